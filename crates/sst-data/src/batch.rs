@@ -1,0 +1,176 @@
+//! A batch on the host: named arrays, checked when built, and what its loss is averaged over.
+
+use std::collections::BTreeMap;
+
+use crate::example::{Example, Key};
+
+/// The numbers of one array, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ArrayData {
+    /// 64-bit integers: token ids, positions, labels.
+    I64(Vec<i64>),
+    /// 32-bit reals: pixels, scores.
+    F32(Vec<f32>),
+    /// Booleans: masks.
+    Bool(Vec<bool>),
+}
+
+impl ArrayData {
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::I64(v) => v.len(),
+            Self::F32(v) => v.len(),
+            Self::Bool(v) => v.len(),
+        }
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One array: its shape and its numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostArray {
+    shape: Vec<usize>,
+    data: ArrayData,
+}
+
+impl HostArray {
+    /// The shape, outermost dimension first.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The numbers, row-major.
+    pub fn data(&self) -> &ArrayData {
+        &self.data
+    }
+}
+
+/// What a batch's loss is averaged over. Known on the host before the first forward pass, so that
+/// accumulation and data parallel divide by the count of the whole step and not of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Units {
+    /// So many units (masked tokens, predicted tokens, images): losses are summed and divided by it.
+    Count(u64),
+    /// The loss depends on the whole batch at once (in-batch negatives) and cannot be accumulated.
+    WholeBatch,
+}
+
+/// Named arrays of one batch. Never changed after [`Collate::collate`] returns it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostBatch {
+    arrays: BTreeMap<&'static str, HostArray>,
+    /// What the loss is averaged over.
+    pub units: Units,
+    /// The origin of each row, for errors.
+    pub keys: Vec<Key>,
+    /// Tokens (or patches) that carry data.
+    pub useful_tokens: u64,
+    /// Tokens (or patches) computed on, padding included.
+    pub padded_tokens: u64,
+}
+
+/// An array that does not hold what its shape says.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// The product of the shape differs from the number of elements.
+    #[error("array `{name}` of shape {shape:?} needs {expected} elements and has {got}")]
+    Shape {
+        /// The array.
+        name: &'static str,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The product of the shape.
+        expected: usize,
+        /// The elements given.
+        got: usize,
+    },
+    /// Two arrays of one name.
+    #[error("array `{0}` stands twice in one batch")]
+    Duplicate(&'static str),
+}
+
+impl HostBatch {
+    /// An empty batch for the rows with these keys.
+    pub fn new(units: Units, keys: Vec<Key>) -> Self {
+        Self { arrays: BTreeMap::new(), units, keys, useful_tokens: 0, padded_tokens: 0 }
+    }
+
+    /// Adds an array.
+    ///
+    /// # Errors
+    /// If the shape does not match the number of elements, or the name is taken.
+    pub fn with(
+        mut self,
+        name: &'static str,
+        shape: &[usize],
+        data: ArrayData,
+    ) -> Result<Self, BatchError> {
+        let expected = shape.iter().product();
+        if expected != data.len() {
+            let shape = shape.to_vec();
+            return Err(BatchError::Shape { name, shape, expected, got: data.len() });
+        }
+        let array = HostArray { shape: shape.to_vec(), data };
+        match self.arrays.insert(name, array) {
+            None => Ok(self),
+            Some(_) => Err(BatchError::Duplicate(name)),
+        }
+    }
+
+    /// Records how many tokens carry data and how many are computed on.
+    pub fn with_tokens(mut self, useful: u64, padded: u64) -> Self {
+        (self.useful_tokens, self.padded_tokens) = (useful, padded);
+        self
+    }
+
+    /// The array `name`.
+    pub fn get(&self, name: &str) -> Option<&HostArray> {
+        self.arrays.get(name)
+    }
+
+    /// All arrays, sorted by name.
+    pub fn arrays(&self) -> impl Iterator<Item = (&'static str, &HostArray)> {
+        self.arrays.iter().map(|(name, array)| (*name, array))
+    }
+}
+
+/// Why examples could not be turned into a batch.
+#[derive(Debug, thiserror::Error)]
+pub enum CollateError {
+    /// An example lacks a field that the objective needs.
+    #[error("{key}: the example has no field `{field}`")]
+    MissingField {
+        /// The example.
+        key: Key,
+        /// The field.
+        field: String,
+    },
+    /// An example is of no use to the objective.
+    #[error("{key}: {reason}")]
+    BadExample {
+        /// The example.
+        key: Key,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// The arrays do not fit together.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+}
+
+/// Turns examples into one batch, and so makes its own labels: this is what "self-supervised" means.
+///
+/// Pure: the same examples and seed give the same bytes. Every draw is keyed by the example's own
+/// (epoch, index) through [`crate::SeqRng`], so how examples are grouped changes nothing.
+pub trait Collate: Send + Sync {
+    /// One batch from these examples, in their order.
+    ///
+    /// # Errors
+    /// If an example lacks what the objective needs.
+    fn collate(&self, examples: &[Example], seed: u64) -> Result<HostBatch, CollateError>;
+}

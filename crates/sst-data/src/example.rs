@@ -1,0 +1,79 @@
+//! One example: where it came from and its named fields.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// The place an example was read from, so that any later error can name it.
+///
+/// Printed as `corpus/a.txt:131`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// The file, as the user wrote its path.
+    pub source: Arc<str>,
+    /// Line (text formats) or row (Parquet), counted from 1.
+    pub record: u64,
+}
+
+impl Key {
+    /// A key for line or row `record` (from 1) of `source`.
+    pub fn new(source: impl Into<Arc<str>>, record: u64) -> Self {
+        Self { source: source.into(), record }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.source, self.record)
+    }
+}
+
+/// The value of one field.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Field {
+    /// Text, before tokenising.
+    Text(String),
+    /// Token ids, without special tokens.
+    Tokens(Vec<u32>),
+    /// An integer, such as a class label.
+    Int(i64),
+    /// A real number, such as a similarity or difficulty score.
+    Float(f64),
+}
+
+/// One example: its origin, its place in the epoch's order, and its fields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// Where it was read from.
+    pub key: Key,
+    /// Its index in the data set; with `epoch` it keys every random draw made for it.
+    pub index: u64,
+    /// The epoch it is drawn in, from 0.
+    pub epoch: u64,
+    /// Its fields by name (`text`, `input_ids`, `label`, ...).
+    pub fields: BTreeMap<Arc<str>, Field>,
+}
+
+impl Example {
+    /// An example with one field.
+    pub fn new(key: Key, index: u64, name: &str, field: Field) -> Self {
+        let fields = BTreeMap::from([(Arc::from(name), field)]);
+        Self { key, index, epoch: 0, fields }
+    }
+
+    /// The text of field `name`, if there is one of that type.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.fields.get(name) {
+            Some(Field::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The token ids of field `name`, if there is one of that type.
+    pub fn tokens(&self, name: &str) -> Option<&[u32]> {
+        match self.fields.get(name) {
+            Some(Field::Tokens(ids)) => Some(ids),
+            _ => None,
+        }
+    }
+}
