@@ -1,1 +1,25 @@
-//! x
+//! The seams of sst over libtorch.
+//!
+//! Here stand the traits that models, objectives and evaluators implement ([`Model`], [`Objective`],
+//! [`Evaluator`]), what they share ([`ParamStore`], [`Batch`], [`nn`], [`checkpoint`]), and the little
+//! C++ that tch does not bind ([`ext`], the only `unsafe` of the project). Models, objectives, the
+//! trainer and the evaluators depend on this crate and never on each other.
+
+pub mod batch;
+pub mod checkpoint;
+mod error;
+pub mod evaluator;
+pub mod event;
+pub mod ext;
+pub mod model;
+pub mod nn;
+pub mod objective;
+pub mod params;
+
+pub use batch::Batch;
+pub use error::{Error, Result};
+pub use evaluator::{Evaluator, Metrics};
+pub use event::{Event, Tracker};
+pub use model::{Encoder, EncoderInput, EncoderOutput, Forward, Model, PairHead, TokenHead, Want};
+pub use objective::{LossParts, Objective, StepContext};
+pub use params::{Init, ParamStore, Scope};

@@ -1,1 +1,20 @@
-mod x {}
+//! Integration tests of sst-data, a module a topic.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
+
+mod atomic;
+mod batch;
+mod batching;
+mod clean;
+mod ledger;
+mod loader;
+mod order;
+mod read;
+mod rng;
+mod rows;
+mod sentence;
+mod store;
+mod tokenize;
+mod tokenize_attacks;
+mod tokenize_train;
+mod words;

@@ -1,0 +1,51 @@
+//! A batch on the device.
+
+use std::collections::BTreeMap;
+
+use sst_data::{ArrayData, HostBatch, Key, Units};
+use tch::{Device, Tensor};
+
+use crate::error::{Error, Result};
+
+/// The arrays of a [`HostBatch`] as tensors on one device.
+#[derive(Debug)]
+pub struct Batch {
+    arrays: BTreeMap<&'static str, Tensor>,
+    /// What the loss is averaged over.
+    pub units: Units,
+    /// The origin of each row, for errors.
+    pub keys: Vec<Key>,
+}
+
+impl Batch {
+    /// Copies a host batch to `device`.
+    ///
+    /// # Errors
+    /// If libtorch cannot allocate or copy.
+    pub fn from_host(host: &HostBatch, device: Device) -> Result<Self> {
+        let mut arrays = BTreeMap::new();
+        for (name, array) in host.arrays() {
+            let shape: Vec<i64> = array.shape().iter().map(|d| *d as i64).collect();
+            let flat = match array.data() {
+                ArrayData::I64(values) => Tensor::f_from_slice(values)?,
+                ArrayData::F32(values) => Tensor::f_from_slice(values)?,
+                ArrayData::Bool(values) => Tensor::f_from_slice(values)?,
+            };
+            arrays.insert(name, flat.f_reshape(&shape)?.f_to_device(device)?);
+        }
+        Ok(Self { arrays, units: host.units, keys: host.keys.clone() })
+    }
+
+    /// The tensor `name`.
+    ///
+    /// # Errors
+    /// If the batch has none of that name.
+    pub fn get(&self, name: &str) -> Result<&Tensor> {
+        self.arrays.get(name).ok_or_else(|| Error::MissingArray(name.to_owned()))
+    }
+
+    /// The tensor `name`, if there is one.
+    pub fn find(&self, name: &str) -> Option<&Tensor> {
+        self.arrays.get(name)
+    }
+}

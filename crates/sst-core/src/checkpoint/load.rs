@@ -1,0 +1,117 @@
+//! Strict loading: every name accounted for, every shape equal.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::error::CheckpointError;
+use super::read::Weights;
+use crate::error::Result;
+use crate::params::ParamStore;
+
+/// What becomes of a name found in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Renamed {
+    /// It is this parameter.
+    To(String),
+    /// It is a buffer that models no longer keep, or a tied copy.
+    Ignore,
+}
+
+/// What the caller accepts, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Allow {
+    /// Parameters whose name starts with one of these may be missing and keep their first value.
+    pub missing: Vec<String>,
+    /// Tensors of the file whose name starts with one of these may be left unused.
+    pub unexpected: Vec<String>,
+}
+
+/// What happened to each name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Parameters that took a value from the file.
+    pub loaded: Vec<String>,
+    /// Parameters that the file lacks.
+    pub missing: Vec<String>,
+    /// Tensors of the file that no parameter took.
+    pub unexpected: Vec<String>,
+    /// Name, shape in the model, shape in the file.
+    pub mismatched: Vec<(String, Vec<i64>, Vec<i64>)>,
+    /// Known buffers and tied copies that were passed over.
+    pub ignored: Vec<String>,
+}
+
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for name in &self.missing {
+            writeln!(f, "  missing: {name}")?;
+        }
+        for name in &self.unexpected {
+            writeln!(f, "  unexpected: {name}")?;
+        }
+        for (name, model, file) in &self.mismatched {
+            writeln!(
+                f,
+                "  other shape: {name} is {model:?} in the model and {file:?} in the file"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Loads `weights` into `params`. `rename` maps a file's name to a parameter's.
+///
+/// # Errors
+/// If anything is missing, unexpected or of another shape that `allow` does not name; nothing is changed
+/// then.
+pub fn load_params(
+    params: &mut ParamStore,
+    weights: &Weights,
+    rename: impl Fn(&str) -> Renamed,
+    allow: &Allow,
+) -> Result<LoadReport> {
+    let mut report = LoadReport::default();
+    // Parameter to file name.
+    let mut plan: BTreeMap<String, String> = BTreeMap::new();
+    for name in weights.names() {
+        match rename(name) {
+            Renamed::Ignore => report.ignored.push(name.to_owned()),
+            Renamed::To(target) => match params.get(&target) {
+                None => report.unexpected.push(name.to_owned()),
+                Some(parameter) => {
+                    let shape = weights.shape(name)?;
+                    if shape == parameter.size() {
+                        plan.insert(target, name.to_owned());
+                    } else {
+                        report.mismatched.push((target, parameter.size(), shape));
+                    }
+                }
+            },
+        }
+    }
+    let taken = |name: &str| {
+        plan.contains_key(name) || report.mismatched.iter().any(|(other, _, _)| other == name)
+    };
+    report.missing =
+        params.iter().map(|(name, _)| name).filter(|n| !taken(n)).map(str::to_owned).collect();
+
+    let begins = |name: &String, list: &[String]| list.iter().any(|p| name.starts_with(p.as_str()));
+    let refused = LoadReport {
+        missing: report.missing.iter().filter(|n| !begins(n, &allow.missing)).cloned().collect(),
+        unexpected: (report.unexpected.iter())
+            .filter(|n| !begins(n, &allow.unexpected))
+            .cloned()
+            .collect(),
+        mismatched: report.mismatched.clone(),
+        ..LoadReport::default()
+    };
+    if refused != LoadReport::default() {
+        let path = weights.path().to_owned();
+        return Err(CheckpointError::Mismatch { path, report: Box::new(refused) }.into());
+    }
+    for (target, name) in plan {
+        params.assign(&target, &weights.tensor(&name)?)?;
+        report.loaded.push(target);
+    }
+    Ok(report)
+}

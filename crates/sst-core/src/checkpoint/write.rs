@@ -1,0 +1,117 @@
+//! Writing safetensors, whole or not at all.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use safetensors::SafeTensorError;
+use safetensors::tensor::{Dtype, View};
+use tch::{Device, Kind, Tensor};
+
+use super::error::CheckpointError;
+use crate::error::{Error, Result};
+use crate::ext;
+
+/// One tensor to be written: on the CPU, contiguous.
+struct Written<'a> {
+    bytes: &'a [u8],
+    dtype: Dtype,
+    shape: Vec<usize>,
+}
+
+impl View for Written<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Writes `tensors` to `path` through a file beside it that is synced and renamed. The metadata always
+/// says `format: pt`, which transformers asks for.
+///
+/// # Errors
+/// If the disk is full or cannot be written, with the path; the old file is untouched then.
+pub fn write_tensors(
+    path: &Path,
+    tensors: &BTreeMap<String, Tensor>,
+    metadata: &[(&str, String)],
+) -> Result<()> {
+    let ready: Vec<(&String, Tensor)> = tensors
+        .iter()
+        .map(|(name, tensor)| Ok((name, tensor.f_to_device(Device::Cpu)?.f_contiguous()?)))
+        .collect::<Result<_>>()?;
+    let views: Vec<(&String, Written<'_>)> = ready
+        .iter()
+        .map(|(name, tensor)| Ok((*name, written(path, name, tensor)?)))
+        .collect::<Result<_>>()?;
+    let mut info = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    info.extend(metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+
+    let temporary = path.with_extension("safetensors.tmp");
+    let result = safetensors::serialize_to_file(views, Some(info), &temporary)
+        .map_err(|error| match error {
+            SafeTensorError::IoError(source) => source,
+            other => std::io::Error::other(other.to_string()),
+        })
+        .and_then(|()| std::fs::File::open(&temporary)?.sync_all())
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .and_then(|()| sst_data::atomic::sync_parent(path));
+    result.map_err(|source| {
+        // The first error is the one worth reporting; the leftover is removed if it can be.
+        let _ = std::fs::remove_file(&temporary);
+        CheckpointError::Io { path: path.to_owned(), source }.into()
+    })
+}
+
+fn written<'a>(path: &Path, name: &str, tensor: &'a Tensor) -> Result<Written<'a>> {
+    let kind = tensor.f_kind()?;
+    let Some(dtype) = dtype_of(kind) else {
+        return Err(CheckpointError::Dtype {
+            path: path.to_owned(),
+            name: name.to_owned(),
+            dtype: format!("{kind:?}"),
+        }
+        .into());
+    };
+    let shape = tensor.size().iter().map(|d| *d as usize).collect();
+    Ok(Written { bytes: ext::bytes_of(tensor)?, dtype, shape })
+}
+
+fn dtype_of(kind: Kind) -> Option<Dtype> {
+    match kind {
+        Kind::Double => Some(Dtype::F64),
+        Kind::Float => Some(Dtype::F32),
+        Kind::Half => Some(Dtype::F16),
+        Kind::BFloat16 => Some(Dtype::BF16),
+        Kind::Int64 => Some(Dtype::I64),
+        Kind::Int => Some(Dtype::I32),
+        Kind::Uint8 => Some(Dtype::U8),
+        Kind::Bool => Some(Dtype::BOOL),
+        _ => None,
+    }
+}
+
+/// The name that Hugging Face configs give a type (`float32`, `bfloat16`, ...).
+///
+/// # Errors
+/// If it is not a type that weights have.
+pub fn kind_name(kind: Kind) -> Result<&'static str> {
+    match kind {
+        Kind::Float => Ok("float32"),
+        Kind::Half => Ok("float16"),
+        Kind::BFloat16 => Ok("bfloat16"),
+        Kind::Double => Ok("float64"),
+        other => Err(Error::Contract(format!("weights of type {other:?} have no dtype name"))),
+    }
+}

@@ -1,0 +1,54 @@
+//! Autocast: matrix products in a lower precision, the rest in fp32.
+
+use std::ffi::c_int;
+use std::marker::PhantomData;
+
+use tch::{Device, Kind};
+
+use super::{check, ffi};
+use crate::error::Result;
+
+/// Autocast is on until this is dropped; then the state before it is back, also after a panic.
+#[derive(Debug)]
+pub struct Autocast {
+    cuda: c_int,
+    before: (c_int, i8),
+    // The state belongs to the thread it was set on.
+    _not_send: PhantomData<*const ()>,
+}
+
+/// Switches autocast to `kind` on `device` (bf16 or fp16), or off for `None`.
+///
+/// # Errors
+/// If libtorch refuses the type.
+pub fn autocast(device: Device, kind: Option<Kind>) -> Result<Autocast> {
+    let cuda = c_int::from(device.is_cuda());
+    // libtorch's numbers of the two types, from c10/core/ScalarType.h.
+    let dtype = match kind {
+        Some(Kind::Half) => 5,
+        _ => 15,
+    };
+    let mut before = (0, 0);
+    // SAFETY: both pointers are valid for writes during the call.
+    let code = unsafe {
+        ffi::sst_autocast_enter(
+            cuda,
+            c_int::from(kind.is_some()),
+            dtype,
+            &raw mut before.0,
+            &raw mut before.1,
+        )
+    };
+    check(code)?;
+    Ok(Autocast { cuda, before, _not_send: PhantomData })
+}
+
+impl Drop for Autocast {
+    fn drop(&mut self) {
+        // SAFETY: plain values; this thread entered autocast in `autocast`.
+        let code = unsafe { ffi::sst_autocast_leave(self.cuda, self.before.0, self.before.1) };
+        if let Err(error) = check(code) {
+            tracing::error!("autocast could not be left: {error}");
+        }
+    }
+}

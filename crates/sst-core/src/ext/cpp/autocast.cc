@@ -1,0 +1,27 @@
+// Autocast with any type on any device. The state before is handed back, so that Rust can restore it
+// even when a closure panics.
+#include <ATen/autocast_mode.h>
+
+#include "bridge.h"
+
+extern "C" int sst_autocast_enter(int cuda, int enabled, int8_t dtype, int* before_enabled,
+                                  int8_t* before_dtype) {
+  SST_GUARD({
+    auto device = cuda ? at::kCUDA : at::kCPU;
+    *before_enabled = at::autocast::is_autocast_enabled(device);
+    *before_dtype = static_cast<int8_t>(at::autocast::get_autocast_dtype(device));
+    at::autocast::increment_nesting();
+    at::autocast::set_autocast_enabled(device, enabled != 0);
+    at::autocast::set_autocast_dtype(device, static_cast<at::ScalarType>(dtype));
+  })
+}
+
+extern "C" int sst_autocast_leave(int cuda, int before_enabled, int8_t before_dtype) {
+  SST_GUARD({
+    auto device = cuda ? at::kCUDA : at::kCPU;
+    // The cache holds casts of weights; they are stale after the next update.
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(device, before_enabled != 0);
+    at::autocast::set_autocast_dtype(device, static_cast<at::ScalarType>(before_dtype));
+  })
+}

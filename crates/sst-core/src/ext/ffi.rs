@@ -1,0 +1,47 @@
+//! The C interface of `cpp/`.
+
+use std::ffi::{c_char, c_int};
+
+use torch_sys::C_tensor;
+
+unsafe extern "C" {
+    pub(super) fn sst_last_error() -> *const c_char;
+    pub(super) fn sst_load_cuda(found: *mut c_int) -> c_int;
+    pub(super) fn sst_autocast_enter(
+        cuda: c_int,
+        enabled: c_int,
+        dtype: i8,
+        before_enabled: *mut c_int,
+        before_dtype: *mut i8,
+    ) -> c_int;
+    pub(super) fn sst_autocast_leave(cuda: c_int, before_enabled: c_int, before_dtype: i8)
+    -> c_int;
+    pub(super) fn sst_grad_reset(n: usize, params: *const *const C_tensor) -> c_int;
+    pub(super) fn sst_global_norm(
+        n: usize,
+        tensors: *const *const C_tensor,
+        norm: *mut *mut C_tensor,
+    ) -> c_int;
+    pub(super) fn sst_fused_adamw(
+        n: usize,
+        params: *const *const C_tensor,
+        grads: *const *const C_tensor,
+        exp_avgs: *const *const C_tensor,
+        exp_avg_sqs: *const *const C_tensor,
+        steps: *const *const C_tensor,
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        weight_decay: f64,
+        eps: f64,
+        grad_scale: *const C_tensor,
+        found_inf: *const C_tensor,
+    ) -> c_int;
+}
+
+/// The pointers of `tensors`, for a call that does not keep them.
+pub(super) fn pointers<'a>(
+    tensors: impl IntoIterator<Item = &'a tch::Tensor>,
+) -> Vec<*const C_tensor> {
+    tensors.into_iter().map(tch::Tensor::as_ptr).collect()
+}

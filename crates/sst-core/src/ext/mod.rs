@@ -1,0 +1,32 @@
+//! What libtorch has and tch does not bind, behind a small safe interface.
+//!
+//! This folder holds the only `unsafe` of the project. Its C++ side is in `cpp/`; every function there
+//! catches its exceptions and reports them through [`check`].
+#![allow(unsafe_code)]
+
+mod autocast;
+mod bytes;
+mod device;
+mod ffi;
+mod grad;
+mod mmap;
+mod optim;
+
+use tch::TchError;
+
+pub use autocast::{Autocast, autocast};
+pub use bytes::bytes_of;
+pub use device::load_cuda;
+pub use grad::{global_norm, reset_gradients};
+pub use mmap::map_file;
+pub use optim::{AdamW, AdamWTensors, fused_adamw};
+
+/// Turns a return code of the bridge into a result.
+fn check(code: std::ffi::c_int) -> Result<(), TchError> {
+    if code == 0 {
+        return Ok(());
+    }
+    // SAFETY: the bridge returns a NUL-terminated string that lives until its next error on this thread.
+    let message = unsafe { std::ffi::CStr::from_ptr(ffi::sst_last_error()) };
+    Err(TchError::Torch(message.to_string_lossy().into_owned()))
+}

@@ -1,0 +1,135 @@
+//! What the rest of sst knows of a model: its parameters, its encoder and the heads it has.
+//!
+//! Shapes: b batch, l length, d hidden size, h heads, n selected positions, v vocabulary.
+
+use tch::Tensor;
+
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::params::ParamStore;
+
+/// What to return besides the last hidden state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Want {
+    /// The attention probabilities of every layer; uses the eager path.
+    pub attentions: bool,
+    /// The input of the first layer and the output of every layer.
+    pub hidden_states: bool,
+}
+
+/// How a forward pass is run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forward {
+    /// Whether dropout is on.
+    pub train: bool,
+    /// What to return.
+    pub want: Want,
+}
+
+impl Forward {
+    /// With dropout.
+    pub const TRAIN: Self =
+        Self { train: true, want: Want { attentions: false, hidden_states: false } };
+    /// Without dropout.
+    pub const EVAL: Self =
+        Self { train: false, want: Want { attentions: false, hidden_states: false } };
+}
+
+/// The tokens a text encoder reads.
+#[derive(Debug, Clone, Copy)]
+pub struct EncoderInput<'a> {
+    /// Token ids `[b, l]`, int64.
+    pub input_ids: &'a Tensor,
+    /// True where there is a token `[b, l]`, bool; `None` when no row is padded.
+    pub attention_mask: Option<&'a Tensor>,
+    /// Segment ids `[b, l]`, int64; `None` for all zero.
+    pub token_type_ids: Option<&'a Tensor>,
+}
+
+impl<'a> EncoderInput<'a> {
+    /// The input in the arrays `input_ids`, `attention_mask` and `token_type_ids` of a batch.
+    ///
+    /// # Errors
+    /// If there is no `input_ids`.
+    pub fn from_batch(batch: &'a Batch) -> Result<Self> {
+        Ok(Self {
+            input_ids: batch.get("input_ids")?,
+            attention_mask: batch.find("attention_mask"),
+            token_type_ids: batch.find("token_type_ids"),
+        })
+    }
+}
+
+/// What an encoder returns.
+#[derive(Debug)]
+pub struct EncoderOutput {
+    /// The last hidden state `[b, l, d]`.
+    pub hidden_bld: Tensor,
+    /// The attention probabilities `[b, h, l, l]` of every layer, if wanted.
+    pub attentions: Option<Vec<Tensor>>,
+    /// The embeddings and the output of every layer, each `[b, l, d]`, if wanted.
+    pub hidden_states: Option<Vec<Tensor>>,
+}
+
+/// Turns tokens into hidden states.
+pub trait Encoder {
+    /// The hidden states of `input`.
+    ///
+    /// # Errors
+    /// If the input does not fit the model or libtorch fails.
+    fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput>;
+    /// The width d of a hidden state.
+    fn hidden_size(&self) -> i64;
+    /// The longest row it reads, special tokens included.
+    fn max_length(&self) -> usize;
+    /// The number of token ids it knows.
+    fn vocab_size(&self) -> usize;
+}
+
+/// Scores every token of the vocabulary: the head of masked and causal language models.
+pub trait TokenHead {
+    /// Logits `[n, v]` for hidden states `[n, d]`. Give it only the positions that count.
+    ///
+    /// # Errors
+    /// If libtorch fails.
+    fn logits(&self, hidden_nd: &Tensor, forward: Forward) -> Result<Tensor>;
+}
+
+/// Scores a pair of segments: next-sentence and sentence-order prediction.
+pub trait PairHead {
+    /// Logits `[b, 2]` for last hidden states `[b, l, d]`.
+    ///
+    /// # Errors
+    /// If libtorch fails.
+    fn logits(&self, hidden_bld: &Tensor, forward: Forward) -> Result<Tensor>;
+}
+
+/// A model: parameters under their Hugging Face names, an encoder, and the heads it happens to have.
+pub trait Model: Send {
+    /// The `model_type` of its config.json.
+    fn model_type(&self) -> &'static str;
+    /// Its config.json, complete, `architectures` included.
+    fn config(&self) -> serde_json::Value;
+    /// Its parameters.
+    fn params(&self) -> &ParamStore;
+    /// Its parameters, to freeze or regroup them.
+    fn params_mut(&mut self) -> &mut ParamStore;
+    /// Its text encoder.
+    fn encoder(&self) -> &dyn Encoder;
+
+    /// Its token head.
+    ///
+    /// # Errors
+    /// If it has none.
+    fn token_head(&self) -> Result<&dyn TokenHead> {
+        Err(Error::MissingHead { model_type: self.model_type().into(), head: "token head" })
+    }
+
+    /// Its pair head.
+    ///
+    /// # Errors
+    /// If it has none.
+    fn pair_head(&self) -> Result<&dyn PairHead> {
+        Err(Error::MissingHead { model_type: self.model_type().into(), head: "pair head" })
+    }
+}

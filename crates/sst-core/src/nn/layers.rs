@@ -1,0 +1,110 @@
+//! Linear, LayerNorm, Embedding and dropout.
+
+use tch::Tensor;
+
+use crate::error::Result;
+use crate::params::{Init, Scope};
+
+/// `y = x W^T + b`.
+#[derive(Debug)]
+pub struct Linear {
+    /// `[out, in]`.
+    pub weight: Tensor,
+    /// `[out]`.
+    pub bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// A layer with a bias at zero; the weight starts normal with standard deviation `std`.
+    ///
+    /// # Errors
+    /// If a name is taken, or libtorch fails.
+    pub fn new(scope: &Scope<'_>, input: i64, output: i64, std: f64) -> Result<Self> {
+        let weight = scope.param("weight", &[output, input], Init::Normal(std))?;
+        let bias = Some(scope.param("bias", &[output], Init::Zeros)?);
+        Ok(Self { weight, bias })
+    }
+
+    /// Applies it to the last dimension.
+    ///
+    /// # Errors
+    /// If the width differs, or libtorch fails.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
+    }
+}
+
+/// Normalises the last dimension (Ba et al. 2016).
+#[derive(Debug)]
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    eps: f64,
+}
+
+impl LayerNorm {
+    /// Weight one, bias zero.
+    ///
+    /// # Errors
+    /// If a name is taken, or libtorch fails.
+    pub fn new(scope: &Scope<'_>, width: i64, eps: f64) -> Result<Self> {
+        let weight = scope.param("weight", &[width], Init::Ones)?;
+        let bias = scope.param("bias", &[width], Init::Zeros)?;
+        Ok(Self { weight, bias, eps })
+    }
+
+    /// Applies it.
+    ///
+    /// # Errors
+    /// If the width differs, or libtorch fails.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.f_layer_norm(
+            self.weight.size(),
+            Some(&self.weight),
+            Some(&self.bias),
+            self.eps,
+            true,
+        )?)
+    }
+}
+
+/// A table of vectors.
+#[derive(Debug)]
+pub struct Embedding {
+    /// `[count, d]`.
+    pub weight: Tensor,
+    padding_id: i64,
+}
+
+impl Embedding {
+    /// A table; the row `padding_id` gets no gradient, as in PyTorch.
+    ///
+    /// # Errors
+    /// If the name is taken, or libtorch fails.
+    pub fn new(
+        scope: &Scope<'_>,
+        count: i64,
+        width: i64,
+        padding_id: Option<i64>,
+        init: Init,
+    ) -> Result<Self> {
+        let weight = scope.param("weight", &[count, width], init)?;
+        Ok(Self { weight, padding_id: padding_id.unwrap_or(-1) })
+    }
+
+    /// The rows of `ids`.
+    ///
+    /// # Errors
+    /// If an id is outside the table, or libtorch fails.
+    pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
+        Ok(Tensor::f_embedding(&self.weight, ids, self.padding_id, false, false)?)
+    }
+}
+
+/// Dropout with probability `p`; nothing when not training.
+///
+/// # Errors
+/// If libtorch fails.
+pub fn dropout(x: Tensor, p: f64, train: bool) -> Result<Tensor> {
+    if train && p > 0.0 { Ok(x.f_dropout(p, true)?) } else { Ok(x) }
+}

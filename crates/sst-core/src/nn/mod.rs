@@ -1,0 +1,11 @@
+//! Layers, as plain structs over handles on parameters.
+//!
+//! Shapes: b batch, l length, d width, h heads, e width of a head (d / h).
+
+mod activation;
+mod attention;
+mod layers;
+
+pub use activation::Activation;
+pub use attention::{Attention, AttentionOutput, additive_mask};
+pub use layers::{Embedding, LayerNorm, Linear, dropout};

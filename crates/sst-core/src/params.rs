@@ -1,0 +1,192 @@
+//! Named parameters in a stable order, made once, loaded strictly.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+
+use sst_data::SeqRng;
+use tch::{Device, Kind, Tensor};
+
+use crate::error::{Error, Result};
+
+/// How a parameter starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// All zero.
+    Zeros,
+    /// All one.
+    Ones,
+    /// Normal with mean 0 and this standard deviation.
+    Normal(f64),
+    /// Sinusoids of the position along dim 0 (Vaswani et al. 2017, section 3.5) times this amplitude.
+    Sinusoid(f64),
+}
+
+/// The parameters of a model by name, in the order they were made. Names are the hub's.
+#[derive(Debug)]
+pub struct ParamStore {
+    device: Device,
+    seed: Option<u64>,
+    params: Vec<(String, Tensor)>,
+    index: HashMap<String, usize>,
+}
+
+impl ParamStore {
+    /// An empty store. Parameters start as their [`Init`] says, drawn from `seed` and their name alone,
+    /// so the order they are made in and the device change nothing; with no seed they start at zero,
+    /// for a model that is loaded next.
+    pub fn new(device: Device, seed: Option<u64>) -> Self {
+        Self { device, seed, params: Vec::new(), index: HashMap::new() }
+    }
+
+    /// The device that holds the parameters.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Makes a parameter and returns a handle on it that shares its storage.
+    ///
+    /// # Errors
+    /// If the name is taken, or libtorch fails.
+    pub fn add(&mut self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        if self.index.contains_key(name) {
+            return Err(Error::DuplicateParameter(name.to_owned()));
+        }
+        let value = match self.seed {
+            Some(seed) => initial(seed, name, shape, init)?,
+            None => Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?,
+        };
+        let tensor = value.f_to_device(self.device)?.f_set_requires_grad(true)?;
+        self.index.insert(name.to_owned(), self.params.len());
+        self.params.push((name.to_owned(), tensor.shallow_clone()));
+        Ok(tensor)
+    }
+
+    /// The parameter `name`.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.index.get(name).map(|i| &self.params[*i].1)
+    }
+
+    /// All parameters, in the order they were made.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.params.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// The parameters that train.
+    pub fn trainable(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.iter().filter(|(_, tensor)| tensor.requires_grad())
+    }
+
+    /// The number of elements that train.
+    pub fn num_trainable(&self) -> u64 {
+        self.trainable().map(|(_, tensor)| tensor.numel() as u64).sum()
+    }
+
+    /// Switches training on or off for the parameters that `select` picks by name; returns how many.
+    ///
+    /// # Errors
+    /// If libtorch fails.
+    pub fn set_trainable(&mut self, train: bool, select: impl Fn(&str) -> bool) -> Result<usize> {
+        let mut count = 0;
+        for (name, tensor) in &self.params {
+            if select(name) {
+                let _ = tensor.f_set_requires_grad(train)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Overwrites the parameter `name` in place, so that every handle on it sees the new value.
+    ///
+    /// # Errors
+    /// If there is none of that name, or the shape differs.
+    pub fn assign(&mut self, name: &str, value: &Tensor) -> Result<()> {
+        let Some(parameter) = self.get(name) else {
+            return Err(Error::Contract(format!("there is no parameter `{name}`")));
+        };
+        if parameter.size() != value.size() {
+            return Err(Error::Contract(format!(
+                "parameter `{name}` has shape {:?} and the value {:?}",
+                parameter.size(),
+                value.size()
+            )));
+        }
+        let mut target = parameter.shallow_clone();
+        Ok(tch::no_grad(|| target.f_copy_(value))?)
+    }
+
+    /// A copy of every parameter on the CPU, sorted by name.
+    ///
+    /// # Errors
+    /// If libtorch fails.
+    pub fn to_cpu(&self) -> Result<BTreeMap<String, Tensor>> {
+        self.iter().map(|(name, tensor)| Ok((name.to_owned(), cpu_copy(tensor)?))).collect()
+    }
+}
+
+/// A detached, contiguous copy on the CPU that shares nothing with the parameter.
+fn cpu_copy(tensor: &Tensor) -> Result<Tensor> {
+    let mut copy = Tensor::f_empty(tensor.size(), (tensor.f_kind()?, Device::Cpu))?;
+    copy.f_copy_(&tensor.f_detach()?)?;
+    Ok(copy)
+}
+
+/// Where the parts of a model make their parameters: a store and a name prefix.
+#[derive(Debug, Clone)]
+pub struct Scope<'a> {
+    store: &'a RefCell<ParamStore>,
+    prefix: String,
+}
+
+impl<'a> Scope<'a> {
+    /// The scope with no prefix.
+    pub fn root(store: &'a RefCell<ParamStore>) -> Self {
+        Self { store, prefix: String::new() }
+    }
+
+    /// The scope `name` below this one.
+    pub fn sub(&self, name: impl std::fmt::Display) -> Self {
+        Self { store: self.store, prefix: format!("{}{name}.", self.prefix) }
+    }
+
+    /// Makes the parameter `name` here.
+    ///
+    /// # Errors
+    /// If the name is taken, or libtorch fails.
+    pub fn param(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        self.store.borrow_mut().add(&format!("{}{name}", self.prefix), shape, init)
+    }
+}
+
+/// The first value of a parameter, on the CPU.
+fn initial(seed: u64, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+    let options = (Kind::Float, Device::Cpu);
+    match init {
+        Init::Zeros => Ok(Tensor::f_zeros(shape, options)?),
+        Init::Ones => Ok(Tensor::f_ones(shape, options)?),
+        Init::Normal(std) => {
+            let count: i64 = shape.iter().product();
+            let mut rng = SeqRng::new(seed, &format!("init.{name}"), 0, 0);
+            let values: Vec<f32> = (0..count).map(|_| (rng.normal() * std) as f32).collect();
+            Ok(Tensor::f_from_slice(&values)?.f_reshape(shape)?)
+        }
+        Init::Sinusoid(amplitude) => {
+            let (rows, width) = match shape {
+                [rows, width] => (*rows, *width),
+                _ => {
+                    let reason = format!("sinusoids need a matrix, not shape {shape:?}");
+                    return Err(Error::Config { key: name.to_owned(), reason });
+                }
+            };
+            let value = |row: i64, column: i64| {
+                let rate = 10_000_f64.powf((column / 2 * 2) as f64 / width as f64);
+                let angle = row as f64 / rate;
+                (amplitude * if column % 2 == 0 { angle.sin() } else { angle.cos() }) as f32
+            };
+            let values: Vec<f32> = (0..rows)
+                .flat_map(|row| (0..width).map(move |column| value(row, column)))
+                .collect();
+            Ok(Tensor::f_from_slice(&values)?.f_reshape(shape)?)
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Weights on disk.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sst_core::checkpoint::{Allow, Renamed, Weights, load_params, write_tensors};
+use sst_core::{Init, ParamStore};
+use tch::{Device, Kind, Tensor};
+
+fn tensors() -> BTreeMap<String, Tensor> {
+    BTreeMap::from([
+        ("a".to_owned(), Tensor::from_slice(&[1_f32, 2.0, 3.0, 4.0, 5.0, 6.0]).reshape([2, 3])),
+        ("b".to_owned(), Tensor::from_slice(&[1_f32, 0.5]).to_kind(Kind::BFloat16)),
+        ("c".to_owned(), Tensor::from(3_i64)),
+    ])
+}
+
+fn open_error(path: &Path) -> String {
+    Weights::open(path).map(|_| ()).unwrap_err().to_string()
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    write_tensors(&path, &tensors(), &[("step", "7".into())]).unwrap();
+    let weights = Weights::open(dir.path()).unwrap();
+    assert_eq!(weights.names().collect::<Vec<_>>(), ["a", "b", "c"]);
+    for (name, tensor) in tensors() {
+        let read = weights.tensor(&name).unwrap();
+        assert_eq!((read.kind(), read.size()), (tensor.kind(), tensor.size()));
+        assert!(read.equal(&tensor), "{name}");
+    }
+    let metadata = weights.metadata().unwrap();
+    assert_eq!((metadata["format"].as_str(), metadata["step"].as_str()), ("pt", "7"));
+}
+
+#[test]
+fn files_that_are_not_whole_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    assert!(open_error(dir.path()).contains("neither model.safetensors nor"));
+    write_tensors(&path, &tensors(), &[]).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    for length in [0, 7, 30, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let error = open_error(&path);
+        assert!(error.contains("model.safetensors") && error.contains("not a whole"), "{error}");
+    }
+}
+
+#[test]
+fn writing_fails_with_the_path_and_leaves_the_old_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("no-such-folder").join("x.safetensors");
+    let error = write_tensors(&path, &tensors(), &[]).unwrap_err().to_string();
+    assert!(error.contains("no-such-folder"), "{error}");
+}
+
+#[test]
+fn loading_is_strict_unless_a_name_is_allowed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    write_tensors(&path, &tensors(), &[]).unwrap();
+    let weights = Weights::open(&path).unwrap();
+    let fresh = || {
+        let mut store = ParamStore::new(Device::Cpu, None);
+        store.add("a", &[2, 3], Init::Zeros).unwrap();
+        store.add("d", &[1], Init::Zeros).unwrap();
+        store
+    };
+    let rename = |name: &str| if name == "c" { Renamed::Ignore } else { Renamed::To(name.into()) };
+
+    let mut store = fresh();
+    let error =
+        load_params(&mut store, &weights, rename, &Allow::default()).unwrap_err().to_string();
+    assert!(error.contains("missing: d") && error.contains("unexpected: b"), "{error}");
+    assert_eq!(
+        store.get("a").unwrap().abs().sum(Kind::Float).double_value(&[]),
+        0.0,
+        "nothing changed"
+    );
+
+    let allow = Allow { missing: vec!["d".into()], unexpected: vec!["b".into()] };
+    let report = load_params(&mut store, &weights, rename, &allow).unwrap();
+    assert_eq!((report.loaded, report.ignored), (vec!["a".to_owned()], vec!["c".to_owned()]));
+    assert!(store.get("a").unwrap().equal(&tensors()["a"]));
+}
+
+#[test]
+fn a_shape_that_would_broadcast_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    write_tensors(&path, &BTreeMap::from([("a".to_owned(), Tensor::from_slice(&[1_f32]))]), &[])
+        .unwrap();
+    let mut store = ParamStore::new(Device::Cpu, None);
+    store.add("a", &[2], Init::Zeros).unwrap();
+    let weights = Weights::open(&path).unwrap();
+    let rename = |name: &str| Renamed::To(name.into());
+    let allow = Allow { missing: vec!["a".into()], unexpected: vec!["a".into()] };
+    let error = load_params(&mut store, &weights, rename, &allow).unwrap_err().to_string();
+    assert!(error.contains("other shape: a is [2] in the model and [1] in the file"), "{error}");
+}
+
+#[test]
+fn shards_are_read_through_their_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut all = tensors();
+    let last = BTreeMap::from([("c".to_owned(), all.remove("c").unwrap())]);
+    write_tensors(&dir.path().join("model-00001-of-00002.safetensors"), &all, &[]).unwrap();
+    write_tensors(&dir.path().join("model-00002-of-00002.safetensors"), &last, &[]).unwrap();
+    let index = dir.path().join("model.safetensors.index.json");
+    let one = "model-00001-of-00002.safetensors";
+    let two = "model-00002-of-00002.safetensors";
+    std::fs::write(
+        &index,
+        format!(r#"{{"metadata":{{}},"weight_map":{{"a":"{one}","b":"{one}","c":"{two}"}}}}"#),
+    )
+    .unwrap();
+    assert_eq!(Weights::open(dir.path()).unwrap().tensor("c").unwrap().int64_value(&[]), 3);
+    std::fs::write(&index, r#"{"weight_map":{"a":"../secret.safetensors"}}"#).unwrap();
+    assert!(open_error(dir.path()).contains("not a file name"));
+    std::fs::write(&index, format!(r#"{{"weight_map":{{"z":"{one}"}}}}"#)).unwrap();
+    assert!(open_error(dir.path()).contains("no shard holds `z`"));
+}

@@ -1,0 +1,83 @@
+//! The bridge to what tch does not bind.
+
+use sst_core::ext::{self, AdamW, AdamWTensors};
+use tch::{Device, Kind, Tensor};
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    Vec::<f32>::try_from(tensor.detach().flatten(0, -1)).unwrap()
+}
+
+#[test]
+fn autocast_casts_matrix_products_and_is_restored_by_a_panic() {
+    let (a, b) = (
+        Tensor::ones([2, 2], (Kind::Float, Device::Cpu)),
+        Tensor::ones([2, 2], (Kind::Float, Device::Cpu)),
+    );
+    let result = std::panic::catch_unwind(|| {
+        let _guard = ext::autocast(Device::Cpu, Some(Kind::BFloat16)).unwrap();
+        let (a, b) = (
+            Tensor::ones([2, 2], (Kind::Float, Device::Cpu)),
+            Tensor::ones([2, 2], (Kind::Float, Device::Cpu)),
+        );
+        assert_eq!(a.matmul(&b).kind(), Kind::BFloat16);
+        panic!("on purpose");
+    });
+    assert!(result.is_err());
+    assert_eq!(a.matmul(&b).kind(), Kind::Float);
+}
+
+#[test]
+fn autocast_can_be_switched_off_inside() {
+    let a = Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
+    let _outer = ext::autocast(Device::Cpu, Some(Kind::BFloat16)).unwrap();
+    {
+        let _inner = ext::autocast(Device::Cpu, None).unwrap();
+        assert_eq!(a.matmul(&a).kind(), Kind::Float);
+    }
+    assert_eq!(a.matmul(&a).kind(), Kind::BFloat16);
+}
+
+#[test]
+fn gradients_are_set_to_none_and_their_norm_is_euclidean() {
+    let w = Tensor::from_slice(&[1_f32, 2.0]).set_requires_grad(true);
+    let v = Tensor::from_slice(&[3_f32]).set_requires_grad(true);
+    (w.sum(Kind::Float) * 3.0 + &v * 4.0).sum(Kind::Float).backward();
+    let norm = ext::global_norm([&w.grad(), &v.grad()]).unwrap();
+    assert!((norm.double_value(&[]) - (9.0_f64 + 9.0 + 16.0).sqrt()).abs() < 1e-6, "{norm:?}");
+    ext::reset_gradients([&w, &v]).unwrap();
+    assert!(!w.grad().defined() && !v.grad().defined());
+}
+
+#[test]
+fn fused_adamw_follows_the_paper_for_one_step() {
+    let (lr, beta1, beta2, eps, decay) = (0.1, 0.9, 0.98, 1e-6, 0.01);
+    let w = Tensor::from_slice(&[1.0_f32, -2.0]);
+    let g = Tensor::from_slice(&[0.5_f32, 4.0]);
+    let (m, v) = (w.zeros_like(), w.zeros_like());
+    let step = Tensor::from(1_f32);
+    let tensors = AdamWTensors {
+        params: vec![&w],
+        grads: vec![&g],
+        exp_avgs: vec![&m],
+        exp_avg_sqs: vec![&v],
+        steps: vec![&step],
+    };
+    let options = AdamW { lr, betas: (beta1, beta2), eps, weight_decay: decay };
+    let halve = Tensor::from(2_f32);
+    ext::fused_adamw(&tensors, options, Some(&halve), None).unwrap();
+    for (got, (w, g)) in values(&w).iter().zip([(1.0_f64, 0.25_f64), (-2.0, 2.0)]) {
+        // At the first step the bias-corrected moments are g and g squared.
+        let want = w * (1.0 - lr * decay) - lr * g / (g.abs() + eps);
+        assert!((f64::from(*got) - want).abs() < 1e-6, "{got} {want}");
+    }
+    let before = values(&w);
+    ext::fused_adamw(&tensors, options, None, Some(&Tensor::from(1_f32))).unwrap();
+    assert_eq!(values(&w), before, "found_inf holds the update back");
+}
+
+#[test]
+fn bytes_of_a_view_are_refused() {
+    let x = Tensor::from_slice(&[1_f32, 2.0, 3.0, 4.0]).reshape([2, 2]);
+    assert_eq!(ext::bytes_of(&x).unwrap()[4..8], 2_f32.to_ne_bytes());
+    assert!(ext::bytes_of(&x.transpose(0, 1)).is_err());
+}

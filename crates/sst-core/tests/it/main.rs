@@ -1,0 +1,5 @@
+//! Tests of sst-core.
+
+mod checkpoint;
+mod ext;
+mod params;

@@ -1,0 +1,57 @@
+//! Files appear whole or not at all: written beside their place, synced, then renamed.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tells the temporary files of one process apart.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Writes `bytes` to `path` through a temporary file beside it.
+///
+/// # Errors
+/// Any I/O error; the old file, if there was one, is untouched and the temporary one removed.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// Like [`write()`], for a writer that streams.
+///
+/// # Errors
+/// Any I/O error, or the one `fill` returns.
+pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let temporary = beside(path);
+    let result = File::create(&temporary).and_then(|mut file| {
+        fill(&mut file)?;
+        file.sync_all()
+    });
+    match result.and_then(|()| std::fs::rename(&temporary, path)) {
+        Ok(()) => sync_parent(path),
+        Err(error) => {
+            // The first error is the one worth reporting; the leftover is removed if it can be.
+            let _ = std::fs::remove_file(&temporary);
+            Err(error)
+        }
+    }
+}
+
+/// Syncs the folder that holds `path`, so that a rename in it survives a power cut.
+///
+/// # Errors
+/// Any I/O error.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => File::open(".")?.sync_all(),
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// A name beside `path` that no other process or thread writes to.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    name.push(format!(".{}-{number}.tmp", std::process::id()));
+    path.with_file_name(name)
+}

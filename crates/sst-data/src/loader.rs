@@ -1,0 +1,263 @@
+//! Worker threads that turn step plans into batches, handed over in order.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::batch::{Collate, CollateError, HostBatch};
+use crate::batching::{Batching, Position, SampleRef, StepPlan};
+use crate::rows::{Dataset, DatasetError};
+
+/// The batches of one step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepData {
+    /// The samples of this rank, and the position after the step.
+    pub plan: StepPlan,
+    /// One batch for each micro-batch of the plan.
+    pub micro: Vec<HostBatch>,
+}
+
+/// How the loader works. None of it but the seed and the rank changes a byte of what it yields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoaderConfig {
+    /// The seed that collation draws from.
+    pub seed: u64,
+    /// Worker threads; 0 collates in the calling thread.
+    pub workers: usize,
+    /// Steps ready beyond those being made; bounds the memory.
+    pub prefetch: usize,
+    /// This process among `world`, from 0.
+    pub rank: usize,
+    /// The number of processes that share each step.
+    pub world: usize,
+}
+
+impl Default for LoaderConfig {
+    fn default() -> Self {
+        Self { seed: 0, workers: 1, prefetch: 2, rank: 0, world: 1 }
+    }
+}
+
+/// Why a step could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A row could not be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// Examples could not be turned into a batch.
+    #[error(transparent)]
+    Collate(#[from] CollateError),
+    /// A worker panicked.
+    #[error("a loader worker panicked while making step {step}: {message}")]
+    Panic {
+        /// The step, from 1.
+        step: u64,
+        /// What the panic said.
+        message: String,
+    },
+    /// The threads could not be started.
+    #[error("cannot start a loader thread: {0}; lower data.workers")]
+    Spawn(#[source] std::io::Error),
+    /// The workers are gone without a word.
+    #[error("the loader's workers ended before step {0} was made")]
+    Gone(u64),
+}
+
+/// What a worker needs to make a step.
+struct Maker {
+    dataset: Arc<dyn Dataset>,
+    collate: Arc<dyn Collate>,
+    config: LoaderConfig,
+}
+
+impl Maker {
+    /// The batches of this rank's part of `plan`; a panic on the way becomes an error.
+    fn make(&self, plan: &StepPlan) -> Result<StepData, LoadError> {
+        let work = || {
+            let plan = plan.part(self.config.rank, self.config.world);
+            let micro = plan.micro.iter().map(|m| self.batch(m)).collect::<Result<_, _>>()?;
+            Ok(StepData { plan, micro })
+        };
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+            Err(LoadError::Panic { step: plan.end.step, message: panic_message(&*panic) })
+        })
+    }
+
+    fn batch(&self, samples: &[SampleRef]) -> Result<HostBatch, LoadError> {
+        let examples = samples
+            .iter()
+            .map(|sample| self.dataset.get(sample.index, sample.epoch))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(self.collate.collate(&examples, self.config.seed)?)
+    }
+}
+
+/// The text of a panic.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+type Steps = Box<dyn Iterator<Item = StepPlan> + Send>;
+/// The number of a step in this loader's life, and the step; `None` after the last plan.
+type Numbered = (u64, Option<Result<StepData, LoadError>>);
+
+/// Yields the steps of a [`Batching`] from a position on, in order, whatever the number of workers.
+///
+/// After an error it yields nothing more. Dropping it ends and joins its threads.
+pub struct Loader {
+    source: SourceOfSteps,
+    position: Position,
+    next: u64,
+    done: bool,
+}
+
+enum SourceOfSteps {
+    Inline { steps: Steps, maker: Maker },
+    Threads(Threads),
+}
+
+/// The running workers. A worker takes a ticket before each plan and the consumer gives one back
+/// for each step it takes, so at most `workers + prefetch` steps exist at any time.
+struct Threads {
+    tickets: Option<Sender<()>>,
+    results: Option<Receiver<Numbered>>,
+    waiting: BTreeMap<u64, Option<Result<StepData, LoadError>>>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Loader {
+    /// A loader whose first step is the one after `from`.
+    ///
+    /// # Errors
+    /// If threads cannot be started.
+    pub fn new(
+        dataset: Arc<dyn Dataset>,
+        collate: Arc<dyn Collate>,
+        batching: Arc<dyn Batching>,
+        config: LoaderConfig,
+        from: Position,
+    ) -> Result<Self, LoadError> {
+        let steps: Steps = Box::new(batching.steps(from).fuse());
+        let maker = Maker { dataset, collate, config };
+        let source = match config.workers {
+            0 => SourceOfSteps::Inline { steps, maker },
+            workers => SourceOfSteps::Threads(Threads::start(steps, maker, workers)?),
+        };
+        Ok(Self { source, position: from, next: 0, done: false })
+    }
+
+    /// The position after the last step yielded: where a resumed run starts.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+}
+
+impl Iterator for Loader {
+    type Item = Result<StepData, LoadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let step = match &mut self.source {
+            SourceOfSteps::Inline { steps, maker } => steps.next().map(|plan| maker.make(&plan)),
+            SourceOfSteps::Threads(threads) => threads
+                .take(self.next)
+                .unwrap_or(Some(Err(LoadError::Gone(self.position.step + 1)))),
+        };
+        self.next += 1;
+        match &step {
+            Some(Ok(data)) => self.position = data.plan.end,
+            Some(Err(_)) | None => self.done = true,
+        }
+        step
+    }
+}
+
+impl Threads {
+    fn start(steps: Steps, maker: Maker, workers: usize) -> Result<Self, LoadError> {
+        let room = workers + maker.config.prefetch;
+        let (tickets, ticket_desk) = crossbeam_channel::bounded(room);
+        let (sender, results) = crossbeam_channel::bounded(room);
+        for _ in 0..room {
+            // The channel was made with this much room, and its receiver is in scope.
+            let _ = tickets.send(());
+        }
+        let queue = Arc::new(Mutex::new((0_u64, steps)));
+        let maker = Arc::new(maker);
+        let mut threads = Self {
+            tickets: Some(tickets),
+            results: Some(results),
+            waiting: BTreeMap::new(),
+            handles: Vec::with_capacity(workers),
+        };
+        for i in 0..workers {
+            let (queue, maker) = (Arc::clone(&queue), Arc::clone(&maker));
+            let (ticket_desk, sender) = (ticket_desk.clone(), sender.clone());
+            let handle = std::thread::Builder::new()
+                .name(format!("sst-loader-{i}"))
+                .spawn(move || work(&queue, &maker, &ticket_desk, &sender))
+                .map_err(LoadError::Spawn)?;
+            threads.handles.push(handle);
+        }
+        Ok(threads)
+    }
+
+    /// Step number `number`: `None` if the workers are gone, `Some(None)` after the last step.
+    fn take(&mut self, number: u64) -> Option<Option<Result<StepData, LoadError>>> {
+        loop {
+            if let Some(step) = self.waiting.remove(&number) {
+                // Workers that have ended need no ticket.
+                let _ = self.tickets.as_ref()?.try_send(());
+                return Some(step);
+            }
+            let (number, step) = self.results.as_ref()?.recv().ok()?;
+            self.waiting.insert(number, step);
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Closing both channels makes every worker's next receive or send fail, and so end.
+        self.tickets = None;
+        self.results = None;
+        for handle in self.handles.drain(..) {
+            // Panics were caught inside; there is nothing to report from a worker that ended.
+            let _ = handle.join();
+        }
+    }
+}
+
+fn work(
+    queue: &Mutex<(u64, Steps)>,
+    maker: &Maker,
+    tickets: &Receiver<()>,
+    results: &Sender<Numbered>,
+) {
+    while tickets.recv().is_ok() {
+        let (number, plan) = {
+            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let number = queue.0;
+            queue.0 += 1;
+            match catch_unwind(AssertUnwindSafe(|| queue.1.next())) {
+                Ok(plan) => (number, Ok(plan)),
+                Err(panic) => (number, Err(panic_message(&*panic))),
+            }
+        };
+        let step = match plan {
+            Ok(Some(plan)) => Some(maker.make(&plan)),
+            Ok(None) => None,
+            Err(message) => Some(Err(LoadError::Panic { step: number + 1, message })),
+        };
+        let last = !matches!(step, Some(Ok(_)));
+        if results.send((number, step)).is_err() || last {
+            return;
+        }
+    }
+}

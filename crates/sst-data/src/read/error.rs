@@ -1,0 +1,182 @@
+//! What can be wrong with a data file: a sentence each, with the place and what to do.
+
+use std::io;
+
+use crate::example::Key;
+
+/// Why documents could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A path without wildcards that is not there.
+    #[error("{path} does not exist: check the path (it is relative to the working directory)")]
+    NotFound {
+        /// The path, as written.
+        path: String,
+    },
+    /// A glob without a match.
+    #[error("the pattern {pattern} matches no file: check it against the folder's contents")]
+    NoMatch {
+        /// The pattern, as written.
+        pattern: String,
+    },
+    /// A glob that is not one.
+    #[error("{pattern} is not a valid pattern ({reason}): write [[] for a literal bracket")]
+    BadPattern {
+        /// The pattern, as written.
+        pattern: String,
+        /// What the parser says.
+        reason: String,
+    },
+    /// No paths at all.
+    #[error("no data path is given: set `data.paths` to a file, a folder or a glob")]
+    NoPaths,
+    /// A folder or glob in which nothing is readable.
+    #[error(
+        "{path} holds no file of a known format (it holds {found}): \
+         set the format and name the files with a glob such as {path}/*"
+    )]
+    NoFiles {
+        /// The folder or pattern, as written.
+        path: String,
+        /// The extensions seen, or `nothing`.
+        found: String,
+    },
+    /// A file whose extension says nothing.
+    #[error(
+        "{path}: the extension does not tell the format: set it to one of text, paragraphs, jsonl, \
+         csv, tsv or parquet"
+    )]
+    UnknownExtension {
+        /// The file.
+        path: String,
+    },
+    /// The file cannot be opened or read.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file without a single document.
+    #[error("{path} holds no document: remove the file or write one into it")]
+    Empty {
+        /// The file.
+        path: String,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("{key} is not UTF-8 (byte {offset} of the file): {advice}")]
+    InvalidUtf8 {
+        /// The line or row.
+        key: Key,
+        /// The first bad byte, counted from 0, after decompression.
+        offset: u64,
+        /// What to do.
+        advice: String,
+    },
+    /// A record that is not of the file's format.
+    #[error("{key}: {reason}")]
+    Malformed {
+        /// The line or row.
+        key: Key,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// A record without the text field.
+    #[error("{key} has no field `{field}` (it has {found}): set `text_field` to the one to read")]
+    MissingField {
+        /// The line or row.
+        key: Key,
+        /// The field looked for.
+        field: String,
+        /// The fields that exist.
+        found: String,
+    },
+    /// A text field that holds something else.
+    #[error("{key}: field `{field}` is {found}, not a string: choose another field or convert it")]
+    NotText {
+        /// The line or row.
+        key: Key,
+        /// The field.
+        field: String,
+        /// The type found, with its article.
+        found: String,
+    },
+    /// A line or record too long to be one document.
+    #[error("{key} is longer than {limit} bytes: split it, or check that the format is right")]
+    TooLong {
+        /// The line or row.
+        key: Key,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A compressed or Parquet file that is cut short or damaged.
+    #[error("{path} is damaged or cut short ({reason}): fetch or write the file again")]
+    Damaged {
+        /// The file, with the line reached where there is one.
+        path: String,
+        /// What the decoder says.
+        reason: String,
+    },
+    /// A Parquet file inside gzip or zstd.
+    #[error("{path}: Parquet needs random access: decompress the file first")]
+    CompressedParquet {
+        /// The file.
+        path: String,
+    },
+    /// Parquet without the feature.
+    #[error("{path}: this build cannot read Parquet: rebuild with the feature `parquet`")]
+    NoParquet {
+        /// The file.
+        path: String,
+    },
+}
+
+impl ReadError {
+    /// The ledger's name for it when `on_error` is `skip`; `None` if it can never be skipped.
+    pub fn ledger_name(&self) -> Option<&'static str> {
+        match self {
+            Self::Empty { .. } => Some("read.empty_file"),
+            Self::InvalidUtf8 { .. } => Some("read.invalid_utf8"),
+            Self::Malformed { .. } => Some("read.malformed"),
+            Self::MissingField { .. } => Some("read.missing_field"),
+            Self::NotText { .. } => Some("read.not_text"),
+            Self::Damaged { .. } | Self::TooLong { .. } => Some("read.damaged_file"),
+            _ => None,
+        }
+    }
+
+    /// Whether the rest of the file can still be read.
+    pub(super) fn is_one_record(&self) -> bool {
+        matches!(
+            self,
+            Self::InvalidUtf8 { .. }
+                | Self::Malformed { .. }
+                | Self::MissingField { .. }
+                | Self::NotText { .. }
+        )
+    }
+
+    /// The line or row, if the error belongs to one.
+    pub(super) fn key(&self) -> Option<&Key> {
+        match self {
+            Self::InvalidUtf8 { key, .. }
+            | Self::Malformed { key, .. }
+            | Self::MissingField { key, .. }
+            | Self::NotText { key, .. }
+            | Self::TooLong { key, .. } => Some(key),
+            _ => None,
+        }
+    }
+}
+
+/// Field names for a message: `id, body and url`, the first dozen.
+pub(super) fn name_fields<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 12;
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        0 => "no field at all".to_owned(),
+        n if n > SHOWN => format!("{} and {} more", names[..SHOWN].join(", "), n - SHOWN),
+        _ => names.join(", "),
+    }
+}

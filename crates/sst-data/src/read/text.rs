@@ -1,0 +1,94 @@
+//! Plain text: one document a line, or documents separated by blank lines.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::lines::{LineReader, MAX_RECORD_BYTES};
+use super::{ReadError, Record, TEXT};
+use crate::example::Field;
+
+/// One document a line. Blank lines are separators and count for nothing.
+pub(super) struct Lines {
+    lines: LineReader,
+}
+
+impl Lines {
+    /// Opens `path`, called `name` in errors.
+    pub(super) fn open(path: &Path, name: Arc<str>) -> Result<Self, ReadError> {
+        Ok(Self { lines: LineReader::open(path, name)? })
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Result<Record, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.lines.next_line()? {
+                Ok((_, line)) if line.trim().is_empty() => {}
+                Ok((number, line)) => return Some(Ok(document(number, line.to_owned()))),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// Documents separated by blank lines; the key is the first line of each.
+pub(super) struct Paragraphs {
+    lines: LineReader,
+}
+
+impl Paragraphs {
+    /// Opens `path`, called `name` in errors.
+    pub(super) fn open(path: &Path, name: Arc<str>) -> Result<Self, ReadError> {
+        Ok(Self { lines: LineReader::open(path, name)? })
+    }
+}
+
+impl Iterator for Paragraphs {
+    type Item = Result<Record, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut first = 0;
+        let mut text = String::new();
+        let mut bad = None;
+        while let Some(next) = self.lines.next_line() {
+            match next {
+                Ok((_, line)) if line.trim().is_empty() => {
+                    if first > 0 {
+                        break;
+                    }
+                }
+                Ok((number, line)) => {
+                    if first == 0 {
+                        first = number;
+                    } else {
+                        text.push('\n');
+                    }
+                    text.push_str(line);
+                    if text.len() as u64 > MAX_RECORD_BYTES {
+                        let key = self.lines.key_at(first);
+                        return Some(Err(ReadError::TooLong { key, limit: MAX_RECORD_BYTES }));
+                    }
+                }
+                // A paragraph with one unreadable line is left out whole, not mutilated.
+                Err(error) if error.is_one_record() => {
+                    first =
+                        if first == 0 { error.key().map_or(1, |key| key.record) } else { first };
+                    bad = bad.or(Some(error));
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        match bad {
+            Some(error) => Some(Err(error)),
+            None if first == 0 => None,
+            None => Some(Ok(document(first, text))),
+        }
+    }
+}
+
+fn document(line: u64, text: String) -> Record {
+    (line, BTreeMap::from([(Arc::from(TEXT), Field::Text(text))]))
+}

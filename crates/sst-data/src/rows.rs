@@ -1,0 +1,289 @@
+//! How documents become rows: one each, several each, or a stream cut into full rows.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::example::{Example, Field, Key};
+use crate::ledger::Ledger;
+use crate::rng::SeqRng;
+use crate::store::Store;
+use crate::tokenize::Frame;
+
+/// Why a data set cannot be built, or a row not be given.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// There is no such row.
+    #[error("row {index} was asked for, but the data set has {len}")]
+    OutOfRange {
+        /// The row.
+        index: u64,
+        /// The number of rows.
+        len: u64,
+    },
+    /// No room for a token beside the special ones.
+    #[error(
+        "data.max_length is {max_length}, but the tokenizer's special tokens alone take {frame}: \
+         raise it to {least} or more",
+        least = frame + 1
+    )]
+    NoRoom {
+        /// Tokens in a row at most.
+        max_length: usize,
+        /// Special tokens in each row.
+        frame: usize,
+    },
+    /// The fraction is not one.
+    #[error("data.validation is {0}: it must be at least 0 and below 1")]
+    BadFraction(f64),
+    /// A reader of another kind failed.
+    #[error("{key}: {reason}")]
+    Unreadable {
+        /// The row.
+        key: Key,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}
+
+/// Indexed access to examples. Pure: the same (index, epoch) gives the same example.
+pub trait Dataset: Send + Sync {
+    /// The number of rows.
+    fn len(&self) -> u64;
+
+    /// Whether there are no rows.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of tokens of a row, special tokens included, without building it; 0 if there is
+    /// no such row.
+    fn row_length(&self, index: u64) -> usize;
+
+    /// Row `index` as drawn in `epoch`.
+    ///
+    /// # Errors
+    /// If there is no such row or it cannot be read.
+    fn get(&self, index: u64, epoch: u64) -> Result<Example, DatasetError>;
+
+    /// Where row `index` begins in the sources; `?:0` if there is no such row.
+    fn key(&self, index: u64) -> Key;
+}
+
+/// How documents become rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RowMode {
+    /// One row a document; what does not fit is cut off and counted in the ledger.
+    Document,
+    /// A long document becomes several rows; nothing is lost.
+    Chunk,
+    /// Documents one after the other, cut into full rows; the last, short row is kept.
+    Stream,
+}
+
+/// Which documents. A document is in validation by one draw on its index, which depends on nothing
+/// else: another seed, row mode or length leaves the split as it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Subset {
+    /// Every document.
+    All,
+    /// The documents that are not in validation, `fraction` of the whole being so.
+    Train {
+        /// The expected part of documents in validation, in `[0, 1)`.
+        fraction: f64,
+    },
+    /// The documents in validation.
+    Validation {
+        /// The expected part of documents in validation, in `[0, 1)`.
+        fraction: f64,
+    },
+}
+
+impl Subset {
+    /// Whether document `index` belongs to it.
+    pub fn contains(self, index: u64) -> bool {
+        let drawn = |fraction| SeqRng::new(0, "rows.validation", 0, index).chance(fraction);
+        match self {
+            Self::All => true,
+            Self::Train { fraction } => !drawn(fraction),
+            Self::Validation { fraction } => drawn(fraction),
+        }
+    }
+
+    fn check(self) -> Result<(), DatasetError> {
+        match self {
+            Self::Train { fraction } | Self::Validation { fraction }
+                if !(0.0..1.0).contains(&fraction) =>
+            {
+                Err(DatasetError::BadFraction(fraction))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Rows over a token [`Store`]. Each example has one field, `input_ids`: the frame's prefix, the
+/// row's tokens, the frame's suffix.
+#[derive(Debug, Clone)]
+pub struct TokenRows {
+    store: Arc<Store>,
+    /// The documents, or `None` for all of them.
+    documents: Option<Vec<u64>>,
+    mode: RowMode,
+    /// Tokens of a row beside the frame, at most.
+    capacity: usize,
+    frame: Frame,
+    /// Before document `i`: rows (Chunk) or tokens (Stream). One more than documents; empty for
+    /// Document, which needs none.
+    starts: Vec<u64>,
+    len: u64,
+}
+
+/// A run of tokens of one document: its number, the first token, the number of tokens.
+type Piece = (u64, usize, usize);
+
+impl TokenRows {
+    /// Rows of at most `max_length` tokens, special tokens included.
+    ///
+    /// In Document mode, what will be cut off is counted in `ledger` here, once, as
+    /// `rows.truncated_documents` and `rows.truncated_tokens`.
+    ///
+    /// # Errors
+    /// If `max_length` leaves no room beside the frame, or the fraction is not in `[0, 1)`.
+    pub fn new(
+        store: Arc<Store>,
+        subset: Subset,
+        mode: RowMode,
+        max_length: usize,
+        frame: Frame,
+        ledger: &Ledger,
+    ) -> Result<Self, DatasetError> {
+        subset.check()?;
+        let framing = frame.prefix.len() + frame.suffix.len();
+        if max_length <= framing {
+            return Err(DatasetError::NoRoom { max_length, frame: framing });
+        }
+        let capacity = max_length - framing;
+        let documents = (subset != Subset::All)
+            .then(|| (0..store.num_documents()).filter(|i| subset.contains(*i)).collect());
+        let mut rows = Self { store, documents, mode, capacity, frame, starts: vec![], len: 0 };
+        rows.index(ledger);
+        Ok(rows)
+    }
+
+    /// The number of tokens of all rows, without the special ones and without what is cut off.
+    pub fn num_tokens(&self) -> u64 {
+        let framing = self.frame.prefix.len() + self.frame.suffix.len();
+        (0..self.len).map(|i| (self.row_length(i) - framing) as u64).sum()
+    }
+
+    fn index(&mut self, ledger: &Ledger) {
+        let capacity = self.capacity as u64;
+        let num_documents = self.num_documents();
+        if self.mode == RowMode::Document {
+            for place in 0..num_documents {
+                let document = self.document(place);
+                let cut = self.store.len_of(document).saturating_sub(self.capacity) as u64;
+                if cut > 0 {
+                    let key = self.store.key(document);
+                    ledger.add("rows.truncated_documents", 1, Some(&key));
+                    ledger.add("rows.truncated_tokens", cut, Some(&key));
+                }
+            }
+            self.len = num_documents;
+            return;
+        }
+        let mut total = 0;
+        self.starts = Vec::with_capacity(num_documents as usize + 1);
+        self.starts.push(0);
+        for place in 0..num_documents {
+            let length = self.store.len_of(self.document(place)) as u64;
+            total += if self.mode == RowMode::Chunk { length.div_ceil(capacity) } else { length };
+            self.starts.push(total);
+        }
+        self.len = if self.mode == RowMode::Chunk { total } else { total.div_ceil(capacity) };
+    }
+
+    fn num_documents(&self) -> u64 {
+        self.documents.as_ref().map_or(self.store.num_documents(), |d| d.len() as u64)
+    }
+
+    fn document(&self, place: u64) -> u64 {
+        self.documents.as_ref().map_or(place, |documents| documents[place as usize])
+    }
+
+    /// The place of the document that holds row (Chunk) or token (Stream) `at`. Documents without
+    /// tokens are passed over, since their start equals the next one's.
+    fn place_of(&self, at: u64) -> usize {
+        self.starts.partition_point(|start| *start <= at) - 1
+    }
+
+    /// Calls `visit` with the pieces of row `index`, in order.
+    fn pieces(&self, index: u64, mut visit: impl FnMut(Piece)) {
+        if index >= self.len {
+            return;
+        }
+        match self.mode {
+            RowMode::Document => {
+                let document = self.document(index);
+                visit((document, 0, self.store.len_of(document).min(self.capacity)));
+            }
+            RowMode::Chunk => {
+                let place = self.place_of(index);
+                let document = self.document(place as u64);
+                let first = (index - self.starts[place]) as usize * self.capacity;
+                visit((document, first, (self.store.len_of(document) - first).min(self.capacity)));
+            }
+            RowMode::Stream => {
+                let mut at = index * self.capacity as u64;
+                let end = (at + self.capacity as u64).min(self.starts[self.starts.len() - 1]);
+                let mut place = self.place_of(at);
+                while at < end {
+                    let stop = self.starts[place + 1].min(end);
+                    let first = (at - self.starts[place]) as usize;
+                    if stop > at {
+                        visit((self.document(place as u64), first, (stop - at) as usize));
+                    }
+                    at = stop;
+                    place += 1;
+                }
+            }
+        }
+    }
+}
+
+impl Dataset for TokenRows {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn row_length(&self, index: u64) -> usize {
+        if index >= self.len {
+            return 0;
+        }
+        let mut length = self.frame.prefix.len() + self.frame.suffix.len();
+        self.pieces(index, |(_, _, count)| length += count);
+        length
+    }
+
+    fn get(&self, index: u64, epoch: u64) -> Result<Example, DatasetError> {
+        if index >= self.len {
+            return Err(DatasetError::OutOfRange { index, len: self.len });
+        }
+        let mut ids = Vec::with_capacity(self.row_length(index));
+        ids.extend_from_slice(&self.frame.prefix);
+        self.pieces(index, |(document, first, count)| {
+            self.store.tokens(document).slice(first, count).append_to(&mut ids);
+        });
+        ids.extend_from_slice(&self.frame.suffix);
+        let example = Example::new(self.key(index), index, "input_ids", Field::Tokens(ids));
+        Ok(Example { epoch, ..example })
+    }
+
+    fn key(&self, index: u64) -> Key {
+        let mut first = None;
+        self.pieces(index, |(document, _, _)| first = first.or(Some(document)));
+        first.map_or_else(|| Key::new("?", 0), |document| self.store.key(document))
+    }
+}

@@ -1,0 +1,52 @@
+//! What can go wrong with a store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a store cannot be built or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file cannot be read or written.
+    #[error("cannot {action} {path}: {error}", path = path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        error: io::Error,
+    },
+    /// A store is not what its manifest says.
+    #[error("{path} is damaged: {reason}; delete the folder and prepare the data again", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A token id does not fit the store.
+    #[error(
+        "token id {id} does not fit a vocabulary of {vocab_size}: the tokenizer contradicts itself"
+    )]
+    IdTooLarge {
+        /// The id.
+        id: u32,
+        /// Ids below this one fit.
+        vocab_size: usize,
+    },
+    /// More source files than the format can number.
+    #[error("more than {} source files: join some of them", u32::MAX)]
+    TooManySources,
+}
+
+impl StoreError {
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |error| Self::Io { action, path, error }
+    }
+
+    pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_path_buf(), reason: reason.into() }
+    }
+}

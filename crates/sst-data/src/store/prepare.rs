@@ -1,0 +1,205 @@
+//! From sources to a store: read, clean, tokenise, write, once for each set of inputs.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use sha2::{Digest, Sha256};
+
+use super::builder::StoreBuilder;
+use super::format::{VERSION, hex};
+use super::{Store, StoreError};
+use crate::clean::{CleanConfig, Cleaner};
+use crate::example::{Example, Key};
+use crate::ledger::Ledger;
+use crate::read::{ReadError, Source};
+use crate::tokenize::{TokenizeError, Tokenizer};
+
+/// Text tokenised at once, in bytes. Bounds the memory, and is enough to keep every core busy.
+const BATCH_BYTES: usize = 4 << 20;
+/// What is hashed of each end of a source file.
+const SAMPLE_BYTES: u64 = 64 << 10;
+
+/// Why a store could not be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// A source cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A text cannot be tokenised.
+    #[error("{key}: {error}")]
+    Tokenize {
+        /// The first document of the batch that failed.
+        key: Key,
+        /// What is wrong.
+        #[source]
+        error: TokenizeError,
+    },
+    /// The store cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No document is left.
+    #[error("no document is left of {0}: see the ledger for what was dropped")]
+    Empty(String),
+}
+
+/// What a store is made from.
+#[derive(Debug)]
+pub struct Preparation<'a> {
+    /// The texts.
+    pub source: &'a Source,
+    /// How they are cleaned.
+    pub clean: &'a CleanConfig,
+    /// How they are tokenised, without special tokens.
+    pub tokenizer: &'a Tokenizer,
+    /// Gets the counts of reading and cleaning, from the store itself when it is there already.
+    pub ledger: &'a Ledger,
+    /// The folder of stores.
+    pub cache: &'a Path,
+}
+
+impl Preparation<'_> {
+    /// The SHA-256 of all that the store depends on: the format, the tokenizer, the cleaning rules,
+    /// how the sources are read, and for each file its path as written, its size, its time of
+    /// change and the first and last 64 KiB of it. A file of the same size and time that differs
+    /// only in the middle is not noticed: reading terabytes to find out would defeat the cache.
+    ///
+    /// # Errors
+    /// If a file is not there.
+    pub fn fingerprint(&self) -> Result<String, PrepareError> {
+        let Source { paths, format, text_field, on_error } = self.source;
+        let mut hash = Sha256::new();
+        let clean = serde_json::to_string(self.clean)
+            .map_err(|error| StoreError::damaged(self.cache, error.to_string()))?;
+        let options = format!("{VERSION}\n{paths:?}\n{format:?}\n{text_field:?}\n{on_error:?}\n");
+        hash.update(options + &clean + "\n" + &self.tokenizer.fingerprint() + "\n");
+        for path in self.source.files()? {
+            hash.update(sample(&path).map_err(StoreError::io("read", &path))?);
+        }
+        Ok(hex(&hash.finalize()))
+    }
+
+    /// The store for these inputs: the one in the cache, or else a new one. `progress` is told the
+    /// documents and tokens so far. Memory does not grow with the corpus, except for the hashes
+    /// that finding duplicates needs.
+    ///
+    /// # Errors
+    /// If a source cannot be read, the disk is full, or nothing is left after cleaning.
+    pub fn prepare(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Arc<Store>, PrepareError> {
+        let fingerprint = self.fingerprint()?;
+        let place = self.cache.join(&fingerprint);
+        if place.exists() {
+            match Store::open(&place) {
+                Ok(store) => {
+                    self.replay(&store);
+                    progress(store.num_documents(), store.num_tokens());
+                    return Ok(Arc::new(store));
+                }
+                Err(error) => tracing::warn!(%error, "preparing the data again"),
+            }
+        }
+        let store = self.build(&fingerprint, progress)?;
+        self.replay(&store);
+        Ok(Arc::new(store))
+    }
+
+    fn build(
+        &self,
+        fingerprint: &str,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Store, PrepareError> {
+        // Counted apart, so that the store holds its own counts and no one else's.
+        let ledger = Ledger::new();
+        let vocab_size = self.tokenizer.vocab_size();
+        let mut builder = StoreBuilder::create(self.cache, fingerprint, vocab_size)?;
+        let mut cleaner = Cleaner::new(self.clean.clone(), ledger.clone());
+        let mut batch = Batch::default();
+        for example in self.source.read(&ledger)? {
+            let example = example?;
+            let Some(text) = cleaned(&mut cleaner, &example) else { continue };
+            batch.bytes += text.len();
+            batch.keys.push(example.key);
+            batch.texts.push(text);
+            if batch.bytes >= BATCH_BYTES {
+                self.flush(&mut batch, &mut builder, &ledger)?;
+                let (documents, tokens) = builder.counts();
+                progress(documents, tokens);
+            }
+        }
+        self.flush(&mut batch, &mut builder, &ledger)?;
+        let (documents, tokens) = builder.counts();
+        progress(documents, tokens);
+        if documents == 0 {
+            merge(self.ledger, &ledger.entries());
+            return Err(PrepareError::Empty(self.source.paths.join(", ")));
+        }
+        Ok(builder.finish(ledger.entries())?)
+    }
+
+    fn flush(
+        &self,
+        batch: &mut Batch,
+        builder: &mut StoreBuilder,
+        ledger: &Ledger,
+    ) -> Result<(), PrepareError> {
+        let Batch { keys, texts, .. } = std::mem::take(batch);
+        let Some(first) = keys.first().cloned() else { return Ok(()) };
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let documents = self
+            .tokenizer
+            .encode_batch(&texts)
+            .map_err(|error| PrepareError::Tokenize { key: first, error })?;
+        for (key, ids) in keys.iter().zip(&documents) {
+            if ids.is_empty() {
+                ledger.add("tokenize.no_tokens", 1, Some(key));
+            } else {
+                builder.push(key, ids)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn replay(&self, store: &Store) {
+        merge(self.ledger, store.ledger());
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    keys: Vec<Key>,
+    texts: Vec<String>,
+    bytes: usize,
+}
+
+fn cleaned(cleaner: &mut Cleaner, example: &Example) -> Option<String> {
+    cleaner.clean(&example.key, example.text("text")?)
+}
+
+/// Adds `entries` to `ledger`, with their first places.
+fn merge(ledger: &Ledger, entries: &std::collections::BTreeMap<String, crate::ledger::Entry>) {
+    for (name, entry) in entries {
+        let place = entry.first.as_deref().and_then(|first| {
+            let (source, record) = first.rsplit_once(':')?;
+            Some(Key::new(source, record.parse().ok()?))
+        });
+        ledger.add(name, entry.count, place.as_ref());
+    }
+}
+
+/// What tells a file from another: path, size, time of change, both ends.
+fn sample(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let size = metadata.len();
+    let mut hash = Sha256::new();
+    let mut ends = Vec::new();
+    (&mut file).take(SAMPLE_BYTES).read_to_end(&mut ends)?;
+    file.seek(SeekFrom::Start(size.saturating_sub(SAMPLE_BYTES)))?;
+    file.take(SAMPLE_BYTES).read_to_end(&mut ends)?;
+    hash.update(format!("{}\n{size}\n{}\n", path.display(), changed.as_nanos()));
+    hash.update(&ends);
+    Ok(hash.finalize().to_vec())
+}

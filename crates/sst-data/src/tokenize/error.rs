@@ -1,0 +1,63 @@
+//! What can go wrong with a tokenizer.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a tokenizer cannot be loaded, trained, saved or used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizeError {
+    /// A file cannot be read or written.
+    #[error("cannot {action} {path}: {error}", path = path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        error: io::Error,
+    },
+    /// Neither kind of tokenizer is there.
+    #[error("{path} holds neither tokenizer.json nor vocab.txt", path = .0.display())]
+    NotFound(PathBuf),
+    /// The file is broken, hostile or of a kind we do not know.
+    #[error("{name} is not a tokenizer that can be used: {reason}")]
+    Invalid {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Encoding or decoding failed.
+    #[error("{name} cannot process this text: {reason}")]
+    Run {
+        /// The tokenizer.
+        name: String,
+        /// What the library said.
+        reason: String,
+    },
+    /// An id outside the vocabulary.
+    #[error("token id {id} is not in the vocabulary of {name}, which has {vocab_size} ids")]
+    UnknownId {
+        /// The tokenizer.
+        name: String,
+        /// The id.
+        id: u32,
+        /// Ids are below this.
+        vocab_size: usize,
+    },
+    /// Training options that contradict each other, or a corpus that does not do.
+    #[error("cannot train a tokenizer: {0}")]
+    Train(String),
+}
+
+impl TokenizeError {
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |error| Self::Io { action, path, error }
+    }
+
+    pub(super) fn invalid(name: &str, reason: impl Into<String>) -> Self {
+        Self::Invalid { name: name.to_owned(), reason: reason.into() }
+    }
+}

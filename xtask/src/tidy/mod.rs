@@ -1,0 +1,88 @@
+//! `cargo xtask tidy`: the rules of the house, one a file.
+//!
+//! A rule is a function of the tree that returns findings. To add one: a file here, and a line in
+//! [`RULES`].
+
+mod goldens;
+mod layering;
+mod length;
+mod machine_paths;
+mod module_docs;
+mod pins;
+mod printing;
+mod readme;
+mod recipes;
+mod rust_text;
+mod tree;
+mod unfinished;
+mod unsafe_code;
+mod whitespace;
+
+use std::fmt;
+
+use anyhow::{Result, bail};
+
+use crate::repo::Repo;
+use tree::Tree;
+
+/// Something that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    path: String,
+    /// From 1; 0 speaks of the whole file.
+    line: usize,
+    message: String,
+    /// Worth a look, but no failure.
+    is_warning: bool,
+}
+
+impl Finding {
+    fn new(path: &str, line: usize, message: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), line, message: message.into(), is_warning: false }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.is_warning { "warning: " } else { "" };
+        match self.line {
+            0 => write!(f, "{}: {word}{}", self.path, self.message),
+            line => write!(f, "{}:{line}: {word}{}", self.path, self.message),
+        }
+    }
+}
+
+type Rule = fn(&Tree) -> Vec<Finding>;
+
+/// Every rule, by name.
+const RULES: [(&str, Rule); 12] = [
+    ("goldens", goldens::check),
+    ("layering", layering::check),
+    ("length", length::check),
+    ("machine_paths", machine_paths::check),
+    ("module_docs", module_docs::check),
+    ("pins", pins::check),
+    ("printing", printing::check),
+    ("readme", readme::check),
+    ("recipes", recipes::check),
+    ("unfinished", unfinished::check),
+    ("unsafe_code", unsafe_code::check),
+    ("whitespace", whitespace::check),
+];
+
+/// Applies every rule to the repository and prints what breaks one.
+pub(crate) fn run(repo: &Repo) -> Result<()> {
+    let tree = Tree::load(repo.root())?;
+    let mut failures = 0;
+    for (name, rule) in RULES {
+        for finding in rule(&tree) {
+            failures += usize::from(!finding.is_warning);
+            eprintln!("{finding} [{name}]");
+        }
+    }
+    if failures > 0 {
+        bail!("tidy found {failures} things to put right");
+    }
+    eprintln!("tidy: {} files, {} rules, nothing to put right", tree.len(), RULES.len());
+    Ok(())
+}
