@@ -1,1 +1,19 @@
-//! x
+//! The models of sst, each readable and writable as a Hugging Face folder.
+//!
+//! A model is a folder here: `config.rs` (the serde form of its config.json), `model.rs` and `heads.rs`
+//! (parameters under their hub names), `names.rs` (what older files call them). One line in
+//! [`registry`] makes it known to the rest of sst.
+
+mod bert;
+mod card;
+mod error;
+mod export;
+mod load;
+pub mod registry;
+
+pub use bert::{BertConfig, BertModel};
+pub use card::ModelCard;
+pub use error::ModelError;
+pub use export::save_folder;
+pub use load::load;
+pub use registry::{BuildOptions, ModelEntry, PositionInit, build, list};

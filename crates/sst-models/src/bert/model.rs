@@ -1,0 +1,221 @@
+//! The encoder: embeddings, layers, pooler.
+//!
+//! Shapes: b batch, l length, d hidden size.
+
+use sst_core::nn::Activation;
+use sst_core::nn::{Attention, Embedding, LayerNorm, Linear, dropout};
+use sst_core::{Encoder, EncoderInput, EncoderOutput, Error, Forward, Init, Result, Scope};
+use tch::Tensor;
+
+use super::config::BertConfig;
+use crate::registry::PositionInit;
+
+/// The BERT encoder.
+#[derive(Debug)]
+pub struct BertModel {
+    embeddings: Embeddings,
+    layers: Vec<Layer>,
+    pooler: Option<Linear>,
+    num_positions: i64,
+    num_tokens: i64,
+    width: i64,
+}
+
+#[derive(Debug)]
+struct Embeddings {
+    word: Embedding,
+    position: Embedding,
+    token_type: Embedding,
+    norm: LayerNorm,
+    dropout: f64,
+}
+
+#[derive(Debug)]
+struct Layer {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    attention: Attention,
+    attention_output: Linear,
+    attention_norm: LayerNorm,
+    intermediate: Linear,
+    activation: Activation,
+    output: Linear,
+    output_norm: LayerNorm,
+    dropout: f64,
+}
+
+impl BertModel {
+    /// Makes the parameters of the encoder in `scope`, under the hub's names.
+    ///
+    /// # Errors
+    /// If a name is taken, or libtorch fails.
+    pub fn new(
+        scope: &Scope<'_>,
+        config: &BertConfig,
+        positions: PositionInit,
+        with_pooler: bool,
+    ) -> Result<Self> {
+        let embeddings = Embeddings::new(&scope.sub("embeddings"), config, positions)?;
+        let layers = scope.sub("encoder").sub("layer");
+        let layers = (0..config.num_hidden_layers)
+            .map(|i| Layer::new(&layers.sub(i), config))
+            .collect::<Result<_>>()?;
+        let (width, std) = (config.hidden_size, config.initializer_range);
+        let pooler = match with_pooler {
+            true => Some(Linear::new(&scope.sub("pooler").sub("dense"), width, width, std)?),
+            false => None,
+        };
+        let num_positions = config.max_position_embeddings;
+        Ok(Self { embeddings, layers, pooler, num_positions, num_tokens: config.vocab_size, width })
+    }
+
+    /// The word embeddings `[v, d]`, to tie a head to them.
+    pub fn word_embeddings(&self) -> &Tensor {
+        &self.embeddings.word.weight
+    }
+
+    /// The pooled first token `[b, d]` of hidden states `[b, l, d]`, if this model has a pooler.
+    ///
+    /// # Errors
+    /// If libtorch fails.
+    pub fn pooled(&self, hidden_bld: &Tensor) -> Result<Option<Tensor>> {
+        match &self.pooler {
+            None => Ok(None),
+            Some(dense) => Ok(Some(dense.forward(&hidden_bld.f_select(1, 0)?)?.f_tanh()?)),
+        }
+    }
+}
+
+impl Encoder for BertModel {
+    fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput> {
+        let length = input.input_ids.size().last().copied().unwrap_or(0);
+        if length > self.num_positions {
+            return Err(Error::Contract(format!(
+                "a row of {length} tokens does not fit the model's {} positions; \
+                 lower data.max_length or truncate",
+                self.num_positions
+            )));
+        }
+        let mask = match input.attention_mask {
+            None => None,
+            // [b, l] to [b, 1, 1, l]: every query sees the same keys.
+            Some(mask) => Some(mask.f_unsqueeze(1)?.f_unsqueeze(1)?),
+        };
+        let mut hidden_bld = self.embeddings.forward(input, forward.train)?;
+        let mut hidden_states = forward.want.hidden_states.then(Vec::new);
+        let mut attentions = forward.want.attentions.then(Vec::new);
+        for layer in &self.layers {
+            if let Some(states) = &mut hidden_states {
+                states.push(hidden_bld.shallow_clone());
+            }
+            let (next, probabilities) = layer.forward(&hidden_bld, mask.as_ref(), forward)?;
+            hidden_bld = next;
+            if let (Some(all), Some(probabilities)) = (&mut attentions, probabilities) {
+                all.push(probabilities);
+            }
+        }
+        if let Some(states) = &mut hidden_states {
+            states.push(hidden_bld.shallow_clone());
+        }
+        Ok(EncoderOutput { hidden_bld, attentions, hidden_states })
+    }
+
+    fn hidden_size(&self) -> i64 {
+        self.width
+    }
+
+    fn max_length(&self) -> usize {
+        self.num_positions as usize
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.num_tokens as usize
+    }
+}
+
+impl Embeddings {
+    fn new(scope: &Scope<'_>, config: &BertConfig, positions: PositionInit) -> Result<Self> {
+        let (width, normal) = (config.hidden_size, Init::Normal(config.initializer_range));
+        let table = |name: &str, count: i64, padding: Option<i64>, init: Init| {
+            Embedding::new(&scope.sub(name), count, width, padding, init)
+        };
+        let first_positions = match positions {
+            PositionInit::Normal => normal,
+            PositionInit::Sinusoid { amplitude } => Init::Sinusoid(amplitude),
+        };
+        Ok(Self {
+            word: table("word_embeddings", config.vocab_size, config.pad_token_id, normal)?,
+            position: table(
+                "position_embeddings",
+                config.max_position_embeddings,
+                None,
+                first_positions,
+            )?,
+            token_type: table("token_type_embeddings", config.type_vocab_size, None, normal)?,
+            norm: LayerNorm::new(&scope.sub("LayerNorm"), width, config.layer_norm_eps)?,
+            dropout: config.hidden_dropout_prob,
+        })
+    }
+
+    fn forward(&self, input: EncoderInput<'_>, train: bool) -> Result<Tensor> {
+        let length = input.input_ids.size().last().copied().unwrap_or(0);
+        let segments = match input.token_type_ids {
+            Some(ids) => self.token_type.forward(ids)?,
+            // All in segment 0: one row, broadcast.
+            None => self.token_type.weight.f_narrow(0, 0, 1)?,
+        };
+        let positions = self.position.weight.f_narrow(0, 0, length)?;
+        let sum = self.word.forward(input.input_ids)?.f_add(&segments)?.f_add(&positions)?;
+        dropout(self.norm.forward(&sum)?, self.dropout, train)
+    }
+}
+
+impl Layer {
+    fn new(scope: &Scope<'_>, config: &BertConfig) -> Result<Self> {
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        let (std, eps) = (config.initializer_range, config.layer_norm_eps);
+        let attention = scope.sub("attention");
+        let projections = attention.sub("self");
+        let project = |name: &str| Linear::new(&projections.sub(name), width, width, std);
+        let output = attention.sub("output");
+        Ok(Self {
+            query: project("query")?,
+            key: project("key")?,
+            value: project("value")?,
+            attention: Attention {
+                num_heads: config.num_attention_heads,
+                dropout: config.attention_probs_dropout_prob,
+            },
+            attention_output: Linear::new(&output.sub("dense"), width, width, std)?,
+            attention_norm: LayerNorm::new(&output.sub("LayerNorm"), width, eps)?,
+            intermediate: Linear::new(&scope.sub("intermediate").sub("dense"), width, inner, std)?,
+            activation: config.hidden_act,
+            output: Linear::new(&scope.sub("output").sub("dense"), inner, width, std)?,
+            output_norm: LayerNorm::new(&scope.sub("output").sub("LayerNorm"), width, eps)?,
+            dropout: config.hidden_dropout_prob,
+        })
+    }
+
+    /// The next hidden state and, if wanted, the attention probabilities.
+    fn forward(
+        &self,
+        hidden_bld: &Tensor,
+        mask: Option<&Tensor>,
+        forward: Forward,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let Forward { train, want } = forward;
+        let query = self.query.forward(hidden_bld)?;
+        let key = self.key.forward(hidden_bld)?;
+        let value = self.value.forward(hidden_bld)?;
+        let mixed = self.attention.forward([&query, &key, &value], mask, train, want.attentions)?;
+        let mixed_bld = self.attention_output.forward(&mixed.context_bld)?;
+        let mixed_bld = dropout(mixed_bld, self.dropout, train)?;
+        let attended_bld = self.attention_norm.forward(&mixed_bld.f_add(hidden_bld)?)?;
+
+        let inner = self.activation.apply(&self.intermediate.forward(&attended_bld)?)?;
+        let output_bld = dropout(self.output.forward(&inner)?, self.dropout, train)?;
+        let next_bld = self.output_norm.forward(&output_bld.f_add(&attended_bld)?)?;
+        Ok((next_bld, mixed.probabilities))
+    }
+}

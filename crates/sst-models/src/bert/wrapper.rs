@@ -1,0 +1,141 @@
+//! The architectures of BERT as [`Model`]s: `BertModel`, `BertForMaskedLM`, `BertForPreTraining`.
+
+use std::cell::RefCell;
+
+use serde_json::{Value, json};
+use sst_core::checkpoint::Renamed;
+use sst_core::{Encoder, Error, Forward, Model, PairHead, ParamStore, Result, Scope, TokenHead};
+use tch::Tensor;
+
+use super::config::BertConfig;
+use super::heads::{MaskedHead, NextSentenceHead};
+use super::model::BertModel;
+use super::names;
+use crate::error::ModelError;
+use crate::registry::{BuildOptions, ModelEntry, parse_config};
+
+/// BERT's word of registration.
+pub(crate) const ENTRY: ModelEntry = ModelEntry {
+    model_type: "bert",
+    summary: "bidirectional encoder with a masked-token head, for masked language modelling",
+    architectures: &["BertForMaskedLM", "BertForPreTraining", "BertModel"],
+    default_config: || json!(BertConfig::default()),
+    build,
+    rename,
+};
+
+#[derive(Debug)]
+struct Bert {
+    architecture: &'static str,
+    config: BertConfig,
+    params: ParamStore,
+    encoder: BertModel,
+    masked: Option<MaskedHead>,
+    next_sentence: Option<NextSentenceHead>,
+}
+
+/// Builds the architecture that the options name, or `BertForMaskedLM`.
+fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, ModelError> {
+    let config: BertConfig = parse_config(config)?;
+    config.check()?;
+    let wanted = options.architecture.as_deref().unwrap_or("BertForMaskedLM");
+    let Some(architecture) = ENTRY.architectures.iter().copied().find(|name| *name == wanted)
+    else {
+        return Err(ModelError::Config {
+            path: "architectures".into(),
+            message: format!("`{wanted}` is none of {}", ENTRY.architectures.join(", ")),
+        });
+    };
+    let is_base = architecture == "BertModel";
+    let is_pretraining = architecture == "BertForPreTraining";
+
+    let store = RefCell::new(ParamStore::new(options.device, options.seed));
+    let root = Scope::root(&store);
+    let scope = if is_base { root.clone() } else { root.sub("bert") };
+    let encoder = BertModel::new(&scope, &config, options.positions, is_base || is_pretraining)?;
+    let heads = root.sub("cls");
+    let masked = match is_base {
+        true => None,
+        false => {
+            let scope = heads.sub("predictions");
+            Some(MaskedHead::new(&scope, &config, encoder.word_embeddings())?)
+        }
+    };
+    let next_sentence = match is_pretraining {
+        true => Some(NextSentenceHead::new(&heads.sub("seq_relationship"), &config)?),
+        false => None,
+    };
+    let params = store.into_inner();
+    Ok(Box::new(Bert { architecture, config, params, encoder, masked, next_sentence }))
+}
+
+/// What a file's name means to a model.
+fn rename(name: &str, model: &dyn Model) -> Renamed {
+    let config = model.config();
+    let architecture = config.pointer("/architectures/0").and_then(Value::as_str);
+    let tied = config.get("tie_word_embeddings") != Some(&Value::Bool(false));
+    names::rename(name, architecture != Some("BertModel"), tied)
+}
+
+impl Model for Bert {
+    fn model_type(&self) -> &'static str {
+        ENTRY.model_type
+    }
+
+    fn config(&self) -> Value {
+        let mut config = json!(self.config);
+        if let Value::Object(keys) = &mut config {
+            keys.insert("model_type".into(), json!(ENTRY.model_type));
+            keys.insert("architectures".into(), json!([self.architecture]));
+        }
+        config
+    }
+
+    fn params(&self) -> &ParamStore {
+        &self.params
+    }
+
+    fn params_mut(&mut self) -> &mut ParamStore {
+        &mut self.params
+    }
+
+    fn encoder(&self) -> &dyn Encoder {
+        &self.encoder
+    }
+
+    fn token_head(&self) -> Result<&dyn TokenHead> {
+        match self.masked {
+            Some(_) => Ok(self),
+            None => Err(self.no_head("token head")),
+        }
+    }
+
+    fn pair_head(&self) -> Result<&dyn PairHead> {
+        match self.next_sentence {
+            Some(_) => Ok(self),
+            None => Err(self.no_head("pair head (BertForPreTraining has one)")),
+        }
+    }
+}
+
+impl Bert {
+    fn no_head(&self, head: &'static str) -> Error {
+        Error::MissingHead { model_type: self.architecture.into(), head }
+    }
+}
+
+impl TokenHead for Bert {
+    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
+        let Some(head) = &self.masked else { return Err(self.no_head("token head")) };
+        head.logits(hidden_nd)
+    }
+}
+
+impl PairHead for Bert {
+    fn logits(&self, hidden_bld: &Tensor, _forward: Forward) -> Result<Tensor> {
+        match (&self.next_sentence, self.encoder.pooled(hidden_bld)?) {
+            (Some(head), Some(pooled_bd)) => head.logits(&pooled_bd),
+            _ => Err(self.no_head("pair head")),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The model card: README.md with the YAML header that the hub reads.
+
+use serde_json::{Value, json};
+use sst_core::Metrics;
+
+/// What a model card says. Empty fields are left out.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ModelCard {
+    /// Language codes, such as `en` and `zh`.
+    pub language: Vec<String>,
+    /// The licence of the weights, if it is known.
+    pub license: Option<String>,
+    /// Tags beside `sst`.
+    pub tags: Vec<String>,
+    /// Names of the data it was trained on.
+    pub datasets: Vec<String>,
+    /// `fill-mask`, `text-generation`, ...
+    pub pipeline_tag: Option<String>,
+    /// Held-out figures.
+    pub metrics: Metrics,
+    /// The text below the header, as Markdown.
+    pub body: String,
+}
+
+impl ModelCard {
+    /// The whole README.md. The header is JSON a key, which is YAML too and needs no escaping rules.
+    pub fn render(&self) -> String {
+        let mut lines = vec!["---".to_owned()];
+        let mut add = |key: &str, value: Value| lines.push(format!("{key}: {value}"));
+        if !self.language.is_empty() {
+            add("language", json!(self.language));
+        }
+        if let Some(license) = &self.license {
+            add("license", json!(license));
+        }
+        add("library_name", json!("transformers"));
+        if let Some(tag) = &self.pipeline_tag {
+            add("pipeline_tag", json!(tag));
+        }
+        let tags: Vec<&str> =
+            std::iter::once("sst").chain(self.tags.iter().map(String::as_str)).collect();
+        add("tags", json!(tags));
+        if !self.datasets.is_empty() {
+            add("datasets", json!(self.datasets));
+        }
+        lines.push("---".to_owned());
+        let mut text = lines.join("\n") + "\n\n" + self.body.trim() + "\n";
+        if !self.metrics.is_empty() {
+            text += "\n## Evaluation\n\n| metric | value |\n| --- | --- |\n";
+            for (name, value) in &self.metrics {
+                text += &format!("| {name} | {value:.4} |\n");
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,46 @@
+//! The errors of this crate.
+
+use std::path::PathBuf;
+
+/// Why a model could not be built, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A configuration key that is unknown, of the wrong type, or that cannot be.
+    #[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
+    Config {
+        /// The key below `[model]` or in config.json; empty for the whole.
+        path: String,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// A model type that sst does not have.
+    #[error("there is no model of type `{model_type}`; sst has {known}", known = known.join(", "))]
+    UnknownType {
+        /// The type asked for.
+        model_type: String,
+        /// The types there are.
+        known: Vec<&'static str>,
+    },
+    /// A config.json that cannot be read.
+    #[error("{path}: {message}", path = path.display())]
+    BadFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A file could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The tokenizer could not be written.
+    #[error(transparent)]
+    Tokenizer(#[from] sst_data::tokenize::TokenizeError),
+    /// The weights do not fit, or libtorch failed.
+    #[error(transparent)]
+    Core(#[from] sst_core::Error),
+}

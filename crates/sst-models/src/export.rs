@@ -1,0 +1,64 @@
+//! Writing a Hugging Face model folder that transformers loads as it is.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use sst_core::Model;
+use sst_core::checkpoint::{kind_name, write_tensors};
+use sst_data::atomic;
+use sst_data::tokenize::Tokenizer;
+
+use crate::card::ModelCard;
+use crate::error::ModelError;
+
+/// The release of transformers whose folder layout this is.
+const TRANSFORMERS_VERSION: &str = "5.23.0";
+
+/// Writes config.json, model.safetensors, the tokenizer if there is one, and README.md into `folder`,
+/// which is made if it is missing. Each file appears whole or not at all.
+///
+/// # Errors
+/// If a file cannot be written, with its path.
+pub fn save_folder(
+    folder: &Path,
+    model: &dyn Model,
+    tokenizer: Option<&Tokenizer>,
+    card: &ModelCard,
+) -> Result<(), ModelError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ModelError::Io { path, source }
+    };
+    std::fs::create_dir_all(folder).map_err(io(folder))?;
+    let tensors = model.params().to_cpu()?;
+    write_tensors(&folder.join("model.safetensors"), &tensors, &[])?;
+
+    let dtype = match tensors.values().next() {
+        Some(tensor) => kind_name(tensor.f_kind().map_err(sst_core::Error::from)?)?,
+        None => "float32",
+    };
+    let config = sorted(model.config(), dtype);
+    let text = format!("{config:#}\n");
+    let path = folder.join("config.json");
+    atomic::write(&path, text.as_bytes()).map_err(io(&path))?;
+
+    if let Some(tokenizer) = tokenizer {
+        tokenizer.save(folder, model.encoder().max_length())?;
+    }
+    let path = folder.join("README.md");
+    atomic::write(&path, card.render().as_bytes()).map_err(io(&path))
+}
+
+/// The config with its keys sorted, as transformers writes it, and the type of the weights under its new
+/// and its old name.
+fn sorted(config: Value, dtype: &str) -> Value {
+    let mut keys: Vec<(String, Value)> = match config {
+        Value::Object(keys) => keys.into_iter().collect(),
+        _ => Vec::new(),
+    };
+    keys.push(("dtype".into(), json!(dtype)));
+    keys.push(("torch_dtype".into(), json!(dtype)));
+    keys.push(("transformers_version".into(), json!(TRANSFORMERS_VERSION)));
+    keys.sort_by(|a, b| a.0.cmp(&b.0));
+    Value::Object(Map::from_iter(keys))
+}

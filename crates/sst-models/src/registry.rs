@@ -1,0 +1,123 @@
+//! The models there are, by `model_type`.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sst_core::Model;
+use sst_core::checkpoint::Renamed;
+use tch::Device;
+
+use crate::bert;
+use crate::error::ModelError;
+
+/// One line a model.
+const MODELS: &[ModelEntry] = &[bert::ENTRY];
+
+/// Keys of a config.json that every model has and that do not shape it.
+const COMMON: &[&str] =
+    &["model_type", "architectures", "transformers_version", "dtype", "torch_dtype"];
+
+/// What the registry knows of a model.
+#[derive(Debug, Clone, Copy)]
+pub struct ModelEntry {
+    /// The `model_type` of its config.json.
+    pub model_type: &'static str,
+    /// A line for `sst list`.
+    pub summary: &'static str,
+    /// The architectures it builds, the default first.
+    pub architectures: &'static [&'static str],
+    /// Every configuration key with its default.
+    pub default_config: fn() -> Value,
+    pub(crate) build: fn(&Value, &BuildOptions) -> Result<Box<dyn Model>, ModelError>,
+    pub(crate) rename: fn(&str, &dyn Model) -> Renamed,
+}
+
+/// How learned position embeddings start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum PositionInit {
+    /// Like every other weight.
+    #[default]
+    Normal,
+    /// As sinusoids of this amplitude: a small model then learns to use positions at once instead of
+    /// staying on the unigram plateau for thousands of steps. The weights train as usual.
+    Sinusoid {
+        /// The largest value; about the deviation of the word embeddings.
+        amplitude: f64,
+    },
+}
+
+/// How a model is made.
+#[derive(Debug, Clone)]
+pub struct BuildOptions {
+    /// Where its parameters live.
+    pub device: Device,
+    /// Seeds the first values; `None` leaves zeros, for a model that is loaded next.
+    pub seed: Option<u64>,
+    /// One of the architectures of its type, or the default.
+    pub architecture: Option<String>,
+    /// How learned positions start.
+    pub positions: PositionInit,
+}
+
+/// All models.
+pub fn list() -> &'static [ModelEntry] {
+    MODELS
+}
+
+/// The entry of `model_type`.
+pub(crate) fn entry(model_type: &str) -> Result<&'static ModelEntry, ModelError> {
+    MODELS.iter().find(|entry| entry.model_type == model_type).ok_or_else(|| {
+        ModelError::UnknownType {
+            model_type: model_type.to_owned(),
+            known: MODELS.iter().map(|entry| entry.model_type).collect(),
+        }
+    })
+}
+
+/// Builds the model that `config` describes: the content of a config.json, `model_type` included.
+/// Unlike [`crate::load`], it refuses keys it does not know, for they are most likely misspelt.
+///
+/// # Errors
+/// If the type is unknown, or a key is unknown, of the wrong type or cannot be.
+pub fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, ModelError> {
+    let entry = entry(model_type(config)?)?;
+    let known = (entry.default_config)();
+    let unknown = config
+        .as_object()
+        .into_iter()
+        .flat_map(Map::keys)
+        .find(|key| known.get(key.as_str()).is_none() && !COMMON.contains(&key.as_str()));
+    if let Some(key) = unknown {
+        let keys = known.as_object().into_iter().flat_map(Map::keys);
+        let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
+        return Err(ModelError::Config {
+            path: key.clone(),
+            message: format!("unknown field `{key}`, expected one of {}", keys.join(", ")),
+        });
+    }
+    (entry.build)(config, options)
+}
+
+/// The `model_type` of a config.
+pub(crate) fn model_type(config: &Value) -> Result<&str, ModelError> {
+    config.get("model_type").and_then(Value::as_str).ok_or_else(|| ModelError::Config {
+        path: "model_type".into(),
+        message: "is missing; it says which model this is, such as \"bert\"".into(),
+    })
+}
+
+/// The serde form of a config, without the keys that every model has.
+pub(crate) fn parse_config<T: DeserializeOwned>(config: &Value) -> Result<T, ModelError> {
+    let own: Map<String, Value> = config
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| !COMMON.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    serde_path_to_error::deserialize(Value::Object(own)).map_err(|error| ModelError::Config {
+        path: error.path().to_string(),
+        message: error.inner().to_string(),
+    })
+}

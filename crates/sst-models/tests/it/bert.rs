@@ -1,0 +1,186 @@
+//! BERT against transformers: hidden states, attention maps, logits, loss, every gradient, ten steps.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sst_core::checkpoint::Allow;
+use sst_core::ext::{self, AdamW, AdamWTensors};
+use sst_core::{EncoderInput, Forward, Model, Want};
+use tch::{Device, Kind, Reduction, Tensor};
+
+use crate::case::{Case, close, golden};
+
+/// Mathematically zero (softmax does not see a shift of its scores), so only rounding is left.
+const ZERO_GRADIENT: &str = "attention.self.key.bias";
+
+struct Inputs {
+    ids: Tensor,
+    mask: Tensor,
+    types: Tensor,
+    labels: Tensor,
+}
+
+impl Inputs {
+    fn read(case: &Case, prefix: &str) -> Self {
+        let get = |name: &str| case.get(&format!("{prefix}{name}"));
+        Self {
+            ids: get("input_ids"),
+            mask: get("attention_mask").to_kind(Kind::Bool),
+            types: get("token_type_ids"),
+            labels: get("labels"),
+        }
+    }
+
+    fn encoder(&self) -> EncoderInput<'_> {
+        EncoderInput {
+            input_ids: &self.ids,
+            attention_mask: Some(&self.mask),
+            token_type_ids: Some(&self.types),
+        }
+    }
+}
+
+/// Mean cross-entropy of the labelled positions; the head runs on those alone.
+fn masked_loss(model: &dyn Model, inputs: &Inputs, hidden_bld: &Tensor) -> Tensor {
+    let labels = inputs.labels.flatten(0, 1);
+    let positions = labels.ne(-100).nonzero().squeeze_dim(1);
+    let hidden_nd = hidden_bld.flatten(0, 1).index_select(0, &positions);
+    let logits = model.token_head().unwrap().logits(&hidden_nd, Forward::EVAL).unwrap();
+    let labels = labels.index_select(0, &positions);
+    logits.cross_entropy_loss(&labels, None::<Tensor>, Reduction::Mean, -100, 0.0)
+}
+
+fn load(folder: &Path) -> Box<dyn Model> {
+    sst_models::load(folder, None, Device::Cpu, &Allow::default()).unwrap().0
+}
+
+fn check_forward(folder: &Path) {
+    let (case, model) = (Case::open(folder), load(folder));
+    let inputs = Inputs::read(&case, "");
+    let want = Want { attentions: true, hidden_states: true };
+    let eager = model.encoder().encode(inputs.encoder(), Forward { train: false, want }).unwrap();
+    for (i, state) in eager.hidden_states.unwrap().iter().enumerate() {
+        close(&format!("hidden state {i}"), state, &case.get(&format!("hidden_states.{i}")), 1e-5);
+    }
+    for (i, map) in eager.attentions.unwrap().iter().enumerate() {
+        close(&format!("attention {i}"), map, &case.get(&format!("attentions.{i}")), 1e-5);
+    }
+    let fused = model.encoder().encode(inputs.encoder(), Forward::EVAL).unwrap().hidden_bld;
+    let logits = model.token_head().unwrap().logits(&fused.flatten(0, 1), Forward::EVAL).unwrap();
+    let want = case.get("logits");
+    close("logits", &logits.view(want.size().as_slice()), &want, 1e-5);
+}
+
+fn check_gradients(folder: &Path) {
+    let (case, model) = (Case::open(folder), load(folder));
+    let inputs = Inputs::read(&case, "");
+    let hidden = model.encoder().encode(inputs.encoder(), Forward::TRAIN).unwrap().hidden_bld;
+    let mut loss = masked_loss(&*model, &inputs, &hidden);
+    if let Some(label) = case.find("next_sentence_label") {
+        close("mlm loss", &loss, &case.get("mlm_loss"), 1e-5);
+        let logits = model.pair_head().unwrap().logits(&hidden, Forward::EVAL).unwrap();
+        close("next-sentence logits", &logits, &case.get("nsp_logits"), 1e-5);
+        loss += logits.cross_entropy_loss(&label, None::<Tensor>, Reduction::Mean, -100, 0.0);
+    }
+    close("loss", &loss, &case.get("loss"), 1e-5);
+    loss.f_backward().unwrap();
+    let names = case.names("grad.");
+    assert_eq!(names.len(), model.params().iter().count(), "a gradient for every parameter");
+    for name in names {
+        let got = model.params().get(&name).unwrap().grad();
+        let want = case.get(&format!("grad.{name}"));
+        if name.ends_with(ZERO_GRADIENT) {
+            assert!(got.abs().max().double_value(&[]) < 1e-6, "{name}");
+        } else {
+            close(&name, &got, &want, 1e-5);
+        }
+    }
+}
+
+/// Ten steps of AdamW with warm-up and clipping, on batches that the golden holds.
+fn check_steps(folder: &Path) {
+    let (case, model) = (Case::open(folder), load(folder));
+    let rates = Vec::<f64>::try_from(case.get("steps.lr")).unwrap();
+    let losses = Vec::<f64>::try_from(case.get("steps.loss").to_kind(Kind::Double)).unwrap();
+    let norms = Vec::<f64>::try_from(case.get("steps.grad_norm").to_kind(Kind::Double)).unwrap();
+    let zeros = || -> BTreeMap<&str, Tensor> {
+        model.params().iter().map(|(name, p)| (name, p.zeros_like().detach())).collect()
+    };
+    let (exp_avgs, exp_avg_sqs) = (zeros(), zeros());
+    let loss_of = |step: usize| {
+        let inputs = Inputs::read(&case, &format!("step.{step}."));
+        let output = model.encoder().encode(inputs.encoder(), Forward::TRAIN).unwrap();
+        masked_loss(&*model, &inputs, &output.hidden_bld)
+    };
+    let check = |step: usize, loss: &Tensor| {
+        let (got, want) = (loss.double_value(&[]), losses[step]);
+        assert!((got - want).abs() <= 1e-5 * want.abs(), "loss {step}: {got} {want}");
+    };
+    for (step, rate) in rates.iter().enumerate() {
+        ext::reset_gradients(model.params().iter().map(|(_, p)| p)).unwrap();
+        let loss = loss_of(step);
+        check(step, &loss);
+        loss.f_backward().unwrap();
+        let with_grad: Vec<(&str, &Tensor, Tensor)> = (model.params().iter())
+            .map(|(name, p)| (name, p, p.grad()))
+            .filter(|(_, _, grad)| grad.defined())
+            .collect();
+        let norm = ext::global_norm(with_grad.iter().map(|(_, _, grad)| grad)).unwrap();
+        let got = norm.double_value(&[]);
+        assert!((got - norms[step]).abs() <= 1e-5 * norms[step], "norm {step}: {got}");
+        let scale = ((norm + 1e-6) / 0.5).clamp_min(1.0);
+        let count = Tensor::from(step as f32 + 1.0);
+        for decays in [true, false] {
+            let mut group = AdamWTensors::default();
+            for (name, param, grad) in with_grad.iter().filter(|(_, p, _)| (p.dim() >= 2) == decays)
+            {
+                group.params.push(*param);
+                group.grads.push(grad);
+                group.exp_avgs.push(&exp_avgs[name]);
+                group.exp_avg_sqs.push(&exp_avg_sqs[name]);
+                group.steps.push(&count);
+            }
+            let weight_decay = if decays { 0.01 } else { 0.0 };
+            let options = AdamW { lr: *rate, betas: (0.9, 0.98), eps: 1e-6, weight_decay };
+            ext::fused_adamw(&group, options, Some(&scale), None).unwrap();
+        }
+    }
+    check(rates.len(), &loss_of(0));
+    for (name, param) in model.params().iter() {
+        let want = case.get(&format!("final.{name}"));
+        if name.ends_with(ZERO_GRADIENT) {
+            assert!((param - want).abs().max().double_value(&[]) < 1e-4, "{name}");
+        } else {
+            close(name, param, &want, 1e-5);
+        }
+    }
+}
+
+fn check_all(folder: &Path) {
+    check_forward(folder);
+    check_gradients(folder);
+    check_steps(folder);
+}
+
+#[test]
+fn plain_config_equals_transformers() {
+    check_all(&golden("bert/plain"));
+}
+
+#[test]
+fn odd_sizes_equal_transformers() {
+    check_all(&golden("bert/odd"));
+}
+
+#[test]
+fn relu_with_the_next_sentence_head_equals_transformers() {
+    check_all(&golden("bert/relu"));
+}
+
+/// A case made on the spot by `cargo xtask parity`, in the folder that the environment names.
+#[test]
+fn parity_external() {
+    if let Some(folder) = crate::folders::environment("SST_PARITY_CASE") {
+        check_all(&folder);
+    }
+}
