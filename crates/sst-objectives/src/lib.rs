@@ -1,1 +1,14 @@
-//! x
+//! Self-supervised objectives.
+//!
+//! An objective is a module with a host half, its [`sst_data::Collate`], which makes the labels, and a
+//! device half, its [`sst_core::Objective`], which makes the loss. One line in [`list`] makes it known
+//! to the rest of sst.
+
+mod error;
+pub mod list;
+pub mod mlm;
+mod padding;
+mod parse;
+
+pub use error::ObjectiveError;
+pub use list::{Context, Entry, build, list};

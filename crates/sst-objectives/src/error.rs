@@ -1,0 +1,36 @@
+//! The errors of this crate.
+
+/// Why an objective could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectiveError {
+    /// A configuration key that is unknown, of the wrong type, or that cannot be.
+    #[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
+    Config {
+        /// The key below `[objective]`; empty for the whole.
+        path: String,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// An objective that sst does not have.
+    #[error("there is no objective `{name}`; sst has {known}", known = known.join(", "))]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<&'static str>,
+    },
+    /// The tokenizer has no token that the objective needs.
+    #[error(
+        "objective `{objective}` needs a {token} token and the tokenizer has none; \
+         choose another tokenizer or train one with the recipe's [tokenizer] section"
+    )]
+    NoToken {
+        /// The objective.
+        objective: &'static str,
+        /// The token, such as `mask`.
+        token: &'static str,
+    },
+    /// The tokenizer knows nothing but special tokens.
+    #[error("the tokenizer has no ordinary token to replace a masked one with")]
+    NoOrdinaryToken,
+}

@@ -1,0 +1,52 @@
+//! The objectives there are, by name.
+
+use serde_json::Value;
+use sst_core::Objective;
+use sst_data::tokenize::Tokenizer;
+
+use crate::error::ObjectiveError;
+use crate::mlm;
+
+/// One word an objective.
+const OBJECTIVES: &[Entry] = &[mlm::ENTRY];
+
+/// What an objective is built from besides its configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The tokenizer of the data.
+    pub tokenizer: &'a Tokenizer,
+}
+
+/// What the list knows of an objective.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// Its name in a recipe.
+    pub name: &'static str,
+    /// A line for `sst list`.
+    pub summary: &'static str,
+    /// Every configuration key with its default.
+    pub default_config: fn() -> Value,
+    pub(crate) build: fn(&Value, &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError>,
+}
+
+/// All objectives.
+pub fn list() -> &'static [Entry] {
+    OBJECTIVES
+}
+
+/// Builds objective `name` from its configuration: an object without the name; absent keys take their
+/// defaults.
+///
+/// # Errors
+/// If there is no such objective, a key is unknown or cannot be, or the tokenizer lacks a token.
+pub fn build(
+    name: &str,
+    config: &Value,
+    context: &Context<'_>,
+) -> Result<Box<dyn Objective>, ObjectiveError> {
+    let Some(entry) = OBJECTIVES.iter().find(|entry| entry.name == name) else {
+        let known = OBJECTIVES.iter().map(|entry| entry.name).collect();
+        return Err(ObjectiveError::Unknown { name: name.to_owned(), known });
+    };
+    (entry.build)(config, context)
+}

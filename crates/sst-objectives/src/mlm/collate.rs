@@ -1,0 +1,88 @@
+//! The host half: masks and labels.
+
+use sst_data::tokenize::Tokenizer;
+use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, SeqRng, Units};
+
+use super::config::MlmConfig;
+use super::select::{Fate, select};
+use super::words::WordGrouper;
+use crate::error::ObjectiveError;
+use crate::padding::with_rows;
+
+/// The stream of the draws; part of what makes a run repeatable.
+const STREAM: &str = "mlm.mask";
+
+/// Makes masked batches from the field `input_ids`.
+///
+/// Arrays: `input_ids` `[b, l]`; `attention_mask` `[b, l]` where a row is padded; `masked_positions`
+/// `[n]`, flat into `b * l`; `masked_labels` `[n]`. Units: n.
+#[derive(Debug)]
+pub struct MlmCollate {
+    config: MlmConfig,
+    grouper: WordGrouper,
+    mask: u32,
+    pad: u32,
+    /// Every id that may replace a token: all but the special ones and gaps of the vocabulary.
+    ordinary: Vec<u32>,
+}
+
+impl MlmCollate {
+    /// Prepares the tables of a tokenizer.
+    ///
+    /// # Errors
+    /// If a key cannot be, or the tokenizer has no mask token or nothing but special tokens.
+    pub fn new(config: MlmConfig, tokenizer: &Tokenizer) -> Result<Self, ObjectiveError> {
+        config.check()?;
+        let special = tokenizer.special();
+        let Some(mask) = special.mask else {
+            return Err(ObjectiveError::NoToken { objective: "mlm", token: "mask" });
+        };
+        let grouper = WordGrouper::new(tokenizer);
+        let ordinary: Vec<u32> = (0..tokenizer.vocab_size() as u32)
+            .filter(|id| !grouper.is_special(*id) && tokenizer.token(*id).is_some())
+            .collect();
+        if ordinary.is_empty() {
+            return Err(ObjectiveError::NoOrdinaryToken);
+        }
+        // Padding is never seen, so any id serves where the tokenizer has none for it.
+        let pad = special.pad.unwrap_or(mask);
+        Ok(Self { config, grouper, mask, pad, ordinary })
+    }
+}
+
+impl Collate for MlmCollate {
+    fn collate(&self, examples: &[Example], seed: u64) -> Result<HostBatch, CollateError> {
+        let mut rows = Vec::with_capacity(examples.len());
+        // Row, place in the row, label.
+        let mut labels: Vec<(usize, usize, u32)> = Vec::new();
+        for (row, example) in examples.iter().enumerate() {
+            let Some(ids) = example.tokens("input_ids") else {
+                let (key, field) = (example.key.clone(), "input_ids".to_owned());
+                return Err(CollateError::MissingField { key, field });
+            };
+            let mut rng = SeqRng::new(seed, STREAM, example.epoch, example.index);
+            let mut masked = ids.to_vec();
+            for (at, fate) in select(&self.config, &self.grouper, ids, &mut rng) {
+                labels.push((row, at, ids[at]));
+                match fate {
+                    Fate::Mask => masked[at] = self.mask,
+                    Fate::Random => {
+                        masked[at] = self.ordinary[rng.below(self.ordinary.len() as u64) as usize];
+                    }
+                    Fate::Keep => {}
+                }
+            }
+            rows.push(masked);
+        }
+        let keys = examples.iter().map(|example| example.key.clone()).collect();
+        let batch = HostBatch::new(Units::Count(labels.len() as u64), keys);
+        let (batch, length) = with_rows(batch, &rows, self.pad)?;
+        let positions = labels.iter().map(|(row, at, _)| (row * length + at) as i64).collect();
+        let ids = labels.iter().map(|(_, _, id)| i64::from(*id)).collect();
+        Ok(batch.with("masked_positions", &[labels.len()], ArrayData::I64(positions))?.with(
+            "masked_labels",
+            &[labels.len()],
+            ArrayData::I64(ids),
+        )?)
+    }
+}

@@ -1,0 +1,66 @@
+//! The device half: cross-entropy at the masked positions.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sst_core::{Batch, EncoderInput, LossParts, Model, Objective, Result, StepContext};
+use sst_data::Collate;
+use tch::{Kind, Reduction, Tensor};
+
+use super::collate::MlmCollate;
+use super::config::MlmConfig;
+use crate::error::ObjectiveError;
+use crate::list::{Context, Entry};
+use crate::parse::parse;
+
+/// The word of registration.
+pub(crate) const ENTRY: Entry = Entry {
+    name: "mlm",
+    summary: "masked language modelling: predict hidden tokens, words or spans",
+    default_config: || json!(MlmConfig::default()),
+    build,
+};
+
+struct Mlm {
+    collate: Arc<MlmCollate>,
+}
+
+fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
+    let config: MlmConfig = parse(config)?;
+    let collate = Arc::new(MlmCollate::new(config, context.tokenizer)?);
+    Ok(Box::new(Mlm { collate }))
+}
+
+impl Objective for Mlm {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn collate(&self) -> Arc<dyn Collate> {
+        self.collate.clone()
+    }
+
+    /// The sum over masked tokens of minus the log-probability of the token that was there; the sum
+    /// `correct` counts those that the model ranks first.
+    fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
+        let hidden_bld =
+            model.encoder().encode(EncoderInput::from_batch(batch)?, context.forward)?.hidden_bld;
+        let positions_n = batch.get("masked_positions")?;
+        let labels_n = batch.get("masked_labels")?;
+        let hidden_nd = hidden_bld.f_flatten(0, 1)?.f_index_select(0, positions_n)?;
+        // The sum over the vocabulary is taken in fp32 whatever autocast made of the product.
+        let logits_nv =
+            model.token_head()?.logits(&hidden_nd, context.forward)?.f_to_kind(Kind::Float)?;
+        let loss =
+            logits_nv.f_cross_entropy_loss(labels_n, None::<&Tensor>, Reduction::Sum, -100, 0.0)?;
+        let correct = match labels_n.numel() {
+            0 => Tensor::f_zeros(0_i64, (Kind::Float, labels_n.device()))?.f_sum(Kind::Float)?,
+            _ => logits_nv
+                .f_detach()?
+                .f_argmax(-1, false)?
+                .f_eq_tensor(labels_n)?
+                .f_sum(Kind::Float)?,
+        };
+        Ok(LossParts { loss, sums: vec![("correct", correct)] })
+    }
+}
