@@ -4,8 +4,8 @@ use super::Finding;
 use super::rust_text::{code, has_word};
 use super::tree::Tree;
 
-/// The bridge to C++, and the one place that maps a file of the token store into memory.
-const PLACES: [&str; 2] = ["crates/sst-core/src/ext/", "crates/sst-data/src/store/map.rs"];
+/// The bridge to C++.
+const PLACES: [&str; 1] = ["crates/sst-core/src/ext/"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let elsewhere =

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
+use filebuffer::FileBuffer;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata};
 use serde::Deserialize;
@@ -11,7 +11,6 @@ use tch::{Kind, Tensor};
 
 use super::error::CheckpointError;
 use crate::error::Result;
-use crate::ext;
 
 /// The tensors of a file or a folder, mapped and read when asked for.
 #[derive(Debug)]
@@ -25,7 +24,7 @@ pub struct Weights {
 #[derive(Debug)]
 struct Mapped {
     path: PathBuf,
-    map: Mmap,
+    map: FileBuffer,
 }
 
 /// `model.safetensors.index.json`.
@@ -76,7 +75,7 @@ impl Weights {
     fn from_files(path: &Path, files: &[PathBuf]) -> Result<Self, CheckpointError> {
         let mut weights = Self { path: path.to_owned(), files: Vec::new(), index: BTreeMap::new() };
         for file in files {
-            let map = ext::map_file(file)
+            let map = FileBuffer::open(file)
                 .map_err(|source| CheckpointError::Io { path: file.clone(), source })?;
             let tensors =
                 SafeTensors::deserialize(&map).map_err(|e| malformed(file, &e.to_string()))?;

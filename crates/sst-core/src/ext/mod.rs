@@ -9,7 +9,6 @@ mod bytes;
 mod device;
 mod ffi;
 mod grad;
-mod mmap;
 mod optim;
 
 use tch::TchError;
@@ -18,7 +17,6 @@ pub use autocast::{Autocast, autocast};
 pub use bytes::bytes_of;
 pub use device::load_cuda;
 pub use grad::{global_norm, reset_gradients};
-pub use mmap::map_file;
 pub use optim::{AdamW, AdamWTensors, fused_adamw};
 
 /// Turns a return code of the bridge into a result.
