@@ -1,0 +1,69 @@
+//! The errors of this crate.
+
+use sst_data::CollateError;
+use sst_data::rows::DatasetError;
+use sst_data::tokenize::TokenizeError;
+
+/// Why a model could not be measured or used.
+#[derive(Debug, thiserror::Error)]
+pub enum EvalError {
+    /// There is nothing to measure on.
+    #[error("{0} has nothing to measure: no row of the data holds a token to predict")]
+    Nothing(String),
+    /// A text without a blank.
+    #[error("the text `{text}` holds no {mask}: write {mask} where a word is to be filled in")]
+    NoBlank {
+        /// The text.
+        text: String,
+        /// The mask token.
+        mask: String,
+    },
+    /// A tokenizer that cannot mark a blank.
+    #[error("the tokenizer has no mask token: use the one of a masked language model")]
+    NoMaskToken,
+    /// A text that the model cannot read in one row.
+    #[error("the text has {length} tokens and the model reads {limit}: shorten it")]
+    TooLong {
+        /// Its tokens, special ones included.
+        length: usize,
+        /// The longest row of the model.
+        limit: usize,
+    },
+    /// A tokenizer that knows more ids than the model.
+    #[error(
+        "the tokenizer has {tokenizer} ids and the model's vocabulary {model}: they do not belong \
+         together"
+    )]
+    Vocabulary {
+        /// Ids of the tokenizer.
+        tokenizer: usize,
+        /// Ids of the model.
+        model: usize,
+    },
+    /// A row could not be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// Rows could not be turned into a batch.
+    #[error(transparent)]
+    Collate(#[from] CollateError),
+    /// A text could not be tokenised.
+    #[error(transparent)]
+    Tokenize(#[from] TokenizeError),
+    /// The model or libtorch failed.
+    #[error(transparent)]
+    Core(#[from] sst_core::Error),
+}
+
+impl From<tch::TchError> for EvalError {
+    fn from(error: tch::TchError) -> Self {
+        Self::Core(error.into())
+    }
+}
+
+/// An evaluator is called through a trait of sst-core; its own errors pass as a sentence.
+pub(crate) fn into_core(error: EvalError) -> sst_core::Error {
+    match error {
+        EvalError::Core(error) => error,
+        other => sst_core::Error::Contract(other.to_string()),
+    }
+}

@@ -1,0 +1,72 @@
+//! Blanks are found, ranked and put back into the text.
+
+use sst_eval::fill_mask::fill_mask;
+
+use crate::toy::{Fixed, tokenizer};
+
+#[test]
+fn the_likeliest_token_comes_first_with_its_probability() {
+    let tokenizer = tokenizer();
+    let (v, light) = (tokenizer.vocab_size(), tokenizer.id("light").unwrap());
+    let model = Fixed::favouring(v, light, 2.0);
+    let filled = fill_mask(&model, &tokenizer, "Let there be [MASK]!", 3).unwrap();
+    assert_eq!(filled.len(), 1);
+    // [CLS] let there be [MASK]
+    assert_eq!(filled[0].position, 4);
+    let predictions = &filled[0].predictions;
+    assert_eq!(predictions.len(), 3);
+    assert_eq!((predictions[0].token.as_str(), predictions[0].id), ("light", light));
+    assert_eq!(predictions[0].sequence, "Let there be light!");
+    let p = 2_f64.exp() / (2_f64.exp() + v as f64 - 1.0);
+    assert!((predictions[0].probability - p).abs() < 1e-6);
+    assert!((predictions[0].log_probability - p.ln()).abs() < 1e-6);
+    assert!(predictions.windows(2).all(|pair| pair[0].probability >= pair[1].probability));
+}
+
+#[test]
+fn each_blank_is_filled_by_itself() {
+    let tokenizer = tokenizer();
+    let model = Fixed::favouring(tokenizer.vocab_size(), tokenizer.id("god").unwrap(), 2.0);
+    let filled = fill_mask(&model, &tokenizer, "[MASK] said [MASK] be", 1).unwrap();
+    let sequences: Vec<&str> =
+        filled.iter().map(|blank| blank.predictions[0].sequence.as_str()).collect();
+    assert_eq!(sequences, ["god said [MASK] be", "[MASK] said god be"]);
+    assert_eq!([filled[0].position, filled[1].position], [1, 3]);
+}
+
+#[test]
+fn a_continuation_is_glued_to_the_word_before() {
+    let tokenizer = tokenizer();
+    let (id, token) = (0..tokenizer.vocab_size() as u32)
+        .find_map(|id| tokenizer.token(id).filter(|t| t.starts_with("##")).map(|t| (id, t)))
+        .unwrap();
+    let model = Fixed::favouring(tokenizer.vocab_size(), id, 2.0);
+    let filled = fill_mask(&model, &tokenizer, "let [MASK] be", 1).unwrap();
+    let expected = format!("let{} be", token.trim_start_matches('#'));
+    assert_eq!(filled[0].predictions[0].sequence, expected);
+}
+
+#[test]
+fn ids_beyond_the_tokenizers_are_never_offered() {
+    let tokenizer = tokenizer();
+    let v = tokenizer.vocab_size();
+    let model = Fixed::favouring(v + 5, v as u32 + 2, 9.0);
+    let filled = fill_mask(&model, &tokenizer, "let [MASK] be", v + 5).unwrap();
+    assert_eq!(filled[0].predictions.len(), v);
+    assert!(filled[0].predictions.iter().all(|candidate| (candidate.id as usize) < v));
+}
+
+#[test]
+fn what_cannot_be_filled_is_an_error_that_says_so() {
+    let tokenizer = tokenizer();
+    let v = tokenizer.vocab_size();
+    let check = |model: &Fixed, text: &str, expected: &str| {
+        let error = fill_mask(model, &tokenizer, text, 5).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    check(&Fixed::uniform(v), "no blank here", "holds no [MASK]");
+    check(&Fixed::uniform(v - 1), "[MASK]", "do not belong together");
+    let mut short = Fixed::uniform(v);
+    short.max_length = 6;
+    check(&short, "let there be light and [MASK]", "the model reads 6");
+}

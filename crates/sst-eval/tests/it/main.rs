@@ -1,0 +1,10 @@
+//! Integration tests of sst-eval, a module a topic.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
+
+mod fill_mask;
+mod held_out;
+mod mask_accuracy;
+mod metric;
+mod pseudo_perplexity;
+mod toy;

@@ -1,0 +1,64 @@
+//! Mask accuracy of models whose answers are known.
+
+use std::sync::Arc;
+
+use sst_eval::{EvalError, MaskAccuracy, Report};
+use tch::Device;
+
+use crate::toy::{EveryThird, Fixed, Rows};
+
+fn measure(model: &Fixed, rows: Vec<Vec<u32>>, batch_size: usize) -> Result<Report, EvalError> {
+    let rows = Arc::new(Rows(rows));
+    MaskAccuracy::new(Box::new(EveryThird), rows, batch_size, Device::Cpu, 0).measure(model)
+}
+
+fn rows() -> Vec<Vec<u32>> {
+    // Hidden: 7 3 / 7 7 / 5 3.
+    vec![vec![1, 7, 2, 2, 3], vec![1, 7, 2, 2, 7], vec![1, 5, 2, 2, 3]]
+}
+
+#[test]
+fn a_model_that_always_says_the_commonest_token_gets_the_baseline() {
+    for batch_size in [1, 2, 64] {
+        let report = measure(&Fixed::favouring(10, 7, 3.0), rows(), batch_size).unwrap();
+        assert_eq!(report.metrics["mask_accuracy"], 0.5);
+        assert_eq!(report.metrics["commonest_token_accuracy"], 0.5);
+        assert_eq!((report.counts["rows"], report.counts["masked_tokens"]), (3, 6));
+    }
+}
+
+#[test]
+fn a_model_that_says_another_token_gets_its_share() {
+    let report = measure(&Fixed::favouring(10, 5, 3.0), rows(), 2).unwrap();
+    assert!((report.metrics["mask_accuracy"] - 1.0 / 6.0).abs() < 1e-12);
+}
+
+#[test]
+fn top_five_holds_the_five_likeliest() {
+    // Likeliest first: 9 8 7 6 5.
+    let logits: Vec<f32> = (0..10).map(|i| i as f32).collect();
+    let report = measure(&Fixed::new(&logits), rows(), 2).unwrap();
+    assert_eq!(report.metrics["mask_accuracy"], 0.0);
+    assert!((report.metrics["mask_accuracy_top5"] - 4.0 / 6.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_model_that_knows_nothing_is_as_unsure_as_its_vocabulary_is_large() {
+    let report = measure(&Fixed::uniform(10), rows(), 2).unwrap();
+    assert!((report.metrics["loss"] - 10_f64.ln()).abs() < 1e-6);
+    assert!((report.metrics["perplexity"] - 10.0).abs() < 1e-4);
+}
+
+#[test]
+fn rows_without_a_hidden_token_are_an_error() {
+    let error = measure(&Fixed::uniform(10), vec![vec![1], vec![2]], 2).unwrap_err();
+    assert!(error.to_string().contains("mask-accuracy has nothing to measure"), "{error}");
+}
+
+#[test]
+fn the_report_as_json() {
+    let json = measure(&Fixed::uniform(10), rows(), 2).unwrap().to_json();
+    assert_eq!((&json["version"], &json["name"]), (&1.into(), &"mask-accuracy".into()));
+    assert_eq!(json["counts"]["masked_tokens"], 6);
+    assert!(json["metrics"]["mask_accuracy"].is_f64());
+}

@@ -1,0 +1,34 @@
+//! Pseudo-perplexity in closed form.
+
+use std::sync::Arc;
+
+use sst_eval::PseudoPerplexity;
+use tch::Device;
+
+use crate::toy::{Fixed, Rows, tokenizer};
+
+#[test]
+fn every_token_but_the_special_ones_is_scored_once() {
+    let tokenizer = tokenizer();
+    let texts = ["and god said let there be light", "light was there"];
+    let rows = Rows(texts.iter().map(|t| tokenizer.encode_with_special(t).unwrap()).collect());
+    let light = tokenizer.id("light").unwrap();
+    let tokens: usize = rows.0.iter().map(|row| row.len() - 2).sum();
+    let lights = rows.0.iter().flatten().filter(|id| **id == light).count();
+    assert_eq!(lights, 2);
+    let v = tokenizer.vocab_size();
+    // ln of the sum of the exponentials, minus the favourite's 1.5 where it stands.
+    let total = (1.5_f64.exp() + v as f64 - 1.0).ln();
+    let nll = total - 1.5 * lights as f64 / tokens as f64;
+
+    let model = Fixed::favouring(v, light, 1.5);
+    let rows = Arc::new(rows);
+    for batch_size in [1, 3, 100] {
+        let dataset = Arc::clone(&rows) as Arc<_>;
+        let scorer = PseudoPerplexity::new(dataset, tokenizer.clone(), batch_size, Device::Cpu);
+        let report = scorer.measure(&model).unwrap();
+        assert!((report.metrics["nll"] - nll).abs() < 1e-5, "{batch_size}: {report:?} {nll}");
+        assert!((report.metrics["pseudo_perplexity"] - nll.exp()).abs() < 1e-3);
+        assert_eq!((report.counts["rows"], report.counts["tokens"]), (2, tokens as u64));
+    }
+}

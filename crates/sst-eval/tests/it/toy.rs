@@ -1,0 +1,169 @@
+//! A model whose answers are known, an objective that masks every third token, and rows of ids.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use sst_core::{
+    Batch, Encoder, EncoderInput, EncoderOutput, Forward, LossParts, Model, Objective, ParamStore,
+    Result, StepContext, TokenHead,
+};
+use sst_data::rows::{Dataset, DatasetError};
+use sst_data::tokenize::{Tokenizer, TrainConfig, train};
+use sst_data::{ArrayData, Collate, CollateError, Example, Field, HostBatch, Key, Units};
+use tch::{Device, Kind, Reduction, Tensor};
+
+/// Its hidden state is the one-hot input, and its logits are the same at every position.
+pub(crate) struct Fixed {
+    params: ParamStore,
+    logits_v: Tensor,
+    pub(crate) max_length: usize,
+}
+
+impl Fixed {
+    /// Always answers with these logits.
+    pub(crate) fn new(logits: &[f32]) -> Self {
+        let params = ParamStore::new(Device::Cpu, None);
+        Self { params, logits_v: Tensor::from_slice(logits), max_length: 64 }
+    }
+
+    /// Knows nothing of `v` tokens.
+    pub(crate) fn uniform(v: usize) -> Self {
+        Self::new(&vec![0.5; v])
+    }
+
+    /// Holds `favourite` for `boost` nats likelier than any other of `v` tokens.
+    pub(crate) fn favouring(v: usize, favourite: u32, boost: f32) -> Self {
+        let mut logits = vec![0.0; v];
+        logits[favourite as usize] = boost;
+        Self::new(&logits)
+    }
+}
+
+impl Encoder for Fixed {
+    fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput> {
+        assert!(!forward.train, "an evaluation must run without dropout");
+        let hidden_bld = input.input_ids.one_hot(self.vocab_size() as i64).to_kind(Kind::Float);
+        Ok(EncoderOutput { hidden_bld, attentions: None, hidden_states: None })
+    }
+
+    fn hidden_size(&self) -> i64 {
+        self.logits_v.size()[0]
+    }
+
+    fn max_length(&self) -> usize {
+        self.max_length
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.logits_v.size()[0] as usize
+    }
+}
+
+impl TokenHead for Fixed {
+    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
+        Ok(self.logits_v.unsqueeze(0).expand([hidden_nd.size()[0], -1], false))
+    }
+}
+
+impl Model for Fixed {
+    fn model_type(&self) -> &'static str {
+        "fixed"
+    }
+
+    fn config(&self) -> Value {
+        Value::Null
+    }
+
+    fn params(&self) -> &ParamStore {
+        &self.params
+    }
+
+    fn params_mut(&mut self) -> &mut ParamStore {
+        &mut self.params
+    }
+
+    fn encoder(&self) -> &dyn Encoder {
+        self
+    }
+
+    fn token_head(&self) -> Result<&dyn TokenHead> {
+        Ok(self)
+    }
+}
+
+/// Rows of token ids, one example each.
+pub(crate) struct Rows(pub(crate) Vec<Vec<u32>>);
+
+impl Dataset for Rows {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn row_length(&self, index: u64) -> usize {
+        self.0[index as usize].len()
+    }
+
+    fn get(&self, index: u64, epoch: u64) -> Result<Example, DatasetError> {
+        assert_eq!(epoch, 0, "an evaluation draws the masks of epoch 0");
+        let ids = Field::Tokens(self.0[index as usize].clone());
+        Ok(Example::new(self.key(index), index, "input_ids", ids))
+    }
+
+    fn key(&self, index: u64) -> Key {
+        Key::new("toy", index + 1)
+    }
+}
+
+/// Hides the tokens at places 1, 4, 7, ... of each row behind id 0. Rows must be of one length.
+pub(crate) struct EveryThird;
+
+impl Collate for EveryThird {
+    fn collate(&self, examples: &[Example], _seed: u64) -> Result<HostBatch, CollateError> {
+        let (mut ids, mut positions, mut labels) = (vec![], vec![], vec![]);
+        for example in examples {
+            for (place, id) in example.tokens("input_ids").unwrap().iter().enumerate() {
+                let hidden = place % 3 == 1;
+                if hidden {
+                    positions.push(ids.len() as i64);
+                    labels.push(i64::from(*id));
+                }
+                ids.push(if hidden { 0 } else { i64::from(*id) });
+            }
+        }
+        let shape = [examples.len(), ids.len() / examples.len()];
+        let n = [labels.len()];
+        let keys = examples.iter().map(|example| example.key.clone()).collect();
+        let batch = HostBatch::new(Units::Count(labels.len() as u64), keys);
+        Ok(batch
+            .with("input_ids", &shape, ArrayData::I64(ids))?
+            .with("masked_positions", &n, ArrayData::I64(positions))?
+            .with("masked_labels", &n, ArrayData::I64(labels))?)
+    }
+}
+
+impl Objective for EveryThird {
+    fn name(&self) -> &'static str {
+        "every-third"
+    }
+
+    fn collate(&self) -> Arc<dyn Collate> {
+        Arc::new(Self)
+    }
+
+    fn loss(&self, model: &dyn Model, batch: &Batch, _: &StepContext) -> Result<LossParts> {
+        let labels_n = batch.get("masked_labels")?;
+        let hidden_nd = Tensor::zeros([labels_n.numel() as i64, 1], (Kind::Float, Device::Cpu));
+        let logits_nv = model.token_head()?.logits(&hidden_nd, Forward::EVAL)?;
+        let correct = logits_nv.argmax(1, false).eq_tensor(labels_n).sum(Kind::Float);
+        let loss =
+            logits_nv.cross_entropy_loss(labels_n, None::<Tensor>, Reduction::Sum, -100, 0.0);
+        Ok(LossParts { loss, sums: vec![("correct", correct)] })
+    }
+}
+
+/// A WordPiece tokenizer of a few words.
+pub(crate) fn tokenizer() -> Tokenizer {
+    let text = "and god said let there be light and there was light ".repeat(4);
+    let config = TrainConfig { vocab_size: 60, min_frequency: 1, ..TrainConfig::default() };
+    train(&config, std::iter::once(text)).unwrap()
+}

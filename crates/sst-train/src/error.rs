@@ -1,0 +1,143 @@
+//! The errors of this crate.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use sst_data::Key;
+
+/// Why a run could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A model, an objective, a tracker or libtorch failed.
+    #[error(transparent)]
+    Core(#[from] sst_core::Error),
+    /// A batch could not be loaded.
+    #[error(transparent)]
+    Load(#[from] sst_data::loader::LoadError),
+    /// The loss or the gradient is not a number, or infinite. The weights are as they were before.
+    #[error(
+        "step {step}: the loss is {loss} and the gradient norm {grad_norm}; the weights were left as \
+         they were. Lower train.optimizer.lr, or look at the rows of this step: {}",
+        Listed(keys)
+    )]
+    NonFinite {
+        /// The step, from 1.
+        step: u64,
+        /// The mean loss of the step.
+        loss: f64,
+        /// The norm of its gradient, before clipping.
+        grad_norm: f64,
+        /// Where its rows came from.
+        keys: Vec<Key>,
+    },
+    /// A loss over the whole batch cannot be summed over micro-batches.
+    #[error(
+        "objective `{objective}` compares all rows of a batch with each other, so a step cannot be \
+         split into {micro} micro-batches: set train.micro_batch_size to train.batch_size"
+    )]
+    WholeBatch {
+        /// The objective.
+        objective: &'static str,
+        /// Micro-batches in the step.
+        micro: usize,
+    },
+    /// Nothing to train.
+    #[error(
+        "step {step}: no trainable parameter got a gradient; check what is frozen and whether the \
+         objective uses the model"
+    )]
+    NoGradient {
+        /// The step, from 1.
+        step: u64,
+    },
+    /// The batching rule ended before the run did.
+    #[error("the data ended after step {step} of {total_steps}: lower train.steps")]
+    DataEnded {
+        /// Steps done.
+        step: u64,
+        /// Steps asked for.
+        total_steps: u64,
+    },
+    /// A setting that cannot be.
+    #[error("{key}: {reason}")]
+    Config {
+        /// The key to change.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A new run where an old one left checkpoints.
+    #[error("{path} already holds checkpoints: resume that run, or choose another run.name", path = path.display())]
+    RunExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A checkpoint could not be written. The ones before it are untouched.
+    #[error("cannot save {path}: {reason}; the checkpoints before it are untouched", path = path.display())]
+    Save {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A checkpoint that is not what its manifest says.
+    #[error("{path}: {reason}", path = path.display())]
+    Broken {
+        /// The file or folder that is wrong.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A checkpoint of another run.
+    #[error("cannot resume from {path}: {reason}", path = path.display())]
+    Resume {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What a caller's closure (the loader's opening, the export) failed with.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<tch::TchError> for TrainError {
+    fn from(error: tch::TchError) -> Self {
+        Self::Core(error.into())
+    }
+}
+
+impl TrainError {
+    /// An I/O error at `path`, for `map_err`.
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn broken(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Broken { path: path.to_owned(), reason: reason.into() }
+    }
+}
+
+/// The first keys of a list and the number of the rest.
+struct Listed<'a>(&'a [Key]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 8;
+        for (i, key) in self.0.iter().take(SHOWN).enumerate() {
+            write!(f, "{}{key}", if i == 0 { "" } else { ", " })?;
+        }
+        match self.0.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What lies where in a checkpoint.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::TrainError;
+
+/// The Hugging Face folder.
+pub(crate) const MODEL: &str = "model";
+/// What only a resumed run needs.
+pub(crate) const STATE: &str = "state";
+/// The optimiser's named tensors.
+pub(crate) const OPTIMIZER: &str = "state/optimizer.safetensors";
+/// The objective's parameters and state.
+pub(crate) const OBJECTIVE: &str = "state/objective.safetensors";
+/// Steps, position, sums, ledger.
+pub(crate) const TRAINER: &str = "state/trainer.json";
+/// Length and SHA-256 of every other file.
+pub(crate) const MANIFEST: &str = "MANIFEST.json";
+
+/// Writes `value` as indented JSON, whole or not at all.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {
+    let error = |reason: serde_json::Error| TrainError::Io {
+        path: path.to_owned(),
+        source: std::io::Error::other(reason),
+    };
+    let mut text = serde_json::to_string_pretty(value).map_err(error)?;
+    text.push('\n');
+    sst_data::atomic::write(path, text.as_bytes()).map_err(TrainError::io(path))
+}
+
+/// Reads JSON.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
+    let text = std::fs::read(path).map_err(TrainError::io(path))?;
+    serde_json::from_slice(&text)
+        .map_err(|error| TrainError::broken(path, format!("it does not parse: {error}")))
+}

@@ -1,0 +1,125 @@
+//! The outer loop: it learns, tells what happens in order, and keeps the checkpoints it should.
+
+use sst_core::Event;
+use sst_train::{FitConfig, Outcome, Precision, TrainError};
+
+use crate::toy::{Run, config};
+
+fn names(run: &Run<'_>) -> Vec<String> {
+    let events = run.record.0.lock().unwrap();
+    let name = |event: &Event| match event {
+        Event::Start { step, total_steps, .. } => format!("start {step}/{total_steps}"),
+        Event::Step { step, .. } => format!("step {step}"),
+        Event::Evaluation { step, name, .. } => format!("{name} {step}"),
+        Event::Saved { step, .. } => format!("saved {step}"),
+        Event::End { step } => format!("end {step}"),
+    };
+    events.iter().map(name).collect()
+}
+
+#[track_caller]
+fn check_learns(precision: Precision) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path());
+    let outcome = run.fit(FitConfig { precision, ..config(60) }).unwrap();
+    let Outcome::Finished { step: 60, metrics, checkpoint } = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(metrics["eval/held/loss"] < 1.2, "{metrics:?}");
+    assert!(metrics["train/correct"] > 0.5 && metrics["train/correct"] <= 1.0, "{metrics:?}");
+    assert!(checkpoint.join("model/model.safetensors").is_file());
+}
+
+#[test]
+fn it_learns() {
+    check_learns(Precision::Fp32);
+}
+
+#[test]
+fn it_learns_in_bf16() {
+    check_learns(Precision::Bf16);
+}
+
+#[test]
+fn events_come_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path());
+    run.fit(FitConfig { eval_every: Some(4), save_every: Some(4), ..config(5) }).unwrap();
+    let expected =
+        ["start 0/5", "step 3", "held 4", "saved 4", "step 5", "held 5", "saved 5", "end 5"];
+    assert_eq!(names(&run), expected);
+    let events = run.record.0.lock().unwrap();
+    let Event::Start { parameters, .. } = events[0] else { panic!() };
+    assert_eq!(parameters, 16 * 8 + 8 * 16 + 16 + 1);
+    let Event::Step { metrics, timing, .. } = &events[1] else { panic!() };
+    let keys: Vec<&str> = metrics.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["correct", "grad_norm", "loss", "lr"]);
+    assert_eq!(metrics["lr"], 0.05);
+    let keys: Vec<&str> = timing.keys().map(String::as_str).collect();
+    let expected =
+        ["loader_wait", "padded_tokens_per_second", "seconds_per_step", "tokens_per_second"];
+    assert_eq!(keys, expected);
+    assert!(timing.values().all(|value| *value > 0.0), "{timing:?}");
+}
+
+#[test]
+fn old_checkpoints_go_and_the_best_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path());
+    let mut config = FitConfig { eval_every: Some(2), save_every: Some(2), keep: 1, ..config(6) };
+    // The first checkpoint is the best when everything after it goes wrong.
+    config.optimizer.lr = 3.0;
+    config.schedule.warmup_steps = 0;
+    run.fit(config).unwrap();
+    let losses: Vec<f64> = (run.record.0.lock().unwrap().iter())
+        .filter_map(|event| match event {
+            Event::Evaluation { metrics, .. } => Some(metrics["loss"]),
+            _ => None,
+        })
+        .collect();
+    let best = (0..3).min_by(|a, b| losses[*a].total_cmp(&losses[*b])).unwrap() as u64 * 2 + 2;
+    let mut expected = vec![best, 6];
+    expected.dedup();
+    assert_eq!(run.saver().steps().unwrap(), expected, "held-out losses {losses:?}");
+    let state = run.saver().latest_good().unwrap().unwrap().state().unwrap();
+    let kept = state.best.unwrap();
+    assert_eq!((kept.step, kept.metric.as_str()), (best, "eval/held/loss"));
+}
+
+#[test]
+fn a_new_run_does_not_write_over_an_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    Run::new(folder.path()).fit(config(2)).unwrap();
+    let error = Run::new(folder.path()).fit(config(2)).unwrap_err();
+    assert!(matches!(error, TrainError::RunExists { .. }), "{error}");
+}
+
+#[test]
+fn clipping_limits_the_first_update_only_through_the_norm() {
+    // AdamW's first update does not depend on the scale of the gradient, so a tiny limit changes nothing
+    // but what eps hides.
+    let weights = |limit| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = Run::new(folder.path());
+        run.fit(FitConfig { max_grad_norm: limit, ..config(1) }).unwrap();
+        let norm = match &run.record.0.lock().unwrap()[1] {
+            Event::Step { metrics, .. } => metrics["grad_norm"],
+            other => panic!("{other:?}"),
+        };
+        (run.model.values(), norm)
+    };
+    let ((free, norm), (clipped, same_norm)) = (weights(None), weights(Some(1e-6)));
+    assert_eq!(norm, same_norm, "the norm is reported as it was before clipping");
+    assert_ne!(free, clipped);
+}
+
+#[test]
+fn steps_and_reports_of_zero_are_refused() {
+    for (config, key) in
+        [(FitConfig { log_every: 0, ..config(2) }, "train.log_every"), (config(0), "train.steps")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Run::new(folder.path()).fit(config).unwrap_err();
+        assert!(error.to_string().starts_with(key), "{error}");
+    }
+}

@@ -1,0 +1,162 @@
+//! AdamW against torch.optim.AdamW, and what it does with missing and infinite gradients.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sst_core::checkpoint::Weights;
+use sst_core::{Init, ParamStore};
+use sst_train::optim::{ParamGroup, param_groups};
+use sst_train::{AdamW, OptimizerConfig};
+use tch::{Device, Kind, Tensor};
+
+use crate::toy::values;
+
+#[track_caller]
+fn assert_close(got: &Tensor, want: &Tensor, tolerance: f64, what: &str) {
+    let error = (got.detach() - want).abs().max().double_value(&[]);
+    assert!(error <= tolerance, "{what}: off by {error}");
+}
+
+fn set_gradient(param: &Tensor, grad: &Tensor) {
+    // The gradient of sum(param * grad) is grad.
+    (param * grad).sum(Kind::Float).f_backward().unwrap();
+}
+
+fn adamw(config: OptimizerConfig, decayed: &[(&str, &Tensor)], plain: &[(&str, &Tensor)]) -> AdamW {
+    let group = |params: &[(&str, &Tensor)], weight_decay| ParamGroup {
+        params: params.iter().map(|(n, t)| ((*n).to_owned(), t.shallow_clone())).collect(),
+        weight_decay,
+    };
+    AdamW::new(config, vec![group(decayed, config.weight_decay), group(plain, 0.0)]).unwrap()
+}
+
+#[test]
+fn twenty_steps_equal_torch() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/goldens/optim/case.safetensors");
+    let case = Weights::open(&path).unwrap();
+    let tensor = |name: &str| case.tensor(name).unwrap();
+    let names = ["p0", "p1", "p2"];
+    let params = names.map(|name| tensor(&format!("init.{name}")).set_requires_grad(true));
+    let config = OptimizerConfig { weight_decay: 0.05, ..OptimizerConfig::default() };
+    assert_eq!((config.betas, config.eps), ([0.9, 0.98], 1e-6), "the case's settings");
+    let mut optimizer =
+        adamw(config, &[("p0", &params[0]), ("p2", &params[2])], &[("p1", &params[1])]);
+    for step in 0..20 {
+        for (name, param) in names.iter().zip(&params) {
+            set_gradient(param, &tensor(&format!("grad.{name}")).get(step));
+        }
+        let grads = optimizer.gradients().unwrap();
+        let norm = grads.norm().unwrap().unwrap();
+        assert_close(&norm, &tensor("grad_norm").get(step), 1e-5, "norm");
+        let scale = (norm + 1e-6).clamp_min(1.0);
+        let lr = tensor("lr").double_value(&[step]);
+        optimizer.update(lr, &grads, Some(&scale), Some(&Tensor::from(0_f32))).unwrap();
+        optimizer.reset_gradients().unwrap();
+        for (name, param) in names.iter().zip(&params) {
+            let want = tensor(&format!("param.{name}")).get(step);
+            assert_close(param, &want, 2e-6, &format!("{name} after step {step}"));
+        }
+    }
+    let state = optimizer.state();
+    for name in names {
+        for moment in ["exp_avg", "exp_avg_sq"] {
+            let key = format!("{moment}.{name}");
+            assert_close(&state[&key], &tensor(&key), 1e-6, &key);
+        }
+        assert_eq!(values(&state[&format!("step.{name}")]), [20.0]);
+    }
+}
+
+#[test]
+fn only_matrices_decay() {
+    let mut model = ParamStore::new(Device::Cpu, None);
+    let mut own = ParamStore::new(Device::Cpu, None);
+    for (name, shape) in [
+        ("a.weight", vec![2, 3]),
+        ("a.bias", vec![2]),
+        ("norm.weight", vec![3]),
+        ("b.bias", vec![1, 3]),
+    ] {
+        model.add(name, &shape, Init::Ones).unwrap();
+    }
+    model.add("frozen.weight", &[2, 2], Init::Ones).unwrap();
+    model.set_trainable(false, |name| name.starts_with("frozen")).unwrap();
+    own.add("head.weight", &[2, 2, 1], Init::Ones).unwrap();
+    own.add("temperature", &[], Init::Ones).unwrap();
+    let groups = param_groups(&model, Some(&own), 0.1);
+    let listed: Vec<(f64, Vec<&str>)> = groups
+        .iter()
+        .map(|g| (g.weight_decay, g.params.iter().map(|(name, _)| name.as_str()).collect()))
+        .collect();
+    let plain = vec!["a.bias", "norm.weight", "b.bias", "objective.temperature"];
+    assert_eq!(listed, [(0.1, vec!["a.weight", "objective.head.weight"]), (0.0, plain)]);
+}
+
+#[test]
+fn a_parameter_without_a_gradient_is_left_alone() {
+    let used = Tensor::ones([2, 2], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let unused = Tensor::ones([2, 2], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let mut optimizer =
+        adamw(OptimizerConfig::default(), &[("used", &used), ("unused", &unused)], &[]);
+    for turn in 1..=3 {
+        set_gradient(&used, &Tensor::ones([2, 2], (Kind::Float, Device::Cpu)));
+        if turn == 2 {
+            set_gradient(&unused, &Tensor::ones([2, 2], (Kind::Float, Device::Cpu)));
+        }
+        let before = values(&unused);
+        let grads = optimizer.gradients().unwrap();
+        optimizer.update(0.1, &grads, None, None).unwrap();
+        optimizer.reset_gradients().unwrap();
+        assert_eq!(values(&unused) == before, turn != 2, "turn {turn}");
+    }
+    let state = optimizer.state();
+    assert_eq!(values(&state["step.used"]), [3.0]);
+    assert_eq!(values(&state["step.unused"]), [1.0]);
+}
+
+#[test]
+fn found_inf_holds_everything_back() {
+    let param = Tensor::ones([3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let mut optimizer = adamw(OptimizerConfig::default(), &[("p", &param)], &[]);
+    set_gradient(&param, &Tensor::from_slice(&[1_f32, f32::NAN, 2.0]));
+    let grads = optimizer.gradients().unwrap();
+    optimizer.update(0.1, &grads, None, Some(&Tensor::from(1_f32))).unwrap();
+    assert_eq!(values(&param), [1.0; 3]);
+    for (name, tensor) in optimizer.state() {
+        assert!(values(&tensor).iter().all(|value| *value == 0.0), "{name}");
+    }
+}
+
+/// Loads `change(state)` and expects an error that says `message`, and an optimiser unchanged by it.
+#[track_caller]
+fn check_refused(change: impl FnOnce(&mut BTreeMap<String, Tensor>), message: &str) {
+    let param = Tensor::ones([3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let mut optimizer = adamw(OptimizerConfig::default(), &[("p", &param)], &[]);
+    let ones = optimizer.state().into_iter().map(|(name, t)| (name, t.ones_like()));
+    let mut state: BTreeMap<_, _> = ones.collect();
+    change(&mut state);
+    let error = optimizer.load_state(state).unwrap_err().to_string();
+    assert!(error.contains(message), "{error}");
+    assert_eq!(values(&optimizer.state()["exp_avg.p"]), [0.0; 3]);
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_refused() {
+    check_refused(|state| drop(state.remove("exp_avg_sq.p")), "lacks `exp_avg_sq.p`");
+    check_refused(|state| drop(state.insert("step.q".into(), Tensor::from(1_f32))), "`step.q`");
+    check_refused(
+        |state| drop(state.insert("exp_avg.p".into(), Tensor::from_slice(&[1_f32]))),
+        "shape [1]",
+    );
+}
+
+#[test]
+fn two_parameters_of_one_name_and_none_at_all_are_refused() {
+    let param = Tensor::ones([3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let named = || ("p".to_owned(), param.shallow_clone());
+    let twice = ParamGroup { params: vec![named(), named()], weight_decay: 0.0 };
+    let error = AdamW::new(OptimizerConfig::default(), vec![twice]).unwrap_err();
+    assert!(error.to_string().contains("`p` is defined twice"), "{error}");
+    assert!(AdamW::new(OptimizerConfig::default(), vec![]).is_err());
+}

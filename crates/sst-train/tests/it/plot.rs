@@ -1,0 +1,58 @@
+//! The picture of the loss.
+
+use std::path::Path;
+
+use sst_core::{Event, Tracker};
+use sst_train::track::{LossPlot, plot};
+
+fn draw(metrics: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (rows, picture) = (folder.path().join("metrics.jsonl"), folder.path().join("loss.png"));
+    sst_data::atomic::write(&rows, metrics.as_bytes()).unwrap();
+    let mut plot = LossPlot::new(&rows, &picture);
+    plot.on_event(&Event::End { step: 1 }).unwrap();
+    (folder, picture)
+}
+
+/// Width and height in a PNG's header.
+fn size(path: &Path) -> (u32, u32) {
+    let bytes = std::fs::read(path).unwrap();
+    assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
+    assert_eq!(&bytes[12..16], b"IHDR");
+    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    (number(16), number(20))
+}
+
+#[test]
+fn it_has_its_size_and_nothing_is_left_beside_it() {
+    let (folder, picture) = draw(
+        "{\"_step\":1,\"train/loss\":3.5}\n{\"_step\":2,\"train/loss\":2.5}\n\
+         {\"_step\":2,\"eval/mlm/loss\":3.0}\n{\"_step\":3,\"train/loss\":null}\n",
+    );
+    assert_eq!(size(&picture), plot::SIZE);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn a_single_point_can_be_drawn() {
+    let (_folder, picture) = draw("{\"_step\":5,\"train/loss\":3.5}\n");
+    assert_eq!(size(&picture), plot::SIZE);
+}
+
+#[test]
+fn another_loss_is_another_picture() {
+    let bytes = |metrics: &str| {
+        let (_folder, picture) = draw(metrics);
+        std::fs::read(picture).unwrap()
+    };
+    let rows = |loss: f64| {
+        format!("{{\"_step\":1,\"train/loss\":3}}\n{{\"_step\":2,\"train/loss\":{loss}}}\n")
+    };
+    assert_ne!(bytes(&rows(1.0)), bytes(&rows(5.0)));
+}
+
+#[test]
+fn without_a_loss_there_is_no_picture() {
+    let (_folder, picture) = draw("");
+    assert!(!picture.exists());
+}

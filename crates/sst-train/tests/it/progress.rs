@@ -1,0 +1,77 @@
+//! The plain lines of progress.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sst_core::{Event, Metrics, Tracker};
+use sst_train::track::Progress;
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn step(step: u64) -> Event {
+    Event::Step {
+        step,
+        metrics: Metrics::from([("loss".into(), 5.43219)]),
+        timing: Metrics::from([
+            ("tokens_per_second".into(), 1_234_567.8),
+            ("seconds_per_step".into(), 0.5),
+        ]),
+    }
+}
+
+#[track_caller]
+fn check(every: Duration, expected: &str) {
+    let out = Shared::default();
+    let mut progress = Progress::lines(Box::new(out.clone()), every);
+    let metrics = Metrics::from([("loss".into(), 4.5)]);
+    for event in [
+        Event::Start { step: 0, total_steps: 300, parameters: 1024 },
+        step(10),
+        step(20),
+        Event::Evaluation { step: 20, name: "mlm".into(), metrics },
+        Event::Saved { step: 20, path: "runs/a/checkpoints/step-00000020".into() },
+        step(300),
+        Event::End { step: 300 },
+    ] {
+        progress.on_event(&event).unwrap();
+    }
+    assert_eq!(String::from_utf8(out.0.lock().unwrap().clone()).unwrap(), expected);
+}
+
+#[test]
+fn every_report() {
+    check(
+        Duration::ZERO,
+        "step 0/300: 1,024 trainable parameters\n\
+         step 10/300: loss 5.4322  1,234,567 tokens/s  2m25s left\n\
+         step 20/300: loss 5.4322  1,234,567 tokens/s  2m20s left\n\
+         step 20/300: mlm  loss 4.5000\n\
+         step 20/300: saved runs/a/checkpoints/step-00000020\n\
+         step 300/300: loss 5.4322  1,234,567 tokens/s  0s left\n",
+    );
+}
+
+#[test]
+fn the_first_and_the_last_of_many() {
+    check(
+        Duration::from_secs(3600),
+        "step 0/300: 1,024 trainable parameters\n\
+         step 10/300: loss 5.4322  1,234,567 tokens/s  2m25s left\n\
+         step 20/300: mlm  loss 4.5000\n\
+         step 20/300: saved runs/a/checkpoints/step-00000020\n\
+         step 300/300: loss 5.4322  1,234,567 tokens/s  0s left\n",
+    );
+}
