@@ -2,7 +2,7 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    if let Ok(lib) = std::env::var("DEP_SST_CORE_LIBTORCH_LIB") {
-        println!("cargo::rustc-link-arg=-Wl,-rpath,{lib}");
+    if let Some(lib) = std::env::var_os("DEP_SST_CORE_LIBTORCH_LIB") {
+        println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
     }
 }

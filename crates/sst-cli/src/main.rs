@@ -1,1 +1,77 @@
-fn main(){}
+//! `sst`: reads the arguments, does what needs no tensors, and hands the rest to `sst-engine`.
+
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{self, ExitCode};
+
+use anyhow::{Context, Result};
+use clap::{CommandFactory, Parser};
+use sst_cli::args::{Cli, Command, DataCommand};
+use sst_cli::exit::{Ends, Exit, conclude};
+use sst_cli::host::{clean, inspect, tokenizer};
+use sst_cli::{logging, render};
+
+fn main() -> ExitCode {
+    // clap answers --help and --version, and refuses wrong arguments with code 2.
+    let cli = Cli::parse();
+    logging::start();
+    conclude(run(&cli.command))
+}
+
+fn run(command: &Command) -> Result<Exit> {
+    match command {
+        Command::Data(DataCommand::Inspect(args)) => inspect::run(args),
+        Command::Data(DataCommand::Clean(args)) => clean::run(args),
+        Command::Tokenizer(command) => tokenizer::run(command),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "sst", &mut script);
+            render::line(String::from_utf8_lossy(&script).trim_end())?;
+            Ok(Exit::Done)
+        }
+        Command::Doctor(_) => examine(),
+        _ => hand_over(),
+    }
+}
+
+/// Becomes `sst-engine` with the same arguments: same process, so signals and exit codes are its own.
+fn hand_over() -> Result<Exit> {
+    let engine = engine()?;
+    let error = process::Command::new(&engine).args(std::env::args_os().skip(1)).exec();
+    Err(error).with_context(|| format!("cannot start {}", engine.display()))
+}
+
+/// What the dynamic linker exits with when a library is missing.
+const NOT_LOADED: i32 = 127;
+
+/// Runs `sst-engine doctor`, and explains it if not even that can start.
+fn examine() -> Result<Exit> {
+    let engine = engine()?;
+    let mut command = process::Command::new(&engine);
+    let status = command.args(std::env::args_os().skip(1)).status();
+    let status = status.with_context(|| format!("cannot start {}", engine.display()))?;
+    match status.code() {
+        Some(0) => Ok(Exit::Done),
+        Some(NOT_LOADED) => {
+            let message =
+                "libtorch cannot be loaded (see above): run `cargo xtask setup` and build again";
+            Err(Ends { exit: Exit::Failed, message: message.to_owned() }.into())
+        }
+        _ => Ok(Exit::Failed),
+    }
+}
+
+fn engine() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot find the folder of sst")?;
+    let engine = own.with_file_name("sst-engine");
+    match engine.try_exists() {
+        Ok(true) => Ok(engine),
+        Ok(false) | Err(_) => {
+            let message = format!(
+                "{} is missing; `cargo build` makes it, where `cargo run` makes sst alone",
+                engine.display()
+            );
+            Err(Ends { exit: Exit::Failed, message }.into())
+        }
+    }
+}

@@ -17,6 +17,9 @@ const MODELS: &[ModelEntry] = &[bert::ENTRY];
 const COMMON: &[&str] =
     &["model_type", "architectures", "transformers_version", "dtype", "torch_dtype"];
 
+/// Builds a model from its config.json.
+type Build = fn(&Value, &BuildOptions) -> Result<Box<dyn Model>, ModelError>;
+
 /// What the registry knows of a model.
 #[derive(Debug, Clone, Copy)]
 pub struct ModelEntry {
@@ -28,7 +31,7 @@ pub struct ModelEntry {
     pub architectures: &'static [&'static str],
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,
-    pub(crate) build: fn(&Value, &BuildOptions) -> Result<Box<dyn Model>, ModelError>,
+    pub(crate) build: Build,
     pub(crate) rename: fn(&str, &dyn Model) -> Renamed,
 }
 

@@ -150,3 +150,16 @@ fn device_seed(seed: u64, step: u64, micro: u64, rank: u64) -> i64 {
     let stream = format!("train.device.{rank}");
     SeqRng::new(seed, &stream, step, micro).next_u64() as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::device_seed;
+
+    #[test]
+    fn no_two_micro_batches_draw_alike() {
+        let seeds = (0..81).map(|i| device_seed(i / 27, i / 9 % 3, i / 3 % 3, i % 3));
+        assert_eq!(seeds.collect::<BTreeSet<_>>().len(), 81);
+    }
+}

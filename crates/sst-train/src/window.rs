@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sst_core::Metrics;
 use tch::{Device, Tensor};
 
@@ -29,8 +29,14 @@ pub struct WindowState {
     pub loss: f64,
     /// Summed gradient norms.
     pub grad_norm: f64,
-    /// The objective's own sums.
+    /// The objective's own sums. One that is not finite is `null` in JSON and comes back as NaN.
+    #[serde(deserialize_with = "null_as_nan")]
     pub sums: BTreeMap<String, f64>,
+}
+
+fn null_as_nan<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, f64>, D::Error> {
+    let sums = BTreeMap::<String, Option<f64>>::deserialize(from)?;
+    Ok(sums.into_iter().map(|(name, sum)| (name, sum.unwrap_or(f64::NAN))).collect())
 }
 
 /// Sums since the last report.
@@ -132,5 +138,22 @@ impl WindowState {
             timing.insert("padded_tokens_per_second".into(), rate(self.padded_tokens));
         }
         timing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_survives_json_also_when_a_sum_does_not_exist() {
+        let sums = BTreeMap::from([("odd".to_owned(), f64::NAN), ("third".to_owned(), 1.0 / 3.0)]);
+        let state = WindowState { steps: 2, loss: 0.1 + 0.2, sums, ..WindowState::default() };
+        let text = serde_json::to_string(&state).unwrap();
+        let mut back: WindowState = serde_json::from_str(&text).unwrap();
+        assert!(back.sums["odd"].is_nan());
+        back.sums.insert("odd".into(), 0.0);
+        let sums = BTreeMap::from([("odd".to_owned(), 0.0), ("third".to_owned(), 1.0 / 3.0)]);
+        assert_eq!(back, WindowState { sums, ..state });
     }
 }

@@ -170,11 +170,12 @@ impl<'a> Run<'a> {
     fn save(&mut self) -> Result<(), TrainError> {
         self.finite.look()?;
         let window = self.pause()?;
-        if let Some((metric, value)) = &self.held_out {
-            if self.best.as_ref().is_none_or(|best| *value < best.value) {
-                let (metric, value) = (metric.clone(), *value);
-                self.best = Some(Best { step: self.step, metric, value });
-            }
+        if let Some((metric, value)) = &self.held_out
+            && value.is_finite()
+            && self.best.as_ref().is_none_or(|best| *value < best.value)
+        {
+            let (metric, value) = (metric.clone(), *value);
+            self.best = Some(Best { step: self.step, metric, value });
         }
         let state = TrainerState {
             version: STATE_VERSION,

@@ -40,6 +40,11 @@ impl Saver {
         self.folder.join(format!("step-{step:08}"))
     }
 
+    /// The checkpoint of `step`, there or not, whole or not.
+    pub fn checkpoint(&self, step: u64) -> Checkpoint {
+        Checkpoint::new(step, self.path(step))
+    }
+
     /// The steps with a checkpoint, whole or not, in ascending order.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Integration tests of sst-train, on a toy model and a toy objective.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
+
 mod checkpoint;
 mod fit;
 mod nonfinite;

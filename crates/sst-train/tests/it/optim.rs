@@ -78,12 +78,12 @@ fn only_matrices_decay() {
         ("norm.weight", vec![3]),
         ("b.bias", vec![1, 3]),
     ] {
-        model.add(name, &shape, Init::Ones).unwrap();
+        let _ = model.add(name, &shape, Init::Ones).unwrap();
     }
-    model.add("frozen.weight", &[2, 2], Init::Ones).unwrap();
+    let _ = model.add("frozen.weight", &[2, 2], Init::Ones).unwrap();
     model.set_trainable(false, |name| name.starts_with("frozen")).unwrap();
-    own.add("head.weight", &[2, 2, 1], Init::Ones).unwrap();
-    own.add("temperature", &[], Init::Ones).unwrap();
+    let _ = own.add("head.weight", &[2, 2, 1], Init::Ones).unwrap();
+    let _ = own.add("temperature", &[], Init::Ones).unwrap();
     let groups = param_groups(&model, Some(&own), 0.1);
     let listed: Vec<(f64, Vec<&str>)> = groups
         .iter()

@@ -85,14 +85,11 @@ fn ten_and_ten_are_twenty() {
 }
 
 #[test]
-fn dropout_draws_differ_from_step_to_step_and_seed_to_seed() {
+fn the_seed_alone_decides() {
     let loss = |seed| {
         let folder = tempfile::tempdir().unwrap();
         let mut run = Run::new(folder.path());
-        // A rate of almost nothing: only dropout and the rows move the loss.
-        let mut config = FitConfig { seed, log_every: 1, ..config(2) };
-        config.optimizer.lr = 1e-30;
-        run.fit(config).unwrap();
+        run.fit(FitConfig { seed, log_every: 1, ..config(2) }).unwrap();
         rows(folder.path()).iter().map(|row| row["train/loss"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(loss(1), loss(1));

@@ -89,7 +89,7 @@ impl Frame {
     fn line(&self, area: &Area<'_>, points: &[(f64, f64)], color: RGBColor) -> Drawn<()> {
         let pixels: Vec<_> = points.iter().map(|point| self.at(*point)).collect();
         for (x, y) in &pixels {
-            area.draw(&Rectangle::new([(x - 1, y - 1), (x + 1, y + 1)], color.filled()))?;
+            area.draw(&Rectangle::new([(x - 2, y - 2), (x + 3, y + 3)], color.filled()))?;
         }
         area.draw(&PathElement::new(pixels, color.stroke_width(2)))
     }
@@ -117,7 +117,7 @@ fn text(area: &Area<'_>, at: (i32, i32), content: &str, color: RGBColor) -> Draw
         for (row, bits) in (0..).zip(glyph(letter)) {
             for column in (0..3).filter(|column| bits >> (2 - column) & 1 == 1) {
                 let (x, y) = (at.0 + (i * 4 + column) * DOT, at.1 + row * DOT);
-                let dot = Rectangle::new([(x, y), (x + DOT - 1, y + DOT - 1)], color.filled());
+                let dot = Rectangle::new([(x, y), (x + DOT, y + DOT)], color.filled());
                 area.draw(&dot)?;
             }
         }

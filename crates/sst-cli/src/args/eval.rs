@@ -1,0 +1,76 @@
+//! Arguments of `sst eval`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{DeviceArgs, DocumentArgs};
+
+/// `sst eval`: one command an evaluator.
+#[derive(Debug, Subcommand)]
+pub enum EvalCommand {
+    /// How often the hidden token is found, and the loss of the hidden tokens.
+    #[command(after_help = "\
+Examples:
+  sst eval mask-accuracy --model runs/demo
+  sst eval mask-accuracy --model bert-base-uncased/ --data held-out.txt --json
+
+Prints mask_accuracy, mask_accuracy_top5, commonest_token_accuracy (what always guessing the commonest
+hidden token would get), loss and perplexity. Tokens are masked as the run's objective says; for a model
+without a run, 15 % of them.")]
+    MaskAccuracy(MaskAccuracyArgs),
+    /// How unsure the model is of each token, given all others (Salazar et al. 2020). Slow and exact.
+    #[command(after_help = "\
+Examples:
+  sst eval pseudo-perplexity --model bert-base-uncased/ --data sentences.txt --json
+
+Prints pseudo_perplexity and nll, the mean negative log-likelihood of a token in nats.")]
+    PseudoPerplexity(EvalArgs),
+}
+
+/// Arguments of every evaluator.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// A Hugging Face model folder, a checkpoint folder or a run folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Files, folders or globs to measure on. Without it, the validation part of the run's own data.
+    #[arg(long, num_args = 1..)]
+    pub data: Vec<String>,
+    /// Take the data, and how it is masked, from this recipe (its validation part).
+    #[arg(long, conflicts_with = "data")]
+    pub recipe: Option<PathBuf>,
+    /// How the files of --data are read.
+    #[command(flatten)]
+    pub documents: DocumentArgs,
+    /// Tokens in a row at most, special tokens included; the model's limit by default.
+    #[arg(long)]
+    pub max_length: Option<usize>,
+    /// How documents become rows: `document` (cut off), `chunk` (several rows) or `stream`; `chunk`
+    /// by default, or as the run's recipe says.
+    #[arg(long)]
+    pub rows: Option<String>,
+    /// Rows in a forward pass.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+    /// Where it runs.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `sst eval mask-accuracy`.
+#[derive(Debug, Args)]
+pub struct MaskAccuracyArgs {
+    /// What every evaluator takes.
+    #[command(flatten)]
+    pub eval: EvalArgs,
+    /// The share of tokens to hide, instead of the run's.
+    #[arg(long)]
+    pub mask_rate: Option<f64>,
+    /// The seed of the masks, instead of the run's.
+    #[arg(long)]
+    pub seed: Option<u64>,
+}

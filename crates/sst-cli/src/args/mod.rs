@@ -1,0 +1,109 @@
+//! The arguments as they are typed.
+
+mod data;
+mod eval;
+mod model;
+mod train;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+pub use data::{
+    CleanArgs, DataCommand, DocumentArgs, EncodeArgs, InspectArgs, PrepareArgs, TokenizerCommand,
+    TrainTokenizerArgs,
+};
+pub use eval::{EvalArgs, EvalCommand, MaskAccuracyArgs};
+pub use model::{DeviceArgs, FillMaskArgs};
+pub use train::{CheckpointCommand, PretrainArgs};
+
+const AFTER: &str = "\
+Examples:
+  sst pretrain recipes/demo.toml
+  sst fill-mask --model runs/demo --text \"And God said, Let there be [MASK].\"
+  sst doctor
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or recipe, 3 stopped early with a good checkpoint,
+4 the loss was not finite. Data goes to stdout, everything else to stderr. RUST_LOG=debug says more.";
+
+/// Self-supervised training: from raw text to a model you can use.
+#[derive(Debug, Parser)]
+#[command(name = "sst", version, about, after_help = AFTER, subcommand_required = true)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model on raw text, as a recipe says.
+    Pretrain(PretrainArgs),
+    /// Measure a model on held-out text.
+    #[command(subcommand)]
+    Eval(EvalCommand),
+    /// Ask a masked language model for the words behind the blanks of a text.
+    FillMask(FillMaskArgs),
+    /// Look at, clean and prepare text.
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Train a tokenizer, or see what one makes of a text.
+    #[command(subcommand)]
+    Tokenizer(TokenizerCommand),
+    /// List and check the checkpoints of a run.
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
+    /// List the objectives, models, readers and so on, with every key and its default.
+    List(ListArgs),
+    /// See whether this machine is ready, and what sst found on it.
+    Doctor(JsonArgs),
+    /// Print the completion script of a shell.
+    #[command(
+        after_help = "Example:\n  sst completions bash > ~/.local/share/bash-completion/completions/sst"
+    )]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// Arguments of a command that has none but `--json`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  sst doctor\n  sst doctor --json")]
+pub struct JsonArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `sst list`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  sst list\n  sst list objectives --json")]
+pub struct ListArgs {
+    /// Only this kind.
+    #[arg(value_enum)]
+    pub kind: Option<ListKind>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ListKind {
+    /// What a model can learn from.
+    Objectives,
+    /// What can be trained.
+    Models,
+    /// What text can be read from.
+    Readers,
+    /// What splits text into tokens.
+    Tokenizers,
+    /// What updates the weights.
+    Optimizers,
+    /// How the learning rate goes.
+    Schedules,
+    /// What measures a model.
+    Evaluators,
+}

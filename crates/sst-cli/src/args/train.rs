@@ -1,0 +1,63 @@
+//! Arguments of the commands that train.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Arguments of `sst pretrain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sst pretrain recipes/demo.toml
+  sst pretrain recipes/demo.toml --set train.steps=200step --set run.name=short
+  sst pretrain recipes/demo.toml --resume
+  sst pretrain recipes/demo.toml --dry-run
+  sst pretrain runs/demo/config.toml --set run.name=again
+
+The run goes to run.dir/run.name: config.toml, environment.json, metrics.jsonl, ledger.json, loss.png,
+TensorBoard events and checkpoints/, each of which holds a Hugging Face model folder. Paths in a recipe
+are relative to the current folder. Ctrl-C finishes the step, saves and exits with code 3; a second one
+stops at once.")]
+pub struct PretrainArgs {
+    /// The recipe, a TOML file; the config.toml of a run is one too.
+    pub recipe: PathBuf,
+    /// Override a key of the recipe, as in `train.steps=200step`. May be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Go on from the newest good checkpoint of the run, or start if there is none yet.
+    #[arg(long)]
+    pub resume: bool,
+    /// Check the recipe, print it with every default, and stop. What follows from the data or the
+    /// tokenizer is not filled in.
+    #[arg(long, conflicts_with_all = ["resume", "json"])]
+    pub dry_run: bool,
+    /// Print the outcome as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sst checkpoint`.
+#[derive(Debug, Subcommand)]
+pub enum CheckpointCommand {
+    /// List the checkpoints of a run with their figures.
+    #[command(after_help = "Example:\n  sst checkpoint list runs/demo")]
+    List {
+        /// The run folder.
+        run: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare every file of a checkpoint, or of all checkpoints of a run, with its manifest.
+    #[command(after_help = "\
+Examples:
+  sst checkpoint verify runs/demo
+  sst checkpoint verify runs/demo/checkpoints/step-00000200 --json")]
+    Verify {
+        /// A run folder or a checkpoint folder.
+        path: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}

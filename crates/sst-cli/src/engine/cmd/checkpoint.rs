@@ -1,0 +1,84 @@
+//! `sst checkpoint list` and `sst checkpoint verify`.
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::json;
+use sst_cli::args::CheckpointCommand;
+use sst_cli::exit::{Exit, Usage};
+use sst_cli::render;
+use sst_train::{Checkpoint, Saver};
+
+/// Runs a command on checkpoints.
+///
+/// # Errors
+/// If there are none, or stdout cannot be written to.
+pub(crate) fn run(command: &CheckpointCommand) -> Result<Exit> {
+    match command {
+        CheckpointCommand::List { run, json } => list(run, *json),
+        CheckpointCommand::Verify { path, json } => verify(path, *json),
+    }
+}
+
+/// The checkpoints of a run folder, or the one that `path` is.
+fn checkpoints(path: &Path) -> Result<Vec<Checkpoint>> {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let run = match real.parent().and_then(Path::parent) {
+        Some(run) if real.join("MANIFEST.json").is_file() => run,
+        _ => &real,
+    };
+    let saver = Saver::new(run);
+    let all = saver.steps()?.into_iter().map(|step| saver.checkpoint(step));
+    let found: Vec<_> = all.filter(|checkpoint| run == real || checkpoint.path() == real).collect();
+    match found.is_empty() {
+        false => Ok(found),
+        true => Err(Usage(format!("{} holds no checkpoint", path.display())).into()),
+    }
+}
+
+fn list(run: &Path, as_json: bool) -> Result<Exit> {
+    let (mut rows, mut values) = (Vec::new(), Vec::new());
+    for checkpoint in checkpoints(run)? {
+        let state = checkpoint.state();
+        let metrics = state.as_ref().map(|state| state.metrics.clone()).unwrap_or_default();
+        let error = state.err().map(|error| error.to_string());
+        values.push(json!({
+            "step": checkpoint.step(), "path": checkpoint.path(), "metrics": metrics,
+            "error": error,
+        }));
+        let losses = metrics.iter().filter(|(name, _)| name.ends_with("/loss"));
+        let losses: Vec<String> =
+            losses.map(|(name, value)| format!("{name} {value:.4}")).collect();
+        rows.push(vec![
+            checkpoint.step().to_string(),
+            checkpoint.path().display().to_string(),
+            error.unwrap_or_else(|| losses.join("  ")),
+        ]);
+    }
+    if as_json {
+        render::json(&json!({ "version": 1, "checkpoints": values }))?;
+    } else {
+        render::line(&render::table(&rows))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn verify(path: &Path, as_json: bool) -> Result<Exit> {
+    let (mut rows, mut values, mut good) = (Vec::new(), Vec::new(), true);
+    for checkpoint in checkpoints(path)? {
+        let error = checkpoint.verify().err().map(|error| error.to_string());
+        good &= error.is_none();
+        values.push(json!({
+            "step": checkpoint.step(), "path": checkpoint.path(), "good": error.is_none(),
+            "error": error,
+        }));
+        let verdict = error.unwrap_or_else(|| "good".to_owned());
+        rows.push(vec![checkpoint.path().display().to_string(), verdict]);
+    }
+    if as_json {
+        render::json(&json!({ "version": 1, "good": good, "checkpoints": values }))?;
+    } else {
+        render::line(&render::table(&rows))?;
+    }
+    Ok(if good { Exit::Done } else { Exit::Failed })
+}

@@ -1,0 +1,126 @@
+//! `sst doctor`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use sst_cli::args::JsonArgs;
+use sst_cli::exit::Exit;
+use sst_cli::{files, render};
+use sst_core::ext;
+use tch::{Cuda, Device, Kind, Tensor};
+
+/// Prints what sst found on this machine. The exit code is 1 if something that training needs is
+/// missing.
+///
+/// # Errors
+/// If stdout cannot be written to.
+pub(crate) fn run(args: &JsonArgs) -> Result<Exit> {
+    let cuda = cuda();
+    let cache = files::user_cache();
+    let writable = cache.as_ref().map_err(ToString::to_string).and_then(|folder| writable(folder));
+    let tensors = bf16(Device::Cpu);
+    let good = writable.is_ok() && tensors.is_ok();
+    let value = json!({
+        "version": 1,
+        "good": good,
+        "sst": env!("CARGO_PKG_VERSION"),
+        "libtorch": { "version": libtorch_version(), "path": libtorch_path() },
+        "threads": tch::get_num_threads(),
+        "cores": std::thread::available_parallelism().map_or(0, usize::from),
+        "cuda": cuda,
+        "bf16": answer(tensors.map(|()| "works".to_owned())),
+        "cache": {
+            "path": cache.ok(),
+            "writable": writable.is_ok(),
+            "error": writable.err(),
+        },
+    });
+    if args.json {
+        render::json(&value)?;
+    } else {
+        render::line(&describe(&value))?;
+    }
+    Ok(if good { Exit::Done } else { Exit::Failed })
+}
+
+fn answer(result: std::result::Result<String, String>) -> Value {
+    match result {
+        Ok(text) => json!({ "works": true, "note": text }),
+        Err(error) => json!({ "works": false, "note": error }),
+    }
+}
+
+/// Whether a GPU can be used, and if not, why.
+fn cuda() -> Value {
+    match ext::load_cuda() {
+        Err(error) => answer(Err(format!("its libraries cannot be loaded: {error}"))),
+        Ok(false) => answer(Err("this libtorch is built for the CPU".to_owned())),
+        Ok(true) => match Cuda::device_count() {
+            0 => answer(Err("its libraries are loaded, but no GPU is usable".to_owned())),
+            n => answer(bf16(Device::Cuda(0)).map(|()| format!("{n} usable"))),
+        },
+    }
+}
+
+/// Multiplies two matrices under bf16 autocast, as a run with `precision = "bf16"` does.
+fn bf16(device: Device) -> std::result::Result<(), String> {
+    let multiply = || -> sst_core::Result<Kind> {
+        let _guard = ext::autocast(device, Some(Kind::BFloat16))?;
+        let ones = Tensor::f_ones([8, 8], (Kind::Float, device))?;
+        Ok(ones.f_matmul(&ones)?.f_kind()?)
+    };
+    match multiply() {
+        Ok(Kind::BFloat16) => Ok(()),
+        Ok(other) => Err(format!("autocast gives {other:?}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The libtorch in this process.
+fn libtorch_path() -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let line = maps.lines().find(|line| line.ends_with("/libtorch_cpu.so"))?;
+    line.find('/').map(|start| PathBuf::from(&line[start..]))
+}
+
+/// Its version, as the file that PyTorch ships beside it tells.
+pub(crate) fn libtorch_version() -> Option<String> {
+    let library = libtorch_path()?;
+    let file = library.parent()?.parent()?.join("build-version");
+    Some(std::fs::read_to_string(file).ok()?.trim().to_owned())
+}
+
+fn writable(folder: &Path) -> std::result::Result<(), String> {
+    let probe = folder.join(".doctor");
+    std::fs::create_dir_all(folder)
+        .and_then(|()| sst_data::atomic::write(&probe, b""))
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(|error| format!("{}: {error}", folder.display()))
+}
+
+fn describe(value: &Value) -> String {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "unknown".to_owned(),
+        other => other.to_string(),
+    };
+    let works = |value: &Value| {
+        let verdict = if value["works"] == true { "yes" } else { "no" };
+        format!("{verdict}: {}", text(&value["note"]))
+    };
+    let cache = match value["cache"]["writable"] == true {
+        true => format!("{} (writable)", text(&value["cache"]["path"])),
+        false => text(&value["cache"]["error"]),
+    };
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    render::table(&[
+        row("sst", text(&value["sst"])),
+        row("libtorch", text(&value["libtorch"]["version"])),
+        row("", text(&value["libtorch"]["path"])),
+        row("threads", format!("{} of {} cores", value["threads"], value["cores"])),
+        row("cuda", works(&value["cuda"])),
+        row("bf16", works(&value["bf16"])),
+        row("cache", cache),
+    ])
+}

@@ -1,0 +1,163 @@
+//! `sst eval`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use sst_cli::args::{EvalArgs, EvalCommand, MaskAccuracyArgs};
+use sst_cli::exit::{Exit, Usage};
+use sst_cli::host::source::{named, source};
+use sst_cli::{files, render};
+use sst_core::Model;
+use sst_data::Ledger;
+use sst_data::clean::CleanConfig;
+use sst_data::rows::{Dataset, RowMode, Subset, TokenRows};
+use sst_data::store::Preparation;
+use sst_data::tokenize::Tokenizer;
+use sst_eval::{MaskAccuracy, PseudoPerplexity, Report};
+use tch::Device;
+
+use crate::prepared::Recipe;
+use crate::{device, model};
+
+/// What every evaluator works on.
+struct Bench {
+    model: Box<dyn Model>,
+    tokenizer: Tokenizer,
+    rows: Arc<dyn Dataset>,
+    device: Device,
+    /// The recipe of the run, or the one asked for.
+    recipe: Option<Recipe>,
+    ledger: Ledger,
+}
+
+/// Measures a model and prints the report.
+///
+/// # Errors
+/// If model or data cannot be read, or there is nothing to measure.
+pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
+    let (args, report, ledger) = match command {
+        EvalCommand::MaskAccuracy(args) => {
+            let bench = Bench::open(&args.eval)?;
+            (&args.eval, mask_accuracy(args, &bench)?, bench.ledger)
+        }
+        EvalCommand::PseudoPerplexity(args) => {
+            let bench = Bench::open(args)?;
+            let (rows, tokenizer) = (Arc::clone(&bench.rows), bench.tokenizer.clone());
+            let batch_size = args.batch_size as usize;
+            let scorer = PseudoPerplexity::new(rows, tokenizer, batch_size, bench.device);
+            (args, scorer.measure(&*bench.model)?, bench.ledger)
+        }
+    };
+    if args.json {
+        render::json(&report.to_json())?;
+    } else {
+        render::line(&describe(&report))?;
+    }
+    render::ledger(&ledger.entries());
+    Ok(Exit::Done)
+}
+
+fn mask_accuracy(args: &MaskAccuracyArgs, bench: &Bench) -> Result<Report> {
+    let context = sst_objectives::Context { tokenizer: &bench.tokenizer };
+    let config = bench.recipe.as_ref().map(|recipe| &recipe.config);
+    let masked = config.filter(|config| config.objective_name() == "mlm");
+    let mut objective = masked.map_or_else(|| json!({}), |config| config.objective_config());
+    if let (Some(rate), Value::Object(objective)) = (args.mask_rate, &mut objective) {
+        objective.insert("mask_rate".to_owned(), json!(rate));
+    }
+    let seed = args.seed.or(config.map(|config| config.run.seed)).unwrap_or(0);
+    let objective = sst_objectives::build("mlm", &objective, &context)
+        .map_err(|error| Usage(error.to_string()))?;
+    let rows = Arc::clone(&bench.rows);
+    let batch_size = args.eval.batch_size as usize;
+    let evaluator = MaskAccuracy::new(objective, rows, batch_size, bench.device, seed);
+    Ok(evaluator.measure(&*bench.model)?)
+}
+
+impl Bench {
+    fn open(args: &EvalArgs) -> Result<Self> {
+        let found = model::find(&args.model)?;
+        let of_run = found.run.as_ref().map(|run| run.join("config.toml"));
+        let recipe = match args.recipe.as_ref().or(of_run.as_ref()) {
+            Some(path) => Some(recipe(path, args)?),
+            None => None,
+        };
+        let device = device::open(&args.device.device, args.device.threads)?;
+        let (model, tokenizer) = found.load(device)?;
+        let ledger = Ledger::new();
+        let limit = model.encoder().max_length();
+        let rows = match (&recipe, args.data.is_empty()) {
+            (Some(recipe), true) => {
+                let store = recipe.store(&tokenizer, &ledger)?;
+                let fraction = recipe.config.data.validation;
+                recipe.rows(&store, Subset::Validation { fraction }, &tokenizer, &ledger)?
+            }
+            (None, true) => {
+                let message = format!(
+                    "{} belongs to no run: say with --data or --recipe what to measure on",
+                    args.model.display()
+                );
+                return Err(Usage(message).into());
+            }
+            (_, false) => given_rows(args, recipe.as_ref(), &tokenizer, limit, &ledger)?,
+        };
+        let rows: Arc<dyn Dataset> = Arc::new(rows);
+        Ok(Self { model, tokenizer, rows, device, recipe, ledger })
+    }
+}
+
+/// The recipe with what the arguments say otherwise.
+fn recipe(path: &Path, args: &EvalArgs) -> Result<Recipe> {
+    let mut sets = Vec::new();
+    // Data given by hand is read from elsewhere; the run's own may have moved.
+    if let Some(first) = args.data.first() {
+        sets.push(format!("data.paths=[{}]", json!(first)));
+    }
+    sets.extend(args.rows.as_ref().map(|rows| format!("data.rows={rows}")));
+    sets.extend(args.max_length.map(|length| format!("data.max_length={length}")));
+    Recipe::resolve(path, &sets)
+}
+
+/// The rows of the files of `--data`.
+fn given_rows(
+    args: &EvalArgs,
+    recipe: Option<&Recipe>,
+    tokenizer: &Tokenizer,
+    limit: usize,
+    ledger: &Ledger,
+) -> Result<TokenRows> {
+    let data = recipe.map(|recipe| &recipe.config.data);
+    let source = source(&args.data, &args.documents)?;
+    let clean = data.map_or_else(CleanConfig::default, |data| data.clean.clone());
+    let cache = match recipe {
+        Some(recipe) => recipe.cache()?,
+        None => files::user_cache()?.join("prepared"),
+    };
+    let cache = cache.join("stores");
+    let preparation =
+        Preparation { source: &source, clean: &clean, tokenizer, ledger, cache: &cache };
+    let store = preparation.prepare(&mut |_, _| {})?;
+    let mode = match (&args.rows, data) {
+        (Some(word), _) => named("--rows", word)?,
+        (None, Some(data)) => data.rows,
+        (None, None) => RowMode::Chunk,
+    };
+    let length = args.max_length.or(data.map(|data| data.max_length)).unwrap_or(limit);
+    if length > limit {
+        let message = format!("--max-length is {length}, but the model reads {limit} tokens");
+        return Err(Usage(message).into());
+    }
+    let frame = tokenizer.frame().clone();
+    TokenRows::new(store, Subset::All, mode, length, frame, ledger)
+        .map_err(|error| Usage(error.to_string()).into())
+}
+
+fn describe(report: &Report) -> String {
+    let metrics = report.metrics.iter().map(|(name, value)| (name, format!("{value:.4}")));
+    let counts = report.counts.iter().map(|(name, count)| (name, render::count(*count)));
+    let rows: Vec<Vec<String>> =
+        metrics.chain(counts).map(|(name, value)| vec![name.clone(), value]).collect();
+    format!("{}\n{}", report.name, render::table(&rows))
+}

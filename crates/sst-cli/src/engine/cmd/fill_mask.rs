@@ -1,0 +1,43 @@
+//! `sst fill-mask`.
+
+use anyhow::Result;
+use serde_json::json;
+use sst_cli::args::FillMaskArgs;
+use sst_cli::exit::Exit;
+use sst_cli::render;
+use sst_eval::fill_mask::{Filled, fill_mask};
+
+use crate::{device, model};
+
+/// Prints the likeliest words for each blank of each text.
+///
+/// # Errors
+/// If the model cannot be loaded, or a text has no blank or is too long.
+pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
+    let found = model::find(&args.model)?;
+    let device = device::open(&args.device.device, args.device.threads)?;
+    let (model, tokenizer) = found.load(device)?;
+    for text in &args.text {
+        let masks = fill_mask(&*model, &tokenizer, text, args.top_k as usize)?;
+        if args.json {
+            render::json(&json!({ "version": 1, "text": text, "masks": masks }))?;
+        } else {
+            render::line(&describe(text, &masks))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn describe(text: &str, masks: &[Filled]) -> String {
+    let mut rows = vec![];
+    for mask in masks {
+        for candidate in &mask.predictions {
+            rows.push(vec![
+                format!("  {:5.1} %", 100.0 * candidate.probability),
+                candidate.token.clone(),
+                candidate.sequence.clone(),
+            ]);
+        }
+    }
+    format!("{text}\n{}", render::table(&rows))
+}

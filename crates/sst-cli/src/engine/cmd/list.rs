@@ -1,0 +1,126 @@
+//! `sst list`.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use sst_cli::args::{ListArgs, ListKind};
+use sst_cli::exit::Exit;
+use sst_cli::render;
+use sst_train::{OptimizerConfig, ScheduleConfig};
+
+/// One thing that can be named in a recipe or on the command line.
+struct Item {
+    name: &'static str,
+    summary: &'static str,
+    /// Its keys with their defaults, for what has keys of its own.
+    config: Option<Value>,
+}
+
+const KINDS: [(ListKind, &str); 7] = [
+    (ListKind::Objectives, "objectives"),
+    (ListKind::Models, "models"),
+    (ListKind::Readers, "readers"),
+    (ListKind::Tokenizers, "tokenizers"),
+    (ListKind::Optimizers, "optimizers"),
+    (ListKind::Schedules, "schedules"),
+    (ListKind::Evaluators, "evaluators"),
+];
+
+/// Prints what there is, with every key and its default.
+///
+/// # Errors
+/// If stdout cannot be written to.
+pub(crate) fn run(args: &ListArgs) -> Result<Exit> {
+    let wanted = KINDS.iter().filter(|(kind, _)| args.kind.is_none_or(|only| only == *kind));
+    if args.json {
+        let mut all = json!({ "version": 1 });
+        for (kind, name) in wanted {
+            all[*name] = items(*kind).iter().map(to_json).collect();
+        }
+        render::json(&all)?;
+        return Ok(Exit::Done);
+    }
+    let describe = |(kind, name): &(ListKind, &str)| {
+        let rows: Vec<Vec<String>> = items(*kind).iter().flat_map(rows).collect();
+        format!("{name}\n{}", render::table(&rows))
+    };
+    let sections: Vec<String> = wanted.map(describe).collect();
+    render::line(&sections.join("\n\n"))?;
+    Ok(Exit::Done)
+}
+
+fn to_json(item: &Item) -> Value {
+    json!({ "name": item.name, "summary": item.summary, "config": item.config })
+}
+
+fn rows(item: &Item) -> Vec<Vec<String>> {
+    let mut rows = vec![vec![format!("  {}", item.name), item.summary.to_owned()]];
+    if let Some(Value::Object(keys)) = &item.config {
+        rows.extend(
+            keys.iter().map(|(key, value)| vec![String::new(), format!("{key} = {value}")]),
+        );
+    }
+    rows
+}
+
+fn plain(items: &[(&'static str, &'static str)]) -> Vec<Item> {
+    items.iter().map(|(name, summary)| Item { name, summary, config: None }).collect()
+}
+
+fn items(kind: ListKind) -> Vec<Item> {
+    match kind {
+        ListKind::Objectives => sst_objectives::list()
+            .iter()
+            .map(|entry| Item {
+                name: entry.name,
+                summary: entry.summary,
+                config: Some((entry.default_config)()),
+            })
+            .collect(),
+        ListKind::Models => sst_models::list()
+            .iter()
+            .map(|entry| Item {
+                name: entry.model_type,
+                summary: entry.summary,
+                config: Some((entry.default_config)()),
+            })
+            .collect(),
+        ListKind::Readers => plain(&[
+            ("text", "one document a line; .txt, .text"),
+            ("paragraphs", "blank lines between documents; asked for by name"),
+            ("jsonl", "one JSON object a line; .jsonl, .ndjson"),
+            ("csv", "comma-separated values with a header; .csv"),
+            ("tsv", "tab-separated values with a header; .tsv"),
+            ("parquet", "Apache Parquet; .parquet"),
+        ]),
+        ListKind::Tokenizers => plain(&[
+            ("wordpiece", "BERT's: the longest piece of a word first"),
+            ("bpe", "GPT-2's: byte pair encoding; nothing is unknown to it"),
+            ("unigram", "SentencePiece's: the likeliest pieces"),
+        ]),
+        ListKind::Optimizers => vec![Item {
+            name: "adamw",
+            summary: "Adam with decoupled weight decay, on libtorch's fused kernel",
+            config: serde_json::to_value(OptimizerConfig::default()).ok(),
+        }],
+        ListKind::Schedules => schedules(),
+        ListKind::Evaluators => plain(&[
+            ("mask-accuracy", "how often the hidden token is found, and the loss"),
+            ("pseudo-perplexity", "how unsure the model is of each token, given all others"),
+        ]),
+    }
+}
+
+fn schedules() -> Vec<Item> {
+    let mut items = plain(&[
+        ("linear", "a straight line to the minimum"),
+        ("cosine", "half a cosine to the minimum"),
+        ("constant", "no change after the warm-up"),
+        ("inverse_sqrt", "one over the root of the step"),
+        ("wsd", "warm-up, stable, decay over the cooldown"),
+    ]);
+    // Their names are those the type knows, or this command would promise what no recipe gets.
+    items.retain(|item| {
+        serde_json::from_value::<ScheduleConfig>(json!({ "name": item.name })).is_ok()
+    });
+    items
+}

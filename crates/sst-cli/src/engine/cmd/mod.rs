@@ -1,0 +1,9 @@
+//! The commands that use tensors, one a file.
+
+pub(crate) mod checkpoint;
+pub(crate) mod doctor;
+pub(crate) mod eval;
+pub(crate) mod fill_mask;
+pub(crate) mod list;
+pub(crate) mod prepare;
+pub(crate) mod pretrain;

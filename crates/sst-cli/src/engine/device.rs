@@ -1,0 +1,69 @@
+//! Where tensors live.
+
+use anyhow::{Context, Result};
+use sst_cli::exit::Usage;
+use tch::{Cuda, Device};
+
+/// A device as it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A GPU if there is one.
+    Auto,
+    /// No GPU.
+    Cpu,
+    /// This GPU, or an error.
+    Cuda(usize),
+}
+
+/// Reads `auto`, `cpu`, `cuda` or `cuda:N`.
+pub(crate) fn parse(text: &str) -> Result<Wanted, String> {
+    let number = |digits: &str| digits.parse().map(Wanted::Cuda).ok();
+    let wanted = match text {
+        "auto" => Some(Wanted::Auto),
+        "cpu" => Some(Wanted::Cpu),
+        "cuda" => Some(Wanted::Cuda(0)),
+        other => other.strip_prefix("cuda:").and_then(number),
+    };
+    wanted.ok_or_else(|| format!("\"{text}\" is not a device: write auto, cpu, cuda or cuda:N"))
+}
+
+/// Finds the device and sets the number of threads; to be called before the first tensor is made.
+///
+/// # Errors
+/// If a GPU is asked for and there is none, with the reason.
+pub(crate) fn open(text: &str, threads: usize) -> Result<Device> {
+    if threads > 0 {
+        tch::set_num_threads(i32::try_from(threads).context("too many threads")?);
+    }
+    let wanted = parse(text).map_err(Usage)?;
+    if wanted == Wanted::Cpu {
+        return Ok(Device::Cpu);
+    }
+    let loaded = sst_core::ext::load_cuda();
+    let count = if matches!(loaded, Ok(true)) { Cuda::device_count() } else { 0 };
+    match (wanted, loaded) {
+        (Wanted::Cuda(index), Ok(true)) if (index as i64) < count => Ok(Device::Cuda(index)),
+        (Wanted::Cuda(index), Ok(true)) => {
+            Err(Usage(format!("cuda:{index} is asked for, but {count} GPUs are usable")).into())
+        }
+        (Wanted::Cuda(_), Ok(false)) => {
+            let message = "this libtorch is built for the CPU: run `cargo xtask setup --cuda`";
+            Err(Usage(message.to_owned()).into())
+        }
+        (Wanted::Cuda(_), Err(error)) => Err(error).context("cannot load CUDA"),
+        (_, Err(error)) => {
+            tracing::warn!("CUDA is there but cannot be loaded, so the CPU is used: {error}");
+            Ok(Device::Cpu)
+        }
+        (_, Ok(_)) if count > 0 => Ok(Device::Cuda(0)),
+        (_, Ok(_)) => Ok(Device::Cpu),
+    }
+}
+
+/// `cpu` or `cuda:0`.
+pub(crate) fn name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_owned(),
+    }
+}

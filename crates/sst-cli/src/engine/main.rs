@@ -1,0 +1,37 @@
+//! `sst-engine`: the commands that use tensors. `sst` starts it with the arguments it was given.
+
+mod cmd;
+mod device;
+mod model;
+mod prepared;
+mod resolve;
+mod run;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use sst_cli::args::{Cli, Command, DataCommand};
+use sst_cli::exit::{Exit, conclude};
+use sst_cli::logging;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start();
+    conclude(run_command(&cli.command))
+}
+
+fn run_command(command: &Command) -> Result<Exit> {
+    match command {
+        Command::Pretrain(args) => cmd::pretrain::run(args),
+        Command::Eval(command) => cmd::eval::run(command),
+        Command::FillMask(args) => cmd::fill_mask::run(args),
+        Command::Data(DataCommand::Prepare(args)) => cmd::prepare::run(args),
+        Command::Checkpoint(command) => cmd::checkpoint::run(command),
+        Command::List(args) => cmd::list::run(args),
+        Command::Doctor(args) => cmd::doctor::run(args),
+        Command::Data(_) | Command::Tokenizer(_) | Command::Completions { .. } => {
+            bail!("start this command as `sst`, not as `sst-engine`")
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Finds the model that a command is pointed at.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use sst_cli::exit::Usage;
+use sst_core::Model;
+use sst_core::checkpoint::Allow;
+use sst_data::tokenize::Tokenizer;
+use sst_train::Saver;
+use tch::Device;
+
+/// A model folder, and the run it belongs to.
+pub(crate) struct Found {
+    /// The Hugging Face model folder.
+    pub(crate) folder: PathBuf,
+    /// The run folder, with its config.toml, if the model is one of a run's checkpoints.
+    pub(crate) run: Option<PathBuf>,
+}
+
+/// Finds the model of a model folder, a checkpoint folder or a run folder (its newest good
+/// checkpoint).
+///
+/// # Errors
+/// If there is none, with what was looked for.
+pub(crate) fn find(path: &Path) -> Result<Found> {
+    if !path.exists() {
+        return Err(Usage(format!("{} does not exist", path.display())).into());
+    }
+    let folder = if path.join("config.json").is_file() {
+        path.to_owned()
+    } else if path.join("model/config.json").is_file() {
+        path.join("model")
+    } else {
+        let saver = Saver::new(path);
+        match saver.latest_good()? {
+            Some(checkpoint) => checkpoint.model(),
+            None => {
+                let message = format!(
+                    "{} is no model folder (config.json), checkpoint folder (model/) or run folder \
+                     (checkpoints/)",
+                    path.display()
+                );
+                return Err(Usage(message).into());
+            }
+        }
+    };
+    // RUN/checkpoints/step-N/model; `latest` and other links are followed first.
+    let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+    let run = real.ancestors().nth(3).filter(|run| run.join("config.toml").is_file());
+    Ok(Found { run: run.map(Path::to_owned), folder })
+}
+
+impl Found {
+    /// Loads the model and its tokenizer.
+    ///
+    /// # Errors
+    /// If either cannot be read, or they do not belong together.
+    pub(crate) fn load(&self, device: Device) -> Result<(Box<dyn Model>, Tokenizer)> {
+        let tokenizer = Tokenizer::load(&self.folder)?;
+        let (model, _) = sst_models::load(&self.folder, None, device, &Allow::default())?;
+        Ok((model, tokenizer))
+    }
+}

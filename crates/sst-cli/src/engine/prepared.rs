@@ -1,0 +1,237 @@
+//! From a configuration to what a run works on: tokenizer, prepared data, rows, objective, model.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use sst_cli::exit::Usage;
+use sst_cli::host::source::texts;
+use sst_cli::{files, render};
+use sst_core::checkpoint::Allow;
+use sst_core::{Model, Objective};
+use sst_data::Ledger;
+use sst_data::clean::Cleaner;
+use sst_data::rows::{Subset, TokenRows};
+use sst_data::store::{Preparation, Store};
+use sst_data::tokenize::{Tokenizer, TrainConfig, train};
+use sst_models::{BuildOptions, ModelError};
+use sst_objectives::ObjectiveError;
+use tch::Device;
+
+use crate::resolve::{ModelChoice, Problem, RunConfig, TokenizerChoice, Written, key_problem};
+
+/// How often a long preparation tells how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(3);
+
+/// A configuration with the recipe its errors are traced back to.
+pub(crate) struct Recipe {
+    pub(crate) config: RunConfig,
+    pub(crate) written: Written,
+}
+
+impl Recipe {
+    /// Reads and resolves a recipe.
+    ///
+    /// # Errors
+    /// If anything in it is wrong, with exit code 2.
+    pub(crate) fn resolve(path: &Path, sets: &[String]) -> Result<Self> {
+        let (config, written) =
+            crate::resolve::resolve(path, sets).map_err(|error| Usage(error.to_string()))?;
+        Ok(Self { config, written })
+    }
+
+    fn refuse(&self, problem: Problem) -> anyhow::Error {
+        Usage(self.written.locate(problem).to_string()).into()
+    }
+
+    /// The folder of prepared data and trained tokenizers.
+    pub(crate) fn cache(&self) -> Result<PathBuf> {
+        match self.config.data.cache.as_str() {
+            "" => Ok(files::user_cache()?.join("prepared")),
+            folder => Ok(PathBuf::from(folder)),
+        }
+    }
+
+    /// The tokenizer: loaded, or trained on all of the data and kept in the cache.
+    pub(crate) fn tokenizer(&self) -> Result<Tokenizer> {
+        match &self.config.tokenizer {
+            TokenizerChoice::Path(path) => Ok(Tokenizer::load(Path::new(path))?),
+            TokenizerChoice::Train(train) => self.trained(train),
+        }
+    }
+
+    fn trained(&self, config: &TrainConfig) -> Result<Tokenizer> {
+        let place = self.cache()?.join("tokenizers").join(self.tokenizer_fingerprint(config)?);
+        if place.is_dir() {
+            match Tokenizer::load(&place) {
+                Ok(tokenizer) => return Ok(tokenizer),
+                Err(error) => {
+                    tracing::warn!("training the tokenizer again: {error}");
+                    std::fs::remove_dir_all(&place)
+                        .with_context(|| format!("cannot remove {}", place.display()))?;
+                }
+            }
+        }
+        render::note(&format!("training a tokenizer of {} tokens", config.vocab_size));
+        // What it leaves out is counted when the data itself is prepared.
+        let uncounted = Ledger::new();
+        let mut cleaner = Cleaner::new(self.config.data.clean.clone(), uncounted.clone());
+        let mut failed = None;
+        let source = self.config.data.source();
+        let documents = texts(&source, &uncounted, &mut failed)?;
+        let nowhere = sst_data::Key::new("", 0);
+        let cleaned = documents.filter_map(|text| cleaner.clean(&nowhere, &text));
+        let trained = train(config, cleaned);
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        let tokenizer = trained
+            .map_err(|error| self.refuse(Problem::new("tokenizer.train", error.to_string())))?;
+        let temporary = place.with_extension(format!("{}.tmp", std::process::id()));
+        tokenizer.save(&temporary, self.config.data.max_length)?;
+        if let Err(error) = std::fs::rename(&temporary, &place) {
+            // Another run may have been faster; its tokenizer is the same.
+            let _ = std::fs::remove_dir_all(&temporary);
+            if !place.is_dir() {
+                return Err(error).with_context(|| format!("cannot write {}", place.display()));
+            }
+        }
+        Ok(Tokenizer::load(&place)?)
+    }
+
+    /// The hash of all that a trained tokenizer depends on; of each file, its path, size and time.
+    fn tokenizer_fingerprint(&self, train: &TrainConfig) -> Result<String> {
+        let data = &self.config.data;
+        let mut hash = Sha256::new();
+        let version = env!("CARGO_PKG_VERSION");
+        hash.update(json!([version, train, data.source(), data.clean]).to_string());
+        for path in data.source().files()? {
+            let metadata = std::fs::metadata(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let changed = metadata.modified().ok();
+            let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            let changed = changed.unwrap_or_default().as_nanos();
+            hash.update(format!("{}\n{}\n{changed}\n", path.display(), metadata.len()));
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Fills in what follows from the tokenizer: the model's vocabulary and its padding token.
+    pub(crate) fn complete(&mut self, tokenizer: &Tokenizer) -> Result<()> {
+        let ModelChoice::New { config, .. } = &mut self.config.model else { return Ok(()) };
+        let known = tokenizer.vocab_size();
+        let vocab = config.entry("vocab_size").or_insert(json!(known)).as_u64();
+        config.entry("pad_token_id").or_insert(json!(tokenizer.special().pad));
+        if let Some(vocab) = vocab.filter(|vocab| *vocab < known as u64) {
+            let message = format!(
+                "is {vocab}, but the tokenizer has {known} tokens: raise it, or leave it out to take \
+                 the tokenizer's"
+            );
+            return Err(self.refuse(Problem::new("model.vocab_size", message)));
+        }
+        Ok(())
+    }
+
+    /// The objective.
+    pub(crate) fn objective(&self, tokenizer: &Tokenizer) -> Result<Box<dyn Objective>> {
+        let context = sst_objectives::Context { tokenizer };
+        let (name, config) = (self.config.objective_name(), self.config.objective_config());
+        sst_objectives::build(name, &config, &context).map_err(|error| {
+            self.refuse(match &error {
+                ObjectiveError::Config { path, message } => key_problem("objective", path, message),
+                ObjectiveError::NoToken { .. } | ObjectiveError::NoOrdinaryToken => {
+                    Problem::sentence("tokenizer", error.to_string())
+                }
+                ObjectiveError::Unknown { .. } => {
+                    Problem::sentence("objective.name", error.to_string())
+                }
+            })
+        })
+    }
+
+    /// The model, new or from a folder, on `device`.
+    pub(crate) fn model(&self, tokenizer: &Tokenizer, device: Device) -> Result<Box<dyn Model>> {
+        let known = tokenizer.vocab_size();
+        match &self.config.model {
+            ModelChoice::New { config, positions } => {
+                let options = BuildOptions {
+                    device,
+                    seed: Some(self.config.run.seed),
+                    architecture: None,
+                    positions: *positions,
+                };
+                sst_models::build(&Value::Object(config.clone()), &options)
+                    .map_err(|error| self.refuse_model(error))
+            }
+            ModelChoice::Folder { path, allow_missing, allow_unexpected } => {
+                let allow =
+                    Allow { missing: allow_missing.clone(), unexpected: allow_unexpected.clone() };
+                let (model, _) = sst_models::load(Path::new(path), None, device, &allow)?;
+                let vocab = model.encoder().vocab_size();
+                if vocab < known {
+                    let message = format!(
+                        "has a vocabulary of {vocab}, but the tokenizer has {known} tokens: use the \
+                         tokenizer it was trained with"
+                    );
+                    return Err(self.refuse(Problem::new("model.path", message)));
+                }
+                let (length, limit) = (self.config.data.max_length, model.encoder().max_length());
+                if length > limit {
+                    let message = format!("is {length}, but the model of model.path reads {limit}");
+                    return Err(self.refuse(Problem::new("data.max_length", message)));
+                }
+                Ok(model)
+            }
+        }
+    }
+
+    fn refuse_model(&self, error: ModelError) -> anyhow::Error {
+        match &error {
+            ModelError::Config { path, message } => {
+                let path = if path == "model_type" { "type" } else { path };
+                self.refuse(key_problem("model", path, message))
+            }
+            ModelError::UnknownType { .. } => {
+                self.refuse(Problem::sentence("model.type", error.to_string()))
+            }
+            _ => error.into(),
+        }
+    }
+
+    /// The prepared data: from the cache, or made now.
+    pub(crate) fn store(&self, tokenizer: &Tokenizer, ledger: &Ledger) -> Result<Arc<Store>> {
+        let data = &self.config.data;
+        let (source, cache) = (data.source(), self.cache()?.join("stores"));
+        let preparation =
+            Preparation { source: &source, clean: &data.clean, tokenizer, ledger, cache: &cache };
+        let mut told = Instant::now();
+        let store = preparation.prepare(&mut |documents, tokens| {
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                render::note(&format!(
+                    "preparing data: {} documents, {} tokens",
+                    render::count(documents),
+                    render::count(tokens)
+                ));
+            }
+        })?;
+        Ok(store)
+    }
+
+    /// The rows of a part of the data.
+    pub(crate) fn rows(
+        &self,
+        store: &Arc<Store>,
+        subset: Subset,
+        tokenizer: &Tokenizer,
+        ledger: &Ledger,
+    ) -> Result<TokenRows> {
+        let data = &self.config.data;
+        let frame = tokenizer.frame().clone();
+        TokenRows::new(Arc::clone(store), subset, data.rows, data.max_length, frame, ledger)
+            .map_err(|error| self.refuse(Problem::sentence("data.max_length", error.to_string())))
+    }
+}

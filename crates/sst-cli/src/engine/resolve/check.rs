@@ -1,0 +1,108 @@
+//! Checks across keys. Each names the key to change.
+
+use std::path::Path;
+
+use serde_json::Value;
+use sst_models::PositionInit;
+use sst_train::ScheduleName;
+
+use super::config::{ModelChoice, RunConfig, TokenizerChoice, Train};
+use super::duration::Duration;
+use super::error::Problem;
+use crate::device;
+
+/// Refuses what cannot run, as far as it can be told before any data is read.
+pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
+    run(config)?;
+    data(config)?;
+    model(config)?;
+    train(&config.train)
+}
+
+fn require(good: bool, key: &str, message: impl Into<String>) -> Result<(), Problem> {
+    if good { Ok(()) } else { Err(Problem::new(key, message)) }
+}
+
+fn run(config: &RunConfig) -> Result<(), Problem> {
+    let name = &config.run.name;
+    let plain =
+        !name.is_empty() && !name.contains(['/', '\\']) && !matches!(name.as_str(), "." | "..");
+    require(plain, "run.name", format!("\"{name}\" is not a folder name"))?;
+    device::parse(&config.run.device).map_err(|message| Problem::new("run.device", message))?;
+    Ok(())
+}
+
+fn data(config: &RunConfig) -> Result<(), Problem> {
+    let data = &config.data;
+    require(!data.paths.is_empty(), "data.paths", "is empty: name a file, a folder or a glob")?;
+    for path in &data.paths {
+        let pattern = path.contains(['*', '?', '[']);
+        let message = format!("{path} does not exist (paths are relative to the current folder)");
+        require(pattern || Path::new(path).exists(), "data.paths", message)?;
+    }
+    let fraction = data.validation;
+    let message = format!("is {fraction} and must be at least 0 and below 1");
+    require((0.0..1.0).contains(&fraction), "data.validation", message)?;
+    data.clean.check().map_err(|error| Problem::new("data.clean", error.to_string()))?;
+    if let TokenizerChoice::Path(path) = &config.tokenizer {
+        require(Path::new(path).exists(), "tokenizer.path", format!("{path} does not exist"))?;
+    }
+    Ok(())
+}
+
+fn model(config: &RunConfig) -> Result<(), Problem> {
+    let ModelChoice::New { config: model, positions } = &config.model else { return Ok(()) };
+    let number = |key: &str| model.get(key).and_then(Value::as_u64);
+    if let Some(limit) = number("max_position_embeddings") {
+        let length = config.data.max_length;
+        let message = format!(
+            "is {length}, but the model has {limit} positions: lower it, or raise \
+             model.max_position_embeddings"
+        );
+        require(length as u64 <= limit, "data.max_length", message)?;
+    }
+    if let (TokenizerChoice::Train(train), Some(vocab)) = (&config.tokenizer, number("vocab_size"))
+    {
+        let asked = train.vocab_size;
+        let message = format!(
+            "is {vocab}, fewer than the {asked} tokens of tokenizer.train.vocab_size: raise it, or \
+             leave it out to take the tokenizer's"
+        );
+        require(asked as u64 <= vocab, "model.vocab_size", message)?;
+    }
+    if let PositionInit::Sinusoid { amplitude } = positions {
+        require(*amplitude > 0.0, "model.init.amplitude", "must be above 0")?;
+    }
+    Ok(())
+}
+
+fn train(train: &Train) -> Result<(), Problem> {
+    let Train { batch_size, micro_batch_size: micro, optimizer, schedule, .. } = train;
+    require(!train.steps.is_zero(), "train.steps", "is zero: there would be nothing to do")?;
+    let whole = !matches!(train.steps, Duration::Run(_));
+    require(whole, "train.steps", "cannot be a share of the run: give it in step, epoch or tok")?;
+    require(*batch_size > 0, "train.batch_size", "must be at least 1")?;
+    require(*micro > 0, "train.micro_batch_size", "must be at least 1")?;
+    let message = format!("is {micro}, more than train.batch_size ({batch_size})");
+    require(micro <= batch_size, "train.micro_batch_size", message)?;
+    require(!train.log_every.is_zero(), "train.log_every", "must be at least one step")?;
+    let clip = train.max_grad_norm;
+    require(clip >= 0.0, "train.max_grad_norm", "must be above 0, or 0 for no clipping")?;
+
+    require(optimizer.lr > 0.0, "train.optimizer.lr", "must be above 0")?;
+    let betas = optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta));
+    require(betas, "train.optimizer.betas", "must each be at least 0 and below 1")?;
+    require(optimizer.eps > 0.0, "train.optimizer.eps", "must be above 0")?;
+    require(optimizer.weight_decay >= 0.0, "train.optimizer.weight_decay", "must be at least 0")?;
+
+    let wsd = schedule.name == ScheduleName::Wsd;
+    let message = "is for name = \"wsd\"; the others decay all the way or not at all";
+    require(wsd || schedule.cooldown.is_zero(), "train.schedule.cooldown", message)?;
+    let factor = (0.0..=1.0).contains(&schedule.min_lr_factor);
+    require(factor, "train.schedule.min_lr_factor", "must be from 0 to 1")?;
+    if let (Duration::Steps(warmup), Duration::Steps(steps)) = (schedule.warmup, train.steps) {
+        let message = format!("is {warmup} steps, more than train.steps ({steps})");
+        require(warmup <= steps, "train.schedule.warmup", message)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! The configuration that runs: complete, and written out with the run.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sst_data::clean::CleanConfig;
+use sst_data::read::{Format, OnError, Source};
+use sst_data::rows::RowMode;
+use sst_data::tokenize::TrainConfig;
+use sst_models::PositionInit;
+use sst_train::{Decay, OptimizerConfig, Precision, ScheduleConfig, ScheduleName};
+
+use super::duration::{Duration, Scale};
+
+/// All that decides a run. It serialises to a recipe that resolves to itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct RunConfig {
+    pub(crate) run: Run,
+    pub(crate) data: Data,
+    pub(crate) tokenizer: TokenizerChoice,
+    #[serde(serialize_with = "model_section")]
+    pub(crate) model: ModelChoice,
+    /// The objective's keys, all of them, `name` first.
+    pub(crate) objective: Map<String, Value>,
+    pub(crate) train: Train,
+}
+
+/// `[run]`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Run {
+    pub(crate) name: String,
+    pub(crate) dir: String,
+    pub(crate) seed: u64,
+    pub(crate) device: String,
+    /// 0 for as many as libtorch likes.
+    pub(crate) threads: usize,
+}
+
+/// `[data]`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Data {
+    pub(crate) paths: Vec<String>,
+    /// `None`: each file's by its extension.
+    pub(crate) format: Option<Format>,
+    pub(crate) text_field: String,
+    pub(crate) on_error: OnError,
+    pub(crate) validation: f64,
+    pub(crate) rows: RowMode,
+    pub(crate) max_length: usize,
+    /// Empty for the user's.
+    pub(crate) cache: String,
+    pub(crate) workers: usize,
+    pub(crate) clean: CleanConfig,
+}
+
+/// `[tokenizer]`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TokenizerChoice {
+    /// One that exists.
+    Path(String),
+    /// One to be trained on the data.
+    Train(TrainConfig),
+}
+
+/// `[model]`
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ModelChoice {
+    /// A model that starts from random weights.
+    New {
+        /// The content of its config.json, `model_type` first. `vocab_size` is absent until the
+        /// tokenizer is there, unless the recipe gives it.
+        config: Map<String, Value>,
+        /// How learned positions start.
+        positions: PositionInit,
+    },
+    /// A model that goes on from a folder.
+    Folder {
+        /// The folder.
+        path: String,
+        /// Parameters that may be missing there, by the beginning of their name.
+        allow_missing: Vec<String>,
+        /// Tensors that may be left unused, by the beginning of their name.
+        allow_unexpected: Vec<String>,
+    },
+}
+
+/// `[train]`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Train {
+    pub(crate) steps: Duration,
+    pub(crate) batch_size: usize,
+    pub(crate) micro_batch_size: usize,
+    pub(crate) precision: Precision,
+    /// 0 for no clipping.
+    pub(crate) max_grad_norm: f64,
+    pub(crate) log_every: Duration,
+    /// Zero for the end of the run alone.
+    pub(crate) eval_every: Duration,
+    /// Zero for the end of the run alone.
+    pub(crate) save_every: Duration,
+    pub(crate) keep: usize,
+    /// A test aid: the loss of this step is made NaN. 0 for never.
+    pub(crate) inject_nan_at: u64,
+    pub(crate) optimizer: OptimizerConfig,
+    pub(crate) schedule: Schedule,
+}
+
+/// `[train.schedule]`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Schedule {
+    pub(crate) name: ScheduleName,
+    pub(crate) warmup: Duration,
+    pub(crate) cooldown: Duration,
+    pub(crate) cooldown_shape: Decay,
+    pub(crate) min_lr_factor: f64,
+}
+
+impl RunConfig {
+    /// The run's folder.
+    pub(crate) fn folder(&self) -> PathBuf {
+        Path::new(&self.run.dir).join(&self.run.name)
+    }
+
+    /// As JSON, in the shape of a recipe, without what is absent.
+    ///
+    /// # Errors
+    /// Never for the types that are in it.
+    pub(crate) fn to_json(&self) -> Result<Value, serde_json::Error> {
+        let mut value = serde_json::to_value(self)?;
+        drop_nulls(&mut value);
+        Ok(value)
+    }
+
+    /// As the text of a recipe.
+    ///
+    /// # Errors
+    /// If a key holds what TOML cannot.
+    pub(crate) fn to_toml(&self) -> anyhow::Result<String> {
+        let body = toml::to_string(&self.to_json()?)?;
+        Ok(format!(
+            "# Every setting of this run. `sst pretrain` takes this file as a recipe.\n\n{body}"
+        ))
+    }
+
+    /// The objective's name.
+    pub(crate) fn objective_name(&self) -> &str {
+        self.objective.get("name").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The objective's keys without its name.
+    pub(crate) fn objective_config(&self) -> Value {
+        let own = self.objective.iter().filter(|(key, _)| *key != "name");
+        Value::Object(own.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+}
+
+impl Data {
+    /// The sources.
+    pub(crate) fn source(&self) -> Source {
+        Source {
+            paths: self.paths.clone(),
+            format: self.format,
+            text_field: self.text_field.clone(),
+            on_error: self.on_error,
+        }
+    }
+}
+
+impl Schedule {
+    /// With every duration in steps.
+    pub(crate) fn in_steps(&self, scale: Scale, total: u64) -> ScheduleConfig {
+        ScheduleConfig {
+            name: self.name,
+            warmup_steps: self.warmup.steps(scale, total),
+            decay_steps: self.cooldown.steps(scale, total),
+            decay: self.cooldown_shape,
+            min_lr_factor: self.min_lr_factor,
+        }
+    }
+}
+
+/// `[model]` as a recipe has it: `type` for config.json's `model_type`.
+fn model_section<S: serde::Serializer>(model: &ModelChoice, to: S) -> Result<S::Ok, S::Error> {
+    let mut section = Map::new();
+    match model {
+        ModelChoice::New { config, positions } => {
+            for (key, value) in config {
+                let key = if key == "model_type" { "type" } else { key };
+                section.insert(key.to_owned(), value.clone());
+            }
+            let init = match positions {
+                PositionInit::Normal => json!({ "positions": "normal" }),
+                PositionInit::Sinusoid { amplitude } => {
+                    json!({ "positions": "sinusoid", "amplitude": amplitude })
+                }
+            };
+            section.insert("init".to_owned(), init);
+        }
+        ModelChoice::Folder { path, allow_missing, allow_unexpected } => {
+            section.insert("path".to_owned(), json!(path));
+            section.insert("allow_missing".to_owned(), json!(allow_missing));
+            section.insert("allow_unexpected".to_owned(), json!(allow_unexpected));
+        }
+    }
+    section.serialize(to)
+}
+
+/// TOML has no null: absent is absent.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.retain(|_, value| !value.is_null());
+            object.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}

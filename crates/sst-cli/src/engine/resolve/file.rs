@@ -1,0 +1,89 @@
+//! The recipe as it is typed: every key optional, unknown ones refused.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use sst_data::clean::CleanConfig;
+use sst_data::read::{Format, OnError};
+use sst_data::rows::RowMode;
+use sst_data::tokenize::TrainConfig;
+use sst_train::{Decay, OptimizerConfig, Precision, ScheduleName};
+
+use super::duration::Duration;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RecipeFile {
+    pub(super) run: RunFile,
+    pub(super) data: DataFile,
+    pub(super) tokenizer: TokenizerFile,
+    /// The keys of the model's config.json, and ours.
+    pub(super) model: Map<String, Value>,
+    /// The objective's own keys, and its name.
+    pub(super) objective: Map<String, Value>,
+    pub(super) train: TrainFile,
+}
+
+/// `[run]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RunFile {
+    pub(super) name: Option<String>,
+    pub(super) dir: Option<String>,
+    pub(super) seed: Option<u64>,
+    pub(super) device: Option<String>,
+    pub(super) threads: Option<usize>,
+}
+
+/// `[data]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DataFile {
+    pub(super) paths: Vec<String>,
+    pub(super) format: Option<Format>,
+    pub(super) text_field: Option<String>,
+    pub(super) on_error: Option<OnError>,
+    pub(super) validation: Option<f64>,
+    pub(super) rows: Option<RowMode>,
+    pub(super) max_length: Option<usize>,
+    pub(super) cache: Option<String>,
+    pub(super) workers: Option<usize>,
+    pub(super) clean: CleanConfig,
+}
+
+/// `[tokenizer]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TokenizerFile {
+    pub(super) path: Option<String>,
+    pub(super) train: Option<TrainConfig>,
+}
+
+/// `[train]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TrainFile {
+    pub(super) steps: Option<Duration>,
+    pub(super) batch_size: Option<usize>,
+    pub(super) micro_batch_size: Option<usize>,
+    pub(super) precision: Option<Precision>,
+    pub(super) max_grad_norm: Option<f64>,
+    pub(super) log_every: Option<Duration>,
+    pub(super) eval_every: Option<Duration>,
+    pub(super) save_every: Option<Duration>,
+    pub(super) keep: Option<usize>,
+    pub(super) inject_nan_at: Option<u64>,
+    pub(super) optimizer: OptimizerConfig,
+    pub(super) schedule: ScheduleFile,
+}
+
+/// `[train.schedule]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ScheduleFile {
+    pub(super) name: Option<ScheduleName>,
+    pub(super) warmup: Option<Duration>,
+    pub(super) cooldown: Option<Duration>,
+    pub(super) cooldown_shape: Option<Decay>,
+    pub(super) min_lr_factor: Option<f64>,
+}

@@ -1,0 +1,247 @@
+//! Fills in what a recipe leaves out. Every default stands here, or in the type it belongs to.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sst_data::read::OnError;
+use sst_data::rows::RowMode;
+use sst_models::PositionInit;
+use sst_train::{Decay, Precision, ScheduleName};
+
+use super::config::{Data, ModelChoice, Run, RunConfig, Schedule, TokenizerChoice, Train};
+use super::duration::Duration;
+use super::error::Problem;
+use super::file::{DataFile, RecipeFile, ScheduleFile, TokenizerFile, TrainFile};
+use super::nearest::nearest;
+use super::section;
+
+/// The amplitude of sinusoid positions: a little above the deviation of the other first weights.
+const AMPLITUDE: f64 = 0.03;
+
+/// `[model.init]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct InitFile {
+    positions: Option<Positions>,
+    amplitude: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Positions {
+    Normal,
+    Sinusoid,
+}
+
+/// `[model]` with a `path`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FolderFile {
+    path: String,
+    allow_missing: Vec<String>,
+    allow_unexpected: Vec<String>,
+}
+
+/// The configuration of `file`; `stem` names a run that has no name.
+pub(super) fn fill(file: RecipeFile, stem: &str) -> Result<RunConfig, Problem> {
+    let run = Run {
+        name: file.run.name.unwrap_or_else(|| stem.to_owned()),
+        dir: file.run.dir.unwrap_or_else(|| "runs".to_owned()),
+        seed: file.run.seed.unwrap_or(0),
+        device: file.run.device.unwrap_or_else(|| "auto".to_owned()),
+        threads: file.run.threads.unwrap_or(0),
+    };
+    let model = model(&file.model)?;
+    let positions = positions_of(&model)?;
+    Ok(RunConfig {
+        run,
+        data: data(file.data, positions)?,
+        tokenizer: tokenizer(file.tokenizer)?,
+        model,
+        objective: objective(&file.objective)?,
+        train: train(file.train)?,
+    })
+}
+
+fn data(file: DataFile, positions: Option<usize>) -> Result<Data, Problem> {
+    let Some(max_length) = file.max_length.or(positions) else {
+        return Err(Problem::new("data.max_length", "is missing, and the model has no limit"));
+    };
+    Ok(Data {
+        paths: file.paths,
+        format: file.format,
+        text_field: file.text_field.unwrap_or_else(|| "text".to_owned()),
+        on_error: file.on_error.unwrap_or(OnError::Fail),
+        validation: file.validation.unwrap_or(0.02),
+        rows: file.rows.unwrap_or(RowMode::Chunk),
+        max_length,
+        cache: file.cache.unwrap_or_default(),
+        workers: file.workers.unwrap_or(2),
+        clean: file.clean,
+    })
+}
+
+fn tokenizer(file: TokenizerFile) -> Result<TokenizerChoice, Problem> {
+    match (file.path, file.train) {
+        (Some(path), None) => Ok(TokenizerChoice::Path(path)),
+        (None, Some(train)) => Ok(TokenizerChoice::Train(train)),
+        (None, None) => Err(Problem::new(
+            "tokenizer",
+            "say which one with path = \"FOLDER\", or train one with [tokenizer.train]",
+        )),
+        (Some(_), Some(_)) => Err(Problem::new(
+            "tokenizer",
+            "has both path and train: remove one, for a tokenizer is either loaded or trained",
+        )),
+    }
+}
+
+fn model(given: &Map<String, Value>) -> Result<ModelChoice, Problem> {
+    if given.contains_key("path") {
+        if let Some(key) = ["type", "init"].into_iter().find(|key| given.contains_key(*key)) {
+            let key = format!("model.{key}");
+            return Err(Problem::new(&key, "has no place beside model.path, which says it all"));
+        }
+        let file: FolderFile = section::parse("model", &Value::Object(given.clone()))?;
+        let FolderFile { path, allow_missing, allow_unexpected } = file;
+        return Ok(ModelChoice::Folder { path, allow_missing, allow_unexpected });
+    }
+    let known = || sst_models::list().iter().map(|entry| entry.model_type);
+    let name = name("model.type", given.get("type").unwrap_or(&json!("bert")), known())?;
+    let Some(entry) = sst_models::list().iter().find(|entry| entry.model_type == name) else {
+        return Err(unknown_name("model.type", &name, known()));
+    };
+    let keys = without(given, &["type", "init"]);
+    let mut defaults = match (entry.default_config)() {
+        Value::Object(defaults) => defaults,
+        _ => Map::new(),
+    };
+    section::check_against("model", &keys, &Value::Object(defaults.clone()))?;
+    // These follow from the tokenizer.
+    defaults.remove("vocab_size");
+    defaults.remove("pad_token_id");
+    let mut config = Map::from_iter([("model_type".to_owned(), json!(name))]);
+    config.extend(without(&defaults, &["model_type"]));
+    config.extend(keys);
+    let init = given.get("init").map(|value| section::parse::<InitFile>("model.init", value));
+    Ok(ModelChoice::New {
+        config,
+        positions: position_init(init.transpose()?.unwrap_or_default())?,
+    })
+}
+
+fn position_init(file: InitFile) -> Result<PositionInit, Problem> {
+    match (file.positions.unwrap_or(Positions::Normal), file.amplitude) {
+        (Positions::Normal, None) => Ok(PositionInit::Normal),
+        (Positions::Normal, Some(_)) => Err(Problem::new(
+            "model.init.amplitude",
+            "is for positions = \"sinusoid\"; the others have initializer_range",
+        )),
+        (Positions::Sinusoid, amplitude) => {
+            Ok(PositionInit::Sinusoid { amplitude: amplitude.unwrap_or(AMPLITUDE) })
+        }
+    }
+}
+
+/// The longest row that the model reads, if its configuration says so.
+fn positions_of(model: &ModelChoice) -> Result<Option<usize>, Problem> {
+    let limit = |config: &Value| {
+        config.get("max_position_embeddings").and_then(Value::as_u64).map(|limit| limit as usize)
+    };
+    match model {
+        ModelChoice::New { config, .. } => Ok(limit(&Value::Object(config.clone()))),
+        ModelChoice::Folder { path, .. } => {
+            let file = Path::new(path).join("config.json");
+            let text = std::fs::read_to_string(&file).map_err(|error| {
+                Problem::new("model.path", format!("cannot read {}: {error}", file.display()))
+            })?;
+            let config = serde_json::from_str(&text).map_err(|error| {
+                Problem::new("model.path", format!("{} is not JSON: {error}", file.display()))
+            })?;
+            Ok(limit(&config))
+        }
+    }
+}
+
+fn objective(given: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+    let known = || sst_objectives::list().iter().map(|entry| entry.name);
+    let Some(name_given) = given.get("name") else {
+        let all: Vec<&str> = known().collect();
+        let message = format!("is missing: there are {}", all.join(", "));
+        return Err(Problem::new("objective.name", message));
+    };
+    let name = name("objective.name", name_given, known())?;
+    let Some(entry) = sst_objectives::list().iter().find(|entry| entry.name == name) else {
+        return Err(unknown_name("objective.name", &name, known()));
+    };
+    let keys = without(given, &["name"]);
+    let defaults = (entry.default_config)();
+    section::check_against("objective", &keys, &defaults)?;
+    let mut config = Map::from_iter([("name".to_owned(), json!(name))]);
+    if let Value::Object(defaults) = defaults {
+        config.extend(defaults);
+    }
+    config.extend(keys);
+    Ok(config)
+}
+
+fn train(file: TrainFile) -> Result<Train, Problem> {
+    let Some(steps) = file.steps else {
+        let message = "is missing: say how long to train, as in \"1500step\" or \"3epoch\"";
+        return Err(Problem::new("train.steps", message));
+    };
+    let batch_size = file.batch_size.unwrap_or(64);
+    Ok(Train {
+        steps,
+        batch_size,
+        micro_batch_size: file.micro_batch_size.unwrap_or(batch_size),
+        precision: file.precision.unwrap_or(Precision::Fp32),
+        max_grad_norm: file.max_grad_norm.unwrap_or(1.0),
+        log_every: file.log_every.unwrap_or(Duration::Steps(10)),
+        eval_every: file.eval_every.unwrap_or(Duration::Run(0.1)),
+        save_every: file.save_every.unwrap_or(Duration::Run(0.1)),
+        keep: file.keep.unwrap_or(2),
+        inject_nan_at: file.inject_nan_at.unwrap_or(0),
+        optimizer: file.optimizer,
+        schedule: schedule(file.schedule),
+    })
+}
+
+fn schedule(file: ScheduleFile) -> Schedule {
+    let name = file.name.unwrap_or(ScheduleName::Linear);
+    let cooldown = if name == ScheduleName::Wsd { Duration::Run(0.1) } else { Duration::ZERO };
+    Schedule {
+        name,
+        warmup: file.warmup.unwrap_or(Duration::Run(0.06)),
+        cooldown: file.cooldown.unwrap_or(cooldown),
+        cooldown_shape: file.cooldown_shape.unwrap_or(Decay::Linear),
+        min_lr_factor: file.min_lr_factor.unwrap_or(0.0),
+    }
+}
+
+fn without(table: &Map<String, Value>, keys: &[&str]) -> Map<String, Value> {
+    let kept = table.iter().filter(|(key, _)| !keys.contains(&key.as_str()));
+    kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn name<'a>(
+    key: &str,
+    value: &Value,
+    known: impl Iterator<Item = &'a str>,
+) -> Result<String, Problem> {
+    value.as_str().map(str::to_owned).ok_or_else(|| {
+        let all: Vec<&str> = known.collect();
+        Problem::new(key, format!("expected one of {} in quotes", all.join(", ")))
+    })
+}
+
+fn unknown_name<'a>(key: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
+    let known: Vec<&str> = known.collect();
+    match nearest(name, known.iter().copied()) {
+        Some(near) => {
+            Problem::new(key, format!("there is no \"{name}\"; did you mean \"{near}\"?"))
+        }
+        None => Problem::new(key, format!("there is no \"{name}\"; sst has {}", known.join(", "))),
+    }
+}

@@ -1,0 +1,46 @@
+//! From a recipe as it is written to a configuration that runs.
+//!
+//! Two levels: a [`file::RecipeFile`] is what was written, where everything may be absent; a
+//! [`RunConfig`] is what runs, where nothing is. Every error names the file and line, or the `--set`,
+//! that it comes from.
+
+mod check;
+mod config;
+mod duration;
+mod error;
+mod file;
+mod fill;
+mod nearest;
+mod section;
+mod written;
+
+use std::path::Path;
+
+pub(crate) use config::{ModelChoice, RunConfig, TokenizerChoice};
+pub(crate) use duration::{Duration, Scale};
+pub(crate) use error::{Problem, RecipeError};
+pub(crate) use section::problem as key_problem;
+pub(crate) use written::Written;
+
+/// Reads the recipe at `path`, puts the overrides of `--set` on it, and fills in what is absent.
+///
+/// The [`Written`] recipe comes with it: what is found wrong later, when the tokenizer is there, is
+/// traced back through it.
+///
+/// # Errors
+/// If the file cannot be read, or a key is unknown, of the wrong type, or cannot be.
+pub(crate) fn resolve(path: &Path, sets: &[String]) -> Result<(RunConfig, Written), RecipeError> {
+    let mut written = Written::read(path)?;
+    for set in sets {
+        written.set(set)?;
+    }
+    let config = read(&written).map_err(|problem| written.locate(problem))?;
+    Ok((config, written))
+}
+
+fn read(written: &Written) -> Result<RunConfig, Problem> {
+    let file = section::parse::<file::RecipeFile>("", written.value())?;
+    let config = fill::fill(file, &written.stem())?;
+    check::check(&config)?;
+    Ok(config)
+}

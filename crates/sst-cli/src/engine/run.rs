@@ -1,0 +1,185 @@
+//! The run folder: what is written at its start, and whether a run may go on in it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use sst_cli::exit::Usage;
+use sst_cli::files;
+use sst_data::rows::TokenRows;
+use sst_data::store::Store;
+use sst_data::tokenize::Tokenizer;
+use tch::Device;
+
+use crate::cmd::doctor::libtorch_version;
+use crate::device;
+use crate::resolve::RunConfig;
+
+pub(crate) const CONFIG: &str = "config.toml";
+const ENVIRONMENT: &str = "environment.json";
+
+/// Keys that may differ between the parts of a run: they say where and how often, not what is learned.
+/// Those marked true may change the last bits of the weights.
+const MAY_DIFFER: &[(&str, bool)] = &[
+    ("run.dir", false),
+    ("run.device", true),
+    ("run.threads", true),
+    ("data.cache", false),
+    ("data.workers", false),
+    ("train.steps", true),
+    ("train.micro_batch_size", true),
+    ("train.log_every", false),
+    ("train.eval_every", false),
+    ("train.save_every", false),
+    ("train.keep", false),
+    ("train.inject_nan_at", false),
+];
+
+/// Refuses to go on with a recipe that differs from the run's own in what is learned.
+///
+/// # Errors
+/// If such keys differ, with their names and values.
+pub(crate) fn check_same(folder: &Path, config: &RunConfig) -> Result<()> {
+    let path = folder.join(CONFIG);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
+    let before: Value =
+        toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
+    let (before, now) = (leaves(&before), leaves(&config.to_json()?));
+    let mut changed = Vec::new();
+    for key in before.keys().chain(now.keys()).collect::<std::collections::BTreeSet<_>>() {
+        let (old, new) = (before.get(key), now.get(key));
+        let same = match (old, new) {
+            (Some(old), Some(new)) => {
+                old == new || old.as_f64().is_some() && old.as_f64() == new.as_f64()
+            }
+            _ => false,
+        };
+        if same {
+            continue;
+        }
+        let shown = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
+        let change = format!("{key} was {} and is {}", shown(old), shown(new));
+        match MAY_DIFFER.iter().find(|(name, _)| name == key) {
+            Some((_, false)) => {}
+            Some((_, true)) => tracing::warn!(
+                "{change}: the run goes on, but not to the very same weights as without a break"
+            ),
+            None => changed.push(change),
+        }
+    }
+    match changed.is_empty() {
+        true => Ok(()),
+        false => {
+            let message = format!(
+                "cannot resume {}: {}; resume with the same values, or start another run with another \
+                 run.name",
+                folder.display(),
+                changed.join(", ")
+            );
+            Err(Usage(message).into())
+        }
+    }
+}
+
+/// The values of a nested table by dotted key.
+fn leaves(value: &Value) -> BTreeMap<String, Value> {
+    fn walk(prefix: &str, value: &Value, out: &mut BTreeMap<String, Value>) {
+        match value {
+            Value::Object(table) => {
+                for (name, value) in table {
+                    let key =
+                        if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                    walk(&key, value, out);
+                }
+            }
+            other => {
+                out.insert(prefix.to_owned(), other.clone());
+            }
+        }
+    }
+    let mut out = BTreeMap::new();
+    walk("", value, &mut out);
+    out
+}
+
+/// What the run was made from and on: versions, device, threads, data.
+pub(crate) struct Environment<'a> {
+    pub(crate) device: Device,
+    pub(crate) tokenizer: &'a Tokenizer,
+    pub(crate) store: &'a Store,
+    pub(crate) train: &'a TokenRows,
+    pub(crate) validation_rows: u64,
+    pub(crate) total_steps: u64,
+    pub(crate) parameters: u64,
+}
+
+impl Environment<'_> {
+    /// Writes config.toml and environment.json.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub(crate) fn write(&self, folder: &Path, config: &RunConfig) -> Result<()> {
+        files::write(&folder.join(CONFIG), &config.to_toml()?)?;
+        files::write_json(&folder.join(ENVIRONMENT), &self.to_json())
+    }
+
+    /// Refuses to go on with other data than the run began with.
+    ///
+    /// # Errors
+    /// If the tokens or the tokenizer differ.
+    pub(crate) fn check_data(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(ENVIRONMENT);
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
+        let before: Value = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not valid", path.display()))?;
+        let (before, now) = (&before["data"], &self.to_json()["data"]);
+        for key in ["tokenizer", "documents", "tokens", "training_rows"] {
+            if before[key] != now[key] {
+                let message = format!(
+                    "cannot resume {}: its data changed: {key} was {} and is {}; put the files back as \
+                     they were, or start another run with another run.name",
+                    folder.display(),
+                    before[key],
+                    now[key]
+                );
+                return Err(Usage(message).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "version": 1,
+            "sst": env!("CARGO_PKG_VERSION"),
+            "git_commit": git_commit(),
+            "libtorch": libtorch_version(),
+            "os": std::env::consts::OS,
+            "arch": std::env::consts::ARCH,
+            "device": device::name(self.device),
+            "threads": tch::get_num_threads(),
+            "total_steps": self.total_steps,
+            "parameters": self.parameters,
+            "data": {
+                "store": self.store.fingerprint(),
+                "tokenizer": self.tokenizer.fingerprint(),
+                "vocab_size": self.tokenizer.vocab_size(),
+                "documents": self.store.num_documents(),
+                "tokens": self.store.num_tokens(),
+                "training_rows": sst_data::rows::Dataset::len(self.train),
+                "validation_rows": self.validation_rows,
+            },
+        })
+    }
+}
+
+/// The commit of the repository that the run is started in; `None` outside of one.
+fn git_commit() -> Option<String> {
+    let output = Command::new("git").args(["rev-parse", "HEAD"]).output().ok()?;
+    let commit = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| commit.trim().to_owned())
+}

@@ -1,0 +1,70 @@
+//! Exit codes, and which error gets which.
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use crate::render;
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// It did what it was asked to.
+    Done = 0,
+    /// It failed.
+    Failed = 1,
+    /// The arguments, or the recipe, are wrong.
+    Usage = 2,
+    /// It stopped early, and a good checkpoint stands on disk.
+    Stopped = 3,
+    /// The loss or the gradient was not finite.
+    NonFinite = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// An error of the user's making: arguments or configuration. It ends the command with code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// An error with an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Ends {
+    /// The code.
+    pub exit: Exit,
+    /// What happened.
+    pub message: String,
+}
+
+/// Tells the user of the error on stderr and gives the code to exit with. A reader of stdout who has
+/// seen enough (`sst ... | head`) is no error.
+pub fn conclude(result: anyhow::Result<Exit>) -> ExitCode {
+    let error = match result {
+        Ok(exit) => return exit.into(),
+        Err(error) => error,
+    };
+    let broken_pipe = |e: &std::io::Error| e.kind() == ErrorKind::BrokenPipe;
+    if error.downcast_ref::<render::Stdout>().is_some_and(|stdout| broken_pipe(&stdout.0)) {
+        return Exit::Done.into();
+    }
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Many errors already tell their cause.
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    render::error(&message);
+    let exit = match error.downcast_ref::<Ends>() {
+        Some(ends) => ends.exit,
+        None if error.downcast_ref::<Usage>().is_some() => Exit::Usage,
+        None => Exit::Failed,
+    };
+    exit.into()
+}

@@ -1,0 +1,6 @@
+//! The commands that need no tensors.
+
+pub mod clean;
+pub mod inspect;
+pub mod source;
+pub mod tokenizer;

@@ -1,0 +1,90 @@
+//! `sst tokenizer train` and `sst tokenizer encode`.
+
+use std::io::{self, BufRead};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use sst_data::Ledger;
+use sst_data::tokenize::{Algorithm, SpecialNames, Tokenizer, TrainConfig, train};
+
+use super::source::{named, source, texts};
+use crate::args::{EncodeArgs, TokenizerCommand, TrainTokenizerArgs};
+use crate::exit::Exit;
+use crate::render;
+
+/// Runs a command on tokenizers.
+///
+/// # Errors
+/// If text or tokenizer cannot be read, or the result cannot be written.
+pub fn run(command: &TokenizerCommand) -> Result<Exit> {
+    match command {
+        TokenizerCommand::Train(args) => train_one(args),
+        TokenizerCommand::Encode(args) => encode(args),
+    }
+}
+
+fn train_one(args: &TrainTokenizerArgs) -> Result<Exit> {
+    let config = TrainConfig {
+        algorithm: named::<Algorithm>("--algorithm", &args.algorithm)?,
+        vocab_size: args.vocab_size,
+        min_frequency: args.min_frequency,
+        lowercase: !args.cased,
+        limit_alphabet: None,
+        special: SpecialNames::bert(),
+        extra_tokens: Vec::new(),
+    };
+    let (ledger, mut failed) = (Ledger::new(), None);
+    let trained =
+        train(&config, texts(&source(&args.paths, &args.documents)?, &ledger, &mut failed)?);
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let tokenizer = trained?;
+    tokenizer.save(&args.out, args.model_max_length)?;
+    render::ledger(&ledger.entries());
+    render::note(&format!(
+        "a vocabulary of {} tokens; use it with tokenizer.path or --tokenizer",
+        render::count(tokenizer.vocab_size() as u64)
+    ));
+    render::line(&args.out.join("tokenizer.json").display().to_string())?;
+    Ok(Exit::Done)
+}
+
+fn encode(args: &EncodeArgs) -> Result<Exit> {
+    let tokenizer = Tokenizer::load(&args.tokenizer)?;
+    if args.text.is_empty() {
+        for line in io::stdin().lock().lines() {
+            encode_one(args, &tokenizer, &line.context("cannot read stdin as UTF-8")?)?;
+        }
+    }
+    for text in &args.text {
+        encode_one(args, &tokenizer, text)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn encode_one(args: &EncodeArgs, tokenizer: &Tokenizer, text: &str) -> Result<()> {
+    let encoding = tokenizer.encoding(text)?;
+    let frame = tokenizer.frame();
+    let around = |ids: &[u32]| if args.special { ids.to_vec() } else { Vec::new() };
+    let (before, after) = (around(&frame.prefix), around(&frame.suffix));
+    // A special token stands for no byte of the text.
+    let offsets: Vec<Option<(usize, usize)>> = std::iter::repeat_n(None, before.len())
+        .chain(encoding.offsets.iter().copied().map(Some))
+        .chain(std::iter::repeat_n(None, after.len()))
+        .collect();
+    let ids = [before, encoding.ids, after].concat();
+    let tokens: Vec<String> =
+        ids.iter().map(|id| tokenizer.token(*id).unwrap_or_default()).collect();
+    if args.json {
+        let value = json!({
+            "version": 1, "text": text, "ids": ids, "tokens": tokens, "offsets": offsets,
+        });
+        render::json(&value)?;
+    } else {
+        let pairs: Vec<String> =
+            ids.iter().zip(&tokens).map(|(id, token)| format!("{token}/{id}")).collect();
+        render::line(&pairs.join(" "))?;
+    }
+    Ok(())
+}

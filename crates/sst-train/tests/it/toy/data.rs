@@ -1,0 +1,80 @@
+//! Rows of tokens, a figure on held-out ones, and a tracker that remembers.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use sst_core::{
+    Batch, Evaluator, Event, Forward, Metrics, Model, Objective, Result, StepContext, Tracker,
+};
+use sst_data::rows::{Dataset, DatasetError};
+use sst_data::{Collate, Example, Field, Key, SeqRng};
+use tch::Device;
+
+use super::objective::Shift;
+use super::{Count, NextToken, ROWS, VOCAB};
+
+/// Rows that count upwards from a random token, with now and then another.
+#[derive(Default)]
+pub(crate) struct Rows {
+    pub(crate) drawn: AtomicU64,
+    /// Set this flag when so many samples have been drawn: the signal arrives in the middle of a step.
+    pub(crate) stop: Option<(u64, Arc<AtomicBool>)>,
+}
+
+impl Dataset for Rows {
+    fn len(&self) -> u64 {
+        ROWS
+    }
+
+    fn row_length(&self, _index: u64) -> usize {
+        9
+    }
+
+    fn get(&self, index: u64, epoch: u64) -> std::result::Result<Example, DatasetError> {
+        let drawn = self.drawn.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some((_, flag)) = self.stop.as_ref().filter(|(limit, _)| drawn == *limit) {
+            flag.store(true, Ordering::SeqCst);
+        }
+        let mut rng = SeqRng::new(1, "rows", 0, index);
+        let start = rng.below(VOCAB as u64);
+        let tokens = (0..9).map(|i| {
+            let other = if rng.chance(0.1) { rng.below(VOCAB as u64) } else { 0 };
+            ((start + i + other) % VOCAB as u64) as u32
+        });
+        let tokens = Field::Tokens(tokens.collect());
+        Ok(Example { epoch, ..Example::new(self.key(index), index, "input_ids", tokens) })
+    }
+
+    fn key(&self, index: u64) -> Key {
+        Key::new("rows.txt", index + 1)
+    }
+}
+
+/// The mean loss on the first rows, without dropout.
+pub(crate) struct HeldOut;
+
+impl Evaluator for HeldOut {
+    fn name(&self) -> &str {
+        "held"
+    }
+
+    fn evaluate(&mut self, model: &dyn Model) -> Result<Metrics> {
+        let examples: Vec<_> = (0..8).map(|i| Rows::default().get(i, 0).unwrap()).collect();
+        let host = Shift(Count::Tokens).collate(&examples, 0).unwrap();
+        let batch = Batch::from_host(&host, Device::Cpu)?;
+        let context = StepContext { step: 0, micro: 0, forward: Forward::EVAL };
+        let loss = tch::no_grad(|| NextToken::new().loss(model, &batch, &context))?.loss;
+        Ok(Metrics::from([("loss".into(), loss.double_value(&[]) / 64.0)]))
+    }
+}
+
+/// Keeps all events.
+#[derive(Clone, Default)]
+pub(crate) struct Record(pub(crate) Arc<Mutex<Vec<Event>>>);
+
+impl Tracker for Record {
+    fn on_event(&mut self, event: &Event) -> Result<()> {
+        self.0.lock().unwrap().push(event.clone());
+        Ok(())
+    }
+}

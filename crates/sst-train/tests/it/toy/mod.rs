@@ -1,0 +1,149 @@
+//! A toy model with dropout, a toy objective with a parameter and a state of its own, toy data, and a run
+//! over them in a temporary folder.
+
+mod data;
+mod model;
+mod objective;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sst_core::checkpoint::write_tensors;
+use sst_core::{Evaluator, Metrics, Model, Objective, Tracker};
+use sst_data::Ledger;
+use sst_data::batching::{FixedBatches, Position};
+use sst_data::loader::{Loader, LoaderConfig};
+use sst_train::track::Jsonl;
+use sst_train::{
+    Fault, Fit, FitConfig, OptimizerConfig, Outcome, Precision, Restored, Saver, ScheduleConfig,
+    ScheduleName, TrainError, fit,
+};
+use tch::{Device, Tensor};
+
+pub(crate) use self::data::{HeldOut, Record, Rows};
+pub(crate) use self::model::Toy;
+pub(crate) use self::objective::{Count, NextToken};
+
+pub(crate) const VOCAB: i64 = 16;
+pub(crate) const ROWS: u64 = 50;
+const WIDTH: i64 = 8;
+
+pub(crate) fn config(total_steps: u64) -> FitConfig {
+    FitConfig {
+        total_steps,
+        max_grad_norm: Some(0.5),
+        log_every: 3,
+        eval_every: None,
+        save_every: None,
+        keep: 2,
+        precision: Precision::Fp32,
+        seed: 7,
+        device: Device::Cpu,
+        optimizer: OptimizerConfig { lr: 0.05, ..OptimizerConfig::default() },
+        // Constant, so that a run of ten steps is the beginning of one of twenty.
+        schedule: ScheduleConfig { name: ScheduleName::Constant, ..ScheduleConfig::default() },
+    }
+}
+
+/// A run: what it works on, and how it is varied.
+pub(crate) struct Run<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) model: Toy,
+    pub(crate) objective: NextToken,
+    pub(crate) micro_batch_size: usize,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) ledger: Ledger,
+    pub(crate) record: Record,
+    pub(crate) stop: Arc<AtomicBool>,
+    /// Ask it to stop during this step, counted from where it starts.
+    pub(crate) stop_after: Option<u64>,
+    /// Fail the export at this step.
+    pub(crate) broken_export: Option<u64>,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(folder: &'a Path) -> Self {
+        Self {
+            folder,
+            model: Toy::new(0.2),
+            objective: NextToken::new(),
+            micro_batch_size: 8,
+            fault: None,
+            ledger: Ledger::new(),
+            record: Record::default(),
+            stop: Arc::new(AtomicBool::new(false)),
+            stop_after: None,
+            broken_export: None,
+        }
+    }
+
+    pub(crate) fn saver(&self) -> Saver {
+        Saver::new(self.folder)
+    }
+
+    /// Runs anew.
+    pub(crate) fn fit(&mut self, config: FitConfig) -> std::result::Result<Outcome, TrainError> {
+        self.go(config, None)
+    }
+
+    /// Goes on from the latest good checkpoint.
+    pub(crate) fn resume(&mut self, config: FitConfig) -> std::result::Result<Outcome, TrainError> {
+        let checkpoint = self.saver().latest_good()?.expect("a checkpoint");
+        let restored = checkpoint.restore(&mut self.model, &mut self.objective)?;
+        self.go(config, Some(restored))
+    }
+
+    fn go(
+        &mut self,
+        config: FitConfig,
+        resume: Option<Restored>,
+    ) -> std::result::Result<Outcome, TrainError> {
+        // libtorch's generator is the process's own, and dropout draws from it.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let saver = self.saver();
+        let step = resume.as_ref().map_or(0, |restored| restored.state.step);
+        let jsonl = Jsonl::open(&self.folder.join("metrics.jsonl"), step)?;
+        let (collate, micro, seed) = (self.objective.collate(), self.micro_batch_size, config.seed);
+        let stop = self.stop_after.map(|step| (step * 8 - 3, Arc::clone(&self.stop)));
+        let open_loader = move |from: Position| {
+            let steps = FixedBatches::new(seed, ROWS, 8, micro).unwrap();
+            let settings = LoaderConfig { seed, workers: 0, ..LoaderConfig::default() };
+            let rows = Rows { stop: stop.clone(), ..Rows::default() };
+            Ok(Loader::new(Arc::new(rows), collate.clone(), Arc::new(steps), settings, from)?)
+        };
+        let broken = self.broken_export;
+        let export = |model: &dyn Model, folder: &Path, _: &Metrics| {
+            if broken.is_some_and(|step| folder.to_string_lossy().contains(&format!("{step:08}"))) {
+                return Err(TrainError::Other("the export is broken".into()));
+            }
+            let tensors = model.params().to_cpu()?;
+            write_tensors(&folder.join("model.safetensors"), &tensors, &[])?;
+            let config = model.config().to_string();
+            sst_data::atomic::write(&folder.join("config.json"), config.as_bytes()).unwrap();
+            Ok(())
+        };
+        let mut trackers: Vec<Box<dyn Tracker>> =
+            vec![Box::new(jsonl), Box::new(self.record.clone())];
+        let mut evaluators: Vec<Box<dyn Evaluator>> = vec![Box::new(HeldOut)];
+        fit(Fit {
+            config,
+            model: &mut self.model,
+            objective: &mut self.objective,
+            open_loader: &open_loader,
+            evaluators: &mut evaluators,
+            trackers: &mut trackers,
+            saver: &saver,
+            export: &export,
+            ledger: &self.ledger,
+            stop: &self.stop,
+            resume,
+            fault: self.fault,
+        })
+    }
+}
+
+pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
+    Vec::<f32>::try_from(tensor.detach().flatten(0, -1)).unwrap()
+}

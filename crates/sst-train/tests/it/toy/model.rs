@@ -1,0 +1,74 @@
+//! Embedding, dropout, linear.
+
+use sst_core::nn::{Embedding, Linear, dropout};
+use sst_core::{
+    Encoder, EncoderInput, EncoderOutput, Forward, Init, Model, ParamStore, Result, Scope,
+};
+use tch::Device;
+
+use super::{VOCAB, WIDTH, values};
+
+/// Embedding, dropout, linear.
+pub(crate) struct Toy {
+    params: ParamStore,
+    table: Embedding,
+    output: Linear,
+    dropout: f64,
+}
+
+impl Toy {
+    pub(crate) fn new(dropout: f64) -> Self {
+        let store = std::cell::RefCell::new(ParamStore::new(Device::Cpu, Some(5)));
+        let scope = Scope::root(&store);
+        let normal = Init::Normal(0.5);
+        let table = Embedding::new(&scope.sub("table"), VOCAB, WIDTH, None, normal).unwrap();
+        let output = Linear::new(&scope.sub("output"), WIDTH, VOCAB, 0.5).unwrap();
+        Self { params: store.into_inner(), table, output, dropout }
+    }
+
+    pub(crate) fn values(&self) -> Vec<(String, Vec<f32>)> {
+        self.params.to_cpu().unwrap().into_iter().map(|(name, t)| (name, values(&t))).collect()
+    }
+}
+
+impl Encoder for Toy {
+    fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput> {
+        let hidden = dropout(self.table.forward(input.input_ids)?, self.dropout, forward.train)?;
+        let hidden_bld = self.output.forward(&hidden)?;
+        Ok(EncoderOutput { hidden_bld, attentions: None, hidden_states: None })
+    }
+
+    fn hidden_size(&self) -> i64 {
+        VOCAB
+    }
+
+    fn max_length(&self) -> usize {
+        64
+    }
+
+    fn vocab_size(&self) -> usize {
+        VOCAB as usize
+    }
+}
+
+impl Model for Toy {
+    fn model_type(&self) -> &'static str {
+        "toy"
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!({ "model_type": "toy" })
+    }
+
+    fn params(&self) -> &ParamStore {
+        &self.params
+    }
+
+    fn params_mut(&mut self) -> &mut ParamStore {
+        &mut self.params
+    }
+
+    fn encoder(&self) -> &dyn Encoder {
+        self
+    }
+}

@@ -1,0 +1,68 @@
+//! `sst doctor`, `sst list`, `sst checkpoint`, `sst completions`.
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn doctor_finds_libtorch_and_a_cache_it_can_write_to() {
+    let sandbox = Sandbox::new();
+    let report = sandbox.good(&["doctor", "--json"]).json();
+    assert_eq!(report["libtorch"]["version"], "2.11.0");
+    assert_eq!((&report["good"], &report["cache"]["writable"]), (&true.into(), &true.into()));
+    assert!(report["threads"].as_u64().unwrap() > 0);
+    assert!(!report["cuda"]["note"].as_str().unwrap().is_empty());
+    assert_eq!(report["bf16"]["works"], true);
+
+    sandbox.write("file", "");
+    let mut command = sandbox.command(&["doctor"]);
+    let output = command.env("XDG_CACHE_HOME", sandbox.path("file")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn list_tells_every_key_of_what_can_be_named() {
+    let sandbox = Sandbox::new();
+    let all = sandbox.good(&["list", "--json"]).json();
+    let mlm = &all["objectives"][0];
+    assert_eq!((&mlm["name"], &mlm["config"]["mask_rate"]), (&"mlm".into(), &0.15.into()));
+    assert_eq!(all["models"][0]["config"]["hidden_size"], 768);
+    assert_eq!(all["schedules"].as_array().unwrap().len(), 5);
+    let text = sandbox.good(&["list", "objectives"]).stdout;
+    assert!(text.contains("mlm") && text.contains("mask_rate = 0.15") && !text.contains("bert"));
+}
+
+#[test]
+fn checkpoints_are_listed_and_a_damaged_one_is_found() {
+    let sandbox = Sandbox::trained();
+    let list = sandbox.good(&["checkpoint", "list", "runs/r", "--json"]).json();
+    let steps: Vec<u64> = list["checkpoints"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["step"].as_u64().unwrap())
+        .collect();
+    assert_eq!(steps, [4, 8, 12]);
+    assert!(list["checkpoints"][2]["metrics"]["train/loss"].is_f64());
+    sandbox.good(&["checkpoint", "verify", "runs/r/checkpoints/latest"]);
+    std::fs::write(sandbox.path("runs/r/checkpoints/step-00000008/state/trainer.json"), "{}")
+        .unwrap();
+    let ended = sandbox.sst(&["checkpoint", "verify", "runs/r", "--json"]);
+    assert_eq!(ended.code, Some(1));
+    let verified = ended.json();
+    assert_eq!(verified["good"], false);
+    assert!(verified["checkpoints"][1]["error"].as_str().unwrap().contains("trainer.json"));
+    assert_eq!(verified["checkpoints"][2]["good"], true);
+    let ended = sandbox.sst(&["checkpoint", "list", "cache"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("cache holds no checkpoint"), "{}", ended.stderr);
+}
+
+#[test]
+fn completions_know_every_command() {
+    let sandbox = Sandbox::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = sandbox.good(&["completions", shell]).stdout;
+        for command in ["pretrain", "fill-mask", "mask-accuracy", "completions"] {
+            assert!(script.contains(command), "{shell} {command}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `sst eval`.
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn a_run_is_measured_on_its_own_validation_part() {
+    let sandbox = Sandbox::trained();
+    let report = sandbox.good(&["eval", "mask-accuracy", "--model", "runs/r", "--json"]).json();
+    assert_eq!((&report["version"], &report["name"]), (&1.into(), &"mask-accuracy".into()));
+    let metrics = sandbox.read("runs/r/metrics.jsonl");
+    let last = metrics.lines().rev().find(|line| line.contains("eval/mask-accuracy/loss")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(last).unwrap();
+    for name in ["loss", "mask_accuracy", "commonest_token_accuracy"] {
+        let trained = last[format!("eval/mask-accuracy/{name}")].as_f64().unwrap();
+        let measured = report["metrics"][name].as_f64().unwrap();
+        assert!((trained - measured).abs() < 1e-6, "{name}: {trained} {measured}");
+    }
+    assert!(report["counts"]["masked_tokens"].as_u64().unwrap() > 10);
+    // The same by its recipe, from a model folder outside of the run.
+    std::fs::rename(sandbox.path("runs/r/checkpoints/step-00000012/model"), sandbox.path("m"))
+        .unwrap();
+    let recipe = ["--recipe", "runs/r/config.toml", "--json"];
+    let again = sandbox.good(&[&["eval", "mask-accuracy", "--model", "m"], &recipe[..]].concat());
+    assert_eq!(again.json(), report);
+}
+
+#[test]
+fn given_data_is_measured_whole() {
+    let sandbox = Sandbox::trained();
+    sandbox.write("held.txt", "the old man went to sea.\nand saw light upon water.\n");
+    let model = "runs/r/checkpoints/latest/model";
+    let args = ["--model", model, "--data", "held.txt", "--json"];
+    let report =
+        sandbox.good(&[&["eval", "mask-accuracy", "--mask-rate", "0.5"], &args[..]].concat());
+    let report = report.json();
+    assert_eq!(report["counts"]["rows"], 2);
+    let report = sandbox.good(&[&["eval", "pseudo-perplexity"], &args[..]].concat()).json();
+    let nll = report["metrics"]["nll"].as_f64().unwrap();
+    let perplexity = report["metrics"]["pseudo_perplexity"].as_f64().unwrap();
+    assert!((nll.exp() - perplexity).abs() < 1e-9 * perplexity);
+    assert!(report["counts"]["tokens"].as_u64().unwrap() >= 12);
+}
+
+#[test]
+fn what_cannot_be_measured_says_what_is_missing() {
+    let sandbox = Sandbox::trained();
+    let check = |args: &[&str], expected: &str| {
+        let ended = sandbox.sst(&[&["eval", "mask-accuracy"], args].concat());
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{expected}\n{}", ended.stderr);
+    };
+    check(&["--model", "nowhere"], "nowhere does not exist");
+    check(&["--model", "cache"], "is no model folder");
+    std::fs::rename(sandbox.path("runs/r/checkpoints/step-00000012/model"), sandbox.path("m"))
+        .unwrap();
+    check(&["--model", "m"], "say with --data or --recipe");
+}

@@ -1,0 +1,38 @@
+//! `sst fill-mask`.
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn a_line_of_json_for_each_text() {
+    let sandbox = Sandbox::trained();
+    let (one, two) = ("the old [MASK] went to sea.", "[MASK] saw [MASK].");
+    let args = ["fill-mask", "--text", one, "--text", two, "--top-k", "3", "--json", "--model"];
+    for model in ["runs/r", "runs/r/checkpoints/latest", "runs/r/checkpoints/latest/model"] {
+        let ended = sandbox.good(&[&args[..], &[model]].concat());
+        let lines: Vec<serde_json::Value> =
+            ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!((&lines[0]["version"], &lines[0]["text"]), (&1.into(), &one.into()));
+        assert_eq!(lines[1]["masks"].as_array().unwrap().len(), 2);
+        let predictions = lines[0]["masks"][0]["predictions"].as_array().unwrap();
+        assert_eq!(predictions.len(), 3);
+        let best = &predictions[0];
+        let token = best["token"].as_str().unwrap();
+        assert!(best["id"].is_u64());
+        assert!(best["sequence"].as_str().unwrap().contains(token.trim_start_matches('#')));
+        let (p, log_p) =
+            (best["probability"].as_f64().unwrap(), best["log_probability"].as_f64().unwrap());
+        assert!(p > 0.0 && p < 1.0 && (p.ln() - log_p).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn a_table_without_json_and_an_error_without_a_blank() {
+    let sandbox = Sandbox::trained();
+    let ended = sandbox.good(&["fill-mask", "--model", "runs/r", "--text", "the [MASK] man."]);
+    assert_eq!(ended.stdout.lines().count(), 6, "{}", ended.stdout);
+    assert!(ended.stdout.starts_with("the [MASK] man.\n"));
+    let ended = sandbox.sst(&["fill-mask", "--model", "runs/r", "--text", "no blank"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert!(ended.stderr.contains("holds no [MASK]"), "{}", ended.stderr);
+}

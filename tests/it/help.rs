@@ -1,0 +1,86 @@
+//! Help, and the commands that the READMEs show.
+
+use std::time::{Duration, Instant};
+
+use clap::{CommandFactory, Parser};
+use sst_cli::args::Cli;
+
+use crate::sandbox::{Sandbox, repository};
+
+#[test]
+fn help_answers_within_fifty_milliseconds() {
+    let sandbox = Sandbox::new();
+    let time = || {
+        let start = Instant::now();
+        assert!(sandbox.good(&["--help"]).stdout.contains("Usage: sst"));
+        start.elapsed()
+    };
+    // The best of several: other tests run beside this one.
+    let best = (0..20).map(|_| time()).min().unwrap();
+    assert!(best < Duration::from_millis(50), "{best:?}");
+}
+
+#[test]
+fn every_command_has_examples_that_parse() {
+    let mut command = Cli::command();
+    command.build();
+    let mut shown = 0;
+    for command in leaves(&command) {
+        let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let examples: Vec<&str> = commands(&after).collect();
+        assert!(!examples.is_empty(), "`{}` shows no example", command.get_name());
+        examples.iter().for_each(|example| check_parses(example));
+        shown += examples.len();
+    }
+    assert!(shown > 15);
+}
+
+fn leaves(command: &clap::Command) -> Vec<&clap::Command> {
+    let below: Vec<_> = command.get_subcommands().filter(|c| c.get_name() != "help").collect();
+    if below.is_empty() { vec![command] } else { below.into_iter().flat_map(leaves).collect() }
+}
+
+#[test]
+fn every_command_of_the_readmes_parses() {
+    let mut shown = 0;
+    for name in ["README.md", "README.zh-CN.md"] {
+        let text = std::fs::read_to_string(repository().join(name)).unwrap();
+        for line in text.lines().filter_map(|line| line.strip_prefix("$ ")) {
+            let binary = line.split_whitespace().next().unwrap_or_default();
+            if binary == "sst" || binary.ends_with("/sst") {
+                check_parses(line);
+                shown += 1;
+            }
+        }
+    }
+    assert!(shown > 0, "the READMEs show no command of sst");
+}
+
+/// The lines that begin with `sst `.
+fn commands(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| line.starts_with("sst "))
+}
+
+fn check_parses(line: &str) {
+    // Up to the first pipe or redirection: the rest is the shell's.
+    let words = split(line);
+    let own = words.split(|word| matches!(word.as_str(), "|" | ">" | "<")).next().unwrap();
+    if let Err(error) = Cli::try_parse_from(own) {
+        panic!("`{line}`: {error}");
+    }
+}
+
+/// Splits at spaces outside of quotes.
+fn split(line: &str) -> Vec<String> {
+    let (mut words, mut quote) = (vec![String::new()], None);
+    for c in line.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            None if c == ' ' => words.push(String::new()),
+            _ => words.last_mut().unwrap().push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}

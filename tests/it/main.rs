@@ -1,0 +1,16 @@
+//! Tests of the command line, each on a folder of its own: a module a topic.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
+
+mod bad_input;
+mod commands;
+mod data;
+mod eval;
+mod fill_mask;
+mod help;
+mod kill;
+mod pretrain;
+mod recipes;
+mod resume;
+mod sandbox;
+mod tokenizer;

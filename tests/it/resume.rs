@@ -1,0 +1,100 @@
+//! Going on with a run.
+
+use crate::sandbox::{RECIPE, Sandbox};
+
+fn model(sandbox: &Sandbox, run: &str) -> Vec<u8> {
+    let file = format!("runs/{run}/checkpoints/latest/model/model.safetensors");
+    std::fs::read(sandbox.path(&file)).unwrap()
+}
+
+/// A run of which only the first steps are left, as if it had been stopped then.
+fn stopped_at(step: u32) -> Sandbox {
+    let sandbox = Sandbox::trained();
+    sandbox.good(&["pretrain", "recipe.toml", "--set", "run.name=whole"]);
+    for later in [8, 12].into_iter().filter(|later| *later > step) {
+        let folder = format!("runs/r/checkpoints/step-{later:08}");
+        std::fs::remove_dir_all(sandbox.path(&folder)).unwrap();
+    }
+    sandbox
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_same_bytes() {
+    let sandbox = stopped_at(4);
+    let ended = sandbox.good(&["pretrain", "recipe.toml", "--resume"]);
+    assert!(ended.stderr.contains("resuming from runs/r/checkpoints/step-00000004"));
+    assert_eq!(model(&sandbox, "r"), model(&sandbox, "whole"));
+    // One row a step, as if nothing had happened.
+    let steps = |run: &str| -> Vec<u64> {
+        let text = sandbox.read(&format!("runs/{run}/metrics.jsonl"));
+        let rows = text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+        rows.filter(|row| row["train/loss"].is_f64())
+            .map(|r| r["_step"].as_u64().unwrap())
+            .collect()
+    };
+    assert_eq!(steps("r"), steps("whole"));
+}
+
+#[test]
+fn a_broken_checkpoint_is_named_and_the_one_before_it_used() {
+    let sandbox = stopped_at(8);
+    let weights = sandbox.path("runs/r/checkpoints/step-00000008/model/model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let ended = sandbox.good(&["pretrain", "recipe.toml", "--resume"]);
+    assert!(ended.stderr.contains("step-00000008/model/model.safetensors"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("resuming from runs/r/checkpoints/step-00000004"));
+    assert_eq!(model(&sandbox, "r"), model(&sandbox, "whole"));
+}
+
+#[test]
+fn a_run_with_checkpoints_is_not_started_anew_by_mistake() {
+    let sandbox = Sandbox::trained();
+    let before = model(&sandbox, "r");
+    let ended = sandbox.sst(&["pretrain", "recipe.toml"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(
+        ended.stderr.contains("runs/r holds checkpoints of an earlier run: go on with --resume")
+    );
+    assert_eq!(model(&sandbox, "r"), before);
+}
+
+#[test]
+fn resuming_a_run_that_has_not_begun_starts_it() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.good(&["pretrain", "recipe.toml", "--resume"]);
+    assert!(ended.stderr.contains("runs/r holds no checkpoint yet: starting anew"));
+}
+
+#[test]
+fn a_recipe_that_teaches_otherwise_is_refused_by_its_keys() {
+    let sandbox = stopped_at(4);
+    let check = |set: &str, expected: &str| {
+        let ended = sandbox.sst(&["pretrain", "recipe.toml", "--resume", "--set", set]);
+        assert_eq!(ended.code, Some(2), "{set}: {}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{expected}\n{}", ended.stderr);
+    };
+    check("run.seed=8", "cannot resume runs/r: run.seed was 7 and is 8");
+    check("train.batch_size=16", "train.batch_size was 8 and is 16");
+    check("train.optimizer.lr=0.1", "train.optimizer.lr was 0.01 and is 0.1");
+    check("objective.mask_rate=0.3", "objective.mask_rate was 0.15 and is 0.3");
+    check("train.precision=bf16", "train.precision was \"fp32\" and is \"bf16\"");
+    check("data.clean.dedup=true", "data.clean.dedup was false and is true");
+
+    sandbox.write("corpus.txt", sandbox.read("corpus.txt") + "one more document\n");
+    let ended = sandbox.sst(&["pretrain", "recipe.toml", "--resume"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("its data changed"), "{}", ended.stderr);
+}
+
+#[test]
+fn how_often_to_log_and_where_to_work_may_change() {
+    let sandbox = stopped_at(4);
+    let recipe = RECIPE.replace("log_every = 1", "log_every = 3").replace("keep = 0", "keep = 5");
+    sandbox.write("recipe.toml", recipe);
+    sandbox.good(&["pretrain", "recipe.toml", "--resume", "--set", "data.workers=0"]);
+    assert_eq!(model(&sandbox, "r"), model(&sandbox, "whole"));
+    assert!(sandbox.read("runs/r/config.toml").contains("log_every = \"3step\""));
+}
