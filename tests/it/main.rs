@@ -1,6 +1,7 @@
 //! Tests of the command line, each on a folder of its own: a module a topic.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
+#![allow(clippy::disallowed_methods, reason = "a test damages files on purpose")]
 
 mod bad_input;
 mod commands;

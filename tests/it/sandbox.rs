@@ -67,7 +67,7 @@ impl Sandbox {
     /// A folder with `corpus.txt` and `recipe.toml`.
     pub(crate) fn new() -> Self {
         let sandbox = Self { folder: TempDir::new().unwrap() };
-        sandbox.write("corpus.txt", &corpus());
+        sandbox.write("corpus.txt", corpus());
         sandbox.write("recipe.toml", RECIPE);
         sandbox
     }

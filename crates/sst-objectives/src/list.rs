@@ -17,6 +17,9 @@ pub struct Context<'a> {
     pub tokenizer: &'a Tokenizer,
 }
 
+/// Builds an objective from its configuration.
+type Build = fn(&Value, &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError>;
+
 /// What the list knows of an objective.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
@@ -26,7 +29,7 @@ pub struct Entry {
     pub summary: &'static str,
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,
-    pub(crate) build: fn(&Value, &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError>,
+    pub(crate) build: Build,
 }
 
 /// All objectives.

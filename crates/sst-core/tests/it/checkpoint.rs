@@ -65,8 +65,8 @@ fn loading_is_strict_unless_a_name_is_allowed() {
     let weights = Weights::open(&path).unwrap();
     let fresh = || {
         let mut store = ParamStore::new(Device::Cpu, None);
-        store.add("a", &[2, 3], Init::Zeros).unwrap();
-        store.add("d", &[1], Init::Zeros).unwrap();
+        let _ = store.add("a", &[2, 3], Init::Zeros).unwrap();
+        let _ = store.add("d", &[1], Init::Zeros).unwrap();
         store
     };
     let rename = |name: &str| if name == "c" { Renamed::Ignore } else { Renamed::To(name.into()) };
@@ -94,7 +94,7 @@ fn a_shape_that_would_broadcast_is_refused() {
     write_tensors(&path, &BTreeMap::from([("a".to_owned(), Tensor::from_slice(&[1_f32]))]), &[])
         .unwrap();
     let mut store = ParamStore::new(Device::Cpu, None);
-    store.add("a", &[2], Init::Zeros).unwrap();
+    let _ = store.add("a", &[2], Init::Zeros).unwrap();
     let weights = Weights::open(&path).unwrap();
     let rename = |name: &str| Renamed::To(name.into());
     let allow = Allow { missing: vec!["a".into()], unexpected: vec!["a".into()] };

@@ -14,7 +14,7 @@ fn first_values_depend_on_seed_and_name_alone() {
     let make = |seed, names: [&str; 2]| {
         let mut store = ParamStore::new(Device::Cpu, Some(seed));
         for name in names {
-            store.add(name, &[3, 5], Init::Normal(0.02)).unwrap();
+            let _ = store.add(name, &[3, 5], Init::Normal(0.02)).unwrap();
         }
         store
     };
@@ -77,7 +77,7 @@ fn a_name_is_taken_once_and_assigning_reaches_every_handle() {
 #[test]
 fn a_cpu_copy_does_not_follow_later_updates() {
     let mut store = ParamStore::new(Device::Cpu, None);
-    store.add("w", &[1], Init::Zeros).unwrap();
+    let _ = store.add("w", &[1], Init::Zeros).unwrap();
     let copy = store.to_cpu().unwrap();
     store.assign("w", &Tensor::from_slice(&[5_f32])).unwrap();
     assert_eq!(values(&copy["w"]), [0.0]);

@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use sst_core::checkpoint::{Allow, Weights};
-use sst_core::{EncoderInput, Forward, Model};
+use sst_core::{EncoderInput, Forward};
 use sst_models::{BuildOptions, ModelCard, PositionInit, build, load, save_folder};
 use tch::{Device, Kind};
 
 use crate::case::{Case, close, golden};
 
 /// The folder that an environment variable names, for checks that need something from outside.
-#[allow(clippy::disallowed_methods)]
 pub(crate) fn environment(name: &str) -> Option<PathBuf> {
     std::env::var(name).ok().map(PathBuf::from)
 }

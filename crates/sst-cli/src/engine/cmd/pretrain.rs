@@ -252,6 +252,7 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>> {
             render::note("stopped at once; the last checkpoint stands");
             #[allow(
                 clippy::exit,
+                clippy::disallowed_methods,
                 reason = "the user asked twice; nothing is being written in place"
             )]
             std::process::exit(Exit::Failed as i32);

@@ -57,6 +57,7 @@ pub(crate) struct Data {
 /// `[tokenizer]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant)] // There is one in a run.
 pub(crate) enum TokenizerChoice {
     /// One that exists.
     Path(String),
