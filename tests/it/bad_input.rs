@@ -164,9 +164,9 @@ fn a_tokenizer_without_a_mask_token_is_refused() {
 fn a_vocabulary_larger_than_the_models_is_refused() {
     check_line(
         "hidden_size = 16",
-        "vocab_size = 100\nhidden_size = 16",
-        "vocab_size = 100",
-        "model.vocab_size: is 100, fewer than the 120 tokens of tokenizer.train.vocab_size",
+        "vocab_size = 20\nhidden_size = 16",
+        "vocab_size = 20",
+        "model.vocab_size: is 20, but the tokenizer has",
     );
     let sandbox = Sandbox::new();
     sandbox.good(&["tokenizer", "train", "corpus.txt", "--vocab-size", "60", "--out", "tok"]);

@@ -1,7 +1,7 @@
 //! Self-supervised objectives.
 //!
 //! An objective is a module with a host half, its [`sst_data::Collate`], which makes the labels, and a
-//! device half, its [`sst_core::Objective`], which makes the loss. One line in [`list`] makes it known
+//! device half, its [`sst_core::Objective`], which makes the loss. One line in [`mod@list`] makes it known
 //! to the rest of sst.
 
 mod error;

@@ -37,6 +37,9 @@ const MAY_DIFFER: &[(&str, bool)] = &[
     ("train.inject_nan_at", false),
 ];
 
+/// Keys of a run that follow from its tokenizer where the recipe does not give them.
+const FOLLOWING: &[&str] = &["model.vocab_size", "model.pad_token_id"];
+
 /// Refuses to go on with a recipe that differs from the run's own in what is learned.
 ///
 /// # Errors
@@ -55,6 +58,7 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig) -> Result<()> {
             (Some(old), Some(new)) => {
                 old == new || old.as_f64().is_some() && old.as_f64() == new.as_f64()
             }
+            (Some(_), None) => FOLLOWING.contains(&key.as_str()),
             _ => false,
         };
         if same {
@@ -129,27 +133,12 @@ impl Environment<'_> {
     /// Refuses to go on with other data than the run began with.
     ///
     /// # Errors
-    /// If the tokens or the tokenizer differ.
-    pub(crate) fn check_data(&self, folder: &Path) -> Result<()> {
-        let path = folder.join(ENVIRONMENT);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
-        let before: Value = serde_json::from_str(&text)
-            .with_context(|| format!("{} is not valid", path.display()))?;
-        let (before, now) = (&before["data"], &self.to_json()["data"]);
-        for key in ["tokenizer", "documents", "tokens", "training_rows"] {
-            if before[key] != now[key] {
-                let message = format!(
-                    "cannot resume {}: its data changed: {key} was {} and is {}; put the files back as \
-                     they were, or start another run with another run.name",
-                    folder.display(),
-                    before[key],
-                    now[key]
-                );
-                return Err(Usage(message).into());
-            }
-        }
-        Ok(())
+    /// If there are more or fewer documents, tokens or rows.
+    pub(crate) fn check(&self, folder: &Path) -> Result<()> {
+        let now = self.to_json();
+        ["documents", "tokens", "training_rows"]
+            .into_iter()
+            .try_for_each(|key| check_data(folder, key, &now["data"][key]))
     }
 
     fn to_json(&self) -> Value {
@@ -175,6 +164,28 @@ impl Environment<'_> {
             },
         })
     }
+}
+
+/// Refuses to go on if `key` of the data was not `now` when the run began.
+///
+/// # Errors
+/// If it was not, or environment.json cannot be read.
+pub(crate) fn check_data(folder: &Path, key: &str, now: &Value) -> Result<()> {
+    let path = folder.join(ENVIRONMENT);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
+    let environment: Value =
+        serde_json::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
+    let before = &environment["data"][key];
+    if before == now {
+        return Ok(());
+    }
+    let message = format!(
+        "cannot resume {}: its data changed ({key} was {before} and is {now}); put the files back as they \
+         were, or start another run with another run.name",
+        folder.display(),
+    );
+    Err(Usage(message).into())
 }
 
 /// The commit of the repository that the run is started in; `None` outside of one.

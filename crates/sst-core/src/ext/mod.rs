@@ -1,7 +1,7 @@
 //! What libtorch has and tch does not bind, behind a small safe interface.
 //!
 //! This folder holds the only `unsafe` of the project. Its C++ side is in `cpp/`; every function there
-//! catches its exceptions and reports them through [`check`].
+//! catches its exceptions and hands them over as results.
 #![allow(unsafe_code)]
 
 mod autocast;

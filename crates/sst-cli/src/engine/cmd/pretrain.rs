@@ -43,16 +43,19 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let folder = recipe.config.folder();
     let saver = Saver::new(&folder);
     let resuming = may_start(&saver, &folder, args.resume)?;
+    if resuming {
+        run::check_same(&folder, &recipe.config)?;
+    }
     let device = device::open(&recipe.config.run.device, recipe.config.run.threads)?;
 
     // What can be refused early is refused before the data is read.
     let ledger = Ledger::new();
     let tokenizer = recipe.tokenizer()?;
+    if resuming {
+        run::check_data(&folder, "tokenizer", &json!(tokenizer.fingerprint()))?;
+    }
     recipe.complete(&tokenizer)?;
     let recipe = recipe;
-    if resuming {
-        run::check_same(&folder, &recipe.config)?;
-    }
     let mut objective = recipe.objective(&tokenizer)?;
     let mut model = recipe.model(&tokenizer, device)?;
 
@@ -72,7 +75,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         parameters: model.params().num_trainable(),
     };
     if resuming {
-        environment.check_data(&folder)?;
+        environment.check(&folder)?;
     }
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;

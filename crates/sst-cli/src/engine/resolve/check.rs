@@ -61,15 +61,6 @@ fn model(config: &RunConfig) -> Result<(), Problem> {
         );
         require(length as u64 <= limit, "data.max_length", message)?;
     }
-    if let (TokenizerChoice::Train(train), Some(vocab)) = (&config.tokenizer, number("vocab_size"))
-    {
-        let asked = train.vocab_size;
-        let message = format!(
-            "is {vocab}, fewer than the {asked} tokens of tokenizer.train.vocab_size: raise it, or \
-             leave it out to take the tokenizer's"
-        );
-        require(asked as u64 <= vocab, "model.vocab_size", message)?;
-    }
     if let PositionInit::Sinusoid { amplitude } = positions {
         require(*amplitude > 0.0, "model.init.amplitude", "must be above 0")?;
     }
