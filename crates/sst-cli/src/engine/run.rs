@@ -15,7 +15,7 @@ use tch::Device;
 
 use crate::cmd::doctor::libtorch_version;
 use crate::device;
-use crate::resolve::RunConfig;
+use crate::resolve::{FROM_TOKENIZER, RunConfig};
 
 pub(crate) const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
@@ -37,9 +37,6 @@ const MAY_DIFFER: &[(&str, bool)] = &[
     ("train.inject_nan_at", false),
 ];
 
-/// Keys of a run that follow from its tokenizer where the recipe does not give them.
-const FOLLOWING: &[&str] = &["model.vocab_size", "model.pad_token_id"];
-
 /// Refuses to go on with a recipe that differs from the run's own in what is learned.
 ///
 /// # Errors
@@ -58,7 +55,10 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig) -> Result<()> {
             (Some(old), Some(new)) => {
                 old == new || old.as_f64().is_some() && old.as_f64() == new.as_f64()
             }
-            (Some(_), None) => FOLLOWING.contains(&key.as_str()),
+            // What follows from the tokenizer is not there yet; the tokenizer itself is compared later.
+            (Some(_), None) => {
+                key.strip_prefix("model.").is_some_and(|key| FROM_TOKENIZER.contains(&key))
+            }
             _ => false,
         };
         if same {

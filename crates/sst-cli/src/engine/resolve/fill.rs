@@ -19,6 +19,10 @@ use super::section;
 /// The amplitude of sinusoid positions: a little above the deviation of the other first weights.
 const AMPLITUDE: f64 = 0.03;
 
+/// Keys of a model that follow from the tokenizer where the recipe does not give them. They stand last,
+/// so that a resolved recipe has one order.
+pub(crate) const FROM_TOKENIZER: [&str; 2] = ["vocab_size", "pad_token_id"];
+
 /// `[model.init]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -113,17 +117,17 @@ fn model(given: &Map<String, Value>) -> Result<ModelChoice, Problem> {
         return Err(unknown_name("model.type", &name, known()));
     };
     let keys = without(given, &["type", "init"]);
-    let mut defaults = match (entry.default_config)() {
-        Value::Object(defaults) => defaults,
-        _ => Map::new(),
-    };
-    section::check_against("model", &keys, &Value::Object(defaults.clone()))?;
-    // These follow from the tokenizer.
-    defaults.remove("vocab_size");
-    defaults.remove("pad_token_id");
+    let defaults = (entry.default_config)();
+    section::check_against("model", &keys, &defaults)?;
     let mut config = Map::from_iter([("model_type".to_owned(), json!(name))]);
-    config.extend(without(&defaults, &["model_type"]));
-    config.extend(keys);
+    let of_tokenizer = |key: &str| FROM_TOKENIZER.contains(&key);
+    for (key, default) in defaults.as_object().into_iter().flatten() {
+        if key != "model_type" && !of_tokenizer(key) {
+            config.insert(key.clone(), keys.get(key).unwrap_or(default).clone());
+        }
+    }
+    let given_here = FROM_TOKENIZER.iter().filter_map(|key| keys.get_key_value(*key));
+    config.extend(given_here.map(|(key, value)| (key.clone(), value.clone())));
     let init = given.get("init").map(|value| section::parse::<InitFile>("model.init", value));
     Ok(ModelChoice::New {
         config,

@@ -19,6 +19,7 @@ use std::path::Path;
 pub(crate) use config::{ModelChoice, RunConfig, TokenizerChoice};
 pub(crate) use duration::{Duration, Scale};
 pub(crate) use error::{Problem, RecipeError};
+pub(crate) use fill::FROM_TOKENIZER;
 pub(crate) use section::problem as key_problem;
 pub(crate) use written::Written;
 
