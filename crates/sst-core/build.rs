@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-const SOURCES: [&str; 4] = ["autocast", "device", "grad", "optim"];
+const SOURCES: [&str; 5] = ["attention", "autocast", "device", "grad", "optim"];
 
 fn main() {
     let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else {
@@ -18,6 +18,8 @@ fn main() {
 
     let mut build = cc::Build::new();
     build.cpp(true).std("c++20").warnings(false).flag_if_supported("-O2");
+    // libtorch's parallel loops are templates: without this they would run on one thread.
+    build.flag_if_supported("-fopenmp");
     build.include(&include).include(include.join("torch/csrc/api/include"));
     for source in SOURCES {
         let file = format!("src/ext/cpp/{source}.cc");
@@ -26,7 +28,23 @@ fn main() {
     }
     println!("cargo::rerun-if-changed=src/ext/cpp/bridge.h");
     build.compile("sst_ext");
+    if build.get_compiler().is_like_gnu() || cfg!(target_os = "linux") {
+        link_openmp(&lib);
+    }
 
     println!("cargo::metadata=libtorch_lib={}", lib.display());
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
+}
+
+/// Links the OpenMP library that lies beside libtorch: with another one there would be two sets of threads.
+fn link_openmp(lib: &Path) {
+    let files = std::fs::read_dir(lib).into_iter().flatten().flatten();
+    let names = files.filter_map(|file| file.file_name().into_string().ok());
+    match names.filter(|name| name.starts_with("libgomp") && name.contains(".so")).min() {
+        Some(name) => {
+            println!("cargo::rustc-link-search=native={}", lib.display());
+            println!("cargo::rustc-link-lib=dylib:+verbatim={name}");
+        }
+        None => println!("cargo::rustc-link-lib=gomp"),
+    }
 }

@@ -6,11 +6,14 @@ use sst_data::{ArrayData, HostBatch, Key, Units};
 use tch::{Device, Tensor};
 
 use crate::error::{Error, Result};
+use crate::ragged::RaggedRows;
 
 /// The arrays of a [`HostBatch`] as tensors on one device.
 #[derive(Debug)]
 pub struct Batch {
     arrays: BTreeMap<&'static str, Tensor>,
+    /// Where the rows lie in the arrays of tokens; `None` where these are padded to `[b, l]`.
+    pub rows: Option<RaggedRows>,
     /// What the loss is averaged over.
     pub units: Units,
     /// The origin of each row, for errors.
@@ -33,7 +36,8 @@ impl Batch {
             };
             arrays.insert(name, flat.f_reshape(&shape)?.f_to_device(device)?);
         }
-        Ok(Self { arrays, units: host.units, keys: host.keys.clone() })
+        let rows = host.row_lengths.as_deref().map(|lengths| RaggedRows::new(lengths, device));
+        Ok(Self { arrays, rows, units: host.units, keys: host.keys.clone() })
     }
 
     /// The tensor `name`.

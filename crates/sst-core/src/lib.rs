@@ -15,6 +15,7 @@ pub mod model;
 pub mod nn;
 pub mod objective;
 pub mod params;
+pub mod ragged;
 
 pub use batch::Batch;
 pub use error::{Error, Result};
@@ -23,3 +24,4 @@ pub use event::{Event, Tracker};
 pub use model::{Encoder, EncoderInput, EncoderOutput, Forward, Model, PairHead, TokenHead, Want};
 pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};
+pub use ragged::RaggedRows;

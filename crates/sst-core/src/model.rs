@@ -7,6 +7,7 @@ use tch::Tensor;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::params::ParamStore;
+use crate::ragged::RaggedRows;
 
 /// What to return besides the last hidden state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,11 +39,13 @@ impl Forward {
 /// The tokens a text encoder reads.
 #[derive(Debug, Clone, Copy)]
 pub struct EncoderInput<'a> {
-    /// Token ids `[b, l]`, int64.
+    /// Token ids `[b, l]`, or `[t]` of ragged rows, int64.
     pub input_ids: &'a Tensor,
+    /// Where ragged rows lie; `None` for padded ones.
+    pub rows: Option<&'a RaggedRows>,
     /// True where there is a token `[b, l]`, bool; `None` when no row is padded.
     pub attention_mask: Option<&'a Tensor>,
-    /// Segment ids `[b, l]`, int64; `None` for all zero.
+    /// Segment ids in the shape of `input_ids`, int64; `None` for all zero.
     pub token_type_ids: Option<&'a Tensor>,
 }
 
@@ -54,13 +57,27 @@ impl<'a> EncoderInput<'a> {
     pub fn from_batch(batch: &'a Batch) -> Result<Self> {
         Ok(Self {
             input_ids: batch.get("input_ids")?,
+            rows: batch.rows.as_ref(),
             attention_mask: batch.find("attention_mask"),
             token_type_ids: batch.find("token_type_ids"),
         })
     }
 }
 
-/// What an encoder returns.
+impl EncoderInput<'_> {
+    /// The hidden state of each row's first token, `[b, d]`.
+    ///
+    /// # Errors
+    /// If a row is empty, or libtorch fails.
+    pub fn first(&self, hidden_bld: &Tensor) -> Result<Tensor> {
+        match self.rows {
+            Some(rows) => rows.first(hidden_bld),
+            None => Ok(hidden_bld.f_select(1, 0)?),
+        }
+    }
+}
+
+/// What an encoder returns. Hidden states of ragged rows are `[t, d]`.
 #[derive(Debug)]
 pub struct EncoderOutput {
     /// The last hidden state `[b, l, d]`.
@@ -97,11 +114,12 @@ pub trait TokenHead {
 
 /// Scores a pair of segments: next-sentence and sentence-order prediction.
 pub trait PairHead {
-    /// Logits `[b, 2]` for last hidden states `[b, l, d]`.
+    /// Logits `[b, 2]` for the last hidden states `[b, d]` of each row's first token
+    /// ([`EncoderInput::first`]).
     ///
     /// # Errors
     /// If libtorch fails.
-    fn logits(&self, hidden_bld: &Tensor, forward: Forward) -> Result<Tensor>;
+    fn logits(&self, first_bd: &Tensor, forward: Forward) -> Result<Tensor>;
 }
 
 /// A model: parameters under their Hugging Face names, an encoder, and the heads it happens to have.

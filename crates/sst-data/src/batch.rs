@@ -64,6 +64,9 @@ pub enum Units {
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostBatch {
     arrays: BTreeMap<&'static str, HostArray>,
+    /// The lengths of rows that lie one after the other, without padding, in the arrays of tokens; `None`
+    /// where these are padded to `[b, l]`.
+    pub row_lengths: Option<Vec<usize>>,
     /// What the loss is averaged over.
     pub units: Units,
     /// The origin of each row, for errors.
@@ -97,7 +100,14 @@ pub enum BatchError {
 impl HostBatch {
     /// An empty batch for the rows with these keys.
     pub fn new(units: Units, keys: Vec<Key>) -> Self {
-        Self { arrays: BTreeMap::new(), units, keys, useful_tokens: 0, padded_tokens: 0 }
+        Self {
+            arrays: BTreeMap::new(),
+            row_lengths: None,
+            units,
+            keys,
+            useful_tokens: 0,
+            padded_tokens: 0,
+        }
     }
 
     /// Adds an array.
@@ -120,6 +130,12 @@ impl HostBatch {
             None => Ok(self),
             Some(_) => Err(BatchError::Duplicate(name)),
         }
+    }
+
+    /// Says that the rows of the arrays of tokens lie one after the other and have these lengths.
+    pub fn with_row_lengths(mut self, lengths: Vec<usize>) -> Self {
+        self.row_lengths = Some(lengths);
+        self
     }
 
     /// Records how many tokens carry data and how many are computed on.

@@ -99,7 +99,12 @@ fn log_probabilities(
     let device = model.params().device();
     let on_device = |values: Vec<i64>| Tensor::f_from_slice(&values)?.f_to_device(device);
     let input_ids = on_device(ids.iter().map(|id| i64::from(*id)).collect())?.f_unsqueeze(0)?;
-    let input = EncoderInput { input_ids: &input_ids, attention_mask: None, token_type_ids: None };
+    let input = EncoderInput {
+        input_ids: &input_ids,
+        rows: None,
+        attention_mask: None,
+        token_type_ids: None,
+    };
     let hidden_ld = model.encoder().encode(input, Forward::EVAL)?.hidden_bld.f_squeeze_dim(0)?;
     let positions_n = on_device(positions.iter().map(|place| *place as i64).collect())?;
     let hidden_nd = hidden_ld.f_index_select(0, &positions_n)?;

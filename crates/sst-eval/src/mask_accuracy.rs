@@ -89,7 +89,7 @@ impl Found {
         }
         let input = EncoderInput::from_batch(batch)?;
         let hidden_bld = model.encoder().encode(input, Forward::EVAL)?.hidden_bld;
-        let hidden_nd = hidden_bld.f_flatten(0, 1)?.f_index_select(0, positions_n)?;
+        let hidden_nd = hidden_bld.f_flatten(0, -2)?.f_index_select(0, positions_n)?;
         let logits_nv = model.token_head()?.logits(&hidden_nd, Forward::EVAL)?;
         let logits_nv = logits_nv.f_to_kind(Kind::Float)?;
         let nll =

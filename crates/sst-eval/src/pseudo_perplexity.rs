@@ -83,8 +83,12 @@ impl PseudoPerplexity {
         let at: Vec<i64> =
             places.iter().enumerate().map(|(i, p)| (i * ids.len() + p) as i64).collect();
         let labels: Vec<i64> = places.iter().map(|place| i64::from(ids[*place])).collect();
-        let input =
-            EncoderInput { input_ids: &input_ids, attention_mask: None, token_type_ids: None };
+        let input = EncoderInput {
+            input_ids: &input_ids,
+            rows: None,
+            attention_mask: None,
+            token_type_ids: None,
+        };
         let hidden_bld = model.encoder().encode(input, Forward::EVAL)?.hidden_bld;
         let hidden_bd = hidden_bld.f_flatten(0, 1)?.f_index_select(0, &on_device(&at)?)?;
         let logits_bv = model.token_head()?.logits(&hidden_bd, Forward::EVAL)?;

@@ -1,10 +1,30 @@
 //! The C interface of `cpp/`.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 
 use torch_sys::C_tensor;
 
+use super::attention::Task;
+
+/// The body that each thread of the attention runs: the problem, the counter of tasks, and whether this
+/// is the backward pass.
+pub(super) type AttentionRun = unsafe extern "C" fn(*const Task, *const c_void, c_int);
+
 unsafe extern "C" {
+    pub(super) fn sst_ragged_attention(
+        query: *const C_tensor,
+        key: *const C_tensor,
+        value: *const C_tensor,
+        offsets: *const i64,
+        rows: usize,
+        heads: i64,
+        kv_heads: i64,
+        scale: f64,
+        dropout: f64,
+        causal: c_int,
+        run: AttentionRun,
+        out: *mut *mut C_tensor,
+    ) -> c_int;
     pub(super) fn sst_last_error() -> *const c_char;
     pub(super) fn sst_load_cuda(found: *mut c_int) -> c_int;
     pub(super) fn sst_autocast_enter(

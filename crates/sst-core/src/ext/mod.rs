@@ -4,6 +4,7 @@
 //! catches its exceptions and hands them over as results.
 #![allow(unsafe_code)]
 
+mod attention;
 mod autocast;
 mod bytes;
 mod device;
@@ -13,6 +14,7 @@ mod optim;
 
 use tch::TchError;
 
+pub use attention::{RaggedAttention, ragged_attention};
 pub use autocast::{Autocast, autocast};
 pub use bytes::bytes_of;
 pub use device::load_cuda;

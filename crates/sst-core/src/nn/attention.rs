@@ -1,13 +1,12 @@
-//! Multi-head attention (Vaswani et al. 2017): libtorch's fused kernel, or batched products where the
-//! probabilities are wanted or the products are faster.
+//! Multi-head attention (Vaswani et al. 2017): our kernel for ragged rows on the CPU, libtorch's fused one,
+//! or plain products where the probabilities are wanted.
 
 use tch::{Device, Kind, Tensor};
 
 use super::layers::dropout;
-use crate::error::Result;
-
-/// The longest row, in tokens, for which the CPU uses plain batched products.
-const SHORT_ROW: i64 = 128;
+use crate::error::{Error, Result};
+use crate::ext::{RaggedAttention, ragged_attention};
+use crate::ragged::RaggedRows;
 
 /// How heads attend.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,41 +17,96 @@ pub struct Attention {
     pub dropout: f64,
 }
 
-/// The mixed values, and the probabilities of the eager path.
+/// How the rows of queries, keys and values lie.
+#[derive(Debug, Clone, Copy)]
+pub enum Rows<'a> {
+    /// `[b, l, d]`. The mask is true where a key may be seen, and broadcasts to `[b, h, l, l]`.
+    Padded {
+        /// `None` where every key may be seen.
+        mask: Option<&'a Tensor>,
+    },
+    /// `[t, d]`, one row after the other.
+    Ragged(&'a RaggedRows),
+}
+
+/// The mixed values, and the probabilities if wanted.
 #[derive(Debug)]
 pub struct AttentionOutput {
-    /// `[b, l, d]`.
-    pub context_bld: Tensor,
-    /// `[b, h, l, l]`, if wanted.
+    /// In the shape of the queries.
+    pub context: Tensor,
+    /// `[b, h, l, l]`, of ragged rows as if they were padded.
     pub probabilities: Option<Tensor>,
 }
 
 impl Attention {
-    /// Attends with projected queries, keys and values `[b, l, d]`. `mask` is true where a key may be
-    /// seen and broadcasts to `[b, h, l, l]`.
+    /// Attends within each row with projected queries, keys and values of width d.
     ///
     /// # Errors
     /// If the width is not a multiple of the heads, or libtorch fails.
     pub fn forward(
         &self,
         [query, key, value]: [&Tensor; 3],
-        mask: Option<&Tensor>,
+        rows: Rows<'_>,
         train: bool,
         want_probabilities: bool,
     ) -> Result<AttentionOutput> {
-        let [query, key, value] = [self.split(query)?, self.split(key)?, self.split(value)?];
-        let (context, probabilities) = if want_probabilities || prefers_products(&query) {
-            let (context, probabilities) = self.eager([&query, &key, &value], mask, train)?;
-            (context, want_probabilities.then_some(probabilities))
-        } else {
-            let p = if train { self.dropout } else { 0.0 };
-            let context = Tensor::f_scaled_dot_product_attention(
-                &query, &key, &value, mask, p, false, None, false,
-            )?;
-            (context, None)
+        match rows {
+            Rows::Ragged(rows) if has_kernel(query)? && !want_probabilities => {
+                let context = self.kernel([query, key, value], rows.offsets(), train)?;
+                Ok(AttentionOutput { context, probabilities: None })
+            }
+            // Elsewhere the rows are padded for the attention alone.
+            Rows::Ragged(rows) => {
+                let mask = rows.mask()?.f_unsqueeze(1)?.f_unsqueeze(1)?;
+                let [query, key, value] = [rows.pad(query)?, rows.pad(key)?, rows.pad(value)?];
+                let padded = Rows::Padded { mask: Some(&mask) };
+                let output =
+                    self.forward([&query, &key, &value], padded, train, want_probabilities)?;
+                Ok(AttentionOutput { context: rows.unpad(&output.context)?, ..output })
+            }
+            Rows::Padded { mask: None } if has_kernel(query)? && !want_probabilities => {
+                let (rows, length, _) = query.size3()?;
+                let offsets: Vec<i64> = (0..=rows).map(|row| row * length).collect();
+                let [q, k, v] = [query, key, value].map(|x| x.f_flatten(0, 1));
+                let context = self.kernel([&q?, &k?, &v?], &offsets, train)?;
+                let context = context.f_reshape(query.size())?;
+                Ok(AttentionOutput { context, probabilities: None })
+            }
+            Rows::Padded { mask } => {
+                let [query, key, value] =
+                    [self.split(query)?, self.split(key)?, self.split(value)?];
+                let (context, probabilities) = if want_probabilities {
+                    let (context, probabilities) =
+                        self.eager([&query, &key, &value], mask, train)?;
+                    (context, Some(probabilities))
+                } else {
+                    let p = if train { self.dropout } else { 0.0 };
+                    let context = Tensor::f_scaled_dot_product_attention(
+                        &query, &key, &value, mask, p, false, None, false,
+                    )?;
+                    (context, None)
+                };
+                let context = context.f_transpose(1, 2)?.f_contiguous()?.f_flatten(2, 3)?;
+                Ok(AttentionOutput { context, probabilities })
+            }
+        }
+    }
+
+    fn kernel(
+        &self,
+        [query, key, value]: [&Tensor; 3],
+        offsets: &[i64],
+        train: bool,
+    ) -> Result<Tensor> {
+        let width = query.size()[1] / self.num_heads;
+        let options = RaggedAttention {
+            num_heads: self.num_heads,
+            num_kv_heads: self.num_heads,
+            scale: (width as f64).powf(-0.5),
+            dropout: if train { self.dropout } else { 0.0 },
+            causal: false,
         };
-        let context_bld = context.f_transpose(1, 2)?.f_contiguous()?.f_flatten(2, 3)?;
-        Ok(AttentionOutput { context_bld, probabilities })
+        ragged_attention([query, key, value], offsets, options)
     }
 
     fn eager(
@@ -73,14 +127,17 @@ impl Attention {
 
     /// `[b, l, d]` to `[b, h, l, e]`.
     fn split(&self, x: &Tensor) -> Result<Tensor> {
+        if x.size().last().is_none_or(|width| width % self.num_heads != 0) {
+            let (size, heads) = (x.size(), self.num_heads);
+            return Err(Error::Contract(format!("{size:?} does not divide into {heads} heads")));
+        }
         Ok(x.f_unflatten(2, [self.num_heads, -1])?.f_transpose(1, 2)?)
     }
 }
 
-/// On the CPU libtorch's fused kernel has a backward pass that short rows do not pay for: plain batched
-/// products make the whole step of a 4 x 256 BERT on rows of 32 tokens a third faster.
-fn prefers_products(query_bhle: &Tensor) -> bool {
-    query_bhle.device() == Device::Cpu && query_bhle.size()[2] <= SHORT_ROW
+fn has_kernel(query: &Tensor) -> Result<bool> {
+    let kind = query.f_kind()?;
+    Ok(query.device() == Device::Cpu && matches!(kind, Kind::Float | Kind::BFloat16))
 }
 
 /// 0 where `mask` is true and minus infinity where it is false.

@@ -1,6 +1,8 @@
-//! The two ways to attend give the same.
+//! All ways to attend give the same.
 
-use sst_core::nn::Attention;
+use sst_core::RaggedRows;
+use sst_core::ext::{self, RaggedAttention};
+use sst_core::nn::{Attention, Rows};
 use sst_data::SeqRng;
 use tch::{Device, Kind, Tensor};
 
@@ -12,39 +14,192 @@ fn normal(index: u64, shape: &[i64]) -> Tensor {
     Tensor::from_slice(&values).reshape(shape)
 }
 
-/// Gradients of a weighted sum of the context, and the context itself.
-fn attend(length: i64, want_probabilities: bool) -> Vec<Tensor> {
-    let inputs = [0, 1, 2].map(|i| normal(i, &[3, length, 8]).set_requires_grad(true));
-    let weight = normal(3, &[3, length, 8]);
-    let lengths = Tensor::from_slice(&[length, length / 2, 1]).unsqueeze(1);
-    let mask = Tensor::arange(length, (Kind::Int64, Device::Cpu)).unsqueeze(0).lt_tensor(&lengths);
-    let mask = mask.unsqueeze(1).unsqueeze(1);
-    let attention = Attention { num_heads: 2, dropout: 0.0 };
+fn close(found: &[Tensor], expected: &[Tensor], tolerance: f64) {
+    assert_eq!(found.len(), expected.len());
+    for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let difference = (found - expected).norm().double_value(&[]);
+        let size = expected.norm().double_value(&[]);
+        assert!(difference <= tolerance * size.max(1.0), "{i}: {difference} of {size}");
+    }
+}
+
+/// The context of `attention` and the gradients of a weighted sum of it, on ragged rows of width 24.
+fn ragged(attention: Attention, lengths: &[usize], want_probabilities: bool) -> Vec<Tensor> {
+    let rows = RaggedRows::new(lengths, Device::Cpu);
+    let inputs = [0, 1, 2].map(|i| normal(i, &[rows.num_tokens(), 24]).set_requires_grad(true));
+    let weight = normal(3, &[rows.num_tokens(), 24]);
     let [q, k, v] = &inputs;
-    let output = attention.forward([q, k, v], Some(&mask), true, want_probabilities).unwrap();
-    (&output.context_bld * weight).sum(Kind::Float).f_backward().unwrap();
-    let mut all = vec![output.context_bld];
+    let rows = Rows::Ragged(&rows);
+    let output = attention.forward([q, k, v], rows, true, want_probabilities).unwrap();
+    (&output.context * weight).sum(Kind::Float).f_backward().unwrap();
+    let mut all = vec![output.context];
     all.extend(inputs.iter().map(Tensor::grad));
     all
 }
 
 #[test]
-fn the_fused_kernel_equals_batched_products() {
-    // Long enough for the fused kernel to be chosen where no probabilities are wanted.
-    for (fused, products) in attend(200, false).iter().zip(attend(200, true)) {
-        let difference = (fused - &products).norm().double_value(&[]);
-        let size = products.norm().double_value(&[]);
-        assert!(difference <= 1e-6 * size.max(1.0), "{difference} of {size}");
+fn the_ragged_kernel_equals_padded_products() {
+    for num_heads in [1, 2, 3, 8] {
+        let attention = Attention { num_heads, dropout: 0.0 };
+        for lengths in [&[1][..], &[5], &[16, 3, 1], &[0, 7, 48, 49], &[130, 17, 96, 33]] {
+            let kernel = ragged(attention, lengths, false);
+            close(&kernel, &ragged(attention, lengths, true), 2e-6);
+        }
     }
+}
+
+#[test]
+fn the_fused_kernel_equals_padded_products() {
+    let attention = Attention { num_heads: 2, dropout: 0.0 };
+    let attend = |want_probabilities| {
+        let inputs = [0, 1, 2].map(|i| normal(i, &[3, 200, 8]).set_requires_grad(true));
+        let rows = RaggedRows::new(&[200, 100, 1], Device::Cpu);
+        let mask = rows.mask().unwrap().unsqueeze(1).unsqueeze(1);
+        let [q, k, v] = &inputs;
+        let rows = Rows::Padded { mask: Some(&mask) };
+        let output = attention.forward([q, k, v], rows, true, want_probabilities).unwrap();
+        (&output.context * normal(3, &[3, 200, 8])).sum(Kind::Float).f_backward().unwrap();
+        let mut all = vec![output.context];
+        all.extend(inputs.iter().map(Tensor::grad));
+        all
+    };
+    close(&attend(false), &attend(true), 1e-6);
+}
+
+#[test]
+fn bf16_differs_from_fp32_by_its_rounding_alone() {
+    let offsets = [0, 40, 77];
+    let options =
+        RaggedAttention { num_heads: 3, num_kv_heads: 3, scale: 0.3, dropout: 0.0, causal: false };
+    let attend = |kind| {
+        let inputs = [0, 1, 2].map(|i| {
+            // Numbers that bf16 holds exactly.
+            let exact = normal(i, &[77, 24]).to_kind(Kind::BFloat16);
+            exact.to_kind(kind).set_requires_grad(true)
+        });
+        let [q, k, v] = &inputs;
+        let out = ext::ragged_attention([q, k, v], &offsets, options).unwrap();
+        assert_eq!(out.kind(), kind);
+        out.to_kind(Kind::Float).sum(Kind::Float).f_backward().unwrap();
+        let mut all = vec![out.to_kind(Kind::Float)];
+        all.extend(inputs.iter().map(|x| x.grad().to_kind(Kind::Float)));
+        all
+    };
+    // Half a unit in the last of eight binary places.
+    close(&attend(Kind::BFloat16), &attend(Kind::Float), 4e-3);
+}
+
+/// Scores, mask and softmax in plain tensor operations, for one row.
+fn reference([q, k, v]: [&Tensor; 3], options: RaggedAttention, length: i64) -> Tensor {
+    let split = |x: &Tensor, heads: i64| x.reshape([length, heads, -1]).transpose(0, 1);
+    let group = options.num_heads / options.num_kv_heads;
+    let shared =
+        |x: &Tensor| split(x, options.num_kv_heads).repeat_interleave_self_int(group, 0, None);
+    let scores = split(q, options.num_heads).matmul(&shared(k).transpose(1, 2)) * options.scale;
+    let after = Tensor::ones([length, length], (Kind::Bool, Device::Cpu)).triu(1);
+    let scores =
+        if options.causal { scores.masked_fill(&after, f64::NEG_INFINITY) } else { scores };
+    scores.softmax(-1, Kind::Float).matmul(&shared(v)).transpose(0, 1).reshape([length, -1])
+}
+
+#[test]
+fn causal_rows_and_shared_keys_equal_the_definition() {
+    for (num_heads, num_kv_heads, causal) in
+        [(4, 4, true), (4, 2, true), (6, 1, false), (6, 3, true)]
+    {
+        let width = 10;
+        let options = RaggedAttention { num_heads, num_kv_heads, scale: 0.4, dropout: 0.0, causal };
+        let lengths = [1_i64, 61, 18, 49];
+        let offsets = [0, 1, 62, 80, 129];
+        let run = |kernel: bool| {
+            let sizes = [num_heads, num_kv_heads, num_kv_heads].map(|heads| heads * width);
+            let inputs: Vec<_> = (0..3)
+                .map(|i| normal(i, &[129, sizes[i as usize]]).set_requires_grad(true))
+                .collect();
+            let tensors = [&inputs[0], &inputs[1], &inputs[2]];
+            let out = if kernel {
+                ext::ragged_attention(tensors, &offsets, options).unwrap()
+            } else {
+                let rows = offsets
+                    .iter()
+                    .zip(lengths)
+                    .map(|(start, length)| reference_of(tensors, options, *start, length));
+                Tensor::cat(&rows.collect::<Vec<_>>(), 0)
+            };
+            (&out * normal(3, &out.size())).sum(Kind::Float).f_backward().unwrap();
+            let mut all = vec![out];
+            all.extend(inputs.iter().map(Tensor::grad));
+            all
+        };
+        close(&run(true), &run(false), 2e-6);
+    }
+}
+
+fn reference_of(
+    tensors: [&Tensor; 3],
+    options: RaggedAttention,
+    start: i64,
+    length: i64,
+) -> Tensor {
+    let [q, k, v] = tensors.map(|x| x.narrow(0, start, length));
+    reference([&q, &k, &v], options, length)
+}
+
+#[test]
+fn dropout_keeps_the_mean_and_repeats_with_the_seed() {
+    let (rows, length) = (40, 50);
+    let offsets: Vec<i64> = (0..=rows).map(|row| row * length).collect();
+    let options =
+        RaggedAttention { num_heads: 2, num_kv_heads: 2, scale: 0.0, dropout: 0.3, causal: false };
+    let zeros = Tensor::zeros([rows * length, 8], (Kind::Float, Device::Cpu));
+    let ones = zeros.ones_like().set_requires_grad(true);
+    let run = || ext::ragged_attention([&zeros, &zeros, &ones], &offsets, options).unwrap();
+    // All scores are equal and all values one: each number is the share of keys that are kept, over 0.7.
+    let out = run();
+    let mean = out.mean(Kind::Double).double_value(&[]);
+    // 4,000 lines of 50 draws: the deviation of the mean is sqrt(0.3 / 0.7 / 200,000).
+    let deviation = (0.3_f64 / 0.7 / 200_000.0).sqrt();
+    assert!((mean - 1.0).abs() < 4.0 * deviation, "{mean}");
+    let spread = out.std(false).double_value(&[]);
+    let expected = (0.3_f64 / 0.7 / 50.0).sqrt();
+    assert!((spread / expected - 1.0).abs() < 0.1, "{spread} instead of {expected}");
+    // The gradient goes through the keys that were kept: both sums count them.
+    out.sum(Kind::Double).f_backward().unwrap();
+    let (kept, sent) = (out.sum(Kind::Double), ones.grad().sum(Kind::Double));
+    close(&[sent], &[kept], 1e-6);
+    assert!(!run().equal(&out), "the next call draws anew");
+}
+
+#[test]
+fn a_problem_that_does_not_fit_is_refused() {
+    let x = normal(4, &[6, 8]);
+    let options =
+        RaggedAttention { num_heads: 2, num_kv_heads: 2, scale: 1.0, dropout: 0.0, causal: false };
+    let check = |tensors: [&Tensor; 3], offsets: &[i64], options, part: &str| {
+        let error = ext::ragged_attention(tensors, offsets, options).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    let all = [&x, &x, &x];
+    for offsets in [&[0, 5][..], &[1, 6], &[0, 4, 3, 6], &[]] {
+        check(all, offsets, options, "offsets");
+    }
+    check(all, &[0, 6], RaggedAttention { num_heads: 3, ..options }, "heads");
+    check(all, &[0, 6], RaggedAttention { dropout: 1.0, ..options }, "dropout");
+    let narrow = normal(4, &[6, 4]);
+    check([&x, &narrow, &x], &[0, 6], options, "keys and values");
+    let double = x.to_kind(Kind::Double);
+    check([&double, &double, &double], &[0, 6], options, "fp32 or bf16");
+    check([&x, &double, &x], &[0, 6], options, "one type");
 }
 
 #[test]
 fn probabilities_are_returned_only_when_wanted() {
     let x = normal(4, &[2, 5, 8]);
     let attention = Attention { num_heads: 2, dropout: 0.0 };
-    let without = attention.forward([&x, &x, &x], None, false, false).unwrap();
+    let rows = Rows::Padded { mask: None };
+    let without = attention.forward([&x, &x, &x], rows, false, false).unwrap();
     assert!(without.probabilities.is_none());
-    let with = attention.forward([&x, &x, &x], None, false, true).unwrap();
+    let with = attention.forward([&x, &x, &x], rows, false, true).unwrap();
     assert_eq!(with.probabilities.unwrap().size(), [2, 2, 5, 5]);
-    assert!(with.context_bld.equal(&without.context_bld));
+    close(&[with.context], &[without.context], 1e-6);
 }

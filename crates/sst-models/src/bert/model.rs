@@ -3,8 +3,10 @@
 //! Shapes: b batch, l length, d hidden size.
 
 use sst_core::nn::Activation;
-use sst_core::nn::{Attention, Embedding, LayerNorm, Linear, dropout};
-use sst_core::{Encoder, EncoderInput, EncoderOutput, Error, Forward, Init, Result, Scope};
+use sst_core::nn::{Attention, Embedding, LayerNorm, Linear, Rows, dropout};
+use sst_core::{
+    Encoder, EncoderInput, EncoderOutput, Error, Forward, Init, RaggedRows, Result, Scope,
+};
 use tch::Tensor;
 
 use super::config::BertConfig;
@@ -75,21 +77,21 @@ impl BertModel {
         &self.embeddings.word.weight
     }
 
-    /// The pooled first token `[b, d]` of hidden states `[b, l, d]`, if this model has a pooler.
+    /// The pooled `[b, d]` of the first tokens' hidden states `[b, d]`, if this model has a pooler.
     ///
     /// # Errors
     /// If libtorch fails.
-    pub fn pooled(&self, hidden_bld: &Tensor) -> Result<Option<Tensor>> {
+    pub fn pooled(&self, first_bd: &Tensor) -> Result<Option<Tensor>> {
         match &self.pooler {
             None => Ok(None),
-            Some(dense) => Ok(Some(dense.forward(&hidden_bld.f_select(1, 0)?)?.f_tanh()?)),
+            Some(dense) => Ok(Some(dense.forward(first_bd)?.f_tanh()?)),
         }
     }
 }
 
 impl Encoder for BertModel {
     fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput> {
-        let length = input.input_ids.size().last().copied().unwrap_or(0);
+        let length = longest(input);
         if length > self.num_positions {
             return Err(Error::Contract(format!(
                 "a row of {length} tokens does not fit the model's {} positions; \
@@ -102,6 +104,10 @@ impl Encoder for BertModel {
             // [b, l] to [b, 1, 1, l]: every query sees the same keys.
             Some(mask) => Some(mask.f_unsqueeze(1)?.f_unsqueeze(1)?),
         };
+        let rows = match input.rows {
+            Some(rows) => Rows::Ragged(rows),
+            None => Rows::Padded { mask: mask.as_ref() },
+        };
         let mut hidden_bld = self.embeddings.forward(input, forward.train)?;
         let mut hidden_states = forward.want.hidden_states.then(Vec::new);
         let mut attentions = forward.want.attentions.then(Vec::new);
@@ -109,7 +115,7 @@ impl Encoder for BertModel {
             if let Some(states) = &mut hidden_states {
                 states.push(hidden_bld.shallow_clone());
             }
-            let (next, probabilities) = layer.forward(&hidden_bld, mask.as_ref(), forward)?;
+            let (next, probabilities) = layer.forward(&hidden_bld, rows, forward)?;
             hidden_bld = next;
             if let (Some(all), Some(probabilities)) = (&mut attentions, probabilities) {
                 all.push(probabilities);
@@ -132,6 +138,12 @@ impl Encoder for BertModel {
     fn vocab_size(&self) -> usize {
         self.num_tokens as usize
     }
+}
+
+/// The tokens of the longest row.
+fn longest(input: EncoderInput<'_>) -> i64 {
+    let padded = || input.input_ids.size().last().copied().unwrap_or(0);
+    input.rows.map_or_else(padded, RaggedRows::longest)
 }
 
 impl Embeddings {
@@ -159,13 +171,15 @@ impl Embeddings {
     }
 
     fn forward(&self, input: EncoderInput<'_>, train: bool) -> Result<Tensor> {
-        let length = input.input_ids.size().last().copied().unwrap_or(0);
         let segments = match input.token_type_ids {
             Some(ids) => self.token_type.forward(ids)?,
             // All in segment 0: one row, broadcast.
             None => self.token_type.weight.f_narrow(0, 0, 1)?,
         };
-        let positions = self.position.weight.f_narrow(0, 0, length)?;
+        let positions = match input.rows {
+            Some(rows) => self.position.forward(&rows.positions()?)?,
+            None => self.position.weight.f_narrow(0, 0, longest(input))?,
+        };
         let sum = self.word.forward(input.input_ids)?.f_add(&segments)?.f_add(&positions)?;
         dropout(self.norm.forward(&sum)?, self.dropout, train)
     }
@@ -201,15 +215,15 @@ impl Layer {
     fn forward(
         &self,
         hidden_bld: &Tensor,
-        mask: Option<&Tensor>,
+        rows: Rows<'_>,
         forward: Forward,
     ) -> Result<(Tensor, Option<Tensor>)> {
         let Forward { train, want } = forward;
         let query = self.query.forward(hidden_bld)?;
         let key = self.key.forward(hidden_bld)?;
         let value = self.value.forward(hidden_bld)?;
-        let mixed = self.attention.forward([&query, &key, &value], mask, train, want.attentions)?;
-        let mixed_bld = self.attention_output.forward(&mixed.context_bld)?;
+        let mixed = self.attention.forward([&query, &key, &value], rows, train, want.attentions)?;
+        let mixed_bld = self.attention_output.forward(&mixed.context)?;
         let mixed_bld = dropout(mixed_bld, self.dropout, train)?;
         let attended_bld = self.attention_norm.forward(&mixed_bld.f_add(hidden_bld)?)?;
 

@@ -132,8 +132,8 @@ impl TokenHead for Bert {
 }
 
 impl PairHead for Bert {
-    fn logits(&self, hidden_bld: &Tensor, _forward: Forward) -> Result<Tensor> {
-        match (&self.next_sentence, self.encoder.pooled(hidden_bld)?) {
+    fn logits(&self, first_bd: &Tensor, _forward: Forward) -> Result<Tensor> {
+        match (&self.next_sentence, self.encoder.pooled(first_bd)?) {
             (Some(head), Some(pooled_bd)) => head.logits(&pooled_bd),
             _ => Err(self.no_head("pair head")),
         }

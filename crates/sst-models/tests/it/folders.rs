@@ -48,8 +48,12 @@ fn old_names_without_prefix_load() {
     let case = Case::open(&folder);
     let mask = case.get("attention_mask").to_kind(Kind::Bool);
     let (ids, types) = (case.get("input_ids"), case.get("token_type_ids"));
-    let input =
-        EncoderInput { input_ids: &ids, attention_mask: Some(&mask), token_type_ids: Some(&types) };
+    let input = EncoderInput {
+        input_ids: &ids,
+        rows: None,
+        attention_mask: Some(&mask),
+        token_type_ids: Some(&types),
+    };
     let hidden = model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld;
     close("last hidden state", &hidden, &case.get("last_hidden_state"), 1e-5);
 }
@@ -165,7 +169,8 @@ fn an_untied_head_is_its_own_parameter() {
 fn a_row_longer_than_the_positions_is_refused() {
     let model = build(&small(json!({})), &options()).unwrap();
     let ids = tch::Tensor::zeros([1, 13], (Kind::Int64, Device::Cpu));
-    let input = EncoderInput { input_ids: &ids, attention_mask: None, token_type_ids: None };
+    let input =
+        EncoderInput { input_ids: &ids, rows: None, attention_mask: None, token_type_ids: None };
     let error = model.encoder().encode(input, Forward::EVAL).unwrap_err().to_string();
     assert!(error.contains("13 tokens") && error.contains("12 positions"), "{error}");
 }

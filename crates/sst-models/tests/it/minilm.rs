@@ -16,8 +16,12 @@ fn check(model_folder: &Path, case: &Case) {
         let count = 20.min(ids.size()[0] - start);
         let (ids, mask) = (ids.narrow(0, start, count), mask.narrow(0, start, count));
         let seen = mask.to_kind(Kind::Bool);
-        let input =
-            EncoderInput { input_ids: &ids, attention_mask: Some(&seen), token_type_ids: None };
+        let input = EncoderInput {
+            input_ids: &ids,
+            rows: None,
+            attention_mask: Some(&seen),
+            token_type_ids: None,
+        };
         let hidden =
             tch::no_grad(|| model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld);
         let weight = mask.to_kind(Kind::Float).unsqueeze(-1);

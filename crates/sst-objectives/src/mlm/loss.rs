@@ -47,7 +47,7 @@ impl Objective for Mlm {
             model.encoder().encode(EncoderInput::from_batch(batch)?, context.forward)?.hidden_bld;
         let positions_n = batch.get("masked_positions")?;
         let labels_n = batch.get("masked_labels")?;
-        let hidden_nd = hidden_bld.f_flatten(0, 1)?.f_index_select(0, positions_n)?;
+        let hidden_nd = hidden_bld.f_flatten(0, -2)?.f_index_select(0, positions_n)?;
         // The sum over the vocabulary is taken in fp32 whatever autocast made of the product.
         let logits_nv =
             model.token_head()?.logits(&hidden_nd, context.forward)?.f_to_kind(Kind::Float)?;

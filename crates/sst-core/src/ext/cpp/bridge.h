@@ -8,9 +8,9 @@
 
 extern thread_local std::string sst_error;
 
-#define SST_GUARD(body)               \
+#define SST_GUARD(...)                \
   try {                               \
-    body;                             \
+    __VA_ARGS__;                      \
     return 0;                         \
   } catch (const std::exception& e) { \
     sst_error = e.what();             \

@@ -1,0 +1,354 @@
+//! Attention of one row of tokens with itself, forward and backward, in fp32.
+//!
+//! Scores are made a block of queries at a time, so that memory grows with the row and not with its
+//! square; the backward pass makes them again from the saved logarithms of their sums (Dao et al. 2022,
+//! "FlashAttention", algorithms 2 and 4, without the blocks of keys, which a core's cache has no need of).
+//!
+//! Letters: l tokens of the row, e width of a head, padded up to whole vectors where rows need it.
+
+use std::ffi::c_void;
+
+use super::product::{Left, product};
+use super::random::Dropout;
+use super::simd::Simd;
+use super::task::{Kind, Source, Task};
+
+/// Queries in a block.
+const BLOCK: usize = 48;
+/// A multiple of the lanes of every processor.
+const VECTOR: usize = 16;
+
+fn padded(n: usize) -> usize {
+    n.next_multiple_of(VECTOR)
+}
+
+/// The buffers of one task, one after the other in one allocation that the next task reuses.
+#[derive(Default)]
+pub(super) struct Scratch(Vec<f32>);
+
+impl Scratch {
+    /// Buffers of these sizes, filled with zeros.
+    fn cut<const N: usize>(&mut self, sizes: [usize; N]) -> [*mut f32; N] {
+        self.0.clear();
+        self.0.resize(sizes.iter().sum(), 0.0);
+        let mut at = 0;
+        sizes.map(|size| {
+            let start = at;
+            at += size;
+            self.0[start..at].as_mut_ptr()
+        })
+    }
+}
+
+/// The rows of one task: its tokens and its group of heads that share keys and values.
+#[derive(Clone, Copy)]
+struct Place {
+    row: usize,
+    start: usize,
+    length: usize,
+    group: usize,
+}
+
+fn place(task: &Task, number: usize) -> Place {
+    let (row, group) = (number / task.kv_heads, number % task.kv_heads);
+    // SAFETY: `offsets` has one more entry than there are rows, and `number` is below rows x groups.
+    let (start, end) = unsafe { (*task.offsets.add(row), *task.offsets.add(row + 1)) };
+    Place { row, start: start as usize, length: (end - start) as usize, group }
+}
+
+/// Writes `out` and the logarithms of the sums for task `number`.
+///
+/// # Safety
+/// The pointers of `task` must be valid for its sizes, no other thread may run the same number, and the
+/// processor must have what `S` needs.
+#[inline(always)]
+pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut Scratch) {
+    let Place { row, start, length: l, group } = place(task, number);
+    let (e, lp, ep) = (task.width, padded(l), padded(task.width));
+    let [keys_el, values_le, queries, scores, mixed] =
+        scratch.cut([e * lp, l * ep, BLOCK * e, BLOCK * lp, BLOCK * ep]);
+    // SAFETY: every buffer has the size that its use below needs.
+    unsafe {
+        load_transposed(task.key, task.kind, (start, l), group * e, e, (keys_el, lp));
+        load(task.value, task.kind, (start, l), group * e, e, (values_le, ep), 1.0);
+        for head in heads(task, group) {
+            for first in (0..l).step_by(BLOCK) {
+                let count = (l - first).min(BLOCK);
+                let seen = if task.causal { first + count } else { l };
+                let block = (start + first, count);
+                load(task.query, task.kind, block, head * e, e, (queries, e), task.scale);
+                let left = Left { data: queries, row: e, column: 1 };
+                product::<S>([count, padded(seen), e], left, (keys_el, lp), (scores, lp), false);
+                let mut inverse = [0.0; BLOCK];
+                for (i, inverse) in inverse.iter_mut().enumerate().take(count) {
+                    let limit = if task.causal { first + i + 1 } else { l };
+                    let line = scores.add(i * lp);
+                    let (largest, sum) = softmax::<S>(line, limit, padded(seen));
+                    *task.log_sums.add((start + first + i) * task.heads + head) =
+                        largest + sum.ln();
+                    *inverse = 1.0 / sum;
+                    if let Some(dropout) = Dropout::of(task) {
+                        dropout.apply(line, limit, [row, head, first + i]);
+                    }
+                }
+                let left = Left { data: scores, row: lp, column: 1 };
+                product::<S>([count, ep, seen], left, (values_le, ep), (mixed, ep), false);
+                for (i, inverse) in inverse.into_iter().enumerate().take(count) {
+                    let to = (start + first + i) * task.heads * e + head * e;
+                    store(task.out, task.kind, to, e, mixed.add(i * ep), inverse);
+                }
+            }
+        }
+    }
+}
+
+/// Writes the gradients of query, key and value for task `number`.
+///
+/// # Safety
+/// As for [`forward`].
+#[inline(always)]
+pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut Scratch) {
+    let Place { row, start, length: l, group } = place(task, number);
+    let (e, lp, ep) = (task.width, padded(l), padded(task.width));
+    let [keys_el, values_el, keys_le, key_grads, value_grads, queries, grads, outs, scores, slopes] =
+        scratch.cut([
+            e * lp,
+            e * lp,
+            l * ep,
+            l * ep,
+            l * ep,
+            BLOCK * ep,
+            BLOCK * ep,
+            BLOCK * ep,
+            BLOCK * lp,
+            BLOCK * lp,
+        ]);
+    // SAFETY: every buffer has the size that its use below needs.
+    unsafe {
+        load_transposed(task.key, task.kind, (start, l), group * e, e, (keys_el, lp));
+        load_transposed(task.value, task.kind, (start, l), group * e, e, (values_el, lp));
+        load(task.key, task.kind, (start, l), group * e, e, (keys_le, ep), 1.0);
+        let out = Source { data: task.out.cast_const(), stride: task.heads * e };
+        for head in heads(task, group) {
+            for first in (0..l).step_by(BLOCK) {
+                let count = (l - first).min(BLOCK);
+                let seen = if task.causal { first + count } else { l };
+                let block = (start + first, count);
+                load(task.query, task.kind, block, head * e, e, (queries, ep), task.scale);
+                load(task.out_grad, task.kind, block, head * e, e, (grads, ep), 1.0);
+                load(out, task.kind, block, head * e, e, (outs, ep), 1.0);
+                let left = Left { data: queries, row: ep, column: 1 };
+                product::<S>([count, padded(seen), e], left, (keys_el, lp), (scores, lp), false);
+                let left = Left { data: grads, row: ep, column: 1 };
+                product::<S>([count, padded(seen), e], left, (values_el, lp), (slopes, lp), false);
+                for i in 0..count {
+                    let limit = if task.causal { first + i + 1 } else { l };
+                    let (line, slope) = (scores.add(i * lp), slopes.add(i * lp));
+                    let log_sum = *task.log_sums.add((start + first + i) * task.heads + head);
+                    let mean = dot::<S>(grads.add(i * ep), outs.add(i * ep), ep);
+                    probabilities::<S>(line, log_sum, limit, padded(seen));
+                    // `slope` becomes the gradient of the scores, `line` what the values were mixed by.
+                    match Dropout::of(task) {
+                        None => score_gradient(line, slope, mean, padded(seen)),
+                        Some(dropout) => {
+                            dropout.apply(slope, limit, [row, head, first + i]);
+                            score_gradient(line, slope, mean, padded(seen));
+                            dropout.apply(line, limit, [row, head, first + i]);
+                        }
+                    }
+                }
+                let left = Left { data: scores, row: 1, column: lp };
+                product::<S>([seen, ep, count], left, (grads, ep), (value_grads, ep), true);
+                let left = Left { data: slopes, row: 1, column: lp };
+                product::<S>([seen, ep, count], left, (queries, ep), (key_grads, ep), true);
+                // `outs` is not needed any more.
+                let left = Left { data: slopes, row: lp, column: 1 };
+                product::<S>([count, ep, seen], left, (keys_le, ep), (outs, ep), false);
+                for i in 0..count {
+                    let to = (start + first + i) * task.heads * e + head * e;
+                    store(task.query_grad, task.kind, to, e, outs.add(i * ep), task.scale);
+                }
+            }
+        }
+        for i in 0..l {
+            let to = (start + i) * task.kv_heads * e + group * e;
+            store(task.key_grad, task.kind, to, e, key_grads.add(i * ep), 1.0);
+            store(task.value_grad, task.kind, to, e, value_grads.add(i * ep), 1.0);
+        }
+    }
+}
+
+fn heads(task: &Task, group: usize) -> std::ops::Range<usize> {
+    let size = task.heads / task.kv_heads;
+    group * size..(group + 1) * size
+}
+
+/// `e^(x - largest)` of the first `limit` scores, zeros in the rest up to `end`; the largest, and the sum.
+#[inline(always)]
+unsafe fn softmax<S: Simd>(line: *mut f32, limit: usize, end: usize) -> (f32, f32) {
+    // SAFETY: `line` has `end` numbers, a multiple of the lanes.
+    unsafe {
+        for i in limit..end {
+            *line.add(i) = f32::NEG_INFINITY;
+        }
+        let mut largest = S::load(line);
+        for i in (S::LANES..end).step_by(S::LANES) {
+            largest = S::max(largest, S::load(line.add(i)));
+        }
+        let largest = lanes::<S>(largest, f32::NEG_INFINITY, f32::max);
+        let shift = S::splat(-largest);
+        let mut sum = S::splat(0.0);
+        for i in (0..end).step_by(S::LANES) {
+            let x = S::exp(S::add(S::load(line.add(i)), shift));
+            S::store(line.add(i), x);
+            sum = S::add(sum, x);
+        }
+        // What stands for e^-infinity is tiny and not zero.
+        for i in limit..end {
+            *line.add(i) = 0.0;
+        }
+        (largest, lanes::<S>(sum, 0.0, |a, b| a + b))
+    }
+}
+
+/// `e^(x - log_sum)` of the first `limit` scores, zeros in the rest up to `end`.
+#[inline(always)]
+unsafe fn probabilities<S: Simd>(line: *mut f32, log_sum: f32, limit: usize, end: usize) {
+    // SAFETY: as for `softmax`.
+    unsafe {
+        let shift = S::splat(-log_sum);
+        for i in (0..limit).step_by(S::LANES) {
+            S::store(line.add(i), S::exp(S::add(S::load(line.add(i)), shift)));
+        }
+        for i in limit..end {
+            *line.add(i) = 0.0;
+        }
+    }
+}
+
+/// Folds the lanes of `x`.
+#[inline(always)]
+unsafe fn lanes<S: Simd>(x: S::V, start: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut all = [0.0_f32; VECTOR];
+    // SAFETY: no processor has more lanes than `VECTOR`.
+    unsafe { S::store(all.as_mut_ptr(), x) };
+    all[..S::LANES].iter().fold(start, |a, b| fold(a, *b))
+}
+
+/// `slope = p (slope - mean)`: the gradient through the softmax.
+#[inline(always)]
+unsafe fn score_gradient(line: *const f32, slope: *mut f32, mean: f32, end: usize) {
+    for i in 0..end {
+        // SAFETY: both have `end` numbers.
+        unsafe { *slope.add(i) = *line.add(i) * (*slope.add(i) - mean) };
+    }
+}
+
+/// The inner product of two padded rows.
+#[inline(always)]
+unsafe fn dot<S: Simd>(a: *const f32, b: *const f32, n: usize) -> f32 {
+    // SAFETY: both have `n` numbers, a multiple of the lanes.
+    unsafe {
+        let mut sum = S::splat(0.0);
+        for i in (0..n).step_by(S::LANES) {
+            sum = S::fma(S::load(a.add(i)), S::load(b.add(i)), sum);
+        }
+        lanes::<S>(sum, 0.0, |a, b| a + b)
+    }
+}
+
+/// `count` tokens from `first` on, columns `column..column + e`, times `scale`, to rows `to_row` apart.
+#[inline(always)]
+unsafe fn load(
+    from: Source,
+    kind: Kind,
+    (first, count): (usize, usize),
+    column: usize,
+    e: usize,
+    (to, to_row): (*mut f32, usize),
+    scale: f32,
+) {
+    for i in 0..count {
+        let at = (first + i) * from.stride + column;
+        // SAFETY: the caller promises the sizes; bf16 is the upper half of an fp32 number.
+        unsafe {
+            let to = to.add(i * to_row);
+            match kind {
+                Kind::Float => {
+                    let from = from.data.cast::<f32>().add(at);
+                    for c in 0..e {
+                        *to.add(c) = *from.add(c) * scale;
+                    }
+                }
+                Kind::BFloat16 => {
+                    let from = from.data.cast::<u16>().add(at);
+                    for c in 0..e {
+                        *to.add(c) = f32::from_bits(u32::from(*from.add(c)) << 16) * scale;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The same with tokens as columns; the columns from `count` on stay as they are.
+#[inline(always)]
+unsafe fn load_transposed(
+    from: Source,
+    kind: Kind,
+    (first, count): (usize, usize),
+    column: usize,
+    e: usize,
+    (to, to_row): (*mut f32, usize),
+) {
+    for i in 0..count {
+        let at = (first + i) * from.stride + column;
+        // SAFETY: as for `load`.
+        unsafe {
+            match kind {
+                Kind::Float => {
+                    let from = from.data.cast::<f32>().add(at);
+                    for c in 0..e {
+                        *to.add(c * to_row + i) = *from.add(c);
+                    }
+                }
+                Kind::BFloat16 => {
+                    let from = from.data.cast::<u16>().add(at);
+                    for c in 0..e {
+                        *to.add(c * to_row + i) = f32::from_bits(u32::from(*from.add(c)) << 16);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes `e` numbers times `scale` at place `at`, rounded to the nearest even for bf16.
+#[inline(always)]
+unsafe fn store(to: *mut c_void, kind: Kind, at: usize, e: usize, from: *const f32, scale: f32) {
+    // SAFETY: the caller promises the sizes.
+    unsafe {
+        match kind {
+            Kind::Float => {
+                let to = to.cast::<f32>().add(at);
+                for c in 0..e {
+                    *to.add(c) = *from.add(c) * scale;
+                }
+            }
+            Kind::BFloat16 => {
+                let to = to.cast::<u16>().add(at);
+                for c in 0..e {
+                    *to.add(c) = bf16(*from.add(c) * scale);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn bf16(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let rounded = (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16;
+    // Rounding could make infinity of a NaN.
+    if x.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded }
+}

@@ -1,0 +1,121 @@
+//! The problem as both sides of the bridge see it, and the entry points that the C++ side calls.
+
+use std::ffi::{c_int, c_void};
+
+use super::kernel::{Scratch, backward, forward};
+use super::simd::Portable;
+#[cfg(target_arch = "x86_64")]
+use super::simd::{Avx2, Avx512};
+
+/// What the numbers of a problem are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "made by the C++ side")]
+#[repr(C)]
+pub(super) enum Kind {
+    Float = 0,
+    BFloat16 = 1,
+}
+
+/// Tokens one after the other, `stride` numbers apart, all heads of a token side by side.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Source {
+    pub(super) data: *const c_void,
+    pub(super) stride: usize,
+}
+
+/// `SstAttention` of `cpp/attention.cc`, field by field. Tensors without a stride are contiguous; those
+/// of the other pass are null.
+#[repr(C)]
+pub(in crate::ext) struct Task {
+    pub(super) query: Source,
+    pub(super) key: Source,
+    pub(super) value: Source,
+    pub(super) out_grad: Source,
+    pub(super) out: *mut c_void,
+    pub(super) query_grad: *mut c_void,
+    pub(super) key_grad: *mut c_void,
+    pub(super) value_grad: *mut c_void,
+    /// `[t, h]`.
+    pub(super) log_sums: *mut f32,
+    /// The first token of each row, and the end of the last.
+    pub(super) offsets: *const i64,
+    pub(super) rows: usize,
+    pub(super) heads: usize,
+    pub(super) kv_heads: usize,
+    pub(super) width: usize,
+    pub(super) seed: u64,
+    pub(super) scale: f32,
+    pub(super) dropout: f32,
+    pub(super) kind: Kind,
+    pub(super) causal: bool,
+}
+
+/// A counter of the tasks that are taken, shared by the threads: rows differ in length, so shares of equal
+/// number would not be shares of equal work.
+pub(super) type Next<'a> = &'a std::sync::atomic::AtomicUsize;
+
+/// Called by each thread: takes tasks until none is left.
+///
+/// # Safety
+/// `task` and `next` must be what [`super::ragged_attention`] describes.
+pub(super) unsafe extern "C" fn run(task: *const Task, next: *const c_void, backward: c_int) {
+    // SAFETY: both live until every thread has returned.
+    let (task, next) = unsafe { (&*task, &*next.cast::<std::sync::atomic::AtomicUsize>()) };
+    let mut scratch = Scratch::default();
+    // SAFETY: the features are there.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        {
+            // Every processor with these four has FMA and AVX2 too.
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+            {
+                return with_avx512(task, next, backward != 0, &mut scratch);
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return with_avx2(task, next, backward != 0, &mut scratch);
+            }
+        }
+        take::<Portable>(task, next, backward != 0, &mut scratch);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
+unsafe fn with_avx512(task: &Task, next: Next<'_>, backward: bool, scratch: &mut Scratch) {
+    // SAFETY: passed on.
+    unsafe { take::<Avx512>(task, next, backward, scratch) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn with_avx2(task: &Task, next: Next<'_>, backward: bool, scratch: &mut Scratch) {
+    // SAFETY: passed on.
+    unsafe { take::<Avx2>(task, next, backward, scratch) }
+}
+
+#[inline(always)]
+unsafe fn take<S: super::simd::Simd>(
+    task: &Task,
+    next: Next<'_>,
+    is_backward: bool,
+    scratch: &mut Scratch,
+) {
+    loop {
+        let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if number >= task.rows * task.kv_heads {
+            return;
+        }
+        // SAFETY: each number is taken once.
+        unsafe {
+            if is_backward {
+                backward::<S>(task, number, scratch);
+            } else {
+                forward::<S>(task, number, scratch);
+            }
+        }
+    }
+}
