@@ -22,7 +22,7 @@ mod window;
 
 pub use error::TrainError;
 pub use fit::{Export, Fault, Fit, FitConfig, Outcome, fit};
-pub use optim::{AdamW, OptimizerConfig, OptimizerName};
+pub use optim::{Optimizer, OptimizerConfig, OptimizerName};
 pub use policy::{Action, Policy};
 pub use precision::Precision;
 pub use saver::{Checkpoint, Saver};

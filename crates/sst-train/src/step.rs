@@ -10,14 +10,14 @@ use tch::{Kind, Tensor};
 use crate::error::TrainError;
 use crate::finite::FiniteCheck;
 use crate::fit::{Fault, FitConfig};
-use crate::optim::AdamW;
+use crate::optim::Optimizer;
 
 /// What a step reads and changes.
 pub(crate) struct Step<'a> {
     pub(crate) config: &'a FitConfig,
     pub(crate) model: &'a dyn Model,
     pub(crate) objective: &'a mut dyn Objective,
-    pub(crate) optimizer: &'a mut AdamW,
+    pub(crate) optimizer: &'a mut Optimizer,
     pub(crate) finite: &'a mut FiniteCheck,
     pub(crate) ledger: &'a Ledger,
     pub(crate) fault: Option<Fault>,

@@ -10,7 +10,7 @@ use sst_data::loader::Loader;
 use super::{Fit, Outcome};
 use crate::error::TrainError;
 use crate::finite::FiniteCheck;
-use crate::optim::{AdamW, param_groups};
+use crate::optim::{Optimizer, param_groups};
 use crate::policy::Action;
 use crate::saver::files;
 use crate::state::{Best, STATE_VERSION, TrainerState};
@@ -19,7 +19,7 @@ use crate::window::{Window, WindowState};
 
 pub(super) struct Run<'a> {
     fit: Fit<'a>,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     finite: FiniteCheck,
     window: Window,
     loader: Loader,
@@ -45,9 +45,8 @@ impl<'a> Run<'a> {
             }
         }
         let own = fit.objective.params();
-        let decay = config.optimizer.weight_decay;
-        let groups = param_groups(fit.model.params(), own, decay);
-        let mut optimizer = AdamW::new(config.optimizer, groups)?;
+        let groups = param_groups(fit.model.params(), own, &config.optimizer);
+        let mut optimizer = Optimizer::new(config.optimizer, groups)?;
         // Gradients of an earlier run on this model must not leak into the first step.
         optimizer.reset_gradients()?;
 
