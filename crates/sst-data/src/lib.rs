@@ -15,6 +15,7 @@ pub mod example;
 pub mod ledger;
 pub mod loader;
 pub mod order;
+mod pieces;
 pub mod read;
 pub mod rng;
 pub mod rows;
