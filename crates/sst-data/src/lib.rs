@@ -11,6 +11,7 @@ pub mod atomic;
 pub mod batch;
 pub mod batching;
 pub mod clean;
+pub mod curriculum;
 pub mod example;
 pub mod ledger;
 pub mod loader;

@@ -6,6 +6,7 @@ mod atomic;
 mod batch;
 mod batching;
 mod clean;
+mod curriculum;
 mod ledger;
 mod loader;
 mod order;
