@@ -15,6 +15,7 @@ pub mod curriculum;
 pub mod example;
 pub mod ledger;
 pub mod loader;
+pub mod mixture;
 pub mod order;
 mod pieces;
 pub mod read;

@@ -9,6 +9,7 @@ mod clean;
 mod curriculum;
 mod ledger;
 mod loader;
+mod mixture;
 mod order;
 mod read;
 mod rng;
