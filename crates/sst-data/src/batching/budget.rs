@@ -70,7 +70,8 @@ impl BudgetConfig {
 /// With [`Cost::Real`] nothing is gained by sorting, so rows stay in the epoch's random order.
 ///
 /// The last step of a window is not smaller than the others: as many steps as the window needs
-/// share it evenly.
+/// share it evenly. A step never reaches into the next epoch, so an epoch that is smaller than the
+/// budget is a step by itself.
 #[derive(Clone)]
 pub struct TokenBudget {
     windows: Windows,
@@ -170,7 +171,8 @@ impl TokenBudget {
         // As many micro-batches in each step, made smaller for it.
         let mut micro = self.level(&rows, needed.div_ceil(num_steps) * num_steps).into_iter();
         let mut steps: Vec<_> = std::iter::repeat_with(Group::default).take(num_steps).collect();
-        // A stratum is as many neighbours as there are steps, and each step gets one of them.
+        // A stratum is as many neighbours as there are steps, and each step gets one of them: the
+        // longest first, so that a step that does not fit the device's memory fails at its start.
         while micro.len() > 0 {
             rng.shuffle(&mut steps);
             for (step, micro) in steps.iter_mut().zip(micro.by_ref()) {

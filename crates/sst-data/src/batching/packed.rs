@@ -127,7 +127,7 @@ impl Fill for Packed {
     /// Draws as many tokens as the packs have room for, packs them, and keeps the fullest packs:
     /// stopping at the first row that fits nowhere would leave a quarter of the room empty.
     fn fill(&self, from: Position, draws: &mut dyn Iterator<Item = SampleRef>) -> StepPlan {
-        let room = self.config.packs_per_step * self.config.length;
+        let room = self.config.packs_per_step.saturating_mul(self.config.length);
         let drawn = draws.map(|sample| self.windows.row(sample)).scan(0, |tokens, row| {
             let more = *tokens < room;
             *tokens += row.length;

@@ -18,8 +18,8 @@ use crate::rows::Dataset;
 /// The least window that is chosen by itself: sorting it takes about a millisecond, and packs of
 /// ordinary corpora are then full to some per mille.
 const WINDOW: usize = 8192;
-/// Steps in a window, at least. The steps of a window are made equal rather than the last one
-/// small, and so each is full to 31 parts of 32 at least.
+/// Steps in a window, at least, where it is chosen by itself. The steps of a window are made equal
+/// rather than the last one small; what rounding up to whole steps leaves empty is then a part in 32.
 const STEPS: u64 = 32;
 
 /// A sample and its length in tokens, special ones included.
@@ -76,7 +76,7 @@ impl Windows {
             .reduce(|| ((0, Reverse(len)), 0), |a, b| (a.0.max(b.0), a.1.saturating_add(b.1)));
         let (length, Reverse(index)) = longest;
         let mean_length = (tokens / len.max(1)).max(1);
-        let default = (STEPS * step_tokens as u64 / mean_length).max(WINDOW as u64);
+        let default = (STEPS.saturating_mul(step_tokens as u64) / mean_length).max(WINDOW as u64);
         match size.map_or(default, |size| size as u64) {
             _ if len == 0 => Err(BatchingError::Empty),
             0 => Err(BatchingError::Zero("window")),

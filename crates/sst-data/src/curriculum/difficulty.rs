@@ -1,12 +1,11 @@
 //! How hard a row is.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::CurriculumError;
-use crate::example::Example;
 use crate::rows::Dataset;
 
 /// Rows that a thread takes at once at least: enough to share one table of counts.
@@ -45,9 +44,11 @@ impl Difficulty {
                 .ok_or_else(|| CurriculumError::NoScore(rows.key(index).to_string())),
             Self::Length => Ok(tokens(rows, index, special)?.len() as f32),
             Self::Diversity => {
-                let tokens = tokens(rows, index, special)?;
-                let distinct: HashSet<_> = tokens.iter().collect();
-                Ok((tokens.len() + distinct.len()) as f32)
+                let mut tokens = tokens(rows, index, special)?;
+                let length = tokens.len();
+                tokens.sort_unstable();
+                tokens.dedup();
+                Ok((length + tokens.len()) as f32)
             }
             Self::Rarity => Ok(frequencies.rarity(&tokens(rows, index, special)?)),
         };
@@ -71,7 +72,7 @@ pub fn rank(difficulties: &[f32]) -> Result<Vec<u32>, CurriculumError> {
 /// The tokens of a row that are not in `special`.
 fn tokens(rows: &dyn Dataset, index: u64, special: &[u32]) -> Result<Vec<u32>, CurriculumError> {
     let row = rows.get(index, 0).map_err(|error| CurriculumError::Unreadable(error.to_string()))?;
-    let ids = Example::tokens(&row, "input_ids").unwrap_or_default();
+    let ids = row.tokens("input_ids").unwrap_or_default();
     Ok(ids.iter().copied().filter(|id| !special.contains(id)).collect())
 }
 

@@ -10,6 +10,8 @@ use sst_data::batching::{
     Position, SizeRamp, StepPlan, TokenBudget,
 };
 use sst_data::curriculum::{Curriculum, Pacing};
+use sst_data::loader::{Loader, LoaderConfig, StepData};
+use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, SeqRng, Units};
 
 use super::{Rows, samples, take};
 
@@ -130,6 +132,47 @@ proptest! {
             }
             prop_assert!(drawn.is_sorted_by_key(|sample| sample.epoch), "{}", name);
         }
+    }
+}
+
+/// The draws made for each example, packed or not.
+struct Draws;
+
+impl Collate for Draws {
+    fn collate(&self, examples: &[Example], seed: u64) -> Result<HostBatch, CollateError> {
+        let draw = |e: &Example| SeqRng::new(seed, "test", e.epoch, e.index).next_u64() as i64;
+        let keys = examples.iter().map(|example| example.key.clone()).collect();
+        let draws = ArrayData::I64(examples.iter().map(draw).collect());
+        Ok(HostBatch::new(Units::Count(0), keys).with("draws", &[examples.len()], draws)?)
+    }
+
+    fn collate_packs(
+        &self,
+        examples: &[Example],
+        _packs: &[usize],
+        seed: u64,
+    ) -> Result<HostBatch, CollateError> {
+        self.collate(examples, seed)
+    }
+}
+
+#[test]
+fn the_number_of_workers_changes_nothing() {
+    let rows = Rows::lognormal(400, 15.0, 0.5, 40);
+    for (name, _, rule) in rules(1, &rows, None) {
+        if name == "length ramp" {
+            // These rows cannot be split; those of the loader's own tests can.
+            continue;
+        }
+        let load = |workers| -> Vec<StepData> {
+            let config = LoaderConfig { seed: 4, workers, ..LoaderConfig::default() };
+            let (rule, from) = (Arc::clone(&rule), Position::default());
+            let loader = Loader::new(rows.clone(), Arc::new(Draws), rule, config, from).unwrap();
+            loader.take(30).map(Result::unwrap).collect()
+        };
+        let one = load(0);
+        assert_eq!(one.len(), 30);
+        assert!(one == load(1) && one == load(5), "{name}");
     }
 }
 
