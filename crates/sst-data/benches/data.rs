@@ -1,4 +1,5 @@
-//! Speed of the host side: tokenising (bytes a second) and loading (tokens a second).
+//! Speed of the host side: tokenising (bytes a second), loading (tokens a second) and planning (steps
+//! a second).
 
 #![allow(
     clippy::unwrap_used,
@@ -11,13 +12,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use sst_data::batching::{FixedBatches, Position};
+use sst_data::batching::{
+    Batching, BudgetConfig, Cost, FixedBatches, PackConfig, Packed, Position, TokenBudget,
+};
+use sst_data::curriculum::{Curriculum, Difficulty, Pacing, rank};
 use sst_data::loader::{Loader, LoaderConfig};
 use sst_data::order::Permutation;
-use sst_data::rows::{Dataset, RowMode, Subset, TokenRows};
+use sst_data::rows::{Dataset, DatasetError, RowMode, Subset, TokenRows};
 use sst_data::store::StoreBuilder;
 use sst_data::tokenize::{Algorithm, Tokenizer, TrainConfig, train};
-use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Key, Ledger, Units};
+use sst_data::{
+    ArrayData, Collate, CollateError, Example, Field, HostBatch, Key, Ledger, SeqRng, Units,
+};
 
 fn book() -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpora/kjv.txt.gz");
@@ -103,5 +109,81 @@ fn loader(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, tokenize, loader);
+/// Rows of lognormal lengths, 128 tokens in the mean and 512 at most.
+struct Lengths(Vec<usize>);
+
+impl Lengths {
+    fn new(rows: usize) -> Self {
+        let mut rng = SeqRng::new(1, "lengths", 0, 0);
+        let mut draw = || ((4.53 + 0.8 * rng.normal()).exp() as usize).clamp(3, 512);
+        Self((0..rows).map(|_| draw()).collect())
+    }
+}
+
+impl Dataset for Lengths {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn row_length(&self, index: u64) -> usize {
+        self.0[index as usize]
+    }
+
+    fn get(&self, index: u64, epoch: u64) -> Result<Example, DatasetError> {
+        let ids = Field::Tokens((0..self.0[index as usize] as u32).collect());
+        Ok(Example { epoch, ..Example::new(self.key(index), index, "input_ids", ids) })
+    }
+
+    fn key(&self, index: u64) -> Key {
+        Key::new("rows.txt", index + 1)
+    }
+}
+
+/// Steps of 32,768 tokens, or of 256 rows, which are as many.
+fn plan(c: &mut Criterion) {
+    const STEPS: usize = 500;
+    const TOKENS: usize = 32_768;
+    let rows = Arc::new(Lengths::new(1_000_000));
+    let budget = |cost| {
+        let config =
+            BudgetConfig { micro_max_tokens: TOKENS / 4, cost, ..BudgetConfig::new(TOKENS) };
+        Arc::new(TokenBudget::new(1, rows.clone(), config).unwrap())
+    };
+    let packs =
+        PackConfig { length: 512, packs_per_step: TOKENS / 512, micro_packs: 16, window: None };
+    let packed = Arc::new(Packed::new(1, rows.clone(), packs).unwrap());
+    let padded = budget(Cost::Padded);
+    let order = rank(&Difficulty::Length.of(&*rows, &[]).unwrap()).unwrap();
+    let pacing = Pacing::Root { start: 0.1, duration: u64::MAX };
+    let curriculum = Curriculum::new(1, padded.clone(), order, pacing).unwrap();
+    let rules: [(&str, Arc<dyn Batching>); 5] = [
+        ("fixed", Arc::new(FixedBatches::new(1, rows.len(), 256, 64).unwrap())),
+        ("padded", padded),
+        ("real", budget(Cost::Real)),
+        ("packed", packed),
+        ("curriculum", Arc::new(curriculum)),
+    ];
+    let mut group = c.benchmark_group("plan");
+    for (name, rule) in &rules {
+        group.throughput(Throughput::Elements(STEPS as u64));
+        group.bench_function(BenchmarkId::new("steps", name), |b| {
+            b.iter(|| rule.steps(Position::default()).take(STEPS).count());
+        });
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(BenchmarkId::new("resume", name), |b| {
+            b.iter(|| rule.steps(Position { step: 9000, sample: 3_700_000 }).next());
+        });
+    }
+    group.finish();
+    let mut group = c.benchmark_group("difficulty");
+    group.sample_size(10);
+    let rows = Lengths::new(100_000);
+    group.throughput(Throughput::Elements(rows.len()));
+    for difficulty in [Difficulty::Length, Difficulty::Diversity, Difficulty::Rarity] {
+        let name = format!("{difficulty:?}").to_lowercase();
+        group.bench_function(name, |b| b.iter(|| difficulty.of(black_box(&rows), &[]).unwrap()));
+    }
+}
+
+criterion_group!(benches, tokenize, loader, plan);
 criterion_main!(benches);

@@ -174,6 +174,9 @@ pub enum CollateError {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// Packed rows for an objective that does not know packs.
+    #[error("this objective takes one row at a time: remove train.pack_length")]
+    Packs,
     /// The arrays do not fit together.
     #[error(transparent)]
     Batch(#[from] BatchError),
@@ -189,4 +192,18 @@ pub trait Collate: Send + Sync {
     /// # Errors
     /// If an example lacks what the objective needs.
     fn collate(&self, examples: &[Example], seed: u64) -> Result<HostBatch, CollateError>;
+
+    /// One batch from packs of these examples: the first `packs[0]` of them lie in the first pack,
+    /// and so on. Objectives that cannot tell the rows of a pack apart need not implement it.
+    ///
+    /// # Errors
+    /// If the objective takes no packs, or an example lacks what it needs.
+    fn collate_packs(
+        &self,
+        _examples: &[Example],
+        _packs: &[usize],
+        _seed: u64,
+    ) -> Result<HostBatch, CollateError> {
+        Err(CollateError::Packs)
+    }
 }

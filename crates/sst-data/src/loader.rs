@@ -78,7 +78,8 @@ impl Maker {
     fn make(&self, plan: &StepPlan) -> Result<StepData, LoadError> {
         let work = || {
             let plan = plan.part(self.config.rank, self.config.world);
-            let micro = plan.micro.iter().map(|m| self.batch(m)).collect::<Result<_, _>>()?;
+            let micro =
+                (0..plan.micro.len()).map(|i| self.batch(&plan, i)).collect::<Result<_, _>>()?;
             Ok(StepData { plan, micro })
         };
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
@@ -86,12 +87,20 @@ impl Maker {
         })
     }
 
-    fn batch(&self, samples: &[SampleRef]) -> Result<HostBatch, LoadError> {
-        let examples = samples
-            .iter()
-            .map(|sample| self.dataset.get(sample.index, sample.epoch))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(self.collate.collate(&examples, self.config.seed)?)
+    /// The batch of micro-batch `number` of `plan`.
+    fn batch(&self, plan: &StepPlan, number: usize) -> Result<HostBatch, LoadError> {
+        let mut examples = Vec::with_capacity(plan.micro[number].len());
+        for SampleRef { epoch, index } in plan.micro[number].iter().copied() {
+            match plan.max_row_length {
+                None => examples.push(self.dataset.get(index, epoch)?),
+                Some(length) => examples.extend(self.dataset.pieces(index, epoch, length)?),
+            }
+        }
+        let seed = self.config.seed;
+        Ok(match &plan.packs {
+            None => self.collate.collate(&examples, seed)?,
+            Some(packs) => self.collate.collate_packs(&examples, &packs[number], seed)?,
+        })
     }
 }
 

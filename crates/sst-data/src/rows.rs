@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
+use crate::pieces;
 use crate::rng::SeqRng;
 use crate::store::Store;
 use crate::tokenize::Frame;
@@ -31,6 +32,18 @@ pub enum DatasetError {
         /// Tokens in a row at most.
         max_length: usize,
         /// Special tokens in each row.
+        frame: usize,
+    },
+    /// No room for a token beside the special ones in a piece of a row.
+    #[error(
+        "rows are to be split into pieces of {max_length} tokens, but the tokenizer's special tokens \
+         alone take {frame}: raise train.length_warmup.from to {least} or more",
+        least = frame + 1
+    )]
+    NoRoomInPiece {
+        /// Tokens in a piece at most.
+        max_length: usize,
+        /// Special tokens in each piece.
         frame: usize,
     },
     /// The fraction is not one.
@@ -65,6 +78,31 @@ pub trait Dataset: Send + Sync {
     /// # Errors
     /// If there is no such row or it cannot be read.
     fn get(&self, index: u64, epoch: u64) -> Result<Example, DatasetError>;
+
+    /// Row `index` as drawn in `epoch`, in pieces of at most `max_length` tokens, special ones
+    /// included, in order and with none of its tokens lost. The pieces differ in their `index`,
+    /// which is that of no other example. A row that is short enough is one piece: itself.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::get`]; or if the row is too long and this kind of data set cannot split
+    /// rows, or has no room in a piece.
+    fn pieces(
+        &self,
+        index: u64,
+        epoch: u64,
+        max_length: usize,
+    ) -> Result<Vec<Example>, DatasetError> {
+        if self.row_length(index) <= max_length {
+            return Ok(vec![self.get(index, epoch)?]);
+        }
+        let reason = "a row of this kind of data cannot be split: remove train.length_warmup";
+        Err(DatasetError::Unreadable { key: self.key(index), reason: reason.to_owned() })
+    }
+
+    /// The score that came with row `index`, such as its difficulty; `None` if none did.
+    fn score(&self, _index: u64) -> Option<f32> {
+        None
+    }
 
     /// Where row `index` begins in the sources; `?:0` if there is no such row.
     fn key(&self, index: u64) -> Key;
@@ -141,7 +179,7 @@ pub struct TokenRows {
 }
 
 /// A run of tokens of one document: its number, the first token, the number of tokens.
-type Piece = (u64, usize, usize);
+type Span = (u64, usize, usize);
 
 impl TokenRows {
     /// Rows of at most `max_length` tokens, special tokens included.
@@ -219,8 +257,8 @@ impl TokenRows {
         self.starts.partition_point(|start| *start <= at) - 1
     }
 
-    /// Calls `visit` with the pieces of row `index`, in order.
-    fn pieces(&self, index: u64, mut visit: impl FnMut(Piece)) {
+    /// Calls `visit` with the spans of row `index`, in order.
+    fn spans(&self, index: u64, mut visit: impl FnMut(Span)) {
         if index >= self.len {
             return;
         }
@@ -263,7 +301,7 @@ impl Dataset for TokenRows {
             return 0;
         }
         let mut length = self.frame.prefix.len() + self.frame.suffix.len();
-        self.pieces(index, |(_, _, count)| length += count);
+        self.spans(index, |(_, _, count)| length += count);
         length
     }
 
@@ -273,7 +311,7 @@ impl Dataset for TokenRows {
         }
         let mut ids = Vec::with_capacity(self.row_length(index));
         ids.extend_from_slice(&self.frame.prefix);
-        self.pieces(index, |(document, first, count)| {
+        self.spans(index, |(document, first, count)| {
             self.store.tokens(document).slice(first, count).append_to(&mut ids);
         });
         ids.extend_from_slice(&self.frame.suffix);
@@ -281,9 +319,30 @@ impl Dataset for TokenRows {
         Ok(Example { epoch, ..example })
     }
 
+    fn pieces(
+        &self,
+        index: u64,
+        epoch: u64,
+        max_length: usize,
+    ) -> Result<Vec<Example>, DatasetError> {
+        pieces::split(self.get(index, epoch)?, &self.frame, max_length)
+    }
+
+    /// The mean score of the documents that the row has tokens of: a stream row may have several,
+    /// and a part of one tells no more than the whole.
+    fn score(&self, index: u64) -> Option<f32> {
+        let (mut sum, mut count) = (0.0, 0);
+        self.spans(index, |(document, _, _)| {
+            if let Some(score) = self.store.score(document) {
+                (sum, count) = (sum + f64::from(score), count + 1);
+            }
+        });
+        (count > 0).then(|| (sum / f64::from(count)) as f32)
+    }
+
     fn key(&self, index: u64) -> Key {
         let mut first = None;
-        self.pieces(index, |(document, _, _)| first = first.or(Some(document)));
+        self.spans(index, |(document, _, _)| first = first.or(Some(document)));
         first.map_or_else(|| Key::new("?", 0), |document| self.store.key(document))
     }
 }

@@ -102,6 +102,19 @@ pub enum ReadError {
         /// The type found, with its article.
         found: String,
     },
+    /// A record without a score, where one is asked for.
+    #[error(
+        "{key}: the score in field `{field}` is {found}, not a finite number: put it right or choose \
+         another `score_field`"
+    )]
+    BadScore {
+        /// The line or row.
+        key: Key,
+        /// The field.
+        field: String,
+        /// What is there instead.
+        found: String,
+    },
     /// A line or record too long to be one document.
     #[error("{key} is longer than {limit} bytes: split it, or check that the format is right")]
     TooLong {
@@ -141,6 +154,7 @@ impl ReadError {
             Self::Malformed { .. } => Some("read.malformed"),
             Self::MissingField { .. } => Some("read.missing_field"),
             Self::NotText { .. } => Some("read.not_text"),
+            Self::BadScore { .. } => Some("read.bad_score"),
             Self::Damaged { .. } | Self::TooLong { .. } => Some("read.damaged_file"),
             _ => None,
         }
@@ -154,6 +168,7 @@ impl ReadError {
                 | Self::Malformed { .. }
                 | Self::MissingField { .. }
                 | Self::NotText { .. }
+                | Self::BadScore { .. }
         )
     }
 
@@ -164,6 +179,7 @@ impl ReadError {
             | Self::Malformed { key, .. }
             | Self::MissingField { key, .. }
             | Self::NotText { key, .. }
+            | Self::BadScore { key, .. }
             | Self::TooLong { key, .. } => Some(key),
             _ => None,
         }

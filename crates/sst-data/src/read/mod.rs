@@ -13,6 +13,7 @@ mod jsonl;
 mod lines;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod score;
 mod text;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::ledger::Ledger;
 
 pub use error::ReadError;
 pub use lines::MAX_RECORD_BYTES;
+pub(crate) use score::SCORE;
 
 /// How documents lie in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,8 +70,8 @@ pub enum OnError {
     #[default]
     Fail,
     /// Leave it out, and count it in the ledger as `read.invalid_utf8`, `read.missing_field`,
-    /// `read.not_text`, `read.malformed` (records), `read.empty_file` or `read.damaged_file`
-    /// (a file, or what is left of it). A file that is not there or may not be read is still an
+    /// `read.not_text`, `read.malformed`, `read.bad_score` (records), `read.empty_file` or
+    /// `read.damaged_file` (a file, or what is left of it). A file that is not there or may not be read is still an
     /// error.
     Skip,
 }
@@ -86,13 +88,22 @@ pub struct Source {
     /// The field that holds the text, in formats that have fields. A record that also has another
     /// field called `text` loses that one.
     pub text_field: String,
+    /// The field that holds a score, such as a difficulty: a finite number, or text that reads as
+    /// one. `None` reads no scores. A record that has another field called `score` loses that one.
+    pub score_field: Option<String>,
     /// What to do with a record or file that cannot be read.
     pub on_error: OnError,
 }
 
 impl Default for Source {
     fn default() -> Self {
-        Self { paths: Vec::new(), format: None, text_field: "text".into(), on_error: OnError::Fail }
+        Self {
+            paths: Vec::new(),
+            format: None,
+            text_field: "text".into(),
+            score_field: None,
+            on_error: OnError::Fail,
+        }
     }
 }
 
@@ -217,9 +228,15 @@ impl Reading {
                 }
                 continue;
             };
-            match file.records.next() {
-                Some(Ok((record, fields))) => {
-                    let key = Key::new(file.path.clone(), record);
+            let score_field = self.source.score_field.as_deref();
+            let record = file.records.next().map(|record| match (record?, score_field) {
+                ((record, fields), None) => Ok((Key::new(file.path.clone(), record), fields)),
+                ((record, fields), Some(field)) => {
+                    score::add(Key::new(file.path.clone(), record), fields, field)
+                }
+            });
+            match record {
+                Some(Ok((key, fields))) => {
                     let example = Example { key, index: self.index, epoch: 0, fields };
                     self.index += 1;
                     self.current = Some(OpenFile { touched: true, ..file });

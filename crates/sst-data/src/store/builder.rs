@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use super::format::{ENDS, FileRecord, KEYS, MANIFEST, Manifest, TOKENS, VERSION, hex, token_bits};
+use super::format::{
+    ENDS, FileRecord, KEYS, MANIFEST, Manifest, SCORES, TOKENS, VERSION, hex, token_bits,
+};
 use super::{Store, StoreError};
 use crate::atomic;
 use crate::example::Key;
@@ -30,6 +32,7 @@ pub struct StoreBuilder {
     tokens: HashedFile,
     ends: HashedFile,
     keys: HashedFile,
+    scores: Option<HashedFile>,
     sources: BTreeMap<Arc<str>, u32>,
     manifest: Manifest,
 }
@@ -59,6 +62,7 @@ impl StoreBuilder {
             tokens: HashedFile::create(&temporary.path, TOKENS)?,
             ends: HashedFile::create(&temporary.path, ENDS)?,
             keys: HashedFile::create(&temporary.path, KEYS)?,
+            scores: None,
             place: cache.join(fingerprint),
             sources: BTreeMap::new(),
             temporary,
@@ -66,11 +70,28 @@ impl StoreBuilder {
         })
     }
 
-    /// Adds a document.
+    /// Adds a document without a score.
     ///
     /// # Errors
-    /// If an id is not below the vocabulary size, or the disk is full.
+    /// If an id is not below the vocabulary size, others have scores, or the disk is full.
     pub fn push(&mut self, key: &Key, ids: &[u32]) -> Result<(), StoreError> {
+        self.add(key, ids, None)
+    }
+
+    /// Adds a document with a score.
+    ///
+    /// # Errors
+    /// If an id is not below the vocabulary size, others have no score, or the disk is full.
+    pub fn push_scored(&mut self, key: &Key, ids: &[u32], score: f32) -> Result<(), StoreError> {
+        self.add(key, ids, Some(score))
+    }
+
+    pub(super) fn add(
+        &mut self,
+        key: &Key,
+        ids: &[u32],
+        score: Option<f32>,
+    ) -> Result<(), StoreError> {
         let vocab_size = self.manifest.vocab_size as usize;
         if let Some(&id) = ids.iter().find(|id| **id as usize >= vocab_size) {
             return Err(StoreError::IdTooLarge { id, vocab_size });
@@ -79,6 +100,14 @@ impl StoreBuilder {
             16 => ids.iter().flat_map(|id| (*id as u16).to_le_bytes()).collect(),
             _ => ids.iter().flat_map(|id| id.to_le_bytes()).collect(),
         };
+        if score.is_some() && self.manifest.num_documents == 0 {
+            self.scores = Some(HashedFile::create(&self.temporary.path, SCORES)?);
+        }
+        match (&mut self.scores, score) {
+            (None, None) => {}
+            (Some(scores), Some(score)) => scores.write(&score.to_le_bytes())?,
+            _ => return Err(StoreError::Score(key.clone())),
+        }
         let source = self.source(&key.source)?;
         self.tokens.write(&bytes)?;
         self.manifest.num_documents += 1;
@@ -100,7 +129,8 @@ impl StoreBuilder {
     /// Any I/O error; nothing is left behind then.
     pub fn finish(mut self, ledger: BTreeMap<String, Entry>) -> Result<Store, StoreError> {
         self.manifest.ledger = ledger;
-        for (name, file) in [(TOKENS, self.tokens), (ENDS, self.ends), (KEYS, self.keys)] {
+        let files = [(TOKENS, self.tokens), (ENDS, self.ends), (KEYS, self.keys)];
+        for (name, file) in files.into_iter().chain(self.scores.map(|file| (SCORES, file))) {
             self.manifest.files.insert(name.to_owned(), file.finish()?);
         }
         let path = self.temporary.path.join(MANIFEST);

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::example::Key;
+
 /// Why a store cannot be built or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -35,6 +37,9 @@ pub enum StoreError {
         /// Ids below this one fit.
         vocab_size: usize,
     },
+    /// Some documents have a score and some have none.
+    #[error("{0} has no score where others have one, or the other way round: score all or none")]
+    Score(Key),
     /// More source files than the format can number.
     #[error("more than {} source files: join some of them", u32::MAX)]
     TooManySources,

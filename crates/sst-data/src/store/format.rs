@@ -12,12 +12,16 @@ pub(super) const VERSION: u32 = 1;
 pub(super) const TOKENS: &str = "tokens.bin";
 pub(super) const ENDS: &str = "ends.bin";
 pub(super) const KEYS: &str = "keys.bin";
+/// Only in stores whose documents have scores.
+pub(super) const SCORES: &str = "scores.bin";
 pub(super) const MANIFEST: &str = "manifest.json";
 
 /// Bytes of one record of `ends.bin`.
 pub(super) const END_BYTES: usize = 8;
 /// Bytes of one record of `keys.bin`: source (4) and record (8).
 pub(super) const KEY_BYTES: usize = 12;
+/// Bytes of one record of `scores.bin`.
+pub(super) const SCORE_BYTES: usize = 4;
 
 /// The size and hash of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

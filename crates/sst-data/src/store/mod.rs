@@ -5,6 +5,7 @@
 //!   tokens.bin      token ids of all documents, u16 or u32, little-endian
 //!   ends.bin        for each document, the number of tokens up to its end, u64
 //!   keys.bin        for each document, its source (u32, into the manifest's list) and record (u64)
+//!   scores.bin      for each document, its score, f32; only where a score field was asked for
 //!   manifest.json   counts, sources, ledger, and the size and SHA-256 of the files above
 //! ```
 //!

@@ -12,9 +12,9 @@ use super::builder::StoreBuilder;
 use super::format::{VERSION, hex};
 use super::{Store, StoreError};
 use crate::clean::{CleanConfig, Cleaner};
-use crate::example::{Example, Key};
+use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
-use crate::read::{ReadError, Source};
+use crate::read::{ReadError, SCORE, Source};
 use crate::tokenize::{TokenizeError, Tokenizer};
 
 /// Text tokenised at once, in bytes. Bounds the memory, and is enough to keep every core busy.
@@ -69,12 +69,16 @@ impl Preparation<'_> {
     /// # Errors
     /// If a file is not there.
     pub fn fingerprint(&self) -> Result<String, PrepareError> {
-        let Source { paths, format, text_field, on_error } = self.source;
+        let Source { paths, format, text_field, score_field, on_error } = self.source;
         let mut hash = Sha256::new();
         let clean = serde_json::to_string(self.clean)
             .map_err(|error| StoreError::damaged(self.cache, error.to_string()))?;
         let options = format!("{VERSION}\n{paths:?}\n{format:?}\n{text_field:?}\n{on_error:?}\n");
         hash.update(options + &clean + "\n" + &self.tokenizer.fingerprint() + "\n");
+        // Only where there is one, so that stores without scores keep their name.
+        if let Some(field) = score_field {
+            hash.update(format!("score {field:?}\n"));
+        }
         for path in self.source.files()? {
             hash.update(sample(&path).map_err(StoreError::io("read", &path))?);
         }
@@ -120,6 +124,12 @@ impl Preparation<'_> {
             let example = example?;
             let Some(text) = cleaned(&mut cleaner, &example) else { continue };
             batch.bytes += text.len();
+            // Not every field called so is one: without a score field it is data like any other.
+            let wanted = self.source.score_field.as_ref().and(example.fields.get(SCORE));
+            batch.scores.push(match wanted {
+                Some(Field::Float(score)) => Some(*score as f32),
+                _ => None,
+            });
             batch.keys.push(example.key);
             batch.texts.push(text);
             if batch.bytes >= BATCH_BYTES {
@@ -144,18 +154,18 @@ impl Preparation<'_> {
         builder: &mut StoreBuilder,
         ledger: &Ledger,
     ) -> Result<(), PrepareError> {
-        let Batch { keys, texts, .. } = std::mem::take(batch);
+        let Batch { keys, texts, scores, .. } = std::mem::take(batch);
         let Some(first) = keys.first().cloned() else { return Ok(()) };
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let documents = self
             .tokenizer
             .encode_batch(&texts)
             .map_err(|error| PrepareError::Tokenize { key: first, error })?;
-        for (key, ids) in keys.iter().zip(&documents) {
+        for ((key, ids), score) in keys.iter().zip(&documents).zip(scores) {
             if ids.is_empty() {
                 ledger.add("tokenize.no_tokens", 1, Some(key));
             } else {
-                builder.push(key, ids)?;
+                builder.add(key, ids, score)?;
             }
         }
         Ok(())
@@ -170,6 +180,7 @@ impl Preparation<'_> {
 struct Batch {
     keys: Vec<Key>,
     texts: Vec<String>,
+    scores: Vec<Option<f32>>,
     bytes: usize,
 }
 

@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::StoreError;
 use super::format::{
-    END_BYTES, ENDS, KEY_BYTES, KEYS, MANIFEST, Manifest, TOKENS, VERSION, hex, token_bits,
+    END_BYTES, ENDS, KEY_BYTES, KEYS, MANIFEST, Manifest, SCORE_BYTES, SCORES, TOKENS, VERSION,
+    hex, token_bits,
 };
 use super::map::MappedFile;
 use crate::example::Key;
@@ -27,6 +28,7 @@ pub struct Store {
     tokens: MappedFile,
     ends: MappedFile,
     keys: MappedFile,
+    scores: Option<MappedFile>,
 }
 
 /// The token ids of a document, as they lie in the file.
@@ -91,17 +93,24 @@ impl Store {
             let reason = format!("its format is {}, not {VERSION}", manifest.version);
             return Err(StoreError::damaged(&path, reason));
         }
+        // Whether there are scores is for the manifest to say: a lost file is damage.
+        let scores = manifest.files.contains_key(SCORES);
+        let scores = scores.then(|| MappedFile::open(&folder.join(SCORES))).transpose()?;
         let store = Self {
             folder: folder.to_path_buf(),
             sources: manifest.sources.iter().map(|s| Arc::from(s.as_str())).collect(),
             tokens: MappedFile::open(&folder.join(TOKENS))?,
             ends: MappedFile::open(&folder.join(ENDS))?,
             keys: MappedFile::open(&folder.join(KEYS))?,
+            scores,
             manifest,
         };
         store.check_sizes()?;
         store.check_hash(ENDS, &store.ends)?;
         store.check_hash(KEYS, &store.keys)?;
+        if let Some(scores) = &store.scores {
+            store.check_hash(SCORES, scores)?;
+        }
         if store.tokens.bytes().len() as u64 <= HASH_ON_OPEN {
             store.verify()?;
         }
@@ -166,6 +175,12 @@ impl Store {
         found.unwrap_or_else(|| Key::new("?", 0))
     }
 
+    /// The score of `document`; `None` if the store has no scores or no such document.
+    pub fn score(&self, document: u64) -> Option<f32> {
+        let (scores, _) = self.scores.as_ref()?.bytes().as_chunks::<SCORE_BYTES>();
+        scores.get(document as usize).map(|bytes| f32::from_le_bytes(*bytes))
+    }
+
     fn bounds(&self, document: u64) -> (u64, u64) {
         let (ends, _) = self.ends.bytes().as_chunks::<END_BYTES>();
         let end = |i: u64| ends.get(i as usize).map(|bytes| u64::from_le_bytes(*bytes));
@@ -187,7 +202,11 @@ impl Store {
             (ENDS, &self.ends, num_documents.checked_mul(END_BYTES as u64)),
             (KEYS, &self.keys, num_documents.checked_mul(KEY_BYTES as u64)),
         ];
-        for (name, file, size) in expected {
+        let scores = self
+            .scores
+            .as_ref()
+            .map(|scores| (SCORES, scores, num_documents.checked_mul(SCORE_BYTES as u64)));
+        for (name, file, size) in expected.into_iter().chain(scores) {
             let have = file.bytes().len() as u64;
             if Some(have) != size {
                 let reason = format!("it has {have} bytes and should have {}", size.unwrap_or(0));

@@ -5,10 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sst_data::batching::{Batching, FixedBatches, Position, StepPlan};
+use sst_data::batching::{
+    Batching, FixedBatches, LengthRamp, LengthWarmUp, PackConfig, Packed, Position, StepPlan,
+};
 use sst_data::loader::{LoadError, Loader, LoaderConfig, StepData};
-use sst_data::rows::{Dataset, DatasetError};
-use sst_data::{ArrayData, Collate, CollateError, Example, Field, HostBatch, Key, SeqRng, Units};
+use sst_data::rows::{Dataset, DatasetError, RowMode, Subset, TokenRows};
+use sst_data::store::StoreBuilder;
+use sst_data::tokenize::Frame;
+use sst_data::{
+    ArrayData, Collate, CollateError, Example, Field, HostBatch, Key, Ledger, SeqRng, Units,
+};
 
 const LEN: u64 = 37;
 
@@ -205,6 +211,98 @@ fn memory_is_bounded_by_workers_and_prefetch() {
     let read = dataset.reads.load(Ordering::Relaxed);
     assert!(read <= 8 * 6, "{read} rows were read ahead");
     assert!(read > 8, "nothing was read ahead");
+}
+
+/// Packs are told to the objective, and a row in pieces is several examples.
+struct Shape;
+
+impl Collate for Shape {
+    fn collate(&self, examples: &[Example], _seed: u64) -> Result<HostBatch, CollateError> {
+        let lengths: Vec<_> =
+            examples.iter().map(|e| e.tokens("input_ids").unwrap().len() as i64).collect();
+        let keys = examples.iter().map(|e| e.key.clone()).collect();
+        let batch = HostBatch::new(Units::Count(0), keys);
+        Ok(batch.with("lengths", &[lengths.len()], ArrayData::I64(lengths))?)
+    }
+
+    fn collate_packs(
+        &self,
+        examples: &[Example],
+        packs: &[usize],
+        seed: u64,
+    ) -> Result<HostBatch, CollateError> {
+        assert_eq!(packs.iter().sum::<usize>(), examples.len());
+        let packs: Vec<_> = packs.iter().map(|rows| *rows as i64).collect();
+        let batch = self.collate(examples, seed)?;
+        Ok(batch.with("packs", &[packs.len()], ArrayData::I64(packs))?)
+    }
+}
+
+fn shapes(rule: Arc<dyn Batching>, workers: usize, collate: Arc<dyn Collate>) -> Vec<StepData> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut builder = StoreBuilder::create(folder.path(), "test", 100).unwrap();
+    for line in 1..=LEN {
+        builder.push(&Key::new("a.txt", line), &vec![7; line as usize]).unwrap();
+    }
+    let store = Arc::new(builder.finish(Ledger::new().entries()).unwrap());
+    let frame = Frame { prefix: vec![1], suffix: vec![2] };
+    let (all, mode) = (Subset::All, RowMode::Document);
+    let rows = TokenRows::new(store, all, mode, 64, frame, &Ledger::new()).unwrap();
+    let (config, from) = (config(workers), Position::default());
+    Loader::new(Arc::new(rows), collate, rule, config, from)
+        .unwrap()
+        .take(12)
+        .map(Result::unwrap)
+        .collect()
+}
+
+fn numbers(batch: &HostBatch, name: &str) -> Vec<i64> {
+    match batch.get(name).unwrap().data() {
+        ArrayData::I64(numbers) => numbers.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn long_rows_come_in_pieces_while_the_length_grows() {
+    let fixed = Arc::new(FixedBatches::new(3, LEN, 9, 4).unwrap());
+    let ramp = LengthRamp { from: 8, steps: 10, multiple_of: 1 };
+    let rule = Arc::new(LengthWarmUp::new(fixed, ramp, 39).unwrap());
+    let steps = shapes(rule.clone(), 0, Arc::new(Shape));
+    for step in &steps {
+        let limit = step.plan.max_row_length.unwrap_or(39) as i64;
+        for (samples, batch) in step.plan.micro.iter().zip(&step.micro) {
+            let lengths = numbers(batch, "lengths");
+            assert!(lengths.iter().all(|length| (3..=limit).contains(length)), "{lengths:?}");
+            // Row `i` has `i + 1` tokens of its own; each piece has two special ones.
+            let own: i64 = lengths.iter().map(|length| length - 2).sum();
+            assert_eq!(own, samples.iter().map(|s| s.index as i64 + 1).sum::<i64>());
+        }
+    }
+    assert_eq!(steps, shapes(rule, 8, Arc::new(Shape)));
+}
+
+#[test]
+fn packs_reach_the_objective() {
+    let rows = crate::batching::Rows::new(LEN, |index| index as usize + 3);
+    let packs = PackConfig { length: 40, packs_per_step: 5, micro_packs: 2, window: None };
+    let rule = Arc::new(Packed::new(3, rows, packs).unwrap());
+    let steps = shapes(rule.clone(), 0, Arc::new(Shape));
+    for step in &steps {
+        for (number, batch) in step.micro.iter().enumerate() {
+            let packs = numbers(batch, "packs");
+            let lengths = numbers(batch, "lengths");
+            let planned = step.plan.packs.as_ref().unwrap()[number].iter().map(|rows| *rows as i64);
+            assert_eq!(packs, planned.collect::<Vec<_>>());
+            assert!(lengths.iter().sum::<i64>() <= 40 * packs.len() as i64);
+        }
+    }
+    assert_eq!(steps, shapes(rule.clone(), 8, Arc::new(Shape)));
+    let data: Arc<dyn Dataset> = Arc::new(Rows::default());
+    let mut loader =
+        Loader::new(data, Arc::new(Draw::default()), rule, config(0), Position::default()).unwrap();
+    let error = loader.next().unwrap().unwrap_err().to_string();
+    assert!(error.contains("remove train.pack_length"), "{error}");
 }
 
 /// A rule that ends, and then would start again.

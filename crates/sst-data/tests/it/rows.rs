@@ -90,6 +90,65 @@ fn what_is_cut_off_is_in_the_ledger() {
     assert_eq!(rows.num_tokens(), 2 + 3 + 3);
 }
 
+fn check_pieces(row: usize, max_length: usize, expected: &[&[u32]]) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path(), &[vec![1, 2], (1..=row as u32).collect()]);
+    let rows = rows(&store, RowMode::Document, 64, &Ledger::new());
+    let pieces = rows.pieces(1, 7, max_length).unwrap();
+    let ids: Vec<_> = pieces.iter().map(|piece| piece.tokens("input_ids").unwrap()).collect();
+    assert!(ids.iter().all(|ids| ids[0] == 90_001 && ids.ends_with(&[90_002, 90_003])));
+    let inner: Vec<_> = ids.iter().map(|ids| ids[1..ids.len() - 2].to_vec()).collect();
+    assert_eq!(inner, expected, "{row} tokens in pieces of {max_length}");
+    let indices: Vec<_> = pieces.iter().map(|piece| piece.index).collect();
+    assert_eq!(indices, (0..pieces.len() as u64).map(|p| 1 + (p << 40)).collect::<Vec<_>>());
+    assert!(pieces.iter().all(|piece| piece.epoch == 7 && piece.key == rows.key(1)));
+}
+
+#[test]
+fn long_rows_are_split_into_equal_pieces() {
+    check_pieces(5, 8, &[&[1, 2, 3, 4, 5]]);
+    check_pieces(5, 7, &[&[1, 2], &[3, 4, 5]]);
+    check_pieces(5, 5, &[&[1], &[2, 3], &[4, 5]]);
+    check_pieces(3, 4, &[&[1], &[2], &[3]]);
+    check_pieces(7, 6, &[&[1, 2], &[3, 4], &[5, 6, 7]]);
+}
+
+#[test]
+fn rows_that_cannot_be_split_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path(), &[vec![1, 2]]);
+    let rows = rows(&store, RowMode::Document, 64, &Ledger::new());
+    let error = rows.pieces(0, 0, 3).unwrap_err();
+    assert!(matches!(error, DatasetError::NoRoomInPiece { max_length: 3, frame: 3 }));
+    assert!(error.to_string().contains("train.length_warmup.from to 4"), "{error}");
+    assert!(matches!(rows.pieces(1, 0, 9), Err(DatasetError::OutOfRange { index: 1, len: 1 })));
+    // A data set that does not say how.
+    let other = crate::batching::Rows::of(vec![3, 9]);
+    assert_eq!(other.pieces(0, 0, 3).unwrap(), [other.get(0, 0).unwrap()]);
+    let error = other.pieces(1, 0, 3).unwrap_err().to_string();
+    assert!(error.starts_with("rows.txt:2: a row of this kind of data cannot be split"), "{error}");
+}
+
+#[test]
+fn a_row_has_the_mean_score_of_its_documents() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut builder = StoreBuilder::create(folder.path(), "test", 100_000).unwrap();
+    for (line, (length, score)) in (1..).zip([(2, 1.0), (4, 3.0), (0, 100.0), (2, 8.0)]) {
+        builder.push_scored(&Key::new("a.txt", line), &vec![7; length], score).unwrap();
+    }
+    let store = Arc::new(builder.finish(Ledger::new().entries()).unwrap());
+    let scores = |mode| {
+        let rows = rows(&store, mode, 6, &Ledger::new());
+        (0..=rows.len()).map(|i| rows.score(i)).collect::<Vec<_>>()
+    };
+    assert_eq!(scores(RowMode::Stream), [Some(2.0), Some(3.0), Some(8.0), None]);
+    assert_eq!(scores(RowMode::Chunk), [Some(1.0), Some(3.0), Some(3.0), Some(8.0), None]);
+    assert_eq!(
+        scores(RowMode::Document),
+        [1.0, 3.0, 100.0, 8.0].map(Some).into_iter().chain([None]).collect::<Vec<_>>()
+    );
+}
+
 #[test]
 fn bad_requests_are_errors() {
     let folder = tempfile::tempdir().unwrap();

@@ -76,6 +76,47 @@ fn an_id_outside_the_vocabulary_is_refused() {
     assert!(matches!(error, StoreError::IdTooLarge { id: 10, vocab_size: 10 }), "{error}");
 }
 
+fn scored(cache: &Path) -> Result<Store, StoreError> {
+    let mut builder = StoreBuilder::create(cache, "test", 10)?;
+    builder.push_scored(&Key::new("a", 1), &[1], 0.5)?;
+    builder.push_scored(&Key::new("a", 2), &[2, 3], -3.0)?;
+    builder.finish(Ledger::new().entries())
+}
+
+#[test]
+fn scores_are_kept_and_checked() {
+    let cache = tempfile::tempdir().unwrap();
+    let store = scored(cache.path()).unwrap();
+    assert_eq!((0..3).map(|i| store.score(i)).collect::<Vec<_>>(), [Some(0.5), Some(-3.0), None]);
+    let file = cache.path().join("test/scores.bin");
+    assert_eq!(fs::metadata(&file).unwrap().len(), 8);
+    for (change, expected) in [
+        (flip as fn(&Path), "SHA-256"),
+        (cut, "bytes and should have 8"),
+        (|path| fs::remove_file(path).unwrap(), "cannot open"),
+    ] {
+        change(&file);
+        let error = Store::open(&cache.path().join("test")).unwrap_err().to_string();
+        assert!(error.contains("scores.bin") && error.contains(expected), "{error}");
+        scored(cache.path()).unwrap();
+    }
+}
+
+#[test]
+fn all_documents_have_a_score_or_none_has() {
+    let cache = tempfile::tempdir().unwrap();
+    assert_eq!(sample(cache.path()).score(0), None);
+    assert!(!cache.path().join("test/scores.bin").exists());
+    let (key, other) = (Key::new("a", 1), Key::new("a", 2));
+    let mut builder = StoreBuilder::create(cache.path(), "test", 10).unwrap();
+    builder.push(&key, &[1]).unwrap();
+    let error = builder.push_scored(&other, &[1], 1.0).unwrap_err().to_string();
+    assert!(error.contains("a:2 has no score where others have one"), "{error}");
+    let mut builder = StoreBuilder::create(cache.path(), "test", 10).unwrap();
+    builder.push_scored(&key, &[1], 1.0).unwrap();
+    assert!(matches!(builder.push(&other, &[1]), Err(StoreError::Score(_))));
+}
+
 #[test]
 fn a_build_that_is_dropped_leaves_nothing() {
     let cache = tempfile::tempdir().unwrap();
@@ -230,6 +271,24 @@ fn another_corpus_tokenizer_or_option_makes_another_store() {
     seen.dedup();
     assert_eq!(seen.len(), 4);
     assert_eq!(folders(&place.cache()).len(), 4);
+}
+
+#[test]
+fn scores_come_from_their_field_and_make_another_store() {
+    let mut place = Place::new("");
+    let corpus = place.folder.path().join("a.csv");
+    fs::write(&corpus, "text,d,score\na b,0.25,9\n\u{ad},3,9\nc,4,9\n").unwrap();
+    place.source.paths = vec![corpus.display().to_string()];
+    let clean = CleanConfig { control: false, ..CleanConfig::default() };
+    let plain = place.prepare(&clean, &Ledger::new()).unwrap();
+    assert_eq!(plain.score(0), None, "a field that nobody asked for is no score");
+    place.source.score_field = Some("d".into());
+    let scored = place.prepare(&clean, &Ledger::new()).unwrap();
+    assert_eq!((0..2).map(|i| scored.score(i)).collect::<Vec<_>>(), [Some(0.25), Some(4.0)]);
+    assert_eq!(scored.num_documents(), 2);
+    assert_ne!(plain.fingerprint(), scored.fingerprint());
+    place.source.score_field = None;
+    assert_eq!(place.prepare(&clean, &Ledger::new()).unwrap().fingerprint(), plain.fingerprint());
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod formats;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod round_trip;
+mod score;
 
 use std::fs::File;
 use std::io::Write;

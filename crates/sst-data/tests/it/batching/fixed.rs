@@ -1,15 +1,9 @@
-//! Steps are a pure function of a position; ranks share them out exactly.
+//! Steps of so many rows; ranks share them out exactly.
 
 use proptest::prelude::*;
-use sst_data::batching::{Batching, BatchingError, FixedBatches, Position, SampleRef, StepPlan};
+use sst_data::batching::{BatchingError, FixedBatches, Position, StepPlan};
 
-fn take(rule: &FixedBatches, from: Position, steps: usize) -> Vec<StepPlan> {
-    rule.steps(from).take(steps).collect()
-}
-
-fn samples(plans: &[StepPlan]) -> Vec<SampleRef> {
-    plans.iter().flat_map(|plan| plan.micro.concat()).collect()
-}
+use super::{samples, take};
 
 fn refused(len: u64, batch: usize, micro: usize) -> BatchingError {
     FixedBatches::new(1, len, batch, micro).unwrap_err()

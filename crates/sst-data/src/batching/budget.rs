@@ -1,0 +1,220 @@
+//! Steps of as many rows as fit a budget of tokens.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::window::{Group, Row, Windows};
+use super::{Batching, BatchingError, Fill, Position, SampleRef, StepPlan};
+use crate::rng::SeqRng;
+use crate::rows::Dataset;
+
+/// What a micro-batch costs, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cost {
+    /// The longest row times the number of rows: what is computed on, padding included.
+    #[default]
+    Padded,
+    /// The sum of the lengths, for layouts without padding.
+    Real,
+}
+
+impl Cost {
+    /// The cost of a micro-batch of rows of these lengths.
+    pub fn of(self, lengths: impl IntoIterator<Item = usize>) -> usize {
+        let (mut rows, mut longest, mut sum) = (0, 0, 0);
+        for length in lengths {
+            (rows, longest, sum) = (rows + 1, longest.max(length), sum + length);
+        }
+        self.rate(rows, longest, sum)
+    }
+
+    fn rate(self, rows: usize, longest: usize, sum: usize) -> usize {
+        match self {
+            Self::Padded => rows * longest,
+            Self::Real => sum,
+        }
+    }
+}
+
+/// The sizes of a [`TokenBudget`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetConfig {
+    /// The cost of a step at most, the sum of those of its micro-batches.
+    pub max_tokens: usize,
+    /// The cost of a micro-batch at most.
+    pub micro_max_tokens: usize,
+    /// How it is counted.
+    pub cost: Cost,
+    /// Rows in a window; `None` takes 8,192, or more if a window would hold fewer than 32 steps.
+    pub window: Option<usize>,
+}
+
+impl BudgetConfig {
+    /// One micro-batch a step, of `max_tokens` with padding.
+    pub fn new(max_tokens: usize) -> Self {
+        Self { max_tokens, micro_max_tokens: max_tokens, cost: Cost::Padded, window: None }
+    }
+}
+
+/// Steps of as many rows as fit a budget of tokens. Every epoch shows each row once.
+///
+/// With [`Cost::Padded`], the rows of a window are sorted by length and cut into micro-batches of
+/// similar lengths, since that is where padding is paid. A step, however, gets micro-batches from
+/// all over the window, one from each of as many strata of lengths: were a step of similar lengths
+/// too, each update would be biased towards what short or long rows are like. Where a step is a
+/// single micro-batch that cannot be helped, and the order of the steps is shuffled instead.
+///
+/// With [`Cost::Real`] nothing is gained by sorting, so rows stay in the epoch's random order.
+///
+/// The last step of a window is not smaller than the others: as many steps as the window needs
+/// share it evenly. A step never reaches into the next epoch, so an epoch that is smaller than the
+/// budget is a step by itself.
+#[derive(Clone)]
+pub struct TokenBudget {
+    windows: Windows,
+    cost: Cost,
+    max_tokens: usize,
+    /// The micro-batches of a step at most, and the cost of each at most.
+    parts: usize,
+    cap: usize,
+}
+
+impl TokenBudget {
+    /// Steps of the rows of `rows`, whose lengths are all looked at once, in parallel.
+    ///
+    /// # Errors
+    /// If there are no rows, a size is 0, the micro-batch is larger than the step, or a row alone
+    /// is over budget.
+    pub fn new(
+        seed: u64,
+        rows: Arc<dyn Dataset>,
+        config: BudgetConfig,
+    ) -> Result<Self, BatchingError> {
+        let BudgetConfig { max_tokens, micro_max_tokens: micro, cost, window } = config;
+        let limit = match (max_tokens, micro) {
+            (0, _) => return Err(BatchingError::Zero("max_tokens")),
+            (_, 0) => return Err(BatchingError::Zero("micro_max_tokens")),
+            (max, micro) if micro > max => {
+                return Err(BatchingError::MicroOverBudget { micro, max });
+            }
+            (max, micro) if micro == max => ("max_tokens", max),
+            (_, micro) => ("micro_max_tokens", micro),
+        };
+        let windows = Windows::new(seed, rows, window, max_tokens, limit)?;
+        // A budget of 2.5 micro-batches is used up by three smaller ones, if every row fits these.
+        let (parts, cap) = match max_tokens.div_ceil(micro) {
+            parts if windows.longest() <= max_tokens / parts => (parts, max_tokens / parts),
+            _ => (max_tokens / micro, micro),
+        };
+        Ok(Self { windows, cost, max_tokens, parts, cap })
+    }
+
+    /// Puts rows into the order in which they are cut: the longest first, if padding costs.
+    fn sort(&self, rows: &mut [Row]) {
+        if self.cost == Cost::Padded {
+            // Stable, so that rows of one length stay in their random order.
+            rows.sort_by_key(|row| Reverse(row.length));
+        }
+    }
+
+    /// Where the fewest micro-batches of a cost of `cap` at most end, for sorted rows.
+    fn ends(&self, rows: &[Row], cap: usize) -> Vec<usize> {
+        let mut ends = Vec::new();
+        let (mut count, mut longest, mut sum) = (0, 0, 0);
+        for (place, row) in rows.iter().enumerate() {
+            let (l, s) = (longest.max(row.length), sum + row.length);
+            if count > 0 && self.cost.rate(count + 1, l, s) > cap {
+                ends.push(place);
+                (count, longest, sum) = (1, row.length, row.length);
+            } else {
+                (count, longest, sum) = (count + 1, l, s);
+            }
+        }
+        ends.push(rows.len());
+        ends
+    }
+
+    /// At most `count` micro-batches, if there need not be more, the dearest of them as cheap as can
+    /// be.
+    fn level(&self, rows: &[Row], count: usize) -> Vec<Vec<SampleRef>> {
+        // The fewer the tokens allowed, the more micro-batches it takes: a bisection.
+        let (mut low, mut high) = (rows.iter().map(|row| row.length).max().unwrap_or(0), self.cap);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.ends(rows, middle).len() <= count {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        self.split(rows, high)
+    }
+
+    fn split(&self, rows: &[Row], cap: usize) -> Vec<Vec<SampleRef>> {
+        let mut start = 0;
+        let micro = |end| {
+            let micro = rows[start..end].iter().map(|row| row.sample).collect();
+            start = end;
+            micro
+        };
+        self.ends(rows, cap).into_iter().map(micro).collect()
+    }
+
+    /// The steps of one window, in order.
+    fn cut(&self, mut rows: Vec<Row>, rng: &mut SeqRng) -> Vec<Group> {
+        self.sort(&mut rows);
+        let needed = self.ends(&rows, self.cap).len();
+        let num_steps = needed.div_ceil(self.parts);
+        // As many micro-batches in each step, made smaller for it.
+        let mut micro = self.level(&rows, needed.div_ceil(num_steps) * num_steps).into_iter();
+        let mut steps: Vec<_> = std::iter::repeat_with(Group::default).take(num_steps).collect();
+        // A stratum is as many neighbours as there are steps, and each step gets one of them: the
+        // longest first, so that a step that does not fit the device's memory fails at its start.
+        while micro.len() > 0 {
+            rng.shuffle(&mut steps);
+            for (step, micro) in steps.iter_mut().zip(micro.by_ref()) {
+                step.micro.push(micro);
+            }
+        }
+        rng.shuffle(&mut steps);
+        steps
+    }
+}
+
+impl Batching for TokenBudget {
+    fn steps(&self, from: Position) -> Box<dyn Iterator<Item = StepPlan> + Send> {
+        let rule = self.clone();
+        Box::new(self.windows.steps(from, move |rows, rng| rule.cut(rows, rng)))
+    }
+}
+
+impl Fill for TokenBudget {
+    fn fill(&self, from: Position, draws: &mut dyn Iterator<Item = SampleRef>) -> StepPlan {
+        let fits = |tokens: &mut usize, row: Row| {
+            *tokens += row.length;
+            (*tokens <= self.max_tokens).then_some(row)
+        };
+        let drawn: Vec<_> = draws.map(|s| self.windows.row(s)).scan(0, fits).collect();
+        // Padding may leave no room for all of these: as many as fit, from the first on. A single
+        // row always does.
+        let sorted = |count: usize| {
+            let mut rows = drawn[..count].to_vec();
+            self.sort(&mut rows);
+            rows
+        };
+        let (mut low, mut high) = (1.min(drawn.len()), drawn.len());
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if self.ends(&sorted(middle), self.cap).len() <= self.parts {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        let micro = self.split(&sorted(low), self.cap);
+        StepPlan::new(micro, Position { step: from.step + 1, ..from })
+    }
+}

@@ -1,0 +1,107 @@
+//! Which samples make up a step, as a pure function of a position of two integers.
+//!
+//! A rule is a [`Batching`]. [`FixedBatches`] counts rows, [`TokenBudget`] counts tokens, [`Packed`]
+//! fills packs; all three show every row of an epoch once. Rules that can also make a single step of
+//! rows that someone else draws are [`Fill`], which is what
+//! [`Curriculum`](crate::curriculum::Curriculum) builds on. [`LengthWarmUp`] wraps any rule.
+
+mod budget;
+mod epochs;
+mod fixed;
+mod length;
+mod packed;
+mod plan;
+mod ramp;
+mod window;
+
+pub use budget::{BudgetConfig, Cost, TokenBudget};
+pub use fixed::FixedBatches;
+pub use length::{LengthRamp, LengthWarmUp};
+pub use packed::{PackConfig, Packed};
+pub use plan::{Position, SampleRef, StepPlan};
+pub use ramp::SizeRamp;
+
+/// A rule that groups samples into steps. Pure: the same position gives the same steps.
+pub trait Batching: Send + Sync {
+    /// The steps from `from` on; endless unless the rule says otherwise.
+    fn steps(&self, from: Position) -> Box<dyn Iterator<Item = StepPlan> + Send>;
+
+    /// Whether its plans say where packs end.
+    fn is_packed(&self) -> bool {
+        false
+    }
+}
+
+/// A rule that can also make a single step of rows that someone else draws.
+pub trait Fill: Batching {
+    /// The step after `from`, of as many rows from the front of `draws` (which is endless, or long
+    /// enough) as the rule puts into a step. `sample` stays as it is, since these rows are not those
+    /// of the epochs.
+    fn fill(&self, from: Position, draws: &mut dyn Iterator<Item = SampleRef>) -> StepPlan;
+}
+
+/// A batching rule that cannot work.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BatchingError {
+    /// No samples.
+    #[error("the data set has no rows: check data.paths, data.clean and data.validation")]
+    Empty,
+    /// A size of zero.
+    #[error("train.{0} must be at least 1")]
+    Zero(&'static str),
+    /// A micro-batch larger than the batch.
+    #[error("train.micro_batch_size ({micro}) is larger than train.batch_size ({batch})")]
+    MicroTooLarge {
+        /// Samples in a micro-batch.
+        micro: usize,
+        /// Samples in a batch.
+        batch: usize,
+    },
+    /// A micro-batch over the budget of the step.
+    #[error("train.micro_max_tokens ({micro}) is larger than train.max_tokens ({max})")]
+    MicroOverBudget {
+        /// Tokens of a micro-batch.
+        micro: usize,
+        /// Tokens of a step.
+        max: usize,
+    },
+    /// More packs in a micro-batch than in the step.
+    #[error("train.micro_packs ({micro}) is larger than train.packs_per_step ({packs})")]
+    MicroOverPacks {
+        /// Packs in a micro-batch.
+        micro: usize,
+        /// Packs in a step.
+        packs: usize,
+    },
+    /// A row that fits no step.
+    #[error(
+        "the row that begins at {row} has {length} tokens and train.{key} is {limit}: raise it to \
+         {length} or lower data.max_length to {limit}"
+    )]
+    RowTooLong {
+        /// The file and line, as in [`crate::Key`].
+        row: String,
+        /// Its tokens, special ones included.
+        length: usize,
+        /// The key of the limit, without its section.
+        key: &'static str,
+        /// The tokens that fit.
+        limit: usize,
+    },
+    /// A warm-up that starts above its end.
+    #[error("train.{key} starts at {from}, above the {full} it should grow to: lower it")]
+    RampTooHigh {
+        /// The key, without its section.
+        key: &'static str,
+        /// Where it starts.
+        from: usize,
+        /// Where it should end.
+        full: usize,
+    },
+    /// Packs of rows that are split.
+    #[error(
+        "train.length_warmup cannot split packed rows, whose pieces might overflow their pack: \
+         remove it or train.pack_length"
+    )]
+    PackedLengthRamp,
+}

@@ -1,0 +1,79 @@
+//! A step: its samples, how they are split into micro-batches and shared among ranks.
+
+use serde::{Deserialize, Serialize};
+
+/// One sample of one epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SampleRef {
+    /// The epoch, from 0. With the index it keys every random draw made for the sample.
+    pub epoch: u64,
+    /// The index in the data set.
+    pub index: u64,
+}
+
+/// A place in the stream of steps: all that a resumed run needs to go on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// Steps taken since the start of the run.
+    pub step: u64,
+    /// Samples drawn from the epochs since the start of the run, over all ranks.
+    pub sample: u64,
+}
+
+/// The samples of one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepPlan {
+    /// The micro-batches, in order; losses are summed over them before the update. Packed rows
+    /// stand here one after the other, pack by pack.
+    pub micro: Vec<Vec<SampleRef>>,
+    /// For packed rows: the number of rows of each pack of each micro-batch.
+    pub packs: Option<Vec<Vec<usize>>>,
+    /// Rows longer than this are split into pieces, each of which is a row of its own; `None`
+    /// leaves rows whole, as they always are in packs. In tokens, special ones included.
+    pub max_row_length: Option<usize>,
+    /// The position after this step.
+    pub end: Position,
+}
+
+impl StepPlan {
+    /// A plan of whole, unpacked rows.
+    pub fn new(micro: Vec<Vec<SampleRef>>, end: Position) -> Self {
+        Self { micro, packs: None, max_row_length: None, end }
+    }
+
+    /// The part of rank `rank` of `world`: a contiguous share of each micro-batch, whose sizes
+    /// differ by one sample at most, or one pack where rows are packed, since a pack is never cut.
+    /// The shares of all ranks, one after the other, are the whole micro-batch again. A micro-batch
+    /// smaller than `world` leaves some ranks without a share of it: such empty shares are left out.
+    pub fn part(&self, rank: usize, world: usize) -> Self {
+        let share = |count: usize| {
+            let world = world.max(1);
+            let bound = |r: usize| count * r.min(world) / world;
+            bound(rank)..bound(rank + 1)
+        };
+        let whole = Self { micro: Vec::new(), packs: None, ..*self };
+        let Some(packs) = &self.packs else {
+            let shares = self.micro.iter().map(|micro| micro[share(micro.len())].to_vec());
+            return Self { micro: shares.filter(|part| !part.is_empty()).collect(), ..whole };
+        };
+        let (micro, packs) = self
+            .micro
+            .iter()
+            .zip(packs)
+            .map(|(micro, packs)| {
+                let range = share(packs.len());
+                let first: usize = packs[..range.start].iter().sum();
+                let packs = packs[range].to_vec();
+                (micro[first..first + packs.iter().sum::<usize>()].to_vec(), packs)
+            })
+            .filter(|(micro, _)| !micro.is_empty())
+            .unzip();
+        Self { micro, packs: Some(packs), ..whole }
+    }
+
+    /// The number of samples, split ones counted once.
+    pub fn num_samples(&self) -> usize {
+        self.micro.iter().map(Vec::len).sum()
+    }
+}

@@ -1,0 +1,42 @@
+//! The score of a record: one of its fields, as a number.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::ReadError;
+use crate::example::{Field, Key};
+
+/// The field a score has, whatever it was called in the file.
+pub(crate) const SCORE: &str = "score";
+
+/// A record whose field `field` is its score, under [`SCORE`] too.
+pub(super) fn add(
+    key: Key,
+    mut fields: BTreeMap<Arc<str>, Field>,
+    field: &str,
+) -> Result<(Key, BTreeMap<Arc<str>, Field>), ReadError> {
+    match number(fields.get(field)) {
+        Ok(score) => {
+            fields.insert(Arc::from(SCORE), Field::Float(score));
+            Ok((key, fields))
+        }
+        Err(found) => Err(ReadError::BadScore { key, field: field.to_owned(), found }),
+    }
+}
+
+/// The number in a field, or what is there instead. It must be finite as 32 bits too, which is how
+/// it is stored.
+fn number(field: Option<&Field>) -> Result<f64, String> {
+    let (number, shown) = match field {
+        // Nulls, arrays and objects are not kept as fields, so they look the same here.
+        None => return Err("missing or null".to_owned()),
+        Some(Field::Tokens(_)) => return Err("a list".to_owned()),
+        Some(Field::Int(number)) => (*number as f64, number.to_string()),
+        Some(Field::Float(number)) => (*number, number.to_string()),
+        Some(Field::Text(text)) => match text.trim().parse::<f64>() {
+            Ok(number) => (number, text.trim().to_owned()),
+            Err(_) => return Err("text".to_owned()),
+        },
+    };
+    if (number as f32).is_finite() { Ok(number) } else { Err(shown) }
+}
