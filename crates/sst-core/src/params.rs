@@ -17,8 +17,13 @@ pub enum Init {
     Ones,
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
-    /// Sinusoids of the position along dim 0 (Vaswani et al. 2017, section 3.5) times this amplitude.
-    Sinusoid(f64),
+    /// Sinusoids of the position along dim 0 (Vaswani et al. 2017, section 3.5).
+    Sinusoid {
+        /// The largest value.
+        amplitude: f64,
+        /// Wavelengths run from 2 pi to 2 pi times this; the paper has 10,000.
+        base: f64,
+    },
 }
 
 /// The parameters of a model by name, in the order they were made. Names are the hub's.
@@ -48,11 +53,25 @@ impl ParamStore {
     /// # Errors
     /// If the name is taken, or libtorch fails.
     pub fn add(&mut self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        self.add_like(name, name, shape, init)
+    }
+
+    /// Makes a parameter whose first values are those that a parameter called `like` would get.
+    ///
+    /// # Errors
+    /// As for [`ParamStore::add`].
+    pub fn add_like(
+        &mut self,
+        name: &str,
+        like: &str,
+        shape: &[i64],
+        init: Init,
+    ) -> Result<Tensor> {
         if self.index.contains_key(name) {
             return Err(Error::DuplicateParameter(name.to_owned()));
         }
         let value = match self.seed {
-            Some(seed) => initial(seed, name, shape, init)?,
+            Some(seed) => initial(seed, like, shape, init)?,
             None => Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?,
         };
         let tensor = value.f_to_device(self.device)?.f_set_requires_grad(true)?;
@@ -156,6 +175,21 @@ impl<'a> Scope<'a> {
     pub fn param(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
         self.store.borrow_mut().add(&format!("{}{name}", self.prefix), shape, init)
     }
+
+    /// Makes the parameter `name` here with the first values that it would get in the scope `like`.
+    ///
+    /// # Errors
+    /// As for [`Scope::param`].
+    pub fn param_like(
+        &self,
+        like: &Scope<'_>,
+        name: &str,
+        shape: &[i64],
+        init: Init,
+    ) -> Result<Tensor> {
+        let (own, like) = (format!("{}{name}", self.prefix), format!("{}{name}", like.prefix));
+        self.store.borrow_mut().add_like(&own, &like, shape, init)
+    }
 }
 
 /// The first value of a parameter, on the CPU.
@@ -170,7 +204,7 @@ fn initial(seed: u64, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
             let values: Vec<f32> = (0..count).map(|_| (rng.normal() * std) as f32).collect();
             Ok(Tensor::f_from_slice(&values)?.f_reshape(shape)?)
         }
-        Init::Sinusoid(amplitude) => {
+        Init::Sinusoid { amplitude, base } => {
             let (rows, width) = match shape {
                 [rows, width] => (*rows, *width),
                 _ => {
@@ -179,7 +213,7 @@ fn initial(seed: u64, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
                 }
             };
             let value = |row: i64, column: i64| {
-                let rate = 10_000_f64.powf((column / 2 * 2) as f64 / width as f64);
+                let rate = base.powf((column / 2 * 2) as f64 / width as f64);
                 let angle = row as f64 / rate;
                 (amplitude * if column % 2 == 0 { angle.sin() } else { angle.cos() }) as f32
             };

@@ -8,12 +8,14 @@ mod bert;
 mod card;
 mod error;
 mod export;
+pub mod init;
 mod load;
-pub mod registry;
+mod registry;
 
 pub use bert::{BertConfig, BertModel};
 pub use card::ModelCard;
 pub use error::ModelError;
 pub use export::save_folder;
+pub use init::{InitOptions, Positions, Queries};
 pub use load::load;
-pub use registry::{BuildOptions, ModelEntry, PositionInit, build, list};
+pub use registry::{BuildOptions, ModelEntry, build, list};

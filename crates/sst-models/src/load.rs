@@ -8,7 +8,8 @@ use sst_core::checkpoint::{Allow, LoadReport, Weights, load_params};
 use tch::Device;
 
 use crate::error::ModelError;
-use crate::registry::{self, BuildOptions, PositionInit};
+use crate::init::InitOptions;
+use crate::registry::{self, BuildOptions};
 
 /// Loads the model of a folder that holds config.json and its weights, one file or shards.
 /// `architecture` overrides what the config names.
@@ -33,7 +34,7 @@ pub fn load(
         // Allowed to be missing means that it starts as a new model's would.
         seed: if allow.missing.is_empty() { None } else { Some(0) },
         architecture: architecture.or(named).map(str::to_owned),
-        positions: PositionInit::Normal,
+        init: InitOptions::default(),
     };
     let in_file = |error: ModelError| match error {
         ModelError::Config { .. } => {

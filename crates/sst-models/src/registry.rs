@@ -1,7 +1,6 @@
 //! The models there are, by `model_type`.
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sst_core::Model;
 use sst_core::checkpoint::Renamed;
@@ -9,6 +8,7 @@ use tch::Device;
 
 use crate::bert;
 use crate::error::ModelError;
+use crate::init::InitOptions;
 
 /// One line a model.
 const MODELS: &[ModelEntry] = &[bert::ENTRY];
@@ -35,21 +35,6 @@ pub struct ModelEntry {
     pub(crate) rename: fn(&str, &dyn Model) -> Renamed,
 }
 
-/// How learned position embeddings start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum PositionInit {
-    /// Like every other weight.
-    #[default]
-    Normal,
-    /// As sinusoids of this amplitude: a small model then learns to use positions at once instead of
-    /// staying on the unigram plateau for thousands of steps. The weights train as usual.
-    Sinusoid {
-        /// The largest value; about the deviation of the word embeddings.
-        amplitude: f64,
-    },
-}
-
 /// How a model is made.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
@@ -59,8 +44,8 @@ pub struct BuildOptions {
     pub seed: Option<u64>,
     /// One of the architectures of its type, or the default.
     pub architecture: Option<String>,
-    /// How learned positions start.
-    pub positions: PositionInit,
+    /// How weights start, where not as usual.
+    pub init: InitOptions,
 }
 
 /// All models.

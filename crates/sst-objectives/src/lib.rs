@@ -5,9 +5,10 @@
 //! to the rest of sst.
 
 mod error;
-pub mod list;
+pub mod layout;
+mod list;
 pub mod mlm;
-mod padding;
+
 mod parse;
 
 pub use error::ObjectiveError;

@@ -15,6 +15,8 @@ const OBJECTIVES: &[Entry] = &[mlm::ENTRY];
 pub struct Context<'a> {
     /// The tokenizer of the data.
     pub tokenizer: &'a Tokenizer,
+    /// Whether batches hold their rows one after the other, without padding.
+    pub padding_free: bool,
 }
 
 /// Builds an objective from its configuration.

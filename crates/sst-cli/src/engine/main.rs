@@ -1,5 +1,6 @@
 //! `sst-engine`: the commands that use tensors. `sst` starts it with the arguments it was given.
 
+mod batching;
 mod cmd;
 mod device;
 mod model;

@@ -137,7 +137,8 @@ impl Recipe {
 
     /// The objective.
     pub(crate) fn objective(&self, tokenizer: &Tokenizer) -> Result<Box<dyn Objective>> {
-        let context = sst_objectives::Context { tokenizer };
+        let padding_free = self.config.train.padding_free;
+        let context = sst_objectives::Context { tokenizer, padding_free };
         let (name, config) = (self.config.objective_name(), self.config.objective_config());
         sst_objectives::build(name, &config, &context).map_err(|error| {
             self.refuse(match &error {
@@ -156,12 +157,12 @@ impl Recipe {
     pub(crate) fn model(&self, tokenizer: &Tokenizer, device: Device) -> Result<Box<dyn Model>> {
         let known = tokenizer.vocab_size();
         match &self.config.model {
-            ModelChoice::New { config, positions } => {
+            ModelChoice::New { config, init } => {
                 let options = BuildOptions {
                     device,
                     seed: Some(self.config.run.seed),
                     architecture: None,
-                    positions: *positions,
+                    init: *init,
                 };
                 sst_models::build(&Value::Object(config.clone()), &options)
                     .map_err(|error| self.refuse_model(error))

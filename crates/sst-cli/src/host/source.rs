@@ -16,7 +16,13 @@ use crate::exit::Usage;
 pub fn source(paths: &[String], args: &DocumentArgs) -> Result<Source> {
     let format = args.format.as_deref().map(|name| named("--format", name)).transpose()?;
     let on_error = if args.skip_errors { OnError::Skip } else { OnError::Fail };
-    Ok(Source { paths: paths.to_vec(), format, text_field: args.text_field.clone(), on_error })
+    Ok(Source {
+        paths: paths.to_vec(),
+        format,
+        text_field: args.text_field.clone(),
+        score_field: None,
+        on_error,
+    })
 }
 
 /// The value of a setting that is one of a few words, as a recipe spells them.

@@ -25,6 +25,22 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
+    /// The same, but the weight starts as it would in the scope `like`.
+    ///
+    /// # Errors
+    /// As for [`Linear::new`].
+    pub fn new_like(
+        scope: &Scope<'_>,
+        like: &Scope<'_>,
+        input: i64,
+        output: i64,
+        std: f64,
+    ) -> Result<Self> {
+        let weight = scope.param_like(like, "weight", &[output, input], Init::Normal(std))?;
+        let bias = Some(scope.param("bias", &[output], Init::Zeros)?);
+        Ok(Self { weight, bias })
+    }
+
     /// Applies it to the last dimension.
     ///
     /// # Errors

@@ -37,7 +37,8 @@ fn normal_values_have_their_deviation() {
 #[test]
 fn sinusoids_start_with_sine_zero_and_cosine_one() {
     let mut store = ParamStore::new(Device::Cpu, Some(1));
-    let tensor = store.add("p", &[2, 4], Init::Sinusoid(0.5)).unwrap();
+    let tensor =
+        store.add("p", &[2, 4], Init::Sinusoid { amplitude: 0.5, base: 10_000.0 }).unwrap();
     let got = values(&tensor);
     let rate = 1.0_f32 / 100.0;
     let want = [

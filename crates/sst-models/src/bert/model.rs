@@ -10,7 +10,7 @@ use sst_core::{
 use tch::Tensor;
 
 use super::config::BertConfig;
-use crate::registry::PositionInit;
+use crate::init::{InitOptions, Positions, Queries};
 
 /// The BERT encoder.
 #[derive(Debug)]
@@ -55,13 +55,13 @@ impl BertModel {
     pub fn new(
         scope: &Scope<'_>,
         config: &BertConfig,
-        positions: PositionInit,
+        init: InitOptions,
         with_pooler: bool,
     ) -> Result<Self> {
-        let embeddings = Embeddings::new(&scope.sub("embeddings"), config, positions)?;
+        let embeddings = Embeddings::new(&scope.sub("embeddings"), config, init)?;
         let layers = scope.sub("encoder").sub("layer");
         let layers = (0..config.num_hidden_layers)
-            .map(|i| Layer::new(&layers.sub(i), config))
+            .map(|i| Layer::new(&layers.sub(i), config, init))
             .collect::<Result<_>>()?;
         let (width, std) = (config.hidden_size, config.initializer_range);
         let pooler = match with_pooler {
@@ -147,14 +147,17 @@ fn longest(input: EncoderInput<'_>) -> i64 {
 }
 
 impl Embeddings {
-    fn new(scope: &Scope<'_>, config: &BertConfig, positions: PositionInit) -> Result<Self> {
+    fn new(scope: &Scope<'_>, config: &BertConfig, init: InitOptions) -> Result<Self> {
         let (width, normal) = (config.hidden_size, Init::Normal(config.initializer_range));
         let table = |name: &str, count: i64, padding: Option<i64>, init: Init| {
             Embedding::new(&scope.sub(name), count, width, padding, init)
         };
-        let first_positions = match positions {
-            PositionInit::Normal => normal,
-            PositionInit::Sinusoid { amplitude } => Init::Sinusoid(amplitude),
+        let first_positions = match init.positions {
+            Positions::Normal => normal,
+            Positions::Sinusoid => Init::Sinusoid {
+                amplitude: init.amplitude.unwrap_or(InitOptions::AMPLITUDE),
+                base: init.base.unwrap_or(InitOptions::BASE),
+            },
         };
         Ok(Self {
             word: table("word_embeddings", config.vocab_size, config.pad_token_id, normal)?,
@@ -186,17 +189,24 @@ impl Embeddings {
 }
 
 impl Layer {
-    fn new(scope: &Scope<'_>, config: &BertConfig) -> Result<Self> {
+    fn new(scope: &Scope<'_>, config: &BertConfig, init: InitOptions) -> Result<Self> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let (std, eps) = (config.initializer_range, config.layer_norm_eps);
         let attention = scope.sub("attention");
         let projections = attention.sub("self");
-        let project = |name: &str| Linear::new(&projections.sub(name), width, width, std);
+        let project = |name: &str, like: &str, std: f64| {
+            let (scope, like) = (projections.sub(name), projections.sub(like));
+            Linear::new_like(&scope, &like, width, width, std)
+        };
+        let (alike, similar_std) = match init.attention {
+            Queries::Normal => ("key", std),
+            Queries::Alike => ("query", init.attention_std.unwrap_or(InitOptions::ATTENTION_STD)),
+        };
         let output = attention.sub("output");
         Ok(Self {
-            query: project("query")?,
-            key: project("key")?,
-            value: project("value")?,
+            query: project("query", "query", similar_std)?,
+            key: project("key", alike, similar_std)?,
+            value: project("value", "value", std)?,
             attention: Attention {
                 num_heads: config.num_attention_heads,
                 dropout: config.attention_probs_dropout_prob,

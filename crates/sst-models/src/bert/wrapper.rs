@@ -52,7 +52,7 @@ fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, Model
     let store = RefCell::new(ParamStore::new(options.device, options.seed));
     let root = Scope::root(&store);
     let scope = if is_base { root.clone() } else { root.sub("bert") };
-    let encoder = BertModel::new(&scope, &config, options.positions, is_base || is_pretraining)?;
+    let encoder = BertModel::new(&scope, &config, options.init, is_base || is_pretraining)?;
     let heads = root.sub("cls");
     let masked = match is_base {
         true => None,

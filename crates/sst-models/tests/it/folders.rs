@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use sst_core::checkpoint::{Allow, Weights};
 use sst_core::{EncoderInput, Forward};
-use sst_models::{BuildOptions, ModelCard, PositionInit, build, load, save_folder};
+use sst_models::{BuildOptions, InitOptions, ModelCard, build, load, save_folder};
 use tch::{Device, Kind};
 
 use crate::case::{Case, close, golden};
@@ -25,7 +25,7 @@ fn options() -> BuildOptions {
         device: Device::Cpu,
         seed: Some(1),
         architecture: None,
-        positions: PositionInit::Normal,
+        init: InitOptions::default(),
     }
 }
 

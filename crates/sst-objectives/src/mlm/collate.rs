@@ -7,21 +7,21 @@ use super::config::MlmConfig;
 use super::select::{Fate, select};
 use super::words::WordGrouper;
 use crate::error::ObjectiveError;
-use crate::padding::with_rows;
+use crate::layout::Layout;
 
 /// The stream of the draws; part of what makes a run repeatable.
 const STREAM: &str = "mlm.mask";
 
 /// Makes masked batches from the field `input_ids`.
 ///
-/// Arrays: `input_ids` `[b, l]`; `attention_mask` `[b, l]` where a row is padded; `masked_positions`
-/// `[n]`, flat into `b * l`; `masked_labels` `[n]`. Units: n.
+/// Arrays: `input_ids` `[b, l]`, and `attention_mask` `[b, l]` where a row is padded, or `input_ids` `[t]` of
+/// ragged rows; `masked_positions` `[n]`, flat into `b * l` or `t`; `masked_labels` `[n]`. Units: n.
 #[derive(Debug)]
 pub struct MlmCollate {
     config: MlmConfig,
     grouper: WordGrouper,
     mask: u32,
-    pad: u32,
+    layout: Layout,
     /// Every id that may replace a token: all but the special ones and gaps of the vocabulary.
     ordinary: Vec<u32>,
 }
@@ -31,7 +31,11 @@ impl MlmCollate {
     ///
     /// # Errors
     /// If a key cannot be, or the tokenizer has no mask token or nothing but special tokens.
-    pub fn new(config: MlmConfig, tokenizer: &Tokenizer) -> Result<Self, ObjectiveError> {
+    pub fn new(
+        config: MlmConfig,
+        tokenizer: &Tokenizer,
+        padding_free: bool,
+    ) -> Result<Self, ObjectiveError> {
         config.check()?;
         let special = tokenizer.special();
         let Some(mask) = special.mask else {
@@ -45,8 +49,9 @@ impl MlmCollate {
             return Err(ObjectiveError::NoOrdinaryToken);
         }
         // Padding is never seen, so any id serves where the tokenizer has none for it.
-        let pad = special.pad.unwrap_or(mask);
-        Ok(Self { config, grouper, mask, pad, ordinary })
+        let padded = Layout::Padded { pad: special.pad.unwrap_or(mask) };
+        let layout = if padding_free { Layout::Ragged } else { padded };
+        Ok(Self { config, grouper, mask, layout, ordinary })
     }
 }
 
@@ -76,13 +81,27 @@ impl Collate for MlmCollate {
         }
         let keys = examples.iter().map(|example| example.key.clone()).collect();
         let batch = HostBatch::new(Units::Count(labels.len() as u64), keys);
-        let (batch, length) = with_rows(batch, &rows, self.pad)?;
-        let positions = labels.iter().map(|(row, at, _)| (row * length + at) as i64).collect();
+        let (batch, starts) = self.layout.lay(batch, &rows)?;
+        let positions = labels.iter().map(|(row, at, _)| (starts[*row] + at) as i64).collect();
         let ids = labels.iter().map(|(_, _, id)| i64::from(*id)).collect();
         Ok(batch.with("masked_positions", &[labels.len()], ArrayData::I64(positions))?.with(
             "masked_labels",
             &[labels.len()],
             ArrayData::I64(ids),
         )?)
+    }
+
+    /// Rows of a pack are rows of their own where nothing is padded: none sees another, and the positions of
+    /// each begin anew.
+    fn collate_packs(
+        &self,
+        examples: &[Example],
+        _packs: &[usize],
+        seed: u64,
+    ) -> Result<HostBatch, CollateError> {
+        match self.layout {
+            Layout::Ragged => self.collate(examples, seed),
+            Layout::Padded { .. } => Err(CollateError::Packs),
+        }
     }
 }

@@ -27,7 +27,7 @@ struct Mlm {
 
 fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
     let config: MlmConfig = parse(config)?;
-    let collate = Arc::new(MlmCollate::new(config, context.tokenizer)?);
+    let collate = Arc::new(MlmCollate::new(config, context.tokenizer, context.padding_free)?);
     Ok(Box::new(Mlm { collate }))
 }
 

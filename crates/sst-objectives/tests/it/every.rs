@@ -12,7 +12,7 @@ const CONTEXT: StepContext = StepContext { step: 0, micro: 0, forward: Forward::
 #[test]
 fn default_configs_round_trip_and_unknown_keys_are_refused() {
     let tokenizer = toy::tokenizer();
-    let context = Context { tokenizer: &tokenizer };
+    let context = Context { tokenizer: &tokenizer, padding_free: false };
     for entry in list() {
         let config = (entry.default_config)();
         assert!(build(entry.name, &config, &context).is_ok(), "{}", entry.name);
@@ -31,7 +31,7 @@ fn default_configs_round_trip_and_unknown_keys_are_refused() {
 #[test]
 fn every_trainable_parameter_gets_a_gradient_and_the_loss_falls() {
     let tokenizer = toy::tokenizer();
-    let context = Context { tokenizer: &tokenizer };
+    let context = Context { tokenizer: &tokenizer, padding_free: false };
     for entry in list() {
         let objective = build(entry.name, &json!({}), &context).unwrap();
         let model = toy::model(tokenizer.vocab_size());
@@ -63,7 +63,7 @@ fn every_trainable_parameter_gets_a_gradient_and_the_loss_falls() {
 #[test]
 fn grouping_and_padding_change_nothing() {
     let tokenizer = toy::tokenizer();
-    let context = Context { tokenizer: &tokenizer };
+    let context = Context { tokenizer: &tokenizer, padding_free: false };
     for entry in list() {
         let objective = build(entry.name, &json!({}), &context).unwrap();
         let model = toy::model(tokenizer.vocab_size());
@@ -86,7 +86,7 @@ fn grouping_and_padding_change_nothing() {
 #[test]
 fn sums_are_finite_scalars() {
     let tokenizer = toy::tokenizer();
-    let context = Context { tokenizer: &tokenizer };
+    let context = Context { tokenizer: &tokenizer, padding_free: false };
     for entry in list() {
         let objective = build(entry.name, &json!({}), &context).unwrap();
         let model = toy::model(tokenizer.vocab_size());

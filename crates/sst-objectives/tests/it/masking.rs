@@ -18,7 +18,7 @@ fn ints(batch: &HostBatch, name: &str) -> Vec<i64> {
 }
 
 fn collate(config: MlmConfig, tokenizer: &Tokenizer) -> MlmCollate {
-    MlmCollate::new(config, tokenizer).unwrap()
+    MlmCollate::new(config, tokenizer, false).unwrap()
 }
 
 fn within(name: &str, hits: usize, draws: usize, p: f64) {
@@ -252,7 +252,7 @@ fn a_tokenizer_without_a_mask_token_is_refused() {
     let path: &Path = dir.path();
     std::fs::write(path.join("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\n").unwrap();
     let tokenizer = Tokenizer::load(&path.join("vocab.txt")).unwrap();
-    let error = MlmCollate::new(MlmConfig::default(), &tokenizer).unwrap_err().to_string();
+    let error = MlmCollate::new(MlmConfig::default(), &tokenizer, false).unwrap_err().to_string();
     assert!(error.contains("needs a mask token"), "{error}");
 }
 
@@ -268,7 +268,7 @@ fn values_that_cannot_be_are_refused_by_key() {
         (MlmConfig { span_p: 0.0, ..good() }, "span_p"),
         (MlmConfig { max_span: 0, ..good() }, "max_span"),
     ] {
-        let error = MlmCollate::new(config, &tokenizer).unwrap_err().to_string();
+        let error = MlmCollate::new(config, &tokenizer, false).unwrap_err().to_string();
         assert!(error.starts_with(key), "{error}");
     }
 }

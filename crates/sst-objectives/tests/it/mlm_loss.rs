@@ -11,7 +11,8 @@ use crate::toy;
 #[test]
 fn the_loss_is_the_summed_negative_log_probability() {
     let tokenizer = toy::tokenizer();
-    let objective = build("mlm", &json!({}), &Context { tokenizer: &tokenizer }).unwrap();
+    let objective =
+        build("mlm", &json!({}), &Context { tokenizer: &tokenizer, padding_free: false }).unwrap();
     let model = toy::model(tokenizer.vocab_size());
     let host = objective.collate().collate(&toy::rows(&tokenizer, 6), 9).unwrap();
     let batch = Batch::from_host(&host, Device::Cpu).unwrap();

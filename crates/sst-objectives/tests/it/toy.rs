@@ -4,7 +4,7 @@ use serde_json::json;
 use sst_core::Model;
 use sst_data::tokenize::{Algorithm, Tokenizer, TrainConfig, train};
 use sst_data::{Example, Field, Key};
-use sst_models::{BuildOptions, PositionInit};
+use sst_models::{BuildOptions, InitOptions};
 use tch::Device;
 
 /// Text with words of several pieces.
@@ -46,7 +46,7 @@ pub(crate) fn model(vocab_size: usize) -> Box<dyn Model> {
         device: Device::Cpu,
         seed: Some(3),
         architecture: None,
-        positions: PositionInit::Normal,
+        init: InitOptions::default(),
     };
     sst_models::build(&config, &options).unwrap()
 }

@@ -60,7 +60,7 @@ pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
 }
 
 fn mask_accuracy(args: &MaskAccuracyArgs, bench: &Bench) -> Result<Report> {
-    let context = sst_objectives::Context { tokenizer: &bench.tokenizer };
+    let context = sst_objectives::Context { tokenizer: &bench.tokenizer, padding_free: true };
     let config = bench.recipe.as_ref().map(|recipe| &recipe.config);
     let masked = config.filter(|config| config.objective_name() == "mlm");
     let mut objective = masked.map_or_else(|| json!({}), |config| config.objective_config());

@@ -11,7 +11,7 @@ use sst_cli::exit::{Ends, Exit, Usage};
 use sst_cli::{files, render};
 use sst_core::{Evaluator, Metrics, Model, Objective, Tracker};
 use sst_data::Ledger;
-use sst_data::batching::{Batching, FixedBatches, Position};
+use sst_data::batching::{Batching, Position};
 use sst_data::loader::{Loader, LoaderConfig};
 use sst_data::rows::{Dataset, Subset};
 use sst_data::tokenize::Tokenizer;
@@ -21,6 +21,7 @@ use sst_train::track::{Jsonl, LossPlot, Progress, TensorBoard};
 use sst_train::{Fault, Fit, FitConfig, Outcome, Saver, TrainError, fit};
 use tch::Device;
 
+use crate::batching;
 use crate::device;
 use crate::prepared::Recipe;
 use crate::resolve::{Duration, RunConfig, Scale};
@@ -64,7 +65,8 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let train = recipe.rows(&store, Subset::Train { fraction }, &tokenizer, &ledger)?;
     let held_out =
         recipe.rows(&store, Subset::Validation { fraction }, &tokenizer, &Ledger::new())?;
-    let fit_config = fit_config(&recipe.config, &train, device)?;
+    let scale = scale(&recipe.config, &train);
+    let fit_config = fit_config(&recipe.config, scale, device)?;
     let environment = Environment {
         device,
         tokenizer: &tokenizer,
@@ -91,7 +93,9 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let mut evaluators = evaluators(&recipe, &tokenizer, Arc::new(held_out), device)?;
     let mut trackers =
         trackers(&folder, resume.as_ref().map_or(0, |restored| restored.state.step))?;
-    let open_loader = open_loader(&recipe.config, Arc::new(train), &*objective)?;
+    let train: Arc<dyn Dataset> = Arc::new(train);
+    let rule = batching::rule(&recipe.config, &train, &tokenizer, scale, fit_config.total_steps)?;
+    let open_loader = open_loader(&recipe.config, train, rule, &*objective)?;
     let card = card(&recipe.config);
     let export = |model: &dyn Model, folder: &Path, metrics: &Metrics| {
         let card = ModelCard { metrics: held_out_only(metrics), ..card.clone() };
@@ -137,17 +141,18 @@ fn may_start(saver: &Saver, folder: &Path, resume: bool) -> Result<bool> {
     Ok(saved)
 }
 
-/// The settings of the loop, every duration in steps.
-fn fit_config(config: &RunConfig, rows: &dyn Dataset, device: Device) -> Result<FitConfig> {
-    let train = &config.train;
-    // Lengths differ little or are all one; a sample tells the mean.
+/// What a step is, on average.
+fn scale(config: &RunConfig, rows: &dyn Dataset) -> Scale {
+    // A sample of the rows tells the mean.
     let sampled = rows.len().min(4096);
     let sum: usize = (0..sampled).map(|i| rows.row_length(i * rows.len() / sampled.max(1))).sum();
-    let scale = Scale {
-        rows: rows.len(),
-        batch_size: train.batch_size,
-        tokens_per_row: (sum as f64 / sampled.max(1) as f64).max(1.0),
-    };
+    let tokens_per_row = (sum as f64 / sampled.max(1) as f64).max(1.0);
+    config.train.batching.scale(rows.len(), tokens_per_row)
+}
+
+/// The settings of the loop, every duration in steps.
+fn fit_config(config: &RunConfig, scale: Scale, device: Device) -> Result<FitConfig> {
+    let train = &config.train;
     let total_steps = train.steps.total_steps(scale).unwrap_or(0).max(1);
     let every = |duration: Duration| match duration.steps(scale, total_steps) {
         0 => None,
@@ -174,13 +179,10 @@ type OpenLoader = dyn Fn(Position) -> Result<Loader, TrainError>;
 fn open_loader(
     config: &RunConfig,
     rows: Arc<dyn Dataset>,
+    batching: Arc<dyn Batching>,
     objective: &dyn Objective,
 ) -> Result<Box<OpenLoader>> {
-    let (seed, train) = (config.run.seed, &config.train);
-    let batching: Arc<dyn Batching> = Arc::new(
-        FixedBatches::new(seed, rows.len(), train.batch_size, train.micro_batch_size)
-            .map_err(|error| Usage(error.to_string()))?,
-    );
+    let seed = config.run.seed;
     let collate = objective.collate();
     let loader =
         LoaderConfig { seed, workers: config.data.workers, prefetch: PREFETCH, rank: 0, world: 1 };
@@ -205,7 +207,8 @@ fn evaluators(
         return Ok(Vec::new());
     }
     let objective = recipe.objective(tokenizer)?;
-    let (batch_size, seed) = (config.train.batch_size, config.run.seed);
+    let batch_size = config.train.batching.eval_rows(config.data.max_length);
+    let seed = config.run.seed;
     let evaluator: Box<dyn Evaluator> = match objective.name() {
         // Its report holds the same loss, from the same masks.
         "mlm" => Box::new(MaskAccuracy::new(objective, rows, batch_size, device, seed)),
@@ -236,10 +239,10 @@ fn card(config: &RunConfig) -> ModelCard {
     let data = config.data.paths.join(", ");
     let (name, objective) = (&config.run.name, config.objective_name());
     let body = format!(
-        "# {name}\n\nPretrained from {data} with the objective `{objective}` for {}, batches of {}, by \
+        "# {name}\n\nPretrained from {data} with the objective `{objective}` for {}, {}, by \
          [sst]({}).",
         config.train.steps,
-        config.train.batch_size,
+        config.train.batching.describe(),
         env!("CARGO_PKG_REPOSITORY")
     );
     let pipeline_tag = (objective == "mlm").then(|| "fill-mask".to_owned());

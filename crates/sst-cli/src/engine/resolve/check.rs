@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use serde_json::Value;
-use sst_models::PositionInit;
 use sst_train::ScheduleName;
 
 use super::config::{ModelChoice, RunConfig, TokenizerChoice, Train};
@@ -51,7 +50,7 @@ fn data(config: &RunConfig) -> Result<(), Problem> {
 }
 
 fn model(config: &RunConfig) -> Result<(), Problem> {
-    let ModelChoice::New { config: model, positions } = &config.model else { return Ok(()) };
+    let ModelChoice::New { config: model, init } = &config.model else { return Ok(()) };
     let number = |key: &str| model.get(key).and_then(Value::as_u64);
     if let Some(limit) = number("max_position_embeddings") {
         let length = config.data.max_length;
@@ -61,21 +60,21 @@ fn model(config: &RunConfig) -> Result<(), Problem> {
         );
         require(length as u64 <= limit, "data.max_length", message)?;
     }
-    if let PositionInit::Sinusoid { amplitude } = positions {
-        require(*amplitude > 0.0, "model.init.amplitude", "must be above 0")?;
+    for (key, value) in [("amplitude", init.amplitude), ("attention_std", init.attention_std)] {
+        let fits = value.is_none_or(|value| value > 0.0);
+        require(fits, &format!("model.init.{key}"), "must be above 0")?;
     }
+    let fits = init.base.is_none_or(|base| base > 1.0);
+    require(fits, "model.init.base", "must be above 1")?;
     Ok(())
 }
 
 fn train(train: &Train) -> Result<(), Problem> {
-    let Train { batch_size, micro_batch_size: micro, optimizer, schedule, .. } = train;
+    let Train { optimizer, schedule, .. } = train;
+    train.batching.check()?;
     require(!train.steps.is_zero(), "train.steps", "is zero: there would be nothing to do")?;
     let whole = !matches!(train.steps, Duration::Run(_));
     require(whole, "train.steps", "cannot be a share of the run: give it in step, epoch or tok")?;
-    require(*batch_size > 0, "train.batch_size", "must be at least 1")?;
-    require(*micro > 0, "train.micro_batch_size", "must be at least 1")?;
-    let message = format!("is {micro}, more than train.batch_size ({batch_size})");
-    require(micro <= batch_size, "train.micro_batch_size", message)?;
     require(!train.log_every.is_zero(), "train.log_every", "must be at least one step")?;
     let clip = train.max_grad_norm;
     require(clip >= 0.0, "train.max_grad_norm", "must be above 0, or 0 for no clipping")?;

@@ -8,9 +8,11 @@ use sst_data::clean::CleanConfig;
 use sst_data::read::{Format, OnError, Source};
 use sst_data::rows::RowMode;
 use sst_data::tokenize::TrainConfig;
-use sst_models::PositionInit;
+use sst_models::InitOptions;
 use sst_train::{Decay, OptimizerConfig, Precision, ScheduleConfig, ScheduleName};
 
+use super::batching::{Batching, LengthWarmup};
+use super::curriculum::Curriculum;
 use super::duration::{Duration, Scale};
 
 /// All that decides a run. It serialises to a recipe that resolves to itself.
@@ -23,6 +25,8 @@ pub(crate) struct RunConfig {
     pub(crate) model: ModelChoice,
     /// The objective's keys, all of them, `name` first.
     pub(crate) objective: Map<String, Value>,
+    /// Easy rows first; `None` for all of them from the start.
+    pub(crate) curriculum: Option<Curriculum>,
     pub(crate) train: Train,
 }
 
@@ -44,6 +48,8 @@ pub(crate) struct Data {
     /// `None`: each file's by its extension.
     pub(crate) format: Option<Format>,
     pub(crate) text_field: String,
+    /// A number of each document that curricula can rank by.
+    pub(crate) score_field: Option<String>,
     pub(crate) on_error: OnError,
     pub(crate) validation: f64,
     pub(crate) rows: RowMode,
@@ -73,8 +79,8 @@ pub(crate) enum ModelChoice {
         /// The content of its config.json, `model_type` first. `vocab_size` is absent until the
         /// tokenizer is there, unless the recipe gives it.
         config: Map<String, Value>,
-        /// How learned positions start.
-        positions: PositionInit,
+        /// How its weights start, where not as usual.
+        init: InitOptions,
     },
     /// A model that goes on from a folder.
     Folder {
@@ -91,8 +97,12 @@ pub(crate) enum ModelChoice {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Train {
     pub(crate) steps: Duration,
-    pub(crate) batch_size: usize,
-    pub(crate) micro_batch_size: usize,
+    #[serde(flatten)]
+    pub(crate) batching: Batching,
+    /// Short rows first.
+    pub(crate) length_warmup: Option<LengthWarmup>,
+    /// Rows lie one after the other instead of being padded to one length.
+    pub(crate) padding_free: bool,
     pub(crate) precision: Precision,
     /// 0 for no clipping.
     pub(crate) max_grad_norm: f64,
@@ -164,6 +174,7 @@ impl Data {
             paths: self.paths.clone(),
             format: self.format,
             text_field: self.text_field.clone(),
+            score_field: self.score_field.clone(),
             on_error: self.on_error,
         }
     }
@@ -186,18 +197,12 @@ impl Schedule {
 fn model_section<S: serde::Serializer>(model: &ModelChoice, to: S) -> Result<S::Ok, S::Error> {
     let mut section = Map::new();
     match model {
-        ModelChoice::New { config, positions } => {
+        ModelChoice::New { config, init } => {
             for (key, value) in config {
                 let key = if key == "model_type" { "type" } else { key };
                 section.insert(key.to_owned(), value.clone());
             }
-            let init = match positions {
-                PositionInit::Normal => json!({ "positions": "normal" }),
-                PositionInit::Sinusoid { amplitude } => {
-                    json!({ "positions": "sinusoid", "amplitude": amplitude })
-                }
-            };
-            section.insert("init".to_owned(), init);
+            section.insert("init".to_owned(), json!(init));
         }
         ModelChoice::Folder { path, allow_missing, allow_unexpected } => {
             section.insert("path".to_owned(), json!(path));

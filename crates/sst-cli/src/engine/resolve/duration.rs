@@ -24,8 +24,8 @@ pub(crate) enum Duration {
 pub(crate) struct Scale {
     /// Rows in the training set.
     pub(crate) rows: u64,
-    /// Rows in a step.
-    pub(crate) batch_size: usize,
+    /// Rows in a step, on average.
+    pub(crate) rows_per_step: f64,
     /// Tokens in a row, on average.
     pub(crate) tokens_per_row: f64,
 }
@@ -36,7 +36,7 @@ impl Duration {
 
     /// The steps of a whole run, rounded up. A share of the run has none.
     pub(crate) fn total_steps(self, scale: Scale) -> Option<u64> {
-        let batch = scale.batch_size as f64;
+        let batch = scale.rows_per_step;
         match self {
             Self::Steps(steps) => Some(steps),
             Self::Epochs(epochs) => Some((epochs * scale.rows as f64 / batch).ceil() as u64),
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn other_units_become_steps() {
-        let scale = Scale { rows: 1000, batch_size: 64, tokens_per_row: 32.0 };
+        let scale = Scale { rows: 1000, rows_per_step: 64.0, tokens_per_row: 32.0 };
         let check = |text: &str, expected| {
             let duration: Duration = text.parse().unwrap();
             assert_eq!(duration.steps(scale, 200), expected, "{text}");

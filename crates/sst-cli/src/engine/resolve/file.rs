@@ -8,6 +8,8 @@ use sst_data::rows::RowMode;
 use sst_data::tokenize::TrainConfig;
 use sst_train::{Decay, OptimizerConfig, Precision, ScheduleName};
 
+use super::batching::{BatchWarmup, BatchingName, LengthWarmup};
+use super::curriculum::CurriculumFile;
 use super::duration::Duration;
 
 /// The whole file.
@@ -21,6 +23,7 @@ pub(super) struct RecipeFile {
     pub(super) model: Map<String, Value>,
     /// The objective's own keys, and its name.
     pub(super) objective: Map<String, Value>,
+    pub(super) curriculum: Option<CurriculumFile>,
     pub(super) train: TrainFile,
 }
 
@@ -42,6 +45,7 @@ pub(super) struct DataFile {
     pub(super) paths: Vec<String>,
     pub(super) format: Option<Format>,
     pub(super) text_field: Option<String>,
+    pub(super) score_field: Option<String>,
     pub(super) on_error: Option<OnError>,
     pub(super) validation: Option<f64>,
     pub(super) rows: Option<RowMode>,
@@ -66,6 +70,16 @@ pub(super) struct TrainFile {
     pub(super) steps: Option<Duration>,
     pub(super) batch_size: Option<usize>,
     pub(super) micro_batch_size: Option<usize>,
+    pub(super) batching: Option<BatchingName>,
+    pub(super) batch_warmup: Option<BatchWarmup>,
+    pub(super) length_warmup: Option<LengthWarmup>,
+    pub(super) max_tokens: Option<usize>,
+    pub(super) micro_max_tokens: Option<usize>,
+    pub(super) pack_length: Option<usize>,
+    pub(super) packs_per_step: Option<usize>,
+    pub(super) micro_packs: Option<usize>,
+    pub(super) window: Option<usize>,
+    pub(super) padding_free: Option<bool>,
     pub(super) precision: Option<Precision>,
     pub(super) max_grad_norm: Option<f64>,
     pub(super) log_every: Option<Duration>,

@@ -6,37 +6,21 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sst_data::read::OnError;
 use sst_data::rows::RowMode;
-use sst_models::PositionInit;
+use sst_models::{InitOptions, Positions, Queries};
 use sst_train::{Decay, Precision, ScheduleName};
 
+use super::batching::Batching;
 use super::config::{Data, ModelChoice, Run, RunConfig, Schedule, TokenizerChoice, Train};
+use super::curriculum::CurriculumFile;
 use super::duration::Duration;
 use super::error::Problem;
 use super::file::{DataFile, RecipeFile, ScheduleFile, TokenizerFile, TrainFile};
 use super::nearest::nearest;
 use super::section;
 
-/// The amplitude of sinusoid positions: a little above the deviation of the other first weights.
-const AMPLITUDE: f64 = 0.03;
-
 /// Keys of a model that follow from the tokenizer where the recipe does not give them. They stand last,
 /// so that a resolved recipe has one order.
 pub(crate) const FROM_TOKENIZER: [&str; 2] = ["vocab_size", "pad_token_id"];
-
-/// `[model.init]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct InitFile {
-    positions: Option<Positions>,
-    amplitude: Option<f64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Positions {
-    Normal,
-    Sinusoid,
-}
 
 /// `[model]` with a `path`.
 #[derive(Debug, Default, Deserialize)]
@@ -57,14 +41,16 @@ pub(super) fn fill(file: RecipeFile, stem: &str) -> Result<RunConfig, Problem> {
         threads: file.run.threads.unwrap_or(0),
     };
     let model = model(&file.model)?;
-    let positions = positions_of(&model)?;
+    let data = data(file.data, positions_of(&model)?)?;
+    let train = train(file.train, data.max_length)?;
     Ok(RunConfig {
         run,
-        data: data(file.data, positions)?,
+        data,
         tokenizer: tokenizer(file.tokenizer)?,
         model,
         objective: objective(&file.objective)?,
-        train: train(file.train)?,
+        curriculum: file.curriculum.map(CurriculumFile::fill).transpose()?,
+        train,
     })
 }
 
@@ -76,6 +62,7 @@ fn data(file: DataFile, positions: Option<usize>) -> Result<Data, Problem> {
         paths: file.paths,
         format: file.format,
         text_field: file.text_field.unwrap_or_else(|| "text".to_owned()),
+        score_field: file.score_field,
         on_error: file.on_error.unwrap_or(OnError::Fail),
         validation: file.validation.unwrap_or(0.02),
         rows: file.rows.unwrap_or(RowMode::Chunk),
@@ -128,24 +115,38 @@ fn model(given: &Map<String, Value>) -> Result<ModelChoice, Problem> {
     }
     let given_here = FROM_TOKENIZER.iter().filter_map(|key| keys.get_key_value(*key));
     config.extend(given_here.map(|(key, value)| (key.clone(), value.clone())));
-    let init = given.get("init").map(|value| section::parse::<InitFile>("model.init", value));
-    Ok(ModelChoice::New {
-        config,
-        positions: position_init(init.transpose()?.unwrap_or_default())?,
-    })
+    let init = given.get("init").map(|value| section::parse::<InitOptions>("model.init", value));
+    Ok(ModelChoice::New { config, init: init_options(init.transpose()?.unwrap_or_default())? })
 }
 
-fn position_init(file: InitFile) -> Result<PositionInit, Problem> {
-    match (file.positions.unwrap_or(Positions::Normal), file.amplitude) {
-        (Positions::Normal, None) => Ok(PositionInit::Normal),
-        (Positions::Normal, Some(_)) => Err(Problem::new(
-            "model.init.amplitude",
-            "is for positions = \"sinusoid\"; the others have initializer_range",
-        )),
-        (Positions::Sinusoid, amplitude) => {
-            Ok(PositionInit::Sinusoid { amplitude: amplitude.unwrap_or(AMPLITUDE) })
+/// Fills in what applies, and refuses what does not.
+fn init_options(given: InitOptions) -> Result<InitOptions, Problem> {
+    let sinusoid = given.positions == Positions::Sinusoid;
+    let alike = given.attention == Queries::Alike;
+    let fill = |key: &str, value: Option<f64>, applies: bool, default: f64, what: &str| match (
+        applies, value,
+    ) {
+        (true, value) => Ok(Some(value.unwrap_or(default))),
+        (false, None) => Ok(None),
+        (false, Some(_)) => {
+            let message = format!("is for {what}; the others have initializer_range");
+            Err(Problem::new(&format!("model.init.{key}"), message))
         }
-    }
+    };
+    let (positions, attention) = ("positions = \"sinusoid\"", "attention = \"alike\"");
+    let InitOptions { amplitude, base, attention_std, .. } = given;
+    Ok(InitOptions {
+        amplitude: fill("amplitude", amplitude, sinusoid, InitOptions::AMPLITUDE, positions)?,
+        base: fill("base", base, sinusoid, InitOptions::BASE, positions)?,
+        attention_std: fill(
+            "attention_std",
+            attention_std,
+            alike,
+            InitOptions::ATTENTION_STD,
+            attention,
+        )?,
+        ..given
+    })
 }
 
 /// The longest row that the model reads, if its configuration says so.
@@ -190,16 +191,16 @@ fn objective(given: &Map<String, Value>) -> Result<Map<String, Value>, Problem> 
     Ok(config)
 }
 
-fn train(file: TrainFile) -> Result<Train, Problem> {
+fn train(file: TrainFile, max_length: usize) -> Result<Train, Problem> {
     let Some(steps) = file.steps else {
         let message = "is missing: say how long to train, as in \"1500step\" or \"3epoch\"";
         return Err(Problem::new("train.steps", message));
     };
-    let batch_size = file.batch_size.unwrap_or(64);
     Ok(Train {
         steps,
-        batch_size,
-        micro_batch_size: file.micro_batch_size.unwrap_or(batch_size),
+        batching: Batching::fill(&file, max_length)?,
+        length_warmup: file.length_warmup,
+        padding_free: file.padding_free.unwrap_or(true),
         precision: file.precision.unwrap_or(Precision::Fp32),
         max_grad_norm: file.max_grad_norm.unwrap_or(1.0),
         log_every: file.log_every.unwrap_or(Duration::Steps(10)),

@@ -4,8 +4,10 @@
 //! [`RunConfig`] is what runs, where nothing is. Every error names the file and line, or the `--set`,
 //! that it comes from.
 
+mod batching;
 mod check;
 mod config;
+mod curriculum;
 mod duration;
 mod error;
 mod file;
@@ -16,6 +18,7 @@ mod written;
 
 use std::path::Path;
 
+pub(crate) use batching::Batching;
 pub(crate) use config::{ModelChoice, RunConfig, TokenizerChoice};
 pub(crate) use duration::{Duration, Scale};
 pub(crate) use error::{Problem, RecipeError};

@@ -1,0 +1,84 @@
+//! `[curriculum]`, as typed and as run.
+
+use serde::{Deserialize, Serialize};
+use sst_data::curriculum::{Difficulty, Pacing};
+
+use super::duration::{Duration, Scale};
+use super::error::Problem;
+
+/// How fast the data is opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PacingName {
+    /// As many rows in each step.
+    Linear,
+    /// Fewer and fewer, the more are open.
+    #[default]
+    Root,
+    /// At given steps.
+    Steps,
+}
+
+/// `[curriculum]` as it is typed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CurriculumFile {
+    difficulty: Difficulty,
+    #[serde(default)]
+    pacing: PacingName,
+    start: Option<f64>,
+    duration: Option<Duration>,
+    steps: Option<Vec<(u64, f64)>>,
+}
+
+/// `[curriculum]`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Curriculum {
+    pub(crate) difficulty: Difficulty,
+    pub(crate) pacing: PacingName,
+    pub(crate) start: Option<f64>,
+    pub(crate) duration: Option<Duration>,
+    pub(crate) steps: Option<Vec<(u64, f64)>>,
+}
+
+impl CurriculumFile {
+    /// Its defaults filled in: a tenth of the data, all of it half way through the run.
+    pub(super) fn fill(self) -> Result<Curriculum, Problem> {
+        let Self { difficulty, pacing, start, duration, steps } = self;
+        let staged = pacing == PacingName::Steps;
+        let refuse = |key: &str, what: &str| {
+            let message = format!("is for pacing = {what}");
+            Err(Problem::new(&format!("curriculum.{key}"), message))
+        };
+        match (staged, start, duration, &steps) {
+            (true, Some(_), _, _) => return refuse("start", "\"linear\" or \"root\""),
+            (true, _, Some(_), _) => return refuse("duration", "\"linear\" or \"root\""),
+            (false, _, _, Some(_)) => return refuse("steps", "\"steps\""),
+            (true, _, _, None) => {
+                let message = "is missing: list (step, share), as in [[0, 0.2], [1000, 1.0]]";
+                return Err(Problem::new("curriculum.steps", message));
+            }
+            _ => {}
+        }
+        Ok(Curriculum {
+            difficulty,
+            pacing,
+            start: (!staged).then(|| start.unwrap_or(0.1)),
+            duration: (!staged).then(|| duration.unwrap_or(Duration::Run(0.5))),
+            steps,
+        })
+    }
+}
+
+impl Curriculum {
+    /// The pacing of a run of `total` steps.
+    pub(crate) fn pacing(&self, scale: Scale, total: u64) -> Pacing {
+        let start = self.start.unwrap_or(1.0);
+        let duration = self.duration.map_or(0, |duration| duration.steps(scale, total));
+        match self.pacing {
+            PacingName::Linear => Pacing::Linear { start, duration },
+            PacingName::Root => Pacing::Root { start, duration },
+            PacingName::Steps => Pacing::Steps(self.steps.clone().unwrap_or_default()),
+        }
+    }
+}
