@@ -14,6 +14,6 @@ pub mod registry;
 pub use bert::{BertConfig, BertModel};
 pub use card::ModelCard;
 pub use error::ModelError;
-pub use export::save_folder;
+pub use export::{HostModel, save_folder};
 pub use load::load;
 pub use registry::{BuildOptions, ModelEntry, PositionInit, build, list};
