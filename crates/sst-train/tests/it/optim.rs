@@ -6,7 +6,7 @@ use std::path::Path;
 use sst_core::checkpoint::Weights;
 use sst_core::{Init, ParamStore};
 use sst_train::optim::{ParamGroup, param_groups};
-use sst_train::{AdamW, OptimizerConfig};
+use sst_train::{Optimizer, OptimizerConfig, OptimizerName};
 use tch::{Device, Kind, Tensor};
 
 use crate::toy::values;
@@ -22,12 +22,18 @@ fn set_gradient(param: &Tensor, grad: &Tensor) {
     (param * grad).sum(Kind::Float).f_backward().unwrap();
 }
 
-fn adamw(config: OptimizerConfig, decayed: &[(&str, &Tensor)], plain: &[(&str, &Tensor)]) -> AdamW {
+fn adamw(
+    config: OptimizerConfig,
+    decayed: &[(&str, &Tensor)],
+    plain: &[(&str, &Tensor)],
+) -> Optimizer {
     let group = |params: &[(&str, &Tensor)], weight_decay| ParamGroup {
         params: params.iter().map(|(n, t)| ((*n).to_owned(), t.shallow_clone())).collect(),
+        rule: OptimizerName::AdamW,
+        lr_factor: 1.0,
         weight_decay,
     };
-    AdamW::new(config, vec![group(decayed, config.weight_decay), group(plain, 0.0)]).unwrap()
+    Optimizer::new(config, vec![group(decayed, config.weight_decay), group(plain, 0.0)]).unwrap()
 }
 
 #[test]
@@ -84,7 +90,8 @@ fn only_matrices_decay() {
     model.set_trainable(false, |name| name.starts_with("frozen")).unwrap();
     let _ = own.add("head.weight", &[2, 2, 1], Init::Ones).unwrap();
     let _ = own.add("temperature", &[], Init::Ones).unwrap();
-    let groups = param_groups(&model, Some(&own), 0.1);
+    let config = OptimizerConfig { weight_decay: 0.1, ..OptimizerConfig::default() };
+    let groups = param_groups(&model, Some(&own), &config);
     let listed: Vec<(f64, Vec<&str>)> = groups
         .iter()
         .map(|g| (g.weight_decay, g.params.iter().map(|(name, _)| name.as_str()).collect()))
@@ -155,8 +162,13 @@ fn a_state_that_does_not_fit_is_refused() {
 fn two_parameters_of_one_name_and_none_at_all_are_refused() {
     let param = Tensor::ones([3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let named = || ("p".to_owned(), param.shallow_clone());
-    let twice = ParamGroup { params: vec![named(), named()], weight_decay: 0.0 };
-    let error = AdamW::new(OptimizerConfig::default(), vec![twice]).unwrap_err();
+    let twice = ParamGroup {
+        params: vec![named(), named()],
+        rule: OptimizerName::AdamW,
+        lr_factor: 1.0,
+        weight_decay: 0.0,
+    };
+    let error = Optimizer::new(OptimizerConfig::default(), vec![twice]).unwrap_err();
     assert!(error.to_string().contains("`p` is defined twice"), "{error}");
-    assert!(AdamW::new(OptimizerConfig::default(), vec![]).is_err());
+    assert!(Optimizer::new(OptimizerConfig::default(), vec![]).is_err());
 }
