@@ -150,4 +150,13 @@ pub trait Model: Send {
     fn pair_head(&self) -> Result<&dyn PairHead> {
         Err(Error::MissingHead { model_type: self.model_type().into(), head: "pair head" })
     }
+
+    /// Floating-point operations that one token of a row of `length` tokens takes in a training step,
+    /// forward and backward: `6 N + 12 L H Q T` with N parameters that take part in matrix products, L
+    /// layers, H heads of width Q and T = `length` (Chowdhery et al. 2022, "PaLM", appendix B; nanoGPT's
+    /// `estimate_mfu`). A head that scores only some positions counts by their share. `None` for a
+    /// model that does not say; its utilisation is then not reported.
+    fn flops_per_token(&self, _length: usize) -> Option<f64> {
+        None
+    }
 }

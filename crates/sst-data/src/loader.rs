@@ -76,15 +76,13 @@ struct Maker {
 impl Maker {
     /// The batches of this rank's part of `plan`; a panic on the way becomes an error.
     fn make(&self, plan: &StepPlan) -> Result<StepData, LoadError> {
-        let work = || {
-            let plan = plan.part(self.config.rank, self.config.world);
-            let micro =
-                (0..plan.micro.len()).map(|i| self.batch(&plan, i)).collect::<Result<_, _>>()?;
-            Ok(StepData { plan, micro })
-        };
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-            Err(LoadError::Panic { step: plan.end.step, message: panic_message(&*panic) })
-        })
+        caught(plan.end.step, || self.batches(plan.part(self.config.rank, self.config.world)))
+    }
+
+    fn batches(&self, plan: StepPlan) -> Result<StepData, LoadError> {
+        let micro =
+            (0..plan.micro.len()).map(|i| self.batch(&plan, i)).collect::<Result<_, _>>()?;
+        Ok(StepData { plan, micro })
     }
 
     /// The batch of micro-batch `number` of `plan`.
@@ -104,6 +102,12 @@ impl Maker {
     }
 }
 
+/// Does the work of step `step`; a panic on the way becomes an error.
+fn caught<T>(step: u64, work: impl FnOnce() -> Result<T, LoadError>) -> Result<T, LoadError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(LoadError::Panic { step, message: panic_message(&*panic) }))
+}
+
 /// The text of a panic.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
@@ -119,6 +123,7 @@ type Numbered = (u64, Option<Result<StepData, LoadError>>);
 ///
 /// After an error it yields nothing more. Dropping it ends and joins its threads.
 pub struct Loader {
+    maker: Arc<Maker>,
     source: SourceOfSteps,
     position: Position,
     next: u64,
@@ -126,7 +131,7 @@ pub struct Loader {
 }
 
 enum SourceOfSteps {
-    Inline { steps: Steps, maker: Maker },
+    Inline(Steps),
     Threads(Threads),
 }
 
@@ -152,12 +157,21 @@ impl Loader {
         from: Position,
     ) -> Result<Self, LoadError> {
         let steps: Steps = Box::new(batching.steps(from).fuse());
-        let maker = Maker { dataset, collate, config };
+        let maker = Arc::new(Maker { dataset, collate, config });
         let source = match config.workers {
-            0 => SourceOfSteps::Inline { steps, maker },
-            workers => SourceOfSteps::Threads(Threads::start(steps, maker, workers)?),
+            0 => SourceOfSteps::Inline(steps),
+            workers => SourceOfSteps::Threads(Threads::start(steps, &maker, workers)?),
         };
-        Ok(Self { source, position: from, next: 0, done: false })
+        Ok(Self { maker, source, position: from, next: 0, done: false })
+    }
+
+    /// The batches of `plan`, made in the calling thread; it is this rank's part already. For a step whose
+    /// micro-batches have to be cut smaller ([`StepPlan::cut`]).
+    ///
+    /// # Errors
+    /// If a row cannot be read or rows cannot be collated.
+    pub fn make(&self, plan: StepPlan) -> Result<StepData, LoadError> {
+        caught(plan.end.step, || self.maker.batches(plan))
     }
 
     /// The position after the last step yielded: where a resumed run starts.
@@ -174,7 +188,7 @@ impl Iterator for Loader {
             return None;
         }
         let step = match &mut self.source {
-            SourceOfSteps::Inline { steps, maker } => steps.next().map(|plan| maker.make(&plan)),
+            SourceOfSteps::Inline(steps) => steps.next().map(|plan| self.maker.make(&plan)),
             SourceOfSteps::Threads(threads) => threads
                 .take(self.next)
                 .unwrap_or(Some(Err(LoadError::Gone(self.position.step + 1)))),
@@ -189,7 +203,7 @@ impl Iterator for Loader {
 }
 
 impl Threads {
-    fn start(steps: Steps, maker: Maker, workers: usize) -> Result<Self, LoadError> {
+    fn start(steps: Steps, maker: &Arc<Maker>, workers: usize) -> Result<Self, LoadError> {
         let room = workers + maker.config.prefetch;
         let (tickets, ticket_desk) = crossbeam_channel::bounded(room);
         let (sender, results) = crossbeam_channel::bounded(room);
@@ -198,7 +212,6 @@ impl Threads {
             let _ = tickets.send(());
         }
         let queue = Arc::new(Mutex::new((0_u64, steps)));
-        let maker = Arc::new(maker);
         let mut threads = Self {
             tickets: Some(tickets),
             results: Some(results),
@@ -206,7 +219,7 @@ impl Threads {
             handles: Vec::with_capacity(workers),
         };
         for i in 0..workers {
-            let (queue, maker) = (Arc::clone(&queue), Arc::clone(&maker));
+            let (queue, maker) = (Arc::clone(&queue), Arc::clone(maker));
             let (ticket_desk, sender) = (ticket_desk.clone(), sender.clone());
             let handle = std::thread::Builder::new()
                 .name(format!("sst-loader-{i}"))

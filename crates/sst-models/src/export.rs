@@ -1,5 +1,6 @@
 //! Writing a Hugging Face model folder that transformers loads as it is.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -7,6 +8,7 @@ use sst_core::Model;
 use sst_core::checkpoint::{kind_name, write_tensors};
 use sst_data::atomic;
 use sst_data::tokenize::Tokenizer;
+use tch::Tensor;
 
 use crate::card::ModelCard;
 use crate::error::ModelError;
@@ -25,28 +27,58 @@ pub fn save_folder(
     tokenizer: Option<&Tokenizer>,
     card: &ModelCard,
 ) -> Result<(), ModelError> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ModelError::Io { path, source }
-    };
-    std::fs::create_dir_all(folder).map_err(io(folder))?;
-    let tensors = model.params().to_cpu()?;
-    write_tensors(&folder.join("model.safetensors"), &tensors, &[])?;
+    HostModel::copy(model)?.save(folder, tokenizer, card)
+}
 
-    let dtype = match tensors.values().next() {
-        Some(tensor) => kind_name(tensor.f_kind().map_err(sst_core::Error::from)?)?,
-        None => "float32",
-    };
-    let config = sorted(model.config(), dtype);
-    let text = format!("{config:#}\n");
-    let path = folder.join("config.json");
-    atomic::write(&path, text.as_bytes()).map_err(io(&path))?;
+/// All of a model that a folder holds, copied to the host: it can be written on another thread while the
+/// model trains on.
+#[derive(Debug)]
+pub struct HostModel {
+    tensors: BTreeMap<String, Tensor>,
+    config: Value,
+    max_length: usize,
+}
 
-    if let Some(tokenizer) = tokenizer {
-        tokenizer.save(folder, model.encoder().max_length())?;
+impl HostModel {
+    /// Copies `model`.
+    ///
+    /// # Errors
+    /// If libtorch cannot copy, or the weights are of a type that has no name.
+    pub fn copy(model: &dyn Model) -> Result<Self, ModelError> {
+        let tensors = model.params().to_cpu()?;
+        let dtype = match tensors.values().next() {
+            Some(tensor) => kind_name(tensor.f_kind().map_err(sst_core::Error::from)?)?,
+            None => "float32",
+        };
+        let config = sorted(model.config(), dtype);
+        Ok(Self { tensors, config, max_length: model.encoder().max_length() })
     }
-    let path = folder.join("README.md");
-    atomic::write(&path, card.render().as_bytes()).map_err(io(&path))
+
+    /// Writes the folder, as [`save_folder`] does.
+    ///
+    /// # Errors
+    /// If a file cannot be written, with its path.
+    pub fn save(
+        &self,
+        folder: &Path,
+        tokenizer: Option<&Tokenizer>,
+        card: &ModelCard,
+    ) -> Result<(), ModelError> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ModelError::Io { path, source }
+        };
+        std::fs::create_dir_all(folder).map_err(io(folder))?;
+        write_tensors(&folder.join("model.safetensors"), &self.tensors, &[])?;
+        let text = format!("{:#}\n", self.config);
+        let path = folder.join("config.json");
+        atomic::write(&path, text.as_bytes()).map_err(io(&path))?;
+        if let Some(tokenizer) = tokenizer {
+            tokenizer.save(folder, self.max_length)?;
+        }
+        let path = folder.join("README.md");
+        atomic::write(&path, card.render().as_bytes()).map_err(io(&path))
+    }
 }
 
 /// The config with its keys sorted, as transformers writes it, and the type of the weights under its new

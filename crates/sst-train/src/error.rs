@@ -41,6 +41,31 @@ pub enum TrainError {
         /// Micro-batches in the step.
         micro: usize,
     },
+    /// Memory does not suffice, and the batch cannot be cut.
+    #[error(
+        "step {step}: memory does not suffice for the batch, and objective `{objective}` compares all of \
+         its rows with each other, so that it cannot be cut: lower train.batch_size"
+    )]
+    WholeBatchMemory {
+        /// The step, from 1.
+        step: u64,
+        /// The objective.
+        objective: &'static str,
+    },
+    /// Memory does not suffice for a single row.
+    #[error(
+        "step {step}: memory does not suffice for one row at a time ({reason}): choose shorter rows, a \
+         smaller model, or train.precision = \"bf16\"; the step's rows: {}",
+        Listed(keys)
+    )]
+    OutOfMemory {
+        /// The step, from 1.
+        step: u64,
+        /// What libtorch said.
+        reason: String,
+        /// Where its rows came from.
+        keys: Vec<Key>,
+    },
     /// Nothing to train.
     #[error(
         "step {step}: no trainable parameter got a gradient; check what is frozen and whether the \
@@ -127,7 +152,7 @@ impl TrainError {
 }
 
 /// The first keys of a list and the number of the rest.
-struct Listed<'a>(&'a [Key]);
+pub(crate) struct Listed<'a>(pub(crate) &'a [Key]);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

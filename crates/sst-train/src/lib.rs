@@ -3,29 +3,42 @@
 //! [`fit()`] is the outer loop: it takes steps, and does what the [`Policy`] says after each (log,
 //! evaluate, save, delete). One step is the algorithm in `step.rs`. The [`Saver`] owns the checkpoints on
 //! disk, [`track`] holds the listeners that write a run's record, [`optim`] the optimiser with a state
-//! that can be saved, and [`schedule`] the learning rate as a pure function of the step.
+//! that can be saved, and [`schedule`] the learning rate as a pure function of the step. What fp16 needs
+//! is in [`scaler`]; [`ema`] averages the weights.
 //!
 //! Only this crate calls backward or an optimiser. It knows no model and no objective by name.
 
+pub mod ema;
 pub mod error;
+mod fault;
 mod finite;
 pub mod fit;
+mod freeze;
+mod memory;
+mod micro;
 pub mod optim;
+mod peak;
 pub mod policy;
 pub mod precision;
 pub mod saver;
+pub mod scaler;
 pub mod schedule;
 mod state;
 mod step;
 pub mod track;
 mod window;
 
+pub use ema::{Ema, EmaConfig};
 pub use error::TrainError;
-pub use fit::{Export, Fault, Fit, FitConfig, Outcome, fit};
+pub use fault::Fault;
+pub use fit::{Export, Fit, FitConfig, Outcome, StopReason, fit};
+pub use freeze::freeze;
 pub use optim::{Optimizer, OptimizerConfig, OptimizerName};
-pub use policy::{Action, Policy};
+pub use peak::measure_peak;
+pub use policy::{Action, BestBy, Direction, Policy, Retention};
 pub use precision::Precision;
-pub use saver::{Checkpoint, Saver};
+pub use saver::{Checkpoint, Listed, Pruned, Saver, WriteModel};
+pub use scaler::{LossScaling, Scaler, ScalerState};
 pub use schedule::{Decay, ScheduleConfig, ScheduleName};
-pub use state::{Best, Restored, TrainerState};
+pub use state::{Best, Exported, Restored, Spent, TrainerState};
 pub use window::WindowState;

@@ -14,6 +14,9 @@ pub enum Precision {
     /// bfloat16 under autocast (Micikevicius et al. 2018, "Mixed Precision Training", without the loss
     /// scaling, which bf16's range makes needless).
     Bf16,
+    /// 16-bit floats under autocast with a scaled loss ([`crate::scaler`]). For accelerators without bf16:
+    /// the host waits for the gradients of each step, to know whether it has to be skipped.
+    Fp16,
 }
 
 impl Precision {
@@ -23,9 +26,18 @@ impl Precision {
     /// # Errors
     /// If libtorch refuses the type on `device`.
     pub fn autocast(self, device: Device) -> sst_core::Result<Option<Autocast>> {
+        match self.kind() {
+            Kind::Float => Ok(None),
+            kind => ext::autocast(device, Some(kind)).map(Some),
+        }
+    }
+
+    /// The type of the factors of matrix products.
+    pub fn kind(self) -> Kind {
         match self {
-            Self::Fp32 => Ok(None),
-            Self::Bf16 => ext::autocast(device, Some(Kind::BFloat16)).map(Some),
+            Self::Fp32 => Kind::Float,
+            Self::Bf16 => Kind::BFloat16,
+            Self::Fp16 => Kind::Half,
         }
     }
 }

@@ -9,12 +9,13 @@ use sst_core::objective::StateDict;
 use sst_data::batching::Position;
 use sst_data::ledger::Entry;
 
+use crate::scaler::ScalerState;
 use crate::window::WindowState;
 
 /// The layout of a checkpoint's `state/`; it changes when old ones can no longer be resumed.
-pub(crate) const STATE_VERSION: u32 = 1;
+pub(crate) const STATE_VERSION: u32 = 2;
 
-/// The checkpoint with the lowest held-out loss.
+/// A checkpoint among the best.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Best {
@@ -24,6 +25,27 @@ pub struct Best {
     pub metric: String,
     /// The value of that figure.
     pub value: f64,
+}
+
+/// Which weights a checkpoint's `model/` holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exported {
+    /// Those that are trained.
+    #[default]
+    Raw,
+    /// Their moving average; those that are trained are in `state/model.safetensors`.
+    Ema,
+}
+
+/// How much of a run is done, over all its parts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spent {
+    /// Tokens that carried data.
+    pub tokens: u64,
+    /// Seconds by the clock, evaluation and saving included, preparation not.
+    pub seconds: f64,
 }
 
 /// `state/trainer.json`.
@@ -36,16 +58,28 @@ pub struct TrainerState {
     pub sst_version: String,
     /// Steps done.
     pub step: u64,
+    /// Tokens and seconds spent on them.
+    pub spent: Spent,
     /// Where the loader goes on.
     pub position: Position,
     /// The seed of the run.
     pub seed: u64,
+    /// Which weights `model/` holds.
+    pub model: Exported,
+    /// The loss scale of a run in fp16.
+    pub scaler: Option<ScalerState>,
+    /// Updates that the average of the weights has followed, if there is one.
+    pub ema_updates: Option<u64>,
+    /// How often micro-batches were halved because memory did not suffice.
+    pub halvings: u32,
     /// Sums since the last report.
     pub window: WindowState,
     /// The latest figures under their logged names (`train/loss`, `eval/mlm/loss`, ...).
     pub metrics: Metrics,
-    /// The best checkpoint so far.
-    pub best: Option<Best>,
+    /// The step of the latest evaluation: whether those figures are of these weights.
+    pub evaluated: Option<u64>,
+    /// The best checkpoints so far, the best first.
+    pub best: Vec<Best>,
     /// The ledger.
     pub ledger: BTreeMap<String, Entry>,
 }
@@ -60,4 +94,6 @@ pub struct Restored {
     pub state: TrainerState,
     /// The optimiser's named tensors.
     pub optimizer: StateDict,
+    /// The average of the weights, if there was one.
+    pub ema: Option<StateDict>,
 }

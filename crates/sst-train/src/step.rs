@@ -1,16 +1,21 @@
 //! One step of training.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use sst_core::{Batch, Forward, LossParts, Model, Objective, StepContext};
-use sst_data::loader::StepData;
+use sst_core::{Batch, Forward, LossParts, Model, Objective, StepContext, ext};
+use sst_data::loader::{Loader, StepData};
 use sst_data::{Key, Ledger, SeqRng, Units};
 use tch::{Kind, Tensor};
 
-use crate::error::TrainError;
+use crate::ema::Ema;
+use crate::error::{Listed, TrainError};
+use crate::fault::Fault;
 use crate::finite::FiniteCheck;
-use crate::fit::{Fault, FitConfig};
+use crate::fit::FitConfig;
+use crate::micro::{Micro, is_out_of_memory};
 use crate::optim::Optimizer;
+use crate::scaler::Scaler;
 
 /// What a step reads and changes.
 pub(crate) struct Step<'a> {
@@ -18,22 +23,75 @@ pub(crate) struct Step<'a> {
     pub(crate) model: &'a dyn Model,
     pub(crate) objective: &'a mut dyn Objective,
     pub(crate) optimizer: &'a mut Optimizer,
+    pub(crate) scaler: Option<&'a mut Scaler>,
+    pub(crate) ema: Option<&'a mut Ema>,
     pub(crate) finite: &'a mut FiniteCheck,
+    pub(crate) micro: &'a mut Micro,
+    pub(crate) loader: &'a Loader,
     pub(crate) ledger: &'a Ledger,
     pub(crate) fault: Option<Fault>,
 }
 
 impl Step<'_> {
-    /// Step number `step`, from 0, on `data`. Nothing here waits for an accelerator.
-    pub(crate) fn take(&mut self, step: u64, data: &StepData) -> Result<StepReport, TrainError> {
+    /// Step number `step`, from 0, on `data`. Nothing here waits for an accelerator, but in fp16.
+    pub(crate) fn take(&mut self, step: u64, plan: &StepData) -> Result<StepReport, TrainError> {
         let Self { config, model, .. } = *self;
         let number = step + 1;
+        let mut data = self.micro.cut(plan, self.loader)?;
 
         // Count the units of the whole step: every micro-batch is divided by the same number.
-        let units = count_units(data, self.objective.name())?;
-        let Some(divisor) = units else { return self.skip(data) };
+        let units = count_units(&data, self.objective.name())?;
+        let Some(divisor) = units else {
+            return self.skip(number, "train.steps_without_units", &data);
+        };
 
-        // Forward and backward, one micro-batch after the other. Gradients add up in the parameters.
+        // Forward and backward, one micro-batch after the other. Gradients add up in the parameters. Where
+        // memory does not suffice, the step begins again with smaller micro-batches.
+        let sums = loop {
+            match self.accumulate(step, divisor, &data) {
+                Err(error) if is_out_of_memory(&error) => data = self.cut(number, plan, &error)?,
+                sums => break sums?,
+            }
+        };
+
+        // With more ranks, gradients, `sums` and the units are summed over them here; `divisor` is then
+        // the count of all ranks.
+
+        // Clip by the global norm: the factor goes into the update, so that gradients are read once.
+        let gradients = self.optimizer.gradients()?;
+        if let Some(scaler) = &self.scaler {
+            scaler.unscale(&gradients)?;
+        }
+        let norm = gradients.norm()?.ok_or(TrainError::NoGradient { step: number })?;
+        let scale = match config.max_grad_norm {
+            Some(limit) => Some(norm.f_add_scalar(1e-6)?.f_div_scalar(limit)?.f_clamp_min(1.0)?),
+            None => None,
+        };
+
+        // Finite check: a bad step never reaches the weights. One that only fp16 was too narrow for is
+        // skipped.
+        let loss = sums.loss.f_div_scalar(divisor as f64)?;
+        if let Some(scaler) = &mut self.scaler
+            && !scaler.accepts(loss.f_double_value(&[])?, norm.f_double_value(&[])?)
+        {
+            return self.skip(number, "train.skipped_overflow", &data);
+        }
+        let found_inf = self.finite.watch(number, &loss, &norm, keys(&data))?;
+
+        // Update, at the rate that the schedule gives for this step.
+        let rate = config.learning_rate(step);
+        self.optimizer.update(rate, &gradients, scale.as_ref(), Some(&found_inf))?;
+        self.optimizer.reset_gradients()?;
+        if let Some(ema) = &mut self.ema {
+            ema.update()?;
+        }
+        tch::no_grad(|| self.objective.after_update(model, step))?;
+        Ok(StepReport { grad_norm: norm.f_to_kind(Kind::Double)?, ..report(sums, divisor, &data) })
+    }
+
+    /// Adds the gradients of the step's mean loss to the parameters, and returns its sums.
+    fn accumulate(&self, step: u64, divisor: u64, data: &StepData) -> Result<Sums, TrainError> {
+        let Self { config, model, fault, .. } = *self;
         let mut sums = Sums::zero(config.device)?;
         for (micro, host) in (0..).zip(&data.micro) {
             let batch = Batch::from_host(host, config.device)?;
@@ -42,39 +100,39 @@ impl Step<'_> {
             let autocast = config.precision.autocast(config.device)?;
             let mut parts = self.objective.loss(model, &batch, &context)?;
             drop(autocast);
-            if self.fault == Some(Fault::NanLoss { step: number }) {
-                parts.loss = parts.loss.f_mul_scalar(f64::NAN)?;
+            parts.loss = Fault::loss(fault, step + 1, parts.loss)?;
+            let mut mean = parts.loss.f_div_scalar(divisor as f64)?;
+            if let Some(scaler) = &self.scaler {
+                mean = scaler.scale(&mean)?;
             }
-            parts.loss.f_div_scalar(divisor as f64)?.f_backward()?;
+            Fault::root(fault, step + 1, mean)?.f_backward()?;
+            Fault::memory(fault, step + 1, batch.keys.len())?;
             sums.add(parts)?;
         }
-
-        // With more ranks, gradients, `sums` and the units are summed over them here; `divisor` is then
-        // the count of all ranks.
-
-        // Clip by the global norm: the factor goes into the update, so that gradients are read once.
-        let gradients = self.optimizer.gradients()?;
-        let norm = gradients.norm()?.ok_or(TrainError::NoGradient { step: number })?;
-        let scale = match config.max_grad_norm {
-            Some(limit) => Some(norm.f_add_scalar(1e-6)?.f_div_scalar(limit)?.f_clamp_min(1.0)?),
-            None => None,
-        };
-
-        // Finite check: a bad step never reaches the weights.
-        let loss = sums.loss.f_div_scalar(divisor as f64)?;
-        let found_inf = self.finite.watch(number, &loss, &norm, keys(data))?;
-
-        // Update, at the rate that the schedule gives for this step.
-        let rate = config.learning_rate(step);
-        self.optimizer.update(rate, &gradients, scale.as_ref(), Some(&found_inf))?;
-        self.optimizer.reset_gradients()?;
-        tch::no_grad(|| self.objective.after_update(model, step))?;
-        Ok(StepReport { grad_norm: norm.f_to_kind(Kind::Double)?, ..report(sums, divisor, data) })
+        Ok(sums)
     }
 
-    /// A step without a single unit (no token was masked in it) says nothing about the weights.
-    fn skip(&self, data: &StepData) -> Result<StepReport, TrainError> {
-        self.ledger.add("train.steps_without_units", 1, keys(data).first());
+    /// After `error`, which is of memory: drops what the step has added up, and cuts its micro-batches.
+    fn cut<'d>(
+        &mut self,
+        number: u64,
+        plan: &'d StepData,
+        error: &TrainError,
+    ) -> Result<Cow<'d, StepData>, TrainError> {
+        self.optimizer.reset_gradients()?;
+        self.micro.halve(number, plan, self.objective.name(), error)?;
+        self.ledger.add("train.out_of_memory", 1, keys(plan).first());
+        ext::empty_cache(self.config.device)?;
+        self.micro.cut(plan, self.loader)
+    }
+
+    /// Leaves the weights as they are: of a step without a single unit (no token was masked in it), which
+    /// says nothing about them, or of one that overflowed.
+    fn skip(&self, number: u64, why: &str, data: &StepData) -> Result<StepReport, TrainError> {
+        let keys = keys(data);
+        tracing::info!("step {number} is skipped ({why}); its rows: {}", Listed(&keys));
+        self.ledger.add(why, 1, keys.first());
+        self.optimizer.reset_gradients()?;
         Ok(report(Sums::zero(self.config.device)?, 0, data))
     }
 }
@@ -141,7 +199,8 @@ fn count_units(data: &StepData, objective: &'static str) -> Result<Option<u64>, 
     Ok((total > 0).then_some(total))
 }
 
-fn keys(data: &StepData) -> Vec<Key> {
+/// Where the rows of a step came from.
+pub(crate) fn keys(data: &StepData) -> Vec<Key> {
     data.micro.iter().flat_map(|batch| batch.keys.iter().cloned()).collect()
 }
 

@@ -114,9 +114,13 @@ fn add_to(total: &mut Option<Tensor>, value: Tensor) -> Result<(), TrainError> {
 }
 
 impl WindowState {
-    /// Means over units (losses and the objective's sums) and over steps (the gradient norm).
+    /// Means over units (losses and the objective's sums) and over steps (the gradient norm). Nothing if
+    /// all steps were skipped.
     pub(crate) fn metrics(&self) -> Metrics {
-        let units = self.units.max(1) as f64;
+        if self.units == 0 {
+            return Metrics::new();
+        }
+        let units = self.units as f64;
         let mut metrics: Metrics =
             self.sums.iter().map(|(name, sum)| (name.clone(), sum / units)).collect();
         metrics.insert("loss".into(), self.loss / units);

@@ -4,6 +4,8 @@
 [7, 5], `p1` [13], `p2` [3, 1, 4]; p0 and p2 decay, p1 does not. `init.<p>`; `grad.<p>` [20, ...] before clipping;
 `lr` [20] f64; `grad_norm` [20] before clipping, on both sides of the limit; `param.<p>` [20, ...] after each step;
 `exp_avg.<p>` and `exp_avg_sq.<p>` at the end.
+`muon.safetensors`: eight steps of torch.optim.Muon in fp32 at AdamW's scale on matrices `wide` [6, 20], `tall` [17, 5],
+`square` [8, 8]; `init.<p>`, `grad.<p>` [8, ...], `lr` [8] f64, `param.<p>` [8, ...], `momentum.<p>` at the end.
 `schedules.json`: the learning rates of transformers.get_scheduler for a base rate of 1.
 """
 
@@ -21,6 +23,9 @@ SHAPES = {"p0": (7, 5), "p1": (13,), "p2": (3, 1, 4)}
 DECAYED = ["p0", "p2"]
 STEPS, MAX_GRAD_NORM, WEIGHT_DECAY = 20, 1.0, 0.05
 SETTINGS = {"betas": [0.9, 0.98], "eps": 1e-6}
+MATRICES = {"wide": (6, 20), "tall": (17, 5), "square": (8, 8)}
+MUON_STEPS = 8
+MUON_SETTINGS = {"weight_decay": 0.1, "momentum": 0.95, "nesterov": True, "adjust_lr_fn": "match_rms_adamw"}
 SCHEDULE_STEPS, WARMUP = 50, 7
 # file name: (transformers name, further arguments)
 SCHEDULES = {
@@ -70,6 +75,31 @@ def adamw() -> dict[str, torch.Tensor]:
     return case
 
 
+def muon() -> dict[str, torch.Tensor]:
+    """The tensors of muon.safetensors."""
+    generator = torch.Generator().manual_seed(12)
+    parameters = {name: torch.randn(shape, generator=generator).requires_grad_() for name, shape in MATRICES.items()}
+    rates = [0.02 * (0.5 + float(torch.rand((), generator=generator))) for _ in range(MUON_STEPS)]
+    case = {f"init.{name}": p.detach().clone() for name, p in parameters.items()}
+    for name, shape in MATRICES.items():
+        case[f"grad.{name}"] = torch.randn((MUON_STEPS, *shape), generator=generator)
+    optimizer = torch.optim.Muon(parameters.values(), **MUON_SETTINGS)
+    history = {name: [] for name in parameters}
+    for step, rate in enumerate(rates):
+        for name, parameter in parameters.items():
+            parameter.grad = case[f"grad.{name}"][step].clone()
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        for name, parameter in parameters.items():
+            history[name].append(parameter.detach().clone())
+    case["lr"] = torch.tensor(rates, dtype=torch.float64)
+    for name, parameter in parameters.items():
+        case[f"param.{name}"] = torch.stack(history[name])
+        case[f"momentum.{name}"] = optimizer.state[parameter]["momentum_buffer"]
+    return case
+
+
 def learning_rates(name: str, arguments: dict) -> list[float]:
     """The rate used at each of the first SCHEDULE_STEPS steps, for a base rate of 1."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
@@ -89,6 +119,7 @@ def main() -> None:
     torch.set_num_threads(1)
     facts = SETTINGS | {"weight_decay": WEIGHT_DECAY, "decayed": DECAYED, "max_grad_norm": MAX_GRAD_NORM}
     save_case(out / "case.safetensors", adamw(), optimizer=facts)
+    save_case(out / "muon.safetensors", muon(), optimizer=MUON_SETTINGS)
     table = {
         key: {"name": name, "arguments": arguments, "lr": learning_rates(name, arguments)}
         for key, (name, arguments) in SCHEDULES.items()

@@ -36,6 +36,16 @@ unsafe extern "C" {
     ) -> c_int;
     pub(super) fn sst_autocast_leave(cuda: c_int, before_enabled: c_int, before_dtype: i8)
     -> c_int;
+    pub(super) fn sst_amp_unscale(
+        n: usize,
+        grads: *const *const C_tensor,
+        found_inf: *const C_tensor,
+        inv_scale: *const C_tensor,
+    ) -> c_int;
+    pub(super) fn sst_device_memory(device: c_int, now: *mut i64, peak: *mut i64) -> c_int;
+    pub(super) fn sst_empty_cache() -> c_int;
+    pub(super) fn sst_allow_tf32(allow: c_int) -> c_int;
+    pub(super) fn sst_tf32_allowed(allowed: *mut c_int) -> c_int;
     pub(super) fn sst_grad_reset(n: usize, params: *const *const C_tensor) -> c_int;
     pub(super) fn sst_global_norm(
         n: usize,

@@ -4,21 +4,25 @@
 //! catches its exceptions and hands them over as results.
 #![allow(unsafe_code)]
 
+mod amp;
 mod attention;
 mod autocast;
 mod bytes;
 mod device;
 mod ffi;
 mod grad;
+mod memory;
 mod optim;
 
 use tch::TchError;
 
+pub use amp::unscale;
 pub use attention::{RaggedAttention, ragged_attention};
 pub use autocast::{Autocast, autocast};
 pub use bytes::bytes_of;
 pub use device::load_cuda;
 pub use grad::{global_norm, reset_gradients};
+pub use memory::{DeviceMemory, allow_tf32, device_memory, empty_cache, tf32_allowed};
 pub use optim::{AdamW, AdamWTensors, fused_adamw};
 
 /// Turns a return code of the bridge into a result.

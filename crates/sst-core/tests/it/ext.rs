@@ -81,3 +81,30 @@ fn bytes_of_a_view_are_refused() {
     assert_eq!(ext::bytes_of(&x).unwrap()[4..8], 2_f32.to_ne_bytes());
     assert!(ext::bytes_of(&x.transpose(0, 1)).is_err());
 }
+
+#[test]
+fn unscaling_divides_and_finds_what_is_not_finite() {
+    let inv_scale = Tensor::from(0.25_f32);
+    let (a, b) = (Tensor::from_slice(&[4.0_f32, -8.0]), Tensor::from_slice(&[2.0_f32]));
+    assert_eq!(values(&ext::unscale([&a, &b], &inv_scale).unwrap()), [0.0]);
+    assert_eq!((values(&a), values(&b)), (vec![1.0, -2.0], vec![0.5]));
+    for bad in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+        let bad = Tensor::from_slice(&[0.0, bad]);
+        assert_eq!(values(&ext::unscale([&a, &bad], &inv_scale).unwrap()), [1.0], "{bad:?}");
+    }
+    assert_eq!(values(&ext::unscale([], &inv_scale).unwrap()), [0.0]);
+}
+
+#[test]
+fn tf32_is_allowed_and_forbidden() {
+    for allow in [true, false] {
+        ext::allow_tf32(allow).unwrap();
+        assert_eq!(ext::tf32_allowed().unwrap(), allow);
+    }
+}
+
+#[test]
+fn the_cpu_has_no_allocator_to_ask() {
+    assert_eq!(ext::device_memory(Device::Cpu).unwrap(), None);
+    ext::empty_cache(Device::Cpu).unwrap();
+}

@@ -72,6 +72,36 @@ impl StepPlan {
         Self { micro, packs: Some(packs), ..whole }
     }
 
+    /// The same step with each micro-batch cut into so many parts or fewer. The largest are of one size,
+    /// the least that this can be done with. A pack is never cut.
+    pub fn cut(&self, parts: usize) -> Self {
+        let packed = self.packs.is_some();
+        let (mut micro, mut packs) = (Vec::new(), Vec::new());
+        for (number, samples) in self.micro.iter().enumerate() {
+            let sizes = match &self.packs {
+                Some(packs) => packs[number].clone(),
+                None => vec![1; samples.len()],
+            };
+            let mut rest = &samples[..];
+            for sizes in sizes.chunks(sizes.len().div_ceil(parts.max(1)).max(1)) {
+                let (part, others) = rest.split_at(sizes.iter().sum());
+                micro.push(part.to_vec());
+                packs.push(sizes.to_vec());
+                rest = others;
+            }
+        }
+        Self { micro, packs: packed.then_some(packs), ..*self }
+    }
+
+    /// The rows, or packs where rows are packed, of the largest micro-batch.
+    pub fn largest_micro(&self) -> usize {
+        let sizes: Vec<usize> = match &self.packs {
+            Some(packs) => packs.iter().map(Vec::len).collect(),
+            None => self.micro.iter().map(Vec::len).collect(),
+        };
+        sizes.into_iter().max().unwrap_or(0)
+    }
+
     /// The number of samples, split ones counted once.
     pub fn num_samples(&self) -> usize {
         self.micro.iter().map(Vec::len).sum()

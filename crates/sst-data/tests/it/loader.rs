@@ -142,6 +142,23 @@ fn ranks_share_a_step() {
     }
 }
 
+#[test]
+fn a_step_is_made_again_in_smaller_parts() {
+    for workers in [0, 2] {
+        let mut loader =
+            loader(Rows::default(), Draw::default(), config(workers), Position::default());
+        let whole = loader.next().unwrap().unwrap();
+        assert_eq!(loader.make(whole.plan.clone()).unwrap(), whole);
+        let cut = loader.make(whole.plan.cut(2)).unwrap();
+        assert!(cut.micro.len() > whole.micro.len());
+        let keys = |data: &StepData| {
+            data.micro.iter().flat_map(|batch| batch.keys.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(&cut), keys(&whole));
+        assert_eq!(loader.position(), whole.plan.end, "and the next step is the one after it");
+    }
+}
+
 fn first_error(workers: usize, rows: Rows, draw: Draw) -> (usize, LoadError) {
     let mut loader = loader(rows, draw, config(workers), Position::default());
     let mut good = 0;

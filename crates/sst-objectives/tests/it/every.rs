@@ -1,9 +1,10 @@
 //! What holds for every objective of the list.
 
 use serde_json::json;
-use sst_core::{Batch, Forward, StepContext, ext};
+use sst_core::{Batch, EncoderInput, Forward, StepContext, ext};
+use sst_data::{Example, Field};
 use sst_objectives::{Context, ObjectiveError, build, list};
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 
 use crate::toy;
 
@@ -98,5 +99,74 @@ fn sums_are_finite_scalars() {
             assert_eq!((sum.dim(), sum.kind()), (0, Kind::Float), "{}: {name}", entry.name);
             assert!(sum.double_value(&[]).is_finite() && !sum.requires_grad(), "{name}");
         }
+    }
+}
+
+#[test]
+fn rows_without_padding_give_the_loss_and_the_gradients_of_padded_ones() {
+    let tokenizer = toy::tokenizer();
+    for entry in list() {
+        let examples: Vec<_> = toy::rows(&tokenizer, 8)
+            .into_iter()
+            .zip([12, 3, 7, 40, 40, 1, 25, 9])
+            .map(|(mut example, length)| {
+                if let Some(Field::Tokens(ids)) = example.fields.get_mut("input_ids") {
+                    ids.truncate(length);
+                }
+                example
+            })
+            .collect();
+        let run = |padding_free| {
+            let context = Context { tokenizer: &tokenizer, padding_free };
+            let objective = build(entry.name, &json!({}), &context).unwrap();
+            let model = toy::model(tokenizer.vocab_size());
+            let host = objective.collate().collate(&examples, 5).unwrap();
+            assert_eq!(host.padded_tokens > host.useful_tokens, !padding_free, "{}", entry.name);
+            let batch = Batch::from_host(&host, Device::Cpu).unwrap();
+            let loss = objective.loss(&*model, &batch, &CONTEXT).unwrap().loss;
+            loss.f_backward().unwrap();
+            let grads = model.params().iter().map(|(name, p)| (name.to_owned(), p.grad()));
+            (loss.double_value(&[]), grads.collect::<Vec<_>>())
+        };
+        let ((padded, padded_grads), (ragged, ragged_grads)) = (run(false), run(true));
+        assert!((padded - ragged).abs() <= 1e-5 * padded.abs(), "{}: {padded} {ragged}", entry.name);
+        let all = Tensor::cat(&padded_grads.iter().map(|(_, g)| g.flatten(0, -1)).collect::<Vec<_>>(), 0);
+        let size = all.norm().double_value(&[]);
+        for ((name, padded), (_, ragged)) in padded_grads.iter().zip(&ragged_grads) {
+            let off = (padded - ragged).norm().double_value(&[]);
+            // The gradient of the keys' bias is zero but for rounding, so its own size says nothing.
+            let own = padded.norm().double_value(&[]).max(1e-3 * size);
+            assert!(off <= 1e-5 * own, "{}: {name}: {off} of {own}", entry.name);
+        }
+    }
+}
+
+#[test]
+fn packed_rows_see_nothing_of_each_other() {
+    let tokenizer = toy::tokenizer();
+    let context = Context { tokenizer: &tokenizer, padding_free: true };
+    let model = toy::model(tokenizer.vocab_size());
+    for entry in list() {
+        let objective = build(entry.name, &json!({}), &context).unwrap();
+        let hidden = |examples: &[Example]| {
+            let host = objective.collate().collate_packs(examples, &[examples.len()], 5).unwrap();
+            let batch = Batch::from_host(&host, Device::Cpu).unwrap();
+            let input = EncoderInput::from_batch(&batch).unwrap();
+            model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld
+        };
+        let mut examples = toy::rows(&tokenizer, 4);
+        let before = hidden(&examples);
+        let lengths: Vec<i64> =
+            examples.iter().map(|e| e.tokens("input_ids").unwrap().len() as i64).collect();
+        // The second row becomes another one of the same length.
+        let Some(Field::Tokens(ids)) = examples[1].fields.get_mut("input_ids") else { panic!() };
+        ids[1..].reverse();
+        let after = hidden(&examples);
+        let end = lengths[0] + lengths[1];
+        assert!(before.narrow(0, 0, lengths[0]).equal(&after.narrow(0, 0, lengths[0])));
+        let rest = lengths[2] + lengths[3];
+        assert!(before.narrow(0, end, rest).equal(&after.narrow(0, end, rest)), "{}", entry.name);
+        let own = before.narrow(0, lengths[0], lengths[1]);
+        assert!(!own.equal(&after.narrow(0, lengths[0], lengths[1])), "{}", entry.name);
     }
 }

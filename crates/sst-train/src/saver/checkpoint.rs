@@ -7,9 +7,9 @@ use sst_core::objective::StateDict;
 use sst_core::{Model, Objective};
 
 use super::files;
-use super::manifest::Manifest;
+use super::manifest::{Depth, Manifest};
 use crate::error::TrainError;
-use crate::state::{Restored, STATE_VERSION, TrainerState};
+use crate::state::{Exported, Restored, STATE_VERSION, TrainerState};
 
 /// A checkpoint folder, `step-00000200`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,11 @@ impl Checkpoint {
     /// # Errors
     /// If one is missing, cut off or changed, with its name.
     pub fn verify(&self) -> Result<(), TrainError> {
-        Manifest::verify(&self.path, self.step)
+        self.check(Depth::Content)
+    }
+
+    pub(super) fn check(&self, depth: Depth) -> Result<(), TrainError> {
+        Manifest::verify(&self.path, self.step, depth)
     }
 
     /// Reads `state/trainer.json` alone.
@@ -52,19 +56,25 @@ impl Checkpoint {
     /// If it does not parse, or is of another version or step.
     pub fn state(&self) -> Result<TrainerState, TrainError> {
         let path = self.path.join(files::TRAINER);
-        let state: TrainerState = files::read_json(&path)?;
-        if (state.version, state.step) == (STATE_VERSION, self.step) {
-            return Ok(state);
+        let state: serde_json::Value = files::read_json(&path)?;
+        // Other versions have other fields, so the version is looked at before them.
+        let number = |name: &str| state.get(name).and_then(serde_json::Value::as_u64);
+        let (version, step) = (number("version"), number("step"));
+        if (version, step) == (Some(STATE_VERSION.into()), Some(self.step)) {
+            return files::parse_json(&path, state);
         }
+        let shown = |number: Option<u64>| number.map_or("none".to_owned(), |n| n.to_string());
         let reason = format!(
             "it is of version {} and step {}, not of version {STATE_VERSION} and step {}",
-            state.version, state.step, self.step
+            shown(version),
+            shown(step),
+            self.step
         );
         Err(TrainError::broken(&path, reason))
     }
 
-    /// Puts the weights of `model/` into `model`, the objective's parameters and state into `objective`,
-    /// and returns the rest for [`crate::fit()`].
+    /// Puts the trained weights into `model` (those of `model/`, unless that holds their average), the
+    /// objective's parameters and state into `objective`, and returns the rest for [`crate::fit()`].
     ///
     /// # Errors
     /// If a file cannot be read or does not fit the model or the objective.
@@ -74,12 +84,19 @@ impl Checkpoint {
         objective: &mut dyn Objective,
     ) -> Result<Restored, TrainError> {
         let state = self.state()?;
-        let weights = Weights::open(&self.model())?;
+        let weights = match state.model {
+            Exported::Raw => Weights::open(&self.model())?,
+            Exported::Ema => Weights::open(&self.path.join(files::WEIGHTS))?,
+        };
         let same = |name: &str| Renamed::To(name.to_owned());
         load_params(model.params_mut(), &weights, same, &Allow::default())?;
         self.restore_objective(objective)?;
         let optimizer = tensors(&self.path.join(files::OPTIMIZER))?;
-        Ok(Restored { path: self.path.clone(), state, optimizer })
+        let ema = match state.ema_updates {
+            Some(_) => Some(tensors(&self.path.join(files::EMA))?),
+            None => None,
+        };
+        Ok(Restored { path: self.path.clone(), state, optimizer, ema })
     }
 
     fn restore_objective(&self, objective: &mut dyn Objective) -> Result<(), TrainError> {

@@ -15,6 +15,10 @@ pub(crate) const STATE: &str = "state";
 pub(crate) const OPTIMIZER: &str = "state/optimizer.safetensors";
 /// The objective's parameters and state.
 pub(crate) const OBJECTIVE: &str = "state/objective.safetensors";
+/// The average of the weights, if there is one.
+pub(crate) const EMA: &str = "state/ema.safetensors";
+/// The weights that are trained, where `model/` holds their average.
+pub(crate) const WEIGHTS: &str = "state/model.safetensors";
 /// Steps, position, sums, ledger.
 pub(crate) const TRAINER: &str = "state/trainer.json";
 /// Length and SHA-256 of every other file.
@@ -34,6 +38,17 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Trai
 /// Reads JSON.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
     let text = std::fs::read(path).map_err(TrainError::io(path))?;
-    serde_json::from_slice(&text)
-        .map_err(|error| TrainError::broken(path, format!("it does not parse: {error}")))
+    serde_json::from_slice(&text).map_err(does_not_parse(path))
+}
+
+/// Takes the JSON of `path` for what it should be.
+pub(crate) fn parse_json<T: DeserializeOwned>(
+    path: &Path,
+    value: serde_json::Value,
+) -> Result<T, TrainError> {
+    serde_json::from_value(value).map_err(does_not_parse(path))
+}
+
+fn does_not_parse(path: &Path) -> impl FnOnce(serde_json::Error) -> TrainError + '_ {
+    move |error| TrainError::broken(path, format!("it does not parse: {error}"))
 }

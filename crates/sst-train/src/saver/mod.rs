@@ -2,16 +2,22 @@
 //!
 //! A checkpoint is written as `step-N.tmp`, every file is synced, a manifest with the length and SHA-256
 //! of each is written last, the folder is renamed to `step-N` and the folder above synced. Only then does
-//! `latest` point to it, and only then are old ones deleted.
+//! `latest` point to it, and only then are old ones deleted. All of that can happen on a thread of its own,
+//! from a copy on the host, while training goes on.
 
 mod checkpoint;
 pub(crate) mod files;
+mod inventory;
 mod manifest;
+pub(crate) mod snapshot;
+pub(crate) mod writer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use checkpoint::Checkpoint;
+pub use inventory::{Listed, Pruned};
+pub use snapshot::WriteModel;
 
 use self::manifest::Manifest;
 use crate::error::TrainError;

@@ -106,6 +106,9 @@ fn step_text(metrics: &Metrics, timing: &Metrics, steps_left: u64) -> String {
     if let Some(rate) = timing.get("tokens_per_second") {
         text += &format!("  {} tokens/s", grouped(*rate as u64));
     }
+    if let Some(mfu) = timing.get("mfu") {
+        text += &format!("  mfu {:.1}%", mfu * 100.0);
+    }
     if let Some(seconds) = timing.get("seconds_per_step") {
         text += &format!("  {} left", duration(seconds * steps_left as f64));
     }

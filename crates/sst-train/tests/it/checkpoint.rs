@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use sst_train::{FitConfig, Outcome, Saver, TrainError};
 
-use crate::toy::{Run, config};
+use crate::toy::{Run, config, keep};
 
 /// A run of four steps with checkpoints at 2 and 4.
 fn two_checkpoints(folder: &Path) {
     let mut run = Run::new(folder);
-    run.fit(FitConfig { save_every: Some(2), keep: 0, ..config(4) }).unwrap();
+    run.fit(FitConfig { save_every: Some(2), retention: keep(0), ..config(4) }).unwrap();
 }
 
 /// Every file of a checkpoint, by path inside it.

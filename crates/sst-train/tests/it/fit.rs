@@ -3,7 +3,7 @@
 use sst_core::Event;
 use sst_train::{FitConfig, Outcome, Precision, TrainError};
 
-use crate::toy::{Run, config};
+use crate::toy::{Run, config, keep};
 
 fn names(run: &Run<'_>) -> Vec<String> {
     let events = run.record.0.lock().unwrap();
@@ -41,10 +41,17 @@ fn it_learns_in_bf16() {
 }
 
 #[test]
+fn it_learns_in_fp16() {
+    check_learns(Precision::Fp16);
+}
+
+#[test]
 fn events_come_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
-    run.fit(FitConfig { eval_every: Some(4), save_every: Some(4), ..config(5) }).unwrap();
+    // A checkpoint that is written beside the training is told of when it is complete.
+    let config = FitConfig { async_save: false, ..config(5) };
+    run.fit(FitConfig { eval_every: Some(4), save_every: Some(4), ..config }).unwrap();
     let expected =
         ["start 0/5", "step 3", "held 4", "saved 4", "step 5", "held 5", "saved 5", "end 5"];
     assert_eq!(names(&run), expected);
@@ -56,8 +63,13 @@ fn events_come_in_order() {
     assert_eq!(keys, ["correct", "grad_norm", "loss", "lr"]);
     assert_eq!(metrics["lr"], 0.05);
     let keys: Vec<&str> = timing.keys().map(String::as_str).collect();
-    let expected =
-        ["loader_wait", "padded_tokens_per_second", "seconds_per_step", "tokens_per_second"];
+    let mut expected =
+        vec!["loader_wait", "padded_tokens_per_second", "seconds_per_step", "tokens_per_second"];
+    if cfg!(target_os = "linux") {
+        expected.extend(["memory_bytes", "peak_memory_bytes"]);
+        expected.sort_unstable();
+        assert!(timing["peak_memory_bytes"] >= timing["memory_bytes"], "{timing:?}");
+    }
     assert_eq!(keys, expected);
     assert!(timing.values().all(|value| *value > 0.0), "{timing:?}");
 }
@@ -66,7 +78,8 @@ fn events_come_in_order() {
 fn old_checkpoints_go_and_the_best_stays() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
-    let mut config = FitConfig { eval_every: Some(2), save_every: Some(2), keep: 1, ..config(6) };
+    let mut config =
+        FitConfig { eval_every: Some(2), save_every: Some(2), retention: keep(1), ..config(6) };
     // The first checkpoint is the best when everything after it goes wrong.
     config.optimizer.lr = 3.0;
     config.schedule.warmup_steps = 0;
@@ -82,7 +95,7 @@ fn old_checkpoints_go_and_the_best_stays() {
     expected.dedup();
     assert_eq!(run.saver().steps().unwrap(), expected, "held-out losses {losses:?}");
     let state = run.saver().latest_good().unwrap().unwrap().state().unwrap();
-    let kept = state.best.unwrap();
+    let kept = state.best.first().unwrap();
     assert_eq!((kept.step, kept.metric.as_str()), (best, "eval/held/loss"));
 }
 
@@ -122,4 +135,18 @@ fn steps_and_reports_of_zero_are_refused() {
         let error = Run::new(folder.path()).fit(config).unwrap_err();
         assert!(error.to_string().starts_with(key), "{error}");
     }
+}
+
+#[test]
+fn utilisation_is_reported_when_the_work_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path());
+    run.fit(FitConfig { flops_per_token: Some(1e6), ..config(3) }).unwrap();
+    let rows = sst_train::track::jsonl::read(&folder.path().join("metrics.jsonl")).unwrap();
+    let figure = |name: &str| rows[0][name].as_f64().unwrap();
+    let peak = 1e6 * figure("perf/tokens_per_second") / figure("perf/mfu");
+    assert!((1e8..1e16).contains(&peak), "{peak} floating-point operations a second");
+    let again = sst_train::measure_peak(tch::Device::Cpu, Precision::Fp32).unwrap();
+    // The machine may be busy with other tests.
+    assert!((0.05..20.0).contains(&(peak / again)), "{peak} and {again}");
 }

@@ -2,14 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
+mod budget;
 mod checkpoint;
+mod ema;
 mod fit;
+mod fp16;
+mod freeze;
+mod inventory;
+mod memory;
 mod nonfinite;
 mod optim;
 mod plot;
 mod policy;
 mod progress;
 mod resume;
+mod saving;
 mod schedule;
 mod tensorboard;
 mod toy;

@@ -1,10 +1,10 @@
 //! The policy as a table.
 
 use sst_train::Action::{self, Delete, Evaluate, Log, Save};
-use sst_train::Policy;
+use sst_train::{Best, BestBy, Direction, Policy, Retention};
 
 const POLICY: Policy =
-    Policy { total_steps: 10, log_every: 2, eval_every: Some(3), save_every: Some(4), keep: 2 };
+    Policy { total_steps: 10, log_every: 2, eval_every: Some(3), save_every: Some(4) };
 
 #[track_caller]
 fn check(policy: Policy, step: u64, stopping: bool, expected: &[Action]) {
@@ -29,21 +29,65 @@ fn after_a_step() {
 }
 
 #[track_caller]
-fn check_deleted(keep: usize, step: u64, saved: &[u64], best: Option<u64>, expected: &[u64]) {
+fn check_deleted(rule: (usize, usize, u64), saved: &[u64], best: &[u64], expected: &[u64]) {
+    let (last, count, every) = rule;
+    let every = (every > 0).then_some(every);
+    let retention = Retention { last, best: count, by: None, every };
     let expected: Vec<Action> = expected.iter().copied().map(Delete).collect();
-    assert_eq!(Policy { keep, ..POLICY }.after_save(step, saved, best), expected);
+    let step = saved[0];
+    assert_eq!(retention.after_save(step, saved, best), expected, "{rule:?} {saved:?} {best:?}");
+}
+
+/// The one just written first, then the others in any order.
+#[test]
+fn after_a_save() {
+    check_deleted((2, 1, 0), &[4], &[], &[]);
+    check_deleted((2, 1, 0), &[12, 4, 8], &[], &[4]);
+    check_deleted((2, 1, 0), &[12, 8, 4], &[], &[4]);
+    check_deleted((1, 1, 0), &[12, 4, 8], &[], &[4, 8]);
+    // The best stay, as many as are asked for.
+    check_deleted((1, 1, 0), &[12, 4, 8], &[4], &[8]);
+    check_deleted((1, 1, 0), &[12, 4, 8], &[12], &[4, 8]);
+    check_deleted((1, 2, 0), &[16, 4, 8, 12], &[8, 4, 12], &[12]);
+    check_deleted((1, 0, 0), &[16, 4, 8, 12], &[8, 4], &[4, 8, 12]);
+    check_deleted((1, 9, 0), &[16, 4, 8, 12], &[8], &[4, 12]);
+    // Landmarks stay for ever.
+    check_deleted((1, 0, 8), &[20, 4, 8, 12, 16], &[], &[4, 12]);
+    check_deleted((2, 1, 10), &[30, 5, 10, 15, 20, 25], &[15], &[5]);
+    // All rules at once, and none.
+    check_deleted((1, 1, 10), &[35, 5, 10, 15, 20, 25, 30], &[5], &[15, 25]);
+    check_deleted((0, 0, 0), &[12, 4, 8], &[], &[]);
+    // The one just written always stays, even if a later one is there.
+    check_deleted((1, 0, 0), &[4, 8], &[], &[]);
+}
+
+#[track_caller]
+fn check_ranks(count: usize, direction: Direction, values: &[(u64, f64)], expected: &[u64]) {
+    let metric = || "eval/a/b".to_owned();
+    let by = Some(BestBy { metric: metric(), direction });
+    let retention = Retention { best: count, by, ..Retention::default() };
+    let best = values.iter().fold(Vec::new(), |best, (step, value)| {
+        retention.rank(best, Best { step: *step, metric: metric(), value: *value })
+    });
+    let steps: Vec<u64> = best.iter().map(|best| best.step).collect();
+    assert_eq!(steps, expected, "{count} {direction:?} of {values:?}");
 }
 
 #[test]
-fn after_a_save() {
-    check_deleted(2, 4, &[4], None, &[]);
-    check_deleted(2, 12, &[4, 8, 12], None, &[4]);
-    check_deleted(2, 12, &[12, 8, 4], None, &[4]);
-    check_deleted(2, 12, &[4, 8], None, &[4]);
-    check_deleted(1, 12, &[4, 8, 12], None, &[4, 8]);
-    check_deleted(1, 12, &[4, 8, 12], Some(4), &[8]);
-    check_deleted(1, 12, &[4, 8, 12], Some(12), &[4, 8]);
-    check_deleted(0, 12, &[4, 8, 12], None, &[]);
-    // The one just written always stays.
-    check_deleted(1, 4, &[4, 8], None, &[]);
+fn the_best_come_first() {
+    let values = [(1, 3.0), (2, 1.0), (3, 2.0), (4, 1.0)];
+    check_ranks(3, Direction::Lower, &values, &[2, 4, 3]);
+    check_ranks(3, Direction::Higher, &values, &[1, 3, 2]);
+    check_ranks(1, Direction::Lower, &values, &[2]);
+    // One is remembered to tell of, also when none is kept for it.
+    check_ranks(0, Direction::Higher, &values, &[1]);
+    // A step saved again counts once, with its new value.
+    check_ranks(3, Direction::Lower, &[(1, 3.0), (2, 2.0), (1, 1.0)], &[1, 2]);
+}
+
+#[test]
+fn another_figure_is_not_compared() {
+    let best = |step, metric: &str, value| Best { step, metric: metric.to_owned(), value };
+    let ranked = Retention::default().rank(vec![best(1, "a", 0.1)], best(2, "b", 7.0));
+    assert_eq!(ranked, [best(2, "b", 7.0)]);
 }

@@ -75,3 +75,14 @@ fn the_first_and_the_last_of_many() {
          step 300/300: loss 5.4322  1,234,567 tokens/s  0s left\n",
     );
 }
+
+#[test]
+fn utilisation_is_shown_if_it_is_known() {
+    let out = Shared::default();
+    let mut progress = Progress::lines(Box::new(out.clone()), Duration::ZERO);
+    let Event::Step { step, metrics, mut timing } = step(10) else { panic!() };
+    timing.insert("mfu".into(), 0.3456);
+    progress.on_event(&Event::Step { step, metrics, timing }).unwrap();
+    let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("1,234,567 tokens/s  mfu 34.6%"), "{text}");
+}

@@ -1,12 +1,15 @@
 //! An interrupted run equals an uninterrupted one, bit for bit.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use sst_train::track::jsonl;
-use sst_train::{FitConfig, Outcome, Precision, TrainError};
+use sst_train::{
+    EmaConfig, Fault, FitConfig, LossScaling, Outcome, Precision, StopReason, TrainError,
+};
 
-use crate::toy::{Run, config};
+use crate::toy::{Run, config, keep};
 
 /// The rows of `metrics.jsonl` without what differs from run to run.
 fn rows(folder: &Path) -> Vec<Value> {
@@ -17,24 +20,36 @@ fn rows(folder: &Path) -> Vec<Value> {
         .collect()
 }
 
-fn settings(total_steps: u64, precision: Precision) -> FitConfig {
+fn settings(total_steps: u64) -> FitConfig {
     // Reports every 3 steps: step 10 lies between two of them.
-    FitConfig { precision, eval_every: Some(5), ..config(total_steps) }
+    FitConfig { eval_every: Some(5), ..config(total_steps) }
+}
+
+/// Twenty steps, and eleven and nine, by runs that `vary` has changed; stopped in the middle of a step.
+#[track_caller]
+fn check(config: FitConfig, vary: impl Fn(&mut Run<'_>)) {
+    check_stopped(StopReason::Asked, config, vary);
 }
 
 #[track_caller]
-fn check(precision: Precision, micro: usize) {
+fn check_stopped(reason: StopReason, config: FitConfig, vary: impl Fn(&mut Run<'_>)) {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut whole = Run::new(one.path());
-    whole.micro_batch_size = micro;
-    whole.fit(settings(20, precision)).unwrap();
+    vary(&mut whole);
+    whole.fit(config.clone()).unwrap();
 
     let mut first = Run::new(two.path());
-    first.micro_batch_size = micro;
-    first.stop_after = Some(11);
-    let outcome = first.fit(settings(20, precision)).unwrap();
+    vary(&mut first);
+    let max_tokens = match reason {
+        StopReason::MaxTokens => Some(11 * 64),
+        _ => {
+            first.stop_after = Some(11);
+            None
+        }
+    };
+    let outcome = first.fit(FitConfig { max_tokens, ..config.clone() }).unwrap();
     let checkpoint = two.path().join("checkpoints/step-00000011");
-    assert_eq!(outcome, Outcome::Stopped { step: 11, checkpoint: checkpoint.clone() });
+    assert_eq!(outcome, Outcome::Stopped { reason, step: 11, checkpoint });
     assert_eq!(
         std::fs::read_link(two.path().join("checkpoints/latest")).unwrap(),
         Path::new("step-00000011")
@@ -42,34 +57,77 @@ fn check(precision: Precision, micro: usize) {
     first.ledger.add("something", 3, None);
 
     let mut second = Run::new(two.path());
-    second.micro_batch_size = micro;
-    let outcome = second.resume(settings(20, precision)).unwrap();
+    vary(&mut second);
+    let outcome = second.resume(config).unwrap();
     assert!(matches!(outcome, Outcome::Finished { step: 20, .. }), "{outcome:?}");
     assert_eq!(second.model.values(), whole.model.values());
     assert_eq!(second.objective.values(), whole.objective.values());
-    for file in ["state/optimizer.safetensors", "state/objective.safetensors"] {
-        let read = |folder: &Path| {
-            std::fs::read(folder.join("checkpoints/step-00000020").join(file)).unwrap()
-        };
-        assert!(read(one.path()) == read(two.path()), "{file} differs");
+    let files = |folder: &Path| {
+        let state = folder.join("checkpoints/step-00000020/state");
+        let mut files: Vec<_> =
+            std::fs::read_dir(state).unwrap().map(|f| f.unwrap().path()).collect();
+        files.sort();
+        files.retain(|path| path.extension().unwrap() == "safetensors");
+        files
+    };
+    assert_eq!(files(one.path()).len(), files(two.path()).len());
+    for (a, b) in files(one.path()).iter().zip(files(two.path())) {
+        assert!(std::fs::read(a).unwrap() == std::fs::read(&b).unwrap(), "{} differs", b.display());
     }
     assert_eq!(rows(one.path()), rows(two.path()));
     assert!(rows(one.path()).len() >= 9);
+    let state = |run: &Run<'_>| run.saver().checkpoint(20).state().unwrap();
+    let (whole, second) = (state(&whole), state(&second));
+    assert_eq!((whole.scaler, whole.ema_updates), (second.scaler, second.ema_updates));
+    assert_eq!(whole.ledger, second.ledger);
 }
 
 #[test]
 fn a_stopped_run_goes_on_as_if_it_had_not_stopped() {
-    check(Precision::Fp32, 8);
+    check(settings(20), |_| {});
 }
 
 #[test]
 fn so_does_one_with_micro_batches() {
-    check(Precision::Fp32, 3);
+    check(settings(20), |run| run.micro_batch_size = 3);
 }
 
 #[test]
 fn so_does_one_in_bf16() {
-    check(Precision::Bf16, 8);
+    check(FitConfig { precision: Precision::Bf16, ..settings(20) }, |_| {});
+}
+
+/// The scale grows every fourth step, falls at step 7, and is one good step along when the run stops.
+#[test]
+fn so_does_one_in_fp16_with_a_skipped_step() {
+    let loss_scaling = LossScaling { growth_interval: 3, ..LossScaling::default() };
+    let config = FitConfig { precision: Precision::Fp16, loss_scaling, ..settings(20) };
+    check(config, |run| run.fault = Some(Fault::Overflow { step: 7 }));
+}
+
+#[test]
+fn so_does_one_that_averages_its_weights() {
+    for export in [false, true] {
+        let ema = EmaConfig { decay: 0.9, export, ..EmaConfig::default() };
+        check(FitConfig { ema: Some(ema), save_every: Some(4), ..settings(20) }, |_| {});
+    }
+}
+
+#[test]
+fn so_does_one_whose_checkpoints_are_written_while_it_trains() {
+    for async_save in [false, true] {
+        let often = FitConfig { async_save, save_every: Some(1), ..settings(20) };
+        check(often, |run| run.slow_export = Duration::from_millis(10));
+    }
+}
+
+/// The resumed run cuts its batches as before without running out of memory again.
+#[test]
+fn so_does_one_that_ran_out_of_memory() {
+    // The toy asks to stop by counting the rows drawn, and rows of a step that begins again are drawn again.
+    check_stopped(StopReason::MaxTokens, settings(20), |run| {
+        run.fault = Some(Fault::OutOfMemory { step: 3, rows: 3 });
+    });
 }
 
 #[test]
@@ -100,7 +158,8 @@ fn the_seed_alone_decides() {
 fn rows_after_the_resumed_step_are_taken_out() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
-    run.fit(FitConfig { log_every: 1, save_every: Some(4), keep: 0, ..config(8) }).unwrap();
+    run.fit(FitConfig { log_every: 1, save_every: Some(4), retention: keep(0), ..config(8) })
+        .unwrap();
     // The last checkpoint is lost, and a crash cut the last row off.
     std::fs::remove_dir_all(run.saver().path(8)).unwrap();
     let path = folder.path().join("metrics.jsonl");
@@ -146,4 +205,23 @@ fn the_ledger_is_the_checkpoints_and_counts_on() {
     again.ledger.add("rows.cut", 3, None);
     again.resume(config(4)).unwrap();
     assert_eq!(again.ledger.count("rows.cut"), 3);
+}
+
+/// A run stopped at once with `before`, resumed with `after`.
+#[track_caller]
+fn check_refused(before: FitConfig, after: FitConfig, message: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    Run::new(folder.path()).fit(before).unwrap();
+    let error = Run::new(folder.path()).resume(after).unwrap_err();
+    assert!(matches!(error, TrainError::Resume { .. }), "{error}");
+    assert!(error.to_string().contains(message), "{error}");
+}
+
+#[test]
+fn what_would_be_lost_or_is_lacking_is_refused() {
+    let ema = FitConfig { ema: Some(EmaConfig::default()), ..config(2) };
+    check_refused(ema.clone(), config(4), "train.ema = an average");
+    check_refused(config(2), FitConfig { total_steps: 4, ..ema }, "train.ema = none");
+    let fp16 = FitConfig { precision: Precision::Fp16, ..config(2) };
+    check_refused(fp16, config(4), "train.precision = fp16");
 }

@@ -16,9 +16,11 @@ use sst_data::loader::{Loader, LoaderConfig};
 use sst_data::rows::{Dataset, Subset};
 use sst_data::tokenize::Tokenizer;
 use sst_eval::{HeldOut, MaskAccuracy};
-use sst_models::ModelCard;
+use sst_models::{HostModel, ModelCard};
 use sst_train::track::{Jsonl, LossPlot, Progress, TensorBoard};
-use sst_train::{Fault, Fit, FitConfig, Outcome, Saver, TrainError, fit};
+use sst_train::{
+    Fault, Fit, FitConfig, Outcome, Retention, Saver, StopReason, TrainError, WriteModel, fit,
+};
 use tch::Device;
 
 use crate::batching;
@@ -51,7 +53,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
 
     // What can be refused early is refused before the data is read.
     let ledger = Ledger::new();
-    let tokenizer = recipe.tokenizer()?;
+    let tokenizer = Arc::new(recipe.tokenizer()?);
     if resuming {
         run::check_data(&folder, "tokenizer", &json!(tokenizer.fingerprint()))?;
     }
@@ -97,10 +99,11 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let rule = batching::rule(&recipe.config, &train, &tokenizer, scale, fit_config.total_steps)?;
     let open_loader = open_loader(&recipe.config, train, rule, &*objective)?;
     let card = card(&recipe.config);
-    let export = |model: &dyn Model, folder: &Path, metrics: &Metrics| {
+    let export = |model: &dyn Model, metrics: &Metrics| -> Result<WriteModel, TrainError> {
+        let other = |error| TrainError::Other(Box::new(error));
         let card = ModelCard { metrics: held_out_only(metrics), ..card.clone() };
-        sst_models::save_folder(folder, model, Some(&tokenizer), &card)
-            .map_err(|error| TrainError::Other(Box::new(error)))
+        let (model, tokenizer) = (HostModel::copy(model).map_err(other)?, Arc::clone(&tokenizer));
+        Ok(Box::new(move |folder| model.save(folder, Some(&tokenizer), &card).map_err(other)))
     };
     let stop = stop_on_signals()?;
     let nan_at = recipe.config.train.inject_nan_at;
@@ -164,12 +167,13 @@ fn fit_config(config: &RunConfig, scale: Scale, device: Device) -> Result<FitCon
         log_every: every(train.log_every).unwrap_or(1),
         eval_every: every(train.eval_every),
         save_every: every(train.save_every),
-        keep: train.keep,
+        retention: Retention { last: train.keep, ..Retention::default() },
         precision: train.precision,
         seed: config.run.seed,
         device,
         optimizer: train.optimizer,
         schedule: train.schedule.in_steps(scale, total_steps),
+        ..FitConfig::default()
     })
 }
 
@@ -277,6 +281,7 @@ fn train_error(error: TrainError) -> anyhow::Error {
         }
         TrainError::Config { .. }
         | TrainError::WholeBatch { .. }
+        | TrainError::WholeBatchMemory { .. }
         | TrainError::RunExists { .. }
         | TrainError::Resume { .. } => Usage(error.to_string()).into(),
         TrainError::Other(inner) => anyhow::Error::from_boxed(inner),
@@ -291,13 +296,18 @@ fn conclude(args: &PretrainArgs, folder: &Path, outcome: &Outcome) -> Result<Exi
         Outcome::Finished { step, metrics, checkpoint } => {
             (Exit::Done, "finished", step, checkpoint, metrics)
         }
-        Outcome::Stopped { step, checkpoint } => {
+        Outcome::Stopped { step, checkpoint, .. } => {
             (Exit::Stopped, "stopped", step, checkpoint, &none)
         }
     };
-    if exit == Exit::Stopped {
+    if let Outcome::Stopped { reason, .. } = outcome {
+        let why = match reason {
+            StopReason::Asked => "",
+            StopReason::MaxTokens => ", its tokens spent",
+            StopReason::MaxSeconds => ", its time spent",
+        };
         render::note(&format!(
-            "stopped at step {step}; go on with: sst pretrain {} --resume",
+            "stopped at step {step}{why}; go on with: sst pretrain {} --resume",
             args.recipe.display()
         ));
     }

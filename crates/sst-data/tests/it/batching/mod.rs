@@ -1,6 +1,7 @@
 //! Steps are a pure function of a position, and every rule shows every row.
 
 mod budget;
+mod cut;
 mod every;
 mod fixed;
 mod packed;

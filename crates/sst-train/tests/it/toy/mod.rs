@@ -8,6 +8,7 @@ mod objective;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sst_core::checkpoint::write_tensors;
 use sst_core::{Evaluator, Metrics, Model, Objective, Tracker};
@@ -16,10 +17,10 @@ use sst_data::batching::{FixedBatches, Position};
 use sst_data::loader::{Loader, LoaderConfig};
 use sst_train::track::Jsonl;
 use sst_train::{
-    Fault, Fit, FitConfig, OptimizerConfig, Outcome, Precision, Restored, Saver, ScheduleConfig,
-    ScheduleName, TrainError, fit,
+    Fault, Fit, FitConfig, OptimizerConfig, Outcome, Restored, Retention, Saver, ScheduleConfig,
+    ScheduleName, TrainError, WriteModel, fit,
 };
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 pub(crate) use self::data::{HeldOut, Record, Rows};
 pub(crate) use self::model::Toy;
@@ -34,16 +35,17 @@ pub(crate) fn config(total_steps: u64) -> FitConfig {
         total_steps,
         max_grad_norm: Some(0.5),
         log_every: 3,
-        eval_every: None,
-        save_every: None,
-        keep: 2,
-        precision: Precision::Fp32,
         seed: 7,
-        device: Device::Cpu,
         optimizer: OptimizerConfig { lr: 0.05, ..OptimizerConfig::default() },
         // Constant, so that a run of ten steps is the beginning of one of twenty.
         schedule: ScheduleConfig { name: ScheduleName::Constant, ..ScheduleConfig::default() },
+        ..FitConfig::default()
     }
+}
+
+/// Keeps the newest so many (0: all) and the best.
+pub(crate) fn keep(last: usize) -> Retention {
+    Retention { last, ..Retention::default() }
 }
 
 /// A run: what it works on, and how it is varied.
@@ -60,6 +62,8 @@ pub(crate) struct Run<'a> {
     pub(crate) stop_after: Option<u64>,
     /// Fail the export at this step.
     pub(crate) broken_export: Option<u64>,
+    /// How long an export takes.
+    pub(crate) slow_export: Duration,
 }
 
 impl<'a> Run<'a> {
@@ -75,6 +79,7 @@ impl<'a> Run<'a> {
             stop: Arc::new(AtomicBool::new(false)),
             stop_after: None,
             broken_export: None,
+            slow_export: Duration::ZERO,
         }
     }
 
@@ -114,15 +119,19 @@ impl<'a> Run<'a> {
             Ok(Loader::new(Arc::new(rows), collate.clone(), Arc::new(steps), settings, from)?)
         };
         let broken = self.broken_export;
-        let export = |model: &dyn Model, folder: &Path, _: &Metrics| {
-            if broken.is_some_and(|step| folder.to_string_lossy().contains(&format!("{step:08}"))) {
-                return Err(TrainError::Other("the export is broken".into()));
-            }
-            let tensors = model.params().to_cpu()?;
-            write_tensors(&folder.join("model.safetensors"), &tensors, &[])?;
-            let config = model.config().to_string();
-            sst_data::atomic::write(&folder.join("config.json"), config.as_bytes()).unwrap();
-            Ok(())
+        let slow = self.slow_export;
+        let export = |model: &dyn Model, _: &Metrics| -> Result<WriteModel, TrainError> {
+            let (tensors, config) = (model.params().to_cpu()?, model.config().to_string());
+            Ok(Box::new(move |folder| {
+                std::thread::sleep(slow);
+                let path = folder.to_string_lossy();
+                if broken.is_some_and(|step| path.contains(&format!("{step:08}"))) {
+                    return Err(TrainError::Other("the export is broken".into()));
+                }
+                write_tensors(&folder.join("model.safetensors"), &tensors, &[])?;
+                sst_data::atomic::write(&folder.join("config.json"), config.as_bytes()).unwrap();
+                Ok(())
+            }))
         };
         let mut trackers: Vec<Box<dyn Tracker>> =
             vec![Box::new(jsonl), Box::new(self.record.clone())];

@@ -1,0 +1,26 @@
+//! Loss scaling for fp16.
+
+use tch::Tensor;
+
+use super::{check, ffi};
+use crate::error::Result;
+
+/// Multiplies `grads` in place by `inv_scale`, an fp32 tensor of one element. Returns an fp32 tensor `[1]`
+/// on their device: 1 if one of them is not finite, else 0. Does not synchronise with the device.
+///
+/// # Errors
+/// If libtorch fails.
+pub fn unscale<'a>(
+    grads: impl IntoIterator<Item = &'a Tensor>,
+    inv_scale: &Tensor,
+) -> Result<Tensor> {
+    let found_inf = inv_scale.f_zeros_like()?.f_reshape([1])?;
+    let pointers = ffi::pointers(grads);
+    // The kernel refuses an empty list.
+    if !pointers.is_empty() {
+        let (n, grads) = (pointers.len(), pointers.as_ptr());
+        // SAFETY: the pointers are of live tensors and are not kept.
+        check(unsafe { ffi::sst_amp_unscale(n, grads, found_inf.as_ptr(), inv_scale.as_ptr()) })?;
+    }
+    Ok(found_inf)
+}

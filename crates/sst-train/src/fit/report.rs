@@ -1,0 +1,115 @@
+//! What a run tells: means since the last report, evaluations, events.
+
+use std::time::Instant;
+
+use sst_core::{Event, Metrics};
+
+use super::run::Run;
+use crate::error::TrainError;
+use crate::memory;
+use crate::window::{Window, WindowState};
+
+impl Run<'_> {
+    /// Reports the means since the last report and starts anew.
+    pub(super) fn log(&mut self) -> Result<(), TrainError> {
+        self.finite.look()?;
+        let sums = self.pause()?;
+        let config = &self.fit.config;
+        let mut metrics = sums.metrics();
+        metrics.insert("lr".into(), config.learning_rate(self.step.saturating_sub(1)));
+        if let Some(scaler) = &self.scaler {
+            metrics.insert("loss_scale".into(), scaler.state().scale.into());
+        }
+        let mut timing = sums.timing();
+        // Utilisation as PaLM (appendix B) and nanoGPT define it; padding is no progress.
+        if let (Some(flops), Some(peak), Some(rate)) =
+            (config.flops_per_token, self.peak, timing.get("tokens_per_second"))
+        {
+            timing.insert("mfu".into(), flops * rate / peak);
+        }
+        timing.extend(memory::usage(config.device)?);
+        self.window = Window::restore(WindowState::default(), config.device)?;
+        self.remember("train", &metrics);
+        self.tell(&Event::Step { step: self.step, metrics, timing })?;
+        self.resume_clock();
+        Ok(())
+    }
+
+    /// Runs the evaluators, on the average of the weights if that is asked for.
+    pub(super) fn evaluate(&mut self) -> Result<(), TrainError> {
+        self.finite.look()?;
+        self.pause()?;
+        let averaged = self.fit.config.ema.is_some_and(|ema| ema.evaluate);
+        let mut figures = Vec::new();
+        self.with_weights(averaged, |run| {
+            for evaluator in run.fit.evaluators.iter_mut() {
+                let metrics = evaluator.evaluate(&*run.fit.model)?;
+                figures.push((evaluator.name().to_owned(), metrics));
+            }
+            Ok(())
+        })?;
+        for (name, metrics) in figures {
+            self.remember(&format!("eval/{name}"), &metrics);
+            if let (None, Some(loss)) = (&self.held_out, metrics.get("loss")) {
+                self.held_out = Some((format!("eval/{name}/loss"), *loss));
+            }
+            self.tell(&Event::Evaluation { step: self.step, name, metrics })?;
+        }
+        self.evaluated = Some(self.step);
+        if let Some(by) = &self.fit.config.retention.by {
+            let Some(value) = self.metrics.get(&by.metric) else {
+                let known: Vec<_> =
+                    self.metrics.keys().filter(|name| name.starts_with("eval/")).collect();
+                let reason = format!("no evaluator reports `{}`; there are {known:?}", by.metric);
+                return Err(TrainError::Config { key: "train.best_metric", reason });
+            };
+            self.held_out = Some((by.metric.clone(), *value));
+        }
+        self.resume_clock();
+        Ok(())
+    }
+
+    /// Works with the average of the weights in their place, if `averaged` and there is one, and puts the
+    /// weights back, whatever became of the work.
+    pub(super) fn with_weights<T>(
+        &mut self,
+        averaged: bool,
+        work: impl FnOnce(&mut Self) -> Result<T, TrainError>,
+    ) -> Result<T, TrainError> {
+        let swap = |run: &mut Self| match &mut run.ema {
+            Some(ema) if averaged => ema.swap(),
+            _ => Ok(()),
+        };
+        swap(self)?;
+        let result = work(self);
+        swap(self)?;
+        result
+    }
+
+    /// Keeps figures under their logged names. Those that are not finite have no place in JSON.
+    fn remember(&mut self, prefix: &str, metrics: &Metrics) {
+        for (name, value) in metrics.iter().filter(|(_, value)| value.is_finite()) {
+            self.metrics.insert(format!("{prefix}/{name}"), *value);
+        }
+    }
+
+    /// Ends the time that belongs to steps, once the device has done them.
+    pub(super) fn pause(&mut self) -> Result<WindowState, TrainError> {
+        // Reading waits for the device; the time after it is the time the steps took.
+        self.window.read()?;
+        self.window.add_seconds(self.clock.elapsed().as_secs_f64(), 0.0);
+        self.resume_clock();
+        self.window.read()
+    }
+
+    pub(super) fn resume_clock(&mut self) {
+        self.clock = Instant::now();
+    }
+
+    pub(super) fn tell(&mut self, event: &Event) -> Result<(), TrainError> {
+        for tracker in self.fit.trackers.iter_mut() {
+            tracker.on_event(event)?;
+        }
+        Ok(())
+    }
+}

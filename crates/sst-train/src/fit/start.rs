@@ -1,0 +1,114 @@
+//! The beginning of a run, new or resumed.
+
+use std::time::Instant;
+
+use sst_core::{Event, ParamStore, ext};
+
+use super::Fit;
+use super::run::Run;
+use crate::ema::Ema;
+use crate::error::TrainError;
+use crate::finite::FiniteCheck;
+use crate::freeze::freeze;
+use crate::micro::Micro;
+use crate::optim::{Optimizer, param_groups};
+use crate::peak::measure_peak;
+use crate::precision::Precision;
+use crate::saver::writer::Writer;
+use crate::scaler::Scaler;
+use crate::state::Restored;
+use crate::window::Window;
+
+impl<'a> Run<'a> {
+    pub(super) fn start(mut fit: Fit<'a>) -> Result<Self, TrainError> {
+        fit.config.check()?;
+        ext::allow_tf32(fit.config.allow_tf32)?;
+        freeze(fit.model.params_mut(), &fit.config.freeze)?;
+        let config = &fit.config;
+        let own = fit.objective.params();
+        let groups = param_groups(fit.model.params(), own, &config.optimizer);
+        let mut optimizer = Optimizer::new(config.optimizer, groups)?;
+        // Gradients of an earlier run on this model must not leak into the first step.
+        optimizer.reset_gradients()?;
+        let ema = config.ema.map(|ema| Ema::new(ema, fit.model.params()));
+        let mut ema = ema.transpose()?;
+
+        fit.saver.remove_leftovers()?;
+        let state = match fit.resume.take() {
+            None if !fit.saver.steps()?.is_empty() => {
+                return Err(TrainError::RunExists { path: fit.saver.folder().to_owned() });
+            }
+            None => None,
+            Some(restored) => {
+                check_same(&fit, &restored)?;
+                optimizer.load_state(restored.optimizer)?;
+                if let (Some(ema), Some(saved)) = (&mut ema, &restored.ema) {
+                    ema.load_state(saved, restored.state.ema_updates.unwrap_or(0))?;
+                }
+                fit.saver.rewind_to(restored.state.step)?;
+                fit.ledger.restore(restored.state.ledger.clone());
+                Some(restored.state)
+            }
+        };
+        let is_fp16 = config.precision == Precision::Fp16;
+        let scaler = state.as_ref().and_then(|state| state.scaler);
+        let scaler = is_fp16.then(|| Scaler::new(config.loss_scaling, scaler)).transpose()?;
+        let peak = match config.flops_per_token {
+            Some(_) => Some(measure_peak(config.device, config.precision)?),
+            None => None,
+        };
+        let window = state.as_ref().map(|state| state.window.clone()).unwrap_or_default();
+        let position = state.as_ref().map(|state| state.position).unwrap_or_default();
+        let mut run = Self {
+            scaler,
+            ema,
+            micro: Micro::new(state.as_ref().map_or(0, |state| state.halvings)),
+            window: Window::restore(window, config.device)?,
+            // In fp16 the host has looked already, to know whether the step is skipped.
+            finite: FiniteCheck::new(config.device.is_cuda() && !is_fp16),
+            loader: (fit.open_loader)(position)?,
+            writer: Writer::new(fit.saver.clone(), config.async_save),
+            step: state.as_ref().map_or(0, |state| state.step),
+            spent: state.as_ref().map(|state| state.spent).unwrap_or_default(),
+            began: Instant::now(),
+            clock: Instant::now(),
+            peak,
+            metrics: state.as_ref().map(|state| state.metrics.clone()).unwrap_or_default(),
+            evaluated: state.as_ref().and_then(|state| state.evaluated),
+            best: state.map(|state| state.best).unwrap_or_default(),
+            held_out: None,
+            optimizer,
+            fit,
+        };
+        let own = run.fit.objective.params().map_or(0, ParamStore::num_trainable);
+        run.tell(&Event::Start {
+            step: run.step,
+            total_steps: run.fit.config.total_steps,
+            parameters: run.fit.model.params().num_trainable() + own,
+        })?;
+        Ok(run)
+    }
+}
+
+/// A state that this run has no use for, or lacks, is that of another run.
+fn check_same(fit: &Fit<'_>, restored: &Restored) -> Result<(), TrainError> {
+    let (config, state) = (&fit.config, &restored.state);
+    let differs = |key: &str, was: String, is: String| {
+        let reason = format!("it was made with {key} = {was}, and this run has {is}");
+        Err(TrainError::Resume { path: restored.path.clone(), reason })
+    };
+    if state.seed != config.seed {
+        return differs("run.seed", state.seed.to_string(), config.seed.to_string());
+    }
+    let (was, is) = (state.ema_updates.is_some(), config.ema.is_some());
+    if was != is {
+        let word = |on: bool| if on { "an average" } else { "none" }.to_owned();
+        return differs("train.ema", word(was), word(is));
+    }
+    let (was, is) = (state.scaler.is_some(), config.precision == Precision::Fp16);
+    if was != is {
+        let word = |fp16: bool| if fp16 { "fp16" } else { "another precision" }.to_owned();
+        return differs("train.precision", word(was), word(is));
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! The average of the weights: its formula, and what it is for.
+
+use sst_core::checkpoint::{Allow, Renamed, Weights, load_params};
+use sst_core::{Evaluator, Init, Model, ParamStore};
+use sst_train::{Ema, EmaConfig, Exported, Fault, FitConfig, Precision, TrainError};
+use tch::{Device, Tensor};
+
+use crate::toy::{HeldOut, Run, Toy, config, values};
+
+const EMA: EmaConfig = EmaConfig { decay: 0.9, warmup: true, evaluate: false, export: false };
+
+#[track_caller]
+fn check_formula(config: EmaConfig) {
+    let mut params = ParamStore::new(Device::Cpu, Some(3));
+    let weight = params.add("w", &[2, 3], Init::Normal(1.0)).unwrap();
+    let mut ema = Ema::new(config, &params).unwrap();
+    let mut want = values(&weight);
+    for t in 0..50_u32 {
+        params.assign("w", &(weight.detach() * 1.25 - 0.1).sin()).unwrap();
+        ema.update().unwrap();
+        let t = f64::from(t);
+        let decay =
+            if config.warmup { config.decay.min((1.0 + t) / (10.0 + t)) } else { config.decay };
+        let rate = (1.0 - decay) as f32;
+        for (average, weight) in want.iter_mut().zip(values(&weight)) {
+            *average += rate * (weight - *average);
+        }
+        assert_eq!(values(&ema.state()["w"]), want, "bit for bit, update {t}");
+    }
+    assert_eq!(ema.updates(), 50);
+}
+
+#[test]
+fn it_follows_the_formula() {
+    check_formula(EMA);
+    check_formula(EmaConfig { decay: 0.7, ..EMA });
+    check_formula(EmaConfig { warmup: false, ..EMA });
+}
+
+#[test]
+fn the_warm_up_is_tensorflows() {
+    let decay = |t| EmaConfig { decay: 0.99, ..EMA }.decay(t);
+    assert_eq!([decay(0), decay(8), decay(90), decay(10_000)], [0.1, 0.5, 0.91, 0.99]);
+}
+
+#[test]
+fn swapping_twice_changes_no_bit() {
+    let mut params = ParamStore::new(Device::Cpu, Some(3));
+    let weight = params.add("w", &[100], Init::Normal(1.0)).unwrap();
+    let mut ema = Ema::new(EMA, &params).unwrap();
+    params.assign("w", &Tensor::from_slice(&[f32::MIN_POSITIVE; 100])).unwrap();
+    let (raw, average) = (values(&weight), values(&ema.state()["w"]));
+    ema.swap().unwrap();
+    assert_eq!((values(&weight), values(&ema.state()["w"])), (average.clone(), raw.clone()));
+    ema.swap().unwrap();
+    assert_eq!((values(&weight), values(&ema.state()["w"])), (raw, average));
+    assert!(weight.requires_grad());
+}
+
+/// The held-out loss of the weights in a folder or file.
+fn loss_of(path: &std::path::Path) -> f64 {
+    let mut model = Toy::new(0.2);
+    let weights = Weights::open(path).unwrap();
+    let same = |name: &str| Renamed::To(name.to_owned());
+    load_params(model.params_mut(), &weights, same, &Allow::default()).unwrap();
+    HeldOut.evaluate(&model).unwrap()["loss"]
+}
+
+#[test]
+fn averaging_does_not_change_the_training() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut plain = Run::new(one.path());
+    plain.fit(FitConfig { eval_every: Some(2), ..config(7) }).unwrap();
+    let mut run = Run::new(two.path());
+    let ema = EmaConfig { evaluate: true, export: true, ..EMA };
+    run.fit(FitConfig { ema: Some(ema), eval_every: Some(2), save_every: Some(3), ..config(7) })
+        .unwrap();
+    assert_eq!(run.model.values(), plain.model.values());
+
+    // `model/` holds what was evaluated, and the file beside it what goes on.
+    let checkpoint = run.saver().path(7);
+    let state = run.saver().checkpoint(7).state().unwrap();
+    assert_eq!((state.model, state.ema_updates), (Exported::Ema, Some(7)));
+    let average = loss_of(&checkpoint.join("model"));
+    assert_eq!(average, state.metrics["eval/held/loss"]);
+    let raw = loss_of(&checkpoint.join("state/model.safetensors"));
+    assert_eq!(raw, HeldOut.evaluate(&plain.model).unwrap()["loss"]);
+    assert_ne!(raw, average);
+    assert_eq!(average, loss_of(&checkpoint.join("state/ema.safetensors")));
+}
+
+#[test]
+fn the_raw_weights_are_evaluated_and_exported_if_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path());
+    run.fit(FitConfig { ema: Some(EMA), ..config(4) }).unwrap();
+    let checkpoint = run.saver().path(4);
+    let state = run.saver().checkpoint(4).state().unwrap();
+    assert_eq!(state.model, Exported::Raw);
+    assert_eq!(loss_of(&checkpoint.join("model")), state.metrics["eval/held/loss"]);
+    assert!(!checkpoint.join("state/model.safetensors").exists());
+    assert_ne!(
+        loss_of(&checkpoint.join("state/ema.safetensors")),
+        loss_of(&checkpoint.join("model"))
+    );
+}
+
+#[test]
+fn a_skipped_step_is_no_update() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path());
+    run.fault = Some(Fault::Overflow { step: 2 });
+    run.fit(FitConfig { ema: Some(EMA), precision: Precision::Fp16, ..config(4) }).unwrap();
+    assert_eq!(run.saver().checkpoint(4).state().unwrap().ema_updates, Some(3));
+}
+
+#[test]
+fn a_decay_of_one_is_refused() {
+    for decay in [1.0, -0.1, f64::NAN] {
+        let folder = tempfile::tempdir().unwrap();
+        let ema = Some(EmaConfig { decay, ..EMA });
+        let error = Run::new(folder.path()).fit(FitConfig { ema, ..config(2) }).unwrap_err();
+        let TrainError::Config { key, .. } = error else { panic!("{error}") };
+        assert_eq!(key, "train.ema.decay");
+    }
+}

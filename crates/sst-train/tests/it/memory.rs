@@ -1,0 +1,79 @@
+//! What happens when memory does not suffice: smaller micro-batches, and the same result.
+
+use sst_train::{Fault, FitConfig, TrainError};
+
+use crate::toy::{Count, Run, Toy, config};
+
+fn five_steps(fault: Option<Fault>, micro: usize, dropout: f64) -> Vec<(String, Vec<f32>)> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path());
+    run.model = Toy::new(dropout);
+    run.micro_batch_size = micro;
+    run.fault = fault;
+    run.fit(config(5)).unwrap();
+    run.model.values()
+}
+
+/// With memory for `rows` rows from the first step on, batches of 8 are run in parts of `micro`.
+#[track_caller]
+fn check(rows: usize, micro: usize) {
+    let cut = five_steps(Some(Fault::OutOfMemory { step: 1, rows }), 8, 0.2);
+    assert_eq!(cut, five_steps(None, micro, 0.2), "memory for {rows} rows");
+}
+
+#[test]
+fn batches_are_halved_until_they_fit() {
+    check(8, 8);
+    check(7, 4);
+    check(4, 4);
+    check(3, 2);
+    check(1, 1);
+}
+
+#[test]
+fn a_step_that_begins_again_gives_the_same_gradient() {
+    let cut = five_steps(Some(Fault::OutOfMemory { step: 3, rows: 2 }), 4, 0.0);
+    for ((name, a), (_, b)) in cut.iter().zip(&five_steps(None, 4, 0.0)) {
+        for (a, b) in a.iter().zip(b) {
+            assert!((a - b).abs() < 2e-5, "{name}: {a} and {b}");
+        }
+    }
+}
+
+#[test]
+fn it_is_in_the_ledger_once_a_halving() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path());
+    run.fault = Some(Fault::OutOfMemory { step: 2, rows: 3 });
+    run.fit(config(5)).unwrap();
+    let entry = &run.ledger.entries()["train.out_of_memory"];
+    assert_eq!(entry.count, 2, "8 to 4 to 2 rows, and never again");
+    assert!(entry.first.as_ref().unwrap().starts_with("rows.txt:"), "{entry:?}");
+    assert_eq!(run.saver().checkpoint(5).state().unwrap().halvings, 2);
+}
+
+#[test]
+fn a_row_that_is_too_much_alone_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path());
+    run.fault = Some(Fault::OutOfMemory { step: 2, rows: 0 });
+    let error = run.fit(FitConfig { save_every: Some(1), ..config(3) }).unwrap_err();
+    let text = error.to_string();
+    let TrainError::OutOfMemory { step: 2, keys, .. } = error else { panic!("{text}") };
+    assert_eq!(keys.len(), 8);
+    assert!(text.contains("one row at a time") && text.contains("rows.txt:"), "{text}");
+    assert_eq!(run.saver().latest_good().unwrap().unwrap().step(), 1);
+}
+
+#[test]
+fn a_loss_over_the_whole_batch_is_not_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path());
+    run.objective.count = Count::Whole;
+    run.fault = Some(Fault::OutOfMemory { step: 1, rows: 4 });
+    let before = run.model.values();
+    let error = run.fit(config(1)).unwrap_err();
+    assert!(matches!(error, TrainError::WholeBatchMemory { step: 1, .. }), "{error}");
+    assert!(error.to_string().contains("train.batch_size"), "{error}");
+    assert_eq!(run.model.values(), before);
+}
