@@ -22,7 +22,7 @@ pub enum Error {
         head: &'static str,
     },
     /// The model cannot return what was asked for.
-    #[error("a `{model_type}` model cannot return {what}")]
+    #[error("a `{model_type}` model cannot {what}")]
     Unsupported {
         /// The model's type.
         model_type: String,

@@ -135,6 +135,16 @@ pub trait Model: Send {
     /// Its text encoder.
     fn encoder(&self) -> &dyn Encoder;
 
+    /// Keeps only the inputs of those layers (from 0) that `select` picks for the backward pass, which runs
+    /// them again (Chen et al. 2016). Returns how many there are of them.
+    ///
+    /// # Errors
+    /// If the model has no such layers.
+    fn checkpoint_layers(&mut self, _select: &dyn Fn(usize) -> bool) -> Result<usize> {
+        let model_type = self.model_type().into();
+        Err(Error::Unsupported { model_type, what: "run layers again in the backward pass" })
+    }
+
     /// Its token head.
     ///
     /// # Errors

@@ -25,6 +25,19 @@ struct Grid {
     mask_bl: Tensor,
 }
 
+impl Clone for RaggedRows {
+    fn clone(&self) -> Self {
+        let copy =
+            Self { offsets: self.offsets.clone(), device: self.device, grid: OnceCell::new() };
+        if let Some(Grid { places_t, mask_bl }) = self.grid.get() {
+            let (places_t, mask_bl) = (places_t.shallow_clone(), mask_bl.shallow_clone());
+            // The cell is new, so nothing is in it.
+            let _ = copy.grid.set(Grid { places_t, mask_bl });
+        }
+        copy
+    }
+}
+
 impl RaggedRows {
     /// Rows of these lengths, whose tensors are on `device`.
     pub fn new(lengths: &[usize], device: Device) -> Self {

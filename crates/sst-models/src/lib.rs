@@ -15,7 +15,7 @@ mod registry;
 pub use bert::{BertConfig, BertModel};
 pub use card::ModelCard;
 pub use error::ModelError;
-pub use init::{InitOptions, Positions, Queries};
 pub use export::{HostModel, save_folder};
+pub use init::{InitOptions, Positions, Queries};
 pub use load::load;
 pub use registry::{BuildOptions, ModelEntry, build, list};

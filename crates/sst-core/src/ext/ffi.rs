@@ -10,7 +10,23 @@ use super::attention::Task;
 /// is the backward pass.
 pub(super) type AttentionRun = unsafe extern "C" fn(*const Task, *const c_void, c_int);
 
+/// Runs a checkpointed closure: itself, its input, and where to put its output or a message.
+pub(super) type CheckpointCall = unsafe extern "C" fn(
+    *mut c_void,
+    *const C_tensor,
+    *mut *mut C_tensor,
+    *mut c_char,
+    usize,
+) -> c_int;
+
 unsafe extern "C" {
+    pub(super) fn sst_checkpoint(
+        input: *const C_tensor,
+        body: *mut c_void,
+        call: CheckpointCall,
+        free: unsafe extern "C" fn(*mut c_void),
+        output: *mut *mut C_tensor,
+    ) -> c_int;
     pub(super) fn sst_ragged_attention(
         query: *const C_tensor,
         key: *const C_tensor,

@@ -29,6 +29,35 @@ pub enum Rows<'a> {
     Ragged(&'a RaggedRows),
 }
 
+/// [`Rows`] that own what they point to.
+#[derive(Debug)]
+pub enum OwnedRows {
+    /// As [`Rows::Padded`].
+    Padded(Option<Tensor>),
+    /// As [`Rows::Ragged`].
+    Ragged(RaggedRows),
+}
+
+impl Rows<'_> {
+    /// Handles on the same tensors, to outlive these.
+    pub fn to_owned(self) -> OwnedRows {
+        match self {
+            Self::Padded { mask } => OwnedRows::Padded(mask.map(Tensor::shallow_clone)),
+            Self::Ragged(rows) => OwnedRows::Ragged(rows.clone()),
+        }
+    }
+}
+
+impl OwnedRows {
+    /// The same, borrowed.
+    pub fn as_rows(&self) -> Rows<'_> {
+        match self {
+            Self::Padded(mask) => Rows::Padded { mask: mask.as_ref() },
+            Self::Ragged(rows) => Rows::Ragged(rows),
+        }
+    }
+}
+
 /// The mixed values, and the probabilities if wanted.
 #[derive(Debug)]
 pub struct AttentionOutput {

@@ -41,6 +41,12 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
+    /// Another handle on the same parameters.
+    pub fn handle(&self) -> Self {
+        let bias = self.bias.as_ref().map(Tensor::shallow_clone);
+        Self { weight: self.weight.shallow_clone(), bias }
+    }
+
     /// Applies it to the last dimension.
     ///
     /// # Errors
@@ -67,6 +73,12 @@ impl LayerNorm {
         let weight = scope.param("weight", &[width], Init::Ones)?;
         let bias = scope.param("bias", &[width], Init::Zeros)?;
         Ok(Self { weight, bias, eps })
+    }
+
+    /// Another handle on the same parameters.
+    pub fn handle(&self) -> Self {
+        let (weight, bias) = (self.weight.shallow_clone(), self.bias.shallow_clone());
+        Self { weight, bias, eps: self.eps }
     }
 
     /// Applies it.

@@ -7,5 +7,5 @@ mod attention;
 mod layers;
 
 pub use activation::Activation;
-pub use attention::{Attention, AttentionOutput, Rows, additive_mask};
+pub use attention::{Attention, AttentionOutput, OwnedRows, Rows, additive_mask};
 pub use layers::{Embedding, LayerNorm, Linear, dropout};

@@ -5,7 +5,7 @@
 use sst_core::nn::Activation;
 use sst_core::nn::{Attention, Embedding, LayerNorm, Linear, Rows, dropout};
 use sst_core::{
-    Encoder, EncoderInput, EncoderOutput, Error, Forward, Init, RaggedRows, Result, Scope,
+    Encoder, EncoderInput, EncoderOutput, Error, Forward, Init, RaggedRows, Result, Scope, ext,
 };
 use tch::Tensor;
 
@@ -17,6 +17,8 @@ use crate::init::{InitOptions, Positions, Queries};
 pub struct BertModel {
     embeddings: Embeddings,
     layers: Vec<Layer>,
+    /// Layers that run again in the backward pass.
+    checkpointed: Vec<bool>,
     pooler: Option<Linear>,
     num_positions: i64,
     num_tokens: i64,
@@ -62,14 +64,24 @@ impl BertModel {
         let layers = scope.sub("encoder").sub("layer");
         let layers = (0..config.num_hidden_layers)
             .map(|i| Layer::new(&layers.sub(i), config, init))
-            .collect::<Result<_>>()?;
+            .collect::<Result<Vec<_>>>()?;
+        let checkpointed = vec![false; layers.len()];
         let (width, std) = (config.hidden_size, config.initializer_range);
         let pooler = match with_pooler {
             true => Some(Linear::new(&scope.sub("pooler").sub("dense"), width, width, std)?),
             false => None,
         };
         let num_positions = config.max_position_embeddings;
-        Ok(Self { embeddings, layers, pooler, num_positions, num_tokens: config.vocab_size, width })
+        let num_tokens = config.vocab_size;
+        Ok(Self { embeddings, layers, checkpointed, pooler, num_positions, num_tokens, width })
+    }
+
+    /// Picks the layers that run again in the backward pass; returns how many there are.
+    pub fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> usize {
+        for (i, checkpointed) in self.checkpointed.iter_mut().enumerate() {
+            *checkpointed = select(i);
+        }
+        self.checkpointed.iter().filter(|on| **on).count()
     }
 
     /// The word embeddings `[v, d]`, to tie a head to them.
@@ -111,9 +123,16 @@ impl Encoder for BertModel {
         let mut hidden_bld = self.embeddings.forward(input, forward.train)?;
         let mut hidden_states = forward.want.hidden_states.then(Vec::new);
         let mut attentions = forward.want.attentions.then(Vec::new);
-        for layer in &self.layers {
+        for (layer, checkpointed) in self.layers.iter().zip(&self.checkpointed) {
             if let Some(states) = &mut hidden_states {
                 states.push(hidden_bld.shallow_clone());
+            }
+            if *checkpointed && forward.train && attentions.is_none() {
+                let (layer, rows) = (layer.handle(), rows.to_owned());
+                hidden_bld = ext::checkpoint(&hidden_bld, move |hidden_bld| {
+                    Ok(layer.forward(hidden_bld, rows.as_rows(), forward)?.0)
+                })?;
+                continue;
             }
             let (next, probabilities) = layer.forward(&hidden_bld, rows, forward)?;
             hidden_bld = next;
@@ -219,6 +238,23 @@ impl Layer {
             output_norm: LayerNorm::new(&scope.sub("output").sub("LayerNorm"), width, eps)?,
             dropout: config.hidden_dropout_prob,
         })
+    }
+
+    /// Another handle on the same parameters.
+    fn handle(&self) -> Self {
+        Self {
+            query: self.query.handle(),
+            key: self.key.handle(),
+            value: self.value.handle(),
+            attention: self.attention,
+            attention_output: self.attention_output.handle(),
+            attention_norm: self.attention_norm.handle(),
+            intermediate: self.intermediate.handle(),
+            activation: self.activation,
+            output: self.output.handle(),
+            output_norm: self.output_norm.handle(),
+            dropout: self.dropout,
+        }
     }
 
     /// The next hidden state and, if wanted, the attention probabilities.

@@ -103,6 +103,10 @@ impl Model for Bert {
         &self.encoder
     }
 
+    fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> Result<usize> {
+        Ok(self.encoder.checkpoint_layers(select))
+    }
+
     fn token_head(&self) -> Result<&dyn TokenHead> {
         match self.masked {
             Some(_) => Ok(self),

@@ -4,5 +4,6 @@
 
 mod bert;
 mod case;
+mod checkpointing;
 mod folders;
 mod minilm;

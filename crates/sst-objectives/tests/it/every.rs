@@ -129,8 +129,13 @@ fn rows_without_padding_give_the_loss_and_the_gradients_of_padded_ones() {
             (loss.double_value(&[]), grads.collect::<Vec<_>>())
         };
         let ((padded, padded_grads), (ragged, ragged_grads)) = (run(false), run(true));
-        assert!((padded - ragged).abs() <= 1e-5 * padded.abs(), "{}: {padded} {ragged}", entry.name);
-        let all = Tensor::cat(&padded_grads.iter().map(|(_, g)| g.flatten(0, -1)).collect::<Vec<_>>(), 0);
+        assert!(
+            (padded - ragged).abs() <= 1e-5 * padded.abs(),
+            "{}: {padded} {ragged}",
+            entry.name
+        );
+        let all =
+            Tensor::cat(&padded_grads.iter().map(|(_, g)| g.flatten(0, -1)).collect::<Vec<_>>(), 0);
         let size = all.norm().double_value(&[]);
         for ((name, padded), (_, ragged)) in padded_grads.iter().zip(&ragged_grads) {
             let off = (padded - ragged).norm().double_value(&[]);

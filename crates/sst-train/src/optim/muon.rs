@@ -134,8 +134,8 @@ fn orthogonalized(matrices: &Tensor, iterations: u32) -> Result<Tensor> {
     x = x.f_div(&norm)?;
     for _ in 0..iterations {
         let gram = x.f_bmm(&x.f_transpose(1, 2)?)?;
-        let factor = gram.f_mul_scalar(b)?.f_add(&gram.f_bmm(&gram)?.f_mul_scalar(c)?)?;
-        x = x.f_mul_scalar(a)?.f_add(&factor.f_bmm(&x)?)?;
+        let factor = gram.f_baddbmm(&gram, &gram, b, c)?;
+        x = x.f_baddbmm(&factor, &x, a, 1.0)?;
     }
     Ok(x.f_to_kind(kind)?)
 }
