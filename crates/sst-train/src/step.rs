@@ -34,10 +34,12 @@ pub(crate) struct Step<'a> {
 
 impl Step<'_> {
     /// Step number `step`, from 0, on `data`. Nothing here waits for an accelerator, but in fp16.
-    pub(crate) fn take(&mut self, step: u64, plan: &StepData) -> Result<StepReport, TrainError> {
+    pub(crate) fn take(&mut self, step: u64, whole: &StepData) -> Result<StepReport, TrainError> {
         let Self { config, model, .. } = *self;
         let number = step + 1;
-        let mut data = self.micro.cut(plan, self.loader)?;
+
+        // Micro-batches are as planned, or smaller if these did not fit into memory.
+        let mut data = self.micro.cut(whole, self.loader)?;
 
         // Count the units of the whole step: every micro-batch is divided by the same number.
         let units = count_units(&data, self.objective.name())?;
@@ -49,7 +51,7 @@ impl Step<'_> {
         // memory does not suffice, the step begins again with smaller micro-batches.
         let sums = loop {
             match self.accumulate(step, divisor, &data) {
-                Err(error) if is_out_of_memory(&error) => data = self.cut(number, plan, &error)?,
+                Err(error) if is_out_of_memory(&error) => data = self.cut(number, whole, &error)?,
                 sums => break sums?,
             }
         };
@@ -116,14 +118,14 @@ impl Step<'_> {
     fn cut<'d>(
         &mut self,
         number: u64,
-        plan: &'d StepData,
+        whole: &'d StepData,
         error: &TrainError,
     ) -> Result<Cow<'d, StepData>, TrainError> {
         self.optimizer.reset_gradients()?;
-        self.micro.halve(number, plan, self.objective.name(), error)?;
-        self.ledger.add("train.out_of_memory", 1, keys(plan).first());
+        self.micro.halve(number, whole, self.objective.name(), error)?;
+        self.ledger.add("train.out_of_memory", 1, keys(whole).first());
         ext::empty_cache(self.config.device)?;
-        self.micro.cut(plan, self.loader)
+        self.micro.cut(whole, self.loader)
     }
 
     /// Leaves the weights as they are: of a step without a single unit (no token was masked in it), which
