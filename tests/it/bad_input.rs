@@ -205,7 +205,7 @@ fn documents_longer_than_the_models_positions_are_cut_and_counted() {
 #[test]
 fn a_nan_stops_the_run_with_the_rows_of_its_batch() {
     let sandbox = Sandbox::new();
-    let ended = sandbox.sst(&["pretrain", "recipe.toml", "--set", "train.inject_nan_at=6"]);
+    let ended = sandbox.sst(&["pretrain", "recipe.toml", "--set", "train.inject.nan_at=6"]);
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     assert!(ended.stderr.contains("error: step 6: the loss is NaN"), "{}", ended.stderr);
     assert!(ended.stderr.contains("corpus.txt:"), "{}", ended.stderr);

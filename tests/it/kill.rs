@@ -41,7 +41,7 @@ fn sigkill_at_ten_random_moments_changes_nothing() {
             "--set",
             "train.save_every=3",
             "--set",
-            "train.keep=3",
+            "train.keep.last=3",
         ];
         [&["pretrain", "recipe.toml", "--resume"], &set[..]]
             .concat()

@@ -15,3 +15,4 @@ mod recipes;
 mod resume;
 mod sandbox;
 mod tokenizer;
+mod verify_resume;

@@ -92,7 +92,7 @@ fn a_recipe_that_teaches_otherwise_is_refused_by_its_keys() {
 #[test]
 fn how_often_to_log_and_where_to_work_may_change() {
     let sandbox = stopped_at(4);
-    let recipe = RECIPE.replace("log_every = 1", "log_every = 3").replace("keep = 0", "keep = 5");
+    let recipe = RECIPE.replace("log_every = 1", "log_every = 3").replace("last = 0", "last = 5");
     sandbox.write("recipe.toml", recipe);
     sandbox.good(&["pretrain", "recipe.toml", "--resume", "--set", "data.workers=0"]);
     assert_eq!(model(&sandbox, "r"), model(&sandbox, "whole"));

@@ -40,7 +40,7 @@ micro_batch_size = 4
 log_every = 1
 eval_every = "6step"
 save_every = "4step"
-keep = 0
+keep = { last = 0 }
 
 [train.optimizer]
 lr = 1e-2

@@ -164,9 +164,9 @@ pub trait Model: Send {
     /// Floating-point operations that one token of a row of `length` tokens takes in a training step,
     /// forward and backward: `6 N + 12 L H Q T` with N parameters that take part in matrix products, L
     /// layers, H heads of width Q and T = `length` (Chowdhery et al. 2022, "PaLM", appendix B; nanoGPT's
-    /// `estimate_mfu`). A head that scores only some positions counts by their share. `None` for a
+    /// `estimate_mfu`). The head counts by `scored`, the share of positions that it scores. `None` for a
     /// model that does not say; its utilisation is then not reported.
-    fn flops_per_token(&self, _length: usize) -> Option<f64> {
+    fn flops_per_token(&self, _length: usize, _scored: f64) -> Option<f64> {
         None
     }
 }

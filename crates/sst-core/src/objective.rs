@@ -53,6 +53,11 @@ pub trait Objective: Send {
         None
     }
 
+    /// The share of a row's positions that the token head scores, about; 1 for all of them.
+    fn scored_share(&self) -> f64 {
+        1.0
+    }
+
     /// Called after each update: momentum encoders, queues.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ pub use data::{
 };
 pub use eval::{EvalArgs, EvalCommand, MaskAccuracyArgs};
 pub use model::{DeviceArgs, FillMaskArgs};
-pub use train::{CheckpointCommand, PretrainArgs};
+pub use train::{CheckpointCommand, PretrainArgs, VerifyResumeArgs};
 
 const AFTER: &str = "\
 Examples:
@@ -40,6 +40,8 @@ pub struct Cli {
 pub enum Command {
     /// Train a model on raw text, as a recipe says.
     Pretrain(PretrainArgs),
+    /// See whether a run that is killed and resumed ends as one that is left alone.
+    VerifyResume(VerifyResumeArgs),
     /// Measure a model on held-out text.
     #[command(subcommand)]
     Eval(EvalCommand),

@@ -36,6 +36,35 @@ pub struct PretrainArgs {
     pub json: bool,
 }
 
+/// Arguments of `sst verify-resume`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sst verify-resume recipes/tiny.toml
+  sst verify-resume recipes/tiny.toml --set train.precision=bf16 --kills 10 --json
+
+Trains as the recipe says, once without a break and once killed at random moments and resumed each time,
+and compares every file of the last checkpoint and every figure. Exit code 1 if anything differs.")]
+pub struct VerifyResumeArgs {
+    /// The recipe, a TOML file.
+    pub recipe: PathBuf,
+    /// Override a key of the recipe. May be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// How many times the second run is killed.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub kills: u32,
+    /// Seeds the moments of the kills.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Leave both runs in run.dir/NAME.verify.
+    #[arg(long)]
+    pub keep: bool,
+    /// Print the outcome as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `sst checkpoint`.
 #[derive(Debug, Subcommand)]
 pub enum CheckpointCommand {
@@ -56,6 +85,30 @@ Examples:
     Verify {
         /// A run folder or a checkpoint folder.
         path: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete the checkpoints of a run that no rule keeps. Not while the run is going on.
+    #[command(after_help = "\
+Examples:
+  sst checkpoint prune runs/demo --last 1 --dry-run
+  sst checkpoint prune runs/demo --last 2 --best 1 --every 1000")]
+    Prune {
+        /// The run folder.
+        run: PathBuf,
+        /// Keep the newest so many.
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
+        last: u64,
+        /// Keep the best so many, by the held-out loss.
+        #[arg(long, default_value_t = 1)]
+        best: usize,
+        /// Keep those of every so many steps.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+        every: Option<u64>,
+        /// Say what would be deleted, and delete nothing.
+        #[arg(long)]
+        dry_run: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
 fn run_command(command: &Command) -> Result<Exit> {
     match command {
         Command::Pretrain(args) => cmd::pretrain::run(args),
+        Command::VerifyResume(args) => cmd::verify_resume::run(args),
         Command::Eval(command) => cmd::eval::run(command),
         Command::FillMask(args) => cmd::fill_mask::run(args),
         Command::Data(DataCommand::Prepare(args)) => cmd::prepare::run(args),

@@ -36,8 +36,20 @@ const MAY_DIFFER: &[(&str, bool)] = &[
     ("train.log_every", false),
     ("train.eval_every", false),
     ("train.save_every", false),
-    ("train.keep", false),
-    ("train.inject_nan_at", false),
+    ("train.activation_checkpointing", false),
+    ("train.async_save", false),
+    ("train.measure_mfu", false),
+    ("train.budget.tokens", false),
+    ("train.budget.seconds", false),
+    ("train.keep.last", false),
+    ("train.keep.best", false),
+    ("train.keep.by.metric", false),
+    ("train.keep.by.direction", false),
+    ("train.keep.every", false),
+    ("train.inject.nan_at", false),
+    ("train.inject.overflow_at", false),
+    ("train.inject.out_of_memory_at", false),
+    ("train.inject.memory_rows", false),
 ];
 
 /// Refuses to go on with a recipe that differs from the run's own in what is learned.

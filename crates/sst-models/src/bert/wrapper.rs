@@ -103,6 +103,19 @@ impl Model for Bert {
         &self.encoder
     }
 
+    fn flops_per_token(&self, length: usize, scored: f64) -> Option<f64> {
+        let of_layers = |(name, parameter): (&str, &Tensor)| {
+            let counts = name.contains("encoder.layer.") && parameter.dim() == 2;
+            if counts { parameter.numel() as f64 } else { 0.0 }
+        };
+        let body: f64 = self.params.iter().map(of_layers).sum();
+        let [width, layers, vocab] =
+            [self.config.hidden_size, self.config.num_hidden_layers, self.config.vocab_size]
+                .map(|n| n as f64);
+        let head = if self.masked.is_some() { width * width + width * vocab } else { 0.0 };
+        Some(6.0 * (body + scored * head) + 12.0 * layers * width * length as f64)
+    }
+
     fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> Result<usize> {
         Ok(self.encoder.checkpoint_layers(select))
     }

@@ -22,18 +22,24 @@ pub(crate) const ENTRY: Entry = Entry {
 };
 
 struct Mlm {
+    mask_rate: f64,
     collate: Arc<MlmCollate>,
 }
 
 fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
     let config: MlmConfig = parse(config)?;
+    let mask_rate = config.mask_rate;
     let collate = Arc::new(MlmCollate::new(config, context.tokenizer, context.padding_free)?);
-    Ok(Box::new(Mlm { collate }))
+    Ok(Box::new(Mlm { mask_rate, collate }))
 }
 
 impl Objective for Mlm {
     fn name(&self) -> &'static str {
         ENTRY.name
+    }
+
+    fn scored_share(&self) -> f64 {
+        self.mask_rate
     }
 
     fn collate(&self) -> Arc<dyn Collate> {

@@ -1,4 +1,4 @@
-//! `sst checkpoint list` and `sst checkpoint verify`.
+//! `sst checkpoint list`, `verify` and `prune`.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use sst_cli::args::CheckpointCommand;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::render;
-use sst_train::{Checkpoint, Saver};
+use sst_train::{Checkpoint, Retention, Saver};
 
 /// Runs a command on checkpoints.
 ///
@@ -17,6 +17,11 @@ pub(crate) fn run(command: &CheckpointCommand) -> Result<Exit> {
     match command {
         CheckpointCommand::List { run, json } => list(run, *json),
         CheckpointCommand::Verify { path, json } => verify(path, *json),
+        CheckpointCommand::Prune { run, last, best, every, dry_run, json } => {
+            let (last, best) = (*last as usize, *best);
+            let rules = Retention { last, best, every: *every, ..Retention::default() };
+            prune(run, &rules, *dry_run, *json)
+        }
     }
 }
 
@@ -81,4 +86,30 @@ fn verify(path: &Path, as_json: bool) -> Result<Exit> {
         render::line(&render::table(&rows))?;
     }
     Ok(if good { Exit::Done } else { Exit::Failed })
+}
+
+fn prune(run: &Path, rules: &Retention, dry_run: bool, as_json: bool) -> Result<Exit> {
+    // Says that there are none before anything else can.
+    checkpoints(run)?;
+    let pruned = Saver::new(run).prune(rules, dry_run)?;
+    for (step, reason) in &pruned.broken {
+        render::note(&format!("step {step} is broken and stays: {reason}"));
+    }
+    if as_json {
+        let broken: Vec<u64> = pruned.broken.iter().map(|(step, _)| *step).collect();
+        render::json(&json!({
+            "version": 1, "dry_run": dry_run, "kept": pruned.kept, "deleted": pruned.deleted,
+            "broken": broken, "bytes": pruned.bytes,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    let verdict = |steps: &[u64], word: &str| -> Vec<Vec<String>> {
+        steps.iter().map(|step| vec![step.to_string(), word.to_owned()]).collect()
+    };
+    let gone = if dry_run { "would be deleted" } else { "deleted" };
+    let mut rows = verdict(&pruned.kept, "kept");
+    rows.extend(verdict(&pruned.deleted, gone));
+    render::line(&render::table(&rows))?;
+    render::note(&format!("{} bytes {gone}", render::count(pruned.bytes)));
+    Ok(Exit::Done)
 }

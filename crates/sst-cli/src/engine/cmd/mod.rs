@@ -7,3 +7,4 @@ pub(crate) mod fill_mask;
 pub(crate) mod list;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;
+pub(crate) mod verify_resume;

@@ -18,15 +18,13 @@ use sst_data::tokenize::Tokenizer;
 use sst_eval::{HeldOut, MaskAccuracy};
 use sst_models::{HostModel, ModelCard};
 use sst_train::track::{Jsonl, LossPlot, Progress, TensorBoard};
-use sst_train::{
-    Fault, Fit, FitConfig, Outcome, Retention, Saver, StopReason, TrainError, WriteModel, fit,
-};
+use sst_train::{Fit, FitConfig, Outcome, Saver, StopReason, TrainError, WriteModel, fit};
 use tch::Device;
 
 use crate::batching;
 use crate::device;
 use crate::prepared::Recipe;
-use crate::resolve::{Duration, RunConfig, Scale};
+use crate::resolve::{Checkpointing, Duration, RunConfig, Scale};
 use crate::run::{self, Environment};
 
 /// Steps that workers have ready beyond those they make.
@@ -61,6 +59,14 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let recipe = recipe;
     let mut objective = recipe.objective(&tokenizer)?;
     let mut model = recipe.model(&tokenizer, device)?;
+    let checkpointing = &recipe.config.train.engine.activation_checkpointing;
+    if *checkpointing != Checkpointing::All(false) {
+        let picked = model.checkpoint_layers(&|layer| checkpointing.picks(layer))?;
+        if picked == 0 {
+            let message = "train.activation_checkpointing picks no layer of the model";
+            return Err(Usage(message.to_owned()).into());
+        }
+    }
 
     let store = recipe.store(&tokenizer, &ledger)?;
     let fraction = recipe.config.data.validation;
@@ -68,7 +74,11 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let held_out =
         recipe.rows(&store, Subset::Validation { fraction }, &tokenizer, &Ledger::new())?;
     let scale = scale(&recipe.config, &train);
-    let fit_config = fit_config(&recipe.config, scale, device)?;
+    let mut fit_config = fit_config(&recipe.config, scale, device)?;
+    if recipe.config.train.engine.measure_mfu {
+        let length = scale.tokens_per_row.round() as usize;
+        fit_config.flops_per_token = model.flops_per_token(length, objective.scored_share());
+    }
     let environment = Environment {
         device,
         tokenizer: &tokenizer,
@@ -106,7 +116,6 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         Ok(Box::new(move |folder| model.save(folder, Some(&tokenizer), &card).map_err(other)))
     };
     let stop = stop_on_signals()?;
-    let nan_at = recipe.config.train.inject_nan_at;
     let outcome = fit(Fit {
         config: fit_config,
         model: &mut *model,
@@ -119,7 +128,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         ledger: &ledger,
         stop: &stop,
         resume,
-        fault: (nan_at > 0).then_some(Fault::NanLoss { step: nan_at }),
+        fault: recipe.config.train.engine.fault(),
     });
     // A failed run has its ledger too: it may tell why.
     files::write_json(&folder.join("ledger.json"), &json!(ledger.entries()))?;
@@ -167,13 +176,12 @@ fn fit_config(config: &RunConfig, scale: Scale, device: Device) -> Result<FitCon
         log_every: every(train.log_every).unwrap_or(1),
         eval_every: every(train.eval_every),
         save_every: every(train.save_every),
-        retention: Retention { last: train.keep, ..Retention::default() },
         precision: train.precision,
         seed: config.run.seed,
         device,
         optimizer: train.optimizer,
         schedule: train.schedule.in_steps(scale, total_steps),
-        ..FitConfig::default()
+        ..train.engine.fit_config(scale, total_steps)
     })
 }
 

@@ -72,6 +72,7 @@ fn model(config: &RunConfig) -> Result<(), Problem> {
 fn train(train: &Train) -> Result<(), Problem> {
     let Train { optimizer, schedule, .. } = train;
     train.batching.check()?;
+    train.engine.check()?;
     require(!train.steps.is_zero(), "train.steps", "is zero: there would be nothing to do")?;
     let whole = !matches!(train.steps, Duration::Run(_));
     require(whole, "train.steps", "cannot be a share of the run: give it in step, epoch or tok")?;

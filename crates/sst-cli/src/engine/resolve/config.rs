@@ -14,6 +14,7 @@ use sst_train::{Decay, OptimizerConfig, Precision, ScheduleConfig, ScheduleName}
 use super::batching::{Batching, LengthWarmup};
 use super::curriculum::Curriculum;
 use super::duration::{Duration, Scale};
+use super::engine::Engine;
 
 /// All that decides a run. It serialises to a recipe that resolves to itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -111,9 +112,8 @@ pub(crate) struct Train {
     pub(crate) eval_every: Duration,
     /// Zero for the end of the run alone.
     pub(crate) save_every: Duration,
-    pub(crate) keep: usize,
-    /// A test aid: the loss of this step is made NaN. 0 for never.
-    pub(crate) inject_nan_at: u64,
+    #[serde(flatten)]
+    pub(crate) engine: Engine,
     pub(crate) optimizer: OptimizerConfig,
     pub(crate) schedule: Schedule,
 }

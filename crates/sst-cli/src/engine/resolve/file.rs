@@ -6,11 +6,12 @@ use sst_data::clean::CleanConfig;
 use sst_data::read::{Format, OnError};
 use sst_data::rows::RowMode;
 use sst_data::tokenize::TrainConfig;
-use sst_train::{Decay, OptimizerConfig, Precision, ScheduleName};
+use sst_train::{Decay, EmaConfig, LossScaling, OptimizerConfig, Precision, ScheduleName};
 
 use super::batching::{BatchWarmup, BatchingName, LengthWarmup};
 use super::curriculum::CurriculumFile;
 use super::duration::Duration;
+use super::engine::{Budget, Checkpointing, Inject, KeepFile};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -85,8 +86,16 @@ pub(super) struct TrainFile {
     pub(super) log_every: Option<Duration>,
     pub(super) eval_every: Option<Duration>,
     pub(super) save_every: Option<Duration>,
-    pub(super) keep: Option<usize>,
-    pub(super) inject_nan_at: Option<u64>,
+    pub(super) activation_checkpointing: Option<Checkpointing>,
+    pub(super) freeze: Vec<String>,
+    pub(super) async_save: Option<bool>,
+    pub(super) measure_mfu: Option<bool>,
+    pub(super) allow_tf32: bool,
+    pub(super) loss_scaling: LossScaling,
+    pub(super) ema: Option<EmaConfig>,
+    pub(super) budget: Budget,
+    pub(super) keep: KeepFile,
+    pub(super) inject: Inject,
     pub(super) optimizer: OptimizerConfig,
     pub(super) schedule: ScheduleFile,
 }

@@ -13,6 +13,7 @@ use super::batching::Batching;
 use super::config::{Data, ModelChoice, Run, RunConfig, Schedule, TokenizerChoice, Train};
 use super::curriculum::CurriculumFile;
 use super::duration::Duration;
+use super::engine::Engine;
 use super::error::Problem;
 use super::file::{DataFile, RecipeFile, ScheduleFile, TokenizerFile, TrainFile};
 use super::nearest::nearest;
@@ -206,8 +207,7 @@ fn train(file: TrainFile, max_length: usize) -> Result<Train, Problem> {
         log_every: file.log_every.unwrap_or(Duration::Steps(10)),
         eval_every: file.eval_every.unwrap_or(Duration::Run(0.1)),
         save_every: file.save_every.unwrap_or(Duration::Run(0.1)),
-        keep: file.keep.unwrap_or(2),
-        inject_nan_at: file.inject_nan_at.unwrap_or(0),
+        engine: Engine::fill(&file),
         optimizer: file.optimizer,
         schedule: schedule(file.schedule),
     })

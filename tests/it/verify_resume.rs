@@ -1,0 +1,90 @@
+//! A run that is killed and resumed ends as one that is left alone, whatever the engine is asked to do.
+
+use crate::sandbox::Sandbox;
+
+/// The ways of the engine, and what sets each.
+const FACTORS: &[&[&[&str]]] = &[
+    &[
+        &[],
+        &["train.precision=bf16"],
+        &["train.precision=fp16", "train.loss_scaling.growth_interval=20"],
+    ],
+    &[
+        &["train.batch_size=8", "train.micro_batch_size=8"],
+        &["train.batching=tokens", "train.max_tokens=96"],
+        &["train.batching=packs", "train.pack_length=32", "train.packs_per_step=4"],
+        &["train.batching=tokens", "train.max_tokens=96", "train.padding_free=false"],
+    ],
+    // Accumulation: less room in a forward pass than the step needs.
+    &[&[], &["train.inject.out_of_memory_at=1", "train.inject.memory_rows=3"]],
+    &[
+        &[],
+        &["curriculum.difficulty=length", "curriculum.duration=60step"],
+        &[
+            "curriculum.difficulty=rarity",
+            "curriculum.pacing=steps",
+            "curriculum.steps=[[0,0.3],[80,1.0]]",
+        ],
+    ],
+    &[&[], &["train.ema.decay=0.9"]],
+    &[&["train.optimizer.name=adamw"], &["train.optimizer.name=muon"]],
+    &[&[], &["train.activation_checkpointing=true", "train.async_save=false"]],
+];
+
+/// Choices for every factor such that any two choices of two factors stand together in one of them.
+fn pairwise() -> Vec<Vec<usize>> {
+    let sizes: Vec<usize> = FACTORS.iter().map(|factor| factor.len()).collect();
+    let mut all = vec![Vec::new()];
+    for size in &sizes {
+        all = all
+            .iter()
+            .flat_map(|row: &Vec<usize>| (0..*size).map(move |i| [&row[..], &[i]].concat()))
+            .collect();
+    }
+    let pairs_of = |row: &[usize]| {
+        let places = (0..row.len()).flat_map(|a| (a + 1..FACTORS.len()).map(move |b| (a, b)));
+        places.map(|(a, b)| (a, row[a], b, row[b])).collect::<Vec<_>>()
+    };
+    let mut open: std::collections::BTreeSet<_> =
+        all.iter().flat_map(|row| pairs_of(row)).collect();
+    let mut chosen = Vec::new();
+    while !open.is_empty() {
+        let gain =
+            |row: &&Vec<usize>| pairs_of(row).iter().filter(|pair| open.contains(*pair)).count();
+        let best = all.iter().max_by_key(gain).unwrap().clone();
+        pairs_of(&best).iter().for_each(|pair| drop(open.remove(pair)));
+        chosen.push(best);
+    }
+    chosen
+}
+
+#[test]
+fn every_pair_of_ways_resumes_to_the_last_bit() {
+    let rows = pairwise();
+    assert!((12..30).contains(&rows.len()), "{}", rows.len());
+    let sandbox = Sandbox::new();
+    for row in rows {
+        let settings = row.iter().zip(FACTORS).flat_map(|(choice, factor)| factor[*choice]);
+        let mut args = vec!["verify-resume", "recipe.toml", "--json"];
+        let fixed =
+            ["train.steps=120", "train.save_every=5", "train.eval_every=40", "train.keep.last=2"];
+        for setting in fixed.iter().chain(settings) {
+            args.extend(["--set", setting]);
+        }
+        args.extend(["--set", "model.hidden_dropout_prob=0.1"]);
+        let report = sandbox.good(&args).json();
+        assert_eq!(report["identical"], true, "{args:?}: {report}");
+        assert_eq!(report["killed_at"].as_array().map(Vec::len), Some(5), "{args:?}");
+    }
+}
+
+#[test]
+fn a_run_too_short_to_be_killed_is_an_error() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.sst(&["verify-resume", "recipe.toml", "--kills", "200", "--keep"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("kills hit a running process"), "{}", ended.stderr);
+    // What is left of it is not taken for a new check's.
+    let ended = sandbox.sst(&["verify-resume", "recipe.toml"]);
+    assert!(ended.stderr.contains("r.verify exists"), "{}", ended.stderr);
+}
