@@ -16,10 +16,10 @@ use crate::error::TrainError;
 pub fn freeze(params: &mut ParamStore, patterns: &[String]) -> Result<Vec<String>, TrainError> {
     let mut frozen = vec![false; params.iter().count()];
     for pattern in patterns {
-        let matches = matcher(pattern)?;
+        let matcher = Matcher::new(pattern)?;
         let mut found = false;
         for (mark, (name, _)) in frozen.iter_mut().zip(params.iter()) {
-            if matches(name) {
+            if matcher.matches(name) {
                 (*mark, found) = (true, true);
             }
         }
@@ -39,19 +39,31 @@ pub fn freeze(params: &mut ParamStore, patterns: &[String]) -> Result<Vec<String
     Ok(names)
 }
 
-fn matcher(pattern: &str) -> Result<Box<dyn Fn(&str) -> bool>, TrainError> {
-    if pattern.contains(['*', '?', '[']) {
-        let glob = Pattern::new(pattern).map_err(|error| TrainError::Config {
+/// What a pattern says of a name.
+enum Matcher {
+    Glob(Pattern),
+    Prefix(String),
+}
+
+impl Matcher {
+    fn new(pattern: &str) -> Result<Self, TrainError> {
+        if !pattern.contains(['*', '?', '[']) {
+            return Ok(Self::Prefix(pattern.trim_end_matches('.').to_owned()));
+        }
+        Pattern::new(pattern).map(Self::Glob).map_err(|error| TrainError::Config {
             key: "train.freeze",
             reason: format!("`{pattern}` is no glob: {error}"),
-        })?;
-        return Ok(Box::new(move |name| glob.matches(name)));
+        })
     }
-    let prefix = pattern.trim_end_matches('.').to_owned();
-    Ok(Box::new(move |name| {
-        !prefix.is_empty()
-            && name
-                .strip_prefix(&prefix)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    }))
+
+    fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Glob(glob) => glob.matches(name),
+            Self::Prefix(prefix) if prefix.is_empty() => false,
+            Self::Prefix(prefix) => {
+                let rest = name.strip_prefix(prefix.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            }
+        }
+    }
 }

@@ -106,7 +106,7 @@ impl FitConfig {
             (key, "must be at least 1 step")
         } else if self.max_tokens == Some(0) {
             ("train.budget.tokens", "must be at least 1 token")
-        } else if self.max_seconds.is_some_and(|seconds| !(seconds > 0.0)) {
+        } else if self.max_seconds.is_some_and(|seconds| seconds.is_nan() || seconds <= 0.0) {
             ("train.budget.seconds", "must be more than 0 seconds")
         } else if self.flops_per_token.is_some_and(|flops| !(flops > 0.0 && flops.is_finite())) {
             ("train.flops_per_token", "must be above 0 and finite")

@@ -51,6 +51,9 @@ impl<'a> Run<'a> {
             }
         };
         let is_fp16 = config.precision == Precision::Fp16;
+        if is_fp16 && !config.device.is_cuda() {
+            tracing::warn!("fp16 is many times slower than bf16 or fp32 on most processors");
+        }
         let scaler = state.as_ref().and_then(|state| state.scaler);
         let scaler = is_fp16.then(|| Scaler::new(config.loss_scaling, scaler)).transpose()?;
         let peak = match config.flops_per_token {

@@ -64,9 +64,9 @@ fn seconds() {
 #[test]
 fn budgets_of_nothing_are_refused() {
     for (config, key) in [
-        (FitConfig { max_tokens: Some(0), ..config(2) }, "train.max_tokens"),
-        (FitConfig { max_seconds: Some(0.0), ..config(2) }, "train.max_seconds"),
-        (FitConfig { max_seconds: Some(f64::NAN), ..config(2) }, "train.max_seconds"),
+        (FitConfig { max_tokens: Some(0), ..config(2) }, "train.budget.tokens"),
+        (FitConfig { max_seconds: Some(0.0), ..config(2) }, "train.budget.seconds"),
+        (FitConfig { max_seconds: Some(f64::NAN), ..config(2) }, "train.budget.seconds"),
         (FitConfig { flops_per_token: Some(0.0), ..config(2) }, "train.flops_per_token"),
     ] {
         let folder = tempfile::tempdir().unwrap();
