@@ -121,38 +121,47 @@ mod x86 {
         type V = __m512;
         #[inline(always)]
         unsafe fn splat(x: f32) -> __m512 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm512_set1_ps(x) }
         }
         #[inline(always)]
         unsafe fn load(from: *const f32) -> __m512 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm512_loadu_ps(from) }
         }
         #[inline(always)]
         unsafe fn store(to: *mut f32, x: __m512) {
+            // SAFETY: as promised for the trait.
             unsafe { _mm512_storeu_ps(to, x) }
         }
         #[inline(always)]
         unsafe fn add(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm512_add_ps(a, b) }
         }
         #[inline(always)]
         unsafe fn mul(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm512_mul_ps(a, b) }
         }
         #[inline(always)]
         unsafe fn max(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm512_max_ps(a, b) }
         }
         #[inline(always)]
         unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm512_fmadd_ps(a, b, c) }
         }
         #[inline(always)]
         unsafe fn round(x: __m512) -> __m512 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT }>(x) }
         }
         #[inline(always)]
         unsafe fn scale(x: __m512, n: __m512) -> __m512 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm512_scalef_ps(x, n) }
         }
     }
@@ -163,38 +172,47 @@ mod x86 {
         type V = __m256;
         #[inline(always)]
         unsafe fn splat(x: f32) -> __m256 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm256_set1_ps(x) }
         }
         #[inline(always)]
         unsafe fn load(from: *const f32) -> __m256 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm256_loadu_ps(from) }
         }
         #[inline(always)]
         unsafe fn store(to: *mut f32, x: __m256) {
+            // SAFETY: as promised for the trait.
             unsafe { _mm256_storeu_ps(to, x) }
         }
         #[inline(always)]
         unsafe fn add(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm256_add_ps(a, b) }
         }
         #[inline(always)]
         unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm256_mul_ps(a, b) }
         }
         #[inline(always)]
         unsafe fn max(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm256_max_ps(a, b) }
         }
         #[inline(always)]
         unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm256_fmadd_ps(a, b, c) }
         }
         #[inline(always)]
         unsafe fn round(x: __m256) -> __m256 {
+            // SAFETY: as promised for the trait.
             unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x) }
         }
         #[inline(always)]
         unsafe fn scale(x: __m256, n: __m256) -> __m256 {
+            // SAFETY: as promised for the trait.
             unsafe {
                 let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
                 _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
