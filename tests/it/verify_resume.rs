@@ -52,7 +52,9 @@ fn pairwise() -> Vec<Vec<usize>> {
         let gain =
             |row: &&Vec<usize>| pairs_of(row).iter().filter(|pair| open.contains(*pair)).count();
         let best = all.iter().max_by_key(gain).unwrap().clone();
-        pairs_of(&best).iter().for_each(|pair| drop(open.remove(pair)));
+        for pair in pairs_of(&best) {
+            open.remove(&pair);
+        }
         chosen.push(best);
     }
     chosen
