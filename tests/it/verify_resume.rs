@@ -1,6 +1,6 @@
 //! A run that is killed and resumed ends as one that is left alone, whatever the engine is asked to do.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{RECIPE, Sandbox};
 
 /// The ways of the engine, and what sets each.
 const FACTORS: &[&[&[&str]]] = &[
@@ -65,6 +65,9 @@ fn every_pair_of_ways_resumes_to_the_last_bit() {
     let rows = pairwise();
     assert!((12..30).contains(&rows.len()), "{}", rows.len());
     let sandbox = Sandbox::new();
+    let sizes = "batch_size = 8\nmicro_batch_size = 4\n";
+    assert!(RECIPE.contains(sizes));
+    sandbox.write("recipe.toml", RECIPE.replace(sizes, ""));
     for row in rows {
         let settings = row.iter().zip(FACTORS).flat_map(|(choice, factor)| factor[*choice]);
         let mut args = vec!["verify-resume", "recipe.toml", "--json"];
@@ -81,12 +84,14 @@ fn every_pair_of_ways_resumes_to_the_last_bit() {
 }
 
 #[test]
-fn a_run_too_short_to_be_killed_is_an_error() {
+fn both_runs_can_be_kept_and_are_not_taken_for_a_new_checks() {
     let sandbox = Sandbox::new();
-    let ended = sandbox.sst(&["verify-resume", "recipe.toml", "--kills", "200", "--keep"]);
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("kills hit a running process"), "{}", ended.stderr);
-    // What is left of it is not taken for a new check's.
+    let ended = sandbox.good(&["verify-resume", "recipe.toml", "--kills", "1", "--keep"]);
+    assert!(ended.stdout.starts_with("identical after 12 steps and 1 kills"), "{}", ended.stdout);
+    for run in ["whole", "broken"] {
+        assert!(sandbox.path(&format!("runs/r.verify/{run}/r/checkpoints/step-00000012")).is_dir());
+    }
     let ended = sandbox.sst(&["verify-resume", "recipe.toml"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("r.verify exists"), "{}", ended.stderr);
 }
