@@ -16,7 +16,7 @@ const FACTORS: &[&[&[&str]]] = &[
         &["train.batching=tokens", "train.max_tokens=96", "train.padding_free=false"],
     ],
     // Accumulation: less room in a forward pass than the step needs.
-    &[&[], &["train.inject.out_of_memory_at=1", "train.inject.memory_rows=3"]],
+    &[&[], &["train.inject.out_of_memory_at=1", "train.inject.memory_rows=6"]],
     &[
         &[],
         &["curriculum.difficulty=length", "curriculum.duration=60step"],
