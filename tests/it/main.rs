@@ -12,6 +12,7 @@ mod help;
 mod kill;
 mod pretrain;
 mod recipes;
+mod report;
 mod resume;
 mod sandbox;
 mod tokenizer;

@@ -98,3 +98,20 @@ fn how_often_to_log_and_where_to_work_may_change() {
     assert_eq!(model(&sandbox, "r"), model(&sandbox, "whole"));
     assert!(sandbox.read("runs/r/config.toml").contains("log_every = \"3step\""));
 }
+
+#[test]
+fn a_change_that_is_allowed_by_name_is_made_and_told() {
+    let sandbox = stopped_at(4);
+    let change = ["--set", "train.batch_size=16", "--set", "train.optimizer.lr=0.1"];
+    let resume = ["pretrain", "recipe.toml", "--resume"];
+    let one = [&resume[..], &change[..], &["--allow-change", "train.batch_size"]].concat();
+    let ended = sandbox.sst(&one);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("train.optimizer.lr was 0.01"), "{}", ended.stderr);
+    let both = [&one[..], &["--allow-change", "train.optimizer.lr"]].concat();
+    let ended = sandbox.good(&both);
+    let told = "train.batch_size was 8 and is 16, as --allow-change allows";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    assert!(sandbox.read("runs/r/config.toml").contains("batch_size = 16"));
+    assert_ne!(model(&sandbox, "r"), model(&sandbox, "whole"));
+}

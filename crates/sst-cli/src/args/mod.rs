@@ -14,7 +14,7 @@ pub use data::{
 };
 pub use eval::{EvalArgs, EvalCommand, MaskAccuracyArgs};
 pub use model::{DeviceArgs, FillMaskArgs};
-pub use train::{CheckpointCommand, PretrainArgs, VerifyResumeArgs};
+pub use train::{CheckpointCommand, PretrainArgs, ReportArgs, VerifyResumeArgs};
 
 const AFTER: &str = "\
 Examples:
@@ -42,6 +42,8 @@ pub enum Command {
     Pretrain(PretrainArgs),
     /// See whether a run that is killed and resumed ends as one that is left alone.
     VerifyResume(VerifyResumeArgs),
+    /// Write a run's curves, figures, ledger and recipe as one HTML page.
+    Report(ReportArgs),
     /// Measure a model on held-out text.
     #[command(subcommand)]
     Eval(EvalCommand),

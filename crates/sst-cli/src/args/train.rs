@@ -11,6 +11,7 @@ Examples:
   sst pretrain recipes/demo.toml
   sst pretrain recipes/demo.toml --set train.steps=200step --set run.name=short
   sst pretrain recipes/demo.toml --resume
+  sst pretrain recipes/demo.toml --resume --set train.batch_size=128 --allow-change train.batch_size
   sst pretrain recipes/demo.toml --dry-run
   sst pretrain runs/demo/config.toml --set run.name=again
 
@@ -27,11 +28,35 @@ pub struct PretrainArgs {
     /// Go on from the newest good checkpoint of the run, or start if there is none yet.
     #[arg(long)]
     pub resume: bool,
+    /// Resume although this key of the recipe has changed, with which the run learns something else from
+    /// here on. May be given several times.
+    #[arg(long, value_name = "KEY", requires = "resume")]
+    pub allow_change: Vec<String>,
     /// Check the recipe, print it with every default, and stop. What follows from the data or the
     /// tokenizer is not filled in.
     #[arg(long, conflicts_with_all = ["resume", "json"])]
     pub dry_run: bool,
     /// Print the outcome as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `sst report`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sst report runs/demo
+  sst report runs/demo --out demo.html --json
+
+One HTML page with the curves, the evaluation, the ledger, the environment and the recipe, which needs no
+network and no other file.")]
+pub struct ReportArgs {
+    /// The run folder.
+    pub run: PathBuf,
+    /// Where the page goes; report.html in the run folder if not given.
+    #[arg(long, short)]
+    pub out: Option<PathBuf>,
+    /// Print the place and the last figures as JSON.
     #[arg(long)]
     pub json: bool,
 }

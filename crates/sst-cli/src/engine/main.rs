@@ -32,7 +32,10 @@ fn run_command(command: &Command) -> Result<Exit> {
         Command::Checkpoint(command) => cmd::checkpoint::run(command),
         Command::List(args) => cmd::list::run(args),
         Command::Doctor(args) => cmd::doctor::run(args),
-        Command::Data(_) | Command::Tokenizer(_) | Command::Completions { .. } => {
+        Command::Data(_)
+        | Command::Report(_)
+        | Command::Tokenizer(_)
+        | Command::Completions { .. } => {
             bail!("start this command as `sst`, not as `sst-engine`")
         }
     }

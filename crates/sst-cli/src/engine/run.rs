@@ -52,11 +52,12 @@ const MAY_DIFFER: &[(&str, bool)] = &[
     ("train.inject.memory_rows", false),
 ];
 
-/// Refuses to go on with a recipe that differs from the run's own in what is learned.
+/// Refuses to go on with a recipe that differs from the run's own in what is learned, but for the keys in
+/// `allow`.
 ///
 /// # Errors
 /// If such keys differ, with their names and values.
-pub(crate) fn check_same(folder: &Path, config: &RunConfig) -> Result<()> {
+pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) -> Result<()> {
     let path = folder.join(CONFIG);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
@@ -86,6 +87,7 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig) -> Result<()> {
             Some((_, true)) => tracing::warn!(
                 "{change}: the run goes on, but not to the very same weights as without a break"
             ),
+            None if allow.contains(key) => tracing::warn!("{change}, as --allow-change allows"),
             None => changed.push(change),
         }
     }
@@ -93,8 +95,8 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig) -> Result<()> {
         true => Ok(()),
         false => {
             let message = format!(
-                "cannot resume {}: {}; resume with the same values, or start another run with another \
-                 run.name",
+                "cannot resume {}: {}; resume with the same values, allow the change with --allow-change KEY, or \
+                 start another run with another run.name",
                 folder.display(),
                 changed.join(", ")
             );

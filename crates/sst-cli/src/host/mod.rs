@@ -2,5 +2,6 @@
 
 pub mod clean;
 pub mod inspect;
+pub mod report;
 pub mod source;
 pub mod tokenizer;

@@ -45,7 +45,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let saver = Saver::new(&folder);
     let resuming = may_start(&saver, &folder, args.resume)?;
     if resuming {
-        run::check_same(&folder, &recipe.config)?;
+        run::check_same(&folder, &recipe.config, &args.allow_change)?;
     }
     let device = device::open(&recipe.config.run.device, recipe.config.run.threads)?;
 
