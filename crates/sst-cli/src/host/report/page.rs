@@ -32,7 +32,7 @@ pub(super) fn page(record: &Record) -> String {
     html += &ledger(record.ledger.as_ref());
     html += "<h2>Environment</h2>";
     html += &environment(&record.environment);
-    let _ = write!(html, "<h2>Recipe</h2><pre>{}</pre></body></html>\n", escaped(&record.recipe));
+    let _ = writeln!(html, "<h2>Recipe</h2><pre>{}</pre></body></html>", escaped(&record.recipe));
     html
 }
 
