@@ -8,9 +8,9 @@ mod bert;
 mod card;
 mod error;
 mod export;
-pub mod init;
+mod init;
 mod load;
-mod registry;
+pub mod registry;
 
 pub use bert::{BertConfig, BertModel};
 pub use card::ModelCard;

@@ -5,10 +5,9 @@
 //! to the rest of sst.
 
 mod error;
-pub mod layout;
-mod list;
+mod layout;
+pub mod list;
 pub mod mlm;
-
 mod parse;
 
 pub use error::ObjectiveError;
