@@ -15,5 +15,6 @@ mod recipes;
 mod report;
 mod resume;
 mod sandbox;
+mod tasks;
 mod tokenizer;
 mod verify_resume;

@@ -27,6 +27,20 @@ const FACTORS: &[&[&[&str]]] = &[
         ],
     ],
     &[&[], &["train.ema.decay=0.9"]],
+    &[
+        &[],
+        &[
+            "tasks.a.weight=2",
+            "tasks.a.objective={name=\"mlm\",unit=\"word\"}",
+            "tasks.b.data={rows=\"document\",max_length=12,workers=1}",
+        ],
+        &[
+            "tasks.a.objective={name=\"mlm\",mask_rate=0.3}",
+            "tasks.b.data={rows=\"stream\"}",
+            "mixture.by=\"schedule\"",
+            "mixture.schedule=[{from=0,weights={a=1,b=1}},{from=60,weights={b=1}}]",
+        ],
+    ],
     &[&["train.optimizer.name=adamw"], &["train.optimizer.name=muon"]],
     &[&[], &["train.activation_checkpointing=true", "train.async_save=false"]],
 ];

@@ -40,6 +40,11 @@ pub struct Mixture {
 }
 
 impl Mixture {
+    /// One task, in every step.
+    pub fn single() -> Self {
+        Self { stages: vec![(0, vec![1.0])] }
+    }
+
     /// Tasks in proportion to `weights`, in every step.
     ///
     /// # Errors

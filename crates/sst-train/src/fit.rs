@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use sst_core::{Evaluator, Metrics, Model, Objective, Tracker};
+use sst_core::{Evaluator, Metrics, Model, Tracker};
 use sst_data::Ledger;
-use sst_data::batching::Position;
-use sst_data::loader::Loader;
 
 use crate::error::TrainError;
 use crate::fault::Fault;
@@ -18,9 +16,11 @@ mod report;
 mod run;
 mod save;
 mod start;
+pub(crate) mod task;
 
 pub use config::FitConfig;
 use run::Run;
+pub use task::{OpenLoader, Task, Tasks};
 
 /// Takes a copy of the model, with the figures for its card, and returns what writes it.
 pub type Export<'a> = dyn Fn(&dyn Model, &Metrics) -> Result<WriteModel, TrainError> + 'a;
@@ -33,9 +33,7 @@ pub struct Fit<'a> {
     /// the settings freeze stay frozen.
     pub model: &'a mut dyn Model,
     /// What it trains on.
-    pub objective: &'a mut dyn Objective,
-    /// Opens the data at a position.
-    pub open_loader: &'a dyn Fn(Position) -> Result<Loader, TrainError>,
+    pub tasks: Tasks<'a>,
     /// What measures it. The first that reports a `loss` decides which checkpoint is best, unless the
     /// settings name another figure.
     pub evaluators: &'a mut [Box<dyn Evaluator>],

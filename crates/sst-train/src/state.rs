@@ -13,7 +13,7 @@ use crate::scaler::ScalerState;
 use crate::window::WindowState;
 
 /// The layout of a checkpoint's `state/`; it changes when old ones can no longer be resumed.
-pub(crate) const STATE_VERSION: u32 = 2;
+pub(crate) const STATE_VERSION: u32 = 3;
 
 /// A checkpoint among the best.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,16 @@ pub struct Spent {
     pub seconds: f64,
 }
 
+/// How far a task of a run is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskState {
+    /// Its name; empty for the only task of a run.
+    pub name: String,
+    /// Where its loader goes on. It counts the task's own steps.
+    pub position: Position,
+}
+
 /// `state/trainer.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,8 +70,8 @@ pub struct TrainerState {
     pub step: u64,
     /// Tokens and seconds spent on them.
     pub spent: Spent,
-    /// Where the loader goes on.
-    pub position: Position,
+    /// The tasks, in order.
+    pub tasks: Vec<TaskState>,
     /// The seed of the run.
     pub seed: u64,
     /// Which weights `model/` holds.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sst_core::{Batch, Forward, LossParts, Model, Objective, StepContext, ext};
+use sst_data::batching::Pool;
 use sst_data::loader::{Loader, StepData};
 use sst_data::{Key, Ledger, SeqRng, Units};
 use tch::{Kind, Tensor};
@@ -176,13 +177,15 @@ pub(crate) struct StepReport {
     pub(crate) units: u64,
     pub(crate) useful_tokens: u64,
     pub(crate) padded_tokens: u64,
+    /// What a curriculum drew from.
+    pub(crate) pool: Option<Pool>,
 }
 
 fn report(sums: Sums, units: u64, data: &StepData) -> StepReport {
     let grad_norm = sums.loss.zeros_like();
     let useful_tokens = data.micro.iter().map(|batch| batch.useful_tokens).sum();
     let padded_tokens = data.micro.iter().map(|batch| batch.padded_tokens).sum();
-    StepReport { sums, grad_norm, units, useful_tokens, padded_tokens }
+    StepReport { sums, grad_norm, units, useful_tokens, padded_tokens, pool: data.plan.pool }
 }
 
 /// What the loss of a step is divided by; `None` if it has no unit at all. A loss over the whole batch is

@@ -40,6 +40,9 @@ pub struct EvalArgs {
     /// Take the data, and how it is masked, from this recipe (its validation part).
     #[arg(long, conflicts_with = "data")]
     pub recipe: Option<PathBuf>,
+    /// Of a run or recipe with several tasks, the one whose data, and whose masks, are meant.
+    #[arg(long, value_name = "NAME")]
+    pub task: Option<String>,
     /// How the files of --data are read.
     #[command(flatten)]
     pub documents: DocumentArgs,

@@ -12,14 +12,15 @@ use sst_data::curriculum::{Curriculum, rank};
 use sst_data::rows::Dataset;
 use sst_data::tokenize::Tokenizer;
 
-use crate::resolve::{Batching, RunConfig, Scale};
+use crate::resolve::{Batching, RunConfig, Scale, Task};
 
-/// The rule of a run of `total_steps` over `rows`.
+/// The rule of a task of `total_steps` steps over `rows`.
 ///
 /// # Errors
 /// If a size cannot be, a row does not fit it, or rows cannot be ranked.
 pub(crate) fn rule(
     config: &RunConfig,
+    task: &Task,
     rows: &Arc<dyn Dataset>,
     tokenizer: &Tokenizer,
     scale: Scale,
@@ -52,7 +53,7 @@ pub(crate) fn rule(
             Arc::new(rule.map_err(|error| usage(&error))?)
         }
     };
-    let rule: Arc<dyn Rule> = match &config.curriculum {
+    let rule: Arc<dyn Rule> = match &task.curriculum {
         None => filler,
         Some(curriculum) => {
             let frame = tokenizer.frame();
@@ -69,7 +70,7 @@ pub(crate) fn rule(
         Some(warmup) => {
             let steps = warmup.duration.steps(scale, total_steps);
             let ramp = LengthRamp { from: warmup.from, steps, multiple_of: warmup.multiple_of };
-            let rule = LengthWarmUp::new(rule, ramp, config.data.max_length);
+            let rule = LengthWarmUp::new(rule, ramp, task.data.max_length);
             Ok(Arc::new(rule.map_err(|error| usage(&error))?))
         }
     }

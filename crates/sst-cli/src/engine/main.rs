@@ -7,6 +7,7 @@ mod model;
 mod prepared;
 mod resolve;
 mod run;
+mod tasks;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
 //! From a configuration to what a run works on: tokenizer, prepared data, rows, objective, model.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -21,7 +22,9 @@ use sst_models::{BuildOptions, ModelError};
 use sst_objectives::ObjectiveError;
 use tch::Device;
 
-use crate::resolve::{ModelChoice, Problem, RunConfig, TokenizerChoice, Written, key_problem};
+use crate::resolve::{
+    Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
+};
 
 /// How often a long preparation tells how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(3);
@@ -49,13 +52,14 @@ impl Recipe {
 
     /// The folder of prepared data and trained tokenizers.
     pub(crate) fn cache(&self) -> Result<PathBuf> {
-        match self.config.data.cache.as_str() {
+        let cache = self.config.tasks.list.first().map(|task| task.data.cache.as_str());
+        match cache.unwrap_or_default() {
             "" => Ok(files::user_cache()?.join("prepared")),
             folder => Ok(PathBuf::from(folder)),
         }
     }
 
-    /// The tokenizer: loaded, or trained on all of the data and kept in the cache.
+    /// The tokenizer: loaded, or trained on the data of all tasks and kept in the cache.
     pub(crate) fn tokenizer(&self) -> Result<Tokenizer> {
         match &self.config.tokenizer {
             TokenizerChoice::Path(path) => Ok(Tokenizer::load(Path::new(path))?),
@@ -78,20 +82,23 @@ impl Recipe {
         render::note(&format!("training a tokenizer of {} tokens", config.vocab_size));
         // What it leaves out is counted when the data itself is prepared.
         let uncounted = Ledger::new();
-        let mut cleaner = Cleaner::new(self.config.data.clean.clone(), uncounted.clone());
-        let mut failed = None;
-        let source = self.config.data.source();
-        let documents = texts(&source, &uncounted, &mut failed)?;
-        let nowhere = sst_data::Key::new("", 0);
-        let cleaned = documents.filter_map(|text| cleaner.clean(&nowhere, &text));
-        let trained = train(config, cleaned);
-        if let Some(error) = failed {
+        let data = self.data_sets();
+        let mut failed: Vec<_> = data.iter().map(|_| None).collect();
+        let mut documents: Vec<Box<dyn Iterator<Item = String> + Send + '_>> = Vec::new();
+        for (data, failed) in data.iter().zip(&mut failed) {
+            let mut cleaner = Cleaner::new(data.clean.clone(), uncounted.clone());
+            let texts = texts(&data.source(), &uncounted, failed)?;
+            let nowhere = sst_data::Key::new("", 0);
+            documents.push(Box::new(texts.filter_map(move |text| cleaner.clean(&nowhere, &text))));
+        }
+        let trained = train(config, documents.into_iter().flatten());
+        if let Some(error) = failed.into_iter().flatten().next() {
             return Err(error.into());
         }
         let tokenizer = trained
             .map_err(|error| self.refuse(Problem::new("tokenizer.train", error.to_string())))?;
         let temporary = place.with_extension(format!("{}.tmp", std::process::id()));
-        tokenizer.save(&temporary, self.config.data.max_length)?;
+        tokenizer.save(&temporary, self.config.tasks.max_length())?;
         if let Err(error) = std::fs::rename(&temporary, &place) {
             // Another run may have been faster; its tokenizer is the same.
             let _ = std::fs::remove_dir_all(&temporary);
@@ -104,19 +111,27 @@ impl Recipe {
 
     /// The hash of all that a trained tokenizer depends on; of each file, its path, size and time.
     fn tokenizer_fingerprint(&self, train: &TrainConfig) -> Result<String> {
-        let data = &self.config.data;
         let mut hash = Sha256::new();
         let version = env!("CARGO_PKG_VERSION");
-        hash.update(json!([version, train, data.source(), data.clean]).to_string());
-        for path in data.source().files()? {
-            let metadata = std::fs::metadata(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            let changed = metadata.modified().ok();
-            let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-            let changed = changed.unwrap_or_default().as_nanos();
-            hash.update(format!("{}\n{}\n{changed}\n", path.display(), metadata.len()));
+        for data in self.data_sets() {
+            hash.update(json!([version, train, data.source(), data.clean]).to_string());
+            for path in data.source().files()? {
+                let metadata = std::fs::metadata(&path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                let changed = metadata.modified().ok();
+                let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+                let changed = changed.unwrap_or_default().as_nanos();
+                hash.update(format!("{}\n{}\n{changed}\n", path.display(), metadata.len()));
+            }
         }
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// What the tasks read, each once: two tasks may learn from the same texts in different ways.
+    fn data_sets(&self) -> Vec<&Data> {
+        let mut seen = BTreeSet::new();
+        let data = self.config.tasks.list.iter().map(|task| &task.data);
+        data.filter(|data| seen.insert(json!([data.source(), data.clean]).to_string())).collect()
     }
 
     /// Fills in what follows from the tokenizer: the model's vocabulary and its padding token.
@@ -135,19 +150,25 @@ impl Recipe {
         Ok(())
     }
 
-    /// The objective.
-    pub(crate) fn objective(&self, tokenizer: &Tokenizer) -> Result<Box<dyn Objective>> {
+    /// The objective of a task.
+    pub(crate) fn objective(
+        &self,
+        task: &Task,
+        tokenizer: &Tokenizer,
+    ) -> Result<Box<dyn Objective>> {
         let padding_free = self.config.train.padding_free;
         let context = sst_objectives::Context { tokenizer, padding_free };
-        let (name, config) = (self.config.objective_name(), self.config.objective_config());
+        let (name, config) = (task.objective_name(), task.objective_config());
         sst_objectives::build(name, &config, &context).map_err(|error| {
             self.refuse(match &error {
-                ObjectiveError::Config { path, message } => key_problem("objective", path, message),
+                ObjectiveError::Config { path, message } => {
+                    key_problem(&task.key("objective"), path, message)
+                }
                 ObjectiveError::NoToken { .. } | ObjectiveError::NoOrdinaryToken => {
                     Problem::sentence("tokenizer", error.to_string())
                 }
                 ObjectiveError::Unknown { .. } => {
-                    Problem::sentence("objective.name", error.to_string())
+                    Problem::sentence(&task.key("objective.name"), error.to_string())
                 }
             })
         })
@@ -179,10 +200,13 @@ impl Recipe {
                     );
                     return Err(self.refuse(Problem::new("model.path", message)));
                 }
-                let (length, limit) = (self.config.data.max_length, model.encoder().max_length());
-                if length > limit {
+                let limit = model.encoder().max_length();
+                let too_long =
+                    self.config.tasks.list.iter().find(|task| task.data.max_length > limit);
+                if let Some(task) = too_long {
+                    let length = task.data.max_length;
                     let message = format!("is {length}, but the model of model.path reads {limit}");
-                    return Err(self.refuse(Problem::new("data.max_length", message)));
+                    return Err(self.refuse(Problem::new(&task.key("data.max_length"), message)));
                 }
                 Ok(model)
             }
@@ -202,9 +226,14 @@ impl Recipe {
         }
     }
 
-    /// The prepared data: from the cache, or made now.
-    pub(crate) fn store(&self, tokenizer: &Tokenizer, ledger: &Ledger) -> Result<Arc<Store>> {
-        let data = &self.config.data;
+    /// The prepared data of a task: from the cache, or made now.
+    pub(crate) fn store(
+        &self,
+        task: &Task,
+        tokenizer: &Tokenizer,
+        ledger: &Ledger,
+    ) -> Result<Arc<Store>> {
+        let data = &task.data;
         let (source, cache) = (data.source(), self.cache()?.join("stores"));
         let preparation =
             Preparation { source: &source, clean: &data.clean, tokenizer, ledger, cache: &cache };
@@ -222,17 +251,20 @@ impl Recipe {
         Ok(store)
     }
 
-    /// The rows of a part of the data.
+    /// The rows of a part of the data of a task.
     pub(crate) fn rows(
         &self,
+        task: &Task,
         store: &Arc<Store>,
         subset: Subset,
         tokenizer: &Tokenizer,
         ledger: &Ledger,
     ) -> Result<TokenRows> {
-        let data = &self.config.data;
+        let data = &task.data;
         let frame = tokenizer.frame().clone();
         TokenRows::new(Arc::clone(store), subset, data.rows, data.max_length, frame, ledger)
-            .map_err(|error| self.refuse(Problem::sentence("data.max_length", error.to_string())))
+            .map_err(|error| {
+                self.refuse(Problem::sentence(&task.key("data.max_length"), error.to_string()))
+            })
     }
 }

@@ -8,14 +8,14 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sst_cli::exit::Usage;
 use sst_cli::files;
-use sst_data::rows::TokenRows;
-use sst_data::store::Store;
+use sst_data::rows::Dataset;
 use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
 use crate::cmd::doctor::libtorch_version;
 use crate::device;
 use crate::resolve::{FROM_TOKENIZER, RunConfig};
+use crate::tasks::TaskData;
 
 pub(crate) const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
@@ -82,7 +82,9 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
         }
         let shown = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
         let change = format!("{key} was {} and is {}", shown(old), shown(new));
-        match MAY_DIFFER.iter().find(|(name, _)| name == key) {
+        let shared = key.strip_prefix("tasks.").and_then(|key| key.split_once('.'));
+        let plain = shared.map_or(&**key, |(_, key)| key);
+        match MAY_DIFFER.iter().find(|(name, _)| *name == plain) {
             Some((_, false)) => {}
             Some((_, true)) => tracing::warn!(
                 "{change}: the run goes on, but not to the very same weights as without a break"
@@ -130,9 +132,7 @@ fn leaves(value: &Value) -> BTreeMap<String, Value> {
 pub(crate) struct Environment<'a> {
     pub(crate) device: Device,
     pub(crate) tokenizer: &'a Tokenizer,
-    pub(crate) store: &'a Store,
-    pub(crate) train: &'a TokenRows,
-    pub(crate) validation_rows: u64,
+    pub(crate) tasks: &'a [TaskData<'a>],
     pub(crate) total_steps: u64,
     pub(crate) parameters: u64,
 }
@@ -147,15 +147,24 @@ impl Environment<'_> {
         files::write_json(&folder.join(ENVIRONMENT), &self.to_json())
     }
 
-    /// Refuses to go on with other data than the run began with.
+    /// Refuses to go on with other data than the run began with, unless `data` is in `allow`.
     ///
     /// # Errors
     /// If there are more or fewer documents, tokens or rows.
-    pub(crate) fn check(&self, folder: &Path) -> Result<()> {
+    pub(crate) fn check(&self, folder: &Path, allow: &[String]) -> Result<()> {
         let now = self.to_json();
-        ["documents", "tokens", "training_rows"]
-            .into_iter()
-            .try_for_each(|key| check_data(folder, key, &now["data"][key]))
+        for data in self.tasks {
+            let place = match &*data.task.name {
+                "" => String::new(),
+                name => format!("tasks/{name}/"),
+            };
+            for key in ["documents", "tokens", "training_rows"] {
+                let key = format!("{place}{key}");
+                let now = now.pointer(&format!("/data/{key}"));
+                check_data(folder, &key, now.unwrap_or_default(), allow)?;
+            }
+        }
+        Ok(())
     }
 
     fn to_json(&self) -> Value {
@@ -170,36 +179,57 @@ impl Environment<'_> {
             "threads": tch::get_num_threads(),
             "total_steps": self.total_steps,
             "parameters": self.parameters,
-            "data": {
-                "store": self.store.fingerprint(),
-                "tokenizer": self.tokenizer.fingerprint(),
-                "vocab_size": self.tokenizer.vocab_size(),
-                "documents": self.store.num_documents(),
-                "tokens": self.store.num_tokens(),
-                "training_rows": sst_data::rows::Dataset::len(self.train),
-                "validation_rows": self.validation_rows,
-            },
+            "data": self.data(),
         })
+    }
+
+    fn data(&self) -> Value {
+        let mut data = json!({
+            "tokenizer": self.tokenizer.fingerprint(),
+            "vocab_size": self.tokenizer.vocab_size(),
+        });
+        for TaskData { task, store, train, held_out, .. } in self.tasks {
+            let counts = [
+                ("store", json!(store.fingerprint())),
+                ("documents", json!(store.num_documents())),
+                ("tokens", json!(store.num_tokens())),
+                ("training_rows", json!(train.len())),
+                ("validation_rows", json!(held_out.len())),
+            ];
+            for (key, value) in counts {
+                match &*task.name {
+                    "" => data[key] = value,
+                    name => data["tasks"][name][key] = value,
+                }
+            }
+        }
+        data
     }
 }
 
-/// Refuses to go on if `key` of the data was not `now` when the run began.
+/// Refuses to go on if `key` of the data, such as `documents`, was not `now` when the run began, unless
+/// `data` is in `allow`.
 ///
 /// # Errors
 /// If it was not, or environment.json cannot be read.
-pub(crate) fn check_data(folder: &Path, key: &str, now: &Value) -> Result<()> {
+pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]) -> Result<()> {
     let path = folder.join(ENVIRONMENT);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
     let environment: Value =
         serde_json::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
-    let before = &environment["data"][key];
+    let before = environment.pointer(&format!("/data/{key}")).unwrap_or_default();
     if before == now {
         return Ok(());
     }
+    let change = format!("its data changed ({key} was {before} and is {now})");
+    if allow.iter().any(|allowed| allowed == "data") {
+        tracing::warn!("{change}, as --allow-change allows");
+        return Ok(());
+    }
     let message = format!(
-        "cannot resume {}: its data changed ({key} was {before} and is {now}); put the files back as they \
-         were, or start another run with another run.name",
+        "cannot resume {}: {change}; put the files back as they were, allow it with --allow-change data, or \
+         start another run with another run.name",
         folder.display(),
     );
     Err(Usage(message).into())

@@ -18,7 +18,7 @@ pub use budget::{BudgetConfig, Cost, TokenBudget};
 pub use fixed::FixedBatches;
 pub use length::{LengthRamp, LengthWarmUp};
 pub use packed::{PackConfig, Packed};
-pub use plan::{Position, SampleRef, StepPlan};
+pub use plan::{Pool, Position, SampleRef, StepPlan};
 pub use ramp::SizeRamp;
 
 /// A rule that groups samples into steps. Pure: the same position gives the same steps.

@@ -21,6 +21,17 @@ pub struct Position {
     pub sample: u64,
 }
 
+/// The rows that a step of a curriculum was drawn from, all ranked by difficulty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// Rows in all.
+    pub rows: u64,
+    /// The easiest, which could be drawn.
+    pub open: u64,
+    /// The rank of the hardest that was drawn, from 1.
+    pub hardest: u64,
+}
+
 /// The samples of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepPlan {
@@ -32,6 +43,8 @@ pub struct StepPlan {
     /// Rows longer than this are split into pieces, each of which is a row of its own; `None`
     /// leaves rows whole, as they always are in packs. In tokens, special ones included.
     pub max_row_length: Option<usize>,
+    /// What the rows were drawn from; `None` where that is all of them.
+    pub pool: Option<Pool>,
     /// The position after this step.
     pub end: Position,
 }
@@ -39,7 +52,7 @@ pub struct StepPlan {
 impl StepPlan {
     /// A plan of whole, unpacked rows.
     pub fn new(micro: Vec<Vec<SampleRef>>, end: Position) -> Self {
-        Self { micro, packs: None, max_row_length: None, end }
+        Self { micro, packs: None, max_row_length: None, pool: None, end }
     }
 
     /// The part of rank `rank` of `world`: a contiguous share of each micro-batch, whose sizes

@@ -8,7 +8,7 @@ mod pacing;
 
 use std::sync::Arc;
 
-use crate::batching::{Batching, Fill, Position, SampleRef, StepPlan};
+use crate::batching::{Batching, Fill, Pool, Position, SampleRef, StepPlan};
 use crate::rng::SeqRng;
 
 pub use difficulty::{Difficulty, rank};
@@ -92,13 +92,20 @@ impl Curriculum {
         let pool = pool.clamp(1, self.order.len() as u64);
         let mut rng = SeqRng::new(self.seed, "curriculum.draw", from.step, 0);
         let first = DRAWN | (from.step << PLACE_BITS);
-        self.rule.fill(
+        let mut ranks = Vec::new();
+        let plan = self.rule.fill(
             from,
             &mut (first..).map(|epoch| {
-                let index = u64::from(self.order[rng.below(pool) as usize]);
-                SampleRef { epoch, index }
+                let rank = rng.below(pool);
+                ranks.push(rank + 1);
+                SampleRef { epoch, index: u64::from(self.order[rank as usize]) }
             }),
-        )
+        );
+        // The rule may have looked at more draws than it took.
+        let taken =
+            plan.micro.iter().flatten().map(|sample| ranks[(sample.epoch - first) as usize]);
+        let hardest = taken.max().unwrap_or(0);
+        StepPlan { pool: Some(Pool { rows: self.order.len() as u64, open: pool, hardest }), ..plan }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sst_data::batching::{Batching, FixedBatches, PackConfig, Packed, Position, StepPlan};
+use sst_data::batching::{Batching, FixedBatches, PackConfig, Packed, Pool, Position, StepPlan};
 use sst_data::curriculum::{Curriculum, CurriculumError, Difficulty, Pacing, rank};
 use sst_data::rows::{Dataset, DatasetError};
 use sst_data::{Example, Field, Key};
@@ -118,6 +118,8 @@ fn rows_are_drawn_from_what_is_open() {
         let drawn = plan.micro.concat();
         assert_eq!(drawn.len(), 50);
         assert!(drawn.iter().all(|sample| sample.index >= 1000 - open), "step {step}");
+        let hardest = 1000 - drawn.iter().map(|sample| sample.index).min().unwrap();
+        assert_eq!(plan.pool, Some(Pool { rows: 1000, open, hardest }), "step {step}");
         // Uniform: the mean of 50 draws, at four standard deviations.
         let mean = drawn.iter().map(|s| (999 - s.index) as f64).sum::<f64>() / 50.0;
         let (middle, deviation) = (open as f64 / 2.0, open as f64 / 12_f64.sqrt() / 50_f64.sqrt());
@@ -147,6 +149,7 @@ fn afterwards_the_ordinary_epochs_begin() {
     let plain = take(&FixedBatches::new(3, 1000, 50, 20).unwrap(), Position::default(), 20);
     let rest: Vec<_> = plans[40..].iter().map(|plan| plan.micro.clone()).collect();
     assert_eq!(rest, plain.iter().map(|plan| plan.micro.clone()).collect::<Vec<_>>());
+    assert!(plans[40..].iter().all(|plan| plan.pool.is_none()));
     assert_eq!(plans[59].end, Position { step: 60, sample: 1000 });
 }
 

@@ -15,7 +15,7 @@ impl Run<'_> {
         self.finite.look()?;
         let sums = self.pause()?;
         let config = &self.fit.config;
-        let mut metrics = sums.metrics();
+        let mut metrics = sums.metrics(&self.fit.tasks.names());
         metrics.insert("lr".into(), config.learning_rate(self.step.saturating_sub(1)));
         if let Some(scaler) = &self.scaler {
             metrics.insert("loss_scale".into(), scaler.state().scale.into());
@@ -28,7 +28,7 @@ impl Run<'_> {
             timing.insert("mfu".into(), flops * rate / peak);
         }
         timing.extend(memory::usage(config.device)?);
-        self.window = Window::restore(WindowState::default(), config.device)?;
+        self.window = Window::new(self.fit.tasks.list.len());
         self.remember("train", &metrics);
         self.tell(&Event::Step { step: self.step, metrics, timing })?;
         self.resume_clock();

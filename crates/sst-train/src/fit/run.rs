@@ -29,7 +29,8 @@ pub(super) struct Run<'a> {
     pub(super) micro: Micro,
     pub(super) finite: FiniteCheck,
     pub(super) window: Window,
-    pub(super) loader: Loader,
+    /// One a task.
+    pub(super) loaders: Vec<Loader>,
     pub(super) writer: Writer,
     /// Steps done.
     pub(super) step: u64,
@@ -97,7 +98,8 @@ impl Run<'_> {
     /// Takes one step.
     pub(super) fn advance(&mut self) -> Result<(), TrainError> {
         let started = Instant::now();
-        let Some(data) = self.loader.next().transpose()? else {
+        let task = self.fit.tasks.mixture.task(self.fit.config.seed, self.step);
+        let Some(data) = self.loaders[task].next().transpose()? else {
             let total_steps = self.fit.config.total_steps;
             return Err(TrainError::DataEnded { step: self.step, total_steps });
         };
@@ -105,19 +107,19 @@ impl Run<'_> {
         let mut step = Step {
             config: &self.fit.config,
             model: &*self.fit.model,
-            objective: self.fit.objective,
+            objective: &mut *self.fit.tasks.list[task].objective,
             optimizer: &mut self.optimizer,
             scaler: self.scaler.as_mut(),
             ema: self.ema.as_mut(),
             finite: &mut self.finite,
             micro: &mut self.micro,
-            loader: &self.loader,
+            loader: &self.loaders[task],
             ledger: self.fit.ledger,
             fault: self.fit.fault,
         };
         let report = step.take(self.step, &data)?;
         self.spent.tokens += report.useful_tokens;
-        self.window.add(report)?;
+        self.window.add(task, report)?;
         self.window.add_seconds(0.0, waited);
         self.step += 1;
         self.held_out = None;

@@ -1,16 +1,16 @@
 //! Checkpoints of a run: copied here, written by the [`crate::saver`].
 
-use std::collections::BTreeMap;
-
-use sst_core::Event;
 use sst_core::objective::StateDict;
+use sst_core::{Event, ParamStore};
+use sst_data::loader::Loader;
 
 use super::run::Run;
+use super::task::{Task, of_task};
 use crate::error::TrainError;
 use crate::saver::files;
 use crate::saver::snapshot::{Snapshot, to_host};
 use crate::saver::writer::Written;
-use crate::state::{Best, Exported, STATE_VERSION, TrainerState};
+use crate::state::{Best, Exported, STATE_VERSION, TaskState, TrainerState};
 use crate::window::WindowState;
 
 impl Run<'_> {
@@ -85,7 +85,7 @@ impl Run<'_> {
             sst_version: env!("CARGO_PKG_VERSION").to_owned(),
             step: self.step,
             spent: self.spent(),
-            position: self.loader.position(),
+            tasks: self.task_states(),
             seed: self.fit.config.seed,
             model: if averaged { Exported::Ema } else { Exported::Raw },
             scaler: self.scaler.as_ref().map(|scaler| scaler.state()),
@@ -100,15 +100,25 @@ impl Run<'_> {
         Ok(Snapshot { model, tensors, trainer })
     }
 
-    /// The objective's parameters under `param.` and the rest of its state under `state.`.
+    fn task_states(&self) -> Vec<TaskState> {
+        let places = self.loaders.iter().map(Loader::position);
+        let tasks = self.fit.tasks.list.iter().zip(places);
+        tasks.map(|(task, position)| TaskState { name: task.name.clone(), position }).collect()
+    }
+
+    /// Each objective's parameters under `param.` and the rest of its state under `state.`, with the name of
+    /// its task before it.
     fn objective_state(&self) -> Result<StateDict, TrainError> {
-        let state = to_host(&self.fit.objective.state()?)?;
-        let state = state.into_iter().map(|(name, tensor)| (format!("state.{name}"), tensor));
-        let params = match self.fit.objective.params() {
-            Some(params) => params.to_cpu()?,
-            None => BTreeMap::new(),
-        };
-        let params = params.into_iter().map(|(name, tensor)| (format!("param.{name}"), tensor));
-        Ok(state.chain(params).collect())
+        let mut all = StateDict::new();
+        for Task { name: task, objective, .. } in &self.fit.tasks.list {
+            for (name, tensor) in to_host(&objective.state()?)? {
+                all.insert(of_task(task, &format!("state.{name}")), tensor);
+            }
+            let params = objective.params().map(ParamStore::to_cpu).transpose()?;
+            for (name, tensor) in params.into_iter().flatten() {
+                all.insert(of_task(task, &format!("param.{name}")), tensor);
+            }
+        }
+        Ok(all)
     }
 }

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use sst_core::{Event, ParamStore, ext};
 
-use super::Fit;
 use super::run::Run;
+use super::{Fit, Task};
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::finite::FiniteCheck;
@@ -22,11 +22,13 @@ use crate::window::Window;
 impl<'a> Run<'a> {
     pub(super) fn start(mut fit: Fit<'a>) -> Result<Self, TrainError> {
         fit.config.check()?;
+        fit.tasks.check()?;
         ext::allow_tf32(fit.config.allow_tf32)?;
         freeze(fit.model.params_mut(), &fit.config.freeze)?;
         let config = &fit.config;
-        let own = fit.objective.params();
-        let groups = param_groups(fit.model.params(), own, &config.optimizer);
+        let own: Vec<_> =
+            fit.tasks.list.iter().map(|task| (&*task.name, task.objective.params())).collect();
+        let groups = param_groups(fit.model.params(), &own, &config.optimizer);
         let mut optimizer = Optimizer::new(config.optimizer, groups)?;
         // Gradients of an earlier run on this model must not leak into the first step.
         optimizer.reset_gradients()?;
@@ -60,16 +62,23 @@ impl<'a> Run<'a> {
             Some(_) => Some(measure_peak(config.device, config.precision)?),
             None => None,
         };
-        let window = state.as_ref().map(|state| state.window.clone()).unwrap_or_default();
-        let position = state.as_ref().map(|state| state.position).unwrap_or_default();
+        let window = match &state {
+            Some(state) => Window::restore(state.window.clone(), config.device)?,
+            None => Window::new(fit.tasks.list.len()),
+        };
+        let open = |(number, task): (usize, &Task<'_>)| {
+            let place = state.as_ref().map(|state| state.tasks[number].position);
+            (task.open_loader)(place.unwrap_or_default())
+        };
+        let loaders = fit.tasks.list.iter().enumerate().map(open).collect::<Result<_, _>>()?;
         let mut run = Self {
             scaler,
             ema,
             micro: Micro::new(state.as_ref().map_or(0, |state| state.halvings)),
-            window: Window::restore(window, config.device)?,
+            window,
             // In fp16 the host has looked already, to know whether the step is skipped.
             finite: FiniteCheck::new(config.device.is_cuda() && !is_fp16),
-            loader: (fit.open_loader)(position)?,
+            loaders,
             writer: Writer::new(fit.saver.clone(), config.async_save),
             step: state.as_ref().map_or(0, |state| state.step),
             spent: state.as_ref().map(|state| state.spent).unwrap_or_default(),
@@ -83,7 +92,8 @@ impl<'a> Run<'a> {
             optimizer,
             fit,
         };
-        let own = run.fit.objective.params().map_or(0, ParamStore::num_trainable);
+        let own = run.fit.tasks.list.iter().filter_map(|task| task.objective.params());
+        let own: u64 = own.map(ParamStore::num_trainable).sum();
         run.tell(&Event::Start {
             step: run.step,
             total_steps: run.fit.config.total_steps,
@@ -100,6 +110,11 @@ fn check_same(fit: &Fit<'_>, restored: &Restored) -> Result<(), TrainError> {
         let reason = format!("it was made with {key} = {was}, and this run has {is}");
         Err(TrainError::Resume { path: restored.path.clone(), reason })
     };
+    let (was, is): (Vec<_>, _) =
+        (state.tasks.iter().map(|task| &*task.name).collect(), fit.tasks.names());
+    if was != is {
+        return differs("tasks", was.join(", "), is.join(", "));
+    }
     if state.seed != config.seed {
         return differs("run.seed", state.seed.to_string(), config.seed.to_string());
     }

@@ -20,7 +20,8 @@ pub struct ParamGroup {
     pub weight_decay: f64,
 }
 
-/// The trainable parameters of a model, and of an objective under `objective.`, in groups.
+/// The trainable parameters of a model, and of the objectives of its tasks under `objective.TASK.`
+/// (`objective.` for a task without a name), in groups.
 ///
 /// Matrices and larger decay; biases, norms and other vectors do not. Muon takes the matrices inside the
 /// numbered layers; embeddings, heads and vectors stay with AdamW, as its author has it. With a
@@ -28,12 +29,15 @@ pub struct ParamGroup {
 /// that of what stands above the layers 1 (Clark et al. 2020, "ELECTRA", appendix A).
 pub fn param_groups(
     model: &ParamStore,
-    objective: Option<&ParamStore>,
+    objectives: &[(&str, Option<&ParamStore>)],
     config: &OptimizerConfig,
 ) -> Vec<ParamGroup> {
     let own = model.trainable().map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()));
-    let further = objective.into_iter().flat_map(ParamStore::trainable);
-    let further = further.map(|(name, t)| (format!("objective.{name}"), t.shallow_clone()));
+    let further = objectives.iter().flat_map(|(task, params)| {
+        let dot = if task.is_empty() { "" } else { "." };
+        let trainable = params.iter().flat_map(|params| params.trainable());
+        trainable.map(move |(name, t)| (format!("objective.{task}{dot}{name}"), t.shallow_clone()))
+    });
     let num_layers = model.iter().filter_map(|(name, _)| layer_of(name)).max().map_or(0, |i| i + 1);
     let mut groups: BTreeMap<(bool, bool, u64), ParamGroup> = BTreeMap::new();
     for (name, tensor) in own.chain(further) {

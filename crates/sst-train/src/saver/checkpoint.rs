@@ -9,6 +9,7 @@ use sst_core::{Model, Objective};
 use super::files;
 use super::manifest::{Depth, Manifest};
 use crate::error::TrainError;
+use crate::fit::task::of_task;
 use crate::state::{Exported, Restored, STATE_VERSION, TrainerState};
 
 /// A checkpoint folder, `step-00000200`.
@@ -74,14 +75,15 @@ impl Checkpoint {
     }
 
     /// Puts the trained weights into `model` (those of `model/`, unless that holds their average), the
-    /// objective's parameters and state into `objective`, and returns the rest for [`crate::fit()`].
+    /// objectives' parameters and state into `objectives`, each with the name of its task, and returns the
+    /// rest for [`crate::fit()`].
     ///
     /// # Errors
-    /// If a file cannot be read or does not fit the model or the objective.
+    /// If a file cannot be read or does not fit the model or an objective.
     pub fn restore(
         &self,
         model: &mut dyn Model,
-        objective: &mut dyn Objective,
+        objectives: &mut [(&str, &mut dyn Objective)],
     ) -> Result<Restored, TrainError> {
         let state = self.state()?;
         let weights = match state.model {
@@ -90,7 +92,7 @@ impl Checkpoint {
         };
         let same = |name: &str| Renamed::To(name.to_owned());
         load_params(model.params_mut(), &weights, same, &Allow::default())?;
-        self.restore_objective(objective)?;
+        self.restore_objectives(objectives)?;
         let optimizer = tensors(&self.path.join(files::OPTIMIZER))?;
         let ema = match state.ema_updates {
             Some(_) => Some(tensors(&self.path.join(files::EMA))?),
@@ -99,32 +101,40 @@ impl Checkpoint {
         Ok(Restored { path: self.path.clone(), state, optimizer, ema })
     }
 
-    fn restore_objective(&self, objective: &mut dyn Objective) -> Result<(), TrainError> {
+    fn restore_objectives(
+        &self,
+        objectives: &mut [(&str, &mut dyn Objective)],
+    ) -> Result<(), TrainError> {
         let path = self.path.join(files::OBJECTIVE);
-        let mut own = StateDict::new();
-        let mut left: Vec<String> =
-            objective.params().iter().flat_map(|p| p.iter()).map(|(n, _)| n.to_owned()).collect();
-        for (name, tensor) in tensors(&path)? {
-            if let Some(name) = name.strip_prefix("state.") {
-                own.insert(name.to_owned(), tensor);
-                continue;
+        let mut saved = tensors(&path)?;
+        for (task, objective) in objectives.iter_mut() {
+            for (name, target) in objective.params().into_iter().flat_map(|params| params.iter()) {
+                let stored = saved.remove(&of_task(task, &format!("param.{name}")));
+                let Some(tensor) = stored.filter(|tensor| tensor.size() == target.size()) else {
+                    let name = of_task(task, name);
+                    let reason = format!("it has nothing for the objective's parameter `{name}`");
+                    return Err(TrainError::broken(&path, reason));
+                };
+                let mut target = target.shallow_clone();
+                tch::no_grad(|| target.f_copy_(&tensor))?;
             }
-            let name = name.strip_prefix("param.").unwrap_or(&name);
-            let target = objective.params().and_then(|params| params.get(name));
-            let Some(target) = target.filter(|target| target.size() == tensor.size()) else {
-                let reason = format!("no parameter of the objective takes its `{name}`");
-                return Err(TrainError::broken(&path, reason));
-            };
-            let mut target = target.shallow_clone();
-            tch::no_grad(|| target.f_copy_(&tensor))?;
-            left.retain(|other| other != name);
+            let prefix = of_task(task, "state.");
+            let mut own = StateDict::new();
+            for name in
+                saved.keys().filter(|name| name.starts_with(&prefix)).cloned().collect::<Vec<_>>()
+            {
+                own.extend(
+                    saved.remove(&name).map(|tensor| (name[prefix.len()..].to_owned(), tensor)),
+                );
+            }
+            objective.load_state(own)?;
         }
-        match left.first() {
+        match saved.keys().next() {
             Some(name) => {
-                let reason = format!("it lacks the objective's parameter `{name}`");
+                let reason = format!("no objective of this run takes its `{name}`");
                 Err(TrainError::broken(&path, reason))
             }
-            None => Ok(objective.load_state(own)?),
+            None => Ok(()),
         }
     }
 }

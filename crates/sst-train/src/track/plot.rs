@@ -64,7 +64,7 @@ impl Tracker for LossPlot {
     }
 }
 
-/// `train/loss` and every `eval/NAME/loss`, under the names they get in the legend.
+/// `train/loss`, `train/TASK/loss`, `eval/NAME/loss` and `eval/TASK/NAME/loss`, under the names they get in the legend.
 fn lines(rows: &[Row]) -> BTreeMap<String, Points> {
     let mut lines: BTreeMap<String, Points> = BTreeMap::new();
     for row in rows {
@@ -72,7 +72,9 @@ fn lines(rows: &[Row]) -> BTreeMap<String, Points> {
         for (key, value) in row {
             let name = match key.split('/').collect::<Vec<_>>()[..] {
                 ["train", "loss"] => "train".to_owned(),
+                ["train", task, "loss"] => format!("train {task}"),
                 ["eval", name, "loss"] => format!("held-out {name}"),
+                ["eval", task, name, "loss"] => format!("held-out {task} {name}"),
                 _ => continue,
             };
             if let Some(value) = value.as_f64() {

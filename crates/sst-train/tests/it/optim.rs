@@ -91,7 +91,7 @@ fn only_matrices_decay() {
     let _ = own.add("head.weight", &[2, 2, 1], Init::Ones).unwrap();
     let _ = own.add("temperature", &[], Init::Ones).unwrap();
     let config = OptimizerConfig { weight_decay: 0.1, ..OptimizerConfig::default() };
-    let groups = param_groups(&model, Some(&own), &config);
+    let groups = param_groups(&model, &[("", Some(&own))], &config);
     let listed: Vec<(f64, Vec<&str>)> = groups
         .iter()
         .map(|g| (g.weight_decay, g.params.iter().map(|(name, _)| name.as_str()).collect()))
@@ -188,7 +188,7 @@ fn layers_are_told_from_what_is_below_and_above_them() {
     }
     let name = OptimizerName::Muon;
     let config = OptimizerConfig { name, layer_decay: 0.5, ..OptimizerConfig::default() };
-    let groups = param_groups(&model, None, &config);
+    let groups = param_groups(&model, &[], &config);
     let found = groups.iter().flat_map(|group| {
         group.params.iter().map(|(name, _)| (name.as_str(), (group.rule, group.lr_factor)))
     });

@@ -42,7 +42,7 @@ fn they_are_the_same_as_those_that_were_waited_for() {
         assert!(content(&waited.path(step)) == content(&beside.path(step)), "step {step}");
         let state = |saver: &Saver| saver.checkpoint(step).state().unwrap();
         let (a, b) = (state(&waited), state(&beside));
-        assert_eq!((a.position, a.metrics, a.ledger), (b.position, b.metrics, b.ledger));
+        assert_eq!((a.tasks, a.metrics, a.ledger), (b.tasks, b.metrics, b.ledger));
     }
     assert!(beside.verify(None).unwrap().iter().all(|(_, broken)| broken.is_none()));
 }

@@ -19,6 +19,7 @@ use sst_eval::{MaskAccuracy, PseudoPerplexity, Report};
 use tch::Device;
 
 use crate::prepared::Recipe;
+use crate::resolve::Task;
 use crate::{device, model};
 
 /// What every evaluator works on.
@@ -62,8 +63,9 @@ pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
 fn mask_accuracy(args: &MaskAccuracyArgs, bench: &Bench) -> Result<Report> {
     let context = sst_objectives::Context { tokenizer: &bench.tokenizer, padding_free: true };
     let config = bench.recipe.as_ref().map(|recipe| &recipe.config);
-    let masked = config.filter(|config| config.objective_name() == "mlm");
-    let mut objective = masked.map_or_else(|| json!({}), |config| config.objective_config());
+    let task = bench.recipe.as_ref().map(|recipe| task(recipe, &args.eval)).transpose()?;
+    let masked = task.filter(|task| task.objective_name() == "mlm");
+    let mut objective = masked.map_or_else(|| json!({}), |task| task.objective_config());
     if let (Some(rate), Value::Object(objective)) = (args.mask_rate, &mut objective) {
         objective.insert("mask_rate".to_owned(), json!(rate));
     }
@@ -90,9 +92,10 @@ impl Bench {
         let limit = model.encoder().max_length();
         let rows = match (&recipe, args.data.is_empty()) {
             (Some(recipe), true) => {
-                let store = recipe.store(&tokenizer, &ledger)?;
-                let fraction = recipe.config.data.validation;
-                recipe.rows(&store, Subset::Validation { fraction }, &tokenizer, &ledger)?
+                let task = task(recipe, args)?;
+                let store = recipe.store(task, &tokenizer, &ledger)?;
+                let fraction = task.data.validation;
+                recipe.rows(task, &store, Subset::Validation { fraction }, &tokenizer, &ledger)?
             }
             (None, true) => {
                 let message = format!(
@@ -111,13 +114,20 @@ impl Bench {
 /// The recipe with what the arguments say otherwise.
 fn recipe(path: &Path, args: &EvalArgs) -> Result<Recipe> {
     let mut sets = Vec::new();
+    let prefix = args.task.as_ref().map_or(String::new(), |task| format!("tasks.{task}."));
     // Data given by hand is read from elsewhere; the run's own may have moved.
     if let Some(first) = args.data.first() {
-        sets.push(format!("data.paths=[{}]", json!(first)));
+        sets.push(format!("{prefix}data.paths=[{}]", json!(first)));
     }
-    sets.extend(args.rows.as_ref().map(|rows| format!("data.rows={rows}")));
-    sets.extend(args.max_length.map(|length| format!("data.max_length={length}")));
+    sets.extend(args.rows.as_ref().map(|rows| format!("{prefix}data.rows={rows}")));
+    sets.extend(args.max_length.map(|length| format!("{prefix}data.max_length={length}")));
     Recipe::resolve(path, &sets)
+}
+
+/// The task whose data and masks are meant.
+fn task<'r>(recipe: &'r Recipe, args: &EvalArgs) -> Result<&'r Task> {
+    let found = recipe.config.tasks.find(args.task.as_deref());
+    found.map_err(|message| Usage(message).into())
 }
 
 /// The rows of the files of `--data`.
@@ -128,7 +138,7 @@ fn given_rows(
     limit: usize,
     ledger: &Ledger,
 ) -> Result<TokenRows> {
-    let data = recipe.map(|recipe| &recipe.config.data);
+    let data = recipe.map(|recipe| task(recipe, args)).transpose()?.map(|task| &task.data);
     let source = source(&args.data, &args.documents)?;
     let clean = data.map_or_else(CleanConfig::default, |data| data.clean.clone());
     let cache = match recipe {

@@ -1,14 +1,17 @@
 //! `sst data prepare`.
 
+use std::path::Path;
+
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use sst_cli::args::PrepareArgs;
 use sst_cli::exit::Exit;
 use sst_cli::render;
 use sst_data::Ledger;
-use sst_data::rows::{Dataset, Subset};
+use sst_data::rows::Dataset;
 
 use crate::prepared::Recipe;
+use crate::tasks::TaskData;
 
 /// Trains the tokenizer if need be, and puts the tokens of the data into the cache.
 ///
@@ -18,33 +21,53 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
     let recipe = Recipe::resolve(&args.recipe, &args.set)?;
     let ledger = Ledger::new();
     let tokenizer = recipe.tokenizer()?;
-    let store = recipe.store(&tokenizer, &ledger)?;
-    let fraction = recipe.config.data.validation;
-    let train = recipe.rows(&store, Subset::Train { fraction }, &tokenizer, &ledger)?;
-    let held_out = recipe.rows(&store, Subset::Validation { fraction }, &tokenizer, &ledger)?;
-    let folder = recipe.cache()?.join("stores").join(store.fingerprint());
+    let tasks = recipe.config.tasks.list.iter();
+    let tasks = tasks.map(|task| TaskData::read(&recipe, task, &tokenizer, &ledger));
+    let tasks: Vec<_> = tasks.collect::<Result<_>>()?;
+    let stores = recipe.cache()?.join("stores");
     if args.json {
-        render::json(&json!({
-            "version": 1,
-            "store": folder,
-            "documents": store.num_documents(),
-            "tokens": store.num_tokens(),
-            "vocab_size": tokenizer.vocab_size(),
-            "training_rows": train.len(),
-            "validation_rows": held_out.len(),
-            "ledger": ledger.entries(),
-        }))?;
+        let described: Vec<_> = tasks.iter().map(|data| describe(data, &stores)).collect();
+        let mut report = json!({
+            "version": 1, "vocab_size": tokenizer.vocab_size(), "ledger": ledger.entries(),
+        });
+        for (data, described) in tasks.iter().zip(described) {
+            for (key, value) in described {
+                match &*data.task.name {
+                    "" => report[key] = value,
+                    name => report["tasks"][name][key] = value,
+                }
+            }
+        }
+        render::json(&report)?;
         return Ok(Exit::Done);
     }
-    let row = |name: &str, value: String| vec![name.to_owned(), value];
-    render::line(&render::table(&[
-        row("store", folder.display().to_string()),
-        row("documents", render::count(store.num_documents())),
-        row("tokens", render::count(store.num_tokens())),
-        row("vocabulary", render::count(tokenizer.vocab_size() as u64)),
-        row("training rows", render::count(train.len())),
-        row("validation rows", render::count(held_out.len())),
-    ]))?;
+    let mut rows = Vec::new();
+    for data in &tasks {
+        if !data.task.name.is_empty() {
+            rows.push(vec!["task".to_owned(), data.task.name.clone()]);
+        }
+        for (key, value) in describe(data, &stores) {
+            let value = match value {
+                Value::Number(number) => render::count(number.as_u64().unwrap_or(0)),
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            rows.push(vec![key.replace('_', " "), value]);
+        }
+    }
+    rows.push(vec!["vocabulary".to_owned(), render::count(tokenizer.vocab_size() as u64)]);
+    render::line(&render::table(&rows))?;
     render::ledger(&ledger.entries());
     Ok(Exit::Done)
+}
+
+/// What was prepared for a task.
+fn describe(data: &TaskData<'_>, stores: &Path) -> Vec<(&'static str, Value)> {
+    vec![
+        ("store", json!(stores.join(data.store.fingerprint()))),
+        ("documents", json!(data.store.num_documents())),
+        ("tokens", json!(data.store.num_tokens())),
+        ("training_rows", json!(data.train.len())),
+        ("validation_rows", json!(data.held_out.len())),
+    ]
 }

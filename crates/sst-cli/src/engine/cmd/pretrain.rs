@@ -9,26 +9,20 @@ use serde_json::{Value, json};
 use sst_cli::args::PretrainArgs;
 use sst_cli::exit::{Ends, Exit, Usage};
 use sst_cli::{files, render};
-use sst_core::{Evaluator, Metrics, Model, Objective, Tracker};
+use sst_core::{Metrics, Model, Objective, Tracker};
 use sst_data::Ledger;
-use sst_data::batching::{Batching, Position};
-use sst_data::loader::{Loader, LoaderConfig};
-use sst_data::rows::{Dataset, Subset};
-use sst_data::tokenize::Tokenizer;
-use sst_eval::{HeldOut, MaskAccuracy};
 use sst_models::{HostModel, ModelCard};
 use sst_train::track::{Jsonl, LossPlot, Progress, TensorBoard};
-use sst_train::{Fit, FitConfig, Outcome, Saver, StopReason, TrainError, WriteModel, fit};
+use sst_train::{
+    Fit, FitConfig, Outcome, Saver, StopReason, Task, Tasks, TrainError, WriteModel, fit,
+};
 use tch::Device;
 
-use crate::batching;
 use crate::device;
 use crate::prepared::Recipe;
-use crate::resolve::{Checkpointing, Duration, RunConfig, Scale};
+use crate::resolve::{Checkpointing, Duration, RunConfig};
 use crate::run::{self, Environment};
-
-/// Steps that workers have ready beyond those they make.
-const PREFETCH: usize = 4;
+use crate::tasks::TaskSet;
 
 /// Trains as the recipe says.
 ///
@@ -53,11 +47,14 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let ledger = Ledger::new();
     let tokenizer = Arc::new(recipe.tokenizer()?);
     if resuming {
-        run::check_data(&folder, "tokenizer", &json!(tokenizer.fingerprint()))?;
+        let tokenizer = json!(tokenizer.fingerprint());
+        run::check_data(&folder, "tokenizer", &tokenizer, &[])?;
     }
     recipe.complete(&tokenizer)?;
     let recipe = recipe;
-    let mut objective = recipe.objective(&tokenizer)?;
+    let tasks = recipe.config.tasks.list.iter();
+    let objectives = tasks.map(|task| recipe.objective(task, &tokenizer));
+    let mut objectives: Vec<_> = objectives.collect::<Result<_>>()?;
     let mut model = recipe.model(&tokenizer, device)?;
     let checkpointing = &recipe.config.train.engine.activation_checkpointing;
     if *checkpointing != Checkpointing::All(false) {
@@ -68,28 +65,20 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         }
     }
 
-    let store = recipe.store(&tokenizer, &ledger)?;
-    let fraction = recipe.config.data.validation;
-    let train = recipe.rows(&store, Subset::Train { fraction }, &tokenizer, &ledger)?;
-    let held_out =
-        recipe.rows(&store, Subset::Validation { fraction }, &tokenizer, &Ledger::new())?;
-    let scale = scale(&recipe.config, &train);
-    let mut fit_config = fit_config(&recipe.config, scale, device)?;
+    let tasks = TaskSet::read(&recipe, &tokenizer, &ledger)?;
+    let mut fit_config = fit_config(&recipe.config, &tasks, device);
     if recipe.config.train.engine.measure_mfu {
-        let length = scale.tokens_per_row.round() as usize;
-        fit_config.flops_per_token = model.flops_per_token(length, objective.scored_share());
+        fit_config.flops_per_token = tasks.flops_per_token(&*model, &objectives);
     }
     let environment = Environment {
         device,
         tokenizer: &tokenizer,
-        store: &store,
-        train: &train,
-        validation_rows: held_out.len(),
+        tasks: &tasks.list,
         total_steps: fit_config.total_steps,
         parameters: model.params().num_trainable(),
     };
     if resuming {
-        environment.check(&folder)?;
+        environment.check(&folder, &args.allow_change)?;
     }
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
@@ -98,16 +87,19 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let resume = match if resuming { saver.latest_good()? } else { None } {
         Some(checkpoint) => {
             render::note(&format!("resuming from {}", checkpoint.path().display()));
-            Some(checkpoint.restore(&mut *model, &mut *objective).map_err(train_error)?)
+            let tasks = recipe.config.tasks.list.iter().map(|task| &*task.name);
+            let mut named: Vec<(&str, &mut dyn Objective)> = Vec::new();
+            for (name, objective) in tasks.zip(&mut objectives) {
+                named.push((name, &mut **objective));
+            }
+            Some(checkpoint.restore(&mut *model, &mut named).map_err(train_error)?)
         }
         None => None,
     };
-    let mut evaluators = evaluators(&recipe, &tokenizer, Arc::new(held_out), device)?;
+    let mut evaluators = tasks.evaluators(&tokenizer, device)?;
     let mut trackers =
         trackers(&folder, resume.as_ref().map_or(0, |restored| restored.state.step))?;
-    let train: Arc<dyn Dataset> = Arc::new(train);
-    let rule = batching::rule(&recipe.config, &train, &tokenizer, scale, fit_config.total_steps)?;
-    let open_loader = open_loader(&recipe.config, train, rule, &*objective)?;
+    let open_loaders = tasks.open_loaders(&objectives, &tokenizer)?;
     let card = card(&recipe.config);
     let export = |model: &dyn Model, metrics: &Metrics| -> Result<WriteModel, TrainError> {
         let other = |error| TrainError::Other(Box::new(error));
@@ -116,11 +108,17 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         Ok(Box::new(move |folder| model.save(folder, Some(&tokenizer), &card).map_err(other)))
     };
     let stop = stop_on_signals()?;
+    let mut list = Vec::new();
+    for ((data, objective), open_loader) in
+        tasks.list.iter().zip(&mut objectives).zip(&open_loaders)
+    {
+        let name = data.task.name.clone();
+        list.push(Task { name, objective: &mut **objective, open_loader: &**open_loader });
+    }
     let outcome = fit(Fit {
         config: fit_config,
         model: &mut *model,
-        objective: &mut *objective,
-        open_loader: &*open_loader,
+        tasks: Tasks { list, mixture: tasks.mixture.clone() },
         evaluators: &mut evaluators,
         trackers: &mut trackers,
         saver: &saver,
@@ -153,24 +151,15 @@ fn may_start(saver: &Saver, folder: &Path, resume: bool) -> Result<bool> {
     Ok(saved)
 }
 
-/// What a step is, on average.
-fn scale(config: &RunConfig, rows: &dyn Dataset) -> Scale {
-    // A sample of the rows tells the mean.
-    let sampled = rows.len().min(4096);
-    let sum: usize = (0..sampled).map(|i| rows.row_length(i * rows.len() / sampled.max(1))).sum();
-    let tokens_per_row = (sum as f64 / sampled.max(1) as f64).max(1.0);
-    config.train.batching.scale(rows.len(), tokens_per_row)
-}
-
 /// The settings of the loop, every duration in steps.
-fn fit_config(config: &RunConfig, scale: Scale, device: Device) -> Result<FitConfig> {
+fn fit_config(config: &RunConfig, tasks: &TaskSet<'_>, device: Device) -> FitConfig {
     let train = &config.train;
-    let total_steps = train.steps.total_steps(scale).unwrap_or(0).max(1);
+    let (scale, total_steps) = (tasks.scale, tasks.total_steps);
     let every = |duration: Duration| match duration.steps(scale, total_steps) {
         0 => None,
         steps => Some(steps),
     };
-    Ok(FitConfig {
+    FitConfig {
         total_steps,
         max_grad_norm: (train.max_grad_norm > 0.0).then_some(train.max_grad_norm),
         log_every: every(train.log_every).unwrap_or(1),
@@ -182,51 +171,7 @@ fn fit_config(config: &RunConfig, scale: Scale, device: Device) -> Result<FitCon
         optimizer: train.optimizer,
         schedule: train.schedule.in_steps(scale, total_steps),
         ..train.engine.fit_config(scale, total_steps)
-    })
-}
-
-/// Opens the loader at a position.
-type OpenLoader = dyn Fn(Position) -> Result<Loader, TrainError>;
-
-fn open_loader(
-    config: &RunConfig,
-    rows: Arc<dyn Dataset>,
-    batching: Arc<dyn Batching>,
-    objective: &dyn Objective,
-) -> Result<Box<OpenLoader>> {
-    let seed = config.run.seed;
-    let collate = objective.collate();
-    let loader =
-        LoaderConfig { seed, workers: config.data.workers, prefetch: PREFETCH, rank: 0, world: 1 };
-    Ok(Box::new(move |from| {
-        let (rows, collate) = (Arc::clone(&rows), Arc::clone(&collate));
-        Ok(Loader::new(rows, collate, Arc::clone(&batching), loader, from)?)
-    }))
-}
-
-/// What measures the model on the validation rows; nothing if there are none.
-fn evaluators(
-    recipe: &Recipe,
-    tokenizer: &Tokenizer,
-    rows: Arc<dyn Dataset>,
-    device: Device,
-) -> Result<Vec<Box<dyn Evaluator>>> {
-    let config = &recipe.config;
-    if rows.is_empty() {
-        if config.data.validation > 0.0 {
-            tracing::warn!("no document fell into the validation part: raise data.validation");
-        }
-        return Ok(Vec::new());
     }
-    let objective = recipe.objective(tokenizer)?;
-    let batch_size = config.train.batching.eval_rows(config.data.max_length);
-    let seed = config.run.seed;
-    let evaluator: Box<dyn Evaluator> = match objective.name() {
-        // Its report holds the same loss, from the same masks.
-        "mlm" => Box::new(MaskAccuracy::new(objective, rows, batch_size, device, seed)),
-        _ => Box::new(HeldOut::new(objective, rows, batch_size, device, seed)),
-    };
-    Ok(vec![evaluator])
 }
 
 fn trackers(folder: &Path, step: u64) -> Result<Vec<Box<dyn Tracker>>> {
@@ -248,17 +193,28 @@ fn held_out_only(metrics: &Metrics) -> Metrics {
 }
 
 fn card(config: &RunConfig) -> ModelCard {
-    let data = config.data.paths.join(", ");
-    let (name, objective) = (&config.run.name, config.objective_name());
+    let tasks = &config.tasks.list;
+    let mut data: Vec<&str> =
+        tasks.iter().flat_map(|task| &task.data.paths).map(String::as_str).collect();
+    data.sort_unstable();
+    data.dedup();
+    let mut objectives: Vec<_> =
+        tasks.iter().map(|task| task.objective_name().to_owned()).collect();
+    objectives.sort_unstable();
+    objectives.dedup();
+    let plural = if objectives.len() > 1 { "s" } else { "" };
     let body = format!(
-        "# {name}\n\nPretrained from {data} with the objective `{objective}` for {}, {}, by \
-         [sst]({}).",
+        "# {}\n\nPretrained from {} with the objective{plural} `{}` for {}, {}, by [sst]({}).",
+        config.run.name,
+        data.join(", "),
+        objectives.join("`, `"),
         config.train.steps,
         config.train.batching.describe(),
         env!("CARGO_PKG_REPOSITORY")
     );
-    let pipeline_tag = (objective == "mlm").then(|| "fill-mask".to_owned());
-    ModelCard { tags: vec![objective.to_owned()], pipeline_tag, body, ..ModelCard::default() }
+    let masked = objectives.iter().any(|objective| objective == "mlm");
+    let pipeline_tag = masked.then(|| "fill-mask".to_owned());
+    ModelCard { tags: objectives, pipeline_tag, body, ..ModelCard::default() }
 }
 
 /// Set by the first Ctrl-C (or SIGTERM, SIGHUP); the second ends the process at once.

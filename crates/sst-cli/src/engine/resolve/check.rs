@@ -8,12 +8,16 @@ use sst_train::ScheduleName;
 use super::config::{ModelChoice, RunConfig, TokenizerChoice, Train};
 use super::duration::Duration;
 use super::error::Problem;
+use super::task::Task;
 use crate::device;
 
 /// Refuses what cannot run, as far as it can be told before any data is read.
 pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     run(config)?;
-    data(config)?;
+    config.tasks.list.iter().try_for_each(data)?;
+    if let TokenizerChoice::Path(path) = &config.tokenizer {
+        require(Path::new(path).exists(), "tokenizer.path", format!("{path} does not exist"))?;
+    }
     model(config)?;
     train(&config.train)
 }
@@ -31,34 +35,34 @@ fn run(config: &RunConfig) -> Result<(), Problem> {
     Ok(())
 }
 
-fn data(config: &RunConfig) -> Result<(), Problem> {
-    let data = &config.data;
-    require(!data.paths.is_empty(), "data.paths", "is empty: name a file, a folder or a glob")?;
+fn data(task: &Task) -> Result<(), Problem> {
+    let data = &task.data;
+    let paths = task.key("data.paths");
+    require(!data.paths.is_empty(), &paths, "is empty: name a file, a folder or a glob")?;
     for path in &data.paths {
         let pattern = path.contains(['*', '?', '[']);
         let message = format!("{path} does not exist (paths are relative to the current folder)");
-        require(pattern || Path::new(path).exists(), "data.paths", message)?;
+        require(pattern || Path::new(path).exists(), &paths, message)?;
     }
     let fraction = data.validation;
     let message = format!("is {fraction} and must be at least 0 and below 1");
-    require((0.0..1.0).contains(&fraction), "data.validation", message)?;
-    data.clean.check().map_err(|error| Problem::new("data.clean", error.to_string()))?;
-    if let TokenizerChoice::Path(path) = &config.tokenizer {
-        require(Path::new(path).exists(), "tokenizer.path", format!("{path} does not exist"))?;
-    }
-    Ok(())
+    require((0.0..1.0).contains(&fraction), &task.key("data.validation"), message)?;
+    let clean = data.clean.check();
+    clean.map_err(|error| Problem::new(&task.key("data.clean"), error.to_string()))
 }
 
 fn model(config: &RunConfig) -> Result<(), Problem> {
     let ModelChoice::New { config: model, init } = &config.model else { return Ok(()) };
     let number = |key: &str| model.get(key).and_then(Value::as_u64);
     if let Some(limit) = number("max_position_embeddings") {
-        let length = config.data.max_length;
-        let message = format!(
-            "is {length}, but the model has {limit} positions: lower it, or raise \
-             model.max_position_embeddings"
-        );
-        require(length as u64 <= limit, "data.max_length", message)?;
+        for task in &config.tasks.list {
+            let length = task.data.max_length;
+            let message = format!(
+                "is {length}, but the model has {limit} positions: lower it, or raise \
+                 model.max_position_embeddings"
+            );
+            require(length as u64 <= limit, &task.key("data.max_length"), message)?;
+        }
     }
     for (key, value) in [("amplitude", init.amplitude), ("attention_std", init.attention_std)] {
         let fits = value.is_none_or(|value| value > 0.0);

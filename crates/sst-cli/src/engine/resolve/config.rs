@@ -12,22 +12,19 @@ use sst_models::InitOptions;
 use sst_train::{Decay, OptimizerConfig, Precision, ScheduleConfig, ScheduleName};
 
 use super::batching::{Batching, LengthWarmup};
-use super::curriculum::Curriculum;
 use super::duration::{Duration, Scale};
 use super::engine::Engine;
+use super::task::Tasks;
 
 /// All that decides a run. It serialises to a recipe that resolves to itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct RunConfig {
     pub(crate) run: Run,
-    pub(crate) data: Data,
+    #[serde(flatten)]
+    pub(crate) tasks: Tasks,
     pub(crate) tokenizer: TokenizerChoice,
     #[serde(serialize_with = "model_section")]
     pub(crate) model: ModelChoice,
-    /// The objective's keys, all of them, `name` first.
-    pub(crate) objective: Map<String, Value>,
-    /// Easy rows first; `None` for all of them from the start.
-    pub(crate) curriculum: Option<Curriculum>,
     pub(crate) train: Train,
 }
 
@@ -153,17 +150,6 @@ impl RunConfig {
         Ok(format!(
             "# Every setting of this run. `sst pretrain` takes this file as a recipe.\n\n{body}"
         ))
-    }
-
-    /// The objective's name.
-    pub(crate) fn objective_name(&self) -> &str {
-        self.objective.get("name").and_then(Value::as_str).unwrap_or_default()
-    }
-
-    /// The objective's keys without its name.
-    pub(crate) fn objective_config(&self) -> Value {
-        let own = self.objective.iter().filter(|(key, _)| *key != "name");
-        Value::Object(own.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 }
 

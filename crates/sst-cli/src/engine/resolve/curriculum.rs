@@ -42,13 +42,13 @@ pub(crate) struct Curriculum {
 }
 
 impl CurriculumFile {
-    /// Its defaults filled in: a tenth of the data, all of it half way through the run.
-    pub(super) fn fill(self) -> Result<Curriculum, Problem> {
+    /// `section` with its defaults filled in: a tenth of the data, all of it half way through the run.
+    pub(super) fn fill(self, section: &str) -> Result<Curriculum, Problem> {
         let Self { difficulty, pacing, start, duration, steps } = self;
         let staged = pacing == PacingName::Steps;
         let refuse = |key: &str, what: &str| {
             let message = format!("is for pacing = {what}");
-            Err(Problem::new(&format!("curriculum.{key}"), message))
+            Err(Problem::new(&format!("{section}.{key}"), message))
         };
         match (staged, start, duration, &steps) {
             (true, Some(_), _, _) => return refuse("start", "\"linear\" or \"root\""),
@@ -56,7 +56,7 @@ impl CurriculumFile {
             (false, _, _, Some(_)) => return refuse("steps", "\"steps\""),
             (true, _, _, None) => {
                 let message = "is missing: list (step, share), as in [[0, 0.2], [1000, 1.0]]";
-                return Err(Problem::new("curriculum.steps", message));
+                return Err(Problem::new(&format!("{section}.steps"), message));
             }
             _ => {}
         }

@@ -1,5 +1,7 @@
 //! The recipe as it is typed: every key optional, unknown ones refused.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sst_data::clean::CleanConfig;
@@ -12,19 +14,23 @@ use super::batching::{BatchWarmup, BatchingName, LengthWarmup};
 use super::curriculum::CurriculumFile;
 use super::duration::Duration;
 use super::engine::{Budget, Checkpointing, Inject, KeepFile};
+use super::task::{MixtureFile, TaskFile};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RecipeFile {
     pub(super) run: RunFile,
-    pub(super) data: DataFile,
+    /// The keys of [`DataFile`], for each task to put its own on.
+    pub(super) data: Map<String, Value>,
     pub(super) tokenizer: TokenizerFile,
     /// The keys of the model's config.json, and ours.
     pub(super) model: Map<String, Value>,
     /// The objective's own keys, and its name.
     pub(super) objective: Map<String, Value>,
     pub(super) curriculum: Option<CurriculumFile>,
+    pub(super) mixture: Option<MixtureFile>,
+    pub(super) tasks: BTreeMap<String, TaskFile>,
     pub(super) train: TrainFile,
 }
 

@@ -1,5 +1,6 @@
 //! Fills in what a recipe leaves out. Every default stands here, or in the type it belongs to.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -11,13 +12,13 @@ use sst_train::{Decay, Precision, ScheduleName};
 
 use super::batching::Batching;
 use super::config::{Data, ModelChoice, Run, RunConfig, Schedule, TokenizerChoice, Train};
-use super::curriculum::CurriculumFile;
 use super::duration::Duration;
 use super::engine::Engine;
 use super::error::Problem;
 use super::file::{DataFile, RecipeFile, ScheduleFile, TokenizerFile, TrainFile};
 use super::nearest::nearest;
 use super::section;
+use super::task::{MixtureFile, Task, TaskFile, Tasks, task_key};
 
 /// Keys of a model that follow from the tokenizer where the recipe does not give them. They stand last,
 /// so that a resolved recipe has one order.
@@ -42,22 +43,81 @@ pub(super) fn fill(file: RecipeFile, stem: &str) -> Result<RunConfig, Problem> {
         threads: file.run.threads.unwrap_or(0),
     };
     let model = model(&file.model)?;
-    let data = data(file.data, positions_of(&model)?)?;
-    let train = train(file.train, data.max_length)?;
-    Ok(RunConfig {
-        run,
-        data,
-        tokenizer: tokenizer(file.tokenizer)?,
-        model,
-        objective: objective(&file.objective)?,
-        curriculum: file.curriculum.map(CurriculumFile::fill).transpose()?,
-        train,
+    let shared = TaskFile {
+        weight: None,
+        data: file.data,
+        objective: Some(file.objective),
+        curriculum: file.curriculum,
+    };
+    let tasks = tasks(&shared, file.tasks, file.mixture, positions_of(&model)?)?;
+    let train = train(file.train, tasks.max_length())?;
+    Ok(RunConfig { run, tasks, tokenizer: tokenizer(file.tokenizer)?, model, train })
+}
+
+/// The tasks of `[tasks.NAME]`, which take from `shared` what they do not say; without any, `shared` is
+/// the only one.
+fn tasks(
+    shared: &TaskFile,
+    named: BTreeMap<String, TaskFile>,
+    mixture: Option<MixtureFile>,
+    positions: Option<usize>,
+) -> Result<Tasks, Problem> {
+    if named.is_empty() {
+        return match mixture {
+            None => Ok(Tasks { list: vec![task("", shared.clone(), positions)?], mixture: None }),
+            Some(_) => {
+                let message = "is for several tasks: describe each in a section [tasks.NAME]";
+                Err(Problem::new("mixture", message))
+            }
+        };
+    }
+    let own = |(name, file): (String, TaskFile)| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(plain) {
+            let message =
+                "is no name for a task: begin with a letter, then letters, digits, - and _";
+            return Err(Problem::new(&format!("tasks.{name}"), message));
+        }
+        let mut data = Value::Object(shared.data.clone());
+        put_on(&mut data, &Value::Object(file.data));
+        let data = data.as_object().cloned().unwrap_or_default();
+        let objective = file.objective.or_else(|| shared.objective.clone());
+        let curriculum = file.curriculum.or_else(|| shared.curriculum.clone());
+        task(&name, TaskFile { weight: file.weight, data, objective, curriculum }, positions)
+    };
+    let list = named.into_iter().map(own).collect::<Result<_, _>>()?;
+    Tasks::several(mixture.unwrap_or_default(), list)
+}
+
+/// Puts the values of `over` on those of `base`, section by section.
+fn put_on(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                put_on(base.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
+}
+
+fn task(name: &str, file: TaskFile, positions: Option<usize>) -> Result<Task, Problem> {
+    let section = |section: &str| task_key(name, section);
+    let data_file = section::parse(&section("data"), &Value::Object(file.data))?;
+    let curriculum = file.curriculum.map(|file| file.fill(&section("curriculum")));
+    Ok(Task {
+        name: name.to_owned(),
+        weight: file.weight,
+        data: data(&section("data"), data_file, positions)?,
+        objective: objective(&section("objective"), &file.objective.unwrap_or_default())?,
+        curriculum: curriculum.transpose()?,
     })
 }
 
-fn data(file: DataFile, positions: Option<usize>) -> Result<Data, Problem> {
+fn data(section: &str, file: DataFile, positions: Option<usize>) -> Result<Data, Problem> {
     let Some(max_length) = file.max_length.or(positions) else {
-        return Err(Problem::new("data.max_length", "is missing, and the model has no limit"));
+        let key = format!("{section}.max_length");
+        return Err(Problem::new(&key, "is missing, and the model has no limit"));
     };
     Ok(Data {
         paths: file.paths,
@@ -170,20 +230,21 @@ fn positions_of(model: &ModelChoice) -> Result<Option<usize>, Problem> {
     }
 }
 
-fn objective(given: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+fn objective(section: &str, given: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+    let key = format!("{section}.name");
     let known = || sst_objectives::list().iter().map(|entry| entry.name);
     let Some(name_given) = given.get("name") else {
         let all: Vec<&str> = known().collect();
         let message = format!("is missing: there are {}", all.join(", "));
-        return Err(Problem::new("objective.name", message));
+        return Err(Problem::new(&key, message));
     };
-    let name = name("objective.name", name_given, known())?;
+    let name = name(&key, name_given, known())?;
     let Some(entry) = sst_objectives::list().iter().find(|entry| entry.name == name) else {
-        return Err(unknown_name("objective.name", &name, known()));
+        return Err(unknown_name(&key, &name, known()));
     };
     let keys = without(given, &["name"]);
     let defaults = (entry.default_config)();
-    section::check_against("objective", &keys, &defaults)?;
+    section::check_against(section, &keys, &defaults)?;
     let mut config = Map::from_iter([("name".to_owned(), json!(name))]);
     if let Value::Object(defaults) = defaults {
         config.extend(defaults);

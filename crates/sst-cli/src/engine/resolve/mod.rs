@@ -15,17 +15,19 @@ mod file;
 mod fill;
 mod nearest;
 mod section;
+mod task;
 mod written;
 
 use std::path::Path;
 
 pub(crate) use batching::Batching;
-pub(crate) use config::{ModelChoice, RunConfig, TokenizerChoice};
+pub(crate) use config::{Data, ModelChoice, RunConfig, TokenizerChoice};
 pub(crate) use duration::{Duration, Scale};
 pub(crate) use engine::Checkpointing;
 pub(crate) use error::{Problem, RecipeError};
 pub(crate) use fill::FROM_TOKENIZER;
 pub(crate) use section::problem as key_problem;
+pub(crate) use task::Task;
 pub(crate) use written::Written;
 
 /// Reads the recipe at `path`, puts the overrides of `--set` on it, and fills in what is absent.

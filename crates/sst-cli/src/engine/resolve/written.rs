@@ -107,8 +107,15 @@ impl Written {
     pub(crate) fn locate(&self, problem: Problem) -> RecipeError {
         let Problem { key, message, whole } = problem;
         let message = if whole || key.is_empty() { message } else { format!("{key}: {message}") };
-        // `data.paths[0]` stands where `data.paths` does.
+        // `data.paths[0]` stands where `data.paths` does, and what a task does not say it has from the
+        // section that all tasks share.
         let mut wanted = key.split('[').next().unwrap_or_default();
+        if let Some(shared) = shared(wanted)
+            && !self.origins.contains_key(wanted)
+            && self.origins.contains_key(shared)
+        {
+            wanted = shared;
+        }
         loop {
             match self.origins.get(wanted) {
                 Some(Origin::Set(set)) => {
@@ -124,6 +131,11 @@ impl Written {
             }
         }
     }
+}
+
+/// `data.paths` for `tasks.NAME.data.paths`.
+fn shared(key: &str) -> Option<&str> {
+    key.strip_prefix("tasks.")?.split_once('.').map(|(_, key)| key)
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -191,6 +203,16 @@ mod tests {
         check("run.seed", "r.toml:1");
         check("data.clean.min_length[3]", "r.toml:4");
         check("train.steps", "r.toml");
+    }
+
+    #[test]
+    fn what_a_task_does_not_say_stands_where_it_takes_it_from() {
+        let written = recipe("[data]\nrows = 'x'\n[tasks.a.data]\npaths = []\n[tasks.b]\n");
+        let check = |key, expected| assert_eq!(place(&written, key), expected, "{key}");
+        check("tasks.a.data.paths[0]", "r.toml:4");
+        check("tasks.a.data.rows", "r.toml:2");
+        check("tasks.b.data.rows", "r.toml:2");
+        check("tasks.b.data.paths", "r.toml:5");
     }
 
     #[test]

@@ -62,8 +62,15 @@ fn curves(record: &Record) -> String {
     for (name, points) in &record.series {
         if let Some(figure) = name.strip_prefix("train/") {
             let mut lines = vec![(name.as_str(), points)];
+            // `train/loss` has `eval/mlm/loss` beside it, `train/TASK/loss` has `eval/TASK/mlm/loss`.
+            let (task, last) = figure.rsplit_once('/').map_or(("", figure), |(t, l)| (t, l));
             let held_out = |other: &str| {
-                other.starts_with("eval/") && other.rsplit('/').next() == Some(figure)
+                let parts: Vec<_> = other.split('/').collect();
+                match parts[..] {
+                    ["eval", _, figure] => task.is_empty() && figure == last,
+                    ["eval", of, _, figure] => of == task && figure == last,
+                    _ => false,
+                }
             };
             let others = record.series.iter().filter(|(other, _)| held_out(other));
             lines.extend(others.map(|(other, points)| (other.as_str(), points)));

@@ -18,7 +18,7 @@ use sst_data::loader::{Loader, LoaderConfig};
 use sst_train::track::Jsonl;
 use sst_train::{
     Fault, Fit, FitConfig, OptimizerConfig, Outcome, Restored, Retention, Saver, ScheduleConfig,
-    ScheduleName, TrainError, WriteModel, fit,
+    ScheduleName, Tasks, TrainError, WriteModel, fit,
 };
 use tch::Tensor;
 
@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
     /// Goes on from the latest good checkpoint.
     pub(crate) fn resume(&mut self, config: FitConfig) -> std::result::Result<Outcome, TrainError> {
         let checkpoint = self.saver().latest_good()?.expect("a checkpoint");
-        let restored = checkpoint.restore(&mut self.model, &mut self.objective)?;
+        let restored = checkpoint.restore(&mut self.model, &mut [("", &mut self.objective)])?;
         self.go(config, Some(restored))
     }
 
@@ -139,8 +139,7 @@ impl<'a> Run<'a> {
         fit(Fit {
             config,
             model: &mut self.model,
-            objective: &mut self.objective,
-            open_loader: &open_loader,
+            tasks: Tasks::one(&mut self.objective, &open_loader),
             evaluators: &mut evaluators,
             trackers: &mut trackers,
             saver: &saver,

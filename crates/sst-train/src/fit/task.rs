@@ -1,0 +1,69 @@
+//! What a run trains on: one task, or several in turn.
+
+use std::collections::BTreeSet;
+
+use sst_core::Objective;
+use sst_data::batching::Position;
+use sst_data::loader::Loader;
+use sst_data::mixture::Mixture;
+
+use crate::error::TrainError;
+
+/// Opens the data of a task at a position.
+pub type OpenLoader<'a> = dyn Fn(Position) -> Result<Loader, TrainError> + 'a;
+
+/// An objective on a data set.
+pub struct Task<'a> {
+    /// Its name in figures and checkpoints; empty for the only task of a run.
+    pub name: String,
+    /// What the model trains on.
+    pub objective: &'a mut dyn Objective,
+    /// Opens its data.
+    pub open_loader: &'a OpenLoader<'a>,
+}
+
+/// The tasks of a run, in the order of `mixture`, which says which of them each step is of. They train one
+/// model; each has its own data, and its own place in it.
+pub struct Tasks<'a> {
+    /// The tasks.
+    pub list: Vec<Task<'a>>,
+    /// Whose turn it is.
+    pub mixture: Mixture,
+}
+
+impl<'a> Tasks<'a> {
+    /// A run of one task.
+    pub fn one(objective: &'a mut dyn Objective, open_loader: &'a OpenLoader<'a>) -> Self {
+        let list = vec![Task { name: String::new(), objective, open_loader }];
+        Self { list, mixture: Mixture::single() }
+    }
+
+    /// The tasks' names, in order.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.list.iter().map(|task| task.name.as_str()).collect()
+    }
+
+    /// # Errors
+    /// If there is no task for every weight, or a name is used twice or missing.
+    pub(super) fn check(&self) -> Result<(), TrainError> {
+        let (count, names) = (self.list.len(), self.names());
+        let reason = if self.mixture.num_tasks() != count {
+            format!("there are {count} tasks, and {} that are mixed", self.mixture.num_tasks())
+        } else if count > 1 && names.contains(&"") {
+            "each of several tasks needs a name".to_owned()
+        } else if names.iter().collect::<BTreeSet<_>>().len() != count {
+            format!("a name is used twice: {}", names.join(", "))
+        } else {
+            return Ok(());
+        };
+        Err(TrainError::Config { key: "tasks", reason })
+    }
+}
+
+/// `figure` of the task `name`: `name/figure`, or `figure` alone where there is one task.
+pub(crate) fn of_task(name: &str, figure: &str) -> String {
+    match name {
+        "" => figure.to_owned(),
+        name => format!("{name}/{figure}"),
+    }
+}
