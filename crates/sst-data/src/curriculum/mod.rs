@@ -88,7 +88,8 @@ impl Curriculum {
     /// The step after `from`, which is one of the curriculum's.
     fn drawn(&self, from: Position) -> StepPlan {
         let competence = self.pacing.competence(from.step);
-        let pool = (competence * self.order.len() as f64).ceil() as u64;
+        // Rounding must not open one row more.
+        let pool = (competence * self.order.len() as f64 - 1e-6).ceil() as u64;
         let pool = pool.clamp(1, self.order.len() as u64);
         let mut rng = SeqRng::new(self.seed, "curriculum.draw", from.step, 0);
         let first = DRAWN | (from.step << PLACE_BITS);

@@ -114,7 +114,7 @@ fn curriculum() -> Curriculum {
 fn rows_are_drawn_from_what_is_open() {
     let plans = take(&curriculum(), Position::default(), 40);
     for (step, plan) in (0..).zip(&plans) {
-        let open = ((0.1_f64 + 0.9 * f64::from(step) / 40.0) * 1000.0).ceil() as u64;
+        let open = ((0.1_f64 + 0.9 * f64::from(step) / 40.0) * 1000.0 - 1e-6).ceil() as u64;
         let drawn = plan.micro.concat();
         assert_eq!(drawn.len(), 50);
         assert!(drawn.iter().all(|sample| sample.index >= 1000 - open), "step {step}");
