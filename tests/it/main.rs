@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 #![allow(clippy::disallowed_methods, reason = "a test damages files on purpose")]
 
+mod accumulation;
 mod bad_input;
 mod commands;
 mod data;

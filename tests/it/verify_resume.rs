@@ -7,6 +7,7 @@ const FACTORS: &[&[&[&str]]] = &[
     &[
         &[],
         &["train.precision=bf16"],
+        &["train.precision=bf16", "train.bf16_weights=true"],
         &["train.precision=fp16", "train.loss_scaling.growth_interval=20"],
     ],
     &[

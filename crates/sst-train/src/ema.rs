@@ -2,7 +2,6 @@
 //! Valpola 2017, "Mean teachers", for this form): `ema += (1 - d) (weight - ema)` after each update.
 
 use serde::{Deserialize, Serialize};
-use sst_core::ParamStore;
 use sst_core::objective::StateDict;
 use tch::Tensor;
 
@@ -53,12 +52,15 @@ impl Ema {
     ///
     /// # Errors
     /// If the decay is not in `[0, 1)`, or libtorch fails.
-    pub fn new(config: EmaConfig, params: &ParamStore) -> Result<Self, TrainError> {
+    pub fn new<'a>(
+        config: EmaConfig,
+        params: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
+    ) -> Result<Self, TrainError> {
         if !(0.0..1.0).contains(&config.decay) {
             let reason = format!("{} is not in [0, 1)", config.decay);
             return Err(TrainError::Config { key: "train.ema.decay", reason });
         }
-        let slots = params.trainable().map(|(name, param)| {
+        let slots = params.into_iter().map(|(name, param)| {
             let mut average = param.f_detach()?.f_empty_like()?;
             average.f_copy_(&param.f_detach()?)?;
             Ok((name.to_owned(), param.shallow_clone(), average))

@@ -14,6 +14,7 @@ mod fault;
 mod finite;
 pub mod fit;
 mod freeze;
+mod masters;
 mod memory;
 mod micro;
 pub mod optim;

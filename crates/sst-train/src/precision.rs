@@ -1,4 +1,5 @@
-//! The precision of the forward pass. Weights, gradients and moments are always fp32.
+//! The precision of the forward pass. Moments are always fp32, and so are the
+//! weights that are updated; [`crate::FitConfig::bf16_weights`] has bf16 copies beside them.
 
 use serde::{Deserialize, Serialize};
 use sst_core::ext::{self, Autocast};

@@ -14,6 +14,7 @@ use crate::error::{Listed, TrainError};
 use crate::fault::Fault;
 use crate::finite::FiniteCheck;
 use crate::fit::FitConfig;
+use crate::masters::Masters;
 use crate::micro::{Micro, is_out_of_memory};
 use crate::optim::Optimizer;
 use crate::scaler::Scaler;
@@ -25,6 +26,7 @@ pub(crate) struct Step<'a> {
     pub(crate) objective: &'a mut dyn Objective,
     pub(crate) optimizer: &'a mut Optimizer,
     pub(crate) scaler: Option<&'a mut Scaler>,
+    pub(crate) masters: Option<&'a mut Masters>,
     pub(crate) ema: Option<&'a mut Ema>,
     pub(crate) finite: &'a mut FiniteCheck,
     pub(crate) micro: &'a mut Micro,
@@ -85,6 +87,9 @@ impl Step<'_> {
         let rate = config.learning_rate(step);
         self.optimizer.update(rate, &gradients, scale.as_ref(), Some(&found_inf))?;
         self.optimizer.reset_gradients()?;
+        if let Some(masters) = &mut self.masters {
+            masters.round()?;
+        }
         if let Some(ema) = &mut self.ema {
             ema.update()?;
         }
@@ -110,6 +115,9 @@ impl Step<'_> {
             }
             Fault::root(fault, step + 1, mean)?.f_backward()?;
             Fault::memory(fault, step + 1, batch.keys.len())?;
+            if let Some(masters) = &self.masters {
+                masters.take_gradients()?;
+            }
             sums.add(parts)?;
         }
         Ok(sums)
@@ -123,6 +131,9 @@ impl Step<'_> {
         error: &TrainError,
     ) -> Result<Cow<'d, StepData>, TrainError> {
         self.optimizer.reset_gradients()?;
+        if let Some(masters) = &self.masters {
+            masters.drop_gradients()?;
+        }
         self.micro.halve(number, whole, self.objective.name(), error)?;
         self.ledger.add("train.out_of_memory", 1, keys(whole).first());
         ext::empty_cache(self.config.device)?;

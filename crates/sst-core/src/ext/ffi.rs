@@ -62,6 +62,11 @@ unsafe extern "C" {
     pub(super) fn sst_empty_cache() -> c_int;
     pub(super) fn sst_allow_tf32(allow: c_int) -> c_int;
     pub(super) fn sst_tf32_allowed(allowed: *mut c_int) -> c_int;
+    pub(super) fn sst_grad_move(
+        n: usize,
+        from: *const *const C_tensor,
+        to: *const *const C_tensor,
+    ) -> c_int;
     pub(super) fn sst_grad_reset(n: usize, params: *const *const C_tensor) -> c_int;
     pub(super) fn sst_global_norm(
         n: usize,

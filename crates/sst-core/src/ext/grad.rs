@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::{check, ffi};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Sets the gradients to none, so that the next backward pass writes them instead of adding to zeros.
 ///
@@ -13,6 +13,24 @@ pub fn reset_gradients<'a>(params: impl IntoIterator<Item = &'a Tensor>) -> Resu
     let pointers = ffi::pointers(params);
     // SAFETY: the pointers are of live tensors and are not kept.
     Ok(check(unsafe { ffi::sst_grad_reset(pointers.len(), pointers.as_ptr()) })?)
+}
+
+/// Adds the gradient of each tensor of `from` to that of the tensor of `to` in its place, in the type of the
+/// latter, and sets it to none.
+///
+/// # Errors
+/// If there are more of one than of the other, or libtorch fails.
+pub fn move_gradients<'a>(
+    from: impl IntoIterator<Item = &'a Tensor>,
+    to: impl IntoIterator<Item = &'a Tensor>,
+) -> Result<()> {
+    let (from, to) = (ffi::pointers(from), ffi::pointers(to));
+    if from.len() != to.len() {
+        let message = format!("{} gradients cannot go to {} tensors", from.len(), to.len());
+        return Err(Error::Contract(message));
+    }
+    // SAFETY: the pointers are of live tensors and are not kept; there are as many of both.
+    Ok(check(unsafe { ffi::sst_grad_move(from.len(), from.as_ptr(), to.as_ptr()) })?)
 }
 
 /// The 2-norm over all elements of `tensors`: a scalar on their device, without synchronising with it.

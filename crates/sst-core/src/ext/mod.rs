@@ -23,7 +23,7 @@ pub use autocast::{Autocast, autocast};
 pub use bytes::bytes_of;
 pub use checkpoint::checkpoint;
 pub use device::load_cuda;
-pub use grad::{global_norm, reset_gradients};
+pub use grad::{global_norm, move_gradients, reset_gradients};
 pub use memory::{DeviceMemory, allow_tf32, device_memory, empty_cache, tf32_allowed};
 pub use optim::{AdamW, AdamWTensors, fused_adamw};
 

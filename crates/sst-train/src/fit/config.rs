@@ -34,6 +34,8 @@ pub struct FitConfig {
     pub async_save: bool,
     /// Precision of the forward pass.
     pub precision: Precision,
+    /// Whether the model computes with weights in bf16, and updates go to fp32 ones. For precision bf16.
+    pub bf16_weights: bool,
     /// How the loss is scaled in fp16.
     pub loss_scaling: LossScaling,
     /// Whether CUDA may round the factors of fp32 products to TF32.
@@ -69,6 +71,7 @@ impl Default for FitConfig {
             retention: Retention::default(),
             async_save: true,
             precision: Precision::Fp32,
+            bf16_weights: false,
             loss_scaling: LossScaling::default(),
             allow_tf32: false,
             freeze: Vec::new(),
@@ -108,6 +111,8 @@ impl FitConfig {
             ("train.budget.tokens", "must be at least 1 token")
         } else if self.max_seconds.is_some_and(|seconds| seconds.is_nan() || seconds <= 0.0) {
             ("train.budget.seconds", "must be more than 0 seconds")
+        } else if self.bf16_weights && self.precision != Precision::Bf16 {
+            ("train.bf16_weights", "is for train.precision = \"bf16\"")
         } else if self.flops_per_token.is_some_and(|flops| !(flops > 0.0 && flops.is_finite())) {
             ("train.flops_per_token", "must be above 0 and finite")
         } else {

@@ -69,8 +69,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Works with the average of the weights in their place, if `averaged` and there is one, and puts the
-    /// weights back, whatever became of the work.
+    /// Works with the fp32 weights, and with their average in their place if `averaged` and there is one, and
+    /// puts back what the model trains with, whatever became of the work.
     pub(super) fn with_weights<T>(
         &mut self,
         averaged: bool,
@@ -80,9 +80,15 @@ impl Run<'_> {
             Some(ema) if averaged => ema.swap(),
             _ => Ok(()),
         };
+        if let Some(masters) = &mut self.masters {
+            masters.show_full()?;
+        }
         swap(self)?;
         let result = work(self);
         swap(self)?;
+        if let Some(masters) = &mut self.masters {
+            masters.show_low()?;
+        }
         result
     }
 

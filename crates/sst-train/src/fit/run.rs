@@ -11,6 +11,7 @@ use super::{Fit, Outcome, StopReason};
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::finite::FiniteCheck;
+use crate::masters::Masters;
 use crate::micro::Micro;
 use crate::optim::Optimizer;
 use crate::policy::Action;
@@ -25,6 +26,8 @@ pub(super) struct Run<'a> {
     pub(super) optimizer: Optimizer,
     /// In fp16.
     pub(super) scaler: Option<Scaler>,
+    /// With weights in bf16.
+    pub(super) masters: Option<Masters>,
     pub(super) ema: Option<Ema>,
     pub(super) micro: Micro,
     pub(super) finite: FiniteCheck,
@@ -110,6 +113,7 @@ impl Run<'_> {
             objective: &mut *self.fit.tasks.list[task].objective,
             optimizer: &mut self.optimizer,
             scaler: self.scaler.as_mut(),
+            masters: self.masters.as_mut(),
             ema: self.ema.as_mut(),
             finite: &mut self.finite,
             micro: &mut self.micro,

@@ -78,7 +78,8 @@ impl Run<'_> {
             tensors.push((files::EMA, to_host(&ema.state())?));
         }
         if averaged {
-            tensors.push((files::WEIGHTS, self.fit.model.params().to_cpu()?));
+            let weights = self.with_weights(false, |run| Ok(run.fit.model.params().to_cpu()?))?;
+            tensors.push((files::WEIGHTS, weights));
         }
         let trainer = TrainerState {
             version: STATE_VERSION,

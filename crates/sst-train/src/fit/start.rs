@@ -10,6 +10,7 @@ use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::finite::FiniteCheck;
 use crate::freeze::freeze;
+use crate::masters::Masters;
 use crate::micro::Micro;
 use crate::optim::{Optimizer, param_groups};
 use crate::peak::measure_peak;
@@ -28,11 +29,20 @@ impl<'a> Run<'a> {
         let config = &fit.config;
         let own: Vec<_> =
             fit.tasks.list.iter().map(|task| (&*task.name, task.objective.params())).collect();
-        let groups = param_groups(fit.model.params(), &own, &config.optimizer);
+        let mut groups = param_groups(fit.model.params(), &own, &config.optimizer);
+        let masters = config.bf16_weights.then(|| Masters::new(fit.model.params())).transpose()?;
+        for (name, tensor) in groups.iter_mut().flat_map(|group| &mut group.params) {
+            if let Some(full) = masters.as_ref().and_then(|masters| masters.full(name)) {
+                *tensor = full.shallow_clone();
+            }
+        }
         let mut optimizer = Optimizer::new(config.optimizer, groups)?;
         // Gradients of an earlier run on this model must not leak into the first step.
         optimizer.reset_gradients()?;
-        let ema = config.ema.map(|ema| Ema::new(ema, fit.model.params()));
+        let ema = config.ema.map(|ema| match &masters {
+            Some(masters) => Ema::new(ema, masters.trainable()),
+            None => Ema::new(ema, fit.model.params().trainable()),
+        });
         let mut ema = ema.transpose()?;
 
         fit.saver.remove_leftovers()?;
@@ -73,6 +83,7 @@ impl<'a> Run<'a> {
         let loaders = fit.tasks.list.iter().enumerate().map(open).collect::<Result<_, _>>()?;
         let mut run = Self {
             scaler,
+            masters,
             ema,
             micro: Micro::new(state.as_ref().map_or(0, |state| state.halvings)),
             window,

@@ -13,7 +13,7 @@ const EMA: EmaConfig = EmaConfig { decay: 0.9, warmup: true, evaluate: false, ex
 fn check_formula(config: EmaConfig) {
     let mut params = ParamStore::new(Device::Cpu, Some(3));
     let weight = params.add("w", &[2, 3], Init::Normal(1.0)).unwrap();
-    let mut ema = Ema::new(config, &params).unwrap();
+    let mut ema = Ema::new(config, params.trainable()).unwrap();
     let mut want = values(&weight);
     for t in 0..50_u32 {
         params.assign("w", &(weight.detach() * 1.25 - 0.1).sin()).unwrap();
@@ -47,7 +47,7 @@ fn the_warm_up_is_tensorflows() {
 fn swapping_twice_changes_no_bit() {
     let mut params = ParamStore::new(Device::Cpu, Some(3));
     let weight = params.add("w", &[100], Init::Normal(1.0)).unwrap();
-    let mut ema = Ema::new(EMA, &params).unwrap();
+    let mut ema = Ema::new(EMA, params.trainable()).unwrap();
     params.assign("w", &Tensor::from_slice(&[f32::MIN_POSITIVE; 100])).unwrap();
     let (raw, average) = (values(&weight), values(&ema.state()["w"]));
     ema.swap().unwrap();

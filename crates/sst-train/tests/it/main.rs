@@ -9,6 +9,7 @@ mod fit;
 mod fp16;
 mod freeze;
 mod inventory;
+mod masters;
 mod memory;
 mod nonfinite;
 mod optim;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use sst_train::ScheduleName;
+use sst_train::{Precision, ScheduleName};
 
 use super::config::{ModelChoice, RunConfig, TokenizerChoice, Train};
 use super::duration::Duration;
@@ -77,6 +77,8 @@ fn train(train: &Train) -> Result<(), Problem> {
     let Train { optimizer, schedule, .. } = train;
     train.batching.check()?;
     train.engine.check()?;
+    let fits = !train.engine.bf16_weights || train.precision == Precision::Bf16;
+    require(fits, "train.bf16_weights", "is for train.precision = \"bf16\"")?;
     require(!train.steps.is_zero(), "train.steps", "is zero: there would be nothing to do")?;
     let whole = !matches!(train.steps, Duration::Run(_));
     require(whole, "train.steps", "cannot be a share of the run: give it in step, epoch or tok")?;

@@ -81,6 +81,7 @@ pub(crate) struct Engine {
     pub(crate) async_save: bool,
     pub(crate) measure_mfu: bool,
     pub(crate) allow_tf32: bool,
+    pub(crate) bf16_weights: bool,
     pub(crate) loss_scaling: LossScaling,
     pub(crate) ema: Option<EmaConfig>,
     pub(crate) budget: Budget,
@@ -102,6 +103,7 @@ impl Engine {
             async_save: file.async_save.unwrap_or(true),
             measure_mfu: file.measure_mfu.unwrap_or(false),
             allow_tf32: file.allow_tf32,
+            bf16_weights: file.bf16_weights,
             loss_scaling: file.loss_scaling,
             ema: file.ema,
             budget: file.budget,
@@ -146,6 +148,7 @@ impl Engine {
             async_save: self.async_save,
             loss_scaling: self.loss_scaling,
             allow_tf32: self.allow_tf32,
+            bf16_weights: self.bf16_weights,
             freeze: self.freeze.clone(),
             ema: self.ema,
             ..FitConfig::default()

@@ -97,6 +97,7 @@ pub(super) struct TrainFile {
     pub(super) async_save: Option<bool>,
     pub(super) measure_mfu: Option<bool>,
     pub(super) allow_tf32: bool,
+    pub(super) bf16_weights: bool,
     pub(super) loss_scaling: LossScaling,
     pub(super) ema: Option<EmaConfig>,
     pub(super) budget: Budget,

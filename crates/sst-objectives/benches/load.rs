@@ -1,0 +1,98 @@
+//! Speed of the host half on the bundled book: from prepared tokens to batches, in tokens a second on one
+//! core, and how long a resumed loader takes to its first batch.
+
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark may panic; its functions are made by macros"
+)]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use serde_json::json;
+use sst_data::Ledger;
+use sst_data::batching::{Batching, BudgetConfig, Cost, FixedBatches, Position, TokenBudget};
+use sst_data::clean::CleanConfig;
+use sst_data::loader::{Loader, LoaderConfig};
+use sst_data::read::Source;
+use sst_data::rows::{Dataset, RowMode, Subset, TokenRows};
+use sst_data::store::{Preparation, Store};
+use sst_data::tokenize::{Tokenizer, TrainConfig, train};
+use sst_objectives::Context;
+
+/// The book's verses, tokenised.
+fn prepared(folder: &Path) -> (Arc<Store>, Tokenizer) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpora/kjv.txt.gz");
+    let source = Source { paths: vec![path.display().to_string()], ..Source::default() };
+    let (ledger, clean) = (Ledger::new(), CleanConfig::default());
+    let texts = source.read(&ledger).unwrap();
+    let texts = texts.map(|example| example.unwrap().text("text").unwrap().to_owned());
+    let config = TrainConfig { vocab_size: 4096, ..TrainConfig::default() };
+    let tokenizer = train(&config, texts).unwrap();
+    let preparation = Preparation {
+        source: &source,
+        clean: &clean,
+        tokenizer: &tokenizer,
+        ledger: &ledger,
+        cache: folder,
+    };
+    (preparation.prepare(&mut |_, _| {}).unwrap(), tokenizer)
+}
+
+fn load(c: &mut Criterion) {
+    const STEPS: usize = 100;
+    let folder = tempfile::tempdir().unwrap();
+    let (store, tokenizer) = prepared(folder.path());
+    let inline = LoaderConfig { workers: 0, ..LoaderConfig::default() };
+    let mut group = c.benchmark_group("load");
+    for (rows_name, mode, length) in [
+        ("stream-32", RowMode::Stream, 32),
+        ("stream-128", RowMode::Stream, 128),
+        ("verses", RowMode::Document, 128),
+    ] {
+        let frame = tokenizer.frame().clone();
+        let rows = TokenRows::new(store.clone(), Subset::All, mode, length, frame, &Ledger::new());
+        let rows: Arc<dyn Dataset> = Arc::new(rows.unwrap());
+        let rule: Arc<dyn Batching> = Arc::new(FixedBatches::new(1, rows.len(), 64, 64).unwrap());
+        for unit in ["token", "word", "span"] {
+            for padding_free in [true, false] {
+                let context = Context { tokenizer: &tokenizer, padding_free };
+                let objective = sst_objectives::build("mlm", &json!({"unit": unit}), &context);
+                let collate = objective.unwrap().collate();
+                let open = |rule: &Arc<dyn Batching>, from| {
+                    let (rows, rule) = (Arc::clone(&rows), Arc::clone(rule));
+                    Loader::new(rows, Arc::clone(&collate), rule, inline, from).unwrap()
+                };
+                let tokens = |loader: Loader| -> u64 {
+                    let steps = loader.take(STEPS).map(Result::unwrap);
+                    steps.flat_map(|step| step.micro).map(|batch| batch.useful_tokens).sum()
+                };
+                let layout = if padding_free { "ragged" } else { "padded" };
+                let name = format!("{rows_name}/{unit}/{layout}");
+                group.throughput(Throughput::Elements(tokens(open(&rule, Position::default()))));
+                group.bench_function(BenchmarkId::new("mlm", name), |b| {
+                    b.iter(|| tokens(open(&rule, Position::default())));
+                });
+                if unit != "token" || !padding_free {
+                    continue;
+                }
+                let sizes = BudgetConfig { cost: Cost::Real, ..BudgetConfig::new(64 * length) };
+                let budget = TokenBudget::new(1, Arc::clone(&rows), sizes).unwrap();
+                let from = Position { step: 156_250, sample: 10_000_000 };
+                group.throughput(Throughput::Elements(1));
+                for (rule_name, rule) in [("rows", rule.clone()), ("tokens", Arc::new(budget))] {
+                    group.bench_function(
+                        BenchmarkId::new("resume-at-10M", format!("{rows_name}/{rule_name}")),
+                        |b| b.iter(|| open(&rule, from).next().unwrap().unwrap()),
+                    );
+                }
+            }
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, load);
+criterion_main!(benches);

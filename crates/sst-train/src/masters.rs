@@ -1,0 +1,96 @@
+//! Weights in bf16 for the passes beside those in fp32 that updates go to (Micikevicius et al. 2018, "Mixed
+//! Precision Training", section 3.1), so that no weight is cast twice and activations take half the memory.
+
+use sst_core::{ParamStore, ext};
+use tch::{Kind, Tensor};
+
+use crate::error::TrainError;
+
+/// The parameters of a model, each in both precisions. The model computes with the bf16 ones, but for
+/// [`Masters::show_full`].
+#[derive(Debug)]
+pub(crate) struct Masters {
+    pairs: Vec<Pair>,
+}
+
+#[derive(Debug)]
+struct Pair {
+    name: String,
+    /// The model's handle. Its data is one of the others.
+    param: Tensor,
+    full: Tensor,
+    low: Tensor,
+}
+
+impl Masters {
+    /// Puts bf16 copies into the parameters of `model`. What they held, as it was, is updated from now on.
+    pub(crate) fn new(model: &ParamStore) -> Result<Self, TrainError> {
+        let pair = |(name, param): (&str, &Tensor)| -> Result<Pair, tch::TchError> {
+            let full = param.f_detach()?.f_set_requires_grad(param.requires_grad())?;
+            let low = full.f_detach()?.f_to_kind(Kind::BFloat16)?;
+            Ok(Pair { name: name.to_owned(), param: param.shallow_clone(), full, low })
+        };
+        let pairs = model.iter().map(pair).collect::<Result<_, _>>()?;
+        let mut masters = Self { pairs };
+        masters.show_low()?;
+        Ok(masters)
+    }
+
+    /// The fp32 weights of the parameter `name` of the model.
+    pub(crate) fn full(&self, name: &str) -> Option<&Tensor> {
+        self.pairs.iter().find(|pair| pair.name == name).map(|pair| &pair.full)
+    }
+
+    /// The fp32 weights that train, by name.
+    pub(crate) fn trainable(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        let pairs = self.pairs.iter().filter(|pair| pair.full.requires_grad());
+        pairs.map(|pair| (&*pair.name, &pair.full))
+    }
+
+    /// Moves the gradients of a backward pass to the fp32 weights, where micro-batches add up in fp32.
+    pub(crate) fn take_gradients(&self) -> Result<(), TrainError> {
+        let from = self.pairs.iter().map(|pair| &pair.param);
+        let to = self.pairs.iter().map(|pair| &pair.full);
+        Ok(ext::move_gradients(from, to)?)
+    }
+
+    /// Drops the gradients of a backward pass that failed.
+    pub(crate) fn drop_gradients(&self) -> Result<(), TrainError> {
+        Ok(ext::reset_gradients(self.pairs.iter().map(|pair| &pair.param))?)
+    }
+
+    /// Rounds the fp32 weights, which were updated, into those that the model computes with.
+    pub(crate) fn round(&mut self) -> Result<(), TrainError> {
+        tch::no_grad(|| {
+            for pair in self.pairs.iter_mut().filter(|pair| pair.full.requires_grad()) {
+                pair.low.f_copy_(&pair.full)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Shows the model its fp32 weights, to evaluate or save them.
+    pub(crate) fn show_full(&mut self) -> Result<(), TrainError> {
+        for Pair { param, full, .. } in &mut self.pairs {
+            param.f_set_data(&full.f_detach()?)?;
+        }
+        Ok(())
+    }
+
+    /// Shows the model its bf16 weights again.
+    pub(crate) fn show_low(&mut self) -> Result<(), TrainError> {
+        for Pair { param, low, .. } in &mut self.pairs {
+            param.f_set_data(low)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Masters {
+    /// Whoever has the model after the run has what was trained.
+    fn drop(&mut self) {
+        if let Err(error) = self.show_full() {
+            tracing::warn!("the model is left with its weights in bf16: {error}");
+        }
+    }
+}
