@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-const SOURCES: [&str; 8] =
-    ["amp", "attention", "autocast", "checkpoint", "device", "grad", "memory", "optim"];
+const SOURCES: [&str; 9] =
+    ["amp", "attention", "autocast", "checkpoint", "device", "grad", "memory", "optim", "profile"];
 
 fn main() {
     let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else {

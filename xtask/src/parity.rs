@@ -30,7 +30,7 @@ pub(crate) fn run(repo: &Repo, venv: Option<&Path>, names: &[String]) -> Result<
     libtorch::ensure(repo)?;
     let python = match venv {
         Some(venv) => python::existing(venv)?,
-        None => python::environment(&cache, "parity", &repo.path("tests/parity/requirements.txt"))?,
+        None => python::environment(&cache, "python", &repo.path("tests/requirements.txt"))?,
     };
     exec::run(&mut repo.cargo(&["build", "--release", "--package", "sst-cli"]))?;
     let mut outcomes = Vec::new();

@@ -12,6 +12,7 @@ Examples:
   sst pretrain recipes/demo.toml --set train.steps=200step --set run.name=short
   sst pretrain recipes/demo.toml --resume
   sst pretrain recipes/demo.toml --resume --set train.batch_size=128 --allow-change train.batch_size
+  sst pretrain recipes/demo.toml --set run.name=profiled --set train.steps=30step --profile 20
   sst pretrain recipes/demo.toml --dry-run
   sst pretrain runs/demo/config.toml --set run.name=again
 
@@ -36,6 +37,10 @@ pub struct PretrainArgs {
     /// tokenizer is not filled in.
     #[arg(long, conflicts_with_all = ["resume", "json"])]
     pub dry_run: bool,
+    /// Record so many steps, after the first five, by operator: a table and a Chrome trace in profile/ of the
+    /// run's folder.
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub profile: Option<u64>,
     /// Print the outcome as JSON.
     #[arg(long)]
     pub json: bool,

@@ -19,7 +19,18 @@ pub(super) type CheckpointCall = unsafe extern "C" fn(
     usize,
 ) -> c_int;
 
+/// Takes an operator that was recorded: the context, its name, the shapes of its inputs, its thread, start and
+/// duration, and whether it ran on an accelerator.
+pub(super) type ProfileTell =
+    unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char, u64, u64, u64, c_int);
+
 unsafe extern "C" {
+    pub(super) fn sst_profile_start(cuda: c_int) -> c_int;
+    pub(super) fn sst_profile_stop(
+        trace: *const c_char,
+        context: *mut c_void,
+        tell: Option<ProfileTell>,
+    ) -> c_int;
     pub(super) fn sst_checkpoint(
         input: *const C_tensor,
         body: *mut c_void,

@@ -14,6 +14,7 @@ mod ffi;
 mod grad;
 mod memory;
 mod optim;
+mod profile;
 
 use tch::TchError;
 
@@ -26,6 +27,7 @@ pub use device::load_cuda;
 pub use grad::{global_norm, move_gradients, reset_gradients};
 pub use memory::{DeviceMemory, allow_tf32, device_memory, empty_cache, tf32_allowed};
 pub use optim::{AdamW, AdamWTensors, fused_adamw};
+pub use profile::{OperatorEvent, Profiler};
 
 /// Turns a return code of the bridge into a result.
 fn check(code: std::ffi::c_int) -> Result<(), TchError> {

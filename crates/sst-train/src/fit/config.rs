@@ -7,6 +7,7 @@ use crate::error::TrainError;
 use crate::optim::OptimizerConfig;
 use crate::policy::{Policy, Retention};
 use crate::precision::Precision;
+use crate::profile::ProfileConfig;
 use crate::scaler::LossScaling;
 use crate::schedule::ScheduleConfig;
 
@@ -47,6 +48,8 @@ pub struct FitConfig {
     /// What one token takes ([`sst_core::Model::flops_per_token`]). With it, the speed of matrix products
     /// is measured at the start, for about half a second, and `mfu` reported.
     pub flops_per_token: Option<f64>,
+    /// What is recorded of where the time goes.
+    pub profile: Option<ProfileConfig>,
     /// The seed of the run.
     pub seed: u64,
     /// Where the model is.
@@ -77,6 +80,7 @@ impl Default for FitConfig {
             freeze: Vec::new(),
             ema: None,
             flops_per_token: None,
+            profile: None,
             seed: 0,
             device: Device::Cpu,
             optimizer: OptimizerConfig::default(),

@@ -15,6 +15,7 @@ use crate::masters::Masters;
 use crate::micro::Micro;
 use crate::optim::Optimizer;
 use crate::policy::Action;
+use crate::profile::Profile;
 use crate::saver::writer::Writer;
 use crate::scaler::Scaler;
 use crate::state::{Best, Spent};
@@ -43,6 +44,7 @@ pub(super) struct Run<'a> {
     pub(super) began: Instant,
     /// When the time that belongs to steps began.
     pub(super) clock: Instant,
+    pub(super) profile: Option<Profile>,
     /// Floating-point operations a second of matrix products, if it was measured.
     pub(super) peak: Option<f64>,
     /// The latest figures under their logged names.
@@ -100,6 +102,9 @@ impl Run<'_> {
 
     /// Takes one step.
     pub(super) fn advance(&mut self) -> Result<(), TrainError> {
+        if let Some(profile) = &mut self.profile {
+            profile.before(self.step)?;
+        }
         let started = Instant::now();
         let task = self.fit.tasks.mixture.task(self.fit.config.seed, self.step);
         let Some(data) = self.loaders[task].next().transpose()? else {
@@ -126,6 +131,9 @@ impl Run<'_> {
         self.window.add(task, report)?;
         self.window.add_seconds(0.0, waited);
         self.step += 1;
+        if let Some(profile) = &mut self.profile {
+            profile.after(self.step, false)?;
+        }
         self.held_out = None;
         Ok(())
     }

@@ -44,6 +44,9 @@ impl Run<'_> {
 
     /// Waits for the checkpoint being written, and tells that the run ends.
     pub(super) fn end(&mut self) -> Result<(), TrainError> {
+        if let Some(profile) = &mut self.profile {
+            profile.after(self.step, true)?;
+        }
         self.wait_for_saver()?;
         self.tell(&Event::End { step: self.step })
     }

@@ -15,6 +15,7 @@ use crate::micro::Micro;
 use crate::optim::{Optimizer, param_groups};
 use crate::peak::measure_peak;
 use crate::precision::Precision;
+use crate::profile::Profile;
 use crate::saver::writer::Writer;
 use crate::scaler::Scaler;
 use crate::state::Restored;
@@ -81,6 +82,9 @@ impl<'a> Run<'a> {
             (task.open_loader)(place.unwrap_or_default())
         };
         let loaders = fit.tasks.list.iter().enumerate().map(open).collect::<Result<_, _>>()?;
+        let step = state.as_ref().map_or(0, |state| state.step);
+        let profile = config.profile.clone();
+        let profile = profile.map(|profile| Profile::new(profile, step, config.device));
         let mut run = Self {
             scaler,
             masters,
@@ -91,11 +95,12 @@ impl<'a> Run<'a> {
             finite: FiniteCheck::new(config.device.is_cuda() && !is_fp16),
             loaders,
             writer: Writer::new(fit.saver.clone(), config.async_save),
-            step: state.as_ref().map_or(0, |state| state.step),
+            step,
             spent: state.as_ref().map(|state| state.spent).unwrap_or_default(),
             began: Instant::now(),
             clock: Instant::now(),
             peak,
+            profile,
             metrics: state.as_ref().map(|state| state.metrics.clone()).unwrap_or_default(),
             evaluated: state.as_ref().and_then(|state| state.evaluated),
             best: state.map(|state| state.best).unwrap_or_default(),

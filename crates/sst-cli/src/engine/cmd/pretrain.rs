@@ -14,7 +14,8 @@ use sst_data::Ledger;
 use sst_models::{HostModel, ModelCard};
 use sst_train::track::{Jsonl, LossPlot, Progress, TensorBoard};
 use sst_train::{
-    Fit, FitConfig, Outcome, Saver, StopReason, Task, Tasks, TrainError, WriteModel, fit,
+    Fit, FitConfig, Outcome, ProfileConfig, Saver, StopReason, Task, Tasks, TrainError, WriteModel,
+    fit,
 };
 use tch::Device;
 
@@ -70,6 +71,8 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     if recipe.config.train.engine.measure_mfu {
         fit_config.flops_per_token = tasks.flops_per_token(&*model, &objectives);
     }
+    let profile = |steps| ProfileConfig { steps, folder: folder.join("profile") };
+    fit_config.profile = args.profile.map(profile);
     let environment = Environment {
         device,
         tokenizer: &tokenizer,
