@@ -3,8 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
-const SOURCES: [&str; 9] =
-    ["amp", "attention", "autocast", "checkpoint", "device", "grad", "memory", "optim", "profile"];
+const SOURCES: [&str; 10] = [
+    "amp",
+    "attention",
+    "autocast",
+    "checkpoint",
+    "device",
+    "grad",
+    "memory",
+    "optim",
+    "profile",
+    "residual",
+];
 
 fn main() {
     let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else {

@@ -5,6 +5,7 @@ use std::ffi::{c_char, c_int, c_void};
 use torch_sys::C_tensor;
 
 use super::attention::Task;
+use super::residual;
 
 /// The body that each thread of the attention runs: the problem, the counter of tasks, and whether this
 /// is the backward pass.
@@ -24,7 +25,26 @@ pub(super) type CheckpointCall = unsafe extern "C" fn(
 pub(super) type ProfileTell =
     unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char, u64, u64, u64, c_int);
 
+/// The body that each thread of dropout, residual and norm runs, as [`AttentionRun`].
+pub(super) type ResidualRun = unsafe extern "C" fn(*const residual::Task, *const c_void, c_int);
+
 unsafe extern "C" {
+    pub(super) fn sst_residual_norm(
+        x: *const C_tensor,
+        residual: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        p: f64,
+        eps: f64,
+        run: ResidualRun,
+        y: *mut *mut C_tensor,
+    ) -> c_int;
+    pub(super) fn sst_dropout(
+        x: *const C_tensor,
+        p: f64,
+        run: ResidualRun,
+        y: *mut *mut C_tensor,
+    ) -> c_int;
     pub(super) fn sst_profile_start(cuda: c_int) -> c_int;
     pub(super) fn sst_profile_stop(
         trace: *const c_char,

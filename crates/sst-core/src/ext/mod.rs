@@ -13,8 +13,11 @@ mod device;
 mod ffi;
 mod grad;
 mod memory;
+mod number;
 mod optim;
 mod profile;
+mod random;
+mod residual;
 
 use tch::TchError;
 
@@ -28,6 +31,7 @@ pub use grad::{global_norm, move_gradients, reset_gradients};
 pub use memory::{DeviceMemory, allow_tf32, device_memory, empty_cache, tf32_allowed};
 pub use optim::{AdamW, AdamWTensors, fused_adamw};
 pub use profile::{OperatorEvent, Profiler};
+pub use residual::{fast_dropout, has_residual_kernel, residual_norm};
 
 /// Turns a return code of the bridge into a result.
 fn check(code: std::ffi::c_int) -> Result<(), TchError> {

@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use crate::error::Result;
+use crate::ext::{fast_dropout, has_residual_kernel, residual_norm};
 use crate::params::{Init, Scope};
 
 /// `y = x W^T + b`.
@@ -81,6 +82,18 @@ impl LayerNorm {
         Self { weight, bias, eps: self.eps }
     }
 
+    /// Applies it to `dropout(x) + residual`, the end of each half of a layer whose norm comes last.
+    ///
+    /// # Errors
+    /// If shapes differ, or libtorch fails.
+    pub fn after(&self, x: Tensor, residual: &Tensor, p: f64, train: bool) -> Result<Tensor> {
+        if has_residual_kernel(&x) && has_residual_kernel(residual) {
+            let p = if train { p } else { 0.0 };
+            return residual_norm(&x, residual, [&self.weight, &self.bias], p, self.eps);
+        }
+        self.forward(&dropout(x, p, train)?.f_add(residual)?)
+    }
+
     /// Applies it.
     ///
     /// # Errors
@@ -134,5 +147,12 @@ impl Embedding {
 /// # Errors
 /// If libtorch fails.
 pub fn dropout(x: Tensor, p: f64, train: bool) -> Result<Tensor> {
-    if train && p > 0.0 { Ok(x.f_dropout(p, true)?) } else { Ok(x) }
+    if !train || p == 0.0 {
+        Ok(x)
+    } else if has_residual_kernel(&x) && p < 1.0 {
+        // libtorch's draws its mask on one thread.
+        fast_dropout(&x, p)
+    } else {
+        Ok(x.f_dropout(p, true)?)
+    }
 }

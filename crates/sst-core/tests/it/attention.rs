@@ -147,6 +147,7 @@ fn reference_of(
 
 #[test]
 fn dropout_keeps_the_mean_and_repeats_with_the_seed() {
+    let _turn = crate::generator();
     let (rows, length) = (40, 50);
     let offsets: Vec<i64> = (0..=rows).map(|row| row * length).collect();
     let options =

@@ -6,3 +6,10 @@ mod attention;
 mod checkpoint;
 mod ext;
 mod params;
+mod residual;
+
+/// Held by tests that draw from libtorch's generator, which is one for all threads.
+pub(crate) fn generator() -> std::sync::MutexGuard<'static, ()> {
+    static GENERATOR: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

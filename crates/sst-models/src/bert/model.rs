@@ -270,12 +270,11 @@ impl Layer {
         let value = self.value.forward(hidden_bld)?;
         let mixed = self.attention.forward([&query, &key, &value], rows, train, want.attentions)?;
         let mixed_bld = self.attention_output.forward(&mixed.context)?;
-        let mixed_bld = dropout(mixed_bld, self.dropout, train)?;
-        let attended_bld = self.attention_norm.forward(&mixed_bld.f_add(hidden_bld)?)?;
+        let attended_bld = self.attention_norm.after(mixed_bld, hidden_bld, self.dropout, train)?;
 
         let inner = self.activation.apply(&self.intermediate.forward(&attended_bld)?)?;
-        let output_bld = dropout(self.output.forward(&inner)?, self.dropout, train)?;
-        let next_bld = self.output_norm.forward(&output_bld.f_add(&attended_bld)?)?;
+        let output_bld = self.output.forward(&inner)?;
+        let next_bld = self.output_norm.after(output_bld, &attended_bld, self.dropout, train)?;
         Ok((next_bld, mixed.probabilities))
     }
 }

@@ -9,9 +9,10 @@
 use std::ffi::c_void;
 
 use super::product::{Left, product};
-use super::random::Dropout;
 use super::simd::Simd;
-use super::task::{Kind, Source, Task};
+use super::task::{Source, Task};
+use crate::ext::number::{Kind, bf16};
+use crate::ext::random::Dropout;
 
 /// Queries in a block.
 const BLOCK: usize = 48;
@@ -87,8 +88,11 @@ pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut 
                     *task.log_sums.add((start + first + i) * task.heads + head) =
                         largest + sum.ln();
                     *inverse = 1.0 / sum;
-                    if let Some(dropout) = Dropout::of(task) {
-                        dropout.apply(line, limit, [row, head, first + i]);
+                    if let Some(dropout) = Dropout::new(task.dropout, task.seed) {
+                        dropout.apply(
+                            std::slice::from_raw_parts_mut(line, limit),
+                            [row, head, first + i],
+                        );
                     }
                 }
                 let left = Left { data: scores, row: lp, column: 1 };
@@ -148,12 +152,18 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut
                     let mean = dot::<S>(grads.add(i * ep), outs.add(i * ep), ep);
                     probabilities::<S>(line, log_sum, limit, padded(seen));
                     // `slope` becomes the gradient of the scores, `line` what the values were mixed by.
-                    match Dropout::of(task) {
+                    match Dropout::new(task.dropout, task.seed) {
                         None => score_gradient(line, slope, mean, padded(seen)),
                         Some(dropout) => {
-                            dropout.apply(slope, limit, [row, head, first + i]);
+                            dropout.apply(
+                                std::slice::from_raw_parts_mut(slope, limit),
+                                [row, head, first + i],
+                            );
                             score_gradient(line, slope, mean, padded(seen));
-                            dropout.apply(line, limit, [row, head, first + i]);
+                            dropout.apply(
+                                std::slice::from_raw_parts_mut(line, limit),
+                                [row, head, first + i],
+                            );
                         }
                     }
                 }
@@ -343,12 +353,4 @@ unsafe fn store(to: *mut c_void, kind: Kind, at: usize, e: usize, from: *const f
             }
         }
     }
-}
-
-#[inline(always)]
-fn bf16(x: f32) -> u16 {
-    let bits = x.to_bits();
-    let rounded = (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16;
-    // Rounding could make infinity of a NaN.
-    if x.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded }
 }

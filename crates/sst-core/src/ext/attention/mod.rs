@@ -5,7 +5,6 @@
 
 mod kernel;
 mod product;
-mod random;
 mod simd;
 mod task;
 

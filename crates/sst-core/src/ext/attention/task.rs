@@ -6,15 +6,7 @@ use super::kernel::{Scratch, backward, forward};
 use super::simd::Portable;
 #[cfg(target_arch = "x86_64")]
 use super::simd::{Avx2, Avx512};
-
-/// What the numbers of a problem are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "made by the C++ side")]
-#[repr(C)]
-pub(super) enum Kind {
-    Float = 0,
-    BFloat16 = 1,
-}
+use crate::ext::number::{Kind, Level};
 
 /// Tokens one after the other, `stride` numbers apart, all heads of a token side by side.
 #[derive(Clone, Copy)]
@@ -63,23 +55,16 @@ pub(super) unsafe extern "C" fn run(task: *const Task, next: *const c_void, back
     // SAFETY: both live until every thread has returned.
     let (task, next) = unsafe { (&*task, &*next.cast::<std::sync::atomic::AtomicUsize>()) };
     let mut scratch = Scratch::default();
+    let is_backward = backward != 0;
     // SAFETY: the features are there.
     unsafe {
-        #[cfg(target_arch = "x86_64")]
-        {
-            // Every processor with these four has FMA and AVX2 too.
-            if is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("avx512dq")
-            {
-                return with_avx512(task, next, backward != 0, &mut scratch);
-            }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                return with_avx2(task, next, backward != 0, &mut scratch);
-            }
+        match Level::detect() {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => with_avx512(task, next, is_backward, &mut scratch),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => with_avx2(task, next, is_backward, &mut scratch),
+            Level::Portable => take::<Portable>(task, next, is_backward, &mut scratch),
         }
-        take::<Portable>(task, next, backward != 0, &mut scratch);
     }
 }
 

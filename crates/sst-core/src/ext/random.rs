@@ -1,8 +1,7 @@
 //! Dropout whose mask is a function of the place, so that the backward pass makes it again.
 
-use super::task::Task;
-
-/// Which probabilities are dropped, and what the others are multiplied by.
+/// What is dropped, and what the rest is multiplied by.
+#[derive(Clone, Copy)]
 pub(super) struct Dropout {
     seed: u64,
     /// A draw below this is dropped.
@@ -11,28 +10,23 @@ pub(super) struct Dropout {
 }
 
 impl Dropout {
+    /// Dropout with probability `p`; `None` for 0.
     #[inline(always)]
-    pub(super) fn of(task: &Task) -> Option<Self> {
-        let p = task.dropout;
+    pub(super) fn new(p: f32, seed: u64) -> Option<Self> {
         (p > 0.0).then(|| Self {
-            seed: task.seed,
+            seed,
             threshold: (f64::from(p) * f64::from(u32::MAX)) as u32,
             keep_scale: 1.0 / (1.0 - p),
         })
     }
 
-    /// Drops from the first `count` of `line`, which belongs to this row, head and query.
-    ///
-    /// # Safety
-    /// `line` must have so many numbers.
+    /// Drops from `line`, which lies at `place`.
     #[inline(always)]
-    pub(super) unsafe fn apply(&self, line: *mut f32, count: usize, place: [usize; 3]) {
+    pub(super) fn apply<const N: usize>(&self, line: &mut [f32], place: [usize; N]) {
         let start = place.iter().fold(self.seed, |state, part| mix64(state ^ *part as u64)) as u32;
-        for i in 0..count {
+        for (i, value) in line.iter_mut().enumerate() {
             let kept = mix32(start ^ (i as u32).wrapping_mul(0x9e37_79b9)) >= self.threshold;
-            let factor = if kept { self.keep_scale } else { 0.0 };
-            // SAFETY: the caller promises `count` numbers.
-            unsafe { *line.add(i) *= factor };
+            *value *= if kept { self.keep_scale } else { 0.0 };
         }
     }
 }

@@ -1,0 +1,166 @@
+// Dropout, residual and LayerNorm as one node of autograd. The arithmetic is in Rust (ext/residual); here
+// are the graph, the tensors and the threads.
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
+#include <ATen/record_function.h>
+
+#include <atomic>
+
+#include "bridge.h"
+
+// Field by field what `Task` in ext/residual/kernel.rs is.
+struct SstResidual {
+  const void* x;
+  const void* residual;
+  const float* weight;
+  const float* bias;
+  void* sum;
+  void* y;
+  float* moments;
+  const void* y_grad;
+  void* x_grad;
+  void* residual_grad;
+  float* param_grads;
+  size_t tokens, width, blocks;
+  uint64_t seed;
+  float dropout, eps;
+  int32_t x_kind, kind;
+};
+
+using Run = void (*)(const SstResidual*, void* next, int backward);
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// Blocks of tokens, whose sums are added in order: their number must not depend on that of the threads.
+constexpr size_t kBlocks = 32;
+
+int32_t kind(const at::Tensor& tensor) { return tensor.scalar_type() == at::kBFloat16 ? 1 : 0; }
+
+void run(SstResidual& task, Run body, bool backward) {
+  std::atomic<size_t> next{0};
+  static_assert(sizeof(next) == sizeof(size_t));
+  auto threads = std::min<int64_t>(at::get_num_threads(), task.blocks);
+  at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
+    for (; begin < end; ++begin) body(&task, &next, backward);
+  });
+}
+
+SstResidual problem(const at::Tensor& x, int64_t seed, double p, double eps) {
+  SstResidual task{};
+  task.width = x.size(-1);
+  task.tokens = task.width == 0 ? 0 : x.numel() / task.width;
+  task.blocks = std::min(kBlocks, std::max<size_t>(task.tokens, 1));
+  task.seed = static_cast<uint64_t>(seed);
+  task.dropout = static_cast<float>(p);
+  task.eps = static_cast<float>(eps);
+  task.x_kind = kind(x);
+  return task;
+}
+
+// From libtorch's generator, so that whoever seeds that one gets the same mask again.
+int64_t draw(double p) {
+  if (p == 0) return 0;
+  auto generator = at::detail::getDefaultCPUGenerator();
+  std::lock_guard<std::mutex> lock(generator.mutex());
+  return static_cast<int64_t>(at::check_generator<at::CPUGeneratorImpl>(generator)->random64());
+}
+
+struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
+  static at::Tensor forward(AutogradContext* ctx, at::Tensor x, at::Tensor residual, at::Tensor weight,
+                            at::Tensor bias, double p, double eps, int64_t run_address) {
+    RECORD_FUNCTION("sst::residual_norm", std::vector<c10::IValue>({x, residual}));
+    x = x.contiguous(), residual = residual.contiguous();
+    auto seed = draw(p);
+    auto task = problem(x, seed, p, eps);
+    task.kind = kind(residual);
+    auto full_weight = weight.to(at::kFloat).contiguous(), full_bias = bias.to(at::kFloat).contiguous();
+    auto sum = at::empty_like(residual), y = at::empty_like(residual);
+    auto moments = at::empty({static_cast<int64_t>(task.tokens), 2}, residual.options().dtype(at::kFloat));
+    task.x = x.data_ptr();
+    task.residual = residual.data_ptr();
+    task.weight = full_weight.data_ptr<float>();
+    task.bias = full_bias.data_ptr<float>();
+    task.sum = sum.data_ptr();
+    task.y = y.data_ptr();
+    task.moments = moments.data_ptr<float>();
+    run(task, reinterpret_cast<Run>(run_address), false);
+    ctx->save_for_backward({sum, moments, weight});
+    auto& saved = ctx->saved_data;
+    saved["seed"] = seed;
+    saved["p"] = p;
+    saved["run"] = run_address;
+    saved["x_kind"] = static_cast<int64_t>(x.scalar_type());
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    RECORD_FUNCTION("sst::residual_norm_backward", std::vector<c10::IValue>({grads[0]}));
+    auto tensors = ctx->get_saved_variables();
+    auto &sum = tensors[0], &moments = tensors[1], &weight = tensors[2];
+    auto& saved = ctx->saved_data;
+    auto y_grad = grads[0].to(sum.scalar_type()).contiguous();
+    auto x_grad = at::empty_like(sum, sum.options().dtype(static_cast<at::ScalarType>(saved["x_kind"].toInt())));
+    auto residual_grad = at::empty_like(sum);
+    auto task = problem(x_grad, saved["seed"].toInt(), saved["p"].toDouble(), 0);
+    task.kind = kind(sum);
+    auto full_weight = weight.to(at::kFloat).contiguous();
+    auto param_grads = at::zeros({static_cast<int64_t>(task.blocks), 2, sum.size(-1)}, full_weight.options());
+    task.weight = full_weight.data_ptr<float>();
+    task.sum = sum.data_ptr();
+    task.moments = moments.data_ptr<float>();
+    task.y_grad = y_grad.data_ptr();
+    task.x_grad = x_grad.data_ptr();
+    task.residual_grad = residual_grad.data_ptr();
+    task.param_grads = param_grads.data_ptr<float>();
+    run(task, reinterpret_cast<Run>(saved["run"].toInt()), true);
+    auto sums = param_grads.sum(0).to(weight.scalar_type());
+    return {x_grad, residual_grad, sums[0], sums[1], at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+struct Dropout : torch::autograd::Function<Dropout> {
+  static at::Tensor forward(AutogradContext* ctx, at::Tensor x, double p, int64_t run_address) {
+    RECORD_FUNCTION("sst::dropout", std::vector<c10::IValue>({x}));
+    x = x.contiguous();
+    auto seed = draw(p);
+    auto task = problem(x, seed, p, 0);
+    auto y = at::empty_like(x);
+    task.x = x.data_ptr();
+    task.y = y.data_ptr();
+    run(task, reinterpret_cast<Run>(run_address), false);
+    auto& saved = ctx->saved_data;
+    saved["seed"] = seed;
+    saved["p"] = p;
+    saved["run"] = run_address;
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    RECORD_FUNCTION("sst::dropout_backward", std::vector<c10::IValue>({grads[0]}));
+    auto& saved = ctx->saved_data;
+    auto y_grad = grads[0].contiguous();
+    auto task = problem(y_grad, saved["seed"].toInt(), saved["p"].toDouble(), 0);
+    auto x_grad = at::empty_like(y_grad);
+    task.y_grad = y_grad.data_ptr();
+    task.x_grad = x_grad.data_ptr();
+    run(task, reinterpret_cast<Run>(saved["run"].toInt()), true);
+    return {x_grad, at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+extern "C" int sst_residual_norm(TensorPtr x, TensorPtr residual, TensorPtr weight, TensorPtr bias, double p,
+                                 double eps, Run run, TensorPtr* y) {
+  SST_GUARD({
+    auto address = reinterpret_cast<int64_t>(run);
+    *y = new torch::Tensor(ResidualNorm::apply(*x, *residual, *weight, *bias, p, eps, address));
+  })
+}
+
+extern "C" int sst_dropout(TensorPtr x, double p, Run run, TensorPtr* y) {
+  SST_GUARD({ *y = new torch::Tensor(Dropout::apply(*x, p, reinterpret_cast<int64_t>(run))); })
+}

@@ -1,0 +1,100 @@
+//! The numbers that kernels read and write, and the processors they run on.
+
+use std::ffi::c_void;
+
+/// What the numbers of a tensor are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "made by the C++ side")]
+#[repr(C)]
+pub(super) enum Kind {
+    Float = 0,
+    BFloat16 = 1,
+}
+
+/// Reads the numbers from place `at` on.
+///
+/// # Safety
+/// There must be as many numbers of that kind as `to` has room for.
+#[inline(always)]
+pub(super) unsafe fn load_line(from: *const c_void, kind: Kind, at: usize, to: &mut [f32]) {
+    // SAFETY: the caller promises the numbers; bf16 is the upper half of an fp32 number.
+    unsafe {
+        match kind {
+            Kind::Float => {
+                let from = std::slice::from_raw_parts(from.cast::<f32>().add(at), to.len());
+                to.copy_from_slice(from);
+            }
+            Kind::BFloat16 => {
+                let from = std::slice::from_raw_parts(from.cast::<u16>().add(at), to.len());
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = f32::from_bits(u32::from(*from) << 16);
+                }
+            }
+        }
+    }
+}
+
+/// Writes `from` from place `at` on, rounded to the nearest even for bf16.
+///
+/// # Safety
+/// There must be room for as many numbers of that kind, which no one else uses.
+#[inline(always)]
+pub(super) unsafe fn store_line(to: *mut c_void, kind: Kind, at: usize, from: &[f32]) {
+    // SAFETY: the caller promises the room.
+    unsafe {
+        match kind {
+            Kind::Float => {
+                std::slice::from_raw_parts_mut(to.cast::<f32>().add(at), from.len())
+                    .copy_from_slice(from);
+            }
+            Kind::BFloat16 => {
+                let to = std::slice::from_raw_parts_mut(to.cast::<u16>().add(at), from.len());
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = bf16(*from);
+                }
+            }
+        }
+    }
+}
+
+/// The nearest bf16 number; of two, the even one.
+#[inline(always)]
+pub(super) fn bf16(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let rounded = (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16;
+    // Rounding could make infinity of a NaN.
+    if x.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded }
+}
+
+/// What a processor has that kernels are made for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    /// AVX-512 F, BW, VL and DQ; every processor with these four has FMA and AVX2 too.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// What every processor has.
+    Portable,
+}
+
+impl Level {
+    /// That of this processor.
+    pub(super) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+            {
+                return Self::Avx512;
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return Self::Avx2;
+            }
+        }
+        Self::Portable
+    }
+}

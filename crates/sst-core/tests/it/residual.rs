@@ -1,0 +1,136 @@
+//! Dropout, residual and LayerNorm in one pass give what they give one by one.
+
+use sst_core::ext;
+use sst_data::SeqRng;
+use tch::{Kind, Tensor};
+
+fn normal(index: u64, shape: &[i64], kind: Kind) -> Tensor {
+    let mut rng = SeqRng::new(5, "test.residual", 0, index);
+    let count = shape.iter().product();
+    let values: Vec<f32> = (0_i64..count).map(|_| rng.normal() as f32 + 0.5).collect();
+    Tensor::from_slice(&values).reshape(shape).to_kind(kind).set_requires_grad(true)
+}
+
+/// The result and the gradients of x, residual, weight and bias, as fp64.
+fn run(shape: &[i64], kinds: [Kind; 2], f: impl Fn([&Tensor; 4]) -> Tensor) -> Vec<Tensor> {
+    let width = [*shape.last().unwrap()];
+    let inputs = [
+        normal(0, shape, kinds[0]),
+        normal(1, shape, kinds[1]),
+        normal(2, &width, Kind::Float),
+        normal(3, &width, Kind::Float),
+    ];
+    let y = f(inputs.each_ref());
+    let weights = normal(4, shape, Kind::Float).detach();
+    (&y * weights).sum(Kind::Float).f_backward().unwrap();
+    let mut all = vec![y];
+    all.extend(inputs.iter().map(Tensor::grad));
+    assert!(all[1].kind() == kinds[0] && all[2].kind() == kinds[1]);
+    all.iter().map(|tensor| tensor.detach().to_kind(Kind::Double)).collect()
+}
+
+fn close(found: &[Tensor], expected: &[Tensor], tolerance: f64) {
+    for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let difference = (found - expected).norm().double_value(&[]);
+        let size = expected.norm().double_value(&[]);
+        assert!(difference <= tolerance * size, "{i}: {difference} of {size}");
+    }
+}
+
+#[test]
+fn the_kernel_equals_the_operators() {
+    let eps = 1e-5;
+    for shape in [&[1, 3][..], &[40, 17], &[3, 50, 256]] {
+        for (kinds, tolerance) in [
+            ([Kind::Float, Kind::Float], 1e-6),
+            // The reference rounds to bf16 where the kernel does, but for the sum's own rounding.
+            ([Kind::BFloat16, Kind::Float], 3e-3),
+            ([Kind::BFloat16, Kind::BFloat16], 1e-2),
+        ] {
+            let kernel = run(shape, kinds, |[x, residual, weight, bias]| {
+                ext::residual_norm(x, residual, [weight, bias], 0.0, eps).unwrap()
+            });
+            let operators = run(shape, kinds, |[x, residual, weight, bias]| {
+                let sum = x.to_kind(Kind::Double) + residual.to_kind(Kind::Double);
+                let [weight, bias] = [weight, bias].map(|t| t.to_kind(Kind::Double));
+                sum.layer_norm(weight.size(), Some(&weight), Some(&bias), eps, true)
+            });
+            close(&kernel, &operators, tolerance);
+        }
+    }
+}
+
+#[test]
+fn what_is_dropped_is_dropped_in_both_passes() {
+    let _turn = crate::generator();
+    for kind in [Kind::Float, Kind::BFloat16] {
+        let x = normal(0, &[500, 96], kind);
+        tch::manual_seed(3);
+        let y = ext::fast_dropout(&x, 0.25).unwrap();
+        y.sum(Kind::Float).f_backward().unwrap();
+        let kept = y.ne(0.0);
+        let rate = 1.0 - kept.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+        // The 99.99 % interval of 48,000 draws; a value of exactly zero is not to be expected.
+        assert!((rate - 0.25).abs() < 3.9 * (0.25_f64 * 0.75 / 48_000.0).sqrt(), "{rate}");
+        let factor = 1.0 / 0.75;
+        let grad = x.grad().to_kind(Kind::Float);
+        let expected = kept.to_kind(Kind::Float) * factor;
+        assert!((grad - expected).abs().max().double_value(&[]) < 5e-3);
+        let wanted = x.detach().to_kind(Kind::Float) * kept.to_kind(Kind::Float) * factor;
+        let far = (y.detach().to_kind(Kind::Float) - wanted).abs().max().double_value(&[]);
+        assert!(far < 2e-2, "{far}");
+        // No place has the mask of another: rows and columns agree no more often than chance.
+        let kept = kept.to_kind(Kind::Double);
+        let both = (kept.narrow(0, 0, 499) * kept.narrow(0, 1, 499)).mean(Kind::Double);
+        assert!((both.double_value(&[]) - 0.5625).abs() < 0.02);
+    }
+}
+
+#[test]
+fn dropout_in_the_kernel_is_that_of_the_generator() {
+    let _turn = crate::generator();
+    let width = 64;
+    let zeros = Tensor::zeros([300, width], (Kind::Float, tch::Device::Cpu));
+    let one = Tensor::ones([width], (Kind::Float, tch::Device::Cpu));
+    let x = normal(0, &[300, width], Kind::Float);
+    let norm = |seed: i64| {
+        tch::manual_seed(seed);
+        ext::residual_norm(&x, &zeros, [&one, &(&one * 0.0)], 0.5, 1e-6).unwrap()
+    };
+    tch::manual_seed(9);
+    let dropped = ext::fast_dropout(&x, 0.5).unwrap();
+    let expected = dropped.layer_norm([width], None::<&Tensor>, None::<&Tensor>, 1e-6, true);
+    assert!((norm(9) - expected).abs().max().double_value(&[]) < 1e-5);
+    assert!(norm(9) == norm(9));
+    assert!((norm(9) - norm(10)).abs().max().double_value(&[]) > 0.1);
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let _turn = crate::generator();
+    let of = |threads: i32| {
+        tch::set_num_threads(threads);
+        run(&[333, 40], [Kind::Float, Kind::Float], |[x, residual, weight, bias]| {
+            tch::manual_seed(1);
+            ext::residual_norm(x, residual, [weight, bias], 0.1, 1e-5).unwrap()
+        })
+    };
+    let before = tch::get_num_threads();
+    let (one, four) = (of(1), of(4));
+    tch::set_num_threads(before);
+    assert!(one.iter().zip(&four).all(|(a, b)| a == b));
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let x = normal(0, &[4, 8], Kind::Float);
+    let [weight, short] = [normal(1, &[8], Kind::Float), normal(2, &[7], Kind::Float)];
+    let refused = |x: &Tensor, residual: &Tensor, bias: &Tensor, p: f64| {
+        ext::residual_norm(x, residual, [&weight, bias], p, 1e-5).is_err()
+    };
+    assert!(!refused(&x, &x, &weight, 0.0));
+    assert!(refused(&x, &x.narrow(0, 0, 2), &weight, 0.0));
+    assert!(refused(&x, &x, &short, 0.0));
+    assert!(refused(&x, &x, &weight, 1.0));
+    assert!(refused(&x.to_kind(Kind::Double), &x, &weight, 0.0));
+}
