@@ -69,8 +69,8 @@ def main() -> None:
         logging_steps=50,
         report_to=[],
         disable_tqdm=True,
-        dataloader_num_workers=job.get("workers", 1),
-        dataloader_prefetch_factor=job.get("prefetch", 4) if job.get("workers", 1) else None,
+        dataloader_num_workers=job.get("workers", 2),
+        dataloader_prefetch_factor=job.get("prefetch", 4) if job.get("workers", 2) else None,
         torch_compile=job.get("compile", False),
         # Rows of like length share a batch, which leaves little padding.
         train_sampling_strategy=job.get("sampling", "group_by_length"),

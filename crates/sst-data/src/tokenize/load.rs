@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
+use super::cache::WordCache;
 use super::{Inner, SpecialNames, TokenizeError, Tokenizer, bert, check, special};
 use crate::loader::panic_message;
 
@@ -73,7 +74,9 @@ impl Tokenizer {
             .map_err(invalid)?;
         let name = name.to_owned();
         let fingerprint = OnceLock::new();
-        let inner = Inner { library, name, vocab_size, special, names, frame, config, fingerprint };
+        let words = WordCache::of(&library);
+        let inner =
+            Inner { library, name, vocab_size, special, names, frame, config, fingerprint, words };
         Ok(Self { inner: Arc::new(inner) })
     }
 }

@@ -5,6 +5,7 @@
 
 mod bert;
 mod bpe;
+mod cache;
 mod check;
 mod error;
 mod load;
@@ -26,6 +27,7 @@ pub use error::TokenizeError;
 pub use special::{Frame, SpecialNames, SpecialTokens};
 pub use train::{Algorithm, TrainConfig, train};
 
+use self::cache::WordCache;
 use crate::loader::panic_message;
 use crate::store::hex;
 
@@ -47,6 +49,8 @@ struct Inner {
     /// The `tokenizer_config.json` it came with.
     config: Map<String, Value>,
     fingerprint: OnceLock<String>,
+    /// Where texts may be split into words.
+    words: Option<WordCache>,
 }
 
 /// The tokens of a text with where they stand. Without special tokens.
@@ -71,10 +75,17 @@ impl Tokenizer {
         if text.len() > long::LONG && long::may_cut(&self.inner.library) {
             let parts = long::cut(text);
             let ids: Vec<_> =
-                parts.par_iter().map(|part| self.encode_whole(part)).collect::<Result<_, _>>()?;
+                parts.par_iter().map(|part| self.encode_part(part)).collect::<Result<_, _>>()?;
             return Ok(ids.concat());
         }
-        self.encode_whole(text)
+        self.encode_part(text)
+    }
+
+    fn encode_part(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
+        match &self.inner.words {
+            Some(words) => words.encode(text, &|word| self.encode_whole(word)),
+            None => self.encode_whole(text),
+        }
     }
 
     fn encode_whole(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use sst_data::tokenize::{TokenizeError, Tokenizer};
+use sst_data::tokenize::{Algorithm, TokenizeError, Tokenizer, TrainConfig, train};
 
 /// The repository.
 fn root() -> PathBuf {
@@ -146,6 +146,50 @@ fn encoding_in_parallel_changes_nothing() {
     let one: Vec<_> = texts.iter().map(|text| tokenizer.encode(text).unwrap()).collect();
     assert_eq!(tokenizer.encode_batch(&texts).unwrap(), one);
     assert!(one.iter().all(|ids| !ids.is_empty()));
+}
+
+proptest::proptest! {
+    /// Words are encoded one by one and kept; `encoding` takes the text as a whole.
+    #[test]
+    fn words_that_are_kept_change_nothing(
+        parts in proptest::collection::vec(
+            proptest::sample::select(vec![
+                " ", " ", "  ", "\n", "\t", "\u{3000}", "\u{a0}", "the", "The", "'s", "don't", "naïve", "e",
+                "\u{301}", "[MASK]", "[SEP]", "[", "<mask>", "道可道", "。", "12", "3", "Σ", "ΟΣ", "-", "_",
+                "\u{200b}", "🙂", "fear", "unto", "begat", "pneumonoultramicroscopicsilicovolcanoconiosis-and-more",
+            ]),
+            0..40,
+        )
+    ) {
+        let text = parts.concat();
+        for tokenizer in tokenizers_with_a_cache() {
+            // Twice: what is kept is what was made.
+            for _ in 0..2 {
+                let ids = tokenizer.encode(&text).unwrap();
+                proptest::prop_assert_eq!(ids, tokenizer.encoding(&text).unwrap().ids, "{:?}", text);
+            }
+        }
+    }
+}
+
+/// BERT's, and byte-level BPE, cased and not.
+fn tokenizers_with_a_cache() -> &'static [Tokenizer] {
+    static ALL: std::sync::OnceLock<Vec<Tokenizer>> = std::sync::OnceLock::new();
+    ALL.get_or_init(|| {
+        let vocab = root().join("tests/goldens/tokenizer/vocab.txt");
+        let mut all = vec![Tokenizer::load(&vocab).unwrap()];
+        for (algorithm, lowercase) in [
+            (Algorithm::Bpe, true),
+            (Algorithm::Bpe, false),
+            (Algorithm::WordPiece, true),
+            (Algorithm::WordPiece, false),
+        ] {
+            let config =
+                TrainConfig { algorithm, lowercase, vocab_size: 600, ..TrainConfig::default() };
+            all.push(train(&config, book("kjv.txt.gz", 300).into_iter()).unwrap());
+        }
+        all
+    })
 }
 
 /// Long texts are cut and encoded in parts; `encoding` never cuts.

@@ -1,0 +1,104 @@
+"""What the workloads share: running both sides as processes of their own, and writing what was measured."""
+
+import argparse
+import gzip
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+THREADS = os.cpu_count() or 1
+
+
+def arguments(about: str) -> argparse.Namespace:
+    """The arguments that `cargo xtask bench peers` gives."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sst", type=Path, required=True, help="the sst binary")
+    parser.add_argument("--out", type=Path, required=True, help="folder for what is made")
+    parser.add_argument("--result", type=Path, required=True, help="where the figures go")
+    parser.add_argument("--repeats", type=int, default=3, help="pairs of runs")
+    parser.add_argument("--quick", action="store_true", help="short runs")
+    return parser.parse_args()
+
+
+@dataclass
+class Ended:
+    """A process that succeeded."""
+
+    seconds: float
+    peak_memory: int  # bytes, of the process itself
+    started: float
+    stdout: str
+
+
+def run(*command: str | Path) -> Ended:
+    """Runs a command from the repository root; a failure ends the workload."""
+    words = [str(word) for word in command]
+    print("$", *words, flush=True)
+    started = time.time()
+    # Its stderr would be progress; it is shown where the command fails.
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        stdout, stderr = process.communicate()
+        seconds = time.time() - started
+    if process.returncode != 0:
+        raise SystemExit(f"{stderr}\n`{' '.join(words)}` ended with exit code {process.returncode}")
+    return Ended(seconds, 0, started, stdout)
+
+
+def measured(*command: str | Path) -> Ended:
+    """Like `run`, with the peak memory of the process, which goes on under the same number when it becomes another
+    program."""
+    words = [str(word) for word in command]
+    print("$", *words, flush=True)
+    started = time.time()
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.time() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"`{' '.join(words)}` ended with exit code {process.returncode}")
+    return Ended(seconds, usage.ru_maxrss * 1024, started, "")
+
+
+def peer(script: str, job: dict, folder: Path) -> dict:
+    """Runs `peer/SCRIPT` on a job, in a process of its own, and returns its result."""
+    path, result = folder / "job.json", folder / "peer.json"
+    result.unlink(missing_ok=True)
+    path.write_text(json.dumps(job | {"result": str(result)}), encoding="utf-8")
+    run(sys.executable, ROOT / "tests/peers/peer" / script, path)
+    return json.loads(result.read_text(encoding="utf-8"))
+
+
+def verses() -> list[str]:
+    """The verses of the bundled Bible."""
+    with gzip.open(ROOT / "corpora/kjv.txt.gz", "rt", encoding="utf-8") as file:
+        return [line.strip() for line in file if line.strip()]
+
+
+@dataclass
+class Rows:
+    """The figures of a workload."""
+
+    name: str
+    about_peer: str
+    rows: dict[tuple[str, str, bool], tuple[list[float], list[float]]] = field(default_factory=dict)
+
+    def add(self, what: str, unit: str, sst: float, peer: float, higher_is_better: bool = True) -> None:
+        """Adds a pair to the figure `what`."""
+        ours, theirs = self.rows.setdefault((what, unit, higher_is_better), ([], []))
+        ours.append(sst)
+        theirs.append(peer)
+        print(f"{what}: sst {sst:.4g} {unit}, peer {peer:.4g}", flush=True)
+
+    def write(self, path: Path) -> None:
+        """Writes what `cargo xtask bench peers` reads."""
+        rows = [
+            {"what": what, "unit": unit, "higher_is_better": higher, "sst": ours, "peer": theirs}
+            for (what, unit, higher), (ours, theirs) in self.rows.items()
+        ]
+        result = {"name": self.name, "peer": self.about_peer, "rows": rows}
+        path.write_text(json.dumps(result, indent=1), encoding="utf-8")

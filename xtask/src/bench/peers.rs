@@ -1,0 +1,200 @@
+//! `cargo xtask bench peers`: sst and what people use instead, in turn, in one run.
+//!
+//! A workload is a script `tests/peers/NAME.py`. It gets `--sst` (the release binary), `--out` (a folder for
+//! what it makes), `--repeats`, `--result` (where its figures go, as JSON) and perhaps `--quick`.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use serde::{Deserialize, Serialize};
+
+use crate::cache::Cache;
+use crate::repo::Repo;
+use crate::{exec, libtorch, python};
+
+/// Measure sst beside the Hugging Face libraries, on the same work and the same machine
+#[derive(Debug, Parser)]
+#[command(name = "peers", bin_name = "cargo xtask bench peers")]
+pub(super) struct Args {
+    /// Pairs of runs of each workload
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    repeats: u32,
+    /// Short runs, to see that everything works; the figures mean little
+    #[arg(long)]
+    quick: bool,
+    /// A virtual environment (or interpreter) to use instead of the project's own
+    #[arg(long, value_name = "VENV")]
+    python: Option<PathBuf>,
+    /// Only these workloads, by the name of their script
+    names: Vec<String>,
+}
+
+/// What a workload's script writes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Workload {
+    name: String,
+    /// The other side, with its version and settings.
+    peer: String,
+    rows: Vec<Row>,
+}
+
+/// One figure of both sides, a value a repeat.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    what: String,
+    unit: String,
+    /// Whether more is better. Where less is, the ratio is the other way round: above 1 sst is ahead.
+    higher_is_better: bool,
+    sst: Vec<f64>,
+    peer: Vec<f64>,
+}
+
+pub(super) fn run(repo: &Repo, args: &Args) -> Result<()> {
+    let folder = repo.path("tests/peers");
+    let names = workloads(&folder, &args.names)?;
+    libtorch::ensure(repo)?;
+    let python = match &args.python {
+        Some(venv) => python::existing(venv)?,
+        None => {
+            let requirements = repo.path("tests/requirements.txt");
+            python::environment(&Cache::open()?, "python", &requirements)?
+        }
+    };
+    exec::run(&mut repo.cargo(&["build", "--release", "--package", "sst-cli"]))?;
+    let out = repo.path("target/bench");
+    let mut all = Vec::new();
+    for name in &names {
+        let work = out.join(name);
+        fs::create_dir_all(&work)?;
+        let result = work.join("result.json");
+        let mut command = Command::new(&python);
+        command.current_dir(repo.root()).arg("-u").arg(folder.join(name).with_extension("py"));
+        command.arg("--sst").arg(repo.sst_binary()).arg("--out").arg(&work);
+        command.arg("--repeats").arg(args.repeats.to_string()).arg("--result").arg(&result);
+        command.args(args.quick.then_some("--quick"));
+        command.env("HF_HUB_OFFLINE", "1").env("TOKENIZERS_PARALLELISM", "true");
+        let (passed, _) = exec::tee(&mut command)?;
+        if !passed {
+            bail!("the workload {name} failed");
+        }
+        let text = fs::read_to_string(&result)
+            .with_context(|| format!("the workload {name} left no {}", result.display()))?;
+        all.push(serde_json::from_str::<Workload>(&text)?);
+        // What is there is kept, should a later one fail.
+        fs::write(out.join("peers.json"), serde_json::to_string_pretty(&all)?)?;
+        fs::write(out.join("peers.md"), table(&all)?)?;
+    }
+    println!("{}", table(&all)?);
+    eprintln!("also in {}", out.join("peers.{json,md}").display());
+    Ok(())
+}
+
+/// The names of the workloads there are, or of `wanted` ones.
+fn workloads(folder: &std::path::Path, wanted: &[String]) -> Result<Vec<String>> {
+    let mut known = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_python = path.extension().is_some_and(|extension| extension == "py");
+        if is_python && fs::read_to_string(&path)?.contains("__main__") {
+            known.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    known.sort();
+    if let Some(unknown) = wanted.iter().find(|name| !known.contains(name)) {
+        bail!("there is no workload {unknown:?}; there are {}", known.join(", "));
+    }
+    known.retain(|name| wanted.is_empty() || wanted.contains(name));
+    Ok(known)
+}
+
+/// A Markdown table: medians with the least and the greatest, and the median of the pairs' ratios.
+fn table(workloads: &[Workload]) -> Result<String> {
+    let mut text =
+        "| workload | figure | sst | peer | sst is better by |\n| --- | --- | --- | --- | --- |\n"
+            .to_owned();
+    for workload in workloads {
+        for row in &workload.rows {
+            if row.sst.is_empty() || row.sst.len() != row.peer.len() {
+                bail!("{}: {} has no pairs", workload.name, row.what);
+            }
+            let pairs = row.sst.iter().zip(&row.peer);
+            let ratios: Vec<f64> = pairs
+                .map(|(sst, peer)| if row.higher_is_better { sst / peer } else { peer / sst })
+                .collect();
+            let _ = writeln!(
+                text,
+                "| {} | {}, {} | {} | {} | {} |",
+                workload.name,
+                row.what,
+                row.unit,
+                spread(&row.sst),
+                spread(&row.peer),
+                spread(&ratios),
+            );
+        }
+    }
+    text.push('\n');
+    for workload in workloads {
+        let _ = writeln!(text, "The peer of {} is {}.", workload.name, workload.peer);
+    }
+    Ok(text)
+}
+
+/// `median (least to greatest)`, three digits each.
+fn spread(values: &[f64]) -> String {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (first, last) = (sorted[0], sorted[sorted.len() - 1]);
+    let (low, high) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
+    let median = digits((low + high) / 2.0);
+    match sorted.len() {
+        1 => median,
+        _ => format!("{median} ({} to {})", digits(first), digits(last)),
+    }
+}
+
+fn digits(value: f64) -> String {
+    match value.abs() {
+        x if x >= 1000.0 => format!("{value:.0}"),
+        x if x >= 100.0 => format!("{value:.1}"),
+        x if x >= 10.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(higher_is_better: bool, sst: &[f64], peer: &[f64]) -> Row {
+        let (what, unit) = ("small".to_owned(), "s".to_owned());
+        Row { what, unit, higher_is_better, sst: sst.to_vec(), peer: peer.to_vec() }
+    }
+
+    #[test]
+    fn ratios_are_of_pairs_and_above_one_where_sst_is_ahead() {
+        let rows =
+            vec![row(true, &[30.0, 20.0, 60.0], &[10.0, 10.0, 10.0]), row(false, &[2.0], &[5.0])];
+        let workload = Workload { name: "w".to_owned(), peer: "p 1.0".to_owned(), rows };
+        let text = table(&[workload]).unwrap();
+        let rows: Vec<_> = text.lines().skip(2).take(2).collect();
+        assert_eq!(
+            rows[0],
+            "| w | small, s | 30.00 (20.00 to 60.00) | 10.00 (10.00 to 10.00) | 3.000 (2.000 to 6.000) |"
+        );
+        assert_eq!(rows[1], "| w | small, s | 2.000 | 5.000 | 2.500 |");
+        assert!(text.ends_with("The peer of w is p 1.0.\n"), "{text}");
+        let broken = Workload {
+            name: "w".to_owned(),
+            peer: String::new(),
+            rows: vec![row(true, &[1.0], &[])],
+        };
+        assert!(table(&[broken]).is_err());
+    }
+}
