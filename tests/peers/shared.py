@@ -25,6 +25,12 @@ def arguments(about: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
+def show(words: list[str]) -> None:
+    """Prints a command, but not all of a very long one."""
+    line = " ".join(words)
+    print("$", line if len(line) < 400 else line[:400] + " ...", flush=True)
+
+
 @dataclass
 class Ended:
     """A process that succeeded."""
@@ -38,7 +44,7 @@ class Ended:
 def run(*command: str | Path) -> Ended:
     """Runs a command from the repository root; a failure ends the workload."""
     words = [str(word) for word in command]
-    print("$", *words, flush=True)
+    show(words)
     started = time.time()
     # Its stderr would be progress; it is shown where the command fails.
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -53,7 +59,7 @@ def measured(*command: str | Path) -> Ended:
     """Like `run`, with the peak memory of the process, which goes on under the same number when it becomes another
     program."""
     words = [str(word) for word in command]
-    print("$", *words, flush=True)
+    show(words)
     started = time.time()
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

@@ -70,10 +70,13 @@ impl Rule {
     }
 }
 
-/// The ids of words.
+/// Ids by word.
+type Known = HashMap<Box<str>, Box<[u32]>, FixedState>;
+
+/// The ids of words that were seen.
 pub(super) struct WordCache {
     rule: Rule,
-    shards: Vec<RwLock<HashMap<Box<str>, Box<[u32]>, FixedState>>>,
+    shards: Vec<RwLock<Known>>,
 }
 
 impl std::fmt::Debug for WordCache {
