@@ -12,6 +12,7 @@ mod fill_mask;
 mod help;
 mod kill;
 mod pretrain;
+mod profile;
 mod recipes;
 mod report;
 mod resume;

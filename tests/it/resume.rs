@@ -90,6 +90,24 @@ fn a_recipe_that_teaches_otherwise_is_refused_by_its_keys() {
 }
 
 #[test]
+fn other_data_is_refused_by_name_unless_allowed() {
+    let sandbox = Sandbox::trained();
+    let tokenizer = "tokenizer={path=\"runs/r/checkpoints/latest/model\"}";
+    let start = ["pretrain", "recipe.toml", "--set", "run.name=t", "--set", tokenizer];
+    sandbox.good(&start);
+    let more = "the old man saw the sea\n".repeat(40);
+    sandbox.write("corpus.txt", sandbox.read("corpus.txt") + &more);
+    let go_on = [&start[..], &["--resume", "--set", "train.steps=16"]].concat();
+    let ended = sandbox.sst(&go_on);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("documents was 200 and is 240"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--allow-change data"), "{}", ended.stderr);
+    let ended = sandbox.good(&[&go_on[..], &["--allow-change", "data"]].concat());
+    assert!(ended.stderr.contains("documents was 200 and is 240"), "{}", ended.stderr);
+    assert!(sandbox.path("runs/t/checkpoints/step-00000016").is_dir());
+}
+
+#[test]
 fn how_often_to_log_and_where_to_work_may_change() {
     let sandbox = stopped_at(4);
     let recipe = RECIPE.replace("log_every = 1", "log_every = 3").replace("last = 0", "last = 5");

@@ -227,9 +227,11 @@ pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]
         tracing::warn!("{change}, as --allow-change allows");
         return Ok(());
     }
+    // Another tokenizer means other tokens by the same ids: nothing learned would hold.
+    let allowed = if key == "tokenizer" { "" } else { "allow it with --allow-change data, " };
     let message = format!(
-        "cannot resume {}: {change}; put the files back as they were, allow it with --allow-change data, or \
-         start another run with another run.name",
+        "cannot resume {}: {change}; put the files back as they were, {allowed}or start another run with another \
+         run.name",
         folder.display(),
     );
     Err(Usage(message).into())
