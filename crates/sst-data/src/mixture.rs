@@ -11,7 +11,7 @@ pub enum MixtureError {
     #[error("tasks is empty: give one task at least")]
     NoTasks,
     /// A weight that is none.
-    #[error("the weight of task {task} is {weight}: tasks.weight must be finite and not negative")]
+    #[error("the weight of task {task} is {weight}: it must be finite and not negative")]
     BadWeight {
         /// The task, from 0.
         task: usize,
@@ -19,13 +19,13 @@ pub enum MixtureError {
         weight: f64,
     },
     /// No weight at all.
-    #[error("every tasks.weight is 0: give one task a weight above it")]
+    #[error("the weight of every task is 0: give one task a weight above it")]
     AllZero,
     /// A temperature that is none.
-    #[error("tasks.temperature is {0}: it must be above 0 (1 draws by size, more evens it out)")]
+    #[error("mixture.temperature is {0}: it must be above 0 (1 draws by size, more evens it out)")]
     BadTemperature(f64),
     /// Stages that do not follow each other.
-    #[error("tasks.schedule {0}: list (step, weights) from step 0 on, the steps growing")]
+    #[error("mixture.schedule {0}: list weights from step 0 on, the steps growing")]
     BadSchedule(&'static str),
 }
 
