@@ -3,13 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 12] = [
+    "allocator",
     "amp",
     "attention",
     "autocast",
     "checkpoint",
     "device",
     "grad",
+    "joint",
     "memory",
     "optim",
     "profile",

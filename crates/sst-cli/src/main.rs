@@ -35,26 +35,19 @@ fn run(command: &Command) -> Result<Exit> {
     }
 }
 
-/// What the engine's libraries read from the environment before its own code runs, each with the value it
-/// gets unless the user has set it (or another name of it). docs/benchmarks.md has the figures.
-const SETTINGS: [(&[&str], &str); 3] = [
-    // OpenMP's threads spin for long when they wait for each other, and where another program takes a core
-    // for a moment all of them wait for its turn to end. So they spin for a short while and then sleep.
-    (&["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"], "20000"),
-    // Activations are given back and asked for again at every step. Large blocks would be mapped anew each
-    // time, and every page of them faulted in.
-    (&["MALLOC_MMAP_THRESHOLD_"], "1073741824"),
-    (&["MALLOC_TRIM_THRESHOLD_"], "4294967296"),
-];
+/// What OpenMP reads from the environment before the engine's own code runs, unless one of these is set. Its
+/// threads spin for long when they wait for each other, and where another program takes a core for a moment all
+/// of them wait for its turn to end. So they spin for a short while and then sleep. docs/benchmarks.md has the
+/// figures.
+const SPINNING: [&str; 2] = ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"];
+const SPINS: &str = "20000";
 
 /// Becomes `sst-engine` with the same arguments: same process, so signals and exit codes are its own.
 fn hand_over() -> Result<Exit> {
     let engine = engine()?;
     let mut command = process::Command::new(&engine);
-    for (names, value) in SETTINGS {
-        if names.iter().all(|name| std::env::var_os(name).is_none()) {
-            command.env(names[0], value);
-        }
+    if SPINNING.iter().all(|name| std::env::var_os(name).is_none()) {
+        command.env(SPINNING[0], SPINS);
     }
     let error = command.args(std::env::args_os().skip(1)).exec();
     Err(error).with_context(|| format!("cannot start {}", engine.display()))

@@ -24,4 +24,4 @@ pub use event::{Event, Tracker};
 pub use model::{Encoder, EncoderInput, EncoderOutput, Forward, Model, PairHead, TokenHead, Want};
 pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};
-pub use ragged::RaggedRows;
+pub use ragged::{RaggedRows, even, pad_even};

@@ -88,6 +88,16 @@ pub struct EncoderOutput {
     pub hidden_states: Option<Vec<Tensor>>,
 }
 
+impl EncoderOutput {
+    /// The last hidden states `[n, d]` at `positions_n`, flat into `b * l` or `t`.
+    ///
+    /// # Errors
+    /// If a position is outside, or libtorch fails.
+    pub fn at(&self, positions_n: &Tensor) -> Result<Tensor> {
+        Ok(self.hidden_bld.f_flatten(0, -2)?.f_index_select(0, positions_n)?)
+    }
+}
+
 /// Turns tokens into hidden states.
 pub trait Encoder {
     /// The hidden states of `input`.
@@ -95,6 +105,21 @@ pub trait Encoder {
     /// # Errors
     /// If the input does not fit the model or libtorch fails.
     fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput>;
+
+    /// [`EncoderOutput::at`] for who needs no other hidden state: an encoder may leave out what its last layer
+    /// would compute for the rest. `forward.want` is not looked at.
+    ///
+    /// # Errors
+    /// As for [`Encoder::encode`] and [`EncoderOutput::at`].
+    fn encode_at(
+        &self,
+        input: EncoderInput<'_>,
+        positions_n: &Tensor,
+        forward: Forward,
+    ) -> Result<Tensor> {
+        self.encode(input, forward)?.at(positions_n)
+    }
+
     /// The width d of a hidden state.
     fn hidden_size(&self) -> i64;
     /// The longest row it reads, special tokens included.
@@ -164,8 +189,8 @@ pub trait Model: Send {
     /// Floating-point operations that one token of a row of `length` tokens takes in a training step,
     /// forward and backward: `6 N + 12 L H Q T` with N parameters that take part in matrix products, L
     /// layers, H heads of width Q and T = `length` (Chowdhery et al. 2022, "PaLM", appendix B; nanoGPT's
-    /// `estimate_mfu`). The head counts by `scored`, the share of positions that it scores. `None` for a
-    /// model that does not say; its utilisation is then not reported.
+    /// `estimate_mfu`). The head, and what [`Encoder::encode_at`] can leave out, count by `scored`, the share of
+    /// positions that are scored. `None` for a model that does not say; its utilisation is then not reported.
     fn flops_per_token(&self, _length: usize, _scored: f64) -> Option<f64> {
         None
     }

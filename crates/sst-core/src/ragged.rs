@@ -8,6 +8,26 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 
+/// `n` or a little more, a number of few binary digits. oneDNN compiles a kernel for each shape of a product,
+/// which takes as long as the product of a small batch; batches of even sizes repeat their shapes.
+pub fn even(n: usize) -> usize {
+    // At most a sixteenth more, in steps of 16 for small numbers: a kernel takes so many at once anyway.
+    n.next_multiple_of((n.max(1).next_power_of_two() / 32).max(16))
+}
+
+/// `[t, d]` with zeros after the last token, up to an [`even`] number, where that makes products faster.
+///
+/// # Errors
+/// If libtorch fails.
+pub fn pad_even(x_td: Tensor) -> Result<Tensor> {
+    let tokens = x_td.size()[0];
+    let more = even(tokens as usize) as i64 - tokens;
+    if more == 0 || x_td.device() != Device::Cpu {
+        return Ok(x_td);
+    }
+    Ok(x_td.f_constant_pad_nd([0, 0, 0, more])?)
+}
+
 /// Where each row of a ragged batch begins and ends.
 #[derive(Debug)]
 pub struct RaggedRows {
@@ -69,6 +89,18 @@ impl RaggedRows {
     /// l.
     pub fn longest(&self) -> i64 {
         self.lengths().max().unwrap_or(0)
+    }
+
+    /// How `positions` of tokens lie in the rows: the first of each row, and the end of the last. `None` if they
+    /// are not in order, or one is outside.
+    pub fn offsets_of(&self, positions: &[i64]) -> Option<Vec<i64>> {
+        let inside = positions.first().is_none_or(|first| *first >= 0)
+            && positions.last().is_none_or(|last| *last < self.num_tokens());
+        if !inside || !positions.is_sorted() {
+            return None;
+        }
+        let before = |bound: &i64| positions.partition_point(|at| at < bound) as i64;
+        Some(self.offsets.iter().map(before).collect())
     }
 
     fn lengths(&self) -> impl Iterator<Item = i64> {
@@ -137,5 +169,32 @@ impl RaggedRows {
         let _ = mask.f_index_fill_(0, &places_t, 1)?;
         let mask_bl = mask.f_reshape([self.num_rows(), longest])?;
         Ok(self.grid.get_or_init(|| Grid { places_t, mask_bl }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn even_numbers_are_few_and_little_larger() {
+        assert_eq!([0, 1, 16, 17, 1000, 1024, 1030].map(even), [0, 16, 16, 32, 1024, 1024, 1088]);
+        let mut shapes = std::collections::BTreeSet::new();
+        for n in 512..4096 {
+            let made = even(n);
+            assert!(made >= n && made - n <= n / 16, "{n} becomes {made}");
+            shapes.insert(made);
+        }
+        assert!(shapes.len() <= 50, "{} shapes", shapes.len());
+    }
+
+    #[test]
+    fn positions_are_counted_by_row() {
+        let rows = RaggedRows::new(&[3, 0, 4], Device::Cpu);
+        assert_eq!(rows.offsets_of(&[0, 2, 2, 3, 6]), Some(vec![0, 3, 3, 5]));
+        assert_eq!(rows.offsets_of(&[]), Some(vec![0, 0, 0, 0]));
+        for outside in [&[2, 1][..], &[0, 7], &[-1, 2]] {
+            assert_eq!(rows.offsets_of(outside), None, "{outside:?}");
+        }
     }
 }

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
 }
 
 fn run_command(command: &Command) -> Result<Exit> {
+    sst_core::ext::keep_freed_memory()?;
     match command {
         Command::Pretrain(args) => cmd::pretrain::run(args),
         Command::VerifyResume(args) => cmd::verify_resume::run(args),

@@ -11,6 +11,22 @@ use super::residual;
 /// is the backward pass.
 pub(super) type AttentionRun = unsafe extern "C" fn(*const Task, *const c_void, c_int);
 
+/// What is attended, but for the tensors.
+#[repr(C)]
+pub(super) struct AttentionRows {
+    /// The first query of each row, and the end of the last: `rows + 1` numbers.
+    pub(super) offsets: *const i64,
+    /// The first key of each row and the end of its keys: two numbers a row.
+    pub(super) keys: *const [i64; 2],
+    pub(super) rows: usize,
+    pub(super) heads: i64,
+    pub(super) kv_heads: i64,
+    pub(super) scale: f64,
+    pub(super) dropout: f64,
+    pub(super) causal: c_int,
+    pub(super) run: AttentionRun,
+}
+
 /// Runs a checkpointed closure: itself, its input, and where to put its output or a message.
 pub(super) type CheckpointCall = unsafe extern "C" fn(
     *mut c_void,
@@ -62,16 +78,21 @@ unsafe extern "C" {
         query: *const C_tensor,
         key: *const C_tensor,
         value: *const C_tensor,
-        offsets: *const i64,
-        rows: usize,
-        heads: i64,
-        kv_heads: i64,
-        scale: f64,
-        dropout: f64,
-        causal: c_int,
-        run: AttentionRun,
+        rows: *const AttentionRows,
         out: *mut *mut C_tensor,
     ) -> c_int;
+    pub(super) fn sst_joint_attention(
+        joint: *const C_tensor,
+        rows: *const AttentionRows,
+        out: *mut *mut C_tensor,
+    ) -> c_int;
+    pub(super) fn sst_joint(
+        a: *const C_tensor,
+        b: *const C_tensor,
+        c: *const C_tensor,
+        joint: *mut *mut C_tensor,
+    ) -> c_int;
+    pub(super) fn sst_keep_freed_memory() -> c_int;
     pub(super) fn sst_last_error() -> *const c_char;
     pub(super) fn sst_load_cuda(found: *mut c_int) -> c_int;
     pub(super) fn sst_autocast_enter(

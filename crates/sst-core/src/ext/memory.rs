@@ -1,4 +1,4 @@
-//! The memory of an accelerator, and TF32.
+//! The memory of tensors, and TF32.
 
 use std::ffi::c_int;
 
@@ -6,6 +6,18 @@ use tch::Device;
 
 use super::{check, ffi};
 use crate::error::Result;
+
+/// From now on the memory of large tensors on the CPU is kept when they are freed, for the next ones: a training
+/// step frees and asks for the same again and again, and every page from the system has to be cleared. What is
+/// kept never makes the whole larger than the most that was in use at once by more than an eighth of that or
+/// 64 MiB. Holds for the whole process.
+///
+/// # Errors
+/// If libtorch fails.
+pub fn keep_freed_memory() -> Result<()> {
+    // SAFETY: no arguments.
+    Ok(check(unsafe { ffi::sst_keep_freed_memory() })?)
+}
 
 /// Bytes that tensors take on a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod checkpoint;
 mod device;
 mod ffi;
 mod grad;
+mod joint;
 mod memory;
 mod number;
 mod optim;
@@ -22,13 +23,16 @@ mod residual;
 use tch::TchError;
 
 pub use amp::unscale;
-pub use attention::{RaggedAttention, ragged_attention};
+pub use attention::{RaggedAttention, joint_attention, ragged_attention, ragged_cross_attention};
 pub use autocast::{Autocast, autocast};
 pub use bytes::bytes_of;
 pub use checkpoint::checkpoint;
 pub use device::load_cuda;
 pub use grad::{global_norm, move_gradients, reset_gradients};
-pub use memory::{DeviceMemory, allow_tf32, device_memory, empty_cache, tf32_allowed};
+pub use joint::joint;
+pub use memory::{
+    DeviceMemory, allow_tf32, device_memory, empty_cache, keep_freed_memory, tf32_allowed,
+};
 pub use optim::{AdamW, AdamWTensors, fused_adamw};
 pub use profile::{OperatorEvent, Profiler};
 pub use residual::{fast_dropout, has_residual_kernel, residual_norm};

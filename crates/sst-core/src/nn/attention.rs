@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::layers::dropout;
 use crate::error::{Error, Result};
-use crate::ext::{RaggedAttention, ragged_attention};
+use crate::ext::{RaggedAttention, joint_attention, ragged_attention, ragged_cross_attention};
 use crate::ragged::RaggedRows;
 
 /// How heads attend.
@@ -80,7 +80,7 @@ impl Attention {
         want_probabilities: bool,
     ) -> Result<AttentionOutput> {
         match rows {
-            Rows::Ragged(rows) if has_kernel(query)? && !want_probabilities => {
+            Rows::Ragged(rows) if has_attention_kernel(query) && !want_probabilities => {
                 let context = self.kernel([query, key, value], rows.offsets(), train)?;
                 Ok(AttentionOutput { context, probabilities: None })
             }
@@ -93,7 +93,7 @@ impl Attention {
                     self.forward([&query, &key, &value], padded, train, want_probabilities)?;
                 Ok(AttentionOutput { context: rows.unpad(&output.context)?, ..output })
             }
-            Rows::Padded { mask: None } if has_kernel(query)? && !want_probabilities => {
+            Rows::Padded { mask: None } if has_attention_kernel(query) && !want_probabilities => {
                 let (rows, length, _) = query.size3()?;
                 let offsets: Vec<i64> = (0..=rows).map(|row| row * length).collect();
                 let [q, k, v] = [query, key, value].map(|x| x.f_flatten(0, 1));
@@ -121,21 +121,46 @@ impl Attention {
         }
     }
 
-    fn kernel(
+    /// Attends with the queries `[n, d]` of some tokens, those of row `i` being
+    /// `offsets[i]..offsets[i + 1]`, to the keys and values `[t, d]` of all tokens of their rows, on a device
+    /// that [`has_attention_kernel`]. Returns `[n, d]`.
+    ///
+    /// # Errors
+    /// If shapes or rows do not fit, or libtorch fails.
+    pub fn forward_at(
         &self,
         [query, key, value]: [&Tensor; 3],
         offsets: &[i64],
+        rows: &RaggedRows,
         train: bool,
     ) -> Result<Tensor> {
-        let width = query.size()[1] / self.num_heads;
-        let options = RaggedAttention {
+        let keys: Vec<_> = rows.offsets().windows(2).map(|pair| [pair[0], pair[1]]).collect();
+        let options = self.options(last(query), train);
+        ragged_cross_attention([query, key, value], offsets, &keys, options)
+    }
+
+    /// Attends within ragged rows, where one product made queries, keys and values `[t, 3 d]`, on a device that
+    /// [`has_attention_kernel`]. Returns `[t, d]`.
+    ///
+    /// # Errors
+    /// If shapes or rows do not fit, or libtorch fails.
+    pub fn forward_joint(&self, joint: &Tensor, rows: &RaggedRows, train: bool) -> Result<Tensor> {
+        joint_attention(joint, rows.offsets(), self.options(last(joint) / 3, train))
+    }
+
+    fn kernel(&self, tensors: [&Tensor; 3], offsets: &[i64], train: bool) -> Result<Tensor> {
+        ragged_attention(tensors, offsets, self.options(last(tensors[0]), train))
+    }
+
+    fn options(&self, width: i64, train: bool) -> RaggedAttention {
+        let width = width / self.num_heads;
+        RaggedAttention {
             num_heads: self.num_heads,
             num_kv_heads: self.num_heads,
             scale: (width as f64).powf(-0.5),
             dropout: if train { self.dropout } else { 0.0 },
             causal: false,
-        };
-        ragged_attention([query, key, value], offsets, options)
+        }
     }
 
     fn eager(
@@ -164,9 +189,14 @@ impl Attention {
     }
 }
 
-fn has_kernel(query: &Tensor) -> Result<bool> {
-    let kind = query.f_kind()?;
-    Ok(query.device() == Device::Cpu && matches!(kind, Kind::Float | Kind::BFloat16))
+/// The last dimension.
+fn last(x: &Tensor) -> i64 {
+    x.size().last().copied().unwrap_or(0)
+}
+
+/// Whether attention of such queries, or in a model of such weights, has a kernel that takes rows as they are.
+pub fn has_attention_kernel(x: &Tensor) -> bool {
+    x.device() == Device::Cpu && matches!(x.kind(), Kind::Float | Kind::BFloat16)
 }
 
 /// 0 where `mask` is true and minus infinity where it is false.

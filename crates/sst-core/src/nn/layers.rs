@@ -2,8 +2,8 @@
 
 use tch::Tensor;
 
-use crate::error::Result;
-use crate::ext::{fast_dropout, has_residual_kernel, residual_norm};
+use crate::error::{Error, Result};
+use crate::ext::{fast_dropout, has_residual_kernel, joint, residual_norm};
 use crate::params::{Init, Scope};
 
 /// `y = x W^T + b`.
@@ -46,6 +46,20 @@ impl Linear {
     pub fn handle(&self) -> Self {
         let bias = self.bias.as_ref().map(Tensor::shallow_clone);
         Self { weight: self.weight.shallow_clone(), bias }
+    }
+
+    /// Applies three layers of one input in one product: their outputs side by side.
+    ///
+    /// # Errors
+    /// If widths differ, one has a bias and another none, or libtorch fails.
+    pub fn forward_joint(layers: [&Self; 3], x: &Tensor) -> Result<Tensor> {
+        let weight = joint(layers.map(|layer| &layer.weight))?;
+        let bias = match layers.map(|layer| layer.bias.as_ref()) {
+            [Some(a), Some(b), Some(c)] => Some(joint([a, b, c])?),
+            [None, None, None] => None,
+            _ => return Err(Error::Contract("all layers or none must have a bias".to_owned())),
+        };
+        Ok(x.f_linear(&weight, bias.as_ref())?)
     }
 
     /// Applies it to the last dimension.

@@ -7,5 +7,7 @@ mod attention;
 mod layers;
 
 pub use activation::Activation;
-pub use attention::{Attention, AttentionOutput, OwnedRows, Rows, additive_mask};
+pub use attention::{
+    Attention, AttentionOutput, OwnedRows, Rows, additive_mask, has_attention_kernel,
+};
 pub use layers::{Embedding, LayerNorm, Linear, dropout};

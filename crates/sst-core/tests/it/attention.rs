@@ -135,6 +135,70 @@ fn causal_rows_and_shared_keys_equal_the_definition() {
     }
 }
 
+/// As [`reference`], of the queries of a row's last tokens.
+fn reference_of_last([q, k, v]: [&Tensor; 3], options: RaggedAttention) -> Tensor {
+    let (queries, keys) = (q.size()[0], k.size()[0]);
+    let before = Tensor::zeros([keys - queries, q.size()[1]], (Kind::Float, Device::Cpu));
+    let all = Tensor::cat(&[&before, q], 0);
+    reference([&all, k, v], options, keys).narrow(0, keys - queries, queries)
+}
+
+#[test]
+fn some_queries_see_the_keys_of_their_row() {
+    // A row without queries, one with all, keys that are in no row, and tokens after the last row.
+    let offsets = [0, 5, 5, 54, 55];
+    let keys = [[0, 60], [60, 64], [70, 119], [119, 122]];
+    for causal in [false, true] {
+        let options =
+            RaggedAttention { num_heads: 4, num_kv_heads: 2, scale: 0.4, dropout: 0.0, causal };
+        let run = |kernel: bool| {
+            let make = |i, size: [i64; 2]| normal(i, &size).set_requires_grad(true);
+            let inputs = [make(0, [58, 40]), make(1, [125, 20]), make(2, [125, 20])];
+            let [q, k, v] = &inputs;
+            let out = if kernel {
+                ext::ragged_cross_attention([q, k, v], &offsets, &keys, options).unwrap()
+            } else {
+                let row = |(pair, &[start, end]): (&[i64], &[i64; 2])| {
+                    let q = q.narrow(0, pair[0], pair[1] - pair[0]);
+                    let [k, v] = [k, v].map(|x| x.narrow(0, start, end - start));
+                    reference_of_last([&q, &k, &v], options)
+                };
+                let mut rows: Vec<_> = offsets.windows(2).zip(&keys).map(row).collect();
+                rows.push(Tensor::zeros([3, 40], (Kind::Float, Device::Cpu)));
+                Tensor::cat(&rows, 0)
+            };
+            (&out * normal(3, &out.size())).sum(Kind::Float).f_backward().unwrap();
+            let mut all = vec![out];
+            all.extend(inputs.iter().map(Tensor::grad));
+            all
+        };
+        close(&run(true), &run(false), 2e-6);
+    }
+}
+
+#[test]
+fn a_joint_projection_gives_what_three_do() {
+    let options =
+        RaggedAttention { num_heads: 4, num_kv_heads: 2, scale: 0.4, dropout: 0.0, causal: true };
+    let offsets = [0, 7, 50];
+    let run = |is_joint: bool| {
+        let joint = normal(6, &[52, 48]).set_requires_grad(true);
+        let out = if is_joint {
+            ext::joint_attention(&joint, &offsets, options).unwrap()
+        } else {
+            let part = |from, width| joint.narrow(1, from, width);
+            let parts = [part(0, 24), part(24, 12), part(36, 12)];
+            ext::ragged_attention([&parts[0], &parts[1], &parts[2]], &offsets, options).unwrap()
+        };
+        (&out * normal(3, &[52, 24])).sum(Kind::Float).f_backward().unwrap();
+        [out, joint.grad()]
+    };
+    close(&run(true), &run(false), 0.0);
+    let narrow = normal(6, &[50, 20]);
+    let error = ext::joint_attention(&narrow, &offsets, options).unwrap_err();
+    assert!(error.to_string().contains("heads"), "{error}");
+}
+
 fn reference_of(
     tensors: [&Tensor; 3],
     options: RaggedAttention,
@@ -181,7 +245,7 @@ fn a_problem_that_does_not_fit_is_refused() {
         assert!(error.contains(part), "{error}");
     };
     let all = [&x, &x, &x];
-    for offsets in [&[0, 5][..], &[1, 6], &[0, 4, 3, 6], &[]] {
+    for offsets in [&[0, 7][..], &[1, 6], &[0, 4, 3, 6], &[]] {
         check(all, offsets, options, "offsets");
     }
     check(all, &[0, 6], RaggedAttention { num_heads: 3, ..options }, "heads");
@@ -191,6 +255,17 @@ fn a_problem_that_does_not_fit_is_refused() {
     let double = x.to_kind(Kind::Double);
     check([&double, &double, &double], &[0, 6], options, "fp32 or bf16");
     check([&x, &double, &x], &[0, 6], options, "one type");
+    let causal = RaggedAttention { causal: true, ..options };
+    for (keys, options, part) in [
+        (&[[0, 4], [3, 6]][..], options, "one row's after the other's"),
+        (&[[0, 4], [4, 7]], options, "inside"),
+        (&[[0, 4]], options, "its keys"),
+        (&[[0, 4], [5, 5]], options, "fewer keys"),
+        (&[[0, 2], [2, 6]], causal, "fewer keys"),
+    ] {
+        let error = ext::ragged_cross_attention(all, &[0, 3, 6], keys, options).unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+    }
 }
 
 #[test]

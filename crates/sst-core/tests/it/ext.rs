@@ -108,3 +108,45 @@ fn the_cpu_has_no_allocator_to_ask() {
     assert_eq!(ext::device_memory(Device::Cpu).unwrap(), None);
     ext::empty_cache(Device::Cpu).unwrap();
 }
+
+#[test]
+fn memory_that_was_freed_is_handed_out_again() {
+    ext::keep_freed_memory().unwrap();
+    // Twice is once.
+    ext::keep_freed_memory().unwrap();
+    // An odd size, which no other test uses.
+    let make = |value: f64| Tensor::full([7_777_777], value, (Kind::Float, Device::Cpu));
+    let first = make(1.0);
+    let place = first.data_ptr();
+    let second = make(2.0);
+    assert!(second.data_ptr() != place);
+    drop(first);
+    let third = make(3.0);
+    assert_eq!(third.data_ptr(), place);
+    assert_eq!((second.double_value(&[7_777_776]), third.double_value(&[0])), (2.0, 3.0));
+    // Far more than memory: the error by which a shortage is known.
+    let error = Tensor::f_zeros([1 << 46], (Kind::Float, Device::Cpu)).unwrap_err().to_string();
+    assert!(error.contains("DefaultCPUAllocator: not enough memory"), "{error}");
+}
+
+#[test]
+fn parts_are_joined_and_their_gradients_taken_apart() {
+    let parts = [1_i64, 2, 3].map(|rows| {
+        Tensor::full([rows, 2], rows, (Kind::Float, Device::Cpu)).set_requires_grad(true)
+    });
+    let [a, b, c] = &parts;
+    let joint = ext::joint([a, b, c]).unwrap();
+    assert_eq!(values(&joint), [1., 1., 2., 2., 2., 2., 3., 3., 3., 3., 3., 3.]);
+    let weight = Tensor::arange(12, (Kind::Float, Device::Cpu)).reshape([6, 2]);
+    (joint * weight).sum(Kind::Float).f_backward().unwrap();
+    assert_eq!(values(&a.grad()), [0., 1.]);
+    assert_eq!(values(&b.grad()), [2., 3., 4., 5.]);
+    assert_eq!(values(&c.grad()), [6., 7., 8., 9., 10., 11.]);
+    let _autocast = ext::autocast(Device::Cpu, Some(Kind::BFloat16)).unwrap();
+    let low = ext::joint([a, b, c]).unwrap();
+    assert_eq!(low.kind(), Kind::BFloat16);
+    low.to_kind(Kind::Float).sum(Kind::Float).f_backward().unwrap();
+    assert_eq!((a.grad().kind(), values(&a.grad())), (Kind::Float, vec![1., 2.]));
+    let wide = Tensor::zeros([1, 3], (Kind::Float, Device::Cpu));
+    assert!(ext::joint([a, b, &wide]).unwrap_err().to_string().contains("alike"));
+}

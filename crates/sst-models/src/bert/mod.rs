@@ -3,6 +3,7 @@
 
 mod config;
 mod heads;
+mod layer;
 mod model;
 mod names;
 mod wrapper;

@@ -2,15 +2,16 @@
 //!
 //! Shapes: b batch, l length, d hidden size.
 
-use sst_core::nn::Activation;
-use sst_core::nn::{Attention, Embedding, LayerNorm, Linear, Rows, dropout};
+use sst_core::nn::{Embedding, LayerNorm, Linear, Rows, dropout, has_attention_kernel};
 use sst_core::{
-    Encoder, EncoderInput, EncoderOutput, Error, Forward, Init, RaggedRows, Result, Scope, ext,
+    Encoder, EncoderInput, EncoderOutput, Error, Forward, Init, RaggedRows, Result, Scope, Want,
+    ext, pad_even,
 };
 use tch::Tensor;
 
 use super::config::BertConfig;
-use crate::init::{InitOptions, Positions, Queries};
+use super::layer::{Layer, Picked};
+use crate::init::{InitOptions, Positions};
 
 /// The BERT encoder.
 #[derive(Debug)]
@@ -31,21 +32,6 @@ struct Embeddings {
     position: Embedding,
     token_type: Embedding,
     norm: LayerNorm,
-    dropout: f64,
-}
-
-#[derive(Debug)]
-struct Layer {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    attention: Attention,
-    attention_output: Linear,
-    attention_norm: LayerNorm,
-    intermediate: Linear,
-    activation: Activation,
-    output: Linear,
-    output_norm: LayerNorm,
     dropout: f64,
 }
 
@@ -99,10 +85,9 @@ impl BertModel {
             Some(dense) => Ok(Some(dense.forward(first_bd)?.f_tanh()?)),
         }
     }
-}
 
-impl Encoder for BertModel {
-    fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput> {
+    /// The embeddings of tokens that fit the positions.
+    fn embed(&self, input: EncoderInput<'_>, train: bool) -> Result<Tensor> {
         let length = longest(input);
         if length > self.num_positions {
             return Err(Error::Contract(format!(
@@ -111,6 +96,49 @@ impl Encoder for BertModel {
                 self.num_positions
             )));
         }
+        self.embeddings.forward(input, train)
+    }
+
+    /// Runs layer `i`, or has it run again in the backward pass.
+    fn layer(
+        &self,
+        i: usize,
+        hidden_bld: &Tensor,
+        rows: Rows<'_>,
+        forward: Forward,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        if !(self.checkpointed[i] && forward.train && !forward.want.attentions) {
+            return self.layers[i].forward(hidden_bld, rows, forward);
+        }
+        let (layer, rows) = (self.layers[i].handle(), rows.to_owned());
+        let next_bld = ext::checkpoint(hidden_bld, move |hidden_bld| {
+            Ok(layer.forward(hidden_bld, rows.as_rows(), forward)?.0)
+        })?;
+        Ok((next_bld, None))
+    }
+
+    /// The same of the last layer, for some tokens alone.
+    fn last_layer_at(
+        &self,
+        hidden_td: &Tensor,
+        rows: &RaggedRows,
+        picked: Picked,
+        train: bool,
+    ) -> Result<Tensor> {
+        let last = self.layers.len() - 1;
+        if !(self.checkpointed[last] && train) {
+            return self.layers[last].forward_at(hidden_td, rows, &picked, train);
+        }
+        let (layer, rows) = (self.layers[last].handle(), rows.clone());
+        ext::checkpoint(hidden_td, move |hidden_td| {
+            layer.forward_at(hidden_td, &rows, &picked, train)
+        })
+    }
+}
+
+impl Encoder for BertModel {
+    fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput> {
+        let mut hidden_bld = self.embed(input, forward.train)?;
         let mask = match input.attention_mask {
             None => None,
             // [b, l] to [b, 1, 1, l]: every query sees the same keys.
@@ -120,21 +148,18 @@ impl Encoder for BertModel {
             Some(rows) => Rows::Ragged(rows),
             None => Rows::Padded { mask: mask.as_ref() },
         };
-        let mut hidden_bld = self.embeddings.forward(input, forward.train)?;
-        let mut hidden_states = forward.want.hidden_states.then(Vec::new);
-        let mut attentions = forward.want.attentions.then(Vec::new);
-        for (layer, checkpointed) in self.layers.iter().zip(&self.checkpointed) {
+        let Want { attentions, hidden_states } = forward.want;
+        let num_tokens = hidden_bld.size()[0];
+        if input.rows.is_some() && !attentions && !hidden_states {
+            hidden_bld = pad_even(hidden_bld)?;
+        }
+        let mut hidden_states = hidden_states.then(Vec::new);
+        let mut attentions = attentions.then(Vec::new);
+        for i in 0..self.layers.len() {
             if let Some(states) = &mut hidden_states {
                 states.push(hidden_bld.shallow_clone());
             }
-            if *checkpointed && forward.train && attentions.is_none() {
-                let (layer, rows) = (layer.handle(), rows.to_owned());
-                hidden_bld = ext::checkpoint(&hidden_bld, move |hidden_bld| {
-                    Ok(layer.forward(hidden_bld, rows.as_rows(), forward)?.0)
-                })?;
-                continue;
-            }
-            let (next, probabilities) = layer.forward(&hidden_bld, rows, forward)?;
+            let (next, probabilities) = self.layer(i, &hidden_bld, rows, forward)?;
             hidden_bld = next;
             if let (Some(all), Some(probabilities)) = (&mut attentions, probabilities) {
                 all.push(probabilities);
@@ -143,7 +168,43 @@ impl Encoder for BertModel {
         if let Some(states) = &mut hidden_states {
             states.push(hidden_bld.shallow_clone());
         }
+        if hidden_bld.size()[0] != num_tokens {
+            hidden_bld = hidden_bld.f_narrow(0, 0, num_tokens)?;
+        }
         Ok(EncoderOutput { hidden_bld, attentions, hidden_states })
+    }
+
+    /// The last layer computes keys and values of all tokens, and everything else of the wanted ones.
+    fn encode_at(
+        &self,
+        input: EncoderInput<'_>,
+        positions_n: &Tensor,
+        forward: Forward,
+    ) -> Result<Tensor> {
+        let rows = match (input.rows, input.attention_mask) {
+            (Some(rows), _) => Some(rows.clone()),
+            (None, None) => {
+                let (rows, length) = input.input_ids.size2()?;
+                let lengths = vec![length as usize; rows as usize];
+                Some(RaggedRows::new(&lengths, input.input_ids.device()))
+            }
+            (None, Some(_)) => None,
+        };
+        let can = has_attention_kernel(&self.embeddings.word.weight) && !self.layers.is_empty();
+        let picked = match &rows {
+            Some(rows) if can => rows.offsets_of(&Vec::<i64>::try_from(positions_n)?),
+            _ => None,
+        };
+        let (Some(rows), Some(offsets)) = (rows, picked) else {
+            return self.encode(input, forward)?.at(positions_n);
+        };
+        let hidden_td = self.embed(input, forward.train)?;
+        let mut hidden_td = pad_even(hidden_td.f_reshape([rows.num_tokens(), self.width])?)?;
+        for i in 0..self.layers.len() - 1 {
+            hidden_td = self.layer(i, &hidden_td, Rows::Ragged(&rows), forward)?.0;
+        }
+        let picked = Picked { positions_n: positions_n.shallow_clone(), offsets };
+        self.last_layer_at(&hidden_td, &rows, picked, forward.train)
     }
 
     fn hidden_size(&self) -> i64 {
@@ -204,77 +265,5 @@ impl Embeddings {
         };
         let sum = self.word.forward(input.input_ids)?.f_add(&segments)?.f_add(&positions)?;
         dropout(self.norm.forward(&sum)?, self.dropout, train)
-    }
-}
-
-impl Layer {
-    fn new(scope: &Scope<'_>, config: &BertConfig, init: InitOptions) -> Result<Self> {
-        let (width, inner) = (config.hidden_size, config.intermediate_size);
-        let (std, eps) = (config.initializer_range, config.layer_norm_eps);
-        let attention = scope.sub("attention");
-        let projections = attention.sub("self");
-        let project = |name: &str, like: &str, std: f64| {
-            let (scope, like) = (projections.sub(name), projections.sub(like));
-            Linear::new_like(&scope, &like, width, width, std)
-        };
-        let (alike, similar_std) = match init.attention {
-            Queries::Normal => ("key", std),
-            Queries::Alike => ("query", init.attention_std.unwrap_or(InitOptions::ATTENTION_STD)),
-        };
-        let output = attention.sub("output");
-        Ok(Self {
-            query: project("query", "query", similar_std)?,
-            key: project("key", alike, similar_std)?,
-            value: project("value", "value", std)?,
-            attention: Attention {
-                num_heads: config.num_attention_heads,
-                dropout: config.attention_probs_dropout_prob,
-            },
-            attention_output: Linear::new(&output.sub("dense"), width, width, std)?,
-            attention_norm: LayerNorm::new(&output.sub("LayerNorm"), width, eps)?,
-            intermediate: Linear::new(&scope.sub("intermediate").sub("dense"), width, inner, std)?,
-            activation: config.hidden_act,
-            output: Linear::new(&scope.sub("output").sub("dense"), inner, width, std)?,
-            output_norm: LayerNorm::new(&scope.sub("output").sub("LayerNorm"), width, eps)?,
-            dropout: config.hidden_dropout_prob,
-        })
-    }
-
-    /// Another handle on the same parameters.
-    fn handle(&self) -> Self {
-        Self {
-            query: self.query.handle(),
-            key: self.key.handle(),
-            value: self.value.handle(),
-            attention: self.attention,
-            attention_output: self.attention_output.handle(),
-            attention_norm: self.attention_norm.handle(),
-            intermediate: self.intermediate.handle(),
-            activation: self.activation,
-            output: self.output.handle(),
-            output_norm: self.output_norm.handle(),
-            dropout: self.dropout,
-        }
-    }
-
-    /// The next hidden state and, if wanted, the attention probabilities.
-    fn forward(
-        &self,
-        hidden_bld: &Tensor,
-        rows: Rows<'_>,
-        forward: Forward,
-    ) -> Result<(Tensor, Option<Tensor>)> {
-        let Forward { train, want } = forward;
-        let query = self.query.forward(hidden_bld)?;
-        let key = self.key.forward(hidden_bld)?;
-        let value = self.value.forward(hidden_bld)?;
-        let mixed = self.attention.forward([&query, &key, &value], rows, train, want.attentions)?;
-        let mixed_bld = self.attention_output.forward(&mixed.context)?;
-        let attended_bld = self.attention_norm.after(mixed_bld, hidden_bld, self.dropout, train)?;
-
-        let inner = self.activation.apply(&self.intermediate.forward(&attended_bld)?)?;
-        let output_bld = self.output.forward(&inner)?;
-        let next_bld = self.output_norm.after(output_bld, &attended_bld, self.dropout, train)?;
-        Ok((next_bld, mixed.probabilities))
     }
 }

@@ -103,17 +103,23 @@ impl Model for Bert {
         &self.encoder
     }
 
+    /// Of the last layer only keys and values are made at every position ([`Encoder::encode_at`]).
     fn flops_per_token(&self, length: usize, scored: f64) -> Option<f64> {
-        let of_layers = |(name, parameter): (&str, &Tensor)| {
-            let counts = name.contains("encoder.layer.") && parameter.dim() == 2;
-            if counts { parameter.numel() as f64 } else { 0.0 }
-        };
-        let body: f64 = self.params.iter().map(of_layers).sum();
         let [width, layers, vocab] =
             [self.config.hidden_size, self.config.num_hidden_layers, self.config.vocab_size]
                 .map(|n| n as f64);
+        let last = format!("encoder.layer.{}.", self.config.num_hidden_layers - 1);
+        let of_layers = |(name, parameter): (&str, &Tensor)| {
+            let everywhere = !name.contains(&last)
+                || ["self.key.", "self.value."].iter().any(|part| name.contains(part));
+            let share = if everywhere { 1.0 } else { scored };
+            let counts = name.contains("encoder.layer.") && parameter.dim() == 2;
+            if counts { share * parameter.numel() as f64 } else { 0.0 }
+        };
+        let body: f64 = self.params.iter().map(of_layers).sum();
         let head = if self.masked.is_some() { width * width + width * vocab } else { 0.0 };
-        Some(6.0 * (body + scored * head) + 12.0 * layers * width * length as f64)
+        let attention = 12.0 * (layers - 1.0 + scored) * width * length as f64;
+        Some(6.0 * (body + scored * head) + attention)
     }
 
     fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> Result<usize> {

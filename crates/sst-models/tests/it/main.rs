@@ -5,5 +5,6 @@
 mod bert;
 mod case;
 mod checkpointing;
+mod encode_at;
 mod folders;
 mod minilm;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sst_core::{Batch, EncoderInput, LossParts, Model, Objective, Result, StepContext};
+use sst_core::{Batch, EncoderInput, LossParts, Model, Objective, Result, StepContext, even};
 use sst_data::Collate;
-use tch::{Kind, Reduction, Tensor};
+use tch::{Device, Kind, Reduction, Tensor};
 
 use super::collate::MlmCollate;
 use super::config::MlmConfig;
@@ -33,6 +33,22 @@ fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, Ob
     Ok(Box::new(Mlm { mask_rate, collate }))
 }
 
+/// The label of a position that does not count.
+const UNSCORED: i64 = -100;
+
+/// The positions and their labels, and on the CPU the last position as often again as makes their number
+/// [`even`].
+fn scored(positions_n: &Tensor, labels_n: &Tensor) -> Result<(Tensor, Tensor)> {
+    let count = labels_n.numel();
+    let more = (even(count) - count) as i64;
+    if count == 0 || more == 0 || labels_n.device() != Device::Cpu {
+        return Ok((positions_n.shallow_clone(), labels_n.shallow_clone()));
+    }
+    let last = positions_n.f_narrow(0, count as i64 - 1, 1)?.f_expand([more], false)?;
+    let unscored = labels_n.f_new_full([more], UNSCORED, (Kind::Int64, Device::Cpu))?;
+    Ok((Tensor::f_cat(&[positions_n, &last], 0)?, Tensor::f_cat(&[labels_n, &unscored], 0)?))
+}
+
 impl Objective for Mlm {
     fn name(&self) -> &'static str {
         ENTRY.name
@@ -49,22 +65,26 @@ impl Objective for Mlm {
     /// The sum over masked tokens of minus the log-probability of the token that was there; the sum
     /// `correct` counts those that the model ranks first.
     fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
-        let hidden_bld =
-            model.encoder().encode(EncoderInput::from_batch(batch)?, context.forward)?.hidden_bld;
-        let positions_n = batch.get("masked_positions")?;
-        let labels_n = batch.get("masked_labels")?;
-        let hidden_nd = hidden_bld.f_flatten(0, -2)?.f_index_select(0, positions_n)?;
+        let input = EncoderInput::from_batch(batch)?;
+        let (positions_n, labels_n) =
+            scored(batch.get("masked_positions")?, batch.get("masked_labels")?)?;
+        let hidden_nd = model.encoder().encode_at(input, &positions_n, context.forward)?;
         // The sum over the vocabulary is taken in fp32 whatever autocast made of the product.
         let logits_nv =
             model.token_head()?.logits(&hidden_nd, context.forward)?.f_to_kind(Kind::Float)?;
-        let loss =
-            logits_nv.f_cross_entropy_loss(labels_n, None::<&Tensor>, Reduction::Sum, -100, 0.0)?;
+        let loss = logits_nv.f_cross_entropy_loss(
+            &labels_n,
+            None::<&Tensor>,
+            Reduction::Sum,
+            UNSCORED,
+            0.0,
+        )?;
         let correct = match labels_n.numel() {
             0 => Tensor::f_zeros(0_i64, (Kind::Float, labels_n.device()))?.f_sum(Kind::Float)?,
             _ => logits_nv
                 .f_detach()?
                 .f_argmax(-1, false)?
-                .f_eq_tensor(labels_n)?
+                .f_eq_tensor(&labels_n)?
                 .f_sum(Kind::Float)?,
         };
         Ok(LossParts { loss, sums: vec![("correct", correct)] })

@@ -1,16 +1,16 @@
-//! Attention of one row of tokens with itself, forward and backward, in fp32.
+//! Attention of the queries of one row with its keys, forward and backward, in fp32.
 //!
 //! Scores are made a block of queries at a time, so that memory grows with the row and not with its
 //! square; the backward pass makes them again from the saved logarithms of their sums (Dao et al. 2022,
 //! "FlashAttention", algorithms 2 and 4, without the blocks of keys, which a core's cache has no need of).
 //!
-//! Letters: l tokens of the row, e width of a head, padded up to whole vectors where rows need it.
+//! Letters: m queries of the row, l keys, e width of a head, padded up to whole vectors where rows need it.
 
 use std::ffi::c_void;
 
 use super::product::{Left, product};
 use super::simd::Simd;
-use super::task::{Source, Task};
+use super::task::{Source, Target, Task};
 use crate::ext::number::{Kind, bf16};
 use crate::ext::random::Dropout;
 
@@ -41,20 +41,36 @@ impl Scratch {
     }
 }
 
-/// The rows of one task: its tokens and its group of heads that share keys and values.
+/// What one task is: a row, and a group of heads that share keys and values.
 #[derive(Clone, Copy)]
 struct Place {
     row: usize,
-    start: usize,
-    length: usize,
+    /// The first query of the row, and how many there are.
+    queries: (usize, usize),
+    keys: (usize, usize),
     group: usize,
+}
+
+impl Place {
+    /// How many keys query `i` of the row sees.
+    fn seen(&self, task: &Task, i: usize) -> usize {
+        // The queries are those of the row's last tokens.
+        if task.causal { self.keys.1 - self.queries.1 + i + 1 } else { self.keys.1 }
+    }
 }
 
 fn place(task: &Task, number: usize) -> Place {
     let (row, group) = (number / task.kv_heads, number % task.kv_heads);
-    // SAFETY: `offsets` has one more entry than there are rows, and `number` is below rows x groups.
-    let (start, end) = unsafe { (*task.offsets.add(row), *task.offsets.add(row + 1)) };
-    Place { row, start: start as usize, length: (end - start) as usize, group }
+    // SAFETY: `offsets` has one more entry than there are rows, `keys` two a row, and `number` is below rows x
+    // groups.
+    let (offsets, keys) = unsafe {
+        (
+            [*task.offsets.add(row), *task.offsets.add(row + 1)],
+            [*task.keys.add(2 * row), *task.keys.add(2 * row + 1)],
+        )
+    };
+    let span = |[start, end]: [i64; 2]| (start as usize, (end - start) as usize);
+    Place { row, queries: span(offsets), keys: span(keys), group }
 }
 
 /// Writes `out` and the logarithms of the sums for task `number`.
@@ -64,25 +80,26 @@ fn place(task: &Task, number: usize) -> Place {
 /// processor must have what `S` needs.
 #[inline(always)]
 pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut Scratch) {
-    let Place { row, start, length: l, group } = place(task, number);
+    let place = place(task, number);
+    let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
     let (e, lp, ep) = (task.width, padded(l), padded(task.width));
     let [keys_el, values_le, queries, scores, mixed] =
         scratch.cut([e * lp, l * ep, BLOCK * e, BLOCK * lp, BLOCK * ep]);
     // SAFETY: every buffer has the size that its use below needs.
     unsafe {
-        load_transposed(task.key, task.kind, (start, l), group * e, e, (keys_el, lp));
-        load(task.value, task.kind, (start, l), group * e, e, (values_le, ep), 1.0);
+        load_transposed(task.key, task.kind, (key_start, l), group * e, e, (keys_el, lp));
+        load(task.value, task.kind, (key_start, l), group * e, e, (values_le, ep), 1.0);
         for head in heads(task, group) {
-            for first in (0..l).step_by(BLOCK) {
-                let count = (l - first).min(BLOCK);
-                let seen = if task.causal { first + count } else { l };
+            for first in (0..m).step_by(BLOCK) {
+                let count = (m - first).min(BLOCK);
+                let seen = place.seen(task, first + count - 1);
                 let block = (start + first, count);
                 load(task.query, task.kind, block, head * e, e, (queries, e), task.scale);
                 let left = Left { data: queries, row: e, column: 1 };
                 product::<S>([count, padded(seen), e], left, (keys_el, lp), (scores, lp), false);
                 let mut inverse = [0.0; BLOCK];
                 for (i, inverse) in inverse.iter_mut().enumerate().take(count) {
-                    let limit = if task.causal { first + i + 1 } else { l };
+                    let limit = place.seen(task, first + i);
                     let line = scores.add(i * lp);
                     let (largest, sum) = softmax::<S>(line, limit, padded(seen));
                     *task.log_sums.add((start + first + i) * task.heads + head) =
@@ -112,7 +129,8 @@ pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut 
 /// As for [`forward`].
 #[inline(always)]
 pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut Scratch) {
-    let Place { row, start, length: l, group } = place(task, number);
+    let place = place(task, number);
+    let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
     let (e, lp, ep) = (task.width, padded(l), padded(task.width));
     let [keys_el, values_el, keys_le, key_grads, value_grads, queries, grads, outs, scores, slopes] =
         scratch.cut([
@@ -129,14 +147,14 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut
         ]);
     // SAFETY: every buffer has the size that its use below needs.
     unsafe {
-        load_transposed(task.key, task.kind, (start, l), group * e, e, (keys_el, lp));
-        load_transposed(task.value, task.kind, (start, l), group * e, e, (values_el, lp));
-        load(task.key, task.kind, (start, l), group * e, e, (keys_le, ep), 1.0);
+        load_transposed(task.key, task.kind, (key_start, l), group * e, e, (keys_el, lp));
+        load_transposed(task.value, task.kind, (key_start, l), group * e, e, (values_el, lp));
+        load(task.key, task.kind, (key_start, l), group * e, e, (keys_le, ep), 1.0);
         let out = Source { data: task.out.cast_const(), stride: task.heads * e };
         for head in heads(task, group) {
-            for first in (0..l).step_by(BLOCK) {
-                let count = (l - first).min(BLOCK);
-                let seen = if task.causal { first + count } else { l };
+            for first in (0..m).step_by(BLOCK) {
+                let count = (m - first).min(BLOCK);
+                let seen = place.seen(task, first + count - 1);
                 let block = (start + first, count);
                 load(task.query, task.kind, block, head * e, e, (queries, ep), task.scale);
                 load(task.out_grad, task.kind, block, head * e, e, (grads, ep), 1.0);
@@ -146,7 +164,7 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut
                 let left = Left { data: grads, row: ep, column: 1 };
                 product::<S>([count, padded(seen), e], left, (values_el, lp), (slopes, lp), false);
                 for i in 0..count {
-                    let limit = if task.causal { first + i + 1 } else { l };
+                    let limit = place.seen(task, first + i);
                     let (line, slope) = (scores.add(i * lp), slopes.add(i * lp));
                     let log_sum = *task.log_sums.add((start + first + i) * task.heads + head);
                     let mean = dot::<S>(grads.add(i * ep), outs.add(i * ep), ep);
@@ -175,15 +193,16 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut
                 let left = Left { data: slopes, row: lp, column: 1 };
                 product::<S>([count, ep, seen], left, (keys_le, ep), (outs, ep), false);
                 for i in 0..count {
-                    let to = (start + first + i) * task.heads * e + head * e;
-                    store(task.query_grad, task.kind, to, e, outs.add(i * ep), task.scale);
+                    let to = (start + first + i) * task.query_grad.stride + head * e;
+                    store(task.query_grad.data, task.kind, to, e, outs.add(i * ep), task.scale);
                 }
             }
         }
         for i in 0..l {
-            let to = (start + i) * task.kv_heads * e + group * e;
-            store(task.key_grad, task.kind, to, e, key_grads.add(i * ep), 1.0);
-            store(task.value_grad, task.kind, to, e, value_grads.add(i * ep), 1.0);
+            let to = |target: Target| (key_start + i) * target.stride + group * e;
+            let (keys, values) = (task.key_grad, task.value_grad);
+            store(keys.data, task.kind, to(keys), e, key_grads.add(i * ep), 1.0);
+            store(values.data, task.kind, to(values), e, value_grads.add(i * ep), 1.0);
         }
     }
 }

@@ -16,6 +16,14 @@ pub(super) struct Source {
     pub(super) stride: usize,
 }
 
+/// Where such tokens are written.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Target {
+    pub(super) data: *mut c_void,
+    pub(super) stride: usize,
+}
+
 /// `SstAttention` of `cpp/attention.cc`, field by field. Tensors without a stride are contiguous; those
 /// of the other pass are null.
 #[repr(C)]
@@ -25,13 +33,15 @@ pub(in crate::ext) struct Task {
     pub(super) value: Source,
     pub(super) out_grad: Source,
     pub(super) out: *mut c_void,
-    pub(super) query_grad: *mut c_void,
-    pub(super) key_grad: *mut c_void,
-    pub(super) value_grad: *mut c_void,
+    pub(super) query_grad: Target,
+    pub(super) key_grad: Target,
+    pub(super) value_grad: Target,
     /// `[t, h]`.
     pub(super) log_sums: *mut f32,
-    /// The first token of each row, and the end of the last.
+    /// The first query of each row, and the end of the last.
     pub(super) offsets: *const i64,
+    /// The first key of each row, and the end of its keys.
+    pub(super) keys: *const i64,
     pub(super) rows: usize,
     pub(super) heads: usize,
     pub(super) kv_heads: usize,

@@ -1,0 +1,51 @@
+// Three matrices (or vectors) as one, so that one product does the work of three.
+#include <ATen/autocast_mode.h>
+#include <ATen/record_function.h>
+
+#include "bridge.h"
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+struct Joint : torch::autograd::Function<Joint> {
+  // In the type that autocast would give each of them: they are copied and cast at once.
+  static at::Tensor forward(AutogradContext* ctx, at::Tensor a, at::Tensor b, at::Tensor c) {
+    RECORD_FUNCTION("sst::joint", std::vector<c10::IValue>({a, b, c}));
+    auto device = a.device().type();
+    auto type = at::autocast::is_autocast_enabled(device) ? at::autocast::get_autocast_dtype(device)
+                                                          : a.scalar_type();
+    auto sizes = a.sizes().vec();
+    sizes[0] += b.size(0) + c.size(0);
+    auto joint = at::empty(sizes, a.options().dtype(type));
+    int64_t at = 0;
+    std::vector<int64_t> counts, types;
+    for (const auto& part : {a, b, c}) {
+      joint.narrow(0, at, part.size(0)).copy_(part);
+      at += part.size(0);
+      counts.push_back(part.size(0));
+      types.push_back(static_cast<int64_t>(part.scalar_type()));
+    }
+    ctx->saved_data["counts"] = counts;
+    ctx->saved_data["types"] = types;
+    return joint;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    auto counts = ctx->saved_data["counts"].toIntVector(), types = ctx->saved_data["types"].toIntVector();
+    variable_list parts;
+    int64_t at = 0;
+    for (size_t i = 0; i < counts.size(); ++i) {
+      parts.push_back(grads[0].narrow(0, at, counts[i]).to(static_cast<at::ScalarType>(types[i])));
+      at += counts[i];
+    }
+    return parts;
+  }
+};
+
+}  // namespace
+
+extern "C" int sst_joint(TensorPtr a, TensorPtr b, TensorPtr c, TensorPtr* joint) {
+  SST_GUARD({ *joint = new torch::Tensor(Joint::apply(*a, *b, *c)); })
+}

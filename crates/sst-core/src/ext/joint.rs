@@ -1,0 +1,27 @@
+//! Three weights as one.
+
+use tch::Tensor;
+
+use super::{check, ffi};
+use crate::error::{Error, Result};
+
+/// Three tensors that differ in their first dimension at most, one after the other along it, in the type that
+/// autocast (if on) gives the factors of a product. Differentiable once.
+///
+/// # Errors
+/// If shapes, types or devices do not fit, or libtorch fails.
+pub fn joint(parts: [&Tensor; 3]) -> Result<Tensor> {
+    let rest = |x: &Tensor| x.size().get(1..).map(<[i64]>::to_vec);
+    let [a, b, c] = parts;
+    let alike = |x: &Tensor| {
+        rest(x) == rest(a) && x.device() == a.device() && x.f_kind().ok() == a.f_kind().ok()
+    };
+    if rest(a).is_none() || !alike(b) || !alike(c) {
+        return Err(Error::Contract("parts of a joint tensor must be alike".to_owned()));
+    }
+    let mut made = std::ptr::null_mut();
+    // SAFETY: three live tensors whose sizes were checked, and a writable place.
+    check(unsafe { ffi::sst_joint(a.as_ptr(), b.as_ptr(), c.as_ptr(), &raw mut made) })?;
+    // SAFETY: on success the bridge hands over a new tensor that nothing else owns.
+    Ok(unsafe { Tensor::from_ptr(made) })
+}
