@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "allocator",
     "amp",
     "attention",
@@ -14,6 +14,7 @@ const SOURCES: [&str; 12] = [
     "joint",
     "memory",
     "optim",
+    "parallel",
     "profile",
     "residual",
 ];

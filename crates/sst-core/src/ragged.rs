@@ -129,14 +129,15 @@ impl RaggedRows {
         Ok(hidden_td.f_index_select(0, &starts_b)?)
     }
 
-    /// `[t, d]` as `[b, l, d]`, zero where there is no token.
+    /// `[t, d]` as `[b, l, d]`, zero where there is no token. What comes after the last row is left out.
     ///
     /// # Errors
     /// If libtorch fails.
     pub fn pad(&self, x_td: &Tensor) -> Result<Tensor> {
         let (rows, longest, width) = (self.num_rows(), self.longest(), x_td.size()[1]);
         let zeros = Tensor::f_zeros([rows * longest, width], (x_td.f_kind()?, self.device))?;
-        let padded = zeros.f_index_copy(0, &self.grid()?.places_t, x_td)?;
+        let x_td = x_td.f_narrow(0, 0, self.num_tokens())?;
+        let padded = zeros.f_index_copy(0, &self.grid()?.places_t, &x_td)?;
         Ok(padded.f_reshape([rows, longest, width])?)
     }
 

@@ -2,7 +2,7 @@
 //! Precision Training", section 3.1), so that no weight is cast twice and activations take half the memory.
 
 use sst_core::{ParamStore, ext};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::error::TrainError;
 
@@ -41,32 +41,29 @@ impl Masters {
         self.pairs.iter().find(|pair| pair.name == name).map(|pair| &pair.full)
     }
 
+    /// The bf16 weights of the parameter `name` of the model, which follow every update.
+    pub(crate) fn low(&self, name: &str) -> Option<&Tensor> {
+        self.pairs.iter().find(|pair| pair.name == name).map(|pair| &pair.low)
+    }
+
     /// The fp32 weights that train, by name.
     pub(crate) fn trainable(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         let pairs = self.pairs.iter().filter(|pair| pair.full.requires_grad());
         pairs.map(|pair| (&*pair.name, &pair.full))
     }
 
-    /// Moves the gradients of a backward pass to the fp32 weights, where micro-batches add up in fp32.
-    pub(crate) fn take_gradients(&self) -> Result<(), TrainError> {
+    /// Moves the gradients of a backward pass to the fp32 weights. Those of several micro-batches add up in
+    /// fp32; of a single one they stay as they are on the CPU, where updates take them in bf16.
+    pub(crate) fn take_gradients(&self, is_single: bool) -> Result<(), TrainError> {
         let from = self.pairs.iter().map(|pair| &pair.param);
         let to = self.pairs.iter().map(|pair| &pair.full);
-        Ok(ext::move_gradients(from, to)?)
+        let on_cpu = self.pairs.iter().all(|pair| pair.full.device() == Device::Cpu);
+        Ok(ext::move_gradients(from, to, is_single && on_cpu)?)
     }
 
     /// Drops the gradients of a backward pass that failed.
     pub(crate) fn drop_gradients(&self) -> Result<(), TrainError> {
         Ok(ext::reset_gradients(self.pairs.iter().map(|pair| &pair.param))?)
-    }
-
-    /// Rounds the fp32 weights, which were updated, into those that the model computes with.
-    pub(crate) fn round(&mut self) -> Result<(), TrainError> {
-        tch::no_grad(|| {
-            for pair in self.pairs.iter_mut().filter(|pair| pair.full.requires_grad()) {
-                pair.low.f_copy_(&pair.full)?;
-            }
-            Ok(())
-        })
     }
 
     /// Shows the model its fp32 weights, to evaluate or save them.

@@ -87,9 +87,6 @@ impl Step<'_> {
         let rate = config.learning_rate(step);
         self.optimizer.update(rate, &gradients, scale.as_ref(), Some(&found_inf))?;
         self.optimizer.reset_gradients()?;
-        if let Some(masters) = &mut self.masters {
-            masters.round()?;
-        }
         if let Some(ema) = &mut self.ema {
             ema.update()?;
         }
@@ -116,7 +113,7 @@ impl Step<'_> {
             Fault::root(fault, step + 1, mean)?.f_backward()?;
             Fault::memory(fault, step + 1, batch.keys.len())?;
             if let Some(masters) = &self.masters {
-                masters.take_gradients()?;
+                masters.take_gradients(data.micro.len() == 1)?;
             }
             sums.add(parts)?;
         }

@@ -118,6 +118,13 @@ unsafe extern "C" {
         n: usize,
         from: *const *const C_tensor,
         to: *const *const C_tensor,
+        keep_type: c_int,
+    ) -> c_int;
+    pub(super) fn sst_parallel(
+        name: *const c_char,
+        count: usize,
+        context: *mut c_void,
+        body: unsafe extern "C" fn(*mut c_void, usize),
     ) -> c_int;
     pub(super) fn sst_grad_reset(n: usize, params: *const *const C_tensor) -> c_int;
     pub(super) fn sst_global_norm(

@@ -1,5 +1,7 @@
 //! Gradients of many parameters at once.
 
+use std::ffi::c_int;
+
 use tch::Tensor;
 
 use super::{check, ffi};
@@ -16,13 +18,14 @@ pub fn reset_gradients<'a>(params: impl IntoIterator<Item = &'a Tensor>) -> Resu
 }
 
 /// Adds the gradient of each tensor of `from` to that of the tensor of `to` in its place, in the type of the
-/// latter, and sets it to none.
+/// latter unless `keep_type` and there is none yet, and sets it to none.
 ///
 /// # Errors
 /// If there are more of one than of the other, or libtorch fails.
 pub fn move_gradients<'a>(
     from: impl IntoIterator<Item = &'a Tensor>,
     to: impl IntoIterator<Item = &'a Tensor>,
+    keep_type: bool,
 ) -> Result<()> {
     let (from, to) = (ffi::pointers(from), ffi::pointers(to));
     if from.len() != to.len() {
@@ -30,18 +33,8 @@ pub fn move_gradients<'a>(
         return Err(Error::Contract(message));
     }
     // SAFETY: the pointers are of live tensors and are not kept; there are as many of both.
-    Ok(check(unsafe { ffi::sst_grad_move(from.len(), from.as_ptr(), to.as_ptr()) })?)
-}
-
-/// The 2-norm over all elements of `tensors`: a scalar on their device, without synchronising with it.
-///
-/// # Errors
-/// If there are none, or libtorch fails.
-pub fn global_norm<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Tensor> {
-    let pointers = ffi::pointers(tensors);
-    let mut norm = std::ptr::null_mut();
-    // SAFETY: the pointers are of live tensors and are not kept; `norm` is valid for writes.
-    check(unsafe { ffi::sst_global_norm(pointers.len(), pointers.as_ptr(), &raw mut norm) })?;
-    // SAFETY: on success the bridge hands over a new tensor that nothing else owns.
-    Ok(unsafe { Tensor::from_ptr(norm) })
+    let code = unsafe {
+        ffi::sst_grad_move(from.len(), from.as_ptr(), to.as_ptr(), c_int::from(keep_type))
+    };
+    Ok(check(code)?)
 }

@@ -16,6 +16,7 @@ mod joint;
 mod memory;
 mod number;
 mod optim;
+mod parallel;
 mod profile;
 mod random;
 mod residual;
@@ -28,12 +29,12 @@ pub use autocast::{Autocast, autocast};
 pub use bytes::bytes_of;
 pub use checkpoint::checkpoint;
 pub use device::load_cuda;
-pub use grad::{global_norm, move_gradients, reset_gradients};
+pub use grad::{move_gradients, reset_gradients};
 pub use joint::joint;
 pub use memory::{
     DeviceMemory, allow_tf32, device_memory, empty_cache, keep_freed_memory, tf32_allowed,
 };
-pub use optim::{AdamW, AdamWTensors, fused_adamw};
+pub use optim::{AdamW, AdamWTensors, fused_adamw, global_norm};
 pub use profile::{OperatorEvent, Profiler};
 pub use residual::{fast_dropout, has_residual_kernel, residual_norm};
 

@@ -66,6 +66,14 @@ pub(super) fn bf16(x: f32) -> u16 {
     if x.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded }
 }
 
+/// What a kernel does, compiled once for each [`Level`]: `run` and all that it calls must be inlined.
+pub(super) trait Body {
+    /// What comes of it.
+    type Output;
+    /// Does it.
+    fn run(self) -> Self::Output;
+}
+
 /// What a processor has that kernels are made for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
@@ -97,4 +105,29 @@ impl Level {
         }
         Self::Portable
     }
+
+    /// Runs the `body` that is compiled for this level.
+    pub(super) fn run<B: Body>(self, body: B) -> B::Output {
+        match self {
+            // SAFETY: the level was detected.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { with_avx512(body) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { with_avx2(body) },
+            Self::Portable => body.run(),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
+fn with_avx512<B: Body>(body: B) -> B::Output {
+    body.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn with_avx2<B: Body>(body: B) -> B::Output {
+    body.run()
 }

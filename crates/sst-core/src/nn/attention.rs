@@ -86,12 +86,16 @@ impl Attention {
             }
             // Elsewhere the rows are padded for the attention alone.
             Rows::Ragged(rows) => {
+                let after = query.size()[0] - rows.num_tokens();
                 let mask = rows.mask()?.f_unsqueeze(1)?.f_unsqueeze(1)?;
                 let [query, key, value] = [rows.pad(query)?, rows.pad(key)?, rows.pad(value)?];
                 let padded = Rows::Padded { mask: Some(&mask) };
                 let output =
                     self.forward([&query, &key, &value], padded, train, want_probabilities)?;
-                Ok(AttentionOutput { context: rows.unpad(&output.context)?, ..output })
+                let context = rows.unpad(&output.context)?;
+                // As the kernel: zeros for what comes after the last row.
+                let context = context.f_constant_pad_nd([0, 0, 0, after])?;
+                Ok(AttentionOutput { context, ..output })
             }
             Rows::Padded { mask: None } if has_attention_kernel(query) && !want_probabilities => {
                 let (rows, length, _) = query.size3()?;

@@ -61,6 +61,7 @@ fn fused_adamw_follows_the_paper_for_one_step() {
         exp_avgs: vec![&m],
         exp_avg_sqs: vec![&v],
         steps: vec![&step],
+        copies: vec![],
     };
     let options = AdamW { lr, betas: (beta1, beta2), eps, weight_decay: decay };
     let halve = Tensor::from(2_f32);
@@ -73,6 +74,58 @@ fn fused_adamw_follows_the_paper_for_one_step() {
     let before = values(&w);
     ext::fused_adamw(&tensors, options, None, Some(&Tensor::from(1_f32))).unwrap();
     assert_eq!(values(&w), before, "found_inf holds the update back");
+}
+
+/// The update of one number in f64.
+fn adamw_by_hand(x: f64, grad: f64, [m, v]: [f64; 2], step: i32, options: AdamW) -> [f64; 3] {
+    let (beta1, beta2) = options.betas;
+    let m = beta1 * m + (1.0 - beta1) * grad;
+    let v = beta2 * v + (1.0 - beta2) * grad * grad;
+    let (mean, square) = (m / (1.0 - beta1.powi(step)), v / (1.0 - beta2.powi(step)));
+    let decayed = x - options.lr * options.weight_decay * x;
+    [decayed - options.lr * mean / (square.sqrt() + options.eps), m, v]
+}
+
+#[test]
+fn fused_adamw_takes_bf16_gradients_and_writes_copies() {
+    // More than two chunks of the kernel, and a tail.
+    let count = 150_001;
+    let wave = |factor: f64| {
+        (Tensor::arange(count, (Kind::Double, Device::Cpu)) * factor).sin().to_kind(Kind::Float)
+    };
+    let options = AdamW { lr: 0.01, betas: (0.9, 0.98), eps: 1e-6, weight_decay: 0.1 };
+    for kind in [Kind::Float, Kind::BFloat16] {
+        let (param, grad) = (wave(0.37), wave(0.11).to_kind(kind));
+        let (exp_avg, exp_avg_sq) = (wave(0.5) * 0.1, wave(0.7).square());
+        let copy = param.to_kind(Kind::BFloat16);
+        let before = [&param, &grad, &exp_avg, &exp_avg_sq].map(values);
+        let step = Tensor::from(3_f32);
+        let tensors = AdamWTensors {
+            params: vec![&param],
+            grads: vec![&grad],
+            exp_avgs: vec![&exp_avg],
+            exp_avg_sqs: vec![&exp_avg_sq],
+            steps: vec![&step],
+            copies: vec![Some(&copy)],
+        };
+        ext::fused_adamw(&tensors, options, Some(&Tensor::from(2_f32)), None).unwrap();
+        let after = [&param, &exp_avg, &exp_avg_sq].map(values);
+        for i in 0..count as usize {
+            let [x, g, m, v] = [0, 1, 2, 3].map(|part| f64::from(before[part][i]));
+            let wanted = adamw_by_hand(x, g / 2.0, [m, v], 3, options);
+            for (after, wanted) in after.iter().zip(wanted) {
+                let found = f64::from(after[i]);
+                assert!((found - wanted).abs() < 1e-6, "{i}: {found} instead of {wanted}");
+            }
+        }
+        assert!(copy.equal(&param.to_kind(Kind::BFloat16)));
+        let norm = ext::global_norm([&grad, &param]).unwrap().double_value(&[]);
+        let squares = |x: &Tensor| x.to_kind(Kind::Double).square().sum(Kind::Double);
+        let wanted = (squares(&grad) + squares(&param)).sqrt().double_value(&[]);
+        assert!((norm / wanted - 1.0).abs() < 1e-6, "{norm} instead of {wanted}");
+    }
+    let infinite = Tensor::from_slice(&[1_f32, f32::INFINITY]);
+    assert!(ext::global_norm([&infinite]).unwrap().double_value(&[]).is_infinite());
 }
 
 #[test]

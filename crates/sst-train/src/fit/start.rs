@@ -38,6 +38,9 @@ impl<'a> Run<'a> {
             }
         }
         let mut optimizer = Optimizer::new(config.optimizer, groups)?;
+        if let Some(masters) = &masters {
+            optimizer.keep_copies(|name| masters.low(name).map(tch::Tensor::shallow_clone));
+        }
         // Gradients of an earlier run on this model must not leak into the first step.
         optimizer.reset_gradients()?;
         let ema = config.ema.map(|ema| match &masters {

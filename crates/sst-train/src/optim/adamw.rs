@@ -1,4 +1,4 @@
-//! AdamW on libtorch's fused kernel.
+//! AdamW on a fused kernel.
 
 use sst_core::ext::{self, AdamWTensors};
 use sst_core::{Error, Result};
@@ -28,6 +28,8 @@ struct Slot {
     exp_avg: Tensor,
     exp_avg_sq: Tensor,
     step: Tensor,
+    /// The parameter in bf16, where it is kept.
+    copy: Option<Tensor>,
 }
 
 /// What the parameters of one call of the kernel share.
@@ -50,11 +52,17 @@ impl AdamW {
             for (name, param) in group.params {
                 let (exp_avg, exp_avg_sq) = (moment(&param)?, moment(&param)?);
                 let step = steps.f_select(0, slots.len() as i64)?;
-                slots.push(Slot { name, param, alike, exp_avg, exp_avg_sq, step });
+                slots.push(Slot { name, param, alike, exp_avg, exp_avg_sq, step, copy: None });
             }
         }
         let active = (vec![true; slots.len()], steps.f_ones_like()?);
         Ok(Self { betas: config.betas, eps: config.eps, slots, steps, active })
+    }
+
+    pub(super) fn keep_copies(&mut self, copy: &impl Fn(&str) -> Option<Tensor>) {
+        for slot in &mut self.slots {
+            slot.copy = copy(&slot.name);
+        }
     }
 
     pub(super) fn params(&self) -> impl Iterator<Item = &Tensor> {
@@ -85,6 +93,7 @@ impl AdamW {
                 tensors.exp_avgs.push(&slot.exp_avg);
                 tensors.exp_avg_sqs.push(&slot.exp_avg_sq);
                 tensors.steps.push(&slot.step);
+                tensors.copies.push(slot.copy.as_ref());
             }
             let ([beta1, beta2], eps) = (self.betas, self.eps);
             let (lr, weight_decay) = (lr * alike.lr_factor, alike.weight_decay);

@@ -30,6 +30,8 @@ struct Slot {
     lr_factor: f64,
     weight_decay: f64,
     momentum: Tensor,
+    /// The matrix in bf16, where it is kept.
+    copy: Option<Tensor>,
 }
 
 impl Muon {
@@ -45,10 +47,16 @@ impl Muon {
                 }
                 let momentum = param.f_detach()?.f_zeros_like()?;
                 let (lr_factor, weight_decay) = (group.lr_factor, group.weight_decay);
-                slots.push(Slot { name, param, lr_factor, weight_decay, momentum });
+                slots.push(Slot { name, param, lr_factor, weight_decay, momentum, copy: None });
             }
         }
         Ok(Self { momentum: config.momentum, iterations: config.iterations, slots })
+    }
+
+    pub(super) fn keep_copies(&mut self, copy: &impl Fn(&str) -> Option<Tensor>) {
+        for slot in &mut self.slots {
+            slot.copy = copy(&slot.name);
+        }
     }
 
     pub(super) fn params(&self) -> impl Iterator<Item = &Tensor> {
@@ -91,6 +99,9 @@ impl Muon {
                     step = step.f_mul(&found.f_rsub_scalar(1.0)?)?;
                 }
                 let _ = slot.param.f_add_(&step)?;
+                if let Some(copy) = &mut slot.copy {
+                    copy.f_copy_(&slot.param)?;
+                }
             }
         }
         Ok(())
@@ -106,9 +117,10 @@ impl Muon {
     ) -> Result<Tensor> {
         let beta = self.momentum;
         let momentum = &mut self.slots[i].momentum;
+        let grad = grad.f_to_kind(momentum.f_kind()?)?;
         let mut grad = match grad_scale {
             Some(scale) => grad.f_div(scale)?,
-            None => grad.shallow_clone(),
+            None => grad,
         };
         if let Some(found) = found_inf {
             // A gradient that is not finite must not reach the momentum: that one stays, as the mean of

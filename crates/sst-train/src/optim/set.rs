@@ -63,6 +63,12 @@ impl Optimizer {
         Ok(Self { adamw: AdamW::new(&config, adamw)?, muon: Muon::new(&config, muon)? })
     }
 
+    /// Has every update written to copies in bf16 as well: those that `copy` gives for the names of parameters.
+    pub fn keep_copies(&mut self, copy: impl Fn(&str) -> Option<Tensor>) {
+        self.adamw.keep_copies(&copy);
+        self.muon.keep_copies(&copy);
+    }
+
     /// The gradients as they are now.
     ///
     /// # Errors

@@ -6,8 +6,8 @@ extern "C" int sst_grad_reset(size_t n, TensorPtr const* params) {
   SST_GUARD(for (size_t i = 0; i < n; ++i) params[i]->mutable_grad().reset())
 }
 
-// Adds each gradient in `from` to that in `to`, in the type of the tensor there, and frees it.
-extern "C" int sst_grad_move(size_t n, TensorPtr const* from, TensorPtr const* to) {
+// Adds each gradient in `from` to that in `to`, in the type of the tensor there unless keep_type, and frees it.
+extern "C" int sst_grad_move(size_t n, TensorPtr const* from, TensorPtr const* to, int keep_type) {
   SST_GUARD({
     torch::NoGradGuard guard;
     for (size_t i = 0; i < n; ++i) {
@@ -17,7 +17,7 @@ extern "C" int sst_grad_move(size_t n, TensorPtr const* from, TensorPtr const* t
       if (sum.defined()) {
         sum.add_(grad);
       } else {
-        sum = grad.to(to[i]->scalar_type());
+        sum = keep_type ? grad : grad.to(to[i]->scalar_type());
       }
       grad.reset();
     }

@@ -54,15 +54,14 @@ pub(super) struct Scratch(Vec<f32>);
 
 impl Scratch {
     pub(super) fn new(task: &Task) -> Self {
-        Self(vec![0.0; 4 * task.width])
+        Self(vec![0.0; 3 * task.width])
     }
 
     #[inline(always)]
-    fn lines(&mut self, width: usize) -> [&mut [f32]; 4] {
+    fn lines(&mut self, width: usize) -> [&mut [f32]; 3] {
         let (a, rest) = self.0.split_at_mut(width);
-        let (b, rest) = rest.split_at_mut(width);
-        let (c, d) = rest.split_at_mut(width);
-        [a, b, c, d]
+        let (b, c) = rest.split_at_mut(width);
+        [a, b, c]
     }
 }
 
@@ -80,7 +79,7 @@ fn tokens(task: &Task, block: usize) -> std::ops::Range<usize> {
 pub(super) unsafe fn forward(task: &Task, block: usize, scratch: &mut Scratch) {
     let d = task.width;
     let dropout = Dropout::new(task.dropout, task.seed);
-    let [x, residual, _, _] = scratch.lines(d);
+    let [x, residual, _] = scratch.lines(d);
     for token in tokens(task, block) {
         let at = token * d;
         // SAFETY: `at` is the token's place in matrices of `tokens` rows.
@@ -121,7 +120,7 @@ pub(super) unsafe fn forward(task: &Task, block: usize, scratch: &mut Scratch) {
 pub(super) unsafe fn backward(task: &Task, block: usize, scratch: &mut Scratch) {
     let d = task.width;
     let dropout = Dropout::new(task.dropout, task.seed);
-    let [grad, normal, weighted, _] = scratch.lines(d);
+    let [grad, normal, weighted] = scratch.lines(d);
     for token in tokens(task, block) {
         let at = token * d;
         // SAFETY: `at` is the token's place in matrices of `tokens` rows.

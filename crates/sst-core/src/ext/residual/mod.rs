@@ -10,7 +10,7 @@ pub(super) use kernel::Task;
 use kernel::{Scratch, backward, forward};
 use tch::{Device, Kind, Tensor};
 
-use super::number::Level;
+use super::number::{Body, Level};
 use super::{check, ffi};
 use crate::error::{Error, Result};
 
@@ -87,47 +87,35 @@ pub fn has_residual_kernel(x: &Tensor) -> bool {
 unsafe extern "C" fn run(task: *const Task, next: *const c_void, is_backward: c_int) {
     // SAFETY: both live until every thread has returned.
     let (task, next) = unsafe { (&*task, &*next.cast::<AtomicUsize>()) };
-    let mut scratch = Scratch::new(task);
-    let is_backward = is_backward != 0;
-    // SAFETY: the features are there.
-    unsafe {
-        match Level::detect() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => with_avx512(task, next, is_backward, &mut scratch),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => with_avx2(task, next, is_backward, &mut scratch),
-            Level::Portable => take(task, next, is_backward, &mut scratch),
-        }
-    }
+    Level::detect().run(Take { task, next, is_backward: is_backward != 0 });
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
-unsafe fn with_avx512(task: &Task, next: &AtomicUsize, back: bool, scratch: &mut Scratch) {
-    // SAFETY: passed on.
-    unsafe { take(task, next, back, scratch) }
+/// Takes blocks until none is left.
+struct Take<'a> {
+    task: &'a Task,
+    next: &'a AtomicUsize,
+    is_backward: bool,
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn with_avx2(task: &Task, next: &AtomicUsize, back: bool, scratch: &mut Scratch) {
-    // SAFETY: passed on.
-    unsafe { take(task, next, back, scratch) }
-}
+impl Body for Take<'_> {
+    type Output = ();
 
-#[inline(always)]
-unsafe fn take(task: &Task, next: &AtomicUsize, is_backward: bool, scratch: &mut Scratch) {
-    loop {
-        let block = next.fetch_add(1, Ordering::Relaxed);
-        if block >= task.blocks() {
-            return;
-        }
-        // SAFETY: each block is taken once.
-        unsafe {
-            if is_backward {
-                backward(task, block, scratch);
-            } else {
-                forward(task, block, scratch);
+    #[inline(always)]
+    fn run(self) {
+        let Self { task, next, is_backward } = self;
+        let mut scratch = Scratch::new(task);
+        loop {
+            let block = next.fetch_add(1, Ordering::Relaxed);
+            if block >= task.blocks() {
+                return;
+            }
+            // SAFETY: each block is taken once.
+            unsafe {
+                if is_backward {
+                    backward(task, block, &mut scratch);
+                } else {
+                    forward(task, block, &mut scratch);
+                }
             }
         }
     }

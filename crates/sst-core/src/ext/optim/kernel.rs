@@ -1,0 +1,155 @@
+//! AdamW, and the norm of gradients, on the CPU: one pass over memory each.
+
+use std::ffi::c_void;
+use std::ops::Range;
+
+use super::AdamW;
+use crate::error::Result;
+use crate::ext::number::{Body, Kind, Level, load_line, store_line};
+use crate::ext::parallel::parallel;
+
+/// Numbers that a thread takes at a time. Sums are made by chunk, so that they do not depend on the threads.
+const CHUNK: usize = 1 << 16;
+/// Numbers that are brought to fp32 at a time, in a buffer that stays in the cache.
+const LINE: usize = 512;
+
+/// The numbers of one gradient.
+#[derive(Clone, Copy)]
+pub(super) struct Grad {
+    pub(super) data: *const c_void,
+    pub(super) kind: Kind,
+    pub(super) count: usize,
+}
+
+// SAFETY: only read, by threads that end before the tensor is freed.
+unsafe impl Sync for Grad {}
+
+/// A parameter, with its moments and a copy in bf16 or null, all as long as the gradient.
+pub(super) struct Slot {
+    pub(super) grad: Grad,
+    pub(super) param: *mut f32,
+    pub(super) exp_avg: *mut f32,
+    pub(super) exp_avg_sq: *mut f32,
+    pub(super) copy: *mut c_void,
+    /// Updates, this one included.
+    pub(super) step: f32,
+}
+
+// SAFETY: each chunk is written by one thread.
+unsafe impl Sync for Slot {}
+
+/// The chunks of tensors of these sizes: which tensor, and which of its numbers.
+fn chunks(counts: impl Iterator<Item = usize>) -> Vec<(usize, Range<usize>)> {
+    let of = |(i, count): (usize, usize)| {
+        (0..count).step_by(CHUNK).map(move |start| (i, start..count.min(start + CHUNK)))
+    };
+    counts.enumerate().flat_map(of).collect()
+}
+
+/// One update of all slots; gradients are divided by `grad_scale` first.
+///
+/// # Safety
+/// The pointers of the slots must be valid, and no two may overlap.
+pub(super) unsafe fn update(slots: &[Slot], options: AdamW, grad_scale: f32) -> Result<()> {
+    let chunks = chunks(slots.iter().map(|slot| slot.grad.count));
+    let level = Level::detect();
+    parallel(c"sst::adamw", chunks.len(), |i| {
+        let (slot, range) = &chunks[i];
+        level.run(Update { slot: &slots[*slot], range: range.clone(), options, grad_scale });
+    })
+}
+
+struct Update<'a> {
+    slot: &'a Slot,
+    range: Range<usize>,
+    options: AdamW,
+    grad_scale: f32,
+}
+
+impl Body for Update<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { slot, range, options, grad_scale } = self;
+        let (beta1, beta2) = options.betas;
+        let correction = |beta: f64| 1.0 - beta.powf(f64::from(slot.step));
+        let rate = (options.lr / correction(beta1)) as f32;
+        let root = correction(beta2).sqrt() as f32;
+        let decay = (1.0 - options.lr * options.weight_decay) as f32;
+        let (rest1, rest2) = ((1.0 - beta1) as f32, (1.0 - beta2) as f32);
+        let (beta2, eps) = (beta2 as f32, options.eps as f32);
+        let mut line = [0.0_f32; LINE];
+        for start in range.clone().step_by(LINE) {
+            let line = &mut line[..LINE.min(range.end - start)];
+            let n = line.len();
+            // SAFETY: `start + n` is within the slot, which this thread alone writes here.
+            unsafe {
+                load_line(slot.grad.data, slot.grad.kind, start, line);
+                let param = std::slice::from_raw_parts_mut(slot.param.add(start), n);
+                let exp_avg = std::slice::from_raw_parts_mut(slot.exp_avg.add(start), n);
+                let exp_avg_sq = std::slice::from_raw_parts_mut(slot.exp_avg_sq.add(start), n);
+                let moments = exp_avg.iter_mut().zip(exp_avg_sq);
+                for ((x, param), (m, v)) in line.iter_mut().zip(param).zip(moments) {
+                    let grad = *x / grad_scale;
+                    *m += rest1 * (grad - *m);
+                    *v = beta2 * *v + rest2 * grad * grad;
+                    *param = *param * decay - rate * *m / (v.sqrt() / root + eps);
+                    *x = *param;
+                }
+                if !slot.copy.is_null() {
+                    store_line(slot.copy, Kind::BFloat16, start, line);
+                }
+            }
+        }
+    }
+}
+
+/// The 2-norm over all numbers of `grads`.
+///
+/// # Safety
+/// The pointers must be valid.
+pub(super) unsafe fn norm(grads: &[Grad]) -> Result<f64> {
+    let chunks = chunks(grads.iter().map(|grad| grad.count));
+    let sums: Vec<_> = chunks.iter().map(|_| std::sync::atomic::AtomicU64::new(0)).collect();
+    let level = Level::detect();
+    parallel(c"sst::global_norm", chunks.len(), |i| {
+        let (grad, range) = &chunks[i];
+        let sum = level.run(Squares { grad: grads[*grad], range: range.clone() });
+        sums[i].store(sum.to_bits(), std::sync::atomic::Ordering::Relaxed);
+    })?;
+    let sum: f64 = sums.into_iter().map(|bits| f64::from_bits(bits.into_inner())).sum();
+    Ok(sum.sqrt())
+}
+
+struct Squares {
+    grad: Grad,
+    range: Range<usize>,
+}
+
+impl Body for Squares {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        const LANES: usize = 16;
+        let Self { grad, range } = self;
+        let mut line = [0.0_f32; LINE];
+        let mut sum = 0.0;
+        for start in range.clone().step_by(LINE) {
+            let line = &mut line[..LINE.min(range.end - start)];
+            // SAFETY: `start + line.len()` is within the gradient.
+            unsafe { load_line(grad.data, grad.kind, start, line) };
+            let mut lanes = [0.0_f32; LANES];
+            let (whole, rest) = line.as_chunks::<LANES>();
+            for numbers in whole {
+                for (lane, x) in lanes.iter_mut().zip(numbers) {
+                    *lane += x * x;
+                }
+            }
+            let rest = rest.iter().map(|x| x * x);
+            sum += lanes.into_iter().chain(rest).map(f64::from).sum::<f64>();
+        }
+        sum
+    }
+}

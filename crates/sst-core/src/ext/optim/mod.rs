@@ -1,0 +1,175 @@
+//! AdamW in one pass over memory: a kernel of our own on the CPU, libtorch's fused one elsewhere.
+
+mod kernel;
+
+use tch::{Device, Kind, Tensor};
+
+use super::{check, ffi, number};
+use crate::error::{Error, Result};
+
+/// The hyper-parameters of one update (Loshchilov and Hutter 2019, "Decoupled Weight Decay
+/// Regularization").
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamW {
+    /// Learning rate of this step.
+    pub lr: f64,
+    /// Decay rates of the two moments.
+    pub betas: (f64, f64),
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+}
+
+/// The tensors of one parameter group, in one order.
+#[derive(Debug, Default)]
+pub struct AdamWTensors<'a> {
+    /// The parameters.
+    pub params: Vec<&'a Tensor>,
+    /// Their gradients.
+    pub grads: Vec<&'a Tensor>,
+    /// First moments.
+    pub exp_avgs: Vec<&'a Tensor>,
+    /// Second moments.
+    pub exp_avg_sqs: Vec<&'a Tensor>,
+    /// Updates done, one fp32 scalar a parameter; the kernel does not advance them.
+    pub steps: Vec<&'a Tensor>,
+    /// Copies of the parameters in bf16, which are written too; empty for none.
+    pub copies: Vec<Option<&'a Tensor>>,
+}
+
+/// One update in place. Gradients are divided by `grad_scale` first; where `found_inf` is 1 nothing
+/// changes, without the host having to look at an accelerator. Gradients may be bf16 where parameters are fp32.
+///
+/// # Errors
+/// If the lists differ in length, or libtorch fails.
+pub fn fused_adamw(
+    tensors: &AdamWTensors<'_>,
+    options: AdamW,
+    grad_scale: Option<&Tensor>,
+    found_inf: Option<&Tensor>,
+) -> Result<()> {
+    let n = tensors.params.len();
+    let lists = [&tensors.grads, &tensors.exp_avgs, &tensors.exp_avg_sqs, &tensors.steps];
+    let copies = tensors.copies.len();
+    if lists.iter().any(|list| list.len() != n) || (copies != n && copies != 0) {
+        return Err(Error::Contract("fused_adamw needs lists of one length".into()));
+    }
+    if n == 0 {
+        return Ok(());
+    }
+    match slots(tensors)? {
+        None => libtorch(tensors, options, grad_scale, found_inf),
+        Some(_) if found(found_inf)? => Ok(()),
+        Some(slots) => {
+            let scale = grad_scale.map_or(Ok(1.0), |scale| scale.f_double_value(&[]))? as f32;
+            // SAFETY: live tensors of one length a slot, contiguous, of the types that the kernel takes; the
+            // lists borrow them, and none is in two places.
+            unsafe { kernel::update(&slots, options, scale) }
+        }
+    }
+}
+
+fn found(found_inf: Option<&Tensor>) -> Result<bool> {
+    Ok(found_inf.map_or(Ok(0.0), |found| found.f_double_value(&[]))? != 0.0)
+}
+
+/// The numbers of a gradient that the kernel takes; `None` for another.
+fn grad(tensor: &Tensor) -> Result<Option<kernel::Grad>> {
+    let kind = match tensor.f_kind()? {
+        Kind::Float => number::Kind::Float,
+        Kind::BFloat16 => number::Kind::BFloat16,
+        _ => return Ok(None),
+    };
+    let data = tensor.data_ptr().cast_const();
+    Ok(is_plain(tensor).then_some(kernel::Grad { data, kind, count: tensor.numel() }))
+}
+
+fn is_plain(tensor: &Tensor) -> bool {
+    tensor.device() == Device::Cpu && tensor.is_contiguous() && !tensor.is_sparse()
+}
+
+/// What the kernel takes; `None` if it cannot take one of them.
+fn slots(tensors: &AdamWTensors<'_>) -> Result<Option<Vec<kernel::Slot>>> {
+    let mut slots = Vec::with_capacity(tensors.params.len());
+    for (i, param) in tensors.params.iter().enumerate() {
+        let full = [*param, tensors.exp_avgs[i], tensors.exp_avg_sqs[i]];
+        let copy = tensors.copies.get(i).copied().flatten();
+        let all = full.iter().copied().chain(copy);
+        let fits = |x: &Tensor| is_plain(x) && x.size() == param.size();
+        let Some(grad) = grad(tensors.grads[i])? else { return Ok(None) };
+        let kinds = full.iter().all(|x| x.kind() == Kind::Float)
+            && copy.is_none_or(|x| x.kind() == Kind::BFloat16);
+        if !all.into_iter().all(fits) || !kinds || tensors.grads[i].size() != param.size() {
+            return Ok(None);
+        }
+        let [param, exp_avg, exp_avg_sq] = full.map(|x| x.data_ptr().cast::<f32>());
+        let copy = copy.map_or(std::ptr::null_mut(), Tensor::data_ptr);
+        let step = tensors.steps[i].f_double_value(&[])? as f32;
+        slots.push(kernel::Slot { grad, param, exp_avg, exp_avg_sq, copy, step });
+    }
+    Ok(Some(slots))
+}
+
+fn libtorch(
+    tensors: &AdamWTensors<'_>,
+    options: AdamW,
+    grad_scale: Option<&Tensor>,
+    found_inf: Option<&Tensor>,
+) -> Result<()> {
+    let n = tensors.params.len();
+    let of_kind = |(grad, param): (&&Tensor, &&Tensor)| grad.f_to_kind(param.f_kind()?);
+    let grads = tensors.grads.iter().zip(&tensors.params).map(of_kind);
+    let grads = grads.collect::<std::result::Result<Vec<_>, _>>()?;
+    let grads = ffi::pointers(&grads);
+    let lists = [&tensors.params, &tensors.exp_avgs, &tensors.exp_avg_sqs, &tensors.steps];
+    let [params, exp_avgs, exp_avg_sqs, steps] =
+        lists.map(|list| ffi::pointers(list.iter().copied()));
+    let pointer = |tensor: Option<&Tensor>| tensor.map_or(std::ptr::null(), Tensor::as_ptr);
+    // SAFETY: five lists of `n` pointers to live tensors and two that may be null; none is kept.
+    let code = unsafe {
+        ffi::sst_fused_adamw(
+            n,
+            params.as_ptr(),
+            grads.as_ptr(),
+            exp_avgs.as_ptr(),
+            exp_avg_sqs.as_ptr(),
+            steps.as_ptr(),
+            options.lr,
+            options.betas.0,
+            options.betas.1,
+            options.weight_decay,
+            options.eps,
+            pointer(grad_scale),
+            pointer(found_inf),
+        )
+    };
+    check(code)?;
+    tch::no_grad(|| {
+        for (copy, param) in tensors.copies.iter().zip(&tensors.params) {
+            if let Some(copy) = copy {
+                copy.shallow_clone().f_copy_(param)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The 2-norm over all elements of `tensors`: a scalar on their device, without synchronising with it.
+///
+/// # Errors
+/// If there are none, or libtorch fails.
+pub fn global_norm<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Tensor> {
+    let tensors: Vec<_> = tensors.into_iter().collect();
+    let grads = tensors.iter().map(|tensor| grad(tensor)).collect::<Result<Option<Vec<_>>>>()?;
+    if let (Some(grads), false) = (grads, tensors.is_empty()) {
+        // SAFETY: live tensors, which the list borrows.
+        return Ok(Tensor::f_from_slice(&[unsafe { kernel::norm(&grads) }? as f32])?.f_squeeze()?);
+    }
+    let pointers = ffi::pointers(tensors);
+    let mut norm = std::ptr::null_mut();
+    // SAFETY: the pointers are of live tensors and are not kept; `norm` is valid for writes.
+    check(unsafe { ffi::sst_global_norm(pointers.len(), pointers.as_ptr(), &raw mut norm) })?;
+    // SAFETY: on success the bridge hands over a new tensor that nothing else owns.
+    Ok(unsafe { Tensor::from_ptr(norm) })
+}
