@@ -1,15 +1,12 @@
 //! Layers that run again in the backward pass give the same gradients, bit for bit.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 use sst_core::{EncoderInput, Error, Forward, Model, RaggedRows, ext};
 use sst_models::{BuildOptions, InitOptions, build};
 use tch::{Device, Kind, Tensor};
-
-/// libtorch has one generator for all threads: tests that draw from it take turns.
-static GENERATOR: Mutex<()> = Mutex::new(());
 
 fn model() -> Box<dyn Model> {
     let config = json!({
@@ -62,7 +59,7 @@ fn gradients(select: &dyn Fn(usize) -> bool, ragged: bool, bf16: bool) -> (usize
 
 #[test]
 fn gradients_are_bit_identical_dropout_included() {
-    let _turn = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = crate::generator();
     for (ragged, bf16) in [(false, false), (true, false), (false, true), (true, true)] {
         let (none, plain) = gradients(&|_| false, ragged, bf16);
         let (all, every) = gradients(&|_| true, ragged, bf16);
@@ -77,6 +74,7 @@ fn gradients_are_bit_identical_dropout_included() {
 
 #[test]
 fn frozen_inputs_do_not_cut_the_layers_off() {
+    let _turn = crate::generator();
     let weight = Tensor::ones([3, 3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let input = Tensor::ones([2, 3], (Kind::Float, Device::Cpu));
     let held = weight.shallow_clone();
@@ -87,6 +85,7 @@ fn frozen_inputs_do_not_cut_the_layers_off() {
 
 #[test]
 fn a_failure_in_either_pass_is_an_error() {
+    let _turn = crate::generator();
     let run = |fails_at: usize| {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);

@@ -8,3 +8,10 @@ mod checkpointing;
 mod encode_at;
 mod folders;
 mod minilm;
+
+/// Held by tests that draw from libtorch's generator or run layers again, which puts it back: it is one for all
+/// threads.
+pub(crate) fn generator() -> std::sync::MutexGuard<'static, ()> {
+    static GENERATOR: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
