@@ -28,6 +28,11 @@ pub fn pad_even(x_td: Tensor) -> Result<Tensor> {
     Ok(x_td.f_constant_pad_nd([0, 0, 0, more])?)
 }
 
+/// The first token of each row and the end of the row, of the offsets of all rows.
+pub(crate) fn spans(offsets: &[i64]) -> Vec<[i64; 2]> {
+    offsets.windows(2).map(|pair| [pair[0], pair[1]]).collect()
+}
+
 /// Where each row of a ragged batch begins and ends.
 #[derive(Debug)]
 pub struct RaggedRows {

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::marker::PhantomData;
 
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 
 use super::{check, ffi};
 use crate::error::Result;
@@ -17,17 +17,33 @@ pub struct Autocast {
     _not_send: PhantomData<*const ()>,
 }
 
+/// libtorch's numbers of the two types, from c10/core/ScalarType.h.
+const HALF: i8 = 5;
+const BFLOAT16: i8 = 15;
+
+/// The type that a product of `x` with another of its type has: its own, or what autocast makes of it.
+///
+/// # Errors
+/// If libtorch fails.
+pub fn product_kind(x: &Tensor) -> Result<Kind> {
+    let (mut enabled, mut dtype) = (0, 0);
+    let cuda = c_int::from(x.device().is_cuda());
+    // SAFETY: both pointers are valid for writes during the call.
+    check(unsafe { ffi::sst_autocast_state(cuda, &raw mut enabled, &raw mut dtype) })?;
+    match (enabled, dtype) {
+        (0, _) => Ok(x.f_kind()?),
+        (_, HALF) => Ok(Kind::Half),
+        _ => Ok(Kind::BFloat16),
+    }
+}
+
 /// Switches autocast to `kind` on `device` (bf16 or fp16), or off for `None`.
 ///
 /// # Errors
 /// If libtorch refuses the type.
 pub fn autocast(device: Device, kind: Option<Kind>) -> Result<Autocast> {
     let cuda = c_int::from(device.is_cuda());
-    // libtorch's numbers of the two types, from c10/core/ScalarType.h.
-    let dtype = match kind {
-        Some(Kind::Half) => 5,
-        _ => 15,
-    };
+    let dtype = if kind == Some(Kind::Half) { HALF } else { BFLOAT16 };
     let mut before = (0, 0);
     // SAFETY: both pointers are valid for writes during the call.
     let code = unsafe {

@@ -25,7 +25,7 @@ use tch::TchError;
 
 pub use amp::unscale;
 pub use attention::{RaggedAttention, joint_attention, ragged_attention, ragged_cross_attention};
-pub use autocast::{Autocast, autocast};
+pub use autocast::{Autocast, autocast, product_kind};
 pub use bytes::bytes_of;
 pub use checkpoint::checkpoint;
 pub use device::load_cuda;

@@ -5,8 +5,10 @@ use tch::{Device, Kind, Tensor};
 
 use super::layers::dropout;
 use crate::error::{Error, Result};
-use crate::ext::{RaggedAttention, joint_attention, ragged_attention, ragged_cross_attention};
-use crate::ragged::RaggedRows;
+use crate::ext::{
+    RaggedAttention, joint_attention, product_kind, ragged_attention, ragged_cross_attention,
+};
+use crate::ragged::{RaggedRows, spans};
 
 /// How heads attend.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,7 +82,7 @@ impl Attention {
         want_probabilities: bool,
     ) -> Result<AttentionOutput> {
         match rows {
-            Rows::Ragged(rows) if has_attention_kernel(query) && !want_probabilities => {
+            Rows::Ragged(rows) if has_attention_kernel(query)? && !want_probabilities => {
                 let context = self.kernel([query, key, value], rows.offsets(), train)?;
                 Ok(AttentionOutput { context, probabilities: None })
             }
@@ -97,7 +99,7 @@ impl Attention {
                 let context = context.f_constant_pad_nd([0, 0, 0, after])?;
                 Ok(AttentionOutput { context, ..output })
             }
-            Rows::Padded { mask: None } if has_attention_kernel(query) && !want_probabilities => {
+            Rows::Padded { mask: None } if has_attention_kernel(query)? && !want_probabilities => {
                 let (rows, length, _) = query.size3()?;
                 let offsets: Vec<i64> = (0..=rows).map(|row| row * length).collect();
                 let [q, k, v] = [query, key, value].map(|x| x.f_flatten(0, 1));
@@ -138,7 +140,7 @@ impl Attention {
         rows: &RaggedRows,
         train: bool,
     ) -> Result<Tensor> {
-        let keys: Vec<_> = rows.offsets().windows(2).map(|pair| [pair[0], pair[1]]).collect();
+        let keys = spans(rows.offsets());
         let options = self.options(last(query), train);
         ragged_cross_attention([query, key, value], offsets, &keys, options)
     }
@@ -198,9 +200,14 @@ fn last(x: &Tensor) -> i64 {
     x.size().last().copied().unwrap_or(0)
 }
 
-/// Whether attention of such queries, or in a model of such weights, has a kernel that takes rows as they are.
-pub fn has_attention_kernel(x: &Tensor) -> bool {
-    x.device() == Device::Cpu && matches!(x.kind(), Kind::Float | Kind::BFloat16)
+/// Whether attention of queries that are a product of `x`, or `x` itself, has a kernel that takes rows as they
+/// are.
+///
+/// # Errors
+/// If libtorch fails.
+pub fn has_attention_kernel(x: &Tensor) -> Result<bool> {
+    let takes = |kind| matches!(kind, Kind::Float | Kind::BFloat16);
+    Ok(x.device() == Device::Cpu && takes(x.f_kind()?) && takes(product_kind(x)?))
 }
 
 /// 0 where `mask` is true and minus infinity where it is false.

@@ -29,10 +29,17 @@ fn autocast_casts_matrix_products_and_is_restored_by_a_panic() {
 #[test]
 fn autocast_can_be_switched_off_inside() {
     let a = Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
+    assert_eq!(ext::product_kind(&a).unwrap(), Kind::Float);
     let _outer = ext::autocast(Device::Cpu, Some(Kind::BFloat16)).unwrap();
+    assert_eq!(ext::product_kind(&a).unwrap(), Kind::BFloat16);
     {
         let _inner = ext::autocast(Device::Cpu, None).unwrap();
         assert_eq!(a.matmul(&a).kind(), Kind::Float);
+        assert_eq!(ext::product_kind(&a).unwrap(), Kind::Float);
+    }
+    {
+        let _inner = ext::autocast(Device::Cpu, Some(Kind::Half)).unwrap();
+        assert_eq!((a.matmul(&a).kind(), ext::product_kind(&a).unwrap()), (Kind::Half, Kind::Half));
     }
     assert_eq!(a.matmul(&a).kind(), Kind::BFloat16);
 }

@@ -3,7 +3,7 @@
 //! Shapes: b batch, l length, t tokens of all rows, n of them that are wanted, d hidden size.
 
 use sst_core::nn::{Activation, Attention, LayerNorm, Linear, Rows, has_attention_kernel};
-use sst_core::{Forward, RaggedRows, Result, Scope, Want};
+use sst_core::{Forward, RaggedRows, Result, Scope};
 use tch::Tensor;
 
 use super::config::BertConfig;
@@ -93,15 +93,12 @@ impl Layer {
     ) -> Result<(Tensor, Option<Tensor>)> {
         let Forward { train, want } = forward;
         if let (Rows::Ragged(rows), true) = (rows, train && !want.attentions)
-            && has_attention_kernel(&self.query.weight)
+            && has_attention_kernel(&self.query.weight)?
         {
             // One product instead of three, for which the weights are copied: too much for a few tokens.
             let joint = Linear::forward_joint([&self.query, &self.key, &self.value], hidden_bld)?;
-            // Under autocast to fp16 the products are of a type that the kernel does not take.
-            if has_attention_kernel(&joint) {
-                let context = self.attention.forward_joint(&joint, rows, train)?;
-                return Ok((self.rest(&context, hidden_bld, train)?, None));
-            }
+            let context = self.attention.forward_joint(&joint, rows, train)?;
+            return Ok((self.rest(&context, hidden_bld, train)?, None));
         }
         let query = self.query.forward(hidden_bld)?;
         let key = self.key.forward(hidden_bld)?;
@@ -121,11 +118,6 @@ impl Layer {
     ) -> Result<Tensor> {
         let hidden_nd = hidden_td.f_index_select(0, &picked.positions_n)?;
         let query = self.query.forward(&hidden_nd)?;
-        if !has_attention_kernel(&query) {
-            let forward = Forward { train, want: Want::default() };
-            let (next_td, _) = self.forward(hidden_td, Rows::Ragged(rows), forward)?;
-            return Ok(next_td.f_index_select(0, &picked.positions_n)?);
-        }
         let key = self.key.forward(hidden_td)?;
         let value = self.value.forward(hidden_td)?;
         let projections = [&query, &key, &value];

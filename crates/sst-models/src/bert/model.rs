@@ -190,7 +190,7 @@ impl Encoder for BertModel {
             }
             (None, Some(_)) => None,
         };
-        let can = has_attention_kernel(&self.embeddings.word.weight) && !self.layers.is_empty();
+        let can = has_attention_kernel(&self.embeddings.word.weight)? && !self.layers.is_empty();
         let picked = match &rows {
             Some(rows) if can => rows.offsets_of(&Vec::<i64>::try_from(positions_n)?),
             _ => None,

@@ -1,8 +1,11 @@
-//! Goldens: where they are, how they are read, how tensors are compared.
+//! Goldens: where they are, how they are read, how tensors are compared. And a small model.
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+use sst_core::Model;
 use sst_core::checkpoint::Weights;
+use sst_models::{BuildOptions, InitOptions, build};
 use tch::{Device, Kind, Tensor};
 
 /// A file or folder of `tests/goldens`.
@@ -44,4 +47,20 @@ pub(crate) fn distance(got: &Tensor, want: &Tensor) -> f64 {
 pub(crate) fn close(name: &str, got: &Tensor, want: &Tensor, tolerance: f64) {
     let distance = distance(got, want);
     assert!(distance <= tolerance, "{name}: relative distance {distance:e} is above {tolerance:e}");
+}
+
+/// A BERT of three layers with 50 tokens and 40 positions, always the same, with this much dropout.
+pub(crate) fn small(dropout: f64) -> Box<dyn Model> {
+    let config = json!({
+        "model_type": "bert", "vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 40,
+        "hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout,
+    });
+    let options = BuildOptions {
+        device: Device::Cpu,
+        seed: Some(4),
+        architecture: None,
+        init: InitOptions::default(),
+    };
+    build(&config, &options).unwrap()
 }

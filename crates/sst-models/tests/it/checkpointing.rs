@@ -3,29 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde_json::json;
-use sst_core::{EncoderInput, Error, Forward, Model, RaggedRows, ext};
-use sst_models::{BuildOptions, InitOptions, build};
+use sst_core::{EncoderInput, Error, Forward, RaggedRows, ext};
 use tch::{Device, Kind, Tensor};
 
-fn model() -> Box<dyn Model> {
-    let config = json!({
-        "model_type": "bert", "vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 3,
-        "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 40,
-        "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
-    });
-    let options = BuildOptions {
-        device: Device::Cpu,
-        seed: Some(4),
-        architecture: None,
-        init: InitOptions::default(),
-    };
-    build(&config, &options).unwrap()
-}
+use crate::case::small;
 
 /// The loss and all gradients, with the layers that `select` picks run again.
 fn gradients(select: &dyn Fn(usize) -> bool, ragged: bool, bf16: bool) -> (usize, Vec<Tensor>) {
-    let mut model = model();
+    let mut model = small(0.1);
     let picked = model.checkpoint_layers(select).unwrap();
     let lengths = [17, 40, 5];
     let rows = RaggedRows::new(&lengths, Device::Cpu);

@@ -1,31 +1,22 @@
 //! Hidden states of some positions are those that all positions have there, and so are their gradients.
 
-use serde_json::json;
-use sst_core::{EncoderInput, Forward, Model, RaggedRows, ext};
-use sst_models::{BuildOptions, InitOptions, build};
+use sst_core::{EncoderInput, Forward, RaggedRows, ext};
 use tch::{Device, Kind, Tensor};
+
+use crate::case::small;
 
 const LENGTHS: [usize; 4] = [17, 40, 1, 5];
 
-fn model() -> Box<dyn Model> {
-    let config = json!({
-        "model_type": "bert", "vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 3,
-        "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 40,
-        "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
-    });
-    let options = BuildOptions {
-        device: Device::Cpu,
-        seed: Some(4),
-        architecture: None,
-        init: InitOptions::default(),
-    };
-    build(&config, &options).unwrap()
-}
-
 /// The hidden states at `positions` of the ragged tokens, and the gradients of a sum over them, with `encode_at`
 /// or from all hidden states.
-fn run(positions: &[i64], at: bool, padded: bool, checkpointed: bool, bf16: bool) -> Vec<Tensor> {
-    let mut model = model();
+fn run(
+    positions: &[i64],
+    at: bool,
+    padded: bool,
+    checkpointed: bool,
+    low: Option<Kind>,
+) -> Vec<Tensor> {
+    let mut model = small(0.0);
     if checkpointed {
         assert_eq!(model.checkpoint_layers(&|_| true).unwrap(), 3);
     }
@@ -45,7 +36,7 @@ fn run(positions: &[i64], at: bool, padded: bool, checkpointed: bool, bf16: bool
         let places = rows.unpad(&places.reshape([4, 40, 1])).unwrap().flatten(0, -1);
         positions = places.index_select(0, &positions);
     }
-    let autocast = bf16.then(|| ext::autocast(Device::Cpu, Some(Kind::BFloat16)).unwrap());
+    let autocast = low.map(|kind| ext::autocast(Device::Cpu, Some(kind)).unwrap());
     let encoder = model.encoder();
     let hidden = match at {
         true => encoder.encode_at(input, &positions, Forward::TRAIN).unwrap(),
@@ -80,24 +71,28 @@ fn some_positions_get_what_all_give_them() {
     let _turn = crate::generator();
     // The second row has none, and one is asked for twice.
     let positions = [0, 3, 16, 57, 58, 58, 62];
-    for (checkpointed, bf16, tolerance) in
-        [(false, false, 1e-5), (true, false, 1e-5), (false, true, 3e-2)]
-    {
-        let expected = run(&positions, false, true, false, false);
-        let found = run(&positions, true, false, checkpointed, bf16);
+    // fp16 has no kernel, and takes the long way.
+    for (checkpointed, low, tolerance) in [
+        (false, None, 1e-5),
+        (true, None, 1e-5),
+        (false, Some(Kind::BFloat16), 3e-2),
+        (true, Some(Kind::Half), 1e-2),
+    ] {
+        let expected = run(&positions, false, true, false, None);
+        let found = run(&positions, true, false, checkpointed, low);
         assert_close(&found, &expected, tolerance);
     }
     // Padded rows, and positions out of order, take the long way.
-    let expected = run(&positions, false, true, false, false);
-    assert_close(&run(&positions, true, true, false, false), &expected, 1e-6);
+    let expected = run(&positions, false, true, false, None);
+    assert_close(&run(&positions, true, true, false, None), &expected, 1e-6);
     let swapped = [16, 3, 0];
-    let expected = run(&swapped, false, true, false, false);
-    assert_close(&run(&swapped, true, false, false, false), &expected, 1e-5);
+    let expected = run(&swapped, false, true, false, None);
+    assert_close(&run(&swapped, true, false, false, None), &expected, 1e-5);
 }
 
 #[test]
 fn no_position_is_no_hidden_state() {
-    let model = model();
+    let model = small(0.0);
     let rows = RaggedRows::new(&[3, 2], Device::Cpu);
     let ids = Tensor::from_slice(&[1_i64, 2, 3, 4, 5]);
     let input = EncoderInput {
@@ -117,7 +112,7 @@ fn what_is_left_out_does_not_count_as_work() {
     let layer = 4.0 * width * width + 2.0 * width * inner;
     let head = width * width + width * vocab;
     let all = 6.0 * (3.0 * layer + head) + 12.0 * 3.0 * width * length;
-    let found = |scored| model().flops_per_token(16, scored).unwrap();
+    let found = |scored| small(0.0).flops_per_token(16, scored).unwrap();
     assert!((found(1.0) - all).abs() < 1e-6 * all);
     // With no position scored, the last layer's keys and values are all it makes.
     let none = 6.0 * (2.0 * layer + 2.0 * width * width) + 12.0 * 2.0 * width * length;

@@ -15,6 +15,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{check, ffi};
 use crate::error::{Error, Result};
+use crate::ragged::spans;
 
 /// How [`ragged_attention`] attends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,7 +47,7 @@ pub fn ragged_attention(
     offsets: &[i64],
     options: RaggedAttention,
 ) -> Result<Tensor> {
-    ragged_cross_attention(tensors, offsets, &own_keys(offsets), options)
+    ragged_cross_attention(tensors, offsets, &spans(offsets), options)
 }
 
 /// The same of the queries of each row with keys that lie elsewhere: row `i` has the queries
@@ -107,7 +108,7 @@ pub fn joint_attention(
         return broken("the width must divide into the heads of queries, keys and values");
     }
     check_offsets(offsets, tokens)?;
-    let keys = own_keys(offsets);
+    let keys = spans(offsets);
     let rows = options.rows(offsets, &keys);
     let mut out = std::ptr::null_mut();
     // SAFETY: as in `ragged_cross_attention`.
@@ -142,11 +143,6 @@ impl RaggedAttention {
             run: task::run,
         }
     }
-}
-
-/// The keys of rows that attend to themselves.
-fn own_keys(offsets: &[i64]) -> Vec<[i64; 2]> {
-    offsets.windows(2).map(|pair| [pair[0], pair[1]]).collect()
 }
 
 fn broken<T>(what: &str) -> Result<T> {

@@ -16,6 +16,15 @@ extern "C" int sst_autocast_enter(int cuda, int enabled, int8_t dtype, int* befo
   })
 }
 
+// Whether products on the device are cast, and to what.
+extern "C" int sst_autocast_state(int cuda, int* enabled, int8_t* dtype) {
+  SST_GUARD({
+    auto device = cuda ? at::kCUDA : at::kCPU;
+    *enabled = at::autocast::is_autocast_enabled(device) ? 1 : 0;
+    *dtype = static_cast<int8_t>(at::autocast::get_autocast_dtype(device));
+  })
+}
+
 extern "C" int sst_autocast_leave(int cuda, int before_enabled, int8_t before_dtype) {
   SST_GUARD({
     auto device = cuda ? at::kCUDA : at::kCPU;
