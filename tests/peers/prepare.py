@@ -1,22 +1,19 @@
 """From text to ready-to-train rows, beside `datasets.map`: reading, tokenising and storing a corpus.
 
-The corpus is the bundled Bible again and again, each time with its words in another order within each verse, so that
-verses do not repeat though words do, as in any large corpus. Both sides use all cores, and begin with nothing in any
+The corpus is the bundled Bible again and again, its words in another order each time. Both sides use all cores, and begin with nothing in any
 cache; the ids of the first verses are compared. Memory is the peak of the largest process.
 """
 
 import json
-import random
 import shutil
 
 import datasets
-from shared import THREADS, Rows, arguments, measured, peer, run, verses
+from shared import THREADS, Rows, arguments, measured, peer, run, shuffled
 
 
 def main() -> None:
     args = arguments(__doc__)
     folder = args.out.resolve()
-    lines = verses()
     sizes = [5] if args.quick else [10, 100]
     rows = Rows("prepare", f"datasets {datasets.__version__}, map with {THREADS} processes")
     for algorithm in ("wordpiece", "bpe"):
@@ -24,13 +21,7 @@ def main() -> None:
             "--algorithm", algorithm, "--out", folder / algorithm)
     for megabytes in sizes:
         corpus = folder / f"{megabytes}.txt"
-        shuffle = random.Random(1)
-        with corpus.open("w", encoding="utf-8") as file:
-            while file.tell() < megabytes * 1e6:
-                for line in lines:
-                    words = line.split()
-                    shuffle.shuffle(words)
-                    file.write(" ".join(words) + "\n")
+        shuffled(corpus, megabytes)
         size = corpus.stat().st_size / 1e6
         for algorithm in ("wordpiece", "bpe"):
             for repeat in range(args.repeats):

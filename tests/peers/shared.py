@@ -2,8 +2,10 @@
 
 import argparse
 import gzip
+import itertools
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -85,6 +87,20 @@ def verses() -> list[str]:
         return [line.strip() for line in file if line.strip()]
 
 
+def shuffled(corpus: Path, megabytes: int) -> None:
+    """Writes the verses again and again, each time with its words in another order within each verse, so that verses
+    do not repeat though words do, as in any large corpus."""
+    shuffle = random.Random(1)
+    lines = [line.split() for line in verses()]
+    left = megabytes * 1_000_000
+    with corpus.open("w", encoding="ascii") as file:
+        for words in itertools.cycle(lines):
+            shuffle.shuffle(words)
+            left -= file.write(" ".join(words) + "\n")
+            if left <= 0:
+                break
+
+
 @dataclass
 class Rows:
     """The figures of a workload."""
@@ -93,12 +109,13 @@ class Rows:
     about_peer: str
     rows: dict[tuple[str, str, bool], tuple[list[float], list[float]]] = field(default_factory=dict)
 
-    def add(self, what: str, unit: str, sst: float, peer: float, higher_is_better: bool = True) -> None:
-        """Adds a pair to the figure `what`."""
+    def add(self, what: str, unit: str, sst: float, peer: float | None, higher_is_better: bool = True) -> None:
+        """Adds a pair to the figure `what`, or sst's side alone."""
         ours, theirs = self.rows.setdefault((what, unit, higher_is_better), ([], []))
         ours.append(sst)
-        theirs.append(peer)
-        print(f"{what}: sst {sst:.4g} {unit}, peer {peer:.4g}", flush=True)
+        if peer is not None:
+            theirs.append(peer)
+        print(f"{what}: sst {sst:.4g} {unit}" + ("" if peer is None else f", peer {peer:.4g}"), flush=True)
 
     def write(self, path: Path) -> None:
         """Writes what `cargo xtask bench peers` reads."""

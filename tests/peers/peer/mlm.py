@@ -38,12 +38,25 @@ class Measured(Trainer):
         return loss
 
 
+def full_rows(tokenizer, texts: list[str], length: int) -> dict:
+    """The texts joined and cut into rows of `length` tokens, as the examples of transformers do."""
+    joined = sum(tokenizer(texts, add_special_tokens=False)["input_ids"], [])
+    inner = length - 2
+    rows = [
+        [tokenizer.cls_token_id, *joined[i : i + inner], tokenizer.sep_token_id]
+        for i in range(0, len(joined) - inner + 1, inner)
+    ]
+    return {"input_ids": rows, "attention_mask": [[1] * length for _ in rows], "length": [length for _ in rows]}
+
+
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     torch.set_num_threads(job["threads"])
     tokenizer = AutoTokenizer.from_pretrained(job["tokenizer"])
 
     def encode(batch: dict) -> dict:
+        if job["rows"] == "stream":
+            return full_rows(tokenizer, batch["text"], job["max_length"])
         ids = tokenizer(batch["text"], truncation=True, max_length=job["max_length"])
         return {**ids, "length": [len(row) for row in ids["input_ids"]]}
 

@@ -43,7 +43,7 @@ struct Workload {
     rows: Vec<Row>,
 }
 
-/// One figure of both sides, a value a repeat.
+/// One figure of both sides, a value a repeat; or of sst alone, where `peer` is empty.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -120,7 +120,8 @@ fn table(workloads: &[Workload]) -> Result<String> {
             .to_owned();
     for workload in workloads {
         for row in &workload.rows {
-            if row.sst.is_empty() || row.sst.len() != row.peer.len() {
+            let is_alone = row.peer.is_empty();
+            if row.sst.is_empty() || (!is_alone && row.sst.len() != row.peer.len()) {
                 bail!("{}: {} has no pairs", workload.name, row.what);
             }
             let pairs = row.sst.iter().zip(&row.peer);
@@ -134,8 +135,8 @@ fn table(workloads: &[Workload]) -> Result<String> {
                 row.what,
                 row.unit,
                 spread(&row.sst),
-                spread(&row.peer),
-                spread(&ratios),
+                if is_alone { String::new() } else { spread(&row.peer) },
+                if is_alone { String::new() } else { spread(&ratios) },
             );
         }
     }
@@ -193,8 +194,12 @@ mod tests {
         let broken = Workload {
             name: "w".to_owned(),
             peer: String::new(),
-            rows: vec![row(true, &[1.0], &[])],
+            rows: vec![row(true, &[1.0, 2.0], &[1.0])],
         };
         assert!(table(&[broken]).is_err());
+        let rows = vec![row(true, &[1.0], &[])];
+        let alone = Workload { name: "w".to_owned(), peer: String::new(), rows };
+        let text = table(&[alone]).unwrap();
+        assert!(text.contains("| w | small, s | 1.000 |  |  |\n"), "{text}");
     }
 }

@@ -1,0 +1,205 @@
+//! Speed of what stands between the matrix products, beside libtorch's own operators for the same: forward
+//! and backward together, at the size of the `mlm` benchmark (32 verses a step, width 256), in tokens a second,
+//! parameters a second, and bytes a second.
+
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark may panic; its functions are made by macros"
+)]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use sst_core::RaggedRows;
+use sst_core::checkpoint::write_tensors;
+use sst_core::ext::{self, AdamW, AdamWTensors, RaggedAttention};
+use tch::{Device, Kind, Reduction, Tensor};
+
+const WIDTH: i64 = 256;
+const HEADS: i64 = 4;
+const CPU: (Kind, Device) = (Kind::BFloat16, Device::Cpu);
+/// As long as verses are, in pieces.
+const LENGTHS: [usize; 32] = [
+    37, 12, 29, 44, 31, 18, 52, 26, 33, 40, 23, 61, 35, 28, 15, 47, 30, 38, 21, 56, 27, 34, 42, 19,
+    25, 49, 32, 36, 24, 70, 39, 22,
+];
+
+fn input(shape: &[i64]) -> Tensor {
+    Tensor::randn(shape, CPU).set_requires_grad(true)
+}
+
+/// Runs `forward`, and its gradients with respect to `inputs`.
+fn both(inputs: &[&Tensor], forward: impl FnOnce() -> Tensor) -> Vec<Tensor> {
+    let y = forward();
+    // What the layers above send back, in the type of `y`.
+    let loss = (&y * y.ones_like()).sum(y.kind());
+    Tensor::run_backward(&[loss], inputs, false, false)
+}
+
+/// Attention of rows of unequal length.
+fn attention(c: &mut Criterion) {
+    let rows = RaggedRows::new(&LENGTHS, Device::Cpu);
+    let joint = input(&[rows.num_tokens(), 3 * WIDTH]);
+    let scale = 1.0 / ((WIDTH / HEADS) as f64).sqrt();
+    let mut group = c.benchmark_group("attention");
+    group.throughput(Throughput::Elements(rows.num_tokens() as u64));
+    for (name, causal) in [("kernel", false), ("causal-kernel", true)] {
+        let options =
+            RaggedAttention { num_heads: HEADS, num_kv_heads: HEADS, scale, dropout: 0.0, causal };
+        group.bench_function(name, |b| {
+            let forward = || ext::joint_attention(&joint, rows.offsets(), options).unwrap();
+            b.iter(|| both(&[&joint], forward));
+        });
+    }
+    // Without a kernel for it rows are padded before and unpadded after.
+    let padded = |is_fused: bool| {
+        let mask = rows.mask().unwrap().unsqueeze(1).unsqueeze(1);
+        let heads = joint.chunk(3, 1).into_iter().map(|x| {
+            let (b, l, d) = rows.pad(&x).unwrap().size3().unwrap();
+            let heads = Tensor::reshape(&rows.pad(&x).unwrap(), [b, l, HEADS, d / HEADS]);
+            heads.transpose(1, 2)
+        });
+        let [q, k, v] = <[Tensor; 3]>::try_from(heads.collect::<Vec<_>>()).unwrap();
+        let y = if is_fused {
+            Tensor::scaled_dot_product_attention(&q, &k, &v, Some(&mask), 0.0, false, None, false)
+        } else {
+            let scores = q.matmul(&k.transpose(2, 3)) * scale;
+            let scores = scores.masked_fill(&mask.logical_not(), f64::NEG_INFINITY);
+            scores.softmax(-1, Kind::BFloat16).matmul(&v)
+        };
+        rows.unpad(&y.transpose(1, 2).contiguous().flatten(2, 3)).unwrap()
+    };
+    for (name, is_fused) in [("libtorch-fused", true), ("libtorch-products", false)] {
+        group.bench_function(name, |b| b.iter(|| both(&[&joint], || padded(is_fused))));
+    }
+}
+
+/// Dropout, the residual and LayerNorm.
+fn residual(c: &mut Criterion) {
+    let tokens = LENGTHS.iter().sum::<usize>() as i64;
+    let (x, residual) = (input(&[tokens, WIDTH]), input(&[tokens, WIDTH]));
+    let single = (Kind::Float, Device::Cpu);
+    let weight = Tensor::ones([WIDTH], single).set_requires_grad(true);
+    let bias = Tensor::zeros([WIDTH], single).set_requires_grad(true);
+    let inputs = [&x, &residual, &weight, &bias];
+    let mut group = c.benchmark_group("residual-norm");
+    group.throughput(Throughput::Elements(tokens as u64));
+    group.bench_function("kernel", |b| {
+        let forward = || ext::residual_norm(&x, &residual, [&weight, &bias], 0.1, 1e-12).unwrap();
+        b.iter(|| both(&inputs, forward));
+    });
+    group.bench_function("libtorch", |b| {
+        let forward = || {
+            let sum = x.dropout(0.1, true) + &residual;
+            sum.to_kind(Kind::Float).layer_norm([WIDTH], Some(&weight), Some(&bias), 1e-12, true)
+        };
+        b.iter(|| both(&inputs, forward));
+    });
+}
+
+/// The loss of masked tokens: logits of a vocabulary of 8,192 and their cross-entropy.
+fn losses(c: &mut Criterion) {
+    let tokens = 160;
+    let (x, weight) = (input(&[tokens, WIDTH]), input(&[8192, WIDTH]));
+    let labels = Tensor::randint(8192, [tokens], (Kind::Int64, Device::Cpu));
+    let mut group = c.benchmark_group("losses");
+    group.throughput(Throughput::Elements(tokens as u64));
+    group.bench_function("linear-cross-entropy", |b| {
+        let loss = || {
+            let logits = x.linear(&weight, None::<&Tensor>).to_kind(Kind::Float);
+            logits.cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Mean, -100, 0.0)
+        };
+        b.iter(|| both(&[&x, &weight], loss));
+    });
+}
+
+/// The parameters of a model, their gradients and moments.
+struct Weights {
+    params: Vec<Tensor>,
+    grads: Vec<Tensor>,
+    copies: Vec<Tensor>,
+    moments: [Vec<Tensor>; 2],
+    steps: Vec<Tensor>,
+}
+
+impl Weights {
+    /// 16 matrices of 786,432 numbers each.
+    fn new(grad_kind: Kind) -> Self {
+        let of = |kind| move || Tensor::randn([768, 1024], (kind, Device::Cpu)).abs();
+        let many = |make: &dyn Fn() -> Tensor| (0..16).map(|_| make()).collect::<Vec<_>>();
+        let step = || Tensor::from_slice(&[1f32]).squeeze();
+        Self {
+            params: many(&of(Kind::Float)),
+            grads: many(&of(grad_kind)),
+            copies: many(&of(Kind::BFloat16)),
+            moments: [many(&of(Kind::Float)), many(&of(Kind::Float))],
+            steps: many(&step),
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.params.iter().map(|param| param.numel() as u64).sum()
+    }
+
+    fn lists(&self) -> AdamWTensors<'_> {
+        AdamWTensors {
+            params: self.params.iter().collect(),
+            grads: self.grads.iter().collect(),
+            exp_avgs: self.moments[0].iter().collect(),
+            exp_avg_sqs: self.moments[1].iter().collect(),
+            steps: self.steps.iter().collect(),
+            copies: Vec::new(),
+        }
+    }
+}
+
+/// Clipping's norm and one update of AdamW.
+fn update(c: &mut Criterion) {
+    let options = AdamW { lr: 1e-6, betas: (0.9, 0.98), eps: 1e-6, weight_decay: 0.01 };
+    let mut group = c.benchmark_group("update");
+    let weights = Weights::new(Kind::BFloat16);
+    group.throughput(Throughput::Elements(weights.count()));
+    group.bench_function("norm", |b| {
+        b.iter(|| ext::global_norm(black_box(&weights.grads)).unwrap());
+    });
+    group.bench_function("adamw-kernel", |b| {
+        let mut lists = weights.lists();
+        lists.copies = weights.copies.iter().map(Some).collect();
+        b.iter(|| ext::fused_adamw(&lists, options, None, None).unwrap());
+    });
+    // The kernel takes no transposed tensors, so that these go to libtorch.
+    let mut other = Weights::new(Kind::Float);
+    let lists = [&mut other.params, &mut other.grads].into_iter().chain(&mut other.moments);
+    lists.flatten().for_each(|tensor| *tensor = tensor.transpose(0, 1));
+    group.bench_function("adamw-libtorch", |b| {
+        let lists = other.lists();
+        b.iter(|| {
+            ext::fused_adamw(&lists, options, None, None).unwrap();
+            // What the next forward pass would cast.
+            for (copy, param) in other.copies.iter().zip(&other.params) {
+                copy.shallow_clone().copy_(&param.transpose(0, 1));
+            }
+        });
+    });
+}
+
+/// A checkpoint's tensors to the disk, synced.
+fn checkpoint(c: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = Weights::new(Kind::Float);
+    let named: BTreeMap<String, Tensor> =
+        (0..).zip(weights.params).map(|(i, param)| (format!("layer.{i}.weight"), param)).collect();
+    let bytes: u64 = named.values().map(|tensor| 4 * tensor.numel() as u64).sum();
+    let mut group = c.benchmark_group("checkpoint");
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(bytes));
+    group.bench_function("write", |b| {
+        let path = folder.path().join("model.safetensors");
+        b.iter(|| write_tensors(&path, &named, &[]).unwrap());
+    });
+}
+
+criterion_group!(benches, attention, residual, losses, update, checkpoint);
+criterion_main!(benches);
