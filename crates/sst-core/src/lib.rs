@@ -21,7 +21,9 @@ pub use batch::Batch;
 pub use error::{Error, Result};
 pub use evaluator::{Evaluator, Metrics};
 pub use event::{Event, Tracker};
-pub use model::{Encoder, EncoderInput, EncoderOutput, Forward, Model, PairHead, TokenHead, Want};
+pub use model::{
+    Decoder, Encoder, EncoderInput, EncoderOutput, Forward, Model, PairHead, TokenHead, Want,
+};
 pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};
 pub use ragged::{RaggedRows, even, pad_even};

@@ -6,6 +6,7 @@ use tch::Tensor;
 
 use crate::batch::Batch;
 use crate::error::{Error, Result};
+use crate::nn::KvCache;
 use crate::params::ParamStore;
 use crate::ragged::RaggedRows;
 
@@ -135,6 +136,19 @@ pub trait TokenHead {
     /// # Errors
     /// If libtorch fails.
     fn logits(&self, hidden_nd: &Tensor, forward: Forward) -> Result<Tensor>;
+
+    /// The parameters that the logits depend on, besides the hidden states.
+    fn parameters(&self) -> Vec<&Tensor>;
+}
+
+/// An encoder whose tokens see none after themselves, so that what it made of them can be kept.
+pub trait Decoder {
+    /// The last hidden states `[t, d]` of new tokens `[t]` (int64), which lie in `rows` and continue those in
+    /// `cache`. Without dropout.
+    ///
+    /// # Errors
+    /// If a row becomes longer than the model's positions, ids are unknown, or libtorch fails.
+    fn extend(&self, input_ids: &Tensor, rows: &RaggedRows, cache: &mut KvCache) -> Result<Tensor>;
 }
 
 /// Scores a pair of segments: next-sentence and sentence-order prediction.
@@ -176,6 +190,14 @@ pub trait Model: Send {
     /// If it has none.
     fn token_head(&self) -> Result<&dyn TokenHead> {
         Err(Error::MissingHead { model_type: self.model_type().into(), head: "token head" })
+    }
+
+    /// Its encoder, if its tokens see none after themselves.
+    ///
+    /// # Errors
+    /// If they do.
+    fn decoder(&self) -> Result<&dyn Decoder> {
+        Err(Error::MissingHead { model_type: self.model_type().into(), head: "decoder" })
     }
 
     /// Its pair head.

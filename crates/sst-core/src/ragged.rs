@@ -108,7 +108,13 @@ impl RaggedRows {
         Some(self.offsets.iter().map(before).collect())
     }
 
-    fn lengths(&self) -> impl Iterator<Item = i64> {
+    /// The device of its tensors.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The tokens of each row.
+    pub fn lengths(&self) -> impl Iterator<Item = i64> {
         self.offsets.windows(2).map(|pair| pair[1] - pair[0])
     }
 

@@ -1,6 +1,7 @@
 //! How weights start. The trained model is an ordinary one, whichever way it began.
 
 use serde::{Deserialize, Serialize};
+use sst_core::Init;
 
 /// How weights start, where not as usual. A key that does not apply is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -53,4 +54,15 @@ impl InitOptions {
     pub const BASE: f64 = 10_000.0;
     /// Makes a difference of a few nats between a token's near and far neighbours at width 256.
     pub const ATTENTION_STD: f64 = 0.05;
+
+    /// How learned positions start, where other weights start as `normal`.
+    pub(crate) fn of_positions(&self, normal: Init) -> Init {
+        match self.positions {
+            Positions::Normal => normal,
+            Positions::Sinusoid => Init::Sinusoid {
+                amplitude: self.amplitude.unwrap_or(Self::AMPLITUDE),
+                base: self.base.unwrap_or(Self::BASE),
+            },
+        }
+    }
 }

@@ -6,9 +6,13 @@
 
 mod bert;
 mod card;
+mod config;
+mod decoder;
 mod error;
 mod export;
+mod gpt2;
 mod init;
+mod llama;
 mod load;
 pub mod registry;
 
@@ -16,6 +20,8 @@ pub use bert::{BertConfig, BertModel};
 pub use card::ModelCard;
 pub use error::ModelError;
 pub use export::{HostModel, save_folder};
+pub use gpt2::Gpt2Config;
 pub use init::{InitOptions, Positions, Queries};
+pub use llama::LlamaConfig;
 pub use load::load;
 pub use registry::{BuildOptions, ModelEntry, build, list};

@@ -1,17 +1,17 @@
 //! The models there are, by `model_type`.
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sst_core::Model;
 use sst_core::checkpoint::Renamed;
 use tch::Device;
 
-use crate::bert;
 use crate::error::ModelError;
 use crate::init::InitOptions;
+use crate::{bert, gpt2, llama};
 
 /// One line a model.
-const MODELS: &[ModelEntry] = &[bert::ENTRY];
+const MODELS: &[ModelEntry] = &[bert::ENTRY, gpt2::ENTRY, llama::ENTRY];
 
 /// Keys of a config.json that every model has and that do not shape it.
 const COMMON: &[&str] =
@@ -108,4 +108,27 @@ pub(crate) fn parse_config<T: DeserializeOwned>(config: &Value) -> Result<T, Mod
         path: error.path().to_string(),
         message: error.inner().to_string(),
     })
+}
+
+/// The architecture that `options` ask for, or the first of the entry.
+pub(crate) fn architecture(
+    entry: &ModelEntry,
+    options: &BuildOptions,
+) -> Result<&'static str, ModelError> {
+    let known = entry.architectures;
+    let wanted = options.architecture.as_deref().unwrap_or(known[0]);
+    known.iter().copied().find(|name| *name == wanted).ok_or_else(|| ModelError::Config {
+        path: "architectures".into(),
+        message: format!("`{wanted}` is none of {}", known.join(", ")),
+    })
+}
+
+/// A model's own keys with those that every config.json has.
+pub(crate) fn saved_config(entry: &ModelEntry, architecture: &str, own: Value) -> Value {
+    let mut config = own;
+    if let Value::Object(keys) = &mut config {
+        keys.insert("model_type".into(), json!(entry.model_type));
+        keys.insert("architectures".into(), json!([architecture]));
+    }
+    config
 }

@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
-from transformers import BertConfig, BertForMaskedLM, BertForPreTraining, BertModel, get_linear_schedule_with_warmup
+from transformers import BertConfig, BertForMaskedLM, BertForPreTraining, BertModel
 from transformers.utils.logging import disable_progress_bar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from goldens.casefile import save_case, save_json, shapes  # noqa: E402
+from goldens.steps import STEPS, fill, save_model, save_steps, step_case  # noqa: E402
 
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "num_hidden_layers": 2}
 PLAIN = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 97,
@@ -30,17 +31,6 @@ CASES = {
     "odd": (BertForMaskedLM, ODD, [23, 17, 2], 2),
     "relu": (BertForPreTraining, RELU, [11, 1, 7], 3),
 }
-OPTIMIZER = {"lr": 3e-3, "betas": [0.9, 0.98], "eps": 1e-6, "weight_decay": 0.01}
-STEPS, WARMUP, MAX_GRAD_NORM = 10, 3, 0.5
-
-
-def fill(module: torch.nn.Module, seed: int, std: float = 0.2) -> None:
-    """Draws every parameter from a normal of width `std`, LayerNorm weights around 1, so that each one matters."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, parameter in sorted(module.named_parameters()):
-            centre = 1.0 if name.endswith("LayerNorm.weight") else 0.0
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * std + centre)
 
 
 def build(kind: type, settings: dict, seed: int, std: float = 0.2):
@@ -96,52 +86,14 @@ def forward_case(model, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tens
     return case | {f"grad.{name}": parameter.grad for name, parameter in model.named_parameters()}
 
 
-def step_case(model, lengths: list[int], seed: int) -> dict[str, torch.Tensor]:
-    """Ten AdamW steps on the MLM loss alone, each on a fresh batch `step.<i>.*`.
-
-    `steps.loss` [11]: entry i is the loss of batch i before step i, the last one that of batch 0 after all steps.
-    `steps.lr` [10] f64; `steps.grad_norm` [10]: before clipping. A parameter the MLM loss does not reach (pooler,
-    next-sentence head) has no gradient and is left alone, not even decayed. Matrices decay, vectors do not.
-    """
-    parameters = list(model.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim == 2]},
-        {"params": [p for p in parameters if p.ndim != 2], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, **OPTIMIZER, foreach=False, fused=False)
-    scheduler = get_linear_schedule_with_warmup(optimizer, WARMUP, STEPS)
-    batches = [batch(model.config, lengths, seed + 1000 + step) for step in range(STEPS)]
-    losses, rates, norms = [], [], []
-    for inputs in batches:
-        optimizer.zero_grad(set_to_none=True)
-        loss = mlm_loss(model, inputs)
-        loss.backward()
-        losses.append(loss.detach())
-        rates.append(scheduler.get_last_lr()[0])
-        norms.append(torch.nn.utils.clip_grad_norm_(parameters, MAX_GRAD_NORM))
-        optimizer.step()
-        scheduler.step()
-    with torch.no_grad():
-        losses.append(mlm_loss(model, batches[0]))
-    case = {f"step.{step}.{name}": value for step, inputs in enumerate(batches) for name, value in inputs.items()}
-    case |= {"steps.loss": torch.stack(losses), "steps.grad_norm": torch.stack(norms)}
-    case["steps.lr"] = torch.tensor(rates, dtype=torch.float64)
-    return case | {f"final.{name}": parameter for name, parameter in model.named_parameters()}
-
-
 def write_case(folder: Path, kind: type, settings: dict, lengths: list[int], seed: int, std: float = 0.2) -> None:
     """Writes `folder`: config.json and model.safetensors by save_pretrained, keys.json, case.safetensors."""
-    shutil.rmtree(folder, ignore_errors=True)
     model = build(kind, settings, seed, std)
-    model.save_pretrained(folder)
-    keys = shapes([folder / "model.safetensors"])
-    # Gradients and final weights are filed under in-memory names: these must be the names in the file.
-    assert keys == {name: list(p.shape) for name, p in sorted(model.named_parameters())}, "names differ from the file"
-    save_json(folder / "keys.json", keys)
+    save_model(folder, model)
     case = forward_case(model, batch(model.config, lengths, seed + 100))
-    case |= step_case(model, lengths, seed)
-    facts = OPTIMIZER | {"warmup": WARMUP, "steps": STEPS, "max_grad_norm": MAX_GRAD_NORM, "schedule": "linear"}
-    save_case(folder / "case.safetensors", case, steps=facts)
+    # On the MLM loss alone: it does not reach the pooler and the next-sentence head.
+    batches = [batch(model.config, lengths, seed + 1000 + step) for step in range(STEPS)]
+    save_steps(folder, case | step_case(model, batches, mlm_loss))
 
 
 def write_variants(out: Path) -> None:

@@ -13,8 +13,14 @@ use crate::ragged::{RaggedRows, spans};
 /// How heads attend.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Attention {
-    /// h.
+    /// h: heads of the queries.
     pub num_heads: i64,
+    /// h': heads of keys and values; each serves `h / h'` of the queries' (Ainslie et al. 2023, "GQA").
+    pub num_kv_heads: i64,
+    /// What scores are multiplied by; `None` for one over the root of a head's width.
+    pub scale: Option<f64>,
+    /// Whether a token sees none after itself.
+    pub causal: bool,
     /// Dropout on the probabilities while training.
     pub dropout: f64,
 }
@@ -70,10 +76,15 @@ pub struct AttentionOutput {
 }
 
 impl Attention {
-    /// Attends within each row with projected queries, keys and values of width d.
+    /// Every token sees every other of its row, and each head of the queries has keys and values of its own.
+    pub fn bidirectional(num_heads: i64, dropout: f64) -> Self {
+        Self { num_heads, num_kv_heads: num_heads, scale: None, causal: false, dropout }
+    }
+
+    /// Attends within each row with projected queries of width `h e`, and keys and values of width `h' e`.
     ///
     /// # Errors
-    /// If the width is not a multiple of the heads, or libtorch fails.
+    /// If a width is not a multiple of its heads, or libtorch fails.
     pub fn forward(
         &self,
         [query, key, value]: [&Tensor; 3],
@@ -108,65 +119,109 @@ impl Attention {
                 Ok(AttentionOutput { context, probabilities: None })
             }
             Rows::Padded { mask } => {
-                let [query, key, value] =
-                    [self.split(query)?, self.split(key)?, self.split(value)?];
-                let (context, probabilities) = if want_probabilities {
-                    let (context, probabilities) =
-                        self.eager([&query, &key, &value], mask, train)?;
-                    (context, Some(probabilities))
-                } else {
-                    let p = if train { self.dropout } else { 0.0 };
-                    let context = Tensor::f_scaled_dot_product_attention(
-                        &query, &key, &value, mask, p, false, None, false,
-                    )?;
-                    (context, None)
-                };
-                let context = context.f_transpose(1, 2)?.f_contiguous()?.f_flatten(2, 3)?;
-                Ok(AttentionOutput { context, probabilities })
+                self.padded([query, key, value], mask, train, want_probabilities)
             }
         }
     }
 
+    /// [`Attention::forward`] by what libtorch has. Of a causal attention the queries are those of the last
+    /// tokens.
+    pub(super) fn padded(
+        &self,
+        [query, key, value]: [&Tensor; 3],
+        mask: Option<&Tensor>,
+        train: bool,
+        want_probabilities: bool,
+    ) -> Result<AttentionOutput> {
+        let query = split(query, self.num_heads)?;
+        let [key, value] = [split(key, self.num_kv_heads)?, split(value, self.num_kv_heads)?];
+        let is_square = query.size()[2] == key.size()[2];
+        let mask = match mask {
+            _ if !self.causal => mask.map(Tensor::shallow_clone),
+            // libtorch's own triangle needs no mask.
+            None if is_square && !want_probabilities => None,
+            mask => Some(causal_mask(&query, &key, mask)?),
+        };
+        let (context, probabilities) = if want_probabilities {
+            let (context, probabilities) =
+                self.eager([&query, &key, &value], mask.as_ref(), train)?;
+            (context, Some(probabilities))
+        } else {
+            let p = if train { self.dropout } else { 0.0 };
+            let (is_causal, is_shared) = (self.causal && mask.is_none(), self.is_shared());
+            let context = Tensor::f_scaled_dot_product_attention(
+                &query, &key, &value, mask, p, is_causal, self.scale, is_shared,
+            )?;
+            (context, None)
+        };
+        let context = context.f_transpose(1, 2)?.f_contiguous()?.f_flatten(2, 3)?;
+        Ok(AttentionOutput { context, probabilities })
+    }
+
     /// Attends with the queries `[n, d]` of some tokens, those of row `i` being
-    /// `offsets[i]..offsets[i + 1]`, to the keys and values `[t, d]` of all tokens of their rows, on a device
-    /// that [`has_attention_kernel`]. Returns `[n, d]`.
+    /// `offsets[i]..offsets[i + 1]`, to the keys and values of all tokens of their rows, on a device
+    /// that [`has_attention_kernel`]. Returns `[n, d]`. The attention must not be causal.
     ///
     /// # Errors
     /// If shapes or rows do not fit, or libtorch fails.
     pub fn forward_at(
         &self,
-        [query, key, value]: [&Tensor; 3],
+        tensors: [&Tensor; 3],
         offsets: &[i64],
         rows: &RaggedRows,
         train: bool,
     ) -> Result<Tensor> {
-        let keys = spans(rows.offsets());
-        let options = self.options(last(query), train);
-        ragged_cross_attention([query, key, value], offsets, &keys, options)
+        if self.causal {
+            return Err(Error::Contract("picked queries do not know what came before them".into()));
+        }
+        self.kernel_at(tensors, offsets, &spans(rows.offsets()), train)
     }
 
-    /// Attends within ragged rows, where one product made queries, keys and values `[t, 3 d]`, on a device that
-    /// [`has_attention_kernel`]. Returns `[t, d]`.
+    /// The same to keys that lie at `keys`, with the queries of each row's last tokens.
+    pub(super) fn kernel_at(
+        &self,
+        tensors: [&Tensor; 3],
+        offsets: &[i64],
+        keys: &[[i64; 2]],
+        train: bool,
+    ) -> Result<Tensor> {
+        let options = self.options(last(tensors[0]) / self.num_heads, train);
+        ragged_cross_attention(tensors, offsets, keys, options)
+    }
+
+    /// Attends within ragged rows, where one product made queries, keys and values `[t, (h + 2 h') e]`, on a
+    /// device that [`has_attention_kernel`]. Returns `[t, h e]`.
     ///
     /// # Errors
     /// If shapes or rows do not fit, or libtorch fails.
     pub fn forward_joint(&self, joint: &Tensor, rows: &RaggedRows, train: bool) -> Result<Tensor> {
-        joint_attention(joint, rows.offsets(), self.options(last(joint) / 3, train))
+        let width = last(joint) / (self.num_heads + 2 * self.num_kv_heads);
+        joint_attention(joint, rows.offsets(), self.options(width, train))
     }
 
     fn kernel(&self, tensors: [&Tensor; 3], offsets: &[i64], train: bool) -> Result<Tensor> {
-        ragged_attention(tensors, offsets, self.options(last(tensors[0]), train))
+        let options = self.options(last(tensors[0]) / self.num_heads, train);
+        ragged_attention(tensors, offsets, options)
     }
 
+    /// For heads of this width.
     fn options(&self, width: i64, train: bool) -> RaggedAttention {
-        let width = width / self.num_heads;
         RaggedAttention {
             num_heads: self.num_heads,
-            num_kv_heads: self.num_heads,
-            scale: (width as f64).powf(-0.5),
+            num_kv_heads: self.num_kv_heads,
+            scale: self.scale(width),
             dropout: if train { self.dropout } else { 0.0 },
-            causal: false,
+            causal: self.causal,
         }
+    }
+
+    fn scale(&self, width: i64) -> f64 {
+        self.scale.unwrap_or_else(|| (width as f64).powf(-0.5))
+    }
+
+    /// Whether several heads of queries have the same keys and values.
+    fn is_shared(&self) -> bool {
+        self.num_kv_heads != self.num_heads
     }
 
     fn eager(
@@ -175,24 +230,41 @@ impl Attention {
         mask: Option<&Tensor>,
         train: bool,
     ) -> Result<(Tensor, Tensor)> {
-        let width = query.size()[3] as f64;
-        let mut scores = query.f_matmul(&key.f_transpose(2, 3)?)?.f_mul_scalar(width.powf(-0.5))?;
+        let for_each = |x: &Tensor| match self.is_shared() {
+            false => Ok(x.shallow_clone()),
+            true => x.f_repeat_interleave_self_int(self.num_heads / self.num_kv_heads, 1, None),
+        };
+        let (key, value) = (for_each(key)?, for_each(value)?);
+        let scale = self.scale(query.size()[3]);
+        let mut scores = query.f_matmul(&key.f_transpose(2, 3)?)?.f_mul_scalar(scale)?;
         if let Some(mask) = mask {
             scores = scores.f_add(&additive_mask(mask, scores.f_kind()?)?)?;
         }
         let probabilities = scores.f_softmax(-1, None::<Kind>)?;
         let dropped = dropout(probabilities.shallow_clone(), self.dropout, train)?;
-        Ok((dropped.f_matmul(value)?, probabilities))
+        Ok((dropped.f_matmul(&value)?, probabilities))
     }
+}
 
-    /// `[b, l, d]` to `[b, h, l, e]`.
-    fn split(&self, x: &Tensor) -> Result<Tensor> {
-        if x.size().last().is_none_or(|width| width % self.num_heads != 0) {
-            let (size, heads) = (x.size(), self.num_heads);
-            return Err(Error::Contract(format!("{size:?} does not divide into {heads} heads")));
-        }
-        Ok(x.f_unflatten(2, [self.num_heads, -1])?.f_transpose(1, 2)?)
+/// `[b, l, d]` to `[b, h, l, e]`.
+fn split(x: &Tensor, heads: i64) -> Result<Tensor> {
+    if x.size().last().is_none_or(|width| width % heads != 0) {
+        let size = x.size();
+        return Err(Error::Contract(format!("{size:?} does not divide into {heads} heads")));
     }
+    Ok(x.f_unflatten(2, [heads, -1])?.f_transpose(1, 2)?)
+}
+
+/// True where a query `[b, h, l, e]` may see a key `[b, h', k, e]`, the queries being those of the last tokens, and
+/// `mask` allows it.
+fn causal_mask(query: &Tensor, key: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    let (queries, keys) = (query.size()[2], key.size()[2]);
+    let all = Tensor::f_ones([queries, keys], (Kind::Bool, query.device()))?;
+    let triangle = all.f_tril(keys - queries)?;
+    Ok(match mask {
+        Some(mask) => triangle.f_logical_and(mask)?,
+        None => triangle,
+    })
 }
 
 /// The last dimension.

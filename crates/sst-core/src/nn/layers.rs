@@ -1,6 +1,6 @@
 //! Linear, LayerNorm, Embedding and dropout.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
 use crate::ext::{fast_dropout, has_residual_kernel, joint, residual_norm};
@@ -26,6 +26,15 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
+    /// A layer without a bias.
+    ///
+    /// # Errors
+    /// As for [`Linear::new`].
+    pub fn without_bias(scope: &Scope<'_>, input: i64, output: i64, std: f64) -> Result<Self> {
+        let weight = scope.param("weight", &[output, input], Init::Normal(std))?;
+        Ok(Self { weight, bias: None })
+    }
+
     /// The same, but the weight starts as it would in the scope `like`.
     ///
     /// # Errors
@@ -46,6 +55,11 @@ impl Linear {
     pub fn handle(&self) -> Self {
         let bias = self.bias.as_ref().map(Tensor::shallow_clone);
         Self { weight: self.weight.shallow_clone(), bias }
+    }
+
+    /// Its parameters.
+    pub fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        std::iter::once(&self.weight).chain(&self.bias)
     }
 
     /// Applies three layers of one input in one product: their outputs side by side.
@@ -96,6 +110,11 @@ impl LayerNorm {
         Self { weight, bias, eps: self.eps }
     }
 
+    /// Its parameters.
+    pub fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        [&self.weight, &self.bias].into_iter()
+    }
+
     /// Applies it to `dropout(x) + residual`, the end of each half of a layer whose norm comes last.
     ///
     /// # Errors
@@ -120,6 +139,40 @@ impl LayerNorm {
             self.eps,
             true,
         )?)
+    }
+}
+
+/// Divides the last dimension by its root mean square (Zhang and Sennrich 2019, "Root Mean Square Layer
+/// Normalization").
+#[derive(Debug)]
+pub struct RmsNorm {
+    weight: Tensor,
+    eps: f64,
+}
+
+impl RmsNorm {
+    /// Weight one.
+    ///
+    /// # Errors
+    /// If the name is taken, or libtorch fails.
+    pub fn new(scope: &Scope<'_>, width: i64, eps: f64) -> Result<Self> {
+        Ok(Self { weight: scope.param("weight", &[width], Init::Ones)?, eps })
+    }
+
+    /// Another handle on the same parameter.
+    pub fn handle(&self) -> Self {
+        Self { weight: self.weight.shallow_clone(), eps: self.eps }
+    }
+
+    /// Applies it; the mean is taken in fp32.
+    ///
+    /// # Errors
+    /// If the width differs, or libtorch fails.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let single = x.f_to_kind(Kind::Float)?;
+        let mean = single.f_square()?.f_mean_dim(-1, true, Kind::Float)?;
+        let normal = single.f_mul(&mean.f_add_scalar(self.eps)?.f_rsqrt()?)?;
+        Ok(self.weight.f_mul(&normal.f_to_kind(x.f_kind()?)?)?)
     }
 }
 

@@ -4,10 +4,14 @@
 
 mod activation;
 mod attention;
+mod cache;
 mod layers;
+mod rotary;
 
 pub use activation::Activation;
 pub use attention::{
     Attention, AttentionOutput, OwnedRows, Rows, additive_mask, has_attention_kernel,
 };
-pub use layers::{Embedding, LayerNorm, Linear, dropout};
+pub use cache::{KvCache, NewTokens};
+pub use layers::{Embedding, LayerNorm, Linear, RmsNorm, dropout};
+pub use rotary::{RopeParameters, RopeScaling, Rotary, Rotation};

@@ -40,7 +40,7 @@ fn ragged(attention: Attention, lengths: &[usize], want_probabilities: bool) -> 
 #[test]
 fn the_ragged_kernel_equals_padded_products() {
     for num_heads in [1, 2, 3, 8] {
-        let attention = Attention { num_heads, dropout: 0.0 };
+        let attention = Attention::bidirectional(num_heads, 0.0);
         for lengths in [&[1][..], &[5], &[16, 3, 1], &[0, 7, 48, 49], &[130, 17, 96, 33]] {
             let kernel = ragged(attention, lengths, false);
             close(&kernel, &ragged(attention, lengths, true), 2e-6);
@@ -50,7 +50,7 @@ fn the_ragged_kernel_equals_padded_products() {
 
 #[test]
 fn the_fused_kernel_equals_padded_products() {
-    let attention = Attention { num_heads: 2, dropout: 0.0 };
+    let attention = Attention::bidirectional(2, 0.0);
     let attend = |want_probabilities| {
         let inputs = [0, 1, 2].map(|i| normal(i, &[3, 200, 8]).set_requires_grad(true));
         let rows = RaggedRows::new(&[200, 100, 1], Device::Cpu);
@@ -271,7 +271,7 @@ fn a_problem_that_does_not_fit_is_refused() {
 #[test]
 fn probabilities_are_returned_only_when_wanted() {
     let x = normal(4, &[2, 5, 8]);
-    let attention = Attention { num_heads: 2, dropout: 0.0 };
+    let attention = Attention::bidirectional(2, 0.0);
     let rows = Rows::Padded { mask: None };
     let without = attention.forward([&x, &x, &x], rows, false, false).unwrap();
     assert!(without.probabilities.is_none());

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sst_core::nn::Activation;
 
+use crate::config::{bad, check_dropout, check_sizes};
 use crate::error::ModelError;
 
 /// The keys of a BERT config.json that shape the model; defaults are those of `bert-base-uncased`.
@@ -71,7 +72,7 @@ impl BertConfig {
     /// # Errors
     /// If a value cannot be, or asks for a variant of BERT that sst does not have.
     pub fn check(&self) -> Result<(), ModelError> {
-        let sizes = [
+        check_sizes(&[
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
             ("num_hidden_layers", self.num_hidden_layers),
@@ -79,22 +80,15 @@ impl BertConfig {
             ("intermediate_size", self.intermediate_size),
             ("max_position_embeddings", self.max_position_embeddings),
             ("type_vocab_size", self.type_vocab_size),
-        ];
-        if let Some((key, value)) = sizes.into_iter().find(|(_, value)| *value < 1) {
-            return Err(bad(key, &format!("is {value} and must be at least 1")));
-        }
+        ])?;
         if self.hidden_size % self.num_attention_heads != 0 {
             let (width, heads) = (self.hidden_size, self.num_attention_heads);
             return Err(bad("hidden_size", &format!("{width} does not divide into {heads} heads")));
         }
-        for (key, p) in [
+        check_dropout(&[
             ("hidden_dropout_prob", self.hidden_dropout_prob),
             ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
-        ] {
-            if !(0.0..1.0).contains(&p) {
-                return Err(bad(key, &format!("is {p} and must be at least 0 and below 1")));
-            }
-        }
+        ])?;
         if self.pad_token_id.is_some_and(|id| id < 0 || id >= self.vocab_size) {
             return Err(bad("pad_token_id", "is not in the vocabulary"));
         }
@@ -109,8 +103,4 @@ impl BertConfig {
         }
         Ok(())
     }
-}
-
-fn bad(key: &str, message: &str) -> ModelError {
-    ModelError::Config { path: key.to_owned(), message: message.to_owned() }
 }

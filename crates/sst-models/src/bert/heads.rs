@@ -36,6 +36,11 @@ impl MaskedHead {
         })
     }
 
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        let own = [&self.projection_vd, &self.bias];
+        self.dense.parameters().chain(self.norm.parameters()).chain(own)
+    }
+
     pub(super) fn logits(&self, hidden_nd: &Tensor) -> Result<Tensor> {
         let transformed = self.activation.apply(&self.dense.forward(hidden_nd)?)?;
         Ok(self.norm.forward(&transformed)?.f_linear(&self.projection_vd, Some(&self.bias))?)

@@ -53,10 +53,10 @@ impl Layer {
             query: project("query", "query", similar_std)?,
             key: project("key", alike, similar_std)?,
             value: project("value", "value", std)?,
-            attention: Attention {
-                num_heads: config.num_attention_heads,
-                dropout: config.attention_probs_dropout_prob,
-            },
+            attention: Attention::bidirectional(
+                config.num_attention_heads,
+                config.attention_probs_dropout_prob,
+            ),
             attention_output: Linear::new(&output.sub("dense"), width, width, std)?,
             attention_norm: LayerNorm::new(&output.sub("LayerNorm"), width, eps)?,
             intermediate: Linear::new(&scope.sub("intermediate").sub("dense"), width, inner, std)?,

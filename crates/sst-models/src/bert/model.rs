@@ -11,7 +11,7 @@ use tch::Tensor;
 
 use super::config::BertConfig;
 use super::layer::{Layer, Picked};
-use crate::init::{InitOptions, Positions};
+use crate::init::InitOptions;
 
 /// The BERT encoder.
 #[derive(Debug)]
@@ -232,20 +232,13 @@ impl Embeddings {
         let table = |name: &str, count: i64, padding: Option<i64>, init: Init| {
             Embedding::new(&scope.sub(name), count, width, padding, init)
         };
-        let first_positions = match init.positions {
-            Positions::Normal => normal,
-            Positions::Sinusoid => Init::Sinusoid {
-                amplitude: init.amplitude.unwrap_or(InitOptions::AMPLITUDE),
-                base: init.base.unwrap_or(InitOptions::BASE),
-            },
-        };
         Ok(Self {
             word: table("word_embeddings", config.vocab_size, config.pad_token_id, normal)?,
             position: table(
                 "position_embeddings",
                 config.max_position_embeddings,
                 None,
-                first_positions,
+                init.of_positions(normal),
             )?,
             token_type: table("token_type_embeddings", config.type_vocab_size, None, normal)?,
             norm: LayerNorm::new(&scope.sub("LayerNorm"), width, config.layer_norm_eps)?,

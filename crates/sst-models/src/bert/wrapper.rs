@@ -12,7 +12,7 @@ use super::heads::{MaskedHead, NextSentenceHead};
 use super::model::BertModel;
 use super::names;
 use crate::error::ModelError;
-use crate::registry::{BuildOptions, ModelEntry, parse_config};
+use crate::registry::{BuildOptions, ModelEntry, architecture, parse_config, saved_config};
 
 /// BERT's word of registration.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
@@ -38,14 +38,7 @@ struct Bert {
 fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, ModelError> {
     let config: BertConfig = parse_config(config)?;
     config.check()?;
-    let wanted = options.architecture.as_deref().unwrap_or("BertForMaskedLM");
-    let Some(architecture) = ENTRY.architectures.iter().copied().find(|name| *name == wanted)
-    else {
-        return Err(ModelError::Config {
-            path: "architectures".into(),
-            message: format!("`{wanted}` is none of {}", ENTRY.architectures.join(", ")),
-        });
-    };
+    let architecture = architecture(&ENTRY, options)?;
     let is_base = architecture == "BertModel";
     let is_pretraining = architecture == "BertForPreTraining";
 
@@ -83,12 +76,7 @@ impl Model for Bert {
     }
 
     fn config(&self) -> Value {
-        let mut config = json!(self.config);
-        if let Value::Object(keys) = &mut config {
-            keys.insert("model_type".into(), json!(ENTRY.model_type));
-            keys.insert("architectures".into(), json!([self.architecture]));
-        }
-        config
+        saved_config(&ENTRY, self.architecture, json!(self.config))
     }
 
     fn params(&self) -> &ParamStore {
@@ -151,6 +139,10 @@ impl TokenHead for Bert {
     fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
         let Some(head) = &self.masked else { return Err(self.no_head("token head")) };
         head.logits(hidden_nd)
+    }
+
+    fn parameters(&self) -> Vec<&Tensor> {
+        self.masked.iter().flat_map(MaskedHead::parameters).collect()
     }
 }
 

@@ -1,14 +1,13 @@
 //! BERT against transformers: hidden states, attention maps, logits, loss, every gradient, ten steps.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use sst_core::checkpoint::Allow;
-use sst_core::ext::{self, AdamW, AdamWTensors};
 use sst_core::{EncoderInput, Forward, Model, Want};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::case::{Case, close, golden};
+use crate::steps;
 
 /// Mathematically zero (softmax does not see a shift of its scores), so only rounding is left.
 const ZERO_GRADIENT: &str = "attention.self.key.bias";
@@ -86,76 +85,17 @@ fn check_gradients(folder: &Path) {
     }
     close("loss", &loss, &case.get("loss"), 1e-5);
     loss.f_backward().unwrap();
-    let names = case.names("grad.");
-    assert_eq!(names.len(), model.params().iter().count(), "a gradient for every parameter");
-    for name in names {
-        let got = model.params().get(&name).unwrap().grad();
-        let want = case.get(&format!("grad.{name}"));
-        if name.ends_with(ZERO_GRADIENT) {
-            assert!(got.abs().max().double_value(&[]) < 1e-6, "{name}");
-        } else {
-            close(&name, &got, &want, 1e-5);
-        }
-    }
+    steps::check_gradients(&case, &*model, ZERO_GRADIENT);
 }
 
-/// Ten steps of AdamW with warm-up and clipping, on batches that the golden holds.
+/// The steps are on the loss of masked tokens alone.
 fn check_steps(folder: &Path) {
     let (case, model) = (Case::open(folder), load(folder));
-    let rates = Vec::<f64>::try_from(case.get("steps.lr")).unwrap();
-    let losses = Vec::<f64>::try_from(case.get("steps.loss").to_kind(Kind::Double)).unwrap();
-    let norms = Vec::<f64>::try_from(case.get("steps.grad_norm").to_kind(Kind::Double)).unwrap();
-    let zeros = || -> BTreeMap<&str, Tensor> {
-        model.params().iter().map(|(name, p)| (name, p.zeros_like().detach())).collect()
-    };
-    let (exp_avgs, exp_avg_sqs) = (zeros(), zeros());
-    let loss_of = |step: usize| {
-        let inputs = Inputs::read(&case, &format!("step.{step}."));
+    steps::check(&case, &*model, ZERO_GRADIENT, &|model, prefix| {
+        let inputs = Inputs::read(&case, prefix);
         let output = model.encoder().encode(inputs.encoder(), Forward::TRAIN).unwrap();
-        masked_loss(&*model, &inputs, &output.hidden_bld)
-    };
-    let check = |step: usize, loss: &Tensor| {
-        let (got, want) = (loss.double_value(&[]), losses[step]);
-        assert!((got - want).abs() <= 1e-5 * want.abs(), "loss {step}: {got} {want}");
-    };
-    for (step, rate) in rates.iter().enumerate() {
-        ext::reset_gradients(model.params().iter().map(|(_, p)| p)).unwrap();
-        let loss = loss_of(step);
-        check(step, &loss);
-        loss.f_backward().unwrap();
-        let with_grad: Vec<(&str, &Tensor, Tensor)> = (model.params().iter())
-            .map(|(name, p)| (name, p, p.grad()))
-            .filter(|(_, _, grad)| grad.defined())
-            .collect();
-        let norm = ext::global_norm(with_grad.iter().map(|(_, _, grad)| grad)).unwrap();
-        let got = norm.double_value(&[]);
-        assert!((got - norms[step]).abs() <= 1e-5 * norms[step], "norm {step}: {got}");
-        let scale = ((norm + 1e-6) / 0.5).clamp_min(1.0);
-        let count = Tensor::from(step as f32 + 1.0);
-        for decays in [true, false] {
-            let mut group = AdamWTensors::default();
-            for (name, param, grad) in with_grad.iter().filter(|(_, p, _)| (p.dim() >= 2) == decays)
-            {
-                group.params.push(*param);
-                group.grads.push(grad);
-                group.exp_avgs.push(&exp_avgs[name]);
-                group.exp_avg_sqs.push(&exp_avg_sqs[name]);
-                group.steps.push(&count);
-            }
-            let weight_decay = if decays { 0.01 } else { 0.0 };
-            let options = AdamW { lr: *rate, betas: (0.9, 0.98), eps: 1e-6, weight_decay };
-            ext::fused_adamw(&group, options, Some(&scale), None).unwrap();
-        }
-    }
-    check(rates.len(), &loss_of(0));
-    for (name, param) in model.params().iter() {
-        let want = case.get(&format!("final.{name}"));
-        if name.ends_with(ZERO_GRADIENT) {
-            assert!((param - want).abs().max().double_value(&[]) < 1e-4, "{name}");
-        } else {
-            close(name, param, &want, 1e-5);
-        }
-    }
+        masked_loss(model, &inputs, &output.hidden_bld)
+    });
 }
 
 fn check_all(folder: &Path) {

@@ -4,10 +4,12 @@
 
 mod bert;
 mod case;
+mod causal;
 mod checkpointing;
 mod encode_at;
 mod folders;
 mod minilm;
+mod steps;
 
 /// Held by tests that draw from libtorch's generator or run layers again, which puts it back: it is one for all
 /// threads.

@@ -1,0 +1,278 @@
+//! Keys and values of tokens that a decoder has read, so that each token is read once.
+//!
+//! Shapes: b rows, c places of a row, t new tokens of all rows, n of them the longest, k the longest row with
+//! them, h heads of queries, h' of keys, e width of a head.
+
+use std::cell::OnceCell;
+
+use tch::Tensor;
+
+use super::attention::{Attention, has_attention_kernel};
+use crate::error::{Error, Result};
+use crate::ragged::RaggedRows;
+
+/// The keys and values of rows that grow, of all layers.
+#[derive(Debug)]
+pub struct KvCache {
+    /// Keys and values `[b c, h' e]` of each layer that has seen any token.
+    layers: Vec<[Tensor; 2]>,
+    lengths: Vec<usize>,
+    capacity: usize,
+}
+
+/// Tokens that are being added to a cache: the last of their rows.
+#[derive(Debug)]
+pub struct NewTokens {
+    rows: RaggedRows,
+    /// Where each goes, `[t]` into `b c`.
+    places_t: Tensor,
+    /// Its place in its row, `[t]`.
+    positions_t: Tensor,
+    /// Where the keys of each row lie, the new ones with them.
+    keys: Vec<[i64; 2]>,
+    /// The tokens that were there of each row.
+    before: Vec<usize>,
+    /// What [`NewTokens::mask`] made.
+    mask_bnk: OnceCell<Tensor>,
+}
+
+impl KvCache {
+    /// Room for `rows` rows of `capacity` tokens each; it grows if they become longer.
+    pub fn new(rows: usize, capacity: usize) -> Self {
+        Self { layers: Vec::new(), lengths: vec![0; rows], capacity: capacity.max(1) }
+    }
+
+    /// The tokens that are there of each row.
+    pub fn lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+
+    /// Makes room for `rows`, new tokens of each row, whose keys and values [`NewTokens::attend`] adds layer by
+    /// layer. [`KvCache::finish`] makes them count.
+    ///
+    /// # Errors
+    /// If there are not as many rows, or libtorch fails.
+    pub fn begin(&mut self, rows: &RaggedRows) -> Result<NewTokens> {
+        let counts: Vec<usize> = rows.lengths().map(|length| length as usize).collect();
+        if counts.len() != self.lengths.len() {
+            let (found, expected) = (counts.len(), self.lengths.len());
+            let message = format!("{found} rows of new tokens for a cache of {expected} rows");
+            return Err(Error::Contract(message));
+        }
+        let after = self.lengths.iter().zip(&counts).map(|(length, new)| length + new);
+        let after: Vec<usize> = after.collect();
+        let longest = after.iter().copied().max().unwrap_or(0);
+        if longest > self.capacity {
+            self.grow(longest.next_power_of_two())?;
+        }
+        let starts = || (0..after.len()).map(|row| row * self.capacity);
+        let positions: Vec<i64> = self
+            .lengths
+            .iter()
+            .zip(&after)
+            .flat_map(|(from, to)| (*from..*to).map(|at| at as i64))
+            .collect();
+        let places: Vec<i64> = starts()
+            .zip(self.lengths.iter().zip(&after))
+            .flat_map(|(start, (from, to))| (*from..*to).map(move |at| (start + at) as i64))
+            .collect();
+        let keys = starts().zip(&after);
+        let keys = keys.map(|(start, length)| [start as i64, (start + length) as i64]).collect();
+        let device = rows.device();
+        let on_device = |numbers: &[i64]| Tensor::f_from_slice(numbers)?.f_to_device(device);
+        Ok(NewTokens {
+            rows: rows.clone(),
+            places_t: on_device(&places)?,
+            positions_t: on_device(&positions)?,
+            keys,
+            before: self.lengths.clone(),
+            mask_bnk: OnceCell::new(),
+        })
+    }
+
+    /// Makes tokens count that every layer has added.
+    pub fn finish(&mut self, new: NewTokens) {
+        for (length, added) in self.lengths.iter_mut().zip(new.rows.lengths()) {
+            *length += added as usize;
+        }
+    }
+
+    /// Keeps these rows alone, in this order; one may be taken several times.
+    ///
+    /// # Errors
+    /// If there is no such row, or libtorch fails.
+    pub fn select(&mut self, rows: &[usize]) -> Result<()> {
+        if let Some(row) = rows.iter().find(|row| **row >= self.lengths.len()) {
+            let message = format!("there is no row {row} in a cache of {}", self.lengths.len());
+            return Err(Error::Contract(message));
+        }
+        let index: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
+        for tensor in self.layers.iter_mut().flatten() {
+            let index = Tensor::f_from_slice(&index)?.f_to_device(tensor.device())?;
+            let by_row = tensor.f_unflatten(0, [self.lengths.len() as i64, -1])?;
+            *tensor = by_row.f_index_select(0, &index)?.f_flatten(0, 1)?;
+        }
+        self.lengths = rows.iter().map(|row| self.lengths[*row]).collect();
+        Ok(())
+    }
+
+    fn grow(&mut self, capacity: usize) -> Result<()> {
+        let more = (capacity - self.capacity) as i64;
+        for tensor in self.layers.iter_mut().flatten() {
+            let by_row = tensor.f_unflatten(0, [self.lengths.len() as i64, -1])?;
+            *tensor = by_row.f_constant_pad_nd([0, 0, 0, more])?.f_flatten(0, 1)?;
+        }
+        self.capacity = capacity;
+        Ok(())
+    }
+}
+
+impl NewTokens {
+    /// The place of each in its row, `[t]`, int64.
+    pub fn positions(&self) -> &Tensor {
+        &self.positions_t
+    }
+
+    /// The tokens of the longest row, the new ones with it.
+    pub fn longest(&self) -> i64 {
+        self.keys.iter().map(|[start, end]| end - start).max().unwrap_or(0)
+    }
+
+    /// Adds keys and values `[t, h' e]` to layer `layer` of the cache they were begun in, and attends with the
+    /// queries `[t, h e]` to all of their rows. Returns `[t, h e]`.
+    ///
+    /// # Errors
+    /// If layers do not come in order, shapes do not fit, or libtorch fails.
+    pub fn attend(
+        &self,
+        cache: &mut KvCache,
+        layer: usize,
+        attention: &Attention,
+        [query, key, value]: [&Tensor; 3],
+    ) -> Result<Tensor> {
+        if layer > cache.layers.len() {
+            return Err(Error::Contract(format!("layer {layer} comes too early for the cache")));
+        }
+        if layer == cache.layers.len() {
+            let places = (cache.lengths.len() * cache.capacity) as i64;
+            let empty =
+                |x: &Tensor| x.f_new_zeros([places, x.size()[1]], (x.f_kind()?, x.device()));
+            cache.layers.push([empty(key)?, empty(value)?]);
+        }
+        let [keys, values] = &mut cache.layers[layer];
+        let _ = keys.f_index_copy_(0, &self.places_t, key)?;
+        let _ = values.f_index_copy_(0, &self.places_t, value)?;
+        if has_attention_kernel(query)? {
+            let offsets = self.rows.offsets();
+            return attention.kernel_at([query, keys, values], offsets, &self.keys, false);
+        }
+        let mask = self.mask()?;
+        let longest = mask.size()[3];
+        let by_row = |x: &Tensor| {
+            x.f_unflatten(0, [cache.lengths.len() as i64, -1])?.f_narrow(1, 0, longest)
+        };
+        let (keys, values) = (by_row(keys)?, by_row(values)?);
+        // The mask says more than that a token sees none after itself.
+        let attention = Attention { causal: false, ..*attention };
+        let query = self.rows.pad(query)?;
+        let output = attention.padded([&query, &keys, &values], Some(mask), false, false)?;
+        self.rows.unpad(&output.context)
+    }
+
+    /// True where a new token may see a key, `[b, 1, n, k]`; for devices without a kernel.
+    fn mask(&self) -> Result<&Tensor> {
+        if let Some(mask) = self.mask_bnk.get() {
+            return Ok(mask);
+        }
+        let most = self.rows.longest();
+        let rows = self.before.iter().map(|before| *before as i64).zip(self.rows.lengths());
+        let longest = self.longest();
+        let sees = rows.flat_map(|(before, count)| {
+            (0..most).flat_map(move |query| {
+                // What is no token sees the first key, for a softmax of nothing is not a number.
+                let last = if query < count { before + query } else { 0 };
+                (0..longest).map(move |key| key <= last)
+            })
+        });
+        let sees: Vec<bool> = sees.collect();
+        let mask = Tensor::f_from_slice(&sees)?
+            .f_reshape([self.rows.num_rows(), 1, most, longest])?
+            .f_to_device(self.rows.device())?;
+        Ok(self.mask_bnk.get_or_init(|| mask))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    fn normal(shape: &[i64]) -> Tensor {
+        let count = shape.iter().product::<i64>();
+        let mut rng = sst_data::SeqRng::new(3, "cache", count as u64, 0);
+        let values: Vec<f32> = (0..count).map(|_| rng.normal() as f32).collect();
+        Tensor::from_slice(&values).reshape(shape)
+    }
+
+    /// Rows that grow by unequal steps, rows that do not grow, more tokens than there was room for, and rows
+    /// that change places, all against attention of whole rows.
+    #[test]
+    fn rows_that_grow_see_what_whole_rows_see() {
+        let attention =
+            Attention { num_heads: 4, num_kv_heads: 2, scale: None, causal: true, dropout: 0.0 };
+        let whole = [
+            [normal(&[9, 16]), normal(&[9, 8]), normal(&[9, 8])],
+            [normal(&[9, 16]) * 2.0, normal(&[9, 8]) * 3.0, normal(&[9, 8]) - 1.0],
+        ];
+        let expected: Vec<Tensor> = whole
+            .iter()
+            .map(|[q, k, v]| {
+                let rows = RaggedRows::new(&[9], Device::Cpu);
+                let rows = super::super::Rows::Ragged(&rows);
+                attention.forward([q, k, v], rows, false, false).unwrap().context
+            })
+            .collect();
+        let mut cache = KvCache::new(2, 4);
+        let mut order = [0, 1];
+        for (step, counts) in [[3, 1], [0, 2], [1, 1], [4, 4]].into_iter().enumerate() {
+            if step == 2 {
+                cache.select(&[1, 0]).unwrap();
+                order = [1, 0];
+            }
+            let before = cache.lengths().to_vec();
+            let rows = RaggedRows::new(&counts, Device::Cpu);
+            let new = cache.begin(&rows).unwrap();
+            let part = |which: usize| {
+                let parts = (0..2).map(|row| {
+                    whole[order[row]][which].narrow(0, before[row] as i64, counts[row] as i64)
+                });
+                Tensor::cat(&parts.collect::<Vec<_>>(), 0)
+            };
+            let (q, k, v) = (part(0), part(1), part(2));
+            let found = new.attend(&mut cache, 0, &attention, [&q, &k, &v]).unwrap();
+            // By the way of devices without a kernel: half as precise numbers have none.
+            let slow = {
+                let (mask, [keys, values]) = (new.mask().unwrap(), &cache.layers[0]);
+                let by_row = |x: &Tensor| x.unflatten(0, [2, -1]).narrow(1, 0, mask.size()[3]);
+                let not_causal = Attention { causal: false, ..attention };
+                let query = rows.pad(&q).unwrap();
+                let tensors = [&query, &by_row(keys), &by_row(values)];
+                let output = not_causal.padded(tensors, Some(mask), false, false).unwrap();
+                rows.unpad(&output.context).unwrap()
+            };
+            let want = (0..2)
+                .map(|row| expected[order[row]].narrow(0, before[row] as i64, counts[row] as i64));
+            let want = Tensor::cat(&want.collect::<Vec<_>>(), 0);
+            for (way, found) in [("kernel", found), ("padded", slow)] {
+                let error = (&found - &want).abs().max().double_value(&[]);
+                assert!(error < 1e-6, "step {step}, {way}: {error}");
+            }
+            cache.finish(new);
+        }
+        assert_eq!(cache.lengths(), [8, 8]);
+        assert_eq!(cache.capacity, 8);
+        assert!(cache.select(&[2]).is_err());
+        assert!(cache.begin(&RaggedRows::new(&[1], Device::Cpu)).is_err());
+    }
+}

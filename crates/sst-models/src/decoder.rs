@@ -1,0 +1,271 @@
+//! What decoders have in common: a stack of layers whose tokens see none after themselves, on rows without
+//! padding, whole or continued.
+//!
+//! Shapes: b batch, l length, t tokens of all rows, d hidden size.
+
+use sst_core::nn::{Attention, AttentionOutput, KvCache, NewTokens, Rotation, Rows};
+use sst_core::{
+    EncoderInput, EncoderOutput, Error, Forward, ParamStore, RaggedRows, Result, ext, pad_even,
+};
+use tch::{Device, Kind, Tensor};
+
+/// A layer of a decoder.
+pub(crate) trait DecoderLayer: Sized + Send + 'static {
+    /// Another handle on the same parameters.
+    fn handle(&self) -> Self;
+
+    /// The next hidden state `[t, d]`, and the attention probabilities if wanted.
+    fn forward(&self, hidden_td: &Tensor, seen: Seen<'_>) -> Result<(Tensor, Option<Tensor>)>;
+}
+
+/// What the tokens of a layer see.
+pub(crate) struct Seen<'a> {
+    keys: Keys<'a>,
+    rotation: Option<&'a Rotation>,
+    /// How the layer is run.
+    pub(crate) forward: Forward,
+}
+
+enum Keys<'a> {
+    /// The tokens of these rows.
+    Rows(&'a RaggedRows),
+    /// Those of a layer of the cache, and new ones.
+    Cached { cache: &'a mut KvCache, layer: usize, new: &'a NewTokens },
+}
+
+impl Seen<'_> {
+    /// Turns queries and keys by their positions, where the model does that, and attends.
+    pub(crate) fn attend(
+        self,
+        attention: &Attention,
+        [query, key, value]: [&Tensor; 3],
+    ) -> Result<AttentionOutput> {
+        let turned = self.rotation.map(|by| Ok::<_, Error>([by.apply(query)?, by.apply(key)?]));
+        let turned = turned.transpose()?;
+        let [query, key] = turned.as_ref().map_or([query, key], |[query, key]| [query, key]);
+        match self.keys {
+            Keys::Rows(rows) => {
+                let Forward { train, want } = self.forward;
+                let rows = Rows::Ragged(rows);
+                attention.forward([query, key, value], rows, train, want.attentions)
+            }
+            Keys::Cached { cache, layer, new } => {
+                let context = new.attend(cache, layer, attention, [query, key, value])?;
+                Ok(AttentionOutput { context, probabilities: None })
+            }
+        }
+    }
+
+    /// The rows, if one product of queries, keys and values can be attended to as it is.
+    pub(crate) fn joint_rows(&self) -> Option<&RaggedRows> {
+        match &self.keys {
+            Keys::Rows(rows) if self.rotation.is_none() && !self.forward.want.attentions => {
+                Some(rows)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The layers of a decoder.
+#[derive(Debug)]
+pub(crate) struct Stack<L> {
+    layers: Vec<L>,
+    /// Layers that run again in the backward pass.
+    checkpointed: Vec<bool>,
+}
+
+impl<L: DecoderLayer> Stack<L> {
+    pub(crate) fn new(layers: Vec<L>) -> Self {
+        let checkpointed = vec![false; layers.len()];
+        Self { layers, checkpointed }
+    }
+
+    /// Picks the layers that run again in the backward pass; returns how many there are.
+    pub(crate) fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> usize {
+        for (i, checkpointed) in self.checkpointed.iter_mut().enumerate() {
+            *checkpointed = select(i);
+        }
+        self.checkpointed.iter().filter(|on| **on).count()
+    }
+
+    /// Runs whole rows through all layers. The hidden states that may be wanted are the inputs of the layers.
+    pub(crate) fn run(
+        &self,
+        hidden_td: Tensor,
+        rows: &RaggedRows,
+        rotation: Option<&Rotation>,
+        forward: Forward,
+    ) -> Result<EncoderOutput> {
+        let mut hidden_td = hidden_td;
+        let mut hidden_states = forward.want.hidden_states.then(Vec::new);
+        let mut attentions = forward.want.attentions.then(Vec::new);
+        for i in 0..self.layers.len() {
+            if let Some(states) = &mut hidden_states {
+                states.push(hidden_td.shallow_clone());
+            }
+            let (next, probabilities) = self.layer(i, &hidden_td, rows, rotation, forward)?;
+            hidden_td = next;
+            if let (Some(all), Some(probabilities)) = (&mut attentions, probabilities) {
+                all.push(probabilities);
+            }
+        }
+        Ok(EncoderOutput { hidden_bld: hidden_td, attentions, hidden_states })
+    }
+
+    fn layer(
+        &self,
+        i: usize,
+        hidden_td: &Tensor,
+        rows: &RaggedRows,
+        rotation: Option<&Rotation>,
+        forward: Forward,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        if !(self.checkpointed[i] && forward.train && !forward.want.attentions) {
+            let seen = Seen { keys: Keys::Rows(rows), rotation, forward };
+            return self.layers[i].forward(hidden_td, seen);
+        }
+        let (layer, rows) = (self.layers[i].handle(), rows.clone());
+        let rotation = rotation.map(Rotation::handle);
+        let next_td = ext::checkpoint(hidden_td, move |hidden_td| {
+            let seen = Seen { keys: Keys::Rows(&rows), rotation: rotation.as_ref(), forward };
+            Ok(layer.forward(hidden_td, seen)?.0)
+        })?;
+        Ok((next_td, None))
+    }
+
+    /// Runs new tokens through all layers, which see those in the cache.
+    pub(crate) fn extend(
+        &self,
+        hidden_td: Tensor,
+        cache: &mut KvCache,
+        new: &NewTokens,
+        rotation: Option<&Rotation>,
+    ) -> Result<Tensor> {
+        let mut hidden_td = hidden_td;
+        for (layer, body) in self.layers.iter().enumerate() {
+            let keys = Keys::Cached { cache, layer, new };
+            let seen = Seen { keys, rotation, forward: Forward::EVAL };
+            hidden_td = body.forward(&hidden_td, seen)?.0;
+        }
+        Ok(hidden_td)
+    }
+}
+
+/// The tokens of an input, one row after the other, and how they lay.
+pub(crate) struct Flat {
+    pub(crate) ids_t: Tensor,
+    pub(crate) rows: RaggedRows,
+    shape: Shape,
+}
+
+enum Shape {
+    Ragged,
+    Padded { size: [i64; 2], places_t: Option<Tensor> },
+}
+
+impl Flat {
+    /// Tokens that a mask hides are left out: the positions of the others do not count them.
+    pub(crate) fn new(input: EncoderInput<'_>) -> Result<Self> {
+        if let Some(rows) = input.rows {
+            let (ids_t, rows) = (input.input_ids.shallow_clone(), rows.clone());
+            return Ok(Self { ids_t, rows, shape: Shape::Ragged });
+        }
+        let (rows, length) = input.input_ids.size2()?;
+        let (size, device) = ([rows, length], input.input_ids.device());
+        let ids_t = input.input_ids.f_flatten(0, 1)?;
+        let Some(mask_bl) = input.attention_mask else {
+            let rows = RaggedRows::new(&vec![length as usize; rows as usize], device);
+            return Ok(Self { ids_t, rows, shape: Shape::Padded { size, places_t: None } });
+        };
+        let counts = mask_bl.f_sum_dim_intlist(1, false, Kind::Int64)?;
+        let counts = Vec::<i64>::try_from(counts.f_to_device(Device::Cpu)?)?;
+        let counts: Vec<usize> = counts.into_iter().map(|count| count as usize).collect();
+        let places_t = mask_bl.f_flatten(0, 1)?.f_nonzero()?.f_squeeze_dim(1)?;
+        Ok(Self {
+            ids_t: ids_t.f_index_select(0, &places_t)?,
+            rows: RaggedRows::new(&counts, device),
+            shape: Shape::Padded { size, places_t: Some(places_t) },
+        })
+    }
+
+    /// Embeddings filled up to an even number where nothing but the last hidden state is wanted, and positions
+    /// with them.
+    pub(crate) fn even(&self, x_td: Tensor, forward: Forward) -> Result<Tensor> {
+        match forward.want.attentions || forward.want.hidden_states {
+            true => Ok(x_td),
+            false => pad_even(x_td),
+        }
+    }
+
+    /// The place of each token in its row `[n]`, zero for what [`Flat::even`] added up to n.
+    pub(crate) fn positions(&self, count: i64) -> Result<Tensor> {
+        let positions_t = self.rows.positions()?;
+        let more = count - positions_t.size()[0];
+        Ok(positions_t.f_constant_pad_nd([0, more])?)
+    }
+
+    /// Hidden states `[t, d]` as the tokens lay; zero where there was none.
+    fn restore(&self, x_td: &Tensor) -> Result<Tensor> {
+        let x_td = x_td.f_narrow(0, 0, self.rows.num_tokens())?;
+        match &self.shape {
+            Shape::Ragged => Ok(x_td),
+            Shape::Padded { size: [b, l], places_t } => {
+                let width = x_td.size()[1];
+                let all = match places_t {
+                    None => x_td,
+                    Some(places_t) => {
+                        let zeros =
+                            x_td.f_new_zeros([b * l, width], (x_td.f_kind()?, x_td.device()))?;
+                        zeros.f_index_copy(0, places_t, &x_td)?
+                    }
+                };
+                Ok(all.f_reshape([*b, *l, width])?)
+            }
+        }
+    }
+}
+
+impl Flat {
+    /// All that a forward pass returns as the tokens lay. The result is the last of the hidden states, as in
+    /// transformers.
+    pub(crate) fn restore_output(&self, output: EncoderOutput) -> Result<EncoderOutput> {
+        let hidden_bld = self.restore(&output.hidden_bld)?;
+        let mut hidden_states = match output.hidden_states {
+            None => None,
+            Some(states) => {
+                let states = states.iter().map(|state| self.restore(state));
+                Some(states.collect::<Result<Vec<_>>>()?)
+            }
+        };
+        if let Some(states) = &mut hidden_states {
+            states.push(hidden_bld.shallow_clone());
+        }
+        Ok(EncoderOutput { hidden_bld, hidden_states, ..output })
+    }
+}
+
+/// Floating-point operations of a token ([`sst_core::Model::flops_per_token`]): matrices of the parameters that
+/// have `part` in their names, `head` parameters of the projection, and `width` of all layers' queries.
+pub(crate) fn flops_per_token(
+    params: &ParamStore,
+    part: &str,
+    width: i64,
+    length: usize,
+    head: f64,
+) -> f64 {
+    let matrices = params.iter().filter(|(name, tensor)| name.contains(part) && tensor.dim() == 2);
+    let body: usize = matrices.map(|(_, tensor)| tensor.numel()).sum();
+    6.0 * (body as f64 + head) + 12.0 * width as f64 * length as f64
+}
+
+/// Refuses a row that is longer than the model's positions.
+pub(crate) fn check_length(longest: i64, max_positions: i64) -> Result<()> {
+    if longest > max_positions {
+        return Err(Error::Contract(format!(
+            "a row of {longest} tokens does not fit the model's {max_positions} positions; \
+             lower data.max_length or truncate"
+        )));
+    }
+    Ok(())
+}

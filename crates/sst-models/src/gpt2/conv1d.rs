@@ -1,0 +1,30 @@
+//! The linear layer of GPT-2, whose weight lies the other way round.
+
+use sst_core::{Init, Result, Scope};
+use tch::Tensor;
+
+/// `y = x W + b`.
+#[derive(Debug)]
+pub(super) struct Conv1d {
+    /// `[in, out]`.
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Conv1d {
+    pub(super) fn new(scope: &Scope<'_>, input: i64, output: i64, std: f64) -> Result<Self> {
+        let weight = scope.param("weight", &[input, output], Init::Normal(std))?;
+        let bias = scope.param("bias", &[output], Init::Zeros)?;
+        Ok(Self { weight, bias })
+    }
+
+    /// Another handle on the same parameters.
+    pub(super) fn handle(&self) -> Self {
+        Self { weight: self.weight.shallow_clone(), bias: self.bias.shallow_clone() }
+    }
+
+    /// Applies it to `[t, in]`.
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.bias.f_addmm(x, &self.weight)?)
+    }
+}

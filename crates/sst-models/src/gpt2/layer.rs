@@ -1,0 +1,93 @@
+//! One layer of GPT-2.
+//!
+//! Shapes: t tokens of all rows, d hidden size.
+
+use sst_core::nn::{Activation, Attention, LayerNorm, dropout, has_attention_kernel};
+use sst_core::{Result, Scope};
+use tch::Tensor;
+
+use super::config::Gpt2Config;
+use super::conv1d::Conv1d;
+use crate::decoder::{DecoderLayer, Seen};
+
+/// Attention, then two linear layers, each with a norm before and a residual after it.
+#[derive(Debug)]
+pub(super) struct Layer {
+    attention_norm: LayerNorm,
+    projections: Conv1d,
+    attention: Attention,
+    attention_output: Conv1d,
+    norm: LayerNorm,
+    inner: Conv1d,
+    activation: Activation,
+    output: Conv1d,
+    dropout: f64,
+}
+
+impl Layer {
+    /// Layer `i`, from 0.
+    pub(super) fn new(scope: &Scope<'_>, config: &Gpt2Config, i: i64) -> Result<Self> {
+        let (width, std, eps) =
+            (config.n_embd, config.initializer_range, config.layer_norm_epsilon);
+        // What is added to the residual stream starts smaller, the more is added (section 2.3 of the paper).
+        let residual_std = std / (2.0 * config.n_layer as f64).sqrt();
+        let plain = if config.scale_attn_weights {
+            ((width / config.n_head) as f64).powf(-0.5)
+        } else {
+            1.0
+        };
+        let by_layer = if config.scale_attn_by_inverse_layer_idx { (i + 1) as f64 } else { 1.0 };
+        let (attention, mlp) = (scope.sub("attn"), scope.sub("mlp"));
+        Ok(Self {
+            attention_norm: LayerNorm::new(&scope.sub("ln_1"), width, eps)?,
+            projections: Conv1d::new(&attention.sub("c_attn"), width, 3 * width, std)?,
+            attention: Attention {
+                scale: Some(plain / by_layer),
+                causal: true,
+                ..Attention::bidirectional(config.n_head, config.attn_pdrop)
+            },
+            attention_output: Conv1d::new(&attention.sub("c_proj"), width, width, residual_std)?,
+            norm: LayerNorm::new(&scope.sub("ln_2"), width, eps)?,
+            inner: Conv1d::new(&mlp.sub("c_fc"), width, config.inner(), std)?,
+            activation: config.activation_function,
+            output: Conv1d::new(&mlp.sub("c_proj"), config.inner(), width, residual_std)?,
+            dropout: config.resid_pdrop,
+        })
+    }
+}
+
+impl DecoderLayer for Layer {
+    fn handle(&self) -> Self {
+        Self {
+            attention_norm: self.attention_norm.handle(),
+            projections: self.projections.handle(),
+            attention: self.attention,
+            attention_output: self.attention_output.handle(),
+            norm: self.norm.handle(),
+            inner: self.inner.handle(),
+            activation: self.activation,
+            output: self.output.handle(),
+            dropout: self.dropout,
+        }
+    }
+
+    fn forward(&self, hidden_td: &Tensor, seen: Seen<'_>) -> Result<(Tensor, Option<Tensor>)> {
+        let train = seen.forward.train;
+        let joint = self.projections.forward(&self.attention_norm.forward(hidden_td)?)?;
+        let (context, probabilities) = match seen.joint_rows() {
+            Some(rows) if has_attention_kernel(&joint)? => {
+                (self.attention.forward_joint(&joint, rows, train)?, None)
+            }
+            _ => {
+                let parts = joint.f_chunk(3, 1)?;
+                let mixed = seen.attend(&self.attention, [&parts[0], &parts[1], &parts[2]])?;
+                (mixed.context, mixed.probabilities)
+            }
+        };
+        let mixed = dropout(self.attention_output.forward(&context)?, self.dropout, train)?;
+        let hidden_td = hidden_td.f_add(&mixed)?;
+        let inner = self.inner.forward(&self.norm.forward(&hidden_td)?)?;
+        let output = self.output.forward(&self.activation.apply(&inner)?)?;
+        Ok((hidden_td.f_add(&dropout(output, self.dropout, train)?)?, probabilities))
+    }
+}

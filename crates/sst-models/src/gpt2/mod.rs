@@ -1,0 +1,12 @@
+//! GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"), for any Hugging Face
+//! config.json of `model_type` `gpt2` without cross-attention.
+
+mod config;
+mod conv1d;
+mod layer;
+mod model;
+mod names;
+mod wrapper;
+
+pub use config::Gpt2Config;
+pub(crate) use wrapper::ENTRY;

@@ -1,0 +1,86 @@
+//! The decoder of GPT-2: embeddings, layers, the last norm.
+//!
+//! Shapes: t tokens of all rows, d hidden size.
+
+use sst_core::nn::{Embedding, KvCache, LayerNorm, dropout};
+use sst_core::{
+    Decoder, Encoder, EncoderInput, EncoderOutput, Forward, Init, RaggedRows, Result, Scope,
+};
+use tch::Tensor;
+
+use super::config::Gpt2Config;
+use super::layer::Layer;
+use crate::decoder::{Flat, Stack, check_length};
+use crate::init::InitOptions;
+
+/// The GPT-2 decoder.
+#[derive(Debug)]
+pub(super) struct Gpt2Model {
+    words: Embedding,
+    positions: Embedding,
+    dropout: f64,
+    pub(super) layers: Stack<Layer>,
+    norm: LayerNorm,
+}
+
+impl Gpt2Model {
+    pub(super) fn new(scope: &Scope<'_>, config: &Gpt2Config, init: InitOptions) -> Result<Self> {
+        let (width, normal) = (config.n_embd, Init::Normal(config.initializer_range));
+        let table = |name: &str, count: i64, init: Init| {
+            Embedding::new(&scope.sub(name), count, width, None, init)
+        };
+        let words = table("wte", config.vocab_size, normal)?;
+        let positions = table("wpe", config.n_positions, init.of_positions(normal))?;
+        let layers = (0..config.n_layer).map(|i| Layer::new(&scope.sub("h").sub(i), config, i));
+        let layers = Stack::new(layers.collect::<Result<_>>()?);
+        let norm = LayerNorm::new(&scope.sub("ln_f"), width, config.layer_norm_epsilon)?;
+        Ok(Self { words, positions, dropout: config.embd_pdrop, layers, norm })
+    }
+
+    /// The word embeddings `[v, d]`, to tie a head to them.
+    pub(super) fn word_embeddings(&self) -> &Tensor {
+        &self.words.weight
+    }
+
+    fn embed(&self, ids_t: &Tensor, positions_t: &Tensor, train: bool) -> Result<Tensor> {
+        let sum_td = self.words.forward(ids_t)?.f_add(&self.positions.forward(positions_t)?)?;
+        dropout(sum_td, self.dropout, train)
+    }
+}
+
+impl Encoder for Gpt2Model {
+    /// The last of the hidden states that may be wanted is the result, as in transformers.
+    fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput> {
+        let flat = Flat::new(input)?;
+        check_length(flat.rows.longest(), self.positions.weight.size()[0])?;
+        let positions_t = flat.rows.positions()?;
+        let hidden_td = self.embed(&flat.ids_t, &positions_t, forward.train)?;
+        let hidden_td = flat.even(hidden_td, forward)?;
+        let mut output = self.layers.run(hidden_td, &flat.rows, None, forward)?;
+        output.hidden_bld = self.norm.forward(&output.hidden_bld)?;
+        flat.restore_output(output)
+    }
+
+    fn hidden_size(&self) -> i64 {
+        self.words.weight.size()[1]
+    }
+
+    fn max_length(&self) -> usize {
+        self.positions.weight.size()[0] as usize
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.words.weight.size()[0] as usize
+    }
+}
+
+impl Decoder for Gpt2Model {
+    fn extend(&self, input_ids: &Tensor, rows: &RaggedRows, cache: &mut KvCache) -> Result<Tensor> {
+        let new = cache.begin(rows)?;
+        check_length(new.longest(), self.positions.weight.size()[0])?;
+        let hidden_td = self.embed(input_ids, new.positions(), false)?;
+        let hidden_td = self.layers.extend(hidden_td, cache, &new, None)?;
+        cache.finish(new);
+        self.norm.forward(&hidden_td)
+    }
+}

@@ -1,0 +1,79 @@
+//! The decoder of Llama: embeddings, layers, the last norm.
+//!
+//! Shapes: t tokens of all rows, d hidden size.
+
+use sst_core::nn::{Embedding, KvCache, RmsNorm, Rotary};
+use sst_core::{
+    Decoder, Encoder, EncoderInput, EncoderOutput, Forward, Init, RaggedRows, Result, Scope,
+};
+use tch::Tensor;
+
+use super::config::LlamaConfig;
+use super::layer::Layer;
+use crate::decoder::{Flat, Stack, check_length};
+
+/// The Llama decoder.
+#[derive(Debug)]
+pub(super) struct LlamaModel {
+    words: Embedding,
+    rotary: Rotary,
+    pub(super) layers: Stack<Layer>,
+    norm: RmsNorm,
+}
+
+impl LlamaModel {
+    pub(super) fn new(scope: &Scope<'_>, config: &LlamaConfig, rotary: Rotary) -> Result<Self> {
+        let (width, init) = (config.hidden_size, Init::Normal(config.initializer_range));
+        // As transformers reads a negative id: counted from the end.
+        let padding = config.pad_token_id.map(|id| id.rem_euclid(config.vocab_size));
+        let words = scope.sub("embed_tokens");
+        let words = Embedding::new(&words, config.vocab_size, width, padding, init)?;
+        let layers = scope.sub("layers");
+        let layers = (0..config.num_hidden_layers).map(|i| Layer::new(&layers.sub(i), config));
+        let layers = Stack::new(layers.collect::<Result<_>>()?);
+        let norm = RmsNorm::new(&scope.sub("norm"), width, config.rms_norm_eps)?;
+        Ok(Self { words, rotary, layers, norm })
+    }
+
+    /// The word embeddings `[v, d]`, to tie a head to them.
+    pub(super) fn word_embeddings(&self) -> &Tensor {
+        &self.words.weight
+    }
+}
+
+impl Encoder for LlamaModel {
+    /// The last of the hidden states that may be wanted is the result, as in transformers.
+    fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput> {
+        let flat = Flat::new(input)?;
+        check_length(flat.rows.longest(), self.rotary.max_length())?;
+        let hidden_td = flat.even(self.words.forward(&flat.ids_t)?, forward)?;
+        let rotation = self.rotary.rotation(&flat.positions(hidden_td.size()[0])?)?;
+        let mut output = self.layers.run(hidden_td, &flat.rows, Some(&rotation), forward)?;
+        output.hidden_bld = self.norm.forward(&output.hidden_bld)?;
+        flat.restore_output(output)
+    }
+
+    fn hidden_size(&self) -> i64 {
+        self.words.weight.size()[1]
+    }
+
+    fn max_length(&self) -> usize {
+        self.rotary.max_length() as usize
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.words.weight.size()[0] as usize
+    }
+}
+
+impl Decoder for LlamaModel {
+    fn extend(&self, input_ids: &Tensor, rows: &RaggedRows, cache: &mut KvCache) -> Result<Tensor> {
+        let new = cache.begin(rows)?;
+        check_length(new.longest(), self.rotary.max_length())?;
+        let rotation = self.rotary.rotation(new.positions())?;
+        let hidden_td = self.words.forward(input_ids)?;
+        let hidden_td = self.layers.extend(hidden_td, cache, &new, Some(&rotation))?;
+        cache.finish(new);
+        self.norm.forward(&hidden_td)
+    }
+}

@@ -1,0 +1,125 @@
+"""Golden cases of GPT-2 and Llama from transformers: forward, loss, gradients and ten AdamW steps of small random
+models, and the logits of every way to stretch rotary positions.
+
+`python gen.py` rewrites every folder beside it with the same bytes; the functions' docstrings give the layout.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers.utils.logging import disable_progress_bar
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from goldens.casefile import save_case  # noqa: E402
+from goldens.steps import STEPS, fill, save_model, save_steps, step_case  # noqa: E402
+
+NO_DROPOUT = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+GPT2 = {"n_embd": 32, "n_head": 4, "n_layer": 2, "n_positions": 40, "vocab_size": 97}
+GPT2_ODD = {"n_embd": 30, "n_head": 3, "n_layer": 3, "n_inner": 50, "n_positions": 23, "vocab_size": 101,
+            "activation_function": "relu", "tie_word_embeddings": False, "scale_attn_by_inverse_layer_idx": True,
+            "layer_norm_epsilon": 1e-6}
+LLAMA = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 48,
+         "num_hidden_layers": 2, "max_position_embeddings": 40, "vocab_size": 97, "tie_word_embeddings": True}
+LLAMA_ODD = {"hidden_size": 30, "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 8,
+             "intermediate_size": 44, "num_hidden_layers": 3, "max_position_embeddings": 23, "vocab_size": 101,
+             "attention_bias": True, "mlp_bias": True, "hidden_act": "gelu", "pad_token_id": 0, "rms_norm_eps": 1e-5,
+             "rope_parameters": {"rope_type": "llama3", "rope_theta": 500.0, "factor": 4.0, "low_freq_factor": 1.0,
+                                 "high_freq_factor": 4.0, "original_max_position_embeddings": 16}}
+END = {"bos_token_id": 1, "eos_token_id": 2}
+# name: class, config, lengths of the rows of a batch, seed
+CASES = {
+    "gpt2": (GPT2LMHeadModel, GPT2Config(**NO_DROPOUT, **GPT2, **END), [13, 9, 5, 2], 1),
+    "gpt2-odd": (GPT2LMHeadModel, GPT2Config(**NO_DROPOUT, **GPT2_ODD, **END), [23, 17, 2], 13),
+    "llama": (LlamaForCausalLM, LlamaConfig(**LLAMA, **END), [13, 9, 5, 2], 3),
+    "llama-odd": (LlamaForCausalLM, LlamaConfig(**LLAMA_ODD, **END), [23, 17, 2], 4),
+}
+ROPE = {
+    "linear": {"rope_type": "linear", "factor": 2.5, "rope_theta": 1000.0},
+    "dynamic": {"rope_type": "dynamic", "factor": 3.0, "rope_theta": 1000.0},
+    "yarn": {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1000.0, "original_max_position_embeddings": 10},
+    "yarn-odd": {"rope_type": "yarn", "factor": 2.0, "rope_theta": 1000.0, "original_max_position_embeddings": 20,
+                 "beta_fast": 8.0, "beta_slow": 2.0, "mscale": 0.7, "mscale_all_dim": 0.4, "truncate": False},
+    "longrope-short": {"rope_type": "longrope", "rope_theta": 1000.0, "original_max_position_embeddings": 32,
+                       "factor": 1.25, "short_factor": [1.0, 1.1, 1.2, 1.3], "long_factor": [1.0, 1.5, 2.0, 3.0]},
+    "longrope-long": {"rope_type": "longrope", "rope_theta": 1000.0, "original_max_position_embeddings": 16,
+                      "factor": 2.5, "short_factor": [1.0, 1.1, 1.2, 1.3], "long_factor": [1.0, 1.5, 2.0, 3.0]},
+    "llama3": {"rope_type": "llama3", "rope_theta": 500.0, "factor": 4.0, "low_freq_factor": 1.0,
+               "high_freq_factor": 4.0, "original_max_position_embeddings": 16},
+}
+
+
+def build(kind: type, config, seed: int, std: float = 0.2):
+    """A model of class `kind` with eager attention, filled by `fill`, in evaluation mode."""
+    model = kind._from_config(config, attn_implementation="eager")
+    fill(model, seed, std)
+    return model.eval()
+
+
+def batch(vocab_size: int, lengths: list[int], seed: int) -> dict[str, torch.Tensor]:
+    """One right-padded batch (token 0), each i64 [b, l]; labels are the tokens, -100 where there is none."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (len(lengths), max(lengths))
+    mask = (torch.arange(shape[1]) < torch.tensor(lengths)[:, None]).long()
+    ids = torch.randint(1, vocab_size, shape, generator=generator)
+    return {"input_ids": ids * mask, "attention_mask": mask, "labels": torch.where(mask.bool(), ids, -100)}
+
+
+def loss(model, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Mean cross-entropy of the next tokens; transformers shifts the labels."""
+    return model(**inputs).loss
+
+
+def forward_case(model, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Outputs (zero where there is no token), loss and `grad.<name>` of one batch."""
+    out = model(**inputs, output_hidden_states=True, output_attentions=True)
+    model.zero_grad(set_to_none=True)
+    out.loss.backward()
+    mask_bl = inputs["attention_mask"].to(torch.float32)
+    case = inputs | {"loss": out.loss, "logits": out.logits * mask_bl[:, :, None]}
+    case |= {f"hidden_states.{i}": hidden * mask_bl[:, :, None] for i, hidden in enumerate(out.hidden_states)}
+    case |= {f"attentions.{i}": map * mask_bl[:, None, :, None] for i, map in enumerate(out.attentions)}
+    # The labels are shifted once, and in no other way.
+    by_hand = cross_entropy(out.logits[:, :-1].flatten(0, 1), inputs["labels"][:, 1:].flatten())
+    assert torch.allclose(by_hand, out.loss, rtol=1e-6), "transformers shifts labels in another way"
+    return case | {f"grad.{name}": parameter.grad for name, parameter in model.named_parameters()}
+
+
+def write_case(folder: Path, kind: type, config, lengths: list[int], seed: int, std: float = 0.2) -> None:
+    """Writes `folder`: config.json and model.safetensors by save_pretrained, keys.json, case.safetensors."""
+    model = build(kind, config, seed, std)
+    save_model(folder, model)
+    case = forward_case(model, batch(config.vocab_size, lengths, seed + 100))
+    batches = [batch(config.vocab_size, lengths, seed + 1000 + step) for step in range(STEPS)]
+    save_steps(folder, case | step_case(model, batches, loss))
+
+
+def write_rope(out: Path) -> None:
+    """Writes `rope.safetensors`: input_ids [2, 30] and `logits.<name>` of a model for each of `ROPE`, whose weights are
+    those of the case `llama`. Its keys are in the metadata, under `rope`."""
+    inputs = batch(97, [30, 30], seed=5)
+    case = {"input_ids": inputs["input_ids"]}
+    for name, rope in ROPE.items():
+        positions = 20 if name == "dynamic" else 40
+        config = LlamaConfig(**(LLAMA | {"max_position_embeddings": positions, "rope_parameters": dict(rope)}), **END)
+        with torch.no_grad():
+            case[f"logits.{name}"] = build(LlamaForCausalLM, config, 3)(inputs["input_ids"]).logits
+    save_case(out / "rope.safetensors", case, rope=ROPE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent, help="folder to write into")
+    out = parser.parse_args().out
+    torch.set_num_threads(1)
+    disable_progress_bar()
+    for name, (kind, config, lengths, seed) in CASES.items():
+        write_case(out / name, kind, config, lengths, seed)
+    write_rope(out)
+
+
+if __name__ == "__main__":
+    main()
