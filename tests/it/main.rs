@@ -9,6 +9,7 @@ mod commands;
 mod data;
 mod eval;
 mod fill_mask;
+mod generate;
 mod help;
 mod kill;
 mod pretrain;

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import transformers
 from pretraining import Job, Size, train_peer, train_sst
-from shared import Rows, arguments, run, verses
+from shared import Rows, arguments, parts, run
 
 SIZES = {
     "256 x 4": Size(256, 4, rate=1e-3, steps=400, skip=20, quick=60),
@@ -22,9 +22,9 @@ SIZES = {
 }
 
 
-def loss(sst: Path, model: Path, folder: Path) -> float:
+def loss(sst: Path, model: Path, held_out: Path) -> float:
     """The loss of hidden tokens in the held-out verses."""
-    report = run(sst, "eval", "mask-accuracy", "--model", model, "--data", folder / "held-out.txt", "--json")
+    report = run(sst, "eval", "mask-accuracy", "--model", model, "--data", held_out, "--json")
     return json.loads(report.stdout)["metrics"]["loss"]
 
 
@@ -32,21 +32,19 @@ def main() -> None:
     args = arguments(__doc__)
     folder = args.out.resolve()
     shutil.rmtree(folder / "runs", ignore_errors=True)
-    lines = verses()
-    (folder / "train.txt").write_text("\n".join(v for i, v in enumerate(lines) if i % 50), encoding="utf-8")
-    (folder / "held-out.txt").write_text("\n".join(lines[::50]), encoding="utf-8")
-    run(args.sst, "tokenizer", "train", folder / "train.txt", "--vocab-size", "8192", "--out", folder / "tokenizer")
+    train, held_out = parts(folder)
+    run(args.sst, "tokenizer", "train", train, "--vocab-size", "8192", "--out", folder / "tokenizer")
     rows = Rows("mlm", f"Trainer of transformers {transformers.__version__}, bf16, batches of like length")
     for label, size in SIZES.items():
         for seed in range(args.repeats):
-            job = Job(folder, folder / "train.txt", size, f"{label.replace(' ', '')}-{seed}", seed,
+            job = Job(folder, train, size, f"{label.replace(' ', '')}-{seed}", seed,
                       size.quick if args.quick else size.steps)
             ours, theirs = train_sst(args.sst, job), train_peer(job)
             rows.add(f"{label}, speed", "useful tokens/s", ours.speed, theirs.speed)
             # Of the fastest matrix product of sst's process; a useful token costs the model as much on both sides.
             rows.add(f"{label}, MFU", "of the peak", ours.mfu, ours.mfu * theirs.speed / ours.speed)
-            rows.add(f"{label}, held-out loss", "nats", loss(args.sst, ours.model, folder),
-                     loss(args.sst, theirs.model, folder), False)
+            rows.add(f"{label}, held-out loss", "nats", loss(args.sst, ours.model, held_out),
+                     loss(args.sst, theirs.model, held_out), False)
             rows.add(f"{label}, peak memory", "MiB", ours.peak_memory, theirs.peak_memory, False)
             rows.add(f"{label}, first step after", "s", ours.first_step, theirs.first_step, False)
     rows.write(args.result)

@@ -19,12 +19,16 @@ class Size:
     steps: int
     skip: int  # steps that are not measured, which are also those of the warm-up
     quick: int  # steps of a quick run
+    vocab: int | None = None  # of the model; None for that of the tokenizer
 
-    def config(self, length: int) -> dict:
-        """The keys of a config.json."""
-        return {"hidden_size": self.hidden, "num_hidden_layers": self.layers,
-                "num_attention_heads": self.hidden // 64, "intermediate_size": 4 * self.hidden,
-                "max_position_embeddings": length}
+    def config(self, objective: str, length: int) -> dict:
+        """The keys of a config.json: of BERT, or of GPT-2 for causal language modelling."""
+        heads = self.hidden // 64
+        vocab = {} if self.vocab is None else {"vocab_size": self.vocab}
+        if objective == "clm":
+            return vocab | {"n_embd": self.hidden, "n_layer": self.layers, "n_head": heads, "n_positions": length}
+        return vocab | {"hidden_size": self.hidden, "num_hidden_layers": self.layers, "num_attention_heads": heads,
+                        "intermediate_size": 4 * self.hidden, "max_position_embeddings": length}
 
 
 @dataclass
@@ -40,10 +44,15 @@ class Job:
     batch: int = 32
     length: int = 128
     rows: str = "document"  # or "stream": documents joined and cut into full rows
+    objective: str = "mlm"  # or "clm"
+
+    def config(self) -> dict:
+        """The keys of its model's config.json."""
+        return self.size.config(self.objective, self.length)
 
     def recipe(self) -> str:
         """The recipe of sst's side."""
-        keys = "\n".join(f"{key} = {value}" for key, value in self.size.config(self.length).items())
+        keys = "\n".join(f"{key} = {value}" for key, value in self.config().items())
         return f"""[run]
 name = "{self.name}"
 dir = "{self.folder / 'runs'}"
@@ -59,10 +68,10 @@ cache = "{self.folder / 'cache'}"
 [tokenizer]
 path = "{self.folder / 'tokenizer'}"
 [model]
-type = "bert"
+type = "{'bert' if self.objective == 'mlm' else 'gpt2'}"
 {keys}
 [objective]
-name = "mlm"
+name = "{self.objective}"
 [train]
 steps = "{self.steps}step"
 batch_size = {self.batch}
@@ -120,11 +129,11 @@ def train_sst(sst: Path, job: Job) -> Trained:
 def train_peer(job: Job) -> Trained:
     """Runs the Trainer on the job, with its own preparation of the data."""
     out = job.folder / "peer"
-    result = peer("mlm.py", {
+    result = peer("pretrain.py", {
         "threads": THREADS, "tokenizer": str(job.folder / "tokenizer"), "max_length": job.length, "rows": job.rows,
         "train": str(job.corpus), "out": str(out), "steps": job.steps, "batch_size": job.batch,
         "lr": job.size.rate, "warmup": job.size.skip, "precision": "bf16", "seed": job.seed, "skip": job.size.skip,
-        "model": job.size.config(job.length),
+        "model": job.config(), "objective": job.objective,
     }, job.folder)
     return Trained(result["tokens"] / result["seconds"], result["peak_memory"] / 2**20, result["first_step"],
                    out / "model")

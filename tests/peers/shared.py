@@ -87,6 +87,15 @@ def verses() -> list[str]:
         return [line.strip() for line in file if line.strip()]
 
 
+def parts(folder: Path) -> tuple[Path, Path]:
+    """The verses as two files: to train on, and each fiftieth to measure on."""
+    lines = verses()
+    train, held_out = folder / "train.txt", folder / "held-out.txt"
+    train.write_text("\n".join(v for i, v in enumerate(lines) if i % 50), encoding="utf-8")
+    held_out.write_text("\n".join(lines[::50]), encoding="utf-8")
+    return train, held_out
+
+
 def shuffled(corpus: Path, megabytes: int) -> None:
     """Writes the verses again and again, each time with its words in another order within each verse, so that verses
     do not repeat though words do, as in any large corpus."""

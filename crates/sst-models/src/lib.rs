@@ -10,6 +10,7 @@ mod config;
 mod decoder;
 mod error;
 mod export;
+pub mod gguf;
 mod gpt2;
 mod init;
 mod llama;

@@ -4,11 +4,13 @@
 //! device half, its [`sst_core::Objective`], which makes the loss. One line in [`mod@list`] makes it known
 //! to the rest of sst.
 
+pub mod clm;
 mod error;
 mod layout;
 pub mod list;
 pub mod mlm;
 mod parse;
+mod token_loss;
 
 pub use error::ObjectiveError;
-pub use list::{Context, Entry, build, list};
+pub use list::{Context, Entry, build, frame, list};

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 use sst_core::Objective;
-use sst_data::tokenize::Tokenizer;
+use sst_data::tokenize::{Frame, Tokenizer};
 
 use crate::error::ObjectiveError;
-use crate::mlm;
+use crate::{clm, mlm};
 
 /// One word an objective.
-const OBJECTIVES: &[Entry] = &[mlm::ENTRY];
+const OBJECTIVES: &[Entry] = &[mlm::ENTRY, clm::ENTRY];
 
 /// What an objective is built from besides its configuration.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +31,8 @@ pub struct Entry {
     pub summary: &'static str,
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,
+    /// What stands around a row, and after each of its documents.
+    pub(crate) frame: fn(&Tokenizer) -> Frame,
     pub(crate) build: Build,
 }
 
@@ -49,9 +51,20 @@ pub fn build(
     config: &Value,
     context: &Context<'_>,
 ) -> Result<Box<dyn Objective>, ObjectiveError> {
-    let Some(entry) = OBJECTIVES.iter().find(|entry| entry.name == name) else {
+    (entry(name)?.build)(config, context)
+}
+
+/// What objective `name` wants around the rows of its data, and after each of their documents.
+///
+/// # Errors
+/// If there is no such objective.
+pub fn frame(name: &str, tokenizer: &Tokenizer) -> Result<Frame, ObjectiveError> {
+    Ok((entry(name)?.frame)(tokenizer))
+}
+
+fn entry(name: &str) -> Result<&'static Entry, ObjectiveError> {
+    OBJECTIVES.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let known = OBJECTIVES.iter().map(|entry| entry.name).collect();
-        return Err(ObjectiveError::Unknown { name: name.to_owned(), known });
-    };
-    (entry.build)(config, context)
+        ObjectiveError::Unknown { name: name.to_owned(), known }
+    })
 }

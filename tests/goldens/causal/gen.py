@@ -11,10 +11,17 @@ from pathlib import Path
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers.generation.logits_process import (
+    MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 from transformers.utils.logging import disable_progress_bar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from goldens.casefile import save_case  # noqa: E402
+from goldens.casefile import save_case, save_json  # noqa: E402
 from goldens.steps import STEPS, fill, save_model, save_steps, step_case  # noqa: E402
 
 NO_DROPOUT = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
@@ -110,6 +117,111 @@ def write_rope(out: Path) -> None:
     save_case(out / "rope.safetensors", case, rope=ROPE)
 
 
+LONG = {"n_positions": 256, "n_layer": 2, "n_embd": 32, "n_head": 4, "vocab_size": 97}
+LONG_LLAMA = LLAMA | {"max_position_embeddings": 256}
+# folder: class, config, seed
+GENERATE = {
+    "generate-gpt2": (GPT2LMHeadModel, GPT2Config(**NO_DROPOUT, **LONG, **END), 7),
+    "generate-llama": (LlamaForCausalLM, LlamaConfig(**LONG_LLAMA, **END), 8),
+}
+PROMPTS = [[5, 17, 40, 3], [61], [9, 9, 80, 33, 12, 71, 28, 54, 90]]
+NEW = 200
+
+
+def write_generate(out: Path) -> None:
+    """Writes a folder for each of `GENERATE`: a model, and generate.json.
+
+    `greedy`: for each prompt the 200 new tokens that greedy search finds (fewer where it ends), alone, and for all of
+    them in one batch padded on the left, which must be the same. `penalised`: with a repetition penalty of 1.3.
+    `beams`: the best of four beams, 24 new tokens, with its length penalty, and its score. `perplexity`: for
+    documents of 1, 2, 50 and 131 tokens and windows of 32, the summed negative log-likelihood for each stride.
+    """
+    for name, (kind, config, seed) in GENERATE.items():
+        model = build(kind, config, seed, std=0.4)
+        save_model(out / name, model)
+        model.generation_config.pad_token_id = 0
+        alone = [generate(model, prompt, max_new_tokens=NEW) for prompt in PROMPTS]
+        assert together(model) == alone, f"{name}: transformers finds other tokens in a batch"
+        save_json(out / name / "generate.json", {
+            "prompts": PROMPTS,
+            "greedy": alone,
+            "penalised": [generate(model, p, max_new_tokens=NEW, repetition_penalty=1.3) for p in PROMPTS],
+            "beams": [beams(model, prompt, penalty) for prompt in PROMPTS for penalty in (0.0, 1.0, 2.0)],
+            "perplexity": perplexity(model, seed),
+        })
+
+
+def generate(model, prompt: list[int], **options) -> list[int]:
+    """The new tokens, without the one that ends them."""
+    ids = model.generate(torch.tensor([prompt]), do_sample=False, **options)[0, len(prompt):].tolist()
+    return ids[: ids.index(2)] if 2 in ids else ids
+
+
+def together(model) -> list[list[int]]:
+    longest = max(map(len, PROMPTS))
+    ids = torch.tensor([[0] * (longest - len(p)) + p for p in PROMPTS])
+    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in PROMPTS])
+    found = model.generate(ids, attention_mask=mask, do_sample=False, max_new_tokens=NEW)[:, longest:].tolist()
+    return [row[: row.index(2)] if 2 in row else row for row in found]
+
+
+def beams(model, prompt: list[int], penalty: float) -> dict:
+    found = model.generate(torch.tensor([prompt]), do_sample=False, num_beams=4, length_penalty=penalty,
+                           max_new_tokens=24, return_dict_in_generate=True, output_scores=True)
+    ids = found.sequences[0, len(prompt):].tolist()
+    ids = ids[: ids.index(2)] if 2 in ids else ids
+    return {"prompt": prompt, "length_penalty": penalty, "ids": ids, "score": float(found.sequences_scores[0])}
+
+
+def perplexity(model, seed: int) -> dict:
+    """By the book: one window at a time, the tokens that an earlier one scored left out."""
+    generator = torch.Generator().manual_seed(seed)
+    documents = [torch.randint(3, 97, (n,), generator=generator).tolist() for n in (1, 2, 50, 131)]
+    length, strides = 32, {}
+    for stride in (1, 16, 32):
+        total, count = 0.0, 0
+        for ids in documents:
+            scored = 1  # the first token has nothing before it
+            while scored < len(ids):
+                step = length - 1 if scored == 1 else min(stride, length - 1)
+                end = min(scored + step, len(ids))
+                begin = max(end - length, 0)
+                with torch.no_grad():
+                    logits = model(torch.tensor([ids[begin:end]])).logits[0].double().log_softmax(-1)
+                for at in range(scored, end):
+                    total -= float(logits[at - 1 - begin, ids[at]])
+                    count += 1
+                scored = end
+        strides[str(stride)] = {"nll": total, "scored": count}
+    return {"documents": documents, "length": length, "strides": strides}
+
+
+def write_sampling(out: Path) -> None:
+    """Writes sampling.json: logits, tokens that are there, settings, and the probabilities that the processors of
+    transformers leave, in their usual order."""
+    generator = torch.Generator().manual_seed(11)
+    cases = []
+    for settings in (
+        {"temperature": 0.7}, {"temperature": 1.6, "top_k": 5}, {"top_k": 1}, {"top_p": 0.8}, {"top_p": 0.3},
+        {"temperature": 0.5, "top_p": 0.9, "top_k": 12}, {"min_p": 0.2}, {"min_p": 0.05, "temperature": 2.0},
+        {"repetition_penalty": 1.4}, {"repetition_penalty": 0.8, "temperature": 0.9},
+        {"repetition_penalty": 1.2, "temperature": 1.1, "top_k": 20, "top_p": 0.85, "min_p": 0.03},
+    ):
+        logits = torch.randn(1, 40, generator=generator) * 3
+        seen = torch.randint(0, 40, (1, 9), generator=generator)
+        scores = logits
+        order = {
+            "repetition_penalty": RepetitionPenaltyLogitsProcessor, "temperature": TemperatureLogitsWarper,
+            "top_k": TopKLogitsWarper, "top_p": TopPLogitsWarper, "min_p": MinPLogitsWarper,
+        }
+        for name, processor in order.items():
+            if name in settings:
+                scores = processor(settings[name])(seen, scores)
+        cases.append({"logits": logits[0].tolist(), "seen": seen[0].tolist(), "settings": settings,
+                      "probabilities": scores[0].double().softmax(-1).tolist()})
+    save_json(out / "sampling.json", cases)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent, help="folder to write into")
@@ -119,6 +231,8 @@ def main() -> None:
     for name, (kind, config, lengths, seed) in CASES.items():
         write_case(out / name, kind, config, lengths, seed)
     write_rope(out)
+    write_generate(out)
+    write_sampling(out)
 
 
 if __name__ == "__main__":

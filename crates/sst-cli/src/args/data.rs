@@ -142,6 +142,9 @@ pub struct TrainTokenizerArgs {
     /// Keep upper case and accents.
     #[arg(long)]
     pub cased: bool,
+    /// Have one special token alone, which ends a text, as causal language models do; instead of BERT's.
+    #[arg(long, value_name = "TOKEN")]
+    pub end_of_text: Option<String>,
     /// The longest row that tokenizer_config.json tells of.
     #[arg(long, default_value_t = 512)]
     pub model_max_length: usize,

@@ -19,6 +19,16 @@ Prints mask_accuracy, mask_accuracy_top5, commonest_token_accuracy (what always 
 hidden token would get), loss and perplexity. Tokens are masked as the run's objective says; for a model
 without a run, 15 % of them.")]
     MaskAccuracy(MaskAccuracyArgs),
+    /// How unsure a causal model is of each token, given those before it.
+    #[command(after_help = "\
+Examples:
+  sst eval perplexity --model runs/gpt --data held-out.txt --stride 64
+  sst eval perplexity --model gpt2/ --data book.txt --stream --json
+
+Prints perplexity and loss of a token, and word_perplexity, byte_perplexity and bits_per_byte, which compare
+models of different tokenizers: the same sum over all words (Unicode's; Han characters where they prevail) and
+all bytes. A first token without a start before it is counted as unscored.")]
+    Perplexity(PerplexityArgs),
     /// How unsure the model is of each token, given all others (Salazar et al. 2020). Slow and exact.
     #[command(after_help = "\
 Examples:
@@ -26,6 +36,43 @@ Examples:
 
 Prints pseudo_perplexity and nll, the mean negative log-likelihood of a token in nats.")]
     PseudoPerplexity(EvalArgs),
+}
+
+/// Arguments of `sst eval perplexity`.
+#[derive(Debug, Args)]
+pub struct PerplexityArgs {
+    /// A Hugging Face model folder, a checkpoint folder or a run folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Files, folders or globs to measure on.
+    #[arg(long, num_args = 1.., required = true)]
+    pub data: Vec<String>,
+    /// How the files are read.
+    #[command(flatten)]
+    pub documents: DocumentArgs,
+    /// Tokens in a window; the model's limit by default.
+    #[arg(long)]
+    pub max_length: Option<usize>,
+    /// How far the window moves: each token is scored once, with at least max-length less stride tokens before
+    /// it where there are so many. Half the window by default.
+    #[arg(long)]
+    pub stride: Option<usize>,
+    /// Score all documents as one text, with the end-of-text token after each, instead of each by itself.
+    #[arg(long)]
+    pub stream: bool,
+    /// Put the tokenizer's begin-of-text or else end-of-text token before each document, so that its first token
+    /// is scored too.
+    #[arg(long, conflicts_with = "stream")]
+    pub start: bool,
+    /// Tokens in a forward pass, about.
+    #[arg(long, default_value_t = 8192)]
+    pub batch_tokens: usize,
+    /// Where it runs.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of every evaluator.

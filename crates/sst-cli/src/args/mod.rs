@@ -12,8 +12,8 @@ pub use data::{
     CleanArgs, DataCommand, DocumentArgs, EncodeArgs, InspectArgs, PrepareArgs, TokenizerCommand,
     TrainTokenizerArgs,
 };
-pub use eval::{EvalArgs, EvalCommand, MaskAccuracyArgs};
-pub use model::{DeviceArgs, FillMaskArgs};
+pub use eval::{EvalArgs, EvalCommand, MaskAccuracyArgs, PerplexityArgs};
+pub use model::{ConvertArgs, DeviceArgs, FillMaskArgs, GenerateArgs};
 pub use train::{CheckpointCommand, PretrainArgs, ReportArgs, VerifyResumeArgs};
 
 const AFTER: &str = "\
@@ -49,6 +49,10 @@ pub enum Command {
     Eval(EvalCommand),
     /// Ask a masked language model for the words behind the blanks of a text.
     FillMask(FillMaskArgs),
+    /// Have a causal language model continue a text.
+    Generate(GenerateArgs),
+    /// Turn a GGUF file into a Hugging Face folder.
+    Convert(ConvertArgs),
     /// Look at, clean and prepare text.
     #[command(subcommand)]
     Data(DataCommand),

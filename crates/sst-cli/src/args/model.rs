@@ -42,3 +42,92 @@ pub struct FillMaskArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+/// Arguments of `sst generate`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("prompts").args(["prompt", "prompts_file"]).multiple(true).required(true))]
+#[command(after_help = "\
+Examples:
+  sst generate --model runs/gpt --prompt \"In the beginning\" --max-new-tokens 60 --temperature 0.8 --top-k 50
+  sst generate --model gpt2/ --prompt \"The capital of France is\" --greedy --json
+  sst generate --model gpt2/ --prompts-file prompts.txt --beams 4 --json
+
+Text of a single sample is printed as it comes. With --json, one line for each sample:
+  {\"version\":1,\"prompt\":..,\"sample\":..,\"text\":..,\"ids\":[..],\"finish\":\"length|end|stop\",
+  \"log_probability\":..}
+Draws depend on the seed, the prompt's place and the sample's number alone.")]
+pub struct GenerateArgs {
+    /// A Hugging Face model folder, a checkpoint folder or a run folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// A text to continue; an empty one begins with the tokenizer's begin- or end-of-text token. May be given
+    /// several times.
+    #[arg(long)]
+    pub prompt: Vec<String>,
+    /// A file of texts to continue, one a line.
+    #[arg(long, value_name = "FILE")]
+    pub prompts_file: Option<PathBuf>,
+    /// New tokens at most.
+    #[arg(long, default_value_t = 50)]
+    pub max_new_tokens: usize,
+    /// Always take the likeliest token. Also what happens without a --temperature, --top-k, --top-p or --min-p.
+    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "num_samples"])]
+    pub greedy: bool,
+    /// Draw, from logits divided by this: below 1 the likely becomes likelier. 1 if another of these is given.
+    #[arg(long)]
+    pub temperature: Option<f64>,
+    /// Draw from the so many likeliest tokens.
+    #[arg(long)]
+    pub top_k: Option<usize>,
+    /// Draw from the likeliest tokens that together have this probability.
+    #[arg(long)]
+    pub top_p: Option<f64>,
+    /// Draw from tokens with at least this share of the likeliest one's probability.
+    #[arg(long)]
+    pub min_p: Option<f64>,
+    /// Above 1, tokens that are there already become less likely.
+    #[arg(long, default_value_t = 1.0)]
+    pub repetition_penalty: f64,
+    /// Seed of the draws.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Samples of each prompt.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub num_samples: u32,
+    /// End a text before this string. May be given several times.
+    #[arg(long)]
+    pub stop: Vec<String>,
+    /// Search for likely sequences, following so many at a time, instead of taking token after token; as many
+    /// results of each prompt as --num-samples.
+    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "greedy"])]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub beams: Option<u32>,
+    /// For beams: the power of its length that a sequence's log-probability is divided by.
+    #[arg(long, default_value_t = 1.0, requires = "beams")]
+    pub length_penalty: f64,
+    /// Read every token again for each new one: the same text, only slower.
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Where it runs.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `sst convert`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  sst convert SmolLM2-135M-Instruct.Q4_1.gguf --out smollm2
+
+Reads models of architecture `llama` with a byte-level BPE tokenizer, quantised as F32, F16, BF16, Q4_0, Q4_1,
+Q5_0, Q5_1 or Q8_0, and writes them in fp32: config.json, model.safetensors and the tokenizer.")]
+pub struct ConvertArgs {
+    /// The GGUF file.
+    pub file: PathBuf,
+    /// The folder to write, which must not exist.
+    #[arg(long)]
+    pub out: PathBuf,
+}

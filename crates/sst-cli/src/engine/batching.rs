@@ -56,8 +56,10 @@ pub(crate) fn rule(
     let rule: Arc<dyn Rule> = match &task.curriculum {
         None => filler,
         Some(curriculum) => {
-            let frame = tokenizer.frame();
-            let special = [&frame.prefix[..], &frame.suffix[..]].concat();
+            let frame = sst_objectives::frame(task.objective_name(), tokenizer);
+            let frame = frame.map_err(|error| usage(&error))?;
+            let mut special = [&frame.prefix[..], &frame.suffix[..]].concat();
+            special.extend(frame.end);
             let scores = curriculum.difficulty.of(&**rows, &special).map_err(|e| usage(&e))?;
             let order = rank(&scores).map_err(|error| usage(&error))?;
             let pacing = curriculum.pacing(scale, total_steps);

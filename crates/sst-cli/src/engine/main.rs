@@ -30,6 +30,8 @@ fn run_command(command: &Command) -> Result<Exit> {
         Command::VerifyResume(args) => cmd::verify_resume::run(args),
         Command::Eval(command) => cmd::eval::run(command),
         Command::FillMask(args) => cmd::fill_mask::run(args),
+        Command::Generate(args) => cmd::generate::run(args),
+        Command::Convert(args) => cmd::convert::run(args),
         Command::Data(DataCommand::Prepare(args)) => cmd::prepare::run(args),
         Command::Checkpoint(command) => cmd::checkpoint::run(command),
         Command::List(args) => cmd::list::run(args),

@@ -134,12 +134,24 @@ impl Recipe {
         data.filter(|data| seen.insert(json!([data.source(), data.clean]).to_string())).collect()
     }
 
-    /// Fills in what follows from the tokenizer: the model's vocabulary and its padding token.
+    /// Fills in what follows from the tokenizer: the model's vocabulary, and the special tokens it has keys for.
     pub(crate) fn complete(&mut self, tokenizer: &Tokenizer) -> Result<()> {
         let ModelChoice::New { config, .. } = &mut self.config.model else { return Ok(()) };
         let known = tokenizer.vocab_size();
         let vocab = config.entry("vocab_size").or_insert(json!(known)).as_u64();
-        config.entry("pad_token_id").or_insert(json!(tokenizer.special().pad));
+        let model_type = config.get("model_type").cloned().unwrap_or_default();
+        let entry = sst_models::list().iter().find(|entry| model_type == entry.model_type);
+        let defaults = entry.map(|entry| (entry.default_config)()).unwrap_or_default();
+        let special = tokenizer.special();
+        // Tokenizers in the way of BERT end a text with their separator.
+        let (bos, eos) = (special.bos.or(special.cls), special.eos.or(special.sep));
+        for (key, id) in
+            [("pad_token_id", special.pad), ("bos_token_id", bos), ("eos_token_id", eos)]
+        {
+            if defaults.get(key).is_some() {
+                config.entry(key).or_insert(json!(id));
+            }
+        }
         if let Some(vocab) = vocab.filter(|vocab| *vocab < known as u64) {
             let message = format!(
                 "is {vocab}, but the tokenizer has {known} tokens: raise it, or leave it out to take \
@@ -261,7 +273,9 @@ impl Recipe {
         ledger: &Ledger,
     ) -> Result<TokenRows> {
         let data = &task.data;
-        let frame = tokenizer.frame().clone();
+        let frame = sst_objectives::frame(task.objective_name(), tokenizer).map_err(|error| {
+            self.refuse(Problem::sentence(&task.key("objective.name"), error.to_string()))
+        })?;
         TokenRows::new(Arc::clone(store), subset, data.rows, data.max_length, frame, ledger)
             .map_err(|error| {
                 self.refuse(Problem::sentence(&task.key("data.max_length"), error.to_string()))

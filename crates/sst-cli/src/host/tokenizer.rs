@@ -30,7 +30,10 @@ fn train_one(args: &TrainTokenizerArgs) -> Result<Exit> {
         min_frequency: args.min_frequency,
         lowercase: !args.cased,
         limit_alphabet: None,
-        special: SpecialNames::bert(),
+        special: match &args.end_of_text {
+            None => SpecialNames::bert(),
+            end => SpecialNames { eos: end.clone(), ..SpecialNames::default() },
+        },
         extra_tokens: Vec::new(),
     };
     let (ledger, mut failed) = (Ledger::new(), None);

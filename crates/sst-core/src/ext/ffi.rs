@@ -115,6 +115,13 @@ unsafe extern "C" {
     pub(super) fn sst_empty_cache() -> c_int;
     pub(super) fn sst_allow_tf32(allow: c_int) -> c_int;
     pub(super) fn sst_tf32_allowed(allowed: *mut c_int) -> c_int;
+    pub(super) fn sst_with_gradients(
+        value: *const C_tensor,
+        n: usize,
+        inputs: *const *const C_tensor,
+        gradients: *const *const C_tensor,
+        result: *mut *mut C_tensor,
+    ) -> c_int;
     pub(super) fn sst_grad_move(
         n: usize,
         from: *const *const C_tensor,

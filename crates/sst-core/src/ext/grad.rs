@@ -1,4 +1,4 @@
-//! Gradients of many parameters at once.
+//! Gradients: of many parameters at once, and known before the backward pass.
 
 use std::ffi::c_int;
 
@@ -37,4 +37,35 @@ pub fn move_gradients<'a>(
         ffi::sst_grad_move(from.len(), from.as_ptr(), to.as_ptr(), c_int::from(keep_type))
     };
     Ok(check(code)?)
+}
+
+/// The scalar `value`, whose gradients with respect to `inputs` are already known: the backward pass multiplies
+/// them, in place, by the one that arrives. Differentiable once.
+///
+/// # Errors
+/// If a gradient has not the shape of its input, or libtorch fails.
+pub fn with_gradients(
+    value: &Tensor,
+    inputs: &[&Tensor],
+    gradients: Vec<Tensor>,
+) -> Result<Tensor> {
+    let fit = |(input, gradient): (&&Tensor, &Tensor)| input.size() == gradient.size();
+    if inputs.len() != gradients.len() || !inputs.iter().zip(&gradients).all(fit) {
+        let message = "known gradients must have the shapes of their tensors".to_owned();
+        return Err(Error::Contract(message));
+    }
+    let pointers = [ffi::pointers(inputs.iter().copied()), ffi::pointers(&gradients)];
+    let mut result = std::ptr::null_mut();
+    // SAFETY: live tensors, as many of both, of which the bridge keeps handles; and a writable place.
+    check(unsafe {
+        ffi::sst_with_gradients(
+            value.as_ptr(),
+            inputs.len(),
+            pointers[0].as_ptr(),
+            pointers[1].as_ptr(),
+            &raw mut result,
+        )
+    })?;
+    // SAFETY: on success the bridge hands over a new tensor that nothing else owns.
+    Ok(unsafe { Tensor::from_ptr(result) })
 }

@@ -29,7 +29,7 @@ pub use autocast::{Autocast, autocast, product_kind};
 pub use bytes::bytes_of;
 pub use checkpoint::checkpoint;
 pub use device::load_cuda;
-pub use grad::{move_gradients, reset_gradients};
+pub use grad::{move_gradients, reset_gradients, with_gradients};
 pub use joint::joint;
 pub use memory::{
     DeviceMemory, allow_tf32, device_memory, empty_cache, keep_freed_memory, tf32_allowed,

@@ -98,7 +98,7 @@ impl Tokenizer {
     /// # Errors
     /// As for [`Tokenizer::encode`].
     pub fn encode_with_special(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
-        let Frame { prefix, suffix } = &self.inner.frame;
+        let Frame { prefix, suffix, .. } = &self.inner.frame;
         Ok([prefix.as_slice(), &self.encode(text)?, suffix].concat())
     }
 

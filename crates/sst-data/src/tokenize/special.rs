@@ -54,6 +54,8 @@ pub struct Frame {
     pub prefix: Vec<u32>,
     /// Ids after it.
     pub suffix: Vec<u32>,
+    /// An id after each document, within a sequence.
+    pub end: Option<u32>,
 }
 
 /// What the roles' tokens are usually called, for files that do not say.
@@ -167,7 +169,7 @@ pub(super) fn frame(library: &tokenizers::Tokenizer, vocab_size: usize) -> Resul
     if let Some(id) = prefix.iter().chain(suffix).find(|id| **id as usize >= vocab_size) {
         return Err(format!("its post-processor adds id {id}, which is not in the vocabulary"));
     }
-    Ok(Frame { prefix: prefix.to_vec(), suffix: suffix.to_vec() })
+    Ok(Frame { prefix: prefix.to_vec(), suffix: suffix.to_vec(), end: None })
 }
 
 /// How a token shows that it continues a word.

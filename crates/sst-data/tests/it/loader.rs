@@ -262,7 +262,7 @@ fn shapes(rule: Arc<dyn Batching>, workers: usize, collate: Arc<dyn Collate>) ->
         builder.push(&Key::new("a.txt", line), &vec![7; line as usize]).unwrap();
     }
     let store = Arc::new(builder.finish(Ledger::new().entries()).unwrap());
-    let frame = Frame { prefix: vec![1], suffix: vec![2] };
+    let frame = Frame { prefix: vec![1], suffix: vec![2], end: None };
     let (all, mode) = (Subset::All, RowMode::Document);
     let rows = TokenRows::new(store, all, mode, 64, frame, &Ledger::new()).unwrap();
     let (config, from) = (config(workers), Position::default());

@@ -18,7 +18,7 @@ fn store(folder: &Path, documents: &[Vec<u32>]) -> Arc<Store> {
 }
 
 fn frame() -> Frame {
-    Frame { prefix: vec![90_001], suffix: vec![90_002, 90_003] }
+    Frame { prefix: vec![90_001], suffix: vec![90_002, 90_003], end: None }
 }
 
 fn rows(store: &Arc<Store>, mode: RowMode, max_length: usize, ledger: &Ledger) -> TokenRows {
@@ -66,6 +66,29 @@ fn stream_rows() {
     check(RowMode::Stream, 6, documents, &[&[1, 2, 3], &[4, 5, 6], &[7, 8]]);
     check(RowMode::Stream, 4, &[&[1, 2]], &[&[1], &[2]]);
     check(RowMode::Stream, 99, &[&[1], &[2], &[3]], &[&[1, 2, 3]]);
+}
+
+/// The end of a document is one of its tokens, in each way to make rows; one without tokens has none.
+#[test]
+fn documents_with_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path(), &[vec![1, 2], vec![], vec![3, 4, 5], vec![6]]);
+    for (mode, expected) in [
+        (RowMode::Document, vec![vec![1, 2, 9], vec![], vec![3, 4, 5], vec![6, 9]]),
+        (RowMode::Chunk, vec![vec![1, 2, 9], vec![3, 4, 5], vec![9], vec![6, 9]]),
+        (RowMode::Stream, vec![vec![1, 2, 9], vec![3, 4, 5], vec![9, 6, 9]]),
+    ] {
+        let frame = Frame { end: Some(9), ..Frame::default() };
+        let ledger = Ledger::new();
+        let rows = TokenRows::new(store.clone(), Subset::All, mode, 3, frame, &ledger).unwrap();
+        let ids = |index| rows.get(index, 0).unwrap().tokens("input_ids").unwrap().to_vec();
+        let found: Vec<_> = (0..rows.len()).map(ids).collect();
+        assert_eq!(found, expected, "{mode:?}");
+        let lengths: Vec<_> = (0..rows.len()).map(|index| rows.row_length(index)).collect();
+        assert_eq!(lengths, expected.iter().map(Vec::len).collect::<Vec<_>>(), "{mode:?}");
+        let cut = ledger.entries().get("rows.truncated_tokens").map_or(0, |entry| entry.count);
+        assert_eq!(cut, u64::from(mode == RowMode::Document), "{mode:?}");
+    }
 }
 
 #[test]

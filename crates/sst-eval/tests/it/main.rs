@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
 mod fill_mask;
+mod generate;
 mod held_out;
 mod mask_accuracy;
 mod metric;
+mod perplexity;
 mod pseudo_perplexity;
 mod toy;

@@ -63,6 +63,10 @@ impl TokenHead for Fixed {
     fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
         Ok(self.logits_v.unsqueeze(0).expand([hidden_nd.size()[0], -1], false))
     }
+
+    fn parameters(&self) -> Vec<&Tensor> {
+        Vec::new()
+    }
 }
 
 impl Model for Fixed {

@@ -8,6 +8,7 @@ mod causal;
 mod checkpointing;
 mod encode_at;
 mod folders;
+mod gguf;
 mod minilm;
 mod steps;
 

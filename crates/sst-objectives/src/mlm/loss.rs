@@ -5,19 +5,21 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sst_core::{Batch, EncoderInput, LossParts, Model, Objective, Result, StepContext, even};
 use sst_data::Collate;
-use tch::{Device, Kind, Reduction, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::collate::MlmCollate;
 use super::config::MlmConfig;
 use crate::error::ObjectiveError;
 use crate::list::{Context, Entry};
 use crate::parse::parse;
+use crate::token_loss::TokenLoss;
 
 /// The word of registration.
 pub(crate) const ENTRY: Entry = Entry {
     name: "mlm",
     summary: "masked language modelling: predict hidden tokens, words or spans",
     default_config: || json!(MlmConfig::default()),
+    frame: |tokenizer| tokenizer.frame().clone(),
     build,
 };
 
@@ -69,24 +71,7 @@ impl Objective for Mlm {
         let (positions_n, labels_n) =
             scored(batch.get("masked_positions")?, batch.get("masked_labels")?)?;
         let hidden_nd = model.encoder().encode_at(input, &positions_n, context.forward)?;
-        // The sum over the vocabulary is taken in fp32 whatever autocast made of the product.
-        let logits_nv =
-            model.token_head()?.logits(&hidden_nd, context.forward)?.f_to_kind(Kind::Float)?;
-        let loss = logits_nv.f_cross_entropy_loss(
-            &labels_n,
-            None::<&Tensor>,
-            Reduction::Sum,
-            UNSCORED,
-            0.0,
-        )?;
-        let correct = match labels_n.numel() {
-            0 => Tensor::f_zeros(0_i64, (Kind::Float, labels_n.device()))?.f_sum(Kind::Float)?,
-            _ => logits_nv
-                .f_detach()?
-                .f_argmax(-1, false)?
-                .f_eq_tensor(&labels_n)?
-                .f_sum(Kind::Float)?,
-        };
-        Ok(LossParts { loss, sums: vec![("correct", correct)] })
+        let whole = TokenLoss { z_loss: 0.0, logits_at_once: 0 };
+        whole.of(model, [&hidden_nd, &labels_n], UNSCORED, context.forward)
     }
 }

@@ -35,7 +35,7 @@ fn every_trainable_parameter_gets_a_gradient_and_the_loss_falls() {
     let context = Context { tokenizer: &tokenizer, padding_free: false };
     for entry in list() {
         let objective = build(entry.name, &json!({}), &context).unwrap();
-        let model = toy::model(tokenizer.vocab_size());
+        let model = toy::model_for(entry.name, tokenizer.vocab_size());
         let examples = toy::rows(&tokenizer, 32);
         let host = objective.collate().collate(&examples, 1).unwrap();
         let batch = Batch::from_host(&host, Device::Cpu).unwrap();
@@ -67,7 +67,7 @@ fn grouping_and_padding_change_nothing() {
     let context = Context { tokenizer: &tokenizer, padding_free: false };
     for entry in list() {
         let objective = build(entry.name, &json!({}), &context).unwrap();
-        let model = toy::model(tokenizer.vocab_size());
+        let model = toy::model_for(entry.name, tokenizer.vocab_size());
         let examples = toy::rows(&tokenizer, 8);
         let sum = |groups: &[&[sst_data::Example]]| -> f64 {
             let part = |examples: &&[sst_data::Example]| {
@@ -90,7 +90,7 @@ fn sums_are_finite_scalars() {
     let context = Context { tokenizer: &tokenizer, padding_free: false };
     for entry in list() {
         let objective = build(entry.name, &json!({}), &context).unwrap();
-        let model = toy::model(tokenizer.vocab_size());
+        let model = toy::model_for(entry.name, tokenizer.vocab_size());
         let host = objective.collate().collate(&toy::rows(&tokenizer, 4), 1).unwrap();
         let parts = objective
             .loss(&*model, &Batch::from_host(&host, Device::Cpu).unwrap(), &CONTEXT)
@@ -119,7 +119,7 @@ fn rows_without_padding_give_the_loss_and_the_gradients_of_padded_ones() {
         let run = |padding_free| {
             let context = Context { tokenizer: &tokenizer, padding_free };
             let objective = build(entry.name, &json!({}), &context).unwrap();
-            let model = toy::model(tokenizer.vocab_size());
+            let model = toy::model_for(entry.name, tokenizer.vocab_size());
             let host = objective.collate().collate(&examples, 5).unwrap();
             assert_eq!(host.padded_tokens > host.useful_tokens, !padding_free, "{}", entry.name);
             let batch = Batch::from_host(&host, Device::Cpu).unwrap();
@@ -150,8 +150,8 @@ fn rows_without_padding_give_the_loss_and_the_gradients_of_padded_ones() {
 fn packed_rows_see_nothing_of_each_other() {
     let tokenizer = toy::tokenizer();
     let context = Context { tokenizer: &tokenizer, padding_free: true };
-    let model = toy::model(tokenizer.vocab_size());
     for entry in list() {
+        let model = toy::model_for(entry.name, tokenizer.vocab_size());
         let objective = build(entry.name, &json!({}), &context).unwrap();
         let hidden = |examples: &[Example]| {
             let host = objective.collate().collate_packs(examples, &[examples.len()], 5).unwrap();

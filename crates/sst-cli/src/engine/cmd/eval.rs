@@ -18,6 +18,7 @@ use sst_data::tokenize::Tokenizer;
 use sst_eval::{MaskAccuracy, PseudoPerplexity, Report};
 use tch::Device;
 
+use super::perplexity;
 use crate::prepared::Recipe;
 use crate::resolve::Task;
 use crate::{device, model};
@@ -43,6 +44,7 @@ pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
             let bench = Bench::open(&args.eval)?;
             (&args.eval, mask_accuracy(args, &bench)?, bench.ledger)
         }
+        EvalCommand::Perplexity(args) => return perplexity::run(args),
         EvalCommand::PseudoPerplexity(args) => {
             let bench = Bench::open(args)?;
             let (rows, tokenizer) = (Arc::clone(&bench.rows), bench.tokenizer.clone());
@@ -51,10 +53,18 @@ pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
             (args, scorer.measure(&*bench.model)?, bench.ledger)
         }
     };
-    if args.json {
+    show(&report, &ledger, args.json)
+}
+
+/// Prints a report, and what was left out on the way.
+///
+/// # Errors
+/// If stdout cannot be written to.
+pub(super) fn show(report: &Report, ledger: &Ledger, as_json: bool) -> Result<Exit> {
+    if as_json {
         render::json(&report.to_json())?;
     } else {
-        render::line(&describe(&report))?;
+        render::line(&describe(report))?;
     }
     render::ledger(&ledger.entries());
     Ok(Exit::Done)

@@ -1,10 +1,13 @@
 //! The commands that use tensors, one a file.
 
 pub(crate) mod checkpoint;
+pub(crate) mod convert;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod fill_mask;
+pub(crate) mod generate;
 pub(crate) mod list;
+pub(crate) mod perplexity;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;
 pub(crate) mod verify_resume;

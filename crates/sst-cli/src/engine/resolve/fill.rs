@@ -22,7 +22,8 @@ use super::task::{MixtureFile, Task, TaskFile, Tasks, task_key};
 
 /// Keys of a model that follow from the tokenizer where the recipe does not give them. They stand last,
 /// so that a resolved recipe has one order.
-pub(crate) const FROM_TOKENIZER: [&str; 2] = ["vocab_size", "pad_token_id"];
+pub(crate) const FROM_TOKENIZER: [&str; 4] =
+    ["vocab_size", "pad_token_id", "bos_token_id", "eos_token_id"];
 
 /// `[model]` with a `path`.
 #[derive(Debug, Default, Deserialize)]

@@ -1,5 +1,41 @@
-// Gradients: set to none rather than zeroed, and their global norm in one pass.
+// Gradients: set to none rather than zeroed, known before the backward pass, and their global norm in one pass.
 #include "bridge.h"
+
+namespace {
+
+using torch::autograd::variable_list;
+
+// A node of autograd whose gradients are there before the backward pass; that multiplies them by the one that arrives.
+struct KnownGradients : torch::autograd::Node {
+  variable_list gradients;
+
+  variable_list apply(variable_list&& grads) override {
+    TORCH_CHECK(!gradients.empty(), "gradients that were known before can be used once");
+    auto found = std::move(gradients);
+    gradients.clear();
+    torch::NoGradGuard guard;
+    // In place, for they may be as large as the vocabulary.
+    for (auto& gradient : found) gradient.mul_(grads[0].to(gradient.scalar_type()));
+    return found;
+  }
+
+  void release_variables() override { gradients.clear(); }
+  std::string name() const override { return "KnownGradients"; }
+};
+
+}  // namespace
+
+extern "C" int sst_with_gradients(TensorPtr value, size_t n, TensorPtr const* inputs, TensorPtr const* gradients,
+                                  TensorPtr* result) {
+  SST_GUARD({
+    std::shared_ptr<KnownGradients> node(new KnownGradients(), torch::autograd::deleteNode);
+    node->set_next_edges(torch::autograd::collect_next_edges(sst_list(n, inputs)));
+    node->gradients = sst_list(n, gradients);
+    auto made = value->detach().clone();
+    torch::autograd::create_gradient_edge(made, node);
+    *result = new torch::Tensor(made);
+  })
+}
 
 // Frees the gradients, so that the next backward sets them instead of adding to zeros.
 extern "C" int sst_grad_reset(size_t n, TensorPtr const* params) {

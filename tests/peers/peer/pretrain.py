@@ -1,4 +1,4 @@
-"""Masked language modelling as a user of the Hugging Face Trainer would run it: the peer of `sst pretrain`.
+"""Pretraining as a user of the Hugging Face Trainer would run it: the peer of `sst pretrain`.
 
 Reads a job (JSON) and writes a result (JSON): seconds and useful tokens of the steps after the first `skip`, the peak
 memory of the process, and seconds from its start to the end of its first step.
@@ -19,6 +19,8 @@ from transformers import (  # noqa: E402
     BertConfig,
     BertForMaskedLM,
     DataCollatorForLanguageModeling,
+    GPT2Config,
+    GPT2LMHeadModel,
     Trainer,
     TrainingArguments,
 )
@@ -40,12 +42,12 @@ class Measured(Trainer):
 
 def full_rows(tokenizer, texts: list[str], length: int) -> dict:
     """The texts joined and cut into rows of `length` tokens, as the examples of transformers do."""
-    joined = sum(tokenizer(texts, add_special_tokens=False)["input_ids"], [])
-    inner = length - 2
-    rows = [
-        [tokenizer.cls_token_id, *joined[i : i + inner], tokenizer.sep_token_id]
-        for i in range(0, len(joined) - inner + 1, inner)
-    ]
+    documents = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    before, after = ([], []) if end else ([tokenizer.cls_token_id], [tokenizer.sep_token_id])
+    joined = [token for document in documents for token in document + end]
+    inner = length - len(before) - len(after)
+    rows = [before + joined[i : i + inner] + after for i in range(0, len(joined) - inner + 1, inner)]
     return {"input_ids": rows, "attention_mask": [[1] * length for _ in rows], "length": [length for _ in rows]}
 
 
@@ -62,7 +64,14 @@ def main() -> None:
 
     rows = load_dataset("text", data_files=job["train"], split="train", cache_dir=str(Path(job["out"]) / "cache"))
     rows = rows.map(encode, batched=True, num_proc=job["threads"], remove_columns=["text"])
-    model = BertForMaskedLM(BertConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **job["model"]))
+    config = {"vocab_size": len(tokenizer)} | job["model"]
+    is_causal = job["objective"] == "clm"
+    if is_causal:
+        # Full rows need no padding, but the collator asks for a token.
+        tokenizer.pad_token = tokenizer.eos_token
+        model = GPT2LMHeadModel(GPT2Config(eos_token_id=tokenizer.eos_token_id, **config))
+    else:
+        model = BertForMaskedLM(BertConfig(pad_token_id=tokenizer.pad_token_id, **config))
     arguments = TrainingArguments(
         output_dir=str(Path(job["out"]) / "trainer"),
         max_steps=job["steps"],
@@ -94,7 +103,7 @@ def main() -> None:
         args=arguments,
         train_dataset=rows,
         processing_class=tokenizer,
-        data_collator=DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15),
+        data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=not is_causal, mlm_probability=0.15),
     )
     trainer.train()
     model.save_pretrained(Path(job["out"]) / "model")

@@ -1,0 +1,203 @@
+//! `sst generate`.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use sst_cli::args::GenerateArgs;
+use sst_cli::exit::{Exit, Usage};
+use sst_cli::render;
+use sst_core::Model;
+use sst_data::tokenize::Tokenizer;
+use sst_eval::EvalError;
+use sst_eval::generate::{
+    Beams, Completion, Finish, Generator, Limits, Sampling, TextStream, beam_search,
+};
+use tch::Device;
+
+use crate::{device, model};
+
+/// Continues each prompt and prints what came.
+///
+/// # Errors
+/// If the model cannot be loaded or is not causal, or a prompt cannot be continued.
+pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
+    let sampling = sampling(args)?;
+    let found = model::find(&args.model)?;
+    let device = device::open(&args.device.device, args.device.threads)?;
+    let (model, tokenizer) = found.load(device)?;
+    let prompts = prompts(args)?;
+    let ids =
+        prompts.iter().map(|prompt| encode(prompt, &tokenizer)).collect::<Result<Vec<_>>>()?;
+    let limits = Limits { max_new_tokens: args.max_new_tokens, ends: ends(&*model, &tokenizer) };
+    let told = Told { args, tokenizer: &tokenizer, prompts: &prompts };
+    if let Some(count) = args.beams {
+        if args.num_samples > count {
+            let message = format!("--num-samples is {} of {count} --beams", args.num_samples);
+            return Err(Usage(message).into());
+        }
+        let beams = Beams { count: count as usize, length_penalty: args.length_penalty };
+        for (place, prompt) in ids.iter().enumerate() {
+            let found = beam_search(&*model, device, prompt, beams, &limits)?;
+            for (sample, completion) in found.iter().take(args.num_samples as usize).enumerate() {
+                told.tell(place, sample, completion)?;
+            }
+        }
+        return Ok(Exit::Done);
+    }
+    sample(&told, &*model, device, &ids, &sampling, &limits)?;
+    Ok(Exit::Done)
+}
+
+fn sample(
+    told: &Told<'_>,
+    model: &dyn Model,
+    device: Device,
+    ids: &[Vec<u32>],
+    sampling: &Sampling,
+    limits: &Limits,
+) -> Result<()> {
+    let args = told.args;
+    let count = args.num_samples as usize;
+    let rows: Vec<Vec<u32>> =
+        ids.iter().flat_map(|prompt| std::iter::repeat_n(prompt.clone(), count)).collect();
+    let mut streams: Vec<TextStream<'_>> =
+        rows.iter().map(|_| TextStream::new(told.tokenizer, &args.stop)).collect();
+    // One text alone can be shown while it comes.
+    let is_live = rows.len() == 1 && !args.json;
+    if is_live {
+        write(&told.prompts[0])?;
+    }
+    let mut generator = Generator::new(model, device);
+    generator.use_cache = !args.no_cache;
+    let mut broken = None;
+    let found = generator.generate(&rows, sampling, limits, &mut |place, id| {
+        let text = streams[place].push(id)?;
+        if is_live && let Err(error) = write(text) {
+            broken = Some(error);
+            return Ok(false);
+        }
+        Ok(!streams[place].stopped())
+    })?;
+    if let Some(error) = broken {
+        return Err(error);
+    }
+    if is_live {
+        write(streams[0].finish().map_err(EvalError::from)?)?;
+        return Ok(render::line("")?);
+    }
+    for (row, completion) in found.iter().enumerate() {
+        told.tell(row / count, row % count, completion)?;
+    }
+    Ok(())
+}
+
+/// What completions are told with.
+struct Told<'a> {
+    args: &'a GenerateArgs,
+    tokenizer: &'a Tokenizer,
+    prompts: &'a [String],
+}
+
+impl Told<'_> {
+    fn tell(&self, place: usize, sample: usize, completion: &Completion) -> Result<()> {
+        let mut stream = TextStream::new(self.tokenizer, &self.args.stop);
+        for id in &completion.ids {
+            stream.push(*id)?;
+        }
+        stream.finish()?;
+        let finish = match completion.finish {
+            _ if stream.stopped() => "stop",
+            Finish::Length => "length",
+            Finish::End => "end",
+            Finish::Stop => "stop",
+        };
+        let (prompt, text) = (&self.prompts[place], stream.text());
+        if self.args.json {
+            render::json(&json!({
+                "version": 1, "prompt": prompt, "sample": sample, "text": text,
+                "ids": completion.ids, "finish": finish,
+                "log_probability": completion.log_probability,
+            }))?;
+        } else {
+            render::line(&format!("{prompt}{text}"))?;
+        }
+        Ok(())
+    }
+}
+
+fn write(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    write!(stdout, "{text}").and_then(|()| stdout.flush()).context("cannot write to stdout")
+}
+
+fn sampling(args: &GenerateArgs) -> Result<Sampling> {
+    let refuse = |message: &str| Err(Usage(message.to_owned()).into());
+    let draws = args.top_k.is_some() || args.top_p.is_some() || args.min_p.is_some();
+    let temperature = args.temperature.or(draws.then_some(1.0));
+    if temperature.is_some_and(|t| !(t > 0.0 && t.is_finite())) {
+        return refuse(
+            "--temperature must be above 0; for the likeliest token, always, say --greedy",
+        );
+    }
+    if !(args.repetition_penalty > 0.0 && args.repetition_penalty.is_finite()) {
+        return refuse("--repetition-penalty must be above 0");
+    }
+    let is_share = |x: f64| (0.0..=1.0).contains(&x);
+    if ![args.top_p, args.min_p].into_iter().flatten().all(is_share) {
+        return refuse("--top-p and --min-p must be from 0 to 1");
+    }
+    if args.num_samples > 1 && temperature.is_none() && args.beams.is_none() {
+        return refuse("--num-samples would be alike without a --temperature");
+    }
+    Ok(Sampling {
+        repetition_penalty: args.repetition_penalty,
+        temperature,
+        top_k: args.top_k.unwrap_or(0),
+        top_p: args.top_p.unwrap_or(1.0),
+        min_p: args.min_p.unwrap_or(0.0),
+        seed: args.seed,
+    })
+}
+
+fn prompts(args: &GenerateArgs) -> Result<Vec<String>> {
+    let mut prompts = args.prompt.clone();
+    if let Some(path) = &args.prompts_file {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Usage(format!("cannot read --prompts-file {}: {error}", path.display()))
+        })?;
+        prompts.extend(text.lines().map(str::to_owned));
+    }
+    if prompts.is_empty() {
+        return Err(Usage("--prompts-file holds no line".to_owned()).into());
+    }
+    Ok(prompts)
+}
+
+/// The tokens of a prompt within what the tokenizer puts before a text.
+fn encode(prompt: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+    let special = tokenizer.special();
+    let mut ids = tokenizer.frame().prefix.clone();
+    // What BERT puts around a text is not what a causal model reads.
+    ids.retain(|id| Some(*id) != special.cls);
+    ids.extend(tokenizer.encode(prompt)?);
+    if ids.is_empty() {
+        ids.extend(special.bos.or(special.eos).or(special.sep));
+    }
+    Ok(ids)
+}
+
+/// The tokens that end a text: those of the model's config, else the tokenizer's.
+fn ends(model: &dyn Model, tokenizer: &Tokenizer) -> Vec<u32> {
+    let of_config = model.config().get("eos_token_id").cloned().unwrap_or(Value::Null);
+    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    let ends: Vec<u32> = match &of_config {
+        Value::Array(ids) => ids.iter().filter_map(id).collect(),
+        other => id(other).into_iter().collect(),
+    };
+    let special = tokenizer.special();
+    match ends.is_empty() {
+        true => special.eos.or(special.sep).into_iter().collect(),
+        false => ends,
+    }
+}

@@ -1,0 +1,75 @@
+//! `sst eval perplexity`.
+
+use anyhow::Result;
+use sst_cli::args::PerplexityArgs;
+use sst_cli::exit::{Exit, Usage};
+use sst_cli::host::source::source;
+use sst_data::Ledger;
+use sst_data::tokenize::Tokenizer;
+use sst_data::words::count_length;
+use sst_eval::{EvalError, Perplexity, Text, Window};
+
+use super::eval::show;
+use crate::{device, model};
+
+/// Measures a causal model and prints the report.
+///
+/// # Errors
+/// If model or data cannot be read, or no token can be scored.
+pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
+    let found = model::find(&args.model)?;
+    let device = device::open(&args.device.device, args.device.threads)?;
+    let (model, tokenizer) = found.load(device)?;
+    let length = args.max_length.unwrap_or(model.encoder().max_length());
+    let window = Window { length, stride: args.stride.unwrap_or((length / 2).max(1)) };
+    let mut scorer = Perplexity::new(&*model, device, window, args.batch_tokens).map_err(
+        |error| match error {
+            EvalError::Window(message) => Usage(message).into(),
+            other => anyhow::Error::from(other),
+        },
+    )?;
+    let ledger = Ledger::new();
+    let source = source(&args.data, &args.documents)?;
+    let mut joined = Text::default();
+    for example in source.read(&ledger)? {
+        let example = example?;
+        let mut text = document(example.text("text").unwrap_or_default(), &tokenizer)?;
+        if text.ids.is_empty() {
+            ledger.add("perplexity.empty_documents", 1, Some(&example.key));
+        }
+        if args.stream {
+            joined.words += text.words;
+            joined.bytes += text.bytes;
+            if !text.ids.is_empty() {
+                joined.ids.append(&mut text.ids);
+                joined.ids.push(end(&tokenizer)?);
+            }
+            continue;
+        }
+        if args.start {
+            let begin = tokenizer.special().bos.map_or_else(|| end(&tokenizer), Ok)?;
+            text.ids.insert(0, begin);
+            text.has_start = true;
+        }
+        scorer.add(&text)?;
+    }
+    if args.stream {
+        scorer.add(&joined)?;
+    }
+    show(&scorer.finish()?, &ledger, args.json)
+}
+
+fn document(text: &str, tokenizer: &Tokenizer) -> Result<Text> {
+    Ok(Text {
+        ids: tokenizer.encode(text)?,
+        has_start: false,
+        words: count_length(text).count() as u64,
+        bytes: text.len() as u64,
+    })
+}
+
+fn end(tokenizer: &Tokenizer) -> Result<u32> {
+    let special = tokenizer.special();
+    let message = "the tokenizer has no end-of-text token: leave --stream and --start out";
+    special.eos.or(special.sep).ok_or_else(|| Usage(message.to_owned()).into())
+}

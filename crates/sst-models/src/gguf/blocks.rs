@@ -1,0 +1,169 @@
+//! Numbers as GGML packs them: in blocks with one scale, and perhaps one least value, for all of a block.
+
+/// How a tensor's numbers are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quantised {
+    F32,
+    F16,
+    Bf16,
+    Q4_0,
+    Q4_1,
+    Q5_0,
+    Q5_1,
+    Q8_0,
+}
+
+/// Numbers in a block of the quantised kinds.
+const BLOCK: usize = 32;
+
+impl Quantised {
+    /// The kind of a GGML type.
+    pub(super) fn of(ggml_type: u32) -> Option<Self> {
+        Some(match ggml_type {
+            0 => Self::F32,
+            1 => Self::F16,
+            2 => Self::Q4_0,
+            3 => Self::Q4_1,
+            6 => Self::Q5_0,
+            7 => Self::Q5_1,
+            8 => Self::Q8_0,
+            30 => Self::Bf16,
+            _ => return None,
+        })
+    }
+
+    /// Numbers in a block.
+    pub(super) fn block(self) -> usize {
+        match self {
+            Self::F32 | Self::F16 | Self::Bf16 => 1,
+            _ => BLOCK,
+        }
+    }
+
+    fn block_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+            Self::Q4_0 => 2 + 16,
+            Self::Q4_1 => 4 + 16,
+            Self::Q5_0 => 2 + 4 + 16,
+            Self::Q5_1 => 4 + 4 + 16,
+            Self::Q8_0 => 2 + 32,
+        }
+    }
+
+    /// The bytes of so many numbers, whole blocks of them.
+    pub(super) fn bytes(self, count: u64) -> u64 {
+        count / self.block() as u64 * self.block_bytes() as u64
+    }
+
+    /// The numbers of whole blocks.
+    pub(super) fn numbers(self, bytes: &[u8]) -> Vec<f32> {
+        let blocks = bytes.chunks_exact(self.block_bytes());
+        let mut numbers = Vec::with_capacity(blocks.len() * self.block());
+        for block in blocks {
+            match self {
+                Self::F32 => {
+                    numbers.push(f32::from_le_bytes([block[0], block[1], block[2], block[3]]))
+                }
+                Self::F16 => numbers.push(half(block)),
+                Self::Bf16 => {
+                    numbers.push(f32::from_le_bytes([0, 0, block[0], block[1]]));
+                }
+                Self::Q4_0 => nibbles(&mut numbers, &block[2..], None, |q| half(block) * (q - 8.0)),
+                Self::Q4_1 => {
+                    let (scale, least) = (half(block), half(&block[2..]));
+                    nibbles(&mut numbers, &block[4..], None, |q| scale * q + least);
+                }
+                Self::Q5_0 => {
+                    let fifth = Some(&block[2..6]);
+                    nibbles(&mut numbers, &block[6..], fifth, |q| half(block) * (q - 16.0));
+                }
+                Self::Q5_1 => {
+                    let (scale, least) = (half(block), half(&block[2..]));
+                    nibbles(&mut numbers, &block[8..], Some(&block[4..8]), |q| scale * q + least);
+                }
+                Self::Q8_0 => {
+                    let scale = half(block);
+                    numbers.extend(block[2..].iter().map(|q| scale * f32::from(*q as i8)));
+                }
+            }
+        }
+        numbers
+    }
+}
+
+/// The first half of a block is in the low halves of its bytes, the second in the high ones; a fifth bit of each
+/// number may lie apart.
+fn nibbles(
+    numbers: &mut Vec<f32>,
+    bytes: &[u8],
+    fifth: Option<&[u8]>,
+    number: impl Fn(f32) -> f32,
+) {
+    let fifth = fifth.map_or(0, |bits| u32::from_le_bytes([bits[0], bits[1], bits[2], bits[3]]));
+    let bit = |at: usize| ((fifth >> at & 1) << 4) as u8;
+    let low = bytes.iter().enumerate().map(|(at, byte)| byte & 15 | bit(at));
+    let high = bytes.iter().enumerate().map(|(at, byte)| byte >> 4 | bit(at + BLOCK / 2));
+    numbers.extend(low.chain(high).map(|q| number(f32::from(q))));
+}
+
+/// IEEE half precision.
+fn half(bytes: &[u8]) -> f32 {
+    let bits = u16::from_le_bytes([bytes[0], bytes[1]]);
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
+    let size = match exponent {
+        0 => fraction * 2f32.powi(-24),
+        31 if fraction == 0.0 => f32::INFINITY,
+        31 => f32::NAN,
+        _ => (1.0 + fraction / 1024.0) * 2f32.powi(exponent - 15),
+    };
+    if bits >> 15 == 1 { -size } else { size }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves() {
+        for (bits, value) in [
+            (0x3c00_u16, 1.0),
+            (0xc000, -2.0),
+            (0x3555, 0.333_251_95),
+            (0x0001, 5.960_464_5e-8),
+            (0x7bff, 65_504.0),
+            (0x8000, 0.0),
+        ] {
+            assert_eq!(half(&bits.to_le_bytes()), value, "{bits:x}");
+        }
+        assert!(half(&0x7e00_u16.to_le_bytes()).is_nan());
+        assert_eq!(half(&0xfc00_u16.to_le_bytes()), f32::NEG_INFINITY);
+    }
+
+    /// Blocks made by hand after the definitions of GGML.
+    #[test]
+    fn blocks() {
+        let (two, minus_three) = (0x4000_u16.to_le_bytes(), 0xc200_u16.to_le_bytes());
+        let bytes: Vec<u8> = (0..16).map(|i| i | (15 - i) << 4).collect();
+        let q = |at: usize| if at < 16 { at as f32 } else { 31.0 - at as f32 };
+        let check = |kind: Quantised, block: &[&[u8]], number: &dyn Fn(usize) -> f32| {
+            let block = block.concat();
+            assert_eq!(kind.bytes(32), block.len() as u64, "{kind:?}");
+            let want: Vec<f32> = (0..32).map(number).collect();
+            assert_eq!(kind.numbers(&block), want, "{kind:?}");
+        };
+        check(Quantised::Q4_0, &[&two, &bytes], &|at| 2.0 * (q(at) - 8.0));
+        check(Quantised::Q4_1, &[&two, &minus_three, &bytes], &|at| 2.0 * q(at) - 3.0);
+        // The first and the last number have their fifth bit.
+        let fifth = 0x8000_0001_u32.to_le_bytes();
+        let more = |at: usize| if [0, 31].contains(&at) { 16.0 } else { 0.0 };
+        check(Quantised::Q5_0, &[&two, &fifth, &bytes], &|at| 2.0 * (q(at) + more(at) - 16.0));
+        let parts: [&[u8]; 4] = [&two, &minus_three, &fifth, &bytes];
+        check(Quantised::Q5_1, &parts, &|at| 2.0 * (q(at) + more(at)) - 3.0);
+        let signed: Vec<u8> = (0..32).map(|i: i32| (8 * i - 128) as i8 as u8).collect();
+        check(Quantised::Q8_0, &[&two, &signed], &|at| 2.0 * (at as f32 * 8.0 - 128.0));
+        assert_eq!(Quantised::Bf16.numbers(&[0x80, 0x3f, 0x20, 0xc0]), [1.0, -2.5]);
+        assert_eq!(Quantised::of(14), None);
+    }
+}

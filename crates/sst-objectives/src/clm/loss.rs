@@ -1,0 +1,66 @@
+//! The device half: cross-entropy of the tokens that follow.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sst_core::{
+    Batch, EncoderInput, LossParts, Model, Objective, Result, StepContext, even, pad_even,
+};
+use sst_data::Collate;
+use tch::Device;
+
+use super::collate::{ClmCollate, UNSCORED, frame};
+use super::config::ClmConfig;
+use crate::error::ObjectiveError;
+use crate::list::{Context, Entry};
+use crate::parse::parse;
+use crate::token_loss::TokenLoss;
+
+/// The word of registration.
+pub(crate) const ENTRY: Entry = Entry {
+    name: "clm",
+    summary: "causal language modelling: predict each token from those before it",
+    default_config: || json!(ClmConfig::default()),
+    frame,
+    build,
+};
+
+struct Clm {
+    loss: TokenLoss,
+    collate: Arc<ClmCollate>,
+}
+
+fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
+    let config: ClmConfig = parse(config)?;
+    let collate = Arc::new(ClmCollate::new(&config, context.tokenizer, context.padding_free)?);
+    let loss = TokenLoss { z_loss: config.z_loss, logits_at_once: config.logits_at_once };
+    Ok(Box::new(Clm { loss, collate }))
+}
+
+impl Objective for Clm {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn collate(&self) -> Arc<dyn Collate> {
+        self.collate.clone()
+    }
+
+    /// The sum over tokens of minus the log-probability of the one that follows; the sum `correct` counts those
+    /// that the model ranks first.
+    fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
+        // An encoder that sees what follows would have nothing to predict.
+        model.decoder()?;
+        let input = EncoderInput::from_batch(batch)?;
+        let hidden_bld = model.encoder().encode(input, context.forward)?.hidden_bld;
+        let mut hidden_nd = hidden_bld.f_flatten(0, -2)?;
+        let mut labels_n = batch.get("labels")?.f_flatten(0, -1)?;
+        if hidden_nd.device() == Device::Cpu {
+            let count = labels_n.size()[0];
+            let more = even(count as usize) as i64 - count;
+            labels_n = labels_n.f_pad([0, more], "constant", Some(UNSCORED as f64))?;
+            hidden_nd = pad_even(hidden_nd)?;
+        }
+        self.loss.of(model, [&hidden_nd, &labels_n], UNSCORED, context.forward)
+    }
+}

@@ -1,0 +1,165 @@
+//! Cross-entropy of tokens, without holding the logits of all of them at once.
+//!
+//! Shapes: n tokens, d hidden size, v vocabulary.
+
+use sst_core::{Forward, LossParts, Model, Result, TokenHead, ext};
+use tch::{Kind, Reduction, Tensor};
+
+/// How the loss of tokens is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TokenLoss {
+    /// The weight of the squared logarithm of the softmax's denominator.
+    pub(crate) z_loss: f64,
+    /// How many logits are held at once; 0 for all.
+    pub(crate) logits_at_once: u64,
+}
+
+/// Sums over tokens.
+struct Sums {
+    loss: Tensor,
+    correct: Tensor,
+    z: Option<Tensor>,
+}
+
+impl TokenLoss {
+    /// The summed cross-entropy of labels `[n]` (int64, `unscored` for those that do not count) for hidden states
+    /// `[n, d]`. The sum `correct` counts labels that the model ranks first; with a z-loss, `z_loss` is its sum,
+    /// which is part of the loss.
+    ///
+    /// In chunks, each of which makes its logits, its loss, and the gradients at once, so that no logits are
+    /// kept: the backward pass multiplies gradients that are known by then.
+    pub(crate) fn of(
+        &self,
+        model: &dyn Model,
+        [hidden_nd, labels_n]: [&Tensor; 2],
+        unscored: i64,
+        forward: Forward,
+    ) -> Result<LossParts> {
+        let head = model.token_head()?;
+        let (count, vocab) = (labels_n.size()[0], model.encoder().vocab_size() as u64);
+        // Multiples of 16 suit the kernels of products.
+        let chunk = (self.logits_at_once / vocab.max(1) / 16 * 16).max(16) as i64;
+        let sums = match self.logits_at_once == 0 || count <= chunk {
+            true => self.sums(head, hidden_nd, labels_n, unscored, forward)?,
+            false => self.in_chunks(head, [hidden_nd, labels_n], unscored, forward, chunk)?,
+        };
+        let z = sums.z.map(|z| ("z_loss", z));
+        let sums_of = [("correct", sums.correct)].into_iter().chain(z).collect();
+        Ok(LossParts { loss: sums.loss, sums: sums_of })
+    }
+
+    fn sums(
+        &self,
+        head: &dyn TokenHead,
+        hidden_nd: &Tensor,
+        labels_n: &Tensor,
+        unscored: i64,
+        forward: Forward,
+    ) -> Result<Sums> {
+        // The sum over the vocabulary is taken in fp32 whatever autocast made of the product.
+        let logits_nv = head.logits(hidden_nd, forward)?.f_to_kind(Kind::Float)?;
+        let mut loss = logits_nv.f_cross_entropy_loss(
+            labels_n,
+            None::<&Tensor>,
+            Reduction::Sum,
+            unscored,
+            0.0,
+        )?;
+        let mut z = None;
+        if self.z_loss > 0.0 {
+            let scored_n = labels_n.f_ne(unscored)?.f_to_kind(Kind::Float)?;
+            let squared_n = logits_nv.f_logsumexp(&[-1_i64][..], false)?.f_square()?;
+            let sum = squared_n.f_mul(&scored_n)?.f_sum(Kind::Float)?.f_mul_scalar(self.z_loss)?;
+            loss = loss.f_add(&sum)?;
+            z = Some(sum.f_detach()?);
+        }
+        let correct = match labels_n.numel() {
+            0 => Tensor::f_zeros(0_i64, (Kind::Float, labels_n.device()))?.f_sum(Kind::Float)?,
+            _ => logits_nv
+                .f_detach()?
+                .f_argmax(-1, false)?
+                .f_eq_tensor(labels_n)?
+                .f_sum(Kind::Float)?,
+        };
+        Ok(Sums { loss, correct, z })
+    }
+
+    fn in_chunks(
+        &self,
+        head: &dyn TokenHead,
+        [hidden_nd, labels_n]: [&Tensor; 2],
+        unscored: i64,
+        forward: Forward,
+        chunk: i64,
+    ) -> Result<Sums> {
+        let parameters: Vec<&Tensor> =
+            head.parameters().into_iter().filter(|parameter| parameter.requires_grad()).collect();
+        let mut total: Option<Sums> = None;
+        let mut of_hidden = Vec::new();
+        let mut of_parameters: Vec<Option<Tensor>> = parameters.iter().map(|_| None).collect();
+        let count = labels_n.size()[0];
+        for at in (0..count).step_by(chunk as usize) {
+            let length = chunk.min(count - at);
+            let part_nd = hidden_nd.f_narrow(0, at, length)?.f_detach()?;
+            let part_nd = part_nd.f_set_requires_grad(hidden_nd.requires_grad())?;
+            let labels_n = labels_n.f_narrow(0, at, length)?;
+            let sums = self.sums(head, &part_nd, &labels_n, unscored, forward)?;
+            if sums.loss.requires_grad() {
+                let hidden = hidden_nd.requires_grad().then_some(&part_nd);
+                let inputs: Vec<&Tensor> = hidden.into_iter().chain(parameters.clone()).collect();
+                let grads = Tensor::f_run_backward(&[&sums.loss], &inputs, false, false)?;
+                let mut grads = grads.into_iter();
+                of_hidden.extend(hidden.and_then(|_| grads.next()));
+                for (sum, grad) in of_parameters.iter_mut().zip(grads) {
+                    // Sums of many parts are fp32, whatever the parameters are.
+                    let grad = grad.f_to_kind(Kind::Float)?;
+                    *sum = Some(match sum.take() {
+                        None => grad,
+                        Some(mut sum) => {
+                            let _ = sum.f_add_(&grad)?;
+                            sum
+                        }
+                    });
+                }
+            }
+            total = Some(match total {
+                None => sums.detached()?,
+                Some(total) => total.plus(&sums)?,
+            });
+        }
+        let Some(mut total) = total else {
+            return self.sums(head, hidden_nd, labels_n, unscored, forward);
+        };
+        let mut inputs = Vec::new();
+        let mut gradients = Vec::new();
+        if !of_hidden.is_empty() {
+            inputs.push(hidden_nd);
+            gradients.push(Tensor::f_cat(&of_hidden, 0)?);
+        }
+        for (parameter, sum) in parameters.into_iter().zip(of_parameters) {
+            if let Some(sum) = sum {
+                inputs.push(parameter);
+                gradients.push(sum.f_to_kind(parameter.f_kind()?)?);
+            }
+        }
+        if !inputs.is_empty() {
+            total.loss = ext::with_gradients(&total.loss, &inputs, gradients)?;
+        }
+        Ok(total)
+    }
+}
+
+impl Sums {
+    fn detached(self) -> Result<Self> {
+        Ok(Self { loss: self.loss.f_detach()?, ..self })
+    }
+
+    fn plus(self, other: &Self) -> Result<Self> {
+        let z = match (self.z, &other.z) {
+            (Some(a), Some(b)) => Some(a.f_add(b)?),
+            _ => None,
+        };
+        let loss = self.loss.f_add(&other.loss.f_detach()?)?;
+        Ok(Self { loss, correct: self.correct.f_add(&other.correct)?, z })
+    }
+}

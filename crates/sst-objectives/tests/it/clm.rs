@@ -1,0 +1,166 @@
+//! Causal language modelling: labels, its closed form, documents that do not see each other, and a loss in chunks.
+
+use serde_json::{Value, json};
+use sst_core::{Batch, EncoderInput, Forward, Model, StepContext, ext};
+use sst_data::{Example, Field, Key, Units};
+use sst_objectives::{Context, build};
+use tch::{Device, Kind, Tensor};
+
+use crate::toy;
+
+const CONTEXT: StepContext = StepContext { step: 0, micro: 0, forward: Forward::TRAIN };
+
+fn example(index: u64, ids: &[u32]) -> Example {
+    Example::new(Key::new("a.txt", index + 1), index, "input_ids", Field::Tokens(ids.to_vec()))
+}
+
+fn batch(config: &Value, padding_free: bool, rows: &[Example]) -> Batch {
+    let tokenizer = toy::tokenizer();
+    let context = Context { tokenizer: &tokenizer, padding_free };
+    let objective = build("clm", config, &context).unwrap();
+    let host = objective.collate().collate(rows, 1).unwrap();
+    Batch::from_host(&host, Device::Cpu).unwrap()
+}
+
+fn labels(batch: &Batch) -> Vec<i64> {
+    Vec::<i64>::try_from(batch.get("labels").unwrap().flatten(0, -1)).unwrap()
+}
+
+/// The loss of a batch, what else it sums, and the gradients of all parameters.
+fn run(config: &Value, model: &dyn Model, batch: &Batch) -> (f64, Vec<f64>, Vec<Tensor>) {
+    let tokenizer = toy::tokenizer();
+    let context = Context { tokenizer: &tokenizer, padding_free: true };
+    let objective = build("clm", config, &context).unwrap();
+    ext::reset_gradients(model.params().iter().map(|(_, p)| p)).unwrap();
+    let parts = objective.loss(model, batch, &CONTEXT).unwrap();
+    // As the trainer does: gradients are those of a mean.
+    (&parts.loss / 7.0).f_backward().unwrap();
+    let copy = |grad: Tensor| if grad.defined() { grad.copy() } else { grad };
+    let grads = model.params().iter().map(|(_, p)| copy(p.grad())).collect();
+    let sums = parts.sums.iter().map(|(_, sum)| sum.double_value(&[])).collect();
+    (parts.loss.double_value(&[]), sums, grads)
+}
+
+#[test]
+fn labels_are_the_tokens_that_follow() {
+    let rows = [example(0, &[5, 6, 7]), example(1, &[8]), example(2, &[9, 10])];
+    let ragged = batch(&json!({}), true, &rows);
+    assert_eq!(labels(&ragged), [6, 7, -100, -100, 10, -100]);
+    assert_eq!(ragged.units, Units::Count(3));
+    let padded = batch(&json!({}), false, &rows);
+    assert_eq!(labels(&padded), [6, 7, -100, -100, -100, -100, 10, -100, -100]);
+    assert_eq!(padded.units, Units::Count(3));
+}
+
+/// A row of two documents: the second begins with the token that ends the first, and every token but the last of
+/// the row still has a label.
+#[test]
+fn isolated_documents_begin_with_the_end_of_the_one_before() {
+    let end = toy::tokenizer().special().sep.unwrap();
+    let row = [5, 6, end, 7, 8, 9, end];
+    let isolated = batch(&json!({"isolate_documents": true}), true, &[example(0, &row)]);
+    assert_eq!(isolated.rows.as_ref().unwrap().offsets(), [0, 2, 6, 7]);
+    let end = i64::from(end);
+    assert_eq!(labels(&isolated), [6, end, 7, 8, 9, end, -100]);
+    assert_eq!(isolated.units, Units::Count(6));
+
+    let model = toy::decoder(toy::tokenizer().vocab_size());
+    let hidden = |row: &[u32], isolate: bool| {
+        let batch = batch(&json!({"isolate_documents": isolate}), true, &[example(0, row)]);
+        let input = EncoderInput::from_batch(&batch).unwrap();
+        model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld
+    };
+    let mut other = row;
+    other[0] = 20;
+    for isolate in [true, false] {
+        let second = hidden(&row, isolate).narrow(0, 2, 4);
+        let same = second.equal(&hidden(&other, isolate).narrow(0, 2, 4));
+        assert_eq!(same, isolate, "isolated: {isolate}");
+    }
+}
+
+#[test]
+fn the_loss_is_the_summed_negative_log_probability_of_what_follows() {
+    let tokenizer = toy::tokenizer();
+    let model = toy::decoder(tokenizer.vocab_size());
+    let batch = batch(&json!({}), true, &toy::rows(&tokenizer, 6));
+    let config = json!({"z_loss": 0.01});
+    let (got, sums, _) = run(&config, &*model, &batch);
+    let input = EncoderInput::from_batch(&batch).unwrap();
+    let hidden = model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld;
+    let logits = model.token_head().unwrap().logits(&hidden, Forward::EVAL).unwrap();
+    let logits = logits.to_kind(Kind::Double);
+    let log_p = logits.log_softmax(-1, Kind::Double);
+    let (mut want, mut correct, mut z) = (0.0, 0.0, 0.0);
+    for (at, label) in (0..).zip(labels(&batch)) {
+        if label >= 0 {
+            want -= log_p.double_value(&[at, label]);
+            z += 0.01 * logits.get(at).logsumexp([0], false).double_value(&[]).powi(2);
+            correct += f64::from(log_p.get(at).argmax(-1, false).int64_value(&[]) == label);
+        }
+    }
+    assert!((got - want - z).abs() < 1e-5 * want, "{got} {want} {z}");
+    assert_eq!(sums[0], correct);
+    assert!((sums[1] - z).abs() < 1e-5 * z, "{} {z}", sums[1]);
+}
+
+/// A loss that makes 16 rows of logits at a time has the gradients of one that makes all of them: tied and untied
+/// heads, alone and with autocast, with some parameters frozen.
+#[test]
+fn chunks_change_neither_the_loss_nor_the_gradients() {
+    let tokenizer = toy::tokenizer();
+    let rows = toy::rows(&tokenizer, 12);
+    for (z_loss, autocast, freeze, tolerance) in [
+        (0.0, false, "", 1e-5),
+        (1e-3, false, "", 1e-5),
+        (0.0, true, "", 2e-2),
+        (0.0, false, "h.", 1e-5),
+    ] {
+        let mut model = toy::decoder(tokenizer.vocab_size());
+        if !freeze.is_empty() {
+            let frozen = model.params_mut().set_trainable(false, |name| name.contains(freeze));
+            assert!(frozen.unwrap() > 0);
+        }
+        let _guard = autocast.then(|| ext::autocast(Device::Cpu, Some(Kind::BFloat16)).unwrap());
+        let result = |logits_at_once: u64| {
+            let config = json!({"z_loss": z_loss, "logits_at_once": logits_at_once});
+            let batch = batch(&json!({}), true, &rows);
+            run(&config, &*model, &batch)
+        };
+        let (whole, whole_sums, whole_grads) = result(0);
+        let (parts, parts_sums, parts_grads) = result(1);
+        assert!((whole - parts).abs() <= 1e-5 * whole, "{whole} {parts}");
+        for (whole, parts) in whole_sums.iter().zip(&parts_sums) {
+            assert!((whole - parts).abs() <= 1e-5 * whole.abs(), "{whole} {parts}");
+        }
+        for ((name, _), (whole, parts)) in
+            model.params().iter().zip(whole_grads.iter().zip(&parts_grads))
+        {
+            assert_eq!(whole.defined(), parts.defined(), "{name}");
+            if whole.defined() {
+                let off = (whole - parts).norm().double_value(&[]);
+                let size = whole.norm().double_value(&[]).max(1e-6);
+                assert!(off <= tolerance * size, "{name}: {off:e} of {size:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_model_that_sees_what_follows_is_refused_and_so_are_bad_keys() {
+    let tokenizer = toy::tokenizer();
+    let model = toy::model(tokenizer.vocab_size());
+    let context = Context { tokenizer: &tokenizer, padding_free: true };
+    let objective = build("clm", &json!({}), &context).unwrap();
+    let batch = batch(&json!({}), true, &toy::rows(&tokenizer, 2));
+    let error = objective.loss(&*model, &batch, &CONTEXT).unwrap_err().to_string();
+    assert!(error.contains("bert") && error.contains("decoder"), "{error}");
+    let padded = Context { tokenizer: &tokenizer, padding_free: false };
+    for (config, key) in [
+        (json!({"isolate_documents": true}), "isolate_documents: needs train.padding_free"),
+        (json!({"z_loss": -1.0}), "z_loss"),
+    ] {
+        let error = build("clm", &config, &padded).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(key), "{error}");
+    }
+}

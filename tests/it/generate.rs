@@ -1,0 +1,156 @@
+//! Causal language models: training one, `sst generate`, `sst eval perplexity`, `sst convert`.
+
+use serde_json::Value;
+
+use crate::sandbox::{RECIPE, Sandbox};
+
+/// A folder in which a small GPT-2 was trained.
+fn trained() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let model = RECIPE.find("[model]").unwrap();
+    let train = RECIPE.find("[train]").unwrap();
+    let data = RECIPE[..model].replace("max_length = 16", "max_length = 32\nrows = \"stream\"");
+    let data = data.replace(
+        "vocab_size = 120",
+        "vocab_size = 300\nalgorithm = \"bpe\"\nspecial = { eos = \"<|endoftext|>\" }",
+    );
+    let own = "[model]\ntype = \"gpt2\"\nn_embd = 16\nn_layer = 2\nn_head = 2\nn_positions = 64\n\n\
+               [objective]\nname = \"clm\"\n\n";
+    sandbox.write("recipe.toml", format!("{data}{own}{}", &RECIPE[train..]));
+    sandbox.good(&["pretrain", "recipe.toml"]);
+    sandbox
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn generate(sandbox: &Sandbox, args: &[&str]) -> Vec<Value> {
+    let all = [&["generate", "--model", "runs/r", "--json"], args].concat();
+    lines(&sandbox.good(&all).stdout)
+}
+
+#[test]
+fn a_run_of_causal_language_modelling_learns_and_is_evaluated() {
+    let sandbox = trained();
+    let losses: Vec<f64> = lines(&sandbox.read("runs/r/metrics.jsonl"))
+        .iter()
+        .filter_map(|line| line["eval/clm/loss"].as_f64())
+        .collect();
+    assert!(losses.len() == 2 && losses[1] < losses[0], "{losses:?}");
+    let config = sandbox.json("runs/r/checkpoints/latest/model/config.json");
+    let tokenizer = sandbox.json("runs/r/checkpoints/latest/model/tokenizer_config.json");
+    assert_eq!(tokenizer["eos_token"], "<|endoftext|>");
+    assert_eq!(
+        (&config["eos_token_id"], &config["architectures"][0]),
+        (&0.into(), &"GPT2LMHeadModel".into())
+    );
+}
+
+#[test]
+fn prompts_go_on_alike_alone_together_with_a_cache_and_without() {
+    let sandbox = trained();
+    sandbox.write("prompts.txt", "the old man\nsea\n");
+    let together = generate(&sandbox, &["--prompts-file", "prompts.txt", "--max-new-tokens", "20"]);
+    assert_eq!(together.len(), 2);
+    for line in &together {
+        assert!(line["ids"].as_array().unwrap().len() <= 20 && line["log_probability"].is_f64());
+        let prompt = line["prompt"].as_str().unwrap();
+        let args = ["--prompt", prompt, "--max-new-tokens", "20", "--greedy"];
+        for more in [&[][..], &["--no-cache"]] {
+            let alone = generate(&sandbox, &[&args[..], more].concat());
+            assert_eq!(alone[0]["ids"], line["ids"], "{prompt} {more:?}");
+        }
+    }
+    // What is shown as it comes is the same text.
+    let args = ["generate", "--model", "runs/r", "--prompt", "sea", "--max-new-tokens", "20"];
+    let shown = sandbox.good(&args).stdout;
+    assert_eq!(shown, format!("sea{}\n", together[1]["text"].as_str().unwrap()));
+    let beams = generate(&sandbox, &["--prompt", "sea", "--beams", "3", "--num-samples", "2"]);
+    assert_eq!(beams.len(), 2);
+    assert_ne!(beams[0]["ids"], beams[1]["ids"]);
+}
+
+#[test]
+fn samples_repeat_with_their_seed_and_stop_where_told() {
+    let sandbox = trained();
+    let args =
+        ["--prompt", "the", "--temperature", "1.5", "--num-samples", "3", "--max-new-tokens", "12"];
+    let seeded = |seed: &str| generate(&sandbox, &[&args[..], &["--seed", seed]].concat());
+    assert_eq!(seeded("5"), seeded("5"));
+    assert_ne!(seeded("5"), seeded("6"));
+    let texts = |lines: &[Value]| -> Vec<String> {
+        lines.iter().map(|line| line["text"].as_str().unwrap().to_owned()).collect()
+    };
+    let plain = seeded("5");
+    let stop = texts(&plain)[0].chars().skip(2).take(2).collect::<String>();
+    let stopped = generate(&sandbox, &[&args[..], &["--seed", "5", "--stop", &stop]].concat());
+    assert_eq!(stopped[0]["finish"], "stop");
+    assert!(texts(&plain)[0].starts_with(&texts(&stopped)[0]));
+    assert!(!texts(&stopped)[0].contains(&stop));
+}
+
+#[test]
+fn what_cannot_be_continued_says_why() {
+    let sandbox = trained();
+    let check = |args: &[&str], code: i32, expected: &str| {
+        let ended = sandbox.sst(&[&["generate", "--model", "runs/r"], args].concat());
+        assert_eq!(ended.code, Some(code), "{args:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{expected}\n{}", ended.stderr);
+    };
+    check(&[], 2, "--prompt");
+    check(&["--prompt", "a", "--temperature", "0"], 2, "--temperature must be above 0");
+    check(&["--prompt", "a", "--num-samples", "2"], 2, "alike without a --temperature");
+    check(&["--prompt", "a", "--top-p", "1.5"], 2, "from 0 to 1");
+    check(&["--prompts-file", "nowhere"], 2, "cannot read --prompts-file nowhere");
+    check(&["--prompt", &"sea ".repeat(80)], 1, "the model reads 64");
+    let other = Sandbox::trained();
+    let ended = other.sst(&["generate", "--model", "runs/r", "--prompt", "a"]);
+    assert!(ended.code == Some(1) && ended.stderr.contains("no decoder"), "{}", ended.stderr);
+}
+
+#[test]
+fn perplexity_counts_every_document() {
+    let sandbox = trained();
+    let long = "the old man went to sea and saw light upon water. ".repeat(8);
+    let documents = ["the old man", "x", "", &long].map(|text| serde_json::json!({"text": text}));
+    sandbox.write("held.jsonl", documents.map(|line| format!("{line}\n")).concat());
+    let measure = |more: &[&str]| {
+        let args = ["eval", "perplexity", "--model", "runs/r", "--data", "held.jsonl", "--json"];
+        let ended = sandbox.good(&[&args[..], more].concat());
+        (ended.json(), ended.stderr.clone())
+    };
+    let (apart, stderr) = measure(&["--stride", "8", "--max-length", "32"]);
+    let count = |report: &Value, name: &str| report["counts"][name].as_u64().unwrap();
+    assert_eq!(count(&apart, "documents"), 4);
+    assert_eq!(count(&apart, "unscored_tokens"), 3);
+    assert_eq!(count(&apart, "tokens"), count(&apart, "scored_tokens") + 3);
+    assert_eq!(count(&apart, "bytes"), 12 + long.len() as u64);
+    assert!(stderr.contains("perplexity.empty_documents"), "{stderr}");
+    let (started, _) = measure(&["--start"]);
+    assert_eq!(count(&started, "scored_tokens"), count(&apart, "tokens"));
+    let (joined, _) = measure(&["--stream"]);
+    // The end of each of three documents is a token too, and one token has nothing before it.
+    assert_eq!(count(&joined, "tokens"), count(&apart, "tokens") + 3);
+    assert_eq!(count(&joined, "unscored_tokens"), 1);
+    let per_token = joined["metrics"]["loss"].as_f64().unwrap();
+    let bits = joined["metrics"]["bits_per_byte"].as_f64().unwrap();
+    let want = per_token * count(&joined, "scored_tokens") as f64
+        / count(&joined, "bytes") as f64
+        / 2f64.ln();
+    assert!((bits - want).abs() < 1e-9 * want);
+    let args = ["eval", "perplexity", "--model", "runs/r", "--data", "held.jsonl", "--stride", "0"];
+    let ended = sandbox.sst(&args);
+    assert!(ended.code == Some(2) && ended.stderr.contains("stride"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_file_that_is_no_gguf_is_refused_and_a_folder_is_never_overwritten() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.sst(&["convert", "corpus.txt", "--out", "m"]);
+    assert!(ended.code == Some(1) && ended.stderr.contains("no GGUF file"), "{}", ended.stderr);
+    assert!(!sandbox.path("m").exists());
+    std::fs::create_dir(sandbox.path("m")).unwrap();
+    let ended = sandbox.sst(&["convert", "corpus.txt", "--out", "m"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("m exists"), "{}", ended.stderr);
+}
