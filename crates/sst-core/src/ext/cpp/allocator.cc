@@ -1,5 +1,6 @@
 // Memory of tensors on the CPU that is kept when they are freed, and handed out again.
 #include <c10/core/CPUAllocator.h>
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <map>
@@ -121,5 +122,10 @@ extern "C" int sst_keep_freed_memory() {
     // Never destroyed: tensors outlive main.
     Caching::instance = new Caching(c10::GetCPUAllocator());
     c10::SetCPUAllocator(Caching::instance, /*priority=*/100);
+#ifdef __GLIBC__
+    // Fixed bounds for what is smaller: glibc raises them as large pieces are freed, and its heaps then go on growing.
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 16 << 20);
+#endif
   })
 }
