@@ -7,6 +7,7 @@
 """
 
 import argparse
+import json
 import math
 import shutil
 import sys
@@ -23,11 +24,12 @@ from parity.bert import spoil  # noqa: E402
 from parity.rust import require, sst, sst_json  # noqa: E402
 
 TOLERANCE = 1e-4
-NEW = 40
+NEW = 200
 TEXTS = {
     "gpt": ["And it came to pass", "In the beginning God created", "Unknown: 🚀 ☃"],
     "gpt-sanguo": ["却说曹操", "话说天下大势，分久必合", "unknown 🚀"],
 }
+POSITIONS = {"gpt": "n_positions", "gpt-sanguo": "max_position_embeddings"}
 # folder: class, config, lengths, seed
 CASES = {
     "gpt2": (GPT2LMHeadModel, GPT2Config(**gen.NO_DROPOUT, **gen.END, n_embd=64, n_head=8, n_layer=3, n_positions=128,
@@ -65,9 +67,9 @@ def compare_text(binary: Path, folder: Path, text: str, model, tokenizer) -> Non
 
 def compare_perplexity(binary: Path, folder: Path, texts: list[str], model, tokenizer) -> float:
     """The relative difference of the perplexity of each text by itself."""
-    path = folder / "texts.txt"
-    path.write_text("\n".join(texts) + "\n\n", encoding="utf-8")
-    report = sst_json(binary, "eval", "perplexity", "--model", str(folder), "--data", str(path), "--format", "text")
+    path = folder / "texts.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    report = sst_json(binary, "eval", "perplexity", "--model", str(folder), "--data", str(path))
     nll, count = 0.0, 0
     for text in texts:
         ids = tokenizer(text, return_tensors="pt")["input_ids"]
@@ -86,7 +88,8 @@ def check_sst_folder(binary: Path, out: Path, name: str) -> None:
     shutil.rmtree(runs, ignore_errors=True)
     sst(binary, "pretrain", f"recipes/{name}.toml", "--set", f"run.dir={runs}", "--set", "run.device=cpu", "--set",
         "train.steps=30step", "--set", "train.schedule.warmup=5step", "--set", "train.precision=fp32", "--set",
-        "data.max_length=64", "--set", "train.eval_every=0", "--set", "train.save_every=0")
+        "data.max_length=64", "--set", f"model.{POSITIONS[name]}=256", "--set", "train.eval_every=0", "--set",
+        "train.save_every=0")
     folder = runs / name / "checkpoints/latest/model"
     model, tokenizer = load(folder)
     for text in TEXTS[name]:

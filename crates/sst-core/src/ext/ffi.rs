@@ -55,6 +55,19 @@ unsafe extern "C" {
         run: ResidualRun,
         y: *mut *mut C_tensor,
     ) -> c_int;
+    pub(super) fn sst_add_norm(
+        x: *const C_tensor,
+        residual: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        p: f64,
+        eps: f64,
+        is_rms: c_int,
+        is_bf16: c_int,
+        run: ResidualRun,
+        y: *mut *mut C_tensor,
+        sum: *mut *mut C_tensor,
+    ) -> c_int;
     pub(super) fn sst_dropout(
         x: *const C_tensor,
         p: f64,

@@ -36,7 +36,7 @@ pub use memory::{
 };
 pub use optim::{AdamW, AdamWTensors, fused_adamw, global_norm};
 pub use profile::{OperatorEvent, Profiler};
-pub use residual::{fast_dropout, has_residual_kernel, residual_norm};
+pub use residual::{Norm, add_norm, fast_dropout, has_residual_kernel, norm, residual_norm};
 
 /// Turns a return code of the bridge into a result.
 fn check(code: std::ffi::c_int) -> Result<(), TchError> {

@@ -3,7 +3,9 @@
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
-use crate::ext::{fast_dropout, has_residual_kernel, joint, residual_norm};
+use crate::ext::{
+    Norm, add_norm, fast_dropout, has_residual_kernel, joint, norm, product_kind, residual_norm,
+};
 use crate::params::{Init, Scope};
 
 /// `y = x W^T + b`.
@@ -127,6 +129,47 @@ impl LayerNorm {
         self.forward(&dropout(x, p, train)?.f_add(residual)?)
     }
 
+    /// Applies it before a product, in the type that this has.
+    ///
+    /// # Errors
+    /// If the width differs, or libtorch fails.
+    pub fn before(&self, x: &Tensor) -> Result<Tensor> {
+        match norm_kind(x)? {
+            Some(kind) => norm(x, self.kernel(), kind),
+            None => self.forward(x),
+        }
+    }
+
+    /// The sum of `dropout(x)` and `residual`, and this before a product: what stands between the halves of a
+    /// layer whose norms come first.
+    ///
+    /// # Errors
+    /// If shapes differ, or libtorch fails.
+    pub fn between(
+        &self,
+        x: Tensor,
+        residual: &Tensor,
+        p: f64,
+        train: bool,
+    ) -> Result<[Tensor; 2]> {
+        match (norm_kind(residual)?, has_residual_kernel(&x)) {
+            (Some(kind), true) => {
+                let [y, sum] =
+                    add_norm(&x, residual, self.kernel(), if train { p } else { 0.0 }, kind)?;
+                Ok([sum, y])
+            }
+            _ => {
+                let sum = dropout(x, p, train)?.f_add(residual)?;
+                let y = self.forward(&sum)?;
+                Ok([sum, y])
+            }
+        }
+    }
+
+    fn kernel(&self) -> Norm<'_> {
+        Norm { weight: &self.weight, bias: Some(&self.bias), eps: self.eps }
+    }
+
     /// Applies it.
     ///
     /// # Errors
@@ -164,6 +207,39 @@ impl RmsNorm {
         Self { weight: self.weight.shallow_clone(), eps: self.eps }
     }
 
+    /// Applies it before a product, in the type that this has.
+    ///
+    /// # Errors
+    /// If the width differs, or libtorch fails.
+    pub fn before(&self, x: &Tensor) -> Result<Tensor> {
+        match norm_kind(x)? {
+            Some(kind) => norm(x, self.kernel(), kind),
+            None => self.forward(x),
+        }
+    }
+
+    /// The sum of `x` and `residual`, and this before a product, as [`LayerNorm::between`].
+    ///
+    /// # Errors
+    /// If shapes differ, or libtorch fails.
+    pub fn between(&self, x: &Tensor, residual: &Tensor) -> Result<[Tensor; 2]> {
+        match (norm_kind(residual)?, has_residual_kernel(x)) {
+            (Some(kind), true) => {
+                let [y, sum] = add_norm(x, residual, self.kernel(), 0.0, kind)?;
+                Ok([sum, y])
+            }
+            _ => {
+                let sum = residual.f_add(x)?;
+                let y = self.forward(&sum)?;
+                Ok([sum, y])
+            }
+        }
+    }
+
+    fn kernel(&self) -> Norm<'_> {
+        Norm { weight: &self.weight, bias: None, eps: self.eps }
+    }
+
     /// Applies it; the mean is taken in fp32.
     ///
     /// # Errors
@@ -174,6 +250,13 @@ impl RmsNorm {
         let normal = single.f_mul(&mean.f_add_scalar(self.eps)?.f_rsqrt()?)?;
         Ok(self.weight.f_mul(&normal.f_to_kind(x.f_kind()?)?)?)
     }
+}
+
+/// The type of a product of the norm of `x`, where that has a kernel.
+fn norm_kind(x: &Tensor) -> Result<Option<Kind>> {
+    let kind = product_kind(x)?;
+    let has_kernel = has_residual_kernel(x) && matches!(kind, Kind::Float | Kind::BFloat16);
+    Ok(has_kernel.then_some(kind))
 }
 
 /// A table of vectors.

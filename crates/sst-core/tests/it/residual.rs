@@ -60,6 +60,89 @@ fn the_kernel_equals_the_operators() {
     }
 }
 
+/// A layer whose norm comes first: the sum goes on beside its norm, and both send a gradient back.
+#[test]
+fn the_sum_and_its_norm_equal_the_operators() {
+    let eps = 1e-5;
+    for shape in [&[1, 3][..], &[40, 17], &[3, 50, 256]] {
+        for (kinds, result, tolerance) in [
+            ([Kind::Float, Kind::Float], Kind::Float, 1e-6),
+            ([Kind::BFloat16, Kind::Float], Kind::BFloat16, 5e-3),
+            ([Kind::BFloat16, Kind::BFloat16], Kind::BFloat16, 1e-2),
+        ] {
+            for has_bias in [true, false] {
+                let both = |y: &Tensor, sum: &Tensor| {
+                    let y = y.to_kind(Kind::Double);
+                    &y * &y.roll([1], [-1]) + sum.to_kind(Kind::Double) * 0.7
+                };
+                let reference = |sum: &Tensor, weight: &Tensor, bias: &Tensor| {
+                    let [weight, bias] = [weight, bias].map(|t| t.to_kind(Kind::Double));
+                    if has_bias {
+                        return sum.layer_norm(
+                            weight.size(),
+                            Some(&weight),
+                            Some(&bias),
+                            eps,
+                            true,
+                        );
+                    }
+                    let mean = sum.square().mean_dim(-1, true, Kind::Double);
+                    // So that the bias has a gradient, which is zero.
+                    sum * (mean + eps).rsqrt() * weight + bias * 0.0
+                };
+                let kernel = run(shape, kinds, |[x, residual, weight, bias]| {
+                    let norm = ext::Norm { weight, bias: has_bias.then_some(bias), eps };
+                    let [y, sum] = ext::add_norm(x, residual, norm, 0.0, result).unwrap();
+                    assert!(y.kind() == result && sum.kind() == kinds[1]);
+                    both(&y, &sum) + bias * 0.0
+                });
+                let operators = run(shape, kinds, |[x, residual, weight, bias]| {
+                    let sum = x.to_kind(Kind::Double) + residual.to_kind(Kind::Double);
+                    both(&reference(&sum, weight, bias), &sum)
+                });
+                let size = |all: &[Tensor]| if has_bias { all.len() } else { all.len() - 1 };
+                let compared = size(&kernel);
+                close(&kernel[..compared], &operators[..compared], tolerance);
+                // Alone, of the residual as it is.
+                let kernel = run(shape, kinds, |[x, residual, weight, bias]| {
+                    let norm = ext::Norm { weight, bias: has_bias.then_some(bias), eps };
+                    ext::norm(residual, norm, result).unwrap() + (x + bias) * 0.0
+                });
+                let operators = run(shape, kinds, |[x, residual, weight, bias]| {
+                    let sum = residual.to_kind(Kind::Double);
+                    reference(&sum, weight, bias) + (x + bias) * 0.0
+                });
+                for at in [0, 2, 3] {
+                    close(&kernel[at..=at], &operators[at..=at], tolerance);
+                }
+            }
+        }
+    }
+}
+
+/// What is dropped before the sum is dropped in both passes.
+#[test]
+fn dropout_before_a_sum_is_that_of_the_generator() {
+    let _turn = crate::generator();
+    let (x, residual) = (normal(0, &[300, 64], Kind::Float), normal(1, &[300, 64], Kind::Float));
+    let weight = normal(2, &[64], Kind::Float);
+    let norm = ext::Norm { weight: &weight, bias: None, eps: 1e-6 };
+    let run = |seed| {
+        tch::manual_seed(seed);
+        ext::add_norm(&x, &residual, norm, 0.25, Kind::Float).unwrap()
+    };
+    let [_, sum] = run(4);
+    let kept = (&sum - &residual).abs().gt(1e-6).to_kind(Kind::Double).mean(Kind::Double);
+    assert!((kept.double_value(&[]) - 0.75).abs() < 0.015);
+    assert!(sum.equal(&run(4)[1]) && !sum.equal(&run(5)[1]));
+    sum.sum(Kind::Float).f_backward().unwrap();
+    let dropped = (&sum - &residual).abs().le(1e-6);
+    let grad = x.grad();
+    assert_eq!(grad.masked_select(&dropped).abs().max().double_value(&[]), 0.0);
+    let rest = grad.masked_select(&dropped.logical_not());
+    assert!((rest - 1.0 / 0.75).abs().max().double_value(&[]) < 1e-5);
+}
+
 #[test]
 fn what_is_dropped_is_dropped_in_both_passes() {
     let _turn = crate::generator();

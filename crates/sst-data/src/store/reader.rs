@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::StoreError;
 use super::format::{
     END_BYTES, ENDS, KEY_BYTES, KEYS, MANIFEST, Manifest, SCORE_BYTES, SCORES, TOKENS, VERSION,
-    hex, token_bits,
+    token_bits,
 };
 use super::map::MappedFile;
 use crate::example::Key;
@@ -217,11 +215,12 @@ impl Store {
     }
 
     fn check_hash(&self, name: &str, file: &MappedFile) -> Result<(), StoreError> {
-        let found = hex(&Sha256::digest(file.bytes()));
+        let path = self.folder.join(name);
+        let found = file.sha256().map_err(StoreError::io("read", &path))?;
         let expected = self.manifest.files.get(name).map(|record| record.sha256.as_str());
         if expected != Some(found.as_str()) {
             let reason = "its SHA-256 is not the one in the manifest";
-            return Err(StoreError::damaged(&self.folder.join(name), reason));
+            return Err(StoreError::damaged(&path, reason));
         }
         Ok(())
     }

@@ -73,7 +73,7 @@ impl DecoderLayer for Layer {
 
     fn forward(&self, hidden_td: &Tensor, seen: Seen<'_>) -> Result<(Tensor, Option<Tensor>)> {
         let train = seen.forward.train;
-        let joint = self.projections.forward(&self.attention_norm.forward(hidden_td)?)?;
+        let joint = self.projections.forward(&self.attention_norm.before(hidden_td)?)?;
         let (context, probabilities) = match seen.joint_rows() {
             Some(rows) if has_attention_kernel(&joint)? => {
                 (self.attention.forward_joint(&joint, rows, train)?, None)
@@ -84,9 +84,9 @@ impl DecoderLayer for Layer {
                 (mixed.context, mixed.probabilities)
             }
         };
-        let mixed = dropout(self.attention_output.forward(&context)?, self.dropout, train)?;
-        let hidden_td = hidden_td.f_add(&mixed)?;
-        let inner = self.inner.forward(&self.norm.forward(&hidden_td)?)?;
+        let mixed = self.attention_output.forward(&context)?;
+        let [hidden_td, normal_td] = self.norm.between(mixed, hidden_td, self.dropout, train)?;
+        let inner = self.inner.forward(&normal_td)?;
         let output = self.output.forward(&self.activation.apply(&inner)?)?;
         Ok((hidden_td.f_add(&dropout(output, self.dropout, train)?)?, probabilities))
     }

@@ -57,7 +57,7 @@ impl Encoder for Gpt2Model {
         let hidden_td = self.embed(&flat.ids_t, &positions_t, forward.train)?;
         let hidden_td = flat.even(hidden_td, forward)?;
         let mut output = self.layers.run(hidden_td, &flat.rows, None, forward)?;
-        output.hidden_bld = self.norm.forward(&output.hidden_bld)?;
+        output.hidden_bld = self.norm.before(&output.hidden_bld)?;
         flat.restore_output(output)
     }
 
@@ -81,6 +81,6 @@ impl Decoder for Gpt2Model {
         let hidden_td = self.embed(input_ids, new.positions(), false)?;
         let hidden_td = self.layers.extend(hidden_td, cache, &new, None)?;
         cache.finish(new);
-        self.norm.forward(&hidden_td)
+        self.norm.before(&hidden_td)
     }
 }

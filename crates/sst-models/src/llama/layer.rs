@@ -75,13 +75,13 @@ impl DecoderLayer for Layer {
     }
 
     fn forward(&self, hidden_td: &Tensor, seen: Seen<'_>) -> Result<(Tensor, Option<Tensor>)> {
-        let normal_td = self.attention_norm.forward(hidden_td)?;
+        let normal_td = self.attention_norm.before(hidden_td)?;
         let query = self.query.forward(&normal_td)?;
         let key = self.key.forward(&normal_td)?;
         let value = self.value.forward(&normal_td)?;
         let mixed = seen.attend(&self.attention, [&query, &key, &value])?;
-        let hidden_td = hidden_td.f_add(&self.attention_output.forward(&mixed.context)?)?;
-        let normal_td = self.norm.forward(&hidden_td)?;
+        let output = self.attention_output.forward(&mixed.context)?;
+        let [hidden_td, normal_td] = self.norm.between(&output, hidden_td)?;
         let gate = self.activation.apply(&self.gate.forward(&normal_td)?)?;
         let inner = gate.f_mul(&self.up.forward(&normal_td)?)?;
         Ok((hidden_td.f_add(&self.down.forward(&inner)?)?, mixed.probabilities))

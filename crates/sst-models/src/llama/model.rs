@@ -49,7 +49,7 @@ impl Encoder for LlamaModel {
         let hidden_td = flat.even(self.words.forward(&flat.ids_t)?, forward)?;
         let rotation = self.rotary.rotation(&flat.positions(hidden_td.size()[0])?)?;
         let mut output = self.layers.run(hidden_td, &flat.rows, Some(&rotation), forward)?;
-        output.hidden_bld = self.norm.forward(&output.hidden_bld)?;
+        output.hidden_bld = self.norm.before(&output.hidden_bld)?;
         flat.restore_output(output)
     }
 
@@ -74,6 +74,6 @@ impl Decoder for LlamaModel {
         let hidden_td = self.words.forward(input_ids)?;
         let hidden_td = self.layers.extend(hidden_td, cache, &new, Some(&rotation))?;
         cache.finish(new);
-        self.norm.forward(&hidden_td)
+        self.norm.before(&hidden_td)
     }
 }

@@ -1,4 +1,4 @@
-// Dropout, residual and LayerNorm as one node of autograd. The arithmetic is in Rust (ext/residual); here
+// Dropout, residual and norm as one node of autograd. The arithmetic is in Rust (ext/residual); here
 // are the graph, the tensors and the threads.
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
@@ -18,13 +18,14 @@ struct SstResidual {
   void* y;
   float* moments;
   const void* y_grad;
+  const void* sum_grad;
   void* x_grad;
   void* residual_grad;
   float* param_grads;
   size_t tokens, width, blocks;
   uint64_t seed;
   float dropout, eps;
-  int32_t x_kind, kind;
+  int32_t x_kind, kind, y_kind, is_rms;
 };
 
 using Run = void (*)(const SstResidual*, void* next, int backward);
@@ -75,7 +76,7 @@ struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
     x = x.contiguous(), residual = residual.contiguous();
     auto seed = draw(p);
     auto task = problem(x, seed, p, eps);
-    task.kind = kind(residual);
+    task.kind = task.y_kind = kind(residual);
     auto full_weight = weight.to(at::kFloat).contiguous(), full_bias = bias.to(at::kFloat).contiguous();
     auto sum = at::empty_like(residual), y = at::empty_like(residual);
     auto moments = at::empty({static_cast<int64_t>(task.tokens), 2}, residual.options().dtype(at::kFloat));
@@ -105,7 +106,7 @@ struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
     auto x_grad = at::empty_like(sum, sum.options().dtype(static_cast<at::ScalarType>(saved["x_kind"].toInt())));
     auto residual_grad = at::empty_like(sum);
     auto task = problem(x_grad, saved["seed"].toInt(), saved["p"].toDouble(), 0);
-    task.kind = kind(sum);
+    task.kind = task.y_kind = kind(sum);
     auto full_weight = weight.to(at::kFloat).contiguous();
     auto param_grads = at::zeros({static_cast<int64_t>(task.blocks), 2, sum.size(-1)}, full_weight.options());
     task.weight = full_weight.data_ptr<float>();
@@ -118,6 +119,83 @@ struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
     run(task, reinterpret_cast<Run>(saved["run"].toInt()), true);
     auto sums = param_grads.sum(0).to(weight.scalar_type());
     return {x_grad, residual_grad, sums[0], sums[1], at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+// What is normalised before a product: its result has the product's type, and the sum goes on beside it. Without an x
+// there is nothing to add, and the sum is no result.
+struct AddNorm : torch::autograd::Function<AddNorm> {
+  static variable_list forward(AutogradContext* ctx, std::optional<at::Tensor> x, at::Tensor residual, at::Tensor weight,
+                               std::optional<at::Tensor> bias, double p, double eps, bool is_rms, int64_t y_type,
+                               int64_t run_address) {
+    RECORD_FUNCTION("sst::add_norm", std::vector<c10::IValue>({residual}));
+    residual = residual.contiguous();
+    auto branch = x.has_value() ? x->contiguous() : residual;
+    auto seed = x.has_value() ? draw(p) : 0;
+    auto task = problem(branch, seed, p, eps);
+    auto type = static_cast<at::ScalarType>(y_type);
+    auto full_weight = weight.to(at::kFloat).contiguous();
+    auto full_bias = bias.has_value() ? bias->to(at::kFloat).contiguous() : at::Tensor();
+    auto sum = x.has_value() ? at::empty_like(residual) : residual;
+    auto y = at::empty_like(residual, residual.options().dtype(type));
+    auto moments = at::empty({static_cast<int64_t>(task.tokens), 2}, residual.options().dtype(at::kFloat));
+    task.kind = kind(residual);
+    task.y_kind = kind(y);
+    task.is_rms = is_rms;
+    task.x = x.has_value() ? branch.data_ptr() : nullptr;
+    task.residual = residual.data_ptr();
+    task.weight = full_weight.data_ptr<float>();
+    task.bias = bias.has_value() ? full_bias.data_ptr<float>() : nullptr;
+    task.sum = sum.data_ptr();
+    task.y = y.data_ptr();
+    task.moments = moments.data_ptr<float>();
+    run(task, reinterpret_cast<Run>(run_address), false);
+    ctx->save_for_backward({sum, moments, weight});
+    auto& saved = ctx->saved_data;
+    saved["seed"] = seed;
+    saved["p"] = p;
+    saved["is_rms"] = is_rms;
+    saved["run"] = run_address;
+    saved["y_type"] = y_type;
+    saved["has_x"] = x.has_value();
+    saved["has_bias"] = bias.has_value();
+    saved["x_type"] = static_cast<int64_t>(branch.scalar_type());
+    if (!x.has_value()) return {y};
+    return {y, sum};
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    RECORD_FUNCTION("sst::add_norm_backward", std::vector<c10::IValue>({grads[0]}));
+    auto tensors = ctx->get_saved_variables();
+    auto &sum = tensors[0], &moments = tensors[1], &weight = tensors[2];
+    auto& saved = ctx->saved_data;
+    auto has_x = saved["has_x"].toBool();
+    auto y_type = static_cast<at::ScalarType>(saved["y_type"].toInt());
+    auto y_grad = grads[0].defined() ? grads[0].to(y_type).contiguous()
+                                     : at::zeros_like(sum, sum.options().dtype(y_type));
+    auto sum_grad = has_x && grads[1].defined() ? grads[1].to(sum.scalar_type()).contiguous() : at::Tensor();
+    auto x_type = static_cast<at::ScalarType>(saved["x_type"].toInt());
+    auto x_grad = has_x ? at::empty_like(sum, sum.options().dtype(x_type)) : at::Tensor();
+    auto residual_grad = at::empty_like(sum);
+    auto task = problem(has_x ? x_grad : sum, saved["seed"].toInt(), saved["p"].toDouble(), 0);
+    task.kind = kind(sum);
+    task.y_kind = kind(y_grad);
+    task.is_rms = saved["is_rms"].toBool();
+    auto full_weight = weight.to(at::kFloat).contiguous();
+    auto param_grads = at::zeros({static_cast<int64_t>(task.blocks), 2, sum.size(-1)}, full_weight.options());
+    task.weight = full_weight.data_ptr<float>();
+    task.sum = sum.data_ptr();
+    task.moments = moments.data_ptr<float>();
+    task.y_grad = y_grad.data_ptr();
+    task.sum_grad = sum_grad.defined() ? sum_grad.data_ptr() : nullptr;
+    task.x_grad = has_x ? x_grad.data_ptr() : nullptr;
+    task.residual_grad = residual_grad.data_ptr();
+    task.param_grads = param_grads.data_ptr<float>();
+    run(task, reinterpret_cast<Run>(saved["run"].toInt()), true);
+    auto sums = param_grads.sum(0).to(weight.scalar_type());
+    auto bias_grad = saved["has_bias"].toBool() ? sums[1] : at::Tensor();
+    return {x_grad,       residual_grad, sums[0],      bias_grad,   at::Tensor(),
+            at::Tensor(), at::Tensor(),  at::Tensor(), at::Tensor()};
   }
 };
 
@@ -158,6 +236,21 @@ extern "C" int sst_residual_norm(TensorPtr x, TensorPtr residual, TensorPtr weig
   SST_GUARD({
     auto address = reinterpret_cast<int64_t>(run);
     *y = new torch::Tensor(ResidualNorm::apply(*x, *residual, *weight, *bias, p, eps, address));
+  })
+}
+
+// `x`, `bias` and `sum` may be null; without `x` there is no `sum`.
+extern "C" int sst_add_norm(TensorPtr x, TensorPtr residual, TensorPtr weight, TensorPtr bias, double p, double eps,
+                            int is_rms, int is_bf16, Run run, TensorPtr* y, TensorPtr* sum) {
+  SST_GUARD({
+    auto optional = [](TensorPtr tensor) {
+      return tensor == nullptr ? std::optional<at::Tensor>() : std::optional<at::Tensor>(*tensor);
+    };
+    auto type = static_cast<int64_t>(is_bf16 ? at::kBFloat16 : at::kFloat);
+    auto made = AddNorm::apply(optional(x), *residual, *weight, optional(bias), p, eps, is_rms != 0, type,
+                               reinterpret_cast<int64_t>(run));
+    *y = new torch::Tensor(made[0]);
+    if (x != nullptr) *sum = new torch::Tensor(made[1]);
   })
 }
 

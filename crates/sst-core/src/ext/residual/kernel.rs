@@ -9,10 +9,12 @@ use crate::ext::random::Dropout;
 /// other pass, and those that are not wanted, are null.
 #[repr(C)]
 pub(in crate::ext) struct Task {
+    /// Null where the residual is normalised as it is.
     x: *const c_void,
     residual: *const c_void,
     /// `[d]`; null for dropout alone.
     weight: *const f32,
+    /// Null for none.
     bias: *const f32,
     /// What is normalised, `dropout(x) + residual`.
     sum: *mut c_void,
@@ -20,6 +22,8 @@ pub(in crate::ext) struct Task {
     /// Mean and reciprocal deviation of each token, `[t, 2]`.
     moments: *mut f32,
     y_grad: *const c_void,
+    /// Of the sum, where that is a result too.
+    sum_grad: *const c_void,
     x_grad: *mut c_void,
     residual_grad: *mut c_void,
     /// For each block of tokens the gradients of weight and bias, `[blocks, 2, d]`.
@@ -31,8 +35,11 @@ pub(in crate::ext) struct Task {
     dropout: f32,
     eps: f32,
     x_kind: Kind,
-    /// Of all others.
+    /// Of the residual and the sum.
     kind: Kind,
+    y_kind: Kind,
+    /// Not 0 for a mean of 0, as RMSNorm has.
+    is_rms: i32,
 }
 
 /// The sum of `n` numbers that `f` makes of their places: sixteen sums side by side, then these.
@@ -84,30 +91,39 @@ pub(super) unsafe fn forward(task: &Task, block: usize, scratch: &mut Scratch) {
         let at = token * d;
         // SAFETY: `at` is the token's place in matrices of `tokens` rows.
         unsafe {
-            load_line(task.x, task.x_kind, at, x);
-            if let Some(dropout) = dropout {
-                dropout.apply(x, [token]);
+            if task.x.is_null() {
+                load_line(task.residual, task.kind, at, x);
+            } else {
+                load_line(task.x, task.x_kind, at, x);
+                if let Some(dropout) = dropout {
+                    dropout.apply(x, [token]);
+                }
+                if task.weight.is_null() {
+                    store_line(task.y, task.x_kind, at, x);
+                    continue;
+                }
+                load_line(task.residual, task.kind, at, residual);
+                for (x, residual) in x.iter_mut().zip(&*residual) {
+                    *x += residual;
+                }
+                store_line(task.sum, task.kind, at, x);
             }
-            if task.weight.is_null() {
-                store_line(task.y, task.x_kind, at, x);
-                continue;
-            }
-            load_line(task.residual, task.kind, at, residual);
-            for (x, residual) in x.iter_mut().zip(&*residual) {
-                *x += residual;
-            }
-            store_line(task.sum, task.kind, at, x);
-            let mean = sum(d, |i| x[i]) / d as f32;
+            let mean = if task.is_rms != 0 { 0.0 } else { sum(d, |i| x[i]) / d as f32 };
             let variance = sum(d, |i| (x[i] - mean) * (x[i] - mean)) / d as f32;
             let scale = (variance + task.eps).sqrt().recip();
             *task.moments.add(2 * token) = mean;
             *task.moments.add(2 * token + 1) = scale;
             let weight = std::slice::from_raw_parts(task.weight, d);
-            let bias = std::slice::from_raw_parts(task.bias, d);
-            for ((x, weight), bias) in x.iter_mut().zip(weight).zip(bias) {
-                *x = (*x - mean) * scale * weight + bias;
+            for (x, weight) in x.iter_mut().zip(weight) {
+                *x = (*x - mean) * scale * weight;
             }
-            store_line(task.y, task.kind, at, x);
+            if !task.bias.is_null() {
+                let bias = std::slice::from_raw_parts(task.bias, d);
+                for (x, bias) in x.iter_mut().zip(bias) {
+                    *x += bias;
+                }
+            }
+            store_line(task.y, task.y_kind, at, x);
         }
     }
 }
@@ -128,7 +144,7 @@ pub(super) unsafe fn backward(task: &Task, block: usize, scratch: &mut Scratch) 
             if task.weight.is_null() {
                 load_line(task.y_grad, task.x_kind, at, grad);
             } else {
-                load_line(task.y_grad, task.kind, at, grad);
+                load_line(task.y_grad, task.y_kind, at, grad);
                 load_line(task.sum, task.kind, at, normal);
                 let (mean, scale) =
                     (*task.moments.add(2 * token), *task.moments.add(2 * token + 1));
@@ -146,12 +162,22 @@ pub(super) unsafe fn backward(task: &Task, block: usize, scratch: &mut Scratch) 
                 for i in 0..d {
                     weighted[i] = grad[i] * weight[i];
                 }
-                let mean_grad = sum(d, |i| weighted[i]) / d as f32;
+                let mean_grad =
+                    if task.is_rms != 0 { 0.0 } else { sum(d, |i| weighted[i]) / d as f32 };
                 let mean_product = sum(d, |i| weighted[i] * normal[i]) / d as f32;
                 for i in 0..d {
                     grad[i] = (weighted[i] - mean_grad - normal[i] * mean_product) * scale;
                 }
+                if !task.sum_grad.is_null() {
+                    load_line(task.sum_grad, task.kind, at, weighted);
+                    for (grad, more) in grad.iter_mut().zip(&*weighted) {
+                        *grad += more;
+                    }
+                }
                 store_line(task.residual_grad, task.kind, at, grad);
+                if task.x_grad.is_null() {
+                    continue;
+                }
             }
             if let Some(dropout) = dropout {
                 dropout.apply(grad, [token]);

@@ -57,6 +57,93 @@ pub fn residual_norm(
     Ok(unsafe { Tensor::from_ptr(y) })
 }
 
+/// What is normalised before a product, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Norm<'a> {
+    /// `[d]`.
+    pub weight: &'a Tensor,
+    /// `[d]`, for LayerNorm; `None` for RMSNorm (Zhang and Sennrich 2019), which takes no mean off.
+    pub bias: Option<&'a Tensor>,
+    /// Added to the variance.
+    pub eps: f64,
+}
+
+/// `norm(sum)` and `sum = dropout(x) + residual`, with `p` the probability of dropout, drawn from libtorch's
+/// generator; what a layer whose norm comes first has between two of its halves. `x` and `residual` are of one
+/// shape, fp32 or bf16 each. The sum has the residual's type, and its norm is fp32 or bf16, as `kind` says.
+/// Differentiable once; sums are fp32.
+///
+/// # Errors
+/// If shapes or types do not fit, a tensor is not on the CPU, or libtorch fails.
+pub fn add_norm(
+    x: &Tensor,
+    residual: &Tensor,
+    norm: Norm<'_>,
+    p: f64,
+    kind: Kind,
+) -> Result<[Tensor; 2]> {
+    match run_norm(Some(x), residual, norm, p, kind)? {
+        [Some(y), Some(sum)] => Ok([y, sum]),
+        _ => Err(Error::Contract("add and norm: a result is missing".to_owned())),
+    }
+}
+
+/// [`add_norm`] of the residual alone.
+///
+/// # Errors
+/// As there.
+pub fn norm(residual: &Tensor, norm: Norm<'_>, kind: Kind) -> Result<Tensor> {
+    let [y, _] = run_norm(None, residual, norm, 0.0, kind)?;
+    y.ok_or_else(|| Error::Contract("norm: there is no result".to_owned()))
+}
+
+fn run_norm(
+    x: Option<&Tensor>,
+    residual: &Tensor,
+    norm: Norm<'_>,
+    p: f64,
+    kind: Kind,
+) -> Result<[Option<Tensor>; 2]> {
+    let broken = |what: &str| Err(Error::Contract(format!("add and norm: {what}")));
+    let width = residual.size().last().copied().unwrap_or(0);
+    let fits = x.is_none_or(|x| has_residual_kernel(x) && x.size() == residual.size());
+    if !fits || !has_residual_kernel(residual) {
+        return broken("tensors of one shape on the CPU, fp32 or bf16, are needed");
+    }
+    let has_width = |tensor: &Tensor| tensor.size() == [width];
+    if width == 0 || !has_width(norm.weight) || !norm.bias.is_none_or(has_width) {
+        return broken("weight and bias must have the width");
+    }
+    if !(0.0..1.0).contains(&p) || !matches!(kind, Kind::Float | Kind::BFloat16) {
+        return broken("dropout must be at least 0 and below 1, and the result fp32 or bf16");
+    }
+    let pointer = |tensor: Option<&Tensor>| tensor.map_or(std::ptr::null(), Tensor::as_ptr);
+    let (mut y, mut sum) = (std::ptr::null_mut(), std::ptr::null_mut());
+    let run: ffi::ResidualRun = run;
+    // SAFETY: live tensors whose sizes were checked, or null where that is allowed, and writable places. `run`
+    // gets the struct it expects.
+    check(unsafe {
+        ffi::sst_add_norm(
+            pointer(x),
+            residual.as_ptr(),
+            norm.weight.as_ptr(),
+            pointer(norm.bias),
+            p,
+            norm.eps,
+            c_int::from(norm.bias.is_none()),
+            c_int::from(kind == Kind::BFloat16),
+            run,
+            &raw mut y,
+            &raw mut sum,
+        )
+    })?;
+    // SAFETY: on success the bridge hands over new tensors that nothing else owns, and null where there is none.
+    let owned = |made: *mut torch_sys::C_tensor| {
+        (!made.is_null()).then(|| unsafe { Tensor::from_ptr(made) })
+    };
+    Ok([owned(y), owned(sum)])
+}
+
 /// Dropout with probability `p`, in (0, 1), drawn from libtorch's generator, of a tensor for which
 /// [`has_residual_kernel`].
 ///
