@@ -137,8 +137,8 @@ fn run_norm(
             &raw mut sum,
         )
     })?;
-    // SAFETY: on success the bridge hands over new tensors that nothing else owns, and null where there is none.
     let owned = |made: *mut torch_sys::C_tensor| {
+        // SAFETY: on success the bridge hands over new tensors that nothing else owns, and null where there is none.
         (!made.is_null()).then(|| unsafe { Tensor::from_ptr(made) })
     };
     Ok([owned(y), owned(sum)])
