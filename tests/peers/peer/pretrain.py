@@ -23,6 +23,7 @@ from transformers import (  # noqa: E402
     GPT2LMHeadModel,
     Trainer,
     TrainingArguments,
+    default_data_collator,
 )
 
 
@@ -48,7 +49,9 @@ def full_rows(tokenizer, texts: list[str], length: int) -> dict:
     joined = [token for document in documents for token in document + end]
     inner = length - len(before) - len(after)
     rows = [before + joined[i : i + inner] + after for i in range(0, len(joined) - inner + 1, inner)]
-    return {"input_ids": rows, "attention_mask": [[1] * length for _ in rows], "length": [length for _ in rows]}
+    columns = {"input_ids": rows, "attention_mask": [[1] * length for _ in rows], "length": [length for _ in rows]}
+    # The collator for language models would leave out end-of-text tokens, which serve as padding there.
+    return columns | ({"labels": rows} if end else {})
 
 
 def main() -> None:
@@ -67,8 +70,6 @@ def main() -> None:
     config = {"vocab_size": len(tokenizer)} | job["model"]
     is_causal = job["objective"] == "clm"
     if is_causal:
-        # Full rows need no padding, but the collator asks for a token.
-        tokenizer.pad_token = tokenizer.eos_token
         model = GPT2LMHeadModel(GPT2Config(eos_token_id=tokenizer.eos_token_id, **config))
     else:
         model = BertForMaskedLM(BertConfig(pad_token_id=tokenizer.pad_token_id, **config))
@@ -103,7 +104,9 @@ def main() -> None:
         args=arguments,
         train_dataset=rows,
         processing_class=tokenizer,
-        data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=not is_causal, mlm_probability=0.15),
+        data_collator=default_data_collator
+        if is_causal
+        else DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15),
     )
     trainer.train()
     model.save_pretrained(Path(job["out"]) / "model")
