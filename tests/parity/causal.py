@@ -73,6 +73,8 @@ def compare_perplexity(binary: Path, folder: Path, texts: list[str], model, toke
     nll, count = 0.0, 0
     for text in texts:
         ids = tokenizer(text, return_tensors="pt")["input_ids"]
+        if ids.shape[1] < 2:
+            continue  # one token has nothing before it
         with torch.no_grad():
             nll += float(model(ids, labels=ids).loss.double()) * (ids.shape[1] - 1)
         count += ids.shape[1] - 1
