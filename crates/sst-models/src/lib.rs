@@ -6,6 +6,7 @@
 
 mod bert;
 mod card;
+mod causal;
 mod config;
 mod decoder;
 mod error;

@@ -10,6 +10,7 @@ use tch::Tensor;
 
 use super::config::Gpt2Config;
 use super::layer::Layer;
+use crate::causal::CausalDecoder;
 use crate::decoder::{Flat, Stack, check_length};
 use crate::init::InitOptions;
 
@@ -19,7 +20,7 @@ pub(super) struct Gpt2Model {
     words: Embedding,
     positions: Embedding,
     dropout: f64,
-    pub(super) layers: Stack<Layer>,
+    layers: Stack<Layer>,
     norm: LayerNorm,
 }
 
@@ -35,11 +36,6 @@ impl Gpt2Model {
         let layers = Stack::new(layers.collect::<Result<_>>()?);
         let norm = LayerNorm::new(&scope.sub("ln_f"), width, config.layer_norm_epsilon)?;
         Ok(Self { words, positions, dropout: config.embd_pdrop, layers, norm })
-    }
-
-    /// The word embeddings `[v, d]`, to tie a head to them.
-    pub(super) fn word_embeddings(&self) -> &Tensor {
-        &self.words.weight
     }
 
     fn embed(&self, ids_t: &Tensor, positions_t: &Tensor, train: bool) -> Result<Tensor> {
@@ -82,5 +78,15 @@ impl Decoder for Gpt2Model {
         let hidden_td = self.layers.extend(hidden_td, cache, &new, None)?;
         cache.finish(new);
         self.norm.before(&hidden_td)
+    }
+}
+
+impl CausalDecoder for Gpt2Model {
+    fn word_embeddings(&self) -> &Tensor {
+        &self.words.weight
+    }
+
+    fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> usize {
+        self.layers.checkpoint_layers(select)
     }
 }

@@ -10,6 +10,7 @@ use tch::Tensor;
 
 use super::config::LlamaConfig;
 use super::layer::Layer;
+use crate::causal::CausalDecoder;
 use crate::decoder::{Flat, Stack, check_length};
 
 /// The Llama decoder.
@@ -17,7 +18,7 @@ use crate::decoder::{Flat, Stack, check_length};
 pub(super) struct LlamaModel {
     words: Embedding,
     rotary: Rotary,
-    pub(super) layers: Stack<Layer>,
+    layers: Stack<Layer>,
     norm: RmsNorm,
 }
 
@@ -33,11 +34,6 @@ impl LlamaModel {
         let layers = Stack::new(layers.collect::<Result<_>>()?);
         let norm = RmsNorm::new(&scope.sub("norm"), width, config.rms_norm_eps)?;
         Ok(Self { words, rotary, layers, norm })
-    }
-
-    /// The word embeddings `[v, d]`, to tie a head to them.
-    pub(super) fn word_embeddings(&self) -> &Tensor {
-        &self.words.weight
     }
 }
 
@@ -75,5 +71,15 @@ impl Decoder for LlamaModel {
         let hidden_td = self.layers.extend(hidden_td, cache, &new, Some(&rotation))?;
         cache.finish(new);
         self.norm.before(&hidden_td)
+    }
+}
+
+impl CausalDecoder for LlamaModel {
+    fn word_embeddings(&self) -> &Tensor {
+        &self.words.weight
+    }
+
+    fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> usize {
+        self.layers.checkpoint_layers(select)
     }
 }

@@ -1,0 +1,144 @@
+//! A decoder and its vocabulary projection as a [`Model`]: what causal language models have in common.
+
+use std::cell::RefCell;
+
+use serde_json::Value;
+use sst_core::{
+    Decoder, Encoder, Error, Forward, Init, Model, ParamStore, Result, Scope, TokenHead,
+};
+use tch::Tensor;
+
+use crate::decoder::flops_per_token;
+use crate::error::ModelError;
+use crate::registry::{BuildOptions, ModelEntry, architecture, saved_config};
+
+/// A decoder with its layers and embeddings.
+pub(crate) trait CausalDecoder: Encoder + Decoder + Send + 'static {
+    /// The word embeddings `[v, d]`, to tie a head to them.
+    fn word_embeddings(&self) -> &Tensor;
+
+    /// Picks the layers that run again in the backward pass; returns how many there are.
+    fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> usize;
+}
+
+/// What differs from one to the other besides the decoder.
+pub(crate) struct Shape {
+    /// The model's own keys, as they are saved.
+    pub(crate) config: Value,
+    /// The scope of the decoder where there is a head beside it.
+    pub(crate) prefix: &'static str,
+    /// What the names of the layers' parameters hold.
+    pub(crate) layers: &'static str,
+    /// The width of the queries of all layers.
+    pub(crate) queries: i64,
+    /// Whether the vocabulary projection is the word embeddings.
+    pub(crate) tied: bool,
+    /// Standard deviation of the first weights.
+    pub(crate) std: f64,
+}
+
+struct Causal<D> {
+    entry: &'static ModelEntry,
+    architecture: &'static str,
+    shape: Shape,
+    params: ParamStore,
+    decoder: D,
+    projection_vd: Option<Tensor>,
+}
+
+/// Builds the architecture that the options name: the entry's first has a head, others have none.
+pub(crate) fn build<D: CausalDecoder>(
+    entry: &'static ModelEntry,
+    options: &BuildOptions,
+    shape: Shape,
+    decoder: impl FnOnce(&Scope<'_>) -> Result<D>,
+) -> Result<Box<dyn Model>, ModelError> {
+    let architecture = architecture(entry, options)?;
+    let has_head = has_head(entry, Some(architecture));
+    let store = RefCell::new(ParamStore::new(options.device, options.seed));
+    let root = Scope::root(&store);
+    let decoder = decoder(&if has_head { root.sub(shape.prefix) } else { root.clone() })?;
+    let words_vd = decoder.word_embeddings();
+    let projection_vd = match (has_head, shape.tied) {
+        (false, _) => None,
+        (true, true) => Some(words_vd.shallow_clone()),
+        (true, false) => {
+            let head = root.sub("lm_head");
+            Some(head.param("weight", &words_vd.size(), Init::Normal(shape.std))?)
+        }
+    };
+    let params = store.into_inner();
+    Ok(Box::new(Causal { entry, architecture, shape, params, decoder, projection_vd }))
+}
+
+/// Whether an architecture has a head, and so its decoder a scope of its own.
+pub(crate) fn has_head(entry: &ModelEntry, architecture: Option<&str>) -> bool {
+    architecture == entry.architectures.first().copied()
+}
+
+/// What [`crate::registry::ModelEntry::rename`] needs to know of a model: [`has_head`], and whether the head is tied.
+pub(crate) fn head_of(entry: &ModelEntry, model: &dyn Model) -> (bool, bool) {
+    let config = model.config();
+    let architecture = config.pointer("/architectures/0").and_then(Value::as_str);
+    let tied = config.get("tie_word_embeddings") != Some(&Value::Bool(false));
+    (has_head(entry, architecture), tied)
+}
+
+impl<D: CausalDecoder> Model for Causal<D> {
+    fn model_type(&self) -> &'static str {
+        self.entry.model_type
+    }
+
+    fn config(&self) -> Value {
+        saved_config(self.entry, self.architecture, self.shape.config.clone())
+    }
+
+    fn params(&self) -> &ParamStore {
+        &self.params
+    }
+
+    fn params_mut(&mut self) -> &mut ParamStore {
+        &mut self.params
+    }
+
+    fn encoder(&self) -> &dyn Encoder {
+        &self.decoder
+    }
+
+    fn decoder(&self) -> Result<&dyn Decoder> {
+        Ok(&self.decoder)
+    }
+
+    fn flops_per_token(&self, length: usize, scored: f64) -> Option<f64> {
+        let head = self.projection_vd.as_ref().map_or(0, Tensor::numel);
+        let Shape { layers, queries, .. } = self.shape;
+        Some(flops_per_token(&self.params, layers, queries, length, scored * head as f64))
+    }
+
+    fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> Result<usize> {
+        Ok(self.decoder.checkpoint_layers(select))
+    }
+
+    fn token_head(&self) -> Result<&dyn TokenHead> {
+        self.projection()?;
+        Ok(self)
+    }
+}
+
+impl<D> Causal<D> {
+    fn projection(&self) -> Result<&Tensor> {
+        let model_type = || self.architecture.into();
+        let missing = || Error::MissingHead { model_type: model_type(), head: "token head" };
+        self.projection_vd.as_ref().ok_or_else(missing)
+    }
+}
+
+impl<D: CausalDecoder> TokenHead for Causal<D> {
+    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
+        Ok(hidden_nd.f_linear(self.projection()?, None::<&Tensor>)?)
+    }
+
+    fn parameters(&self) -> Vec<&Tensor> {
+        self.projection_vd.iter().collect()
+    }
+}
