@@ -1,5 +1,7 @@
 //! How documents become rows: one each, several each, or a stream cut into full rows.
 
+mod walk;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,8 +10,9 @@ use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
 use crate::pieces;
 use crate::rng::SeqRng;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::tokenize::Frame;
+use walk::Walk;
 
 /// Why a data set cannot be built, or a row not be given.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,9 @@ pub enum DatasetError {
     /// The fraction is not one.
     #[error("data.validation is {0}: it must be at least 0 and below 1")]
     BadFraction(f64),
+    /// The prepared tokens cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A reader of another kind failed.
     #[error("{key}: {reason}")]
     Unreadable {
@@ -170,8 +176,7 @@ pub struct TokenRows {
     /// The documents, or `None` for all of them.
     documents: Option<Vec<u64>>,
     mode: RowMode,
-    /// Tokens of a row beside the frame, at most.
-    capacity: usize,
+    walk: Walk,
     frame: Frame,
     /// Before document `i`: rows (Chunk) or tokens (Stream). One more than documents; empty for
     /// Document, which needs none.
@@ -189,7 +194,7 @@ impl TokenRows {
     /// `rows.truncated_documents` and `rows.truncated_tokens`.
     ///
     /// # Errors
-    /// If `max_length` leaves no room beside the frame, or the fraction is not in `[0, 1)`.
+    /// If `max_length` leaves no room beside the frame, the fraction is not in `[0, 1)`, or the store cannot be read.
     pub fn new(
         store: Arc<Store>,
         subset: Subset,
@@ -198,17 +203,37 @@ impl TokenRows {
         frame: Frame,
         ledger: &Ledger,
     ) -> Result<Self, DatasetError> {
-        subset.check()?;
-        let framing = frame.prefix.len() + frame.suffix.len();
-        if max_length <= framing {
-            return Err(DatasetError::NoRoom { max_length, frame: framing });
+        let walk = Walk::new(subset, mode, max_length, &frame)?;
+        let mut documents = (subset != Subset::All).then(Vec::new);
+        let mut starts = Vec::new();
+        if mode != RowMode::Document {
+            starts.push(0);
         }
-        let capacity = max_length - framing;
-        let documents = (subset != Subset::All)
-            .then(|| (0..store.num_documents()).filter(|i| subset.contains(*i)).collect());
-        let mut rows = Self { store, documents, mode, capacity, frame, starts: vec![], len: 0 };
-        rows.index(ledger);
-        Ok(rows)
+        let len = walk.run(&store, ledger, |document, total| {
+            if let Some(documents) = &mut documents {
+                documents.push(document);
+            }
+            if mode != RowMode::Document {
+                starts.push(total);
+            }
+        })?;
+        Ok(Self { store, documents, mode, walk, frame, starts, len })
+    }
+
+    /// The number of rows that [`TokenRows::new`] would make, with the same entries in `ledger`. The store's index
+    /// is read once and nothing of it is kept: however many documents there are, it takes the same memory.
+    ///
+    /// # Errors
+    /// As for [`TokenRows::new`].
+    pub fn count(
+        store: &Store,
+        subset: Subset,
+        mode: RowMode,
+        max_length: usize,
+        frame: &Frame,
+        ledger: &Ledger,
+    ) -> Result<u64, DatasetError> {
+        Walk::new(subset, mode, max_length, frame)?.run(store, ledger, |_, _| ())
     }
 
     /// The number of tokens of all rows, without the special ones and without what is cut off.
@@ -217,43 +242,9 @@ impl TokenRows {
         (0..self.len).map(|i| (self.row_length(i) - framing) as u64).sum()
     }
 
-    fn index(&mut self, ledger: &Ledger) {
-        let capacity = self.capacity as u64;
-        let num_documents = self.num_documents();
-        if self.mode == RowMode::Document {
-            for place in 0..num_documents {
-                let document = self.document(place);
-                let cut = self.length(document).saturating_sub(self.capacity) as u64;
-                if cut > 0 {
-                    let key = self.store.key(document);
-                    ledger.add("rows.truncated_documents", 1, Some(&key));
-                    ledger.add("rows.truncated_tokens", cut, Some(&key));
-                }
-            }
-            self.len = num_documents;
-            return;
-        }
-        let mut total = 0;
-        self.starts = Vec::with_capacity(num_documents as usize + 1);
-        self.starts.push(0);
-        for place in 0..num_documents {
-            let length = self.length(self.document(place)) as u64;
-            total += if self.mode == RowMode::Chunk { length.div_ceil(capacity) } else { length };
-            self.starts.push(total);
-        }
-        self.len = if self.mode == RowMode::Chunk { total } else { total.div_ceil(capacity) };
-    }
-
-    fn num_documents(&self) -> u64 {
-        self.documents.as_ref().map_or(self.store.num_documents(), |d| d.len() as u64)
-    }
-
     /// The tokens of a document, with its end.
     fn length(&self, document: u64) -> usize {
-        match self.store.len_of(document) {
-            0 => 0,
-            length => length + usize::from(self.frame.end.is_some()),
-        }
+        self.walk.with_end(self.store.len_of(document) as u64) as usize
     }
 
     fn document(&self, place: u64) -> u64 {
@@ -274,17 +265,17 @@ impl TokenRows {
         match self.mode {
             RowMode::Document => {
                 let document = self.document(index);
-                visit((document, 0, self.length(document).min(self.capacity)));
+                visit((document, 0, self.length(document).min(self.walk.capacity)));
             }
             RowMode::Chunk => {
                 let place = self.place_of(index);
                 let document = self.document(place as u64);
-                let first = (index - self.starts[place]) as usize * self.capacity;
-                visit((document, first, (self.length(document) - first).min(self.capacity)));
+                let first = (index - self.starts[place]) as usize * self.walk.capacity;
+                visit((document, first, (self.length(document) - first).min(self.walk.capacity)));
             }
             RowMode::Stream => {
-                let mut at = index * self.capacity as u64;
-                let end = (at + self.capacity as u64).min(self.starts[self.starts.len() - 1]);
+                let mut at = index * self.walk.capacity as u64;
+                let end = (at + self.walk.capacity as u64).min(self.starts[self.starts.len() - 1]);
                 let mut place = self.place_of(at);
                 while at < end {
                     let stop = self.starts[place + 1].min(end);

@@ -15,9 +15,9 @@ use sst_core::checkpoint::Allow;
 use sst_core::{Model, Objective};
 use sst_data::Ledger;
 use sst_data::clean::Cleaner;
-use sst_data::rows::{Subset, TokenRows};
+use sst_data::rows::{DatasetError, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
-use sst_data::tokenize::{Tokenizer, TrainConfig, train};
+use sst_data::tokenize::{Frame, Tokenizer, TrainConfig, train};
 use sst_models::{BuildOptions, ModelError};
 use sst_objectives::ObjectiveError;
 use tch::Device;
@@ -272,13 +272,38 @@ impl Recipe {
         tokenizer: &Tokenizer,
         ledger: &Ledger,
     ) -> Result<TokenRows> {
-        let data = &task.data;
-        let frame = sst_objectives::frame(task.objective_name(), tokenizer).map_err(|error| {
-            self.refuse(Problem::sentence(&task.key("objective.name"), error.to_string()))
-        })?;
+        let (data, frame) = (&task.data, self.frame(task, tokenizer)?);
         TokenRows::new(Arc::clone(store), subset, data.rows, data.max_length, frame, ledger)
-            .map_err(|error| {
-                self.refuse(Problem::sentence(&task.key("data.max_length"), error.to_string()))
-            })
+            .map_err(|error| self.refuse_rows(task, error))
+    }
+
+    /// Their number alone, which takes no memory.
+    pub(crate) fn count_rows(
+        &self,
+        task: &Task,
+        store: &Store,
+        subset: Subset,
+        tokenizer: &Tokenizer,
+        ledger: &Ledger,
+    ) -> Result<u64> {
+        let (data, frame) = (&task.data, self.frame(task, tokenizer)?);
+        TokenRows::count(store, subset, data.rows, data.max_length, &frame, ledger)
+            .map_err(|error| self.refuse_rows(task, error))
+    }
+
+    /// The special tokens around and between the documents of a task.
+    fn frame(&self, task: &Task, tokenizer: &Tokenizer) -> Result<Frame> {
+        sst_objectives::frame(task.objective_name(), tokenizer).map_err(|error| {
+            self.refuse(Problem::sentence(&task.key("objective.name"), error.to_string()))
+        })
+    }
+
+    fn refuse_rows(&self, task: &Task, error: DatasetError) -> anyhow::Error {
+        match error {
+            DatasetError::Store(error) => error.into(),
+            other => {
+                self.refuse(Problem::sentence(&task.key("data.max_length"), other.to_string()))
+            }
+        }
     }
 }

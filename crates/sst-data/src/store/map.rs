@@ -1,6 +1,7 @@
 //! A file mapped into memory, read-only.
 
 use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -31,18 +32,37 @@ impl MappedFile {
         &self.map
     }
 
-    /// The SHA-256 of the file. Read piece by piece and not through the map: pages that were touched there count
-    /// as memory of the process.
-    pub(super) fn sha256(&self) -> std::io::Result<String> {
-        let (mut hash, mut piece, mut at) = (Sha256::new(), vec![0; 256 << 10], 0);
+    /// A reader of the file from its beginning. Not through the map: pages that were touched there count as memory
+    /// of the process.
+    pub(super) fn reader(&self) -> BufReader<Positioned<'_>> {
+        BufReader::with_capacity(256 << 10, Positioned { file: &self.file, at: 0 })
+    }
+
+    /// The SHA-256 of the file.
+    pub(super) fn sha256(&self) -> io::Result<String> {
+        let (mut hash, mut reader) = (Sha256::new(), self.reader());
         loop {
-            match self.file.read_at(&mut piece, at)? {
-                0 => return Ok(hex(&hash.finalize())),
-                count => {
-                    hash.update(&piece[..count]);
-                    at += count as u64;
-                }
+            let piece = reader.fill_buf()?;
+            if piece.is_empty() {
+                return Ok(hex(&hash.finalize()));
             }
+            hash.update(piece);
+            let count = piece.len();
+            reader.consume(count);
         }
+    }
+}
+
+/// Reads a file at a place of its own: the file's is shared by all who read it.
+pub(super) struct Positioned<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Read for Positioned<'_> {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(piece, self.at)?;
+        self.at += count as u64;
+        Ok(count)
     }
 }

@@ -1,6 +1,7 @@
 //! Reads a store.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -160,6 +161,22 @@ impl Store {
     pub fn len_of(&self, document: u64) -> usize {
         let (first, end) = self.bounds(document);
         (end - first) as usize
+    }
+
+    /// The number of tokens of each document, in order, read from the file: unlike [`Store::len_of`] for all of
+    /// them, this takes no more memory for more documents.
+    pub fn lengths(&self) -> impl Iterator<Item = Result<u64, StoreError>> {
+        let (mut reader, mut before) = (self.ends.reader(), 0);
+        (0..self.num_documents()).map(move |_| {
+            let mut record = [0; END_BYTES];
+            reader
+                .read_exact(&mut record)
+                .map_err(StoreError::io("read", &self.folder.join(ENDS)))?;
+            let end = u64::from_le_bytes(record);
+            let length = end.saturating_sub(before);
+            before = end;
+            Ok(length)
+        })
     }
 
     /// Where `document` was read from; `?:0` if there is no such document.

@@ -47,6 +47,9 @@ fn check(mode: RowMode, max_length: usize, documents: &[&[u32]], expected: &[&[u
     let store = store(folder.path(), &documents);
     let found = ids(&rows(&store, mode, max_length, &Ledger::new()), max_length);
     assert_eq!(found, expected, "{mode:?}, at most {max_length}");
+    let count =
+        TokenRows::count(&store, Subset::All, mode, max_length, &frame(), &Ledger::new()).unwrap();
+    assert_eq!(count, expected.len() as u64, "{mode:?}, at most {max_length}");
 }
 
 #[test]
@@ -243,8 +246,10 @@ proptest! {
         let store = store(folder.path(), &documents);
         let keys = |subset| {
             let mode = RowMode::Document;
-            let rows =
-                TokenRows::new(store.clone(), subset, mode, 64, frame(), &Ledger::new()).unwrap();
+            let (built, counted) = (Ledger::new(), Ledger::new());
+            let rows = TokenRows::new(store.clone(), subset, mode, 8, frame(), &built).unwrap();
+            let count = TokenRows::count(&store, subset, mode, 8, &frame(), &counted).unwrap();
+            assert_eq!((count, counted.entries()), (rows.len(), built.entries()));
             (0..rows.len()).map(|i| rows.key(i)).collect::<Vec<_>>()
         };
         let mut parts = keys(Subset::Train { fraction });

@@ -1,6 +1,7 @@
 //! `sst data prepare`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -8,10 +9,12 @@ use sst_cli::args::PrepareArgs;
 use sst_cli::exit::Exit;
 use sst_cli::render;
 use sst_data::Ledger;
-use sst_data::rows::Dataset;
+use sst_data::rows::Subset;
+use sst_data::store::Store;
+use sst_data::tokenize::Tokenizer;
 
 use crate::prepared::Recipe;
-use crate::tasks::TaskData;
+use crate::resolve::Task;
 
 /// Trains the tokenizer if need be, and puts the tokens of the data into the cache.
 ///
@@ -22,11 +25,11 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
     let ledger = Ledger::new();
     let tokenizer = recipe.tokenizer()?;
     let tasks = recipe.config.tasks.list.iter();
-    let tasks = tasks.map(|task| TaskData::read(&recipe, task, &tokenizer, &ledger));
+    let tasks = tasks.map(|task| Prepared::make(&recipe, task, &tokenizer, &ledger));
     let tasks: Vec<_> = tasks.collect::<Result<_>>()?;
     let stores = recipe.cache()?.join("stores");
     if args.json {
-        let described: Vec<_> = tasks.iter().map(|data| describe(data, &stores)).collect();
+        let described: Vec<_> = tasks.iter().map(|data| data.describe(&stores)).collect();
         let mut report = json!({
             "version": 1, "vocab_size": tokenizer.vocab_size(), "ledger": ledger.entries(),
         });
@@ -46,7 +49,7 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
         if !data.task.name.is_empty() {
             rows.push(vec!["task".to_owned(), data.task.name.clone()]);
         }
-        for (key, value) in describe(data, &stores) {
+        for (key, value) in data.describe(&stores) {
             let value = match value {
                 Value::Number(number) => render::count(number.as_u64().unwrap_or(0)),
                 Value::String(text) => text,
@@ -61,13 +64,38 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What was prepared for a task.
-fn describe(data: &TaskData<'_>, stores: &Path) -> Vec<(&'static str, Value)> {
-    vec![
-        ("store", json!(stores.join(data.store.fingerprint()))),
-        ("documents", json!(data.store.num_documents())),
-        ("tokens", json!(data.store.num_tokens())),
-        ("training_rows", json!(data.train.len())),
-        ("validation_rows", json!(data.held_out.len())),
-    ]
+/// What was prepared for a task. Rows are counted and not indexed, which would take memory for each document.
+struct Prepared<'r> {
+    task: &'r Task,
+    store: Arc<Store>,
+    training_rows: u64,
+    validation_rows: u64,
+}
+
+impl<'r> Prepared<'r> {
+    fn make(
+        recipe: &Recipe,
+        task: &'r Task,
+        tokenizer: &Tokenizer,
+        ledger: &Ledger,
+    ) -> Result<Self> {
+        let store = recipe.store(task, tokenizer, ledger)?;
+        let fraction = task.data.validation;
+        let count =
+            |subset, ledger: &Ledger| recipe.count_rows(task, &store, subset, tokenizer, ledger);
+        let training_rows = count(Subset::Train { fraction }, ledger)?;
+        let validation_rows = count(Subset::Validation { fraction }, &Ledger::new())?;
+        Ok(Self { task, store, training_rows, validation_rows })
+    }
+
+    /// What is told about it.
+    fn describe(&self, stores: &Path) -> Vec<(&'static str, Value)> {
+        vec![
+            ("store", json!(stores.join(self.store.fingerprint()))),
+            ("documents", json!(self.store.num_documents())),
+            ("tokens", json!(self.store.num_tokens())),
+            ("training_rows", json!(self.training_rows)),
+            ("validation_rows", json!(self.validation_rows)),
+        ]
+    }
 }

@@ -1,0 +1,95 @@
+//! One walk over the documents of a store: which rows they make.
+
+use super::{DatasetError, RowMode, Subset};
+use crate::example::Key;
+use crate::ledger::Ledger;
+use crate::store::Store;
+use crate::tokenize::Frame;
+
+/// What decides which rows the documents of a store make.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walk {
+    subset: Subset,
+    mode: RowMode,
+    /// Tokens of a row beside the frame, at most.
+    pub(super) capacity: usize,
+    has_end: bool,
+}
+
+impl Walk {
+    pub(super) fn new(
+        subset: Subset,
+        mode: RowMode,
+        max_length: usize,
+        frame: &Frame,
+    ) -> Result<Self, DatasetError> {
+        subset.check()?;
+        let framing = frame.prefix.len() + frame.suffix.len();
+        if max_length <= framing {
+            return Err(DatasetError::NoRoom { max_length, frame: framing });
+        }
+        Ok(Self { subset, mode, capacity: max_length - framing, has_end: frame.end.is_some() })
+    }
+
+    /// Calls `visit` with each document of the subset, and with what comes up to its end: rows (Document, Chunk)
+    /// or tokens (Stream). Returns the number of rows.
+    pub(super) fn run(
+        &self,
+        store: &Store,
+        ledger: &Ledger,
+        mut visit: impl FnMut(u64, u64),
+    ) -> Result<u64, DatasetError> {
+        let capacity = self.capacity as u64;
+        let (mut total, mut cut) = (0, Cut::default());
+        for (document, length) in (0..).zip(store.lengths()) {
+            let length = self.with_end(length?);
+            if !self.subset.contains(document) {
+                continue;
+            }
+            total += match self.mode {
+                RowMode::Document => {
+                    cut.add(document, length.saturating_sub(capacity));
+                    1
+                }
+                RowMode::Chunk => length.div_ceil(capacity),
+                RowMode::Stream => length,
+            };
+            visit(document, total);
+        }
+        cut.tell(store, ledger);
+        Ok(if self.mode == RowMode::Stream { total.div_ceil(capacity) } else { total })
+    }
+
+    /// The tokens of a document of `length` tokens, with its end.
+    pub(super) fn with_end(&self, length: u64) -> u64 {
+        if length == 0 { 0 } else { length + u64::from(self.has_end) }
+    }
+}
+
+/// What is cut off. Only the first place is looked up: a lookup reads a page of the store.
+#[derive(Default)]
+struct Cut {
+    documents: u64,
+    tokens: u64,
+    first: u64,
+}
+
+impl Cut {
+    fn add(&mut self, document: u64, tokens: u64) {
+        if tokens > 0 {
+            if self.documents == 0 {
+                self.first = document;
+            }
+            self.documents += 1;
+            self.tokens += tokens;
+        }
+    }
+
+    fn tell(&self, store: &Store, ledger: &Ledger) {
+        if self.documents > 0 {
+            let first: Key = store.key(self.first);
+            ledger.add("rows.truncated_documents", self.documents, Some(&first));
+            ledger.add("rows.truncated_tokens", self.tokens, Some(&first));
+        }
+    }
+}
