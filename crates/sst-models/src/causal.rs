@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use serde_json::Value;
+use sst_core::nn::linear;
 use sst_core::{
     Decoder, Encoder, Error, Forward, Init, Model, ParamStore, Result, Scope, TokenHead,
 };
@@ -135,7 +136,7 @@ impl<D> Causal<D> {
 
 impl<D: CausalDecoder> TokenHead for Causal<D> {
     fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
-        Ok(hidden_nd.f_linear(self.projection()?, None::<&Tensor>)?)
+        linear(hidden_nd, self.projection()?, None)
     }
 
     fn parameters(&self) -> Vec<&Tensor> {

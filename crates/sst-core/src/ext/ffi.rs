@@ -147,6 +147,7 @@ unsafe extern "C" {
         context: *mut c_void,
         body: unsafe extern "C" fn(*mut c_void, usize),
     ) -> c_int;
+    pub(super) fn sst_grad_enabled(enabled: *mut c_int) -> c_int;
     pub(super) fn sst_grad_reset(n: usize, params: *const *const C_tensor) -> c_int;
     pub(super) fn sst_global_norm(
         n: usize,

@@ -7,6 +7,17 @@ use tch::Tensor;
 use super::{check, ffi};
 use crate::error::{Error, Result};
 
+/// Whether what is computed now is recorded for a backward pass.
+///
+/// # Errors
+/// If libtorch fails.
+pub fn grad_enabled() -> Result<bool> {
+    let mut enabled = 0;
+    // SAFETY: the pointer is valid for a write during the call.
+    check(unsafe { ffi::sst_grad_enabled(&raw mut enabled) })?;
+    Ok(enabled != 0)
+}
+
 /// Sets the gradients to none, so that the next backward pass writes them instead of adding to zeros.
 ///
 /// # Errors

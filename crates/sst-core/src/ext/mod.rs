@@ -10,6 +10,7 @@ mod autocast;
 mod bytes;
 mod checkpoint;
 mod device;
+mod few;
 mod ffi;
 mod grad;
 mod joint;
@@ -20,6 +21,7 @@ mod parallel;
 mod profile;
 mod random;
 mod residual;
+mod simd;
 
 use tch::TchError;
 
@@ -29,7 +31,8 @@ pub use autocast::{Autocast, autocast, product_kind};
 pub use bytes::bytes_of;
 pub use checkpoint::checkpoint;
 pub use device::load_cuda;
-pub use grad::{move_gradients, reset_gradients, with_gradients};
+pub use few::{Layout, few_rows_linear, has_few_rows_kernel};
+pub use grad::{grad_enabled, move_gradients, reset_gradients, with_gradients};
 pub use joint::joint;
 pub use memory::{
     DeviceMemory, allow_tf32, device_memory, empty_cache, keep_freed_memory, tf32_allowed,

@@ -2,6 +2,7 @@
 
 use tch::{Kind, Tensor};
 
+use super::product::linear;
 use crate::error::{Error, Result};
 use crate::ext::{
     Norm, add_norm, fast_dropout, has_residual_kernel, joint, norm, product_kind, residual_norm,
@@ -83,7 +84,7 @@ impl Linear {
     /// # Errors
     /// If the width differs, or libtorch fails.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
+        linear(x, &self.weight, self.bias.as_ref())
     }
 }
 

@@ -6,6 +6,7 @@ mod activation;
 mod attention;
 mod cache;
 mod layers;
+mod product;
 mod rotary;
 
 pub use activation::Activation;
@@ -14,4 +15,5 @@ pub use attention::{
 };
 pub use cache::{KvCache, NewTokens};
 pub use layers::{Embedding, LayerNorm, Linear, RmsNorm, dropout};
+pub use product::{conv1d, linear};
 pub use rotary::{RopeParameters, RopeScaling, Rotary, Rotation};

@@ -5,6 +5,7 @@
 mod attention;
 mod checkpoint;
 mod ext;
+mod few;
 mod params;
 mod residual;
 

@@ -2,7 +2,7 @@
 //!
 //! Shapes: n selected positions, d hidden size, v vocabulary.
 
-use sst_core::nn::{Activation, LayerNorm, Linear};
+use sst_core::nn::{Activation, LayerNorm, Linear, linear};
 use sst_core::{Init, Result, Scope};
 use tch::Tensor;
 
@@ -43,7 +43,7 @@ impl MaskedHead {
 
     pub(super) fn logits(&self, hidden_nd: &Tensor) -> Result<Tensor> {
         let transformed = self.activation.apply(&self.dense.forward(hidden_nd)?)?;
-        Ok(self.norm.forward(&transformed)?.f_linear(&self.projection_vd, Some(&self.bias))?)
+        linear(&self.norm.forward(&transformed)?, &self.projection_vd, Some(&self.bias))
     }
 }
 

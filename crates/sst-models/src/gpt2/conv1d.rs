@@ -1,5 +1,6 @@
 //! The linear layer of GPT-2, whose weight lies the other way round.
 
+use sst_core::nn::conv1d;
 use sst_core::{Init, Result, Scope};
 use tch::Tensor;
 
@@ -25,6 +26,6 @@ impl Conv1d {
 
     /// Applies it to `[t, in]`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(self.bias.f_addmm(x, &self.weight)?)
+        conv1d(x, &self.weight, &self.bias)
     }
 }

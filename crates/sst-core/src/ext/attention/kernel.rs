@@ -9,10 +9,10 @@
 use std::ffi::c_void;
 
 use super::product::{Left, product};
-use super::simd::Simd;
 use super::task::{Source, Target, Task};
 use crate::ext::number::{Kind, bf16};
 use crate::ext::random::Dropout;
+use crate::ext::simd::Simd;
 
 /// Queries in a block.
 const BLOCK: usize = 48;

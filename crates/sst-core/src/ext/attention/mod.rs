@@ -5,7 +5,6 @@
 
 mod kernel;
 mod product;
-mod simd;
 mod task;
 
 use std::ffi::c_int;

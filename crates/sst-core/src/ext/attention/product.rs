@@ -1,6 +1,6 @@
 //! Small matrix products.
 
-use super::simd::Simd;
+use crate::ext::simd::Simd;
 
 /// Vectors in a tile's row.
 const WIDTH: usize = 2;

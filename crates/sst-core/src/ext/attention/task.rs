@@ -3,10 +3,8 @@
 use std::ffi::{c_int, c_void};
 
 use super::kernel::{Scratch, backward, forward};
-use super::simd::Portable;
-#[cfg(target_arch = "x86_64")]
-use super::simd::{Avx2, Avx512};
 use crate::ext::number::{Kind, Level};
+use crate::ext::simd::{Simd, SimdBody};
 
 /// Tokens one after the other, `stride` numbers apart, all heads of a token side by side.
 #[derive(Clone, Copy)]
@@ -64,52 +62,35 @@ pub(super) type Next<'a> = &'a std::sync::atomic::AtomicUsize;
 pub(super) unsafe extern "C" fn run(task: *const Task, next: *const c_void, backward: c_int) {
     // SAFETY: both live until every thread has returned.
     let (task, next) = unsafe { (&*task, &*next.cast::<std::sync::atomic::AtomicUsize>()) };
-    let mut scratch = Scratch::default();
-    let is_backward = backward != 0;
-    // SAFETY: the features are there.
-    unsafe {
-        match Level::detect() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => with_avx512(task, next, is_backward, &mut scratch),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => with_avx2(task, next, is_backward, &mut scratch),
-            Level::Portable => take::<Portable>(task, next, is_backward, &mut scratch),
-        }
-    }
+    Level::detect().run_simd(Take { task, next, is_backward: backward != 0 });
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
-unsafe fn with_avx512(task: &Task, next: Next<'_>, backward: bool, scratch: &mut Scratch) {
-    // SAFETY: passed on.
-    unsafe { take::<Avx512>(task, next, backward, scratch) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn with_avx2(task: &Task, next: Next<'_>, backward: bool, scratch: &mut Scratch) {
-    // SAFETY: passed on.
-    unsafe { take::<Avx2>(task, next, backward, scratch) }
-}
-
-#[inline(always)]
-unsafe fn take<S: super::simd::Simd>(
-    task: &Task,
-    next: Next<'_>,
+/// Takes tasks until none is left.
+struct Take<'a> {
+    task: &'a Task,
+    next: Next<'a>,
     is_backward: bool,
-    scratch: &mut Scratch,
-) {
-    loop {
-        let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        if number >= task.rows * task.kv_heads {
-            return;
-        }
-        // SAFETY: each number is taken once.
-        unsafe {
-            if is_backward {
-                backward::<S>(task, number, scratch);
-            } else {
-                forward::<S>(task, number, scratch);
+}
+
+impl SimdBody for Take<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { task, next, is_backward } = self;
+        let mut scratch = Scratch::default();
+        loop {
+            let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if number >= task.rows * task.kv_heads {
+                return;
+            }
+            // SAFETY: each number is taken once.
+            unsafe {
+                if is_backward {
+                    backward::<S>(task, number, &mut scratch);
+                } else {
+                    forward::<S>(task, number, &mut scratch);
+                }
             }
         }
     }

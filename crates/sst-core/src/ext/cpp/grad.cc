@@ -25,6 +25,10 @@ struct KnownGradients : torch::autograd::Node {
 
 }  // namespace
 
+extern "C" int sst_grad_enabled(int* enabled) {
+  SST_GUARD({ *enabled = at::GradMode::is_enabled(); })
+}
+
 extern "C" int sst_with_gradients(TensorPtr value, size_t n, TensorPtr const* inputs, TensorPtr const* gradients,
                                   TensorPtr* result) {
   SST_GUARD({

@@ -1,4 +1,6 @@
-//! The few vector operations that the kernel is written in, for the processors it runs on.
+//! The few vector operations that kernels are written in, for the processors they run on.
+
+use super::number::Level;
 
 /// A vector of fp32 numbers.
 ///
@@ -22,6 +24,25 @@ pub(super) unsafe trait Simd {
     /// `x * 2^n` for whole `n` in -126..=127.
     unsafe fn scale(x: Self::V, n: Self::V) -> Self::V;
 
+    /// Brings the cache line of an address near; an address outside memory does nothing.
+    unsafe fn prefetch(at: *const f32);
+
+    /// The sum of the lanes.
+    #[inline(always)]
+    unsafe fn sum(x: Self::V) -> f32 {
+        let mut lanes = [0.0; 16];
+        // SAFETY: no vector has more lanes.
+        unsafe { Self::store(lanes.as_mut_ptr(), x) };
+        let mut count = Self::LANES;
+        while count > 1 {
+            count /= 2;
+            for i in 0..count {
+                lanes[i] += lanes[i + count];
+            }
+        }
+        lanes[0]
+    }
+
     /// `e^x` for `x` of at most 88, with a relative error below 2e-7: Cody and Waite's reduction and the
     /// polynomial of Cephes' `expf`. Below -87 it is about 1e-38 instead of less.
     #[inline(always)]
@@ -42,6 +63,47 @@ pub(super) unsafe trait Simd {
     }
 }
 
+/// What a kernel does, compiled once for each processor: `run` and all that it calls must be inlined.
+pub(super) trait SimdBody {
+    /// What comes of it.
+    type Output;
+    /// Does it.
+    ///
+    /// # Safety
+    /// The processor must have what `S` needs.
+    unsafe fn run<S: Simd>(self) -> Self::Output;
+}
+
+impl Level {
+    /// Runs the `body` that is compiled for this level.
+    pub(super) fn run_simd<B: SimdBody>(self, body: B) -> B::Output {
+        match self {
+            // SAFETY: the level was detected.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { with_avx512(body) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { with_avx2(body) },
+            // SAFETY: nothing is assumed.
+            Self::Portable => unsafe { body.run::<Portable>() },
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
+unsafe fn with_avx512<B: SimdBody>(body: B) -> B::Output {
+    // SAFETY: the features are there.
+    unsafe { body.run::<Avx512>() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn with_avx2<B: SimdBody>(body: B) -> B::Output {
+    // SAFETY: the features are there.
+    unsafe { body.run::<Avx2>() }
+}
+
 /// No assumption on the processor; eight lanes that the compiler may put into registers.
 pub(super) struct Portable;
 
@@ -56,6 +118,8 @@ fn each(f: impl Fn(usize) -> f32) -> [f32; WIDE] {
 unsafe impl Simd for Portable {
     const LANES: usize = WIDE;
     type V = [f32; WIDE];
+    #[inline(always)]
+    unsafe fn prefetch(_at: *const f32) {}
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
         [x; WIDE]
@@ -102,7 +166,7 @@ unsafe impl Simd for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Avx2, Avx512};
+use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -111,14 +175,19 @@ mod x86 {
     use super::Simd;
 
     /// AVX-512F.
-    pub(in super::super) struct Avx512;
+    pub(super) struct Avx512;
     /// AVX2 and FMA.
-    pub(in super::super) struct Avx2;
+    pub(super) struct Avx2;
 
     // SAFETY: the caller has made sure of AVX-512F.
     unsafe impl Simd for Avx512 {
         const LANES: usize = 16;
         type V = __m512;
+        #[inline(always)]
+        unsafe fn prefetch(at: *const f32) {
+            // SAFETY: a prefetch never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+        }
         #[inline(always)]
         unsafe fn splat(x: f32) -> __m512 {
             // SAFETY: as promised for the trait.
@@ -170,6 +239,11 @@ mod x86 {
     unsafe impl Simd for Avx2 {
         const LANES: usize = 8;
         type V = __m256;
+        #[inline(always)]
+        unsafe fn prefetch(at: *const f32) {
+            // SAFETY: a prefetch never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+        }
         #[inline(always)]
         unsafe fn splat(x: f32) -> __m256 {
             // SAFETY: as promised for the trait.
