@@ -66,6 +66,15 @@ fn prompts_go_on_alike_alone_together_with_a_cache_and_without() {
     let args = ["generate", "--model", "runs/r", "--prompt", "sea", "--max-new-tokens", "20"];
     let shown = sandbox.good(&args).stdout;
     assert_eq!(shown, format!("sea{}\n", together[1]["text"].as_str().unwrap()));
+    // How fast it was comes beside it.
+    let timed = generate(&sandbox, &["--prompt", "sea", "--max-new-tokens", "20", "--timing"]);
+    let (count, timing) = (together[1]["ids"].as_array().unwrap().len(), &timed[1]["timing"]);
+    assert_eq!((&timed[0]["ids"], &timing["tokens"]), (&together[1]["ids"], &count.into()));
+    let seconds = |key: &str| timing[key].as_f64().unwrap();
+    assert!(0.0 < seconds("first_token_s") && seconds("first_token_s") <= seconds("seconds"));
+    assert!(count < 2 || seconds("tokens_per_second") > 0.0);
+    let told = sandbox.good(&[&args[..], &["--timing"]].concat());
+    assert!(told.stdout == shown && told.stderr.contains(&format!("{count} tokens in")));
     let beams = generate(&sandbox, &["--prompt", "sea", "--beams", "3", "--num-samples", "2"]);
     assert_eq!(beams.len(), 2);
     assert_ne!(beams[0]["ids"], beams[1]["ids"]);
@@ -139,6 +148,13 @@ fn perplexity_counts_every_document() {
         / count(&joined, "bytes") as f64
         / 2f64.ln();
     assert!((bits - want).abs() < 1e-9 * want);
+    // A blank line of a text is no document, and counted too.
+    sandbox.write("held.txt", format!("the old man\n\nx\n \n{long}\n"));
+    let ended =
+        sandbox.good(&["eval", "perplexity", "--model", "runs/r", "--data", "held.txt", "--json"]);
+    assert_eq!(ended.json()["counts"]["documents"], 3);
+    let told = ended.stderr.lines().find(|line| line.contains("read.blank_lines")).unwrap();
+    assert!(told.contains('2') && told.contains("held.txt:2"), "{told}");
     let args = ["eval", "perplexity", "--model", "runs/r", "--data", "held.jsonl", "--stride", "0"];
     let ended = sandbox.sst(&args);
     assert!(ended.code == Some(2) && ended.stderr.contains("stride"), "{}", ended.stderr);

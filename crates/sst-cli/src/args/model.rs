@@ -55,6 +55,8 @@ Examples:
 Text of a single sample is printed as it comes. With --json, one line for each sample:
   {\"version\":1,\"prompt\":..,\"sample\":..,\"text\":..,\"ids\":[..],\"finish\":\"length|end|stop\",
   \"log_probability\":..}
+With --timing, one more: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":..,
+\"tokens_per_second\":..}}, the last of all tokens but each sample's first.
 Draws depend on the seed, the prompt's place and the sample's number alone.")]
 pub struct GenerateArgs {
     /// A Hugging Face model folder, a checkpoint folder or a run folder.
@@ -108,6 +110,9 @@ pub struct GenerateArgs {
     /// Read every token again for each new one: the same text, only slower.
     #[arg(long)]
     pub no_cache: bool,
+    /// Tell how fast it was: on stderr, or with --json in a last line of its own.
+    #[arg(long, conflicts_with = "beams")]
+    pub timing: bool,
     /// Where it runs.
     #[command(flatten)]
     pub device: DeviceArgs,

@@ -33,7 +33,8 @@ pub(crate) use score::SCORE;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// One document a line; blank lines are separators. Extensions `.txt`, `.text`.
+    /// One document a line; blank lines are none, and counted in the ledger as `read.blank_lines`. Extensions
+    /// `.txt`, `.text`.
     Text,
     /// Documents separated by blank lines; the lines of one are joined by `\n`. Never by extension.
     Paragraphs,
@@ -189,7 +190,7 @@ impl Reading {
         let field = &self.source.text_field;
         let format = self.source.format.or_else(|| Format::of(path));
         match format.ok_or_else(|| ReadError::UnknownExtension { path: name.to_string() })? {
-            Format::Text => Ok(Box::new(text::Lines::open(path, name)?)),
+            Format::Text => Ok(Box::new(text::Lines::open(path, name, self.ledger.clone())?)),
             Format::Paragraphs => Ok(Box::new(text::Paragraphs::open(path, name)?)),
             Format::Jsonl => Ok(Box::new(jsonl::Jsonl::open(path, name, field)?)),
             Format::Csv => Ok(Box::new(csv::Csv::open(path, name, field, csv::Dialect::Csv)?)),

@@ -7,16 +7,18 @@ use std::sync::Arc;
 use super::lines::{LineReader, MAX_RECORD_BYTES};
 use super::{ReadError, Record, TEXT};
 use crate::example::Field;
+use crate::ledger::Ledger;
 
-/// One document a line. Blank lines are separators and count for nothing.
+/// One document a line. Blank lines are none, and counted in the ledger as `read.blank_lines`.
 pub(super) struct Lines {
     lines: LineReader,
+    ledger: Ledger,
 }
 
 impl Lines {
     /// Opens `path`, called `name` in errors.
-    pub(super) fn open(path: &Path, name: Arc<str>) -> Result<Self, ReadError> {
-        Ok(Self { lines: LineReader::open(path, name)? })
+    pub(super) fn open(path: &Path, name: Arc<str>, ledger: Ledger) -> Result<Self, ReadError> {
+        Ok(Self { lines: LineReader::open(path, name)?, ledger })
     }
 }
 
@@ -26,7 +28,10 @@ impl Iterator for Lines {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.lines.next_line()? {
-                Ok((_, line)) if line.trim().is_empty() => {}
+                Ok((number, line)) if line.trim().is_empty() => {
+                    let key = self.lines.key_at(number);
+                    self.ledger.add("read.blank_lines", 1, Some(&key));
+                }
                 Ok((number, line)) => return Some(Ok(document(number, line.to_owned()))),
                 Err(error) => return Some(Err(error)),
             }

@@ -1,6 +1,7 @@
 //! `sst generate`.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -71,7 +72,9 @@ fn sample(
     let mut generator = Generator::new(model, device);
     generator.use_cache = !args.no_cache;
     let mut broken = None;
+    let mut timing = Timing::start(rows.len());
     let found = generator.generate(&rows, sampling, limits, &mut |place, id| {
+        timing.token(place);
         let text = streams[place].push(id)?;
         if is_live && let Err(error) = write(text) {
             broken = Some(error);
@@ -79,17 +82,83 @@ fn sample(
         }
         Ok(!streams[place].stopped())
     })?;
+    let timing = args.timing.then(|| timing.stop());
     if let Some(error) = broken {
         return Err(error);
     }
     if is_live {
         write(streams[0].finish().map_err(EvalError::from)?)?;
-        return Ok(render::line("")?);
+        render::line("")?;
+    } else {
+        for (row, completion) in found.iter().enumerate() {
+            told.tell(row / count, row % count, completion)?;
+        }
     }
-    for (row, completion) in found.iter().enumerate() {
-        told.tell(row / count, row % count, completion)?;
+    match timing {
+        Some(spent) if args.json => Ok(render::json(&spent.json())?),
+        Some(spent) => {
+            render::note(&spent.text());
+            Ok(())
+        }
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// When tokens came.
+struct Timing {
+    start: Instant,
+    has_begun: Vec<bool>,
+    /// When the last sample had its first token.
+    begun: Duration,
+    tokens: usize,
+}
+
+/// How fast samples came.
+struct Spent {
+    tokens: usize,
+    first_token: f64,
+    seconds: f64,
+    tokens_per_second: Option<f64>,
+}
+
+impl Timing {
+    fn start(samples: usize) -> Self {
+        let (start, begun) = (Instant::now(), Duration::ZERO);
+        Self { start, has_begun: vec![false; samples], begun, tokens: 0 }
+    }
+
+    fn token(&mut self, sample: usize) {
+        self.tokens += 1;
+        if !std::mem::replace(&mut self.has_begun[sample], true) {
+            self.begun = self.start.elapsed();
+        }
+    }
+
+    fn stop(self) -> Spent {
+        let seconds = self.start.elapsed().as_secs_f64();
+        let first_token = self.begun.as_secs_f64();
+        let later = self.tokens - self.has_begun.iter().filter(|has| **has).count();
+        let tokens_per_second = (later > 0).then(|| later as f64 / (seconds - first_token));
+        Spent { tokens: self.tokens, first_token, seconds, tokens_per_second }
+    }
+}
+
+impl Spent {
+    fn json(&self) -> Value {
+        json!({"version": 1, "timing": {
+            "tokens": self.tokens, "first_token_s": self.first_token, "seconds": self.seconds,
+            "tokens_per_second": self.tokens_per_second,
+        }})
+    }
+
+    fn text(&self) -> String {
+        let speed = self.tokens_per_second;
+        let speed = speed.map_or(String::new(), |speed| format!(", then {speed:.1} tokens/s"));
+        format!(
+            "{} tokens in {:.2} s: the first after {:.3} s{speed}",
+            self.tokens, self.seconds, self.first_token
+        )
+    }
 }
 
 /// What completions are told with.
