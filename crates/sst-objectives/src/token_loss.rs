@@ -2,6 +2,7 @@
 //!
 //! Shapes: n tokens, d hidden size, v vocabulary.
 
+use sst_core::ext::CrossEntropy;
 use sst_core::{Forward, LossParts, Model, Result, TokenHead, ext};
 use tch::{Kind, Reduction, Tensor};
 
@@ -56,8 +57,15 @@ impl TokenLoss {
         unscored: i64,
         forward: Forward,
     ) -> Result<Sums> {
+        let logits_nv = head.logits(hidden_nd, forward)?;
+        if ext::has_cross_entropy_kernel(&logits_nv) {
+            let options = CrossEntropy { unscored, z_loss: self.z_loss };
+            let sums = ext::cross_entropy(&logits_nv, labels_n, options)?;
+            let z = (self.z_loss > 0.0).then_some(sums.z_loss);
+            return Ok(Sums { loss: sums.loss, correct: sums.correct, z });
+        }
         // The sum over the vocabulary is taken in fp32 whatever autocast made of the product.
-        let logits_nv = head.logits(hidden_nd, forward)?.f_to_kind(Kind::Float)?;
+        let logits_nv = logits_nv.f_to_kind(Kind::Float)?;
         let mut loss = logits_nv.f_cross_entropy_loss(
             labels_n,
             None::<&Tensor>,

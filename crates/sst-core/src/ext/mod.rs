@@ -9,6 +9,7 @@ mod attention;
 mod autocast;
 mod bytes;
 mod checkpoint;
+mod cross_entropy;
 mod device;
 mod few;
 mod ffi;
@@ -30,6 +31,7 @@ pub use attention::{RaggedAttention, joint_attention, ragged_attention, ragged_c
 pub use autocast::{Autocast, autocast, product_kind};
 pub use bytes::bytes_of;
 pub use checkpoint::checkpoint;
+pub use cross_entropy::{CrossEntropy, CrossEntropySums, cross_entropy, has_cross_entropy_kernel};
 pub use device::load_cuda;
 pub use few::{Layout, few_rows_linear, has_few_rows_kernel};
 pub use grad::{grad_enabled, move_gradients, reset_gradients, with_gradients};

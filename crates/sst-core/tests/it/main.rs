@@ -4,6 +4,7 @@
 
 mod attention;
 mod checkpoint;
+mod cross_entropy;
 mod ext;
 mod few;
 mod params;

@@ -14,8 +14,10 @@ struct KnownGradients : torch::autograd::Node {
     auto found = std::move(gradients);
     gradients.clear();
     torch::NoGradGuard guard;
-    // In place, for they may be as large as the vocabulary.
-    for (auto& gradient : found) gradient.mul_(grads[0].to(gradient.scalar_type()));
+    // In place, for they may be as large as the vocabulary. The factor is a scalar and keeps its own precision.
+    const auto& factor = grads[0];
+    if (factor.is_cpu() && factor.item<double>() == 1) return found;
+    for (auto& gradient : found) gradient.mul_(factor);
     return found;
   }
 
