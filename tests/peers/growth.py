@@ -13,6 +13,8 @@ from shared import Rows, arguments, measured, run, shuffled
 SIZE = Size(256, 4, rate=1e-3, steps=200, skip=20, quick=40)
 LENGTHS = (128, 512, 2048)
 TOKENS = 4096  # of a step
+# The Trainer takes seconds for a step of the longest rows.
+LONG = Size(256, 4, rate=1e-3, steps=50, skip=20, quick=30)
 
 
 def main() -> None:
@@ -38,8 +40,8 @@ def main() -> None:
             rows.add(f"{label}, preparing, peak memory", "MiB", prepared.peak_memory / 2**20, None, False)
             compare(rows, args.sst, label, job, megabytes <= 100)
         for length in LENGTHS:
-            job = Job(folder, corpora[2 if args.quick else 10], SIZE, f"length-{length}-{seed}", seed, steps,
-                      TOKENS // length, length, "stream")
+            job = Job(folder, corpora[2 if args.quick else 10], LONG, f"length-{length}-{seed}", seed,
+                      LONG.quick if args.quick else LONG.steps, TOKENS // length, length, "stream")
             compare(rows, args.sst, f"rows of {length}", job, True)
     rows.write(args.result)
 
