@@ -8,6 +8,7 @@
 //! sample gets the same draw whatever the number of workers, ranks or restarts.
 
 pub mod atomic;
+pub mod augment;
 pub mod batch;
 pub mod batching;
 pub mod clean;

