@@ -3,7 +3,7 @@
 //! English words keep their case and names are left alone: a capitalised word inside a sentence, one at
 //! its start that stands capitalised elsewhere or that the thesaurus knows as a name, a word in capitals
 //! among others that are not, a word with digits. Of Chinese, words of two characters or more are
-//! replaced: a single one means too many things; names are what jieba's dictionary has as such. Only
+//! replaced by such: a single one means too many things; names are what jieba's dictionary has as such. Only
 //! forms that the thesaurus lists are found, which for English are those without an ending.
 
 use std::collections::HashSet;
@@ -110,11 +110,11 @@ impl Synonym {
 
     /// The synonyms of a Chinese word.
     fn chinese(&self, word: &str) -> Vec<String> {
-        if word.chars().count() < 2 || is_chinese_name(word) {
+        if !is_long(word) || is_chinese_name(word) {
             return Vec::new();
         }
         let synonyms = self.thesaurus.synonyms(word, self.config.senses);
-        synonyms.into_iter().map(str::to_owned).collect()
+        synonyms.into_iter().filter(|synonym| is_long(synonym)).map(str::to_owned).collect()
     }
 }
 
@@ -214,6 +214,11 @@ impl Case {
             }
         }
     }
+}
+
+/// Whether a Chinese word has two characters or more.
+fn is_long(word: &str) -> bool {
+    word.chars().nth(1).is_some()
 }
 
 /// Whether jieba's dictionary has `word` as a name.

@@ -8,6 +8,9 @@ use super::{Thesaurus, ThesaurusError, lines};
 /// The notes after words that are no synonyms.
 const OTHERS: [&str; 3] = ["(generic term)", "(related term)", "(antonym)"];
 
+/// The note after words of much the same meaning, which stand for an adjective in few sentences.
+const SIMILAR: &str = "(similar term)";
+
 /// Whether the second line begins an entry.
 pub(super) fn is_one(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|byte| *byte == b'\n');
@@ -50,6 +53,9 @@ pub(super) fn read(
             return Err(malformed(format!("`{line}` is no `word|number of meanings`")));
         };
         let head = head.to_lowercase();
+        // What is only similar counts as further meanings, after those that have synonyms: else an old
+        // man would be gaga.
+        let mut similar = Vec::new();
         for _ in 0..count {
             let meaning = match lines.next() {
                 Some(meaning) => meaning?.1,
@@ -58,12 +64,22 @@ pub(super) fn read(
             let Some((_, words)) = meaning.split_once('|').filter(|(pos, _)| is_pos(pos)) else {
                 return Err(malformed(format!("`{head}` has fewer meanings than {count}")));
             };
-            if let Some(group) = thesaurus.add_group(words.split('|').filter_map(synonym)) {
-                thesaurus.add_sense(&head, group);
-            }
+            let words = words.split('|').map(str::trim);
+            let (near, same): (Vec<&str>, Vec<&str>) =
+                words.partition(|word| word.ends_with(SIMILAR));
+            add(thesaurus, &head, &same);
+            similar.push(near);
         }
+        similar.iter().for_each(|words| add(thesaurus, &head, words));
     }
     Ok(())
+}
+
+/// Adds a meaning of `head`.
+fn add(thesaurus: &mut Thesaurus, head: &str, words: &[&str]) {
+    if let Some(group) = thesaurus.add_group(words.iter().filter_map(|word| synonym(word))) {
+        thesaurus.add_sense(head, group);
+    }
 }
 
 fn parse_head(line: &str) -> Option<(&str, usize)> {
@@ -79,7 +95,6 @@ fn is_pos(text: &str) -> bool {
 
 /// The word without its note; `None` if the note says that it is no synonym.
 fn synonym(word: &str) -> Option<&str> {
-    let word = word.trim();
     if OTHERS.iter().any(|note| word.ends_with(note)) {
         return None;
     }

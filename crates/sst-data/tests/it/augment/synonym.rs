@@ -33,12 +33,9 @@ u2|1
 
 #[test]
 fn synonyms_keep_the_case() {
-    assert_eq!(
-        views(ENGLISH, "happy, happily"),
-        ["content, happily", "glad, happily", "merry, happily"]
-    );
-    assert_eq!(views(ENGLISH, "\"Happy.\""), ["\"Content.\"", "\"Glad.\"", "\"Merry.\""]);
-    assert_eq!(views(ENGLISH, "SO HAPPY!"), ["SO CONTENT!", "SO GLAD!", "SO MERRY!"]);
+    assert_eq!(views(ENGLISH, "happy, happily"), ["glad, happily", "merry, happily"]);
+    assert_eq!(views(ENGLISH, "\"Happy.\""), ["\"Glad.\"", "\"Merry.\""]);
+    assert_eq!(views(ENGLISH, "SO HAPPY!"), ["SO GLAD!", "SO MERRY!"]);
 }
 
 #[test]
@@ -68,7 +65,7 @@ fn names_are_left_alone() {
 #[test]
 fn more_meanings_are_an_option() {
     let files = [file("th.dat", ENGLISH)];
-    let kind = kind("synonym", &json!({"rate": 1.0, "files": files, "senses": 2}));
+    let kind = kind("synonym", &json!({"rate": 1.0, "files": files, "senses": 3}));
     let views: Vec<String> = (0..60).map(|seed| view(&*kind, "happy", seed)).collect();
     for word in ["glad", "merry", "content", "felicitous", "well-chosen"] {
         assert!(views.iter().any(|view| view == word), "{word}");
@@ -78,8 +75,7 @@ fn more_meanings_are_an_option() {
 #[cfg(feature = "jieba")]
 #[test]
 fn chinese_words_are_replaced_and_names_are_not() {
-    let cilin =
-        "Ga01A01= 高兴 快乐 愉快\r\nAa01A01= 人 士\r\nCb25A11= 北京 京城\r\nGa01A02# 美丽 好看\r\n";
+    let cilin = "Ga01A01= 高兴 快乐 愉快 欢\r\nAa01A01= 人 士\r\nCb25A11= 北京 京城\r\nGa01A02# 美丽 好看\r\n";
     let text = "他今天很高兴，北京的人很美丽。";
     assert_eq!(
         views(cilin, text),

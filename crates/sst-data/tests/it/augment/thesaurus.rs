@@ -20,8 +20,8 @@ fn mythes_is_read_without_its_notes() {
                 happy|3\n(adj)|bright (similar term)|cheerful (related term)|unhappy (antonym)\n\
                 (adj)|felicitous|at ease\n(adj)|Happy|felicitous\nlonely|1\n(adj)|only (generic term)\n";
     let thesaurus = load("th_en.dat", text).unwrap();
-    check(&thesaurus, "happy", 1, &["bright"]);
-    check(&thesaurus, "happy", 9, &["bright", "felicitous"]);
+    check(&thesaurus, "happy", 1, &["felicitous"]);
+    check(&thesaurus, "happy", 9, &["felicitous", "bright"]);
     check(&thesaurus, "lonely", 9, &[]);
     check(&thesaurus, "unknown", 9, &[]);
     assert!(thesaurus.knows_as_name("happy") && !thesaurus.knows_as_name(".22"));
