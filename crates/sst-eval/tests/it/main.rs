@@ -9,4 +9,5 @@ mod mask_accuracy;
 mod metric;
 mod perplexity;
 mod pseudo_perplexity;
+mod retrieval;
 mod toy;
