@@ -7,6 +7,7 @@ mod generate;
 mod held_out;
 mod mask_accuracy;
 mod metric;
+mod mine;
 mod perplexity;
 mod pseudo_perplexity;
 mod retrieval;
