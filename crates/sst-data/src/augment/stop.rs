@@ -12,7 +12,7 @@ const WORDS: &str = "
     here hers herself him himself his how however i if in into is it its itself just least less
     let like many may me might mine more most much must my myself neither never no nobody none
     nor not nothing now of off often on once one only onto or other others ought our ours
-    ourselves out over own per perhaps quite rather same shall she should since so some somebody
+    ourselves out over own per perhaps quite rather said same shall she should since so some somebody
     someone something still such than that the their theirs them themselves then there therefore
     these they this those though through thus till to together too toward towards two under
     unless until up upon us very was we well were what whatever when where whether which while

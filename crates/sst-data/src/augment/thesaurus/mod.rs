@@ -80,7 +80,7 @@ impl Thesaurus {
         for path in paths {
             let before = thesaurus.groups.len();
             thesaurus.read(path)?;
-            if thesaurus.groups.len() == before {
+            if thesaurus.groups[before..].iter().all(|group| group.is_empty()) {
                 return Err(ThesaurusError::Empty { path: path.clone() });
             }
         }
@@ -97,19 +97,14 @@ impl Thesaurus {
         self.senses.is_empty()
     }
 
-    /// The synonyms of `word` (English in lower case) in the first `senses` of its meanings that have
-    /// any, each once. Names are none: they have capitals.
+    /// The synonyms of `word` (English in lower case) in the first `senses` of its meanings, each once;
+    /// none if those have none. Names are left out: they have capitals.
     pub fn synonyms(&self, word: &str, senses: usize) -> Vec<&str> {
         let mut synonyms: Vec<&str> = Vec::new();
-        let own = self.meanings(word).map(|group| {
-            let usable = |other: &&str| *other != word && !other.contains(char::is_uppercase);
-            group.iter().map(|other| &**other).filter(usable).collect::<Vec<_>>()
-        });
-        for group in own.filter(|group| !group.is_empty()).take(senses) {
-            for synonym in group {
-                if !synonyms.contains(&synonym) {
-                    synonyms.push(synonym);
-                }
+        for other in self.meanings(word).take(senses).flatten().map(|other| &**other) {
+            let usable = other != word && !other.contains(char::is_uppercase);
+            if usable && !synonyms.contains(&other) {
+                synonyms.push(other);
             }
         }
         synonyms
@@ -141,16 +136,12 @@ impl Thesaurus {
         }
     }
 
-    /// Adds a meaning, of which phrases are left out, and gives its number; `None` if nothing is left.
-    fn add_group<'a>(&mut self, words: impl Iterator<Item = &'a str>) -> Option<u32> {
-        let words: Box<[Box<str>]> =
-            words.filter(|word| is_one_word(word)).map(Box::from).collect();
-        let number = u32::try_from(self.groups.len()).ok()?;
-        if words.is_empty() {
-            return None;
-        }
+    /// Adds a meaning, of which phrases are left out, and gives its number.
+    fn add_group<'a>(&mut self, words: impl Iterator<Item = &'a str>) -> u32 {
+        let words = words.filter(|word| is_one_word(word)).map(Box::from).collect();
         self.groups.push(words);
-        Some(number)
+        // There is no language of so many meanings; what is beyond finds no group.
+        u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// Says that `head` has meaning `group`.

@@ -53,8 +53,9 @@ pub(super) fn read(
             return Err(malformed(format!("`{line}` is no `word|number of meanings`")));
         };
         let head = head.to_lowercase();
-        // What is only similar counts as further meanings, after those that have synonyms: else an old
-        // man would be gaga.
+        // What is only similar counts as further meanings, after the others: else an old man would be
+        // gaga. A meaning that has nothing else is passed over, since an adjective's are close to each
+        // other; a noun's are not, and one without a synonym counts.
         let mut similar = Vec::new();
         for _ in 0..count {
             let meaning = match lines.next() {
@@ -65,11 +66,15 @@ pub(super) fn read(
                 return Err(malformed(format!("`{head}` has fewer meanings than {count}")));
             };
             let words = words.split('|').map(str::trim);
+            let words = words.filter(|word| !OTHERS.iter().any(|note| word.ends_with(note)));
             let (near, same): (Vec<&str>, Vec<&str>) =
                 words.partition(|word| word.ends_with(SIMILAR));
-            add(thesaurus, &head, &same);
+            if near.is_empty() || !same.is_empty() {
+                add(thesaurus, &head, &same);
+            }
             similar.push(near);
         }
+        similar.retain(|words| !words.is_empty());
         similar.iter().for_each(|words| add(thesaurus, &head, words));
     }
     Ok(())
@@ -77,9 +82,8 @@ pub(super) fn read(
 
 /// Adds a meaning of `head`.
 fn add(thesaurus: &mut Thesaurus, head: &str, words: &[&str]) {
-    if let Some(group) = thesaurus.add_group(words.iter().filter_map(|word| synonym(word))) {
-        thesaurus.add_sense(head, group);
-    }
+    let group = thesaurus.add_group(words.iter().map(|word| plain(word)));
+    thesaurus.add_sense(head, group);
 }
 
 fn parse_head(line: &str) -> Option<(&str, usize)> {
@@ -93,13 +97,8 @@ fn is_pos(text: &str) -> bool {
     text == "-" || (text.starts_with('(') && text.ends_with(')'))
 }
 
-/// The word without its note; `None` if the note says that it is no synonym.
-fn synonym(word: &str) -> Option<&str> {
-    if OTHERS.iter().any(|note| word.ends_with(note)) {
-        return None;
-    }
-    match word.strip_suffix(')').and_then(|word| word.rsplit_once(" (")) {
-        Some((word, _)) => Some(word.trim()),
-        None => Some(word),
-    }
+/// The word without its note.
+fn plain(word: &str) -> &str {
+    let noted = word.strip_suffix(')').and_then(|word| word.rsplit_once(" ("));
+    noted.map_or(word, |(word, _)| word.trim())
 }

@@ -43,7 +43,10 @@ fn read_data(
         if words.len() != count {
             return Err(malformed(&path, number));
         }
-        sets.insert(offset.to_owned(), thesaurus.add_group(words.iter().map(String::as_str)));
+        // An adjective's meanings are close to each other: one without a synonym is passed over.
+        let alone = count == 1 && path.ends_with("data.adj");
+        let group = (!alone).then(|| thesaurus.add_group(words.iter().map(String::as_str)));
+        sets.insert(offset.to_owned(), group);
     }
     Ok(sets)
 }

@@ -18,14 +18,18 @@ fn check(thesaurus: &Thesaurus, word: &str, senses: usize, expected: &[&str]) {
 fn mythes_is_read_without_its_notes() {
     let text = "UTF-8\r\n.22|1\r\n(noun)|twenty-two|firearm (generic term)\r\n\
                 happy|3\n(adj)|bright (similar term)|cheerful (related term)|unhappy (antonym)\n\
-                (adj)|felicitous|at ease\n(adj)|Happy|felicitous\nlonely|1\n(adj)|only (generic term)\n";
+                (adj)|felicitous|at ease\n(adj)|Happy|felicitous\nlonely|1\n(adj)|only (generic term)\n\
+                cat|2\n(noun)|true cat|feline (generic term)\n(noun)|guy|hombre\n";
     let thesaurus = load("th_en.dat", text).unwrap();
     check(&thesaurus, "happy", 1, &["felicitous"]);
     check(&thesaurus, "happy", 9, &["felicitous", "bright"]);
     check(&thesaurus, "lonely", 9, &[]);
     check(&thesaurus, "unknown", 9, &[]);
+    // A meaning without a synonym counts, unless it is an adjective's.
+    check(&thesaurus, "cat", 1, &[]);
+    check(&thesaurus, "cat", 2, &["guy", "hombre"]);
     assert!(thesaurus.knows_as_name("happy") && !thesaurus.knows_as_name(".22"));
-    assert!(thesaurus.len() == 2 && !thesaurus.is_empty());
+    assert!(thesaurus.len() == 4 && !thesaurus.is_empty());
 }
 
 #[test]
