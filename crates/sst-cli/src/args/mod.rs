@@ -9,8 +9,8 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use data::{
-    CleanArgs, DataCommand, DocumentArgs, EncodeArgs, InspectArgs, PrepareArgs, TokenizerCommand,
-    TrainTokenizerArgs,
+    AugmentArgs, CleanArgs, DataCommand, DocumentArgs, EncodeArgs, InspectArgs, PrepareArgs,
+    TokenizerCommand, TrainTokenizerArgs,
 };
 pub use eval::{EvalArgs, EvalCommand, MaskAccuracyArgs, PerplexityArgs};
 pub use model::{ConvertArgs, DeviceArgs, FillMaskArgs, GenerateArgs};

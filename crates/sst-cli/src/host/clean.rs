@@ -39,14 +39,19 @@ pub fn run(args: &CleanArgs) -> Result<Exit> {
 fn object(example: &Example, text: String) -> Value {
     let mut object = Map::new();
     object.insert("text".to_owned(), json!(text));
-    for (name, field) in example.fields.iter().filter(|(name, _)| &***name != "text") {
+    object.extend(other_fields(example));
+    Value::Object(object)
+}
+
+/// What a document has besides its text.
+pub(super) fn other_fields(example: &Example) -> impl Iterator<Item = (String, Value)> {
+    example.fields.iter().filter(|(name, _)| &***name != "text").map(|(name, field)| {
         let value = match field {
             Field::Text(text) => json!(text),
             Field::Tokens(ids) => json!(ids),
             Field::Int(number) => json!(number),
             Field::Float(number) => json!(number),
         };
-        object.insert(name.to_string(), value);
-    }
-    Value::Object(object)
+        (name.to_string(), value)
+    })
 }

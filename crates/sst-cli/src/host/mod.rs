@@ -1,5 +1,6 @@
 //! The commands that need no tensors.
 
+pub mod augment;
 pub mod clean;
 pub mod inspect;
 pub mod report;

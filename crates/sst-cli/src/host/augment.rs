@@ -1,0 +1,154 @@
+//! `sst data augment`.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Map, Value, json};
+use sst_data::augment::{AugmentError, Chain, Context, Draw, build, list};
+use sst_data::{Example, Ledger, atomic};
+
+use super::clean::other_fields;
+use super::source::source;
+use crate::args::AugmentArgs;
+use crate::exit::{Exit, Usage};
+use crate::render;
+
+/// Documents that are augmented at a time: enough for a translator to be busy.
+const BATCH: usize = 256;
+/// The fields of a line that are this command's own.
+const OWN: [&str; 3] = ["text", "augmented", "kind"];
+
+/// Writes views of the documents to stdout or a file, one JSON object a line.
+///
+/// # Errors
+/// If a document cannot be read, a kind cannot be had or fails, or a line cannot be written.
+pub fn run(args: &AugmentArgs) -> Result<Exit> {
+    let ledger = Ledger::new();
+    let chain = chain(args, &ledger)?;
+    if args.out == Path::new("-") {
+        views(args, &chain, &ledger, &mut |line| Ok(render::json(line)?))?;
+        render::ledger(&ledger.entries());
+        return Ok(Exit::Done);
+    }
+    let (mut written, mut failed) = (0, None);
+    let result = atomic::write_with(&args.out, |file| {
+        let outcome = write(args, &chain, &ledger, file, &mut written);
+        // What happened is told below; here it is enough that no file is made.
+        outcome.map_err(|error| {
+            failed = Some(error);
+            io::ErrorKind::Other.into()
+        })
+    });
+    match failed {
+        Some(error) => return Err(error),
+        None => result.with_context(|| format!("cannot write {}", args.out.display()))?,
+    }
+    render::ledger(&ledger.entries());
+    render::note(&format!("{} lines in {}", render::count(written), args.out.display()));
+    Ok(Exit::Done)
+}
+
+fn write(
+    args: &AugmentArgs,
+    chain: &Chain,
+    ledger: &Ledger,
+    file: &mut File,
+    written: &mut u64,
+) -> Result<()> {
+    let mut out = BufWriter::new(file);
+    let failed = || format!("cannot write {}", args.out.display());
+    views(args, chain, ledger, &mut |line| {
+        *written += 1;
+        writeln!(out, "{line}").with_context(failed)
+    })?;
+    out.flush().with_context(failed)
+}
+
+/// The kinds as the arguments have them.
+fn chain(args: &AugmentArgs, ledger: &Ledger) -> Result<Chain> {
+    let context = Context { special: args.mask.iter().cloned().collect(), ledger: ledger.clone() };
+    let given = [
+        ("rate", args.rate.map(|rate| json!(rate))),
+        ("mask", args.mask.as_ref().map(|mask| json!(mask))),
+        ("files", (!args.synonyms.is_empty()).then(|| json!(args.synonyms))),
+        ("translator", args.translator.as_ref().map(|translator| json!(translator))),
+        ("pair", args.pair.as_ref().map(|pair| json!(pair))),
+        ("cache", args.cache.as_ref().map(|cache| json!(cache))),
+        ("timeout", args.timeout.map(|timeout| json!(timeout))),
+    ];
+    let names: Vec<String> = args.kinds.iter().map(|name| name.replace('-', "_")).collect();
+    let keys = |name: &str| {
+        let entry = list().iter().find(|entry| entry.name == name);
+        entry.map(|entry| (entry.default_config)()).unwrap_or_default()
+    };
+    for (key, _) in given.iter().filter(|(_, value)| value.is_some()) {
+        if !names.iter().any(|name| keys(name).get(key).is_some()) {
+            let option = if *key == "files" { "synonyms" } else { key };
+            let kinds = args.kinds.join(" and ");
+            return Err(Usage(format!("--{option} says nothing to {kinds}: leave it out")).into());
+        }
+    }
+    let kinds = names.iter().map(|name| {
+        let known = keys(name);
+        let own = given.iter().filter(|(key, _)| known.get(key).is_some());
+        let own = own.filter_map(|(key, value)| Some((key.to_string(), value.clone()?)));
+        build(name, &Value::Object(own.collect()), &context)
+    });
+    let chain = kinds.collect::<Result<Vec<_>, _>>().and_then(Chain::new);
+    chain.map_err(|error| match error {
+        AugmentError::Unknown { .. }
+        | AugmentError::Config { .. }
+        | AugmentError::Twice { .. }
+        | AugmentError::Translate(_) => Usage(error.to_string()).into(),
+        error @ AugmentError::Thesaurus(_) => error.into(),
+    })
+}
+
+/// Hands the lines to `write`, in the order of the documents.
+fn views(
+    args: &AugmentArgs,
+    chain: &Chain,
+    ledger: &Ledger,
+    write: &mut dyn FnMut(&Value) -> Result<()>,
+) -> Result<()> {
+    let mut documents = source(&args.paths, &args.documents)?.read(ledger)?.peekable();
+    let mut index = 0;
+    while documents.peek().is_some() {
+        let batch = documents.by_ref().take(BATCH).collect::<Result<Vec<Example>, _>>()?;
+        let texts: Vec<&str> =
+            batch.iter().map(|example| example.text("text").unwrap_or_default()).collect();
+        let copies = (0..args.copies).map(|epoch| {
+            let numbers = index..index + batch.len() as u64;
+            let draws: Vec<Draw> =
+                numbers.map(|index| Draw { seed: args.seed, epoch, index }).collect();
+            chain.augment(texts.iter().map(ToString::to_string).collect(), &draws)
+        });
+        let copies = copies.collect::<Result<Vec<_>, _>>()?;
+        for (place, example) in batch.iter().enumerate() {
+            for copy in &copies {
+                write(&line(example, texts[place], &copy[place], chain, ledger))?;
+            }
+        }
+        index += batch.len() as u64;
+    }
+    Ok(())
+}
+
+fn line(example: &Example, text: &str, augmented: &str, chain: &Chain, ledger: &Ledger) -> Value {
+    let mut object = Map::new();
+    let unchanged = u64::from(text == augmented);
+    ledger.add("augment.unchanged", unchanged, Some(&example.key));
+    object.insert("text".to_owned(), json!(text));
+    object.insert("augmented".to_owned(), json!(augmented));
+    object.insert("kind".to_owned(), json!(chain.names()));
+    for (name, value) in other_fields(example) {
+        if OWN.contains(&name.as_str()) {
+            ledger.add("augment.field_replaced", 1, Some(&example.key));
+        } else {
+            object.insert(name, value);
+        }
+    }
+    Value::Object(object)
+}
