@@ -99,30 +99,30 @@ fn residual(c: &mut Criterion) {
     });
 }
 
-/// Linear layers of few rows, whose weights (302 MB) are in no cache, in bytes of weights a second.
-fn few_rows(c: &mut Criterion) {
+/// Linear layers without gradients, whose weights (302 MB) are in no cache, in bytes of weights a second.
+fn linear(c: &mut Criterion) {
     let single = (Kind::Float, Device::Cpu);
     let weights: Vec<Tensor> = (0..32).map(|_| Tensor::randn([3072, 768], single)).collect();
     let turned: Vec<Tensor> = weights.iter().map(|weight| weight.tr().contiguous()).collect();
     let _guard = tch::no_grad_guard();
-    let mut group = c.benchmark_group("few-rows");
+    let mut group = c.benchmark_group("linear");
     group.sample_size(20);
-    group.throughput(Throughput::Bytes(32 * 3072 * 768 * 4));
-    for rows in [1, 8, 16] {
+    for rows in [1, 8, 16, 1024] {
+        group.throughput(Throughput::Bytes(32 * 3072 * 768 * 4));
         let x = Tensor::randn([rows, 768], single);
         let bias = Tensor::zeros([3072], single);
-        group.bench_function(format!("linear-kernel/{rows}"), |b| {
-            let each = |w| black_box(ext::few_rows_linear(&x, w, ext::Layout::OutIn, Some(&bias)));
+        group.bench_function(format!("out-in-kernel/{rows}"), |b| {
+            let each = |w| black_box(ext::fast_linear(&x, w, ext::Layout::OutIn, Some(&bias)));
             b.iter(|| weights.iter().for_each(|weight| drop(each(weight))));
         });
-        group.bench_function(format!("linear-libtorch/{rows}"), |b| {
+        group.bench_function(format!("out-in-libtorch/{rows}"), |b| {
             b.iter(|| weights.iter().for_each(|w| drop(black_box(x.linear(w, Some(&bias))))));
         });
-        group.bench_function(format!("conv1d-kernel/{rows}"), |b| {
-            let each = |w| black_box(ext::few_rows_linear(&x, w, ext::Layout::InOut, Some(&bias)));
+        group.bench_function(format!("in-out-kernel/{rows}"), |b| {
+            let each = |w| black_box(ext::fast_linear(&x, w, ext::Layout::InOut, Some(&bias)));
             b.iter(|| turned.iter().for_each(|weight| drop(each(weight))));
         });
-        group.bench_function(format!("conv1d-libtorch/{rows}"), |b| {
+        group.bench_function(format!("in-out-libtorch/{rows}"), |b| {
             b.iter(|| turned.iter().for_each(|w| drop(black_box(bias.addmm(&x, w)))));
         });
     }
@@ -230,5 +230,5 @@ fn checkpoint(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, attention, residual, few_rows, losses, update, checkpoint);
+criterion_group!(benches, attention, residual, linear, losses, update, checkpoint);
 criterion_main!(benches);

@@ -134,6 +134,19 @@ impl ParamStore {
         Ok(tch::no_grad(|| target.f_copy_(value))?)
     }
 
+    /// Turns every parameter into `kind`, so that every handle on it sees the new one: to run a model, not to train
+    /// it.
+    ///
+    /// # Errors
+    /// If libtorch fails.
+    pub fn cast(&mut self, kind: Kind) -> Result<()> {
+        for (_, tensor) in &mut self.params {
+            let value = tensor.f_detach()?.f_to_kind(kind)?;
+            tensor.f_set_data(&value)?;
+        }
+        Ok(())
+    }
+
     /// A copy of every parameter on the CPU, sorted by name.
     ///
     /// # Errors

@@ -132,12 +132,24 @@ impl RaggedRows {
     /// # Errors
     /// If a row is empty, or libtorch fails.
     pub fn first(&self, hidden_td: &Tensor) -> Result<Tensor> {
+        self.one_of_each(hidden_td, |[start, _]| start)
+    }
+
+    /// The last vector of each row, `[b, d]` of `[t, d]`.
+    ///
+    /// # Errors
+    /// If a row is empty, or libtorch fails.
+    pub fn last(&self, hidden_td: &Tensor) -> Result<Tensor> {
+        self.one_of_each(hidden_td, |[_, end]| end - 1)
+    }
+
+    fn one_of_each(&self, hidden_td: &Tensor, place: impl Fn([i64; 2]) -> i64) -> Result<Tensor> {
         if self.lengths().any(|length| length == 0) {
-            return Err(Error::Contract("a row without tokens has no first one".into()));
+            return Err(Error::Contract("a row without tokens has no first and last one".into()));
         }
-        let starts = &self.offsets[..self.offsets.len() - 1];
-        let starts_b = Tensor::f_from_slice(starts)?.f_to_device(self.device)?;
-        Ok(hidden_td.f_index_select(0, &starts_b)?)
+        let places: Vec<i64> = spans(&self.offsets).into_iter().map(place).collect();
+        let places_b = Tensor::f_from_slice(&places)?.f_to_device(self.device)?;
+        Ok(hidden_td.f_index_select(0, &places_b)?)
     }
 
     /// `[t, d]` as `[b, l, d]`, zero where there is no token. What comes after the last row is left out.

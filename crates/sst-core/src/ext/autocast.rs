@@ -59,6 +59,16 @@ pub fn autocast(device: Device, kind: Option<Kind>) -> Result<Autocast> {
     Ok(Autocast { cuda, before, _not_send: PhantomData })
 }
 
+/// Forgets the casts of weights that autocast keeps: those made while no graph was recorded would cut the graph of
+/// what uses them next.
+///
+/// # Errors
+/// If libtorch fails.
+pub fn clear_autocast_cache() -> Result<()> {
+    // SAFETY: a plain call.
+    Ok(check(unsafe { ffi::sst_autocast_clear() })?)
+}
+
 impl Drop for Autocast {
     fn drop(&mut self) {
         // SAFETY: plain values; this thread entered autocast in `autocast`.

@@ -118,6 +118,7 @@ unsafe extern "C" {
     ) -> c_int;
     pub(super) fn sst_autocast_leave(cuda: c_int, before_enabled: c_int, before_dtype: i8)
     -> c_int;
+    pub(super) fn sst_autocast_clear() -> c_int;
     pub(super) fn sst_amp_unscale(
         n: usize,
         grads: *const *const C_tensor,

@@ -11,10 +11,10 @@ mod bytes;
 mod checkpoint;
 mod cross_entropy;
 mod device;
-mod few;
 mod ffi;
 mod grad;
 mod joint;
+mod linear;
 mod memory;
 mod number;
 mod optim;
@@ -28,14 +28,14 @@ use tch::TchError;
 
 pub use amp::unscale;
 pub use attention::{RaggedAttention, joint_attention, ragged_attention, ragged_cross_attention};
-pub use autocast::{Autocast, autocast, product_kind};
+pub use autocast::{Autocast, autocast, clear_autocast_cache, product_kind};
 pub use bytes::bytes_of;
 pub use checkpoint::checkpoint;
 pub use cross_entropy::{CrossEntropy, CrossEntropySums, cross_entropy, has_cross_entropy_kernel};
 pub use device::load_cuda;
-pub use few::{Layout, few_rows_linear, has_few_rows_kernel};
 pub use grad::{grad_enabled, move_gradients, reset_gradients, with_gradients};
 pub use joint::joint;
+pub use linear::{Layout, fast_linear, has_linear_kernel};
 pub use memory::{
     DeviceMemory, allow_tf32, device_memory, empty_cache, keep_freed_memory, tf32_allowed,
 };

@@ -6,6 +6,7 @@ mod activation;
 mod attention;
 mod cache;
 mod layers;
+mod pooling;
 mod product;
 mod rotary;
 
@@ -15,5 +16,6 @@ pub use attention::{
 };
 pub use cache::{KvCache, NewTokens};
 pub use layers::{Embedding, LayerNorm, Linear, RmsNorm, dropout};
+pub use pooling::{Pooling, encode_pooled};
 pub use product::{conv1d, linear};
 pub use rotary::{RopeParameters, RopeScaling, Rotary, Rotation};

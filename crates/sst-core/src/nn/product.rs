@@ -3,15 +3,15 @@
 use tch::Tensor;
 
 use crate::error::Result;
-use crate::ext::{Layout, few_rows_linear, has_few_rows_kernel};
+use crate::ext::{Layout, fast_linear, has_linear_kernel};
 
 /// `x W^T + b`, with a weight `[out, in]` as of PyTorch's Linear.
 ///
 /// # Errors
 /// If widths differ, or libtorch fails.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    if has_few_rows_kernel(x, weight)? {
-        return few_rows_linear(x, weight, Layout::OutIn, bias);
+    if has_linear_kernel(x, weight)? {
+        return fast_linear(x, weight, Layout::OutIn, bias);
     }
     Ok(x.f_linear(weight, bias)?)
 }
@@ -21,8 +21,8 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
 /// # Errors
 /// If widths differ, or libtorch fails.
 pub fn conv1d(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    if has_few_rows_kernel(x, weight)? {
-        return few_rows_linear(x, weight, Layout::InOut, Some(bias));
+    if has_linear_kernel(x, weight)? {
+        return fast_linear(x, weight, Layout::InOut, Some(bias));
     }
     Ok(bias.f_addmm(x, weight)?)
 }

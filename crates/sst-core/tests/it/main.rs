@@ -6,7 +6,7 @@ mod attention;
 mod checkpoint;
 mod cross_entropy;
 mod ext;
-mod few;
+mod linear;
 mod params;
 mod residual;
 

@@ -34,3 +34,8 @@ extern "C" int sst_autocast_leave(int cuda, int before_enabled, int8_t before_dt
     at::autocast::set_autocast_dtype(device, static_cast<at::ScalarType>(before_dtype));
   })
 }
+
+// Forgets the casts of weights that autocast keeps.
+extern "C" int sst_autocast_clear() {
+  SST_GUARD({ at::autocast::clear_cache(); })
+}

@@ -1,6 +1,7 @@
-//! The outputs of a chunk, one thread's piece of work: weights are read once and in order, for all rows.
+//! A few rows, as when text is generated: weights are read once and in order, for all rows, as fast as they come out
+//! of memory. A chunk of outputs is one thread's piece of work.
 
-use super::Layout;
+use super::{Layout, Problem};
 use crate::ext::number::Level;
 use crate::ext::simd::{Simd, SimdBody};
 
@@ -12,33 +13,6 @@ const COLUMNS: usize = 512;
 const INPUTS: usize = 4;
 /// Rows that are done together at most.
 const ROWS: usize = 8;
-
-/// What is computed; contiguous matrices of `[rows, input]`, `[rows, output]` and, for the weight, as the layout
-/// says.
-pub(super) struct Problem {
-    pub(super) x: *const f32,
-    pub(super) weight: *const f32,
-    /// Null for none.
-    pub(super) bias: *const f32,
-    pub(super) y: *mut f32,
-    pub(super) rows: usize,
-    pub(super) input: usize,
-    pub(super) output: usize,
-    pub(super) layout: Layout,
-}
-
-// SAFETY: each chunk of `y` is written by one thread, and the rest is only read.
-unsafe impl Sync for Problem {}
-
-impl Problem {
-    /// # Safety
-    /// There must be such an output.
-    #[inline(always)]
-    unsafe fn bias(&self, output: usize) -> f32 {
-        // SAFETY: there is one for each output, or none.
-        if self.bias.is_null() { 0.0 } else { unsafe { *self.bias.add(output) } }
-    }
-}
 
 fn chunk_size(layout: Layout) -> usize {
     match layout {
