@@ -8,6 +8,7 @@ mod augment;
 mod bad_input;
 mod commands;
 mod data;
+mod embed;
 mod eval;
 mod fill_mask;
 mod generate;

@@ -57,19 +57,27 @@ def run(*command: str | Path) -> Ended:
     return Ended(seconds, 0, started, stdout)
 
 
+# A process begins with the peak memory of the one it was forked from, so that a small one stands in between.
+LAUNCHER = """
+import os, sys, time
+started = time.time()
+quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
+pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
+_, status, usage = os.wait4(pid, 0)
+print(os.waitstatus_to_exitcode(status), started, time.time() - started, usage.ru_maxrss * 1024)
+"""
+
+
 def measured(*command: str | Path) -> Ended:
     """Like `run`, with the peak memory of the process, which goes on under the same number when it becomes another
     program."""
     words = [str(word) for word in command]
     show(words)
-    started = time.time()
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.time() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise SystemExit(f"`{' '.join(words)}` ended with exit code {process.returncode}")
-    return Ended(seconds, usage.ru_maxrss * 1024, started, "")
+    told = subprocess.run([sys.executable, "-SE", "-c", LAUNCHER, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+                          check=True).stdout.split()
+    if told[0] != "0":
+        raise SystemExit(f"`{' '.join(words)}` ended with exit code {told[0]}")
+    return Ended(float(told[2]), int(told[3]), float(told[1]), "")
 
 
 def peer(script: str, job: dict, folder: Path) -> dict:

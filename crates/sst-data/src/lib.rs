@@ -25,6 +25,7 @@ pub mod rows;
 pub mod sentence;
 pub mod store;
 pub mod tokenize;
+pub mod vectors;
 pub mod words;
 
 pub use batch::{ArrayData, BatchError, Collate, CollateError, HostArray, HostBatch, Units};

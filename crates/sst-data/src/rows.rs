@@ -1,5 +1,6 @@
 //! How documents become rows: one each, several each, or a stream cut into full rows.
 
+mod groups;
 mod walk;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::pieces;
 use crate::rng::SeqRng;
 use crate::store::{Store, StoreError};
 use crate::tokenize::Frame;
+pub use groups::{GroupRows, group_fields};
 use walk::Walk;
 
 /// Why a data set cannot be built, or a row not be given.
@@ -52,6 +54,14 @@ pub enum DatasetError {
     /// The fraction is not one.
     #[error("data.validation is {0}: it must be at least 0 and below 1")]
     BadFraction(f64),
+    /// The documents do not go into groups.
+    #[error("{documents} documents are no groups of {size}: prepare the data again")]
+    NoGroups {
+        /// Documents of the store.
+        documents: u64,
+        /// Texts of a row.
+        size: usize,
+    },
     /// The prepared tokens cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -4,6 +4,8 @@ use sst_data::CollateError;
 use sst_data::rows::DatasetError;
 use sst_data::tokenize::TokenizeError;
 
+use crate::nearest::NearestError;
+
 /// Why a model could not be measured or used.
 #[derive(Debug, thiserror::Error)]
 pub enum EvalError {
@@ -46,6 +48,12 @@ pub enum EvalError {
     /// A search that follows no sequence.
     #[error("beam search needs at least one beam")]
     NoBeams,
+    /// Scores or cosines that are all the same, or none.
+    #[error("scores and cosines correlate only where both differ from pair to pair, and these do not")]
+    NoCorrelation,
+    /// Vectors could not be compared.
+    #[error(transparent)]
+    Nearest(#[from] NearestError),
     /// A tokenizer that knows more ids than the model.
     #[error(
         "the tokenizer has {tokenizer} ids and the model's vocabulary {model}: they do not belong \

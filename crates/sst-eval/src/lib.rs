@@ -16,6 +16,7 @@ mod mask_accuracy;
 pub mod metric;
 pub mod mine;
 pub mod nearest;
+pub mod pairs;
 mod perplexity;
 mod pseudo_perplexity;
 mod report;

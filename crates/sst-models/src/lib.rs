@@ -17,6 +17,7 @@ mod init;
 mod llama;
 mod load;
 pub mod registry;
+mod sentence;
 
 pub use bert::{BertConfig, BertModel};
 pub use card::ModelCard;
@@ -25,5 +26,6 @@ pub use export::{HostModel, save_folder};
 pub use gpt2::Gpt2Config;
 pub use init::{InitOptions, Positions, Queries};
 pub use llama::LlamaConfig;
-pub use load::load;
+pub use load::{load, load_with};
 pub use registry::{BuildOptions, ModelEntry, build, list};
+pub use sentence::{Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens};

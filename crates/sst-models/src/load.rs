@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sst_core::Model;
 use sst_core::checkpoint::{Allow, LoadReport, Weights, load_params};
 use tch::Device;
@@ -23,10 +23,24 @@ pub fn load(
     device: Device,
     allow: &Allow,
 ) -> Result<(Box<dyn Model>, LoadReport), ModelError> {
+    load_with(folder, architecture, device, allow, &Map::new())
+}
+
+/// [`load`], where keys of `config` hold instead of those of config.json: dropout, say.
+///
+/// # Errors
+/// As there; also if a key is not one of the model's.
+pub fn load_with(
+    folder: &Path,
+    architecture: Option<&str>,
+    device: Device,
+    allow: &Allow,
+    other: &Map<String, Value>,
+) -> Result<(Box<dyn Model>, LoadReport), ModelError> {
     let path = folder.join("config.json");
     let text = std::fs::read_to_string(&path)
         .map_err(|source| ModelError::Io { path: path.clone(), source })?;
-    let config: Value = serde_json::from_str(&text)
+    let mut config: Value = serde_json::from_str(&text)
         .map_err(|error| ModelError::BadFile { path: path.clone(), message: error.to_string() })?;
     let named = config.pointer("/architectures/0").and_then(Value::as_str);
     let options = BuildOptions {
@@ -43,7 +57,19 @@ pub fn load(
         other => other,
     };
     let entry = registry::entry(registry::model_type(&config).map_err(in_file)?)?;
-    let mut model = (entry.build)(&config, &options).map_err(in_file)?;
+    let known = (entry.default_config)();
+    for (key, value) in other {
+        if key == "model_type" || known.get(key).is_none() {
+            let message = format!("a model of type `{}` has no such key", entry.model_type);
+            return Err(ModelError::Config { path: key.clone(), message });
+        }
+        config[key] = value.clone();
+    }
+    let mut model = match (entry.build)(&config, &options) {
+        // Who is to blame is not told here.
+        Err(error @ ModelError::Config { .. }) if !other.is_empty() => return Err(error),
+        built => built.map_err(in_file)?,
+    };
     let weights = Weights::open(folder)?;
     // The rule depends on the architecture alone, so it is settled before the parameters are borrowed.
     let renames: std::collections::BTreeMap<String, _> =

@@ -5,6 +5,7 @@
 //! to the rest of sst.
 
 pub mod clm;
+pub mod contrastive;
 mod error;
 mod layout;
 pub mod list;
@@ -13,4 +14,4 @@ mod parse;
 mod token_loss;
 
 pub use error::ObjectiveError;
-pub use list::{Context, Entry, build, frame, list};
+pub use list::{Context, Entry, build, frame, is_grouped, list};

@@ -4,11 +4,13 @@ use serde_json::Value;
 use sst_core::Objective;
 use sst_data::tokenize::{Frame, Tokenizer};
 
+use crate::contrastive::{moco, nt_xent, pairs, simcse};
 use crate::error::ObjectiveError;
 use crate::{clm, mlm};
 
 /// One word an objective.
-const OBJECTIVES: &[Entry] = &[mlm::ENTRY, clm::ENTRY];
+const OBJECTIVES: &[Entry] =
+    &[mlm::ENTRY, clm::ENTRY, simcse::ENTRY, nt_xent::ENTRY, moco::ENTRY, pairs::ENTRY];
 
 /// What an objective is built from besides its configuration.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +33,8 @@ pub struct Entry {
     pub summary: &'static str,
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,
+    /// Whether its rows are groups of texts that belong together, and not single ones.
+    pub is_grouped: bool,
     /// What stands around a row, and after each of its documents.
     pub(crate) frame: fn(&Tokenizer) -> Frame,
     pub(crate) build: Build,
@@ -52,6 +56,14 @@ pub fn build(
     context: &Context<'_>,
 ) -> Result<Box<dyn Objective>, ObjectiveError> {
     (entry(name)?.build)(config, context)
+}
+
+/// Whether the rows of objective `name` are groups of texts.
+///
+/// # Errors
+/// If there is no such objective.
+pub fn is_grouped(name: &str) -> Result<bool, ObjectiveError> {
+    Ok(entry(name)?.is_grouped)
 }
 
 /// What objective `name` wants around the rows of its data, and after each of their documents.

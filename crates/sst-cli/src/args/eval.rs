@@ -29,6 +29,23 @@ Prints perplexity and loss of a token, and word_perplexity, byte_perplexity and 
 models of different tokenizers: the same sum over all words (Unicode's; Han characters where they prevail) and
 all bytes. A first token without a start before it is counted as unscored.")]
     Perplexity(PerplexityArgs),
+    /// Whether texts find what belongs to them among all others, by their vectors.
+    #[command(after_help = "\
+Examples:
+  sst eval retrieval --model runs/simcse --data pairs.jsonl --fields query,answer
+  sst eval retrieval --model all-MiniLM-L6-v2/ --data pairs.tsv --fields en,zh --json
+
+Each record holds a text and what it is to find; the corpus is all of the latter, texts that are there twice counting
+once. Prints recall@1, recall@5, recall@10, mrr@10 and ndcg@10, and the alignment and uniformity of the vectors (Wang
+and Isola 2020; lower is better).")]
+    Retrieval(PairArgs),
+    /// How well the cosines of pairs of texts follow the scores that people gave.
+    #[command(after_help = "\
+Examples:
+  sst eval sts --model all-MiniLM-L6-v2/ --data sts.tsv --fields sentence1,sentence2,score
+
+Prints spearman and pearson, the correlations of cosine and score.")]
+    Sts(PairArgs),
     /// How unsure the model is of each token, given all others (Salazar et al. 2020). Slow and exact.
     #[command(after_help = "\
 Examples:
@@ -123,4 +140,33 @@ pub struct MaskAccuracyArgs {
     /// The seed of the masks, instead of the run's.
     #[arg(long)]
     pub seed: Option<u64>,
+}
+
+/// Arguments of the evaluators of vectors.
+#[derive(Debug, Args)]
+pub struct PairArgs {
+    /// A folder of sentence-transformers, a Hugging Face model folder, a checkpoint folder or a run folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Files, folders or globs of records with several fields: jsonl, csv, tsv or parquet.
+    #[arg(long, num_args = 1.., required = true)]
+    pub data: Vec<String>,
+    /// The fields of the two texts, and of the score for `sts`.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub fields: Vec<String>,
+    /// `jsonl`, `csv`, `tsv` or `parquet`; by extension if not given.
+    #[arg(long)]
+    pub format: Option<String>,
+    /// How hidden states become vectors.
+    #[command(flatten)]
+    pub pooling: super::PoolingArgs,
+    /// Tokens in a forward pass, about.
+    #[arg(long, default_value_t = 4096)]
+    pub batch_tokens: usize,
+    /// Where it runs.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }

@@ -12,8 +12,10 @@ pub use data::{
     AugmentArgs, CleanArgs, DataCommand, DocumentArgs, EncodeArgs, InspectArgs, PrepareArgs,
     TokenizerCommand, TrainTokenizerArgs,
 };
-pub use eval::{EvalArgs, EvalCommand, MaskAccuracyArgs, PerplexityArgs};
-pub use model::{ConvertArgs, DeviceArgs, FillMaskArgs, GenerateArgs};
+pub use eval::{EvalArgs, EvalCommand, MaskAccuracyArgs, PairArgs, PerplexityArgs};
+pub use model::{
+    ConvertArgs, DeviceArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MineArgs, PoolingArgs,
+};
 pub use train::{CheckpointCommand, PretrainArgs, ReportArgs, VerifyResumeArgs};
 
 const AFTER: &str = "\
@@ -51,8 +53,14 @@ pub enum Command {
     FillMask(FillMaskArgs),
     /// Have a causal language model continue a text.
     Generate(GenerateArgs),
+    /// Turn texts into vectors.
+    Embed(EmbedArgs),
+    /// Find hard negatives for pairs of texts.
+    Mine(MineArgs),
     /// Turn a GGUF file into a Hugging Face folder.
     Convert(ConvertArgs),
+    /// Write a model as a folder for other tools.
+    Export(ExportArgs),
     /// Look at, clean and prepare text.
     #[command(subcommand)]
     Data(DataCommand),

@@ -136,3 +136,132 @@ pub struct ConvertArgs {
     #[arg(long)]
     pub out: PathBuf,
 }
+
+/// How hidden states become vectors, where the folder does not say, or otherwise than it says.
+#[derive(Debug, Clone, Args)]
+pub struct PoolingArgs {
+    /// `mean`, `cls`, `max`, `lasttoken`, `weightedmean` or `mean_sqrt_len_tokens`; as the folder says, or the mean,
+    /// if not given.
+    #[arg(long)]
+    pub pooling: Option<String>,
+    /// Make vectors of length one, whatever the folder says.
+    #[arg(long, conflicts_with = "no_normalize")]
+    pub normalize: bool,
+    /// Leave vectors as long as they are, whatever the folder says.
+    #[arg(long)]
+    pub no_normalize: bool,
+    /// Tokens of a text at most, special ones included; as the folder says if not given.
+    #[arg(long)]
+    pub max_length: Option<usize>,
+}
+
+/// Arguments of `sst embed`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sst embed --model all-MiniLM-L6-v2/ --data sentences.txt --out vectors.npy
+  sst embed --model runs/demo --pooling cls --normalize --data corpus.jsonl --out vectors.safetensors --json
+
+Vectors come in the order of the texts, fp32: one array of a .npy or (`embeddings`) of a .safetensors file, or a line
+for each text of a .jsonl file. With --json: {\"version\":1,\"texts\":..,\"width\":..,\"tokens\":..,\"seconds\":..,
+\"ledger\":{..}}; the seconds are those after the model was loaded.")]
+pub struct EmbedArgs {
+    /// A folder of sentence-transformers, a Hugging Face model folder, a checkpoint folder or a run folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Files, folders and globs of texts. May be given several times.
+    #[arg(long, required = true, num_args = 1..)]
+    pub data: Vec<String>,
+    /// How the data is read.
+    #[command(flatten)]
+    pub documents: super::DocumentArgs,
+    /// The file to write: .npy, .safetensors or .jsonl.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// How hidden states become vectors.
+    #[command(flatten)]
+    pub pooling: PoolingArgs,
+    /// Put this before each text, instead of what the folder says.
+    #[arg(long)]
+    pub prompt: Option<String>,
+    /// `fp32`, or `bf16` for weights and products.
+    #[arg(long, default_value = "fp32")]
+    pub precision: String,
+    /// Tokens in a forward pass, about.
+    #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..))]
+    pub batch_tokens: u64,
+    /// Where it runs.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `sst export`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sst export --model runs/simcse --format sentence-transformers --pooling cls --normalize --out simcse
+  sst export --model runs/demo --format huggingface --out demo")]
+pub struct ExportArgs {
+    /// A folder of sentence-transformers, a Hugging Face model folder, a checkpoint folder or a run folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// `huggingface`, or `sentence-transformers` with a pooling after the encoder.
+    #[arg(long)]
+    pub format: String,
+    /// How hidden states become vectors.
+    #[command(flatten)]
+    pub pooling: PoolingArgs,
+    /// The folder to write, which must not exist.
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// Arguments of `sst mine`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sst mine --model all-MiniLM-L6-v2/ --data pairs.jsonl --fields query,answer --out triplets.jsonl
+  sst mine --model runs/simcse --data pairs.tsv --fields en,zh --range-min 5 --relative-margin 0.05 --out hard.jsonl
+
+The negatives of a query are the answers of others that are nearest to it. The file has a line for each negative,
+{\"anchor\":..,\"positive\":..,\"negative\":..,\"score\":..}, or with --ntuple one for each pair, with
+\"negatives\":[..] and \"scores\":[..]. Pairs without a negative are left out and counted. With --json, what was
+looked at and why it was left out is printed as one line.")]
+pub struct MineArgs {
+    /// What is read, and with which model.
+    #[command(flatten)]
+    pub pairs: super::PairArgs,
+    /// The file to write, .jsonl.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// One line a pair, with all its negatives.
+    #[arg(long)]
+    pub ntuple: bool,
+    /// Negatives of each query.
+    #[arg(long, default_value_t = 3)]
+    pub num_negatives: usize,
+    /// Skip so many of the nearest: they may be positives that nobody marked.
+    #[arg(long, default_value_t = 0)]
+    pub range_min: usize,
+    /// Look at so many of the nearest; as many as are needed if not given.
+    #[arg(long)]
+    pub range_max: Option<usize>,
+    /// The highest cosine of a negative.
+    #[arg(long, allow_negative_numbers = true)]
+    pub max_score: Option<f64>,
+    /// The lowest cosine of a negative.
+    #[arg(long, allow_negative_numbers = true)]
+    pub min_score: Option<f64>,
+    /// By how much a negative's cosine is below that of the query's least similar positive.
+    #[arg(long, allow_negative_numbers = true)]
+    pub absolute_margin: Option<f64>,
+    /// The same as a share of that positive's cosine.
+    #[arg(long, allow_negative_numbers = true)]
+    pub relative_margin: Option<f64>,
+    /// Take any of the candidates instead of the nearest, drawn with this seed.
+    #[arg(long, value_name = "SEED")]
+    pub random: Option<u64>,
+}

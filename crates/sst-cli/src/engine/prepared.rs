@@ -15,7 +15,7 @@ use sst_core::checkpoint::Allow;
 use sst_core::{Model, Objective};
 use sst_data::Ledger;
 use sst_data::clean::Cleaner;
-use sst_data::rows::{DatasetError, Subset, TokenRows};
+use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{Frame, Tokenizer, TrainConfig, train};
 use sst_models::{BuildOptions, ModelError};
@@ -200,10 +200,16 @@ impl Recipe {
                 sst_models::build(&Value::Object(config.clone()), &options)
                     .map_err(|error| self.refuse_model(error))
             }
-            ModelChoice::Folder { path, allow_missing, allow_unexpected } => {
+            ModelChoice::Folder { path, allow_missing, allow_unexpected, config } => {
                 let allow =
                     Allow { missing: allow_missing.clone(), unexpected: allow_unexpected.clone() };
-                let (model, _) = sst_models::load(Path::new(path), None, device, &allow)?;
+                let loaded = sst_models::load_with(Path::new(path), None, device, &allow, config);
+                let (model, _) = loaded.map_err(|error| match &error {
+                    ModelError::Config { path, message } => {
+                        self.refuse(key_problem("model.config", path, message))
+                    }
+                    _ => error.into(),
+                })?;
                 let vocab = model.encoder().vocab_size();
                 if vocab < known {
                     let message = format!(
@@ -271,22 +277,32 @@ impl Recipe {
         subset: Subset,
         tokenizer: &Tokenizer,
         ledger: &Ledger,
-    ) -> Result<TokenRows> {
+    ) -> Result<Arc<dyn Dataset>> {
         let (data, frame) = (&task.data, self.frame(task, tokenizer)?);
-        TokenRows::new(Arc::clone(store), subset, data.rows, data.max_length, frame, ledger)
-            .map_err(|error| self.refuse_rows(task, error))
+        let (store, length) = (Arc::clone(store), data.max_length);
+        let rows: Result<Arc<dyn Dataset>, DatasetError> = match data.pair_fields.len() {
+            0 => TokenRows::new(store, subset, data.rows, length, frame, ledger)
+                .map(|rows| Arc::new(rows) as _),
+            more => GroupRows::new(store, 1 + more, subset, length, frame, ledger)
+                .map(|rows| Arc::new(rows) as _),
+        };
+        rows.map_err(|error| self.refuse_rows(task, error))
     }
 
-    /// Their number alone, which takes no memory.
+    /// Their number alone, which takes no memory but for pairs.
     pub(crate) fn count_rows(
         &self,
         task: &Task,
-        store: &Store,
+        store: &Arc<Store>,
         subset: Subset,
         tokenizer: &Tokenizer,
         ledger: &Ledger,
     ) -> Result<u64> {
-        let (data, frame) = (&task.data, self.frame(task, tokenizer)?);
+        let data = &task.data;
+        if !data.pair_fields.is_empty() {
+            return Ok(self.rows(task, store, subset, tokenizer, ledger)?.len());
+        }
+        let frame = self.frame(task, tokenizer)?;
         TokenRows::count(store, subset, data.rows, data.max_length, &frame, ledger)
             .map_err(|error| self.refuse_rows(task, error))
     }
@@ -301,6 +317,7 @@ impl Recipe {
     fn refuse_rows(&self, task: &Task, error: DatasetError) -> anyhow::Error {
         match error {
             DatasetError::Store(error) => error.into(),
+            error @ DatasetError::NoGroups { .. } => error.into(),
             other => {
                 self.refuse(Problem::sentence(&task.key("data.max_length"), other.to_string()))
             }

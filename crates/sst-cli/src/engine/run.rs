@@ -8,7 +8,6 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sst_cli::exit::Usage;
 use sst_cli::files;
-use sst_data::rows::Dataset;
 use sst_data::tokenize::Tokenizer;
 use tch::Device;
 

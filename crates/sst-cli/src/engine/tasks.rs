@@ -9,7 +9,7 @@ use sst_data::Ledger;
 use sst_data::batching::Position;
 use sst_data::loader::{Loader, LoaderConfig};
 use sst_data::mixture::Mixture;
-use sst_data::rows::{Dataset, Subset, TokenRows};
+use sst_data::rows::{Dataset, Subset};
 use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
 use sst_eval::{HeldOut, MaskAccuracy};
@@ -29,8 +29,8 @@ const SAMPLED: u64 = 4096;
 pub(crate) struct TaskData<'r> {
     pub(crate) task: &'r Task,
     pub(crate) store: Arc<Store>,
-    pub(crate) train: Arc<TokenRows>,
-    pub(crate) held_out: Arc<TokenRows>,
+    pub(crate) train: Arc<dyn Dataset>,
+    pub(crate) held_out: Arc<dyn Dataset>,
     tokens_per_row: f64,
 }
 
@@ -55,7 +55,6 @@ impl<'r> TaskData<'r> {
         let place = |i: u64| i * train.len() / sampled.max(1);
         let sum: usize = (0..sampled).map(|i| train.row_length(place(i))).sum();
         let tokens_per_row = (sum as f64 / sampled.max(1) as f64).max(1.0);
-        let (train, held_out) = (Arc::new(train), Arc::new(held_out));
         Ok(Self { task, store, train, held_out, tokens_per_row })
     }
 
@@ -67,7 +66,7 @@ impl<'r> TaskData<'r> {
         device: Device,
     ) -> Result<Option<Box<dyn Evaluator>>> {
         let (config, task) = (&recipe.config, self.task);
-        let rows: Arc<dyn Dataset> = self.held_out.clone();
+        let rows = Arc::clone(&self.held_out);
         if rows.is_empty() {
             if task.data.validation > 0.0 {
                 let key = task.key("data.validation");
@@ -180,7 +179,7 @@ fn open_loader(
     tokenizer: &Tokenizer,
     steps: u64,
 ) -> Result<Box<OpenLoader<'static>>> {
-    let rows: Arc<dyn Dataset> = data.train.clone();
+    let rows = Arc::clone(&data.train);
     let scale = config.train.batching.scale(rows.len(), data.tokens_per_row);
     let rule = batching::rule(config, data.task, &rows, tokenizer, scale, steps)?;
     let (seed, workers) = (config.run.seed, data.task.data.workers);

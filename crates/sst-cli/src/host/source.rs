@@ -21,6 +21,7 @@ pub fn source(paths: &[String], args: &DocumentArgs) -> Result<Source> {
         format,
         text_field: args.text_field.clone(),
         score_field: None,
+        pair_fields: Vec::new(),
         on_error,
     })
 }
@@ -34,19 +35,24 @@ pub fn named<T: DeserializeOwned>(option: &str, word: &str) -> Result<T> {
     parsed.map_err(|error| Usage(format!("{option}: {error}")).into())
 }
 
-/// The texts of a source. The first error ends them and is left in `failed`.
+/// The texts of a source, those of pairs one after the other. The first error ends them and is left in `failed`.
 pub fn texts<'a>(
     source: &Source,
     ledger: &Ledger,
     failed: &'a mut Option<sst_data::read::ReadError>,
 ) -> Result<impl Iterator<Item = String> + Send + use<'a>> {
     let documents = source.read(ledger)?;
+    let fields: Vec<String> =
+        std::iter::once("text".to_owned()).chain(source.pair_fields.clone()).collect();
     let texts = documents.map_while(move |example| match example {
-        Ok(example) => Some(example.text("text").unwrap_or_default().to_owned()),
+        Ok(example) => {
+            let text = |field: &String| example.text(field).unwrap_or_default().to_owned();
+            Some(fields.iter().map(text).collect::<Vec<_>>())
+        }
         Err(error) => {
             *failed = Some(error);
             None
         }
     });
-    Ok(texts)
+    Ok(texts.flatten())
 }

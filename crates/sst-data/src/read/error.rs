@@ -1,8 +1,10 @@
 //! What can be wrong with a data file: a sentence each, with the place and what to do.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
-use crate::example::Key;
+use crate::example::{Field, Key};
 
 /// Why documents could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +94,18 @@ pub enum ReadError {
         /// The fields that exist.
         found: String,
     },
+    /// A record without a further text that is asked for.
+    #[error(
+        "{key} has no text in field `{field}` (it has {found}): put it right or choose other `pair_fields`"
+    )]
+    MissingPair {
+        /// The line or row.
+        key: Key,
+        /// The field looked for.
+        field: String,
+        /// The fields that exist.
+        found: String,
+    },
     /// A text field that holds something else.
     #[error("{key}: field `{field}` is {found}, not a string: choose another field or convert it")]
     NotText {
@@ -152,7 +166,7 @@ impl ReadError {
             Self::Empty { .. } => Some("read.empty_file"),
             Self::InvalidUtf8 { .. } => Some("read.invalid_utf8"),
             Self::Malformed { .. } => Some("read.malformed"),
-            Self::MissingField { .. } => Some("read.missing_field"),
+            Self::MissingField { .. } | Self::MissingPair { .. } => Some("read.missing_field"),
             Self::NotText { .. } => Some("read.not_text"),
             Self::BadScore { .. } => Some("read.bad_score"),
             Self::Damaged { .. } | Self::TooLong { .. } => Some("read.damaged_file"),
@@ -167,6 +181,7 @@ impl ReadError {
             Self::InvalidUtf8 { .. }
                 | Self::Malformed { .. }
                 | Self::MissingField { .. }
+                | Self::MissingPair { .. }
                 | Self::NotText { .. }
                 | Self::BadScore { .. }
         )
@@ -178,6 +193,7 @@ impl ReadError {
             Self::InvalidUtf8 { key, .. }
             | Self::Malformed { key, .. }
             | Self::MissingField { key, .. }
+            | Self::MissingPair { key, .. }
             | Self::NotText { key, .. }
             | Self::BadScore { key, .. }
             | Self::TooLong { key, .. } => Some(key),
@@ -195,4 +211,24 @@ pub(super) fn name_fields<'a>(names: impl Iterator<Item = &'a str>) -> String {
         n if n > SHOWN => format!("{} and {} more", names[..SHOWN].join(", "), n - SHOWN),
         _ => names.join(", "),
     }
+}
+
+/// Checks that a record has text in `field`.
+pub(super) fn check_text(
+    key: &Key,
+    fields: &BTreeMap<Arc<str>, Field>,
+    field: &str,
+) -> Result<(), ReadError> {
+    let (key, field) = (key.clone(), field.to_owned());
+    let found = match fields.get(&*field) {
+        Some(Field::Text(_)) => return Ok(()),
+        // Nulls, arrays and objects are not kept as fields, so they look the same here.
+        None => {
+            let found = name_fields(fields.keys().map(|name| &**name));
+            return Err(ReadError::MissingPair { key, field, found });
+        }
+        Some(Field::Tokens(_)) => "a list",
+        Some(Field::Int(_) | Field::Float(_)) => "a number",
+    };
+    Err(ReadError::NotText { key, field, found: found.to_owned() })
 }

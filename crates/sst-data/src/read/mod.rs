@@ -92,6 +92,9 @@ pub struct Source {
     /// The field that holds a score, such as a difficulty: a finite number, or text that reads as
     /// one. `None` reads no scores. A record that has another field called `score` loses that one.
     pub score_field: Option<String>,
+    /// Fields with further texts of a record, that belong to the one in `text_field`: what it is a pair, a triplet or
+    /// more with. Each must be there, and text.
+    pub pair_fields: Vec<String>,
     /// What to do with a record or file that cannot be read.
     pub on_error: OnError,
 }
@@ -103,6 +106,7 @@ impl Default for Source {
             format: None,
             text_field: "text".into(),
             score_field: None,
+            pair_fields: Vec::new(),
             on_error: OnError::Fail,
         }
     }
@@ -229,12 +233,16 @@ impl Reading {
                 }
                 continue;
             };
-            let score_field = self.source.score_field.as_deref();
-            let record = file.records.next().map(|record| match (record?, score_field) {
-                ((record, fields), None) => Ok((Key::new(file.path.clone(), record), fields)),
-                ((record, fields), Some(field)) => {
-                    score::add(Key::new(file.path.clone(), record), fields, field)
+            let record = file.records.next().map(|record| -> Result<_, ReadError> {
+                let (record, mut fields) = record?;
+                let key = Key::new(file.path.clone(), record);
+                if let Some(field) = &self.source.score_field {
+                    score::add(&key, &mut fields, field)?;
                 }
+                for field in &self.source.pair_fields {
+                    error::check_text(&key, &fields, field)?;
+                }
+                Ok((key, fields))
             });
             match record {
                 Some(Ok((key, fields))) => {

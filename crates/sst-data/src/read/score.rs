@@ -9,18 +9,18 @@ use crate::example::{Field, Key};
 /// The field a score has, whatever it was called in the file.
 pub(crate) const SCORE: &str = "score";
 
-/// A record whose field `field` is its score, under [`SCORE`] too.
+/// Puts the score of a record, its field `field`, under [`SCORE`] too.
 pub(super) fn add(
-    key: Key,
-    mut fields: BTreeMap<Arc<str>, Field>,
+    key: &Key,
+    fields: &mut BTreeMap<Arc<str>, Field>,
     field: &str,
-) -> Result<(Key, BTreeMap<Arc<str>, Field>), ReadError> {
+) -> Result<(), ReadError> {
     match number(fields.get(field)) {
         Ok(score) => {
             fields.insert(Arc::from(SCORE), Field::Float(score));
-            Ok((key, fields))
+            Ok(())
         }
-        Err(found) => Err(ReadError::BadScore { key, field: field.to_owned(), found }),
+        Err(found) => Err(ReadError::BadScore { key: key.clone(), field: field.to_owned(), found }),
     }
 }
 

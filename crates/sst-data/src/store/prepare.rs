@@ -69,7 +69,7 @@ impl Preparation<'_> {
     /// # Errors
     /// If a file is not there.
     pub fn fingerprint(&self) -> Result<String, PrepareError> {
-        let Source { paths, format, text_field, score_field, on_error } = self.source;
+        let Source { paths, format, text_field, score_field, pair_fields, on_error } = self.source;
         let mut hash = Sha256::new();
         let clean = serde_json::to_string(self.clean)
             .map_err(|error| StoreError::damaged(self.cache, error.to_string()))?;
@@ -78,6 +78,9 @@ impl Preparation<'_> {
         // Only where there is one, so that stores without scores keep their name.
         if let Some(field) = score_field {
             hash.update(format!("score {field:?}\n"));
+        }
+        if !pair_fields.is_empty() {
+            hash.update(format!("pairs {pair_fields:?}\n"));
         }
         for path in self.source.files()? {
             hash.update(sample(&path).map_err(StoreError::io("read", &path))?);
@@ -119,11 +122,17 @@ impl Preparation<'_> {
         let vocab_size = self.tokenizer.vocab_size();
         let mut builder = StoreBuilder::create(self.cache, fingerprint, vocab_size)?;
         let mut cleaner = Cleaner::new(self.clean.clone(), ledger.clone());
+        // A text may well belong to several others, so only the first of a group is looked at for duplicates.
+        let clean = CleanConfig { dedup: false, ..self.clean.clone() };
+        let mut others = Cleaner::new(clean, ledger.clone());
         let mut batch = Batch::default();
         for example in self.source.read(&ledger)? {
             let example = example?;
-            let Some(text) = cleaned(&mut cleaner, &example) else { continue };
-            batch.bytes += text.len();
+            let Some(texts) = self.cleaned([&mut cleaner, &mut others], &example) else {
+                ledger.add("pairs.incomplete", u64::from(self.group() > 1), Some(&example.key));
+                continue;
+            };
+            batch.bytes += texts.iter().map(String::len).sum::<usize>();
             // Not every field called so is one: without a score field it is data like any other.
             let wanted = self.source.score_field.as_ref().and(example.fields.get(SCORE));
             batch.scores.push(match wanted {
@@ -131,7 +140,7 @@ impl Preparation<'_> {
                 _ => None,
             });
             batch.keys.push(example.key);
-            batch.texts.push(text);
+            batch.texts.extend(texts);
             if batch.bytes >= BATCH_BYTES {
                 self.flush(&mut batch, &mut builder, &ledger)?;
                 let (documents, tokens) = builder.counts();
@@ -161,14 +170,35 @@ impl Preparation<'_> {
             .tokenizer
             .encode_batch(&texts)
             .map_err(|error| PrepareError::Tokenize { key: first, error })?;
-        for ((key, ids), score) in keys.iter().zip(&documents).zip(scores) {
-            if ids.is_empty() {
+        let groups = documents.chunks_exact(self.group());
+        for ((key, group), score) in keys.iter().zip(groups).zip(scores) {
+            if group.iter().any(Vec::is_empty) {
                 ledger.add("tokenize.no_tokens", 1, Some(key));
-            } else {
+                continue;
+            }
+            for ids in group {
                 builder.add(key, ids, score)?;
             }
         }
         Ok(())
+    }
+
+    /// Documents that a record becomes, which belong together.
+    fn group(&self) -> usize {
+        1 + self.source.pair_fields.len()
+    }
+
+    /// The texts of a record, cleaned; `None` if one of them is dropped.
+    fn cleaned(
+        &self,
+        [first, others]: [&mut Cleaner; 2],
+        example: &Example,
+    ) -> Option<Vec<String>> {
+        let mut texts = vec![first.clean(&example.key, example.text("text")?)?];
+        for field in &self.source.pair_fields {
+            texts.push(others.clean(&example.key, example.text(field)?)?);
+        }
+        Some(texts)
     }
 
     fn replay(&self, store: &Store) {
@@ -179,13 +209,10 @@ impl Preparation<'_> {
 #[derive(Default)]
 struct Batch {
     keys: Vec<Key>,
+    /// Those of a record one after the other.
     texts: Vec<String>,
     scores: Vec<Option<f32>>,
     bytes: usize,
-}
-
-fn cleaned(cleaner: &mut Cleaner, example: &Example) -> Option<String> {
-    cleaner.clean(&example.key, example.text("text")?)
 }
 
 /// Adds `entries` to `ledger`, with their first places.

@@ -21,6 +21,7 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "clm",
     summary: "causal language modelling: predict each token from those before it",
     default_config: || json!(ClmConfig::default()),
+    is_grouped: false,
     frame,
     build,
 };

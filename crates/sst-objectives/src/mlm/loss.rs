@@ -19,6 +19,7 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "mlm",
     summary: "masked language modelling: predict hidden tokens, words or spans",
     default_config: || json!(MlmConfig::default()),
+    is_grouped: false,
     frame: |tokenizer| tokenizer.frame().clone(),
     build,
 };

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 mod clm;
+mod contrastive;
 mod every;
 mod masking;
 mod mlm_loss;

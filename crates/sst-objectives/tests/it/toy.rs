@@ -1,7 +1,7 @@
 //! A small tokenizer, rows and model to try objectives on.
 
 use serde_json::{Value, json};
-use sst_core::Model;
+use sst_core::{Batch, EncoderInput, Forward, Model};
 use sst_data::tokenize::{Algorithm, Tokenizer, TrainConfig, train};
 use sst_data::{Example, Field, Key};
 use sst_models::{BuildOptions, InitOptions};
@@ -31,18 +31,43 @@ pub(crate) fn rows(tokenizer: &Tokenizer, count: u64) -> Vec<Example> {
         .map(|i| {
             let ids = tokenizer.encode_with_special(&sentence(i)).unwrap();
             let key = Key::new("toy.txt", i + 1);
-            Example::new(key, i, "input_ids", Field::Tokens(ids))
+            let mut example = Example::new(key, i, "input_ids", Field::Tokens(ids));
+            // Its partner, for objectives on pairs.
+            let ids = tokenizer.encode_with_special(&sentence(i + 1000)).unwrap();
+            example.fields.insert("input_ids.1".into(), Field::Tokens(ids));
+            example
         })
         .collect()
 }
 
 /// A small encoder without dropout.
 pub(crate) fn model(vocab_size: usize) -> Box<dyn Model> {
+    encoder(vocab_size, 0.02, 0.0)
+}
+
+/// A small encoder with dropout, and first weights so large that other texts get other vectors.
+pub(crate) fn sentence_encoder(vocab_size: usize, dropout: f64) -> Box<dyn Model> {
+    encoder(vocab_size, 0.3, dropout)
+}
+
+fn encoder(vocab_size: usize, std: f64, p: f64) -> Box<dyn Model> {
     build(&json!({
+        "initializer_range": std,
         "model_type": "bert", "vocab_size": vocab_size, "hidden_size": 32, "num_hidden_layers": 1,
         "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 128,
-        "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
+        "hidden_dropout_prob": p, "attention_probs_dropout_prob": p,
     }))
+}
+
+/// The first tokens' hidden states of the last `count` rows of a ragged batch, each of length one.
+pub(crate) fn unit_vectors(model: &dyn Model, batch: &Batch, count: usize) -> Vec<Vec<f32>> {
+    let input = EncoderInput::from_batch(batch).unwrap();
+    let rows = batch.rows.as_ref().unwrap();
+    let states = tch::no_grad(|| model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld);
+    let first = rows.first(&states).unwrap();
+    let norms = first.norm_scalaropt_dim(2.0, [1_i64].as_slice(), true);
+    let all = Vec::<Vec<f32>>::try_from(first / norms).unwrap();
+    all[all.len() - count..].to_vec()
 }
 
 /// A small decoder without dropout, of two layers, so that positions matter.
@@ -57,7 +82,8 @@ pub(crate) fn decoder(vocab_size: usize) -> Box<dyn Model> {
 pub(crate) fn model_for(objective: &str, vocab_size: usize) -> Box<dyn Model> {
     match objective {
         "clm" => decoder(vocab_size),
-        _ => model(vocab_size),
+        "mlm" => model(vocab_size),
+        _ => sentence_encoder(vocab_size, 0.0),
     }
 }
 

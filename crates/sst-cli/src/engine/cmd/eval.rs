@@ -18,7 +18,7 @@ use sst_data::tokenize::Tokenizer;
 use sst_eval::{MaskAccuracy, PseudoPerplexity, Report};
 use tch::Device;
 
-use super::perplexity;
+use super::{pairs, perplexity};
 use crate::prepared::Recipe;
 use crate::resolve::Task;
 use crate::{device, model};
@@ -45,6 +45,8 @@ pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
             (&args.eval, mask_accuracy(args, &bench)?, bench.ledger)
         }
         EvalCommand::Perplexity(args) => return perplexity::run(args),
+        EvalCommand::Retrieval(args) => return pairs::retrieval(args),
+        EvalCommand::Sts(args) => return pairs::sts(args),
         EvalCommand::PseudoPerplexity(args) => {
             let bench = Bench::open(args)?;
             let (rows, tokenizer) = (Arc::clone(&bench.rows), bench.tokenizer.clone());
@@ -100,7 +102,7 @@ impl Bench {
         let (model, tokenizer) = found.load(device)?;
         let ledger = Ledger::new();
         let limit = model.encoder().max_length();
-        let rows = match (&recipe, args.data.is_empty()) {
+        let rows: Arc<dyn Dataset> = match (&recipe, args.data.is_empty()) {
             (Some(recipe), true) => {
                 let task = task(recipe, args)?;
                 let store = recipe.store(task, &tokenizer, &ledger)?;
@@ -114,9 +116,8 @@ impl Bench {
                 );
                 return Err(Usage(message).into());
             }
-            (_, false) => given_rows(args, recipe.as_ref(), &tokenizer, limit, &ledger)?,
+            (_, false) => Arc::new(given_rows(args, recipe.as_ref(), &tokenizer, limit, &ledger)?),
         };
-        let rows: Arc<dyn Dataset> = Arc::new(rows);
         Ok(Self { model, tokenizer, rows, device, recipe, ledger })
     }
 }

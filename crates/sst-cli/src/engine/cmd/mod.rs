@@ -3,10 +3,14 @@
 pub(crate) mod checkpoint;
 pub(crate) mod convert;
 pub(crate) mod doctor;
+pub(crate) mod embed;
 pub(crate) mod eval;
+pub(crate) mod export;
 pub(crate) mod fill_mask;
 pub(crate) mod generate;
 pub(crate) mod list;
+pub(crate) mod mine;
+pub(crate) mod pairs;
 pub(crate) mod perplexity;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;

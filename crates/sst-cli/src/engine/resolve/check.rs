@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use sst_data::rows::RowMode;
 use sst_train::{Precision, ScheduleName};
 
 use super::config::{ModelChoice, RunConfig, TokenizerChoice, Train};
@@ -47,6 +48,18 @@ fn data(task: &Task) -> Result<(), Problem> {
     let fraction = data.validation;
     let message = format!("is {fraction} and must be at least 0 and below 1");
     require((0.0..1.0).contains(&fraction), &task.key("data.validation"), message)?;
+    let name = task.objective_name();
+    let (is_grouped, key) = (!data.pair_fields.is_empty(), task.key("data.pair_fields"));
+    // An unknown objective is told of where it is built.
+    if let Ok(wants) = sst_objectives::is_grouped(name) {
+        let message =
+            format!("is missing: `{name}` learns from pairs, and this names their other texts");
+        require(is_grouped || !wants, &key, message)?;
+        let message = format!("is for objectives on pairs, and `{name}` takes single texts");
+        require(wants || !is_grouped, &key, message)?;
+    }
+    let fits = !is_grouped || data.rows == RowMode::Document;
+    require(fits, &task.key("data.rows"), "must be \"document\" for pairs, or be left out")?;
     let clean = data.clean.check();
     clean.map_err(|error| Problem::new(&task.key("data.clean"), error.to_string()))
 }

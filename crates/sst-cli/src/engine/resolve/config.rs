@@ -48,6 +48,8 @@ pub(crate) struct Data {
     pub(crate) text_field: String,
     /// A number of each document that curricula can rank by.
     pub(crate) score_field: Option<String>,
+    /// Fields of the texts that belong to the one in `text_field`.
+    pub(crate) pair_fields: Vec<String>,
     pub(crate) on_error: OnError,
     pub(crate) validation: f64,
     pub(crate) rows: RowMode,
@@ -88,6 +90,8 @@ pub(crate) enum ModelChoice {
         allow_missing: Vec<String>,
         /// Tensors that may be left unused, by the beginning of their name.
         allow_unexpected: Vec<String>,
+        /// Keys of its config.json that are other than there.
+        config: Map<String, Value>,
     },
 }
 
@@ -161,6 +165,7 @@ impl Data {
             format: self.format,
             text_field: self.text_field.clone(),
             score_field: self.score_field.clone(),
+            pair_fields: self.pair_fields.clone(),
             on_error: self.on_error,
         }
     }
@@ -190,10 +195,11 @@ fn model_section<S: serde::Serializer>(model: &ModelChoice, to: S) -> Result<S::
             }
             section.insert("init".to_owned(), json!(init));
         }
-        ModelChoice::Folder { path, allow_missing, allow_unexpected } => {
+        ModelChoice::Folder { path, allow_missing, allow_unexpected, config } => {
             section.insert("path".to_owned(), json!(path));
             section.insert("allow_missing".to_owned(), json!(allow_missing));
             section.insert("allow_unexpected".to_owned(), json!(allow_unexpected));
+            section.insert("config".to_owned(), json!(config));
         }
     }
     section.serialize(to)

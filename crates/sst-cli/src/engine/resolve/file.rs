@@ -53,6 +53,7 @@ pub(super) struct DataFile {
     pub(super) format: Option<Format>,
     pub(super) text_field: Option<String>,
     pub(super) score_field: Option<String>,
+    pub(super) pair_fields: Vec<String>,
     pub(super) on_error: Option<OnError>,
     pub(super) validation: Option<f64>,
     pub(super) rows: Option<RowMode>,

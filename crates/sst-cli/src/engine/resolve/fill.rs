@@ -32,6 +32,7 @@ struct FolderFile {
     path: String,
     allow_missing: Vec<String>,
     allow_unexpected: Vec<String>,
+    config: Map<String, Value>,
 }
 
 /// The configuration of `file`; `stem` names a run that has no name.
@@ -120,14 +121,16 @@ fn data(section: &str, file: DataFile, positions: Option<usize>) -> Result<Data,
         let key = format!("{section}.max_length");
         return Err(Problem::new(&key, "is missing, and the model has no limit"));
     };
+    let is_grouped = !file.pair_fields.is_empty();
     Ok(Data {
         paths: file.paths,
         format: file.format,
         text_field: file.text_field.unwrap_or_else(|| "text".to_owned()),
         score_field: file.score_field,
+        pair_fields: file.pair_fields,
         on_error: file.on_error.unwrap_or(OnError::Fail),
         validation: file.validation.unwrap_or(0.02),
-        rows: file.rows.unwrap_or(RowMode::Chunk),
+        rows: file.rows.unwrap_or(if is_grouped { RowMode::Document } else { RowMode::Chunk }),
         max_length,
         cache: file.cache.unwrap_or_default(),
         workers: file.workers.unwrap_or(2),
@@ -157,8 +160,8 @@ fn model(given: &Map<String, Value>) -> Result<ModelChoice, Problem> {
             return Err(Problem::new(&key, "has no place beside model.path, which says it all"));
         }
         let file: FolderFile = section::parse("model", &Value::Object(given.clone()))?;
-        let FolderFile { path, allow_missing, allow_unexpected } = file;
-        return Ok(ModelChoice::Folder { path, allow_missing, allow_unexpected });
+        let FolderFile { path, allow_missing, allow_unexpected, config } = file;
+        return Ok(ModelChoice::Folder { path, allow_missing, allow_unexpected, config });
     }
     let known = || sst_models::list().iter().map(|entry| entry.model_type);
     let name = name("model.type", given.get("type").unwrap_or(&json!("bert")), known())?;

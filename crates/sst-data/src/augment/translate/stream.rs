@@ -82,7 +82,7 @@ pub(super) fn push() -> Vec<u8> {
 
 /// Whether `text` does not end as a sentence does.
 pub(super) fn needs_stop(text: &str) -> bool {
-    !text.trim_end().ends_with(['.', '!', '?', '…'])
+    !text.trim_end().ends_with(['.', '!', '?'])
 }
 
 #[cfg(test)]

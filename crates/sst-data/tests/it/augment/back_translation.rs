@@ -125,3 +125,76 @@ fn apertium_itself() {
     let error = wrong.translate(&texts).unwrap_err().to_string();
     assert!(error.contains("eng-xxx does not exist"), "{error}");
 }
+
+/// Texts dense in what means something between Apertium's programs: in none does it lose its place.
+#[test]
+fn apertium_keeps_in_step_whatever_a_text_holds() {
+    if !has_apertium() {
+        return;
+    }
+    const PARTS: &[&str] = &[
+        "the",
+        "house",
+        "New",
+        "York",
+        "I",
+        "don't",
+        "中文",
+        "é",
+        "3.5",
+        "a@b.c",
+        "*",
+        "^",
+        "^^",
+        "$",
+        "[",
+        "]",
+        "{",
+        "}",
+        "<",
+        ">",
+        "@",
+        "/",
+        "\\",
+        "~",
+        "+",
+        "#",
+        "&amp;",
+        "\"",
+        "—",
+        "…",
+        ".",
+        "!",
+        "?",
+        ",",
+        "😀",
+        "\u{200d}",
+        "\u{ad}",
+        "\u{a0}",
+        "\t",
+        "  ",
+        "\u{0}",
+        "\n",
+        "[[t:b:1]]",
+        "[sst 1]",
+        "<STREAMCMD:FLUSH>",
+        "^a/b<n>$",
+        "[MASK]",
+        " ",
+        " ",
+        " ",
+    ];
+    let mut rng = sst_data::SeqRng::new(0, "test.apertium", 0, 0);
+    let texts: Vec<String> = (0..1500)
+        .map(|_| {
+            let parts = (0..1 + rng.below(14))
+                .map(|_| PARTS[rng.below(PARTS.len() as u64) as usize])
+                .collect::<String>();
+            format!("a{parts}")
+        })
+        .collect();
+    for pair in ["eng-spa", "spa-eng"] {
+        let mut apertium = Apertium::new("apertium", pair, Duration::from_secs(60)).unwrap();
+        assert_eq!(apertium.translate(&texts).unwrap().len(), texts.len());
+    }
+}

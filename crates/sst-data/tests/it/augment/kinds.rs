@@ -82,6 +82,7 @@ fn english() -> impl Strategy<Value = String> {
 }
 
 /// Words apart, so that it is known where each begins.
+#[cfg(feature = "jieba")]
 fn chinese() -> impl Strategy<Value = String> {
     text_of(CHINESE, &["，"])
 }

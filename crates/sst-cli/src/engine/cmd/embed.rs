@@ -1,0 +1,125 @@
+//! `sst embed`.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use sst_cli::args::{EmbedArgs, PoolingArgs};
+use sst_cli::exit::{Exit, Usage};
+use sst_cli::host::source::{named, source};
+use sst_cli::render;
+use sst_data::read::Documents;
+use sst_data::vectors::{VectorFormat, VectorWriter};
+use sst_data::{Example, Ledger, atomic};
+use sst_models::{Embedder, SentenceModel, SentenceOptions};
+use sst_train::Precision;
+use tch::Kind;
+
+use crate::{device, model};
+
+/// Texts that are sorted by length together, and held in memory.
+const WINDOW: usize = 16_384;
+
+/// Writes the vectors of all texts.
+///
+/// # Errors
+/// If the model or the data cannot be read, or the file cannot be written.
+pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
+    let Some(format) = VectorFormat::of(&args.out) else {
+        let message = format!("--out {}: name a .npy, .safetensors or .jsonl", args.out.display());
+        return Err(Usage(message).into());
+    };
+    let precision: Precision = named("--precision", &args.precision)?;
+    let autocast = match precision {
+        Precision::Fp32 => None,
+        Precision::Bf16 => Some(Kind::BFloat16),
+        Precision::Fp16 => return Err(Usage("--precision is fp32 or bf16".to_owned()).into()),
+    };
+    let folder = model::find(&args.model)?.folder;
+    let device = device::open(&args.device.device, args.device.threads)?;
+    let mut model = SentenceModel::load(&folder, device, options(&args.pooling)?)?;
+    if let Some(prompt) = &args.prompt {
+        model.set_prompt(prompt.clone());
+    }
+    if let Some(kind) = autocast {
+        model.model_mut().params_mut().cast(kind)?;
+    }
+    let ledger = Ledger::new();
+    let documents = source(&args.data, &args.documents)?.read(&ledger)?;
+    let embedder = Embedder::new(&model, device, autocast, args.batch_tokens as usize);
+    let start = Instant::now();
+    let mut told = None;
+    let mut failed = None;
+    let written = atomic::write_with(&args.out, |file| {
+        let mut writer = VectorWriter::new(file, format, model.width() as usize)?;
+        match write(documents, &embedder, &mut writer, &ledger) {
+            Ok(tokens) => {
+                told = Some((writer.finish()?, tokens));
+                Ok(())
+            }
+            Err(error) => {
+                failed = Some(error);
+                Err(std::io::Error::other("not written"))
+            }
+        }
+    });
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    written.with_context(|| format!("cannot write {}", args.out.display()))?;
+    let (texts, tokens) = told.unwrap_or_default();
+    let seconds = start.elapsed().as_secs_f64();
+    if args.json {
+        render::json(&json!({
+            "version": 1, "texts": texts, "width": model.width(), "tokens": tokens, "seconds": seconds,
+            "ledger": ledger.entries(),
+        }))?;
+    } else {
+        render::note(&format!(
+            "{} texts in {seconds:.2} s: vectors of {} numbers in {}",
+            render::count(texts),
+            model.width(),
+            args.out.display()
+        ));
+        render::ledger(&ledger.entries());
+    }
+    Ok(Exit::Done)
+}
+
+/// What the arguments say otherwise than the folder.
+pub(super) fn options(args: &PoolingArgs) -> Result<SentenceOptions> {
+    let pooling = args.pooling.as_deref().map(|name| named("--pooling", name)).transpose()?;
+    let normalize = match (args.normalize, args.no_normalize) {
+        (false, false) => None,
+        (normalize, _) => Some(normalize),
+    };
+    Ok(SentenceOptions { pooling, normalize, max_length: args.max_length })
+}
+
+/// Writes the vectors of `documents`, a window at a time; returns the tokens that were read.
+fn write(
+    mut documents: Documents,
+    embedder: &Embedder<'_>,
+    writer: &mut VectorWriter<'_>,
+    ledger: &Ledger,
+) -> Result<u64> {
+    let mut tokens = 0;
+    loop {
+        let window: Vec<Example> = documents.by_ref().take(WINDOW).collect::<Result<_, _>>()?;
+        if window.is_empty() {
+            return Ok(tokens);
+        }
+        let texts: Vec<&str> =
+            window.iter().map(|example| example.text("text").unwrap_or_default()).collect();
+        let embedded = embedder.embed(&texts)?;
+        tokens += embedded.tokens;
+        let vectors = embedded.vectors.chunks_exact(embedded.vectors.len() / texts.len());
+        for ((text, vector), at) in texts.iter().zip(vectors).zip(0..) {
+            let (key, cut) = (Some(&window[at].key), embedded.cut[at] as u64);
+            ledger.add("embed.truncated_texts", u64::from(cut > 0), key);
+            ledger.add("embed.truncated_tokens", cut, key);
+            ledger.add("embed.empty_texts", u64::from(embedded.empty[at]), key);
+            writer.push(text, vector)?;
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `sst mine`.
+
+use std::io::{BufWriter, Write};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use sst_cli::args::MineArgs;
+use sst_cli::exit::{Exit, Usage};
+use sst_data::{Ledger, atomic};
+use sst_eval::Report;
+use sst_eval::mine::{Corpus, MineError, MineOptions, Mined, Strategy, mine};
+
+use super::eval::show;
+use super::pairs::{Pairs, vectors};
+
+/// Writes the hard negatives of each query.
+///
+/// # Errors
+/// If model or data cannot be read, an option cannot be, or the file cannot be written.
+pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
+    let ledger = Ledger::new();
+    let pairs = Pairs::read(&args.pairs, &ledger)?;
+    let [queries_qd, corpus_cd] = vectors(&args.pairs, [&pairs.queries, &pairs.corpus], &ledger)?;
+    let options = MineOptions {
+        range_min: args.range_min,
+        range_max: args.range_max,
+        max_score: args.max_score,
+        min_score: args.min_score,
+        absolute_margin: args.absolute_margin,
+        relative_margin: args.relative_margin,
+        num_negatives: args.num_negatives,
+        strategy: args.random.map_or(Strategy::Top, |seed| Strategy::Random { seed }),
+    };
+    // No text is in the corpus twice.
+    let corpus = Corpus { vectors_cd: &unit(&corpus_cd)?, groups: None };
+    let mined =
+        mine(&unit(&queries_qd)?, corpus, &pairs.relevant, &options).map_err(
+            |error| match error {
+                MineError::Option { .. } => Usage(error.to_string()).into(),
+                other => anyhow::Error::from(other),
+            },
+        )?;
+    let mut lines = 0;
+    atomic::write_with(&args.out, |file| {
+        let mut file = BufWriter::new(file);
+        lines = write(&mut file, &pairs, &mined, args.ntuple, &ledger)?;
+        file.flush()
+    })
+    .with_context(|| format!("cannot write {}", args.out.display()))?;
+    let mut counts = mined.counts.to_counts();
+    counts.insert("lines".to_owned(), lines);
+    let report = Report { name: "mine".to_owned(), metrics: Default::default(), counts };
+    show(&report, &ledger, args.pairs.json)
+}
+
+/// Rows of length 1.
+fn unit(x_nd: &tch::Tensor) -> Result<tch::Tensor> {
+    Ok(sst_objectives::contrastive::info_nce::normalized(x_nd)?)
+}
+
+/// Writes the lines; returns how many.
+fn write(
+    file: &mut impl Write,
+    pairs: &Pairs,
+    mined: &Mined,
+    ntuple: bool,
+    ledger: &Ledger,
+) -> std::io::Result<u64> {
+    let mut lines = 0;
+    for ((anchor, found), positives) in
+        pairs.queries.iter().zip(&mined.queries).zip(&pairs.relevant)
+    {
+        for positive in positives {
+            let positive = &pairs.corpus[*positive];
+            if found.negatives.is_empty() {
+                ledger.add("mine.pairs_without_negatives", 1, None);
+            } else if ntuple {
+                let texts: Vec<&String> =
+                    found.negatives.iter().map(|n| &pairs.corpus[n.index]).collect();
+                let scores: Vec<f32> = found.negatives.iter().map(|n| n.score).collect();
+                let line = json!({
+                    "anchor": anchor, "positive": positive, "negatives": texts, "scores": scores,
+                });
+                writeln!(file, "{line}")?;
+                lines += 1;
+            } else {
+                for negative in &found.negatives {
+                    let text = &pairs.corpus[negative.index];
+                    let line = json!({
+                        "anchor": anchor, "positive": positive, "negative": text,
+                        "score": negative.score,
+                    });
+                    writeln!(file, "{line}")?;
+                    lines += 1;
+                }
+            }
+        }
+    }
+    Ok(lines)
+}

@@ -1,0 +1,153 @@
+//! `sst eval retrieval` and `sst eval sts`.
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::{Result, anyhow};
+use sst_cli::args::{DocumentArgs, PairArgs};
+use sst_cli::exit::{Exit, Usage};
+use sst_cli::host::source::source;
+use sst_data::{Example, Field, Ledger};
+use sst_eval::pairs;
+use sst_models::{Embedder, SentenceModel};
+use tch::Tensor;
+
+use super::embed::options;
+use super::eval::show;
+use crate::{device, model};
+
+/// Texts, and what each is to find among the texts of a corpus.
+#[derive(Default)]
+pub(super) struct Pairs {
+    /// Each once.
+    pub(super) queries: Vec<String>,
+    /// Each once.
+    pub(super) corpus: Vec<String>,
+    /// For each query its places in the corpus, in the order of the records.
+    pub(super) relevant: Vec<Vec<usize>>,
+}
+
+impl Pairs {
+    /// Reads records of a query and its answer. One that is there twice is one: a query is to find all answers that
+    /// stand beside it.
+    ///
+    /// # Errors
+    /// If a record cannot be read or lacks a field.
+    pub(super) fn read(args: &PairArgs, ledger: &Ledger) -> Result<Self> {
+        let [query, answer] = fields(args)?;
+        let (mut asked, mut placed) = (HashMap::new(), HashMap::new());
+        let mut pairs = Self::default();
+        for example in records(args, query, ledger)? {
+            let example = example?;
+            let text = field(&example, "text", query)?;
+            let entry = place(&mut placed, &mut pairs.corpus, field(&example, answer, answer)?);
+            let asking = place(&mut asked, &mut pairs.queries, text);
+            pairs.relevant.resize(pairs.queries.len(), Vec::new());
+            if !pairs.relevant[asking].contains(&entry) {
+                pairs.relevant[asking].push(entry);
+            }
+        }
+        Ok(pairs)
+    }
+}
+
+/// The place of `text` in `texts`, where it is put if it is new.
+pub(super) fn place(
+    places: &mut HashMap<String, usize>,
+    texts: &mut Vec<String>,
+    text: &str,
+) -> usize {
+    if let Some(place) = places.get(text) {
+        return *place;
+    }
+    texts.push(text.to_owned());
+    places.insert(text.to_owned(), texts.len() - 1);
+    texts.len() - 1
+}
+
+/// Measures whether each first text finds its second one.
+///
+/// # Errors
+/// If model or data cannot be read, or there is no pair.
+pub(crate) fn retrieval(args: &PairArgs) -> Result<Exit> {
+    let ledger = Ledger::new();
+    let Pairs { queries, corpus, relevant } = Pairs::read(args, &ledger)?;
+    let [queries_qd, corpus_cd] = vectors(args, [&queries, &corpus], &ledger)?;
+    let relevant: Vec<HashSet<usize>> =
+        relevant.into_iter().map(|places| places.into_iter().collect()).collect();
+    show(&pairs::retrieval(&queries_qd, &corpus_cd, &relevant)?, &ledger, args.json)
+}
+
+/// Measures how the cosines of pairs follow their scores.
+///
+/// # Errors
+/// If model or data cannot be read, a score is none, or there is nothing to correlate.
+pub(crate) fn sts(args: &PairArgs) -> Result<Exit> {
+    let [left, right, score] = fields(args)?;
+    let ledger = Ledger::new();
+    let mut texts: [Vec<String>; 2] = Default::default();
+    let mut scores = Vec::new();
+    for example in records(args, left, &ledger)? {
+        let example = example?;
+        texts[0].push(field(&example, "text", left)?.to_owned());
+        texts[1].push(field(&example, right, right)?.to_owned());
+        scores.push(number(&example, score)?);
+    }
+    let [left_nd, right_nd] = vectors(args, [&texts[0], &texts[1]], &ledger)?;
+    show(&pairs::similarity(&left_nd, &right_nd, &scores)?, &ledger, args.json)
+}
+
+fn fields<const N: usize>(args: &PairArgs) -> Result<[&str; N]> {
+    let names: Vec<&str> = args.fields.iter().map(String::as_str).collect();
+    names.try_into().map_err(|names: Vec<&str>| {
+        let message = format!("--fields names {} fields, and {N} are needed", names.len());
+        Usage(message).into()
+    })
+}
+
+fn records(args: &PairArgs, first: &str, ledger: &Ledger) -> Result<sst_data::read::Documents> {
+    let documents = DocumentArgs {
+        format: args.format.clone(),
+        text_field: first.to_owned(),
+        skip_errors: false,
+    };
+    Ok(source(&args.data, &documents)?.read(ledger)?)
+}
+
+fn field<'e>(example: &'e Example, name: &str, called: &str) -> Result<&'e str> {
+    example.text(name).ok_or_else(|| anyhow!("{}: there is no text field `{called}`", example.key))
+}
+
+fn number(example: &Example, name: &str) -> Result<f64> {
+    let found = match example.fields.get(name) {
+        Some(Field::Float(number)) => Some(*number),
+        Some(Field::Int(number)) => Some(*number as f64),
+        Some(Field::Text(text)) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let found = found.filter(|number: &f64| number.is_finite());
+    found.ok_or_else(|| anyhow!("{}: the field `{name}` holds no number", example.key))
+}
+
+/// The vectors of both lists.
+pub(super) fn vectors(
+    args: &PairArgs,
+    texts: [&[String]; 2],
+    ledger: &Ledger,
+) -> Result<[Tensor; 2]> {
+    let folder = model::find(&args.model)?.folder;
+    let device = device::open(&args.device.device, args.device.threads)?;
+    let model = SentenceModel::load(&folder, device, options(&args.pooling)?)?;
+    let embedder = Embedder::new(&model, device, None, args.batch_tokens);
+    let embed = |texts: &[String]| -> Result<Tensor> {
+        let found = embedder.embed(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let cut = found.cut.iter();
+        ledger.add(
+            "embed.truncated_texts",
+            cut.clone().filter(|cut| **cut > 0).count() as u64,
+            None,
+        );
+        ledger.add("embed.truncated_tokens", cut.sum::<usize>() as u64, None);
+        Ok(Tensor::f_from_slice(&found.vectors)?.f_reshape([-1, model.width()])?)
+    };
+    Ok([embed(texts[0])?, embed(texts[1])?])
+}

@@ -1,0 +1,128 @@
+//! Rows of several texts that belong together: pairs, triplets.
+
+use std::sync::Arc;
+
+use super::{Dataset, DatasetError, Subset};
+use crate::example::{Example, Field, Key};
+use crate::ledger::Ledger;
+use crate::store::Store;
+use crate::tokenize::Frame;
+
+/// The fields of an example of `size` texts: `input_ids`, `input_ids.1`, `input_ids.2` and so on.
+pub fn group_fields(size: usize) -> Vec<String> {
+    let name = |text: usize| match text {
+        0 => "input_ids".to_owned(),
+        text => format!("input_ids.{text}"),
+    };
+    (0..size).map(name).collect()
+}
+
+/// Rows over a [`Store`] of groups of documents, one group a row. Each text is in the frame, and has a field of its
+/// own ([`group_fields`]).
+#[derive(Debug, Clone)]
+pub struct GroupRows {
+    store: Arc<Store>,
+    fields: Vec<Arc<str>>,
+    /// The groups, or `None` for all of them.
+    groups: Option<Vec<u64>>,
+    /// Tokens of a text beside the frame, at most.
+    capacity: usize,
+    frame: Frame,
+    len: u64,
+}
+
+impl GroupRows {
+    /// Rows of `size` texts, each of at most `max_length` tokens, special ones included.
+    ///
+    /// What will be cut off is counted in `ledger`, as `rows.truncated_documents` and `rows.truncated_tokens`.
+    ///
+    /// # Errors
+    /// If `max_length` leaves no room beside the frame, the fraction is not in `[0, 1)`, or the store cannot be
+    /// read or holds no groups of that size.
+    pub fn new(
+        store: Arc<Store>,
+        size: usize,
+        subset: Subset,
+        max_length: usize,
+        frame: Frame,
+        ledger: &Ledger,
+    ) -> Result<Self, DatasetError> {
+        subset.check()?;
+        let framing = frame.prefix.len() + frame.suffix.len();
+        if max_length <= framing {
+            return Err(DatasetError::NoRoom { max_length, frame: framing });
+        }
+        let (documents, group) = (store.num_documents(), size.max(1) as u64);
+        if documents % group != 0 {
+            return Err(DatasetError::NoGroups { documents, size });
+        }
+        let capacity = max_length - framing;
+        let mut groups = Vec::new();
+        for (document, length) in (0..).zip(store.lengths()) {
+            let (length, number) = (length?, document / group);
+            if !subset.contains(number) {
+                continue;
+            }
+            if document % group == 0 {
+                groups.push(number);
+            }
+            let cut = length.saturating_sub(capacity as u64);
+            if cut > 0 {
+                let key = store.key(document);
+                ledger.add("rows.truncated_documents", 1, Some(&key));
+                ledger.add("rows.truncated_tokens", cut, Some(&key));
+            }
+        }
+        let len = groups.len() as u64;
+        let fields = group_fields(size).into_iter().map(Arc::from).collect();
+        let groups = (subset != Subset::All).then_some(groups);
+        Ok(Self { store, fields, groups, capacity, frame, len })
+    }
+
+    /// The documents of row `index`, if there is such a row.
+    fn documents(&self, index: u64) -> std::ops::Range<u64> {
+        if index >= self.len {
+            return 0..0;
+        }
+        let group = self.groups.as_ref().map_or(index, |groups| groups[index as usize]);
+        let size = self.fields.len() as u64;
+        group * size..(group + 1) * size
+    }
+}
+
+impl Dataset for GroupRows {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Of all its texts.
+    fn row_length(&self, index: u64) -> usize {
+        let framing = self.frame.prefix.len() + self.frame.suffix.len();
+        let length = |document| self.store.len_of(document).min(self.capacity) + framing;
+        self.documents(index).map(length).sum()
+    }
+
+    fn get(&self, index: u64, epoch: u64) -> Result<Example, DatasetError> {
+        if index >= self.len {
+            return Err(DatasetError::OutOfRange { index, len: self.len });
+        }
+        let text = |document| {
+            let mut ids = self.frame.prefix.clone();
+            self.store.tokens(document).slice(0, self.capacity).append_to(&mut ids);
+            ids.extend_from_slice(&self.frame.suffix);
+            Field::Tokens(ids)
+        };
+        let texts = self.documents(index).map(text);
+        let fields = self.fields.iter().cloned().zip(texts).collect();
+        Ok(Example { key: self.key(index), index, epoch, fields })
+    }
+
+    fn score(&self, index: u64) -> Option<f32> {
+        self.store.score(self.documents(index).next()?)
+    }
+
+    fn key(&self, index: u64) -> Key {
+        let first = self.documents(index).next();
+        first.map_or_else(|| Key::new("?", 0), |document| self.store.key(document))
+    }
+}

@@ -1,0 +1,119 @@
+//! Vectors of texts as files that other tools read: NumPy's, safetensors, JSON lines.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use serde_json::json;
+
+/// Bytes before the numbers in a `.npy` file: a whole number of 64, as NumPy wants.
+const NPY_HEADER: usize = 128;
+/// Bytes of the JSON before the numbers in a safetensors file; padded with spaces, as the format allows.
+const SAFETENSORS_HEADER: usize = 184;
+
+/// How vectors are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VectorFormat {
+    /// One array `[n, d]` of fp32, NumPy's format 1.0.
+    Npy,
+    /// One tensor `embeddings` `[n, d]` of fp32.
+    Safetensors,
+    /// A line for each text: `{"index":..,"text":..,"embedding":[..]}`.
+    Jsonl,
+}
+
+impl VectorFormat {
+    /// What the extension of `path` says.
+    pub fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "npy" => Some(Self::Npy),
+            "safetensors" => Some(Self::Safetensors),
+            "jsonl" => Some(Self::Jsonl),
+            _ => None,
+        }
+    }
+}
+
+/// Writes vectors as they come; how many there are need not be known before.
+#[derive(Debug)]
+pub struct VectorWriter<'f> {
+    file: BufWriter<&'f mut File>,
+    format: VectorFormat,
+    width: usize,
+    count: u64,
+}
+
+impl<'f> VectorWriter<'f> {
+    /// Begins an empty `file` of vectors of `width` numbers.
+    ///
+    /// # Errors
+    /// Any I/O error.
+    pub fn new(file: &'f mut File, format: VectorFormat, width: usize) -> io::Result<Self> {
+        let mut this = Self { file: BufWriter::new(file), format, width, count: 0 };
+        // The place of the header, which tells how many vectors there are.
+        let header = this.header();
+        this.file.write_all(&header)?;
+        Ok(this)
+    }
+
+    /// Adds the vector of `text`.
+    ///
+    /// # Errors
+    /// Any I/O error, or if it has not the width.
+    pub fn push(&mut self, text: &str, vector: &[f32]) -> io::Result<()> {
+        if vector.len() != self.width {
+            let message =
+                format!("a vector of {} numbers among those of {}", vector.len(), self.width);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        if self.format == VectorFormat::Jsonl {
+            let line = json!({"index": self.count, "text": text, "embedding": vector});
+            writeln!(self.file, "{line}")?;
+        } else {
+            for number in vector {
+                self.file.write_all(&number.to_le_bytes())?;
+            }
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Completes the header; returns how many vectors there are.
+    ///
+    /// # Errors
+    /// Any I/O error.
+    pub fn finish(mut self) -> io::Result<u64> {
+        let header = self.header();
+        self.file.flush()?;
+        let file = self.file.get_mut();
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&header)?;
+        Ok(self.count)
+    }
+
+    fn header(&self) -> Vec<u8> {
+        let (count, width) = (self.count, self.width);
+        match self.format {
+            VectorFormat::Jsonl => Vec::new(),
+            VectorFormat::Npy => {
+                let length = NPY_HEADER - 10;
+                let shape = format!("({count}, {width})");
+                let text =
+                    format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+                let mut header = b"\x93NUMPY\x01\x00".to_vec();
+                header.extend((length as u16).to_le_bytes());
+                header.extend(format!("{text:<0$}\n", length - 1).as_bytes());
+                header
+            }
+            VectorFormat::Safetensors => {
+                let bytes = count * width as u64 * 4;
+                let tensor =
+                    json!({"dtype": "F32", "shape": [count, width], "data_offsets": [0, bytes]});
+                let text = json!({"embeddings": tensor}).to_string();
+                let mut header = (SAFETENSORS_HEADER as u64).to_le_bytes().to_vec();
+                header.extend(format!("{text:<SAFETENSORS_HEADER$}").as_bytes());
+                header
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Vectors of texts.
+//!
+//! Shapes: n texts, t tokens of a batch, d width of a vector.
+
+use sst_core::{EncoderInput, Forward, RaggedRows, ext};
+use tch::{Device, Kind, Tensor};
+
+use super::model::SentenceModel;
+use crate::error::ModelError;
+
+/// Turns texts into vectors, many at a time: those of like length together, without padding.
+pub struct Embedder<'m> {
+    model: &'m SentenceModel,
+    device: Device,
+    /// The type of matrix products, where it is not that of the weights.
+    autocast: Option<Kind>,
+    /// Tokens in a forward pass, about.
+    batch_tokens: usize,
+}
+
+/// Vectors, and what became of the texts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Embedded {
+    /// `[n, d]`, in the order of the texts; zeros for a text without tokens.
+    pub vectors: Vec<f32>,
+    /// For each text the tokens that were cut off.
+    pub cut: Vec<usize>,
+    /// For each text whether it has no token, not even a special one.
+    pub empty: Vec<bool>,
+    /// Tokens that were read.
+    pub tokens: u64,
+}
+
+impl<'m> Embedder<'m> {
+    /// For a model on `device`.
+    pub fn new(
+        model: &'m SentenceModel,
+        device: Device,
+        autocast: Option<Kind>,
+        batch_tokens: usize,
+    ) -> Self {
+        Self { model, device, autocast, batch_tokens }
+    }
+
+    /// The vectors of `texts`.
+    ///
+    /// # Errors
+    /// If a text cannot be encoded, or libtorch fails.
+    pub fn embed(&self, texts: &[&str]) -> Result<Embedded, ModelError> {
+        let rows = self.model.tokens(texts)?;
+        let width = self.model.width() as usize;
+        let mut vectors = vec![0.0; rows.len() * width];
+        let mut order: Vec<usize> = (0..rows.len()).filter(|i| !rows[*i].ids.is_empty()).collect();
+        // The longest first: what memory is needed shows at once, and is used again.
+        order.sort_by_key(|i| std::cmp::Reverse(rows[*i].ids.len()));
+        let mut rest = order.as_slice();
+        while !rest.is_empty() {
+            let mut tokens = 0;
+            let count = rest.iter().take_while(|i| {
+                let fits = tokens < self.batch_tokens;
+                tokens += rows[**i].ids.len();
+                fits
+            });
+            let (batch, later) = rest.split_at(count.count());
+            rest = later;
+            let found = tch::no_grad(|| self.batch(batch.iter().map(|i| &*rows[*i].ids)))?;
+            for (i, vector) in batch.iter().zip(found.chunks_exact(width)) {
+                vectors[i * width..(i + 1) * width].copy_from_slice(vector);
+            }
+        }
+        Ok(Embedded {
+            vectors,
+            tokens: rows.iter().map(|row| row.ids.len() as u64).sum(),
+            cut: rows.iter().map(|row| row.cut).collect(),
+            empty: rows.iter().map(|row| row.ids.is_empty()).collect(),
+        })
+    }
+
+    /// The vectors of a batch, one after the other.
+    fn batch<'r>(&self, rows: impl Iterator<Item = &'r [u32]>) -> sst_core::Result<Vec<f32>> {
+        let (mut ids, mut lengths) = (Vec::new(), Vec::new());
+        for row in rows {
+            ids.extend(row.iter().map(|id| i64::from(*id)));
+            lengths.push(row.len());
+        }
+        let rows = RaggedRows::new(&lengths, self.device);
+        let ids_t = Tensor::f_from_slice(&ids)?.f_to_device(self.device)?;
+        let input = EncoderInput {
+            input_ids: &ids_t,
+            rows: Some(&rows),
+            attention_mask: None,
+            token_type_ids: None,
+        };
+        let _autocast =
+            self.autocast.map(|kind| ext::autocast(self.device, Some(kind))).transpose()?;
+        let vectors_bd = self.model.vectors(input, Forward::EVAL)?;
+        let flat = vectors_bd.f_to_device(Device::Cpu)?.f_contiguous()?.f_flatten(0, -1)?;
+        Ok(Vec::try_from(&flat)?)
+    }
+}

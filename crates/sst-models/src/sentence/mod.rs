@@ -1,0 +1,11 @@
+//! Models that turn a text into one vector, as folders of sentence-transformers: an encoder, a pooling, perhaps
+//! linear layers, perhaps a norm (Reimers and Gurevych 2019, "Sentence-BERT").
+
+mod dense;
+mod embed;
+mod folder;
+mod model;
+mod save;
+
+pub use embed::{Embedded, Embedder};
+pub use model::{SentenceModel, SentenceOptions, SentenceTokens};

@@ -1,0 +1,161 @@
+//! The model: text to tokens, tokens to vectors.
+//!
+//! Shapes: b rows, d width of the vectors.
+
+use std::path::Path;
+
+use sst_core::checkpoint::Allow;
+use sst_core::nn::{Pooling, encode_pooled};
+use sst_core::{EncoderInput, Forward, Model};
+use sst_data::tokenize::Tokenizer;
+use tch::{Device, Kind, Tensor};
+
+use super::dense::Dense;
+use super::folder::Layout;
+use crate::error::ModelError;
+
+/// What a folder is read with instead of what it says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SentenceOptions {
+    /// The pooling; of a folder without modules.json it is the mean if it is not given here.
+    pub pooling: Option<Pooling>,
+    /// Whether vectors have length one.
+    pub normalize: Option<bool>,
+    /// Tokens of a text at most, special ones included.
+    pub max_length: Option<usize>,
+}
+
+/// The tokens of a text as the model reads them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SentenceTokens {
+    /// Token ids, special ones included.
+    pub ids: Vec<u32>,
+    /// Tokens that did not fit and were cut off.
+    pub cut: usize,
+}
+
+/// A model that turns a text into one vector.
+pub struct SentenceModel {
+    pub(super) model: Box<dyn Model>,
+    pub(super) tokenizer: Tokenizer,
+    pub(super) poolings: Vec<Pooling>,
+    pub(super) dense: Vec<Dense>,
+    pub(super) normalize: bool,
+    pub(super) max_length: usize,
+    pub(super) lowercase: bool,
+    pub(super) prompt: String,
+}
+
+impl SentenceModel {
+    /// Loads a folder of sentence-transformers, or a Hugging Face folder, whose hidden states are pooled as the
+    /// options say.
+    ///
+    /// # Errors
+    /// If a file cannot be read, a module is not one of those that sst has, or modules do not fit together.
+    pub fn load(
+        folder: &Path,
+        device: Device,
+        options: SentenceOptions,
+    ) -> Result<Self, ModelError> {
+        let layout = Layout::read(folder)?;
+        let encoder = layout.as_ref().map_or(folder, |layout| &*layout.encoder);
+        let tokenizer = Tokenizer::load(encoder)?;
+        let (model, _) = crate::load(encoder, None, device, &Allow::default())?;
+        let mut this = Self::new(model, tokenizer, options);
+        let Some(layout) = layout else { return Ok(this) };
+        if options.pooling.is_none() {
+            this.poolings = layout.poolings;
+        }
+        for folder in &layout.dense {
+            this.dense.push(Dense::load(folder, this.width(), device)?);
+        }
+        this.normalize = options.normalize.unwrap_or(layout.normalize);
+        let limit = this.model.encoder().max_length();
+        this.max_length = options.max_length.or(layout.max_length).unwrap_or(limit).min(limit);
+        this.lowercase = layout.lowercase;
+        this.prompt = layout.prompt;
+        Ok(this)
+    }
+
+    /// A model with a pooling after it.
+    pub fn new(model: Box<dyn Model>, tokenizer: Tokenizer, options: SentenceOptions) -> Self {
+        let limit = model.encoder().max_length();
+        Self {
+            poolings: vec![options.pooling.unwrap_or(Pooling::Mean)],
+            dense: Vec::new(),
+            normalize: options.normalize.unwrap_or(false),
+            max_length: options.max_length.unwrap_or(limit).min(limit),
+            lowercase: false,
+            prompt: String::new(),
+            model,
+            tokenizer,
+        }
+    }
+
+    /// The tokens of each text: the prompt before it, special tokens around it, its end cut off where it is too
+    /// long.
+    ///
+    /// # Errors
+    /// If there is no room beside the special tokens, or the tokenizer cannot encode a text.
+    pub fn tokens(&self, texts: &[&str]) -> Result<Vec<SentenceTokens>, ModelError> {
+        let frame = self.tokenizer.frame();
+        let framing = frame.prefix.len() + frame.suffix.len();
+        if self.max_length <= framing {
+            let message =
+                format!("is {}, and special tokens alone take {framing}", self.max_length);
+            return Err(ModelError::Config { path: "max_length".to_owned(), message });
+        }
+        let all = if self.prompt.is_empty() && !self.lowercase {
+            self.tokenizer.encode_batch(texts)?
+        } else {
+            let joined = texts.iter().map(|text| format!("{}{text}", self.prompt));
+            let lower = joined.map(|text| if self.lowercase { text.to_lowercase() } else { text });
+            let texts: Vec<String> = lower.collect();
+            self.tokenizer.encode_batch(&texts.iter().map(String::as_str).collect::<Vec<_>>())?
+        };
+        let room = self.max_length - framing;
+        let row = |ids: Vec<u32>| {
+            let kept = &ids[..ids.len().min(room)];
+            let cut = ids.len() - kept.len();
+            SentenceTokens { ids: [&frame.prefix[..], kept, &frame.suffix].concat(), cut }
+        };
+        Ok(all.into_iter().map(row).collect())
+    }
+
+    /// The vectors `[b, d]` of rows of tokens, none of them empty; fp32.
+    ///
+    /// # Errors
+    /// If the input does not fit the model, or libtorch fails.
+    pub fn vectors(&self, input: EncoderInput<'_>, forward: Forward) -> sst_core::Result<Tensor> {
+        let mut vectors_bd = encode_pooled(self.model.encoder(), input, &self.poolings, forward)?;
+        for dense in &self.dense {
+            vectors_bd = dense.apply(&vectors_bd)?.f_to_kind(Kind::Float)?;
+        }
+        if self.normalize {
+            let norms_b1 = vectors_bd.f_norm_scalaropt_dim(2.0, [1_i64].as_slice(), true)?;
+            vectors_bd = vectors_bd.f_div(&norms_b1.f_clamp_min(1e-12)?)?;
+        }
+        Ok(vectors_bd)
+    }
+
+    /// d.
+    pub fn width(&self) -> i64 {
+        let pooled = self.poolings.len() as i64 * self.model.encoder().hidden_size();
+        self.dense.last().map_or(pooled, Dense::width)
+    }
+
+    /// The encoder with its parameters.
+    pub fn model(&self) -> &dyn Model {
+        &*self.model
+    }
+
+    /// The same, to change it.
+    pub fn model_mut(&mut self) -> &mut dyn Model {
+        &mut *self.model
+    }
+
+    /// Puts `prompt` before each text, instead of what the folder says.
+    pub fn set_prompt(&mut self, prompt: String) {
+        self.prompt = prompt;
+    }
+}

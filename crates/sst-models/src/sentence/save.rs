@@ -1,0 +1,71 @@
+//! Writing such a folder, in the form that every release of sentence-transformers reads.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use sst_core::nn::Pooling;
+use sst_data::atomic;
+
+use super::folder::{MODULES, PROMPTS, SENTENCE, flag};
+use super::model::SentenceModel;
+use crate::card::ModelCard;
+use crate::error::ModelError;
+use crate::export::save_folder;
+
+impl SentenceModel {
+    /// Writes the Hugging Face folder of the encoder, and beside it what sentence-transformers adds:
+    /// modules.json, the pooling, linear layers and the norm.
+    ///
+    /// # Errors
+    /// If a file cannot be written, with its path.
+    pub fn save(&self, folder: &Path, card: &ModelCard) -> Result<(), ModelError> {
+        save_folder(folder, &*self.model, Some(&self.tokenizer), card)?;
+        let mut modules = vec![module(0, "", "Transformer")];
+        let mut add = |class: &str| {
+            let place = modules.len();
+            let path = format!("{place}_{class}");
+            modules.push(module(place, &path, class));
+            folder.join(path)
+        };
+        write(&add("Pooling"), "config.json", &self.pooling())?;
+        for dense in &self.dense {
+            dense.save(&add("Dense"))?;
+        }
+        if self.normalize {
+            write(&add("Normalize"), "config.json", &json!({}))?;
+        }
+        let sentence = json!({"max_seq_length": self.max_length, "do_lower_case": self.lowercase});
+        write(folder, SENTENCE, &sentence)?;
+        let (prompts, default) = match &*self.prompt {
+            "" => (json!({}), Value::Null),
+            prompt => (json!({"default": prompt}), json!("default")),
+        };
+        let prompts = json!({
+            "prompts": prompts, "default_prompt_name": default, "similarity_fn_name": "cosine",
+        });
+        write(folder, PROMPTS, &prompts)?;
+        write(folder, MODULES, &Value::Array(modules))
+    }
+
+    fn pooling(&self) -> Value {
+        let width = self.model.encoder().hidden_size();
+        let mut config = Map::from_iter([("word_embedding_dimension".to_owned(), json!(width))]);
+        for pooling in Pooling::ALL {
+            config.insert(flag(pooling).to_owned(), json!(self.poolings.contains(&pooling)));
+        }
+        config.insert("include_prompt".to_owned(), json!(true));
+        Value::Object(config)
+    }
+}
+
+fn module(place: usize, path: &str, class: &str) -> Value {
+    let class = format!("sentence_transformers.models.{class}");
+    json!({"idx": place, "name": place.to_string(), "path": path, "type": class})
+}
+
+fn write(folder: &Path, name: &str, value: &Value) -> Result<(), ModelError> {
+    let path = folder.join(name);
+    let io = |source| ModelError::Io { path: path.clone(), source };
+    std::fs::create_dir_all(folder).map_err(io)?;
+    atomic::write(&path, format!("{value:#}\n").as_bytes()).map_err(io)
+}

@@ -1,0 +1,194 @@
+//! Supervised pairs and triplets: multiple negatives ranking (Henderson et al. 2017, "Efficient Natural Language
+//! Response Suggestion for Smart Reply", section 4.4). A text is to be near its partner, among the partners of the
+//! others in the batch and all hard negatives.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sst_core::nn::Pooling;
+use sst_core::{Batch, LossParts, Model, Objective, Result, StepContext};
+use sst_data::rows::group_fields;
+use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch};
+use tch::{Kind, Tensor};
+
+use super::config::Common;
+use super::grad_cache::{Rows, compare};
+use super::info_nce::{Compared, info_nce};
+use super::views::{lay, layout, tokens_of};
+use crate::error::ObjectiveError;
+use crate::layout::Layout;
+use crate::list::{Context, Entry};
+use crate::parse::parse;
+
+/// The word of registration.
+pub(crate) const ENTRY: Entry = Entry {
+    name: "pairs",
+    summary: "supervised pairs and triplets: near the partner, far from others' and hard negatives",
+    default_config: || json!(PairsConfig::default()),
+    is_grouped: true,
+    frame: |tokenizer| tokenizer.frame().clone(),
+    build,
+};
+
+/// The keys of `[objective]` for `name = "pairs"`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PairsConfig {
+    /// How hidden states become a vector.
+    pub pooling: Pooling,
+    /// What cosines are divided by.
+    pub temperature: f64,
+    /// Rows in memory at once; 0 for the whole batch.
+    pub chunk_rows: u64,
+    /// How much a text's own hard negatives count in its sum, beside 1 for everything else (Gao et al. 2021,
+    /// "SimCSE", equation 8).
+    pub negative_weight: f64,
+    /// Whether partners are to find their texts too, among the texts of the batch.
+    pub symmetric: bool,
+}
+
+impl Default for PairsConfig {
+    fn default() -> Self {
+        let Common { temperature, chunk_rows, .. } = Common::default();
+        let pooling = Pooling::Mean;
+        Self { pooling, temperature, chunk_rows, negative_weight: 1.0, symmetric: false }
+    }
+}
+
+impl PairsConfig {
+    fn common(&self) -> Common {
+        let Self { pooling, temperature, chunk_rows, .. } = *self;
+        Common { pooling, temperature, chunk_rows }
+    }
+
+    fn check(&self) -> Result<(), ObjectiveError> {
+        self.common().check()?;
+        if self.negative_weight > 0.0 && self.negative_weight.is_finite() {
+            return Ok(());
+        }
+        let message = format!("is {} and must be above 0", self.negative_weight);
+        Err(ObjectiveError::Config { path: "negative_weight".to_owned(), message })
+    }
+}
+
+struct Pairs {
+    config: PairsConfig,
+    collate: Arc<Groups>,
+}
+
+/// All first texts, then all second ones, and so on. Arrays as of all contrastive objectives, and `same` `[b, v b]`
+/// where a text equals another: true for what would be a false negative.
+struct Groups(Layout);
+
+fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
+    let config: PairsConfig = parse(config)?;
+    config.check()?;
+    let collate = Arc::new(Groups(layout(context.tokenizer, context.padding_free)));
+    Ok(Box::new(Pairs { config, collate }))
+}
+
+impl Collate for Groups {
+    fn collate(&self, examples: &[Example], _seed: u64) -> Result<HostBatch, CollateError> {
+        let size = examples.first().map_or(2, |example| example.fields.len().max(2));
+        let view = |field: &String| -> Result<Vec<Vec<u32>>, CollateError> {
+            examples.iter().map(|example| Ok(tokens_of(example, field)?.to_vec())).collect()
+        };
+        let views: Vec<Vec<Vec<u32>>> =
+            group_fields(size).iter().map(view).collect::<Result<_, _>>()?;
+        let batch = lay(self.0, examples, &views)?;
+        match same(&views) {
+            None => Ok(batch),
+            Some(same) => {
+                let shape = [examples.len(), size * examples.len()];
+                Ok(batch.with("same", &shape, ArrayData::Bool(same))?)
+            }
+        }
+    }
+}
+
+/// For each group, which texts of all views equal its first or its second and are not itself; `None` if none do.
+fn same(views: &[Vec<Vec<u32>>]) -> Option<Vec<bool>> {
+    let mut numbers = HashMap::new();
+    let texts: Vec<usize> = views
+        .iter()
+        .flatten()
+        .map(|ids| {
+            let next = numbers.len();
+            *numbers.entry(ids).or_insert(next)
+        })
+        .collect();
+    let count = views.first().map_or(0, Vec::len);
+    if numbers.len() == texts.len() {
+        return None;
+    }
+    let own = |row: usize| [row, row + count];
+    let is_same = |row: usize, text: usize| {
+        !own(row).contains(&text) && own(row).iter().any(|own| texts[*own] == texts[text])
+    };
+    let all = (0..count).flat_map(|row| (0..texts.len()).map(move |text| (row, text)));
+    Some(all.map(|(row, text)| is_same(row, text)).collect())
+}
+
+impl Pairs {
+    /// What is added to the logits of `rows` texts for all others of the batch, `[b, v b]`: the logarithm of the
+    /// weight of own negatives, and minus infinity for false ones.
+    fn bias(&self, batch: &Batch, rows: i64, views: i64) -> Result<Tensor> {
+        let options = (Kind::Float, batch.get("input_ids")?.device());
+        let mut bias = Tensor::f_zeros([rows, views * rows], options)?;
+        if views > 2 && self.config.negative_weight != 1.0 {
+            let own =
+                Tensor::f_eye(rows, options)?.f_mul_scalar(self.config.negative_weight.ln())?;
+            let own = own.f_repeat([1, views - 2])?;
+            bias.f_narrow(1, 2 * rows, (views - 2) * rows)?.f_copy_(&own)?;
+        }
+        if let Some(same) = batch.find("same") {
+            let _ = bias.f_masked_fill_(same, f64::NEG_INFINITY)?;
+        }
+        Ok(bias)
+    }
+
+    fn compare(&self, vectors_bd: &Tensor, bias: &Tensor, rows: i64) -> Result<Compared> {
+        let temperature = self.config.temperature;
+        let texts = vectors_bd.f_narrow(0, 0, rows)?;
+        let keys = vectors_bd.f_narrow(0, rows, vectors_bd.size()[0] - rows)?;
+        let there = info_nce(&texts, &keys, temperature, Some(&bias.f_slice(1, rows, None, 1)?))?;
+        if !self.config.symmetric {
+            return Ok(there);
+        }
+        let partners = keys.f_narrow(0, 0, rows)?;
+        let back = bias.f_narrow(1, 0, rows)?;
+        let back = info_nce(&partners, &texts, temperature, Some(&back))?;
+        let mean = |a: &Tensor, b: &Tensor| a.f_add(b)?.f_div_scalar(2);
+        Ok(Compared {
+            loss: mean(&there.loss, &back.loss)?,
+            accuracy: mean(&there.accuracy, &back.accuracy)?,
+        })
+    }
+}
+
+impl Objective for Pairs {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn collate(&self) -> Arc<dyn Collate> {
+        self.collate.clone()
+    }
+
+    fn scored_share(&self) -> f64 {
+        0.0
+    }
+
+    /// The mean over texts of the InfoNCE with their partners; `accuracy` is the share of texts whose partner is
+    /// nearest.
+    fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
+        let common = self.config.common();
+        let texts = batch.keys.len() as i64;
+        let all = Rows::new(model, batch, None, context, &common)?;
+        let bias = self.bias(batch, texts, all.count() / texts.max(1))?;
+        let found = compare(&all, &|vectors_bd| self.compare(vectors_bd, &bias, texts))?;
+        Ok(LossParts { loss: found.loss, sums: vec![("accuracy", found.accuracy)] })
+    }
+}
