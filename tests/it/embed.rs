@@ -142,7 +142,10 @@ fn texts_find_their_partners_and_hard_negatives() {
     let (code, stderr, stdout) = mine(&["--num-negatives", "2"]);
     assert_eq!(code, Some(0), "{stderr}");
     let report: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!((&report["counts"]["lines"], &report["counts"]["short"]), (&128.into(), &0.into()));
+    assert_eq!(
+        (&report["counts"]["lines"], &report["counts"]["short_queries"]),
+        (&128.into(), &0.into())
+    );
     for line in lines(&sandbox.read("hard.jsonl")) {
         assert_ne!(line["positive"], line["negative"]);
         assert_eq!(line["positive"], line["anchor"].as_str().unwrap().to_uppercase());

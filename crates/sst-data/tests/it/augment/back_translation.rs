@@ -190,7 +190,7 @@ fn apertium_keeps_in_step_whatever_a_text_holds() {
             let parts = (0..1 + rng.below(14))
                 .map(|_| PARTS[rng.below(PARTS.len() as u64) as usize])
                 .collect::<String>();
-            format!("a{parts}")
+            if rng.chance(0.5) { format!("a{parts}") } else { format!("{parts}a") }
         })
         .collect();
     for pair in ["eng-spa", "spa-eng"] {
