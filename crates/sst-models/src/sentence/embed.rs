@@ -14,7 +14,7 @@ pub struct Embedder<'m> {
     device: Device,
     /// The type of matrix products, where it is not that of the weights.
     autocast: Option<Kind>,
-    /// Tokens in a forward pass, about.
+    /// Tokens in a forward pass at most, but for a text that has more.
     batch_tokens: usize,
 }
 
@@ -55,13 +55,13 @@ impl<'m> Embedder<'m> {
         order.sort_by_key(|i| std::cmp::Reverse(rows[*i].ids.len()));
         let mut rest = order.as_slice();
         while !rest.is_empty() {
+            // At least one text; never more tokens than asked for, so that batches are of like size.
             let mut tokens = 0;
             let count = rest.iter().take_while(|i| {
-                let fits = tokens < self.batch_tokens;
                 tokens += rows[**i].ids.len();
-                fits
+                tokens <= self.batch_tokens
             });
-            let (batch, later) = rest.split_at(count.count());
+            let (batch, later) = rest.split_at(count.count().max(1));
             rest = later;
             let found = tch::no_grad(|| self.batch(batch.iter().map(|i| &*rows[*i].ids)))?;
             for (i, vector) in batch.iter().zip(found.chunks_exact(width)) {
