@@ -229,7 +229,7 @@ Examples:
 The negatives of a query are the answers of others that are nearest to it. The file has a line for each negative,
 {\"anchor\":..,\"positive\":..,\"negative\":..,\"score\":..}, or with --ntuple one for each pair, with
 \"negatives\":[..] and \"scores\":[..]. Pairs without a negative are left out and counted. With --json, what was
-looked at and why it was left out is printed as one line.")]
+looked at and why it was left out is printed as one line; seconds are those of the search alone.")]
 pub struct MineArgs {
     /// What is read, and with which model.
     #[command(flatten)]

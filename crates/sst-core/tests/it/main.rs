@@ -8,6 +8,7 @@ mod cross_entropy;
 mod ext;
 mod linear;
 mod params;
+mod pooling;
 mod residual;
 
 /// Held by tests that draw from libtorch's generator, which is one for all threads.

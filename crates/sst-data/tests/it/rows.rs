@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use sst_data::rows::{Dataset, DatasetError, RowMode, Subset, TokenRows};
+use sst_data::rows::{Dataset, DatasetError, GroupRows, RowMode, Subset, TokenRows};
 use sst_data::store::{Store, StoreBuilder};
 use sst_data::tokenize::Frame;
 use sst_data::{Key, Ledger};
@@ -101,6 +101,37 @@ fn a_row_is_named_after_the_document_it_begins_in() {
     let rows = rows(&store, RowMode::Stream, 6, &Ledger::new());
     let keys: Vec<_> = (0..4).map(|i| rows.key(i).to_string()).collect();
     assert_eq!(keys, ["a.txt:1", "a.txt:2", "a.txt:3", "?:0"]);
+}
+
+#[test]
+fn groups_are_rows_of_several_fields() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path(), &[vec![1, 2], vec![3], vec![4, 5, 6, 7], vec![8, 9]]);
+    let ledger = Ledger::new();
+    let groups = |subset, ledger: &Ledger| {
+        GroupRows::new(store.clone(), 2, subset, 6, frame(), ledger).unwrap()
+    };
+    let rows = groups(Subset::All, &ledger);
+    assert_eq!((rows.len(), rows.row_length(0), rows.row_length(1)), (2, 9, 11));
+    let example = rows.get(1, 3).unwrap();
+    assert_eq!((example.index, example.epoch, example.fields.len()), (1, 3, 2));
+    assert_eq!(example.tokens("input_ids").unwrap(), [90_001, 4, 5, 6, 90_002, 90_003]);
+    assert_eq!(example.tokens("input_ids.1").unwrap(), [90_001, 8, 9, 90_002, 90_003]);
+    assert_eq!((example.key.clone(), example.key), (Key::new("a.txt", 3), rows.key(1)));
+    assert_eq!(ledger.count("rows.truncated_tokens"), 1);
+    assert!(matches!(rows.get(2, 0), Err(DatasetError::OutOfRange { index: 2, len: 2 })));
+    assert_eq!((rows.row_length(2), rows.key(2)), (0, Key::new("?", 0)));
+    // Each group is whole in one of the two parts.
+    let parts = [Subset::Train { fraction: 0.5 }, Subset::Validation { fraction: 0.5 }];
+    let keys = parts.map(|subset| {
+        let rows = groups(subset, &Ledger::new());
+        (0..rows.len()).map(|i| rows.get(i, 0).unwrap().key.record).collect::<Vec<_>>()
+    });
+    let mut all = keys.concat();
+    all.sort_unstable();
+    assert_eq!(all, [1, 3]);
+    let error = GroupRows::new(store.clone(), 3, Subset::All, 6, frame(), &ledger).unwrap_err();
+    assert!(error.to_string().contains("4 documents are no groups of 3"), "{error}");
 }
 
 #[test]

@@ -323,3 +323,62 @@ fn an_empty_row_names_its_document() {
         assert!(error.to_string().starts_with("toy.txt:2: the row has no token"), "{error}");
     }
 }
+
+/// Triplets of texts; the last two have the same partner.
+fn triplets() -> Vec<sst_data::Example> {
+    let tokenizer = toy::tokenizer();
+    let ids =
+        |i: u64| sst_data::Field::Tokens(tokenizer.encode_with_special(&toy::sentence(i)).unwrap());
+    let mut examples = toy::rows(&tokenizer, 5);
+    for (i, example) in (0..).zip(&mut examples) {
+        example.fields.insert("input_ids.1".into(), ids(if i == 4 { 1003 } else { 1000 + i }));
+        example.fields.insert("input_ids.2".into(), ids(2000 + i));
+    }
+    examples
+}
+
+#[test]
+fn pairs_weigh_their_own_negatives_and_leave_out_false_ones() {
+    const WEIGHT: f64 = 2.5;
+    let model = toy::sentence_encoder(toy::tokenizer().vocab_size(), 0.0);
+    for symmetric in [false, true] {
+        let config = json!({
+            "temperature": TEMPERATURE, "negative_weight": WEIGHT, "symmetric": symmetric,
+        });
+        let pairs = objective("pairs", &config, true);
+        let host = pairs.collate().collate(&triplets(), 1).unwrap();
+        let batch = Batch::from_host(&host, Device::Cpu).unwrap();
+        let rows = batch.rows.as_ref().unwrap();
+        let input = sst_core::EncoderInput::from_batch(&batch).unwrap();
+        let states = tch::no_grad(|| model.encoder().encode(input, Forward::EVAL).unwrap());
+        let means = sst_core::nn::Pooling::Mean.apply(&states.hidden_bld, rows).unwrap();
+        let all: Matrix = Vec::<Vec<f32>>::try_from(means)
+            .unwrap()
+            .into_iter()
+            .map(|row| row.into_iter().map(f64::from).collect())
+            .collect();
+        let (texts, keys) = (&all[..5], &all[5..]);
+        let there = |i: usize| {
+            let term = |k: usize| {
+                // Texts 3 and 4 have the same partner, which is no negative of either.
+                let is_false = i >= 3 && k < 5 && k >= 3 && k != i;
+                let weight = if k == 5 + i { WEIGHT } else { 1.0 };
+                if is_false {
+                    0.0
+                } else {
+                    weight * (cosine(&texts[i], &keys[k]) / TEMPERATURE).exp()
+                }
+            };
+            (0..10).map(term).sum::<f64>().ln() - cosine(&texts[i], &keys[i]) / TEMPERATURE
+        };
+        // The other way round the partner is asked for its text, among the texts alone.
+        let back = |i: usize| {
+            let term = |k: usize| (cosine(&keys[i], &texts[k]) / TEMPERATURE).exp();
+            (0..5).map(term).sum::<f64>().ln() - cosine(&keys[i], &texts[i]) / TEMPERATURE
+        };
+        let mean = |f: &dyn Fn(usize) -> f64| (0..5).map(f).sum::<f64>() / 5.0;
+        let want = if symmetric { (mean(&there) + mean(&back)) / 2.0 } else { mean(&there) };
+        let (found, _) = run(&*pairs, &*model, &batch);
+        assert!((found - want).abs() < 1e-5 * want, "symmetric = {symmetric}: {found} {want}");
+    }
+}

@@ -1,6 +1,7 @@
 //! `sst mine`.
 
 use std::io::{BufWriter, Write};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -33,13 +34,13 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     };
     // No text is in the corpus twice.
     let corpus = Corpus { vectors_cd: &unit(&corpus_cd)?, groups: None };
-    let mined =
-        mine(&unit(&queries_qd)?, corpus, &pairs.relevant, &options).map_err(
-            |error| match error {
-                MineError::Option { .. } => Usage(error.to_string()).into(),
-                other => anyhow::Error::from(other),
-            },
-        )?;
+    let start = Instant::now();
+    let mined = mine(&unit(&queries_qd)?, corpus, &pairs.relevant, &options);
+    let seconds = start.elapsed().as_secs_f64();
+    let mined = mined.map_err(|error| match error {
+        MineError::Option { .. } => Usage(error.to_string()).into(),
+        other => anyhow::Error::from(other),
+    })?;
     let mut lines = 0;
     atomic::write_with(&args.out, |file| {
         let mut file = BufWriter::new(file);
@@ -49,7 +50,8 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     .with_context(|| format!("cannot write {}", args.out.display()))?;
     let mut counts = mined.counts.to_counts();
     counts.insert("lines".to_owned(), lines);
-    let report = Report { name: "mine".to_owned(), metrics: Default::default(), counts };
+    let metrics = [("seconds".to_owned(), seconds)].into();
+    let report = Report { name: "mine".to_owned(), metrics, counts };
     show(&report, &ledger, args.pairs.json)
 }
 
