@@ -153,13 +153,16 @@ impl Pairs {
         let temperature = self.config.temperature;
         let texts = vectors_bd.f_narrow(0, 0, rows)?;
         let keys = vectors_bd.f_narrow(0, rows, vectors_bd.size()[0] - rows)?;
-        let there = info_nce(&texts, &keys, temperature, Some(&bias.f_slice(1, rows, None, 1)?))?;
+        // Two groups with the same text or the same partner are no negatives of each other.
+        let groups = bias.f_narrow(1, 0, rows)?.f_add(&bias.f_narrow(1, rows, rows)?)?;
+        let more = bias.f_slice(1, 2 * rows, None, 1)?;
+        let bias = Tensor::f_cat(&[&groups, &more], 1)?;
+        let there = info_nce(&texts, &keys, temperature, Some(&bias))?;
         if !self.config.symmetric {
             return Ok(there);
         }
         let partners = keys.f_narrow(0, 0, rows)?;
-        let back = bias.f_narrow(1, 0, rows)?;
-        let back = info_nce(&partners, &texts, temperature, Some(&back))?;
+        let back = info_nce(&partners, &texts, temperature, Some(&groups))?;
         let mean = |a: &Tensor, b: &Tensor| a.f_add(b)?.f_div_scalar(2);
         Ok(Compared {
             loss: mean(&there.loss, &back.loss)?,
