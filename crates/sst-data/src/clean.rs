@@ -92,6 +92,26 @@ impl Cleaner {
 
     /// The cleaned text, or `None` if the document is dropped.
     pub fn clean(&mut self, key: &Key, text: &str) -> Option<String> {
+        self.clean_group(key, &[text])?.pop()
+    }
+
+    /// The cleaned texts of a record, or `None` if one of them is dropped (counted as `pairs.incomplete` too, where
+    /// there are several) or all of them together equal those of an earlier record.
+    pub fn clean_group(&mut self, key: &Key, texts: &[&str]) -> Option<Vec<String>> {
+        let cleaned: Vec<String> = texts.iter().map_while(|text| self.keep(key, text)).collect();
+        if cleaned.len() < texts.len() {
+            self.ledger.add("pairs.incomplete", u64::from(texts.len() > 1), Some(key));
+            return None;
+        }
+        if self.config.dedup && !self.seen.insert(hash(&cleaned.join("\0"))) {
+            self.ledger.add("clean.duplicate", 1, Some(key));
+            return None;
+        }
+        Some(cleaned)
+    }
+
+    /// The cleaned text, unless it is empty, too short or too long.
+    fn keep(&self, key: &Key, text: &str) -> Option<String> {
         let text = self.rewrite(key, text);
         let drop = |name| {
             self.ledger.add(name, 1, Some(key));
@@ -108,9 +128,6 @@ impl Cleaner {
             if self.config.max_length.is_some_and(|max| length > max) {
                 return drop("clean.too_long");
             }
-        }
-        if self.config.dedup && !self.seen.insert(hash(&text)) {
-            return drop("clean.duplicate");
         }
         Some(text)
     }

@@ -49,7 +49,9 @@ pub enum EvalError {
     #[error("beam search needs at least one beam")]
     NoBeams,
     /// Scores or cosines that are all the same, or none.
-    #[error("scores and cosines correlate only where both differ from pair to pair, and these do not")]
+    #[error(
+        "scores and cosines correlate only where both differ from pair to pair, and these do not"
+    )]
     NoCorrelation,
     /// Vectors could not be compared.
     #[error(transparent)]

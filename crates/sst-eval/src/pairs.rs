@@ -8,9 +8,7 @@ use std::collections::HashSet;
 use tch::{Kind, Tensor};
 
 use crate::error::EvalError;
-use crate::metric::{
-    alignment, mrr_at_k, ndcg_at_k, pearson, recall_at_k, spearman, uniformity,
-};
+use crate::metric::{alignment, mrr_at_k, ndcg_at_k, pearson, recall_at_k, spearman, uniformity};
 use crate::nearest::{NearestError, nearest};
 use crate::report::Report;
 
@@ -30,11 +28,8 @@ pub fn similarity(
     scores: &[f64],
 ) -> Result<Report, EvalError> {
     let (left_nd, right_nd) = (unit(left_nd)?, unit(right_nd)?);
-    let cosines_n = left_nd.f_mul(&right_nd)?.f_sum_dim_intlist(
-        [1_i64].as_slice(),
-        false,
-        Kind::Double,
-    )?;
+    let cosines_n =
+        left_nd.f_mul(&right_nd)?.f_sum_dim_intlist([1_i64].as_slice(), false, Kind::Double)?;
     let cosines = Vec::<f64>::try_from(&cosines_n)?;
     let nothing = || EvalError::NoCorrelation;
     let metrics = [
@@ -63,10 +58,16 @@ pub fn retrieval(
         return Err(EvalError::Nothing("retrieval".to_owned()));
     };
     let mut ranked: Vec<Vec<usize>> = Vec::with_capacity(relevant.len());
-    nearest::<NearestError>(&queries_qd, &corpus_cd, DEPTH, |_| true, |_, found| {
-        ranked.push(found.iter().map(|neighbour| neighbour.index).collect());
-        Ok(())
-    })?;
+    nearest::<NearestError>(
+        &queries_qd,
+        &corpus_cd,
+        DEPTH,
+        |_| true,
+        |_, found| {
+            ranked.push(found.iter().map(|neighbour| neighbour.index).collect());
+            Ok(())
+        },
+    )?;
     let own_qd = corpus_cd.f_index_select(0, &Tensor::f_from_slice(&first)?)?;
     let step = (count / SAMPLED).max(1);
     let sampled = corpus_cd.f_slice(0, None, None, step)?.f_narrow(0, 0, count.min(SAMPLED))?;

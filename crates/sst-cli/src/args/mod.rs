@@ -14,7 +14,8 @@ pub use data::{
 };
 pub use eval::{EvalArgs, EvalCommand, MaskAccuracyArgs, PairArgs, PerplexityArgs};
 pub use model::{
-    ConvertArgs, DeviceArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MineArgs, PoolingArgs,
+    ConvertArgs, DeviceArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MineArgs,
+    PoolingArgs,
 };
 pub use train::{CheckpointCommand, PretrainArgs, ReportArgs, VerifyResumeArgs};
 

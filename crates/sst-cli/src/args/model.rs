@@ -140,8 +140,8 @@ pub struct ConvertArgs {
 /// How hidden states become vectors, where the folder does not say, or otherwise than it says.
 #[derive(Debug, Clone, Args)]
 pub struct PoolingArgs {
-    /// `mean`, `cls`, `max`, `lasttoken`, `weightedmean` or `mean_sqrt_len_tokens`; as the folder says, or the mean,
-    /// if not given.
+    /// `mean`, `cls`, `max`, `lasttoken`, `weightedmean` or `mean_sqrt_len_tokens`; as the folder says, or as the run's
+    /// objective does, or the mean, if not given.
     #[arg(long)]
     pub pooling: Option<String>,
     /// Make vectors of length one, whatever the folder says.

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde_json::Value;
 use sst_cli::exit::Usage;
 use sst_core::Model;
 use sst_core::checkpoint::Allow;
@@ -52,6 +53,21 @@ pub(crate) fn find(path: &Path) -> Result<Found> {
 }
 
 impl Found {
+    /// The pooling that the model was trained with, where it is one of a run of a contrastive objective.
+    ///
+    /// # Errors
+    /// If the run's config.toml cannot be read.
+    pub(crate) fn pooling(&self) -> Result<Option<String>> {
+        let Some(run) = &self.run else { return Ok(None) };
+        let path = run.join("config.toml");
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let config: Value =
+            toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
+        let pooling = config.pointer("/objective/pooling").and_then(Value::as_str);
+        Ok(pooling.map(str::to_owned))
+    }
+
     /// Loads the model and its tokenizer.
     ///
     /// # Errors

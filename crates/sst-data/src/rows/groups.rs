@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::walk::Cut;
 use super::{Dataset, DatasetError, Subset};
 use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
@@ -57,23 +58,21 @@ impl GroupRows {
             return Err(DatasetError::NoGroups { documents, size });
         }
         let capacity = max_length - framing;
-        let mut groups = Vec::new();
+        let (mut groups, mut len, mut cut) = (Vec::new(), 0, Cut::default());
         for (document, length) in (0..).zip(store.lengths()) {
             let (length, number) = (length?, document / group);
             if !subset.contains(number) {
                 continue;
             }
             if document % group == 0 {
-                groups.push(number);
+                len += 1;
+                if subset != Subset::All {
+                    groups.push(number);
+                }
             }
-            let cut = length.saturating_sub(capacity as u64);
-            if cut > 0 {
-                let key = store.key(document);
-                ledger.add("rows.truncated_documents", 1, Some(&key));
-                ledger.add("rows.truncated_tokens", cut, Some(&key));
-            }
+            cut.add(document, length.saturating_sub(capacity as u64));
         }
-        let len = groups.len() as u64;
+        cut.tell(&store, ledger);
         let fields = group_fields(size).into_iter().map(Arc::from).collect();
         let groups = (subset != Subset::All).then_some(groups);
         Ok(Self { store, fields, groups, capacity, frame, len })

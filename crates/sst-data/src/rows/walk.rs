@@ -68,14 +68,14 @@ impl Walk {
 
 /// What is cut off. Only the first place is looked up: a lookup reads a page of the store.
 #[derive(Default)]
-struct Cut {
+pub(super) struct Cut {
     documents: u64,
     tokens: u64,
     first: u64,
 }
 
 impl Cut {
-    fn add(&mut self, document: u64, tokens: u64) {
+    pub(super) fn add(&mut self, document: u64, tokens: u64) {
         if tokens > 0 {
             if self.documents == 0 {
                 self.first = document;
@@ -85,7 +85,7 @@ impl Cut {
         }
     }
 
-    fn tell(&self, store: &Store, ledger: &Ledger) {
+    pub(super) fn tell(&self, store: &Store, ledger: &Ledger) {
         if self.documents > 0 {
             let first: Key = store.key(self.first);
             ledger.add("rows.truncated_documents", self.documents, Some(&first));

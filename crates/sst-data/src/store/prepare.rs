@@ -122,16 +122,10 @@ impl Preparation<'_> {
         let vocab_size = self.tokenizer.vocab_size();
         let mut builder = StoreBuilder::create(self.cache, fingerprint, vocab_size)?;
         let mut cleaner = Cleaner::new(self.clean.clone(), ledger.clone());
-        // A text may well belong to several others, so only the first of a group is looked at for duplicates.
-        let clean = CleanConfig { dedup: false, ..self.clean.clone() };
-        let mut others = Cleaner::new(clean, ledger.clone());
         let mut batch = Batch::default();
         for example in self.source.read(&ledger)? {
             let example = example?;
-            let Some(texts) = self.cleaned([&mut cleaner, &mut others], &example) else {
-                ledger.add("pairs.incomplete", u64::from(self.group() > 1), Some(&example.key));
-                continue;
-            };
+            let Some(texts) = self.cleaned(&mut cleaner, &example) else { continue };
             batch.bytes += texts.iter().map(String::len).sum::<usize>();
             // Not every field called so is one: without a score field it is data like any other.
             let wanted = self.source.score_field.as_ref().and(example.fields.get(SCORE));
@@ -188,17 +182,12 @@ impl Preparation<'_> {
         1 + self.source.pair_fields.len()
     }
 
-    /// The texts of a record, cleaned; `None` if one of them is dropped.
-    fn cleaned(
-        &self,
-        [first, others]: [&mut Cleaner; 2],
-        example: &Example,
-    ) -> Option<Vec<String>> {
-        let mut texts = vec![first.clean(&example.key, example.text("text")?)?];
-        for field in &self.source.pair_fields {
-            texts.push(others.clean(&example.key, example.text(field)?)?);
-        }
-        Some(texts)
+    /// The texts of a record, cleaned; `None` if it is dropped.
+    fn cleaned(&self, cleaner: &mut Cleaner, example: &Example) -> Option<Vec<String>> {
+        let others = self.source.pair_fields.iter().map(|field| example.text(field));
+        let texts: Option<Vec<&str>> =
+            std::iter::once(example.text("text")).chain(others).collect();
+        cleaner.clean_group(&example.key, &texts?)
     }
 
     fn replay(&self, store: &Store) {

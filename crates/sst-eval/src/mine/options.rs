@@ -54,6 +54,14 @@ impl Default for MineOptions {
 }
 
 impl MineOptions {
+    /// Refuses what cannot be, before any vector is made.
+    ///
+    /// # Errors
+    /// If an option is not a number, or two of them leave no candidate.
+    pub fn check(&self) -> Result<(), MineError> {
+        self.resolve(0).map(|_| ())
+    }
+
     /// What they mean where no query has more than `most_positives` positives. The range is that of
     /// sentence-transformers.
     ///

@@ -11,6 +11,15 @@ use crate::error::ModelError;
 
 pub(super) const MODULES: &str = "modules.json";
 pub(super) const SENTENCE: &str = "sentence_bert_config.json";
+/// What releases before 2 called it, by the kind of encoder.
+const OLDER: [&str; 6] = [
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
 pub(super) const PROMPTS: &str = "config_sentence_transformers.json";
 
 /// An entry of modules.json.
@@ -76,7 +85,13 @@ impl Layout {
             let class = module.class.rsplit('.').next().unwrap_or_default();
             match (class, place, layout.poolings.is_empty(), layout.normalize) {
                 ("Transformer", 0, ..) => {
-                    let sentence: Sentence = read(&below.join(SENTENCE))?.unwrap_or_default();
+                    let mut sentence: Option<Sentence> = read(&below.join(SENTENCE))?;
+                    for name in OLDER {
+                        if sentence.is_none() {
+                            sentence = read(&below.join(name))?;
+                        }
+                    }
+                    let sentence = sentence.unwrap_or_default();
                     layout.max_length = sentence.max_seq_length;
                     layout.lowercase = sentence.do_lower_case;
                     layout.encoder = below;

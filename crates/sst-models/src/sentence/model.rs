@@ -44,6 +44,8 @@ pub struct SentenceModel {
     pub(super) max_length: usize,
     pub(super) lowercase: bool,
     pub(super) prompt: String,
+    /// Whether the prompt's tokens take part in the pooling.
+    pub(super) include_prompt: bool,
 }
 
 impl SentenceModel {
@@ -74,6 +76,7 @@ impl SentenceModel {
         this.max_length = options.max_length.or(layout.max_length).unwrap_or(limit).min(limit);
         this.lowercase = layout.lowercase;
         this.prompt = layout.prompt;
+        this.include_prompt = layout.include_prompt;
         Ok(this)
     }
 
@@ -87,6 +90,7 @@ impl SentenceModel {
             max_length: options.max_length.unwrap_or(limit).min(limit),
             lowercase: false,
             prompt: String::new(),
+            include_prompt: true,
             model,
             tokenizer,
         }
@@ -155,7 +159,15 @@ impl SentenceModel {
     }
 
     /// Puts `prompt` before each text, instead of what the folder says.
-    pub fn set_prompt(&mut self, prompt: String) {
+    ///
+    /// # Errors
+    /// If the folder's pooling leaves prompts out, which sst cannot.
+    pub fn set_prompt(&mut self, prompt: String) -> Result<(), ModelError> {
+        if !prompt.is_empty() && !self.include_prompt {
+            let message = "the folder's pooling leaves prompts out, which sst cannot".to_owned();
+            return Err(ModelError::Config { path: "prompt".to_owned(), message });
+        }
         self.prompt = prompt;
+        Ok(())
     }
 }

@@ -50,10 +50,17 @@ impl SentenceModel {
     fn pooling(&self) -> Value {
         let width = self.model.encoder().hidden_size();
         let mut config = Map::from_iter([("word_embedding_dimension".to_owned(), json!(width))]);
-        for pooling in Pooling::ALL {
-            config.insert(flag(pooling).to_owned(), json!(self.poolings.contains(&pooling)));
+        let on = |pooling: &Pooling| self.poolings.contains(pooling);
+        let usual: Vec<Pooling> = Pooling::ALL.into_iter().filter(on).collect();
+        if usual == self.poolings {
+            for pooling in Pooling::ALL {
+                config.insert(flag(pooling).to_owned(), json!(on(&pooling)));
+            }
+        } else {
+            // Flags have no order; releases before 6 cannot read it.
+            config.insert("pooling_mode".to_owned(), json!(self.poolings));
         }
-        config.insert("include_prompt".to_owned(), json!(true));
+        config.insert("include_prompt".to_owned(), json!(self.include_prompt));
         Value::Object(config)
     }
 }

@@ -102,8 +102,14 @@ const MOMENTUM: &str = "momentum.";
 const QUEUE: &str = "queue";
 
 impl Memory {
-    /// Starts the momentum encoder as the trained one.
+    /// Starts the momentum encoder as the trained one, or brings what a checkpoint held to the model's device.
     fn start(&mut self, model: &dyn Model) -> Result<()> {
+        let device = model.params().device();
+        for tensor in self.momentum.values_mut().chain(&mut self.queue) {
+            if tensor.device() != device {
+                *tensor = tensor.f_to_device(device)?;
+            }
+        }
         if self.momentum.is_empty() {
             for (name, param) in model.params().iter() {
                 let copy = param.f_detach()?.f_to_kind(Kind::Float)?.f_detach_copy()?;

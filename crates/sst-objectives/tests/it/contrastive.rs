@@ -324,15 +324,20 @@ fn an_empty_row_names_its_document() {
     }
 }
 
-/// Triplets of texts; the last two have the same partner.
+/// Triplets of different texts, but that the last two have the same partner.
 fn triplets() -> Vec<sst_data::Example> {
     let tokenizer = toy::tokenizer();
-    let ids =
-        |i: u64| sst_data::Field::Tokens(tokenizer.encode_with_special(&toy::sentence(i)).unwrap());
+    let ids = |i: u64, change: &dyn Fn(&mut Vec<u32>)| {
+        let mut ids = tokenizer.encode_with_special(&toy::sentence(i)).unwrap();
+        change(&mut ids);
+        sst_data::Field::Tokens(ids)
+    };
     let mut examples = toy::rows(&tokenizer, 5);
     for (i, example) in (0..).zip(&mut examples) {
-        example.fields.insert("input_ids.1".into(), ids(if i == 4 { 1003 } else { 1000 + i }));
-        example.fields.insert("input_ids.2".into(), ids(2000 + i));
+        let partner = ids(i.min(3), &|ids| ids[1..].reverse());
+        let negative = ids(i, &|ids| drop(ids.drain(1..6)));
+        example.fields.insert("input_ids.1".into(), partner);
+        example.fields.insert("input_ids.2".into(), negative);
     }
     examples
 }
@@ -361,7 +366,7 @@ fn pairs_weigh_their_own_negatives_and_leave_out_false_ones() {
         let there = |i: usize| {
             let term = |k: usize| {
                 // Texts 3 and 4 have the same partner, which is no negative of either.
-                let is_false = i >= 3 && k < 5 && k >= 3 && k != i;
+                let is_false = i >= 3 && (3..5).contains(&k) && k != i;
                 let weight = if k == 5 + i { WEIGHT } else { 1.0 };
                 if is_false {
                     0.0

@@ -15,7 +15,8 @@ use sst_models::{Embedder, SentenceModel, SentenceOptions};
 use sst_train::Precision;
 use tch::Kind;
 
-use crate::{device, model};
+use crate::device;
+use crate::model::{self, Found};
 
 /// Texts that are sorted by length together, and held in memory.
 const WINDOW: usize = 16_384;
@@ -35,11 +36,11 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
         Precision::Bf16 => Some(Kind::BFloat16),
         Precision::Fp16 => return Err(Usage("--precision is fp32 or bf16".to_owned()).into()),
     };
-    let folder = model::find(&args.model)?.folder;
+    let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
-    let mut model = SentenceModel::load(&folder, device, options(&args.pooling)?)?;
+    let mut model = SentenceModel::load(&found.folder, device, options(&args.pooling, &found)?)?;
     if let Some(prompt) = &args.prompt {
-        model.set_prompt(prompt.clone());
+        model.set_prompt(prompt.clone())?;
     }
     if let Some(kind) = autocast {
         model.model_mut().params_mut().cast(kind)?;
@@ -86,9 +87,11 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What the arguments say otherwise than the folder.
-pub(super) fn options(args: &PoolingArgs) -> Result<SentenceOptions> {
-    let pooling = args.pooling.as_deref().map(|name| named("--pooling", name)).transpose()?;
+/// What the arguments say otherwise than the folder, or else the run it belongs to.
+pub(super) fn options(args: &PoolingArgs, found: &Found) -> Result<SentenceOptions> {
+    let trained = if args.pooling.is_none() { found.pooling()? } else { None };
+    let pooling = args.pooling.as_deref().or(trained.as_deref());
+    let pooling = pooling.map(|name| named("--pooling", name)).transpose()?;
     let normalize = match (args.normalize, args.no_normalize) {
         (false, false) => None,
         (normalize, _) => Some(normalize),

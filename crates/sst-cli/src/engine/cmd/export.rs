@@ -6,7 +6,7 @@ use sst_cli::args::ExportArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::named;
 use sst_cli::render;
-use sst_models::{ModelCard, SentenceModel, save_folder};
+use sst_models::{ModelCard, SentenceModel, SentenceOptions, save_folder};
 use tch::Device;
 
 use super::embed::options;
@@ -29,8 +29,8 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
         return Err(Usage(message).into());
     }
     let format: Format = named("--format", &args.format)?;
-    let pooling = options(&args.pooling)?;
     let found = model::find(&args.model)?;
+    let pooling = options(&args.pooling, &found)?;
     let card = |tag: &str| ModelCard {
         pipeline_tag: Some(tag.to_owned()),
         body: format!("Exported by sst {}.", env!("CARGO_PKG_VERSION")),
@@ -38,9 +38,12 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
     };
     match format {
         Format::Huggingface => {
-            if pooling != Default::default() {
-                let message =
-                    "a folder of Hugging Face has no pooling: use --format sentence-transformers";
+            let given = SentenceOptions {
+                pooling: pooling.pooling.filter(|_| args.pooling.pooling.is_some()),
+                ..pooling
+            };
+            if given != SentenceOptions::default() {
+                let message = "--pooling, --normalize, --no-normalize and --max-length are for --format sentence-transformers";
                 return Err(Usage(message.to_owned()).into());
             }
             let (model, tokenizer) = found.load(Device::Cpu)?;

@@ -20,8 +20,6 @@ use super::pairs::{Pairs, vectors};
 /// If model or data cannot be read, an option cannot be, or the file cannot be written.
 pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     let ledger = Ledger::new();
-    let pairs = Pairs::read(&args.pairs, &ledger)?;
-    let [queries_qd, corpus_cd] = vectors(&args.pairs, [&pairs.queries, &pairs.corpus], &ledger)?;
     let options = MineOptions {
         range_min: args.range_min,
         range_max: args.range_max,
@@ -32,15 +30,19 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
         num_negatives: args.num_negatives,
         strategy: args.random.map_or(Strategy::Top, |seed| Strategy::Random { seed }),
     };
+    let refuse = |error: MineError| match error {
+        MineError::Option { .. } => Usage(error.to_string()).into(),
+        other => anyhow::Error::from(other),
+    };
+    options.check().map_err(refuse)?;
+    let pairs = Pairs::read(&args.pairs, &ledger)?;
+    let [queries_qd, corpus_cd] = vectors(&args.pairs, [&pairs.queries, &pairs.corpus], &ledger)?;
     // No text is in the corpus twice.
     let corpus = Corpus { vectors_cd: &unit(&corpus_cd)?, groups: None };
     let start = Instant::now();
     let mined = mine(&unit(&queries_qd)?, corpus, &pairs.relevant, &options);
     let seconds = start.elapsed().as_secs_f64();
-    let mined = mined.map_err(|error| match error {
-        MineError::Option { .. } => Usage(error.to_string()).into(),
-        other => anyhow::Error::from(other),
-    })?;
+    let mined = mined.map_err(refuse)?;
     let mut lines = 0;
     atomic::write_with(&args.out, |file| {
         let mut file = BufWriter::new(file);

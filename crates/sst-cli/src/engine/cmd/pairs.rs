@@ -134,9 +134,9 @@ pub(super) fn vectors(
     texts: [&[String]; 2],
     ledger: &Ledger,
 ) -> Result<[Tensor; 2]> {
-    let folder = model::find(&args.model)?.folder;
+    let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
-    let model = SentenceModel::load(&folder, device, options(&args.pooling)?)?;
+    let model = SentenceModel::load(&found.folder, device, options(&args.pooling, &found)?)?;
     let embedder = Embedder::new(&model, device, None, args.batch_tokens);
     let embed = |texts: &[String]| -> Result<Tensor> {
         let found = embedder.embed(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
@@ -147,6 +147,8 @@ pub(super) fn vectors(
             None,
         );
         ledger.add("embed.truncated_tokens", cut.sum::<usize>() as u64, None);
+        let empty = found.empty.iter().filter(|is_empty| **is_empty).count();
+        ledger.add("embed.empty_texts", empty as u64, None);
         Ok(Tensor::f_from_slice(&found.vectors)?.f_reshape([-1, model.width()])?)
     };
     Ok([embed(texts[0])?, embed(texts[1])?])

@@ -8,6 +8,7 @@ use sst_train::{Precision, ScheduleName};
 
 use super::config::{ModelChoice, RunConfig, TokenizerChoice, Train};
 use super::duration::Duration;
+use super::engine::Checkpointing;
 use super::error::Problem;
 use super::task::Task;
 use crate::device;
@@ -20,7 +21,26 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
         require(Path::new(path).exists(), "tokenizer.path", format!("{path} does not exist"))?;
     }
     model(config)?;
+    config.tasks.list.iter().try_for_each(|task| chunks(task, &config.train))?;
     train(&config.train)
+}
+
+/// Contrastive losses in chunks run their own backward passes, beside which some of the engine has no place.
+fn chunks(task: &Task, train: &Train) -> Result<(), Problem> {
+    let rows = task.objective_config().get("chunk_rows").and_then(Value::as_u64).unwrap_or(0);
+    let key = task.key("objective.chunk_rows");
+    let whole = rows == 0 || train.engine.activation_checkpointing == Checkpointing::All(false);
+    require(
+        whole,
+        &key,
+        "must be 0 with train.activation_checkpointing: chunks save that memory too",
+    )?;
+    let wide = rows == 0 || train.precision != Precision::Fp16;
+    require(
+        wide,
+        &key,
+        "must be 0 with train.precision = \"fp16\", whose loss is scaled later; take bf16",
+    )
 }
 
 fn require(good: bool, key: &str, message: impl Into<String>) -> Result<(), Problem> {

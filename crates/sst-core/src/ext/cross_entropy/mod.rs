@@ -41,7 +41,8 @@ pub fn has_cross_entropy_kernel(logits: &Tensor) -> bool {
 }
 
 /// The summed cross-entropy of labels `[n]` (int64) for logits `[n, v]`, fp32 or bf16. Differentiable once with
-/// respect to the logits; sums are fp32 or wider. Logits that are no numbers, or infinite, make the loss NaN.
+/// respect to the logits; sums are fp32 or wider. A logit that is no
+/// number or plus infinity makes the loss NaN; one of minus infinity has no share.
 ///
 /// # Errors
 /// If shapes or types do not fit, a label is outside the vocabulary, or libtorch fails.
