@@ -157,7 +157,10 @@ pub enum Subset {
 impl Subset {
     /// Whether document `index` belongs to it.
     pub fn contains(self, index: u64) -> bool {
-        let drawn = |fraction| SeqRng::new(0, "rows.validation", 0, index).chance(fraction);
+        // A draw for each of millions of documents takes a second.
+        let drawn = |fraction| {
+            fraction > 0.0 && SeqRng::new(0, "rows.validation", 0, index).chance(fraction)
+        };
         match self {
             Self::All => true,
             Self::Train { fraction } => !drawn(fraction),
