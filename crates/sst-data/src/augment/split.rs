@@ -118,29 +118,27 @@ impl<'a> Split<'a> {
     /// Splits a stretch of a script that puts spaces between words.
     fn spaced(&mut self, stretch: &'a str) {
         let parts: Vec<&'a str> = stretch.split_word_bounds().collect();
-        let is_word = |part: &&str| part.contains(char::is_alphanumeric);
-        let mut at = 0;
+        let is_word = |part: &str| part.contains(char::is_alphanumeric);
+        // How many of the parts that follow belong to a piece of this kind.
+        let more = |kind, rest: &[&str]| match (kind, rest) {
+            (Kind::Word, [joiner, word, ..]) if JOINERS.contains(joiner) && is_word(word) => 2,
+            (Kind::Gap, [gap, ..]) if !is_word(gap) => 1,
+            _ => 0,
+        };
+        let mut rest = &parts[..];
         let mut start = 0;
-        while let Some(part) = parts.get(at) {
-            let mut length = part.len();
-            at += 1;
-            if is_word(part) {
-                while let [joiner, word, ..] = &parts[at..] {
-                    if !JOINERS.contains(joiner) || !is_word(word) {
-                        break;
-                    }
-                    length += joiner.len() + word.len();
-                    at += 2;
+        while let [first, ..] = rest {
+            let kind = if is_word(first) { Kind::Word } else { Kind::Gap };
+            let mut count = 1;
+            loop {
+                match more(kind, &rest[count..]) {
+                    0 => break,
+                    further => count += further,
                 }
-                self.push(Kind::Word, &stretch[start..start + length]);
-            } else {
-                while let Some(gap) = parts.get(at).filter(|part| !is_word(part)) {
-                    length += gap.len();
-                    at += 1;
-                }
-                self.push(Kind::Gap, &stretch[start..start + length]);
             }
-            start += length;
+            let length: usize = rest[..count].iter().map(|part| part.len()).sum();
+            self.push(kind, &stretch[start..start + length]);
+            (rest, start) = (&rest[count..], start + length);
         }
     }
 
