@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::sandbox::{Ended, Sandbox};
+use crate::tls::tls_server;
 
 /// A thesaurus of English and one of Chinese.
 const MYTHES: &str = "UTF-8\nhappy|1\n(adj)|glad|merry\n";
@@ -140,6 +141,30 @@ fn back_translation_by_a_program() {
     // What is kept needs no program.
     program(&sandbox, "#!/bin/sh\nexit 1\n");
     assert_eq!(lines(&sandbox.good(&args)), views);
+}
+
+/// Over TLS with the server that the certificate in `trusted` is of, and with no other.
+#[test]
+fn back_translation_by_a_server_that_is_trusted() {
+    let sandbox = Sandbox::new();
+    let (server, other) = (tls_server(), tls_server());
+    sandbox.write("trusted.pem", &server.certificate);
+    sandbox.write("other.pem", &other.certificate);
+    sandbox.write("texts.txt", "hello, all of you\n");
+    let run = |trusted: &str| -> Ended {
+        let args = ["data", "augment", "texts.txt", "--kind", "back-translation"];
+        let more = ["--translator", &server.url, "--pair", "en-es"];
+        let mut command = sandbox.command(&[&args[..], &more].concat());
+        command.env("SSL_CERT_FILE", sandbox.path(trusted)).output().unwrap().into()
+    };
+    let ended = run("trusted.pem");
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(lines(&ended)[0]["augmented"], "HELLO, ALL OF YOU");
+    let ended = run("other.pem");
+    assert!(ended.code == Some(1) && ended.stdout.is_empty(), "{}", ended.stderr);
+    let expected = format!("cannot agree on TLS with {}/translate: ", server.url);
+    assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+    assert!(ended.stderr.contains("invalid peer certificate"), "{}", ended.stderr);
 }
 
 #[test]

@@ -21,5 +21,6 @@ mod report;
 mod resume;
 mod sandbox;
 mod tasks;
+mod tls;
 mod tokenizer;
 mod verify_resume;

@@ -28,7 +28,7 @@ pub(super) const ENTRY: Entry = Entry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BackTranslationConfig {
-    /// `apertium`, the path of one, or the address of a LibreTranslate server (`http://...`).
+    /// `apertium`, the path of one, or the address of a LibreTranslate server (`http://...`, `https://...`).
     pub translator: String,
     /// From the language of the texts to the other, in the translator's own names.
     pub pair: String,

@@ -108,6 +108,17 @@ pub enum TranslateError {
         /// Why.
         reason: String,
     },
+    /// A server with which no secret can be had.
+    #[error(
+        "cannot agree on TLS with {url}: {reason}; see whether https is spoken there, and whether this \
+         system trusts its certificate"
+    )]
+    Tls {
+        /// The address.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A server that refuses.
     #[error("{url} answers with status {status}{}", told(.said))]
     Status {

@@ -1,10 +1,12 @@
 //! Any server that speaks LibreTranslate's protocol: `POST /translate` with a list of texts.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig};
 
 use super::error::excerpt;
 use super::{TranslateError, Translator, check_whole, split_pair};
@@ -34,7 +36,7 @@ struct Answer {
 
 impl LibreTranslate {
     /// The `pair` (`en-es`, in the server's own names) of the server at `url`, which may take `timeout`
-    /// for a request of at most 32 texts.
+    /// for a request of at most 32 texts. Over https its certificate must be one that the system trusts.
     ///
     /// # Errors
     /// If the address or the pair cannot be.
@@ -43,13 +45,8 @@ impl LibreTranslate {
         let bad = |reason: &str| {
             Err(TranslateError::BadUrl { url: url.to_owned(), reason: reason.to_owned() })
         };
-        if url.starts_with("https:") {
-            return bad(
-                "this build speaks http alone: run the server nearby, or a proxy that does TLS",
-            );
-        }
-        if !url.starts_with("http://") {
-            return bad("an address begins with http://, as in http://localhost:5000");
+        if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return bad("an address begins with http:// or https://, as in http://localhost:5000");
         }
         let url = url.trim_end_matches('/');
         let url = format!("{}/translate", url.strip_suffix("/translate").unwrap_or(url));
@@ -58,6 +55,7 @@ impl LibreTranslate {
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
+            .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
             .build()
             .new_agent();
         let name = format!("{url} {source}:{target}");
@@ -113,6 +111,12 @@ impl LibreTranslate {
             ureq::Error::BodyExceedsLimit(limit) => {
                 let reason = format!("its answer is longer than {limit} bytes");
                 TranslateError::BadAnswer { url, reason }
+            }
+            ureq::Error::Tls(reason) => TranslateError::Tls { url, reason: (*reason).to_owned() },
+            ureq::Error::Rustls(error) => TranslateError::Tls { url, reason: error.to_string() },
+            // What comes to light while both sides agree on TLS is told as of the stream.
+            ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
+                TranslateError::Tls { url, reason: error.to_string() }
             }
             error => TranslateError::Unreachable { url, reason: error.to_string() },
         }

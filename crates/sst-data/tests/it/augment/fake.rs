@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -104,6 +105,22 @@ pub(super) fn server(
         }
     });
     address
+}
+
+/// A server at the https address that is returned, which knows nothing of TLS: it says so in plain text, and sends the
+/// first byte of what it got.
+pub(super) fn plain_server() -> (String, Receiver<u8>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    let (send, receive) = channel();
+    thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let mut first = [0];
+        stream.read_exact(&mut first).unwrap();
+        send.send(first[0]).unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").unwrap();
+    });
+    (address, receive)
 }
 
 /// The texts of a request.

@@ -64,7 +64,7 @@ fn what_cannot_be_is_refused() {
     check("synonym", json!({}), "no thesaurus is given");
     check("back_translation", json!({"pair": "english"}), "`english` is no pair of languages");
     check("back_translation", json!({"timeout": 0.0}), "timeout is 0 and must be above 0");
-    check("back_translation", json!({"translator": "https://x"}), "this build speaks http alone");
+    check("back_translation", json!({"translator": "ftp://x"}), "begins with http:// or https://");
     check("back_translation", json!({"translator": "ftp://x"}), "begins with http://");
 }
 

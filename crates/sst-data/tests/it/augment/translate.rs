@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sst_data::augment::translate::{Apertium, Cached, LibreTranslate, TranslateError, Translator};
 
-use super::fake::{Fake, Program, server, texts};
+use super::fake::{Fake, Program, plain_server, server, texts};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const NO_TIME: Duration = Duration::ZERO;
@@ -199,6 +199,18 @@ fn a_server_that_is_slow_or_absent_is_an_error() {
     let error = translator.translate(&strings(&["one"])).unwrap_err();
     assert!(matches!(error, TranslateError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&url));
+}
+
+#[test]
+fn a_server_that_is_to_speak_tls_and_does_not_is_an_error() {
+    let (url, first) = plain_server();
+    let mut translator = LibreTranslate::new(&url, "en-es", PATIENCE).unwrap();
+    let error = translator.translate(&strings(&["one"])).unwrap_err();
+    // The first byte of a TLS record with a handshake (RFC 8446, section 5.1).
+    assert_eq!(first.recv().unwrap(), 22);
+    let message = error.to_string();
+    assert!(matches!(error, TranslateError::Tls { .. }), "{message}");
+    assert!(message.contains(&url) && message.contains("whether https is spoken"), "{message}");
 }
 
 #[test]
