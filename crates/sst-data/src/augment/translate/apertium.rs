@@ -6,10 +6,10 @@
 //! lines stays right. So the texts go through a pipeline that flushes at zero bytes (`-z -f none`),
 //! where none sees another, and each carries its number, which has to come back with it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use super::{TranslateError, Translator, check_whole, split_pair, stream};
 
 /// What is kept of what it writes to stderr, in bytes.
 const SAID: usize = 4096;
-/// How long a process that has closed its output may take to end by itself.
+/// How long a process may take to close its output once its input ends, and to end by itself once its output is closed.
 const LAST_BREATH: Duration = Duration::from_secs(2);
 
 /// A pair of languages of an installed Apertium.
@@ -91,25 +91,30 @@ impl Apertium {
         asked: usize,
     ) -> Result<(u64, String), TranslateError> {
         loop {
-            let answer = process.answers.recv_timeout(self.timeout).map_err(|error| {
-                let by = self.name.clone();
-                match error {
-                    RecvTimeoutError::Timeout => {
-                        let seconds = self.timeout.as_secs_f64();
-                        TranslateError::Slow { by, seconds, answered, asked }
-                    }
-                    RecvTimeoutError::Disconnected => {
-                        let (status, said) = process.end();
-                        TranslateError::Died { by, status, answered, asked, said }
-                    }
+            let answer = match process.answers.recv_timeout(self.timeout) {
+                Ok(answer) => answer,
+                Err(RecvTimeoutError::Timeout) if !process.breaks_off() => {
+                    let (by, seconds) = (self.name.clone(), self.timeout.as_secs_f64());
+                    return Err(TranslateError::Slow { by, seconds, answered, asked });
                 }
-            })?;
+                Err(_) => return Err(self.died(process, answered, asked)),
+            };
             match stream::decode(&answer, stream::needs_stop(text)) {
                 Ok((stream::NOBODYS, _)) => {}
                 Ok(answer) => return Ok(answer),
+                // When one program of the pipeline ends, each of those after it ends its own text, and the whole waits
+                // for the end of its input.
+                Err(_) if answer.is_empty() && process.has_ended() => {
+                    return Err(self.died(process, answered, asked));
+                }
                 Err(found) => return Err(self.out_of_step(text, answered, found)),
             }
         }
+    }
+
+    fn died(&self, process: &mut Process, answered: usize, asked: usize) -> TranslateError {
+        let (by, (status, said)) = (self.name.clone(), process.end());
+        TranslateError::Died { by, status, answered, asked, said }
     }
 
     fn out_of_step(&self, text: &str, answered: usize, found: String) -> TranslateError {
@@ -147,7 +152,8 @@ impl Translator for Apertium {
 struct Process {
     child: Child,
     /// What is to be written to its stdin, by a thread: it may wait for its answers to be read first.
-    texts: Sender<Vec<u8>>,
+    /// `None` once there is no more.
+    texts: Option<Sender<Vec<u8>>>,
     /// Its answers, without their zero bytes; closed when its stdout is.
     answers: Receiver<Vec<u8>>,
     said: Arc<Mutex<Vec<u8>>>,
@@ -191,23 +197,48 @@ impl Process {
             let said = Arc::clone(&said);
             thread::spawn(move || listen(stderr, &said));
         }
-        Ok(Self { child, texts, answers, said })
+        Ok(Self { child, texts: Some(texts), answers, said })
     }
 
     fn send(&self, bytes: Vec<u8>) {
-        // If the writer has ended, so has the process, and the wait for its answer says how.
-        let _ = self.texts.send(bytes);
+        if let Some(texts) = &self.texts {
+            // If the writer has ended, so has the process, and the wait for its answer says how.
+            let _ = texts.send(bytes);
+        }
     }
 
-    /// How it ended, and what it said on stderr. Waits a little for it to end by itself.
-    fn end(&mut self) -> (String, String) {
+    /// Ends its input, and tells whether its output then ends without a further answer.
+    fn has_ended(&mut self) -> bool {
+        self.texts = None;
         let deadline = Instant::now() + LAST_BREATH;
-        let mut status = self.child.try_wait();
-        while matches!(status, Ok(None)) && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(10));
-            status = self.child.try_wait();
+        loop {
+            match self.answers.recv_deadline(deadline) {
+                Ok(answer) if stream::decode(&answer, false).is_ok() => return false,
+                Ok(_) => {}
+                Err(error) => return error == RecvTimeoutError::Disconnected,
+            }
         }
-        let status = match status {
+    }
+
+    /// Ends its input, and tells whether it then fails without a further answer.
+    fn breaks_off(&mut self) -> bool {
+        self.has_ended() && matches!(self.wait(), Ok(Some(status)) if !status.success())
+    }
+
+    /// How it ended; `None` if it does not. Waits a little for that.
+    fn wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        let deadline = Instant::now() + LAST_BREATH;
+        loop {
+            match self.child.try_wait()? {
+                None if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
+                status => return Ok(status),
+            }
+        }
+    }
+
+    /// How it ended, and what it said on stderr.
+    fn end(&mut self) -> (String, String) {
+        let status = match self.wait() {
             Ok(Some(status)) => status.to_string(),
             Ok(None) => "it closed its output and still runs".to_owned(),
             Err(error) => error.to_string(),

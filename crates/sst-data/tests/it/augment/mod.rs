@@ -3,6 +3,7 @@
 mod back_translation;
 mod fake;
 mod kinds;
+mod real;
 mod synonym;
 mod thesaurus;
 mod translate;
