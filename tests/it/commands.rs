@@ -26,6 +26,18 @@ fn list_tells_every_key_of_what_can_be_named() {
     assert_eq!((&mlm["name"], &mlm["config"]["mask_rate"]), (&"mlm".into(), &0.15.into()));
     assert_eq!(all["models"][0]["config"]["hidden_size"], 768);
     assert_eq!(all["schedules"].as_array().unwrap().len(), 5);
+    let kinds: Vec<&str> = all["augmentations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|kind| kind["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["mask", "deletion", "swap", "crop", "synonym", "back_translation"]);
+    let text = sandbox.good(&["list", "augmentations"]).stdout;
+    assert!(text.contains("translator = \"apertium\"") && !text.contains("mlm"), "{text}");
+    let simcse =
+        all["objectives"].as_array().unwrap().iter().find(|o| o["name"] == "simcse").unwrap();
+    assert_eq!(simcse["config"]["projection"], "none");
     let text = sandbox.good(&["list", "objectives"]).stdout;
     assert!(text.contains("mlm") && text.contains("mask_rate = 0.15") && !text.contains("bert"));
 }

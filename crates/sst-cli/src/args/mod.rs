@@ -123,4 +123,6 @@ pub enum ListKind {
     Schedules,
     /// What measures a model.
     Evaluators,
+    /// What makes other views of a text.
+    Augmentations,
 }

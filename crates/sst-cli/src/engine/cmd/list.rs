@@ -15,7 +15,7 @@ struct Item {
     config: Option<Value>,
 }
 
-const KINDS: [(ListKind, &str); 7] = [
+const KINDS: [(ListKind, &str); 8] = [
     (ListKind::Objectives, "objectives"),
     (ListKind::Models, "models"),
     (ListKind::Readers, "readers"),
@@ -23,6 +23,7 @@ const KINDS: [(ListKind, &str); 7] = [
     (ListKind::Optimizers, "optimizers"),
     (ListKind::Schedules, "schedules"),
     (ListKind::Evaluators, "evaluators"),
+    (ListKind::Augmentations, "augmentations"),
 ];
 
 /// Prints what there is, with every key and its default.
@@ -106,7 +107,18 @@ fn items(kind: ListKind) -> Vec<Item> {
         ListKind::Evaluators => plain(&[
             ("mask-accuracy", "how often the hidden token is found, and the loss"),
             ("pseudo-perplexity", "how unsure the model is of each token, given all others"),
+            ("perplexity", "how unsure a decoder is of each token, given those before it"),
+            ("retrieval", "how often a text's vector finds its partner's"),
+            ("sts", "how far cosines follow scores of similarity"),
         ]),
+        ListKind::Augmentations => sst_data::augment::list()
+            .iter()
+            .map(|entry| Item {
+                name: entry.name,
+                summary: entry.summary,
+                config: Some((entry.default_config)()),
+            })
+            .collect(),
     }
 }
 
