@@ -7,6 +7,7 @@ mod accumulation;
 mod augment;
 mod bad_input;
 mod commands;
+mod contrastive;
 mod data;
 mod embed;
 mod eval;

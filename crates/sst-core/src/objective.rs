@@ -79,12 +79,19 @@ pub trait Objective: Send {
     /// # Errors
     /// If a tensor is missing, unexpected or of another shape.
     fn load_state(&mut self, state: StateDict) -> Result<()> {
-        match state.keys().next() {
-            None => Ok(()),
-            Some(name) => Err(Error::Contract(format!(
-                "objective `{}` has no state, but the checkpoint holds `{name}` for it",
-                self.name()
-            ))),
-        }
+        no_state(self.name(), &state)
+    }
+}
+
+/// Refuses `state` for an objective that has none.
+///
+/// # Errors
+/// If there is anything in it.
+pub fn no_state(objective: &str, state: &StateDict) -> Result<()> {
+    match state.keys().next() {
+        None => Ok(()),
+        Some(name) => Err(Error::Contract(format!(
+            "objective `{objective}` has no state, but the checkpoint holds `{name}` for it"
+        ))),
     }
 }

@@ -15,6 +15,8 @@ pub enum Init {
     Zeros,
     /// All one.
     Ones,
+    /// All this number.
+    Constant(f64),
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
     /// Sinusoids of the position along dim 0 (Vaswani et al. 2017, section 3.5).
@@ -134,6 +136,23 @@ impl ParamStore {
         Ok(tch::no_grad(|| target.f_copy_(value))?)
     }
 
+    /// Has every parameter here show the one of its name in `other`: its values now, and whatever becomes of them in
+    /// place. For who measures with parameters that another trains.
+    ///
+    /// # Errors
+    /// If `other` has none of a name, or one of another shape; or libtorch fails.
+    pub fn follow(&self, other: &Self) -> Result<()> {
+        for (name, tensor) in &self.params {
+            let Some(leader) = other.get(name).filter(|leader| leader.size() == tensor.size())
+            else {
+                let message = format!("there is no parameter `{name}` of that shape to follow");
+                return Err(Error::Contract(message));
+            };
+            tensor.shallow_clone().f_set_data(&leader.f_detach()?)?;
+        }
+        Ok(())
+    }
+
     /// Turns every parameter into `kind`, so that every handle on it sees the new one: to run a model, not to train
     /// it.
     ///
@@ -211,6 +230,7 @@ fn initial(seed: u64, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
     match init {
         Init::Zeros => Ok(Tensor::f_zeros(shape, options)?),
         Init::Ones => Ok(Tensor::f_ones(shape, options)?),
+        Init::Constant(value) => Ok(Tensor::f_full(shape, value, options)?),
         Init::Normal(std) => {
             let count: i64 = shape.iter().product();
             let mut rng = SeqRng::new(seed, &format!("init.{name}"), 0, 0);

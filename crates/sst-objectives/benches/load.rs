@@ -21,6 +21,7 @@ use sst_data::rows::{Dataset, RowMode, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{Tokenizer, TrainConfig, train};
 use sst_objectives::Context;
+use tch::Device;
 
 /// The book's verses, tokenised.
 fn prepared(folder: &Path) -> (Arc<Store>, Tokenizer) {
@@ -58,7 +59,13 @@ fn load(c: &mut Criterion) {
         let rule: Arc<dyn Batching> = Arc::new(FixedBatches::new(1, rows.len(), 64, 64).unwrap());
         for unit in ["token", "word", "span"] {
             for padding_free in [true, false] {
-                let context = Context { tokenizer: &tokenizer, padding_free };
+                let context = Context {
+                    tokenizer: &tokenizer,
+                    padding_free,
+                    hidden_size: 1,
+                    device: Device::Cpu,
+                    seed: 0,
+                };
                 let objective = sst_objectives::build("mlm", &json!({"unit": unit}), &context);
                 let collate = objective.unwrap().collate();
                 let open = |rule: &Arc<dyn Batching>, from| {

@@ -33,4 +33,7 @@ pub enum ObjectiveError {
     /// The tokenizer knows nothing but special tokens.
     #[error("the tokenizer has no ordinary token to replace a masked one with")]
     NoOrdinaryToken,
+    /// Parameters that cannot be made.
+    #[error(transparent)]
+    Core(#[from] sst_core::Error),
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use sst_core::Objective;
 use sst_data::tokenize::{Frame, Tokenizer};
+use tch::Device;
 
 use crate::contrastive::{moco, nt_xent, pairs, simcse};
 use crate::error::ObjectiveError;
@@ -19,6 +20,12 @@ pub struct Context<'a> {
     pub tokenizer: &'a Tokenizer,
     /// Whether batches hold their rows one after the other, without padding.
     pub padding_free: bool,
+    /// The width of the encoder's hidden states, for parameters of its own.
+    pub hidden_size: i64,
+    /// Where these are.
+    pub device: Device,
+    /// What they are drawn from: the seed of the run.
+    pub seed: u64,
 }
 
 /// Builds an objective from its configuration.

@@ -162,17 +162,24 @@ impl Recipe {
         Ok(())
     }
 
-    /// The objective of a task.
+    /// The objective of a task, for `model`.
     pub(crate) fn objective(
         &self,
         task: &Task,
         tokenizer: &Tokenizer,
+        model: &dyn Model,
     ) -> Result<Box<dyn Objective>> {
-        let padding_free = self.config.train.padding_free;
-        let context = sst_objectives::Context { tokenizer, padding_free };
+        let context = sst_objectives::Context {
+            tokenizer,
+            padding_free: self.config.train.padding_free,
+            hidden_size: model.encoder().hidden_size(),
+            device: model.params().device(),
+            seed: self.config.run.seed,
+        };
         let (name, config) = (task.objective_name(), task.objective_config());
         sst_objectives::build(name, &config, &context).map_err(|error| {
             self.refuse(match &error {
+                ObjectiveError::Core(_) => return error.into(),
                 ObjectiveError::Config { path, message } => {
                     key_problem(&task.key("objective"), path, message)
                 }

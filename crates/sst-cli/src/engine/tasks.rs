@@ -14,7 +14,6 @@ use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
 use sst_eval::{HeldOut, MaskAccuracy};
 use sst_train::{OpenLoader, TrainError};
-use tch::Device;
 
 use crate::batching;
 use crate::prepared::Recipe;
@@ -58,12 +57,13 @@ impl<'r> TaskData<'r> {
         Ok(Self { task, store, train, held_out, tokens_per_row })
     }
 
-    /// What measures the model on the validation rows; nothing if there are none.
+    /// What measures the model, which learns from `trained`, on the validation rows; nothing if there are none.
     fn evaluator(
         &self,
         recipe: &Recipe,
         tokenizer: &Tokenizer,
-        device: Device,
+        model: &dyn Model,
+        trained: &dyn Objective,
     ) -> Result<Option<Box<dyn Evaluator>>> {
         let (config, task) = (&recipe.config, self.task);
         let rows = Arc::clone(&self.held_out);
@@ -74,7 +74,12 @@ impl<'r> TaskData<'r> {
             }
             return Ok(None);
         }
-        let objective = recipe.objective(task, tokenizer)?;
+        let objective = recipe.objective(task, tokenizer, model)?;
+        // It has a state of its own, but what trains is the other's.
+        if let (Some(own), Some(trained)) = (objective.params(), trained.params()) {
+            own.follow(trained)?;
+        }
+        let device = model.params().device();
         let batch_size = config.train.batching.eval_rows(task.data.max_length);
         let seed = config.run.seed;
         let evaluator: Box<dyn Evaluator> = match objective.name() {
@@ -156,17 +161,19 @@ impl<'r> TaskSet<'r> {
         open.collect()
     }
 
-    /// What measures the model on the validation rows of each task.
+    /// What measures the model on the validation rows of each task, with the parameters of `objectives`.
     ///
     /// # Errors
     /// If an objective cannot be made.
     pub(crate) fn evaluators(
         &self,
         tokenizer: &Tokenizer,
-        device: Device,
+        model: &dyn Model,
+        objectives: &[Box<dyn Objective>],
     ) -> Result<Vec<Box<dyn Evaluator>>> {
+        let tasks = self.list.iter().zip(objectives);
         let evaluators =
-            self.list.iter().map(|data| data.evaluator(self.recipe, tokenizer, device));
+            tasks.map(|(data, trained)| data.evaluator(self.recipe, tokenizer, model, &**trained));
         evaluators.filter_map(Result::transpose).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! From the rows of a batch to their vectors and the gradients of a loss on all of them, in the memory of a few
 //! rows (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup", section 3.2).
 //!
-//! Shapes: b rows of all views, d width.
+//! Shapes: b rows of all views, d the encoder's width, p the width of what is compared.
 
 use std::ops::Range;
 
@@ -10,50 +10,53 @@ use sst_core::{Batch, Model, Result, StepContext, ext};
 use sst_data::SeqRng;
 use tch::{Device, Kind, Tensor};
 
-use super::config::Common;
 use super::info_nce::Compared;
+use super::shared::Shared;
 use super::views::{Part, count};
+
+/// What a loss is made from.
+#[derive(Clone, Copy)]
+pub(super) struct Input<'a> {
+    pub(super) model: &'a dyn Model,
+    pub(super) batch: &'a Batch,
+    pub(super) context: &'a StepContext,
+    pub(super) shared: &'a Shared,
+}
+
+impl<'a> Input<'a> {
+    /// The rows `range` of the batch, or all of them.
+    pub(super) fn rows(self, range: Option<Range<i64>>) -> Result<Rows<'a>> {
+        let range = match range {
+            Some(range) => range,
+            None => 0..count(self.batch)?,
+        };
+        Ok(Rows { input: self, range })
+    }
+}
 
 /// Makes the vectors of rows of a batch.
 pub(super) struct Rows<'a> {
-    model: &'a dyn Model,
-    batch: &'a Batch,
+    input: Input<'a>,
     range: Range<i64>,
-    context: &'a StepContext,
-    common: &'a Common,
 }
 
-impl<'a> Rows<'a> {
-    /// Of the rows `range`, or of all of them.
-    pub(super) fn new(
-        model: &'a dyn Model,
-        batch: &'a Batch,
-        range: Option<Range<i64>>,
-        context: &'a StepContext,
-        common: &'a Common,
-    ) -> Result<Self> {
-        let range = match range {
-            Some(range) => range,
-            None => 0..count(batch)?,
-        };
-        Ok(Self { model, batch, range, context, common })
-    }
-
+impl Rows<'_> {
     /// How many there are.
     pub(super) fn count(&self) -> i64 {
         self.range.end - self.range.start
     }
 
     fn encode(&self, range: &Range<i64>) -> Result<Tensor> {
-        let part = Part::of(self.batch, range.start, range.end - range.start)?;
-        let forward = self.context.forward;
-        encode_pooled(self.model.encoder(), part.input(), &[self.common.pooling], forward)
+        let Input { model, batch, context, shared } = self.input;
+        let part = Part::of(batch, range.start, range.end - range.start)?;
+        let pooling = shared.common.pooling;
+        encode_pooled(model.encoder(), part.input(), &[pooling], context.forward)
     }
 
     /// The ranges that are in memory at once.
     fn chunks(&self) -> Vec<Range<i64>> {
         let Range { start, end } = self.range;
-        match self.common.chunk_rows as i64 {
+        match self.input.shared.common.chunk_rows as i64 {
             0 => vec![self.range.clone()],
             chunk => {
                 (start..end).step_by(chunk as usize).map(|at| at..(at + chunk).min(end)).collect()
@@ -61,29 +64,33 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The vectors `[b, d]` without a graph.
-    pub(super) fn vectors(&self) -> Result<Tensor> {
+    /// What is compared, `[b, p]`, without a graph.
+    pub(super) fn projected(&self) -> Result<Tensor> {
         let chunks = self.chunks();
-        let parts = tch::no_grad(|| {
-            chunks.iter().map(|range| self.encode(range)).collect::<Result<Vec<_>>>()
-        })?;
-        Ok(Tensor::f_cat(&parts, 0)?)
+        tch::no_grad(|| {
+            let parts =
+                chunks.iter().map(|range| self.encode(range)).collect::<Result<Vec<_>>>()?;
+            self.input.shared.project(Tensor::f_cat(&parts, 0)?)
+        })
     }
 }
 
-/// The loss that `compare` makes of the vectors `[b, d]` of `rows`, with its graph down to the model's parameters.
-/// With `chunk_rows` the gradients are computed here, and the backward pass only hands them on.
+/// The loss that `compare` makes of what is compared of `rows`, `[b, p]`, with its graph down to the parameters of
+/// the model and of the objective. With `chunk_rows` the gradients are computed here, and the backward pass only
+/// hands them on.
 pub(super) fn compare(
     rows: &Rows<'_>,
     compare: &dyn Fn(&Tensor) -> Result<Compared>,
 ) -> Result<Compared> {
+    let Input { model, shared, .. } = rows.input;
     let chunks = rows.chunks();
-    let wants_grad = ext::grad_enabled()? && rows.model.params().trainable().next().is_some();
     if let [whole] = chunks.as_slice() {
-        return compare(&rows.encode(whole)?);
+        return compare(&shared.project(rows.encode(whole)?)?);
     }
-    if !wants_grad {
-        return compare(&rows.vectors()?);
+    let of_model: Vec<&Tensor> = model.params().trainable().map(|(_, tensor)| tensor).collect();
+    let own: Vec<&Tensor> = shared.params().trainable().map(|(_, tensor)| tensor).collect();
+    if !ext::grad_enabled()? || (of_model.is_empty() && own.is_empty()) {
+        return compare(&rows.projected()?);
     }
     // Dropout must be the same both times: each chunk has a seed of its own, drawn from that of the step.
     let drawn = Tensor::f_randint(i64::MAX, [1_i64].as_slice(), (Kind::Int64, Device::Cpu))?;
@@ -99,23 +106,26 @@ pub(super) fn compare(
     // Casts of weights that were made without a graph must not serve the second pass.
     ext::clear_autocast_cache()?;
     let vectors_bd = vectors_bd.f_set_requires_grad(true)?;
-    let Compared { loss, accuracy } = compare(&vectors_bd)?;
-    let gradient_bd = {
+    let Compared { loss, accuracy } = compare(&shared.project(vectors_bd.shallow_clone())?)?;
+    // The head and the temperature are no part of what is made in chunks: theirs are complete with this.
+    let mut of_loss = {
         let _full = ext::autocast(vectors_bd.device(), None)?;
-        Tensor::f_run_backward(&[&loss], &[&vectors_bd], false, false)?.remove(0)
+        let inputs: Vec<&Tensor> =
+            std::iter::once(&vectors_bd).chain(own.iter().copied()).collect();
+        Tensor::f_run_backward(&[&loss], &inputs, false, false)?
     };
-    let parameters: Vec<&Tensor> =
-        rows.model.params().trainable().map(|(_, tensor)| tensor).collect();
-    let mut sums: Vec<Option<Tensor>> = parameters.iter().map(|_| None).collect();
-    for range in &chunks {
+    let gradient_bd = of_loss.remove(0);
+    let mut sums: Vec<Option<Tensor>> = of_model.iter().map(|_| None).collect();
+    for range in chunks.iter().filter(|_| !of_model.is_empty()) {
         let at = range.start - rows.range.start;
         let part_bd = gradient_bd.f_narrow(0, at, range.end - range.start)?;
         let product = seeded(range)?.f_mul(&part_bd)?.f_sum(Kind::Float)?;
-        add_gradients(&product, &parameters, &mut sums)?;
+        add_gradients(&product, &of_model, &mut sums)?;
     }
+    let of_loss = of_loss.into_iter().map(|gradient| gradient.defined().then_some(gradient));
     let mut inputs = Vec::new();
     let mut gradients = Vec::new();
-    for (parameter, sum) in parameters.into_iter().zip(sums) {
+    for (parameter, sum) in of_model.into_iter().chain(own).zip(sums.into_iter().chain(of_loss)) {
         if let Some(sum) = sum {
             inputs.push(parameter);
             gradients.push(sum.f_to_kind(parameter.f_kind()?)?);

@@ -5,6 +5,8 @@
 use sst_core::{Error, Result, ext};
 use tch::{Kind, Reduction, Tensor};
 
+use super::temperature::Temperature;
+
 /// What a comparison comes to.
 #[derive(Debug)]
 pub struct Compared {
@@ -23,7 +25,7 @@ pub struct Compared {
 pub fn info_nce(
     query_bd: &Tensor,
     key_kd: &Tensor,
-    temperature: f64,
+    temperature: Temperature<'_>,
     bias_bk: Option<&Tensor>,
 ) -> Result<Compared> {
     let (rows, keys) = (query_bd.size()[0], key_kd.size()[0]);
@@ -45,7 +47,7 @@ pub fn info_nce(
 pub fn symmetric_info_nce(
     left_bd: &Tensor,
     right_bd: &Tensor,
-    temperature: f64,
+    temperature: Temperature<'_>,
 ) -> Result<Compared> {
     if left_bd.size() != right_bd.size() {
         let (left, right) = (left_bd.size(), right_bd.size());
@@ -65,7 +67,11 @@ pub fn symmetric_info_nce(
 ///
 /// # Errors
 /// As for [`symmetric_info_nce`].
-pub fn nt_xent(left_bd: &Tensor, right_bd: &Tensor, temperature: f64) -> Result<Compared> {
+pub fn nt_xent(
+    left_bd: &Tensor,
+    right_bd: &Tensor,
+    temperature: Temperature<'_>,
+) -> Result<Compared> {
     if left_bd.size() != right_bd.size() {
         let (left, right) = (left_bd.size(), right_bd.size());
         return Err(Error::Contract(format!("{left:?} and {right:?} are no pairs")));
@@ -91,13 +97,10 @@ pub fn normalized(x_bd: &Tensor) -> Result<Tensor> {
 
 /// Cosines over the temperature, `[b, k]`, fp32 whatever autocast does elsewhere: at a temperature of 0.05 the
 /// rounding of bf16 would be a tenth of a nat.
-fn cosines(query_bd: &Tensor, key_kd: &Tensor, temperature: f64) -> Result<Tensor> {
-    if !(temperature > 0.0 && temperature.is_finite()) {
-        return Err(Error::Contract(format!("a temperature of {temperature} is not above 0")));
-    }
+fn cosines(query_bd: &Tensor, key_kd: &Tensor, temperature: Temperature<'_>) -> Result<Tensor> {
     let _full = ext::autocast(query_bd.device(), None)?;
     let (query_bd, key_kd) = (normalized(query_bd)?, normalized(key_kd)?);
-    Ok(query_bd.f_matmul(&key_kd.f_transpose(0, 1)?)?.f_div_scalar(temperature)?)
+    temperature.divide(&query_bd.f_matmul(&key_kd.f_transpose(0, 1)?)?)
 }
 
 fn compared(logits_bk: &Tensor, labels_b: &Tensor) -> Result<Compared> {

@@ -4,40 +4,26 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use sst_core::Result;
 use sst_core::nn::Pooling;
-use sst_core::{Batch, LossParts, Model, Objective, Result, StepContext};
 use sst_data::{Collate, CollateError, Example, HostBatch, SeqRng};
 
-use super::config::Common;
-use super::grad_cache::{Rows, compare};
-use super::info_nce::nt_xent;
+use super::grad_cache::{Input, compare};
+use super::info_nce::{Compared, nt_xent};
+use super::method::{Method, entry};
 use super::views::{lay, layout, tokens};
 use crate::error::ObjectiveError;
 use crate::layout::Layout;
 use crate::list::{Context, Entry};
-use crate::parse::{check_rate, parse};
+use crate::parse::check_rate;
 
 /// The word of registration.
-pub(crate) const ENTRY: Entry = Entry {
-    name: "nt_xent",
-    summary: "SimCLR on text: two views with tokens deleted, masked, swapped or cropped are near each other",
-    default_config: || json!(NtXentConfig::default()),
-    is_grouped: false,
-    frame: |tokenizer| tokenizer.frame().clone(),
-    build,
-};
+pub(crate) const ENTRY: Entry = entry::<NtXent>();
 
-/// The keys of `[objective]` for `name = "nt_xent"`.
+/// The keys of `[objective]` for `name = "nt_xent"`, besides the shared ones.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NtXentConfig {
-    /// How hidden states become a vector.
-    pub pooling: Pooling,
-    /// What cosines are divided by.
-    pub temperature: f64,
-    /// Rows in memory at once; 0 for the whole batch.
-    pub chunk_rows: u64,
     /// The share of a text that a view keeps, in one stretch.
     pub crop: f64,
     /// The share of tokens that are deleted.
@@ -50,34 +36,12 @@ pub struct NtXentConfig {
 
 impl Default for NtXentConfig {
     fn default() -> Self {
-        let Common { temperature, chunk_rows, .. } = Common::default();
-        // The mean of all tokens sees what every augmentation did; of rates, those of EDA (Wei and Zou 2019).
-        let pooling = Pooling::Mean;
-        Self { pooling, temperature, chunk_rows, crop: 1.0, delete: 0.1, mask: 0.1, swap: 0.0 }
+        // Rates of EDA (Wei and Zou 2019).
+        Self { crop: 1.0, delete: 0.1, mask: 0.1, swap: 0.0 }
     }
 }
 
-impl NtXentConfig {
-    fn common(&self) -> Common {
-        let Self { pooling, temperature, chunk_rows, .. } = *self;
-        Common { pooling, temperature, chunk_rows }
-    }
-
-    fn check(&self) -> Result<(), ObjectiveError> {
-        self.common().check()?;
-        for (key, rate) in
-            [("crop", self.crop), ("delete", self.delete), ("mask", self.mask), ("swap", self.swap)]
-        {
-            check_rate(key, rate)?;
-        }
-        Ok(())
-    }
-}
-
-struct NtXent {
-    config: NtXentConfig,
-    collate: Arc<Augment>,
-}
+struct NtXent;
 
 /// Two augmented views of each row. Arrays as of all contrastive objectives.
 struct Augment {
@@ -86,21 +50,6 @@ struct Augment {
     mask: u32,
     /// Sorted.
     special: Vec<u32>,
-}
-
-fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
-    let config: NtXentConfig = parse(config)?;
-    config.check()?;
-    let tokenizer = context.tokenizer;
-    let mask = match tokenizer.special().mask {
-        Some(mask) => mask,
-        None if config.mask == 0.0 => 0,
-        None => return Err(ObjectiveError::NoToken { objective: "nt_xent", token: "mask" }),
-    };
-    let layout = layout(tokenizer, context.padding_free);
-    let special = tokenizer.special().all.clone();
-    let collate = Arc::new(Augment { config, layout, mask, special });
-    Ok(Box::new(NtXent { config, collate }))
 }
 
 impl Augment {
@@ -112,7 +61,7 @@ impl Augment {
         if count == 0 {
             return ids.to_vec();
         }
-        let NtXentConfig { crop, delete, mask, swap, .. } = self.config;
+        let NtXentConfig { crop, delete, mask, swap } = self.config;
         let kept = ((count as f64 * crop).ceil() as usize).clamp(1, count);
         let first = rng.below((count - kept + 1) as u64) as usize;
         let mut survives = vec![true; ids.len()];
@@ -151,27 +100,38 @@ impl Collate for Augment {
     }
 }
 
-impl Objective for NtXent {
-    fn name(&self) -> &'static str {
-        ENTRY.name
+impl Method for NtXent {
+    type Keys = NtXentConfig;
+
+    const NAME: &'static str = "nt_xent";
+    const SUMMARY: &'static str = "SimCLR on text: two views with tokens deleted, masked, swapped or cropped are near each other";
+    /// The mean of all tokens sees what every augmentation did.
+    const POOLING: Pooling = Pooling::Mean;
+
+    fn new(
+        keys: NtXentConfig,
+        context: &Context<'_>,
+    ) -> Result<(Self, Arc<dyn Collate>), ObjectiveError> {
+        let NtXentConfig { crop, delete, mask, swap } = keys;
+        for (key, rate) in [("crop", crop), ("delete", delete), ("mask", mask), ("swap", swap)] {
+            check_rate(key, rate)?;
+        }
+        let tokenizer = context.tokenizer;
+        let mask = match tokenizer.special().mask {
+            Some(mask) => mask,
+            None if keys.mask == 0.0 => 0,
+            None => return Err(ObjectiveError::NoToken { objective: Self::NAME, token: "mask" }),
+        };
+        let layout = layout(tokenizer, context.padding_free);
+        let special = tokenizer.special().all.clone();
+        Ok((Self, Arc::new(Augment { config: keys, layout, mask, special })))
     }
 
-    fn collate(&self) -> Arc<dyn Collate> {
-        self.collate.clone()
-    }
-
-    fn scored_share(&self) -> f64 {
-        0.0
-    }
-
-    /// The mean NT-Xent over both views; `accuracy` is the share of views that are nearest to their other one.
-    fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
-        let common = self.config.common();
-        let rows = Rows::new(model, batch, None, context, &common)?;
-        let found = compare(&rows, &|vectors_bd| {
+    /// The mean NT-Xent over both views; a query is a view, and its key the other view of its text.
+    fn compare(&self, input: Input<'_>) -> Result<Compared> {
+        compare(&input.rows(None)?, &|vectors_bd| {
             let views = vectors_bd.f_chunk(2, 0)?;
-            nt_xent(&views[0], &views[1], common.temperature)
-        })?;
-        Ok(LossParts { loss: found.loss, sums: vec![("accuracy", found.accuracy)] })
+            nt_xent(&views[0], &views[1], input.shared.temperature())
+        })
     }
 }

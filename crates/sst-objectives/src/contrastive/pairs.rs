@@ -6,42 +6,28 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use sst_core::nn::Pooling;
-use sst_core::{Batch, LossParts, Model, Objective, Result, StepContext};
+use sst_core::{Batch, Result};
 use sst_data::rows::group_fields;
 use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch};
 use tch::{Kind, Tensor};
 
-use super::config::Common;
-use super::grad_cache::{Rows, compare};
+use super::grad_cache::{Input, compare};
 use super::info_nce::{Compared, info_nce};
+use super::method::{Method, entry};
+use super::temperature::Temperature;
 use super::views::{lay, layout, tokens_of};
 use crate::error::ObjectiveError;
 use crate::layout::Layout;
 use crate::list::{Context, Entry};
-use crate::parse::parse;
 
 /// The word of registration.
-pub(crate) const ENTRY: Entry = Entry {
-    name: "pairs",
-    summary: "supervised pairs and triplets: near the partner, far from others' and hard negatives",
-    default_config: || json!(PairsConfig::default()),
-    is_grouped: true,
-    frame: |tokenizer| tokenizer.frame().clone(),
-    build,
-};
+pub(crate) const ENTRY: Entry = entry::<Pairs>();
 
-/// The keys of `[objective]` for `name = "pairs"`.
+/// The keys of `[objective]` for `name = "pairs"`, besides the shared ones.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PairsConfig {
-    /// How hidden states become a vector.
-    pub pooling: Pooling,
-    /// What cosines are divided by.
-    pub temperature: f64,
-    /// Rows in memory at once; 0 for the whole batch.
-    pub chunk_rows: u64,
     /// How much a text's own hard negatives count in its sum, beside 1 for everything else (Gao et al. 2021,
     /// "SimCSE", equation 8).
     pub negative_weight: f64,
@@ -51,43 +37,17 @@ pub struct PairsConfig {
 
 impl Default for PairsConfig {
     fn default() -> Self {
-        let Common { temperature, chunk_rows, .. } = Common::default();
-        let pooling = Pooling::Mean;
-        Self { pooling, temperature, chunk_rows, negative_weight: 1.0, symmetric: false }
-    }
-}
-
-impl PairsConfig {
-    fn common(&self) -> Common {
-        let Self { pooling, temperature, chunk_rows, .. } = *self;
-        Common { pooling, temperature, chunk_rows }
-    }
-
-    fn check(&self) -> Result<(), ObjectiveError> {
-        self.common().check()?;
-        if self.negative_weight > 0.0 && self.negative_weight.is_finite() {
-            return Ok(());
-        }
-        let message = format!("is {} and must be above 0", self.negative_weight);
-        Err(ObjectiveError::Config { path: "negative_weight".to_owned(), message })
+        Self { negative_weight: 1.0, symmetric: false }
     }
 }
 
 struct Pairs {
     config: PairsConfig,
-    collate: Arc<Groups>,
 }
 
 /// All first texts, then all second ones, and so on. Arrays as of all contrastive objectives, and `same` `[b, v b]`
 /// where a text equals another: true for what would be a false negative.
 struct Groups(Layout);
-
-fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
-    let config: PairsConfig = parse(config)?;
-    config.check()?;
-    let collate = Arc::new(Groups(layout(context.tokenizer, context.padding_free)));
-    Ok(Box::new(Pairs { config, collate }))
-}
 
 impl Collate for Groups {
     fn collate(&self, examples: &[Example], _seed: u64) -> Result<HostBatch, CollateError> {
@@ -149,8 +109,14 @@ impl Pairs {
         Ok(bias)
     }
 
-    fn compare(&self, vectors_bd: &Tensor, bias: &Tensor, rows: i64) -> Result<Compared> {
-        let temperature = self.config.temperature;
+    /// The loss of the vectors of `rows` groups.
+    fn of_vectors(
+        &self,
+        vectors_bd: &Tensor,
+        temperature: Temperature<'_>,
+        bias: &Tensor,
+        rows: i64,
+    ) -> Result<Compared> {
         let texts = vectors_bd.f_narrow(0, 0, rows)?;
         let keys = vectors_bd.f_narrow(0, rows, vectors_bd.size()[0] - rows)?;
         // Two groups with the same text or the same partner are no negatives of each other.
@@ -171,27 +137,34 @@ impl Pairs {
     }
 }
 
-impl Objective for Pairs {
-    fn name(&self) -> &'static str {
-        ENTRY.name
+impl Method for Pairs {
+    type Keys = PairsConfig;
+
+    const NAME: &'static str = "pairs";
+    const SUMMARY: &'static str =
+        "supervised pairs and triplets: near the partner, far from others' and hard negatives";
+    const POOLING: Pooling = Pooling::Mean;
+    const IS_GROUPED: bool = true;
+
+    fn new(
+        keys: PairsConfig,
+        context: &Context<'_>,
+    ) -> Result<(Self, Arc<dyn Collate>), ObjectiveError> {
+        let weight = keys.negative_weight;
+        if !(weight > 0.0 && weight.is_finite()) {
+            let message = format!("is {weight} and must be above 0");
+            return Err(ObjectiveError::Config { path: "negative_weight".to_owned(), message });
+        }
+        let collate = Groups(layout(context.tokenizer, context.padding_free));
+        Ok((Self { config: keys }, Arc::new(collate)))
     }
 
-    fn collate(&self) -> Arc<dyn Collate> {
-        self.collate.clone()
-    }
-
-    fn scored_share(&self) -> f64 {
-        0.0
-    }
-
-    /// The mean over texts of the InfoNCE with their partners; `accuracy` is the share of texts whose partner is
-    /// nearest.
-    fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
-        let common = self.config.common();
-        let texts = batch.keys.len() as i64;
-        let all = Rows::new(model, batch, None, context, &common)?;
-        let bias = self.bias(batch, texts, all.count() / texts.max(1))?;
-        let found = compare(&all, &|vectors_bd| self.compare(vectors_bd, &bias, texts))?;
-        Ok(LossParts { loss: found.loss, sums: vec![("accuracy", found.accuracy)] })
+    /// The mean over texts of the InfoNCE with their partners.
+    fn compare(&self, input: Input<'_>) -> Result<Compared> {
+        let texts = input.batch.keys.len() as i64;
+        let all = input.rows(None)?;
+        let bias = self.bias(input.batch, texts, all.count() / texts.max(1))?;
+        let temperature = input.shared.temperature();
+        compare(&all, &|vectors_bd| self.of_vectors(vectors_bd, temperature, &bias, texts))
     }
 }

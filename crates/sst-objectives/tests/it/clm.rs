@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sst_core::{Batch, EncoderInput, Forward, Model, StepContext, ext};
 use sst_data::{Example, Field, Key, Units};
-use sst_objectives::{Context, build};
+use sst_objectives::build;
 use tch::{Device, Kind, Tensor};
 
 use crate::toy;
@@ -16,7 +16,7 @@ fn example(index: u64, ids: &[u32]) -> Example {
 
 fn batch(config: &Value, padding_free: bool, rows: &[Example]) -> Batch {
     let tokenizer = toy::tokenizer();
-    let context = Context { tokenizer: &tokenizer, padding_free };
+    let context = toy::context(&tokenizer, padding_free);
     let objective = build("clm", config, &context).unwrap();
     let host = objective.collate().collate(rows, 1).unwrap();
     Batch::from_host(&host, Device::Cpu).unwrap()
@@ -29,7 +29,7 @@ fn labels(batch: &Batch) -> Vec<i64> {
 /// The loss of a batch, what else it sums, and the gradients of all parameters.
 fn run(config: &Value, model: &dyn Model, batch: &Batch) -> (f64, Vec<f64>, Vec<Tensor>) {
     let tokenizer = toy::tokenizer();
-    let context = Context { tokenizer: &tokenizer, padding_free: true };
+    let context = toy::context(&tokenizer, true);
     let objective = build("clm", config, &context).unwrap();
     ext::reset_gradients(model.params().iter().map(|(_, p)| p)).unwrap();
     let parts = objective.loss(model, batch, &CONTEXT).unwrap();
@@ -150,12 +150,12 @@ fn chunks_change_neither_the_loss_nor_the_gradients() {
 fn a_model_that_sees_what_follows_is_refused_and_so_are_bad_keys() {
     let tokenizer = toy::tokenizer();
     let model = toy::model(tokenizer.vocab_size());
-    let context = Context { tokenizer: &tokenizer, padding_free: true };
+    let context = toy::context(&tokenizer, true);
     let objective = build("clm", &json!({}), &context).unwrap();
     let batch = batch(&json!({}), true, &toy::rows(&tokenizer, 2));
     let error = objective.loss(&*model, &batch, &CONTEXT).unwrap_err().to_string();
     assert!(error.contains("bert") && error.contains("decoder"), "{error}");
-    let padded = Context { tokenizer: &tokenizer, padding_free: false };
+    let padded = toy::context(&tokenizer, false);
     for (config, key) in [
         (json!({"isolate_documents": true}), "isolate_documents: needs train.padding_free"),
         (json!({"z_loss": -1.0}), "z_loss"),

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sst_core::{Batch, EncoderInput, Forward, StepContext, ext};
 use sst_data::{CollateError, Example, Field, Units};
-use sst_objectives::{Context, ObjectiveError, build, list};
+use sst_objectives::{ObjectiveError, build, list};
 use tch::{Device, Kind, Tensor};
 
 use crate::toy;
@@ -13,7 +13,7 @@ const CONTEXT: StepContext = StepContext { step: 0, micro: 0, forward: Forward::
 #[test]
 fn default_configs_round_trip_and_unknown_keys_are_refused() {
     let tokenizer = toy::tokenizer();
-    let context = Context { tokenizer: &tokenizer, padding_free: false };
+    let context = toy::context(&tokenizer, false);
     for entry in list() {
         let config = (entry.default_config)();
         assert!(build(entry.name, &config, &context).is_ok(), "{}", entry.name);
@@ -32,7 +32,7 @@ fn default_configs_round_trip_and_unknown_keys_are_refused() {
 #[test]
 fn every_trainable_parameter_gets_a_gradient_and_the_loss_falls() {
     let tokenizer = toy::tokenizer();
-    let context = Context { tokenizer: &tokenizer, padding_free: false };
+    let context = toy::context(&tokenizer, false);
     for entry in list() {
         let objective = build(entry.name, &json!({}), &context).unwrap();
         let model = toy::model_for(entry.name, tokenizer.vocab_size());
@@ -70,7 +70,7 @@ fn every_trainable_parameter_gets_a_gradient_and_the_loss_falls() {
 #[test]
 fn grouping_and_padding_change_nothing() {
     let tokenizer = toy::tokenizer();
-    let context = Context { tokenizer: &tokenizer, padding_free: false };
+    let context = toy::context(&tokenizer, false);
     for entry in list() {
         let objective = build(entry.name, &json!({}), &context).unwrap();
         let model = toy::model_for(entry.name, tokenizer.vocab_size());
@@ -97,7 +97,7 @@ fn grouping_and_padding_change_nothing() {
 #[test]
 fn sums_are_finite_scalars() {
     let tokenizer = toy::tokenizer();
-    let context = Context { tokenizer: &tokenizer, padding_free: false };
+    let context = toy::context(&tokenizer, false);
     for entry in list() {
         let objective = build(entry.name, &json!({}), &context).unwrap();
         let model = toy::model_for(entry.name, tokenizer.vocab_size());
@@ -127,7 +127,7 @@ fn rows_without_padding_give_the_loss_and_the_gradients_of_padded_ones() {
             })
             .collect();
         let run = |padding_free| {
-            let context = Context { tokenizer: &tokenizer, padding_free };
+            let context = toy::context(&tokenizer, padding_free);
             let objective = build(entry.name, &json!({}), &context).unwrap();
             let model = toy::model_for(entry.name, tokenizer.vocab_size());
             let host = objective.collate().collate(&examples, 5).unwrap();
@@ -161,7 +161,7 @@ fn rows_without_padding_give_the_loss_and_the_gradients_of_padded_ones() {
 #[test]
 fn packed_rows_see_nothing_of_each_other() {
     let tokenizer = toy::tokenizer();
-    let context = Context { tokenizer: &tokenizer, padding_free: true };
+    let context = toy::context(&tokenizer, true);
     for entry in list() {
         let model = toy::model_for(entry.name, tokenizer.vocab_size());
         let objective = build(entry.name, &json!({}), &context).unwrap();

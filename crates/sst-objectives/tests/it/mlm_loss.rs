@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sst_core::{Batch, EncoderInput, Forward, StepContext};
-use sst_objectives::{Context, build};
+use sst_objectives::build;
 use tch::{Device, Kind};
 
 use crate::toy;
@@ -11,8 +11,7 @@ use crate::toy;
 #[test]
 fn the_loss_is_the_summed_negative_log_probability() {
     let tokenizer = toy::tokenizer();
-    let objective =
-        build("mlm", &json!({}), &Context { tokenizer: &tokenizer, padding_free: false }).unwrap();
+    let objective = build("mlm", &json!({}), &toy::context(&tokenizer, false)).unwrap();
     let model = toy::model(tokenizer.vocab_size());
     let host = objective.collate().collate(&toy::rows(&tokenizer, 6), 9).unwrap();
     let batch = Batch::from_host(&host, Device::Cpu).unwrap();

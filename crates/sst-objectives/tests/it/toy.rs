@@ -5,7 +5,16 @@ use sst_core::{Batch, EncoderInput, Forward, Model};
 use sst_data::tokenize::{Algorithm, Tokenizer, TrainConfig, train};
 use sst_data::{Example, Field, Key};
 use sst_models::{BuildOptions, InitOptions};
-use tch::Device;
+use sst_objectives::Context;
+use tch::{Device, Tensor};
+
+/// The width of the encoders here.
+pub(crate) const WIDTH: i64 = 32;
+
+/// What objectives are built from.
+pub(crate) fn context(tokenizer: &Tokenizer, padding_free: bool) -> Context<'_> {
+    Context { tokenizer, padding_free, hidden_size: WIDTH, device: Device::Cpu, seed: 5 }
+}
 
 /// Text with words of several pieces.
 pub(crate) fn sentence(i: u64) -> String {
@@ -53,27 +62,24 @@ pub(crate) fn sentence_encoder(vocab_size: usize, dropout: f64) -> Box<dyn Model
 fn encoder(vocab_size: usize, std: f64, p: f64) -> Box<dyn Model> {
     build(&json!({
         "initializer_range": std,
-        "model_type": "bert", "vocab_size": vocab_size, "hidden_size": 32, "num_hidden_layers": 1,
+        "model_type": "bert", "vocab_size": vocab_size, "hidden_size": WIDTH, "num_hidden_layers": 1,
         "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 128,
         "hidden_dropout_prob": p, "attention_probs_dropout_prob": p,
     }))
 }
 
-/// The first tokens' hidden states of the last `count` rows of a ragged batch, each of length one.
-pub(crate) fn unit_vectors(model: &dyn Model, batch: &Batch, count: usize) -> Vec<Vec<f32>> {
+/// The first tokens' hidden states of the rows of a ragged batch.
+pub(crate) fn first_vectors(model: &dyn Model, batch: &Batch) -> Tensor {
     let input = EncoderInput::from_batch(batch).unwrap();
     let rows = batch.rows.as_ref().unwrap();
     let states = tch::no_grad(|| model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld);
-    let first = rows.first(&states).unwrap();
-    let norms = first.norm_scalaropt_dim(2.0, [1_i64].as_slice(), true);
-    let all = Vec::<Vec<f32>>::try_from(first / norms).unwrap();
-    all[all.len() - count..].to_vec()
+    rows.first(&states).unwrap()
 }
 
 /// A small decoder without dropout, of two layers, so that positions matter.
 pub(crate) fn decoder(vocab_size: usize) -> Box<dyn Model> {
     build(&json!({
-        "model_type": "gpt2", "vocab_size": vocab_size, "n_embd": 32, "n_layer": 2, "n_head": 2,
+        "model_type": "gpt2", "vocab_size": vocab_size, "n_embd": WIDTH, "n_layer": 2, "n_head": 2,
         "n_positions": 128, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0,
     }))
 }

@@ -73,7 +73,6 @@ pub(super) fn show(report: &Report, ledger: &Ledger, as_json: bool) -> Result<Ex
 }
 
 fn mask_accuracy(args: &MaskAccuracyArgs, bench: &Bench) -> Result<Report> {
-    let context = sst_objectives::Context { tokenizer: &bench.tokenizer, padding_free: true };
     let config = bench.recipe.as_ref().map(|recipe| &recipe.config);
     let task = bench.recipe.as_ref().map(|recipe| task(recipe, &args.eval)).transpose()?;
     let masked = task.filter(|task| task.objective_name() == "mlm");
@@ -82,6 +81,13 @@ fn mask_accuracy(args: &MaskAccuracyArgs, bench: &Bench) -> Result<Report> {
         objective.insert("mask_rate".to_owned(), json!(rate));
     }
     let seed = args.seed.or(config.map(|config| config.run.seed)).unwrap_or(0);
+    let context = sst_objectives::Context {
+        tokenizer: &bench.tokenizer,
+        padding_free: true,
+        hidden_size: bench.model.encoder().hidden_size(),
+        device: bench.device,
+        seed,
+    };
     let objective = sst_objectives::build("mlm", &objective, &context)
         .map_err(|error| Usage(error.to_string()))?;
     let rows = Arc::clone(&bench.rows);

@@ -53,10 +53,10 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     }
     recipe.complete(&tokenizer)?;
     let recipe = recipe;
-    let tasks = recipe.config.tasks.list.iter();
-    let objectives = tasks.map(|task| recipe.objective(task, &tokenizer));
-    let mut objectives: Vec<_> = objectives.collect::<Result<_>>()?;
     let mut model = recipe.model(&tokenizer, device)?;
+    let tasks = recipe.config.tasks.list.iter();
+    let objectives = tasks.map(|task| recipe.objective(task, &tokenizer, &*model));
+    let mut objectives: Vec<_> = objectives.collect::<Result<_>>()?;
     let checkpointing = &recipe.config.train.engine.activation_checkpointing;
     if *checkpointing != Checkpointing::All(false) {
         let picked = model.checkpoint_layers(&|layer| checkpointing.picks(layer))?;
@@ -99,7 +99,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         }
         None => None,
     };
-    let mut evaluators = tasks.evaluators(&tokenizer, device)?;
+    let mut evaluators = tasks.evaluators(&tokenizer, &*model, &objectives)?;
     let mut trackers =
         trackers(&folder, resume.as_ref().map_or(0, |restored| restored.state.step))?;
     let open_loaders = tasks.open_loaders(&objectives, &tokenizer)?;
