@@ -63,28 +63,27 @@ fn rows(item: &Item) -> Vec<Vec<String>> {
     rows
 }
 
+/// What a registry holds: something with keys.
+fn item(name: &'static str, summary: &'static str, default_config: fn() -> Value) -> Item {
+    Item { name, summary, config: Some(default_config()) }
+}
+
 fn plain(items: &[(&'static str, &'static str)]) -> Vec<Item> {
     items.iter().map(|(name, summary)| Item { name, summary, config: None }).collect()
 }
 
 fn items(kind: ListKind) -> Vec<Item> {
     match kind {
-        ListKind::Objectives => sst_objectives::list()
-            .iter()
-            .map(|entry| Item {
-                name: entry.name,
-                summary: entry.summary,
-                config: Some((entry.default_config)()),
-            })
-            .collect(),
-        ListKind::Models => sst_models::list()
-            .iter()
-            .map(|entry| Item {
-                name: entry.model_type,
-                summary: entry.summary,
-                config: Some((entry.default_config)()),
-            })
-            .collect(),
+        ListKind::Objectives => {
+            let entries = sst_objectives::list().iter();
+            entries.map(|entry| item(entry.name, entry.summary, entry.default_config)).collect()
+        }
+        ListKind::Models => {
+            let entries = sst_models::list().iter();
+            entries
+                .map(|entry| item(entry.model_type, entry.summary, entry.default_config))
+                .collect()
+        }
         ListKind::Readers => plain(&[
             ("text", "one document a line; .txt, .text"),
             ("paragraphs", "blank lines between documents; asked for by name"),
@@ -111,14 +110,10 @@ fn items(kind: ListKind) -> Vec<Item> {
             ("retrieval", "how often a text's vector finds its partner's"),
             ("sts", "how far cosines follow scores of similarity"),
         ]),
-        ListKind::Augmentations => sst_data::augment::list()
-            .iter()
-            .map(|entry| Item {
-                name: entry.name,
-                summary: entry.summary,
-                config: Some((entry.default_config)()),
-            })
-            .collect(),
+        ListKind::Augmentations => {
+            let entries = sst_data::augment::list().iter();
+            entries.map(|entry| item(entry.name, entry.summary, entry.default_config)).collect()
+        }
     }
 }
 
