@@ -128,6 +128,37 @@ fn linear(c: &mut Criterion) {
     }
 }
 
+/// The two layers and the GELU of a MiniLM's layer without gradients, for 1,024 tokens, with weights that are laid out
+/// before, in multiplications and additions a second.
+fn mlp(c: &mut Criterion) {
+    let (width, inner, rows) = (384, 1536, 1024);
+    let _guard = tch::no_grad_guard();
+    let _weights = ext::keep_weights();
+    let mut group = c.benchmark_group("mlp");
+    group.throughput(Throughput::Elements((4 * rows * width * inner) as u64));
+    for kind in [Kind::Float, Kind::BFloat16] {
+        let make = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu)).to_kind(kind);
+        let (x, up, down) = (make(&[rows, width]), make(&[inner, width]), make(&[width, inner]));
+        let (up_bias, down_bias) = (make(&[inner]), make(&[width]));
+        let name = if kind == Kind::Float { "fp32" } else { "bf16" };
+        if ext::has_mlp_kernel(&x, &up, &down).unwrap() {
+            let layers = [
+                ext::Affine { weight: &up, bias: Some(&up_bias) },
+                ext::Affine { weight: &down, bias: Some(&down_bias) },
+            ];
+            let run = || ext::fast_mlp(&x, layers, ext::Layout::OutIn, ext::Curve::Gelu);
+            group.bench_function(format!("kernel/{name}"), |b| b.iter(|| black_box(run())));
+        }
+        group.bench_function(format!("libtorch/{name}"), |b| {
+            b.iter(|| {
+                black_box(
+                    x.linear(&up, Some(&up_bias)).gelu("none").linear(&down, Some(&down_bias)),
+                )
+            });
+        });
+    }
+}
+
 /// The loss of masked tokens: logits of a vocabulary of 8,192 and their cross-entropy.
 fn losses(c: &mut Criterion) {
     let tokens = 160;
@@ -230,5 +261,5 @@ fn checkpoint(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, attention, residual, linear, losses, update, checkpoint);
+criterion_group!(benches, attention, residual, linear, mlp, losses, update, checkpoint);
 criterion_main!(benches);

@@ -1,5 +1,6 @@
 //! Activation checkpointing (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost").
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -34,6 +35,16 @@ pub fn checkpoint(
     Ok(unsafe { Tensor::from_ptr(output) })
 }
 
+thread_local! {
+    static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether what runs now on this thread will run again with gradients: without them for now, it must yet be computed
+/// as it will be then, to the last bit.
+pub(super) fn is_checkpointed() -> bool {
+    IS_RUNNING.get()
+}
+
 /// Runs the closure; nothing unwinds across the C boundary.
 unsafe extern "C" fn call(
     body: *mut c_void,
@@ -48,8 +59,11 @@ unsafe extern "C" fn call(
         let input = Tensor::clone_from_ptr(input.cast_mut());
         body(&input)
     };
-    let result = catch_unwind(AssertUnwindSafe(run))
-        .unwrap_or_else(|_| Err(Error::Contract("a checkpointed layer panicked".into())));
+    let before = IS_RUNNING.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(run));
+    IS_RUNNING.set(before);
+    let result =
+        result.unwrap_or_else(|_| Err(Error::Contract("a checkpointed layer panicked".into())));
     match result {
         Ok(mut tensor) => {
             // SAFETY: `output` is valid for writes; the bridge takes the handle over.

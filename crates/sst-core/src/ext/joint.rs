@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::linear::kept_joint;
 use super::{check, ffi};
 use crate::error::{Error, Result};
 
@@ -19,9 +20,11 @@ pub fn joint(parts: [&Tensor; 3]) -> Result<Tensor> {
     if rest(a).is_none() || !alike(b) || !alike(c) {
         return Err(Error::Contract("parts of a joint tensor must be alike".to_owned()));
     }
-    let mut made = std::ptr::null_mut();
-    // SAFETY: three live tensors whose sizes were checked, and a writable place.
-    check(unsafe { ffi::sst_joint(a.as_ptr(), b.as_ptr(), c.as_ptr(), &raw mut made) })?;
-    // SAFETY: on success the bridge hands over a new tensor that nothing else owns.
-    Ok(unsafe { Tensor::from_ptr(made) })
+    kept_joint(parts, || {
+        let mut made = std::ptr::null_mut();
+        // SAFETY: three live tensors whose sizes were checked, and a writable place.
+        check(unsafe { ffi::sst_joint(a.as_ptr(), b.as_ptr(), c.as_ptr(), &raw mut made) })?;
+        // SAFETY: on success the bridge hands over a new tensor that nothing else owns.
+        Ok(unsafe { Tensor::from_ptr(made) })
+    })
 }

@@ -35,7 +35,13 @@ pub use cross_entropy::{CrossEntropy, CrossEntropySums, cross_entropy, has_cross
 pub use device::load_cuda;
 pub use grad::{grad_enabled, move_gradients, reset_gradients, with_gradients};
 pub use joint::joint;
-pub use linear::{Layout, fast_linear, has_linear_kernel};
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+pub use linear::forbid_tiles;
+pub use linear::{
+    Affine, Curve, KeepWeights, Layout, fast_linear, fast_mlp, has_linear_kernel, has_mlp_kernel,
+    keep_weights,
+};
 pub use memory::{
     DeviceMemory, allow_tf32, device_memory, empty_cache, keep_freed_memory, tf32_allowed,
 };

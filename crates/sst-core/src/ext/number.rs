@@ -57,6 +57,36 @@ pub(super) unsafe fn store_line(to: *mut c_void, kind: Kind, at: usize, from: &[
     }
 }
 
+/// The number at place `at`.
+///
+/// # Safety
+/// There must be one of that kind.
+#[inline(always)]
+pub(super) unsafe fn number(from: *const c_void, kind: Kind, at: usize) -> f32 {
+    // SAFETY: as promised; bf16 is the upper half of an fp32 number.
+    unsafe {
+        match kind {
+            Kind::Float => *from.cast::<f32>().add(at),
+            Kind::BFloat16 => f32::from_bits(u32::from(*from.cast::<u16>().add(at)) << 16),
+        }
+    }
+}
+
+/// Writes the number at place `at`, rounded to the nearest even for bf16.
+///
+/// # Safety
+/// There must be room for one of that kind.
+#[inline(always)]
+pub(super) unsafe fn put_number(to: *mut c_void, kind: Kind, at: usize, x: f32) {
+    // SAFETY: as promised.
+    unsafe {
+        match kind {
+            Kind::Float => *to.cast::<f32>().add(at) = x,
+            Kind::BFloat16 => *to.cast::<u16>().add(at) = bf16(x),
+        }
+    }
+}
+
 /// The nearest bf16 number; of two, the even one.
 #[inline(always)]
 pub(super) fn bf16(x: f32) -> u16 {

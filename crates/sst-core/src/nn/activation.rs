@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::error::Result;
+use crate::ext::Curve;
 
 /// An activation, named as `hidden_act` is in a config.json.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,15 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// What stands for it between two products, if anything.
+    pub(super) fn curve(self) -> Option<Curve> {
+        match self {
+            Self::Gelu => Some(Curve::Gelu),
+            Self::GeluNew | Self::GeluPytorchTanh | Self::GeluFast => Some(Curve::GeluTanh),
+            _ => None,
+        }
+    }
+
     /// Applies it element by element.
     ///
     /// # Errors

@@ -5,7 +5,8 @@ use tch::{Kind, Tensor};
 use super::product::linear;
 use crate::error::{Error, Result};
 use crate::ext::{
-    Norm, add_norm, fast_dropout, has_residual_kernel, joint, norm, product_kind, residual_norm,
+    Affine, Norm, add_norm, fast_dropout, has_residual_kernel, joint, norm, product_kind,
+    residual_norm,
 };
 use crate::params::{Init, Scope};
 
@@ -85,6 +86,11 @@ impl Linear {
     /// If the width differs, or libtorch fails.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         linear(x, &self.weight, self.bias.as_ref())
+    }
+
+    /// Its parameters, for products of several layers.
+    pub fn affine(&self) -> Affine<'_> {
+        Affine { weight: &self.weight, bias: self.bias.as_ref() }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use tch::Tensor;
 
+use super::activation::Activation;
 use crate::error::Result;
-use crate::ext::{Layout, fast_linear, has_linear_kernel};
+use crate::ext::{Affine, Layout, fast_linear, fast_mlp, has_linear_kernel, has_mlp_kernel};
 
 /// `x W^T + b`, with a weight `[out, in]` as of PyTorch's Linear.
 ///
@@ -25,4 +26,28 @@ pub fn conv1d(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
         return fast_linear(x, weight, Layout::InOut, Some(bias));
     }
     Ok(bias.f_addmm(x, weight)?)
+}
+
+/// Two linear layers with an activation between them, with weights as the layout says.
+///
+/// # Errors
+/// If widths differ, or libtorch fails.
+pub fn mlp(
+    x: &Tensor,
+    layers: [Affine<'_>; 2],
+    layout: Layout,
+    activation: Activation,
+) -> Result<Tensor> {
+    let [up, down] = layers;
+    if let Some(curve) = activation.curve()
+        && has_mlp_kernel(x, up.weight, down.weight)?
+    {
+        return fast_mlp(x, layers, layout, curve);
+    }
+    let apply = |x: &Tensor, Affine { weight, bias }: Affine<'_>| match (layout, bias) {
+        (Layout::OutIn, _) => linear(x, weight, bias),
+        (Layout::InOut, Some(bias)) => conv1d(x, weight, bias),
+        (Layout::InOut, None) => Ok(x.f_matmul(weight)?),
+    };
+    apply(&activation.apply(&apply(x, up)?)?, down)
 }

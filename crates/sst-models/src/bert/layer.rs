@@ -2,7 +2,8 @@
 //!
 //! Shapes: b batch, l length, t tokens of all rows, n of them that are wanted, d hidden size.
 
-use sst_core::nn::{Activation, Attention, LayerNorm, Linear, Rows, has_attention_kernel};
+use sst_core::ext::Layout;
+use sst_core::nn::{Activation, Attention, LayerNorm, Linear, Rows, has_attention_kernel, mlp};
 use sst_core::{Forward, RaggedRows, Result, Scope};
 use tch::Tensor;
 
@@ -129,8 +130,8 @@ impl Layer {
     fn rest(&self, context: &Tensor, hidden: &Tensor, train: bool) -> Result<Tensor> {
         let mixed = self.attention_output.forward(context)?;
         let attended = self.attention_norm.after(mixed, hidden, self.dropout, train)?;
-        let inner = self.activation.apply(&self.intermediate.forward(&attended)?)?;
-        let output = self.output.forward(&inner)?;
+        let layers = [self.intermediate.affine(), self.output.affine()];
+        let output = mlp(&attended, layers, Layout::OutIn, self.activation)?;
         self.output_norm.after(output, &attended, self.dropout, train)
     }
 }

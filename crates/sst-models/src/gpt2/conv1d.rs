@@ -1,5 +1,6 @@
 //! The linear layer of GPT-2, whose weight lies the other way round.
 
+use sst_core::ext::Affine;
 use sst_core::nn::conv1d;
 use sst_core::{Init, Result, Scope};
 use tch::Tensor;
@@ -22,6 +23,11 @@ impl Conv1d {
     /// Another handle on the same parameters.
     pub(super) fn handle(&self) -> Self {
         Self { weight: self.weight.shallow_clone(), bias: self.bias.shallow_clone() }
+    }
+
+    /// Its parameters, for products of several layers.
+    pub(super) fn affine(&self) -> Affine<'_> {
+        Affine { weight: &self.weight, bias: Some(&self.bias) }
     }
 
     /// Applies it to `[t, in]`.

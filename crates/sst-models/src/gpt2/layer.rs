@@ -2,7 +2,8 @@
 //!
 //! Shapes: t tokens of all rows, d hidden size.
 
-use sst_core::nn::{Activation, Attention, LayerNorm, dropout, has_attention_kernel};
+use sst_core::ext::Layout;
+use sst_core::nn::{Activation, Attention, LayerNorm, dropout, has_attention_kernel, mlp};
 use sst_core::{Result, Scope};
 use tch::Tensor;
 
@@ -86,8 +87,8 @@ impl DecoderLayer for Layer {
         };
         let mixed = self.attention_output.forward(&context)?;
         let [hidden_td, normal_td] = self.norm.between(mixed, hidden_td, self.dropout, train)?;
-        let inner = self.inner.forward(&normal_td)?;
-        let output = self.output.forward(&self.activation.apply(&inner)?)?;
+        let layers = [self.inner.affine(), self.output.affine()];
+        let output = mlp(&normal_td, layers, Layout::InOut, self.activation)?;
         Ok((hidden_td.f_add(&dropout(output, self.dropout, train)?)?, probabilities))
     }
 }

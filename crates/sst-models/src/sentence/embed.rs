@@ -47,6 +47,7 @@ impl<'m> Embedder<'m> {
     /// # Errors
     /// If a text cannot be encoded, or libtorch fails.
     pub fn embed(&self, texts: &[&str]) -> Result<Embedded, ModelError> {
+        let _weights = ext::keep_weights();
         let rows = self.model.tokens(texts)?;
         let width = self.model.width() as usize;
         let mut vectors = vec![0.0; rows.len() * width];

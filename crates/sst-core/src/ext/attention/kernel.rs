@@ -6,16 +6,16 @@
 //!
 //! Letters: m queries of the row, l keys, e width of a head, padded up to whole vectors where rows need it.
 
-use std::ffi::c_void;
-
+use super::lines::{load, load_transposed, prefetch, store};
 use super::product::{Left, product};
 use super::task::{Source, Target, Task};
-use crate::ext::number::{Kind, bf16};
 use crate::ext::random::Dropout;
 use crate::ext::simd::Simd;
 
 /// Queries in a block.
 const BLOCK: usize = 48;
+/// Tokens of a row that stay in the first cache until the next task.
+const FEW: usize = 64;
 /// A multiple of the lanes of every processor.
 const VECTOR: usize = 16;
 
@@ -29,9 +29,17 @@ pub(super) struct Scratch(Vec<f32>);
 
 impl Scratch {
     /// Buffers of these sizes, filled with zeros.
-    fn cut<const N: usize>(&mut self, sizes: [usize; N]) -> [*mut f32; N] {
+    fn zeros<const N: usize>(&mut self, sizes: [usize; N]) -> [*mut f32; N] {
         self.0.clear();
-        self.0.resize(sizes.iter().sum(), 0.0);
+        self.cut(sizes)
+    }
+
+    /// Buffers of these sizes, with whatever they hold.
+    fn cut<const N: usize>(&mut self, sizes: [usize; N]) -> [*mut f32; N] {
+        let size = sizes.iter().sum();
+        if self.0.len() < size {
+            self.0.resize(size, 0.0);
+        }
         let mut at = 0;
         sizes.map(|size| {
             let start = at;
@@ -83,18 +91,27 @@ pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut 
     let place = place(task, number);
     let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
     let (e, lp, ep) = (task.width, padded(l), padded(task.width));
+    // What lies beyond the keys and the width of a head reaches no result.
     let [keys_el, values_le, queries, scores, mixed] =
         scratch.cut([e * lp, l * ep, BLOCK * e, BLOCK * lp, BLOCK * ep]);
     // SAFETY: every buffer has the size that its use below needs.
     unsafe {
-        load_transposed(task.key, task.kind, (key_start, l), group * e, e, (keys_el, lp));
-        load(task.value, task.kind, (key_start, l), group * e, e, (values_le, ep), 1.0);
+        load_transposed::<S>(task.key, task.kind, (key_start, l), group * e, e, (keys_el, lp));
+        load::<S>(task.value, task.kind, (key_start, l), group * e, e, (values_le, ep), 1.0);
+        if group + 1 < task.kv_heads && l <= FEW {
+            // Most likely this thread's next task; no prefetcher of a processor sees what comes.
+            for from in [task.key, task.value] {
+                prefetch::<S>(from, task.kind, (key_start, l), (group + 1) * e, e);
+            }
+            let heads = heads(task, group + 1);
+            prefetch::<S>(task.query, task.kind, (start, m), heads.start * e, heads.len() * e);
+        }
         for head in heads(task, group) {
             for first in (0..m).step_by(BLOCK) {
                 let count = (m - first).min(BLOCK);
                 let seen = place.seen(task, first + count - 1);
                 let block = (start + first, count);
-                load(task.query, task.kind, block, head * e, e, (queries, e), task.scale);
+                load::<S>(task.query, task.kind, block, head * e, e, (queries, e), task.scale);
                 let left = Left { data: queries, row: e, column: 1 };
                 product::<S>([count, padded(seen), e], left, (keys_el, lp), (scores, lp), false);
                 let mut inverse = [0.0; BLOCK];
@@ -116,7 +133,7 @@ pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut 
                 product::<S>([count, ep, seen], left, (values_le, ep), (mixed, ep), false);
                 for (i, inverse) in inverse.into_iter().enumerate().take(count) {
                     let to = (start + first + i) * task.heads * e + head * e;
-                    store(task.out, task.kind, to, e, mixed.add(i * ep), inverse);
+                    store::<S>(task.out, task.kind, to, e, mixed.add(i * ep), inverse);
                 }
             }
         }
@@ -133,7 +150,7 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut
     let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
     let (e, lp, ep) = (task.width, padded(l), padded(task.width));
     let [keys_el, values_el, keys_le, key_grads, value_grads, queries, grads, outs, scores, slopes] =
-        scratch.cut([
+        scratch.zeros([
             e * lp,
             e * lp,
             l * ep,
@@ -147,18 +164,18 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut
         ]);
     // SAFETY: every buffer has the size that its use below needs.
     unsafe {
-        load_transposed(task.key, task.kind, (key_start, l), group * e, e, (keys_el, lp));
-        load_transposed(task.value, task.kind, (key_start, l), group * e, e, (values_el, lp));
-        load(task.key, task.kind, (key_start, l), group * e, e, (keys_le, ep), 1.0);
+        load_transposed::<S>(task.key, task.kind, (key_start, l), group * e, e, (keys_el, lp));
+        load_transposed::<S>(task.value, task.kind, (key_start, l), group * e, e, (values_el, lp));
+        load::<S>(task.key, task.kind, (key_start, l), group * e, e, (keys_le, ep), 1.0);
         let out = Source { data: task.out.cast_const(), stride: task.heads * e };
         for head in heads(task, group) {
             for first in (0..m).step_by(BLOCK) {
                 let count = (m - first).min(BLOCK);
                 let seen = place.seen(task, first + count - 1);
                 let block = (start + first, count);
-                load(task.query, task.kind, block, head * e, e, (queries, ep), task.scale);
-                load(task.out_grad, task.kind, block, head * e, e, (grads, ep), 1.0);
-                load(out, task.kind, block, head * e, e, (outs, ep), 1.0);
+                load::<S>(task.query, task.kind, block, head * e, e, (queries, ep), task.scale);
+                load::<S>(task.out_grad, task.kind, block, head * e, e, (grads, ep), 1.0);
+                load::<S>(out, task.kind, block, head * e, e, (outs, ep), 1.0);
                 let left = Left { data: queries, row: ep, column: 1 };
                 product::<S>([count, padded(seen), e], left, (keys_el, lp), (scores, lp), false);
                 let left = Left { data: grads, row: ep, column: 1 };
@@ -194,15 +211,22 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut
                 product::<S>([count, ep, seen], left, (keys_le, ep), (outs, ep), false);
                 for i in 0..count {
                     let to = (start + first + i) * task.query_grad.stride + head * e;
-                    store(task.query_grad.data, task.kind, to, e, outs.add(i * ep), task.scale);
+                    store::<S>(
+                        task.query_grad.data,
+                        task.kind,
+                        to,
+                        e,
+                        outs.add(i * ep),
+                        task.scale,
+                    );
                 }
             }
         }
         for i in 0..l {
             let to = |target: Target| (key_start + i) * target.stride + group * e;
             let (keys, values) = (task.key_grad, task.value_grad);
-            store(keys.data, task.kind, to(keys), e, key_grads.add(i * ep), 1.0);
-            store(values.data, task.kind, to(values), e, value_grads.add(i * ep), 1.0);
+            store::<S>(keys.data, task.kind, to(keys), e, key_grads.add(i * ep), 1.0);
+            store::<S>(values.data, task.kind, to(values), e, value_grads.add(i * ep), 1.0);
         }
     }
 }
@@ -224,7 +248,7 @@ unsafe fn softmax<S: Simd>(line: *mut f32, limit: usize, end: usize) -> (f32, f3
         for i in (S::LANES..end).step_by(S::LANES) {
             largest = S::max(largest, S::load(line.add(i)));
         }
-        let largest = lanes::<S>(largest, f32::NEG_INFINITY, f32::max);
+        let largest = S::largest(largest);
         let shift = S::splat(-largest);
         let mut sum = S::splat(0.0);
         for i in (0..end).step_by(S::LANES) {
@@ -236,7 +260,7 @@ unsafe fn softmax<S: Simd>(line: *mut f32, limit: usize, end: usize) -> (f32, f3
         for i in limit..end {
             *line.add(i) = 0.0;
         }
-        (largest, lanes::<S>(sum, 0.0, |a, b| a + b))
+        (largest, S::sum(sum))
     }
 }
 
@@ -253,15 +277,6 @@ unsafe fn probabilities<S: Simd>(line: *mut f32, log_sum: f32, limit: usize, end
             *line.add(i) = 0.0;
         }
     }
-}
-
-/// Folds the lanes of `x`.
-#[inline(always)]
-unsafe fn lanes<S: Simd>(x: S::V, start: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut all = [0.0_f32; VECTOR];
-    // SAFETY: no processor has more lanes than `VECTOR`.
-    unsafe { S::store(all.as_mut_ptr(), x) };
-    all[..S::LANES].iter().fold(start, |a, b| fold(a, *b))
 }
 
 /// `slope = p (slope - mean)`: the gradient through the softmax.
@@ -282,94 +297,6 @@ unsafe fn dot<S: Simd>(a: *const f32, b: *const f32, n: usize) -> f32 {
         for i in (0..n).step_by(S::LANES) {
             sum = S::fma(S::load(a.add(i)), S::load(b.add(i)), sum);
         }
-        lanes::<S>(sum, 0.0, |a, b| a + b)
-    }
-}
-
-/// `count` tokens from `first` on, columns `column..column + e`, times `scale`, to rows `to_row` apart.
-#[inline(always)]
-unsafe fn load(
-    from: Source,
-    kind: Kind,
-    (first, count): (usize, usize),
-    column: usize,
-    e: usize,
-    (to, to_row): (*mut f32, usize),
-    scale: f32,
-) {
-    for i in 0..count {
-        let at = (first + i) * from.stride + column;
-        // SAFETY: the caller promises the sizes; bf16 is the upper half of an fp32 number.
-        unsafe {
-            let to = to.add(i * to_row);
-            match kind {
-                Kind::Float => {
-                    let from = from.data.cast::<f32>().add(at);
-                    for c in 0..e {
-                        *to.add(c) = *from.add(c) * scale;
-                    }
-                }
-                Kind::BFloat16 => {
-                    let from = from.data.cast::<u16>().add(at);
-                    for c in 0..e {
-                        *to.add(c) = f32::from_bits(u32::from(*from.add(c)) << 16) * scale;
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The same with tokens as columns; the columns from `count` on stay as they are.
-#[inline(always)]
-unsafe fn load_transposed(
-    from: Source,
-    kind: Kind,
-    (first, count): (usize, usize),
-    column: usize,
-    e: usize,
-    (to, to_row): (*mut f32, usize),
-) {
-    for i in 0..count {
-        let at = (first + i) * from.stride + column;
-        // SAFETY: as for `load`.
-        unsafe {
-            match kind {
-                Kind::Float => {
-                    let from = from.data.cast::<f32>().add(at);
-                    for c in 0..e {
-                        *to.add(c * to_row + i) = *from.add(c);
-                    }
-                }
-                Kind::BFloat16 => {
-                    let from = from.data.cast::<u16>().add(at);
-                    for c in 0..e {
-                        *to.add(c * to_row + i) = f32::from_bits(u32::from(*from.add(c)) << 16);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Writes `e` numbers times `scale` at place `at`, rounded to the nearest even for bf16.
-#[inline(always)]
-unsafe fn store(to: *mut c_void, kind: Kind, at: usize, e: usize, from: *const f32, scale: f32) {
-    // SAFETY: the caller promises the sizes.
-    unsafe {
-        match kind {
-            Kind::Float => {
-                let to = to.cast::<f32>().add(at);
-                for c in 0..e {
-                    *to.add(c) = *from.add(c) * scale;
-                }
-            }
-            Kind::BFloat16 => {
-                let to = to.cast::<u16>().add(at);
-                for c in 0..e {
-                    *to.add(c) = bf16(*from.add(c) * scale);
-                }
-            }
-        }
+        S::sum(sum)
     }
 }

@@ -4,6 +4,7 @@
 //! one takes the rows as they are. The graph and the threads are in `cpp/attention.cc`.
 
 mod kernel;
+mod lines;
 mod product;
 mod task;
 

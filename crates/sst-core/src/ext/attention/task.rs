@@ -65,6 +65,9 @@ pub(super) unsafe extern "C" fn run(task: *const Task, next: *const c_void, back
     Level::detect().run_simd(Take { task, next, is_backward: backward != 0 });
 }
 
+/// Rows for each thread, from which on whole ones are shared out.
+const ROWS: usize = 8;
+
 /// Takes tasks until none is left.
 struct Take<'a> {
     task: &'a Task,
@@ -79,17 +82,23 @@ impl SimdBody for Take<'_> {
     unsafe fn run<S: Simd>(self) {
         let Self { task, next, is_backward } = self;
         let mut scratch = Scratch::default();
+        // Heads of a row lie side by side in memory: where there are rows enough, a thread takes all of one.
+        let has_many = task.rows >= ROWS * tch::get_num_threads().max(1) as usize;
+        let share = if has_many { task.kv_heads } else { 1 };
+        let count = task.rows * task.kv_heads;
         loop {
-            let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            if number >= task.rows * task.kv_heads {
+            let first = next.fetch_add(share, std::sync::atomic::Ordering::Relaxed);
+            if first >= count {
                 return;
             }
-            // SAFETY: each number is taken once.
-            unsafe {
-                if is_backward {
-                    backward::<S>(task, number, &mut scratch);
-                } else {
-                    forward::<S>(task, number, &mut scratch);
+            for number in first..count.min(first + share) {
+                // SAFETY: each number is taken once.
+                unsafe {
+                    if is_backward {
+                        backward::<S>(task, number, &mut scratch);
+                    } else {
+                        forward::<S>(task, number, &mut scratch);
+                    }
                 }
             }
         }

@@ -1,13 +1,21 @@
-//! Linear layers in fp32 without gradients, where libtorch's products leave much of the processor unused: of few
+//! Linear layers without gradients, where libtorch's products leave much of the processor unused: in fp32 of few
 //! rows, as when text is generated, which run as fast as the weights come out of memory, and of many, on
-//! processors with AVX-512.
+//! processors with AVX-512; in fp32 and in bf16 on those with AMX.
 
 mod few;
+mod kept;
 mod many;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
+pub(super) use kept::kept_joint;
+pub use kept::{KeepWeights, keep_weights};
 use tch::{Device, Kind, Tensor};
+#[cfg(target_arch = "x86_64")]
+pub use tiles::forbid_tiles;
 
 use super::autocast::product_kind;
+use super::checkpoint::is_checkpointed;
 use super::grad::grad_enabled;
 use super::number::Level;
 use super::parallel::parallel;
@@ -17,12 +25,53 @@ use crate::error::{Error, Result};
 const FEW: i64 = 16;
 
 /// How the weight of a linear layer lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layout {
     /// `[out, in]`, as of PyTorch's Linear.
     OutIn,
     /// `[in, out]`, as of GPT-2's Conv1D.
     InOut,
+}
+
+/// An activation between two linear layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Curve {
+    /// Exact GELU.
+    Gelu,
+    /// GELU by the tanh approximation.
+    GeluTanh,
+}
+
+/// The parameters of a linear layer.
+#[derive(Debug, Clone, Copy)]
+pub struct Affine<'a> {
+    /// As the layout says.
+    pub weight: &'a Tensor,
+    /// `[out]`.
+    pub bias: Option<&'a Tensor>,
+}
+
+impl Affine<'_> {
+    /// The width of the results; the bias in fp32.
+    ///
+    /// # Errors
+    /// If widths differ, the bias is not on the CPU, or libtorch fails.
+    fn check(&self, layout: Layout, width: i64) -> Result<(i64, Option<Tensor>)> {
+        let broken = |what: &str| Err(Error::Contract(format!("linear layer: {what}")));
+        let (input, output) = match (self.weight.size2()?, layout) {
+            ((output, input), Layout::OutIn) | ((input, output), Layout::InOut) => (input, output),
+        };
+        if width != input {
+            return broken("the weight has another width");
+        }
+        match self.bias {
+            Some(bias) if bias.size() != [output] || bias.device() != Device::Cpu => {
+                broken("the bias has another width or device")
+            }
+            Some(bias) => Ok((output, Some(bias.f_to_kind(Kind::Float)?.f_contiguous()?))),
+            None => Ok((output, None)),
+        }
+    }
 }
 
 /// What is computed; contiguous matrices of `[rows, input]`, `[rows, output]` and, for the weight, as the layout
@@ -52,24 +101,58 @@ impl Problem {
     }
 }
 
-/// Whether [`fast_linear`] takes such tensors and is the better way: both have two dimensions and are fp32 on the CPU,
-/// neither gradients nor autocast are on, and there are few rows or the processor has AVX-512.
+/// How a product is computed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kernel {
+    Few,
+    Many,
+    /// By tiles; in fp32 if `exact`, in bf16 if not.
+    #[cfg(target_arch = "x86_64")]
+    Tiles {
+        exact: bool,
+    },
+}
+
+fn kernel(x: &Tensor, weight: &Tensor) -> Result<Option<Kernel>> {
+    let fits = |tensor: &Tensor| {
+        tensor.device() == Device::Cpu
+            && tensor.dim() == 2
+            && matches!(tensor.kind(), Kind::Float | Kind::BFloat16)
+            && tensor.numel() > 0
+    };
+    if !fits(x) || !fits(weight) || !weight.is_contiguous() {
+        return Ok(None);
+    }
+    if grad_enabled()? || is_checkpointed() {
+        return Ok(None);
+    }
+    let rows = x.size()[0];
+    let product = product_kind(x)?;
+    let is_fp32 = [x.kind(), weight.kind(), product].iter().all(|kind| *kind == Kind::Float);
+    let is_bf16 = product == Kind::BFloat16 && product_kind(weight)? == product;
+    #[cfg(target_arch = "x86_64")]
+    if rows >= tiles::LEAST_ROWS && (is_fp32 || is_bf16) && tiles::has_amx() {
+        return Ok(Some(Kernel::Tiles { exact: is_fp32 }));
+    }
+    Ok(match is_fp32 {
+        true if rows <= FEW => Some(Kernel::Few),
+        true if Level::detect().is_avx512() => Some(Kernel::Many),
+        _ => None,
+    })
+}
+
+/// Whether [`fast_linear`] takes such tensors and is the better way: both have two dimensions and are on the CPU,
+/// gradients are off, and either the product is in fp32 without autocast, and there are few rows or the processor has
+/// AVX-512, or it is in fp32 or bf16, and the processor has AMX.
 ///
 /// # Errors
 /// If libtorch fails.
 pub fn has_linear_kernel(x: &Tensor, weight: &Tensor) -> Result<bool> {
-    let fits = |tensor: &Tensor| {
-        tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.dim() == 2
-    };
-    if !fits(x) || !fits(weight) || x.numel() == 0 || weight.numel() == 0 {
-        return Ok(false);
-    }
-    let is_fast = x.size()[0] <= FEW || Level::detect().is_avx512();
-    Ok(is_fast && weight.is_contiguous() && !grad_enabled()? && product_kind(x)? == Kind::Float)
+    Ok(kernel(x, weight)?.is_some())
 }
 
-/// `x W^T + b` or `x W + b`, as the layout says, for `x` of `[n, in]`. Of up to 16 rows none's result depends on the
-/// others. Not differentiable.
+/// `x W^T + b` or `x W + b`, as the layout says, for `x` of `[n, in]`, in the type of the product. Of up to 16 rows
+/// none's result depends on the others. Not differentiable.
 ///
 /// # Errors
 /// If [`has_linear_kernel`] does not hold, widths differ, or libtorch fails.
@@ -79,25 +162,17 @@ pub fn fast_linear(
     layout: Layout,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let broken = |what: &str| Err(Error::Contract(format!("linear layer: {what}")));
-    if !has_linear_kernel(x, weight)? {
-        return broken("fp32 on the CPU is needed, without gradients and autocast");
-    }
-    let (rows, width) = x.size2()?;
-    let (input, output) = match (weight.size2()?, layout) {
-        ((output, input), Layout::OutIn) | ((input, output), Layout::InOut) => (input, output),
+    let Some(kernel) = kernel(x, weight)? else {
+        return Err(without_kernel());
     };
-    if width != input {
-        return broken("the weight has another width");
-    }
-    let bias = match bias {
-        Some(bias) if bias.size() != [output] || bias.device() != Device::Cpu => {
-            return broken("the bias has another width or device");
-        }
-        Some(bias) => Some(bias.f_to_kind(Kind::Float)?.f_contiguous()?),
-        None => None,
-    };
+    let (rows, input) = x.size2()?;
+    let (output, bias) = Affine { weight, bias }.check(layout, input)?;
     let x = x.f_contiguous()?;
+    #[cfg(target_arch = "x86_64")]
+    if let Kernel::Tiles { exact } = kernel {
+        let weight = kept::packed(weight, layout, exact)?;
+        return tiles::linear(&x, &weight, bias.as_ref());
+    }
     let y = Tensor::f_empty([rows, output], (Kind::Float, Device::Cpu))?;
     let problem = Problem {
         x: x.data_ptr().cast(),
@@ -109,12 +184,55 @@ pub fn fast_linear(
         output: output as usize,
         layout,
     };
-    if rows <= FEW {
-        few_rows(&problem)?
-    } else {
-        many_rows(&problem)?
+    match kernel {
+        Kernel::Few => few_rows(&problem)?,
+        _ => many_rows(&problem)?,
     }
     Ok(y)
+}
+
+fn without_kernel() -> Error {
+    let what = "a product on the CPU that has a kernel is needed, without gradients";
+    Error::Contract(format!("linear layer: {what}"))
+}
+
+/// Whether [`fast_mlp`] takes such tensors: as for [`has_linear_kernel`], on a processor with AMX.
+///
+/// # Errors
+/// If libtorch fails.
+pub fn has_mlp_kernel(x: &Tensor, up: &Tensor, down: &Tensor) -> Result<bool> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(Kernel::Tiles { exact }) = kernel(x, up)? {
+        return Ok(kernel(x, down)? == Some(Kernel::Tiles { exact }));
+    }
+    let _ = (x, up, down);
+    Ok(false)
+}
+
+/// Two linear layers with an activation between them, for `x` of `[n, d]`, in the type of the product. What is between
+/// them never leaves the processor's cache. Not differentiable.
+///
+/// # Errors
+/// If [`has_mlp_kernel`] does not hold, widths differ, or libtorch fails.
+pub fn fast_mlp(
+    x: &Tensor,
+    [up, down]: [Affine<'_>; 2],
+    layout: Layout,
+    curve: Curve,
+) -> Result<Tensor> {
+    #[cfg(target_arch = "x86_64")]
+    if let (Some(Kernel::Tiles { exact }), true) =
+        (kernel(x, up.weight)?, has_mlp_kernel(x, up.weight, down.weight)?)
+    {
+        let (inner, up_bias) = up.check(layout, x.size2()?.1)?;
+        let (_, down_bias) = down.check(layout, inner)?;
+        let up = kept::packed(up.weight, layout, exact)?;
+        let down = kept::packed(down.weight, layout, exact)?;
+        let biases = [up_bias.as_ref(), down_bias.as_ref()];
+        return tiles::mlp(&x.f_contiguous()?, [&up, &down], biases, curve);
+    }
+    let _ = (x, up, down, layout, curve);
+    Err(without_kernel())
 }
 
 fn few_rows(problem: &Problem) -> Result<()> {

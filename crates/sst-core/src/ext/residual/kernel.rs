@@ -2,8 +2,9 @@
 
 use std::ffi::c_void;
 
-use crate::ext::number::{Kind, load_line, store_line};
+use crate::ext::number::{Kind, load_line, number, put_number, store_line};
 use crate::ext::random::Dropout;
+use crate::ext::simd::Simd;
 
 /// `SstResidual` of `cpp/residual.cc`, field by field. All matrices are `[t, d]` and contiguous; those of the
 /// other pass, and those that are not wanted, are null.
@@ -81,49 +82,123 @@ fn tokens(task: &Task, block: usize) -> std::ops::Range<usize> {
 /// Writes `y`, and `sum` and `moments` where it normalises.
 ///
 /// # Safety
-/// The pointers of `task` must be valid for its sizes, and no other thread may run the same block.
+/// The pointers of `task` must be valid for its sizes, no other thread may run the same block, and the processor must
+/// have what `S` needs.
 #[inline(always)]
-pub(super) unsafe fn forward(task: &Task, block: usize, scratch: &mut Scratch) {
+pub(super) unsafe fn forward<S: Simd>(task: &Task, block: usize, scratch: &mut Scratch) {
     let d = task.width;
     let dropout = Dropout::new(task.dropout, task.seed);
-    let [x, residual, _] = scratch.lines(d);
+    let [line, dropped, _] = scratch.lines(d);
     for token in tokens(task, block) {
         let at = token * d;
         // SAFETY: `at` is the token's place in matrices of `tokens` rows.
         unsafe {
-            if task.x.is_null() {
-                load_line(task.residual, task.kind, at, x);
-            } else {
-                load_line(task.x, task.x_kind, at, x);
+            let is_alone = task.weight.is_null();
+            let is_dropped = !task.x.is_null() && (dropout.is_some() || is_alone);
+            if is_dropped {
+                load_line(task.x, task.x_kind, at, dropped);
                 if let Some(dropout) = dropout {
-                    dropout.apply(x, [token]);
+                    dropout.apply(dropped, [token]);
                 }
-                if task.weight.is_null() {
-                    store_line(task.y, task.x_kind, at, x);
-                    continue;
-                }
-                load_line(task.residual, task.kind, at, residual);
-                for (x, residual) in x.iter_mut().zip(&*residual) {
-                    *x += residual;
-                }
-                store_line(task.sum, task.kind, at, x);
             }
-            let mean = if task.is_rms != 0 { 0.0 } else { sum(d, |i| x[i]) / d as f32 };
-            let variance = sum(d, |i| (x[i] - mean) * (x[i] - mean)) / d as f32;
-            let scale = (variance + task.eps).sqrt().recip();
+            if is_alone {
+                store_line(task.y, task.x_kind, at, dropped);
+                continue;
+            }
+            let total = add::<S>(task, at, line, is_dropped.then_some(&*dropped));
+            let mean = if task.is_rms != 0 { 0.0 } else { total / d as f32 };
+            let scale = (variance::<S>(line, mean) + task.eps).sqrt().recip();
             *task.moments.add(2 * token) = mean;
             *task.moments.add(2 * token + 1) = scale;
-            let weight = std::slice::from_raw_parts(task.weight, d);
-            for (x, weight) in x.iter_mut().zip(weight) {
-                *x = (*x - mean) * scale * weight;
+            normalise::<S>(task, at, line, [mean, scale]);
+        }
+    }
+}
+
+/// Writes `x + residual` to `line` and, where there is an `x`, to the sum; returns the sum of its numbers. `dropped`
+/// stands for `x` if it is there.
+///
+/// # Safety
+/// As for [`forward`].
+#[inline(always)]
+unsafe fn add<S: Simd>(task: &Task, at: usize, line: &mut [f32], dropped: Option<&[f32]>) -> f32 {
+    let whole = line.len() - line.len() % S::LANES;
+    // SAFETY: the caller promises the numbers.
+    unsafe {
+        let mut total = S::splat(0.0);
+        for c in (0..whole).step_by(S::LANES) {
+            let mut x = S::load_kind(task.residual, task.kind, at + c);
+            if !task.x.is_null() {
+                let more = match dropped {
+                    Some(dropped) => S::load(dropped.as_ptr().add(c)),
+                    None => S::load_kind(task.x, task.x_kind, at + c),
+                };
+                x = S::add(x, more);
+                S::store_kind(task.sum, task.kind, at + c, x);
             }
-            if !task.bias.is_null() {
-                let bias = std::slice::from_raw_parts(task.bias, d);
-                for (x, bias) in x.iter_mut().zip(bias) {
-                    *x += bias;
-                }
+            S::store(line.as_mut_ptr().add(c), x);
+            total = S::add(total, x);
+        }
+        let mut total = S::sum(total);
+        for (c, x) in line.iter_mut().enumerate().skip(whole) {
+            *x = number(task.residual, task.kind, at + c);
+            if !task.x.is_null() {
+                *x += match dropped {
+                    Some(dropped) => dropped[c],
+                    None => number(task.x, task.x_kind, at + c),
+                };
+                put_number(task.sum, task.kind, at + c, *x);
             }
-            store_line(task.y, task.y_kind, at, x);
+            total += *x;
+        }
+        total
+    }
+}
+
+/// The mean square of what is left without the mean.
+///
+/// # Safety
+/// The processor must have what `S` needs.
+#[inline(always)]
+unsafe fn variance<S: Simd>(line: &[f32], mean: f32) -> f32 {
+    let whole = line.len() - line.len() % S::LANES;
+    // SAFETY: as promised.
+    let mut total = unsafe {
+        let mut total = S::splat(0.0);
+        for c in (0..whole).step_by(S::LANES) {
+            let x = S::add(S::load(line.as_ptr().add(c)), S::splat(-mean));
+            total = S::fma(x, x, total);
+        }
+        S::sum(total)
+    };
+    for x in &line[whole..] {
+        total += (x - mean) * (x - mean);
+    }
+    total / line.len() as f32
+}
+
+/// Writes the normalised line, times the weight and with the bias, to `y`.
+///
+/// # Safety
+/// As for [`forward`].
+#[inline(always)]
+unsafe fn normalise<S: Simd>(task: &Task, at: usize, line: &[f32], [mean, scale]: [f32; 2]) {
+    let whole = line.len() - line.len() % S::LANES;
+    // SAFETY: the caller promises the numbers.
+    unsafe {
+        for c in (0..whole).step_by(S::LANES) {
+            let x = S::add(S::load(line.as_ptr().add(c)), S::splat(-mean));
+            let weight = S::mul(S::load(task.weight.add(c)), S::splat(scale));
+            let y = match task.bias.is_null() {
+                true => S::mul(x, weight),
+                false => S::fma(x, weight, S::load(task.bias.add(c))),
+            };
+            S::store_kind(task.y, task.y_kind, at + c, y);
+        }
+        for (c, x) in line.iter().enumerate().skip(whole) {
+            let bias = if task.bias.is_null() { 0.0 } else { *task.bias.add(c) };
+            let y = (x - mean) * scale * *task.weight.add(c) + bias;
+            put_number(task.y, task.y_kind, at + c, y);
         }
     }
 }

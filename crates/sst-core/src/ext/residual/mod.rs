@@ -10,7 +10,8 @@ pub(super) use kernel::Task;
 use kernel::{Scratch, backward, forward};
 use tch::{Device, Kind, Tensor};
 
-use super::number::{Body, Level};
+use super::number::Level;
+use super::simd::{Simd, SimdBody};
 use super::{check, ffi};
 use crate::error::{Error, Result};
 
@@ -174,7 +175,7 @@ pub fn has_residual_kernel(x: &Tensor) -> bool {
 unsafe extern "C" fn run(task: *const Task, next: *const c_void, is_backward: c_int) {
     // SAFETY: both live until every thread has returned.
     let (task, next) = unsafe { (&*task, &*next.cast::<AtomicUsize>()) };
-    Level::detect().run(Take { task, next, is_backward: is_backward != 0 });
+    Level::detect().run_simd(Take { task, next, is_backward: is_backward != 0 });
 }
 
 /// Takes blocks until none is left.
@@ -184,11 +185,11 @@ struct Take<'a> {
     is_backward: bool,
 }
 
-impl Body for Take<'_> {
+impl SimdBody for Take<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    unsafe fn run<S: Simd>(self) {
         let Self { task, next, is_backward } = self;
         let mut scratch = Scratch::new(task);
         loop {
@@ -196,12 +197,12 @@ impl Body for Take<'_> {
             if block >= task.blocks() {
                 return;
             }
-            // SAFETY: each block is taken once.
+            // SAFETY: each block is taken once; the processor has what `S` needs.
             unsafe {
                 if is_backward {
                     backward(task, block, &mut scratch);
                 } else {
-                    forward(task, block, &mut scratch);
+                    forward::<S>(task, block, &mut scratch);
                 }
             }
         }

@@ -1,0 +1,385 @@
+//! 32 x 32 results: four tiles of sums, so that each tile that is read serves two products.
+
+use std::arch::asm;
+use std::arch::x86_64::*;
+use std::mem::{MaybeUninit, transmute};
+
+use super::pack::{Panel, ROWS, Strip, place, split, store};
+use crate::ext::linear::Curve;
+use crate::ext::number::Kind;
+
+/// Rows and columns of a block.
+pub(super) const BLOCK: usize = 32;
+
+/// Brings 512 bytes near: to the first cache what the next step needs, to the second what the next panel is. A core
+/// that is shared, or whose weights lie in a cache further off, waits for them otherwise.
+macro_rules! ahead {
+    ($hint:literal, $from:literal, $at:literal) => {
+        concat!(
+            $hint,
+            " [{",
+            $from,
+            "} + ",
+            $at,
+            "]\n",
+            $hint,
+            " [{",
+            $from,
+            "} + ",
+            $at,
+            " + 64]\n",
+            $hint,
+            " [{",
+            $from,
+            "} + ",
+            $at,
+            " + 128]\n",
+            $hint,
+            " [{",
+            $from,
+            "} + ",
+            $at,
+            " + 192]\n",
+            $hint,
+            " [{",
+            $from,
+            "} + ",
+            $at,
+            " + 256]\n",
+            $hint,
+            " [{",
+            $from,
+            "} + ",
+            $at,
+            " + 320]\n",
+            $hint,
+            " [{",
+            $from,
+            "} + ",
+            $at,
+            " + 384]\n",
+            $hint,
+            " [{",
+            $from,
+            "} + ",
+            $at,
+            " + 448]\n",
+        )
+    };
+}
+
+/// Bytes of the next panel that a step brings near: for numbers in one part, and in three.
+pub(super) const AHEAD: [usize; 2] = [512, 1536];
+
+/// Shapes of the eight tile registers, as `LDTILECFG` reads them.
+#[repr(C, align(64))]
+struct Shapes([u8; 64]);
+
+/// The tile registers of this thread are set up until this is dropped; other users of tiles (oneDNN) set up their own.
+pub(super) struct Tiles(());
+
+impl Tiles {
+    /// # Safety
+    /// The process must be allowed to use AMX.
+    pub(super) unsafe fn set_up() -> Self {
+        let mut shapes = Shapes([0; 64]);
+        // Palette 1; 16 rows of 64 bytes in each.
+        shapes.0[0] = 1;
+        for tile in 0..8 {
+            shapes.0[16 + 2 * tile] = 64;
+            shapes.0[48 + tile] = 16;
+        }
+        // SAFETY: 64 readable bytes with a valid palette.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) shapes.0.as_ptr(), options(nostack, readonly)) };
+        Self(())
+    }
+}
+
+impl Drop for Tiles {
+    fn drop(&mut self) {
+        // SAFETY: the registers were set up here.
+        unsafe { asm!("tilerelease", options(nostack, nomem)) };
+    }
+}
+
+/// The sums of a block, in fp32.
+#[repr(C, align(64))]
+pub(super) struct Sums(MaybeUninit<[f32; BLOCK * BLOCK]>);
+
+impl Sums {
+    /// Nothing yet.
+    pub(super) const fn new() -> Self {
+        Self(MaybeUninit::uninit())
+    }
+
+    /// What it is before the first product.
+    pub(super) fn zero() -> *const Self {
+        static ZERO: Sums = Sums(MaybeUninit::new([0.0; BLOCK * BLOCK]));
+        &raw const ZERO
+    }
+
+    /// `start` and the products of a strip with a panel of bf16 numbers, `steps` tiles along k.
+    ///
+    /// # Safety
+    /// All tiles must be there, and `start` be computed; it may be this.
+    #[inline]
+    pub(super) unsafe fn multiply(
+        &mut self,
+        _tiles: &Tiles,
+        start: *const Self,
+        strip: Strip,
+        panel: Panel,
+        steps: usize,
+    ) {
+        let sums = self.0.as_mut_ptr();
+        // SAFETY: the caller promises the tiles; the four stores fill the 32 rows of 128 bytes of `sums`.
+        unsafe {
+            asm!(
+                "tileloadd tmm0, [{start} + {line}]",
+                "tileloadd tmm1, [{start} + {line} + 64]",
+                "tileloadd tmm2, [{start} + {line} + 2048]",
+                "tileloadd tmm3, [{start} + {line} + 2112]",
+                "2:",
+                "tileloadd tmm4, [{upper} + {stride}]",
+                "tileloadd tmm6, [{panel} + {dense}]",
+                ahead!("prefetcht0", "panel", 2048),
+                "tileloadd tmm7, [{panel} + {dense} + 1024]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                ahead!("prefetcht0", "panel", 2560),
+                "tileloadd tmm5, [{lower} + {stride}]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                ahead!("prefetcht0", "panel", 3072),
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                ahead!("prefetcht0", "panel", 3584),
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "add {upper}, {step}",
+                "add {lower}, {step}",
+                ahead!("prefetcht1", "next", 0),
+                "add {panel}, 2048",
+                "add {next}, 512",
+                "dec {steps}",
+                "jnz 2b",
+                "tilestored [{sums} + {line}], tmm0",
+                "tilestored [{sums} + {line} + 64], tmm1",
+                "tilestored [{sums} + {line} + 2048], tmm2",
+                "tilestored [{sums} + {line} + 2112], tmm3",
+                upper = inout(reg) strip.upper => _,
+                lower = inout(reg) strip.lower => _,
+                panel = inout(reg) panel.tiles => _,
+                next = inout(reg) panel.next => _,
+                start = in(reg) start,
+                steps = inout(reg) steps => _,
+                stride = in(reg) strip.stride,
+                step = in(reg) strip.step,
+                dense = in(reg) 64_usize,
+                line = in(reg) 128_usize,
+                sums = in(reg) sums,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+
+    /// The same where each number is the sum of three: six of the nine products, the small ones first. What the
+    /// others would add is below the rounding of fp32.
+    ///
+    /// # Safety
+    /// As for [`Sums::multiply`]; the strip must be packed.
+    #[inline]
+    pub(super) unsafe fn multiply_three(
+        &mut self,
+        _tiles: &Tiles,
+        start: *const Self,
+        strip: Strip,
+        panel: Panel,
+        steps: usize,
+    ) {
+        let sums = self.0.as_mut_ptr();
+        // SAFETY: as above. A step of a strip and of a panel is three times two tiles.
+        unsafe {
+            asm!(
+                "tileloadd tmm0, [{start} + {line}]",
+                "tileloadd tmm1, [{start} + {line} + 64]",
+                "tileloadd tmm2, [{start} + {line} + 2048]",
+                "tileloadd tmm3, [{start} + {line} + 2112]",
+                "2:",
+                // First of the strip, third of the panel.
+                "tileloadd tmm4, [{strip} + {dense}]",
+                "tileloadd tmm6, [{panel} + {dense} + 4096]",
+                "tileloadd tmm7, [{panel} + {dense} + 5120]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm5, [{strip} + {dense} + 1024]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tileloadd tmm6, [{panel} + {dense} + 2048]",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                ahead!("prefetcht0", "strip", 6144),
+                ahead!("prefetcht0", "panel", 6144),
+                ahead!("prefetcht0", "strip", 6656),
+                ahead!("prefetcht0", "panel", 6656),
+                // First and second.
+                "tileloadd tmm7, [{panel} + {dense} + 3072]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm4, [{strip} + {dense} + 2048]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                ahead!("prefetcht0", "strip", 7168),
+                ahead!("prefetcht0", "panel", 7168),
+                ahead!("prefetcht0", "strip", 7680),
+                ahead!("prefetcht0", "panel", 7680),
+                ahead!("prefetcht1", "next", 0),
+                // Second and second.
+                "tileloadd tmm5, [{strip} + {dense} + 3072]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tileloadd tmm6, [{panel} + {dense}]",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                ahead!("prefetcht0", "strip", 8192),
+                ahead!("prefetcht0", "panel", 8192),
+                ahead!("prefetcht0", "strip", 8704),
+                ahead!("prefetcht0", "panel", 8704),
+                // Second and first.
+                "tileloadd tmm7, [{panel} + {dense} + 1024]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm4, [{strip} + {dense} + 4096]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                ahead!("prefetcht0", "strip", 9216),
+                ahead!("prefetcht0", "panel", 9216),
+                ahead!("prefetcht0", "strip", 9728),
+                ahead!("prefetcht0", "panel", 9728),
+                ahead!("prefetcht1", "next", 512),
+                // Third and first.
+                "tileloadd tmm5, [{strip} + {dense} + 5120]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm4, [{strip} + {dense}]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                ahead!("prefetcht0", "strip", 10240),
+                ahead!("prefetcht0", "panel", 10240),
+                ahead!("prefetcht0", "strip", 10752),
+                ahead!("prefetcht0", "panel", 10752),
+                // First and first.
+                "tileloadd tmm5, [{strip} + {dense} + 1024]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                ahead!("prefetcht0", "strip", 11264),
+                ahead!("prefetcht0", "panel", 11264),
+                ahead!("prefetcht0", "strip", 11776),
+                ahead!("prefetcht0", "panel", 11776),
+                ahead!("prefetcht1", "next", 1024),
+                "add {strip}, 6144",
+                "add {panel}, 6144",
+                "add {next}, 1536",
+                "dec {steps}",
+                "jnz 2b",
+                "tilestored [{sums} + {line}], tmm0",
+                "tilestored [{sums} + {line} + 64], tmm1",
+                "tilestored [{sums} + {line} + 2048], tmm2",
+                "tilestored [{sums} + {line} + 2112], tmm3",
+                strip = inout(reg) strip.upper => _,
+                panel = inout(reg) panel.tiles => _,
+                next = inout(reg) panel.next => _,
+                start = in(reg) start,
+                steps = inout(reg) steps => _,
+                dense = in(reg) 64_usize,
+                line = in(reg) 128_usize,
+                sums = in(reg) sums,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+
+    /// Writes the `rows` x `columns` upper left sums, with a bias for each column, to `output`.
+    ///
+    /// # Safety
+    /// The processor must have AVX-512 bf16, the sums been computed, and the results be writable.
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    pub(super) unsafe fn write(
+        &self,
+        bias: &[f32; BLOCK],
+        output: Output,
+        [rows, columns]: [usize; 2],
+    ) {
+        let mask: u32 = if columns >= BLOCK { u32::MAX } else { (1 << columns) - 1 };
+        let sums = self.0.as_ptr().cast::<f32>();
+        // SAFETY: 32 numbers each; only the columns that there are get written.
+        unsafe {
+            let [left, right] = [0, 16].map(|at| _mm512_loadu_ps(bias.as_ptr().add(at)));
+            for r in 0..rows {
+                let line = sums.add(r * BLOCK);
+                let a = _mm512_add_ps(_mm512_load_ps(line), left);
+                let b = _mm512_add_ps(_mm512_load_ps(line.add(16)), right);
+                match output.kind {
+                    Kind::Float => {
+                        let to = output.numbers.cast::<f32>().add(r * output.stride);
+                        _mm512_mask_storeu_ps(to, mask as u16, a);
+                        _mm512_mask_storeu_ps(to.wrapping_add(16), (mask >> 16) as u16, b);
+                    }
+                    Kind::BFloat16 => {
+                        let to = output.numbers.cast::<i16>().add(r * output.stride);
+                        let both = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(b, a));
+                        _mm512_mask_storeu_epi16(to, mask, both);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes the sums of a block as a step of a packed strip, after the curve: they are the left factor of the next
+/// product.
+///
+/// # Safety
+/// As for [`Sums::write`]; there must be room for the tiles of a step.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
+pub(super) unsafe fn write_step<const P: usize>(
+    sums: &Sums,
+    bias: &[f32; BLOCK],
+    curve: Curve,
+    to: *mut u16,
+) {
+    let sums = sums.0.as_ptr().cast::<f32>();
+    // SAFETY: 32 numbers each.
+    unsafe {
+        let [left, right] = [0, 16].map(|at| _mm512_loadu_ps(bias.as_ptr().add(at)));
+        for r in 0..BLOCK {
+            let line = sums.add(r * BLOCK);
+            let a = curve.apply(_mm512_add_ps(_mm512_load_ps(line), left));
+            let b = curve.apply(_mm512_add_ps(_mm512_load_ps(line.add(16)), right));
+            for (p, numbers) in split::<P>(a, b).into_iter().enumerate() {
+                store(to.add(place(P, 0, p, r / ROWS)), r % ROWS, numbers);
+            }
+        }
+    }
+}
+
+/// Where a block of results goes.
+#[derive(Clone, Copy)]
+pub(super) struct Output {
+    pub(super) numbers: *mut std::ffi::c_void,
+    pub(super) kind: Kind,
+    /// Numbers from one row to the next.
+    pub(super) stride: usize,
+}
+
+impl Output {
+    /// The results from this one on.
+    pub(super) fn at(self, row: usize, column: usize) -> Self {
+        let place = row * self.stride + column;
+        let numbers = match self.kind {
+            Kind::Float => self.numbers.cast::<f32>().wrapping_add(place).cast(),
+            Kind::BFloat16 => self.numbers.cast::<u16>().wrapping_add(place).cast(),
+        };
+        Self { numbers, ..self }
+    }
+}

@@ -1,0 +1,175 @@
+//! Weights that are laid out for products of tiles.
+
+use std::ops::Range;
+
+use tch::{Device, Tensor};
+
+use super::block::{AHEAD, BLOCK, Sums, Tiles};
+use super::detect::has_amx;
+use super::pack::{self, Matrix, Panel, STEP, Strip, kind, packed_len};
+use super::threads::{Shared, bytes, each};
+use crate::error::{Error, Result};
+use crate::ext::linear::Layout;
+use crate::ext::number::Kind;
+
+/// A weight laid out for products of tiles.
+#[derive(Debug)]
+pub(in crate::ext::linear) struct PackedWeight {
+    /// The panels, one after the other.
+    tiles: Tensor,
+    /// How many bf16 numbers a number is the sum of: 1 or 3.
+    parts: usize,
+    input: usize,
+    pub(super) output: usize,
+}
+
+impl PackedWeight {
+    /// Lays out a contiguous matrix on the CPU, for factors in fp32 (`exact`, from fp32) or bf16 (from either).
+    ///
+    /// # Errors
+    /// If the processor has no AMX, or libtorch fails.
+    pub(in crate::ext::linear) fn new(
+        weight: &Tensor,
+        layout: Layout,
+        exact: bool,
+    ) -> Result<Self> {
+        let is_right = weight.is_contiguous() && (kind(weight) == Kind::Float || !exact);
+        if !has_amx() || !is_right {
+            return Err(Error::Contract("a weight that cannot be packed".to_owned()));
+        }
+        let matrix = Matrix::of(weight)?;
+        let (input, output) = match layout {
+            Layout::OutIn => (matrix.columns, matrix.rows),
+            Layout::InOut => (matrix.rows, matrix.columns),
+        };
+        let (parts, panels) = (if exact { 3 } else { 1 }, output.div_ceil(BLOCK));
+        let len = packed_len(input.div_ceil(STEP), parts);
+        let tiles = bytes(2 * len * panels)?;
+        let to = Shared((tiles.data_ptr().cast::<u16>(), matrix));
+        // SAFETY: the matrix is as large as it says, there is room for all panels, and each is written once.
+        each(c"sst::tile_pack", panels, |_, i| unsafe {
+            let (to, matrix) = to.get();
+            let to = to.add(i * len);
+            match exact {
+                true => pack::panel::<3>(&matrix, layout, i * BLOCK, to),
+                false => pack::panel::<1>(&matrix, layout, i * BLOCK, to),
+            }
+        })?;
+        Ok(Self { tiles, parts, input, output })
+    }
+
+    /// The type of products with this.
+    pub(super) fn kind(&self) -> tch::Kind {
+        if self.parts == 1 { tch::Kind::BFloat16 } else { tch::Kind::Float }
+    }
+
+    /// Room for `[rows, output]` results.
+    pub(super) fn results(&self, rows: i64) -> Result<Tensor> {
+        Ok(Tensor::f_empty([rows, self.output as i64], (self.kind(), Device::Cpu))?)
+    }
+}
+
+/// What a thread needs of a packed weight and its bias.
+#[derive(Clone, Copy)]
+pub(super) struct Weight {
+    tiles: *const u16,
+    /// fp32; null for none.
+    bias: *const f32,
+    pub(super) parts: usize,
+    pub(super) steps: usize,
+    output: usize,
+}
+
+impl Weight {
+    pub(super) fn new(weight: &PackedWeight, bias: Option<&Tensor>) -> Self {
+        Self {
+            tiles: weight.tiles.data_ptr().cast::<u16>().cast_const(),
+            bias: bias.map_or(std::ptr::null(), |bias| bias.data_ptr().cast::<f32>().cast_const()),
+            parts: weight.parts,
+            steps: weight.input.div_ceil(STEP),
+            output: weight.output,
+        }
+    }
+
+    /// Numbers of a panel of this, and of a strip that it is multiplied with.
+    pub(super) fn len(&self) -> usize {
+        packed_len(self.steps, self.parts)
+    }
+
+    pub(super) fn panels(&self) -> usize {
+        self.output.div_ceil(BLOCK)
+    }
+
+    /// How many outputs a panel has.
+    pub(super) fn columns(&self, panel: usize) -> usize {
+        BLOCK.min(self.output - panel * BLOCK)
+    }
+
+    /// The tiles of a panel from a step on.
+    pub(super) fn tiles(&self, panel: usize, step: usize) -> *const u16 {
+        self.tiles.wrapping_add(panel * self.len() + packed_len(step, self.parts))
+    }
+
+    /// Multiplies each strip with each panel along some steps, and calls `done` with the sums, the panel's bias, the
+    /// panel and the strip.
+    ///
+    /// # Safety
+    /// The process must be allowed to use AMX, and all tiles be there.
+    pub(super) unsafe fn multiply(
+        self,
+        work: Work,
+        lines: impl Fn(usize) -> Strip,
+        mut done: impl FnMut(&Sums, &[f32; BLOCK], usize, usize),
+    ) {
+        let Work { strips, panels, steps, before, after } = work;
+        let (count, end) = (steps.len(), panels.end);
+        let mut own = Sums::new();
+        // SAFETY: as promised; a panel has as many numbers of bias as columns.
+        unsafe {
+            let registers = Tiles::set_up();
+            for panel in panels {
+                let mut bias = [0.0; BLOCK];
+                if !self.bias.is_null() {
+                    let count = self.columns(panel);
+                    let from = std::slice::from_raw_parts(self.bias.add(panel * BLOCK), count);
+                    bias[..count].copy_from_slice(from);
+                }
+                let tiles = self.tiles(panel, steps.start);
+                let later =
+                    if panel + 1 < end { self.tiles(panel + 1, steps.start) } else { after };
+                for strip in strips.clone() {
+                    // Each strip brings its part of what comes next.
+                    let part = (strip - strips.start) * count * AHEAD[self.parts / 3];
+                    let is_needed = part < 2 * packed_len(count, self.parts);
+                    let next = if is_needed { later.wrapping_byte_add(part) } else { tiles };
+                    let columns = Panel { tiles, next };
+                    let (sums, start) = match before {
+                        None => (&mut own, Sums::zero()),
+                        Some((first, all)) => {
+                            let place = (strip - strips.start) * self.panels() + panel;
+                            let sums = &mut *all.add(place);
+                            let start = if first { Sums::zero() } else { &raw const *sums };
+                            (sums, start)
+                        }
+                    };
+                    match self.parts {
+                        3 => sums.multiply_three(&registers, start, lines(strip), columns, count),
+                        _ => sums.multiply(&registers, start, lines(strip), columns, count),
+                    }
+                    done(sums, &bias, panel, strip);
+                }
+            }
+        }
+    }
+}
+
+/// Some strips with some panels along some steps.
+pub(super) struct Work {
+    pub(super) strips: Range<usize>,
+    pub(super) panels: Range<usize>,
+    pub(super) steps: Range<usize>,
+    /// Sums for each strip and panel, which other steps add to, and whether these are the first.
+    pub(super) before: Option<(bool, *mut Sums)>,
+    /// What comes next.
+    pub(super) after: *const u16,
+}

@@ -1,0 +1,196 @@
+//! Vectors of AVX-512, and of AVX2 with FMA.
+
+use std::arch::x86_64::*;
+
+use super::{MOST_LANES, Simd};
+
+/// AVX-512F.
+pub(in crate::ext) struct Avx512;
+/// AVX2 and FMA.
+pub(in crate::ext) struct Avx2;
+
+// SAFETY: the caller has made sure of AVX-512F.
+unsafe impl Simd for Avx512 {
+    const LANES: usize = 16;
+    type V = __m512;
+    #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> __m512 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> __m512 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, x: __m512) {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm512_storeu_ps(to, x) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn max(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn round(x: __m512) -> __m512 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT }>(x) }
+    }
+    #[inline(always)]
+    unsafe fn scale(x: __m512, n: __m512) -> __m512 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm512_scalef_ps(x, n) }
+    }
+    #[inline(always)]
+    unsafe fn sum(x: __m512) -> f32 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm512_reduce_add_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn largest(x: __m512) -> f32 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm512_reduce_max_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> __m512 {
+        // SAFETY: as promised for the trait; bf16 is the upper half of an fp32 number.
+        unsafe {
+            let numbers = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(numbers))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(to: *mut u16, x: __m512) {
+        // SAFETY: as promised for the trait. As `number::bf16` does it.
+        unsafe {
+            let bits = _mm512_castps_si512(x);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let more = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+            let rounded = _mm512_add_epi32(bits, more);
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x);
+            let quiet = _mm512_set1_epi32(0x40_0000);
+            let rounded = _mm512_mask_or_epi32(rounded, nan, bits, quiet);
+            let halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded));
+            _mm256_storeu_si256(to.cast(), halves);
+        }
+    }
+    #[inline(always)]
+    unsafe fn transpose(lines: &mut [__m512; MOST_LANES]) {
+        // SAFETY: as promised for the trait.
+        unsafe { transpose(lines) }
+    }
+}
+
+/// Within pairs of lines, then of twos, fours and eights.
+#[inline(always)]
+unsafe fn transpose(lines: &mut [__m512; MOST_LANES]) {
+    // SAFETY: the caller has made sure of AVX-512F.
+    unsafe {
+        let l = *lines;
+        let mut a = l;
+        for i in (0..16).step_by(2) {
+            a[i] = _mm512_unpacklo_ps(l[i], l[i + 1]);
+            a[i + 1] = _mm512_unpackhi_ps(l[i], l[i + 1]);
+        }
+        let mut b = a;
+        for i in (0..16).step_by(4) {
+            b[i] = _mm512_shuffle_ps::<0x44>(a[i], a[i + 2]);
+            b[i + 1] = _mm512_shuffle_ps::<0xee>(a[i], a[i + 2]);
+            b[i + 2] = _mm512_shuffle_ps::<0x44>(a[i + 1], a[i + 3]);
+            b[i + 3] = _mm512_shuffle_ps::<0xee>(a[i + 1], a[i + 3]);
+        }
+        // Lane j (128 bits) of b[4 q + c] holds column 4 j + c of lines 4 q to 4 q + 3.
+        for c in 0..4 {
+            let [q0, q1, q2, q3] = [b[c], b[4 + c], b[8 + c], b[12 + c]];
+            let even01 = _mm512_shuffle_f32x4::<0x88>(q0, q1);
+            let odd01 = _mm512_shuffle_f32x4::<0xdd>(q0, q1);
+            let even23 = _mm512_shuffle_f32x4::<0x88>(q2, q3);
+            let odd23 = _mm512_shuffle_f32x4::<0xdd>(q2, q3);
+            lines[c] = _mm512_shuffle_f32x4::<0x88>(even01, even23);
+            lines[4 + c] = _mm512_shuffle_f32x4::<0x88>(odd01, odd23);
+            lines[8 + c] = _mm512_shuffle_f32x4::<0xdd>(even01, even23);
+            lines[12 + c] = _mm512_shuffle_f32x4::<0xdd>(odd01, odd23);
+        }
+    }
+}
+
+// SAFETY: the caller has made sure of AVX2 and FMA.
+unsafe impl Simd for Avx2 {
+    const LANES: usize = 8;
+    type V = __m256;
+    #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> __m256 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm256_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> __m256 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, x: __m256) {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm256_storeu_ps(to, x) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn max(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm256_max_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn round(x: __m256) -> __m256 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x) }
+    }
+    #[inline(always)]
+    unsafe fn scale(x: __m256, n: __m256) -> __m256 {
+        // SAFETY: as promised for the trait.
+        unsafe {
+            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+            _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+        }
+    }
+}
