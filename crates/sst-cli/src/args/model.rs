@@ -188,7 +188,7 @@ pub struct EmbedArgs {
     #[arg(long, default_value = "fp32")]
     pub precision: String,
     /// Tokens in a forward pass, about.
-    #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 8192, value_parser = clap::value_parser!(u64).range(1..))]
     pub batch_tokens: u64,
     /// Where it runs.
     #[command(flatten)]

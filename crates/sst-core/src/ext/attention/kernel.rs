@@ -119,8 +119,10 @@ pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut 
                     let limit = place.seen(task, first + i);
                     let line = scores.add(i * lp);
                     let (largest, sum) = softmax::<S>(line, limit, padded(seen));
-                    *task.log_sums.add((start + first + i) * task.heads + head) =
-                        largest + sum.ln();
+                    if !task.log_sums.is_null() {
+                        *task.log_sums.add((start + first + i) * task.heads + head) =
+                            largest + sum.ln();
+                    }
                     *inverse = 1.0 / sum;
                     if let Some(dropout) = Dropout::new(task.dropout, task.seed) {
                         dropout.apply(

@@ -34,7 +34,7 @@ pub(in crate::ext) struct Task {
     pub(super) query_grad: Target,
     pub(super) key_grad: Target,
     pub(super) value_grad: Target,
-    /// `[t, h]`.
+    /// `[t, h]`; null where they are not kept.
     pub(super) log_sums: *mut f32,
     /// The first query of each row, and the end of the last.
     pub(super) offsets: *const i64,

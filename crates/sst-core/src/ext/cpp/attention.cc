@@ -97,7 +97,7 @@ SstAttention task_of(const std::array<at::Tensor, 3>& inputs, const Problem& pro
   task.key = source(inputs[1]);
   task.value = source(inputs[2]);
   task.out = out.data_ptr();
-  task.log_sums = log_sums.data_ptr<float>();
+  if (log_sums.defined()) task.log_sums = log_sums.data_ptr<float>();
   task.offsets = problem.offsets.data();
   task.keys = problem.keys.data();
   task.rows = problem.offsets.size() - 1;
@@ -128,11 +128,12 @@ at::Tensor room(const at::Tensor& like, int64_t used) {
   return made;
 }
 
-// The mixed values, and the logarithms of the sums that the backward pass needs.
-std::array<at::Tensor, 2> attend(const std::array<at::Tensor, 3>& inputs, const Problem& problem) {
+// The mixed values, and the logarithms of the sums if the backward pass will need them.
+std::array<at::Tensor, 2> attend(const std::array<at::Tensor, 3>& inputs, const Problem& problem, bool keeps) {
   auto& query = inputs[0];
   auto out = room(query, problem.offsets.back());
-  auto log_sums = at::empty({query.size(0), problem.heads}, query.options().dtype(at::kFloat));
+  at::Tensor log_sums;
+  if (keeps) log_sums = at::empty({query.size(0), problem.heads}, query.options().dtype(at::kFloat));
   auto task = task_of(inputs, problem, out, log_sums);
   run(task, problem.run, false);
   return {out, log_sums};
@@ -154,7 +155,7 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
   static at::Tensor forward(AutogradContext* ctx, at::Tensor q, at::Tensor k, at::Tensor v,
                             const Problem& problem) {
     std::array<at::Tensor, 3> inputs{dense(q), dense(k), dense(v)};
-    auto [out, log_sums] = attend(inputs, problem);
+    auto [out, log_sums] = attend(inputs, problem, true);
     ctx->save_for_backward({inputs[0], inputs[1], inputs[2], out, log_sums});
     problem.save(ctx);
     return out;
@@ -181,7 +182,7 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
 struct JointAttention : torch::autograd::Function<JointAttention> {
   static at::Tensor forward(AutogradContext* ctx, at::Tensor joint, const Problem& problem) {
     joint = dense(joint);
-    auto [out, log_sums] = attend(slices(joint, problem), problem);
+    auto [out, log_sums] = attend(slices(joint, problem), problem, true);
     ctx->save_for_backward({joint, out, log_sums});
     problem.save(ctx);
     return out;
@@ -224,9 +225,19 @@ struct SstAttentionRows {
 
 extern "C" int sst_ragged_attention(TensorPtr query, TensorPtr key, TensorPtr value,
                                     const SstAttentionRows* rows, TensorPtr* out) {
-  SST_GUARD({ *out = new torch::Tensor(RaggedAttention::apply(*query, *key, *value, rows->problem())); })
+  SST_GUARD({
+    auto problem = rows->problem();
+    auto made = at::GradMode::is_enabled() ? RaggedAttention::apply(*query, *key, *value, problem)
+                                           : attend({dense(*query), dense(*key), dense(*value)}, problem, false)[0];
+    *out = new torch::Tensor(made);
+  })
 }
 
 extern "C" int sst_joint_attention(TensorPtr joint, const SstAttentionRows* rows, TensorPtr* out) {
-  SST_GUARD({ *out = new torch::Tensor(JointAttention::apply(*joint, rows->problem())); })
+  SST_GUARD({
+    auto problem = rows->problem();
+    auto made = at::GradMode::is_enabled() ? JointAttention::apply(*joint, problem)
+                                           : attend(slices(dense(*joint), problem), problem, false)[0];
+    *out = new torch::Tensor(made);
+  })
 }

@@ -69,25 +69,37 @@ int64_t draw(double p) {
   return static_cast<int64_t>(at::check_generator<at::CPUGeneratorImpl>(generator)->random64());
 }
 
+// The norm, and the sum and the moments if the backward pass will need them.
+std::array<at::Tensor, 3> residual_norm(at::Tensor x, at::Tensor residual, const at::Tensor& weight,
+                                        const at::Tensor& bias, double p, int64_t seed, double eps, Run body,
+                                        bool keeps) {
+  RECORD_FUNCTION("sst::residual_norm", std::vector<c10::IValue>({x, residual}));
+  x = x.contiguous(), residual = residual.contiguous();
+  auto task = problem(x, seed, p, eps);
+  task.kind = task.y_kind = kind(residual);
+  auto full_weight = weight.to(at::kFloat).contiguous(), full_bias = bias.to(at::kFloat).contiguous();
+  at::Tensor y = at::empty_like(residual), sum, moments;
+  if (keeps) {
+    sum = at::empty_like(residual);
+    moments = at::empty({static_cast<int64_t>(task.tokens), 2}, residual.options().dtype(at::kFloat));
+    task.sum = sum.data_ptr();
+    task.moments = moments.data_ptr<float>();
+  }
+  task.x = x.data_ptr();
+  task.residual = residual.data_ptr();
+  task.weight = full_weight.data_ptr<float>();
+  task.bias = full_bias.data_ptr<float>();
+  task.y = y.data_ptr();
+  run(task, body, false);
+  return {y, sum, moments};
+}
+
 struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
   static at::Tensor forward(AutogradContext* ctx, at::Tensor x, at::Tensor residual, at::Tensor weight,
                             at::Tensor bias, double p, double eps, int64_t run_address) {
-    RECORD_FUNCTION("sst::residual_norm", std::vector<c10::IValue>({x, residual}));
-    x = x.contiguous(), residual = residual.contiguous();
     auto seed = draw(p);
-    auto task = problem(x, seed, p, eps);
-    task.kind = task.y_kind = kind(residual);
-    auto full_weight = weight.to(at::kFloat).contiguous(), full_bias = bias.to(at::kFloat).contiguous();
-    auto sum = at::empty_like(residual), y = at::empty_like(residual);
-    auto moments = at::empty({static_cast<int64_t>(task.tokens), 2}, residual.options().dtype(at::kFloat));
-    task.x = x.data_ptr();
-    task.residual = residual.data_ptr();
-    task.weight = full_weight.data_ptr<float>();
-    task.bias = full_bias.data_ptr<float>();
-    task.sum = sum.data_ptr();
-    task.y = y.data_ptr();
-    task.moments = moments.data_ptr<float>();
-    run(task, reinterpret_cast<Run>(run_address), false);
+    auto [y, sum, moments] =
+        residual_norm(x, residual, weight, bias, p, seed, eps, reinterpret_cast<Run>(run_address), true);
     ctx->save_for_backward({sum, moments, weight});
     auto& saved = ctx->saved_data;
     saved["seed"] = seed;
@@ -234,8 +246,10 @@ struct Dropout : torch::autograd::Function<Dropout> {
 extern "C" int sst_residual_norm(TensorPtr x, TensorPtr residual, TensorPtr weight, TensorPtr bias, double p,
                                  double eps, Run run, TensorPtr* y) {
   SST_GUARD({
-    auto address = reinterpret_cast<int64_t>(run);
-    *y = new torch::Tensor(ResidualNorm::apply(*x, *residual, *weight, *bias, p, eps, address));
+    auto made = at::GradMode::is_enabled()
+                    ? ResidualNorm::apply(*x, *residual, *weight, *bias, p, eps, reinterpret_cast<int64_t>(run))
+                    : residual_norm(*x, *residual, *weight, *bias, p, draw(p), eps, run, false)[0];
+    *y = new torch::Tensor(made);
   })
 }
 

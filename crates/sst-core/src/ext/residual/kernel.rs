@@ -17,10 +17,10 @@ pub(in crate::ext) struct Task {
     weight: *const f32,
     /// Null for none.
     bias: *const f32,
-    /// What is normalised, `dropout(x) + residual`.
+    /// What is normalised, `dropout(x) + residual`; null where it is not kept.
     sum: *mut c_void,
     y: *mut c_void,
-    /// Mean and reciprocal deviation of each token, `[t, 2]`.
+    /// Mean and reciprocal deviation of each token, `[t, 2]`; null where they are not kept.
     moments: *mut f32,
     y_grad: *const c_void,
     /// Of the sum, where that is a result too.
@@ -108,14 +108,16 @@ pub(super) unsafe fn forward<S: Simd>(task: &Task, block: usize, scratch: &mut S
             let total = add::<S>(task, at, line, is_dropped.then_some(&*dropped));
             let mean = if task.is_rms != 0 { 0.0 } else { total / d as f32 };
             let scale = (variance::<S>(line, mean) + task.eps).sqrt().recip();
-            *task.moments.add(2 * token) = mean;
-            *task.moments.add(2 * token + 1) = scale;
+            if !task.moments.is_null() {
+                *task.moments.add(2 * token) = mean;
+                *task.moments.add(2 * token + 1) = scale;
+            }
             normalise::<S>(task, at, line, [mean, scale]);
         }
     }
 }
 
-/// Writes `x + residual` to `line` and, where there is an `x`, to the sum; returns the sum of its numbers. `dropped`
+/// Writes `x + residual` to `line` and, where there is an `x`, to the sum if it is kept; returns the sum of its numbers. `dropped`
 /// stands for `x` if it is there.
 ///
 /// # Safety
@@ -134,7 +136,9 @@ unsafe fn add<S: Simd>(task: &Task, at: usize, line: &mut [f32], dropped: Option
                     None => S::load_kind(task.x, task.x_kind, at + c),
                 };
                 x = S::add(x, more);
-                S::store_kind(task.sum, task.kind, at + c, x);
+                if !task.sum.is_null() {
+                    S::store_kind(task.sum, task.kind, at + c, x);
+                }
             }
             S::store(line.as_mut_ptr().add(c), x);
             total = S::add(total, x);
@@ -147,7 +151,9 @@ unsafe fn add<S: Simd>(task: &Task, at: usize, line: &mut [f32], dropped: Option
                     Some(dropped) => dropped[c],
                     None => number(task.x, task.x_kind, at + c),
                 };
-                put_number(task.sum, task.kind, at + c, *x);
+                if !task.sum.is_null() {
+                    put_number(task.sum, task.kind, at + c, *x);
+                }
             }
             total += *x;
         }

@@ -3,6 +3,7 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::mem::{MaybeUninit, transmute};
+use std::ops::Range;
 
 use super::pack::{Panel, ROWS, Strip, place, split, store};
 use crate::ext::linear::Curve;
@@ -93,53 +94,57 @@ impl Tiles {
         unsafe { asm!("ldtilecfg [{}]", in(reg) shapes.0.as_ptr(), options(nostack, readonly)) };
         Self(())
     }
-}
 
-impl Drop for Tiles {
-    fn drop(&mut self) {
-        // SAFETY: the registers were set up here.
-        unsafe { asm!("tilerelease", options(nostack, nomem)) };
-    }
-}
-
-/// The sums of a block, in fp32.
-#[repr(C, align(64))]
-pub(super) struct Sums(MaybeUninit<[f32; BLOCK * BLOCK]>);
-
-impl Sums {
-    /// Nothing yet.
-    pub(super) const fn new() -> Self {
-        Self(MaybeUninit::uninit())
-    }
-
-    /// What it is before the first product.
-    pub(super) fn zero() -> *const Self {
-        static ZERO: Sums = Sums(MaybeUninit::new([0.0; BLOCK * BLOCK]));
-        &raw const ZERO
-    }
-
-    /// `start` and the products of a strip with a panel of bf16 numbers, `steps` tiles along k.
+    /// Begins with `sums`, in four registers, which no compiled code touches.
     ///
     /// # Safety
-    /// All tiles must be there, and `start` be computed; it may be this.
+    /// The sums must be computed.
     #[inline]
-    pub(super) unsafe fn multiply(
-        &mut self,
-        _tiles: &Tiles,
-        start: *const Self,
-        strip: Strip,
-        panel: Panel,
-        steps: usize,
-    ) {
-        let sums = self.0.as_mut_ptr();
-        // SAFETY: the caller promises the tiles; the four stores fill the 32 rows of 128 bytes of `sums`.
+    pub(super) unsafe fn begin(&self, sums: *const Sums) {
+        // SAFETY: 32 readable rows of 128 bytes.
         unsafe {
             asm!(
-                "tileloadd tmm0, [{start} + {line}]",
-                "tileloadd tmm1, [{start} + {line} + 64]",
-                "tileloadd tmm2, [{start} + {line} + 2048]",
-                "tileloadd tmm3, [{start} + {line} + 2112]",
-                "2:",
+                "tileloadd tmm0, [{sums} + {line}]",
+                "tileloadd tmm1, [{sums} + {line} + 64]",
+                "tileloadd tmm2, [{sums} + {line} + 2048]",
+                "tileloadd tmm3, [{sums} + {line} + 2112]",
+                sums = in(reg) sums,
+                line = in(reg) 128_usize,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                options(nostack, readonly),
+            );
+        }
+    }
+
+    /// Writes the sums.
+    ///
+    /// # Safety
+    /// They must be writable.
+    #[inline]
+    pub(super) unsafe fn end(&self, sums: *mut Sums) {
+        // SAFETY: 32 writable rows of 128 bytes.
+        unsafe {
+            asm!(
+                "tilestored [{sums} + {line}], tmm0",
+                "tilestored [{sums} + {line} + 64], tmm1",
+                "tilestored [{sums} + {line} + 2048], tmm2",
+                "tilestored [{sums} + {line} + 2112], tmm3",
+                sums = in(reg) sums,
+                line = in(reg) 128_usize,
+                options(nostack),
+            );
+        }
+    }
+
+    /// Adds the products of one step of a strip and of a panel of bf16 numbers to the sums.
+    ///
+    /// # Safety
+    /// Both must be there.
+    #[inline]
+    pub(super) unsafe fn multiply(&self, strip: Strip, panel: Panel) {
+        // SAFETY: the caller promises the tiles.
+        unsafe {
+            asm!(
                 "tileloadd tmm4, [{upper} + {stride}]",
                 "tileloadd tmm6, [{panel} + {dense}]",
                 ahead!("prefetcht0", "panel", 2048),
@@ -152,31 +157,16 @@ impl Sums {
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 ahead!("prefetcht0", "panel", 3584),
                 "tdpbf16ps tmm3, tmm5, tmm7",
-                "add {upper}, {step}",
-                "add {lower}, {step}",
                 ahead!("prefetcht1", "next", 0),
-                "add {panel}, 2048",
-                "add {next}, 512",
-                "dec {steps}",
-                "jnz 2b",
-                "tilestored [{sums} + {line}], tmm0",
-                "tilestored [{sums} + {line} + 64], tmm1",
-                "tilestored [{sums} + {line} + 2048], tmm2",
-                "tilestored [{sums} + {line} + 2112], tmm3",
-                upper = inout(reg) strip.upper => _,
-                lower = inout(reg) strip.lower => _,
-                panel = inout(reg) panel.tiles => _,
-                next = inout(reg) panel.next => _,
-                start = in(reg) start,
-                steps = inout(reg) steps => _,
+                upper = in(reg) strip.upper,
+                lower = in(reg) strip.lower,
+                panel = in(reg) panel.tiles,
+                next = in(reg) panel.next,
                 stride = in(reg) strip.stride,
-                step = in(reg) strip.step,
                 dense = in(reg) 64_usize,
-                line = in(reg) 128_usize,
-                sums = in(reg) sums,
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                 out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack),
+                options(nostack, readonly),
             );
         }
     }
@@ -185,25 +175,12 @@ impl Sums {
     /// others would add is below the rounding of fp32.
     ///
     /// # Safety
-    /// As for [`Sums::multiply`]; the strip must be packed.
+    /// As for [`Tiles::multiply`]; the strip must be packed.
     #[inline]
-    pub(super) unsafe fn multiply_three(
-        &mut self,
-        _tiles: &Tiles,
-        start: *const Self,
-        strip: Strip,
-        panel: Panel,
-        steps: usize,
-    ) {
-        let sums = self.0.as_mut_ptr();
+    pub(super) unsafe fn multiply_three(&self, strip: Strip, panel: Panel) {
         // SAFETY: as above. A step of a strip and of a panel is three times two tiles.
         unsafe {
             asm!(
-                "tileloadd tmm0, [{start} + {line}]",
-                "tileloadd tmm1, [{start} + {line} + 64]",
-                "tileloadd tmm2, [{start} + {line} + 2048]",
-                "tileloadd tmm3, [{start} + {line} + 2112]",
-                "2:",
                 // First of the strip, third of the panel.
                 "tileloadd tmm4, [{strip} + {dense}]",
                 "tileloadd tmm6, [{panel} + {dense} + 4096]",
@@ -275,31 +252,43 @@ impl Sums {
                 ahead!("prefetcht0", "strip", 11776),
                 ahead!("prefetcht0", "panel", 11776),
                 ahead!("prefetcht1", "next", 1024),
-                "add {strip}, 6144",
-                "add {panel}, 6144",
-                "add {next}, 1536",
-                "dec {steps}",
-                "jnz 2b",
-                "tilestored [{sums} + {line}], tmm0",
-                "tilestored [{sums} + {line} + 64], tmm1",
-                "tilestored [{sums} + {line} + 2048], tmm2",
-                "tilestored [{sums} + {line} + 2112], tmm3",
-                strip = inout(reg) strip.upper => _,
-                panel = inout(reg) panel.tiles => _,
-                next = inout(reg) panel.next => _,
-                start = in(reg) start,
-                steps = inout(reg) steps => _,
+                strip = in(reg) strip.upper,
+                panel = in(reg) panel.tiles,
+                next = in(reg) panel.next,
                 dense = in(reg) 64_usize,
-                line = in(reg) 128_usize,
-                sums = in(reg) sums,
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                 out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack),
+                options(nostack, readonly),
             );
         }
     }
+}
 
-    /// Writes the `rows` x `columns` upper left sums, with a bias for each column, to `output`.
+impl Drop for Tiles {
+    fn drop(&mut self) {
+        // SAFETY: the registers were set up here.
+        unsafe { asm!("tilerelease", options(nostack, nomem)) };
+    }
+}
+
+/// The sums of a block, in fp32.
+#[repr(C, align(64))]
+pub(super) struct Sums(MaybeUninit<[f32; BLOCK * BLOCK]>);
+
+impl Sums {
+    /// Nothing yet.
+    pub(super) const fn new() -> Self {
+        Self(MaybeUninit::uninit())
+    }
+
+    /// What it is before the first product.
+    pub(super) fn zero() -> *const Self {
+        static ZERO: Sums = Sums(MaybeUninit::new([0.0; BLOCK * BLOCK]));
+        &raw const ZERO
+    }
+
+    /// Writes the sums of some rows and the first columns, with a bias for each column, to `output`, where the first
+    /// row begins.
     ///
     /// # Safety
     /// The processor must have AVX-512 bf16, the sums been computed, and the results be writable.
@@ -308,14 +297,15 @@ impl Sums {
         &self,
         bias: &[f32; BLOCK],
         output: Output,
-        [rows, columns]: [usize; 2],
+        rows: Range<usize>,
+        columns: usize,
     ) {
         let mask: u32 = if columns >= BLOCK { u32::MAX } else { (1 << columns) - 1 };
         let sums = self.0.as_ptr().cast::<f32>();
         // SAFETY: 32 numbers each; only the columns that there are get written.
         unsafe {
             let [left, right] = [0, 16].map(|at| _mm512_loadu_ps(bias.as_ptr().add(at)));
-            for r in 0..rows {
+            for r in rows {
                 let line = sums.add(r * BLOCK);
                 let a = _mm512_add_ps(_mm512_load_ps(line), left);
                 let b = _mm512_add_ps(_mm512_load_ps(line.add(16)), right);
@@ -336,7 +326,7 @@ impl Sums {
     }
 }
 
-/// Writes the sums of a block as a step of a packed strip, after the curve: they are the left factor of the next
+/// Writes some rows of the sums of a block as a step of a packed strip, after the curve: they are the left factor of the next
 /// product.
 ///
 /// # Safety
@@ -347,12 +337,13 @@ pub(super) unsafe fn write_step<const P: usize>(
     bias: &[f32; BLOCK],
     curve: Curve,
     to: *mut u16,
+    rows: Range<usize>,
 ) {
     let sums = sums.0.as_ptr().cast::<f32>();
     // SAFETY: 32 numbers each.
     unsafe {
         let [left, right] = [0, 16].map(|at| _mm512_loadu_ps(bias.as_ptr().add(at)));
-        for r in 0..BLOCK {
+        for r in rows {
             let line = sums.add(r * BLOCK);
             let a = curve.apply(_mm512_add_ps(_mm512_load_ps(line), left));
             let b = curve.apply(_mm512_add_ps(_mm512_load_ps(line.add(16)), right));

@@ -70,6 +70,12 @@ pub(super) struct Strip {
 }
 
 impl Strip {
+    /// That of a later step.
+    pub(super) fn at(self, step: usize) -> Self {
+        let further = |tile: *const u16| tile.wrapping_byte_add(step * self.step);
+        Self { upper: further(self.upper), lower: further(self.lower), ..self }
+    }
+
     /// Of numbers that are packed.
     pub(super) fn packed(tiles: *const u16, parts: usize) -> Self {
         let lower = tiles.wrapping_add(TILE);

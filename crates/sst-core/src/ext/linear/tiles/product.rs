@@ -7,7 +7,7 @@ use tch::Tensor;
 use super::block::{self, BLOCK, Output, Sums};
 use super::pack::{self, Matrix, STEP, Strip, kind, packed_len};
 use super::threads::{Shared, bytes, each, threads};
-use super::weight::{PackedWeight, Weight, Work};
+use super::weight::{Block, PackedWeight, Weight, Work};
 use crate::error::Result;
 use crate::ext::linear::Curve;
 use crate::ext::number::Kind;
@@ -105,10 +105,8 @@ pub(in crate::ext::linear) fn linear(
             weight.multiply(
                 work,
                 |strip| left.strip(strip),
-                |sums, bias, panel, strip| {
-                    let (row, column) = (strip * BLOCK, panel * BLOCK);
-                    let size = [BLOCK.min(x.rows - row), weight.columns(panel)];
-                    sums.write(bias, output.at(row, column), size);
+                |block, some| {
+                    write(block, weight.columns(block.panel), x.rows, output, some);
                 },
             );
         }
@@ -163,11 +161,11 @@ pub(in crate::ext::linear) fn mlp(
                 up.multiply(
                     work,
                     |strip| left.strip(strip),
-                    |sums, bias, panel, strip| {
-                        let to = inner(strip).add(packed_len(panel - chunk, up.parts));
+                    |block, some| {
+                        let to = inner(block.strip).add(packed_len(block.panel - chunk, up.parts));
                         match up.parts {
-                            3 => block::write_step::<3>(sums, bias, curve, to),
-                            _ => block::write_step::<1>(sums, bias, curve, to),
+                            3 => block::write_step::<3>(block.sums, block.bias, curve, to, some),
+                            _ => block::write_step::<1>(block.sums, block.bias, curve, to, some),
                         }
                     },
                 );
@@ -180,17 +178,32 @@ pub(in crate::ext::linear) fn mlp(
                     before: Some((chunk == 0, all)),
                 };
                 let lines = |strip| Strip::packed(inner(strip), down.parts);
-                down.multiply(work, lines, |sums, bias, panel, strip| {
+                down.multiply(work, lines, |block, some| {
                     if is_last {
-                        let (row, column) = (strip * BLOCK, panel * BLOCK);
-                        let size = [BLOCK.min(x.rows - row), down.columns(panel)];
-                        sums.write(bias, output.at(row, column), size);
+                        write(block, down.columns(block.panel), x.rows, output, some);
                     }
                 });
             }
         }
     })?;
     Ok(y)
+}
+
+/// Writes some rows of a block, those that there are of it.
+///
+/// # Safety
+/// As for [`Sums::write`].
+unsafe fn write(
+    block: &Block<'_>,
+    columns: usize,
+    rows: usize,
+    output: Output,
+    some: Range<usize>,
+) {
+    let (row, column) = (block.strip * BLOCK, block.panel * BLOCK);
+    let some = some.start..some.end.min(rows - row);
+    // SAFETY: as promised.
+    unsafe { block.sums.write(block.bias, output.at(row, column), some, columns) }
 }
 
 /// Strips of a piece of work, of which each takes so many bytes.

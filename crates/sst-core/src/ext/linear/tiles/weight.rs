@@ -110,8 +110,8 @@ impl Weight {
         self.tiles.wrapping_add(panel * self.len() + packed_len(step, self.parts))
     }
 
-    /// Multiplies each strip with each panel along some steps, and calls `done` with the sums, the panel's bias, the
-    /// panel and the strip.
+    /// Multiplies each strip with each panel along some steps, and calls `done` with all blocks of sums, some rows at a
+    /// time: those of one block while the tiles of the next are multiplied, which the processor does beside it.
     ///
     /// # Safety
     /// The process must be allowed to use AMX, and all tiles be there.
@@ -119,13 +119,19 @@ impl Weight {
         self,
         work: Work,
         lines: impl Fn(usize) -> Strip,
-        mut done: impl FnMut(&Sums, &[f32; BLOCK], usize, usize),
+        mut done: impl FnMut(&Block<'_>, Range<usize>),
     ) {
         let Work { strips, panels, steps, before, after } = work;
-        let (count, end) = (steps.len(), panels.end);
-        let mut own = Sums::new();
-        // SAFETY: as promised; a panel has as many numbers of bias as columns.
+        let (count, end, parts) = (steps.len(), panels.end, self.parts);
+        let (mut own, mut turn) = ([Sums::new(), Sums::new()], 0);
+        let mut last: Option<(*const Sums, [f32; BLOCK], [usize; 2])> = None;
+        // SAFETY: as promised; a panel has as many numbers of bias as columns. The sums of the last block are others
+        // than those that are made, and complete.
         unsafe {
+            let mut tell =
+                |(sums, bias, [panel, strip]): &(*const Sums, [f32; BLOCK], [usize; 2]), rows| {
+                    done(&Block { sums: &**sums, bias, panel: *panel, strip: *strip }, rows);
+                };
             let registers = Tiles::set_up();
             for panel in panels {
                 let mut bias = [0.0; BLOCK];
@@ -139,28 +145,53 @@ impl Weight {
                     if panel + 1 < end { self.tiles(panel + 1, steps.start) } else { after };
                 for strip in strips.clone() {
                     // Each strip brings its part of what comes next.
-                    let part = (strip - strips.start) * count * AHEAD[self.parts / 3];
-                    let is_needed = part < 2 * packed_len(count, self.parts);
+                    let part = (strip - strips.start) * count * AHEAD[parts / 3];
+                    let is_needed = part < 2 * packed_len(count, parts);
                     let next = if is_needed { later.wrapping_byte_add(part) } else { tiles };
-                    let columns = Panel { tiles, next };
                     let (sums, start) = match before {
-                        None => (&mut own, Sums::zero()),
+                        None => {
+                            turn = 1 - turn;
+                            (own.as_mut_ptr().add(turn), Sums::zero())
+                        }
                         Some((first, all)) => {
                             let place = (strip - strips.start) * self.panels() + panel;
-                            let sums = &mut *all.add(place);
-                            let start = if first { Sums::zero() } else { &raw const *sums };
-                            (sums, start)
+                            let sums = all.add(place);
+                            (sums, if first { Sums::zero() } else { sums.cast_const() })
                         }
                     };
-                    match self.parts {
-                        3 => sums.multiply_three(&registers, start, lines(strip), columns, count),
-                        _ => sums.multiply(&registers, start, lines(strip), columns, count),
+                    let lines = lines(strip);
+                    registers.begin(start);
+                    for step in 0..count {
+                        let columns = Panel {
+                            tiles: tiles.wrapping_add(packed_len(step, parts)),
+                            next: next.wrapping_byte_add(step * AHEAD[parts / 3]),
+                        };
+                        match parts {
+                            3 => registers.multiply_three(lines.at(step), columns),
+                            _ => registers.multiply(lines.at(step), columns),
+                        }
+                        if let Some(last) = &last {
+                            tell(last, BLOCK * step / count..BLOCK * (step + 1) / count);
+                        }
                     }
-                    done(sums, &bias, panel, strip);
+                    registers.end(sums);
+                    last = Some((sums, bias, [panel, strip]));
                 }
+            }
+            if let Some(last) = &last {
+                tell(last, 0..BLOCK);
             }
         }
     }
+}
+
+/// A block of sums that is complete.
+pub(super) struct Block<'a> {
+    pub(super) sums: &'a Sums,
+    /// That of its columns.
+    pub(super) bias: &'a [f32; BLOCK],
+    pub(super) panel: usize,
+    pub(super) strip: usize,
 }
 
 /// Some strips with some panels along some steps.
