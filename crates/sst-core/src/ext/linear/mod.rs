@@ -129,10 +129,12 @@ fn kernel(x: &Tensor, weight: &Tensor) -> Result<Option<Kernel>> {
     let rows = x.size()[0];
     let product = product_kind(x)?;
     let is_fp32 = [x.kind(), weight.kind(), product].iter().all(|kind| *kind == Kind::Float);
-    let is_bf16 = product == Kind::BFloat16 && product_kind(weight)? == product;
     #[cfg(target_arch = "x86_64")]
-    if rows >= tiles::LEAST_ROWS && (is_fp32 || is_bf16) && tiles::has_amx() {
-        return Ok(Some(Kernel::Tiles { exact: is_fp32 }));
+    if rows >= tiles::LEAST_ROWS && tiles::has_amx() {
+        let is_bf16 = product == Kind::BFloat16 && product_kind(weight)? == product;
+        if is_fp32 || is_bf16 {
+            return Ok(Some(Kernel::Tiles { exact: is_fp32 }));
+        }
     }
     Ok(match is_fp32 {
         true if rows <= FEW => Some(Kernel::Few),
@@ -152,7 +154,8 @@ pub fn has_linear_kernel(x: &Tensor, weight: &Tensor) -> Result<bool> {
 }
 
 /// `x W^T + b` or `x W + b`, as the layout says, for `x` of `[n, in]`, in the type of the product. Of up to 16 rows
-/// none's result depends on the others. Not differentiable.
+/// none's result depends on the others. With AMX an infinite number in fp32 gives NaN, and numbers below 1e-38 count as
+/// zero. Not differentiable.
 ///
 /// # Errors
 /// If [`has_linear_kernel`] does not hold, widths differ, or libtorch fails.
@@ -201,12 +204,15 @@ fn without_kernel() -> Error {
 /// # Errors
 /// If libtorch fails.
 pub fn has_mlp_kernel(x: &Tensor, up: &Tensor, down: &Tensor) -> Result<bool> {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(Kernel::Tiles { exact }) = kernel(x, up)? {
-        return Ok(kernel(x, down)? == Some(Kernel::Tiles { exact }));
-    }
-    let _ = (x, up, down);
-    Ok(false)
+    Ok(mlp_kernel(x, up, down)?.is_some())
+}
+
+/// How both products are computed, if by tiles.
+fn mlp_kernel(x: &Tensor, up: &Tensor, down: &Tensor) -> Result<Option<Kernel>> {
+    let kernels = (kernel(x, up)?, kernel(x, down)?);
+    Ok(kernels.0.filter(|kernel| {
+        !matches!(kernel, Kernel::Few | Kernel::Many) && kernels.1 == Some(*kernel)
+    }))
 }
 
 /// Two linear layers with an activation between them, for `x` of `[n, d]`, in the type of the product. What is between
@@ -221,9 +227,7 @@ pub fn fast_mlp(
     curve: Curve,
 ) -> Result<Tensor> {
     #[cfg(target_arch = "x86_64")]
-    if let (Some(Kernel::Tiles { exact }), true) =
-        (kernel(x, up.weight)?, has_mlp_kernel(x, up.weight, down.weight)?)
-    {
+    if let Some(Kernel::Tiles { exact }) = mlp_kernel(x, up.weight, down.weight)? {
         let (inner, up_bias) = up.check(layout, x.size2()?.1)?;
         let (_, down_bias) = down.check(layout, inner)?;
         let up = kept::packed(up.weight, layout, exact)?;
