@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "allocator",
     "amp",
     "attention",
@@ -12,6 +12,7 @@ const SOURCES: [&str; 13] = [
     "device",
     "grad",
     "joint",
+    "linear",
     "memory",
     "optim",
     "parallel",

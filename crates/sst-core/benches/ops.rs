@@ -15,6 +15,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sst_core::RaggedRows;
 use sst_core::checkpoint::write_tensors;
 use sst_core::ext::{self, AdamW, AdamWTensors, RaggedAttention};
+use sst_core::nn;
 use tch::{Device, Kind, Reduction, Tensor};
 
 const WIDTH: i64 = 256;
@@ -159,6 +160,28 @@ fn mlp(c: &mut Criterion) {
     }
 }
 
+/// The same in bf16 with gradients, forward and backward, for weights that are in bf16.
+fn trained(c: &mut Criterion) {
+    let (width, inner, rows) = (384, 1536, 1056);
+    let mut group = c.benchmark_group("trained");
+    group.throughput(Throughput::Elements((12 * rows * width * inner) as u64));
+    let (x, up, down) = (input(&[rows, width]), input(&[inner, width]), input(&[width, inner]));
+    let (up_bias, down_bias) = (input(&[inner]), input(&[width]));
+    let layers = [
+        ext::Affine { weight: &up, bias: Some(&up_bias) },
+        ext::Affine { weight: &down, bias: Some(&down_bias) },
+    ];
+    let leaves = [&x, &up, &down, &up_bias, &down_bias];
+    let run = || nn::mlp(&x, layers, ext::Layout::OutIn, nn::Activation::Gelu).unwrap();
+    #[cfg(target_arch = "x86_64")]
+    for (name, forbidden) in [("kernel", None), ("libtorch", Some(ext::Unit::Vectors))] {
+        ext::forbid_unit(forbidden);
+        group.bench_function(name, |b| b.iter(|| both(&leaves, run)));
+    }
+    #[cfg(target_arch = "x86_64")]
+    ext::forbid_unit(None);
+}
+
 /// The loss of masked tokens: logits of a vocabulary of 8,192 and their cross-entropy.
 fn losses(c: &mut Criterion) {
     let tokens = 160;
@@ -261,5 +284,5 @@ fn checkpoint(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, attention, residual, linear, mlp, losses, update, checkpoint);
+criterion_group!(benches, attention, residual, linear, mlp, trained, losses, update, checkpoint);
 criterion_main!(benches);

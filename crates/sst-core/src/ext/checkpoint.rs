@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::Tensor;
 use torch_sys::C_tensor;
 
-use super::{check, ffi};
+use super::{check, ffi, hand_over};
 use crate::error::{Error, Result};
 
 /// What is run in the forward pass and again in the backward pass.
@@ -64,24 +64,8 @@ unsafe extern "C" fn call(
     IS_RUNNING.set(before);
     let result =
         result.unwrap_or_else(|_| Err(Error::Contract("a checkpointed layer panicked".into())));
-    match result {
-        Ok(mut tensor) => {
-            // SAFETY: `output` is valid for writes; the bridge takes the handle over.
-            unsafe { *output = tensor.as_mut_ptr() };
-            std::mem::forget(tensor);
-            0
-        }
-        Err(error) => {
-            let text = error.to_string();
-            let bytes = &text.as_bytes()[..text.len().min(room.saturating_sub(1))];
-            // SAFETY: `message` has `room` bytes, and the last one stays zero.
-            unsafe {
-                std::ptr::copy_nonoverlapping(bytes.as_ptr().cast(), message, bytes.len());
-                *message.add(bytes.len()) = 0;
-            }
-            1
-        }
-    }
+    // SAFETY: one place for the tensor, which the bridge takes over, and room for the message.
+    unsafe { hand_over(result.map(|tensor| [Some(tensor)]), output, message, room) }
 }
 
 unsafe extern "C" fn free(body: *mut c_void) {

@@ -44,7 +44,38 @@ pub(super) type ProfileTell =
 /// The body that each thread of dropout, residual and norm runs, as [`AttentionRun`].
 pub(super) type ResidualRun = unsafe extern "C" fn(*const residual::Task, *const c_void, c_int);
 
+/// Makes up to two tensors of up to three: what and how, the tensors, and where to put those made or a message.
+#[cfg(target_arch = "x86_64")]
+pub(super) type LinearProduct = unsafe extern "C" fn(
+    c_int,
+    c_int,
+    *const *const C_tensor,
+    *mut *mut C_tensor,
+    *mut c_char,
+    usize,
+) -> c_int;
+
 unsafe extern "C" {
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn sst_linear(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        options: c_int,
+        body: LinearProduct,
+        y: *mut *mut C_tensor,
+    ) -> c_int;
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn sst_mlp(
+        x: *const C_tensor,
+        up: *const C_tensor,
+        up_bias: *const C_tensor,
+        down: *const C_tensor,
+        down_bias: *const C_tensor,
+        options: c_int,
+        body: LinearProduct,
+        y: *mut *mut C_tensor,
+    ) -> c_int;
     pub(super) fn sst_residual_norm(
         x: *const C_tensor,
         residual: *const C_tensor,

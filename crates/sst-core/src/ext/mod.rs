@@ -24,7 +24,10 @@ mod random;
 mod residual;
 mod simd;
 
-use tch::TchError;
+use std::ffi::{c_char, c_int};
+
+use tch::{TchError, Tensor};
+use torch_sys::C_tensor;
 
 pub use amp::unscale;
 pub use attention::{RaggedAttention, joint_attention, ragged_attention, ragged_cross_attention};
@@ -35,13 +38,13 @@ pub use cross_entropy::{CrossEntropy, CrossEntropySums, cross_entropy, has_cross
 pub use device::load_cuda;
 pub use grad::{grad_enabled, move_gradients, reset_gradients, with_gradients};
 pub use joint::joint;
-#[cfg(target_arch = "x86_64")]
-#[doc(hidden)]
-pub use linear::forbid_tiles;
 pub use linear::{
     Affine, Curve, KeepWeights, Layout, fast_linear, fast_mlp, has_linear_kernel, has_mlp_kernel,
     keep_weights,
 };
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+pub use linear::{Unit, forbid_unit};
 pub use memory::{
     DeviceMemory, allow_tf32, device_memory, empty_cache, keep_freed_memory, tf32_allowed,
 };
@@ -49,12 +52,44 @@ pub use optim::{AdamW, AdamWTensors, fused_adamw, global_norm};
 pub use profile::{OperatorEvent, Profiler};
 pub use residual::{Norm, add_norm, fast_dropout, has_residual_kernel, norm, residual_norm};
 
+use crate::error::Error;
+
 /// Turns a return code of the bridge into a result.
-fn check(code: std::ffi::c_int) -> Result<(), TchError> {
+fn check(code: c_int) -> Result<(), TchError> {
     if code == 0 {
         return Ok(());
     }
     // SAFETY: the bridge returns a NUL-terminated string that lives until its next error on this thread.
     let message = unsafe { std::ffi::CStr::from_ptr(ffi::sst_last_error()) };
     Err(TchError::Torch(message.to_string_lossy().into_owned()))
+}
+
+/// Puts what was made where the bridge takes it over, or the message of an error; what the bridge gets as a code.
+///
+/// # Safety
+/// `made` must be valid for N writes, and `message` have `room` zeros.
+unsafe fn hand_over<const N: usize>(
+    result: Result<[Option<Tensor>; N], Error>,
+    made: *mut *mut C_tensor,
+    message: *mut c_char,
+    room: usize,
+) -> c_int {
+    match result {
+        Ok(tensors) => {
+            for (i, tensor) in tensors.into_iter().enumerate() {
+                let Some(mut tensor) = tensor else { continue };
+                // SAFETY: as promised.
+                unsafe { *made.add(i) = tensor.as_mut_ptr() };
+                std::mem::forget(tensor);
+            }
+            0
+        }
+        Err(error) => {
+            let text = error.to_string();
+            let bytes = &text.as_bytes()[..text.len().min(room.saturating_sub(1))];
+            // SAFETY: the last byte stays zero.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr().cast(), message, bytes.len()) };
+            1
+        }
+    }
 }

@@ -77,7 +77,7 @@ impl Linear {
             [None, None, None] => None,
             _ => return Err(Error::Contract("all layers or none must have a bias".to_owned())),
         };
-        Ok(x.f_linear(&weight, bias.as_ref())?)
+        linear(x, &weight, bias.as_ref())
     }
 
     /// Applies it to the last dimension.

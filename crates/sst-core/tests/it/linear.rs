@@ -8,14 +8,14 @@ use sst_core::nn::{self, Activation};
 use sst_data::SeqRng;
 use tch::{Device, Kind, Tensor, no_grad};
 
-fn normal(index: u64, shape: &[i64]) -> Tensor {
+pub(crate) fn normal(index: u64, shape: &[i64]) -> Tensor {
     let mut rng = SeqRng::new(5, "test.linear", 0, index);
     let values: Vec<f32> = (0_i64..shape.iter().product()).map(|_| rng.normal() as f32).collect();
     Tensor::from_slice(&values).reshape(shape)
 }
 
 /// The 2-norm of the difference, relative.
-fn distance(found: &Tensor, expected: &Tensor) -> f64 {
+pub(crate) fn distance(found: &Tensor, expected: &Tensor) -> f64 {
     let (found, expected) = (found.to_kind(Kind::Double), expected.to_kind(Kind::Double));
     assert_eq!(found.size(), expected.size());
     (found - &expected).norm().double_value(&[]) / expected.norm().double_value(&[])
@@ -23,13 +23,20 @@ fn distance(found: &Tensor, expected: &Tensor) -> f64 {
 
 #[test]
 fn both_layouts_of_any_size() {
-    check_layouts();
-    // What processors without AMX do.
+    with_every_unit(check_layouts);
+}
+
+/// As this processor does it, and as those do that have less.
+pub(crate) fn with_every_unit(check: impl Fn()) {
+    check();
     #[cfg(target_arch = "x86_64")]
     {
-        sst_core::ext::forbid_tiles(true);
-        check_layouts();
-        sst_core::ext::forbid_tiles(false);
+        use sst_core::ext::{Unit, forbid_unit};
+        for unit in [Unit::Tiles, Unit::Vectors] {
+            forbid_unit(Some(unit));
+            check();
+        }
+        forbid_unit(None);
     }
 }
 
@@ -117,28 +124,13 @@ fn what_does_not_fit_goes_to_libtorch_or_is_an_error() {
     });
 }
 
-#[allow(clippy::print_stderr, reason = "a test that did not run must not look like one that did")]
-fn say_skipped() {
-    eprintln!("skipped: this processor (or system) has no AMX");
-}
-
-/// Says so where there is nothing to test.
-fn has_no_tiles() -> bool {
-    let (x, weight) = (normal(0, &[32, 32]), normal(1, &[32, 32]));
-    let [x, weight] = [x, weight].map(|x| x.to_kind(Kind::BFloat16));
-    let missing = no_grad(|| !has_linear_kernel(&x, &weight).unwrap());
-    if missing {
-        say_skipped();
-    }
-    missing
-}
-
 /// What is between bf16 results and fp64 is the rounding to bf16, 2^-9 at most and less in the mean.
 #[test]
 fn bf16_of_any_size() {
-    if has_no_tiles() {
-        return;
-    }
+    with_every_unit(check_bf16);
+}
+
+fn check_bf16() {
     for (input, output) in [(1, 1), (32, 32), (40, 33), (96, 130), (257, 47), (384, 160)] {
         for rows in [32, 33, 47, 64, 250, 513] {
             let [x, weight, bias] =
@@ -148,8 +140,12 @@ fn bf16_of_any_size() {
             let expected = double(&x).linear(&double(&weight), Some(&double(&bias)));
             no_grad(|| {
                 let turned = weight.tr().contiguous();
-                for (weight, layout) in [(&weight, Layout::OutIn), (&turned, Layout::InOut)] {
-                    let y = fast_linear(&x, weight, layout, Some(&bias)).unwrap();
+                let both = [
+                    (nn::linear(&x, &weight, Some(&bias)), Layout::OutIn),
+                    (nn::conv1d(&x, &turned, &bias), Layout::InOut),
+                ];
+                for (y, layout) in both {
+                    let y = y.unwrap();
                     assert_eq!(y.kind(), Kind::BFloat16);
                     let found = distance(&y, &expected);
                     assert!(found < 2.5e-3, "{rows} x {input} x {output}, {layout:?}: {found}");
@@ -162,6 +158,10 @@ fn bf16_of_any_size() {
 /// Whole results, so that one in the wrong place cannot hide in a norm.
 #[test]
 fn every_result_has_its_place() {
+    with_every_unit(check_places);
+}
+
+fn check_places() {
     let [rows, input, output] = [75, 70, 90];
     // Numbers that bf16 holds exactly, and no two alike in a row or column.
     let numbers = Tensor::arange(output * input, (Kind::Int64, Device::Cpu)).remainder(251);
@@ -193,9 +193,10 @@ fn fp32_keeps_its_precision() {
 
 #[test]
 fn autocast_makes_bf16_of_what_is_fp32() {
-    if has_no_tiles() {
-        return;
-    }
+    with_every_unit(check_autocast);
+}
+
+fn check_autocast() {
     let (x, weight, bias) = (normal(0, &[40, 64]), normal(1, &[96, 64]), normal(2, &[96]));
     let expected = x.linear(&weight, Some(&bias));
     no_grad(|| {
@@ -236,9 +237,13 @@ fn weights_are_kept_while_a_guard_lives() {
     });
 }
 
-/// Two layers and GELU in one kernel, or whatever a processor without AMX does.
+/// Two layers and GELU in one kernel, or whatever a processor does that has no unit for it.
 #[test]
 fn mlp_of_any_size() {
+    with_every_unit(check_mlp);
+}
+
+fn check_mlp() {
     for (input, inner, output) in
         [(1, 1, 1), (32, 64, 32), (40, 70, 33), (96, 257, 130), (70, 800, 40)]
     {
@@ -281,22 +286,30 @@ fn mlp_of_any_size() {
 /// The activation itself, through weights of one.
 #[test]
 fn curves_are_those_of_libtorch() {
+    with_every_unit(check_curves);
+}
+
+fn check_curves() {
     let x = Tensor::linspace(-12.0, 12.0, 40 * 601, (Kind::Float, Device::Cpu)).reshape([-1, 40]);
-    let one = Tensor::eye(40, (Kind::Float, Device::Cpu));
-    let layer = Affine { weight: &one, bias: None };
-    no_grad(|| {
-        if !has_mlp_kernel(&x, &one, &one).unwrap() {
-            assert!(fast_mlp(&x, [layer, layer], Layout::OutIn, Curve::Gelu).is_err());
-            say_skipped();
-            return;
-        }
-        for (curve, name) in [(Curve::Gelu, "none"), (Curve::GeluTanh, "tanh")] {
-            let y = fast_mlp(&x, [layer, layer], Layout::OutIn, curve).unwrap();
-            let expected = x.to_kind(Kind::Double).gelu(name);
-            let found = (y.to_kind(Kind::Double) - expected).abs().max().double_value(&[]);
-            assert!(found < 1e-6, "{curve:?}: {found}");
-        }
-    });
+    // Half the distance of two bf16 numbers, relative.
+    for (kind, rounding) in [(Kind::Float, 0.0), (Kind::BFloat16, 2_f64.powi(-8))] {
+        let (x, one) = (x.to_kind(kind), Tensor::eye(40, (kind, Device::Cpu)));
+        let layer = Affine { weight: &one, bias: None };
+        no_grad(|| {
+            if !has_mlp_kernel(&x, &one, &one).unwrap() {
+                let refused = fast_mlp(&x, [layer, layer], Layout::OutIn, Curve::Gelu);
+                assert!(refused.unwrap_err().to_string().contains("has a kernel"));
+                return;
+            }
+            for (curve, name) in [(Curve::Gelu, "none"), (Curve::GeluTanh, "tanh")] {
+                let y = fast_mlp(&x, [layer, layer], Layout::OutIn, curve).unwrap();
+                let expected = x.to_kind(Kind::Double).gelu(name);
+                let rest = (y.to_kind(Kind::Double) - &expected).abs() - expected.abs() * rounding;
+                let found = rest.max().double_value(&[]);
+                assert!(found < 1e-6, "{curve:?}: {found}");
+            }
+        });
+    }
 }
 
 /// The forward pass of a checkpointed layer records no graph, and must still be what the backward pass makes of it.

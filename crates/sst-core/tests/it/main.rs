@@ -10,6 +10,7 @@ mod linear;
 mod params;
 mod pooling;
 mod residual;
+mod trained;
 
 /// Held by tests that draw from libtorch's generator, which is one for all threads.
 pub(crate) fn generator() -> std::sync::MutexGuard<'static, ()> {

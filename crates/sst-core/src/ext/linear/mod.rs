@@ -1,6 +1,6 @@
-//! Linear layers without gradients, where libtorch's products leave much of the processor unused: in fp32 of few
-//! rows, as when text is generated, which run as fast as the weights come out of memory, and of many, on
-//! processors with AVX-512; in fp32 and in bf16 on those with AMX.
+//! Linear layers where libtorch's products leave much of the processor unused: without gradients in fp32 of few rows, as
+//! when text is generated, which run as fast as the weights come out of memory, and of many, on processors with AVX-512;
+//! in bf16 on those with AVX-512 bf16.
 
 mod few;
 mod kept;
@@ -12,7 +12,8 @@ pub(super) use kept::kept_joint;
 pub use kept::{KeepWeights, keep_weights};
 use tch::{Device, Kind, Tensor};
 #[cfg(target_arch = "x86_64")]
-pub use tiles::forbid_tiles;
+#[doc(hidden)]
+pub use tiles::{Unit, forbid_unit};
 
 use super::autocast::product_kind;
 use super::checkpoint::is_checkpointed;
@@ -52,11 +53,11 @@ pub struct Affine<'a> {
 }
 
 impl Affine<'_> {
-    /// The width of the results; the bias in fp32.
+    /// The width of the results.
     ///
     /// # Errors
-    /// If widths differ, the bias is not on the CPU, or libtorch fails.
-    fn check(&self, layout: Layout, width: i64) -> Result<(i64, Option<Tensor>)> {
+    /// If widths differ, or the bias is not on the CPU.
+    fn check(&self, layout: Layout, width: i64) -> Result<i64> {
         let broken = |what: &str| Err(Error::Contract(format!("linear layer: {what}")));
         let (input, output) = match (self.weight.size2()?, layout) {
             ((output, input), Layout::OutIn) | ((input, output), Layout::InOut) => (input, output),
@@ -68,9 +69,13 @@ impl Affine<'_> {
             Some(bias) if bias.size() != [output] || bias.device() != Device::Cpu => {
                 broken("the bias has another width or device")
             }
-            Some(bias) => Ok((output, Some(bias.f_to_kind(Kind::Float)?.f_contiguous()?))),
-            None => Ok((output, None)),
+            _ => Ok(output),
         }
+    }
+
+    /// The bias as kernels read it.
+    fn full_bias(&self) -> Result<Option<Tensor>> {
+        Ok(self.bias.map(|bias| bias.f_to_kind(Kind::Float)?.f_contiguous()).transpose()?)
     }
 }
 
@@ -106,11 +111,14 @@ impl Problem {
 enum Kernel {
     Few,
     Many,
-    /// By tiles; in fp32 if `exact`, in bf16 if not.
+    /// By bf16 tiles; in fp32 if `exact`, in bf16 if not.
     #[cfg(target_arch = "x86_64")]
     Tiles {
         exact: bool,
     },
+    /// In bf16, with gradients, or as if there were some.
+    #[cfg(target_arch = "x86_64")]
+    Trained,
 }
 
 fn kernel(x: &Tensor, weight: &Tensor) -> Result<Option<Kernel>> {
@@ -123,18 +131,24 @@ fn kernel(x: &Tensor, weight: &Tensor) -> Result<Option<Kernel>> {
     if !fits(x) || !fits(weight) || !weight.is_contiguous() {
         return Ok(None);
     }
-    if grad_enabled()? || is_checkpointed() {
-        return Ok(None);
-    }
+    let is_trained = grad_enabled()? || is_checkpointed();
     let rows = x.size()[0];
     let product = product_kind(x)?;
     let is_fp32 = [x.kind(), weight.kind(), product].iter().all(|kind| *kind == Kind::Float);
     #[cfg(target_arch = "x86_64")]
-    if rows >= tiles::LEAST_ROWS && tiles::has_amx() {
+    if rows >= tiles::LEAST_ROWS
+        && let Some(unit) = tiles::unit()
+    {
         let is_bf16 = product == Kind::BFloat16 && product_kind(weight)? == product;
-        if is_fp32 || is_bf16 {
+        if is_trained {
+            return Ok(is_bf16.then_some(Kernel::Trained));
+        }
+        if is_bf16 || is_fp32 && unit == Unit::Tiles {
             return Ok(Some(Kernel::Tiles { exact: is_fp32 }));
         }
+    }
+    if is_trained {
+        return Ok(None);
     }
     Ok(match is_fp32 {
         true if rows <= FEW => Some(Kernel::Few),
@@ -143,9 +157,9 @@ fn kernel(x: &Tensor, weight: &Tensor) -> Result<Option<Kernel>> {
     })
 }
 
-/// Whether [`fast_linear`] takes such tensors and is the better way: both have two dimensions and are on the CPU,
-/// gradients are off, and either the product is in fp32 without autocast, and there are few rows or the processor has
-/// AVX-512, or it is in fp32 or bf16, and the processor has AMX.
+/// Whether [`fast_linear`] takes such tensors and is the better way: both have two dimensions and are on the CPU, and
+/// either the product is in bf16 of many rows, and the processor has AVX-512 bf16, or it is in fp32 without autocast and
+/// without gradients, and there are few rows, or the processor has AVX-512 or AMX.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -155,7 +169,7 @@ pub fn has_linear_kernel(x: &Tensor, weight: &Tensor) -> Result<bool> {
 
 /// `x W^T + b` or `x W + b`, as the layout says, for `x` of `[n, in]`, in the type of the product. Of up to 16 rows
 /// none's result depends on the others. With AMX an infinite number in fp32 gives NaN, and numbers below 1e-38 count as
-/// zero. Not differentiable.
+/// zero. In bf16 differentiable once.
 ///
 /// # Errors
 /// If [`has_linear_kernel`] does not hold, widths differ, or libtorch fails.
@@ -169,8 +183,13 @@ pub fn fast_linear(
         return Err(without_kernel());
     };
     let (rows, input) = x.size2()?;
-    let (output, bias) = Affine { weight, bias }.check(layout, input)?;
-    let x = x.f_contiguous()?;
+    let layer = Affine { weight, bias };
+    let output = layer.check(layout, input)?;
+    #[cfg(target_arch = "x86_64")]
+    if kernel == Kernel::Trained {
+        return tiles::trained_linear(x, layer, layout);
+    }
+    let (x, bias) = (x.f_contiguous()?, layer.full_bias()?);
     #[cfg(target_arch = "x86_64")]
     if let Kernel::Tiles { exact } = kernel {
         let weight = kept::packed(weight, layout, exact)?;
@@ -195,11 +214,11 @@ pub fn fast_linear(
 }
 
 fn without_kernel() -> Error {
-    let what = "a product on the CPU that has a kernel is needed, without gradients";
+    let what = "a product on the CPU that has a kernel is needed";
     Error::Contract(format!("linear layer: {what}"))
 }
 
-/// Whether [`fast_mlp`] takes such tensors: as for [`has_linear_kernel`], on a processor with AMX.
+/// Whether [`fast_mlp`] takes such tensors: as for [`has_linear_kernel`], in bf16, or on a processor with AMX.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -215,8 +234,8 @@ fn mlp_kernel(x: &Tensor, up: &Tensor, down: &Tensor) -> Result<Option<Kernel>> 
     }))
 }
 
-/// Two linear layers with an activation between them, for `x` of `[n, d]`, in the type of the product. What is between
-/// them never leaves the processor's cache. Not differentiable.
+/// Two linear layers with an activation between them, for `x` of `[n, d]`, in the type of the product. Without gradients
+/// what is between them never leaves the processor's cache. In bf16 differentiable once.
 ///
 /// # Errors
 /// If [`has_mlp_kernel`] does not hold, widths differ, or libtorch fails.
@@ -227,9 +246,12 @@ pub fn fast_mlp(
     curve: Curve,
 ) -> Result<Tensor> {
     #[cfg(target_arch = "x86_64")]
-    if let Some(Kernel::Tiles { exact }) = mlp_kernel(x, up.weight, down.weight)? {
-        let (inner, up_bias) = up.check(layout, x.size2()?.1)?;
-        let (_, down_bias) = down.check(layout, inner)?;
+    if let Some(kernel) = mlp_kernel(x, up.weight, down.weight)? {
+        down.check(layout, up.check(layout, x.size2()?.1)?)?;
+        let Kernel::Tiles { exact } = kernel else {
+            return tiles::trained_mlp(x, [up, down], layout, curve);
+        };
+        let (up_bias, down_bias) = (up.full_bias()?, down.full_bias()?);
         let up = kept::packed(up.weight, layout, exact)?;
         let down = kept::packed(down.weight, layout, exact)?;
         let biases = [up_bias.as_ref(), down_bias.as_ref()];

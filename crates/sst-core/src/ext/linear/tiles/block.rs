@@ -5,7 +5,8 @@ use std::arch::x86_64::*;
 use std::mem::{MaybeUninit, transmute};
 use std::ops::Range;
 
-use super::pack::{Panel, ROWS, Strip, place, split, store};
+use super::pack::{Panel, ROWS, Strip, place, split, store, wide};
+use super::weight::Block;
 use crate::ext::linear::Curve;
 use crate::ext::number::Kind;
 
@@ -300,28 +301,72 @@ impl Sums {
         rows: Range<usize>,
         columns: usize,
     ) {
-        let mask: u32 = if columns >= BLOCK { u32::MAX } else { (1 << columns) - 1 };
-        let sums = self.0.as_ptr().cast::<f32>();
-        // SAFETY: 32 numbers each; only the columns that there are get written.
+        // SAFETY: as promised.
         unsafe {
-            let [left, right] = [0, 16].map(|at| _mm512_loadu_ps(bias.as_ptr().add(at)));
             for r in rows {
-                let line = sums.add(r * BLOCK);
-                let a = _mm512_add_ps(_mm512_load_ps(line), left);
-                let b = _mm512_add_ps(_mm512_load_ps(line.add(16)), right);
-                match output.kind {
-                    Kind::Float => {
-                        let to = output.numbers.cast::<f32>().add(r * output.stride);
-                        _mm512_mask_storeu_ps(to, mask as u16, a);
-                        _mm512_mask_storeu_ps(to.wrapping_add(16), (mask >> 16) as u16, b);
-                    }
-                    Kind::BFloat16 => {
-                        let to = output.numbers.cast::<i16>().add(r * output.stride);
-                        let both = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(b, a));
-                        _mm512_mask_storeu_epi16(to, mask, both);
-                    }
-                }
+                output.write(r, columns, self.line(bias, r));
             }
+        }
+    }
+
+    /// Writes what [`Self::write`] does, and what a curve makes of it.
+    ///
+    /// # Safety
+    /// As there.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
+    pub(super) unsafe fn write_curve(
+        &self,
+        bias: &[f32; BLOCK],
+        curve: Curve,
+        [before, after]: [Output; 2],
+        rows: Range<usize>,
+        columns: usize,
+    ) {
+        // SAFETY: as promised.
+        unsafe {
+            for r in rows {
+                let [a, b] = self.line(bias, r);
+                before.write(r, columns, [a, b]);
+                after.write(r, columns, [curve.apply(a), curve.apply(b)]);
+            }
+        }
+    }
+
+    /// Writes the sums times the slope of a curve at what was `before` it.
+    ///
+    /// # Safety
+    /// As for [`Self::write`]; what was before must be there.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
+    pub(super) unsafe fn write_slope(
+        &self,
+        curve: Curve,
+        before: Output,
+        output: Output,
+        rows: Range<usize>,
+        columns: usize,
+    ) {
+        // SAFETY: as promised.
+        unsafe {
+            for r in rows {
+                let [a, b] = self.line(&[0.0; BLOCK], r);
+                let [x, y] = before.read(r, columns);
+                let [x, y] = [curve.slope(x), curve.slope(y)];
+                output.write(r, columns, [_mm512_mul_ps(a, x), _mm512_mul_ps(b, y)]);
+            }
+        }
+    }
+
+    /// A row of the sums, with the bias.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn line(&self, bias: &[f32; BLOCK], row: usize) -> [__m512; 2] {
+        // SAFETY: 32 numbers each.
+        unsafe {
+            let line = self.0.as_ptr().cast::<f32>().add(row * BLOCK);
+            let bias = bias.as_ptr();
+            let a = _mm512_add_ps(_mm512_load_ps(line), _mm512_loadu_ps(bias));
+            let b = _mm512_add_ps(_mm512_load_ps(line.add(16)), _mm512_loadu_ps(bias.add(16)));
+            [a, b]
         }
     }
 }
@@ -339,33 +384,30 @@ pub(super) unsafe fn write_step<const P: usize>(
     to: *mut u16,
     rows: Range<usize>,
 ) {
-    let sums = sums.0.as_ptr().cast::<f32>();
-    // SAFETY: 32 numbers each.
+    // SAFETY: as promised.
     unsafe {
-        let [left, right] = [0, 16].map(|at| _mm512_loadu_ps(bias.as_ptr().add(at)));
         for r in rows {
-            let line = sums.add(r * BLOCK);
-            let a = curve.apply(_mm512_add_ps(_mm512_load_ps(line), left));
-            let b = curve.apply(_mm512_add_ps(_mm512_load_ps(line.add(16)), right));
-            for (p, numbers) in split::<P>(a, b).into_iter().enumerate() {
+            let [a, b] = sums.line(bias, r);
+            for (p, numbers) in split::<P>(curve.apply(a), curve.apply(b)).into_iter().enumerate() {
                 store(to.add(place(P, 0, p, r / ROWS)), r % ROWS, numbers);
             }
         }
     }
 }
 
-/// Where a block of results goes.
+/// A matrix of results, or where a block of it begins.
 #[derive(Clone, Copy)]
 pub(super) struct Output {
     pub(super) numbers: *mut std::ffi::c_void,
     pub(super) kind: Kind,
+    pub(super) rows: usize,
     /// Numbers from one row to the next.
     pub(super) stride: usize,
 }
 
 impl Output {
     /// The results from this one on.
-    pub(super) fn at(self, row: usize, column: usize) -> Self {
+    fn at(self, row: usize, column: usize) -> Self {
         let place = row * self.stride + column;
         let numbers = match self.kind {
             Kind::Float => self.numbers.cast::<f32>().wrapping_add(place).cast(),
@@ -373,4 +415,57 @@ impl Output {
         };
         Self { numbers, ..self }
     }
+
+    /// The place of a block, and which of some rows and how many columns there are of it.
+    pub(super) fn of(self, block: &Block<'_>, some: Range<usize>) -> (Self, Range<usize>, usize) {
+        let (row, column) = (block.strip * BLOCK, block.panel * BLOCK);
+        let some = some.start..some.end.min(self.rows - row);
+        (self.at(row, column), some, BLOCK.min(self.stride - column))
+    }
+
+    /// Writes the first columns of a row.
+    ///
+    /// # Safety
+    /// There must be room.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    unsafe fn write(self, row: usize, columns: usize, [a, b]: [__m512; 2]) {
+        let mask = first(columns);
+        // SAFETY: as promised; only the columns that there are get written.
+        unsafe {
+            match self.kind {
+                Kind::Float => {
+                    let to = self.numbers.cast::<f32>().add(row * self.stride);
+                    _mm512_mask_storeu_ps(to, mask as u16, a);
+                    _mm512_mask_storeu_ps(to.wrapping_add(16), (mask >> 16) as u16, b);
+                }
+                Kind::BFloat16 => {
+                    let to = self.numbers.cast::<i16>().add(row * self.stride);
+                    let both = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(b, a));
+                    _mm512_mask_storeu_epi16(to, mask, both);
+                }
+            }
+        }
+    }
+
+    /// Reads the first columns of a row.
+    ///
+    /// # Safety
+    /// They must be there, in bf16.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    unsafe fn read(self, row: usize, columns: usize) -> [__m512; 2] {
+        // SAFETY: as promised; only the columns that there are get read.
+        let both = unsafe {
+            let from = self.numbers.cast::<i16>().add(row * self.stride);
+            _mm512_maskz_loadu_epi16(first(columns), from)
+        };
+        [wide(_mm512_castsi512_si256(both)), wide(_mm512_extracti64x4_epi64::<1>(both))]
+    }
+}
+
+/// One bit for each of the first columns of a block.
+#[inline]
+fn first(columns: usize) -> u32 {
+    if columns >= BLOCK { u32::MAX } else { (1 << columns) - 1 }
 }

@@ -1,24 +1,50 @@
-//! Whether this process may use AMX.
+//! What this process may multiply bf16 numbers with.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 
 thread_local! {
-    static IS_FORBIDDEN: Cell<bool> = const { Cell::new(false) };
+    static FORBIDDEN: Cell<Option<Unit>> = const { Cell::new(None) };
 }
 
-/// Makes this thread compute as if the processor had no AMX, or not any more: to compare the two ways.
+/// What multiplies bf16 numbers, the better the greater.
 #[doc(hidden)]
-pub fn forbid_tiles(forbid: bool) {
-    IS_FORBIDDEN.set(forbid);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unit {
+    /// AVX-512, with dot products of two numbers (`VDPBF16PS`).
+    Vectors,
+    /// AMX.
+    Tiles,
 }
 
-/// Whether the processor multiplies bf16 tiles, and the system lets this process do so.
-pub(in crate::ext::linear) fn has_amx() -> bool {
+/// Makes this thread compute as if the processor had neither this unit nor a better one, or has all again: to compare
+/// the ways.
+#[doc(hidden)]
+pub fn forbid_unit(unit: Option<Unit>) {
+    FORBIDDEN.set(unit);
+}
+
+/// What the processor has, and the system lets this process use.
+pub(in crate::ext::linear) fn unit() -> Option<Unit> {
+    static FOUND: OnceLock<Option<Unit>> = OnceLock::new();
+    let found = *FOUND.get_or_init(|| {
+        let has_vectors = is_x86_feature_detected!("avx512bf16")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512dq");
+        has_vectors.then(|| if has_amx() { Unit::Tiles } else { Unit::Vectors })
+    });
+    match FORBIDDEN.get() {
+        Some(Unit::Vectors) => None,
+        Some(Unit::Tiles) => found.map(|_| Unit::Vectors),
+        None => found,
+    }
+}
+
+fn has_amx() -> bool {
     #[cfg(target_os = "linux")]
     {
-        use std::sync::OnceLock;
-        static FOUND: OnceLock<bool> = OnceLock::new();
-        !IS_FORBIDDEN.get() && *FOUND.get_or_init(|| linux::has_tiles() && linux::asked())
+        linux::has_tiles() && linux::asked()
     }
     #[cfg(not(target_os = "linux"))]
     false
@@ -33,11 +59,7 @@ mod linux {
     const AMX: u32 = 1 << 22 | 1 << 24;
 
     pub(super) fn has_tiles() -> bool {
-        is_x86_feature_detected!("avx512bf16")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512dq")
-            && __cpuid_count(7, 0).edx & AMX == AMX
+        __cpuid_count(7, 0).edx & AMX == AMX
     }
 
     /// Asks Linux for the registers, which it saves for a process only once that has asked (its documentation,

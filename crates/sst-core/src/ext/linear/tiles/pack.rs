@@ -147,14 +147,18 @@ pub(super) fn split<const P: usize>(mut low: __m512, mut high: __m512) -> [__m51
         // SAFETY: both are 512 bits without a niche.
         *part = unsafe { transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) };
         if i + 1 < P {
-            // bf16 is the upper half of an fp32 number.
-            let wide =
-                |half| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)));
             low = _mm512_sub_ps(low, wide(_mm512_castsi512_si256(*part)));
             high = _mm512_sub_ps(high, wide(_mm512_extracti64x4_epi64::<1>(*part)));
         }
     }
     parts
+}
+
+/// bf16 numbers in fp32, whose upper half they are.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn wide(half: __m256i) -> __m512 {
+    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)))
 }
 
 #[inline]
@@ -182,55 +186,42 @@ pub(super) unsafe fn strip<const P: usize>(x: &Matrix, row: usize, to: *mut u16)
     }
 }
 
-/// Lays out the panel of a weight that begins with output `first`.
+/// Lays out one step of the panel of a weight that begins with output `first`.
 ///
 /// # Safety
 /// As for [`strip`].
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(super) unsafe fn panel<const P: usize>(
+pub(super) unsafe fn panel_step<const P: usize>(
     weight: &Matrix,
     layout: Layout,
     first: usize,
+    step: usize,
     to: *mut u16,
 ) {
     // SAFETY: as promised.
     unsafe {
         match layout {
             Layout::OutIn => {
-                for step in 0..weight.columns.div_ceil(STEP) {
-                    for half in 0..2 {
-                        let mut lines = [[_mm512_setzero_si512(); ROWS]; P];
-                        for r in 0..ROWS {
-                            let row = first + half * ROWS + r;
-                            let parts = line::<P>(weight, row, step * STEP);
-                            for (lines, part) in lines.iter_mut().zip(parts) {
-                                lines[r] = part;
-                            }
+                for half in 0..2 {
+                    let mut lines = [[_mm512_setzero_si512(); ROWS]; P];
+                    for r in 0..ROWS {
+                        let row = first + half * ROWS + r;
+                        let parts = line::<P>(weight, row, step * STEP);
+                        for p in 0..P {
+                            lines[p][r] = parts[p];
                         }
-                        for (p, lines) in lines.into_iter().enumerate() {
-                            let tile = to.add(place(P, step, p, half));
-                            for (r, numbers) in transpose(lines).into_iter().enumerate() {
-                                store(tile, r, numbers);
-                            }
-                        }
+                    }
+                    for (p, lines) in lines.iter_mut().enumerate() {
+                        store_turned(lines, to.add(place(P, 0, p, half)));
                     }
                 }
             }
             Layout::InOut => {
-                let order: [u16; 32] =
-                    std::array::from_fn(|i| (i / 2 + if i % 2 == 1 { 32 } else { 0 }) as u16);
-                let order = _mm512_loadu_si512(order.as_ptr().cast());
-                let second = _mm512_add_epi16(order, _mm512_set1_epi16(16));
-                for step in 0..weight.rows.div_ceil(STEP) {
-                    for r in 0..ROWS {
-                        let row = step * STEP + 2 * r;
-                        let upper = line::<P>(weight, row, first);
-                        let lower = line::<P>(weight, row + 1, first);
-                        for (p, (a, b)) in upper.into_iter().zip(lower).enumerate() {
-                            for (half, order) in [order, second].into_iter().enumerate() {
-                                let pairs = _mm512_permutex2var_epi16(a, order, b);
-                                store(to.add(place(P, step, p, half)), r, pairs);
-                            }
+                for r in 0..ROWS {
+                    let both = pairs::<P>(weight, step * STEP + 2 * r, first);
+                    for p in 0..P {
+                        for half in 0..2 {
+                            store(to.add(place(P, 0, p, half)), r, both[p][half]);
                         }
                     }
                 }
@@ -239,12 +230,84 @@ pub(super) unsafe fn panel<const P: usize>(
     }
 }
 
-/// The transpose of 16 x 16 numbers of 32 bits.
+/// The pairs of a row and the next, of two times 16 columns from `first` on, in P parts.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+unsafe fn pairs<const P: usize>(matrix: &Matrix, row: usize, first: usize) -> [[__m512i; 2]; P] {
+    const ORDER: [[u16; 32]; 2] = {
+        let mut order = [[0; 32]; 2];
+        let mut i = 0;
+        while i < 32 {
+            order[0][i] = (i / 2 + i % 2 * 32) as u16;
+            order[1][i] = order[0][i] + 16;
+            i += 1;
+        }
+        order
+    };
+    let mut pairs = [[_mm512_setzero_si512(); 2]; P];
+    // SAFETY: as promised.
+    unsafe {
+        let (upper, lower) = (line::<P>(matrix, row, first), line::<P>(matrix, row + 1, first));
+        for p in 0..P {
+            for half in 0..2 {
+                let order = _mm512_loadu_si512(ORDER[half].as_ptr().cast());
+                pairs[p][half] = _mm512_permutex2var_epi16(upper[p], order, lower[p]);
+            }
+        }
+    }
+    pairs
+}
+
+/// Lays out one step of a strip of the transpose of a bf16 matrix: its columns from `first` on. Adds these columns' sums to
+/// `sums`, where that of the first column of all is, unless it is null.
+///
+/// # Safety
+/// As for [`strip`]; there must be a sum for each column.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+pub(super) unsafe fn turned_step(
+    matrix: &Matrix,
+    first: usize,
+    step: usize,
+    to: *mut u16,
+    sums: *mut f32,
+) {
+    let mut added = [_mm512_setzero_ps(); 2];
+    let mut lines = [[_mm512_setzero_si512(); ROWS]; 2];
+    // SAFETY: as promised; both are 512 bits without a niche.
+    unsafe {
+        let ones = transmute::<__m512i, __m512bh>(_mm512_set1_epi32(0x3f80_3f80));
+        for r in 0..ROWS {
+            let [both] = pairs::<1>(matrix, step * STEP + 2 * r, first);
+            for half in 0..2 {
+                let pair = transmute::<__m512i, __m512bh>(both[half]);
+                added[half] = _mm512_dpbf16_ps(added[half], pair, ones);
+                lines[half][r] = both[half];
+            }
+        }
+        for half in 0..2 {
+            store_turned(&mut lines[half], to.add(place(1, 0, 0, half)));
+            let column = first + half * ROWS;
+            if !sums.is_null() && column < matrix.columns {
+                let count = matrix.columns - column;
+                let mask = if count >= ROWS { u16::MAX } else { (1 << count) - 1 };
+                let sums = sums.add(column);
+                let before = _mm512_maskz_loadu_ps(mask, sums);
+                _mm512_mask_storeu_ps(sums, mask, _mm512_add_ps(before, added[half]));
+            }
+        }
+    }
+}
+
+/// Writes the transpose of 16 x 16 numbers of 32 bits as a tile.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn transpose(lines: [__m512i; ROWS]) -> [__m512i; ROWS] {
-    let mut lines = lines.map(|line| _mm512_castsi512_ps(line));
-    // SAFETY: the feature is there; shuffles leave the bits of numbers as they are.
-    unsafe { Avx512::transpose(&mut lines) };
-    lines.map(|line| _mm512_castps_si512(line))
+unsafe fn store_turned(lines: &mut [__m512i; ROWS], tile: *mut u16) {
+    // SAFETY: the feature is there; both vectors are 512 bits, which shuffles leave as they are. The caller promises a
+    // tile.
+    unsafe {
+        Avx512::transpose(&mut *std::ptr::from_mut(lines).cast::<[__m512; ROWS]>());
+        for (r, numbers) in lines.iter().enumerate() {
+            store(tile, r, *numbers);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use tch::Tensor;
 
 use super::block::{self, BLOCK, Output, Sums};
+use super::detect::Unit;
 use super::pack::{self, Matrix, STEP, Strip, kind, packed_len};
 use super::threads::{Shared, bytes, each, threads};
 use super::weight::{Block, PackedWeight, Weight, Work};
@@ -19,6 +20,10 @@ const CHUNK: usize = 12;
 /// Strips of a piece, at most.
 const STRIPS: usize = 8;
 
+/// Steps along k whose strips and panels are multiplied before others are packed: of rows that are summed over there
+/// may be any number.
+const STEPS: usize = 64;
+
 /// The left factor of a piece of work, packed where it cannot be read as it lies.
 #[derive(Clone, Copy)]
 struct Left {
@@ -26,6 +31,7 @@ struct Left {
     /// The first strip of the piece.
     first: usize,
     parts: usize,
+    unit: Unit,
     len: usize,
     /// Room for the packed strips of a piece.
     scratch: *mut u16,
@@ -33,7 +39,8 @@ struct Left {
 
 impl Left {
     fn is_in_place(&self, strip: usize) -> bool {
-        self.x.kind == Kind::BFloat16
+        self.unit == Unit::Tiles
+            && self.x.kind == Kind::BFloat16
             && self.x.columns.is_multiple_of(STEP)
             && (strip + 1) * BLOCK <= self.x.rows
     }
@@ -56,6 +63,20 @@ impl Left {
         }
     }
 
+    /// The same of the transpose, along some steps, with the sums of each column that there is.
+    ///
+    /// # Safety
+    /// As for [`Self::pack`].
+    unsafe fn pack_turned(&self, strips: Range<usize>, steps: Range<usize>, sums: *mut f32) {
+        for (at, step) in steps.enumerate() {
+            for strip in strips.clone() {
+                let to = self.packed(strip).wrapping_add(packed_len(at, 1));
+                // SAFETY: as promised; there is a sum for each column.
+                unsafe { pack::turned_step(&self.x, strip * BLOCK, step, to, sums) };
+            }
+        }
+    }
+
     fn strip(&self, strip: usize) -> Strip {
         match self.is_in_place(strip) {
             true => Strip::in_place(&self.x, strip * BLOCK),
@@ -74,25 +95,43 @@ pub(in crate::ext::linear) fn linear(
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
     let (x, y) = (x.f_to_kind(weight.kind())?, weight.results(x.size()[0])?);
-    let (left, output) = (Matrix::of(&x)?, outputs(&y, weight));
+    let output = Shared(outputs(&y)?);
+    // SAFETY: there is room for the results of all blocks.
+    each_block(&x, weight, bias, |block, some| unsafe {
+        let (output, some, columns) = output.get().of(block, some);
+        block.sums.write(block.bias, output, some, columns);
+    })?;
+    Ok(y)
+}
+
+/// Calls `done` with some rows of each block of `x W + b`, from several threads.
+///
+/// # Errors
+/// If libtorch fails.
+pub(super) fn each_block(
+    x: &Tensor,
+    weight: &PackedWeight,
+    bias: Option<&Tensor>,
+    done: impl Fn(&Block<'_>, Range<usize>) + Sync,
+) -> Result<()> {
+    let left = Matrix::of(x)?;
     let weight = Weight::new(weight, bias);
     let (strips, panels, len) = (left.rows.div_ceil(BLOCK), weight.panels(), weight.len());
     let threads = threads();
-    let piece = piece(strips, 2 * len);
-    let pieces = strips.div_ceil(piece);
+    let Pieces { pieces, most: piece } = Pieces::new(strips, 2 * len);
     // Few rows are shared out by columns too.
     let groups = if pieces < threads { threads.div_ceil(pieces).min(panels) } else { 1 };
     let scratch = bytes(threads * piece * 2 * len)?;
-    let shared = Shared((left, weight, output, scratch.data_ptr().cast::<u16>()));
+    let shared = Shared((left, weight, scratch.data_ptr().cast::<u16>()));
     each(c"sst::tile_product", pieces * groups, |thread, i| {
-        let (x, weight, output, scratch) = shared.get();
-        let (first, group) = (i / groups * piece, i % groups);
-        let rows = first..strips.min(first + piece);
-        let columns = group * panels / groups..(group + 1) * panels / groups;
+        let (x, weight, scratch) = shared.get();
+        let (rows, group) = (share(strips, pieces, i / groups), i % groups);
+        let columns = share(panels, groups, group);
         let scratch = scratch.wrapping_add(thread * piece * len);
-        let left = Left { x, first, parts: weight.parts, len, scratch };
-        // SAFETY: that a weight is packed shows that the processor has AMX; a thread has its own scratch, and no
-        // other piece writes these results, for which there is room.
+        let left =
+            Left { x, first: rows.start, parts: weight.parts, unit: weight.unit, len, scratch };
+        // SAFETY: that a weight is packed shows that the processor can multiply it; a thread has its own scratch, and
+        // no other piece has these blocks.
         unsafe {
             left.pack(rows.clone());
             let work = Work {
@@ -102,16 +141,70 @@ pub(in crate::ext::linear) fn linear(
                 before: None,
                 after: weight.tiles(0, 0),
             };
-            weight.multiply(
-                work,
-                |strip| left.strip(strip),
-                |block, some| {
-                    write(block, weight.columns(block.panel), x.rows, output, some);
-                },
-            );
+            weight.multiply(work, |strip| left.strip(strip), &done);
         }
-    })?;
-    Ok(y)
+    })
+}
+
+/// `y^T x` in the type of `result`, `[output, input]`, for bf16 `y` `[m, output]` and a packed `x` `[m, input]`; and the
+/// sums of the columns of `y`, if wanted, in fp32.
+///
+/// # Errors
+/// If libtorch fails.
+pub(super) fn turned(
+    y: &Tensor,
+    x: &PackedWeight,
+    result: &Tensor,
+    column_sums: Option<&Tensor>,
+) -> Result<()> {
+    let left = Matrix::of(y)?;
+    let column_sums = match column_sums {
+        Some(sums) => sums.shallow_clone().f_zero_()?.data_ptr().cast::<f32>(),
+        None => std::ptr::null_mut(),
+    };
+    let output = outputs(result)?;
+    let weight = Weight::new(x, None);
+    let (strips, panels) = (left.columns.div_ceil(BLOCK), weight.panels());
+    let len = packed_len(STEPS.min(weight.steps), 1);
+    let sums_len = panels * size_of::<Sums>() / size_of::<u16>();
+    let threads = threads();
+    let Pieces { pieces, most: piece } = Pieces::new(strips, 2 * (len + sums_len));
+    let scratch_len = piece * (len + sums_len);
+    let scratch = bytes(threads * scratch_len * 2)?;
+    let shared = Shared((left, weight, output, (scratch.data_ptr().cast::<u16>(), column_sums)));
+    each(c"sst::tile_turned", pieces, |thread, i| {
+        let (y, weight, output, (scratch, column_sums)) = shared.get();
+        let rows = share(strips, pieces, i);
+        let scratch = scratch.wrapping_add(thread * scratch_len);
+        let left = Left { x: y, first: rows.start, parts: 1, unit: weight.unit, len, scratch };
+        let sums = scratch.wrapping_add(piece * len).cast::<Sums>();
+        for start in (0..weight.steps).step_by(STEPS) {
+            let steps = start..weight.steps.min(start + STEPS);
+            let is_last = steps.end == weight.steps;
+            let is_all = start == 0 && is_last;
+            // SAFETY: as for `each_block`; the sums of a column are added to by the thread that has its strip.
+            unsafe {
+                left.pack_turned(rows.clone(), steps.clone(), column_sums);
+                let work = Work {
+                    strips: rows.clone(),
+                    panels: 0..panels,
+                    steps,
+                    before: (!is_all).then_some((start == 0, sums)),
+                    after: weight.tiles(0, if is_last { 0 } else { start + STEPS }),
+                };
+                weight.multiply(
+                    work,
+                    |strip| Strip::packed(left.packed(strip), 1),
+                    |block, some| {
+                        if is_last {
+                            let (output, some, columns) = output.of(block, some);
+                            block.sums.write(block.bias, output, some, columns);
+                        }
+                    },
+                );
+            }
+        }
+    })
 }
 
 /// Two linear layers with an activation between them, as [`linear`]: what is between them stays in the cache.
@@ -125,23 +218,23 @@ pub(in crate::ext::linear) fn mlp(
     curve: Curve,
 ) -> Result<Tensor> {
     let (x, y) = (x.f_to_kind(up.kind())?, down.results(x.size()[0])?);
-    let (left, output) = (Matrix::of(&x)?, outputs(&y, down));
+    let (left, output) = (Matrix::of(&x)?, outputs(&y)?);
     let (up, down) = (Weight::new(up, up_bias), Weight::new(down, down_bias));
     let (strips, len) = (left.rows.div_ceil(BLOCK), up.len());
     // Numbers of a strip's part of what is between, and of its sums.
     let (inner_len, sums_len) =
         (packed_len(CHUNK, up.parts), down.panels() * size_of::<Sums>() / size_of::<u16>());
     let threads = threads();
-    let piece = piece(strips, 2 * (len + inner_len + sums_len));
+    let Pieces { pieces, most: piece } = Pieces::new(strips, 2 * (len + inner_len + sums_len));
     let scratch_len = piece * (len + inner_len + sums_len);
     let scratch = bytes(threads * scratch_len * 2)?;
     let shared = Shared((left, up, down, output, scratch.data_ptr().cast::<u16>()));
-    each(c"sst::tile_mlp", strips.div_ceil(piece), |thread, i| {
+    each(c"sst::tile_mlp", pieces, |thread, i| {
         let (x, up, down, output, scratch) = shared.get();
-        let first = i * piece;
-        let rows = first..strips.min(first + piece);
+        let rows = share(strips, pieces, i);
+        let first = rows.start;
         let scratch = scratch.wrapping_add(thread * scratch_len);
-        let left = Left { x, first, parts: up.parts, len, scratch };
+        let left = Left { x, first, parts: up.parts, unit: up.unit, len, scratch };
         let inner = scratch.wrapping_add(piece * len);
         let all = inner.wrapping_add(piece * inner_len).cast::<Sums>();
         let inner = |strip: usize| inner.wrapping_add((strip - first) * inner_len);
@@ -180,7 +273,8 @@ pub(in crate::ext::linear) fn mlp(
                 let lines = |strip| Strip::packed(inner(strip), down.parts);
                 down.multiply(work, lines, |block, some| {
                     if is_last {
-                        write(block, down.columns(block.panel), x.rows, output, some);
+                        let (output, some, columns) = output.of(block, some);
+                        block.sums.write(block.bias, output, some, columns);
                     }
                 });
             }
@@ -189,28 +283,30 @@ pub(in crate::ext::linear) fn mlp(
     Ok(y)
 }
 
-/// Writes some rows of a block, those that there are of it.
-///
-/// # Safety
-/// As for [`Sums::write`].
-unsafe fn write(
-    block: &Block<'_>,
-    columns: usize,
-    rows: usize,
-    output: Output,
-    some: Range<usize>,
-) {
-    let (row, column) = (block.strip * BLOCK, block.panel * BLOCK);
-    let some = some.start..some.end.min(rows - row);
-    // SAFETY: as promised.
-    unsafe { block.sums.write(block.bias, output.at(row, column), some, columns) }
+/// Pieces of work.
+struct Pieces {
+    pieces: usize,
+    /// Strips of a piece, at most.
+    most: usize,
 }
 
-/// Strips of a piece of work, of which each takes so many bytes.
-fn piece(strips: usize, bytes: usize) -> usize {
-    strips.div_ceil(threads()).min(STRIPS).min(PIECE / bytes).max(1)
+impl Pieces {
+    /// Of strips that take so many bytes each: as many for each thread, if they suffice.
+    fn new(strips: usize, bytes: usize) -> Self {
+        let most = STRIPS.min(PIECE / bytes).max(1);
+        let pieces = strips.div_ceil(most).next_multiple_of(threads()).min(strips);
+        Self { pieces, most: strips.div_ceil(pieces.max(1)) }
+    }
 }
 
-fn outputs(y: &Tensor, weight: &PackedWeight) -> Output {
-    Output { numbers: y.data_ptr(), kind: kind(y), stride: weight.output }
+/// The part `i` of `count` in `parts` that differ by one at most.
+fn share(count: usize, parts: usize, i: usize) -> Range<usize> {
+    i * count / parts..(i + 1) * count / parts
+}
+
+/// Where the numbers of a contiguous matrix are.
+pub(super) fn outputs(y: &Tensor) -> Result<Output> {
+    let (rows, columns) = y.size2()?;
+    let (rows, stride) = (rows as usize, columns as usize);
+    Ok(Output { numbers: y.data_ptr(), kind: kind(y), rows, stride })
 }

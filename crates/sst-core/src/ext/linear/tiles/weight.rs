@@ -5,9 +5,10 @@ use std::ops::Range;
 use tch::{Device, Tensor};
 
 use super::block::{AHEAD, BLOCK, Sums, Tiles};
-use super::detect::has_amx;
+use super::detect::{Unit, unit};
 use super::pack::{self, Matrix, Panel, STEP, Strip, kind, packed_len};
 use super::threads::{Shared, bytes, each};
+use super::vectors;
 use crate::error::{Error, Result};
 use crate::ext::linear::Layout;
 use crate::ext::number::Kind;
@@ -19,6 +20,7 @@ pub(in crate::ext::linear) struct PackedWeight {
     tiles: Tensor,
     /// How many bf16 numbers a number is the sum of: 1 or 3.
     parts: usize,
+    unit: Unit,
     input: usize,
     pub(super) output: usize,
 }
@@ -27,35 +29,48 @@ impl PackedWeight {
     /// Lays out a contiguous matrix on the CPU, for factors in fp32 (`exact`, from fp32) or bf16 (from either).
     ///
     /// # Errors
-    /// If the processor has no AMX, or libtorch fails.
+    /// If the processor multiplies no bf16 numbers, or none in three parts, or libtorch fails.
     pub(in crate::ext::linear) fn new(
         weight: &Tensor,
         layout: Layout,
         exact: bool,
     ) -> Result<Self> {
         let is_right = weight.is_contiguous() && (kind(weight) == Kind::Float || !exact);
-        if !has_amx() || !is_right {
+        let unit = unit().filter(|unit| is_right && (*unit == Unit::Tiles || !exact));
+        let Some(unit) = unit else {
             return Err(Error::Contract("a weight that cannot be packed".to_owned()));
-        }
+        };
         let matrix = Matrix::of(weight)?;
         let (input, output) = match layout {
             Layout::OutIn => (matrix.columns, matrix.rows),
             Layout::InOut => (matrix.rows, matrix.columns),
         };
         let (parts, panels) = (if exact { 3 } else { 1 }, output.div_ceil(BLOCK));
-        let len = packed_len(input.div_ceil(STEP), parts);
+        let steps = input.div_ceil(STEP);
+        let len = packed_len(steps, parts);
         let tiles = bytes(2 * len * panels)?;
         let to = Shared((tiles.data_ptr().cast::<u16>(), matrix));
-        // SAFETY: the matrix is as large as it says, there is room for all panels, and each is written once.
-        each(c"sst::tile_pack", panels, |_, i| unsafe {
+        // As the matrix lies: a few rows at a time.
+        let (pieces, others) = match layout {
+            Layout::OutIn => (panels, steps),
+            Layout::InOut => (steps, panels),
+        };
+        each(c"sst::tile_pack", pieces, |_, i| {
             let (to, matrix) = to.get();
-            let to = to.add(i * len);
-            match exact {
-                true => pack::panel::<3>(&matrix, layout, i * BLOCK, to),
-                false => pack::panel::<1>(&matrix, layout, i * BLOCK, to),
+            for j in 0..others {
+                let (panel, step) = if layout == Layout::OutIn { (i, j) } else { (j, i) };
+                let to = to.wrapping_add(panel * len + packed_len(step, parts));
+                // SAFETY: the matrix is as large as it says, there is room for all panels, and each step of one is
+                // written once.
+                unsafe {
+                    match exact {
+                        true => pack::panel_step::<3>(&matrix, layout, panel * BLOCK, step, to),
+                        false => pack::panel_step::<1>(&matrix, layout, panel * BLOCK, step, to),
+                    }
+                }
             }
         })?;
-        Ok(Self { tiles, parts, input, output })
+        Ok(Self { tiles, parts, unit, input, output })
     }
 
     /// The type of products with this.
@@ -76,6 +91,7 @@ pub(super) struct Weight {
     /// fp32; null for none.
     bias: *const f32,
     pub(super) parts: usize,
+    pub(super) unit: Unit,
     pub(super) steps: usize,
     output: usize,
 }
@@ -86,6 +102,7 @@ impl Weight {
             tiles: weight.tiles.data_ptr().cast::<u16>().cast_const(),
             bias: bias.map_or(std::ptr::null(), |bias| bias.data_ptr().cast::<f32>().cast_const()),
             parts: weight.parts,
+            unit: weight.unit,
             steps: weight.input.div_ceil(STEP),
             output: weight.output,
         }
@@ -110,55 +127,107 @@ impl Weight {
         self.tiles.wrapping_add(panel * self.len() + packed_len(step, self.parts))
     }
 
-    /// Multiplies each strip with each panel along some steps, and calls `done` with all blocks of sums, some rows at a
-    /// time: those of one block while the tiles of the next are multiplied, which the processor does beside it.
+    /// The bias of a panel.
     ///
     /// # Safety
-    /// The process must be allowed to use AMX, and all tiles be there.
+    /// It must be there.
+    unsafe fn bias(&self, panel: usize) -> [f32; BLOCK] {
+        let mut bias = [0.0; BLOCK];
+        if !self.bias.is_null() {
+            let count = self.columns(panel);
+            // SAFETY: a panel has as many numbers of bias as columns.
+            let from = unsafe { std::slice::from_raw_parts(self.bias.add(panel * BLOCK), count) };
+            bias[..count].copy_from_slice(from);
+        }
+        bias
+    }
+
+    /// Multiplies each strip with each panel along some steps, and calls `done` with all blocks of sums, some rows at a
+    /// time.
+    ///
+    /// # Safety
+    /// All tiles and sums must be there.
     pub(super) unsafe fn multiply(
+        self,
+        work: Work,
+        lines: impl Fn(usize) -> Strip,
+        done: impl FnMut(&Block<'_>, Range<usize>),
+    ) {
+        // SAFETY: as promised; that a weight is packed shows that the processor has the unit.
+        unsafe {
+            match self.unit {
+                Unit::Tiles => self.by_tiles(work, lines, done),
+                Unit::Vectors => self.by_vectors(work, lines, done),
+            }
+        }
+    }
+
+    /// See [`Self::multiply`].
+    unsafe fn by_vectors(
         self,
         work: Work,
         lines: impl Fn(usize) -> Strip,
         mut done: impl FnMut(&Block<'_>, Range<usize>),
     ) {
-        let Work { strips, panels, steps, before, after } = work;
-        let (count, end, parts) = (steps.len(), panels.end, self.parts);
+        let mut own = Sums::new();
+        // SAFETY: as promised.
+        unsafe {
+            for panel in work.panels.clone() {
+                let bias = self.bias(panel);
+                let tiles = self.tiles(panel, work.steps.start);
+                for strip in work.strips.clone() {
+                    let (start, sums) =
+                        self.sums(&work, [strip, panel]).unwrap_or((Sums::zero(), &raw mut own));
+                    vectors::multiply(lines(strip).upper, tiles, work.steps.len(), start, sums);
+                    done(&Block { sums: &*sums, bias: &bias, panel, strip }, 0..BLOCK);
+                }
+            }
+        }
+    }
+
+    /// What the sums of a block begin with, and where they go, if other steps add to them.
+    fn sums(&self, work: &Work, [strip, panel]: [usize; 2]) -> Option<(*const Sums, *mut Sums)> {
+        work.before.map(|(is_first, all)| {
+            let place = (strip - work.strips.start) * self.panels() + panel;
+            let sums = all.wrapping_add(place);
+            (if is_first { Sums::zero() } else { sums.cast_const() }, sums)
+        })
+    }
+
+    /// See [`Self::multiply`]: the sums of one block are told while the tiles of the next are multiplied, which the
+    /// processor does beside it.
+    unsafe fn by_tiles(
+        self,
+        work: Work,
+        lines: impl Fn(usize) -> Strip,
+        mut done: impl FnMut(&Block<'_>, Range<usize>),
+    ) {
+        let (count, end, parts) = (work.steps.len(), work.panels.end, self.parts);
         let (mut own, mut turn) = ([Sums::new(), Sums::new()], 0);
         let mut last: Option<(*const Sums, [f32; BLOCK], [usize; 2])> = None;
-        // SAFETY: as promised; a panel has as many numbers of bias as columns. The sums of the last block are others
-        // than those that are made, and complete.
+        // SAFETY: as promised. The sums of the last block are others than those that are made, and complete.
         unsafe {
             let mut tell =
                 |(sums, bias, [panel, strip]): &(*const Sums, [f32; BLOCK], [usize; 2]), rows| {
                     done(&Block { sums: &**sums, bias, panel: *panel, strip: *strip }, rows);
                 };
             let registers = Tiles::set_up();
-            for panel in panels {
-                let mut bias = [0.0; BLOCK];
-                if !self.bias.is_null() {
-                    let count = self.columns(panel);
-                    let from = std::slice::from_raw_parts(self.bias.add(panel * BLOCK), count);
-                    bias[..count].copy_from_slice(from);
-                }
-                let tiles = self.tiles(panel, steps.start);
-                let later =
-                    if panel + 1 < end { self.tiles(panel + 1, steps.start) } else { after };
-                for strip in strips.clone() {
+            for panel in work.panels.clone() {
+                let bias = self.bias(panel);
+                let tiles = self.tiles(panel, work.steps.start);
+                let later = match panel + 1 < end {
+                    true => self.tiles(panel + 1, work.steps.start),
+                    false => work.after,
+                };
+                for strip in work.strips.clone() {
                     // Each strip brings its part of what comes next.
-                    let part = (strip - strips.start) * count * AHEAD[parts / 3];
+                    let part = (strip - work.strips.start) * count * AHEAD[parts / 3];
                     let is_needed = part < 2 * packed_len(count, parts);
                     let next = if is_needed { later.wrapping_byte_add(part) } else { tiles };
-                    let (sums, start) = match before {
-                        None => {
-                            turn = 1 - turn;
-                            (own.as_mut_ptr().add(turn), Sums::zero())
-                        }
-                        Some((first, all)) => {
-                            let place = (strip - strips.start) * self.panels() + panel;
-                            let sums = all.add(place);
-                            (sums, if first { Sums::zero() } else { sums.cast_const() })
-                        }
-                    };
+                    let (start, sums) = self.sums(&work, [strip, panel]).unwrap_or_else(|| {
+                        turn = 1 - turn;
+                        (Sums::zero(), own.as_mut_ptr().wrapping_add(turn))
+                    });
                     let lines = lines(strip);
                     registers.begin(start);
                     for step in 0..count {
