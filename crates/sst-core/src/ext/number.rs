@@ -136,14 +136,6 @@ impl Level {
         Self::Portable
     }
 
-    /// Whether vectors are 16 numbers wide, and there are 32 of them.
-    pub(super) fn is_avx512(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        return self == Self::Avx512;
-        #[cfg(not(target_arch = "x86_64"))]
-        false
-    }
-
     /// Runs the `body` that is compiled for this level.
     pub(super) fn run<B: Body>(self, body: B) -> B::Output {
         match self {

@@ -62,13 +62,14 @@ fn check_layouts() {
             let expected = double(&x).linear(&double(&weight), Some(&double(&bias)));
             no_grad(|| {
                 let turned = weight.tr().contiguous();
-                for (weight, layout) in [(&weight, Layout::OutIn), (&turned, Layout::InOut)] {
-                    let y = fast_linear(&x, weight, layout, Some(&bias)).unwrap();
-                    let found = distance(&y, &expected);
-                    assert!(found < 2e-6, "{rows} x {input} x {output}, {layout:?}: {found}");
-                    let plain = fast_linear(&x, weight, layout, None).unwrap();
-                    let found = distance(&(plain + &bias), &expected);
-                    assert!(found < 2e-6, "{rows} x {input} x {output}, {layout:?}: {found}");
+                let both = [
+                    (nn::linear(&x, &weight, Some(&bias)), "OutIn"),
+                    (nn::conv1d(&x, &turned, &bias), "InOut"),
+                    (nn::linear(&x, &weight, None).map(|y| y + &bias), "without a bias"),
+                ];
+                for (y, name) in both {
+                    let found = distance(&y.unwrap(), &expected);
+                    assert!(found < 2e-6, "{rows} x {input} x {output}, {name}: {found}");
                 }
             });
         }

@@ -1,4 +1,4 @@
-//! Linear layers in bf16 with gradients, beside fp64.
+//! Linear layers with gradients, beside fp64.
 
 use sst_core::ext::{Affine, Layout, autocast, has_linear_kernel};
 use sst_core::nn::{self, Activation};
@@ -78,8 +78,9 @@ fn one_layer(rows: i64, input: i64, output: i64, layout: Layout) {
         Layout::InOut => t[0].matmul(&t[1]) + &t[2],
     });
     let name = format!("{rows} x {input} x {output}, {layout:?}");
-    let found = gradients(&tensors, &[Kind::BFloat16; 3], run);
-    check(&found, &expected, 3e-3, &name);
+    for (kind, limit) in [(Kind::BFloat16, 3e-3), (Kind::Float, 2e-6)] {
+        check(&gradients(&tensors, &[kind; 3], run), &expected, limit, &name);
+    }
     // Weights in fp32 get gradients in fp32, which nothing has rounded where the kernel is there.
     let _cast = autocast(Device::Cpu, Some(Kind::BFloat16)).unwrap();
     let found = gradients(&tensors, &[Kind::BFloat16, Kind::Float, Kind::Float], run);
@@ -94,7 +95,7 @@ fn one_layer(rows: i64, input: i64, output: i64, layout: Layout) {
 fn two_layers_of_any_size() {
     with_every_unit(|| {
         for (input, inner, output) in
-            [(1, 1, 1), (32, 64, 32), (40, 70, 33), (96, 257, 130), (70, 800, 40)]
+            [(1, 40, 33), (32, 64, 32), (40, 70, 33), (96, 257, 130), (70, 800, 40)]
         {
             for rows in [31, 32, 47, 250, 2100] {
                 for activation in [Activation::Gelu, Activation::GeluNew, Activation::Relu] {
@@ -116,43 +117,51 @@ fn two_layers(rows: i64, widths: [i64; 3], activation: Activation, layout: Layou
         tensors[1] = tensors[1].tr().contiguous();
         tensors[3] = tensors[3].tr().contiguous();
     }
-    let mut found = gradients(&tensors, &[Kind::BFloat16; 5], |t| {
-        let layers = [
-            Affine { weight: &t[1], bias: Some(&t[2]) },
-            Affine { weight: &t[3], bias: Some(&t[4]) },
-        ];
-        nn::mlp(&t[0], layers, layout, activation).unwrap()
-    });
-    if layout == Layout::InOut {
-        for weight in [2, 4] {
-            found[weight] = found[weight].tr();
+    for (kind, limit) in [(Kind::BFloat16, 1e-2), (Kind::Float, 1e-5)] {
+        let mut found = gradients(&tensors, &[kind; 5], |t| {
+            let layers = [
+                Affine { weight: &t[1], bias: Some(&t[2]) },
+                Affine { weight: &t[3], bias: Some(&t[4]) },
+            ];
+            nn::mlp(&t[0], layers, layout, activation).unwrap()
+        });
+        if layout == Layout::InOut {
+            for weight in [2, 4] {
+                found[weight] = found[weight].tr();
+            }
         }
+        let name = format!("{rows} x {widths:?}, {kind:?}, {activation:?}, {layout:?}");
+        check(&found, &expected, limit, &name);
     }
-    check(&found, &expected, 1e-2, &format!("{rows} x {widths:?}, {activation:?}, {layout:?}"));
 }
 
 /// Whole gradients, so that a number in the wrong place cannot hide in a norm.
 #[test]
 fn every_gradient_has_its_place() {
     with_every_unit(|| {
-        let [rows, input, output] = [75, 70, 90];
-        let make = |shape: [i64; 2]| {
-            let numbers = Tensor::arange(shape[0] * shape[1], (Kind::Int64, Device::Cpu));
-            numbers.remainder(251).reshape(shape).to_kind(Kind::BFloat16)
-        };
-        let kind = (Kind::BFloat16, Device::Cpu);
-        let x = Tensor::eye(rows, kind).narrow(1, 0, input).contiguous().set_requires_grad(true);
-        let weight = make([output, input]).set_requires_grad(true);
-        let y_grad = make([rows, output]);
-        let y = nn::linear(&x, &weight, None).unwrap();
-        (y * &y_grad).sum(Kind::Float).backward();
-        assert_eq!(weight.grad(), y_grad.narrow(0, 0, input).tr());
-        // Each row of a unit matrix picks a column of the weight.
-        let unit = Tensor::eye(output, kind).narrow(0, 0, rows).contiguous();
-        let x = x.detach().set_requires_grad(true);
-        (nn::linear(&x, &weight, None).unwrap() * unit).sum(Kind::Float).backward();
-        assert_eq!(x.grad(), weight.detach().narrow(0, 0, rows));
+        for kind in [Kind::Float, Kind::BFloat16] {
+            check_places(kind);
+        }
     });
+}
+
+fn check_places(kind: Kind) {
+    let [rows, input, output] = [75, 70, 90];
+    let make = |shape: [i64; 2]| {
+        let numbers = Tensor::arange(shape[0] * shape[1], (Kind::Int64, Device::Cpu));
+        numbers.remainder(251).reshape(shape).to_kind(kind)
+    };
+    let x = Tensor::eye(rows, (kind, Device::Cpu)).narrow(1, 0, input).contiguous();
+    let weight = make([output, input]).set_requires_grad(true);
+    let y_grad = make([rows, output]);
+    let y = nn::linear(&x, &weight, None).unwrap();
+    (y * &y_grad).sum(Kind::Float).backward();
+    assert_eq!(weight.grad(), y_grad.narrow(0, 0, input).tr());
+    // Each row of a unit matrix picks a column of the weight.
+    let unit = Tensor::eye(output, (kind, Device::Cpu)).narrow(0, 0, rows).contiguous();
+    let x = x.set_requires_grad(true);
+    (nn::linear(&x, &weight, None).unwrap() * unit).sum(Kind::Float).backward();
+    assert_eq!(x.grad(), weight.detach().narrow(0, 0, rows));
 }
 
 /// A frozen layer passes gradients on and gets none.

@@ -33,7 +33,10 @@ std::array<at::Tensor, 2> product(int64_t address, What what, int64_t options, s
 
 at::Tensor tensor_or_none(const std::optional<at::Tensor>& tensor) { return tensor.has_value() ? *tensor : at::Tensor(); }
 
-at::Tensor contiguous_bf16(const at::Tensor& x) { return x.to(at::kBFloat16).contiguous(); }
+// As products read it; the third bit says that they are in fp32.
+at::Tensor factor(const at::Tensor& x, int64_t options) {
+  return x.to(options & 4 ? at::kFloat : at::kBFloat16).contiguous();
+}
 
 // The gradients of a weight and a bias, in their types.
 std::array<at::Tensor, 2> weight_grads(int64_t address, int64_t options, const at::Tensor& y_grad, const at::Tensor& x,
@@ -56,9 +59,9 @@ struct Linear : torch::autograd::Function<Linear> {
   static at::Tensor forward(AutogradContext* ctx, at::Tensor x, at::Tensor weight, std::optional<at::Tensor> bias,
                             int64_t options, int64_t address) {
     RECORD_FUNCTION("sst::linear", std::vector<c10::IValue>({x, weight}));
-    auto factor = contiguous_bf16(x);
-    auto y = product(address, kForward, options, {factor, weight, tensor_or_none(bias)})[0];
-    ctx->save_for_backward({factor, weight});
+    x = factor(x, options);
+    auto y = product(address, kForward, options, {x, weight, tensor_or_none(bias)})[0];
+    ctx->save_for_backward({x, weight});
     ctx->saved_data["bias"] = saved_kind(bias);
     ctx->saved_data["options"] = options;
     ctx->saved_data["address"] = address;
@@ -71,7 +74,7 @@ struct Linear : torch::autograd::Function<Linear> {
     auto &x = tensors[0], &weight = tensors[1];
     auto options = ctx->saved_data["options"].toInt(), address = ctx->saved_data["address"].toInt();
     auto bias = kind_of(ctx->saved_data["bias"]);
-    auto y_grad = contiguous_bf16(grads[0]);
+    auto y_grad = factor(grads[0], options);
     at::Tensor x_grad;
     std::array<at::Tensor, 2> weights;
     if (ctx->needs_input_grad(0)) x_grad = product(address, kInput, options, {y_grad, weight, {}})[0];
@@ -87,10 +90,10 @@ struct Mlp : torch::autograd::Function<Mlp> {
   static at::Tensor forward(AutogradContext* ctx, at::Tensor x, at::Tensor up, std::optional<at::Tensor> up_bias,
                             at::Tensor down, std::optional<at::Tensor> down_bias, int64_t options, int64_t address) {
     RECORD_FUNCTION("sst::mlp", std::vector<c10::IValue>({x, up}));
-    auto factor = contiguous_bf16(x);
-    auto [before, after] = product(address, kForwardCurve, options, {factor, up, tensor_or_none(up_bias)});
+    x = factor(x, options);
+    auto [before, after] = product(address, kForwardCurve, options, {x, up, tensor_or_none(up_bias)});
     auto y = product(address, kForward, options, {after, down, tensor_or_none(down_bias)})[0];
-    ctx->save_for_backward({factor, up, before, after, down});
+    ctx->save_for_backward({x, up, before, after, down});
     ctx->saved_data["up_bias"] = saved_kind(up_bias);
     ctx->saved_data["down_bias"] = saved_kind(down_bias);
     ctx->saved_data["options"] = options;
@@ -103,7 +106,7 @@ struct Mlp : torch::autograd::Function<Mlp> {
     auto tensors = ctx->get_saved_variables();
     auto &x = tensors[0], &up = tensors[1], &before = tensors[2], &after = tensors[3], &down = tensors[4];
     auto options = ctx->saved_data["options"].toInt(), address = ctx->saved_data["address"].toInt();
-    auto y_grad = contiguous_bf16(grads[0]);
+    auto y_grad = factor(grads[0], options);
     auto up_kind = kind_of(ctx->saved_data["up_bias"]), down_kind = kind_of(ctx->saved_data["down_bias"]);
     // An argument that is no tensor has no number.
     size_t next = 1;

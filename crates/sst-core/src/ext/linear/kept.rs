@@ -42,7 +42,7 @@ fn place(tensor: &Tensor) -> Place {
 pub struct KeepWeights(PhantomData<*const ()>);
 
 /// Lays weights out once for many products, and not for each, until the guard is dropped. They must not change while
-/// it lives. It costs as much memory as they take in bf16, or one and a half times as much as they take in fp32.
+/// it lives. It costs as much memory as they take, or half as much again.
 #[must_use = "weights are kept until it is dropped"]
 pub fn keep_weights() -> KeepWeights {
     KEPT.with_borrow_mut(|kept| kept.guards += 1);

@@ -1,10 +1,9 @@
 //! Linear layers where libtorch's products leave much of the processor unused: without gradients in fp32 of few rows, as
-//! when text is generated, which run as fast as the weights come out of memory, and of many, on processors with AVX-512;
-//! in bf16 on those with AVX-512 bf16.
+//! when text is generated, which run as fast as the weights come out of memory, and of many on processors with AVX-512
+//! bf16 or AMX.
 
 mod few;
 mod kept;
-mod many;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 
@@ -110,15 +109,16 @@ impl Problem {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kernel {
     Few,
-    Many,
-    /// By bf16 tiles; in fp32 if `exact`, in bf16 if not.
+    /// By tiles; in fp32 if `exact`, in bf16 if not.
     #[cfg(target_arch = "x86_64")]
     Tiles {
         exact: bool,
     },
-    /// In bf16, with gradients, or as if there were some.
+    /// The same with gradients, or as if there were some.
     #[cfg(target_arch = "x86_64")]
-    Trained,
+    Trained {
+        exact: bool,
+    },
 }
 
 fn kernel(x: &Tensor, weight: &Tensor) -> Result<Option<Kernel>> {
@@ -136,30 +136,21 @@ fn kernel(x: &Tensor, weight: &Tensor) -> Result<Option<Kernel>> {
     let product = product_kind(x)?;
     let is_fp32 = [x.kind(), weight.kind(), product].iter().all(|kind| *kind == Kind::Float);
     #[cfg(target_arch = "x86_64")]
-    if rows >= tiles::LEAST_ROWS
-        && let Some(unit) = tiles::unit()
-    {
+    if rows >= tiles::LEAST_ROWS && tiles::unit().is_some() {
         let is_bf16 = product == Kind::BFloat16 && product_kind(weight)? == product;
-        if is_trained {
-            return Ok(is_bf16.then_some(Kernel::Trained));
-        }
-        if is_bf16 || is_fp32 && unit == Unit::Tiles {
-            return Ok(Some(Kernel::Tiles { exact: is_fp32 }));
+        let exact = is_fp32;
+        if is_bf16 || is_fp32 {
+            let kernel =
+                if is_trained { Kernel::Trained { exact } } else { Kernel::Tiles { exact } };
+            return Ok(Some(kernel));
         }
     }
-    if is_trained {
-        return Ok(None);
-    }
-    Ok(match is_fp32 {
-        true if rows <= FEW => Some(Kernel::Few),
-        true if Level::detect().is_avx512() => Some(Kernel::Many),
-        _ => None,
-    })
+    Ok((is_fp32 && !is_trained && rows <= FEW).then_some(Kernel::Few))
 }
 
 /// Whether [`fast_linear`] takes such tensors and is the better way: both have two dimensions and are on the CPU, and
-/// either the product is in bf16 of many rows, and the processor has AVX-512 bf16, or it is in fp32 without autocast and
-/// without gradients, and there are few rows, or the processor has AVX-512 or AMX.
+/// either the product is in fp32 or bf16 of many rows, and the processor has AVX-512 bf16, or it is in fp32 of few rows,
+/// without autocast and without gradients.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -169,7 +160,7 @@ pub fn has_linear_kernel(x: &Tensor, weight: &Tensor) -> Result<bool> {
 
 /// `x W^T + b` or `x W + b`, as the layout says, for `x` of `[n, in]`, in the type of the product. Of up to 16 rows
 /// none's result depends on the others. With AMX an infinite number in fp32 gives NaN, and numbers below 1e-38 count as
-/// zero. In bf16 differentiable once.
+/// zero. Of many rows differentiable once.
 ///
 /// # Errors
 /// If [`has_linear_kernel`] does not hold, widths differ, or libtorch fails.
@@ -186,8 +177,8 @@ pub fn fast_linear(
     let layer = Affine { weight, bias };
     let output = layer.check(layout, input)?;
     #[cfg(target_arch = "x86_64")]
-    if kernel == Kernel::Trained {
-        return tiles::trained_linear(x, layer, layout);
+    if let Kernel::Trained { exact } = kernel {
+        return tiles::trained_linear(x, layer, layout, exact);
     }
     let (x, bias) = (x.f_contiguous()?, layer.full_bias()?);
     #[cfg(target_arch = "x86_64")]
@@ -206,10 +197,7 @@ pub fn fast_linear(
         output: output as usize,
         layout,
     };
-    match kernel {
-        Kernel::Few => few_rows(&problem)?,
-        _ => many_rows(&problem)?,
-    }
+    few_rows(&problem)?;
     Ok(y)
 }
 
@@ -218,7 +206,7 @@ fn without_kernel() -> Error {
     Error::Contract(format!("linear layer: {what}"))
 }
 
-/// Whether [`fast_mlp`] takes such tensors: as for [`has_linear_kernel`], in bf16, or on a processor with AMX.
+/// Whether [`fast_mlp`] takes such tensors: as for [`has_linear_kernel`], of many rows.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -229,13 +217,11 @@ pub fn has_mlp_kernel(x: &Tensor, up: &Tensor, down: &Tensor) -> Result<bool> {
 /// How both products are computed, if by tiles.
 fn mlp_kernel(x: &Tensor, up: &Tensor, down: &Tensor) -> Result<Option<Kernel>> {
     let kernels = (kernel(x, up)?, kernel(x, down)?);
-    Ok(kernels.0.filter(|kernel| {
-        !matches!(kernel, Kernel::Few | Kernel::Many) && kernels.1 == Some(*kernel)
-    }))
+    Ok(kernels.0.filter(|kernel| *kernel != Kernel::Few && kernels.1 == Some(*kernel)))
 }
 
 /// Two linear layers with an activation between them, for `x` of `[n, d]`, in the type of the product. Without gradients
-/// what is between them never leaves the processor's cache. In bf16 differentiable once.
+/// what is between them never leaves the processor's cache. Differentiable once.
 ///
 /// # Errors
 /// If [`has_mlp_kernel`] does not hold, widths differ, or libtorch fails.
@@ -248,8 +234,12 @@ pub fn fast_mlp(
     #[cfg(target_arch = "x86_64")]
     if let Some(kernel) = mlp_kernel(x, up.weight, down.weight)? {
         down.check(layout, up.check(layout, x.size2()?.1)?)?;
-        let Kernel::Tiles { exact } = kernel else {
-            return tiles::trained_mlp(x, [up, down], layout, curve);
+        let exact = match kernel {
+            Kernel::Few => return Err(without_kernel()),
+            Kernel::Tiles { exact } => exact,
+            Kernel::Trained { exact } => {
+                return tiles::trained_mlp(x, [up, down], layout, curve, exact);
+            }
         };
         let (up_bias, down_bias) = (up.full_bias()?, down.full_bias()?);
         let up = kept::packed(up.weight, layout, exact)?;
@@ -267,29 +257,5 @@ fn few_rows(problem: &Problem) -> Result<()> {
     // each chunk of outputs is written by one of them.
     parallel(c"sst::linear_few", few::chunks(problem), |chunk| unsafe {
         few::run(level, problem, chunk);
-    })
-}
-
-fn many_rows(problem: &Problem) -> Result<()> {
-    /// Written by one thread a panel, and read by all.
-    struct Packed(*mut f32);
-    // SAFETY: as said.
-    unsafe impl Sync for Packed {}
-    impl Packed {
-        fn pointer(&self) -> *mut f32 {
-            self.0
-        }
-    }
-    let level = Level::detect();
-    let count = many::packed_len(problem) as i64;
-    let buffer = Tensor::f_empty([count], (Kind::Float, Device::Cpu))?;
-    let packed = Packed(buffer.data_ptr().cast());
-    // SAFETY: as above; the buffer has room for all panels, each of which is written by one thread.
-    parallel(c"sst::linear_pack", many::panels(problem), |panel| unsafe {
-        many::pack(problem, packed.pointer(), panel);
-    })?;
-    // SAFETY: as above; each chunk of rows is written by one thread.
-    parallel(c"sst::linear_many", many::chunks(problem), |chunk| unsafe {
-        many::run(level, problem, packed.pointer(), chunk);
     })
 }

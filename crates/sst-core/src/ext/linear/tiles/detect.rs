@@ -1,5 +1,6 @@
 //! What this process may multiply bf16 numbers with.
 
+use std::arch::x86_64::__cpuid;
 use std::cell::Cell;
 use std::sync::OnceLock;
 
@@ -39,6 +40,20 @@ pub(in crate::ext::linear) fn unit() -> Option<Unit> {
         Some(Unit::Tiles) => found.map(|_| Unit::Vectors),
         None => found,
     }
+}
+
+/// Bytes that rows may take of the second cache, so that weights have room beside them: five eighths.
+pub(super) fn near_bytes() -> usize {
+    static FOUND: OnceLock<usize> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        // In KiB (AMD, "Architecture Programmer's Manual" volume 3, appendix E.4.5; Intel's processors tell it there too).
+        const CACHES: u32 = 0x8000_0006;
+        let kibibytes = match __cpuid(0x8000_0000).eax {
+            last if last >= CACHES => __cpuid(CACHES).ecx >> 16,
+            _ => 0,
+        };
+        kibibytes.max(512) as usize * (1024 / 8 * 5)
+    })
 }
 
 fn has_amx() -> bool {

@@ -1,9 +1,10 @@
-//! Products of bf16 tiles, which processors with AMX make, some twenty times as fast as AVX-512 multiplies in fp32, and
-//! those with AVX-512 bf16, twice as fast. With AMX numbers in fp32 are made of three in bf16 each, six products for
-//! one, which keeps fp32's precision.
+//! Products of tiles, which lie as the processor reads them: in bf16 by AMX, or by AVX-512 in a tenth of its speed; in fp32
+//! by AVX-512 at half that, or by AMX, with each number made of three in bf16: six products for one, which keeps fp32's
+//! precision.
 //!
-//! An infinite number in fp32 gives NaN, and numbers below 1e-38 count as zero.
+//! With AMX an infinite number in fp32 gives NaN, and numbers below 1e-38 count as zero.
 
+mod amx;
 mod block;
 mod curve;
 mod detect;

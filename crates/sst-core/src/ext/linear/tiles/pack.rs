@@ -4,9 +4,11 @@
 //! columns: each row holds, column by column, the two numbers of a pair (Intel, "Architecture Instruction Set
 //! Extensions", `TDPBF16PS`).
 //!
-//! A number in fp32 is laid out as the sum of P = 3 in bf16: itself rounded, what that leaves, rounded, and what this
+//! With P = 1 numbers are in bf16. With P = 2 they stay in fp32, those of a step in two parts of sixteen, one after the
+//! other along k; then a tile holds 16 x 16 numbers. With P = 3 a number is laid out as the sum of three in bf16: itself rounded, what that leaves, rounded, and what this
 //! leaves. With 8 bits each they hold all its 24 (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 Artificial
 //! Intelligence Datatype For Higher-Precision Computations").
+#![allow(clippy::needless_range_loop, reason = "a number is a place in several arrays")]
 
 use std::arch::x86_64::*;
 use std::ffi::c_void;
@@ -20,7 +22,9 @@ use crate::ext::linear::Layout;
 use crate::ext::number::Kind;
 use crate::ext::simd::{Avx512, Simd};
 
-/// Numbers along k that a tile holds.
+/// The parts of numbers that stay in fp32.
+pub(super) const FP32: usize = 2;
+/// Numbers along k of a step: as many bf16 numbers as a row of a tile holds.
 pub(super) const STEP: usize = 32;
 /// Rows of a tile.
 pub(super) const ROWS: usize = 16;
@@ -138,11 +142,16 @@ unsafe fn line<const P: usize>(matrix: &Matrix, row: usize, column: usize) -> [_
     }
 }
 
-/// 32 fp32 numbers as the sums of P in bf16.
+/// 32 fp32 numbers in P parts.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 pub(super) fn split<const P: usize>(mut low: __m512, mut high: __m512) -> [__m512i; P] {
     let mut parts = [_mm512_setzero_si512(); P];
+    if P == FP32 {
+        parts[0] = _mm512_castps_si512(low);
+        parts[1] = _mm512_castps_si512(high);
+        return parts;
+    }
     for (i, part) in parts.iter_mut().enumerate() {
         // SAFETY: both are 512 bits without a niche.
         *part = unsafe { transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) };
@@ -216,6 +225,14 @@ pub(super) unsafe fn panel_step<const P: usize>(
                     }
                 }
             }
+            Layout::InOut if P == FP32 => {
+                for r in 0..STEP {
+                    let halves = line::<P>(weight, step * STEP + r, first);
+                    for half in 0..2 {
+                        store(to.add(place(P, 0, r / ROWS, half)), r % ROWS, halves[half]);
+                    }
+                }
+            }
             Layout::InOut => {
                 for r in 0..ROWS {
                     let both = pairs::<P>(weight, step * STEP + 2 * r, first);
@@ -258,13 +275,13 @@ unsafe fn pairs<const P: usize>(matrix: &Matrix, row: usize, first: usize) -> [[
     pairs
 }
 
-/// Lays out one step of a strip of the transpose of a bf16 matrix: its columns from `first` on. Adds these columns' sums to
+/// Lays out one step of a strip of the transpose of a matrix: its columns from `first` on. Adds these columns' sums to
 /// `sums`, where that of the first column of all is, unless it is null.
 ///
 /// # Safety
 /// As for [`strip`]; there must be a sum for each column.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(super) unsafe fn turned_step(
+pub(super) unsafe fn turned_step<const P: usize>(
     matrix: &Matrix,
     first: usize,
     step: usize,
@@ -272,27 +289,46 @@ pub(super) unsafe fn turned_step(
     sums: *mut f32,
 ) {
     let mut added = [_mm512_setzero_ps(); 2];
-    let mut lines = [[_mm512_setzero_si512(); ROWS]; 2];
+    let mut lines = [[[_mm512_setzero_si512(); ROWS]; 2]; P];
     // SAFETY: as promised; both are 512 bits without a niche.
     unsafe {
-        let ones = transmute::<__m512i, __m512bh>(_mm512_set1_epi32(0x3f80_3f80));
-        for r in 0..ROWS {
-            let [both] = pairs::<1>(matrix, step * STEP + 2 * r, first);
-            for half in 0..2 {
-                let pair = transmute::<__m512i, __m512bh>(both[half]);
-                added[half] = _mm512_dpbf16_ps(added[half], pair, ones);
-                lines[half][r] = both[half];
+        if P == FP32 {
+            for r in 0..STEP {
+                let halves = line::<P>(matrix, step * STEP + r, first);
+                for half in 0..2 {
+                    added[half] = _mm512_add_ps(added[half], _mm512_castsi512_ps(halves[half]));
+                    lines[r / ROWS][half][r % ROWS] = halves[half];
+                }
+            }
+        } else {
+            let ones = transmute::<__m512i, __m512bh>(_mm512_set1_epi32(0x3f80_3f80));
+            for r in 0..ROWS {
+                let both = pairs::<P>(matrix, step * STEP + 2 * r, first);
+                for p in 0..P {
+                    for half in 0..2 {
+                        let pair = transmute::<__m512i, __m512bh>(both[p][half]);
+                        added[half] = _mm512_dpbf16_ps(added[half], pair, ones);
+                        lines[p][half][r] = both[p][half];
+                    }
+                }
             }
         }
-        for half in 0..2 {
-            store_turned(&mut lines[half], to.add(place(1, 0, 0, half)));
+        for p in 0..P {
+            for half in 0..2 {
+                store_turned(&mut lines[p][half], to.add(place(P, 0, p, half)));
+            }
+        }
+        if sums.is_null() {
+            return;
+        }
+        for (half, added) in added.into_iter().enumerate() {
             let column = first + half * ROWS;
-            if !sums.is_null() && column < matrix.columns {
+            if column < matrix.columns {
                 let count = matrix.columns - column;
                 let mask = if count >= ROWS { u16::MAX } else { (1 << count) - 1 };
                 let sums = sums.add(column);
                 let before = _mm512_maskz_loadu_ps(mask, sums);
-                _mm512_mask_storeu_ps(sums, mask, _mm512_add_ps(before, added[half]));
+                _mm512_mask_storeu_ps(sums, mask, _mm512_add_ps(before, added));
             }
         }
     }

@@ -5,16 +5,14 @@ use std::ops::Range;
 use tch::Tensor;
 
 use super::block::{self, BLOCK, Output, Sums};
-use super::detect::Unit;
-use super::pack::{self, Matrix, STEP, Strip, kind, packed_len};
+use super::detect::{Unit, near_bytes};
+use super::pack::{self, FP32, Matrix, STEP, Strip, kind, packed_len};
 use super::threads::{Shared, bytes, each, threads};
 use super::weight::{Block, PackedWeight, Weight, Work};
 use crate::error::Result;
 use crate::ext::linear::Curve;
 use crate::ext::number::Kind;
 
-/// Bytes of the rows of a piece of work, at most: they stay in the second cache while all weights go by.
-const PIECE: usize = 1280 << 10;
 /// Panels of the first of two layers after which the second goes on.
 const CHUNK: usize = 12;
 /// Strips of a piece, at most.
@@ -55,9 +53,11 @@ impl Left {
         for strip in strips.filter(|strip| !self.is_in_place(*strip)) {
             // SAFETY: as promised.
             unsafe {
+                let (row, to) = (strip * BLOCK, self.packed(strip));
                 match self.parts {
-                    3 => pack::strip::<3>(&self.x, strip * BLOCK, self.packed(strip)),
-                    _ => pack::strip::<1>(&self.x, strip * BLOCK, self.packed(strip)),
+                    1 => pack::strip::<1>(&self.x, row, to),
+                    FP32 => pack::strip::<FP32>(&self.x, row, to),
+                    _ => pack::strip::<3>(&self.x, row, to),
                 }
             }
         }
@@ -70,9 +70,16 @@ impl Left {
     unsafe fn pack_turned(&self, strips: Range<usize>, steps: Range<usize>, sums: *mut f32) {
         for (at, step) in steps.enumerate() {
             for strip in strips.clone() {
-                let to = self.packed(strip).wrapping_add(packed_len(at, 1));
+                let to = self.packed(strip).wrapping_add(packed_len(at, self.parts));
+                let first = strip * BLOCK;
                 // SAFETY: as promised; there is a sum for each column.
-                unsafe { pack::turned_step(&self.x, strip * BLOCK, step, to, sums) };
+                unsafe {
+                    match self.parts {
+                        1 => pack::turned_step::<1>(&self.x, first, step, to, sums),
+                        FP32 => pack::turned_step::<FP32>(&self.x, first, step, to, sums),
+                        _ => pack::turned_step::<3>(&self.x, first, step, to, sums),
+                    }
+                };
             }
         }
     }
@@ -146,7 +153,7 @@ pub(super) fn each_block(
     })
 }
 
-/// `y^T x` in the type of `result`, `[output, input]`, for bf16 `y` `[m, output]` and a packed `x` `[m, input]`; and the
+/// `y^T x` in the type of `result`, `[output, input]`, for `y` `[m, output]` and a packed `x` `[m, input]`; and the
 /// sums of the columns of `y`, if wanted, in fp32.
 ///
 /// # Errors
@@ -165,7 +172,7 @@ pub(super) fn turned(
     let output = outputs(result)?;
     let weight = Weight::new(x, None);
     let (strips, panels) = (left.columns.div_ceil(BLOCK), weight.panels());
-    let len = packed_len(STEPS.min(weight.steps), 1);
+    let len = packed_len(STEPS.min(weight.steps), weight.parts);
     let sums_len = panels * size_of::<Sums>() / size_of::<u16>();
     let threads = threads();
     let Pieces { pieces, most: piece } = Pieces::new(strips, 2 * (len + sums_len));
@@ -176,7 +183,8 @@ pub(super) fn turned(
         let (y, weight, output, (scratch, column_sums)) = shared.get();
         let rows = share(strips, pieces, i);
         let scratch = scratch.wrapping_add(thread * scratch_len);
-        let left = Left { x: y, first: rows.start, parts: 1, unit: weight.unit, len, scratch };
+        let left =
+            Left { x: y, first: rows.start, parts: weight.parts, unit: weight.unit, len, scratch };
         let sums = scratch.wrapping_add(piece * len).cast::<Sums>();
         for start in (0..weight.steps).step_by(STEPS) {
             let steps = start..weight.steps.min(start + STEPS);
@@ -194,7 +202,7 @@ pub(super) fn turned(
                 };
                 weight.multiply(
                     work,
-                    |strip| Strip::packed(left.packed(strip), 1),
+                    |strip| Strip::packed(left.packed(strip), weight.parts),
                     |block, some| {
                         if is_last {
                             let (output, some, columns) = output.of(block, some);
@@ -256,10 +264,12 @@ pub(in crate::ext::linear) fn mlp(
                     |strip| left.strip(strip),
                     |block, some| {
                         let to = inner(block.strip).add(packed_len(block.panel - chunk, up.parts));
-                        match up.parts {
-                            3 => block::write_step::<3>(block.sums, block.bias, curve, to, some),
-                            _ => block::write_step::<1>(block.sums, block.bias, curve, to, some),
-                        }
+                        let write = match up.parts {
+                            1 => block::write_step::<1>,
+                            FP32 => block::write_step::<FP32>,
+                            _ => block::write_step::<3>,
+                        };
+                        write(block.sums, block.bias, curve, to, some);
                     },
                 );
                 let is_last = steps.end == panels;
@@ -283,7 +293,7 @@ pub(in crate::ext::linear) fn mlp(
     Ok(y)
 }
 
-/// Pieces of work.
+/// Pieces of work: what the rows of one take stays in the second cache while all weights go by.
 struct Pieces {
     pieces: usize,
     /// Strips of a piece, at most.
@@ -293,7 +303,7 @@ struct Pieces {
 impl Pieces {
     /// Of strips that take so many bytes each: as many for each thread, if they suffice.
     fn new(strips: usize, bytes: usize) -> Self {
-        let most = STRIPS.min(PIECE / bytes).max(1);
+        let most = STRIPS.min(near_bytes() / bytes).max(1);
         let pieces = strips.div_ceil(most).next_multiple_of(threads()).min(strips);
         Self { pieces, most: strips.div_ceil(pieces.max(1)) }
     }

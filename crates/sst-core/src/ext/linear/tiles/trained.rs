@@ -1,4 +1,4 @@
-//! Linear layers with gradients, in bf16. The graph is in `cpp/linear.cc`, which calls [`product`] for all products: of the
+//! Linear layers with gradients. The graph is in `cpp/linear.cc`, which calls [`product`] for all products: of the
 //! forward pass, for the gradient of the input, and for that of the weight.
 
 use std::ffi::{c_char, c_int};
@@ -15,8 +15,8 @@ use crate::ext::ffi::LinearProduct;
 use crate::ext::linear::{Affine, Curve, Layout};
 use crate::ext::{check, ffi, hand_over};
 
-/// A linear layer for `x` `[m, input]`, whose result is bf16. Differentiable once; gradients of weights are summed in
-/// fp32, and rounded only if the weight is in bf16.
+/// A linear layer for `x` `[m, input]`, whose result is in fp32 if it is `exact`, and else in bf16. Differentiable once;
+/// gradients of weights are summed in fp32, and rounded only if the weight is in bf16.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -24,6 +24,7 @@ pub(in crate::ext::linear) fn trained_linear(
     x: &Tensor,
     layer: Affine<'_>,
     layout: Layout,
+    exact: bool,
 ) -> Result<Tensor> {
     let mut y = std::ptr::null_mut();
     let body: LinearProduct = product;
@@ -34,7 +35,7 @@ pub(in crate::ext::linear) fn trained_linear(
             x.as_ptr(),
             layer.weight.as_ptr(),
             pointer(layer.bias),
-            Options { layout, curve: Curve::Gelu }.number(),
+            Options { layout, curve: Curve::Gelu, exact }.number(),
             body,
             &raw mut y,
         )
@@ -52,6 +53,7 @@ pub(in crate::ext::linear) fn trained_mlp(
     [up, down]: [Affine<'_>; 2],
     layout: Layout,
     curve: Curve,
+    exact: bool,
 ) -> Result<Tensor> {
     let mut y = std::ptr::null_mut();
     let body: LinearProduct = product;
@@ -63,7 +65,7 @@ pub(in crate::ext::linear) fn trained_mlp(
             pointer(up.bias),
             down.weight.as_ptr(),
             pointer(down.bias),
-            Options { layout, curve }.number(),
+            Options { layout, curve, exact }.number(),
             body,
             &raw mut y,
         )
@@ -81,17 +83,21 @@ fn pointer(tensor: Option<&Tensor>) -> *const C_tensor {
 struct Options {
     layout: Layout,
     curve: Curve,
+    exact: bool,
 }
 
 impl Options {
     fn number(self) -> c_int {
-        c_int::from(self.layout == Layout::InOut) | c_int::from(self.curve == Curve::GeluTanh) << 1
+        c_int::from(self.layout == Layout::InOut)
+            | c_int::from(self.curve == Curve::GeluTanh) << 1
+            | c_int::from(self.exact) << 2
     }
 
     fn of(number: c_int) -> Self {
         Self {
             layout: if number & 1 == 0 { Layout::OutIn } else { Layout::InOut },
             curve: if number & 2 == 0 { Curve::Gelu } else { Curve::GeluTanh },
+            exact: number & 4 != 0,
         }
     }
 
@@ -127,13 +133,13 @@ impl What {
     }
 
     fn make(self, options: Options, from: [Option<&Tensor>; 3]) -> Result<[Option<Tensor>; 2]> {
-        let Options { layout, curve } = options;
+        let Options { layout, curve, exact } = options;
         let [Some(a), Some(b), c] = from else {
             return Err(Error::Contract("linear layer: a factor is missing".to_owned()));
         };
         let missing = || Error::Contract("linear layer: a third tensor is missing".to_owned());
         let pack =
-            |weight: &Tensor, layout| PackedWeight::new(&weight.f_contiguous()?, layout, false);
+            |weight: &Tensor, layout| PackedWeight::new(&weight.f_contiguous()?, layout, exact);
         match self {
             Self::Forward => Ok([Some(linear(a, &pack(b, layout)?, in_fp32(c)?.as_ref())?), None]),
             Self::ForwardCurve => {

@@ -1,4 +1,4 @@
-//! 32 x 32 results by AVX-512, eight rows at a time: two numbers of a row meet a pair of rows of the weight.
+//! 32 x 32 results by AVX-512, eight rows at a time: a number of a row meets a row of the weight, or two in bf16 a pair.
 
 use std::arch::x86_64::*;
 use std::mem::transmute;
@@ -9,15 +9,15 @@ use super::pack::{ROWS, STEP, TILE};
 /// Rows whose sums stay in registers: two of each, and so many that one need not wait for the last.
 const HEIGHT: usize = 8;
 
-/// `start`, and the products of some steps of a packed strip and of a panel of bf16 numbers.
+/// `start`, and the products of so many tiles along k of a packed strip and of a panel, in fp32 or in bf16.
 ///
 /// # Safety
 /// The processor must have AVX-512 bf16, both be there, `start` be computed, and `sums` be writable.
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub(super) unsafe fn multiply(
+pub(super) unsafe fn multiply<const IS_FP32: bool>(
     strip: *const u16,
     panel: *const u16,
-    steps: usize,
+    tiles: usize,
     start: *const Sums,
     sums: *mut Sums,
 ) {
@@ -31,20 +31,17 @@ pub(super) unsafe fn multiply(
                 let line = start.add((row + r) * BLOCK);
                 *both = [_mm512_load_ps(line), _mm512_load_ps(line.add(16))];
             }
-            for step in 0..steps {
-                let left = left.add(step * TILE);
-                let panel = panel.add(step * 2 * TILE);
+            for tile in 0..tiles {
+                let left = left.add(tile * TILE);
+                let panel = panel.add(tile * 2 * TILE);
                 for pair in 0..STEP / 2 {
-                    let right = [panel, panel.add(TILE)].map(|tile| {
-                        transmute::<__m512i, __m512bh>(_mm512_load_si512(
-                            tile.add(pair * STEP).cast(),
-                        ))
-                    });
+                    let line = panel.add(pair * STEP);
+                    let right =
+                        [_mm512_load_si512(line.cast()), _mm512_load_si512(line.add(TILE).cast())];
                     for (r, both) in all.iter_mut().enumerate() {
-                        let numbers = *left.add(r * STEP / 2 + pair);
-                        let numbers = transmute::<__m512i, __m512bh>(_mm512_set1_epi32(numbers));
+                        let numbers = _mm512_set1_epi32(*left.add(r * STEP / 2 + pair));
                         for (sum, right) in both.iter_mut().zip(right) {
-                            *sum = _mm512_dpbf16_ps(*sum, numbers, right);
+                            *sum = add::<IS_FP32>(*sum, numbers, right);
                         }
                     }
                 }
@@ -56,4 +53,16 @@ pub(super) unsafe fn multiply(
             }
         }
     }
+}
+
+/// Adds the products of sixteen numbers each, or of sixteen pairs in bf16.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn add<const IS_FP32: bool>(sum: __m512, left: __m512i, right: __m512i) -> __m512 {
+    if IS_FP32 {
+        return _mm512_fmadd_ps(_mm512_castsi512_ps(left), _mm512_castsi512_ps(right), sum);
+    }
+    // SAFETY: both are 512 bits without a niche.
+    let pair = |x| unsafe { transmute::<__m512i, __m512bh>(x) };
+    _mm512_dpbf16_ps(sum, pair(left), pair(right))
 }

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use tch::{Device, Tensor};
 
-use super::block::{AHEAD, BLOCK, Sums, Tiles};
+use super::amx::{AHEAD, Tiles};
+use super::block::{BLOCK, Sums};
 use super::detect::{Unit, unit};
-use super::pack::{self, Matrix, Panel, STEP, Strip, kind, packed_len};
+use super::pack::{self, FP32, Matrix, Panel, STEP, Strip, kind, packed_len};
 use super::threads::{Shared, bytes, each};
 use super::vectors;
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ use crate::ext::number::Kind;
 pub(in crate::ext::linear) struct PackedWeight {
     /// The panels, one after the other.
     tiles: Tensor,
-    /// How many bf16 numbers a number is the sum of: 1 or 3.
+    /// Those of a number: see [`pack`].
     parts: usize,
     unit: Unit,
     input: usize,
@@ -29,15 +30,14 @@ impl PackedWeight {
     /// Lays out a contiguous matrix on the CPU, for factors in fp32 (`exact`, from fp32) or bf16 (from either).
     ///
     /// # Errors
-    /// If the processor multiplies no bf16 numbers, or none in three parts, or libtorch fails.
+    /// If the processor has no unit for it, or libtorch fails.
     pub(in crate::ext::linear) fn new(
         weight: &Tensor,
         layout: Layout,
         exact: bool,
     ) -> Result<Self> {
         let is_right = weight.is_contiguous() && (kind(weight) == Kind::Float || !exact);
-        let unit = unit().filter(|unit| is_right && (*unit == Unit::Tiles || !exact));
-        let Some(unit) = unit else {
+        let Some(unit) = unit().filter(|_| is_right) else {
             return Err(Error::Contract("a weight that cannot be packed".to_owned()));
         };
         let matrix = Matrix::of(weight)?;
@@ -45,8 +45,12 @@ impl PackedWeight {
             Layout::OutIn => (matrix.columns, matrix.rows),
             Layout::InOut => (matrix.rows, matrix.columns),
         };
-        let (parts, panels) = (if exact { 3 } else { 1 }, output.div_ceil(BLOCK));
-        let steps = input.div_ceil(STEP);
+        let parts = match unit {
+            _ if !exact => 1,
+            Unit::Vectors => FP32,
+            Unit::Tiles => 3,
+        };
+        let (steps, panels) = (input.div_ceil(STEP), output.div_ceil(BLOCK));
         let len = packed_len(steps, parts);
         let tiles = bytes(2 * len * panels)?;
         let to = Shared((tiles.data_ptr().cast::<u16>(), matrix));
@@ -63,9 +67,11 @@ impl PackedWeight {
                 // SAFETY: the matrix is as large as it says, there is room for all panels, and each step of one is
                 // written once.
                 unsafe {
-                    match exact {
-                        true => pack::panel_step::<3>(&matrix, layout, panel * BLOCK, step, to),
-                        false => pack::panel_step::<1>(&matrix, layout, panel * BLOCK, step, to),
+                    let first = panel * BLOCK;
+                    match parts {
+                        1 => pack::panel_step::<1>(&matrix, layout, first, step, to),
+                        FP32 => pack::panel_step::<FP32>(&matrix, layout, first, step, to),
+                        _ => pack::panel_step::<3>(&matrix, layout, first, step, to),
                     }
                 }
             }
@@ -178,7 +184,11 @@ impl Weight {
                 for strip in work.strips.clone() {
                     let (start, sums) =
                         self.sums(&work, [strip, panel]).unwrap_or((Sums::zero(), &raw mut own));
-                    vectors::multiply(lines(strip).upper, tiles, work.steps.len(), start, sums);
+                    let (left, count) = (lines(strip).upper, work.steps.len());
+                    match self.parts {
+                        FP32 => vectors::multiply::<true>(left, tiles, 2 * count, start, sums),
+                        _ => vectors::multiply::<false>(left, tiles, count, start, sums),
+                    }
                     done(&Block { sums: &*sums, bias: &bias, panel, strip }, 0..BLOCK);
                 }
             }
