@@ -7,10 +7,16 @@ use std::cell::OnceCell;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
+use crate::ext::has_kernel_of_rows;
 
-/// `n` or a little more, a number of few binary digits. oneDNN compiles a kernel for each shape of a product,
-/// which takes as long as the product of a small batch; batches of even sizes repeat their shapes.
+/// `n` rows of a product on the CPU, or a little more, a number of few binary digits: oneDNN compiles a kernel for each
+/// shape of a product, which takes as long as the product of a small batch; batches of even sizes repeat their shapes.
+/// Kernels of our own take any number of rows.
 pub fn even(n: usize) -> usize {
+    if has_kernel_of_rows(n) { n } else { of_few_digits(n) }
+}
+
+fn of_few_digits(n: usize) -> usize {
     // At most a sixteenth more, in steps of 16 for small numbers: a kernel takes so many at once anyway.
     n.next_multiple_of((n.max(1).next_power_of_two() / 32).max(16))
 }
@@ -202,10 +208,13 @@ mod tests {
 
     #[test]
     fn even_numbers_are_few_and_little_larger() {
-        assert_eq!([0, 1, 16, 17, 1000, 1024, 1030].map(even), [0, 16, 16, 32, 1024, 1024, 1088]);
+        assert_eq!(
+            [0, 1, 16, 17, 1000, 1024, 1030].map(of_few_digits),
+            [0, 16, 16, 32, 1024, 1024, 1088]
+        );
         let mut shapes = std::collections::BTreeSet::new();
         for n in 512..4096 {
-            let made = even(n);
+            let made = of_few_digits(n);
             assert!(made >= n && made - n <= n / 16, "{n} becomes {made}");
             shapes.insert(made);
         }

@@ -136,7 +136,7 @@ fn kernel(x: &Tensor, weight: &Tensor) -> Result<Option<Kernel>> {
     let product = product_kind(x)?;
     let is_fp32 = [x.kind(), weight.kind(), product].iter().all(|kind| *kind == Kind::Float);
     #[cfg(target_arch = "x86_64")]
-    if rows >= tiles::LEAST_ROWS && tiles::unit().is_some() {
+    if has_kernel_of_rows(rows as usize) {
         let is_bf16 = product == Kind::BFloat16 && product_kind(weight)? == product;
         let exact = is_fp32;
         if is_bf16 || is_fp32 {
@@ -156,6 +156,17 @@ fn kernel(x: &Tensor, weight: &Tensor) -> Result<Option<Kernel>> {
 /// If libtorch fails.
 pub fn has_linear_kernel(x: &Tensor, weight: &Tensor) -> Result<bool> {
     Ok(kernel(x, weight)?.is_some())
+}
+
+/// Whether products of so many rows on the CPU, in fp32 or bf16, are made by [`fast_linear`].
+pub fn has_kernel_of_rows(rows: usize) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return rows >= tiles::LEAST_ROWS as usize && tiles::unit().is_some();
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = rows;
+        false
+    }
 }
 
 /// `x W^T + b` or `x W + b`, as the layout says, for `x` of `[n, in]`, in the type of the product. Of up to 16 rows
