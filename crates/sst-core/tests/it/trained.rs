@@ -192,6 +192,19 @@ fn only_what_asks_for_a_gradient_gets_one() {
     }
 }
 
+/// What has no second gradient says so where the kernel is there; libtorch has one.
+#[test]
+fn a_second_gradient_is_an_error() {
+    let x = normal(0, &[40, 64]).set_requires_grad(true);
+    let weight = normal(1, &[32, 64]).set_requires_grad(true);
+    let y = nn::linear(&x, &weight, None).unwrap().square().sum(Kind::Float);
+    let grads = Tensor::f_run_backward(&[y], &[&x], true, true);
+    match has_linear_kernel(&x, &weight).unwrap() {
+        true => assert!(grads.unwrap_err().to_string().contains("differentiated again")),
+        false => assert_eq!(grads.unwrap()[0].size(), [40, 64]),
+    }
+}
+
 /// The threads share the work out, and change nothing.
 #[test]
 fn gradients_do_not_depend_on_the_threads() {

@@ -50,6 +50,16 @@ std::optional<at::ScalarType> kind_of(const c10::IValue& saved) {
   return static_cast<at::ScalarType>(saved.toInt());
 }
 
+// Whether a gradient of the weight or the bias will be wanted; in the forward pass.
+bool is_trained(const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
+  return weight.requires_grad() || (bias.has_value() && bias->requires_grad());
+}
+
+// Gradients have no graph: without this, those of a higher order would be wrong in silence.
+void refuse_second_order() {
+  TORCH_CHECK(!at::GradMode::is_enabled(), "a linear layer's gradients cannot be differentiated again on the CPU");
+}
+
 c10::IValue saved_kind(const std::optional<at::Tensor>& tensor) {
   if (!tensor.has_value()) return {};
   return static_cast<int64_t>(tensor->scalar_type());
@@ -61,7 +71,7 @@ struct Linear : torch::autograd::Function<Linear> {
     RECORD_FUNCTION("sst::linear", std::vector<c10::IValue>({x, weight}));
     x = factor(x, options);
     auto y = product(address, kForward, options, {x, weight, tensor_or_none(bias)})[0];
-    ctx->save_for_backward({x, weight});
+    ctx->save_for_backward({is_trained(weight, bias) ? x : at::Tensor(), weight});
     ctx->saved_data["bias"] = saved_kind(bias);
     ctx->saved_data["options"] = options;
     ctx->saved_data["address"] = address;
@@ -70,6 +80,7 @@ struct Linear : torch::autograd::Function<Linear> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     RECORD_FUNCTION("sst::linear_backward", std::vector<c10::IValue>({grads[0]}));
+    refuse_second_order();
     auto tensors = ctx->get_saved_variables();
     auto &x = tensors[0], &weight = tensors[1];
     auto options = ctx->saved_data["options"].toInt(), address = ctx->saved_data["address"].toInt();
@@ -93,7 +104,8 @@ struct Mlp : torch::autograd::Function<Mlp> {
     x = factor(x, options);
     auto [before, after] = product(address, kForwardCurve, options, {x, up, tensor_or_none(up_bias)});
     auto y = product(address, kForward, options, {after, down, tensor_or_none(down_bias)})[0];
-    ctx->save_for_backward({x, up, before, after, down});
+    ctx->save_for_backward({is_trained(up, up_bias) ? x : at::Tensor(), up, before,
+                            is_trained(down, down_bias) ? after : at::Tensor(), down});
     ctx->saved_data["up_bias"] = saved_kind(up_bias);
     ctx->saved_data["down_bias"] = saved_kind(down_bias);
     ctx->saved_data["options"] = options;
@@ -103,6 +115,7 @@ struct Mlp : torch::autograd::Function<Mlp> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     RECORD_FUNCTION("sst::mlp_backward", std::vector<c10::IValue>({grads[0]}));
+    refuse_second_order();
     auto tensors = ctx->get_saved_variables();
     auto &x = tensors[0], &up = tensors[1], &before = tensors[2], &after = tensors[3], &down = tensors[4];
     auto options = ctx->saved_data["options"].toInt(), address = ctx->saved_data["address"].toInt();
@@ -116,10 +129,12 @@ struct Mlp : torch::autograd::Function<Mlp> {
     if (down_kind.has_value()) needs_down |= ctx->needs_input_grad(next++);
     std::array<at::Tensor, 2> up_grads, down_grads;
     if (needs_down) down_grads = weight_grads(address, options, y_grad, after, down, down_kind);
-    auto before_grad = product(address, kInputCurve, options, {y_grad, down, before})[0];
-    if (needs_up) up_grads = weight_grads(address, options, before_grad, x, up, up_kind);
     at::Tensor x_grad;
-    if (ctx->needs_input_grad(0)) x_grad = product(address, kInput, options, {before_grad, up, {}})[0];
+    if (needs_up || ctx->needs_input_grad(0)) {
+      auto before_grad = product(address, kInputCurve, options, {y_grad, down, before})[0];
+      if (needs_up) up_grads = weight_grads(address, options, before_grad, x, up, up_kind);
+      if (ctx->needs_input_grad(0)) x_grad = product(address, kInput, options, {before_grad, up, {}})[0];
+    }
     return {x_grad, up_grads[0], up_grads[1], down_grads[0], down_grads[1], at::Tensor(), at::Tensor()};
   }
 };

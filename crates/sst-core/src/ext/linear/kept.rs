@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 #[cfg(target_arch = "x86_64")]
 use super::Layout;
 #[cfg(target_arch = "x86_64")]
-use super::tiles::PackedWeight;
+use super::tiles::{PackedWeight, Unit, unit};
 use crate::error::Result;
 use crate::ext::autocast::product_kind;
 use crate::ext::grad::grad_enabled;
@@ -27,7 +27,7 @@ struct Kept {
     /// By the type of their product too, which may be autocast's.
     joints: HashMap<([Place; 3], Kind), ([Tensor; 3], Tensor)>,
     #[cfg(target_arch = "x86_64")]
-    packed: HashMap<(Place, Layout, bool), (Tensor, Rc<PackedWeight>)>,
+    packed: HashMap<(Place, Layout, bool, Option<Unit>), (Tensor, Rc<PackedWeight>)>,
 }
 
 /// What tells one tensor from others that live.
@@ -42,7 +42,7 @@ fn place(tensor: &Tensor) -> Place {
 pub struct KeepWeights(PhantomData<*const ()>);
 
 /// Lays weights out once for many products, and not for each, until the guard is dropped. They must not change while
-/// it lives. It costs as much memory as they take, or half as much again.
+/// it lives. They cost as much memory again as they take, or half as much more, and joint ones twice that.
 #[must_use = "weights are kept until it is dropped"]
 pub fn keep_weights() -> KeepWeights {
     KEPT.with_borrow_mut(|kept| kept.guards += 1);
@@ -89,7 +89,7 @@ pub(super) fn packed(weight: &Tensor, layout: Layout, exact: bool) -> Result<Rc<
     if !is_keeping()? {
         return Ok(Rc::new(PackedWeight::new(weight, layout, exact)?));
     }
-    let key = (place(weight), layout, exact);
+    let key = (place(weight), layout, exact, unit());
     if let Some(found) = KEPT.with_borrow(|kept| kept.packed.get(&key).map(|(_, x)| x.clone())) {
         return Ok(found);
     }

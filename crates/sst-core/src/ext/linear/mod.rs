@@ -158,7 +158,7 @@ pub fn has_linear_kernel(x: &Tensor, weight: &Tensor) -> Result<bool> {
     Ok(kernel(x, weight)?.is_some())
 }
 
-/// Whether products of so many rows on the CPU, in fp32 or bf16, are made by [`fast_linear`].
+/// Whether products of so many rows on the CPU, in fp32 or bf16, with gradients or without, are made by [`fast_linear`].
 pub fn has_kernel_of_rows(rows: usize) -> bool {
     #[cfg(target_arch = "x86_64")]
     return rows >= tiles::LEAST_ROWS as usize && tiles::unit().is_some();
@@ -170,8 +170,8 @@ pub fn has_kernel_of_rows(rows: usize) -> bool {
 }
 
 /// `x W^T + b` or `x W + b`, as the layout says, for `x` of `[n, in]`, in the type of the product. Of up to 16 rows
-/// none's result depends on the others. With AMX an infinite number in fp32 gives NaN, and numbers below 1e-38 count as
-/// zero. Of many rows differentiable once.
+/// none's result depends on the others. In bf16, and with AMX in fp32, numbers below 1e-38 count as zero; with AMX an
+/// infinite number in fp32 gives NaN. Of many rows differentiable once.
 ///
 /// # Errors
 /// If [`has_linear_kernel`] does not hold, widths differ, or libtorch fails.

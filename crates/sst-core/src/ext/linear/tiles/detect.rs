@@ -1,4 +1,4 @@
-//! What this process may multiply bf16 numbers with.
+//! What this process may multiply tiles with.
 
 use std::arch::x86_64::__cpuid;
 use std::cell::Cell;
@@ -8,11 +8,11 @@ thread_local! {
     static FORBIDDEN: Cell<Option<Unit>> = const { Cell::new(None) };
 }
 
-/// What multiplies bf16 numbers, the better the greater.
+/// What multiplies tiles, the better the greater.
 #[doc(hidden)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unit {
-    /// AVX-512, with dot products of two numbers (`VDPBF16PS`).
+    /// AVX-512, in bf16 with dot products of two numbers (`VDPBF16PS`).
     Vectors,
     /// AMX.
     Tiles,

@@ -2,7 +2,7 @@
 //! by AVX-512 at half that, or by AMX, with each number made of three in bf16: six products for one, which keeps fp32's
 //! precision.
 //!
-//! With AMX an infinite number in fp32 gives NaN, and numbers below 1e-38 count as zero.
+//! With AMX an infinite number in fp32 gives NaN. Where bf16 is multiplied, numbers below 1e-38 count as zero.
 
 mod amx;
 mod block;

@@ -1,13 +1,13 @@
-//! Factors as tiles of bf16 numbers: 16 rows of 64 bytes each, one after the other.
+//! Factors as tiles: 16 rows of 64 bytes each, one after the other.
 //!
 //! A tile of the left factor is 16 rows of 32 numbers along k. One of the right factor is 16 pairs along k of 16
 //! columns: each row holds, column by column, the two numbers of a pair (Intel, "Architecture Instruction Set
 //! Extensions", `TDPBF16PS`).
 //!
 //! With P = 1 numbers are in bf16. With P = 2 they stay in fp32, those of a step in two parts of sixteen, one after the
-//! other along k; then a tile holds 16 x 16 numbers. With P = 3 a number is laid out as the sum of three in bf16: itself rounded, what that leaves, rounded, and what this
-//! leaves. With 8 bits each they hold all its 24 (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 Artificial
-//! Intelligence Datatype For Higher-Precision Computations").
+//! other along k; then a tile holds 16 x 16 numbers. With P = 3 a number is laid out as the sum of three in bf16: itself
+//! rounded, what that leaves, rounded, and what this leaves. With 8 bits each they hold all its 24 (Henry, Tang and
+//! Heinecke 2019, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations").
 #![allow(clippy::needless_range_loop, reason = "a number is a place in several arrays")]
 
 use std::arch::x86_64::*;
@@ -127,6 +127,7 @@ unsafe fn line<const P: usize>(matrix: &Matrix, row: usize, column: usize) -> [_
         let mask: u32 = if count >= STEP { u32::MAX } else { (1 << count) - 1 };
         match matrix.kind {
             Kind::BFloat16 => {
+                debug_assert_ne!(P, FP32, "factors in fp32 are of numbers in fp32");
                 let from = matrix.numbers.cast::<i16>().add(at);
                 let mut parts = [_mm512_setzero_si512(); P];
                 parts[0] = _mm512_maskz_loadu_epi16(mask, from);

@@ -126,8 +126,7 @@ pub(super) fn each_block(
     let (strips, panels, len) = (left.rows.div_ceil(BLOCK), weight.panels(), weight.len());
     let threads = threads();
     let Pieces { pieces, most: piece } = Pieces::new(strips, 2 * len);
-    // Few rows are shared out by columns too.
-    let groups = if pieces < threads { threads.div_ceil(pieces).min(panels) } else { 1 };
+    let groups = groups(pieces, panels);
     let scratch = bytes(threads * piece * 2 * len)?;
     let shared = Shared((left, weight, scratch.data_ptr().cast::<u16>()));
     each(c"sst::tile_product", pieces * groups, |thread, i| {
@@ -176,12 +175,15 @@ pub(super) fn turned(
     let sums_len = panels * size_of::<Sums>() / size_of::<u16>();
     let threads = threads();
     let Pieces { pieces, most: piece } = Pieces::new(strips, 2 * (len + sums_len));
+    let groups = groups(pieces, panels);
     let scratch_len = piece * (len + sums_len);
     let scratch = bytes(threads * scratch_len * 2)?;
     let shared = Shared((left, weight, output, (scratch.data_ptr().cast::<u16>(), column_sums)));
-    each(c"sst::tile_turned", pieces, |thread, i| {
+    each(c"sst::tile_turned", pieces * groups, |thread, i| {
         let (y, weight, output, (scratch, column_sums)) = shared.get();
-        let rows = share(strips, pieces, i);
+        let (rows, group) = (share(strips, pieces, i / groups), i % groups);
+        // A strip's sums are added up once.
+        let column_sums = if group == 0 { column_sums } else { std::ptr::null_mut() };
         let scratch = scratch.wrapping_add(thread * scratch_len);
         let left =
             Left { x: y, first: rows.start, parts: weight.parts, unit: weight.unit, len, scratch };
@@ -190,12 +192,13 @@ pub(super) fn turned(
             let steps = start..weight.steps.min(start + STEPS);
             let is_last = steps.end == weight.steps;
             let is_all = start == 0 && is_last;
-            // SAFETY: as for `each_block`; the sums of a column are added to by the thread that has its strip.
+            // SAFETY: as for `each_block`; the sums of a column are added to by the one piece that
+            // has its strip and the first panels.
             unsafe {
                 left.pack_turned(rows.clone(), steps.clone(), column_sums);
                 let work = Work {
                     strips: rows.clone(),
-                    panels: 0..panels,
+                    panels: share(panels, groups, group),
                     steps,
                     before: (!is_all).then_some((start == 0, sums)),
                     after: weight.tiles(0, if is_last { 0 } else { start + STEPS }),
@@ -307,6 +310,12 @@ impl Pieces {
         let pieces = strips.div_ceil(most).next_multiple_of(threads()).min(strips);
         Self { pieces, most: strips.div_ceil(pieces.max(1)) }
     }
+}
+
+/// Pieces for too few threads are shared out by panels too: in how many parts.
+fn groups(pieces: usize, panels: usize) -> usize {
+    let threads = threads();
+    if pieces < threads { threads.div_ceil(pieces).min(panels) } else { 1 }
 }
 
 /// The part `i` of `count` in `parts` that differ by one at most.
