@@ -27,11 +27,15 @@ struct Kept {
     /// By the type of their product too, which may be autocast's.
     joints: HashMap<([Place; 3], Kind), ([Tensor; 3], Tensor)>,
     #[cfg(target_arch = "x86_64")]
-    packed: HashMap<(Place, Layout, bool, Option<Unit>), (Tensor, Rc<PackedWeight>)>,
+    packed: HashMap<Product, (Tensor, Rc<PackedWeight>)>,
 }
 
 /// What tells one tensor from others that live.
 type Place = (usize, Vec<i64>, Kind);
+
+/// A weight, how it lies, whether its products are exact, and what makes them.
+#[cfg(target_arch = "x86_64")]
+type Product = (Place, Layout, bool, Option<Unit>);
 
 fn place(tensor: &Tensor) -> Place {
     (tensor.data_ptr() as usize, tensor.size(), tensor.kind())
