@@ -197,6 +197,7 @@ pub fn fast_linear(
         let weight = kept::packed(weight, layout, exact)?;
         return tiles::linear(&x, &weight, bias.as_ref());
     }
+    debug_assert!(kernel == Kernel::Few, "other kernels have returned");
     let y = Tensor::f_empty([rows, output], (Kind::Float, Device::Cpu))?;
     let problem = Problem {
         x: x.data_ptr().cast(),
