@@ -172,7 +172,9 @@ pub(super) fn turned(
     let weight = Weight::new(x, None);
     let (strips, panels) = (left.columns.div_ceil(BLOCK), weight.panels());
     let len = packed_len(STEPS.min(weight.steps), weight.parts);
-    let sums_len = panels * size_of::<Sums>() / size_of::<u16>();
+    // What is multiplied at once needs no room for sums that others add to.
+    let is_all = weight.steps <= STEPS;
+    let sums_len = if is_all { 0 } else { panels * size_of::<Sums>() / size_of::<u16>() };
     let threads = threads();
     let Pieces { pieces, most: piece } = Pieces::new(strips, 2 * (len + sums_len));
     let groups = groups(pieces, panels);
@@ -191,7 +193,6 @@ pub(super) fn turned(
         for start in (0..weight.steps).step_by(STEPS) {
             let steps = start..weight.steps.min(start + STEPS);
             let is_last = steps.end == weight.steps;
-            let is_all = start == 0 && is_last;
             // SAFETY: as for `each_block`; the sums of a column are added to by the one piece that
             // has its strip and the first panels.
             unsafe {

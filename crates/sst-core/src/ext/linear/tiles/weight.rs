@@ -23,7 +23,7 @@ pub(in crate::ext::linear) struct PackedWeight {
     parts: usize,
     unit: Unit,
     input: usize,
-    pub(super) output: usize,
+    output: usize,
 }
 
 impl PackedWeight {
@@ -124,7 +124,7 @@ impl Weight {
     }
 
     /// How many outputs a panel has.
-    pub(super) fn columns(&self, panel: usize) -> usize {
+    fn columns(&self, panel: usize) -> usize {
         BLOCK.min(self.output - panel * BLOCK)
     }
 
