@@ -6,6 +6,7 @@
 //!
 //! Letters: m queries of the row, l keys, e width of a head, padded up to whole vectors where rows need it.
 
+use super::abreast;
 use super::lines::{load, load_transposed, prefetch, store};
 use super::product::{Left, product};
 use super::task::{Source, Target, Task};
@@ -13,13 +14,15 @@ use crate::ext::random::Dropout;
 use crate::ext::simd::Simd;
 
 /// Queries in a block.
-const BLOCK: usize = 48;
+pub(super) const BLOCK: usize = 48;
 /// Tokens of a row that stay in the first cache until the next task.
 const FEW: usize = 64;
+/// Queries from which on they go abreast: fewer would leave lanes of a vector empty.
+const LINED_UP: usize = 8;
 /// A multiple of the lanes of every processor.
 const VECTOR: usize = 16;
 
-fn padded(n: usize) -> usize {
+pub(super) fn padded(n: usize) -> usize {
     n.next_multiple_of(VECTOR)
 }
 
@@ -35,7 +38,7 @@ impl Scratch {
     }
 
     /// Buffers of these sizes, with whatever they hold.
-    fn cut<const N: usize>(&mut self, sizes: [usize; N]) -> [*mut f32; N] {
+    pub(super) fn cut<const N: usize>(&mut self, sizes: [usize; N]) -> [*mut f32; N] {
         let size = sizes.iter().sum();
         if self.0.len() < size {
             self.0.resize(size, 0.0);
@@ -51,17 +54,17 @@ impl Scratch {
 
 /// What one task is: a row, and a group of heads that share keys and values.
 #[derive(Clone, Copy)]
-struct Place {
+pub(super) struct Place {
     row: usize,
     /// The first query of the row, and how many there are.
-    queries: (usize, usize),
-    keys: (usize, usize),
-    group: usize,
+    pub(super) queries: (usize, usize),
+    pub(super) keys: (usize, usize),
+    pub(super) group: usize,
 }
 
 impl Place {
     /// How many keys query `i` of the row sees.
-    fn seen(&self, task: &Task, i: usize) -> usize {
+    pub(super) fn seen(&self, task: &Task, i: usize) -> usize {
         // The queries are those of the row's last tokens.
         if task.causal { self.keys.1 - self.queries.1 + i + 1 } else { self.keys.1 }
     }
@@ -90,6 +93,10 @@ fn place(task: &Task, number: usize) -> Place {
 pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut Scratch) {
     let place = place(task, number);
     let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
+    if m >= LINED_UP && task.dropout == 0.0 {
+        // SAFETY: passed on.
+        return unsafe { abreast::forward::<S>(task, place, scratch) };
+    }
     let (e, lp, ep) = (task.width, padded(l), padded(task.width));
     // What lies beyond the keys and the width of a head reaches no result.
     let [keys_el, values_le, queries, scores, mixed] =
@@ -98,14 +105,7 @@ pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut 
     unsafe {
         load_transposed::<S>(task.key, task.kind, (key_start, l), group * e, e, (keys_el, lp));
         load::<S>(task.value, task.kind, (key_start, l), group * e, e, (values_le, ep), 1.0);
-        if group + 1 < task.kv_heads && l <= FEW {
-            // Most likely this thread's next task; no prefetcher of a processor sees what comes.
-            for from in [task.key, task.value] {
-                prefetch::<S>(from, task.kind, (key_start, l), (group + 1) * e, e);
-            }
-            let heads = heads(task, group + 1);
-            prefetch::<S>(task.query, task.kind, (start, m), heads.start * e, heads.len() * e);
-        }
+        prefetch_next::<S>(task, place);
         for head in heads(task, group) {
             for first in (0..m).step_by(BLOCK) {
                 let count = (m - first).min(BLOCK);
@@ -233,7 +233,25 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut
     }
 }
 
-fn heads(task: &Task, group: usize) -> std::ops::Range<usize> {
+/// Brings the next group's numbers near, where the row is short: that is most likely this thread's next task, and no
+/// prefetcher of a processor sees what comes.
+#[inline(always)]
+pub(super) unsafe fn prefetch_next<S: Simd>(task: &Task, place: Place) {
+    let Place { queries, keys, group, .. } = place;
+    if group + 1 == task.kv_heads || keys.1 > FEW {
+        return;
+    }
+    let (e, heads) = (task.width, heads(task, group + 1));
+    // SAFETY: an address outside memory does nothing.
+    unsafe {
+        for from in [task.key, task.value] {
+            prefetch::<S>(from, task.kind, keys, (group + 1) * e, e);
+        }
+        prefetch::<S>(task.query, task.kind, queries, heads.start * e, heads.len() * e);
+    }
+}
+
+pub(super) fn heads(task: &Task, group: usize) -> std::ops::Range<usize> {
     let size = task.heads / task.kv_heads;
     group * size..(group + 1) * size
 }

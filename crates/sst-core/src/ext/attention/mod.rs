@@ -3,6 +3,7 @@
 //! libtorch's fused kernel wants rows of one length, and its backward pass is slow for short ones. This
 //! one takes the rows as they are. The graph and the threads are in `cpp/attention.cc`.
 
+mod abreast;
 mod kernel;
 mod lines;
 mod product;
