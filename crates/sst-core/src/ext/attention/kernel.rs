@@ -18,7 +18,7 @@ pub(super) const BLOCK: usize = 48;
 /// Tokens of a row that stay in the first cache until the next task.
 const FEW: usize = 64;
 /// Queries from which on they go abreast: fewer would leave lanes of a vector empty.
-const LINED_UP: usize = 8;
+const ABREAST: usize = 8;
 /// A multiple of the lanes of every processor.
 const VECTOR: usize = 16;
 
@@ -93,7 +93,7 @@ fn place(task: &Task, number: usize) -> Place {
 pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut Scratch) {
     let place = place(task, number);
     let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
-    if m >= LINED_UP && task.dropout == 0.0 {
+    if m >= ABREAST && task.dropout == 0.0 {
         // SAFETY: passed on.
         return unsafe { abreast::forward::<S>(task, place, scratch) };
     }
