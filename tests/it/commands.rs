@@ -26,6 +26,13 @@ fn list_tells_every_key_of_what_can_be_named() {
     assert_eq!((&mlm["name"], &mlm["config"]["mask_rate"]), (&"mlm".into(), &0.15.into()));
     assert_eq!(all["models"][0]["config"]["hidden_size"], 768);
     assert_eq!(all["schedules"].as_array().unwrap().len(), 5);
+    let optimizers = all["optimizers"].as_array().unwrap();
+    let names = |key: fn(&serde_json::Value) -> &serde_json::Value| -> Vec<&str> {
+        optimizers.iter().map(|item| key(item).as_str().unwrap()).collect()
+    };
+    // By what a recipe calls them too.
+    assert_eq!(names(|item| &item["name"]), ["adamw", "muon"]);
+    assert_eq!(names(|item| &item["config"]["name"]), ["adamw", "muon"]);
     let kinds: Vec<&str> = all["augmentations"]
         .as_array()
         .unwrap()

@@ -37,8 +37,8 @@ impl EmaConfig {
     }
 }
 
-/// The average of a model's trainable parameters. Frozen ones are their own average. An objective's own
-/// parameters are not averaged: they train the model and are no part of it.
+/// The average of the trainable parameters of a model and, since evaluators may see them together, of its objectives.
+/// Frozen ones are their own average.
 #[derive(Debug)]
 pub struct Ema {
     config: EmaConfig,

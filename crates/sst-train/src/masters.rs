@@ -46,12 +46,6 @@ impl Masters {
         self.pairs.iter().find(|pair| pair.name == name).map(|pair| &pair.low)
     }
 
-    /// The fp32 weights that train, by name.
-    pub(crate) fn trainable(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        let pairs = self.pairs.iter().filter(|pair| pair.full.requires_grad());
-        pairs.map(|pair| (&*pair.name, &pair.full))
-    }
-
     /// Moves the gradients of a backward pass to the fp32 weights. Those of several micro-batches add up in
     /// fp32; of a single one they stay as they are on the CPU, where updates take them in bf16.
     pub(crate) fn take_gradients(&self, is_single: bool) -> Result<(), TrainError> {

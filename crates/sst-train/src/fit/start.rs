@@ -37,17 +37,16 @@ impl<'a> Run<'a> {
                 *tensor = full.shallow_clone();
             }
         }
+        let averaged = groups.iter().flat_map(|group| &group.params);
+        let averaged = averaged.map(|(name, tensor)| (name.as_str(), tensor));
+        let ema = config.ema.map(|ema| Ema::new(ema, averaged));
+        let mut ema = ema.transpose()?;
         let mut optimizer = Optimizer::new(config.optimizer, groups)?;
         if let Some(masters) = &masters {
             optimizer.keep_copies(|name| masters.low(name).map(tch::Tensor::shallow_clone));
         }
         // Gradients of an earlier run on this model must not leak into the first step.
         optimizer.reset_gradients()?;
-        let ema = config.ema.map(|ema| match &masters {
-            Some(masters) => Ema::new(ema, masters.trainable()),
-            None => Ema::new(ema, fit.model.params().trainable()),
-        });
-        let mut ema = ema.transpose()?;
 
         fit.saver.remove_leftovers()?;
         let state = match fit.resume.take() {

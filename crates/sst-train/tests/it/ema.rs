@@ -1,7 +1,7 @@
 //! The average of the weights: its formula, and what it is for.
 
 use sst_core::checkpoint::{Allow, Renamed, Weights, load_params};
-use sst_core::{Evaluator, Init, Model, ParamStore};
+use sst_core::{Evaluator, Init, Model, Objective, ParamStore};
 use sst_train::{Ema, EmaConfig, Exported, Fault, FitConfig, Precision, TrainError};
 use tch::{Device, Tensor};
 
@@ -61,7 +61,10 @@ fn swapping_twice_changes_no_bit() {
 fn loss_of(path: &std::path::Path) -> f64 {
     let mut model = Toy::new(0.2);
     let weights = Weights::open(path).unwrap();
-    let same = |name: &str| Renamed::To(name.to_owned());
+    let same = |name: &str| match name.starts_with("objective.") {
+        true => Renamed::Ignore,
+        false => Renamed::To(name.to_owned()),
+    };
     load_params(model.params_mut(), &weights, same, &Allow::default()).unwrap();
     HeldOut.evaluate(&model).unwrap()["loss"]
 }
@@ -87,6 +90,26 @@ fn averaging_does_not_change_the_training() {
     assert_eq!(raw, HeldOut.evaluate(&plain.model).unwrap()["loss"]);
     assert_ne!(raw, average);
     assert_eq!(average, loss_of(&checkpoint.join("state/ema.safetensors")));
+}
+
+#[test]
+fn evaluators_see_the_average_of_the_objectives_parameters_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path());
+    let temperature = run.objective.params().unwrap().get("temperature").unwrap().shallow_clone();
+    run.watched = Some(temperature.shallow_clone());
+    let ema = EmaConfig { evaluate: true, export: true, ..EMA };
+    run.fit(FitConfig { ema: Some(ema), ..config(4) }).unwrap();
+    let seen = run.saver().checkpoint(4).state().unwrap().metrics["eval/watched/value"];
+    let average = Weights::open(&run.saver().path(4).join("state/ema.safetensors")).unwrap();
+    let average = average.tensor("objective.temperature").unwrap().double_value(&[0]);
+    assert_eq!(seen, average);
+    assert_ne!(seen, temperature.double_value(&[0]));
+
+    // What goes on is the raw one.
+    let raw = Weights::open(&run.saver().path(4).join("state/objective.safetensors")).unwrap();
+    let raw = raw.tensor("param.temperature").unwrap().double_value(&[0]);
+    assert_eq!(raw, temperature.double_value(&[0]));
 }
 
 #[test]

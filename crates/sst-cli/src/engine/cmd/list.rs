@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sst_cli::args::{ListArgs, ListKind};
 use sst_cli::exit::Exit;
 use sst_cli::render;
-use sst_train::{OptimizerConfig, ScheduleConfig};
+use sst_train::{OptimizerConfig, OptimizerName, ScheduleConfig};
 
 /// One thing that can be named in a recipe or on the command line.
 struct Item {
@@ -97,11 +97,7 @@ fn items(kind: ListKind) -> Vec<Item> {
             ("bpe", "GPT-2's: byte pair encoding; nothing is unknown to it"),
             ("unigram", "SentencePiece's: the likeliest pieces"),
         ]),
-        ListKind::Optimizers => vec![Item {
-            name: "adamw",
-            summary: "Adam with decoupled weight decay, on libtorch's fused kernel",
-            config: serde_json::to_value(OptimizerConfig::default()).ok(),
-        }],
+        ListKind::Optimizers => optimizers(),
         ListKind::Schedules => schedules(),
         ListKind::Evaluators => plain(&[
             ("mask-accuracy", "how often the hidden token is found, and the loss"),
@@ -115,6 +111,21 @@ fn items(kind: ListKind) -> Vec<Item> {
             entries.map(|entry| item(entry.name, entry.summary, entry.default_config)).collect()
         }
     }
+}
+
+fn optimizers() -> Vec<Item> {
+    let describe = |name| match name {
+        OptimizerName::AdamW => ("adamw", "Adam with decoupled weight decay"),
+        OptimizerName::Muon => {
+            ("muon", "orthogonalised momentum for the matrices of the layers, adamw for the rest")
+        }
+    };
+    let item = |name| {
+        let (text, summary) = describe(name);
+        let config = OptimizerConfig { name, ..OptimizerConfig::default() };
+        Item { name: text, summary, config: serde_json::to_value(config).ok() }
+    };
+    [OptimizerName::AdamW, OptimizerName::Muon].map(item).into()
 }
 
 fn schedules() -> Vec<Item> {

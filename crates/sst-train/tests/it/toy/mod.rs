@@ -22,7 +22,7 @@ use sst_train::{
 };
 use tch::Tensor;
 
-pub(crate) use self::data::{HeldOut, Record, Rows};
+pub(crate) use self::data::{HeldOut, Record, Rows, Watched};
 pub(crate) use self::model::Toy;
 pub(crate) use self::objective::{Count, NextToken};
 
@@ -64,6 +64,8 @@ pub(crate) struct Run<'a> {
     pub(crate) broken_export: Option<u64>,
     /// How long an export takes.
     pub(crate) slow_export: Duration,
+    /// Report this number beside the held-out loss.
+    pub(crate) watched: Option<Tensor>,
 }
 
 impl<'a> Run<'a> {
@@ -80,6 +82,7 @@ impl<'a> Run<'a> {
             stop_after: None,
             broken_export: None,
             slow_export: Duration::ZERO,
+            watched: None,
         }
     }
 
@@ -136,6 +139,9 @@ impl<'a> Run<'a> {
         let mut trackers: Vec<Box<dyn Tracker>> =
             vec![Box::new(jsonl), Box::new(self.record.clone())];
         let mut evaluators: Vec<Box<dyn Evaluator>> = vec![Box::new(HeldOut)];
+        if let Some(watched) = &self.watched {
+            evaluators.push(Box::new(Watched(watched.shallow_clone())));
+        }
         fit(Fit {
             config,
             model: &mut self.model,
