@@ -2,14 +2,20 @@
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
 
+#include <algorithm>
+#include <atomic>
+
 #include "bridge.h"
 
-// Calls body(context, i) for each i below count, on several threads. name: for the profiler.
+// Calls body(context, i) for each i below count, on several threads: one that is done takes the next, so that none waits
+// for another whose core is shared. name: for the profiler.
 extern "C" int sst_parallel(const char* name, size_t count, void* context, void (*body)(void*, size_t)) {
   SST_GUARD({
     RECORD_FUNCTION(name, std::vector<c10::IValue>());
-    at::parallel_for(0, static_cast<int64_t>(count), 1, [&](int64_t begin, int64_t end) {
-      for (; begin < end; ++begin) body(context, static_cast<size_t>(begin));
+    std::atomic<size_t> next{0};
+    auto threads = std::min(count, static_cast<size_t>(at::get_num_threads()));
+    at::parallel_for(0, static_cast<int64_t>(threads), 1, [&](int64_t, int64_t) {
+      for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) body(context, i);
     });
   })
 }

@@ -44,6 +44,7 @@ impl Sums {
         // SAFETY: as promised.
         unsafe {
             for r in rows {
+                output.bring::<_MM_HINT_ET0>(r + BLOCK);
                 output.write(r, columns, self.line(bias, r));
             }
         }
@@ -65,6 +66,8 @@ impl Sums {
         // SAFETY: as promised.
         unsafe {
             for r in rows {
+                before.bring::<_MM_HINT_ET0>(r + BLOCK);
+                after.bring::<_MM_HINT_ET0>(r + BLOCK);
                 let [a, b] = self.line(bias, r);
                 before.write(r, columns, [a, b]);
                 after.write(r, columns, [curve.apply(a), curve.apply(b)]);
@@ -88,6 +91,8 @@ impl Sums {
         // SAFETY: as promised.
         unsafe {
             for r in rows {
+                before.bring::<_MM_HINT_T0>(r + BLOCK);
+                output.bring::<_MM_HINT_ET0>(r + BLOCK);
                 let [a, b] = self.line(&[0.0; BLOCK], r);
                 let [x, y] = before.read(r, columns);
                 let [x, y] = [curve.slope(x), curve.slope(y)];
@@ -161,6 +166,21 @@ impl Output {
         let (row, column) = (block.strip * BLOCK, block.panel * BLOCK);
         let some = some.start..some.end.min(self.rows - row);
         (self.at(row, column), some, BLOCK.min(self.stride - column))
+    }
+
+    /// Brings a row of the block to the first cache, if there is one: rows of the next strip, which mostly comes next,
+    /// are too far apart for the processor to see them coming.
+    #[inline]
+    fn bring<const HINT: i32>(self, row: usize) {
+        let from = self.at(row, 0).numbers.cast::<i8>().cast_const();
+        let lines = match self.kind {
+            Kind::Float => 2,
+            Kind::BFloat16 => 1,
+        };
+        for line in 0..lines {
+            // SAFETY: any place may be asked for.
+            unsafe { _mm_prefetch::<HINT>(from.wrapping_add(64 * line)) };
+        }
     }
 
     /// Writes the first columns of a row.

@@ -113,6 +113,22 @@ pub(super) fn place(parts: usize, step: usize, part: usize, half: usize) -> usiz
     ((step * parts + part) * 2 + half) * TILE
 }
 
+/// Brings 32 numbers of a row from `column` on to the first cache, if they are there: rows are too far apart for the
+/// processor to see them coming.
+#[inline]
+fn bring(matrix: &Matrix, row: usize, column: usize) {
+    let place = row * matrix.columns + column;
+    let (size, lines) = match matrix.kind {
+        Kind::Float => (4, 2),
+        Kind::BFloat16 => (2, 1),
+    };
+    let from = matrix.numbers.cast::<i8>().wrapping_add(place * size);
+    for line in 0..lines {
+        // SAFETY: any place may be asked for.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(64 * line)) };
+    }
+}
+
 /// 32 numbers of a row from `column` on, in P parts: zeros where there is none.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
@@ -295,6 +311,7 @@ pub(super) unsafe fn turned_step<const P: usize>(
     unsafe {
         if P == FP32 {
             for r in 0..STEP {
+                bring(matrix, (step + 1) * STEP + r, first);
                 let halves = line::<P>(matrix, step * STEP + r, first);
                 for half in 0..2 {
                     added[half] = _mm512_add_ps(added[half], _mm512_castsi512_ps(halves[half]));
@@ -304,6 +321,8 @@ pub(super) unsafe fn turned_step<const P: usize>(
         } else {
             let ones = transmute::<__m512i, __m512bh>(_mm512_set1_epi32(0x3f80_3f80));
             for r in 0..ROWS {
+                bring(matrix, (step + 1) * STEP + 2 * r, first);
+                bring(matrix, (step + 1) * STEP + 2 * r + 1, first);
                 let both = pairs::<P>(matrix, step * STEP + 2 * r, first);
                 for p in 0..P {
                     for half in 0..2 {

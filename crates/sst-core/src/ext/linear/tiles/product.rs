@@ -17,6 +17,13 @@ use crate::ext::number::Kind;
 const CHUNK: usize = 12;
 /// Strips of a piece, at most.
 const STRIPS: usize = 8;
+/// Pieces for each thread, if there is work enough: a core that others use too may take twice as long as the other
+/// ones, which wait for it at the end.
+const PIECES: usize = 16;
+/// What a piece is not made smaller than for that: the strips of one, each of which reads all panels of the weight, and
+/// the panels of one, for which its strips are read.
+const FEW_STRIPS: usize = 3;
+const FEW_PANELS: usize = 4;
 
 /// Steps along k whose strips and panels are multiplied before others are packed: of rows that are summed over there
 /// may be any number.
@@ -126,7 +133,8 @@ pub(super) fn each_block(
     let (strips, panels, len) = (left.rows.div_ceil(BLOCK), weight.panels(), weight.len());
     let threads = threads();
     let Pieces { pieces, most: piece } = Pieces::new(strips, 2 * len);
-    let groups = groups(pieces, panels);
+    // What is split in three parts takes too long for doing it again.
+    let groups = groups(pieces, panels, if weight.parts == 3 { 1 } else { PIECES });
     let scratch = bytes(threads * piece * 2 * len)?;
     let shared = Shared((left, weight, scratch.data_ptr().cast::<u16>()));
     each(c"sst::tile_product", pieces * groups, |thread, i| {
@@ -176,8 +184,9 @@ pub(super) fn turned(
     let is_all = weight.steps <= STEPS;
     let sums_len = if is_all { 0 } else { panels * size_of::<Sums>() / size_of::<u16>() };
     let threads = threads();
-    let Pieces { pieces, most: piece } = Pieces::new(strips, 2 * (len + sums_len));
-    let groups = groups(pieces, panels);
+    let Pieces { pieces, most: piece } = Pieces::new(strips, 2 * (len + sums_len)).smaller(strips);
+    // A strip is turned for each group.
+    let groups = groups(pieces, panels, 1);
     let scratch_len = piece * (len + sums_len);
     let scratch = bytes(threads * scratch_len * 2)?;
     let shared = Shared((left, weight, output, (scratch.data_ptr().cast::<u16>(), column_sums)));
@@ -307,16 +316,28 @@ struct Pieces {
 impl Pieces {
     /// Of strips that take so many bytes each: as many for each thread, if they suffice.
     fn new(strips: usize, bytes: usize) -> Self {
-        let most = STRIPS.min(near_bytes() / bytes).max(1);
+        Self::of(strips, STRIPS.min(near_bytes() / bytes).max(1))
+    }
+
+    /// Of so many strips at most.
+    fn of(strips: usize, most: usize) -> Self {
         let pieces = strips.div_ceil(most).next_multiple_of(threads()).min(strips);
         Self { pieces, most: strips.div_ceil(pieces.max(1)) }
     }
+
+    /// As many as threads should have, if strips suffice.
+    fn smaller(self, strips: usize) -> Self {
+        let most = (strips / (PIECES * threads())).max(FEW_STRIPS);
+        if most < self.most { Self::of(strips, most) } else { self }
+    }
 }
 
-/// Pieces for too few threads are shared out by panels too: in how many parts.
-fn groups(pieces: usize, panels: usize) -> usize {
-    let threads = threads();
-    if pieces < threads { threads.div_ceil(pieces).min(panels) } else { 1 }
+/// In how many parts pieces are shared out by panels too: so that each thread has one, and as many as are wanted of
+/// panels enough.
+fn groups(pieces: usize, panels: usize, wanted: usize) -> usize {
+    let needed = threads().div_ceil(pieces).min(panels);
+    let wanted = (wanted * threads()).div_ceil(pieces).min(panels / FEW_PANELS);
+    needed.max(wanted)
 }
 
 /// The part `i` of `count` in `parts` that differ by one at most.
