@@ -129,7 +129,7 @@ pub(super) fn each_block(
     done: impl Fn(&Block<'_>, Range<usize>) + Sync,
 ) -> Result<()> {
     let left = Matrix::of(x)?;
-    let weight = Weight::new(weight, bias);
+    let weight = Weight::new(weight, bias)?;
     let (strips, panels, len) = (left.rows.div_ceil(BLOCK), weight.panels(), weight.len());
     let threads = threads();
     let Pieces { pieces, most: piece } = Pieces::new(strips, 2 * len);
@@ -147,6 +147,7 @@ pub(super) fn each_block(
         // SAFETY: that a weight is packed shows that the processor can multiply it; a thread has its own scratch, and
         // no other piece has these blocks.
         unsafe {
+            weight.lay_out(columns.clone());
             left.pack(rows.clone());
             let work = Work {
                 strips: rows,
@@ -177,7 +178,7 @@ pub(super) fn turned(
         None => std::ptr::null_mut(),
     };
     let output = outputs(result)?;
-    let weight = Weight::new(x, None);
+    let weight = Weight::new(x, None)?;
     let (strips, panels) = (left.columns.div_ceil(BLOCK), weight.panels());
     let len = packed_len(STEPS.min(weight.steps), weight.parts);
     // What is multiplied at once needs no room for sums that others add to.
@@ -199,6 +200,9 @@ pub(super) fn turned(
         let left =
             Left { x: y, first: rows.start, parts: weight.parts, unit: weight.unit, len, scratch };
         let sums = scratch.wrapping_add(piece * len).cast::<Sums>();
+        let columns = share(panels, groups, group);
+        // SAFETY: as for `each_block`.
+        unsafe { weight.lay_out(columns.clone()) };
         for start in (0..weight.steps).step_by(STEPS) {
             let steps = start..weight.steps.min(start + STEPS);
             let is_last = steps.end == weight.steps;
@@ -208,7 +212,7 @@ pub(super) fn turned(
                 left.pack_turned(rows.clone(), steps.clone(), column_sums);
                 let work = Work {
                     strips: rows.clone(),
-                    panels: share(panels, groups, group),
+                    panels: columns.clone(),
                     steps,
                     before: (!is_all).then_some((start == 0, sums)),
                     after: weight.tiles(0, if is_last { 0 } else { start + STEPS }),
@@ -240,7 +244,7 @@ pub(in crate::ext::linear) fn mlp(
 ) -> Result<Tensor> {
     let (x, y) = (x.f_to_kind(up.kind())?, down.results(x.size()[0])?);
     let (left, output) = (Matrix::of(&x)?, outputs(&y)?);
-    let (up, down) = (Weight::new(up, up_bias), Weight::new(down, down_bias));
+    let (up, down) = (Weight::new(up, up_bias)?, Weight::new(down, down_bias)?);
     let (strips, len) = (left.rows.div_ceil(BLOCK), up.len());
     // Numbers of a strip's part of what is between, and of its sums.
     let (inner_len, sums_len) =
@@ -262,9 +266,11 @@ pub(in crate::ext::linear) fn mlp(
         let panels = up.panels();
         // SAFETY: as for `linear`. A panel of the first layer is a step of the second.
         unsafe {
+            down.lay_out(0..down.panels());
             left.pack(rows.clone());
             for chunk in (0..panels).step_by(CHUNK) {
                 let steps = chunk..panels.min(chunk + CHUNK);
+                up.lay_out(steps.clone());
                 let work = Work {
                     strips: rows.clone(),
                     panels: steps.clone(),

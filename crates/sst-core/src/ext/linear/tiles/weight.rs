@@ -1,6 +1,8 @@
 //! Weights that are laid out for products of tiles.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::{hint, thread};
 
 use tch::{Device, Tensor};
 
@@ -8,17 +10,29 @@ use super::amx::{AHEAD, Tiles};
 use super::block::{BLOCK, Sums};
 use super::detect::{Unit, unit};
 use super::pack::{self, FP32, Matrix, Panel, STEP, Strip, kind, packed_len};
-use super::threads::{Shared, bytes, each};
+use super::threads::bytes;
 use super::vectors;
 use crate::error::{Error, Result};
 use crate::ext::linear::Layout;
 use crate::ext::number::Kind;
 
-/// A weight laid out for products of tiles.
+/// Panels that a thread lays out at a time, so that others find some too.
+const FEW: usize = 4;
+
+/// Whether a panel is laid out.
+const NOT_YET: u8 = 0;
+const TAKEN: u8 = 1;
+const DONE: u8 = 2;
+
+/// A weight laid out for products of tiles: each panel by the thread that first multiplies it, in whose cache it then is.
 #[derive(Debug)]
 pub(in crate::ext::linear) struct PackedWeight {
+    weight: Tensor,
+    layout: Layout,
     /// The panels, one after the other.
     tiles: Tensor,
+    /// Of each panel.
+    states: Vec<AtomicU8>,
     /// Those of a number: see [`pack`].
     parts: usize,
     unit: Unit,
@@ -27,7 +41,8 @@ pub(in crate::ext::linear) struct PackedWeight {
 }
 
 impl PackedWeight {
-    /// Lays out a contiguous matrix on the CPU, for factors in fp32 (`exact`, from fp32) or bf16 (from either).
+    /// Of a contiguous matrix on the CPU, for factors in fp32 (`exact`, from fp32) or bf16 (from either). It must not
+    /// change.
     ///
     /// # Errors
     /// If the processor has no unit for it, or libtorch fails.
@@ -51,32 +66,10 @@ impl PackedWeight {
             Unit::Tiles => 3,
         };
         let (steps, panels) = (input.div_ceil(STEP), output.div_ceil(BLOCK));
-        let len = packed_len(steps, parts);
-        let tiles = bytes(2 * len * panels)?;
-        let to = Shared((tiles.data_ptr().cast::<u16>(), matrix));
-        // As the matrix lies: a few rows at a time.
-        let (pieces, others) = match layout {
-            Layout::OutIn => (panels, steps),
-            Layout::InOut => (steps, panels),
-        };
-        each(c"sst::tile_pack", pieces, |_, i| {
-            let (to, matrix) = to.get();
-            for j in 0..others {
-                let (panel, step) = if layout == Layout::OutIn { (i, j) } else { (j, i) };
-                let to = to.wrapping_add(panel * len + packed_len(step, parts));
-                // SAFETY: the matrix is as large as it says, there is room for all panels, and each step of one is
-                // written once.
-                unsafe {
-                    let first = panel * BLOCK;
-                    match parts {
-                        1 => pack::panel_step::<1>(&matrix, layout, first, step, to),
-                        FP32 => pack::panel_step::<FP32>(&matrix, layout, first, step, to),
-                        _ => pack::panel_step::<3>(&matrix, layout, first, step, to),
-                    }
-                }
-            }
-        })?;
-        Ok(Self { tiles, parts, unit, input, output })
+        let tiles = bytes(2 * packed_len(steps, parts) * panels)?;
+        let states = (0..panels).map(|_| AtomicU8::new(NOT_YET)).collect();
+        let weight = weight.shallow_clone();
+        Ok(Self { weight, layout, tiles, states, parts, unit, input, output })
     }
 
     /// The type of products with this.
@@ -93,7 +86,10 @@ impl PackedWeight {
 /// What a thread needs of a packed weight and its bias.
 #[derive(Clone, Copy)]
 pub(super) struct Weight {
-    tiles: *const u16,
+    matrix: Matrix,
+    layout: Layout,
+    tiles: *mut u16,
+    states: *const AtomicU8,
     /// fp32; null for none.
     bias: *const f32,
     pub(super) parts: usize,
@@ -103,14 +99,80 @@ pub(super) struct Weight {
 }
 
 impl Weight {
-    pub(super) fn new(weight: &PackedWeight, bias: Option<&Tensor>) -> Self {
-        Self {
-            tiles: weight.tiles.data_ptr().cast::<u16>().cast_const(),
+    /// # Errors
+    /// If libtorch fails.
+    pub(super) fn new(weight: &PackedWeight, bias: Option<&Tensor>) -> Result<Self> {
+        Ok(Self {
+            matrix: Matrix::of(&weight.weight)?,
+            layout: weight.layout,
+            tiles: weight.tiles.data_ptr().cast::<u16>(),
+            states: weight.states.as_ptr(),
             bias: bias.map_or(std::ptr::null(), |bias| bias.data_ptr().cast::<f32>().cast_const()),
             parts: weight.parts,
             unit: weight.unit,
             steps: weight.input.div_ceil(STEP),
             output: weight.output,
+        })
+    }
+
+    /// Lays out those of some panels that nobody has laid out, and waits for those that another thread does.
+    ///
+    /// # Safety
+    /// The packed weight must be there, and what it is of.
+    pub(super) unsafe fn lay_out(&self, panels: Range<usize>) {
+        // SAFETY: each panel has a state.
+        let state = |panel| unsafe { &*self.states.add(panel) };
+        let is_ours = |panel: usize| {
+            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+            state(panel).compare_exchange(NOT_YET, TAKEN, success, failure).is_ok()
+        };
+        let mut start = panels.start;
+        while start < panels.end {
+            let few = panels.end.min(start + FEW);
+            let other = (start..few).find(|panel| !is_ours(*panel));
+            let end = other.unwrap_or(few);
+            // SAFETY: as promised; nobody else takes these panels.
+            unsafe { self.write(start..end) };
+            for panel in start..end {
+                state(panel).store(DONE, Ordering::Release);
+            }
+            start = other.map_or(end, |panel| panel + 1);
+        }
+        for panel in panels {
+            let mut tries = 0_u32;
+            while state(panel).load(Ordering::Acquire) != DONE {
+                tries += 1;
+                // The other thread may have no core at the moment.
+                if tries.is_multiple_of(1 << 12) { thread::yield_now() } else { hint::spin_loop() }
+            }
+        }
+    }
+
+    /// Lays out some panels.
+    ///
+    /// # Safety
+    /// As for [`Self::lay_out`]; no other thread may write or read them.
+    unsafe fn write(&self, panels: Range<usize>) {
+        let write = |panel, step| {
+            let to = self.panel(panel, step);
+            let (matrix, layout, first) = (&self.matrix, self.layout, panel * BLOCK);
+            // SAFETY: the matrix is as large as it says, and there is room for all panels.
+            unsafe {
+                match self.parts {
+                    1 => pack::panel_step::<1>(matrix, layout, first, step, to),
+                    FP32 => pack::panel_step::<FP32>(matrix, layout, first, step, to),
+                    _ => pack::panel_step::<3>(matrix, layout, first, step, to),
+                }
+            }
+        };
+        // As the matrix lies: a few rows at a time.
+        match self.layout {
+            Layout::OutIn => panels.for_each(|panel| {
+                (0..self.steps).for_each(|step| write(panel, step));
+            }),
+            Layout::InOut => (0..self.steps).for_each(|step| {
+                panels.clone().for_each(|panel| write(panel, step));
+            }),
         }
     }
 
@@ -130,6 +192,10 @@ impl Weight {
 
     /// The tiles of a panel from a step on.
     pub(super) fn tiles(&self, panel: usize, step: usize) -> *const u16 {
+        self.panel(panel, step).cast_const()
+    }
+
+    fn panel(&self, panel: usize, step: usize) -> *mut u16 {
         self.tiles.wrapping_add(panel * self.len() + packed_len(step, self.parts))
     }
 
@@ -152,7 +218,7 @@ impl Weight {
     /// time.
     ///
     /// # Safety
-    /// All tiles and sums must be there.
+    /// All tiles and sums must be there: the panels laid out.
     pub(super) unsafe fn multiply(
         self,
         work: Work,
