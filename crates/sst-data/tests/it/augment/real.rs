@@ -147,19 +147,40 @@ enum Victim {
     Last,
 }
 
-/// The process of the group `group` whose command has `word` in it.
-fn process(group: i32, word: &str) -> Option<i32> {
+fn read_of(pid: i32, file: &str) -> std::io::Result<String> {
+    fs::read_to_string(format!("/proc/{pid}/{file}"))
+}
+
+/// The processes of a group.
+fn members(group: i32) -> impl Iterator<Item = i32> {
     let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| {
         entry.unwrap().file_name().to_str().and_then(|name| name.parse::<i32>().ok())
     });
-    let read = |pid: i32, file: &str| fs::read_to_string(format!("/proc/{pid}/{file}"));
-    let is_it = |pid: &i32| {
+    pids.filter(move |pid| {
         // After the name: state, parent, group.
-        let stat = read(*pid, "stat").unwrap_or_default();
+        let stat = read_of(*pid, "stat").unwrap_or_default();
         let of = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(2));
-        of == Some(&group.to_string()) && read(*pid, "cmdline").is_ok_and(|c| c.contains(word))
+        of == Some(&group.to_string())
+    })
+}
+
+/// That of a group whose command has `word` in it.
+fn process(group: i32, word: &str) -> Option<i32> {
+    members(group).find(|pid| read_of(*pid, "cmdline").is_ok_and(|command| command.contains(word)))
+}
+
+/// Bytes that a group's processes have written to where their translations go, which is where the output of the first goes
+/// too.
+fn written(group: i32) -> u64 {
+    let output = |pid: i32| fs::read_link(format!("/proc/{pid}/fd/1")).ok();
+    let Some(end) = output(group) else { return 0 };
+    let bytes = |pid: i32| {
+        let io = read_of(pid, "io").unwrap_or_default();
+        let bytes = io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse::<u64>().ok());
+        bytes.unwrap_or(0)
     };
-    { pids }.find(is_it)
+    let writers = members(group).filter(|pid| *pid != group && output(*pid).as_ref() == Some(&end));
+    writers.map(bytes).sum()
 }
 
 /// Waits for the program in `folder` to have written translations out, and kills it.
@@ -172,9 +193,8 @@ fn kill_in_mid_batch(folder: &Path, victim: Victim) {
         let Ok(group) = pid.trim().parse::<i32>() else { continue };
         // The last one that has to do with words.
         let Some(last) = process(group, "autopgen.bin") else { continue };
-        let io = fs::read_to_string(format!("/proc/{last}/io")).unwrap_or_default();
-        let written = io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse::<u64>().ok());
-        if written.unwrap_or(0) < 2000 {
+        // More than the first texts: what is there can be read although its writer is killed.
+        if written(group) < 2000 {
             continue;
         }
         let pid = |pid: i32| Pid::from_raw(pid).unwrap();
