@@ -20,14 +20,35 @@ impl Dropout {
         })
     }
 
-    /// Drops from `line`, which lies at `place`.
+    /// That of the line that lies at `place`.
     #[inline(always)]
-    pub(super) fn apply<const N: usize>(&self, line: &mut [f32], place: [usize; N]) {
+    pub(super) fn line<const N: usize>(&self, place: [usize; N]) -> LineDropout {
         let start = place.iter().fold(self.seed, |state, part| mix64(state ^ *part as u64)) as u32;
-        for (i, value) in line.iter_mut().enumerate() {
-            let kept = mix32(start ^ (i as u32).wrapping_mul(0x9e37_79b9)) >= self.threshold;
-            *value *= if kept { self.keep_scale } else { 0.0 };
-        }
+        LineDropout { start, threshold: self.threshold, keep_scale: self.keep_scale }
+    }
+}
+
+/// Dropout of one line.
+#[derive(Clone, Copy)]
+pub(super) struct LineDropout {
+    pub(super) start: u32,
+    pub(super) threshold: u32,
+    pub(super) keep_scale: f32,
+}
+
+impl LineDropout {
+    /// What sets the places of a line apart before they are mixed: 2^32 divided by the golden ratio.
+    pub(super) const APART: u32 = 0x9e37_79b9;
+    /// What the bits of a draw are shifted by, one after the other, and multiplied by between: the finaliser of
+    /// MurmurHash3 (Appleby 2011).
+    pub(super) const SHIFTS: [u32; 3] = [16, 13, 16];
+    pub(super) const FACTORS: [u32; 2] = [0x85eb_ca6b, 0xc2b2_ae35];
+
+    /// What the number at place `i` is multiplied by.
+    #[inline(always)]
+    pub(super) fn factor(self, i: usize) -> f32 {
+        let draw = mix32(self.start ^ (i as u32).wrapping_mul(Self::APART));
+        if draw >= self.threshold { self.keep_scale } else { 0.0 }
     }
 }
 
@@ -40,10 +61,10 @@ fn mix64(z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The finaliser of MurmurHash3 (Appleby 2011).
 #[inline(always)]
 fn mix32(mut x: u32) -> u32 {
-    x = (x ^ (x >> 16)).wrapping_mul(0x85eb_ca6b);
-    x = (x ^ (x >> 13)).wrapping_mul(0xc2b2_ae35);
-    x ^ (x >> 16)
+    let ([a, b, c], [f, g]) = (LineDropout::SHIFTS, LineDropout::FACTORS);
+    x = (x ^ (x >> a)).wrapping_mul(f);
+    x = (x ^ (x >> b)).wrapping_mul(g);
+    x ^ (x >> c)
 }

@@ -10,7 +10,7 @@ use super::abreast;
 use super::lines::{load, load_transposed, prefetch, store};
 use super::product::{Left, product};
 use super::task::{Source, Target, Task};
-use crate::ext::random::Dropout;
+use crate::ext::random::{Dropout, LineDropout};
 use crate::ext::simd::Simd;
 
 /// Queries in a block.
@@ -125,10 +125,7 @@ pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut 
                     }
                     *inverse = 1.0 / sum;
                     if let Some(dropout) = Dropout::new(task.dropout, task.seed) {
-                        dropout.apply(
-                            std::slice::from_raw_parts_mut(line, limit),
-                            [row, head, first + i],
-                        );
+                        drop_some::<S>(line, dropout.line([row, head, first + i]), padded(seen));
                     }
                 }
                 let left = Left { data: scores, row: lp, column: 1 };
@@ -189,20 +186,9 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut
                     let mean = dot::<S>(grads.add(i * ep), outs.add(i * ep), ep);
                     probabilities::<S>(line, log_sum, limit, padded(seen));
                     // `slope` becomes the gradient of the scores, `line` what the values were mixed by.
-                    match Dropout::new(task.dropout, task.seed) {
-                        None => score_gradient(line, slope, mean, padded(seen)),
-                        Some(dropout) => {
-                            dropout.apply(
-                                std::slice::from_raw_parts_mut(slope, limit),
-                                [row, head, first + i],
-                            );
-                            score_gradient(line, slope, mean, padded(seen));
-                            dropout.apply(
-                                std::slice::from_raw_parts_mut(line, limit),
-                                [row, head, first + i],
-                            );
-                        }
-                    }
+                    let dropout = Dropout::new(task.dropout, task.seed)
+                        .map(|dropout| dropout.line([row, head, first + i]));
+                    score_gradient::<S>(line, slope, mean, padded(seen), dropout);
                 }
                 let left = Left { data: scores, row: 1, column: lp };
                 product::<S>([seen, ep, count], left, (grads, ep), (value_grads, ep), true);
@@ -299,12 +285,39 @@ unsafe fn probabilities<S: Simd>(line: *mut f32, log_sum: f32, limit: usize, end
     }
 }
 
-/// `slope = p (slope - mean)`: the gradient through the softmax.
+/// Drops from a line of `end` numbers.
 #[inline(always)]
-unsafe fn score_gradient(line: *const f32, slope: *mut f32, mean: f32, end: usize) {
-    for i in 0..end {
-        // SAFETY: both have `end` numbers.
-        unsafe { *slope.add(i) = *line.add(i) * (*slope.add(i) - mean) };
+unsafe fn drop_some<S: Simd>(line: *mut f32, dropout: LineDropout, end: usize) {
+    for i in (0..end).step_by(S::LANES) {
+        // SAFETY: there are `end` numbers, a multiple of the lanes.
+        unsafe {
+            let kept = S::mul(S::load(line.add(i)), S::dropout(dropout, i));
+            S::store(line.add(i), kept);
+        }
+    }
+}
+
+/// `slope = p (slope - mean)`: the gradient through the softmax, where `slope` comes from behind the dropout; `line`, p, then
+/// goes through it.
+#[inline(always)]
+unsafe fn score_gradient<S: Simd>(
+    line: *mut f32,
+    slope: *mut f32,
+    mean: f32,
+    end: usize,
+    dropout: Option<LineDropout>,
+) {
+    for i in (0..end).step_by(S::LANES) {
+        // SAFETY: both have `end` numbers, a multiple of the lanes.
+        unsafe {
+            let (p, mut grad) = (S::load(line.add(i)), S::load(slope.add(i)));
+            if let Some(dropout) = dropout {
+                let factors = S::dropout(dropout, i);
+                grad = S::mul(grad, factors);
+                S::store(line.add(i), S::mul(p, factors));
+            }
+            S::store(slope.add(i), S::mul(p, S::add(grad, S::splat(-mean))));
+        }
     }
 }
 

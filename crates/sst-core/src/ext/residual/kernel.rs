@@ -2,8 +2,8 @@
 
 use std::ffi::c_void;
 
-use crate::ext::number::{Kind, load_line, number, put_number, store_line};
-use crate::ext::random::Dropout;
+use crate::ext::number::{Kind, number, put_number};
+use crate::ext::random::{Dropout, LineDropout};
 use crate::ext::simd::Simd;
 
 /// `SstResidual` of `cpp/residual.cc`, field by field. All matrices are `[t, d]` and contiguous; those of the
@@ -43,33 +43,18 @@ pub(in crate::ext) struct Task {
     is_rms: i32,
 }
 
-/// The sum of `n` numbers that `f` makes of their places: sixteen sums side by side, then these.
-#[inline(always)]
-fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
-    const LANES: usize = 16;
-    let mut sums = [0.0_f32; LANES];
-    let whole = n - n % LANES;
-    for at in (0..whole).step_by(LANES) {
-        for (lane, sum) in sums.iter_mut().enumerate() {
-            *sum += f(at + lane);
-        }
-    }
-    sums.iter().sum::<f32>() + (whole..n).map(f).sum::<f32>()
-}
-
 /// Buffers of one token each.
 pub(super) struct Scratch(Vec<f32>);
 
 impl Scratch {
     pub(super) fn new(task: &Task) -> Self {
-        Self(vec![0.0; 3 * task.width])
+        Self(vec![0.0; 2 * task.width])
     }
 
     #[inline(always)]
-    fn lines(&mut self, width: usize) -> [&mut [f32]; 3] {
-        let (a, rest) = self.0.split_at_mut(width);
-        let (b, c) = rest.split_at_mut(width);
-        [a, b, c]
+    fn lines(&mut self, width: usize) -> [&mut [f32]; 2] {
+        let (a, b) = self.0.split_at_mut(width);
+        [a, b]
     }
 }
 
@@ -88,24 +73,17 @@ fn tokens(task: &Task, block: usize) -> std::ops::Range<usize> {
 pub(super) unsafe fn forward<S: Simd>(task: &Task, block: usize, scratch: &mut Scratch) {
     let d = task.width;
     let dropout = Dropout::new(task.dropout, task.seed);
-    let [line, dropped, _] = scratch.lines(d);
+    let [line, _] = scratch.lines(d);
     for token in tokens(task, block) {
         let at = token * d;
         // SAFETY: `at` is the token's place in matrices of `tokens` rows.
         unsafe {
-            let is_alone = task.weight.is_null();
-            let is_dropped = !task.x.is_null() && (dropout.is_some() || is_alone);
-            if is_dropped {
-                load_line(task.x, task.x_kind, at, dropped);
-                if let Some(dropout) = dropout {
-                    dropout.apply(dropped, [token]);
-                }
-            }
-            if is_alone {
-                store_line(task.y, task.x_kind, at, dropped);
+            let dropout = dropout.map(|dropout| dropout.line([token]));
+            if task.weight.is_null() {
+                drop_some::<S>([task.x, task.y.cast_const()], task.x_kind, at, d, dropout);
                 continue;
             }
-            let total = add::<S>(task, at, line, is_dropped.then_some(&*dropped));
+            let total = add::<S>(task, at, line, dropout);
             let mean = if task.is_rms != 0 { 0.0 } else { total / d as f32 };
             let scale = (variance::<S>(line, mean) + task.eps).sqrt().recip();
             if !task.moments.is_null() {
@@ -117,13 +95,47 @@ pub(super) unsafe fn forward<S: Simd>(task: &Task, block: usize, scratch: &mut S
     }
 }
 
-/// Writes `x + residual` to `line` and, where there is an `x`, to the sum if it is kept; returns the sum of its numbers. `dropped`
-/// stands for `x` if it is there.
+/// Writes a line of the second matrix, what dropout leaves of that of the first.
 ///
 /// # Safety
 /// As for [`forward`].
 #[inline(always)]
-unsafe fn add<S: Simd>(task: &Task, at: usize, line: &mut [f32], dropped: Option<&[f32]>) -> f32 {
+unsafe fn drop_some<S: Simd>(
+    [from, to]: [*const c_void; 2],
+    kind: Kind,
+    at: usize,
+    width: usize,
+    dropout: Option<LineDropout>,
+) {
+    let whole = width - width % S::LANES;
+    let to = to.cast_mut();
+    // SAFETY: the caller promises the numbers.
+    unsafe {
+        for c in (0..whole).step_by(S::LANES) {
+            let mut x = S::load_kind(from, kind, at + c);
+            if let Some(dropout) = dropout {
+                x = S::mul(x, S::dropout(dropout, c));
+            }
+            S::store_kind(to, kind, at + c, x);
+        }
+        for c in whole..width {
+            let factor = dropout.map_or(1.0, |dropout| dropout.factor(c));
+            put_number(to, kind, at + c, number(from, kind, at + c) * factor);
+        }
+    }
+}
+
+/// Writes what is normalised to `line` and, where there is an `x`, to the sum if it is kept; returns the sum of its numbers.
+///
+/// # Safety
+/// As for [`forward`].
+#[inline(always)]
+unsafe fn add<S: Simd>(
+    task: &Task,
+    at: usize,
+    line: &mut [f32],
+    dropout: Option<LineDropout>,
+) -> f32 {
     let whole = line.len() - line.len() % S::LANES;
     // SAFETY: the caller promises the numbers.
     unsafe {
@@ -131,10 +143,10 @@ unsafe fn add<S: Simd>(task: &Task, at: usize, line: &mut [f32], dropped: Option
         for c in (0..whole).step_by(S::LANES) {
             let mut x = S::load_kind(task.residual, task.kind, at + c);
             if !task.x.is_null() {
-                let more = match dropped {
-                    Some(dropped) => S::load(dropped.as_ptr().add(c)),
-                    None => S::load_kind(task.x, task.x_kind, at + c),
-                };
+                let mut more = S::load_kind(task.x, task.x_kind, at + c);
+                if let Some(dropout) = dropout {
+                    more = S::mul(more, S::dropout(dropout, c));
+                }
                 x = S::add(x, more);
                 if !task.sum.is_null() {
                     S::store_kind(task.sum, task.kind, at + c, x);
@@ -147,10 +159,8 @@ unsafe fn add<S: Simd>(task: &Task, at: usize, line: &mut [f32], dropped: Option
         for (c, x) in line.iter_mut().enumerate().skip(whole) {
             *x = number(task.residual, task.kind, at + c);
             if !task.x.is_null() {
-                *x += match dropped {
-                    Some(dropped) => dropped[c],
-                    None => number(task.x, task.x_kind, at + c),
-                };
+                let factor = dropout.map_or(1.0, |dropout| dropout.factor(c));
+                *x += number(task.x, task.x_kind, at + c) * factor;
                 if !task.sum.is_null() {
                     put_number(task.sum, task.kind, at + c, *x);
                 }
@@ -214,56 +224,130 @@ unsafe fn normalise<S: Simd>(task: &Task, at: usize, line: &[f32], [mean, scale]
 /// # Safety
 /// As for [`forward`].
 #[inline(always)]
-pub(super) unsafe fn backward(task: &Task, block: usize, scratch: &mut Scratch) {
+pub(super) unsafe fn backward<S: Simd>(task: &Task, block: usize, scratch: &mut Scratch) {
     let d = task.width;
     let dropout = Dropout::new(task.dropout, task.seed);
-    let [grad, normal, weighted] = scratch.lines(d);
+    let [normal, weighted] = scratch.lines(d);
     for token in tokens(task, block) {
         let at = token * d;
         // SAFETY: `at` is the token's place in matrices of `tokens` rows.
         unsafe {
+            let dropout = dropout.map(|dropout| dropout.line([token]));
             if task.weight.is_null() {
-                load_line(task.y_grad, task.x_kind, at, grad);
-            } else {
-                load_line(task.y_grad, task.y_kind, at, grad);
-                load_line(task.sum, task.kind, at, normal);
-                let (mean, scale) =
-                    (*task.moments.add(2 * token), *task.moments.add(2 * token + 1));
-                for normal in normal.iter_mut() {
-                    *normal = (*normal - mean) * scale;
-                }
-                let param_grads = task.param_grads.add(2 * d * block);
-                let weight_grad = std::slice::from_raw_parts_mut(param_grads, d);
-                let bias_grad = std::slice::from_raw_parts_mut(param_grads.add(d), d);
-                for i in 0..d {
-                    weight_grad[i] += grad[i] * normal[i];
-                    bias_grad[i] += grad[i];
-                }
-                let weight = std::slice::from_raw_parts(task.weight, d);
-                for i in 0..d {
-                    weighted[i] = grad[i] * weight[i];
-                }
-                let mean_grad =
-                    if task.is_rms != 0 { 0.0 } else { sum(d, |i| weighted[i]) / d as f32 };
-                let mean_product = sum(d, |i| weighted[i] * normal[i]) / d as f32;
-                for i in 0..d {
-                    grad[i] = (weighted[i] - mean_grad - normal[i] * mean_product) * scale;
-                }
-                if !task.sum_grad.is_null() {
-                    load_line(task.sum_grad, task.kind, at, weighted);
-                    for (grad, more) in grad.iter_mut().zip(&*weighted) {
-                        *grad += more;
-                    }
-                }
-                store_line(task.residual_grad, task.kind, at, grad);
-                if task.x_grad.is_null() {
-                    continue;
-                }
+                drop_some::<S>(
+                    [task.y_grad, task.x_grad.cast_const()],
+                    task.x_kind,
+                    at,
+                    d,
+                    dropout,
+                );
+                continue;
             }
-            if let Some(dropout) = dropout {
-                dropout.apply(grad, [token]);
+            let moments = [*task.moments.add(2 * token), *task.moments.add(2 * token + 1)];
+            let param_grads = task.param_grads.add(2 * d * block);
+            let sums = weigh::<S>(task, at, moments, [normal, weighted], param_grads);
+            let [mean_grad, mean_product] = sums.map(|sum| sum / d as f32);
+            let mean_grad = if task.is_rms != 0 { 0.0 } else { mean_grad };
+            let through = Through { mean_grad, mean_product, scale: moments[1], dropout };
+            write_grads::<S>(task, at, [normal, weighted], through);
+        }
+    }
+}
+
+/// Writes the normalised token and the gradient times the weight, and adds to the gradients of weight and bias, `[2, d]`;
+/// returns the sum of the second, and of the product of both.
+///
+/// # Safety
+/// As for [`forward`].
+#[inline(always)]
+unsafe fn weigh<S: Simd>(
+    task: &Task,
+    at: usize,
+    [mean, scale]: [f32; 2],
+    [normal, weighted]: [&mut [f32]; 2],
+    param_grads: *mut f32,
+) -> [f32; 2] {
+    let d = task.width;
+    let whole = d - d % S::LANES;
+    let (weight_grad, bias_grad) = (param_grads, param_grads.wrapping_add(d));
+    // SAFETY: the caller promises the numbers.
+    unsafe {
+        let mut sums = [S::splat(0.0); 2];
+        for c in (0..whole).step_by(S::LANES) {
+            let grad = S::load_kind(task.y_grad, task.y_kind, at + c);
+            let x = S::add(S::load_kind(task.sum, task.kind, at + c), S::splat(-mean));
+            let x = S::mul(x, S::splat(scale));
+            S::store(weight_grad.add(c), S::fma(grad, x, S::load(weight_grad.add(c))));
+            S::store(bias_grad.add(c), S::add(S::load(bias_grad.add(c)), grad));
+            let grad = S::mul(grad, S::load(task.weight.add(c)));
+            S::store(normal.as_mut_ptr().add(c), x);
+            S::store(weighted.as_mut_ptr().add(c), grad);
+            sums = [S::add(sums[0], grad), S::fma(grad, x, sums[1])];
+        }
+        let mut sums = [S::sum(sums[0]), S::sum(sums[1])];
+        for c in whole..d {
+            let grad = number(task.y_grad, task.y_kind, at + c);
+            let x = (number(task.sum, task.kind, at + c) - mean) * scale;
+            *weight_grad.add(c) += grad * x;
+            *bias_grad.add(c) += grad;
+            let grad = grad * *task.weight.add(c);
+            (normal[c], weighted[c]) = (x, grad);
+            sums = [sums[0] + grad, sums[1] + grad * x];
+        }
+        sums
+    }
+}
+
+/// What the gradient of a token goes through.
+#[derive(Clone, Copy)]
+struct Through {
+    /// Of the gradient times the weight, and of this times the normalised token.
+    mean_grad: f32,
+    mean_product: f32,
+    scale: f32,
+    dropout: Option<LineDropout>,
+}
+
+/// Writes the gradients of the residual and, if there was one, of `x`.
+///
+/// # Safety
+/// As for [`forward`].
+#[inline(always)]
+unsafe fn write_grads<S: Simd>(
+    task: &Task,
+    at: usize,
+    [normal, weighted]: [&[f32]; 2],
+    Through { mean_grad, mean_product, scale, dropout }: Through,
+) {
+    let d = task.width;
+    let whole = d - d % S::LANES;
+    // SAFETY: the caller promises the numbers.
+    unsafe {
+        for c in (0..whole).step_by(S::LANES) {
+            let (x, grad) = (S::load(normal.as_ptr().add(c)), S::load(weighted.as_ptr().add(c)));
+            let grad = S::fma(x, S::splat(-mean_product), S::add(grad, S::splat(-mean_grad)));
+            let mut grad = S::mul(grad, S::splat(scale));
+            if !task.sum_grad.is_null() {
+                grad = S::add(grad, S::load_kind(task.sum_grad, task.kind, at + c));
             }
-            store_line(task.x_grad, task.x_kind, at, grad);
+            S::store_kind(task.residual_grad, task.kind, at + c, grad);
+            if !task.x_grad.is_null() {
+                if let Some(dropout) = dropout {
+                    grad = S::mul(grad, S::dropout(dropout, c));
+                }
+                S::store_kind(task.x_grad, task.x_kind, at + c, grad);
+            }
+        }
+        for c in whole..d {
+            let mut grad = (weighted[c] - mean_grad - normal[c] * mean_product) * scale;
+            if !task.sum_grad.is_null() {
+                grad += number(task.sum_grad, task.kind, at + c);
+            }
+            put_number(task.residual_grad, task.kind, at + c, grad);
+            if !task.x_grad.is_null() {
+                let factor = dropout.map_or(1.0, |dropout| dropout.factor(c));
+                put_number(task.x_grad, task.x_kind, at + c, grad * factor);
+            }
         }
     }
 }

@@ -200,7 +200,7 @@ impl SimdBody for Take<'_> {
             // SAFETY: each block is taken once; the processor has what `S` needs.
             unsafe {
                 if is_backward {
-                    backward(task, block, &mut scratch);
+                    backward::<S>(task, block, &mut scratch);
                 } else {
                     forward::<S>(task, block, &mut scratch);
                 }

@@ -13,6 +13,7 @@ use x86::Avx2;
 pub(super) use x86::Avx512;
 
 use super::number::{Kind, Level, load_line, store_line};
+use super::random::LineDropout;
 
 /// A vector of fp32 numbers.
 ///
@@ -97,6 +98,17 @@ pub(super) unsafe trait Simd {
                 Kind::BFloat16 => Self::store_bf16(to.cast::<u16>().add(at), x),
             }
         }
+    }
+
+    /// What dropout multiplies the numbers of a line by, from place `at` on.
+    #[inline(always)]
+    unsafe fn dropout(line: LineDropout, at: usize) -> Self::V {
+        let mut lanes = [0.0; MOST_LANES];
+        for (i, lane) in lanes.iter_mut().enumerate().take(Self::LANES) {
+            *lane = line.factor(at + i);
+        }
+        // SAFETY: no vector has more lanes.
+        unsafe { Self::load(lanes.as_ptr()) }
     }
 
     /// Lane i of vector j becomes lane j of vector i, among the first `LANES` vectors.

@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::{MOST_LANES, Simd};
+use crate::ext::random::LineDropout;
 
 /// AVX-512F.
 pub(in crate::ext) struct Avx512;
@@ -94,6 +95,28 @@ unsafe impl Simd for Avx512 {
             let rounded = _mm512_mask_or_epi32(rounded, nan, bits, quiet);
             let halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded));
             _mm256_storeu_si256(to.cast(), halves);
+        }
+    }
+    #[inline(always)]
+    unsafe fn dropout(line: LineDropout, at: usize) -> __m512 {
+        const LANES: [i32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+        const SHIFTS: [u32; 3] = LineDropout::SHIFTS;
+        let [f, g] = LineDropout::FACTORS.map(u32::cast_signed);
+        // SAFETY: as promised for the trait. As `LineDropout::factor` does it.
+        unsafe {
+            let lanes = _mm512_loadu_si512(LANES.as_ptr().cast());
+            let places = _mm512_add_epi32(_mm512_set1_epi32(at as i32), lanes);
+            let apart = _mm512_set1_epi32(LineDropout::APART.cast_signed());
+            let start = _mm512_set1_epi32(line.start.cast_signed());
+            let x = _mm512_xor_si512(start, _mm512_mullo_epi32(places, apart));
+            let x = _mm512_xor_si512(x, _mm512_srli_epi32::<{ SHIFTS[0] }>(x));
+            let x = _mm512_mullo_epi32(x, _mm512_set1_epi32(f));
+            let x = _mm512_xor_si512(x, _mm512_srli_epi32::<{ SHIFTS[1] }>(x));
+            let x = _mm512_mullo_epi32(x, _mm512_set1_epi32(g));
+            let x = _mm512_xor_si512(x, _mm512_srli_epi32::<{ SHIFTS[2] }>(x));
+            let threshold = _mm512_set1_epi32(line.threshold.cast_signed());
+            let is_kept = _mm512_cmpge_epu32_mask(x, threshold);
+            _mm512_maskz_mov_ps(is_kept, _mm512_set1_ps(line.keep_scale))
         }
     }
     #[inline(always)]
