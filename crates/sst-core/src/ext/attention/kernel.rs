@@ -31,10 +31,9 @@ pub(super) fn padded(n: usize) -> usize {
 pub(super) struct Scratch(Vec<f32>);
 
 impl Scratch {
-    /// Buffers of these sizes, filled with zeros.
-    fn zeros<const N: usize>(&mut self, sizes: [usize; N]) -> [*mut f32; N] {
+    /// Makes zeros of what is cut next.
+    fn clear(&mut self) {
         self.0.clear();
-        self.cut(sizes)
     }
 
     /// Buffers of these sizes, with whatever they hold.
@@ -148,21 +147,29 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut
     let place = place(task, number);
     let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
     let (e, lp, ep) = (task.width, padded(l), padded(task.width));
+    let most = m.min(BLOCK);
+    if e != ep {
+        // What rows are padded with goes into sums.
+        scratch.clear();
+    }
     let [keys_el, values_el, keys_le, key_grads, value_grads, queries, grads, outs, scores, slopes] =
-        scratch.zeros([
+        scratch.cut([
             e * lp,
             e * lp,
             l * ep,
             l * ep,
             l * ep,
-            BLOCK * ep,
-            BLOCK * ep,
-            BLOCK * ep,
-            BLOCK * lp,
-            BLOCK * lp,
+            most * ep,
+            most * ep,
+            most * ep,
+            most * lp,
+            most * lp,
         ]);
     // SAFETY: every buffer has the size that its use below needs.
     unsafe {
+        // All blocks and heads add to these.
+        key_grads.write_bytes(0, l * ep);
+        value_grads.write_bytes(0, l * ep);
         load_transposed::<S>(task.key, task.kind, (key_start, l), group * e, e, (keys_el, lp));
         load_transposed::<S>(task.value, task.kind, (key_start, l), group * e, e, (values_el, lp));
         load::<S>(task.key, task.kind, (key_start, l), group * e, e, (keys_le, ep), 1.0);
