@@ -168,6 +168,11 @@ impl Subset {
         }
     }
 
+    /// Whether every document belongs to it, so that no list of them is needed.
+    fn is_whole(self) -> bool {
+        matches!(self, Self::All | Self::Train { fraction: 0.0 })
+    }
+
     fn check(self) -> Result<(), DatasetError> {
         match self {
             Self::Train { fraction } | Self::Validation { fraction }
@@ -217,7 +222,7 @@ impl TokenRows {
         ledger: &Ledger,
     ) -> Result<Self, DatasetError> {
         let walk = Walk::new(subset, mode, max_length, &frame)?;
-        let mut documents = (subset != Subset::All).then(Vec::new);
+        let mut documents = (!subset.is_whole()).then(Vec::new);
         let mut starts = Vec::new();
         if mode != RowMode::Document {
             starts.push(0);

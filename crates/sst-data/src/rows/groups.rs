@@ -66,7 +66,7 @@ impl GroupRows {
             }
             if document % group == 0 {
                 len += 1;
-                if subset != Subset::All {
+                if !subset.is_whole() {
                     groups.push(number);
                 }
             }
@@ -74,7 +74,7 @@ impl GroupRows {
         }
         cut.tell(&store, ledger);
         let fields = group_fields(size).into_iter().map(Arc::from).collect();
-        let groups = (subset != Subset::All).then_some(groups);
+        let groups = (!subset.is_whole()).then_some(groups);
         Ok(Self { store, fields, groups, capacity, frame, len })
     }
 

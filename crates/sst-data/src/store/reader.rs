@@ -169,9 +169,10 @@ impl Store {
         let (mut reader, mut before) = (self.ends.reader(), 0);
         (0..self.num_documents()).map(move |_| {
             let mut record = [0; END_BYTES];
+            // The path is for an error alone: made for each of millions of documents, it takes a second.
             reader
                 .read_exact(&mut record)
-                .map_err(StoreError::io("read", &self.folder.join(ENDS)))?;
+                .map_err(|error| StoreError::io("read", &self.folder.join(ENDS))(error))?;
             let end = u64::from_le_bytes(record);
             let length = end.saturating_sub(before);
             before = end;
