@@ -26,6 +26,8 @@ use crate::ext::simd::{Avx512, Simd};
 pub(super) const FP32: usize = 2;
 /// Numbers along k of a step: as many bf16 numbers as a row of a tile holds.
 pub(super) const STEP: usize = 32;
+/// Steps along k that rows of a weight are brought near before.
+const AHEAD: usize = 4;
 /// Rows of a tile.
 pub(super) const ROWS: usize = 16;
 /// Numbers of a tile.
@@ -86,12 +88,16 @@ impl Strip {
         Self { upper: tiles, lower, stride: 2 * STEP, step: 4 * TILE * parts }
     }
 
-    /// Of a matrix in bf16 whose rows end with a tile, as it lies.
+    /// Of a matrix whose rows end with a step, as it lies.
     pub(super) fn in_place(matrix: &Matrix, row: usize) -> Self {
-        let columns = matrix.columns;
-        let upper = matrix.numbers.cast::<u16>().wrapping_add(row * columns);
-        let lower = upper.wrapping_add(ROWS * columns);
-        Self { upper, lower, stride: 2 * columns, step: 2 * STEP }
+        let size = match matrix.kind {
+            Kind::Float => 4,
+            Kind::BFloat16 => 2,
+        };
+        let stride = size * matrix.columns;
+        let upper = matrix.numbers.cast::<u16>().wrapping_byte_add(row * stride);
+        let lower = upper.wrapping_byte_add(ROWS * stride);
+        Self { upper, lower, stride, step: size * STEP }
     }
 }
 
@@ -232,6 +238,7 @@ pub(super) unsafe fn panel_step<const P: usize>(
                     let mut lines = [[_mm512_setzero_si512(); ROWS]; P];
                     for r in 0..ROWS {
                         let row = first + half * ROWS + r;
+                        bring(weight, row, (step + AHEAD) * STEP);
                         let parts = line::<P>(weight, row, step * STEP);
                         for p in 0..P {
                             lines[p][r] = parts[p];
@@ -244,6 +251,7 @@ pub(super) unsafe fn panel_step<const P: usize>(
             }
             Layout::InOut if P == FP32 => {
                 for r in 0..STEP {
+                    bring(weight, (step + 1) * STEP + r, first);
                     let halves = line::<P>(weight, step * STEP + r, first);
                     for half in 0..2 {
                         store(to.add(place(P, 0, r / ROWS, half)), r % ROWS, halves[half]);
@@ -252,6 +260,8 @@ pub(super) unsafe fn panel_step<const P: usize>(
             }
             Layout::InOut => {
                 for r in 0..ROWS {
+                    bring(weight, (step + 1) * STEP + 2 * r, first);
+                    bring(weight, (step + 1) * STEP + 2 * r + 1, first);
                     let both = pairs::<P>(weight, step * STEP + 2 * r, first);
                     for p in 0..P {
                         for half in 0..2 {

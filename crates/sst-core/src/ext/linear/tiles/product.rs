@@ -5,7 +5,7 @@ use std::ops::Range;
 use tch::Tensor;
 
 use super::block::{self, BLOCK, Output, Sums};
-use super::detect::{Unit, near_bytes};
+use super::detect::near_bytes;
 use super::pack::{self, FP32, Matrix, STEP, Strip, kind, packed_len};
 use super::threads::{Shared, bytes, each, threads};
 use super::weight::{Block, PackedWeight, Weight, Work};
@@ -36,7 +36,6 @@ struct Left {
     /// The first strip of the piece.
     first: usize,
     parts: usize,
-    unit: Unit,
     len: usize,
     /// Room for the packed strips of a piece.
     scratch: *mut u16,
@@ -44,10 +43,12 @@ struct Left {
 
 impl Left {
     fn is_in_place(&self, strip: usize) -> bool {
-        self.unit == Unit::Tiles
-            && self.x.kind == Kind::BFloat16
-            && self.x.columns.is_multiple_of(STEP)
-            && (strip + 1) * BLOCK <= self.x.rows
+        // Vectors multiply fp32 as it is.
+        let is_read = match self.x.kind {
+            Kind::BFloat16 => self.parts == 1,
+            Kind::Float => self.parts == FP32,
+        };
+        is_read && self.x.columns.is_multiple_of(STEP) && (strip + 1) * BLOCK <= self.x.rows
     }
 
     fn packed(&self, strip: usize) -> *mut u16 {
@@ -142,8 +143,7 @@ pub(super) fn each_block(
         let (rows, group) = (share(strips, pieces, i / groups), i % groups);
         let columns = share(panels, groups, group);
         let scratch = scratch.wrapping_add(thread * piece * len);
-        let left =
-            Left { x, first: rows.start, parts: weight.parts, unit: weight.unit, len, scratch };
+        let left = Left { x, first: rows.start, parts: weight.parts, len, scratch };
         // SAFETY: that a weight is packed shows that the processor can multiply it; a thread has its own scratch, and
         // no other piece has these blocks.
         unsafe {
@@ -197,8 +197,7 @@ pub(super) fn turned(
         // A strip's sums are added up once.
         let column_sums = if group == 0 { column_sums } else { std::ptr::null_mut() };
         let scratch = scratch.wrapping_add(thread * scratch_len);
-        let left =
-            Left { x: y, first: rows.start, parts: weight.parts, unit: weight.unit, len, scratch };
+        let left = Left { x: y, first: rows.start, parts: weight.parts, len, scratch };
         let sums = scratch.wrapping_add(piece * len).cast::<Sums>();
         let columns = share(panels, groups, group);
         // SAFETY: as for `each_block`.
@@ -259,7 +258,7 @@ pub(in crate::ext::linear) fn mlp(
         let rows = share(strips, pieces, i);
         let first = rows.start;
         let scratch = scratch.wrapping_add(thread * scratch_len);
-        let left = Left { x, first, parts: up.parts, unit: up.unit, len, scratch };
+        let left = Left { x, first, parts: up.parts, len, scratch };
         let inner = scratch.wrapping_add(piece * len);
         let all = inner.wrapping_add(piece * inner_len).cast::<Sums>();
         let inner = |strip: usize| inner.wrapping_add((strip - first) * inner_len);

@@ -4,26 +4,28 @@ use std::arch::x86_64::*;
 use std::mem::transmute;
 
 use super::block::{BLOCK, Sums};
-use super::pack::{ROWS, STEP, TILE};
+use super::pack::{ROWS, STEP, Strip, TILE};
 
 /// Rows whose sums stay in registers: two of each, and so many that one need not wait for the last.
 const HEIGHT: usize = 8;
 
-/// `start`, and the products of so many tiles along k of a packed strip and of a panel, in fp32 or in bf16.
+/// `start`, and the products of so many tiles along k of a strip, with so many bytes from one to the next, and of a
+/// panel, in fp32 or in bf16.
 ///
 /// # Safety
 /// The processor must have AVX-512 bf16, both be there, `start` be computed, and `sums` be writable.
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) unsafe fn multiply<const IS_FP32: bool>(
-    strip: *const u16,
+    strip: Strip,
     panel: *const u16,
-    tiles: usize,
+    (tiles, step): (usize, usize),
     start: *const Sums,
     sums: *mut Sums,
 ) {
     let (start, sums) = (start.cast::<f32>(), sums.cast::<f32>());
     for row in (0..BLOCK).step_by(HEIGHT) {
-        let left = strip.wrapping_add(row / ROWS * TILE + row % ROWS * STEP).cast::<i32>();
+        let half = if row < ROWS { strip.upper } else { strip.lower };
+        let left = half.wrapping_byte_add(row % ROWS * strip.stride).cast::<i32>();
         // SAFETY: as promised; sums are 32 rows of 32 numbers, tiles 16 rows of 32.
         unsafe {
             let mut all = [[_mm512_setzero_ps(); 2]; HEIGHT];
@@ -32,14 +34,15 @@ pub(super) unsafe fn multiply<const IS_FP32: bool>(
                 *both = [_mm512_load_ps(line), _mm512_load_ps(line.add(16))];
             }
             for tile in 0..tiles {
-                let left = left.add(tile * TILE);
+                let left = left.byte_add(tile * step);
                 let panel = panel.add(tile * 2 * TILE);
                 for pair in 0..STEP / 2 {
                     let line = panel.add(pair * STEP);
                     let right =
                         [_mm512_load_si512(line.cast()), _mm512_load_si512(line.add(TILE).cast())];
                     for (r, both) in all.iter_mut().enumerate() {
-                        let numbers = _mm512_set1_epi32(*left.add(r * STEP / 2 + pair));
+                        let numbers =
+                            _mm512_set1_epi32(left.byte_add(r * strip.stride).add(pair).read());
                         for (sum, right) in both.iter_mut().zip(right) {
                             *sum = add::<IS_FP32>(*sum, numbers, right);
                         }

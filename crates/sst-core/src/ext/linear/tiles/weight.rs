@@ -250,10 +250,11 @@ impl Weight {
                 for strip in work.strips.clone() {
                     let (start, sums) =
                         self.sums(&work, [strip, panel]).unwrap_or((Sums::zero(), &raw mut own));
-                    let (left, count) = (lines(strip).upper, work.steps.len());
+                    let left = lines(strip);
+                    let along = (work.steps.len() * self.parts, left.step / self.parts);
                     match self.parts {
-                        FP32 => vectors::multiply::<true>(left, tiles, 2 * count, start, sums),
-                        _ => vectors::multiply::<false>(left, tiles, count, start, sums),
+                        FP32 => vectors::multiply::<true>(left, tiles, along, start, sums),
+                        _ => vectors::multiply::<false>(left, tiles, along, start, sums),
                     }
                     done(&Block { sums: &*sums, bias: &bias, panel, strip }, 0..BLOCK);
                 }
