@@ -2,11 +2,12 @@
 
 use std::arch::x86_64::*;
 
+use super::normal::{Cubics, END, PIECES, SHARE, SLOPE};
 use crate::ext::linear::Curve;
 use crate::ext::simd::{Avx512, Simd};
 
 impl Curve {
-    /// Its values. The error function is that of Abramowitz and Stegun 1964, 7.1.26, which is off by 1.5e-7 at most.
+    /// Its values.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
     pub(super) fn apply(self, x: __m512) -> __m512 {
@@ -14,11 +15,7 @@ impl Curve {
         // SAFETY: the features are there.
         unsafe {
             match self {
-                Self::Gelu => {
-                    let [tail, _] = tail(x);
-                    let tail = S::mul(S::mul(x, S::splat(0.5)), tail);
-                    _mm512_mask_mov_ps(_mm512_sub_ps(x, tail), is_below(x), tail)
-                }
+                Self::Gelu => S::mul(x, above_half(x, &SHARE)),
                 Self::GeluTanh => {
                     // x (1 + tanh u) / 2 = x / (1 + e^-2u).
                     S::mul(x, gate(x))
@@ -35,14 +32,7 @@ impl Curve {
         // SAFETY: the features are there.
         unsafe {
             match self {
-                Self::Gelu => {
-                    // The normal distribution, and x times its density, e^-x²/2 / sqrt(2 pi).
-                    let [tail, power] = tail(x);
-                    let tail = S::mul(S::splat(0.5), tail);
-                    let above = _mm512_sub_ps(S::splat(1.0), tail);
-                    let share = _mm512_mask_mov_ps(above, is_below(x), tail);
-                    S::fma(S::mul(x, S::splat(0.398_942_3)), power, share)
-                }
+                Self::Gelu => above_half(x, &SLOPE),
                 Self::GeluTanh => {
                     // With s = 1 / (1 + e^-2u): s + x s (1 - s) (2u)'.
                     let s = gate(x);
@@ -59,29 +49,27 @@ impl Curve {
     }
 }
 
-/// `1 - erf |x| / sqrt 2`, which is twice what is missing of 1 above zero, or there is of it below; and `e^-x²/2`.
+/// A half and the odd function of these cubics.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
-unsafe fn tail(x: __m512) -> [__m512; 2] {
-    type S = Avx512;
-    // SAFETY: the features are there.
-    unsafe {
-        let z = S::mul(x, S::splat(std::f32::consts::FRAC_1_SQRT_2));
-        let t = inverse(S::fma(_mm512_abs_ps(z), S::splat(0.327_591_1), S::splat(1.0)));
-        let mut p = S::splat(1.061_405_4);
-        for c in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
-            p = S::fma(p, t, S::splat(c));
-        }
-        let negative = _mm512_sub_ps(_mm512_setzero_ps(), z);
-        let power = S::exp(S::mul(negative, z));
-        [S::mul(S::mul(p, t), power), power]
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn is_below(x: __m512) -> __mmask16 {
-    _mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, _mm512_setzero_ps())
+#[target_feature(enable = "avx512f,avx512dq")]
+fn above_half(x: __m512, Cubics(all): &Cubics) -> __m512 {
+    const WHOLE: f32 = PIECES as f32 / END;
+    let at = _mm512_mul_ps(_mm512_abs_ps(x), _mm512_set1_ps(WHOLE));
+    let is_beyond = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(at, _mm512_set1_ps(PIECES as f32));
+    // Of the numbers of pieces beyond only the last five bits are looked at.
+    let piece = _mm512_cvttps_epi32(at);
+    let t = _mm512_reduce_ps::<{ _MM_FROUND_TO_ZERO }>(at);
+    let [c0, c1, c2, c3] = all.each_ref().map(|c| {
+        // SAFETY: 32 numbers, aligned.
+        let (low, high) =
+            unsafe { (_mm512_load_ps(c.as_ptr()), _mm512_load_ps(c.as_ptr().add(16))) };
+        _mm512_permutex2var_ps(low, piece, high)
+    });
+    let y = _mm512_fmadd_ps(_mm512_fmadd_ps(_mm512_fmadd_ps(c3, t, c2), t, c1), t, c0);
+    let half = _mm512_set1_ps(0.5);
+    let y = _mm512_mask_mov_ps(y, is_beyond, half);
+    let sign = _mm512_and_ps(x, _mm512_set1_ps(-0.0));
+    _mm512_add_ps(half, _mm512_xor_ps(y, sign))
 }
 
 /// `1 / (1 + e^-2u)` with `u = sqrt(2/pi) (x + 0.044715 x³)`.

@@ -8,6 +8,7 @@ mod amx;
 mod block;
 mod curve;
 mod detect;
+mod normal;
 mod pack;
 mod product;
 mod threads;
