@@ -175,6 +175,25 @@ fn check_places() {
     }
 }
 
+#[test]
+fn a_matrix_may_begin_anywhere() {
+    with_every_unit(check_beginnings);
+}
+
+/// The left factor is read as it lies: here from the first place after a multiple of 64 bytes.
+fn check_beginnings() {
+    let [rows, input, output] = [70, 64, 40];
+    for kind in [Kind::Float, Kind::BFloat16] {
+        let all = normal(0, &[1 + rows * input]).to_kind(kind);
+        let (x, weight) =
+            (all.narrow(0, 1, rows * input), normal(1, &[output, input]).to_kind(kind));
+        let x = x.view([rows, input]);
+        let [found, expected] =
+            [&x, &x.copy()].map(|x| no_grad(|| nn::linear(x, &weight, None).unwrap()));
+        assert_eq!(found, expected, "{kind:?}");
+    }
+}
+
 /// fp32's precision for numbers of very different sizes too: as close to fp64 as libtorch's, within a factor.
 #[test]
 fn fp32_keeps_its_precision() {

@@ -93,3 +93,39 @@ fn inverse(x: __m512) -> __m512 {
     let y = _mm512_rcp14_ps(x);
     _mm512_mul_ps(y, _mm512_fnmadd_ps(x, y, _mm512_set1_ps(2.0)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ext::linear::tiles::unit;
+
+    #[test]
+    fn gelu_and_its_slope_are_those_of_libtorch_far_out_too() {
+        if unit().is_none() {
+            eprintln!("skipped: the processor has no AVX-512 bf16");
+            return;
+        }
+        let x = [
+            -1e9, -100.0, -6.0, -5.500_001, -5.499_999, -3.0, -1.0, -1e-3, -0.0, 0.0, 1e-3, 0.7,
+            3.0, 5.499_999, 5.5, 1e9,
+        ];
+        let (mut y, mut slope) = ([0.0_f32; 16], [0.0_f32; 16]);
+        // SAFETY: the processor has it all; 16 numbers each.
+        unsafe {
+            let x = _mm512_loadu_ps(x.as_ptr());
+            _mm512_storeu_ps(y.as_mut_ptr(), Curve::Gelu.apply(x));
+            _mm512_storeu_ps(slope.as_mut_ptr(), Curve::Gelu.slope(x));
+        }
+        let x_t = tch::Tensor::from_slice(&x).to_kind(tch::Kind::Double).set_requires_grad(true);
+        let y_t = x_t.gelu("none");
+        y_t.sum(tch::Kind::Double).f_backward().unwrap();
+        let right: Vec<f64> = Vec::try_from(&y_t.detach()).unwrap();
+        let slopes: Vec<f64> = Vec::try_from(&x_t.grad()).unwrap();
+        for i in 0..16 {
+            let (off, bound) = ((f64::from(y[i]) - right[i]).abs(), 1e-6 * right[i].abs().max(1.0));
+            assert!(off < bound, "GELU of {}: {} instead of {}", x[i], y[i], right[i]);
+            let off = (f64::from(slope[i]) - slopes[i]).abs();
+            assert!(off < 2e-6, "slope at {}: {} instead of {}", x[i], slope[i], slopes[i]);
+        }
+    }
+}

@@ -66,7 +66,7 @@ const ROOT: f64 = 2.506_628_274_631_000_5;
 
 /// `e^-x²/2 / sqrt(2 pi)`.
 const fn density(x: f64) -> f64 {
-    // e^(y / 64), 64 times multiplied.
+    // The 64th root by its series, then squared six times.
     let y = -x * x / 2.0 / 64.0;
     let (mut term, mut sum, mut n) = (1.0, 1.0, 1);
     while n < 20 {

@@ -41,8 +41,9 @@ pub(super) unsafe fn multiply<const IS_FP32: bool>(
                     let right =
                         [_mm512_load_si512(line.cast()), _mm512_load_si512(line.add(TILE).cast())];
                     for (r, both) in all.iter_mut().enumerate() {
-                        let numbers =
-                            _mm512_set1_epi32(left.byte_add(r * strip.stride).add(pair).read());
+                        // A matrix in bf16 may begin between two of these.
+                        let at = left.byte_add(r * strip.stride).add(pair);
+                        let numbers = _mm512_set1_epi32(at.read_unaligned());
                         for (sum, right) in both.iter_mut().zip(right) {
                             *sum = add::<IS_FP32>(*sum, numbers, right);
                         }
