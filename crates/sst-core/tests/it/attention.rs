@@ -209,6 +209,67 @@ fn reference_of(
     reference([&q, &k, &v], options, length)
 }
 
+/// Contexts and gradients in fp32 of numbers that bf16 holds exactly, attended to in the type.
+fn attend_in(kind: Kind, offsets: &[i64], width: i64, options: RaggedAttention) -> Vec<Tensor> {
+    let tokens = *offsets.last().unwrap();
+    let heads = [options.num_heads, options.num_kv_heads, options.num_kv_heads];
+    let inputs = [0, 1, 2].map(|i| {
+        let exact = normal(i, &[tokens, heads[i as usize] * width]).to_kind(Kind::BFloat16);
+        exact.to_kind(kind).set_requires_grad(true)
+    });
+    let [q, k, v] = &inputs;
+    let out = ext::ragged_attention([q, k, v], offsets, options).unwrap();
+    let weight = normal(3, &out.size()).to_kind(Kind::BFloat16).to_kind(kind);
+    (&out * weight).sum(Kind::Float).f_backward().unwrap();
+    let mut all = vec![out.to_kind(Kind::Float)];
+    all.extend(inputs.iter().map(|x| x.grad().to_kind(Kind::Float)));
+    all
+}
+
+#[test]
+fn products_of_pairs_differ_from_fp32_by_their_rounding_alone() {
+    let offsets = [0, 8, 17, 18, 40, 40, 87, 136, 236, 250];
+    for (width, num_kv_heads, causal) in
+        [(32, 4, false), (64, 4, false), (32, 2, true), (96, 1, false), (64, 2, true)]
+    {
+        let options =
+            RaggedAttention { num_heads: 4, num_kv_heads, scale: 0.2, dropout: 0.0, causal };
+        let [found, expected] =
+            [Kind::BFloat16, Kind::Float].map(|kind| attend_in(kind, &offsets, width, options));
+        // Half a unit in the last of eight binary places, for what is rounded in between too.
+        close(&found, &expected, 6e-3);
+    }
+}
+
+#[test]
+fn products_of_pairs_drop_what_fp32_does() {
+    let _turn = crate::generator();
+    let options =
+        RaggedAttention { num_heads: 2, num_kv_heads: 2, scale: 0.2, dropout: 0.4, causal: false };
+    let [found, expected] = [Kind::BFloat16, Kind::Float].map(|kind| {
+        tch::manual_seed(3);
+        attend_in(kind, &[0, 20, 69, 78], 32, options)
+    });
+    close(&found, &expected, 6e-3);
+}
+
+#[test]
+fn a_score_that_is_no_number_shows() {
+    let options =
+        RaggedAttention { num_heads: 1, num_kv_heads: 1, scale: 0.2, dropout: 0.0, causal: false };
+    for kind in [Kind::BFloat16, Kind::Float] {
+        let x = normal(4, &[20, 32]).to_kind(kind);
+        let broken = x.copy();
+        let _ = broken.get(7).fill_(f64::NAN);
+        // One query, or a key that all of them see.
+        for (tensors, expected) in [([&broken, &x, &x], 1), ([&x, &broken, &x], 20)] {
+            let out = ext::ragged_attention(tensors, &[0, 20], options).unwrap();
+            let rows = out.isnan().all_dim(1, false).sum(Kind::Int64).int64_value(&[]);
+            assert_eq!(rows, expected, "{kind:?}");
+        }
+    }
+}
+
 #[test]
 fn dropout_keeps_the_mean_and_repeats_with_the_seed() {
     let _turn = crate::generator();

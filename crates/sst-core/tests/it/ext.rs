@@ -174,16 +174,27 @@ fn memory_that_was_freed_is_handed_out_again() {
     ext::keep_freed_memory().unwrap();
     // Twice is once.
     ext::keep_freed_memory().unwrap();
-    // An odd size, which no other test uses.
-    let make = |value: f64| Tensor::full([7_777_777], value, (Kind::Float, Device::Cpu));
-    let first = make(1.0);
-    let place = first.data_ptr();
-    let second = make(2.0);
-    assert!(second.data_ptr() != place);
-    drop(first);
-    let third = make(3.0);
-    assert_eq!(third.data_ptr(), place);
-    assert_eq!((second.double_value(&[7_777_776]), third.double_value(&[0])), (2.0, 3.0));
+    let make = |count: i64, value: f64| Tensor::full([count], value, (Kind::Float, Device::Cpu));
+    let address = |tensor: &Tensor| tensor.data_ptr() as usize;
+    // Another test may take what is freed first: that they all do, always, cannot be.
+    let is_taken_again = (0..100).any(|_| {
+        let first = make(8_000_000, 1.0);
+        let place = address(&first);
+        let second = make(8_000_000, 2.0);
+        assert!(address(&second) != place);
+        drop(first);
+        // Parts of it, side by side, and the whole when both are free.
+        let parts = [make(3_000_000, 3.0), make(4_000_000, 4.0)];
+        let are_inside =
+            parts.each_ref().map(|x| (place..place + 32_000_000).contains(&address(x)));
+        assert_eq!([3.0, 4.0], parts.each_ref().map(|x| x.double_value(&[2_999_999])));
+        assert!(address(&parts[0]).abs_diff(address(&parts[1])) >= 12_000_000);
+        drop(parts);
+        let whole = make(8_000_000, 5.0);
+        assert_eq!((second.double_value(&[7_999_999]), whole.double_value(&[0])), (2.0, 5.0));
+        are_inside == [true; 2] && address(&whole) == place
+    });
+    assert!(is_taken_again);
     // Far more than memory: the error by which a shortage is known.
     let error = Tensor::f_zeros([1 << 46], (Kind::Float, Device::Cpu)).unwrap_err().to_string();
     assert!(error.contains("DefaultCPUAllocator: not enough memory"), "{error}");

@@ -99,13 +99,16 @@ impl Layer {
             // One product instead of three, for which the weights are copied: too much for a few tokens.
             let joint = Linear::forward_joint([&self.query, &self.key, &self.value], hidden_bld)?;
             let context = self.attention.forward_joint(&joint, rows, train)?;
-            return Ok((self.rest(&context, hidden_bld, train)?, None));
+            return Ok((self.rest(context, hidden_bld, train)?, None));
         }
-        let query = self.query.forward(hidden_bld)?;
-        let key = self.key.forward(hidden_bld)?;
-        let value = self.value.forward(hidden_bld)?;
-        let mixed = self.attention.forward([&query, &key, &value], rows, train, want.attentions)?;
-        Ok((self.rest(&mixed.context, hidden_bld, train)?, mixed.probabilities))
+        let mixed = {
+            // None of them is needed after that, and others may have their memory.
+            let query = self.query.forward(hidden_bld)?;
+            let key = self.key.forward(hidden_bld)?;
+            let value = self.value.forward(hidden_bld)?;
+            self.attention.forward([&query, &key, &value], rows, train, want.attentions)?
+        };
+        Ok((self.rest(mixed.context, hidden_bld, train)?, mixed.probabilities))
     }
 
     /// The next hidden state `[n, d]` of some tokens of the ragged `[t, d]`. The others are keys and values
@@ -123,12 +126,13 @@ impl Layer {
         let value = self.value.forward(hidden_td)?;
         let projections = [&query, &key, &value];
         let context = self.attention.forward_at(projections, &picked.offsets, rows, train)?;
-        self.rest(&context, &hidden_nd, train)
+        self.rest(context, &hidden_nd, train)
     }
 
     /// What follows the attention, token by token.
-    fn rest(&self, context: &Tensor, hidden: &Tensor, train: bool) -> Result<Tensor> {
-        let mixed = self.attention_output.forward(context)?;
+    fn rest(&self, context: Tensor, hidden: &Tensor, train: bool) -> Result<Tensor> {
+        let mixed = self.attention_output.forward(&context)?;
+        drop(context);
         let attended = self.attention_norm.after(mixed, hidden, self.dropout, train)?;
         let layers = [self.intermediate.affine(), self.output.affine()];
         let output = mlp(&attended, layers, Layout::OutIn, self.activation)?;

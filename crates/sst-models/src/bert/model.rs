@@ -256,7 +256,8 @@ impl Embeddings {
             Some(rows) => self.position.forward(&rows.positions()?)?,
             None => self.position.weight.f_narrow(0, 0, longest(input))?,
         };
-        let sum = self.word.forward(input.input_ids)?.f_add(&segments)?.f_add(&positions)?;
+        let mut sum = self.word.forward(input.input_ids)?;
+        let sum = sum.f_add_(&segments)?.f_add_(&positions)?;
         dropout(self.norm.forward(&sum)?, self.dropout, train)
     }
 }

@@ -8,6 +8,8 @@
 
 use super::abreast;
 use super::lines::{load, load_transposed, prefetch, store};
+#[cfg(target_arch = "x86_64")]
+use super::pairs;
 use super::product::{Left, product};
 use super::task::{Source, Target, Task};
 use crate::ext::random::{Dropout, LineDropout};
@@ -54,7 +56,7 @@ impl Scratch {
 /// What one task is: a row, and a group of heads that share keys and values.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
-    row: usize,
+    pub(super) row: usize,
     /// The first query of the row, and how many there are.
     pub(super) queries: (usize, usize),
     pub(super) keys: (usize, usize),
@@ -92,6 +94,11 @@ fn place(task: &Task, number: usize) -> Place {
 pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut Scratch) {
     let place = place(task, number);
     let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
+    #[cfg(target_arch = "x86_64")]
+    if m >= ABREAST && pairs::takes(task) {
+        // SAFETY: passed on.
+        return unsafe { pairs::forward(task, place, scratch) };
+    }
     if m >= ABREAST && task.dropout == 0.0 {
         // SAFETY: passed on.
         return unsafe { abreast::forward::<S>(task, place, scratch) };

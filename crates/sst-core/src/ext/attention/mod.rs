@@ -6,6 +6,8 @@
 mod abreast;
 mod kernel;
 mod lines;
+#[cfg(target_arch = "x86_64")]
+mod pairs;
 mod product;
 mod task;
 

@@ -1,11 +1,16 @@
-// Memory of tensors on the CPU that is kept when they are freed, and handed out again.
+// Memory of tensors on the CPU that is kept when they are freed, and handed out again, whole or in parts.
+//
+// All of it lies in one range of addresses, so that neighbours which are free become one block again. A page that was
+// used once is dear: the system clears it first, and a virtual machine's host may have to find it. So what is free and
+// used is handed out before what is free and fresh.
 #include <c10/core/CPUAllocator.h>
 #include <malloc.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
-#include <unordered_map>
 
 #include "bridge.h"
 
@@ -14,25 +19,51 @@ namespace {
 // Smaller tensors are malloc's, which is good at them.
 constexpr size_t kLarge = size_t{1} << 20;
 constexpr size_t kPage = 4096;
+constexpr size_t kHugePage = size_t{2} << 20;
 // What is kept beside the most that was ever in use at once: an eighth of it, and this much in any case, which
 // is what batches of many sizes need.
 constexpr size_t kShare = 8;
 constexpr size_t kSpare = size_t{64} << 20;
+// Addresses for each byte that the machine has: none is memory before it is used, and free blocks may be too
+// small for a while.
+constexpr size_t kAddresses = 4;
+// By how much the part of the range that may be used grows, at least.
+constexpr size_t kGrowth = size_t{64} << 20;
 
-// Up to an eighth more, so that tensors of nearly the same size can take each other's place.
+// Up to a sixteenth more, so that tensors of nearly the same size leave no scraps between them.
 size_t rounded(size_t n) {
   size_t step = kPage;
   while (step * 16 < n) step *= 2;
   return (n + step - 1) / step * step;
 }
 
+struct Block {
+  size_t size;
+  // Bytes from the start on that may have been written since the system gave them; those after them have not.
+  size_t used;
+  bool is_free;
+};
+
 class Caching final : public at::Allocator {
  public:
-  explicit Caching(at::Allocator* small) : small_(small) {}
+  explicit Caching(at::Allocator* small) : small_(small) {
+    auto pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    size_t wanted = pages > 0 && page > 0 ? static_cast<size_t>(pages) * static_cast<size_t>(page) * kAddresses : 0;
+    // A user's limit on addresses may allow less.
+    for (; wanted >= kSpare; wanted /= 2) {
+      void* range = mmap(nullptr, wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (range == MAP_FAILED) continue;
+      auto start = reinterpret_cast<uintptr_t>(range);
+      auto skipped = (kHugePage - start % kHugePage) % kHugePage;
+      start_ = static_cast<char*>(range) + skipped;
+      limit_ = wanted - skipped;
+      return;
+    }
+  }
 
   at::DataPtr allocate(size_t n) override {
-    if (n < kLarge) return small_->allocate(n);
-    void* data = take(rounded(n));
+    if (n < kLarge || start_ == nullptr) return small_->allocate(n);
+    void* data = n <= limit_ ? take(rounded(n)) : nullptr;
     if (data == nullptr) {
       // In the words of libtorch's own allocator, by which the shortage is known.
       TORCH_CHECK(false, "DefaultCPUAllocator: not enough memory: you tried to allocate ", n, " bytes.");
@@ -49,66 +80,118 @@ class Caching final : public at::Allocator {
   static Caching* instance;
 
  private:
+  using Blocks = std::map<char*, Block>;
+
   static void give_back(void* data) {
     auto& self = *instance;
-    std::unique_lock<std::mutex> lock(self.mutex_);
-    auto found = self.live_.find(data);
-    if (found == self.live_.end()) {
-      lock.unlock();
+    auto* at = static_cast<char*>(data);
+    if (at < self.start_ || at >= self.start_ + self.limit_) {
       self.small_->raw_deleter()(data);
       return;
     }
-    auto size = found->second;
-    self.live_.erase(found);
-    self.live_bytes_ -= size;
-    self.kept_.emplace(size, data);
-    self.kept_bytes_ += size;
+    std::lock_guard<std::mutex> lock(self.mutex_);
+    auto block = self.blocks_.find(at);
+    self.live_bytes_ -= block->second.size;
+    self.kept_bytes_ += block->second.size;
+    block->second.is_free = true;
+    self.join(block);
   }
 
   void* take(size_t size) {
     std::lock_guard<std::mutex> lock(mutex_);
-    void* data = nullptr;
-    auto found = kept_.lower_bound(size);
-    if (found != kept_.end() && found->first <= size + size / 4) {
-      std::tie(size, data) = *found;
-      kept_.erase(found);
-      kept_bytes_ -= size;
-    } else {
-      auto peak = std::max(most_bytes_, live_bytes_ + size);
-      while (kept_bytes_ > 0 && live_bytes_ + kept_bytes_ + size > peak + std::max(peak / kShare, kSpare)) drop();
-      data = map(size);
-      while (data == nullptr && kept_bytes_ > 0) {
-        drop();
-        data = map(size);
-      }
-      if (data == nullptr) return nullptr;
+    auto block = best(size);
+    if (block == blocks_.end()) {
+      block = grow(size);
+      if (block == blocks_.end()) return nullptr;
     }
-    live_[data] = size;
+    auto& [at, found] = *block;
+    // The block in front is taken, and what is left of it stays free.
+    auto used = std::min(found.used, size);
+    if (found.size > size) {
+      blocks_[at + size] = {found.size - size, found.used - used, true};
+    }
+    found = {size, size, false};
+    kept_bytes_ -= used;
     live_bytes_ += size;
     most_bytes_ = std::max(most_bytes_, live_bytes_);
-    return data;
+    auto spare = std::max(most_bytes_ / kShare, kSpare);
+    while (kept_bytes_ > 0 && live_bytes_ + kept_bytes_ > most_bytes_ + spare) drop();
+    return at;
   }
 
-  static void* map(size_t size) {
-    void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data == MAP_FAILED) return nullptr;
+  // The free block that wants the fewest fresh bytes; of these the smallest.
+  Blocks::iterator best(size_t size) {
+    auto best = blocks_.end();
+    size_t fewest = 0;
+    for (auto block = blocks_.begin(); block != blocks_.end(); ++block) {
+      const auto& [at, found] = *block;
+      if (!found.is_free || found.size < size) continue;
+      auto fresh = size - std::min(size, found.used);
+      if (best == blocks_.end() || fresh < fewest || (fresh == fewest && found.size < best->second.size)) {
+        best = block;
+        fewest = fresh;
+      }
+    }
+    return best;
+  }
+
+  // A free block of at least this size at the end of what may be used.
+  Blocks::iterator grow(size_t size) {
+    auto* end = start_ + length_;
+    auto last = blocks_.empty() ? blocks_.end() : std::prev(blocks_.end());
+    auto there = last != blocks_.end() && last->second.is_free ? last->second.size : 0;
+    auto more = std::max(size - there, kGrowth);
+    more = std::min((more + kHugePage - 1) / kHugePage * kHugePage, limit_ - length_);
+    if (there + more < size || mprotect(end, more, PROT_READ | PROT_WRITE) != 0) return blocks_.end();
     // Large pages where the system has them: fewer to be made.
-    madvise(data, size, MADV_HUGEPAGE);
-    return data;
+    madvise(end, more, MADV_HUGEPAGE);
+    length_ += more;
+    return join(blocks_.insert({end, {more, 0, true}}).first);
   }
 
-  // Gives the largest block that is kept back to the system.
+  // Makes one of a free block and its free neighbours.
+  Blocks::iterator join(Blocks::iterator block) {
+    if (block != blocks_.begin() && std::prev(block)->second.is_free) {
+      block = std::prev(block);
+      swallow(block);
+    }
+    if (std::next(block) != blocks_.end() && std::next(block)->second.is_free) swallow(block);
+    return block;
+  }
+
+  // Adds the next block to this one.
+  void swallow(Blocks::iterator block) {
+    auto next = std::next(block);
+    auto& [size, used, is_free] = block->second;
+    if (next->second.used > 0) {
+      // Fresh bytes between used ones count as used.
+      kept_bytes_ += size - used;
+      used = size + next->second.used;
+    }
+    size += next->second.size;
+    blocks_.erase(next);
+  }
+
+  // Gives the free block with the most used bytes back to the system.
   void drop() {
-    auto last = std::prev(kept_.end());
-    kept_bytes_ -= last->first;
-    munmap(last->second, last->first);
-    kept_.erase(last);
+    auto most = blocks_.end();
+    for (auto block = blocks_.begin(); block != blocks_.end(); ++block) {
+      if (!block->second.is_free) continue;
+      if (most == blocks_.end() || block->second.used > most->second.used) most = block;
+    }
+    auto& [at, found] = *most;
+    madvise(at, found.used, MADV_DONTNEED);
+    kept_bytes_ -= found.used;
+    found.used = 0;
   }
 
   at::Allocator* small_;
   std::mutex mutex_;
-  std::unordered_map<void*, size_t> live_;
-  std::multimap<size_t, void*> kept_;
+  // The range, and how much of it may be used; all of that belongs to a block.
+  char* start_ = nullptr;
+  size_t limit_ = 0, length_ = 0;
+  Blocks blocks_;
+  // Kept are used bytes of free blocks.
   size_t live_bytes_ = 0, kept_bytes_ = 0, most_bytes_ = 0;
 };
 

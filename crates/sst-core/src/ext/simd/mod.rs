@@ -29,6 +29,7 @@ pub(super) unsafe trait Simd {
     unsafe fn store(to: *mut f32, x: Self::V);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    /// The larger one; the second if one is NaN.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
@@ -136,7 +137,8 @@ pub(super) unsafe trait Simd {
     unsafe fn exp(x: Self::V) -> Self::V {
         // SAFETY: as promised for the trait.
         unsafe {
-            let x = Self::max(x, Self::splat(-87.0));
+            // In this order NaN stays what it is.
+            let x = Self::max(Self::splat(-87.0), x);
             let n = Self::round(Self::mul(x, Self::splat(std::f32::consts::LOG2_E)));
             let r = Self::fma(n, Self::splat(-0.693_359_4), x);
             let r = Self::fma(n, Self::splat(2.121_944_4e-4), r);

@@ -100,8 +100,6 @@ unsafe impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn dropout(line: LineDropout, at: usize) -> __m512 {
         const LANES: [i32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
-        const SHIFTS: [u32; 3] = LineDropout::SHIFTS;
-        let [f, g] = LineDropout::FACTORS.map(u32::cast_signed);
         // SAFETY: as promised for the trait. As `LineDropout::factor` does it.
         unsafe {
             let lanes = _mm512_loadu_si512(LANES.as_ptr().cast());
@@ -109,13 +107,7 @@ unsafe impl Simd for Avx512 {
             let apart = _mm512_set1_epi32(LineDropout::APART.cast_signed());
             let start = _mm512_set1_epi32(line.start.cast_signed());
             let x = _mm512_xor_si512(start, _mm512_mullo_epi32(places, apart));
-            let x = _mm512_xor_si512(x, _mm512_srli_epi32::<{ SHIFTS[0] }>(x));
-            let x = _mm512_mullo_epi32(x, _mm512_set1_epi32(f));
-            let x = _mm512_xor_si512(x, _mm512_srli_epi32::<{ SHIFTS[1] }>(x));
-            let x = _mm512_mullo_epi32(x, _mm512_set1_epi32(g));
-            let x = _mm512_xor_si512(x, _mm512_srli_epi32::<{ SHIFTS[2] }>(x));
-            let threshold = _mm512_set1_epi32(line.threshold.cast_signed());
-            let is_kept = _mm512_cmpge_epu32_mask(x, threshold);
+            let is_kept = Self::is_kept(x, line.threshold);
             _mm512_maskz_mov_ps(is_kept, _mm512_set1_ps(line.keep_scale))
         }
     }
@@ -123,6 +115,24 @@ unsafe impl Simd for Avx512 {
     unsafe fn transpose(lines: &mut [__m512; MOST_LANES]) {
         // SAFETY: as promised for the trait.
         unsafe { transpose(lines) }
+    }
+}
+
+impl Avx512 {
+    /// Whether the draws that numbers become by mixing are kept: the rest of `LineDropout::factor`.
+    #[inline(always)]
+    pub(in crate::ext) fn is_kept(x: __m512i, threshold: u32) -> __mmask16 {
+        const SHIFTS: [u32; 3] = LineDropout::SHIFTS;
+        let [f, g] = LineDropout::FACTORS.map(u32::cast_signed);
+        // SAFETY: whoever has such a vector has AVX-512F.
+        unsafe {
+            let x = _mm512_xor_si512(x, _mm512_srli_epi32::<{ SHIFTS[0] }>(x));
+            let x = _mm512_mullo_epi32(x, _mm512_set1_epi32(f));
+            let x = _mm512_xor_si512(x, _mm512_srli_epi32::<{ SHIFTS[1] }>(x));
+            let x = _mm512_mullo_epi32(x, _mm512_set1_epi32(g));
+            let x = _mm512_xor_si512(x, _mm512_srli_epi32::<{ SHIFTS[2] }>(x));
+            _mm512_cmpge_epu32_mask(x, _mm512_set1_epi32(threshold.cast_signed()))
+        }
     }
 }
 
