@@ -153,6 +153,11 @@ pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut 
 pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut Scratch) {
     let place = place(task, number);
     let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
+    #[cfg(target_arch = "x86_64")]
+    if m >= ABREAST && pairs::takes(task) {
+        // SAFETY: passed on.
+        return unsafe { pairs::backward(task, place, scratch) };
+    }
     let (e, lp, ep) = (task.width, padded(l), padded(task.width));
     let most = m.min(BLOCK);
     if e != ep {
@@ -248,6 +253,12 @@ pub(super) unsafe fn prefetch_next<S: Simd>(task: &Task, place: Place) {
             prefetch::<S>(from, task.kind, keys, (group + 1) * e, e);
         }
         prefetch::<S>(task.query, task.kind, queries, heads.start * e, heads.len() * e);
+        if !task.out_grad.data.is_null() {
+            let out = Source { data: task.out.cast_const(), stride: task.heads * e };
+            for from in [task.out_grad, out] {
+                prefetch::<S>(from, task.kind, queries, heads.start * e, heads.len() * e);
+            }
+        }
     }
 }
 

@@ -1,0 +1,38 @@
+//! Attention in bf16 by dot products of pairs (AVX-512 bf16): half the steps of fp32, and nothing is widened.
+//!
+//! As in `abreast` there is a query in each lane. Scores sum over pairs along the width of a head: of a key they are
+//! read where it lies, queries are turned so that a pair of each lies side by side. What mixes the values sums over
+//! pairs of keys, and gradients over pairs of queries. Probabilities and the slopes of scores are rounded to bf16 for
+//! that, as what comes of them is.
+//!
+//! Letters: m queries of the row, l keys, e width of a head, a multiple of 32.
+
+mod backward;
+mod dropout;
+mod forward;
+mod lines;
+mod scores;
+mod tile;
+
+pub(super) use backward::backward;
+pub(super) use forward::forward;
+
+use super::task::Task;
+use crate::ext::number::Kind;
+
+/// Pairs in a vector, and queries.
+const LANES: usize = 16;
+/// Numbers of a vector.
+const NUMBERS: usize = 2 * LANES;
+
+/// Whether these are for such a task.
+pub(super) fn takes(task: &Task) -> bool {
+    task.kind == Kind::BFloat16 && task.width.is_multiple_of(NUMBERS) && has_pairs()
+}
+
+fn has_pairs() -> bool {
+    is_x86_feature_detected!("avx512bf16")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512dq")
+}
