@@ -39,8 +39,8 @@ pub use device::load_cuda;
 pub use grad::{grad_enabled, move_gradients, reset_gradients, with_gradients};
 pub use joint::joint;
 pub use linear::{
-    Affine, Curve, KeepWeights, Layout, fast_linear, fast_mlp, has_kernel_of_rows,
-    has_linear_kernel, has_mlp_kernel, keep_weights,
+    Affine, Curve, KeepWeights, Layout, fast_curved_linear, fast_linear, fast_mlp,
+    has_kernel_of_rows, has_linear_kernel, has_mlp_kernel, keep_weights,
 };
 #[cfg(target_arch = "x86_64")]
 #[doc(hidden)]

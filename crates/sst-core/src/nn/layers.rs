@@ -182,6 +182,9 @@ impl LayerNorm {
     /// # Errors
     /// If the width differs, or libtorch fails.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if has_residual_kernel(x) {
+            return norm(x, self.kernel(), x.f_kind()?);
+        }
         Ok(x.f_layer_norm(
             self.weight.size(),
             Some(&self.weight),

@@ -17,5 +17,5 @@ pub use attention::{
 pub use cache::{KvCache, NewTokens};
 pub use layers::{Embedding, LayerNorm, Linear, RmsNorm, dropout};
 pub use pooling::{Pooling, encode_pooled};
-pub use product::{conv1d, linear, mlp};
+pub use product::{activated_linear, conv1d, linear, mlp};
 pub use rotary::{RopeParameters, RopeScaling, Rotary, Rotation};

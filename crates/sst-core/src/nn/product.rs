@@ -4,7 +4,9 @@ use tch::Tensor;
 
 use super::activation::Activation;
 use crate::error::Result;
-use crate::ext::{Affine, Layout, fast_linear, fast_mlp, has_linear_kernel, has_mlp_kernel};
+use crate::ext::{
+    Affine, Layout, fast_curved_linear, fast_linear, fast_mlp, has_linear_kernel, has_mlp_kernel,
+};
 
 /// `x W^T + b`, with a weight `[out, in]` as of PyTorch's Linear.
 ///
@@ -15,6 +17,19 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
         return fast_linear(x, weight, Layout::OutIn, bias);
     }
     Ok(x.f_linear(weight, bias)?)
+}
+
+/// What an activation makes of [`linear`].
+///
+/// # Errors
+/// As there.
+pub fn activated_linear(x: &Tensor, layer: Affine<'_>, activation: Activation) -> Result<Tensor> {
+    if let Some(curve) = activation.curve()
+        && let Some(y) = fast_curved_linear(x, layer, Layout::OutIn, curve)?
+    {
+        return Ok(y);
+    }
+    activation.apply(&linear(x, layer.weight, layer.bias)?)
 }
 
 /// `x W + b` for `x` of `[n, in]`, with a weight `[in, out]` as of GPT-2's Conv1D.

@@ -201,6 +201,27 @@ fn memory_that_was_freed_is_handed_out_again() {
 }
 
 #[test]
+fn parts_that_lie_side_by_side_are_joined_where_they_lie() {
+    let all = Tensor::arange(24, (Kind::Float, Device::Cpu)).reshape([12, 2]);
+    let part = |from: i64, rows: i64| all.narrow(0, from, rows).detach().set_requires_grad(true);
+    let parts = [part(1, 3), part(4, 2), part(6, 4)];
+    let [a, b, c] = &parts;
+    let joint = ext::joint([a, b, c]).unwrap();
+    assert_eq!(joint.data_ptr(), a.data_ptr());
+    assert!(joint.detach().equal(&all.narrow(0, 1, 9)));
+    let weight = Tensor::arange(18, (Kind::Float, Device::Cpu)).reshape([9, 2]);
+    (&joint * &weight).sum(Kind::Float).backward();
+    let grads = parts.each_ref().map(Tensor::grad);
+    assert!(Tensor::cat(&grads, 0).equal(&weight));
+    // In another order, or with a gap, they are copied.
+    for parts in [[a, c, b], [&part(0, 3), b, c]] {
+        let joint = ext::joint(parts).unwrap();
+        assert!(joint.data_ptr() != parts[0].data_ptr());
+        assert!(joint.equal(&Tensor::cat(&parts, 0)));
+    }
+}
+
+#[test]
 fn parts_are_joined_and_their_gradients_taken_apart() {
     let parts = [1_i64, 2, 3].map(|rows| {
         Tensor::full([rows, 2], rows, (Kind::Float, Device::Cpu)).set_requires_grad(true)

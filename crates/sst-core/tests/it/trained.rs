@@ -92,6 +92,28 @@ fn one_layer(rows: i64, input: i64, output: i64, layout: Layout) {
 }
 
 #[test]
+fn an_activation_after_a_layer() {
+    with_every_unit(|| {
+        for (rows, input, output) in [(33, 40, 33), (75, 96, 130), (512, 32, 64), (7, 32, 32)] {
+            for activation in [Activation::Gelu, Activation::GeluNew, Activation::Silu] {
+                let tensors = case(rows, &[input, output]);
+                let expected = gradients(&tensors, &[Kind::Double; 3], |t| {
+                    activation.apply(&t[0].linear(&t[1], Some(&t[2]))).unwrap()
+                });
+                for (kind, limit) in [(Kind::BFloat16, 6e-3), (Kind::Float, 5e-6)] {
+                    let found = gradients(&tensors, &[kind; 3], |t| {
+                        let layer = Affine { weight: &t[1], bias: Some(&t[2]) };
+                        nn::activated_linear(&t[0], layer, activation).unwrap()
+                    });
+                    let name = format!("{rows} x {input} x {output}, {activation:?}, {kind:?}");
+                    check(&found, &expected, limit, &name);
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn two_layers_of_any_size() {
     with_every_unit(|| {
         for (input, inner, output) in

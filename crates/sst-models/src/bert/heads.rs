@@ -2,7 +2,7 @@
 //!
 //! Shapes: n selected positions, d hidden size, v vocabulary.
 
-use sst_core::nn::{Activation, LayerNorm, Linear, linear};
+use sst_core::nn::{Activation, LayerNorm, Linear, activated_linear, linear};
 use sst_core::{Init, Result, Scope};
 use tch::Tensor;
 
@@ -42,7 +42,7 @@ impl MaskedHead {
     }
 
     pub(super) fn logits(&self, hidden_nd: &Tensor) -> Result<Tensor> {
-        let transformed = self.activation.apply(&self.dense.forward(hidden_nd)?)?;
+        let transformed = activated_linear(hidden_nd, self.dense.affine(), self.activation)?;
         linear(&self.norm.forward(&transformed)?, &self.projection_vd, Some(&self.bias))
     }
 }

@@ -66,7 +66,7 @@ pub(super) unsafe extern "C" fn run(task: *const Task, next: *const c_void, back
 }
 
 /// Rows for each thread, from which on whole ones are shared out.
-const ROWS: usize = 8;
+const ROWS: usize = 32;
 
 /// Takes tasks until none is left.
 struct Take<'a> {

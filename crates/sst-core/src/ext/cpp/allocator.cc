@@ -11,13 +11,14 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <unordered_map>
 
 #include "bridge.h"
 
 namespace {
 
 // Smaller tensors are malloc's, which is good at them.
-constexpr size_t kLarge = size_t{1} << 20;
+constexpr size_t kLarge = size_t{64} << 10;
 constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = size_t{2} << 20;
 // What is kept beside the most that was ever in use at once: an eighth of it, and this much in any case, which
@@ -37,11 +38,11 @@ size_t rounded(size_t n) {
   return (n + step - 1) / step * step;
 }
 
-struct Block {
+// What is free at an address, up to what is live or the end of what may be used.
+struct Free {
   size_t size;
   // Bytes from the start on that may have been written since the system gave them; those after them have not.
   size_t used;
-  bool is_free;
 };
 
 class Caching final : public at::Allocator {
@@ -56,7 +57,7 @@ class Caching final : public at::Allocator {
       auto start = reinterpret_cast<uintptr_t>(range);
       auto skipped = (kHugePage - start % kHugePage) % kHugePage;
       start_ = static_cast<char*>(range) + skipped;
-      limit_ = wanted - skipped;
+      limit_ = (wanted - skipped) / kHugePage * kHugePage;
       return;
     }
   }
@@ -80,7 +81,7 @@ class Caching final : public at::Allocator {
   static Caching* instance;
 
  private:
-  using Blocks = std::map<char*, Block>;
+  using Blocks = std::map<char*, Free>;
 
   static void give_back(void* data) {
     auto& self = *instance;
@@ -90,27 +91,27 @@ class Caching final : public at::Allocator {
       return;
     }
     std::lock_guard<std::mutex> lock(self.mutex_);
-    auto block = self.blocks_.find(at);
-    self.live_bytes_ -= block->second.size;
-    self.kept_bytes_ += block->second.size;
-    block->second.is_free = true;
-    self.join(block);
+    auto live = self.live_.find(at);
+    auto size = live->second;
+    self.live_.erase(live);
+    self.live_bytes_ -= size;
+    self.kept_bytes_ += size;
+    self.insert(at, {size, size});
   }
 
   void* take(size_t size) {
     std::lock_guard<std::mutex> lock(mutex_);
     auto block = best(size);
-    if (block == blocks_.end()) {
+    if (block == free_.end()) {
       block = grow(size);
-      if (block == blocks_.end()) return nullptr;
+      if (block == free_.end()) return nullptr;
     }
-    auto& [at, found] = *block;
-    // The block in front is taken, and what is left of it stays free.
+    // What is in front is taken, and what is left stays free.
+    auto [at, found] = *block;
     auto used = std::min(found.used, size);
-    if (found.size > size) {
-      blocks_[at + size] = {found.size - size, found.used - used, true};
-    }
-    found = {size, size, false};
+    free_.erase(block);
+    if (found.size > size) free_[at + size] = {found.size - size, found.used - used};
+    live_[at] = size;
     kept_bytes_ -= used;
     live_bytes_ += size;
     most_bytes_ = std::max(most_bytes_, live_bytes_);
@@ -119,15 +120,15 @@ class Caching final : public at::Allocator {
     return at;
   }
 
-  // The free block that wants the fewest fresh bytes; of these the smallest.
+  // The block that wants the fewest fresh bytes; of these the smallest.
   Blocks::iterator best(size_t size) {
-    auto best = blocks_.end();
+    auto best = free_.end();
     size_t fewest = 0;
-    for (auto block = blocks_.begin(); block != blocks_.end(); ++block) {
-      const auto& [at, found] = *block;
-      if (!found.is_free || found.size < size) continue;
+    for (auto block = free_.begin(); block != free_.end(); ++block) {
+      const auto& found = block->second;
+      if (found.size < size) continue;
       auto fresh = size - std::min(size, found.used);
-      if (best == blocks_.end() || fresh < fewest || (fresh == fewest && found.size < best->second.size)) {
+      if (best == free_.end() || fresh < fewest || (fresh == fewest && found.size < best->second.size)) {
         best = block;
         fewest = fresh;
       }
@@ -135,63 +136,64 @@ class Caching final : public at::Allocator {
     return best;
   }
 
-  // A free block of at least this size at the end of what may be used.
+  // A block of at least this size at the end of what may be used.
   Blocks::iterator grow(size_t size) {
     auto* end = start_ + length_;
-    auto last = blocks_.empty() ? blocks_.end() : std::prev(blocks_.end());
-    auto there = last != blocks_.end() && last->second.is_free ? last->second.size : 0;
+    size_t there = 0;
+    if (!free_.empty()) {
+      auto& [at, last] = *free_.rbegin();
+      if (at + last.size == end) there = last.size;
+    }
     auto more = std::max(size - there, kGrowth);
     more = std::min((more + kHugePage - 1) / kHugePage * kHugePage, limit_ - length_);
-    if (there + more < size || mprotect(end, more, PROT_READ | PROT_WRITE) != 0) return blocks_.end();
+    if (there + more < size || mprotect(end, more, PROT_READ | PROT_WRITE) != 0) return free_.end();
     // Large pages where the system has them: fewer to be made.
     madvise(end, more, MADV_HUGEPAGE);
     length_ += more;
-    return join(blocks_.insert({end, {more, 0, true}}).first);
+    return insert(end, {more, 0});
   }
 
-  // Makes one of a free block and its free neighbours.
-  Blocks::iterator join(Blocks::iterator block) {
-    if (block != blocks_.begin() && std::prev(block)->second.is_free) {
-      block = std::prev(block);
-      swallow(block);
+  // Adds a block, as one with those beside it.
+  Blocks::iterator insert(char* at, Free block) {
+    auto after = free_.lower_bound(at);
+    if (after != free_.end() && at + block.size == after->first) {
+      block = joined(block, after->second);
+      after = free_.erase(after);
     }
-    if (std::next(block) != blocks_.end() && std::next(block)->second.is_free) swallow(block);
-    return block;
-  }
-
-  // Adds the next block to this one.
-  void swallow(Blocks::iterator block) {
-    auto next = std::next(block);
-    auto& [size, used, is_free] = block->second;
-    if (next->second.used > 0) {
-      // Fresh bytes between used ones count as used.
-      kept_bytes_ += size - used;
-      used = size + next->second.used;
+    if (after != free_.begin()) {
+      auto before = std::prev(after);
+      if (before->first + before->second.size == at) {
+        before->second = joined(before->second, block);
+        return before;
+      }
     }
-    size += next->second.size;
-    blocks_.erase(next);
+    return free_.emplace_hint(after, at, block);
   }
 
-  // Gives the free block with the most used bytes back to the system.
+  Free joined(const Free& a, const Free& b) {
+    if (b.used == 0) return {a.size + b.size, a.used};
+    // Fresh bytes between used ones count as used.
+    kept_bytes_ += a.size - a.used;
+    return {a.size + b.size, a.size + b.used};
+  }
+
+  // Gives the block with the most used bytes back to the system.
   void drop() {
-    auto most = blocks_.end();
-    for (auto block = blocks_.begin(); block != blocks_.end(); ++block) {
-      if (!block->second.is_free) continue;
-      if (most == blocks_.end() || block->second.used > most->second.used) most = block;
-    }
-    auto& [at, found] = *most;
-    madvise(at, found.used, MADV_DONTNEED);
-    kept_bytes_ -= found.used;
-    found.used = 0;
+    auto less = [](const auto& a, const auto& b) { return a.second.used < b.second.used; };
+    auto& [at, most] = *std::max_element(free_.begin(), free_.end(), less);
+    madvise(at, most.used, MADV_DONTNEED);
+    kept_bytes_ -= most.used;
+    most.used = 0;
   }
 
   at::Allocator* small_;
   std::mutex mutex_;
-  // The range, and how much of it may be used; all of that belongs to a block.
+  // The range, and how much of it may be used; all of that is live or free.
   char* start_ = nullptr;
   size_t limit_ = 0, length_ = 0;
-  Blocks blocks_;
-  // Kept are used bytes of free blocks.
+  std::unordered_map<char*, size_t> live_;
+  Blocks free_;
+  // Kept are used bytes that are free.
   size_t live_bytes_ = 0, kept_bytes_ = 0, most_bytes_ = 0;
 };
 

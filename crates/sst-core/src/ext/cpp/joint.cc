@@ -9,8 +9,14 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+// Whether b begins where a ends.
+bool follows(const at::Tensor& a, const at::Tensor& b) {
+  return a.is_contiguous() && b.is_contiguous() && a.scalar_type() == b.scalar_type() && a.storage().is_alias_of(b.storage()) &&
+         a.storage_offset() + a.numel() == b.storage_offset();
+}
+
 struct Joint : torch::autograd::Function<Joint> {
-  // In the type that autocast would give each of them: they are copied and cast at once.
+  // In the type that autocast would give each of them: they are copied and cast at once, unless they lie side by side.
   static at::Tensor forward(AutogradContext* ctx, at::Tensor a, at::Tensor b, at::Tensor c) {
     RECORD_FUNCTION("sst::joint", std::vector<c10::IValue>({a, b, c}));
     auto device = a.device().type();
@@ -18,14 +24,21 @@ struct Joint : torch::autograd::Function<Joint> {
                                                           : a.scalar_type();
     auto sizes = a.sizes().vec();
     sizes[0] += b.size(0) + c.size(0);
-    auto joint = at::empty(sizes, a.options().dtype(type));
-    int64_t at = 0;
+    auto joint = at::empty({0}, a.options().dtype(type));
     std::vector<int64_t> counts, types;
     for (const auto& part : {a, b, c}) {
-      joint.narrow(0, at, part.size(0)).copy_(part);
-      at += part.size(0);
       counts.push_back(part.size(0));
       types.push_back(static_cast<int64_t>(part.scalar_type()));
+    }
+    if (a.scalar_type() == type && follows(a, b) && follows(b, c)) {
+      joint.set_(a.storage(), a.storage_offset(), sizes, c10::contiguous_strides(sizes));
+    } else {
+      joint.resize_(sizes);
+      int64_t at = 0;
+      for (const auto& part : {a, b, c}) {
+        joint.narrow(0, at, part.size(0)).copy_(part);
+        at += part.size(0);
+      }
     }
     ctx->saved_data["counts"] = counts;
     ctx->saved_data["types"] = types;

@@ -5,7 +5,7 @@
 #include "bridge.h"
 
 // What a product is of, and makes: as `What` in ext/linear/tiles/trained.rs says.
-enum What : int { kForward, kForwardCurve, kInput, kInputCurve, kWeight };
+enum What : int { kForward, kForwardCurve, kInput, kInputCurve, kWeight, kSlope };
 
 // Makes up to two tensors of up to three; on failure returns 1 and leaves a message behind.
 using Product = int (*)(int what, int options, TensorPtr const* from, TensorPtr* made, char* message, size_t room);
@@ -32,6 +32,9 @@ std::array<at::Tensor, 2> product(int64_t address, What what, int64_t options, s
 }
 
 at::Tensor tensor_or_none(const std::optional<at::Tensor>& tensor) { return tensor.has_value() ? *tensor : at::Tensor(); }
+
+// That a curve follows.
+constexpr int64_t kCurve = 8;
 
 // As products read it; the third bit says that they are in fp32.
 at::Tensor factor(const at::Tensor& x, int64_t options) {
@@ -70,22 +73,25 @@ struct Linear : torch::autograd::Function<Linear> {
                             int64_t options, int64_t address) {
     RECORD_FUNCTION("sst::linear", std::vector<c10::IValue>({x, weight}));
     x = factor(x, options);
-    auto y = product(address, kForward, options, {x, weight, tensor_or_none(bias)})[0];
-    ctx->save_for_backward({is_trained(weight, bias) ? x : at::Tensor(), weight});
+    bool is_curved = options & kCurve;
+    auto made = product(address, is_curved ? kForwardCurve : kForward, options, {x, weight, tensor_or_none(bias)});
+    ctx->save_for_backward(
+        {is_trained(weight, bias) ? x : at::Tensor(), weight, is_curved ? made[0] : at::Tensor()});
     ctx->saved_data["bias"] = saved_kind(bias);
     ctx->saved_data["options"] = options;
     ctx->saved_data["address"] = address;
-    return y;
+    return made[is_curved ? 1 : 0];
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     RECORD_FUNCTION("sst::linear_backward", std::vector<c10::IValue>({grads[0]}));
     refuse_second_order();
     auto tensors = ctx->get_saved_variables();
-    auto &x = tensors[0], &weight = tensors[1];
+    auto &x = tensors[0], &weight = tensors[1], &before = tensors[2];
     auto options = ctx->saved_data["options"].toInt(), address = ctx->saved_data["address"].toInt();
     auto bias = kind_of(ctx->saved_data["bias"]);
     auto y_grad = factor(grads[0], options);
+    if (options & kCurve) y_grad = product(address, kSlope, options, {y_grad, before, {}})[0];
     at::Tensor x_grad;
     std::array<at::Tensor, 2> weights;
     if (ctx->needs_input_grad(0)) x_grad = product(address, kInput, options, {y_grad, weight, {}})[0];

@@ -189,7 +189,7 @@ pub fn fast_linear(
     let output = layer.check(layout, input)?;
     #[cfg(target_arch = "x86_64")]
     if let Kernel::Trained { exact } = kernel {
-        return tiles::trained_linear(x, layer, layout, exact);
+        return tiles::trained_linear(x, layer, layout, None, exact);
     }
     let (x, bias) = (x.f_contiguous()?, layer.full_bias()?);
     #[cfg(target_arch = "x86_64")]
@@ -211,6 +211,26 @@ pub fn fast_linear(
     };
     few_rows(&problem)?;
     Ok(y)
+}
+
+/// [`fast_linear`] and an activation after it, of which the gradient needs no second pass over memory; `None` where there
+/// is no kernel for that: without gradients, or of few rows.
+///
+/// # Errors
+/// If widths differ, or libtorch fails.
+pub fn fast_curved_linear(
+    x: &Tensor,
+    layer: Affine<'_>,
+    layout: Layout,
+    curve: Curve,
+) -> Result<Option<Tensor>> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(Kernel::Trained { exact }) = kernel(x, layer.weight)? {
+        layer.check(layout, x.size2()?.1)?;
+        return Ok(Some(tiles::trained_linear(x, layer, layout, Some(curve), exact)?));
+    }
+    let _ = (x, layer, layout, curve);
+    Ok(None)
 }
 
 fn without_kernel() -> Error {

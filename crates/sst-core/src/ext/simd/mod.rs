@@ -8,9 +8,9 @@ use std::ffi::c_void;
 
 use portable::Portable;
 #[cfg(target_arch = "x86_64")]
-use x86::Avx2;
-#[cfg(target_arch = "x86_64")]
 pub(super) use x86::Avx512;
+#[cfg(target_arch = "x86_64")]
+use x86::{Avx2, Avx512Bf16};
 
 use super::number::{Kind, Level, load_line, store_line};
 use super::random::LineDropout;
@@ -186,7 +186,12 @@ impl Level {
     /// Runs the `body` that is compiled for this level.
     pub(super) fn run_simd<B: SimdBody>(self, body: B) -> B::Output {
         match self {
-            // SAFETY: the level was detected.
+            // SAFETY: the level was detected, and bf16 beside it.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 if is_x86_feature_detected!("avx512bf16") => unsafe {
+                with_avx512_bf16(body)
+            },
+            // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => unsafe { with_avx512(body) },
             // SAFETY: as above.
@@ -196,6 +201,13 @@ impl Level {
             Self::Portable => unsafe { body.run::<Portable>() },
         }
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
+unsafe fn with_avx512_bf16<B: SimdBody>(body: B) -> B::Output {
+    // SAFETY: the features are there.
+    unsafe { body.run::<Avx512Bf16>() }
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -1,17 +1,22 @@
 //! Vectors of AVX-512, and of AVX2 with FMA.
 
 use std::arch::x86_64::*;
+use std::mem::transmute;
 
 use super::{MOST_LANES, Simd};
 use crate::ext::random::LineDropout;
 
+/// AVX-512F, with its bf16 or without.
+pub(in crate::ext) struct Wide<const HAS_BF16: bool>;
 /// AVX-512F.
-pub(in crate::ext) struct Avx512;
+pub(in crate::ext) type Avx512 = Wide<false>;
+/// AVX-512F with bf16.
+pub(super) type Avx512Bf16 = Wide<true>;
 /// AVX2 and FMA.
 pub(in crate::ext) struct Avx2;
 
-// SAFETY: the caller has made sure of AVX-512F.
-unsafe impl Simd for Avx512 {
+// SAFETY: the caller has made sure of AVX-512F, and of bf16 where it is there.
+unsafe impl<const HAS_BF16: bool> Simd for Wide<HAS_BF16> {
     const LANES: usize = 16;
     type V = __m512;
     #[inline(always)]
@@ -84,8 +89,13 @@ unsafe impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn store_bf16(to: *mut u16, x: __m512) {
-        // SAFETY: as promised for the trait. As `number::bf16` does it.
+        // SAFETY: as promised for the trait. As `number::bf16` does it, but that the instruction makes zeros of numbers
+        // below 1e-38.
         unsafe {
+            if HAS_BF16 {
+                let halves = transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(x));
+                return _mm256_storeu_si256(to.cast(), halves);
+            }
             let bits = _mm512_castps_si512(x);
             let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
             let more = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
@@ -118,7 +128,7 @@ unsafe impl Simd for Avx512 {
     }
 }
 
-impl Avx512 {
+impl<const HAS_BF16: bool> Wide<HAS_BF16> {
     /// Whether the draws that numbers become by mixing are kept: the rest of `LineDropout::factor`.
     #[inline(always)]
     pub(in crate::ext) fn is_kept(x: __m512i, threshold: u32) -> __mmask16 {

@@ -22,9 +22,14 @@ impl Sums {
         Self(MaybeUninit::uninit())
     }
 
+    /// Numbers, where not all rows get some.
+    pub(super) const fn zeroed() -> Self {
+        Self(MaybeUninit::zeroed())
+    }
+
     /// What it is before the first product.
     pub(super) fn zero() -> *const Self {
-        static ZERO: Sums = Sums(MaybeUninit::new([0.0; BLOCK * BLOCK]));
+        static ZERO: Sums = Sums::zeroed();
         &raw const ZERO
     }
 
@@ -180,6 +185,24 @@ impl Output {
         for line in 0..lines {
             // SAFETY: any place may be asked for.
             unsafe { _mm_prefetch::<HINT>(from.wrapping_add(64 * line)) };
+        }
+    }
+
+    /// Writes a row of the first matrix times the slopes of a curve at that of the second; all three have one shape.
+    ///
+    /// # Safety
+    /// As for [`Sums::write_slope`].
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
+    pub(super) unsafe fn write_slopes(self, curve: Curve, [grad, before]: [Self; 2], row: usize) {
+        for column in (0..self.stride).step_by(BLOCK) {
+            let count = BLOCK.min(self.stride - column);
+            // SAFETY: as promised.
+            unsafe {
+                let [x, y] = before.at(row, column).read(0, count);
+                let [a, b] = grad.at(row, column).read(0, count);
+                let (x, y) = (_mm512_mul_ps(a, curve.slope(x)), _mm512_mul_ps(b, curve.slope(y)));
+                self.at(row, column).write(0, count, [x, y]);
+            }
         }
     }
 

@@ -73,6 +73,8 @@ pub(super) struct Strip {
     pub(super) stride: usize,
     /// Bytes from one tile to the next along k.
     pub(super) step: usize,
+    /// Rows that there are; the others may hold anything.
+    pub(super) rows: usize,
 }
 
 impl Strip {
@@ -82,13 +84,13 @@ impl Strip {
         Self { upper: further(self.upper), lower: further(self.lower), ..self }
     }
 
-    /// Of numbers that are packed.
-    pub(super) fn packed(tiles: *const u16, parts: usize) -> Self {
+    /// Of numbers that are packed, and the rows that there are.
+    pub(super) fn packed(tiles: *const u16, parts: usize, rows: usize) -> Self {
         let lower = tiles.wrapping_add(TILE);
-        Self { upper: tiles, lower, stride: 2 * STEP, step: 4 * TILE * parts }
+        Self { upper: tiles, lower, stride: 2 * STEP, step: 4 * TILE * parts, rows }
     }
 
-    /// Of a matrix whose rows end with a step, as it lies.
+    /// Of a matrix that has all rows, and whose rows end with a step, as it lies.
     pub(super) fn in_place(matrix: &Matrix, row: usize) -> Self {
         let size = match matrix.kind {
             Kind::Float => 4,
@@ -97,7 +99,7 @@ impl Strip {
         let stride = size * matrix.columns;
         let upper = matrix.numbers.cast::<u16>().wrapping_byte_add(row * stride);
         let lower = upper.wrapping_byte_add(ROWS * stride);
-        Self { upper, lower, stride, step: size * STEP }
+        Self { upper, lower, stride, step: size * STEP, rows: BLOCK }
     }
 }
 
@@ -235,17 +237,16 @@ pub(super) unsafe fn panel_step<const P: usize>(
         match layout {
             Layout::OutIn => {
                 for half in 0..2 {
-                    let mut lines = [[_mm512_setzero_si512(); ROWS]; P];
                     for r in 0..ROWS {
                         let row = first + half * ROWS + r;
                         bring(weight, row, (step + AHEAD) * STEP);
                         let parts = line::<P>(weight, row, step * STEP);
-                        for p in 0..P {
-                            lines[p][r] = parts[p];
+                        for (p, numbers) in parts.into_iter().enumerate() {
+                            store(to.add(place(P, 0, p, half)), r, numbers);
                         }
                     }
-                    for (p, lines) in lines.iter_mut().enumerate() {
-                        store_turned(lines, to.add(place(P, 0, p, half)));
+                    for p in 0..P {
+                        turn(to.add(place(P, 0, p, half)));
                     }
                 }
             }
@@ -316,7 +317,6 @@ pub(super) unsafe fn turned_step<const P: usize>(
     sums: *mut f32,
 ) {
     let mut added = [_mm512_setzero_ps(); 2];
-    let mut lines = [[[_mm512_setzero_si512(); ROWS]; 2]; P];
     // SAFETY: as promised; both are 512 bits without a niche.
     unsafe {
         if P == FP32 {
@@ -325,7 +325,7 @@ pub(super) unsafe fn turned_step<const P: usize>(
                 let halves = line::<P>(matrix, step * STEP + r, first);
                 for half in 0..2 {
                     added[half] = _mm512_add_ps(added[half], _mm512_castsi512_ps(halves[half]));
-                    lines[r / ROWS][half][r % ROWS] = halves[half];
+                    store(to.add(place(P, 0, r / ROWS, half)), r % ROWS, halves[half]);
                 }
             }
         } else {
@@ -338,14 +338,14 @@ pub(super) unsafe fn turned_step<const P: usize>(
                     for half in 0..2 {
                         let pair = transmute::<__m512i, __m512bh>(both[p][half]);
                         added[half] = _mm512_dpbf16_ps(added[half], pair, ones);
-                        lines[p][half][r] = both[p][half];
+                        store(to.add(place(P, 0, p, half)), r, both[p][half]);
                     }
                 }
             }
         }
         for p in 0..P {
             for half in 0..2 {
-                store_turned(&mut lines[p][half], to.add(place(P, 0, p, half)));
+                turn(to.add(place(P, 0, p, half)));
             }
         }
         if sums.is_null() {
@@ -364,16 +364,18 @@ pub(super) unsafe fn turned_step<const P: usize>(
     }
 }
 
-/// Writes the transpose of 16 x 16 numbers of 32 bits as a tile.
+/// Makes of a tile, as 16 x 16 numbers of 32 bits, its transpose.
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn store_turned(lines: &mut [__m512i; ROWS], tile: *mut u16) {
+unsafe fn turn(tile: *mut u16) {
     // SAFETY: the feature is there; both vectors are 512 bits, which shuffles leave as they are. The caller promises a
     // tile.
     unsafe {
-        Avx512::transpose(&mut *std::ptr::from_mut(lines).cast::<[__m512; ROWS]>());
-        for (r, numbers) in lines.iter().enumerate() {
-            store(tile, r, *numbers);
+        let mut lines: [__m512; ROWS] =
+            std::array::from_fn(|r| _mm512_loadu_ps(tile.add(r * STEP).cast()));
+        Avx512::transpose(&mut lines);
+        for (r, numbers) in lines.into_iter().enumerate() {
+            store(tile, r, _mm512_castps_si512(numbers));
         }
     }
 }

@@ -95,7 +95,7 @@ impl Left {
     fn strip(&self, strip: usize) -> Strip {
         match self.is_in_place(strip) {
             true => Strip::in_place(&self.x, strip * BLOCK),
-            false => Strip::packed(self.packed(strip), self.parts),
+            false => Strip::packed(self.packed(strip), self.parts, share_of(self.x.rows, strip)),
         }
     }
 }
@@ -218,7 +218,10 @@ pub(super) fn turned(
                 };
                 weight.multiply(
                     work,
-                    |strip| Strip::packed(left.packed(strip), weight.parts),
+                    |strip| {
+                        let rows = share_of(y.columns, strip);
+                        Strip::packed(left.packed(strip), weight.parts, rows)
+                    },
                     |block, some| {
                         if is_last {
                             let (output, some, columns) = output.of(block, some);
@@ -298,7 +301,8 @@ pub(in crate::ext::linear) fn mlp(
                     steps,
                     before: Some((chunk == 0, all)),
                 };
-                let lines = |strip| Strip::packed(inner(strip), down.parts);
+                let lines =
+                    |strip| Strip::packed(inner(strip), down.parts, share_of(x.rows, strip));
                 down.multiply(work, lines, |block, some| {
                     if is_last {
                         let (output, some, columns) = output.of(block, some);
@@ -348,6 +352,11 @@ fn groups(pieces: usize, panels: usize, wanted: usize) -> usize {
 /// The part `i` of `count` in `parts` that differ by one at most.
 fn share(count: usize, parts: usize, i: usize) -> Range<usize> {
     i * count / parts..(i + 1) * count / parts
+}
+
+/// How many of so many rows are those of a strip.
+fn share_of(rows: usize, strip: usize) -> usize {
+    BLOCK.min(rows - strip * BLOCK)
 }
 
 /// Where the numbers of a contiguous matrix are.

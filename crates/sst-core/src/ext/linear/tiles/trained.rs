@@ -7,15 +7,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
 
+use super::block::BLOCK;
 use super::product::{each_block, linear, outputs, turned};
-use super::threads::Shared;
+use super::threads::{Shared, each};
 use super::weight::PackedWeight;
 use crate::error::{Error, Result};
 use crate::ext::ffi::LinearProduct;
 use crate::ext::linear::{Affine, Curve, Layout};
 use crate::ext::{check, ffi, hand_over};
 
-/// A linear layer for `x` `[m, input]`, whose result is in fp32 if it is `exact`, and else in bf16. Differentiable once;
+/// A linear layer for `x` `[m, input]`, and perhaps a curve, whose result is in fp32 if it is `exact`, and else in bf16. Differentiable once;
 /// gradients of weights are summed in fp32, and rounded only if the weight is in bf16.
 ///
 /// # Errors
@@ -24,10 +25,13 @@ pub(in crate::ext::linear) fn trained_linear(
     x: &Tensor,
     layer: Affine<'_>,
     layout: Layout,
+    curve: Option<Curve>,
     exact: bool,
 ) -> Result<Tensor> {
     let mut y = std::ptr::null_mut();
     let body: LinearProduct = product;
+    let options =
+        Options { layout, curve: curve.unwrap_or(Curve::Gelu), exact, is_curved: curve.is_some() };
     // SAFETY: live tensors, or null for a bias that there is none of, and a writable place. `body` is given what it
     // expects.
     check(unsafe {
@@ -35,7 +39,7 @@ pub(in crate::ext::linear) fn trained_linear(
             x.as_ptr(),
             layer.weight.as_ptr(),
             pointer(layer.bias),
-            Options { layout, curve: Curve::Gelu, exact }.number(),
+            options.number(),
             body,
             &raw mut y,
         )
@@ -65,7 +69,7 @@ pub(in crate::ext::linear) fn trained_mlp(
             pointer(up.bias),
             down.weight.as_ptr(),
             pointer(down.bias),
-            Options { layout, curve, exact }.number(),
+            Options { layout, curve, exact, is_curved: true }.number(),
             body,
             &raw mut y,
         )
@@ -84,6 +88,8 @@ struct Options {
     layout: Layout,
     curve: Curve,
     exact: bool,
+    /// Of one layer: whether the curve follows.
+    is_curved: bool,
 }
 
 impl Options {
@@ -91,6 +97,7 @@ impl Options {
         c_int::from(self.layout == Layout::InOut)
             | c_int::from(self.curve == Curve::GeluTanh) << 1
             | c_int::from(self.exact) << 2
+            | c_int::from(self.is_curved) << 3
     }
 
     fn of(number: c_int) -> Self {
@@ -98,6 +105,7 @@ impl Options {
             layout: if number & 1 == 0 { Layout::OutIn } else { Layout::InOut },
             curve: if number & 2 == 0 { Curve::Gelu } else { Curve::GeluTanh },
             exact: number & 4 != 0,
+            is_curved: number & 8 != 0,
         }
     }
 
@@ -123,17 +131,25 @@ enum What {
     InputCurve,
     /// `x^T y` of a gradient and a factor, as the third, the weight, lies; and the sums of the gradient.
     Weight,
+    /// A gradient times the slope of the curve at a second tensor.
+    Slope,
 }
 
 impl What {
     fn of(number: c_int) -> Option<Self> {
-        [Self::Forward, Self::ForwardCurve, Self::Input, Self::InputCurve, Self::Weight]
-            .get(usize::try_from(number).ok()?)
-            .copied()
+        let all = [
+            Self::Forward,
+            Self::ForwardCurve,
+            Self::Input,
+            Self::InputCurve,
+            Self::Weight,
+            Self::Slope,
+        ];
+        all.get(usize::try_from(number).ok()?).copied()
     }
 
     fn make(self, options: Options, from: [Option<&Tensor>; 3]) -> Result<[Option<Tensor>; 2]> {
-        let Options { layout, curve, exact } = options;
+        let Options { layout, curve, exact, .. } = options;
         let [Some(a), Some(b), c] = from else {
             return Err(Error::Contract("linear layer: a factor is missing".to_owned()));
         };
@@ -188,8 +204,28 @@ impl What {
                 };
                 Ok([Some(made), Some(sums)])
             }
+            Self::Slope => Ok([Some(times_slope(a, b, curve)?), None]),
         }
     }
+}
+
+/// A gradient times the slope of the curve at what was before it.
+fn times_slope(grad: &Tensor, before: &Tensor, curve: Curve) -> Result<Tensor> {
+    let (before, made) = (before.f_contiguous()?, grad.f_contiguous()?.f_empty_like()?);
+    let grad = grad.f_contiguous()?;
+    let all = Shared([outputs(&grad)?, outputs(&before)?, outputs(&made)?]);
+    let rows = grad.size2()?.0 as usize;
+    each(c"sst::curve_slope", rows.div_ceil(BLOCK), |_, block| {
+        let [grad, before, made] = all.get();
+        // SAFETY: a product was made of these, which needs what the slopes do; all have one shape, and nobody else has
+        // these rows.
+        unsafe {
+            for row in block * BLOCK..rows.min((block + 1) * BLOCK) {
+                made.write_slopes(curve, [grad, before], row);
+            }
+        }
+    })?;
+    Ok(made)
 }
 
 fn in_fp32(bias: Option<&Tensor>) -> Result<Option<Tensor>> {

@@ -95,6 +95,7 @@ pub(super) struct Weight {
     pub(super) parts: usize,
     pub(super) unit: Unit,
     pub(super) steps: usize,
+    input: usize,
     output: usize,
 }
 
@@ -111,6 +112,7 @@ impl Weight {
             parts: weight.parts,
             unit: weight.unit,
             steps: weight.input.div_ceil(STEP),
+            input: weight.input,
             output: weight.output,
         })
     }
@@ -241,7 +243,9 @@ impl Weight {
         lines: impl Fn(usize) -> Strip,
         mut done: impl FnMut(&Block<'_>, Range<usize>),
     ) {
-        let mut own = Sums::new();
+        let mut own = Sums::zeroed();
+        // Numbers along k: the last step may have fewer than it has room for.
+        let depth = (work.steps.len() * STEP).min(self.input - work.steps.start * STEP);
         // SAFETY: as promised.
         unsafe {
             for panel in work.panels.clone() {
@@ -251,10 +255,13 @@ impl Weight {
                     let (start, sums) =
                         self.sums(&work, [strip, panel]).unwrap_or((Sums::zero(), &raw mut own));
                     let left = lines(strip);
-                    let along = (work.steps.len() * self.parts, left.step / self.parts);
+                    let step = left.step / self.parts;
                     match self.parts {
-                        FP32 => vectors::multiply::<true>(left, tiles, along, start, sums),
-                        _ => vectors::multiply::<false>(left, tiles, along, start, sums),
+                        FP32 => vectors::multiply::<true>(left, tiles, (depth, step), start, sums),
+                        _ => {
+                            let pairs = depth.div_ceil(2);
+                            vectors::multiply::<false>(left, tiles, (pairs, step), start, sums);
+                        }
                     }
                     done(&Block { sums: &*sums, bias: &bias, panel, strip }, 0..BLOCK);
                 }
