@@ -7,7 +7,7 @@ use tch::Device;
 use super::{check, ffi};
 use crate::error::Result;
 
-/// From now on the memory of large tensors on the CPU is kept when they are freed, for the next ones: a training
+/// From now on the memory of tensors of 64 KiB and more on the CPU is kept when they are freed, for the next ones: a training
 /// step frees and asks for the same again and again, and every page from the system has to be cleared. What is
 /// kept never makes the whole larger than the most that was in use at once by more than an eighth of that or
 /// 64 MiB. Holds for the whole process.

@@ -117,6 +117,12 @@ pub(super) enum Level {
     Portable,
 }
 
+/// Whether the processor has dot products of two bf16 numbers by AVX-512, and the rest of [`Level::Avx512`].
+#[cfg(target_arch = "x86_64")]
+pub(super) fn has_bf16_pairs() -> bool {
+    is_x86_feature_detected!("avx512bf16") && Level::detect() == Level::Avx512
+}
+
 impl Level {
     /// That of this processor.
     pub(super) fn detect() -> Self {

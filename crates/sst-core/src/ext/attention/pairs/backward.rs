@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use super::dropout::Lines;
 use super::lines::{join, pair, token, turn, write, zip};
+use super::mix::over_keys;
 use super::scores::{are_seen, hide, with_tokens};
 use super::tile::{Left, product};
 use super::{LANES, NUMBERS};
@@ -94,7 +95,8 @@ pub(in crate::ext::attention) unsafe fn backward(task: &Task, place: Place, scra
                 over_queries((scores, wide), grad_pairs, sizes, value_to, 1.0);
                 over_queries((slopes, wide), query_pairs, sizes, key_to, task.scale);
                 let to = target(task.query_grad, start + first, head * e);
-                over_keys((slope_pairs, wide), key_pairs, [count, e, seen], to, task.scale);
+                let sizes = [count, seen, e];
+                over_keys((slope_pairs, wide), key_pairs, sizes, to, |_| task.scale);
             }
         }
         if !is_once {
@@ -224,31 +226,6 @@ unsafe fn over_queries(
                         _mm512_storeu_ps(to, _mm512_fmadd_ps(*sum, scale, _mm512_loadu_ps(to)));
                     }
                 }
-            });
-        }
-    }
-}
-
-/// Sums over pairs of keys, of `[l / 2, wide]` pairs, to tokens.
-///
-/// # Safety
-/// As for [`over_queries`].
-#[inline]
-#[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn over_keys(
-    (pairs, wide): (*const i32, usize),
-    right: *const i32,
-    [m, e, l]: [usize; 3],
-    (to, stride): (*mut u16, usize),
-    scale: f32,
-) {
-    let left = Left { data: pairs.cast(), row: 4, pair: 4 * wide };
-    let scale = _mm512_set1_ps(scale);
-    for column in (0..e).step_by(NUMBERS) {
-        // SAFETY: as promised.
-        unsafe {
-            product(left, (right.add(column), e), [m, 2, l.div_ceil(2)], |query, sums| {
-                write(to.add(query * stride + column), sums, scale);
             });
         }
     }

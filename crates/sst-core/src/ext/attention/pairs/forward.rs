@@ -2,11 +2,11 @@
 
 use std::arch::x86_64::*;
 
+use super::LANES;
 use super::dropout::Lines;
-use super::lines::{pair, token, turn, write, zip};
+use super::lines::{pair, token, turn, zip};
+use super::mix::over_keys;
 use super::scores::{are_seen, hide, with_tokens};
-use super::tile::{Left, product};
-use super::{LANES, NUMBERS};
 use crate::ext::attention::kernel::{BLOCK, Place, Scratch, heads, padded, prefetch_next};
 use crate::ext::attention::task::Task;
 use crate::ext::random::Dropout;
@@ -57,30 +57,9 @@ pub(in crate::ext::attention) unsafe fn forward(task: &Task, place: Place, scrat
                 let stride = task.heads * e;
                 let out = task.out.cast::<u16>().add((start + first) * stride + head * e);
                 let parts = (scores.cast::<i32>().cast_const(), wide);
-                mix(parts, [count, seen, e], values, (out, stride), &inverse);
+                let sizes = [count, seen, e];
+                over_keys(parts, values, sizes, (out, stride), |query| inverse[query]);
             }
-        }
-    }
-}
-
-/// `out` of each query from its probabilities' pairs of keys, `[l / 2, wide]`, divided by the sum of them all.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn mix(
-    (parts, wide): (*const i32, usize),
-    [m, l, e]: [usize; 3],
-    values: *const i32,
-    (out, stride): (*mut u16, usize),
-    inverse: &[f32; BLOCK],
-) {
-    for column in (0..e).step_by(NUMBERS) {
-        // SAFETY: the caller promises the sizes.
-        unsafe {
-            let left = Left { data: parts.cast(), row: 4, pair: 4 * wide };
-            product(left, (values.add(column), e), [m, 2, l.div_ceil(2)], |query, sums| {
-                let inverse = _mm512_set1_ps(inverse[query]);
-                write(out.add(query * stride + column), sums, inverse);
-            });
         }
     }
 }

@@ -49,17 +49,7 @@ pub(super) unsafe fn pair(
     e: usize,
     to: *mut i32,
 ) {
-    /// Number i of the first vector, then number i of the second (32 and more), for the first half of a vector.
-    const BOTH: [i16; NUMBERS] = {
-        let mut all = [0; NUMBERS];
-        let mut i = 0;
-        while i < LANES {
-            all[2 * i] = i as i16;
-            all[2 * i + 1] = (NUMBERS + i) as i16;
-            i += 1;
-        }
-        all
-    };
+    const BOTH: [i16; NUMBERS] = alternating(NUMBERS);
     // SAFETY: the caller promises the tokens and the room.
     unsafe {
         let lower = _mm512_loadu_si512(BOTH.as_ptr().cast());
@@ -80,21 +70,23 @@ pub(super) unsafe fn pair(
     }
 }
 
+/// The places of numbers from the first on and of those so many further, by turns.
+const fn alternating(further: usize) -> [i16; NUMBERS] {
+    let mut all = [0; NUMBERS];
+    let mut i = 0;
+    while i < LANES {
+        all[2 * i] = i as i16;
+        all[2 * i + 1] = (further + i) as i16;
+        i += 1;
+    }
+    all
+}
+
 /// The numbers of two vectors side by side in bf16, of each lane one pair.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 pub(super) fn zip(a: __m512, b: __m512) -> __m512i {
-    /// Number i of the first half of a vector, then number i of the second.
-    const MIXED: [i16; NUMBERS] = {
-        let mut all = [0; NUMBERS];
-        let mut i = 0;
-        while i < LANES {
-            all[2 * i] = i as i16;
-            all[2 * i + 1] = (LANES + i) as i16;
-            i += 1;
-        }
-        all
-    };
+    const MIXED: [i16; NUMBERS] = alternating(LANES);
     // SAFETY: as many numbers as a vector has.
     let order = unsafe { _mm512_loadu_si512(MIXED.as_ptr().cast()) };
     _mm512_permutexvar_epi16(order, join(a, b))

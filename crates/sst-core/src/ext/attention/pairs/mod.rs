@@ -11,6 +11,7 @@ mod backward;
 mod dropout;
 mod forward;
 mod lines;
+mod mix;
 mod scores;
 mod tile;
 
@@ -18,7 +19,7 @@ pub(super) use backward::backward;
 pub(super) use forward::forward;
 
 use super::task::Task;
-use crate::ext::number::Kind;
+use crate::ext::number::{Kind, has_bf16_pairs};
 
 /// Pairs in a vector, and queries.
 const LANES: usize = 16;
@@ -27,12 +28,5 @@ const NUMBERS: usize = 2 * LANES;
 
 /// Whether these are for such a task.
 pub(super) fn takes(task: &Task) -> bool {
-    task.kind == Kind::BFloat16 && task.width.is_multiple_of(NUMBERS) && has_pairs()
-}
-
-fn has_pairs() -> bool {
-    is_x86_feature_detected!("avx512bf16")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512dq")
+    task.kind == Kind::BFloat16 && task.width.is_multiple_of(NUMBERS) && has_bf16_pairs()
 }

@@ -4,6 +4,8 @@ use std::arch::x86_64::__cpuid;
 use std::cell::Cell;
 use std::sync::OnceLock;
 
+use crate::ext::number::has_bf16_pairs;
+
 thread_local! {
     static FORBIDDEN: Cell<Option<Unit>> = const { Cell::new(None) };
 }
@@ -29,11 +31,7 @@ pub fn forbid_unit(unit: Option<Unit>) {
 pub(in crate::ext::linear) fn unit() -> Option<Unit> {
     static FOUND: OnceLock<Option<Unit>> = OnceLock::new();
     let found = *FOUND.get_or_init(|| {
-        let has_vectors = is_x86_feature_detected!("avx512bf16")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512dq");
-        has_vectors.then(|| if has_amx() { Unit::Tiles } else { Unit::Vectors })
+        has_bf16_pairs().then(|| if has_amx() { Unit::Tiles } else { Unit::Vectors })
     });
     match FORBIDDEN.get() {
         Some(Unit::Vectors) => None,
