@@ -3,13 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 15] = [
     "allocator",
     "amp",
     "attention",
     "autocast",
     "checkpoint",
     "device",
+    "embedding",
     "grad",
     "joint",
     "linear",

@@ -22,8 +22,8 @@ impl FiniteCheck {
         Self { deferred, pending: Vec::new(), first_bad: None }
     }
 
-    /// The `found_inf` of this step for the optimiser: an fp32 scalar, 1 if `loss` (the mean of the step)
-    /// or `norm` is not finite.
+    /// The `found_inf` of this step for the optimiser, if the host does not look at once: an fp32 scalar, 1 if `loss`
+    /// (the mean of the step) or `norm` is not finite.
     ///
     /// # Errors
     /// On the CPU if they are not finite; if libtorch fails.
@@ -33,7 +33,14 @@ impl FiniteCheck {
         loss: &Tensor,
         norm: &Tensor,
         keys: Vec<Key>,
-    ) -> Result<Tensor, TrainError> {
+    ) -> Result<Option<Tensor>, TrainError> {
+        if !self.deferred {
+            let (loss, grad_norm) = (loss.f_double_value(&[])?, norm.f_double_value(&[])?);
+            return match loss.is_finite() && grad_norm.is_finite() {
+                true => Ok(None),
+                false => Err(TrainError::NonFinite { step, loss, grad_norm, keys }),
+            };
+        }
         let (loss, norm) = (loss.f_to_kind(Kind::Double)?, norm.f_to_kind(Kind::Double)?);
         let found = loss.f_add(&norm)?.f_isfinite()?.f_logical_not()?.f_to_kind(Kind::Float)?;
         // The step goes in as a factor, because a scalar made on the host would have to be copied over.
@@ -44,10 +51,7 @@ impl FiniteCheck {
             Some(first) => first.f_where_self(&first.f_select(0, 0)?.f_gt(0.0)?, &record)?,
         });
         self.pending.push((step, keys));
-        if !self.deferred {
-            self.look()?;
-        }
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// Looks at the verdict of all steps since the last look. Synchronises with the device.
@@ -74,13 +78,20 @@ mod tests {
     /// The losses and norms of steps 1, 2, ... and the first bad step.
     #[track_caller]
     fn check(steps: &[(f32, f32)], bad: Option<u64>) {
-        let mut deferred = FiniteCheck::new(true);
+        let (mut deferred, mut at_once) = (FiniteCheck::new(true), FiniteCheck::new(false));
         for (step, (loss, norm)) in (1..).zip(steps) {
-            let keys = vec![Key::new("a.txt", step)];
-            let found =
-                deferred.watch(step, &Tensor::from(*loss), &Tensor::from(*norm), keys).unwrap();
             let is_bad = !(loss.is_finite() && norm.is_finite());
+            let keys = vec![Key::new("a.txt", step)];
+            let (loss, norm) = (Tensor::from(*loss), Tensor::from(*norm));
+            let found = deferred.watch(step, &loss, &norm, keys.clone()).unwrap().unwrap();
             assert_eq!(found.double_value(&[]), f64::from(u8::from(is_bad)), "step {step}");
+            match at_once.watch(step, &loss, &norm, keys.clone()) {
+                Ok(found) => assert!(!is_bad && found.is_none(), "step {step}"),
+                Err(TrainError::NonFinite { step: at, keys: its, .. }) => {
+                    assert!(is_bad && at == step && its == keys, "step {step}");
+                }
+                Err(error) => panic!("step {step}: {error}"),
+            }
         }
         match (deferred.look(), bad) {
             (Ok(()), None) => {}

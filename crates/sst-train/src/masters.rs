@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use crate::error::TrainError;
 
 /// The parameters of a model, each in both precisions. The model computes with the bf16 ones, but for
-/// [`Masters::show_full`].
+/// [`Masters::show_full`]. Vectors (norms and biases) stay in fp32 on the CPU, whose kernels read them so.
 #[derive(Debug)]
 pub(crate) struct Masters {
     pairs: Vec<Pair>,
@@ -19,6 +19,7 @@ struct Pair {
     /// The model's handle. Its data is one of the others.
     param: Tensor,
     full: Tensor,
+    /// On the same numbers as `full` where that stays in fp32.
     low: Tensor,
 }
 
@@ -27,7 +28,8 @@ impl Masters {
     pub(crate) fn new(model: &ParamStore) -> Result<Self, TrainError> {
         let params: Vec<&Tensor> = model.iter().map(|(_, param)| param).collect();
         let pair = |((name, param), low): ((&str, &Tensor), Tensor)| -> Result<Pair, TrainError> {
-            let full = param.f_detach()?.f_set_requires_grad(param.requires_grad())?;
+            let full = if low.kind() == Kind::Float { &low } else { param };
+            let full = full.f_detach()?.f_set_requires_grad(param.requires_grad())?;
             Ok(Pair { name: name.to_owned(), param: param.shallow_clone(), full, low })
         };
         let pairs = model.iter().zip(low_copies(&params)?).map(pair).collect::<Result<_, _>>()?;
@@ -41,9 +43,10 @@ impl Masters {
         self.pairs.iter().find(|pair| pair.name == name).map(|pair| &pair.full)
     }
 
-    /// The bf16 weights of the parameter `name` of the model, which follow every update.
+    /// The bf16 weights of the parameter `name` of the model, if it has some, which follow every update.
     pub(crate) fn low(&self, name: &str) -> Option<&Tensor> {
-        self.pairs.iter().find(|pair| pair.name == name).map(|pair| &pair.low)
+        let pair = self.pairs.iter().find(|pair| pair.name == name);
+        pair.map(|pair| &pair.low).filter(|low| low.kind() != Kind::Float)
     }
 
     /// Moves the gradients of a backward pass to the fp32 weights. Those of several micro-batches add up in
@@ -77,30 +80,32 @@ impl Masters {
     }
 }
 
-/// Copies in bf16 in one piece of memory, matrices in order and then what has fewer dimensions: weights that are
+/// Copies in bf16 in one piece of memory, and another one of those that stay in fp32, each in order: weights that are
 /// used together, and their biases, mostly lie side by side and are one without a copy ([`ext::joint`]).
 fn low_copies(params: &[&Tensor]) -> Result<Vec<Tensor>, tch::TchError> {
     /// What each begins at a multiple of: a cache line.
     const ALIGNED: i64 = 32;
     let Some(device) = params.first().map(|param| param.device()) else { return Ok(Vec::new()) };
-    let mut order: Vec<usize> = (0..params.len()).collect();
-    order.sort_by_key(|i| params[*i].dim() < 2);
-    let mut offsets = vec![0; params.len()];
-    let mut end = 0;
-    for i in order {
-        offsets[i] = end;
-        end += params[i].numel() as i64;
-        end += (ALIGNED - end % ALIGNED) % ALIGNED;
-    }
-    let all = Tensor::f_zeros([end], (Kind::BFloat16, device))?;
-    let low = |(param, offset): (&&Tensor, i64)| {
-        let part = all.f_narrow(0, offset, param.numel() as i64)?.f_view(&*param.size())?;
-        // Not a view any more, of which libtorch would keep count with all others.
-        let mut low = part.f_detach()?;
-        tch::no_grad(|| low.f_copy_(&param.f_detach()?))?;
-        Ok(low)
+    let kind_of = |param: &Tensor| match param.dim() < 2 && device == Device::Cpu {
+        true => Kind::Float,
+        false => Kind::BFloat16,
     };
-    params.iter().zip(offsets).map(low).collect()
+    let mut low: Vec<Tensor> = params.iter().map(|param| param.shallow_clone()).collect();
+    for kind in [Kind::BFloat16, Kind::Float] {
+        let of_kind = || (0..params.len()).filter(|i| kind_of(params[*i]) == kind);
+        let room = |i: usize| (params[i].numel() as i64 + ALIGNED - 1) / ALIGNED * ALIGNED;
+        let all = Tensor::f_zeros([of_kind().map(room).sum::<i64>()], (kind, device))?;
+        let mut offset = 0;
+        for i in of_kind() {
+            let part =
+                all.f_narrow(0, offset, params[i].numel() as i64)?.f_view(&*params[i].size())?;
+            // Not a view any more, of which libtorch would keep count with all others.
+            low[i] = part.f_detach()?;
+            tch::no_grad(|| low[i].f_copy_(&params[i].f_detach()?))?;
+            offset += room(i);
+        }
+    }
+    Ok(low)
 }
 
 impl Drop for Masters {

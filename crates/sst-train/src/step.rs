@@ -85,7 +85,7 @@ impl Step<'_> {
 
         // Update, at the rate that the schedule gives for this step.
         let rate = config.learning_rate(step);
-        self.optimizer.update(rate, &gradients, scale.as_ref(), Some(&found_inf))?;
+        self.optimizer.update(rate, &gradients, scale.as_ref(), found_inf.as_ref())?;
         self.optimizer.reset_gradients()?;
         if let Some(ema) = &mut self.ema {
             ema.update()?;

@@ -11,7 +11,7 @@ use super::{check, ffi, hand_over};
 use crate::error::{Error, Result};
 
 /// What is run in the forward pass and again in the backward pass.
-type Body = dyn Fn(&Tensor) -> Result<Tensor> + Send;
+type Body = dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send;
 
 /// `body(input)`, keeping `input` alone for the backward pass, which runs `body` again: with the same
 /// random numbers and under the same autocast, so that gradients are those of a plain call, bit for bit.
@@ -23,16 +23,35 @@ pub fn checkpoint(
     input: &Tensor,
     body: impl Fn(&Tensor) -> Result<Tensor> + Send + 'static,
 ) -> Result<Tensor> {
+    let [output] = checkpoint_all([input], move |[input]| Ok([body(input)?]))?;
+    Ok(output)
+}
+
+/// [`checkpoint`] of a body with several inputs, the first of them the largest, and several outputs, no two of which are
+/// one tensor.
+///
+/// # Errors
+/// As there.
+pub fn checkpoint_all<const N: usize, const M: usize>(
+    inputs: [&Tensor; N],
+    body: impl Fn([&Tensor; N]) -> Result<[Tensor; M]> + Send + 'static,
+) -> Result<[Tensor; M]> {
+    let body = move |inputs: &[Tensor]| -> Result<Vec<Tensor>> {
+        let Some(inputs) = inputs.first_chunk::<N>() else {
+            return Err(Error::Contract("a checkpointed layer lacks an input".to_owned()));
+        };
+        Ok(body(inputs.each_ref())?.into())
+    };
     let body: Box<Box<Body>> = Box::new(Box::new(body));
-    let mut output = std::ptr::null_mut();
+    let (pointers, mut outputs) = (ffi::pointers(inputs), [std::ptr::null_mut(); M]);
     // SAFETY: the bridge owns the closure from here on and frees it once, with `free`; `call` is given
-    // that very pointer; `output` is valid for writes.
+    // that very pointer; there is a writable place for each output.
     check(unsafe {
         let body = Box::into_raw(body).cast::<c_void>();
-        ffi::sst_checkpoint(input.as_ptr(), body, call, free, &raw mut output)
+        ffi::sst_checkpoint(N, pointers.as_ptr(), body, call, free, M, outputs.as_mut_ptr())
     })?;
-    // SAFETY: on success the bridge hands over a new tensor that nothing else owns.
-    Ok(unsafe { Tensor::from_ptr(output) })
+    // SAFETY: on success the bridge hands over new tensors that nothing else owns.
+    Ok(outputs.map(|output| unsafe { Tensor::from_ptr(output) }))
 }
 
 thread_local! {
@@ -45,30 +64,37 @@ pub(super) fn is_checkpointed() -> bool {
     IS_RUNNING.get()
 }
 
-/// Runs the closure; nothing unwinds across the C boundary.
+/// Runs the closure on `n` inputs, for `m` outputs; nothing unwinds across the C boundary.
 unsafe extern "C" fn call(
     body: *mut c_void,
-    input: *const C_tensor,
-    output: *mut *mut C_tensor,
+    n: usize,
+    inputs: *const *const C_tensor,
+    m: usize,
+    outputs: *mut *mut C_tensor,
     message: *mut c_char,
     room: usize,
 ) -> c_int {
-    // SAFETY: `body` is what `checkpoint` boxed, and `input` a live tensor that is copied as a handle.
+    // SAFETY: `body` is what `checkpoint_all` boxed, and the inputs are live tensors that are copied as handles.
     let run = || unsafe {
         let body = &*body.cast::<Box<Body>>();
-        let input = Tensor::clone_from_ptr(input.cast_mut());
-        body(&input)
+        let inputs = std::slice::from_raw_parts(inputs, n).iter();
+        let inputs: Vec<_> = inputs.map(|x| Tensor::clone_from_ptr(x.cast_mut())).collect();
+        let outputs = body(&inputs)?;
+        match outputs.len() == m {
+            true => Ok(outputs),
+            false => Err(Error::Contract("a checkpointed layer lacks an output".to_owned())),
+        }
     };
     let before = IS_RUNNING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(run));
     IS_RUNNING.set(before);
     let result =
         result.unwrap_or_else(|_| Err(Error::Contract("a checkpointed layer panicked".into())));
-    // SAFETY: one place for the tensor, which the bridge takes over, and room for the message.
-    unsafe { hand_over(result.map(|tensor| [Some(tensor)]), output, message, room) }
+    // SAFETY: a place for each tensor, which the bridge takes over, and room for the message.
+    unsafe { hand_over(result.map(|all| all.into_iter().map(Some)), outputs, message, room) }
 }
 
 unsafe extern "C" fn free(body: *mut c_void) {
-    // SAFETY: called once, with what `checkpoint` boxed.
+    // SAFETY: called once, with what `checkpoint_all` boxed.
     drop(unsafe { Box::from_raw(body.cast::<Box<Body>>()) });
 }

@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_int, c_void};
 use torch_sys::C_tensor;
 
 use super::attention::Task;
-use super::residual;
+use super::{embedding, optim, residual};
 
 /// The body that each thread of the attention runs: the problem, the counter of tasks, and whether this
 /// is the backward pass.
@@ -27,10 +27,12 @@ pub(super) struct AttentionRows {
     pub(super) run: AttentionRun,
 }
 
-/// Runs a checkpointed closure: itself, its input, and where to put its output or a message.
+/// Runs a checkpointed closure: itself, its inputs, and where to put its outputs or a message.
 pub(super) type CheckpointCall = unsafe extern "C" fn(
     *mut c_void,
-    *const C_tensor,
+    usize,
+    *const *const C_tensor,
+    usize,
     *mut *mut C_tensor,
     *mut c_char,
     usize,
@@ -43,6 +45,9 @@ pub(super) type ProfileTell =
 
 /// The body that each thread of dropout, residual and norm runs, as [`AttentionRun`].
 pub(super) type ResidualRun = unsafe extern "C" fn(*const residual::Task, *const c_void, c_int);
+
+/// One pass of the sum of embeddings: whether it is the backward one.
+pub(super) type EmbeddingRun = unsafe extern "C" fn(*const embedding::Task, c_int) -> c_int;
 
 /// Makes up to two tensors of up to three: what and how, the tensors, and where to put those made or a message.
 #[cfg(target_arch = "x86_64")]
@@ -85,6 +90,7 @@ unsafe extern "C" {
         eps: f64,
         run: ResidualRun,
         y: *mut *mut C_tensor,
+        twin: *mut *mut C_tensor,
     ) -> c_int;
     pub(super) fn sst_add_norm(
         x: *const C_tensor,
@@ -112,12 +118,15 @@ unsafe extern "C" {
         tell: Option<ProfileTell>,
     ) -> c_int;
     pub(super) fn sst_checkpoint(
-        input: *const C_tensor,
+        n: usize,
+        inputs: *const *const C_tensor,
         body: *mut c_void,
         call: CheckpointCall,
         free: unsafe extern "C" fn(*mut c_void),
-        output: *mut *mut C_tensor,
+        m: usize,
+        outputs: *mut *mut C_tensor,
     ) -> c_int;
+    pub(super) fn sst_twice(x: *const C_tensor, both: *mut *mut C_tensor) -> c_int;
     pub(super) fn sst_ragged_attention(
         query: *const C_tensor,
         key: *const C_tensor,
@@ -185,6 +194,19 @@ unsafe extern "C" {
         n: usize,
         tensors: *const *const C_tensor,
         norm: *mut *mut C_tensor,
+    ) -> c_int;
+    pub(super) fn sst_embedding(
+        n: usize,
+        weights: *const *const C_tensor,
+        ids: *const *const C_tensor,
+        paddings: *const i64,
+        run: EmbeddingRun,
+        y: *mut *mut C_tensor,
+    ) -> c_int;
+    pub(super) fn sst_plain(
+        n: usize,
+        tensors: *const *const C_tensor,
+        plain: *mut optim::Plain,
     ) -> c_int;
     pub(super) fn sst_fused_adamw(
         n: usize,

@@ -6,8 +6,8 @@ use super::linear::kept_joint;
 use super::{check, ffi};
 use crate::error::{Error, Result};
 
-/// Three tensors that differ in their first dimension at most, one after the other along it, in the type that
-/// autocast (if on) gives the factors of a product. Differentiable once.
+/// Three tensors that differ in their first dimension at most, one after the other along it: matrices in the type that
+/// autocast (if on) gives the factors of a product, vectors in their own. Differentiable once.
 ///
 /// # Errors
 /// If shapes, types or devices do not fit, or libtorch fails.

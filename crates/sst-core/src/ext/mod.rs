@@ -11,6 +11,7 @@ mod bytes;
 mod checkpoint;
 mod cross_entropy;
 mod device;
+mod embedding;
 mod ffi;
 mod grad;
 mod joint;
@@ -33,9 +34,10 @@ pub use amp::unscale;
 pub use attention::{RaggedAttention, joint_attention, ragged_attention, ragged_cross_attention};
 pub use autocast::{Autocast, autocast, clear_autocast_cache, product_kind};
 pub use bytes::bytes_of;
-pub use checkpoint::checkpoint;
+pub use checkpoint::{checkpoint, checkpoint_all};
 pub use cross_entropy::{CrossEntropy, CrossEntropySums, cross_entropy, has_cross_entropy_kernel};
 pub use device::load_cuda;
+pub use embedding::{Lookup, embedding_sum};
 pub use grad::{grad_enabled, move_gradients, reset_gradients, with_gradients};
 pub use joint::joint;
 pub use linear::{
@@ -50,7 +52,7 @@ pub use memory::{
 };
 pub use optim::{AdamW, AdamWTensors, fused_adamw, global_norm};
 pub use profile::{OperatorEvent, Profiler};
-pub use residual::{Norm, add_norm, fast_dropout, has_residual_kernel, norm, residual_norm};
+pub use residual::{Norm, add_norm, fast_dropout, has_residual_kernel, norm, residual_norm, twice};
 
 use crate::error::Error;
 
@@ -67,9 +69,9 @@ fn check(code: c_int) -> Result<(), TchError> {
 /// Puts what was made where the bridge takes it over, or the message of an error; what the bridge gets as a code.
 ///
 /// # Safety
-/// `made` must be valid for N writes, and `message` have `room` zeros.
-unsafe fn hand_over<const N: usize>(
-    result: Result<[Option<Tensor>; N], Error>,
+/// `made` must be valid for as many writes, and `message` have `room` zeros.
+unsafe fn hand_over(
+    result: Result<impl IntoIterator<Item = Option<Tensor>>, Error>,
     made: *mut *mut C_tensor,
     message: *mut c_char,
     room: usize,

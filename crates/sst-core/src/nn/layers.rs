@@ -5,8 +5,8 @@ use tch::{Kind, Tensor};
 use super::product::linear;
 use crate::error::{Error, Result};
 use crate::ext::{
-    Affine, Norm, add_norm, fast_dropout, has_residual_kernel, joint, norm, product_kind,
-    residual_norm,
+    Affine, Lookup, Norm, add_norm, embedding_sum, fast_dropout, has_residual_kernel, joint, norm,
+    product_kind, residual_norm, twice,
 };
 use crate::params::{Init, Scope};
 
@@ -124,16 +124,17 @@ impl LayerNorm {
         [&self.weight, &self.bias].into_iter()
     }
 
-    /// Applies it to `dropout(x) + residual`, the end of each half of a layer whose norm comes last.
+    /// Applies it to `dropout(x) + residual`, the end of each half of a layer whose norm comes last. Two handles on
+    /// the result: for the products and for the residual that it goes on to.
     ///
     /// # Errors
     /// If shapes differ, or libtorch fails.
-    pub fn after(&self, x: Tensor, residual: &Tensor, p: f64, train: bool) -> Result<Tensor> {
+    pub fn after(&self, x: Tensor, residual: &Tensor, p: f64, train: bool) -> Result<[Tensor; 2]> {
         if has_residual_kernel(&x) && has_residual_kernel(residual) {
             let p = if train { p } else { 0.0 };
             return residual_norm(&x, residual, [&self.weight, &self.bias], p, self.eps);
         }
-        self.forward(&dropout(x, p, train)?.f_add(residual)?)
+        twice(&self.forward(&dropout(x, p, train)?.f_add(residual)?)?)
     }
 
     /// Applies it before a product, in the type that this has.
@@ -298,7 +299,37 @@ impl Embedding {
     /// # Errors
     /// If an id is outside the table, or libtorch fails.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
-        Ok(Tensor::f_embedding(&self.weight, ids, self.padding_id, false, false)?)
+        Self::sum(&[(self, ids)])
+    }
+
+    /// The sum of the rows of several tables, whose ids have one shape.
+    ///
+    /// # Errors
+    /// If there is no table, an id is outside its table, or libtorch fails.
+    pub fn sum(tables: &[(&Self, &Tensor)]) -> Result<Tensor> {
+        let lookup = |(table, ids): &(&Self, &Tensor)| -> Result<Tensor> {
+            Ok(Tensor::f_embedding(&table.weight, ids, table.padding_id, false, false)?)
+        };
+        let ids: Vec<Tensor> =
+            tables.iter().map(|(_, ids)| Ok(ids.f_contiguous()?)).collect::<Result<_>>()?;
+        let lookups: Vec<_> =
+            tables.iter().zip(&ids).map(|((table, _), ids)| table.at(ids)).collect();
+        if lookups.iter().all(Lookup::has_kernel) {
+            return embedding_sum(&lookups);
+        }
+        let Some((first, others)) = tables.split_first() else {
+            return Err(Error::Contract("embeddings: there is no table".to_owned()));
+        };
+        let mut sum = lookup(first)?;
+        for table in others {
+            let _ = sum.f_add_(&lookup(table)?)?;
+        }
+        Ok(sum)
+    }
+
+    fn at<'a>(&'a self, ids: &'a Tensor) -> Lookup<'a> {
+        let padding_id = (self.padding_id >= 0).then_some(self.padding_id);
+        Lookup { weight: &self.weight, ids, padding_id }
     }
 }
 

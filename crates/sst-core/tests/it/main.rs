@@ -5,6 +5,7 @@
 mod attention;
 mod checkpoint;
 mod cross_entropy;
+mod embedding;
 mod ext;
 mod linear;
 mod params;

@@ -2,7 +2,7 @@
 //!
 //! Shapes: b batch, l length, t tokens of all rows, n of them that are wanted, d hidden size.
 
-use sst_core::ext::Layout;
+use sst_core::ext::{Layout, twice};
 use sst_core::nn::{Activation, Attention, LayerNorm, Linear, Rows, has_attention_kernel, mlp};
 use sst_core::{Forward, RaggedRows, Result, Scope};
 use tch::Tensor;
@@ -24,6 +24,32 @@ pub(super) struct Layer {
     output: Linear,
     output_norm: LayerNorm,
     dropout: f64,
+}
+
+/// A hidden state, as the norm that made it gives it: a handle for each of the two that it goes on to.
+#[derive(Debug)]
+pub(super) struct Hidden {
+    /// For products.
+    pub(super) factor: Tensor,
+    /// For the residual.
+    pub(super) residual: Tensor,
+}
+
+impl Hidden {
+    /// Of what no norm gives twice.
+    pub(super) fn new(hidden: &Tensor) -> Result<Self> {
+        Ok(twice(hidden)?.into())
+    }
+
+    pub(super) fn both(&self) -> [&Tensor; 2] {
+        [&self.factor, &self.residual]
+    }
+}
+
+impl From<[Tensor; 2]> for Hidden {
+    fn from([factor, residual]: [Tensor; 2]) -> Self {
+        Self { factor, residual }
+    }
 }
 
 /// The tokens whose next hidden states are wanted.
@@ -88,54 +114,56 @@ impl Layer {
     /// The next hidden state and, if wanted, the attention probabilities.
     pub(super) fn forward(
         &self,
-        hidden_bld: &Tensor,
+        hidden_bld: &Hidden,
         rows: Rows<'_>,
         forward: Forward,
-    ) -> Result<(Tensor, Option<Tensor>)> {
+    ) -> Result<(Hidden, Option<Tensor>)> {
+        let Hidden { factor, residual } = hidden_bld;
         let Forward { train, want } = forward;
         if let (Rows::Ragged(rows), true) = (rows, train && !want.attentions)
             && has_attention_kernel(&self.query.weight)?
         {
             // One product instead of three, for which the weights are copied: too much for a few tokens.
-            let joint = Linear::forward_joint([&self.query, &self.key, &self.value], hidden_bld)?;
+            let joint = Linear::forward_joint([&self.query, &self.key, &self.value], factor)?;
             let context = self.attention.forward_joint(&joint, rows, train)?;
-            return Ok((self.rest(context, hidden_bld, train)?, None));
+            return Ok((self.rest(context, residual, train)?, None));
         }
         let mixed = {
             // None of them is needed after that, and others may have their memory.
-            let query = self.query.forward(hidden_bld)?;
-            let key = self.key.forward(hidden_bld)?;
-            let value = self.value.forward(hidden_bld)?;
+            let query = self.query.forward(factor)?;
+            let key = self.key.forward(factor)?;
+            let value = self.value.forward(factor)?;
             self.attention.forward([&query, &key, &value], rows, train, want.attentions)?
         };
-        Ok((self.rest(mixed.context, hidden_bld, train)?, mixed.probabilities))
+        Ok((self.rest(mixed.context, residual, train)?, mixed.probabilities))
     }
 
     /// The next hidden state `[n, d]` of some tokens of the ragged `[t, d]`. The others are keys and values
     /// and nothing else.
     pub(super) fn forward_at(
         &self,
-        hidden_td: &Tensor,
+        hidden_td: &Hidden,
         rows: &RaggedRows,
         picked: &Picked,
         train: bool,
-    ) -> Result<Tensor> {
-        let hidden_nd = hidden_td.f_index_select(0, &picked.positions_n)?;
+    ) -> Result<Hidden> {
+        let hidden_nd = hidden_td.residual.f_index_select(0, &picked.positions_n)?;
         let query = self.query.forward(&hidden_nd)?;
-        let key = self.key.forward(hidden_td)?;
-        let value = self.value.forward(hidden_td)?;
+        let key = self.key.forward(&hidden_td.factor)?;
+        let value = self.value.forward(&hidden_td.factor)?;
         let projections = [&query, &key, &value];
         let context = self.attention.forward_at(projections, &picked.offsets, rows, train)?;
         self.rest(context, &hidden_nd, train)
     }
 
     /// What follows the attention, token by token.
-    fn rest(&self, context: Tensor, hidden: &Tensor, train: bool) -> Result<Tensor> {
+    fn rest(&self, context: Tensor, residual: &Tensor, train: bool) -> Result<Hidden> {
         let mixed = self.attention_output.forward(&context)?;
         drop(context);
-        let attended = self.attention_norm.after(mixed, hidden, self.dropout, train)?;
+        let [attended, residual] =
+            self.attention_norm.after(mixed, residual, self.dropout, train)?;
         let layers = [self.intermediate.affine(), self.output.affine()];
         let output = mlp(&attended, layers, Layout::OutIn, self.activation)?;
-        self.output_norm.after(output, &attended, self.dropout, train)
+        Ok(self.output_norm.after(output, &residual, self.dropout, train)?.into())
     }
 }

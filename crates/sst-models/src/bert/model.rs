@@ -7,10 +7,10 @@ use sst_core::{
     Encoder, EncoderInput, EncoderOutput, Error, Forward, Init, RaggedRows, Result, Scope, Want,
     ext, pad_even,
 };
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::config::BertConfig;
-use super::layer::{Layer, Picked};
+use super::layer::{Hidden, Layer, Picked};
 use crate::init::InitOptions;
 
 /// The BERT encoder.
@@ -103,36 +103,41 @@ impl BertModel {
     fn layer(
         &self,
         i: usize,
-        hidden_bld: &Tensor,
+        hidden_bld: &Hidden,
         rows: Rows<'_>,
         forward: Forward,
-    ) -> Result<(Tensor, Option<Tensor>)> {
+    ) -> Result<(Hidden, Option<Tensor>)> {
         if !(self.checkpointed[i] && forward.train && !forward.want.attentions) {
             return self.layers[i].forward(hidden_bld, rows, forward);
         }
         let (layer, rows) = (self.layers[i].handle(), rows.to_owned());
-        let next_bld = ext::checkpoint(hidden_bld, move |hidden_bld| {
-            Ok(layer.forward(hidden_bld, rows.as_rows(), forward)?.0)
+        let next_bld = ext::checkpoint_all(hidden_bld.both(), move |both| {
+            let hidden_bld = both.map(Tensor::shallow_clone).into();
+            let Hidden { factor, residual } =
+                layer.forward(&hidden_bld, rows.as_rows(), forward)?.0;
+            Ok([factor, residual])
         })?;
-        Ok((next_bld, None))
+        Ok((next_bld.into(), None))
     }
 
     /// The same of the last layer, for some tokens alone.
     fn last_layer_at(
         &self,
-        hidden_td: &Tensor,
+        hidden_td: &Hidden,
         rows: &RaggedRows,
         picked: Picked,
         train: bool,
     ) -> Result<Tensor> {
         let last = self.layers.len() - 1;
         if !(self.checkpointed[last] && train) {
-            return self.layers[last].forward_at(hidden_td, rows, &picked, train);
+            return Ok(self.layers[last].forward_at(hidden_td, rows, &picked, train)?.factor);
         }
         let (layer, rows) = (self.layers[last].handle(), rows.clone());
-        ext::checkpoint(hidden_td, move |hidden_td| {
-            layer.forward_at(hidden_td, &rows, &picked, train)
-        })
+        let [last_nd] = ext::checkpoint_all(hidden_td.both(), move |both| {
+            let hidden_td = both.map(Tensor::shallow_clone).into();
+            Ok([layer.forward_at(&hidden_td, &rows, &picked, train)?.factor])
+        })?;
+        Ok(last_nd)
     }
 }
 
@@ -153,11 +158,12 @@ impl Encoder for BertModel {
         if input.rows.is_some() && !attentions && !hidden_states {
             hidden_bld = pad_even(hidden_bld)?;
         }
+        let mut hidden_bld = Hidden::new(&hidden_bld)?;
         let mut hidden_states = hidden_states.then(Vec::new);
         let mut attentions = attentions.then(Vec::new);
         for i in 0..self.layers.len() {
             if let Some(states) = &mut hidden_states {
-                states.push(hidden_bld.shallow_clone());
+                states.push(hidden_bld.residual.shallow_clone());
             }
             let (next, probabilities) = self.layer(i, &hidden_bld, rows, forward)?;
             hidden_bld = next;
@@ -166,8 +172,9 @@ impl Encoder for BertModel {
             }
         }
         if let Some(states) = &mut hidden_states {
-            states.push(hidden_bld.shallow_clone());
+            states.push(hidden_bld.residual.shallow_clone());
         }
+        let mut hidden_bld = hidden_bld.residual;
         if hidden_bld.size()[0] != num_tokens {
             hidden_bld = hidden_bld.f_narrow(0, 0, num_tokens)?;
         }
@@ -199,7 +206,8 @@ impl Encoder for BertModel {
             return self.encode(input, forward)?.at(positions_n);
         };
         let hidden_td = self.embed(input, forward.train)?;
-        let mut hidden_td = pad_even(hidden_td.f_reshape([rows.num_tokens(), self.width])?)?;
+        let hidden_td = pad_even(hidden_td.f_reshape([rows.num_tokens(), self.width])?)?;
+        let mut hidden_td = Hidden::new(&hidden_td)?;
         for i in 0..self.layers.len() - 1 {
             hidden_td = self.layer(i, &hidden_td, Rows::Ragged(&rows), forward)?.0;
         }
@@ -247,17 +255,23 @@ impl Embeddings {
     }
 
     fn forward(&self, input: EncoderInput<'_>, train: bool) -> Result<Tensor> {
+        let ids = input.input_ids;
         let segments = match input.token_type_ids {
-            Some(ids) => self.token_type.forward(ids)?,
-            // All in segment 0: one row, broadcast.
-            None => self.token_type.weight.f_narrow(0, 0, 1)?,
+            Some(segments) => segments.shallow_clone(),
+            // All in segment 0.
+            None => ids.f_zeros_like()?,
         };
         let positions = match input.rows {
-            Some(rows) => self.position.forward(&rows.positions()?)?,
-            None => self.position.weight.f_narrow(0, 0, longest(input))?,
+            Some(rows) => rows.positions()?,
+            None => {
+                Tensor::f_arange(longest(input), (Kind::Int64, ids.device()))?.f_expand_as(ids)?
+            }
         };
-        let mut sum = self.word.forward(input.input_ids)?;
-        let sum = sum.f_add_(&segments)?.f_add_(&positions)?;
+        let sum = Embedding::sum(&[
+            (&self.word, ids),
+            (&self.token_type, &segments),
+            (&self.position, &positions),
+        ])?;
         dropout(self.norm.forward(&sum)?, self.dropout, train)
     }
 }

@@ -39,7 +39,7 @@ impl Gpt2Model {
     }
 
     fn embed(&self, ids_t: &Tensor, positions_t: &Tensor, train: bool) -> Result<Tensor> {
-        let sum_td = self.words.forward(ids_t)?.f_add_(&self.positions.forward(positions_t)?)?;
+        let sum_td = Embedding::sum(&[(&self.words, ids_t), (&self.positions, positions_t)])?;
         dropout(sum_td, self.dropout, train)
     }
 }

@@ -1,4 +1,4 @@
-// Activation checkpointing: a node of autograd that keeps its input alone, and runs a Rust closure again in
+// Activation checkpointing: a node of autograd that keeps its inputs alone, and runs a Rust closure again in
 // the backward pass.
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/autocast_mode.h>
@@ -6,8 +6,9 @@
 
 #include "bridge.h"
 
-// Runs the closure on `input`; on failure returns 1 and leaves a message behind.
-using CheckpointCall = int (*)(void* closure, TensorPtr input, TensorPtr* output, char* message, size_t room);
+// Runs the closure on `n` inputs, for `m` outputs; on failure returns 1 and leaves a message behind.
+using CheckpointCall = int (*)(void* closure, size_t n, TensorPtr const* inputs, size_t m, TensorPtr* outputs,
+                               char* message, size_t room);
 using CheckpointDrop = void (*)(void* closure);
 
 namespace {
@@ -20,16 +21,23 @@ struct Closure : torch::CustomClassHolder {
   void* data;
   CheckpointCall call;
   CheckpointDrop drop;
-  Closure(void* d, CheckpointCall c, CheckpointDrop x) : data(d), call(c), drop(x) {}
+  size_t outputs;
+  Closure(void* d, CheckpointCall c, CheckpointDrop x, size_t m) : data(d), call(c), drop(x), outputs(m) {}
   ~Closure() override { drop(data); }
 
-  at::Tensor run(at::Tensor input) const {
-    TensorPtr output = nullptr;
+  variable_list run(variable_list inputs) const {
+    std::vector<TensorPtr> from, made(outputs, nullptr);
+    for (auto& input : inputs) from.push_back(&input);
     char message[1024] = {0};
-    if (call(data, &input, &output, message, sizeof(message)) != 0) throw std::runtime_error(message);
-    at::Tensor result = *output;
-    delete output;
-    return result;
+    if (call(data, from.size(), from.data(), outputs, made.data(), message, sizeof(message)) != 0) {
+      throw std::runtime_error(message);
+    }
+    variable_list results;
+    for (auto* tensor : made) {
+      results.push_back(*tensor);
+      delete tensor;
+    }
+    return results;
   }
 };
 
@@ -73,56 +81,70 @@ struct AutocastScope {
 struct Checkpoint : torch::autograd::Function<Checkpoint> {
   // `anchor` asks for a gradient, so that the node is part of the graph even where its input is not: the
   // parameters in the closure are invisible to autograd.
-  static at::Tensor forward(AutogradContext* ctx, at::Tensor input, at::Tensor anchor,
-                            c10::intrusive_ptr<Closure> closure) {
-    auto device = input.device().type();
+  static variable_list forward(AutogradContext* ctx, at::TensorList inputs, at::Tensor anchor,
+                               c10::intrusive_ptr<Closure> closure) {
+    auto device = inputs[0].device().type();
     auto enabled = at::autocast::is_autocast_enabled(device);
     auto type = at::autocast::get_autocast_dtype(device);
-    variable_list saved{input};
-    for (auto& generator : generators(input)) saved.push_back(state_of(generator));
+    auto saved = inputs.vec();
+    for (auto& generator : generators(inputs[0])) saved.push_back(state_of(generator));
     ctx->save_for_backward(saved);
+    ctx->set_materialize_grads(false);
+    ctx->saved_data["inputs"] = static_cast<int64_t>(inputs.size());
     ctx->saved_data["autocast"] = enabled;
     ctx->saved_data["type"] = static_cast<int64_t>(type);
     ctx->saved_data["closure"] = at::IValue::make_capsule(closure);
     AutocastScope scope(device, enabled, type);
-    return closure->run(input);
+    return closure->run(inputs.vec());
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     auto saved = ctx->get_saved_variables();
-    auto input = saved[0].detach().requires_grad_(saved[0].requires_grad());
+    auto count = static_cast<size_t>(ctx->saved_data["inputs"].toInt());
+    variable_list inputs;
+    for (size_t i = 0; i < count; ++i) inputs.push_back(saved[i].detach().requires_grad_(saved[i].requires_grad()));
     auto capsule = ctx->saved_data["closure"].toCapsule();
     auto closure = c10::static_intrusive_pointer_cast<Closure>(capsule);
     auto type = static_cast<at::ScalarType>(ctx->saved_data["type"].toInt());
-    auto all = generators(input);
+    auto all = generators(inputs[0]);
     std::vector<at::Tensor> now;
     for (size_t i = 0; i < all.size(); ++i) {
       now.push_back(state_of(all[i]));
-      set_state(all[i], saved[i + 1]);
+      set_state(all[i], saved[i + count]);
     }
-    at::Tensor output;
+    variable_list outputs;
     try {
       at::AutoGradMode with_graph(true);
-      AutocastScope scope(input.device().type(), ctx->saved_data["autocast"].toBool(), type);
-      output = closure->run(input);
+      AutocastScope scope(inputs[0].device().type(), ctx->saved_data["autocast"].toBool(), type);
+      outputs = closure->run(inputs);
     } catch (...) {
       for (size_t i = 0; i < all.size(); ++i) set_state(all[i], now[i]);
       throw;
     }
     for (size_t i = 0; i < all.size(); ++i) set_state(all[i], now[i]);
-    torch::autograd::backward({output}, {grads[0]});
-    return {input.grad(), at::Tensor(), at::Tensor()};
+    variable_list used, used_grads, found;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (!grads[i].defined()) continue;
+      used.push_back(outputs[i]);
+      used_grads.push_back(grads[i]);
+    }
+    torch::autograd::backward(used, used_grads);
+    for (auto& input : inputs) found.push_back(input.grad());
+    found.resize(count + 2);
+    return found;
   }
 };
 
 }  // namespace
 
 // Takes the closure over, whatever happens.
-extern "C" int sst_checkpoint(TensorPtr input, void* closure, CheckpointCall call, CheckpointDrop drop,
-                              TensorPtr* output) {
+extern "C" int sst_checkpoint(size_t n, TensorPtr const* inputs, void* closure, CheckpointCall call,
+                              CheckpointDrop drop, size_t m, TensorPtr* outputs) {
   SST_GUARD({
-    auto holder = c10::make_intrusive<Closure>(closure, call, drop);
-    auto anchor = at::empty({0}, input->options().dtype(at::kFloat)).requires_grad_(true);
-    *output = new torch::Tensor(Checkpoint::apply(*input, anchor, holder));
+    auto holder = c10::make_intrusive<Closure>(closure, call, drop, m);
+    auto anchor = at::empty({0}, inputs[0]->options().dtype(at::kFloat)).requires_grad_(true);
+    auto list = sst_list(n, inputs);
+    auto made = Checkpoint::apply(at::TensorList(list), anchor, holder);
+    for (size_t i = 0; i < m; ++i) outputs[i] = new torch::Tensor(made[i]);
   })
 }

@@ -17,11 +17,12 @@ bool follows(const at::Tensor& a, const at::Tensor& b) {
 
 struct Joint : torch::autograd::Function<Joint> {
   // In the type that autocast would give each of them: they are copied and cast at once, unless they lie side by side.
+  // Vectors keep theirs: a bias is added in fp32 where it can be, and cast there where not.
   static at::Tensor forward(AutogradContext* ctx, at::Tensor a, at::Tensor b, at::Tensor c) {
     RECORD_FUNCTION("sst::joint", std::vector<c10::IValue>({a, b, c}));
     auto device = a.device().type();
-    auto type = at::autocast::is_autocast_enabled(device) ? at::autocast::get_autocast_dtype(device)
-                                                          : a.scalar_type();
+    bool is_cast = a.dim() > 1 && at::autocast::is_autocast_enabled(device);
+    auto type = is_cast ? at::autocast::get_autocast_dtype(device) : a.scalar_type();
     auto sizes = a.sizes().vec();
     sizes[0] += b.size(0) + c.size(0);
     auto joint = at::empty({0}, a.options().dtype(type));

@@ -1,5 +1,25 @@
-// The fused AdamW kernel, which tch's generator leaves out.
+// The fused AdamW kernel, which tch's generator leaves out, and what our own takes.
 #include "bridge.h"
+
+// `Plain` of ext/optim/mod.rs.
+struct SstPlain {
+  void* data;
+  size_t count;
+  int kind;
+};
+
+// Where the numbers of tensors are and of which kind: 0 fp32, 1 bf16, -1 for what is neither, or does not lie one after
+// the other in the memory of the host.
+extern "C" int sst_plain(size_t n, TensorPtr const* tensors, SstPlain* plain) {
+  SST_GUARD(for (size_t i = 0; i < n; ++i) {
+    const auto& tensor = *tensors[i];
+    auto type = tensor.scalar_type();
+    bool is_plain = tensor.is_cpu() && tensor.layout() == at::kStrided && tensor.is_contiguous() &&
+                    (type == at::kFloat || type == at::kBFloat16);
+    plain[i] = {nullptr, 0, -1};
+    if (is_plain) plain[i] = {tensor.mutable_data_ptr(), static_cast<size_t>(tensor.numel()), type == at::kBFloat16};
+  })
+}
 
 // grad_scale (may be null): gradients are divided by it first. found_inf (may be null): a scalar; where
 // it is 1 the kernel changes nothing.

@@ -18,35 +18,61 @@ struct SstResidual {
   void* y;
   float* moments;
   const void* y_grad;
+  const void* y_grad2;
   const void* sum_grad;
   void* x_grad;
   void* residual_grad;
-  float* param_grads;
+  float* param_sums;
+  float* weight_grad;
+  float* bias_grad;
   size_t tokens, width, blocks;
   uint64_t seed;
   float dropout, eps;
   int32_t x_kind, kind, y_kind, is_rms;
 };
 
-using Run = void (*)(const SstResidual*, void* next, int backward);
+using Run = void (*)(const SstResidual*, void* next, int what);
 
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+// What is done, by the numbers of `What` in ext/residual/mod.rs.
+enum What : int { kForward, kBackward, kParams };
+
 // Blocks of tokens, whose sums are added in order: their number must not depend on that of the threads.
 constexpr size_t kBlocks = 32;
 
 int32_t kind(const at::Tensor& tensor) { return tensor.scalar_type() == at::kBFloat16 ? 1 : 0; }
 
-void run(SstResidual& task, Run body, bool backward) {
+void run(SstResidual& task, Run body, What what) {
   std::atomic<size_t> next{0};
   static_assert(sizeof(next) == sizeof(size_t));
   auto threads = std::min<int64_t>(at::get_num_threads(), task.blocks);
   at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
-    for (; begin < end; ++begin) body(&task, &next, backward);
+    for (; begin < end; ++begin) body(&task, &next, what);
   });
+}
+
+// The backward pass; returns the gradients of weight and bias.
+std::array<at::Tensor, 2> run_backward(SstResidual& task, Run body, const at::Tensor& weight) {
+  auto full_weight = weight.to(at::kFloat).contiguous();
+  auto blocks = static_cast<int64_t>(task.blocks), width = static_cast<int64_t>(task.width);
+  auto param_sums = at::empty({blocks, 2, width}, full_weight.options());
+  auto weight_grad = at::empty_like(full_weight), bias_grad = at::empty_like(full_weight);
+  task.weight = full_weight.data_ptr<float>();
+  task.param_sums = param_sums.data_ptr<float>();
+  task.weight_grad = weight_grad.data_ptr<float>();
+  task.bias_grad = bias_grad.data_ptr<float>();
+  run(task, body, kBackward);
+  body(&task, nullptr, kParams);
+  return {weight_grad.to(weight.scalar_type()), bias_grad.to(weight.scalar_type())};
+}
+
+// Another tensor on the same numbers, that is no view of the first for autograd.
+at::Tensor again(const at::Tensor& x) {
+  return at::empty({0}, x.options()).set_(x.storage(), x.storage_offset(), x.sizes(), x.strides());
 }
 
 SstResidual problem(const at::Tensor& x, int64_t seed, double p, double eps) {
@@ -90,12 +116,14 @@ std::array<at::Tensor, 3> residual_norm(at::Tensor x, at::Tensor residual, const
   task.weight = full_weight.data_ptr<float>();
   task.bias = full_bias.data_ptr<float>();
   task.y = y.data_ptr();
-  run(task, body, false);
+  run(task, body, kForward);
   return {y, sum, moments};
 }
 
+// Its result goes on to a product and to the next residual: it is given twice, and the two gradients are added as they
+// are read.
 struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
-  static at::Tensor forward(AutogradContext* ctx, at::Tensor x, at::Tensor residual, at::Tensor weight,
+  static variable_list forward(AutogradContext* ctx, at::Tensor x, at::Tensor residual, at::Tensor weight,
                             at::Tensor bias, double p, double eps, int64_t run_address) {
     auto seed = draw(p);
     auto [y, sum, moments] =
@@ -106,31 +134,34 @@ struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
     saved["p"] = p;
     saved["run"] = run_address;
     saved["x_kind"] = static_cast<int64_t>(x.scalar_type());
-    return y;
+    ctx->set_materialize_grads(false);
+    return {y, again(y)};
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    RECORD_FUNCTION("sst::residual_norm_backward", std::vector<c10::IValue>({grads[0]}));
+    std::array<at::Tensor, 2> y_grads;
+    size_t count = 0;
+    for (auto& grad : grads) {
+      if (grad.defined()) y_grads[count++] = grad;
+    }
+    if (count == 0) return variable_list(7);
+    RECORD_FUNCTION("sst::residual_norm_backward", std::vector<c10::IValue>({y_grads[0]}));
     auto tensors = ctx->get_saved_variables();
     auto &sum = tensors[0], &moments = tensors[1], &weight = tensors[2];
     auto& saved = ctx->saved_data;
-    auto y_grad = grads[0].to(sum.scalar_type()).contiguous();
+    for (size_t i = 0; i < count; ++i) y_grads[i] = y_grads[i].to(sum.scalar_type()).contiguous();
     auto x_grad = at::empty_like(sum, sum.options().dtype(static_cast<at::ScalarType>(saved["x_kind"].toInt())));
     auto residual_grad = at::empty_like(sum);
     auto task = problem(x_grad, saved["seed"].toInt(), saved["p"].toDouble(), 0);
     task.kind = task.y_kind = kind(sum);
-    auto full_weight = weight.to(at::kFloat).contiguous();
-    auto param_grads = at::zeros({static_cast<int64_t>(task.blocks), 2, sum.size(-1)}, full_weight.options());
-    task.weight = full_weight.data_ptr<float>();
     task.sum = sum.data_ptr();
     task.moments = moments.data_ptr<float>();
-    task.y_grad = y_grad.data_ptr();
+    task.y_grad = y_grads[0].data_ptr();
+    task.y_grad2 = count > 1 ? y_grads[1].data_ptr() : nullptr;
     task.x_grad = x_grad.data_ptr();
     task.residual_grad = residual_grad.data_ptr();
-    task.param_grads = param_grads.data_ptr<float>();
-    run(task, reinterpret_cast<Run>(saved["run"].toInt()), true);
-    auto sums = param_grads.sum(0).to(weight.scalar_type());
-    return {x_grad, residual_grad, sums[0], sums[1], at::Tensor(), at::Tensor(), at::Tensor()};
+    auto params = run_backward(task, reinterpret_cast<Run>(saved["run"].toInt()), weight);
+    return {x_grad, residual_grad, params[0], params[1], at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -161,7 +192,7 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
     task.sum = sum.data_ptr();
     task.y = y.data_ptr();
     task.moments = moments.data_ptr<float>();
-    run(task, reinterpret_cast<Run>(run_address), false);
+    run(task, reinterpret_cast<Run>(run_address), kForward);
     ctx->save_for_backward({sum, moments, weight});
     auto& saved = ctx->saved_data;
     saved["seed"] = seed;
@@ -193,20 +224,15 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
     task.kind = kind(sum);
     task.y_kind = kind(y_grad);
     task.is_rms = saved["is_rms"].toBool();
-    auto full_weight = weight.to(at::kFloat).contiguous();
-    auto param_grads = at::zeros({static_cast<int64_t>(task.blocks), 2, sum.size(-1)}, full_weight.options());
-    task.weight = full_weight.data_ptr<float>();
     task.sum = sum.data_ptr();
     task.moments = moments.data_ptr<float>();
     task.y_grad = y_grad.data_ptr();
     task.sum_grad = sum_grad.defined() ? sum_grad.data_ptr() : nullptr;
     task.x_grad = has_x ? x_grad.data_ptr() : nullptr;
     task.residual_grad = residual_grad.data_ptr();
-    task.param_grads = param_grads.data_ptr<float>();
-    run(task, reinterpret_cast<Run>(saved["run"].toInt()), true);
-    auto sums = param_grads.sum(0).to(weight.scalar_type());
-    auto bias_grad = saved["has_bias"].toBool() ? sums[1] : at::Tensor();
-    return {x_grad,       residual_grad, sums[0],      bias_grad,   at::Tensor(),
+    auto params = run_backward(task, reinterpret_cast<Run>(saved["run"].toInt()), weight);
+    auto bias_grad = saved["has_bias"].toBool() ? params[1] : at::Tensor();
+    return {x_grad,       residual_grad, params[0],    bias_grad,   at::Tensor(),
             at::Tensor(), at::Tensor(),  at::Tensor(), at::Tensor()};
   }
 };
@@ -220,7 +246,7 @@ struct Dropout : torch::autograd::Function<Dropout> {
     auto y = at::empty_like(x);
     task.x = x.data_ptr();
     task.y = y.data_ptr();
-    run(task, reinterpret_cast<Run>(run_address), false);
+    run(task, reinterpret_cast<Run>(run_address), kForward);
     auto& saved = ctx->saved_data;
     saved["seed"] = seed;
     saved["p"] = p;
@@ -236,20 +262,45 @@ struct Dropout : torch::autograd::Function<Dropout> {
     auto x_grad = at::empty_like(y_grad);
     task.y_grad = y_grad.data_ptr();
     task.x_grad = x_grad.data_ptr();
-    run(task, reinterpret_cast<Run>(saved["run"].toInt()), true);
+    run(task, reinterpret_cast<Run>(saved["run"].toInt()), kBackward);
     return {x_grad, at::Tensor(), at::Tensor()};
+  }
+};
+
+// What goes on to two, as a tensor for each of them.
+struct Twice : torch::autograd::Function<Twice> {
+  static variable_list forward(AutogradContext* ctx, at::Tensor x) {
+    ctx->set_materialize_grads(false);
+    return {again(x), again(x)};
+  }
+
+  static variable_list backward(AutogradContext*, variable_list grads) {
+    if (!grads[0].defined() || !grads[1].defined()) return {grads[0].defined() ? grads[0] : grads[1]};
+    return {grads[0] + grads[1]};
   }
 };
 
 }  // namespace
 
-extern "C" int sst_residual_norm(TensorPtr x, TensorPtr residual, TensorPtr weight, TensorPtr bias, double p,
-                                 double eps, Run run, TensorPtr* y) {
+extern "C" int sst_twice(TensorPtr x, TensorPtr* both) {
   SST_GUARD({
-    auto made = at::GradMode::is_enabled()
-                    ? ResidualNorm::apply(*x, *residual, *weight, *bias, p, eps, reinterpret_cast<int64_t>(run))
-                    : residual_norm(*x, *residual, *weight, *bias, p, draw(p), eps, run, false)[0];
-    *y = new torch::Tensor(made);
+    auto made = Twice::apply(*x);
+    for (size_t i = 0; i < 2; ++i) both[i] = new torch::Tensor(made[i]);
+  })
+}
+
+extern "C" int sst_residual_norm(TensorPtr x, TensorPtr residual, TensorPtr weight, TensorPtr bias, double p,
+                                 double eps, Run run, TensorPtr* y, TensorPtr* twin) {
+  SST_GUARD({
+    if (at::GradMode::is_enabled()) {
+      auto made = ResidualNorm::apply(*x, *residual, *weight, *bias, p, eps, reinterpret_cast<int64_t>(run));
+      *y = new torch::Tensor(made[0]);
+      *twin = new torch::Tensor(made[1]);
+    } else {
+      auto made = residual_norm(*x, *residual, *weight, *bias, p, draw(p), eps, run, false)[0];
+      *y = new torch::Tensor(made);
+      *twin = new torch::Tensor(again(made));
+    }
   })
 }
 

@@ -2,7 +2,9 @@
 
 mod kernel;
 
-use tch::{Device, Kind, Tensor};
+use std::ffi::{c_int, c_void};
+
+use tch::Tensor;
 
 use super::{check, ffi, number};
 use crate::error::{Error, Result};
@@ -74,39 +76,71 @@ fn found(found_inf: Option<&Tensor>) -> Result<bool> {
     Ok(found_inf.map_or(Ok(0.0), |found| found.f_double_value(&[]))? != 0.0)
 }
 
-/// The numbers of a gradient that the kernel takes; `None` for another.
-fn grad(tensor: &Tensor) -> Result<Option<kernel::Grad>> {
-    let kind = match tensor.f_kind()? {
-        Kind::Float => number::Kind::Float,
-        Kind::BFloat16 => number::Kind::BFloat16,
-        _ => return Ok(None),
-    };
-    let data = tensor.data_ptr().cast_const();
-    Ok(is_plain(tensor).then_some(kernel::Grad { data, kind, count: tensor.numel() }))
+/// `SstPlain` of `cpp/optim.cc`, field by field: the numbers of a tensor.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Plain {
+    data: *mut c_void,
+    count: usize,
+    kind: c_int,
 }
 
-fn is_plain(tensor: &Tensor) -> bool {
-    tensor.device() == Device::Cpu && tensor.is_contiguous() && !tensor.is_sparse()
+impl Plain {
+    fn kind(self) -> Option<number::Kind> {
+        match self.kind {
+            0 => Some(number::Kind::Float),
+            1 => Some(number::Kind::BFloat16),
+            _ => None,
+        }
+    }
+
+    fn is(self, kind: number::Kind, count: usize) -> bool {
+        self.kind() == Some(kind) && self.count == count
+    }
+
+    fn grad(self) -> Option<kernel::Grad> {
+        Some(kernel::Grad { data: self.data.cast_const(), kind: self.kind()?, count: self.count })
+    }
+}
+
+/// The numbers of tensors, found in one call.
+fn plain<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Vec<Plain>> {
+    let pointers = ffi::pointers(tensors);
+    let mut plain = vec![Plain { data: std::ptr::null_mut(), count: 0, kind: -1 }; pointers.len()];
+    // SAFETY: live tensors, and a writable place for each.
+    check(unsafe { ffi::sst_plain(pointers.len(), pointers.as_ptr(), plain.as_mut_ptr()) })?;
+    Ok(plain)
 }
 
 /// What the kernel takes; `None` if it cannot take one of them.
 fn slots(tensors: &AdamWTensors<'_>) -> Result<Option<Vec<kernel::Slot>>> {
-    let mut slots = Vec::with_capacity(tensors.params.len());
-    for (i, param) in tensors.params.iter().enumerate() {
-        let full = [*param, tensors.exp_avgs[i], tensors.exp_avg_sqs[i]];
-        let copy = tensors.copies.get(i).copied().flatten();
-        let all = full.iter().copied().chain(copy);
-        let fits = |x: &Tensor| is_plain(x) && x.size() == param.size();
-        let Some(grad) = grad(tensors.grads[i])? else { return Ok(None) };
-        let kinds = full.iter().all(|x| x.kind() == Kind::Float)
-            && copy.is_none_or(|x| x.kind() == Kind::BFloat16);
-        if !all.into_iter().all(fits) || !kinds || tensors.grads[i].size() != param.size() {
+    let all = [&tensors.params, &tensors.exp_avgs, &tensors.exp_avg_sqs, &tensors.steps];
+    let all = all.map(|list| plain(list.iter().copied()));
+    let [params, exp_avgs, exp_avg_sqs, steps] = all;
+    let (params, exp_avgs, exp_avg_sqs, steps) = (params?, exp_avgs?, exp_avg_sqs?, steps?);
+    let grads = plain(tensors.grads.iter().copied())?;
+    let mut copies = plain(tensors.copies.iter().copied().flatten())?.into_iter();
+    let mut slots = Vec::with_capacity(params.len());
+    for (i, param) in params.into_iter().enumerate() {
+        let count = param.count;
+        let copy = tensors.copies.get(i).copied().flatten().and_then(|_| copies.next());
+        let fits = [param, exp_avgs[i], exp_avg_sqs[i]]
+            .iter()
+            .all(|plain| plain.is(number::Kind::Float, count))
+            && steps[i].is(number::Kind::Float, 1)
+            && copy.is_none_or(|copy| copy.is(number::Kind::BFloat16, count));
+        let (true, Some(grad)) = (fits && grads[i].count == count, grads[i].grad()) else {
             return Ok(None);
-        }
-        let [param, exp_avg, exp_avg_sq] = full.map(|x| x.data_ptr().cast::<f32>());
-        let copy = copy.map_or(std::ptr::null_mut(), Tensor::data_ptr);
-        let step = tensors.steps[i].f_double_value(&[])? as f32;
-        slots.push(kernel::Slot { grad, param, exp_avg, exp_avg_sq, copy, step });
+        };
+        slots.push(kernel::Slot {
+            grad,
+            param: param.data.cast(),
+            exp_avg: exp_avgs[i].data.cast(),
+            exp_avg_sq: exp_avg_sqs[i].data.cast(),
+            copy: copy.map_or(std::ptr::null_mut(), |copy| copy.data),
+            // SAFETY: one fp32 number.
+            step: unsafe { *steps[i].data.cast::<f32>() },
+        });
     }
     Ok(Some(slots))
 }
@@ -161,7 +195,8 @@ fn libtorch(
 /// If there are none, or libtorch fails.
 pub fn global_norm<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Tensor> {
     let tensors: Vec<_> = tensors.into_iter().collect();
-    let grads = tensors.iter().map(|tensor| grad(tensor)).collect::<Result<Option<Vec<_>>>>()?;
+    let grads = plain(tensors.iter().copied())?.into_iter().map(Plain::grad);
+    let grads = grads.collect::<Option<Vec<_>>>();
     if let (Some(grads), false) = (grads, tensors.is_empty()) {
         // SAFETY: live tensors, which the list borrows.
         return Ok(Tensor::f_from_slice(&[unsafe { kernel::norm(&grads) }? as f32])?.f_squeeze()?);

@@ -23,12 +23,17 @@ pub(in crate::ext) struct Task {
     /// Mean and reciprocal deviation of each token, `[t, 2]`; null where they are not kept.
     moments: *mut f32,
     y_grad: *const c_void,
+    /// That of a second use of `y`; null for none.
+    y_grad2: *const c_void,
     /// Of the sum, where that is a result too.
     sum_grad: *const c_void,
     x_grad: *mut c_void,
     residual_grad: *mut c_void,
-    /// For each block of tokens the gradients of weight and bias, `[blocks, 2, d]`.
-    param_grads: *mut f32,
+    /// For each block of tokens its part of the gradients of weight and bias, `[blocks, 2, d]`.
+    param_sums: *mut f32,
+    /// `[d]`.
+    weight_grad: *mut f32,
+    bias_grad: *mut f32,
     tokens: usize,
     width: usize,
     blocks: usize,
@@ -228,6 +233,11 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, block: usize, scratch: &mut 
     let d = task.width;
     let dropout = Dropout::new(task.dropout, task.seed);
     let [normal, weighted] = scratch.lines(d);
+    let param_sums = task.param_sums.wrapping_add(2 * d * block);
+    if !task.weight.is_null() {
+        // SAFETY: the block's own part of the sums.
+        unsafe { param_sums.write_bytes(0, 2 * d) };
+    }
     for token in tokens(task, block) {
         let at = token * d;
         // SAFETY: `at` is the token's place in matrices of `tokens` rows.
@@ -244,8 +254,7 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, block: usize, scratch: &mut 
                 continue;
             }
             let moments = [*task.moments.add(2 * token), *task.moments.add(2 * token + 1)];
-            let param_grads = task.param_grads.add(2 * d * block);
-            let sums = weigh::<S>(task, at, moments, [normal, weighted], param_grads);
+            let sums = weigh::<S>(task, at, moments, [normal, weighted], param_sums);
             let [mean_grad, mean_product] = sums.map(|sum| sum / d as f32);
             let mean_grad = if task.is_rms != 0 { 0.0 } else { mean_grad };
             let through = Through { mean_grad, mean_product, scale: moments[1], dropout };
@@ -265,16 +274,19 @@ unsafe fn weigh<S: Simd>(
     at: usize,
     [mean, scale]: [f32; 2],
     [normal, weighted]: [&mut [f32]; 2],
-    param_grads: *mut f32,
+    param_sums: *mut f32,
 ) -> [f32; 2] {
     let d = task.width;
     let whole = d - d % S::LANES;
-    let (weight_grad, bias_grad) = (param_grads, param_grads.wrapping_add(d));
+    let (weight_grad, bias_grad) = (param_sums, param_sums.wrapping_add(d));
     // SAFETY: the caller promises the numbers.
     unsafe {
         let mut sums = [S::splat(0.0); 2];
         for c in (0..whole).step_by(S::LANES) {
-            let grad = S::load_kind(task.y_grad, task.y_kind, at + c);
+            let mut grad = S::load_kind(task.y_grad, task.y_kind, at + c);
+            if !task.y_grad2.is_null() {
+                grad = S::add(grad, S::load_kind(task.y_grad2, task.y_kind, at + c));
+            }
             let x = S::add(S::load_kind(task.sum, task.kind, at + c), S::splat(-mean));
             let x = S::mul(x, S::splat(scale));
             S::store(weight_grad.add(c), S::fma(grad, x, S::load(weight_grad.add(c))));
@@ -286,7 +298,10 @@ unsafe fn weigh<S: Simd>(
         }
         let mut sums = [S::sum(sums[0]), S::sum(sums[1])];
         for c in whole..d {
-            let grad = number(task.y_grad, task.y_kind, at + c);
+            let mut grad = number(task.y_grad, task.y_kind, at + c);
+            if !task.y_grad2.is_null() {
+                grad += number(task.y_grad2, task.y_kind, at + c);
+            }
             let x = (number(task.sum, task.kind, at + c) - mean) * scale;
             *weight_grad.add(c) += grad * x;
             *bias_grad.add(c) += grad;
@@ -347,6 +362,30 @@ unsafe fn write_grads<S: Simd>(
             if !task.x_grad.is_null() {
                 let factor = dropout.map_or(1.0, |dropout| dropout.factor(c));
                 put_number(task.x_grad, task.x_kind, at + c, grad * factor);
+            }
+        }
+    }
+}
+
+/// Adds up the parts of the gradients of weight and bias, in the order of the blocks.
+///
+/// # Safety
+/// The pointers of `task` must be valid for its sizes, and no other thread may run it.
+#[inline(always)]
+pub(super) unsafe fn params(task: &Task) {
+    let d = task.width;
+    // SAFETY: as promised.
+    unsafe {
+        for (to, from) in
+            [(task.weight_grad, task.param_sums), (task.bias_grad, task.param_sums.add(d))]
+        {
+            let to = std::slice::from_raw_parts_mut(to, d);
+            to.fill(0.0);
+            for block in 0..task.blocks {
+                let from = std::slice::from_raw_parts(from.add(2 * d * block), d);
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to += from;
+                }
             }
         }
     }

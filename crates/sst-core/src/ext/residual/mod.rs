@@ -7,7 +7,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(super) use kernel::Task;
-use kernel::{Scratch, backward, forward};
+use kernel::{Scratch, backward, forward, params};
 use tch::{Device, Kind, Tensor};
 
 use super::number::Level;
@@ -17,7 +17,8 @@ use crate::error::{Error, Result};
 
 /// `LayerNorm(dropout(x) + residual)` over the last dimension (Ba et al. 2016), with `p` the probability of
 /// dropout, drawn from libtorch's generator. `x` and `residual` are of one shape, fp32 or bf16 each; the
-/// result has the residual's type. Differentiable once; sums are fp32.
+/// result has the residual's type. It is returned twice, for the product and the residual that it goes on to: so
+/// their gradients are added as they are read. Differentiable once; sums are fp32.
 ///
 /// # Errors
 /// If shapes or types do not fit, a tensor is not on the CPU, or libtorch fails.
@@ -27,7 +28,7 @@ pub fn residual_norm(
     [weight, bias]: [&Tensor; 2],
     p: f64,
     eps: f64,
-) -> Result<Tensor> {
+) -> Result<[Tensor; 2]> {
     let broken = |what: &str| Err(Error::Contract(format!("residual and norm: {what}")));
     let width = x.size().last().copied().unwrap_or(0);
     if ![x, residual].into_iter().all(has_residual_kernel) || x.size() != residual.size() {
@@ -39,9 +40,9 @@ pub fn residual_norm(
     if !(0.0..1.0).contains(&p) {
         return broken("dropout must be at least 0 and below 1");
     }
-    let mut y = std::ptr::null_mut();
+    let (mut y, mut twin) = (std::ptr::null_mut(), std::ptr::null_mut());
     let run: ffi::ResidualRun = run;
-    // SAFETY: live tensors whose sizes were checked, and a writable place. `run` gets the struct it expects.
+    // SAFETY: live tensors whose sizes were checked, and writable places. `run` gets the struct it expects.
     check(unsafe {
         ffi::sst_residual_norm(
             x.as_ptr(),
@@ -52,10 +53,23 @@ pub fn residual_norm(
             eps,
             run,
             &raw mut y,
+            &raw mut twin,
         )
     })?;
-    // SAFETY: on success the bridge hands over a new tensor that nothing else owns.
-    Ok(unsafe { Tensor::from_ptr(y) })
+    // SAFETY: on success the bridge hands over two new tensors that nothing else owns.
+    Ok([y, twin].map(|tensor| unsafe { Tensor::from_ptr(tensor) }))
+}
+
+/// A tensor for each of two that `x` goes on to: their gradients are added here, in this order, whatever is run when.
+///
+/// # Errors
+/// If libtorch fails.
+pub fn twice(x: &Tensor) -> Result<[Tensor; 2]> {
+    let mut both = [std::ptr::null_mut(); 2];
+    // SAFETY: a live tensor and two writable places.
+    check(unsafe { ffi::sst_twice(x.as_ptr(), both.as_mut_ptr()) })?;
+    // SAFETY: on success the bridge hands over two new tensors that nothing else owns.
+    Ok(both.map(|tensor| unsafe { Tensor::from_ptr(tensor) }))
 }
 
 /// What is normalised before a product, and how.
@@ -168,14 +182,25 @@ pub fn has_residual_kernel(x: &Tensor) -> bool {
     x.device() == Device::Cpu && matches!(x.kind(), Kind::Float | Kind::BFloat16) && x.dim() > 0
 }
 
-/// Called by each thread: takes blocks of tokens until none is left.
+/// What is done: `What` in `cpp/residual.cc`.
+const FORWARD: c_int = 0;
+const BACKWARD: c_int = 1;
+
+/// Called by each thread: takes blocks of tokens until none is left. After the backward pass it is called once more, by
+/// one thread, for the gradients of weight and bias.
 ///
 /// # Safety
 /// `task` must be a whole [`Task`], and `next` the counter that the threads share.
-unsafe extern "C" fn run(task: *const Task, next: *const c_void, is_backward: c_int) {
-    // SAFETY: both live until every thread has returned.
-    let (task, next) = unsafe { (&*task, &*next.cast::<AtomicUsize>()) };
-    Level::detect().run_simd(Take { task, next, is_backward: is_backward != 0 });
+unsafe extern "C" fn run(task: *const Task, next: *const c_void, what: c_int) {
+    // SAFETY: both live until every thread has returned; for the last of the three nobody needs the counter.
+    unsafe {
+        let task = &*task;
+        if !matches!(what, FORWARD | BACKWARD) {
+            return params(task);
+        }
+        let next = &*next.cast::<AtomicUsize>();
+        Level::detect().run_simd(Take { task, next, is_backward: what == BACKWARD });
+    }
 }
 
 /// Takes blocks until none is left.
