@@ -25,6 +25,10 @@ const PIECES: usize = 16;
 const FEW_STRIPS: usize = 3;
 const FEW_PANELS: usize = 4;
 
+/// The last pieces, for each thread, that are split, and in how many parts at most.
+const LAST: usize = 2;
+const PARTS: usize = 4;
+
 /// Steps along k whose strips and panels are multiplied before others are packed: of rows that are summed over there
 /// may be any number.
 const STEPS: usize = 64;
@@ -138,10 +142,15 @@ pub(super) fn each_block(
     let groups = groups(pieces, panels, if weight.parts == 3 { 1 } else { PIECES });
     let scratch = bytes(threads * piece * 2 * len)?;
     let shared = Shared((left, weight, scratch.data_ptr().cast::<u16>()));
-    each(c"sst::tile_product", pieces * groups, |thread, i| {
+    let items = Items::new(pieces * groups, piece);
+    each(c"sst::tile_product", items.count(), |thread, i| {
         let (x, weight, scratch) = shared.get();
-        let (rows, group) = (share(strips, pieces, i / groups), i % groups);
-        let columns = share(panels, groups, group);
+        let (i, part) = items.at(i);
+        let rows = part.of(share(strips, pieces, i / groups));
+        let columns = share(panels, groups, i % groups);
+        if rows.is_empty() {
+            return;
+        }
         let scratch = scratch.wrapping_add(thread * piece * len);
         let left = Left { x, first: rows.start, parts: weight.parts, len, scratch };
         // SAFETY: that a weight is packed shows that the processor can multiply it; a thread has its own scratch, and
@@ -191,9 +200,14 @@ pub(super) fn turned(
     let scratch_len = piece * (len + sums_len);
     let scratch = bytes(threads * scratch_len * 2)?;
     let shared = Shared((left, weight, output, (scratch.data_ptr().cast::<u16>(), column_sums)));
-    each(c"sst::tile_turned", pieces * groups, |thread, i| {
+    let items = Items::new(pieces * groups, piece);
+    each(c"sst::tile_turned", items.count(), |thread, i| {
         let (y, weight, output, (scratch, column_sums)) = shared.get();
-        let (rows, group) = (share(strips, pieces, i / groups), i % groups);
+        let (i, part) = items.at(i);
+        let (rows, group) = (part.of(share(strips, pieces, i / groups)), i % groups);
+        if rows.is_empty() {
+            return;
+        }
         // A strip's sums are added up once.
         let column_sums = if group == 0 { column_sums } else { std::ptr::null_mut() };
         let scratch = scratch.wrapping_add(thread * scratch_len);
@@ -338,6 +352,49 @@ impl Pieces {
     fn smaller(self, strips: usize) -> Self {
         let most = (strips / (PIECES * threads())).max(FEW_STRIPS);
         if most < self.most { Self::of(strips, most) } else { self }
+    }
+}
+
+/// Pieces of work in order, the last ones in smaller parts: so no thread waits long for another one's last.
+#[derive(Clone, Copy)]
+struct Items {
+    /// Those that are taken whole, and the others.
+    whole: usize,
+    split: usize,
+    /// Of each of the others.
+    parts: usize,
+}
+
+/// Which of so many parts.
+#[derive(Clone, Copy)]
+struct Part(usize, usize);
+
+impl Items {
+    /// So many, each of so many strips.
+    fn new(count: usize, strips: usize) -> Self {
+        let split = count.min(LAST * threads());
+        Self { whole: count - split, split, parts: strips.clamp(1, PARTS) }
+    }
+
+    fn count(self) -> usize {
+        self.whole + self.split * self.parts
+    }
+
+    /// The number of an item, and what of it.
+    fn at(self, i: usize) -> (usize, Part) {
+        match i.checked_sub(self.whole) {
+            None => (i, Part(0, 1)),
+            Some(i) => (self.whole + i / self.parts, Part(i % self.parts, self.parts)),
+        }
+    }
+}
+
+impl Part {
+    /// That of some strips.
+    fn of(self, strips: Range<usize>) -> Range<usize> {
+        let Self(i, parts) = self;
+        let part = share(strips.len(), parts, i);
+        strips.start + part.start..strips.start + part.end
     }
 }
 

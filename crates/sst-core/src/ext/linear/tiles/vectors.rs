@@ -30,8 +30,12 @@ pub(super) unsafe fn multiply<const IS_FP32: bool>(
         unsafe {
             let mut all = [[_mm512_setzero_ps(); 2]; HEIGHT];
             for (r, both) in all.iter_mut().enumerate() {
-                let line = start.add((row + r) * BLOCK);
-                *both = [_mm512_load_ps(line), _mm512_load_ps(line.add(16))];
+                if start.is_null() {
+                    *both = [_mm512_setzero_ps(); 2];
+                } else {
+                    let line = start.add((row + r) * BLOCK);
+                    *both = [_mm512_load_ps(line), _mm512_load_ps(line.add(16))];
+                }
             }
             let (tiles, rest) = (count / ROWS, count % ROWS);
             for tile in 0..tiles {

@@ -253,7 +253,7 @@ impl Weight {
                 let tiles = self.tiles(panel, work.steps.start);
                 for strip in work.strips.clone() {
                     let (start, sums) =
-                        self.sums(&work, [strip, panel]).unwrap_or((Sums::zero(), &raw mut own));
+                        self.sums(&work, [strip, panel]).unwrap_or((std::ptr::null(), &raw mut own));
                     let left = lines(strip);
                     let step = left.step / self.parts;
                     match self.parts {
