@@ -252,8 +252,9 @@ impl Weight {
                 let bias = self.bias(panel);
                 let tiles = self.tiles(panel, work.steps.start);
                 for strip in work.strips.clone() {
-                    let (start, sums) =
-                        self.sums(&work, [strip, panel]).unwrap_or((std::ptr::null(), &raw mut own));
+                    let (start, sums) = self
+                        .sums(&work, [strip, panel])
+                        .unwrap_or((std::ptr::null(), &raw mut own));
                     let left = lines(strip);
                     let step = left.step / self.parts;
                     match self.parts {
