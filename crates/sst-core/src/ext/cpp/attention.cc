@@ -154,6 +154,7 @@ void send_back(const std::array<at::Tensor, 3>& inputs, const Problem& problem, 
 struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
   static at::Tensor forward(AutogradContext* ctx, at::Tensor q, at::Tensor k, at::Tensor v,
                             const Problem& problem) {
+    Below below;
     std::array<at::Tensor, 3> inputs{dense(q), dense(k), dense(v)};
     auto [out, log_sums] = attend(inputs, problem, true);
     ctx->save_for_backward({inputs[0], inputs[1], inputs[2], out, log_sums});
@@ -163,6 +164,7 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     auto tensors = ctx->get_saved_variables();
+    Below below;
     auto problem = Problem::saved(ctx);
     std::array<at::Tensor, 3> inputs{tensors[0], tensors[1], tensors[2]};
     // Keys between those of two rows have no gradient either.
@@ -181,6 +183,7 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
 // The same, where one product made queries, keys and values side by side.
 struct JointAttention : torch::autograd::Function<JointAttention> {
   static at::Tensor forward(AutogradContext* ctx, at::Tensor joint, const Problem& problem) {
+    Below below;
     joint = dense(joint);
     auto [out, log_sums] = attend(slices(joint, problem), problem, true);
     ctx->save_for_backward({joint, out, log_sums});
@@ -190,6 +193,7 @@ struct JointAttention : torch::autograd::Function<JointAttention> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     auto tensors = ctx->get_saved_variables();
+    Below below;
     auto problem = Problem::saved(ctx);
     auto sent = room(tensors[0], problem.offsets.back());
     send_back(slices(tensors[0], problem), problem, tensors[1], tensors[2], grads[0], slices(sent, problem));

@@ -22,6 +22,9 @@ extern thread_local std::string sst_error;
 
 using TensorPtr = torch::Tensor*;
 
+// In the functions of a node of autograd, which has the graph itself: operators need not ask whether they belong to it.
+using Below = at::AutoDispatchBelowADInplaceOrView;
+
 inline std::vector<torch::Tensor> sst_list(size_t n, TensorPtr const* tensors) {
   std::vector<torch::Tensor> list;
   list.reserve(n);

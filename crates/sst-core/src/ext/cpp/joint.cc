@@ -20,6 +20,7 @@ struct Joint : torch::autograd::Function<Joint> {
   // Vectors keep theirs: a bias is added in fp32 where it can be, and cast there where not.
   static at::Tensor forward(AutogradContext* ctx, at::Tensor a, at::Tensor b, at::Tensor c) {
     RECORD_FUNCTION("sst::joint", std::vector<c10::IValue>({a, b, c}));
+    Below below;
     auto device = a.device().type();
     bool is_cast = a.dim() > 1 && at::autocast::is_autocast_enabled(device);
     auto type = is_cast ? at::autocast::get_autocast_dtype(device) : a.scalar_type();
@@ -47,6 +48,7 @@ struct Joint : torch::autograd::Function<Joint> {
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    Below below;
     auto counts = ctx->saved_data["counts"].toIntVector(), types = ctx->saved_data["types"].toIntVector();
     variable_list parts;
     int64_t at = 0;

@@ -72,6 +72,7 @@ struct Linear : torch::autograd::Function<Linear> {
   static at::Tensor forward(AutogradContext* ctx, at::Tensor x, at::Tensor weight, std::optional<at::Tensor> bias,
                             int64_t options, int64_t address) {
     RECORD_FUNCTION("sst::linear", std::vector<c10::IValue>({x, weight}));
+    Below below;
     x = factor(x, options);
     bool is_curved = options & kCurve;
     auto made = product(address, is_curved ? kForwardCurve : kForward, options, {x, weight, tensor_or_none(bias)});
@@ -85,6 +86,7 @@ struct Linear : torch::autograd::Function<Linear> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     RECORD_FUNCTION("sst::linear_backward", std::vector<c10::IValue>({grads[0]}));
+    Below below;
     refuse_second_order();
     auto tensors = ctx->get_saved_variables();
     auto &x = tensors[0], &weight = tensors[1], &before = tensors[2];
@@ -107,6 +109,7 @@ struct Mlp : torch::autograd::Function<Mlp> {
   static at::Tensor forward(AutogradContext* ctx, at::Tensor x, at::Tensor up, std::optional<at::Tensor> up_bias,
                             at::Tensor down, std::optional<at::Tensor> down_bias, int64_t options, int64_t address) {
     RECORD_FUNCTION("sst::mlp", std::vector<c10::IValue>({x, up}));
+    Below below;
     x = factor(x, options);
     auto [before, after] = product(address, kForwardCurve, options, {x, up, tensor_or_none(up_bias)});
     auto y = product(address, kForward, options, {after, down, tensor_or_none(down_bias)})[0];
@@ -121,6 +124,7 @@ struct Mlp : torch::autograd::Function<Mlp> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     RECORD_FUNCTION("sst::mlp_backward", std::vector<c10::IValue>({grads[0]}));
+    Below below;
     refuse_second_order();
     auto tensors = ctx->get_saved_variables();
     auto &x = tensors[0], &up = tensors[1], &before = tensors[2], &after = tensors[3], &down = tensors[4];

@@ -125,6 +125,7 @@ std::array<at::Tensor, 3> residual_norm(at::Tensor x, at::Tensor residual, const
 struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
   static variable_list forward(AutogradContext* ctx, at::Tensor x, at::Tensor residual, at::Tensor weight,
                             at::Tensor bias, double p, double eps, int64_t run_address) {
+    Below below;
     auto seed = draw(p);
     auto [y, sum, moments] =
         residual_norm(x, residual, weight, bias, p, seed, eps, reinterpret_cast<Run>(run_address), true);
@@ -146,6 +147,7 @@ struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
     }
     if (count == 0) return variable_list(7);
     RECORD_FUNCTION("sst::residual_norm_backward", std::vector<c10::IValue>({y_grads[0]}));
+    Below below;
     auto tensors = ctx->get_saved_variables();
     auto &sum = tensors[0], &moments = tensors[1], &weight = tensors[2];
     auto& saved = ctx->saved_data;
@@ -172,6 +174,7 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
                                std::optional<at::Tensor> bias, double p, double eps, bool is_rms, int64_t y_type,
                                int64_t run_address) {
     RECORD_FUNCTION("sst::add_norm", std::vector<c10::IValue>({residual}));
+    Below below;
     residual = residual.contiguous();
     auto branch = x.has_value() ? x->contiguous() : residual;
     auto seed = x.has_value() ? draw(p) : 0;
@@ -209,6 +212,7 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     RECORD_FUNCTION("sst::add_norm_backward", std::vector<c10::IValue>({grads[0]}));
+    Below below;
     auto tensors = ctx->get_saved_variables();
     auto &sum = tensors[0], &moments = tensors[1], &weight = tensors[2];
     auto& saved = ctx->saved_data;
@@ -240,6 +244,7 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
 struct Dropout : torch::autograd::Function<Dropout> {
   static at::Tensor forward(AutogradContext* ctx, at::Tensor x, double p, int64_t run_address) {
     RECORD_FUNCTION("sst::dropout", std::vector<c10::IValue>({x}));
+    Below below;
     x = x.contiguous();
     auto seed = draw(p);
     auto task = problem(x, seed, p, 0);
@@ -256,6 +261,7 @@ struct Dropout : torch::autograd::Function<Dropout> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     RECORD_FUNCTION("sst::dropout_backward", std::vector<c10::IValue>({grads[0]}));
+    Below below;
     auto& saved = ctx->saved_data;
     auto y_grad = grads[0].contiguous();
     auto task = problem(y_grad, saved["seed"].toInt(), saved["p"].toDouble(), 0);
