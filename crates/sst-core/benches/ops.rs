@@ -209,6 +209,7 @@ struct Weights {
     params: Vec<Tensor>,
     grads: Vec<Tensor>,
     copies: Vec<Tensor>,
+    rests: vec![],
     moments: [Vec<Tensor>; 2],
     steps: Vec<Tensor>,
 }
@@ -223,6 +224,7 @@ impl Weights {
             params: many(&of(Kind::Float)),
             grads: many(&of(grad_kind)),
             copies: many(&of(Kind::BFloat16)),
+            rests: vec![],
             moments: [many(&of(Kind::Float)), many(&of(Kind::Float))],
             steps: many(&step),
         }
@@ -240,6 +242,7 @@ impl Weights {
             exp_avg_sqs: self.moments[1].iter().collect(),
             steps: self.steps.iter().collect(),
             copies: Vec::new(),
+            rests: vec![],
         }
     }
 }

@@ -5,9 +5,11 @@ use sst_core::{ParamStore, ext};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::TrainError;
+use crate::optim::LowWeights;
 
 /// The parameters of a model, each in both precisions. The model computes with the bf16 ones, but for
-/// [`Masters::show_full`]. Vectors (norms and biases) stay in fp32 on the CPU, whose kernels read them so.
+/// [`Masters::show_full`]. Vectors (norms and biases) stay in fp32 on the CPU, whose kernels read them so. In halves, a
+/// parameter in fp32 has numbers only while it is shown: else they are the bf16 ones and what these lack.
 #[derive(Debug)]
 pub(crate) struct Masters {
     pairs: Vec<Pair>,
@@ -21,21 +23,25 @@ struct Pair {
     full: Tensor,
     /// On the same numbers as `full` where that stays in fp32.
     low: Tensor,
+    /// What `low` lacks, in int16, where the parameter is in halves.
+    rest: Option<Tensor>,
 }
 
 impl Masters {
-    /// Puts bf16 copies into the parameters of `model`. What they held, as it was, is updated from now on.
-    pub(crate) fn new(model: &ParamStore) -> Result<Self, TrainError> {
+    /// Of the parameters of `model`, which it shows as they are until [`Self::show_low`]. `in_halves` for AdamW on the
+    /// CPU, if nobody else looks at them in fp32 after each update.
+    pub(crate) fn new(model: &ParamStore, in_halves: bool) -> Result<Self, TrainError> {
         let params: Vec<&Tensor> = model.iter().map(|(_, param)| param).collect();
         let pair = |((name, param), low): ((&str, &Tensor), Tensor)| -> Result<Pair, TrainError> {
             let full = if low.kind() == Kind::Float { &low } else { param };
             let full = full.f_detach()?.f_set_requires_grad(param.requires_grad())?;
-            Ok(Pair { name: name.to_owned(), param: param.shallow_clone(), full, low })
+            let has_rest = in_halves && low.kind() == Kind::BFloat16;
+            let rest = has_rest.then(|| Tensor::f_zeros(low.size(), (Kind::Int16, low.device())));
+            let (name, param) = (name.to_owned(), param.shallow_clone());
+            Ok(Pair { name, param, full, low, rest: rest.transpose()? })
         };
         let pairs = model.iter().zip(low_copies(&params)?).map(pair).collect::<Result<_, _>>()?;
-        let mut masters = Self { pairs };
-        masters.show_low()?;
-        Ok(masters)
+        Ok(Self { pairs })
     }
 
     /// The fp32 weights of the parameter `name` of the model.
@@ -44,9 +50,10 @@ impl Masters {
     }
 
     /// The bf16 weights of the parameter `name` of the model, if it has some, which follow every update.
-    pub(crate) fn low(&self, name: &str) -> Option<&Tensor> {
-        let pair = self.pairs.iter().find(|pair| pair.name == name);
-        pair.map(|pair| &pair.low).filter(|low| low.kind() != Kind::Float)
+    pub(crate) fn low(&self, name: &str) -> Option<LowWeights> {
+        let Pair { low, rest, .. } = self.pairs.iter().find(|pair| pair.name == name)?;
+        let rest = rest.as_ref().map(Tensor::shallow_clone);
+        (low.kind() != Kind::Float).then(|| LowWeights { weights: low.shallow_clone(), rest })
     }
 
     /// Moves the gradients of a backward pass to the fp32 weights. Those of several micro-batches add up in
@@ -65,16 +72,23 @@ impl Masters {
 
     /// Shows the model its fp32 weights, to evaluate or save them.
     pub(crate) fn show_full(&mut self) -> Result<(), TrainError> {
-        for Pair { param, full, .. } in &mut self.pairs {
+        for Pair { param, full, low, rest, .. } in &mut self.pairs {
+            if let (Some(rest), 0) = (rest, full.numel()) {
+                full.f_set_data(&ext::join_halves(low, rest)?)?;
+            }
             param.f_set_data(&full.f_detach()?)?;
         }
         Ok(())
     }
 
-    /// Shows the model its bf16 weights again.
+    /// Shows the model its bf16 weights.
     pub(crate) fn show_low(&mut self) -> Result<(), TrainError> {
-        for Pair { param, low, .. } in &mut self.pairs {
+        for Pair { param, full, low, rest, .. } in &mut self.pairs {
             param.f_set_data(low)?;
+            if let Some(rest) = rest {
+                ext::split_halves(&full.f_detach()?.f_contiguous()?, low, rest)?;
+                full.f_set_data(&full.f_detach()?.f_new_empty([0], (Kind::Float, Device::Cpu))?)?;
+            }
         }
         Ok(())
     }

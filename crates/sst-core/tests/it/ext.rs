@@ -69,6 +69,7 @@ fn fused_adamw_follows_the_paper_for_one_step() {
         exp_avg_sqs: vec![&v],
         steps: vec![&step],
         copies: vec![],
+        rests: vec![],
     };
     let options = AdamW { lr, betas: (beta1, beta2), eps, weight_decay: decay };
     let halve = Tensor::from(2_f32);
@@ -114,6 +115,7 @@ fn fused_adamw_takes_bf16_gradients_and_writes_copies() {
             exp_avg_sqs: vec![&exp_avg_sq],
             steps: vec![&step],
             copies: vec![Some(&copy)],
+            rests: vec![],
         };
         ext::fused_adamw(&tensors, options, Some(&Tensor::from(2_f32)), None).unwrap();
         let after = [&param, &exp_avg, &exp_avg_sq].map(values);
@@ -241,4 +243,76 @@ fn parts_are_joined_and_their_gradients_taken_apart() {
     assert_eq!((a.grad().kind(), values(&a.grad())), (Kind::Float, vec![1., 2.]));
     let wide = Tensor::zeros([1, 3], (Kind::Float, Device::Cpu));
     assert!(ext::joint([a, b, &wide]).unwrap_err().to_string().contains("alike"));
+}
+
+/// Numbers of all sizes, those between two in bf16, and what is no number.
+fn wild() -> Tensor {
+    let mut bits: Vec<u32> = (0..70_000_u32).map(|i| i.wrapping_mul(0x9e37_79b9)).collect();
+    bits.extend([0, 0x8000_0000, 0x3f80_8000, 0x3f80_7fff, 0xbf81_8000, 0x7f80_0000, 0xff80_0000]);
+    Tensor::from_slice(&bits.into_iter().map(f32::from_bits).collect::<Vec<_>>())
+}
+
+#[test]
+fn halves_are_the_number_bit_for_bit() {
+    let full = wild();
+    let high = Tensor::zeros(full.size(), (Kind::BFloat16, Device::Cpu));
+    let rest = Tensor::zeros(full.size(), (Kind::Int16, Device::Cpu));
+    ext::split_halves(&full, &high, &rest).unwrap();
+    let joined = ext::join_halves(&high, &rest).unwrap();
+    let bits = |x: &Tensor| Vec::<i32>::try_from(x.view_dtype(Kind::Int)).unwrap();
+    assert_eq!(bits(&joined), bits(&full));
+    // The nearest in bf16; of two, the even one or the other.
+    let nearest = full.to_kind(Kind::BFloat16);
+    let numbers = nearest.isfinite();
+    let [found, expected] = [&high, &nearest].map(|x| values(&x.masked_select(&numbers)));
+    let full = values(&full.masked_select(&numbers));
+    for ((found, expected), x) in found.iter().zip(expected).zip(full) {
+        let off = |y: f32| (f64::from(y) - f64::from(x)).abs();
+        assert!(off(*found) == off(expected) || found.is_infinite(), "{x}: {found}, {expected}");
+    }
+    let short = rest.narrow(0, 0, 5);
+    assert!(
+        ext::split_halves(&joined, &high, &short).unwrap_err().to_string().contains("one size")
+    );
+}
+
+#[test]
+fn fused_adamw_of_halves_is_that_of_the_whole() {
+    let wave = |factor: f64, kind: Kind| {
+        (Tensor::arange(150_001, (Kind::Double, Device::Cpu)) * factor).sin().to_kind(kind)
+    };
+    let options = AdamW { lr: 0.01, betas: (0.9, 0.98), eps: 1e-6, weight_decay: 0.1 };
+    let (whole, none) = (wave(0.37, Kind::Float), Tensor::zeros([0], (Kind::Float, Device::Cpu)));
+    let (high, rest) = (wave(0.0, Kind::BFloat16), wave(0.0, Kind::Int16));
+    ext::split_halves(&whole, &high, &rest).unwrap();
+    let step = Tensor::from(1_f32);
+    for (param, copy, rest) in [(&whole, None, None), (&none, Some(&high), Some(&rest))] {
+        let moments = [wave(0.5, Kind::Float), wave(0.7, Kind::Float).square()];
+        for seed in [0.11, 0.13] {
+            let grad = wave(seed, Kind::BFloat16);
+            let tensors = AdamWTensors {
+                params: vec![param],
+                grads: vec![&grad],
+                exp_avgs: vec![&moments[0]],
+                exp_avg_sqs: vec![&moments[1]],
+                steps: vec![&step],
+                copies: vec![copy],
+                rests: vec![rest],
+            };
+            ext::fused_adamw(&tensors, options, None, None).unwrap();
+        }
+    }
+    assert_eq!(values(&ext::join_halves(&high, &rest).unwrap()), values(&whole));
+    let grad = wave(0.1, Kind::Double);
+    let tensors = AdamWTensors {
+        params: vec![&none],
+        grads: vec![&grad],
+        exp_avgs: vec![&whole],
+        exp_avg_sqs: vec![&whole],
+        steps: vec![&step],
+        copies: vec![Some(&high)],
+        rests: vec![Some(&rest)],
+    };
+    let error = ext::fused_adamw(&tensors, options, None, None).unwrap_err();
+    assert!(error.to_string().contains("in halves"), "{error}");
 }

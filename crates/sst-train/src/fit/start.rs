@@ -12,7 +12,7 @@ use crate::finite::FiniteCheck;
 use crate::freeze::freeze;
 use crate::masters::Masters;
 use crate::micro::Micro;
-use crate::optim::{Optimizer, param_groups};
+use crate::optim::{Optimizer, OptimizerName, param_groups};
 use crate::peak::measure_peak;
 use crate::precision::Precision;
 use crate::profile::Profile;
@@ -31,7 +31,11 @@ impl<'a> Run<'a> {
         let own: Vec<_> =
             fit.tasks.list.iter().map(|task| (&*task.name, task.objective.params())).collect();
         let mut groups = param_groups(fit.model.params(), &own, &config.optimizer);
-        let masters = config.bf16_weights.then(|| Masters::new(fit.model.params())).transpose()?;
+        let in_halves = !config.device.is_cuda()
+            && config.ema.is_none()
+            && config.optimizer.name == OptimizerName::AdamW;
+        let masters = config.bf16_weights.then(|| Masters::new(fit.model.params(), in_halves));
+        let mut masters = masters.transpose()?;
         for (name, tensor) in groups.iter_mut().flat_map(|group| &mut group.params) {
             if let Some(full) = masters.as_ref().and_then(|masters| masters.full(name)) {
                 *tensor = full.shallow_clone();
@@ -42,8 +46,9 @@ impl<'a> Run<'a> {
         let ema = config.ema.map(|ema| Ema::new(ema, averaged));
         let mut ema = ema.transpose()?;
         let mut optimizer = Optimizer::new(config.optimizer, groups)?;
-        if let Some(masters) = &masters {
-            optimizer.keep_copies(|name| masters.low(name).map(tch::Tensor::shallow_clone));
+        if let Some(masters) = &mut masters {
+            optimizer.keep_low(|name| masters.low(name));
+            masters.show_low()?;
         }
         // Gradients of an earlier run on this model must not leak into the first step.
         optimizer.reset_gradients()?;

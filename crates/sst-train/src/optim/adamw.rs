@@ -4,7 +4,7 @@ use sst_core::ext::{self, AdamWTensors};
 use sst_core::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
-use super::{OptimizerConfig, ParamGroup, state};
+use super::{LowWeights, OptimizerConfig, ParamGroup, state};
 
 /// AdamW (Loshchilov and Hutter 2019). A parameter without a gradient is left as it is: not decayed, its
 /// moments and its step counter unchanged.
@@ -29,7 +29,7 @@ struct Slot {
     exp_avg_sq: Tensor,
     step: Tensor,
     /// The parameter in bf16, where it is kept.
-    copy: Option<Tensor>,
+    low: Option<LowWeights>,
 }
 
 /// What the parameters of one call of the kernel share.
@@ -52,16 +52,16 @@ impl AdamW {
             for (name, param) in group.params {
                 let (exp_avg, exp_avg_sq) = (moment(&param)?, moment(&param)?);
                 let step = steps.f_select(0, slots.len() as i64)?;
-                slots.push(Slot { name, param, alike, exp_avg, exp_avg_sq, step, copy: None });
+                slots.push(Slot { name, param, alike, exp_avg, exp_avg_sq, step, low: None });
             }
         }
         let active = (vec![true; slots.len()], steps.f_ones_like()?);
         Ok(Self { betas: config.betas, eps: config.eps, slots, steps, active })
     }
 
-    pub(super) fn keep_copies(&mut self, copy: &impl Fn(&str) -> Option<Tensor>) {
+    pub(super) fn keep_low(&mut self, low: &impl Fn(&str) -> Option<LowWeights>) {
         for slot in &mut self.slots {
-            slot.copy = copy(&slot.name);
+            slot.low = low(&slot.name);
         }
     }
 
@@ -93,7 +93,9 @@ impl AdamW {
                 tensors.exp_avgs.push(&slot.exp_avg);
                 tensors.exp_avg_sqs.push(&slot.exp_avg_sq);
                 tensors.steps.push(&slot.step);
-                tensors.copies.push(slot.copy.as_ref());
+                let low = slot.low.as_ref();
+                tensors.copies.push(low.map(|low| &low.weights));
+                tensors.rests.push(low.and_then(|low| low.rest.as_ref()));
             }
             let ([beta1, beta2], eps) = (self.betas, self.eps);
             let (lr, weight_decay) = (lr * alike.lr_factor, alike.weight_decay);

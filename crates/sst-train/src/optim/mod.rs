@@ -9,7 +9,7 @@ mod state;
 use serde::{Deserialize, Serialize};
 
 pub use groups::{ParamGroup, param_groups};
-pub use set::{Gradients, Optimizer};
+pub use set::{Gradients, LowWeights, Optimizer};
 
 /// The optimisers there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

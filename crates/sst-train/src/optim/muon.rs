@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sst_core::{Error, Result};
 use tch::{Kind, Tensor};
 
-use super::{OptimizerConfig, ParamGroup, state};
+use super::{LowWeights, OptimizerConfig, ParamGroup, state};
 
 /// The polynomial of the iteration (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural
 /// networks"): its coefficients make small singular values grow fastest.
@@ -53,9 +53,9 @@ impl Muon {
         Ok(Self { momentum: config.momentum, iterations: config.iterations, slots })
     }
 
-    pub(super) fn keep_copies(&mut self, copy: &impl Fn(&str) -> Option<Tensor>) {
+    pub(super) fn keep_low(&mut self, low: &impl Fn(&str) -> Option<LowWeights>) {
         for slot in &mut self.slots {
-            slot.copy = copy(&slot.name);
+            slot.copy = low(&slot.name).map(|low| low.weights);
         }
     }
 

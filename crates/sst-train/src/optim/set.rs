@@ -17,6 +17,15 @@ pub struct Optimizer {
     muon: Muon,
 }
 
+/// A parameter in bf16, beside that in fp32 or instead of it.
+#[derive(Debug)]
+pub struct LowWeights {
+    /// Its numbers, rounded.
+    pub weights: Tensor,
+    /// What these lack, where there is no other parameter in fp32 ([`ext::split_halves`]). For AdamW on the CPU.
+    pub rest: Option<Tensor>,
+}
+
 /// The gradients of one step, by parameter.
 #[derive(Debug)]
 pub struct Gradients {
@@ -63,10 +72,10 @@ impl Optimizer {
         Ok(Self { adamw: AdamW::new(&config, adamw)?, muon: Muon::new(&config, muon)? })
     }
 
-    /// Has every update written to copies in bf16 as well: those that `copy` gives for the names of parameters.
-    pub fn keep_copies(&mut self, copy: impl Fn(&str) -> Option<Tensor>) {
-        self.adamw.keep_copies(&copy);
-        self.muon.keep_copies(&copy);
+    /// Has every update written in bf16 as well: to what `low` gives for the names of parameters.
+    pub fn keep_low(&mut self, low: impl Fn(&str) -> Option<LowWeights>) {
+        self.adamw.keep_low(&low);
+        self.muon.keep_low(&low);
     }
 
     /// The gradients as they are now.

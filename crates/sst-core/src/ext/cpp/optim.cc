@@ -8,16 +8,16 @@ struct SstPlain {
   int kind;
 };
 
-// Where the numbers of tensors are and of which kind: 0 fp32, 1 bf16, -1 for what is neither, or does not lie one after
-// the other in the memory of the host.
+// Where the numbers of tensors are and of which kind: 0 fp32, 1 bf16, 2 int16, -1 for what is none of these, or does not
+// lie one after the other in the memory of the host.
 extern "C" int sst_plain(size_t n, TensorPtr const* tensors, SstPlain* plain) {
   SST_GUARD(for (size_t i = 0; i < n; ++i) {
     const auto& tensor = *tensors[i];
     auto type = tensor.scalar_type();
-    bool is_plain = tensor.is_cpu() && tensor.layout() == at::kStrided && tensor.is_contiguous() &&
-                    (type == at::kFloat || type == at::kBFloat16);
+    int kind = type == at::kFloat ? 0 : type == at::kBFloat16 ? 1 : type == at::kShort ? 2 : -1;
+    bool is_plain = kind >= 0 && tensor.is_cpu() && tensor.layout() == at::kStrided && tensor.is_contiguous();
     plain[i] = {nullptr, 0, -1};
-    if (is_plain) plain[i] = {tensor.mutable_data_ptr(), static_cast<size_t>(tensor.numel()), type == at::kBFloat16};
+    if (is_plain) plain[i] = {tensor.mutable_data_ptr(), static_cast<size_t>(tensor.numel()), kind};
   })
 }
 

@@ -4,6 +4,7 @@ use std::ffi::c_void;
 use std::ops::Range;
 
 use super::AdamW;
+use super::halves::{join, split};
 use crate::error::Result;
 use crate::ext::number::{Body, Kind, Level, load_line, store_line};
 use crate::ext::parallel::parallel;
@@ -24,13 +25,15 @@ pub(super) struct Grad {
 // SAFETY: only read, by threads that end before the tensor is freed.
 unsafe impl Sync for Grad {}
 
-/// A parameter, with its moments and a copy in bf16 or null, all as long as the gradient.
+/// A parameter, with its moments and a copy in bf16 or null, all as long as the gradient. With a rest it is that and
+/// the copy.
 pub(super) struct Slot {
     pub(super) grad: Grad,
     pub(super) param: *mut f32,
     pub(super) exp_avg: *mut f32,
     pub(super) exp_avg_sq: *mut f32,
     pub(super) copy: *mut c_void,
+    pub(super) rest: *mut i16,
     /// Updates, this one included.
     pub(super) step: f32,
 }
@@ -82,27 +85,68 @@ impl Body for Update<'_> {
         let (rest1, rest2) = ((1.0 - beta1) as f32, (1.0 - beta2) as f32);
         let (beta2, eps) = (beta2 as f32, (options.eps * root) as f32);
         let unscale = 1.0 / grad_scale;
-        let mut line = [0.0_f32; LINE];
+        let (mut grads, mut params) = ([0.0_f32; LINE], [0.0_f32; LINE]);
         for start in range.clone().step_by(LINE) {
-            let line = &mut line[..LINE.min(range.end - start)];
-            let n = line.len();
+            let n = LINE.min(range.end - start);
+            let (grads, params) = (&mut grads[..n], &mut params[..n]);
             // SAFETY: `start + n` is within the slot, which this thread alone writes here.
             unsafe {
-                load_line(slot.grad.data, slot.grad.kind, start, line);
-                let param = std::slice::from_raw_parts_mut(slot.param.add(start), n);
+                load_line(slot.grad.data, slot.grad.kind, start, grads);
+                slot.load(start, params);
                 let exp_avg = std::slice::from_raw_parts_mut(slot.exp_avg.add(start), n);
                 let exp_avg_sq = std::slice::from_raw_parts_mut(slot.exp_avg_sq.add(start), n);
                 let moments = exp_avg.iter_mut().zip(exp_avg_sq);
-                for ((x, param), (m, v)) in line.iter_mut().zip(param).zip(moments) {
+                for ((x, param), (m, v)) in grads.iter().zip(&mut *params).zip(moments) {
                     let grad = *x * unscale;
                     *m += rest1 * (grad - *m);
                     *v = beta2 * *v + rest2 * grad * grad;
                     *param = *param * decay - rate * *m / (v.sqrt() + eps);
-                    *x = *param;
                 }
-                if !slot.copy.is_null() {
-                    store_line(slot.copy, Kind::BFloat16, start, line);
+                slot.store(start, params);
+            }
+        }
+    }
+}
+
+impl Slot {
+    /// Reads numbers of the parameter from place `at` on.
+    ///
+    /// # Safety
+    /// There must be as many.
+    #[inline(always)]
+    unsafe fn load(&self, at: usize, line: &mut [f32]) {
+        // SAFETY: as promised.
+        unsafe {
+            if self.rest.is_null() {
+                return load_line(self.param.cast_const().cast(), Kind::Float, at, line);
+            }
+            let high = std::slice::from_raw_parts(self.copy.cast::<u16>().add(at), line.len());
+            let rest = std::slice::from_raw_parts(self.rest.add(at), line.len());
+            for ((x, high), rest) in line.iter_mut().zip(high).zip(rest) {
+                *x = join(*high, *rest);
+            }
+        }
+    }
+
+    /// Writes them.
+    ///
+    /// # Safety
+    /// As above, and nobody else may use them.
+    #[inline(always)]
+    unsafe fn store(&self, at: usize, line: &[f32]) {
+        // SAFETY: as promised.
+        unsafe {
+            if self.rest.is_null() {
+                store_line(self.param.cast(), Kind::Float, at, line);
+                if !self.copy.is_null() {
+                    store_line(self.copy, Kind::BFloat16, at, line);
                 }
+                return;
+            }
+            let high = std::slice::from_raw_parts_mut(self.copy.cast::<u16>().add(at), line.len());
+            let rest = std::slice::from_raw_parts_mut(self.rest.add(at), line.len());
+            for ((x, high), rest) in line.iter().zip(high).zip(rest) {
+                (*high, *rest) = split(*x);
             }
         }
     }

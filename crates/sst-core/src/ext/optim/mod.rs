@@ -1,7 +1,9 @@
 //! AdamW in one pass over memory: a kernel of our own on the CPU, libtorch's fused one elsewhere.
 
+mod halves;
 mod kernel;
 
+pub use halves::{join_halves, split_halves};
 use std::ffi::{c_int, c_void};
 
 use tch::Tensor;
@@ -38,6 +40,9 @@ pub struct AdamWTensors<'a> {
     pub steps: Vec<&'a Tensor>,
     /// Copies of the parameters in bf16, which are written too; empty for none.
     pub copies: Vec<Option<&'a Tensor>>,
+    /// What copies lack of their parameters, as [`split_halves`] has it: these two are then the parameter, and nobody
+    /// looks at that of `params`. On the CPU; empty for none.
+    pub rests: Vec<Option<&'a Tensor>>,
 }
 
 /// One update in place. Gradients are divided by `grad_scale` first; where `found_inf` is 1 nothing
@@ -53,14 +58,17 @@ pub fn fused_adamw(
 ) -> Result<()> {
     let n = tensors.params.len();
     let lists = [&tensors.grads, &tensors.exp_avgs, &tensors.exp_avg_sqs, &tensors.steps];
-    let copies = tensors.copies.len();
-    if lists.iter().any(|list| list.len() != n) || (copies != n && copies != 0) {
+    let optional = [tensors.copies.len(), tensors.rests.len()];
+    if lists.iter().any(|list| list.len() != n) || optional.iter().any(|m| ![0, n].contains(m)) {
         return Err(Error::Contract("fused_adamw needs lists of one length".into()));
     }
     if n == 0 {
         return Ok(());
     }
     match slots(tensors)? {
+        None if tensors.rests.iter().any(Option::is_some) => {
+            Err(Error::Contract("fused_adamw takes parameters in halves on the CPU alone".into()))
+        }
         None => libtorch(tensors, options, grad_scale, found_inf),
         Some(_) if found(found_inf)? => Ok(()),
         Some(slots) => {
@@ -75,6 +83,9 @@ pub fn fused_adamw(
 fn found(found_inf: Option<&Tensor>) -> Result<bool> {
     Ok(found_inf.map_or(Ok(0.0), |found| found.f_double_value(&[]))? != 0.0)
 }
+
+/// The kind of what is in int16.
+const INT16: c_int = 2;
 
 /// `SstPlain` of `cpp/optim.cc`, field by field: the numbers of a tensor.
 #[derive(Clone, Copy)]
@@ -114,35 +125,48 @@ fn plain<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Vec<Plain>
 
 /// What the kernel takes; `None` if it cannot take one of them.
 fn slots(tensors: &AdamWTensors<'_>) -> Result<Option<Vec<kernel::Slot>>> {
-    let all = [&tensors.params, &tensors.exp_avgs, &tensors.exp_avg_sqs, &tensors.steps];
-    let all = all.map(|list| plain(list.iter().copied()));
-    let [params, exp_avgs, exp_avg_sqs, steps] = all;
-    let (params, exp_avgs, exp_avg_sqs, steps) = (params?, exp_avgs?, exp_avg_sqs?, steps?);
-    let grads = plain(tensors.grads.iter().copied())?;
-    let mut copies = plain(tensors.copies.iter().copied().flatten())?.into_iter();
+    const FULL: number::Kind = number::Kind::Float;
+    let list = |list: &[&Tensor]| plain(list.iter().copied());
+    let [params, exp_avgs, exp_avg_sqs, steps, grads] = [
+        list(&tensors.params)?,
+        list(&tensors.exp_avgs)?,
+        list(&tensors.exp_avg_sqs)?,
+        list(&tensors.steps)?,
+        list(&tensors.grads)?,
+    ];
+    let (copies, rests) = (optional(&tensors.copies)?, optional(&tensors.rests)?);
     let mut slots = Vec::with_capacity(params.len());
-    for (i, param) in params.into_iter().enumerate() {
-        let count = param.count;
-        let copy = tensors.copies.get(i).copied().flatten().and_then(|_| copies.next());
-        let fits = [param, exp_avgs[i], exp_avg_sqs[i]]
-            .iter()
-            .all(|plain| plain.is(number::Kind::Float, count))
-            && steps[i].is(number::Kind::Float, 1)
-            && copy.is_none_or(|copy| copy.is(number::Kind::BFloat16, count));
-        let (true, Some(grad)) = (fits && grads[i].count == count, grads[i].grad()) else {
+    for i in 0..params.len() {
+        let count = grads[i].count;
+        let (copy, rest) = (copies.get(i).copied().flatten(), rests.get(i).copied().flatten());
+        let full = [exp_avgs[i], exp_avg_sqs[i]].into_iter().all(|plain| plain.is(FULL, count));
+        let fits = match (copy, rest) {
+            (None, Some(_)) => false,
+            (Some(_), Some(rest)) => rest.kind == INT16 && rest.count == count,
+            (_, None) => params[i].is(FULL, count),
+        } && copy.is_none_or(|copy| copy.is(number::Kind::BFloat16, count));
+        let (true, Some(grad)) = (full && fits && steps[i].is(FULL, 1), grads[i].grad()) else {
             return Ok(None);
         };
+        let data = |plain: Option<Plain>| plain.map_or(std::ptr::null_mut(), |plain| plain.data);
         slots.push(kernel::Slot {
             grad,
-            param: param.data.cast(),
+            param: params[i].data.cast(),
             exp_avg: exp_avgs[i].data.cast(),
             exp_avg_sq: exp_avg_sqs[i].data.cast(),
-            copy: copy.map_or(std::ptr::null_mut(), |copy| copy.data),
+            copy: data(copy),
+            rest: data(rest).cast(),
             // SAFETY: one fp32 number.
             step: unsafe { *steps[i].data.cast::<f32>() },
         });
     }
     Ok(Some(slots))
+}
+
+/// [`plain`] of those that there are.
+fn optional(tensors: &[Option<&Tensor>]) -> Result<Vec<Option<Plain>>> {
+    let mut found = plain(tensors.iter().copied().flatten())?.into_iter();
+    Ok(tensors.iter().map(|tensor| tensor.and_then(|_| found.next())).collect())
 }
 
 fn libtorch(
