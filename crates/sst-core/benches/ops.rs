@@ -209,7 +209,7 @@ struct Weights {
     params: Vec<Tensor>,
     grads: Vec<Tensor>,
     copies: Vec<Tensor>,
-    rests: vec![],
+    rests: Vec<Tensor>,
     moments: [Vec<Tensor>; 2],
     steps: Vec<Tensor>,
 }
@@ -224,7 +224,7 @@ impl Weights {
             params: many(&of(Kind::Float)),
             grads: many(&of(grad_kind)),
             copies: many(&of(Kind::BFloat16)),
-            rests: vec![],
+            rests: many(&|| Tensor::zeros([768, 1024], (Kind::Int16, Device::Cpu))),
             moments: [many(&of(Kind::Float)), many(&of(Kind::Float))],
             steps: many(&step),
         }
@@ -242,7 +242,7 @@ impl Weights {
             exp_avg_sqs: self.moments[1].iter().collect(),
             steps: self.steps.iter().collect(),
             copies: Vec::new(),
-            rests: vec![],
+            rests: Vec::new(),
         }
     }
 }
@@ -259,6 +259,12 @@ fn update(c: &mut Criterion) {
     group.bench_function("adamw-kernel", |b| {
         let mut lists = weights.lists();
         lists.copies = weights.copies.iter().map(Some).collect();
+        b.iter(|| ext::fused_adamw(&lists, options, None, None).unwrap());
+    });
+    group.bench_function("adamw-halves", |b| {
+        let mut lists = weights.lists();
+        lists.copies = weights.copies.iter().map(Some).collect();
+        lists.rests = weights.rests.iter().map(Some).collect();
         b.iter(|| ext::fused_adamw(&lists, options, None, None).unwrap());
     });
     // The kernel takes no transposed tensors, so that these go to libtorch.

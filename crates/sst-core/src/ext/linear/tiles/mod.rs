@@ -10,6 +10,7 @@ mod curve;
 mod detect;
 mod normal;
 mod pack;
+mod pieces;
 mod product;
 mod threads;
 mod trained;
