@@ -23,7 +23,7 @@ struct Pair {
     full: Tensor,
     /// On the same numbers as `full` where that stays in fp32.
     low: Tensor,
-    /// What `low` lacks, in int16, where the parameter is in halves.
+    /// What `low` lacks, in int16, where the parameter is in halves. It has numbers while `full` has none.
     rest: Option<Tensor>,
 }
 
@@ -36,7 +36,7 @@ impl Masters {
             let full = if low.kind() == Kind::Float { &low } else { param };
             let full = full.f_detach()?.f_set_requires_grad(param.requires_grad())?;
             let has_rest = in_halves && low.kind() == Kind::BFloat16;
-            let rest = has_rest.then(|| Tensor::f_zeros(low.size(), (Kind::Int16, low.device())));
+            let rest = has_rest.then(|| Tensor::f_empty([0], (Kind::Int16, low.device())));
             let (name, param) = (name.to_owned(), param.shallow_clone());
             Ok(Pair { name, param, full, low, rest: rest.transpose()? })
         };
@@ -75,6 +75,7 @@ impl Masters {
         for Pair { param, full, low, rest, .. } in &mut self.pairs {
             if let (Some(rest), 0) = (rest, full.numel()) {
                 full.f_set_data(&ext::join_halves(low, rest)?)?;
+                release(rest)?;
             }
             param.f_set_data(&full.f_detach()?)?;
         }
@@ -86,12 +87,19 @@ impl Masters {
         for Pair { param, full, low, rest, .. } in &mut self.pairs {
             param.f_set_data(low)?;
             if let Some(rest) = rest {
+                rest.f_set_data(&Tensor::f_empty(low.size(), (Kind::Int16, low.device()))?)?;
                 ext::split_halves(&full.f_detach()?.f_contiguous()?, low, rest)?;
-                full.f_set_data(&full.f_detach()?.f_new_empty([0], (Kind::Float, Device::Cpu))?)?;
+                release(full)?;
             }
         }
         Ok(())
     }
+}
+
+/// Frees the numbers of a tensor, whose handles stay.
+fn release(tensor: &mut Tensor) -> Result<(), tch::TchError> {
+    let none = Tensor::f_empty([0], (tensor.f_kind()?, tensor.device()))?;
+    tensor.f_set_data(&none)
 }
 
 /// Copies in bf16 in one piece of memory, and another one of those that stay in fp32, each in order: weights that are
