@@ -41,14 +41,16 @@ impl<'a> Run<'a> {
                 *tensor = full.shallow_clone();
             }
         }
+        if let Some(masters) = &mut masters {
+            masters.show_low()?;
+        }
         let averaged = groups.iter().flat_map(|group| &group.params);
         let averaged = averaged.map(|(name, tensor)| (name.as_str(), tensor));
         let ema = config.ema.map(|ema| Ema::new(ema, averaged));
         let mut ema = ema.transpose()?;
         let mut optimizer = Optimizer::new(config.optimizer, groups)?;
-        if let Some(masters) = &mut masters {
-            optimizer.keep_low(|name| masters.low(name));
-            masters.show_low()?;
+        if let Some(masters) = &masters {
+            optimizer.keep_low(|name| masters.low(name))?;
         }
         // Gradients of an earlier run on this model must not leak into the first step.
         optimizer.reset_gradients()?;

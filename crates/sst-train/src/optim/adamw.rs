@@ -59,10 +59,17 @@ impl AdamW {
         Ok(Self { betas: config.betas, eps: config.eps, slots, steps, active })
     }
 
-    pub(super) fn keep_low(&mut self, low: &impl Fn(&str) -> Option<LowWeights>) {
+    pub(super) fn keep_low(&mut self, low: &impl Fn(&str) -> Option<LowWeights>) -> Result<()> {
         for slot in &mut self.slots {
             slot.low = low(&slot.name);
+            // Of a parameter in halves the handle had no numbers whose moments there could be.
+            if let Some(LowWeights { weights, rest: Some(_) }) = &slot.low {
+                for moment in [&mut slot.exp_avg, &mut slot.exp_avg_sq] {
+                    *moment = Tensor::f_zeros(weights.size(), (Kind::Float, weights.device()))?;
+                }
+            }
         }
+        Ok(())
     }
 
     pub(super) fn params(&self) -> impl Iterator<Item = &Tensor> {

@@ -72,10 +72,13 @@ impl Optimizer {
         Ok(Self { adamw: AdamW::new(&config, adamw)?, muon: Muon::new(&config, muon)? })
     }
 
-    /// Has every update written in bf16 as well: to what `low` gives for the names of parameters.
-    pub fn keep_low(&mut self, low: impl Fn(&str) -> Option<LowWeights>) {
-        self.adamw.keep_low(&low);
+    /// Has every update written in bf16 as well: to what `low` gives for the names of parameters. For a new optimiser.
+    ///
+    /// # Errors
+    /// If libtorch fails.
+    pub fn keep_low(&mut self, low: impl Fn(&str) -> Option<LowWeights>) -> Result<()> {
         self.muon.keep_low(&low);
+        self.adamw.keep_low(&low)
     }
 
     /// The gradients as they are now.
