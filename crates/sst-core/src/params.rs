@@ -235,7 +235,7 @@ fn initial(seed: u64, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
             let count: i64 = shape.iter().product();
             let mut rng = SeqRng::new(seed, &format!("init.{name}"), 0, 0);
             let values: Vec<f32> = (0..count).map(|_| (rng.normal() * std) as f32).collect();
-            Ok(Tensor::f_from_slice(&values)?.f_reshape(shape)?)
+            shaped(&values, shape)
         }
         Init::Sinusoid { amplitude, base } => {
             let (rows, width) = match shape {
@@ -253,7 +253,15 @@ fn initial(seed: u64, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
             let values: Vec<f32> = (0..rows)
                 .flat_map(|row| (0..width).map(move |column| value(row, column)))
                 .collect();
-            Ok(Tensor::f_from_slice(&values)?.f_reshape(shape)?)
+            shaped(&values, shape)
         }
     }
+}
+
+/// Numbers in a shape, as a tensor of its own: a view would keep the memory that it was made from, also when its
+/// parameter is given other numbers.
+fn shaped(values: &[f32], shape: &[i64]) -> Result<Tensor> {
+    let mut tensor = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
+    tensor.f_copy_(&Tensor::f_from_slice(values)?.f_reshape(shape)?)?;
+    Ok(tensor)
 }
