@@ -95,6 +95,17 @@ fn a_gradient_that_is_asked_for_is_made() {
 }
 
 #[test]
+fn one_table_may_be_two() {
+    let [(weight, ids)] = &tables(&[9], 200, 400, Kind::Float)[..] else { unreachable!() };
+    let other = (ids + 1).remainder(9);
+    let lookups = [ids, &other].map(|ids| Lookup { weight, ids, padding_id: None });
+    ext::embedding_sum(&lookups).unwrap().sum(Kind::Float).backward();
+    let counts = [ids, &other].map(|ids| ids.flatten(0, -1).bincount::<Tensor>(None, 9));
+    let counts = (&counts[0] + &counts[1]).to_kind(Kind::Float);
+    assert_eq!(weight.grad(), counts.unsqueeze(1).expand([9, 200], false));
+}
+
+#[test]
 fn the_number_of_threads_changes_no_bit() {
     let _turn = crate::generator();
     let tables = tables(&[70, 3], 300, 500, Kind::Float);

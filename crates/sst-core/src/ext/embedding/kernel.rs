@@ -9,8 +9,9 @@ use crate::ext::parallel::parallel;
 
 /// Tokens that a thread takes at a time.
 const TOKENS: usize = 64;
-/// Columns that a thread takes at a time, for all tokens: so each row of a gradient is written by one thread.
-const COLUMNS: usize = 128;
+/// Columns that a thread takes at a time, for all tokens and tables: so each number of a gradient is written by one
+/// thread, also where two tables are one.
+const COLUMNS: usize = 64;
 
 /// `SstTable` of `cpp/embedding.cc`, field by field.
 #[repr(C)]
@@ -118,13 +119,12 @@ pub(super) unsafe fn backward(task: &Task) -> Result<()> {
     // SAFETY: as promised.
     let sorted = task.tables().iter().map(|table| unsafe { table.sorted(task.tokens) });
     let sorted: Vec<_> = sorted.collect();
-    let parts = task.width.div_ceil(COLUMNS);
     let level = Level::detect();
-    parallel(c"sst::embedding_grads", parts * task.count, |i| {
-        let (table, part) = (i / parts, i % parts);
+    parallel(c"sst::embedding_grads", task.width.div_ceil(COLUMNS), |part| {
         let columns = part * COLUMNS..task.width.min((part + 1) * COLUMNS);
-        let (table, sorted) = (&task.tables()[table], &sorted[table]);
-        level.run(Backward { task, table, sorted, columns });
+        for (table, sorted) in task.tables().iter().zip(&sorted) {
+            level.run(Backward { task, table, sorted, columns: columns.clone() });
+        }
     })
 }
 
