@@ -10,7 +10,7 @@ struct SstTable {
   const void* weight;
   void* grad;
   const int64_t* ids;
-  int64_t rows, padding;
+  int64_t padding;
 };
 
 // Field by field what `Task` there is.
@@ -46,7 +46,7 @@ void add_rows(const std::vector<at::Tensor>& grads, const std::vector<at::Tensor
   RECORD_FUNCTION("sst::embedding_backward", std::vector<c10::IValue>({y_grad}));
   std::vector<SstTable> tables;
   for (size_t i = 0; i < grads.size(); ++i) {
-    tables.push_back({nullptr, grads[i].mutable_data_ptr(), ids[i].const_data_ptr<int64_t>(), grads[i].size(0), paddings[i]});
+    tables.push_back({nullptr, grads[i].mutable_data_ptr(), ids[i].const_data_ptr<int64_t>(), paddings[i]});
   }
   SstEmbedding task{};
   task.y_grad = y_grad.const_data_ptr();
@@ -66,7 +66,7 @@ struct Embeddings : torch::autograd::Function<Embeddings> {
     for (size_t i = 0; i < count; ++i) {
       const auto &weight = tensors[i], &ids = tensors[count + i];
       tables.push_back(
-          {weight.const_data_ptr(), nullptr, ids.const_data_ptr<int64_t>(), weight.size(0), paddings[i]});
+          {weight.const_data_ptr(), nullptr, ids.const_data_ptr<int64_t>(), paddings[i]});
     }
     SstEmbedding task{};
     task.y = y.mutable_data_ptr();

@@ -20,9 +20,8 @@ pub(super) struct Table {
     weight: *const c_void,
     /// The same, in the backward pass.
     grad: *mut c_void,
-    /// `[t]`, each below `rows`.
+    /// `[t]`, each that of a row.
     ids: *const i64,
-    rows: i64,
     /// The row that gets no gradient.
     padding: i64,
 }
