@@ -27,14 +27,15 @@ def loss(sst: Path, model: Path, held_out: Path) -> float:
 
 
 def main() -> None:
-    args = arguments(__doc__)
+    args = arguments(__doc__, SIZES)
     folder = args.out.resolve()
     shutil.rmtree(folder / "runs", ignore_errors=True)
     train, held_out = parts(folder)
     run(args.sst, "tokenizer", "train", train, "--algorithm", "bpe", "--vocab-size", "8192", "--end-of-text",
         "<|endoftext|>", "--out", folder / "tokenizer")
     rows = Rows("clm", f"Trainer of transformers {transformers.__version__}, bf16")
-    for label, size in SIZES.items():
+    for label in args.only:
+        size = SIZES[label]
         for seed in range(args.repeats):
             job = Job(folder, train, size, f"{label.replace(' ', '')}-{seed}", seed,
                       size.quick if args.quick else size.steps, 8, 256, "stream", "clm")

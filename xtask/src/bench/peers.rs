@@ -1,7 +1,7 @@
 //! `cargo xtask bench peers`: sst and what people use instead, in turn, in one run.
 //!
 //! A workload is a script `tests/peers/NAME.py`. It gets `--sst` (the release binary), `--out` (a folder for
-//! what it makes), `--repeats`, `--result` (where its figures go, as JSON) and perhaps `--quick`.
+//! what it makes), `--repeats`, `--result` (where its figures go, as JSON) and perhaps `--quick` and `--only CASE`.
 
 use std::fmt::Write;
 use std::fs;
@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// A virtual environment (or interpreter) to use instead of the project's own
     #[arg(long, value_name = "VENV")]
     python: Option<PathBuf>,
+    /// Only this case of a workload that has several, as "384 x 6" of mlm; may be given more than once
+    #[arg(long, value_name = "CASE")]
+    only: Vec<String>,
     /// Only these workloads, by the name of their script
     names: Vec<String>,
 }
@@ -78,6 +81,7 @@ pub(super) fn run(repo: &Repo, args: &Args) -> Result<()> {
         command.arg("--sst").arg(repo.sst_binary()).arg("--out").arg(&work);
         command.arg("--repeats").arg(args.repeats.to_string()).arg("--result").arg(&result);
         command.args(args.quick.then_some("--quick"));
+        command.args(args.only.iter().flat_map(|case| ["--only", case]));
         command.env("HF_HUB_OFFLINE", "1").env("TOKENIZERS_PARALLELISM", "true");
         let (passed, _) = exec::tee(&mut command)?;
         if !passed {
