@@ -1,5 +1,5 @@
 //! Speed of the host half on the bundled book: from prepared tokens to batches, in tokens a second on one
-//! core, and how long a resumed loader takes to its first batch.
+//! core, how long a resumed loader takes to its first batch, and what masking and collating cost alone.
 
 #![allow(
     clippy::unwrap_used,
@@ -101,5 +101,36 @@ fn load(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, load);
+/// A batch of verses that are at hand: with `clm` collating alone, with `mlm` masking as well.
+fn collate(c: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, tokenizer) = prepared(folder.path());
+    let frame = tokenizer.frame().clone();
+    let ledger = Ledger::new();
+    let rows = TokenRows::new(store, Subset::All, RowMode::Document, 128, frame, &ledger).unwrap();
+    let examples: Vec<_> = (0..64).map(|index| rows.get(index, 0).unwrap()).collect();
+    let tokens: usize = (0..64).map(|index| rows.row_length(index)).sum();
+    let mut group = c.benchmark_group("collate");
+    group.throughput(Throughput::Elements(tokens as u64));
+    for (name, options) in [
+        ("clm", json!({})),
+        ("mlm/token", json!({"unit": "token"})),
+        ("mlm/word", json!({"unit": "word"})),
+        ("mlm/span", json!({"unit": "span"})),
+    ] {
+        for (layout, padding_free) in [("ragged", true), ("padded", false)] {
+            let (device, hidden_size, seed) = (Device::Cpu, 1, 0);
+            let context =
+                Context { tokenizer: &tokenizer, padding_free, hidden_size, device, seed };
+            let objective = name.split('/').next().unwrap();
+            let collate = sst_objectives::build(objective, &options, &context).unwrap().collate();
+            group.bench_function(BenchmarkId::new(name, layout), |b| {
+                b.iter(|| collate.collate(&examples, 1).unwrap());
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, load, collate);
 criterion_main!(benches);
