@@ -18,21 +18,19 @@ THREADS = os.cpu_count() or 1
 
 
 def arguments(about: str, cases: Iterable[str] = ()) -> argparse.Namespace:
-    """The arguments that `cargo xtask bench peers` gives; `only` is those of `cases` that are to run."""
+    """The arguments that `cargo xtask bench peers` gives; with `cases`, `only` is those to run."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sst", type=Path, required=True, help="the sst binary")
     parser.add_argument("--out", type=Path, required=True, help="folder for what is made")
     parser.add_argument("--result", type=Path, required=True, help="where the figures go")
     parser.add_argument("--repeats", type=int, default=3, help="pairs of runs")
     parser.add_argument("--quick", action="store_true", help="short runs")
-    parser.add_argument("--only", action="append", metavar="CASE", help="only this case of the workload")
-    args = parser.parse_args()
     known = list(cases)
-    for case in args.only or []:
-        if case not in known:
-            there = " and ".join(known) if known else "none that can be chosen"
-            parser.error(f"the workload has no case {case!r}; its cases are {there}")
-    args.only = [case for case in known if not args.only or case in args.only]
+    if known:
+        parser.add_argument("--only", action="append", choices=known, help="only this case of the workload")
+    args = parser.parse_args()
+    if known:
+        args.only = args.only or known
     return args
 
 

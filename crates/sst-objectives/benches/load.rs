@@ -42,10 +42,15 @@ fn prepared(folder: &Path) -> (Arc<Store>, Tokenizer) {
     (preparation.prepare(&mut |_, _| {}).unwrap(), tokenizer)
 }
 
-fn load(c: &mut Criterion) {
-    const STEPS: usize = 100;
+fn host_half(c: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     let (store, tokenizer) = prepared(folder.path());
+    load(c, &store, &tokenizer);
+    collate(c, &store, &tokenizer);
+}
+
+fn load(c: &mut Criterion, store: &Arc<Store>, tokenizer: &Tokenizer) {
+    const STEPS: usize = 100;
     let inline = LoaderConfig { workers: 0, ..LoaderConfig::default() };
     let mut group = c.benchmark_group("load");
     for (rows_name, mode, length) in [
@@ -54,13 +59,14 @@ fn load(c: &mut Criterion) {
         ("verses", RowMode::Document, 128),
     ] {
         let frame = tokenizer.frame().clone();
-        let rows = TokenRows::new(store.clone(), Subset::All, mode, length, frame, &Ledger::new());
+        let rows =
+            TokenRows::new(Arc::clone(store), Subset::All, mode, length, frame, &Ledger::new());
         let rows: Arc<dyn Dataset> = Arc::new(rows.unwrap());
         let rule: Arc<dyn Batching> = Arc::new(FixedBatches::new(1, rows.len(), 64, 64).unwrap());
         for unit in ["token", "word", "span"] {
             for padding_free in [true, false] {
                 let context = Context {
-                    tokenizer: &tokenizer,
+                    tokenizer,
                     padding_free,
                     hidden_size: 1,
                     device: Device::Cpu,
@@ -102,12 +108,12 @@ fn load(c: &mut Criterion) {
 }
 
 /// A batch of verses that are at hand: with `clm` collating alone, with `mlm` masking as well.
-fn collate(c: &mut Criterion) {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, tokenizer) = prepared(folder.path());
+fn collate(c: &mut Criterion, store: &Arc<Store>, tokenizer: &Tokenizer) {
     let frame = tokenizer.frame().clone();
     let ledger = Ledger::new();
-    let rows = TokenRows::new(store, Subset::All, RowMode::Document, 128, frame, &ledger).unwrap();
+    let rows =
+        TokenRows::new(Arc::clone(store), Subset::All, RowMode::Document, 128, frame, &ledger)
+            .unwrap();
     let examples: Vec<_> = (0..64).map(|index| rows.get(index, 0).unwrap()).collect();
     let tokens: usize = (0..64).map(|index| rows.row_length(index)).sum();
     let mut group = c.benchmark_group("collate");
@@ -120,8 +126,7 @@ fn collate(c: &mut Criterion) {
     ] {
         for (layout, padding_free) in [("ragged", true), ("padded", false)] {
             let (device, hidden_size, seed) = (Device::Cpu, 1, 0);
-            let context =
-                Context { tokenizer: &tokenizer, padding_free, hidden_size, device, seed };
+            let context = Context { tokenizer, padding_free, hidden_size, device, seed };
             let objective = name.split('/').next().unwrap();
             let collate = sst_objectives::build(objective, &options, &context).unwrap().collate();
             group.bench_function(BenchmarkId::new(name, layout), |b| {
@@ -132,5 +137,5 @@ fn collate(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, load, collate);
+criterion_group!(benches, host_half);
 criterion_main!(benches);

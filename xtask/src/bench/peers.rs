@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "VENV")]
     python: Option<PathBuf>,
     /// Only this case of a workload that has several, as "384 x 6" of mlm; may be given more than once
-    #[arg(long, value_name = "CASE")]
+    #[arg(long, value_name = "CASE", requires = "names")]
     only: Vec<String>,
     /// Only these workloads, by the name of their script
     names: Vec<String>,
