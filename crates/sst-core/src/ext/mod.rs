@@ -46,7 +46,7 @@ pub use linear::{
 };
 #[cfg(target_arch = "x86_64")]
 #[doc(hidden)]
-pub use linear::{Unit, forbid_unit};
+pub use linear::{Unit, forbid_unit, multiply_in_registers};
 pub use memory::{
     DeviceMemory, allow_tf32, device_memory, empty_cache, keep_freed_memory, tf32_allowed,
 };

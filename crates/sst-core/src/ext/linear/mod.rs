@@ -12,7 +12,7 @@ pub use kept::{KeepWeights, keep_weights};
 use tch::{Device, Kind, Tensor};
 #[cfg(target_arch = "x86_64")]
 #[doc(hidden)]
-pub use tiles::{Unit, forbid_unit};
+pub use tiles::{Unit, forbid_unit, multiply_in_registers};
 
 use super::autocast::product_kind;
 use super::checkpoint::is_checkpointed;

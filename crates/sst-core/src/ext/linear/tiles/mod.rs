@@ -6,6 +6,7 @@
 
 mod amx;
 mod block;
+mod bound;
 mod curve;
 mod detect;
 mod normal;
@@ -17,6 +18,7 @@ mod trained;
 mod vectors;
 mod weight;
 
+pub use bound::multiply_in_registers;
 pub(super) use detect::unit;
 pub use detect::{Unit, forbid_unit};
 pub(super) use product::{linear, mlp};
