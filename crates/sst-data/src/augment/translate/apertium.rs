@@ -207,22 +207,28 @@ impl Process {
         }
     }
 
-    /// Ends its input, and tells whether its output then ends without a further answer.
-    fn has_ended(&mut self) -> bool {
+    /// Ends its input, and tells whether its output then ends with no other answers than these.
+    fn ends_with(&mut self, may_come: impl Fn(&[u8]) -> bool) -> bool {
         self.texts = None;
         let deadline = Instant::now() + LAST_BREATH;
         loop {
             match self.answers.recv_deadline(deadline) {
-                Ok(answer) if stream::decode(&answer, false).is_ok() => return false,
-                Ok(_) => {}
+                Ok(answer) if may_come(&answer) => {}
+                Ok(_) => return false,
                 Err(error) => return error == RecvTimeoutError::Disconnected,
             }
         }
     }
 
-    /// Ends its input, and tells whether it then fails without a further answer.
+    /// Ends its input, and tells whether its output then ends without a further answer.
+    fn has_ended(&mut self) -> bool {
+        self.ends_with(|answer| stream::decode(answer, false).is_err())
+    }
+
+    /// Ends its input, and tells whether it then fails. Before that its last programs may let go of what they still held of
+    /// a text (see [`stream::push`]).
     fn breaks_off(&mut self) -> bool {
-        self.has_ended() && matches!(self.wait(), Ok(Some(status)) if !status.success())
+        self.ends_with(|_| true) && matches!(self.wait(), Ok(Some(status)) if !status.success())
     }
 
     /// How it ended; `None` if it does not. Waits a little for that.

@@ -66,6 +66,24 @@ fn a_program_that_is_killed_is_an_error() {
     assert!(message.contains("signal: 9") && message.ends_with(": gone"), "{message}");
 }
 
+/// As a pipeline does of which one program was killed: those before it wait for the end of their input, and one after it
+/// holds the last text that came through.
+#[test]
+fn a_program_that_breaks_off_is_told_from_one_that_hangs_by_what_it_does_at_the_end_of_its_input() {
+    let script = |status: i32| {
+        format!(
+            "IFS= read -r -d '' one; IFS= read -r -d '' two; printf '%s\\0' \"$one\"; cat >/dev/null; \
+             printf '%s\\0' \"$two\"; exit {status}"
+        )
+    };
+    let error = fails(&script(137), Duration::from_millis(500));
+    let message = error.to_string();
+    assert!(matches!(error, TranslateError::Died { answered: 1, asked: 3, .. }), "{message}");
+    assert!(message.contains("exit status: 137"), "{message}");
+    let error = fails(&script(0), Duration::from_millis(500));
+    assert!(matches!(error, TranslateError::Slow { answered: 1, asked: 3, .. }), "{error}");
+}
+
 #[test]
 fn a_program_that_fails_says_why() {
     let error = fails("echo 'Error: Mode eng-spa does not exist.' >&2; exit 3", PATIENCE);
