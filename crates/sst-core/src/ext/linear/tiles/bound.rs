@@ -44,6 +44,7 @@ unsafe fn by_vectors(times: usize) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ext::linear::tiles::forbid_unit;
 
     #[test]
     fn all_products_are_added() {
@@ -51,9 +52,13 @@ mod tests {
             eprintln!("skipped: the processor has no AVX-512 bf16");
             return;
         }
-        assert!(multiply_in_registers(3).is_some_and(|count| count > 0));
-        // SAFETY: the processor has it. Each of 16 sums of a vector gets two products of ones each time.
+        forbid_unit(Some(Unit::Tiles));
+        let count = multiply_in_registers(1000);
+        forbid_unit(None);
+        // SAFETY: the processor has it. Each product of ones adds one.
         let sum = unsafe { by_vectors(1000) };
-        assert_eq!(sum, (1000 * SUMS * 16 * 2) as f32);
+        assert_eq!(sum, (1000 * SUMS * 32) as f32);
+        assert_eq!(count, Some(2 * sum as u64), "a multiplication and an addition for each");
+        assert!(multiply_in_registers(1).is_some_and(|count| count > 0));
     }
 }
