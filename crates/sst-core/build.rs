@@ -3,24 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-const SOURCES: [&str; 15] = [
-    "allocator",
-    "amp",
-    "attention",
-    "autocast",
-    "checkpoint",
-    "device",
-    "embedding",
-    "grad",
-    "joint",
-    "linear",
-    "memory",
-    "optim",
-    "parallel",
-    "profile",
-    "residual",
-];
-
 fn main() {
     let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else {
         println!(
@@ -37,12 +19,8 @@ fn main() {
     // libtorch's parallel loops are templates: without this they would run on one thread.
     build.flag_if_supported("-fopenmp");
     build.include(&include).include(include.join("torch/csrc/api/include"));
-    for source in SOURCES {
-        let file = format!("src/ext/cpp/{source}.cc");
-        println!("cargo::rerun-if-changed={file}");
-        build.file(file);
-    }
-    println!("cargo::rerun-if-changed=src/ext/cpp/bridge.h");
+    println!("cargo::rerun-if-changed=src/ext/cpp");
+    build.file("src/ext/cpp/bridge.cc");
     build.compile("sst_ext");
     if build.get_compiler().is_like_gnu() || cfg!(target_os = "linux") {
         link_openmp(&lib);

@@ -50,7 +50,6 @@ pub(super) type ResidualRun = unsafe extern "C" fn(*const residual::Task, *const
 pub(super) type EmbeddingRun = unsafe extern "C" fn(*const embedding::Task, c_int) -> c_int;
 
 /// Makes up to two tensors of up to three: what and how, the tensors, and where to put those made or a message.
-#[cfg(target_arch = "x86_64")]
 pub(super) type LinearProduct = unsafe extern "C" fn(
     c_int,
     c_int,
@@ -61,7 +60,6 @@ pub(super) type LinearProduct = unsafe extern "C" fn(
 ) -> c_int;
 
 unsafe extern "C" {
-    #[cfg(target_arch = "x86_64")]
     pub(super) fn sst_linear(
         x: *const C_tensor,
         weight: *const C_tensor,
@@ -70,7 +68,6 @@ unsafe extern "C" {
         body: LinearProduct,
         y: *mut *mut C_tensor,
     ) -> c_int;
-    #[cfg(target_arch = "x86_64")]
     pub(super) fn sst_mlp(
         x: *const C_tensor,
         up: *const C_tensor,

@@ -9,6 +9,7 @@ mod attention;
 mod autocast;
 mod bytes;
 mod checkpoint;
+mod cpu;
 mod cross_entropy;
 mod device;
 mod embedding;
@@ -35,6 +36,7 @@ pub use attention::{RaggedAttention, joint_attention, ragged_attention, ragged_c
 pub use autocast::{Autocast, autocast, clear_autocast_cache, product_kind};
 pub use bytes::bytes_of;
 pub use checkpoint::{checkpoint, checkpoint_all};
+pub use cpu::{CPU_LEVEL_VARIABLE, CpuLevel};
 pub use cross_entropy::{CrossEntropy, CrossEntropySums, cross_entropy, has_cross_entropy_kernel};
 pub use device::load_cuda;
 pub use embedding::{Lookup, embedding_sum};
@@ -46,7 +48,9 @@ pub use linear::{
 };
 #[cfg(target_arch = "x86_64")]
 #[doc(hidden)]
-pub use linear::{Unit, forbid_unit, multiply_in_registers};
+pub use linear::multiply_in_registers;
+#[doc(hidden)]
+pub use linear::{Unit, forbid_unit};
 pub use memory::{
     DeviceMemory, allow_tf32, device_memory, empty_cache, keep_freed_memory, tf32_allowed,
 };

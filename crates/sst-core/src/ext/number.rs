@@ -1,6 +1,8 @@
-//! The numbers that kernels read and write, and the processors they run on.
+//! The numbers that kernels read and write, and kernels that the compiler turns into vector code.
 
 use std::ffi::c_void;
+
+use super::cpu::CpuLevel;
 
 /// What the numbers of a tensor are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,7 +98,7 @@ pub(super) fn bf16(x: f32) -> u16 {
     if x.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded }
 }
 
-/// What a kernel does, compiled once for each [`Level`]: `run` and all that it calls must be inlined.
+/// What a kernel does, compiled once for each [`CpuLevel`]: `run` and all that it calls must be inlined.
 pub(super) trait Body {
     /// What comes of it.
     type Output;
@@ -104,54 +106,18 @@ pub(super) trait Body {
     fn run(self) -> Self::Output;
 }
 
-/// What a processor has that kernels are made for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Level {
-    /// AVX-512 F, BW, VL and DQ; every processor with these four has FMA and AVX2 too.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    /// AVX2 and FMA.
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// What every processor has.
-    Portable,
-}
-
-/// Whether the processor has dot products of two bf16 numbers by AVX-512, and the rest of [`Level::Avx512`].
-#[cfg(target_arch = "x86_64")]
-pub(super) fn has_bf16_pairs() -> bool {
-    is_x86_feature_detected!("avx512bf16") && Level::detect() == Level::Avx512
-}
-
-impl Level {
-    /// That of this processor.
-    pub(super) fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("avx512dq")
-            {
-                return Self::Avx512;
-            }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                return Self::Avx2;
-            }
-        }
-        Self::Portable
-    }
-
+impl CpuLevel {
     /// Runs the `body` that is compiled for this level.
     pub(super) fn run<B: Body>(self, body: B) -> B::Output {
         match self {
-            // SAFETY: the level was detected.
+            // SAFETY: the processor has this level.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { with_avx512(body) },
+            Self::Avx512 | Self::Avx512Bf16 | Self::Amx => unsafe { with_avx512(body) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { with_avx2(body) },
-            Self::Portable => body.run(),
+            // NEON is part of what every Arm processor of 64 bits has.
+            _ => body.run(),
         }
     }
 }

@@ -3,19 +3,9 @@
 // All of it lies in one range of addresses, so that neighbours which are free become one block again. A page that was
 // used once is dear: the system clears it first, and a virtual machine's host may have to find it. So what is free and
 // used is handed out before what is free and fresh.
-#include <c10/core/CPUAllocator.h>
-#include <malloc.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <map>
-#include <mutex>
-#include <unordered_map>
-
 #include "bridge.h"
 
-namespace {
+namespace sst::allocator {
 
 // Smaller tensors are malloc's, which is good at them.
 constexpr size_t kLarge = size_t{64} << 10;
@@ -199,8 +189,6 @@ class Caching final : public at::Allocator {
 
 Caching* Caching::instance = nullptr;
 
-}  // namespace
-
 extern "C" int sst_keep_freed_memory() {
   SST_GUARD({
     if (Caching::instance != nullptr) return 0;
@@ -214,3 +202,5 @@ extern "C" int sst_keep_freed_memory() {
 #endif
   })
 }
+
+}  // namespace sst::allocator

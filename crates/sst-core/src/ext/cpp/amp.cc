@@ -1,11 +1,15 @@
 // Loss scaling: what fp16 gradients are divided by, with the check that it went well.
 #include "bridge.h"
 
+namespace sst::amp {
+
 // found_inf: an fp32 tensor of one element; set to 1 if a gradient is not finite, else left as it is.
 extern "C" int sst_amp_unscale(size_t n, TensorPtr const* grads, TensorPtr found_inf,
                                TensorPtr inv_scale) {
   SST_GUARD({
-    torch::NoGradGuard guard;
+    at::NoGradGuard guard;
     at::_amp_foreach_non_finite_check_and_unscale_(sst_list(n, grads), *found_inf, *inv_scale);
   })
 }
+
+}  // namespace sst::amp

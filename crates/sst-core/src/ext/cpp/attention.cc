@@ -1,11 +1,8 @@
 // Attention within each row of a ragged batch, as a node of autograd. The arithmetic is in Rust
 // (ext/attention); here are the graph, the tensors and the threads.
-#include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Parallel.h>
-
-#include <atomic>
-
 #include "bridge.h"
+
+namespace sst::attention {
 
 // Field by field what `Task` in ext/attention/task.rs is.
 struct SstSource {
@@ -33,8 +30,6 @@ struct SstAttention {
 };
 
 using Run = void (*)(const SstAttention*, void* next, int backward);
-
-namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
@@ -201,8 +196,6 @@ struct JointAttention : torch::autograd::Function<JointAttention> {
   }
 };
 
-}  // namespace
-
 // What is attended, but for the tensors. offsets: rows + 1 numbers; keys: 2 rows numbers.
 struct SstAttentionRows {
   const int64_t* offsets;
@@ -233,7 +226,7 @@ extern "C" int sst_ragged_attention(TensorPtr query, TensorPtr key, TensorPtr va
     auto problem = rows->problem();
     auto made = at::GradMode::is_enabled() ? RaggedAttention::apply(*query, *key, *value, problem)
                                            : attend({dense(*query), dense(*key), dense(*value)}, problem, false)[0];
-    *out = new torch::Tensor(made);
+    *out = new at::Tensor(made);
   })
 }
 
@@ -242,6 +235,8 @@ extern "C" int sst_joint_attention(TensorPtr joint, const SstAttentionRows* rows
     auto problem = rows->problem();
     auto made = at::GradMode::is_enabled() ? JointAttention::apply(*joint, problem)
                                            : attend(slices(dense(*joint), problem), problem, false)[0];
-    *out = new torch::Tensor(made);
+    *out = new at::Tensor(made);
   })
 }
+
+}  // namespace sst::attention

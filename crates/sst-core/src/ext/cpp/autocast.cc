@@ -1,8 +1,8 @@
 // Autocast with any type on any device. The state before is handed back, so that Rust can restore it
 // even when a closure panics.
-#include <ATen/autocast_mode.h>
-
 #include "bridge.h"
+
+namespace sst::autocast {
 
 extern "C" int sst_autocast_enter(int cuda, int enabled, int8_t dtype, int* before_enabled,
                                   int8_t* before_dtype) {
@@ -39,3 +39,5 @@ extern "C" int sst_autocast_leave(int cuda, int before_enabled, int8_t before_dt
 extern "C" int sst_autocast_clear() {
   SST_GUARD({ at::autocast::clear_cache(); })
 }
+
+}  // namespace sst::autocast

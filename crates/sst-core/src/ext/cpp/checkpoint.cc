@@ -1,17 +1,13 @@
 // Activation checkpointing: a node of autograd that keeps its inputs alone, and runs a Rust closure again in
 // the backward pass.
-#include <ATen/CPUGeneratorImpl.h>
-#include <ATen/autocast_mode.h>
-#include <torch/custom_class.h>
-
 #include "bridge.h"
+
+namespace sst::checkpoint {
 
 // Runs the closure on `n` inputs, for `m` outputs; on failure returns 1 and leaves a message behind.
 using CheckpointCall = int (*)(void* closure, size_t n, TensorPtr const* inputs, size_t m, TensorPtr* outputs,
                                char* message, size_t room);
 using CheckpointDrop = void (*)(void* closure);
-
-namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
@@ -135,8 +131,6 @@ struct Checkpoint : torch::autograd::Function<Checkpoint> {
   }
 };
 
-}  // namespace
-
 // Takes the closure over, whatever happens.
 extern "C" int sst_checkpoint(size_t n, TensorPtr const* inputs, void* closure, CheckpointCall call,
                               CheckpointDrop drop, size_t m, TensorPtr* outputs) {
@@ -145,6 +139,8 @@ extern "C" int sst_checkpoint(size_t n, TensorPtr const* inputs, void* closure, 
     auto anchor = at::empty({0}, inputs[0]->options().dtype(at::kFloat)).requires_grad_(true);
     auto list = sst_list(n, inputs);
     auto made = Checkpoint::apply(at::TensorList(list), anchor, holder);
-    for (size_t i = 0; i < m; ++i) outputs[i] = new torch::Tensor(made[i]);
+    for (size_t i = 0; i < m; ++i) outputs[i] = new at::Tensor(made[i]);
   })
 }
+
+}  // namespace sst::checkpoint

@@ -1,9 +1,8 @@
 // Errors, and the CUDA libraries when they lie beside the CPU ones.
 #include "bridge.h"
 
-#include <dlfcn.h>
+namespace sst::device {
 
-thread_local std::string sst_error;
 
 extern "C" const char* sst_last_error() { return sst_error.c_str(); }
 
@@ -29,3 +28,5 @@ extern "C" int sst_load_cuda(int* found) {
     *found = 1;
   })
 }
+
+}  // namespace sst::device

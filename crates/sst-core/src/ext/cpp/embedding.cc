@@ -1,9 +1,7 @@
 // Rows of tables, added up, as one node of autograd. The arithmetic is in Rust (ext/embedding); here is the graph.
-#include <ATen/record_function.h>
-#include <torch/csrc/autograd/engine.h>
-#include <torch/csrc/autograd/graph_task.h>
-
 #include "bridge.h"
+
+namespace sst::embedding {
 
 // Field by field what `Table` in ext/embedding/kernel.rs is.
 struct SstTable {
@@ -25,8 +23,6 @@ struct SstEmbedding {
 
 // Returns 0, or 1 if a thread could not be had.
 using Run = int (*)(const SstEmbedding*, int backward);
-
-namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
@@ -109,7 +105,7 @@ struct Embeddings : torch::autograd::Function<Embeddings> {
     if (!made.empty()) add_rows(made, made_ids, y_grad, made_paddings, address);
     if (!params.empty()) {
       torch::autograd::Engine::get_default_engine().queue_callback([=]() {
-        torch::NoGradGuard guard;
+        at::NoGradGuard guard;
         std::vector<at::Tensor> sums;
         for (const auto& param : params) {
           auto& grad = param.mutable_grad();
@@ -127,8 +123,6 @@ struct Embeddings : torch::autograd::Function<Embeddings> {
   }
 };
 
-}  // namespace
-
 // The ids must be int64, contiguous and below the rows of their tables.
 extern "C" int sst_embedding(size_t n, TensorPtr const* weights, TensorPtr const* ids, const int64_t* paddings, Run run,
                              TensorPtr* y) {
@@ -136,6 +130,8 @@ extern "C" int sst_embedding(size_t n, TensorPtr const* weights, TensorPtr const
     auto tensors = sst_list(n, weights);
     for (size_t i = 0; i < n; ++i) tensors.push_back(*ids[i]);
     std::vector<int64_t> none(paddings, paddings + n);
-    *y = new torch::Tensor(Embeddings::apply(at::TensorList(tensors), none, reinterpret_cast<int64_t>(run)));
+    *y = new at::Tensor(Embeddings::apply(at::TensorList(tensors), none, reinterpret_cast<int64_t>(run)));
   })
 }
+
+}  // namespace sst::embedding

@@ -1,7 +1,7 @@
 // Gradients: set to none rather than zeroed, known before the backward pass, and their global norm in one pass.
 #include "bridge.h"
 
-namespace {
+namespace sst::grad {
 
 using torch::autograd::variable_list;
 
@@ -13,7 +13,7 @@ struct KnownGradients : torch::autograd::Node {
     TORCH_CHECK(!gradients.empty(), "gradients that were known before can be used once");
     auto found = std::move(gradients);
     gradients.clear();
-    torch::NoGradGuard guard;
+    at::NoGradGuard guard;
     // In place, for they may be as large as the vocabulary. The factor is a scalar and keeps its own precision.
     const auto& factor = grads[0];
     if (factor.is_cpu() && factor.item<double>() == 1) return found;
@@ -24,8 +24,6 @@ struct KnownGradients : torch::autograd::Node {
   void release_variables() override { gradients.clear(); }
   std::string name() const override { return "KnownGradients"; }
 };
-
-}  // namespace
 
 extern "C" int sst_grad_enabled(int* enabled) {
   SST_GUARD({ *enabled = at::GradMode::is_enabled(); })
@@ -39,7 +37,7 @@ extern "C" int sst_with_gradients(TensorPtr value, size_t n, TensorPtr const* in
     node->gradients = sst_list(n, gradients);
     auto made = value->detach().clone();
     torch::autograd::create_gradient_edge(made, node);
-    *result = new torch::Tensor(made);
+    *result = new at::Tensor(made);
   })
 }
 
@@ -51,7 +49,7 @@ extern "C" int sst_grad_reset(size_t n, TensorPtr const* params) {
 // Adds each gradient in `from` to that in `to`, in the type of the tensor there unless keep_type, and frees it.
 extern "C" int sst_grad_move(size_t n, TensorPtr const* from, TensorPtr const* to, int keep_type) {
   SST_GUARD({
-    torch::NoGradGuard guard;
+    at::NoGradGuard guard;
     for (size_t i = 0; i < n; ++i) {
       auto& grad = from[i]->mutable_grad();
       if (!grad.defined()) continue;
@@ -69,8 +67,10 @@ extern "C" int sst_grad_move(size_t n, TensorPtr const* from, TensorPtr const* t
 // The 2-norm over all tensors, a float scalar on their device; no host synchronisation.
 extern "C" int sst_global_norm(size_t n, TensorPtr const* tensors, TensorPtr* norm) {
   SST_GUARD({
-    torch::NoGradGuard guard;
+    at::NoGradGuard guard;
     auto norms = at::_foreach_norm(sst_list(n, tensors), 2);
-    *norm = new torch::Tensor(at::linalg_vector_norm(at::stack(norms), 2));
+    *norm = new at::Tensor(at::linalg_vector_norm(at::stack(norms), 2));
   })
 }
+
+}  // namespace sst::grad

@@ -1,10 +1,7 @@
 // Three matrices (or vectors) as one, so that one product does the work of three.
-#include <ATen/autocast_mode.h>
-#include <ATen/record_function.h>
-
 #include "bridge.h"
 
-namespace {
+namespace sst::joint {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
@@ -60,8 +57,8 @@ struct Joint : torch::autograd::Function<Joint> {
   }
 };
 
-}  // namespace
-
 extern "C" int sst_joint(TensorPtr a, TensorPtr b, TensorPtr c, TensorPtr* joint) {
-  SST_GUARD({ *joint = new torch::Tensor(Joint::apply(*a, *b, *c)); })
+  SST_GUARD({ *joint = new at::Tensor(Joint::apply(*a, *b, *c)); })
 }
+
+}  // namespace sst::joint

@@ -1,16 +1,14 @@
 // Linear layers with gradients whose products are made in Rust (ext/linear/tiles/trained.rs): here are the graph and what
 // it keeps.
-#include <ATen/record_function.h>
-
 #include "bridge.h"
+
+namespace sst::linear {
 
 // What a product is of, and makes: as `What` in ext/linear/tiles/trained.rs says.
 enum What : int { kForward, kForwardCurve, kInput, kInputCurve, kWeight, kSlope };
 
 // Makes up to two tensors of up to three; on failure returns 1 and leaves a message behind.
 using Product = int (*)(int what, int options, TensorPtr const* from, TensorPtr* made, char* message, size_t room);
-
-namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
@@ -153,13 +151,11 @@ std::optional<at::Tensor> optional(TensorPtr tensor) {
   return tensor == nullptr ? std::optional<at::Tensor>() : std::optional<at::Tensor>(*tensor);
 }
 
-}  // namespace
-
 // `bias` may be null.
 extern "C" int sst_linear(TensorPtr x, TensorPtr weight, TensorPtr bias, int options, Product body, TensorPtr* y) {
   SST_GUARD({
     auto made = Linear::apply(*x, *weight, optional(bias), static_cast<int64_t>(options), reinterpret_cast<int64_t>(body));
-    *y = new torch::Tensor(made);
+    *y = new at::Tensor(made);
   })
 }
 
@@ -169,6 +165,8 @@ extern "C" int sst_mlp(TensorPtr x, TensorPtr up, TensorPtr up_bias, TensorPtr d
   SST_GUARD({
     auto made = Mlp::apply(*x, *up, optional(up_bias), *down, optional(down_bias), static_cast<int64_t>(options),
                            reinterpret_cast<int64_t>(body));
-    *y = new torch::Tensor(made);
+    *y = new at::Tensor(made);
   })
 }
+
+}  // namespace sst::linear

@@ -1,7 +1,7 @@
 // The allocator of an accelerator, and the precision of its fp32 products.
-#include <c10/core/CachingDeviceAllocator.h>
-
 #include "bridge.h"
+
+namespace sst::memory {
 
 // bytes: in use now, and at most so far.
 extern "C" int sst_device_memory(int device, int64_t* now, int64_t* peak) {
@@ -27,3 +27,5 @@ extern "C" int sst_allow_tf32(int allow) {
 extern "C" int sst_tf32_allowed(int* allowed) {
   SST_GUARD({ *allowed = at::globalContext().allowTF32CuBLAS() && at::globalContext().allowTF32CuDNN(); })
 }
+
+}  // namespace sst::memory

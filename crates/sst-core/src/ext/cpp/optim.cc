@@ -1,6 +1,8 @@
 // The fused AdamW kernel, which tch's generator leaves out, and what our own takes.
 #include "bridge.h"
 
+namespace sst::optim {
+
 // `Plain` of ext/optim/mod.rs.
 struct SstPlain {
   void* data;
@@ -29,7 +31,7 @@ extern "C" int sst_fused_adamw(size_t n, TensorPtr const* params, TensorPtr cons
                                double weight_decay, double eps, TensorPtr grad_scale,
                                TensorPtr found_inf) {
   SST_GUARD({
-    torch::NoGradGuard guard;
+    at::NoGradGuard guard;
     std::optional<at::Tensor> scale;
     std::optional<at::Tensor> inf;
     if (grad_scale != nullptr) scale = *grad_scale;
@@ -39,3 +41,5 @@ extern "C" int sst_fused_adamw(size_t n, TensorPtr const* params, TensorPtr cons
                       eps, /*amsgrad=*/false, /*maximize=*/false, scale, inf);
   })
 }
+
+}  // namespace sst::optim

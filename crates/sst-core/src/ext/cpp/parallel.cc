@@ -1,11 +1,7 @@
 // libtorch's threads for kernels in Rust.
-#include <ATen/Parallel.h>
-#include <ATen/record_function.h>
-
-#include <algorithm>
-#include <atomic>
-
 #include "bridge.h"
+
+namespace sst::parallel {
 
 // Calls body(context, i) for each i below count, on several threads: one that is done takes the next, so that none waits
 // for another whose core is shared. name: for the profiler.
@@ -19,3 +15,5 @@ extern "C" int sst_parallel(const char* name, size_t count, void* context, void 
     });
   })
 }
+
+}  // namespace sst::parallel

@@ -1,9 +1,7 @@
 // libtorch's own profiler: which operator ran when, on which thread.
-#include <torch/csrc/autograd/profiler_kineto.h>
-
-#include <set>
-
 #include "bridge.h"
+
+namespace sst::profile {
 
 namespace profiler = torch::autograd::profiler;
 namespace impl = torch::profiler::impl;
@@ -46,3 +44,5 @@ extern "C" int sst_profile_stop(const char* trace, void* context,
     }
   })
 }
+
+}  // namespace sst::profile

@@ -1,12 +1,8 @@
 // Dropout, residual and norm as one node of autograd. The arithmetic is in Rust (ext/residual); here
 // are the graph, the tensors and the threads.
-#include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Parallel.h>
-#include <ATen/record_function.h>
-
-#include <atomic>
-
 #include "bridge.h"
+
+namespace sst::residual {
 
 // Field by field what `Task` in ext/residual/kernel.rs is.
 struct SstResidual {
@@ -32,8 +28,6 @@ struct SstResidual {
 };
 
 using Run = void (*)(const SstResidual*, void* next, int what);
-
-namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
@@ -286,12 +280,10 @@ struct Twice : torch::autograd::Function<Twice> {
   }
 };
 
-}  // namespace
-
 extern "C" int sst_twice(TensorPtr x, TensorPtr* both) {
   SST_GUARD({
     auto made = Twice::apply(*x);
-    for (size_t i = 0; i < 2; ++i) both[i] = new torch::Tensor(made[i]);
+    for (size_t i = 0; i < 2; ++i) both[i] = new at::Tensor(made[i]);
   })
 }
 
@@ -300,12 +292,12 @@ extern "C" int sst_residual_norm(TensorPtr x, TensorPtr residual, TensorPtr weig
   SST_GUARD({
     if (at::GradMode::is_enabled()) {
       auto made = ResidualNorm::apply(*x, *residual, *weight, *bias, p, eps, reinterpret_cast<int64_t>(run));
-      *y = new torch::Tensor(made[0]);
-      *twin = new torch::Tensor(made[1]);
+      *y = new at::Tensor(made[0]);
+      *twin = new at::Tensor(made[1]);
     } else {
       auto made = residual_norm(*x, *residual, *weight, *bias, p, draw(p), eps, run, false)[0];
-      *y = new torch::Tensor(made);
-      *twin = new torch::Tensor(again(made));
+      *y = new at::Tensor(made);
+      *twin = new at::Tensor(again(made));
     }
   })
 }
@@ -320,11 +312,13 @@ extern "C" int sst_add_norm(TensorPtr x, TensorPtr residual, TensorPtr weight, T
     auto type = static_cast<int64_t>(is_bf16 ? at::kBFloat16 : at::kFloat);
     auto made = AddNorm::apply(optional(x), *residual, *weight, optional(bias), p, eps, is_rms != 0, type,
                                reinterpret_cast<int64_t>(run));
-    *y = new torch::Tensor(made[0]);
-    if (x != nullptr) *sum = new torch::Tensor(made[1]);
+    *y = new at::Tensor(made[0]);
+    if (x != nullptr) *sum = new at::Tensor(made[1]);
   })
 }
 
 extern "C" int sst_dropout(TensorPtr x, double p, Run run, TensorPtr* y) {
-  SST_GUARD({ *y = new torch::Tensor(Dropout::apply(*x, p, reinterpret_cast<int64_t>(run))); })
+  SST_GUARD({ *y = new at::Tensor(Dropout::apply(*x, p, reinterpret_cast<int64_t>(run))); })
 }
+
+}  // namespace sst::residual

@@ -4,7 +4,8 @@ use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::ext::number::{Kind, Level, load_line, store_line};
+use crate::ext::cpu::CpuLevel;
+use crate::ext::number::{Kind, load_line, store_line};
 use crate::ext::simd::{Simd, SimdBody};
 
 /// What is computed: `[n, v]` matrices that are contiguous.
@@ -60,7 +61,7 @@ impl Token {
 /// # Safety
 /// The pointers must be valid for the sizes, labels that count be below the vocabulary, the level be this
 /// processor's, and no other thread do these tokens.
-pub(super) unsafe fn run(level: Level, problem: &Problem<'_>, range: Range<usize>) {
+pub(super) unsafe fn run(level: CpuLevel, problem: &Problem<'_>, range: Range<usize>) {
     level.run_simd(Tokens { problem, range });
 }
 

@@ -7,7 +7,8 @@ use kernel::{Problem, Token, run};
 use tch::{Device, Kind, Tensor};
 
 use super::grad::{grad_enabled, with_gradients};
-use super::number::{Kind as Number, Level};
+use super::cpu::CpuLevel;
+use super::number::Kind as Number;
 use super::parallel::parallel;
 use crate::error::{Error, Result};
 
@@ -78,7 +79,7 @@ pub fn cross_entropy(
         unscored: options.unscored,
         z_loss: options.z_loss as f32,
     };
-    let level = Level::detect();
+    let level = CpuLevel::current();
     // SAFETY: contiguous tensors of the sizes that stand in the problem, alive until all threads have returned;
     // the tokens of a block are one thread's.
     parallel(c"sst::cross_entropy", tokens.len().div_ceil(TOKENS), |block| unsafe {

@@ -4,7 +4,8 @@ use std::ffi::c_void;
 use std::ops::Range;
 
 use crate::error::Result;
-use crate::ext::number::{Body, Kind, Level, load_line, store_line};
+use crate::ext::cpu::CpuLevel;
+use crate::ext::number::{Body, Kind, load_line, store_line};
 use crate::ext::parallel::parallel;
 
 /// Tokens that a thread takes at a time.
@@ -75,7 +76,7 @@ impl Table {
 /// # Safety
 /// The pointers of `task` must be valid for its sizes.
 pub(super) unsafe fn forward(task: &Task) -> Result<()> {
-    let level = Level::detect();
+    let level = CpuLevel::current();
     parallel(c"sst::embedding_rows", task.tokens.div_ceil(TOKENS), |block| {
         let tokens = block * TOKENS..task.tokens.min((block + 1) * TOKENS);
         level.run(Forward { task, tokens });
@@ -118,7 +119,7 @@ pub(super) unsafe fn backward(task: &Task) -> Result<()> {
     // SAFETY: as promised.
     let sorted = task.tables().iter().map(|table| unsafe { table.sorted(task.tokens) });
     let sorted: Vec<_> = sorted.collect();
-    let level = Level::detect();
+    let level = CpuLevel::current();
     parallel(c"sst::embedding_grads", task.width.div_ceil(COLUMNS), |part| {
         let columns = part * COLUMNS..task.width.min((part + 1) * COLUMNS);
         for (table, sorted) in task.tables().iter().zip(&sorted) {

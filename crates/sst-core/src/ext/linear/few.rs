@@ -2,7 +2,7 @@
 //! of memory. A chunk of outputs is one thread's piece of work.
 
 use super::{Layout, Problem};
-use crate::ext::number::Level;
+use crate::ext::cpu::CpuLevel;
 use crate::ext::simd::{Simd, SimdBody};
 
 /// Outputs of a chunk where the weight is `[out, in]`: a multiple of 3 and 4, the outputs of a tile.
@@ -30,7 +30,7 @@ pub(super) fn chunks(problem: &Problem) -> usize {
 ///
 /// # Safety
 /// The pointers must be valid for the sizes, the level be this processor's, and no other thread run the chunk.
-pub(super) unsafe fn run(level: Level, problem: &Problem, chunk: usize) {
+pub(super) unsafe fn run(level: CpuLevel, problem: &Problem, chunk: usize) {
     level.run_simd(Chunk { problem, chunk });
 }
 

@@ -3,14 +3,11 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::marker::PhantomData;
-#[cfg(target_arch = "x86_64")]
 use std::rc::Rc;
 
 use tch::{Kind, Tensor};
 
-#[cfg(target_arch = "x86_64")]
 use super::Layout;
-#[cfg(target_arch = "x86_64")]
 use super::tiles::{PackedWeight, Unit, unit};
 use crate::error::Result;
 use crate::ext::autocast::product_kind;
@@ -26,15 +23,13 @@ struct Kept {
     guards: usize,
     /// By the type of their product too, which may be autocast's.
     joints: HashMap<([Place; 3], Kind), ([Tensor; 3], Tensor)>,
-    #[cfg(target_arch = "x86_64")]
-    packed: HashMap<Product, (Tensor, Rc<PackedWeight>)>,
+        packed: HashMap<Product, (Tensor, Rc<PackedWeight>)>,
 }
 
 /// What tells one tensor from others that live.
 type Place = (usize, Vec<i64>, Kind);
 
 /// A weight, how it lies, whether its products are exact, and what makes them.
-#[cfg(target_arch = "x86_64")]
 type Product = (Place, Layout, bool, Option<Unit>);
 
 fn place(tensor: &Tensor) -> Place {
@@ -88,7 +83,6 @@ pub(in crate::ext) fn kept_joint(
 }
 
 /// A contiguous weight packed for products of tiles, now or before.
-#[cfg(target_arch = "x86_64")]
 pub(super) fn packed(weight: &Tensor, layout: Layout, exact: bool) -> Result<Rc<PackedWeight>> {
     if !is_keeping()? {
         return Ok(Rc::new(PackedWeight::new(weight, layout, exact)?));

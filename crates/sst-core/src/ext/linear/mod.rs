@@ -4,7 +4,6 @@
 
 mod few;
 mod kept;
-#[cfg(target_arch = "x86_64")]
 mod tiles;
 
 pub(super) use kept::kept_joint;
@@ -12,12 +11,14 @@ pub use kept::{KeepWeights, keep_weights};
 use tch::{Device, Kind, Tensor};
 #[cfg(target_arch = "x86_64")]
 #[doc(hidden)]
-pub use tiles::{Unit, forbid_unit, multiply_in_registers};
+pub use tiles::multiply_in_registers;
+#[doc(hidden)]
+pub use tiles::{Unit, forbid_unit};
 
 use super::autocast::product_kind;
 use super::checkpoint::is_checkpointed;
 use super::grad::grad_enabled;
-use super::number::Level;
+use super::cpu::CpuLevel;
 use super::parallel::parallel;
 use crate::error::{Error, Result};
 
@@ -110,12 +111,10 @@ impl Problem {
 enum Kernel {
     Few,
     /// By tiles; in fp32 if `exact`, in bf16 if not.
-    #[cfg(target_arch = "x86_64")]
     Tiles {
         exact: bool,
     },
     /// The same with gradients, or as if there were some.
-    #[cfg(target_arch = "x86_64")]
     Trained {
         exact: bool,
     },
@@ -135,15 +134,11 @@ fn kernel(x: &Tensor, weight: &Tensor) -> Result<Option<Kernel>> {
     let rows = x.size()[0];
     let product = product_kind(x)?;
     let is_fp32 = [x.kind(), weight.kind(), product].iter().all(|kind| *kind == Kind::Float);
-    #[cfg(target_arch = "x86_64")]
-    if has_kernel_of_rows(rows as usize) {
-        let is_bf16 = product == Kind::BFloat16 && product_kind(weight)? == product;
+    let is_bf16 = product == Kind::BFloat16 && product_kind(weight)? == product;
+    if (is_bf16 || is_fp32) && has_kernel(rows as usize, is_fp32) {
         let exact = is_fp32;
-        if is_bf16 || is_fp32 {
-            let kernel =
-                if is_trained { Kernel::Trained { exact } } else { Kernel::Tiles { exact } };
-            return Ok(Some(kernel));
-        }
+        let kernel = if is_trained { Kernel::Trained { exact } } else { Kernel::Tiles { exact } };
+        return Ok(Some(kernel));
     }
     Ok((is_fp32 && !is_trained && rows <= FEW).then_some(Kernel::Few))
 }
@@ -160,12 +155,17 @@ pub fn has_linear_kernel(x: &Tensor, weight: &Tensor) -> Result<bool> {
 
 /// Whether products of so many rows on the CPU, in fp32 or bf16, with gradients or without, are made by [`fast_linear`].
 pub fn has_kernel_of_rows(rows: usize) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return rows >= tiles::LEAST_ROWS as usize && tiles::unit().is_some();
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = rows;
-        false
+    has_kernel(rows, true) && has_kernel(rows, false)
+}
+
+/// The same of one of the two types.
+fn has_kernel(rows: usize, exact: bool) -> bool {
+    match (tiles::unit(), exact) {
+        (None, _) => false,
+        // libtorch multiplies bf16 a number at a time where the processor has no instruction for it, while its fp32
+        // products (MKL) are the faster ones: docs/benchmarks.md has the figures.
+        (Some(Unit::Lanes), exact) => !exact,
+        _ => rows >= tiles::LEAST_ROWS,
     }
 }
 
@@ -187,12 +187,10 @@ pub fn fast_linear(
     let (rows, input) = x.size2()?;
     let layer = Affine { weight, bias };
     let output = layer.check(layout, input)?;
-    #[cfg(target_arch = "x86_64")]
     if let Kernel::Trained { exact } = kernel {
         return tiles::trained_linear(x, layer, layout, None, exact);
     }
     let (x, bias) = (x.f_contiguous()?, layer.full_bias()?);
-    #[cfg(target_arch = "x86_64")]
     if let Kernel::Tiles { exact } = kernel {
         let weight = kept::packed(weight, layout, exact)?;
         return tiles::linear(&x, &weight, bias.as_ref());
@@ -224,12 +222,10 @@ pub fn fast_curved_linear(
     layout: Layout,
     curve: Curve,
 ) -> Result<Option<Tensor>> {
-    #[cfg(target_arch = "x86_64")]
     if let Some(Kernel::Trained { exact }) = kernel(x, layer.weight)? {
         layer.check(layout, x.size2()?.1)?;
         return Ok(Some(tiles::trained_linear(x, layer, layout, Some(curve), exact)?));
     }
-    let _ = (x, layer, layout, curve);
     Ok(None)
 }
 
@@ -263,7 +259,6 @@ pub fn fast_mlp(
     layout: Layout,
     curve: Curve,
 ) -> Result<Tensor> {
-    #[cfg(target_arch = "x86_64")]
     if let Some(kernel) = mlp_kernel(x, up.weight, down.weight)? {
         down.check(layout, up.check(layout, x.size2()?.1)?)?;
         let exact = match kernel {
@@ -279,12 +274,11 @@ pub fn fast_mlp(
         let biases = [up_bias.as_ref(), down_bias.as_ref()];
         return tiles::mlp(&x.f_contiguous()?, [&up, &down], biases, curve);
     }
-    let _ = (x, up, down, layout, curve);
     Err(without_kernel())
 }
 
 fn few_rows(problem: &Problem) -> Result<()> {
-    let level = Level::detect();
+    let level = CpuLevel::current();
     // SAFETY: contiguous tensors of the sizes that stand in the problem, alive until all threads have returned;
     // each chunk of outputs is written by one of them.
     parallel(c"sst::linear_few", few::chunks(problem), |chunk| unsafe {

@@ -5,7 +5,8 @@ use tch::{Kind, Tensor};
 
 use super::{INT16, Plain, number, plain};
 use crate::error::{Error, Result};
-use crate::ext::number::{Body, Level};
+use crate::ext::cpu::CpuLevel;
+use crate::ext::number::Body;
 use crate::ext::parallel::parallel;
 
 /// Numbers that a thread takes at a time.
@@ -54,7 +55,7 @@ fn run(full: &Tensor, high: &Tensor, rest: &Tensor, splits: bool) -> Result<()> 
         return Err(Error::Contract(message.to_owned()));
     }
     let all = Halves { full, high, rest, splits };
-    let level = Level::detect();
+    let level = CpuLevel::current();
     parallel(c"sst::halves", full.count.div_ceil(CHUNK), |i| {
         level.run(Chunk { all: &all, start: i * CHUNK });
     })

@@ -6,7 +6,8 @@ use std::ops::Range;
 use super::AdamW;
 use super::halves::{join, split};
 use crate::error::Result;
-use crate::ext::number::{Body, Kind, Level, load_line, store_line};
+use crate::ext::cpu::CpuLevel;
+use crate::ext::number::{Body, Kind, load_line, store_line};
 use crate::ext::parallel::parallel;
 
 /// Numbers that a thread takes at a time. Sums are made by chunk, so that they do not depend on the threads.
@@ -55,7 +56,7 @@ fn chunks(counts: impl Iterator<Item = usize>) -> Vec<(usize, Range<usize>)> {
 /// The pointers of the slots must be valid, and no two may overlap.
 pub(super) unsafe fn update(slots: &[Slot], options: AdamW, grad_scale: f32) -> Result<()> {
     let chunks = chunks(slots.iter().map(|slot| slot.grad.count));
-    let level = Level::detect();
+    let level = CpuLevel::current();
     parallel(c"sst::adamw", chunks.len(), |i| {
         let (slot, range) = &chunks[i];
         level.run(Update { slot: &slots[*slot], range: range.clone(), options, grad_scale });
@@ -159,7 +160,7 @@ impl Slot {
 pub(super) unsafe fn norm(grads: &[Grad]) -> Result<f64> {
     let chunks = chunks(grads.iter().map(|grad| grad.count));
     let sums: Vec<_> = chunks.iter().map(|_| std::sync::atomic::AtomicU64::new(0)).collect();
-    let level = Level::detect();
+    let level = CpuLevel::current();
     parallel(c"sst::global_norm", chunks.len(), |i| {
         let (grad, range) = &chunks[i];
         let sum = level.run(Squares { grad: grads[*grad], range: range.clone() });

@@ -10,7 +10,7 @@ pub(super) use kernel::Task;
 use kernel::{Scratch, backward, forward, params};
 use tch::{Device, Kind, Tensor};
 
-use super::number::Level;
+use super::cpu::CpuLevel;
 use super::simd::{Simd, SimdBody};
 use super::{check, ffi};
 use crate::error::{Error, Result};
@@ -199,7 +199,7 @@ unsafe extern "C" fn run(task: *const Task, next: *const c_void, what: c_int) {
             return params(task);
         }
         let next = &*next.cast::<AtomicUsize>();
-        Level::detect().run_simd(Take { task, next, is_backward: what == BACKWARD });
+        CpuLevel::current().run_simd(Take { task, next, is_backward: what == BACKWARD });
     }
 }
 

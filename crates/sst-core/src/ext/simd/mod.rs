@@ -1,18 +1,23 @@
 //! The few vector operations that kernels are written in, for the processors they run on.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use std::ffi::c_void;
 
+#[cfg(target_arch = "aarch64")]
+use neon::Neon;
 use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::Avx512;
 #[cfg(target_arch = "x86_64")]
 use x86::{Avx2, Avx512Bf16};
 
-use super::number::{Kind, Level, load_line, store_line};
+use super::cpu::CpuLevel;
+use super::number::{Kind, load_line, store_line};
 use super::random::LineDropout;
 
 /// A vector of fp32 numbers.
@@ -28,9 +33,13 @@ pub(super) unsafe trait Simd {
     unsafe fn load(from: *const f32) -> Self::V;
     unsafe fn store(to: *mut f32, x: Self::V);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
     /// The larger one; the second if one is NaN.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// The absolute value of `a` with the sign of `b`.
+    unsafe fn copysign(a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The nearest whole number.
@@ -40,6 +49,13 @@ pub(super) unsafe trait Simd {
 
     /// Brings the cache line of an address near; an address outside memory does nothing.
     unsafe fn prefetch(at: *const f32);
+
+    /// The same of a line that will be written.
+    #[inline(always)]
+    unsafe fn prefetch_to_write(at: *const f32) {
+        // SAFETY: as promised for the trait.
+        unsafe { Self::prefetch(at) }
+    }
 
     /// The sum of the lanes.
     #[inline(always)]
@@ -182,23 +198,24 @@ pub(super) trait SimdBody {
     unsafe fn run<S: Simd>(self) -> Self::Output;
 }
 
-impl Level {
+impl CpuLevel {
     /// Runs the `body` that is compiled for this level.
     pub(super) fn run_simd<B: SimdBody>(self, body: B) -> B::Output {
         match self {
-            // SAFETY: the level was detected, and bf16 beside it.
+            // SAFETY: the processor has this level.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 if is_x86_feature_detected!("avx512bf16") => unsafe {
-                with_avx512_bf16(body)
-            },
+            Self::Avx512Bf16 | Self::Amx => unsafe { with_avx512_bf16(body) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => unsafe { with_avx512(body) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { with_avx2(body) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => unsafe { body.run::<Neon>() },
             // SAFETY: nothing is assumed.
-            Self::Portable => unsafe { body.run::<Portable>() },
+            _ => unsafe { body.run::<Portable>() },
         }
     }
 }

@@ -37,6 +37,18 @@ unsafe impl Simd for Portable {
         each(|i| a[i] + b[i])
     }
     #[inline(always)]
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        each(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V {
+        each(|i| a[i] / b[i])
+    }
+    #[inline(always)]
+    unsafe fn copysign(a: Self::V, b: Self::V) -> Self::V {
+        each(|i| a[i].copysign(b[i]))
+    }
+    #[inline(always)]
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
         each(|i| a[i] * b[i])
     }
@@ -47,11 +59,7 @@ unsafe impl Simd for Portable {
     #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         // A call of the C library's fma would cost more than its rounding is worth.
-        if cfg!(target_arch = "aarch64") {
-            each(|i| a[i].mul_add(b[i], c[i]))
-        } else {
-            each(|i| a[i] * b[i] + c[i])
-        }
+        each(|i| a[i] * b[i] + c[i])
     }
     #[inline(always)]
     unsafe fn round(x: Self::V) -> Self::V {

@@ -25,6 +25,11 @@ unsafe impl<const HAS_BF16: bool> Simd for Wide<HAS_BF16> {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
     #[inline(always)]
+    unsafe fn prefetch_to_write(at: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
+    }
+    #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {
         // SAFETY: as promised for the trait.
         unsafe { _mm512_set1_ps(x) }
@@ -43,6 +48,24 @@ unsafe impl<const HAS_BF16: bool> Simd for Wide<HAS_BF16> {
     unsafe fn add(a: __m512, b: __m512) -> __m512 {
         // SAFETY: as promised for the trait.
         unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn div(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn copysign(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as promised for the trait; every level with AVX-512 has DQ.
+        unsafe {
+            let sign = _mm512_set1_ps(-0.0);
+            _mm512_or_ps(_mm512_andnot_ps(sign, a), _mm512_and_ps(sign, b))
+        }
     }
     #[inline(always)]
     unsafe fn mul(a: __m512, b: __m512) -> __m512 {
@@ -189,6 +212,11 @@ unsafe impl Simd for Avx2 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
     #[inline(always)]
+    unsafe fn prefetch_to_write(at: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
+    }
+    #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
         // SAFETY: as promised for the trait.
         unsafe { _mm256_set1_ps(x) }
@@ -207,6 +235,24 @@ unsafe impl Simd for Avx2 {
     unsafe fn add(a: __m256, b: __m256) -> __m256 {
         // SAFETY: as promised for the trait.
         unsafe { _mm256_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn div(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as promised for the trait.
+        unsafe { _mm256_div_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn copysign(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as promised for the trait.
+        unsafe {
+            let sign = _mm256_set1_ps(-0.0);
+            _mm256_or_ps(_mm256_andnot_ps(sign, a), _mm256_and_ps(sign, b))
+        }
     }
     #[inline(always)]
     unsafe fn mul(a: __m256, b: __m256) -> __m256 {
@@ -234,6 +280,94 @@ unsafe impl Simd for Avx2 {
         unsafe {
             let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
             _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn sum(x: __m256) -> f32 {
+        // SAFETY: as promised for the trait. In the order of `fold`: the upper half onto the lower one each time.
+        unsafe {
+            let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+            let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+            _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn largest(x: __m256) -> f32 {
+        // SAFETY: as promised for the trait.
+        unsafe {
+            let x = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+            let x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+            _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> __m256 {
+        // SAFETY: as promised for the trait; bf16 is the upper half of an fp32 number.
+        unsafe {
+            let numbers = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(numbers))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(to: *mut u16, x: __m256) {
+        // SAFETY: as promised for the trait. As `number::bf16` does it.
+        unsafe {
+            let bits = _mm256_castps_si256(x);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let more = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+            let rounded = _mm256_castsi256_ps(_mm256_add_epi32(bits, more));
+            let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x40_0000));
+            let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(x, x);
+            let rounded = _mm256_blendv_ps(rounded, _mm256_castsi256_ps(quiet), nan);
+            let halves = _mm256_srli_epi32::<16>(_mm256_castps_si256(rounded));
+            let (low, high) =
+                (_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
+            _mm_storeu_si128(to.cast(), _mm_packus_epi32(low, high));
+        }
+    }
+    #[inline(always)]
+    unsafe fn dropout(line: LineDropout, at: usize) -> __m256 {
+        const SHIFTS: [u32; 3] = LineDropout::SHIFTS;
+        let [f, g] = LineDropout::FACTORS.map(u32::cast_signed);
+        // SAFETY: as promised for the trait. As `LineDropout::factor` does it.
+        unsafe {
+            let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let places = _mm256_add_epi32(_mm256_set1_epi32(at as i32), lanes);
+            let apart = _mm256_set1_epi32(LineDropout::APART.cast_signed());
+            let start = _mm256_set1_epi32(line.start.cast_signed());
+            let x = _mm256_xor_si256(start, _mm256_mullo_epi32(places, apart));
+            let x = _mm256_xor_si256(x, _mm256_srli_epi32::<{ SHIFTS[0].cast_signed() }>(x));
+            let x = _mm256_mullo_epi32(x, _mm256_set1_epi32(f));
+            let x = _mm256_xor_si256(x, _mm256_srli_epi32::<{ SHIFTS[1].cast_signed() }>(x));
+            let x = _mm256_mullo_epi32(x, _mm256_set1_epi32(g));
+            let x = _mm256_xor_si256(x, _mm256_srli_epi32::<{ SHIFTS[2].cast_signed() }>(x));
+            // Unsigned: the draw is at least the threshold where it is the larger of the two.
+            let threshold = _mm256_set1_epi32(line.threshold.cast_signed());
+            let is_kept = _mm256_cmpeq_epi32(_mm256_max_epu32(x, threshold), x);
+            _mm256_and_ps(_mm256_castsi256_ps(is_kept), _mm256_set1_ps(line.keep_scale))
+        }
+    }
+    #[inline(always)]
+    unsafe fn transpose(lines: &mut [__m256; MOST_LANES]) {
+        // SAFETY: as promised for the trait. Within pairs of lines, then of twos and fours.
+        unsafe {
+            let l = *lines;
+            let mut a = [_mm256_setzero_ps(); 8];
+            for i in (0..8).step_by(2) {
+                a[i] = _mm256_unpacklo_ps(l[i], l[i + 1]);
+                a[i + 1] = _mm256_unpackhi_ps(l[i], l[i + 1]);
+            }
+            let mut b = a;
+            for i in (0..8).step_by(4) {
+                b[i] = _mm256_shuffle_ps::<0x44>(a[i], a[i + 2]);
+                b[i + 1] = _mm256_shuffle_ps::<0xee>(a[i], a[i + 2]);
+                b[i + 2] = _mm256_shuffle_ps::<0x44>(a[i + 1], a[i + 3]);
+                b[i + 3] = _mm256_shuffle_ps::<0xee>(a[i + 1], a[i + 3]);
+            }
+            for i in 0..4 {
+                lines[i] = _mm256_permute2f128_ps::<0x20>(b[i], b[i + 4]);
+                lines[i + 4] = _mm256_permute2f128_ps::<0x31>(b[i], b[i + 4]);
+            }
         }
     }
 }

@@ -19,7 +19,8 @@ pub(super) use backward::backward;
 pub(super) use forward::forward;
 
 use super::task::Task;
-use crate::ext::number::{Kind, has_bf16_pairs};
+use crate::ext::cpu::CpuLevel;
+use crate::ext::number::Kind;
 
 /// Pairs in a vector, and queries.
 const LANES: usize = 16;
@@ -28,5 +29,7 @@ const NUMBERS: usize = 2 * LANES;
 
 /// Whether these are for such a task.
 pub(super) fn takes(task: &Task) -> bool {
-    task.kind == Kind::BFloat16 && task.width.is_multiple_of(NUMBERS) && has_bf16_pairs()
+    task.kind == Kind::BFloat16
+        && task.width.is_multiple_of(NUMBERS)
+        && CpuLevel::current() >= CpuLevel::Avx512Bf16
 }

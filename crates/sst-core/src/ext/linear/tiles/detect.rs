@@ -1,10 +1,9 @@
 //! What this process may multiply tiles with.
 
-use std::arch::x86_64::__cpuid;
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-use crate::ext::number::has_bf16_pairs;
+use crate::ext::cpu::CpuLevel;
 
 thread_local! {
     static FORBIDDEN: Cell<Option<Unit>> = const { Cell::new(None) };
@@ -14,6 +13,8 @@ thread_local! {
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unit {
+    /// Vectors of fp32 numbers, of any processor; bf16 is widened.
+    Lanes,
     /// AVX-512, in bf16 with dot products of two numbers (`VDPBF16PS`).
     Vectors,
     /// AMX.
@@ -27,16 +28,18 @@ pub fn forbid_unit(unit: Option<Unit>) {
     FORBIDDEN.set(unit);
 }
 
-/// What the processor has, and the system lets this process use.
+/// What this process multiplies with; `None` where a test forbids everything.
 pub(in crate::ext::linear) fn unit() -> Option<Unit> {
-    static FOUND: OnceLock<Option<Unit>> = OnceLock::new();
-    let found = *FOUND.get_or_init(|| {
-        has_bf16_pairs().then(|| if has_amx() { Unit::Tiles } else { Unit::Vectors })
-    });
+    let best = match CpuLevel::current() {
+        CpuLevel::Amx => Unit::Tiles,
+        CpuLevel::Avx512Bf16 => Unit::Vectors,
+        _ => Unit::Lanes,
+    };
     match FORBIDDEN.get() {
-        Some(Unit::Vectors) => None,
-        Some(Unit::Tiles) => found.map(|_| Unit::Vectors),
-        None => found,
+        Some(Unit::Lanes) => None,
+        Some(Unit::Vectors) => Some(Unit::Lanes),
+        Some(Unit::Tiles) => Some(best.min(Unit::Vectors)),
+        None => Some(best),
     }
 }
 
@@ -44,57 +47,20 @@ pub(in crate::ext::linear) fn unit() -> Option<Unit> {
 pub(super) fn near_bytes() -> usize {
     static FOUND: OnceLock<usize> = OnceLock::new();
     *FOUND.get_or_init(|| {
-        // In KiB (AMD, "Architecture Programmer's Manual" volume 3, appendix E.4.5; Intel's processors tell it there too).
-        const CACHES: u32 = 0x8000_0006;
-        let kibibytes = match __cpuid(0x8000_0000).eax {
-            last if last >= CACHES => __cpuid(CACHES).ecx >> 16,
-            _ => 0,
-        };
-        kibibytes.max(512) as usize * (1024 / 8 * 5)
+        second_cache().max(512) * (1024 / 8 * 5)
     })
 }
 
-fn has_amx() -> bool {
-    #[cfg(target_os = "linux")]
+/// The size of the second cache in KiB (AMD, "Architecture Programmer's Manual" volume 3, appendix E.4.5; Intel's
+/// processors tell it there too); 0 where it is not known.
+fn second_cache() -> usize {
+    #[cfg(target_arch = "x86_64")]
     {
-        linux::has_tiles() && linux::asked()
-    }
-    #[cfg(not(target_os = "linux"))]
-    false
-}
-
-#[cfg(target_os = "linux")]
-mod linux {
-    use std::arch::asm;
-    use std::arch::x86_64::__cpuid_count;
-
-    /// CPUID leaf 7, EDX (Intel, "Architecture Instruction Set Extensions", chapter 1): AMX-BF16 and AMX-TILE.
-    const AMX: u32 = 1 << 22 | 1 << 24;
-
-    pub(super) fn has_tiles() -> bool {
-        __cpuid_count(7, 0).edx & AMX == AMX
-    }
-
-    /// Asks Linux for the registers, which it saves for a process only once that has asked (its documentation,
-    /// "Using XSTATE features in user space applications"): false where the system is too old or refuses.
-    pub(super) fn asked() -> bool {
-        /// The system call, its request for permission, and the state of the tiles.
-        const ARCH_PRCTL: i64 = 158;
-        const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
-        const XFEATURE_XTILE_DATA: i64 = 18;
-        let answer: i64;
-        // SAFETY: the call reads and writes no memory of this process; the processor overwrites the two registers.
-        unsafe {
-            asm!(
-                "syscall",
-                inlateout("rax") ARCH_PRCTL => answer,
-                in("rdi") ARCH_REQ_XCOMP_PERM,
-                in("rsi") XFEATURE_XTILE_DATA,
-                lateout("rcx") _,
-                lateout("r11") _,
-                options(nostack),
-            );
+        use std::arch::x86_64::__cpuid;
+        const CACHES: u32 = 0x8000_0006;
+        if __cpuid(0x8000_0000).eax >= CACHES {
+            return (__cpuid(CACHES).ecx >> 16) as usize;
         }
-        answer == 0
     }
+    0
 }

@@ -1,33 +1,21 @@
-//! Factors as tiles: 16 rows of 64 bytes each, one after the other.
+//! Factors as they are stored, and as products read them: packed in strips of 32 rows and panels of 32 columns.
 //!
-//! A tile of the left factor is 16 rows of 32 numbers along k. One of the right factor is 16 pairs along k of 16
-//! columns: each row holds, column by column, the two numbers of a pair (Intel, "Architecture Instruction Set
-//! Extensions", `TDPBF16PS`).
-//!
-//! With P = 1 numbers are in bf16. With P = 2 they stay in fp32, those of a step in two parts of sixteen, one after the
-//! other along k; then a tile holds 16 x 16 numbers. With P = 3 a number is laid out as the sum of three in bf16: itself
-//! rounded, what that leaves, rounded, and what this leaves. With 8 bits each they hold all its 24 (Henry, Tang and
-//! Heinecke 2019, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations").
-#![allow(clippy::needless_range_loop, reason = "a number is a place in several arrays")]
+//! Each processor has its own layout: see [`super::lanes`] and [`super::avx512`].
 
-use std::arch::x86_64::*;
 use std::ffi::c_void;
-use std::mem::transmute;
 
 use tch::Tensor;
 
-use super::block::BLOCK;
+use super::detect::Unit;
 use crate::error::Result;
+use crate::ext::cpu::CpuLevel;
 use crate::ext::linear::Layout;
 use crate::ext::number::Kind;
-use crate::ext::simd::{Avx512, Simd};
 
 /// The parts of numbers that stay in fp32.
 pub(super) const FP32: usize = 2;
 /// Numbers along k of a step: as many bf16 numbers as a row of a tile holds.
 pub(super) const STEP: usize = 32;
-/// Steps along k that rows of a weight are brought near before.
-const AHEAD: usize = 4;
 /// Rows of a tile.
 pub(super) const ROWS: usize = 16;
 /// Numbers of a tile.
@@ -66,12 +54,15 @@ pub(super) fn kind(tensor: &Tensor) -> Kind {
 /// 32 rows of the left factor, along k.
 #[derive(Clone, Copy)]
 pub(super) struct Strip {
-    /// The first tile of the first 16 rows, and of the others.
-    pub(super) upper: *const u16,
-    pub(super) lower: *const u16,
-    /// Bytes from one row of a tile to the next.
-    pub(super) stride: usize,
-    /// Bytes from one tile to the next along k.
+    /// The first number of the first row.
+    pub(super) numbers: *const c_void,
+    /// Bytes from one row to the next, within the first 16 rows and within the others.
+    pub(super) row: usize,
+    /// Bytes from the first row to the one after 16.
+    half: usize,
+    /// Bytes from one number to the next along k, within a step.
+    pub(super) k: usize,
+    /// Bytes from one step, or tile, to the next along k.
     pub(super) step: usize,
     /// Rows that there are; the others may hold anything.
     pub(super) rows: usize,
@@ -80,26 +71,49 @@ pub(super) struct Strip {
 impl Strip {
     /// That of a later step.
     pub(super) fn at(self, step: usize) -> Self {
-        let further = |tile: *const u16| tile.wrapping_byte_add(step * self.step);
-        Self { upper: further(self.upper), lower: further(self.lower), ..self }
+        Self { numbers: self.numbers.wrapping_byte_add(step * self.step), ..self }
     }
 
-    /// Of numbers that are packed, and the rows that there are.
-    pub(super) fn packed(tiles: *const u16, parts: usize, rows: usize) -> Self {
-        let lower = tiles.wrapping_add(TILE);
-        Self { upper: tiles, lower, stride: 2 * STEP, step: 4 * TILE * parts, rows }
+    /// The tile of the first 16 rows.
+    pub(super) fn upper(&self) -> *const u16 {
+        self.numbers.cast()
     }
 
-    /// Of a matrix that has all rows, and whose rows end with a step, as it lies.
-    pub(super) fn in_place(matrix: &Matrix, row: usize) -> Self {
-        let size = match matrix.kind {
+    /// The tile of the others.
+    pub(super) fn lower(&self) -> *const u16 {
+        self.upper().wrapping_byte_add(self.half)
+    }
+
+    /// Of numbers that are packed for `unit`, and the rows that there are.
+    pub(super) fn packed(unit: Unit, tiles: *const u16, parts: usize, rows: usize) -> Self {
+        let numbers = tiles.cast();
+        let row = 2 * STEP;
+        match unit {
+            Unit::Lanes => {
+                Self { numbers, row: 2 * row, half: 2 * row * ROWS, k: 4, step: STEP * 2 * row, rows }
+            }
+            _ => Self { numbers, row, half: 2 * TILE, k: 4, step: 4 * TILE * parts, rows },
+        }
+    }
+
+    /// The same of numbers that were turned as they were packed.
+    pub(super) fn turned(unit: Unit, tiles: *const u16, parts: usize, rows: usize) -> Self {
+        let strip = Self::packed(unit, tiles, parts, rows);
+        match unit {
+            Unit::Lanes => Self { row: strip.k, half: ROWS * strip.k, k: strip.row, ..strip },
+            _ => strip,
+        }
+    }
+
+    /// Of a matrix as it lies, and the rows that there are.
+    pub(super) fn in_place(matrix: &Matrix, row: usize, rows: usize) -> Self {
+        let k = match matrix.kind {
             Kind::Float => 4,
             Kind::BFloat16 => 2,
         };
-        let stride = size * matrix.columns;
-        let upper = matrix.numbers.cast::<u16>().wrapping_byte_add(row * stride);
-        let lower = upper.wrapping_byte_add(ROWS * stride);
-        Self { upper, lower, stride, step: size * STEP, rows: BLOCK }
+        let between = k * matrix.columns;
+        let numbers = matrix.numbers.wrapping_byte_add(row * between);
+        Self { numbers, row: between, half: ROWS * between, k, step: k * STEP, rows }
     }
 }
 
@@ -121,101 +135,51 @@ pub(super) fn place(parts: usize, step: usize, part: usize, half: usize) -> usiz
     ((step * parts + part) * 2 + half) * TILE
 }
 
-/// Brings 32 numbers of a row from `column` on to the first cache, if they are there: rows are too far apart for the
-/// processor to see them coming.
-#[inline]
-fn bring(matrix: &Matrix, row: usize, column: usize) {
-    let place = row * matrix.columns + column;
-    let (size, lines) = match matrix.kind {
-        Kind::Float => (4, 2),
-        Kind::BFloat16 => (2, 1),
-    };
-    let from = matrix.numbers.cast::<i8>().wrapping_add(place * size);
-    for line in 0..lines {
-        // SAFETY: any place may be asked for.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(64 * line)) };
-    }
-}
-
-/// 32 numbers of a row from `column` on, in P parts: zeros where there is none.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn line<const P: usize>(matrix: &Matrix, row: usize, column: usize) -> [__m512i; P] {
-    // SAFETY: a lane outside the matrix is not read.
-    unsafe {
-        if row >= matrix.rows || column >= matrix.columns {
-            return [_mm512_setzero_si512(); P];
-        }
-        let at = row * matrix.columns + column;
-        let count = matrix.columns - column;
-        let mask: u32 = if count >= STEP { u32::MAX } else { (1 << count) - 1 };
-        match matrix.kind {
-            Kind::BFloat16 => {
-                debug_assert_ne!(P, FP32, "factors in fp32 are of numbers in fp32");
-                let from = matrix.numbers.cast::<i16>().add(at);
-                let mut parts = [_mm512_setzero_si512(); P];
-                parts[0] = _mm512_maskz_loadu_epi16(mask, from);
-                parts
-            }
-            Kind::Float => {
-                let from = matrix.numbers.cast::<f32>().add(at);
-                let low = _mm512_maskz_loadu_ps(mask as u16, from);
-                let high = _mm512_maskz_loadu_ps((mask >> 16) as u16, from.wrapping_add(16));
-                split(low, high)
-            }
-        }
-    }
-}
-
-/// 32 fp32 numbers in P parts.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(super) fn split<const P: usize>(mut low: __m512, mut high: __m512) -> [__m512i; P] {
-    let mut parts = [_mm512_setzero_si512(); P];
-    if P == FP32 {
-        parts[0] = _mm512_castps_si512(low);
-        parts[1] = _mm512_castps_si512(high);
-        return parts;
-    }
-    for (i, part) in parts.iter_mut().enumerate() {
-        // SAFETY: both are 512 bits without a niche.
-        *part = unsafe { transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) };
-        if i + 1 < P {
-            low = _mm512_sub_ps(low, wide(_mm512_castsi512_si256(*part)));
-            high = _mm512_sub_ps(high, wide(_mm512_extracti64x4_epi64::<1>(*part)));
-        }
-    }
-    parts
-}
-
-/// bf16 numbers in fp32, whose upper half they are.
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) fn wide(half: __m256i) -> __m512 {
-    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)))
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) unsafe fn store(tile: *mut u16, row: usize, numbers: __m512i) {
-    // SAFETY: the caller promises a tile.
-    unsafe { _mm512_storeu_si512(tile.add(row * STEP).cast(), numbers) }
-}
-
 /// Lays out the strip of `x` that begins with `row`.
 ///
 /// # Safety
-/// The processor must have AVX-512 bf16, the matrix its numbers, and there be room for a packed strip.
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(super) unsafe fn strip<const P: usize>(x: &Matrix, row: usize, to: *mut u16) {
-    for r in 0..BLOCK {
-        for step in 0..x.columns.div_ceil(STEP) {
-            // SAFETY: as promised.
-            unsafe {
-                for (p, numbers) in line::<P>(x, row + r, step * STEP).into_iter().enumerate() {
-                    store(to.add(place(P, step, p, r / ROWS)), r % ROWS, numbers);
-                }
+/// The processor must have the unit, the matrix its numbers, and there be room for a packed strip.
+pub(super) unsafe fn strip(unit: Unit, parts: usize, x: &Matrix, row: usize, to: *mut u16) {
+    // SAFETY: as promised.
+    unsafe {
+        match (unit, parts) {
+            (Unit::Lanes, _) => super::lanes::strip(CpuLevel::current(), x, row, to.cast()),
+            #[cfg(target_arch = "x86_64")]
+            (_, 1) => super::avx512::strip::<1>(x, row, to),
+            #[cfg(target_arch = "x86_64")]
+            (_, FP32) => super::avx512::strip::<FP32>(x, row, to),
+            #[cfg(target_arch = "x86_64")]
+            _ => super::avx512::strip::<3>(x, row, to),
+        }
+    }
+}
+
+/// Lays out one step of a strip of the transpose of a matrix: its columns from `first` on. Adds these columns' sums to
+/// `sums`, where that of the first column of all is, unless it is null.
+///
+/// # Safety
+/// As for [`strip`]; there must be a sum for each column.
+pub(super) unsafe fn turned_step(
+    unit: Unit,
+    parts: usize,
+    matrix: &Matrix,
+    (first, step): (usize, usize),
+    to: *mut u16,
+    sums: *mut f32,
+) {
+    // SAFETY: as promised.
+    unsafe {
+        match (unit, parts) {
+            (Unit::Lanes, _) => {
+                let level = CpuLevel::current();
+                super::lanes::turned_step(level, matrix, first, step, to.cast(), sums);
             }
+            #[cfg(target_arch = "x86_64")]
+            (_, 1) => super::avx512::turned_step::<1>(matrix, first, step, to, sums),
+            #[cfg(target_arch = "x86_64")]
+            (_, FP32) => super::avx512::turned_step::<FP32>(matrix, first, step, to, sums),
+            #[cfg(target_arch = "x86_64")]
+            _ => super::avx512::turned_step::<3>(matrix, first, step, to, sums),
         }
     }
 }
@@ -224,158 +188,27 @@ pub(super) unsafe fn strip<const P: usize>(x: &Matrix, row: usize, to: *mut u16)
 ///
 /// # Safety
 /// As for [`strip`].
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(super) unsafe fn panel_step<const P: usize>(
+pub(super) unsafe fn panel_step(
+    unit: Unit,
+    parts: usize,
     weight: &Matrix,
     layout: Layout,
-    first: usize,
-    step: usize,
+    (first, step): (usize, usize),
     to: *mut u16,
 ) {
     // SAFETY: as promised.
     unsafe {
-        match layout {
-            Layout::OutIn => {
-                for half in 0..2 {
-                    for r in 0..ROWS {
-                        let row = first + half * ROWS + r;
-                        bring(weight, row, (step + AHEAD) * STEP);
-                        let parts = line::<P>(weight, row, step * STEP);
-                        for (p, numbers) in parts.into_iter().enumerate() {
-                            store(to.add(place(P, 0, p, half)), r, numbers);
-                        }
-                    }
-                    for p in 0..P {
-                        turn(to.add(place(P, 0, p, half)));
-                    }
-                }
+        match (unit, parts) {
+            (Unit::Lanes, _) => {
+                let level = CpuLevel::current();
+                super::lanes::panel_step(level, weight, layout, first, step, to.cast());
             }
-            Layout::InOut if P == FP32 => {
-                for r in 0..STEP {
-                    bring(weight, (step + 1) * STEP + r, first);
-                    let halves = line::<P>(weight, step * STEP + r, first);
-                    for half in 0..2 {
-                        store(to.add(place(P, 0, r / ROWS, half)), r % ROWS, halves[half]);
-                    }
-                }
-            }
-            Layout::InOut => {
-                for r in 0..ROWS {
-                    bring(weight, (step + 1) * STEP + 2 * r, first);
-                    bring(weight, (step + 1) * STEP + 2 * r + 1, first);
-                    let both = pairs::<P>(weight, step * STEP + 2 * r, first);
-                    for p in 0..P {
-                        for half in 0..2 {
-                            store(to.add(place(P, 0, p, half)), r, both[p][half]);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The pairs of a row and the next, of two times 16 columns from `first` on, in P parts.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn pairs<const P: usize>(matrix: &Matrix, row: usize, first: usize) -> [[__m512i; 2]; P] {
-    const ORDER: [[u16; 32]; 2] = {
-        let mut order = [[0; 32]; 2];
-        let mut i = 0;
-        while i < 32 {
-            order[0][i] = (i / 2 + i % 2 * 32) as u16;
-            order[1][i] = order[0][i] + 16;
-            i += 1;
-        }
-        order
-    };
-    let mut pairs = [[_mm512_setzero_si512(); 2]; P];
-    // SAFETY: as promised.
-    unsafe {
-        let (upper, lower) = (line::<P>(matrix, row, first), line::<P>(matrix, row + 1, first));
-        for p in 0..P {
-            for half in 0..2 {
-                let order = _mm512_loadu_si512(ORDER[half].as_ptr().cast());
-                pairs[p][half] = _mm512_permutex2var_epi16(upper[p], order, lower[p]);
-            }
-        }
-    }
-    pairs
-}
-
-/// Lays out one step of a strip of the transpose of a matrix: its columns from `first` on. Adds these columns' sums to
-/// `sums`, where that of the first column of all is, unless it is null.
-///
-/// # Safety
-/// As for [`strip`]; there must be a sum for each column.
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(super) unsafe fn turned_step<const P: usize>(
-    matrix: &Matrix,
-    first: usize,
-    step: usize,
-    to: *mut u16,
-    sums: *mut f32,
-) {
-    let mut added = [_mm512_setzero_ps(); 2];
-    // SAFETY: as promised; both are 512 bits without a niche.
-    unsafe {
-        if P == FP32 {
-            for r in 0..STEP {
-                bring(matrix, (step + 1) * STEP + r, first);
-                let halves = line::<P>(matrix, step * STEP + r, first);
-                for half in 0..2 {
-                    added[half] = _mm512_add_ps(added[half], _mm512_castsi512_ps(halves[half]));
-                    store(to.add(place(P, 0, r / ROWS, half)), r % ROWS, halves[half]);
-                }
-            }
-        } else {
-            let ones = transmute::<__m512i, __m512bh>(_mm512_set1_epi32(0x3f80_3f80));
-            for r in 0..ROWS {
-                bring(matrix, (step + 1) * STEP + 2 * r, first);
-                bring(matrix, (step + 1) * STEP + 2 * r + 1, first);
-                let both = pairs::<P>(matrix, step * STEP + 2 * r, first);
-                for p in 0..P {
-                    for half in 0..2 {
-                        let pair = transmute::<__m512i, __m512bh>(both[p][half]);
-                        added[half] = _mm512_dpbf16_ps(added[half], pair, ones);
-                        store(to.add(place(P, 0, p, half)), r, both[p][half]);
-                    }
-                }
-            }
-        }
-        for p in 0..P {
-            for half in 0..2 {
-                turn(to.add(place(P, 0, p, half)));
-            }
-        }
-        if sums.is_null() {
-            return;
-        }
-        for (half, added) in added.into_iter().enumerate() {
-            let column = first + half * ROWS;
-            if column < matrix.columns {
-                let count = matrix.columns - column;
-                let mask = if count >= ROWS { u16::MAX } else { (1 << count) - 1 };
-                let sums = sums.add(column);
-                let before = _mm512_maskz_loadu_ps(mask, sums);
-                _mm512_mask_storeu_ps(sums, mask, _mm512_add_ps(before, added));
-            }
-        }
-    }
-}
-
-/// Makes of a tile, as 16 x 16 numbers of 32 bits, its transpose.
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn turn(tile: *mut u16) {
-    // SAFETY: the feature is there; both vectors are 512 bits, which shuffles leave as they are. The caller promises a
-    // tile.
-    unsafe {
-        let mut lines: [__m512; ROWS] =
-            std::array::from_fn(|r| _mm512_loadu_ps(tile.add(r * STEP).cast()));
-        Avx512::transpose(&mut lines);
-        for (r, numbers) in lines.into_iter().enumerate() {
-            store(tile, r, _mm512_castps_si512(numbers));
+            #[cfg(target_arch = "x86_64")]
+            (_, 1) => super::avx512::panel_step::<1>(weight, layout, first, step, to),
+            #[cfg(target_arch = "x86_64")]
+            (_, FP32) => super::avx512::panel_step::<FP32>(weight, layout, first, step, to),
+            #[cfg(target_arch = "x86_64")]
+            _ => super::avx512::panel_step::<3>(weight, layout, first, step, to),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use tch::Tensor;
 
-use super::block::{self, BLOCK, Output, Sums};
+use super::block::{BLOCK, Output, Sums};
+use super::detect::Unit;
 use super::pack::{self, FP32, Matrix, STEP, Strip, kind, packed_len};
 use super::pieces::{Items, PIECES, Pieces, groups, share};
 use super::threads::{Shared, bytes, each, threads};
@@ -25,6 +26,7 @@ struct Left {
     x: Matrix,
     /// The first strip of the piece.
     first: usize,
+    unit: Unit,
     parts: usize,
     len: usize,
     /// Room for the packed strips of a piece.
@@ -33,10 +35,10 @@ struct Left {
 
 impl Left {
     fn is_in_place(&self, strip: usize) -> bool {
-        // Vectors multiply fp32 as it is.
+        // Vectors of AVX-512 multiply fp32 as it is. Others need every register for sums, and none for strides.
         let is_read = match self.x.kind {
             Kind::BFloat16 => self.parts == 1,
-            Kind::Float => self.parts == FP32,
+            Kind::Float => self.parts == FP32 && self.unit != Unit::Lanes,
         };
         is_read && self.x.columns.is_multiple_of(STEP) && (strip + 1) * BLOCK <= self.x.rows
     }
@@ -52,11 +54,7 @@ impl Left {
             // SAFETY: as promised.
             unsafe {
                 let (row, to) = (strip * BLOCK, self.packed(strip));
-                match self.parts {
-                    1 => pack::strip::<1>(&self.x, row, to),
-                    FP32 => pack::strip::<FP32>(&self.x, row, to),
-                    _ => pack::strip::<3>(&self.x, row, to),
-                }
+                pack::strip(self.unit, self.parts, &self.x, row, to);
             }
         }
     }
@@ -72,11 +70,7 @@ impl Left {
                 let first = strip * BLOCK;
                 // SAFETY: as promised; there is a sum for each column.
                 unsafe {
-                    match self.parts {
-                        1 => pack::turned_step::<1>(&self.x, first, step, to, sums),
-                        FP32 => pack::turned_step::<FP32>(&self.x, first, step, to, sums),
-                        _ => pack::turned_step::<3>(&self.x, first, step, to, sums),
-                    }
+                    pack::turned_step(self.unit, self.parts, &self.x, (first, step), to, sums);
                 };
             }
         }
@@ -84,8 +78,11 @@ impl Left {
 
     fn strip(&self, strip: usize) -> Strip {
         match self.is_in_place(strip) {
-            true => Strip::in_place(&self.x, strip * BLOCK),
-            false => Strip::packed(self.packed(strip), self.parts, share_of(self.x.rows, strip)),
+            true => Strip::in_place(&self.x, strip * BLOCK, share_of(self.x.rows, strip)),
+            false => {
+                let rows = share_of(self.x.rows, strip);
+                Strip::packed(self.unit, self.packed(strip), self.parts, rows)
+            }
         }
     }
 }
@@ -103,8 +100,7 @@ pub(in crate::ext::linear) fn linear(
     let output = Shared(outputs(&y)?);
     // SAFETY: there is room for the results of all blocks.
     each_block(&x, weight, bias, |block, some| unsafe {
-        let (output, some, columns) = output.get().of(block, some);
-        block.sums.write(block.bias, output, some, columns);
+        block.write(output.get(), some);
     })?;
     Ok(y)
 }
@@ -138,7 +134,8 @@ pub(super) fn each_block(
             return;
         }
         let scratch = scratch.wrapping_add(thread * piece * len);
-        let left = Left { x, first: rows.start, parts: weight.parts, len, scratch };
+        let (first, unit, parts) = (rows.start, weight.unit, weight.parts);
+        let left = Left { x, first, unit, parts, len, scratch };
         // SAFETY: that a weight is packed shows that the processor can multiply it; a thread has its own scratch, and
         // no other piece has these blocks.
         unsafe {
@@ -197,7 +194,8 @@ pub(super) fn turned(
         // A strip's sums are added up once.
         let column_sums = if group == 0 { column_sums } else { std::ptr::null_mut() };
         let scratch = scratch.wrapping_add(thread * scratch_len);
-        let left = Left { x: y, first: rows.start, parts: weight.parts, len, scratch };
+        let (first, unit, parts) = (rows.start, weight.unit, weight.parts);
+        let left = Left { x: y, first, unit, parts, len, scratch };
         let sums = scratch.wrapping_add(piece * len).cast::<Sums>();
         let columns = share(panels, groups, group);
         // SAFETY: as for `each_block`.
@@ -220,12 +218,11 @@ pub(super) fn turned(
                     work,
                     |strip| {
                         let rows = share_of(y.columns, strip);
-                        Strip::packed(left.packed(strip), weight.parts, rows)
+                        Strip::turned(unit, left.packed(strip), parts, rows)
                     },
                     |block, some| {
                         if is_last {
-                            let (output, some, columns) = output.of(block, some);
-                            block.sums.write(block.bias, output, some, columns);
+                            block.write(output, some);
                         }
                     },
                 );
@@ -261,7 +258,7 @@ pub(in crate::ext::linear) fn mlp(
         let rows = share(strips, pieces, i);
         let first = rows.start;
         let scratch = scratch.wrapping_add(thread * scratch_len);
-        let left = Left { x, first, parts: up.parts, len, scratch };
+        let left = Left { x, first, unit: up.unit, parts: up.parts, len, scratch };
         let inner = scratch.wrapping_add(piece * len);
         let all = inner.wrapping_add(piece * inner_len).cast::<Sums>();
         let inner = |strip: usize| inner.wrapping_add((strip - first) * inner_len);
@@ -285,12 +282,7 @@ pub(in crate::ext::linear) fn mlp(
                     |strip| left.strip(strip),
                     |block, some| {
                         let to = inner(block.strip).add(packed_len(block.panel - chunk, up.parts));
-                        let write = match up.parts {
-                            1 => block::write_step::<1>,
-                            FP32 => block::write_step::<FP32>,
-                            _ => block::write_step::<3>,
-                        };
-                        write(block.sums, block.bias, curve, to, some);
+                        block.write_step(up.parts, curve, to, some);
                     },
                 );
                 let is_last = steps.end == panels;
@@ -302,11 +294,12 @@ pub(in crate::ext::linear) fn mlp(
                     before: Some((chunk == 0, all)),
                 };
                 let lines =
-                    |strip| Strip::packed(inner(strip), down.parts, share_of(x.rows, strip));
+                    |strip| {
+                        Strip::packed(down.unit, inner(strip), down.parts, share_of(x.rows, strip))
+                    };
                 down.multiply(work, lines, |block, some| {
                     if is_last {
-                        let (output, some, columns) = output.of(block, some);
-                        block.sums.write(block.bias, output, some, columns);
+                        block.write(output, some);
                     }
                 });
             }

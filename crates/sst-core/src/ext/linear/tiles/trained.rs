@@ -10,7 +10,7 @@ use torch_sys::C_tensor;
 use super::block::BLOCK;
 use super::product::{each_block, linear, outputs, turned};
 use super::threads::{Shared, each};
-use super::weight::PackedWeight;
+use super::weight::{PackedWeight, write_slopes};
 use crate::error::{Error, Result};
 use crate::ext::ffi::LinearProduct;
 use crate::ext::linear::{Affine, Curve, Layout};
@@ -166,10 +166,7 @@ impl What {
                 let bias = in_fp32(c)?;
                 // SAFETY: there is room for the results of all blocks.
                 each_block(a, &weight, bias.as_ref(), |block, some| unsafe {
-                    let [before, after] = to.get();
-                    let (before, rows, columns) = before.of(block, some.clone());
-                    let (after, ..) = after.of(block, some);
-                    block.sums.write_curve(block.bias, curve, [before, after], rows, columns);
+                    block.write_curve(curve, to.get(), some);
                 })?;
                 Ok([Some(before), Some(after)])
             }
@@ -180,10 +177,7 @@ impl What {
                 let to = Shared([outputs(before)?, outputs(&made)?]);
                 // SAFETY: as above; what was before the curve has the same shape.
                 each_block(a, &weight, None, |block, some| unsafe {
-                    let [before, made] = to.get();
-                    let (before, ..) = before.of(block, some.clone());
-                    let (made, rows, columns) = made.of(block, some);
-                    block.sums.write_slope(curve, before, made, rows, columns);
+                    block.write_slope(curve, to.get(), some);
                 })?;
                 Ok([Some(made), None])
             }
@@ -221,7 +215,7 @@ fn times_slope(grad: &Tensor, before: &Tensor, curve: Curve) -> Result<Tensor> {
         // these rows.
         unsafe {
             for row in block * BLOCK..rows.min((block + 1) * BLOCK) {
-                made.write_slopes(curve, [grad, before], row);
+                write_slopes(curve, [grad, before], made, row);
             }
         }
     })?;

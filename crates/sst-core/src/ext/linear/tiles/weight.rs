@@ -6,14 +6,18 @@ use std::{hint, thread};
 
 use tch::{Device, Tensor};
 
-use super::amx::{AHEAD, Tiles};
-use super::block::{BLOCK, Sums};
+#[cfg(target_arch = "x86_64")]
+use super::avx512::{self, AHEAD, Tiles};
+use super::block::{BLOCK, Output, Sums};
 use super::detect::{Unit, unit};
-use super::pack::{self, FP32, Matrix, Panel, STEP, Strip, kind, packed_len};
+use super::lanes;
+#[cfg(target_arch = "x86_64")]
+use super::pack::Panel;
+use super::pack::{self, FP32, Matrix, STEP, Strip, kind, packed_len};
 use super::threads::bytes;
-use super::vectors;
 use crate::error::{Error, Result};
-use crate::ext::linear::Layout;
+use crate::ext::cpu::CpuLevel;
+use crate::ext::linear::{Curve, Layout};
 use crate::ext::number::Kind;
 
 /// Panels that a thread lays out at a time, so that others find some too.
@@ -35,6 +39,8 @@ pub(in crate::ext::linear) struct PackedWeight {
     states: Vec<AtomicU8>,
     /// Those of a number: see [`pack`].
     parts: usize,
+    /// Whether results are in fp32; else in bf16.
+    exact: bool,
     unit: Unit,
     input: usize,
     output: usize,
@@ -61,6 +67,7 @@ impl PackedWeight {
             Layout::InOut => (matrix.rows, matrix.columns),
         };
         let parts = match unit {
+            Unit::Lanes => FP32,
             _ if !exact => 1,
             Unit::Vectors => FP32,
             Unit::Tiles => 3,
@@ -69,12 +76,12 @@ impl PackedWeight {
         let tiles = bytes(2 * packed_len(steps, parts) * panels)?;
         let states = (0..panels).map(|_| AtomicU8::new(NOT_YET)).collect();
         let weight = weight.shallow_clone();
-        Ok(Self { weight, layout, tiles, states, parts, unit, input, output })
+        Ok(Self { weight, layout, tiles, states, parts, exact, unit, input, output })
     }
 
     /// The type of products with this.
     pub(super) fn kind(&self) -> tch::Kind {
-        if self.parts == 1 { tch::Kind::BFloat16 } else { tch::Kind::Float }
+        if self.exact { tch::Kind::Float } else { tch::Kind::BFloat16 }
     }
 
     /// Room for `[rows, output]` results.
@@ -159,13 +166,7 @@ impl Weight {
             let to = self.panel(panel, step);
             let (matrix, layout, first) = (&self.matrix, self.layout, panel * BLOCK);
             // SAFETY: the matrix is as large as it says, and there is room for all panels.
-            unsafe {
-                match self.parts {
-                    1 => pack::panel_step::<1>(matrix, layout, first, step, to),
-                    FP32 => pack::panel_step::<FP32>(matrix, layout, first, step, to),
-                    _ => pack::panel_step::<3>(matrix, layout, first, step, to),
-                }
-            }
+            unsafe { pack::panel_step(self.unit, self.parts, matrix, layout, (first, step), to) };
         };
         // As the matrix lies: a few rows at a time.
         match self.layout {
@@ -230,8 +231,9 @@ impl Weight {
         // SAFETY: as promised; that a weight is packed shows that the processor has the unit.
         unsafe {
             match self.unit {
+                #[cfg(target_arch = "x86_64")]
                 Unit::Tiles => self.by_tiles(work, lines, done),
-                Unit::Vectors => self.by_vectors(work, lines, done),
+                _ => self.by_vectors(work, lines, done),
             }
         }
     }
@@ -256,17 +258,37 @@ impl Weight {
                         .sums(&work, [strip, panel])
                         .unwrap_or((std::ptr::null(), &raw mut own));
                     let left = lines(strip);
-                    let step = left.step / self.parts;
-                    match self.parts {
-                        FP32 => vectors::multiply::<true>(left, tiles, (depth, step), start, sums),
-                        _ => {
-                            let pairs = depth.div_ceil(2);
-                            vectors::multiply::<false>(left, tiles, (pairs, step), start, sums);
-                        }
-                    }
-                    done(&Block { sums: &*sums, bias: &bias, panel, strip }, 0..BLOCK);
+                    self.one_block(left, tiles, depth, (start, sums));
+                    let sums = &*sums;
+                    done(&Block { sums, bias: &bias, panel, strip, unit: self.unit }, 0..BLOCK);
                 }
             }
+        }
+    }
+
+    /// The sums of one block: what they begin with, and where they go.
+    unsafe fn one_block(
+        &self,
+        left: Strip,
+        tiles: *const u16,
+        depth: usize,
+        (start, sums): (*const Sums, *mut Sums),
+    ) {
+        // SAFETY: as promised for `multiply`.
+        unsafe {
+            #[cfg(target_arch = "x86_64")]
+            if self.unit != Unit::Lanes {
+                let step = left.step / self.parts;
+                match self.parts {
+                    FP32 => avx512::multiply::<true>(left, tiles, (depth, step), start, sums),
+                    _ => {
+                        let pairs = depth.div_ceil(2);
+                        avx512::multiply::<false>(left, tiles, (pairs, step), start, sums);
+                    }
+                }
+                return;
+            }
+            lanes::multiply(CpuLevel::current(), left, tiles.cast(), depth, start, sums);
         }
     }
 
@@ -279,6 +301,7 @@ impl Weight {
         })
     }
 
+    #[cfg(target_arch = "x86_64")]
     /// See [`Self::multiply`]: the sums of one block are told while the tiles of the next are multiplied, which the
     /// processor does beside it.
     unsafe fn by_tiles(
@@ -294,7 +317,8 @@ impl Weight {
         unsafe {
             let mut tell =
                 |(sums, bias, [panel, strip]): &(*const Sums, [f32; BLOCK], [usize; 2]), rows| {
-                    done(&Block { sums: &**sums, bias, panel: *panel, strip: *strip }, rows);
+                    let (panel, strip, unit) = (*panel, *strip, self.unit);
+                    done(&Block { sums: &**sums, bias, panel, strip, unit }, rows);
                 };
             let registers = Tiles::set_up();
             for panel in work.panels.clone() {
@@ -346,6 +370,122 @@ pub(super) struct Block<'a> {
     pub(super) bias: &'a [f32; BLOCK],
     pub(super) panel: usize,
     pub(super) strip: usize,
+    unit: Unit,
+}
+
+impl Block<'_> {
+    /// Writes some rows of the sums, with the bias, to a matrix of results.
+    ///
+    /// # Safety
+    /// The sums must be computed, and the results be writable.
+    pub(super) unsafe fn write(&self, to: Output, some: Range<usize>) {
+        let (output, rows, columns) = to.of(self, some);
+        // SAFETY: that a weight is packed for the unit shows that the processor has it.
+        unsafe {
+            match self.unit {
+                #[cfg(target_arch = "x86_64")]
+                Unit::Vectors | Unit::Tiles => self.sums.write(self.bias, output, rows, columns),
+                _ => {
+                    let part = lanes::Part { rows, columns };
+                    lanes::write(CpuLevel::current(), self.sums, self.bias, output, part);
+                }
+            }
+        }
+    }
+
+    /// Writes what [`Self::write`] does, and what a curve makes of it.
+    ///
+    /// # Safety
+    /// As there.
+    pub(super) unsafe fn write_curve(&self, curve: Curve, to: [Output; 2], some: Range<usize>) {
+        let (_, rows, columns) = to[0].of(self, some.clone());
+        let to = to.map(|matrix| matrix.of(self, some.clone()).0);
+        // SAFETY: as above.
+        unsafe {
+            match self.unit {
+                #[cfg(target_arch = "x86_64")]
+                Unit::Vectors | Unit::Tiles => {
+                    self.sums.write_curve(self.bias, curve, to, rows, columns);
+                }
+                _ => {
+                    let part = lanes::Part { rows, columns };
+                    lanes::write_curve(CpuLevel::current(), self.sums, self.bias, curve, to, part);
+                }
+            }
+        }
+    }
+
+    /// Writes the sums times the slope of a curve at what was before it: of these matrices the first is read.
+    ///
+    /// # Safety
+    /// As for [`Self::write`]; what was before must be there.
+    pub(super) unsafe fn write_slope(&self, curve: Curve, both: [Output; 2], some: Range<usize>) {
+        let (_, rows, columns) = both[0].of(self, some.clone());
+        let [before, output] = both.map(|matrix| matrix.of(self, some.clone()).0);
+        // SAFETY: as above.
+        unsafe {
+            match self.unit {
+                #[cfg(target_arch = "x86_64")]
+                Unit::Vectors | Unit::Tiles => {
+                    self.sums.write_slope(curve, before, output, rows, columns);
+                }
+                _ => {
+                    let part = lanes::Part { rows, columns };
+                    let level = CpuLevel::current();
+                    lanes::write_slope(level, self.sums, curve, [before, output], part);
+                }
+            }
+        }
+    }
+
+    /// Writes some rows, after the curve, as a step of a packed strip of the next product, whose numbers have so many
+    /// parts.
+    ///
+    /// # Safety
+    /// As for [`Self::write`]; there must be room for a step.
+    pub(super) unsafe fn write_step(
+        &self,
+        parts: usize,
+        curve: Curve,
+        to: *mut u16,
+        rows: Range<usize>,
+    ) {
+        let Self { sums, bias, .. } = self;
+        // SAFETY: as above.
+        unsafe {
+            match (self.unit, parts) {
+                (Unit::Lanes, _) => {
+                    lanes::write_step(CpuLevel::current(), sums, bias, curve, to.cast(), rows);
+                }
+                #[cfg(target_arch = "x86_64")]
+                (_, 1) => avx512::write_step::<1>(sums, bias, curve, to, rows),
+                #[cfg(target_arch = "x86_64")]
+                (_, FP32) => avx512::write_step::<FP32>(sums, bias, curve, to, rows),
+                #[cfg(target_arch = "x86_64")]
+                _ => avx512::write_step::<3>(sums, bias, curve, to, rows),
+            }
+        }
+    }
+}
+
+/// Writes a row of `grad` times the slopes of a curve at that of `before` to `made`; all three have one shape.
+///
+/// # Safety
+/// The first two must be there, and the third be writable.
+pub(super) unsafe fn write_slopes(
+    curve: Curve,
+    [grad, before]: [Output; 2],
+    made: Output,
+    row: usize,
+) {
+    // SAFETY: as promised; the unit is what this process has.
+    unsafe {
+        match unit() {
+            #[cfg(target_arch = "x86_64")]
+            Some(Unit::Vectors | Unit::Tiles) => made.write_slopes(curve, [grad, before], row),
+            _ => lanes::write_slopes(CpuLevel::current(), curve, [grad, before], made, row),
+        }
+    }
 }
 
 /// Some strips with some panels along some steps.

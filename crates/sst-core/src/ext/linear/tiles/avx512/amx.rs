@@ -2,8 +2,8 @@
 
 use std::arch::asm;
 
-use super::block::Sums;
-use super::pack::{Panel, Strip};
+use crate::ext::linear::tiles::block::Sums;
+use crate::ext::linear::tiles::pack::{Panel, Strip};
 
 /// Brings 512 bytes near: to the first cache what the next step needs, to the second what the next panel is. A core
 /// that is shared, or whose weights lie in a cache further off, waits for them otherwise.
@@ -63,19 +63,19 @@ macro_rules! ahead {
 }
 
 /// Bytes of the next panel that a step brings near: for numbers in one part, and in three.
-pub(super) const AHEAD: [usize; 2] = [512, 1536];
+pub(in crate::ext::linear::tiles) const AHEAD: [usize; 2] = [512, 1536];
 
 /// Shapes of the eight tile registers, as `LDTILECFG` reads them.
 #[repr(C, align(64))]
 struct Shapes([u8; 64]);
 
 /// The tile registers of this thread are set up until this is dropped; other users of tiles (oneDNN) set up their own.
-pub(super) struct Tiles(());
+pub(in crate::ext::linear::tiles) struct Tiles(());
 
 impl Tiles {
     /// # Safety
     /// The process must be allowed to use AMX.
-    pub(super) unsafe fn set_up() -> Self {
+    pub(in crate::ext::linear::tiles) unsafe fn set_up() -> Self {
         let mut shapes = Shapes([0; 64]);
         // Palette 1; 16 rows of 64 bytes in each.
         shapes.0[0] = 1;
@@ -93,7 +93,7 @@ impl Tiles {
     /// # Safety
     /// The sums must be computed.
     #[inline]
-    pub(super) unsafe fn begin(&self, sums: *const Sums) {
+    pub(in crate::ext::linear::tiles) unsafe fn begin(&self, sums: *const Sums) {
         // SAFETY: 32 readable rows of 128 bytes.
         unsafe {
             asm!(
@@ -114,7 +114,7 @@ impl Tiles {
     /// # Safety
     /// They must be writable.
     #[inline]
-    pub(super) unsafe fn end(&self, sums: *mut Sums) {
+    pub(in crate::ext::linear::tiles) unsafe fn end(&self, sums: *mut Sums) {
         // SAFETY: 32 writable rows of 128 bytes.
         unsafe {
             asm!(
@@ -134,7 +134,7 @@ impl Tiles {
     /// # Safety
     /// Both must be there.
     #[inline]
-    pub(super) unsafe fn multiply(&self, strip: Strip, panel: Panel) {
+    pub(in crate::ext::linear::tiles) unsafe fn multiply(&self, strip: Strip, panel: Panel) {
         // SAFETY: the caller promises the tiles.
         unsafe {
             asm!(
@@ -151,11 +151,11 @@ impl Tiles {
                 ahead!("prefetcht0", "panel", 3584),
                 "tdpbf16ps tmm3, tmm5, tmm7",
                 ahead!("prefetcht1", "next", 0),
-                upper = in(reg) strip.upper,
-                lower = in(reg) strip.lower,
+                upper = in(reg) strip.upper(),
+                lower = in(reg) strip.lower(),
                 panel = in(reg) panel.tiles,
                 next = in(reg) panel.next,
-                stride = in(reg) strip.stride,
+                stride = in(reg) strip.row,
                 dense = in(reg) 64_usize,
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                 out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
@@ -165,7 +165,7 @@ impl Tiles {
     }
 
     /// Adds the products of zeros to four sums, so many times, without a look at memory.
-    pub(super) fn multiply_themselves(&self, times: usize) {
+    pub(in crate::ext::linear::tiles) fn multiply_themselves(&self, times: usize) {
         // SAFETY: the registers are set up, and no compiled code touches them.
         unsafe {
             asm!(
@@ -195,7 +195,7 @@ impl Tiles {
     /// # Safety
     /// As for [`Tiles::multiply`]; the strip must be packed.
     #[inline]
-    pub(super) unsafe fn multiply_three(&self, strip: Strip, panel: Panel) {
+    pub(in crate::ext::linear::tiles) unsafe fn multiply_three(&self, strip: Strip, panel: Panel) {
         // SAFETY: as above. A step of a strip and of a panel is three times two tiles.
         unsafe {
             asm!(
@@ -270,7 +270,7 @@ impl Tiles {
                 ahead!("prefetcht0", "strip", 11776),
                 ahead!("prefetcht0", "panel", 11776),
                 ahead!("prefetcht1", "next", 1024),
-                strip = in(reg) strip.upper,
+                strip = in(reg) strip.upper(),
                 panel = in(reg) panel.tiles,
                 next = in(reg) panel.next,
                 dense = in(reg) 64_usize,

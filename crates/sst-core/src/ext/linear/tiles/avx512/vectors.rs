@@ -3,8 +3,8 @@
 use std::arch::x86_64::*;
 use std::mem::transmute;
 
-use super::block::{BLOCK, Sums};
-use super::pack::{ROWS, STEP, Strip, TILE};
+use crate::ext::linear::tiles::block::{BLOCK, Sums};
+use crate::ext::linear::tiles::pack::{ROWS, STEP, Strip, TILE};
 
 /// Rows whose sums stay in registers: two of each, and so many that one need not wait for the last.
 const HEIGHT: usize = 8;
@@ -15,7 +15,7 @@ const HEIGHT: usize = 8;
 /// # Safety
 /// The processor must have AVX-512 bf16, both be there, `start` be computed, and `sums` be writable.
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub(super) unsafe fn multiply<const IS_FP32: bool>(
+pub(in crate::ext::linear::tiles) unsafe fn multiply<const IS_FP32: bool>(
     strip: Strip,
     panel: *const u16,
     (count, step): (usize, usize),
@@ -24,8 +24,8 @@ pub(super) unsafe fn multiply<const IS_FP32: bool>(
 ) {
     let (start, sums) = (start.cast::<f32>(), sums.cast::<f32>());
     for row in (0..strip.rows).step_by(HEIGHT) {
-        let half = if row < ROWS { strip.upper } else { strip.lower };
-        let left = half.wrapping_byte_add(row % ROWS * strip.stride).cast::<i32>();
+        let half = if row < ROWS { strip.upper() } else { strip.lower() };
+        let left = half.wrapping_byte_add(row % ROWS * strip.row).cast::<i32>();
         // SAFETY: as promised; sums are 32 rows of 32 numbers, tiles 16 rows of 32.
         unsafe {
             let mut all = [[_mm512_setzero_ps(); 2]; HEIGHT];
@@ -41,12 +41,12 @@ pub(super) unsafe fn multiply<const IS_FP32: bool>(
             for tile in 0..tiles {
                 let (left, panel) = (left.byte_add(tile * step), panel.add(tile * 2 * TILE));
                 for at in 0..ROWS {
-                    add_all::<IS_FP32>(&mut all, left.add(at), strip.stride, panel.add(at * STEP));
+                    add_all::<IS_FP32>(&mut all, left.add(at), strip.row, panel.add(at * STEP));
                 }
             }
             let (left, panel) = (left.byte_add(tiles * step), panel.add(tiles * 2 * TILE));
             for at in 0..rest {
-                add_all::<IS_FP32>(&mut all, left.add(at), strip.stride, panel.add(at * STEP));
+                add_all::<IS_FP32>(&mut all, left.add(at), strip.row, panel.add(at * STEP));
             }
             for (r, [left, right]) in all.into_iter().enumerate() {
                 let line = sums.add((row + r) * BLOCK);

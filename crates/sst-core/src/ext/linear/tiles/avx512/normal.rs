@@ -1,18 +1,18 @@
 //! Odd functions of the normal distribution as cubics, one for each of 32 pieces from zero on.
 
 /// Where the last piece ends: from there on the functions are taken to be a half, of which 2e-8 is missing.
-pub(super) const END: f32 = 5.5;
+pub(in crate::ext::linear::tiles) const END: f32 = 5.5;
 /// As many as two vectors hold.
-pub(super) const PIECES: usize = 32;
+pub(in crate::ext::linear::tiles) const PIECES: usize = 32;
 
 /// The coefficients of 1, t, t² and t³ of each piece, along which t goes from 0 to 1.
 #[repr(align(64))]
-pub(super) struct Cubics(pub(super) [[f32; PIECES]; 4]);
+pub(in crate::ext::linear::tiles) struct Cubics(pub(super) [[f32; PIECES]; 4]);
 
 /// `P(X < x) - 1/2`, off by 3e-7 at most.
-pub(super) static SHARE: Cubics = cubics(false);
+pub(in crate::ext::linear::tiles) static SHARE: Cubics = cubics(false);
 /// The same and `x` times the density: the derivative of GELU less a half. Off by 2e-6 at most.
-pub(super) static SLOPE: Cubics = cubics(true);
+pub(in crate::ext::linear::tiles) static SLOPE: Cubics = cubics(true);
 
 /// Through four Chebyshev nodes of each piece.
 const fn cubics(is_slope: bool) -> Cubics {

@@ -1,0 +1,15 @@
+//! Products by AVX-512, in bf16 with dot products of two numbers, and by AMX.
+
+mod amx;
+mod block;
+mod bound;
+mod curve;
+mod normal;
+mod pack;
+mod vectors;
+
+pub(super) use amx::{AHEAD, Tiles};
+pub(super) use block::write_step;
+pub use bound::multiply_in_registers;
+pub(super) use pack::{panel_step, strip, turned_step};
+pub(super) use vectors::multiply;
