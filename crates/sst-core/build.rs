@@ -4,6 +4,10 @@
 use std::path::{Path, PathBuf};
 
 fn main() {
+    println!("cargo::rerun-if-changed=src/ext/cpp");
+    if std::env::var_os("CARGO_FEATURE_CHECK_ONLY").is_some() {
+        return;
+    }
     let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else {
         println!(
             "cargo::error=torch-sys did not tell where libtorch lies; run `cargo xtask setup`"
@@ -19,7 +23,6 @@ fn main() {
     // libtorch's parallel loops are templates: without this they would run on one thread.
     build.flag_if_supported("-fopenmp");
     build.include(&include).include(include.join("torch/csrc/api/include"));
-    println!("cargo::rerun-if-changed=src/ext/cpp");
     build.file("src/ext/cpp/bridge.cc");
     build.compile("sst_ext");
     if build.get_compiler().is_like_gnu() || cfg!(target_os = "linux") {

@@ -10,7 +10,13 @@ fn doctor_finds_libtorch_and_a_cache_it_can_write_to() {
     assert_eq!((&report["good"], &report["cache"]["writable"]), (&true.into(), &true.into()));
     assert!(report["threads"].as_u64().unwrap() > 0);
     assert!(!report["cuda"]["note"].as_str().unwrap().is_empty());
-    assert_eq!(report["bf16"]["works"], true);
+    for precision in ["fp32", "bf16", "fp16"] {
+        assert!(report["products"][precision].as_u64() > Some(0), "{report}");
+    }
+    let levels = report["cpu"]["levels"].as_array().unwrap();
+    assert!(levels.contains(&report["cpu"]["level"]), "{report}");
+    let has_bf16 = ["avx512bf16", "amx"].iter().any(|level| report["cpu"]["level"] == *level);
+    assert_eq!(report["products"]["auto"], if has_bf16 { "bf16" } else { "fp32" });
 
     sandbox.write("file", "");
     let mut command = sandbox.command(&["doctor"]);

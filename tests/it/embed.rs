@@ -33,12 +33,13 @@ fn vectors_keep_the_order_of_their_texts_in_every_format() {
         let args = ["embed", "--model", "runs/r", "--data", "texts.jsonl", "--out", out, "--json"];
         sandbox.good(&[&args[..], more].concat()).json()
     };
-    let told = embed("all.npy", &[]);
+    let fp32 = ["--precision", "fp32"];
+    let told = embed("all.npy", &fp32);
     assert_eq!((&told["texts"], &told["width"]), (&5.into(), &16.into()));
     assert_eq!(told["ledger"]["embed.truncated_texts"]["count"], 1);
     let ((rows, width), all) = npy(&std::fs::read(sandbox.path("all.npy")).unwrap());
     assert_eq!((rows, width), (5, 16));
-    embed("all.jsonl", &["--batch-tokens", "1"]);
+    embed("all.jsonl", &[&fp32[..], &["--batch-tokens", "1"]].concat());
     for (i, line) in lines(&sandbox.read("all.jsonl")).iter().enumerate() {
         assert_eq!((&line["index"], &line["text"]), (&i.into(), &texts[i].into()));
         let numbers = line["embedding"].as_array().unwrap();
@@ -46,7 +47,7 @@ fn vectors_keep_the_order_of_their_texts_in_every_format() {
             assert!((found.as_f64().unwrap() - f64::from(*want)).abs() < 1e-5, "text {i}");
         }
     }
-    embed("all.safetensors", &[]);
+    embed("all.safetensors", &fp32);
     let bytes = std::fs::read(sandbox.path("all.safetensors")).unwrap();
     let size = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header: Value = serde_json::from_slice(&bytes[8..8 + size]).unwrap();

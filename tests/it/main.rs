@@ -15,6 +15,7 @@ mod fill_mask;
 mod generate;
 mod help;
 mod kill;
+mod precision;
 mod pretrain;
 mod profile;
 mod recipes;

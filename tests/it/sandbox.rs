@@ -37,6 +37,7 @@ name = "mlm"
 steps = "12step"
 batch_size = 8
 micro_batch_size = 4
+precision = "fp32"
 log_every = 1
 eval_every = "6step"
 save_every = "4step"

@@ -33,12 +33,12 @@ def main() -> None:
     train, held_out = parts(folder)
     run(args.sst, "tokenizer", "train", train, "--algorithm", "bpe", "--vocab-size", "8192", "--end-of-text",
         "<|endoftext|>", "--out", folder / "tokenizer")
-    rows = Rows("clm", f"Trainer of transformers {transformers.__version__}, bf16")
+    rows = Rows("clm", f"Trainer of transformers {transformers.__version__}, {args.processor['precision']}", args.processor)
     for label in args.only:
         size = SIZES[label]
         for seed in range(args.repeats):
             job = Job(folder, train, size, f"{label.replace(' ', '')}-{seed}", seed,
-                      size.quick if args.quick else size.steps, 8, 256, "stream", "clm")
+                      size.quick if args.quick else size.steps, 8, 256, "stream", "clm", args.processor["precision"])
             ours, theirs = train_sst(args.sst, job), train_peer(job)
             rows.add(f"{label}, speed", "tokens/s", ours.speed, theirs.speed)
             rows.add(f"{label}, MFU", "of the peak", ours.mfu, ours.mfu * theirs.speed / ours.speed)

@@ -24,7 +24,7 @@ def main() -> None:
         "8192", "--end-of-text", "<|endoftext|>", "--out", model)
     torch.manual_seed(1)
     GPT2LMHeadModel(GPT2Config(eos_token_id=None, bos_token_id=None)).save_pretrained(model)
-    rows = Rows("generate", f"transformers {transformers.__version__}, fp32, greedy, with its cache")
+    rows = Rows("generate", f"transformers {transformers.__version__}, fp32, greedy, with its cache", args.processor)
     more = 16 if args.quick else MORE
     for count in (1, 8):
         prompts = folder / f"prompts-{count}.txt"

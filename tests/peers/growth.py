@@ -23,7 +23,7 @@ def main() -> None:
     run(args.sst, "tokenizer", "train", "corpora/kjv.txt.gz", "--format", "text", "--vocab-size", "8192",
         "--out", folder / "tokenizer")
     steps = SIZE.quick if args.quick else SIZE.steps
-    rows = Rows("growth", f"Trainer of transformers {transformers.__version__}, bf16, batches of like length")
+    rows = Rows("growth", f"Trainer of transformers {transformers.__version__}, {args.processor['precision']}, batches of like length", args.processor)
     corpora = {megabytes: folder / f"{megabytes}.txt" for megabytes in ([1, 2] if args.quick else [1, 10, 100, 1000])}
     for megabytes, corpus in corpora.items():
         shuffled(corpus, megabytes)
@@ -32,7 +32,8 @@ def main() -> None:
         shutil.rmtree(folder / "cache", ignore_errors=True)
         for megabytes, corpus in corpora.items():
             label = f"{megabytes} MB"
-            job = Job(folder, corpus, SIZE, f"{megabytes}MB-{seed}", seed, steps)
+            job = Job(folder, corpus, SIZE, f"{megabytes}MB-{seed}", seed, steps,
+                      precision=args.processor["precision"])
             recipe = folder / "prepare.toml"
             recipe.write_text(job.recipe(), encoding="utf-8")
             prepared = measured(args.sst, "data", "prepare", recipe)
@@ -41,7 +42,7 @@ def main() -> None:
             compare(rows, args.sst, label, job, megabytes <= 100)
         for length in LENGTHS:
             job = Job(folder, corpora[2 if args.quick else 10], LONG, f"length-{length}-{seed}", seed,
-                      LONG.quick if args.quick else LONG.steps, TOKENS // length, length, "stream")
+                      LONG.quick if args.quick else LONG.steps, TOKENS // length, length, "stream", precision=args.processor["precision"])
             compare(rows, args.sst, f"rows of {length}", job, True)
     rows.write(args.result)
 

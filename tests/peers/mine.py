@@ -51,7 +51,7 @@ def main() -> None:
         run(args.sst, "embed", "--model", model, "--data", pairs, "--text-field", field, "--normalize", "--out",
             folder / f"{field}.npy")
     places = {answer: place for place, answer in enumerate(answers)}
-    rows = Rows("mine", f"sentence-transformers {sentence_transformers.__version__}, mine_hard_negatives")
+    rows = Rows("mine", f"sentence-transformers {sentence_transformers.__version__}, mine_hard_negatives", args.processor)
     for label, (options, words) in OPTIONS.items():
         for _ in range(args.repeats):
             report = run(args.sst, "mine", "--model", model, "--data", pairs, "--fields", "query,answer", "--ntuple",

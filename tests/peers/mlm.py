@@ -34,12 +34,12 @@ def main() -> None:
     shutil.rmtree(folder / "runs", ignore_errors=True)
     train, held_out = parts(folder)
     run(args.sst, "tokenizer", "train", train, "--vocab-size", "8192", "--out", folder / "tokenizer")
-    rows = Rows("mlm", f"Trainer of transformers {transformers.__version__}, bf16, batches of like length")
+    rows = Rows("mlm", f"Trainer of transformers {transformers.__version__}, {args.processor['precision']}, batches of like length", args.processor)
     for label in args.only:
         size = SIZES[label]
         for seed in range(args.repeats):
             job = Job(folder, train, size, f"{label.replace(' ', '')}-{seed}", seed,
-                      size.quick if args.quick else size.steps)
+                      size.quick if args.quick else size.steps, precision=args.processor["precision"])
             ours, theirs = train_sst(args.sst, job), train_peer(job)
             rows.add(f"{label}, speed", "useful tokens/s", ours.speed, theirs.speed)
             # Of the fastest matrix product of sst's process; a useful token costs the model as much on both sides.

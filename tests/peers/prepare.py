@@ -15,7 +15,7 @@ def main() -> None:
     args = arguments(__doc__)
     folder = args.out.resolve()
     sizes = [5] if args.quick else [10, 100]
-    rows = Rows("prepare", f"datasets {datasets.__version__}, map with {THREADS} processes")
+    rows = Rows("prepare", f"datasets {datasets.__version__}, map with {THREADS} processes", args.processor)
     for algorithm in ("wordpiece", "bpe"):
         run(args.sst, "tokenizer", "train", "corpora/kjv.txt.gz", "--format", "text", "--vocab-size", "8192",
             "--algorithm", algorithm, "--out", folder / algorithm)

@@ -17,6 +17,16 @@ ROOT = Path(__file__).resolve().parents[2]
 THREADS = os.cpu_count() or 1
 
 
+def processor(sst: Path) -> dict:
+    """What `sst doctor` says of the processor: its model, the level in use, and the precision that `auto` takes.
+
+    `SST_CPU` lowers the level of both sides: the variables that it sets for libtorch's libraries in sst's process are
+    given to the peer too, whose PyTorch has the same libraries."""
+    told = json.loads(run(sst, "doctor", "--json").stdout)
+    os.environ.update(told["cpu"]["libraries"])
+    return told["cpu"] | {"precision": told["products"]["auto"]}
+
+
 def arguments(about: str, cases: Iterable[str] = ()) -> argparse.Namespace:
     """The arguments that `cargo xtask bench peers` gives; with `cases`, `only` is those to run."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -31,6 +41,7 @@ def arguments(about: str, cases: Iterable[str] = ()) -> argparse.Namespace:
     args = parser.parse_args()
     if known:
         args.only = args.only or known
+    args.processor = processor(args.sst)
     return args
 
 
@@ -131,6 +142,7 @@ class Rows:
 
     name: str
     about_peer: str
+    processor: dict
     rows: dict[tuple[str, str, bool], tuple[list[float], list[float]]] = field(default_factory=dict)
 
     def add(self, what: str, unit: str, sst: float, peer: float | None, higher_is_better: bool = True) -> None:
@@ -147,5 +159,6 @@ class Rows:
             {"what": what, "unit": unit, "higher_is_better": higher, "sst": ours, "peer": theirs}
             for (what, unit, higher), (ours, theirs) in self.rows.items()
         ]
-        result = {"name": self.name, "peer": self.about_peer, "rows": rows}
+        about = f"{self.processor['model']}, level {self.processor['level']}, {THREADS} threads"
+        result = {"name": self.name, "peer": self.about_peer, "processor": about, "rows": rows}
         path.write_text(json.dumps(result, indent=1), encoding="utf-8")

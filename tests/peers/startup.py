@@ -10,7 +10,7 @@ from shared import Rows, arguments, measured
 
 def main() -> None:
     args = arguments(__doc__)
-    rows = Rows("startup", f"the command `transformers` {transformers.__version__}")
+    rows = Rows("startup", f"the command `transformers` {transformers.__version__}", args.processor)
     times = 3 if args.quick else 10
     for _ in range(args.repeats):
         ours, theirs = (

@@ -1,12 +1,45 @@
-//! `cargo xtask test`: the whole workspace's tests, after set-up.
+//! `cargo xtask test`: the whole workspace's tests, after set-up, and those of the kernels and of parity once more at
+//! every lower level of the processor.
 
-use anyhow::Result;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
 
 use crate::repo::Repo;
 use crate::{exec, libtorch};
 
-/// Runs `cargo test --workspace` with `args`.
+/// The variable that lowers the level: see `crates/sst-core/src/ext/cpu.rs`.
+const LEVEL: &str = "SST_CPU";
+
+/// The crates whose tests depend on the level: the kernels, and the models whose goldens they must reproduce.
+const BY_LEVEL: [&str; 4] = ["--package", "sst-core", "--package", "sst-models"];
+
+/// Runs `cargo test --workspace` with `args`, and then the tests of [`BY_LEVEL`] at every lower level. With `SST_CPU` set
+/// everything runs at that level alone.
 pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<()> {
     libtorch::ensure(repo)?;
-    exec::run(repo.cargo(&["test", "--workspace"]).args(args))
+    exec::run(repo.cargo(&["test", "--workspace"]).args(args))?;
+    if let Some(level) = std::env::var_os(LEVEL) {
+        println!("tested at level {}, as {LEVEL} asks", level.to_string_lossy());
+        return Ok(());
+    }
+    let levels = levels(repo)?;
+    let (own, lower) = levels.split_last().context("the processor has no level")?;
+    let mut told = vec![format!("{own:<12} every test")];
+    for level in lower {
+        let start = Instant::now();
+        let mut cargo = repo.cargo(&["test", "--tests", "--lib"]);
+        exec::run(cargo.args(BY_LEVEL).args(args).env(LEVEL, level))?;
+        let seconds = start.elapsed().as_secs_f64();
+        told.push(format!("{level:<12} kernels and parity, {seconds:.0} s"));
+    }
+    println!("levels of the processor that passed:\n{}", told.join("\n"));
+    Ok(())
+}
+
+/// The levels of this processor, in ascending order.
+fn levels(repo: &Repo) -> Result<Vec<String>> {
+    let mut cargo = repo.cargo(&["run", "--quiet", "--package", "sst-core", "--example"]);
+    let names = exec::output(cargo.arg("cpu_levels"))?;
+    Ok(names.lines().map(str::to_owned).collect())
 }

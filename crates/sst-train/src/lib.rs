@@ -38,7 +38,7 @@ pub use freeze::freeze;
 pub use optim::{Optimizer, OptimizerConfig, OptimizerName};
 pub use peak::measure_peak;
 pub use policy::{Action, BestBy, Direction, Policy, Retention};
-pub use precision::Precision;
+pub use precision::{Precision, PrecisionChoice};
 pub use profile::ProfileConfig;
 pub use saver::{Checkpoint, Listed, Pruned, Saver, WriteModel};
 pub use scaler::{LossScaling, Scaler, ScalerState};

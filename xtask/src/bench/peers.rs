@@ -43,6 +43,8 @@ struct Workload {
     name: String,
     /// The other side, with its version and settings.
     peer: String,
+    /// The processor, the level of its instructions that both sides use, and their threads.
+    processor: String,
     rows: Vec<Row>,
 }
 
@@ -146,7 +148,8 @@ fn table(workloads: &[Workload]) -> Result<String> {
     }
     text.push('\n');
     for workload in workloads {
-        let _ = writeln!(text, "The peer of {} is {}.", workload.name, workload.peer);
+        let Workload { name, peer, processor, .. } = workload;
+        let _ = writeln!(text, "The peer of {name} is {peer}; on {processor}.");
     }
     Ok(text)
 }
@@ -186,7 +189,12 @@ mod tests {
     fn ratios_are_of_pairs_and_above_one_where_sst_is_ahead() {
         let rows =
             vec![row(true, &[30.0, 20.0, 60.0], &[10.0, 10.0, 10.0]), row(false, &[2.0], &[5.0])];
-        let workload = Workload { name: "w".to_owned(), peer: "p 1.0".to_owned(), rows };
+        let workload = Workload {
+            name: "w".to_owned(),
+            peer: "p 1.0".to_owned(),
+            processor: "c".to_owned(),
+            rows,
+        };
         let text = table(&[workload]).unwrap();
         let rows: Vec<_> = text.lines().skip(2).take(2).collect();
         assert_eq!(
@@ -194,15 +202,17 @@ mod tests {
             "| w | small, s | 30.00 (20.00 to 60.00) | 10.00 (10.00 to 10.00) | 3.000 (2.000 to 6.000) |"
         );
         assert_eq!(rows[1], "| w | small, s | 2.000 | 5.000 | 2.500 |");
-        assert!(text.ends_with("The peer of w is p 1.0.\n"), "{text}");
+        assert!(text.ends_with("The peer of w is p 1.0; on c.\n"), "{text}");
         let broken = Workload {
             name: "w".to_owned(),
             peer: String::new(),
+            processor: String::new(),
             rows: vec![row(true, &[1.0, 2.0], &[1.0])],
         };
         assert!(table(&[broken]).is_err());
         let rows = vec![row(true, &[1.0], &[])];
-        let alone = Workload { name: "w".to_owned(), peer: String::new(), rows };
+        let alone =
+            Workload { name: "w".to_owned(), peer: String::new(), processor: String::new(), rows };
         let text = table(&[alone]).unwrap();
         assert!(text.contains("| w | small, s | 1.000 |  |  |\n"), "{text}");
     }

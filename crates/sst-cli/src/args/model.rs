@@ -184,8 +184,8 @@ pub struct EmbedArgs {
     /// Put this before each text, instead of what the folder says.
     #[arg(long)]
     pub prompt: Option<String>,
-    /// `fp32`, or `bf16` for weights and products.
-    #[arg(long, default_value = "fp32")]
+    /// `fp32`, `bf16` for weights and products, or `auto`: bf16 where the device multiplies it fast.
+    #[arg(long, default_value = "auto")]
     pub precision: String,
     /// Tokens in a forward pass, about.
     #[arg(long, default_value_t = 8192, value_parser = clap::value_parser!(u64).range(1..))]

@@ -4,6 +4,7 @@ mod batching;
 mod cmd;
 mod device;
 mod model;
+mod precision;
 mod prepared;
 mod resolve;
 mod run;
@@ -14,8 +15,9 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Parser;
 use sst_cli::args::{Cli, Command, DataCommand};
-use sst_cli::exit::{Exit, conclude};
+use sst_cli::exit::{Exit, Usage, conclude};
 use sst_cli::logging;
+use sst_core::ext::CpuLevel;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -24,6 +26,8 @@ fn main() -> ExitCode {
 }
 
 fn run_command(command: &Command) -> Result<Exit> {
+    // A level that this processor does not have is an error, not a guess.
+    CpuLevel::requested().map_err(|error| Usage(error.to_string()))?;
     sst_core::ext::keep_freed_memory()?;
     match command {
         Command::Pretrain(args) => cmd::pretrain::run(args),

@@ -199,7 +199,10 @@ mod tests {
             assert_eq!(CpuLevel::parse(OsStr::new(level.name())).unwrap(), level);
         }
         let error = CpuLevel::parse(OsStr::new("AVX2")).unwrap_err().to_string();
-        assert!(error.contains("SST_CPU=AVX2 is not a level; this processor has portable"), "{error}");
+        assert!(
+            error.contains("SST_CPU=AVX2 is not a level; this processor has portable"),
+            "{error}"
+        );
         let missing = CpuLevel::ALL.into_iter().find(|level| !level.is_available());
         if let Some(level) = missing {
             let error = CpuLevel::parse(OsStr::new(level.name())).unwrap_err().to_string();

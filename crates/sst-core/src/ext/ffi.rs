@@ -145,6 +145,7 @@ unsafe extern "C" {
     pub(super) fn sst_keep_freed_memory() -> c_int;
     pub(super) fn sst_last_error() -> *const c_char;
     pub(super) fn sst_load_cuda(found: *mut c_int) -> c_int;
+    pub(super) fn sst_cuda_capability(device: c_int, major: *mut c_int) -> c_int;
     pub(super) fn sst_autocast_state(cuda: c_int, enabled: *mut c_int, dtype: *mut i8) -> c_int;
     pub(super) fn sst_autocast_enter(
         cuda: c_int,

@@ -38,17 +38,17 @@ pub use bytes::bytes_of;
 pub use checkpoint::{checkpoint, checkpoint_all};
 pub use cpu::{CPU_LEVEL_VARIABLE, CpuLevel};
 pub use cross_entropy::{CrossEntropy, CrossEntropySums, cross_entropy, has_cross_entropy_kernel};
-pub use device::load_cuda;
+pub use device::{cuda_capability, load_cuda};
 pub use embedding::{Lookup, embedding_sum};
 pub use grad::{grad_enabled, move_gradients, reset_gradients, with_gradients};
 pub use joint::joint;
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+pub use linear::multiply_in_registers;
 pub use linear::{
     Affine, Curve, KeepWeights, Layout, fast_curved_linear, fast_linear, fast_mlp,
     has_kernel_of_rows, has_linear_kernel, has_mlp_kernel, keep_weights,
 };
-#[cfg(target_arch = "x86_64")]
-#[doc(hidden)]
-pub use linear::multiply_in_registers;
 #[doc(hidden)]
 pub use linear::{Unit, forbid_unit};
 pub use memory::{

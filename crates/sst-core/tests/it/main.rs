@@ -7,6 +7,7 @@ mod checkpoint;
 mod cross_entropy;
 mod embedding;
 mod ext;
+mod levels;
 mod linear;
 mod params;
 mod pooling;

@@ -7,9 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, UInt64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
+use arrow_array::{Array, RecordBatch};
+use arrow_cast::cast;
+use arrow_schema::{ArrowError, DataType, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::ParquetMetaData;
@@ -165,7 +167,7 @@ impl Iterator for Parquet {
 }
 
 impl Columns {
-    fn new(batch: &RecordBatch, text_field: &str) -> Result<Self, arrow::error::ArrowError> {
+    fn new(batch: &RecordBatch, text_field: &str) -> Result<Self, ArrowError> {
         let mut columns = Self { len: batch.num_rows(), ..Self::default() };
         for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
             let column = Column::new(array)?;
@@ -180,7 +182,7 @@ impl Columns {
 }
 
 impl Column {
-    fn new(array: &Arc<dyn Array>) -> Result<Self, arrow::error::ArrowError> {
+    fn new(array: &Arc<dyn Array>) -> Result<Self, ArrowError> {
         use DataType as T;
         Ok(match array.data_type() {
             T::Dictionary(_, values) if is_text(values) => {

@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 use sst_cli::args::JsonArgs;
 use sst_cli::exit::Exit;
 use sst_cli::{files, render};
-use sst_core::ext;
+use sst_core::ext::{self, CpuLevel};
+use sst_train::{Precision, PrecisionChoice, measure_peak};
 use tch::{Cuda, Device, Kind, Tensor};
+
+use crate::precision;
 
 /// Prints what sst found on this machine. The exit code is 1 if something that training needs is
 /// missing.
@@ -19,8 +22,8 @@ pub(crate) fn run(args: &JsonArgs) -> Result<Exit> {
     let cuda = cuda();
     let cache = files::user_cache();
     let writable = cache.as_ref().map_err(ToString::to_string).and_then(|folder| writable(folder));
-    let tensors = bf16(Device::Cpu);
-    let good = writable.is_ok() && tensors.is_ok();
+    let products = products();
+    let good = writable.is_ok() && products.is_ok();
     let value = json!({
         "version": 1,
         "good": good,
@@ -28,8 +31,18 @@ pub(crate) fn run(args: &JsonArgs) -> Result<Exit> {
         "libtorch": { "version": libtorch_version(), "path": libtorch_path() },
         "threads": tch::get_num_threads(),
         "cores": std::thread::available_parallelism().map_or(0, usize::from),
+        "cpu": {
+            "level": CpuLevel::current().name(),
+            "levels": CpuLevel::available().iter().map(|level| level.name()).collect::<Vec<_>>(),
+            "requested": CpuLevel::requested()?.map(CpuLevel::name),
+            "model": processor_model(),
+            "libraries": library_caps(),
+        },
         "cuda": cuda,
-        "bf16": answer(tensors.map(|()| "works".to_owned())),
+        "products": match products {
+            Ok(products) => products,
+            Err(error) => json!({ "error": error.to_string() }),
+        },
         "cache": {
             "path": cache.ok(),
             "writable": writable.is_ok(),
@@ -61,6 +74,38 @@ fn cuda() -> Value {
             n => answer(bf16(Device::Cuda(0)).map(|()| format!("{n} usable"))),
         },
     }
+}
+
+/// What lowers the libraries' own choice of instructions, by the variable that they read; `SST_CPU` sets them.
+fn library_caps() -> Value {
+    const VARIABLES: [&str; 3] =
+        ["ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"];
+    #[allow(clippy::disallowed_methods, reason = "the command line may read the environment")]
+    let set = VARIABLES.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?)));
+    json!(set.collect::<std::collections::BTreeMap<_, _>>())
+}
+
+/// The processor's name, as the system tells it.
+fn processor_model() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// The speed of matrix products on the CPU by precision, in GFLOP/s, and which one `auto` takes. There is none of fp16:
+/// libtorch multiplies it a number at a time, and sst refuses it on the CPU.
+fn products() -> Result<Value> {
+    let speed = |precision| -> Result<u64> {
+        Ok((measure_peak(Device::Cpu, precision)? / 1e9).round() as u64)
+    };
+    let auto = PrecisionChoice::Auto.on(Device::Cpu)?;
+    Ok(json!({
+        "fp32": speed(Precision::Fp32)?,
+        "bf16": speed(Precision::Bf16)?,
+        "fp16": speed(Precision::Fp16)?,
+        "auto": auto,
+        "reason": precision::reason(auto, Device::Cpu),
+    }))
 }
 
 /// Multiplies two matrices under bf16 autocast, as a run with `precision = "bf16"` does.
@@ -113,14 +158,34 @@ fn describe(value: &Value) -> String {
         true => format!("{} (writable)", text(&value["cache"]["path"])),
         false => text(&value["cache"]["error"]),
     };
+    let cpu = &value["cpu"];
+    let levels: Vec<String> = cpu["levels"].as_array().into_iter().flatten().map(text).collect();
+    let asked = if cpu["requested"].is_null() { "" } else { ", as SST_CPU asks" };
+    let level = format!("{}{asked} (it has {})", text(&cpu["level"]), levels.join(", "));
+    let products = match &value["products"]["error"] {
+        Value::Null => {
+            let speed = |name: &str| format!("{name} {}", value["products"][name]);
+            format!("{}, {}, {} GFLOP/s", speed("fp32"), speed("bf16"), speed("fp16"))
+        }
+        error => text(error),
+    };
     let row = |name: &str, value: String| vec![name.to_owned(), value];
     render::table(&[
         row("sst", text(&value["sst"])),
         row("libtorch", text(&value["libtorch"]["version"])),
         row("", text(&value["libtorch"]["path"])),
         row("threads", format!("{} of {} cores", value["threads"], value["cores"])),
+        row("processor", level),
         row("cuda", works(&value["cuda"])),
-        row("bf16", works(&value["bf16"])),
+        row("products", products),
+        row(
+            "precision",
+            format!(
+                "auto takes {}: {}",
+                text(&value["products"]["auto"]),
+                text(&value["products"]["reason"])
+            ),
+        ),
         row("cache", cache),
     ])
 }

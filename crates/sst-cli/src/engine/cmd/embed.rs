@@ -12,11 +12,11 @@ use sst_data::read::Documents;
 use sst_data::vectors::{VectorFormat, VectorWriter};
 use sst_data::{Example, Ledger, atomic};
 use sst_models::{Embedder, SentenceModel, SentenceOptions};
-use sst_train::Precision;
+use sst_train::{Precision, PrecisionChoice};
 use tch::Kind;
 
-use crate::device;
 use crate::model::{self, Found};
+use crate::{device, precision};
 
 /// Texts that are sorted by length together, and held in memory.
 const WINDOW: usize = 16_384;
@@ -30,14 +30,18 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
         let message = format!("--out {}: name a .npy, .safetensors or .jsonl", args.out.display());
         return Err(Usage(message).into());
     };
-    let precision: Precision = named("--precision", &args.precision)?;
-    let autocast = match precision {
-        Precision::Fp32 => None,
-        Precision::Bf16 => Some(Kind::BFloat16),
-        Precision::Fp16 => return Err(Usage("--precision is fp32 or bf16".to_owned()).into()),
-    };
+    let wanted: PrecisionChoice = named("--precision", &args.precision)?;
+    if wanted == PrecisionChoice::Fp16 {
+        return Err(Usage("--precision is auto, fp32 or bf16".to_owned()).into());
+    }
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
+    let precision = wanted.on(device)?;
+    if wanted == PrecisionChoice::Auto && !args.json {
+        let reason = precision::reason(precision, device);
+        render::note(&format!("precision {}: {reason}", precision.name()));
+    }
+    let autocast = (precision == Precision::Bf16).then_some(Kind::BFloat16);
     let mut model = SentenceModel::load(&found.folder, device, options(&args.pooling, &found)?)?;
     if let Some(prompt) = &args.prompt {
         model.set_prompt(prompt.clone())?;
@@ -72,7 +76,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
     let seconds = start.elapsed().as_secs_f64();
     if args.json {
         render::json(&json!({
-            "version": 1, "texts": texts, "width": model.width(), "tokens": tokens, "seconds": seconds,
+            "version": 1, "texts": texts, "width": model.width(), "precision": precision, "tokens": tokens, "seconds": seconds,
             "ledger": ledger.entries(),
         }))?;
     } else {

@@ -19,11 +19,11 @@ use sst_train::{
 };
 use tch::Device;
 
-use crate::device;
 use crate::prepared::Recipe;
 use crate::resolve::{Checkpointing, Duration, RunConfig};
 use crate::run::{self, Environment};
 use crate::tasks::TaskSet;
+use crate::{device, precision};
 
 /// Trains as the recipe says.
 ///
@@ -40,9 +40,11 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let saver = Saver::new(&folder);
     let resuming = may_start(&saver, &folder, args.resume)?;
     if resuming {
+        precision::keep(&mut recipe.config, &folder)?;
         run::check_same(&folder, &recipe.config, &args.allow_change)?;
     }
     let device = device::open(&recipe.config.run.device, recipe.config.run.threads)?;
+    let precision = precision::decide(&mut recipe.config, device)?;
 
     // What can be refused early is refused before the data is read.
     let ledger = Ledger::new();
@@ -67,7 +69,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     }
 
     let tasks = TaskSet::read(&recipe, &tokenizer, &ledger)?;
-    let mut fit_config = fit_config(&recipe.config, &tasks, device);
+    let mut fit_config = FitConfig { precision, ..fit_config(&recipe.config, &tasks, device) };
     if recipe.config.train.engine.measure_mfu {
         fit_config.flops_per_token = tasks.flops_per_token(&*model, &objectives);
     }
@@ -168,7 +170,6 @@ fn fit_config(config: &RunConfig, tasks: &TaskSet<'_>, device: Device) -> FitCon
         log_every: every(train.log_every).unwrap_or(1),
         eval_every: every(train.eval_every),
         save_every: every(train.save_every),
-        precision: train.precision,
         seed: config.run.seed,
         device,
         optimizer: train.optimizer,

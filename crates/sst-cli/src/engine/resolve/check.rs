@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use sst_data::rows::RowMode;
-use sst_train::{Precision, ScheduleName};
+use sst_train::{PrecisionChoice, ScheduleName};
 
 use super::config::{ModelChoice, RunConfig, TokenizerChoice, Train};
 use super::duration::Duration;
@@ -35,7 +35,7 @@ fn chunks(task: &Task, train: &Train) -> Result<(), Problem> {
         &key,
         "must be 0 with train.activation_checkpointing: chunks save that memory too",
     )?;
-    let wide = rows == 0 || train.precision != Precision::Fp16;
+    let wide = rows == 0 || train.precision != PrecisionChoice::Fp16;
     require(
         wide,
         &key,
@@ -110,8 +110,9 @@ fn train(train: &Train) -> Result<(), Problem> {
     let Train { optimizer, schedule, .. } = train;
     train.batching.check()?;
     train.engine.check()?;
-    let fits = !train.engine.bf16_weights || train.precision == Precision::Bf16;
-    require(fits, "train.bf16_weights", "is for train.precision = \"bf16\"")?;
+    let can_be_bf16 = matches!(train.precision, PrecisionChoice::Auto | PrecisionChoice::Bf16);
+    let fits = !train.engine.bf16_weights || can_be_bf16;
+    require(fits, "train.bf16_weights", "is for train.precision = \"bf16\" or \"auto\"")?;
     require(!train.steps.is_zero(), "train.steps", "is zero: there would be nothing to do")?;
     let whole = !matches!(train.steps, Duration::Run(_));
     require(whole, "train.steps", "cannot be a share of the run: give it in step, epoch or tok")?;

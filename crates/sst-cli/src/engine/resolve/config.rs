@@ -9,7 +9,7 @@ use sst_data::read::{Format, OnError, Source};
 use sst_data::rows::RowMode;
 use sst_data::tokenize::TrainConfig;
 use sst_models::InitOptions;
-use sst_train::{Decay, OptimizerConfig, Precision, ScheduleConfig, ScheduleName};
+use sst_train::{Decay, OptimizerConfig, PrecisionChoice, ScheduleConfig, ScheduleName};
 
 use super::batching::{Batching, LengthWarmup};
 use super::duration::{Duration, Scale};
@@ -105,7 +105,8 @@ pub(crate) struct Train {
     pub(crate) length_warmup: Option<LengthWarmup>,
     /// Rows lie one after the other instead of being padded to one length.
     pub(crate) padding_free: bool,
-    pub(crate) precision: Precision,
+    /// `auto` until the run starts: see [`crate::precision`].
+    pub(crate) precision: PrecisionChoice,
     /// 0 for no clipping.
     pub(crate) max_grad_norm: f64,
     pub(crate) log_every: Duration,

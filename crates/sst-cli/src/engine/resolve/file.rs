@@ -8,7 +8,7 @@ use sst_data::clean::CleanConfig;
 use sst_data::read::{Format, OnError};
 use sst_data::rows::RowMode;
 use sst_data::tokenize::TrainConfig;
-use sst_train::{Decay, EmaConfig, LossScaling, OptimizerConfig, Precision, ScheduleName};
+use sst_train::{Decay, EmaConfig, LossScaling, OptimizerConfig, PrecisionChoice, ScheduleName};
 
 use super::batching::{BatchWarmup, BatchingName, LengthWarmup};
 use super::curriculum::CurriculumFile;
@@ -88,7 +88,7 @@ pub(super) struct TrainFile {
     pub(super) micro_packs: Option<usize>,
     pub(super) window: Option<usize>,
     pub(super) padding_free: Option<bool>,
-    pub(super) precision: Option<Precision>,
+    pub(super) precision: Option<PrecisionChoice>,
     pub(super) max_grad_norm: Option<f64>,
     pub(super) log_every: Option<Duration>,
     pub(super) eval_every: Option<Duration>,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use sst_data::read::OnError;
 use sst_data::rows::RowMode;
 use sst_models::{InitOptions, Positions, Queries};
-use sst_train::{Decay, Precision, ScheduleName};
+use sst_train::{Decay, PrecisionChoice, ScheduleName};
 
 use super::batching::Batching;
 use super::config::{Data, ModelChoice, Run, RunConfig, Schedule, TokenizerChoice, Train};
@@ -267,7 +267,7 @@ fn train(file: TrainFile, max_length: usize) -> Result<Train, Problem> {
         batching: Batching::fill(&file, max_length)?,
         length_warmup: file.length_warmup,
         padding_free: file.padding_free.unwrap_or(true),
-        precision: file.precision.unwrap_or(Precision::Fp32),
+        precision: file.precision.unwrap_or(PrecisionChoice::Auto),
         max_grad_norm: file.max_grad_norm.unwrap_or(1.0),
         log_every: file.log_every.unwrap_or(Duration::Steps(10)),
         eval_every: file.eval_every.unwrap_or(Duration::Run(0.1)),

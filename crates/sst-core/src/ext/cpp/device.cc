@@ -29,4 +29,16 @@ extern "C" int sst_load_cuda(int* found) {
   })
 }
 
+// The major compute capability of a GPU, from the CUDA runtime, which libtorch has loaded: it has no call for this
+// itself.
+extern "C" int sst_cuda_capability(int device, int* major) {
+  SST_GUARD({
+    constexpr int kMajor = 75;  // cudaDevAttrComputeCapabilityMajor
+    auto ask = reinterpret_cast<int (*)(int*, int, int)>(dlsym(RTLD_DEFAULT, "cudaDeviceGetAttribute"));
+    TORCH_CHECK(ask != nullptr, "the CUDA runtime is not loaded");
+    auto code = ask(major, kMajor, device);
+    TORCH_CHECK(code == 0, "the CUDA runtime does not know GPU ", device, " (error ", code, ")");
+  })
+}
+
 }  // namespace sst::device

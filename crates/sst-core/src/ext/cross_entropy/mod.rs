@@ -6,8 +6,8 @@ mod kernel;
 use kernel::{Problem, Token, run};
 use tch::{Device, Kind, Tensor};
 
-use super::grad::{grad_enabled, with_gradients};
 use super::cpu::CpuLevel;
+use super::grad::{grad_enabled, with_gradients};
 use super::number::Kind as Number;
 use super::parallel::parallel;
 use crate::error::{Error, Result};

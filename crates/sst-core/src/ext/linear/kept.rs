@@ -23,7 +23,7 @@ struct Kept {
     guards: usize,
     /// By the type of their product too, which may be autocast's.
     joints: HashMap<([Place; 3], Kind), ([Tensor; 3], Tensor)>,
-        packed: HashMap<Product, (Tensor, Rc<PackedWeight>)>,
+    packed: HashMap<Product, (Tensor, Rc<PackedWeight>)>,
 }
 
 /// What tells one tensor from others that live.

@@ -17,8 +17,8 @@ pub use tiles::{Unit, forbid_unit};
 
 use super::autocast::product_kind;
 use super::checkpoint::is_checkpointed;
-use super::grad::grad_enabled;
 use super::cpu::CpuLevel;
+use super::grad::grad_enabled;
 use super::parallel::parallel;
 use crate::error::{Error, Result};
 

@@ -97,9 +97,7 @@ unsafe impl Simd for Neon {
     #[inline(always)]
     unsafe fn load_bf16(from: *const u16) -> V {
         // SAFETY: as promised for the trait; bf16 is the upper half of an fp32 number.
-        each(|i| unsafe {
-            vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(from.add(i * HALF))))
-        })
+        each(|i| unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(from.add(i * HALF)))) })
     }
     #[inline(always)]
     unsafe fn store_bf16(to: *mut u16, x: V) {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::{Compression, GzipLevel};
 use ::parquet::file::properties::WriterProperties;
-use arrow::array::{
+use arrow_array::types::Int32Type;
+use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Float32Array, Int32Array, ListArray,
     RecordBatch, StringArray, StringViewArray, UInt64Array,
 };
-use arrow::datatypes::Int32Type;
 use proptest::prelude::*;
 use sst_data::Field;
 

@@ -25,7 +25,8 @@ pub(super) fn draw(
     size: (u32, u32),
     lines: &BTreeMap<String, Vec<(f64, f64)>>,
 ) -> io::Result<()> {
-    let area = BitMapBackend::new(path, size).into_drawing_area();
+    let mut pixels = vec![0; (size.0 * size.1 * 3) as usize];
+    let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
     let drawn = area.fill(&WHITE).and_then(|()| {
         let frame = Frame::around(lines, (size.0 as i32, size.1 as i32));
         frame.axes(&area)?;
@@ -36,7 +37,21 @@ pub(super) fn draw(
         }
         area.present()
     });
-    drawn.map_err(|error| io::Error::other(error.to_string()))
+    drawn.map_err(|error| io::Error::other(error.to_string()))?;
+    drop(area);
+    write(path, size, &pixels)
+}
+
+/// Writes pixels, three bytes of red, green and blue each, row by row.
+fn write(path: &Path, size: (u32, u32), pixels: &[u8]) -> io::Result<()> {
+    let file = io::BufWriter::new(std::fs::File::create(path)?);
+    let mut encoder = png::Encoder::new(file, size.0, size.1);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()?;
+    Ok(())
 }
 
 type Drawn<T> =

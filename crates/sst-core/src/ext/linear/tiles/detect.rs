@@ -46,9 +46,7 @@ pub(in crate::ext::linear) fn unit() -> Option<Unit> {
 /// Bytes that rows may take of the second cache, so that weights have room beside them: five eighths.
 pub(super) fn near_bytes() -> usize {
     static FOUND: OnceLock<usize> = OnceLock::new();
-    *FOUND.get_or_init(|| {
-        second_cache().max(512) * (1024 / 8 * 5)
-    })
+    *FOUND.get_or_init(|| second_cache().max(512) * (1024 / 8 * 5))
 }
 
 /// The size of the second cache in KiB (AMD, "Architecture Programmer's Manual" volume 3, appendix E.4.5; Intel's

@@ -89,9 +89,14 @@ impl Strip {
         let numbers = tiles.cast();
         let row = 2 * STEP;
         match unit {
-            Unit::Lanes => {
-                Self { numbers, row: 2 * row, half: 2 * row * ROWS, k: 4, step: STEP * 2 * row, rows }
-            }
+            Unit::Lanes => Self {
+                numbers,
+                row: 2 * row,
+                half: 2 * row * ROWS,
+                k: 4,
+                step: STEP * 2 * row,
+                rows,
+            },
             _ => Self { numbers, row, half: 2 * TILE, k: 4, step: 4 * TILE * parts, rows },
         }
     }
@@ -143,13 +148,13 @@ pub(super) unsafe fn strip(unit: Unit, parts: usize, x: &Matrix, row: usize, to:
     // SAFETY: as promised.
     unsafe {
         match (unit, parts) {
-            (Unit::Lanes, _) => super::lanes::strip(CpuLevel::current(), x, row, to.cast()),
             #[cfg(target_arch = "x86_64")]
-            (_, 1) => super::avx512::strip::<1>(x, row, to),
+            (Unit::Vectors | Unit::Tiles, 1) => super::avx512::strip::<1>(x, row, to),
             #[cfg(target_arch = "x86_64")]
-            (_, FP32) => super::avx512::strip::<FP32>(x, row, to),
+            (Unit::Vectors | Unit::Tiles, FP32) => super::avx512::strip::<FP32>(x, row, to),
             #[cfg(target_arch = "x86_64")]
-            _ => super::avx512::strip::<3>(x, row, to),
+            (Unit::Vectors | Unit::Tiles, _) => super::avx512::strip::<3>(x, row, to),
+            _ => super::lanes::strip(CpuLevel::current(), x, row, to.cast()),
         }
     }
 }
@@ -170,16 +175,22 @@ pub(super) unsafe fn turned_step(
     // SAFETY: as promised.
     unsafe {
         match (unit, parts) {
-            (Unit::Lanes, _) => {
+            #[cfg(target_arch = "x86_64")]
+            (Unit::Vectors | Unit::Tiles, 1) => {
+                super::avx512::turned_step::<1>(matrix, first, step, to, sums)
+            }
+            #[cfg(target_arch = "x86_64")]
+            (Unit::Vectors | Unit::Tiles, FP32) => {
+                super::avx512::turned_step::<FP32>(matrix, first, step, to, sums)
+            }
+            #[cfg(target_arch = "x86_64")]
+            (Unit::Vectors | Unit::Tiles, _) => {
+                super::avx512::turned_step::<3>(matrix, first, step, to, sums)
+            }
+            _ => {
                 let level = CpuLevel::current();
                 super::lanes::turned_step(level, matrix, first, step, to.cast(), sums);
             }
-            #[cfg(target_arch = "x86_64")]
-            (_, 1) => super::avx512::turned_step::<1>(matrix, first, step, to, sums),
-            #[cfg(target_arch = "x86_64")]
-            (_, FP32) => super::avx512::turned_step::<FP32>(matrix, first, step, to, sums),
-            #[cfg(target_arch = "x86_64")]
-            _ => super::avx512::turned_step::<3>(matrix, first, step, to, sums),
         }
     }
 }
@@ -199,16 +210,22 @@ pub(super) unsafe fn panel_step(
     // SAFETY: as promised.
     unsafe {
         match (unit, parts) {
-            (Unit::Lanes, _) => {
+            #[cfg(target_arch = "x86_64")]
+            (Unit::Vectors | Unit::Tiles, 1) => {
+                super::avx512::panel_step::<1>(weight, layout, first, step, to)
+            }
+            #[cfg(target_arch = "x86_64")]
+            (Unit::Vectors | Unit::Tiles, FP32) => {
+                super::avx512::panel_step::<FP32>(weight, layout, first, step, to)
+            }
+            #[cfg(target_arch = "x86_64")]
+            (Unit::Vectors | Unit::Tiles, _) => {
+                super::avx512::panel_step::<3>(weight, layout, first, step, to)
+            }
+            _ => {
                 let level = CpuLevel::current();
                 super::lanes::panel_step(level, weight, layout, first, step, to.cast());
             }
-            #[cfg(target_arch = "x86_64")]
-            (_, 1) => super::avx512::panel_step::<1>(weight, layout, first, step, to),
-            #[cfg(target_arch = "x86_64")]
-            (_, FP32) => super::avx512::panel_step::<FP32>(weight, layout, first, step, to),
-            #[cfg(target_arch = "x86_64")]
-            _ => super::avx512::panel_step::<3>(weight, layout, first, step, to),
         }
     }
 }

@@ -293,10 +293,9 @@ pub(in crate::ext::linear) fn mlp(
                     steps,
                     before: Some((chunk == 0, all)),
                 };
-                let lines =
-                    |strip| {
-                        Strip::packed(down.unit, inner(strip), down.parts, share_of(x.rows, strip))
-                    };
+                let lines = |strip| {
+                    Strip::packed(down.unit, inner(strip), down.parts, share_of(x.rows, strip))
+                };
                 down.multiply(work, lines, |block, some| {
                     if is_last {
                         block.write(output, some);

@@ -454,15 +454,21 @@ impl Block<'_> {
         // SAFETY: as above.
         unsafe {
             match (self.unit, parts) {
-                (Unit::Lanes, _) => {
-                    lanes::write_step(CpuLevel::current(), sums, bias, curve, to.cast(), rows);
+                #[cfg(target_arch = "x86_64")]
+                (Unit::Vectors | Unit::Tiles, 1) => {
+                    avx512::write_step::<1>(sums, bias, curve, to, rows)
                 }
                 #[cfg(target_arch = "x86_64")]
-                (_, 1) => avx512::write_step::<1>(sums, bias, curve, to, rows),
+                (Unit::Vectors | Unit::Tiles, FP32) => {
+                    avx512::write_step::<FP32>(sums, bias, curve, to, rows)
+                }
                 #[cfg(target_arch = "x86_64")]
-                (_, FP32) => avx512::write_step::<FP32>(sums, bias, curve, to, rows),
-                #[cfg(target_arch = "x86_64")]
-                _ => avx512::write_step::<3>(sums, bias, curve, to, rows),
+                (Unit::Vectors | Unit::Tiles, _) => {
+                    avx512::write_step::<3>(sums, bias, curve, to, rows)
+                }
+                _ => {
+                    lanes::write_step(CpuLevel::current(), sums, bias, curve, to.cast(), rows);
+                }
             }
         }
     }

@@ -144,7 +144,12 @@ impl Output {
     /// # Safety
     /// As for [`Sums::write_slope`].
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
-    pub(in crate::ext::linear::tiles) unsafe fn write_slopes(self, curve: Curve, [grad, before]: [Self; 2], row: usize) {
+    pub(in crate::ext::linear::tiles) unsafe fn write_slopes(
+        self,
+        curve: Curve,
+        [grad, before]: [Self; 2],
+        row: usize,
+    ) {
         for column in (0..self.stride).step_by(BLOCK) {
             let count = BLOCK.min(self.stride - column);
             // SAFETY: as promised.

@@ -71,7 +71,10 @@ unsafe fn line<const P: usize>(matrix: &Matrix, row: usize, column: usize) -> [_
 /// 32 fp32 numbers in P parts.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(in crate::ext::linear::tiles) fn split<const P: usize>(mut low: __m512, mut high: __m512) -> [__m512i; P] {
+pub(in crate::ext::linear::tiles) fn split<const P: usize>(
+    mut low: __m512,
+    mut high: __m512,
+) -> [__m512i; P] {
     let mut parts = [_mm512_setzero_si512(); P];
     if P == FP32 {
         parts[0] = _mm512_castps_si512(low);
@@ -108,7 +111,11 @@ pub(in crate::ext::linear::tiles) unsafe fn store(tile: *mut u16, row: usize, nu
 /// # Safety
 /// The processor must have AVX-512 bf16, the matrix its numbers, and there be room for a packed strip.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(in crate::ext::linear::tiles) unsafe fn strip<const P: usize>(x: &Matrix, row: usize, to: *mut u16) {
+pub(in crate::ext::linear::tiles) unsafe fn strip<const P: usize>(
+    x: &Matrix,
+    row: usize,
+    to: *mut u16,
+) {
     for r in 0..BLOCK {
         for step in 0..x.columns.div_ceil(STEP) {
             // SAFETY: as promised.

@@ -1,0 +1,73 @@
+//! The precision of a run: what a recipe or a command asks for, and what the device makes of it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use sst_cli::exit::Usage;
+use sst_cli::render;
+use sst_core::ext::CpuLevel;
+use sst_train::{Precision, PrecisionChoice};
+use tch::Device;
+
+use crate::resolve::RunConfig;
+use crate::run::CONFIG;
+
+/// Decides the precision of a run that starts on `device`, and says which it is. Afterwards the configuration names it,
+/// and has bf16 weights only where it is bf16.
+///
+/// # Errors
+/// If it is fp16 on the CPU, which no processor multiplies fast, or a GPU cannot be asked.
+pub(crate) fn decide(config: &mut RunConfig, device: Device) -> Result<Precision> {
+    let train = &mut config.train;
+    let is_auto = train.precision == PrecisionChoice::Auto;
+    let precision = train.precision.on(device)?;
+    if precision == Precision::Fp16 && device == Device::Cpu {
+        let message = "train.precision = \"fp16\" is for GPUs: on the CPU write \"auto\", \"bf16\" or \"fp32\"";
+        return Err(Usage(message.to_owned()).into());
+    }
+    if is_auto {
+        render::note(&format!("precision {}: {}", precision.name(), reason(precision, device)));
+    }
+    train.precision = precision.into();
+    if train.engine.bf16_weights && precision != Precision::Bf16 {
+        render::note("weights stay in fp32: train.bf16_weights is for bf16");
+        train.engine.bf16_weights = false;
+    }
+    Ok(precision)
+}
+
+/// Takes the precision of the run in `folder`, which goes on, where the recipe leaves it to the device.
+///
+/// # Errors
+/// If the run's configuration cannot be read.
+pub(crate) fn keep(config: &mut RunConfig, folder: &Path) -> Result<()> {
+    if config.train.precision != PrecisionChoice::Auto {
+        return Ok(());
+    }
+    let path = folder.join(CONFIG);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
+    let before: Value =
+        toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
+    let name = &before["train"]["precision"];
+    let precision = serde_json::from_value::<Precision>(name.clone())
+        .with_context(|| format!("{}: train.precision is {name}", path.display()))?;
+    config.train.precision = precision.into();
+    config.train.engine.bf16_weights &= precision == Precision::Bf16;
+    Ok(())
+}
+
+/// Why `auto` is this precision on a device.
+pub(crate) fn reason(precision: Precision, device: Device) -> String {
+    match (precision, device) {
+        (Precision::Bf16, Device::Cpu) => {
+            format!("the processor multiplies bf16 fast at level {}", CpuLevel::current())
+        }
+        (_, Device::Cpu) => {
+            format!("there are no bf16 instructions at level {}", CpuLevel::current())
+        }
+        (Precision::Bf16, _) => "this GPU multiplies bf16 fast".to_owned(),
+        _ => "this GPU has no bf16 units".to_owned(),
+    }
+}

@@ -1,0 +1,107 @@
+//! The precision of a run: decided where it starts, and kept wherever it goes on.
+
+use serde_json::Value;
+
+use crate::sandbox::{Ended, RECIPE, Sandbox};
+
+/// A sandbox whose recipe leaves the precision to the processor, or names it.
+fn sandbox(precision: Option<&str>) -> Sandbox {
+    let sandbox = Sandbox::new();
+    let line = precision.map_or(String::new(), |name| format!("precision = \"{name}\"\n"));
+    sandbox.write("recipe.toml", RECIPE.replace("precision = \"fp32\"\n", &line));
+    sandbox
+}
+
+/// Runs `sst` at a level of the processor.
+fn at_level(sandbox: &Sandbox, level: &str, args: &[&str]) -> Ended {
+    sandbox.command(args).env("SST_CPU", level).output().unwrap().into()
+}
+
+fn precision_of(sandbox: &Sandbox) -> Value {
+    let config: Value = toml::from_str(&sandbox.read("runs/r/config.toml")).unwrap();
+    config["train"]["precision"].clone()
+}
+
+/// The levels that this process's `sst` may use, and what `auto` is at its own.
+fn doctor(sandbox: &Sandbox) -> (Vec<String>, Value) {
+    let told = sandbox.good(&["doctor", "--json"]).json();
+    let levels = serde_json::from_value(told["cpu"]["levels"].clone()).unwrap();
+    (levels, told["products"]["auto"].clone())
+}
+
+#[test]
+fn auto_is_decided_by_the_processor_and_written_with_the_run() {
+    for precision in [None, Some("auto")] {
+        let sandbox = sandbox(precision);
+        let (_, auto) = doctor(&sandbox);
+        let ended = sandbox.good(&["pretrain", "recipe.toml"]);
+        assert_eq!(precision_of(&sandbox), auto);
+        let told = format!("precision {}:", auto.as_str().unwrap());
+        assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    }
+}
+
+/// A run that began where there is no bf16 goes on in fp32 on a processor that has it, to the same weights.
+#[test]
+fn a_resumed_run_keeps_its_precision_on_another_processor() {
+    let sandbox = sandbox(None);
+    let (levels, _) = doctor(&sandbox);
+    let ended = at_level(&sandbox, "portable", &["pretrain", "recipe.toml"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("precision fp32: there are no bf16 instructions at level portable")
+    );
+    assert_eq!(precision_of(&sandbox), "fp32");
+    for later in [8, 12] {
+        let folder = format!("runs/r/checkpoints/step-{later:08}");
+        std::fs::remove_dir_all(sandbox.path(&folder)).unwrap();
+    }
+    for level in levels.iter().rev() {
+        let ended = at_level(&sandbox, level, &["pretrain", "recipe.toml", "--resume"]);
+        assert_eq!(ended.code, Some(0), "{level}: {}", ended.stderr);
+        assert_eq!(precision_of(&sandbox), "fp32", "{level}");
+        // The next level goes on from the last step, where there is nothing left to do.
+    }
+    // A precision that the run does not have is refused as ever.
+    let args = ["pretrain", "recipe.toml", "--resume", "--set", "train.precision=bf16"];
+    let ended = sandbox.sst(&args);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("train.precision was \"fp32\" and is \"bf16\""),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn bf16_weights_are_for_where_precision_is_bf16() {
+    let sandbox = sandbox(Some("auto"));
+    let set = ["pretrain", "recipe.toml", "--set", "train.bf16_weights=true"];
+    let ended = at_level(&sandbox, "portable", &set);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("weights stay in fp32"), "{}", ended.stderr);
+    let ended = sandbox.sst(&[&set[..], &["--resume"]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let ended = sandbox.sst(&[&set[..], &["--set", "train.precision=fp32"]].concat());
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+}
+
+#[test]
+fn fp16_on_the_cpu_is_refused() {
+    let sandbox = sandbox(Some("fp16"));
+    let ended = sandbox.sst(&["pretrain", "recipe.toml"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("is for GPUs"), "{}", ended.stderr);
+    assert!(!sandbox.path("runs/r").exists());
+}
+
+#[test]
+fn a_level_that_is_none_is_an_error_of_every_command() {
+    let sandbox = Sandbox::new();
+    for args in [&["doctor"][..], &["pretrain", "recipe.toml"], &["data", "prepare", "recipe.toml"]]
+    {
+        let ended = at_level(&sandbox, "mmx", args);
+        assert_eq!(ended.code, if args[0] == "doctor" { Some(1) } else { Some(2) }, "{args:?}");
+        assert!(ended.stderr.contains("SST_CPU=mmx is not a level"), "{}", ended.stderr);
+    }
+}
