@@ -53,6 +53,7 @@ pub(crate) fn keep(config: &mut RunConfig, folder: &Path) -> Result<()> {
     let name = &before["train"]["precision"];
     let precision = serde_json::from_value::<Precision>(name.clone())
         .with_context(|| format!("{}: train.precision is {name}", path.display()))?;
+    render::note(&format!("precision {}: the run's own", precision.name()));
     config.train.precision = precision.into();
     config.train.engine.bf16_weights &= precision == Precision::Bf16;
     Ok(())

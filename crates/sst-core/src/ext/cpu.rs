@@ -64,13 +64,13 @@ impl CpuLevel {
         *CURRENT.get_or_init(|| Self::requested().ok().flatten().unwrap_or_else(Self::detected))
     }
 
-    /// The level that `SST_CPU` asks for, if it is set.
+    /// The level that `SST_CPU` asks for, if it is set and not empty.
     ///
     /// # Errors
     /// If it names no level, or one that this processor does not have.
     #[allow(clippy::disallowed_methods, reason = "the one variable that kernels read")]
     pub fn requested() -> Result<Option<Self>> {
-        match std::env::var_os(CPU_LEVEL_VARIABLE) {
+        match std::env::var_os(CPU_LEVEL_VARIABLE).filter(|name| !name.is_empty()) {
             None => Ok(None),
             Some(name) => Self::parse(&name).map(Some),
         }
