@@ -32,7 +32,10 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
     };
     let wanted: PrecisionChoice = named("--precision", &args.precision)?;
     if wanted == PrecisionChoice::Fp16 {
-        return Err(Usage("--precision fp16 is not for vectors: write auto, fp32 or bf16".to_owned()).into());
+        return Err(Usage(
+            "--precision fp16 is not for vectors: write auto, fp32 or bf16".to_owned(),
+        )
+        .into());
     }
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::weight::Block;
+use super::results::Block;
 use crate::ext::number::Kind;
 
 /// Rows and columns of a block.

@@ -3,7 +3,10 @@
 //! processor, or by AMX, with each number made of three in bf16: six products for one, which keeps fp32's precision.
 //!
 //! With AMX an infinite number in fp32 gives NaN. Where bf16 is multiplied, numbers below 1e-38 count as zero.
-#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "AVX-512 and AMX alone use some parts"))]
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "AVX-512 and AMX alone use some parts")
+)]
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -13,6 +16,7 @@ mod lanes;
 mod pack;
 mod pieces;
 mod product;
+mod results;
 mod threads;
 mod trained;
 mod weight;

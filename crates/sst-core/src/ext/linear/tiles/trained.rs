@@ -9,8 +9,9 @@ use torch_sys::C_tensor;
 
 use super::block::BLOCK;
 use super::product::{each_block, linear, outputs, turned};
+use super::results::write_slopes;
 use super::threads::{Shared, each};
-use super::weight::{PackedWeight, write_slopes};
+use super::weight::PackedWeight;
 use crate::error::{Error, Result};
 use crate::ext::ffi::LinearProduct;
 use crate::ext::linear::{Affine, Curve, Layout};

@@ -4,7 +4,7 @@ use crate::ext::linear::Curve;
 use crate::ext::simd::Simd;
 
 /// `sqrt(2 / pi) * 2`, of the tanh approximation.
-const SCALE: f32 = 1.595_769_1;
+const SCALE: f32 = 1.595_769;
 const CUBIC: f32 = 0.044_715;
 
 impl Curve {
