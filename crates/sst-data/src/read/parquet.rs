@@ -8,9 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
-use arrow_array::{Array, RecordBatch};
-use arrow_cast::cast;
+use arrow_array::types::{
+    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, Float64Array, Int64Array, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -48,11 +50,13 @@ struct Columns {
 }
 
 enum Column {
-    /// UTF-8 or plain bytes (as old Spark writes strings), as bytes.
+    /// UTF-8 or plain bytes (as old Spark writes strings).
     Bytes(Arc<dyn Array>),
-    Int(Arc<dyn Array>),
+    /// The same as places in a list of values; none for a null.
+    Dictionary(Arc<dyn Array>, Vec<Option<usize>>),
+    Int(Int64Array),
     Unsigned(Arc<dyn Array>),
-    Float(Arc<dyn Array>),
+    Float(Float64Array),
     /// A text column of a type that no text has.
     Other(DataType),
 }
@@ -102,30 +106,23 @@ impl Parquet {
             let found = name_fields(self.column_names.iter().map(String::as_str));
             return Err(ReadError::MissingField { key, field: field(), found });
         };
-        let text = match column {
-            Column::Bytes(array) if array.is_valid(self.next) => {
-                match std::str::from_utf8(array.as_binary::<i64>().value(self.next)) {
-                    Ok(text) => text.to_owned(),
-                    Err(error) => {
-                        let advice = format!(
-                            "byte {} of the value of `{}` is at fault: write the file again as UTF-8",
-                            error.valid_up_to(),
-                            self.text_field
-                        );
-                        return Err(ReadError::Malformed { key, reason: advice });
-                    }
-                }
-            }
-            Column::Bytes(_) => {
-                return Err(ReadError::NotText { key, field: field(), found: "null".to_owned() });
-            }
-            Column::Int(_) | Column::Unsigned(_) | Column::Float(_) => {
-                let found = "a number".to_owned();
-                return Err(ReadError::NotText { key, field: field(), found });
-            }
-            Column::Other(kind) => {
-                let found = format!("of type {kind}");
-                return Err(ReadError::NotText { key, field: field(), found });
+        let found = match column {
+            Column::Bytes(_) | Column::Dictionary(..) => "null".to_owned(),
+            Column::Int(_) | Column::Unsigned(_) | Column::Float(_) => "a number".to_owned(),
+            Column::Other(kind) => format!("of type {kind}"),
+        };
+        let Some(bytes) = column.bytes(self.next) else {
+            return Err(ReadError::NotText { key, field: field(), found });
+        };
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(error) => {
+                let reason = format!(
+                    "byte {} of the value of `{}` is at fault: write the file again as UTF-8",
+                    error.valid_up_to(),
+                    self.text_field
+                );
+                return Err(ReadError::Malformed { key, reason });
             }
         };
         let others = self.columns.others.iter();
@@ -147,8 +144,8 @@ impl Iterator for Parquet {
             self.columns = Columns::default();
             let place = format!("after row {}", self.before);
             let batch = guarded(|| match self.batches.next() {
-                Some(batch) => Columns::new(&batch?, &self.text_field).map(Some),
-                None => Ok(None),
+                Some(batch) => Ok(Some(Columns::new(&batch?, &self.text_field))),
+                None => Ok::<_, ArrowError>(None),
             });
             match batch {
                 Ok(Some(columns)) => self.columns = columns,
@@ -167,65 +164,100 @@ impl Iterator for Parquet {
 }
 
 impl Columns {
-    fn new(batch: &RecordBatch, text_field: &str) -> Result<Self, ArrowError> {
+    fn new(batch: &RecordBatch, text_field: &str) -> Self {
         let mut columns = Self { len: batch.num_rows(), ..Self::default() };
         for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            let column = Column::new(array)?;
+            let column = Column::new(array);
             if field.name() == text_field {
                 columns.text = Some(column);
             } else {
                 columns.others.push((Arc::from(field.name().as_str()), column));
             }
         }
-        Ok(columns)
+        columns
     }
 }
 
+/// Integers or reals in the widest type of their kind.
+fn ints<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &dyn Array) -> Column {
+    Column::Int(array.as_primitive::<T>().unary(Into::into))
+}
+
+fn floats<T: ArrowPrimitiveType<Native: Into<f64>>>(array: &dyn Array) -> Column {
+    Column::Float(array.as_primitive::<T>().unary(Into::into))
+}
+
 impl Column {
-    fn new(array: &Arc<dyn Array>) -> Result<Self, ArrowError> {
+    fn new(array: &Arc<dyn Array>) -> Self {
         use DataType as T;
-        Ok(match array.data_type() {
+        match array.data_type() {
             T::Dictionary(_, values) if is_text(values) => {
-                let plain = cast(array, &T::LargeUtf8)?;
-                Self::Bytes(cast(&plain, &T::LargeBinary)?)
+                let dictionary = array.as_any_dictionary();
+                let keys = dictionary.normalized_keys().into_iter().enumerate();
+                let keys = keys.map(|(row, key)| array.is_valid(row).then_some(key)).collect();
+                Self::Dictionary(dictionary.values().clone(), keys)
             }
-            T::Utf8View => {
-                let plain = cast(array, &T::LargeUtf8)?;
-                Self::Bytes(cast(&plain, &T::LargeBinary)?)
-            }
-            T::Utf8 | T::LargeUtf8 | T::Binary | T::LargeBinary | T::BinaryView => {
-                Self::Bytes(cast(array, &T::LargeBinary)?)
-            }
+            T::Utf8 | T::LargeUtf8 | T::Utf8View => Self::Bytes(array.clone()),
+            T::Binary | T::LargeBinary | T::BinaryView => Self::Bytes(array.clone()),
             T::UInt64 => Self::Unsigned(array.clone()),
-            kind if kind.is_integer() || *kind == T::Boolean => Self::Int(cast(array, &T::Int64)?),
-            T::Float16 | T::Float32 | T::Float64 => Self::Float(cast(array, &T::Float64)?),
+            T::Int8 => ints::<Int8Type>(array),
+            T::Int16 => ints::<Int16Type>(array),
+            T::Int32 => ints::<Int32Type>(array),
+            T::Int64 => ints::<Int64Type>(array),
+            T::UInt8 => ints::<UInt8Type>(array),
+            T::UInt16 => ints::<UInt16Type>(array),
+            T::UInt32 => ints::<UInt32Type>(array),
+            T::Boolean => {
+                Self::Int(array.as_boolean().iter().map(|value| value.map(i64::from)).collect())
+            }
+            T::Float16 => floats::<Float16Type>(array),
+            T::Float32 => floats::<Float32Type>(array),
+            T::Float64 => floats::<Float64Type>(array),
             other => Self::Other(other.clone()),
-        })
+        }
+    }
+
+    /// The bytes of a text in `row`; none for a null, or for a column that is not of text.
+    fn bytes(&self, row: usize) -> Option<&[u8]> {
+        match self {
+            Self::Bytes(array) => bytes(array, row),
+            Self::Dictionary(values, keys) => bytes(values, keys[row]?),
+            _ => None,
+        }
     }
 
     /// The value in `row` as a field; none for a null, or for bytes that are not text.
     fn value(&self, row: usize) -> Option<Field> {
         match self {
-            Self::Bytes(array) => {
-                let bytes = array.is_valid(row).then(|| array.as_binary::<i64>().value(row))?;
-                Some(Field::Text(std::str::from_utf8(bytes).ok()?.to_owned()))
+            Self::Bytes(_) | Self::Dictionary(..) => {
+                Some(Field::Text(std::str::from_utf8(self.bytes(row)?).ok()?.to_owned()))
             }
-            Self::Int(array) => {
-                let valid = array.is_valid(row);
-                valid.then(|| Field::Int(array.as_primitive::<Int64Type>().value(row)))
-            }
+            Self::Int(array) => array.is_valid(row).then(|| Field::Int(array.value(row))),
             Self::Unsigned(array) => {
                 let value = array.is_valid(row).then(|| array.as_primitive::<UInt64Type>())?;
                 let value = value.value(row);
                 Some(i64::try_from(value).map_or(Field::Float(value as f64), Field::Int))
             }
-            Self::Float(array) => {
-                let valid = array.is_valid(row);
-                valid.then(|| Field::Float(array.as_primitive::<Float64Type>().value(row)))
-            }
+            Self::Float(array) => array.is_valid(row).then(|| Field::Float(array.value(row))),
             Self::Other(_) => None,
         }
     }
+}
+
+/// The bytes of a text in an array of one of the types of text; none for a null.
+fn bytes(array: &dyn Array, row: usize) -> Option<&[u8]> {
+    if !array.is_valid(row) {
+        return None;
+    }
+    Some(match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().value(row).as_bytes(),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row).as_bytes(),
+        DataType::Utf8View => array.as_string_view().value(row).as_bytes(),
+        DataType::Binary => array.as_binary::<i32>().value(row),
+        DataType::LargeBinary => array.as_binary::<i64>().value(row),
+        DataType::BinaryView => array.as_binary_view().value(row),
+        _ => return None,
+    })
 }
 
 fn is_text(kind: &DataType) -> bool {

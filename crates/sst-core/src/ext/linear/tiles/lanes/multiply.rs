@@ -7,6 +7,8 @@ use crate::ext::simd::{Simd, SimdBody};
 
 use super::{HALF, HALF_LEN, STEP_LEN};
 
+/// Rows at most: 16 registers hold 6 x 2 sums beside two vectors of the panel and one of the strip.
+const HEIGHT: usize = 6;
 /// Vectors of columns.
 const WIDTH: usize = 2;
 
@@ -56,10 +58,8 @@ impl Multiply {
     /// All sums, where so many bytes lie between two rows of the strip and between two numbers along k.
     #[inline(always)]
     unsafe fn all_rows<S: Simd, const ROW: usize, const K: usize>(&self) {
-        // 16 registers hold 6 x 2 sums beside two of the panel and one of the strip; AVX-512 has 32.
-        let most = if S::LANES == 16 { 12 } else { 6 };
         let rows = self.strip.rows;
-        let groups = rows.div_ceil(most);
+        let groups = rows.div_ceil(HEIGHT);
         // SAFETY: as promised for `multiply`; rows and columns are within the block.
         unsafe {
             for column in (0..BLOCK).step_by(WIDTH * S::LANES) {
@@ -72,13 +72,7 @@ impl Multiply {
                         3 => self.rows::<S, ROW, K, 3>(row, column),
                         4 => self.rows::<S, ROW, K, 4>(row, column),
                         5 => self.rows::<S, ROW, K, 5>(row, column),
-                        6 => self.rows::<S, ROW, K, 6>(row, column),
-                        7 => self.rows::<S, ROW, K, 7>(row, column),
-                        8 => self.rows::<S, ROW, K, 8>(row, column),
-                        9 => self.rows::<S, ROW, K, 9>(row, column),
-                        10 => self.rows::<S, ROW, K, 10>(row, column),
-                        11 => self.rows::<S, ROW, K, 11>(row, column),
-                        _ => self.rows::<S, ROW, K, 12>(row, column),
+                        _ => self.rows::<S, ROW, K, 6>(row, column),
                     }
                 }
             }
