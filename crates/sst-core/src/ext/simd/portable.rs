@@ -2,10 +2,10 @@
 
 use super::Simd;
 
-/// No assumption on the processor; eight lanes that the compiler may put into registers.
+/// No assumption on the processor; four lanes, which the compiler puts into one register of 128 bits where there is one.
 pub(in crate::ext) struct Portable;
 
-const WIDE: usize = 8;
+const WIDE: usize = 4;
 
 #[inline(always)]
 fn each(f: impl Fn(usize) -> f32) -> [f32; WIDE] {
