@@ -19,9 +19,8 @@ use crate::run::CONFIG;
 /// # Errors
 /// If it is fp16 on the CPU, which no processor multiplies fast, or a GPU cannot be asked.
 pub(crate) fn decide(config: &mut RunConfig, device: Device) -> Result<Precision> {
-    let train = &mut config.train;
-    let is_auto = train.precision == PrecisionChoice::Auto;
-    let precision = train.precision.on(device)?;
+    let is_auto = config.train.precision == PrecisionChoice::Auto;
+    let precision = config.train.precision.on(device)?;
     if precision == Precision::Fp16 && device == Device::Cpu {
         let message = "train.precision = \"fp16\" is for GPUs: on the CPU write \"auto\", \"bf16\" or \"fp32\"";
         return Err(Usage(message.to_owned()).into());
@@ -29,15 +28,21 @@ pub(crate) fn decide(config: &mut RunConfig, device: Device) -> Result<Precision
     if is_auto {
         render::note(&format!("precision {}: {}", precision.name(), reason(precision, device)));
     }
+    settle(config, precision);
+    Ok(precision)
+}
+
+/// Writes the precision into the configuration, and turns bf16 weights off, with a note, where it is not bf16.
+fn settle(config: &mut RunConfig, precision: Precision) {
+    let train = &mut config.train;
     train.precision = precision.into();
     if train.engine.bf16_weights && precision != Precision::Bf16 {
         render::note("weights stay in fp32: train.bf16_weights is for bf16");
         train.engine.bf16_weights = false;
     }
-    Ok(precision)
 }
 
-/// Takes the precision of the run in `folder`, which goes on, where the recipe leaves it to the device.
+/// Takes the precision of the run in `folder`, which is being resumed, where the recipe says `auto`.
 ///
 /// # Errors
 /// If the run's configuration cannot be read.
@@ -54,8 +59,7 @@ pub(crate) fn keep(config: &mut RunConfig, folder: &Path) -> Result<()> {
     let precision = serde_json::from_value::<Precision>(name.clone())
         .with_context(|| format!("{}: train.precision is {name}", path.display()))?;
     render::note(&format!("precision {}: the run's own", precision.name()));
-    config.train.precision = precision.into();
-    config.train.engine.bf16_weights &= precision == Precision::Bf16;
+    settle(config, precision);
     Ok(())
 }
 

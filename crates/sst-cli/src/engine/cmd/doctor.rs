@@ -92,8 +92,8 @@ fn processor_model() -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// The speed of matrix products on the CPU by precision, in GFLOP/s, and which one `auto` takes. There is none of fp16:
-/// libtorch multiplies it a number at a time, and sst refuses it on the CPU.
+/// The speed of matrix products on the CPU by precision, in GFLOP/s, and which one `auto` takes. That of fp16 shows why
+/// sst refuses it on the CPU.
 fn products() -> Result<Value> {
     let speed = |precision| -> Result<u64> {
         Ok((measure_peak(Device::Cpu, precision)? / 1e9).round() as u64)

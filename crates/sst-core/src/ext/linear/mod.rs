@@ -1,6 +1,6 @@
 //! Linear layers where libtorch's products leave much of the processor unused: without gradients in fp32 of few rows, as
-//! when text is generated, which run as fast as the weights come out of memory, and of many on processors with AVX-512
-//! bf16 or AMX.
+//! when text is generated, which run as fast as the weights come out of memory; of many rows on processors with AVX-512
+//! bf16 or AMX; and in bf16 on every other processor.
 
 mod few;
 mod kept;
@@ -144,8 +144,8 @@ fn kernel(x: &Tensor, weight: &Tensor) -> Result<Option<Kernel>> {
 }
 
 /// Whether [`fast_linear`] takes such tensors and is the better way: both have two dimensions and are on the CPU, and
-/// either the product is in fp32 or bf16 of many rows, and the processor has AVX-512 bf16, or it is in fp32 of few rows,
-/// without autocast and without gradients.
+/// the product is in fp32 or bf16 of many rows and the processor has AVX-512 bf16, or it is in bf16 and the processor has
+/// no bf16 instructions, or it is in fp32 of few rows, without autocast and without gradients.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -153,12 +153,13 @@ pub fn has_linear_kernel(x: &Tensor, weight: &Tensor) -> Result<bool> {
     Ok(kernel(x, weight)?.is_some())
 }
 
-/// Whether products of so many rows on the CPU, in fp32 or bf16, with gradients or without, are made by [`fast_linear`].
+/// Whether products of so many rows on the CPU, in both fp32 and bf16, with gradients or without, are made by
+/// [`fast_linear`].
 pub fn has_kernel_of_rows(rows: usize) -> bool {
     has_kernel(rows, true) && has_kernel(rows, false)
 }
 
-/// The same of one of the two types.
+/// Whether products of so many rows are made by [`fast_linear`]: in fp32 if `exact`, else in bf16.
 fn has_kernel(rows: usize, exact: bool) -> bool {
     match (tiles::unit(), exact) {
         (None, _) => false,
