@@ -7,13 +7,13 @@ use std::cell::OnceCell;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
-use crate::ext::has_kernel_of_rows;
+use crate::ext::takes_any_rows;
 
 /// `n` rows of a product on the CPU, or a little more, a number of few binary digits: oneDNN compiles a kernel for each
 /// shape of a product, which takes as long as the product of a small batch; batches of even sizes repeat their shapes.
-/// Kernels of our own take any number of rows.
+/// sst's own kernels and MKL take any number of rows.
 pub fn even(n: usize) -> usize {
-    if has_kernel_of_rows(n) { n } else { of_few_digits(n) }
+    if takes_any_rows(n) { n } else { of_few_digits(n) }
 }
 
 fn of_few_digits(n: usize) -> usize {

@@ -47,7 +47,7 @@ pub use joint::joint;
 pub use linear::multiply_in_registers;
 pub use linear::{
     Affine, Curve, KeepWeights, Layout, fast_curved_linear, fast_linear, fast_mlp,
-    has_kernel_of_rows, has_linear_kernel, has_mlp_kernel, keep_weights,
+    has_linear_kernel, has_mlp_kernel, keep_weights, takes_any_rows,
 };
 #[doc(hidden)]
 pub use linear::{Unit, forbid_unit};

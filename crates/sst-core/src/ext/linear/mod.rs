@@ -153,10 +153,15 @@ pub fn has_linear_kernel(x: &Tensor, weight: &Tensor) -> Result<bool> {
     Ok(kernel(x, weight)?.is_some())
 }
 
-/// Whether products of so many rows on the CPU, in both fp32 and bf16, with gradients or without, are made by
-/// [`fast_linear`].
-pub fn has_kernel_of_rows(rows: usize) -> bool {
-    has_kernel(rows, true) && has_kernel(rows, false)
+/// Whether products of so many rows on the CPU, in fp32 or bf16, are made without oneDNN, which compiles a kernel for each
+/// shape: by [`fast_linear`], or by MKL.
+pub fn takes_any_rows(rows: usize) -> bool {
+    match tiles::unit() {
+        None => false,
+        // bf16 has a kernel; fp32 goes to MKL, which libtorch has on x86-64 alone.
+        Some(Unit::Lanes) => cfg!(target_arch = "x86_64"),
+        Some(_) => rows >= tiles::LEAST_ROWS,
+    }
 }
 
 /// Whether products of so many rows are made by [`fast_linear`]: in fp32 if `exact`, else in bf16.
