@@ -66,17 +66,32 @@ pub fn table(rows: &[Vec<String>]) -> String {
     text.trim_end_matches('\n').to_owned()
 }
 
-/// Tells on stderr what was dropped, truncated or skipped; says nothing if nothing was.
+/// How many names of a list fit into its line of the terminal.
+const SHOWN_ITEMS: usize = 4;
+
+/// Tells on stderr what was dropped, truncated, skipped or left unused; says nothing if nothing was.
 pub fn ledger(entries: &BTreeMap<String, Entry>) {
     if entries.is_empty() {
         return;
     }
     let row = |(name, entry): (&String, &Entry)| {
-        let first = entry.first.as_ref().map_or(String::new(), |place| format!("first at {place}"));
-        vec![format!("  {name}"), count(entry.count), first]
+        let place = match &entry.first {
+            Some(place) => format!("first at {place}"),
+            None => some_of(&entry.items),
+        };
+        vec![format!("  {name}"), count(entry.count), place]
     };
     let rows: Vec<_> = entries.iter().map(row).collect();
     note(&format!("ledger: what was left out or changed on the way\n{}", table(&rows)));
+}
+
+/// The first names of a list, and how many more there are.
+fn some_of(items: &[String]) -> String {
+    let shown = items[..items.len().min(SHOWN_ITEMS)].join(", ");
+    match items.len().saturating_sub(SHOWN_ITEMS) {
+        0 => shown,
+        more => format!("{shown} and {more} more (--json lists all)"),
+    }
 }
 
 /// A number with its thousands apart: `1,234,567`.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::example::Key;
+use crate::unused::Unused;
 
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,10 @@ pub struct Entry {
     /// The first place it happened, as `file:line`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<String>,
+    /// The names of the things counted, each once and sorted, where they are few enough to list: what
+    /// [`Unused`] holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<String>,
 }
 
 /// Counts by name (`clean.too_short`, `rows.truncated_tokens`, ...). Clones share the counts.
@@ -38,9 +43,24 @@ impl Ledger {
         match entries.get_mut(name) {
             Some(entry) => entry.count += count,
             None => {
-                let entry = Entry { count, first: place.map(Key::to_string) };
+                let first = place.map(Key::to_string);
+                let entry = Entry { count, first, items: Vec::new() };
                 entries.insert(name.to_owned(), entry);
             }
+        }
+    }
+
+    /// Lists what was found in a file and not used, as `unused.KIND`. An item that is listed already is
+    /// not listed or counted again.
+    pub fn add_unused(&self, unused: &Unused) {
+        let mut entries = self.lock();
+        for (kind, items) in unused.iter() {
+            let empty = Entry { count: 0, first: None, items: Vec::new() };
+            let entry = entries.entry(kind.name().to_owned()).or_insert(empty);
+            entry.items.extend(items.iter().cloned());
+            entry.items.sort_unstable();
+            entry.items.dedup();
+            entry.count = entry.items.len() as u64;
         }
     }
 

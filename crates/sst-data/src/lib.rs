@@ -25,6 +25,7 @@ pub mod rows;
 pub mod sentence;
 pub mod store;
 pub mod tokenize;
+pub mod unused;
 pub mod vectors;
 pub mod words;
 
@@ -32,3 +33,4 @@ pub use batch::{ArrayData, BatchError, Collate, CollateError, HostArray, HostBat
 pub use example::{Example, Field, Key};
 pub use ledger::Ledger;
 pub use rng::SeqRng;
+pub use unused::{Harmless, Unused, UnusedKind};
