@@ -3,7 +3,7 @@
 //!
 //! Shapes: b batch, l length, t tokens of all rows, d hidden size.
 
-use sst_core::nn::{Attention, AttentionOutput, KvCache, NewTokens, Rotation, Rows};
+use sst_core::nn::{Attention, AttentionOutput, KvCache, NewTokens, Rotation, RowPart, Rows};
 use sst_core::{
     EncoderInput, EncoderOutput, Error, Forward, ParamStore, RaggedRows, Result, ext, pad_even,
 };
@@ -203,6 +203,11 @@ impl Flat {
         let positions_t = self.rows.positions()?;
         let more = count - positions_t.size()[0];
         Ok(positions_t.f_constant_pad_nd([0, more])?)
+    }
+
+    /// The rows, each whole.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = RowPart> {
+        self.rows.lengths().map(|length| RowPart { count: length, row_length: length })
     }
 
     /// Hidden states `[t, d]` as the tokens lay; zero where there was none.

@@ -56,7 +56,13 @@ ROPE = {
                       "factor": 2.5, "short_factor": [1.0, 1.1, 1.2, 1.3], "long_factor": [1.0, 1.5, 2.0, 3.0]},
     "llama3": {"rope_type": "llama3", "rope_theta": 500.0, "factor": 4.0, "low_freq_factor": 1.0,
                "high_freq_factor": 4.0, "original_max_position_embeddings": 16},
+    "default": {"rope_type": "default", "rope_theta": 300.0, "partial_rotary_factor": 0.5},
+    "linear-below-1": {"rope_type": "linear", "factor": 0.5, "rope_theta": 1000.0},
+    "yarn-magnitude": {"rope_type": "yarn", "factor": None, "rope_theta": 1000.0, "attention_factor": 1.3,
+                       "original_max_position_embeddings": 10, "beta_fast": 0, "beta_slow": 2},
+    "proportional": {"rope_type": "proportional", "factor": 2.0, "rope_theta": 1000.0, "partial_rotary_factor": 0.5},
 }
+ALONE = [7, 16, 17, 21, 30]
 
 
 def build(kind: type, config, seed: int, std: float = 0.2):
@@ -106,7 +112,9 @@ def write_case(folder: Path, kind: type, config, lengths: list[int], seed: int, 
 
 def write_rope(out: Path) -> None:
     """Writes `rope.safetensors`: input_ids [2, 30] and `logits.<name>` of a model for each of `ROPE`, whose weights are
-    those of the case `llama`. Its keys are in the metadata, under `rope`."""
+    those of the case `llama`; and `alone.<name>.<length>`, the logits of the first row's first tokens, read by
+    themselves by a model that has read nothing before, for some rates stay as a longer row left them. Its keys are in
+    the metadata, under `rope`."""
     inputs = batch(97, [30, 30], seed=5)
     case = {"input_ids": inputs["input_ids"]}
     for name, rope in ROPE.items():
@@ -114,6 +122,9 @@ def write_rope(out: Path) -> None:
         config = LlamaConfig(**(LLAMA | {"max_position_embeddings": positions, "rope_parameters": dict(rope)}), **END)
         with torch.no_grad():
             case[f"logits.{name}"] = build(LlamaForCausalLM, config, 3)(inputs["input_ids"]).logits
+            for length in ALONE:
+                model = build(LlamaForCausalLM, config, 3)
+                case[f"alone.{name}.{length}"] = model(inputs["input_ids"][:1, :length]).logits[0]
     save_case(out / "rope.safetensors", case, rope=ROPE)
 
 
@@ -134,7 +145,8 @@ def write_generate(out: Path) -> None:
     `greedy`: for each prompt the 200 new tokens that greedy search finds (fewer where it ends), alone, and for all of
     them in one batch padded on the left, which must be the same. `penalised`: with a repetition penalty of 1.3.
     `beams`: the best of four beams, 24 new tokens, with its length penalty, and its score. `perplexity`: for
-    documents of 1, 2, 50 and 131 tokens and windows of 32, the summed negative log-likelihood for each stride.
+    documents of 1, 2, 50 and 131 tokens and windows of 32, the summed negative log-likelihood for each stride: of
+    windows that are full, under `strides`, and under `documentation` as transformers' documentation has it.
     """
     for name, (kind, config, seed) in GENERATE.items():
         model = build(kind, config, seed, std=0.4)
@@ -192,8 +204,36 @@ def perplexity(model, seed: int) -> dict:
                     total -= float(logits[at - 1 - begin, ids[at]])
                     count += 1
                 scored = end
-        strides[str(stride)] = {"nll": total, "scored": count}
-    return {"documents": documents, "length": length, "strides": strides}
+        strides[str(stride)] = {"nll": total, "scored": count, "loss": total / count}
+    documentation = {str(stride): documented(model, documents, length, stride) for stride in (7, 16, 32)}
+    return {"documents": documents, "length": length, "strides": strides, "documentation": documentation}
+
+
+def documented(model, documents: list[list[int]], max_length: int, stride: int) -> dict:
+    """The loop of "Perplexity of fixed-length models", for several documents: `loss` is its `avg_nll`. `nll` and
+    `scored` are the plain sum over the labels of the same windows, and their number."""
+    nll_sum = n_tokens = total = count = 0
+    for ids in documents:
+        prev_end_loc = 0
+        for begin_loc in range(0, len(ids), stride):
+            end_loc = min(begin_loc + max_length, len(ids))
+            trg_len = end_loc - prev_end_loc
+            input_ids = torch.tensor([ids[begin_loc:end_loc]])
+            target_ids = input_ids.clone()
+            target_ids[:, :-trg_len] = -100
+            num_loss_tokens = (target_ids != -100).sum().item() - 1
+            if num_loss_tokens > 0:  # else the page adds nothing, or the NaN of a text of one token
+                with torch.no_grad():
+                    loss = float(model(input_ids, labels=target_ids).loss)
+                nll_sum += loss * num_loss_tokens
+                n_tokens += num_loss_tokens
+                labels = (target_ids[:, 1:] != -100).sum().item()  # transformers shifts them
+                total += loss * labels
+                count += labels
+            prev_end_loc = end_loc
+            if end_loc == len(ids):
+                break
+    return {"loss": nll_sum / n_tokens, "nll": total, "scored": count}
 
 
 def write_sampling(out: Path) -> None:

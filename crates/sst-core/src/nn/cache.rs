@@ -5,9 +5,10 @@
 
 use std::cell::OnceCell;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::attention::{Attention, has_attention_kernel};
+use super::rotary::RowPart;
 use crate::error::{Error, Result};
 use crate::ragged::RaggedRows;
 
@@ -18,6 +19,19 @@ pub struct KvCache {
     layers: Vec<[Tensor; 2]>,
     lengths: Vec<usize>,
     capacity: usize,
+    /// The ids of the tokens of each row, where [`KvCache::renew`] keeps them.
+    ids: Vec<Vec<i64>>,
+}
+
+/// What a model has to read so that a cache holds what whole rows would give.
+#[derive(Debug)]
+pub struct Renewed {
+    /// Token ids `[t']`.
+    pub input_ids: Tensor,
+    /// How they lie.
+    pub rows: RaggedRows,
+    /// Where the new tokens are among them, `[t]`.
+    pub new_t: Tensor,
 }
 
 /// Tokens that are being added to a cache: the last of their rows.
@@ -39,7 +53,8 @@ pub struct NewTokens {
 impl KvCache {
     /// Room for `rows` rows of `capacity` tokens each; it grows if they become longer.
     pub fn new(rows: usize, capacity: usize) -> Self {
-        Self { layers: Vec::new(), lengths: vec![0; rows], capacity: capacity.max(1) }
+        let (lengths, ids) = (vec![0; rows], vec![Vec::new(); rows]);
+        Self { layers: Vec::new(), lengths, capacity: capacity.max(1), ids }
     }
 
     /// The tokens that are there of each row.
@@ -53,12 +68,8 @@ impl KvCache {
     /// # Errors
     /// If there are not as many rows, or libtorch fails.
     pub fn begin(&mut self, rows: &RaggedRows) -> Result<NewTokens> {
+        self.check_rows(rows)?;
         let counts: Vec<usize> = rows.lengths().map(|length| length as usize).collect();
-        if counts.len() != self.lengths.len() {
-            let (found, expected) = (counts.len(), self.lengths.len());
-            let message = format!("{found} rows of new tokens for a cache of {expected} rows");
-            return Err(Error::Contract(message));
-        }
         let after = self.lengths.iter().zip(&counts).map(|(length, new)| length + new);
         let after: Vec<usize> = after.collect();
         let longest = after.iter().copied().max().unwrap_or(0);
@@ -90,6 +101,60 @@ impl KvCache {
         })
     }
 
+    /// For a model that reads a row otherwise when it has become longer. `input_ids` `[t]` are new tokens of `rows`;
+    /// where `is_stale` says of a row's length before and after that what the cache holds of it no longer fits, the
+    /// row is forgotten and all of its tokens are to be read again. Has to be called for every token that is added.
+    ///
+    /// # Errors
+    /// If there are not as many rows, or libtorch fails.
+    pub fn renew(
+        &mut self,
+        input_ids: &Tensor,
+        rows: &RaggedRows,
+        is_stale: impl Fn(i64, i64) -> bool,
+    ) -> Result<Renewed> {
+        self.check_rows(rows)?;
+        let given = Vec::<i64>::try_from(input_ids.f_to_device(Device::Cpu)?)?;
+        if given.len() as i64 != rows.num_tokens() {
+            let (found, expected) = (given.len(), rows.num_tokens());
+            return Err(Error::Contract(format!("{found} ids for rows of {expected} tokens")));
+        }
+        let (mut ids, mut lengths, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, pair) in rows.offsets().windows(2).enumerate() {
+            let (known, length) = (&mut self.ids[row], &mut self.lengths[row]);
+            let before = *length;
+            if known.len() != before {
+                let message = "a cache that is renewed has tokens whose ids it was not told";
+                return Err(Error::Contract(message.into()));
+            }
+            known.extend(&given[pair[0] as usize..pair[1] as usize]);
+            if before > 0 && known.len() > before && is_stale(before as i64, known.len() as i64) {
+                *length = 0;
+            }
+            let start = ids.len() + before - *length;
+            ids.extend(&known[*length..]);
+            lengths.push(known.len() - *length);
+            places.extend((start..ids.len()).map(|place| place as i64));
+        }
+        let device = rows.device();
+        let on_device = |numbers: &[i64]| Tensor::f_from_slice(numbers)?.f_to_device(device);
+        Ok(Renewed {
+            input_ids: on_device(&ids)?,
+            rows: RaggedRows::new(&lengths, device),
+            new_t: on_device(&places)?,
+        })
+    }
+
+    fn check_rows(&self, rows: &RaggedRows) -> Result<()> {
+        let (found, expected) = (rows.num_rows(), self.lengths.len());
+        match found == expected as i64 {
+            true => Ok(()),
+            false => Err(Error::Contract(format!(
+                "{found} rows of new tokens for a cache of {expected} rows"
+            ))),
+        }
+    }
+
     /// Makes tokens count that every layer has added.
     pub fn finish(&mut self, new: NewTokens) {
         for (length, added) in self.lengths.iter_mut().zip(new.rows.lengths()) {
@@ -113,6 +178,7 @@ impl KvCache {
             *tensor = by_row.f_index_select(0, &index)?.f_flatten(0, 1)?;
         }
         self.lengths = rows.iter().map(|row| self.lengths[*row]).collect();
+        self.ids = rows.iter().map(|row| self.ids[*row].clone()).collect();
         Ok(())
     }
 
@@ -131,6 +197,13 @@ impl NewTokens {
     /// The place of each in its row, `[t]`, int64.
     pub fn positions(&self) -> &Tensor {
         &self.positions_t
+    }
+
+    /// How many new tokens each row has, and its length with them.
+    pub fn parts(&self) -> impl Iterator<Item = RowPart> {
+        let lengths = self.keys.iter().map(|[start, end]| end - start);
+        let rows = self.rows.lengths().zip(lengths);
+        rows.map(|(count, row_length)| RowPart { count, row_length })
     }
 
     /// The tokens of the longest row, the new ones with it.
@@ -204,8 +277,6 @@ impl NewTokens {
 
 #[cfg(test)]
 mod tests {
-    use tch::Device;
-
     use super::*;
 
     fn normal(shape: &[i64]) -> Tensor {
@@ -274,5 +345,28 @@ mod tests {
         assert_eq!(cache.capacity, 8);
         assert!(cache.select(&[2]).is_err());
         assert!(cache.begin(&RaggedRows::new(&[1], Device::Cpu)).is_err());
+    }
+
+    #[test]
+    fn a_stale_row_is_read_again_and_others_are_not() {
+        let mut cache = KvCache::new(2, 4);
+        let add = |cache: &mut KvCache, ids: &[i64], counts: &[usize]| {
+            let rows = RaggedRows::new(counts, Device::Cpu);
+            // Rows of more than three tokens are read otherwise.
+            let stale = |before: i64, after: i64| (before > 3) != (after > 3);
+            let read = cache.renew(&Tensor::from_slice(ids), &rows, stale).unwrap();
+            let new = cache.begin(&read.rows).unwrap();
+            cache.finish(new);
+            let numbers = |x: &Tensor| Vec::<i64>::try_from(x).unwrap();
+            (numbers(&read.input_ids), numbers(&read.new_t))
+        };
+        assert_eq!(add(&mut cache, &[1, 2, 3, 7], &[3, 1]), (vec![1, 2, 3, 7], vec![0, 1, 2, 3]));
+        assert_eq!(add(&mut cache, &[4, 8], &[1, 1]), (vec![1, 2, 3, 4, 8], vec![3, 4]));
+        assert_eq!(cache.lengths(), [4, 2]);
+        cache.select(&[1, 0]).unwrap();
+        assert_eq!(add(&mut cache, &[9, 10, 5], &[2, 1]), (vec![7, 8, 9, 10, 5], vec![2, 3, 4]));
+        assert_eq!(cache.lengths(), [4, 5]);
+        let rows = RaggedRows::new(&[1], Device::Cpu);
+        assert!(cache.renew(&Tensor::from_slice(&[1_i64]), &rows, |_, _| false).is_err());
     }
 }

@@ -18,4 +18,4 @@ pub use cache::{KvCache, NewTokens};
 pub use layers::{Embedding, LayerNorm, Linear, RmsNorm, dropout};
 pub use pooling::{Pooling, encode_pooled};
 pub use product::{activated_linear, conv1d, linear, mlp};
-pub use rotary::{RopeParameters, RopeScaling, Rotary, Rotation};
+pub use rotary::{RopeParameters, RopeScaling, Rotary, Rotation, RowPart};

@@ -1,8 +1,8 @@
 //! config.json of Llama.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
-use sst_core::nn::{Activation, RopeParameters, Rotary};
+use serde_json::{Map, Value};
+use sst_core::nn::Activation;
 
 use crate::config::{bad, check_dropout, check_sizes};
 use crate::error::ModelError;
@@ -47,6 +47,12 @@ pub struct LlamaConfig {
     pub rope_theta: Option<f64>,
     /// How wavelengths are stretched, in older files.
     pub rope_scaling: Option<Map<String, Value>>,
+    /// The positions of the first training, in files in the way of Phi-3; goes before that in `rope_parameters`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original_max_position_embeddings: Option<i64>,
+    /// The share of each head that turns, for kinds of rope that read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial_rotary_factor: Option<f64>,
     /// The token that begins a text.
     pub bos_token_id: Option<i64>,
     /// The tokens that end one: a number or a list.
@@ -79,6 +85,8 @@ impl Default for LlamaConfig {
             rope_parameters: None,
             rope_theta: None,
             rope_scaling: None,
+            original_max_position_embeddings: None,
+            partial_rotary_factor: None,
             bos_token_id: None,
             eos_token_id: Value::Null,
             pad_token_id: None,
@@ -96,51 +104,6 @@ impl LlamaConfig {
     /// Heads of keys and values.
     pub fn kv_heads(&self) -> i64 {
         self.num_key_value_heads.unwrap_or(self.num_attention_heads)
-    }
-
-    /// How positions turn queries and keys, whichever keys say it.
-    ///
-    /// # Errors
-    /// If a key is missing, unknown to sst or cannot be.
-    pub fn rotary(&self) -> Result<Rotary, ModelError> {
-        let parameters = serde_json::from_value::<RopeParameters>(json!(self.rope()))
-            .map_err(|error| bad("rope_parameters", &error.to_string()))?;
-        Rotary::new(parameters, self.head_width(), self.max_position_embeddings).map_err(|error| {
-            match error {
-                sst_core::Error::Config { key, reason } => bad(&key, &reason),
-                other => other.into(),
-            }
-        })
-    }
-
-    /// The keys of `rope_parameters`, in the way of transformers 5.
-    fn rope(&self) -> Map<String, Value> {
-        // Older keys win, as in transformers.
-        let given = self.rope_scaling.as_ref().or(self.rope_parameters.as_ref());
-        let mut rope = given.cloned().unwrap_or_default();
-        let kind = rope.remove("type").unwrap_or_else(|| json!("default"));
-        let kind = rope.entry("rope_type").or_insert(kind).clone();
-        let theta = self.rope_theta.unwrap_or(10_000.0);
-        rope.entry("rope_theta").or_insert_with(|| json!(theta));
-        if ["llama3", "yarn", "longrope"].contains(&kind.as_str().unwrap_or_default()) {
-            let positions = json!(self.max_position_embeddings);
-            rope.entry("original_max_position_embeddings").or_insert(positions);
-        }
-        rope
-    }
-
-    /// The config with `rope_parameters` for transformers 5, and what earlier releases read.
-    pub(super) fn complete(&self) -> Self {
-        let rope = self.rope();
-        let is_plain = rope.get("rope_type") == Some(&json!("default"));
-        Self {
-            rope_theta: rope.get("rope_theta").and_then(Value::as_f64),
-            rope_scaling: (!is_plain).then(|| rope.clone()),
-            rope_parameters: Some(rope),
-            num_key_value_heads: Some(self.kv_heads()),
-            head_dim: Some(self.head_width()),
-            ..self.clone()
-        }
     }
 
     /// Checks what serde cannot.
@@ -170,10 +133,6 @@ impl LlamaConfig {
         if self.pad_token_id.is_some_and(|id| id >= self.vocab_size) {
             return Err(bad("pad_token_id", "is not in the vocabulary"));
         }
-        let partial = self.rope().get("partial_rotary_factor").and_then(Value::as_f64);
-        if partial.is_some_and(|share| share != 1.0) {
-            return Err(bad("rope_parameters.partial_rotary_factor", "sst turns whole heads only"));
-        }
         self.rotary()?;
         Ok(())
     }
@@ -181,26 +140,12 @@ impl LlamaConfig {
 
 #[cfg(test)]
 mod tests {
-    use sst_core::nn::RopeScaling;
+    use serde_json::json;
 
     use super::*;
 
     fn config(keys: Value) -> LlamaConfig {
         serde_json::from_value(keys).unwrap()
-    }
-
-    #[test]
-    fn older_and_newer_keys_say_the_same() {
-        let scaling = json!({"type": "linear", "factor": 2.0});
-        let old = config(json!({"rope_theta": 500.0, "rope_scaling": scaling}));
-        let parameters = json!({"rope_type": "linear", "factor": 2.0, "rope_theta": 500.0});
-        let new = config(json!({"rope_parameters": parameters}));
-        assert_eq!(old.rope(), new.rope());
-        assert_eq!(old.complete().rope(), new.rope());
-        let read: RopeParameters = serde_json::from_value(json!(new.rope())).unwrap();
-        assert_eq!(read.scaling, RopeScaling::Linear { factor: 2.0 });
-        assert_eq!(read.rope_theta, 500.0);
-        assert_eq!(config(json!({})).complete().rope_scaling, None);
     }
 
     #[test]
@@ -212,10 +157,14 @@ mod tests {
             (json!({"rope_scaling": {"rope_type": "linear"}}), "rope_parameters"),
             (json!({"rope_scaling": {"rope_type": "spiral", "factor": 2.0}}), "rope_parameters"),
             (
-                json!({"rope_scaling": {"rope_type": "linear", "factor": 0.5}}),
+                json!({"rope_scaling": {"rope_type": "linear", "factor": 0.0}}),
                 "rope_parameters.factor",
             ),
-            (json!({"rope_parameters": {"partial_rotary_factor": 0.5}}), "partial_rotary_factor"),
+            (json!({"rope_scaling": {"type": "mrope", "factor": 2.0}}), "rope_parameters"),
+            (
+                json!({"partial_rotary_factor": 0.5, "rope_scaling": {"type": "linear", "factor": 2}}),
+                "partial_rotary_factor",
+            ),
             (json!({"attention_dropout": 1.0}), "attention_dropout"),
         ] {
             let error = config(keys).check().unwrap_err().to_string();

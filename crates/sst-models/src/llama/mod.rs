@@ -5,6 +5,7 @@ mod config;
 mod layer;
 mod model;
 mod names;
+mod rope;
 mod wrapper;
 
 pub use config::LlamaConfig;

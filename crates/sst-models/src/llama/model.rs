@@ -43,7 +43,7 @@ impl Encoder for LlamaModel {
         let flat = Flat::new(input)?;
         check_length(flat.rows.longest(), self.rotary.max_length())?;
         let hidden_td = flat.even(self.words.forward(&flat.ids_t)?, forward)?;
-        let rotation = self.rotary.rotation(&flat.positions(hidden_td.size()[0])?)?;
+        let rotation = self.rotary.rotation(&flat.positions(hidden_td.size()[0])?, flat.parts())?;
         let mut output = self.layers.run(hidden_td, &flat.rows, Some(&rotation), forward)?;
         output.hidden_bld = self.norm.before(&output.hidden_bld)?;
         flat.restore_output(output)
@@ -64,12 +64,23 @@ impl Encoder for LlamaModel {
 
 impl Decoder for LlamaModel {
     fn extend(&self, input_ids: &Tensor, rows: &RaggedRows, cache: &mut KvCache) -> Result<Tensor> {
+        // Where rates follow the length of a row, it is read again when they change: then a cache gives the numbers
+        // that the whole row has without one.
+        let read = match self.rotary.changes(0, self.rotary.max_length()) {
+            false => None,
+            true => Some(cache.renew(input_ids, rows, |from, to| self.rotary.changes(from, to))?),
+        };
+        let (input_ids, rows) =
+            read.as_ref().map_or((input_ids, rows), |read| (&read.input_ids, &read.rows));
         let new = cache.begin(rows)?;
         check_length(new.longest(), self.rotary.max_length())?;
-        let rotation = self.rotary.rotation(new.positions())?;
+        let rotation = self.rotary.rotation(new.positions(), new.parts())?;
         let hidden_td = self.words.forward(input_ids)?;
-        let hidden_td = self.layers.extend(hidden_td, cache, &new, Some(&rotation))?;
+        let mut hidden_td = self.layers.extend(hidden_td, cache, &new, Some(&rotation))?;
         cache.finish(new);
+        if let Some(read) = &read {
+            hidden_td = hidden_td.f_index_select(0, &read.new_t)?;
+        }
         self.norm.before(&hidden_td)
     }
 }

@@ -1,5 +1,5 @@
 //! GPT-2 and Llama against transformers: hidden states, attention maps, logits, loss, every gradient, ten steps,
-//! names, and ways to stretch rotary positions. And with a cache against without.
+//! and names. And with a cache against without.
 
 use std::path::Path;
 
@@ -114,39 +114,6 @@ fn llama_with_biases_and_stretched_positions_equals_transformers() {
 fn causal_parity_external() {
     if let Some(folder) = crate::folders::environment("SST_CAUSAL_CASE") {
         check_all(&folder);
-    }
-}
-
-#[test]
-fn every_way_to_stretch_positions_equals_transformers() {
-    let weights = Weights::open(&golden("causal/rope.safetensors")).unwrap();
-    let made_with = weights.metadata().unwrap()["made_with"].clone();
-    let made_with: Value = serde_json::from_str(&made_with).unwrap();
-    let text = std::fs::read_to_string(golden("causal/llama/config.json")).unwrap();
-    let config: Value = serde_json::from_str(&text).unwrap();
-    let trained = read(&golden("causal/llama"));
-    let ids = weights.tensor("input_ids").unwrap();
-    let ways = made_with["rope"].as_object().unwrap();
-    assert_eq!(ways.len(), 7);
-    for (name, rope) in ways {
-        let mut config = config.clone();
-        config["rope_parameters"] = rope.clone();
-        // That way is for rows that are longer than the model's positions.
-        config["max_position_embeddings"] = json!(if name == "dynamic" { 20 } else { 40 });
-        let dir = tempfile::tempdir().unwrap();
-        save_folder(dir.path(), &*trained, None, &ModelCard::default()).unwrap();
-        std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
-        let model = read(dir.path());
-        let input = EncoderInput {
-            input_ids: &ids,
-            rows: None,
-            attention_mask: None,
-            token_type_ids: None,
-        };
-        let hidden = model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld;
-        let logits = model.token_head().unwrap().logits(&hidden.flatten(0, 1), Forward::EVAL);
-        let want = weights.tensor(&format!("logits.{name}")).unwrap().flatten(0, 1);
-        close(name, &logits.unwrap(), &want, 1e-5);
     }
 }
 

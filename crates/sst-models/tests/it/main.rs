@@ -10,6 +10,7 @@ mod encode_at;
 mod folders;
 mod gguf;
 mod minilm;
+mod rope;
 mod steps;
 
 /// Held by tests that draw from libtorch's generator or run layers again, which puts it back: it is one for all

@@ -2,7 +2,7 @@
 //!
 //! Shapes: t tokens, h heads, e width of a head, r = e / 2 rotations.
 
-use std::f64::consts::PI;
+mod rates;
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -89,6 +89,60 @@ pub enum RopeScaling {
         /// The positions of the first training.
         original_max_position_embeddings: i64,
     },
+    /// A share of the waves turns, at the rates of the whole head, and the others stand still (the global layers of
+    /// Gemma 3n and 4).
+    Proportional {
+        /// How much longer rows may be; `None` for 1.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        factor: Option<f64>,
+        /// The share of the waves that turn; `None` for all.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        partial_rotary_factor: Option<f64>,
+    },
+}
+
+impl RopeScaling {
+    /// The keys of `rope_parameters` that this kind reads, besides `rope_theta`, `rope_type` and its older spelling
+    /// `type`.
+    pub fn keys(&self) -> &'static [&'static str] {
+        match self {
+            Self::Default => &[],
+            Self::Linear { .. } | Self::Dynamic { .. } => &["factor"],
+            Self::Yarn { .. } => &[
+                "factor",
+                "original_max_position_embeddings",
+                "attention_factor",
+                "beta_fast",
+                "beta_slow",
+                "mscale",
+                "mscale_all_dim",
+                "truncate",
+            ],
+            Self::Longrope { .. } => &[
+                "short_factor",
+                "long_factor",
+                "factor",
+                "original_max_position_embeddings",
+                "attention_factor",
+            ],
+            Self::Llama3 { .. } => &[
+                "factor",
+                "low_freq_factor",
+                "high_freq_factor",
+                "original_max_position_embeddings",
+            ],
+            Self::Proportional { .. } => &["factor", "partial_rotary_factor"],
+        }
+    }
+}
+
+/// Tokens that follow each other in one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowPart {
+    /// How many tokens there are.
+    pub count: i64,
+    /// The length of their whole row, with the tokens that a cache holds.
+    pub row_length: i64,
 }
 
 /// Turns queries and keys by their positions.
@@ -120,11 +174,24 @@ impl Rotary {
             RopeScaling::Linear { factor }
             | RopeScaling::Dynamic { factor }
             | RopeScaling::Llama3 { factor, .. } => Some(*factor),
-            RopeScaling::Yarn { factor, .. } | RopeScaling::Longrope { factor, .. } => *factor,
+            RopeScaling::Yarn { factor, .. }
+            | RopeScaling::Longrope { factor, .. }
+            | RopeScaling::Proportional { factor, .. } => *factor,
             RopeScaling::Default => None,
         };
-        if factor.is_some_and(|factor| !(factor.is_finite() && factor >= 1.0)) {
-            return bad("rope_parameters.factor", "must be at least 1".to_owned());
+        // Below 1 positions are pressed together: unusual, and transformers computes it with a warning.
+        if factor.is_some_and(|factor| !(factor.is_finite() && factor > 0.0)) {
+            return bad("rope_parameters.factor", "must be above 0".to_owned());
+        }
+        let original = match &parameters.scaling {
+            RopeScaling::Yarn { original_max_position_embeddings: original, .. }
+            | RopeScaling::Longrope { original_max_position_embeddings: original, .. }
+            | RopeScaling::Llama3 { original_max_position_embeddings: original, .. } => *original,
+            _ => 1,
+        };
+        if original < 1 {
+            let message = format!("is {original} and must be at least 1");
+            return bad("rope_parameters.original_max_position_embeddings", message);
         }
         if !(parameters.rope_theta.is_finite() && parameters.rope_theta > 1.0) {
             return bad("rope_parameters.rope_theta", "must be above 1".to_owned());
@@ -143,6 +210,16 @@ impl Rotary {
                 let message = "must be above low_freq_factor".to_owned();
                 return bad("rope_parameters.high_freq_factor", message);
             }
+            RopeScaling::Dynamic { .. } if width == 2 => {
+                let message = "is 2; dynamic positions need wider heads".to_owned();
+                return bad("head_dim", message);
+            }
+            RopeScaling::Proportional { partial_rotary_factor: Some(share), .. }
+                if !(0.0..=1.0).contains(share) =>
+            {
+                let message = "must be from 0 to 1".to_owned();
+                return bad("rope_parameters.partial_rotary_factor", message);
+            }
             _ => {}
         }
         Ok(Self { parameters, width, max_positions })
@@ -151,26 +228,62 @@ impl Rotary {
     /// The longest row: of [`RopeScaling::Dynamic`] more than the model's positions.
     pub fn max_length(&self) -> i64 {
         match self.parameters.scaling {
-            RopeScaling::Dynamic { factor } => (factor * self.max_positions as f64) as i64,
+            RopeScaling::Dynamic { factor } => (factor.max(1.0) * self.max_positions as f64) as i64,
             _ => self.max_positions,
         }
     }
 
-    /// What tokens at `positions_t` (int64) are turned by.
+    /// Whether the tokens of a row are turned otherwise when it grows from `before` tokens to `after`: what was
+    /// computed of them before no longer holds, in any layer. Only of [`RopeScaling::Dynamic`] and
+    /// [`RopeScaling::Longrope`].
+    pub fn changes(&self, before: i64, after: i64) -> bool {
+        self.rate_set(before) != self.rate_set(after)
+    }
+
+    /// What tokens at `positions_t` (int64) are turned by. `parts` says row by row how many of them there are, in
+    /// order; each row has the rates of its own length, whatever rows lie beside it. Positions after the last part
+    /// belong to no row.
     ///
     /// # Errors
     /// If libtorch fails.
-    pub fn rotation(&self, positions_t: &Tensor) -> Result<Rotation> {
-        let depends = matches!(
-            self.parameters.scaling,
-            RopeScaling::Dynamic { .. } | RopeScaling::Longrope { .. }
-        );
-        let longest = match depends && positions_t.numel() > 0 {
-            true => positions_t.f_max()?.f_int64_value(&[])? + 1,
-            false => 0,
+    pub fn rotation(
+        &self,
+        positions_t: &Tensor,
+        parts: impl IntoIterator<Item = RowPart>,
+    ) -> Result<Rotation> {
+        let mut sets: Vec<i64> = Vec::new();
+        let mut set_of_token: Vec<i64> = Vec::new();
+        for RowPart { count, row_length } in parts {
+            if count == 0 {
+                continue;
+            }
+            let set = self.rate_set(row_length);
+            let place = sets.iter().position(|known| *known == set).unwrap_or_else(|| {
+                sets.push(set);
+                sets.len() - 1
+            });
+            set_of_token.extend(std::iter::repeat_n(place as i64, count as usize));
+        }
+        if sets.is_empty() {
+            sets.push(self.rate_set(0));
+        }
+        let device = positions_t.device();
+        let mut rates = Vec::with_capacity(sets.len() * self.width as usize / 2);
+        let mut factor = 1.0;
+        for set in &sets {
+            let (of_set, attention_factor) = self.rates(*set);
+            rates.extend(of_set);
+            factor = attention_factor;
+        }
+        let rates = Tensor::f_from_slice(&rates)?.f_to_device(device)?;
+        let rates = match sets.len() {
+            1 => rates,
+            count => {
+                set_of_token.resize(positions_t.numel(), 0);
+                let set_of_token = Tensor::f_from_slice(&set_of_token)?.f_to_device(device)?;
+                rates.f_reshape([count as i64, -1])?.f_index_select(0, &set_of_token)?
+            }
         };
-        let (rates, factor) = self.rates(longest);
-        let rates = Tensor::f_from_slice(&rates)?.f_to_device(positions_t.device())?;
         let angles = positions_t.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?.f_mul(&rates)?;
         let angles = Tensor::f_cat(&[&angles, &angles], -1)?.f_unsqueeze(1)?;
         let scaled = |x: Tensor| match factor == 1.0 {
@@ -178,106 +291,6 @@ impl Rotary {
             false => x.f_mul_scalar(factor),
         };
         Ok(Rotation { cos: scaled(angles.f_cos()?)?, sin: scaled(angles.f_sin()?)? })
-    }
-
-    /// Radians a position of each of the r waves, and what cosines and sines are multiplied by, where the longest
-    /// row has `longest` tokens.
-    fn rates(&self, longest: i64) -> (Vec<f32>, f64) {
-        let (base, width) = (self.parameters.rope_theta, self.width as f64);
-        let half = self.width as usize / 2;
-        // In fp32 as the models were trained.
-        let rate =
-            |base: f64, i: usize| 1.0 / (base as f32).powf((2 * i) as f32 / self.width as f32);
-        let plain: Vec<f32> = (0..half).map(|i| rate(base, i)).collect();
-        let stretch = |factor: &Option<f64>, original: i64| {
-            factor.unwrap_or(self.max_positions as f64 / original as f64)
-        };
-        match &self.parameters.scaling {
-            RopeScaling::Default => (plain, 1.0),
-            RopeScaling::Linear { factor } => {
-                (plain.into_iter().map(|rate| rate / *factor as f32).collect(), 1.0)
-            }
-            RopeScaling::Dynamic { factor } => {
-                let length = longest.max(self.max_positions) as f64;
-                let grown = factor * length / self.max_positions as f64 - (factor - 1.0);
-                let base = base * grown.powf(width / (width - 2.0));
-                ((0..half).map(|i| rate(base, i)).collect(), 1.0)
-            }
-            RopeScaling::Yarn {
-                factor,
-                original_max_position_embeddings: original,
-                attention_factor,
-                beta_fast,
-                beta_slow,
-                mscale,
-                mscale_all_dim,
-                truncate,
-            } => {
-                let factor = stretch(factor, *original);
-                let magnitude = |share: f64| match factor <= 1.0 {
-                    true => 1.0,
-                    false => 0.1 * share * factor.ln() + 1.0,
-                };
-                let recommended = match (mscale, mscale_all_dim) {
-                    (Some(a), Some(b)) if *a != 0.0 && *b != 0.0 => magnitude(*a) / magnitude(*b),
-                    _ => magnitude(1.0),
-                };
-                // The wave that turns so many times in the original positions.
-                let wave = |turns: f64| {
-                    width * (*original as f64 / (turns * 2.0 * PI)).ln() / (2.0 * base.ln())
-                };
-                let (mut low, mut high) =
-                    (wave(beta_fast.unwrap_or(32.0)), wave(beta_slow.unwrap_or(1.0)));
-                if truncate.unwrap_or(true) {
-                    (low, high) = (low.floor(), high.ceil());
-                }
-                let (low, mut high) = (low.max(0.0), high.min(width - 1.0));
-                if low == high {
-                    high += 0.001;
-                }
-                let mixed = plain.iter().enumerate().map(|(i, rate)| {
-                    let stretched = (((i as f64) - low) / (high - low)).clamp(0.0, 1.0) as f32;
-                    rate / factor as f32 * stretched + rate * (1.0 - stretched)
-                });
-                (mixed.collect(), attention_factor.unwrap_or(recommended))
-            }
-            RopeScaling::Longrope {
-                short_factor,
-                long_factor,
-                factor,
-                original_max_position_embeddings: original,
-                attention_factor,
-            } => {
-                let factor = stretch(factor, *original);
-                let recommended = match factor <= 1.0 {
-                    true => 1.0,
-                    false => (1.0 + factor.ln() / (*original as f64).ln()).sqrt(),
-                };
-                let factors = if longest > *original { long_factor } else { short_factor };
-                let rates = plain.iter().zip(factors).map(|(rate, by)| rate / *by as f32);
-                (rates.collect(), attention_factor.unwrap_or(recommended))
-            }
-            RopeScaling::Llama3 {
-                factor,
-                low_freq_factor: low,
-                high_freq_factor: high,
-                original_max_position_embeddings: original,
-            } => {
-                let original = *original as f64;
-                let stretched = plain.iter().map(|rate| {
-                    let wave = 2.0 * PI / f64::from(*rate);
-                    if wave > original / low {
-                        rate / *factor as f32
-                    } else if wave < original / high {
-                        *rate
-                    } else {
-                        let smooth = ((original / wave - low) / (high - low)) as f32;
-                        (1.0 - smooth) * rate / *factor as f32 + smooth * rate
-                    }
-                });
-                (stretched.collect(), 1.0)
-            }
-        }
     }
 }
 
