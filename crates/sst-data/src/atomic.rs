@@ -1,4 +1,4 @@
-//! Files appear whole or not at all: written beside their place, synced, then renamed.
+//! Files and folders appear whole or not at all: written beside their place, synced, then renamed.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -34,6 +34,62 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -
             Err(error)
         }
     }
+}
+
+/// Makes the folder `path`, which must not exist: `fill` writes into a folder beside it, which is then renamed. The
+/// folders above it are made if they are missing.
+///
+/// # Errors
+/// Any I/O error, or the one `fill` returns; then there is no folder, and nothing beside it.
+pub fn folder<T, E: From<io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<T, E>,
+) -> Result<T, E> {
+    let refuse_existing = || match path.symlink_metadata() {
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!("{} exists: name a folder that does not", path.display()),
+        )),
+        Err(_) => Ok(()),
+    };
+    // A path that ends in a slash names the folder as well.
+    let path = &path.components().collect::<PathBuf>();
+    refuse_existing()?;
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let temporary = beside(path);
+    let filled = std::fs::create_dir(&temporary).map_err(E::from).and_then(|()| {
+        let value = fill(&temporary)?;
+        sync_files(&temporary)?;
+        // A folder that is empty would be replaced by a rename.
+        refuse_existing()?;
+        std::fs::rename(&temporary, path)?;
+        Ok(value)
+    });
+    match filled {
+        Ok(value) => {
+            sync_parent(path)?;
+            Ok(value)
+        }
+        Err(error) => {
+            // As for a file: the first error is the one worth reporting.
+            let _ = std::fs::remove_dir_all(&temporary);
+            Err(error)
+        }
+    }
+}
+
+/// Syncs a folder and all that is in it.
+fn sync_files(folder: &Path) -> io::Result<()> {
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => sync_files(&entry.path())?,
+            false => File::open(entry.path())?.sync_all()?,
+        }
+    }
+    File::open(folder)?.sync_all()
 }
 
 /// Syncs the folder that holds `path`, so that a rename in it survives a power cut.

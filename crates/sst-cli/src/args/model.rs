@@ -128,13 +128,19 @@ Example:
   sst convert SmolLM2-135M-Instruct.Q4_1.gguf --out smollm2
 
 Reads models of architecture `llama` with a byte-level BPE tokenizer, quantised as F32, F16, BF16, Q4_0, Q4_1,
-Q5_0, Q5_1 or Q8_0, and writes them in fp32: config.json, model.safetensors and the tokenizer.")]
+Q5_0, Q5_1, Q8_0 or Q2_K to Q6_K, and writes them in fp32: config.json, model.safetensors and the tokenizer. Stretched
+positions become `rope_parameters` of transformers, and the flags for the first and last token of a text become the
+tokenizer's. Keys of the metadata and tensors that are not used are listed; with --json:
+{\"version\":1,\"out\":..,\"ledger\":{..}}.")]
 pub struct ConvertArgs {
     /// The GGUF file.
     pub file: PathBuf,
     /// The folder to write, which must not exist.
     #[arg(long)]
     pub out: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How hidden states become vectors, where the folder does not say, or otherwise than it says.

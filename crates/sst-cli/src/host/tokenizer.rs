@@ -4,8 +4,8 @@ use std::io::{self, BufRead};
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use sst_data::Ledger;
 use sst_data::tokenize::{Algorithm, SpecialNames, Tokenizer, TrainConfig, train};
+use sst_data::{Ledger, atomic};
 
 use super::source::{named, source, texts};
 use crate::args::{EncodeArgs, TokenizerCommand, TrainTokenizerArgs};
@@ -43,7 +43,13 @@ fn train_one(args: &TrainTokenizerArgs) -> Result<Exit> {
         return Err(error.into());
     }
     let tokenizer = trained?;
-    tokenizer.save(&args.out, args.model_max_length)?;
+    match args.out.exists() {
+        // Into a folder that is there, file by file.
+        true => tokenizer.save(&args.out, args.model_max_length)?,
+        false => atomic::folder(&args.out, |folder| -> Result<()> {
+            Ok(tokenizer.save(folder, args.model_max_length)?)
+        })?,
+    }
     render::ledger(&ledger.entries());
     render::note(&format!(
         "a vocabulary of {} tokens; use it with tokenizer.path or --tokenizer",

@@ -28,3 +28,31 @@ fn a_failed_write_leaves_the_old_file() {
     assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     assert!(atomic::write(&folder.path().join("no/such/folder"), b"x").is_err());
 }
+
+#[test]
+fn a_folder_appears_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("above/model/");
+    let fill = |into: &std::path::Path| {
+        std::fs::create_dir(into.join("sub"))?;
+        atomic::write(&into.join("sub/a"), b"a")?;
+        assert!(!path.exists());
+        Ok::<_, io::Error>(7)
+    };
+    let failed = atomic::folder(&path, |into| {
+        fill(into)?;
+        Err::<(), _>(io::Error::new(io::ErrorKind::StorageFull, "full"))
+    });
+    assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(folder.path().join("above").read_dir().unwrap().count(), 0);
+    assert_eq!(atomic::folder(&path, fill).unwrap(), 7);
+    assert_eq!(std::fs::read(path.join("sub/a")).unwrap(), b"a");
+    assert_eq!(folder.path().join("above").read_dir().unwrap().count(), 1);
+    // One that is there is left alone, an empty one too, and also if it appears meanwhile.
+    let error = atomic::folder(&path, |_| Ok::<_, io::Error>(())).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    let raced = folder.path().join("raced");
+    let error = atomic::folder(&raced, |_| std::fs::create_dir(&raced)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(folder.path().read_dir().unwrap().count(), 2);
+}

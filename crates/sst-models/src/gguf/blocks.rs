@@ -1,5 +1,7 @@
 //! Numbers as GGML packs them: in blocks with one scale, and perhaps one least value, for all of a block.
 
+use super::k_quants::{self, q2_k, q3_k, q4_k, q5_k, q6_k};
+
 /// How a tensor's numbers are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quantised {
@@ -11,12 +13,21 @@ pub(super) enum Quantised {
     Q5_0,
     Q5_1,
     Q8_0,
+    Q2K,
+    Q3K,
+    Q4K,
+    Q5K,
+    Q6K,
 }
 
-/// Numbers in a block of the quantised kinds.
+/// Numbers in a block of the older quantised kinds.
 const BLOCK: usize = 32;
 
 impl Quantised {
+    /// All kinds, for messages.
+    pub(super) const NAMES: &str =
+        "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K and Q6_K";
+
     /// The kind of a GGML type.
     pub(super) fn of(ggml_type: u32) -> Option<Self> {
         Some(match ggml_type {
@@ -27,6 +38,11 @@ impl Quantised {
             6 => Self::Q5_0,
             7 => Self::Q5_1,
             8 => Self::Q8_0,
+            10 => Self::Q2K,
+            11 => Self::Q3K,
+            12 => Self::Q4K,
+            13 => Self::Q5K,
+            14 => Self::Q6K,
             30 => Self::Bf16,
             _ => return None,
         })
@@ -36,6 +52,7 @@ impl Quantised {
     pub(super) fn block(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
+            Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K => k_quants::BLOCK,
             _ => BLOCK,
         }
     }
@@ -49,6 +66,11 @@ impl Quantised {
             Self::Q5_0 => 2 + 4 + 16,
             Self::Q5_1 => 4 + 4 + 16,
             Self::Q8_0 => 2 + 32,
+            Self::Q2K => 16 + 64 + 4,
+            Self::Q3K => 32 + 64 + 12 + 2,
+            Self::Q4K => 4 + 12 + 128,
+            Self::Q5K => 4 + 12 + 32 + 128,
+            Self::Q6K => 128 + 64 + 16 + 2,
         }
     }
 
@@ -87,10 +109,62 @@ impl Quantised {
                     let scale = half(block);
                     numbers.extend(block[2..].iter().map(|q| scale * f32::from(*q as i8)));
                 }
+                Self::Q2K => q2_k(block, &mut numbers),
+                Self::Q3K => q3_k(block, &mut numbers),
+                Self::Q4K => q4_k(block, &mut numbers),
+                Self::Q5K => q5_k(block, &mut numbers),
+                Self::Q6K => q6_k(block, &mut numbers),
             }
         }
         numbers
     }
+}
+
+/// The name of a GGML type, for messages.
+pub(super) fn type_name(ggml_type: u32) -> &'static str {
+    const NAMES: [&str; 40] = [
+        "F32",
+        "F16",
+        "Q4_0",
+        "Q4_1",
+        "Q4_2",
+        "Q4_3",
+        "Q5_0",
+        "Q5_1",
+        "Q8_0",
+        "Q8_1",
+        "Q2_K",
+        "Q3_K",
+        "Q4_K",
+        "Q5_K",
+        "Q6_K",
+        "Q8_K",
+        "IQ2_XXS",
+        "IQ2_XS",
+        "IQ3_XXS",
+        "IQ1_S",
+        "IQ4_NL",
+        "IQ3_S",
+        "IQ2_S",
+        "IQ4_XS",
+        "I8",
+        "I16",
+        "I32",
+        "I64",
+        "F64",
+        "IQ1_M",
+        "BF16",
+        "Q4_0_4_4",
+        "Q4_0_4_8",
+        "Q4_0_8_8",
+        "TQ1_0",
+        "TQ2_0",
+        "IQ4_NL_4_4",
+        "IQ4_NL_4_8",
+        "IQ4_NL_8_8",
+        "MXFP4",
+    ];
+    NAMES.get(ggml_type as usize).copied().unwrap_or("unknown")
 }
 
 /// The first half of a block is in the low halves of its bytes, the second in the high ones; a fifth bit of each
@@ -109,7 +183,7 @@ fn nibbles(
 }
 
 /// IEEE half precision.
-fn half(bytes: &[u8]) -> f32 {
+pub(super) fn half(bytes: &[u8]) -> f32 {
     let bits = u16::from_le_bytes([bytes[0], bytes[1]]);
     let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
     let size = match exponent {
@@ -164,6 +238,7 @@ mod tests {
         let signed: Vec<u8> = (0..32).map(|i: i32| (8 * i - 128) as i8 as u8).collect();
         check(Quantised::Q8_0, &[&two, &signed], &|at| 2.0 * (at as f32 * 8.0 - 128.0));
         assert_eq!(Quantised::Bf16.numbers(&[0x80, 0x3f, 0x20, 0xc0]), [1.0, -2.5]);
-        assert_eq!(Quantised::of(14), None);
+        assert_eq!(Quantised::of(23), None);
+        assert_eq!((type_name(23), type_name(39), type_name(40)), ("IQ4_XS", "MXFP4", "unknown"));
     }
 }

@@ -2,15 +2,19 @@
 //!
 //! Layout after <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::blocks::Quantised;
+use super::blocks::{Quantised, type_name};
+use super::meta::MetaValue;
+use super::reader::Reader;
 use crate::error::ModelError;
 
-/// A file that is read as it is needed: tensors stay on the disk.
+/// A file that is read as it is needed: tensors stay on the disk. It knows which of its keys and tensors were asked
+/// for.
 #[derive(Debug)]
 pub struct Gguf {
     path: PathBuf,
@@ -18,39 +22,29 @@ pub struct Gguf {
     tensors: BTreeMap<String, Place>,
     /// Where the tensors begin.
     data: u64,
-}
-
-/// A value of the metadata.
-#[derive(Debug, Clone, PartialEq)]
-pub enum MetaValue {
-    /// Any whole number.
-    Whole(i128),
-    /// Any other number.
-    Real(f64),
-    /// True or false.
-    Bool(bool),
-    /// Text.
-    Text(String),
-    /// Several of one kind.
-    List(Vec<MetaValue>),
+    /// The keys and the tensors that were asked for.
+    asked: RefCell<[BTreeSet<String>; 2]>,
 }
 
 #[derive(Debug)]
 struct Place {
     /// The slowest dimension first.
     shape: Vec<i64>,
-    kind: u32,
+    quantised: Quantised,
     offset: u64,
+    /// Its bytes.
+    bytes: u64,
 }
 
-/// Nothing in a file is longer, unless it is broken.
-const MOST: u64 = 1 << 32;
+/// Numbers of a tensor at most.
+const MAX_NUMBERS: u64 = 1 << 32;
 
 impl Gguf {
     /// Reads the header and the metadata.
     ///
     /// # Errors
-    /// If the file cannot be read, is no GGUF or is cut off.
+    /// If the file cannot be read, is no GGUF, is cut off or contradicts itself, or holds a tensor of a type that sst
+    /// does not read.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let io = |source| ModelError::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(io)?;
@@ -60,49 +54,129 @@ impl Gguf {
             metadata: BTreeMap::new(),
             tensors: BTreeMap::new(),
             data: 0,
+            asked: RefCell::default(),
         };
-        let mut reader = Reader { input: BufReader::new(file), path };
-        if &reader.bytes::<4>()? != b"GGUF" {
-            return Err(gguf.bad("is no GGUF file: it does not begin with those letters".into()));
+        let mut reader = Reader::new(file, length, path);
+        gguf.check_magic(reader.bytes()?)?;
+        gguf.check_version(reader.u32()?)?;
+        let (tensors, pairs) = (reader.u64()?, reader.u64()?);
+        // Each takes several bytes.
+        if let Some(count) = [tensors, pairs].into_iter().find(|count| *count > length) {
+            return Err(gguf.bad(format!("has a count that cannot be: {count}")));
         }
-        let version = reader.u32()?;
-        if ![2, 3].contains(&version) {
-            return Err(gguf.bad(format!("is GGUF version {version}; sst reads 2 and 3")));
-        }
-        let (tensors, pairs) = (reader.count()?, reader.count()?);
         for _ in 0..pairs {
-            let key = reader.text()?;
-            let kind = reader.u32()?;
-            let value = reader.value(kind, 0)?;
+            let (key, kind) = (reader.name()?, reader.u32()?);
+            let value = reader.value(kind)?;
+            if gguf.metadata.contains_key(&key) {
+                return Err(gguf.bad(format!("says `{key}` twice")));
+            }
             gguf.metadata.insert(key, value);
         }
+        let alignment = gguf.alignment()?;
         for _ in 0..tensors {
-            let name = reader.text()?;
-            let dims = reader.u32()?;
-            if dims > 4 {
-                return Err(gguf.bad(format!("tensor `{name}` has {dims} dimensions")));
-            }
-            let mut shape = (0..dims).map(|_| reader.count()).collect::<Result<Vec<_>, _>>()?;
-            shape.reverse();
-            let shape = shape.into_iter().map(|size| size as i64).collect();
-            let (kind, offset) = (reader.u32()?, reader.u64()?);
-            gguf.tensors.insert(name, Place { shape, kind, offset });
-        }
-        let alignment = match gguf.metadata.get("general.alignment") {
-            Some(MetaValue::Whole(n)) if *n > 0 && *n < 1 << 20 => *n as u64,
-            None => 32,
-            Some(other) => {
-                return Err(gguf.bad(format!("general.alignment is {other:?}")));
-            }
-        };
-        gguf.data = reader.input.stream_position().map_err(io)?.next_multiple_of(alignment);
-        for (name, place) in &gguf.tensors {
-            let bytes = gguf.quantised(name, place)?.bytes(gguf.count(name, place)?);
-            if gguf.data.saturating_add(place.offset).saturating_add(bytes) > length {
-                return Err(gguf.bad(format!("is cut off: tensor `{name}` is not all there")));
+            let name = reader.name()?;
+            let place = gguf.place(&name, &mut reader, alignment)?;
+            if gguf.tensors.insert(name.clone(), place).is_some() {
+                return Err(gguf.bad(format!("has two tensors `{name}`")));
             }
         }
+        gguf.data = reader.position().next_multiple_of(alignment);
+        gguf.check_places(length)?;
         Ok(gguf)
+    }
+
+    fn check_magic(&self, magic: [u8; 4]) -> Result<(), ModelError> {
+        match &magic {
+            b"GGUF" => Ok(()),
+            b"lmgg" | b"fmgg" | b"tjgg" | b"algg" => {
+                let message =
+                    "is of a format from before GGUF: convert it with a llama.cpp of August 2023";
+                Err(self.bad(message.to_owned()))
+            }
+            _ => Err(self.bad("is no GGUF file: it does not begin with those letters".into())),
+        }
+    }
+
+    fn check_version(&self, version: u32) -> Result<(), ModelError> {
+        match version {
+            2 | 3 => Ok(()),
+            version if [1, 2, 3].contains(&version.swap_bytes()) => Err(self.bad(
+                "is big-endian, and sst reads little-endian files: turn it with `gguf-convert-endian FILE little` \
+                 of the Python package gguf"
+                    .to_owned(),
+            )),
+            version => Err(self.bad(format!("is GGUF version {version}; sst reads 2 and 3"))),
+        }
+    }
+
+    fn alignment(&self) -> Result<u64, ModelError> {
+        match self.find("general.alignment") {
+            Some(MetaValue::Whole(n))
+                if *n > 0 && *n < 1 << 20 && (*n as u64).is_power_of_two() =>
+            {
+                Ok(*n as u64)
+            }
+            None => Ok(32),
+            Some(other) => {
+                let message = "a power of two below a million is needed";
+                Err(self.bad(format!("general.alignment is {}; {message}", other.describe())))
+            }
+        }
+    }
+
+    /// The rest of a tensor's line.
+    fn place(
+        &self,
+        name: &str,
+        reader: &mut Reader<'_>,
+        alignment: u64,
+    ) -> Result<Place, ModelError> {
+        let dims = reader.u32()?;
+        if !(1..=4).contains(&dims) {
+            return Err(self.bad(format!("tensor `{name}` has {dims} dimensions; 1 to 4 are read")));
+        }
+        let mut sizes = (0..dims).map(|_| reader.u64()).collect::<Result<Vec<_>, _>>()?;
+        let (kind, offset) = (reader.u32()?, reader.u64()?);
+        let Some(quantised) = Quantised::of(kind) else {
+            return Err(self.bad(format!(
+                "tensor `{name}` is of GGML type {kind} ({}); sst reads {}",
+                type_name(kind),
+                Quantised::NAMES
+            )));
+        };
+        let count = sizes.iter().try_fold(1_u64, |count, size| {
+            count.checked_mul(*size).filter(|count| (1..MAX_NUMBERS).contains(count))
+        });
+        // A row, the fastest dimension, is of whole blocks.
+        let whole = sizes[0].is_multiple_of(quantised.block() as u64);
+        sizes.reverse();
+        let Some(count) = count.filter(|_| whole) else {
+            let message = format!("tensor `{name}` has a shape that cannot be: {sizes:?}");
+            return Err(self.bad(message));
+        };
+        if !offset.is_multiple_of(alignment) {
+            let message = "which is no multiple of the file's alignment";
+            return Err(self.bad(format!("tensor `{name}` begins at {offset}, {message}")));
+        }
+        let shape = sizes.into_iter().map(|size| size as i64).collect();
+        Ok(Place { shape, quantised, offset, bytes: quantised.bytes(count) })
+    }
+
+    /// Refuses tensors that end after the file, and those that lie over each other.
+    fn check_places(&self, length: u64) -> Result<(), ModelError> {
+        let mut places: Vec<(&String, &Place)> = self.tensors.iter().collect();
+        places.sort_by_key(|(_, place)| place.offset);
+        let mut end = 0;
+        for (name, place) in places {
+            if place.offset < end {
+                return Err(self.bad(format!("tensor `{name}` lies over the one before it")));
+            }
+            end = place.offset.saturating_add(place.bytes);
+            if self.data.saturating_add(end) > length {
+                return Err(self.bad(format!("is cut off: tensor `{name}` is not all there")));
+            }
+        }
+        Ok(())
     }
 
     /// The names of the tensors.
@@ -110,48 +184,104 @@ impl Gguf {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// Whether there is a tensor of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// The shape of a tensor, the slowest dimension first.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn shape(&self, name: &str) -> Result<&[i64], ModelError> {
+        Ok(&self.look_up(name)?.shape)
+    }
+
     /// The numbers of a tensor and its shape, the slowest dimension first.
     ///
     /// # Errors
-    /// If there is none of that name, or the file cannot be read.
+    /// If there is none of that name, one of its numbers is NaN or infinite, or the file cannot be read.
     pub fn tensor(&self, name: &str) -> Result<(Vec<f32>, Vec<i64>), ModelError> {
-        let Some(place) = self.tensors.get(name) else {
-            return Err(self.bad(format!("has no tensor `{name}`")));
-        };
+        let place = self.look_up(name)?;
+        self.asked.borrow_mut()[1].insert(name.to_owned());
         let io = |source| ModelError::Io { path: self.path.clone(), source };
-        let (quantised, count) = (self.quantised(name, place)?, self.count(name, place)?);
-        let mut bytes = vec![0; quantised.bytes(count) as usize];
+        let mut bytes = vec![0; place.bytes as usize];
         let mut file = File::open(&self.path).map_err(io)?;
         file.seek(SeekFrom::Start(self.data + place.offset)).map_err(io)?;
         file.read_exact(&mut bytes).map_err(io)?;
-        Ok((quantised.numbers(&bytes), place.shape.clone()))
+        let numbers = place.quantised.numbers(&bytes);
+        if let Some(place) = numbers.iter().position(|x| !x.is_finite()) {
+            let message = format!("tensor `{name}` holds {} at place {place}", numbers[place]);
+            return Err(self.bad(format!("{message}: the file is damaged")));
+        }
+        Ok((numbers, place.shape.clone()))
+    }
+
+    fn look_up(&self, name: &str) -> Result<&Place, ModelError> {
+        self.tensors.get(name).ok_or_else(|| self.bad(format!("has no tensor `{name}`")))
     }
 
     /// A value of the metadata.
     pub fn find(&self, key: &str) -> Option<&MetaValue> {
+        self.asked.borrow_mut()[0].insert(key.to_owned());
         self.metadata.get(key)
     }
 
-    /// A text of the metadata.
+    /// A text of the metadata, if it is there.
     ///
     /// # Errors
-    /// If it is missing, or no text.
-    pub fn text(&self, key: &str) -> Result<&str, ModelError> {
+    /// If it is no text.
+    pub fn text(&self, key: &str) -> Result<Option<&str>, ModelError> {
         match self.find(key) {
-            Some(MetaValue::Text(text)) => Ok(text),
-            other => Err(self.bad(format!("has no text `{key}`, but {other:?}"))),
+            None => Ok(None),
+            Some(MetaValue::Text(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong(key, "a text", other)),
         }
     }
 
-    /// A whole number of the metadata.
+    /// A whole number of the metadata, if it is there.
     ///
     /// # Errors
-    /// If it is missing, or no whole number.
-    pub fn whole(&self, key: &str) -> Result<i64, ModelError> {
+    /// If it is no whole number, or one beyond 64 bits.
+    pub fn whole(&self, key: &str) -> Result<Option<i64>, ModelError> {
         match self.find(key) {
-            Some(MetaValue::Whole(n)) if i64::try_from(*n).is_ok() => Ok(*n as i64),
-            other => Err(self.bad(format!("has no whole number `{key}`, but {other:?}"))),
+            None => Ok(None),
+            Some(MetaValue::Whole(n)) if i64::try_from(*n).is_ok() => Ok(Some(*n as i64)),
+            Some(other) => Err(self.wrong(key, "a whole number", other)),
         }
+    }
+
+    /// A number of the metadata, if it is there.
+    ///
+    /// # Errors
+    /// If it is none, or NaN or infinite.
+    pub fn real(&self, key: &str) -> Result<Option<f64>, ModelError> {
+        match self.find(key) {
+            None => Ok(None),
+            Some(MetaValue::Real(x)) if x.is_finite() => Ok(Some(short(*x))),
+            Some(MetaValue::Whole(n)) => Ok(Some(*n as f64)),
+            Some(other) => Err(self.wrong(key, "a finite number", other)),
+        }
+    }
+
+    /// True or false of the metadata, if it is there.
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub fn flag(&self, key: &str) -> Result<Option<bool>, ModelError> {
+        match self.find(key) {
+            None => Ok(None),
+            Some(MetaValue::Bool(is_on)) => Ok(Some(*is_on)),
+            Some(other) => Err(self.wrong(key, "true or false", other)),
+        }
+    }
+
+    /// The keys that nobody asked for, and the tensors that nobody read.
+    pub(super) fn left(&self) -> [Vec<&str>; 2] {
+        let asked = self.asked.borrow();
+        let keys = self.metadata.keys().filter(|key| !asked[0].contains(*key));
+        let tensors = self.tensors.keys().filter(|name| !asked[1].contains(*name));
+        [keys.map(String::as_str).collect(), tensors.map(String::as_str).collect()]
     }
 
     /// An error about this file.
@@ -159,106 +289,16 @@ impl Gguf {
         ModelError::BadFile { path: self.path.clone(), message }
     }
 
-    fn quantised(&self, name: &str, place: &Place) -> Result<Quantised, ModelError> {
-        Quantised::of(place.kind).ok_or_else(|| {
-            self.bad(format!(
-                "tensor `{name}` is of GGML type {}; sst reads F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1 \
-                 and Q8_0",
-                place.kind
-            ))
-        })
-    }
-
-    /// The numbers of a tensor: whole blocks of them.
-    fn count(&self, name: &str, place: &Place) -> Result<u64, ModelError> {
-        let count = place.shape.iter().try_fold(1_u64, |count, size| {
-            count.checked_mul(*size as u64).filter(|count| *count < MOST)
-        });
-        let block = self.quantised(name, place)?.block() as u64;
-        match count {
-            Some(count) if count % block == 0 => Ok(count),
-            _ => {
-                Err(self
-                    .bad(format!("tensor `{name}` has a shape that cannot be: {:?}", place.shape)))
-            }
-        }
+    /// An error about a key that is of another type than it should be.
+    pub(super) fn wrong(&self, key: &str, needed: &str, found: &MetaValue) -> ModelError {
+        self.bad(format!("{key} is {}; {needed} is needed", found.describe()))
     }
 }
 
-struct Reader<'a> {
-    input: BufReader<File>,
-    path: &'a Path,
-}
-
-impl Reader<'_> {
-    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], ModelError> {
-        let mut bytes = [0; N];
-        self.fill(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), ModelError> {
-        self.input.read_exact(bytes).map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => self.bad("is cut off in its header".to_owned()),
-            _ => ModelError::Io { path: self.path.to_owned(), source: error },
-        })
-    }
-
-    fn bad(&self, message: String) -> ModelError {
-        ModelError::BadFile { path: self.path.to_owned(), message }
-    }
-
-    fn u32(&mut self) -> Result<u32, ModelError> {
-        Ok(u32::from_le_bytes(self.bytes()?))
-    }
-
-    fn u64(&mut self) -> Result<u64, ModelError> {
-        Ok(u64::from_le_bytes(self.bytes()?))
-    }
-
-    /// A number of things to follow.
-    fn count(&mut self) -> Result<u64, ModelError> {
-        match self.u64()? {
-            count if count < MOST => Ok(count),
-            count => Err(self.bad(format!("has a count that cannot be: {count}"))),
-        }
-    }
-
-    fn text(&mut self) -> Result<String, ModelError> {
-        let count = self.count()?;
-        let mut bytes = Vec::new();
-        // Read as it comes, so that a broken length takes no memory.
-        let read = (&mut self.input).take(count).read_to_end(&mut bytes);
-        let read = read.map_err(|source| ModelError::Io { path: self.path.to_owned(), source })?;
-        if (read as u64) < count {
-            return Err(self.bad("is cut off in its header".to_owned()));
-        }
-        String::from_utf8(bytes).map_err(|_| self.bad("holds text that is not UTF-8".to_owned()))
-    }
-
-    fn value(&mut self, kind: u32, depth: usize) -> Result<MetaValue, ModelError> {
-        let whole = |n: i128| Ok(MetaValue::Whole(n));
-        match kind {
-            0 => whole(self.bytes::<1>()?[0].into()),
-            1 => whole(i8::from_le_bytes(self.bytes()?).into()),
-            2 => whole(u16::from_le_bytes(self.bytes()?).into()),
-            3 => whole(i16::from_le_bytes(self.bytes()?).into()),
-            4 => whole(self.u32()?.into()),
-            5 => whole(i32::from_le_bytes(self.bytes()?).into()),
-            6 => Ok(MetaValue::Real(f32::from_le_bytes(self.bytes()?).into())),
-            7 => Ok(MetaValue::Bool(self.bytes::<1>()?[0] != 0)),
-            8 => Ok(MetaValue::Text(self.text()?)),
-            9 if depth < 4 => {
-                let (kind, count) = (self.u32()?, self.count()?);
-                let values = (0..count).map(|_| self.value(kind, depth + 1));
-                Ok(MetaValue::List(values.collect::<Result<_, _>>()?))
-            }
-            10 => whole(self.u64()?.into()),
-            11 => whole(i64::from_le_bytes(self.bytes()?).into()),
-            12 => Ok(MetaValue::Real(f64::from_le_bytes(self.bytes()?))),
-            other => {
-                Err(self.bad(format!("holds metadata of type {other}, which GGUF does not have")))
-            }
-        }
+/// A number of single precision, as it is usually written: 1e-5 and not 0.000009999999747378752.
+fn short(x: f64) -> f64 {
+    match f64::from(x as f32) == x {
+        true => (x as f32).to_string().parse().unwrap_or(x),
+        false => x,
     }
 }

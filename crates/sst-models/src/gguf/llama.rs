@@ -4,56 +4,137 @@ use serde_json::{Value, json};
 use sst_core::Model;
 use tch::Tensor;
 
-use super::file::{Gguf, MetaValue};
+use super::file::Gguf;
+use super::rope;
 use crate::error::ModelError;
+
+/// The largest size that is read: products of two of them are no overflow.
+const MAX_SIZE: i64 = i32::MAX as i64;
 
 /// The config.json of the model.
 pub(super) fn config(gguf: &Gguf) -> Result<Value, ModelError> {
-    let whole = |key: &str| gguf.whole(&format!("llama.{key}"));
-    let real = |key: &str, default: f64| match gguf.find(&format!("llama.{key}")) {
-        Some(MetaValue::Real(x)) => Ok(short(*x)),
-        None => Ok(default),
-        Some(other) => Err(gguf.bad(format!("llama.{key} is {other:?}; a number is needed"))),
+    let optional = |key: &str| {
+        let key = format!("llama.{key}");
+        match gguf.whole(&key)? {
+            Some(size) if !(1..=MAX_SIZE).contains(&size) => {
+                Err(gguf.bad(format!("{key} is {size}; 1 to {MAX_SIZE} are read")))
+            }
+            size => Ok(size),
+        }
     };
-    let scaling = gguf.find("llama.rope.scaling.type");
-    let is_plain = match scaling {
-        None => true,
-        Some(MetaValue::Text(kind)) => kind == "none",
-        Some(_) => false,
+    let size = |key: &str| {
+        optional(key)?
+            .ok_or_else(|| gguf.bad(format!("has no `llama.{key}`: a whole number is needed")))
     };
-    if !is_plain || gguf.names().any(|name| name == "rope_freqs.weight") {
-        return Err(gguf.bad("has stretched rotary positions, which sst does not read".into()));
+    let [heads, width, positions] =
+        [size("attention.head_count")?, size("embedding_length")?, size("context_length")?];
+    let key_width = optional("attention.key_length")?;
+    let head_width = key_width.unwrap_or(width / heads);
+    if let Some(values) = optional("attention.value_length")?.filter(|values| *values != head_width)
+    {
+        let message = format!("has keys of width {head_width} and values of width {values}");
+        return Err(gguf.bad(format!("{message}; sst reads those of one width")));
     }
-    let (_, words) = gguf.tensor("token_embd.weight")?;
-    let heads = whole("attention.head_count")?;
-    let width = whole("embedding_length")?;
-    let head_width = whole("attention.key_length").unwrap_or(width / heads.max(1));
-    if whole("rope.dimension_count").is_ok_and(|turned| turned != head_width) {
+    if optional("rope.dimension_count")?.is_some_and(|turned| turned != head_width) {
         return Err(gguf.bad("turns a part of each head alone, which sst does not read".into()));
     }
-    let token = |role: &str| gguf.whole(&format!("tokenizer.ggml.{role}_token_id")).ok();
-    Ok(json!({
+    if let Some(scale) = gguf.real("llama.attention.scale")?.filter(|scale| *scale != 0.0) {
+        let usual = (head_width as f64).powf(-0.5);
+        if (scale - usual).abs() > 1e-6 * usual {
+            let message = format!("llama.attention.scale is {scale}; sst reads {usual} alone");
+            return Err(gguf.bad(message));
+        }
+    }
+    let words = gguf.shape("token_embd.weight")?;
+    let [vocab, _] = words[..] else {
+        return Err(
+            gguf.bad(format!("token_embd.weight has the shape {words:?}, which is no table"))
+        );
+    };
+    let token = |role: &str| gguf.whole(&format!("tokenizer.ggml.{role}_token_id"));
+    let has_bias = |parts: &[&str]| {
+        gguf.names().any(|name| parts.iter().any(|part| name.ends_with(&format!(".{part}.bias"))))
+    };
+    // llama.cpp ends a text at each of them.
+    let mut ends = Vec::new();
+    for role in ["eos", "eot", "eom"] {
+        ends.extend(token(role)?.filter(|id| !ends.contains(id)));
+    }
+    let ends = match &ends[..] {
+        [end] => json!(end),
+        [] => Value::Null,
+        ends => json!(ends),
+    };
+    let config = json!({
         "model_type": "llama",
-        "vocab_size": words[0],
+        "vocab_size": vocab,
         "hidden_size": width,
-        "intermediate_size": whole("feed_forward_length")?,
-        "num_hidden_layers": whole("block_count")?,
+        "intermediate_size": size("feed_forward_length")?,
+        "num_hidden_layers": size("block_count")?,
         "num_attention_heads": heads,
-        "num_key_value_heads": whole("attention.head_count_kv").unwrap_or(heads),
+        "num_key_value_heads": optional("attention.head_count_kv")?.unwrap_or(heads),
         "head_dim": head_width,
-        "max_position_embeddings": whole("context_length")?,
-        "rms_norm_eps": real("attention.layer_norm_rms_epsilon", 1e-6)?,
-        "rope_theta": real("rope.freq_base", 10_000.0)?,
-        "tie_word_embeddings": !gguf.names().any(|name| name == "output.weight"),
-        "bos_token_id": token("bos"),
-        "eos_token_id": token("eos"),
-        "pad_token_id": token("padding"),
-    }))
+        "max_position_embeddings": positions,
+        "rms_norm_eps": gguf.real("llama.attention.layer_norm_rms_epsilon")?.unwrap_or(1e-6),
+        "rope_parameters": rope::parameters(gguf, head_width, positions)?,
+        "attention_bias": has_bias(&["attn_q", "attn_k", "attn_v", "attn_output"]),
+        "mlp_bias": has_bias(&["ffn_gate", "ffn_up", "ffn_down"]),
+        "tie_word_embeddings": !gguf.has("output.weight"),
+        "bos_token_id": token("bos")?,
+        "eos_token_id": ends,
+        "pad_token_id": token("padding")?,
+    });
+    check_shapes(gguf, &config)?;
+    Ok(config)
 }
 
-/// A number of single precision, as it is usually written: 1e-5 and not 0.000009999999747378752.
-fn short(x: f64) -> f64 {
-    (x as f32).to_string().parse().unwrap_or(x)
+/// Compares the sizes of the config with the tensors, before memory is taken for a model of these sizes.
+fn check_shapes(gguf: &Gguf, config: &Value) -> Result<(), ModelError> {
+    let size = |key: &str| config[key].as_i64().unwrap_or(0);
+    let (width, inner, head) = (size("hidden_size"), size("intermediate_size"), size("head_dim"));
+    let queries = size("num_attention_heads") * head;
+    let keys = size("num_key_value_heads") * head;
+    let check = |name: &str, want: &[i64]| {
+        if !gguf.has(name) {
+            let own = parameter(name).unwrap_or_default();
+            return Err(gguf.bad(format!("lacks the tensor of `{own}`: `{name}`")));
+        }
+        let found = gguf.shape(name)?;
+        match found == want {
+            true => Ok(()),
+            false => {
+                let message = format!("tensor `{name}` has the shape {found:?}");
+                Err(gguf.bad(format!("{message}, and the sizes in the metadata ask for {want:?}")))
+            }
+        }
+    };
+    let vocab = size("vocab_size");
+    check("token_embd.weight", &[vocab, width])?;
+    check("output_norm.weight", &[width])?;
+    if gguf.has("output.weight") {
+        check("output.weight", &[vocab, width])?;
+    }
+    // The first layer that is not there ends this, however many the metadata counts.
+    for layer in 0..size("num_hidden_layers") {
+        for (part, shape) in [
+            ("attn_norm", &[width][..]),
+            ("attn_q", &[queries, width]),
+            ("attn_k", &[keys, width]),
+            ("attn_v", &[keys, width]),
+            ("attn_output", &[width, queries]),
+            ("ffn_norm", &[width]),
+            ("ffn_gate", &[inner, width]),
+            ("ffn_up", &[inner, width]),
+            ("ffn_down", &[width, inner]),
+        ] {
+            check(&format!("blk.{layer}.{part}.weight"), shape)?;
+            let bias = format!("blk.{layer}.{part}.bias");
+            if !part.ends_with("norm") && gguf.has(&bias) {
+                check(&bias, &shape[..1])?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What the parts of a name are called here and there.
@@ -83,7 +164,7 @@ fn parameter(name: &str) -> Option<String> {
     Some(format!("model.layers.{layer}.{own}.{end}"))
 }
 
-/// Fills the model.
+/// Fills the model. Tensors that are no parameter of a Llama are left, unless they would change what it computes.
 pub(super) fn load(gguf: &Gguf, config: &Value, model: &mut dyn Model) -> Result<(), ModelError> {
     let heads = |key: &str| config[key].as_i64().unwrap_or(1);
     let mut missing: std::collections::BTreeSet<String> =
@@ -91,7 +172,13 @@ pub(super) fn load(gguf: &Gguf, config: &Value, model: &mut dyn Model) -> Result
     for name in gguf.names() {
         let parameter = parameter(name).filter(|parameter| missing.remove(parameter));
         let Some(parameter) = parameter else {
-            return Err(gguf.bad(format!("has a tensor that a llama model has not: `{name}`")));
+            if changes_numbers(name) {
+                let message = format!("has a tensor that a llama model has not: `{name}`");
+                return Err(
+                    gguf.bad(format!("{message}; without it the model would be another one"))
+                );
+            }
+            continue;
         };
         let (numbers, shape) = gguf.tensor(name)?;
         let tensor = || -> sst_core::Result<Tensor> {
@@ -105,10 +192,22 @@ pub(super) fn load(gguf: &Gguf, config: &Value, model: &mut dyn Model) -> Result
         let tensor = tensor()?;
         model.params_mut().assign(&parameter, &tensor)?;
     }
-    match missing.first() {
+    // Where some projections have a bias, as those of queries, keys and values of Qwen2, others have one of zeros, as
+    // the model was built.
+    match missing.iter().find(|name| !name.ends_with("_proj.bias")) {
         None => Ok(()),
         Some(name) => Err(gguf.bad(format!("lacks the tensor of `{name}`"))),
     }
+}
+
+/// Whether a tensor that is no parameter of a Llama takes part in what the model computes. One of no layer may be of
+/// a part that is not used, such as an image encoder.
+fn changes_numbers(name: &str) -> bool {
+    let is_table = name.ends_with(".attn_rot_embd.weight") || name.ends_with(".attn_rot_embd");
+    (name.starts_with("blk.") && !is_table)
+        || ["output.", "output_norm.", "token_embd.", "token_embd_norm."]
+            .iter()
+            .any(|part| name.starts_with(part))
 }
 
 /// Rows that turn together lie side by side in GGUF, and half a head apart in transformers.

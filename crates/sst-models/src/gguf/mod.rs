@@ -3,13 +3,20 @@
 
 mod blocks;
 mod file;
+mod k_quants;
 mod llama;
+mod meta;
+mod reader;
+mod rope;
 mod tokenizer;
+mod unused;
 
 use std::path::Path;
 
-pub use file::{Gguf, MetaValue};
+pub use file::Gguf;
+pub use meta::{MetaValue, Numbers};
 use sst_core::Model;
+use sst_data::Unused;
 use tch::Device;
 
 use crate::error::ModelError;
@@ -23,6 +30,8 @@ pub struct Converted {
     pub tokenizer: serde_json::Value,
     /// The content of its tokenizer_config.json.
     pub tokenizer_config: serde_json::Value,
+    /// Keys of the metadata and tensors that neither of them is made of.
+    pub unused: Unused,
 }
 
 /// Reads a file of architecture `llama` with a byte-level BPE tokenizer.
@@ -31,7 +40,14 @@ pub struct Converted {
 /// If the file is broken, or of an architecture, a tokenizer or a quantisation that sst does not read.
 pub fn read(path: &Path) -> Result<Converted, ModelError> {
     let gguf = Gguf::open(path)?;
-    let architecture = gguf.text("general.architecture")?;
+    let parts = gguf.whole("split.count")?.unwrap_or(1);
+    if parts > 1 {
+        let message = format!(
+            "is one of {parts} parts: join them with llama.cpp's `llama-gguf-split --merge`"
+        );
+        return Err(gguf.bad(message));
+    }
+    let architecture = gguf.text("general.architecture")?.unwrap_or("none");
     if architecture != "llama" {
         let message = format!("is of architecture `{architecture}`; sst reads `llama`");
         return Err(gguf.bad(message));
@@ -45,6 +61,7 @@ pub fn read(path: &Path) -> Result<Converted, ModelError> {
     };
     let mut model = registry::build(&config, &options)?;
     llama::load(&gguf, &config, &mut *model)?;
-    let (tokenizer, tokenizer_config) = tokenizer::read(&gguf)?;
-    Ok(Converted { model, tokenizer, tokenizer_config })
+    let (tokenizer, tokenizer_config) = tokenizer::read(&gguf, model.encoder().vocab_size())?;
+    let unused = unused::list(&gguf);
+    Ok(Converted { model, tokenizer, tokenizer_config, unused })
 }

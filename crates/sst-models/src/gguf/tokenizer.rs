@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::file::{Gguf, MetaValue};
+use super::file::Gguf;
+use super::meta::MetaValue;
 use crate::error::ModelError;
 
 /// GGML's kinds of token that are never made from text: control tokens.
@@ -12,29 +13,31 @@ const USER_DEFINED: i128 = 4;
 /// The split of Llama 3, as published with it.
 const LLAMA3: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-/// Both files.
-pub(super) fn read(gguf: &Gguf) -> Result<(Value, Value), ModelError> {
-    let model = gguf.text("tokenizer.ggml.model")?;
+/// Both files, for a model of `rows` token ids.
+pub(super) fn read(gguf: &Gguf, rows: usize) -> Result<(Value, Value), ModelError> {
+    let model = gguf.text("tokenizer.ggml.model")?.unwrap_or("none");
     if model != "gpt2" {
         let message = format!("has a `{model}` tokenizer; sst reads byte-level BPE (`gpt2`)");
         return Err(gguf.bad(message));
     }
     let tokens = texts(gguf, "tokenizer.ggml.tokens")?;
     let merges = texts(gguf, "tokenizer.ggml.merges")?;
-    let kinds: Vec<i128> = list(gguf, "tokenizer.ggml.token_type")?
-        .iter()
-        .map(|kind| if let MetaValue::Whole(kind) = kind { *kind } else { 0 })
-        .collect();
+    if tokens.len() > rows {
+        let message = format!("has {} tokens for a model of {rows} ids", tokens.len());
+        return Err(gguf.bad(message));
+    }
+    let kinds = kinds(gguf, tokens.len())?;
     let byte_level = |use_regex: bool| {
         json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
                "use_regex": use_regex})
     };
     let split = |first: Value, use_regex: bool| json!({"type": "Sequence", "pretokenizers": [first, byte_level(use_regex)]});
-    let pre = gguf.text("tokenizer.ggml.pre").unwrap_or("gpt-2");
+    let pre = gguf.text("tokenizer.ggml.pre")?.unwrap_or("gpt-2");
+    let is_llama3 = ["llama-bpe", "llama3", "llama-v3"].contains(&pre);
     let pre_tokenizer = match pre {
         "gpt-2" | "default" => byte_level(true),
         "smollm" => split(json!({"type": "Digits", "individual_digits": true}), true),
-        "llama-bpe" => {
+        _ if is_llama3 => {
             let pattern = json!({"Regex": LLAMA3});
             let first = json!({"type": "Split", "pattern": pattern, "behavior": "Isolated",
                                "invert": false});
@@ -46,12 +49,46 @@ pub(super) fn read(gguf: &Gguf) -> Result<(Value, Value), ModelError> {
             return Err(gguf.bad(message));
         }
     };
+    let mut config = Map::new();
+    let mut special = [None; 2];
+    for (role, own) in [
+        ("bos", "bos_token"),
+        ("eos", "eos_token"),
+        ("unknown", "unk_token"),
+        ("padding", "pad_token"),
+    ] {
+        let Some(id) = gguf.whole(&format!("tokenizer.ggml.{role}_token_id"))? else { continue };
+        let Some(token) = usize::try_from(id).ok().and_then(|id| tokens.get(id)) else {
+            return Err(gguf.bad(format!("has no token {id}, its {role} token")));
+        };
+        config.insert(own.to_owned(), json!(token));
+        match role {
+            "bos" => special[0] = Some((id as usize, *token)),
+            "eos" => special[1] = Some((id as usize, *token)),
+            _ => {}
+        }
+    }
+    // llama.cpp puts the first token before a text of Llama 3 unless the file says otherwise.
+    let [bos, eos] = special;
+    let add = |key: &str, usual: bool, token: Option<(usize, &str)>| match gguf.flag(key)? {
+        Some(true) if token.is_none() => {
+            Err(gguf.bad(format!("{key} is true, and the file does not say which token that is")))
+        }
+        given => Ok(given.unwrap_or(usual) && token.is_some()),
+    };
+    let before = add("tokenizer.ggml.add_bos_token", is_llama3, bos)?;
+    let after = add("tokenizer.ggml.add_eos_token", false, eos)?;
+    config.insert("add_bos_token".to_owned(), json!(before));
+    config.insert("add_eos_token".to_owned(), json!(after));
+    let around = [bos.filter(|_| before), eos.filter(|_| after)];
     let mut added = Vec::new();
     for (id, (token, kind)) in tokens.iter().zip(&kinds).enumerate() {
-        if [CONTROL, USER_DEFINED].contains(kind) {
+        // A token that the file names for a role is one, whether or not it says so of the token.
+        let is_named = special.iter().flatten().any(|(named, _)| *named == id);
+        if is_named || [CONTROL, USER_DEFINED].contains(kind) {
             added.push(json!({
                 "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
-                "normalized": false, "special": *kind == CONTROL,
+                "normalized": false, "special": is_named || *kind == CONTROL,
             }));
         }
     }
@@ -63,46 +100,70 @@ pub(super) fn read(gguf: &Gguf) -> Result<(Value, Value), ModelError> {
     let tokenizer = json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
         "normalizer": null, "pre_tokenizer": pre_tokenizer,
-        "post_processor": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false,
-                           "use_regex": true},
+        "post_processor": post_processor(around),
         "decoder": byte_level(true),
         "model": {"type": "BPE", "dropout": null, "unk_token": null,
                   "continuing_subword_prefix": null, "end_of_word_suffix": null,
-                  "fuse_unk": false, "byte_fallback": false, "ignore_merges": pre == "llama-bpe",
+                  "fuse_unk": false, "byte_fallback": false, "ignore_merges": is_llama3,
                   "vocab": vocab, "merges": merges},
     });
-    let mut config = Map::new();
-    for (role, own) in [
-        ("bos", "bos_token"),
-        ("eos", "eos_token"),
-        ("unknown", "unk_token"),
-        ("padding", "pad_token"),
-    ] {
-        if let Ok(id) = gguf.whole(&format!("tokenizer.ggml.{role}_token_id")) {
-            let token = usize::try_from(id).ok().and_then(|id| tokens.get(id));
-            let Some(token) = token else {
-                return Err(gguf.bad(format!("has no token {id}, its {role} token")));
-            };
-            config.insert(own.to_owned(), json!(token));
-        }
-    }
-    if let Ok(template) = gguf.text("tokenizer.chat_template") {
+    if let Some(template) = gguf.text("tokenizer.chat_template")? {
         config.insert("chat_template".to_owned(), json!(template));
     }
     Ok((tokenizer, Value::Object(config)))
 }
 
-fn list<'a>(gguf: &'a Gguf, key: &str) -> Result<&'a [MetaValue], ModelError> {
-    match gguf.find(key) {
-        Some(MetaValue::List(values)) => Ok(values),
-        _ => Err(gguf.bad(format!("has no list `{key}`"))),
+/// What stands around a text: the first token, the last one, both or neither.
+fn post_processor([before, after]: [Option<(usize, &str)>; 2]) -> Value {
+    let byte_level = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false,
+                            "use_regex": true});
+    if before.is_none() && after.is_none() {
+        return byte_level;
+    }
+    let special = |token: &str, id: u32| json!({"SpecialToken": {"id": token, "type_id": id}});
+    let around = |name: &str, id: u32| {
+        let mut parts = Vec::new();
+        parts.extend(before.map(|(_, token)| special(token, id)));
+        parts.push(json!({"Sequence": {"id": name, "type_id": id}}));
+        parts.extend(after.map(|(_, token)| special(token, id)));
+        parts
+    };
+    let tokens: Map<String, Value> = before
+        .iter()
+        .chain(&after)
+        .map(|(id, token)| {
+            ((*token).to_owned(), json!({"id": token, "ids": [id], "tokens": [token]}))
+        })
+        .collect();
+    let pair = [around("A", 0), around("B", 1)].concat();
+    let template = json!({
+        "type": "TemplateProcessing", "single": around("A", 0),
+        "pair": pair, "special_tokens": tokens,
+    });
+    json!({"type": "Sequence", "processors": [byte_level, template]})
+}
+
+/// The kind of each of `count` tokens; a file that does not say has no tokens but usual ones.
+fn kinds(gguf: &Gguf, count: usize) -> Result<Vec<i128>, ModelError> {
+    const KEY: &str = "tokenizer.ggml.token_type";
+    let kinds: Vec<i128> = match gguf.find(KEY) {
+        None => return Ok(vec![1; count]),
+        Some(MetaValue::Numbers(kinds)) => kinds
+            .iter()
+            .map(|kind| if let MetaValue::Whole(kind) = kind { kind } else { 0 })
+            .collect(),
+        Some(other) => return Err(gguf.wrong(KEY, "a list of whole numbers", other)),
+    };
+    match kinds.len() == count {
+        true => Ok(kinds),
+        false => Err(gguf.bad(format!("{KEY} has {} numbers for {count} tokens", kinds.len()))),
     }
 }
 
 fn texts<'a>(gguf: &'a Gguf, key: &str) -> Result<Vec<&'a str>, ModelError> {
-    let text = |value: &'a MetaValue| match value {
-        MetaValue::Text(text) => Ok(text.as_str()),
-        other => Err(gguf.bad(format!("has {other:?} in the list `{key}` of texts"))),
-    };
-    list(gguf, key)?.iter().map(text).collect()
+    match gguf.find(key) {
+        Some(MetaValue::Texts(texts)) => Ok(texts.iter().map(String::as_str).collect()),
+        None => Err(gguf.bad(format!("has no list `{key}`"))),
+        Some(other) => Err(gguf.wrong(key, "a list of texts", other)),
+    }
 }

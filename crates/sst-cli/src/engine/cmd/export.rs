@@ -6,6 +6,7 @@ use sst_cli::args::ExportArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::named;
 use sst_cli::render;
+use sst_data::atomic;
 use sst_models::{ModelCard, SentenceModel, SentenceOptions, save_folder};
 use tch::Device;
 
@@ -48,7 +49,9 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
             }
             let (model, tokenizer) = found.load(Device::Cpu)?;
             let card = ModelCard { pipeline_tag: None, ..card("") };
-            save_folder(&args.out, &*model, Some(&tokenizer), &card)?;
+            atomic::folder(&args.out, |folder| -> Result<()> {
+                Ok(save_folder(folder, &*model, Some(&tokenizer), &card)?)
+            })?;
         }
         Format::SentenceTransformers => {
             let model = SentenceModel::load(&found.folder, Device::Cpu, pooling)?;
@@ -56,7 +59,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
                 tags: vec!["sentence-transformers".to_owned(), "feature-extraction".to_owned()],
                 ..card("sentence-similarity")
             };
-            model.save(&args.out, &card)?;
+            atomic::folder(&args.out, |folder| -> Result<()> { Ok(model.save(folder, &card)?) })?;
         }
     }
     render::note(&format!("wrote {}", args.out.display()));
