@@ -111,6 +111,13 @@ fn what_cannot_be_continued_says_why() {
     check(&["--prompt", "a", "--temperature", "0"], 2, "--temperature must be above 0");
     check(&["--prompt", "a", "--num-samples", "2"], 2, "alike without a --temperature");
     check(&["--prompt", "a", "--top-p", "1.5"], 2, "from 0 to 1");
+    // Limits are checked before a model is looked for.
+    check(&["--prompt", "a", "--beams", "1000000000"], 2, "--beams");
+    check(&["--prompt", "a", "--max-new-tokens", "99999999999999999999"], 2, "--max-new-tokens");
+    check(&["--prompt", "a", "--max-new-tokens", "18446744073709551615"], 2, "--max-new-tokens");
+    check(&["--prompt", "a", "--num-samples", "4000000000"], 2, "--num-samples");
+    check(&["--prompt", "a", "--threads", "1000000"], 2, "more than 1024 threads");
+    check(&["--prompt", "a", "--beams", "2", "--num-samples", "3"], 2, "3 of 2 --beams");
     check(&["--prompts-file", "nowhere"], 2, "cannot read --prompts-file nowhere");
     check(&["--prompt", &"sea ".repeat(80)], 1, "the model reads 64");
     let other = Sandbox::trained();
@@ -129,16 +136,22 @@ fn perplexity_counts_every_document() {
         let ended = sandbox.good(&[&args[..], more].concat());
         (ended.json(), ended.stderr.clone())
     };
-    let (apart, stderr) = measure(&["--stride", "8", "--max-length", "32"]);
+    let (apart, stderr) = measure(&["--stride", "8", "--max-length", "32", "--windows", "full"]);
     let count = |report: &Value, name: &str| report["counts"][name].as_u64().unwrap();
     assert_eq!(count(&apart, "documents"), 4);
     assert_eq!(count(&apart, "unscored_tokens"), 3);
     assert_eq!(count(&apart, "tokens"), count(&apart, "scored_tokens") + 3);
     assert_eq!(count(&apart, "bytes"), 12 + long.len() as u64);
     assert!(stderr.contains("perplexity.empty_documents"), "{stderr}");
-    let (started, _) = measure(&["--start"]);
+    assert_eq!(apart["settings"]["windows"], "full");
+    assert_eq!(apart["metrics"]["perplexity"], apart["metrics"]["token_perplexity"]);
+    // Windows that begin at multiples of the stride are what is usual, and say so.
+    let (strided, _) = measure(&["--stride", "8", "--max-length", "32"]);
+    assert_eq!(strided["settings"]["windows"], "strided");
+    assert_ne!(strided["metrics"]["perplexity"], apart["metrics"]["perplexity"]);
+    let (started, _) = measure(&["--start", "--windows", "full"]);
     assert_eq!(count(&started, "scored_tokens"), count(&apart, "tokens"));
-    let (joined, _) = measure(&["--stream"]);
+    let (joined, _) = measure(&["--stream", "--windows", "full"]);
     // The end of each of three documents is a token too, and one token has nothing before it.
     assert_eq!(count(&joined, "tokens"), count(&apart, "tokens") + 3);
     assert_eq!(count(&joined, "unscored_tokens"), 1);
@@ -148,6 +161,8 @@ fn perplexity_counts_every_document() {
         / count(&joined, "bytes") as f64
         / 2f64.ln();
     assert!((bits - want).abs() < 1e-9 * want);
+    let told = sandbox.good(&["eval", "perplexity", "--model", "runs/r", "--data", "held.jsonl"]);
+    assert!(told.stdout.contains("windows") && told.stdout.contains("strided"), "{}", told.stdout);
     // A blank line of a text is no document, and counted too.
     sandbox.write("held.txt", format!("the old man\n\nx\n \n{long}\n"));
     let ended =
@@ -158,6 +173,67 @@ fn perplexity_counts_every_document() {
     let args = ["eval", "perplexity", "--model", "runs/r", "--data", "held.jsonl", "--stride", "0"];
     let ended = sandbox.sst(&args);
     assert!(ended.code == Some(2) && ended.stderr.contains("stride"), "{}", ended.stderr);
+    let ended = sandbox.sst(&[&args[..6], &["--windows", "round"]].concat());
+    assert!(ended.code == Some(2) && ended.stderr.contains("strided or full"), "{}", ended.stderr);
+}
+
+/// The tokens that end a text are those of generation_config.json before those of config.json, and what else it says
+/// is told.
+#[test]
+fn generation_config_says_what_ends_a_text() {
+    let sandbox = trained();
+    sandbox.good(&["export", "--model", "runs/r", "--format", "huggingface", "--out", "m"]);
+    let file = "m/generation_config.json";
+    let _ = std::fs::remove_file(sandbox.path(file));
+    let go_on = || {
+        let args = ["generate", "--model", "m", "--prompt", "the old", "--greedy", "--json"];
+        let ended = sandbox.good(&[&args[..], &["--max-new-tokens", "12"]].concat());
+        (lines(&ended.stdout).remove(0), ended.stderr)
+    };
+    let (free, stderr) = go_on();
+    assert!(!stderr.contains("ledger") && free.get("ledger").is_none(), "{stderr}");
+    let ids = free["ids"].as_array().unwrap();
+    let at = (2..ids.len()).find(|at| !ids[..*at].contains(&ids[*at])).unwrap();
+    for ends in [serde_json::json!([ids[at], 299]), ids[at].clone()] {
+        let config =
+            serde_json::json!({"eos_token_id": ends, "temperature": 0.5, "do_sample": true});
+        sandbox.write(file, config.to_string());
+        let (line, stderr) = go_on();
+        assert_eq!(
+            (line["finish"].as_str(), line["ids"].as_array().unwrap()),
+            (Some("end"), &ids[..at].to_vec())
+        );
+        let unused = &line["ledger"]["unused.config_keys"]["items"];
+        let want = ["generation_config.json: do_sample", "generation_config.json: temperature"];
+        assert_eq!(unused, &serde_json::json!(want));
+        assert!(stderr.contains(want[0]) && stderr.contains(want[1]), "{stderr}");
+    }
+    sandbox.write(file, r#"{"eos_token_id": "x"}"#);
+    let ended = sandbox.sst(&["generate", "--model", "m", "--prompt", "a"]);
+    assert!(ended.code == Some(1) && ended.stderr.contains("eos_token_id"), "{}", ended.stderr);
+}
+
+/// Weights that are no numbers are an error that names the model, and nothing is printed before it.
+#[test]
+fn a_model_of_no_numbers_generates_nothing() {
+    let sandbox = trained();
+    sandbox.good(&["export", "--model", "runs/r", "--format", "huggingface", "--out", "broken"]);
+    let path = sandbox.path("broken/model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    bytes[8 + header..].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    sandbox.write("t.txt", "the old man\n");
+    for args in [
+        &["generate", "--prompt", "the old"][..],
+        &["generate", "--prompt", "the old", "--temperature", "1", "--json"],
+        &["generate", "--prompt", "the old", "--beams", "2"],
+        &["eval", "perplexity", "--data", "t.txt", "--json"],
+    ] {
+        let ended = sandbox.sst(&[args, &["--model", "broken"]].concat());
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{args:?}");
+        assert!(ended.stderr.contains("broken"), "{args:?}: {}", ended.stderr);
+    }
 }
 
 #[test]

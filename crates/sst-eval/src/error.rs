@@ -45,6 +45,11 @@ pub enum EvalError {
     /// A window that cannot slide over a text.
     #[error("{0}")]
     Window(String),
+    /// A model whose weights are damaged, or whose numbers overflow. The caller adds the model's name.
+    #[error(
+        "{0} is not a finite number (NaN or infinity): the weights are damaged, or overflow in this precision"
+    )]
+    NotFinite(&'static str),
     /// A search that follows no sequence.
     #[error("beam search needs at least one beam")]
     NoBeams,

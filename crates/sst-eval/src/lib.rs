@@ -25,6 +25,6 @@ mod rows;
 pub use error::EvalError;
 pub use held_out::HeldOut;
 pub use mask_accuracy::MaskAccuracy;
-pub use perplexity::{Perplexity, Text, Window};
+pub use perplexity::{Perplexity, Text, Window, Windows};
 pub use pseudo_perplexity::PseudoPerplexity;
 pub use report::{Counts, Report};

@@ -18,6 +18,9 @@ pub struct Report {
     pub metrics: Metrics,
     /// How much was measured.
     pub counts: Counts,
+    /// How it was measured, where there is more than one way.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
 }
 
 impl Report {
@@ -31,12 +34,25 @@ impl Report {
             name: name.to_owned(),
             metrics: metrics.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
             counts: counts.into_iter().map(|(key, count)| (key.to_owned(), count)).collect(),
+            settings: BTreeMap::new(),
         }
     }
 
-    /// `{"version": 1, "name": .., "metrics": {..}, "counts": {..}}`.
+    /// Adds how it was measured.
+    #[must_use]
+    pub fn with_setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// `{"version": 1, "name": .., "metrics": {..}, "counts": {..}}`, and `"settings": {..}` where there are any.
     pub fn to_json(&self) -> Value {
-        let Self { name, metrics, counts } = self;
-        json!({ "version": 1, "name": name, "metrics": metrics, "counts": counts })
+        let Self { name, metrics, counts, settings } = self;
+        let mut report =
+            json!({ "version": 1, "name": name, "metrics": metrics, "counts": counts });
+        if !settings.is_empty() {
+            report["settings"] = json!(settings);
+        }
+        report
     }
 }

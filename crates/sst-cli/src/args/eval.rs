@@ -27,7 +27,12 @@ Examples:
 
 Prints perplexity and loss of a token, and word_perplexity, byte_perplexity and bits_per_byte, which compare
 models of different tokenizers: the same sum over all words (Unicode's; Han characters where they prevail) and
-all bytes. A first token without a start before it is counted as unscored.")]
+all bytes. A first token without a start before it is counted as unscored.
+
+Windows are `strided` unless told otherwise: they lie and count as in the documentation of transformers (\"Perplexity of
+fixed-length models\"), whose code adds up the mean of each window times its new tokens less one. `token_perplexity` is
+of the same windows with each scored token counted once. With --windows full the last window is moved back, each token
+but a text's first is scored once, and both are the same number. The output says which it was.")]
     Perplexity(PerplexityArgs),
     /// Whether texts find what belongs to them among all others, by their vectors.
     #[command(after_help = "\
@@ -70,10 +75,14 @@ pub struct PerplexityArgs {
     /// Tokens in a window; the model's limit by default.
     #[arg(long)]
     pub max_length: Option<usize>,
-    /// How far the window moves: each token is scored once, with at least max-length less stride tokens before
-    /// it where there are so many. Half the window by default.
+    /// How far the window moves: tokens are scored with at least max-length less stride tokens before them where
+    /// there are so many. Half the window by default.
     #[arg(long)]
     pub stride: Option<usize>,
+    /// Where windows lie: `strided` at multiples of the stride, the last one shorter; or `full`, the last one moved
+    /// back so that it has all the context that fits.
+    #[arg(long, default_value = "strided")]
+    pub windows: String,
     /// Score all documents as one text, with the end-of-text token after each, instead of each by itself.
     #[arg(long)]
     pub stream: bool,

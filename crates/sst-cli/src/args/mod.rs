@@ -2,6 +2,7 @@
 
 mod data;
 mod eval;
+mod limits;
 mod model;
 mod train;
 

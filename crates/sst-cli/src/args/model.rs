@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::limits;
+
 /// Where a model runs.
 #[derive(Debug, Clone, Args)]
 pub struct DeviceArgs {
@@ -11,7 +13,7 @@ pub struct DeviceArgs {
     #[arg(long, default_value = "auto")]
     pub device: String,
     /// Threads of libtorch; 0 for as many as there are cores.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = limits::threads)]
     pub threads: usize,
 }
 
@@ -55,6 +57,9 @@ Examples:
 Text of a single sample is printed as it comes. With --json, one line for each sample:
   {\"version\":1,\"prompt\":..,\"sample\":..,\"text\":..,\"ids\":[..],\"finish\":\"length|end|stop\",
   \"log_probability\":..}
+and with a \"ledger\" where something was found and not used, such as a temperature in generation_config.json: how
+tokens are drawn is said by options alone. A text ends at a token of that file's eos_token_id, or else of
+config.json's, or else at the tokenizer's.
 With --timing, one more: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":..,
 \"tokens_per_second\":..}}, the last of all tokens but each sample's first.
 Draws depend on the seed, the prompt's place and the sample's number alone.")]
@@ -71,7 +76,8 @@ pub struct GenerateArgs {
     pub prompts_file: Option<PathBuf>,
     /// New tokens at most.
     #[arg(long, default_value_t = 50)]
-    pub max_new_tokens: usize,
+    #[arg(value_parser = clap::value_parser!(u64).range(..=limits::MAX_NEW_TOKENS))]
+    pub max_new_tokens: u64,
     /// Always take the likeliest token. Also what happens without a --temperature, --top-k, --top-p or --min-p.
     #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "num_samples"])]
     pub greedy: bool,
@@ -94,7 +100,8 @@ pub struct GenerateArgs {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Samples of each prompt.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=limits::MAX_SAMPLES))]
     pub num_samples: u32,
     /// End a text before this string. May be given several times.
     #[arg(long)]
@@ -102,7 +109,7 @@ pub struct GenerateArgs {
     /// Search for likely sequences, following so many at a time, instead of taking token after token; as many
     /// results of each prompt as --num-samples.
     #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "greedy"])]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=limits::MAX_BEAMS))]
     pub beams: Option<u32>,
     /// For beams: the power of its length that a sequence's log-probability is divided by.
     #[arg(long, default_value_t = 1.0, requires = "beams")]

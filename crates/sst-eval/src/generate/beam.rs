@@ -4,7 +4,7 @@ use sst_core::Model;
 use sst_core::nn::KvCache;
 use tch::{Device, Kind, Tensor};
 
-use super::run::{Completion, Finish, Limits, check_prompt, next_logits};
+use super::run::{Completion, Finish, Limits, check_prompt, next_logits, room};
 use crate::error::EvalError;
 
 /// How wide is searched.
@@ -41,7 +41,7 @@ pub fn beam_search(
         return Err(EvalError::NoBeams);
     }
     let most = limits.max_new_tokens.min(limit - prompt.len());
-    let mut cache = KvCache::new(1, prompt.len() + most);
+    let mut cache = KvCache::new(1, room(prompt.len(), most, limit));
     let mut running = vec![Beam { ids: Vec::new(), score: 0.0 }];
     let mut done: Vec<(f64, Completion)> = Vec::new();
     let scored = |score: f64, length: usize| score / (length as f64).powf(beams.length_penalty);

@@ -90,7 +90,7 @@ impl<'m> Generator<'m> {
         };
         let mut rows: Vec<Row> = prompts.iter().enumerate().map(start).collect();
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
-        let room = (longest + limits.max_new_tokens).min(limit);
+        let room = room(longest, limits.max_new_tokens, limit);
         let mut cache = KvCache::new(rows.len(), room);
         while !rows.is_empty() && limits.max_new_tokens > 0 {
             let logits_bv = tch::no_grad(|| self.logits(&rows, &mut cache))?;
@@ -144,6 +144,12 @@ impl<'m> Generator<'m> {
     }
 }
 
+/// Tokens that a cache has room for at once; it grows with what comes.
+pub(super) fn room(prompt: usize, max_new_tokens: usize, limit: usize) -> usize {
+    const FIRST: usize = 512;
+    (prompt + max_new_tokens.min(FIRST)).min(limit)
+}
+
 /// Refuses a prompt of no token, and one that leaves no position.
 pub(super) fn check_prompt(prompt: &[u32], limit: usize) -> Result<(), EvalError> {
     match prompt.len() {
@@ -155,6 +161,9 @@ pub(super) fn check_prompt(prompt: &[u32], limit: usize) -> Result<(), EvalError
 
 /// The logits `[b, v]` after rows of new tokens, which continue those in the cache if there is one. On the host in
 /// fp32.
+///
+/// # Errors
+/// If the logits of a row hold NaN or infinity, or libtorch fails.
 pub(super) fn next_logits(
     model: &dyn Model,
     device: Device,
@@ -182,7 +191,13 @@ pub(super) fn next_logits(
     let last_b = Tensor::f_from_slice(&last)?.f_to_device(device)?;
     let hidden_bd = hidden_td.f_index_select(0, &last_b)?;
     let logits_bv = model.token_head()?.logits(&hidden_bd, Forward::EVAL)?;
-    Ok(logits_bv.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?)
+    let logits_bv = logits_bv.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?;
+    // The largest of numbers one of which is NaN is NaN. Minus infinity, a token that never comes, may be among them.
+    let largest_b = Vec::<f32>::try_from(logits_bv.f_amax([-1_i64], false)?)?;
+    match largest_b.iter().all(|largest| largest.is_finite()) {
+        true => Ok(logits_bv),
+        false => Err(EvalError::NotFinite("the score of a next token")),
+    }
 }
 
 /// The next token of each row, and its log-probability under the model as it is.

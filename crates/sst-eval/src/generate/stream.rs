@@ -6,16 +6,22 @@ use sst_data::tokenize::{TokenizeError, Tokenizer};
 const BROKEN: char = '\u{fffd}';
 
 /// The text of a growing sequence of tokens: never half a character, and nothing of a stop string, however the
-/// tokens cut it.
+/// tokens cut it. Together it is what the tokenizer makes of prompt and new tokens at once, less what it makes of the
+/// prompt.
 #[derive(Debug)]
 pub struct TextStream<'a> {
     tokenizer: &'a Tokenizer,
     stops: &'a [String],
+    /// The prompt and what came after it.
     ids: Vec<u32>,
-    /// The tokens before this one have given all of their text.
-    done: usize,
     /// From here on tokens are decoded together, for a token's text may depend on the one before.
     from: usize,
+    /// The tokens before this one have given all of their text.
+    done: usize,
+    /// The text of the tokens from `from` on, as far as it was given or belongs to the prompt.
+    shown: String,
+    /// Whether the last token stands for a byte.
+    in_bytes: bool,
     text: String,
     /// How much of the text was told.
     told: usize,
@@ -23,10 +29,31 @@ pub struct TextStream<'a> {
 }
 
 impl<'a> TextStream<'a> {
-    /// A sequence that ends where its text holds one of `stops`.
-    pub fn new(tokenizer: &'a Tokenizer, stops: &'a [String]) -> Self {
-        let (ids, text) = (Vec::new(), String::new());
-        Self { tokenizer, stops, ids, done: 0, from: 0, text, told: 0, stopped: false }
+    /// A sequence that follows the tokens of `prompt` and ends where its text holds one of `stops`.
+    ///
+    /// # Errors
+    /// If the tokenizer's decoder is broken.
+    pub fn new(
+        tokenizer: &'a Tokenizer,
+        stops: &'a [String],
+        prompt: &[u32],
+    ) -> Result<Self, TokenizeError> {
+        let known = |id: &u32| (*id as usize) < tokenizer.vocab_size();
+        let ids: Vec<u32> = prompt.iter().copied().filter(known).collect();
+        let (shown, done) = (tokenizer.decode(&ids, true)?, ids.len());
+        let (text, told, stopped) = (String::new(), 0, false);
+        Ok(Self {
+            tokenizer,
+            stops,
+            ids,
+            from: 0,
+            done,
+            shown,
+            in_bytes: false,
+            text,
+            told,
+            stopped,
+        })
     }
 
     /// Adds a token; returns the text that is settled now. An id that the tokenizer does not have, as a model with
@@ -39,14 +66,13 @@ impl<'a> TextStream<'a> {
             return Ok("");
         }
         self.ids.push(id);
-        let before = self.tokenizer.decode(&self.ids[self.from..self.done], true)?;
-        let after = self.tokenizer.decode(&self.ids[self.from..], true)?;
-        // Half a character waits for its other half; four bytes that are none are not waited for longer.
-        let waits = after.ends_with(BROKEN) && self.ids.len() - self.done < 4;
-        if !waits {
-            self.text.push_str(after.get(before.len()..).unwrap_or_default());
-            self.from = self.done;
-            self.done = self.ids.len();
+        // Bytes that stand in a row are decoded together, and are no characters if one of them is none. Special
+        // tokens between them are left out before.
+        if self.tokenizer.special().all.binary_search(&id).is_err() {
+            self.in_bytes = self.tokenizer.token(id).is_some_and(|token| is_byte(&token));
+        }
+        if !self.in_bytes {
+            self.advance(false)?;
         }
         Ok(self.settle(false))
     }
@@ -56,13 +82,33 @@ impl<'a> TextStream<'a> {
     /// # Errors
     /// If libraries fail.
     pub fn finish(&mut self) -> Result<&str, TokenizeError> {
-        if !self.stopped && self.done < self.ids.len() {
-            let before = self.tokenizer.decode(&self.ids[self.from..self.done], true)?;
-            let after = self.tokenizer.decode(&self.ids[self.from..], true)?;
-            self.text.push_str(after.get(before.len()..).unwrap_or_default());
-            self.done = self.ids.len();
+        if !self.stopped {
+            self.advance(true)?;
         }
         Ok(self.settle(true))
+    }
+
+    /// Adds the text that no later token changes; at the end, all of it.
+    fn advance(&mut self, is_end: bool) -> Result<(), TokenizeError> {
+        let after = self.tokenizer.decode(&self.ids[self.from..], true)?;
+        // The last character may be a part of one that the next token completes. Those before it are not: the parts
+        // of one character become one mark.
+        let stable = match is_end {
+            true => after.as_str(),
+            false => after.strip_suffix(BROKEN).unwrap_or(&after),
+        };
+        let common = common_prefix(&self.shown, stable);
+        self.text.push_str(&stable[common..]);
+        let is_settled = stable.len() == after.len();
+        if !self.shown.starts_with(stable) {
+            self.shown = stable.to_owned();
+        }
+        // What follows needs some text before it, or a decoder takes its first space away.
+        if is_settled && !self.tokenizer.decode(&self.ids[self.done..], true)?.is_empty() {
+            self.from = std::mem::replace(&mut self.done, self.ids.len());
+            self.shown = self.tokenizer.decode(&self.ids[self.from..], true)?;
+        }
+        Ok(())
     }
 
     /// Whether a stop string came.
@@ -99,6 +145,18 @@ impl<'a> TextStream<'a> {
     }
 }
 
+/// Whether a token stands for one byte, as tokenizers with a byte fallback write it: `<0xE5>`.
+fn is_byte(token: &str) -> bool {
+    let digits = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
+    digits.is_some_and(|digits| digits.len() == 2 && u8::from_str_radix(digits, 16).is_ok())
+}
+
+/// The bytes of the characters that both begin with.
+fn common_prefix(a: &str, b: &str) -> usize {
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b);
+    same.map(|(a, _)| a.len_utf8()).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use sst_data::tokenize::{Algorithm, SpecialNames, TrainConfig, train};
@@ -122,7 +180,7 @@ mod tests {
     fn told(text: &str, stops: &[&str]) -> (Vec<String>, String, bool) {
         let tokenizer = bytes();
         let stops: Vec<String> = stops.iter().map(|stop| (*stop).to_owned()).collect();
-        let mut stream = TextStream::new(&tokenizer, &stops);
+        let mut stream = TextStream::new(&tokenizer, &stops, &[]).unwrap();
         let mut parts = Vec::new();
         for id in tokenizer.encode(text).unwrap() {
             parts.push(stream.push(id).unwrap().to_owned());
@@ -140,7 +198,7 @@ mod tests {
     #[test]
     fn an_unknown_id_has_no_text() {
         let tokenizer = bytes();
-        let mut stream = TextStream::new(&tokenizer, &[]);
+        let mut stream = TextStream::new(&tokenizer, &[], &[]).unwrap();
         assert_eq!(stream.push(50_000).unwrap(), "");
         let told: Vec<u32> = tokenizer.encode("ab").unwrap();
         told.into_iter().for_each(|id| drop(stream.push(id).unwrap().to_owned()));

@@ -188,3 +188,68 @@ fn whoever_listens_can_stop_and_the_positions_are_the_limit() {
     assert!(matches!(error(Vec::new()), EvalError::EmptyPrompt));
     assert!(matches!(error(vec![5; 256]), EvalError::LongPrompt { length: 256, limit: 256 }));
 }
+
+/// Weights that are no numbers are an error, by whichever way tokens are picked.
+#[test]
+fn scores_that_are_no_numbers_are_an_error() {
+    for value in [f64::NAN, f64::INFINITY] {
+        let (mut model, golden) = load("generate-gpt2");
+        let name = "transformer.ln_f.bias";
+        let broken = model.params().get(name).unwrap().full_like(value);
+        model.params_mut().assign(name, &broken).unwrap();
+        let prompt = ids(&golden["prompts"][0]);
+        let generator = Generator::new(&*model, Device::Cpu);
+        let sampled = Sampling { temperature: Some(1.0), ..Sampling::GREEDY };
+        for sampling in [Sampling::GREEDY, sampled] {
+            let prompts = [prompt.clone()];
+            let mut listen = |_, _| panic!("a token was told");
+            let error = generator.generate(&prompts, &sampling, &limits(3), &mut listen);
+            assert!(matches!(error, Err(EvalError::NotFinite(_))), "{error:?}");
+        }
+        let beams = Beams { count: 2, length_penalty: 1.0 };
+        let error = beam_search(&*model, Device::Cpu, &prompt, beams, &limits(3));
+        assert!(matches!(error, Err(EvalError::NotFinite(_))), "{error:?}");
+    }
+}
+
+/// Rows longer than the first positions of a rope whose rates follow the length go on alike with a cache, without,
+/// alone and together.
+#[test]
+fn a_rope_that_follows_the_length_goes_on_alike_with_a_cache_and_without() {
+    let (trained, golden_json) = load("generate-llama");
+    let text = std::fs::read_to_string(golden("generate-llama/config.json")).unwrap();
+    let config: Value = serde_json::from_str(&text).unwrap();
+    let prompts = all_ids(&golden_json["prompts"]);
+    let longrope = serde_json::json!({
+        "rope_type": "longrope", "rope_theta": 1000.0, "original_max_position_embeddings": 12,
+        "short_factor": [1.0, 1.1, 1.2, 1.3], "long_factor": [1.0, 2.0, 3.0, 4.0],
+    });
+    let dynamic = serde_json::json!({"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1000.0});
+    for (rope, positions) in [(longrope, 64), (dynamic, 12)] {
+        let mut config = config.clone();
+        config["rope_parameters"] = rope.clone();
+        config["max_position_embeddings"] = positions.into();
+        let dir = tempfile::tempdir().unwrap();
+        let card = sst_models::ModelCard::default();
+        sst_models::save_folder(dir.path(), &*trained, None, &card).unwrap();
+        let path = dir.path().join("config.json");
+        sst_data::atomic::write(&path, config.to_string().as_bytes()).unwrap();
+        let allow = Allow::default();
+        let (model, _) = sst_models::load(dir.path(), None, Device::Cpu, &allow).unwrap();
+        let mut generator = Generator::new(&*model, Device::Cpu);
+        let all = Limits { max_new_tokens: 24, ends: Vec::new() };
+        let mut go_on = |use_cache: bool, prompts: &[Vec<u32>]| {
+            generator.use_cache = use_cache;
+            generator.generate(prompts, &Sampling::GREEDY, &all, &mut |_, _| Ok(true)).unwrap()
+        };
+        let plain = go_on(false, &prompts);
+        for (prompt, plain) in prompts.iter().zip(&plain) {
+            assert!(prompt.len() + plain.ids.len() > 12);
+            let alone = go_on(true, std::slice::from_ref(prompt));
+            assert_eq!(alone[0].ids, plain.ids, "{rope}");
+            let off = (alone[0].log_probability - plain.log_probability).abs();
+            assert!(off < 1e-4, "{rope}: off by {off}");
+        }
+        assert_eq!(only_ids(go_on(true, &prompts)), only_ids(plain));
+    }
+}

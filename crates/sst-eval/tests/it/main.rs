@@ -11,4 +11,5 @@ mod mine;
 mod perplexity;
 mod pseudo_perplexity;
 mod retrieval;
+mod stream;
 mod toy;

@@ -184,7 +184,11 @@ fn given_rows(
 fn describe(report: &Report) -> String {
     let metrics = report.metrics.iter().map(|(name, value)| (name, format!("{value:.4}")));
     let counts = report.counts.iter().map(|(name, count)| (name, render::count(*count)));
-    let rows: Vec<Vec<String>> =
-        metrics.chain(counts).map(|(name, value)| vec![name.clone(), value]).collect();
+    let settings = report.settings.iter().map(|(name, value)| (name, value.clone()));
+    let rows: Vec<Vec<String>> = metrics
+        .chain(counts)
+        .chain(settings)
+        .map(|(name, value)| vec![name.clone(), value])
+        .collect();
     format!("{}\n{}", report.name, render::table(&rows))
 }

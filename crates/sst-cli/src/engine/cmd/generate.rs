@@ -3,17 +3,19 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use sst_cli::args::GenerateArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::render;
 use sst_core::Model;
+use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use sst_eval::EvalError;
 use sst_eval::generate::{
     Beams, Completion, Finish, Generator, Limits, Sampling, TextStream, beam_search,
 };
+use sst_models::{GenerationConfig, token_ids};
 use tch::Device;
 
 use crate::{device, model};
@@ -24,51 +26,68 @@ use crate::{device, model};
 /// If the model cannot be loaded or is not causal, or a prompt cannot be continued.
 pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     let sampling = sampling(args)?;
+    if let Some(count) = args.beams.filter(|count| args.num_samples > *count) {
+        let message = format!("--num-samples is {} of {count} --beams", args.num_samples);
+        return Err(Usage(message).into());
+    }
+    let ledger = Ledger::new();
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let (model, tokenizer) = found.load(device)?;
     let prompts = prompts(args)?;
     let ids =
         prompts.iter().map(|prompt| encode(prompt, &tokenizer)).collect::<Result<Vec<_>>>()?;
-    let limits = Limits { max_new_tokens: args.max_new_tokens, ends: ends(&*model, &tokenizer) };
-    let told = Told { args, tokenizer: &tokenizer, prompts: &prompts };
-    if let Some(count) = args.beams {
-        if args.num_samples > count {
-            let message = format!("--num-samples is {} of {count} --beams", args.num_samples);
-            return Err(Usage(message).into());
-        }
-        let beams = Beams { count: count as usize, length_penalty: args.length_penalty };
-        for (place, prompt) in ids.iter().enumerate() {
-            let found = beam_search(&*model, device, prompt, beams, &limits)?;
-            for (sample, completion) in found.iter().take(args.num_samples as usize).enumerate() {
-                told.tell(place, sample, completion)?;
-            }
-        }
-        return Ok(Exit::Done);
-    }
-    sample(&told, &*model, device, &ids, &sampling, &limits)?;
+    let (generation, unused) = GenerationConfig::read(&found.folder)?;
+    ledger.add_unused(&unused);
+    let ends = ends(generation, &*model, &tokenizer)?;
+    let limits = Limits { max_new_tokens: args.max_new_tokens as usize, ends };
+    let told = Told { args, tokenizer: &tokenizer, prompts: &prompts, ids: &ids, ledger: &ledger };
+    let done = go_on(&told, &*model, device, &sampling, &limits);
+    // A model whose numbers are none is known by its folder.
+    done.map_err(|error| match error.downcast_ref() {
+        Some(EvalError::NotFinite(_)) => error.context(found.folder.display().to_string()),
+        _ => error,
+    })?;
+    render::ledger(&ledger.entries());
     Ok(Exit::Done)
+}
+
+/// Continues the prompts in the way that is asked for.
+fn go_on(
+    told: &Told<'_>,
+    model: &dyn Model,
+    device: Device,
+    sampling: &Sampling,
+    limits: &Limits,
+) -> Result<()> {
+    let args = told.args;
+    let Some(count) = args.beams else { return sample(told, model, device, sampling, limits) };
+    let beams = Beams { count: count as usize, length_penalty: args.length_penalty };
+    for (place, prompt) in told.ids.iter().enumerate() {
+        let found = beam_search(model, device, prompt, beams, limits)?;
+        for (sample, completion) in found.iter().take(args.num_samples as usize).enumerate() {
+            told.tell(place, sample, completion)?;
+        }
+    }
+    Ok(())
 }
 
 fn sample(
     told: &Told<'_>,
     model: &dyn Model,
     device: Device,
-    ids: &[Vec<u32>],
     sampling: &Sampling,
     limits: &Limits,
 ) -> Result<()> {
     let args = told.args;
     let count = args.num_samples as usize;
     let rows: Vec<Vec<u32>> =
-        ids.iter().flat_map(|prompt| std::iter::repeat_n(prompt.clone(), count)).collect();
-    let mut streams: Vec<TextStream<'_>> =
-        rows.iter().map(|_| TextStream::new(told.tokenizer, &args.stop)).collect();
-    // One text alone can be shown while it comes.
+        told.ids.iter().flat_map(|prompt| std::iter::repeat_n(prompt.clone(), count)).collect();
+    let streams = rows.iter().map(|prompt| TextStream::new(told.tokenizer, &args.stop, prompt));
+    let mut streams: Vec<TextStream<'_>> = streams.collect::<Result<_, _>>()?;
+    // One text alone can be shown while it comes, its prompt when something has come: else an error is all there is.
     let is_live = rows.len() == 1 && !args.json;
-    if is_live {
-        write(&told.prompts[0])?;
-    }
+    let mut prompt = is_live.then_some(told.prompts[0].as_str());
     let mut generator = Generator::new(model, device);
     generator.use_cache = !args.no_cache;
     let mut broken = None;
@@ -76,7 +95,8 @@ fn sample(
     let found = generator.generate(&rows, sampling, limits, &mut |place, id| {
         timing.token(place);
         let text = streams[place].push(id)?;
-        if is_live && let Err(error) = write(text) {
+        let begun = prompt.take().map_or(Ok(()), write);
+        if is_live && let Err(error) = begun.and_then(|()| write(text)) {
             broken = Some(error);
             return Ok(false);
         }
@@ -87,6 +107,7 @@ fn sample(
         return Err(error);
     }
     if is_live {
+        prompt.take().map_or(Ok(()), write)?;
         write(streams[0].finish().map_err(EvalError::from)?)?;
         render::line("")?;
     } else {
@@ -166,11 +187,14 @@ struct Told<'a> {
     args: &'a GenerateArgs,
     tokenizer: &'a Tokenizer,
     prompts: &'a [String],
+    /// The tokens of the prompts.
+    ids: &'a [Vec<u32>],
+    ledger: &'a Ledger,
 }
 
 impl Told<'_> {
     fn tell(&self, place: usize, sample: usize, completion: &Completion) -> Result<()> {
-        let mut stream = TextStream::new(self.tokenizer, &self.args.stop);
+        let mut stream = TextStream::new(self.tokenizer, &self.args.stop, &self.ids[place])?;
         for id in &completion.ids {
             stream.push(*id)?;
         }
@@ -183,11 +207,16 @@ impl Told<'_> {
         };
         let (prompt, text) = (&self.prompts[place], stream.text());
         if self.args.json {
-            render::json(&json!({
+            let mut line = json!({
                 "version": 1, "prompt": prompt, "sample": sample, "text": text,
                 "ids": completion.ids, "finish": finish,
                 "log_probability": completion.log_probability,
-            }))?;
+            });
+            let entries = self.ledger.entries();
+            if !entries.is_empty() {
+                line["ledger"] = json!(entries);
+            }
+            render::json(&line)?;
         } else {
             render::line(&format!("{prompt}{text}"))?;
         }
@@ -256,17 +285,19 @@ fn encode(prompt: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
-/// The tokens that end a text: those of the model's config, else the tokenizer's.
-fn ends(model: &dyn Model, tokenizer: &Tokenizer) -> Vec<u32> {
+/// The tokens that end a text: those of generation_config.json, else of config.json, else the tokenizer's.
+fn ends(
+    generation: GenerationConfig,
+    model: &dyn Model,
+    tokenizer: &Tokenizer,
+) -> Result<Vec<u32>> {
+    if let Some(ends) = generation.eos_token_ids {
+        return Ok(ends);
+    }
     let of_config = model.config().get("eos_token_id").cloned().unwrap_or(Value::Null);
-    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
-    let ends: Vec<u32> = match &of_config {
-        Value::Array(ids) => ids.iter().filter_map(id).collect(),
-        other => id(other).into_iter().collect(),
+    let Some(ends) = token_ids(&of_config) else {
+        bail!("eos_token_id of config.json is {of_config}: a token id or a list of them is needed");
     };
     let special = tokenizer.special();
-    match ends.is_empty() {
-        true => special.eos.or(special.sep).into_iter().collect(),
-        false => ends,
-    }
+    Ok(ends.unwrap_or_else(|| special.eos.or(special.sep).into_iter().collect()))
 }

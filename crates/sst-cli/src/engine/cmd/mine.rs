@@ -53,7 +53,7 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     let mut counts = mined.counts.to_counts();
     counts.insert("lines".to_owned(), lines);
     let metrics = [("seconds".to_owned(), seconds)].into();
-    let report = Report { name: "mine".to_owned(), metrics, counts };
+    let report = Report { name: "mine".to_owned(), metrics, counts, ..Report::default() };
     show(&report, &ledger, args.pairs.json)
 }
 

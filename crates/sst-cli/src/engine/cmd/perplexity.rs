@@ -7,7 +7,7 @@ use sst_cli::host::source::source;
 use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use sst_data::words::count_length;
-use sst_eval::{EvalError, Perplexity, Text, Window};
+use sst_eval::{EvalError, Perplexity, Text, Window, Windows};
 
 use super::eval::show;
 use crate::{device, model};
@@ -17,17 +17,32 @@ use crate::{device, model};
 /// # Errors
 /// If model or data cannot be read, or no token can be scored.
 pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
+    let windows = match args.windows.as_str() {
+        "strided" => Windows::Strided,
+        "full" => Windows::Full,
+        other => {
+            let message = format!("--windows is \"{other}\"; it is strided or full");
+            return Err(Usage(message).into());
+        }
+    };
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let (model, tokenizer) = found.load(device)?;
     let length = args.max_length.unwrap_or(model.encoder().max_length());
-    let window = Window { length, stride: args.stride.unwrap_or((length / 2).max(1)) };
+    let stride = args.stride.unwrap_or((length / 2).max(1));
+    let window = Window { length, stride, windows };
     let mut scorer = Perplexity::new(&*model, device, window, args.batch_tokens).map_err(
         |error| match error {
             EvalError::Window(message) => Usage(message).into(),
             other => anyhow::Error::from(other),
         },
     )?;
+    let of_model = |error: EvalError| match error {
+        error @ EvalError::NotFinite(_) => {
+            anyhow::Error::from(error).context(found.folder.display().to_string())
+        }
+        other => other.into(),
+    };
     let ledger = Ledger::new();
     let source = source(&args.data, &args.documents)?;
     let mut joined = Text::default();
@@ -51,12 +66,12 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
             text.ids.insert(0, begin);
             text.has_start = true;
         }
-        scorer.add(&text)?;
+        scorer.add(&text).map_err(of_model)?;
     }
     if args.stream {
-        scorer.add(&joined)?;
+        scorer.add(&joined).map_err(of_model)?;
     }
-    show(&scorer.finish()?, &ledger, args.json)
+    show(&scorer.finish().map_err(of_model)?, &ledger, args.json)
 }
 
 fn document(text: &str, tokenizer: &Tokenizer) -> Result<Text> {
