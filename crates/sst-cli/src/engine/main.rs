@@ -6,6 +6,7 @@ mod device;
 mod model;
 mod precision;
 mod prepared;
+mod processor;
 mod resolve;
 mod run;
 mod tasks;

@@ -23,7 +23,7 @@ use crate::prepared::Recipe;
 use crate::resolve::{Checkpointing, Duration, RunConfig};
 use crate::run::{self, Environment};
 use crate::tasks::TaskSet;
-use crate::{device, precision};
+use crate::{device, precision, processor};
 
 /// Trains as the recipe says.
 ///
@@ -39,12 +39,16 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let folder = recipe.config.folder();
     let saver = Saver::new(&folder);
     let resuming = may_start(&saver, &folder, args.resume)?;
+    let mut is_kept = false;
     if resuming {
-        precision::keep(&mut recipe.config, &folder)?;
+        is_kept = precision::keep(&mut recipe.config, &folder, &args.allow_change)?;
         run::check_same(&folder, &recipe.config, &args.allow_change)?;
     }
     let device = device::open(&recipe.config.run.device, recipe.config.run.threads)?;
-    let precision = precision::decide(&mut recipe.config, device)?;
+    let precision = precision::decide(&mut recipe.config, device, is_kept)?;
+    if resuming && device == Device::Cpu {
+        processor::compare(&folder)?;
+    }
 
     // What can be refused early is refused before the data is read.
     let ledger = Ledger::new();
