@@ -64,6 +64,25 @@ impl Ledger {
         }
     }
 
+    /// Adds the entries of another ledger, such as one that was kept in a file.
+    pub fn merge(&self, others: &BTreeMap<String, Entry>) {
+        let mut entries = self.lock();
+        for (name, other) in others {
+            let Some(entry) = entries.get_mut(name) else {
+                entries.insert(name.clone(), other.clone());
+                continue;
+            };
+            if other.items.is_empty() {
+                entry.count += other.count;
+                continue;
+            }
+            entry.items.extend(other.items.iter().cloned());
+            entry.items.sort_unstable();
+            entry.items.dedup();
+            entry.count = entry.items.len() as u64;
+        }
+    }
+
     /// The count under `name`.
     pub fn count(&self, name: &str) -> u64 {
         self.lock().get(name).map_or(0, |entry| entry.count)

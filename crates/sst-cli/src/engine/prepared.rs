@@ -15,6 +15,7 @@ use sst_core::checkpoint::Allow;
 use sst_core::{Model, Objective};
 use sst_data::Ledger;
 use sst_data::clean::Cleaner;
+use sst_data::read;
 use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{Frame, Tokenizer, TrainConfig, train};
@@ -114,7 +115,9 @@ impl Recipe {
         let mut hash = Sha256::new();
         let version = env!("CARGO_PKG_VERSION");
         for data in self.data_sets() {
-            hash.update(json!([version, train, data.source(), data.clean]).to_string());
+            hash.update(
+                json!([version, read::VERSION, train, data.source(), data.clean]).to_string(),
+            );
             for path in data.source().files()? {
                 let metadata = std::fs::metadata(&path)
                     .with_context(|| format!("cannot read {}", path.display()))?;

@@ -14,7 +14,7 @@ use super::{Store, StoreError};
 use crate::clean::{CleanConfig, Cleaner};
 use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
-use crate::read::{ReadError, SCORE, Source};
+use crate::read::{self, ReadError, SCORE, Source, check_regular};
 use crate::tokenize::{TokenizeError, Tokenizer};
 
 /// Text tokenised at once, in bytes. Bounds the memory, and is enough to keep every core busy.
@@ -69,11 +69,13 @@ impl Preparation<'_> {
     /// # Errors
     /// If a file is not there.
     pub fn fingerprint(&self) -> Result<String, PrepareError> {
-        let Source { paths, format, text_field, score_field, pair_fields, on_error } = self.source;
+        let Source { paths, format, text_field, score_field, pair_fields, on_error, .. } =
+            self.source;
         let mut hash = Sha256::new();
         let clean = serde_json::to_string(self.clean)
             .map_err(|error| StoreError::damaged(self.cache, error.to_string()))?;
-        let options = format!("{VERSION}\n{paths:?}\n{format:?}\n{text_field:?}\n{on_error:?}\n");
+        let versions = format!("{VERSION}\n{}\n", read::VERSION);
+        let options = format!("{versions}{paths:?}\n{format:?}\n{text_field:?}\n{on_error:?}\n");
         hash.update(options + &clean + "\n" + &self.tokenizer.fingerprint() + "\n");
         // Only where there is one, so that stores without scores keep their name.
         if let Some(field) = score_field {
@@ -83,6 +85,7 @@ impl Preparation<'_> {
             hash.update(format!("pairs {pair_fields:?}\n"));
         }
         for path in self.source.files()? {
+            check_regular(&path)?;
             hash.update(sample(&path).map_err(StoreError::io("read", &path))?);
         }
         Ok(hex(&hash.finalize()))
@@ -145,7 +148,7 @@ impl Preparation<'_> {
         let (documents, tokens) = builder.counts();
         progress(documents, tokens);
         if documents == 0 {
-            merge(self.ledger, &ledger.entries());
+            self.ledger.merge(&ledger.entries());
             return Err(PrepareError::Empty(self.source.paths.join(", ")));
         }
         Ok(builder.finish(ledger.entries())?)
@@ -191,7 +194,7 @@ impl Preparation<'_> {
     }
 
     fn replay(&self, store: &Store) {
-        merge(self.ledger, store.ledger());
+        self.ledger.merge(store.ledger());
     }
 }
 
@@ -202,17 +205,6 @@ struct Batch {
     texts: Vec<String>,
     scores: Vec<Option<f32>>,
     bytes: usize,
-}
-
-/// Adds `entries` to `ledger`, with their first places.
-fn merge(ledger: &Ledger, entries: &std::collections::BTreeMap<String, crate::ledger::Entry>) {
-    for (name, entry) in entries {
-        let place = entry.first.as_deref().and_then(|first| {
-            let (source, record) = first.rsplit_once(':')?;
-            Some(Key::new(source, record.parse().ok()?))
-        });
-        ledger.add(name, entry.count, place.as_ref());
-    }
 }
 
 /// What tells a file from another: path, size, time of change, both ends.

@@ -8,7 +8,7 @@ use sst_cli::args::{EmbedArgs, PoolingArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::{named, source};
 use sst_cli::render;
-use sst_data::read::Documents;
+use sst_data::read::{Documents, Source};
 use sst_data::vectors::{VectorFormat, VectorWriter};
 use sst_data::{Example, Ledger, atomic};
 use sst_models::{Embedder, SentenceModel, SentenceOptions};
@@ -53,7 +53,9 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
         model.model_mut().params_mut().cast(kind)?;
     }
     let ledger = Ledger::new();
-    let documents = source(&args.data, &args.documents)?.read(&ledger)?;
+    // A vector a line, so that the rows of the file are the lines of the text.
+    let source = Source { keep_blank_lines: true, ..source(&args.data, &args.documents)? };
+    let documents = source.read(&ledger)?;
     let embedder = Embedder::new(&model, device, autocast, args.batch_tokens as usize);
     let start = Instant::now();
     let mut told = None;
