@@ -13,6 +13,7 @@ mod long;
 mod pipeline;
 mod save;
 mod special;
+mod spelling;
 mod train;
 mod unigram;
 
@@ -25,6 +26,7 @@ use sha2::{Digest, Sha256};
 
 pub use error::TokenizeError;
 pub use special::{Frame, SpecialNames, SpecialTokens};
+pub use spelling::{Spelled, Spellings};
 pub use train::{Algorithm, TrainConfig, train};
 
 use self::cache::WordCache;
