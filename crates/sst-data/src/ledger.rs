@@ -16,8 +16,8 @@ pub struct Entry {
     /// The first place it happened, as `file:line`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<String>,
-    /// The names of the things counted, each once and sorted, where they are few enough to list: what
-    /// [`Unused`] holds.
+    /// The names of the things counted, each once, where they are few enough to list: what [`Unused`]
+    /// holds, sorted, or the commonest characters that a tokenizer does not know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<String>,
 }
@@ -61,6 +61,13 @@ impl Ledger {
             entry.items.sort_unstable();
             entry.items.dedup();
             entry.count = entry.items.len() as u64;
+        }
+    }
+
+    /// Lists `items` under `name`, in the given order, where something is counted there.
+    pub fn set_items(&self, name: &str, items: Vec<String>) {
+        if let Some(entry) = self.lock().get_mut(name) {
+            entry.items = items;
         }
     }
 

@@ -193,6 +193,15 @@ fn find<'a>(parts: &'a Value, kind: &str) -> Option<&'a Value> {
     }
 }
 
+/// The steps of a normalizer, a pre-tokenizer or a decoder, in the order in which they run.
+pub(super) fn flatten(component: &Value) -> Vec<&Value> {
+    let lists = ["normalizers", "pretokenizers", "decoders"];
+    match lists.iter().find_map(|key| component.get(key)?.as_array()) {
+        Some(steps) => steps.iter().flat_map(flatten).collect(),
+        None => vec![component],
+    }
+}
+
 /// The byte of `<0x0A>`.
 fn byte_fallback(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
