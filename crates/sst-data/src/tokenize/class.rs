@@ -92,6 +92,12 @@ impl Class {
         NAMES.iter().find(|(known, _)| *known == plain || *known == name).map(|(_, class)| *class)
     }
 
+    /// The first of its names.
+    pub(super) fn name(self) -> &'static str {
+        let known = NAMES.iter().find(|(_, class)| *class == self);
+        known.map_or("PreTrainedTokenizerFast", |(name, _)| name)
+    }
+
     /// The class for a folder: `written` is of `tokenizer_config.json`, `model` is the `config.json` beside
     /// it, `byte_level` whether the `tokenizer.json` names ByteLevel.
     pub(super) fn of_folder(written: Option<&str>, model: &Value, byte_level: bool) -> Self {

@@ -149,7 +149,10 @@ pub(super) fn unread(files: &Files, class: Class, old: &Value, library: &Tokeniz
             if class == Class::Json {
                 missing(&place, &old[key], &used, &mut unused);
             } else if !says_the_same(&old[key], &used) {
-                unused.add(UnusedKind::ConfigKey, format!("{place} ({class:?} makes its own)"));
+                unused.add(
+                    UnusedKind::ConfigKey,
+                    format!("{place} ({} makes its own)", class.name()),
+                );
             }
         }
     }

@@ -153,7 +153,7 @@ fn what_is_not_used_is_listed_by_name() {
         (json!({}), with("/pre_tokenizer", "keep", json!(1)), "tokenizer.json: pre_tokenizer.keep"),
         (json!({}), with("/decoder", "suffix", json!("x")), "tokenizer.json: decoder.suffix"),
         (json!({}), with("", "added_tokens", added), "tokenizer.json: added_tokens: priority"),
-        (cased, plain.clone(), "tokenizer.json: normalizer (Bert makes its own)"),
+        (cased, plain.clone(), "tokenizer.json: normalizer (BertTokenizer makes its own)"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &[("tokenizer.json", json), ("tokenizer_config.json", config)]);
