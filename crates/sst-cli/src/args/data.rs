@@ -224,7 +224,7 @@ pub struct TrainTokenizerArgs {
 /// Arguments of `sst tokenizer encode`.
 #[derive(Debug, Args)]
 pub struct EncodeArgs {
-    /// A tokenizer.json, a vocab.txt, or a folder that holds one.
+    /// A tokenizer.json, a vocab.txt, a vocab.json beside its merges.txt, or a folder that holds one.
     #[arg(long)]
     pub tokenizer: PathBuf,
     /// The text; the lines of stdin if not given. May be given several times.

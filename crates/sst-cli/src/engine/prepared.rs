@@ -23,6 +23,7 @@ use sst_models::{BuildOptions, ModelError};
 use sst_objectives::ObjectiveError;
 use tch::Device;
 
+use crate::cached_tokenizer;
 use crate::resolve::{
     Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
 };
@@ -69,12 +70,12 @@ impl Recipe {
     }
 
     fn trained(&self, config: &TrainConfig) -> Result<Tokenizer> {
-        let place = self.cache()?.join("tokenizers").join(self.tokenizer_fingerprint(config)?);
+        let place = self.tokenizer_place(config)?;
         if place.is_dir() {
-            match Tokenizer::load(&place) {
+            match cached_tokenizer::load(&place) {
                 Ok(tokenizer) => return Ok(tokenizer),
                 Err(error) => {
-                    tracing::warn!("training the tokenizer again: {error}");
+                    tracing::warn!("training the tokenizer again: {error:#}");
                     std::fs::remove_dir_all(&place)
                         .with_context(|| format!("cannot remove {}", place.display()))?;
                 }
@@ -100,6 +101,7 @@ impl Recipe {
             .map_err(|error| self.refuse(Problem::new("tokenizer.train", error.to_string())))?;
         let temporary = place.with_extension(format!("{}.tmp", std::process::id()));
         tokenizer.save(&temporary, self.config.tasks.max_length())?;
+        cached_tokenizer::seal(&temporary)?;
         if let Err(error) = std::fs::rename(&temporary, &place) {
             // Another run may have been faster; its tokenizer is the same.
             let _ = std::fs::remove_dir_all(&temporary);
@@ -107,7 +109,25 @@ impl Recipe {
                 return Err(error).with_context(|| format!("cannot write {}", place.display()));
             }
         }
-        Ok(Tokenizer::load(&place)?)
+        cached_tokenizer::load(&place)
+    }
+
+    /// Where a trained tokenizer is kept.
+    fn tokenizer_place(&self, config: &TrainConfig) -> Result<PathBuf> {
+        Ok(self.cache()?.join("tokenizers").join(self.tokenizer_fingerprint(config)?))
+    }
+
+    /// Where the tokenizer comes from, for messages.
+    pub(crate) fn tokenizer_source(&self) -> Result<String> {
+        Ok(match &self.config.tokenizer {
+            TokenizerChoice::Path(path) => format!("tokenizer.path, {path}"),
+            TokenizerChoice::Train(config) => {
+                format!(
+                    "trained on the data and kept in {}",
+                    self.tokenizer_place(config)?.display()
+                )
+            }
+        })
     }
 
     /// The hash of all that a trained tokenizer depends on; of each file, its path, size and time.

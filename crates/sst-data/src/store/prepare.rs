@@ -15,7 +15,7 @@ use crate::clean::{CleanConfig, Cleaner};
 use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
 use crate::read::{self, ReadError, SCORE, Source, check_regular};
-use crate::tokenize::{TokenizeError, Tokenizer};
+use crate::tokenize::{TokenizeError, Tokenizer, UnknownCount, unknown_warning};
 
 /// Text tokenised at once, in bytes. Bounds the memory, and is enough to keep every core busy.
 const BATCH_BYTES: usize = 4 << 20;
@@ -126,6 +126,7 @@ impl Preparation<'_> {
         let mut builder = StoreBuilder::create(self.cache, fingerprint, vocab_size)?;
         let mut cleaner = Cleaner::new(self.clean.clone(), ledger.clone());
         let mut batch = Batch::default();
+        let mut unknown = UnknownCount::new();
         for example in self.source.read(&ledger)? {
             let example = example?;
             let Some(texts) = self.cleaned(&mut cleaner, &example) else { continue };
@@ -139,18 +140,19 @@ impl Preparation<'_> {
             batch.keys.push(example.key);
             batch.texts.extend(texts);
             if batch.bytes >= BATCH_BYTES {
-                self.flush(&mut batch, &mut builder, &ledger)?;
+                self.flush(&mut batch, &mut builder, &ledger, &mut unknown)?;
                 let (documents, tokens) = builder.counts();
                 progress(documents, tokens);
             }
         }
-        self.flush(&mut batch, &mut builder, &ledger)?;
+        self.flush(&mut batch, &mut builder, &ledger, &mut unknown)?;
         let (documents, tokens) = builder.counts();
         progress(documents, tokens);
         if documents == 0 {
             self.ledger.merge(&ledger.entries());
             return Err(PrepareError::Empty(self.source.paths.join(", ")));
         }
+        unknown.finish(&ledger);
         Ok(builder.finish(ledger.entries())?)
     }
 
@@ -159,6 +161,7 @@ impl Preparation<'_> {
         batch: &mut Batch,
         builder: &mut StoreBuilder,
         ledger: &Ledger,
+        unknown: &mut UnknownCount,
     ) -> Result<(), PrepareError> {
         let Batch { keys, texts, scores, .. } = std::mem::take(batch);
         let Some(first) = keys.first().cloned() else { return Ok(()) };
@@ -167,6 +170,16 @@ impl Preparation<'_> {
             .tokenizer
             .encode_batch(&texts)
             .map_err(|error| PrepareError::Tokenize { key: first, error })?;
+        for (at, (text, ids)) in texts.iter().zip(&documents).enumerate() {
+            let key = keys.get(at / self.group());
+            let count = self.tokenizer.count_unknown(ids);
+            unknown.add(self.tokenizer, text, count, key, ledger).map_err(|error| {
+                PrepareError::Tokenize {
+                    key: key.cloned().unwrap_or_else(|| Key::new("", 0)),
+                    error,
+                }
+            })?;
+        }
         let groups = documents.chunks_exact(self.group());
         for ((key, group), score) in keys.iter().zip(groups).zip(scores) {
             if group.iter().any(Vec::is_empty) {
@@ -195,6 +208,11 @@ impl Preparation<'_> {
 
     fn replay(&self, store: &Store) {
         self.ledger.merge(store.ledger());
+        let own = Ledger::new();
+        own.merge(store.ledger());
+        if let Some(warning) = unknown_warning(&own, store.num_tokens()) {
+            tracing::warn!("{warning}");
+        }
     }
 }
 

@@ -53,9 +53,14 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     // What can be refused early is refused before the data is read.
     let ledger = Ledger::new();
     let tokenizer = Arc::new(recipe.tokenizer()?);
+    ledger.add_unused(tokenizer.unused());
     if resuming {
         let tokenizer = json!(tokenizer.fingerprint());
-        run::check_data(&folder, "tokenizer", &tokenizer, &[])?;
+        run::check_data(&folder, "tokenizer", &tokenizer, &[]).map_err(|error| {
+            // A tokenizer that was trained again on changed data, say.
+            let source = recipe.tokenizer_source().unwrap_or_default();
+            Usage(format!("{error}; the tokenizer is {source}"))
+        })?;
     }
     recipe.complete(&tokenizer)?;
     let recipe = recipe;
