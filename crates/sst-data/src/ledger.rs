@@ -64,6 +64,25 @@ impl Ledger {
         }
     }
 
+    /// Adds the counts of `entries`, with their first places and names.
+    pub fn merge(&self, entries: &BTreeMap<String, Entry>) {
+        let mut all = self.lock();
+        for (name, more) in entries {
+            let Some(entry) = all.get_mut(name) else {
+                all.insert(name.clone(), more.clone());
+                continue;
+            };
+            if more.items.is_empty() {
+                entry.count += more.count;
+                continue;
+            }
+            entry.items.extend(more.items.iter().cloned());
+            entry.items.sort_unstable();
+            entry.items.dedup();
+            entry.count = entry.items.len() as u64;
+        }
+    }
+
     /// The count under `name`.
     pub fn count(&self, name: &str) -> u64 {
         self.lock().get(name).map_or(0, |entry| entry.count)
