@@ -8,6 +8,7 @@ mod precision;
 mod prepared;
 mod resolve;
 mod run;
+mod run_lock;
 mod tasks;
 
 use std::process::ExitCode;
