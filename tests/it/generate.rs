@@ -116,7 +116,7 @@ fn what_cannot_be_continued_says_why() {
     check(&["--prompt", "a", "--max-new-tokens", "99999999999999999999"], 2, "--max-new-tokens");
     check(&["--prompt", "a", "--max-new-tokens", "18446744073709551615"], 2, "--max-new-tokens");
     check(&["--prompt", "a", "--num-samples", "4000000000"], 2, "--num-samples");
-    check(&["--prompt", "a", "--threads", "1000000"], 2, "more than 1024 threads");
+    check(&["--prompt", "a", "--threads", "1000000"], 2, "1000000 threads are asked for");
     check(&["--prompt", "a", "--beams", "2", "--num-samples", "3"], 2, "3 of 2 --beams");
     check(&["--prompts-file", "nowhere"], 2, "cannot read --prompts-file nowhere");
     check(&["--prompt", &"sea ".repeat(80)], 1, "the model reads 64");

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, anyhow};
 use serde_json::json;
 use sst_cli::args::ConvertArgs;
 use sst_cli::exit::{Exit, Usage};
-use sst_cli::render;
+use sst_cli::{files, render};
 use sst_data::tokenize::Tokenizer;
 use sst_data::{Ledger, atomic};
 use sst_models::{ModelCard, gguf, save_folder};
@@ -18,6 +18,7 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<Exit> {
         let message = format!("{} exists: name a folder that does not", args.out.display());
         return Err(Usage(message).into());
     }
+    files::must_exist(&args.file)?;
     let converted = gguf::read(&args.file)?;
     let ledger = Ledger::new();
     ledger.add_unused(&converted.unused);
