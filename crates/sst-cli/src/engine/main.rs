@@ -1,6 +1,7 @@
 //! `sst-engine`: the commands that use tensors. `sst` starts it with the arguments it was given.
 
 mod batching;
+mod cached_tokenizer;
 mod cmd;
 mod device;
 mod model;
@@ -9,6 +10,7 @@ mod prepared;
 mod processor;
 mod resolve;
 mod run;
+mod run_lock;
 mod tasks;
 
 use std::process::ExitCode;

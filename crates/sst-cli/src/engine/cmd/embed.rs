@@ -1,5 +1,6 @@
 //! `sst embed`.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -9,6 +10,7 @@ use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::{named, source};
 use sst_cli::render;
 use sst_data::read::{Documents, Source};
+use sst_data::tokenize::UnknownCount;
 use sst_data::vectors::{VectorFormat, VectorWriter};
 use sst_data::{Example, Ledger, atomic};
 use sst_models::{Embedder, SentenceModel, SentenceOptions};
@@ -62,7 +64,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
     let mut failed = None;
     let written = atomic::write_with(&args.out, |file| {
         let mut writer = VectorWriter::new(file, format, model.width() as usize)?;
-        match write(documents, &embedder, &mut writer, &ledger) {
+        match write(documents, &model, &embedder, &mut writer, &ledger, &args.out) {
             Ok(tokens) => {
                 told = Some((writer.finish()?, tokens));
                 Ok(())
@@ -111,14 +113,18 @@ pub(super) fn options(args: &PoolingArgs, found: &Found) -> Result<SentenceOptio
 /// Writes the vectors of `documents`, a window at a time; returns the tokens that were read.
 fn write(
     mut documents: Documents,
+    model: &SentenceModel,
     embedder: &Embedder<'_>,
     writer: &mut VectorWriter<'_>,
     ledger: &Ledger,
+    out: &Path,
 ) -> Result<u64> {
     let mut tokens = 0;
+    let mut unknown = UnknownCount::new();
     loop {
         let window: Vec<Example> = documents.by_ref().take(WINDOW).collect::<Result<_, _>>()?;
         if window.is_empty() {
+            unknown.tell(ledger, tokens);
             return Ok(tokens);
         }
         let texts: Vec<&str> =
@@ -131,7 +137,8 @@ fn write(
             ledger.add("embed.truncated_texts", u64::from(cut > 0), key);
             ledger.add("embed.truncated_tokens", cut, key);
             ledger.add("embed.empty_texts", u64::from(embedded.empty[at]), key);
-            writer.push(text, vector)?;
+            unknown.add(model.tokenizer(), text, embedded.unknown[at] as u64, key, ledger)?;
+            writer.push(text, vector).with_context(|| format!("cannot write {}", out.display()))?;
         }
     }
 }

@@ -7,6 +7,7 @@ use sst_cli::args::{DocumentArgs, PairArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::source;
 use sst_data::read::Source;
+use sst_data::tokenize::UnknownCount;
 use sst_data::{Example, Field, Ledger};
 use sst_eval::pairs;
 use sst_models::{Embedder, SentenceModel};
@@ -167,6 +168,11 @@ pub(super) fn vectors(
         ledger.add("embed.truncated_tokens", cut.sum::<usize>() as u64, None);
         let empty = found.empty.iter().filter(|is_empty| **is_empty).count();
         ledger.add("embed.empty_texts", empty as u64, None);
+        let mut unknown = UnknownCount::new();
+        for (text, count) in texts.iter().zip(&found.unknown) {
+            unknown.add(model.tokenizer(), text, *count as u64, None, ledger)?;
+        }
+        unknown.tell(ledger, found.tokens);
         Ok(Tensor::f_from_slice(&found.vectors)?.f_reshape([-1, model.width()])?)
     };
     Ok([embed(texts[0])?, embed(texts[1])?])
