@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::ReadError;
 use super::error::name_fields;
-use super::json::{self, Fields, StringError};
+use super::json::{Fields, JsonError, Member};
+use super::json_text::{self, StringError};
 use super::limits::MAX_FIELDS;
 use super::lines::LineReader;
 use super::record::{RawField, Reader, Record, Wanted};
@@ -43,7 +44,7 @@ impl Reader for Jsonl {
         let mut names = Vec::new();
         if let Ok(mut fields) = Fields::of(self.lines.bytes()) {
             while let Ok(Some(member)) = fields.next() {
-                names.push(json::name(member.name).into_owned());
+                names.push(json_text::name(member.name).into_owned());
             }
         }
         names
@@ -72,7 +73,7 @@ fn record(lines: &LineReader, number: u64, wanted: &mut Wanted) -> Result<Record
                 return Err(malformed(key(), explain(&error, line)));
             }
         };
-        let name = json::name(member.name);
+        let name = json_text::name(member.name);
         if !names.insert(name.clone()) {
             let reason = format!("the key `{name}` stands twice in the object: remove one of them");
             return Err(malformed(key(), reason));
@@ -137,14 +138,14 @@ impl<'a> Names<'a> {
 
 /// The value of a field that is used; none for a null, an array or an object.
 fn value(
-    member: &json::Member<'_>,
+    member: &Member<'_>,
     name: &str,
     lines: &LineReader,
     number: u64,
 ) -> Result<Option<Field>, ReadError> {
     let raw = member.value;
     Ok(match raw.first() {
-        Some(b'"') => match json::string(raw) {
+        Some(b'"') => match json_text::string(raw) {
             Ok(text) => Some(Field::Text(text.into_owned())),
             Err(StringError::InvalidUtf8(byte)) => return Err(lines.invalid_utf8(member.at + byte)),
             Err(StringError::LoneSurrogate(escape)) => {
@@ -168,7 +169,7 @@ fn value(
 
 /// A field as it stands in the file. Bytes that are not UTF-8 cannot be written again.
 fn raw(
-    member: &json::Member<'_>,
+    member: &Member<'_>,
     name: &str,
     is_text: bool,
     lines: &LineReader,
@@ -208,7 +209,7 @@ fn no_object(lines: &LineReader, key: Key, first: Option<u8>) -> ReadError {
 }
 
 /// What is wrong with a line, and what to do.
-fn explain(error: &json::JsonError, line: &[u8]) -> String {
+fn explain(error: &JsonError, line: &[u8]) -> String {
     let what = error.what;
     if error.at >= line.len() {
         return format!(

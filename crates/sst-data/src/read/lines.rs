@@ -46,7 +46,9 @@ impl LineReader {
         let mut opened = compress::open(path, &name, ledger)?;
         let head = opened.reader.peek(HEAD_BYTES).to_vec();
         if let Some(found) = encoding::foreign(&head) {
-            let (what, advice) = (found.what, found.advice);
+            let twice = opened.compressed && found.advice.starts_with("end the file's name");
+            let advice = if twice { "it is packed twice: unpack it once" } else { found.advice };
+            let what = found.what;
             return Err(ReadError::Foreign { path: name.to_string(), what, advice });
         }
         let (line, start, next, marks) = (0, 0, 0, 0);

@@ -14,6 +14,7 @@ mod encoding;
 mod error;
 mod file;
 mod json;
+mod json_text;
 mod jsonl;
 pub mod limits;
 mod lines;

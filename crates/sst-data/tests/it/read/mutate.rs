@@ -1,5 +1,5 @@
 //! Small valid files, changed at random: whatever comes of it, nothing panics, little memory is taken, and what is
-//! skipped is counted. `PROPTEST_CASES=100000 cargo test -p sst-data mutate` runs longer.
+//! skipped is counted. `cargo xtask fuzz mutated_files` runs longer.
 
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -1,0 +1,72 @@
+//! The strings of a JSON line, decoded where they are used.
+
+use std::borrow::Cow;
+
+/// Why a string cannot be decoded.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum StringError {
+    /// The byte of the string, its opening quote included, that is not UTF-8.
+    InvalidUtf8(usize),
+    /// Half of a surrogate pair, as written.
+    LoneSurrogate(String),
+}
+
+/// The text of a string with its quotes, which [`super::json::Fields`] has passed over without an error.
+pub(super) fn string(raw: &[u8]) -> Result<Cow<'_, str>, StringError> {
+    let text =
+        std::str::from_utf8(raw).map_err(|error| StringError::InvalidUtf8(error.valid_up_to()))?;
+    let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
+    if !inner.contains('\\') {
+        return Ok(Cow::Borrowed(inner));
+    }
+    match serde_json::from_str(text) {
+        Ok(text) => Ok(Cow::Owned(text)),
+        // Everything else that can be wrong was looked at before.
+        Err(_) => Err(StringError::LoneSurrogate(lone_surrogate(inner))),
+    }
+}
+
+/// The first escape that is half of a pair.
+fn lone_surrogate(inner: &str) -> String {
+    let unit = |at: usize| {
+        let digits = inner.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut at = 0;
+    while let Some(next) = inner.get(at..).and_then(|rest| rest.find('\\')) {
+        at += next;
+        at += match (unit(at), unit(at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => return inner[at..at + 6].to_owned(),
+            (Some(_), _) => 6,
+            (None, _) => 2,
+        };
+    }
+    inner.chars().take(6).collect()
+}
+
+/// A field's name; one that is no text is shown as well as it can be, and is the name of nothing that is used.
+pub(super) fn name(raw: &[u8]) -> Cow<'_, str> {
+    match string(raw) {
+        Ok(name) => name,
+        Err(_) => {
+            let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
+            Cow::Owned(String::from_utf8_lossy(inner).into_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_decoded_or_their_fault_is_named() {
+        assert_eq!(string(br#""a\ud83d\ude00\n""#).unwrap(), "a\u{1f600}\n");
+        let lone = |text: &str| Err(StringError::LoneSurrogate(text.to_owned()));
+        assert_eq!(string(br#""\\ud83d \ud83d\ude00 \ud83d\n""#), lone("\\ud83d"));
+        assert_eq!(string(br#""low \udc99 alone""#), lone("\\udc99"));
+        assert_eq!(string(b"\"ab\xff\""), Err(StringError::InvalidUtf8(3)));
+        assert_eq!(name(b"\"a\\ud83d\""), "a\\ud83d");
+    }
+}
