@@ -27,5 +27,5 @@ pub use gpt2::Gpt2Config;
 pub use init::{InitOptions, Positions, Queries};
 pub use llama::LlamaConfig;
 pub use load::{load, load_with};
-pub use registry::{BuildOptions, ModelEntry, build, list};
+pub use registry::{BuildOptions, ModelEntry, build, check_config, list};
 pub use sentence::{Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens};

@@ -54,7 +54,7 @@ Examples:
   sst data augment raw.txt --kind back_translation --pair eng-spa --cache translations/
   sst data augment raw.txt --kind back_translation --translator http://localhost:5000 --pair en-fr
 
-Each line has the text, its view as `augmented`, the kinds as `kind`, and the document's other fields. The
+Each line has the text, its view as `augmented`, the kinds as `kind`, and the document's other fields. The \
 same seed gives the same views. Kinds and the share of words that each changes if --rate does not say:
   mask              0.15  words behind the mask token
   deletion          0.1   words left out; one always stays

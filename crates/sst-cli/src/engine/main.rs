@@ -10,6 +10,7 @@ mod prepared;
 mod processor;
 mod resolve;
 mod run;
+mod run_lock;
 mod tasks;
 
 use std::process::ExitCode;

@@ -15,6 +15,7 @@ use sst_core::checkpoint::Allow;
 use sst_core::{Model, Objective};
 use sst_data::Ledger;
 use sst_data::clean::Cleaner;
+use sst_data::lock::{self, FileLock};
 use sst_data::read;
 use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
@@ -23,10 +24,10 @@ use sst_models::{BuildOptions, ModelError};
 use sst_objectives::ObjectiveError;
 use tch::Device;
 
-use crate::cached_tokenizer;
 use crate::resolve::{
     Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
 };
+use crate::{cached_tokenizer, model};
 
 /// How often a long preparation tells how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(3);
@@ -43,12 +44,14 @@ impl Recipe {
     /// # Errors
     /// If anything in it is wrong, with exit code 2.
     pub(crate) fn resolve(path: &Path, sets: &[String]) -> Result<Self> {
+        files::must_exist(path)?;
         let (config, written) =
             crate::resolve::resolve(path, sets).map_err(|error| Usage(error.to_string()))?;
         Ok(Self { config, written })
     }
 
-    fn refuse(&self, problem: Problem) -> anyhow::Error {
+    /// The error for a problem, with the place in the recipe and exit code 2.
+    pub(crate) fn refuse(&self, problem: Problem) -> anyhow::Error {
         Usage(self.written.locate(problem).to_string()).into()
     }
 
@@ -64,13 +67,26 @@ impl Recipe {
     /// The tokenizer: loaded, or trained on the data of all tasks and kept in the cache.
     pub(crate) fn tokenizer(&self) -> Result<Tokenizer> {
         match &self.config.tokenizer {
-            TokenizerChoice::Path(path) => Ok(Tokenizer::load(Path::new(path))?),
+            TokenizerChoice::Path(path) => {
+                model::verify_around(Path::new(path))?;
+                Ok(Tokenizer::load(Path::new(path))?)
+            }
             TokenizerChoice::Train(train) => self.trained(train),
         }
     }
 
     fn trained(&self, config: &TrainConfig) -> Result<Tokenizer> {
         let place = self.tokenizer_place(config)?;
+        if let Ok(tokenizer) = cached_tokenizer::load(&place) {
+            return Ok(tokenizer);
+        }
+        // One process trains it. Another that needs the same one waits, and takes what it made.
+        let cache = place.parent().unwrap_or(&place);
+        std::fs::create_dir_all(cache)
+            .with_context(|| format!("cannot create {}", cache.display()))?;
+        let _lock = FileLock::wait(&place.with_extension("lock"), |pid| {
+            tracing::warn!("{} is training the same tokenizer: waiting for it", lock::holder(pid));
+        })?;
         if place.is_dir() {
             match cached_tokenizer::load(&place) {
                 Ok(tokenizer) => return Ok(tokenizer),
@@ -233,6 +249,7 @@ impl Recipe {
             ModelChoice::Folder { path, allow_missing, allow_unexpected, config } => {
                 let allow =
                     Allow { missing: allow_missing.clone(), unexpected: allow_unexpected.clone() };
+                model::verify_around(Path::new(path))?;
                 let loaded = sst_models::load_with(Path::new(path), None, device, &allow, config);
                 let (model, _) = loaded.map_err(|error| match &error {
                     ModelError::Config { path, message } => {

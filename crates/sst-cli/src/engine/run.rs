@@ -1,6 +1,6 @@
 //! The run folder: what is written at its start, and whether a run may go on in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -63,8 +63,8 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
     let before: Value =
         toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
     let (before, now) = (leaves(&before), leaves(&config.to_json()?));
-    let mut changed = Vec::new();
-    for key in before.keys().chain(now.keys()).collect::<std::collections::BTreeSet<_>>() {
+    let (mut changed, mut allowed) = (Vec::new(), BTreeSet::new());
+    for key in before.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
         let (old, new) = (before.get(key), now.get(key));
         let same = match (old, new) {
             (Some(old), Some(new)) => {
@@ -88,9 +88,17 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
             Some((_, true)) => tracing::warn!(
                 "{change}: the run goes on, but not to the very same weights as without a break"
             ),
-            None if allow.contains(key) => tracing::warn!("{change}, as --allow-change allows"),
+            None if allow.contains(key) => {
+                allowed.insert(key.as_str());
+                tracing::warn!("{change}, as --allow-change allows");
+            }
             None => changed.push(change),
         }
+    }
+    for key in allow.iter().filter(|key| *key != "data" && !allowed.contains(key.as_str())) {
+        tracing::warn!(
+            "--allow-change {key} has no effect: that key is as it was, or may change anyway"
+        );
     }
     match changed.is_empty() {
         true => Ok(()),

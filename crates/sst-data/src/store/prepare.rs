@@ -14,6 +14,7 @@ use super::{Store, StoreError};
 use crate::clean::{CleanConfig, Cleaner};
 use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
+use crate::lock::{self, FileLock, LockError};
 use crate::read::{self, ReadError, SCORE, Source, check_regular};
 use crate::tokenize::{TokenizeError, Tokenizer, UnknownCount, unknown_warning};
 
@@ -40,6 +41,9 @@ pub enum PrepareError {
     /// The store cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The cache cannot be locked.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// No document is left.
     #[error("no document is left of {0}: see the ledger for what was dropped")]
     Empty(String),
@@ -91,8 +95,8 @@ impl Preparation<'_> {
         Ok(hex(&hash.finalize()))
     }
 
-    /// The store for these inputs: the one in the cache, or else a new one. `progress` is told the
-    /// documents and tokens so far. Memory does not grow with the corpus, except for the hashes
+    /// The store for these inputs: the one in the cache, or else a new one. Another process that is making it
+    /// is waited for. `progress` is told the documents and tokens so far. Memory does not grow with the corpus, except for the hashes
     /// that finding duplicates needs.
     ///
     /// # Errors
@@ -100,19 +104,30 @@ impl Preparation<'_> {
     pub fn prepare(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Arc<Store>, PrepareError> {
         let fingerprint = self.fingerprint()?;
         let place = self.cache.join(&fingerprint);
+        if let Ok(store) = Store::open(&place) {
+            return Ok(self.cached(store, progress));
+        }
+        // One process builds. Another that needs the same store waits for it, and takes what it made.
+        std::fs::create_dir_all(self.cache).map_err(StoreError::io("create", self.cache))?;
+        let lock = self.cache.join(format!("{fingerprint}.lock"));
+        let _lock = FileLock::wait(&lock, |pid| {
+            tracing::warn!("{} is preparing the same data: waiting for it", lock::holder(pid));
+        })?;
         if place.exists() {
             match Store::open(&place) {
-                Ok(store) => {
-                    self.replay(&store);
-                    progress(store.num_documents(), store.num_tokens());
-                    return Ok(Arc::new(store));
-                }
+                Ok(store) => return Ok(self.cached(store, progress)),
                 Err(error) => tracing::warn!(%error, "preparing the data again"),
             }
         }
         let store = self.build(&fingerprint, progress)?;
         self.replay(&store);
         Ok(Arc::new(store))
+    }
+
+    fn cached(&self, store: Store, progress: &mut dyn FnMut(u64, u64)) -> Arc<Store> {
+        self.replay(&store);
+        progress(store.num_documents(), store.num_tokens());
+        Arc::new(store)
     }
 
     fn build(

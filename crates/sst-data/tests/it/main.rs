@@ -10,6 +10,7 @@ mod clean;
 mod curriculum;
 mod ledger;
 mod loader;
+mod lock;
 mod mixture;
 mod order;
 mod read;

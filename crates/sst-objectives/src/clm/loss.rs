@@ -23,6 +23,7 @@ pub(crate) const ENTRY: Entry = Entry {
     default_config: || json!(ClmConfig::default()),
     is_grouped: false,
     frame,
+    check: |config, padding_free| parse::<ClmConfig>(config)?.check(padding_free),
     build,
 };
 

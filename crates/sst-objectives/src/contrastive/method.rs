@@ -67,6 +67,7 @@ pub(super) const fn entry<M: Method>() -> Entry {
         default_config: config::defaults::<M>,
         is_grouped: M::IS_GROUPED,
         frame: |tokenizer| tokenizer.frame().clone(),
+        check: |config, _| config::read::<M>(config).map(|_| ()),
         build: build::<M>,
     }
 }

@@ -21,6 +21,7 @@ pub(crate) const ENTRY: Entry = Entry {
     default_config: || json!(MlmConfig::default()),
     is_grouped: false,
     frame: |tokenizer| tokenizer.frame().clone(),
+    check: |config, _| parse::<MlmConfig>(config)?.check(),
     build,
 };
 

@@ -1,5 +1,6 @@
 //! `sst embed`.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -63,7 +64,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
     let mut failed = None;
     let written = atomic::write_with(&args.out, |file| {
         let mut writer = VectorWriter::new(file, format, model.width() as usize)?;
-        match write(documents, &model, &embedder, &mut writer, &ledger) {
+        match write(documents, &model, &embedder, &mut writer, &ledger, &args.out) {
             Ok(tokens) => {
                 told = Some((writer.finish()?, tokens));
                 Ok(())
@@ -116,6 +117,7 @@ fn write(
     embedder: &Embedder<'_>,
     writer: &mut VectorWriter<'_>,
     ledger: &Ledger,
+    out: &Path,
 ) -> Result<u64> {
     let mut tokens = 0;
     let mut unknown = UnknownCount::new();
@@ -136,7 +138,7 @@ fn write(
             ledger.add("embed.truncated_tokens", cut, key);
             ledger.add("embed.empty_texts", u64::from(embedded.empty[at]), key);
             unknown.add(model.tokenizer(), text, embedded.unknown[at] as u64, key, ledger)?;
-            writer.push(text, vector)?;
+            writer.push(text, vector).with_context(|| format!("cannot write {}", out.display()))?;
         }
     }
 }
