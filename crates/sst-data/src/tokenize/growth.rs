@@ -28,6 +28,8 @@ pub(super) struct Growth {
     /// Whether the bytes of a character become characters. Once is what byte-level vocabularies do, and is not
     /// counted as growth.
     byte_level: bool,
+    /// The largest weight of any character, decomposition included.
+    largest: f64,
 }
 
 /// The most characters that one becomes by NFKD, U+FDFA.
@@ -42,6 +44,7 @@ impl Default for Growth {
             decomposed: false,
             lowered: false,
             byte_level: false,
+            largest: 1.0,
         }
     }
 }
@@ -55,6 +58,7 @@ impl Growth {
         for step in steps.into_iter().rev() {
             growth.before(step);
         }
+        growth.largest = growth.rule_weight() * if growth.decomposed { DECOMPOSED } else { 1.0 };
         growth
     }
 
@@ -81,7 +85,7 @@ impl Growth {
 
     /// The largest weight of any character.
     pub(super) fn largest(&self) -> f64 {
-        self.rule_weight() * if self.decomposed { DECOMPOSED } else { 1.0 }
+        self.largest
     }
 
     /// The characters that `text` can become.

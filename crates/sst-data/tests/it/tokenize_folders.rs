@@ -93,3 +93,45 @@ fn folders_encode_like_transformers_and_still_do_when_saved() {
     }
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// Byte-level tokenizers and those that fall back to bytes lose nothing: their tokens, put together, are the text.
+#[test]
+fn tokens_spell_the_text_that_they_came_from() {
+    let golden = golden();
+    let mut tried = 0;
+    for case in golden["cases"].as_array().unwrap().iter().step_by(3) {
+        let folder = tempfile::tempdir().unwrap();
+        write(case, &golden["files"], folder.path());
+        let tokenizer = Tokenizer::load(folder.path()).unwrap();
+        let spellings = tokenizer.spellings();
+        // Of WordPiece and Unigram, only texts without unknown characters.
+        for text in [
+            "The Cat sat",
+            " the  café 中国 in a\thouse ",
+            "été Ünï 你好，世界 ﬁne Ⅳ 🙂",
+            "👍🏽a 昨天",
+        ] {
+            let ids = tokenizer.encode(text).unwrap();
+            let name = case["name"].as_str().unwrap();
+            let loses = [
+                "WordPiece",
+                "wordpiece",
+                "unigram",
+                "vocab",
+                "model_type",
+                "tokenizer_config",
+                "class in",
+            ];
+            if loses.iter().any(|kind| name.contains(kind)) {
+                continue;
+            }
+            let runs = spellings.spell(&ids);
+            assert!(runs.len() <= 1, "{name}: {text:?} holds a special token");
+            let bytes = runs.into_iter().flat_map(|run| run.bytes).collect();
+            let plain = |text: &str| text.split_whitespace().collect::<String>();
+            assert_eq!(plain(&String::from_utf8(bytes).unwrap()), plain(text), "{name}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 200, "{tried}");
+}
