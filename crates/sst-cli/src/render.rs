@@ -120,7 +120,8 @@ pub fn ledger(entries: &BTreeMap<String, Entry>) {
     }
     let row = |(name, entry): (&String, &Entry)| {
         let place = match &entry.first {
-            Some(place) => format!("first at {place}"),
+            Some(place) if entry.items.is_empty() => format!("first at {place}"),
+            Some(place) => format!("first at {place}; {}", some_of(&entry.items)),
             None => some_of(&entry.items),
         };
         vec![format!("  {name}"), count(entry.count), place]

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Clone, Args)]
 pub struct DocumentArgs {
     /// `text` (a document a line), `paragraphs` (blank lines between documents), `jsonl`, `csv`, `tsv`
-    /// or `parquet`; by extension if not given.
+    /// or `parquet`; by extension if not given. An extension that says otherwise is an error.
     #[arg(long)]
     pub format: Option<String>,
     /// The field that holds the text, in formats that have fields.
@@ -103,6 +103,9 @@ pub struct CleanArgs {
     /// How they are read.
     #[command(flatten)]
     pub documents: DocumentArgs,
+    /// Write letters and their accents as one character (Unicode NFC), so that equal texts are equal.
+    #[arg(long, conflicts_with = "nfkc")]
+    pub nfc: bool,
     /// Put characters into one form (Unicode NFKC); turns Chinese punctuation into ASCII too.
     #[arg(long)]
     pub nfkc: bool,
@@ -221,7 +224,7 @@ pub struct TrainTokenizerArgs {
 /// Arguments of `sst tokenizer encode`.
 #[derive(Debug, Args)]
 pub struct EncodeArgs {
-    /// A tokenizer.json, a vocab.txt, or a folder that holds one.
+    /// A tokenizer.json, a vocab.txt, a vocab.json beside its merges.txt, or a folder that holds one.
     #[arg(long)]
     pub tokenizer: PathBuf,
     /// The text; the lines of stdin if not given. May be given several times.

@@ -16,6 +16,7 @@ use sst_core::{Model, Objective};
 use sst_data::Ledger;
 use sst_data::clean::Cleaner;
 use sst_data::lock::{self, FileLock};
+use sst_data::read;
 use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{Frame, Tokenizer, TrainConfig, train};
@@ -23,10 +24,10 @@ use sst_models::{BuildOptions, ModelError};
 use sst_objectives::ObjectiveError;
 use tch::Device;
 
-use crate::model;
 use crate::resolve::{
     Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
 };
+use crate::{cached_tokenizer, model};
 
 /// How often a long preparation tells how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(3);
@@ -75,8 +76,8 @@ impl Recipe {
     }
 
     fn trained(&self, config: &TrainConfig) -> Result<Tokenizer> {
-        let place = self.cache()?.join("tokenizers").join(self.tokenizer_fingerprint(config)?);
-        if let Ok(tokenizer) = Tokenizer::load(&place) {
+        let place = self.tokenizer_place(config)?;
+        if let Ok(tokenizer) = cached_tokenizer::load(&place) {
             return Ok(tokenizer);
         }
         // One process trains it. Another that needs the same one waits, and takes what it made.
@@ -87,10 +88,10 @@ impl Recipe {
             tracing::warn!("{} is training the same tokenizer: waiting for it", lock::holder(pid));
         })?;
         if place.is_dir() {
-            match Tokenizer::load(&place) {
+            match cached_tokenizer::load(&place) {
                 Ok(tokenizer) => return Ok(tokenizer),
                 Err(error) => {
-                    tracing::warn!("training the tokenizer again: {error}");
+                    tracing::warn!("training the tokenizer again: {error:#}");
                     std::fs::remove_dir_all(&place)
                         .with_context(|| format!("cannot remove {}", place.display()))?;
                 }
@@ -116,6 +117,7 @@ impl Recipe {
             .map_err(|error| self.refuse(Problem::new("tokenizer.train", error.to_string())))?;
         let temporary = place.with_extension(format!("{}.tmp", std::process::id()));
         tokenizer.save(&temporary, self.config.tasks.max_length())?;
+        cached_tokenizer::seal(&temporary)?;
         if let Err(error) = std::fs::rename(&temporary, &place) {
             // Another run may have been faster; its tokenizer is the same.
             let _ = std::fs::remove_dir_all(&temporary);
@@ -123,7 +125,25 @@ impl Recipe {
                 return Err(error).with_context(|| format!("cannot write {}", place.display()));
             }
         }
-        Ok(Tokenizer::load(&place)?)
+        cached_tokenizer::load(&place)
+    }
+
+    /// Where a trained tokenizer is kept.
+    fn tokenizer_place(&self, config: &TrainConfig) -> Result<PathBuf> {
+        Ok(self.cache()?.join("tokenizers").join(self.tokenizer_fingerprint(config)?))
+    }
+
+    /// Where the tokenizer comes from, for messages.
+    pub(crate) fn tokenizer_source(&self) -> Result<String> {
+        Ok(match &self.config.tokenizer {
+            TokenizerChoice::Path(path) => format!("tokenizer.path, {path}"),
+            TokenizerChoice::Train(config) => {
+                format!(
+                    "trained on the data and kept in {}",
+                    self.tokenizer_place(config)?.display()
+                )
+            }
+        })
     }
 
     /// The hash of all that a trained tokenizer depends on; of each file, its path, size and time.
@@ -131,7 +151,9 @@ impl Recipe {
         let mut hash = Sha256::new();
         let version = env!("CARGO_PKG_VERSION");
         for data in self.data_sets() {
-            hash.update(json!([version, train, data.source(), data.clean]).to_string());
+            hash.update(
+                json!([version, read::VERSION, train, data.source(), data.clean]).to_string(),
+            );
             for path in data.source().files()? {
                 let metadata = std::fs::metadata(&path)
                     .with_context(|| format!("cannot read {}", path.display()))?;

@@ -12,9 +12,9 @@ use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
 use crate::cmd::doctor::libtorch_version;
-use crate::device;
 use crate::resolve::{FROM_TOKENIZER, RunConfig};
 use crate::tasks::TaskData;
+use crate::{device, processor};
 
 pub(crate) const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
@@ -151,7 +151,7 @@ impl Environment<'_> {
     /// If they cannot be written.
     pub(crate) fn write(&self, folder: &Path, config: &RunConfig) -> Result<()> {
         files::write(&folder.join(CONFIG), &config.to_toml()?)?;
-        files::write_json(&folder.join(ENVIRONMENT), &self.to_json())
+        files::write_json(&folder.join(ENVIRONMENT), &self.to_json()?)
     }
 
     /// Refuses to go on with other data than the run began with, unless `data` is in `allow`.
@@ -159,7 +159,7 @@ impl Environment<'_> {
     /// # Errors
     /// If there are more or fewer documents, tokens or rows.
     pub(crate) fn check(&self, folder: &Path, allow: &[String]) -> Result<()> {
-        let now = self.to_json();
+        let now = self.to_json()?;
         for data in self.tasks {
             let place = match &*data.task.name {
                 "" => String::new(),
@@ -174,20 +174,21 @@ impl Environment<'_> {
         Ok(())
     }
 
-    fn to_json(&self) -> Value {
-        json!({
+    fn to_json(&self) -> Result<Value> {
+        Ok(json!({
             "version": 1,
             "sst": env!("CARGO_PKG_VERSION"),
             "git_commit": git_commit(),
             "libtorch": libtorch_version(),
             "os": std::env::consts::OS,
             "arch": std::env::consts::ARCH,
+            "cpu": processor::describe()?,
             "device": device::name(self.device),
             "threads": tch::get_num_threads(),
             "total_steps": self.total_steps,
             "parameters": self.parameters,
             "data": self.data(),
-        })
+        }))
     }
 
     fn data(&self) -> Value {
@@ -220,11 +221,7 @@ impl Environment<'_> {
 /// # Errors
 /// If it was not, or environment.json cannot be read.
 pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]) -> Result<()> {
-    let path = folder.join(ENVIRONMENT);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
-    let environment: Value =
-        serde_json::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
+    let environment = read_environment(folder)?;
     let before = environment.pointer(&format!("/data/{key}")).unwrap_or_default();
     if before == now {
         return Ok(());
@@ -242,6 +239,17 @@ pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]
         folder.display(),
     );
     Err(Usage(message).into())
+}
+
+/// The environment.json of the run in `folder`.
+///
+/// # Errors
+/// If it cannot be read or is not JSON, with its path.
+pub(crate) fn read_environment(folder: &Path) -> Result<Value> {
+    let path = folder.join(ENVIRONMENT);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not valid", path.display()))
 }
 
 /// The commit of the repository that the run is started in; `None` outside of one.

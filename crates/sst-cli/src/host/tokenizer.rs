@@ -64,6 +64,9 @@ fn encode(args: &EncodeArgs) -> Result<Exit> {
     for text in &args.text {
         encode_one(args, &tokenizer, text)?;
     }
+    let ledger = Ledger::new();
+    ledger.add_unused(tokenizer.unused());
+    render::ledger(&ledger.entries());
     Ok(Exit::Done)
 }
 

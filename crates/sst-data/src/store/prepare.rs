@@ -15,8 +15,8 @@ use crate::clean::{CleanConfig, Cleaner};
 use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
 use crate::lock::{self, FileLock, LockError};
-use crate::read::{ReadError, SCORE, Source};
-use crate::tokenize::{TokenizeError, Tokenizer};
+use crate::read::{self, ReadError, SCORE, Source, check_regular};
+use crate::tokenize::{TokenizeError, Tokenizer, UnknownCount, unknown_warning};
 
 /// Text tokenised at once, in bytes. Bounds the memory, and is enough to keep every core busy.
 const BATCH_BYTES: usize = 4 << 20;
@@ -73,11 +73,13 @@ impl Preparation<'_> {
     /// # Errors
     /// If a file is not there.
     pub fn fingerprint(&self) -> Result<String, PrepareError> {
-        let Source { paths, format, text_field, score_field, pair_fields, on_error } = self.source;
+        let Source { paths, format, text_field, score_field, pair_fields, on_error, .. } =
+            self.source;
         let mut hash = Sha256::new();
         let clean = serde_json::to_string(self.clean)
             .map_err(|error| StoreError::damaged(self.cache, error.to_string()))?;
-        let options = format!("{VERSION}\n{paths:?}\n{format:?}\n{text_field:?}\n{on_error:?}\n");
+        let versions = format!("{VERSION}\n{}\n", read::VERSION);
+        let options = format!("{versions}{paths:?}\n{format:?}\n{text_field:?}\n{on_error:?}\n");
         hash.update(options + &clean + "\n" + &self.tokenizer.fingerprint() + "\n");
         // Only where there is one, so that stores without scores keep their name.
         if let Some(field) = score_field {
@@ -87,6 +89,7 @@ impl Preparation<'_> {
             hash.update(format!("pairs {pair_fields:?}\n"));
         }
         for path in self.source.files()? {
+            check_regular(&path)?;
             hash.update(sample(&path).map_err(StoreError::io("read", &path))?);
         }
         Ok(hex(&hash.finalize()))
@@ -138,6 +141,7 @@ impl Preparation<'_> {
         let mut builder = StoreBuilder::create(self.cache, fingerprint, vocab_size)?;
         let mut cleaner = Cleaner::new(self.clean.clone(), ledger.clone());
         let mut batch = Batch::default();
+        let mut unknown = UnknownCount::new();
         for example in self.source.read(&ledger)? {
             let example = example?;
             let Some(texts) = self.cleaned(&mut cleaner, &example) else { continue };
@@ -151,18 +155,19 @@ impl Preparation<'_> {
             batch.keys.push(example.key);
             batch.texts.extend(texts);
             if batch.bytes >= BATCH_BYTES {
-                self.flush(&mut batch, &mut builder, &ledger)?;
+                self.flush(&mut batch, &mut builder, &ledger, &mut unknown)?;
                 let (documents, tokens) = builder.counts();
                 progress(documents, tokens);
             }
         }
-        self.flush(&mut batch, &mut builder, &ledger)?;
+        self.flush(&mut batch, &mut builder, &ledger, &mut unknown)?;
         let (documents, tokens) = builder.counts();
         progress(documents, tokens);
         if documents == 0 {
             self.ledger.merge(&ledger.entries());
             return Err(PrepareError::Empty(self.source.paths.join(", ")));
         }
+        unknown.finish(&ledger);
         Ok(builder.finish(ledger.entries())?)
     }
 
@@ -171,6 +176,7 @@ impl Preparation<'_> {
         batch: &mut Batch,
         builder: &mut StoreBuilder,
         ledger: &Ledger,
+        unknown: &mut UnknownCount,
     ) -> Result<(), PrepareError> {
         let Batch { keys, texts, scores, .. } = std::mem::take(batch);
         let Some(first) = keys.first().cloned() else { return Ok(()) };
@@ -179,6 +185,16 @@ impl Preparation<'_> {
             .tokenizer
             .encode_batch(&texts)
             .map_err(|error| PrepareError::Tokenize { key: first, error })?;
+        for (at, (text, ids)) in texts.iter().zip(&documents).enumerate() {
+            let key = keys.get(at / self.group());
+            let count = self.tokenizer.count_unknown(ids);
+            unknown.add(self.tokenizer, text, count, key, ledger).map_err(|error| {
+                PrepareError::Tokenize {
+                    key: key.cloned().unwrap_or_else(|| Key::new("", 0)),
+                    error,
+                }
+            })?;
+        }
         let groups = documents.chunks_exact(self.group());
         for ((key, group), score) in keys.iter().zip(groups).zip(scores) {
             if group.iter().any(Vec::is_empty) {
@@ -207,6 +223,11 @@ impl Preparation<'_> {
 
     fn replay(&self, store: &Store) {
         self.ledger.merge(store.ledger());
+        let own = Ledger::new();
+        own.merge(store.ledger());
+        if let Some(warning) = unknown_warning(&own, store.num_tokens()) {
+            tracing::warn!("{warning}");
+        }
     }
 }
 

@@ -20,5 +20,8 @@ mod sentence;
 mod store;
 mod tokenize;
 mod tokenize_attacks;
+mod tokenize_folders;
+mod tokenize_fuzz;
+mod tokenize_limits;
 mod tokenize_train;
 mod words;

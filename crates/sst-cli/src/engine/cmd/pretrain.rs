@@ -24,7 +24,7 @@ use crate::resolve::{Checkpointing, Duration, Problem, RunConfig, misses, unused
 use crate::run::{self, Environment};
 use crate::run_lock::RunLock;
 use crate::tasks::TaskSet;
-use crate::{device, precision};
+use crate::{device, precision, processor};
 
 /// Trains as the recipe says.
 ///
@@ -45,18 +45,27 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let saver = Saver::new(&folder);
     saver.take_in_latest()?;
     let resuming = may_start(&saver, &folder, args.resume)?;
+    let mut is_kept = false;
     if resuming {
-        precision::keep(&mut recipe.config, &folder)?;
+        is_kept = precision::keep(&mut recipe.config, &folder, &args.allow_change)?;
         run::check_same(&folder, &recipe.config, &args.allow_change)?;
     }
     let device = device::open(&recipe.config.run.device, recipe.config.run.threads)?;
-    let precision = precision::decide(&mut recipe.config, device)?;
+    let precision = precision::decide(&mut recipe.config, device, is_kept)?;
+    if resuming && device == Device::Cpu {
+        processor::compare(&folder)?;
+    }
 
     // What can be refused early is refused before the data is read.
     let tokenizer = Arc::new(recipe.tokenizer()?);
+    ledger.add_unused(tokenizer.unused());
     if resuming {
         let tokenizer = json!(tokenizer.fingerprint());
-        run::check_data(&folder, "tokenizer", &tokenizer, &[])?;
+        run::check_data(&folder, "tokenizer", &tokenizer, &[]).map_err(|error| {
+            // A tokenizer that was trained again on changed data, say.
+            let source = recipe.tokenizer_source().unwrap_or_default();
+            Usage(format!("{error}; the tokenizer is {source}"))
+        })?;
     }
     recipe.complete(&tokenizer)?;
     let recipe = recipe;
