@@ -87,10 +87,8 @@ fn is_missing_input(error: &anyhow::Error) -> bool {
         )
     };
     error.chain().any(|cause| {
-        let io = cause.downcast_ref::<std::io::Error>();
         let prepare = cause.downcast_ref::<PrepareError>();
-        io.is_some_and(|error| error.kind() == ErrorKind::NotFound)
-            || cause.downcast_ref::<ReadError>().is_some_and(is_missing)
+        cause.downcast_ref::<ReadError>().is_some_and(is_missing)
             || matches!(prepare, Some(PrepareError::Read(error)) if is_missing(error))
     })
 }

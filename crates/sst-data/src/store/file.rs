@@ -4,21 +4,30 @@ use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest, Sha256};
 
 use super::StoreError;
 use super::format::hex;
 
-/// A file that is opened once and read by position.
+/// How often a file that is in use is asked whether it was changed.
+const CHECK_EVERY: Duration = Duration::from_millis(50);
+
+/// A file that is opened once: held in memory, or read by position.
 ///
 /// Not mapped into memory: a file that is cut off under a run would end the process with SIGBUS, where a read
-/// fails with an error.
+/// fails with an error. What is held in memory is what was hashed, whatever becomes of the file.
 #[derive(Debug)]
 pub(super) struct StoreFile {
     path: PathBuf,
     file: File,
+    /// All of it, if it is held in memory.
+    content: Option<Vec<u8>>,
+    opened_at: Instant,
+    /// Milliseconds from then until it was last asked whether it was changed.
+    checked: AtomicU64,
     /// What it was when it was opened. Files of a store are written once, and afterwards only renamed or
     /// unlinked, neither of which changes this.
     opened: Stamp,
@@ -41,7 +50,19 @@ impl StoreFile {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let file = File::open(path).map_err(StoreError::io("open", path))?;
         let opened = Stamp::of(&file.metadata().map_err(StoreError::io("open", path))?);
-        Ok(Self { path: path.to_owned(), file, opened })
+        let (opened_at, checked) = (Instant::now(), AtomicU64::new(0));
+        Ok(Self { path: path.to_owned(), file, content: None, opened_at, checked, opened })
+    }
+
+    /// Opens a file, and reads it into memory if it is of at most `most` bytes.
+    pub(super) fn load(path: &Path, most: u64) -> Result<Self, StoreError> {
+        let mut this = Self::open(path)?;
+        if this.opened.size <= most {
+            let mut content = vec![0; this.opened.size as usize];
+            this.read_at(&mut content, 0)?;
+            this.content = Some(content);
+        }
+        Ok(this)
     }
 
     /// Takes a new path, after the folder was renamed.
@@ -57,6 +78,21 @@ impl StoreFile {
         StoreError::damaged(&self.path, reason)
     }
 
+    /// Refuses a file that was written to since it was opened, which is looked at some times a second. What is
+    /// held in memory is as it was.
+    pub(super) fn check_in_use(&self) -> Result<(), StoreError> {
+        if self.content.is_some() {
+            return Ok(());
+        }
+        let now = self.opened_at.elapsed().as_millis() as u64;
+        let last = self.checked.load(Ordering::Relaxed);
+        if now < last + CHECK_EVERY.as_millis() as u64 {
+            return Ok(());
+        }
+        self.checked.store(now, Ordering::Relaxed);
+        self.check_unchanged()
+    }
+
     /// Refuses a file that was written to since it was opened.
     pub(super) fn check_unchanged(&self) -> Result<(), StoreError> {
         let metadata = self.file.metadata().map_err(StoreError::io("read", &self.path))?;
@@ -68,6 +104,12 @@ impl StoreFile {
 
     /// Fills `piece` with the bytes from `at` on.
     pub(super) fn read_at(&self, piece: &mut [u8], at: u64) -> Result<(), StoreError> {
+        if let Some(content) = &self.content {
+            let found = content.get(at as usize..at as usize + piece.len());
+            let found = found.ok_or_else(|| self.damaged("it is shorter than its index says"))?;
+            piece.copy_from_slice(found);
+            return Ok(());
+        }
         self.file.read_exact_at(piece, at).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => self.damaged("it was cut off while it was in use"),
             _ => StoreError::io("read", &self.path)(error),
@@ -81,7 +123,10 @@ impl StoreFile {
 
     /// Compares the file with its SHA-256.
     pub(super) fn check_hash(&self, expected: Option<&str>) -> Result<(), StoreError> {
-        let found = self.sha256().map_err(StoreError::io("read", &self.path))?;
+        let found = match &self.content {
+            Some(content) => hex(&Sha256::digest(content)),
+            None => self.sha256().map_err(StoreError::io("read", &self.path))?,
+        };
         if expected != Some(found.as_str()) {
             return Err(self.damaged("its SHA-256 is not the one in the manifest"));
         }

@@ -10,8 +10,8 @@
 //!   verified.json   that a large tokens.bin was compared with its SHA-256, and its time of change then
 //! ```
 //!
-//! Every file is compared with its hash when a store is opened, a large `tokens.bin` the first time. Rows are
-//! read by position, and a file that was changed or cut off since it was opened is an error.
+//! Every file is compared with its hash when a store is opened, a large `tokens.bin` the first time. Files up to 64
+//! MiB are held in memory. Larger ones are read by position, and one that is changed or cut off meanwhile is an error.
 //!
 //! A store is built in a folder of its own beside its place and renamed when whole, so a build that
 //! is killed leaves only a `*.tmp` folder, and two builders at once never write to the same file. A process

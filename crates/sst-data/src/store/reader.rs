@@ -21,6 +21,10 @@ const PIECE: usize = 4096;
 /// again after they were written to.
 pub(super) const HASH_ON_OPEN: u64 = 256 << 20;
 
+/// Files up to this size are held in memory: reading a row by position takes some microseconds for the system's call
+/// alone.
+const IN_MEMORY: u64 = 64 << 20;
+
 /// A prepared store, open for reading. Cheap to share; documents are numbered from 0.
 #[derive(Debug)]
 pub struct Store {
@@ -42,24 +46,26 @@ impl Store {
     /// If it is not there, was made by another version, or its files are not what the manifest
     /// says: a missing, truncated or altered file, or an altered manifest.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        Self::open_with(folder, HASH_ON_OPEN)
+        Self::open_with(folder, HASH_ON_OPEN, IN_MEMORY)
     }
 
-    /// Opens the store, and hashes a token file of more than `limit` bytes only if that was not done before.
-    fn open_with(folder: &Path, limit: u64) -> Result<Self, StoreError> {
+    /// Opens the store. A token file of more than `limit` bytes is only hashed if that was not done before, and files
+    /// of at most `in_memory` bytes are held in memory.
+    fn open_with(folder: &Path, limit: u64, in_memory: u64) -> Result<Self, StoreError> {
+        let load = |name: &str| StoreFile::load(&folder.join(name), in_memory);
         let path = folder.join(MANIFEST);
         let json = std::fs::read(&path).map_err(StoreError::io("read", &path))?;
         let manifest =
             Manifest::read(&json).map_err(|reason| StoreError::damaged(&path, reason))?;
         // Whether there are scores is for the manifest to say: a lost file is damage.
         let scores = manifest.files.contains_key(SCORES);
-        let scores = scores.then(|| StoreFile::open(&folder.join(SCORES))).transpose()?;
+        let scores = scores.then(|| load(SCORES)).transpose()?;
         let store = Self {
             folder: folder.to_path_buf(),
             sources: manifest.sources.iter().map(|s| Arc::from(s.as_str())).collect(),
-            tokens: StoreFile::open(&folder.join(TOKENS))?,
+            tokens: load(TOKENS)?,
             ends: StoreFile::open(&folder.join(ENDS))?,
-            keys: StoreFile::open(&folder.join(KEYS))?,
+            keys: load(KEYS)?,
             scores,
             manifest,
             index: OnceLock::new(),
@@ -169,12 +175,13 @@ impl Store {
         Ok(())
     }
 
-    /// Refuses to go on with a store whose tokens were changed or cut off since it was opened.
+    /// Refuses to go on with a store whose tokens were changed or cut off since it was opened, unless they are held in
+    /// memory. Looks some times a second, however often it is called.
     ///
     /// # Errors
     /// If they were, with the name of the file.
     pub fn check_unchanged(&self) -> Result<(), StoreError> {
-        self.tokens.check_unchanged()
+        self.tokens.check_in_use()
     }
 
     /// The number of tokens of `document`; 0 if there is no such document, or if the index cannot be read, which
@@ -293,7 +300,7 @@ mod tests {
         let folder = cache.path().join("test");
         let mark = folder.join(super::super::verified::VERIFIED);
         assert!(!mark.exists(), "a small one is hashed each time");
-        Store::open_with(&folder, 1).unwrap();
+        Store::open_with(&folder, 1, 0).unwrap();
         assert!(mark.exists());
         let tokens = folder.join(TOKENS);
         let before = std::fs::metadata(&tokens).unwrap().modified().unwrap();
@@ -304,11 +311,56 @@ mod tests {
         };
         // Proof that the mark is used: a change that hides behind the old time is not looked for.
         write([0; 6], before);
-        Store::open_with(&folder, 1).unwrap();
+        Store::open_with(&folder, 1, 0).unwrap();
         write([0; 6], before + std::time::Duration::from_secs(1));
-        let error = Store::open_with(&folder, 1).unwrap_err().to_string();
+        let error = Store::open_with(&folder, 1, 0).unwrap_err().to_string();
         assert!(error.contains("tokens.bin") && error.contains("SHA-256"), "{error}");
         write([1, 0, 2, 0, 3, 0], before + std::time::Duration::from_secs(2));
-        assert_eq!(Store::open_with(&folder, 1).unwrap().tokens(0).unwrap(), [1, 2, 3]);
+        assert_eq!(Store::open_with(&folder, 1, 0).unwrap().tokens(0).unwrap(), [1, 2, 3]);
+    }
+    /// What a reader of `tokens.bin` gets after `change`, with the file in memory or not.
+    fn after(change: impl FnOnce(&Path), in_memory: u64) -> String {
+        let cache = tempfile::tempdir().unwrap();
+        let mut builder = StoreBuilder::create(cache.path(), "test", 10).unwrap();
+        builder.push(&Key::new("a", 1), &[1, 2, 3]).unwrap();
+        drop(builder.finish(Ledger::new().entries()).unwrap());
+        let folder = cache.path().join("test");
+        let store = Store::open_with(&folder, HASH_ON_OPEN, in_memory).unwrap();
+        assert_eq!(store.tokens(0).unwrap(), [1, 2, 3]);
+        // Times of change are kept in ticks of some milliseconds, and are not looked at all the time.
+        std::thread::sleep(std::time::Duration::from_millis(80));
+        change(&folder.join(TOKENS));
+        store.tokens(0).map_or_else(|error| error.to_string(), |tokens| format!("{tokens:?}"))
+    }
+
+    #[test]
+    fn a_store_that_is_cut_or_changed_under_a_reader_is_an_error_or_as_it_was() {
+        let in_place = |path: &Path| std::fs::File::options().write(true).open(path).unwrap();
+        let cut = |path: &Path| in_place(path).set_len(2).unwrap();
+        let write = |path: &Path| {
+            std::os::unix::fs::FileExt::write_all_at(&in_place(path), &[9], 0).unwrap();
+        };
+        for said in [after(cut, 0), after(write, 0)] {
+            assert!(said.contains("tokens.bin") && said.contains("changed while"), "{said}");
+        }
+        for said in [after(cut, 6), after(write, 6)] {
+            assert_eq!(said, "[1, 2, 3]");
+        }
+        // Another process may replace a store, which leaves the opened files as they are.
+        let replaced = |path: &Path| std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        assert_eq!(after(replaced, 0), "[1, 2, 3]");
+    }
+
+    #[test]
+    fn a_read_past_a_cut_is_an_error_too() {
+        let cache = tempfile::tempdir().unwrap();
+        let mut builder = StoreBuilder::create(cache.path(), "test", 10).unwrap();
+        builder.push(&Key::new("a", 1), &[1, 2, 3]).unwrap();
+        drop(builder.finish(Ledger::new().entries()).unwrap());
+        let folder = cache.path().join("test");
+        let store = Store::open_with(&folder, HASH_ON_OPEN, 0).unwrap();
+        std::fs::File::options().write(true).open(folder.join(TOKENS)).unwrap().set_len(2).unwrap();
+        let error = store.append_to(&mut Vec::new(), 0, 0, 9).unwrap_err().to_string();
+        assert!(error.contains("tokens.bin") && error.contains("cut off while"), "{error}");
     }
 }

@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_methods)] // Tests write their inputs in place.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -219,32 +218,6 @@ fn every_changed_byte_of_a_manifest_is_noticed() {
             assert_eq!(opened.is_ok(), bytes == whole, "byte {at} as {changed}");
         }
     }
-}
-
-/// What a reader of `tokens.bin` says after `change`.
-fn changed_under_a_reader(change: impl FnOnce(&Path)) -> [String; 2] {
-    let cache = tempfile::tempdir().unwrap();
-    let store = sample(cache.path());
-    assert_eq!(store.tokens(0).unwrap(), [1, 2, 3]);
-    // Times of change are kept in ticks of some milliseconds.
-    std::thread::sleep(Duration::from_millis(20));
-    change(&cache.path().join("test/tokens.bin"));
-    let read = store.append_to(&mut Vec::new(), 0, 0, 9);
-    [store.tokens(0).map(|_| ()), read]
-        .map(|read| read.map_or_else(|e| e.to_string(), |()| "read".into()))
-}
-
-#[test]
-fn a_store_that_is_cut_or_changed_under_a_reader_is_an_error() {
-    let in_place = |path: &Path| fs::File::options().write(true).open(path).unwrap();
-    let [looked, read] = changed_under_a_reader(|path| in_place(path).set_len(2).unwrap());
-    assert!(looked.contains("tokens.bin") && looked.contains("changed while"), "{looked}");
-    assert!(read.contains("tokens.bin") && read.contains("cut off while"), "{read}");
-    let [looked, _] = changed_under_a_reader(|path| in_place(path).write_all_at(&[9], 0).unwrap());
-    assert!(looked.contains("tokens.bin") && looked.contains("changed while"), "{looked}");
-    // Another process may replace a store, which leaves the opened files as they are.
-    let replaced = |path: &Path| fs::remove_dir_all(path.parent().unwrap()).unwrap();
-    assert_eq!(changed_under_a_reader(replaced), ["read", "read"]);
 }
 
 #[test]

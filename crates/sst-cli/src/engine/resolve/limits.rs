@@ -3,7 +3,7 @@
 //! The limits keep a slip of a digit from taking memory or time without end: they lie well above what is in
 //! use anywhere, and whoever needs more raises them here. What several keys make together is bounded too.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::batching::Batching;
 use super::config::{ModelChoice, RunConfig};
@@ -145,7 +145,7 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     let all = config.to_json().map_err(|error| Problem::new("", error.to_string()))?;
     walk("", &all, &mut |key, value| {
         let (least, most) = limit(key).unwrap_or((-MOST_REAL, MOST_REAL));
-        match (least..=most).contains(&value) {
+        match (least..=most).contains(&real(value)) {
             true => Ok(()),
             false => {
                 Err(Problem::new(key, format!("is {value} and must be {}", range(least, most))))
@@ -185,7 +185,7 @@ fn limit(key: &str) -> Option<(f64, f64)> {
 fn walk(
     key: &str,
     value: &Value,
-    visit: &mut dyn FnMut(&str, f64) -> Result<(), Problem>,
+    visit: &mut dyn FnMut(&str, &Number) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
     match value {
         Value::Object(table) => table.iter().try_for_each(|(name, value)| {
@@ -196,9 +196,13 @@ fn walk(
             let mut items = items.iter().enumerate();
             items.try_for_each(|(i, value)| walk(&format!("{key}[{i}]"), value, visit))
         }
-        Value::Number(number) => visit(key, number.as_f64().unwrap_or(f64::INFINITY)),
+        Value::Number(number) => visit(key, number),
         _ => Ok(()),
     }
+}
+
+fn real(number: &Number) -> f64 {
+    number.as_f64().unwrap_or(f64::INFINITY)
 }
 
 /// Lengths of training are texts in a recipe.
@@ -296,7 +300,7 @@ mod tests {
         let check = |section: &str, defaults: Value| {
             walk(section, &defaults, &mut |key, value| {
                 let (least, most) = limit(key).unwrap_or_else(|| panic!("{key} has no limits"));
-                assert!((least..=most).contains(&value), "{key} is {value} by default");
+                assert!((least..=most).contains(&real(value)), "{key} is {value} by default");
                 Ok(())
             })
             .unwrap();
