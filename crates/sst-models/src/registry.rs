@@ -3,22 +3,23 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use sst_core::Model;
-use sst_core::checkpoint::Renamed;
+use sst_data::Harmless;
 use tch::Device;
 
 use crate::error::ModelError;
 use crate::init::InitOptions;
+use crate::plan::{Parts, Plan, Request};
 use crate::{bert, gpt2, llama};
 
 /// One line a model.
 const MODELS: &[ModelEntry] = &[bert::ENTRY, gpt2::ENTRY, llama::ENTRY];
 
-/// Keys of a config.json that every model has and that do not shape it.
-const COMMON: &[&str] =
+/// Keys of a config.json that every model has and that do not shape it: not kept as they are, but written anew.
+pub(crate) const COMMON: &[&str] =
     &["model_type", "architectures", "transformers_version", "dtype", "torch_dtype"];
 
 /// Builds a model from its config.json.
-type Build = fn(&Value, &BuildOptions) -> Result<Box<dyn Model>, ModelError>;
+type Build = fn(&Value, &BuildOptions, &Parts) -> Result<Box<dyn Model>, ModelError>;
 
 /// What the registry knows of a model.
 #[derive(Debug, Clone, Copy)]
@@ -31,8 +32,11 @@ pub struct ModelEntry {
     pub architectures: &'static [&'static str],
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,
+    /// Keys of its config.json that do not matter to sst, each with the reason.
+    pub harmless: &'static [Harmless],
     pub(crate) build: Build,
-    pub(crate) rename: fn(&str, &dyn Model) -> Renamed,
+    /// Which architecture a folder is loaded as, and what its tensors are.
+    pub(crate) plan: fn(&Request<'_>) -> Result<Plan, ModelError>,
 }
 
 /// How a model is made.
@@ -84,7 +88,7 @@ pub fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, M
             message: format!("unknown field `{key}`, expected one of {}", keys.join(", ")),
         });
     }
-    (entry.build)(config, options)
+    (entry.build)(config, options, &Parts::NEW)
 }
 
 /// The `model_type` of a config.

@@ -77,7 +77,7 @@ impl Tokenizer {
         let words = WordCache::of(&library);
         let inner =
             Inner { library, name, vocab_size, special, names, frame, config, fingerprint, words };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), vocabulary: None })
     }
 }
 

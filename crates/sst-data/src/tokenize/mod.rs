@@ -8,8 +8,10 @@ mod bpe;
 mod cache;
 mod check;
 mod error;
+mod limits;
 mod load;
 mod long;
+mod lower;
 mod pipeline;
 mod save;
 mod special;
@@ -35,6 +37,8 @@ use crate::store::hex;
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: Arc<Inner>,
+    /// The ids that the model knows, where it is known: all below this.
+    vocabulary: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -70,15 +74,20 @@ impl Tokenizer {
     /// of a text beyond 1 MiB on all cores.
     ///
     /// # Errors
-    /// If the tokenizer cannot encode it, as when it has no unknown token, or is broken.
+    /// If the tokenizer cannot encode it, as when it has no unknown token, or is broken; or a token is not one
+    /// that the model knows ([`Tokenizer::for_vocabulary`]).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
         if text.len() > long::LONG && long::may_cut(&self.inner.library) {
             let parts = long::cut(text);
             let ids: Vec<_> =
                 parts.par_iter().map(|part| self.encode_part(part)).collect::<Result<_, _>>()?;
-            return Ok(ids.concat());
+            let ids = ids.concat();
+            self.check_ids(text, &ids)?;
+            return Ok(ids);
         }
-        self.encode_part(text)
+        let ids = self.encode_part(text)?;
+        self.check_ids(text, &ids)?;
+        Ok(ids)
     }
 
     fn encode_part(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
@@ -116,13 +125,15 @@ impl Tokenizer {
     /// As for [`Tokenizer::encode`].
     pub fn encoding(&self, text: &str) -> Result<Encoding, TokenizeError> {
         let library = &self.inner.library;
-        self.guard(|| {
+        let encoding = self.guard(|| {
             library.encode(text, false).map(|encoding| Encoding {
                 ids: encoding.get_ids().to_vec(),
                 offsets: encoding.get_offsets().to_vec(),
                 word_ids: encoding.get_word_ids().to_vec(),
             })
-        })
+        })?;
+        self.check_ids(text, &encoding.ids)?;
+        Ok(encoding)
     }
 
     /// The text of token ids.

@@ -9,11 +9,13 @@ use sst_cli::args::GenerateArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::render;
 use sst_core::Model;
+use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use sst_eval::EvalError;
 use sst_eval::generate::{
     Beams, Completion, Finish, Generator, Limits, Sampling, TextStream, beam_search,
 };
+use sst_models::Head;
 use tch::Device;
 
 use crate::{device, model};
@@ -26,12 +28,14 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     let sampling = sampling(args)?;
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
-    let (model, tokenizer) = found.load(device)?;
+    let ledger = Ledger::new();
+    let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+    render::ledger(&ledger.entries());
     let prompts = prompts(args)?;
     let ids =
         prompts.iter().map(|prompt| encode(prompt, &tokenizer)).collect::<Result<Vec<_>>>()?;
     let limits = Limits { max_new_tokens: args.max_new_tokens, ends: ends(&*model, &tokenizer) };
-    let told = Told { args, tokenizer: &tokenizer, prompts: &prompts };
+    let told = Told { args, tokenizer: &tokenizer, prompts: &prompts, ledger: &ledger };
     if let Some(count) = args.beams {
         if args.num_samples > count {
             let message = format!("--num-samples is {} of {count} --beams", args.num_samples);
@@ -166,6 +170,7 @@ struct Told<'a> {
     args: &'a GenerateArgs,
     tokenizer: &'a Tokenizer,
     prompts: &'a [String],
+    ledger: &'a Ledger,
 }
 
 impl Told<'_> {
@@ -186,7 +191,7 @@ impl Told<'_> {
             render::json(&json!({
                 "version": 1, "prompt": prompt, "sample": sample, "text": text,
                 "ids": completion.ids, "finish": finish,
-                "log_probability": completion.log_probability,
+                "log_probability": completion.log_probability, "ledger": self.ledger.entries(),
             }))?;
         } else {
             render::line(&format!("{prompt}{text}"))?;

@@ -8,6 +8,7 @@ use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use sst_data::words::count_length;
 use sst_eval::{EvalError, Perplexity, Text, Window};
+use sst_models::Head;
 
 use super::eval::show;
 use crate::{device, model};
@@ -19,7 +20,8 @@ use crate::{device, model};
 pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
-    let (model, tokenizer) = found.load(device)?;
+    let ledger = Ledger::new();
+    let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
     let length = args.max_length.unwrap_or(model.encoder().max_length());
     let window = Window { length, stride: args.stride.unwrap_or((length / 2).max(1)) };
     let mut scorer = Perplexity::new(&*model, device, window, args.batch_tokens).map_err(
@@ -28,7 +30,6 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
             other => anyhow::Error::from(other),
         },
     )?;
-    let ledger = Ledger::new();
     let source = source(&args.data, &args.documents)?;
     let mut joined = Text::default();
     for example in source.read(&ledger)? {
