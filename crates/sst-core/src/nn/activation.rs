@@ -7,7 +7,10 @@ use crate::error::Result;
 use crate::ext::Curve;
 
 /// The mean and the deviation of Laplace as transformers has them: roots of 1 / 2 and of 1 / 4 pi, to six digits.
-#[allow(clippy::approx_constant, reason = "the numbers of transformers, and not those they stand for")]
+#[allow(
+    clippy::approx_constant,
+    reason = "the numbers of transformers, and not those they stand for"
+)]
 const LAPLACE_MEAN: f64 = 0.707_107;
 const LAPLACE_DEVIATION: f64 = 0.282_095;
 

@@ -161,14 +161,14 @@ pub(super) fn vectors(
     let device = device::open(&args.device.device, args.device.threads)?;
     let options = options(&args.pooling, &found)?;
     let mut model = SentenceModel::load(&found.folder, device, options, ledger)?;
-    if let Some(similarity) = model.similarity().filter(|name| *name != "cosine") {
-        if !model.normalizes() {
-            let item =
-                format!("config_sentence_transformers.json: similarity_fn_name ({similarity})");
-            let mut unused = Unused::new();
-            unused.add(UnusedKind::ConfigKey, item + ": cosines are compared");
-            ledger.add_unused(&unused);
-        }
+    let other = model.similarity().filter(|name| *name != "cosine" && !model.normalizes());
+    if let Some(similarity) = other {
+        let mut unused = Unused::new();
+        let item = format!(
+            "config_sentence_transformers.json: similarity_fn_name ({similarity}): cosines are compared"
+        );
+        unused.add(UnusedKind::ConfigKey, item);
+        ledger.add_unused(&unused);
     }
     let of_folder = match kind {
         Kind::Search => [model.prompt_of(Side::Query), model.prompt_of(Side::Document)],
