@@ -116,7 +116,7 @@ fn values_that_cannot_be_name_their_key() {
     check_set("run.device=tpu", "run.device: \"tpu\" is not a device");
     check_set("objective.name=mlmm", "objective.name: there is no \"mlmm\"; did you mean \"mlm\"?");
     check_set("run.name=a/b", "run.name: \"a/b\" is not a folder name");
-    check_set("train.max_grad_norm=-1", "train.max_grad_norm: must be above 0");
+    check_set("train.max_grad_norm=-1", "train.max_grad_norm: is -1 and must be from 0 to");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_missing_file_is_named_with_its_line() {
     );
     let sandbox = Sandbox::new();
     let ended = sandbox.sst(&["pretrain", "nope.toml"]);
-    assert!(ended.stderr.contains("nope.toml: cannot read this recipe"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("nope.toml does not exist"), "{}", ended.stderr);
     assert_eq!(ended.code, Some(2));
 }
 
@@ -214,4 +214,41 @@ fn a_nan_stops_the_run_with_the_rows_of_its_batch() {
     assert!(sandbox.path("runs/r/checkpoints/step-00000004").is_dir());
     assert!(!sandbox.path("runs/r/checkpoints/step-00000006").exists());
     assert!(sandbox.path("runs/r/ledger.json").is_file());
+}
+
+#[test]
+fn what_is_not_there_is_told_alike_by_every_command() {
+    let sandbox = Sandbox::trained();
+    for line in [
+        "pretrain nowhere",
+        "verify-resume nowhere",
+        "data prepare nowhere",
+        "data inspect nowhere",
+        "data clean nowhere",
+        "data augment nowhere --kind swap",
+        "tokenizer train nowhere --out t",
+        "tokenizer encode --tokenizer nowhere --text a",
+        "report nowhere",
+        "checkpoint list nowhere",
+        "checkpoint verify nowhere",
+        "checkpoint prune nowhere",
+        "eval mask-accuracy --model nowhere",
+        "eval mask-accuracy --model runs/r --data nowhere",
+        "eval mask-accuracy --model runs/r --recipe nowhere",
+        "eval pseudo-perplexity --model runs/r --data nowhere",
+        "eval retrieval --model runs/r --data nowhere --fields a,b",
+        "fill-mask --model nowhere --text [MASK]",
+        "generate --model nowhere --prompt a",
+        "embed --model nowhere --data corpus.txt --out v.npy",
+        "embed --model runs/r --data nowhere --out v.npy",
+        "export --model nowhere --format huggingface --out e",
+        "convert nowhere --out c",
+        "pretrain recipe.toml --set run.name=x --set data.paths=[\"nowhere\"]",
+        "pretrain recipe.toml --set run.name=x --set tokenizer={path=\"nowhere\"}",
+    ] {
+        let ended = sandbox.sst(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(ended.code, Some(2), "{line}: {}", ended.stderr);
+        assert!(ended.stderr.contains("nowhere does not exist"), "{line}: {}", ended.stderr);
+        assert!(ended.stdout.is_empty(), "{line}: {}", ended.stdout);
+    }
 }

@@ -44,6 +44,53 @@ fn clean_writes_json_lines_and_counts_what_it_drops() {
 }
 
 #[test]
+fn clean_keeps_the_other_fields_as_they_are() {
+    let sandbox = Sandbox::new();
+    let fields = r#""id":18446744073709551615,"big":123456789012345678901234567890,"ok":true,"none":null,"tags":["x", "y"],"meta":{"url":"http://a"},"f":1.0,"n":NaN"#;
+    sandbox.write("rich.jsonl", format!("{{\"a\":1,\"text\":\"one  two\",{fields}}}\n"));
+    let ended = sandbox.good(&["data", "clean", "rich.jsonl"]);
+    assert_eq!(ended.stdout, format!("{{\"a\":1,\"text\":\"one two\",{fields}}}\n"));
+    let ended = sandbox.good(&["data", "augment", "rich.jsonl", "--kind", "crop"]);
+    assert!(
+        ended.stdout.ends_with(&format!("\"kind\":[\"crop\"],\"a\":1,{fields}}}\n")),
+        "{}",
+        ended.stdout
+    );
+    // A field called `text` gives way to the one that is read as the text, and is counted.
+    sandbox.write("rename.jsonl", "{\"text\":\"old\",\"body\":\"new\",\"id\":1}\n");
+    let ended = sandbox.good(&["data", "clean", "rename.jsonl", "--text-field", "body"]);
+    assert_eq!(ended.stdout, "{\"text\":\"new\",\"id\":1}\n");
+    assert!(ended.stderr.contains("clean.field_replaced"), "{}", ended.stderr);
+    sandbox.write("forms.jsonl", "{\"text\":\"caf\u{e9}\"}\n{\"text\":\"cafe\u{301}\"}\n");
+    let ended = sandbox.good(&["data", "clean", "forms.jsonl", "--nfc", "--dedup"]);
+    assert_eq!(ended.stdout, "{\"text\":\"caf\u{e9}\"}\n");
+    let ended = sandbox.sst(&["data", "clean", "forms.jsonl", "--nfc", "--nfkc"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+}
+
+#[test]
+fn test_data_is_kept_apart_and_unused_columns_are_listed() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("set")).unwrap();
+    for (name, id) in [("train", 1), ("test", 2), ("validation", 3)] {
+        let line = format!("{{\"text\":\"one of {name}\",\"id\":{id},\"url\":null}}\n");
+        sandbox.write(&format!("set/{name}.jsonl"), line);
+    }
+    let ended = sandbox.good(&["data", "inspect", "set", "--json"]);
+    let report = ended.json();
+    assert_eq!((&report["files"], &report["documents"]), (&1.into(), &1.into()));
+    assert_eq!(report["ledger"]["read.other_splits"]["count"], 2);
+    assert_eq!(report["ledger"]["unused.columns"]["items"], serde_json::json!(["id", "url"]));
+    assert!(
+        ended.stderr.contains("files of the splits test, validation are kept apart"),
+        "{}",
+        ended.stderr
+    );
+    let named = sandbox.good(&["data", "inspect", "set/test.jsonl", "set/train.jsonl", "--json"]);
+    assert_eq!(named.json()["documents"], 2);
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let sandbox = Sandbox::new();
     let many: String = (0..50_000).map(|i| format!("document number {i}\n")).collect();

@@ -23,6 +23,39 @@ fn npy(bytes: &[u8]) -> ((usize, usize), Vec<f32>) {
     ((rows.parse().unwrap(), width.parse().unwrap()), numbers)
 }
 
+/// Blank lines too: the rows of the vectors are the lines of the text.
+#[test]
+fn a_text_file_has_one_vector_a_line() {
+    let sandbox = Sandbox::trained();
+    sandbox.write("texts.txt", "sea\n\n  \nlight upon water.\n\n");
+    sandbox.write("texts.jsonl", "{\"text\":\"sea\"}\n{\"text\":\"light upon water.\"}\n");
+    let embed = |data: &str, out: &str| {
+        let args = [
+            "embed",
+            "--model",
+            "runs/r",
+            "--data",
+            data,
+            "--out",
+            out,
+            "--precision",
+            "fp32",
+            "--json",
+        ];
+        let told = sandbox.good(&args).json();
+        (told, npy(&std::fs::read(sandbox.path(out)).unwrap()))
+    };
+    let (told, ((rows, width), lines)) = embed("texts.txt", "lines.npy");
+    assert_eq!((rows, &told["texts"]), (5, &5.into()));
+    assert_eq!(told["ledger"].get("read.blank_lines"), None);
+    let (_, ((records, _), others)) = embed("texts.jsonl", "records.npy");
+    assert_eq!(records, 2);
+    for (line, record) in [(0, 0), (3, 1)] {
+        let pairs = lines[line * width..].iter().zip(&others[record * width..]).take(width);
+        assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5), "line {line}");
+    }
+}
+
 #[test]
 fn vectors_keep_the_order_of_their_texts_in_every_format() {
     let sandbox = Sandbox::trained();
@@ -122,6 +155,18 @@ fn texts_find_their_partners_and_hard_negatives() {
     // Read alike, each text finds itself.
     assert_eq!(report["metrics"]["recall@1"], 1.0);
     assert!(report["metrics"]["alignment"].as_f64().unwrap() < 1e-9);
+    // A field called `text` is itself, whichever place it has.
+    sandbox.write(
+        "named.jsonl",
+        ["sea", "land"]
+            .map(|word| format!("{}\n", json!({"query": word, "text": "water"})))
+            .concat(),
+    );
+    for (fields, queries, corpus) in [("query,text", 2, 1), ("text,query", 1, 2)] {
+        let args = ["eval", "retrieval", "--model", "runs/r", "--data", "named.jsonl", "--json"];
+        let report = sandbox.good(&[&args[..], &["--fields", fields]].concat()).json();
+        assert_eq!(report["counts"], json!({"queries": queries, "corpus": corpus}));
+    }
     let same = eval("sts", "query,answer,score");
     assert!(same.code == Some(1) && same.stderr.contains("correlate"), "{}", same.stderr);
     sandbox

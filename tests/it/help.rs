@@ -34,6 +34,45 @@ fn every_command_has_examples_that_parse() {
     assert!(shown > 15);
 }
 
+/// The width of the terminal is the only thing that breaks a line of prose.
+#[test]
+fn help_is_wrapped_once() {
+    let sandbox = Sandbox::new();
+    let mut command = Cli::command();
+    command.build();
+    for columns in ["80", "120"] {
+        // clap's own limit is what `max_term_width` says.
+        let width: usize = columns.parse::<usize>().unwrap().min(100);
+        for path in paths(&command, &[]) {
+            let args: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
+            let output = sandbox.command(&args).env("COLUMNS", columns).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            for pair in lines.windows(2) {
+                let is_prose = |line: &str| !line.is_empty() && !line.starts_with(' ');
+                if is_prose(pair[0]) && is_prose(pair[1]) && !pair[0].ends_with(':') {
+                    let word = pair[1].split(' ').next().unwrap_or_default().chars().count();
+                    let room = pair[0].chars().count() + 1 + word > width;
+                    assert!(
+                        room,
+                        "{args:?} at {columns} columns breaks too early:\n{}\n{}",
+                        pair[0], pair[1]
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Every command by its words.
+fn paths(command: &clap::Command, before: &[String]) -> Vec<Vec<String>> {
+    let mut all = vec![before.to_vec()];
+    for below in command.get_subcommands().filter(|c| c.get_name() != "help") {
+        all.extend(paths(below, &[before, &[below.get_name().to_owned()]].concat()));
+    }
+    all
+}
+
 fn leaves(command: &clap::Command) -> Vec<&clap::Command> {
     let below: Vec<_> = command.get_subcommands().filter(|c| c.get_name() != "help").collect();
     if below.is_empty() { vec![command] } else { below.into_iter().flat_map(leaves).collect() }

@@ -60,6 +60,12 @@ fn a_resumed_run_keeps_its_precision_on_another_processor() {
         let ended = at_level(&sandbox, level, &["pretrain", "recipe.toml", "--resume"]);
         assert_eq!(ended.code, Some(0), "{level}: {}", ended.stderr);
         assert_eq!(precision_of(&sandbox), "fp32", "{level}");
+        assert!(ended.stderr.contains("precision fp32: the run began with it"), "{}", ended.stderr);
+        // Other instructions round otherwise, and environment.json says which ones were used.
+        let warned = format!(" and is {level}: the run goes on, but not to the very same weights");
+        assert_eq!(ended.stderr.contains(&warned), levels.len() > 1, "{}", ended.stderr);
+        let environment = sandbox.read("runs/r/environment.json");
+        assert_eq!(serde_json::from_str::<Value>(&environment).unwrap()["cpu"]["level"], **level);
         // The next level goes on from the last step, where there is nothing left to do.
     }
     // A precision that the run does not have is refused as ever.
@@ -71,6 +77,20 @@ fn a_resumed_run_keeps_its_precision_on_another_processor() {
         "{}",
         ended.stderr
     );
+    // With the change allowed, `auto` decides anew.
+    let args = ["pretrain", "recipe.toml", "--resume", "--allow-change", "train.precision"];
+    let ended = sandbox.good(&args);
+    assert_eq!(precision_of(&sandbox), doctor(&sandbox).1, "{}", ended.stderr);
+}
+
+#[test]
+fn a_precision_by_name_is_printed_with_the_level() {
+    let sandbox = sandbox(Some("bf16"));
+    let ended = at_level(&sandbox, "portable", &["pretrain", "recipe.toml"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let told =
+        "precision bf16: as the recipe says, computed with fp32 instructions at level portable";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
 }
 
 #[test]

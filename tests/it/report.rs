@@ -21,7 +21,26 @@ fn a_run_becomes_one_page() {
 #[test]
 fn what_is_no_run_is_refused() {
     let sandbox = Sandbox::new();
-    let ended = sandbox.sst(&["report", "nowhere"]);
+    let ended = sandbox.sst(&["report", "."]);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-    assert!(ended.stderr.contains("nowhere is not a run"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(". is not a run"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_run_that_is_writing_its_last_row_has_a_page_and_nothing_in_it_is_markup() {
+    let sandbox = Sandbox::trained();
+    let evil = "<img src=x onerror=alert(1)>";
+    let metrics = sandbox.read("runs/r/metrics.jsonl");
+    let rows = metrics.lines().count();
+    let row = format!("{{\"_step\":12,\"train/{evil}/loss\":5e-324,\"eval/{evil}/mlm/loss\":0}}\n");
+    sandbox.write("runs/r/metrics.jsonl", metrics + &row + "{\"_step\":12,\"train/lo");
+    sandbox.write(
+        "runs/r/ledger.json",
+        format!("{{\"{evil}\": {{\"count\": \"{evil}\", \"first\": \"{evil}\"}}}}"),
+    );
+    let ended = sandbox.good(&["report", "runs/r"]);
+    let told = format!("metrics.jsonl:{}, the last line, is cut off", rows + 2);
+    assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    let page = sandbox.read("runs/r/report.html");
+    assert!(!page.contains("<img") && page.contains("&lt;img src=x"), "markup of the run's");
 }

@@ -36,6 +36,47 @@ fn a_resumed_run_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn the_hint_of_a_stopped_run_works_as_it_is_printed() {
+    let sandbox = Sandbox::new();
+    let name = "run.name=it's mine";
+    let budget = ["--set", "train.budget.tokens=100", "--set", name];
+    let ended = sandbox.sst(&[&["pretrain", "recipe.toml"], &budget[..]].concat());
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let hint = ended.stderr.split("go on with: sst ").nth(1).unwrap().lines().next().unwrap();
+    assert_eq!(hint, "pretrain 'runs/it'\\''s mine/config.toml' --resume");
+    // The budget is spent, so that it stops again at once: of the same run, which is not started anew.
+    let config = "runs/it's mine/config.toml";
+    let again = sandbox.sst(&["pretrain", config, "--resume"]);
+    assert_eq!(again.code, Some(3), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("resuming from runs/it's mine/checkpoints/step-"),
+        "{}",
+        again.stderr
+    );
+    sandbox.good(&["pretrain", config, "--resume", "--set", "train.budget.tokens=100000"]);
+    sandbox.good(&["pretrain", "recipe.toml", "--set", "run.name=whole"]);
+    assert_eq!(model(&sandbox, "it's mine"), model(&sandbox, "whole"));
+}
+
+#[test]
+fn a_run_copied_without_its_links_goes_on() {
+    let sandbox = stopped_at(8);
+    let latest = sandbox.path("runs/r/checkpoints/latest");
+    std::fs::remove_file(&latest).unwrap();
+    // What an object store or `cp -L` leaves of it, and the checkpoint under its name lost.
+    std::fs::rename(sandbox.path("runs/r/checkpoints/step-00000008"), &latest).unwrap();
+    sandbox.good(&["checkpoint", "verify", "runs/r/checkpoints/latest"]);
+    let ended = sandbox.good(&["pretrain", "recipe.toml", "--resume"]);
+    assert!(
+        ended.stderr.contains("resuming from runs/r/checkpoints/step-00000008"),
+        "{}",
+        ended.stderr
+    );
+    assert!(latest.is_symlink());
+    assert_eq!(model(&sandbox, "r"), model(&sandbox, "whole"));
+}
+
+#[test]
 fn a_broken_checkpoint_is_named_and_the_one_before_it_used() {
     let sandbox = stopped_at(8);
     let weights = sandbox.path("runs/r/checkpoints/step-00000008/model/model.safetensors");
@@ -110,7 +151,8 @@ fn other_data_is_refused_by_name_unless_allowed() {
 #[test]
 fn how_often_to_log_and_where_to_work_may_change() {
     let sandbox = stopped_at(4);
-    let recipe = RECIPE.replace("log_every = 1", "log_every = 3").replace("last = 0", "last = 5");
+    let recipe =
+        RECIPE.replace("log_every = 1", "log_every = 3").replace("last = 0", "last = 5, best = 0");
     sandbox.write("recipe.toml", recipe);
     sandbox.good(&["pretrain", "recipe.toml", "--resume", "--set", "data.workers=0"]);
     assert_eq!(model(&sandbox, "r"), model(&sandbox, "whole"));

@@ -36,3 +36,70 @@ fn what_cannot_be_trained_says_why() {
     check(&["corpus.txt", "--vocab-size", "3"], 1, "vocab_size 3 is not in");
     check(&["nope.txt"], 1, "nope.txt");
 }
+
+/// A tokenizer in the cache that is not what was written there is trained again, and a resume goes on.
+#[test]
+fn a_changed_tokenizer_in_the_cache_is_not_used() {
+    let sandbox = Sandbox::trained();
+    let folders = sandbox.path("cache/sst/prepared/tokenizers");
+    let folder = std::fs::read_dir(folders).unwrap().next().unwrap().unwrap().path();
+    let file = folder.join("tokenizer.json");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let changed = before.replacen("\"##", "\"#", 1);
+    assert_ne!(changed, before);
+    let overwrite = |text: &str| {
+        let name = folder.strip_prefix(sandbox.path("")).unwrap().join("tokenizer.json");
+        sandbox.write(name.to_str().unwrap(), text);
+    };
+    overwrite(&changed);
+    let steps = ["--set", "train.steps=16step", "--resume"];
+    let ended = sandbox.good(&[&["pretrain", "recipe.toml"][..], &steps].concat());
+    assert!(ended.stderr.contains("training the tokenizer again"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("is not what was written there"), "{}", ended.stderr);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+}
+
+#[test]
+fn a_resume_with_another_tokenizer_names_where_it_is() {
+    let sandbox = Sandbox::new();
+    sandbox.good(&["tokenizer", "train", "corpus.txt", "--vocab-size", "60", "--out", "tok"]);
+    sandbox.write(
+        "recipe.toml",
+        &crate::sandbox::RECIPE
+            .replace("[tokenizer.train]\nvocab_size = 120", "[tokenizer]\npath = \"tok\""),
+    );
+    sandbox.good(&["pretrain", "recipe.toml"]);
+    sandbox.good(&["tokenizer", "train", "corpus.txt", "--vocab-size", "50", "--out", "tok"]);
+    let ended =
+        sandbox.sst(&["pretrain", "recipe.toml", "--set", "train.steps=16step", "--resume"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the tokenizer is tokenizer.path, tok"), "{}", ended.stderr);
+}
+
+/// Unknown tokens are counted where text is prepared and embedded, with their characters.
+#[test]
+fn unknown_tokens_are_in_the_ledger() {
+    let sandbox = Sandbox::trained();
+    sandbox.write("other.txt", "the old man Жжук\n中国 中\n");
+    let args = ["embed", "--model", "runs/r", "--data", "other.txt", "--out", "v.npy", "--json"];
+    let ended = sandbox.good(&args);
+    let entry = &ended.json()["ledger"]["tokenize.unknown_tokens"];
+    assert_eq!(entry["items"][0], "中", "{entry}");
+    assert!(ended.stderr.contains("of the tokens are unknown"), "{}", ended.stderr);
+}
+
+#[test]
+fn what_a_tokenizer_folder_says_and_is_not_used_is_listed() {
+    let sandbox = Sandbox::new();
+    sandbox.good(&["tokenizer", "train", "corpus.txt", "--vocab-size", "60", "--out", "tok"]);
+    let config = r#"{"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": true}"#;
+    sandbox.write("tok/tokenizer_config.json", config);
+    let ended = sandbox.good(&["tokenizer", "encode", "--tokenizer", "tok", "--text", "the"]);
+    assert!(ended.stderr.contains("tokenizer_config.json: do_lower_case"), "{}", ended.stderr);
+    let recipe = crate::sandbox::RECIPE
+        .replace("[tokenizer.train]\nvocab_size = 120", "[tokenizer]\npath = \"tok\"");
+    sandbox.write("recipe.toml", &recipe);
+    let prepared = sandbox.good(&["data", "prepare", "recipe.toml", "--json"]).json();
+    let items = &prepared["ledger"]["unused.config_keys"]["items"];
+    assert_eq!(items[0], "tokenizer_config.json: do_lower_case", "{prepared}");
+}

@@ -22,6 +22,7 @@ mod debian;
 mod demo;
 mod download;
 mod exec;
+mod fuzz;
 mod libtorch;
 mod model;
 mod parity;
@@ -62,6 +63,8 @@ enum Command {
     },
     /// Run what continuous integration runs: fmt, clippy, tidy, test, doc
     Ci,
+    /// Go on with the tests on mutated files (`mutated_*`), each with new seeds for some minutes
+    Fuzz(fuzz::Args),
     /// Run the benchmarks
     Bench {
         /// Passed on to `cargo bench`
@@ -107,6 +110,7 @@ fn run(command: Command) -> Result<()> {
         Command::Demo => demo::run(&repo),
         Command::Test { args } => test::run(&repo, &args),
         Command::Ci => ci::run(&repo),
+        Command::Fuzz(args) => fuzz::run(&repo, &args),
         Command::Bench { args } => bench::run(&repo, &args),
         Command::Data { name } => data::run(&repo, name.as_deref()),
         Command::Model { name } => model::run(name.as_deref()),

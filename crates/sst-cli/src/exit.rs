@@ -3,6 +3,9 @@
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use sst_data::read::ReadError;
+use sst_data::store::PrepareError;
+
 use crate::render;
 
 /// How a command ends.
@@ -64,7 +67,30 @@ pub fn conclude(result: anyhow::Result<Exit>) -> ExitCode {
     let exit = match error.downcast_ref::<Ends>() {
         Some(ends) => ends.exit,
         None if error.downcast_ref::<Usage>().is_some() => Exit::Usage,
+        None if is_missing_input(&error) => Exit::Usage,
         None => Exit::Failed,
     };
     exit.into()
+}
+
+/// Whether what the arguments name is not there, in whichever command: that is wrong usage.
+fn is_missing_input(error: &anyhow::Error) -> bool {
+    let is_missing = |error: &ReadError| {
+        matches!(
+            error,
+            ReadError::NotFound { .. }
+                | ReadError::NoMatch { .. }
+                | ReadError::BadPattern { .. }
+                | ReadError::NoPaths
+                | ReadError::NoFiles { .. }
+                | ReadError::UnknownExtension { .. }
+        )
+    };
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        let prepare = cause.downcast_ref::<PrepareError>();
+        io.is_some_and(|error| error.kind() == ErrorKind::NotFound)
+            || cause.downcast_ref::<ReadError>().is_some_and(is_missing)
+            || matches!(prepare, Some(PrepareError::Read(error)) if is_missing(error))
+    })
 }

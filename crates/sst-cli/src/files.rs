@@ -29,6 +29,21 @@ pub fn user_cache() -> Result<PathBuf> {
     Ok(base.join("sst"))
 }
 
+/// Refuses a path of the arguments that is not there, with exit code 2.
+///
+/// # Errors
+/// If there is nothing at `path`.
+pub fn must_exist(path: &Path) -> Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} does not exist: check the path (it is relative to the working directory)",
+        path.display()
+    );
+    Err(Usage(message).into())
+}
+
 /// Writes `value` as indented JSON, whole or not at all.
 ///
 /// # Errors

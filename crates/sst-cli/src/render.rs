@@ -12,13 +12,12 @@ use sst_data::ledger::Entry;
 #[error("cannot write to stdout: {0}")]
 pub struct Stdout(pub io::Error);
 
-/// Writes a line of data to stdout: as it is into a file or a pipe, and without control characters onto a
-/// terminal.
+/// Writes a line of data to stdout: as it is to a file or a pipe, without control characters to a terminal.
 ///
 /// # Errors
 /// If stdout is closed or full.
 pub fn line(text: &str) -> Result<(), Stdout> {
-    let text = if io::stdout().is_terminal() { shown(text) } else { Cow::Borrowed(text) };
+    let text = shown(text);
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(Stdout)
 }
@@ -30,7 +29,7 @@ pub fn line(text: &str) -> Result<(), Stdout> {
 pub fn json(value: &Value) -> Result<(), Stdout> {
     let mut text = String::new();
     for c in value.to_string().chars() {
-        match is_control(c) {
+        match is_obeyed(c) {
             true => text += &format!("\\u{:04x}", c as u32),
             false => text.push(c),
         }
@@ -40,37 +39,56 @@ pub fn json(value: &Value) -> Result<(), Stdout> {
 
 /// Tells the user something on stderr, without control characters.
 pub fn note(text: &str) {
+    tell(&plain(text));
+}
+
+fn tell(text: &str) {
     // Nobody is left to tell if stderr is gone.
-    let _ = writeln!(io::stderr(), "{}", shown(text));
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Tells the user of an error on stderr, without control characters.
-pub fn error(message: &str) {
-    let label = if colour() { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
-    let _ = writeln!(io::stderr(), "{label} {}", shown(message));
-}
-
-/// A text as it may reach a terminal: names of files and tensors, and texts of data, may hold sequences that
-/// change its title or colours, or the order in which letters are shown. Such characters are written as
-/// `\u{1b}`; line ends and tabs stay.
+/// Data as stdout takes it: see [`line`].
 pub fn shown(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_control) {
+    if io::stdout().is_terminal() { plain(text) } else { Cow::Borrowed(text) }
+}
+
+/// `text` with its control characters written out, as `\u{1b}`: names of files and texts of data may hold some, which
+/// a terminal would obey. Line ends and tabs stay.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
     }
-    let mut clean = String::with_capacity(text.len());
+    let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match is_control(c) {
-            true => clean.extend(c.escape_unicode()),
-            false => clean.push(c),
+        match is_obeyed(c) {
+            true => out.extend(c.escape_unicode()),
+            false => out.push(c),
         }
     }
-    Cow::Owned(clean)
+    Cow::Owned(out)
 }
 
-/// Whether a terminal would do something at `c` instead of showing it. Line ends and tabs are wanted.
-fn is_control(c: char) -> bool {
-    let reorders = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() && c != '\n' && c != '\t' || reorders
+/// Whether a terminal does something for this character other than to show it: control characters, and those that
+/// turn the direction of a text.
+fn is_obeyed(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || (c.is_control() && !matches!(c, '\n' | '\t'))
+}
+
+/// `text` as a word of a shell's command line.
+pub fn shell_word(text: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(format!("'{}'", text.replace('\'', "'\\''"))),
+    }
+}
+
+/// Tells the user of an error on stderr.
+pub fn error(message: &str) {
+    let label = if colour() { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
+    tell(&format!("{label} {}", plain(message)));
 }
 
 /// Whether stderr takes colours: it is a terminal and `NO_COLOR` is not set (no-color.org).
@@ -83,15 +101,15 @@ pub fn colour() -> bool {
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| plain(cell).chars().count()).max()
     };
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
         let mut out = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            out += cell;
-            out.extend(std::iter::repeat_n(' ', width - cell.chars().count() + 2));
+            out += &plain(cell);
+            out.extend(std::iter::repeat_n(' ', width - plain(cell).chars().count() + 2));
         }
         text += out.trim_end();
         text.push('\n');
@@ -109,7 +127,8 @@ pub fn ledger(entries: &BTreeMap<String, Entry>) {
     }
     let row = |(name, entry): (&String, &Entry)| {
         let place = match &entry.first {
-            Some(place) => format!("first at {place}"),
+            Some(place) if entry.items.is_empty() => format!("first at {place}"),
+            Some(place) => format!("first at {place}; {}", some_of(&entry.items)),
             None => some_of(&entry.items),
         };
         vec![format!("  {name}"), count(entry.count), place]
@@ -145,14 +164,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_spelled_out_and_letters_are_not() {
-        for (text, expected) in [
-            ("plain\n\tna\u{ef}ve \u{5929}\u{4e0b}", "plain\n\tna\u{ef}ve \u{5929}\u{4e0b}"),
-            ("\u{1b}]0;owned\u{7}", "\\u{1b}]0;owned\\u{7}"),
-            ("a\rb\u{9b}31m\u{7f}", "a\\u{d}b\\u{9b}31m\\u{7f}"),
-            ("\u{202e}txt.exe", "\\u{202e}txt.exe"),
+    fn control_characters_are_written_out() {
+        let check = |text: &str, expected: &str| assert_eq!(plain(text), expected);
+        check("a\tb\nc 数据 e\u{301}", "a\tb\nc 数据 e\u{301}");
+        check("\u{1b}[31mred\u{7}\r\u{8}\u{0}", "\\u{1b}[31mred\\u{7}\\u{d}\\u{8}\\u{0}");
+        check("\u{9b}31m\u{7f}\u{202e}txt", "\\u{9b}31m\\u{7f}\\u{202e}txt");
+        assert_eq!(table(&[vec!["\u{1b}".into(), "b".into()]]), "\\u{1b}  b");
+    }
+
+    #[test]
+    fn words_of_a_shell_are_quoted_where_they_must_be() {
+        for (word, expected) in [
+            ("runs/a-b_1.toml", "runs/a-b_1.toml"),
+            ("a b", "'a b'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
         ] {
-            assert_eq!(shown(text), expected);
+            assert_eq!(shell_word(word), expected);
         }
     }
 }

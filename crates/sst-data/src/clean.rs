@@ -1,6 +1,6 @@
 //! Cleaning for Chinese, English and mixed text: every rule optional, everything it does counted.
 //!
-//! In this order, whatever the configuration: Unicode NFKC, control characters, white space, empty,
+//! In this order, whatever the configuration: Unicode NFC or NFKC, control characters, white space, empty,
 //! length, duplicates. Cleaning a cleaned text changes nothing.
 
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use unicode_normalization::{UnicodeNormalization, is_nfkc};
+use unicode_normalization::{UnicodeNormalization, is_nfc, is_nfkc};
 
 use crate::example::Key;
 use crate::ledger::Ledger;
@@ -18,6 +18,9 @@ use crate::words::{count_length, is_unspaced};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CleanConfig {
+    /// Unicode NFC: letters and their accents as one character where there is one, so that the same
+    /// word has one spelling. Changes nothing that a reader sees.
+    pub nfc: bool,
     /// Unicode NFKC: one form for each character. Off, because it also turns Chinese punctuation
     /// into ASCII (，！？ become ,!?) and … into three full stops.
     pub nfkc: bool,
@@ -41,6 +44,7 @@ pub struct CleanConfig {
 impl Default for CleanConfig {
     fn default() -> Self {
         Self {
+            nfc: false,
             nfkc: false,
             control: true,
             whitespace: true,
@@ -51,22 +55,33 @@ impl Default for CleanConfig {
     }
 }
 
-/// A configuration under which no document would be left.
+/// A configuration that contradicts itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("min_length {min} is greater than max_length {max}: no document would be left")]
-pub struct CleanConfigError {
-    min: usize,
-    max: usize,
+pub enum CleanConfigError {
+    /// No length is between the two.
+    #[error("min_length {min} is greater than max_length {max}: no document would be left")]
+    Lengths {
+        /// `min_length`.
+        min: usize,
+        /// `max_length`.
+        max: usize,
+    },
+    /// Two normal forms at once.
+    #[error("nfc and nfkc are both set, and a text has one normal form: leave one of them out")]
+    TwoForms,
 }
 
 impl CleanConfig {
     /// Checks the keys against each other.
     ///
     /// # Errors
-    /// If `min_length` is greater than `max_length`.
+    /// If `min_length` is greater than `max_length`, or both normal forms are set.
     pub fn check(&self) -> Result<(), CleanConfigError> {
+        if self.nfc && self.nfkc {
+            return Err(CleanConfigError::TwoForms);
+        }
         match (self.min_length, self.max_length) {
-            (Some(min), Some(max)) if min > max => Err(CleanConfigError { min, max }),
+            (Some(min), Some(max)) if min > max => Err(CleanConfigError::Lengths { min, max }),
             _ => Ok(()),
         }
     }
@@ -74,7 +89,7 @@ impl CleanConfig {
 
 /// Applies the rules of a [`CleanConfig`] to documents, one after the other.
 ///
-/// What it changes is counted in the ledger: `clean.control_characters` (characters), `clean.nfkc`
+/// What it changes is counted in the ledger: `clean.control_characters` (characters), `clean.nfc`, `clean.nfkc`
 /// and `clean.whitespace` (documents changed); and what it drops: `clean.empty`, `clean.too_short`,
 /// `clean.too_long`, `clean.duplicate` (documents).
 #[derive(Debug)]
@@ -141,14 +156,19 @@ impl Cleaner {
                 text = Cow::Owned(text.nfkc().collect());
                 composed = true;
             }
+            if self.config.nfc && !is_nfc(&text) {
+                text = Cow::Owned(text.nfc().collect());
+                composed = true;
+            }
             let now = if self.config.control { remove_control(&mut text) } else { 0 };
             removed += now;
-            // What is now side by side may compose, so NFKC has to look again.
-            if now == 0 || !self.config.nfkc {
+            // What is now side by side may compose, so the normal form has to look again.
+            if now == 0 || !(self.config.nfkc || self.config.nfc) {
                 break;
             }
         }
-        self.ledger.add("clean.nfkc", u64::from(composed), Some(key));
+        let form = if self.config.nfc { "clean.nfc" } else { "clean.nfkc" };
+        self.ledger.add(form, u64::from(composed), Some(key));
         self.ledger.add("clean.control_characters", removed, Some(key));
         if self.config.whitespace {
             let collapsed = collapse_whitespace(&text);

@@ -16,10 +16,17 @@ pub struct Entry {
     /// The first place it happened, as `file:line`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<String>,
-    /// The names of the things counted, each once and sorted, where they are few enough to list: what
-    /// [`Unused`] holds.
+    /// The names of the things counted, each once, where they are few enough to list: what [`Unused`]
+    /// holds, sorted, or the commonest characters that a tokenizer does not know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<String>,
+}
+
+impl Entry {
+    /// Whether it counts the names that it lists, and nothing else.
+    fn is_list(&self) -> bool {
+        !self.items.is_empty() && self.count == self.items.len() as u64
+    }
 }
 
 /// Counts by name (`clean.too_short`, `rows.truncated_tokens`, ...). Clones share the counts.
@@ -71,6 +78,36 @@ impl Ledger {
         entry.items.sort_unstable();
         entry.items.dedup();
         entry.count = entry.items.len() as u64;
+    }
+
+    /// Adds the entries of another ledger, such as one that was kept in a file. Lists of names are united.
+    pub fn merge(&self, others: &BTreeMap<String, Entry>) {
+        let mut entries = self.lock();
+        for (name, other) in others {
+            let Some(entry) = entries.get_mut(name) else {
+                entries.insert(name.clone(), other.clone());
+                continue;
+            };
+            let are_lists = entry.is_list() && other.is_list();
+            for item in &other.items {
+                if !entry.items.contains(item) {
+                    entry.items.push(item.clone());
+                }
+            }
+            if are_lists {
+                entry.items.sort_unstable();
+                entry.count = entry.items.len() as u64;
+            } else {
+                entry.count += other.count;
+            }
+        }
+    }
+
+    /// Lists `items` under `name`, in the given order, where something is counted there.
+    pub fn set_items(&self, name: &str, items: Vec<String>) {
+        if let Some(entry) = self.lock().get_mut(name) {
+            entry.items = items;
+        }
     }
 
     /// The count under `name`.

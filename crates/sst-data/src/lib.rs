@@ -9,6 +9,7 @@
 
 pub mod atomic;
 pub mod augment;
+pub mod axis;
 pub mod batch;
 pub mod batching;
 pub mod clean;
@@ -16,6 +17,7 @@ pub mod curriculum;
 pub mod example;
 pub mod ledger;
 pub mod loader;
+pub mod lock;
 pub mod mixture;
 pub mod order;
 mod pieces;

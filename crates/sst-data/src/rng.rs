@@ -75,6 +75,15 @@ impl SeqRng {
     }
 }
 
+/// A 64-bit mix in which every bit of the input changes half of the output (the finaliser of SplitMix64, Steele et al.
+/// 2014, "Fast Splittable Pseudorandom Number Generators"). Equal inputs give equal outputs in every version.
+pub fn mix64(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
 /// The 64-bit FNV-1a hash, for turning stream names into key material.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

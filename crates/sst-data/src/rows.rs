@@ -329,11 +329,16 @@ impl Dataset for TokenRows {
         }
         let mut ids = Vec::with_capacity(self.row_length(index));
         ids.extend_from_slice(&self.frame.prefix);
+        self.store.check_unchanged()?;
+        let mut read = Ok(());
         self.spans(index, |(document, first, count)| {
-            let of_text = count.min(self.store.len_of(document) - first);
-            self.store.tokens(document).slice(first, of_text).append_to(&mut ids);
-            ids.extend(self.frame.end.filter(|_| of_text < count));
+            if read.is_ok() {
+                let of_text = count.min(self.store.len_of(document).saturating_sub(first));
+                read = self.store.append_to(&mut ids, document, first, of_text);
+                ids.extend(self.frame.end.filter(|_| of_text < count));
+            }
         });
+        read?;
         ids.extend_from_slice(&self.frame.suffix);
         let example = Example::new(self.key(index), index, "input_ids", Field::Tokens(ids));
         Ok(Example { epoch, ..example })

@@ -15,6 +15,8 @@ use crate::rows;
 
 /// Candidates kept for each masked position.
 const KEPT: i64 = 5;
+/// How often rows are masked until a token of them is: a few short rows may have none the first time.
+const MASKINGS: u64 = 32;
 
 /// Accuracy on the masked positions of held-out rows, beside what guessing would get.
 ///
@@ -37,7 +39,8 @@ struct Found {
 }
 
 impl MaskAccuracy {
-    /// Masks the rows of `dataset` as `objective` does under `seed`, `batch_size` at a time.
+    /// Masks the rows of `dataset` as `objective` does under `seed`, `batch_size` at a time. Where that masks no token
+    /// at all, the next seeds are tried.
     pub fn new(
         objective: Box<dyn Objective>,
         dataset: Arc<dyn Dataset>,
@@ -57,9 +60,15 @@ impl MaskAccuracy {
     pub fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
         let mut found = Found::default();
         let collate = self.objective.collate();
-        for host in rows::batches(&*self.dataset, collate, self.batch_size, self.seed) {
-            let batch = Batch::from_host(&host?, self.device)?;
-            tch::no_grad(|| found.add(model, &batch))?;
+        for masking in 0..MASKINGS {
+            let seed = self.seed.wrapping_add(masking);
+            for host in rows::batches(&*self.dataset, collate.clone(), self.batch_size, seed) {
+                let batch = Batch::from_host(&host?, self.device)?;
+                tch::no_grad(|| found.add(model, &batch))?;
+            }
+            if !found.labels.is_empty() {
+                break;
+            }
         }
         let Found { labels, ranked, nll } = found;
         let Some((_, share)) = commonest(&labels) else {

@@ -40,9 +40,9 @@ const READ: [&str; 9] = [
     "merges.txt",
 ];
 /// Files that go with a model and that `Carried` keeps.
-const CARRIED: [&str; 3] = ["generation_config.json", "chat_template.jinja", "chat_template.json"];
-/// The folder of chat templates beside the default one.
-const TEMPLATES: &str = "additional_chat_templates";
+const CARRIED: [&str; 1] = ["generation_config.json"];
+/// Templates of chats, which the tokenizer keeps.
+const TEMPLATES: [&str; 2] = ["chat_template.jinja", "additional_chat_templates"];
 /// Files that do not matter to what sst computes. A name that ends with `*` stands for all that begin so.
 const HARMLESS: &[Harmless] = &[
     ("README.md", "the model card: text for people; written anew"),
@@ -88,7 +88,7 @@ pub(crate) fn add_unused(
                 && path.is_dir();
         let is_known = READ.contains(&&*name) && !is_other_index
             || CARRIED.contains(&&*name)
-            || name == TEMPLATES
+            || TEMPLATES.contains(&&*name)
             || is_harmless(&name)
             || is_sentence && role != Role::Write
             || used.iter().any(|file| **file == *path);
@@ -119,29 +119,23 @@ pub(crate) fn is_harmless(name: &str) -> bool {
     })
 }
 
-/// Files that go with a model wherever it is written: generation_config.json and chat templates.
+/// Files that go with a model wherever it is written: generation_config.json. Templates of chats go with the
+/// tokenizer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Carried {
-    /// Paths below the folder, and what the files hold.
-    files: Vec<(PathBuf, Vec<u8>)>,
+    /// Their names, and what they hold.
+    files: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Carried {
     /// Reads those of a folder.
     pub(crate) fn read(folder: &Path) -> Result<Self, ModelError> {
-        let mut names: Vec<PathBuf> = CARRIED.iter().map(PathBuf::from).collect();
-        if folder.join(TEMPLATES).is_dir() {
-            for (name, _) in entries(&folder.join(TEMPLATES))? {
-                names.push(Path::new(TEMPLATES).join(name));
-            }
-        }
         let mut files = Vec::new();
-        for name in names {
-            if let Some(bytes) = read_limited(&folder.join(&name))? {
+        for name in CARRIED {
+            if let Some(bytes) = read_limited(&folder.join(name))? {
                 files.push((name, bytes));
             }
         }
-        files.sort();
         Ok(Self { files })
     }
 
@@ -149,11 +143,7 @@ impl Carried {
     pub(crate) fn write(&self, folder: &Path) -> Result<(), ModelError> {
         for (name, bytes) in &self.files {
             let path = folder.join(name);
-            let io = |source| ModelError::Io { path: path.clone(), source };
-            if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent).map_err(io)?;
-            }
-            atomic::write(&path, bytes).map_err(io)?;
+            atomic::write(&path, bytes).map_err(|source| ModelError::Io { path, source })?;
         }
         Ok(())
     }

@@ -31,5 +31,5 @@ pub use init::{InitOptions, Positions, Queries};
 pub use llama::LlamaConfig;
 pub use load::{LoadOptions, Loaded, load, open};
 pub use plan::Head;
-pub use registry::{BuildOptions, ModelEntry, build, list};
+pub use registry::{BuildOptions, ModelEntry, build, check_config, list};
 pub use sentence::{Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens, Side};

@@ -32,6 +32,8 @@ pub struct ModelEntry {
     pub architectures: &'static [&'static str],
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,
+    /// Checks a config.json without building the model.
+    pub(crate) check: fn(&Value) -> Result<(), ModelError>,
     /// Keys of its config.json that do not matter to sst, each with the reason.
     pub harmless: &'static [Harmless],
     pub(crate) build: Build,
@@ -89,6 +91,14 @@ pub fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, M
         });
     }
     (entry.build)(config, options, &Parts::NEW)
+}
+
+/// Checks the content of a config.json as [`build`] does, without building the model.
+///
+/// # Errors
+/// If the type is unknown, or a key is of the wrong type or cannot be.
+pub fn check_config(config: &Value) -> Result<(), ModelError> {
+    (entry(model_type(config)?)?.check)(config)
 }
 
 /// The `model_type` of a config.

@@ -14,4 +14,4 @@ mod parse;
 mod token_loss;
 
 pub use error::ObjectiveError;
-pub use list::{Context, Entry, build, frame, is_grouped, list};
+pub use list::{Context, Entry, build, check, frame, is_grouped, list};

@@ -46,6 +46,8 @@ pub struct Entry {
     pub trains_token_head: bool,
     /// What stands around a row, and after each of its documents.
     pub(crate) frame: fn(&Tokenizer) -> Frame,
+    /// Checks the configuration, with or without padding: all that needs no tokenizer.
+    pub(crate) check: fn(&Value, bool) -> Result<(), ObjectiveError>,
     pub(crate) build: Build,
 }
 
@@ -65,6 +67,14 @@ pub fn build(
     context: &Context<'_>,
 ) -> Result<Box<dyn Objective>, ObjectiveError> {
     (entry(name)?.build)(config, context)
+}
+
+/// Checks a configuration as [`build`] does, as far as that needs neither tokenizer nor model.
+///
+/// # Errors
+/// If there is no such objective, or a key is unknown or cannot be.
+pub fn check(name: &str, config: &Value, padding_free: bool) -> Result<(), ObjectiveError> {
+    (entry(name)?.check)(config, padding_free)
 }
 
 /// Whether the rows of objective `name` are groups of texts.

@@ -22,7 +22,7 @@ pub use config::FitConfig;
 use run::Run;
 pub use task::{OpenLoader, Task, Tasks};
 
-/// Takes a copy of the model, with the figures for its card, and returns what writes it.
+/// Takes a copy of the model, with the figures of its step for its card, and returns what writes it.
 pub type Export<'a> = dyn Fn(&dyn Model, &Metrics) -> Result<WriteModel, TrainError> + 'a;
 
 /// All that a run works on.

@@ -88,10 +88,36 @@ pub struct TrainerState {
     pub metrics: Metrics,
     /// The step of the latest evaluation: whether those figures are of these weights.
     pub evaluated: Option<u64>,
+    /// The step of the latest report of training: whether `train/` figures are of this step.
+    #[serde(default)]
+    pub logged: Option<u64>,
     /// The best checkpoints so far, the best first.
     pub best: Vec<Best>,
     /// The ledger.
     pub ledger: BTreeMap<String, Entry>,
+}
+
+impl TrainerState {
+    /// The figures that were measured at this step, and not at an earlier one.
+    pub fn figures(&self) -> Metrics {
+        figures_of(&self.metrics, self.step, self.logged, self.evaluated)
+    }
+}
+
+/// Those of `metrics` that are of `step`: of training if it was `logged` last, held-out ones if it was `evaluated`
+/// last.
+pub(crate) fn figures_of(
+    metrics: &Metrics,
+    step: u64,
+    logged: Option<u64>,
+    evaluated: Option<u64>,
+) -> Metrics {
+    let is_of_step = |name: &str| match name.starts_with("eval/") {
+        true => evaluated == Some(step),
+        false => logged == Some(step),
+    };
+    let own = metrics.iter().filter(|(name, _)| is_of_step(name));
+    own.map(|(name, value)| (name.clone(), *value)).collect()
 }
 
 /// A checkpoint read back. Weights and the objective are already in place; [`crate::fit()`] takes the

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Clone, Args)]
 pub struct DocumentArgs {
     /// `text` (a document a line), `paragraphs` (blank lines between documents), `jsonl`, `csv`, `tsv`
-    /// or `parquet`; by extension if not given.
+    /// or `parquet`; by extension if not given. An extension that says otherwise is an error.
     #[arg(long)]
     pub format: Option<String>,
     /// The field that holds the text, in formats that have fields.
@@ -54,7 +54,7 @@ Examples:
   sst data augment raw.txt --kind back_translation --pair eng-spa --cache translations/
   sst data augment raw.txt --kind back_translation --translator http://localhost:5000 --pair en-fr
 
-Each line has the text, its view as `augmented`, the kinds as `kind`, and the document's other fields. The
+Each line has the text, its view as `augmented`, the kinds as `kind`, and the document's other fields. The \
 same seed gives the same views. Kinds and the share of words that each changes if --rate does not say:
   mask              0.15  words behind the mask token
   deletion          0.1   words left out; one always stays
@@ -103,6 +103,9 @@ pub struct CleanArgs {
     /// How they are read.
     #[command(flatten)]
     pub documents: DocumentArgs,
+    /// Write letters and their accents as one character (Unicode NFC), so that equal texts are equal.
+    #[arg(long, conflicts_with = "nfkc")]
+    pub nfc: bool,
     /// Put characters into one form (Unicode NFKC); turns Chinese punctuation into ASCII too.
     #[arg(long)]
     pub nfkc: bool,
@@ -221,7 +224,7 @@ pub struct TrainTokenizerArgs {
 /// Arguments of `sst tokenizer encode`.
 #[derive(Debug, Args)]
 pub struct EncodeArgs {
-    /// A tokenizer.json, a vocab.txt, or a folder that holds one.
+    /// A tokenizer.json, a vocab.txt, a vocab.json beside its merges.txt, or a folder that holds one.
     #[arg(long)]
     pub tokenizer: PathBuf,
     /// The text; the lines of stdin if not given. May be given several times.

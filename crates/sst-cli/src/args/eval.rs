@@ -15,8 +15,8 @@ Examples:
   sst eval mask-accuracy --model runs/demo
   sst eval mask-accuracy --model bert-base-uncased/ --data held-out.txt --json
 
-Prints mask_accuracy, mask_accuracy_top5, commonest_token_accuracy (what always guessing the commonest
-hidden token would get), loss and perplexity. Tokens are masked as the run's objective says; for a model
+Prints mask_accuracy, mask_accuracy_top5, commonest_token_accuracy (what always guessing the commonest \
+hidden token would get), loss and perplexity. Tokens are masked as the run's objective says; for a model \
 without a run, 15 % of them.")]
     MaskAccuracy(MaskAccuracyArgs),
     /// How unsure a causal model is of each token, given those before it.
@@ -25,8 +25,8 @@ Examples:
   sst eval perplexity --model runs/gpt --data held-out.txt --stride 64
   sst eval perplexity --model gpt2/ --data book.txt --stream --json
 
-Prints perplexity and loss of a token, and word_perplexity, byte_perplexity and bits_per_byte, which compare
-models of different tokenizers: the same sum over all words (Unicode's; Han characters where they prevail) and
+Prints perplexity and loss of a token, and word_perplexity, byte_perplexity and bits_per_byte, which compare \
+models of different tokenizers: the same sum over all words (Unicode's; Han characters where they prevail) and \
 all bytes. A first token without a start before it is counted as unscored.")]
     Perplexity(PerplexityArgs),
     /// Whether texts find what belongs to them among all others, by their vectors.
@@ -35,8 +35,8 @@ Examples:
   sst eval retrieval --model runs/simcse --data pairs.jsonl --fields query,answer
   sst eval retrieval --model all-MiniLM-L6-v2/ --data pairs.tsv --fields en,zh --json
 
-Each record holds a text and what it is to find; the corpus is all of the latter, texts that are there twice counting
-once. Prints recall@1, recall@5, recall@10, mrr@10 and ndcg@10, and the alignment and uniformity of the vectors (Wang
+Each record holds a text and what it is to find; the corpus is all of the latter, texts that are there twice counting \
+once. Prints recall@1, recall@5, recall@10, mrr@10 and ndcg@10, and the alignment and uniformity of the vectors (Wang \
 and Isola 2020; lower is better).")]
     Retrieval(PairArgs),
     /// How well the cosines of pairs of texts follow the scores that people gave.

@@ -25,8 +25,9 @@ Examples:
   sst fill-mask --model runs/demo --text \"And God said, Let there be [MASK].\"
   sst doctor
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or recipe, 3 stopped early with a good checkpoint,
-4 the loss was not finite. Data goes to stdout, everything else to stderr. RUST_LOG=debug says more.";
+Exit codes: 0 done, 1 failed, 2 wrong usage or recipe, 3 stopped early with a good checkpoint, \
+4 the loss was not finite. Data goes to stdout, everything else to stderr. RUST_LOG=debug says more. \
+SST_CPU=avx2 (or portable, avx512, ...) lowers the instructions that are used: see `sst doctor`.";
 
 /// Self-supervised training: from raw text to a model you can use.
 #[derive(Debug, Parser)]
@@ -87,7 +88,7 @@ pub enum Command {
 
 /// Arguments of a command that has none but `--json`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  sst doctor\n  sst doctor --json")]
+#[command(after_help = "Examples:\n  sst doctor\n  sst doctor --json\n  SST_CPU=avx2 sst doctor")]
 pub struct JsonArgs {
     /// Print JSON.
     #[arg(long)]

@@ -55,8 +55,8 @@ Examples:
 Text of a single sample is printed as it comes. With --json, one line for each sample:
   {\"version\":1,\"prompt\":..,\"sample\":..,\"text\":..,\"ids\":[..],\"finish\":\"length|end|stop\",
   \"log_probability\":..}
-With --timing, one more: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":..,
-\"tokens_per_second\":..}}, the last of all tokens but each sample's first.
+With --timing, one more: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":.., \
+\"tokens_per_second\":..}}, the last of all tokens but each sample's first. \
 Draws depend on the seed, the prompt's place and the sample's number alone.")]
 pub struct GenerateArgs {
     /// A Hugging Face model folder, a checkpoint folder or a run folder.
@@ -127,7 +127,7 @@ pub struct GenerateArgs {
 Example:
   sst convert SmolLM2-135M-Instruct.Q4_1.gguf --out smollm2
 
-Reads models of architecture `llama` with a byte-level BPE tokenizer, quantised as F32, F16, BF16, Q4_0, Q4_1,
+Reads models of architecture `llama` with a byte-level BPE tokenizer, quantised as F32, F16, BF16, Q4_0, Q4_1, \
 Q5_0, Q5_1 or Q8_0, and writes them in fp32: config.json, model.safetensors and the tokenizer.")]
 pub struct ConvertArgs {
     /// The GGUF file.
@@ -162,8 +162,8 @@ Examples:
   sst embed --model all-MiniLM-L6-v2/ --data sentences.txt --out vectors.npy
   sst embed --model runs/demo --pooling cls --normalize --data corpus.jsonl --out vectors.safetensors --json
 
-Vectors come in the order of the texts, fp32: one array of a .npy or (`embeddings`) of a .safetensors file, or a line
-for each text of a .jsonl file. With --json: {\"version\":1,\"texts\":..,\"width\":..,\"tokens\":..,\"seconds\":..,
+Vectors come in the order of the texts, fp32: one array of a .npy or (`embeddings`) of a .safetensors file, or a line \
+for each text of a .jsonl file. With --json: {\"version\":1,\"texts\":..,\"width\":..,\"tokens\":..,\"seconds\":.., \
 \"ledger\":{..}}; the seconds are those after the model was loaded.")]
 pub struct EmbedArgs {
     /// A folder of sentence-transformers, a Hugging Face model folder, a checkpoint folder or a run folder.
@@ -229,9 +229,9 @@ Examples:
   sst mine --model all-MiniLM-L6-v2/ --data pairs.jsonl --fields query,answer --out triplets.jsonl
   sst mine --model runs/simcse --data pairs.tsv --fields en,zh --range-min 5 --relative-margin 0.05 --out hard.jsonl
 
-The negatives of a query are the answers of others that are nearest to it. The file has a line for each negative,
-{\"anchor\":..,\"positive\":..,\"negative\":..,\"score\":..}, or with --ntuple one for each pair, with
-\"negatives\":[..] and \"scores\":[..]. Pairs without a negative are left out and counted. With --json, what was
+The negatives of a query are the answers of others that are nearest to it. The file has a line for each negative, \
+{\"anchor\":..,\"positive\":..,\"negative\":..,\"score\":..}, or with --ntuple one for each pair, with \
+\"negatives\":[..] and \"scores\":[..]. Pairs without a negative are left out and counted. With --json, what was \
 looked at and why it was left out is printed as one line; seconds are those of the search alone.")]
 pub struct MineArgs {
     /// What is read, and with which model.

@@ -16,10 +16,10 @@ Examples:
   sst pretrain recipes/demo.toml --dry-run
   sst pretrain runs/demo/config.toml --set run.name=again
 
-The run goes to run.dir/run.name: config.toml, environment.json, metrics.jsonl, ledger.json, loss.png,
-TensorBoard events and checkpoints/, each of which holds a Hugging Face model folder. Paths in a recipe
-are relative to the current folder. Ctrl-C finishes the step, saves and exits with code 3; a second one
-stops at once.")]
+The run goes to run.dir/run.name: config.toml, environment.json, metrics.jsonl, ledger.json, loss.png, \
+TensorBoard events and checkpoints/, each of which holds a Hugging Face model folder. Paths in a recipe \
+are relative to the current folder. Ctrl-C finishes the step, saves and exits with code 3; a second one \
+stops at once, with code 3 too where a checkpoint was written, or else 1.")]
 pub struct PretrainArgs {
     /// The recipe, a TOML file; the config.toml of a run is one too.
     pub recipe: PathBuf,
@@ -53,7 +53,7 @@ Examples:
   sst report runs/demo
   sst report runs/demo --out demo.html --json
 
-One HTML page with the curves, the evaluation, the ledger, the environment and the recipe, which needs no
+One HTML page with the curves, the evaluation, the ledger, the environment and the recipe, which needs no \
 network and no other file.")]
 pub struct ReportArgs {
     /// The run folder.
@@ -73,7 +73,7 @@ Examples:
   sst verify-resume recipes/tiny.toml
   sst verify-resume recipes/tiny.toml --set train.precision=bf16 --kills 10 --json
 
-Trains as the recipe says, once without a break and once killed at random moments and resumed each time,
+Trains as the recipe says, once without a break and once killed at random moments and resumed each time, \
 and compares every file of the last checkpoint and every figure. Exit code 1 if anything differs.")]
 pub struct VerifyResumeArgs {
     /// The recipe, a TOML file.

@@ -4,6 +4,8 @@ use anyhow::{Context, Result};
 use sst_cli::exit::Usage;
 use tch::{Cuda, Device};
 
+use crate::resolve::MOST_THREADS;
+
 /// A device as it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
@@ -32,8 +34,12 @@ pub(crate) fn parse(text: &str) -> Result<Wanted, String> {
 /// # Errors
 /// If a GPU is asked for and there is none, with the reason.
 pub(crate) fn open(text: &str, threads: usize) -> Result<Device> {
+    if threads > MOST_THREADS {
+        let message = format!("{threads} threads are asked for: at most {MOST_THREADS}");
+        return Err(Usage(message).into());
+    }
     if threads > 0 {
-        tch::set_num_threads(i32::try_from(threads).context("too many threads")?);
+        tch::set_num_threads(threads as i32);
     }
     let wanted = parse(text).map_err(Usage)?;
     if wanted == Wanted::Cpu {

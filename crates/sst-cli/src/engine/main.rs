@@ -1,13 +1,16 @@
 //! `sst-engine`: the commands that use tensors. `sst` starts it with the arguments it was given.
 
 mod batching;
+mod cached_tokenizer;
 mod cmd;
 mod device;
 mod model;
 mod precision;
 mod prepared;
+mod processor;
 mod resolve;
 mod run;
+mod run_lock;
 mod tasks;
 
 use std::process::ExitCode;

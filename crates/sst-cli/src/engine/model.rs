@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use sst_cli::exit::Usage;
+use sst_cli::exit::{Ends, Exit, Usage};
+use sst_cli::{files, render};
 use sst_core::Model;
 use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use sst_models::{Head, LoadOptions};
-use sst_train::Saver;
+use sst_train::{Checkpoint, Saver, TrainError};
 use tch::Device;
 
 /// A model folder, and the run it belongs to.
@@ -21,36 +22,90 @@ pub(crate) struct Found {
 }
 
 /// Finds the model of a model folder, a checkpoint folder or a run folder (its newest good
-/// checkpoint).
+/// checkpoint). A model that lies in a checkpoint is compared with the checkpoint's manifest first.
 ///
 /// # Errors
-/// If there is none, with what was looked for.
+/// If there is none, with what was looked for; or if the checkpoint is damaged.
 pub(crate) fn find(path: &Path) -> Result<Found> {
-    if !path.exists() {
-        return Err(Usage(format!("{} does not exist", path.display())).into());
-    }
+    files::must_exist(path)?;
+    let is_checkpoint =
+        path.join("MANIFEST.json").is_file() || path.join("model/config.json").is_file();
     let folder = if path.join("config.json").is_file() {
+        verify_around(path)?;
         path.to_owned()
-    } else if path.join("model/config.json").is_file() {
+    } else if is_checkpoint {
+        verify(path)?;
         path.join("model")
     } else {
-        let saver = Saver::new(path);
-        match saver.latest_good()? {
-            Some(checkpoint) => checkpoint.model(),
-            None => {
-                let message = format!(
-                    "{} is no model folder (config.json), checkpoint folder (model/) or run folder \
-                     (checkpoints/)",
-                    path.display()
-                );
-                return Err(Usage(message).into());
-            }
-        }
+        newest_good(path)?
     };
     // RUN/checkpoints/step-N/model; `latest` and other links are followed first.
     let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
     let run = real.ancestors().nth(3).filter(|run| run.join("config.toml").is_file());
     Ok(Found { run: run.map(Path::to_owned), folder })
+}
+
+/// The model of the newest good checkpoint of the run in `path`.
+fn newest_good(path: &Path) -> Result<PathBuf> {
+    let saver = Saver::new(path);
+    let newest = saver.steps()?.last().copied();
+    if let Some(checkpoint) = saver.latest_good()? {
+        if newest != Some(checkpoint.step()) {
+            let place = checkpoint.path().display();
+            render::note(&format!("using {place}, the newest good checkpoint"));
+        }
+        return Ok(checkpoint.model());
+    }
+    // A copy of a run without its links may have this one alone.
+    let latest = saver.folder().join("latest");
+    if latest.join("MANIFEST.json").is_file() {
+        verify(&latest)?;
+        return Ok(latest.join("model"));
+    }
+    let message = format!(
+        "{} is no model folder (config.json), checkpoint folder (model/) or run folder (checkpoints/)",
+        path.display()
+    );
+    Err(Usage(message).into())
+}
+
+/// Compares the checkpoint that the model folder `path` lies in with its manifest; does nothing where it lies in
+/// none.
+///
+/// # Errors
+/// If the checkpoint is damaged.
+pub(crate) fn verify_around(path: &Path) -> Result<()> {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    match real.parent() {
+        Some(checkpoint)
+            if real.ends_with("model") && checkpoint.join("MANIFEST.json").is_file() =>
+        {
+            verify(checkpoint)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Compares a checkpoint with its manifest.
+fn verify(folder: &Path) -> Result<()> {
+    let damaged = |error: TrainError| {
+        let message = format!(
+            "the checkpoint {} is damaged, so its model is not used ({error}): name another checkpoint, or the run \
+             folder, which stands for its newest good one",
+            folder.display()
+        );
+        Ends { exit: Exit::Failed, message }
+    };
+    match Checkpoint::at(folder).map_err(damaged)? {
+        Some(checkpoint) => Ok(checkpoint.verify().map_err(damaged)?),
+        None => {
+            let message = format!(
+                "{} has no MANIFEST.json, so it is no whole checkpoint: name its model/ folder to use that as it is",
+                folder.display()
+            );
+            Err(Usage(message).into())
+        }
+    }
 }
 
 impl Found {
@@ -81,6 +136,7 @@ impl Found {
         ledger: &Ledger,
     ) -> Result<(Box<dyn Model>, Tokenizer)> {
         let tokenizer = Tokenizer::load(&self.folder)?;
+        ledger.add_unused(tokenizer.unused());
         let options = LoadOptions { head, ..LoadOptions::new(device) };
         let loaded = sst_models::open(&self.folder, &options)?;
         loaded.tell(ledger);

@@ -13,20 +13,21 @@ use tch::Device;
 use crate::resolve::RunConfig;
 use crate::run::CONFIG;
 
-/// Decides the precision of a run that starts on `device`, and says which it is. Afterwards the configuration names it,
-/// and has bf16 weights only where it is bf16.
+/// Decides the precision of a run that starts on `device`. Afterwards the configuration names it, and has bf16 weights
+/// only where it is bf16. Says which precision it is and why, unless `is_kept`: then [`keep`] said so.
 ///
 /// # Errors
 /// If it is fp16 on the CPU, which no processor multiplies fast, or a GPU cannot be asked.
-pub(crate) fn decide(config: &mut RunConfig, device: Device) -> Result<Precision> {
+pub(crate) fn decide(config: &mut RunConfig, device: Device, is_kept: bool) -> Result<Precision> {
     let is_auto = config.train.precision == PrecisionChoice::Auto;
     let precision = config.train.precision.on(device)?;
     if precision == Precision::Fp16 && device == Device::Cpu {
         let message = "train.precision = \"fp16\" is for GPUs: on the CPU write \"auto\", \"bf16\" or \"fp32\"";
         return Err(Usage(message.to_owned()).into());
     }
-    if is_auto {
-        render::note(&format!("precision {}: {}", precision.name(), reason(precision, device)));
+    if !is_kept {
+        let why = if is_auto { reason(precision, device) } else { named(precision, device) };
+        render::note(&format!("precision {}: {why}", precision.name()));
     }
     settle(config, precision);
     Ok(precision)
@@ -42,13 +43,15 @@ fn settle(config: &mut RunConfig, precision: Precision) {
     }
 }
 
-/// Takes the precision of the run in `folder`, which is being resumed, where the recipe says `auto`.
+/// Takes the precision of the run in `folder`, which is being resumed, where the recipe says `auto` and `allow` does not
+/// name `train.precision`. Returns whether it did.
 ///
 /// # Errors
 /// If the run's configuration cannot be read.
-pub(crate) fn keep(config: &mut RunConfig, folder: &Path) -> Result<()> {
-    if config.train.precision != PrecisionChoice::Auto {
-        return Ok(());
+pub(crate) fn keep(config: &mut RunConfig, folder: &Path, allow: &[String]) -> Result<bool> {
+    let may_change = allow.iter().any(|key| key == "train.precision");
+    if config.train.precision != PrecisionChoice::Auto || may_change {
+        return Ok(false);
     }
     let path = folder.join(CONFIG);
     let text = std::fs::read_to_string(&path)
@@ -58,9 +61,21 @@ pub(crate) fn keep(config: &mut RunConfig, folder: &Path) -> Result<()> {
     let name = &before["train"]["precision"];
     let precision = serde_json::from_value::<Precision>(name.clone())
         .with_context(|| format!("{}: train.precision is {name}", path.display()))?;
-    render::note(&format!("precision {}: the run's own", precision.name()));
+    render::note(&format!("precision {}: the run began with it", precision.name()));
     settle(config, precision);
-    Ok(())
+    Ok(true)
+}
+
+/// What is said of a precision that the recipe names.
+fn named(precision: Precision, device: Device) -> String {
+    let level = CpuLevel::current();
+    match (precision, device) {
+        (Precision::Bf16, Device::Cpu) if !level.has_fast_bf16() => {
+            format!("as the recipe says, computed with fp32 instructions at level {level}")
+        }
+        (_, Device::Cpu) => format!("as the recipe says, at level {level}"),
+        _ => "as the recipe says".to_owned(),
+    }
 }
 
 /// Why `auto` is this precision on a device.

@@ -15,6 +15,8 @@ use sst_core::checkpoint::Allow;
 use sst_core::{Model, Objective};
 use sst_data::Ledger;
 use sst_data::clean::Cleaner;
+use sst_data::lock::{self, FileLock};
+use sst_data::read;
 use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{Frame, Tokenizer, TrainConfig, train};
@@ -25,6 +27,7 @@ use tch::Device;
 use crate::resolve::{
     Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
 };
+use crate::{cached_tokenizer, model};
 
 /// How often a long preparation tells how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(3);
@@ -41,12 +44,14 @@ impl Recipe {
     /// # Errors
     /// If anything in it is wrong, with exit code 2.
     pub(crate) fn resolve(path: &Path, sets: &[String]) -> Result<Self> {
+        files::must_exist(path)?;
         let (config, written) =
             crate::resolve::resolve(path, sets).map_err(|error| Usage(error.to_string()))?;
         Ok(Self { config, written })
     }
 
-    fn refuse(&self, problem: Problem) -> anyhow::Error {
+    /// The error for a problem, with the place in the recipe and exit code 2.
+    pub(crate) fn refuse(&self, problem: Problem) -> anyhow::Error {
         Usage(self.written.locate(problem).to_string()).into()
     }
 
@@ -62,18 +67,31 @@ impl Recipe {
     /// The tokenizer: loaded, or trained on the data of all tasks and kept in the cache.
     pub(crate) fn tokenizer(&self) -> Result<Tokenizer> {
         match &self.config.tokenizer {
-            TokenizerChoice::Path(path) => Ok(Tokenizer::load(Path::new(path))?),
+            TokenizerChoice::Path(path) => {
+                model::verify_around(Path::new(path))?;
+                Ok(Tokenizer::load(Path::new(path))?)
+            }
             TokenizerChoice::Train(train) => self.trained(train),
         }
     }
 
     fn trained(&self, config: &TrainConfig) -> Result<Tokenizer> {
-        let place = self.cache()?.join("tokenizers").join(self.tokenizer_fingerprint(config)?);
+        let place = self.tokenizer_place(config)?;
+        if let Ok(tokenizer) = cached_tokenizer::load(&place) {
+            return Ok(tokenizer);
+        }
+        // One process trains it. Another that needs the same one waits, and takes what it made.
+        let cache = place.parent().unwrap_or(&place);
+        std::fs::create_dir_all(cache)
+            .with_context(|| format!("cannot create {}", cache.display()))?;
+        let _lock = FileLock::wait(&place.with_extension("lock"), |pid| {
+            tracing::warn!("{} is training the same tokenizer: waiting for it", lock::holder(pid));
+        })?;
         if place.is_dir() {
-            match Tokenizer::load(&place) {
+            match cached_tokenizer::load(&place) {
                 Ok(tokenizer) => return Ok(tokenizer),
                 Err(error) => {
-                    tracing::warn!("training the tokenizer again: {error}");
+                    tracing::warn!("training the tokenizer again: {error:#}");
                     std::fs::remove_dir_all(&place)
                         .with_context(|| format!("cannot remove {}", place.display()))?;
                 }
@@ -99,6 +117,7 @@ impl Recipe {
             .map_err(|error| self.refuse(Problem::new("tokenizer.train", error.to_string())))?;
         let temporary = place.with_extension(format!("{}.tmp", std::process::id()));
         tokenizer.save(&temporary, self.config.tasks.max_length())?;
+        cached_tokenizer::seal(&temporary)?;
         if let Err(error) = std::fs::rename(&temporary, &place) {
             // Another run may have been faster; its tokenizer is the same.
             let _ = std::fs::remove_dir_all(&temporary);
@@ -106,7 +125,25 @@ impl Recipe {
                 return Err(error).with_context(|| format!("cannot write {}", place.display()));
             }
         }
-        Ok(Tokenizer::load(&place)?)
+        cached_tokenizer::load(&place)
+    }
+
+    /// Where a trained tokenizer is kept.
+    fn tokenizer_place(&self, config: &TrainConfig) -> Result<PathBuf> {
+        Ok(self.cache()?.join("tokenizers").join(self.tokenizer_fingerprint(config)?))
+    }
+
+    /// Where the tokenizer comes from, for messages.
+    pub(crate) fn tokenizer_source(&self) -> Result<String> {
+        Ok(match &self.config.tokenizer {
+            TokenizerChoice::Path(path) => format!("tokenizer.path, {path}"),
+            TokenizerChoice::Train(config) => {
+                format!(
+                    "trained on the data and kept in {}",
+                    self.tokenizer_place(config)?.display()
+                )
+            }
+        })
     }
 
     /// The hash of all that a trained tokenizer depends on; of each file, its path, size and time.
@@ -114,7 +151,9 @@ impl Recipe {
         let mut hash = Sha256::new();
         let version = env!("CARGO_PKG_VERSION");
         for data in self.data_sets() {
-            hash.update(json!([version, train, data.source(), data.clean]).to_string());
+            hash.update(
+                json!([version, read::VERSION, train, data.source(), data.clean]).to_string(),
+            );
             for path in data.source().files()? {
                 let metadata = std::fs::metadata(&path)
                     .with_context(|| format!("cannot read {}", path.display()))?;
@@ -217,6 +256,7 @@ impl Recipe {
             ModelChoice::Folder { path, allow_missing, allow_unexpected, config } => {
                 let allow =
                     Allow { missing: allow_missing.clone(), unexpected: allow_unexpected.clone() };
+                model::verify_around(Path::new(path))?;
                 let trains_head = |task: &Task| {
                     let name = task.objective_name();
                     let mut entries = sst_objectives::list().iter();

@@ -1,6 +1,6 @@
 //! The run folder: what is written at its start, and whether a run may go on in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -12,9 +12,9 @@ use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
 use crate::cmd::doctor::libtorch_version;
-use crate::device;
 use crate::resolve::{FROM_TOKENIZER, RunConfig};
 use crate::tasks::TaskData;
+use crate::{device, processor};
 
 pub(crate) const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
@@ -63,8 +63,8 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
     let before: Value =
         toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
     let (before, now) = (leaves(&before), leaves(&config.to_json()?));
-    let mut changed = Vec::new();
-    for key in before.keys().chain(now.keys()).collect::<std::collections::BTreeSet<_>>() {
+    let (mut changed, mut allowed) = (Vec::new(), BTreeSet::new());
+    for key in before.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
         let (old, new) = (before.get(key), now.get(key));
         let same = match (old, new) {
             (Some(old), Some(new)) => {
@@ -88,9 +88,17 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
             Some((_, true)) => tracing::warn!(
                 "{change}: the run goes on, but not to the very same weights as without a break"
             ),
-            None if allow.contains(key) => tracing::warn!("{change}, as --allow-change allows"),
+            None if allow.contains(key) => {
+                allowed.insert(key.as_str());
+                tracing::warn!("{change}, as --allow-change allows");
+            }
             None => changed.push(change),
         }
+    }
+    for key in allow.iter().filter(|key| *key != "data" && !allowed.contains(key.as_str())) {
+        tracing::warn!(
+            "--allow-change {key} has no effect: that key is as it was, or may change anyway"
+        );
     }
     match changed.is_empty() {
         true => Ok(()),
@@ -143,7 +151,7 @@ impl Environment<'_> {
     /// If they cannot be written.
     pub(crate) fn write(&self, folder: &Path, config: &RunConfig) -> Result<()> {
         files::write(&folder.join(CONFIG), &config.to_toml()?)?;
-        files::write_json(&folder.join(ENVIRONMENT), &self.to_json())
+        files::write_json(&folder.join(ENVIRONMENT), &self.to_json()?)
     }
 
     /// Refuses to go on with other data than the run began with, unless `data` is in `allow`.
@@ -151,7 +159,7 @@ impl Environment<'_> {
     /// # Errors
     /// If there are more or fewer documents, tokens or rows.
     pub(crate) fn check(&self, folder: &Path, allow: &[String]) -> Result<()> {
-        let now = self.to_json();
+        let now = self.to_json()?;
         for data in self.tasks {
             let place = match &*data.task.name {
                 "" => String::new(),
@@ -166,20 +174,21 @@ impl Environment<'_> {
         Ok(())
     }
 
-    fn to_json(&self) -> Value {
-        json!({
+    fn to_json(&self) -> Result<Value> {
+        Ok(json!({
             "version": 1,
             "sst": env!("CARGO_PKG_VERSION"),
             "git_commit": git_commit(),
             "libtorch": libtorch_version(),
             "os": std::env::consts::OS,
             "arch": std::env::consts::ARCH,
+            "cpu": processor::describe()?,
             "device": device::name(self.device),
             "threads": tch::get_num_threads(),
             "total_steps": self.total_steps,
             "parameters": self.parameters,
             "data": self.data(),
-        })
+        }))
     }
 
     fn data(&self) -> Value {
@@ -212,11 +221,7 @@ impl Environment<'_> {
 /// # Errors
 /// If it was not, or environment.json cannot be read.
 pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]) -> Result<()> {
-    let path = folder.join(ENVIRONMENT);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
-    let environment: Value =
-        serde_json::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
+    let environment = read_environment(folder)?;
     let before = environment.pointer(&format!("/data/{key}")).unwrap_or_default();
     if before == now {
         return Ok(());
@@ -234,6 +239,17 @@ pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]
         folder.display(),
     );
     Err(Usage(message).into())
+}
+
+/// The environment.json of the run in `folder`.
+///
+/// # Errors
+/// If it cannot be read or is not JSON, with its path.
+pub(crate) fn read_environment(folder: &Path) -> Result<Value> {
+    let path = folder.join(ENVIRONMENT);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not valid", path.display()))
 }
 
 /// The commit of the repository that the run is started in; `None` outside of one.

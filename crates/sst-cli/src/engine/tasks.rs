@@ -17,7 +17,7 @@ use sst_train::{OpenLoader, TrainError};
 
 use crate::batching;
 use crate::prepared::Recipe;
-use crate::resolve::{RunConfig, Scale, Task};
+use crate::resolve::{MOST_STEPS, Problem, RunConfig, Scale, Task};
 
 /// Steps that workers have ready beyond those they make.
 const PREFETCH: usize = 4;
@@ -124,6 +124,10 @@ impl<'r> TaskSet<'r> {
         let tokens: f64 = list.iter().map(|d| d.tokens_per_row * d.train.len() as f64).sum();
         let scale = config.train.batching.scale(all, tokens / all.max(1) as f64);
         let total_steps = config.train.steps.total_steps(scale).unwrap_or(0).max(1);
+        if total_steps > MOST_STEPS {
+            let message = format!("makes {total_steps} steps of this data, more than {MOST_STEPS}");
+            return Err(recipe.refuse(Problem::new("train.steps", message)));
+        }
         let mixture = config.tasks.mixture(&rows, scale, total_steps);
         let mixture = mixture.map_err(|error| Usage(error.to_string()))?;
         let steps = mixture.counts(config.run.seed, 0..total_steps);

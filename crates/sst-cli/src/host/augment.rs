@@ -5,11 +5,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sst_data::augment::{AugmentError, Chain, Context, Draw, build, list};
-use sst_data::{Example, Ledger, atomic};
+use sst_data::read::Whole;
+use sst_data::{Ledger, atomic};
 
-use super::clean::other_fields;
 use super::source::source;
 use crate::args::AugmentArgs;
 use crate::exit::{Exit, Usage};
@@ -28,7 +28,7 @@ pub fn run(args: &AugmentArgs) -> Result<Exit> {
     let ledger = Ledger::new();
     let chain = chain(args, &ledger)?;
     if args.out == Path::new("-") {
-        views(args, &chain, &ledger, &mut |line| Ok(render::json(line)?))?;
+        views(args, &chain, &ledger, &mut |line| Ok(render::line(line)?))?;
         render::ledger(&ledger.entries());
         return Ok(Exit::Done);
     }
@@ -111,14 +111,14 @@ fn views(
     args: &AugmentArgs,
     chain: &Chain,
     ledger: &Ledger,
-    write: &mut dyn FnMut(&Value) -> Result<()>,
+    write: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<()> {
-    let mut documents = source(&args.paths, &args.documents)?.read(ledger)?.peekable();
+    let mut documents = source(&args.paths, &args.documents)?.read_whole(ledger)?.peekable();
     let mut index = 0;
     while documents.peek().is_some() {
-        let batch = documents.by_ref().take(BATCH).collect::<Result<Vec<Example>, _>>()?;
+        let batch = documents.by_ref().take(BATCH).collect::<Result<Vec<Whole>, _>>()?;
         let texts: Vec<&str> =
-            batch.iter().map(|example| example.text("text").unwrap_or_default()).collect();
+            batch.iter().map(|whole| whole.example.text("text").unwrap_or_default()).collect();
         let copies = (0..args.copies).map(|epoch| {
             let numbers = index..index + batch.len() as u64;
             let draws: Vec<Draw> =
@@ -126,9 +126,9 @@ fn views(
             chain.augment(texts.iter().map(ToString::to_string).collect(), &draws)
         });
         let copies = copies.collect::<Result<Vec<_>, _>>()?;
-        for (place, example) in batch.iter().enumerate() {
+        for (place, whole) in batch.iter().enumerate() {
             for copy in &copies {
-                write(&line(example, texts[place], &copy[place], chain, ledger))?;
+                write(&line(whole, texts[place], &copy[place], chain, ledger))?;
             }
         }
         index += batch.len() as u64;
@@ -136,19 +136,20 @@ fn views(
     Ok(())
 }
 
-fn line(example: &Example, text: &str, augmented: &str, chain: &Chain, ledger: &Ledger) -> Value {
-    let mut object = Map::new();
-    let unchanged = u64::from(text == augmented);
-    ledger.add("augment.unchanged", unchanged, Some(&example.key));
-    object.insert("text".to_owned(), json!(text));
-    object.insert("augmented".to_owned(), json!(augmented));
-    object.insert("kind".to_owned(), json!(chain.names()));
-    for (name, value) in other_fields(example) {
-        if OWN.contains(&name.as_str()) {
-            ledger.add("augment.field_replaced", 1, Some(&example.key));
+/// The command's own fields, and then the document's others as they were, in the order of the file.
+fn line(whole: &Whole, text: &str, augmented: &str, chain: &Chain, ledger: &Ledger) -> String {
+    let key = Some(&whole.example.key);
+    ledger.add("augment.unchanged", u64::from(text == augmented), key);
+    let [text, augmented, kind] = [json!(text), json!(augmented), json!(chain.names())];
+    let mut line = format!("{{\"text\":{text},\"augmented\":{augmented},\"kind\":{kind}");
+    for field in whole.fields.iter().filter(|field| !field.is_text) {
+        if OWN.contains(&&*field.name) {
+            ledger.add("augment.field_replaced", 1, key);
         } else {
-            object.insert(name, value);
+            line.push(',');
+            line.push_str(&field.json);
         }
     }
-    Value::Object(object)
+    line.push('}');
+    line
 }

@@ -1,21 +1,23 @@
 //! `sst data clean`.
 
 use anyhow::Result;
-use serde_json::{Map, Value, json};
+use serde_json::json;
+use sst_data::Ledger;
 use sst_data::clean::{CleanConfig, Cleaner};
-use sst_data::{Example, Field, Ledger};
+use sst_data::read::Whole;
 
 use super::source::source;
 use crate::args::CleanArgs;
 use crate::exit::{Exit, Usage};
 use crate::render;
 
-/// Writes the cleaned documents to stdout, one JSON object a line, with their other fields.
+/// Writes the cleaned documents to stdout, one JSON object a line, with their other fields as they were.
 ///
 /// # Errors
 /// If a document cannot be read or stdout cannot be written to.
 pub fn run(args: &CleanArgs) -> Result<Exit> {
     let config = CleanConfig {
+        nfc: args.nfc,
         nfkc: args.nfkc,
         control: !args.keep_control,
         whitespace: !args.keep_whitespace,
@@ -26,32 +28,28 @@ pub fn run(args: &CleanArgs) -> Result<Exit> {
     config.check().map_err(|error| Usage(error.to_string()))?;
     let ledger = Ledger::new();
     let mut cleaner = Cleaner::new(config, ledger.clone());
-    for example in source(&args.paths, &args.documents)?.read(&ledger)? {
-        let example = example?;
+    for document in source(&args.paths, &args.documents)?.read_whole(&ledger)? {
+        let document = document?;
+        let example = &document.example;
         if let Some(text) = cleaner.clean(&example.key, example.text("text").unwrap_or_default()) {
-            render::json(&object(&example, text))?;
+            render::line(&line(&document, &text, &ledger))?;
         }
     }
     render::ledger(&ledger.entries());
     Ok(Exit::Done)
 }
 
-fn object(example: &Example, text: String) -> Value {
-    let mut object = Map::new();
-    object.insert("text".to_owned(), json!(text));
-    object.extend(other_fields(example));
-    Value::Object(object)
-}
-
-/// What a document has besides its text.
-pub(super) fn other_fields(example: &Example) -> impl Iterator<Item = (String, Value)> {
-    example.fields.iter().filter(|(name, _)| &***name != "text").map(|(name, field)| {
-        let value = match field {
-            Field::Text(text) => json!(text),
-            Field::Tokens(ids) => json!(ids),
-            Field::Int(number) => json!(number),
-            Field::Float(number) => json!(number),
-        };
-        (name.to_string(), value)
-    })
+/// The fields in the order of the file, the cleaned text in its place as `text`.
+fn line(document: &Whole, text: &str, ledger: &Ledger) -> String {
+    let text = format!("\"text\":{}", json!(text));
+    let mut parts: Vec<&str> = Vec::new();
+    for field in &document.fields {
+        match &*field.name {
+            _ if field.is_text => parts.push(&text),
+            // Another field called `text`, beside the one that was read as the text.
+            "text" => ledger.add("clean.field_replaced", 1, Some(&document.example.key)),
+            _ => parts.push(&field.json),
+        }
+    }
+    format!("{{{}}}", parts.join(","))
 }

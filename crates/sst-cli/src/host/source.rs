@@ -20,9 +20,8 @@ pub fn source(paths: &[String], args: &DocumentArgs) -> Result<Source> {
         paths: paths.to_vec(),
         format,
         text_field: args.text_field.clone(),
-        score_field: None,
-        pair_fields: Vec::new(),
         on_error,
+        ..Source::default()
     })
 }
 

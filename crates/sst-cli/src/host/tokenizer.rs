@@ -10,7 +10,7 @@ use sst_data::tokenize::{Algorithm, SpecialNames, Tokenizer, TrainConfig, train}
 use super::source::{named, source, texts};
 use crate::args::{EncodeArgs, TokenizerCommand, TrainTokenizerArgs};
 use crate::exit::Exit;
-use crate::render;
+use crate::{files, render};
 
 /// Runs a command on tokenizers.
 ///
@@ -54,6 +54,7 @@ fn train_one(args: &TrainTokenizerArgs) -> Result<Exit> {
 }
 
 fn encode(args: &EncodeArgs) -> Result<Exit> {
+    files::must_exist(&args.tokenizer)?;
     let tokenizer = Tokenizer::load(&args.tokenizer)?;
     if args.text.is_empty() {
         for line in io::stdin().lock().lines() {
@@ -63,6 +64,9 @@ fn encode(args: &EncodeArgs) -> Result<Exit> {
     for text in &args.text {
         encode_one(args, &tokenizer, text)?;
     }
+    let ledger = Ledger::new();
+    ledger.add_unused(tokenizer.unused());
+    render::ledger(&ledger.entries());
     Ok(Exit::Done)
 }
 

@@ -59,10 +59,17 @@ pub fn write_tensors(
     info.extend(metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
 
     let temporary = path.with_extension("safetensors.tmp");
-    let result = safetensors::serialize_to_file(views, Some(info), &temporary)
-        .map_err(|error| match error {
-            SafeTensorError::IoError(source) => source,
-            other => std::io::Error::other(other.to_string()),
+    // The library makes a file that only its owner may read. This one gets what the umask leaves others.
+    let permissions =
+        std::fs::File::create(&temporary).and_then(|file| Ok(file.metadata()?.permissions()));
+    let result = permissions
+        .and_then(|permissions| {
+            let written = safetensors::serialize_to_file(views, Some(info), &temporary);
+            written.map_err(|error| match error {
+                SafeTensorError::IoError(source) => source,
+                other => std::io::Error::other(other.to_string()),
+            })?;
+            std::fs::set_permissions(&temporary, permissions)
         })
         .and_then(|()| std::fs::File::open(&temporary)?.sync_all())
         .and_then(|()| std::fs::rename(&temporary, path))

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::Tensor;
 use torch_sys::C_tensor;
 
-use super::{check, ffi, hand_over};
+use super::{check, ffi, hand_over, panics};
 use crate::error::{Error, Result};
 
 /// What is run in the forward pass and again in the backward pass.
@@ -88,8 +88,9 @@ unsafe extern "C" fn call(
     let before = IS_RUNNING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(run));
     IS_RUNNING.set(before);
-    let result =
-        result.unwrap_or_else(|_| Err(Error::Contract("a checkpointed layer panicked".into())));
+    let result = result.unwrap_or_else(|payload| {
+        Err(Error::Contract(format!("a checkpointed layer panicked: {}", panics::text(&*payload))))
+    });
     // SAFETY: a place for each tensor, which the bridge takes over, and room for the message.
     unsafe { hand_over(result.map(|all| all.into_iter().map(Some)), outputs, message, room) }
 }

@@ -20,6 +20,7 @@ mod linear;
 mod memory;
 mod number;
 mod optim;
+mod panics;
 mod parallel;
 mod profile;
 mod random;
@@ -62,6 +63,9 @@ use crate::error::Error;
 
 /// Turns a return code of the bridge into a result.
 fn check(code: c_int) -> Result<(), TchError> {
+    if let Some(message) = panics::pending() {
+        return Err(TchError::Torch(message));
+    }
     if code == 0 {
         return Ok(());
     }

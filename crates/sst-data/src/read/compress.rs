@@ -1,56 +1,55 @@
-//! Opening a text file: `.gz` and `.zst` are unpacked as they are read, a byte order mark dropped.
+//! Unpacking `.gz` and `.zst` as they are read: members one after the other, and what may follow the last.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
+use zstd::stream::read::Decoder as ZstdDecoder;
 
-use super::ReadError;
+use super::limits::{FREE_ZSTD_WINDOW_BYTES, MAX_LONG_WINDOW_RATIO, MAX_ZSTD_WINDOW_LOG};
+use super::{ReadError, file};
+use crate::example::Key;
+use crate::ledger::Ledger;
 
 /// Bytes read at a time.
 const BUFFER_BYTES: usize = 1 << 16;
+/// The longest header of a zstd frame.
+const ZSTD_HEADER_BYTES: usize = 18;
+/// What a frame with a long window may unpack to in any case.
+const FREE_BYTES: u64 = 256 << 20;
 
-/// The decompressed bytes of a file, with what errors need to know.
+/// The unpacked bytes of a file, with what errors need to know.
 pub(super) struct Opened {
-    pub(super) reader: Box<dyn BufRead + Send>,
-    /// How many bytes the byte order mark took: 0 or 3.
-    pub(super) offset: u64,
+    pub(super) reader: Peek<Box<dyn BufRead + Send>>,
     /// Whether the file is compressed, so that a failed read means damage.
     pub(super) compressed: bool,
-    /// What to do if the file turns out not to be UTF-8.
-    pub(super) advice: &'static str,
 }
 
-/// Opens `path` for streaming.
-pub(super) fn open(path: &Path, name: &str) -> Result<Opened, ReadError> {
+/// Opens `path` for streaming. What follows the last member and is no member is counted in `ledger`.
+pub(super) fn open(path: &Path, name: &str, ledger: &Ledger) -> Result<Opened, ReadError> {
     let io = |source| ReadError::Io { path: name.to_owned(), source };
-    let file = File::open(path).map_err(io)?;
-    let mut raw = BufReader::with_capacity(BUFFER_BYTES, file);
+    let mut raw = Peek::new(BufReader::with_capacity(BUFFER_BYTES, file::open(path, name)?));
     if raw.fill_buf().map_err(io)?.is_empty() {
         return Err(ReadError::Empty { path: name.to_owned() });
     }
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let (mut stream, compressed): (Box<dyn Read + Send>, bool) = match extension.as_str() {
-        "gz" => (Box::new(MultiGzDecoder::new(raw)), true),
-        "zst" => (Box::new(zstd::stream::read::Decoder::with_buffer(raw).map_err(io)?), true),
-        _ => (Box::new(raw), false),
+    let kind = match extension.as_str() {
+        "gz" => Kind::Gzip,
+        "zst" => Kind::Zstd,
+        _ => return Ok(Opened { reader: Peek::new(Box::new(raw)), compressed: false }),
     };
-    let mut head = Vec::with_capacity(4);
-    (&mut stream)
-        .take(4)
-        .read_to_end(&mut head)
-        .map_err(|source| read_error(source, compressed, name, 1))?;
-    let advice = advice(&head);
-    let offset = if head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    head.drain(..offset as usize);
-    let joined = Cursor::new(head).chain(stream);
-    let reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, joined));
-    Ok(Opened { reader, offset, compressed, advice })
+    let (name, ledger) = (name.to_owned(), ledger.clone());
+    let members = Members { kind, state: State::Between(raw), members: 0, name, ledger };
+    let reader = BufReader::with_capacity(BUFFER_BYTES, members);
+    Ok(Opened { reader: Peek::new(Box::new(reader)), compressed: true })
 }
 
 /// A failed read: the file's fault if it is compressed, otherwise the system's.
 pub(super) fn read_error(source: io::Error, compressed: bool, name: &str, line: u64) -> ReadError {
+    if let Some(Refused(reason)) = source.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return ReadError::Refused { path: name.to_owned(), reason: reason.clone() };
+    }
     if compressed && source.raw_os_error().is_none() {
         let path = format!("{name}:{line}");
         return ReadError::Damaged { path, reason: source.to_string() };
@@ -58,15 +57,238 @@ pub(super) fn read_error(source: io::Error, compressed: bool, name: &str, line: 
     ReadError::Io { path: name.to_owned(), source }
 }
 
-/// What the first bytes say about a file that is not UTF-8.
-fn advice(head: &[u8]) -> &'static str {
-    match head {
-        [0x1f, 0x8b, ..] => "it is gzip data: end the file's name in .gz",
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => "it is zstd data: end the file's name in .zst",
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-            "it is UTF-16: convert it, e.g. with `iconv -f UTF-16 -t UTF-8`"
+/// A limit that was met, on its way through an [`io::Error`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(String);
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Gzip,
+    Zstd,
+}
+
+impl Kind {
+    /// Whether `head` begins a member. A first byte without its second is one that was cut short.
+    fn begins(self, head: &[u8]) -> bool {
+        match (self, head) {
+            (Self::Gzip, head) => matches!(head, [0x1f] | [0x1f, 0x8b, ..]),
+            // A frame, or a skippable frame.
+            (Self::Zstd, [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]) => {
+                true
+            }
+            (Self::Zstd, _) => false,
         }
-        [b'P', b'A', b'R', b'1', ..] => "it is Parquet: set the format to parquet",
-        _ => "convert the file, e.g. with `iconv -f LATIN1 -t UTF-8` (or GB18030 for Chinese)",
     }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// Bytes of which the next few can be looked at.
+pub(super) struct Peek<R> {
+    /// Bytes taken from `inner` and not yet consumed.
+    peeked: Vec<u8>,
+    inner: R,
+    /// An error that was met while looking ahead: it comes after the bytes before it.
+    failed: Option<io::Error>,
+    /// Bytes consumed so far.
+    consumed: u64,
+}
+
+impl<R: BufRead> Peek<R> {
+    fn new(inner: R) -> Self {
+        Self { peeked: Vec::new(), inner, failed: None, consumed: 0 }
+    }
+
+    /// The next `count` bytes, or all that are left or can be read.
+    pub(super) fn peek(&mut self, count: usize) -> &[u8] {
+        while self.peeked.len() < count && self.failed.is_none() {
+            match self.inner.fill_buf() {
+                Ok([]) => break,
+                Ok(buffer) => {
+                    let taken = buffer.len().min(count - self.peeked.len());
+                    self.peeked.extend_from_slice(&buffer[..taken]);
+                    self.inner.consume(taken);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.failed = Some(error),
+            }
+        }
+        &self.peeked
+    }
+}
+
+impl<R: BufRead> Read for Peek<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let buffer = self.fill_buf()?;
+        let count = buffer.len().min(out.len());
+        out[..count].copy_from_slice(&buffer[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl<R: BufRead> BufRead for Peek<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if !self.peeked.is_empty() {
+            return Ok(&self.peeked);
+        }
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.inner.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.consumed += count as u64;
+        if self.peeked.is_empty() {
+            self.inner.consume(count);
+        } else {
+            self.peeked.drain(..count);
+        }
+    }
+}
+
+/// The packed bytes of a file.
+type Raw = Peek<BufReader<File>>;
+
+enum State {
+    Gzip(GzDecoder<Raw>),
+    Zstd(ZstdDecoder<'static, Raw>, Growth),
+    /// Before the first member, or after one.
+    Between(Raw),
+    Over,
+}
+
+/// How much a frame with a long window has become.
+struct Growth {
+    /// Whether it is limited at all.
+    limited: bool,
+    start: u64,
+    unpacked: u64,
+}
+
+/// All members of a file. Zeros after a member are padding, as tape and block devices leave them; anything else that is
+/// no member ends the data, as `gzip -d` has it, and its bytes are counted as `read.trailing_bytes`.
+struct Members {
+    kind: Kind,
+    state: State,
+    members: u64,
+    name: String,
+    ledger: Ledger,
+}
+
+impl Members {
+    fn next_member(&mut self, mut raw: Raw) -> io::Result<State> {
+        let mut padding = self.members > 0;
+        while padding {
+            let buffer = raw.fill_buf()?;
+            let zeros = buffer.iter().take_while(|byte| **byte == 0).count();
+            padding = zeros > 0;
+            raw.consume(zeros);
+        }
+        let (kind, first) = (self.kind, self.members == 0);
+        let head = raw.peek(ZSTD_HEADER_BYTES);
+        if head.is_empty() && !first {
+            return Ok(State::Over);
+        }
+        if !kind.begins(head) {
+            if first {
+                let message = format!("it does not begin as {} data does", kind.name());
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+            let count = io::copy(&mut raw, &mut io::sink())?;
+            tracing::warn!(
+                "{}: the last {count} bytes of the file are no {} data and were passed over",
+                self.name,
+                kind.name()
+            );
+            let place = Key::new(self.name.as_str(), 1);
+            self.ledger.add("read.trailing_bytes", count, Some(&place));
+            return Ok(State::Over);
+        }
+        self.members += 1;
+        match kind {
+            Kind::Gzip => Ok(State::Gzip(GzDecoder::new(raw))),
+            Kind::Zstd => {
+                let window = window_bytes(head);
+                if window > 1 << MAX_ZSTD_WINDOW_LOG {
+                    let reason = format!(
+                        "its zstd data needs a window of {window} bytes, and up to 2 GiB are read: pack it \
+                         again with at most `zstd --long=31`"
+                    );
+                    return Err(io::Error::other(Refused(reason)));
+                }
+                let limited = window > FREE_ZSTD_WINDOW_BYTES;
+                let start = raw.consumed;
+                let mut decoder = ZstdDecoder::with_buffer(raw)?.single_frame();
+                if limited {
+                    decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
+                }
+                Ok(State::Zstd(decoder, Growth { limited, start, unpacked: 0 }))
+            }
+        }
+    }
+}
+
+impl Read for Members {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = match &mut self.state {
+                State::Over => return Ok(0),
+                State::Between(_) => 0,
+                State::Gzip(decoder) => decoder.read(out)?,
+                State::Zstd(decoder, growth) => {
+                    let count = decoder.read(out)?;
+                    growth.unpacked += count as u64;
+                    let packed = decoder.get_ref().consumed - growth.start;
+                    let allowed = FREE_BYTES + packed.saturating_mul(MAX_LONG_WINDOW_RATIO);
+                    if growth.limited && growth.unpacked > allowed {
+                        let reason = format!(
+                            "its zstd data has a window above 128 MiB and unpacks to more than \
+                             {MAX_LONG_WINDOW_RATIO} times its size: pack it again without --long"
+                        );
+                        return Err(io::Error::other(Refused(reason)));
+                    }
+                    count
+                }
+            };
+            if count > 0 || out.is_empty() {
+                return Ok(count);
+            }
+            let raw = match std::mem::replace(&mut self.state, State::Over) {
+                State::Over => return Ok(0),
+                State::Between(raw) => raw,
+                State::Gzip(decoder) => decoder.into_inner(),
+                State::Zstd(decoder, _) => decoder.finish(),
+            };
+            self.state = self.next_member(raw)?;
+        }
+    }
+}
+
+/// The window that a zstd frame needs, in bytes (RFC 8878, 3.1.1.1); 0 if `head` is no whole header, or that of a
+/// skippable frame.
+fn window_bytes(head: &[u8]) -> u64 {
+    let Some((descriptor, rest)) = head.get(4..).and_then(<[u8]>::split_first) else { return 0 };
+    if head[0] != 0x28 {
+        return 0;
+    }
+    let single_segment = descriptor & 0x20 != 0;
+    if !single_segment {
+        let Some(window) = rest.first() else { return 0 };
+        let base = 1_u64 << (10 + (window >> 3));
+        return base + base / 8 * u64::from(window & 7);
+    }
+    // Such a frame is its own window: its size stands after the dictionary's identifier.
+    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let size = [1, 2, 4, 8][usize::from(descriptor >> 6)];
+    let bytes = rest.get(dictionary..dictionary + size).unwrap_or_default();
+    let value = bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+    if size == 2 { value + 256 } else { value }
 }

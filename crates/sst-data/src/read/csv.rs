@@ -1,14 +1,17 @@
 //! Comma- and tab-separated values with a header line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
+use csv_core::{ReadRecordResult, Reader as Parser, ReaderBuilder, Terminator};
+use serde_json::Value;
 
+use super::ReadError;
 use super::error::name_fields;
-use super::lines::{LineReader, MAX_RECORD_BYTES};
-use super::{ReadError, Record, TEXT};
+use super::limits::{MAX_FIELDS, MAX_RECORD_BYTES};
+use super::lines::LineReader;
+use super::record::{RawField, Reader, Record, Wanted};
 use crate::example::Field;
 
 /// How the values are told apart.
@@ -20,11 +23,10 @@ pub(super) enum Dialect {
     Tsv,
 }
 
-/// Records with a header. All fields are kept, as text: a column of digits may well be an
-/// identifier with leading zeros.
+/// Records with a header. Values are text: a column of digits may well be an identifier with leading zeros.
 pub(super) struct Csv {
     rows: Rows,
-    text_field: String,
+    wanted: Wanted,
     header: Option<Header>,
     /// Set by an error in the header: without it nothing else can be read.
     broken: bool,
@@ -32,20 +34,23 @@ pub(super) struct Csv {
 
 struct Header {
     names: Vec<Arc<str>>,
+    /// The place of the column of texts.
     text: Option<usize>,
+    /// The places of the other columns that are used.
+    others: Vec<usize>,
 }
 
 impl Csv {
-    /// Opens `path`, called `name` in errors, for the text in column `text_field`.
+    /// Opens `path`, called `name` in errors.
     pub(super) fn open(
         path: &Path,
         name: Arc<str>,
-        text_field: &str,
+        wanted: Wanted,
         dialect: Dialect,
     ) -> Result<Self, ReadError> {
-        let lines = LineReader::open(path, name)?;
+        let lines = LineReader::open(path, name, &wanted.ledger)?;
         let rows = Rows::new(lines, dialect);
-        Ok(Self { rows, text_field: text_field.to_owned(), header: None, broken: false })
+        Ok(Self { rows, wanted, header: None, broken: false })
     }
 
     fn read_header(&mut self) -> Option<Result<Header, ReadError>> {
@@ -53,21 +58,92 @@ impl Csv {
             Ok(line) => line,
             Err(error) => return Some(Err(error)),
         };
-        let names: Vec<Arc<str>> = self.rows.fields().map(|name| Arc::from(name.trim())).collect();
-        let mut places = names.iter().enumerate().filter(|(_, name)| ***name == self.text_field);
-        let text = places.next().map(|(place, _)| place);
-        if places.next().is_some() {
-            let reason = format!("column `{}` stands twice in the header", self.text_field);
-            return Some(Err(ReadError::Malformed { key: self.rows.lines.key_at(line), reason }));
+        Some(self.header_at(line))
+    }
+
+    fn header_at(&mut self, line: u64) -> Result<Header, ReadError> {
+        if let Some(error) = self.rows.bad.take() {
+            return Err(error);
         }
-        Some(Ok(Header { names, text }))
+        let names: Vec<Arc<str>> = self
+            .rows
+            .fields()
+            .map(|name| Arc::from(String::from_utf8_lossy(name).trim()))
+            .collect();
+        let mut seen = HashSet::new();
+        // Columns without a name, as spreadsheets leave them at the end, are many and nobody's.
+        let twice = names.iter().find(|name| {
+            !seen.insert((*name).clone()) && (!name.is_empty() || self.wanted.keep_all)
+        });
+        if let Some(name) = twice {
+            let reason =
+                format!("column `{name}` stands twice in the header: rename or remove one of them");
+            return Err(ReadError::Malformed { key: self.rows.lines.key_at(line), reason });
+        }
+        let text = names.iter().position(|name| *name == self.wanted.text);
+        let mut others = Vec::new();
+        for (place, name) in names.iter().enumerate() {
+            if self.wanted.uses(name) {
+                others.extend((Some(place) != text).then_some(place));
+            } else {
+                self.wanted.found_unused(name);
+            }
+        }
+        Ok(Header { names, text, others })
+    }
+
+    /// The record on the line that was read last.
+    fn record(&mut self, line: u64, header: &Header) -> Result<Record, ReadError> {
+        let key = self.rows.lines.key_at(line);
+        let (width, expected) = (self.rows.ends.len(), header.names.len());
+        if width != expected {
+            // Text of another encoding may have separators within its characters.
+            if let Some(error) = self.rows.bad.take() {
+                return Err(error);
+            }
+            let reason = format!(
+                "{width} fields where the header has {expected}: check the quotes and separators"
+            );
+            return Err(ReadError::Malformed { key, reason });
+        }
+        let Some(text) = header.text else {
+            let found = name_fields(header.names.iter().map(|name| &**name));
+            return Err(ReadError::MissingField {
+                key,
+                field: self.wanted.text.to_string(),
+                found,
+            });
+        };
+        let (mut fields, mut whole) = (BTreeMap::new(), Vec::new());
+        let document = self.rows.text_at(text)?.to_owned();
+        for place in &header.others {
+            let value = Field::Text(self.rows.text_at(*place)?.to_owned());
+            fields.insert(header.names[*place].clone(), value);
+        }
+        if self.wanted.keep_all {
+            for (place, name) in header.names.iter().enumerate() {
+                whole.push(match place == text {
+                    true => RawField::text(name.clone()),
+                    false => {
+                        let value = self.rows.text_at(place)?;
+                        RawField::new(name, &Value::String(value.to_owned()).to_string())
+                    }
+                });
+            }
+        }
+        self.wanted.put_text(&mut fields, document);
+        Ok(Record { number: line, fields, whole })
+    }
+
+    /// Whether the record that was read last is the header once more, after a byte order mark: files that were joined.
+    fn is_header_again(&self, header: &Header) -> bool {
+        let names = header.names.iter().map(|name| name.as_bytes());
+        self.rows.marked && self.rows.fields().map(<[u8]>::trim_ascii).eq(names)
     }
 }
 
-impl Iterator for Csv {
-    type Item = Result<Record, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl Reader for Csv {
+    fn next(&mut self) -> Option<Result<Record, ReadError>> {
         if self.broken {
             return None;
         }
@@ -81,34 +157,26 @@ impl Iterator for Csv {
                 }
             },
         };
-        let record = self.rows.advance().map(|advanced| {
-            let line = advanced?;
-            let key = self.rows.lines.key_at(line);
-            let (width, expected) = (self.rows.ends.len(), header.names.len());
-            if width != expected {
-                let reason = format!(
-                    "{width} fields where the header has {expected}: check the quotes and separators"
-                );
-                return Err(ReadError::Malformed { key, reason });
-            }
-            let Some(text) = header.text else {
-                let found = name_fields(header.names.iter().map(|name| &**name));
-                return Err(ReadError::MissingField { key, field: self.text_field.clone(), found });
+        let record = loop {
+            let line = match self.rows.advance() {
+                None => break None,
+                Some(Err(error)) => break Some(Err(error)),
+                Some(Ok(line)) => line,
             };
-            let mut fields = BTreeMap::new();
-            let mut document = String::new();
-            for (place, (name, value)) in header.names.iter().zip(self.rows.fields()).enumerate() {
-                if place == text {
-                    document = value.to_owned();
-                } else {
-                    fields.insert(name.clone(), Field::Text(value.to_owned()));
-                }
+            if self.is_header_again(&header) {
+                let key = self.rows.lines.key_at(line);
+                self.wanted.ledger.add("read.repeated_headers", 1, Some(&key));
+                continue;
             }
-            fields.insert(Arc::from(TEXT), Field::Text(document));
-            Ok((line, fields))
-        });
+            break Some(self.record(line, &header));
+        };
         self.header = Some(header);
         record
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names = self.header.iter().flat_map(|header| &header.names);
+        names.map(|name| name.to_string()).collect()
     }
 }
 
@@ -117,21 +185,41 @@ impl Iterator for Csv {
 struct Rows {
     lines: LineReader,
     dialect: Dialect,
-    parser: Reader,
+    parser: Parser,
     /// The fields of the record, one after the other, and where each ends.
-    content: String,
+    content: Vec<u8>,
     ends: Vec<usize>,
+    /// The error of the first byte of the record that is not UTF-8. It is one only where the field is used.
+    bad: Option<ReadError>,
+    /// Whether the record began with a byte order mark.
+    marked: bool,
 }
 
 impl Rows {
     fn new(lines: LineReader, dialect: Dialect) -> Self {
-        let parser = ReaderBuilder::new().terminator(Terminator::Any(b'\n')).build();
-        Self { lines, dialect, parser, content: String::new(), ends: Vec::new() }
+        let parser = ReaderBuilder::new().terminator(Terminator::CRLF).build();
+        let (content, ends) = (Vec::new(), Vec::new());
+        Self { lines, dialect, parser, content, ends, bad: None, marked: false }
     }
 
-    fn fields(&self) -> impl Iterator<Item = &str> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| self.content.get(start..*end).unwrap_or_default())
+    fn fields(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.ends.len()).map(|place| self.field(place))
+    }
+
+    fn field(&self, place: usize) -> &[u8] {
+        let start = if place == 0 { 0 } else { self.ends[place - 1] };
+        self.content.get(start..self.ends[place]).unwrap_or_default()
+    }
+
+    /// The text of a field that is used.
+    fn text_at(&mut self, place: usize) -> Result<&str, ReadError> {
+        let bad =
+            if std::str::from_utf8(self.field(place)).is_err() { self.bad.take() } else { None };
+        if let Some(error) = bad {
+            return Err(error);
+        }
+        // Without a bad byte in its lines a field is UTF-8: quotes and separators are ASCII.
+        Ok(std::str::from_utf8(self.field(place)).unwrap_or_default())
     }
 
     /// Reads the next record that is not a blank line and gives its first line.
@@ -144,55 +232,73 @@ impl Rows {
             if self.lines.bytes().is_empty() {
                 continue;
             }
+            self.bad = self.lines.text().err();
+            self.marked = self.lines.is_marked();
             let read = match self.dialect {
                 Dialect::Csv => self.quoted(first),
-                Dialect::Tsv => self.plain(),
+                Dialect::Tsv => self.plain(first),
             };
             return Some(read.map(|()| first));
         }
     }
 
-    fn plain(&mut self) -> Result<(), ReadError> {
+    fn plain(&mut self, first: u64) -> Result<(), ReadError> {
         self.content.clear();
         self.ends.clear();
-        for field in self.lines.text()?.split('\t') {
-            self.content.push_str(field);
+        for field in self.lines.bytes().split(|byte| *byte == b'\t') {
+            self.content.extend_from_slice(field);
             self.ends.push(self.content.len());
+            if self.ends.len() > MAX_FIELDS {
+                return Err(self.too_many_fields(first));
+            }
         }
         Ok(())
     }
 
+    fn too_many_fields(&self, first: u64) -> ReadError {
+        let reason = format!("more than {MAX_FIELDS} fields: check the quotes and separators");
+        ReadError::Malformed { key: self.lines.key_at(first), reason }
+    }
+
     fn quoted(&mut self, first: u64) -> Result<(), ReadError> {
-        let mut bytes = std::mem::take(&mut self.content).into_bytes();
-        let (mut length, mut count) = (0, 0);
-        let mut bad = None;
+        let (mut length, mut count, mut fed) = (0, 0, 0);
         loop {
-            bad = bad.or_else(|| self.lines.text().err());
-            let line = [self.lines.bytes(), b"\n"].concat();
-            let mut input = line.as_slice();
-            if (length + input.len()) as u64 > MAX_RECORD_BYTES {
+            // A line end within quotes is part of the value: CR where it is CR alone, or else LF.
+            let end: &[u8] = if self.lines.ended_in_cr() { b"\r" } else { b"\n" };
+            fed += self.lines.bytes().len() + 1;
+            if fed as u64 > MAX_RECORD_BYTES {
                 let key = self.lines.key_at(first);
                 return Err(ReadError::TooLong { key, limit: MAX_RECORD_BYTES });
             }
             // What is unquoted is never longer than what it was read from.
-            bytes.resize(bytes.len().max(length + input.len()), 0);
-            let done = loop {
-                self.ends.resize(self.ends.len().max(count + 16), 0);
-                let (result, used, written, ended) =
-                    self.parser.read_record(input, &mut bytes[length..], &mut self.ends[count..]);
-                input = &input[used..];
-                (length, count) = (length + written, count + ended);
-                match result {
-                    ReadRecordResult::InputEmpty => break false,
-                    ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {}
-                    ReadRecordResult::Record | ReadRecordResult::End => break true,
+            self.content.resize(self.content.len().max(fed), 0);
+            let mut done = false;
+            for mut input in [self.lines.bytes(), end] {
+                while !input.is_empty() && !done {
+                    self.ends.resize(self.ends.len().max(count + 16), 0);
+                    let (result, used, written, ended) = self.parser.read_record(
+                        input,
+                        &mut self.content[length..],
+                        &mut self.ends[count..],
+                    );
+                    input = &input[used..];
+                    (length, count) = (length + written, count + ended);
+                    done = matches!(result, ReadRecordResult::Record | ReadRecordResult::End);
+                    if count > MAX_FIELDS {
+                        self.parser.reset();
+                        return Err(self.too_many_fields(first));
+                    }
                 }
-            };
+            }
             if done {
                 break;
             }
             match self.lines.advance() {
-                Some(Ok(_)) => {}
+                Some(Ok(_)) => {
+                    if self.bad.is_none() {
+                        self.bad = self.lines.text().err();
+                    }
+                }
                 Some(Err(error)) => return Err(error),
                 None => {
                     let reason = "a quote opened here is never closed: double a quote that is data";
@@ -201,18 +307,8 @@ impl Rows {
                 }
             }
         }
-        bytes.truncate(length);
+        self.content.truncate(length);
         self.ends.truncate(count);
-        match (bad, String::from_utf8(bytes)) {
-            (None, Ok(content)) => {
-                self.content = content;
-                Ok(())
-            }
-            (Some(error), _) => Err(error),
-            (None, Err(_)) => {
-                let reason = "the fields are not UTF-8 once unquoted".to_owned();
-                Err(ReadError::Malformed { key: self.lines.key_at(first), reason })
-            }
-        }
+        Ok(())
     }
 }

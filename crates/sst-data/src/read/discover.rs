@@ -1,10 +1,11 @@
 //! From paths as written to files, in a fixed order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::splits::{self, Split};
 use super::{Format, ReadError};
 
 /// What the paths stand for.
@@ -14,8 +15,8 @@ pub(super) struct Found {
     pub(super) files: Vec<PathBuf>,
     /// Files of another or no known format, left out.
     pub(super) other_files: Vec<PathBuf>,
-    /// Shards of a split other than `train`, left out.
-    pub(super) other_splits: Vec<PathBuf>,
+    /// Files of a split other than `train`, kept apart.
+    pub(super) other_splits: Vec<(PathBuf, Split)>,
 }
 
 /// The lower-case extension of `path`, `.gz` or `.zst` aside; empty if there is none.
@@ -24,6 +25,56 @@ pub(super) fn extension(path: &Path) -> String {
     match lower(path).as_str() {
         "gz" | "zst" => path.file_stem().map(Path::new).map(lower).unwrap_or_default(),
         other => other.to_owned(),
+    }
+}
+
+/// What to do about a file whose extension tells no format.
+pub(super) fn unknown_extension(path: &Path) -> ReadError {
+    let last = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let advice = match (last.as_str(), extension(path).as_str()) {
+        ("bz2", _) => {
+            "bzip2 is not read: unpack it with `bunzip2` (.gz and .zst are read as they are)"
+        }
+        ("xz" | "lzma", _) => {
+            "xz is not read: unpack it with `unxz` (.gz and .zst are read as they are)"
+        }
+        ("lz4", _) => "lz4 is not read: unpack it with `unlz4` (.gz and .zst are read as they are)",
+        ("zip", _) => "zip archives are not read: unpack it with `unzip` and name the files in it",
+        ("7z" | "rar", _) => "archives are not read: unpack it and name the files in it",
+        ("tgz", _) | (_, "tar") => {
+            "tar archives are not read: unpack it with `tar -xf` and name the files in it"
+        }
+        (_, "json") => {
+            "a .json file is read where it holds JSON lines: set the format to jsonl (--format jsonl); a list \
+             of objects becomes such with `jq -c '.[]' FILE > FILE.jsonl`, objects over several lines with \
+             `jq -c . FILE > FILE.jsonl`"
+        }
+        (_, "arrow" | "feather") => {
+            "Arrow files are not read: write it as Parquet (`datasets`: `to_parquet`)"
+        }
+        _ => {
+            "the extension does not tell the format: set it to one of text, paragraphs, jsonl, csv, tsv or \
+             parquet"
+        }
+    };
+    ReadError::UnknownExtension { path: path.to_string_lossy().into_owned(), advice }
+}
+
+/// Checks a format that is set against the extension. A `.txt` may hold any format of text, and a table may be separated
+/// otherwise than its extension says.
+fn check_format(path: &Path, written: &str, format: Option<Format>) -> Result<(), ReadError> {
+    use Format as F;
+    match (format, Format::of(path)) {
+        (None, None) => Err(unknown_extension(path)),
+        (None, Some(_)) | (Some(_), None) => Ok(()),
+        (Some(set), Some(told)) if set == told => Ok(()),
+        (Some(F::Csv | F::Tsv), Some(F::Csv | F::Tsv)) => Ok(()),
+        (Some(set), Some(F::Text)) if set != F::Parquet => Ok(()),
+        (Some(set), Some(told)) => Err(ReadError::AgainstExtension {
+            path: written.to_owned(),
+            format: set.name(),
+            extension: told.name(),
+        }),
     }
 }
 
@@ -39,9 +90,7 @@ pub(super) fn discover(paths: &[String], format: Option<Format>) -> Result<Found
         if path.is_dir() {
             take_folder(written, path, format, &mut found)?;
         } else if path.exists() {
-            if format.is_none() && Format::of(path).is_none() {
-                return Err(ReadError::UnknownExtension { path: written.clone() });
-            }
+            check_format(path, written, format)?;
             found.files.push(path.to_owned());
         } else if written.contains(['*', '?', '[']) {
             take_glob(written, format, &mut found)?;
@@ -65,7 +114,7 @@ fn take_folder(
             (Some(Format::Text | Format::Paragraphs), told) => told == Some(Format::Text),
             (wanted, told) => wanted == told,
         });
-    keep(written, wanted, others, found)
+    keep(written, path, wanted, others, found)
 }
 
 fn take_glob(pattern: &str, format: Option<Format>, found: &mut Found) -> Result<(), ReadError> {
@@ -95,17 +144,27 @@ fn take_glob(pattern: &str, format: Option<Format>, found: &mut Found) -> Result
     }
     files.sort();
     files.dedup();
-    if format.is_some() {
-        found.files.append(&mut files);
-        return Ok(());
+    let (wanted, others) = match format {
+        Some(_) => (files, Vec::new()),
+        None => files.into_iter().partition(|file| Format::of(file).is_some()),
+    };
+    for file in &wanted {
+        check_format(file, &file.to_string_lossy(), format)?;
     }
-    let (wanted, others) = files.into_iter().partition(|file| Format::of(file).is_some());
-    keep(pattern, wanted, others, found)
+    keep(pattern, fixed_part(pattern), wanted, others, found)
 }
 
-/// Adds the files wanted, of several splits only `train`, and remembers the rest.
+/// The folder in front of the first wildcard of a pattern.
+fn fixed_part(pattern: &str) -> &Path {
+    let wild = pattern.find(['*', '?', '[']).unwrap_or(pattern.len());
+    let slash = pattern[..wild].rfind('/').map_or(0, |slash| slash + 1);
+    Path::new(&pattern[..slash])
+}
+
+/// Adds the files wanted, without those of splits that are kept apart, and remembers the rest.
 fn keep(
     written: &str,
+    base: &Path,
     wanted: Vec<PathBuf>,
     mut others: Vec<PathBuf>,
     found: &mut Found,
@@ -124,31 +183,16 @@ fn keep(
         };
         return Err(ReadError::NoFiles { path: written.to_owned(), found: seen });
     }
-    // A glob such as data/test-* names its split itself; only a mix with `train` is narrowed down.
-    let mut trained: BTreeMap<&Path, bool> = BTreeMap::new();
-    for file in &wanted {
-        let has = trained.entry(file.parent().unwrap_or(file)).or_default();
-        *has |= split_of(file) == Some("train");
-    }
-    let keep_it = |file: &Path| {
-        let has_train = trained.get(file.parent().unwrap_or(file)).copied().unwrap_or(false);
-        !has_train || matches!(split_of(file), None | Some("train"))
-    };
-    let kept: Vec<bool> = wanted.iter().map(|file| keep_it(file)).collect();
-    for (file, kept) in wanted.into_iter().zip(kept) {
-        if kept { found.files.push(file) } else { found.other_splits.push(file) }
-    }
+    let example = wanted[0].to_string_lossy().into_owned();
+    let mut sorted = splits::sort(base, wanted).map_err(|splits| {
+        let names: Vec<&str> = splits.iter().map(Split::name).collect();
+        let splits = names.join(" and ");
+        ReadError::NoTrainingSplit { path: written.to_owned(), splits, example }
+    })?;
+    found.files.append(&mut sorted.taken);
+    found.other_splits.append(&mut sorted.apart);
     found.other_files.append(&mut others);
     Ok(())
-}
-
-/// `train` of `train-00000-of-00002.parquet`, the way Hugging Face names shards.
-fn split_of(file: &Path) -> Option<&str> {
-    let stem = file.file_name()?.to_str()?.split('.').next()?;
-    let (head, count) = stem.rsplit_once("-of-")?;
-    let (split, shard) = head.rsplit_once('-')?;
-    let digits = |s: &str| s.len() >= 5 && s.bytes().all(|b| b.is_ascii_digit());
-    (digits(shard) && digits(count) && !split.is_empty()).then_some(split)
 }
 
 /// All files below `folder`, links followed, hidden ones left alone, by name within each folder.
@@ -163,7 +207,8 @@ fn walk(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
             path: error.path().unwrap_or(folder).to_string_lossy().into_owned(),
             source: error.into(),
         })?;
-        if entry.file_type().is_file() {
+        // A pipe or a device is listed too, so that it is counted or refused and not passed over in silence.
+        if !entry.file_type().is_dir() {
             files.push(entry.into_path());
         }
     }

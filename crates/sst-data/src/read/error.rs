@@ -44,13 +44,87 @@ pub enum ReadError {
         found: String,
     },
     /// A file whose extension says nothing.
-    #[error(
-        "{path}: the extension does not tell the format: set it to one of text, paragraphs, jsonl, \
-         csv, tsv or parquet"
-    )]
+    #[error("{path}: {advice}")]
     UnknownExtension {
         /// The file.
         path: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A folder or glob with the data of several splits, none of which is for training.
+    #[error(
+        "{path} holds data of the splits {splits} and none to train on: name the files that are meant, \
+         such as {example}"
+    )]
+    NoTrainingSplit {
+        /// The folder or pattern, as written.
+        path: String,
+        /// The splits found.
+        splits: String,
+        /// One of the files.
+        example: String,
+    },
+    /// A format that the extension contradicts.
+    #[error(
+        "{path}: the format is set to {format}, but the extension says {extension}: set the format to \
+         {extension}, leave it out, or rename the file"
+    )]
+    AgainstExtension {
+        /// The file.
+        path: String,
+        /// The format that is set.
+        format: &'static str,
+        /// The format of the extension.
+        extension: &'static str,
+    },
+    /// A field of a file whose format has none.
+    #[error(
+        "{path}: {setting} is `{field}`, but a {format} file has no fields: leave the setting out"
+    )]
+    NoFields {
+        /// The file.
+        path: String,
+        /// The setting that names the field.
+        setting: &'static str,
+        /// The field.
+        field: String,
+        /// The format.
+        format: &'static str,
+    },
+    /// A second field of a name that the text has once it is read.
+    #[error(
+        "the text is read from field `{text_field}` and is called `text` from then on, so a field `text` \
+         cannot be used beside it: exchange the two, or rename one in the file"
+    )]
+    TextTaken {
+        /// The field with the text.
+        text_field: String,
+    },
+    /// A pipe, a device or a folder where a file is needed.
+    #[error("{path} is {what}, not a file: write the data to a file and name that")]
+    NotAFile {
+        /// The path.
+        path: String,
+        /// What it is, with its article.
+        what: &'static str,
+    },
+    /// A file of another kind than its name says.
+    #[error("{path} is {what}: {advice}")]
+    Foreign {
+        /// The file.
+        path: String,
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A file that goes beyond a limit.
+    #[error("{path} is not read: {reason}")]
+    Refused {
+        /// The file.
+        path: String,
+        /// The limit, and what to do.
+        reason: String,
     },
     /// The file cannot be opened or read.
     #[error("cannot read {path}: {source}")]
@@ -75,6 +149,19 @@ pub enum ReadError {
         offset: u64,
         /// What to do.
         advice: String,
+    },
+    /// A value of a Parquet file that is not UTF-8.
+    #[error(
+        "{key}: the value of `{field}` is not UTF-8 (byte {offset} of it): write the file again with text \
+         that is"
+    )]
+    InvalidValue {
+        /// The row.
+        key: Key,
+        /// The column.
+        field: String,
+        /// The first bad byte of the value, counted from 0.
+        offset: usize,
     },
     /// A record that is not of the file's format.
     #[error("{key}: {reason}")]
@@ -137,12 +224,30 @@ pub enum ReadError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// A text too long to be one document, in a record that is otherwise good.
+    #[error("{key}: its text is longer than {limit} bytes: split it, or choose another field")]
+    LongText {
+        /// The line or row.
+        key: Key,
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// A compressed or Parquet file that is cut short or damaged.
     #[error("{path} is damaged or cut short ({reason}): fetch or write the file again")]
     Damaged {
         /// The file, with the line reached where there is one.
         path: String,
         /// What the decoder says.
+        reason: String,
+    },
+    /// A row group of a Parquet file that is damaged.
+    #[error("{path} is damaged or cut short ({reason}): fetch or write the file again")]
+    DamagedRows {
+        /// The file.
+        path: String,
+        /// The first row that is lost.
+        key: Key,
+        /// The rows, and what the decoder says.
         reason: String,
     },
     /// A Parquet file inside gzip or zstd.
@@ -164,12 +269,17 @@ impl ReadError {
     pub fn ledger_name(&self) -> Option<&'static str> {
         match self {
             Self::Empty { .. } => Some("read.empty_file"),
-            Self::InvalidUtf8 { .. } => Some("read.invalid_utf8"),
+            Self::InvalidUtf8 { .. } | Self::InvalidValue { .. } => Some("read.invalid_utf8"),
+            Self::Foreign { .. } => Some("read.foreign_file"),
             Self::Malformed { .. } => Some("read.malformed"),
             Self::MissingField { .. } | Self::MissingPair { .. } => Some("read.missing_field"),
             Self::NotText { .. } => Some("read.not_text"),
             Self::BadScore { .. } => Some("read.bad_score"),
-            Self::Damaged { .. } | Self::TooLong { .. } => Some("read.damaged_file"),
+            Self::LongText { .. } => Some("read.long_text"),
+            Self::DamagedRows { .. } => Some("read.damaged_row_group"),
+            Self::Damaged { .. } | Self::TooLong { .. } | Self::Refused { .. } => {
+                Some("read.damaged_file")
+            }
             _ => None,
         }
     }
@@ -178,7 +288,10 @@ impl ReadError {
     pub(super) fn is_one_record(&self) -> bool {
         matches!(
             self,
-            Self::InvalidUtf8 { .. }
+            Self::DamagedRows { .. }
+                | Self::LongText { .. }
+                | Self::InvalidUtf8 { .. }
+                | Self::InvalidValue { .. }
                 | Self::Malformed { .. }
                 | Self::MissingField { .. }
                 | Self::MissingPair { .. }
@@ -190,7 +303,10 @@ impl ReadError {
     /// The line or row, if the error belongs to one.
     pub(super) fn key(&self) -> Option<&Key> {
         match self {
-            Self::InvalidUtf8 { key, .. }
+            Self::DamagedRows { key, .. }
+            | Self::LongText { key, .. }
+            | Self::InvalidUtf8 { key, .. }
+            | Self::InvalidValue { key, .. }
             | Self::Malformed { key, .. }
             | Self::MissingField { key, .. }
             | Self::MissingPair { key, .. }
@@ -213,18 +329,19 @@ pub(super) fn name_fields<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// Checks that a record has text in `field`.
+/// Checks that a record has text in `field`; `names` are those of all its fields.
 pub(super) fn check_text(
     key: &Key,
     fields: &BTreeMap<Arc<str>, Field>,
     field: &str,
+    names: impl FnOnce() -> Vec<String>,
 ) -> Result<(), ReadError> {
     let (key, field) = (key.clone(), field.to_owned());
     let found = match fields.get(&*field) {
         Some(Field::Text(_)) => return Ok(()),
         // Nulls, arrays and objects are not kept as fields, so they look the same here.
         None => {
-            let found = name_fields(fields.keys().map(|name| &**name));
+            let found = name_fields(names().iter().map(String::as_str));
             return Err(ReadError::MissingPair { key, field, found });
         }
         Some(Field::Tokens(_)) => "a list",

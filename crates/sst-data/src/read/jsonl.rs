@@ -1,110 +1,231 @@
 //! JSON lines: one object a line, as the `datasets` library writes them.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
+use super::ReadError;
 use super::error::name_fields;
+use super::json::{self, Fields, StringError};
+use super::limits::MAX_FIELDS;
 use super::lines::LineReader;
-use super::{ReadError, Record, TEXT};
+use super::record::{RawField, Reader, Record, Wanted};
 use crate::example::{Field, Key};
 
-/// One object a line. Scalar fields are kept: strings, integers (true and false as 1 and 0) and
-/// reals; arrays, objects and nulls are not.
+/// One object a line. Of the fields that are used, strings, integers (true and false as 1 and 0) and reals are given;
+/// arrays, objects and nulls are not.
 pub(super) struct Jsonl {
     lines: LineReader,
-    text_field: String,
+    wanted: Wanted,
 }
 
 impl Jsonl {
-    /// Opens `path`, called `name` in errors, for the text in `text_field`.
-    pub(super) fn open(path: &Path, name: Arc<str>, text_field: &str) -> Result<Self, ReadError> {
-        Ok(Self { lines: LineReader::open(path, name)?, text_field: text_field.to_owned() })
+    /// Opens `path`, called `name` in errors.
+    pub(super) fn open(path: &Path, name: Arc<str>, wanted: Wanted) -> Result<Self, ReadError> {
+        Ok(Self { lines: LineReader::open(path, name, &wanted.ledger)?, wanted })
     }
 }
 
-impl Iterator for Jsonl {
-    type Item = Result<Record, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl Reader for Jsonl {
+    fn next(&mut self) -> Option<Result<Record, ReadError>> {
         loop {
-            let (number, parsed) = match self.lines.next_line()? {
-                Ok((_, line)) if line.trim().is_empty() => continue,
-                Ok((number, line)) => (number, parse(line)),
+            let number = match self.lines.advance()? {
+                Ok(_) if self.lines.bytes().trim_ascii().is_empty() => continue,
+                Ok(number) => number,
                 Err(error) => return Some(Err(error)),
             };
-            let key = self.lines.key_at(number);
-            return Some(match parsed {
-                Ok(object) => fields(key, object, &self.text_field).map(|fields| (number, fields)),
-                Err(reason) => Err(ReadError::Malformed { key, reason }),
-            });
+            return Some(record(&self.lines, number, &mut self.wanted));
         }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        if let Ok(mut fields) = Fields::of(self.lines.bytes()) {
+            while let Ok(Some(member)) = fields.next() {
+                names.push(json::name(member.name).into_owned());
+            }
+        }
+        names
     }
 }
 
-/// The object on a line, or why there is none.
-fn parse(line: &str) -> Result<Map<String, Value>, String> {
-    // serde_json counts lines too, but there is only this one.
-    let column = |error: serde_json::Error| {
-        let said = error.to_string();
-        let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
-        format!("not valid JSON ({what}, column {}): write one object a line", error.column())
+fn malformed(key: Key, reason: impl Into<String>) -> ReadError {
+    ReadError::Malformed { key, reason: reason.into() }
+}
+
+/// The record on the line that was read last.
+fn record(lines: &LineReader, number: u64, wanted: &mut Wanted) -> Result<Record, ReadError> {
+    let line = lines.bytes();
+    let key = || lines.key_at(number);
+    let mut members = Fields::of(line).map_err(|first| no_object(lines, key(), first))?;
+    let (mut fields, mut whole) = (BTreeMap::new(), Vec::new());
+    let mut text = None;
+    let mut names = Names::default();
+    loop {
+        let member = match members.next() {
+            Ok(Some(member)) => member,
+            Ok(None) => break,
+            // Text of another encoding is no JSON either, and this says more.
+            Err(error) => {
+                lines.text()?;
+                return Err(malformed(key(), explain(&error, line)));
+            }
+        };
+        let name = json::name(member.name);
+        if !names.insert(name.clone()) {
+            let reason = format!("the key `{name}` stands twice in the object: remove one of them");
+            return Err(malformed(key(), reason));
+        }
+        if names.list.len() > MAX_FIELDS {
+            let reason = format!("the object has more than {MAX_FIELDS} fields: is it one record?");
+            return Err(malformed(key(), reason));
+        }
+        let is_text = *name == *wanted.text;
+        if is_text || wanted.uses(&name) {
+            match value(&member, &name, lines, number)? {
+                Some(Field::Text(found)) if is_text => text = Some(found),
+                _ if is_text => {
+                    let (field, found) = (name.into_owned(), kind_of(member.value).to_owned());
+                    return Err(ReadError::NotText { key: key(), field, found });
+                }
+                Some(field) => {
+                    fields.insert(Arc::from(&*name), field);
+                }
+                None => {}
+            }
+        } else {
+            wanted.found_unused(&name);
+        }
+        if wanted.keep_all {
+            whole.push(raw(&member, &name, is_text, lines)?);
+        }
+    }
+    let Some(text) = text else {
+        lines.text()?;
+        let found = name_fields(names.list.iter().map(|name| &**name));
+        return Err(ReadError::MissingField { key: key(), field: wanted.text.to_string(), found });
     };
-    let array = "a JSON array, not an object: write one object a line, e.g. with `jq -c '.[]'`";
-    match serde_json::from_str(line) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(Value::Array(_)) => Err(array.to_owned()),
-        Ok(other) => Err(format!("{}, not an object: write one object a line", type_of(&other))),
-        Err(_) if line.trim() == "[" => Err(array.to_owned()),
-        Err(error) => Err(column(error)),
+    wanted.put_text(&mut fields, text);
+    Ok(Record { number, fields, whole })
+}
+
+/// The names of an object's fields so far.
+#[derive(Default)]
+struct Names<'a> {
+    list: Vec<Cow<'a, str>>,
+    /// The same, where comparing with each is too slow.
+    many: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Names<'a> {
+    const FEW: usize = 24;
+
+    /// Whether the name is new.
+    fn insert(&mut self, name: Cow<'a, str>) -> bool {
+        if self.list.len() == Self::FEW {
+            self.many = self.list.iter().cloned().collect();
+        }
+        let new = match self.list.len() < Self::FEW {
+            true => !self.list.contains(&name),
+            false => self.many.insert(name.clone()),
+        };
+        self.list.push(name);
+        new
     }
 }
 
-fn fields(
-    key: Key,
-    mut object: Map<String, Value>,
-    text_field: &str,
-) -> Result<BTreeMap<Arc<str>, Field>, ReadError> {
-    let text = match object.remove(text_field) {
-        Some(Value::String(text)) => text,
-        Some(other) => {
-            let (field, found) = (text_field.to_owned(), type_of(&other).to_owned());
-            return Err(ReadError::NotText { key, field, found });
-        }
-        None => {
-            let found = name_fields(object.keys().map(String::as_str));
-            return Err(ReadError::MissingField { key, field: text_field.to_owned(), found });
-        }
-    };
-    let mut fields: BTreeMap<Arc<str>, Field> = object
-        .into_iter()
-        .filter_map(|(name, value)| Some((Arc::from(name), scalar(value)?)))
-        .collect();
-    fields.insert(Arc::from(TEXT), Field::Text(text));
-    Ok(fields)
-}
-
-fn scalar(value: Value) -> Option<Field> {
-    match value {
-        Value::String(text) => Some(Field::Text(text)),
-        Value::Bool(flag) => Some(Field::Int(i64::from(flag))),
-        Value::Number(number) => match number.as_i64() {
-            Some(integer) => Some(Field::Int(integer)),
-            None => number.as_f64().map(Field::Float),
+/// The value of a field that is used; none for a null, an array or an object.
+fn value(
+    member: &json::Member<'_>,
+    name: &str,
+    lines: &LineReader,
+    number: u64,
+) -> Result<Option<Field>, ReadError> {
+    let raw = member.value;
+    Ok(match raw.first() {
+        Some(b'"') => match json::string(raw) {
+            Ok(text) => Some(Field::Text(text.into_owned())),
+            Err(StringError::InvalidUtf8(byte)) => return Err(lines.invalid_utf8(member.at + byte)),
+            Err(StringError::LoneSurrogate(escape)) => {
+                let reason = format!(
+                    "field `{name}` holds {escape}, half of a surrogate pair and no character: write the text \
+                     again, in Python with `text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')`"
+                );
+                return Err(malformed(lines.key_at(number), reason));
+            }
         },
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        Some(b't') => Some(Field::Int(1)),
+        Some(b'f') => Some(Field::Int(0)),
+        Some(b'n' | b'[' | b'{') | None => None,
+        Some(_) => {
+            let text = std::str::from_utf8(raw).unwrap_or_default();
+            let real = || text.replace("Infinity", "inf").parse().unwrap_or(f64::NAN);
+            Some(text.parse().map_or_else(|_| Field::Float(real()), Field::Int))
+        }
+    })
+}
+
+/// A field as it stands in the file. Bytes that are not UTF-8 cannot be written again.
+fn raw(
+    member: &json::Member<'_>,
+    name: &str,
+    is_text: bool,
+    lines: &LineReader,
+) -> Result<RawField, ReadError> {
+    let name: Arc<str> = Arc::from(name);
+    if is_text {
+        return Ok(RawField::text(name));
+    }
+    let utf8 = |bytes| std::str::from_utf8(bytes).map_err(|error| error.valid_up_to());
+    match (utf8(member.name), utf8(member.value)) {
+        (Ok(written), Ok(value)) => {
+            Ok(RawField { name, json: format!("{written}:{value}"), is_text })
+        }
+        (_, Err(byte)) => Err(lines.invalid_utf8(member.at + byte)),
+        (Err(_), _) => Err(lines.invalid_utf8(valid_up_to(lines.bytes()))),
     }
 }
 
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+fn valid_up_to(bytes: &[u8]) -> usize {
+    std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len)
+}
+
+const ARRAY: &str = "a JSON array, not an object: write one object a line, e.g. with `jq -c '.[]' FILE > FILE.jsonl`";
+
+/// The error of a line that does not begin with an object.
+fn no_object(lines: &LineReader, key: Key, first: Option<u8>) -> ReadError {
+    let line = lines.bytes();
+    match first {
+        Some(b'[') => malformed(key, ARRAY),
+        _ if lines.text().is_err() => lines.invalid_utf8(valid_up_to(line)),
+        Some(b'"' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9' | b'N' | b'I') => {
+            let found = kind_of(line.trim_ascii());
+            malformed(key, format!("{found}, not an object: write one object a line"))
+        }
+        _ => malformed(key, "not valid JSON (expected value, column 1): write one object a line"),
+    }
+}
+
+/// What is wrong with a line, and what to do.
+fn explain(error: &json::JsonError, line: &[u8]) -> String {
+    let what = error.what;
+    if error.at >= line.len() {
+        return format!(
+            "not valid JSON ({what}): write one object a line; objects over several lines become such with \
+             `jq -c . FILE > FILE.jsonl`"
+        );
+    }
+    format!("not valid JSON ({what}, column {}): write one object a line", error.at + 1)
+}
+
+fn kind_of(value: &[u8]) -> &'static str {
+    match value.first() {
+        Some(b'"') => "a string",
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') | None => "null",
+        Some(_) => "a number",
     }
 }

@@ -1,67 +1,149 @@
-//! Lines of a text file, numbered from 1, checked to be UTF-8.
+//! Lines of a text file, numbered from 1.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
+use memchr::memchr2;
+
 use super::compress::{self, Opened};
+use super::encoding;
 use super::error::ReadError;
+use super::limits::MAX_LINE_BYTES;
 use crate::example::Key;
+use crate::ledger::Ledger;
 
-/// The longest line, paragraph or CSV record read as one document: 256 MiB. A file of another
-/// format without line ends would otherwise fill the memory.
-pub const MAX_RECORD_BYTES: u64 = 256 << 20;
+/// Bytes at the start of a file by which its kind is told.
+const HEAD_BYTES: usize = 4096;
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A file, line by line.
+/// A file, line by line. A line ends in LF, CRLF or CR alone, whatever the others end in.
 pub(super) struct LineReader {
     opened: Opened,
     name: Arc<str>,
+    ledger: Ledger,
     line: u64,
-    /// The byte the line starts at.
+    /// The byte the line starts at, and the one the next starts at.
     start: u64,
+    next: u64,
+    /// The first bytes of the file.
+    head: Vec<u8>,
+    /// The line without its end.
     buffer: Vec<u8>,
+    /// The bytes of byte order marks at its start.
+    marks: usize,
+    /// Whether it ended in CR alone.
+    lone_cr: bool,
 }
 
 impl LineReader {
     /// Opens `path`, called `name` in errors.
-    pub(super) fn open(path: &Path, name: Arc<str>) -> Result<Self, ReadError> {
-        let opened = compress::open(path, &name)?;
-        let start = opened.offset;
-        Ok(Self { opened, name, line: 0, start, buffer: Vec::new() })
+    ///
+    /// # Errors
+    /// If it cannot be opened, or its first bytes are those of something else than UTF-8 text.
+    pub(super) fn open(path: &Path, name: Arc<str>, ledger: &Ledger) -> Result<Self, ReadError> {
+        let mut opened = compress::open(path, &name, ledger)?;
+        let head = opened.reader.peek(HEAD_BYTES).to_vec();
+        if let Some(found) = encoding::foreign(&head) {
+            let (what, advice) = (found.what, found.advice);
+            return Err(ReadError::Foreign { path: name.to_string(), what, advice });
+        }
+        let (line, start, next, marks) = (0, 0, 0, 0);
+        let (buffer, lone_cr, ledger) = (Vec::new(), false, ledger.clone());
+        Ok(Self { opened, name, ledger, line, start, next, head, buffer, marks, lone_cr })
     }
 
     /// Reads the next line and gives its number; `None` at the end.
     pub(super) fn advance(&mut self) -> Option<Result<u64, ReadError>> {
-        self.start += self.buffer.len() as u64;
         self.buffer.clear();
+        (self.start, self.lone_cr, self.marks) = (self.next, false, 0);
         self.line += 1;
-        let mut limited = self.opened.reader.by_ref().take(MAX_RECORD_BYTES + 1);
-        match limited.read_until(b'\n', &mut self.buffer) {
-            Ok(0) => None,
-            Ok(length) if length as u64 > MAX_RECORD_BYTES => {
-                Some(Err(ReadError::TooLong { key: self.key(), limit: MAX_RECORD_BYTES }))
+        loop {
+            let available = match self.opened.reader.fill_buf() {
+                Ok(available) => available,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(source) => {
+                    let compressed = self.opened.compressed;
+                    let error = compress::read_error(source, compressed, &self.name, self.line);
+                    return Some(Err(error));
+                }
+            };
+            if available.is_empty() {
+                // A mark at the end of a file is no line.
+                if self.buffer.is_empty() || self.buffer == BYTE_ORDER_MARK {
+                    return None;
+                }
+                break;
             }
-            Ok(_) => Some(Ok(self.line)),
-            Err(source) => {
-                let compressed = self.opened.compressed;
-                Some(Err(compress::read_error(source, compressed, &self.name, self.line)))
+            let end = memchr2(b'\n', b'\r', available);
+            let length = end.unwrap_or(available.len());
+            self.buffer.extend_from_slice(&available[..length]);
+            let return_at_end = end.is_some_and(|end| available[end] == b'\r');
+            let consumed = length + usize::from(end.is_some());
+            self.opened.reader.consume(consumed);
+            self.next += consumed as u64;
+            if self.buffer.len() as u64 > MAX_LINE_BYTES {
+                return Some(Err(ReadError::TooLong { key: self.key(), limit: MAX_LINE_BYTES }));
             }
+            if return_at_end {
+                // A read that fails here fails again for the next line.
+                let line_feed =
+                    self.opened.reader.fill_buf().is_ok_and(|b| b.first() == Some(&b'\n'));
+                if line_feed {
+                    self.opened.reader.consume(1);
+                    self.next += 1;
+                }
+                self.lone_cr = !line_feed;
+            }
+            if end.is_some() {
+                break;
+            }
+        }
+        self.skip_marks();
+        Some(Ok(self.line))
+    }
+
+    /// Passes over byte order marks at the start of the line. One begins many files; more of them come from files that
+    /// were joined, and are counted.
+    fn skip_marks(&mut self) {
+        while self.buffer[self.marks..].starts_with(BYTE_ORDER_MARK) {
+            self.marks += BYTE_ORDER_MARK.len();
+        }
+        let count =
+            self.marks / BYTE_ORDER_MARK.len() - usize::from(self.marks > 0 && self.line == 1);
+        if count > 0 {
+            self.ledger.add("read.byte_order_marks", count as u64, Some(&self.key()));
         }
     }
 
-    /// The line just read, without its LF or CRLF.
+    /// The line just read, without its end.
     pub(super) fn bytes(&self) -> &[u8] {
-        let line = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
-        line.strip_suffix(b"\r").unwrap_or(line)
+        &self.buffer[self.marks..]
+    }
+
+    /// Whether the line just read began with a byte order mark, as the first of a file does.
+    pub(super) fn is_marked(&self) -> bool {
+        self.marks > 0
+    }
+
+    /// Whether the line just read ended in CR alone.
+    pub(super) fn ended_in_cr(&self) -> bool {
+        self.lone_cr
     }
 
     /// The line just read as text.
     pub(super) fn text(&self) -> Result<&str, ReadError> {
-        std::str::from_utf8(self.bytes()).map_err(|error| ReadError::InvalidUtf8 {
+        std::str::from_utf8(self.bytes()).map_err(|error| self.invalid_utf8(error.valid_up_to()))
+    }
+
+    /// The error of a byte of the line just read, counted from its start.
+    pub(super) fn invalid_utf8(&self, byte: usize) -> ReadError {
+        ReadError::InvalidUtf8 {
             key: self.key(),
-            offset: self.start + error.valid_up_to() as u64,
-            advice: self.opened.advice.to_owned(),
-        })
+            offset: self.start + (self.marks + byte) as u64,
+            advice: encoding::advice(self.bytes(), &self.head),
+        }
     }
 
     /// The next line and its number.

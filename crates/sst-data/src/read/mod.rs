@@ -1,33 +1,47 @@
 //! Readers: files on disk to [`Example`]s, one at a time, in constant memory.
 //!
 //! A [`Source`] names files, folders and globs. Every document comes out with its text under the
-//! field `text`, whatever it was called in the file, its other scalar fields, and a [`Key`] that
-//! names file and line. Text formats may be compressed with gzip (several members too) or zstd, a
-//! byte order mark is dropped, and lines may end in LF or CRLF.
+//! field `text`, whatever it was called in the file, the other fields that the source names, and a
+//! [`Key`] that names file and line. Fields that nobody uses are not even decoded, and listed by name
+//! in the ledger as `unused.columns`; [`Source::read_whole`] keeps them all as they are. Text formats
+//! may be compressed with gzip (several members too) or zstd, byte order marks are dropped, and lines
+//! end in LF, CRLF or CR. [`limits`] has the limits.
 
 mod compress;
 mod csv;
 mod discover;
+mod encoding;
 mod error;
+mod file;
+mod json;
 mod jsonl;
+pub mod limits;
 mod lines;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod record;
 mod score;
+mod splits;
 mod text;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::example::{Example, Field, Key};
+use crate::example::{Example, Key};
 use crate::ledger::Ledger;
+use record::{Reader, Wanted};
 
 pub use error::ReadError;
-pub use lines::MAX_RECORD_BYTES;
+pub(crate) use file::check_regular;
+pub use limits::MAX_RECORD_BYTES;
+pub use record::{RawField, Whole};
 pub(crate) use score::SCORE;
+
+/// Raised when the same files and settings give other documents than before: what was prepared from them is then not used
+/// again.
+pub const VERSION: u32 = 2;
 
 /// How documents lie in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -61,6 +75,18 @@ impl Format {
             _ => None,
         }
     }
+
+    /// Its name in recipes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Paragraphs => "paragraphs",
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            Self::Parquet => "parquet",
+        }
+    }
 }
 
 /// What to do with a record or file that cannot be read.
@@ -71,9 +97,9 @@ pub enum OnError {
     #[default]
     Fail,
     /// Leave it out, and count it in the ledger as `read.invalid_utf8`, `read.missing_field`,
-    /// `read.not_text`, `read.malformed`, `read.bad_score` (records), `read.empty_file` or
-    /// `read.damaged_file` (a file, or what is left of it). A file that is not there or may not be read is still an
-    /// error.
+    /// `read.not_text`, `read.malformed`, `read.bad_score`, `read.long_text` (records), `read.empty_file`, `read.foreign_file` or
+    /// `read.damaged_file` (a file, or what is left of it), `read.damaged_row_group` (with its rows as
+    /// `read.lost_rows`). A file that is not there or may not be read is still an error.
     Skip,
 }
 
@@ -95,6 +121,12 @@ pub struct Source {
     /// Fields with further texts of a record, that belong to the one in `text_field`: what it is a pair, a triplet or
     /// more with. Each must be there, and text.
     pub pair_fields: Vec<String>,
+    /// Further fields that are given where a record has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_fields: Vec<String>,
+    /// Whether a blank line of a text file is an empty document, so that there is one document a line.
+    #[serde(skip_serializing_if = "is_false")]
+    pub keep_blank_lines: bool,
     /// What to do with a record or file that cannot be read.
     pub on_error: OnError,
 }
@@ -107,9 +139,15 @@ impl Default for Source {
             text_field: "text".into(),
             score_field: None,
             pair_fields: Vec::new(),
+            other_fields: Vec::new(),
+            keep_blank_lines: false,
             on_error: OnError::Fail,
         }
     }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Source {
@@ -120,10 +158,11 @@ impl Source {
 
     /// The files, in the order they are read.
     ///
-    /// In a folder, and in a glob without a `format`, only files of a known format count; of Hugging
-    /// Face shards (`train-00000-of-00002.parquet`) in one folder only the split `train` is taken
-    /// where there is one, so that test data is never trained on by accident. Hidden files are left
-    /// alone. A file that is named itself is always taken.
+    /// In a folder, and in a glob without a `format`, only files of a known format count. Of files in a
+    /// folder or a glob whose names or folders tell the splits of a data set (`train.jsonl` beside
+    /// `test.jsonl`, `train/` beside `test/`, `train-00000-of-00002.parquet`), validation and test are
+    /// kept apart, so that they are never trained on by accident. Hidden files are left alone. A file
+    /// that is named itself is always taken.
     ///
     /// # Errors
     /// If a path does not exist, a pattern matches nothing, or a format cannot be told.
@@ -131,56 +170,87 @@ impl Source {
         Ok(discover::discover(&self.paths, self.format)?.files)
     }
 
-    /// Reads all documents, in file order, the index counting from 0 over all files.
+    /// Reads all documents, in file order, the index counting from 0 over all files, with the fields that the source
+    /// names.
     ///
     /// Files that [`Source::files`] leaves out are counted in the ledger as `read.other_files` and
-    /// `read.other_splits`. With [`OnError::Fail`] the first error ends the iteration.
+    /// `read.other_splits`, and fields that are not used are listed as `unused.columns`. With [`OnError::Fail`] the
+    /// first error ends the iteration.
     ///
     /// # Errors
     /// Those of [`Source::files`] at once; those of single files and records from the iterator.
     pub fn read(&self, ledger: &Ledger) -> Result<Documents, ReadError> {
+        Ok(Box::new(self.reading(false, ledger)?.map(|whole| whole.map(|whole| whole.example))))
+    }
+
+    /// Like [`Source::read`], with all fields of each record as the file has them. What JSON has no type for is told in
+    /// the ledger: `fields.as_text` counts dates, times and bytes that became text, `fields.not_finite` numbers that only
+    /// some readers of JSON know, and `fields.lost` values that could not be kept.
+    ///
+    /// # Errors
+    /// Those of [`Source::read`].
+    pub fn read_whole(&self, ledger: &Ledger) -> Result<WholeDocuments, ReadError> {
+        Ok(Box::new(self.reading(true, ledger)?))
+    }
+
+    fn reading(&self, keep_all: bool, ledger: &Ledger) -> Result<Reading, ReadError> {
+        let mut others = self.score_field.iter().chain(&self.pair_fields).chain(&self.other_fields);
+        if self.text_field != TEXT && others.any(|field| field == TEXT) {
+            return Err(ReadError::TextTaken { text_field: self.text_field.clone() });
+        }
         let found = discover::discover(&self.paths, self.format)?;
-        for (name, paths) in
-            [("read.other_files", &found.other_files), ("read.other_splits", &found.other_splits)]
-        {
+        let apart: Vec<&PathBuf> = found.other_splits.iter().map(|(path, _)| path).collect();
+        for (name, paths) in [
+            ("read.other_files", &found.other_files.iter().collect()),
+            ("read.other_splits", &apart),
+        ] {
             let first = paths.first().map(|path| Key::new(path.to_string_lossy(), 1));
             ledger.add(name, paths.len() as u64, first.as_ref());
         }
-        if let Some(split) = found.other_splits.first() {
-            tracing::warn!("only the split `train` is read, not {} and the like", split.display());
+        if let Some((first, _)) = found.other_splits.first() {
+            let mut splits: Vec<&str> =
+                found.other_splits.iter().map(|(_, split)| split.name()).collect();
+            splits.sort_unstable();
+            splits.dedup();
+            tracing::warn!(
+                "files of the splits {} are kept apart and not read ({} of them, the first is {}): name a file to \
+                 read it",
+                splits.join(", "),
+                apart.len(),
+                first.display()
+            );
         }
-        Ok(Box::new(Reading {
+        Ok(Reading {
             source: self.clone(),
+            keep_all,
             ledger: ledger.clone(),
             files: found.files.into_iter(),
             current: None,
             index: 0,
             failed: false,
-        }))
+        })
     }
 }
 
 /// The documents of a source.
 pub type Documents = Box<dyn Iterator<Item = Result<Example, ReadError>> + Send>;
 
-/// One record of a file: its line or row and its fields, the text among them as `text`.
-type Record = (u64, BTreeMap<Arc<str>, Field>);
-
-/// The records of one file. After an error that is not of one record, nothing more is asked.
-type Records = Box<dyn Iterator<Item = Result<Record, ReadError>> + Send>;
+/// The documents of a source with all their fields.
+pub type WholeDocuments = Box<dyn Iterator<Item = Result<Whole, ReadError>> + Send>;
 
 /// The field every example has.
 const TEXT: &str = "text";
 
 struct OpenFile {
     path: Arc<str>,
-    records: Records,
+    records: Box<dyn Reader>,
     /// Whether anything, good or skipped, has come out of it.
     touched: bool,
 }
 
 struct Reading {
     source: Source,
+    keep_all: bool,
     ledger: Ledger,
     files: std::vec::IntoIter<PathBuf>,
     current: Option<OpenFile>,
@@ -189,17 +259,42 @@ struct Reading {
 }
 
 impl Reading {
-    fn open(&self, path: &Path) -> Result<Records, ReadError> {
+    fn open(&self, path: &Path) -> Result<Box<dyn Reader>, ReadError> {
         let name: Arc<str> = path.to_string_lossy().into();
-        let field = &self.source.text_field;
         let format = self.source.format.or_else(|| Format::of(path));
-        match format.ok_or_else(|| ReadError::UnknownExtension { path: name.to_string() })? {
-            Format::Text => Ok(Box::new(text::Lines::open(path, name, self.ledger.clone())?)),
-            Format::Paragraphs => Ok(Box::new(text::Paragraphs::open(path, name)?)),
-            Format::Jsonl => Ok(Box::new(jsonl::Jsonl::open(path, name, field)?)),
-            Format::Csv => Ok(Box::new(csv::Csv::open(path, name, field, csv::Dialect::Csv)?)),
-            Format::Tsv => Ok(Box::new(csv::Csv::open(path, name, field, csv::Dialect::Tsv)?)),
-            Format::Parquet => open_parquet(path, name, field),
+        let format = format.ok_or_else(|| discover::unknown_extension(path))?;
+        let (ledger, blank) = (&self.ledger, self.source.keep_blank_lines);
+        let wanted = Wanted::new(&self.source, self.keep_all, ledger);
+        match format {
+            Format::Text | Format::Paragraphs => {
+                self.check_no_fields(&name, format)?;
+                match format {
+                    Format::Text => Ok(Box::new(text::Lines::open(path, name, blank, ledger)?)),
+                    _ => Ok(Box::new(text::Paragraphs::open(path, name, ledger)?)),
+                }
+            }
+            Format::Jsonl => Ok(Box::new(jsonl::Jsonl::open(path, name, wanted)?)),
+            Format::Csv => Ok(Box::new(csv::Csv::open(path, name, wanted, csv::Dialect::Csv)?)),
+            Format::Tsv => Ok(Box::new(csv::Csv::open(path, name, wanted, csv::Dialect::Tsv)?)),
+            Format::Parquet => open_parquet(path, name, wanted),
+        }
+    }
+
+    /// Checks that no field is asked for of a format that has none.
+    fn check_no_fields(&self, path: &Arc<str>, format: Format) -> Result<(), ReadError> {
+        let Source { text_field, score_field, pair_fields, .. } = &self.source;
+        let text = Some(text_field).filter(|field| *field != TEXT);
+        let settings = [
+            ("text_field", text),
+            ("score_field", score_field.as_ref()),
+            ("pair_fields", pair_fields.first()),
+        ];
+        match settings.into_iter().find_map(|(setting, field)| Some((setting, field?.clone()))) {
+            Some((setting, field)) => {
+                let (path, format) = (path.to_string(), format.name());
+                Err(ReadError::NoFields { path, setting, field, format })
+            }
+            None => Ok(()),
         }
     }
 
@@ -220,7 +315,7 @@ impl Reading {
     }
 
     /// The next document, `None` at the end of the last file.
-    fn advance(&mut self) -> Result<Option<Example>, ReadError> {
+    fn advance(&mut self) -> Result<Option<Whole>, ReadError> {
         loop {
             let Some(mut file) = self.current.take() else {
                 let Some(path) = self.files.next() else { return Ok(None) };
@@ -234,22 +329,27 @@ impl Reading {
                 continue;
             };
             let record = file.records.next().map(|record| -> Result<_, ReadError> {
-                let (record, mut fields) = record?;
-                let key = Key::new(file.path.clone(), record);
+                let mut record = record?;
+                let key = Key::new(file.path.clone(), record.number);
+                if record.text_bytes() > MAX_RECORD_BYTES {
+                    return Err(ReadError::LongText { key, limit: MAX_RECORD_BYTES });
+                }
+                let fields = &mut record.fields;
                 if let Some(field) = &self.source.score_field {
-                    score::add(&key, &mut fields, field)?;
+                    score::add(&key, fields, field)?;
                 }
                 for field in &self.source.pair_fields {
-                    error::check_text(&key, &fields, field)?;
+                    error::check_text(&key, fields, field, || file.records.names())?;
                 }
-                Ok((key, fields))
+                Ok((key, record))
             });
             match record {
-                Some(Ok((key, fields))) => {
-                    let example = Example { key, index: self.index, epoch: 0, fields };
+                Some(Ok((key, record))) => {
+                    let (index, fields) = (self.index, record.fields);
+                    let example = Example { key, index, epoch: 0, fields };
                     self.index += 1;
                     self.current = Some(OpenFile { touched: true, ..file });
-                    return Ok(Some(example));
+                    return Ok(Some(Whole { example, fields: record.whole }));
                 }
                 Some(Err(error)) => {
                     let go_on = error.is_one_record();
@@ -268,7 +368,7 @@ impl Reading {
 }
 
 impl Iterator for Reading {
-    type Item = Result<Example, ReadError>;
+    type Item = Result<Whole, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.failed {
@@ -281,11 +381,15 @@ impl Iterator for Reading {
 }
 
 #[cfg(feature = "parquet")]
-fn open_parquet(path: &Path, name: Arc<str>, field: &str) -> Result<Records, ReadError> {
-    Ok(Box::new(parquet::Parquet::open(path, name, field)?))
+fn open_parquet(path: &Path, name: Arc<str>, wanted: Wanted) -> Result<Box<dyn Reader>, ReadError> {
+    Ok(Box::new(parquet::Parquet::open(path, name, wanted)?))
 }
 
 #[cfg(not(feature = "parquet"))]
-fn open_parquet(_path: &Path, name: Arc<str>, _field: &str) -> Result<Records, ReadError> {
+fn open_parquet(
+    _path: &Path,
+    name: Arc<str>,
+    _wanted: Wanted,
+) -> Result<Box<dyn Reader>, ReadError> {
     Err(ReadError::NoParquet { path: name.to_string() })
 }

@@ -1,38 +1,44 @@
 //! Plain text: one document a line, or documents separated by blank lines.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::lines::{LineReader, MAX_RECORD_BYTES};
-use super::{ReadError, Record, TEXT};
-use crate::example::Field;
+use super::ReadError;
+use super::limits::MAX_RECORD_BYTES;
+use super::lines::LineReader;
+use super::record::{Reader, Record};
 use crate::ledger::Ledger;
 
-/// One document a line. Blank lines are none, and counted in the ledger as `read.blank_lines`.
+/// One document a line. Blank lines are none, and counted in the ledger as `read.blank_lines`; or else each is an empty
+/// document.
 pub(super) struct Lines {
     lines: LineReader,
     ledger: Ledger,
+    keep_blank: bool,
 }
 
 impl Lines {
     /// Opens `path`, called `name` in errors.
-    pub(super) fn open(path: &Path, name: Arc<str>, ledger: Ledger) -> Result<Self, ReadError> {
-        Ok(Self { lines: LineReader::open(path, name)?, ledger })
+    pub(super) fn open(
+        path: &Path,
+        name: Arc<str>,
+        keep_blank: bool,
+        ledger: &Ledger,
+    ) -> Result<Self, ReadError> {
+        let lines = LineReader::open(path, name, ledger)?;
+        Ok(Self { lines, ledger: ledger.clone(), keep_blank })
     }
 }
 
-impl Iterator for Lines {
-    type Item = Result<Record, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl Reader for Lines {
+    fn next(&mut self) -> Option<Result<Record, ReadError>> {
         loop {
             match self.lines.next_line()? {
-                Ok((number, line)) if line.trim().is_empty() => {
+                Ok((number, line)) if line.trim().is_empty() && !self.keep_blank => {
                     let key = self.lines.key_at(number);
                     self.ledger.add("read.blank_lines", 1, Some(&key));
                 }
-                Ok((number, line)) => return Some(Ok(document(number, line.to_owned()))),
+                Ok((number, line)) => return Some(Ok(Record::of_text(number, line.to_owned()))),
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -46,15 +52,13 @@ pub(super) struct Paragraphs {
 
 impl Paragraphs {
     /// Opens `path`, called `name` in errors.
-    pub(super) fn open(path: &Path, name: Arc<str>) -> Result<Self, ReadError> {
-        Ok(Self { lines: LineReader::open(path, name)? })
+    pub(super) fn open(path: &Path, name: Arc<str>, ledger: &Ledger) -> Result<Self, ReadError> {
+        Ok(Self { lines: LineReader::open(path, name, ledger)? })
     }
 }
 
-impl Iterator for Paragraphs {
-    type Item = Result<Record, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl Reader for Paragraphs {
+    fn next(&mut self) -> Option<Result<Record, ReadError>> {
         let mut first = 0;
         let mut text = String::new();
         let mut bad = None;
@@ -89,11 +93,7 @@ impl Iterator for Paragraphs {
         match bad {
             Some(error) => Some(Err(error)),
             None if first == 0 => None,
-            None => Some(Ok(document(first, text))),
+            None => Some(Ok(Record::of_text(first, text))),
         }
     }
-}
-
-fn document(line: u64, text: String) -> Record {
-    (line, BTreeMap::from([(Arc::from(TEXT), Field::Text(text))]))
 }

@@ -105,13 +105,14 @@ impl Dataset for GroupRows {
         if index >= self.len {
             return Err(DatasetError::OutOfRange { index, len: self.len });
         }
-        let text = |document| {
+        self.store.check_unchanged()?;
+        let text = |document| -> Result<Field, DatasetError> {
             let mut ids = self.frame.prefix.clone();
-            self.store.tokens(document).slice(0, self.capacity).append_to(&mut ids);
+            self.store.append_to(&mut ids, document, 0, self.capacity)?;
             ids.extend_from_slice(&self.frame.suffix);
-            Field::Tokens(ids)
+            Ok(Field::Tokens(ids))
         };
-        let texts = self.documents(index).map(text);
+        let texts = self.documents(index).map(text).collect::<Result<Vec<_>, _>>()?;
         let fields = self.fields.iter().cloned().zip(texts).collect();
         Ok(Example { key: self.key(index), index, epoch, fields })
     }

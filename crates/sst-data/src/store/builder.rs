@@ -10,9 +10,12 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
+use super::file::StoreFile;
 use super::format::{
     ENDS, FileRecord, KEYS, MANIFEST, Manifest, SCORES, TOKENS, VERSION, hex, token_bits,
 };
+use super::reader::HASH_ON_OPEN;
+use super::verified::set_verified;
 use super::{Store, StoreError};
 use crate::atomic;
 use crate::example::Key;
@@ -57,6 +60,7 @@ impl StoreBuilder {
             sources: Vec::new(),
             ledger: BTreeMap::new(),
             files: BTreeMap::new(),
+            seal: String::new(),
         };
         Ok(Self {
             tokens: HashedFile::create(&temporary.path, TOKENS)?,
@@ -134,12 +138,20 @@ impl StoreBuilder {
             self.manifest.files.insert(name.to_owned(), file.finish()?);
         }
         let path = self.temporary.path.join(MANIFEST);
-        let json = serde_json::to_vec_pretty(&self.manifest)
-            .map_err(|error| StoreError::damaged(&path, error.to_string()))?;
+        let json = self.manifest.clone().sealed();
+        let json = json.map_err(|error| StoreError::damaged(&path, error.to_string()))?;
         atomic::write(&path, &json).map_err(StoreError::io("write", &path))?;
+        // It was hashed while it was written.
+        if let Some(record) = self.manifest.files.get(TOKENS)
+            && record.size > HASH_ON_OPEN
+        {
+            let stamp = StoreFile::open(&self.temporary.path.join(TOKENS))?.stamp();
+            set_verified(&self.temporary.path, stamp, &record.sha256);
+        }
         // Opened before the rename: from here on it is whole, whatever other builders do.
-        let store = Store::open(&self.temporary.path)?;
+        let mut store = Store::open(&self.temporary.path)?;
         self.temporary.publish(&self.place)?;
+        store.moved_to(&self.place);
         Ok(store)
     }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::ledger::Entry;
 
 /// Raised whenever a byte of the layout or of the meaning changes: older stores are then rebuilt.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 pub(super) const TOKENS: &str = "tokens.bin";
 pub(super) const ENDS: &str = "ends.bin";
@@ -25,6 +26,7 @@ pub(super) const SCORE_BYTES: usize = 4;
 
 /// The size and hash of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct FileRecord {
     pub(super) size: u64,
     pub(super) sha256: String,
@@ -32,6 +34,7 @@ pub(super) struct FileRecord {
 
 /// `manifest.json`: written last, so that a folder with a manifest is whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
     pub(super) version: u32,
     pub(super) fingerprint: String,
@@ -42,6 +45,40 @@ pub(super) struct Manifest {
     pub(super) sources: Vec<String>,
     pub(super) ledger: BTreeMap<String, Entry>,
     pub(super) files: BTreeMap<String, FileRecord>,
+    /// The SHA-256 of all above, so that a changed manifest is noticed.
+    pub(super) seal: String,
+}
+
+impl Manifest {
+    /// The text of the file, with the seal in its place.
+    pub(super) fn sealed(mut self) -> serde_json::Result<Vec<u8>> {
+        self.seal = self.hash()?;
+        serde_json::to_vec_pretty(&self)
+    }
+
+    /// Reads the text of the file; what is wrong with it otherwise.
+    pub(super) fn read(text: &[u8]) -> Result<Self, String> {
+        let value: serde_json::Value =
+            serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        // Other versions have other fields, so the version is looked at before them.
+        let version = value.get("version").and_then(serde_json::Value::as_u64);
+        if version != Some(VERSION.into()) {
+            let version = version.map_or("unknown".to_owned(), |version| version.to_string());
+            return Err(format!("its format is {version}, not {VERSION}"));
+        }
+        let manifest: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let hash = manifest.hash().map_err(|error| error.to_string())?;
+        let same = serde_json::to_vec_pretty(&manifest).is_ok_and(|again| again == text);
+        match same && hash == manifest.seal {
+            true => Ok(manifest),
+            false => Err("it was changed since it was written".to_owned()),
+        }
+    }
+
+    fn hash(&self) -> serde_json::Result<String> {
+        let open = Self { seal: String::new(), ..self.clone() };
+        Ok(hex(&Sha256::digest(serde_json::to_vec(&open)?)))
+    }
 }
 
 /// The bits of a token in a store of this vocabulary.

@@ -1,4 +1,4 @@
-//! The prepared token store: documents as token ids in a memory-mapped folder, built once.
+//! The prepared token store: documents as token ids in a folder, built once.
 //!
 //! ```text
 //! CACHE/FINGERPRINT/
@@ -6,21 +6,27 @@
 //!   ends.bin        for each document, the number of tokens up to its end, u64
 //!   keys.bin        for each document, its source (u32, into the manifest's list) and record (u64)
 //!   scores.bin      for each document, its score, f32; only where a score field was asked for
-//!   manifest.json   counts, sources, ledger, and the size and SHA-256 of the files above
+//!   manifest.json   counts, sources, ledger, the size and SHA-256 of the files above, and a hash of itself
+//!   verified.json   that a large tokens.bin was compared with its SHA-256, and its time of change then
 //! ```
 //!
+//! Every file is compared with its hash when a store is opened, a large `tokens.bin` the first time. Rows are
+//! read by position, and a file that was changed or cut off since it was opened is an error.
+//!
 //! A store is built in a folder of its own beside its place and renamed when whole, so a build that
-//! is killed leaves only a `*.tmp` folder, and two builders at once never write to the same file.
+//! is killed leaves only a `*.tmp` folder, and two builders at once never write to the same file. A process
+//! that prepares data holds `FINGERPRINT.lock` meanwhile; another that needs the same store waits for it.
 
 mod builder;
 mod error;
+mod file;
 mod format;
-mod map;
 mod prepare;
 mod reader;
+mod verified;
 
 pub use builder::StoreBuilder;
 pub use error::StoreError;
 pub(crate) use format::hex;
 pub use prepare::{Preparation, PrepareError};
-pub use reader::{Store, TokenSlice};
+pub use reader::Store;

@@ -14,8 +14,9 @@ use super::{Store, StoreError};
 use crate::clean::{CleanConfig, Cleaner};
 use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
-use crate::read::{ReadError, SCORE, Source};
-use crate::tokenize::{TokenizeError, Tokenizer};
+use crate::lock::{self, FileLock, LockError};
+use crate::read::{self, ReadError, SCORE, Source, check_regular};
+use crate::tokenize::{TokenizeError, Tokenizer, UnknownCount, unknown_warning};
 
 /// Text tokenised at once, in bytes. Bounds the memory, and is enough to keep every core busy.
 const BATCH_BYTES: usize = 4 << 20;
@@ -40,6 +41,9 @@ pub enum PrepareError {
     /// The store cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The cache cannot be locked.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// No document is left.
     #[error("no document is left of {0}: see the ledger for what was dropped")]
     Empty(String),
@@ -69,11 +73,13 @@ impl Preparation<'_> {
     /// # Errors
     /// If a file is not there.
     pub fn fingerprint(&self) -> Result<String, PrepareError> {
-        let Source { paths, format, text_field, score_field, pair_fields, on_error } = self.source;
+        let Source { paths, format, text_field, score_field, pair_fields, on_error, .. } =
+            self.source;
         let mut hash = Sha256::new();
         let clean = serde_json::to_string(self.clean)
             .map_err(|error| StoreError::damaged(self.cache, error.to_string()))?;
-        let options = format!("{VERSION}\n{paths:?}\n{format:?}\n{text_field:?}\n{on_error:?}\n");
+        let versions = format!("{VERSION}\n{}\n", read::VERSION);
+        let options = format!("{versions}{paths:?}\n{format:?}\n{text_field:?}\n{on_error:?}\n");
         hash.update(options + &clean + "\n" + &self.tokenizer.fingerprint() + "\n");
         // Only where there is one, so that stores without scores keep their name.
         if let Some(field) = score_field {
@@ -83,13 +89,14 @@ impl Preparation<'_> {
             hash.update(format!("pairs {pair_fields:?}\n"));
         }
         for path in self.source.files()? {
+            check_regular(&path)?;
             hash.update(sample(&path).map_err(StoreError::io("read", &path))?);
         }
         Ok(hex(&hash.finalize()))
     }
 
-    /// The store for these inputs: the one in the cache, or else a new one. `progress` is told the
-    /// documents and tokens so far. Memory does not grow with the corpus, except for the hashes
+    /// The store for these inputs: the one in the cache, or else a new one. Another process that is making it
+    /// is waited for. `progress` is told the documents and tokens so far. Memory does not grow with the corpus, except for the hashes
     /// that finding duplicates needs.
     ///
     /// # Errors
@@ -97,19 +104,30 @@ impl Preparation<'_> {
     pub fn prepare(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Arc<Store>, PrepareError> {
         let fingerprint = self.fingerprint()?;
         let place = self.cache.join(&fingerprint);
+        if let Ok(store) = Store::open(&place) {
+            return Ok(self.cached(store, progress));
+        }
+        // One process builds. Another that needs the same store waits for it, and takes what it made.
+        std::fs::create_dir_all(self.cache).map_err(StoreError::io("create", self.cache))?;
+        let lock = self.cache.join(format!("{fingerprint}.lock"));
+        let _lock = FileLock::wait(&lock, |pid| {
+            tracing::warn!("{} is preparing the same data: waiting for it", lock::holder(pid));
+        })?;
         if place.exists() {
             match Store::open(&place) {
-                Ok(store) => {
-                    self.replay(&store);
-                    progress(store.num_documents(), store.num_tokens());
-                    return Ok(Arc::new(store));
-                }
+                Ok(store) => return Ok(self.cached(store, progress)),
                 Err(error) => tracing::warn!(%error, "preparing the data again"),
             }
         }
         let store = self.build(&fingerprint, progress)?;
         self.replay(&store);
         Ok(Arc::new(store))
+    }
+
+    fn cached(&self, store: Store, progress: &mut dyn FnMut(u64, u64)) -> Arc<Store> {
+        self.replay(&store);
+        progress(store.num_documents(), store.num_tokens());
+        Arc::new(store)
     }
 
     fn build(
@@ -123,6 +141,7 @@ impl Preparation<'_> {
         let mut builder = StoreBuilder::create(self.cache, fingerprint, vocab_size)?;
         let mut cleaner = Cleaner::new(self.clean.clone(), ledger.clone());
         let mut batch = Batch::default();
+        let mut unknown = UnknownCount::new();
         for example in self.source.read(&ledger)? {
             let example = example?;
             let Some(texts) = self.cleaned(&mut cleaner, &example) else { continue };
@@ -136,18 +155,19 @@ impl Preparation<'_> {
             batch.keys.push(example.key);
             batch.texts.extend(texts);
             if batch.bytes >= BATCH_BYTES {
-                self.flush(&mut batch, &mut builder, &ledger)?;
+                self.flush(&mut batch, &mut builder, &ledger, &mut unknown)?;
                 let (documents, tokens) = builder.counts();
                 progress(documents, tokens);
             }
         }
-        self.flush(&mut batch, &mut builder, &ledger)?;
+        self.flush(&mut batch, &mut builder, &ledger, &mut unknown)?;
         let (documents, tokens) = builder.counts();
         progress(documents, tokens);
         if documents == 0 {
-            merge(self.ledger, &ledger.entries());
+            self.ledger.merge(&ledger.entries());
             return Err(PrepareError::Empty(self.source.paths.join(", ")));
         }
+        unknown.finish(&ledger);
         Ok(builder.finish(ledger.entries())?)
     }
 
@@ -156,6 +176,7 @@ impl Preparation<'_> {
         batch: &mut Batch,
         builder: &mut StoreBuilder,
         ledger: &Ledger,
+        unknown: &mut UnknownCount,
     ) -> Result<(), PrepareError> {
         let Batch { keys, texts, scores, .. } = std::mem::take(batch);
         let Some(first) = keys.first().cloned() else { return Ok(()) };
@@ -164,6 +185,16 @@ impl Preparation<'_> {
             .tokenizer
             .encode_batch(&texts)
             .map_err(|error| PrepareError::Tokenize { key: first, error })?;
+        for (at, (text, ids)) in texts.iter().zip(&documents).enumerate() {
+            let key = keys.get(at / self.group());
+            let count = self.tokenizer.count_unknown(ids);
+            unknown.add(self.tokenizer, text, count, key, ledger).map_err(|error| {
+                PrepareError::Tokenize {
+                    key: key.cloned().unwrap_or_else(|| Key::new("", 0)),
+                    error,
+                }
+            })?;
+        }
         let groups = documents.chunks_exact(self.group());
         for ((key, group), score) in keys.iter().zip(groups).zip(scores) {
             if group.iter().any(Vec::is_empty) {
@@ -191,7 +222,12 @@ impl Preparation<'_> {
     }
 
     fn replay(&self, store: &Store) {
-        merge(self.ledger, store.ledger());
+        self.ledger.merge(store.ledger());
+        let own = Ledger::new();
+        own.merge(store.ledger());
+        if let Some(warning) = unknown_warning(&own, store.num_tokens()) {
+            tracing::warn!("{warning}");
+        }
     }
 }
 
@@ -202,17 +238,6 @@ struct Batch {
     texts: Vec<String>,
     scores: Vec<Option<f32>>,
     bytes: usize,
-}
-
-/// Adds `entries` to `ledger`, with their first places.
-fn merge(ledger: &Ledger, entries: &std::collections::BTreeMap<String, crate::ledger::Entry>) {
-    for (name, entry) in entries {
-        let place = entry.first.as_deref().and_then(|first| {
-            let (source, record) = first.rsplit_once(':')?;
-            Some(Key::new(source, record.parse().ok()?))
-        });
-        ledger.add(name, entry.count, place.as_ref());
-    }
 }
 
 /// What tells a file from another: path, size, time of change, both ends.

@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::StoreError;
+use super::file::StoreFile;
 use super::format::{
-    END_BYTES, ENDS, KEY_BYTES, KEYS, MANIFEST, Manifest, SCORE_BYTES, SCORES, TOKENS, VERSION,
-    token_bits,
+    END_BYTES, ENDS, KEY_BYTES, KEYS, MANIFEST, Manifest, SCORE_BYTES, SCORES, TOKENS, token_bits,
 };
-use super::map::MappedFile;
+use super::verified::{is_verified, set_verified};
 use crate::example::Key;
 use crate::ledger::Entry;
 
-/// Token files up to this size are hashed whenever they are opened (some 0.2 s); of larger ones
-/// only the size is checked then, and [`Store::verify`] does the rest.
-const HASH_ON_OPEN: u64 = 256 << 20;
+/// Bytes of tokens that are read at a time.
+const PIECE: usize = 4096;
+
+/// Token files up to this size are hashed whenever they are opened (some 0.2 s); larger ones the first time, and
+/// again after they were written to.
+pub(super) const HASH_ON_OPEN: u64 = 256 << 20;
 
 /// A prepared store, open for reading. Cheap to share; documents are numbered from 0.
 #[derive(Debug)]
@@ -24,57 +27,12 @@ pub struct Store {
     folder: PathBuf,
     manifest: Manifest,
     sources: Vec<Arc<str>>,
-    tokens: MappedFile,
-    ends: MappedFile,
-    keys: MappedFile,
-    scores: Option<MappedFile>,
-}
-
-/// The token ids of a document, as they lie in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TokenSlice<'a> {
-    bytes: &'a [u8],
-    wide: bool,
-}
-
-impl TokenSlice<'_> {
-    /// The number of tokens.
-    pub fn len(&self) -> usize {
-        self.bytes.len() / self.width()
-    }
-
-    /// Whether there are no tokens.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// `count` tokens from token `first` on, or as many of them as there are.
-    pub fn slice(self, first: usize, count: usize) -> Self {
-        let bound = |token: usize| token.saturating_mul(self.width()).min(self.bytes.len());
-        Self { bytes: &self.bytes[bound(first)..bound(first.saturating_add(count))], ..self }
-    }
-
-    /// Appends the ids to `ids`.
-    pub fn append_to(&self, ids: &mut Vec<u32>) {
-        if self.wide {
-            let (words, _) = self.bytes.as_chunks::<4>();
-            ids.extend(words.iter().map(|word| u32::from_le_bytes(*word)));
-        } else {
-            let (words, _) = self.bytes.as_chunks::<2>();
-            ids.extend(words.iter().map(|word| u32::from(u16::from_le_bytes(*word))));
-        }
-    }
-
-    /// The ids.
-    pub fn to_vec(&self) -> Vec<u32> {
-        let mut ids = Vec::with_capacity(self.len());
-        self.append_to(&mut ids);
-        ids
-    }
-
-    fn width(&self) -> usize {
-        if self.wide { 4 } else { 2 }
-    }
+    tokens: StoreFile,
+    ends: StoreFile,
+    keys: StoreFile,
+    scores: Option<StoreFile>,
+    /// The content of `ends.bin`, once a document was asked for.
+    index: OnceLock<Vec<u64>>,
 }
 
 impl Store {
@@ -82,36 +40,42 @@ impl Store {
     ///
     /// # Errors
     /// If it is not there, was made by another version, or its files are not what the manifest
-    /// says: a missing, truncated or altered file.
+    /// says: a missing, truncated or altered file, or an altered manifest.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        Self::open_with(folder, HASH_ON_OPEN)
+    }
+
+    /// Opens the store, and hashes a token file of more than `limit` bytes only if that was not done before.
+    fn open_with(folder: &Path, limit: u64) -> Result<Self, StoreError> {
         let path = folder.join(MANIFEST);
         let json = std::fs::read(&path).map_err(StoreError::io("read", &path))?;
-        let manifest: Manifest = serde_json::from_slice(&json)
-            .map_err(|error| StoreError::damaged(&path, error.to_string()))?;
-        if manifest.version != VERSION {
-            let reason = format!("its format is {}, not {VERSION}", manifest.version);
-            return Err(StoreError::damaged(&path, reason));
-        }
+        let manifest =
+            Manifest::read(&json).map_err(|reason| StoreError::damaged(&path, reason))?;
         // Whether there are scores is for the manifest to say: a lost file is damage.
         let scores = manifest.files.contains_key(SCORES);
-        let scores = scores.then(|| MappedFile::open(&folder.join(SCORES))).transpose()?;
+        let scores = scores.then(|| StoreFile::open(&folder.join(SCORES))).transpose()?;
         let store = Self {
             folder: folder.to_path_buf(),
             sources: manifest.sources.iter().map(|s| Arc::from(s.as_str())).collect(),
-            tokens: MappedFile::open(&folder.join(TOKENS))?,
-            ends: MappedFile::open(&folder.join(ENDS))?,
-            keys: MappedFile::open(&folder.join(KEYS))?,
+            tokens: StoreFile::open(&folder.join(TOKENS))?,
+            ends: StoreFile::open(&folder.join(ENDS))?,
+            keys: StoreFile::open(&folder.join(KEYS))?,
             scores,
             manifest,
+            index: OnceLock::new(),
         };
         store.check_sizes()?;
-        store.check_hash(ENDS, &store.ends)?;
-        store.check_hash(KEYS, &store.keys)?;
+        store.ends.check_hash(store.hash_of(ENDS))?;
+        store.keys.check_hash(store.hash_of(KEYS))?;
         if let Some(scores) = &store.scores {
-            store.check_hash(SCORES, scores)?;
+            scores.check_hash(store.hash_of(SCORES))?;
         }
-        if store.tokens.bytes().len() as u64 <= HASH_ON_OPEN {
+        let (stamp, hash) = (store.tokens.stamp(), store.hash_of(TOKENS).unwrap_or_default());
+        if stamp.size <= limit {
             store.verify()?;
+        } else if !is_verified(folder, stamp, hash) {
+            store.verify()?;
+            set_verified(folder, stamp, hash);
         }
         Ok(store)
     }
@@ -121,7 +85,18 @@ impl Store {
     /// # Errors
     /// If a bit of it is not as it was written.
     pub fn verify(&self) -> Result<(), StoreError> {
-        self.check_hash(TOKENS, &self.tokens)
+        self.tokens.check_hash(self.hash_of(TOKENS))
+    }
+
+    /// Takes a new path, after the folder was renamed.
+    pub(super) fn moved_to(&mut self, folder: &Path) {
+        folder.clone_into(&mut self.folder);
+        let files = [&mut self.tokens, &mut self.ends, &mut self.keys];
+        files.into_iter().chain(&mut self.scores).for_each(|file| file.moved_to(folder));
+    }
+
+    fn hash_of(&self, name: &str) -> Option<&str> {
+        self.manifest.files.get(name).map(|record| record.sha256.as_str())
     }
 
     /// The number of documents.
@@ -150,17 +125,84 @@ impl Store {
     }
 
     /// The tokens of `document`; none if there is no such document.
-    pub fn tokens(&self, document: u64) -> TokenSlice<'_> {
-        let wide = self.manifest.token_bits == 32;
-        let all = TokenSlice { bytes: self.tokens.bytes(), wide };
-        let (first, end) = self.bounds(document);
-        all.slice(first as usize, (end - first) as usize)
+    ///
+    /// # Errors
+    /// If they cannot be read, or a file of the store was changed since it was opened.
+    pub fn tokens(&self, document: u64) -> Result<Vec<u32>, StoreError> {
+        let mut ids = Vec::new();
+        self.check_unchanged()?;
+        self.append_to(&mut ids, document, 0, usize::MAX)?;
+        Ok(ids)
     }
 
-    /// The number of tokens of `document`; 0 if there is no such document.
+    /// Appends to `ids` the `count` tokens of `document` from token `first` on, or as many of them as there are.
+    /// Does not look whether the file was changed, for which there is [`Store::check_unchanged`].
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn append_to(
+        &self,
+        ids: &mut Vec<u32>,
+        document: u64,
+        first: usize,
+        count: usize,
+    ) -> Result<(), StoreError> {
+        let (begin, end) = bounds(self.index()?, document);
+        let begin = begin.saturating_add(first as u64).min(end);
+        let count = (end - begin).min(count as u64) as usize;
+        let width = self.width();
+        ids.reserve(count);
+        let mut buffer = [0; PIECE];
+        let (mut at, mut left) = (begin * width as u64, count * width);
+        while left > 0 {
+            let piece = &mut buffer[..left.min(PIECE)];
+            self.tokens.read_at(piece, at)?;
+            if width == 4 {
+                let (words, _) = piece.as_chunks::<4>();
+                ids.extend(words.iter().map(|word| u32::from_le_bytes(*word)));
+            } else {
+                let (words, _) = piece.as_chunks::<2>();
+                ids.extend(words.iter().map(|word| u32::from(u16::from_le_bytes(*word))));
+            }
+            (at, left) = (at + piece.len() as u64, left - piece.len());
+        }
+        Ok(())
+    }
+
+    /// Refuses to go on with a store whose tokens were changed or cut off since it was opened.
+    ///
+    /// # Errors
+    /// If they were, with the name of the file.
+    pub fn check_unchanged(&self) -> Result<(), StoreError> {
+        self.tokens.check_unchanged()
+    }
+
+    /// The number of tokens of `document`; 0 if there is no such document, or if the index cannot be read, which
+    /// is an error as soon as tokens are asked for.
     pub fn len_of(&self, document: u64) -> usize {
-        let (first, end) = self.bounds(document);
+        let (first, end) = self.index().map_or((0, 0), |index| bounds(index, document));
         (end - first) as usize
+    }
+
+    /// Bytes of a token.
+    fn width(&self) -> usize {
+        self.manifest.token_bits as usize / 8
+    }
+
+    /// Where each document ends, in tokens. Kept in memory from the first call on: 8 bytes a document.
+    fn index(&self) -> Result<&[u64], StoreError> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let mut bytes = vec![0; self.ends.stamp().size as usize];
+        self.ends.read_at(&mut bytes, 0)?;
+        self.ends.check_unchanged()?;
+        let (records, _) = bytes.as_chunks::<END_BYTES>();
+        let index: Vec<u64> = records.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+        if !index.is_sorted() || index.last().is_some_and(|end| *end != self.num_tokens()) {
+            return Err(self.ends.damaged("its documents do not lie one after the other"));
+        }
+        Ok(self.index.get_or_init(|| index))
     }
 
     /// The number of tokens of each document, in order, read from the file: unlike [`Store::len_of`] for all of
@@ -180,31 +222,24 @@ impl Store {
         })
     }
 
-    /// Where `document` was read from; `?:0` if there is no such document.
+    /// Where `document` was read from; `?:0` if there is no such document or it cannot be read.
     pub fn key(&self, document: u64) -> Key {
-        let (records, _) = self.keys.bytes().as_chunks::<KEY_BYTES>();
-        let found = records.get(document as usize).and_then(|record| {
-            let (source, line) = record.split_first_chunk::<4>()?;
+        let mut record = [0; KEY_BYTES];
+        let read = document < self.num_documents()
+            && self.keys.read_at(&mut record, document * KEY_BYTES as u64).is_ok();
+        let found = record.split_first_chunk::<4>().filter(|_| read).and_then(|(source, line)| {
             let source = self.sources.get(u32::from_le_bytes(*source) as usize)?;
             Some(Key::new(Arc::clone(source), u64::from_le_bytes(line.try_into().ok()?)))
         });
         found.unwrap_or_else(|| Key::new("?", 0))
     }
 
-    /// The score of `document`; `None` if the store has no scores or no such document.
+    /// The score of `document`; `None` if the store has no scores, no such document, or it cannot be read.
     pub fn score(&self, document: u64) -> Option<f32> {
-        let (scores, _) = self.scores.as_ref()?.bytes().as_chunks::<SCORE_BYTES>();
-        scores.get(document as usize).map(|bytes| f32::from_le_bytes(*bytes))
-    }
-
-    fn bounds(&self, document: u64) -> (u64, u64) {
-        let (ends, _) = self.ends.bytes().as_chunks::<END_BYTES>();
-        let end = |i: u64| ends.get(i as usize).map(|bytes| u64::from_le_bytes(*bytes));
-        match (document, end(document)) {
-            (_, None) => (0, 0),
-            (0, Some(stop)) => (0, stop),
-            (_, Some(stop)) => (end(document - 1).unwrap_or(0).min(stop), stop),
-        }
+        let scores = self.scores.as_ref().filter(|_| document < self.num_documents())?;
+        let mut record = [0; SCORE_BYTES];
+        scores.read_at(&mut record, document * SCORE_BYTES as u64).ok()?;
+        Some(f32::from_le_bytes(record))
     }
 
     fn check_sizes(&self) -> Result<(), StoreError> {
@@ -223,7 +258,7 @@ impl Store {
             .as_ref()
             .map(|scores| (SCORES, scores, num_documents.checked_mul(SCORE_BYTES as u64)));
         for (name, file, size) in expected.into_iter().chain(scores) {
-            let have = file.bytes().len() as u64;
+            let have = file.stamp().size;
             if Some(have) != size {
                 let reason = format!("it has {have} bytes and should have {}", size.unwrap_or(0));
                 return Err(StoreError::damaged(&self.folder.join(name), reason));
@@ -231,15 +266,49 @@ impl Store {
         }
         Ok(())
     }
+}
 
-    fn check_hash(&self, name: &str, file: &MappedFile) -> Result<(), StoreError> {
-        let path = self.folder.join(name);
-        let found = file.sha256().map_err(StoreError::io("read", &path))?;
-        let expected = self.manifest.files.get(name).map(|record| record.sha256.as_str());
-        if expected != Some(found.as_str()) {
-            let reason = "its SHA-256 is not the one in the manifest";
-            return Err(StoreError::damaged(&path, reason));
-        }
-        Ok(())
+/// The first token of `document` and the one after its last.
+fn bounds(index: &[u64], document: u64) -> (u64, u64) {
+    let end = |document: u64| index.get(document as usize).copied();
+    match (document, end(document)) {
+        (_, None) => (0, 0),
+        (0, Some(stop)) => (0, stop),
+        (_, Some(stop)) => (end(document - 1).unwrap_or(0).min(stop), stop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Ledger;
+    use crate::store::StoreBuilder;
+
+    #[test]
+    fn a_large_token_file_is_hashed_once_and_again_after_it_was_written_to() {
+        let cache = tempfile::tempdir().unwrap();
+        let mut builder = StoreBuilder::create(cache.path(), "test", 10).unwrap();
+        builder.push(&Key::new("a", 1), &[1, 2, 3]).unwrap();
+        drop(builder.finish(Ledger::new().entries()).unwrap());
+        let folder = cache.path().join("test");
+        let mark = folder.join(super::super::verified::VERIFIED);
+        assert!(!mark.exists(), "a small one is hashed each time");
+        Store::open_with(&folder, 1).unwrap();
+        assert!(mark.exists());
+        let tokens = folder.join(TOKENS);
+        let before = std::fs::metadata(&tokens).unwrap().modified().unwrap();
+        let write = |bytes: [u8; 6], time| {
+            let file = std::fs::File::options().write(true).open(&tokens).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
+            file.set_modified(time).unwrap();
+        };
+        // Proof that the mark is used: a change that hides behind the old time is not looked for.
+        write([0; 6], before);
+        Store::open_with(&folder, 1).unwrap();
+        write([0; 6], before + std::time::Duration::from_secs(1));
+        let error = Store::open_with(&folder, 1).unwrap_err().to_string();
+        assert!(error.contains("tokens.bin") && error.contains("SHA-256"), "{error}");
+        write([1, 0, 2, 0, 3, 0], before + std::time::Duration::from_secs(2));
+        assert_eq!(Store::open_with(&folder, 1).unwrap().tokens(0).unwrap(), [1, 2, 3]);
     }
 }

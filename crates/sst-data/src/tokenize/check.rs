@@ -7,17 +7,8 @@
 
 use serde_json::{Map, Value};
 
-/// A file larger than this is no tokenizer; the largest known are some 40 MB.
-pub(super) const MAX_BYTES: u64 = 512 << 20;
-/// Objects and arrays within each other. Real files need 7; the library's parser tries several
-/// types at each level, so its time grows exponentially with this.
-const MAX_DEPTH: usize = 24;
-/// The largest token id; tables are made with one entry an id.
-pub(super) const MAX_ID: u64 = (1 << 24) - 1;
-/// Bytes of one Unigram piece; the library recurses once a byte.
-const MAX_PIECE_BYTES: usize = 1024;
-/// How many times longer the rules of a normalizer or decoder may make a text.
-const MAX_GROWTH: usize = 4096;
+use super::growth::Growth;
+use super::limits;
 
 /// Parses and checks; returns the JSON with all that sst does itself switched off: truncation and
 /// padding, and dropout and sampling, which would make the ids of a text a matter of chance.
@@ -26,24 +17,45 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
         Value::Object(root) => root,
         _ => return Err("it is not a JSON object".to_owned()),
     };
-    for component in ["normalizer", "pre_tokenizer", "decoder"] {
-        check_growth(component, root.get(component).unwrap_or(&Value::Null))?;
-    }
     for token in root.get("added_tokens").and_then(Value::as_array).into_iter().flatten() {
-        check_id(token.get("content").and_then(Value::as_str).unwrap_or("?"), token.get("id"))?;
+        let content = token.get("content").and_then(Value::as_str).unwrap_or("?");
+        added_token(content)?;
+        check_id(content, token.get("id"))?;
     }
-    let model = root.get_mut("model").and_then(Value::as_object_mut);
-    let model = model.ok_or("it has no object `model`")?;
+    model(root.get_mut("model").and_then(Value::as_object_mut).ok_or("it has no object `model`")?)?;
+    root.insert("truncation".to_owned(), Value::Null);
+    root.insert("padding".to_owned(), Value::Null);
+    let root = Value::Object(root);
+    growth(&root)?;
+    Ok(root)
+}
+
+/// Checks the vocabulary, the merges and the limits of a model, and switches chance off.
+pub(super) fn model(model: &mut Map<String, Value>) -> Result<(), String> {
     check_vocab(model)?;
     check_merges(model)?;
+    let longest = model.get("max_input_chars_per_word").and_then(Value::as_u64).unwrap_or(0);
+    if longest > limits::WORD_CHARS {
+        let most = limits::WORD_CHARS;
+        return Err(format!(
+            "max_input_chars_per_word is {longest}, more than {most}: the time for a word grows with its cube"
+        ));
+    }
     for (key, what) in [("dropout", "dropout"), ("alpha", "sampling"), ("nbest_size", "sampling")] {
         if model.remove(key).is_some_and(|value| !value.is_null()) {
             tracing::warn!("the tokenizer's {what} is switched off: ids must not depend on chance");
         }
     }
-    root.insert("truncation".to_owned(), Value::Null);
-    root.insert("padding".to_owned(), Value::Null);
-    Ok(Value::Object(root))
+    Ok(())
+}
+
+/// Checks the length of an added token.
+pub(super) fn added_token(content: &str) -> Result<(), String> {
+    let (length, most) = (content.len(), limits::ADDED_TOKEN_BYTES);
+    if length > most {
+        return Err(format!("an added token has {length} bytes, more than {most}"));
+    }
+    Ok(())
 }
 
 /// Parses JSON of bounded depth.
@@ -64,8 +76,9 @@ fn check_depth(bytes: &[u8]) -> Result<(), String> {
             (false, b'}' | b']') => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > MAX_DEPTH {
-            return Err(format!("its JSON is nested more than {MAX_DEPTH} levels deep"));
+        if depth > limits::DEPTH {
+            let most = limits::DEPTH;
+            return Err(format!("its JSON is nested more than {most} levels deep"));
         }
     }
     Ok(())
@@ -74,8 +87,8 @@ fn check_depth(bytes: &[u8]) -> Result<(), String> {
 fn check_id(token: &str, id: Option<&Value>) -> Result<u64, String> {
     let id =
         id.and_then(Value::as_u64).ok_or_else(|| format!("token {token:?} has no valid id"))?;
-    if id > MAX_ID {
-        return Err(format!("token {token:?} has id {id}; the largest allowed is {MAX_ID}"));
+    if id > limits::ID {
+        return Err(format!("token {token:?} has id {id}; the largest allowed is {}", limits::ID));
     }
     Ok(id)
 }
@@ -96,9 +109,9 @@ fn check_vocab(model: &Map<String, Value>) -> Result<(), String> {
         Some(Value::Array(vocab)) => {
             let pieces = vocab.iter().filter_map(|entry| entry.get(0)?.as_str());
             for piece in pieces {
-                if piece.is_empty() || piece.len() > MAX_PIECE_BYTES {
-                    let length = piece.len();
-                    return Err(format!("a piece has {length} bytes, not 1 to {MAX_PIECE_BYTES}"));
+                let (length, most) = (piece.len(), limits::PIECE_BYTES);
+                if length > most {
+                    return Err(format!("a piece has {length} bytes, more than {most}"));
                 }
             }
             Ok(())
@@ -139,24 +152,16 @@ fn check_merges(model: &Map<String, Value>) -> Result<(), String> {
     Ok(())
 }
 
-/// Rules that replace one character by thousands, one after the other, could fill any memory.
-fn check_growth(component: &str, value: &Value) -> Result<(), String> {
-    let mut growth = 1_usize;
-    let mut open = vec![value];
-    while let Some(value) = open.pop() {
-        match value {
-            Value::Array(values) => open.extend(values),
-            Value::Object(object) => {
-                let text = |key| object.get(key).and_then(Value::as_str).unwrap_or("");
-                let longest = text("content").chars().count().max(text("prepend").chars().count());
-                growth = growth.saturating_mul(longest.max(1));
-                open.extend(object.values());
-            }
-            _ => {}
+/// The growth of a text in the normalizer and the pre-tokenizer, and of tokens in the decoder. Rules that replace one
+/// character by thousands, one after the other, could fill any memory.
+pub(super) fn growth(root: &Value) -> Result<(Growth, Growth), String> {
+    let encoding = Growth::of(&[&root["normalizer"], &root["pre_tokenizer"]]);
+    let decoding = Growth::of(&[&root["decoder"]]);
+    for (what, growth) in [("normalizer", &encoding), ("decoder", &decoding)] {
+        if growth.largest() > limits::GROWTH {
+            let most = limits::GROWTH;
+            return Err(format!("its {what} can make a text more than {most} times longer"));
         }
     }
-    if growth > MAX_GROWTH {
-        return Err(format!("its {component} can make a text more than {MAX_GROWTH} times longer"));
-    }
-    Ok(())
+    Ok((encoding, decoding))
 }

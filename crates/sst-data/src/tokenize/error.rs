@@ -17,9 +17,22 @@ pub enum TokenizeError {
         #[source]
         error: io::Error,
     },
-    /// Neither kind of tokenizer is there.
-    #[error("{path} holds neither tokenizer.json nor vocab.txt", path = .0.display())]
+    /// No kind of tokenizer is there.
+    #[error("{path} holds neither tokenizer.json nor vocab.txt, and not vocab.json with merges.txt", path = .0.display())]
     NotFound(PathBuf),
+    /// A vocabulary that transformers reads and sst does not.
+    #[error(
+        "{file} is {kind}, which sst does not read; write a tokenizer.json beside it with transformers: python -c \
+         \"from transformers import AutoTokenizer as A; A.from_pretrained('{folder}').save_pretrained('{folder}')\"",
+        file = file.display(),
+        folder = file.parent().unwrap_or(Path::new(".")).display()
+    )]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
     /// The file is broken, hostile or of a kind we do not know.
     #[error("{name} is not a tokenizer that can be used: {reason}")]
     Invalid {

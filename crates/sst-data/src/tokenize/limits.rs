@@ -1,48 +1,25 @@
-//! How much of a text a model takes, and which of its tokens.
+//! The limits of tokenizers, each with its reason. Files and texts beyond them are errors that say so.
 
-use serde_json::Value;
-
-use super::{TokenizeError, Tokenizer};
-
-/// So many characters of a text are shown in a message.
-const SHOWN_CHARS: usize = 60;
-
-impl Tokenizer {
-    /// The tokens that a model takes at most, special ones included, as tokenizer_config.json says under
-    /// `model_max_length`; `None` if it does not, or names a number that stands for no limit, such as 1e30.
-    pub fn model_max_length(&self) -> Option<usize> {
-        let limit = self.inner.config.get("model_max_length").and_then(Value::as_f64)?;
-        // What transformers takes for no limit (`LARGE_INTEGER`).
-        (1.0..1e20).contains(&limit).then_some(limit as usize)
-    }
-
-    /// The same tokenizer for a model that knows so many token ids: a text that holds another is an error
-    /// that names it.
-    #[must_use]
-    pub fn for_vocabulary(&self, vocab_size: usize) -> Self {
-        Self { vocabulary: Some(vocab_size), ..self.clone() }
-    }
-
-    /// Refuses ids that the model does not know.
-    pub(super) fn check_ids(&self, text: &str, ids: &[u32]) -> Result<(), TokenizeError> {
-        let Some(vocabulary) = self.vocabulary else { return Ok(()) };
-        match ids.iter().find(|id| **id as usize >= vocabulary) {
-            None => Ok(()),
-            Some(id) => Err(TokenizeError::BeyondModel {
-                name: self.inner.name.clone(),
-                text: start_of(text),
-                token: self.token(*id).unwrap_or_default(),
-                id: *id,
-                vocabulary,
-            }),
-        }
-    }
-}
-
-/// A text as it is shown in a message.
-fn start_of(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
-    }
-}
+/// A file larger than this is no tokenizer; the largest known are some 40 MB.
+pub(super) const FILE_BYTES: u64 = 512 << 20;
+/// Objects and arrays within each other. Real files need 7; the library's parser tries several types at each level,
+/// so its time grows exponentially with this.
+pub(super) const DEPTH: usize = 24;
+/// The largest token id; tables are made with one entry an id.
+pub(super) const ID: u64 = (1 << 24) - 1;
+/// Bytes of one Unigram piece; the library recurses once a byte.
+pub(super) const PIECE_BYTES: usize = 1024;
+/// Bytes of one added token, which the library normalizes when it loads it.
+pub(super) const ADDED_TOKEN_BYTES: usize = 4096;
+/// Characters of a word that WordPiece looks at (`max_input_chars_per_word`; 100 in every known file): its time
+/// grows with the cube.
+pub(super) const WORD_CHARS: u64 = 256;
+/// How many times longer the rules of a normalizer, pre-tokenizer or decoder may make a character.
+pub(super) const GROWTH: f64 = 4096.0;
+/// Characters that those rules may make of one text; the library takes a hundred bytes for each. A text that does
+/// not grow may be longer.
+pub(super) const GROWN_CHARS: usize = 4 << 20;
+/// Bytes of a regular expression that is looked into.
+pub(super) const REGEX_BYTES: usize = 1 << 16;
+/// Characters of a class of a regular expression that are listed one by one.
+pub(super) const REGEX_CHARS: usize = 4096;

@@ -5,40 +5,91 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use tokenizers::PostProcessorWrapper;
 
+use super::added::{Added, Declared};
 use super::cache::WordCache;
-use super::{Inner, SpecialNames, TokenizeError, Tokenizer, bert, check, special};
+use super::class::Class;
+use super::folder::{Files, Vocabulary};
+use super::growth::Growth;
+use super::long::Cuts;
+use super::{Inner, SpecialNames, TokenizeError, Tokenizer, check, rebuild, special, unread};
+use crate::Unused;
 use crate::loader::panic_message;
 
-const JSON: &str = "tokenizer.json";
-const VOCAB: &str = "vocab.txt";
-const CONFIG: &str = "tokenizer_config.json";
-/// The file that held the roles of special tokens before transformers 5.
-const OLD_CONFIG: &str = "special_tokens_map.json";
+/// What a folder adds to a tokenizer.
+#[derive(Default)]
+pub(super) struct Extras {
+    /// The `tokenizer_config.json` it came with.
+    pub(super) config: Map<String, Value>,
+    /// The tokens of the roles, where they are declared.
+    pub(super) declared: BTreeMap<String, Option<String>>,
+    pub(super) templates: Vec<(String, Vec<u8>)>,
+    pub(super) unused: Unused,
+    /// Of texts and of tokens.
+    pub(super) growth: (Growth, Growth),
+}
 
 impl Tokenizer {
-    /// Loads a `tokenizer.json`, a BERT `vocab.txt`, or a folder that holds one of them (the first
-    /// is preferred). A `tokenizer_config.json` beside it is read too.
+    /// Loads a `tokenizer.json`, a BERT `vocab.txt`, a `vocab.json` with `merges.txt`, or a folder that holds
+    /// one of them (the first is preferred), as transformers' AutoTokenizer does: with
+    /// `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` beside it, and the class that
+    /// these or the model's `config.json` name.
     ///
     /// # Errors
     /// If a file is missing, broken, or asks for something that could take the process down.
     pub fn load(path: &Path) -> Result<Self, TokenizeError> {
-        let file = if path.is_dir() {
-            [JSON, VOCAB].map(|name| path.join(name)).into_iter().find(|file| file.is_file())
-        } else {
-            Some(path.to_path_buf())
+        let files = Files::read(path)?;
+        let name = files.path.display().to_string();
+        let invalid = |reason: String| TokenizeError::invalid(&name, reason);
+        let class = class_of(&files).map_err(invalid)?;
+        let (old, model) = match &files.vocabulary {
+            Vocabulary::Json(root) => (root.clone(), root["model"].as_object().cloned()),
+            Vocabulary::Txt(vocab) => {
+                (Value::Null, Some(Map::from_iter([("vocab".to_owned(), json!(vocab))])))
+            }
+            Vocabulary::Merges(model) => (Value::Null, Some(model.clone())),
         };
-        let file = file.ok_or_else(|| TokenizeError::NotFound(path.to_path_buf()))?;
-        let folder = file.parent().unwrap_or(Path::new(""));
-        let (config, names) = read_config(folder)?;
-        let bytes = read(&file)?;
-        let name = file.display().to_string();
-        let json = match file.extension() {
-            Some(extension) if extension == "txt" => bert::from_vocab(&name, &bytes, &config)?,
-            _ => check::parse(&bytes).map_err(|reason| TokenizeError::invalid(&name, reason))?,
+        let json_tokens = old["added_tokens"].as_array().cloned().unwrap_or_default();
+        let declared = Declared {
+            config: &files.config,
+            special_map: &files.special_map,
+            added: &files.added,
+            json: &json_tokens,
         };
-        Self::build(&name, json, config, names)
+        let added = declared.merge(class).map_err(invalid)?;
+        let unknown = added.roles.get("unk").cloned().flatten();
+        if let Vocabulary::Txt(vocab) = &files.vocabulary {
+            let unknown = unknown.clone().unwrap_or_default();
+            if !vocab.contains_key(&unknown) {
+                return Err(invalid(format!("it has no line {unknown:?}")));
+            }
+        }
+        let json = match class {
+            Class::Json => old.clone(),
+            _ => {
+                let model = model.unwrap_or_default();
+                let root = rebuild::rebuild(class, &model, &old, &files.config, unknown.as_deref());
+                Value::Object(root.map_err(invalid)?)
+            }
+        };
+        let unknown = special::unknown_of(&json);
+        let growth = check::growth(&json).map_err(invalid)?;
+        let mut library = library(json).map_err(invalid)?;
+        finish(&mut library, class, &files, &old, &added).map_err(invalid)?;
+        tell_ids(&name, &library, &added, &json_tokens);
+        let unused = unread::unread(&files, class, &old, &library);
+        let mut declared = added.roles;
+        if class != Class::Json {
+            // The class knows all its roles: no token is taken for one because of its name.
+            for (role, _) in SpecialNames::default().roles() {
+                declared.entry(role.to_owned()).or_insert(None);
+            }
+        }
+        let extras =
+            Extras { config: files.config, declared, templates: files.templates, unused, growth };
+        Self::assemble(&name, library, unknown, extras)
     }
 
     /// A tokenizer from the text of a `tokenizer.json`; `name` is what messages call it.
@@ -47,79 +98,182 @@ impl Tokenizer {
     /// As for [`Tokenizer::load`].
     pub fn from_json(name: &str, json: &[u8]) -> Result<Self, TokenizeError> {
         let json = check::parse(json).map_err(|reason| TokenizeError::invalid(name, reason))?;
-        Self::build(name, json, Map::new(), BTreeMap::new())
+        Self::build(name, json, BTreeMap::new())
     }
 
-    /// Builds it from JSON that was checked. `declared` gives the tokens of roles, where a
-    /// configuration says so; a role that is declared as none stays without a token.
+    /// Builds it from JSON that was checked. `declared` gives the tokens of roles; a role that is declared as
+    /// none stays without a token.
     pub(super) fn build(
         name: &str,
         json: Value,
-        config: Map<String, Value>,
         declared: BTreeMap<String, Option<String>>,
     ) -> Result<Self, TokenizeError> {
         let invalid = |reason: String| TokenizeError::invalid(name, reason);
         let unknown = special::unknown_of(&json);
-        let load = || serde_json::from_value::<tokenizers::Tokenizer>(json);
-        let library = catch_unwind(AssertUnwindSafe(load))
-            .map_err(|panic| invalid(panic_message(&*panic)))?
-            .map_err(|error| invalid(error.to_string()))?;
+        let growth = check::growth(&json).map_err(invalid)?;
+        let library = library(json).map_err(invalid)?;
+        Self::assemble(name, library, unknown, Extras { declared, growth, ..Extras::default() })
+    }
+
+    fn assemble(
+        name: &str,
+        library: tokenizers::Tokenizer,
+        unknown: Option<String>,
+        extras: Extras,
+    ) -> Result<Self, TokenizeError> {
+        let invalid = |reason: String| TokenizeError::invalid(name, reason);
         let largest = library.get_vocab(true).into_values().max();
         let vocab_size = largest.ok_or_else(|| invalid("its vocabulary is empty".to_owned()))?;
         let vocab_size = vocab_size as usize + 1;
-        let names = SpecialNames::find(&library, &declared, unknown);
+        let names = SpecialNames::find(&library, &extras.declared, unknown);
         let special = names.resolve(&library);
         let frame = catch_unwind(AssertUnwindSafe(|| special::frame(&library, vocab_size)))
             .unwrap_or_else(|panic| Err(panic_message(&*panic)))
             .map_err(invalid)?;
-        let name = name.to_owned();
-        let fingerprint = OnceLock::new();
-        let words = WordCache::of(&library);
-        let inner =
-            Inner { library, name, vocab_size, special, names, frame, config, fingerprint, words };
-        Ok(Self { inner: Arc::new(inner), vocabulary: None })
+        let (words, cuts) = (WordCache::of(&library), Cuts::of(&library));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                library,
+                name: name.to_owned(),
+                vocab_size,
+                special,
+                names,
+                frame,
+                config: extras.config,
+                templates: extras.templates,
+                unused: extras.unused,
+                growth: extras.growth,
+                fingerprint: OnceLock::new(),
+                words,
+                cuts,
+            }),
+            vocabulary: None,
+        })
     }
 }
 
-type Config = (Map<String, Value>, BTreeMap<String, Option<String>>);
-
-/// The configuration in `folder`, and the tokens it gives to roles. Both are empty if there is none.
-fn read_config(folder: &Path) -> Result<Config, TokenizeError> {
-    let mut declared = BTreeMap::new();
-    let mut config = Map::new();
-    // The newer file last: it wins.
-    for name in [OLD_CONFIG, CONFIG] {
-        let path = folder.join(name);
-        if !path.is_file() {
-            continue;
-        }
-        let name = path.display().to_string();
-        let invalid = |reason: String| TokenizeError::invalid(&name, reason);
-        config = match check::json(&read(&path)?).map_err(invalid)? {
-            Value::Object(config) => config,
-            _ => return Err(invalid("it is not a JSON object".to_owned())),
-        };
-        for (key, value) in &config {
-            let Some(role) = key.strip_suffix("_token") else { continue };
-            match value.as_str().or_else(|| value.get("content")?.as_str()) {
-                Some(token) => declared.insert(role.to_owned(), Some(token.to_owned())),
-                None if value.is_null() => declared.insert(role.to_owned(), None),
-                // Such as `add_bos_token: true`.
-                None => continue,
-            };
-        }
-        if path.ends_with(OLD_CONFIG) {
-            config = Map::new();
-        }
-    }
-    Ok((config, declared))
+/// The library's tokenizer of checked JSON.
+fn library(json: Value) -> Result<tokenizers::Tokenizer, String> {
+    let load = || serde_json::from_value::<tokenizers::Tokenizer>(json);
+    catch_unwind(AssertUnwindSafe(load))
+        .map_err(|panic| panic_message(&*panic))?
+        .map_err(|error| error.to_string())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TokenizeError> {
-    let size = std::fs::metadata(path).map_err(TokenizeError::io("read", path))?.len();
-    if size > check::MAX_BYTES {
-        let reason = format!("it has {size} bytes, more than {}", check::MAX_BYTES);
-        return Err(TokenizeError::invalid(&path.display().to_string(), reason));
+/// The class whose rules hold for a folder.
+fn class_of(files: &Files) -> Result<Class, String> {
+    let written = files.config.get("tokenizer_class").and_then(Value::as_str);
+    let byte_level = |root: &Value| {
+        let parts = ["pre_tokenizer", "decoder"].map(|key| root[key].to_string());
+        parts.iter().any(|part| part.contains("\"ByteLevel\""))
+    };
+    let class = |bytes| Class::of_folder(written, &files.model, bytes);
+    let other = |model: &str| {
+        let name = written.unwrap_or("another class");
+        format!(
+            "tokenizer_config.json says {name}, whose {model} sst does not know; save it with a tokenizer.json"
+        )
+    };
+    match &files.vocabulary {
+        Vocabulary::Json(root) => {
+            let class = class(byte_level(root));
+            // Old files do not name the type of their model.
+            let found = root["model"]["type"].as_str().or(class.model_type());
+            if found != class.model_type() && class != Class::Json {
+                let (found, name) = (found.unwrap_or("?"), written.unwrap_or("the model's class"));
+                tracing::warn!(
+                    "{}: its model is {found}, which {name} does not have: its flags are not used",
+                    files.path.display()
+                );
+                return Ok(Class::Json);
+            }
+            Ok(class)
+        }
+        Vocabulary::Txt(_) => match class(false) {
+            class @ (Class::Bert | Class::Funnel | Class::MPNet) => Ok(class),
+            Class::Json if written.is_none_or(|name| Class::named(name) == Some(Class::Json)) => {
+                Ok(Class::Bert)
+            }
+            Class::Json if written == Some("RetriBertTokenizer") => Ok(Class::Bert),
+            _ => Err(other("vocab.txt")),
+        },
+        Vocabulary::Merges(model) => match class(false) {
+            class @ (Class::Gpt2 | Class::Roberta) => Ok(class),
+            Class::Json if written.is_none_or(|name| Class::named(name) == Some(Class::Json)) => {
+                // GPT-2's letter for a space, which every byte-level vocabulary has.
+                let bytes = model["vocab"].as_object().is_some_and(|vocab| vocab.contains_key("Ġ"));
+                bytes.then_some(Class::Gpt2).ok_or_else(|| other("vocab.json"))
+            }
+            _ => Err(other("vocab.json")),
+        },
     }
-    std::fs::read(path).map_err(TokenizeError::io("read", path))
+}
+
+/// Adds the tokens of the folder and the post-processor of the class.
+fn finish(
+    library: &mut tokenizers::Tokenizer,
+    class: Class,
+    files: &Files,
+    old: &Value,
+    added: &Added,
+) -> Result<(), String> {
+    for token in &added.tokens {
+        check::added_token(&token.content)?;
+    }
+    let tokens = added.tokens.clone();
+    catch_unwind(AssertUnwindSafe(|| library.add_tokens(tokens)))
+        .map_err(|panic| panic_message(&*panic))?
+        .map_err(|error| error.to_string())?;
+    let role = |name: &str| added.roles.get(name).cloned().flatten();
+    let names = SpecialNames {
+        cls: role("cls"),
+        sep: role("sep"),
+        bos: role("bos"),
+        eos: role("eos"),
+        ..SpecialNames::default()
+    };
+    let flag = |key| rebuild::flag(&files.config, key).map(Option::unwrap_or_default);
+    // The flags count only where no tokenizer.json says what stands around a text.
+    let add = match (old.is_null(), old["post_processor"].is_null()) {
+        (true, _) => Some((flag("add_bos_token")?, flag("add_eos_token")?)),
+        (false, true) if class != Class::Json => Some((false, false)),
+        _ => None,
+    };
+    let id = |token: &str| library.token_to_id(token).map(u64::from);
+    let post = rebuild::post_processor(class, &names, &files.config, add, id)?;
+    let post = post.or_else(|| (class != Class::Json).then(|| old["post_processor"].clone()));
+    if let Some(post) = post {
+        let post: Option<PostProcessorWrapper> =
+            serde_json::from_value(post).map_err(|error| error.to_string())?;
+        library.with_post_processor(post);
+    }
+    library.set_encode_special_tokens(flag("split_special_tokens")?);
+    Ok(())
+}
+
+/// Warns of added tokens whose id is not the one that a file gives them, and of ids without a token.
+fn tell_ids(name: &str, library: &tokenizers::Tokenizer, added: &Added, json: &[Value]) {
+    let of_json = json.iter().filter_map(|token| {
+        Some((token.get("content")?.as_str()?.to_owned(), token.get("id")?.as_u64()?))
+    });
+    let mut told: Vec<String> = Vec::new();
+    for (token, id) in added.ids.iter().cloned().chain(of_json) {
+        let has = library.token_to_id(&token);
+        if has.map(u64::from) != Some(id) && !told.contains(&token) {
+            let has = has.map_or("none".to_owned(), |id| id.to_string());
+            tracing::warn!(
+                "{name}: the added token {token:?} is given the id {id} and has the id {has}, as in transformers"
+            );
+            told.push(token);
+        }
+    }
+    let ids: std::collections::BTreeSet<u32> = library.get_vocab(true).into_values().collect();
+    let size = ids.last().map_or(0, |last| *last as usize + 1);
+    if ids.len() < size {
+        let first = (0..size as u32).find(|id| !ids.contains(id)).unwrap_or_default();
+        let missing = size - ids.len();
+        tracing::warn!(
+            "{name}: {missing} ids below {size} have no token, the first of them {first}"
+        );
+    }
 }

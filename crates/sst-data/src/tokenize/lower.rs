@@ -6,6 +6,7 @@ use tokenizers::NormalizerWrapper;
 use tokenizers::normalizers::{Lowercase, Sequence};
 
 use super::cache::WordCache;
+use super::long::Cuts;
 use super::{Inner, TokenizeError, Tokenizer};
 
 impl Tokenizer {
@@ -32,6 +33,7 @@ impl Tokenizer {
         changed.map_err(|error| TokenizeError::invalid(&inner.name, error.to_string()))?;
         let inner = Inner {
             words: WordCache::of(&library),
+            cuts: Cuts::of(&library),
             library,
             name: inner.name.clone(),
             vocab_size: inner.vocab_size,
@@ -39,6 +41,10 @@ impl Tokenizer {
             names: inner.names.clone(),
             frame: inner.frame.clone(),
             config: inner.config.clone(),
+            templates: inner.templates.clone(),
+            unused: inner.unused.clone(),
+            // Lower case takes three times the characters at most, and such are few.
+            growth: inner.growth.clone(),
             fingerprint: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner), vocabulary: self.vocabulary })

@@ -3,20 +3,29 @@
 //! A `tokenizer.json` is somebody else's program: it holds regular expressions, tables and rules.
 //! So it is checked before it is run (`check.rs`), and a panic inside the library becomes an error.
 
+mod added;
 mod bert;
 mod bpe;
 mod cache;
 mod check;
+mod class;
 mod error;
+mod folder;
+mod growth;
 mod limits;
 mod load;
 mod long;
 mod lower;
+mod model;
 mod pipeline;
+mod rebuild;
 mod save;
 mod special;
+mod spelling;
 mod train;
 mod unigram;
+mod unknown;
+mod unread;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
@@ -27,9 +36,13 @@ use sha2::{Digest, Sha256};
 
 pub use error::TokenizeError;
 pub use special::{Frame, SpecialNames, SpecialTokens};
+pub use spelling::{Spelled, Spellings};
 pub use train::{Algorithm, TrainConfig, train};
+pub use unknown::{UnknownCount, unknown_warning};
 
 use self::cache::WordCache;
+use self::growth::Growth;
+use crate::Unused;
 use crate::loader::panic_message;
 use crate::store::hex;
 
@@ -52,9 +65,17 @@ struct Inner {
     frame: Frame,
     /// The `tokenizer_config.json` it came with.
     config: Map<String, Value>,
+    /// The templates of chats it came with: their paths within the folder, and their bytes.
+    templates: Vec<(String, Vec<u8>)>,
+    /// What its files say and sst does not use.
+    unused: Unused,
+    /// How much longer a text can become before it is cut into tokens, and tokens when they are decoded.
+    growth: (Growth, Growth),
     fingerprint: OnceLock<String>,
     /// Where texts may be split into words.
     words: Option<WordCache>,
+    /// Where long texts may be cut.
+    cuts: Option<long::Cuts>,
 }
 
 /// The tokens of a text with where they stand. Without special tokens.
@@ -70,15 +91,15 @@ pub struct Encoding {
 
 impl Tokenizer {
     /// The token ids of `text`, without special tokens around it. Where the text spells a special
-    /// token, that token is what it becomes, as in transformers. A BERT tokenizer encodes the parts
-    /// of a text beyond 1 MiB on all cores.
+    /// token, that token is what it becomes, as in transformers. Tokenizers that never look across words
+    /// (BERT's, SentencePiece's) encode the parts of a text beyond 1 MiB on all cores.
     ///
     /// # Errors
     /// If the tokenizer cannot encode it, as when it has no unknown token, or is broken; or a token is not one
     /// that the model knows ([`Tokenizer::for_vocabulary`]).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
-        if text.len() > long::LONG && long::may_cut(&self.inner.library) {
-            let parts = long::cut(text);
+        if let Some(cuts) = self.inner.cuts.filter(|_| text.len() > long::LONG) {
+            let parts = cuts.cut(text);
             let ids: Vec<_> =
                 parts.par_iter().map(|part| self.encode_part(part)).collect::<Result<_, _>>()?;
             let ids = ids.concat();
@@ -98,6 +119,7 @@ impl Tokenizer {
     }
 
     fn encode_whole(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
+        self.check_growth(&self.inner.growth.0, text)?;
         let library = &self.inner.library;
         self.guard(|| library.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec()))
     }
@@ -124,6 +146,7 @@ impl Tokenizer {
     /// # Errors
     /// As for [`Tokenizer::encode`].
     pub fn encoding(&self, text: &str) -> Result<Encoding, TokenizeError> {
+        self.check_growth(&self.inner.growth.0, text)?;
         let library = &self.inner.library;
         let encoding = self.guard(|| {
             library.encode(text, false).map(|encoding| Encoding {
@@ -145,7 +168,32 @@ impl Tokenizer {
             let (name, vocab_size) = (self.inner.name.clone(), self.vocab_size());
             return Err(TokenizeError::UnknownId { name, id, vocab_size });
         }
-        self.guard(|| self.inner.library.decode(ids, skip_special))
+        let growth = &self.inner.growth.1;
+        if growth.largest() > 1.0 {
+            let tokens: String = ids.iter().filter_map(|id| self.token(*id)).collect();
+            self.check_growth(growth, &tokens)?;
+        }
+        let text = self.guard(|| self.inner.library.decode(ids, skip_special))?;
+        Ok(if self.cleans_up() { clean_up(&text) } else { text })
+    }
+
+    /// Whether decoded text loses its spaces before punctuation: as in transformers, where the configuration
+    /// says so and the model is not BPE.
+    fn cleans_up(&self) -> bool {
+        let is_set = |key: &str| self.inner.config.get(key) == Some(&Value::Bool(true));
+        let bpe = matches!(self.inner.library.get_model(), tokenizers::ModelWrapper::BPE(_));
+        let force = "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output";
+        is_set("clean_up_tokenization_spaces") && (!bpe || is_set(force))
+    }
+
+    /// What the tokenizer's files say and sst does not use.
+    pub fn unused(&self) -> &Unused {
+        &self.inner.unused
+    }
+
+    fn check_growth(&self, growth: &Growth, text: &str) -> Result<(), TokenizeError> {
+        let name = || self.inner.name.clone();
+        growth.check(text).map_err(|reason| TokenizeError::Run { name: name(), reason })
     }
 
     /// One more than the largest id: the rows that an embedding table needs. Special tokens count;
@@ -190,7 +238,10 @@ impl Tokenizer {
     pub fn fingerprint(&self) -> String {
         let compute = || {
             // Serialising a tokenizer that was parsed cannot fail; if it did, no cache would match.
-            let json = self.inner.library.to_string(false).unwrap_or_default();
+            let mut json = self.inner.library.to_string(false).unwrap_or_default();
+            if self.inner.library.get_encode_special_tokens() {
+                json += "split_special_tokens";
+            }
             hex(&Sha256::digest(json))
         };
         self.inner.fingerprint.get_or_init(compute).clone()
@@ -205,4 +256,21 @@ impl Tokenizer {
             Err(panic) => Err(TokenizeError::Run { name: name(), reason: panic_message(&*panic) }),
         }
     }
+}
+
+/// Takes the spaces before punctuation and contractions away (`clean_up_tokenization` of transformers).
+fn clean_up(text: &str) -> String {
+    const PAIRS: [(&str, &str); 10] = [
+        (" .", "."),
+        (" ?", "?"),
+        (" !", "!"),
+        (" ,", ","),
+        (" ' ", "'"),
+        (" n't", "n't"),
+        (" 'm", "'m"),
+        (" 's", "'s"),
+        (" 've", "'ve"),
+        (" 're", "'re"),
+    ];
+    PAIRS.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }

@@ -73,7 +73,7 @@ pub(super) fn metaspace_parts(lowercase: bool) -> Map<String, Value> {
     parts(json!({"type": "Sequence", "normalizers": steps}), split, metaspace)
 }
 
-fn parts(normalizer: Value, pre_tokenizer: Value, decoder: Value) -> Map<String, Value> {
+pub(super) fn parts(normalizer: Value, pre_tokenizer: Value, decoder: Value) -> Map<String, Value> {
     Map::from_iter([
         ("version".to_owned(), json!("1.0")),
         ("truncation".to_owned(), Value::Null),

@@ -25,6 +25,12 @@ impl Tokenizer {
             let text = text + "\n";
             atomic::write(&path, text.as_bytes()).map_err(TokenizeError::io("write", &path))?;
         }
+        for (name, bytes) in &self.inner.templates {
+            let path = folder.join(name);
+            let parent = path.parent().unwrap_or(folder);
+            std::fs::create_dir_all(parent).map_err(TokenizeError::io("create", parent))?;
+            atomic::write(&path, bytes).map_err(TokenizeError::io("write", &path))?;
+        }
         Ok(())
     }
 
@@ -34,16 +40,45 @@ impl Tokenizer {
         // The one class that both versions load from tokenizer.json as it is.
         config.entry("tokenizer_class").or_insert_with(|| json!("PreTrainedTokenizerFast"));
         config.entry("clean_up_tokenization_spaces").or_insert(json!(false));
+        // A token that was found by its usual name is written only where it is an added one already: transformers
+        // would add it, and find it in texts.
+        let added = self.inner.library.get_added_tokens_decoder();
+        let is_added = |token: &str| added.values().any(|known| known.content == token);
         for (role, token) in self.inner.names.roles() {
-            if let Some(token) = token {
-                config.entry(format!("{role}_token")).or_insert(json!(token));
+            if let Some(token) = token.as_deref().filter(|token| is_added(token)) {
+                let entry = config.entry(format!("{role}_token")).or_insert(json!(token));
+                // Another file may have had the last word.
+                if entry.as_str().or_else(|| entry.get("content")?.as_str()) != Some(token) {
+                    *entry = json!(token);
+                }
             }
         }
         if self.special().cls.is_some() {
             let inputs = json!(["input_ids", "token_type_ids", "attention_mask"]);
             config.entry("model_input_names").or_insert(inputs);
         }
+        if config.contains_key("added_tokens_decoder") {
+            config.insert("added_tokens_decoder".to_owned(), self.added_tokens_decoder());
+        }
         config.insert("model_max_length".to_owned(), json!(model_max_length));
         config
+    }
+
+    /// Every added token with its flags, by id.
+    fn added_tokens_decoder(&self) -> Value {
+        let tokens = self.inner.library.get_added_tokens_decoder();
+        let mut tokens: Vec<_> = tokens.into_iter().collect();
+        tokens.sort_by_key(|(id, _)| *id);
+        let entry = |token: tokenizers::AddedToken| {
+            json!({
+                "content": token.content,
+                "lstrip": token.lstrip,
+                "normalized": token.normalized,
+                "rstrip": token.rstrip,
+                "single_word": token.single_word,
+                "special": token.special,
+            })
+        };
+        tokens.into_iter().map(|(id, token)| (id.to_string(), entry(token))).collect()
     }
 }

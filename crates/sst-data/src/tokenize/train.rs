@@ -14,7 +14,7 @@ use tokenizers::{
 };
 
 use super::pipeline::{added_tokens, bert_parts, byte_level_parts, metaspace_parts, template};
-use super::{SpecialNames, TokenizeError, Tokenizer, bpe, check, unigram};
+use super::{SpecialNames, TokenizeError, Tokenizer, bpe, limits, long, unigram};
 
 /// Text counted at once, in bytes.
 const BATCH_BYTES: usize = 4 << 20;
@@ -104,7 +104,7 @@ pub fn train(
     let name = format!("the trained {:?} tokenizer", config.algorithm);
     let roles = config.special.roles().into_iter();
     let declared = roles.map(|(role, token)| (role.to_owned(), token.clone())).collect();
-    Tokenizer::build(&name, Value::Object(root), Map::new(), declared)
+    Tokenizer::build(&name, Value::Object(root), declared)
 }
 
 /// The special tokens in the order of their ids.
@@ -124,7 +124,7 @@ fn special_tokens(config: &TrainConfig) -> Result<Vec<String>, TokenizeError> {
     }
     // BPE starts from the 256 bytes, the others from at least one character.
     let least = tokens.len() + if config.algorithm == Algorithm::Bpe { 256 } else { 1 };
-    let most = check::MAX_ID as usize;
+    let most = limits::ID as usize;
     if !(least..=most).contains(&config.vocab_size) {
         return error(format!("vocab_size {} is not in {least}..={most}", config.vocab_size));
     }
@@ -145,6 +145,13 @@ fn count_words(
     let mut batch = Vec::new();
     let mut bytes = 0;
     for text in texts {
+        if text.len() > long::LONG {
+            // The library takes a hundred bytes for each of a text: parts of it, one batch after the other.
+            for parts in long::cut_words(&text).chunks(BATCH_BYTES / long::PART) {
+                count_batch(&library, parts, &mut counts)?;
+            }
+            continue;
+        }
         bytes += text.len();
         batch.push(text);
         if bytes >= BATCH_BYTES {
@@ -160,10 +167,11 @@ fn count_words(
 
 fn count_batch(
     library: &tokenizers::Tokenizer,
-    texts: &[String],
+    texts: &[impl AsRef<str> + Sync],
     counts: &mut HashMap<String, u64>,
 ) -> Result<(), TokenizeError> {
-    let parts: Result<Vec<_>, _> = texts.par_iter().map(|text| words_of(library, text)).collect();
+    let words = |text: &_| words_of(library, AsRef::<str>::as_ref(text));
+    let parts: Result<Vec<_>, _> = texts.par_iter().map(words).collect();
     let parts = parts.map_err(|error| TokenizeError::Train(error.to_string()))?;
     for (word, count) in parts.into_iter().flatten() {
         *counts.entry(word).or_default() += count;

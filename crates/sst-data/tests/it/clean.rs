@@ -32,6 +32,24 @@ fn nfkc_is_an_option() {
 }
 
 #[test]
+fn nfc_is_an_option_and_finds_duplicates() {
+    let nfc = CleanConfig { nfc: true, ..off() };
+    check(&nfc, "cafe\u{301} ﬁ ① Ａ，", "café ﬁ ① Ａ，");
+    // Composition goes on over what is removed.
+    check(&CleanConfig { control: true, ..nfc.clone() }, "e\u{200b}\u{301}", "é");
+    let ledger = Ledger::new();
+    let mut cleaner = Cleaner::new(CleanConfig { dedup: true, ..nfc.clone() }, ledger.clone());
+    let texts = ["café noir", "cafe\u{301} noir", "cafe noir"];
+    let kept = (1..)
+        .zip(texts)
+        .filter(|(line, text)| cleaner.clean(&Key::new("a.txt", *line), text).is_some());
+    assert_eq!(kept.count(), 2);
+    assert_eq!((ledger.count("clean.nfc"), ledger.count("clean.duplicate")), (1, 1));
+    let both = CleanConfig { nfkc: true, ..nfc };
+    assert!(both.check().unwrap_err().to_string().starts_with("nfc and nfkc are both set"));
+}
+
+#[test]
 fn control_characters_go_and_white_space_stays() {
     let control = CleanConfig { control: true, ..off() };
     check(&control, "a\u{0}b\u{7f}c\u{9b}d", "abcd");
@@ -135,8 +153,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn cleaning_twice_is_cleaning_once(text in text(), nfkc: bool, control: bool, whitespace: bool) {
-        let config = CleanConfig { nfkc, control, whitespace, ..off() };
+    fn cleaning_twice_is_cleaning_once(text in text(), form in 0..3, control: bool, whitespace: bool) {
+        let config = CleanConfig { nfc: form == 1, nfkc: form == 2, control, whitespace, ..off() };
         if let Some(once) = clean(&config, &text) {
             prop_assert_eq!(clean(&config, &once), Some(once.clone()), "{:?}", text);
         }

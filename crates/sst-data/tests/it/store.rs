@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)] // Tests write their inputs in place.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -57,14 +58,48 @@ proptest! {
         prop_assert_eq!(store.num_tokens(), documents.iter().map(|d| d.1.len() as u64).sum::<u64>());
         for (i, (key, ids)) in (0..).zip(&documents) {
             prop_assert_eq!(&store.key(i), key);
-            prop_assert_eq!(&store.tokens(i).to_vec(), ids);
+            prop_assert_eq!(&store.tokens(i).unwrap(), ids);
             prop_assert_eq!(store.len_of(i), ids.len());
-            prop_assert_eq!(store.tokens(i).slice(1, 3).to_vec(), ids.iter().copied().skip(1).take(3).collect::<Vec<_>>());
+            let mut piece = Vec::new();
+            store.append_to(&mut piece, i, 1, 3).unwrap();
+            prop_assert_eq!(piece, ids.iter().copied().skip(1).take(3).collect::<Vec<_>>());
         }
         let bytes = fs::metadata(cache.path().join("test/tokens.bin")).unwrap().len();
         prop_assert_eq!(bytes, store.num_tokens() * if wide { 4 } else { 2 });
-        prop_assert!(store.tokens(documents.len() as u64).is_empty());
+        prop_assert!(store.tokens(documents.len() as u64).unwrap().is_empty());
         prop_assert_eq!(store.key(documents.len() as u64), Key::new("?", 0));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn mutated_store_manifests_are_damaged(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4), 1..8),
+    ) {
+        let cache = tempfile::tempdir().unwrap();
+        sample(cache.path());
+        let (folder, path) = (cache.path().join("test"), cache.path().join("test/manifest.json"));
+        let whole = fs::read(&path).unwrap();
+        let mut bytes = whole.clone();
+        for (place, byte, kind) in changes {
+            let at = place.index(bytes.len().max(1)).min(bytes.len());
+            match kind {
+                0 if at < bytes.len() => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                2 => bytes.truncate(at),
+                // A number in the place of another.
+                _ => {
+                    let digit = |b: &u8| b.is_ascii_digit();
+                    let first = bytes[at..].iter().position(digit).map_or(bytes.len(), |p| at + p);
+                    let end = bytes[first..].iter().position(|b| !digit(b)).map_or(bytes.len(), |p| first + p);
+                    bytes.splice(first..end, [0, 1, u64::from(byte) << 56, u64::MAX][usize::from(byte % 4)].to_string().bytes());
+                }
+            }
+        }
+        fs::write(&path, &bytes).unwrap();
+        prop_assert_eq!(Store::open(&folder).is_ok(), bytes == whole);
     }
 }
 
@@ -137,7 +172,7 @@ fn damage(file: &str, change: impl FnOnce(&Path), expected: &str) {
     assert!(error.contains(file) && error.contains(expected), "{error}");
     // And a new build takes its place.
     sample(cache.path());
-    assert_eq!(Store::open(&folder).unwrap().tokens(0).to_vec(), [1, 2, 3]);
+    assert_eq!(Store::open(&folder).unwrap().tokens(0).unwrap(), [1, 2, 3]);
     assert_eq!(folders(cache.path()), ["test"]);
 }
 
@@ -163,10 +198,68 @@ fn a_damaged_store_is_noticed_and_replaced() {
     damage("manifest.json", cut, "damaged");
     damage("manifest.json", |path| fs::remove_file(path).unwrap(), "cannot read");
     let older = |path: &Path| {
-        let text = fs::read_to_string(path).unwrap().replace("\"version\": 1", "\"version\": 0");
+        let text = fs::read_to_string(path).unwrap().replace("\"version\": 2", "\"version\": 0");
         fs::write(path, text).unwrap();
     };
     damage("manifest.json", older, "format is 0");
+}
+
+#[test]
+fn every_changed_byte_of_a_manifest_is_noticed() {
+    let cache = tempfile::tempdir().unwrap();
+    scored(cache.path()).unwrap();
+    let (folder, path) = (cache.path().join("test"), cache.path().join("test/manifest.json"));
+    let whole = fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        for changed in [whole[at] ^ 1, b' ', b'0', b'a'] {
+            let mut bytes = whole.clone();
+            bytes[at] = changed;
+            fs::write(&path, &bytes).unwrap();
+            let opened = Store::open(&folder);
+            assert_eq!(opened.is_ok(), bytes == whole, "byte {at} as {changed}");
+        }
+    }
+}
+
+/// What a reader of `tokens.bin` says after `change`.
+fn changed_under_a_reader(change: impl FnOnce(&Path)) -> [String; 2] {
+    let cache = tempfile::tempdir().unwrap();
+    let store = sample(cache.path());
+    assert_eq!(store.tokens(0).unwrap(), [1, 2, 3]);
+    // Times of change are kept in ticks of some milliseconds.
+    std::thread::sleep(Duration::from_millis(20));
+    change(&cache.path().join("test/tokens.bin"));
+    let read = store.append_to(&mut Vec::new(), 0, 0, 9);
+    [store.tokens(0).map(|_| ()), read]
+        .map(|read| read.map_or_else(|e| e.to_string(), |()| "read".into()))
+}
+
+#[test]
+fn a_store_that_is_cut_or_changed_under_a_reader_is_an_error() {
+    let in_place = |path: &Path| fs::File::options().write(true).open(path).unwrap();
+    let [looked, read] = changed_under_a_reader(|path| in_place(path).set_len(2).unwrap());
+    assert!(looked.contains("tokens.bin") && looked.contains("changed while"), "{looked}");
+    assert!(read.contains("tokens.bin") && read.contains("cut off while"), "{read}");
+    let [looked, _] = changed_under_a_reader(|path| in_place(path).write_all_at(&[9], 0).unwrap());
+    assert!(looked.contains("tokens.bin") && looked.contains("changed while"), "{looked}");
+    // Another process may replace a store, which leaves the opened files as they are.
+    let replaced = |path: &Path| fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    assert_eq!(changed_under_a_reader(replaced), ["read", "read"]);
+}
+
+#[test]
+fn of_two_that_prepare_the_same_data_one_waits_for_the_other() {
+    let place = Place::new(&"a b ad c\n".repeat(2000));
+    let clean = CleanConfig::default();
+    let stores: Vec<_> = std::thread::scope(|scope| {
+        let prepare = || place.prepare(&clean, &Ledger::new()).unwrap();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(prepare)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for store in &stores {
+        assert_eq!(texts(store), texts(&stores[0]));
+    }
+    assert_eq!(folders(&place.cache()), [stores[0].fingerprint()]);
 }
 
 #[test]
@@ -188,7 +281,7 @@ fn two_builders_at_once_do_not_spoil_each_other() {
         let store = thread.join().unwrap();
         assert_eq!(store.num_documents(), 1000);
         store.verify().unwrap();
-        assert_eq!(store.tokens(7).to_vec(), [7]);
+        assert_eq!(store.tokens(7).unwrap(), [7]);
     }
     assert_eq!(folders(cache.path()), ["test"]);
     Store::open(&cache.path().join("test")).unwrap();
@@ -225,7 +318,7 @@ impl Place {
 }
 
 fn texts(store: &Store) -> Vec<Vec<u32>> {
-    (0..store.num_documents()).map(|i| store.tokens(i).to_vec()).collect()
+    (0..store.num_documents()).map(|i| store.tokens(i).unwrap()).collect()
 }
 
 #[test]

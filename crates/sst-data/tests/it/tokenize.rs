@@ -108,16 +108,26 @@ fn a_vocab_txt_of_another_kind_is_refused() {
 }
 
 #[test]
-fn an_added_token_without_a_line_is_refused() {
+fn an_added_token_without_a_line_follows_the_vocabulary() {
     let added = |token| json!({"added_tokens_decoder": {"10": {"content": token}}});
-    assert!(bert(VOCAB, Some(added("able"))).is_ok());
-    let text = bert(VOCAB, Some(added("[NEW]"))).unwrap_err().to_string();
-    assert!(text.contains("adds \"[NEW]\", which has no line"), "{text}");
+    assert_eq!(bert(VOCAB, Some(added("able"))).unwrap().vocab_size(), 10);
+    let tokenizer = bert(VOCAB, Some(added("[NEW]"))).unwrap();
+    assert_eq!((tokenizer.id("[NEW]"), tokenizer.vocab_size()), (Some(10), 11));
+    assert_eq!(tokenizer.encode("un[NEW]able").unwrap(), [5, 10, 7]);
 }
 
+/// As in transformers: the class has a mask token, and adds it where the vocabulary has none.
 #[test]
-fn a_model_without_a_mask_token_has_none() {
+fn special_tokens_of_the_class_are_added() {
     let tokenizer = bert("[UNK]\na\n", None).unwrap();
+    let special = tokenizer.special();
+    assert_eq!(
+        [special.unk, special.sep, special.pad, special.cls, special.mask],
+        [0, 2, 3, 4, 5].map(Some)
+    );
+    assert_eq!((&*tokenizer.frame().prefix, &*tokenizer.frame().suffix), (&[4][..], &[2][..]));
+    let none = json!({"mask_token": null, "cls_token": null, "sep_token": null});
+    let tokenizer = bert("[UNK]\na\n", Some(none)).unwrap();
     assert_eq!(tokenizer.special().mask, None);
     assert!(tokenizer.frame().prefix.is_empty());
 }
@@ -204,4 +214,19 @@ fn a_long_text_is_encoded_as_if_whole() {
     assert_eq!(tokenizer.encode(&whole).unwrap(), tokenizer.encoding(&whole).unwrap().ids);
     let one_word = "x".repeat(3 << 20);
     assert_eq!(tokenizer.encode(&one_word).unwrap(), [tokenizer.special().unk.unwrap()]);
+}
+
+#[test]
+fn a_long_text_is_encoded_as_if_whole_by_unigram() {
+    let lines = [book("kjv.txt.gz", 3000), book("sanguo.txt.gz", 60)].concat();
+    let algorithm = Algorithm::Unigram;
+    let config = TrainConfig { algorithm, vocab_size: 1500, ..TrainConfig::default() };
+    let tokenizer = train(&config, lines.iter().cloned()).unwrap();
+    let awkward =
+        "  naïve [MASK] [SEP]。[CLS]e\u{301} 。\u{301}x \u{301}\t\u{3000}\u{a0}Ωσς don't ";
+    for joint in [" ", "\n", awkward] {
+        let whole = lines.join(joint).repeat(3);
+        assert!(whole.len() > 1 << 20, "{}", whole.len());
+        assert_eq!(tokenizer.encode(&whole).unwrap(), tokenizer.encoding(&whole).unwrap().ids);
+    }
 }

@@ -20,6 +20,7 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     summary: "bidirectional encoder with a masked-token head, for masked language modelling",
     architectures: &[MASKED, PRETRAINING, BASE],
     default_config: || json!(BertConfig::default()),
+    check: |config| parse_config::<BertConfig>(config)?.check(),
     harmless: HARMLESS,
     build,
     plan,

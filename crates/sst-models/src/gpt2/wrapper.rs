@@ -19,6 +19,7 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     summary: "decoder with learned positions, for causal language modelling",
     architectures: &["GPT2LMHeadModel", "GPT2Model"],
     default_config: || json!(Gpt2Config::default()),
+    check: |config| parse_config::<Gpt2Config>(config)?.check(),
     harmless: HARMLESS,
     build,
     plan: |request| causal::plan(request, "wte.weight", names::rename),

@@ -19,6 +19,7 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     summary: "decoder with rotary positions and a gated MLP, for causal language modelling",
     architectures: &["LlamaForCausalLM", "LlamaModel"],
     default_config: || json!(LlamaConfig::default()),
+    check: |config| parse_config::<LlamaConfig>(config)?.check(),
     harmless: HARMLESS,
     build,
     plan: |request| causal::plan(request, "embed_tokens.weight", names::rename),

@@ -28,6 +28,8 @@ pub struct Embedded {
     pub vectors: Vec<f32>,
     /// For each text the tokens that were cut off.
     pub cut: Vec<usize>,
+    /// For each text the tokens that the tokenizer does not know.
+    pub unknown: Vec<usize>,
     /// For each text whether it has no token, not even a special one.
     pub empty: Vec<bool>,
     /// Tokens that were read.
@@ -80,6 +82,7 @@ impl<'m> Embedder<'m> {
             vectors,
             tokens: rows.iter().map(|row| row.ids.len() as u64).sum(),
             cut: rows.iter().map(|row| row.cut).collect(),
+            unknown: rows.iter().map(|row| row.unknown).collect(),
             empty: rows.iter().map(|row| row.ids.is_empty()).collect(),
         })
     }

@@ -35,6 +35,8 @@ pub struct SentenceTokens {
     pub ids: Vec<u32>,
     /// Tokens that did not fit and were cut off.
     pub cut: usize,
+    /// Tokens that the tokenizer does not know, among those that were not cut off.
+    pub unknown: usize,
 }
 
 /// A model that turns a text into one vector.
@@ -73,6 +75,7 @@ impl SentenceModel {
         let layout = Layout::read(folder)?;
         let encoder = layout.as_ref().map_or(folder, |layout| &*layout.encoder);
         let tokenizer = Tokenizer::load(encoder)?;
+        ledger.add_unused(tokenizer.unused());
         let load = LoadOptions { role: Role::Sentence, ..LoadOptions::new(device) };
         let loaded = crate::open(encoder, &load)?;
         loaded.tell(ledger);
@@ -147,7 +150,8 @@ impl SentenceModel {
         let row = |ids: Vec<u32>| {
             let kept = &ids[..ids.len().min(room)];
             let cut = ids.len() - kept.len();
-            SentenceTokens { ids: [&frame.prefix[..], kept, &frame.suffix].concat(), cut }
+            let unknown = self.tokenizer.count_unknown(kept) as usize;
+            SentenceTokens { ids: [&frame.prefix[..], kept, &frame.suffix].concat(), cut, unknown }
         };
         Ok(all.into_iter().map(row).collect())
     }
@@ -166,6 +170,11 @@ impl SentenceModel {
             vectors_bd = vectors_bd.f_div(&norms_b1.f_clamp_min(1e-12)?)?;
         }
         Ok(vectors_bd)
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
     }
 
     /// d.

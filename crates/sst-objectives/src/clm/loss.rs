@@ -24,6 +24,7 @@ pub(crate) const ENTRY: Entry = Entry {
     is_grouped: false,
     trains_token_head: true,
     frame,
+    check: |config, padding_free| parse::<ClmConfig>(config)?.check(padding_free),
     build,
 };
 

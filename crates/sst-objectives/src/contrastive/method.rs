@@ -68,6 +68,7 @@ pub(super) const fn entry<M: Method>() -> Entry {
         is_grouped: M::IS_GROUPED,
         trains_token_head: false,
         frame: |tokenizer| tokenizer.frame().clone(),
+        check: |config, _| config::read::<M>(config).map(|_| ()),
         build: build::<M>,
     }
 }

@@ -12,8 +12,8 @@ pub enum Unit {
     /// Each token by itself (BERT).
     #[default]
     Token,
-    /// Whole words: all pieces of a word, and Chinese words as jieba cuts them (Cui et al. 2021,
-    /// "Pre-Training with Whole Word Masking for Chinese BERT").
+    /// Whole words: all pieces of a word of the text (see `sst_data::words::word_ranges`), Chinese ones as jieba cuts
+    /// them (Cui et al. 2021, "Pre-Training with Whole Word Masking for Chinese BERT"), whatever the tokenizer.
     Word,
     /// Spans of whole words of geometric length (Joshi et al. 2020, "SpanBERT").
     Span,

@@ -22,6 +22,7 @@ pub(crate) const ENTRY: Entry = Entry {
     is_grouped: false,
     trains_token_head: true,
     frame: |tokenizer| tokenizer.frame().clone(),
+    check: |config, _| parse::<MlmConfig>(config)?.check(),
     build,
 };
 

@@ -1,8 +1,7 @@
 //! Choosing what to mask.
 
-use std::ops::Range;
-
 use sst_data::SeqRng;
+use sst_data::rng::mix64;
 
 use super::config::{MlmConfig, Unit};
 use super::words::WordGrouper;
@@ -45,54 +44,78 @@ pub(super) fn select(
             chosen
         }
         Unit::Word => {
-            let mut chosen = Vec::new();
-            for word in grouper.words(ids) {
-                if rng.chance(config.mask_rate) {
+            let words = grouper.words(ids);
+            let chosen = chosen_words(config, &words.keys, rng);
+            let mut tokens = Vec::new();
+            for group in &words.groups {
+                if group.word.map_or_else(|| rng.chance(config.mask_rate), |word| chosen[word]) {
                     // Each piece has a fate of its own, as in Google's whole-word models.
-                    chosen.extend(word.map(|at| (at, fate(config, rng))));
+                    tokens.extend(group.tokens.clone().map(|at| (at, fate(config, rng))));
                 }
             }
-            chosen
+            tokens
         }
-        Unit::Span => spans(config, &grouper.words(ids), rng),
+        Unit::Span => {
+            let words = grouper.words(ids);
+            let chosen = chosen_spans(config, &words.keys, rng);
+            let mut tokens = Vec::new();
+            for group in &words.groups {
+                let fate = match group.word {
+                    Some(word) => chosen[word],
+                    None => rng.chance(config.mask_rate).then(|| fate(config, rng)),
+                };
+                tokens.extend(group.tokens.clone().filter_map(|at| Some((at, fate?))));
+            }
+            tokens
+        }
     }
 }
 
-/// Spans of whole words until the mask rate is spent. The last word is taken with the probability that
-/// makes the expected number of tokens exactly the rate's share. A span has one fate, as in SpanBERT.
-fn spans(config: &MlmConfig, words: &[Range<usize>], rng: &mut SeqRng) -> Vec<(usize, Fate)> {
-    let num_tokens: usize = words.iter().map(Range::len).sum();
-    let mut budget = num_tokens as f64 * config.mask_rate;
-    let mut taken: Vec<Option<Fate>> = vec![None; words.len()];
-    let mut num_free = words.len();
-    while budget > 0.0 && num_free > 0 {
-        let length = span_length(config, rng);
-        let start = rng.below(words.len() as u64) as usize;
-        let fate = fate(config, rng);
-        for (word, slot) in words.iter().zip(&mut taken).skip(start).take(length) {
-            if slot.is_some() {
-                continue;
+/// The places of the words in an order of chance that depends on the row's draw and on each word's key alone: a word
+/// more or less elsewhere in the row leaves it as it is.
+fn shuffled(keys: &[u64], row: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    order.sort_by_cached_key(|word| (mix64(row ^ keys[*word]), *word));
+    order
+}
+
+/// Whether each word is chosen: as many as the mask rate says, rounded up or down by chance so that the expected
+/// number is exact. BERT rounds too, but always to at least one, which masks too much of short rows.
+fn chosen_words(config: &MlmConfig, keys: &[u64], rng: &mut SeqRng) -> Vec<bool> {
+    let (row, rounding) = (rng.next_u64(), rng.uniform());
+    let count = (keys.len() as f64 * config.mask_rate + rounding) as usize;
+    let mut chosen = vec![false; keys.len()];
+    for word in shuffled(keys, row).into_iter().take(count) {
+        chosen[word] = true;
+    }
+    chosen
+}
+
+/// Spans of words until the mask rate is spent: the fate of each word that is chosen. Each begins at a word drawn
+/// without replacement. The last word is taken with the probability that makes the expected number exact. A span has
+/// one fate, as in SpanBERT.
+fn chosen_spans(config: &MlmConfig, keys: &[u64], rng: &mut SeqRng) -> Vec<Option<Fate>> {
+    let row = rng.next_u64();
+    let mut budget = keys.len() as f64 * config.mask_rate;
+    let mut chosen: Vec<Option<Fate>> = vec![None; keys.len()];
+    for start in shuffled(keys, row) {
+        if budget <= 0.0 {
+            break;
+        }
+        let mut rng = SeqRng::new(row, "mlm.span", keys[start], 0);
+        let length = span_length(config, &mut rng);
+        let fate = fate(config, &mut rng);
+        for slot in chosen.iter_mut().skip(start).take(length).filter(|slot| slot.is_none()) {
+            if budget >= 1.0 || rng.chance(budget) {
+                *slot = Some(fate);
             }
-            let cost = word.len() as f64;
-            if cost > budget {
-                if rng.chance(budget / cost) {
-                    *slot = Some(fate);
-                }
-                budget = 0.0;
-                break;
-            }
-            *slot = Some(fate);
-            num_free -= 1;
-            budget -= cost;
+            budget -= 1.0;
             if budget <= 0.0 {
                 break;
             }
         }
     }
-    let pairs = words.iter().zip(taken);
-    pairs
-        .flat_map(|(word, fate)| fate.into_iter().flat_map(|f| word.clone().map(move |at| (at, f))))
-        .collect()
+    chosen
 }
 
 /// A geometric length, redrawn above the longest: P(n) is proportional to p (1 - p)^(n - 1).

@@ -251,6 +251,7 @@ fn a_tokenizer_without_a_mask_token_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path: &Path = dir.path();
     std::fs::write(path.join("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\n").unwrap();
+    std::fs::write(path.join("tokenizer_config.json"), r#"{"mask_token": null}"#).unwrap();
     let tokenizer = Tokenizer::load(&path.join("vocab.txt")).unwrap();
     let error = MlmCollate::new(MlmConfig::default(), &tokenizer, false).unwrap_err().to_string();
     assert!(error.contains("needs a mask token"), "{error}");

@@ -30,6 +30,7 @@ impl Run<'_> {
         timing.extend(memory::usage(config.device)?);
         self.window = Window::new(self.fit.tasks.list.len());
         self.remember("train", &metrics);
+        self.logged = Some(self.step);
         self.tell(&Event::Step { step: self.step, metrics, timing })?;
         self.resume_clock();
         Ok(())
@@ -61,7 +62,7 @@ impl Run<'_> {
                 let known: Vec<_> =
                     self.metrics.keys().filter(|name| name.starts_with("eval/")).collect();
                 let reason = format!("no evaluator reports `{}`; there are {known:?}", by.metric);
-                return Err(TrainError::Config { key: "train.best_metric", reason });
+                return Err(TrainError::Config { key: "train.keep.by.metric", reason });
             };
             self.held_out = Some((by.metric.clone(), *value));
         }

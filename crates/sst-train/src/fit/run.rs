@@ -51,6 +51,8 @@ pub(super) struct Run<'a> {
     pub(super) metrics: Metrics,
     /// The step they were measured at.
     pub(super) evaluated: Option<u64>,
+    /// The step of the latest report of training.
+    pub(super) logged: Option<u64>,
     /// The figure that checkpoints are ranked by, if it was measured at this step.
     pub(super) held_out: Option<(String, f64)>,
     pub(super) best: Vec<Best>,

@@ -10,7 +10,7 @@ use crate::error::TrainError;
 use crate::saver::files;
 use crate::saver::snapshot::{Snapshot, to_host};
 use crate::saver::writer::Written;
-use crate::state::{Best, Exported, STATE_VERSION, TaskState, TrainerState};
+use crate::state::{Best, Exported, STATE_VERSION, TaskState, TrainerState, figures_of};
 use crate::window::WindowState;
 
 impl Run<'_> {
@@ -71,8 +71,9 @@ impl Run<'_> {
 
     fn snapshot(&mut self, window: WindowState) -> Result<Snapshot, TrainError> {
         let averaged = self.fit.config.ema.is_some_and(|ema| ema.export);
+        let figures = figures_of(&self.metrics, self.step, self.logged, self.evaluated);
         let model =
-            self.with_weights(averaged, |run| (run.fit.export)(&*run.fit.model, &run.metrics))?;
+            self.with_weights(averaged, |run| (run.fit.export)(&*run.fit.model, &figures))?;
         let mut tensors = vec![
             (files::OPTIMIZER, to_host(&self.optimizer.state())?),
             (files::OBJECTIVE, self.objective_state()?),
@@ -98,6 +99,7 @@ impl Run<'_> {
             window,
             metrics: self.metrics.clone(),
             evaluated: self.evaluated,
+            logged: self.logged,
             best: self.best.clone(),
             ledger: self.fit.ledger.entries(),
         };

@@ -14,11 +14,12 @@ use crate::masters::Masters;
 use crate::micro::Micro;
 use crate::optim::{Optimizer, OptimizerName, param_groups};
 use crate::peak::measure_peak;
+use crate::policy::Action;
 use crate::precision::Precision;
 use crate::profile::Profile;
 use crate::saver::writer::Writer;
 use crate::scaler::Scaler;
-use crate::state::Restored;
+use crate::state::{Restored, TrainerState};
 use crate::window::Window;
 
 impl<'a> Run<'a> {
@@ -68,6 +69,7 @@ impl<'a> Run<'a> {
                     ema.load_state(saved, restored.state.ema_updates.unwrap_or(0))?;
                 }
                 fit.saver.rewind_to(restored.state.step)?;
+                delete_old(&fit, &restored.state)?;
                 fit.ledger.restore(restored.state.ledger.clone());
                 Some(restored.state)
             }
@@ -112,6 +114,7 @@ impl<'a> Run<'a> {
             profile,
             metrics: state.as_ref().map(|state| state.metrics.clone()).unwrap_or_default(),
             evaluated: state.as_ref().and_then(|state| state.evaluated),
+            logged: state.as_ref().and_then(|state| state.logged),
             best: state.map(|state| state.best).unwrap_or_default(),
             held_out: None,
             optimizer,
@@ -126,6 +129,18 @@ impl<'a> Run<'a> {
         })?;
         Ok(run)
     }
+}
+
+/// Deletes the checkpoints that need not stay: the run may have been killed after a save and before this.
+fn delete_old(fit: &Fit<'_>, state: &TrainerState) -> Result<(), TrainError> {
+    let best: Vec<u64> = state.best.iter().map(|best| best.step).collect();
+    let saved = fit.saver.steps()?;
+    for action in fit.config.retention.after_save(state.step, &saved, &best) {
+        if let Action::Delete(step) = action {
+            fit.saver.delete(step)?;
+        }
+    }
+    Ok(())
 }
 
 /// A state that this run has no use for, or lacks, is that of another run.

@@ -24,6 +24,20 @@ impl Checkpoint {
         Self { step, path }
     }
 
+    /// The checkpoint in `folder`, wherever that lies, whole or not; `None` if it has no manifest, which every
+    /// checkpoint has.
+    ///
+    /// # Errors
+    /// If the step stands in the manifest alone, and that cannot be read.
+    pub fn at(folder: &Path) -> Result<Option<Self>, TrainError> {
+        let named = folder.file_name().and_then(|name| super::step_of(name.to_str()?));
+        let step = match named.filter(|_| folder.join(files::MANIFEST).is_file()) {
+            Some(step) => Some(step),
+            None => Manifest::step_of(folder)?,
+        };
+        Ok(step.map(|step| Self::new(step, folder.to_owned())))
+    }
+
     /// The steps that had been done.
     pub fn step(&self) -> u64 {
         self.step
@@ -48,7 +62,18 @@ impl Checkpoint {
     }
 
     pub(super) fn check(&self, depth: Depth) -> Result<(), TrainError> {
-        Manifest::verify(&self.path, self.step, depth)
+        let manifest = Manifest::verify(&self.path, self.step, depth)?;
+        // As it lies there: a checkpoint of an older sst has a state that this one does not resume, and is whole.
+        let state: serde_json::Value = files::read_json(&self.path.join(files::TRAINER))?;
+        let has_ema = state.get("ema_updates").is_some_and(|updates| !updates.is_null());
+        let is_averaged = state.get("model").is_some_and(|model| model == "ema");
+        for (name, needed) in [(files::EMA, has_ema), (files::WEIGHTS, is_averaged)] {
+            if needed && !manifest.names(name) {
+                let path = self.path.join(files::MANIFEST);
+                return Err(TrainError::broken(&path, format!("it does not name {name}")));
+            }
+        }
+        Ok(())
     }
 
     /// Reads `state/trainer.json` alone.

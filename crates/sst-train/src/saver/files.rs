@@ -9,6 +9,10 @@ use crate::error::TrainError;
 
 /// The Hugging Face folder.
 pub(crate) const MODEL: &str = "model";
+/// The model's weights.
+pub(crate) const WEIGHTS_FILE: &str = "model/model.safetensors";
+/// The model's configuration.
+pub(crate) const MODEL_CONFIG: &str = "model/config.json";
 /// What only a resumed run needs.
 pub(crate) const STATE: &str = "state";
 /// The optimiser's named tensors.

@@ -19,7 +19,7 @@ pub struct Listed {
     pub path: PathBuf,
     /// Bytes of all its files.
     pub bytes: u64,
-    /// The latest figures when it was written; none if it is broken.
+    /// The figures that were measured at its step; none if it is broken.
     pub metrics: Metrics,
     /// Its place among the best that the newest whole checkpoint knows of, from 1.
     pub best: Option<usize>,
@@ -49,7 +49,7 @@ impl Saver {
     /// # Errors
     /// If the folder cannot be read.
     pub fn list(&self) -> Result<Vec<Listed>, TrainError> {
-        let latest = self.folder().join(super::LATEST).read_link().ok();
+        let latest = self.folder().join(super::latest::LATEST).read_link().ok();
         let mut listed = Vec::new();
         let mut best: Vec<Best> = Vec::new();
         for step in self.steps()? {
@@ -58,8 +58,9 @@ impl Saver {
             let is_latest = latest.as_deref() == path.file_name().map(Path::new);
             let (metrics, broken) = match whole(&checkpoint, Depth::Lengths) {
                 Ok(state) => {
+                    let figures = state.figures();
                     best = state.best;
-                    (state.metrics, None)
+                    (figures, None)
                 }
                 Err(error) => (Metrics::new(), Some(error.to_string())),
             };

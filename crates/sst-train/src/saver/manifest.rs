@@ -11,7 +11,15 @@ use sha2::{Digest, Sha256};
 use super::files;
 use crate::error::TrainError;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Had no seal.
+const UNSEALED: u32 = 1;
+/// What every checkpoint has. A manifest that names too little would call a checkpoint whole that is not.
+const ALWAYS: [&str; 5] =
+    [files::OPTIMIZER, files::OBJECTIVE, files::TRAINER, files::WEIGHTS_FILE, files::MODEL_CONFIG];
+/// What `sst pretrain` writes besides: without a seal, only this tells that a name was lost.
+const BESIDES: [&str; 3] =
+    ["model/tokenizer.json", "model/tokenizer_config.json", "model/README.md"];
 
 /// How closely files are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +38,9 @@ pub(super) struct Manifest {
     step: u64,
     /// By path inside the checkpoint, with `/`.
     files: BTreeMap<String, Record>,
+    /// The SHA-256 of all above, so that a name that is missing is noticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seal: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,25 +55,53 @@ impl Manifest {
     pub(super) fn seal(folder: &Path, step: u64) -> Result<Self, TrainError> {
         let mut files = BTreeMap::new();
         walk(folder, "", &mut files)?;
-        Ok(Self { version: VERSION, step, files })
+        let open = Self { version: VERSION, step, files, seal: None };
+        Ok(Self { seal: Some(open.hash()), ..open })
+    }
+
+    fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(format!("{}\n{}\n", self.version, self.step));
+        for (name, Record { bytes, sha256 }) in &self.files {
+            hash.update(format!("{name}\n{bytes}\n{sha256}\n"));
+        }
+        hex(&hash.finalize())
+    }
+
+    /// The step that the manifest in `folder` tells; `None` if there is no manifest.
+    pub(super) fn step_of(folder: &Path) -> Result<Option<u64>, TrainError> {
+        let path = folder.join(files::MANIFEST);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let manifest: Self = files::read_json(&path)?;
+        Ok(Some(manifest.step))
+    }
+
+    /// Whether `name`, a path inside the checkpoint, was written with it.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.files.contains_key(name)
     }
 
     /// Reads the manifest in `folder` and compares everything it names.
-    pub(super) fn verify(folder: &Path, step: u64, depth: Depth) -> Result<(), TrainError> {
+    pub(super) fn verify(folder: &Path, step: u64, depth: Depth) -> Result<Self, TrainError> {
         let path = folder.join(files::MANIFEST);
         let manifest: Self = files::read_json(&path)?;
-        if (manifest.version, manifest.step) != (VERSION, step) {
+        let known = [VERSION, UNSEALED].contains(&manifest.version);
+        if !known || manifest.step != step {
             let reason = format!(
                 "it is of version {} and step {}, not of version {VERSION} and step {step}",
                 manifest.version, manifest.step
             );
             return Err(TrainError::broken(&path, reason));
         }
-        // A manifest that names too little would call a checkpoint whole that cannot be resumed.
-        for name in [files::OPTIMIZER, files::OBJECTIVE, files::TRAINER] {
-            if !manifest.files.contains_key(name) {
-                return Err(TrainError::broken(&path, format!("it does not name {name}")));
-            }
+        let unsealed = manifest.version == UNSEALED && manifest.seal.is_none();
+        if !unsealed && manifest.seal.as_ref() != Some(&manifest.hash()) {
+            return Err(TrainError::broken(&path, "it changed since it was written"));
+        }
+        let besides = if unsealed { &BESIDES[..] } else { &[] };
+        if let Some(name) = ALWAYS.iter().chain(besides).find(|name| !manifest.names(name)) {
+            return Err(TrainError::broken(&path, format!("it does not name {name}")));
         }
         for (name, record) in &manifest.files {
             let path = folder.join(name);
@@ -76,8 +115,12 @@ impl Manifest {
                 return Err(TrainError::broken(&path, "its content changed since it was written"));
             }
         }
-        Ok(())
+        Ok(manifest)
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn walk(
@@ -112,8 +155,7 @@ fn hash(path: &Path) -> Result<Record, TrainError> {
     loop {
         let n = file.read(&mut buffer).map_err(TrainError::io(path))?;
         if n == 0 {
-            let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            return Ok(Record { bytes, sha256 });
+            return Ok(Record { bytes, sha256: hex(&hash.finalize()) });
         }
         hash.update(&buffer[..n]);
         bytes += n as u64;

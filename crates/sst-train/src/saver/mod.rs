@@ -8,6 +8,7 @@
 mod checkpoint;
 pub(crate) mod files;
 mod inventory;
+mod latest;
 mod manifest;
 pub(crate) mod snapshot;
 pub(crate) mod writer;
@@ -21,8 +22,6 @@ pub use snapshot::WriteModel;
 
 use self::manifest::Manifest;
 use crate::error::TrainError;
-
-const LATEST: &str = "latest";
 
 /// The checkpoints of a run, in `RUN/checkpoints`.
 #[derive(Debug, Clone)]
@@ -182,19 +181,6 @@ impl Saver {
             aside.display()
         );
         Ok(())
-    }
-
-    /// Points `latest` to `step` by renaming a new link over the old one.
-    fn point_latest_to(&self, step: u64) -> Result<(), TrainError> {
-        let link = self.folder.join(LATEST);
-        let temporary = self.folder.join(format!("{LATEST}.tmp"));
-        remove(&temporary)?;
-        let target = self.path(step);
-        let target = target.file_name().map(Path::new).unwrap_or(&target);
-        std::os::unix::fs::symlink(target, &temporary)
-            .and_then(|()| fs::rename(&temporary, &link))
-            .map_err(TrainError::io(&link))?;
-        self.sync()
     }
 
     fn sync(&self) -> Result<(), TrainError> {

@@ -64,21 +64,19 @@ impl Tracker for LossPlot {
     }
 }
 
-/// `train/loss`, `train/TASK/loss`, `eval/NAME/loss` and `eval/TASK/NAME/loss`, under the names they get in the legend.
+/// `train/loss`, `train/TASK/loss`, `eval/NAME/loss` and `eval/TASK/NAME/loss`, under these names, which are those of
+/// metrics.jsonl and stand in the legend.
 fn lines(rows: &[Row]) -> BTreeMap<String, Points> {
     let mut lines: BTreeMap<String, Points> = BTreeMap::new();
     for row in rows {
         let Some(step) = row.get("_step").and_then(Value::as_f64) else { continue };
         for (key, value) in row {
-            let name = match key.split('/').collect::<Vec<_>>()[..] {
-                ["train", "loss"] => "train".to_owned(),
-                ["train", task, "loss"] => format!("train {task}"),
-                ["eval", name, "loss"] => format!("held-out {name}"),
-                ["eval", task, name, "loss"] => format!("held-out {task} {name}"),
-                _ => continue,
-            };
-            if let Some(value) = value.as_f64() {
-                lines.entry(name).or_default().push((step, value));
+            let is_loss = matches!(
+                key.split('/').collect::<Vec<_>>()[..],
+                ["train", "loss"] | ["train" | "eval", _, "loss"] | ["eval", _, _, "loss"]
+            );
+            if let Some(value) = value.as_f64().filter(|_| is_loss) {
+                lines.entry(key.clone()).or_default().push((step, value));
             }
         }
     }

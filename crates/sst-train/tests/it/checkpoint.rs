@@ -4,8 +4,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use sst_train::{FitConfig, Outcome, Saver, TrainError};
+use proptest::prelude::*;
+use sst_train::{Checkpoint, FitConfig, Outcome, Saver, TrainError};
 
 use crate::toy::{Run, config, keep};
 
@@ -114,6 +116,141 @@ fn every_bit_of_the_manifest_counts() {
     checkpoint.verify().unwrap();
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn mutated_checkpoint_files_are_noticed(
+        file in prop::sample::select(vec!["MANIFEST.json", "state/trainer.json", "model/config.json"]),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..6),
+    ) {
+        static MADE: OnceLock<tempfile::TempDir> = OnceLock::new();
+        let folder = MADE.get_or_init(|| {
+            let folder = tempfile::tempdir().unwrap();
+            two_checkpoints(folder.path());
+            folder
+        });
+        let saver = Saver::new(folder.path());
+        let checkpoint = saver.checkpoint(4);
+        let path = checkpoint.path().join(file);
+        let whole = fs::read(&path).unwrap();
+        let mut bytes = whole.clone();
+        for (place, byte, inserts) in changes {
+            let at = place.index(bytes.len().max(1)).min(bytes.len());
+            match (inserts, byte) {
+                (true, _) => bytes.insert(at, byte),
+                (false, 0..32) => bytes.truncate(at),
+                (false, _) if at < bytes.len() => bytes[at] = byte,
+                _ => {}
+            }
+        }
+        fs::write(&path, &bytes).unwrap();
+        let (verified, state, listed) = (checkpoint.verify(), checkpoint.state(), saver.list());
+        let newest = saver.latest_good().unwrap().unwrap().step();
+        fs::write(&path, &whole).unwrap();
+        drop((state, listed.unwrap()));
+        // White space and the order of a manifest's keys do not count.
+        prop_assert!(verified.is_err() || bytes == whole || file == "MANIFEST.json");
+        prop_assert_eq!(newest, if verified.is_ok() { 4 } else { 2 });
+    }
+}
+
+/// A checkpoint whose manifest was written before there was a seal, without `lost`.
+fn unsealed(checkpoint: &Checkpoint, lost: Option<&str>) {
+    let path = checkpoint.path().join("MANIFEST.json");
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    manifest["version"] = 1.into();
+    manifest.as_object_mut().unwrap().remove("seal").unwrap();
+    if let Some(lost) = lost {
+        manifest["files"].as_object_mut().unwrap().remove(lost).unwrap();
+        fs::remove_file(checkpoint.path().join(lost)).unwrap();
+    }
+    fs::write(&path, manifest.to_string()).unwrap();
+}
+
+#[test]
+fn a_manifest_that_names_too_little_is_not_good() {
+    for lost in [
+        "model/model.safetensors",
+        "model/config.json",
+        "state/optimizer.safetensors",
+        "state/objective.safetensors",
+        "state/trainer.json",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        two_checkpoints(folder.path());
+        let saver = Saver::new(folder.path());
+        // With the seal of the whole manifest, and as an older sst wrote it.
+        unsealed(&saver.checkpoint(4), Some(lost));
+        let error = saver.checkpoint(4).verify().unwrap_err().to_string();
+        assert!(error.contains(&format!("does not name {lost}")), "{lost}: {error}");
+        assert_eq!(saver.latest_good().unwrap().unwrap().step(), 2, "{lost}");
+        let path = saver.path(2).join("MANIFEST.json");
+        let mut manifest: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        manifest["files"].as_object_mut().unwrap().remove(lost).unwrap();
+        fs::write(&path, manifest.to_string()).unwrap();
+        let error = saver.checkpoint(2).verify().unwrap_err().to_string();
+        assert!(error.contains("changed since it was written"), "{lost}: {error}");
+    }
+}
+
+#[test]
+fn latest_may_be_a_folder_or_a_file() {
+    let copy = |from: &Path, to: &Path| {
+        let status = std::process::Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap();
+        assert!(status.success());
+    };
+    let names = |saver: &Saver| {
+        let mut names: Vec<_> =
+            saver.folder().read_dir().unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names.into_iter().map(|name| name.into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    two_checkpoints(folder.path());
+    let saver = Saver::new(folder.path());
+    let latest = saver.folder().join("latest");
+    let unlink = || fs::remove_file(&latest).unwrap();
+    saver.take_in_latest().unwrap();
+    assert!(latest.is_symlink());
+
+    // A copy that followed the link.
+    unlink();
+    copy(&saver.path(4), &latest);
+    saver.take_in_latest().unwrap();
+    assert_eq!(names(&saver), ["step-00000002", "step-00000004"]);
+    // The text of a link, as in a zip archive.
+    fs::write(&latest, "step-00000004").unwrap();
+    saver.rewind_to(4).unwrap();
+    assert_eq!(fs::read_link(&latest).unwrap(), Path::new("step-00000004"));
+    // The checkpoint lies nowhere else.
+    unlink();
+    fs::rename(saver.path(4), &latest).unwrap();
+    saver.take_in_latest().unwrap();
+    assert_eq!(names(&saver), ["step-00000002", "step-00000004"]);
+    assert_eq!(saver.latest_good().unwrap().unwrap().step(), 4);
+    // The one under its name is damaged: neither is thrown away.
+    copy(&saver.path(4), &latest);
+    fs::write(saver.path(4).join("model/config.json"), "{}").unwrap();
+    saver.take_in_latest().unwrap();
+    assert_eq!(names(&saver), ["latest.aside", "step-00000002", "step-00000004"]);
+    // What is no checkpoint.
+    fs::create_dir(&latest).unwrap();
+    saver.rewind_to(2).unwrap();
+    assert!(latest.is_symlink() && saver.folder().join("latest.aside").is_dir());
+}
+
+#[test]
+fn old_checkpoints_go_when_a_run_starts_that_was_killed_before_it_deleted_them() {
+    let folder = tempfile::tempdir().unwrap();
+    two_checkpoints(folder.path());
+    let mut run = Run::new(folder.path());
+    run.resume(FitConfig { save_every: Some(2), retention: keep(1), ..config(4) }).unwrap();
+    assert_eq!(run.saver().steps().unwrap(), [4]);
+}
+
 #[test]
 fn with_no_whole_checkpoint_the_run_does_not_start_from_scratch() {
     let folder = tempfile::tempdir().unwrap();
@@ -200,9 +337,16 @@ fn child_with_little_room() {
     let saver = Saver::new(folder.path());
     let fill = |size: usize| {
         move |step: &Path| {
-            for name in ["optimizer.safetensors", "objective.safetensors", "trainer.json"] {
-                let path: PathBuf = step.join("state").join(name);
-                sst_data::atomic::write(&path, &vec![1; size])
+            for name in [
+                "state/optimizer.safetensors",
+                "state/objective.safetensors",
+                "state/trainer.json",
+                "model/config.json",
+                "model/model.safetensors",
+            ] {
+                let path: PathBuf = step.join(name);
+                let content = if name.ends_with("json") { b"{}".to_vec() } else { vec![1; size] };
+                sst_data::atomic::write(&path, &content)
                     .map_err(|source| TrainError::Io { path, source })?;
             }
             Ok(())

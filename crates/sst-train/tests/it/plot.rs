@@ -40,6 +40,33 @@ fn a_single_point_can_be_drawn() {
 }
 
 #[test]
+fn whatever_the_losses_are_they_can_be_drawn() {
+    let check = |first: f64, second: f64| {
+        let row = |step: u64, loss: f64| format!("{{\"_step\":{step},\"train/loss\":{loss:e}}}\n");
+        let (_folder, picture) = draw(&(row(1, first) + &row(u64::MAX, second)));
+        assert_eq!(size(&picture), plot::SIZE, "{first} {second}");
+    };
+    check(0.0, f64::from_bits(1));
+    check(-f64::MAX, f64::MAX);
+    check(1.0, 1.0 + f64::EPSILON);
+    check(1e300, 1e300);
+}
+
+#[test]
+fn a_hundred_lines_have_a_legend_and_their_names_make_the_picture() {
+    let row = |name: &str| {
+        let losses: Vec<_> = (0..100).map(|i| format!("\"eval/{name}{i}/loss\":{i}")).collect();
+        format!("{{\"_step\":1,{}}}\n", losses.join(","))
+    };
+    let picture = |name: &str| {
+        let (_folder, picture) = draw(&row(name));
+        assert_eq!(size(&picture), plot::SIZE);
+        std::fs::read(picture).unwrap()
+    };
+    assert_ne!(picture("task"), picture("other"));
+}
+
+#[test]
 fn another_loss_is_another_picture() {
     let bytes = |metrics: &str| {
         let (_folder, picture) = draw(metrics);

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::json;
 use sst_cli::args::CheckpointCommand;
 use sst_cli::exit::{Exit, Usage};
-use sst_cli::render;
+use sst_cli::{files, render};
 use sst_train::{Checkpoint, Retention, Saver};
+
+use crate::run_lock::RunLock;
 
 /// Runs a command on checkpoints.
 ///
@@ -25,16 +27,18 @@ pub(crate) fn run(command: &CheckpointCommand) -> Result<Exit> {
     }
 }
 
-/// The checkpoints of a run folder, or the one that `path` is.
+/// The checkpoints of a run folder, or the one that `path` is, wherever it lies.
 fn checkpoints(path: &Path) -> Result<Vec<Checkpoint>> {
+    files::must_exist(path)?;
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let run = match real.parent().and_then(Path::parent) {
-        Some(run) if real.join("MANIFEST.json").is_file() => run,
-        _ => &real,
-    };
-    let saver = Saver::new(run);
-    let all = saver.steps()?.into_iter().map(|step| saver.checkpoint(step));
-    let found: Vec<_> = all.filter(|checkpoint| run == real || checkpoint.path() == real).collect();
+    // One whose manifest does not parse is one too: it is broken.
+    if real.join("MANIFEST.json").is_file() {
+        let found =
+            Checkpoint::at(&real).with_context(|| format!("{} is broken", path.display()))?;
+        return Ok(found.into_iter().collect());
+    }
+    let saver = Saver::new(path);
+    let found: Vec<_> = saver.steps()?.into_iter().map(|step| saver.checkpoint(step)).collect();
     match found.is_empty() {
         false => Ok(found),
         true => Err(Usage(format!("{} holds no checkpoint", path.display())).into()),
@@ -45,7 +49,7 @@ fn list(run: &Path, as_json: bool) -> Result<Exit> {
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for checkpoint in checkpoints(run)? {
         let state = checkpoint.state();
-        let metrics = state.as_ref().map(|state| state.metrics.clone()).unwrap_or_default();
+        let metrics = state.as_ref().map(|state| state.figures()).unwrap_or_default();
         let error = state.err().map(|error| error.to_string());
         values.push(json!({
             "step": checkpoint.step(), "path": checkpoint.path(), "metrics": metrics,
@@ -91,6 +95,7 @@ fn verify(path: &Path, as_json: bool) -> Result<Exit> {
 fn prune(run: &Path, rules: &Retention, dry_run: bool, as_json: bool) -> Result<Exit> {
     // Says that there are none before anything else can.
     checkpoints(run)?;
+    let _lock = if dry_run { None } else { Some(RunLock::take(run)?) };
     let pruned = Saver::new(run).prune(rules, dry_run)?;
     for (step, reason) in &pruned.broken {
         render::note(&format!("step {step} is broken and stays: {reason}"));

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use sst_cli::args::ConvertArgs;
 use sst_cli::exit::{Exit, Usage};
-use sst_cli::render;
+use sst_cli::{files, render};
 use sst_data::atomic;
 use sst_data::tokenize::Tokenizer;
 use sst_models::{ModelCard, gguf, save_folder};
@@ -17,6 +17,7 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<Exit> {
         let message = format!("{} exists: name a folder that does not", args.out.display());
         return Err(Usage(message).into());
     }
+    files::must_exist(&args.file)?;
     let converted = gguf::read(&args.file)?;
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot create {}", args.out.display()))?;

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use sst_cli::args::JsonArgs;
 use sst_cli::exit::Exit;
 use sst_cli::{files, render};
-use sst_core::ext::{self, CpuLevel};
+use sst_core::ext;
 use sst_train::{Precision, PrecisionChoice, measure_peak};
 use tch::{Cuda, Device, Kind, Tensor};
 
-use crate::precision;
+use crate::{precision, processor};
 
 /// Prints what sst found on this machine. The exit code is 1 if something that training needs is
 /// missing.
@@ -31,13 +31,7 @@ pub(crate) fn run(args: &JsonArgs) -> Result<Exit> {
         "libtorch": { "version": libtorch_version(), "path": libtorch_path() },
         "threads": tch::get_num_threads(),
         "cores": std::thread::available_parallelism().map_or(0, usize::from),
-        "cpu": {
-            "level": CpuLevel::current().name(),
-            "levels": CpuLevel::available().iter().map(|level| level.name()).collect::<Vec<_>>(),
-            "requested": CpuLevel::requested()?.map(CpuLevel::name),
-            "model": processor_model(),
-            "libraries": library_caps(),
-        },
+        "cpu": processor::describe()?,
         "cuda": cuda,
         "products": match products {
             Ok(products) => products,
@@ -74,22 +68,6 @@ fn cuda() -> Value {
             n => answer(bf16(Device::Cuda(0)).map(|()| format!("{n} usable"))),
         },
     }
-}
-
-/// What lowers the libraries' own choice of instructions, by the variable that they read; `SST_CPU` sets them.
-fn library_caps() -> Value {
-    const VARIABLES: [&str; 3] =
-        ["ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"];
-    #[allow(clippy::disallowed_methods, reason = "the command line may read the environment")]
-    let set = VARIABLES.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?)));
-    json!(set.collect::<std::collections::BTreeMap<_, _>>())
-}
-
-/// The processor's name, as the system tells it.
-fn processor_model() -> Option<String> {
-    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
 }
 
 /// The speed of matrix products on the CPU by precision, in GFLOP/s, and which one `auto` takes. That of fp16 shows why
@@ -165,19 +143,30 @@ fn describe(value: &Value) -> String {
     let products = match &value["products"]["error"] {
         Value::Null => {
             let speed = |name: &str| format!("{name} {}", value["products"][name]);
-            format!("{}, {}, {} GFLOP/s", speed("fp32"), speed("bf16"), speed("fp16"))
+            format!(
+                "{}, {}, {} GFLOP/s (runs in fp16 are refused on the CPU; a busy machine shows less)",
+                speed("fp32"),
+                speed("bf16"),
+                speed("fp16")
+            )
         }
         error => text(error),
     };
+    let mut libraries: Vec<String> = (cpu["libraries"].as_object().into_iter().flatten())
+        .map(|(name, value)| format!("{name}={}", text(value)))
+        .collect();
+    if cpu["mkl_keeps_avx2"] == true {
+        libraries.push("but MKL keeps AVX2 on AMD processors".to_owned());
+    }
     let row = |name: &str, value: String| vec![name.to_owned(), value];
-    render::table(&[
+    let mut rows = vec![
         row("sst", text(&value["sst"])),
         row("libtorch", text(&value["libtorch"]["version"])),
         row("", text(&value["libtorch"]["path"])),
         row("threads", format!("{} of {} cores", value["threads"], value["cores"])),
         row("processor", level),
         row("cuda", works(&value["cuda"])),
-        row("products", products),
+        row("matrix products", products),
         row(
             "precision",
             format!(
@@ -187,5 +176,10 @@ fn describe(value: &Value) -> String {
             ),
         ),
         row("cache", cache),
-    ])
+    ];
+    if !libraries.is_empty() {
+        let place = rows.iter().position(|row| row[0] == "cuda").unwrap_or(rows.len());
+        rows.insert(place, row("libraries", libraries.join(", ")));
+    }
+    render::table(&rows)
 }

@@ -1,5 +1,6 @@
 //! `sst embed`.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -8,7 +9,8 @@ use sst_cli::args::{EmbedArgs, PoolingArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::{named, source};
 use sst_cli::render;
-use sst_data::read::Documents;
+use sst_data::read::{Documents, Source};
+use sst_data::tokenize::UnknownCount;
 use sst_data::vectors::{VectorFormat, VectorWriter};
 use sst_data::{Example, Ledger, atomic};
 use sst_models::{Embedder, SentenceModel, SentenceOptions};
@@ -54,14 +56,16 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
     if let Some(kind) = autocast {
         model.model_mut().params_mut().cast(kind)?;
     }
-    let documents = source(&args.data, &args.documents)?.read(&ledger)?;
+    // A vector a line, so that the rows of the file are the lines of the text.
+    let source = Source { keep_blank_lines: true, ..source(&args.data, &args.documents)? };
+    let documents = source.read(&ledger)?;
     let embedder = Embedder::new(&model, device, autocast, args.batch_tokens as usize);
     let start = Instant::now();
     let mut told = None;
     let mut failed = None;
     let written = atomic::write_with(&args.out, |file| {
         let mut writer = VectorWriter::new(file, format, model.width() as usize)?;
-        match write(documents, &embedder, &mut writer, &ledger) {
+        match write(documents, &model, &embedder, &mut writer, &ledger, &args.out) {
             Ok(tokens) => {
                 told = Some((writer.finish()?, tokens));
                 Ok(())
@@ -113,14 +117,18 @@ pub(super) fn options(args: &PoolingArgs, found: &Found) -> Result<SentenceOptio
 /// Writes the vectors of `documents`, a window at a time; returns the tokens that were read.
 fn write(
     mut documents: Documents,
+    model: &SentenceModel,
     embedder: &Embedder<'_>,
     writer: &mut VectorWriter<'_>,
     ledger: &Ledger,
+    out: &Path,
 ) -> Result<u64> {
     let mut tokens = 0;
+    let mut unknown = UnknownCount::new();
     loop {
         let window: Vec<Example> = documents.by_ref().take(WINDOW).collect::<Result<_, _>>()?;
         if window.is_empty() {
+            unknown.tell(ledger, tokens);
             return Ok(tokens);
         }
         let texts: Vec<&str> =
@@ -133,7 +141,8 @@ fn write(
             ledger.add("embed.truncated_texts", u64::from(cut > 0), key);
             ledger.add("embed.truncated_tokens", cut, key);
             ledger.add("embed.empty_texts", u64::from(embedded.empty[at]), key);
-            writer.push(text, vector)?;
+            unknown.add(model.tokenizer(), text, embedded.unknown[at] as u64, key, ledger)?;
+            writer.push(text, vector).with_context(|| format!("cannot write {}", out.display()))?;
         }
     }
 }

@@ -51,6 +51,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
                 return Err(Usage(message.to_owned()).into());
             }
             let tokenizer = Tokenizer::load(&found.folder)?;
+            ledger.add_unused(tokenizer.unused());
             let options = LoadOptions { role: Role::Write, ..LoadOptions::new(Device::Cpu) };
             let loaded = sst_models::open(&found.folder, &options)?;
             loaded.tell(&ledger);

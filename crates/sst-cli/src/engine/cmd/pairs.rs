@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 use sst_cli::args::{DocumentArgs, PairArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::source;
+use sst_data::read::Source;
+use sst_data::tokenize::UnknownCount;
 use sst_data::{Example, Field, Ledger, Unused, UnusedKind};
 use sst_eval::pairs;
 use sst_models::{Embedder, SentenceModel, Side};
@@ -37,9 +39,10 @@ impl Pairs {
         let [query, answer] = fields(args)?;
         let (mut asked, mut placed) = (HashMap::new(), HashMap::new());
         let mut pairs = Self::default();
-        for example in records(args, query, ledger)? {
+        let (first, records) = records(args, [query, answer], ledger)?;
+        for example in records {
             let example = example?;
-            let text = field(&example, "text", query)?;
+            let text = field(&example, first, query)?;
             let entry = place(&mut placed, &mut pairs.corpus, field(&example, answer, answer)?);
             let asking = place(&mut asked, &mut pairs.queries, text);
             pairs.relevant.resize(pairs.queries.len(), Vec::new());
@@ -89,9 +92,10 @@ pub(crate) fn sts(args: &PairArgs) -> Result<Exit> {
     let ledger = Ledger::new();
     let mut texts: [Vec<String>; 2] = Default::default();
     let mut scores = Vec::new();
-    for example in records(args, left, &ledger)? {
+    let (first, records) = records(args, [left, right, score], &ledger)?;
+    for example in records {
         let example = example?;
-        texts[0].push(field(&example, "text", left)?.to_owned());
+        texts[0].push(field(&example, first, left)?.to_owned());
         texts[1].push(field(&example, right, right)?.to_owned());
         scores.push(number(&example, score)?);
     }
@@ -109,13 +113,28 @@ fn fields<const N: usize>(args: &PairArgs) -> Result<[&str; N]> {
     })
 }
 
-fn records(args: &PairArgs, first: &str, ledger: &Ledger) -> Result<sst_data::read::Documents> {
+/// The records with the fields `names`, and the name that the first of them has in an example: the text of an example is
+/// called `text`, so the first field is read as the text unless another one is called so.
+fn records<'n, const N: usize>(
+    args: &PairArgs,
+    names: [&'n str; N],
+    ledger: &Ledger,
+) -> Result<(&'n str, sst_data::read::Documents)> {
+    let (first, text_field) = match names.contains(&"text") {
+        true => (names[0], "text"),
+        false => ("text", names[0]),
+    };
     let documents = DocumentArgs {
         format: args.format.clone(),
-        text_field: first.to_owned(),
+        text_field: text_field.to_owned(),
         skip_errors: false,
     };
-    Ok(source(&args.data, &documents)?.read(ledger)?)
+    let others = names.into_iter().filter(|name| *name != text_field);
+    let source = Source {
+        other_fields: others.map(str::to_owned).collect(),
+        ..source(&args.data, &documents)?
+    };
+    Ok((first, source.read(ledger)?))
 }
 
 fn field<'e>(example: &'e Example, name: &str, called: &str) -> Result<&'e str> {
@@ -192,6 +211,11 @@ pub(super) fn vectors(
         ledger.add("embed.truncated_tokens", cut.sum::<usize>() as u64, None);
         let empty = found.empty.iter().filter(|is_empty| **is_empty).count();
         ledger.add("embed.empty_texts", empty as u64, None);
+        let mut unknown = UnknownCount::new();
+        for (text, count) in texts.iter().zip(&found.unknown) {
+            unknown.add(model.tokenizer(), text, *count as u64, None, ledger)?;
+        }
+        unknown.tell(ledger, found.tokens);
         Ok(Tensor::f_from_slice(&found.vectors)?.f_reshape([-1, model.width()])?)
     };
     let tensors = [embed(texts[0], &prompts[0])?, embed(texts[1], &prompts[1])?];

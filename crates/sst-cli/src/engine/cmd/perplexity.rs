@@ -5,7 +5,7 @@ use sst_cli::args::PerplexityArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::source;
 use sst_data::Ledger;
-use sst_data::tokenize::Tokenizer;
+use sst_data::tokenize::{Tokenizer, UnknownCount};
 use sst_data::words::count_length;
 use sst_eval::{EvalError, Perplexity, Text, Window};
 use sst_models::Head;
@@ -32,9 +32,14 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
     )?;
     let source = source(&args.data, &args.documents)?;
     let mut joined = Text::default();
+    let (mut unknown, mut tokens) = (UnknownCount::new(), 0);
     for example in source.read(&ledger)? {
         let example = example?;
         let mut text = document(example.text("text").unwrap_or_default(), &tokenizer)?;
+        tokens += text.ids.len() as u64;
+        let (raw, count) =
+            (example.text("text").unwrap_or_default(), tokenizer.count_unknown(&text.ids));
+        unknown.add(&tokenizer, raw, count, Some(&example.key), &ledger)?;
         if text.ids.is_empty() {
             ledger.add("perplexity.empty_documents", 1, Some(&example.key));
         }
@@ -54,6 +59,7 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
         }
         scorer.add(&text)?;
     }
+    unknown.tell(&ledger, tokens);
     if args.stream {
         scorer.add(&joined)?;
     }

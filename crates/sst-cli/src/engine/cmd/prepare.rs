@@ -24,6 +24,7 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
     let recipe = Recipe::resolve(&args.recipe, &args.set)?;
     let ledger = Ledger::new();
     let tokenizer = recipe.tokenizer()?;
+    ledger.add_unused(tokenizer.unused());
     let tasks = recipe.config.tasks.list.iter();
     let tasks = tasks.map(|task| Prepared::make(&recipe, task, &tokenizer, &ledger));
     let tasks: Vec<_> = tasks.collect::<Result<_>>()?;

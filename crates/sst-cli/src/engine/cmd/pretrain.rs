@@ -9,21 +9,22 @@ use serde_json::{Value, json};
 use sst_cli::args::PretrainArgs;
 use sst_cli::exit::{Ends, Exit, Usage};
 use sst_cli::{files, render};
-use sst_core::{Metrics, Model, Objective, Tracker};
+use sst_core::{Evaluator, Metrics, Model, Objective, Tracker};
 use sst_data::Ledger;
 use sst_models::{HostModel, ModelCard};
 use sst_train::track::{Jsonl, LossPlot, Progress, TensorBoard};
 use sst_train::{
-    Fit, FitConfig, Outcome, ProfileConfig, Saver, StopReason, Task, Tasks, TrainError, WriteModel,
-    fit,
+    Fit, FitConfig, Outcome, ProfileConfig, Retention, Saver, StopReason, Task, Tasks, TrainError,
+    WriteModel, fit,
 };
 use tch::Device;
 
 use crate::prepared::Recipe;
-use crate::resolve::{Checkpointing, Duration, RunConfig};
+use crate::resolve::{Checkpointing, Duration, Problem, RunConfig, misses, unused};
 use crate::run::{self, Environment};
+use crate::run_lock::RunLock;
 use crate::tasks::TaskSet;
-use crate::{device, precision};
+use crate::{device, precision, processor};
 
 /// Trains as the recipe says.
 ///
@@ -32,26 +33,39 @@ use crate::{device, precision};
 /// finite.
 pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let mut recipe = Recipe::resolve(&args.recipe, &args.set)?;
+    let ledger = Ledger::new();
+    ledger.add_unused(&unused(&recipe.config, &recipe.written));
     if args.dry_run {
         render::line(recipe.config.to_toml()?.trim_end())?;
+        render::ledger(&ledger.entries());
         return Ok(Exit::Done);
     }
     let folder = recipe.config.folder();
+    let _lock = RunLock::take(&folder)?;
     let saver = Saver::new(&folder);
+    saver.take_in_latest()?;
     let resuming = may_start(&saver, &folder, args.resume)?;
+    let mut is_kept = false;
     if resuming {
-        precision::keep(&mut recipe.config, &folder)?;
+        is_kept = precision::keep(&mut recipe.config, &folder, &args.allow_change)?;
         run::check_same(&folder, &recipe.config, &args.allow_change)?;
     }
     let device = device::open(&recipe.config.run.device, recipe.config.run.threads)?;
-    let precision = precision::decide(&mut recipe.config, device)?;
+    let precision = precision::decide(&mut recipe.config, device, is_kept)?;
+    if resuming && device == Device::Cpu {
+        processor::compare(&folder)?;
+    }
 
     // What can be refused early is refused before the data is read.
-    let ledger = Ledger::new();
     let tokenizer = Arc::new(recipe.tokenizer()?);
+    ledger.add_unused(tokenizer.unused());
     if resuming {
         let tokenizer = json!(tokenizer.fingerprint());
-        run::check_data(&folder, "tokenizer", &tokenizer, &[])?;
+        run::check_data(&folder, "tokenizer", &tokenizer, &[]).map_err(|error| {
+            // A tokenizer that was trained again on changed data, say.
+            let source = recipe.tokenizer_source().unwrap_or_default();
+            Usage(format!("{error}; the tokenizer is {source}"))
+        })?;
     }
     recipe.complete(&tokenizer)?;
     let recipe = recipe;
@@ -70,6 +84,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
 
     let tasks = TaskSet::read(&recipe, &tokenizer, &ledger)?;
     let mut fit_config = FitConfig { precision, ..fit_config(&recipe.config, &tasks, device) };
+    keeps_the_best(&recipe, &fit_config)?;
     if recipe.config.train.engine.measure_mfu {
         fit_config.flops_per_token = tasks.flops_per_token(&*model, &objectives);
     }
@@ -85,8 +100,8 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     if resuming {
         environment.check(&folder, &args.allow_change)?;
     }
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let mut evaluators = tasks.evaluators(&tokenizer, &*model, &objectives)?;
+    has_figure(&recipe, &evaluators)?;
     environment.write(&folder, &recipe.config)?;
 
     let resume = match if resuming { saver.latest_good()? } else { None } {
@@ -101,7 +116,6 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         }
         None => None,
     };
-    let mut evaluators = tasks.evaluators(&tokenizer, &*model, &objectives)?;
     let mut trackers =
         trackers(&folder, resume.as_ref().map_or(0, |restored| restored.state.step))?;
     let open_loaders = tasks.open_loaders(&objectives, &tokenizer)?;
@@ -116,7 +130,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         };
         Ok(Box::new(move |folder| model.save(folder, Some(&tokenizer), &card).map_err(other)))
     };
-    let stop = stop_on_signals()?;
+    let stop = stop_on_signals(saver.clone())?;
     let mut list = Vec::new();
     for ((data, objective), open_loader) in
         tasks.list.iter().zip(&mut objectives).zip(&open_loaders)
@@ -137,10 +151,19 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         resume,
         fault: recipe.config.train.engine.fault(),
     });
-    // A failed run has its ledger too: it may tell why.
-    files::write_json(&folder.join("ledger.json"), &json!(ledger.entries()))?;
+    // A failed run has its ledger too: it may tell why. Its own error comes first.
+    let written = files::write_json(&folder.join("ledger.json"), &json!(ledger.entries()));
     render::ledger(&ledger.entries());
-    conclude(args, &folder, &outcome.map_err(train_error)?)
+    let outcome = match (outcome, &written) {
+        (Ok(outcome), _) => outcome,
+        (Err(error), Ok(())) => return Err(train_error(error)),
+        (Err(error), Err(unwritten)) => {
+            render::note(&format!("the ledger is lost: {unwritten:#}"));
+            return Err(train_error(error));
+        }
+    };
+    written?;
+    conclude(args, &folder, &outcome)
 }
 
 /// Whether there is something to go on from. A folder with checkpoints is never started anew.
@@ -158,6 +181,30 @@ fn may_start(saver: &Saver, folder: &Path, resume: bool) -> Result<bool> {
         render::note(&format!("{} holds no checkpoint yet: starting anew", folder.display()));
     }
     Ok(saved)
+}
+
+/// Checks in steps what the recipe may say in shares of the run.
+fn keeps_the_best(recipe: &Recipe, config: &FitConfig) -> Result<()> {
+    let Retention { last, best, .. } = config.retention;
+    if last == 0 || best == 0 {
+        return Ok(());
+    }
+    let (eval, save) = (config.eval_every.unwrap_or(0), config.save_every.unwrap_or(0));
+    misses(eval, save, Some(config.total_steps)).map_err(|problem| recipe.refuse(problem))
+}
+
+/// The figure that checkpoints are kept for must be of one of the evaluators.
+fn has_figure(recipe: &Recipe, evaluators: &[Box<dyn Evaluator>]) -> Result<()> {
+    let Some(by) = &recipe.config.train.engine.keep.by else { return Ok(()) };
+    let names: Vec<_> = evaluators.iter().map(|one| format!("eval/{}/", one.name())).collect();
+    if names.iter().any(|name| by.metric.starts_with(name)) {
+        return Ok(());
+    }
+    let message = match names.is_empty() {
+        true => format!("is \"{}\", and there is nothing to evaluate on", by.metric),
+        false => format!("is \"{}\", but figures begin with {}", by.metric, names.join(" or ")),
+    };
+    Err(recipe.refuse(Problem::new("train.keep.by.metric", message)))
 }
 
 /// The settings of the loop, every duration in steps.
@@ -226,18 +273,24 @@ fn card(config: &RunConfig) -> ModelCard {
 }
 
 /// Set by the first Ctrl-C (or SIGTERM, SIGHUP); the second ends the process at once.
-fn stop_on_signals() -> Result<Arc<AtomicBool>> {
+/// With code 3 where a checkpoint stands, as after one Ctrl-C.
+fn stop_on_signals(saver: Saver) -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&stop);
     let handler = move || {
         if set.swap(true, Ordering::SeqCst) {
-            render::note("stopped at once; the last checkpoint stands");
+            let saved = saver.steps().is_ok_and(|steps| !steps.is_empty());
+            let (exit, what) = match saved {
+                true => (Exit::Stopped, "the last checkpoint stands"),
+                false => (Exit::Failed, "there is no checkpoint yet"),
+            };
+            render::note(&format!("stopped at once; {what}"));
             #[allow(
                 clippy::exit,
                 clippy::disallowed_methods,
                 reason = "the user asked twice; nothing is being written in place"
             )]
-            std::process::exit(Exit::Failed as i32);
+            std::process::exit(exit as i32);
         }
         render::note("stopping: finishing the step and saving; once more to stop at once");
     };
@@ -278,9 +331,11 @@ fn conclude(args: &PretrainArgs, folder: &Path, outcome: &Outcome) -> Result<Exi
             StopReason::MaxTokens => ", its tokens spent",
             StopReason::MaxSeconds => ", its time spent",
         };
+        // The run's own config.toml: it holds what --set said, and the run's name.
+        let recipe = folder.join(run::CONFIG).display().to_string();
+        let recipe = render::shell_word(&recipe);
         render::note(&format!(
-            "stopped at step {step}{why}; go on with: sst pretrain {} --resume",
-            args.recipe.display()
+            "stopped at step {step}{why}; go on with: sst pretrain {recipe} --resume"
         ));
     }
     if args.json {

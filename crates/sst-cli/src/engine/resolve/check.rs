@@ -4,25 +4,104 @@ use std::path::Path;
 
 use serde_json::Value;
 use sst_data::rows::RowMode;
+use sst_models::ModelError;
+use sst_objectives::ObjectiveError;
 use sst_train::{PrecisionChoice, ScheduleName};
 
 use super::config::{ModelChoice, RunConfig, TokenizerChoice, Train};
 use super::duration::Duration;
 use super::engine::Checkpointing;
 use super::error::Problem;
+use super::limits;
+use super::section;
 use super::task::Task;
 use crate::device;
 
 /// Refuses what cannot run, as far as it can be told before any data is read.
 pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
+    // Before any of the others, which compute with the numbers.
+    limits::check(config)?;
     run(config)?;
     config.tasks.list.iter().try_for_each(data)?;
     if let TokenizerChoice::Path(path) = &config.tokenizer {
         require(Path::new(path).exists(), "tokenizer.path", format!("{path} does not exist"))?;
     }
+    one_cache(config)?;
     model(config)?;
+    config.tasks.list.iter().try_for_each(|task| objective(task, &config.train))?;
     config.tasks.list.iter().try_for_each(|task| chunks(task, &config.train))?;
-    train(&config.train)
+    train(&config.train)?;
+    best(config)
+}
+
+/// Prepared data and tokenizers of a run lie in one folder.
+fn one_cache(config: &RunConfig) -> Result<(), Problem> {
+    let mut tasks = config.tasks.list.iter();
+    let Some(first) = tasks.next() else { return Ok(()) };
+    let same = |task: &&Task| task.data.cache == first.data.cache;
+    let message = "is another folder than that of another task: say it once, in [data]";
+    tasks
+        .find(|task| !same(task))
+        .map_or(Ok(()), |task| Err(Problem::new(&task.key("data.cache"), message)))
+}
+
+/// The objective's own rules on its keys, which need no tokenizer.
+fn objective(task: &Task, train: &Train) -> Result<(), Problem> {
+    let (name, config) = (task.objective_name(), task.objective_config());
+    match sst_objectives::check(name, &config, train.padding_free) {
+        Err(ObjectiveError::Config { path, message }) => {
+            Err(section::problem(&task.key("objective"), &path, &message))
+        }
+        // Whatever else is told of where the objective is built.
+        _ => Ok(()),
+    }
+}
+
+/// A checkpoint can only be kept for its figure if there is one at its step.
+fn best(config: &RunConfig) -> Result<(), Problem> {
+    let Train { eval_every, save_every, engine, steps, .. } = &config.train;
+    let keep = &engine.keep;
+    if let Some(by) = &keep.by {
+        let held_out = config.tasks.list.iter().any(|task| task.data.validation > 0.0);
+        let message =
+            format!("is \"{}\", but data.validation is 0: nothing is evaluated", by.metric);
+        require(held_out, "train.keep.by.metric", message)?;
+        let message = format!(
+            "is \"{}\", which is no figure of an evaluation: those begin with eval/",
+            by.metric
+        );
+        require(by.metric.starts_with("eval/"), "train.keep.by.metric", message)?;
+    }
+    // All are kept, or none for its figure.
+    if keep.last == 0 || keep.best == 0 {
+        return Ok(());
+    }
+    let (Duration::Steps(eval), Duration::Steps(save)) = (*eval_every, *save_every) else {
+        return Ok(());
+    };
+    misses(
+        eval,
+        save,
+        match steps {
+            Duration::Steps(steps) => Some(*steps),
+            _ => None,
+        },
+    )
+}
+
+/// Refuses evaluations at steps that are not saved: the best of them could not be kept.
+pub(crate) fn misses(eval: u64, save: u64, steps: Option<u64>) -> Result<(), Problem> {
+    // The last step is evaluated and saved in any case.
+    let within = |every: u64| every > 0 && steps.is_none_or(|steps| every < steps);
+    if !within(eval) || (save > 0 && eval.is_multiple_of(save)) {
+        return Ok(());
+    }
+    let message = format!(
+        "is {}, and train.eval_every is {eval}step: the best of the evaluated steps would not be saved. Make \
+         train.eval_every a multiple of it, or set train.keep.best = 0",
+        if save == 0 { "0 (the last step alone)".to_owned() } else { format!("{save}step") }
+    );
+    Err(Problem::new("train.save_every", message))
 }
 
 /// Contrastive losses in chunks run their own backward passes, beside which some of the engine has no place.
@@ -49,8 +128,10 @@ fn require(good: bool, key: &str, message: impl Into<String>) -> Result<(), Prob
 
 fn run(config: &RunConfig) -> Result<(), Problem> {
     let name = &config.run.name;
-    let plain =
-        !name.is_empty() && !name.contains(['/', '\\']) && !matches!(name.as_str(), "." | "..");
+    let plain = !name.is_empty()
+        && !name.contains(['/', '\\'])
+        && !name.contains(char::is_control)
+        && !matches!(name.as_str(), "." | "..");
     require(plain, "run.name", format!("\"{name}\" is not a folder name"))?;
     device::parse(&config.run.device).map_err(|message| Problem::new("run.device", message))?;
     Ok(())
@@ -86,6 +167,11 @@ fn data(task: &Task) -> Result<(), Problem> {
 
 fn model(config: &RunConfig) -> Result<(), Problem> {
     let ModelChoice::New { config: model, init } = &config.model else { return Ok(()) };
+    // Whatever else is wrong is told of where the model is built.
+    let checked = sst_models::check_config(&Value::Object(model.clone()));
+    if let Err(ModelError::Config { path, message }) = checked {
+        return Err(section::problem("model", &path, &message));
+    }
     let number = |key: &str| model.get(key).and_then(Value::as_u64);
     if let Some(limit) = number("max_position_embeddings") {
         for task in &config.tasks.list {
@@ -124,6 +210,9 @@ fn train(train: &Train) -> Result<(), Problem> {
     let betas = optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta));
     require(betas, "train.optimizer.betas", "must each be at least 0 and below 1")?;
     require(optimizer.eps > 0.0, "train.optimizer.eps", "must be above 0")?;
+    let momentum = (0.0..1.0).contains(&optimizer.momentum);
+    require(momentum, "train.optimizer.momentum", "must be at least 0 and below 1")?;
+    require(optimizer.layer_decay > 0.0, "train.optimizer.layer_decay", "must be above 0")?;
     require(optimizer.weight_decay >= 0.0, "train.optimizer.weight_decay", "must be at least 0")?;
 
     let wsd = schedule.name == ScheduleName::Wsd;

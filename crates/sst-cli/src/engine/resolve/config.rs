@@ -168,6 +168,7 @@ impl Data {
             score_field: self.score_field.clone(),
             pair_fields: self.pair_fields.clone(),
             on_error: self.on_error,
+            ..Source::default()
         }
     }
 }

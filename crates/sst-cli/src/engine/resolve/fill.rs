@@ -222,6 +222,9 @@ fn positions_of(model: &ModelChoice) -> Result<Option<usize>, Problem> {
     match model {
         ModelChoice::New { config, .. } => Ok(limit(&Value::Object(config.clone()))),
         ModelChoice::Folder { path, .. } => {
+            if !Path::new(path).exists() {
+                return Err(Problem::new("model.path", format!("{path} does not exist")));
+            }
             let file = Path::new(path).join("config.json");
             let text = std::fs::read_to_string(&file).map_err(|error| {
                 Problem::new("model.path", format!("cannot read {}: {error}", file.display()))

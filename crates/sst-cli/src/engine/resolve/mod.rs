@@ -13,21 +13,28 @@ mod engine;
 mod error;
 mod file;
 mod fill;
+mod limits;
+#[cfg(test)]
+mod mutated;
 mod nearest;
 mod section;
 mod task;
+mod unused;
 mod written;
 
 use std::path::Path;
 
 pub(crate) use batching::Batching;
+pub(crate) use check::misses;
 pub(crate) use config::{Data, ModelChoice, RunConfig, TokenizerChoice};
 pub(crate) use duration::{Duration, Scale};
 pub(crate) use engine::Checkpointing;
 pub(crate) use error::{Problem, RecipeError};
 pub(crate) use fill::FROM_TOKENIZER;
+pub(crate) use limits::{MOST_STEPS, MOST_THREADS};
 pub(crate) use section::problem as key_problem;
 pub(crate) use task::Task;
+pub(crate) use unused::unused;
 pub(crate) use written::Written;
 
 /// Reads the recipe at `path`, puts the overrides of `--set` on it, and fills in what is absent.
@@ -42,8 +49,12 @@ pub(crate) fn resolve(path: &Path, sets: &[String]) -> Result<(RunConfig, Writte
     for set in sets {
         written.set(set)?;
     }
-    let config = read(&written).map_err(|problem| written.locate(problem))?;
+    let config = resolve_written(&written)?;
     Ok((config, written))
+}
+
+fn resolve_written(written: &Written) -> Result<RunConfig, RecipeError> {
+    read(written).map_err(|problem| written.locate(problem))
 }
 
 fn read(written: &Written) -> Result<RunConfig, Problem> {

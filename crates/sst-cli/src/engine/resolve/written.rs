@@ -43,7 +43,8 @@ impl Written {
         Self::parse(&file, stem, &text)
     }
 
-    fn parse(file: &str, stem: String, text: &str) -> Result<Self, RecipeError> {
+    /// Takes the text of a recipe; `file` and `stem` are its name and that without the extension.
+    pub(super) fn parse(file: &str, stem: String, text: &str) -> Result<Self, RecipeError> {
         let at = |offset: usize, message: String| RecipeError {
             place: format!("{file}:{}", line_of(text, offset)),
             message,
@@ -95,6 +96,16 @@ impl Written {
     /// The values.
     pub(crate) fn value(&self) -> &Value {
         &self.value
+    }
+
+    /// The value under a key such as `train.batch_size`, if it was written.
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
+        key.split('.').try_fold(&self.value, |value, name| value.get(name))
+    }
+
+    /// Where a key was written, or the section it would stand in.
+    pub(crate) fn place(&self, key: &str) -> String {
+        self.locate(Problem::new(key, "")).place
     }
 
     /// The recipe's file name without its extension.
@@ -189,7 +200,7 @@ mod tests {
     }
 
     fn place(written: &Written, key: &str) -> String {
-        written.locate(Problem::new(key, "bad")).place
+        written.place(key)
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The page itself.
 
-use std::fmt::Write;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::chart::{chart, short};
+use super::html::{Cell, Html};
 use super::record::Record;
 
 const STYLE: &str = "\
@@ -15,127 +16,155 @@ svg{width:100%;height:auto}svg text{font-size:11px;fill:#555}.grid{stroke:#ddd}\
 polyline{fill:none;stroke-width:1.5}.legend{margin:0;font-size:13px}\
 pre{background:#f6f6f6;padding:.8rem;overflow-x:auto;font-size:13px}";
 
+/// Charts, and rows of a table, at most: a page with more cannot be read, and takes minutes to show.
+const MOST: usize = 200;
+
 /// The page of a run: what it came to, its curves, its ledger, what it ran on, and its recipe.
 pub(super) fn page(record: &Record) -> String {
-    let name = escaped(&record.name);
-    let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{name}</title>\
-         <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body>\
-         <h1>{name}</h1><p>{} steps</p>",
-        record.last_step()
-    );
-    html += "<h2>Evaluation</h2>";
-    html += &evaluation(record);
-    html += "<h2>Curves</h2>";
-    html += &curves(record);
-    html += "<h2>Ledger</h2>";
-    html += &ledger(record.ledger.as_ref());
-    html += "<h2>Environment</h2>";
-    html += &environment(&record.environment);
-    let _ = writeln!(html, "<h2>Recipe</h2><pre>{}</pre></body></html>", escaped(&record.recipe));
-    html
+    let mut html = Html::default();
+    html.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>");
+    html.text(&record.name)
+        .raw("</title><meta name=\"viewport\" content=\"width=device-width\"><style>");
+    html.raw(STYLE).raw("</style></head><body><h1>").text(&record.name).raw("</h1><p>");
+    html.text(record.last_step()).raw(" steps</p>");
+    if let Some(line) = record.cut_off {
+        html.raw("<p>Line ")
+            .text(line)
+            .raw(" of metrics.jsonl, its last, is cut off and left out.</p>");
+    }
+    html.raw("<h2>Evaluation</h2>").html(&evaluation(record));
+    html.raw("<h2>Curves</h2>").html(&curves(record));
+    html.raw("<h2>Ledger</h2>").html(&ledger(record.ledger.as_ref()));
+    html.raw("<h2>Environment</h2>").html(&environment(&record.environment));
+    html.raw("<h2>Recipe</h2><pre>").text(&record.recipe).raw("</pre></body></html>\n");
+    html.into_string()
 }
 
-/// The last and the best of every held-out figure.
-fn evaluation(record: &Record) -> String {
-    let mut rows = String::new();
+/// The last of every held-out figure.
+fn evaluation(record: &Record) -> Html {
+    let mut rows = Rows::default();
     for (name, points) in &record.series {
         let Some(short_name) = name.strip_prefix("eval/") else { continue };
         let Some((step, last)) = points.last() else { continue };
-        let _ = write!(
-            rows,
-            "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{step}</td></tr>",
-            escaped(short_name),
-            short(*last)
-        );
+        rows.add(&[
+            Cell::Text(short_name),
+            Cell::Number(&short(*last)),
+            Cell::Number(&step.to_string()),
+        ]);
     }
-    match rows.is_empty() {
-        true => "<p>Nothing was evaluated.</p>".to_owned(),
-        false => format!("<table><tr><th>figure</th><th>last</th><th>step</th></tr>{rows}</table>"),
-    }
+    rows.table("<tr><th>figure</th><th>last</th><th>step</th></tr>", "Nothing was evaluated.")
 }
 
 /// One chart a figure of training; a held-out figure of the same name lies in the same chart.
-fn curves(record: &Record) -> String {
-    let mut html = String::new();
-    let mut drawn = Vec::new();
-    for (name, points) in &record.series {
-        if let Some(figure) = name.strip_prefix("train/") {
-            let mut lines = vec![(name.as_str(), points)];
-            // `train/loss` has `eval/mlm/loss` beside it, `train/TASK/loss` has `eval/TASK/mlm/loss`.
-            let (task, last) = figure.rsplit_once('/').map_or(("", figure), |(t, l)| (t, l));
-            let held_out = |other: &str| {
-                let parts: Vec<_> = other.split('/').collect();
-                match parts[..] {
-                    ["eval", _, figure] => task.is_empty() && figure == last,
-                    ["eval", of, _, figure] => of == task && figure == last,
-                    _ => false,
-                }
-            };
-            let others = record.series.iter().filter(|(other, _)| held_out(other));
-            lines.extend(others.map(|(other, points)| (other.as_str(), points)));
-            drawn.extend(lines.iter().map(|(name, _)| *name));
-            html += &chart(&escaped(figure), &lines);
+fn curves(record: &Record) -> Html {
+    // `train/loss` has `eval/mlm/loss` beside it, `train/TASK/loss` has `eval/TASK/mlm/loss`.
+    let mut held_out: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for name in record.series.keys() {
+        match name.split('/').collect::<Vec<_>>()[..] {
+            ["eval", _, figure] => held_out.entry(("", figure)).or_default().push(name),
+            ["eval", task, _, figure] => held_out.entry((task, figure)).or_default().push(name),
+            _ => {}
         }
     }
-    for (name, points) in &record.series {
-        if !drawn.contains(&name.as_str()) {
-            html += &chart(&escaped(name), &[(name.as_str(), points)]);
+    let (mut html, mut charts, mut drawn) = (Html::default(), 0, BTreeSet::new());
+    let mut draw = |title: &str, names: &[&str]| {
+        charts += 1;
+        if charts <= MOST {
+            let line = |name: &&str| record.series.get_key_value(*name);
+            let lines: Vec<_> =
+                names.iter().filter_map(line).map(|(n, p)| (n.as_str(), p)).collect();
+            html.html(&chart(title, &lines));
         }
+    };
+    for name in record.series.keys() {
+        let Some(figure) = name.strip_prefix("train/") else { continue };
+        let place = figure.rsplit_once('/').unwrap_or(("", figure));
+        let mut names = vec![name.as_str()];
+        names.extend(held_out.get(&place).into_iter().flatten());
+        names.truncate(MOST);
+        drawn.extend(names.iter().copied());
+        draw(figure, &names);
     }
+    for name in record.series.keys().filter(|name| !drawn.contains(name.as_str())) {
+        draw(name, &[name]);
+    }
+    more(&mut html, charts, "figures of metrics.jsonl are not drawn.");
     html
 }
 
-fn ledger(ledger: Option<&Value>) -> String {
-    let entries = match ledger.and_then(Value::as_object) {
-        None => return "<p>The run has not ended.</p>".to_owned(),
-        Some(entries) if entries.is_empty() => {
-            return "<p>Nothing was dropped, cut or skipped.</p>".to_owned();
-        }
-        Some(entries) => entries,
-    };
-    let mut rows = String::new();
-    for (name, entry) in entries {
-        let first = entry["first"].as_str().unwrap_or_default();
-        let _ = write!(
-            rows,
-            "<tr><td>{}</td><td class=\"n\">{}</td><td>{}</td></tr>",
-            escaped(name),
-            entry["count"],
-            escaped(first)
-        );
+/// Says how many of `count` things were left out, if any were.
+fn more(html: &mut Html, count: usize, what: &'static str) {
+    if let Some(left) = count.checked_sub(MOST).filter(|left| *left > 0) {
+        html.raw("<p>").text(left).raw(" more ").raw(what).raw("</p>");
     }
-    format!("<table><tr><th>what</th><th>how often</th><th>first at</th></tr>{rows}</table>")
 }
 
-fn environment(environment: &Value) -> String {
-    fn rows(prefix: &str, value: &Value, html: &mut String) {
+/// The rows of a table, of which the first are shown.
+#[derive(Default)]
+struct Rows {
+    html: Html,
+    count: usize,
+}
+
+impl Rows {
+    fn add(&mut self, cells: &[Cell<'_>]) {
+        self.count += 1;
+        if self.count <= MOST {
+            self.html.row(cells);
+        }
+    }
+
+    fn table(self, head: &'static str, nothing: &'static str) -> Html {
+        let mut html = Html::default();
+        if self.html.is_empty() {
+            html.raw("<p>").raw(nothing).raw("</p>");
+            return html;
+        }
+        html.raw("<table>").raw(head).html(&self.html).raw("</table>");
+        more(&mut html, self.count, "rows are left out.");
+        html
+    }
+}
+
+fn ledger(ledger: Option<&Value>) -> Html {
+    let Some(entries) = ledger.and_then(Value::as_object) else {
+        let mut html = Html::default();
+        html.raw("<p>The run has not ended.</p>");
+        return html;
+    };
+    let mut rows = Rows::default();
+    for (name, entry) in entries {
+        let items = entry["items"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let items: Vec<&str> = items.take(MOST).collect();
+        let place = entry["first"].as_str().map_or_else(|| items.join(", "), str::to_owned);
+        rows.add(&[
+            Cell::Text(name),
+            Cell::Number(&entry["count"].to_string()),
+            Cell::Text(&place),
+        ]);
+    }
+    let head = "<tr><th>what</th><th>how often</th><th>first at</th></tr>";
+    rows.table(head, "Nothing was dropped, cut or skipped.")
+}
+
+fn environment(environment: &Value) -> Html {
+    fn walk(prefix: &str, value: &Value, rows: &mut Rows) {
         match value {
             Value::Object(object) => {
                 for (name, value) in object {
                     let dot = if prefix.is_empty() { "" } else { "." };
-                    rows(&format!("{prefix}{dot}{name}"), value, html);
+                    walk(&format!("{prefix}{dot}{name}"), value, rows);
                 }
             }
             other => {
                 let text = other.as_str().map_or_else(|| other.to_string(), str::to_owned);
-                let _ = write!(
-                    html,
-                    "<tr><td>{}</td><td>{}</td></tr>",
-                    escaped(prefix),
-                    escaped(&text)
-                );
+                rows.add(&[Cell::Text(prefix), Cell::Text(&text)]);
             }
         }
     }
-    let mut html = String::new();
-    rows("", environment, &mut html);
-    format!("<table>{html}</table>")
-}
-
-/// Text as HTML.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let mut rows = Rows::default();
+    walk("", environment, &mut rows);
+    rows.table("", "Nothing is known of it.")
 }
 
 #[cfg(test)]
@@ -159,6 +188,7 @@ mod tests {
             recipe: "[run]\nname = \"a&b\"".to_owned(),
             ledger: Some(json!({"clean.dropped": {"count": 3, "first": "c.txt:7"}})),
             environment: json!({"data": {"rows": 5}, "os": "linux"}),
+            cut_off: None,
         };
         let html = page(&record);
         for part in [
@@ -178,5 +208,28 @@ mod tests {
         assert_eq!(html.matches("<svg").count(), 2);
         record.ledger = None;
         assert!(page(&record).contains("has not ended"));
+    }
+    #[test]
+    fn no_text_of_a_run_is_markup_and_long_lists_are_cut_and_told() {
+        let evil = "<img src=x onerror=alert(1)>";
+        let names =
+            [format!("train/{evil}/loss"), format!("eval/{evil}/mlm/loss"), evil.to_owned()];
+        let mut series: BTreeMap<_, _> =
+            names.into_iter().map(|name| (name, vec![(1.0, 2.0), (2.0, 1.0)])).collect();
+        let record = |series| Record {
+            name: evil.to_owned(),
+            series,
+            recipe: evil.to_owned(),
+            ledger: Some(
+                json!({evil: {"count": evil, "first": evil}, "b": {"count": 1, "items": [evil]}}),
+            ),
+            environment: json!({evil: evil, "list": [evil]}),
+            cut_off: Some(9),
+        };
+        let html = page(&record(series.clone()));
+        assert!(!html.contains("<img") && html.contains("&lt;img") && html.contains("Line 9"));
+        series.extend((0..20_000).map(|i| (format!("train/x{i}"), vec![(1.0, 2.0)])));
+        let html = page(&record(series));
+        assert!(html.contains("19802 more figures") && html.len() < 1_000_000, "{}", html.len());
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
 use crate::exit::Usage;
+use crate::files;
 
 /// The points of one figure: step and value, by step.
 pub(super) type Series = Vec<(f64, f64)>;
@@ -21,11 +22,14 @@ pub(super) struct Record {
     /// `None` while the run has not ended.
     pub(super) ledger: Option<Value>,
     pub(super) environment: Value,
+    /// The last line of metrics.jsonl, counted from 1, if it is cut off: the run may be writing it.
+    pub(super) cut_off: Option<usize>,
 }
 
 impl Record {
     /// Reads the files of the run folder.
     pub(super) fn read(run: &Path) -> Result<Self> {
+        files::must_exist(run)?;
         let recipe = run.join("config.toml");
         if !recipe.is_file() {
             let message = format!("{} is not a run: it has no config.toml", run.display());
@@ -44,9 +48,14 @@ impl Record {
         let folder = run.canonicalize().unwrap_or_else(|_| run.to_owned());
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let ledger = run.join("ledger.json").is_file().then(|| json("ledger.json")).transpose()?;
+        let metrics = run.join("metrics.jsonl");
+        let rows = std::fs::read(&metrics)
+            .with_context(|| format!("cannot read {}", metrics.display()))?;
+        let (series, cut_off) = series(&rows, &metrics)?;
         Ok(Self {
             name,
-            series: series(&text("metrics.jsonl")?, &run.join("metrics.jsonl"))?,
+            series,
+            cut_off,
             recipe: text("config.toml")?,
             ledger,
             environment: json("environment.json")?,
@@ -66,21 +75,31 @@ impl Record {
     }
 }
 
-/// The figures of metrics.jsonl.
-fn series(text: &str, path: &Path) -> Result<BTreeMap<String, Series>> {
+/// The figures of metrics.jsonl, and the number of its last line if that is cut off: it has no line end and is
+/// no JSON.
+fn series(text: &[u8], path: &Path) -> Result<(BTreeMap<String, Series>, Option<usize>)> {
     let mut all: BTreeMap<String, Series> = BTreeMap::new();
-    for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let place = || format!("{}:{} is not a line of metrics", path.display(), i + 1);
-        let row: Map<String, Value> = serde_json::from_str(line).with_context(place)?;
+    for (i, line) in (1..).zip(text.split_inclusive(|byte| *byte == b'\n')) {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let place = || format!("{}:{i} is not a line of metrics", path.display());
+        let row: Map<String, Value> = match serde_json::from_slice(line) {
+            Err(_) if !line.ends_with(b"\n") => return Ok((all, Some(i))),
+            row => row.with_context(place)?,
+        };
         let step = row.get("_step").and_then(Value::as_f64).with_context(place)?;
         for (name, value) in row.iter().filter(|(name, _)| !name.starts_with('_')) {
             // A figure that was not finite is null.
             if let Some(value) = value.as_f64() {
-                all.entry(name.clone()).or_default().push((step, value));
+                match all.get_mut(name) {
+                    Some(points) => points.push((step, value)),
+                    None => drop(all.insert(name.clone(), vec![(step, value)])),
+                }
             }
         }
     }
-    Ok(all)
+    Ok((all, None))
 }
 
 #[cfg(test)]
@@ -91,12 +110,21 @@ mod tests {
     fn lines_become_series_and_a_bad_one_is_placed() {
         let path = Path::new("m.jsonl");
         let text = "{\"_step\":1,\"_timestamp\":5,\"train/loss\":2.5}\n\n{\"_step\":2,\"train/loss\":null,\"a\":1}\n";
-        let all = series(text, path).unwrap();
+        let (all, cut_off) = series(text.as_bytes(), path).unwrap();
+        assert_eq!(cut_off, None);
         assert_eq!(all["train/loss"], [(1.0, 2.5)]);
         assert_eq!(all["a"], [(2.0, 1.0)]);
         assert_eq!(all.len(), 2);
-        let error = series("{\"_step\":1}\n{\"a\"", path).unwrap_err().to_string();
+        let error = series(b"{\"_step\":1}\n{\"a\"\n", path).unwrap_err().to_string();
         assert!(error.contains("m.jsonl:2"), "{error}");
-        assert!(series("{\"a\":1}", path).is_err(), "a line without a step");
+        assert!(series(b"{\"a\":1}", path).is_err(), "a line without a step");
+        // A run that goes on may be writing the last one.
+        for cut in ["{\"_step\":2,\"a\":1", "{", "{\"_step\":2,\"\u{e4}"] {
+            for length in 1..=cut.len() {
+                let rows = [b"{\"_step\":1,\"a\":3}\n", &cut.as_bytes()[..length]].concat();
+                let (all, cut_off) = series(&rows, path).unwrap();
+                assert_eq!((all["a"].len(), cut_off), (1, Some(2)), "{cut} {length}");
+            }
+        }
     }
 }

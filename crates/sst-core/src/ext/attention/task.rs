@@ -5,6 +5,7 @@ use std::ffi::{c_int, c_void};
 use super::kernel::{Scratch, backward, forward};
 use crate::ext::cpu::CpuLevel;
 use crate::ext::number::Kind;
+use crate::ext::panics;
 use crate::ext::simd::{Simd, SimdBody};
 
 /// Tokens one after the other, `stride` numbers apart, all heads of a token side by side.
@@ -63,7 +64,9 @@ pub(super) type Next<'a> = &'a std::sync::atomic::AtomicUsize;
 pub(super) unsafe extern "C" fn run(task: *const Task, next: *const c_void, backward: c_int) {
     // SAFETY: both live until every thread has returned.
     let (task, next) = unsafe { (&*task, &*next.cast::<std::sync::atomic::AtomicUsize>()) };
-    CpuLevel::current().run_simd(Take { task, next, is_backward: backward != 0 });
+    panics::catch_for_later("sst::attention", || {
+        CpuLevel::current().run_simd(Take { task, next, is_backward: backward != 0 });
+    });
 }
 
 /// Rows for each thread, from which on whole ones are shared out.

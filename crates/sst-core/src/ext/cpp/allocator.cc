@@ -5,6 +5,8 @@
 // used is handed out before what is free and fresh.
 #include "bridge.h"
 
+#include <new>
+
 namespace sst::allocator {
 
 // Smaller tensors are malloc's, which is good at them.
@@ -73,7 +75,8 @@ class Caching final : public at::Allocator {
  private:
   using Blocks = std::map<char*, Free>;
 
-  static void give_back(void* data) {
+  // Frees nothing by an exception: libtorch calls it in destructors.
+  static void give_back(void* data) noexcept {
     auto& self = *instance;
     auto* at = static_cast<char*>(data);
     if (at < self.start_ || at >= self.start_ + self.limit_) {
@@ -82,11 +85,19 @@ class Caching final : public at::Allocator {
     }
     std::lock_guard<std::mutex> lock(self.mutex_);
     auto live = self.live_.find(at);
+    if (live == self.live_.end()) return;
     auto size = live->second;
     self.live_.erase(live);
     self.live_bytes_ -= size;
     self.kept_bytes_ += size;
-    self.insert(at, {size, size});
+    try {
+      self.insert(at, {size, size});
+    } catch (const std::bad_alloc&) {
+      // There is no memory for the record that the block is free: its pages go back to the system, and its addresses
+      // are not handed out again.
+      self.kept_bytes_ -= size;
+      madvise(at, size, MADV_DONTNEED);
+    }
   }
 
   void* take(size_t size) {

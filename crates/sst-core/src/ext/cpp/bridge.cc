@@ -15,3 +15,10 @@
 #include "parallel.cc"
 #include "profile.cc"
 #include "residual.cc"
+
+// No stack of libtorch's own functions in its errors: thirty lines that tell a user nothing, and whose making can crash
+// where memory is short. Set when the program is loaded, so that it holds for the errors that tch hands over too.
+[[maybe_unused]] const bool sst_errors_are_short = [] {
+  c10::SetStackTraceFetcher([]() -> std::string { return {}; });
+  return true;
+}();

@@ -21,6 +21,8 @@
 #include <ATen/record_function.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/CachingDeviceAllocator.h>
+#include <c10/util/Exception.h>
+#include <c10/util/Logging.h>
 #include <dlfcn.h>
 #include <sys/mman.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -52,6 +54,9 @@ inline thread_local std::string sst_error;
   try {                               \
     __VA_ARGS__;                      \
     return 0;                         \
+  } catch (const c10::Error& e) {     \
+    sst_error = e.what_without_backtrace(); \
+    return 1;                         \
   } catch (const std::exception& e) { \
     sst_error = e.what();             \
     return 1;                         \

@@ -49,6 +49,11 @@ void add_rows(const std::vector<at::Tensor>& grads, const std::vector<at::Tensor
   run(tables, task, y_grad, address, true);
 }
 
+// How often a tensor was written to; tensors of inference mode do not count it, and have no backward pass.
+int64_t version(const at::Tensor& tensor) {
+  return tensor.is_inference() ? 0 : static_cast<int64_t>(tensor._version());
+}
+
 struct Embeddings : torch::autograd::Function<Embeddings> {
   // First the tables, then the ids of each.
   static at::Tensor forward(AutogradContext* ctx, at::TensorList tensors, std::vector<int64_t> paddings,
@@ -70,6 +75,10 @@ struct Embeddings : torch::autograd::Function<Embeddings> {
     // Not as numbers that the backward pass reads: it only asks what the tables are, which may change meanwhile.
     ctx->saved_data["tensors"] = tensors.vec();
     ctx->saved_data["paddings"] = paddings;
+    // The ids were checked to be rows. The backward pass may rely on that only as long as nobody writes to them.
+    std::vector<int64_t> versions;
+    for (size_t i = 0; i < count; ++i) versions.push_back(version(tensors[count + i]));
+    ctx->saved_data["versions"] = versions;
     ctx->saved_data["address"] = address;
     return y;
   }
@@ -82,6 +91,11 @@ struct Embeddings : torch::autograd::Function<Embeddings> {
     auto paddings = ctx->saved_data["paddings"].toIntVector();
     auto address = ctx->saved_data["address"].toInt();
     auto count = tensors.size() / 2;
+    auto versions = ctx->saved_data["versions"].toIntVector();
+    for (size_t i = 0; i < count; ++i) {
+      TORCH_CHECK(version(tensors[count + i]) == versions[i],
+                  "the ids of embeddings were changed in place between the forward and the backward pass");
+    }
     auto y_grad = grads[0].to(tensors[0].scalar_type()).contiguous();
     const auto* wanted = torch::autograd::get_current_graph_task_exec_info();
     bool accumulates = wanted == nullptr || wanted->empty();

@@ -89,11 +89,21 @@ int64_t draw(double p) {
   return static_cast<int64_t>(at::check_generator<at::CPUGeneratorImpl>(generator)->random64());
 }
 
+// The kernels read weight and bias as numbers on the host.
+void check_params(const at::Tensor& residual, const at::Tensor& weight, const at::Tensor& bias) {
+  auto fits = [&](const at::Tensor& param) {
+    return !param.defined() || (param.device() == residual.device() && param.numel() == residual.size(-1));
+  };
+  TORCH_CHECK(residual.device().is_cpu() && fits(weight) && fits(bias),
+              "norm: x, weight and bias must be on the CPU, and weight and bias of the width of x");
+}
+
 // The norm, and the sum and the moments if the backward pass will need them.
 std::array<at::Tensor, 3> residual_norm(at::Tensor x, at::Tensor residual, const at::Tensor& weight,
                                         const at::Tensor& bias, double p, int64_t seed, double eps, Run body,
                                         bool keeps) {
   RECORD_FUNCTION("sst::residual_norm", std::vector<c10::IValue>({x, residual}));
+  check_params(residual, weight, bias);
   x = x.contiguous(), residual = residual.contiguous();
   auto task = problem(x, seed, p, eps);
   task.kind = task.y_kind = kind(residual);
@@ -169,6 +179,7 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
                                int64_t run_address) {
     RECORD_FUNCTION("sst::add_norm", std::vector<c10::IValue>({residual}));
     Below below;
+    check_params(residual, weight, bias.value_or(at::Tensor()));
     residual = residual.contiguous();
     auto branch = x.has_value() ? x->contiguous() : residual;
     auto seed = x.has_value() ? draw(p) : 0;

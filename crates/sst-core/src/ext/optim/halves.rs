@@ -1,6 +1,8 @@
 //! A number in fp32 as two of 16 bits: the nearest in bf16, with which one computes, and what that lacks. Together they
 //! take as much memory as the number, and an update writes no copy in bf16 beside it.
 
+use std::slice::{self, from_raw_parts_mut as slice_mut};
+
 use tch::{Kind, Tensor};
 
 use super::{INT16, Plain, number, plain};
@@ -83,18 +85,28 @@ impl Body for Chunk<'_> {
     fn run(self) {
         let Self { all: Halves { full, high, rest, splits }, start } = self;
         let n = CHUNK.min(full.count - start);
-        // SAFETY: as many numbers of these types, which nobody else uses now.
+        // SAFETY: as many numbers of these types.
         let (full, high, rest) = unsafe {
             (
-                std::slice::from_raw_parts_mut(full.data.cast::<f32>().add(start), n),
-                std::slice::from_raw_parts_mut(high.data.cast::<u16>().add(start), n),
-                std::slice::from_raw_parts_mut(rest.data.cast::<i16>().add(start), n),
+                full.data.cast::<f32>().add(start),
+                high.data.cast::<u16>().add(start),
+                rest.data.cast::<i16>().add(start),
             )
         };
-        for ((full, high), rest) in full.iter_mut().zip(high).zip(rest) {
-            if *splits {
+        // Only what is written is borrowed to be written: what is read may be read elsewhere too.
+        if *splits {
+            // SAFETY: nobody else uses the halves of this chunk now, and nobody writes the full numbers.
+            let (full, high, rest) =
+                unsafe { (slice::from_raw_parts(full, n), slice_mut(high, n), slice_mut(rest, n)) };
+            for ((full, high), rest) in full.iter().zip(high).zip(rest) {
                 (*high, *rest) = split(*full);
-            } else {
+            }
+        } else {
+            // SAFETY: nobody else uses the full numbers of this chunk now, and nobody writes the halves.
+            let (full, high, rest) = unsafe {
+                (slice_mut(full, n), slice::from_raw_parts(high, n), slice::from_raw_parts(rest, n))
+            };
+            for ((full, high), rest) in full.iter_mut().zip(high).zip(rest) {
                 *full = join(*high, *rest);
             }
         }

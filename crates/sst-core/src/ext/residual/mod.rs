@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::cpu::CpuLevel;
 use super::simd::{Simd, SimdBody};
-use super::{check, ffi};
+use super::{check, ffi, panics};
 use crate::error::{Error, Result};
 
 /// `LayerNorm(dropout(x) + residual)` over the last dimension (Ba et al. 2016), with `p` the probability of
@@ -193,14 +193,14 @@ const BACKWARD: c_int = 1;
 /// `task` must be a whole [`Task`], and `next` the counter that the threads share.
 unsafe extern "C" fn run(task: *const Task, next: *const c_void, what: c_int) {
     // SAFETY: both live until every thread has returned; for the last of the three nobody needs the counter.
-    unsafe {
+    panics::catch_for_later("sst::residual", || unsafe {
         let task = &*task;
         if !matches!(what, FORWARD | BACKWARD) {
             return params(task);
         }
         let next = &*next.cast::<AtomicUsize>();
         CpuLevel::current().run_simd(Take { task, next, is_backward: what == BACKWARD });
-    }
+    });
 }
 
 /// Takes blocks until none is left.

@@ -21,6 +21,8 @@ const LONGEST: u64 = 64 << 20;
 pub struct LibreTranslate {
     agent: Agent,
     url: String,
+    /// The address as it is shown: see [`without_secrets`].
+    shown: String,
     source: String,
     target: String,
     name: String,
@@ -43,7 +45,7 @@ impl LibreTranslate {
     pub fn new(url: &str, pair: &str, timeout: Duration) -> Result<Self, TranslateError> {
         let (source, target) = split_pair(pair)?;
         let bad = |reason: &str| {
-            Err(TranslateError::BadUrl { url: url.to_owned(), reason: reason.to_owned() })
+            Err(TranslateError::BadUrl { url: without_secrets(url), reason: reason.to_owned() })
         };
         if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
             return bad("an address begins with http:// or https://, as in http://localhost:5000");
@@ -58,9 +60,10 @@ impl LibreTranslate {
             .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
             .build()
             .new_agent();
-        let name = format!("{url} {source}:{target}");
+        let shown = without_secrets(&url);
+        let name = format!("{shown} {source}:{target}");
         let (source, target) = (source.to_owned(), target.to_owned());
-        Ok(Self { agent, url, source, target, name, timeout })
+        Ok(Self { agent, url, shown, source, target, name, timeout })
     }
 
     /// The translations of as many texts as fit a request.
@@ -85,14 +88,14 @@ impl LibreTranslate {
                 _ => String::from_utf8_lossy(&bytes).into_owned(),
             };
             return Err(TranslateError::Status {
-                url: self.url.clone(),
+                url: self.shown.clone(),
                 status,
                 said: excerpt(&said),
             });
         }
         let answer: Answer =
             serde_json::from_slice(&bytes).map_err(|error| TranslateError::BadAnswer {
-                url: self.url.clone(),
+                url: self.shown.clone(),
                 reason: format!("{error} in `{}`", excerpt(&String::from_utf8_lossy(&bytes))),
             })?;
         check_whole(&self.name, texts, &answer.translated_text)?;
@@ -100,7 +103,7 @@ impl LibreTranslate {
     }
 
     fn failed(&self, error: &ureq::Error, texts: &[String]) -> TranslateError {
-        let url = self.url.clone();
+        let url = self.shown.clone();
         match error {
             ureq::Error::Timeout(_) => TranslateError::Slow {
                 by: self.name.clone(),
@@ -118,7 +121,10 @@ impl LibreTranslate {
             ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
                 TranslateError::Tls { url, reason: error.to_string() }
             }
-            error => TranslateError::Unreachable { url, reason: error.to_string() },
+            error => {
+                let reason = error.to_string().replace(&self.url, &url);
+                TranslateError::Unreachable { url, reason }
+            }
         }
     }
 }
@@ -134,5 +140,48 @@ impl Translator for LibreTranslate {
             answers.extend(self.request(part)?);
         }
         Ok(answers)
+    }
+}
+
+/// An address without the name and password before its `@` and without the values of its query: it is printed in
+/// errors, which end up in logs.
+fn without_secrets(url: &str) -> String {
+    let (address, query) = url.split_once(['?', '#']).map_or((url, ""), |(a, q)| (a, q));
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let shown_host =
+        host.rsplit_once('@').map_or(host.to_owned(), |(_, host)| format!("***@{host}"));
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    let shown_query = if query.is_empty() { "" } else { "?***" };
+    format!("{scheme}{separator}{shown_host}{path}{shown_query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_secrets() {
+        for (url, expected) in [
+            ("http://localhost:5000/translate", "http://localhost:5000/translate"),
+            ("https://me:secret@host:1/x", "https://***@host:1/x"),
+            ("https://me:se@cret@host/x@y", "https://***@host/x@y"),
+            ("https://host/translate?api_key=secret", "https://host/translate?***"),
+            ("me:secret@host", "***@host"),
+            ("ftp://me:secret@", "ftp://***@"),
+        ] {
+            assert_eq!(without_secrets(url), expected);
+        }
+    }
+
+    #[test]
+    fn no_error_tells_the_password() {
+        let timeout = Duration::from_secs(2);
+        let bad = LibreTranslate::new("ftp://me:secret@host", "en-de", timeout).unwrap_err();
+        let server = LibreTranslate::new("http://me:secret@127.0.0.1:9", "en-de", timeout).unwrap();
+        let refused = server.request(&["a".to_owned()]).unwrap_err();
+        for error in [bad.to_string(), refused.to_string(), server.name.clone()] {
+            assert!(!error.contains("secret") && error.contains("***"), "{error}");
+        }
     }
 }

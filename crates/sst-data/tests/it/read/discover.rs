@@ -65,6 +65,17 @@ fn folders_and_globs_are_sorted_and_filtered() {
     );
     check_files(
         &files,
+        "sub/d.csv",
+        Some(Format::Jsonl),
+        Err(
+            "sub/d.csv: the format is set to jsonl, but the extension says csv: set the format to csv, \
+             leave it out, or rename the file",
+        ),
+    );
+    check_files(&files, "sub/d.csv", Some(Format::Tsv), Ok(&["sub/d.csv"]));
+    check_files(&files, "b.txt", Some(Format::Jsonl), Ok(&["b.txt"]));
+    check_files(
+        &files,
         "*.json",
         None,
         Err("the pattern *.json matches no file: check it against the folder's contents"),
@@ -107,6 +118,21 @@ fn of_hugging_face_shards_only_train_is_taken() {
     check_files(&shards, "", None, Ok(&shards[2..]));
     check_files(&shards, "data/*", None, Ok(&shards[2..]));
     check_files(&shards, "data/test-*", None, Ok(&shards[1..2]));
+    let plain = ["test.jsonl", "train.jsonl", "validation.jsonl"];
+    for path in ["", "*.jsonl", "t*", "*"] {
+        check_files(&plain, path, None, Ok(&plain[1..2]));
+        check_files(&plain, path, Some(Format::Jsonl), Ok(&plain[1..2]));
+    }
+    check_files(&plain, "test.jsonl", None, Ok(&plain[..1]));
+    check_files(&plain, "[tv]est.jsonl", None, Ok(&plain[..1]));
+    let error = "*[tn].jsonl holds data of the splits validation and test and none to train on: name the files \
+                 that are meant, such as test.jsonl";
+    check_files(&["test.jsonl", "validation.jsonl"], "*[tn].jsonl", None, Err(error));
+    // The folder that the user names says nothing of a split; those below it do.
+    let folders = ["my-test/test/a.jsonl", "my-test/train/a.jsonl"];
+    check_files(&folders, "my-test", None, Ok(&folders[1..]));
+    check_files(&folders, "my-test/*", None, Ok(&folders[1..]));
+    check_files(&folders, "my-test/test", None, Ok(&folders[..1]));
     let folder = Folder::new(&[
         ("train-00000-of-00001.jsonl", b"{\"text\": \"x\"}"),
         ("test-00000-of-00001.jsonl", b"{\"text\": \"y\"}"),
@@ -115,6 +141,59 @@ fn of_hugging_face_shards_only_train_is_taken() {
     let ledger = Ledger::new();
     assert_eq!(folder.source("").read(&ledger).unwrap().count(), 1);
     assert_eq!((ledger.count("read.other_splits"), ledger.count("read.other_files")), (1, 1));
+}
+
+#[test]
+fn what_has_no_fields_is_asked_for_none() {
+    let folder = Folder::new(&[("a.txt", b"one\n")]);
+    let source = folder.source("a.txt");
+    for (setting, source) in [
+        ("text_field is `body`", Source { text_field: "body".into(), ..source.clone() }),
+        ("score_field is `body`", Source { score_field: Some("body".into()), ..source.clone() }),
+        ("pair_fields is `body`", Source { pair_fields: vec!["body".into()], ..source.clone() }),
+    ] {
+        for (format, name) in [(None, "text"), (Some(Format::Paragraphs), "paragraphs")] {
+            let error = read(&Source { format, ..source.clone() }).unwrap_err();
+            let expected =
+                format!("a.txt: {setting}, but a {name} file has no fields: leave the setting out");
+            assert_eq!(folder.strip(&error.to_string()), expected);
+        }
+    }
+    let taken = Source { text_field: "body".into(), pair_fields: vec!["text".into()], ..source };
+    assert!(matches!(read(&taken), Err(ReadError::TextTaken { .. })));
+}
+
+#[test]
+fn extensions_that_are_not_read_are_explained() {
+    for (name, command) in [
+        ("a.txt.bz2", "`bunzip2`"),
+        ("a.jsonl.xz", "`unxz`"),
+        ("a.zip", "`unzip`"),
+        ("a.tar.gz", "`tar -xf`"),
+        ("a.json", "`jq -c '.[]' FILE > FILE.jsonl`"),
+        ("a.json.gz", "--format jsonl"),
+        ("a.arrow", "`to_parquet`"),
+    ] {
+        let folder = Folder::new(&[(name, b"x")]);
+        let error = folder.source(name).files().unwrap_err().to_string();
+        assert!(error.contains(command), "{error}");
+    }
+}
+
+#[test]
+fn pipes_and_devices_are_refused_without_waiting() {
+    let folder = Folder::new(&[]);
+    let pipe = folder.path("a.jsonl");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let what = "a pipe, not a file: write the data to a file and name that";
+    for path in ["a.jsonl", ""] {
+        let error = read(&folder.source(path)).unwrap_err();
+        assert_eq!(folder.strip(&error.to_string()), format!("a.jsonl is {what}"));
+    }
+    let source = Source { format: Some(Format::Text), ..Source::new(["/dev/zero"]) };
+    let error = read(&source).unwrap_err().to_string();
+    assert!(error.starts_with("/dev/zero is a device, not a file"), "{error}");
 }
 
 #[test]

@@ -1,14 +1,12 @@
 //! What each format gives.
 
-use sst_data::Field;
-
 use super::*;
 
 #[test]
 fn text_is_a_document_a_line() {
     check("a.txt", b"one\n\n  \ntwo\nthree", &["1:one", "4:two", "5:three"]);
     check("a.txt", b"\xef\xbb\xbfone\r\n\r\ntwo\r\n", &["1:one", "3:two"]);
-    check("a.txt", b"\xef\xbb\xbf\xef\xbb\xbfx", &["1:\u{feff}x"]);
+    check("a.txt", b"\xef\xbb\xbf\xef\xbb\xbfx", &["1:x"]);
     check("a.txt", b"x", &["1:x"]);
     check("a.TXT.GZ", &gzip("天下大勢".as_bytes()), &["1:天下大勢"]);
 }
@@ -21,21 +19,59 @@ fn paragraphs_are_separated_by_blank_lines() {
 }
 
 #[test]
-fn jsonl_keeps_scalar_fields() {
-    let line = br#"{"id": 7, "text": "hi", "score": 0.5, "flag": true, "big": 18446744073709551615, "list": [1], "none": null, "lang": "en"}"#;
-    let folder = Folder::new(&[("a.jsonl", line)]);
-    let examples = read(&folder.source("a.jsonl")).unwrap();
-    let fields: Vec<_> = examples[0].fields.iter().map(|(k, v)| (&**k, v.clone())).collect();
-    let text = |s: &str| Field::Text(s.into());
-    let expected = [
-        ("big", Field::Float(18_446_744_073_709_551_615.0)),
-        ("flag", Field::Int(1)),
-        ("id", Field::Int(7)),
-        ("lang", text("en")),
-        ("score", Field::Float(0.5)),
-        ("text", text("hi")),
+fn lines_end_in_lf_crlf_or_cr() {
+    for end in ["\n", "\r\n", "\r"] {
+        let join = |lines: &[&str]| lines.join(end).into_bytes();
+        check("a.txt", &join(&["one", "", "two", "three"]), &["1:one", "3:two", "4:three"]);
+        check("a.csv", &join(&["id,text", "1,one", "2,two", ""]), &["2:one", "3:two"]);
+        check("a.csv", &join(&["text", "one", "two"]), &["2:one", "3:two"]);
+        check("a.tsv", &join(&["id\ttext", "1\tone", "2\ttwo"]), &["2:one", "3:two"]);
+        check(
+            "a.jsonl",
+            &join(&["{\"text\": \"one\"}", "{\"text\": \"two\"}"]),
+            &["1:one", "2:two"],
+        );
+        let paragraphs = join(&["one", "two", "", "", "three", ""]);
+        check_as(Some(Format::Paragraphs), "a.txt", &paragraphs, &["1:one\ntwo", "5:three"]);
+        // Within quotes a line end is part of the value, and still counts as a line.
+        let inside = if end == "\r" { "\r" } else { "\n" };
+        let expected = format!("2:one{inside}more");
+        check("a.csv", &join(&["id,text", "1,\"one", "more\"", "2,two"]), &[&expected, "4:two"]);
+        check("a.txt.gz", &gzip(&join(&["one", "two"])), &["1:one", "2:two"]);
+        check("a.txt.zst", &zstandard(&join(&["one", "two"])), &["1:one", "2:two"]);
+    }
+    check("a.txt", b"a\rb\nc\r\nd\r\n\re\r", &["1:a", "2:b", "3:c", "4:d", "6:e"]);
+    // A CR and its LF that are read apart are one line end: the buffers hold 64 KiB.
+    let long = format!("{}\r\nnext", "x".repeat((1 << 16) - 1));
+    check("a.txt", long.as_bytes(), &[&format!("1:{}", "x".repeat((1 << 16) - 1)), "2:next"]);
+    let error = "a.txt:3 is not UTF-8 (byte 9 of the file): it looks like Latin-1: convert the file with \
+                 `iconv -f LATIN1 -t UTF-8`";
+    check_error("a.txt", b"a\r\nbb\rcaf\xe9 au lait", error);
+}
+
+#[test]
+fn marks_of_joined_files_are_passed_over_and_counted() {
+    let mark = "\u{feff}";
+    let marks = |count, place| [("read.byte_order_marks", count, place)];
+    let jsonl = format!("{mark}{{\"text\": \"a\"}}\n{mark}{{\"text\": \"b\"}}\n");
+    check_skip("a.jsonl", jsonl.as_bytes(), &["1:a", "2:b"], &marks(1, "a.jsonl:2"));
+    let twice = format!("{mark}{mark}{{\"text\": \"a\"}}\n");
+    check_skip("a.jsonl", twice.as_bytes(), &["1:a"], &marks(1, "a.jsonl:1"));
+    check_skip(
+        "a.txt",
+        format!("a\n{mark}b\nc{mark}").as_bytes(),
+        &["1:a", "2:b", &format!("3:c{mark}")],
+        &marks(1, "a.txt:2"),
+    );
+    // A table that begins anew within the file has its header again.
+    let csv = format!("{mark}text,id\none,1\n{mark}text,id\ntwo,1\n");
+    let counts = [
+        marks(1, "a.csv:3")[0],
+        ("read.repeated_headers", 1, "a.csv:3"),
+        ("unused.columns", 1, ""),
     ];
-    assert_eq!(fields, expected);
+    check_skip("a.csv", csv.as_bytes(), &["2:one", "4:two"], &counts);
+    check("a.csv", b"text,id\ntext,id\n", &["2:text"]);
 }
 
 #[test]
@@ -62,8 +98,8 @@ fn csv_is_quoted_and_tsv_is_not() {
     check("a.csv", b"text,id\n5\" pipe,1\n,2", &["2:5\" pipe", "3:"]);
     check("a.tsv", b"id\ttext\n1\t\"open\n2\tb, \"c\"\n", &["2:\"open", "3:b, \"c\""]);
     let folder = Folder::new(&[("a.csv", b"id,text\n007,x")]);
-    let examples = read(&folder.source("a.csv")).unwrap();
-    assert_eq!(examples[0].text("id"), Some("007"));
+    let source = Source { other_fields: vec!["id".into()], ..folder.source("a.csv") };
+    assert_eq!(read(&source).unwrap()[0].text("id"), Some("007"));
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Readers: what comes out of files, and what is said about broken ones.
 
+mod compress;
 mod discover;
 mod errors;
+mod fields;
 mod formats;
+mod mutate;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod round_trip;
@@ -101,7 +104,7 @@ fn check_skip_as(
     let counted: Vec<_> = ledger.entries().into_iter().collect();
     let counted: Vec<(String, u64, String)> = counted
         .into_iter()
-        .map(|(name, entry)| (name, entry.count, folder.strip(&entry.first.unwrap())))
+        .map(|(name, entry)| (name, entry.count, folder.strip(&entry.first.unwrap_or_default())))
         .collect();
     let counts: Vec<_> =
         counts.iter().map(|(n, c, f)| (n.to_string(), *c, f.to_string())).collect();

@@ -47,7 +47,18 @@ fn what_is_no_number_is_placed() {
     check_bad("a.csv", b"text,d\nx,hard\n", "a.csv:2: the score in field `d` is text");
     check_bad("a.csv", b"text,d\nx,nan\n", "a.csv:2: the score in field `d` is nan");
     check_bad("a.csv", b"text,d\nx,1e39\n", "a.csv:2: the score in field `d` is 1e39");
-    check_bad("a.txt", b"x\n", "a.txt:1: the score in field `d` is missing or null");
+    let infinite = b"{\"text\": \"x\", \"d\": 1}\n{\"text\": \"x\", \"d\": -Infinity}";
+    check_bad("a.jsonl", infinite, "a.jsonl:2: the score in field `d` is -inf");
+    check_bad(
+        "a.jsonl",
+        b"{\"text\": \"x\", \"d\": NaN}",
+        "a.jsonl:1: the score in field `d` is NaN",
+    );
+    check_bad(
+        "a.jsonl",
+        b"{\"text\": \"x\", \"d\": 1e999}",
+        "a.jsonl:1: the score in field `d` is inf",
+    );
 }
 
 #[test]

@@ -7,11 +7,17 @@ use std::path::Path;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use sst_data::axis;
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
 /// Room around the lines for numbers and legend: left, top, right, bottom.
 const MARGIN: (i32, i32, i32, i32) = (90, 50, 30, 60);
+/// The legend: the top of its first row, the height of a row, the most rows, and the width of the line before a name.
+const LEGEND_TOP: i32 = 14;
+const LEGEND_ROW: i32 = 24;
+const LEGEND_ROWS: i32 = 5;
+const MARK: i32 = 24;
 /// Edge of a letter's dot in pixels.
 const DOT: i32 = 3;
 const GREY: RGBColor = RGBColor(225, 225, 225);
@@ -28,18 +34,44 @@ pub(super) fn draw(
     let mut pixels = vec![0; (size.0 * size.1 * 3) as usize];
     let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
     let drawn = area.fill(&WHITE).and_then(|()| {
-        let frame = Frame::around(lines, (size.0 as i32, size.1 as i32));
+        let names: Vec<&str> = lines.keys().map(String::as_str).collect();
+        let (places, rows) = legend(&names, size.0 as i32);
+        let frame = Frame::around(lines, (size.0 as i32, size.1 as i32), rows);
         frame.axes(&area)?;
-        let mut left = MARGIN.0;
-        for ((name, points), color) in lines.iter().zip(COLORS.iter().cycle()) {
+        for (points, color) in lines.values().zip(COLORS.iter().cycle()) {
             frame.line(&area, points, *color)?;
-            left = text(&area, (left, 20), name, *color)? + 10 * DOT;
+        }
+        for (((left, top), name), color) in places.iter().zip(&names).zip(COLORS.iter().cycle()) {
+            let line = [(*left, top + 2 * DOT), (left + MARK, top + 3 * DOT)];
+            area.draw(&Rectangle::new(line, color.filled()))?;
+            text(&area, (left + MARK + 2 * DOT, *top), name, *color)?;
+        }
+        if let Some(more) = names.len().checked_sub(places.len()).filter(|more| *more > 0) {
+            let top = LEGEND_TOP + rows * LEGEND_ROW - LEGEND_ROW / 4;
+            text(&area, (MARGIN.0, top), &format!("{more} more"), INK)?;
         }
         area.present()
     });
     drawn.map_err(|error| io::Error::other(error.to_string()))?;
     drop(area);
     write(path, size, &pixels)
+}
+
+/// Where the name of each line goes, and how many rows that takes. Names beyond the last row have no place.
+fn legend(names: &[&str], width_of_all: i32) -> (Vec<(i32, i32)>, i32) {
+    let (mut places, mut left, mut row) = (Vec::new(), MARGIN.0, 0);
+    for name in names {
+        let needed = MARK + 2 * DOT + width(name);
+        if left > MARGIN.0 && left + needed > width_of_all - MARGIN.2 {
+            (left, row) = (MARGIN.0, row + 1);
+        }
+        if row == LEGEND_ROWS {
+            break;
+        }
+        places.push((left, LEGEND_TOP + row * LEGEND_ROW));
+        left += needed + 8 * DOT;
+    }
+    (places, (row + 1).min(LEGEND_ROWS))
 }
 
 /// Writes pixels, three bytes of red, green and blue each, row by row.
@@ -60,28 +92,28 @@ type Drawn<T> =
 /// Maps steps and values to pixels.
 struct Frame {
     size: (i32, i32),
+    /// Room above.
+    top: i32,
     x: (f64, f64),
     y: (f64, f64),
 }
 
 impl Frame {
-    fn around(lines: &BTreeMap<String, Vec<(f64, f64)>>, size: (i32, i32)) -> Self {
-        let range = |values: &mut dyn Iterator<Item = f64>| {
-            let (low, high) = values.fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
-            // A single value still needs a range.
-            if high > low { (low, high) } else { (low - 0.5, low + 0.5) }
-        };
+    /// The frame below a legend of so many rows.
+    fn around(lines: &BTreeMap<String, Vec<(f64, f64)>>, size: (i32, i32), rows: i32) -> Self {
         let points = || lines.values().flatten();
-        let (_, last) = range(&mut points().map(|point| point.0));
-        Self { size, x: (0.0, last), y: range(&mut points().map(|point| point.1)) }
+        let (_, last) = axis::range(points().map(|point| point.0));
+        let top = MARGIN.1 + (rows.saturating_sub(1) * LEGEND_ROW);
+        Self { size, top, x: (0.0, last), y: axis::range(points().map(|point| point.1)) }
     }
 
     fn at(&self, (x, y): (f64, f64)) -> (i32, i32) {
-        let (left, top, right, bottom) = MARGIN;
+        let (left, _, right, bottom) = MARGIN;
+        let top = self.top;
         let width = f64::from(self.size.0 - left - right);
         let height = f64::from(self.size.1 - top - bottom);
-        let across = (x - self.x.0) / (self.x.1 - self.x.0) * width;
-        let down = (self.y.1 - y) / (self.y.1 - self.y.0) * height;
+        let across = ((x - self.x.0) / (self.x.1 - self.x.0)).clamp(0.0, 1.0) * width;
+        let down = ((self.y.1 - y) / (self.y.1 - self.y.0)).clamp(0.0, 1.0) * height;
         (left + across.round() as i32, top + down.round() as i32)
     }
 
@@ -98,7 +130,8 @@ impl Frame {
             text(area, (x - width(&tick.1) / 2, y + 12), &tick.1, INK)?;
         }
         let corner = (self.size.0 - MARGIN.2 - width("step"), self.size.1 - 6 * DOT);
-        text(area, corner, "step", INK).map(|_| ())
+        text(area, corner, "step", INK)?;
+        text(area, (10, self.top - 8 * DOT), "loss", INK).map(|_| ())
     }
 
     fn line(&self, area: &Area<'_>, points: &[(f64, f64)], color: RGBColor) -> Drawn<()> {
@@ -110,15 +143,16 @@ impl Frame {
     }
 }
 
-/// Round numbers within `range`, four to ten of them, with their texts.
-fn ticks((low, high): (f64, f64)) -> Vec<(f64, String)> {
-    let rough = (high - low) / 5.0;
-    let power = 10_f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0].map(|m| m * power).into_iter().rfind(|s| *s <= rough);
-    let step = step.unwrap_or(power);
+/// Round numbers within `range` with their texts.
+fn ticks(range: (f64, f64)) -> Vec<(f64, String)> {
+    let (ticks, step) = axis::ticks(range);
+    let size = range.0.abs().max(range.1.abs());
     let decimals = (-step.log10().floor()).max(0.0) as usize;
-    let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
-    (first..=last).map(|i| i as f64 * step).map(|v| (v, format!("{v:.decimals$}"))).collect()
+    let written = |tick: f64| match size {
+        _ if (1e-4..1e7).contains(&size) => format!("{tick:.decimals$}"),
+        _ => format!("{tick:.1e}"),
+    };
+    ticks.into_iter().map(|tick| (tick, written(tick))).collect()
 }
 
 /// The width of `content` in pixels.
@@ -142,10 +176,10 @@ fn text(area: &Area<'_>, at: (i32, i32), content: &str, color: RGBColor) -> Draw
 
 /// Five rows of three dots, the left one the highest bit. Letters without a picture are a blank box.
 fn glyph(letter: char) -> [u8; 5] {
-    const PICTURES: [(&str, [[u8; 5]; 13]); 3] = [
+    const PICTURES: [(&str, &[[u8; 5]]); 3] = [
         (
-            "0123456789.-_",
-            [
+            "0123456789.-_/+",
+            &[
                 [7, 5, 5, 5, 7],
                 [2, 6, 2, 2, 7],
                 [7, 1, 7, 4, 7],
@@ -159,11 +193,13 @@ fn glyph(letter: char) -> [u8; 5] {
                 [0, 0, 0, 0, 2],
                 [0, 0, 7, 0, 0],
                 [0, 0, 0, 0, 7],
+                [1, 1, 2, 4, 4],
+                [0, 2, 7, 2, 0],
             ],
         ),
         (
             "abcdefghijklm",
-            [
+            &[
                 [2, 5, 7, 5, 5],
                 [6, 5, 6, 5, 6],
                 [3, 4, 4, 4, 3],
@@ -181,7 +217,7 @@ fn glyph(letter: char) -> [u8; 5] {
         ),
         (
             "nopqrstuvwxyz",
-            [
+            &[
                 [6, 5, 5, 5, 5],
                 [2, 5, 5, 5, 2],
                 [6, 5, 6, 4, 4],

@@ -15,7 +15,7 @@ use super::weight::PackedWeight;
 use crate::error::{Error, Result};
 use crate::ext::ffi::LinearProduct;
 use crate::ext::linear::{Affine, Curve, Layout};
-use crate::ext::{check, ffi, hand_over};
+use crate::ext::{check, ffi, hand_over, panics};
 
 /// A linear layer for `x` `[m, input]`, and perhaps a curve, whose result is in fp32 if it is `exact`, and else in bf16. Differentiable once;
 /// gradients of weights are summed in fp32, and rounded only if the weight is in bf16.
@@ -247,7 +247,9 @@ unsafe extern "C" fn product(
         what.make(Options::of(options), from.each_ref().map(Option::as_ref))
     };
     let result = catch_unwind(AssertUnwindSafe(run));
-    let result = result.unwrap_or_else(|_| Err(Error::Contract("a product panicked".into())));
+    let result = result.unwrap_or_else(|payload| {
+        Err(Error::Contract(format!("a product panicked: {}", panics::text(&*payload))))
+    });
     // SAFETY: two places for tensors, which the bridge takes over, and room for the message.
     unsafe { hand_over(result, made, message, room) }
 }

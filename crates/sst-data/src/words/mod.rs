@@ -1,5 +1,10 @@
-//! Chinese characters, the length of a text in its own unit, and Chinese words.
+//! Chinese characters, the length of a text in its own unit, Chinese words, and the words of any text.
 
+mod key;
+mod ranges;
+
+pub use key::spelling_key;
+pub use ranges::word_ranges;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Whether `c` is a Han character: the blocks that BERT's tokenizer sets apart, those added to

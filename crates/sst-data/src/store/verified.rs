@@ -1,0 +1,48 @@
+//! Which large token file was compared with its hash already: hashing one takes minutes, and once is enough
+//! as long as the file is not written to.
+
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use super::file::Stamp;
+use crate::atomic;
+
+/// Lies beside the files of a store.
+pub(super) const VERIFIED: &str = "verified.json";
+
+/// The file that had the hash of the manifest.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Verified {
+    size: u64,
+    modified_ns: u64,
+    sha256: String,
+}
+
+impl Verified {
+    fn of(stamp: Stamp, sha256: &str) -> Option<Self> {
+        let since = stamp.modified?.duration_since(UNIX_EPOCH).ok()?;
+        let modified_ns = u64::try_from(since.as_nanos()).ok()?;
+        Some(Self { size: stamp.size, modified_ns, sha256: sha256.to_owned() })
+    }
+}
+
+/// Whether the token file of `folder`, which is of this size and time of change, was found to have this hash.
+pub(super) fn is_verified(folder: &Path, stamp: Stamp, sha256: &str) -> bool {
+    let text = std::fs::read(folder.join(VERIFIED)).unwrap_or_default();
+    let found = serde_json::from_slice::<Verified>(&text).ok();
+    found.is_some() && found == Verified::of(stamp, sha256)
+}
+
+/// Keeps that it has this hash.
+pub(super) fn set_verified(folder: &Path, stamp: Stamp, sha256: &str) {
+    let Some(text) = Verified::of(stamp, sha256).and_then(|v| serde_json::to_vec(&v).ok()) else {
+        return;
+    };
+    // A cache that cannot be written to is verified each time.
+    if let Err(error) = atomic::write(&folder.join(VERIFIED), &text) {
+        tracing::debug!("cannot keep that {} was verified: {error}", folder.display());
+    }
+}

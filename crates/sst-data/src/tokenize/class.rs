@@ -1,0 +1,229 @@
+//! Which class of transformers a folder asks for, as AutoTokenizer decides it (transformers 5.23).
+
+use serde_json::Value;
+
+/// The classes that build their parts from flags of `tokenizer_config.json`. From a `tokenizer.json` they
+/// take the vocabulary and the merges, and nothing of its normalizer, pre-tokenizer and decoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    Bert,
+    Funnel,
+    MPNet,
+    Gpt2,
+    Roberta,
+    Llama,
+    XlmRoberta,
+    /// `PreTrainedTokenizerFast` and all others: the `tokenizer.json` as it is.
+    Json,
+}
+
+/// Class names, without `Fast`.
+const NAMES: [(&str, Class); 24] = [
+    ("BertTokenizer", Class::Bert),
+    ("DistilBertTokenizer", Class::Bert),
+    ("ElectraTokenizer", Class::Bert),
+    ("MobileBertTokenizer", Class::Bert),
+    ("LxmertTokenizer", Class::Bert),
+    ("ConvBertTokenizer", Class::Bert),
+    ("SqueezeBertTokenizer", Class::Bert),
+    ("LayoutLMTokenizer", Class::Bert),
+    ("DPRQuestionEncoderTokenizer", Class::Bert),
+    ("DPRContextEncoderTokenizer", Class::Bert),
+    ("DPRReaderTokenizer", Class::Bert),
+    ("FunnelTokenizer", Class::Funnel),
+    ("MPNetTokenizer", Class::MPNet),
+    ("GPT2Tokenizer", Class::Gpt2),
+    ("RobertaTokenizer", Class::Roberta),
+    ("BartTokenizer", Class::Roberta),
+    ("LongformerTokenizer", Class::Roberta),
+    ("LEDTokenizer", Class::Roberta),
+    ("LlamaTokenizer", Class::Llama),
+    ("XLMRobertaTokenizer", Class::XlmRoberta),
+    ("PreTrainedTokenizer", Class::Json),
+    ("PreTrainedTokenizerFast", Class::Json),
+    ("TokenizersBackend", Class::Json),
+    ("BloomTokenizer", Class::Json),
+];
+
+/// The class that transformers registers for a `model_type`; those of models whose class is not built from
+/// flags here are left out.
+const REGISTERED: [(&str, &str); 35] = [
+    ("bert", "BertTokenizer"),
+    ("distilbert", "BertTokenizer"),
+    ("electra", "BertTokenizer"),
+    ("convbert", "BertTokenizer"),
+    ("ernie", "BertTokenizer"),
+    ("nezha", "BertTokenizer"),
+    ("nomic_bert", "BertTokenizer"),
+    ("squeezebert", "BertTokenizer"),
+    ("layoutlm", "BertTokenizer"),
+    ("megatron-bert", "BertTokenizer"),
+    ("mobilebert", "MobileBertTokenizer"),
+    ("lxmert", "LxmertTokenizer"),
+    ("funnel", "FunnelTokenizer"),
+    ("mpnet", "MPNetTokenizer"),
+    ("gpt2", "GPT2Tokenizer"),
+    ("gpt_neo", "GPT2Tokenizer"),
+    ("gptj", "GPT2Tokenizer"),
+    ("codegen", "GPT2Tokenizer"),
+    ("roberta", "RobertaTokenizer"),
+    ("bart", "RobertaTokenizer"),
+    ("longformer", "RobertaTokenizer"),
+    ("data2vec-text", "RobertaTokenizer"),
+    ("ibert", "RobertaTokenizer"),
+    ("xlm-roberta", "XLMRobertaTokenizer"),
+    ("mistral", "TokenizersBackend"),
+    ("mistral3", "TokenizersBackend"),
+    ("mixtral", "TokenizersBackend"),
+    ("modernbert", "TokenizersBackend"),
+    ("modernbert-decoder", "TokenizersBackend"),
+    ("xlm-roberta-xl", "TokenizersBackend"),
+    ("granite", "TokenizersBackend"),
+    ("phi3", "TokenizersBackend"),
+    ("nystromformer", "TokenizersBackend"),
+    ("gpt_bigcode", "TokenizersBackend"),
+    ("glm4", "TokenizersBackend"),
+];
+
+impl Class {
+    /// The class of a name with or without `Fast`; `None` if it is not one of ours.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let plain = name.strip_suffix("Fast").unwrap_or(name);
+        NAMES.iter().find(|(known, _)| *known == plain || *known == name).map(|(_, class)| *class)
+    }
+
+    /// The first of its names.
+    pub(super) fn name(self) -> &'static str {
+        let known = NAMES.iter().find(|(_, class)| *class == self);
+        known.map_or("PreTrainedTokenizerFast", |(name, _)| name)
+    }
+
+    /// The class for a folder: `written` is of `tokenizer_config.json`, `model` is the `config.json` beside
+    /// it, `byte_level` whether the `tokenizer.json` names ByteLevel.
+    pub(super) fn of_folder(written: Option<&str>, model: &Value, byte_level: bool) -> Self {
+        let of_model = |key: &str| model.get(key).and_then(Value::as_str);
+        let declared = written.or(of_model("tokenizer_class"));
+        let class = |name: &str| Self::named(name).unwrap_or(Self::Json);
+        if byte_level && declared.is_some_and(|name| class(name) == Self::Llama) {
+            // Llama 3: the class would put Metaspace in the place of ByteLevel.
+            return Self::Json;
+        }
+        let registered = of_model("model_type")
+            .and_then(|kind| REGISTERED.iter().find(|(name, _)| *name == kind))
+            .map(|(_, registered)| *registered);
+        match (declared, registered) {
+            (Some(_), Some("TokenizersBackend")) => Self::Json,
+            (Some(declared), _) => class(declared),
+            (None, Some(registered)) => class(registered),
+            (None, None) => Self::Json,
+        }
+    }
+
+    /// The special tokens that the class has where the configuration names no others.
+    pub(super) fn usual_tokens(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Bert => &[
+                ("unk", "[UNK]"),
+                ("sep", "[SEP]"),
+                ("pad", "[PAD]"),
+                ("cls", "[CLS]"),
+                ("mask", "[MASK]"),
+            ],
+            Self::Funnel => &[
+                ("bos", "<s>"),
+                ("eos", "</s>"),
+                ("unk", "<unk>"),
+                ("sep", "<sep>"),
+                ("pad", "<pad>"),
+                ("cls", "<cls>"),
+                ("mask", "<mask>"),
+            ],
+            Self::MPNet => &[
+                ("bos", "<s>"),
+                ("eos", "</s>"),
+                ("unk", "[UNK]"),
+                ("sep", "</s>"),
+                ("pad", "<pad>"),
+                ("cls", "<s>"),
+                ("mask", "<mask>"),
+            ],
+            Self::Gpt2 => {
+                &[("bos", "<|endoftext|>"), ("eos", "<|endoftext|>"), ("unk", "<|endoftext|>")]
+            }
+            Self::Roberta | Self::XlmRoberta => &[
+                ("bos", "<s>"),
+                ("eos", "</s>"),
+                ("unk", "<unk>"),
+                ("sep", "</s>"),
+                ("pad", "<pad>"),
+                ("cls", "<s>"),
+                ("mask", "<mask>"),
+            ],
+            Self::Llama => &[("bos", "<s>"), ("eos", "</s>"), ("unk", "<unk>")],
+            Self::Json => &[],
+        }
+    }
+
+    /// The type of model that the class has, as `tokenizer.json` writes it.
+    pub(super) fn model_type(self) -> Option<&'static str> {
+        match self {
+            Self::Bert | Self::Funnel | Self::MPNet => Some("WordPiece"),
+            Self::Gpt2 | Self::Roberta | Self::Llama => Some("BPE"),
+            Self::XlmRoberta => Some("Unigram"),
+            Self::Json => None,
+        }
+    }
+
+    /// The keys of `tokenizer_config.json` that the class reads, beside those that every class reads.
+    pub(super) fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Bert | Self::MPNet => {
+                &["do_lower_case", "strip_accents", "tokenize_chinese_chars"]
+            }
+            Self::Funnel => &[
+                "do_lower_case",
+                "strip_accents",
+                "tokenize_chinese_chars",
+                "clean_text",
+                "wordpieces_prefix",
+            ],
+            Self::Gpt2 | Self::XlmRoberta => &["add_prefix_space"],
+            Self::Roberta => &["add_prefix_space", "trim_offsets"],
+            Self::Llama => &["add_prefix_space", "legacy"],
+            Self::Json => &[],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_class_of_a_folder() {
+        let class = |written, model: Value, bytes| Class::of_folder(written, &model, bytes);
+        assert_eq!(class(Some("BertTokenizerFast"), json!(null), false), Class::Bert);
+        assert_eq!(class(None, json!({"model_type": "bert"}), false), Class::Bert);
+        assert_eq!(
+            class(Some("PreTrainedTokenizerFast"), json!({"model_type": "bert"}), false),
+            Class::Json
+        );
+        assert_eq!(
+            class(Some("LlamaTokenizer"), json!({"model_type": "llama"}), false),
+            Class::Llama
+        );
+        assert_eq!(
+            class(Some("LlamaTokenizer"), json!({"model_type": "llama"}), true),
+            Class::Json
+        );
+        assert_eq!(
+            class(Some("LlamaTokenizer"), json!({"model_type": "mistral"}), false),
+            Class::Json
+        );
+        assert_eq!(class(None, json!({"model_type": "llama"}), false), Class::Json);
+        assert_eq!(class(None, json!({"tokenizer_class": "GPT2Tokenizer"}), true), Class::Gpt2);
+        assert_eq!(class(Some("Qwen2Tokenizer"), json!(null), true), Class::Json);
+    }
+}

@@ -1,0 +1,340 @@
+//! How much longer a tokenizer's rules can make a text.
+//!
+//! Each character of a text has a weight: how many characters it can become, at most, by the time that all rules have
+//! run. The weights are found from the last rule to the first. A rule that replaces a text p by s gives each
+//! character of p the share of s's weight that falls to it, so rules multiply only where one can match what another
+//! made: fourteen rules for typographic signs weigh no more than the longest of them.
+
+use std::collections::HashMap;
+
+use regex_syntax::hir::{Class, Hir, HirKind};
+use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
+
+use super::limits;
+use super::spelling::flatten;
+
+/// The weights of characters before the first rule.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Growth {
+    weights: HashMap<char, f64>,
+    /// Of all other characters.
+    other: f64,
+    /// What is added to a text, whatever its length.
+    added: f64,
+    /// Whether characters are decomposed (NFD, NFKD and NFKC): into up to 18 for one.
+    decomposed: bool,
+    lowered: bool,
+    /// Whether the bytes of a character become characters. Once is what byte-level vocabularies do, and is not
+    /// counted as growth.
+    byte_level: bool,
+}
+
+/// The most characters that one becomes by NFKD, U+FDFA.
+const DECOMPOSED: f64 = 18.0;
+
+impl Default for Growth {
+    fn default() -> Self {
+        Self {
+            weights: HashMap::new(),
+            other: 1.0,
+            added: 0.0,
+            decomposed: false,
+            lowered: false,
+            byte_level: false,
+        }
+    }
+}
+
+impl Growth {
+    /// The growth by the normalizer and the pre-tokenizer, or the decoder, of a `tokenizer.json`.
+    pub(super) fn of(components: &[&Value]) -> Self {
+        let steps: Vec<&Value> =
+            components.iter().flat_map(|component| flatten(component)).collect();
+        let mut growth = Self::default();
+        for step in steps.into_iter().rev() {
+            growth.before(step);
+        }
+        growth
+    }
+
+    /// What a rule gives a character, whatever it becomes before that rule.
+    fn own_weight(&self, c: char) -> f64 {
+        self.weights.get(&c).copied().unwrap_or(self.other)
+    }
+
+    fn weight(&self, c: char) -> f64 {
+        let own = self.own_weight(c);
+        let parts = |c: char| c.nfkd().map(|part| self.own_weight(part)).sum::<f64>();
+        let lower =
+            || c.to_lowercase().map(|c| if c < '\u{a0}' { self.own_weight(c) } else { parts(c) });
+        match (self.lowered && !c.is_ascii_lowercase(), self.decomposed && c >= '\u{a0}') {
+            (false, false) => own,
+            (false, true) => own.max(parts(c)),
+            (true, false) if c.is_ascii() => own.max(self.own_weight(c.to_ascii_lowercase())),
+            (true, decomposed) => {
+                let lower: f64 = lower().sum();
+                own.max(lower).max(if decomposed { parts(c) } else { 0.0 })
+            }
+        }
+    }
+
+    /// The largest weight of any character.
+    pub(super) fn largest(&self) -> f64 {
+        self.rule_weight() * if self.decomposed { DECOMPOSED } else { 1.0 }
+    }
+
+    /// The characters that `text` can become.
+    fn characters(&self, text: &str) -> f64 {
+        self.added + text.chars().map(|c| self.weight(c)).sum::<f64>()
+    }
+
+    /// Refuses a text that could become longer than what memory is set aside for.
+    pub(super) fn check(&self, text: &str) -> Result<(), String> {
+        let most = limits::GROWN_CHARS as f64;
+        if text.len() as f64 * self.largest() + self.added <= most {
+            return Ok(());
+        }
+        let characters = self.characters(text);
+        if characters <= most.max(text.len() as f64) {
+            return Ok(());
+        }
+        Err(format!(
+            "its rules can make {characters:.0} characters of a text of {} bytes, more than {}; cut the text \
+             (clean.max_chars)",
+            text.len(),
+            limits::GROWN_CHARS
+        ))
+    }
+
+    /// The weights before `step` from those after it.
+    fn before(&mut self, step: &Value) {
+        let text = |key: &str| step.get(key).and_then(Value::as_str).unwrap_or_default();
+        match step.get("type").and_then(Value::as_str).unwrap_or_default() {
+            "Replace" => {
+                let made: f64 = text("content").chars().map(|c| self.weight(c)).sum();
+                let pattern = step.get("pattern").unwrap_or(&Value::Null);
+                match pattern.get("String").or(Some(pattern)).and_then(Value::as_str) {
+                    Some(pattern) => self.replaces(pattern, made),
+                    None => {
+                        let regex =
+                            pattern.get("Regex").and_then(Value::as_str).unwrap_or_default();
+                        self.matches(regex, made);
+                    }
+                }
+            }
+            "Prepend" => {
+                self.added += text("prepend").chars().map(|c| self.weight(c)).sum::<f64>();
+            }
+            "NFD" | "NFKD" => self.decomposed = true,
+            kind @ ("NFC" | "NFKC") => {
+                // A later rule may replace a character that is composed here.
+                let composed = |c: char| c.nfd().ne([c]);
+                let heavy =
+                    self.weights.iter().filter(|(c, _)| composed(**c)).map(|(_, weight)| *weight);
+                let heaviest = heavy.fold(0.0, f64::max);
+                self.raise_all(heaviest);
+                self.decomposed |= kind == "NFKC";
+            }
+            "Lowercase" => self.lowered = true,
+            "Precompiled" => {
+                // The tables of SentencePiece are NFKC with a few changes.
+                self.decomposed = true;
+                let longest = longest_replacement(text("precompiled_charsmap"));
+                if longest > DECOMPOSED {
+                    self.raise_all(self.rule_weight() * longest);
+                }
+            }
+            "BertNormalizer" => {
+                self.lowered = true;
+                self.decomposed = true;
+                // A space on both sides of a Han character.
+                let space = self.own_weight(' ');
+                if space > 1.0 {
+                    self.raise_all(self.rule_weight() + 2.0 * space);
+                }
+            }
+            "ByteLevel" => {
+                self.added += self.own_weight('Ġ').max(self.own_weight(' '));
+                if self.byte_level || self.rule_weight() > 1.0 {
+                    self.raise_all(self.rule_weight() * 4.0);
+                }
+                self.byte_level = true;
+            }
+            "Metaspace" => {
+                let mark = text("replacement").chars().next().unwrap_or('▁');
+                let weight = self.own_weight(mark).max(self.own_weight(' '));
+                self.added += weight;
+                self.weights.insert(' ', weight);
+            }
+            _ => {}
+        }
+    }
+
+    /// The largest weight by rules, without what decomposition adds.
+    fn rule_weight(&self) -> f64 {
+        self.weights.values().fold(self.other, |most, weight| most.max(*weight))
+    }
+
+    /// Gives every character at least this weight.
+    fn raise_all(&mut self, least: f64) {
+        self.other = self.other.max(least);
+        self.weights.retain(|_, weight| *weight > least);
+    }
+
+    fn raise(&mut self, c: char, least: f64) {
+        let weight = self.weight(c).max(least);
+        self.weights.insert(c, weight);
+    }
+
+    fn replaces(&mut self, pattern: &str, made: f64) {
+        let length = pattern.chars().count();
+        if length == 0 {
+            // It matches between all characters.
+            let least = self.rule_weight() + made;
+            self.added += made;
+            self.raise_all(least);
+        }
+        for c in pattern.chars() {
+            self.raise(c, made / length as f64);
+        }
+    }
+
+    fn matches(&mut self, regex: &str, made: f64) {
+        let Some((least, characters)) = matched(regex) else { return self.replaces("", made) };
+        if least == 0 {
+            return self.replaces("", made);
+        }
+        match characters {
+            Some(characters) => {
+                for c in characters {
+                    self.raise(c, made / least as f64);
+                }
+            }
+            None => self.raise_all(made / least as f64),
+        }
+    }
+}
+
+/// The fewest characters that `regex` matches, and which characters these can be, if they are few. `None` for a
+/// pattern that only the library's own engine understands.
+fn matched(regex: &str) -> Option<(usize, Option<Vec<char>>)> {
+    if regex.len() > limits::REGEX_BYTES {
+        return None;
+    }
+    let hir = regex_syntax::parse(regex).ok()?;
+    // A character has four bytes at most.
+    let least = hir.properties().minimum_len().unwrap_or(0).div_ceil(4);
+    let mut characters = Vec::new();
+    let few = collect(&hir, &mut characters);
+    characters.sort_unstable();
+    characters.dedup();
+    Some((least, few.then_some(characters)))
+}
+
+/// Adds the characters that `hir` can match; false if there are too many to list.
+fn collect(hir: &Hir, characters: &mut Vec<char>) -> bool {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => true,
+        HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
+            Ok(text) => {
+                characters.extend(text.chars());
+                true
+            }
+            Err(_) => false,
+        },
+        HirKind::Class(Class::Unicode(class)) => {
+            let size: usize = class.iter().map(|range| range.len()).sum();
+            let few = size + characters.len() <= limits::REGEX_CHARS;
+            if few {
+                characters.extend(class.iter().flat_map(|range| range.start()..=range.end()));
+            }
+            few
+        }
+        HirKind::Class(Class::Bytes(_)) => false,
+        HirKind::Repetition(repetition) => collect(&repetition.sub, characters),
+        HirKind::Capture(capture) => collect(&capture.sub, characters),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().all(|part| collect(part, characters))
+        }
+    }
+}
+
+/// The longest text that a table of SentencePiece puts in the place of another, in characters: the table is base64
+/// of the size of an index, the index, and the texts, each ended by a zero byte.
+fn longest_replacement(table: &str) -> f64 {
+    let Some(bytes) = decode_base64(table) else { return DECOMPOSED };
+    let size = bytes.first_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+    let texts = bytes.get(4 + size.min(bytes.len())..).unwrap_or(&bytes);
+    let longest =
+        texts.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).chars().count());
+    longest.max().unwrap_or(1).max(1) as f64
+}
+
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0_u32, 0);
+    for byte in text.bytes().filter(|byte| *byte != b'=') {
+        bits = (bits << 6) | u32::from(digit(byte)?);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn replace(pattern: &str, content: &str) -> Value {
+        json!({"type": "Replace", "pattern": {"String": pattern}, "content": content})
+    }
+
+    fn regex(pattern: &str, content: &str) -> Value {
+        json!({"type": "Replace", "pattern": {"Regex": pattern}, "content": content})
+    }
+
+    fn largest(steps: Vec<Value>) -> f64 {
+        Growth::of(&[&json!({"type": "Sequence", "normalizers": steps})]).largest()
+    }
+
+    #[test]
+    fn rules_multiply_only_where_one_matches_what_another_made() {
+        let signs = "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳".chars();
+        assert_eq!(largest(signs.map(|c| replace(&c.to_string(), "(1)")).collect()), 3.0);
+        assert_eq!(largest(vec![replace("a", "bb"), replace("b", "cc"), replace("c", "dd")]), 8.0);
+        assert_eq!(largest(vec![replace("c", "dd"), replace("b", "cc"), replace("a", "bb")]), 2.0);
+        assert_eq!(largest(vec![replace("’s", " is"), replace("ab", "a")]), 1.5);
+        assert_eq!(largest((0..12).map(|_| replace("a", "aa")).collect()), 4096.0);
+        assert_eq!(largest(vec![regex("[“”]", "''"), regex(r"\s+", " "), regex("…", "...")]), 3.0);
+        assert_eq!(largest(vec![regex("x*", "yy")]), 3.0);
+        assert_eq!(largest(vec![regex(r"(?<=a)b", "ccc")]), 4.0);
+        assert_eq!(largest(vec![regex(r"\w", "ab"), regex("a", "cc")]), 3.0);
+    }
+
+    #[test]
+    fn a_text_is_weighed_by_its_own_characters() {
+        let growth = Growth::of(&[&replace("a", &"b".repeat(4096))]);
+        let most = limits::GROWN_CHARS / 4096;
+        assert!(growth.check(&"a".repeat(most)).is_ok());
+        assert!(growth.check(&"b".repeat(most * 100)).is_ok());
+        let error = growth.check(&"a".repeat(most + 1)).unwrap_err();
+        assert!(error.contains("clean.max_chars"), "{error}");
+        let spelled = Growth::of(&[&json!({"type": "NFKC"})]);
+        assert!(spelled.check(&"中文".repeat(2 << 20)).is_ok());
+        assert!(spelled.check(&"\u{fdfa}".repeat(limits::GROWN_CHARS / 18 + 1)).is_err());
+    }
+}

@@ -1,0 +1,201 @@
+//! `cargo xtask fuzz`: the property tests on mutated files, for as long as one likes.
+//!
+//! Every test whose name begins with `mutated_` changes good and hostile files at random and asks that what
+//! reads them answers, with a result or an error. `cargo test` runs each for a moment. Here they go on with new
+//! seeds, each in a process of its own that is watched: a panic, a run that does not end, or more memory than
+//! there is to be is a failure.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::repo::Repo;
+use crate::{exec, libtorch};
+
+const PREFIX: &str = "mutated_";
+/// How many cases a process tries: see the proptest book.
+const CASES: &str = "PROPTEST_CASES";
+/// How long a process should take, so that each begins with new seeds.
+const ROUND: Duration = Duration::from_secs(15);
+/// A process that takes so much longer hangs.
+const PATIENCE: u32 = 20;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only the tests whose name holds this
+    name: Option<String>,
+    /// How long each test runs
+    #[arg(long, default_value_t = 10.0)]
+    minutes: f64,
+    /// The most memory a test may take, in MB
+    #[arg(long, default_value_t = 1000)]
+    megabytes: u64,
+}
+
+/// A line of cargo's, as far as it matters here.
+#[derive(Deserialize)]
+struct Message {
+    executable: Option<PathBuf>,
+    target: Option<Target>,
+    #[serde(default)]
+    manifest_path: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// A test, and the binary that holds it.
+struct Test {
+    binary: PathBuf,
+    folder: PathBuf,
+    name: String,
+}
+
+/// Runs each test for its time.
+pub(crate) fn run(repo: &Repo, args: &Args) -> Result<()> {
+    libtorch::ensure(repo)?;
+    let tests = tests(repo, args.name.as_deref().unwrap_or_default())?;
+    if tests.is_empty() {
+        bail!("no test's name begins with {PREFIX} and holds {:?}", args.name);
+    }
+    let time = Duration::try_from_secs_f64(args.minutes * 60.0).context("--minutes")?;
+    let mut failed = Vec::new();
+    for test in &tests {
+        match test.run_for(time, args.megabytes << 20) {
+            Ok((cases, peak)) => {
+                println!("{:<56} {cases:>9} cases, {:>4} MB: ok", test.name, peak >> 20);
+            }
+            Err(error) => {
+                println!("{:<56} FAILED: {error:#}", test.name);
+                failed.push(test.name.as_str());
+            }
+        }
+    }
+    match failed.is_empty() {
+        true => Ok(()),
+        false => bail!("{} of {} failed: {}", failed.len(), tests.len(), failed.join(", ")),
+    }
+}
+
+/// The tests of the workspace whose name begins with [`PREFIX`] and holds `wanted`.
+fn tests(repo: &Repo, wanted: &str) -> Result<Vec<Test>> {
+    let build = ["test", "--workspace", "--no-run", "--message-format=json"];
+    let messages = exec::output(&mut repo.cargo(&build))?;
+    let mut binaries = BTreeMap::new();
+    for message in messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok()) {
+        if let (Some(binary), Some(target)) = (message.executable, message.target) {
+            // Tests expect to run in the folder of their crate.
+            let folder = message.manifest_path.parent().map(PathBuf::from).unwrap_or_default();
+            binaries.insert(binary, (target.name, folder));
+        }
+    }
+    let mut tests = Vec::new();
+    for (binary, (_, folder)) in binaries {
+        let list = exec::output(Command::new(&binary).args(["--list", "--format", "terse"]));
+        // Benchmarks and binaries without tests have no list.
+        for name in list.unwrap_or_default().lines().filter_map(|l| l.strip_suffix(": test")) {
+            let last = name.rsplit("::").next().unwrap_or(name);
+            if last.starts_with(PREFIX) && name.contains(wanted) {
+                let (binary, folder) = (binary.clone(), folder.clone());
+                tests.push(Test { binary, folder, name: name.to_owned() });
+            }
+        }
+    }
+    Ok(tests)
+}
+
+impl Test {
+    /// Runs it with new seeds until `time` is over; the cases tried and the most memory taken.
+    fn run_for(&self, time: Duration, most_memory: u64) -> Result<(u64, u64)> {
+        let (start, mut cases, mut done, mut peak) = (Instant::now(), 64_u64, 0, 0);
+        // How long the last process took.
+        let mut last = ROUND;
+        while start.elapsed() < time {
+            let round = Instant::now();
+            peak = peak.max(self.once(cases, last.max(ROUND) * PATIENCE, most_memory)?);
+            done += cases;
+            last = round.elapsed();
+            // Towards a round of the wanted length, by a factor of four at most.
+            let factor = ROUND.as_secs_f64() / last.as_secs_f64().max(0.1);
+            cases = ((cases as f64 * factor.clamp(0.25, 4.0)) as u64).clamp(16, 1 << 22);
+        }
+        Ok((done, peak))
+    }
+
+    /// One process; the most memory it took, in bytes.
+    fn once(&self, cases: u64, patience: Duration, most_memory: u64) -> Result<u64> {
+        let mut command = Command::new(&self.binary);
+        command.args(["--exact", &self.name, "--nocapture"]).current_dir(&self.folder);
+        command.env(CASES, cases.to_string()).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = command.spawn().context("the test does not start")?;
+        let watched = watch(&mut child, patience, most_memory);
+        if watched.is_err() {
+            // It may have ended meanwhile.
+            let _ = child.kill();
+            child.wait()?;
+        }
+        let (status, peak) = watched?;
+        if !status.success() {
+            bail!("it ended with {status}; its message is above");
+        }
+        Ok(peak)
+    }
+}
+
+/// Waits for the end of `child`.
+fn watch(child: &mut Child, patience: Duration, most_memory: u64) -> Result<(ExitStatus, u64)> {
+    let (start, mut peak) = (Instant::now(), 0);
+    loop {
+        peak = peak.max(memory(child.id()).unwrap_or(0));
+        if peak > most_memory {
+            bail!("it took {} MB, more than {}", peak >> 20, most_memory >> 20);
+        }
+        if let Some(status) = child.try_wait()? {
+            return Ok((status, peak));
+        }
+        if start.elapsed() > patience {
+            bail!("it did not end within {:.0} s", patience.as_secs_f64());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// The most memory that a process had so far, in bytes; `None` where the system does not tell.
+fn memory(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(script: &str, seconds: f64, most_memory: u64) -> Result<(ExitStatus, u64)> {
+        let mut child = Command::new("sh").args(["-c", script]).spawn().unwrap();
+        let watched = watch(&mut child, Duration::from_secs_f64(seconds), most_memory);
+        let _ = child.kill();
+        child.wait().unwrap();
+        watched
+    }
+
+    #[test]
+    fn what_hangs_or_takes_too_much_memory_is_noticed() {
+        let (status, _) = watched("exit 3", 60.0, 1 << 30).unwrap();
+        assert_eq!(status.code(), Some(3));
+        let hangs = watched("exec sleep 60", 0.2, 1 << 30).unwrap_err().to_string();
+        assert!(hangs.contains("did not end within"), "{hangs}");
+        if memory(std::process::id()).is_some() {
+            let large = watched("exec sleep 60", 60.0, 1024).unwrap_err().to_string();
+            assert!(large.contains("more than"), "{large}");
+        }
+    }
+}
