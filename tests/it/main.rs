@@ -13,6 +13,7 @@ mod data;
 mod embed;
 mod eval;
 mod fill_mask;
+mod folders;
 mod generate;
 mod help;
 mod kill;

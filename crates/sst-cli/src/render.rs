@@ -22,12 +22,19 @@ pub fn line(text: &str) -> Result<(), Stdout> {
     writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(Stdout)
 }
 
-/// Writes one JSON value, in one line, to stdout.
+/// Writes one JSON value, in one line, to stdout. Control characters are escaped, those that JSON allows too.
 ///
 /// # Errors
 /// If stdout is closed or full.
 pub fn json(value: &Value) -> Result<(), Stdout> {
-    line(&value.to_string())
+    let mut text = String::new();
+    for c in value.to_string().chars() {
+        match is_obeyed(c) {
+            true => text += &format!("\\u{:04x}", c as u32),
+            false => text.push(c),
+        }
+    }
+    line(&text)
 }
 
 /// Tells the user something on stderr, without control characters.

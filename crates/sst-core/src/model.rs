@@ -171,6 +171,13 @@ pub trait Model: Send {
     fn params(&self) -> &ParamStore;
     /// Its parameters, to freeze or regroup them.
     fn params_mut(&mut self) -> &mut ParamStore;
+
+    /// Parameters that are written under a second name too, because transformers has two tensors where this
+    /// model has one: each with that name.
+    fn copies(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     /// Its text encoder.
     fn encoder(&self) -> &dyn Encoder;
 

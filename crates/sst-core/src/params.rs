@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use sst_data::SeqRng;
 use tch::{Device, Kind, Tensor};
 
+use crate::checkpoint::{Admitted, FileShapes};
 use crate::error::{Error, Result};
 
 /// How a parameter starts.
@@ -33,6 +35,7 @@ pub enum Init {
 pub struct ParamStore {
     device: Device,
     seed: Option<u64>,
+    file: Option<Arc<FileShapes>>,
     params: Vec<(String, Tensor)>,
     index: HashMap<String, usize>,
 }
@@ -42,7 +45,14 @@ impl ParamStore {
     /// so the order they are made in and the device change nothing; with no seed they start at zero,
     /// for a model that is loaded next.
     pub fn new(device: Device, seed: Option<u64>) -> Self {
-        Self { device, seed, params: Vec::new(), index: HashMap::new() }
+        Self { device, seed, file: None, params: Vec::new(), index: HashMap::new() }
+    }
+
+    /// A store for a model that is loaded from a file next: parameters that `file` holds start at zero, those
+    /// that it may lack as their [`Init`] says, drawn from `seed`. One that does not fit the file takes no
+    /// memory; `file` knows of it then.
+    pub fn for_file(device: Device, seed: u64, file: Arc<FileShapes>) -> Self {
+        Self { file: Some(file), ..Self::new(device, Some(seed)) }
     }
 
     /// The device that holds the parameters.
@@ -72,9 +82,16 @@ impl ParamStore {
         if self.index.contains_key(name) {
             return Err(Error::DuplicateParameter(name.to_owned()));
         }
-        let value = match self.seed {
-            Some(seed) => initial(seed, like, shape, init)?,
-            None => Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?,
+        let admitted = match &self.file {
+            Some(file) => file.admit(name, shape)?,
+            None => Admitted::New,
+        };
+        let zeros = |shape: &[i64]| Tensor::f_zeros(shape, (Kind::Float, Device::Cpu));
+        let value = match (admitted, self.seed) {
+            (Admitted::New, Some(seed)) => initial(seed, like, shape, init)?,
+            (Admitted::New, None) | (Admitted::Held, _) => zeros(shape)?,
+            // One number in all places: nothing is ever written to it.
+            (Admitted::Refused, _) => zeros(&[1])?.f_expand(shape, false)?,
         };
         let tensor = value.f_to_device(self.device)?.f_set_requires_grad(true)?;
         self.index.insert(name.to_owned(), self.params.len());

@@ -60,15 +60,24 @@ impl Ledger {
     /// Lists what was found in a file and not used, as `unused.KIND`. An item that is listed already is
     /// not listed or counted again.
     pub fn add_unused(&self, unused: &Unused) {
-        let mut entries = self.lock();
         for (kind, items) in unused.iter() {
-            let empty = Entry { count: 0, first: None, items: Vec::new() };
-            let entry = entries.entry(kind.name().to_owned()).or_insert(empty);
-            entry.items.extend(items.iter().cloned());
-            entry.items.sort_unstable();
-            entry.items.dedup();
-            entry.count = entry.items.len() as u64;
+            self.add_items(kind.name(), items);
         }
+    }
+
+    /// Lists `items` under `name`, each once, and counts them. No items add nothing.
+    pub fn add_items<'a>(&self, name: &str, items: impl IntoIterator<Item = &'a String>) {
+        let mut items = items.into_iter().peekable();
+        if items.peek().is_none() {
+            return;
+        }
+        let mut entries = self.lock();
+        let empty = Entry { count: 0, first: None, items: Vec::new() };
+        let entry = entries.entry(name.to_owned()).or_insert(empty);
+        entry.items.extend(items.cloned());
+        entry.items.sort_unstable();
+        entry.items.dedup();
+        entry.count = entry.items.len() as u64;
     }
 
     /// Adds the entries of another ledger, such as one that was kept in a file. Lists of names are united.

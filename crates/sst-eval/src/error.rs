@@ -61,17 +61,11 @@ pub enum EvalError {
     /// Vectors could not be compared.
     #[error(transparent)]
     Nearest(#[from] NearestError),
-    /// A tokenizer that knows more ids than the model.
+    /// Numbers of a model that are none.
     #[error(
-        "the tokenizer has {tokenizer} ids and the model's vocabulary {model}: they do not belong \
-         together"
+        "{0} hold NaN or infinity: the model's numbers grow too large; try an earlier checkpoint, or fp32"
     )]
-    Vocabulary {
-        /// Ids of the tokenizer.
-        tokenizer: usize,
-        /// Ids of the model.
-        model: usize,
-    },
+    NotFinite(String),
     /// A row could not be read.
     #[error(transparent)]
     Dataset(#[from] DatasetError),

@@ -37,8 +37,8 @@ pub struct Candidate {
 /// token, spelled out: `Jesus [MASK].` for BERT.
 ///
 /// # Errors
-/// If there is no blank, the text is longer than the model reads, the tokenizer is not the model's, or
-/// the model has no token head.
+/// If there is no blank, the text is longer than the model reads or holds a token that the model does not
+/// know, the model has no token head, or its logits hold NaN or infinity.
 pub fn fill_mask(
     model: &dyn Model,
     tokenizer: &Tokenizer,
@@ -46,11 +46,9 @@ pub fn fill_mask(
     top_k: usize,
 ) -> Result<Vec<Filled>, EvalError> {
     let mask = tokenizer.special().mask.ok_or(EvalError::NoMaskToken)?;
-    let (known, modelled) = (tokenizer.vocab_size(), model.encoder().vocab_size());
-    if known > modelled {
-        return Err(EvalError::Vocabulary { tokenizer: known, model: modelled });
-    }
-    let encoding = tokenizer.encoding(text)?;
+    // Either may know more ids than the other; a text that the model cannot read is refused.
+    let known = tokenizer.vocab_size().min(model.encoder().vocab_size());
+    let encoding = tokenizer.for_vocabulary(model.encoder().vocab_size()).encoding(text)?;
     let frame = tokenizer.frame();
     let ids = [frame.prefix.as_slice(), &encoding.ids, &frame.suffix].concat();
     let blanks: Vec<usize> = (0..encoding.ids.len()).filter(|i| encoding.ids[*i] == mask).collect();
@@ -64,6 +62,9 @@ pub fn fill_mask(
     }
     let positions: Vec<usize> = blanks.iter().map(|i| i + frame.prefix.len()).collect();
     let log_probs_nv = tch::no_grad(|| log_probabilities(model, &ids, &positions))?;
+    if log_probs_nv.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
+        return Err(EvalError::NotFinite(format!("the logits for the text `{text}`")));
+    }
     // A vocabulary padded beyond the tokenizer's has ids that spell nothing.
     let spelled_nv = log_probs_nv.f_narrow(1, 0, known as i64)?;
     let (best_nk, ids_nk) = spelled_nv.f_topk(top_k.clamp(1, known) as i64, 1, true, true)?;

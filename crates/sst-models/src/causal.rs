@@ -1,8 +1,10 @@
 //! A decoder and its vocabulary projection as a [`Model`]: what causal language models have in common.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
+use sst_core::checkpoint::Renamed;
 use sst_core::nn::linear;
 use sst_core::{
     Decoder, Encoder, Error, Forward, Init, Model, ParamStore, Result, Scope, TokenHead,
@@ -11,6 +13,7 @@ use tch::Tensor;
 
 use crate::decoder::flops_per_token;
 use crate::error::ModelError;
+use crate::plan::{Head, Parts, Plan, Request};
 use crate::registry::{BuildOptions, ModelEntry, architecture, saved_config};
 
 /// A decoder with its layers and embeddings.
@@ -51,12 +54,13 @@ struct Causal<D> {
 pub(crate) fn build<D: CausalDecoder>(
     entry: &'static ModelEntry,
     options: &BuildOptions,
+    parts: &Parts,
     shape: Shape,
     decoder: impl FnOnce(&Scope<'_>) -> Result<D>,
 ) -> Result<Box<dyn Model>, ModelError> {
     let architecture = architecture(entry, options)?;
     let has_head = has_head(entry, Some(architecture));
-    let store = RefCell::new(ParamStore::new(options.device, options.seed));
+    let store = RefCell::new(parts.store(options));
     let root = Scope::root(&store);
     let decoder = decoder(&if has_head { root.sub(shape.prefix) } else { root.clone() })?;
     let words_vd = decoder.word_embeddings();
@@ -77,12 +81,63 @@ pub(crate) fn has_head(entry: &ModelEntry, architecture: Option<&str>) -> bool {
     architecture == entry.architectures.first().copied()
 }
 
-/// What [`crate::registry::ModelEntry::rename`] needs to know of a model: [`has_head`], and whether the head is tied.
-pub(crate) fn head_of(entry: &ModelEntry, model: &dyn Model) -> (bool, bool) {
-    let config = model.config();
-    let architecture = config.pointer("/architectures/0").and_then(Value::as_str);
-    let tied = config.get("tie_word_embeddings") != Some(&Value::Bool(false));
-    (has_head(entry, architecture), tied)
+/// The vocabulary projection, where it is not the word embeddings.
+const PROJECTION: &str = "lm_head.weight";
+
+/// Which architecture a file of weights is loaded as: the one with a head if the file holds its projection, or
+/// the config ties it to the embeddings. `words` are these, as the decoder alone calls them, and `rename` gives
+/// the parameter that a name stands for where the decoder has a prefix, or none.
+pub(crate) fn plan(
+    request: &Request<'_>,
+    words: &str,
+    rename: fn(&str, bool) -> Renamed,
+) -> Result<Plan, ModelError> {
+    let (weights, tied) = (request.weights, request.tied());
+    let [with_head, base] = [request.entry.architectures[0], request.entry.architectures[1]];
+    let has_projection = weights.contains(PROJECTION);
+    let has_head = has_projection || tied;
+    let named = request.named();
+    let is_words = |name: &&str| rename(name, false) == Renamed::To(words.to_owned());
+    let embeddings = weights.names().find(is_words);
+    let architecture = match (request.architecture, request.head) {
+        (Some(asked), _) => asked,
+        // A file without embeddings is of another model, and what it lacks is listed.
+        (None, Head::Needed) if !has_head && embeddings.is_some() => {
+            return Err(request.no_head("vocabulary projection", PROJECTION));
+        }
+        (None, Head::AsFound) if !has_head => base,
+        // The decoder alone, or with the head of a task, for a caller that needs no other.
+        (None, Head::AsFound)
+            if !has_projection && named.is_some_and(|named| named != with_head) =>
+        {
+            base
+        }
+        (None, _) => with_head,
+    };
+    let builds_head = architecture == with_head;
+    let untied = match embeddings {
+        Some(embeddings) if tied && has_projection && builds_head => {
+            !weights.same(embeddings, PROJECTION)?
+        }
+        _ => false,
+    };
+    let mut renames = BTreeMap::new();
+    for name in weights.names() {
+        let renamed = match (name == PROJECTION, builds_head) {
+            (false, _) => rename(name, builds_head),
+            (true, false) => Renamed::Unused,
+            (true, true) if !tied || untied => Renamed::To(name.to_owned()),
+            // The projection is the embeddings: a copy, or all there is of them.
+            (true, true) if embeddings.is_some() => Renamed::Ignore,
+            (true, true) => rename(words, true),
+        };
+        renames.insert(name.to_owned(), renamed);
+    }
+    let lacks = !has_head && named == Some(with_head);
+    let absent = if lacks && !builds_head { vec![PROJECTION.to_owned()] } else { Vec::new() };
+    let is_new = builds_head && !has_head && request.head == Head::New;
+    let new = if is_new { vec![PROJECTION.to_owned()] } else { Vec::new() };
+    Ok(Plan { architecture, pooler: false, untied, new, absent, renames })
 }
 
 impl<D: CausalDecoder> Model for Causal<D> {

@@ -29,6 +29,29 @@ pub enum ModelError {
         /// What is wrong with it.
         message: String,
     },
+    /// A folder without the head that the caller needs.
+    #[error(
+        "{path} holds no {head} (tensors `{tensors}`), which this command needs: name a folder that was saved \
+         with it, or train one with `sst pretrain`",
+        path = path.display()
+    )]
+    NoHead {
+        /// The folder.
+        path: PathBuf,
+        /// The head.
+        head: &'static str,
+        /// What its tensors are called.
+        tensors: &'static str,
+    },
+    /// A vector that holds NaN or infinity.
+    #[error(
+        "the vector of the text {text:?} holds NaN or infinity: the model's numbers grow too large; try --precision \
+         fp32, or an earlier checkpoint"
+    )]
+    NotFinite {
+        /// The beginning of the text.
+        text: String,
+    },
     /// A file could not be read or written.
     #[error("{path}: {source}", path = path.display())]
     Io {

@@ -12,6 +12,7 @@ use tch::Tensor;
 
 use crate::card::ModelCard;
 use crate::error::ModelError;
+use crate::files::Carried;
 
 /// The release of transformers whose folder layout this is.
 const TRANSFORMERS_VERSION: &str = "5.23.0";
@@ -37,6 +38,8 @@ pub struct HostModel {
     tensors: BTreeMap<String, Tensor>,
     config: Value,
     max_length: usize,
+    /// Of the folder that the model came from.
+    from: Option<Carried>,
 }
 
 impl HostModel {
@@ -45,13 +48,24 @@ impl HostModel {
     /// # Errors
     /// If libtorch cannot copy, or the weights are of a type that has no name.
     pub fn copy(model: &dyn Model) -> Result<Self, ModelError> {
-        let tensors = model.params().to_cpu()?;
+        let mut tensors = model.params().to_cpu()?;
         let dtype = match tensors.values().next() {
             Some(tensor) => kind_name(tensor.f_kind().map_err(sst_core::Error::from)?)?,
             None => "float32",
         };
         let config = sorted(model.config(), dtype);
-        Ok(Self { tensors, config, max_length: model.encoder().max_length() })
+        for (name, copy) in model.copies() {
+            if let Some(tensor) = tensors.get(&name).map(Tensor::shallow_clone) {
+                tensors.insert(copy, tensor);
+            }
+        }
+        Ok(Self { tensors, config, max_length: model.encoder().max_length(), from: None })
+    }
+
+    /// Has the files of the folder that the model was loaded from written too, and a limit of its tokenizer
+    /// kept.
+    pub fn carry(self, carried: Carried) -> Self {
+        Self { from: Some(carried), ..self }
     }
 
     /// Writes the folder, as [`save_folder`] does.
@@ -74,7 +88,11 @@ impl HostModel {
         let path = folder.join("config.json");
         atomic::write(&path, text.as_bytes()).map_err(io(&path))?;
         if let Some(tokenizer) = tokenizer {
-            tokenizer.save(folder, self.max_length)?;
+            let own = self.from.as_ref().and(tokenizer.model_max_length());
+            tokenizer.save(folder, own.map_or(self.max_length, |own| own.min(self.max_length)))?;
+        }
+        if let Some(carried) = &self.from {
+            carried.write(folder)?;
         }
         let path = folder.join("README.md");
         atomic::write(&path, card.render().as_bytes()).map_err(io(&path))

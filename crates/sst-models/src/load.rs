@@ -1,55 +1,116 @@
 //! Reading a Hugging Face model folder.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use sst_core::Model;
-use sst_core::checkpoint::{Allow, LoadReport, Weights, load_params};
+use sst_core::checkpoint::{
+    Allow, CheckpointError, FileShapes, LoadReport, Renamed, Weights, load_params,
+};
+use sst_data::{Ledger, Unused, UnusedKind};
 use tch::Device;
 
+use crate::config::add_unused;
 use crate::error::ModelError;
+use crate::files::{self, Carried, Role};
 use crate::init::InitOptions;
+use crate::plan::{Head, Parts, Plan, Request};
 use crate::registry::{self, BuildOptions};
 
+/// How a folder is loaded.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Where the parameters live.
+    pub device: Device,
+    /// What becomes of the head that scores tokens.
+    pub head: Head,
+    /// Whether the model is written again, so that what is not kept is told.
+    pub role: Role,
+    /// Keys that hold instead of those of config.json: dropout, say.
+    pub config: Map<String, Value>,
+    /// Parameters that may be missing, and tensors that may be left out without a word.
+    pub allow: Allow,
+    /// Seeds the parameters that the file lacks and may.
+    pub seed: u64,
+}
+
+impl LoadOptions {
+    /// As the folder is, on `device`, to run it.
+    pub fn new(device: Device) -> Self {
+        Self {
+            device,
+            head: Head::AsFound,
+            role: Role::Run,
+            config: Map::new(),
+            allow: Allow::default(),
+            seed: 0,
+        }
+    }
+}
+
+/// A loaded model, and what became of the folder's content.
+pub struct Loaded {
+    /// The model.
+    pub model: Box<dyn Model>,
+    /// What happened to each tensor and parameter.
+    pub report: LoadReport,
+    /// Keys, files and tensors that were not used.
+    pub unused: Unused,
+    /// Parameters that the config's architecture has, and the file and the model have not.
+    pub absent: Vec<String>,
+    /// Files that go with the model wherever it is written.
+    pub carried: Carried,
+}
+
+impl Loaded {
+    /// Puts into the ledger what was not used, what starts as a new model's would, what is absent, and what
+    /// was rounded or widened to fp32.
+    pub fn tell(&self, ledger: &Ledger) {
+        ledger.add_unused(&self.unused);
+        ledger.add_items("weights.new", &self.report.missing);
+        ledger.add_items("weights.absent", &self.absent);
+        for (dtype, count) in &self.report.converted {
+            ledger.add(&format!("weights.{}_to_f32", dtype.to_lowercase()), *count, None);
+        }
+    }
+}
+
 /// Loads the model of a folder that holds config.json and its weights, one file or shards.
-/// `architecture` overrides what the config names.
+///
+/// The architecture follows from what the weights hold, and from what the config names where they leave a
+/// choice. `architecture` overrides both; then every parameter of it that `allow` does not name must be there.
 ///
 /// # Errors
-/// If the config or the weights cannot be read, or a name is missing, unexpected or of another shape
-/// and `allow` does not name it.
+/// If the config or the weights cannot be read, a size in the config is not that of the weights, or a
+/// parameter is missing, of another shape, or no finite number.
 pub fn load(
     folder: &Path,
     architecture: Option<&str>,
     device: Device,
     allow: &Allow,
 ) -> Result<(Box<dyn Model>, LoadReport), ModelError> {
-    load_with(folder, architecture, device, allow, &Map::new())
+    let options = LoadOptions { allow: allow.clone(), ..LoadOptions::new(device) };
+    let loaded = load_as(folder, architecture, &options)?;
+    Ok((loaded.model, loaded.report))
 }
 
-/// [`load`], where keys of `config` hold instead of those of config.json: dropout, say.
+/// [`load`] with all options, and with all that was found.
 ///
 /// # Errors
-/// As there; also if a key is not one of the model's.
-pub fn load_with(
+/// As there; also if a key of `options.config` is not one of the model's, or the head that is needed is not
+/// there.
+pub fn open(folder: &Path, options: &LoadOptions) -> Result<Loaded, ModelError> {
+    load_as(folder, None, options)
+}
+
+fn load_as(
     folder: &Path,
     architecture: Option<&str>,
-    device: Device,
-    allow: &Allow,
-    other: &Map<String, Value>,
-) -> Result<(Box<dyn Model>, LoadReport), ModelError> {
+    options: &LoadOptions,
+) -> Result<Loaded, ModelError> {
     let path = folder.join("config.json");
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| ModelError::Io { path: path.clone(), source })?;
-    let mut config: Value = serde_json::from_str(&text)
-        .map_err(|error| ModelError::BadFile { path: path.clone(), message: error.to_string() })?;
-    let named = config.pointer("/architectures/0").and_then(Value::as_str);
-    let options = BuildOptions {
-        device,
-        // Allowed to be missing means that it starts as a new model's would.
-        seed: if allow.missing.is_empty() { None } else { Some(0) },
-        architecture: architecture.or(named).map(str::to_owned),
-        init: InitOptions::default(),
-    };
+    let mut config: Value = files::read_json(&path)?.ok_or_else(|| files::not_found(&path))?;
     let in_file = |error: ModelError| match error {
         ModelError::Config { .. } => {
             ModelError::BadFile { path: path.clone(), message: error.to_string() }
@@ -57,23 +118,85 @@ pub fn load_with(
         other => other,
     };
     let entry = registry::entry(registry::model_type(&config).map_err(in_file)?)?;
+    let mut unused = Unused::new();
+    add_unused(&mut unused, "config.json", &config, entry);
     let known = (entry.default_config)();
-    for (key, value) in other {
+    for (key, value) in &options.config {
         if key == "model_type" || known.get(key).is_none() {
             let message = format!("a model of type `{}` has no such key", entry.model_type);
             return Err(ModelError::Config { path: key.clone(), message });
         }
         config[key] = value.clone();
     }
-    let mut model = match (entry.build)(&config, &options) {
-        // Who is to blame is not told here.
-        Err(error @ ModelError::Config { .. }) if !other.is_empty() => return Err(error),
-        built => built.map_err(in_file)?,
-    };
     let weights = Weights::open(folder)?;
-    // The rule depends on the architecture alone, so it is settled before the parameters are borrowed.
-    let renames: std::collections::BTreeMap<String, _> =
-        weights.names().map(|name| (name.to_owned(), (entry.rename)(name, &*model))).collect();
-    let report = load_params(model.params_mut(), &weights, |name| renames[name].clone(), allow)?;
+    let mut build = BuildOptions {
+        device: options.device,
+        seed: Some(options.seed),
+        architecture: architecture.map(str::to_owned),
+        init: InitOptions::default(),
+    };
+    let architecture = match architecture {
+        Some(_) => Some(registry::architecture(entry, &build)?),
+        None => None,
+    };
+    let request =
+        Request { entry, config: &config, weights: &weights, architecture, head: options.head };
+    let plan = (entry.plan)(&request)?;
+    build.architecture = Some(plan.architecture.to_owned());
+    if plan.untied {
+        unused.add(
+            UnusedKind::ConfigKey,
+            "config.json: tie_word_embeddings (the head in the file differs from the embeddings and is used)",
+        );
+        config["tie_word_embeddings"] = Value::Bool(false);
+    }
+    let (model, report) = filled(&config, &weights, &plan, &build, options).map_err(|error| {
+        match (error, options.config.is_empty()) {
+            // The caller knows where a key that is not of the file stands.
+            (error @ ModelError::Config { .. }, false) => error,
+            (error, _) => in_file(error),
+        }
+    })?;
+    let is_allowed =
+        |name: &String| options.allow.unexpected.iter().any(|start| name.starts_with(&**start));
+    for name in report.unexpected.iter().filter(|name| !is_allowed(name)) {
+        unused.add(UnusedKind::Tensor, name);
+    }
+    files::add_unused(&mut unused, folder, &weights, options.role)?;
+    let carried = Carried::read(folder)?;
+    Ok(Loaded { model, report, unused, absent: plan.absent, carried })
+}
+
+/// Builds the model that was planned and fills it.
+fn filled(
+    config: &Value,
+    weights: &Weights,
+    plan: &Plan,
+    build: &BuildOptions,
+    options: &LoadOptions,
+) -> Result<(Box<dyn Model>, LoadReport), ModelError> {
+    let entry = registry::entry(registry::model_type(config)?)?;
+    let rename = |name: &str| plan.renames.get(name).cloned().unwrap_or(Renamed::Unused);
+    // What the file holds besides is told, not refused.
+    let allow = Allow {
+        missing: [&options.allow.missing[..], &plan.new].concat(),
+        unexpected: vec![String::new()],
+    };
+    let shapes = Arc::new(FileShapes::new(weights, rename, &allow)?);
+    let parts = Parts { pooler: plan.pooler, file: Some(Arc::clone(&shapes)) };
+    let built = (entry.build)(config, build, &parts);
+    if let Some(mut report) = shapes.problems() {
+        // What the file calls them may tell why they are missing.
+        let (path, known) = (weights.path().to_owned(), built.as_ref().ok());
+        let unknown = |name: &&str| match (rename(name), known) {
+            (Renamed::To(target), Some(model)) => model.params().get(&target).is_none(),
+            _ => false,
+        };
+        report.unexpected = weights.names().filter(unknown).map(str::to_owned).collect();
+        let report = Box::new(report);
+        return Err(sst_core::Error::from(CheckpointError::Mismatch { path, report }).into());
+    }
+    let mut model = built?;
+    let report = load_params(model.params_mut(), weights, rename, &allow)?;
     Ok((model, report))
 }

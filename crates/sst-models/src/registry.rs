@@ -3,22 +3,23 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use sst_core::Model;
-use sst_core::checkpoint::Renamed;
+use sst_data::Harmless;
 use tch::Device;
 
 use crate::error::ModelError;
 use crate::init::InitOptions;
+use crate::plan::{Parts, Plan, Request};
 use crate::{bert, gpt2, llama};
 
 /// One line a model.
 const MODELS: &[ModelEntry] = &[bert::ENTRY, gpt2::ENTRY, llama::ENTRY];
 
-/// Keys of a config.json that every model has and that do not shape it.
-const COMMON: &[&str] =
+/// Keys of a config.json that every model has and that do not shape it: not kept as they are, but written anew.
+pub(crate) const COMMON: &[&str] =
     &["model_type", "architectures", "transformers_version", "dtype", "torch_dtype"];
 
 /// Builds a model from its config.json.
-type Build = fn(&Value, &BuildOptions) -> Result<Box<dyn Model>, ModelError>;
+type Build = fn(&Value, &BuildOptions, &Parts) -> Result<Box<dyn Model>, ModelError>;
 
 /// What the registry knows of a model.
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +34,13 @@ pub struct ModelEntry {
     pub default_config: fn() -> Value,
     /// Checks a config.json without building the model.
     pub(crate) check: fn(&Value) -> Result<(), ModelError>,
+    /// Keys of its config.json that do not matter to sst, each with the reason.
+    pub harmless: &'static [Harmless],
+    /// Keys of a config.json that the model knows and that have no effect beside the others.
+    pub(crate) without_effect: fn(&Value) -> Vec<String>,
     pub(crate) build: Build,
-    pub(crate) rename: fn(&str, &dyn Model) -> Renamed,
+    /// Which architecture a folder is loaded as, and what its tensors are.
+    pub(crate) plan: fn(&Request<'_>) -> Result<Plan, ModelError>,
 }
 
 /// How a model is made.
@@ -86,7 +92,7 @@ pub fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, M
             message: format!("unknown field `{key}`, expected one of {}", keys.join(", ")),
         });
     }
-    (entry.build)(config, options)
+    (entry.build)(config, options, &Parts::NEW)
 }
 
 /// Checks the content of a config.json as [`build`] does, without building the model.

@@ -42,6 +42,8 @@ pub struct Entry {
     pub default_config: fn() -> Value,
     /// Whether its rows are groups of texts that belong together, and not single ones.
     pub is_grouped: bool,
+    /// Whether it trains the model's head that scores tokens.
+    pub trains_token_head: bool,
     /// What stands around a row, and after each of its documents.
     pub(crate) frame: fn(&Tokenizer) -> Frame,
     /// Checks the configuration, with or without padding: all that needs no tokenizer.

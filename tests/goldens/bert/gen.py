@@ -4,6 +4,7 @@
 """
 
 import argparse
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +12,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
-from transformers import BertConfig, BertForMaskedLM, BertForPreTraining, BertModel
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertForMaskedLM,
+    BertForPreTraining,
+    BertModel,
+    BertTokenizer,
+)
 from transformers.utils.logging import disable_progress_bar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -128,6 +136,50 @@ def write_variants(out: Path) -> None:
               inputs | {"last_hidden_state": wanted.last_hidden_state, "pooler_output": wanted.pooler_output})
 
 
+# A vocabulary of letters and a few words, in the order of BERT's: special tokens first.
+WORDS = "the old man went to sea light water land night day hill and of in a".split()
+LETTERS = list("abcdefghijklmnopqrstuvwxyz.")
+HUB_VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS,
+             *(c for c in LETTERS if c not in WORDS), *("##" + c for c in LETTERS)]
+# The keys of the config.json of bert-base-uncased and bert-base-chinese on the hub that transformers no longer writes.
+HUB_KEYS = {"gradient_checkpointing": False, "position_embedding_type": "absolute", "directionality": "bidi",
+            "pooler_fc_size": 768, "pooler_num_attention_heads": 12, "pooler_num_fc_layers": 3,
+            "pooler_size_per_head": 128, "pooler_type": "first_token_transform"}
+HUB_TEXT = "the old [MASK] went to sea."
+
+
+def write_hub(folder: Path) -> None:
+    """Writes `hub/` in the layout of bert-base-uncased on the hub, and what transformers makes of it.
+
+    The config names `BertForMaskedLM`; the file holds the pooler and the next-sentence head too, norms are called
+    gamma and beta, the bias of the head stands there under both its names, and there are position_ids. `vocab.txt`,
+    `tokenizer.json` and `tokenizer_config.json` as there. `case.safetensors`: `input_ids` [1, l] of `HUB_TEXT`,
+    `logits` [1, l, v] of BertForMaskedLM, `mean` [1, d], the mean of BertModel's last hidden states.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    model = build(BertForPreTraining, PLAIN | {"vocab_size": len(HUB_VOCAB)}, seed=5)
+    model.save_pretrained(folder)
+    tensors = {name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"):
+               tensor.clone() for name, tensor in model.state_dict().items()}
+    tensors["bert.embeddings.position_ids"] = torch.arange(PLAIN["max_position_embeddings"])[None]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config |= HUB_KEYS | {"architectures": ["BertForMaskedLM"], "transformers_version": "4.6.0.dev0"}
+    save_json(folder / "config.json", config)
+    (folder / "vocab.txt").write_text("".join(token + "\n" for token in HUB_VOCAB))
+    tokenizer = BertTokenizer(vocab={token: place for place, token in enumerate(HUB_VOCAB)})
+    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    save_json(folder / "tokenizer_config.json", {"do_lower_case": True, "model_max_length": 40})
+    again = {kind: kind.from_pretrained(folder, attn_implementation="eager").eval()
+             for kind in (BertForMaskedLM, BertModel)}
+    inputs = AutoTokenizer.from_pretrained(folder)(HUB_TEXT, return_tensors="pt")
+    with torch.no_grad():
+        logits = again[BertForMaskedLM](**inputs).logits
+        mean = again[BertModel](**inputs).last_hidden_state.mean(1)
+        assert torch.allclose(logits, model(**inputs).prediction_logits, atol=1e-6), "transformers reads hub/ otherwise"
+    save_case(folder / "case.safetensors", {"input_ids": inputs["input_ids"], "logits": logits, "mean": mean})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent, help="folder to write into")
@@ -137,6 +189,7 @@ def main() -> None:
     for name, (kind, settings, lengths, seed) in CASES.items():
         write_case(out / name, kind, settings, lengths, seed)
     write_variants(out)
+    write_hub(out / "hub")
 
 
 if __name__ == "__main__":

@@ -169,6 +169,13 @@ pub struct PairArgs {
     /// How hidden states become vectors.
     #[command(flatten)]
     pub pooling: super::PoolingArgs,
+    /// Put this before each first text. If not given: the folder's prompt `query` for retrieval and mining, its
+    /// default prompt for `sts`.
+    #[arg(long, value_name = "TEXT")]
+    pub query_prompt: Option<String>,
+    /// Put this before each second text. If not given: the folder's prompt `document`, or its default prompt.
+    #[arg(long, value_name = "TEXT")]
+    pub document_prompt: Option<String>,
     /// Tokens in a forward pass, about.
     #[arg(long, default_value_t = 4096)]
     pub batch_tokens: usize,

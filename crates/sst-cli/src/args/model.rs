@@ -230,6 +230,9 @@ pub struct ExportArgs {
     /// The folder to write, which must not exist.
     #[arg(long)]
     pub out: PathBuf,
+    /// Print JSON: the folder, and what was not kept.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `sst mine`.

@@ -7,8 +7,9 @@ use serde_json::Value;
 use sst_cli::exit::{Ends, Exit, Usage};
 use sst_cli::{files, render};
 use sst_core::Model;
-use sst_core::checkpoint::Allow;
+use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
+use sst_models::{Head, LoadOptions};
 use sst_train::{Checkpoint, Saver, TrainError};
 use tch::Device;
 
@@ -123,13 +124,23 @@ impl Found {
         Ok(pooling.map(str::to_owned))
     }
 
-    /// Loads the model and its tokenizer.
+    /// Loads the model and its tokenizer, which refuses texts with tokens that the model does not know. What
+    /// is found and not used goes to `ledger`.
     ///
     /// # Errors
-    /// If either cannot be read, or they do not belong together.
-    pub(crate) fn load(&self, device: Device) -> Result<(Box<dyn Model>, Tokenizer)> {
+    /// If either cannot be read, or the model lacks the head that is needed.
+    pub(crate) fn load(
+        &self,
+        device: Device,
+        head: Head,
+        ledger: &Ledger,
+    ) -> Result<(Box<dyn Model>, Tokenizer)> {
         let tokenizer = Tokenizer::load(&self.folder)?;
-        let (model, _) = sst_models::load(&self.folder, None, device, &Allow::default())?;
-        Ok((model, tokenizer))
+        ledger.add_unused(tokenizer.unused());
+        let options = LoadOptions { head, ..LoadOptions::new(device) };
+        let loaded = sst_models::open(&self.folder, &options)?;
+        loaded.tell(ledger);
+        let known = loaded.model.encoder().vocab_size();
+        Ok((loaded.model, tokenizer.for_vocabulary(known)))
     }
 }

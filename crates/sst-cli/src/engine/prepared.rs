@@ -20,7 +20,7 @@ use sst_data::read;
 use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{Frame, Tokenizer, TrainConfig, train};
-use sst_models::{BuildOptions, ModelError};
+use sst_models::{BuildOptions, Carried, Head, LoadOptions, ModelError, Role};
 use sst_objectives::ObjectiveError;
 use tch::Device;
 
@@ -232,8 +232,14 @@ impl Recipe {
         })
     }
 
-    /// The model, new or from a folder, on `device`.
-    pub(crate) fn model(&self, tokenizer: &Tokenizer, device: Device) -> Result<Box<dyn Model>> {
+    /// The model, new or from a folder, on `device`, and the files that go with it. What is found in the folder
+    /// and not used goes to `ledger`, and so do weights that start anew.
+    pub(crate) fn model(
+        &self,
+        tokenizer: &Tokenizer,
+        device: Device,
+        ledger: &Ledger,
+    ) -> Result<(Box<dyn Model>, Option<Carried>)> {
         let known = tokenizer.vocab_size();
         match &self.config.model {
             ModelChoice::New { config, init } => {
@@ -243,20 +249,37 @@ impl Recipe {
                     architecture: None,
                     init: *init,
                 };
-                sst_models::build(&Value::Object(config.clone()), &options)
-                    .map_err(|error| self.refuse_model(error))
+                let model = sst_models::build(&Value::Object(config.clone()), &options)
+                    .map_err(|error| self.refuse_model(error))?;
+                Ok((model, None))
             }
             ModelChoice::Folder { path, allow_missing, allow_unexpected, config } => {
                 let allow =
                     Allow { missing: allow_missing.clone(), unexpected: allow_unexpected.clone() };
                 model::verify_around(Path::new(path))?;
-                let loaded = sst_models::load_with(Path::new(path), None, device, &allow, config);
-                let (model, _) = loaded.map_err(|error| match &error {
-                    ModelError::Config { path, message } => {
-                        self.refuse(key_problem("model.config", path, message))
-                    }
-                    _ => error.into(),
-                })?;
+                let trains_head = |task: &Task| {
+                    let name = task.objective_name();
+                    let mut entries = sst_objectives::list().iter();
+                    entries.any(|entry| entry.name == name && entry.trains_token_head)
+                };
+                let needs_head = self.config.tasks.list.iter().any(trains_head);
+                let options = LoadOptions {
+                    device,
+                    head: if needs_head { Head::New } else { Head::AsFound },
+                    role: Role::Write,
+                    config: config.clone(),
+                    allow,
+                    seed: self.config.run.seed,
+                };
+                let loaded =
+                    sst_models::open(Path::new(path), &options).map_err(|error| match &error {
+                        ModelError::Config { path, message } => {
+                            self.refuse(key_problem("model.config", path, message))
+                        }
+                        _ => error.into(),
+                    })?;
+                loaded.tell(ledger);
+                let (model, carried) = (loaded.model, loaded.carried);
                 let vocab = model.encoder().vocab_size();
                 if vocab < known {
                     let message = format!(
@@ -273,7 +296,7 @@ impl Recipe {
                     let message = format!("is {length}, but the model of model.path reads {limit}");
                     return Err(self.refuse(Problem::new(&task.key("data.max_length"), message)));
                 }
-                Ok(model)
+                Ok((model, Some(carried)))
             }
         }
     }

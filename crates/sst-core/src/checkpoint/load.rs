@@ -15,6 +15,8 @@ pub enum Renamed {
     To(String),
     /// It is a buffer that models no longer keep, or a tied copy.
     Ignore,
+    /// The model has no use for it.
+    Unused,
 }
 
 /// What the caller accepts, by name.
@@ -39,6 +41,10 @@ pub struct LoadReport {
     pub mismatched: Vec<(String, Vec<i64>, Vec<i64>)>,
     /// Known buffers and tied copies that were passed over.
     pub ignored: Vec<String>,
+    /// Parameters that the file holds twice, with other numbers, and the two names.
+    pub doubled: Vec<(String, [String; 2])>,
+    /// Parameters whose type in the file is another than fp32, counted by that type.
+    pub converted: BTreeMap<String, u64>,
 }
 
 impl fmt::Display for LoadReport {
@@ -55,6 +61,9 @@ impl fmt::Display for LoadReport {
                 "  other shape: {name} is {model:?} in the model and {file:?} in the file"
             )?;
         }
+        for (name, [one, other]) in &self.doubled {
+            writeln!(f, "  twice, with other numbers: {name} as {one} and as {other}")?;
+        }
         Ok(())
     }
 }
@@ -62,8 +71,9 @@ impl fmt::Display for LoadReport {
 /// Loads `weights` into `params`. `rename` maps a file's name to a parameter's.
 ///
 /// # Errors
-/// If anything is missing, unexpected or of another shape that `allow` does not name; nothing is changed
-/// then.
+/// If anything is missing, unexpected or of another shape that `allow` does not name, or a parameter stands
+/// twice with other numbers; nothing is changed then. Also if a parameter's type is not one of
+/// floating-point numbers, or it holds NaN or infinity.
 pub fn load_params(
     params: &mut ParamStore,
     weights: &Weights,
@@ -76,12 +86,23 @@ pub fn load_params(
     for name in weights.names() {
         match rename(name) {
             Renamed::Ignore => report.ignored.push(name.to_owned()),
+            Renamed::Unused => report.unexpected.push(name.to_owned()),
             Renamed::To(target) => match params.get(&target) {
                 None => report.unexpected.push(name.to_owned()),
                 Some(parameter) => {
                     let shape = weights.shape(name)?;
                     if shape == parameter.size() {
-                        plan.insert(target, name.to_owned());
+                        match plan.get(&target) {
+                            None => {
+                                plan.insert(target, name.to_owned());
+                            }
+                            Some(other) if weights.same(other, name)? => {
+                                report.ignored.push(name.to_owned());
+                            }
+                            Some(other) => {
+                                report.doubled.push((target, [other.clone(), name.to_owned()]));
+                            }
+                        }
                     } else {
                         report.mismatched.push((target, parameter.size(), shape));
                     }
@@ -103,6 +124,7 @@ pub fn load_params(
             .cloned()
             .collect(),
         mismatched: report.mismatched.clone(),
+        doubled: report.doubled.clone(),
         ..LoadReport::default()
     };
     if refused != LoadReport::default() {
@@ -110,7 +132,12 @@ pub fn load_params(
         return Err(CheckpointError::Mismatch { path, report: Box::new(refused) }.into());
     }
     for (target, name) in plan {
+        weights.check_numbers(&name)?;
         params.assign(&target, &weights.tensor(&name)?)?;
+        let dtype = weights.dtype(&name)?;
+        if dtype != "F32" {
+            *report.converted.entry(dtype).or_default() += 1;
+        }
         report.loaded.push(target);
     }
     Ok(report)

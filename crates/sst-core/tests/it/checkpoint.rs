@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use sst_core::checkpoint::{Allow, Renamed, Weights, load_params, write_tensors};
+use sst_core::checkpoint::{
+    Allow, FileShapes, MAX_HEADER_BYTES, Renamed, Weights, load_params, write_tensors,
+};
 use sst_core::{Init, ParamStore};
 use tch::{Device, Kind, Tensor};
 
@@ -122,4 +125,108 @@ fn shards_are_read_through_their_index() {
     assert!(open_error(dir.path()).contains("not a file name"));
     std::fs::write(&index, format!(r#"{{"weight_map":{{"z":"{one}"}}}}"#)).unwrap();
     assert!(open_error(dir.path()).contains("no shard holds `z`"));
+}
+
+/// A store that wants `a`, a matrix of two rows.
+fn wants_a() -> ParamStore {
+    let mut store = ParamStore::new(Device::Cpu, None);
+    let _ = store.add("a", &[2, 3], Init::Zeros).unwrap();
+    store
+}
+
+fn load_error(tensors: &BTreeMap<String, Tensor>) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    write_tensors(&path, tensors, &[]).unwrap();
+    let weights = Weights::open(&path).unwrap();
+    // Every name that ends with `a` is the parameter.
+    let rename = |name: &str| Renamed::To(name.trim_start_matches("x.").to_owned());
+    let loaded = load_params(&mut wants_a(), &weights, rename, &Allow::default());
+    loaded.map(|_| ()).unwrap_err().to_string()
+}
+
+#[test]
+fn a_parameter_is_of_finite_floating_point_numbers() {
+    let plain = tensors().remove("a").unwrap();
+    for (tensor, expected) in [
+        (plain.to_kind(Kind::Int), "has type I32"),
+        (plain.to_kind(Kind::Uint8), "has type U8"),
+        (&plain / 0.0, "NaN, infinity or a number beyond fp32, first at place 0"),
+        ((&plain - 4.0).sqrt().to_kind(Kind::BFloat16), "first at place 0"),
+        (plain.to_kind(Kind::Double) * 1e300, "first at place 0"),
+    ] {
+        let error = load_error(&BTreeMap::from([("a".to_owned(), tensor)]));
+        assert!(error.contains("tensor `a`") && error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_parameter_that_stands_twice_must_be_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    let plain = tensors().remove("a").unwrap();
+    let twice = |other: Tensor| {
+        BTreeMap::from([("a".to_owned(), plain.shallow_clone()), ("x.a".to_owned(), other)])
+    };
+    write_tensors(&path, &twice(plain.copy()), &[]).unwrap();
+    let weights = Weights::open(&path).unwrap();
+    let rename = |name: &str| Renamed::To(name.trim_start_matches("x.").to_owned());
+    let report = load_params(&mut wants_a(), &weights, rename, &Allow::default()).unwrap();
+    assert_eq!(report.ignored, ["x.a"]);
+    let error = load_error(&twice(&plain + 1.0));
+    assert!(error.contains("twice, with other numbers: a as a and as x.a"), "{error}");
+}
+
+#[test]
+fn what_a_file_lacks_takes_no_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    write_tensors(&path, &tensors(), &[]).unwrap();
+    let weights = Weights::open(&path).unwrap();
+    let rename = |name: &str| Renamed::To(name.to_owned());
+    let allow = Allow { missing: vec!["new.".into()], ..Allow::default() };
+    let shapes = || Arc::new(FileShapes::new(&weights, rename, &allow).unwrap());
+
+    let fitting = shapes();
+    let mut store = ParamStore::for_file(Device::Cpu, 1, Arc::clone(&fitting));
+    let _ = store.add("a", &[2, 3], Init::Ones).unwrap();
+    let new = store.add("new.x", &[4], Init::Ones).unwrap();
+    assert_eq!(fitting.problems(), None);
+    assert_eq!(new.sum(Kind::Float).double_value(&[]), 4.0);
+
+    // 10^18 numbers each.
+    let wrong = shapes();
+    let mut store = ParamStore::for_file(Device::Cpu, 1, Arc::clone(&wrong));
+    let huge = [1_000_000_000, 1_000_000_000];
+    let _ = store.add("a", &huge, Init::Normal(1.0)).unwrap();
+    let _ = store.add("new.y", &huge, Init::Normal(1.0)).unwrap();
+    let given_up = (0..1_000_000).find(|i| store.add(&format!("l{i}"), &huge, Init::Ones).is_err());
+    assert!(given_up.unwrap() < 100);
+    let report = wrong.problems().unwrap();
+    assert_eq!(report.mismatched[0], ("a".to_owned(), huge.to_vec(), vec![2, 3]));
+    assert_eq!(report.missing[..2], ["new.y", "l0"]);
+}
+
+#[test]
+fn folders_without_safetensors_say_what_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("pytorch_model.bin"), "x").unwrap();
+    assert!(open_error(dir.path()).contains("but pytorch_model.bin, which sst does not read"));
+    let path = dir.path().join("model.safetensors");
+    std::fs::write(&path, "version https://git-lfs.github.com/spec/v1\n").unwrap();
+    assert!(open_error(dir.path()).contains("git lfs pull"));
+    std::fs::write(&path, (MAX_HEADER_BYTES + 1).to_le_bytes()).unwrap();
+    assert!(open_error(dir.path()).contains("its header would have"));
+}
+
+#[test]
+fn a_tensor_in_two_shards_names_both() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["one.safetensors", "two.safetensors"] {
+        write_tensors(&dir.path().join(name), &tensors(), &[]).unwrap();
+    }
+    let index = r#"{"weight_map":{"a":"one.safetensors","b":"two.safetensors"}}"#;
+    std::fs::write(dir.path().join("model.safetensors.index.json"), index).unwrap();
+    let error = open_error(dir.path());
+    assert!(error.contains("two.safetensors") && error.contains("in one.safetensors"), "{error}");
 }

@@ -2,6 +2,7 @@
 // Tests fail by panicking, and damage files on purpose.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
+mod activation;
 mod attention;
 mod checkpoint;
 mod cross_entropy;

@@ -59,6 +59,23 @@ pub enum TokenizeError {
         /// Ids are below this.
         vocab_size: usize,
     },
+    /// A token that the model has no embedding for.
+    #[error(
+        "the text {text:?} holds the token {token:?} of {name}, whose id {id} the model does not know: its \
+         vocabulary has {vocabulary} ids; use the tokenizer that the model was trained with, or leave the text out"
+    )]
+    BeyondModel {
+        /// The tokenizer.
+        name: String,
+        /// The beginning of the text.
+        text: String,
+        /// The token.
+        token: String,
+        /// Its id.
+        id: u32,
+        /// The model's ids are below this.
+        vocabulary: usize,
+    },
     /// Training options that contradict each other, or a corpus that does not do.
     #[error("cannot train a tokenizer: {0}")]
     Train(String),

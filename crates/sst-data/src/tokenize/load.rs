@@ -147,6 +147,7 @@ impl Tokenizer {
                 words,
                 cuts,
             }),
+            vocabulary: None,
         })
     }
 }

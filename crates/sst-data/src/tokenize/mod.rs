@@ -15,6 +15,8 @@ mod growth;
 mod limits;
 mod load;
 mod long;
+mod lower;
+mod model;
 mod pipeline;
 mod rebuild;
 mod save;
@@ -48,6 +50,8 @@ use crate::store::hex;
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: Arc<Inner>,
+    /// The ids that the model knows, where it is known: all below this.
+    vocabulary: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -91,15 +95,20 @@ impl Tokenizer {
     /// (BERT's, SentencePiece's) encode the parts of a text beyond 1 MiB on all cores.
     ///
     /// # Errors
-    /// If the tokenizer cannot encode it, as when it has no unknown token, or is broken.
+    /// If the tokenizer cannot encode it, as when it has no unknown token, or is broken; or a token is not one
+    /// that the model knows ([`Tokenizer::for_vocabulary`]).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
         if let Some(cuts) = self.inner.cuts.filter(|_| text.len() > long::LONG) {
             let parts = cuts.cut(text);
             let ids: Vec<_> =
                 parts.par_iter().map(|part| self.encode_part(part)).collect::<Result<_, _>>()?;
-            return Ok(ids.concat());
+            let ids = ids.concat();
+            self.check_ids(text, &ids)?;
+            return Ok(ids);
         }
-        self.encode_part(text)
+        let ids = self.encode_part(text)?;
+        self.check_ids(text, &ids)?;
+        Ok(ids)
     }
 
     fn encode_part(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
@@ -139,13 +148,15 @@ impl Tokenizer {
     pub fn encoding(&self, text: &str) -> Result<Encoding, TokenizeError> {
         self.check_growth(&self.inner.growth.0, text)?;
         let library = &self.inner.library;
-        self.guard(|| {
+        let encoding = self.guard(|| {
             library.encode(text, false).map(|encoding| Encoding {
                 ids: encoding.get_ids().to_vec(),
                 offsets: encoding.get_offsets().to_vec(),
                 word_ids: encoding.get_word_ids().to_vec(),
             })
-        })
+        })?;
+        self.check_ids(text, &encoding.ids)?;
+        Ok(encoding)
     }
 
     /// The text of token ids.

@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sst_core::nn::Activation;
+use sst_data::Harmless;
 
-use crate::config::{bad, check_dropout, check_sizes};
+use crate::config::{
+    Refused, bad, check_dropout, check_refused, check_sizes, is_false, padding_row,
+};
 use crate::error::ModelError;
 
 /// The keys of a BERT config.json that shape the model; defaults are those of `bert-base-uncased`.
@@ -89,18 +92,32 @@ impl BertConfig {
             ("hidden_dropout_prob", self.hidden_dropout_prob),
             ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
         ])?;
-        if self.pad_token_id.is_some_and(|id| id < 0 || id >= self.vocab_size) {
-            return Err(bad("pad_token_id", "is not in the vocabulary"));
-        }
-        let absolute = self.other.get("position_embedding_type").and_then(Value::as_str);
-        if absolute.is_some_and(|kind| kind != "absolute") {
-            return Err(bad("position_embedding_type", "sst has absolute positions only"));
-        }
-        for key in ["is_decoder", "add_cross_attention"] {
-            if self.other.get(key) == Some(&Value::Bool(true)) {
-                return Err(bad(key, "sst has BERT as an encoder only"));
-            }
-        }
-        Ok(())
+        padding_row(self.pad_token_id, self.vocab_size)?;
+        check_refused(&self.other, &REFUSED)
+    }
+
+    /// The row of the word embeddings that gets no gradient.
+    pub(super) fn padding_row(&self) -> Option<i64> {
+        padding_row(self.pad_token_id, self.vocab_size).unwrap_or(None)
     }
 }
+
+const REFUSED: [Refused; 3] = [
+    ("position_embedding_type", |kind| kind == "absolute", "sst has absolute positions only"),
+    ("is_decoder", is_false, "sst has BERT as an encoder only"),
+    ("add_cross_attention", is_false, "sst has BERT as an encoder only"),
+];
+
+/// Keys of BERT's config.json that do not matter to what sst computes.
+pub(super) const HARMLESS: &[Harmless] = &[
+    ("position_embedding_type", "absolute; another is an error"),
+    ("is_decoder", "false; true is an error"),
+    ("add_cross_attention", "false; true is an error"),
+    ("directionality", "written by the first TensorFlow release; BERT is always bidirectional"),
+    ("pooler_fc_size", "written by the first TensorFlow release for a classifier"),
+    ("pooler_num_attention_heads", "written by the first TensorFlow release for a classifier"),
+    ("pooler_num_fc_layers", "written by the first TensorFlow release for a classifier"),
+    ("pooler_size_per_head", "written by the first TensorFlow release for a classifier"),
+    ("pooler_type", "written by the first TensorFlow release for a classifier"),
+    ("output_past", "an older name of use_cache"),
+];

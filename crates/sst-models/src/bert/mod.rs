@@ -6,6 +6,7 @@ mod heads;
 mod layer;
 mod model;
 mod names;
+mod plan;
 mod wrapper;
 
 pub use config::BertConfig;

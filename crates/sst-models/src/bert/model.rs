@@ -241,7 +241,7 @@ impl Embeddings {
             Embedding::new(&scope.sub(name), count, width, padding, init)
         };
         Ok(Self {
-            word: table("word_embeddings", config.vocab_size, config.pad_token_id, normal)?,
+            word: table("word_embeddings", config.vocab_size, config.padding_row(), normal)?,
             position: table(
                 "position_embeddings",
                 config.max_position_embeddings,

@@ -1,70 +1,53 @@
 //! What older or smaller files call the parameters of BERT.
 
-use sst_core::checkpoint::Renamed;
-
 /// The parameters below the encoder, without the `bert.` prefix.
 const BASE: [&str; 3] = ["embeddings.", "encoder.", "pooler."];
 
-/// The parameter that `name` of a file stands for. `prefixed`: the model's encoder is called `bert.`;
-/// `tied`: its vocabulary projection is the word embeddings.
-pub(super) fn rename(name: &str, prefixed: bool, tied: bool) -> Renamed {
-    // A buffer that transformers kept until version 4.31.
-    if name.ends_with("embeddings.position_ids") {
-        return Renamed::Ignore;
-    }
-    // The bias is one tensor under two names, and so is a tied projection.
-    if name == "cls.predictions.decoder.bias" || (tied && name == "cls.predictions.decoder.weight")
-    {
-        return Renamed::Ignore;
-    }
-    let base = name.strip_prefix("bert.").unwrap_or(name);
-    let is_base = BASE.iter().any(|part| base.starts_with(part));
-    let name = match (is_base, prefixed) {
-        (true, true) => format!("bert.{base}"),
-        (true, false) => base.to_owned(),
-        (false, _) => name.to_owned(),
-    };
+/// The parameter that `name` of a file stands for, as `BertModel` calls it: without the prefix `bert.`, and
+/// with the newer names of the norms' parameters.
+pub(super) fn canonical(name: &str) -> String {
+    let base = name.strip_prefix("bert.").filter(|base| is_base(base)).unwrap_or(name);
     // The names of the first TensorFlow release.
-    Renamed::To(match name.rsplit_once('.') {
+    match base.rsplit_once('.') {
         Some((stem, "gamma")) => format!("{stem}.weight"),
         Some((stem, "beta")) => format!("{stem}.bias"),
-        _ => name,
-    })
+        _ => base.to_owned(),
+    }
+}
+
+/// Whether it is a parameter of the encoder, by its canonical name.
+pub(super) fn is_base(name: &str) -> bool {
+    BASE.iter().any(|part| name.starts_with(part))
+}
+
+/// Whether it is a buffer that transformers kept until version 4.31.
+pub(super) fn is_buffer(name: &str) -> bool {
+    name.ends_with("embeddings.position_ids")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(name: &str, prefixed: bool, expected: Option<&str>) {
-        let expected = expected.map_or(Renamed::Ignore, |name| Renamed::To(name.to_owned()));
-        assert_eq!(rename(name, prefixed, true), expected, "{name}");
-    }
-
     #[test]
     fn every_spelling_finds_its_parameter() {
-        check("bert.embeddings.LayerNorm.gamma", true, Some("bert.embeddings.LayerNorm.weight"));
-        check("embeddings.LayerNorm.beta", true, Some("bert.embeddings.LayerNorm.bias"));
-        check(
-            "encoder.layer.0.output.dense.bias",
-            false,
-            Some("encoder.layer.0.output.dense.bias"),
+        for (name, expected) in [
+            ("bert.embeddings.LayerNorm.gamma", "embeddings.LayerNorm.weight"),
+            ("embeddings.LayerNorm.beta", "embeddings.LayerNorm.bias"),
+            ("encoder.layer.0.output.dense.bias", "encoder.layer.0.output.dense.bias"),
+            ("bert.pooler.dense.weight", "pooler.dense.weight"),
+            (
+                "cls.predictions.transform.LayerNorm.gamma",
+                "cls.predictions.transform.LayerNorm.weight",
+            ),
+            ("classifier.weight", "classifier.weight"),
+            ("bert.adapter.weight", "bert.adapter.weight"),
+        ] {
+            assert_eq!(canonical(name), expected);
+        }
+        assert!(
+            is_buffer("bert.embeddings.position_ids")
+                && !is_buffer("embeddings.position_embeddings.weight")
         );
-        check("bert.pooler.dense.weight", false, Some("pooler.dense.weight"));
-        check(
-            "cls.predictions.transform.LayerNorm.gamma",
-            true,
-            Some("cls.predictions.transform.LayerNorm.weight"),
-        );
-        check("bert.embeddings.position_ids", true, None);
-        check("cls.predictions.decoder.weight", true, None);
-        check("cls.predictions.decoder.bias", true, None);
-        check("classifier.weight", true, Some("classifier.weight"));
-    }
-
-    #[test]
-    fn an_untied_projection_is_a_parameter() {
-        let name = "cls.predictions.decoder.weight";
-        assert_eq!(rename(name, true, false), Renamed::To(name.to_owned()));
     }
 }

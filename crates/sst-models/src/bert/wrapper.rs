@@ -3,27 +3,36 @@
 use std::cell::RefCell;
 
 use serde_json::{Value, json};
-use sst_core::checkpoint::Renamed;
 use sst_core::{Encoder, Error, Forward, Model, PairHead, ParamStore, Result, Scope, TokenHead};
 use tch::Tensor;
 
-use super::config::BertConfig;
+use super::config::{BertConfig, HARMLESS};
 use super::heads::{MaskedHead, NextSentenceHead};
 use super::model::BertModel;
-use super::names;
+use super::plan::plan;
 use crate::error::ModelError;
+use crate::plan::Parts;
 use crate::registry::{BuildOptions, ModelEntry, architecture, parse_config, saved_config};
 
 /// BERT's word of registration.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "bert",
     summary: "bidirectional encoder with a masked-token head, for masked language modelling",
-    architectures: &["BertForMaskedLM", "BertForPreTraining", "BertModel"],
+    architectures: &[MASKED, PRETRAINING, BASE],
     default_config: || json!(BertConfig::default()),
     check: |config| parse_config::<BertConfig>(config)?.check(),
+    harmless: HARMLESS,
+    without_effect: |_| Vec::new(),
     build,
-    rename,
+    plan,
 };
+
+/// With a head for masked tokens.
+pub(super) const MASKED: &str = "BertForMaskedLM";
+/// With that head, the pooler and the pair head.
+pub(super) const PRETRAINING: &str = "BertForPreTraining";
+/// The encoder with its pooler.
+pub(super) const BASE: &str = "BertModel";
 
 #[derive(Debug)]
 struct Bert {
@@ -36,17 +45,22 @@ struct Bert {
 }
 
 /// Builds the architecture that the options name, or `BertForMaskedLM`.
-fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, ModelError> {
+fn build(
+    config: &Value,
+    options: &BuildOptions,
+    parts: &Parts,
+) -> Result<Box<dyn Model>, ModelError> {
     let config: BertConfig = parse_config(config)?;
     config.check()?;
     let architecture = architecture(&ENTRY, options)?;
-    let is_base = architecture == "BertModel";
-    let is_pretraining = architecture == "BertForPreTraining";
+    let is_base = architecture == BASE;
+    let is_pretraining = architecture == PRETRAINING;
 
-    let store = RefCell::new(ParamStore::new(options.device, options.seed));
+    let store = RefCell::new(parts.store(options));
     let root = Scope::root(&store);
     let scope = if is_base { root.clone() } else { root.sub("bert") };
-    let encoder = BertModel::new(&scope, &config, options.init, is_base || is_pretraining)?;
+    let has_pooler = is_pretraining || is_base && parts.pooler;
+    let encoder = BertModel::new(&scope, &config, options.init, has_pooler)?;
     let heads = root.sub("cls");
     let masked = match is_base {
         true => None,
@@ -61,14 +75,6 @@ fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, Model
     };
     let params = store.into_inner();
     Ok(Box::new(Bert { architecture, config, params, encoder, masked, next_sentence }))
-}
-
-/// What a file's name means to a model.
-fn rename(name: &str, model: &dyn Model) -> Renamed {
-    let config = model.config();
-    let architecture = config.pointer("/architectures/0").and_then(Value::as_str);
-    let tied = config.get("tie_word_embeddings") != Some(&Value::Bool(false));
-    names::rename(name, architecture != Some("BertModel"), tied)
 }
 
 impl Model for Bert {
@@ -86,6 +92,17 @@ impl Model for Bert {
 
     fn params_mut(&mut self) -> &mut ParamStore {
         &mut self.params
+    }
+
+    /// transformers has two biases where the head has a projection of its own, and adds the second.
+    fn copies(&self) -> Vec<(String, String)> {
+        match self.masked.is_some() && !self.config.tie_word_embeddings {
+            true => {
+                let [bias, copy] = ["cls.predictions.bias", "cls.predictions.decoder.bias"];
+                vec![(bias.to_owned(), copy.to_owned())]
+            }
+            false => Vec::new(),
+        }
     }
 
     fn encoder(&self) -> &dyn Encoder {

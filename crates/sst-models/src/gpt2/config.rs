@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sst_core::nn::Activation;
+use sst_data::Harmless;
 
-use crate::config::{bad, check_dropout, check_sizes};
+use crate::config::{Refused, bad, check_dropout, check_refused, check_sizes, is_false};
 use crate::error::ModelError;
 
 /// The keys of a GPT-2 config.json that shape the model; defaults are those of `gpt2`.
@@ -81,7 +82,7 @@ impl Default for Gpt2Config {
 impl Gpt2Config {
     /// Width of the MLP.
     pub fn inner(&self) -> i64 {
-        self.n_inner.unwrap_or(4 * self.n_embd)
+        self.n_inner.unwrap_or(self.n_embd.saturating_mul(4))
     }
 
     /// Checks what serde cannot.
@@ -106,9 +107,22 @@ impl Gpt2Config {
             ("embd_pdrop", self.embd_pdrop),
             ("attn_pdrop", self.attn_pdrop),
         ])?;
-        if self.other.get("add_cross_attention") == Some(&Value::Bool(true)) {
-            return Err(bad("add_cross_attention", "sst has GPT-2 without cross-attention only"));
-        }
-        Ok(())
+        check_refused(&self.other, &REFUSED)
     }
 }
+
+const REFUSED: [Refused; 1] =
+    [("add_cross_attention", is_false, "sst has GPT-2 without cross-attention only")];
+
+/// Keys of GPT-2's config.json that do not matter to what sst computes.
+pub(super) const HARMLESS: &[Harmless] = &[
+    ("add_cross_attention", "false; true is an error"),
+    ("is_decoder", "GPT-2 is one in any case"),
+    ("n_ctx", "the older name of n_positions"),
+    ("reorder_and_upcast_attn", "attention is computed in fp32 unless all is trained in less"),
+    ("summary_activation", "of a head for multiple choice, which sst has not"),
+    ("summary_first_dropout", "of a head for multiple choice, which sst has not"),
+    ("summary_proj_to_labels", "of a head for multiple choice, which sst has not"),
+    ("summary_type", "of a head for multiple choice, which sst has not"),
+    ("summary_use_proj", "of a head for multiple choice, which sst has not"),
+];

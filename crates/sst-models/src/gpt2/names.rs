@@ -2,12 +2,9 @@
 
 use sst_core::checkpoint::Renamed;
 
-/// The parameter that `name` of a file stands for. `prefixed`: the model's decoder is called
-/// `transformer.`; `tied`: its vocabulary projection is the word embeddings.
-pub(super) fn rename(name: &str, prefixed: bool, tied: bool) -> Renamed {
-    if name == "lm_head.weight" {
-        return if tied { Renamed::Ignore } else { Renamed::To(name.to_owned()) };
-    }
+/// The parameter that `name` of a file stands for, but for the head's projection. `prefixed`: the model's
+/// decoder is called `transformer.`.
+pub(super) fn rename(name: &str, prefixed: bool) -> Renamed {
     // Masks that transformers kept as buffers until version 4.31.
     if name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") {
         return Renamed::Ignore;
@@ -27,7 +24,7 @@ mod tests {
 
     fn check(name: &str, prefixed: bool, expected: Option<&str>) {
         let expected = expected.map_or(Renamed::Ignore, |name| Renamed::To(name.to_owned()));
-        assert_eq!(rename(name, prefixed, true), expected, "{name}");
+        assert_eq!(rename(name, prefixed), expected, "{name}");
     }
 
     #[test]
@@ -37,13 +34,6 @@ mod tests {
         check("transformer.h.0.attn.c_attn.bias", false, Some("h.0.attn.c_attn.bias"));
         check("h.11.attn.bias", true, None);
         check("transformer.h.11.attn.masked_bias", false, None);
-        check("lm_head.weight", true, None);
         check("score.weight", true, Some("score.weight"));
-    }
-
-    #[test]
-    fn an_untied_projection_is_a_parameter() {
-        let name = "lm_head.weight";
-        assert_eq!(rename(name, true, false), Renamed::To(name.to_owned()));
     }
 }

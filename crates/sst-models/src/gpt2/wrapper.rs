@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 use sst_core::Model;
-use sst_core::checkpoint::Renamed;
 
-use super::config::Gpt2Config;
+use super::config::{Gpt2Config, HARMLESS};
 use super::model::Gpt2Model;
 use super::names;
-use crate::causal::{self, Shape, head_of};
+use crate::causal::{self, Shape};
 use crate::config::bad;
 use crate::error::ModelError;
 use crate::init::Queries;
+use crate::plan::Parts;
 use crate::registry::{BuildOptions, ModelEntry, parse_config};
 
 /// GPT-2's word of registration.
@@ -20,11 +20,17 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     architectures: &["GPT2LMHeadModel", "GPT2Model"],
     default_config: || json!(Gpt2Config::default()),
     check: |config| parse_config::<Gpt2Config>(config)?.check(),
+    harmless: HARMLESS,
+    without_effect: |_| Vec::new(),
     build,
-    rename,
+    plan: |request| causal::plan(request, "wte.weight", names::rename),
 };
 
-fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, ModelError> {
+fn build(
+    config: &Value,
+    options: &BuildOptions,
+    parts: &Parts,
+) -> Result<Box<dyn Model>, ModelError> {
     let config: Gpt2Config = parse_config(config)?;
     config.check()?;
     if options.init.attention != Queries::Normal {
@@ -39,11 +45,7 @@ fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, Model
         tied: config.tie_word_embeddings,
         std: config.initializer_range,
     };
-    causal::build(&ENTRY, options, shape, |scope| Gpt2Model::new(scope, &config, options.init))
-}
-
-/// What a file's name means to a model.
-fn rename(name: &str, model: &dyn Model) -> Renamed {
-    let (prefixed, tied) = head_of(&ENTRY, model);
-    names::rename(name, prefixed, tied)
+    causal::build(&ENTRY, options, parts, shape, |scope| {
+        Gpt2Model::new(scope, &config, options.init)
+    })
 }

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sst_core::nn::Activation;
+use sst_data::Harmless;
 
-use crate::config::{bad, check_dropout, check_sizes};
+use crate::config::{bad, check_dropout, check_refused, check_sizes, padding_row};
 use crate::error::ModelError;
 
 /// The keys of a Llama config.json that shape the model; defaults are those of `Llama-2-7b`.
@@ -106,6 +107,11 @@ impl LlamaConfig {
         self.num_key_value_heads.unwrap_or(self.num_attention_heads)
     }
 
+    /// The row of the word embeddings that gets no gradient.
+    pub(super) fn padding_row(&self) -> Option<i64> {
+        padding_row(self.pad_token_id, self.vocab_size).unwrap_or(None)
+    }
+
     /// Checks what serde cannot.
     ///
     /// # Errors
@@ -129,14 +135,23 @@ impl LlamaConfig {
             let message = format!("{heads} heads do not divide by {kv_heads}");
             return Err(bad("num_key_value_heads", &message));
         }
+        check_sizes(&[("head_dim", self.head_width())])?;
         check_dropout(&[("attention_dropout", self.attention_dropout)])?;
-        if self.pad_token_id.is_some_and(|id| id >= self.vocab_size) {
-            return Err(bad("pad_token_id", "is not in the vocabulary"));
-        }
+        padding_row(self.pad_token_id, self.vocab_size)?;
+        check_refused(&self.other, &[])?;
         self.rotary()?;
         Ok(())
     }
 }
+
+/// Keys of Llama's config.json that do not matter to what sst computes.
+pub(super) const HARMLESS: &[Harmless] = &[
+    ("pretraining_tp", "transformers may compute products in parts, to the same numbers"),
+    ("is_decoder", "Llama is one in any case"),
+    // Told by `unused_rope_keys` where they have no effect.
+    ("original_max_position_embeddings", "read with the keys of rope"),
+    ("partial_rotary_factor", "read with the keys of rope"),
+];
 
 #[cfg(test)]
 mod tests {

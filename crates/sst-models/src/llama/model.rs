@@ -25,8 +25,7 @@ pub(super) struct LlamaModel {
 impl LlamaModel {
     pub(super) fn new(scope: &Scope<'_>, config: &LlamaConfig, rotary: Rotary) -> Result<Self> {
         let (width, init) = (config.hidden_size, Init::Normal(config.initializer_range));
-        // As transformers reads a negative id: counted from the end.
-        let padding = config.pad_token_id.map(|id| id.rem_euclid(config.vocab_size));
+        let padding = config.padding_row();
         let words = scope.sub("embed_tokens");
         let words = Embedding::new(&words, config.vocab_size, width, padding, init)?;
         let layers = scope.sub("layers");

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 use sst_core::Model;
-use sst_core::checkpoint::Renamed;
 
-use super::config::LlamaConfig;
+use super::config::{HARMLESS, LlamaConfig};
 use super::model::LlamaModel;
 use super::names;
-use crate::causal::{self, Shape, head_of};
+use crate::causal::{self, Shape};
 use crate::config::bad;
 use crate::error::ModelError;
 use crate::init::InitOptions;
+use crate::plan::Parts;
 use crate::registry::{BuildOptions, ModelEntry, parse_config};
 
 /// Llama's word of registration.
@@ -20,11 +20,19 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     architectures: &["LlamaForCausalLM", "LlamaModel"],
     default_config: || json!(LlamaConfig::default()),
     check: |config| parse_config::<LlamaConfig>(config)?.check(),
+    harmless: HARMLESS,
+    without_effect: |config| {
+        parse_config::<LlamaConfig>(config).map(|config| config.unused_rope_keys()).unwrap_or_default()
+    },
     build,
-    rename,
+    plan: |request| causal::plan(request, "embed_tokens.weight", names::rename),
 };
 
-fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, ModelError> {
+fn build(
+    config: &Value,
+    options: &BuildOptions,
+    parts: &Parts,
+) -> Result<Box<dyn Model>, ModelError> {
     let config: LlamaConfig = parse_config(config)?;
     config.check()?;
     if options.init != InitOptions::default() {
@@ -39,11 +47,5 @@ fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, Model
         tied: config.tie_word_embeddings,
         std: config.initializer_range,
     };
-    causal::build(&ENTRY, options, shape, |scope| LlamaModel::new(scope, &config, rotary))
-}
-
-/// What a file's name means to a model.
-fn rename(name: &str, model: &dyn Model) -> Renamed {
-    let (prefixed, tied) = head_of(&ENTRY, model);
-    names::rename(name, prefixed, tied)
+    causal::build(&ENTRY, options, parts, shape, |scope| LlamaModel::new(scope, &config, rotary))
 }

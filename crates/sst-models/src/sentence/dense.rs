@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sst_core::checkpoint::{Weights, write_tensors};
 use sst_core::nn::linear;
-use sst_data::atomic;
+use sst_data::{Unused, UnusedKind, atomic};
 use tch::{Device, Kind, Tensor};
 
-use super::folder::need;
+use super::keys::{self, unused_keys};
 use crate::error::ModelError;
+use crate::files::{not_found, read_json};
 
 /// Its config.json.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -19,7 +21,8 @@ struct Config {
     out_features: i64,
     #[serde(default = "yes")]
     bias: bool,
-    /// A Python class.
+    /// A Python class; Tanh where there is none.
+    #[serde(default = "tanh")]
     activation_function: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     use_residual: bool,
@@ -29,52 +32,109 @@ fn yes() -> bool {
     true
 }
 
+/// sentence-transformers' default.
+fn tanh() -> String {
+    "torch.nn.modules.activation.Tanh".to_owned()
+}
+
+/// An activation without parameters.
+type Apply = fn(&Tensor) -> Result<Tensor, tch::TchError>;
+
+/// The activations of PyTorch as its classes are made without arguments.
+const ACTIVATIONS: [(&str, Apply); 17] = [
+    ("Tanh", Tensor::f_tanh),
+    ("Identity", |x| Ok(x.shallow_clone())),
+    ("ReLU", Tensor::f_relu),
+    ("ReLU6", |x| x.f_clamp(0.0, 6.0)),
+    ("LeakyReLU", Tensor::f_leaky_relu),
+    ("ELU", Tensor::f_elu),
+    ("SELU", Tensor::f_selu),
+    ("CELU", Tensor::f_celu),
+    ("GELU", |x| x.f_gelu("none")),
+    ("SiLU", Tensor::f_silu),
+    ("Mish", Tensor::f_mish),
+    ("Hardswish", Tensor::f_hardswish),
+    ("Hardtanh", |x| x.f_clamp(-1.0, 1.0)),
+    ("Sigmoid", Tensor::f_sigmoid),
+    ("LogSigmoid", Tensor::f_log_sigmoid),
+    ("Softplus", Tensor::f_softplus),
+    ("Softsign", |x| x.f_div(&x.f_abs()?.f_add_scalar(1.0)?)),
+];
+
 #[derive(Debug)]
 pub(super) struct Dense {
     config: Config,
     weight: Tensor,
     bias: Option<Tensor>,
-    activation: fn(&Tensor) -> Result<Tensor, tch::TchError>,
+    activation: Apply,
 }
 
 impl Dense {
-    /// Reads config.json and model.safetensors of its folder, for vectors of `width`.
-    pub(super) fn load(folder: &Path, width: i64, device: Device) -> Result<Self, ModelError> {
+    /// Reads config.json and model.safetensors of its folder, for vectors of `width`. `name` is what the user
+    /// knows the folder as; what was not used is added to `unused`.
+    pub(super) fn load(
+        folder: &Path,
+        name: &str,
+        width: i64,
+        device: Device,
+        unused: &mut Unused,
+    ) -> Result<Self, ModelError> {
         let path = folder.join("config.json");
-        let config: Config = need(&path)?;
+        let value: Value = read_json(&path)?.ok_or_else(|| not_found(&path))?;
+        let file = format!("{name}/config.json");
+        unused_keys(unused, &file, &value, &keys::DENSE);
+        let other_input = value.get("module_input_name").and_then(Value::as_str);
+        let mut config: Config = serde_json::from_value(value.clone()).map_err(|error| {
+            ModelError::BadFile { path: path.clone(), message: error.to_string() }
+        })?;
         let refuse = |message: String| ModelError::BadFile { path: path.clone(), message };
         if config.use_residual {
             return Err(refuse("use_residual is not supported".to_owned()));
+        }
+        if other_input.is_some_and(|name| name != "sentence_embedding") {
+            return Err(refuse(
+                "module_input_name: sst has linear layers after the pooling only".to_owned(),
+            ));
+        }
+        if config.out_features < 1 {
+            return Err(refuse(format!("out_features is {}", config.out_features)));
         }
         if config.in_features != width {
             let message = format!("takes {} numbers, but gets {width}", config.in_features);
             return Err(refuse(message));
         }
+        if !config.activation_function.starts_with("torch.") {
+            // sentence-transformers trusts PyTorch's own classes only, and falls back to its default.
+            let class = &config.activation_function;
+            unused.add(
+                UnusedKind::ConfigKey,
+                format!("{file}: activation_function ({class} is not PyTorch's; Tanh instead)"),
+            );
+            config.activation_function = tanh();
+        }
         let class = config.activation_function.rsplit('.').next().unwrap_or_default();
-        let activation = match class {
-            "Tanh" => Tensor::f_tanh,
-            "Identity" => |x: &Tensor| Ok(x.shallow_clone()),
-            "ReLU" => Tensor::f_relu,
-            "GELU" => |x: &Tensor| x.f_gelu("none"),
-            "SiLU" => Tensor::f_silu,
-            "Sigmoid" => Tensor::f_sigmoid,
-            _ => {
-                let known = "Tanh, Identity, ReLU, GELU, SiLU and Sigmoid";
-                let found = &config.activation_function;
-                return Err(refuse(format!("activation {found}: sst has {known}")));
-            }
+        let Some((_, activation)) = ACTIVATIONS.iter().find(|(known, _)| *known == class) else {
+            let known = ACTIVATIONS.map(|(name, _)| name).join(", ");
+            let found = &config.activation_function;
+            return Err(refuse(format!("activation {found}: sst has {known}")));
         };
+        let activation = *activation;
         let weights = Weights::open(folder)?;
         let tensor = |name: &str, shape: &[i64]| -> Result<Tensor, ModelError> {
-            let tensor = weights.tensor(name)?;
-            if tensor.size() != shape {
-                let found = tensor.size();
+            let found = weights.shape(name)?;
+            if found != shape {
                 return Err(refuse(format!("{name} is {found:?} and should be {shape:?}")));
             }
-            let tensor =
-                tensor.f_to_kind(Kind::Float).and_then(|tensor| tensor.f_to_device(device));
+            weights.check_numbers(name)?;
+            let tensor = weights.tensor(name)?.f_to_kind(Kind::Float);
+            let tensor = tensor.and_then(|tensor| tensor.f_to_device(device));
             Ok(tensor.map_err(sst_core::Error::from)?)
         };
+        let known =
+            if config.bias { &["linear.weight", "linear.bias"][..] } else { &["linear.weight"] };
+        for other in weights.names().filter(|name| !known.contains(name)) {
+            unused.add(UnusedKind::Tensor, format!("{name}: {other}"));
+        }
         let weight = tensor("linear.weight", &[config.out_features, config.in_features])?;
         let bias =
             config.bias.then(|| tensor("linear.bias", &[config.out_features])).transpose()?;

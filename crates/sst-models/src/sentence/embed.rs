@@ -8,6 +8,9 @@ use tch::{Device, Kind, Tensor};
 use super::model::SentenceModel;
 use crate::error::ModelError;
 
+/// So many characters of a text are shown in a message.
+const SHOWN_CHARS: usize = 60;
+
 /// Turns texts into vectors, many at a time: those of like length together, without padding.
 pub struct Embedder<'m> {
     model: &'m SentenceModel,
@@ -68,6 +71,10 @@ impl<'m> Embedder<'m> {
             rest = later;
             let found = tch::no_grad(|| self.batch(batch.iter().map(|i| &*rows[*i].ids)))?;
             for (i, vector) in batch.iter().zip(found.chunks_exact(width)) {
+                if !vector.iter().all(|x| x.is_finite()) {
+                    let text = texts[*i].chars().take(SHOWN_CHARS).collect();
+                    return Err(ModelError::NotFinite { text });
+                }
                 vectors[i * width..(i + 1) * width].copy_from_slice(vector);
             }
         }

@@ -1,13 +1,16 @@
 //! The JSON files of such a folder.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sst_core::nn::Pooling;
+use sst_data::{Unused, UnusedKind};
 
+use super::keys::{self, unused_keys};
+use super::prompts::Prompts;
 use crate::error::ModelError;
+use crate::files::{self, not_found, read_json};
 
 pub(super) const MODULES: &str = "modules.json";
 pub(super) const SENTENCE: &str = "sentence_bert_config.json";
@@ -21,6 +24,8 @@ const OLDER: [&str; 6] = [
     "sentence_xlnet_config.json",
 ];
 pub(super) const PROMPTS: &str = "config_sentence_transformers.json";
+/// The most modules of a folder, and the most poolings of a module: each costs memory for every text.
+const MAX_LIST: usize = 16;
 
 /// An entry of modules.json.
 #[derive(Debug, Deserialize)]
@@ -40,14 +45,6 @@ struct Sentence {
     do_lower_case: bool,
 }
 
-/// config_sentence_transformers.json, what matters of it.
-#[derive(Debug, Default, Deserialize)]
-struct Prompts {
-    #[serde(default)]
-    prompts: Map<String, Value>,
-    default_prompt_name: Option<String>,
-}
-
 /// What the folder says.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -55,21 +52,25 @@ pub(super) struct Layout {
     pub(super) encoder: PathBuf,
     pub(super) poolings: Vec<Pooling>,
     pub(super) include_prompt: bool,
-    /// Folders of linear layers.
-    pub(super) dense: Vec<PathBuf>,
+    /// Folders of linear layers, with their names in messages.
+    pub(super) dense: Vec<(PathBuf, String)>,
     pub(super) normalize: bool,
     pub(super) max_length: Option<usize>,
     pub(super) lowercase: bool,
-    /// Put before each text.
-    pub(super) prompt: String,
+    pub(super) prompts: Prompts,
+    /// What was found and not used.
+    pub(super) unused: Unused,
 }
 
 impl Layout {
     /// Reads the folder; `None` if it has no modules.json.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, ModelError> {
         let path = folder.join(MODULES);
-        let Some(modules) = read::<Vec<Module>>(&path)? else { return Ok(None) };
+        let Some(list) = read_json::<Vec<Value>>(&path)? else { return Ok(None) };
         let refuse = |message: String| Err(ModelError::BadFile { path: path.clone(), message });
+        if list.len() > MAX_LIST {
+            return refuse(format!("names {} modules; sst reads {MAX_LIST} at most", list.len()));
+        }
         let mut layout = Self {
             encoder: folder.to_owned(),
             poolings: Vec::new(),
@@ -78,29 +79,38 @@ impl Layout {
             normalize: false,
             max_length: None,
             lowercase: false,
-            prompt: String::new(),
+            prompts: Prompts::read(&folder.join(PROMPTS))?,
+            unused: Unused::new(),
         };
-        for (place, module) in modules.iter().enumerate() {
-            let below = folder.join(&module.path);
+        layout.unused.extend(layout.prompts.unused());
+        let mut known = vec![folder.to_owned()];
+        for (place, value) in list.into_iter().enumerate() {
+            unused_keys(&mut layout.unused, MODULES, &value, &keys::MODULE);
+            let module: Module = serde_json::from_value(value).map_err(|error| {
+                let message = format!("module {place}: {error}");
+                ModelError::BadFile { path: path.clone(), message }
+            })?;
+            let Some(below) = below(folder, &module.path) else {
+                return refuse(format!(
+                    "module {place} lies at `{}`: its path must be a folder within this one",
+                    module.path
+                ));
+            };
+            known.push(below.clone());
             let class = module.class.rsplit('.').next().unwrap_or_default();
             match (class, place, layout.poolings.is_empty(), layout.normalize) {
-                ("Transformer", 0, ..) => {
-                    let mut sentence: Option<Sentence> = read(&below.join(SENTENCE))?;
-                    for name in OLDER {
-                        if sentence.is_none() {
-                            sentence = read(&below.join(name))?;
-                        }
+                ("Transformer", 0, ..) => layout.transformer(below)?,
+                ("Pooling", 1, true, _) => layout.pooling(&below, &module.path)?,
+                ("Dense", 2.., false, false) => layout.dense.push((below, module.path)),
+                ("Normalize", 2.., false, false) => {
+                    layout.normalize = true;
+                    let file = format!("{}/config.json", module.path);
+                    if let Some(config) = read_json::<Value>(&below.join("config.json"))? {
+                        unused_keys(&mut layout.unused, &file, &config, &keys::NORMALIZE);
                     }
-                    let sentence = sentence.unwrap_or_default();
-                    layout.max_length = sentence.max_seq_length;
-                    layout.lowercase = sentence.do_lower_case;
-                    layout.encoder = below;
                 }
-                ("Pooling", 1, true, _) => {
-                    (layout.poolings, layout.include_prompt) = pooling(&below.join("config.json"))?;
-                }
-                ("Dense", 2.., false, false) => layout.dense.push(below),
-                ("Normalize", 2.., false, false) => layout.normalize = true,
+                // It does nothing but in training.
+                ("Dropout", 2.., false, _) => {}
                 _ => {
                     return refuse(format!(
                         "module {place} is {}: sst reads a Transformer, a Pooling, then Dense modules and at \
@@ -113,41 +123,72 @@ impl Layout {
         if layout.poolings.is_empty() {
             return refuse("there is no Pooling module".to_owned());
         }
-        let prompts: Prompts = read(&folder.join(PROMPTS))?.unwrap_or_default();
-        if let Some(name) = prompts.default_prompt_name {
-            match prompts.prompts.get(&name).and_then(Value::as_str) {
-                Some(prompt) => layout.prompt = prompt.to_owned(),
-                None => {
-                    let message = format!("the default prompt `{name}` is not among the prompts");
-                    return Err(ModelError::BadFile { path: folder.join(PROMPTS), message });
-                }
-            }
-        }
-        if !layout.prompt.is_empty() && !layout.include_prompt {
+        if !layout.prompts.default_prompt().is_empty() && !layout.include_prompt {
             return refuse("a prompt that pooling leaves out is not supported".to_owned());
         }
+        layout.unused_files(folder, &known)?;
         Ok(Some(layout))
+    }
+
+    /// Takes the settings of the encoder from its folder.
+    fn transformer(&mut self, folder: PathBuf) -> Result<(), ModelError> {
+        for name in std::iter::once(SENTENCE).chain(OLDER) {
+            let path = folder.join(name);
+            let Some(value) = read_json::<Value>(&path)? else { continue };
+            unused_keys(&mut self.unused, name, &value, &keys::SENTENCE);
+            let sentence: Sentence = serde_json::from_value(value)
+                .map_err(|error| ModelError::BadFile { path, message: error.to_string() })?;
+            self.max_length = sentence.max_seq_length;
+            self.lowercase = sentence.do_lower_case;
+            break;
+        }
+        self.encoder = folder;
+        Ok(())
+    }
+
+    /// Takes the poolings of a module from its folder.
+    fn pooling(&mut self, folder: &Path, name: &str) -> Result<(), ModelError> {
+        let path = folder.join("config.json");
+        let config: Value = read_json(&path)?.ok_or_else(|| not_found(&path))?;
+        let flags = Pooling::ALL.map(flag);
+        let flags = flags.map(|flag| (flag, keys::Rule::Used, ""));
+        let known = keys::POOLING.into_iter().chain(flags);
+        let file = format!("{name}/config.json");
+        unused_keys(&mut self.unused, &file, &config, &known.collect::<Vec<_>>());
+        (self.poolings, self.include_prompt) =
+            poolings(&config).map_err(|message| ModelError::BadFile { path, message })?;
+        Ok(())
+    }
+
+    /// Adds the files of the folder that belong to no module. Those of the encoder are told where it is loaded.
+    fn unused_files(&mut self, folder: &Path, modules: &[PathBuf]) -> Result<(), ModelError> {
+        if self.encoder == *folder {
+            return Ok(());
+        }
+        for (name, path) in files::entries(folder)? {
+            let is_module = modules.contains(&path);
+            if !is_module && !files::SENTENCE.contains(&&*name) && !files::is_harmless(&name) {
+                self.unused.add(UnusedKind::File, name);
+            }
+        }
+        Ok(())
     }
 }
 
-/// A JSON file, if it is there.
-pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ModelError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(ModelError::Io { path: path.to_owned(), source }),
+/// The folder of a module, if its path stays within the folder of the model, links included.
+fn below(folder: &Path, path: &str) -> Option<PathBuf> {
+    let parts = Path::new(path).components();
+    if parts.into_iter().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return None;
+    }
+    let below = folder.join(path);
+    let inside = match (folder.canonicalize(), below.canonicalize()) {
+        (Ok(folder), Ok(below)) => below.starts_with(folder),
+        // What is not there is an error where it is read.
+        _ => true,
     };
-    let bad = |error: serde_json::Error| ModelError::BadFile {
-        path: path.to_owned(),
-        message: error.to_string(),
-    };
-    serde_json::from_str(&text).map(Some).map_err(bad)
-}
-
-/// A [`read`] file that must be there.
-pub(super) fn need<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
-    let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
-    read(path)?.ok_or_else(|| ModelError::Io { path: path.to_owned(), source: missing() })
+    // A path of an empty name ends with a slash otherwise.
+    inside.then(|| if path.is_empty() { folder.to_owned() } else { below })
 }
 
 /// The key of a pooling in configurations before release 6, one flag each.
@@ -163,8 +204,8 @@ pub(super) fn flag(pooling: Pooling) -> &'static str {
 }
 
 /// The poolings of a configuration, and whether a prompt's tokens take part.
-fn pooling(path: &Path) -> Result<(Vec<Pooling>, bool), ModelError> {
-    let config: Map<String, Value> = need(path)?;
+fn poolings(config: &Value) -> Result<(Vec<Pooling>, bool), String> {
+    let config: &Map<String, Value> = config.as_object().ok_or("is not an object")?;
     let include = config.get("include_prompt") != Some(&Value::Bool(false));
     let named = match config.get("pooling_mode") {
         None => {
@@ -172,19 +213,22 @@ fn pooling(path: &Path) -> Result<(Vec<Pooling>, bool), ModelError> {
             let on: Vec<Pooling> = Pooling::ALL.into_iter().filter(is_on).collect();
             return Ok((if on.is_empty() { vec![Pooling::Mean] } else { on }, include));
         }
+        Some(Value::Array(names)) if names.len() > MAX_LIST => {
+            return Err(format!(
+                "pooling_mode names {}; sst reads {MAX_LIST} at most",
+                names.len()
+            ));
+        }
         Some(Value::Array(names)) => names.clone(),
         Some(name) => vec![name.clone()],
     };
-    let poolings = named.into_iter().map(serde_json::from_value).collect::<Result<Vec<_>, _>>();
-    match poolings {
-        Ok(poolings) if !poolings.is_empty() => Ok((poolings, include)),
-        Ok(_) => Err(ModelError::BadFile {
-            path: path.to_owned(),
-            message: "pooling_mode is empty".to_owned(),
-        }),
-        Err(error) => Err(ModelError::BadFile {
-            path: path.to_owned(),
-            message: format!("pooling_mode: {error}"),
-        }),
+    let poolings: Vec<Pooling> = named
+        .into_iter()
+        .map(serde_json::from_value)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("pooling_mode: {error}"))?;
+    match poolings.is_empty() {
+        true => Err("pooling_mode is empty".to_owned()),
+        false => Ok((poolings, include)),
     }
 }

@@ -4,8 +4,11 @@
 mod dense;
 mod embed;
 mod folder;
+mod keys;
 mod model;
+mod prompts;
 mod save;
 
 pub use embed::{Embedded, Embedder};
 pub use model::{SentenceModel, SentenceOptions, SentenceTokens};
+pub use prompts::Side;

@@ -4,15 +4,18 @@
 
 use std::path::Path;
 
-use sst_core::checkpoint::Allow;
 use sst_core::nn::{Pooling, encode_pooled};
 use sst_core::{EncoderInput, Forward, Model};
+use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use tch::{Device, Kind, Tensor};
 
 use super::dense::Dense;
 use super::folder::Layout;
+use super::prompts::{Prompts, Side};
 use crate::error::ModelError;
+use crate::files::{Carried, Role};
+use crate::load::LoadOptions;
 
 /// What a folder is read with instead of what it says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,13 +42,19 @@ pub struct SentenceTokens {
 /// A model that turns a text into one vector.
 pub struct SentenceModel {
     pub(super) model: Box<dyn Model>,
+    /// As it is written again.
     pub(super) tokenizer: Tokenizer,
+    /// What texts are read with: the same, perhaps in lower case.
+    reader: Tokenizer,
     pub(super) poolings: Vec<Pooling>,
     pub(super) dense: Vec<Dense>,
     pub(super) normalize: bool,
     pub(super) max_length: usize,
     pub(super) lowercase: bool,
-    pub(super) prompt: String,
+    pub(super) prompts: Prompts,
+    /// Put before each text.
+    prompt: String,
+    pub(super) carried: Carried,
     /// Whether the prompt's tokens take part in the pooling.
     pub(super) include_prompt: bool,
 }
@@ -56,43 +65,62 @@ impl SentenceModel {
     ///
     /// # Errors
     /// If a file cannot be read, a module is not one of those that sst has, or modules do not fit together.
+    /// What is found and not used goes to `ledger`.
     pub fn load(
         folder: &Path,
         device: Device,
         options: SentenceOptions,
+        ledger: &Ledger,
     ) -> Result<Self, ModelError> {
         let layout = Layout::read(folder)?;
         let encoder = layout.as_ref().map_or(folder, |layout| &*layout.encoder);
         let tokenizer = Tokenizer::load(encoder)?;
-        let (model, _) = crate::load(encoder, None, device, &Allow::default())?;
-        let mut this = Self::new(model, tokenizer, options);
+        ledger.add_unused(tokenizer.unused());
+        let load = LoadOptions { role: Role::Sentence, ..LoadOptions::new(device) };
+        let loaded = crate::open(encoder, &load)?;
+        loaded.tell(ledger);
+        let mut this = Self::new(loaded.model, tokenizer, options);
+        this.carried = loaded.carried;
         let Some(layout) = layout else { return Ok(this) };
         if options.pooling.is_none() {
             this.poolings = layout.poolings;
         }
-        for folder in &layout.dense {
-            this.dense.push(Dense::load(folder, this.width(), device)?);
+        let mut unused = layout.unused;
+        for (folder, name) in &layout.dense {
+            let width = this.width();
+            this.dense.push(Dense::load(folder, name, width, device, &mut unused)?);
         }
+        ledger.add_unused(&unused);
         this.normalize = options.normalize.unwrap_or(layout.normalize);
-        let limit = this.model.encoder().max_length();
-        this.max_length = options.max_length.or(layout.max_length).unwrap_or(limit).min(limit);
+        if let (None, Some(length)) = (options.max_length, layout.max_length) {
+            this.max_length = length.min(this.model.encoder().max_length());
+        }
         this.lowercase = layout.lowercase;
-        this.prompt = layout.prompt;
+        if layout.lowercase {
+            this.reader = this.reader.lowercased()?;
+        }
+        this.prompt = layout.prompts.default_prompt().to_owned();
+        this.prompts = layout.prompts;
         this.include_prompt = layout.include_prompt;
         Ok(this)
     }
 
-    /// A model with a pooling after it.
+    /// A model with a pooling after it. Where the options do not say it, a text may have as many tokens as
+    /// tokenizer_config.json says (`model_max_length`), and never more than the model has positions.
     pub fn new(model: Box<dyn Model>, tokenizer: Tokenizer, options: SentenceOptions) -> Self {
         let limit = model.encoder().max_length();
+        let length = options.max_length.or(tokenizer.model_max_length()).unwrap_or(limit);
         Self {
             poolings: vec![options.pooling.unwrap_or(Pooling::Mean)],
             dense: Vec::new(),
             normalize: options.normalize.unwrap_or(false),
-            max_length: options.max_length.unwrap_or(limit).min(limit),
+            max_length: length.min(limit),
             lowercase: false,
+            prompts: Prompts::default(),
             prompt: String::new(),
+            carried: Carried::default(),
             include_prompt: true,
+            reader: tokenizer.for_vocabulary(model.encoder().vocab_size()),
             model,
             tokenizer,
         }
@@ -111,13 +139,12 @@ impl SentenceModel {
                 format!("is {}, and special tokens alone take {framing}", self.max_length);
             return Err(ModelError::Config { path: "max_length".to_owned(), message });
         }
-        let all = if self.prompt.is_empty() && !self.lowercase {
-            self.tokenizer.encode_batch(texts)?
+        let all = if self.prompt.is_empty() {
+            self.reader.encode_batch(texts)?
         } else {
-            let joined = texts.iter().map(|text| format!("{}{text}", self.prompt));
-            let lower = joined.map(|text| if self.lowercase { text.to_lowercase() } else { text });
-            let texts: Vec<String> = lower.collect();
-            self.tokenizer.encode_batch(&texts.iter().map(String::as_str).collect::<Vec<_>>())?
+            let texts: Vec<String> =
+                texts.iter().map(|text| format!("{}{text}", self.prompt)).collect();
+            self.reader.encode_batch(&texts.iter().map(String::as_str).collect::<Vec<_>>())?
         };
         let room = self.max_length - framing;
         let row = |ids: Vec<u32>| {
@@ -164,6 +191,26 @@ impl SentenceModel {
     /// The same, to change it.
     pub fn model_mut(&mut self) -> &mut dyn Model {
         &mut *self.model
+    }
+
+    /// What is put before each text.
+    pub fn prompt(&self) -> &str {
+        &self.prompt
+    }
+
+    /// What the folder puts before the texts of a side: its prompt `query` or `document`, or nothing.
+    pub fn prompt_of(&self, side: Side) -> &str {
+        self.prompts.of(side)
+    }
+
+    /// The function that compares two vectors, if the folder names one: `cosine`, `dot`, ...
+    pub fn similarity(&self) -> Option<&str> {
+        self.prompts.similarity()
+    }
+
+    /// Whether vectors have length one, so that dot products are cosines.
+    pub fn normalizes(&self) -> bool {
+        self.normalize
     }
 
     /// Puts `prompt` before each text, instead of what the folder says.

@@ -10,7 +10,7 @@ use super::folder::{MODULES, PROMPTS, SENTENCE, flag};
 use super::model::SentenceModel;
 use crate::card::ModelCard;
 use crate::error::ModelError;
-use crate::export::save_folder;
+use crate::export::HostModel;
 
 impl SentenceModel {
     /// Writes the Hugging Face folder of the encoder, and beside it what sentence-transformers adds:
@@ -19,7 +19,8 @@ impl SentenceModel {
     /// # Errors
     /// If a file cannot be written, with its path.
     pub fn save(&self, folder: &Path, card: &ModelCard) -> Result<(), ModelError> {
-        save_folder(folder, &*self.model, Some(&self.tokenizer), card)?;
+        let model = HostModel::copy(&*self.model)?.carry(self.carried.clone());
+        model.save(folder, Some(&self.tokenizer), card)?;
         let mut modules = vec![module(0, "", "Transformer")];
         let mut add = |class: &str| {
             let place = modules.len();
@@ -36,14 +37,7 @@ impl SentenceModel {
         }
         let sentence = json!({"max_seq_length": self.max_length, "do_lower_case": self.lowercase});
         write(folder, SENTENCE, &sentence)?;
-        let (prompts, default) = match &*self.prompt {
-            "" => (json!({}), Value::Null),
-            prompt => (json!({"default": prompt}), json!("default")),
-        };
-        let prompts = json!({
-            "prompts": prompts, "default_prompt_name": default, "similarity_fn_name": "cosine",
-        });
-        write(folder, PROMPTS, &prompts)?;
+        write(folder, PROMPTS, &self.prompts.to_json())?;
         write(folder, MODULES, &Value::Array(modules))
     }
 

@@ -131,7 +131,7 @@ fn bad_configs_say_which_key() {
         (json!({"hidden_size": 9}), "hidden_size: 9 does not divide into 2 heads"),
         (json!({"num_hidden_layers": 0}), "num_hidden_layers: is 0"),
         (json!({"hidden_dropout_prob": 1.0}), "hidden_dropout_prob: is 1"),
-        (json!({"pad_token_id": 50}), "pad_token_id: is not in the vocabulary"),
+        (json!({"pad_token_id": 50}), "pad_token_id: is 50 and not in the vocabulary"),
         (json!({"model_type": "burt"}), "no model of type `burt`; sst has bert"),
     ] {
         let message = message(extra);

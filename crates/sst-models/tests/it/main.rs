@@ -2,6 +2,7 @@
 // Tests fail by panicking, and damage files on purpose.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
+mod altered;
 mod bert;
 mod case;
 mod causal;
@@ -9,9 +10,12 @@ mod checkpointing;
 mod encode_at;
 mod folders;
 mod gguf;
+mod hostile;
+mod layouts;
 mod minilm;
 mod rope;
 mod steps;
+mod unused;
 
 /// Held by tests that draw from libtorch's generator or run layers again, which puts it back: it is one for all
 /// threads.

@@ -22,6 +22,7 @@ pub(crate) const ENTRY: Entry = Entry {
     summary: "causal language modelling: predict each token from those before it",
     default_config: || json!(ClmConfig::default()),
     is_grouped: false,
+    trains_token_head: true,
     frame,
     check: |config, padding_free| parse::<ClmConfig>(config)?.check(padding_free),
     build,

@@ -66,6 +66,7 @@ pub(super) const fn entry<M: Method>() -> Entry {
         summary: M::SUMMARY,
         default_config: config::defaults::<M>,
         is_grouped: M::IS_GROUPED,
+        trains_token_head: false,
         frame: |tokenizer| tokenizer.frame().clone(),
         check: |config, _| config::read::<M>(config).map(|_| ()),
         build: build::<M>,

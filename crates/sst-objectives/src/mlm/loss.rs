@@ -20,6 +20,7 @@ pub(crate) const ENTRY: Entry = Entry {
     summary: "masked language modelling: predict hidden tokens, words or spans",
     default_config: || json!(MlmConfig::default()),
     is_grouped: false,
+    trains_token_head: true,
     frame: |tokenizer| tokenizer.frame().clone(),
     check: |config, _| parse::<MlmConfig>(config)?.check(),
     build,

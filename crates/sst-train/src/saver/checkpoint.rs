@@ -115,7 +115,11 @@ impl Checkpoint {
             Exported::Raw => Weights::open(&self.model())?,
             Exported::Ema => Weights::open(&self.path.join(files::WEIGHTS))?,
         };
-        let same = |name: &str| Renamed::To(name.to_owned());
+        let copies: Vec<String> = model.copies().into_iter().map(|(_, copy)| copy).collect();
+        let same = |name: &str| match copies.iter().any(|copy| copy == name) {
+            true => Renamed::Ignore,
+            false => Renamed::To(name.to_owned()),
+        };
         load_params(model.params_mut(), &weights, same, &Allow::default())?;
         self.restore_objectives(objectives)?;
         let optimizer = tensors(&self.path.join(files::OPTIMIZER))?;

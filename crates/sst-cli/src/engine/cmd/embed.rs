@@ -47,14 +47,15 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
         render::note(&format!("precision {}: {reason}", precision.name()));
     }
     let autocast = (precision == Precision::Bf16).then_some(Kind::BFloat16);
-    let mut model = SentenceModel::load(&found.folder, device, options(&args.pooling, &found)?)?;
+    let ledger = Ledger::new();
+    let options = options(&args.pooling, &found)?;
+    let mut model = SentenceModel::load(&found.folder, device, options, &ledger)?;
     if let Some(prompt) = &args.prompt {
         model.set_prompt(prompt.clone())?;
     }
     if let Some(kind) = autocast {
         model.model_mut().params_mut().cast(kind)?;
     }
-    let ledger = Ledger::new();
     // A vector a line, so that the rows of the file are the lines of the text.
     let source = Source { keep_blank_lines: true, ..source(&args.data, &args.documents)? };
     let documents = source.read(&ledger)?;
@@ -84,9 +85,12 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
     if args.json {
         render::json(&json!({
             "version": 1, "texts": texts, "width": model.width(), "precision": precision, "tokens": tokens, "seconds": seconds,
-            "ledger": ledger.entries(),
+            "prompt": model.prompt(), "ledger": ledger.entries(),
         }))?;
     } else {
+        if !model.prompt().is_empty() {
+            render::note(&format!("prompt before each text: {:?}", model.prompt()));
+        }
         render::note(&format!(
             "{} texts in {seconds:.2} s: vectors of {} numbers in {}",
             render::count(texts),

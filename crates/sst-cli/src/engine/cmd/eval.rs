@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
-use serde_json::{Value, json};
+use anyhow::{Result, bail};
+use serde_json::{Map, Value, json};
 use sst_cli::args::{EvalArgs, EvalCommand, MaskAccuracyArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::{named, source};
@@ -16,6 +16,7 @@ use sst_data::rows::{Dataset, RowMode, Subset, TokenRows};
 use sst_data::store::Preparation;
 use sst_data::tokenize::Tokenizer;
 use sst_eval::{MaskAccuracy, PseudoPerplexity, Report};
+use sst_models::Head;
 use tch::Device;
 
 use super::{pairs, perplexity};
@@ -61,11 +62,41 @@ pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
 /// Prints a report, and what was left out on the way.
 ///
 /// # Errors
-/// If stdout cannot be written to.
+/// If a figure is no number, or stdout cannot be written to.
 pub(super) fn show(report: &Report, ledger: &Ledger, as_json: bool) -> Result<Exit> {
+    show_with(report, ledger, as_json, &Map::new())
+}
+
+/// [`show`] with more that belongs to the report: in JSON beside its figures, or else a line each before them.
+///
+/// # Errors
+/// If a figure is no number, or stdout cannot be written to.
+pub(super) fn show_with(
+    report: &Report,
+    ledger: &Ledger,
+    as_json: bool,
+    more: &Map<String, Value>,
+) -> Result<Exit> {
+    // A perplexity is infinite where the loss is merely large.
+    let is_bad = |(name, value): &(&String, &f64)| {
+        value.is_nan() || !value.is_finite() && !name.contains("perplexity")
+    };
+    if let Some((name, value)) = report.metrics.iter().find(is_bad) {
+        bail!(
+            "{name} is {value}: the model's numbers grow too large for a figure; try an earlier checkpoint, or fp32"
+        );
+    }
     if as_json {
-        render::json(&report.to_json())?;
+        let mut value = report.to_json();
+        if let Value::Object(fields) = &mut value {
+            fields.extend(more.clone());
+            fields.insert("ledger".to_owned(), json!(ledger.entries()));
+        }
+        render::json(&value)?;
     } else {
+        for (name, value) in more {
+            render::line(&format!("{name}: {value}"))?;
+        }
         render::line(&describe(report))?;
     }
     render::ledger(&ledger.entries());
@@ -105,8 +136,8 @@ impl Bench {
             None => None,
         };
         let device = device::open(&args.device.device, args.device.threads)?;
-        let (model, tokenizer) = found.load(device)?;
         let ledger = Ledger::new();
+        let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
         let limit = model.encoder().max_length();
         let rows: Arc<dyn Dataset> = match (&recipe, args.data.is_empty()) {
             (Some(recipe), true) => {

@@ -2,12 +2,14 @@
 
 use anyhow::Result;
 use serde::Deserialize;
+use serde_json::json;
 use sst_cli::args::ExportArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::named;
 use sst_cli::render;
-use sst_data::atomic;
-use sst_models::{ModelCard, SentenceModel, SentenceOptions, save_folder};
+use sst_data::tokenize::Tokenizer;
+use sst_data::{Ledger, atomic};
+use sst_models::{HostModel, LoadOptions, ModelCard, Role, SentenceModel, SentenceOptions};
 use tch::Device;
 
 use super::embed::options;
@@ -29,6 +31,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
         let message = format!("{} exists: name a folder that does not", args.out.display());
         return Err(Usage(message).into());
     }
+    let ledger = Ledger::new();
     let format: Format = named("--format", &args.format)?;
     let found = model::find(&args.model)?;
     let pooling = options(&args.pooling, &found)?;
@@ -47,14 +50,19 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
                 let message = "--pooling, --normalize, --no-normalize and --max-length are for --format sentence-transformers";
                 return Err(Usage(message.to_owned()).into());
             }
-            let (model, tokenizer) = found.load(Device::Cpu)?;
+            let tokenizer = Tokenizer::load(&found.folder)?;
+            ledger.add_unused(tokenizer.unused());
+            let options = LoadOptions { role: Role::Write, ..LoadOptions::new(Device::Cpu) };
+            let loaded = sst_models::open(&found.folder, &options)?;
+            loaded.tell(&ledger);
             let card = ModelCard { pipeline_tag: None, ..card("") };
+            let model = HostModel::copy(&*loaded.model)?.carry(loaded.carried);
             atomic::folder(&args.out, |folder| -> Result<()> {
-                Ok(save_folder(folder, &*model, Some(&tokenizer), &card)?)
+                Ok(model.save(folder, Some(&tokenizer), &card)?)
             })?;
         }
         Format::SentenceTransformers => {
-            let model = SentenceModel::load(&found.folder, Device::Cpu, pooling)?;
+            let model = SentenceModel::load(&found.folder, Device::Cpu, pooling, &ledger)?;
             let card = ModelCard {
                 tags: vec!["sentence-transformers".to_owned(), "feature-extraction".to_owned()],
                 ..card("sentence-similarity")
@@ -62,6 +70,11 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
             atomic::folder(&args.out, |folder| -> Result<()> { Ok(model.save(folder, &card)?) })?;
         }
     }
-    render::note(&format!("wrote {}", args.out.display()));
+    if args.json {
+        render::json(&json!({ "version": 1, "out": args.out, "ledger": ledger.entries() }))?;
+    } else {
+        render::note(&format!("wrote {}", args.out.display()));
+    }
+    render::ledger(&ledger.entries());
     Ok(Exit::Done)
 }

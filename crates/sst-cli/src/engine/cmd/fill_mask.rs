@@ -5,7 +5,9 @@ use serde_json::json;
 use sst_cli::args::FillMaskArgs;
 use sst_cli::exit::Exit;
 use sst_cli::render;
+use sst_data::Ledger;
 use sst_eval::fill_mask::{Filled, fill_mask};
+use sst_models::Head;
 
 use crate::{device, model};
 
@@ -16,15 +18,18 @@ use crate::{device, model};
 pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
-    let (model, tokenizer) = found.load(device)?;
+    let ledger = Ledger::new();
+    let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
     for text in &args.text {
         let masks = fill_mask(&*model, &tokenizer, text, args.top_k as usize)?;
         if args.json {
-            render::json(&json!({ "version": 1, "text": text, "masks": masks }))?;
+            let ledger = ledger.entries();
+            render::json(&json!({ "version": 1, "text": text, "masks": masks, "ledger": ledger }))?;
         } else {
             render::line(&describe(text, &masks))?;
         }
     }
+    render::ledger(&ledger.entries());
     Ok(Exit::Done)
 }
 

@@ -15,7 +15,7 @@ use sst_eval::EvalError;
 use sst_eval::generate::{
     Beams, Completion, Finish, Generator, Limits, Sampling, TextStream, beam_search,
 };
-use sst_models::{GenerationConfig, token_ids};
+use sst_models::{GenerationConfig, Head, token_ids};
 use tch::Device;
 
 use crate::{device, model};
@@ -30,10 +30,10 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
         let message = format!("--num-samples is {} of {count} --beams", args.num_samples);
         return Err(Usage(message).into());
     }
-    let ledger = Ledger::new();
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
-    let (model, tokenizer) = found.load(device)?;
+    let ledger = Ledger::new();
+    let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
     let prompts = prompts(args)?;
     let ids =
         prompts.iter().map(|prompt| encode(prompt, &tokenizer)).collect::<Result<Vec<_>>>()?;

@@ -11,8 +11,8 @@ use sst_data::{Ledger, atomic};
 use sst_eval::Report;
 use sst_eval::mine::{Corpus, MineError, MineOptions, Mined, Strategy, mine};
 
-use super::eval::show;
-use super::pairs::{Pairs, vectors};
+use super::eval::show_with;
+use super::pairs::{Kind, Pairs, vectors};
 
 /// Writes the hard negatives of each query.
 ///
@@ -36,11 +36,13 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     };
     options.check().map_err(refuse)?;
     let pairs = Pairs::read(&args.pairs, &ledger)?;
-    let [queries_qd, corpus_cd] = vectors(&args.pairs, [&pairs.queries, &pairs.corpus], &ledger)?;
+    let texts: [&[String]; 2] = [&pairs.queries, &pairs.corpus];
+    let vectors = vectors(&args.pairs, Kind::Search, texts, &ledger)?;
+    let [queries_qd, corpus_cd] = &vectors.tensors;
     // No text is in the corpus twice.
-    let corpus = Corpus { vectors_cd: &unit(&corpus_cd)?, groups: None };
+    let corpus = Corpus { vectors_cd: &unit(corpus_cd)?, groups: None };
     let start = Instant::now();
-    let mined = mine(&unit(&queries_qd)?, corpus, &pairs.relevant, &options);
+    let mined = mine(&unit(queries_qd)?, corpus, &pairs.relevant, &options);
     let seconds = start.elapsed().as_secs_f64();
     let mined = mined.map_err(refuse)?;
     let mut lines = 0;
@@ -54,7 +56,7 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     counts.insert("lines".to_owned(), lines);
     let metrics = [("seconds".to_owned(), seconds)].into();
     let report = Report { name: "mine".to_owned(), metrics, counts, ..Report::default() };
-    show(&report, &ledger, args.pairs.json)
+    show_with(&report, &ledger, args.pairs.json, &vectors.told)
 }
 
 /// Rows of length 1.

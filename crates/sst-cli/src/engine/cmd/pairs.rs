@@ -3,18 +3,19 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::{Result, anyhow};
+use serde_json::{Map, Value, json};
 use sst_cli::args::{DocumentArgs, PairArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::source;
 use sst_data::read::Source;
 use sst_data::tokenize::UnknownCount;
-use sst_data::{Example, Field, Ledger};
+use sst_data::{Example, Field, Ledger, Unused, UnusedKind};
 use sst_eval::pairs;
-use sst_models::{Embedder, SentenceModel};
+use sst_models::{Embedder, SentenceModel, Side};
 use tch::Tensor;
 
 use super::embed::options;
-use super::eval::show;
+use super::eval::show_with;
 use crate::{device, model};
 
 /// Texts, and what each is to find among the texts of a corpus.
@@ -74,10 +75,12 @@ pub(super) fn place(
 pub(crate) fn retrieval(args: &PairArgs) -> Result<Exit> {
     let ledger = Ledger::new();
     let Pairs { queries, corpus, relevant } = Pairs::read(args, &ledger)?;
-    let [queries_qd, corpus_cd] = vectors(args, [&queries, &corpus], &ledger)?;
+    let vectors = vectors(args, Kind::Search, [&queries, &corpus], &ledger)?;
+    let [queries_qd, corpus_cd] = &vectors.tensors;
     let relevant: Vec<HashSet<usize>> =
         relevant.into_iter().map(|places| places.into_iter().collect()).collect();
-    show(&pairs::retrieval(&queries_qd, &corpus_cd, &relevant)?, &ledger, args.json)
+    let report = pairs::retrieval(queries_qd, corpus_cd, &relevant)?;
+    show_with(&report, &ledger, args.json, &vectors.told)
 }
 
 /// Measures how the cosines of pairs follow their scores.
@@ -96,8 +99,10 @@ pub(crate) fn sts(args: &PairArgs) -> Result<Exit> {
         texts[1].push(field(&example, right, right)?.to_owned());
         scores.push(number(&example, score)?);
     }
-    let [left_nd, right_nd] = vectors(args, [&texts[0], &texts[1]], &ledger)?;
-    show(&pairs::similarity(&left_nd, &right_nd, &scores)?, &ledger, args.json)
+    let vectors = vectors(args, Kind::Alike, [&texts[0], &texts[1]], &ledger)?;
+    let [left_nd, right_nd] = &vectors.tensors;
+    let report = pairs::similarity(left_nd, right_nd, &scores)?;
+    show_with(&report, &ledger, args.json, &vectors.told)
 }
 
 fn fields<const N: usize>(args: &PairArgs) -> Result<[&str; N]> {
@@ -147,17 +152,55 @@ fn number(example: &Example, name: &str) -> Result<f64> {
     found.ok_or_else(|| anyhow!("{}: the field `{name}` holds no number", example.key))
 }
 
+/// The vectors of both lists of a command, and what was put before their texts.
+pub(super) struct Vectors {
+    /// `[n, d]` each.
+    pub(super) tensors: [Tensor; 2],
+    /// The prompts, as they are told: in JSON, or a line each.
+    pub(super) told: Map<String, Value>,
+}
+
+/// What two lists of texts are to each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Queries, and documents that they find: each with its own prompt of the folder.
+    Search,
+    /// Texts of one kind, with the default prompt of the folder.
+    Alike,
+}
+
 /// The vectors of both lists.
 pub(super) fn vectors(
     args: &PairArgs,
+    kind: Kind,
     texts: [&[String]; 2],
     ledger: &Ledger,
-) -> Result<[Tensor; 2]> {
+) -> Result<Vectors> {
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
-    let model = SentenceModel::load(&found.folder, device, options(&args.pooling, &found)?)?;
-    let embedder = Embedder::new(&model, device, None, args.batch_tokens);
-    let embed = |texts: &[String]| -> Result<Tensor> {
+    let options = options(&args.pooling, &found)?;
+    let mut model = SentenceModel::load(&found.folder, device, options, ledger)?;
+    let other = model.similarity().filter(|name| *name != "cosine" && !model.normalizes());
+    if let Some(similarity) = other {
+        let mut unused = Unused::new();
+        let item = format!(
+            "config_sentence_transformers.json: similarity_fn_name ({similarity}): cosines are compared"
+        );
+        unused.add(UnusedKind::ConfigKey, item);
+        ledger.add_unused(&unused);
+    }
+    let of_folder = match kind {
+        Kind::Search => [model.prompt_of(Side::Query), model.prompt_of(Side::Document)],
+        Kind::Alike => [model.prompt(), model.prompt()],
+    };
+    let [first, second] = of_folder.map(str::to_owned);
+    let prompts = [
+        args.query_prompt.clone().unwrap_or(first),
+        args.document_prompt.clone().unwrap_or(second),
+    ];
+    let mut embed = |texts: &[String], prompt: &str| -> Result<Tensor> {
+        model.set_prompt(prompt.to_owned())?;
+        let embedder = Embedder::new(&model, device, None, args.batch_tokens);
         let found = embedder.embed(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
         let cut = found.cut.iter();
         ledger.add(
@@ -175,5 +218,11 @@ pub(super) fn vectors(
         unknown.tell(ledger, found.tokens);
         Ok(Tensor::f_from_slice(&found.vectors)?.f_reshape([-1, model.width()])?)
     };
-    Ok([embed(texts[0])?, embed(texts[1])?])
+    let tensors = [embed(texts[0], &prompts[0])?, embed(texts[1], &prompts[1])?];
+    let [query, document] = prompts;
+    let told = Map::from_iter([
+        ("query_prompt".to_owned(), json!(query)),
+        ("document_prompt".to_owned(), json!(document)),
+    ]);
+    Ok(Vectors { tensors, told })
 }

@@ -8,6 +8,7 @@ use sst_data::Ledger;
 use sst_data::tokenize::{Tokenizer, UnknownCount};
 use sst_data::words::count_length;
 use sst_eval::{EvalError, Perplexity, Text, Window, Windows};
+use sst_models::Head;
 
 use super::eval::show;
 use crate::{device, model};
@@ -27,7 +28,8 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
     };
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
-    let (model, tokenizer) = found.load(device)?;
+    let ledger = Ledger::new();
+    let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
     let length = args.max_length.unwrap_or(model.encoder().max_length());
     let stride = args.stride.unwrap_or((length / 2).max(1));
     let window = Window { length, stride, windows };
@@ -43,7 +45,6 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
         }
         other => other.into(),
     };
-    let ledger = Ledger::new();
     let source = source(&args.data, &args.documents)?;
     let mut joined = Text::default();
     let (mut unknown, mut tokens) = (UnknownCount::new(), 0);

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     }
     recipe.complete(&tokenizer)?;
     let recipe = recipe;
-    let mut model = recipe.model(&tokenizer, device)?;
+    let (mut model, carried) = recipe.model(&tokenizer, device, &ledger)?;
     let tasks = recipe.config.tasks.list.iter();
     let objectives = tasks.map(|task| recipe.objective(task, &tokenizer, &*model));
     let mut objectives: Vec<_> = objectives.collect::<Result<_>>()?;
@@ -124,6 +124,10 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         let other = |error| TrainError::Other(Box::new(error));
         let card = ModelCard { metrics: held_out_only(metrics), ..card.clone() };
         let (model, tokenizer) = (HostModel::copy(model).map_err(other)?, Arc::clone(&tokenizer));
+        let model = match &carried {
+            Some(carried) => model.carry(carried.clone()),
+            None => model,
+        };
         Ok(Box::new(move |folder| model.save(folder, Some(&tokenizer), &card).map_err(other)))
     };
     let stop = stop_on_signals(saver.clone())?;

@@ -1,0 +1,183 @@
+//! The files of a model folder: which are read, which go with the model, and which do not matter.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use sst_core::checkpoint::Weights;
+use sst_data::{Harmless, Unused, UnusedKind, atomic};
+
+use crate::error::ModelError;
+
+/// The largest JSON file of a model folder that is read, in bytes, but for tokenizers and indices of shards. The
+/// largest on the hub, with the names of 20,000 classes, has one million.
+pub(crate) const MAX_JSON_BYTES: u64 = 8 << 20;
+/// So many entries of a folder are looked at: who points to a folder of other things is not shown all of them.
+const MAX_ENTRIES: usize = 10_000;
+
+/// What is done with the model of a folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It runs.
+    #[default]
+    Run,
+    /// It is written to another folder: what that will not hold is told.
+    Write,
+    /// It runs as one of sentence-transformers, whose files the caller reads and tells of.
+    Sentence,
+}
+
+/// What the weights, the configuration and the tokenizer are read from.
+const READ: [&str; 9] = [
+    "config.json",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+];
+/// Files that go with a model and that `Carried` keeps.
+const CARRIED: [&str; 1] = ["generation_config.json"];
+/// Templates of chats, which the tokenizer keeps.
+const TEMPLATES: [&str; 2] = ["chat_template.jinja", "additional_chat_templates"];
+/// Files that do not matter to what sst computes. A name that ends with `*` stands for all that begin so.
+const HARMLESS: &[Harmless] = &[
+    ("README.md", "the model card: text for people; written anew"),
+    ("LICENSE*", "text for people"),
+    ("NOTICE*", "text for people"),
+    ("USE_POLICY*", "text for people"),
+    (".*", "hidden: written by git, the hub's client or an editor"),
+    ("pytorch_model*", "the same weights in PyTorch's format"),
+    ("tf_model*", "the same weights for TensorFlow"),
+    ("flax_model*", "the same weights for Flax"),
+    ("rust_model.ot", "the same weights for rust-bert"),
+    ("onnx", "the same model for ONNX"),
+    ("openvino", "the same model for OpenVINO"),
+    ("coreml", "the same model for Core ML"),
+    ("tokenizer.model", "the vocabulary in SentencePiece's format, beside tokenizer.json"),
+    ("spiece.model", "the vocabulary in SentencePiece's format, beside tokenizer.json"),
+    ("sentencepiece.bpe.model", "the vocabulary in SentencePiece's format, beside tokenizer.json"),
+    ("training_args.bin", "the state of the training by transformers that wrote the folder"),
+    ("trainer_state.json", "the state of the training by transformers that wrote the folder"),
+    ("optimizer.pt", "the state of the training by transformers that wrote the folder"),
+    ("scheduler.pt", "the state of the training by transformers that wrote the folder"),
+    ("scaler.pt", "the state of the training by transformers that wrote the folder"),
+    ("rng_state*", "the state of the training by transformers that wrote the folder"),
+];
+/// The files of sentence-transformers, which say how hidden states become vectors.
+pub(crate) const SENTENCE: [&str; 3] =
+    ["modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"];
+
+/// Adds the files of a folder that are neither read, nor kept, nor known not to matter.
+pub(crate) fn add_unused(
+    unused: &mut Unused,
+    folder: &Path,
+    weights: &Weights,
+    role: Role,
+) -> Result<(), ModelError> {
+    let used: Vec<&Path> = weights.files().collect();
+    for (name, path) in entries(folder)? {
+        let is_other_index =
+            name == READ[1] && used.iter().any(|file| file.ends_with("model.safetensors"));
+        let is_sentence = SENTENCE.contains(&&*name)
+            || name.starts_with(|c: char| c.is_ascii_digit())
+                && name.contains('_')
+                && path.is_dir();
+        let is_known = READ.contains(&&*name) && !is_other_index
+            || CARRIED.contains(&&*name)
+            || TEMPLATES.contains(&&*name)
+            || is_harmless(&name)
+            || is_sentence && role != Role::Write
+            || used.iter().any(|file| **file == *path);
+        if !is_known {
+            let slash = if path.is_dir() { "/" } else { "" };
+            unused.add(UnusedKind::File, format!("{name}{slash}"));
+        }
+    }
+    Ok(())
+}
+
+/// The names of a folder's entries with their paths.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, ModelError> {
+    let io = |source| ModelError::Io { path: folder.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)?.take(MAX_ENTRIES) {
+        let entry = entry.map_err(io)?;
+        found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    }
+    Ok(found)
+}
+
+/// Whether a file of this name is known not to matter.
+pub(crate) fn is_harmless(name: &str) -> bool {
+    HARMLESS.iter().any(|(known, _)| match known.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == *known,
+    })
+}
+
+/// Files that go with a model wherever it is written: generation_config.json. Templates of chats go with the
+/// tokenizer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Their names, and what they hold.
+    files: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Carried {
+    /// Reads those of a folder.
+    pub(crate) fn read(folder: &Path) -> Result<Self, ModelError> {
+        let mut files = Vec::new();
+        for name in CARRIED {
+            if let Some(bytes) = read_limited(&folder.join(name))? {
+                files.push((name, bytes));
+            }
+        }
+        Ok(Self { files })
+    }
+
+    /// Writes them into another folder.
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), ModelError> {
+        for (name, bytes) in &self.files {
+            let path = folder.join(name);
+            atomic::write(&path, bytes).map_err(|source| ModelError::Io { path, source })?;
+        }
+        Ok(())
+    }
+}
+
+/// A JSON file, if it is there.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ModelError> {
+    let Some(bytes) = read_limited(path)? else { return Ok(None) };
+    let bad = |error: serde_json::Error| ModelError::BadFile {
+        path: path.to_owned(),
+        message: error.to_string(),
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(bad)
+}
+
+/// The error for a file that must be there.
+pub(crate) fn not_found(path: &Path) -> ModelError {
+    ModelError::Io { path: path.to_owned(), source: ErrorKind::NotFound.into() }
+}
+
+/// A regular file of at most [`MAX_JSON_BYTES`], if it is there.
+fn read_limited(path: &Path) -> Result<Option<Vec<u8>>, ModelError> {
+    let io = |source| ModelError::Io { path: path.to_owned(), source };
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    };
+    let refuse = |message: String| Err(ModelError::BadFile { path: path.to_owned(), message });
+    if !metadata.is_file() {
+        return refuse("is not a regular file".to_owned());
+    }
+    if metadata.len() > MAX_JSON_BYTES {
+        return refuse(format!("has {} bytes, more than {MAX_JSON_BYTES}", metadata.len()));
+    }
+    std::fs::read(path).map(Some).map_err(io)
+}

@@ -1,0 +1,99 @@
+//! What is made of a folder: the architecture, from what the weights hold, what the config names and what the
+//! caller needs; and which parameter each tensor of the file is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+use sst_core::ParamStore;
+use sst_core::checkpoint::{FileShapes, Renamed, Weights};
+
+use crate::error::ModelError;
+use crate::registry::{BuildOptions, ModelEntry};
+
+/// What a caller does with the head that scores tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Head {
+    /// It is loaded if the file holds it: the caller may do without.
+    #[default]
+    AsFound,
+    /// It must be in the file, whatever the config names.
+    Needed,
+    /// It starts as a new model's would where the file lacks it: the caller trains it.
+    New,
+}
+
+/// What a plan is made from.
+pub(crate) struct Request<'a> {
+    pub(crate) entry: &'static ModelEntry,
+    pub(crate) config: &'a Value,
+    pub(crate) weights: &'a Weights,
+    /// The architecture that the caller asks for, if any: `head` is not looked at then.
+    pub(crate) architecture: Option<&'static str>,
+    pub(crate) head: Head,
+}
+
+/// How a folder is loaded.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) architecture: &'static str,
+    /// Whether the model gets a pooler, where its architecture may have one.
+    pub(crate) pooler: bool,
+    /// Whether the head has a projection of its own though the config ties it to the embeddings.
+    pub(crate) untied: bool,
+    /// What the names of parameters begin with that the file lacks and that start as a new model's would.
+    pub(crate) new: Vec<String>,
+    /// Parameters of the architecture that the config names which the file lacks and the model does without.
+    pub(crate) absent: Vec<String>,
+    /// What each tensor of the file is.
+    pub(crate) renames: BTreeMap<String, Renamed>,
+}
+
+/// How a model is built besides what its options say.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Whether it gets a pooler, where its architecture may have one.
+    pub(crate) pooler: bool,
+    /// The file that it is loaded from next.
+    pub(crate) file: Option<Arc<FileShapes>>,
+}
+
+impl Parts {
+    /// All that a new model has.
+    pub(crate) const NEW: Self = Self { pooler: true, file: None };
+
+    /// An empty store for its parameters.
+    pub(crate) fn store(&self, options: &BuildOptions) -> ParamStore {
+        match &self.file {
+            Some(file) => {
+                let seed = options.seed.unwrap_or(0);
+                ParamStore::for_file(options.device, seed, Arc::clone(file))
+            }
+            None => ParamStore::new(options.device, options.seed),
+        }
+    }
+}
+
+impl Request<'_> {
+    /// The first architecture that the config names.
+    pub(crate) fn named(&self) -> Option<&str> {
+        self.config.pointer("/architectures/0").and_then(Value::as_str)
+    }
+
+    /// Whether the config says that the head's projection is the word embeddings.
+    pub(crate) fn tied(&self) -> bool {
+        let key = "tie_word_embeddings";
+        let default = || (self.entry.default_config)().get(key).and_then(Value::as_bool);
+        self.config.get(key).and_then(Value::as_bool).or_else(default).unwrap_or(true)
+    }
+
+    /// The error for a head that is needed and not there.
+    pub(crate) fn no_head(&self, head: &'static str, tensors: &'static str) -> ModelError {
+        ModelError::NoHead { path: self.folder().to_owned(), head, tensors }
+    }
+
+    fn folder(&self) -> &Path {
+        self.weights.path()
+    }
+}

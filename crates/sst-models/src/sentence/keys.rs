@@ -1,0 +1,104 @@
+//! The keys of the JSON files of sentence-transformers, and what each does here.
+
+use serde_json::Value;
+use sst_data::{Unused, UnusedKind};
+
+/// What a key does.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rule {
+    /// It is read.
+    Used,
+    /// It does not matter.
+    Harmless,
+    /// It does not matter while it has this value; any other is told.
+    Neutral(&'static str),
+    /// It does not matter while it is empty or null.
+    Empty,
+}
+
+/// A key, what it does, and why it does not matter if it does not.
+pub(super) type Key = (&'static str, Rule, &'static str);
+
+use Rule::{Empty, Harmless, Neutral, Used};
+
+/// Of an entry of modules.json.
+pub(super) const MODULE: [Key; 4] = [
+    ("path", Used, ""),
+    ("type", Used, ""),
+    ("idx", Harmless, "counts the modules, which stand in order"),
+    ("name", Harmless, "counts the modules, which stand in order"),
+];
+
+/// Of sentence_bert_config.json.
+pub(super) const SENTENCE: [Key; 15] = [
+    ("max_seq_length", Used, ""),
+    ("do_lower_case", Used, ""),
+    ("transformer_task", Neutral("feature-extraction"), "sst has this one only"),
+    ("modality_config", Harmless, "which output of transformers is taken: the last hidden state"),
+    ("module_output_name", Neutral("token_embeddings"), "sst has this one only"),
+    ("model_args", Empty, "nothing is set"),
+    ("model_kwargs", Empty, "nothing is set"),
+    ("tokenizer_args", Empty, "nothing is set"),
+    ("processor_kwargs", Empty, "nothing is set"),
+    ("config_args", Empty, "nothing is set"),
+    ("config_kwargs", Empty, "nothing is set"),
+    ("processing_kwargs", Empty, "nothing is set"),
+    ("query_length", Empty, "nothing is set"),
+    ("document_length", Empty, "nothing is set"),
+    ("query_expansion", Empty, "nothing is set"),
+];
+
+/// Of the config.json of a Pooling, besides a flag for each way.
+pub(super) const POOLING: [Key; 4] = [
+    ("pooling_mode", Used, ""),
+    ("include_prompt", Used, ""),
+    ("word_embedding_dimension", Harmless, "the width of the hidden states, which the model has"),
+    ("embedding_dimension", Harmless, "the width of the hidden states, which the model has"),
+];
+
+/// Of the config.json of a Dense.
+pub(super) const DENSE: [Key; 7] = [
+    ("in_features", Used, ""),
+    ("out_features", Used, ""),
+    ("bias", Used, ""),
+    ("activation_function", Used, ""),
+    ("use_residual", Used, ""),
+    ("module_input_name", Neutral("sentence_embedding"), "sst has this one only"),
+    ("module_output_name", Neutral("sentence_embedding"), "sst has this one only"),
+];
+
+/// Of the config.json of a Normalize.
+pub(super) const NORMALIZE: [Key; 2] = [
+    ("module_input_name", Neutral("sentence_embedding"), "sst has this one only"),
+    ("module_output_name", Neutral("sentence_embedding"), "sst has this one only"),
+];
+
+/// Of config_sentence_transformers.json.
+pub(super) const PROMPTS: [Key; 6] = [
+    ("prompts", Used, ""),
+    ("default_prompt_name", Used, ""),
+    ("similarity_fn_name", Used, ""),
+    ("__version__", Harmless, "says which releases wrote the folder"),
+    ("model_type", Neutral("SentenceTransformer"), "sst has this one only"),
+    ("truncate_dim", Empty, "nothing is set"),
+];
+
+/// Adds the keys of `object` that are neither read nor known not to matter.
+pub(super) fn unused_keys(unused: &mut Unused, file: &str, object: &Value, known: &[Key]) {
+    for (key, value) in object.as_object().into_iter().flatten() {
+        let rule = known.iter().find(|(name, ..)| name == key).map(|(_, rule, _)| rule);
+        let is_known = match rule {
+            Some(Used | Harmless) => true,
+            Some(Neutral(neutral)) => value.is_null() || value == neutral,
+            Some(Empty) => {
+                value.is_null()
+                    || value.as_object().is_some_and(serde_json::Map::is_empty)
+                    || value.as_array().is_some_and(Vec::is_empty)
+            }
+            None => false,
+        };
+        if !is_known {
+            unused.add(UnusedKind::ConfigKey, format!("{file}: {key}"));
+        }
+    }
+}
