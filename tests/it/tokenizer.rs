@@ -65,7 +65,7 @@ fn a_resume_with_another_tokenizer_names_where_it_is() {
     sandbox.good(&["tokenizer", "train", "corpus.txt", "--vocab-size", "60", "--out", "tok"]);
     sandbox.write(
         "recipe.toml",
-        &crate::sandbox::RECIPE
+        crate::sandbox::RECIPE
             .replace("[tokenizer.train]\nvocab_size = 120", "[tokenizer]\npath = \"tok\""),
     );
     sandbox.good(&["pretrain", "recipe.toml"]);
