@@ -116,7 +116,7 @@ fn values_that_cannot_be_name_their_key() {
     check_set("run.device=tpu", "run.device: \"tpu\" is not a device");
     check_set("objective.name=mlmm", "objective.name: there is no \"mlmm\"; did you mean \"mlm\"?");
     check_set("run.name=a/b", "run.name: \"a/b\" is not a folder name");
-    check_set("train.max_grad_norm=-1", "train.max_grad_norm: is -1 and must be from 0 to");
+    check_set("train.max_grad_norm=-1", "train.max_grad_norm: is -1.0 and must be from 0 to");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn what_cannot_be_trained_says_why() {
     };
     check(&["corpus.txt", "--algorithm", "wordpeace"], 2, "--algorithm: unknown variant");
     check(&["corpus.txt", "--vocab-size", "3"], 1, "vocab_size 3 is not in");
-    check(&["nope.txt"], 2, "nope.txt");
+    check(&["nope.txt"], 2, "nope.txt does not exist");
 }
 
 /// A tokenizer in the cache that is not what was written there is trained again, and a resume goes on.

@@ -22,7 +22,9 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     check: |config| parse_config::<LlamaConfig>(config)?.check(),
     harmless: HARMLESS,
     without_effect: |config| {
-        parse_config::<LlamaConfig>(config).map(|config| config.unused_rope_keys()).unwrap_or_default()
+        parse_config::<LlamaConfig>(config)
+            .map(|config| config.unused_rope_keys())
+            .unwrap_or_default()
     },
     build,
     plan: |request| causal::plan(request, "embed_tokens.weight", names::rename),

@@ -225,6 +225,7 @@ impl Told<'_> {
 }
 
 fn write(text: &str) -> Result<()> {
+    let text = render::shown(text);
     let mut stdout = std::io::stdout().lock();
     write!(stdout, "{text}").and_then(|()| stdout.flush()).context("cannot write to stdout")
 }
