@@ -181,20 +181,22 @@ fn a_translator_that_fails_leaves_no_file() {
         "--out",
         "views.jsonl",
     ];
-    let check = |script: Option<&str>, expected: &str| {
+    let check = |script: Option<&str>, code: i32, expected: &str| {
         script.into_iter().for_each(|script| program(&sandbox, script));
         let more = ["--timeout", "0.5"];
         let ended = sandbox.sst(&[&args[..], &more].concat());
-        assert_eq!(ended.code, Some(1));
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
         assert!(ended.stderr.contains(expected), "{}", ended.stderr);
         assert!(!sandbox.path("views.jsonl").exists());
     };
-    check(None, "cannot start ./fake");
+    // A program that is not there is wrong usage, as any other missing file is.
+    check(None, 2, "cannot start ./fake");
     check(
         Some("#!/bin/sh\necho no such mode >&2; exit 1\n"),
+        1,
         "exit status: 1) with 0 of 200 texts translated: no such mode",
     );
-    check(Some("#!/bin/sh\nsleep 60\n"), "said nothing for 0.5 s");
+    check(Some("#!/bin/sh\nsleep 60\n"), 1, "said nothing for 0.5 s");
 }
 
 #[test]

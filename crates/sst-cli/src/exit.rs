@@ -73,7 +73,7 @@ pub fn conclude(result: anyhow::Result<Exit>) -> ExitCode {
     exit.into()
 }
 
-/// Whether what the arguments name is not there, in whichever command: that is wrong usage.
+/// Whether what the arguments name is not there, or is not what they say: that is wrong usage in every command.
 fn is_missing_input(error: &anyhow::Error) -> bool {
     let is_missing = |error: &ReadError| {
         matches!(
@@ -84,6 +84,11 @@ fn is_missing_input(error: &anyhow::Error) -> bool {
                 | ReadError::NoPaths
                 | ReadError::NoFiles { .. }
                 | ReadError::UnknownExtension { .. }
+                | ReadError::AgainstExtension { .. }
+                | ReadError::NoFields { .. }
+                | ReadError::NoTrainingSplit { .. }
+                | ReadError::TextTaken { .. }
+                | ReadError::NotAFile { .. }
         )
     };
     error.chain().any(|cause| {
