@@ -219,7 +219,8 @@ impl<'m> Perplexity<'m> {
                 return Err(EvalError::NotFinite("the loss of a window"));
             }
             self.sums.nll += nll;
-            self.sums.weighted += nll / window.scored as f64 * window.weight as f64;
+            // Exactly the same sum where each token counts once.
+            self.sums.weighted += nll * (window.weight as f64 / window.scored as f64);
         }
         Ok(())
     }
