@@ -47,9 +47,10 @@ pub enum EvalError {
     Window(String),
     /// A model whose weights are damaged, or whose numbers overflow. The caller adds the model's name.
     #[error(
-        "{0} is not a finite number (NaN or infinity): the weights are damaged, or overflow in this precision"
+        "{0} is not a finite number (NaN or infinity): the weights are damaged, or overflow in this precision; try an \
+         earlier checkpoint, or fp32"
     )]
-    NotFinite(&'static str),
+    NotFinite(String),
     /// A search that follows no sequence.
     #[error("beam search needs at least one beam")]
     NoBeams,
@@ -61,11 +62,6 @@ pub enum EvalError {
     /// Vectors could not be compared.
     #[error(transparent)]
     Nearest(#[from] NearestError),
-    /// Numbers of a model that are none.
-    #[error(
-        "{0} hold NaN or infinity: the model's numbers grow too large; try an earlier checkpoint, or fp32"
-    )]
-    NotFinite(String),
     /// A row could not be read.
     #[error(transparent)]
     Dataset(#[from] DatasetError),

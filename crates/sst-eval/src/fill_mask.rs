@@ -63,7 +63,7 @@ pub fn fill_mask(
     let positions: Vec<usize> = blanks.iter().map(|i| i + frame.prefix.len()).collect();
     let log_probs_nv = tch::no_grad(|| log_probabilities(model, &ids, &positions))?;
     if log_probs_nv.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
-        return Err(EvalError::NotFinite(format!("the logits for the text `{text}`")));
+        return Err(EvalError::NotFinite(format!("a logit for the text `{text}`")));
     }
     // A vocabulary padded beyond the tokenizer's has ids that spell nothing.
     let spelled_nv = log_probs_nv.f_narrow(1, 0, known as i64)?;

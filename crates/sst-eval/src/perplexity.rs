@@ -216,7 +216,7 @@ impl<'m> Perplexity<'m> {
         let nll_of_windows = tch::no_grad(|| self.nll_of(&waiting))?;
         for (window, nll) in waiting.iter().zip(nll_of_windows) {
             if !nll.is_finite() {
-                return Err(EvalError::NotFinite("the loss of a window"));
+                return Err(EvalError::NotFinite("the loss of a window".to_owned()));
             }
             self.sums.nll += nll;
             // Exactly the same sum where each token counts once.

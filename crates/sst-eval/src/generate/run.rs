@@ -196,7 +196,7 @@ pub(super) fn next_logits(
     let largest_b = Vec::<f32>::try_from(logits_bv.f_amax([-1_i64], false)?)?;
     match largest_b.iter().all(|largest| largest.is_finite()) {
         true => Ok(logits_bv),
-        false => Err(EvalError::NotFinite("the score of a next token")),
+        false => Err(EvalError::NotFinite("the score of a next token".to_owned())),
     }
 }
 
