@@ -113,6 +113,8 @@ fn fp16_on_the_cpu_is_refused() {
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("is for GPUs"), "{}", ended.stderr);
     assert!(!sandbox.path("runs/r").exists());
+    let ended = sandbox.sst(&["pretrain", "recipe.toml", "--dry-run", "--set", "run.device=cpu"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
 }
 
 #[test]

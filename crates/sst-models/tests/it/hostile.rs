@@ -11,12 +11,9 @@ use tch::{Device, Tensor};
 
 use crate::altered::Content;
 
-/// How often each property is tried; `SST_FUZZ_CASES` asks for more.
+/// `PROPTEST_CASES` asks for more cases than the usual 256.
 fn cases() -> ProptestConfig {
-    let number = crate::folders::environment("SST_FUZZ_CASES")
-        .and_then(|text| text.to_str()?.parse().ok())
-        .unwrap_or(200);
-    ProptestConfig { cases: number, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// The most memory that this process has had, in bytes.
@@ -70,7 +67,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn changed_keys_of_a_config_do_no_harm(
+    fn mutated_keys_of_a_config_do_no_harm(
         model in 0..3_usize,
         changes in prop::collection::vec((any::<prop::sample::Index>(), value()), 1..4),
     ) {
@@ -86,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn changed_bytes_of_a_config_do_no_harm(
+    fn mutated_bytes_of_a_config_do_no_harm(
         model in 0..3_usize,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         end in any::<prop::sample::Index>(),
@@ -109,7 +106,7 @@ proptest! {
     }
 
     #[test]
-    fn changed_bytes_of_a_header_do_no_harm(
+    fn mutated_bytes_of_a_safetensors_header_do_no_harm(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         length in prop::option::of(any::<u64>()),
     ) {
@@ -130,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn changed_entries_of_a_header_do_no_harm(
+    fn mutated_entries_of_a_safetensors_header_do_no_harm(
         changes in prop::collection::vec(
             (any::<prop::sample::Index>(), prop::sample::select(vec!["dtype", "shape", "data_offsets"]), value()),
             1..4,

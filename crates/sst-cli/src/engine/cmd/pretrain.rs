@@ -36,7 +36,12 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let ledger = Ledger::new();
     ledger.add_unused(&unused(&recipe.config, &recipe.written));
     if args.dry_run {
-        render::line(recipe.config.to_toml()?.trim_end())?;
+        let resolved = recipe.config.to_toml()?;
+        // A recipe for a GPU may be looked at where there is none.
+        if let Ok(device) = device::open(&recipe.config.run.device, recipe.config.run.threads) {
+            precision::decide(&mut recipe.config, device, false)?;
+        }
+        render::line(resolved.trim_end())?;
         render::ledger(&ledger.entries());
         return Ok(Exit::Done);
     }

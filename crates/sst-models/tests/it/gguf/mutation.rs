@@ -1,5 +1,5 @@
 //! Files that are damaged at random are read or refused: no panic, nothing without end, no memory out of proportion.
-//! `PROPTEST_CASES=100000 cargo test -p sst-models mutation` tries more of them.
+//! `PROPTEST_CASES=100000 cargo test -p sst-models mutated_gguf` tries more of them.
 
 use proptest::prelude::*;
 
@@ -96,7 +96,7 @@ fn corpus() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn mutation_of_files_is_no_panic_and_takes_no_memory() {
+fn mutated_gguf_files_do_no_harm() {
     let corpus = corpus();
     let header =
         |bytes: &[u8]| bytes.len() - tensors().iter().map(|raw| raw.bytes.len()).sum::<usize>();
