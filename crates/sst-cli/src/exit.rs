@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use sst_data::augment::AugmentError;
+use sst_data::augment::translate::TranslateError;
 use sst_data::read::ReadError;
 use sst_data::store::PrepareError;
 
@@ -93,7 +95,9 @@ fn is_missing_input(error: &anyhow::Error) -> bool {
     };
     error.chain().any(|cause| {
         let prepare = cause.downcast_ref::<PrepareError>();
+        let augment = cause.downcast_ref::<AugmentError>();
         cause.downcast_ref::<ReadError>().is_some_and(is_missing)
             || matches!(prepare, Some(PrepareError::Read(error)) if is_missing(error))
+            || matches!(augment, Some(AugmentError::Translate(TranslateError::Missing { .. })))
     })
 }

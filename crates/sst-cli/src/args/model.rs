@@ -59,8 +59,7 @@ Text of a single sample is printed as it comes. With --json, one line for each s
   \"log_probability\":..}
 and with a \"ledger\" where something was found and not used, such as a temperature in generation_config.json: how \
 tokens are drawn is said by options alone. A text ends at a token of that file's eos_token_id, or else of \
-config.json's, or else at the tokenizer's.
-With --timing, one more: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":.., \
+config.json's, or else at the tokenizer's. With --timing, one more: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":.., \
 \"tokens_per_second\":..}}, the last of all tokens but each sample's first. \
 Draws depend on the seed, the prompt's place and the sample's number alone.")]
 pub struct GenerateArgs {

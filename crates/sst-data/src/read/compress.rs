@@ -158,7 +158,7 @@ impl<R: BufRead> BufRead for Peek<R> {
 type Raw = Peek<BufReader<File>>;
 
 enum State {
-    Gzip(GzDecoder<Raw>),
+    Gzip(Box<GzDecoder<Raw>>),
     Zstd(ZstdDecoder<'static, Raw>, Growth),
     /// Before the first member, or after one.
     Between(Raw),
@@ -214,7 +214,7 @@ impl Members {
         }
         self.members += 1;
         match kind {
-            Kind::Gzip => Ok(State::Gzip(GzDecoder::new(raw))),
+            Kind::Gzip => Ok(State::Gzip(Box::new(GzDecoder::new(raw)))),
             Kind::Zstd => {
                 let window = window_bytes(head);
                 if window > 1 << MAX_ZSTD_WINDOW_LOG {

@@ -174,6 +174,18 @@ impl Class {
         }
     }
 
+    /// Every class.
+    pub(super) const ALL: [Self; 8] = [
+        Self::Bert,
+        Self::Funnel,
+        Self::MPNet,
+        Self::Gpt2,
+        Self::Roberta,
+        Self::XlmRoberta,
+        Self::Llama,
+        Self::Json,
+    ];
+
     /// The keys of `tokenizer_config.json` that the class reads, beside those that every class reads.
     pub(super) fn flags(self) -> &'static [&'static str] {
         match self {

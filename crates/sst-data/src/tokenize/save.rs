@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::class::Class;
 use super::{TokenizeError, Tokenizer};
 use crate::atomic;
 
@@ -37,8 +38,12 @@ impl Tokenizer {
     /// The configuration it came with, brought up to date.
     fn config(&self, model_max_length: usize) -> Map<String, Value> {
         let mut config = self.inner.config.clone();
-        // The one class that both versions load from tokenizer.json as it is.
-        config.entry("tokenizer_class").or_insert_with(|| json!("PreTrainedTokenizerFast"));
+        // The one class that both versions load from tokenizer.json as it is. What the class that config.json named
+        // made of its flags is in there already, and this class does not read them.
+        if !config.contains_key("tokenizer_class") {
+            config.retain(|key, _| !Class::ALL.iter().any(|class| class.flags().contains(&&**key)));
+            config.insert("tokenizer_class".to_owned(), json!("PreTrainedTokenizerFast"));
+        }
         config.entry("clean_up_tokenization_spaces").or_insert(json!(false));
         // A token that was found by its usual name is written only where it is an added one already: transformers
         // would add it, and find it in texts.

@@ -35,8 +35,10 @@ pub(super) fn config(gguf: &Gguf) -> Result<Value, ModelError> {
         let message = format!("has keys of width {head_width} and values of width {values}");
         return Err(gguf.bad(format!("{message}; sst reads those of one width")));
     }
-    if optional("rope.dimension_count")?.is_some_and(|turned| turned != head_width) {
-        return Err(gguf.bad("turns a part of each head alone, which sst does not read".into()));
+    if let Some(turned) = optional("rope.dimension_count")?.filter(|turned| *turned != head_width) {
+        let message =
+            format!("llama.rope.dimension_count is {turned} and a head is {head_width} wide");
+        return Err(gguf.bad(format!("{message}; sst reads models that turn whole heads")));
     }
     if let Some(scale) = gguf.real("llama.attention.scale")?.filter(|scale| *scale != 0.0) {
         let usual = (head_width as f64).powf(-0.5);
