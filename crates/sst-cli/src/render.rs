@@ -47,7 +47,7 @@ fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Data as stdout takes it: see [`line`].
+/// Data as stdout takes it: see [`line()`].
 pub fn shown(text: &str) -> Cow<'_, str> {
     if io::stdout().is_terminal() { plain(text) } else { Cow::Borrowed(text) }
 }

@@ -104,8 +104,8 @@ impl Growth {
             return Ok(());
         }
         Err(format!(
-            "its rules can make {characters:.0} characters of a text of {} bytes, more than {}; cut the text \
-             (clean.max_chars)",
+            "its rules can make {characters:.0} characters of a text of {} bytes, more than {}; split the \
+             text into shorter ones",
             text.len(),
             limits::GROWN_CHARS
         ))
@@ -336,7 +336,7 @@ mod tests {
         assert!(growth.check(&"a".repeat(most)).is_ok());
         assert!(growth.check(&"b".repeat(most * 100)).is_ok());
         let error = growth.check(&"a".repeat(most + 1)).unwrap_err();
-        assert!(error.contains("clean.max_chars"), "{error}");
+        assert!(error.contains("split the text"), "{error}");
         let spelled = Growth::of(&[&json!({"type": "NFKC"})]);
         assert!(spelled.check(&"中文".repeat(2 << 20)).is_ok());
         assert!(spelled.check(&"\u{fdfa}".repeat(limits::GROWN_CHARS / 18 + 1)).is_err());
