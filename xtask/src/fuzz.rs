@@ -41,14 +41,15 @@ pub(crate) struct Args {
 #[derive(Deserialize)]
 struct Message {
     executable: Option<PathBuf>,
-    target: Option<Target>,
+    profile: Option<Profile>,
     #[serde(default)]
     manifest_path: PathBuf,
 }
 
 #[derive(Deserialize)]
-struct Target {
-    name: String,
+struct Profile {
+    /// Whether it is a test, and not a program that tests start.
+    test: bool,
 }
 
 /// A test, and the binary that holds it.
@@ -90,16 +91,17 @@ fn tests(repo: &Repo, wanted: &str) -> Result<Vec<Test>> {
     let messages = exec::output(&mut repo.cargo(&build))?;
     let mut binaries = BTreeMap::new();
     for message in messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok()) {
-        if let (Some(binary), Some(target)) = (message.executable, message.target) {
+        let is_test = message.profile.is_some_and(|profile| profile.test);
+        if let Some(binary) = message.executable.filter(|_| is_test) {
             // Tests expect to run in the folder of their crate.
             let folder = message.manifest_path.parent().map(PathBuf::from).unwrap_or_default();
-            binaries.insert(binary, (target.name, folder));
+            binaries.insert(binary, folder);
         }
     }
     let mut tests = Vec::new();
-    for (binary, (_, folder)) in binaries {
+    for (binary, folder) in binaries {
         let list = exec::output(Command::new(&binary).args(["--list", "--format", "terse"]));
-        // Benchmarks and binaries without tests have no list.
+        // Benchmarks have no such list.
         for name in list.unwrap_or_default().lines().filter_map(|l| l.strip_suffix(": test")) {
             let last = name.rsplit("::").next().unwrap_or(name);
             if last.starts_with(PREFIX) && name.contains(wanted) {
