@@ -24,6 +24,20 @@ fn a_run_is_measured_on_its_own_validation_part() {
     assert_eq!(again.json(), report);
 }
 
+/// Another part would be held out, and texts that were trained on be in it.
+#[test]
+fn a_run_whose_data_changed_is_not_measured_on_it() {
+    let sandbox = Sandbox::trained();
+    let corpus = sandbox.read("corpus.txt");
+    sandbox.write("corpus.txt", format!("one more line of text.\n{corpus}"));
+    let args = ["eval", "mask-accuracy", "--model", "runs/r"];
+    let ended = sandbox.sst(&args);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let told = "runs/r changed since it was trained";
+    assert!(ended.stderr.contains(told) && ended.stderr.contains("--data"), "{}", ended.stderr);
+    sandbox.good(&[&args[..], &["--data", "corpus.txt"]].concat());
+}
+
 #[test]
 fn given_data_is_measured_whole() {
     let sandbox = Sandbox::trained();

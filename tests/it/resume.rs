@@ -43,19 +43,51 @@ fn the_hint_of_a_stopped_run_works_as_it_is_printed() {
     let ended = sandbox.sst(&[&["pretrain", "recipe.toml"], &budget[..]].concat());
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let hint = ended.stderr.split("go on with: sst ").nth(1).unwrap().lines().next().unwrap();
-    assert_eq!(hint, "pretrain 'runs/it'\\''s mine/config.toml' --resume");
-    // The budget is spent, so that it stops again at once: of the same run, which is not started anew.
+    // The budget is spent, so that the hint raises it.
+    let more = "--set train.budget.tokens=200";
+    assert_eq!(hint, format!("pretrain 'runs/it'\\''s mine/config.toml' --resume {more}"));
     let config = "runs/it's mine/config.toml";
-    let again = sandbox.sst(&["pretrain", config, "--resume"]);
+    let again = sandbox.sst(&["pretrain", config, "--resume", "--set", "train.budget.tokens=200"]);
     assert_eq!(again.code, Some(3), "{}", again.stderr);
     assert!(
         again.stderr.contains("resuming from runs/it's mine/checkpoints/step-"),
         "{}",
         again.stderr
     );
+    let step = |text: &str| -> u64 {
+        let step = text.split("stopped at step ").nth(1).unwrap().split(',').next().unwrap();
+        step.parse().unwrap()
+    };
+    assert!(step(&again.stderr) > step(&ended.stderr), "{}", again.stderr);
     sandbox.good(&["pretrain", config, "--resume", "--set", "train.budget.tokens=100000"]);
     sandbox.good(&["pretrain", "recipe.toml", "--set", "run.name=whole"]);
     assert_eq!(model(&sandbox, "it's mine"), model(&sandbox, "whole"));
+}
+
+#[test]
+fn fewer_steps_than_were_done_are_refused() {
+    let sandbox = Sandbox::trained();
+    let before = sandbox.read("runs/r/config.toml");
+    let fewer = ["pretrain", "recipe.toml", "--resume", "--set", "train.steps=4step"];
+    let ended = sandbox.sst(&fewer);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let told = "runs/r has done 12 steps, and train.steps asks for 4 in all";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    assert_eq!(sandbox.read("runs/r/config.toml"), before);
+}
+
+#[test]
+fn a_run_that_was_moved_is_not_started_anew_where_it_was() {
+    let sandbox = stopped_at(8);
+    std::fs::rename(sandbox.path("runs"), sandbox.path("moved")).unwrap();
+    let resume = ["pretrain", "moved/r/config.toml", "--resume"];
+    let ended = sandbox.sst(&resume);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let told = "runs/r holds no checkpoint, but moved/r does";
+    assert!(ended.stderr.contains(told) && !sandbox.path("runs").exists(), "{}", ended.stderr);
+    let ended = sandbox.good(&[&resume[..], &["--set", "run.dir=moved"]].concat());
+    let told = "resuming from moved/r/checkpoints/step-00000008";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
 }
 
 #[test]

@@ -27,7 +27,8 @@ Examples:
 
 Prints perplexity and loss of a token, and word_perplexity, byte_perplexity and bits_per_byte, which compare \
 models of different tokenizers: the same sum over all words (Unicode's; Han characters where they prevail) and \
-all bytes. A first token without a start before it is counted as unscored.
+all bytes. A first token without a start before it is counted as unscored. Tokens that the tokenizer puts around a \
+text, such as Llama's <s>, are there too.
 
 Windows are `strided` unless told otherwise: they lie and count as in the documentation of transformers \
 (\"Perplexity of fixed-length models\"), whose code adds up the mean of each window times its new tokens less one. \

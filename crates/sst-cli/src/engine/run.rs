@@ -8,11 +8,12 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sst_cli::exit::Usage;
 use sst_cli::files;
+use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
 use crate::cmd::doctor::libtorch_version;
-use crate::resolve::{FROM_TOKENIZER, RunConfig};
+use crate::resolve::{FROM_TOKENIZER, RunConfig, Task};
 use crate::tasks::TaskData;
 use crate::{device, processor};
 
@@ -213,6 +214,32 @@ impl Environment<'_> {
         }
         data
     }
+}
+
+/// Refuses to measure on the held-out part of the run in `folder` where its data is not what it was trained on: another
+/// part would be held out, and texts that the model learned from be in it.
+///
+/// # Errors
+/// If there are more or fewer documents or tokens than there were, or environment.json cannot be read.
+pub(crate) fn check_held_out(folder: &Path, task: &Task, store: &Store) -> Result<()> {
+    let environment = read_environment(folder)?;
+    let place = match &*task.name {
+        "" => "/data".to_owned(),
+        name => format!("/data/tasks/{name}"),
+    };
+    for (key, now) in [("documents", store.num_documents()), ("tokens", store.num_tokens())] {
+        let before = environment.pointer(&format!("{place}/{key}")).and_then(Value::as_u64);
+        if before.is_some_and(|before| before != now as u64) {
+            let message = format!(
+                "the data of {} changed since it was trained ({key} were {} and are {now}), so that another part would \
+                 be held out: put the files back as they were, or name with --data what to measure on",
+                folder.display(),
+                before.unwrap_or_default()
+            );
+            return Err(Usage(message).into());
+        }
+    }
+    Ok(())
 }
 
 /// Refuses to go on if `key` of the data, such as `documents`, was not `now` when the run began, unless

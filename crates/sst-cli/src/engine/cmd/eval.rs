@@ -22,7 +22,7 @@ use tch::Device;
 use super::{pairs, perplexity};
 use crate::prepared::Recipe;
 use crate::resolve::Task;
-use crate::{device, model};
+use crate::{device, model, run};
 
 /// What every evaluator works on.
 struct Bench {
@@ -138,11 +138,15 @@ impl Bench {
         let device = device::open(&args.device.device, args.device.threads)?;
         let ledger = Ledger::new();
         let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+        found.must_be_masked(&*model, "sst eval perplexity")?;
         let limit = model.encoder().max_length();
         let rows: Arc<dyn Dataset> = match (&recipe, args.data.is_empty()) {
             (Some(recipe), true) => {
                 let task = task(recipe, args)?;
                 let store = recipe.store(task, &tokenizer, &ledger)?;
+                if let (Some(folder), None) = (&found.run, &args.recipe) {
+                    run::check_held_out(folder, task, &store)?;
+                }
                 let fraction = task.data.validation;
                 recipe.rows(task, &store, Subset::Validation { fraction }, &tokenizer, &ledger)?
             }

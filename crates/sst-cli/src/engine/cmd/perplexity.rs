@@ -16,7 +16,7 @@ use crate::{device, model};
 /// Measures a causal model and prints the report.
 ///
 /// # Errors
-/// If model or data cannot be read, or no token can be scored.
+/// If model or data cannot be read, the model is not causal, or no token can be scored.
 pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
     let windows = match args.windows.as_str() {
         "strided" => Windows::Strided,
@@ -30,6 +30,7 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
     let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+    found.must_be_causal(&*model, "sst eval pseudo-perplexity")?;
     let length = args.max_length.unwrap_or(model.encoder().max_length());
     let stride = args.stride.unwrap_or((length / 2).max(1));
     let window = Window { length, stride, windows };
@@ -67,15 +68,12 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
             }
             continue;
         }
-        if args.start {
-            let begin = tokenizer.special().bos.map_or_else(|| end(&tokenizer), Ok)?;
-            text.ids.insert(0, begin);
-            text.has_start = true;
-        }
+        frame(&mut text, args.start, &tokenizer)?;
         scorer.add(&text).map_err(of_model)?;
     }
     unknown.tell(&ledger, tokens);
     if args.stream {
+        frame(&mut joined, false, &tokenizer)?;
         scorer.add(&joined).map_err(of_model)?;
     }
     show(&scorer.finish().map_err(of_model)?, &ledger, args.json)
@@ -88,6 +86,23 @@ fn document(text: &str, tokenizer: &Tokenizer) -> Result<Text> {
         words: count_length(text).count() as u64,
         bytes: text.len() as u64,
     })
+}
+
+/// Puts the tokens around a text that the tokenizer puts there, such as Llama's `<s>`, as transformers does; or one at
+/// its start, where `start` asks for it and the tokenizer puts none there.
+fn frame(text: &mut Text, start: bool, tokenizer: &Tokenizer) -> Result<()> {
+    if text.ids.is_empty() && !start {
+        return Ok(());
+    }
+    let frame = tokenizer.frame();
+    let mut prefix = frame.prefix.clone();
+    if prefix.is_empty() && start {
+        prefix.push(tokenizer.special().bos.map_or_else(|| end(tokenizer), Ok)?);
+    }
+    text.has_start = !prefix.is_empty();
+    text.ids.splice(0..0, prefix);
+    text.ids.extend(&frame.suffix);
+    Ok(())
 }
 
 fn end(tokenizer: &Tokenizer) -> Result<u32> {

@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use sst_cli::args::PretrainArgs;
 use sst_cli::exit::{Ends, Exit, Usage};
@@ -14,8 +13,8 @@ use sst_data::Ledger;
 use sst_models::{HostModel, ModelCard};
 use sst_train::track::{Jsonl, LossPlot, Progress, TensorBoard};
 use sst_train::{
-    Fit, FitConfig, Outcome, ProfileConfig, Retention, Saver, StopReason, Task, Tasks, TrainError,
-    WriteModel, fit,
+    Checkpoint, Fit, FitConfig, Outcome, ProfileConfig, Retention, Saver, StopReason, Task, Tasks,
+    TrainError, WriteModel, fit,
 };
 use tch::Device;
 
@@ -23,6 +22,7 @@ use crate::prepared::Recipe;
 use crate::resolve::{Checkpointing, Duration, Problem, RunConfig, misses, unused};
 use crate::run::{self, Environment};
 use crate::run_lock::RunLock;
+use crate::signals::Signals;
 use crate::tasks::TaskSet;
 use crate::{device, precision, processor};
 
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let _lock = RunLock::take(&folder)?;
     let saver = Saver::new(&folder);
     saver.take_in_latest()?;
-    let resuming = may_start(&saver, &folder, args.resume)?;
+    let resuming = may_start(&saver, &folder, args)?;
     let mut is_kept = false;
     if resuming {
         is_kept = precision::keep(&mut recipe.config, &folder, &args.allow_change)?;
@@ -107,9 +107,19 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     }
     let mut evaluators = tasks.evaluators(&tokenizer, &*model, &objectives)?;
     has_figure(&recipe, &evaluators)?;
+    let checkpoint = if resuming { saver.latest_good()? } else { None };
+    let done = checkpoint.as_ref().map_or(0, Checkpoint::step);
+    if done > environment.total_steps {
+        let message = format!(
+            "{} has done {done} steps, and train.steps asks for {} in all: raise it to go on",
+            folder.display(),
+            environment.total_steps
+        );
+        return Err(Usage(message).into());
+    }
     environment.write(&folder, &recipe.config)?;
 
-    let resume = match if resuming { saver.latest_good()? } else { None } {
+    let resume = match checkpoint {
         Some(checkpoint) => {
             render::note(&format!("resuming from {}", checkpoint.path().display()));
             let tasks = recipe.config.tasks.list.iter().map(|task| &*task.name);
@@ -135,7 +145,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         };
         Ok(Box::new(move |folder| model.save(folder, Some(&tokenizer), &card).map_err(other)))
     };
-    let stop = stop_on_signals(saver.clone())?;
+    let signals = Signals::listen(saver.clone())?;
     let mut list = Vec::new();
     for ((data, objective), open_loader) in
         tasks.list.iter().zip(&mut objectives).zip(&open_loaders)
@@ -152,10 +162,11 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         saver: &saver,
         export: &export,
         ledger: &ledger,
-        stop: &stop,
+        stop: signals.stop(),
         resume,
         fault: recipe.config.train.engine.fault(),
     });
+    signals.run_ended();
     // A failed run has its ledger too: it may tell why. Its own error comes first.
     let written = files::write_json(&folder.join("ledger.json"), &json!(ledger.entries()));
     render::ledger(&ledger.entries());
@@ -168,12 +179,22 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         }
     };
     written?;
-    conclude(args, &folder, &outcome)
+    conclude(args, &folder, &recipe.config, &outcome)
 }
 
 /// Whether there is something to go on from. A folder with checkpoints is never started anew.
-fn may_start(saver: &Saver, folder: &Path, resume: bool) -> Result<bool> {
-    let saved = !saver.steps()?.is_empty();
+fn may_start(saver: &Saver, folder: &Path, args: &PretrainArgs) -> Result<bool> {
+    let (saved, resume) = (!saver.steps()?.is_empty(), args.resume);
+    let beside = args.recipe.parent().filter(|place| place.join("checkpoints").is_dir());
+    if let Some(beside) = beside.filter(|_| resume && !saved) {
+        let message = format!(
+            "{} holds no checkpoint, but {} does: if that run was moved or renamed, say so with --set \
+             run.dir=FOLDER --set run.name=NAME",
+            folder.display(),
+            beside.display()
+        );
+        return Err(Usage(message).into());
+    }
     if saved && !resume {
         let message = format!(
             "{} holds checkpoints of an earlier run: go on with --resume, or start another run with \
@@ -277,32 +298,6 @@ fn card(config: &RunConfig) -> ModelCard {
     ModelCard { tags: objectives, pipeline_tag, body, ..ModelCard::default() }
 }
 
-/// Set by the first Ctrl-C (or SIGTERM, SIGHUP); the second ends the process at once.
-/// With code 3 where a checkpoint stands, as after one Ctrl-C.
-fn stop_on_signals(saver: Saver) -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&stop);
-    let handler = move || {
-        if set.swap(true, Ordering::SeqCst) {
-            let saved = saver.steps().is_ok_and(|steps| !steps.is_empty());
-            let (exit, what) = match saved {
-                true => (Exit::Stopped, "the last checkpoint stands"),
-                false => (Exit::Failed, "there is no checkpoint yet"),
-            };
-            render::note(&format!("stopped at once; {what}"));
-            #[allow(
-                clippy::exit,
-                clippy::disallowed_methods,
-                reason = "the user asked twice; nothing is being written in place"
-            )]
-            std::process::exit(exit as i32);
-        }
-        render::note("stopping: finishing the step and saving; once more to stop at once");
-    };
-    ctrlc::set_handler(handler).context("cannot listen to Ctrl-C")?;
-    Ok(stop)
-}
-
 /// Gives errors of the engine their exit code.
 fn train_error(error: TrainError) -> anyhow::Error {
     match error {
@@ -320,7 +315,12 @@ fn train_error(error: TrainError) -> anyhow::Error {
 }
 
 /// Tells how it ended.
-fn conclude(args: &PretrainArgs, folder: &Path, outcome: &Outcome) -> Result<Exit> {
+fn conclude(
+    args: &PretrainArgs,
+    folder: &Path,
+    config: &RunConfig,
+    outcome: &Outcome,
+) -> Result<Exit> {
     let none = Metrics::new();
     let (exit, status, step, checkpoint, metrics): (_, _, _, &PathBuf, _) = match outcome {
         Outcome::Finished { step, metrics, checkpoint } => {
@@ -331,16 +331,24 @@ fn conclude(args: &PretrainArgs, folder: &Path, outcome: &Outcome) -> Result<Exi
         }
     };
     if let Outcome::Stopped { reason, .. } = outcome {
-        let why = match reason {
-            StopReason::Asked => "",
-            StopReason::MaxTokens => ", its tokens spent",
-            StopReason::MaxSeconds => ", its time spent",
+        // A budget is of the run as a whole: to go on, it must be raised.
+        let budget = &config.train.engine.budget;
+        let (why, more) = match reason {
+            StopReason::Asked => ("", String::new()),
+            StopReason::MaxTokens => {
+                let tokens = budget.tokens.unwrap_or(1).saturating_mul(2);
+                (", its tokens spent", format!(" --set train.budget.tokens={tokens}"))
+            }
+            StopReason::MaxSeconds => {
+                let seconds = budget.seconds.unwrap_or(1.0) * 2.0;
+                (", its time spent", format!(" --set train.budget.seconds={seconds}"))
+            }
         };
         // The run's own config.toml: it holds what --set said, and the run's name.
         let recipe = folder.join(run::CONFIG).display().to_string();
         let recipe = render::shell_word(&recipe);
         render::note(&format!(
-            "stopped at step {step}{why}; go on with: sst pretrain {recipe} --resume"
+            "stopped at step {step}{why}; go on with: sst pretrain {recipe} --resume{more}"
         ));
     }
     if args.json {
