@@ -177,6 +177,16 @@ fn texts_find_their_partners_and_hard_negatives() {
     assert!(found["metrics"]["spearman"].as_f64().unwrap() > 0.49);
     let ended = eval("sts", "query,answer,missing");
     assert!(ended.code == Some(1) && ended.stderr.contains("pairs.jsonl:1"), "{}", ended.stderr);
+    let refused = |fields: &str, code: i32, expected: &str| {
+        let ended = eval("retrieval", fields);
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{expected}\n{}", ended.stderr);
+    };
+    refused("query,query", 2, "names `query` twice");
+    let fields = "fields are `answer`, `query`, `score`";
+    let number = format!("pairs.jsonl:1: field `score` is a number, not a string (the {fields})");
+    refused("query,score", 1, &number);
+    refused("query,missing", 1, "has no field `missing` (it has `answer`, `query`, `score`)");
     let ended = eval("retrieval", "query");
     assert!(ended.code == Some(2) && ended.stderr.contains("2 are needed"), "{}", ended.stderr);
 

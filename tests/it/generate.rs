@@ -121,8 +121,21 @@ fn what_cannot_be_continued_says_why() {
     check(&["--prompts-file", "nowhere"], 2, "cannot read --prompts-file nowhere");
     check(&["--prompt", &"sea ".repeat(80)], 1, "the model reads 64");
     let other = Sandbox::trained();
-    let ended = other.sst(&["generate", "--model", "runs/r", "--prompt", "a"]);
-    assert!(ended.code == Some(1) && ended.stderr.contains("no decoder"), "{}", ended.stderr);
+    let refused = |sandbox: &Sandbox, args: &[&str], model: &str, instead: &str| {
+        let ended = sandbox.sst(&[args, &["--model", "runs/r"]].concat());
+        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{}", ended.stderr);
+        let told = ended.stderr.contains(model) && ended.stderr.contains(instead);
+        assert!(told, "{model} {instead}: {}", ended.stderr);
+    };
+    let bert = "a `bert` model is not causal";
+    refused(&other, &["generate", "--prompt", "a"], bert, "use `sst fill-mask`");
+    let perplexity = ["eval", "perplexity", "--data", "corpus.txt"];
+    refused(&other, &perplexity, bert, "use `sst eval pseudo-perplexity`");
+    let gpt2 = "a `gpt2` model is causal";
+    refused(&sandbox, &["fill-mask", "--text", "a [MASK]"], gpt2, "use `sst generate`");
+    for evaluator in ["mask-accuracy", "pseudo-perplexity"] {
+        refused(&sandbox, &["eval", evaluator], gpt2, "use `sst eval perplexity`");
+    }
 }
 
 #[test]

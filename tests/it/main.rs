@@ -25,6 +25,7 @@ mod recipes;
 mod report;
 mod resume;
 mod sandbox;
+mod signals;
 mod tasks;
 mod tls;
 mod tokenizer;

@@ -11,6 +11,7 @@ mod processor;
 mod resolve;
 mod run;
 mod run_lock;
+mod signals;
 mod tasks;
 
 use std::process::ExitCode;

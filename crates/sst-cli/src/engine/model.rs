@@ -124,6 +124,41 @@ impl Found {
         Ok(pooling.map(str::to_owned))
     }
 
+    /// Refuses a causal model, whose tokens see none after themselves: what it makes of a blank is no figure of a masked
+    /// one. `instead` is the command for it.
+    ///
+    /// # Errors
+    /// If the model is causal.
+    pub(crate) fn must_be_masked(&self, model: &dyn Model, instead: &str) -> Result<()> {
+        if model.decoder().is_err() {
+            return Ok(());
+        }
+        let message = format!(
+            "{}: a `{}` model is causal (its tokens see none after themselves), and this command is for masked \
+             models: use `{instead}`",
+            self.folder.display(),
+            model.model_type()
+        );
+        Err(Usage(message).into())
+    }
+
+    /// Refuses a model that is not causal. `instead` is the command for it.
+    ///
+    /// # Errors
+    /// If the model is not causal.
+    pub(crate) fn must_be_causal(&self, model: &dyn Model, instead: &str) -> Result<()> {
+        if model.decoder().is_ok() {
+            return Ok(());
+        }
+        let message = format!(
+            "{}: a `{}` model is not causal (its tokens see those after themselves), and this command is for causal \
+             models: use `{instead}`",
+            self.folder.display(),
+            model.model_type()
+        );
+        Err(Usage(message).into())
+    }
+
     /// Loads the model and its tokenizer, which refuses texts with tokens that the model does not know. What
     /// is found and not used goes to `ledger`.
     ///

@@ -15,6 +15,7 @@ pub(crate) mod writer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use checkpoint::Checkpoint;
 pub use inventory::{Listed, Pruned};
@@ -27,12 +28,21 @@ use crate::error::TrainError;
 #[derive(Debug, Clone)]
 pub struct Saver {
     folder: PathBuf,
+    /// Held while a checkpoint is written, by this saver or a clone of it.
+    gate: Arc<Mutex<()>>,
 }
 
 impl Saver {
     /// The saver of the run in `run_dir`. Touches nothing yet.
     pub fn new(run_dir: &Path) -> Self {
-        Self { folder: run_dir.join("checkpoints") }
+        Self { folder: run_dir.join("checkpoints"), gate: Arc::default() }
+    }
+
+    /// Waits until the checkpoint that this saver or a clone of it is writing is whole (or has failed); none begins
+    /// while what this returns is kept. So who is about to end the process knows which checkpoints stand.
+    pub fn hold(&self) -> MutexGuard<'_, ()> {
+        // A save that panicked has no say in this: what it left is a `.tmp`.
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The folder that holds the checkpoints.
@@ -90,6 +100,7 @@ impl Saver {
         step: u64,
         fill: impl FnOnce(&Path) -> Result<(), TrainError>,
     ) -> Result<PathBuf, TrainError> {
+        let _one = self.hold();
         let path = self.path(step);
         let temporary = self.folder.join(format!("step-{step:08}.tmp"));
         let result =

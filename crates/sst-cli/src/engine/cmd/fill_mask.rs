@@ -14,12 +14,13 @@ use crate::{device, model};
 /// Prints the likeliest words for each blank of each text.
 ///
 /// # Errors
-/// If the model cannot be loaded, or a text has no blank or is too long.
+/// If the model cannot be loaded or is causal, or a text has no blank or is too long.
 pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
     let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+    found.must_be_masked(&*model, "sst generate")?;
     for text in &args.text {
         let masks = fill_mask(&*model, &tokenizer, text, args.top_k as usize)?;
         if args.json {

@@ -34,6 +34,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
     let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+    found.must_be_causal(&*model, "sst fill-mask")?;
     let prompts = prompts(args)?;
     let ids =
         prompts.iter().map(|prompt| encode(prompt, &tokenizer)).collect::<Result<Vec<_>>>()?;

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use sst_cli::args::{DocumentArgs, PairArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::source;
-use sst_data::read::Source;
+use sst_data::read::{RawField, Source};
 use sst_data::tokenize::UnknownCount;
-use sst_data::{Example, Field, Ledger, Unused, UnusedKind};
+use sst_data::{Example, Field, Key, Ledger, Unused, UnusedKind};
 use sst_eval::pairs;
 use sst_models::{Embedder, SentenceModel, Side};
 use tch::Tensor;
@@ -39,11 +39,12 @@ impl Pairs {
         let [query, answer] = fields(args)?;
         let (mut asked, mut placed) = (HashMap::new(), HashMap::new());
         let mut pairs = Self::default();
-        let (first, records) = records(args, [query, answer], ledger)?;
-        for example in records {
+        let (first, source) = records(args, [query, answer])?;
+        for example in source.read(ledger)? {
             let example = example?;
-            let text = field(&example, first, query)?;
-            let entry = place(&mut placed, &mut pairs.corpus, field(&example, answer, answer)?);
+            let text = field(&source, &example, first, query)?;
+            let found = field(&source, &example, answer, answer)?;
+            let entry = place(&mut placed, &mut pairs.corpus, found);
             let asking = place(&mut asked, &mut pairs.queries, text);
             pairs.relevant.resize(pairs.queries.len(), Vec::new());
             if !pairs.relevant[asking].contains(&entry) {
@@ -92,12 +93,12 @@ pub(crate) fn sts(args: &PairArgs) -> Result<Exit> {
     let ledger = Ledger::new();
     let mut texts: [Vec<String>; 2] = Default::default();
     let mut scores = Vec::new();
-    let (first, records) = records(args, [left, right, score], &ledger)?;
-    for example in records {
+    let (first, source) = records(args, [left, right, score])?;
+    for example in source.read(&ledger)? {
         let example = example?;
-        texts[0].push(field(&example, first, left)?.to_owned());
-        texts[1].push(field(&example, right, right)?.to_owned());
-        scores.push(number(&example, score)?);
+        texts[0].push(field(&source, &example, first, left)?.to_owned());
+        texts[1].push(field(&source, &example, right, right)?.to_owned());
+        scores.push(number(&source, &example, score)?);
     }
     let vectors = vectors(args, Kind::Alike, [&texts[0], &texts[1]], &ledger)?;
     let [left_nd, right_nd] = &vectors.tensors;
@@ -107,19 +108,20 @@ pub(crate) fn sts(args: &PairArgs) -> Result<Exit> {
 
 fn fields<const N: usize>(args: &PairArgs) -> Result<[&str; N]> {
     let names: Vec<&str> = args.fields.iter().map(String::as_str).collect();
+    let twice = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name));
+    if let Some((_, name)) = twice {
+        let message = format!("--fields names `{name}` twice: name {N} different fields");
+        return Err(Usage(message).into());
+    }
     names.try_into().map_err(|names: Vec<&str>| {
         let message = format!("--fields names {} fields, and {N} are needed", names.len());
         Usage(message).into()
     })
 }
 
-/// The records with the fields `names`, and the name that the first of them has in an example: the text of an example is
-/// called `text`, so the first field is read as the text unless another one is called so.
-fn records<'n, const N: usize>(
-    args: &PairArgs,
-    names: [&'n str; N],
-    ledger: &Ledger,
-) -> Result<(&'n str, sst_data::read::Documents)> {
+/// Where the records with the fields `names` are read from, and the name that the first of them has in an example: the
+/// text of an example is called `text`, so the first field is read as the text unless another one is called so.
+fn records<'n, const N: usize>(args: &PairArgs, names: [&'n str; N]) -> Result<(&'n str, Source)> {
     let (first, text_field) = match names.contains(&"text") {
         true => (names[0], "text"),
         false => ("text", names[0]),
@@ -134,14 +136,54 @@ fn records<'n, const N: usize>(
         other_fields: others.map(str::to_owned).collect(),
         ..source(&args.data, &documents)?
     };
-    Ok((first, source.read(ledger)?))
+    Ok((first, source))
 }
 
-fn field<'e>(example: &'e Example, name: &str, called: &str) -> Result<&'e str> {
-    example.text(name).ok_or_else(|| anyhow!("{}: there is no text field `{called}`", example.key))
+fn field<'e>(source: &Source, example: &'e Example, name: &str, called: &str) -> Result<&'e str> {
+    example.text(name).ok_or_else(|| is_other(source, &example.key, called, "a string"))
 }
 
-fn number(example: &Example, name: &str) -> Result<f64> {
+/// The error of a record whose field `name` is not `wanted`: what it is instead, and which fields there are. The record
+/// is read once more for that, whole.
+fn is_other(source: &Source, key: &Key, name: &str, wanted: &str) -> anyhow::Error {
+    let records = source.read_whole(&Ledger::new()).ok().into_iter().flatten();
+    let record = records.flatten().find(|record| record.example.key == *key);
+    let fields = record.map_or_else(Vec::new, |record| record.fields);
+    let names: Vec<String> = fields.iter().map(|field| format!("`{}`", field.name)).collect();
+    let names = names.join(", ");
+    match fields.iter().find(|field| *field.name == *name) {
+        Some(field) => anyhow!(
+            "{key}: field `{name}` is {}, not {wanted} (the fields are {names}): choose another one with --fields, \
+             or convert it",
+            kind(field)
+        ),
+        None => {
+            anyhow!(
+                "{key} has no field `{name}` (it has {names}): choose another one with --fields"
+            )
+        }
+    }
+}
+
+/// What a field holds, with its article.
+fn kind(field: &RawField) -> &'static str {
+    if field.is_text {
+        return "a string";
+    }
+    let object: Option<Map<String, Value>> =
+        serde_json::from_str(&format!("{{{}}}", field.json)).ok();
+    match object.as_ref().and_then(|object| object.values().next()) {
+        Some(Value::Null) => "null",
+        Some(Value::Bool(_)) => "a boolean",
+        Some(Value::String(_)) => "a string",
+        Some(Value::Array(_)) => "an array",
+        Some(Value::Object(_)) => "an object",
+        // `NaN` is no JSON.
+        Some(Value::Number(_)) | None => "a number",
+    }
+}
+
+fn number(source: &Source, example: &Example, name: &str) -> Result<f64> {
     let found = match example.fields.get(name) {
         Some(Field::Float(number)) => Some(*number),
         Some(Field::Int(number)) => Some(*number as f64),
@@ -149,7 +191,7 @@ fn number(example: &Example, name: &str) -> Result<f64> {
         _ => None,
     };
     let found = found.filter(|number: &f64| number.is_finite());
-    found.ok_or_else(|| anyhow!("{}: the field `{name}` holds no number", example.key))
+    found.ok_or_else(|| is_other(source, &example.key, name, "a finite number"))
 }
 
 /// The vectors of both lists of a command, and what was put before their texts.
