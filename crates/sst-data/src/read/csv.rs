@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use csv_core::{ReadRecordResult, Reader as Parser, ReaderBuilder, Terminator};
+use memchr::memchr;
 use serde_json::Value;
 
 use super::ReadError;
@@ -19,7 +20,15 @@ use crate::example::Field;
 pub(super) enum Dialect {
     /// Commas; a field may be quoted and then hold commas, quotes (doubled) and line ends.
     Csv,
-    /// Tabs; a quote is an ordinary character.
+    /// Tabs, which are never part of a value, nor are line ends. A quote is an ordinary character, except that a field
+    /// that was surely quoted by pandas, `csv.writer` or their like is unquoted, and counted in the ledger as
+    /// `read.unquoted_fields`. Such a field begins and ends with a quote, all quotes in between stand in pairs, and
+    ///
+    /// - there is at least one pair, as in `"he said ""hi"" ok"`, or nothing at all, as in `""`; or
+    /// - all fields of the header are quoted, so that the whole file is (`csv.QUOTE_ALL`, `csv.QUOTE_NONNUMERIC`).
+    ///
+    /// Otherwise `"word"` keeps its quotes: those who quote only where they must have no reason to quote it. It is
+    /// counted as `read.ambiguous_quotes`. What else has quotes is raw text, as in STS-B: `"open`, `"a" and "b"`.
     Tsv,
 }
 
@@ -97,13 +106,17 @@ impl Csv {
         let key = self.rows.lines.key_at(line);
         let (width, expected) = (self.rows.ends.len(), header.names.len());
         if width != expected {
+            let advice = match self.rows.dialect {
+                Dialect::Csv => "check the quotes and separators",
+                Dialect::Tsv => {
+                    "check the tabs; a tab or line end within quotes is not read in TSV: write such a table as CSV"
+                }
+            };
             // Text of another encoding may have separators within its characters.
             if let Some(error) = self.rows.bad.take() {
                 return Err(error);
             }
-            let reason = format!(
-                "{width} fields where the header has {expected}: check the quotes and separators"
-            );
+            let reason = format!("{width} fields where the header has {expected}: {advice}");
             return Err(ReadError::Malformed { key, reason });
         }
         let Some(text) = header.text else {
@@ -132,6 +145,8 @@ impl Csv {
             }
         }
         self.wanted.put_text(&mut fields, document);
+        self.wanted.ledger.add("read.unquoted_fields", self.rows.unquoted, Some(&key));
+        self.wanted.ledger.add("read.ambiguous_quotes", self.rows.ambiguous, Some(&key));
         Ok(Record { number: line, fields, whole })
     }
 
@@ -193,13 +208,19 @@ struct Rows {
     bad: Option<ReadError>,
     /// Whether the record began with a byte order mark.
     marked: bool,
+    /// Whether all fields of the header of a TSV are quoted; `None` before the header.
+    all_quoted: Option<bool>,
+    /// The fields of the record of a TSV that were unquoted, and those that have quotes which may not be their own.
+    unquoted: u64,
+    ambiguous: u64,
 }
 
 impl Rows {
     fn new(lines: LineReader, dialect: Dialect) -> Self {
         let parser = ReaderBuilder::new().terminator(Terminator::CRLF).build();
         let (content, ends) = (Vec::new(), Vec::new());
-        Self { lines, dialect, parser, content, ends, bad: None, marked: false }
+        let (bad, marked, all_quoted, unquoted, ambiguous) = (None, false, None, 0, 0);
+        Self { lines, dialect, parser, content, ends, bad, marked, all_quoted, unquoted, ambiguous }
     }
 
     fn fields(&self) -> impl Iterator<Item = &[u8]> {
@@ -245,8 +266,22 @@ impl Rows {
     fn plain(&mut self, first: u64) -> Result<(), ReadError> {
         self.content.clear();
         self.ends.clear();
-        for field in self.lines.bytes().split(|byte| *byte == b'\t') {
-            self.content.extend_from_slice(field);
+        (self.unquoted, self.ambiguous) = (0, 0);
+        let fields = || self.lines.bytes().split(|byte| *byte == b'\t');
+        let all_quoted =
+            *self.all_quoted.get_or_insert_with(|| fields().all(|field| within(field).is_some()));
+        for field in fields() {
+            match within(field) {
+                None => self.content.extend_from_slice(field),
+                Some((inner, pairs)) if pairs || inner.is_empty() || all_quoted => {
+                    unquote(inner, &mut self.content);
+                    self.unquoted += 1;
+                }
+                Some(_) => {
+                    self.content.extend_from_slice(field);
+                    self.ambiguous += 1;
+                }
+            }
             self.ends.push(self.content.len());
             if self.ends.len() > MAX_FIELDS {
                 return Err(self.too_many_fields(first));
@@ -311,4 +346,25 @@ impl Rows {
         self.ends.truncate(count);
         Ok(())
     }
+}
+
+/// What is between the quotes that a field begins and ends with, and whether there are quotes in it; `None` if there are
+/// no such quotes, or others that do not stand in pairs.
+fn within(field: &[u8]) -> Option<(&[u8], bool)> {
+    let inner = field.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let (mut rest, mut pairs) = (inner, false);
+    while let Some(at) = memchr(b'"', rest) {
+        rest = rest[at + 1..].strip_prefix(b"\"")?;
+        pairs = true;
+    }
+    Some((inner, pairs))
+}
+
+/// Adds `inner` to `content`, with one quote for each pair.
+fn unquote(mut inner: &[u8], content: &mut Vec<u8>) {
+    while let Some(at) = memchr(b'"', inner) {
+        content.extend_from_slice(&inner[..=at]);
+        inner = inner.get(at + 2..).unwrap_or_default();
+    }
+    content.extend_from_slice(inner);
 }

@@ -1,6 +1,8 @@
 //! Which split of a data set a file belongs to, by the names of folders and files, as the `datasets` library tells it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// The part of a data set that a file is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,21 +14,37 @@ pub(super) enum Split {
     Other(String),
 }
 
-/// The words that name a split: those of `datasets`, and two more for what is held out.
-const WORDS: [(&str, Split); 12] = [
+/// The words that name a split: those of `datasets`, and others for what is held out (`newstest2014` is of WMT, `tst2013`
+/// of IWSLT).
+const WORDS: [(&str, Split); 21] = [
     ("train", Split::Train),
     ("training", Split::Train),
     ("validation", Split::Validation),
+    ("validate", Split::Validation),
     ("valid", Split::Validation),
     ("dev", Split::Validation),
     ("val", Split::Validation),
+    ("newsdev", Split::Validation),
+    ("newsdiscussdev", Split::Validation),
     ("test", Split::Test),
+    ("tests", Split::Test),
     ("testing", Split::Test),
+    ("tst", Split::Test),
+    ("devtest", Split::Test),
+    ("testdev", Split::Test),
+    ("newstest", Split::Test),
+    ("newsdiscusstest", Split::Test),
     ("eval", Split::Test),
     ("evaluation", Split::Test),
     ("heldout", Split::Test),
     ("holdout", Split::Test),
 ];
+
+/// What may follow such a word without a separator: `testset` is as good as `test-set`.
+const SUFFIXES: [&str; 4] = ["set", "sets", "data", "split"];
+
+/// First files that were told of already: who lists the files of a folder and then reads them is told once.
+static TOLD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 impl Split {
     /// Its name as `datasets` has it.
@@ -45,13 +63,34 @@ impl Split {
 pub(super) struct Sorted {
     pub(super) taken: Vec<PathBuf>,
     pub(super) apart: Vec<(PathBuf, Split)>,
+    /// Those taken that name no split while others are named for training. They may be held out under a name that is
+    /// not known, and `datasets` would leave them out.
+    unnamed: Vec<PathBuf>,
+}
+
+impl Sorted {
+    /// Warns of files that may not be meant.
+    fn tell(&self) {
+        let Some(first) = self.unnamed.first() else { return };
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(first.clone()) {
+            tracing::warn!(
+                "files are read whose names tell no split, beside others that are named for training ({} of them, \
+                 the first is {}); `datasets` would leave them out: move away what is held out, or name the files \
+                 to read",
+                self.unnamed.len(),
+                first.display()
+            );
+        }
+    }
 }
 
 /// Takes the files to train on. `base` is what all paths have in front and what the user wrote, so that it says nothing
 /// of a split; `Err` with the splits if there are several and none of them is for training.
 ///
 /// Files of the split `train` and files that name no split are taken, and all others are kept apart. Files of one split
-/// alone are taken whatever it is: who names a folder of test data means them.
+/// alone are taken whatever it is: who names a folder of test data means them. Files that name no split beside files of
+/// `train` are warned of.
 pub(super) fn sort(base: &Path, files: Vec<PathBuf>) -> Result<Sorted, Vec<Split>> {
     let told: Vec<(PathBuf, Option<Split>)> = files
         .into_iter()
@@ -63,6 +102,7 @@ pub(super) fn sort(base: &Path, files: Vec<PathBuf>) -> Result<Sorted, Vec<Split
     let mut splits: Vec<&Split> = told.iter().filter_map(|(_, split)| split.as_ref()).collect();
     splits.sort_unstable();
     splits.dedup();
+    let named = told.iter().any(|(_, split)| *split == Some(Split::Train));
     let trains = told.iter().any(|(_, split)| matches!(split, None | Some(Split::Train)));
     if !trains && splits.len() > 1 {
         return Err(splits.into_iter().cloned().collect());
@@ -71,9 +111,15 @@ pub(super) fn sort(base: &Path, files: Vec<PathBuf>) -> Result<Sorted, Vec<Split
     for (file, split) in told {
         match split {
             Some(split) if trains && split != Split::Train => sorted.apart.push((file, split)),
-            _ => sorted.taken.push(file),
+            split => {
+                if named && split.is_none() {
+                    sorted.unnamed.push(file.clone());
+                }
+                sorted.taken.push(file);
+            }
         }
     }
+    sorted.tell();
     Ok(sorted)
 }
 
@@ -96,13 +142,21 @@ fn split_of(path: &Path) -> Option<Split> {
 }
 
 /// The splits that the words of a name stand for. Words end where a letter is followed by something else, as in
-/// `datasets`: `my_test-2.jsonl` has `my` and `test`, `latest.txt` has neither.
+/// `datasets`: `my_test-2.jsonl` has `my` and `test`, `latest.txt` has neither. `held-out` is one word.
 fn words(name: &str) -> impl Iterator<Item = Split> + use<'_> {
     let separates = |c: char| matches!(c, '-' | '.' | '_' | ' ') || c.is_ascii_digit();
-    let parts = name.split(separates);
-    parts.filter_map(|part| {
-        WORDS.iter().find(|(word, _)| *word == part).map(|(_, split)| split.clone())
-    })
+    let parts = || name.split(separates);
+    let joined = parts().zip(parts().skip(1));
+    let apart = joined.filter(|pair| matches!(pair, ("held" | "hold", "out"))).map(|_| Split::Test);
+    parts().filter_map(word).chain(apart)
+}
+
+/// The split that a word stands for.
+fn word(part: &str) -> Option<Split> {
+    let find =
+        |part: &str| WORDS.iter().find(|(word, _)| *word == part).map(|(_, split)| split.clone());
+    let without = |suffix: &&str| part.strip_suffix(suffix).and_then(find);
+    find(part).or_else(|| SUFFIXES.iter().find_map(without))
 }
 
 /// `train` of `train-00000-of-00002.parquet`, the way Hugging Face names shards.
@@ -165,5 +219,94 @@ mod tests {
         check(&["test/a.jsonl", "test/b.jsonl"], Ok(&["test/a.jsonl", "test/b.jsonl"]));
         check(&["test-00000-of-00001.parquet"], Ok(&["test-00000-of-00001.parquet"]));
         check(&["dev.jsonl", "test.jsonl"], Err(&["validation", "test"]));
+    }
+    /// The name alone beside a file for training: whether it is kept apart.
+    fn is_apart(name: &str) -> bool {
+        let sorted = sort(Path::new("d"), vec!["d/train.txt".into(), Path::new("d").join(name)]);
+        let sorted = sorted.unwrap();
+        assert_eq!(sorted.taken.len() + sorted.apart.len(), 2, "{name}");
+        !sorted.apart.is_empty()
+    }
+
+    #[test]
+    fn held_out_data_is_known_by_many_names() {
+        for name in [
+            "held-out.txt",
+            "held_out.jsonl",
+            "Held Out.txt",
+            "my-held-out-2.txt",
+            "hold-out.txt",
+            "hold_out/a.txt",
+            "held-out-00000-of-00001.parquet",
+            "validate.txt",
+            "validation_set.txt",
+            "testset.txt",
+            "testSet2.txt",
+            "test-data.txt",
+            "testdata/a.txt",
+            "tests/a.txt",
+            "tests.txt",
+            "devtest.txt",
+            "testdev2015.txt",
+            "valset.txt",
+            "validset.txt",
+            "devset.txt",
+            "devsets/a.txt",
+            "evalset.txt",
+            "newstest2014.en",
+            "newstest2014-ende-src.en.txt",
+            "newsdev2016.txt",
+            "newsdiscusstest2015.txt",
+            "tst2013.en.txt",
+        ] {
+            assert!(is_apart(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn ordinary_names_are_not_held_out() {
+        for name in [
+            "latest.txt",
+            "contest.txt",
+            "developer.txt",
+            "evaluate_me.md",
+            "testament.txt",
+            "value.txt",
+            "values.txt",
+            "protests.txt",
+            "testimony.txt",
+            "devices.csv",
+            "devil.txt",
+            "valley.txt",
+            "dataset.txt",
+            "mindset.txt",
+            "trainset.txt",
+            "traindata.txt",
+            "validated.tsv",
+            "medieval.txt",
+            "news2014.txt",
+            "threshold-outline.txt",
+            "hold.txt",
+            "check-out.txt",
+            "upheld_out.txt",
+        ] {
+            assert!(!is_apart(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn files_of_no_split_beside_train_are_told() {
+        let unnamed = |files: &[&str]| {
+            let sorted = sort(Path::new(""), files.iter().map(PathBuf::from).collect()).unwrap();
+            let names = sorted.unnamed.iter().map(|file| file.to_str().unwrap().to_owned());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(unnamed(&["latest.txt", "train.txt", "x.txt"]), ["latest.txt", "x.txt"]);
+        assert_eq!(unnamed(&["b.txt", "test.txt", "train/a.txt"]), ["b.txt"]);
+        assert_eq!(unnamed(&["trainset.txt", "unseen.txt"]), ["unseen.txt"]);
+        assert!(unnamed(&["a.txt", "b.txt"]).is_empty());
+        assert!(unnamed(&["a.txt", "test.txt"]).is_empty());
+        assert!(unnamed(&["test.txt", "train.txt"]).is_empty());
+        assert!(unnamed(&["train/a.txt", "train/b.txt"]).is_empty());
     }
 }

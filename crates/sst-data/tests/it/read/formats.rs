@@ -91,7 +91,7 @@ fn the_text_field_is_renamed() {
 }
 
 #[test]
-fn csv_is_quoted_and_tsv_is_not() {
+fn csv_is_quoted_and_tsv_is_raw() {
     let csv = "\u{feff}id,text\r\n01,\"a, \"\"b\"\"\r\nsecond\"\r\n\r\n02,c\r\n";
     check("a.csv", csv.as_bytes(), &["2:a, \"b\"\nsecond", "5:c"]);
     check("a.csv.gz", &gzip(b"text\nx\n"), &["2:x"]);
@@ -100,6 +100,47 @@ fn csv_is_quoted_and_tsv_is_not() {
     let folder = Folder::new(&[("a.csv", b"id,text\n007,x")]);
     let source = Source { other_fields: vec!["id".into()], ..folder.source("a.csv") };
     assert_eq!(read(&source).unwrap()[0].text("id"), Some("007"));
+}
+
+#[test]
+fn tsv_is_unquoted_where_its_writer_had_to_quote() {
+    // As pandas and `csv.writer` write it.
+    let written = b"text\tid\n\"he said \"\"hi\"\" ok\"\t1\nplain\t2\n\"\"\"q\"\"\"\t3\n\"\"\t4\n\"\"\"\"\t5\n";
+    let counts = [("read.unquoted_fields", 4, "a.tsv:2"), ("unused.columns", 1, "")];
+    let expected = ["2:he said \"hi\" ok", "3:plain", "4:\"q\"", "5:", "6:\""];
+    check_skip("a.tsv", written, &expected, &counts);
+    // With `csv.QUOTE_ALL`, and `csv.QUOTE_NONNUMERIC` with an index.
+    let all = b"\"text\"\t\"id\"\r\n\"a \"\"b\"\"\"\t\"1\"\r\n\"plain\"\t\"2\"\r\n";
+    let counts = [("read.unquoted_fields", 4, "a.tsv:2"), ("unused.columns", 1, "")];
+    check_skip("a.tsv", all, &["2:a \"b\"", "3:plain"], &counts);
+    let some = b"\"\"\t\"text\"\n0\t\"plain\"\n1\t\"open\n2\t\"a\" and \"b\"\n";
+    check("a.tsv", some, &["2:plain", "3:\"open", "4:\"a\" and \"b\""]);
+    // The names of columns too.
+    let names = b"\"a \"\"b\"\"\"\ttext\n1\tx\n";
+    check("a.tsv", names, &["2:x"]);
+}
+
+#[test]
+fn raw_quotes_of_tsv_are_kept() {
+    let raw = b"id\ttext\n1\t\"plain\"\n2\t5\" pipe\n3\t\"\"hi\"\"\n4\t\"\n5\t\"\"\"\n6\t\"a\" and \"b\"\n7\tx \"\"y\"\"\n";
+    let expected = [
+        "2:\"plain\"",
+        "3:5\" pipe",
+        "4:\"\"hi\"\"",
+        "5:\"",
+        "6:\"\"\"",
+        "7:\"a\" and \"b\"",
+        "8:x \"\"y\"\"",
+    ];
+    let counts = [("read.ambiguous_quotes", 1, "a.tsv:2"), ("unused.columns", 1, "")];
+    check_skip("a.tsv", raw, &expected, &counts);
+    let advice = "check the tabs; a tab or line end within quotes is not read in TSV: write such a table as CSV";
+    for (bytes, line, width) in
+        [(b"id\ttext\n1\t\"a\tb\"\n".as_slice(), 2, 3), (b"text\tid\n\"a\nb\"\t1\n", 2, 1)]
+    {
+        let error = format!("a.tsv:{line}: {width} fields where the header has 2: {advice}");
+        check_error("a.tsv", bytes, &error);
+    }
 }
 
 #[test]

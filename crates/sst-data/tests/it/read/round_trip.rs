@@ -59,6 +59,18 @@ proptest! {
     }
 
     #[test]
+    fn tsv_round_trips(documents in prop::collection::vec(line().prop_map(|s| s.replace('\t', " ")), 1..20), all: bool) {
+        let style = if all { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary };
+        let mut writer = csv::WriterBuilder::new();
+        let mut writer = writer.delimiter(b'\t').quote_style(style).from_writer(Vec::new());
+        writer.write_record(["id", "text", "more"]).unwrap();
+        for text in &documents {
+            writer.write_record(["1", text, "z"]).unwrap();
+        }
+        prop_assert_eq!(read_back("a.tsv", &writer.into_inner().unwrap()), documents);
+    }
+
+    #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 1..400), skip: bool) {
         for name in ["a.txt", "a.jsonl", "a.csv", "a.tsv", "a.txt.gz", "a.txt.zst", "a.parquet"] {
             let folder = Folder::new(&[(name, &bytes)]);
