@@ -18,6 +18,7 @@ mod generate;
 mod help;
 mod kill;
 mod limits;
+mod outputs;
 mod precision;
 mod pretrain;
 mod profile;

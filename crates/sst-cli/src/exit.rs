@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use sst_data::augment::AugmentError;
 use sst_data::augment::translate::TranslateError;
-use sst_data::read::ReadError;
+use sst_data::read::{NotAFile, ReadError};
 use sst_data::store::PrepareError;
 
 use crate::render;
@@ -91,12 +91,15 @@ fn is_missing_input(error: &anyhow::Error) -> bool {
                 | ReadError::NoTrainingSplit { .. }
                 | ReadError::TextTaken { .. }
                 | ReadError::NotAFile { .. }
+                | ReadError::Dangling { .. }
         )
     };
     error.chain().any(|cause| {
         let prepare = cause.downcast_ref::<PrepareError>();
         let augment = cause.downcast_ref::<AugmentError>();
+        let io = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         cause.downcast_ref::<ReadError>().is_some_and(is_missing)
+            || io.is_some_and(|inner| inner.is::<NotAFile>())
             || matches!(prepare, Some(PrepareError::Read(error)) if is_missing(error))
             || matches!(augment, Some(AugmentError::Translate(TranslateError::Missing { .. })))
     })

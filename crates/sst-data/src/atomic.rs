@@ -55,11 +55,15 @@ pub fn folder<T, E: From<io::Error>>(
     // A path that ends in a slash names the folder as well.
     let path = &path.components().collect::<PathBuf>();
     refuse_existing()?;
+    let unmade = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot make {}: {error}", path.display()))
+    };
     if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
+        std::fs::create_dir_all(parent).map_err(unmade)?;
     }
     let temporary = beside(path);
-    let filled = std::fs::create_dir(&temporary).map_err(E::from).and_then(|()| {
+    let made = std::fs::create_dir(&temporary).map_err(unmade);
+    let filled = made.map_err(E::from).and_then(|()| {
         let value = fill(&temporary)?;
         sync_files(&temporary)?;
         // A folder that is empty would be replaced by a rename.

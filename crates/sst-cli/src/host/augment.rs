@@ -7,9 +7,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use sst_data::augment::{AugmentError, Chain, Context, Draw, build, list};
-use sst_data::read::Whole;
+use sst_data::read::{Whole, WholeDocuments};
 use sst_data::{Ledger, atomic};
 
+use super::output;
 use super::source::source;
 use crate::args::AugmentArgs;
 use crate::exit::{Exit, Usage};
@@ -26,15 +27,22 @@ const OWN: [&str; 3] = ["text", "augmented", "kind"];
 /// If a document cannot be read, a kind cannot be had or fails, or a line cannot be written.
 pub fn run(args: &AugmentArgs) -> Result<Exit> {
     let ledger = Ledger::new();
+    let source = source(&args.paths, &args.documents)?;
+    let has_file = args.out != Path::new("-");
+    if has_file {
+        output::check(&args.out, &source, &args.synonyms)?;
+    }
     let chain = chain(args, &ledger)?;
-    if args.out == Path::new("-") {
-        views(args, &chain, &ledger, &mut |line| Ok(render::line(line)?))?;
+    // Before there is a file: one that is being written is none of the source's.
+    let documents = source.read_whole(&ledger)?;
+    if !has_file {
+        views(args, documents, &chain, &ledger, &mut |line| Ok(render::line(line)?))?;
         render::ledger(&ledger.entries());
         return Ok(Exit::Done);
     }
     let (mut written, mut failed) = (0, None);
     let result = atomic::write_with(&args.out, |file| {
-        let outcome = write(args, &chain, &ledger, file, &mut written);
+        let outcome = write(args, documents, &chain, &ledger, file, &mut written);
         // What happened is told below; here it is enough that no file is made.
         outcome.map_err(|error| {
             failed = Some(error);
@@ -52,6 +60,7 @@ pub fn run(args: &AugmentArgs) -> Result<Exit> {
 
 fn write(
     args: &AugmentArgs,
+    documents: WholeDocuments,
     chain: &Chain,
     ledger: &Ledger,
     file: &mut File,
@@ -59,7 +68,7 @@ fn write(
 ) -> Result<()> {
     let mut out = BufWriter::new(file);
     let failed = || format!("cannot write {}", args.out.display());
-    views(args, chain, ledger, &mut |line| {
+    views(args, documents, chain, ledger, &mut |line| {
         *written += 1;
         writeln!(out, "{line}").with_context(failed)
     })?;
@@ -109,11 +118,12 @@ fn chain(args: &AugmentArgs, ledger: &Ledger) -> Result<Chain> {
 /// Hands the lines to `write`, in the order of the documents.
 fn views(
     args: &AugmentArgs,
+    documents: WholeDocuments,
     chain: &Chain,
     ledger: &Ledger,
     write: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<()> {
-    let mut documents = source(&args.paths, &args.documents)?.read_whole(ledger)?.peekable();
+    let mut documents = documents.peekable();
     let mut index = 0;
     while documents.peek().is_some() {
         let batch = documents.by_ref().take(BATCH).collect::<Result<Vec<Whole>, _>>()?;

@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod clean;
 pub mod inspect;
+pub mod output;
 pub mod report;
 pub mod source;
 pub mod tokenizer;

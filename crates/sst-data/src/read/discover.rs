@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use super::splits::{self, Split};
-use super::{Format, ReadError};
+use super::{Format, ReadError, file};
 
 /// What the paths stand for.
 #[derive(Default)]
@@ -95,7 +95,8 @@ pub(super) fn discover(paths: &[String], format: Option<Format>) -> Result<Found
         } else if written.contains(['*', '?', '[']) {
             take_glob(written, format, &mut found)?;
         } else {
-            return Err(ReadError::NotFound { path: written.clone() });
+            let absent = || ReadError::NotFound { path: written.clone() };
+            return Err(file::dangling(path).unwrap_or_else(absent));
         }
     }
     Ok(found)
@@ -109,12 +110,17 @@ fn take_folder(
 ) -> Result<(), ReadError> {
     let files = walk(path)?;
     let (wanted, others): (Vec<_>, Vec<_>) =
-        files.into_iter().partition(|file| match (format, Format::of(file)) {
-            (None, told) => told.is_some(),
-            (Some(Format::Text | Format::Paragraphs), told) => told == Some(Format::Text),
-            (wanted, told) => wanted == told,
-        });
+        files.into_iter().partition(|file| is_of(file, format));
     keep(written, path, wanted, others, found)
+}
+
+/// Whether a file of a folder is read, where `format` is set.
+pub(super) fn is_of(file: &Path, format: Option<Format>) -> bool {
+    match (format, Format::of(file)) {
+        (None, told) => told.is_some(),
+        (Some(Format::Text | Format::Paragraphs), told) => told == Some(Format::Text),
+        (wanted, told) => wanted == told,
+    }
 }
 
 fn take_glob(pattern: &str, format: Option<Format>, found: &mut Found) -> Result<(), ReadError> {
@@ -203,9 +209,12 @@ fn walk(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
     let mut files = Vec::new();
     let entries = WalkDir::new(folder).follow_links(true).sort_by_file_name();
     for entry in entries.into_iter().filter_entry(|entry| !hidden(entry)) {
-        let entry = entry.map_err(|error| ReadError::Io {
-            path: error.path().unwrap_or(folder).to_string_lossy().into_owned(),
-            source: error.into(),
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(folder).to_owned();
+            file::dangling(&path).unwrap_or_else(|| ReadError::Io {
+                path: path.to_string_lossy().into_owned(),
+                source: error.into(),
+            })
         })?;
         // A pipe or a device is listed too, so that it is counted or refused and not passed over in silence.
         if !entry.file_type().is_dir() {

@@ -108,6 +108,16 @@ pub enum ReadError {
         /// What it is, with its article.
         what: &'static str,
     },
+    /// A link to a file that is not there.
+    #[error(
+        "{path} is a link to {target}, which does not exist: put the file back, or remove the link"
+    )]
+    Dangling {
+        /// The link.
+        path: String,
+        /// What it leads to, as the link says.
+        target: String,
+    },
     /// A file of another kind than its name says.
     #[error("{path} is {what}: {advice}")]
     Foreign {

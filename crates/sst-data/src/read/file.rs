@@ -1,6 +1,7 @@
 //! Opening data files: only those that hold their data, not pipes and devices that wait for it.
 
 use std::fs::{File, FileType};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -12,7 +13,11 @@ use super::ReadError;
 /// [`ReadError::NotAFile`] for a named pipe, a device or a folder: opening a pipe nobody writes to would block.
 pub(super) fn open(path: &Path, name: &str) -> Result<File, ReadError> {
     let io = |source| ReadError::Io { path: name.to_owned(), source };
-    let kind = std::fs::metadata(path).map_err(io)?.file_type();
+    let absent = |source: io::Error| match source.kind() {
+        ErrorKind::NotFound => dangling(path).unwrap_or_else(|| io(source)),
+        _ => io(source),
+    };
+    let kind = std::fs::metadata(path).map_err(absent)?.file_type();
     if !kind.is_file() && !is_open_stream(path) {
         return Err(ReadError::NotAFile { path: name.to_owned(), what: describe(kind) });
     }
@@ -32,6 +37,41 @@ pub(crate) fn check_regular(path: &Path) -> Result<(), ReadError> {
         }
         Err(source) => Err(ReadError::Io { path: name, source }),
     }
+}
+
+/// A path that names no file, in an [`io::Error`] of one who knows the path.
+#[derive(Debug, thiserror::Error)]
+#[error("it is {what}, not a file: write the data to a file and name that")]
+pub struct NotAFile {
+    what: &'static str,
+}
+
+/// Checks that `path` can be read from its beginning to its end: that it is a file, or a stream that this process has
+/// open. Opening a pipe nobody writes to would block.
+///
+/// # Errors
+/// [`NotAFile`] for anything else, or that of the system.
+pub fn require_readable(path: &Path) -> io::Result<()> {
+    if is_open_stream(path) { Ok(()) } else { require_file(path) }
+}
+
+/// Checks that `path` is a file, which can be read in any order, or replaced by another.
+///
+/// # Errors
+/// [`NotAFile`] for anything else, or that of the system.
+pub fn require_file(path: &Path) -> io::Result<()> {
+    let kind = std::fs::metadata(path)?.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(ErrorKind::InvalidInput, NotAFile { what: describe(kind) }))
+}
+
+/// The error for a link that leads nowhere; `None` if `path` is no such link.
+pub(super) fn dangling(path: &Path) -> Option<ReadError> {
+    let target = std::fs::read_link(path).ok().filter(|_| !path.exists())?;
+    let [path, target] = [path, &target].map(|path| path.to_string_lossy().into_owned());
+    Some(ReadError::Dangling { path, target })
 }
 
 /// Whether `path` names a file that this process has open already: standard input, or the pipe of `<(command)`.

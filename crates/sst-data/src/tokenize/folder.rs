@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::{TokenizeError, check, limits};
+use crate::read::require_readable;
 
 pub(super) const JSON: &str = "tokenizer.json";
 pub(super) const CONFIG: &str = "tokenizer_config.json";
@@ -170,6 +171,7 @@ fn templates(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, TokenizeError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TokenizeError> {
+    require_readable(path).map_err(TokenizeError::io("read", path))?;
     let size = std::fs::metadata(path).map_err(TokenizeError::io("read", path))?.len();
     if size > limits::FILE_BYTES {
         let reason = format!("it has {size} bytes, more than {}", limits::FILE_BYTES);

@@ -56,3 +56,14 @@ fn a_folder_appears_whole_or_not_at_all() {
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(folder.path().read_dir().unwrap().count(), 2);
 }
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    atomic::write(&file, b"x").unwrap();
+    for path in [file.join("model"), file.join("above/model"), "/proc/none".into()] {
+        let error = atomic::folder(&path, |_| Ok::<_, io::Error>(())).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot make {}: ", path.display())), "{error}");
+    }
+}

@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use sst_data::read::require_file;
+
 use super::blocks::{Quantised, type_name};
 use super::meta::MetaValue;
 use super::reader::Reader;
@@ -47,6 +49,7 @@ impl Gguf {
     /// does not read.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let io = |source| ModelError::Io { path: path.to_owned(), source };
+        require_file(path).map_err(io)?;
         let file = File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         let mut gguf = Self {

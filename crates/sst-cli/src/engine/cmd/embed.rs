@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use sst_cli::args::{EmbedArgs, PoolingArgs};
 use sst_cli::exit::{Exit, Usage};
+use sst_cli::host::output;
 use sst_cli::host::source::{named, source};
 use sst_cli::render;
 use sst_data::read::{Documents, Source};
@@ -40,6 +41,14 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
         .into());
     }
     let found = model::find(&args.model)?;
+    // A vector a line, so that the rows of the file are the lines of the text.
+    let source = Source { keep_blank_lines: true, ..source(&args.data, &args.documents)? };
+    output::check(&args.out, &source, &[])?;
+    // No model is in a .npy.
+    if format != VectorFormat::Npy {
+        output::check_folder(&args.out, &args.model)?;
+        output::check_folder(&args.out, &found.folder)?;
+    }
     let device = device::open(&args.device.device, args.device.threads)?;
     let precision = wanted.on(device)?;
     if wanted == PrecisionChoice::Auto && !args.json {
@@ -56,8 +65,6 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
     if let Some(kind) = autocast {
         model.model_mut().params_mut().cast(kind)?;
     }
-    // A vector a line, so that the rows of the file are the lines of the text.
-    let source = Source { keep_blank_lines: true, ..source(&args.data, &args.documents)? };
     let documents = source.read(&ledger)?;
     let embedder = Embedder::new(&model, device, autocast, args.batch_tokens as usize);
     let start = Instant::now();

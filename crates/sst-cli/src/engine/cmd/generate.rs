@@ -10,6 +10,7 @@ use sst_cli::exit::{Exit, Usage};
 use sst_cli::render;
 use sst_core::Model;
 use sst_data::Ledger;
+use sst_data::read::require_readable;
 use sst_data::tokenize::Tokenizer;
 use sst_eval::EvalError;
 use sst_eval::generate::{
@@ -31,11 +32,11 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
         return Err(Usage(message).into());
     }
     let found = model::find(&args.model)?;
+    let prompts = prompts(args)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
     let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
     found.must_be_causal(&*model, "sst fill-mask")?;
-    let prompts = prompts(args)?;
     let ids =
         prompts.iter().map(|prompt| encode(prompt, &tokenizer)).collect::<Result<Vec<_>>>()?;
     let (generation, unused) = GenerationConfig::read(&found.folder)?;
@@ -263,7 +264,8 @@ fn sampling(args: &GenerateArgs) -> Result<Sampling> {
 fn prompts(args: &GenerateArgs) -> Result<Vec<String>> {
     let mut prompts = args.prompt.clone();
     if let Some(path) = &args.prompts_file {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = require_readable(path).and_then(|()| std::fs::read_to_string(path));
+        let text = text.map_err(|error| {
             Usage(format!("cannot read --prompts-file {}: {error}", path.display()))
         })?;
         prompts.extend(text.lines().map(str::to_owned));

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use sst_cli::args::MineArgs;
+use sst_cli::args::{DocumentArgs, MineArgs};
 use sst_cli::exit::{Exit, Usage};
+use sst_cli::host::output;
+use sst_cli::host::source::source;
 use sst_data::{Ledger, atomic};
 use sst_eval::Report;
 use sst_eval::mine::{Corpus, MineError, MineOptions, Mined, Strategy, mine};
@@ -35,6 +37,13 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
         other => anyhow::Error::from(other),
     };
     options.check().map_err(refuse)?;
+    let documents = DocumentArgs {
+        format: args.pairs.format.clone(),
+        text_field: String::new(),
+        skip_errors: false,
+    };
+    output::check(&args.out, &source(&args.pairs.data, &documents)?, &[])?;
+    output::check_folder(&args.out, &args.pairs.model)?;
     let pairs = Pairs::read(&args.pairs, &ledger)?;
     let texts: [&[String]; 2] = [&pairs.queries, &pairs.corpus];
     let vectors = vectors(&args.pairs, Kind::Search, texts, &ledger)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use sst_data::read::OnError;
+use sst_data::read::{OnError, require_readable};
 use sst_data::rows::RowMode;
 use sst_models::{InitOptions, Positions, Queries};
 use sst_train::{Decay, PrecisionChoice, ScheduleName};
@@ -226,7 +226,8 @@ fn positions_of(model: &ModelChoice) -> Result<Option<usize>, Problem> {
                 return Err(Problem::new("model.path", format!("{path} does not exist")));
             }
             let file = Path::new(path).join("config.json");
-            let text = std::fs::read_to_string(&file).map_err(|error| {
+            let text = require_readable(&file).and_then(|()| std::fs::read_to_string(&file));
+            let text = text.map_err(|error| {
                 Problem::new("model.path", format!("cannot read {}: {error}", file.display()))
             })?;
             let config = serde_json::from_str(&text).map_err(|error| {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Number, Value};
+use sst_data::read::require_readable;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -35,7 +36,8 @@ impl Written {
     /// If it cannot be read or is not TOML, with the line.
     pub(crate) fn read(path: &Path) -> Result<Self, RecipeError> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| RecipeError {
+        let text = require_readable(path).and_then(|()| std::fs::read_to_string(path));
+        let text = text.map_err(|error| RecipeError {
             place: file.clone(),
             message: format!("cannot read this recipe: {error}"),
         })?;

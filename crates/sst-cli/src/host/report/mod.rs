@@ -10,7 +10,8 @@ use serde_json::json;
 
 use self::record::Record;
 use crate::args::ReportArgs;
-use crate::exit::Exit;
+use crate::exit::{Exit, Usage};
+use crate::host::output;
 use crate::{files, render};
 
 /// Reads the run folder and writes the page.
@@ -18,6 +19,13 @@ use crate::{files, render};
 /// # Errors
 /// If the folder is not a run's, one of its files is damaged, or the page cannot be written.
 pub fn run(args: &ReportArgs) -> Result<Exit> {
+    if let Some(out) = &args.out {
+        let extension = out.extension().unwrap_or_default().to_ascii_lowercase();
+        if extension != "html" && extension != "htm" {
+            return Err(Usage(format!("--out {}: name a .html file", out.display())).into());
+        }
+        output::require_replaceable(out)?;
+    }
     let record = Record::read(&args.run)?;
     if let Some(line) = record.cut_off {
         let metrics = args.run.join("metrics.jsonl");

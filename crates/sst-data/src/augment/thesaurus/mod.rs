@@ -13,6 +13,8 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::read::require_readable;
+
 /// Why synonyms could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ThesaurusError {
@@ -125,6 +127,7 @@ impl Thesaurus {
         if std::fs::metadata(path).map_err(io)?.is_dir() {
             return wordnet::read(path, self);
         }
+        require_readable(path).map_err(io)?;
         let bytes = std::fs::read(path).map_err(io)?;
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::{Thesaurus, ThesaurusError, lines};
+use crate::read::require_readable;
 
 /// In the order in which the meanings of a word are told.
 const PARTS: [&str; 4] = ["noun", "verb", "adj", "adv"];
@@ -78,7 +79,8 @@ fn read_index(
 }
 
 fn open(path: &Path) -> Result<Vec<u8>, ThesaurusError> {
-    std::fs::read(path).map_err(|source| ThesaurusError::Io { path: path.to_owned(), source })
+    let bytes = require_readable(path).and_then(|()| std::fs::read(path));
+    bytes.map_err(|source| ThesaurusError::Io { path: path.to_owned(), source })
 }
 
 /// The lines after the licence, whose own begin with spaces.

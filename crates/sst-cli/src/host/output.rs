@@ -1,0 +1,72 @@
+//! Outputs that would take the place of something: refused before anything is read.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use sst_data::read::{Source, require_file};
+
+use crate::exit::Usage;
+
+/// Refuses an `--out` that is no file, that `source` or `others` name, or that `source` would read the next time.
+///
+/// # Errors
+/// [`Usage`], or what is wrong with the source's paths.
+pub fn check(out: &Path, source: &Source, others: &[PathBuf]) -> Result<()> {
+    require_replaceable(out)?;
+    let place = canonical(out);
+    let is_out = |input: &PathBuf| input.canonicalize().is_ok_and(|input| input == place);
+    if source.files()?.iter().chain(others).any(is_out) {
+        let message = format!("--out {} is also an input: name another file", out.display());
+        return Err(Usage(message).into());
+    }
+    if let Some(folder) = source.folder_of(&place) {
+        let message = format!(
+            "--out {} lies in the input folder {folder}, with whose files it would be read the next time: name a \
+             file elsewhere",
+            out.display()
+        );
+        return Err(Usage(message).into());
+    }
+    Ok(())
+}
+
+/// Refuses an `--out` that is there already and lies in `folder`, whose files are an input.
+///
+/// # Errors
+/// [`Usage`].
+pub fn check_folder(out: &Path, folder: &Path) -> Result<()> {
+    let is_in = || folder.canonicalize().is_ok_and(|folder| canonical(out).starts_with(folder));
+    if out.exists() && is_in() {
+        let message = format!(
+            "--out {} is a file of {}, which is an input: name another file",
+            out.display(),
+            folder.display()
+        );
+        return Err(Usage(message).into());
+    }
+    Ok(())
+}
+
+/// Refuses an `--out` that is a folder, a pipe or a device: the file would take its place.
+///
+/// # Errors
+/// [`Usage`].
+pub fn require_replaceable(out: &Path) -> Result<()> {
+    match require_file(out) {
+        Err(error) if out.exists() => {
+            Err(Usage(format!("cannot write --out {}: {error}", out.display())).into())
+        }
+        // What is not there is made, or told of when it is.
+        _ => Ok(()),
+    }
+}
+
+/// Where the file is, or will be, without links.
+fn canonical(out: &Path) -> PathBuf {
+    let made = || {
+        let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+        Some(folder.join(out.file_name()?))
+    };
+    out.canonicalize().ok().or_else(made).unwrap_or_else(|| out.to_owned())
+}
