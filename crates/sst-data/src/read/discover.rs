@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use super::splits::{self, Split};
-use super::{Format, ReadError, file};
+use super::{Format, ReadError, Source, file};
 
 /// What the paths stand for.
 #[derive(Default)]
@@ -75,6 +75,17 @@ fn check_format(path: &Path, written: &str, format: Option<Format>) -> Result<()
             format: set.name(),
             extension: told.name(),
         }),
+    }
+}
+
+impl Source {
+    /// The folder among the paths that `path`, a canonical path, lies in, if it would be read as a file of it.
+    pub fn folder_of(&self, path: &Path) -> Option<&str> {
+        let holds = |folder: &&String| {
+            Path::new(folder).canonicalize().is_ok_and(|folder| path.starts_with(folder))
+        };
+        let would_be_read = is_of(path, self.format);
+        self.paths.iter().find(holds).filter(|_| would_be_read).map(String::as_str)
     }
 }
 

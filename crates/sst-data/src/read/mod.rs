@@ -172,15 +172,6 @@ impl Source {
         Ok(discover::discover(&self.paths, self.format)?.files)
     }
 
-    /// The folder among the paths that `path`, a canonical path, lies in, if it would be read as a file of it.
-    pub fn folder_of(&self, path: &Path) -> Option<&str> {
-        let holds = |folder: &&String| {
-            Path::new(folder).canonicalize().is_ok_and(|folder| path.starts_with(folder))
-        };
-        let would_be_read = discover::is_of(path, self.format);
-        self.paths.iter().find(holds).filter(|_| would_be_read).map(String::as_str)
-    }
-
     /// Reads all documents, in file order, the index counting from 0 over all files, with the fields that the source
     /// names.
     ///
