@@ -183,10 +183,10 @@ fn texts_find_their_partners_and_hard_negatives() {
         assert!(ended.stderr.contains(expected), "{expected}\n{}", ended.stderr);
     };
     refused("query,query", 2, "names `query` twice");
-    let fields = "fields are `answer`, `query`, `score`";
+    let fields = "fields are `query`, `answer`, `score`";
     let number = format!("pairs.jsonl:1: field `score` is a number, not a string (the {fields})");
     refused("query,score", 1, &number);
-    refused("query,missing", 1, "has no field `missing` (it has `answer`, `query`, `score`)");
+    refused("query,missing", 1, "has no field `missing` (it has `query`, `answer`, `score`)");
     let ended = eval("retrieval", "query");
     assert!(ended.code == Some(2) && ended.stderr.contains("2 are needed"), "{}", ended.stderr);
 

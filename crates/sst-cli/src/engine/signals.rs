@@ -59,12 +59,8 @@ impl Signals {
         }
         self.at_once(&mut |exit, message| {
             render::note(message);
-            #[allow(
-                clippy::exit,
-                clippy::disallowed_methods,
-                reason = "the user asked twice; nothing is being written in place"
-            )]
-            std::process::exit(exit as i32)
+            // The user asked twice, and nothing is being written in place.
+            sst_core::ext::exit_at_once(exit as u8)
         });
     }
 

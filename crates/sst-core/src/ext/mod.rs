@@ -13,6 +13,7 @@ mod cpu;
 mod cross_entropy;
 mod device;
 mod embedding;
+mod exit;
 mod ffi;
 mod grad;
 mod joint;
@@ -41,6 +42,7 @@ pub use cpu::{CPU_LEVEL_VARIABLE, CpuLevel};
 pub use cross_entropy::{CrossEntropy, CrossEntropySums, cross_entropy, has_cross_entropy_kernel};
 pub use device::{cuda_capability, load_cuda};
 pub use embedding::{Lookup, embedding_sum};
+pub use exit::exit_at_once;
 pub use grad::{grad_enabled, move_gradients, reset_gradients, with_gradients};
 pub use joint::joint;
 #[cfg(target_arch = "x86_64")]
