@@ -229,7 +229,7 @@ pub(crate) fn check_held_out(folder: &Path, task: &Task, store: &Store) -> Resul
     };
     for (key, now) in [("documents", store.num_documents()), ("tokens", store.num_tokens())] {
         let before = environment.pointer(&format!("{place}/{key}")).and_then(Value::as_u64);
-        if before.is_some_and(|before| before != now as u64) {
+        if before.is_some_and(|before| before != now) {
             let message = format!(
                 "the data of {} changed since it was trained ({key} were {} and are {now}), so that another part would \
                  be held out: put the files back as they were, or name with --data what to measure on",
