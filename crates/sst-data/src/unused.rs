@@ -82,6 +82,15 @@ impl Unused {
         }
     }
 
+    /// All but `item`.
+    #[must_use]
+    pub fn without(&self, item: &str) -> Self {
+        let mut items = self.items.clone();
+        items.values_mut().for_each(|of_kind| _ = of_kind.remove(item));
+        items.retain(|_, of_kind| !of_kind.is_empty());
+        Self { items }
+    }
+
     /// Whether everything was used.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()

@@ -34,4 +34,6 @@ pub use llama::LlamaConfig;
 pub use load::{LoadOptions, Loaded, load, open};
 pub use plan::Head;
 pub use registry::{BuildOptions, ModelEntry, build, check_config, list};
-pub use sentence::{Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens, Side};
+pub use sentence::{
+    Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens, Side, encoder_folder,
+};

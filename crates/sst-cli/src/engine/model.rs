@@ -30,7 +30,9 @@ pub(crate) fn find(path: &Path) -> Result<Found> {
     files::must_exist(path)?;
     let is_checkpoint =
         path.join("MANIFEST.json").is_file() || path.join("model/config.json").is_file();
-    let folder = if path.join("config.json").is_file() {
+    // The config.json of sentence-transformers may lie further below.
+    let is_model = ["config.json", "modules.json"].iter().any(|name| path.join(name).is_file());
+    let folder = if is_model {
         verify_around(path)?;
         path.to_owned()
     } else if is_checkpoint {
@@ -63,7 +65,7 @@ fn newest_good(path: &Path) -> Result<PathBuf> {
         return Ok(latest.join("model"));
     }
     let message = format!(
-        "{} is no model folder (config.json), checkpoint folder (model/) or run folder (checkpoints/)",
+        "{} is no model folder (config.json or modules.json), checkpoint folder (model/) or run folder (checkpoints/)",
         path.display()
     );
     Err(Usage(message).into())
@@ -159,6 +161,14 @@ impl Found {
         Err(Usage(message).into())
     }
 
+    /// The folder of the encoder's config.json, which may lie below that of sentence-transformers.
+    ///
+    /// # Errors
+    /// If modules.json cannot be read, or names a folder elsewhere.
+    pub(crate) fn encoder(&self) -> Result<PathBuf> {
+        Ok(sst_models::encoder_folder(&self.folder)?)
+    }
+
     /// Loads the model and its tokenizer, which refuses texts with tokens that the model does not know. What
     /// is found and not used goes to `ledger`.
     ///
@@ -170,10 +180,11 @@ impl Found {
         head: Head,
         ledger: &Ledger,
     ) -> Result<(Box<dyn Model>, Tokenizer)> {
-        let tokenizer = Tokenizer::load(&self.folder)?;
+        let folder = self.encoder()?;
+        let tokenizer = Tokenizer::load(&folder)?;
         ledger.add_unused(tokenizer.unused());
         let options = LoadOptions { head, ..LoadOptions::new(device) };
-        let loaded = sst_models::open(&self.folder, &options)?;
+        let loaded = sst_models::open(&folder, &options)?;
         loaded.tell(ledger);
         let known = loaded.model.encoder().vocab_size();
         Ok((loaded.model, tokenizer.for_vocabulary(known)))

@@ -5,13 +5,13 @@
 //! longest Unigram piece, and pads to any length asked for. None of this can be caught once it
 //! happens, so what could cause it is refused here. What only panics is caught where it is called.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::growth::Growth;
 use super::limits;
 
-/// Parses and checks; returns the JSON with all that sst does itself switched off: truncation and
-/// padding, and dropout and sampling, which would make the ids of a text a matter of chance.
+/// Parses and checks; returns the JSON with all that sst does itself switched off: padding, and truncation but for
+/// `{"direction": "Left"}` ([`take_side`]), and dropout and sampling, which would make the ids of a text a matter of chance.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
     let mut root = match json(bytes)? {
         Value::Object(root) => root,
@@ -23,11 +23,19 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
         check_id(content, token.get("id"))?;
     }
     model(root.get_mut("model").and_then(Value::as_object_mut).ok_or("it has no object `model`")?)?;
-    root.insert("truncation".to_owned(), Value::Null);
+    let is_left = root.get("truncation").is_some_and(|cut| cut["direction"] == "Left");
+    let side = if is_left { json!({"direction": "Left"}) } else { Value::Null };
+    root.insert("truncation".to_owned(), side);
     root.insert("padding".to_owned(), Value::Null);
     let root = Value::Object(root);
     growth(&root)?;
     Ok(root)
+}
+
+/// Takes the direction that [`parse`] left, and says whether it is `Left`: whether long texts lose their beginning.
+pub(super) fn take_side(root: &mut Value) -> bool {
+    let truncation = root.get_mut("truncation").map(Value::take);
+    truncation.is_some_and(|truncation| !truncation.is_null())
 }
 
 /// Checks the vocabulary, the merges and the limits of a model, and switches chance off.

@@ -11,9 +11,10 @@ use tokenizers::PostProcessorWrapper;
 use super::added::{Added, Declared};
 use super::cache::WordCache;
 use super::class::Class;
-use super::folder::{Files, Vocabulary};
+use super::folder::{CONFIG, Files, Vocabulary};
 use super::growth::Growth;
 use super::long::Cuts;
+use super::model::SIDE;
 use super::{Inner, SpecialNames, TokenizeError, Tokenizer, check, rebuild, special, unread};
 use crate::Unused;
 use crate::loader::panic_message;
@@ -40,9 +41,10 @@ impl Tokenizer {
     /// # Errors
     /// If a file is missing, broken, or asks for something that could take the process down.
     pub fn load(path: &Path) -> Result<Self, TokenizeError> {
-        let files = Files::read(path)?;
+        let mut files = Files::read(path)?;
         let name = files.path.display().to_string();
         let invalid = |reason: String| TokenizeError::invalid(&name, reason);
+        truncation_side(&mut files)?;
         let class = class_of(&files).map_err(invalid)?;
         let (old, model) = match &files.vocabulary {
             Vocabulary::Json(root) => (root.clone(), root["model"].as_object().cloned()),
@@ -97,7 +99,8 @@ impl Tokenizer {
     /// # Errors
     /// As for [`Tokenizer::load`].
     pub fn from_json(name: &str, json: &[u8]) -> Result<Self, TokenizeError> {
-        let json = check::parse(json).map_err(|reason| TokenizeError::invalid(name, reason))?;
+        let mut json = check::parse(json).map_err(|reason| TokenizeError::invalid(name, reason))?;
+        check::take_side(&mut json);
         Self::build(name, json, BTreeMap::new())
     }
 
@@ -158,6 +161,27 @@ fn library(json: Value) -> Result<tokenizers::Tokenizer, String> {
     catch_unwind(AssertUnwindSafe(load))
         .map_err(|panic| panic_message(&*panic))?
         .map_err(|error| error.to_string())
+}
+
+/// Keeps the side on which long texts are cut in the configuration, where transformers looks for it first.
+fn truncation_side(files: &mut Files) -> Result<(), TokenizeError> {
+    let is_left = match &mut files.vocabulary {
+        Vocabulary::Json(root) => check::take_side(root),
+        _ => false,
+    };
+    match files.config.get(SIDE) {
+        None | Some(Value::Null) if is_left => {
+            files.config.insert(SIDE.to_owned(), json!("left"));
+            Ok(())
+        }
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(side)) if side == "left" || side == "right" => Ok(()),
+        Some(other) => {
+            let path = files.path.with_file_name(CONFIG).display().to_string();
+            let reason = format!("{SIDE} is {other}: write \"left\" or \"right\"");
+            Err(TokenizeError::invalid(&path, reason))
+        }
+    }
 }
 
 /// The class whose rules hold for a folder.

@@ -35,6 +35,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 pub use error::TokenizeError;
+pub use model::TruncationSide;
 pub use special::{Frame, SpecialNames, SpecialTokens};
 pub use spelling::{Spelled, Spellings};
 pub use train::{Algorithm, TrainConfig, train};

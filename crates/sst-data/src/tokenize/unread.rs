@@ -5,10 +5,14 @@ use tokenizers::Tokenizer;
 
 use super::class::Class;
 use super::folder::{ADDED, CONFIG, Files, Vocabulary};
+use super::model::SIDE;
 use crate::{Harmless, Unused, UnusedKind};
 
+/// What is listed of a tokenizer that cuts long texts on the left, but where vectors are made, which heed it.
+pub(super) const SIDE_ITEM: &str = "tokenizer_config.json: truncation_side";
+
 /// Keys of `tokenizer_config.json` that every class reads.
-const USED: [&str; 9] = [
+const USED: [&str; 10] = [
     "tokenizer_class",
     "added_tokens_decoder",
     "additional_special_tokens",
@@ -18,6 +22,7 @@ const USED: [&str; 9] = [
     "chat_template",
     "model_max_length",
     "max_len",
+    SIDE,
 ];
 
 /// Keys of `tokenizer_config.json` that change no id.
@@ -55,7 +60,6 @@ const HARMLESS: &[Harmless] = &[
     ("transformers_version", "says who wrote the file"),
     ("trim_offsets", "changes no id"),
     ("truncation", "sst cuts texts by its own limits"),
-    ("truncation_side", "sst cuts texts by its own limits"),
     ("truncation_strategy", "sst cuts texts by its own limits"),
     ("use_default_system_prompt", "belongs to the template of chats"),
     ("use_fast", "chooses between classes that give the same ids"),
@@ -70,7 +74,7 @@ const WITHOUT_JSON: [&str; 2] = ["add_bos_token", "add_eos_token"];
 /// Keys at the top of `tokenizer.json`.
 const ROOT: [&str; 9] = [
     "version",
-    // Sst cuts and pads by its own rules, and sentence models read their limit themselves.
+    // Sst cuts and pads by its own rules, but for the direction; sentence models read their limit themselves.
     "truncation",
     "padding",
     "added_tokens",
@@ -131,6 +135,9 @@ pub(super) fn unread(files: &Files, class: Class, old: &Value, library: &Tokeniz
         if !used {
             unused.add(UnusedKind::ConfigKey, format!("{CONFIG}: {key}"));
         }
+    }
+    if files.config.get(SIDE).is_some_and(|side| side == "left") {
+        unused.add(UnusedKind::ConfigKey, SIDE_ITEM);
     }
     let file = "tokenizer.json";
     unused.add_keys(file, old, ROOT, &[]);

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sst_data::UnusedKind;
-use sst_data::tokenize::{Algorithm, Tokenizer, TrainConfig, UnknownCount, train, unknown_warning};
+use sst_data::tokenize::{
+    Algorithm, Tokenizer, TrainConfig, TruncationSide, UnknownCount, train, unknown_warning,
+};
 
 use crate::tokenize::book;
 
@@ -61,7 +63,7 @@ fn a_text_that_would_grow_beyond_memory_is_an_error() {
         from(&small(replace("a", &"a".repeat(4096)), replace("(", &"(".repeat(4096)))).unwrap();
     let start = Instant::now();
     let error = tokenizer.encode(&"a".repeat(100_000)).unwrap_err().to_string();
-    assert!(error.contains("409600000 characters") && error.contains("clean.max_chars"), "{error}");
+    assert!(error.contains("409600000 characters") && error.contains("split the text"), "{error}");
     assert!(tokenizer.encoding(&"a".repeat(100_000)).is_err());
     assert!(tokenizer.decode(&vec![3; 100_000], false).is_err());
     assert!(start.elapsed() < Duration::from_secs(5));
@@ -168,6 +170,49 @@ fn what_is_not_used_is_listed_by_name() {
     let tokenizer = Tokenizer::load(folder.path()).unwrap();
     assert!(tokenizer.unused().is_empty(), "{:?}", tokenizer.unused());
     assert_eq!(tokenizer.id("<image>"), Some(4));
+}
+
+/// The key of tokenizer_config.json comes first, then that of tokenizer.json.
+#[test]
+fn the_side_on_which_long_texts_are_cut_is_kept() {
+    use TruncationSide::{Left, Right};
+    let cut = |direction: &str| {
+        let mut json = small(json!(null), json!(null));
+        json["truncation"] = json!({"direction": direction, "max_length": 8, "strategy": "LongestFirst", "stride": 0});
+        json
+    };
+    let load = |json: &Value, config: Value| {
+        let folder = tempfile::tempdir().unwrap();
+        write(
+            folder.path(),
+            &[("tokenizer.json", json.clone()), ("tokenizer_config.json", config)],
+        );
+        Tokenizer::load(folder.path()).map_err(|error| error.to_string())
+    };
+    for (direction, config, side) in [
+        ("Right", json!({}), Right),
+        ("Left", json!({}), Left),
+        ("Left", json!({"truncation_side": "right"}), Right),
+        ("Right", json!({"truncation_side": "left"}), Left),
+        ("Left", json!({"truncation_side": null}), Left),
+    ] {
+        let tokenizer = load(&cut(direction), config).unwrap();
+        assert_eq!(tokenizer.truncation_side(), side);
+        assert!(tokenizer.unused_beside_truncation().is_empty());
+        let told: Vec<&str> = tokenizer.unused().of(UnusedKind::ConfigKey).collect();
+        let left = ["tokenizer_config.json: truncation_side"];
+        assert_eq!(told, if side == Left { &left[..] } else { &[] });
+        let saved = tempfile::tempdir().unwrap();
+        tokenizer.save(saved.path(), 64).unwrap();
+        assert_eq!(Tokenizer::load(saved.path()).unwrap().truncation_side(), side);
+    }
+    let error = load(&cut("Left"), json!({"truncation_side": "middle"})).unwrap_err();
+    assert!(
+        error.contains("tokenizer_config.json") && error.contains("write \"left\" or"),
+        "{error}"
+    );
+    assert_eq!([Left.keep(&[1, 2, 3], 2), Right.keep(&[1, 2, 3], 2)], [[2, 3], [1, 2]]);
+    assert_eq!(Left.keep(&[1, 2], 3), [1, 2]);
 }
 
 #[test]

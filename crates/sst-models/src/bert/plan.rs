@@ -79,7 +79,9 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
         } else if target == BIASES[1] {
             Renamed::To(BIASES[0].to_owned())
         } else if let (true, Some(second)) = (target == BIASES[0], second_bias) {
-            match request.weights.same(name, second)? {
+            // transformers does not read the first one of an untied head, and writes it as it was made: zeros.
+            let as_made = !tied && is_zero(request, name)?;
+            match as_made || request.weights.same(name, second)? {
                 true => Renamed::Ignore,
                 false => Renamed::Unused,
             }
@@ -90,6 +92,12 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
     }
     let new = if gets_new_head { vec![HEAD.to_owned()] } else { Vec::new() };
     Ok(Plan { architecture, pooler: has_pooler, untied, new, absent, renames })
+}
+
+/// Whether a tensor of the file is all zeros.
+fn is_zero(request: &Request<'_>, name: &str) -> Result<bool, ModelError> {
+    let any = request.weights.tensor(name)?.f_any().map_err(sst_core::Error::from)?;
+    Ok(any.f_int64_value(&[]).map_err(sst_core::Error::from)? == 0)
 }
 
 /// What the architecture that the config names has and the file lacks, where the model is built without it.

@@ -175,6 +175,18 @@ impl Layout {
     }
 }
 
+/// The Hugging Face folder of the encoder in `folder`: where modules.json has its first module, or `folder` itself
+/// if it has a config.json or no modules.json.
+///
+/// # Errors
+/// If modules.json cannot be read, or its first module does not lie within the folder.
+pub fn encoder_folder(folder: &Path) -> Result<PathBuf, ModelError> {
+    if folder.join("config.json").is_file() || !folder.join(MODULES).is_file() {
+        return Ok(folder.to_owned());
+    }
+    Ok(Layout::read(folder)?.map_or_else(|| folder.to_owned(), |layout| layout.encoder))
+}
+
 /// The folder of a module, if its path stays within the folder of the model, links included.
 fn below(folder: &Path, path: &str) -> Option<PathBuf> {
     let parts = Path::new(path).components();

@@ -80,7 +80,7 @@ pub(super) const PROMPTS: [Key; 6] = [
     ("similarity_fn_name", Used, ""),
     ("__version__", Harmless, "says which releases wrote the folder"),
     ("model_type", Neutral("SentenceTransformer"), "sst has this one only"),
-    ("truncate_dim", Empty, "nothing is set"),
+    ("truncate_dim", Used, ""),
 ];
 
 /// Adds the keys of `object` that are neither read nor known not to matter.

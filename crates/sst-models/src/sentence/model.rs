@@ -49,6 +49,10 @@ pub struct SentenceModel {
     pub(super) poolings: Vec<Pooling>,
     pub(super) dense: Vec<Dense>,
     pub(super) normalize: bool,
+    /// So many numbers of a vector are kept, where it has more.
+    pub(super) truncate: Option<i64>,
+    /// Whether the norm comes after what `truncate` cuts off, not before as in a folder.
+    pub(super) normalize_last: bool,
     pub(super) max_length: usize,
     pub(super) lowercase: bool,
     pub(super) prompts: Prompts,
@@ -75,7 +79,7 @@ impl SentenceModel {
         let layout = Layout::read(folder)?;
         let encoder = layout.as_ref().map_or(folder, |layout| &*layout.encoder);
         let tokenizer = Tokenizer::load(encoder)?;
-        ledger.add_unused(tokenizer.unused());
+        ledger.add_unused(&tokenizer.unused_beside_truncation());
         let load = LoadOptions { role: Role::Sentence, ..LoadOptions::new(device) };
         let loaded = crate::open(encoder, &load)?;
         loaded.tell(ledger);
@@ -92,6 +96,9 @@ impl SentenceModel {
         }
         ledger.add_unused(&unused);
         this.normalize = options.normalize.unwrap_or(layout.normalize);
+        let full = this.width();
+        this.truncate = layout.prompts.truncate_dim().filter(|width| *width < full);
+        this.normalize_last = options.normalize == Some(true);
         if let (None, Some(length)) = (options.max_length, layout.max_length) {
             this.max_length = length.min(this.model.encoder().max_length());
         }
@@ -114,6 +121,8 @@ impl SentenceModel {
             poolings: vec![options.pooling.unwrap_or(Pooling::Mean)],
             dense: Vec::new(),
             normalize: options.normalize.unwrap_or(false),
+            truncate: None,
+            normalize_last: false,
             max_length: length.min(limit),
             lowercase: false,
             prompts: Prompts::default(),
@@ -126,8 +135,8 @@ impl SentenceModel {
         }
     }
 
-    /// The tokens of each text: the prompt before it, special tokens around it, its end cut off where it is too
-    /// long.
+    /// The tokens of each text: the prompt before it, special tokens around it, and what is too long cut off at
+    /// the end, or at the side that the tokenizer says.
     ///
     /// # Errors
     /// If there is no room beside the special tokens, or the tokenizer cannot encode a text.
@@ -147,8 +156,9 @@ impl SentenceModel {
             self.reader.encode_batch(&texts.iter().map(String::as_str).collect::<Vec<_>>())?
         };
         let room = self.max_length - framing;
+        let side = self.tokenizer.truncation_side();
         let row = |ids: Vec<u32>| {
-            let kept = &ids[..ids.len().min(room)];
+            let kept = side.keep(&ids, room);
             let cut = ids.len() - kept.len();
             let unknown = self.tokenizer.count_unknown(kept) as usize;
             SentenceTokens { ids: [&frame.prefix[..], kept, &frame.suffix].concat(), cut, unknown }
@@ -165,9 +175,15 @@ impl SentenceModel {
         for dense in &self.dense {
             vectors_bd = dense.apply(&vectors_bd)?.f_to_kind(Kind::Float)?;
         }
+        if let (Some(width), true) = (self.truncate, self.normalize_last) {
+            vectors_bd = vectors_bd.f_narrow(1, 0, width)?;
+        }
         if self.normalize {
             let norms_b1 = vectors_bd.f_norm_scalaropt_dim(2.0, [1_i64].as_slice(), true)?;
             vectors_bd = vectors_bd.f_div(&norms_b1.f_clamp_min(1e-12)?)?;
+        }
+        if let (Some(width), false) = (self.truncate, self.normalize_last) {
+            vectors_bd = vectors_bd.f_narrow(1, 0, width)?;
         }
         Ok(vectors_bd)
     }
@@ -180,7 +196,8 @@ impl SentenceModel {
     /// d.
     pub fn width(&self) -> i64 {
         let pooled = self.poolings.len() as i64 * self.model.encoder().hidden_size();
-        self.dense.last().map_or(pooled, Dense::width)
+        let full = self.dense.last().map_or(pooled, Dense::width);
+        self.truncate.map_or(full, |width| width.min(full))
     }
 
     /// The encoder with its parameters.
@@ -210,7 +227,7 @@ impl SentenceModel {
 
     /// Whether vectors have length one, so that dot products are cosines.
     pub fn normalizes(&self) -> bool {
-        self.normalize
+        self.normalize && (self.truncate.is_none() || self.normalize_last)
     }
 
     /// Puts `prompt` before each text, instead of what the folder says.

@@ -19,6 +19,8 @@ pub(super) struct Prompts {
     default: Option<String>,
     /// The function that compares two vectors.
     similarity: Option<String>,
+    /// The numbers of a vector that are kept.
+    truncate_dim: Option<i64>,
     file: Value,
 }
 
@@ -37,6 +39,7 @@ struct File {
     prompts: Option<Map<String, Value>>,
     default_prompt_name: Option<String>,
     similarity_fn_name: Option<String>,
+    truncate_dim: Option<Value>,
 }
 
 impl Prompts {
@@ -59,7 +62,19 @@ impl Prompts {
         if let Some(name) = default.as_ref().filter(|name| !is_known(name)) {
             return Err(bad(format!("the default prompt `{name}` is not among the prompts")));
         }
-        Ok(Self { named, default, similarity: file.similarity_fn_name, file: value })
+        let truncate_dim = match &file.truncate_dim {
+            None => None,
+            Some(width) => match width.as_i64().filter(|width| *width > 0) {
+                Some(width) => Some(width),
+                None => {
+                    return Err(bad(format!(
+                        "truncate_dim is {width}: write how many numbers of each vector are kept, or remove the key"
+                    )));
+                }
+            },
+        };
+        let similarity = file.similarity_fn_name;
+        Ok(Self { named, default, similarity, truncate_dim, file: value })
     }
 
     /// Keys of the file that were not read.
@@ -92,12 +107,21 @@ impl Prompts {
         self.similarity.as_deref()
     }
 
+    /// How many numbers of each vector are kept, if the folder says so.
+    pub(super) fn truncate_dim(&self) -> Option<i64> {
+        self.truncate_dim
+    }
+
     /// The file again, with what sst writes into it.
     pub(super) fn to_json(&self) -> Value {
-        json!({
+        let mut file = json!({
             "prompts": self.named,
             "default_prompt_name": self.default,
             "similarity_fn_name": self.similarity.as_deref().unwrap_or("cosine"),
-        })
+        });
+        if let Some(width) = self.truncate_dim {
+            file["truncate_dim"] = json!(width);
+        }
+        file
     }
 }

@@ -17,8 +17,16 @@ impl SentenceModel {
     /// modules.json, the pooling, linear layers and the norm.
     ///
     /// # Errors
-    /// If a file cannot be written, with its path.
+    /// If a file cannot be written, with its path; or the model was loaded with a norm after `truncate_dim`, which
+    /// no folder can say.
     pub fn save(&self, folder: &Path, card: &ModelCard) -> Result<(), ModelError> {
+        if self.truncate.is_some() && self.normalize_last {
+            let message = format!(
+                "{PROMPTS} has it, and sentence-transformers cuts vectors after their norm is taken: leave out \
+                 --normalize, or remove the key"
+            );
+            return Err(ModelError::Config { path: "truncate_dim".to_owned(), message });
+        }
         let model = HostModel::copy(&*self.model)?.carry(self.carried.clone());
         model.save(folder, Some(&self.tokenizer), card)?;
         let mut modules = vec![module(0, "", "Transformer")];

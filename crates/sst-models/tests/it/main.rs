@@ -14,6 +14,7 @@ mod hostile;
 mod layouts;
 mod minilm;
 mod rope;
+mod sentence;
 mod steps;
 mod unused;
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sst_data::Ledger;
 use sst_models::{LoadOptions, Role, SentenceModel, SentenceOptions, open};
 use tch::Device;
+use tempfile::TempDir;
 
 use crate::altered::{Content, altered};
 use crate::case::golden;
@@ -18,7 +19,7 @@ fn listed(folder: &Path) -> Vec<String> {
     items(&ledger)
 }
 
-fn items(ledger: &Ledger) -> Vec<String> {
+pub(crate) fn items(ledger: &Ledger) -> Vec<String> {
     let entries = ledger.entries().into_iter();
     let unused = entries.filter(|(name, _)| name.starts_with("unused."));
     unused.flat_map(|(_, entry)| entry.items).collect()
@@ -157,7 +158,7 @@ fn a_key_that_changes_the_numbers_and_is_not_implemented_is_an_error() {
 }
 
 /// A folder as sentence-transformers 6.2 writes it.
-fn sentence(change: impl FnOnce(&Path)) -> Result<Vec<String>, String> {
+pub(crate) fn sentence_folder() -> TempDir {
     let folder = altered("bert/hub", |content| plain("bert/hub", content));
     let write = |name: &str, value: Value| {
         let path = folder.path().join(name);
@@ -201,6 +202,11 @@ fn sentence(change: impl FnOnce(&Path)) -> Result<Vec<String>, String> {
             "module_output_name": "token_embeddings",
         }),
     );
+    folder
+}
+
+fn sentence(change: impl FnOnce(&Path)) -> Result<Vec<String>, String> {
+    let folder = sentence_folder();
     change(folder.path());
     let ledger = Ledger::new();
     let loaded =
@@ -208,7 +214,7 @@ fn sentence(change: impl FnOnce(&Path)) -> Result<Vec<String>, String> {
     loaded.map(|_| items(&ledger)).map_err(|error| error.to_string())
 }
 
-fn edit(folder: &Path, name: &str, key: &str, value: Value) {
+pub(crate) fn edit(folder: &Path, name: &str, key: &str, value: Value) {
     let path = folder.join(name);
     let mut file: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     file[key] = value;
@@ -221,7 +227,6 @@ fn one_unknown_key_of_sentence_transformers_is_listed_by_name() {
     for (name, key, value) in [
         ("1_Pooling/config.json", "pooling_weights", json!([1, 2])),
         ("2_Normalize/config.json", "p", json!(1)),
-        ("config_sentence_transformers.json", "truncate_dim", json!([8])),
         ("config_sentence_transformers.json", "score_scale", json!(20)),
         ("sentence_bert_config.json", "tokenizer_args", json!({"padding_side": "left"})),
         ("sentence_bert_config.json", "pad_to", json!(8)),

@@ -50,10 +50,11 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
                 let message = "--pooling, --normalize, --no-normalize and --max-length are for --format sentence-transformers";
                 return Err(Usage(message.to_owned()).into());
             }
-            let tokenizer = Tokenizer::load(&found.folder)?;
-            ledger.add_unused(tokenizer.unused());
+            let folder = found.encoder()?;
+            let tokenizer = Tokenizer::load(&folder)?;
+            ledger.add_unused(&tokenizer.unused_beside_truncation());
             let options = LoadOptions { role: Role::Write, ..LoadOptions::new(Device::Cpu) };
-            let loaded = sst_models::open(&found.folder, &options)?;
+            let loaded = sst_models::open(&folder, &options)?;
             loaded.tell(&ledger);
             let card = ModelCard { pipeline_tag: None, ..card("") };
             let model = HostModel::copy(&*loaded.model)?.carry(loaded.carried);
