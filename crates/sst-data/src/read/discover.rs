@@ -17,6 +17,8 @@ pub(super) struct Found {
     pub(super) other_files: Vec<PathBuf>,
     /// Files of a split other than `train`, kept apart.
     pub(super) other_splits: Vec<(PathBuf, Split)>,
+    /// Files among those to read that name no split, beside others that are named for training.
+    pub(super) unnamed: Vec<PathBuf>,
 }
 
 /// The lower-case extension of `path`, `.gz` or `.zst` aside; empty if there is none.
@@ -208,6 +210,7 @@ fn keep(
     })?;
     found.files.append(&mut sorted.taken);
     found.other_splits.append(&mut sorted.apart);
+    found.unnamed.append(&mut sorted.unnamed);
     found.other_files.append(&mut others);
     Ok(())
 }

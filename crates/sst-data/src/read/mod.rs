@@ -43,7 +43,7 @@ pub(crate) use score::SCORE;
 
 /// Raised when the same files and settings give other documents than before: what was prepared from them is then not used
 /// again.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// How documents lie in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,7 +58,9 @@ pub enum Format {
     Jsonl,
     /// Comma-separated values, quoted as in RFC 4180, the first line a header. Extension `.csv`.
     Csv,
-    /// Tab-separated values, never quoted (the IANA media type, and GLUE), the first line a header.
+    /// Tab-separated values, the first line a header. Quotes are data (the IANA media type, and GLUE), except those of a
+    /// field with doubled quotes in it, of an empty one (`""`), and of every field where the whole header is quoted, which
+    /// are removed and counted as `read.unquoted_fields`; other fields in quotes are counted as `read.ambiguous_quotes`.
     /// Extension `.tsv`.
     Tsv,
     /// Apache Parquet. Extension `.parquet`.
@@ -176,7 +178,8 @@ impl Source {
     /// names.
     ///
     /// Files that [`Source::files`] leaves out are counted in the ledger as `read.other_files` and
-    /// `read.other_splits`, and fields that are not used are listed as `unused.columns`. With [`OnError::Fail`] the
+    /// `read.other_splits`, files read that name no split beside others named for training as `read.unnamed_splits`, and
+    /// fields that are not used are listed as `unused.columns`. With [`OnError::Fail`] the
     /// first error ends the iteration.
     ///
     /// # Errors
@@ -205,6 +208,7 @@ impl Source {
         for (name, paths) in [
             ("read.other_files", &found.other_files.iter().collect()),
             ("read.other_splits", &apart),
+            ("read.unnamed_splits", &found.unnamed.iter().collect()),
         ] {
             let first = paths.first().map(|path| Key::new(path.to_string_lossy(), 1));
             ledger.add(name, paths.len() as u64, first.as_ref());

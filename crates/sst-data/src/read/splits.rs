@@ -65,7 +65,7 @@ pub(super) struct Sorted {
     pub(super) apart: Vec<(PathBuf, Split)>,
     /// Those taken that name no split while others are named for training. They may be held out under a name that is
     /// not known, and `datasets` would leave them out.
-    unnamed: Vec<PathBuf>,
+    pub(super) unnamed: Vec<PathBuf>,
 }
 
 impl Sorted {

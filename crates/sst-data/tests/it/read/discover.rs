@@ -141,6 +141,16 @@ fn of_hugging_face_shards_only_train_is_taken() {
     let ledger = Ledger::new();
     assert_eq!(folder.source("").read(&ledger).unwrap().count(), 1);
     assert_eq!((ledger.count("read.other_splits"), ledger.count("read.other_files")), (1, 1));
+    let folder = Folder::new(&[("held-out.txt", b"x"), ("more.txt", b"y"), ("train.txt", b"z")]);
+    let ledger = Ledger::new();
+    assert_eq!(folder.source("").read(&ledger).unwrap().count(), 2);
+    let entries = ledger.entries();
+    let told = |name: &str| {
+        let first = entries[name].first.as_deref().unwrap();
+        (entries[name].count, folder.strip(first))
+    };
+    assert_eq!(told("read.other_splits"), (1, "held-out.txt:1".to_owned()));
+    assert_eq!(told("read.unnamed_splits"), (1, "more.txt:1".to_owned()));
 }
 
 #[test]
