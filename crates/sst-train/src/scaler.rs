@@ -20,13 +20,26 @@ pub const MIN_SCALE: f32 = 1.0 / 16_384.0;
 #[serde(deny_unknown_fields, default)]
 pub struct LossScaling {
     /// The first scale.
+    #[serde(deserialize_with = "finite")]
     pub init_scale: f32,
     /// What it is multiplied by after `growth_interval` good steps in a row.
+    #[serde(deserialize_with = "finite")]
     pub growth_factor: f32,
     /// What it is multiplied by after a step that overflowed.
+    #[serde(deserialize_with = "finite")]
     pub backoff_factor: f32,
     /// Good steps in a row until it grows.
     pub growth_interval: u64,
+}
+
+/// A number that fp32 holds: 1e308 would become infinity, which no recipe can write down again.
+fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
+    let wide = f64::deserialize(from)?;
+    let number = wide as f32;
+    match number.is_finite() {
+        true => Ok(number),
+        false => Err(serde::de::Error::custom(format!("{wide:e} is beyond what fp32 holds"))),
+    }
 }
 
 impl Default for LossScaling {
