@@ -16,8 +16,8 @@ fn cases() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// The most memory that this process has had, in bytes.
-fn peak() -> u64 {
+/// The most memory that this process has had, in bytes; 0 where the system does not say.
+pub(crate) fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());

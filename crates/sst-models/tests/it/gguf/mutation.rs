@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::build::{self, Meta};
 use super::{metadata, read, tensors, with};
+use crate::hostile::peak;
 
 /// What is done to the bytes of a file.
 #[derive(Debug, Clone)]
@@ -67,14 +68,6 @@ fn apply(bytes: &mut Vec<u8>, damage: &Damage, header: usize) {
             bytes.drain(at..(at + count).min(bytes.len()));
         }
     }
-}
-
-/// The most memory that this process ever had, in bytes; 0 where the system does not say.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-    kilobytes.unwrap_or(0_u64) * 1024
 }
 
 /// Files to begin with: a usual one, and one with every key that asks for a decision.
