@@ -3,8 +3,8 @@
 use tch::Tensor;
 
 use super::linear::kept_joint;
-use super::{check, ffi};
 use crate::error::{Error, Result};
+use crate::ffi::{self, check};
 
 /// Three tensors that differ in their first dimension at most, one after the other along it: matrices in the type that
 /// autocast (if on) gives the factors of a product, vectors in their own. Differentiable once.

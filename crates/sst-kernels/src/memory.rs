@@ -4,8 +4,8 @@ use std::ffi::c_int;
 
 use tch::Device;
 
-use super::{check, ffi};
 use crate::error::Result;
+use crate::ffi::{self, check};
 
 /// From now on the memory of tensors of 64 KiB and more on the CPU is kept when they are freed, for the next ones: a training
 /// step frees and asks for the same again and again, and every page from the system has to be cleared. What is

@@ -6,9 +6,10 @@
 //!
 //! Letters: m queries of the row, l keys, e width of a head.
 
-use super::kernel::{BLOCK, Place, Scratch, heads, padded, prefetch_next};
 use super::lines::{load, load_transposed, store};
+use super::place::{Place, heads, prefetch_next};
 use super::product::{Left, product};
+use super::scratch::{BLOCK, Scratch, padded};
 use super::task::Task;
 use crate::simd::Simd;
 

@@ -4,20 +4,23 @@
 //! one takes the rows as they are. The graph and the threads are in `cpp/attention.cc`.
 
 mod abreast;
+mod ffi;
 mod kernel;
 mod lines;
 #[cfg(target_arch = "x86_64")]
 mod pairs;
+mod place;
 mod product;
+mod run;
+mod scratch;
 mod task;
 
 use std::ffi::c_int;
 
-pub(super) use task::Task;
 use tch::{Device, Kind, Tensor};
 
-use super::{check, ffi};
 use crate::error::{Error, Result};
+use crate::ffi::check;
 
 /// How [`ragged_attention`] attends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -148,7 +151,7 @@ impl RaggedAttention {
             scale: self.scale,
             dropout: self.dropout,
             causal: c_int::from(self.causal),
-            run: task::run,
+            run: run::run,
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Rows of tables, added up: the embeddings of a token. The graph is in `cpp/embedding.cc`.
 
+mod ffi;
 mod kernel;
 
 use std::ffi::c_int;
 
-pub(super) use kernel::Task;
-use kernel::{backward, forward};
+use kernel::{Task, backward, forward};
 use tch::{Device, Kind, Tensor};
 
-use super::{check, ffi};
 use crate::error::{Error, Result};
+use crate::ffi::{check, pointers};
 
 /// A table, and whose rows are taken.
 #[derive(Debug, Clone, Copy)]
@@ -75,8 +75,8 @@ pub fn embedding_sum(lookups: &[Lookup<'_>]) -> Result<Tensor> {
     for lookup in lookups {
         lookup.check()?;
     }
-    let weights = ffi::pointers(lookups.iter().map(|lookup| lookup.weight));
-    let ids = ffi::pointers(lookups.iter().map(|lookup| lookup.ids));
+    let weights = pointers(lookups.iter().map(|lookup| lookup.weight));
+    let ids = pointers(lookups.iter().map(|lookup| lookup.ids));
     let paddings: Vec<i64> = lookups.iter().map(|lookup| lookup.padding_id.unwrap_or(-1)).collect();
     let mut y = std::ptr::null_mut();
     let run: ffi::EmbeddingRun = run;

@@ -40,9 +40,10 @@ fn place(tensor: &Tensor) -> Place {
 #[derive(Debug)]
 pub struct KeepWeights(PhantomData<*const ()>);
 
-/// Lays weights out once for many products, and not for each, until the guard is dropped. They must not change while
-/// it lives. They cost as much memory again as they take, or half as much more, and joint ones twice that.
-#[must_use = "weights are kept until it is dropped"]
+/// Caches the packed form of each weight on this thread until the guard is dropped, so that it is made once and not for
+/// every product. Only products without gradients use it. The weights must not change while the guard lives. A packed
+/// weight takes as much memory as the weight itself, or half as much more; those of [`joint`](crate::joint) twice that.
+#[must_use = "the cache is cleared when the guard is dropped"]
 pub fn keep_weights() -> KeepWeights {
     KEPT.with_borrow_mut(|kept| kept.guards += 1);
     KeepWeights(PhantomData)

@@ -5,6 +5,7 @@
 mod few;
 mod kept;
 mod tiles;
+mod ffi;
 
 pub(super) use kept::kept_joint;
 pub use kept::{KeepWeights, keep_weights};

@@ -5,7 +5,8 @@ use std::slice::{self, from_raw_parts_mut as slice_mut};
 
 use tch::{Kind, Tensor};
 
-use super::{INT16, Plain, number, plain};
+use super::ffi::Plain;
+use super::{INT16, number, plain};
 use crate::cpu::CpuLevel;
 use crate::error::{Error, Result};
 use crate::number::Body;

@@ -1,15 +1,18 @@
 //! AdamW in one pass over memory: a kernel of our own on the CPU, libtorch's fused one elsewhere.
 
+mod ffi;
 mod halves;
 mod kernel;
 
+use ffi::Plain;
 pub use halves::{join_halves, split_halves};
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 
 use tch::Tensor;
 
-use super::{check, ffi, number};
 use crate::error::{Error, Result};
+use crate::ffi::{check, pointers};
+use crate::number;
 
 /// The hyper-parameters of one update (Loshchilov and Hutter 2019, "Decoupled Weight Decay
 /// Regularization").
@@ -87,15 +90,6 @@ fn found(found_inf: Option<&Tensor>) -> Result<bool> {
 /// The kind of what is in int16.
 const INT16: c_int = 2;
 
-/// `SstPlain` of `cpp/optim.cc`, field by field: the numbers of a tensor.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(super) struct Plain {
-    data: *mut c_void,
-    count: usize,
-    kind: c_int,
-}
-
 impl Plain {
     fn kind(self) -> Option<number::Kind> {
         match self.kind {
@@ -116,7 +110,7 @@ impl Plain {
 
 /// The numbers of tensors, found in one call.
 fn plain<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Vec<Plain>> {
-    let pointers = ffi::pointers(tensors);
+    let pointers = pointers(tensors);
     let mut plain = vec![Plain { data: std::ptr::null_mut(), count: 0, kind: -1 }; pointers.len()];
     // SAFETY: live tensors, and a writable place for each.
     check(unsafe { ffi::sst_plain(pointers.len(), pointers.as_ptr(), plain.as_mut_ptr()) })?;
@@ -179,10 +173,9 @@ fn libtorch(
     let of_kind = |(grad, param): (&&Tensor, &&Tensor)| grad.f_to_kind(param.f_kind()?);
     let grads = tensors.grads.iter().zip(&tensors.params).map(of_kind);
     let grads = grads.collect::<std::result::Result<Vec<_>, _>>()?;
-    let grads = ffi::pointers(&grads);
+    let grads = pointers(&grads);
     let lists = [&tensors.params, &tensors.exp_avgs, &tensors.exp_avg_sqs, &tensors.steps];
-    let [params, exp_avgs, exp_avg_sqs, steps] =
-        lists.map(|list| ffi::pointers(list.iter().copied()));
+    let [params, exp_avgs, exp_avg_sqs, steps] = lists.map(|list| pointers(list.iter().copied()));
     let pointer = |tensor: Option<&Tensor>| tensor.map_or(std::ptr::null(), Tensor::as_ptr);
     // SAFETY: five lists of `n` pointers to live tensors and two that may be null; none is kept.
     let code = unsafe {
@@ -225,7 +218,7 @@ pub fn global_norm<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<
         // SAFETY: live tensors, which the list borrows.
         return Ok(Tensor::f_from_slice(&[unsafe { kernel::norm(&grads) }? as f32])?.f_squeeze()?);
     }
-    let pointers = ffi::pointers(tensors);
+    let pointers = pointers(tensors);
     let mut norm = std::ptr::null_mut();
     // SAFETY: the pointers are of live tensors and are not kept; `norm` is valid for writes.
     check(unsafe { ffi::sst_global_norm(pointers.len(), pointers.as_ptr(), &raw mut norm) })?;

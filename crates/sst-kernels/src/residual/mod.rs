@@ -1,19 +1,20 @@
 //! What stands between the matrix products of a transformer's layer, in one pass over memory: dropout, the
 //! residual, and LayerNorm. The graph and the threads are in `cpp/residual.cc`.
 
+mod ffi;
 mod kernel;
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub(super) use kernel::Task;
-use kernel::{Scratch, backward, forward, params};
+use kernel::{Scratch, Task, backward, forward, params};
 use tch::{Device, Kind, Tensor};
 
 use super::cpu::CpuLevel;
 use super::simd::{Simd, SimdBody};
-use super::{check, ffi, panics};
 use crate::error::{Error, Result};
+use crate::ffi::check;
+use crate::panics;
 
 /// `LayerNorm(dropout(x) + residual)` over the last dimension (Ba et al. 2016), with `p` the probability of
 /// dropout, drawn from libtorch's generator. `x` and `residual` are of one shape, fp32 or bf16 each; the

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::LANES;
 use super::tile::{Left, product};
-use crate::attention::kernel::Place;
+use crate::attention::place::Place;
 use crate::attention::task::Task;
 
 /// Those of turned queries `[e / 2, wide]` with `l` tokens where they lie, times a scale, to `[l, wide]`.

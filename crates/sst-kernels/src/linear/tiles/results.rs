@@ -23,12 +23,19 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
+    /// Where this block begins in `matrix`, which of `some` rows of it there are, and how many columns.
+    fn within(&self, matrix: Output, some: Range<usize>) -> (Output, Range<usize>, usize) {
+        let (row, column) = (self.strip * BLOCK, self.panel * BLOCK);
+        let some = some.start..some.end.min(matrix.rows - row);
+        (matrix.at(row, column), some, BLOCK.min(matrix.stride - column))
+    }
+
     /// Writes some rows of the sums, with the bias, to a matrix of results.
     ///
     /// # Safety
     /// The sums must be computed, and the results be writable.
     pub(super) unsafe fn write(&self, to: Output, some: Range<usize>) {
-        let (output, rows, columns) = to.of(self, some);
+        let (output, rows, columns) = self.within(to, some);
         // SAFETY: that a weight is packed for the unit shows that the processor has it.
         unsafe {
             match self.unit {
@@ -47,8 +54,8 @@ impl Block<'_> {
     /// # Safety
     /// As there.
     pub(super) unsafe fn write_curve(&self, curve: Curve, to: [Output; 2], some: Range<usize>) {
-        let (_, rows, columns) = to[0].of(self, some.clone());
-        let to = to.map(|matrix| matrix.of(self, some.clone()).0);
+        let (_, rows, columns) = self.within(to[0], some.clone());
+        let to = to.map(|matrix| self.within(matrix, some.clone()).0);
         // SAFETY: as above.
         unsafe {
             match self.unit {
@@ -69,8 +76,8 @@ impl Block<'_> {
     /// # Safety
     /// As for [`Self::write`]; what was before must be there.
     pub(super) unsafe fn write_slope(&self, curve: Curve, both: [Output; 2], some: Range<usize>) {
-        let (_, rows, columns) = both[0].of(self, some.clone());
-        let [before, output] = both.map(|matrix| matrix.of(self, some.clone()).0);
+        let (_, rows, columns) = self.within(both[0], some.clone());
+        let [before, output] = both.map(|matrix| self.within(matrix, some.clone()).0);
         // SAFETY: as above.
         unsafe {
             match self.unit {

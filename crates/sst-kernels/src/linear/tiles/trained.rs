@@ -13,9 +13,10 @@ use super::results::write_slopes;
 use super::threads::{Shared, each};
 use super::weight::PackedWeight;
 use crate::error::{Error, Result};
-use crate::ffi::LinearProduct;
+use crate::ffi::{check, hand_over};
+use crate::linear::ffi::{self, LinearProduct};
 use crate::linear::{Affine, Curve, Layout};
-use crate::{check, ffi, hand_over, panics};
+use crate::panics;
 
 /// A linear layer for `x` `[m, input]`, and perhaps a curve, whose result is in fp32 if it is `exact`, and else in bf16. Differentiable once;
 /// gradients of weights are summed in fp32, and rounded only if the weight is in bf16.
