@@ -1,10 +1,11 @@
-//! The C interface of `cpp/`.
+//! The C interface of `cpp/`, and its return codes and errors as results. The functions of a folder of kernels are in the
+//! `ffi.rs` of that folder.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt::Display;
 
-use torch_sys::C_tensor;
 use tch::{TchError, Tensor};
+use torch_sys::C_tensor;
 
 use crate::panics;
 

@@ -1,4 +1,4 @@
-//! The problem as both sides of the bridge see it, and the entry points that the C++ side calls.
+//! The problem as both sides of the bridge see it.
 
 use std::ffi::c_void;
 

@@ -1,4 +1,4 @@
-//! Weights as kernels want them, kept while nobody changes them.
+//! A cache of packed weights for inference, while no weight changes.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,26 +17,27 @@ thread_local! {
     static KEPT: RefCell<Kept> = RefCell::new(Kept::default());
 }
 
-/// What is kept, each beside the tensors it was made of: while these live, no other has their place in memory.
+/// The cached weights. Each is stored with the tensors that it was made from: while those live, no other tensor can have
+/// their address, so that the address identifies them.
 #[derive(Default)]
 struct Kept {
     guards: usize,
-    /// By the type of their product too, which may be autocast's.
+    /// The key includes the type of the product, which autocast may choose.
     joints: HashMap<([Place; 3], Kind), ([Tensor; 3], Tensor)>,
     packed: HashMap<Product, (Tensor, Rc<PackedWeight>)>,
 }
 
-/// What tells one tensor from others that live.
+/// The address, shape and type, which identify a tensor among those that live.
 type Place = (usize, Vec<i64>, Kind);
 
-/// A weight, how it lies, whether its products are exact, and what makes them.
+/// A weight, its layout, whether its products are in fp32, and the unit of the processor that computes them.
 type Product = (Place, Layout, bool, Option<Unit>);
 
 fn place(tensor: &Tensor) -> Place {
     (tensor.data_ptr() as usize, tensor.size(), tensor.kind())
 }
 
-/// Until it is dropped, this thread keeps what kernels without gradients make of weights; see [`keep_weights`].
+/// A guard: until it is dropped, this thread caches packed weights. See [`keep_weights`].
 #[derive(Debug)]
 pub struct KeepWeights(PhantomData<*const ()>);
 
@@ -64,7 +65,7 @@ fn is_keeping() -> Result<bool> {
     Ok(KEPT.with_borrow(|kept| kept.guards > 0) && !grad_enabled()?)
 }
 
-/// What `make` makes of three tensors, or made of them before.
+/// The result of `make` for three tensors, from the cache if it was made before.
 pub(crate) fn kept_joint(
     parts: [&Tensor; 3],
     make: impl FnOnce() -> Result<Tensor>,
@@ -83,7 +84,7 @@ pub(crate) fn kept_joint(
     Ok(made)
 }
 
-/// A contiguous weight packed for products of tiles, now or before.
+/// A contiguous weight in packed form, from the cache if it was packed before.
 pub(super) fn packed(weight: &Tensor, layout: Layout, exact: bool) -> Result<Rc<PackedWeight>> {
     if !is_keeping()? {
         return Ok(Rc::new(PackedWeight::new(weight, layout, exact)?));

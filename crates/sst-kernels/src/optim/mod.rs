@@ -1,4 +1,4 @@
-//! AdamW in one pass over memory: a kernel of our own on the CPU, libtorch's fused one elsewhere.
+//! AdamW in one pass over memory: a kernel of this crate on the CPU, libtorch's fused kernel elsewhere.
 
 mod ffi;
 mod halves;
@@ -22,13 +22,13 @@ pub struct AdamW {
     pub lr: f64,
     /// Decay rates of the two moments.
     pub betas: (f64, f64),
-    /// Added to the root of the second moment.
+    /// Added to the square root of the second moment.
     pub eps: f64,
     /// Decoupled weight decay.
     pub weight_decay: f64,
 }
 
-/// The tensors of one parameter group, in one order.
+/// The tensors of one parameter group. Entry `i` of every list belongs to parameter `i`.
 #[derive(Debug, Default)]
 pub struct AdamWTensors<'a> {
     /// The parameters.
@@ -39,17 +39,18 @@ pub struct AdamWTensors<'a> {
     pub exp_avgs: Vec<&'a Tensor>,
     /// Second moments.
     pub exp_avg_sqs: Vec<&'a Tensor>,
-    /// Updates done, one fp32 scalar a parameter; the kernel does not advance them.
+    /// The number of updates so far, this one included, as an fp32 scalar for each parameter. The caller advances it.
     pub steps: Vec<&'a Tensor>,
-    /// Copies of the parameters in bf16, which are written too; empty for none.
+    /// bf16 copies of the parameters, which every update writes as well; an empty list for none.
     pub copies: Vec<Option<&'a Tensor>>,
-    /// What copies lack of their parameters, as [`split_halves`] has it: these two are then the parameter, and nobody
-    /// looks at that of `params`. On the CPU; empty for none.
+    /// The int16 remainders of [`split_halves`]. Where there is one, the bf16 copy and the remainder together are the fp32
+    /// parameter, and the entry of `params` is not used. On the CPU only; an empty list for none.
     pub rests: Vec<Option<&'a Tensor>>,
 }
 
-/// One update in place. Gradients are divided by `grad_scale` first; where `found_inf` is 1 nothing
-/// changes, without the host having to look at an accelerator. Gradients may be bf16 where parameters are fp32.
+/// Updates the parameters and moments in place. Gradients are first divided by `grad_scale`, an fp32 scalar, and may be
+/// bf16 where parameters are fp32. Where `found_inf`, an fp32 scalar, is 1, nothing changes; on an accelerator the host does
+/// not wait for it.
 ///
 /// # Errors
 /// If the lists differ in length, or libtorch fails.
