@@ -10,6 +10,7 @@ mod commands;
 mod contrastive;
 mod damaged;
 mod data;
+mod dry_run;
 mod embed;
 mod eval;
 mod fill_mask;

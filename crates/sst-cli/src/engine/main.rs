@@ -8,6 +8,7 @@ mod model;
 mod precision;
 mod prepared;
 mod processor;
+mod rehearsal;
 mod resolve;
 mod run;
 mod run_lock;

@@ -107,9 +107,28 @@ pub fn train(
     Tokenizer::build(&name, Value::Object(root), declared)
 }
 
+impl TrainConfig {
+    /// Checks the options as [`train`] does, without any text.
+    ///
+    /// # Errors
+    /// [`TokenizeError::Config`] with the option that cannot be.
+    pub fn check(&self) -> Result<(), TokenizeError> {
+        special_tokens(self).map(drop)
+    }
+}
+
+/// A tokenizer with the special tokens of `config`, trained on one letter: it has the roles and the frame of the
+/// tokenizer that [`train`] makes of a corpus, and next to no vocabulary. For checks before any text is read.
+///
+/// # Errors
+/// If the options contradict each other.
+pub fn stand_in(config: &TrainConfig) -> Result<Tokenizer, TokenizeError> {
+    train(config, std::iter::once("a".to_owned()))
+}
+
 /// The special tokens in the order of their ids.
 fn special_tokens(config: &TrainConfig) -> Result<Vec<String>, TokenizeError> {
-    let error = |message: String| Err(TokenizeError::Train(message));
+    let error = |key: &'static str, message: String| Err(TokenizeError::Config { key, message });
     let mut tokens: Vec<&str> = config.special.in_order();
     for token in &config.extra_tokens {
         if !tokens.contains(&token.as_str()) {
@@ -117,16 +136,25 @@ fn special_tokens(config: &TrainConfig) -> Result<Vec<String>, TokenizeError> {
         }
     }
     if tokens.contains(&"") {
-        return error("a special token is empty".to_owned());
+        return error("special", "has an empty token: name it, or leave its role out".to_owned());
     }
     if config.algorithm != Algorithm::Bpe && config.special.unk.is_none() {
-        return error(format!("{:?} needs special.unk", config.algorithm));
+        let message = format!("is missing, and {:?} needs an unknown token", config.algorithm);
+        return error("special.unk", message);
     }
     // BPE starts from the 256 bytes, the others from at least one character.
-    let least = tokens.len() + if config.algorithm == Algorithm::Bpe { 256 } else { 1 };
-    let most = limits::ID as usize;
+    let (start, what) = match config.algorithm {
+        Algorithm::Bpe => (256, "256 bytes"),
+        Algorithm::WordPiece | Algorithm::Unigram => (1, "at least one character"),
+    };
+    let (least, most) = (tokens.len() + start, limits::ID as usize);
     if !(least..=most).contains(&config.vocab_size) {
-        return error(format!("vocab_size {} is not in {least}..={most}", config.vocab_size));
+        let message = format!(
+            "is {} and must be from {least} to {most}: {} special tokens and {what} are in every vocabulary",
+            config.vocab_size,
+            tokens.len()
+        );
+        return error("vocab_size", message);
     }
     Ok(tokens.into_iter().map(str::to_owned).collect())
 }

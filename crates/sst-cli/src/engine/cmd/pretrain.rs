@@ -24,7 +24,7 @@ use crate::run::{self, Environment};
 use crate::run_lock::RunLock;
 use crate::signals::Signals;
 use crate::tasks::TaskSet;
-use crate::{device, precision, processor};
+use crate::{precision, processor};
 
 /// Trains as the recipe says.
 ///
@@ -37,10 +37,12 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     ledger.add_unused(&unused(&recipe.config, &recipe.written));
     if args.dry_run {
         let resolved = recipe.config.to_toml()?;
-        // A recipe for a GPU may be looked at where there is none.
-        if let Ok(device) = device::open(&recipe.config.run.device, recipe.config.run.threads) {
-            precision::decide(&mut recipe.config, device, false)?;
+        match recipe.device() {
+            Ok(device) => drop(precision::decide(&mut recipe.config, device, false)?),
+            // A recipe for a GPU may be looked at where there is none.
+            Err(error) => tracing::warn!("a run on this machine would be refused: {error:#}"),
         }
+        recipe.rehearse()?;
         render::line(resolved.trim_end())?;
         render::ledger(&ledger.entries());
         return Ok(Exit::Done);
@@ -55,7 +57,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         is_kept = precision::keep(&mut recipe.config, &folder, &args.allow_change)?;
         run::check_same(&folder, &recipe.config, &args.allow_change)?;
     }
-    let device = device::open(&recipe.config.run.device, recipe.config.run.threads)?;
+    let device = recipe.device()?;
     let precision = precision::decide(&mut recipe.config, device, is_kept)?;
     if resuming && device == Device::Cpu {
         processor::compare(&folder)?;

@@ -25,7 +25,7 @@ mod written;
 use std::path::Path;
 
 pub(crate) use batching::Batching;
-pub(crate) use check::misses;
+pub(crate) use check::{misses, tokenizer_problem};
 pub(crate) use config::{Data, ModelChoice, RunConfig, TokenizerChoice};
 pub(crate) use duration::{Duration, Scale};
 pub(crate) use engine::Checkpointing;
