@@ -24,6 +24,7 @@ mod precision;
 mod pretrain;
 mod profile;
 mod recipes;
+mod remedies;
 mod report;
 mod resume;
 mod sandbox;

@@ -58,14 +58,7 @@ pub fn conclude(result: anyhow::Result<Exit>) -> ExitCode {
     if error.downcast_ref::<render::Stdout>().is_some_and(|stdout| broken_pipe(&stdout.0)) {
         return Exit::Done.into();
     }
-    let mut message = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        // Many errors already tell their cause.
-        if !message.contains(&cause) {
-            message = format!("{message}: {cause}");
-        }
-    }
-    render::error(&message);
+    render::error(&message(&error));
     let exit = match error.downcast_ref::<Ends>() {
         Some(ends) => ends.exit,
         None if error.downcast_ref::<Usage>().is_some() => Exit::Usage,
@@ -73,6 +66,18 @@ pub fn conclude(result: anyhow::Result<Exit>) -> ExitCode {
         None => Exit::Failed,
     };
     exit.into()
+}
+
+/// The error and its causes in one sentence.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Many errors already tell their cause.
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
 }
 
 /// Whether what the arguments name is not there, or is not what they say: that is wrong usage in every command.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde_json::{Value, json};
 use sst_cli::args::PretrainArgs;
-use sst_cli::exit::{Ends, Exit, Usage};
+use sst_cli::exit::{self, Ends, Exit, Usage};
 use sst_cli::{files, render};
 use sst_core::{Evaluator, Metrics, Model, Objective, Tracker};
 use sst_data::Ledger;
@@ -174,10 +174,11 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     render::ledger(&ledger.entries());
     let outcome = match (outcome, &written) {
         (Ok(outcome), _) => outcome,
-        (Err(error), Ok(())) => return Err(train_error(error)),
-        (Err(error), Err(unwritten)) => {
-            render::note(&format!("the ledger is lost: {unwritten:#}"));
-            return Err(train_error(error));
+        (Err(error), written) => {
+            if let Err(unwritten) = written {
+                render::note(&format!("the ledger is lost: {unwritten:#}"));
+            }
+            return Err(how_to_go_on(error, &saver, &folder));
         }
     };
     written?;
@@ -316,6 +317,38 @@ fn train_error(error: TrainError) -> anyhow::Error {
     }
 }
 
+/// Adds to an error of the system, such as a full disk, how the run goes on once its cause is gone.
+fn how_to_go_on(error: TrainError, saver: &Saver, folder: &Path) -> anyhow::Error {
+    let passes = matches!(
+        error,
+        TrainError::Save { .. }
+            | TrainError::Io { .. }
+            | TrainError::Load(_)
+            | TrainError::Core(_)
+            | TrainError::Other(_)
+    );
+    let error = train_error(error);
+    if !passes {
+        return error;
+    }
+    let newest = saver.steps().ok().and_then(|steps| steps.last().copied());
+    let advice = match newest {
+        Some(step) => {
+            format!("when that is mended, go on from step {step} with: {}", resume_command(folder))
+        }
+        None => "there is no checkpoint yet: when that is mended, start it again with the same \
+                 command"
+            .to_owned(),
+    };
+    Ends { exit: Exit::Failed, message: format!("{}. {advice}", exit::message(&error)) }.into()
+}
+
+/// What resumes the run in `folder`: its own config.toml holds what --set said, and the run's name.
+fn resume_command(folder: &Path) -> String {
+    let recipe = folder.join(run::CONFIG).display().to_string();
+    format!("sst pretrain {} --resume", render::shell_word(&recipe))
+}
+
 /// Tells how it ended.
 fn conclude(
     args: &PretrainArgs,
@@ -346,12 +379,8 @@ fn conclude(
                 (", its time spent", format!(" --set train.budget.seconds={seconds}"))
             }
         };
-        // The run's own config.toml: it holds what --set said, and the run's name.
-        let recipe = folder.join(run::CONFIG).display().to_string();
-        let recipe = render::shell_word(&recipe);
-        render::note(&format!(
-            "stopped at step {step}{why}; go on with: sst pretrain {recipe} --resume{more}"
-        ));
+        let command = resume_command(folder);
+        render::note(&format!("stopped at step {step}{why}; go on with: {command}{more}"));
     }
     if args.json {
         let value: Value = json!({

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use sst_data::json_problem;
 use sst_data::read::{OnError, require_readable};
 use sst_data::rows::RowMode;
 use sst_models::{InitOptions, Positions, Queries};
@@ -239,7 +240,8 @@ fn positions_of(model: &ModelChoice) -> Result<Option<usize>, Problem> {
                 Problem::new("model.path", format!("cannot read {}: {error}", file.display()))
             })?;
             let config = serde_json::from_str(&text).map_err(|error| {
-                Problem::new("model.path", format!("{} is not JSON: {error}", file.display()))
+                let problem = format!("{} {}", file.display(), json_problem(&error));
+                Problem::new("model.path", problem)
             })?;
             Ok(limit(&config))
         }
