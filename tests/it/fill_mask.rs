@@ -33,6 +33,6 @@ fn a_table_without_json_and_an_error_without_a_blank() {
     assert_eq!(ended.stdout.lines().count(), 6, "{}", ended.stdout);
     assert!(ended.stdout.starts_with("the [MASK] man.\n"));
     let ended = sandbox.sst(&["fill-mask", "--model", "runs/r", "--text", "no blank"]);
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
     assert!(ended.stderr.contains("holds no [MASK]"), "{}", ended.stderr);
 }

@@ -33,4 +33,5 @@ mod tasks;
 mod tls;
 mod tokenizer;
 mod two_processes;
+mod usage;
 mod verify_resume;

@@ -33,7 +33,7 @@ fn what_cannot_be_trained_says_why() {
         assert!(!sandbox.path("tok").exists());
     };
     check(&["corpus.txt", "--algorithm", "wordpeace"], 2, "--algorithm: unknown variant");
-    check(&["corpus.txt", "--vocab-size", "3"], 1, "vocab_size 3 is not in");
+    check(&["corpus.txt", "--vocab-size", "3"], 2, "vocab_size is 3 and must be from 6");
     check(&["nope.txt"], 2, "nope.txt does not exist");
 }
 

@@ -13,7 +13,7 @@ pub struct DeviceArgs {
     #[arg(long, default_value = "auto")]
     pub device: String,
     /// Threads of libtorch; 0 for as many as there are cores.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub threads: usize,
 }
 
@@ -35,7 +35,7 @@ pub struct FillMaskArgs {
     #[arg(long, required = true)]
     pub text: Vec<String>,
     /// How many candidates for each blank.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub top_k: u32,
     /// Where it runs.
     #[command(flatten)]
@@ -74,32 +74,32 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "FILE")]
     pub prompts_file: Option<PathBuf>,
     /// New tokens at most.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 50)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=limits::MAX_NEW_TOKENS))]
     pub max_new_tokens: u64,
     /// Always take the likeliest token. Also what happens without a --temperature, --top-k, --top-p or --min-p.
     #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "num_samples"])]
     pub greedy: bool,
     /// Draw, from logits divided by this: below 1 the likely becomes likelier. 1 if another of these is given.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::finite)]
     pub temperature: Option<f64>,
     /// Draw from the so many likeliest tokens.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub top_k: Option<usize>,
     /// Draw from the likeliest tokens that together have this probability.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::finite)]
     pub top_p: Option<f64>,
     /// Draw from tokens with at least this share of the likeliest one's probability.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::finite)]
     pub min_p: Option<f64>,
     /// Above 1, tokens that are there already become less likely.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::finite, default_value_t = 1.0)]
     pub repetition_penalty: f64,
     /// Seed of the draws.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
     /// Samples of each prompt.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=limits::MAX_SAMPLES))]
     pub num_samples: u32,
     /// End a text before this string. May be given several times.
@@ -107,11 +107,11 @@ pub struct GenerateArgs {
     pub stop: Vec<String>,
     /// Search for likely sequences, following so many at a time, instead of taking token after token; as many
     /// results of each prompt as --num-samples.
-    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "greedy"])]
+    #[arg(long, allow_negative_numbers = true, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "greedy"])]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=limits::MAX_BEAMS))]
     pub beams: Option<u32>,
     /// For beams: the power of its length that a sequence's log-probability is divided by.
-    #[arg(long, default_value_t = 1.0, requires = "beams")]
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::finite, default_value_t = 1.0, requires = "beams")]
     pub length_penalty: f64,
     /// Read every token again for each new one: the same text, only slower.
     #[arg(long)]
@@ -163,7 +163,7 @@ pub struct PoolingArgs {
     #[arg(long)]
     pub no_normalize: bool,
     /// Tokens of a text at most, special ones included; as the folder says if not given.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub max_length: Option<usize>,
 }
 
@@ -200,7 +200,7 @@ pub struct EmbedArgs {
     #[arg(long, default_value = "auto")]
     pub precision: String,
     /// Tokens in a forward pass, about.
-    #[arg(long, default_value_t = 8192, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 8192, value_parser = clap::value_parser!(u64).range(1..))]
     pub batch_tokens: u64,
     /// Where it runs.
     #[command(flatten)]
@@ -256,27 +256,27 @@ pub struct MineArgs {
     #[arg(long)]
     pub ntuple: bool,
     /// Negatives of each query.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 3)]
     pub num_negatives: usize,
     /// Skip so many of the nearest: they may be positives that nobody marked.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub range_min: usize,
     /// Look at so many of the nearest; as many as are needed if not given.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub range_max: Option<usize>,
     /// The highest cosine of a negative.
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = limits::finite, allow_negative_numbers = true)]
     pub max_score: Option<f64>,
     /// The lowest cosine of a negative.
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = limits::finite, allow_negative_numbers = true)]
     pub min_score: Option<f64>,
     /// By how much a negative's cosine is below that of the query's least similar positive.
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = limits::finite, allow_negative_numbers = true)]
     pub absolute_margin: Option<f64>,
     /// The same as a share of that positive's cosine.
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = limits::finite, allow_negative_numbers = true)]
     pub relative_margin: Option<f64>,
     /// Take any of the candidates instead of the nearest, drawn with this seed.
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, allow_negative_numbers = true, value_name = "SEED")]
     pub random: Option<u64>,
 }

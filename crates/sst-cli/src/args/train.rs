@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::limits;
+
 /// Arguments of `sst pretrain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -39,7 +41,7 @@ pub struct PretrainArgs {
     pub dry_run: bool,
     /// Record so many steps, after the first five, by operator: a table and a Chrome trace in profile/ of the
     /// run's folder.
-    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, allow_negative_numbers = true, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub profile: Option<u64>,
     /// Print the outcome as JSON.
     #[arg(long)]
@@ -82,10 +84,10 @@ pub struct VerifyResumeArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// How many times the second run is killed.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=limits::MAX_KILLS))]
     pub kills: u32,
     /// Seeds the moments of the kills.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
     /// Leave both runs in run.dir/NAME.verify.
     #[arg(long)]
@@ -128,13 +130,13 @@ Examples:
         /// The run folder.
         run: PathBuf,
         /// Keep the newest so many.
-        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, allow_negative_numbers = true, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
         last: u64,
         /// Keep the best so many, by the held-out loss.
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
         best: usize,
         /// Keep those of every so many steps.
-        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
         every: Option<u64>,
         /// Say what would be deleted, and delete nothing.
         #[arg(long)]

@@ -14,6 +14,7 @@ mod run;
 mod run_lock;
 mod signals;
 mod tasks;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -27,7 +28,7 @@ use sst_core::ext::CpuLevel;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start();
-    conclude(run_command(&cli.command))
+    conclude(run_command(&cli.command), usage::is_usage)
 }
 
 fn run_command(command: &Command) -> Result<Exit> {

@@ -41,6 +41,16 @@ impl Recipe {
         self.check_sizes(of(sizes.vocab_size), of(sizes.max_length), vocab_size)
     }
 
+    /// Checks a recipe that trains its tokenizer before it does, by a stand-in: whatever else is refused needs the
+    /// tokenizer itself.
+    ///
+    /// # Errors
+    /// If the run would be refused, with the place in the recipe.
+    pub(crate) fn rehearse_training(&self) -> Result<()> {
+        let TokenizerChoice::Train(config) = &self.config.tokenizer else { return Ok(()) };
+        self.rehearse_tasks(&stand_in(config).map_err(|error| self.refuse_tokenizer(error))?)
+    }
+
     fn rehearse_tasks(&self, tokenizer: &Tokenizer) -> Result<()> {
         for task in &self.config.tasks.list {
             // The width of the model matters to nothing that is checked, and a small one takes no memory.

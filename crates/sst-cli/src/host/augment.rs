@@ -14,7 +14,7 @@ use super::output;
 use super::source::source;
 use crate::args::AugmentArgs;
 use crate::exit::{Exit, Usage};
-use crate::render;
+use crate::{files, render};
 
 /// Documents that are augmented at a time: enough for a translator to be busy.
 const BATCH: usize = 256;
@@ -32,6 +32,7 @@ pub fn run(args: &AugmentArgs) -> Result<Exit> {
     if has_file {
         output::check(&args.out, &source, &args.synonyms)?;
     }
+    args.synonyms.iter().try_for_each(|path| files::must_exist(path))?;
     let chain = chain(args, &ledger)?;
     // Before there is a file: one that is being written is none of the source's.
     let documents = source.read_whole(&ledger)?;

@@ -64,6 +64,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     }
 
     // What can be refused early is refused before the data is read.
+    recipe.rehearse_training()?;
     let tokenizer = Arc::new(recipe.tokenizer()?);
     ledger.add_unused(tokenizer.unused());
     if resuming {
