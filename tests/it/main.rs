@@ -15,6 +15,7 @@ mod embed;
 mod eval;
 mod fill_mask;
 mod folders;
+mod formats;
 mod generate;
 mod help;
 mod kill;
