@@ -27,6 +27,8 @@ pub enum Exit {
     Stopped = 3,
     /// The loss or the gradient was not finite.
     NonFinite = 4,
+    /// A signal ended it: 128 and the number of SIGINT, as of what a shell runs.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {

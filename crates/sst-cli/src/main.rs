@@ -9,7 +9,7 @@ use clap::{CommandFactory, Parser};
 use sst_cli::args::{Cli, Command, DataCommand};
 use sst_cli::exit::{Ends, Exit, conclude, conclude_arguments};
 use sst_cli::host::{augment, clean, inspect, report, tokenizer};
-use sst_cli::{logging, render};
+use sst_cli::{interrupt, logging, render};
 
 fn main() -> ExitCode {
     // clap answers --help and --version, and refuses wrong arguments with code 2.
@@ -18,7 +18,18 @@ fn main() -> ExitCode {
         Err(said) => return conclude_arguments(&said),
     };
     logging::start();
-    conclude(run(&cli.command), |_| false)
+    conclude(listen_and_run(&cli.command), |_| false)
+}
+
+fn listen_and_run(command: &Command) -> Result<Exit> {
+    // What becomes the engine loses its handler again.
+    interrupt::listen(end).context("cannot listen to Ctrl-C")?;
+    run(command)
+}
+
+#[allow(clippy::disallowed_methods, reason = "a signal ends the process, wherever it is")]
+fn end(code: u8) -> ! {
+    process::exit(i32::from(code))
 }
 
 fn run(command: &Command) -> Result<Exit> {

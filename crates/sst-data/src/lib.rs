@@ -17,6 +17,7 @@ pub mod curriculum;
 pub mod example;
 mod json_problem;
 pub mod ledger;
+pub mod leftovers;
 pub mod loader;
 pub mod lock;
 pub mod mixture;

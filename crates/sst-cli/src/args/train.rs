@@ -20,7 +20,8 @@ Examples:
 
 The run goes to run.dir/run.name: config.toml, environment.json, metrics.jsonl, ledger.json, loss.png, \
 TensorBoard events and checkpoints/, each of which holds a Hugging Face model folder. Paths in a recipe \
-are relative to the current folder. Ctrl-C finishes the step, saves and exits with code 3; a second one \
+are relative to the current folder. While the data is prepared, Ctrl-C ends at once with code 130, and nothing is left \
+of the run. While it trains, Ctrl-C finishes the step, saves and exits with code 3; a second one \
 stops at once, with code 3 too where a checkpoint was written, or else 1.")]
 pub struct PretrainArgs {
     /// The recipe, a TOML file; the config.toml of a run is one too.

@@ -18,11 +18,11 @@ mod usage;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use sst_cli::args::{Cli, Command, DataCommand};
 use sst_cli::exit::{Exit, Usage, conclude};
-use sst_cli::logging;
+use sst_cli::{interrupt, logging};
 use sst_core::ext::CpuLevel;
 
 fn main() -> ExitCode {
@@ -32,6 +32,7 @@ fn main() -> ExitCode {
 }
 
 fn run_command(command: &Command) -> Result<Exit> {
+    interrupt::listen(sst_core::ext::exit_at_once).context("cannot listen to Ctrl-C")?;
     // A level that this processor does not have is an error, not a guess.
     CpuLevel::requested().map_err(|error| Usage(error.to_string()))?;
     sst_core::ext::keep_freed_memory()?;
