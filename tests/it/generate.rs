@@ -260,3 +260,31 @@ fn a_file_that_is_no_gguf_is_refused_and_a_folder_is_never_overwritten() {
     let ended = sandbox.sst(&["convert", "corpus.txt", "--out", "m"]);
     assert!(ended.code == Some(2) && ended.stderr.contains("m exists"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_text_that_the_model_limit_ends_says_so() {
+    let sandbox = trained();
+    // 300 tokens that are more likely than the end: the model reads 64.
+    let args = ["--prompt", "the old man", "--temperature", "5", "--top-k", "0", "--seed"];
+    let limits = |seed: &str, new: &str| {
+        let line = &generate(&sandbox, &[&args[..], &[seed, "--max-new-tokens", new]].concat())[0];
+        (line["finish"].as_str().unwrap().to_owned(), line["length_limit"].clone())
+    };
+    // Some draw ends with the token that ends a text: that is no limit.
+    let found: Vec<_> = ["1", "2", "3", "4"].map(|seed| limits(seed, "200")).into();
+    assert!(found.contains(&("length".to_owned(), "model".into())), "{found:?}");
+    let expected = |(finish, limit): &(String, Value)| match finish.as_str() {
+        "length" => limit == "model",
+        _ => limit.is_null(),
+    };
+    assert!(found.iter().all(expected), "{found:?}");
+    assert_eq!(limits("1", "1"), ("length".to_owned(), "max_new_tokens".into()));
+    let seed = (1..).zip(&found).find(|(_, (finish, _))| finish == "length").unwrap().0.to_string();
+    let text = [&["generate", "--model", "runs/r", "--max-new-tokens", "200"], &args[..], &[&seed]];
+    let told = "for the model reads 64 tokens at most, the prompt included";
+    let ended = sandbox.good(&text.concat());
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let ended = sandbox.sst(&["generate", "--model", "runs/r", "--prompt", "a", "--stop", ""]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--stop is empty"), "{}", ended.stderr);
+}

@@ -56,8 +56,8 @@ Examples:
 
 Text of a single sample is printed as it comes. With --json, one line for each sample:
   {\"version\":1,\"prompt\":..,\"sample\":..,\"text\":..,\"ids\":[..],\"finish\":\"length|end|stop\",
-  \"log_probability\":..}
-and with a \"ledger\" where something was found and not used, such as a temperature in generation_config.json: how \
+  \"length_limit\":\"max_new_tokens|model\",\"log_probability\":..}
+where length_limit says of the finish \"length\" whether --max-new-tokens or the model's own limit was reached, and with a \"ledger\" where something was found and not used, such as a temperature in generation_config.json: how \
 tokens are drawn is said by options alone. A text ends at a token of that file's eos_token_id, or else of \
 config.json's, or else at the tokenizer's. With --timing, one more: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":.., \
 \"tokens_per_second\":..}}, the last of all tokens but each sample's first. \
@@ -83,7 +83,7 @@ pub struct GenerateArgs {
     /// Draw, from logits divided by this: below 1 the likely becomes likelier. 1 if another of these is given.
     #[arg(long, allow_negative_numbers = true, value_parser = limits::finite)]
     pub temperature: Option<f64>,
-    /// Draw from the so many likeliest tokens.
+    /// Draw from the so many likeliest tokens; 0 for all of them.
     #[arg(long, allow_negative_numbers = true)]
     pub top_k: Option<usize>,
     /// Draw from the likeliest tokens that together have this probability.
@@ -102,7 +102,7 @@ pub struct GenerateArgs {
     #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=limits::MAX_SAMPLES))]
     pub num_samples: u32,
-    /// End a text before this string. May be given several times.
+    /// End a text before this string, which must not be empty. May be given several times.
     #[arg(long)]
     pub stop: Vec<String>,
     /// Search for likely sequences, following so many at a time, instead of taking token after token; as many
@@ -162,7 +162,8 @@ pub struct PoolingArgs {
     /// Leave vectors as long as they are, whatever the folder says.
     #[arg(long)]
     pub no_normalize: bool,
-    /// Tokens of a text at most, special ones included; as the folder says if not given.
+    /// Tokens of a text at most, special ones included; as the folder says if not given, and never more than the
+    /// model reads.
     #[arg(long, allow_negative_numbers = true)]
     pub max_length: Option<usize>,
 }

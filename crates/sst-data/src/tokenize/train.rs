@@ -75,11 +75,31 @@ impl Default for TrainConfig {
 /// Trains a tokenizer. Memory grows with the number of distinct words, not with the corpus.
 ///
 /// # Errors
-/// If the options contradict each other, or the texts hold no word.
+/// If the options contradict each other, or the texts hold no word. That the texts give fewer tokens than are asked for is
+/// warned of, with the reason.
 pub fn train(
     config: &TrainConfig,
     texts: impl Iterator<Item = String> + Send,
 ) -> Result<Tokenizer, TokenizeError> {
+    let (tokenizer, has_rare) = train_quietly(config, texts)?;
+    let (size, wanted, least) = (tokenizer.vocab_size(), config.vocab_size, config.min_frequency);
+    if size < wanted {
+        let why = match has_rare {
+            true => format!(
+                "what is left is seen fewer times than min_frequency, {least}: lower that, or train on more text"
+            ),
+            false => "every word of the texts is one token already: train on more text".to_owned(),
+        };
+        tracing::warn!("the tokenizer has {size} tokens, and {wanted} were asked for: {why}");
+    }
+    Ok(tokenizer)
+}
+
+/// The tokenizer, and whether it lacks tokens because what is left in the texts is too rare.
+fn train_quietly(
+    config: &TrainConfig,
+    texts: impl Iterator<Item = String> + Send,
+) -> Result<(Tokenizer, bool), TokenizeError> {
     let special = special_tokens(config)?;
     let mut root = match config.algorithm {
         Algorithm::WordPiece => bert_parts(config.lowercase, None, true),
@@ -91,10 +111,10 @@ pub fn train(
         return Err(TokenizeError::Train("the texts hold no word".to_owned()));
     }
     let room = config.vocab_size - special.len();
-    let model = match config.algorithm {
+    let (model, has_rare) = match config.algorithm {
         Algorithm::WordPiece => wordpiece(config, &special, &words, room),
         Algorithm::Bpe => byte_level_bpe(config, &special, &words, room),
-        Algorithm::Unigram => unigram_model(config, &special, words, room),
+        Algorithm::Unigram => (unigram_model(config, &special, words, room), true),
     };
     let ids = || special.iter().map(String::as_str).zip(0_u64..);
     root.insert("added_tokens".to_owned(), added_tokens(ids()));
@@ -104,7 +124,7 @@ pub fn train(
     let name = format!("the trained {:?} tokenizer", config.algorithm);
     let roles = config.special.roles().into_iter();
     let declared = roles.map(|(role, token)| (role.to_owned(), token.clone())).collect();
-    Tokenizer::build(&name, Value::Object(root), declared)
+    Ok((Tokenizer::build(&name, Value::Object(root), declared)?, has_rare))
 }
 
 impl TrainConfig {
@@ -123,7 +143,8 @@ impl TrainConfig {
 /// # Errors
 /// If the options contradict each other.
 pub fn stand_in(config: &TrainConfig) -> Result<Tokenizer, TokenizeError> {
-    train(config, std::iter::once("a".to_owned()))
+    let (tokenizer, _) = train_quietly(config, std::iter::once("a".to_owned()))?;
+    Ok(tokenizer)
 }
 
 /// The special tokens in the order of their ids.
@@ -237,7 +258,7 @@ fn wordpiece(
     special: &[String],
     words: &[(String, u64)],
     room: usize,
-) -> Value {
+) -> (Value, bool) {
     // Every character stands for itself at a word's start, and where it was seen inside a word, as
     // a continuation too.
     let mut symbols: BTreeMap<String, u64> = BTreeMap::new();
@@ -271,13 +292,14 @@ fn wordpiece(
         config.vocab_size,
         config.min_frequency,
     );
-    json!({
+    let model = json!({
         "type": "WordPiece",
         "unk_token": config.special.unk,
         "continuing_subword_prefix": CONTINUING,
         "max_input_chars_per_word": 100,
         "vocab": vocab(&learned.tokens),
-    })
+    });
+    (model, learned.has_rare_pairs)
 }
 
 fn byte_level_bpe(
@@ -285,7 +307,7 @@ fn byte_level_bpe(
     special: &[String],
     words: &[(String, u64)],
     _room: usize,
-) -> Value {
+) -> (Value, bool) {
     let alphabet = tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet();
     let mut alphabet: Vec<String> = alphabet.into_iter().map(String::from).collect();
     alphabet.sort();
@@ -297,7 +319,7 @@ fn byte_level_bpe(
         .iter()
         .map(|(a, b)| json!([learned.tokens[*a as usize], learned.tokens[*b as usize]]))
         .collect();
-    json!({
+    let model = json!({
         "type": "BPE",
         "dropout": null,
         "unk_token": null,
@@ -308,7 +330,8 @@ fn byte_level_bpe(
         "ignore_merges": false,
         "vocab": vocab(&learned.tokens),
         "merges": merges,
-    })
+    });
+    (model, learned.has_rare_pairs)
 }
 
 fn unigram_model(

@@ -116,6 +116,11 @@ impl SentenceModel {
     /// tokenizer_config.json says (`model_max_length`), and never more than the model has positions.
     pub fn new(model: Box<dyn Model>, tokenizer: Tokenizer, options: SentenceOptions) -> Self {
         let limit = model.encoder().max_length();
+        if let Some(asked) = options.max_length.filter(|asked| *asked > limit) {
+            tracing::warn!(
+                "max_length is {asked}, and the model reads {limit} tokens at most: longer texts are cut there"
+            );
+        }
         let length = options.max_length.or(tokenizer.model_max_length()).unwrap_or(limit);
         Self {
             poolings: vec![options.pooling.unwrap_or(Pooling::Mean)],
