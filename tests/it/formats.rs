@@ -13,8 +13,11 @@ fn prepare(sandbox: &Sandbox, sets: &[&str]) -> String {
 fn files_that_a_format_leaves_out_are_named() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.path("own")).unwrap();
-    let records: String =
-        sandbox.read("corpus.txt").lines().map(|line| format!("{{\"text\":\"{line}\"}}\n")).collect();
+    let records: String = sandbox
+        .read("corpus.txt")
+        .lines()
+        .map(|line| format!("{{\"text\":\"{line}\"}}\n"))
+        .collect();
     sandbox.write("own/a.jsonl", &records);
     sandbox.write("own/README.md", "about the data\n");
     assert!(!prepare(&sandbox, &[]).contains("are left out"));

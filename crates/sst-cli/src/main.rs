@@ -27,7 +27,11 @@ fn listen_and_run(command: &Command) -> Result<Exit> {
     run(command)
 }
 
-#[allow(clippy::disallowed_methods, reason = "a signal ends the process, wherever it is")]
+#[allow(
+    clippy::exit,
+    clippy::disallowed_methods,
+    reason = "a signal ends the process, wherever it is"
+)]
 fn end(code: u8) -> ! {
     process::exit(i32::from(code))
 }

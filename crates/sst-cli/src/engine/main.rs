@@ -23,7 +23,7 @@ use clap::Parser;
 use sst_cli::args::{Cli, Command, DataCommand};
 use sst_cli::exit::{Exit, Usage, conclude};
 use sst_cli::{interrupt, logging};
-use sst_core::ext::CpuLevel;
+use sst_kernels::CpuLevel;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -32,10 +32,10 @@ fn main() -> ExitCode {
 }
 
 fn run_command(command: &Command) -> Result<Exit> {
-    interrupt::listen(sst_core::ext::exit_at_once).context("cannot listen to Ctrl-C")?;
+    interrupt::listen(sst_kernels::exit_at_once).context("cannot listen to Ctrl-C")?;
     // A level that this processor does not have is an error, not a guess.
     CpuLevel::requested().map_err(|error| Usage(error.to_string()))?;
-    sst_core::ext::keep_freed_memory()?;
+    sst_kernels::keep_freed_memory()?;
     match command {
         Command::Pretrain(args) => cmd::pretrain::run(args),
         Command::VerifyResume(args) => cmd::verify_resume::run(args),

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use sst_cli::exit::Usage;
 use sst_cli::render;
-use sst_core::ext::CpuLevel;
+use sst_kernels::CpuLevel;
 use sst_train::{Precision, PrecisionChoice};
 use tch::Device;
 

@@ -32,7 +32,6 @@ pub fn run(args: &AugmentArgs) -> Result<Exit> {
     if has_file {
         output::check(&args.out, &source, &args.synonyms)?;
     }
-    args.synonyms.iter().try_for_each(|path| files::must_exist(path))?;
     let chain = chain(args, &ledger)?;
     // Before there is a file: one that is being written is none of the source's.
     let documents = source.read_whole(&ledger)?;
@@ -100,6 +99,7 @@ fn chain(args: &AugmentArgs, ledger: &Ledger) -> Result<Chain> {
             return Err(Usage(format!("--{option} says nothing to {kinds}: leave it out")).into());
         }
     }
+    args.synonyms.iter().try_for_each(|path| files::must_exist(path))?;
     let kinds = names.iter().map(|name| {
         let known = keys(name);
         let own = given.iter().filter(|(key, _)| known.get(key).is_some());
