@@ -59,10 +59,10 @@ const MAY_DIFFER: &[(&str, bool)] = &[
 /// If such keys differ, with their names and values.
 pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) -> Result<()> {
     let written = read_config(folder)?;
-    // A run of an earlier version lacks the keys that came later: it has their defaults. A configuration that can no
-    // longer be resolved is compared as it was written, which names the keys.
-    let before = match resolve::resolve(&folder.join(CONFIG), &[]) {
-        Ok((before, _)) => before.to_json()?,
+    // A run of an earlier version lacks the keys that came later: it has their defaults. A configuration with keys
+    // that there are no longer is compared as it was written, which names them.
+    let before = match resolve::read_config(&folder.join(CONFIG)) {
+        Ok(before) => before.to_json()?,
         Err(_) => written,
     };
     let (before, now) = (leaves(&before), leaves(&config.to_json()?));
