@@ -80,8 +80,8 @@ pub use joint::joint;
 #[doc(hidden)]
 pub use linear::multiply_in_registers;
 pub use linear::{
-    Affine, Curve, KeepWeights, Layout, fast_curved_linear, fast_linear, fast_mlp,
-    has_linear_kernel, has_mlp_kernel, keep_weights, takes_any_rows,
+    Affine, FusedActivation, KeepWeights, WeightLayout, fast_activated_linear, fast_linear,
+    fast_mlp, has_linear_kernel, has_mlp_kernel, keep_weights, takes_any_rows,
 };
 #[doc(hidden)]
 pub use linear::{Unit, forbid_unit};
@@ -90,4 +90,4 @@ pub use memory::{
 };
 pub use optim::{AdamW, AdamWTensors, fused_adamw, global_norm, join_halves, split_halves};
 pub use profile::{OperatorEvent, Profiler};
-pub use residual::{Norm, add_norm, fast_dropout, has_residual_kernel, norm, residual_norm, twice};
+pub use residual::{Norm, add_norm, fast_dropout, fork, has_residual_kernel, norm, residual_norm};

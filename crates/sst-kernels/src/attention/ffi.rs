@@ -4,11 +4,11 @@ use std::ffi::{c_int, c_void};
 
 use torch_sys::C_tensor;
 
-use super::task::Task;
+use super::problem::AttentionProblem;
 
 /// The body that each thread of the attention runs: the problem, the counter of tasks, and whether this
 /// is the backward pass.
-pub(super) type AttentionRun = unsafe extern "C" fn(*const Task, *const c_void, c_int);
+pub(super) type AttentionRun = unsafe extern "C" fn(*const AttentionProblem, *const c_void, c_int);
 
 /// What is attended, but for the tensors.
 #[repr(C)]

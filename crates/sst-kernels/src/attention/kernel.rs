@@ -11,9 +11,9 @@ use super::lines::{load, load_transposed, store};
 #[cfg(target_arch = "x86_64")]
 use super::pairs;
 use super::place::{Place, heads, place, prefetch_next};
+use super::problem::{AttentionProblem, Source, Target};
 use super::product::{Left, product};
 use super::scratch::{BLOCK, Scratch, padded};
-use super::task::{Source, Target, Task};
 use crate::random::{Dropout, LineDropout};
 use crate::simd::Simd;
 
@@ -26,7 +26,11 @@ const ABREAST: usize = 8;
 /// The pointers of `task` must be valid for its sizes, no other thread may run the same number, and the
 /// processor must have what `S` needs.
 #[inline(always)]
-pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut Scratch) {
+pub(super) unsafe fn forward<S: Simd>(
+    task: &AttentionProblem,
+    number: usize,
+    scratch: &mut Scratch,
+) {
     let place = place(task, number);
     let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
     #[cfg(target_arch = "x86_64")]
@@ -85,7 +89,11 @@ pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut 
 /// # Safety
 /// As for [`forward`].
 #[inline(always)]
-pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut Scratch) {
+pub(super) unsafe fn backward<S: Simd>(
+    task: &AttentionProblem,
+    number: usize,
+    scratch: &mut Scratch,
+) {
     let place = place(task, number);
     let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
     #[cfg(target_arch = "x86_64")]

@@ -10,10 +10,10 @@ mod lines;
 #[cfg(target_arch = "x86_64")]
 mod pairs;
 mod place;
+mod problem;
 mod product;
 mod run;
 mod scratch;
-mod task;
 
 use std::ffi::c_int;
 

@@ -1,7 +1,7 @@
 //! Which row and which heads a task is about.
 
 use super::lines::prefetch;
-use super::task::{Source, Task};
+use super::problem::{AttentionProblem, Source};
 use crate::simd::Simd;
 
 /// Tokens of a row that stay in the first cache until the next task.
@@ -19,14 +19,14 @@ pub(super) struct Place {
 
 impl Place {
     /// How many keys query `i` of the row sees.
-    pub(super) fn seen(&self, task: &Task, i: usize) -> usize {
+    pub(super) fn seen(&self, task: &AttentionProblem, i: usize) -> usize {
         // The queries are those of the row's last tokens.
         if task.causal { self.keys.1 - self.queries.1 + i + 1 } else { self.keys.1 }
     }
 }
 
 /// The place of task `number`.
-pub(super) fn place(task: &Task, number: usize) -> Place {
+pub(super) fn place(task: &AttentionProblem, number: usize) -> Place {
     let (row, group) = (number / task.kv_heads, number % task.kv_heads);
     // SAFETY: `offsets` has one more entry than there are rows, `keys` two a row, and `number` is below rows x
     // groups.
@@ -41,7 +41,7 @@ pub(super) fn place(task: &Task, number: usize) -> Place {
 }
 
 /// The heads of the queries that share the keys and values of `group`.
-pub(super) fn heads(task: &Task, group: usize) -> std::ops::Range<usize> {
+pub(super) fn heads(task: &AttentionProblem, group: usize) -> std::ops::Range<usize> {
     let size = task.heads / task.kv_heads;
     group * size..(group + 1) * size
 }
@@ -49,7 +49,7 @@ pub(super) fn heads(task: &Task, group: usize) -> std::ops::Range<usize> {
 /// Brings the next group's numbers near, where the row is short: that is most likely this thread's next task, and no
 /// prefetcher of a processor sees what comes.
 #[inline(always)]
-pub(super) unsafe fn prefetch_next<S: Simd>(task: &Task, place: Place) {
+pub(super) unsafe fn prefetch_next<S: Simd>(task: &AttentionProblem, place: Place) {
     let Place { queries, keys, group, .. } = place;
     if group + 1 == task.kv_heads || keys.1 > FEW {
         return;

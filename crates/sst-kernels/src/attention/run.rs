@@ -4,8 +4,8 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::kernel::{backward, forward};
+use super::problem::AttentionProblem;
 use super::scratch::Scratch;
-use super::task::Task;
 use crate::cpu::CpuLevel;
 use crate::panics;
 use crate::simd::{Simd, SimdBody};
@@ -18,7 +18,11 @@ pub(super) type Next<'a> = &'a AtomicUsize;
 ///
 /// # Safety
 /// `task` and `next` must be what [`super::ragged_attention`] describes.
-pub(super) unsafe extern "C" fn run(task: *const Task, next: *const c_void, backward: c_int) {
+pub(super) unsafe extern "C" fn run(
+    task: *const AttentionProblem,
+    next: *const c_void,
+    backward: c_int,
+) {
     // SAFETY: both live until every thread has returned.
     let (task, next) = unsafe { (&*task, &*next.cast::<AtomicUsize>()) };
     panics::catch_for_later("sst::attention", || {
@@ -31,7 +35,7 @@ const ROWS: usize = 32;
 
 /// Takes tasks until none is left.
 struct Take<'a> {
-    task: &'a Task,
+    task: &'a AttentionProblem,
     next: Next<'a>,
     is_backward: bool,
 }

@@ -4,10 +4,10 @@ use std::ffi::c_int;
 
 use torch_sys::C_tensor;
 
-use super::kernel::Task;
+use super::kernel::EmbeddingProblem;
 
 /// One pass of the sum of embeddings: whether it is the backward one.
-pub(super) type EmbeddingRun = unsafe extern "C" fn(*const Task, c_int) -> c_int;
+pub(super) type EmbeddingRun = unsafe extern "C" fn(*const EmbeddingProblem, c_int) -> c_int;
 
 unsafe extern "C" {
     pub(super) fn sst_embedding(

@@ -5,7 +5,7 @@ mod kernel;
 
 use std::ffi::c_int;
 
-use kernel::{Task, backward, forward};
+use kernel::{EmbeddingProblem, backward, forward};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
@@ -99,8 +99,8 @@ pub fn embedding_sum(lookups: &[Lookup<'_>]) -> Result<Tensor> {
 /// The forward or the backward pass; 1 if libtorch fails.
 ///
 /// # Safety
-/// `task` must be a whole [`Task`] with its tables.
-unsafe extern "C" fn run(task: *const Task, is_backward: c_int) -> c_int {
+/// `task` must be a whole [`EmbeddingProblem`] with its tables.
+unsafe extern "C" fn run(task: *const EmbeddingProblem, is_backward: c_int) -> c_int {
     // SAFETY: as promised.
     let result = unsafe { if is_backward == 0 { forward(&*task) } else { backward(&*task) } };
     c_int::from(result.is_err())

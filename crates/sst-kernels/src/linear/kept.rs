@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use tch::{Kind, Tensor};
 
-use super::Layout;
+use super::WeightLayout;
 use super::tiles::{PackedWeight, Unit, unit};
 use crate::autocast::product_kind;
 use crate::error::Result;
@@ -31,7 +31,7 @@ struct Kept {
 type Place = (usize, Vec<i64>, Kind);
 
 /// A weight, its layout, whether its products are in fp32, and the unit of the processor that computes them.
-type Product = (Place, Layout, bool, Option<Unit>);
+type Product = (Place, WeightLayout, bool, Option<Unit>);
 
 fn place(tensor: &Tensor) -> Place {
     (tensor.data_ptr() as usize, tensor.size(), tensor.kind())
@@ -85,7 +85,11 @@ pub(crate) fn kept_joint(
 }
 
 /// A contiguous weight in packed form, from the cache if it was packed before.
-pub(super) fn packed(weight: &Tensor, layout: Layout, exact: bool) -> Result<Rc<PackedWeight>> {
+pub(super) fn packed(
+    weight: &Tensor,
+    layout: WeightLayout,
+    exact: bool,
+) -> Result<Rc<PackedWeight>> {
     if !is_keeping()? {
         return Ok(Rc::new(PackedWeight::new(weight, layout, exact)?));
     }

@@ -30,7 +30,7 @@ const FEW: i64 = 16;
 
 /// The order of the dimensions of a linear layer's weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Layout {
+pub enum WeightLayout {
     /// `[out, in]`, as in PyTorch's `nn.Linear`.
     OutIn,
     /// `[in, out]`, as in the `Conv1D` of transformers, which GPT-2 uses.
@@ -39,7 +39,7 @@ pub enum Layout {
 
 /// An activation that a kernel applies to the output of a linear layer, without another pass over memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Curve {
+pub enum FusedActivation {
     /// Exact GELU.
     Gelu,
     /// GELU by the tanh approximation.
@@ -60,10 +60,12 @@ impl Affine<'_> {
     ///
     /// # Errors
     /// If widths differ, or the bias is not on the CPU.
-    fn check(&self, layout: Layout, width: i64) -> Result<i64> {
+    fn check(&self, layout: WeightLayout, width: i64) -> Result<i64> {
         let broken = |what: &str| Err(Error::Contract(format!("linear layer: {what}")));
         let (input, output) = match (self.weight.size2()?, layout) {
-            ((output, input), Layout::OutIn) | ((input, output), Layout::InOut) => (input, output),
+            ((output, input), WeightLayout::OutIn) | ((input, output), WeightLayout::InOut) => {
+                (input, output)
+            }
         };
         if width != input {
             return broken("the weight has another width");
@@ -93,7 +95,7 @@ struct Problem {
     rows: usize,
     input: usize,
     output: usize,
-    layout: Layout,
+    layout: WeightLayout,
 }
 
 // SAFETY: each chunk of `y` is written by one thread, and the rest is only read.
@@ -192,7 +194,7 @@ fn has_kernel(rows: usize, exact: bool) -> bool {
 pub fn fast_linear(
     x: &Tensor,
     weight: &Tensor,
-    layout: Layout,
+    layout: WeightLayout,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
     let Some(kernel) = kernel(x, weight)? else {
@@ -230,11 +232,11 @@ pub fn fast_linear(
 ///
 /// # Errors
 /// If widths differ, or libtorch fails.
-pub fn fast_curved_linear(
+pub fn fast_activated_linear(
     x: &Tensor,
     layer: Affine<'_>,
-    layout: Layout,
-    curve: Curve,
+    layout: WeightLayout,
+    curve: FusedActivation,
 ) -> Result<Option<Tensor>> {
     if let Some(Kernel::Trained { exact }) = kernel(x, layer.weight)? {
         layer.check(layout, x.size2()?.1)?;
@@ -271,8 +273,8 @@ fn mlp_kernel(x: &Tensor, up: &Tensor, down: &Tensor) -> Result<Option<Kernel>> 
 pub fn fast_mlp(
     x: &Tensor,
     [up, down]: [Affine<'_>; 2],
-    layout: Layout,
-    curve: Curve,
+    layout: WeightLayout,
+    curve: FusedActivation,
 ) -> Result<Tensor> {
     if let Some(kernel) = mlp_kernel(x, up.weight, down.weight)? {
         down.check(layout, up.check(layout, x.size2()?.1)?)?;

@@ -4,11 +4,11 @@ use std::ffi::{c_int, c_void};
 
 use torch_sys::C_tensor;
 
-use super::kernel::Task;
+use super::kernel::ResidualProblem;
 
 /// The body that each thread of dropout, residual and norm runs: the problem, the counter of tasks, and what
 /// is done with it.
-pub(super) type ResidualRun = unsafe extern "C" fn(*const Task, *const c_void, c_int);
+pub(super) type ResidualRun = unsafe extern "C" fn(*const ResidualProblem, *const c_void, c_int);
 
 unsafe extern "C" {
     pub(super) fn sst_residual_norm(

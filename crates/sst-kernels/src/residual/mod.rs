@@ -7,7 +7,7 @@ mod kernel;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kernel::{Scratch, Task, backward, forward, params};
+use kernel::{ResidualProblem, Scratch, backward, forward, params};
 use tch::{Device, Kind, Tensor};
 
 use super::cpu::CpuLevel;
@@ -66,7 +66,7 @@ pub fn residual_norm(
 ///
 /// # Errors
 /// If libtorch fails.
-pub fn twice(x: &Tensor) -> Result<[Tensor; 2]> {
+pub fn fork(x: &Tensor) -> Result<[Tensor; 2]> {
     let mut both = [std::ptr::null_mut(); 2];
     // SAFETY: a live tensor and two writable places.
     check(unsafe { ffi::sst_twice(x.as_ptr(), both.as_mut_ptr()) })?;
@@ -192,8 +192,8 @@ const BACKWARD: c_int = 1;
 /// one thread, for the gradients of weight and bias.
 ///
 /// # Safety
-/// `task` must be a whole [`Task`], and `next` the counter that the threads share.
-unsafe extern "C" fn run(task: *const Task, next: *const c_void, what: c_int) {
+/// `task` must be a whole [`ResidualProblem`], and `next` the counter that the threads share.
+unsafe extern "C" fn run(task: *const ResidualProblem, next: *const c_void, what: c_int) {
     // SAFETY: both live until every thread has returned; for the last of the three nobody needs the counter.
     panics::catch_for_later("sst::residual", || unsafe {
         let task = &*task;
@@ -207,7 +207,7 @@ unsafe extern "C" fn run(task: *const Task, next: *const c_void, what: c_int) {
 
 /// Takes blocks until none is left.
 struct Take<'a> {
-    task: &'a Task,
+    task: &'a ResidualProblem,
     next: &'a AtomicUsize,
     is_backward: bool,
 }

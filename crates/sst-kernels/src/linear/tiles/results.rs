@@ -10,7 +10,7 @@ use super::lanes;
 #[cfg(target_arch = "x86_64")]
 use super::pack::FP32;
 use crate::cpu::CpuLevel;
-use crate::linear::Curve;
+use crate::linear::FusedActivation;
 
 /// A block of sums that is complete.
 pub(super) struct Block<'a> {
@@ -53,7 +53,12 @@ impl Block<'_> {
     ///
     /// # Safety
     /// As there.
-    pub(super) unsafe fn write_curve(&self, curve: Curve, to: [Output; 2], some: Range<usize>) {
+    pub(super) unsafe fn write_curve(
+        &self,
+        curve: FusedActivation,
+        to: [Output; 2],
+        some: Range<usize>,
+    ) {
         let (_, rows, columns) = self.within(to[0], some.clone());
         let to = to.map(|matrix| self.within(matrix, some.clone()).0);
         // SAFETY: as above.
@@ -75,7 +80,12 @@ impl Block<'_> {
     ///
     /// # Safety
     /// As for [`Self::write`]; what was before must be there.
-    pub(super) unsafe fn write_slope(&self, curve: Curve, both: [Output; 2], some: Range<usize>) {
+    pub(super) unsafe fn write_slope(
+        &self,
+        curve: FusedActivation,
+        both: [Output; 2],
+        some: Range<usize>,
+    ) {
         let (_, rows, columns) = self.within(both[0], some.clone());
         let [before, output] = both.map(|matrix| self.within(matrix, some.clone()).0);
         // SAFETY: as above.
@@ -102,7 +112,7 @@ impl Block<'_> {
     pub(super) unsafe fn write_step(
         &self,
         parts: usize,
-        curve: Curve,
+        curve: FusedActivation,
         to: *mut u16,
         rows: Range<usize>,
     ) {
@@ -135,7 +145,7 @@ impl Block<'_> {
 /// # Safety
 /// The first two must be there, and the third be writable.
 pub(super) unsafe fn write_slopes(
-    curve: Curve,
+    curve: FusedActivation,
     [grad, before]: [Output; 2],
     made: Output,
     row: usize,

@@ -23,7 +23,7 @@ pub(super) struct Target {
 /// `SstAttention` of `cpp/attention.cc`, field by field. Tensors without a stride are contiguous; those
 /// of the other pass are null.
 #[repr(C)]
-pub(super) struct Task {
+pub(super) struct AttentionProblem {
     pub(super) query: Source,
     pub(super) key: Source,
     pub(super) value: Source,
