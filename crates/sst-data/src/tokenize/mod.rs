@@ -9,6 +9,7 @@ mod bpe;
 mod cache;
 mod check;
 mod class;
+mod class_of;
 mod error;
 mod folder;
 mod growth;
