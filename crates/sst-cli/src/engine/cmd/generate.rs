@@ -11,7 +11,7 @@ use sst_cli::render;
 use sst_core::Model;
 use sst_data::Ledger;
 use sst_data::read::require_readable;
-use sst_data::tokenize::Tokenizer;
+use sst_data::tokenize::{Tokenizer, UnknownCount};
 use sst_eval::EvalError;
 use sst_eval::generate::{
     Beams, Completion, Finish, Generator, Limits, Sampling, TextStream, beam_search,
@@ -39,6 +39,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     found.must_be_causal(&*model, "sst fill-mask")?;
     let ids =
         prompts.iter().map(|prompt| encode(prompt, &tokenizer)).collect::<Result<Vec<_>>>()?;
+    UnknownCount::tell_texts(&tokenizer, &prompts, &ledger)?;
     let (generation, unused) = GenerationConfig::read(&found.folder)?;
     ledger.add_unused(&unused);
     let ends = ends(generation, &*model, &tokenizer)?;
