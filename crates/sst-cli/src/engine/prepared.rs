@@ -69,7 +69,8 @@ impl Recipe {
         match &self.config.tokenizer {
             TokenizerChoice::Path(path) => {
                 model::verify_around(Path::new(path))?;
-                Ok(Tokenizer::load(Path::new(path))?)
+                // The path of a folder of sentence-transformers stands for its encoder, as that of the model does.
+                Ok(Tokenizer::load(&sst_models::encoder_folder(Path::new(path))?)?)
             }
             TokenizerChoice::Train(train) => self.trained(train),
         }
@@ -271,13 +272,17 @@ impl Recipe {
                     allow,
                     seed: self.config.run.seed,
                 };
+                let encoder = sst_models::encoder_folder(Path::new(path))?;
                 let loaded =
-                    sst_models::open(Path::new(path), &options).map_err(|error| match &error {
+                    sst_models::open(&encoder, &options).map_err(|error| match &error {
                         ModelError::Config { path, message } => {
                             self.refuse(key_problem("model.config", path, message))
                         }
                         _ => error.into(),
                     })?;
+                if encoder != Path::new(path) {
+                    ledger.add_unused(&sst_models::around_encoder(Path::new(path), &encoder)?);
+                }
                 loaded.tell(ledger);
                 let (model, carried) = (loaded.model, loaded.carried);
                 let vocab = model.encoder().vocab_size();
