@@ -204,6 +204,12 @@ impl Tokenizer {
         self.inner.vocab_size
     }
 
+    /// [`Self::vocab_size`], or the ids of the model where they are known to be fewer
+    /// ([`Tokenizer::for_vocabulary`]).
+    pub fn usable_ids(&self) -> usize {
+        self.vocab_size().min(self.vocabulary.unwrap_or(usize::MAX))
+    }
+
     /// The token of an id.
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.library.id_to_token(id)
