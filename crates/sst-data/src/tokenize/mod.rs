@@ -20,6 +20,7 @@ mod lower;
 mod model;
 mod pipeline;
 mod rebuild;
+mod said;
 mod save;
 mod special;
 mod spelling;

@@ -5,6 +5,7 @@
 use std::fs;
 
 use serde_json::{Map, Value, json};
+use sst_data::UnusedKind;
 use sst_data::tokenize::Tokenizer;
 
 /// Loads a byte-level vocabulary of single bytes and `merges`, with `config` as config.json and `tokenizer` as
@@ -96,5 +97,71 @@ fn a_word_list_of_another_class_is_not_read_as_berts() {
         fs::write(folder.path().join("config.json"), config).unwrap();
         let error = Tokenizer::load(folder.path()).unwrap_err().to_string();
         assert!(error.contains(&format!("model_type {model_type}")), "{error}");
+    }
+}
+
+/// Flags of classes that sst does not build: one that says what tokenizer.json does is not told, another one is.
+#[test]
+fn flags_that_agree_with_the_tokenizer_json_are_not_told() {
+    let unused = |class: &str, json: &Value, flag: (&str, Value)| -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let config = json!({"tokenizer_class": class, flag.0: flag.1});
+        fs::write(folder.path().join("tokenizer.json"), json.to_string()).unwrap();
+        fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+        let tokenizer = Tokenizer::load(folder.path()).unwrap();
+        tokenizer.unused().of(UnusedKind::ConfigKey).map(str::to_owned).collect()
+    };
+    let unigram = |normalizers: Value, before: Value| {
+        let vocab =
+            json!([["<unk>", 0.0], ["a", -1.0], ["<extra_id_1>", -2.0], ["<extra_id_0>", -2.0]]);
+        json!({
+            "version": "1.0", "normalizer": {"type": "Sequence", "normalizers": normalizers},
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": before},
+            "model": {"type": "Unigram", "unk_id": 0, "vocab": vocab},
+        })
+    };
+    let space =
+        |scheme: &str| json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme});
+    let albert = unigram(
+        json!([{"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Lowercase"}]),
+        json!([space("always")]),
+    );
+    let plain = unigram(json!([{"type": "NFC"}]), json!([space("never")]));
+    let punctuation = json!({"type": "Punctuation", "behavior": "Isolated"});
+    let deberta = unigram(json!([{"type": "NFC"}]), json!([punctuation, space("first")]));
+    let mut splinter = plain.clone();
+    splinter["normalizer"] = json!({"type": "BertNormalizer", "clean_text": true,
+        "handle_chinese_chars": true, "strip_accents": null, "lowercase": true});
+    // The class, a file that does what the flag says, the flag, and its opposite.
+    for (class, file, key, agrees, differs) in [
+        ("AlbertTokenizer", &albert, "do_lower_case", json!(true), json!(false)),
+        ("AlbertTokenizerFast", &albert, "keep_accents", json!(false), json!(true)),
+        ("AlbertTokenizer", &albert, "add_prefix_space", json!(true), json!(false)),
+        ("XLNetTokenizer", &plain, "do_lower_case", json!(false), json!(true)),
+        ("T5Tokenizer", &plain, "extra_ids", json!(2), json!(100)),
+        ("T5Tokenizer", &plain, "add_prefix_space", json!(false), json!(true)),
+        ("DebertaV2Tokenizer", &deberta, "split_by_punct", json!(true), json!(false)),
+        ("DebertaV2TokenizerFast", &plain, "split_by_punct", json!(false), json!(true)),
+        ("SplinterTokenizer", &splinter, "do_lower_case", json!(true), json!(false)),
+        ("SplinterTokenizer", &splinter, "tokenize_chinese_chars", json!(true), json!(false)),
+        ("SplinterTokenizer", &splinter, "strip_accents", Value::Null, json!(true)),
+    ] {
+        assert!(unused(class, file, (key, agrees)).is_empty(), "{class} {key}");
+        let told = unused(class, file, (key, differs));
+        assert_eq!(told, [format!("tokenizer_config.json: {key}")], "{class}");
+    }
+    // What the class of transformers 5 does not look at.
+    for (class, key, value) in [
+        ("XLNetTokenizer", "keep_accents", json!(true)),
+        ("XLNetTokenizerFast", "remove_space", json!(true)),
+        ("AlbertTokenizer", "remove_space", json!(true)),
+        ("T5Tokenizer", "legacy", json!(true)),
+        ("DebertaV2Tokenizer", "vocab_type", json!("spm")),
+    ] {
+        assert!(unused(class, &plain, (key, value.clone())).is_empty(), "{class} {key}");
+        assert_eq!(
+            unused("MBartTokenizer", &plain, (key, value)).len(),
+            usize::from(key != "keep_accents")
+        );
     }
 }
