@@ -220,7 +220,8 @@ impl Source {
             splits.dedup();
             tracing::warn!(
                 "files of the splits {} are kept apart and not read ({} of them, the first is {}): name a file to \
-                 read it",
+                 read it, or measure on it with `sst eval EVALUATOR --data FILE` (data.validation holds out a share of \
+                 the files that are read)",
                 splits.join(", "),
                 apart.len(),
                 first.display()
