@@ -246,7 +246,8 @@ fn generation_config_says_what_ends_a_text() {
     let begin = recipe.find("[model]").unwrap();
     let end = recipe.find("[objective]").unwrap();
     let data = recipe[..begin].split("[tokenizer.train]").next().unwrap();
-    let recipe = format!("{data}[model]\npath = \"m\"\n\n{}", &recipe[end..]);
+    let recipe =
+        format!("{data}[tokenizer]\npath = \"m\"\n\n[model]\npath = \"m\"\n\n{}", &recipe[end..]);
     sandbox.write("more.toml", recipe.replace("name = \"r\"", "name = \"more\""));
     let told = sandbox.good(&["pretrain", "more.toml"]).stderr;
     assert!(told.contains("modules.json"), "{told}");
