@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sst_core::checkpoint::Renamed;
-use sst_core::nn::linear;
 use sst_core::{
-    Decoder, Encoder, Error, Forward, Init, Model, ParamStore, Result, Scope, TokenHead,
+    Decoder, Encoder, Error, Head, HeadKind, Init, Modality, Model, ParamStore, Result, Scope,
 };
 use tch::Tensor;
 
 use crate::decoder::flops_per_token;
 use crate::error::ModelError;
-use crate::plan::{Head, Parts, Plan, Request};
+use crate::heads::{Heads, VocabularyProjection};
+use crate::plan::{LoadHead, Parts, Plan, Request};
 use crate::registry::{BuildOptions, ModelEntry, architecture, saved_config};
 
 /// A decoder with its layers and embeddings.
@@ -47,7 +47,7 @@ struct Causal<D> {
     shape: Shape,
     params: ParamStore,
     decoder: D,
-    projection_vd: Option<Tensor>,
+    heads: Heads,
 }
 
 /// Builds the architecture that the options name: the entry's first has a head, others have none.
@@ -63,17 +63,20 @@ pub(crate) fn build<D: CausalDecoder>(
     let store = RefCell::new(parts.store(options));
     let root = Scope::root(&store);
     let decoder = decoder(&if has_head { root.sub(shape.prefix) } else { root.clone() })?;
-    let words_vd = decoder.word_embeddings();
-    let projection_vd = match (has_head, shape.tied) {
-        (false, _) => None,
-        (true, true) => Some(words_vd.shallow_clone()),
-        (true, false) => {
-            let head = root.sub("lm_head");
-            Some(head.param("weight", &words_vd.size(), Init::Normal(shape.std))?)
-        }
-    };
+    let mut heads = Heads::default();
+    if has_head {
+        let words_vd = decoder.word_embeddings();
+        let projection_vd = match shape.tied {
+            true => words_vd.shallow_clone(),
+            false => {
+                let scope = root.sub("lm_head");
+                scope.param("weight", &words_vd.size(), Init::Normal(shape.std))?
+            }
+        };
+        heads.add(HeadKind::LanguageModel, VocabularyProjection::new(projection_vd));
+    }
     let params = store.into_inner();
-    Ok(Box::new(Causal { entry, architecture, shape, params, decoder, projection_vd }))
+    Ok(Box::new(Causal { entry, architecture, shape, params, decoder, heads }))
 }
 
 /// Whether an architecture has a head, and so its decoder a scope of its own.
@@ -102,12 +105,12 @@ pub(crate) fn plan(
     let architecture = match (request.architecture, request.head) {
         (Some(asked), _) => asked,
         // A file without embeddings is of another model, and what it lacks is listed.
-        (None, Head::Needed) if !has_head && embeddings.is_some() => {
+        (None, LoadHead::Needed) if !has_head && embeddings.is_some() => {
             return Err(request.no_head("vocabulary projection", PROJECTION));
         }
-        (None, Head::AsFound) if !has_head => base,
+        (None, LoadHead::AsFound) if !has_head => base,
         // The decoder alone, or with the head of a task, for a caller that needs no other.
-        (None, Head::AsFound)
+        (None, LoadHead::AsFound)
             if !has_projection && named.is_some_and(|named| named != with_head) =>
         {
             base
@@ -135,7 +138,7 @@ pub(crate) fn plan(
     }
     let lacks = !has_head && named == Some(with_head);
     let absent = if lacks && !builds_head { vec![PROJECTION.to_owned()] } else { Vec::new() };
-    let is_new = builds_head && !has_head && request.head == Head::New;
+    let is_new = builds_head && !has_head && request.head == LoadHead::New;
     let new = if is_new { vec![PROJECTION.to_owned()] } else { Vec::new() };
     Ok(Plan { architecture, pooler: false, untied, new, absent, renames })
 }
@@ -157,8 +160,13 @@ impl<D: CausalDecoder> Model for Causal<D> {
         &mut self.params
     }
 
-    fn encoder(&self) -> &dyn Encoder {
-        &self.decoder
+    fn encoder(&self, modality: Modality) -> Result<&dyn Encoder> {
+        match modality {
+            Modality::Text => Ok(&self.decoder),
+            Modality::Image => {
+                Err(Error::MissingEncoder { model_type: self.entry.model_type.into(), modality })
+            }
+        }
     }
 
     fn decoder(&self) -> Result<&dyn Decoder> {
@@ -166,7 +174,10 @@ impl<D: CausalDecoder> Model for Causal<D> {
     }
 
     fn flops_per_token(&self, length: usize, scored: f64) -> Option<f64> {
-        let head = self.projection_vd.as_ref().map_or(0, Tensor::numel);
+        let head = self
+            .heads
+            .get(HeadKind::LanguageModel)
+            .map_or(0, |head| head.parameters().into_iter().map(Tensor::numel).sum());
         let Shape { layers, queries, .. } = self.shape;
         Some(flops_per_token(&self.params, layers, queries, length, scored * head as f64))
     }
@@ -175,26 +186,14 @@ impl<D: CausalDecoder> Model for Causal<D> {
         Ok(self.decoder.checkpoint_layers(select))
     }
 
-    fn token_head(&self) -> Result<&dyn TokenHead> {
-        self.projection()?;
-        Ok(self)
-    }
-}
-
-impl<D> Causal<D> {
-    fn projection(&self) -> Result<&Tensor> {
-        let model_type = || self.architecture.into();
-        let missing = || Error::MissingHead { model_type: model_type(), head: "token head" };
-        self.projection_vd.as_ref().ok_or_else(missing)
-    }
-}
-
-impl<D: CausalDecoder> TokenHead for Causal<D> {
-    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
-        linear(hidden_nd, self.projection()?, None)
-    }
-
-    fn parameters(&self) -> Vec<&Tensor> {
-        self.projection_vd.iter().collect()
+    fn head(&self, kind: HeadKind) -> Result<&dyn Head> {
+        self.heads.get(kind).ok_or_else(|| Error::MissingHead {
+            model: self.architecture.into(),
+            head: kind,
+            architectures: match kind {
+                HeadKind::LanguageModel => self.entry.architectures[..1].to_vec(),
+                _ => Vec::new(),
+            },
+        })
     }
 }

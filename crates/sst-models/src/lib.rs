@@ -15,6 +15,7 @@ mod files;
 mod generation;
 pub mod gguf;
 mod gpt2;
+mod heads;
 mod init;
 mod llama;
 mod load;
@@ -32,7 +33,7 @@ pub use gpt2::Gpt2Config;
 pub use init::{InitOptions, Positions, Queries};
 pub use llama::LlamaConfig;
 pub use load::{LoadOptions, Loaded, load, open};
-pub use plan::Head;
+pub use plan::LoadHead;
 pub use registry::{BuildOptions, ModelEntry, build, check_config, list};
 pub use sentence::{
     Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens, Side, encoder_folder,

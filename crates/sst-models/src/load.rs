@@ -15,7 +15,7 @@ use crate::config::add_unused;
 use crate::error::ModelError;
 use crate::files::{self, Carried, Role};
 use crate::init::InitOptions;
-use crate::plan::{Head, Parts, Plan, Request};
+use crate::plan::{LoadHead, Parts, Plan, Request};
 use crate::registry::{self, BuildOptions};
 
 /// How a folder is loaded.
@@ -23,8 +23,8 @@ use crate::registry::{self, BuildOptions};
 pub struct LoadOptions {
     /// Where the parameters live.
     pub device: Device,
-    /// What becomes of the head that scores tokens.
-    pub head: Head,
+    /// Which head it is loaded with.
+    pub head: LoadHead,
     /// Whether the model is written again, so that what is not kept is told.
     pub role: Role,
     /// Keys that hold instead of those of config.json: dropout, say.
@@ -40,7 +40,7 @@ impl LoadOptions {
     pub fn new(device: Device) -> Self {
         Self {
             device,
-            head: Head::AsFound,
+            head: LoadHead::AsFound,
             role: Role::Run,
             config: Map::new(),
             allow: Allow::default(),

@@ -12,15 +12,15 @@ use sst_core::checkpoint::{FileShapes, Renamed, Weights};
 use crate::error::ModelError;
 use crate::registry::{BuildOptions, ModelEntry};
 
-/// What a caller does with the head that scores tokens.
+/// Which head a folder is loaded with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Head {
-    /// It is loaded if the file holds it: the caller may do without.
+pub enum LoadHead {
+    /// The heads that the file holds; the caller may do without.
     #[default]
     AsFound,
-    /// It must be in the file, whatever the config names.
+    /// The language-model head must be in the file, whatever the config names.
     Needed,
-    /// It starts as a new model's would where the file lacks it: the caller trains it.
+    /// The language-model head starts as a new model's would where the file lacks it: the caller trains it.
     New,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Request<'a> {
     pub(crate) weights: &'a Weights,
     /// The architecture that the caller asks for, if any: `head` is not looked at then.
     pub(crate) architecture: Option<&'static str>,
-    pub(crate) head: Head,
+    pub(crate) head: LoadHead,
 }
 
 /// How a folder is loaded.

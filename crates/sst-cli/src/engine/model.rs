@@ -9,7 +9,7 @@ use sst_cli::{files, render};
 use sst_core::Model;
 use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
-use sst_models::{Head, LoadOptions};
+use sst_models::{LoadHead, LoadOptions};
 use sst_train::{Checkpoint, Saver, TrainError};
 use tch::Device;
 
@@ -177,7 +177,7 @@ impl Found {
     pub(crate) fn load(
         &self,
         device: Device,
-        head: Head,
+        head: LoadHead,
         ledger: &Ledger,
     ) -> Result<(Box<dyn Model>, Tokenizer)> {
         let folder = self.encoder()?;
@@ -186,7 +186,7 @@ impl Found {
         let options = LoadOptions { head, ..LoadOptions::new(device) };
         let loaded = sst_models::open(&folder, &options)?;
         loaded.tell(ledger);
-        let known = loaded.model.encoder().vocab_size();
+        let known = loaded.model.vocab_size()?;
         Ok((loaded.model, tokenizer.for_vocabulary(known)))
     }
 }

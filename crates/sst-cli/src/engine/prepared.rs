@@ -12,7 +12,7 @@ use sst_cli::exit::Usage;
 use sst_cli::host::source::texts;
 use sst_cli::{files, render};
 use sst_core::checkpoint::Allow;
-use sst_core::{Model, Objective};
+use sst_core::{Modality, Model, Objective};
 use sst_data::Ledger;
 use sst_data::clean::Cleaner;
 use sst_data::lock::{self, FileLock};
@@ -20,7 +20,7 @@ use sst_data::read;
 use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{Frame, Tokenizer, TrainConfig, train};
-use sst_models::{BuildOptions, Carried, Head, LoadOptions, ModelError, Role};
+use sst_models::{BuildOptions, Carried, LoadHead, LoadOptions, ModelError, Role};
 use sst_objectives::ObjectiveError;
 use tch::Device;
 
@@ -211,7 +211,7 @@ impl Recipe {
         let context = sst_objectives::Context {
             tokenizer,
             padding_free: self.config.train.padding_free,
-            hidden_size: model.encoder().hidden_size(),
+            hidden_size: model.hidden_size(Modality::Text)?,
             device: model.params().device(),
             seed: self.config.run.seed,
         };
@@ -265,7 +265,7 @@ impl Recipe {
                 let needs_head = self.config.tasks.list.iter().any(trains_head);
                 let options = LoadOptions {
                     device,
-                    head: if needs_head { Head::New } else { Head::AsFound },
+                    head: if needs_head { LoadHead::New } else { LoadHead::AsFound },
                     role: Role::Write,
                     config: config.clone(),
                     allow,
@@ -280,7 +280,7 @@ impl Recipe {
                     })?;
                 loaded.tell(ledger);
                 let (model, carried) = (loaded.model, loaded.carried);
-                let vocab = model.encoder().vocab_size();
+                let vocab = model.vocab_size()?;
                 if vocab < known {
                     let message = format!(
                         "has a vocabulary of {vocab}, but the tokenizer has {known} tokens: use the \
@@ -288,7 +288,7 @@ impl Recipe {
                     );
                     return Err(self.refuse(Problem::new("model.path", message)));
                 }
-                let limit = model.encoder().max_length();
+                let limit = model.max_length()?;
                 let too_long =
                     self.config.tasks.list.iter().find(|task| task.data.max_length > limit);
                 if let Some(task) = too_long {

@@ -3,7 +3,7 @@
 //! Shapes: n selected positions, d hidden size, v vocabulary.
 
 use sst_core::nn::{Activation, LayerNorm, Linear, activated_linear, linear};
-use sst_core::{Init, Result, Scope};
+use sst_core::{Forward, Head, HeadInput, Init, Result, Scope};
 use tch::Tensor;
 
 use super::config::BertConfig;
@@ -35,32 +35,78 @@ impl MaskedHead {
             projection_vd,
         })
     }
+}
 
-    pub(super) fn parameters(&self) -> impl Iterator<Item = &Tensor> {
-        let own = [&self.projection_vd, &self.bias];
-        self.dense.parameters().chain(self.norm.parameters()).chain(own)
-    }
-
-    pub(super) fn logits(&self, hidden_nd: &Tensor) -> Result<Tensor> {
+impl Head for MaskedHead {
+    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
         let transformed = activated_linear(hidden_nd, self.dense.affine(), self.activation)?;
         linear(&self.norm.forward(&transformed)?, &self.projection_vd, Some(&self.bias))
     }
+
+    fn num_outputs(&self) -> usize {
+        self.projection_vd.size()[0] as usize
+    }
+
+    fn input(&self) -> HeadInput {
+        HeadInput::EveryToken
+    }
+
+    fn parameters(&self) -> Vec<&Tensor> {
+        let projection = [&self.projection_vd, &self.bias];
+        self.dense.parameters().chain(self.norm.parameters()).chain(projection).collect()
+    }
 }
 
-/// Scores whether the second segment follows the first, from the pooled first token.
+/// The hidden state of the first token through a linear layer and tanh: BERT's pooler, which the heads on whole rows
+/// share.
+#[derive(Debug)]
+pub(super) struct Pooler(Linear);
+
+impl Pooler {
+    pub(super) fn new(scope: &Scope<'_>, config: &BertConfig) -> Result<Self> {
+        let (width, std) = (config.hidden_size, config.initializer_range);
+        Ok(Self(Linear::new(&scope.sub("dense"), width, width, std)?))
+    }
+
+    /// Another handle on the same parameters.
+    pub(super) fn handle(&self) -> Self {
+        Self(self.0.handle())
+    }
+
+    /// `[b, d]` for the first tokens' hidden states `[b, d]`.
+    fn forward(&self, first_bd: &Tensor) -> Result<Tensor> {
+        Ok(self.0.forward(first_bd)?.f_tanh()?)
+    }
+}
+
+/// Scores whether the second segment follows the first, from the pooled first token. Output 0 is "follows".
 #[derive(Debug)]
 pub(super) struct NextSentenceHead {
+    pooler: Pooler,
     relation: Linear,
 }
 
 impl NextSentenceHead {
-    pub(super) fn new(scope: &Scope<'_>, config: &BertConfig) -> Result<Self> {
+    pub(super) fn new(scope: &Scope<'_>, config: &BertConfig, pooler: Pooler) -> Result<Self> {
         let relation = Linear::new(scope, config.hidden_size, 2, config.initializer_range)?;
-        Ok(Self { relation })
+        Ok(Self { pooler, relation })
+    }
+}
+
+impl Head for NextSentenceHead {
+    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
+        self.relation.forward(&self.pooler.forward(hidden_nd)?)
     }
 
-    /// `[b, 2]` for the pooled `[b, d]`; column 0 is "follows".
-    pub(super) fn logits(&self, pooled_bd: &Tensor) -> Result<Tensor> {
-        self.relation.forward(pooled_bd)
+    fn num_outputs(&self) -> usize {
+        2
+    }
+
+    fn input(&self) -> HeadInput {
+        HeadInput::FirstToken
+    }
+
+    fn parameters(&self) -> Vec<&Tensor> {
+        self.pooler.0.parameters().chain(self.relation.parameters()).collect()
     }
 }

@@ -7,7 +7,7 @@ use sst_core::checkpoint::Renamed;
 use super::names::{canonical, is_base, is_buffer};
 use super::wrapper::{BASE, MASKED, PRETRAINING};
 use crate::error::ModelError;
-use crate::plan::{Head, Plan, Request};
+use crate::plan::{LoadHead, Plan, Request};
 
 const WORDS: &str = "embeddings.word_embeddings.weight";
 const PROJECTION: &str = "cls.predictions.decoder.weight";
@@ -24,7 +24,7 @@ const HEAD_PARAMETERS: [&str; 5] = [
 const POOLER: [&str; 2] = ["pooler.dense.weight", "pooler.dense.bias"];
 const PAIR: [&str; 2] = ["cls.seq_relationship.weight", "cls.seq_relationship.bias"];
 
-/// Takes the head for masked tokens if the file holds it, and the pair head with the pooler if the file holds
+/// Takes the head for masked tokens if the file holds it, and the sentence-pair head with the pooler if the file holds
 /// all three and the config does not name `BertForMaskedLM`.
 pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
     // The names in the file by the names of parameters.
@@ -38,16 +38,16 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
     let architecture = match (request.architecture, request.head) {
         (Some(asked), _) => asked,
         // A file without embeddings is of another model, and what it lacks is listed.
-        (None, Head::Needed) if !has_head && held.contains_key(WORDS) => {
+        (None, LoadHead::Needed) if !has_head && held.contains_key(WORDS) => {
             return Err(request.no_head("head for masked tokens", "cls.predictions.*"));
         }
-        (None, Head::AsFound) if !has_head => BASE,
+        (None, LoadHead::AsFound) if !has_head => BASE,
         (None, _) if has_head && has_pooler && has_pair && named != Some(MASKED) => PRETRAINING,
         (None, _) => MASKED,
     };
     let absent = absent(named, architecture, [has_head, has_pooler, has_pair]);
     let is_base_model = architecture == BASE;
-    let gets_new_head = request.head == Head::New && !has_head && !is_base_model;
+    let gets_new_head = request.head == LoadHead::New && !has_head && !is_base_model;
 
     let tied = request.tied();
     let words = held.get(WORDS).copied();

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use serde_json::{Value, json};
-use sst_core::{Encoder, Error, Forward, Model, PairHead, ParamStore, Result, Scope, TokenHead};
+use sst_core::{Encoder, Error, Head, HeadKind, Modality, Model, ParamStore, Result, Scope};
 use tch::Tensor;
 
 use super::config::{BertConfig, HARMLESS};
@@ -11,6 +11,7 @@ use super::heads::{MaskedHead, NextSentenceHead};
 use super::model::BertModel;
 use super::plan::plan;
 use crate::error::ModelError;
+use crate::heads::Heads;
 use crate::plan::Parts;
 use crate::registry::{BuildOptions, ModelEntry, architecture, parse_config, saved_config};
 
@@ -29,19 +30,17 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
 
 /// With a head for masked tokens.
 pub(super) const MASKED: &str = "BertForMaskedLM";
-/// With that head, the pooler and the pair head.
+/// With that head, the pooler and the sentence-pair head.
 pub(super) const PRETRAINING: &str = "BertForPreTraining";
 /// The encoder with its pooler.
 pub(super) const BASE: &str = "BertModel";
 
-#[derive(Debug)]
 struct Bert {
     architecture: &'static str,
     config: BertConfig,
     params: ParamStore,
     encoder: BertModel,
-    masked: Option<MaskedHead>,
-    next_sentence: Option<NextSentenceHead>,
+    heads: Heads,
 }
 
 /// Builds the architecture that the options name, or `BertForMaskedLM`.
@@ -61,20 +60,29 @@ fn build(
     let scope = if is_base { root.clone() } else { root.sub("bert") };
     let has_pooler = is_pretraining || is_base && parts.pooler;
     let encoder = BertModel::new(&scope, &config, options.init, has_pooler)?;
-    let heads = root.sub("cls");
-    let masked = match is_base {
-        true => None,
-        false => {
-            let scope = heads.sub("predictions");
-            Some(MaskedHead::new(&scope, &config, encoder.word_embeddings())?)
-        }
-    };
-    let next_sentence = match is_pretraining {
-        true => Some(NextSentenceHead::new(&heads.sub("seq_relationship"), &config)?),
-        false => None,
-    };
+    let mut heads = Heads::default();
+    let scope = root.sub("cls");
+    if !is_base {
+        let words_vd = encoder.word_embeddings();
+        let head = MaskedHead::new(&scope.sub("predictions"), &config, words_vd)?;
+        heads.add(HeadKind::LanguageModel, head);
+    }
+    if let (true, Some(pooler)) = (is_pretraining, encoder.pooler()) {
+        let scope = scope.sub("seq_relationship");
+        let head = NextSentenceHead::new(&scope, &config, pooler.handle())?;
+        heads.add(HeadKind::SentencePair, head);
+    }
     let params = store.into_inner();
-    Ok(Box::new(Bert { architecture, config, params, encoder, masked, next_sentence }))
+    Ok(Box::new(Bert { architecture, config, params, encoder, heads }))
+}
+
+/// The architectures that have a head of this kind.
+fn architectures_with(kind: HeadKind) -> Vec<&'static str> {
+    match kind {
+        HeadKind::LanguageModel => vec![MASKED, PRETRAINING],
+        HeadKind::SentencePair => vec![PRETRAINING],
+        _ => Vec::new(),
+    }
 }
 
 impl Model for Bert {
@@ -96,7 +104,7 @@ impl Model for Bert {
 
     /// transformers has two biases where the head has a projection of its own, and adds the second.
     fn copies(&self) -> Vec<(String, String)> {
-        match self.masked.is_some() && !self.config.tie_word_embeddings {
+        match self.lm_head().is_ok() && !self.config.tie_word_embeddings {
             true => {
                 let [bias, copy] = ["cls.predictions.bias", "cls.predictions.decoder.bias"];
                 vec![(bias.to_owned(), copy.to_owned())]
@@ -105,8 +113,13 @@ impl Model for Bert {
         }
     }
 
-    fn encoder(&self) -> &dyn Encoder {
-        &self.encoder
+    fn encoder(&self, modality: Modality) -> Result<&dyn Encoder> {
+        match modality {
+            Modality::Text => Ok(&self.encoder),
+            Modality::Image => {
+                Err(Error::MissingEncoder { model_type: ENTRY.model_type.into(), modality })
+            }
+        }
     }
 
     /// Of the last layer only keys and values are made at every position ([`Encoder::encode_at`]).
@@ -123,7 +136,7 @@ impl Model for Bert {
             if counts { share * parameter.numel() as f64 } else { 0.0 }
         };
         let body: f64 = self.params.iter().map(of_layers).sum();
-        let head = if self.masked.is_some() { width * width + width * vocab } else { 0.0 };
+        let head = if self.lm_head().is_ok() { width * width + width * vocab } else { 0.0 };
         let attention = 12.0 * (layers - 1.0 + scored) * width * length as f64;
         Some(6.0 * (body + scored * head) + attention)
     }
@@ -132,43 +145,11 @@ impl Model for Bert {
         Ok(self.encoder.checkpoint_layers(select))
     }
 
-    fn token_head(&self) -> Result<&dyn TokenHead> {
-        match self.masked {
-            Some(_) => Ok(self),
-            None => Err(self.no_head("token head")),
-        }
-    }
-
-    fn pair_head(&self) -> Result<&dyn PairHead> {
-        match self.next_sentence {
-            Some(_) => Ok(self),
-            None => Err(self.no_head("pair head (BertForPreTraining has one)")),
-        }
-    }
-}
-
-impl Bert {
-    fn no_head(&self, head: &'static str) -> Error {
-        Error::MissingHead { model_type: self.architecture.into(), head }
-    }
-}
-
-impl TokenHead for Bert {
-    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
-        let Some(head) = &self.masked else { return Err(self.no_head("token head")) };
-        head.logits(hidden_nd)
-    }
-
-    fn parameters(&self) -> Vec<&Tensor> {
-        self.masked.iter().flat_map(MaskedHead::parameters).collect()
-    }
-}
-
-impl PairHead for Bert {
-    fn logits(&self, first_bd: &Tensor, _forward: Forward) -> Result<Tensor> {
-        match (&self.next_sentence, self.encoder.pooled(first_bd)?) {
-            (Some(head), Some(pooled_bd)) => head.logits(&pooled_bd),
-            _ => Err(self.no_head("pair head")),
-        }
+    fn head(&self, kind: HeadKind) -> Result<&dyn Head> {
+        self.heads.get(kind).ok_or_else(|| Error::MissingHead {
+            model: self.architecture.into(),
+            head: kind,
+            architectures: architectures_with(kind),
+        })
     }
 }

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use sst_core::{EncoderInput, Forward};
+use sst_core::{Forward, Tokens};
 use sst_data::{Ledger, UnusedKind};
-use sst_models::{Head, HostModel, LoadOptions, ModelCard, Role, open};
+use sst_models::{HostModel, LoadHead, LoadOptions, ModelCard, Role, open};
 use tch::{Device, Tensor};
 
 use crate::altered::{Content, altered};
 use crate::case::{Case, close, golden};
 
-use Head::{AsFound, Needed, New};
+use LoadHead::{AsFound, Needed, New};
 
 type Change = fn(&mut Content);
 
@@ -39,7 +39,7 @@ fn unused(
     Ok(Comes { architecture, unused, ..ALL_USED })
 }
 
-fn check(golden: &str, label: &str, head: Head, change: Change, want: Result<Comes, &str>) {
+fn check(golden: &str, label: &str, head: LoadHead, change: Change, want: Result<Comes, &str>) {
     let folder = altered(golden, change);
     let options = LoadOptions { head, ..LoadOptions::new(Device::Cpu) };
     let found = open(folder.path(), &options);
@@ -89,7 +89,7 @@ fn bert_is_what_its_file_holds() {
     let beside: &[(&str, usize)] = &[("bert.pooler.dense.", 2), ("cls.seq_relationship.", 2)];
     let pooler: &[(&str, usize)] = &[("bert.pooler.dense.", 2)];
     let head: &[(&str, usize)] = &[("cls.predictions.", 5)];
-    let rows: &[(&str, Head, Change, Result<Comes, &str>)] = &[
+    let rows: &[(&str, LoadHead, Change, Result<Comes, &str>)] = &[
         ("as on the hub", AsFound, |_| {}, unused(MASKED, beside)),
         ("as on the hub", Needed, |_| {}, unused(MASKED, beside)),
         ("as on the hub", New, |_| {}, unused(MASKED, beside)),
@@ -110,7 +110,7 @@ fn bert_is_what_its_file_holds() {
             is(PRETRAINING),
         ),
         (
-            "neither pooler nor pair head",
+            "neither pooler nor sentence-pair head",
             AsFound,
             |c| {
                 c.drop("pooler");
@@ -119,7 +119,7 @@ fn bert_is_what_its_file_holds() {
             is(MASKED),
         ),
         (
-            "a pair head without a pooler",
+            "a sentence-pair head without a pooler",
             AsFound,
             |c| {
                 c.set("architectures", json!(["BertForPreTraining"]));
@@ -294,10 +294,10 @@ fn logits(folder: &std::path::Path, case: &Case) -> Tensor {
     let options = LoadOptions { head: Needed, ..LoadOptions::new(Device::Cpu) };
     let model = open(folder, &options).unwrap().model;
     let ids = case.get("input_ids");
-    let input =
-        EncoderInput { input_ids: &ids, rows: None, attention_mask: None, token_type_ids: None };
-    let hidden = model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld;
-    model.token_head().unwrap().logits(&hidden.flatten(0, 1), Forward::EVAL).unwrap()
+    let input = Tokens::new(&ids);
+    let hidden =
+        model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap().hidden_bld;
+    model.lm_head().unwrap().logits(&hidden.flatten(0, 1), Forward::EVAL).unwrap()
 }
 
 #[test]
@@ -319,14 +319,15 @@ fn a_head_that_differs_from_the_embeddings_is_used_and_kept() {
             let options =
                 LoadOptions { head: Needed, role: Role::Write, ..LoadOptions::new(Device::Cpu) };
             let loaded = open(folder, &options).unwrap();
-            let input = EncoderInput {
-                input_ids: &ids,
-                rows: None,
-                attention_mask: None,
-                token_type_ids: None,
-            };
-            let hidden = loaded.model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld;
-            let scored = loaded.model.token_head().unwrap();
+            let input = Tokens::new(&ids);
+            let hidden = loaded
+                .model
+                .text_encoder()
+                .unwrap()
+                .encode(input.into(), Forward::EVAL)
+                .unwrap()
+                .hidden_bld;
+            let scored = loaded.model.lm_head().unwrap();
             let logits = scored.logits(&hidden.flatten(0, 1), Forward::EVAL).unwrap();
             let keys = loaded.unused.of(UnusedKind::ConfigKey).map(str::to_owned).collect();
             let again = tempfile::tempdir().unwrap();
@@ -335,9 +336,14 @@ fn a_head_that_differs_from_the_embeddings_is_used_and_kept() {
                 .save(again.path(), None, &ModelCard::default())
                 .unwrap();
             let second = open(again.path(), &options).unwrap().model;
-            let hidden = second.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld;
+            let hidden = second
+                .text_encoder()
+                .unwrap()
+                .encode(input.into(), Forward::EVAL)
+                .unwrap()
+                .hidden_bld;
             let after =
-                second.token_head().unwrap().logits(&hidden.flatten(0, 1), Forward::EVAL).unwrap();
+                second.lm_head().unwrap().logits(&hidden.flatten(0, 1), Forward::EVAL).unwrap();
             assert!(after.equal(&logits), "{golden_name}: other logits after saving");
             (logits, second.config(), keys)
         };

@@ -7,6 +7,7 @@ mod bert;
 mod case;
 mod causal;
 mod checkpointing;
+mod embedded;
 mod encode_at;
 mod folders;
 mod gguf;

@@ -9,14 +9,14 @@ use sst_cli::args::{EvalArgs, EvalCommand, MaskAccuracyArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::{named, source};
 use sst_cli::{files, render};
-use sst_core::Model;
+use sst_core::{Modality, Model};
 use sst_data::Ledger;
 use sst_data::clean::CleanConfig;
 use sst_data::rows::{Dataset, RowMode, Subset, TokenRows};
 use sst_data::store::Preparation;
 use sst_data::tokenize::Tokenizer;
 use sst_eval::{MaskAccuracy, PseudoPerplexity, Report};
-use sst_models::Head;
+use sst_models::LoadHead;
 use tch::Device;
 
 use super::{pairs, perplexity};
@@ -115,7 +115,7 @@ fn mask_accuracy(args: &MaskAccuracyArgs, bench: &Bench) -> Result<Report> {
     let context = sst_objectives::Context {
         tokenizer: &bench.tokenizer,
         padding_free: true,
-        hidden_size: bench.model.encoder().hidden_size(),
+        hidden_size: bench.model.hidden_size(Modality::Text)?,
         device: bench.device,
         seed,
     };
@@ -137,9 +137,9 @@ impl Bench {
         };
         let device = device::open(&args.device.device, args.device.threads)?;
         let ledger = Ledger::new();
-        let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+        let (model, tokenizer) = found.load(device, LoadHead::Needed, &ledger)?;
         found.must_be_masked(&*model, "sst eval perplexity")?;
-        let limit = model.encoder().max_length();
+        let limit = model.max_length()?;
         let rows: Arc<dyn Dataset> = match (&recipe, args.data.is_empty()) {
             (Some(recipe), true) => {
                 let task = task(recipe, args)?;

@@ -16,7 +16,7 @@ use sst_eval::EvalError;
 use sst_eval::generate::{
     Beams, Completion, Finish, Generator, Limits, Sampling, TextStream, beam_search,
 };
-use sst_models::{GenerationConfig, Head, token_ids};
+use sst_models::{GenerationConfig, LoadHead, token_ids};
 use tch::Device;
 
 use crate::{device, model};
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     let prompts = prompts(args)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
-    let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+    let (model, tokenizer) = found.load(device, LoadHead::Needed, &ledger)?;
     found.must_be_causal(&*model, "sst fill-mask")?;
     let ids =
         prompts.iter().map(|prompt| encode(prompt, &tokenizer)).collect::<Result<Vec<_>>>()?;

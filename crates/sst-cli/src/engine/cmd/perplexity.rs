@@ -8,7 +8,7 @@ use sst_data::Ledger;
 use sst_data::tokenize::{Tokenizer, UnknownCount};
 use sst_data::words::count_length;
 use sst_eval::{EvalError, Perplexity, Text, Window, Windows};
-use sst_models::Head;
+use sst_models::LoadHead;
 
 use super::eval::show;
 use crate::{device, model};
@@ -29,9 +29,9 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
-    let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+    let (model, tokenizer) = found.load(device, LoadHead::Needed, &ledger)?;
     found.must_be_causal(&*model, "sst eval pseudo-perplexity")?;
-    let length = args.max_length.unwrap_or(model.encoder().max_length());
+    let length = args.max_length.unwrap_or(model.max_length()?);
     let stride = args.stride.unwrap_or((length / 2).max(1));
     let window = Window { length, stride, windows };
     let mut scorer = Perplexity::new(&*model, device, window, args.batch_tokens).map_err(
