@@ -155,7 +155,7 @@ fn a_model_that_sees_what_follows_is_refused_and_so_are_bad_keys() {
     let objective = build("clm", &json!({}), &context).unwrap();
     let batch = batch(&json!({}), true, &toy::rows(&tokenizer, 2));
     let error = objective.loss(&*model, &batch, &CONTEXT).unwrap_err().to_string();
-    assert!(error.contains("bert") && error.contains("decoder"), "{error}");
+    assert!(error.contains("bert") && error.contains("not causal"), "{error}");
     let padded = toy::context(&tokenizer, false);
     for (config, key) in [
         (json!({"isolate_documents": true}), "isolate_documents: needs train.padding_free"),
