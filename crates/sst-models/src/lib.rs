@@ -30,6 +30,7 @@ pub use export::{HostModel, save_folder};
 pub use files::{Carried, Role};
 pub use generation::{GenerationConfig, token_ids};
 pub use gpt2::Gpt2Config;
+pub use heads::labels::{Labels, ProblemType};
 pub use init::{InitOptions, Positions, Queries};
 pub use llama::LlamaConfig;
 pub use load::{LoadOptions, Loaded, load, open};

@@ -14,6 +14,7 @@ use tch::Device;
 use crate::config::add_unused;
 use crate::error::ModelError;
 use crate::files::{self, Carried, Role};
+use crate::heads::labels;
 use crate::init::InitOptions;
 use crate::plan::{LoadHead, Parts, Plan, Request};
 use crate::registry::{self, BuildOptions};
@@ -122,7 +123,8 @@ fn load_as(
     add_unused(&mut unused, "config.json", &config, entry);
     let known = (entry.default_config)();
     for (key, value) in &options.config {
-        if key == "model_type" || known.get(key).is_none() {
+        let of_task = !entry.tasks.is_empty() && labels::KEYS.contains(&key.as_str());
+        if key == "model_type" || known.get(key).is_none() && !of_task {
             let message = format!("a model of type `{}` has no such key", entry.model_type);
             return Err(ModelError::Config { path: key.clone(), message });
         }

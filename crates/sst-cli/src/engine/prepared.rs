@@ -12,7 +12,7 @@ use sst_cli::exit::Usage;
 use sst_cli::host::source::texts;
 use sst_cli::{files, render};
 use sst_core::checkpoint::Allow;
-use sst_core::{Modality, Model, Objective};
+use sst_core::{HeadKind, Modality, Model, Objective};
 use sst_data::Ledger;
 use sst_data::clean::Cleaner;
 use sst_data::lock::{self, FileLock};
@@ -265,7 +265,11 @@ impl Recipe {
                 let needs_head = self.config.tasks.list.iter().any(trains_head);
                 let options = LoadOptions {
                     device,
-                    head: if needs_head { LoadHead::New } else { LoadHead::AsFound },
+                    head: if needs_head {
+                        LoadHead::New(HeadKind::LanguageModel)
+                    } else {
+                        LoadHead::AsFound
+                    },
                     role: Role::Write,
                     config: config.clone(),
                     allow,

@@ -7,6 +7,7 @@ use sst_core::{Forward, Head, HeadInput, Init, Result, Scope};
 use tch::Tensor;
 
 use super::config::BertConfig;
+use crate::heads::Pooler;
 
 /// Scores the vocabulary: a transform, then the word embeddings as projection.
 #[derive(Debug)]
@@ -57,28 +58,6 @@ impl Head for MaskedHead {
     }
 }
 
-/// The hidden state of the first token through a linear layer and tanh: BERT's pooler, which the heads on whole rows
-/// share.
-#[derive(Debug)]
-pub(super) struct Pooler(Linear);
-
-impl Pooler {
-    pub(super) fn new(scope: &Scope<'_>, config: &BertConfig) -> Result<Self> {
-        let (width, std) = (config.hidden_size, config.initializer_range);
-        Ok(Self(Linear::new(&scope.sub("dense"), width, width, std)?))
-    }
-
-    /// Another handle on the same parameters.
-    pub(super) fn handle(&self) -> Self {
-        Self(self.0.handle())
-    }
-
-    /// `[b, d]` for the first tokens' hidden states `[b, d]`.
-    fn forward(&self, first_bd: &Tensor) -> Result<Tensor> {
-        Ok(self.0.forward(first_bd)?.f_tanh()?)
-    }
-}
-
 /// Scores whether the second segment follows the first, from the pooled first token. Output 0 is "follows".
 #[derive(Debug)]
 pub(super) struct NextSentenceHead {
@@ -107,6 +86,6 @@ impl Head for NextSentenceHead {
     }
 
     fn parameters(&self) -> Vec<&Tensor> {
-        self.pooler.0.parameters().chain(self.relation.parameters()).collect()
+        self.pooler.parameters().chain(self.relation.parameters()).collect()
     }
 }

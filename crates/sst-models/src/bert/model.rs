@@ -10,8 +10,8 @@ use sst_core::{
 use tch::{Kind, Tensor};
 
 use super::config::BertConfig;
-use super::heads::Pooler;
 use super::layer::{Hidden, Layer, Picked};
+use crate::heads::Pooler;
 use crate::init::InitOptions;
 
 /// The BERT encoder.
@@ -54,7 +54,10 @@ impl BertModel {
             .collect::<Result<Vec<_>>>()?;
         let checkpointed = vec![false; layers.len()];
         let pooler = match with_pooler {
-            true => Some(Pooler::new(&scope.sub("pooler"), config)?),
+            true => {
+                let (width, std) = (config.hidden_size, config.initializer_range);
+                Some(Pooler::new(&scope.sub("pooler"), width, std)?)
+            }
             false => None,
         };
         let num_positions = config.max_position_embeddings;

@@ -1,8 +1,9 @@
-//! The architectures of BERT as [`Model`]s: `BertModel`, `BertForMaskedLM`, `BertForPreTraining`.
+//! The architectures of BERT as [`Model`]s: `BertModel`, `BertForMaskedLM`, `BertForPreTraining`, and those of tasks.
 
 use std::cell::RefCell;
 
 use serde_json::{Value, json};
+use sst_core::nn::Linear;
 use sst_core::{Encoder, Error, Head, HeadKind, Modality, Model, ParamStore, Result, Scope};
 use tch::Tensor;
 
@@ -11,7 +12,8 @@ use super::heads::{MaskedHead, NextSentenceHead};
 use super::model::BertModel;
 use super::plan::plan;
 use crate::error::ModelError;
-use crate::heads::Heads;
+use crate::heads::labels::Labels;
+use crate::heads::{Heads, SequenceClassification, Span, TokenClassification};
 use crate::plan::Parts;
 use crate::registry::{BuildOptions, ModelEntry, architecture, parse_config, saved_config};
 
@@ -20,6 +22,11 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "bert",
     summary: "bidirectional encoder with a masked-token head, for masked language modelling",
     architectures: &[MASKED, PRETRAINING, BASE],
+    tasks: &[
+        (SEQUENCE, HeadKind::SequenceClassification),
+        (TOKEN, HeadKind::TokenClassification),
+        (SPAN, HeadKind::Span),
+    ],
     default_config: || json!(BertConfig::default()),
     check: |config| parse_config::<BertConfig>(config)?.check(),
     harmless: HARMLESS,
@@ -32,6 +39,12 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
 pub(super) const MASKED: &str = "BertForMaskedLM";
 /// With that head, the pooler and the sentence-pair head.
 pub(super) const PRETRAINING: &str = "BertForPreTraining";
+/// With a head that classifies rows, on the pooler.
+pub(super) const SEQUENCE: &str = "BertForSequenceClassification";
+/// With a head that classifies tokens.
+pub(super) const TOKEN: &str = "BertForTokenClassification";
+/// With a head that finds the start and the end of an answer.
+pub(super) const SPAN: &str = "BertForQuestionAnswering";
 /// The encoder with its pooler.
 pub(super) const BASE: &str = "BertModel";
 
@@ -53,27 +66,57 @@ fn build(
     config.check()?;
     let architecture = architecture(&ENTRY, options)?;
     let is_base = architecture == BASE;
-    let is_pretraining = architecture == PRETRAINING;
 
     let store = RefCell::new(parts.store(options));
     let root = Scope::root(&store);
     let scope = if is_base { root.clone() } else { root.sub("bert") };
-    let has_pooler = is_pretraining || is_base && parts.pooler;
+    let has_pooler = [PRETRAINING, SEQUENCE].contains(&architecture) || is_base && parts.pooler;
     let encoder = BertModel::new(&scope, &config, options.init, has_pooler)?;
-    let mut heads = Heads::default();
-    let scope = root.sub("cls");
-    if !is_base {
-        let words_vd = encoder.word_embeddings();
-        let head = MaskedHead::new(&scope.sub("predictions"), &config, words_vd)?;
-        heads.add(HeadKind::LanguageModel, head);
-    }
-    if let (true, Some(pooler)) = (is_pretraining, encoder.pooler()) {
-        let scope = scope.sub("seq_relationship");
-        let head = NextSentenceHead::new(&scope, &config, pooler.handle())?;
-        heads.add(HeadKind::SentencePair, head);
-    }
+    let heads = heads(architecture, &root, &config, &encoder)?;
     let params = store.into_inner();
     Ok(Box::new(Bert { architecture, config, params, encoder, heads }))
+}
+
+/// Makes the heads of an architecture in `root`.
+fn heads(
+    architecture: &str,
+    root: &Scope<'_>,
+    config: &BertConfig,
+    encoder: &BertModel,
+) -> Result<Heads, ModelError> {
+    let mut heads = Heads::default();
+    let (scope, std) = (root.sub("cls"), config.initializer_range);
+    if [MASKED, PRETRAINING].contains(&architecture) {
+        let words_vd = encoder.word_embeddings();
+        let head = MaskedHead::new(&scope.sub("predictions"), config, words_vd)?;
+        heads.add(HeadKind::LanguageModel, head);
+    }
+    let linear = |name: &str, outputs: usize| {
+        Linear::new(&root.sub(name), config.hidden_size, outputs as i64, std)
+    };
+    let classifier = || -> Result<Linear, ModelError> {
+        Ok(linear("classifier", Labels::of_keys(&config.other)?.names.len())?)
+    };
+    let dropout = config.classifier_dropout();
+    match (architecture, encoder.pooler()) {
+        (PRETRAINING, Some(pooler)) => {
+            let scope = scope.sub("seq_relationship");
+            let head = NextSentenceHead::new(&scope, config, pooler.handle())?;
+            heads.add(HeadKind::SentencePair, head);
+        }
+        (SEQUENCE, Some(pooler)) => {
+            let (pooler, linear) = (pooler.handle(), classifier()?);
+            let head = SequenceClassification::of_first_token(pooler, dropout, linear);
+            heads.add(HeadKind::SequenceClassification, head);
+        }
+        (TOKEN, _) => {
+            let head = TokenClassification::new(dropout, classifier()?);
+            heads.add(HeadKind::TokenClassification, head);
+        }
+        (SPAN, _) => heads.add(HeadKind::Span, Span::new(linear("qa_outputs", 2)?)),
+        _ => {}
+    }
+    Ok(heads)
 }
 
 /// The architectures that have a head of this kind.
@@ -81,7 +124,7 @@ fn architectures_with(kind: HeadKind) -> Vec<&'static str> {
     match kind {
         HeadKind::LanguageModel => vec![MASKED, PRETRAINING],
         HeadKind::SentencePair => vec![PRETRAINING],
-        _ => Vec::new(),
+        other => ENTRY.task_with(other).into_iter().collect(),
     }
 }
 

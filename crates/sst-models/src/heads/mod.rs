@@ -1,9 +1,18 @@
 //! The heads that a model has, and those that many models share, a file each.
 
+pub(crate) mod labels;
+mod pooler;
+mod sequence_classification;
+mod span;
+mod token_classification;
 mod vocabulary;
 
 use sst_core::{Head, HeadKind};
 
+pub(crate) use pooler::Pooler;
+pub(crate) use sequence_classification::SequenceClassification;
+pub(crate) use span::Span;
+pub(crate) use token_classification::TokenClassification;
 pub(crate) use vocabulary::VocabularyProjection;
 
 /// The heads of a model by their kinds, one of each at most.

@@ -11,6 +11,7 @@ mod embedded;
 mod encode_at;
 mod folders;
 mod gguf;
+mod heads;
 mod hostile;
 mod layouts;
 mod minilm;

@@ -9,7 +9,7 @@ use sst_cli::args::{EvalArgs, EvalCommand, MaskAccuracyArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::{named, source};
 use sst_cli::{files, render};
-use sst_core::{Modality, Model};
+use sst_core::{HeadKind, Modality, Model};
 use sst_data::Ledger;
 use sst_data::clean::CleanConfig;
 use sst_data::rows::{Dataset, RowMode, Subset, TokenRows};
@@ -137,7 +137,8 @@ impl Bench {
         };
         let device = device::open(&args.device.device, args.device.threads)?;
         let ledger = Ledger::new();
-        let (model, tokenizer) = found.load(device, LoadHead::Needed, &ledger)?;
+        let (model, tokenizer) =
+            found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
         found.must_be_masked(&*model, "sst eval perplexity")?;
         let limit = model.max_length()?;
         let rows: Arc<dyn Dataset> = match (&recipe, args.data.is_empty()) {

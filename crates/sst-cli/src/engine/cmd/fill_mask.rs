@@ -5,6 +5,7 @@ use serde_json::json;
 use sst_cli::args::FillMaskArgs;
 use sst_cli::exit::Exit;
 use sst_cli::render;
+use sst_core::HeadKind;
 use sst_data::Ledger;
 use sst_eval::fill_mask::{Filled, fill_mask};
 use sst_models::LoadHead;
@@ -19,7 +20,8 @@ pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
-    let (model, tokenizer) = found.load(device, LoadHead::Needed, &ledger)?;
+    let (model, tokenizer) =
+        found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
     found.must_be_masked(&*model, "sst generate")?;
     for text in &args.text {
         let masks = fill_mask(&*model, &tokenizer, text, args.top_k as usize)?;

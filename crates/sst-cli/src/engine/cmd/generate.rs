@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sst_cli::args::GenerateArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::render;
-use sst_core::Model;
+use sst_core::{HeadKind, Model};
 use sst_data::Ledger;
 use sst_data::read::require_readable;
 use sst_data::tokenize::Tokenizer;
@@ -35,7 +35,8 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     let prompts = prompts(args)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
-    let (model, tokenizer) = found.load(device, LoadHead::Needed, &ledger)?;
+    let (model, tokenizer) =
+        found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
     found.must_be_causal(&*model, "sst fill-mask")?;
     let ids =
         prompts.iter().map(|prompt| encode(prompt, &tokenizer)).collect::<Result<Vec<_>>>()?;

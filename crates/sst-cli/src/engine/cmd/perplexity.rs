@@ -4,6 +4,7 @@ use anyhow::Result;
 use sst_cli::args::PerplexityArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::source;
+use sst_core::HeadKind;
 use sst_data::Ledger;
 use sst_data::tokenize::{Tokenizer, UnknownCount};
 use sst_data::words::count_length;
@@ -29,7 +30,8 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
-    let (model, tokenizer) = found.load(device, LoadHead::Needed, &ledger)?;
+    let (model, tokenizer) =
+        found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
     found.must_be_causal(&*model, "sst eval pseudo-perplexity")?;
     let length = args.max_length.unwrap_or(model.max_length()?);
     let stride = args.stride.unwrap_or((length / 2).max(1));
