@@ -5,7 +5,7 @@
 use sst_core::nn::{Embedding, LayerNorm, Rows, dropout, has_attention_kernel};
 use sst_core::{
     Embedded, Encoder, EncoderOutput, Error, Forward, Init, Input, InputSpec, RaggedRows, Result,
-    RowLayout, Scope, Tokens, Want, ext, pad_even,
+    RowLayout, Scope, Tokens, Want, pad_even,
 };
 use tch::{Kind, Tensor};
 
@@ -118,7 +118,7 @@ impl BertModel {
             return self.layers[i].forward(hidden_bld, rows, forward);
         }
         let (layer, rows) = (self.layers[i].handle(), rows.to_owned());
-        let next_bld = ext::checkpoint_all(hidden_bld.both(), move |both| {
+        let next_bld = sst_kernels::checkpoint_all(hidden_bld.both(), move |both| -> Result<_> {
             let hidden_bld = both.map(Tensor::shallow_clone).into();
             let Hidden { factor, residual } =
                 layer.forward(&hidden_bld, rows.as_rows(), forward)?.0;
@@ -140,7 +140,7 @@ impl BertModel {
             return Ok(self.layers[last].forward_at(hidden_td, rows, &picked, train)?.factor);
         }
         let (layer, rows) = (self.layers[last].handle(), rows.clone());
-        let [last_nd] = ext::checkpoint_all(hidden_td.both(), move |both| {
+        let [last_nd] = sst_kernels::checkpoint_all(hidden_td.both(), move |both| -> Result<_> {
             let hidden_td = both.map(Tensor::shallow_clone).into();
             Ok([layer.forward_at(&hidden_td, &rows, &picked, train)?.factor])
         })?;

@@ -1,6 +1,6 @@
 //! Hidden states of some positions are those that all positions have there, and so are their gradients.
 
-use sst_core::{Forward, RaggedRows, Tokens, ext};
+use sst_core::{Forward, RaggedRows, Tokens};
 use tch::{Device, Kind, Tensor};
 
 use crate::case::small;
@@ -36,7 +36,7 @@ fn run(
         let places = rows.unpad(&places.reshape([4, 40, 1])).unwrap().flatten(0, -1);
         positions = places.index_select(0, &positions);
     }
-    let autocast = low.map(|kind| ext::autocast(Device::Cpu, Some(kind)).unwrap());
+    let autocast = low.map(|kind| sst_kernels::autocast(Device::Cpu, Some(kind)).unwrap());
     let encoder = model.text_encoder().unwrap();
     let hidden = match at {
         true => encoder.encode_at(input.into(), &positions, Forward::TRAIN).unwrap(),
