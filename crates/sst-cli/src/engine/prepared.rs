@@ -231,7 +231,7 @@ impl Recipe {
         device: Device,
     ) -> Result<Box<dyn Objective>> {
         let context = sst_objectives::Context {
-            tokenizer,
+            tokenizer: Some(tokenizer),
             padding_free: self.config.train.padding_free,
             hidden_size,
             device,
@@ -244,7 +244,9 @@ impl Recipe {
                 ObjectiveError::Config { path, message } => {
                     key_problem(&task.key("objective"), path, message)
                 }
-                ObjectiveError::NoToken { .. } | ObjectiveError::NoOrdinaryToken => {
+                ObjectiveError::NoToken { .. }
+                | ObjectiveError::NoTokenizer
+                | ObjectiveError::NoOrdinaryToken => {
                     Problem::sentence("tokenizer", error.to_string())
                 }
                 ObjectiveError::Unknown { .. } => {

@@ -33,7 +33,7 @@ struct Clm {
 
 fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
     let config: ClmConfig = parse(config)?;
-    let collate = Arc::new(ClmCollate::new(&config, context.tokenizer, context.padding_free)?);
+    let collate = Arc::new(ClmCollate::new(&config, context.tokenizer()?, context.padding_free)?);
     let loss = TokenLoss { z_loss: config.z_loss, logits_at_once: config.logits_at_once };
     Ok(Box::new(Clm { loss, collate }))
 }

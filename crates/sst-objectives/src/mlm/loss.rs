@@ -34,7 +34,7 @@ struct Mlm {
 fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
     let config: MlmConfig = parse(config)?;
     let mask_rate = config.mask_rate;
-    let collate = Arc::new(MlmCollate::new(config, context.tokenizer, context.padding_free)?);
+    let collate = Arc::new(MlmCollate::new(config, context.tokenizer()?, context.padding_free)?);
     Ok(Box::new(Mlm { mask_rate, collate }))
 }
 

@@ -13,6 +13,7 @@ pub(crate) const WIDTH: i64 = 32;
 
 /// What objectives are built from.
 pub(crate) fn context(tokenizer: &Tokenizer, padding_free: bool) -> Context<'_> {
+    let tokenizer = Some(tokenizer);
     Context { tokenizer, padding_free, hidden_size: WIDTH, device: Device::Cpu, seed: 5 }
 }
 

@@ -113,7 +113,7 @@ fn mask_accuracy(args: &MaskAccuracyArgs, bench: &Bench) -> Result<Report> {
     }
     let seed = args.seed.or(config.map(|config| config.run.seed)).unwrap_or(0);
     let context = sst_objectives::Context {
-        tokenizer: &bench.tokenizer,
+        tokenizer: Some(&bench.tokenizer),
         padding_free: true,
         hidden_size: bench.model.hidden_size(Modality::Text)?,
         device: bench.device,
@@ -137,8 +137,9 @@ impl Bench {
         };
         let device = device::open(&args.device.device, args.device.threads)?;
         let ledger = Ledger::new();
-        let (model, tokenizer) =
+        let (model, processor) =
             found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
+        let tokenizer = processor.tokenizer()?.clone();
         found.must_be_masked(&*model, "sst eval perplexity")?;
         let limit = model.max_length()?;
         let rows: Arc<dyn Dataset> = match (&recipe, args.data.is_empty()) {

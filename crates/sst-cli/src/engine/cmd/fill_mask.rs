@@ -20,11 +20,12 @@ pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
-    let (model, tokenizer) =
+    let (model, processor) =
         found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
+    let tokenizer = processor.tokenizer()?;
     found.must_be_masked(&*model, "sst generate")?;
     for text in &args.text {
-        let masks = fill_mask(&*model, &tokenizer, text, args.top_k as usize)?;
+        let masks = fill_mask(&*model, tokenizer, text, args.top_k as usize)?;
         if args.json {
             let ledger = ledger.entries();
             render::json(&json!({ "version": 1, "text": text, "masks": masks, "ledger": ledger }))?;

@@ -41,18 +41,18 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     let prompts = prompts(args)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
-    let (model, tokenizer) =
+    let (model, processor) =
         found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
+    let tokenizer = processor.tokenizer()?;
     found.must_be_causal(&*model, "sst fill-mask")?;
-    let ids =
-        prompts.iter().map(|prompt| encode(prompt, &tokenizer)).collect::<Result<Vec<_>>>()?;
+    let ids = prompts.iter().map(|prompt| encode(prompt, tokenizer)).collect::<Result<Vec<_>>>()?;
     let (generation, unused) = GenerationConfig::read(&found.folder)?;
     ledger.add_unused(&unused);
-    let ends = ends(generation, &*model, &tokenizer)?;
+    let ends = ends(generation, &*model, tokenizer)?;
     let limits = Limits { max_new_tokens: args.max_new_tokens as usize, ends };
     let told = Told {
         args,
-        tokenizer: &tokenizer,
+        tokenizer,
         prompts: &prompts,
         ids: &ids,
         limit: model.max_length()?,
