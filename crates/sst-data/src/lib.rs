@@ -23,6 +23,7 @@ pub mod lock;
 pub mod mixture;
 pub mod order;
 mod pieces;
+pub mod processor;
 pub mod read;
 pub mod rng;
 pub mod rows;
@@ -37,5 +38,6 @@ pub use batch::{ArrayData, BatchError, Collate, CollateError, HostArray, HostBat
 pub use example::{Example, Field, Key};
 pub use json_problem::json_problem;
 pub use ledger::Ledger;
+pub use processor::Processor;
 pub use rng::SeqRng;
 pub use unused::{Harmless, Unused, UnusedKind};

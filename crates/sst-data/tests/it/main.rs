@@ -13,6 +13,7 @@ mod loader;
 mod lock;
 mod mixture;
 mod order;
+mod processor;
 mod read;
 mod rng;
 mod rows;
