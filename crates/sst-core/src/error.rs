@@ -1,8 +1,12 @@
 //! The errors of this crate.
 
+mod checkpoint;
+mod load_report;
+
 use std::path::PathBuf;
 
-use crate::checkpoint::CheckpointError;
+pub use checkpoint::CheckpointError;
+pub use load_report::LoadReport;
 
 /// What can go wrong at the seams.
 #[derive(Debug, thiserror::Error)]

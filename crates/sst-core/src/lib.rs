@@ -15,6 +15,7 @@ pub mod model;
 pub mod nn;
 pub mod objective;
 pub mod params;
+mod pooled;
 pub mod ragged;
 
 pub use batch::Batch;
@@ -26,4 +27,5 @@ pub use model::{
 };
 pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};
+pub use pooled::encode_pooled;
 pub use ragged::{RaggedRows, even, pad_even};

@@ -12,9 +12,10 @@ use sst_core::{
 use tch::Tensor;
 
 use crate::decoder::flops_per_token;
+use crate::entry::{ModelEntry, architecture, saved_config};
 use crate::error::ModelError;
+use crate::options::BuildOptions;
 use crate::plan::{Head, Parts, Plan, Request};
-use crate::registry::{BuildOptions, ModelEntry, architecture, saved_config};
 
 /// A decoder with its layers and embeddings.
 pub(crate) trait CausalDecoder: Encoder + Decoder + Send + 'static {
@@ -93,7 +94,7 @@ pub(crate) fn plan(
     rename: fn(&str, bool) -> Renamed,
 ) -> Result<Plan, ModelError> {
     let (weights, tied) = (request.weights, request.tied());
-    let [with_head, base] = [request.entry.architectures[0], request.entry.architectures[1]];
+    let [with_head, base] = [request.architectures[0], request.architectures[1]];
     let has_projection = weights.contains(PROJECTION);
     let has_head = has_projection || tied;
     let named = request.named();

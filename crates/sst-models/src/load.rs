@@ -12,11 +12,13 @@ use sst_data::{Ledger, Unused, UnusedKind};
 use tch::Device;
 
 use crate::config::add_unused;
+use crate::entry::{architecture as architecture_of, model_type};
 use crate::error::ModelError;
 use crate::files::{self, Carried, Role};
 use crate::init::InitOptions;
+use crate::options::BuildOptions;
 use crate::plan::{Head, Parts, Plan, Request};
-use crate::registry::{self, BuildOptions};
+use crate::registry;
 
 /// How a folder is loaded.
 #[derive(Debug, Clone)]
@@ -117,7 +119,7 @@ fn load_as(
         }
         other => other,
     };
-    let entry = registry::entry(registry::model_type(&config).map_err(in_file)?)?;
+    let entry = registry::entry(model_type(&config).map_err(in_file)?)?;
     let mut unused = Unused::new();
     add_unused(&mut unused, "config.json", &config, entry);
     let known = (entry.default_config)();
@@ -136,11 +138,17 @@ fn load_as(
         init: InitOptions::default(),
     };
     let architecture = match architecture {
-        Some(_) => Some(registry::architecture(entry, &build)?),
+        Some(_) => Some(architecture_of(entry, &build)?),
         None => None,
     };
-    let request =
-        Request { entry, config: &config, weights: &weights, architecture, head: options.head };
+    let request = Request {
+        architectures: entry.architectures,
+        default_config: entry.default_config,
+        config: &config,
+        weights: &weights,
+        architecture,
+        head: options.head,
+    };
     let plan = (entry.plan)(&request)?;
     build.architecture = Some(plan.architecture.to_owned());
     if plan.untied {
@@ -175,7 +183,7 @@ fn filled(
     build: &BuildOptions,
     options: &LoadOptions,
 ) -> Result<(Box<dyn Model>, LoadReport), ModelError> {
-    let entry = registry::entry(registry::model_type(config)?)?;
+    let entry = registry::entry(model_type(config)?)?;
     let rename = |name: &str| plan.renames.get(name).cloned().unwrap_or(Renamed::Unused);
     // What the file holds besides is told, not refused.
     let allow = Allow {

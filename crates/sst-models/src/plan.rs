@@ -10,7 +10,7 @@ use sst_core::ParamStore;
 use sst_core::checkpoint::{FileShapes, Renamed, Weights};
 
 use crate::error::ModelError;
-use crate::registry::{BuildOptions, ModelEntry};
+use crate::options::BuildOptions;
 
 /// What a caller does with the head that scores tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,7 +26,10 @@ pub enum Head {
 
 /// What a plan is made from.
 pub(crate) struct Request<'a> {
-    pub(crate) entry: &'static ModelEntry,
+    /// Those of the model's type, its default first.
+    pub(crate) architectures: &'static [&'static str],
+    /// Every configuration key of the type with its default.
+    pub(crate) default_config: fn() -> Value,
     pub(crate) config: &'a Value,
     pub(crate) weights: &'a Weights,
     /// The architecture that the caller asks for, if any: `head` is not looked at then.
@@ -84,7 +87,7 @@ impl Request<'_> {
     /// Whether the config says that the head's projection is the word embeddings.
     pub(crate) fn tied(&self) -> bool {
         let key = "tie_word_embeddings";
-        let default = || (self.entry.default_config)().get(key).and_then(Value::as_bool);
+        let default = || (self.default_config)().get(key).and_then(Value::as_bool);
         self.config.get(key).and_then(Value::as_bool).or_else(default).unwrap_or(true)
     }
 

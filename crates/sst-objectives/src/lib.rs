@@ -6,6 +6,7 @@
 
 pub mod clm;
 pub mod contrastive;
+mod entry;
 mod error;
 mod layout;
 pub mod list;
@@ -13,5 +14,6 @@ pub mod mlm;
 mod parse;
 mod token_loss;
 
+pub use entry::{Context, Entry};
 pub use error::ObjectiveError;
-pub use list::{Context, Entry, build, check, frame, is_grouped, list};
+pub use list::{build, check, frame, is_grouped, list};

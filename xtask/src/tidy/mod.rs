@@ -3,7 +3,9 @@
 //! A rule is a function of the tree that returns findings. To add one: a file here, and a line in
 //! [`RULES`].
 
+mod circles;
 mod goldens;
+mod imports;
 mod layering;
 mod length;
 mod machine_paths;
@@ -55,7 +57,8 @@ impl fmt::Display for Finding {
 type Rule = fn(&Tree) -> Vec<Finding>;
 
 /// Every rule, by name.
-const RULES: [(&str, Rule); 12] = [
+const RULES: [(&str, Rule); 13] = [
+    ("circles", circles::check),
     ("goldens", goldens::check),
     ("layering", layering::check),
     ("length", length::check),

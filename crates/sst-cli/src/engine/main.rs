@@ -4,6 +4,7 @@ mod batching;
 mod cached_tokenizer;
 mod cmd;
 mod device;
+mod libtorch;
 mod model;
 mod precision;
 mod prepared;

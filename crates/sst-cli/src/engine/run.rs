@@ -12,7 +12,7 @@ use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
-use crate::cmd::doctor::libtorch_version;
+use crate::libtorch::libtorch_version;
 use crate::resolve::{FROM_TOKENIZER, RunConfig, Task};
 use crate::tasks::TaskData;
 use crate::{device, processor};

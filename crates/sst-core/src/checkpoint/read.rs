@@ -10,9 +10,8 @@ use safetensors::tensor::{Dtype, Metadata};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
-use super::error::CheckpointError;
 use super::finite::first_not_finite;
-use crate::error::Result;
+use crate::error::{CheckpointError, Result};
 
 /// The largest header of a safetensors file, and the largest index of shards, in bytes. A model of 70,000
 /// tensors takes 8 MB; parsing what is allowed here takes a few hundred MB at most.

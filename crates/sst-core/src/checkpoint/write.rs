@@ -8,8 +8,7 @@ use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, View};
 use tch::{Device, Kind, Tensor};
 
-use super::error::CheckpointError;
-use crate::error::{Error, Result};
+use crate::error::{CheckpointError, Error, Result};
 use crate::ext;
 
 /// One tensor to be written: on the CPU, contiguous.

@@ -5,9 +5,15 @@ use std::collections::BTreeMap;
 use sst_core::checkpoint::Renamed;
 
 use super::names::{canonical, is_base, is_buffer};
-use super::wrapper::{BASE, MASKED, PRETRAINING};
 use crate::error::ModelError;
 use crate::plan::{Head, Plan, Request};
+
+/// With a head for masked tokens.
+pub(super) const MASKED: &str = "BertForMaskedLM";
+/// With that head, the pooler and the pair head.
+pub(super) const PRETRAINING: &str = "BertForPreTraining";
+/// The encoder with its pooler.
+pub(super) const BASE: &str = "BertModel";
 
 const WORDS: &str = "embeddings.word_embeddings.weight";
 const PROJECTION: &str = "cls.predictions.decoder.weight";

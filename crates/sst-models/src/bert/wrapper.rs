@@ -9,10 +9,11 @@ use tch::Tensor;
 use super::config::{BertConfig, HARMLESS};
 use super::heads::{MaskedHead, NextSentenceHead};
 use super::model::BertModel;
-use super::plan::plan;
+use super::plan::{BASE, MASKED, PRETRAINING, plan};
+use crate::entry::{ModelEntry, architecture, parse_config, saved_config};
 use crate::error::ModelError;
+use crate::options::BuildOptions;
 use crate::plan::Parts;
-use crate::registry::{BuildOptions, ModelEntry, architecture, parse_config, saved_config};
 
 /// BERT's word of registration.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
@@ -26,13 +27,6 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     build,
     plan,
 };
-
-/// With a head for masked tokens.
-pub(super) const MASKED: &str = "BertForMaskedLM";
-/// With that head, the pooler and the pair head.
-pub(super) const PRETRAINING: &str = "BertForPreTraining";
-/// The encoder with its pooler.
-pub(super) const BASE: &str = "BertModel";
 
 #[derive(Debug)]
 struct Bert {

@@ -8,10 +8,11 @@ use super::model::LlamaModel;
 use super::names;
 use crate::causal::{self, Shape};
 use crate::config::bad;
+use crate::entry::{ModelEntry, parse_config};
 use crate::error::ModelError;
 use crate::init::InitOptions;
+use crate::options::BuildOptions;
 use crate::plan::Parts;
-use crate::registry::{BuildOptions, ModelEntry, parse_config};
 
 /// Llama's word of registration.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {

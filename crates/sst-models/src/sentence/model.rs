@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use sst_core::nn::{Pooling, encode_pooled};
+use sst_core::encode_pooled;
+use sst_core::nn::Pooling;
 use sst_core::{EncoderInput, Forward, Model};
 use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;

@@ -11,8 +11,8 @@ use tch::Device;
 
 use super::collate::{ClmCollate, UNSCORED, frame};
 use super::config::ClmConfig;
+use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
-use crate::list::{Context, Entry};
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
 

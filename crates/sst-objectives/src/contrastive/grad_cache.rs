@@ -5,8 +5,7 @@
 
 use std::ops::Range;
 
-use sst_core::nn::encode_pooled;
-use sst_core::{Batch, Model, Result, StepContext, ext};
+use sst_core::{Batch, Model, Result, StepContext, encode_pooled, ext};
 use sst_data::SeqRng;
 use tch::{Device, Kind, Tensor};
 

@@ -14,8 +14,8 @@ use super::config;
 use super::grad_cache::Input;
 use super::info_nce::Compared;
 use super::shared::Shared;
+use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
-use crate::list::{Context, Entry};
 
 /// What one objective has to itself.
 pub(super) trait Method: Sized + Send + 'static {
@@ -64,11 +64,11 @@ pub(super) const fn entry<M: Method>() -> Entry {
     Entry {
         name: M::NAME,
         summary: M::SUMMARY,
-        default_config: config::defaults::<M>,
+        default_config: || config::defaults::<M::Keys>(M::POOLING),
         is_grouped: M::IS_GROUPED,
         trains_token_head: false,
         frame: |tokenizer| tokenizer.frame().clone(),
-        check: |config, _| config::read::<M>(config).map(|_| ()),
+        check: |config, _| config::read::<M::Keys>(config, M::POOLING).map(|_| ()),
         build: build::<M>,
     }
 }
@@ -77,7 +77,7 @@ fn build<M: Method>(
     config: &Value,
     context: &Context<'_>,
 ) -> Result<Box<dyn Objective>, ObjectiveError> {
-    let (common, keys) = config::read::<M>(config)?;
+    let (common, keys) = config::read::<M::Keys>(config, M::POOLING)?;
     let (method, collate) = M::new(keys, context)?;
     let shared = Shared::new(common, context)?;
     Ok(Box::new(Contrastive { method, collate, shared }))

@@ -17,9 +17,9 @@ use super::info_nce::{Compared, info_nce};
 use super::method::{Method, entry};
 use super::temperature::Temperature;
 use super::views::{lay, layout, tokens_of};
+use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
 use crate::layout::Layout;
-use crate::list::{Context, Entry};
 
 /// The word of registration.
 pub(crate) const ENTRY: Entry = entry::<Pairs>();

@@ -9,8 +9,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::collate::MlmCollate;
 use super::config::MlmConfig;
+use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
-use crate::list::{Context, Entry};
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
 

@@ -2,6 +2,7 @@
 
 mod adamw;
 mod groups;
+mod low;
 mod muon;
 mod set;
 mod state;
@@ -9,7 +10,8 @@ mod state;
 use serde::{Deserialize, Serialize};
 
 pub use groups::{ParamGroup, param_groups};
-pub use set::{Gradients, LowWeights, Optimizer};
+pub use low::LowWeights;
+pub use set::{Gradients, Optimizer};
 
 /// The optimisers there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

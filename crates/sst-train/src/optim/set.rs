@@ -7,6 +7,7 @@ use sst_core::{Error, Result};
 use tch::Tensor;
 
 use super::adamw::AdamW;
+use super::low::LowWeights;
 use super::muon::Muon;
 use super::{OptimizerConfig, OptimizerName, ParamGroup, state};
 
@@ -15,15 +16,6 @@ use super::{OptimizerConfig, OptimizerName, ParamGroup, state};
 pub struct Optimizer {
     adamw: AdamW,
     muon: Muon,
-}
-
-/// A parameter in bf16, beside that in fp32 or instead of it.
-#[derive(Debug)]
-pub struct LowWeights {
-    /// Its numbers, rounded.
-    pub weights: Tensor,
-    /// What these lack, where there is no other parameter in fp32 ([`ext::split_halves`]). For AdamW on the CPU.
-    pub rest: Option<Tensor>,
 }
 
 /// The gradients of one step, by parameter.

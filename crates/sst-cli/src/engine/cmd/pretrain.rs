@@ -58,7 +58,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let device = device::open(&recipe.config.run.device, recipe.config.run.threads)?;
     let precision = precision::decide(&mut recipe.config, device, is_kept)?;
     if resuming && device == Device::Cpu {
-        processor::compare(&folder)?;
+        processor::compare(&run::read_environment(&folder)?)?;
     }
 
     // What can be refused early is refused before the data is read.
