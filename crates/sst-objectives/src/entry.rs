@@ -22,6 +22,28 @@ pub struct Context<'a> {
     pub seed: u64,
 }
 
+/// What the rows of an objective's data are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// Single texts, as `data.rows` cuts them.
+    Texts,
+    /// Groups of texts that belong together, each text a field of one record.
+    Groups,
+}
+
+/// What measures a model on the held-out rows of an objective.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldOut {
+    /// The mean of the objective's loss, and of its other sums.
+    Loss,
+    /// How often a hidden token is found, with the same loss: for objectives whose batches have `masked_positions` and
+    /// `masked_labels`.
+    MaskAccuracy,
+}
+
+/// A key of an objective that has no effect beside its other keys, and what it is for instead.
+pub type IdleKey = (&'static str, &'static str);
+
 /// Builds an objective from its configuration.
 type Build = fn(&Value, &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError>;
 
@@ -34,10 +56,16 @@ pub struct Entry {
     pub summary: &'static str,
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,
-    /// Whether its rows are groups of texts that belong together, and not single ones.
-    pub is_grouped: bool,
+    /// What the rows of its data are.
+    pub rows: Rows,
+    /// What measures a model on its held-out rows while it trains.
+    pub held_out: HeldOut,
+    /// The task for which the Hugging Face hub lists a model that was trained with it; `None` to name none.
+    pub pipeline_tag: Option<&'static str>,
     /// Whether it trains the model's head that scores tokens.
     pub trains_token_head: bool,
+    /// The keys of a complete configuration that have no effect beside its other keys.
+    pub idle_keys: fn(&Value) -> Vec<IdleKey>,
     /// What stands around a row, and after each of its documents.
     pub(crate) frame: fn(&Tokenizer) -> Frame,
     /// Checks the configuration, with or without padding: all that needs no tokenizer.

@@ -14,6 +14,6 @@ pub mod mlm;
 mod parse;
 mod token_loss;
 
-pub use entry::{Context, Entry};
+pub use entry::{Context, Entry, HeldOut, IdleKey, Rows};
 pub use error::ObjectiveError;
-pub use list::{build, check, frame, is_grouped, list};
+pub use list::{build, check, entry, frame, list};

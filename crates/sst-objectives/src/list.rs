@@ -39,14 +39,6 @@ pub fn check(name: &str, config: &Value, padding_free: bool) -> Result<(), Objec
     (entry(name)?.check)(config, padding_free)
 }
 
-/// Whether the rows of objective `name` are groups of texts.
-///
-/// # Errors
-/// If there is no such objective.
-pub fn is_grouped(name: &str) -> Result<bool, ObjectiveError> {
-    Ok(entry(name)?.is_grouped)
-}
-
 /// What objective `name` wants around the rows of its data, and after each of their documents.
 ///
 /// # Errors
@@ -55,7 +47,11 @@ pub fn frame(name: &str, tokenizer: &Tokenizer) -> Result<Frame, ObjectiveError>
     Ok((entry(name)?.frame)(tokenizer))
 }
 
-fn entry(name: &str) -> Result<&'static Entry, ObjectiveError> {
+/// What the list knows of objective `name`.
+///
+/// # Errors
+/// If there is no such objective, with the names that there are.
+pub fn entry(name: &str) -> Result<&'static Entry, ObjectiveError> {
     OBJECTIVES.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let known = OBJECTIVES.iter().map(|entry| entry.name).collect();
         ObjectiveError::Unknown { name: name.to_owned(), known }

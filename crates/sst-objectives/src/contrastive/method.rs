@@ -14,7 +14,7 @@ use super::config;
 use super::grad_cache::Input;
 use super::info_nce::Compared;
 use super::shared::Shared;
-use crate::entry::{Context, Entry};
+use crate::entry::{Context, Entry, HeldOut, Rows};
 use crate::error::ObjectiveError;
 
 /// What one objective has to itself.
@@ -28,8 +28,8 @@ pub(super) trait Method: Sized + Send + 'static {
     const SUMMARY: &'static str;
     /// How hidden states become a vector where the recipe does not say.
     const POOLING: Pooling;
-    /// Whether its rows are groups of texts that belong together.
-    const IS_GROUPED: bool = false;
+    /// What the rows of its data are.
+    const ROWS: Rows = Rows::Texts;
 
     /// The objective, and its host half.
     ///
@@ -65,8 +65,11 @@ pub(super) const fn entry<M: Method>() -> Entry {
         name: M::NAME,
         summary: M::SUMMARY,
         default_config: || config::defaults::<M::Keys>(M::POOLING),
-        is_grouped: M::IS_GROUPED,
+        rows: M::ROWS,
+        held_out: HeldOut::Loss,
+        pipeline_tag: None,
         trains_token_head: false,
+        idle_keys: |_| Vec::new(),
         frame: |tokenizer| tokenizer.frame().clone(),
         check: |config, _| config::read::<M::Keys>(config, M::POOLING).map(|_| ()),
         build: build::<M>,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sst_cli::args::{EvalArgs, EvalCommand, MaskAccuracyArgs};
 use sst_cli::exit::{Exit, Usage};
@@ -17,6 +17,7 @@ use sst_data::store::Preparation;
 use sst_data::tokenize::Tokenizer;
 use sst_eval::{MaskAccuracy, PseudoPerplexity, Report};
 use sst_models::Head;
+use sst_objectives::{Entry, HeldOut};
 use tch::Device;
 
 use super::show::show;
@@ -63,7 +64,13 @@ pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
 fn mask_accuracy(args: &MaskAccuracyArgs, bench: &Bench) -> Result<Report> {
     let config = bench.recipe.as_ref().map(|recipe| &recipe.config);
     let task = bench.recipe.as_ref().map(|recipe| task(recipe, &args.eval)).transpose()?;
-    let masked = task.filter(|task| task.objective_name() == "mlm");
+    let hides_tokens = |entry: &&Entry| entry.held_out == HeldOut::MaskAccuracy;
+    let of_task = task.and_then(|task| sst_objectives::entry(task.objective_name()).ok());
+    // A model without a run, or with one that hides no tokens, is measured with the masks of the list's first objective.
+    let of_task = of_task.filter(hides_tokens);
+    let masked = task.filter(|_| of_task.is_some());
+    let entry = of_task.or_else(|| sst_objectives::list().iter().find(hides_tokens));
+    let name = entry.context("no objective hides tokens")?.name;
     let mut objective = masked.map_or_else(|| json!({}), |task| task.objective_config());
     if let (Some(rate), Value::Object(objective)) = (args.mask_rate, &mut objective) {
         objective.insert("mask_rate".to_owned(), json!(rate));
@@ -76,7 +83,7 @@ fn mask_accuracy(args: &MaskAccuracyArgs, bench: &Bench) -> Result<Report> {
         device: bench.device,
         seed,
     };
-    let objective = sst_objectives::build("mlm", &objective, &context)
+    let objective = sst_objectives::build(name, &objective, &context)
         .map_err(|error| Usage(error.to_string()))?;
     let rows = Arc::clone(&bench.rows);
     let batch_size = args.eval.batch_size as usize;
