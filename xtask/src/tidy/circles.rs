@@ -14,7 +14,7 @@ use super::tree::Tree;
 
 /// Folders that are not looked at. Kernels: what one computes is cut into files for its levels of processors and its
 /// steps, which call each other so that they are inlined into one function, and the C interface names them all.
-const LEFT_OUT: [&str; 2] = ["crates/sst-core/src/ext/", "crates/sst-kernels/src/"];
+const LEFT_OUT: [&str; 1] = ["crates/sst-kernels/src/"];
 
 /// The words of a module's path below the root of its crate.
 type Module = Vec<String>;

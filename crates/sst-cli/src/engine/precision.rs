@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use sst_cli::exit::Usage;
 use sst_cli::render;
-use sst_core::ext::CpuLevel;
+use sst_kernels::CpuLevel;
 use sst_train::{Precision, PrecisionChoice};
 use tch::Device;
 

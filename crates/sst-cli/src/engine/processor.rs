@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use sst_core::ext::CpuLevel;
+use sst_kernels::CpuLevel;
 
 /// The variables that lower the instructions which libtorch, oneDNN and MKL choose; `SST_CPU` sets them.
 const LIBRARY_VARIABLES: [&str; 3] =

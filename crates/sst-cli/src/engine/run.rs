@@ -13,7 +13,7 @@ use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
 use crate::libtorch::libtorch_version;
-use crate::resolve::{FROM_TOKENIZER, RunConfig, Task};
+use crate::resolve::{self, FROM_TOKENIZER, RunConfig, Task};
 use crate::tasks::TaskData;
 use crate::{device, processor};
 
@@ -61,8 +61,14 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
     let path = folder.join(CONFIG);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
-    let before: Value =
+    let written: Value =
         toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
+    // A run of an earlier version lacks the keys that came later: it has their defaults. A configuration that can no
+    // longer be resolved is compared as it was written, which names the keys.
+    let before = match resolve::resolve(&path, &[]) {
+        Ok((before, _)) => before.to_json()?,
+        Err(_) => written,
+    };
     let (before, now) = (leaves(&before), leaves(&config.to_json()?));
     let (mut changed, mut allowed) = (Vec::new(), BTreeSet::new());
     for key in before.keys().chain(now.keys()).collect::<BTreeSet<_>>() {

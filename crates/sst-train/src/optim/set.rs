@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sst_core::ext;
 use sst_core::{Error, Result};
 use tch::Tensor;
 
@@ -39,7 +38,7 @@ impl Gradients {
         if self.iter().next().is_none() {
             Ok(None)
         } else {
-            ext::global_norm(self.iter()).map(Some)
+            Ok(Some(sst_kernels::global_norm(self.iter())?))
         }
     }
 }
@@ -93,7 +92,7 @@ impl Optimizer {
     /// # Errors
     /// If libtorch fails.
     pub fn reset_gradients(&self) -> Result<()> {
-        ext::reset_gradients(self.adamw.params().chain(self.muon.params()))
+        Ok(sst_kernels::reset_gradients(self.adamw.params().chain(self.muon.params()))?)
     }
 
     /// One update at rate `lr`. Gradients are divided by `grad_scale` first. Where `found_inf`, an fp32
