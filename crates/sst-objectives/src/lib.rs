@@ -4,6 +4,7 @@
 //! device half, its [`sst_core::Objective`], which makes the loss. One line in [`mod@list`] makes it known
 //! to the rest of sst.
 
+mod chunked;
 pub mod clm;
 pub mod contrastive;
 mod entry;
