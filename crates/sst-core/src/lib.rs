@@ -22,7 +22,8 @@ pub use error::{Error, Result};
 pub use evaluator::{Evaluator, Metrics};
 pub use event::{Event, Tracker};
 pub use model::{
-    Decoder, Encoder, EncoderInput, EncoderOutput, Forward, Model, PairHead, TokenHead, Want,
+    Decoder, Encoder, EncoderInput, EncoderOutput, Forward, LayerStack, Model, PairHead, TokenHead,
+    Want,
 };
 pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sst_core::checkpoint::Renamed;
 use sst_core::nn::linear;
 use sst_core::{
-    Decoder, Encoder, Error, Forward, Init, Model, ParamStore, Result, Scope, TokenHead,
+    Decoder, Encoder, Error, Forward, Init, LayerStack, Model, ParamStore, Result, Scope, TokenHead,
 };
 use tch::Tensor;
 
@@ -34,6 +34,8 @@ pub(crate) struct Shape {
     pub(crate) prefix: &'static str,
     /// What the names of the layers' parameters hold.
     pub(crate) layers: &'static str,
+    /// How many layers there are.
+    pub(crate) depth: i64,
     /// The width of the queries of all layers.
     pub(crate) queries: i64,
     /// Whether the vocabulary projection is the word embeddings.
@@ -160,6 +162,15 @@ impl<D: CausalDecoder> Model for Causal<D> {
 
     fn encoder(&self) -> &dyn Encoder {
         &self.decoder
+    }
+
+    fn stacks(&self) -> Vec<LayerStack> {
+        let Shape { prefix, layers, depth, .. } = self.shape;
+        let prefix = match has_head(self.entry, Some(self.architecture)) {
+            true => format!("{prefix}.{layers}"),
+            false => layers.to_owned(),
+        };
+        vec![LayerStack { prefix, depth: depth as usize }]
     }
 
     fn decoder(&self) -> Result<&dyn Decoder> {

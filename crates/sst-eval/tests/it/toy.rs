@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sst_core::{
-    Batch, Encoder, EncoderInput, EncoderOutput, Forward, LossParts, Model, Objective, ParamStore,
-    Result, StepContext, TokenHead,
+    Batch, Encoder, EncoderInput, EncoderOutput, Forward, LayerStack, LossParts, Model, Objective,
+    ParamStore, Result, StepContext, TokenHead,
 };
 use sst_data::rows::{Dataset, DatasetError};
 use sst_data::tokenize::{Tokenizer, TrainConfig, train};
@@ -88,6 +88,10 @@ impl Model for Fixed {
 
     fn encoder(&self) -> &dyn Encoder {
         self
+    }
+
+    fn stacks(&self) -> Vec<LayerStack> {
+        Vec::new()
     }
 
     fn token_head(&self) -> Result<&dyn TokenHead> {

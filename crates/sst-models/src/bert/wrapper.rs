@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 
 use serde_json::{Value, json};
-use sst_core::{Encoder, Error, Forward, Model, PairHead, ParamStore, Result, Scope, TokenHead};
+use sst_core::{
+    Encoder, Error, Forward, LayerStack, Model, PairHead, ParamStore, Result, Scope, TokenHead,
+};
 use tch::Tensor;
 
 use super::config::{BertConfig, HARMLESS};
@@ -27,6 +29,9 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     build,
     plan,
 };
+
+/// What the names of the layers' parameters hold.
+const LAYERS: &str = "encoder.layer.";
 
 #[derive(Debug)]
 struct Bert {
@@ -103,17 +108,23 @@ impl Model for Bert {
         &self.encoder
     }
 
+    fn stacks(&self) -> Vec<LayerStack> {
+        let prefix =
+            if self.architecture == BASE { LAYERS.into() } else { format!("bert.{LAYERS}") };
+        vec![LayerStack { prefix, depth: self.config.num_hidden_layers as usize }]
+    }
+
     /// Of the last layer only keys and values are made at every position ([`Encoder::encode_at`]).
     fn flops_per_token(&self, length: usize, scored: f64) -> Option<f64> {
         let [width, layers, vocab] =
             [self.config.hidden_size, self.config.num_hidden_layers, self.config.vocab_size]
                 .map(|n| n as f64);
-        let last = format!("encoder.layer.{}.", self.config.num_hidden_layers - 1);
+        let last = format!("{LAYERS}{}.", self.config.num_hidden_layers - 1);
         let of_layers = |(name, parameter): (&str, &Tensor)| {
             let everywhere = !name.contains(&last)
                 || ["self.key.", "self.value."].iter().any(|part| name.contains(part));
             let share = if everywhere { 1.0 } else { scored };
-            let counts = name.contains("encoder.layer.") && parameter.dim() == 2;
+            let counts = name.contains(LAYERS) && parameter.dim() == 2;
             if counts { share * parameter.numel() as f64 } else { 0.0 }
         };
         let body: f64 = self.params.iter().map(of_layers).sum();

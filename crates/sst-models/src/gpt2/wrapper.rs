@@ -42,6 +42,7 @@ fn build(
         config: json!(config),
         prefix: "transformer",
         layers: "h.",
+        depth: config.n_layer,
         queries: config.n_embd * config.n_layer,
         tied: config.tie_word_embeddings,
         std: config.initializer_range,

@@ -46,6 +46,7 @@ fn build(
         config: json!(config.complete()),
         prefix: "model",
         layers: "layers.",
+        depth: config.num_hidden_layers,
         queries: config.num_attention_heads * config.head_width() * config.num_hidden_layers,
         tied: config.tie_word_embeddings,
         std: config.initializer_range,

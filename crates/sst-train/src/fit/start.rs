@@ -31,7 +31,8 @@ impl<'a> Run<'a> {
         let config = &fit.config;
         let own: Vec<_> =
             fit.tasks.list.iter().map(|task| (&*task.name, task.objective.params())).collect();
-        let mut groups = param_groups(fit.model.params(), &own, &config.optimizer);
+        let mut groups =
+            param_groups(fit.model.params(), &fit.model.stacks(), &own, &config.optimizer);
         let in_halves = !config.device.is_cuda()
             && config.ema.is_none()
             && config.optimizer.name == OptimizerName::AdamW;

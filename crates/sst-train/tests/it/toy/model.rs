@@ -2,7 +2,8 @@
 
 use sst_core::nn::{Embedding, Linear, dropout};
 use sst_core::{
-    Encoder, EncoderInput, EncoderOutput, Forward, Init, Model, ParamStore, Result, Scope,
+    Encoder, EncoderInput, EncoderOutput, Forward, Init, LayerStack, Model, ParamStore, Result,
+    Scope,
 };
 use tch::Device;
 
@@ -70,5 +71,9 @@ impl Model for Toy {
 
     fn encoder(&self) -> &dyn Encoder {
         self
+    }
+
+    fn stacks(&self) -> Vec<LayerStack> {
+        Vec::new()
     }
 }
