@@ -12,7 +12,7 @@ use crate::finite::FiniteCheck;
 use crate::freeze::freeze;
 use crate::masters::Masters;
 use crate::micro::Micro;
-use crate::optim::{Optimizer, OptimizerName, param_groups};
+use crate::optim::{Optimizer, param_groups};
 use crate::peak::measure_peak;
 use crate::policy::Action;
 use crate::precision::Precision;
@@ -35,7 +35,7 @@ impl<'a> Run<'a> {
             param_groups(fit.model.params(), &fit.model.stacks(), &own, &config.optimizer);
         let in_halves = !config.device.is_cuda()
             && config.ema.is_none()
-            && config.optimizer.name == OptimizerName::AdamW;
+            && config.optimizer.name.updates_halves();
         let masters = config.bf16_weights.then(|| Masters::new(fit.model.params(), in_halves));
         let mut masters = masters.transpose()?;
         for (name, tensor) in groups.iter_mut().flat_map(|group| &mut group.params) {

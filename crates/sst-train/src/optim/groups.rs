@@ -41,16 +41,21 @@ pub fn param_groups(
         trainable.map(move |(name, t)| (format!("objective.{task}{dot}{name}"), t.shallow_clone()))
     });
     let mut groups: BTreeMap<(bool, bool, usize), ParamGroup> = BTreeMap::new();
+    let only_matrices = config.name.entry().takes_layer_matrices_only;
     for (name, tensor) in own.chain(further) {
         let decayed = decays(&name, &tensor);
-        let muon = config.name == OptimizerName::Muon && is_hidden_matrix(&name, &tensor, stacks);
+        let takes = !only_matrices || is_hidden_matrix(&name, &tensor, stacks);
+        let rule = if takes { config.name } else { OptimizerName::AdamW };
         let below = num_below_top(&name, stacks);
-        let group = groups.entry((!decayed, !muon, below)).or_insert_with(|| ParamGroup {
-            params: Vec::new(),
-            rule: if muon { OptimizerName::Muon } else { OptimizerName::AdamW },
-            lr_factor: config.layer_decay.powi(below as i32),
-            weight_decay: if decayed { config.weight_decay } else { 0.0 },
-        });
+        let group =
+            groups.entry((!decayed, rule == OptimizerName::AdamW, below)).or_insert_with(|| {
+                ParamGroup {
+                    params: Vec::new(),
+                    rule,
+                    lr_factor: config.layer_decay.powi(below as i32),
+                    weight_decay: if decayed { config.weight_decay } else { 0.0 },
+                }
+            });
         group.params.push((name, tensor));
     }
     groups.into_values().collect()

@@ -1,9 +1,13 @@
 //! Optimisers whose state is named tensors that can be saved.
+//!
+//! An optimiser is a file here with an entry, a name in [`OptimizerName`], and its line in `list.rs`.
 
 mod adamw;
 mod groups;
+mod list;
 mod low;
 mod muon;
+mod rule;
 mod set;
 mod state;
 
