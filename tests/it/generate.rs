@@ -119,7 +119,7 @@ fn what_cannot_be_continued_says_why() {
     check(&["--prompt", "a", "--threads", "1000000"], 2, "1000000 threads are asked for");
     check(&["--prompt", "a", "--beams", "2", "--num-samples", "3"], 2, "3 of 2 --beams");
     check(&["--prompts-file", "nowhere"], 2, "cannot read --prompts-file nowhere");
-    check(&["--prompt", &"sea ".repeat(80)], 1, "the model reads 64");
+    check(&["--prompt", &"sea ".repeat(80)], 2, "the model reads 64");
     let other = Sandbox::trained();
     let refused = |sandbox: &Sandbox, args: &[&str], model: &str, instead: &str| {
         let ended = sandbox.sst(&[args, &["--model", "runs/r"]].concat());
@@ -222,7 +222,37 @@ fn generation_config_says_what_ends_a_text() {
         assert_eq!(unused, &serde_json::json!(want));
         assert!(stderr.contains(want[0]) && stderr.contains(want[1]), "{stderr}");
     }
-    sandbox.write(file, r#"{"eos_token_id": "x"}"#);
+    // transformers 5.23 ends a text by its length alone where the file names no token, whatever config.json says.
+    let mut config = sandbox.json("m/config.json");
+    config["eos_token_id"] = ids[at].clone();
+    sandbox.write("m/config.json", config.to_string());
+    sandbox.write(file, "{}");
+    let (line, stderr) = go_on();
+    assert_eq!((&line["finish"], &line["ids"]), (&"length".into(), &free["ids"]));
+    assert!(stderr.contains("names no eos_token_id"), "{stderr}");
+    std::fs::remove_file(sandbox.path(file)).unwrap();
+    assert_eq!(go_on().0["finish"], "end");
+    // The file lies with the encoder, which sentence-transformers may keep in a folder below.
+    let in_folder_below = "[{\"idx\":0,\"name\":\"0\",\"path\":\"0_Transformer\",\"type\":\"sentence_transformers.models.Transformer\"}]";
+    sandbox.write(file, serde_json::json!({"eos_token_id": ids[at]}).to_string());
+    std::fs::create_dir(sandbox.path("sentence")).unwrap();
+    std::fs::rename(sandbox.path("m"), sandbox.path("sentence/0_Transformer")).unwrap();
+    sandbox.write("sentence/modules.json", in_folder_below);
+    std::fs::rename(sandbox.path("sentence"), sandbox.path("m")).unwrap();
+    let (line, _) = go_on();
+    assert_eq!(line["ids"].as_array().unwrap(), &ids[..at].to_vec());
+    // A recipe reads the model and the tokenizer of that folder, and says what of it is lost.
+    let recipe = sandbox.read("recipe.toml");
+    let begin = recipe.find("[model]").unwrap();
+    let end = recipe.find("[objective]").unwrap();
+    let data = recipe[..begin].split("[tokenizer.train]").next().unwrap();
+    let recipe =
+        format!("{data}[tokenizer]\npath = \"m\"\n\n[model]\npath = \"m\"\n\n{}", &recipe[end..]);
+    sandbox.write("more.toml", recipe.replace("name = \"r\"", "name = \"more\""));
+    let told = sandbox.good(&["pretrain", "more.toml"]).stderr;
+    assert!(told.contains("modules.json"), "{told}");
+    assert!(sandbox.path("runs/more/checkpoints/latest/model/config.json").is_file());
+    sandbox.write("m/0_Transformer/generation_config.json", r#"{"eos_token_id": "x"}"#);
     let ended = sandbox.sst(&["generate", "--model", "m", "--prompt", "a"]);
     assert!(ended.code == Some(1) && ended.stderr.contains("eos_token_id"), "{}", ended.stderr);
 }
@@ -259,4 +289,32 @@ fn a_file_that_is_no_gguf_is_refused_and_a_folder_is_never_overwritten() {
     std::fs::create_dir(sandbox.path("m")).unwrap();
     let ended = sandbox.sst(&["convert", "corpus.txt", "--out", "m"]);
     assert!(ended.code == Some(2) && ended.stderr.contains("m exists"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_text_that_the_model_limit_ends_says_so() {
+    let sandbox = trained();
+    // 300 tokens that are more likely than the end: the model reads 64.
+    let args = ["--prompt", "the old man", "--temperature", "5", "--top-k", "0", "--seed"];
+    let limits = |seed: &str, new: &str| {
+        let line = &generate(&sandbox, &[&args[..], &[seed, "--max-new-tokens", new]].concat())[0];
+        (line["finish"].as_str().unwrap().to_owned(), line["length_limit"].clone())
+    };
+    // Some draw ends with the token that ends a text: that is no limit.
+    let found: Vec<_> = ["1", "2", "3", "4"].map(|seed| limits(seed, "200")).into();
+    assert!(found.contains(&("length".to_owned(), "model".into())), "{found:?}");
+    let expected = |(finish, limit): &(String, Value)| match finish.as_str() {
+        "length" => limit == "model",
+        _ => limit.is_null(),
+    };
+    assert!(found.iter().all(expected), "{found:?}");
+    assert_eq!(limits("1", "1"), ("length".to_owned(), "max_new_tokens".into()));
+    let seed = (1..).zip(&found).find(|(_, (finish, _))| finish == "length").unwrap().0.to_string();
+    let text = [&["generate", "--model", "runs/r", "--max-new-tokens", "200"], &args[..], &[&seed]];
+    let told = "for the model reads 64 tokens at most, the prompt included";
+    let ended = sandbox.good(&text.concat());
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let ended = sandbox.sst(&["generate", "--model", "runs/r", "--prompt", "a", "--stop", ""]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--stop is empty"), "{}", ended.stderr);
 }

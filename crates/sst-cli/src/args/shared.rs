@@ -9,7 +9,7 @@ pub struct DeviceArgs {
     #[arg(long, default_value = "auto")]
     pub device: String,
     /// Threads of libtorch; 0 for as many as there are cores.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub threads: usize,
 }
 
@@ -26,7 +26,8 @@ pub struct PoolingArgs {
     /// Leave vectors as long as they are, whatever the folder says.
     #[arg(long)]
     pub no_normalize: bool,
-    /// Tokens of a text at most, special ones included; as the folder says if not given.
-    #[arg(long)]
+    /// Tokens of a text at most, special ones included; as the folder says if not given, and never more than the
+    /// model reads.
+    #[arg(long, allow_negative_numbers = true)]
     pub max_length: Option<usize>,
 }

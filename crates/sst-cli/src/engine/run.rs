@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use sst_cli::exit::Usage;
 use sst_cli::files;
@@ -14,10 +14,10 @@ use tch::Device;
 
 use crate::libtorch::libtorch_version;
 use crate::resolve::{self, FROM_TOKENIZER, RunConfig, Task};
+use crate::run_folder::{CONFIG, PUT_BACK, read_config};
 use crate::tasks::TaskData;
 use crate::{device, processor};
 
-pub(crate) const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
 
 /// Keys that may differ between the parts of a run: they say where and how often, not what is learned.
@@ -58,15 +58,11 @@ const MAY_DIFFER: &[(&str, bool)] = &[
 /// # Errors
 /// If such keys differ, with their names and values.
 pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) -> Result<()> {
-    let path = folder.join(CONFIG);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
-    let written: Value =
-        toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
-    // A run of an earlier version lacks the keys that came later: it has their defaults. A configuration that can no
-    // longer be resolved is compared as it was written, which names the keys.
-    let before = match resolve::resolve(&path, &[]) {
-        Ok((before, _)) => before.to_json()?,
+    let written = read_config(folder)?;
+    // A run of an earlier version lacks the keys that came later: it has their defaults. A configuration with keys
+    // that there are no longer is compared as it was written, which names them.
+    let before = match resolve::read_config(&folder.join(CONFIG)) {
+        Ok(before) => before.to_json()?,
         Err(_) => written,
     };
     let (before, now) = (leaves(&before), leaves(&config.to_json()?));
@@ -281,8 +277,9 @@ pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]
 pub(crate) fn read_environment(folder: &Path) -> Result<Value> {
     let path = folder.join(ENVIRONMENT);
     let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not valid", path.display()))
+        .with_context(|| format!("cannot read {}: {PUT_BACK}", path.display()))?;
+    serde_json::from_str(&text)
+        .map_err(|error| anyhow!("{} is damaged ({error}): {PUT_BACK}", path.display()))
 }
 
 /// The commit of the repository that the run is started in; `None` outside of one.

@@ -2,12 +2,14 @@
 
 mod expect;
 mod finite;
+mod header;
 mod load;
 mod read;
 mod write;
 
 pub use crate::error::{CheckpointError, LoadReport};
 pub use expect::FileShapes;
+pub use header::MAX_HEADER_BYTES;
 pub use load::{Allow, Renamed, load_params};
-pub use read::{MAX_HEADER_BYTES, Weights};
+pub use read::Weights;
 pub use write::{kind_name, write_tensors};

@@ -9,6 +9,7 @@ mod bpe;
 mod cache;
 mod check;
 mod class;
+mod class_of;
 mod error;
 mod folder;
 mod growth;
@@ -19,6 +20,7 @@ mod lower;
 mod model;
 mod pipeline;
 mod rebuild;
+mod said;
 mod save;
 mod special;
 mod spelling;
@@ -38,7 +40,7 @@ pub use error::TokenizeError;
 pub use model::TruncationSide;
 pub use special::{Frame, SpecialNames, SpecialTokens};
 pub use spelling::{Spelled, Spellings};
-pub use train::{Algorithm, TrainConfig, train};
+pub use train::{Algorithm, TrainConfig, stand_in, train};
 pub use unknown::{UnknownCount, unknown_warning};
 
 use self::cache::WordCache;
@@ -201,6 +203,12 @@ impl Tokenizer {
     /// a vocabulary with holes has fewer tokens than this.
     pub fn vocab_size(&self) -> usize {
         self.inner.vocab_size
+    }
+
+    /// [`Self::vocab_size`], or the ids of the model where they are known to be fewer
+    /// ([`Tokenizer::for_vocabulary`]).
+    pub fn usable_ids(&self) -> usize {
+        self.vocab_size().min(self.vocabulary.unwrap_or(usize::MAX))
     }
 
     /// The token of an id.

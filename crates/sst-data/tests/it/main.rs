@@ -20,6 +20,7 @@ mod sentence;
 mod store;
 mod tokenize;
 mod tokenize_attacks;
+mod tokenize_classes;
 mod tokenize_folders;
 mod tokenize_fuzz;
 mod tokenize_limits;

@@ -7,6 +7,7 @@ mod half;
 mod k_quants;
 mod llama;
 mod meta;
+mod pre_tokenizer;
 mod reader;
 mod rope;
 mod tokenizer;
