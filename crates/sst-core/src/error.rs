@@ -1,10 +1,15 @@
 //! The errors of this crate.
 
+mod checkpoint;
+mod load_report;
+
 use std::path::PathBuf;
 
-use crate::checkpoint::CheckpointError;
 use crate::head::HeadKind;
 use crate::input::Modality;
+
+pub use checkpoint::CheckpointError;
+pub use load_report::LoadReport;
 
 /// What can go wrong at the seams.
 #[derive(Debug, thiserror::Error)]

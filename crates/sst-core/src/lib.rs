@@ -17,6 +17,7 @@ pub mod model;
 pub mod nn;
 pub mod objective;
 pub mod params;
+mod pooled;
 pub mod ragged;
 
 pub use batch::Batch;
@@ -26,7 +27,8 @@ pub use evaluator::{Evaluator, Metrics};
 pub use event::{Event, Tracker};
 pub use head::{Head, HeadInput, HeadKind};
 pub use input::{Input, InputSpec, Modality, Pixels, Tokens};
-pub use model::Model;
+pub use model::{LayerStack, Model};
 pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};
+pub use pooled::encode_pooled;
 pub use ragged::{RaggedRows, RowLayout, even, pad_even};

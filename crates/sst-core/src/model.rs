@@ -6,6 +6,24 @@ use crate::head::{Head, HeadKind};
 use crate::input::{InputSpec, Modality};
 use crate::params::ParamStore;
 
+/// Layers of a model that run one after the other and are counted from 0: the transformer blocks of an encoder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerStack {
+    /// What the names of their parameters begin with, such as `bert.encoder.layer.`. The number of the layer and a dot
+    /// follow.
+    pub prefix: String,
+    /// How many layers there are.
+    pub depth: usize,
+}
+
+impl LayerStack {
+    /// The layer that the parameter `name` belongs to, from 0; `None` if it belongs to no layer of this stack.
+    pub fn layer_of(&self, name: &str) -> Option<usize> {
+        let (number, _) = name.strip_prefix(self.prefix.as_str())?.split_once('.')?;
+        number.parse().ok().filter(|layer| *layer < self.depth)
+    }
+}
+
 /// A model: parameters under their Hugging Face names, an encoder for each modality that it reads, and heads.
 pub trait Model: Send {
     /// The `model_type` of its config.json.
@@ -67,6 +85,10 @@ pub trait Model: Send {
         }
     }
 
+    /// Its stacks of layers, for rules that differ from layer to layer (learning rates, which matrices an optimiser
+    /// takes). Parameters of no stack are embeddings and what stands above the layers. Empty for a model without layers.
+    fn stacks(&self) -> Vec<LayerStack>;
+
     /// Keeps only the inputs of those layers (from 0) that `select` picks for the backward pass, which runs
     /// them again (Chen et al. 2016). Returns how many there are of them.
     ///
@@ -109,5 +131,26 @@ pub trait Model: Send {
     /// share of positions that are scored. `None` for a model that does not say; its utilisation is then not reported.
     fn flops_per_token(&self, _length: usize, _scored: f64) -> Option<f64> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_told_by_the_prefix_of_their_stack() {
+        let stack = LayerStack { prefix: "vision.layers.".to_owned(), depth: 12 };
+        assert_eq!(stack.layer_of("vision.layers.0.mlp.weight"), Some(0));
+        assert_eq!(stack.layer_of("vision.layers.11.mlp.weight"), Some(11));
+        for name in [
+            "vision.layers.12.mlp.weight",
+            "vision.layers.x.mlp.weight",
+            "vision.layers.3",
+            "text.layers.3.mlp.weight",
+            "vision.patches.3.weight",
+        ] {
+            assert_eq!(stack.layer_of(name), None, "{name}");
+        }
     }
 }

@@ -7,16 +7,18 @@ use serde_json::Value;
 use sst_core::checkpoint::Renamed;
 use sst_core::nn::Linear;
 use sst_core::{
-    Decoder, Encoder, Error, Head, HeadKind, Init, Modality, Model, ParamStore, Result, Scope,
+    Decoder, Encoder, Error, Head, HeadKind, Init, LayerStack, Modality, Model, ParamStore, Result,
+    Scope,
 };
 use tch::Tensor;
 
 use crate::decoder::flops_per_token;
+use crate::entry::{ModelEntry, architecture, saved_config};
 use crate::error::ModelError;
 use crate::heads::labels::Labels;
 use crate::heads::{Heads, SequenceClassification, VocabularyProjection};
+use crate::options::BuildOptions;
 use crate::plan::{LoadHead, Parts, Plan, Request};
-use crate::registry::{BuildOptions, ModelEntry, architecture, saved_config};
 
 /// A decoder with its layers and embeddings.
 pub(crate) trait CausalDecoder: Encoder + Decoder + Send + 'static {
@@ -35,6 +37,8 @@ pub(crate) struct Shape {
     pub(crate) prefix: &'static str,
     /// What the names of the layers' parameters hold.
     pub(crate) layers: &'static str,
+    /// How many layers there are.
+    pub(crate) depth: i64,
     /// The width of the queries of all layers.
     pub(crate) queries: i64,
     /// Whether the vocabulary projection is the word embeddings.
@@ -103,7 +107,7 @@ pub(crate) fn plan(
     rename: fn(&str, bool) -> Renamed,
 ) -> Result<Plan, ModelError> {
     let (weights, tied) = (request.weights, request.tied());
-    let [with_head, base] = [request.entry.architectures[0], request.entry.architectures[1]];
+    let [with_head, base] = [request.architectures[0], request.architectures[1]];
     let has_projection = weights.contains(PROJECTION);
     let has_head = has_projection || tied;
     let named = request.named();
@@ -114,7 +118,7 @@ pub(crate) fn plan(
     let architecture = match (request.architecture, request.head) {
         (Some(asked), _) => asked,
         (None, LoadHead::Needed(kind) | LoadHead::New(kind)) if kind != HeadKind::LanguageModel => {
-            let task = request.entry.task_with(kind).ok_or_else(|| request.no_such_head(kind))?;
+            let task = request.task_with(kind).ok_or_else(|| request.no_such_head(kind))?;
             let is_needed = request.head == LoadHead::Needed(kind);
             if is_needed && !has_score && embeddings.is_some() {
                 return Err(request.no_head("sequence-classification head", SCORE));
@@ -196,6 +200,13 @@ impl<D: CausalDecoder> Model for Causal<D> {
                 Err(Error::MissingEncoder { model_type: self.entry.model_type.into(), modality })
             }
         }
+    }
+
+    fn stacks(&self) -> Vec<LayerStack> {
+        let Shape { prefix, layers, depth, .. } = self.shape;
+        let is_base = self.architecture == self.entry.architectures[1];
+        let prefix = if is_base { layers.to_owned() } else { format!("{prefix}.{layers}") };
+        vec![LayerStack { prefix, depth: depth as usize }]
     }
 
     fn decoder(&self) -> Result<&dyn Decoder> {

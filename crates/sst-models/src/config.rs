@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 use sst_data::{Harmless, Unused, UnusedKind};
 
+use crate::entry::{COMMON, ModelEntry};
 use crate::error::ModelError;
 use crate::heads::labels;
-use crate::registry::{COMMON, ModelEntry};
 
 /// The largest number of layers, of heads, and of numbers in a head. Products of sizes then never overflow.
 const MAX_PARTS: i64 = 1 << 16;

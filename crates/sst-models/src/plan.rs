@@ -10,7 +10,7 @@ use sst_core::checkpoint::{FileShapes, Renamed, Weights};
 use sst_core::{HeadKind, ParamStore};
 
 use crate::error::ModelError;
-use crate::registry::{BuildOptions, ModelEntry};
+use crate::options::BuildOptions;
 
 /// Which head a folder is loaded with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,7 +26,14 @@ pub enum LoadHead {
 
 /// What a plan is made from.
 pub(crate) struct Request<'a> {
-    pub(crate) entry: &'static ModelEntry,
+    /// The `model_type` of the config.
+    pub(crate) model_type: &'static str,
+    /// The architectures of this type, the default first, without those of tasks.
+    pub(crate) architectures: &'static [&'static str],
+    /// The architectures of this type with the head of a task, and that head.
+    pub(crate) tasks: &'static [(&'static str, HeadKind)],
+    /// Every configuration key of the type with its default.
+    pub(crate) default_config: fn() -> Value,
     pub(crate) config: &'a Value,
     pub(crate) weights: &'a Weights,
     /// The architecture that the caller asks for, if any: `head` is not looked at then.
@@ -84,18 +91,24 @@ impl Request<'_> {
     /// Whether the config says that the head's projection is the word embeddings.
     pub(crate) fn tied(&self) -> bool {
         let key = "tie_word_embeddings";
-        let default = || (self.entry.default_config)().get(key).and_then(Value::as_bool);
+        let default = || (self.default_config)().get(key).and_then(Value::as_bool);
         self.config.get(key).and_then(Value::as_bool).or_else(default).unwrap_or(true)
     }
 
     /// The architecture of the task that the config names, and its head.
     pub(crate) fn named_task(&self) -> Option<(&'static str, HeadKind)> {
-        self.entry.task(self.named())
+        let named = self.named();
+        self.tasks.iter().copied().find(|(name, _)| Some(*name) == named)
+    }
+
+    /// The architecture of a task with this head.
+    pub(crate) fn task_with(&self, head: HeadKind) -> Option<&'static str> {
+        self.tasks.iter().find(|(_, kind)| *kind == head).map(|(name, _)| *name)
     }
 
     /// The error for a kind of head that no architecture of the type has.
     pub(crate) fn no_such_head(&self, head: HeadKind) -> ModelError {
-        let model = self.entry.model_type.to_owned();
+        let model = self.model_type.to_owned();
         sst_core::Error::MissingHead { model, head, architectures: Vec::new() }.into()
     }
 

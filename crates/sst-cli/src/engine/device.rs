@@ -4,7 +4,8 @@ use anyhow::{Context, Result};
 use sst_cli::exit::Usage;
 use tch::{Cuda, Device};
 
-use crate::resolve::MOST_THREADS;
+/// Threads of a process.
+pub(crate) const MOST_THREADS: usize = 1_024;
 
 /// A device as it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use sst_models::{LoadHead, LoadOptions};
 use sst_train::{Checkpoint, Saver, TrainError};
 use tch::Device;
 
-use crate::run;
+use crate::run_folder::read_config;
 
 /// A model folder, and the run it belongs to.
 pub(crate) struct Found {
@@ -118,7 +118,7 @@ impl Found {
     /// If the run's config.toml cannot be read.
     pub(crate) fn pooling(&self) -> Result<Option<String>> {
         let Some(run) = &self.run else { return Ok(None) };
-        let config = run::read_config(run).map_err(|error| {
+        let config = read_config(run).map_err(|error| {
             anyhow!("{error:#}; or say with --pooling what the run's config does")
         })?;
         let pooling = config.pointer("/objective/pooling").and_then(Value::as_str);

@@ -10,7 +10,7 @@ use sst_train::{Precision, PrecisionChoice};
 use tch::Device;
 
 use crate::resolve::RunConfig;
-use crate::run::{CONFIG, read_config};
+use crate::run_folder::{CONFIG, read_config};
 
 /// Decides the precision of a run that starts on `device`. Afterwards the configuration names it, and has bf16 weights
 /// only where it is bf16. Says which precision it is and why, unless `is_kept`: then [`keep`] said so.

@@ -299,8 +299,7 @@ impl Recipe {
     pub(crate) fn load_options(&self, device: Device) -> LoadOptions {
         let trains_head = |task: &Task| {
             let name = task.objective_name();
-            let mut entries = sst_objectives::list().iter();
-            entries.any(|entry| entry.name == name && entry.trains_token_head)
+            sst_objectives::entry(name).is_ok_and(|entry| entry.trains_token_head)
         };
         let needs_head = self.config.tasks.list.iter().any(trains_head);
         let options = LoadOptions {

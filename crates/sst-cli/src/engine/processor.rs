@@ -1,13 +1,10 @@
 //! The processor of this machine as runs and `sst doctor` tell of it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 use sst_kernels::CpuLevel;
-
-use crate::run::read_environment;
 
 /// The variables that lower the instructions which libtorch, oneDNN and MKL choose; `SST_CPU` sets them.
 const LIBRARY_VARIABLES: [&str; 3] =
@@ -50,13 +47,13 @@ fn from_cpuinfo(key: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// Warns where the run in `folder`, which is being resumed on the CPU, went on another processor or at another level
-/// until now: its numbers are rounded differently from here on.
+/// Warns where a run that is being resumed on the CPU, and whose environment.json is `environment`, went on another
+/// processor or at another level until now: its numbers are rounded differently from here on.
 ///
 /// # Errors
-/// If the run's environment.json cannot be read, or `SST_CPU` names no level.
-pub(crate) fn compare(folder: &Path) -> Result<()> {
-    let (before, now) = (&read_environment(folder)?["cpu"], describe()?);
+/// If `SST_CPU` names no level.
+pub(crate) fn compare(environment: &Value) -> Result<()> {
+    let (before, now) = (&environment["cpu"], describe()?);
     for (key, name) in [("level", "processor level"), ("model", "processor")] {
         // Runs of earlier versions do not say.
         if before[key].is_null() || before[key] == now[key] {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use sst_cli::exit::Usage;
 use sst_cli::files;
@@ -12,12 +12,12 @@ use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
-use crate::cmd::doctor::libtorch_version;
+use crate::libtorch::libtorch_version;
 use crate::resolve::{self, FROM_TOKENIZER, RunConfig, Task};
+use crate::run_folder::{CONFIG, PUT_BACK, read_config};
 use crate::tasks::TaskData;
 use crate::{device, processor};
 
-pub(crate) const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
 
 /// Keys that may differ between the parts of a run: they say where and how often, not what is learned.
@@ -115,30 +115,6 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
             Err(Usage(message).into())
         }
     }
-}
-
-/// What to do where a file is damaged that a run writes at its start and is resumed with.
-const PUT_BACK: &str =
-    "put it back as the run wrote it, or start another run with --set run.name=NAME";
-
-/// The config.toml of the run in `folder`.
-///
-/// # Errors
-/// If it is missing, is no TOML or is cut off, with its line.
-pub(crate) fn read_config(folder: &Path) -> Result<Value> {
-    let path = folder.join(CONFIG);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}: {PUT_BACK}", path.display()))?;
-    let config: Value = toml::from_str(&text).map_err(|error: toml::de::Error| {
-        let before = &text.as_bytes()[..error.span().map_or(0, |span| span.start.min(text.len()))];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        anyhow!("{}:{line} is damaged ({}): {PUT_BACK}", path.display(), error.message())
-    })?;
-    // The last section of the file, which every run has.
-    if config.pointer("/train/schedule/name").is_none() {
-        bail!("{} is cut off (it has no [train.schedule]): {PUT_BACK}", path.display());
-    }
-    Ok(config)
 }
 
 /// The values of a nested table by dotted key.

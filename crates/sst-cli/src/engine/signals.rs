@@ -8,7 +8,7 @@ use sst_cli::exit::Exit;
 use sst_cli::{interrupt, render};
 use sst_train::Saver;
 
-use crate::run;
+use crate::run_folder::CONFIG;
 
 /// What the signals of a run have asked for. The first lets it finish its step and save; the second ends the process,
 /// once the checkpoint that is being written stands.
@@ -76,7 +76,7 @@ impl Signals {
         match newest {
             Some(step) => {
                 let place = self.saver.path(step);
-                let recipe = place.ancestors().nth(2).unwrap_or(&place).join(run::CONFIG);
+                let recipe = place.ancestors().nth(2).unwrap_or(&place).join(CONFIG);
                 let recipe = recipe.display().to_string();
                 let message = format!(
                     "stopped at once; {} stands: go on with: sst pretrain {} --resume",

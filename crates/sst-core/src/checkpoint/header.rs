@@ -7,8 +7,7 @@ use std::path::Path;
 
 use safetensors::tensor::Metadata;
 
-use super::error::CheckpointError;
-use super::read::malformed;
+use crate::error::CheckpointError;
 
 /// The largest header of a safetensors file, and the largest index of shards, in bytes. A model of 70,000
 /// tensors takes 8 MB; parsing what is allowed here takes a few hundred MB at most.
@@ -18,7 +17,7 @@ pub const MAX_HEADER_BYTES: u64 = 32 << 20;
 const LFS_POINTER: &[u8] = b"version https://git-lfs";
 
 /// Where the tensors of a file begin, and what its header says of them.
-pub(super) fn read(path: &Path, mut file: &File) -> Result<(u64, Metadata), CheckpointError> {
+pub(super) fn read(path: &Path, file: &File) -> Result<(u64, Metadata), CheckpointError> {
     let io = |source| CheckpointError::Io { path: path.to_owned(), source };
     let info = file.metadata().map_err(io)?;
     if !info.is_file() {
@@ -60,4 +59,9 @@ pub(super) fn read(path: &Path, mut file: &File) -> Result<(u64, Metadata), Chec
         return Err(malformed(path, &reason));
     }
     Ok((data, header))
+}
+
+/// The error of a file that is no whole safetensors file.
+pub(super) fn malformed(path: &Path, reason: &str) -> CheckpointError {
+    CheckpointError::Malformed { path: path.to_owned(), reason: reason.to_owned() }
 }

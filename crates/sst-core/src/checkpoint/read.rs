@@ -11,10 +11,9 @@ use safetensors::tensor::Dtype;
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
-use super::error::CheckpointError;
 use super::finite::first_not_finite;
-use super::header::{self, MAX_HEADER_BYTES};
-use crate::error::Result;
+use super::header::{self, MAX_HEADER_BYTES, malformed};
+use crate::error::{CheckpointError, Result};
 
 /// The types that parameters have in files. Those of less than 16 bits come with scales beside them.
 const FLOATS: [&str; 4] = ["F64", "F32", "F16", "BF16"];
@@ -287,10 +286,6 @@ fn no_weights(path: &Path) -> CheckpointError {
         ["pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"];
     let other = others.into_iter().find(|name| path.join(name).is_file());
     CheckpointError::NoWeights { path: path.to_owned(), other }
-}
-
-pub(super) fn malformed(path: &Path, reason: &str) -> CheckpointError {
-    CheckpointError::Malformed { path: path.to_owned(), reason: reason.to_owned() }
 }
 
 fn kind_of(dtype: Dtype) -> Option<Kind> {

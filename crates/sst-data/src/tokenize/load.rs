@@ -18,7 +18,7 @@ use super::long::Cuts;
 use super::model::SIDE;
 use super::{Inner, SpecialNames, TokenizeError, Tokenizer, check, rebuild, special, unread};
 use crate::Unused;
-use crate::loader::panic_message;
+use crate::panic::panic_message;
 
 /// What a folder adds to a tokenizer.
 #[derive(Default)]

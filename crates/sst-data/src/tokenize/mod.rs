@@ -46,8 +46,8 @@ pub use unknown::{UnknownCount, unknown_warning};
 use self::cache::WordCache;
 use self::growth::Growth;
 use crate::Unused;
-use crate::loader::panic_message;
-use crate::store::hex;
+use crate::hex::hex;
+use crate::panic::panic_message;
 
 /// A tokenizer. Clones share it.
 #[derive(Debug, Clone)]

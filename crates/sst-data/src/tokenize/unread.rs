@@ -5,12 +5,9 @@ use tokenizers::Tokenizer;
 
 use super::class::Class;
 use super::folder::{ADDED, CONFIG, Files, Vocabulary};
-use super::model::SIDE;
+use super::model::{SIDE, SIDE_ITEM};
 use super::said::says_already;
 use crate::{Harmless, Unused, UnusedKind};
-
-/// What is listed of a tokenizer that cuts long texts on the left, but where vectors are made, which heed it.
-pub(super) const SIDE_ITEM: &str = "tokenizer_config.json: truncation_side";
 
 /// Keys of `tokenizer_config.json` that every class reads.
 const USED: [&str; 10] = [

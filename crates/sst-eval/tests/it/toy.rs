@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sst_core::{
     Batch, Embedded, Encoder, EncoderOutput, Forward, Head, HeadInput, HeadKind, Input, InputSpec,
-    LossParts, Modality, Model, Objective, ParamStore, Result, StepContext,
+    LayerStack, LossParts, Modality, Model, Objective, ParamStore, Result, StepContext,
 };
 use sst_data::rows::{Dataset, DatasetError};
 use sst_data::tokenize::{Tokenizer, TrainConfig, train};
@@ -98,6 +98,10 @@ impl Model for Fixed {
 
     fn encoder(&self, _: Modality) -> Result<&dyn Encoder> {
         Ok(self)
+    }
+
+    fn stacks(&self) -> Vec<LayerStack> {
+        Vec::new()
     }
 
     fn head(&self, _: HeadKind) -> Result<&dyn Head> {

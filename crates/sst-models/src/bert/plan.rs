@@ -6,9 +6,21 @@ use sst_core::HeadKind;
 use sst_core::checkpoint::Renamed;
 
 use super::names::{canonical, is_base, is_buffer};
-use super::wrapper::{BASE, MASKED, PRETRAINING, SEQUENCE, SPAN, TOKEN};
 use crate::error::ModelError;
 use crate::plan::{LoadHead, Plan, Request};
+
+/// With a head for masked tokens.
+pub(super) const MASKED: &str = "BertForMaskedLM";
+/// With that head, the pooler and the sentence-pair head.
+pub(super) const PRETRAINING: &str = "BertForPreTraining";
+/// With a head that classifies rows, on the pooler.
+pub(super) const SEQUENCE: &str = "BertForSequenceClassification";
+/// With a head that classifies tokens.
+pub(super) const TOKEN: &str = "BertForTokenClassification";
+/// With a head that finds the start and the end of an answer.
+pub(super) const SPAN: &str = "BertForQuestionAnswering";
+/// The encoder with its pooler.
+pub(super) const BASE: &str = "BertModel";
 
 const WORDS: &str = "embeddings.word_embeddings.weight";
 const PROJECTION: &str = "cls.predictions.decoder.weight";
@@ -53,7 +65,7 @@ fn architecture_with(request: &Request<'_>, kind: HeadKind) -> Result<&'static s
     match kind {
         HeadKind::LanguageModel => Ok(MASKED),
         HeadKind::SentencePair => Ok(PRETRAINING),
-        other => request.entry.task_with(other).ok_or_else(|| request.no_such_head(other)),
+        other => request.task_with(other).ok_or_else(|| request.no_such_head(other)),
     }
 }
 

@@ -4,18 +4,21 @@ use std::cell::RefCell;
 
 use serde_json::{Value, json};
 use sst_core::nn::Linear;
-use sst_core::{Encoder, Error, Head, HeadKind, Modality, Model, ParamStore, Result, Scope};
+use sst_core::{
+    Encoder, Error, Head, HeadKind, LayerStack, Modality, Model, ParamStore, Result, Scope,
+};
 use tch::Tensor;
 
 use super::config::{BertConfig, HARMLESS};
 use super::heads::{MaskedHead, NextSentenceHead};
 use super::model::BertModel;
-use super::plan::plan;
+use super::plan::{BASE, MASKED, PRETRAINING, SEQUENCE, SPAN, TOKEN, plan};
+use crate::entry::{ModelEntry, architecture, parse_config, saved_config};
 use crate::error::ModelError;
 use crate::heads::labels::Labels;
 use crate::heads::{Heads, SequenceClassification, Span, TokenClassification};
+use crate::options::BuildOptions;
 use crate::plan::Parts;
-use crate::registry::{BuildOptions, ModelEntry, architecture, parse_config, saved_config};
 
 /// BERT's word of registration.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
@@ -35,18 +38,8 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     plan,
 };
 
-/// With a head for masked tokens.
-pub(super) const MASKED: &str = "BertForMaskedLM";
-/// With that head, the pooler and the sentence-pair head.
-pub(super) const PRETRAINING: &str = "BertForPreTraining";
-/// With a head that classifies rows, on the pooler.
-pub(super) const SEQUENCE: &str = "BertForSequenceClassification";
-/// With a head that classifies tokens.
-pub(super) const TOKEN: &str = "BertForTokenClassification";
-/// With a head that finds the start and the end of an answer.
-pub(super) const SPAN: &str = "BertForQuestionAnswering";
-/// The encoder with its pooler.
-pub(super) const BASE: &str = "BertModel";
+/// What the names of the layers' parameters hold.
+const LAYERS: &str = "encoder.layer.";
 
 struct Bert {
     architecture: &'static str,
@@ -165,17 +158,23 @@ impl Model for Bert {
         }
     }
 
+    fn stacks(&self) -> Vec<LayerStack> {
+        let prefix =
+            if self.architecture == BASE { LAYERS.into() } else { format!("bert.{LAYERS}") };
+        vec![LayerStack { prefix, depth: self.config.num_hidden_layers as usize }]
+    }
+
     /// Of the last layer only keys and values are made at every position ([`Encoder::encode_at`]).
     fn flops_per_token(&self, length: usize, scored: f64) -> Option<f64> {
         let [width, layers, vocab] =
             [self.config.hidden_size, self.config.num_hidden_layers, self.config.vocab_size]
                 .map(|n| n as f64);
-        let last = format!("encoder.layer.{}.", self.config.num_hidden_layers - 1);
+        let last = format!("{LAYERS}{}.", self.config.num_hidden_layers - 1);
         let of_layers = |(name, parameter): (&str, &Tensor)| {
             let everywhere = !name.contains(&last)
                 || ["self.key.", "self.value."].iter().any(|part| name.contains(part));
             let share = if everywhere { 1.0 } else { scored };
-            let counts = name.contains("encoder.layer.") && parameter.dim() == 2;
+            let counts = name.contains(LAYERS) && parameter.dim() == 2;
             if counts { share * parameter.numel() as f64 } else { 0.0 }
         };
         let body: f64 = self.params.iter().map(of_layers).sum();

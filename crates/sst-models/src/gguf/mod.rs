@@ -3,6 +3,7 @@
 
 mod blocks;
 mod file;
+mod half;
 mod k_quants;
 mod llama;
 mod meta;

@@ -9,10 +9,11 @@ use super::model::Gpt2Model;
 use super::names;
 use crate::causal::{self, Shape};
 use crate::config::bad;
+use crate::entry::{ModelEntry, parse_config};
 use crate::error::ModelError;
 use crate::init::Queries;
+use crate::options::BuildOptions;
 use crate::plan::Parts;
-use crate::registry::{BuildOptions, ModelEntry, parse_config};
 
 /// GPT-2's word of registration.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
@@ -43,6 +44,7 @@ fn build(
         config: json!(config),
         prefix: "transformer",
         layers: "h.",
+        depth: config.n_layer,
         queries: config.n_embd * config.n_layer,
         tied: config.tie_word_embeddings,
         std: config.initializer_range,

@@ -9,10 +9,11 @@ use super::model::LlamaModel;
 use super::names;
 use crate::causal::{self, Shape};
 use crate::config::bad;
+use crate::entry::{ModelEntry, parse_config};
 use crate::error::ModelError;
 use crate::init::InitOptions;
+use crate::options::BuildOptions;
 use crate::plan::Parts;
-use crate::registry::{BuildOptions, ModelEntry, parse_config};
 
 /// Llama's word of registration.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
@@ -47,6 +48,7 @@ fn build(
         config: json!(config.complete()),
         prefix: "model",
         layers: "layers.",
+        depth: config.num_hidden_layers,
         queries: config.num_attention_heads * config.head_width() * config.num_hidden_layers,
         tied: config.tie_word_embeddings,
         std: config.initializer_range,

@@ -8,7 +8,7 @@ use sst_core::nn::Pooling;
 use sst_data::{Unused, UnusedKind};
 
 use super::keys::{self, unused_keys};
-use super::prompts::Prompts;
+use super::prompts::{PROMPTS, Prompts};
 use crate::error::ModelError;
 use crate::files::{self, not_found, read_json};
 
@@ -23,7 +23,6 @@ const OLDER: [&str; 6] = [
     "sentence_xlm-roberta_config.json",
     "sentence_xlnet_config.json",
 ];
-pub(super) const PROMPTS: &str = "config_sentence_transformers.json";
 /// The most modules of a folder, and the most poolings of a module: each costs memory for every text.
 const MAX_LIST: usize = 16;
 

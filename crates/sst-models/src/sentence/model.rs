@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use sst_core::nn::{Pooling, encode_pooled};
-use sst_core::{Forward, Modality, Model, Tokens};
+use sst_core::nn::Pooling;
+use sst_core::{Forward, Modality, Model, Tokens, encode_pooled};
 use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use tch::{Device, Kind, Tensor};

@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use sst_core::nn::Pooling;
 use sst_data::atomic;
 
-use super::folder::{MODULES, PROMPTS, SENTENCE, flag};
+use super::folder::{MODULES, SENTENCE, flag};
 use super::model::SentenceModel;
+use super::prompts::PROMPTS;
 use crate::card::ModelCard;
 use crate::error::ModelError;
 use crate::export::HostModel;

@@ -93,7 +93,7 @@ fn names_and_shapes_are_those_of_transformers() {
         let got: serde_json::Map<String, Value> =
             saved.names().map(|n| (n.to_owned(), json!(saved.shape(n).unwrap()))).collect();
         assert_eq!(Value::Object(got), want, "{name}");
-        assert_eq!(saved.metadata().unwrap()["format"], "pt");
+        assert_eq!(saved.metadata()["format"], "pt");
     }
 }
 

@@ -9,8 +9,8 @@ use tch::Device;
 
 use super::collate::{ClmCollate, UNSCORED, frame};
 use super::config::ClmConfig;
+use crate::entry::{Context, Entry, HeldOut, Rows};
 use crate::error::ObjectiveError;
-use crate::list::{Context, Entry};
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
 
@@ -19,8 +19,11 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "clm",
     summary: "causal language modelling: predict each token from those before it",
     default_config: || json!(ClmConfig::default()),
-    is_grouped: false,
+    rows: Rows::Texts,
+    held_out: HeldOut::Loss,
+    pipeline_tag: None,
     trains_token_head: true,
+    idle_keys: |_| Vec::new(),
     frame,
     check: |config, padding_free| parse::<ClmConfig>(config)?.check(padding_free),
     build,

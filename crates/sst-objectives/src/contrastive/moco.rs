@@ -18,8 +18,8 @@ use super::info_nce::{Compared, info_nce, normalized};
 use super::method::{Method, entry};
 use super::shared::Shared;
 use super::views::{Twice, count};
+use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
-use crate::list::{Context, Entry};
 use crate::parse::check_rate;
 
 /// The word of registration.

@@ -12,9 +12,9 @@ use super::grad_cache::{Input, compare};
 use super::info_nce::{Compared, nt_xent};
 use super::method::{Method, entry};
 use super::views::{lay, layout, tokens};
+use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
 use crate::layout::Layout;
-use crate::list::{Context, Entry};
 use crate::parse::check_rate;
 
 /// The word of registration.

@@ -12,8 +12,8 @@ use super::grad_cache::{Input, compare};
 use super::info_nce::{Compared, info_nce};
 use super::method::{Method, entry};
 use super::views::Twice;
+use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
-use crate::list::{Context, Entry};
 
 /// The word of registration.
 pub(crate) const ENTRY: Entry = entry::<SimCse>();

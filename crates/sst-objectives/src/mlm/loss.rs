@@ -8,9 +8,9 @@ use sst_data::Collate;
 use tch::{Device, Kind, Tensor};
 
 use super::collate::MlmCollate;
-use super::config::MlmConfig;
+use super::config::{MlmConfig, idle_keys};
+use crate::entry::{Context, Entry, HeldOut, Rows};
 use crate::error::ObjectiveError;
-use crate::list::{Context, Entry};
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
 
@@ -19,8 +19,11 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "mlm",
     summary: "masked language modelling: predict hidden tokens, words or spans",
     default_config: || json!(MlmConfig::default()),
-    is_grouped: false,
+    rows: Rows::Texts,
+    held_out: HeldOut::MaskAccuracy,
+    pipeline_tag: Some("fill-mask"),
     trains_token_head: true,
+    idle_keys,
     frame: |tokenizer| tokenizer.frame().clone(),
     check: |config, _| parse::<MlmConfig>(config)?.check(),
     build,

@@ -1,6 +1,6 @@
 //! `sst doctor`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use sst_cli::{files, render};
 use sst_train::{Precision, PrecisionChoice, measure_peak};
 use tch::{Cuda, Device, Kind, Tensor};
 
+use crate::libtorch::{libtorch_path, libtorch_version};
 use crate::{precision, processor};
 
 /// Prints what sst found on this machine. The exit code is 1 if something that training needs is
@@ -97,20 +98,6 @@ fn bf16(device: Device) -> std::result::Result<(), String> {
         Ok(other) => Err(format!("autocast gives {other:?}")),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// The libtorch in this process.
-fn libtorch_path() -> Option<PathBuf> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let line = maps.lines().find(|line| line.ends_with("/libtorch_cpu.so"))?;
-    line.find('/').map(|start| PathBuf::from(&line[start..]))
-}
-
-/// Its version, as the file that PyTorch ships beside it tells.
-pub(crate) fn libtorch_version() -> Option<String> {
-    let library = libtorch_path()?;
-    let file = library.parent()?.parent()?.join("build-version");
-    Some(std::fs::read_to_string(file).ok()?.trim().to_owned())
 }
 
 fn writable(folder: &Path) -> std::result::Result<(), String> {

@@ -15,7 +15,7 @@ use sst_models::{Embedder, SentenceModel, Side};
 use tch::Tensor;
 
 use super::embed::options;
-use super::eval::show_with;
+use super::show::show_with;
 use crate::{device, model};
 
 /// Texts, and what each is to find among the texts of a corpus.

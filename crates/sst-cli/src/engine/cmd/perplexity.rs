@@ -11,7 +11,7 @@ use sst_data::words::count_length;
 use sst_eval::{EvalError, Perplexity, Text, Window, Windows};
 use sst_models::LoadHead;
 
-use super::eval::show;
+use super::show::show;
 use crate::{device, model};
 
 /// Measures a causal model and prints the report.

@@ -24,7 +24,7 @@ use crate::run::{self, Environment};
 use crate::run_lock::RunLock;
 use crate::signals::Signals;
 use crate::tasks::TaskSet;
-use crate::{precision, processor};
+use crate::{precision, processor, run_folder};
 
 /// Trains as the recipe says.
 ///
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     let device = recipe.device()?;
     let precision = precision::decide(&mut recipe.config, device, is_kept)?;
     if resuming && device == Device::Cpu {
-        processor::compare(&folder)?;
+        processor::compare(&run::read_environment(&folder)?)?;
     }
 
     // What can be refused early is refused before the data is read.
@@ -297,8 +297,8 @@ fn card(config: &RunConfig) -> ModelCard {
         config.train.batching.describe(),
         env!("CARGO_PKG_REPOSITORY")
     );
-    let masked = objectives.iter().any(|objective| objective == "mlm");
-    let pipeline_tag = masked.then(|| "fill-mask".to_owned());
+    let tag = |name: &String| sst_objectives::entry(name).ok()?.pipeline_tag.map(str::to_owned);
+    let pipeline_tag = objectives.iter().find_map(tag);
     ModelCard { tags: objectives, pipeline_tag, body, ..ModelCard::default() }
 }
 
@@ -346,7 +346,7 @@ fn how_to_go_on(error: TrainError, saver: &Saver, folder: &Path) -> anyhow::Erro
 
 /// What resumes the run in `folder`: its own config.toml holds what --set said, and the run's name.
 fn resume_command(folder: &Path) -> String {
-    let recipe = folder.join(run::CONFIG).display().to_string();
+    let recipe = folder.join(run_folder::CONFIG).display().to_string();
     format!("sst pretrain {} --resume", render::shell_word(&recipe))
 }
 

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::duration::{Duration, Scale};
 use super::error::Problem;
-use super::file::TrainFile;
 
 /// What an update is made of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -59,52 +58,6 @@ fn one() -> usize {
 }
 
 impl Batching {
-    /// What `[train]` says, its defaults filled in. Keys of another kind of batching are refused.
-    pub(super) fn fill(file: &TrainFile, max_length: usize) -> Result<Self, Problem> {
-        let name = file.batching.unwrap_or_default();
-        let here = |kind| kind == name;
-        for (key, given, kind, word) in [
-            ("batch_size", file.batch_size.is_some(), BatchingName::Rows, "rows"),
-            ("micro_batch_size", file.micro_batch_size.is_some(), BatchingName::Rows, "rows"),
-            ("batch_warmup", file.batch_warmup.is_some(), BatchingName::Rows, "rows"),
-            ("max_tokens", file.max_tokens.is_some(), BatchingName::Tokens, "tokens"),
-            ("micro_max_tokens", file.micro_max_tokens.is_some(), BatchingName::Tokens, "tokens"),
-            ("pack_length", file.pack_length.is_some(), BatchingName::Packs, "packs"),
-            ("packs_per_step", file.packs_per_step.is_some(), BatchingName::Packs, "packs"),
-            ("micro_packs", file.micro_packs.is_some(), BatchingName::Packs, "packs"),
-        ] {
-            if given && !here(kind) {
-                let message = format!("is for train.batching = \"{word}\"");
-                return Err(Problem::new(&format!("train.{key}"), message));
-            }
-        }
-        if file.window.is_some() && here(BatchingName::Rows) {
-            let message = "is for train.batching = \"tokens\" or \"packs\"";
-            return Err(Problem::new("train.window", message));
-        }
-        Ok(match name {
-            BatchingName::Rows => {
-                let batch_size = file.batch_size.unwrap_or(64);
-                let micro_batch_size = file.micro_batch_size.unwrap_or(batch_size);
-                Self::Rows { batch_size, micro_batch_size, batch_warmup: file.batch_warmup }
-            }
-            BatchingName::Tokens => {
-                let max_tokens = file.max_tokens.unwrap_or(64 * max_length);
-                let micro_max_tokens = file.micro_max_tokens.unwrap_or(max_tokens);
-                Self::Tokens { max_tokens, micro_max_tokens, window: file.window }
-            }
-            BatchingName::Packs => {
-                let packs_per_step = file.packs_per_step.unwrap_or(64);
-                Self::Packs {
-                    pack_length: file.pack_length.unwrap_or(max_length),
-                    packs_per_step,
-                    micro_packs: file.micro_packs.unwrap_or(packs_per_step),
-                    window: file.window,
-                }
-            }
-        })
-    }
-
     /// Checks what the rules of batching cannot say before the data is read.
     pub(super) fn check(&self) -> Result<(), Problem> {
         let (small, large) = match self {

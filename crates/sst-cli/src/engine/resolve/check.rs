@@ -6,7 +6,7 @@ use serde_json::Value;
 use sst_data::rows::RowMode;
 use sst_data::tokenize::TokenizeError;
 use sst_models::ModelError;
-use sst_objectives::ObjectiveError;
+use sst_objectives::{ObjectiveError, Rows};
 use sst_train::{PrecisionChoice, ScheduleName};
 
 use super::config::{ModelChoice, RunConfig, TokenizerChoice, Train};
@@ -166,7 +166,8 @@ fn data(task: &Task) -> Result<(), Problem> {
     let name = task.objective_name();
     let (is_grouped, key) = (!data.pair_fields.is_empty(), task.key("data.pair_fields"));
     // An unknown objective is told of where it is built.
-    if let Ok(wants) = sst_objectives::is_grouped(name) {
+    if let Ok(entry) = sst_objectives::entry(name) {
+        let wants = entry.rows == Rows::Groups;
         let message =
             format!("is missing: `{name}` learns from pairs, and this names their other texts");
         require(is_grouped || !wants, &key, message)?;

@@ -4,9 +4,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use sst_data::clean::CleanConfig;
-use sst_data::read::{Format, OnError, Source};
-use sst_data::rows::RowMode;
 use sst_data::tokenize::TrainConfig;
 use sst_models::InitOptions;
 use sst_train::{Decay, OptimizerConfig, PrecisionChoice, ScheduleConfig, ScheduleName};
@@ -37,27 +34,6 @@ pub(crate) struct Run {
     pub(crate) device: String,
     /// 0 for as many as libtorch likes.
     pub(crate) threads: usize,
-}
-
-/// `[data]`
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Data {
-    pub(crate) paths: Vec<String>,
-    /// `None`: each file's by its extension.
-    pub(crate) format: Option<Format>,
-    pub(crate) text_field: String,
-    /// A number of each document that curricula can rank by.
-    pub(crate) score_field: Option<String>,
-    /// Fields of the texts that belong to the one in `text_field`.
-    pub(crate) pair_fields: Vec<String>,
-    pub(crate) on_error: OnError,
-    pub(crate) validation: f64,
-    pub(crate) rows: RowMode,
-    pub(crate) max_length: usize,
-    /// Empty for the user's.
-    pub(crate) cache: String,
-    pub(crate) workers: usize,
-    pub(crate) clean: CleanConfig,
 }
 
 /// `[tokenizer]`
@@ -155,21 +131,6 @@ impl RunConfig {
         Ok(format!(
             "# Every setting of this run. `sst pretrain` takes this file as a recipe.\n\n{body}"
         ))
-    }
-}
-
-impl Data {
-    /// The sources.
-    pub(crate) fn source(&self) -> Source {
-        Source {
-            paths: self.paths.clone(),
-            format: self.format,
-            text_field: self.text_field.clone(),
-            score_field: self.score_field.clone(),
-            pair_fields: self.pair_fields.clone(),
-            on_error: self.on_error,
-            ..Source::default()
-        }
     }
 }
 

@@ -5,7 +5,6 @@ use sst_train::{BestBy, EmaConfig, Fault, FitConfig, LossScaling, Retention};
 
 use super::duration::{Duration, Scale};
 use super::error::Problem;
-use super::file::TrainFile;
 
 /// Which layers run again in the backward pass instead of being kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +58,19 @@ pub(crate) struct Keep {
     pub(crate) every: Duration,
 }
 
+impl Keep {
+    /// What `[train.keep]` says, its defaults filled in.
+    pub(super) fn fill(keep: &KeepFile) -> Self {
+        let kept = Retention::default();
+        Self {
+            last: keep.last.unwrap_or(kept.last),
+            best: keep.best.unwrap_or(kept.best),
+            by: keep.by.clone(),
+            every: keep.every.unwrap_or(Duration::ZERO),
+        }
+    }
+}
+
 /// `[train.inject]`: failures made on purpose, to see what happens then. 0 for never.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -87,35 +99,6 @@ pub(crate) struct Engine {
     pub(crate) budget: Budget,
     pub(crate) keep: Keep,
     pub(crate) inject: Inject,
-}
-
-impl Engine {
-    /// What `[train]` says, its defaults filled in.
-    pub(super) fn fill(file: &TrainFile) -> Self {
-        let kept = Retention::default();
-        let keep = &file.keep;
-        Self {
-            activation_checkpointing: file
-                .activation_checkpointing
-                .clone()
-                .unwrap_or(Checkpointing::All(false)),
-            freeze: file.freeze.clone(),
-            async_save: file.async_save.unwrap_or(true),
-            measure_mfu: file.measure_mfu.unwrap_or(false),
-            allow_tf32: file.allow_tf32,
-            bf16_weights: file.bf16_weights,
-            loss_scaling: file.loss_scaling,
-            ema: file.ema,
-            budget: file.budget,
-            keep: Keep {
-                last: keep.last.unwrap_or(kept.last),
-                best: keep.best.unwrap_or(kept.best),
-                by: keep.by.clone(),
-                every: keep.every.unwrap_or(Duration::ZERO),
-            },
-            inject: file.inject,
-        }
-    }
 }
 
 impl Engine {

@@ -9,14 +9,12 @@ use sst_data::json_problem;
 use sst_data::read::{OnError, require_readable};
 use sst_data::rows::RowMode;
 use sst_models::{InitOptions, Positions, Queries};
-use sst_train::{Decay, PrecisionChoice, ScheduleName};
 
-use super::batching::Batching;
-use super::config::{Data, ModelChoice, Run, RunConfig, Schedule, TokenizerChoice, Train};
-use super::duration::Duration;
-use super::engine::Engine;
+use super::config::{ModelChoice, Run, RunConfig, TokenizerChoice};
+use super::data::Data;
 use super::error::Problem;
-use super::file::{DataFile, RecipeFile, ScheduleFile, TokenizerFile, TrainFile};
+use super::file::{DataFile, RecipeFile, TokenizerFile};
+use super::fill_train::train;
 use super::nearest::nearest;
 use super::section;
 use super::task::{MixtureFile, Task, TaskFile, Tasks, task_key};
@@ -271,39 +269,6 @@ fn objective(section: &str, given: &Map<String, Value>) -> Result<Map<String, Va
     }
     config.extend(keys);
     Ok(config)
-}
-
-fn train(file: TrainFile, max_length: usize) -> Result<Train, Problem> {
-    let Some(steps) = file.steps else {
-        let message = "is missing: say how long to train, as in \"1500step\" or \"3epoch\"";
-        return Err(Problem::new("train.steps", message));
-    };
-    Ok(Train {
-        steps,
-        batching: Batching::fill(&file, max_length)?,
-        length_warmup: file.length_warmup,
-        padding_free: file.padding_free.unwrap_or(true),
-        precision: file.precision.unwrap_or(PrecisionChoice::Auto),
-        max_grad_norm: file.max_grad_norm.unwrap_or(1.0),
-        log_every: file.log_every.unwrap_or(Duration::Steps(10)),
-        eval_every: file.eval_every.unwrap_or(Duration::Run(0.1)),
-        save_every: file.save_every.unwrap_or(Duration::Run(0.1)),
-        engine: Engine::fill(&file),
-        optimizer: file.optimizer,
-        schedule: schedule(file.schedule),
-    })
-}
-
-fn schedule(file: ScheduleFile) -> Schedule {
-    let name = file.name.unwrap_or(ScheduleName::Linear);
-    let cooldown = if name == ScheduleName::Wsd { Duration::Run(0.1) } else { Duration::ZERO };
-    Schedule {
-        name,
-        warmup: file.warmup.unwrap_or(Duration::Run(0.06)),
-        cooldown: file.cooldown.unwrap_or(cooldown),
-        cooldown_shape: file.cooldown_shape.unwrap_or(Decay::Linear),
-        min_lr_factor: file.min_lr_factor.unwrap_or(0.0),
-    }
 }
 
 fn without(table: &Map<String, Value>, keys: &[&str]) -> Map<String, Value> {

@@ -9,6 +9,7 @@ use super::batching::Batching;
 use super::config::{ModelChoice, RunConfig};
 use super::duration::Duration;
 use super::error::Problem;
+use crate::device::MOST_THREADS;
 
 /// Steps of a run.
 pub(crate) const MOST_STEPS: u64 = 1_000_000_000;
@@ -30,8 +31,6 @@ const MOST_HEADS: f64 = 65_536.0;
 const MOST_LAYERS: f64 = 1_024.0;
 /// Positions that a model reads; those of Llama 4 are 10 million.
 const MOST_POSITIONS: f64 = 16_777_216.0;
-/// Threads of a process.
-pub(crate) const MOST_THREADS: usize = 1_024;
 /// Threads that make batches.
 const MOST_WORKERS: f64 = 256.0;
 /// Counts that cost nothing.

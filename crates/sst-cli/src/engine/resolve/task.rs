@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use sst_data::mixture::{Mixture, MixtureError};
 
-use super::config::Data;
 use super::curriculum::{Curriculum, CurriculumFile};
+use super::data::Data;
 use super::duration::{Duration, Scale};
 use super::error::Problem;
 

@@ -15,6 +15,8 @@ use super::written::Written;
 
 /// A key that is idle, its default, and what it is for.
 type Idle = (&'static str, Value, &'static str);
+/// The same of a task, whose key is seen from the task.
+type IdleInTask = (String, Value, &'static str);
 
 /// The keys that were written with another value than their default and change nothing, each with its place and
 /// the reason.
@@ -35,13 +37,13 @@ pub(crate) fn unused(config: &RunConfig, written: &Written) -> Unused {
     }
     for task in tasks {
         for (key, default, why) in idle_in(task) {
-            let own = task.key(key);
+            let own = task.key(&key);
             let shared = !task.name.is_empty() && written.get(&own).is_none();
             let idle_in_all =
                 || tasks.iter().all(|t| idle_in(t).iter().any(|(other, ..)| *other == key));
             match shared {
                 false => add(&mut unused, written, &own, &default, why),
-                true if idle_in_all() => add(&mut unused, written, key, &default, why),
+                true if idle_in_all() => add(&mut unused, written, &key, &default, why),
                 true => {}
             }
         }
@@ -108,18 +110,21 @@ fn idle(config: &RunConfig) -> Vec<Idle> {
 }
 
 /// Keys of a task.
-fn idle_in(task: &Task) -> Vec<Idle> {
-    let mut found = Vec::<Idle>::new();
-    let spans = task.objective.get("unit").is_none_or(|unit| unit == "span");
-    if task.objective_name() == "mlm" && !spans {
-        let why = "is for unit = \"span\"";
-        found.push(("objective.span_p", json!(0.2), why));
-        found.push(("objective.max_span", json!(10), why));
+fn idle_in(task: &Task) -> Vec<IdleInTask> {
+    let mut found = Vec::<IdleInTask>::new();
+    // An unknown objective is told of where it is built.
+    if let Ok(entry) = sst_objectives::entry(task.objective_name()) {
+        let defaults = (entry.default_config)();
+        let keys = (entry.idle_keys)(&task.objective_config());
+        let default = |key: &str| defaults.get(key).cloned().unwrap_or_default();
+        found.extend(
+            keys.into_iter().map(|(key, why)| (format!("objective.{key}"), default(key), why)),
+        );
     }
     let by_score = |difficulty: Difficulty| difficulty == Difficulty::Score;
     if !task.curriculum.as_ref().is_some_and(|curriculum| by_score(curriculum.difficulty)) {
         let why = "is for curriculum.difficulty = \"score\"";
-        found.push(("data.score_field", Value::Null, why));
+        found.push(("data.score_field".to_owned(), Value::Null, why));
     }
     found
 }

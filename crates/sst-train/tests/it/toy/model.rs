@@ -2,8 +2,8 @@
 
 use sst_core::nn::{Embedding, Linear, dropout};
 use sst_core::{
-    Embedded, Encoder, EncoderOutput, Forward, Init, Input, InputSpec, Modality, Model, ParamStore,
-    Result, Scope,
+    Embedded, Encoder, EncoderOutput, Forward, Init, Input, InputSpec, LayerStack, Modality, Model,
+    ParamStore, Result, Scope,
 };
 use tch::Device;
 
@@ -74,5 +74,9 @@ impl Model for Toy {
 
     fn encoder(&self, _: Modality) -> Result<&dyn Encoder> {
         Ok(self)
+    }
+
+    fn stacks(&self) -> Vec<LayerStack> {
+        Vec::new()
     }
 }
