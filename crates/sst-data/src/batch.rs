@@ -9,7 +9,9 @@ use crate::example::{Example, Key};
 pub enum ArrayData {
     /// 64-bit integers: token ids, positions, labels.
     I64(Vec<i64>),
-    /// 32-bit reals: pixels, scores.
+    /// 8-bit unsigned integers, 0 to 255: pixels as they are decoded, before they are scaled on the device.
+    U8(Vec<u8>),
+    /// 32-bit reals: scaled pixels, scores.
     F32(Vec<f32>),
     /// Booleans: masks.
     Bool(Vec<bool>),
@@ -20,6 +22,7 @@ impl ArrayData {
     pub fn len(&self) -> usize {
         match self {
             Self::I64(v) => v.len(),
+            Self::U8(v) => v.len(),
             Self::F32(v) => v.len(),
             Self::Bool(v) => v.len(),
         }
