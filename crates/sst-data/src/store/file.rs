@@ -20,7 +20,7 @@ const CHECK_EVERY: Duration = Duration::from_millis(50);
 /// Not mapped into memory: a file that is cut off under a run would end the process with SIGBUS, where a read
 /// fails with an error. What is held in memory is what was hashed, whatever becomes of the file.
 #[derive(Debug)]
-pub(super) struct StoreFile {
+pub(crate) struct StoreFile {
     path: PathBuf,
     file: File,
     /// All of it, if it is held in memory.
@@ -35,9 +35,9 @@ pub(super) struct StoreFile {
 
 /// The size of a file and the time of its last change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    pub(super) size: u64,
-    pub(super) modified: Option<SystemTime>,
+pub(crate) struct Stamp {
+    pub(crate) size: u64,
+    pub(crate) modified: Option<SystemTime>,
 }
 
 impl Stamp {
@@ -47,7 +47,7 @@ impl Stamp {
 }
 
 impl StoreFile {
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let file = File::open(path).map_err(StoreError::io("open", path))?;
         let opened = Stamp::of(&file.metadata().map_err(StoreError::io("open", path))?);
         let (opened_at, checked) = (Instant::now(), AtomicU64::new(0));
@@ -55,7 +55,7 @@ impl StoreFile {
     }
 
     /// Opens a file, and reads it into memory if it is of at most `most` bytes.
-    pub(super) fn load(path: &Path, most: u64) -> Result<Self, StoreError> {
+    pub(crate) fn load(path: &Path, most: u64) -> Result<Self, StoreError> {
         let mut this = Self::open(path)?;
         if this.opened.size <= most {
             let mut content = vec![0; this.opened.size as usize];
@@ -66,21 +66,21 @@ impl StoreFile {
     }
 
     /// Takes a new path, after the folder was renamed.
-    pub(super) fn moved_to(&mut self, folder: &Path) {
+    pub(crate) fn moved_to(&mut self, folder: &Path) {
         self.path = folder.join(self.path.file_name().unwrap_or_default());
     }
 
-    pub(super) fn stamp(&self) -> Stamp {
+    pub(crate) fn stamp(&self) -> Stamp {
         self.opened
     }
 
-    pub(super) fn damaged(&self, reason: impl Into<String>) -> StoreError {
+    pub(crate) fn damaged(&self, reason: impl Into<String>) -> StoreError {
         StoreError::damaged(&self.path, reason)
     }
 
     /// Refuses a file that was written to since it was opened, which is looked at some times a second. What is
     /// held in memory is as it was.
-    pub(super) fn check_in_use(&self) -> Result<(), StoreError> {
+    pub(crate) fn check_in_use(&self) -> Result<(), StoreError> {
         if self.content.is_some() {
             return Ok(());
         }
@@ -94,7 +94,7 @@ impl StoreFile {
     }
 
     /// Refuses a file that was written to since it was opened.
-    pub(super) fn check_unchanged(&self) -> Result<(), StoreError> {
+    pub(crate) fn check_unchanged(&self) -> Result<(), StoreError> {
         let metadata = self.file.metadata().map_err(StoreError::io("read", &self.path))?;
         if Stamp::of(&metadata) == self.opened {
             return Ok(());
@@ -103,7 +103,7 @@ impl StoreFile {
     }
 
     /// Fills `piece` with the bytes from `at` on.
-    pub(super) fn read_at(&self, piece: &mut [u8], at: u64) -> Result<(), StoreError> {
+    pub(crate) fn read_at(&self, piece: &mut [u8], at: u64) -> Result<(), StoreError> {
         if let Some(content) = &self.content {
             let found = content.get(at as usize..at as usize + piece.len());
             let found = found.ok_or_else(|| self.damaged("it is shorter than its index says"))?;
@@ -117,12 +117,12 @@ impl StoreFile {
     }
 
     /// A reader of the file from its beginning.
-    pub(super) fn reader(&self) -> BufReader<Positioned<'_>> {
+    pub(crate) fn reader(&self) -> BufReader<Positioned<'_>> {
         BufReader::with_capacity(256 << 10, Positioned { file: &self.file, at: 0 })
     }
 
     /// Compares the file with its SHA-256.
-    pub(super) fn check_hash(&self, expected: Option<&str>) -> Result<(), StoreError> {
+    pub(crate) fn check_hash(&self, expected: Option<&str>) -> Result<(), StoreError> {
         let found = match &self.content {
             Some(content) => hex(&Sha256::digest(content)),
             None => self.sha256().map_err(StoreError::io("read", &self.path))?,
@@ -148,7 +148,7 @@ impl StoreFile {
 }
 
 /// Reads a file at a place of its own: the file's is shared by all who read it.
-pub(super) struct Positioned<'a> {
+pub(crate) struct Positioned<'a> {
     file: &'a File,
     at: u64,
 }

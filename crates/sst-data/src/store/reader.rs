@@ -8,8 +8,10 @@ use std::sync::{Arc, OnceLock};
 use super::StoreError;
 use super::file::StoreFile;
 use super::format::{
-    END_BYTES, ENDS, KEY_BYTES, KEYS, MANIFEST, Manifest, SCORE_BYTES, SCORES, TOKENS, token_bits,
+    END_BYTES, ENDS, KEY_BYTES, KEYS, MANIFEST, Manifest, SCORE_BYTES, SCORES, SENTENCES, Sealed,
+    TOKENS, token_bits,
 };
+use super::sentences::Sentences;
 use super::verified::{is_verified, set_verified};
 use crate::example::Key;
 use crate::ledger::Entry;
@@ -35,6 +37,7 @@ pub struct Store {
     ends: StoreFile,
     keys: StoreFile,
     scores: Option<StoreFile>,
+    sentences: Option<Sentences>,
     /// The content of `ends.bin`, once a document was asked for.
     index: OnceLock<Vec<u64>>,
 }
@@ -60,6 +63,10 @@ impl Store {
         // Whether there are scores is for the manifest to say: a lost file is damage.
         let scores = manifest.files.contains_key(SCORES);
         let scores = scores.then(|| load(SCORES)).transpose()?;
+        let sentences = manifest
+            .files
+            .contains_key(SENTENCES)
+            .then(|| Sentences::open(folder, in_memory, manifest.num_documents, &manifest.files));
         let store = Self {
             folder: folder.to_path_buf(),
             sources: manifest.sources.iter().map(|s| Arc::from(s.as_str())).collect(),
@@ -67,6 +74,7 @@ impl Store {
             ends: StoreFile::open(&folder.join(ENDS))?,
             keys: load(KEYS)?,
             scores,
+            sentences: sentences.transpose()?,
             manifest,
             index: OnceLock::new(),
         };
@@ -99,6 +107,9 @@ impl Store {
         folder.clone_into(&mut self.folder);
         let files = [&mut self.tokens, &mut self.ends, &mut self.keys];
         files.into_iter().chain(&mut self.scores).for_each(|file| file.moved_to(folder));
+        if let Some(sentences) = &mut self.sentences {
+            sentences.moved_to(folder);
+        }
     }
 
     fn hash_of(&self, name: &str) -> Option<&str> {
@@ -247,6 +258,48 @@ impl Store {
         let mut record = [0; SCORE_BYTES];
         scores.read_at(&mut record, document * SCORE_BYTES as u64).ok()?;
         Some(f32::from_le_bytes(record))
+    }
+
+    /// The error for sentences that are no longer those that were there when the store was opened.
+    pub(crate) fn sentences_changed(&self) -> StoreError {
+        StoreError::damaged(&self.folder.join(SENTENCES), "it was changed while it was in use")
+    }
+
+    /// Whether it keeps the ends of sentences.
+    pub fn has_sentences(&self) -> bool {
+        self.sentences.is_some()
+    }
+
+    /// The number of sentences of `document`; 0 if there is no such document.
+    ///
+    /// # Errors
+    /// If the store keeps no sentences, or they cannot be read.
+    pub fn num_sentences(&self, document: u64) -> Result<usize, StoreError> {
+        let sentences = self.sentences()?;
+        if document < self.num_documents() { sentences.count(document) } else { Ok(0) }
+    }
+
+    /// For at most `count` sentences of `document` from sentence `first` (from 0) on, the number of the document's tokens
+    /// up to the end of each; none if there is no such document or sentence.
+    ///
+    /// # Errors
+    /// If the store keeps no sentences, or they cannot be read.
+    pub fn sentence_ends(
+        &self,
+        document: u64,
+        first: usize,
+        count: usize,
+    ) -> Result<Vec<u32>, StoreError> {
+        let sentences = self.sentences()?;
+        if document >= self.num_documents() {
+            return Ok(Vec::new());
+        }
+        sentences.ends(document, first, count)
+    }
+
+    fn sentences(&self) -> Result<&Sentences, StoreError> {
+        let none = || StoreError::NoSentences { path: self.folder.clone() };
+        self.sentences.as_ref().ok_or_else(none)
     }
 
     fn check_sizes(&self) -> Result<(), StoreError> {
