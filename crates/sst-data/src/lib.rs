@@ -32,7 +32,7 @@ pub mod vectors;
 pub mod words;
 
 pub use batch::{ArrayData, BatchError, Collate, CollateError, HostArray, HostBatch, Units};
-pub use example::{Example, Field, Key};
+pub use example::{Example, Field, Key, Span};
 pub use ledger::Ledger;
 pub use rng::SeqRng;
 pub use unused::{Harmless, Unused, UnusedKind};

@@ -1,6 +1,8 @@
 //! How documents become rows: one each, several each, or a stream cut into full rows.
 
 mod groups;
+mod segment_pairs;
+mod segments;
 mod walk;
 
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use crate::rng::SeqRng;
 use crate::store::{Store, StoreError};
 use crate::tokenize::Frame;
 pub use groups::{GroupRows, group_fields};
+pub use segment_pairs::{PAIR_LABEL, SegmentPairRows, SegmentPairs};
 use walk::Walk;
 
 /// Why a data set cannot be built, or a row not be given.
@@ -62,6 +65,32 @@ pub enum DatasetError {
         /// Texts of a row.
         size: usize,
     },
+    /// No room for two segments beside the special tokens of a pair.
+    #[error(
+        "data.max_length is {max_length}, but the special tokens of a pair alone take {special}: raise it to {least} or \
+         more",
+        least = special + 2
+    )]
+    NoRoomForPair {
+        /// Tokens in a row at most.
+        max_length: usize,
+        /// Special tokens in each row.
+        special: usize,
+    },
+    /// A probability that is none.
+    #[error("{name} is {share}: it must be from 0 to 1")]
+    BadShare {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        share: f64,
+    },
+    /// Partners are to be drawn from other documents, and there are none.
+    #[error(
+        "a segment of another document is to follow, but there is only one document, which begins at {0}: give more \
+         documents, such as one a line or one a paragraph"
+    )]
+    NoOtherDocument(Key),
     /// The prepared tokens cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -17,6 +17,7 @@ mod read;
 mod rng;
 mod rows;
 mod sentence;
+mod segment_pairs;
 mod sentence_ends;
 mod store;
 mod tokenize;
