@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::file::StoreFile;
 use super::format::{ENDS, KEYS, MANIFEST, Manifest, SCORES, Sealed, TOKENS, VERSION, token_bits};
 use super::hashed::HashedFile;
+use super::keys::KeyWriter;
 use super::reader::HASH_ON_OPEN;
 use super::sentences::SentenceWriter;
 use super::temporary::TemporaryFolder;
@@ -23,10 +23,9 @@ pub struct StoreBuilder {
     place: PathBuf,
     tokens: HashedFile,
     ends: HashedFile,
-    keys: HashedFile,
+    keys: KeyWriter,
     scores: Option<HashedFile>,
     sentences: Option<SentenceWriter>,
-    sources: BTreeMap<Arc<str>, u32>,
     manifest: Manifest,
 }
 
@@ -53,11 +52,10 @@ impl StoreBuilder {
         Ok(Self {
             tokens: HashedFile::create(&temporary.path, TOKENS)?,
             ends: HashedFile::create(&temporary.path, ENDS)?,
-            keys: HashedFile::create(&temporary.path, KEYS)?,
+            keys: KeyWriter::create(&temporary.path)?,
             scores: None,
             sentences: None,
             place: cache.join(fingerprint),
-            sources: BTreeMap::new(),
             temporary,
             manifest,
         })
@@ -131,13 +129,11 @@ impl StoreBuilder {
             (Some(sentences), Some(ends)) => sentences.push(key, ids.len(), ends)?,
             _ => return Err(StoreError::Sentences(key.clone())),
         }
-        let source = self.source(&key.source)?;
         self.tokens.write(&bytes)?;
         self.manifest.num_documents += 1;
         self.manifest.num_tokens += ids.len() as u64;
         self.ends.write(&self.manifest.num_tokens.to_le_bytes())?;
-        self.keys.write(&source.to_le_bytes())?;
-        self.keys.write(&key.record.to_le_bytes())
+        self.keys.push(key)
     }
 
     /// The number of documents and tokens so far.
@@ -152,7 +148,10 @@ impl StoreBuilder {
     /// Any I/O error; nothing is left behind then.
     pub fn finish(mut self, ledger: BTreeMap<String, Entry>) -> Result<Store, StoreError> {
         self.manifest.ledger = ledger;
-        let files = [(TOKENS, self.tokens), (ENDS, self.ends), (KEYS, self.keys)];
+        let (keys, sources) = self.keys.finish()?;
+        self.manifest.sources = sources;
+        self.manifest.files.insert(KEYS.to_owned(), keys);
+        let files = [(TOKENS, self.tokens), (ENDS, self.ends)];
         for (name, file) in files.into_iter().chain(self.scores.map(|file| (SCORES, file))) {
             self.manifest.files.insert(name.to_owned(), file.finish()?);
         }
@@ -175,15 +174,5 @@ impl StoreBuilder {
         self.temporary.publish(&self.place, |place| Store::open(place).is_ok())?;
         store.moved_to(&self.place);
         Ok(store)
-    }
-
-    fn source(&mut self, source: &Arc<str>) -> Result<u32, StoreError> {
-        if let Some(number) = self.sources.get(source) {
-            return Ok(*number);
-        }
-        let number = u32::try_from(self.sources.len()).map_err(|_| StoreError::TooManySources)?;
-        self.sources.insert(Arc::clone(source), number);
-        self.manifest.sources.push(source.to_string());
-        Ok(number)
     }
 }

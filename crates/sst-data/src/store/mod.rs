@@ -19,10 +19,12 @@
 //! that prepares data holds `FINGERPRINT.lock` meanwhile; another that needs the same store waits for it.
 
 mod builder;
+mod by_sentence;
 mod error;
 mod file;
 mod format;
 mod hashed;
+mod keys;
 mod prepare;
 mod reader;
 mod sentences;
@@ -31,6 +33,11 @@ mod verified;
 
 pub use builder::StoreBuilder;
 pub use error::StoreError;
-pub(crate) use format::hex;
+pub(crate) use file::StoreFile;
+pub(crate) use format::{END_BYTES, ENDS, FileRecord, KEY_BYTES, KEYS, MANIFEST, Sealed, hex};
+pub(crate) use hashed::HashedFile;
+pub(crate) use keys::{KeyWriter, read_key};
 pub use prepare::{Preparation, PrepareError};
+pub(crate) use prepare::{open_or_build, sample};
 pub use reader::Store;
+pub(crate) use temporary::TemporaryFolder;

@@ -11,6 +11,7 @@ use super::format::{
     END_BYTES, ENDS, KEY_BYTES, KEYS, MANIFEST, Manifest, SCORE_BYTES, SCORES, SENTENCES, Sealed,
     TOKENS, token_bits,
 };
+use super::keys::read_key;
 use super::sentences::Sentences;
 use super::verified::{is_verified, set_verified};
 use crate::example::Key;
@@ -30,14 +31,14 @@ const IN_MEMORY: u64 = 64 << 20;
 /// A prepared store, open for reading. Cheap to share; documents are numbered from 0.
 #[derive(Debug)]
 pub struct Store {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     manifest: Manifest,
     sources: Vec<Arc<str>>,
     tokens: StoreFile,
     ends: StoreFile,
     keys: StoreFile,
     scores: Option<StoreFile>,
-    sentences: Option<Sentences>,
+    pub(super) sentences: Option<Sentences>,
     /// The content of `ends.bin`, once a document was asked for.
     index: OnceLock<Vec<u64>>,
 }
@@ -242,14 +243,7 @@ impl Store {
 
     /// Where `document` was read from; `?:0` if there is no such document or it cannot be read.
     pub fn key(&self, document: u64) -> Key {
-        let mut record = [0; KEY_BYTES];
-        let read = document < self.num_documents()
-            && self.keys.read_at(&mut record, document * KEY_BYTES as u64).is_ok();
-        let found = record.split_first_chunk::<4>().filter(|_| read).and_then(|(source, line)| {
-            let source = self.sources.get(u32::from_le_bytes(*source) as usize)?;
-            Some(Key::new(Arc::clone(source), u64::from_le_bytes(line.try_into().ok()?)))
-        });
-        found.unwrap_or_else(|| Key::new("?", 0))
+        read_key(&self.keys, &self.sources, document, self.num_documents())
     }
 
     /// The score of `document`; `None` if the store has no scores, no such document, or it cannot be read.
@@ -258,48 +252,6 @@ impl Store {
         let mut record = [0; SCORE_BYTES];
         scores.read_at(&mut record, document * SCORE_BYTES as u64).ok()?;
         Some(f32::from_le_bytes(record))
-    }
-
-    /// The error for sentences that are no longer those that were there when the store was opened.
-    pub(crate) fn sentences_changed(&self) -> StoreError {
-        StoreError::damaged(&self.folder.join(SENTENCES), "it was changed while it was in use")
-    }
-
-    /// Whether it keeps the ends of sentences.
-    pub fn has_sentences(&self) -> bool {
-        self.sentences.is_some()
-    }
-
-    /// The number of sentences of `document`; 0 if there is no such document.
-    ///
-    /// # Errors
-    /// If the store keeps no sentences, or they cannot be read.
-    pub fn num_sentences(&self, document: u64) -> Result<usize, StoreError> {
-        let sentences = self.sentences()?;
-        if document < self.num_documents() { sentences.count(document) } else { Ok(0) }
-    }
-
-    /// For at most `count` sentences of `document` from sentence `first` (from 0) on, the number of the document's tokens
-    /// up to the end of each; none if there is no such document or sentence.
-    ///
-    /// # Errors
-    /// If the store keeps no sentences, or they cannot be read.
-    pub fn sentence_ends(
-        &self,
-        document: u64,
-        first: usize,
-        count: usize,
-    ) -> Result<Vec<u32>, StoreError> {
-        let sentences = self.sentences()?;
-        if document >= self.num_documents() {
-            return Ok(Vec::new());
-        }
-        sentences.ends(document, first, count)
-    }
-
-    fn sentences(&self) -> Result<&Sentences, StoreError> {
-        let none = || StoreError::NoSentences { path: self.folder.clone() };
-        self.sentences.as_ref().ok_or_else(none)
     }
 
     fn check_sizes(&self) -> Result<(), StoreError> {
