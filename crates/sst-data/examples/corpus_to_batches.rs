@@ -27,7 +27,7 @@ impl Collate for Ids {
 }
 
 /// The number of steps of one epoch over `corpus`, and of the tokens in them. Prepared data is kept in `cache`.
-pub fn run(corpus: &str, cache: &Path) -> Result<(usize, usize), Box<dyn Error>> {
+pub(crate) fn run(corpus: &str, cache: &Path) -> Result<(usize, usize), Box<dyn Error>> {
     let (ledger, source) = (Ledger::new(), Source::new([corpus]));
     // A tokenizer of the corpus's own; `Tokenizer::load` reads one of the Hugging Face hub.
     let texts: Vec<Example> = source.read(&ledger)?.collect::<Result<_, _>>()?;

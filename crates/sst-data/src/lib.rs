@@ -15,7 +15,7 @@
 //! // Everything that is dropped or cut off on the way is counted here.
 //! let ledger = Ledger::new();
 //! let source = Source::new([corpus]);
-//! let texts = ["It rained. He left.", "It is late."].map(str::to_owned);
+//! let texts = ["It rained. He left.", "It is late."].into_iter().map(str::to_owned);
 //! let tokenizer = train(&TrainConfig { vocab_size: 60, ..TrainConfig::default() }, texts)?;
 //! // Read, clean and tokenise once; the next time the tokens come from the cache.
 //! let preparation = Preparation {
@@ -62,7 +62,9 @@ pub mod batching;
 pub mod clean;
 pub mod curriculum;
 pub mod example;
+mod json_problem;
 pub mod ledger;
+pub mod leftovers;
 pub mod loader;
 pub mod lock;
 pub mod mixture;
@@ -83,6 +85,7 @@ pub mod words;
 
 pub use batch::{ArrayData, BatchError, Collate, CollateError, HostArray, HostBatch, Units};
 pub use example::{Example, Field, Key, Span};
+pub use json_problem::json_problem;
 pub use ledger::Ledger;
 pub use rng::SeqRng;
 pub use row_spec::RowSpec;

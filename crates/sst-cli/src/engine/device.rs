@@ -45,16 +45,24 @@ pub(crate) fn open(text: &str, threads: usize) -> Result<Device> {
     if wanted == Wanted::Cpu {
         return Ok(Device::Cpu);
     }
-    let loaded = sst_core::ext::load_cuda();
+    let loaded = sst_kernels::load_cuda();
     let count = if matches!(loaded, Ok(true)) { Cuda::device_count() } else { 0 };
     match (wanted, loaded) {
         (Wanted::Cuda(index), Ok(true)) if (index as i64) < count => Ok(Device::Cuda(index)),
         (Wanted::Cuda(index), Ok(true)) => {
-            Err(Usage(format!("cuda:{index} is asked for, but {count} GPUs are usable")).into())
+            let usable = match count {
+                0 => "no GPU is usable here".to_owned(),
+                1 => "one GPU is usable here, cuda:0".to_owned(),
+                count => format!("{count} GPUs are usable here, cuda:0 to cuda:{}", count - 1),
+            };
+            Err(Usage(format!("cuda:{index} is asked for, but {usable}")).into())
         }
-        (Wanted::Cuda(_), Ok(false)) => {
-            let message = "this libtorch is built for the CPU: run `cargo xtask setup --cuda`";
-            Err(Usage(message.to_owned()).into())
+        (Wanted::Cuda(index), Ok(false)) => {
+            let message = format!(
+                "cuda:{index} is asked for, and this libtorch is built for the CPU: take auto or cpu, or run `cargo xtask \
+                 setup --cuda` and build again"
+            );
+            Err(Usage(message).into())
         }
         (Wanted::Cuda(_), Err(error)) => Err(error).context("cannot load CUDA"),
         (_, Err(error)) => {

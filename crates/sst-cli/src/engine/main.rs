@@ -8,31 +8,34 @@ mod model;
 mod precision;
 mod prepared;
 mod processor;
+mod rehearsal;
 mod resolve;
 mod run;
 mod run_lock;
 mod signals;
 mod tasks;
+mod usage;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use sst_cli::args::{Cli, Command, DataCommand};
 use sst_cli::exit::{Exit, Usage, conclude};
-use sst_cli::logging;
-use sst_core::ext::CpuLevel;
+use sst_cli::{interrupt, logging};
+use sst_kernels::CpuLevel;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start();
-    conclude(run_command(&cli.command))
+    conclude(run_command(&cli.command), usage::is_usage)
 }
 
 fn run_command(command: &Command) -> Result<Exit> {
+    interrupt::listen(sst_kernels::exit_at_once).context("cannot listen to Ctrl-C")?;
     // A level that this processor does not have is an error, not a guess.
     CpuLevel::requested().map_err(|error| Usage(error.to_string()))?;
-    sst_core::ext::keep_freed_memory()?;
+    sst_kernels::keep_freed_memory()?;
     match command {
         Command::Pretrain(args) => cmd::pretrain::run(args),
         Command::VerifyResume(args) => cmd::verify_resume::run(args),

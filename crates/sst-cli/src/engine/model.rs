@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use serde_json::Value;
 use sst_cli::exit::{Ends, Exit, Usage};
 use sst_cli::{files, render};
@@ -12,6 +12,8 @@ use sst_data::tokenize::Tokenizer;
 use sst_models::{Head, LoadOptions};
 use sst_train::{Checkpoint, Saver, TrainError};
 use tch::Device;
+
+use crate::run;
 
 /// A model folder, and the run it belongs to.
 pub(crate) struct Found {
@@ -117,11 +119,9 @@ impl Found {
     /// If the run's config.toml cannot be read.
     pub(crate) fn pooling(&self) -> Result<Option<String>> {
         let Some(run) = &self.run else { return Ok(None) };
-        let path = run.join("config.toml");
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        let config: Value =
-            toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
+        let config = run::read_config(run).map_err(|error| {
+            anyhow!("{error:#}; or say with --pooling what the run's config does")
+        })?;
         let pooling = config.pointer("/objective/pooling").and_then(Value::as_str);
         Ok(pooling.map(str::to_owned))
     }

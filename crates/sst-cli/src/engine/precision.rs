@@ -3,15 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
 use sst_cli::exit::Usage;
 use sst_cli::render;
-use sst_core::ext::CpuLevel;
+use sst_kernels::CpuLevel;
 use sst_train::{Precision, PrecisionChoice};
 use tch::Device;
 
 use crate::resolve::RunConfig;
-use crate::run::CONFIG;
+use crate::run::{CONFIG, read_config};
 
 /// Decides the precision of a run that starts on `device`. Afterwards the configuration names it, and has bf16 weights
 /// only where it is bf16. Says which precision it is and why, unless `is_kept`: then [`keep`] said so.
@@ -53,14 +52,10 @@ pub(crate) fn keep(config: &mut RunConfig, folder: &Path, allow: &[String]) -> R
     if config.train.precision != PrecisionChoice::Auto || may_change {
         return Ok(false);
     }
-    let path = folder.join(CONFIG);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
-    let before: Value =
-        toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
+    let before = read_config(folder)?;
     let name = &before["train"]["precision"];
     let precision = serde_json::from_value::<Precision>(name.clone())
-        .with_context(|| format!("{}: train.precision is {name}", path.display()))?;
+        .with_context(|| format!("{}: train.precision is {name}", folder.join(CONFIG).display()))?;
     render::note(&format!("precision {}: the run began with it", precision.name()));
     settle(config, precision);
     Ok(true)

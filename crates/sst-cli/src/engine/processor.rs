@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use sst_core::ext::CpuLevel;
+use sst_kernels::CpuLevel;
 
 use crate::run::read_environment;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use sst_cli::exit::Usage;
 use sst_cli::files;
@@ -13,7 +13,7 @@ use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
 use crate::cmd::doctor::libtorch_version;
-use crate::resolve::{FROM_TOKENIZER, RunConfig, Task};
+use crate::resolve::{self, FROM_TOKENIZER, RunConfig, Task};
 use crate::tasks::TaskData;
 use crate::{device, processor};
 
@@ -58,11 +58,13 @@ const MAY_DIFFER: &[(&str, bool)] = &[
 /// # Errors
 /// If such keys differ, with their names and values.
 pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) -> Result<()> {
-    let path = folder.join(CONFIG);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
-    let before: Value =
-        toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
+    let written = read_config(folder)?;
+    // A run of an earlier version lacks the keys that came later: it has their defaults. A configuration with keys
+    // that there are no longer is compared as it was written, which names them.
+    let before = match resolve::read_config(&folder.join(CONFIG)) {
+        Ok(before) => before.to_json()?,
+        Err(_) => written,
+    };
     let (before, now) = (leaves(&before), leaves(&config.to_json()?));
     let (mut changed, mut allowed) = (Vec::new(), BTreeSet::new());
     for key in before.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
@@ -113,6 +115,30 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
             Err(Usage(message).into())
         }
     }
+}
+
+/// What to do where a file is damaged that a run writes at its start and is resumed with.
+const PUT_BACK: &str =
+    "put it back as the run wrote it, or start another run with --set run.name=NAME";
+
+/// The config.toml of the run in `folder`.
+///
+/// # Errors
+/// If it is missing, is no TOML or is cut off, with its line.
+pub(crate) fn read_config(folder: &Path) -> Result<Value> {
+    let path = folder.join(CONFIG);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}: {PUT_BACK}", path.display()))?;
+    let config: Value = toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let before = &text.as_bytes()[..error.span().map_or(0, |span| span.start.min(text.len()))];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        anyhow!("{}:{line} is damaged ({}): {PUT_BACK}", path.display(), error.message())
+    })?;
+    // The last section of the file, which every run has.
+    if config.pointer("/train/schedule/name").is_none() {
+        bail!("{} is cut off (it has no [train.schedule]): {PUT_BACK}", path.display());
+    }
+    Ok(config)
 }
 
 /// The values of a nested table by dotted key.
@@ -275,8 +301,9 @@ pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]
 pub(crate) fn read_environment(folder: &Path) -> Result<Value> {
     let path = folder.join(ENVIRONMENT);
     let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not valid", path.display()))
+        .with_context(|| format!("cannot read {}: {PUT_BACK}", path.display()))?;
+    serde_json::from_str(&text)
+        .map_err(|error| anyhow!("{} is damaged ({error}): {PUT_BACK}", path.display()))
 }
 
 /// The commit of the repository that the run is started in; `None` outside of one.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use sst_cli::exit::Exit;
-use sst_cli::render;
+use sst_cli::{interrupt, render};
 use sst_train::Saver;
 
 use crate::run;
@@ -29,7 +29,7 @@ impl Signals {
     pub(crate) fn listen(saver: Saver) -> Result<Self> {
         let signals = Self::new(saver);
         let handled = signals.clone();
-        ctrlc::set_handler(move || handled.signal()).context("cannot listen to Ctrl-C")?;
+        interrupt::instead(move || handled.signal()).context("cannot listen to Ctrl-C")?;
         Ok(signals)
     }
 
@@ -60,7 +60,7 @@ impl Signals {
         self.at_once(&mut |exit, message| {
             render::note(message);
             // The user asked twice, and nothing is being written in place.
-            sst_core::ext::exit_at_once(exit as u8)
+            sst_kernels::exit_at_once(exit as u8)
         });
     }
 

@@ -96,10 +96,10 @@ pub(super) fn check(columns: &[Column]) -> Result<(), RecordsError> {
                     return refuse(column, format!("`{first}` has two second texts"));
                 }
             }
-            ColumnKind::Spans { text } => {
-                if !columns.iter().any(|other| other.name == *text && other.is_text()) {
-                    return refuse(column, format!("`{text}`, its text, is no column of texts"));
-                }
+            ColumnKind::Spans { text }
+                if !columns.iter().any(|other| other.name == *text && other.is_text()) =>
+            {
+                return refuse(column, format!("`{text}`, its text, is no column of texts"));
             }
             _ => {}
         }

@@ -150,7 +150,8 @@ mod tests {
             values.iter().for_each(|value| write(&mut bytes, value));
             let mut reader = ValueReader::new(&bytes);
             for value in &values {
-                prop_assert_eq!(read(&mut reader, value).as_ref(), Some(value));
+                let found = read(&mut reader, value);
+                prop_assert_eq!(found.as_ref(), Some(value));
             }
             prop_assert!(reader.is_done());
             let mut reader = ValueReader::new(&bytes[..bytes.len() - 1]);

@@ -52,6 +52,9 @@ pub enum PrepareError {
     Empty(String),
 }
 
+/// A list of numbers for each document: its tokens, or the ends of its sentences.
+type Documents = Vec<Vec<u32>>;
+
 /// What a store is made from.
 #[derive(Debug)]
 pub struct Preparation<'a> {
@@ -204,7 +207,7 @@ impl Preparation<'_> {
     }
 
     /// The tokens of each text, and the ends of its sentences where the store keeps them.
-    fn tokenised(&self, texts: &[&str]) -> Result<(Vec<Vec<u32>>, Vec<Vec<u32>>), TokenizeError> {
+    fn tokenised(&self, texts: &[&str]) -> Result<(Documents, Documents), TokenizeError> {
         if !self.sentence_ends {
             return Ok((self.tokenizer.encode_batch(texts)?, Vec::new()));
         }

@@ -1,5 +1,7 @@
 //! Rows of two segments: what they hold, how often which kind is drawn, and that no pair crosses documents unless it is to.
 
+#![allow(clippy::disallowed_methods)] // Tests write their inputs in place.
+
 use std::collections::HashSet;
 use std::sync::Arc;
 

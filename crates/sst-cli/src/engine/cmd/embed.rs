@@ -62,6 +62,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
     if let Some(prompt) = &args.prompt {
         model.set_prompt(prompt.clone())?;
     }
+    model.room()?;
     if let Some(kind) = autocast {
         model.model_mut().params_mut().cast(kind)?;
     }

@@ -45,5 +45,5 @@ fn describe(text: &str, masks: &[Filled]) -> String {
             ]);
         }
     }
-    format!("{text}\n{}", render::table(&rows))
+    format!("{}\n{}", render::cell(text), render::table(&rows))
 }

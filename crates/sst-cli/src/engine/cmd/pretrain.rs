@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde_json::{Value, json};
 use sst_cli::args::PretrainArgs;
-use sst_cli::exit::{Ends, Exit, Usage};
+use sst_cli::exit::{self, Ends, Exit, Usage};
 use sst_cli::{files, render};
 use sst_core::{Evaluator, Metrics, Model, Objective, Tracker};
 use sst_data::Ledger;
@@ -24,7 +24,7 @@ use crate::run::{self, Environment};
 use crate::run_lock::RunLock;
 use crate::signals::Signals;
 use crate::tasks::TaskSet;
-use crate::{device, precision, processor};
+use crate::{precision, processor};
 
 /// Trains as the recipe says.
 ///
@@ -37,10 +37,12 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     ledger.add_unused(&unused(&recipe.config, &recipe.written));
     if args.dry_run {
         let resolved = recipe.config.to_toml()?;
-        // A recipe for a GPU may be looked at where there is none.
-        if let Ok(device) = device::open(&recipe.config.run.device, recipe.config.run.threads) {
-            precision::decide(&mut recipe.config, device, false)?;
+        match recipe.device() {
+            Ok(device) => drop(precision::decide(&mut recipe.config, device, false)?),
+            // A recipe for a GPU may be looked at where there is none.
+            Err(error) => tracing::warn!("a run on this machine would be refused: {error:#}"),
         }
+        recipe.rehearse()?;
         render::line(resolved.trim_end())?;
         render::ledger(&ledger.entries());
         return Ok(Exit::Done);
@@ -55,13 +57,14 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         is_kept = precision::keep(&mut recipe.config, &folder, &args.allow_change)?;
         run::check_same(&folder, &recipe.config, &args.allow_change)?;
     }
-    let device = device::open(&recipe.config.run.device, recipe.config.run.threads)?;
+    let device = recipe.device()?;
     let precision = precision::decide(&mut recipe.config, device, is_kept)?;
     if resuming && device == Device::Cpu {
         processor::compare(&folder)?;
     }
 
     // What can be refused early is refused before the data is read.
+    recipe.rehearse_training()?;
     let tokenizer = Arc::new(recipe.tokenizer()?);
     ledger.add_unused(tokenizer.unused());
     if resuming {
@@ -172,10 +175,11 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     render::ledger(&ledger.entries());
     let outcome = match (outcome, &written) {
         (Ok(outcome), _) => outcome,
-        (Err(error), Ok(())) => return Err(train_error(error)),
-        (Err(error), Err(unwritten)) => {
-            render::note(&format!("the ledger is lost: {unwritten:#}"));
-            return Err(train_error(error));
+        (Err(error), written) => {
+            if let Err(unwritten) = written {
+                render::note(&format!("the ledger is lost: {unwritten:#}"));
+            }
+            return Err(how_to_go_on(error, &saver, &folder));
         }
     };
     written?;
@@ -314,6 +318,38 @@ fn train_error(error: TrainError) -> anyhow::Error {
     }
 }
 
+/// Adds to an error of the system, such as a full disk, how the run goes on once its cause is gone.
+fn how_to_go_on(error: TrainError, saver: &Saver, folder: &Path) -> anyhow::Error {
+    let passes = matches!(
+        error,
+        TrainError::Save { .. }
+            | TrainError::Io { .. }
+            | TrainError::Load(_)
+            | TrainError::Core(_)
+            | TrainError::Other(_)
+    );
+    let error = train_error(error);
+    if !passes {
+        return error;
+    }
+    let newest = saver.steps().ok().and_then(|steps| steps.last().copied());
+    let advice = match newest {
+        Some(step) => {
+            format!("when that is mended, go on from step {step} with: {}", resume_command(folder))
+        }
+        None => "there is no checkpoint yet: when that is mended, start it again with the same \
+                 command"
+            .to_owned(),
+    };
+    Ends { exit: Exit::Failed, message: format!("{}. {advice}", exit::message(&error)) }.into()
+}
+
+/// What resumes the run in `folder`: its own config.toml holds what --set said, and the run's name.
+fn resume_command(folder: &Path) -> String {
+    let recipe = folder.join(run::CONFIG).display().to_string();
+    format!("sst pretrain {} --resume", render::shell_word(&recipe))
+}
+
 /// Tells how it ended.
 fn conclude(
     args: &PretrainArgs,
@@ -344,12 +380,8 @@ fn conclude(
                 (", its time spent", format!(" --set train.budget.seconds={seconds}"))
             }
         };
-        // The run's own config.toml: it holds what --set said, and the run's name.
-        let recipe = folder.join(run::CONFIG).display().to_string();
-        let recipe = render::shell_word(&recipe);
-        render::note(&format!(
-            "stopped at step {step}{why}; go on with: sst pretrain {recipe} --resume{more}"
-        ));
+        let command = resume_command(folder);
+        render::note(&format!("stopped at step {step}{why}; go on with: {command}{more}"));
     }
     if args.json {
         let value: Value = json!({

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use sst_data::rows::RowMode;
+use sst_data::tokenize::TokenizeError;
 use sst_models::ModelError;
 use sst_objectives::ObjectiveError;
 use sst_train::{PrecisionChoice, ScheduleName};
@@ -23,8 +24,11 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     limits::check(config)?;
     run(config)?;
     config.tasks.list.iter().try_for_each(data)?;
-    if let TokenizerChoice::Path(path) = &config.tokenizer {
-        require(Path::new(path).exists(), "tokenizer.path", format!("{path} does not exist"))?;
+    match &config.tokenizer {
+        TokenizerChoice::Path(path) => {
+            require(Path::new(path).exists(), "tokenizer.path", format!("{path} does not exist"))?;
+        }
+        TokenizerChoice::Train(train) => train.check().map_err(tokenizer_problem)?,
     }
     one_cache(config)?;
     model(config)?;
@@ -32,6 +36,16 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     config.tasks.list.iter().try_for_each(|task| chunks(task, &config.train))?;
     train(&config.train)?;
     best(config)
+}
+
+/// What is wrong with a tokenizer that is to be trained.
+pub(crate) fn tokenizer_problem(error: TokenizeError) -> Problem {
+    match error {
+        TokenizeError::Config { key, message } => {
+            Problem::new(&format!("tokenizer.train.{key}"), message)
+        }
+        other => Problem::new("tokenizer.train", other.to_string()),
+    }
 }
 
 /// Prepared data and tokenizers of a run lie in one folder.
@@ -173,12 +187,12 @@ fn model(config: &RunConfig) -> Result<(), Problem> {
         return Err(section::problem("model", &path, &message));
     }
     let number = |key: &str| model.get(key).and_then(Value::as_u64);
-    if let Some(limit) = number("max_position_embeddings") {
+    let positions = ["max_position_embeddings", "n_positions"];
+    if let Some((key, limit)) = positions.iter().find_map(|key| Some((key, number(key)?))) {
         for task in &config.tasks.list {
             let length = task.data.max_length;
             let message = format!(
-                "is {length}, but the model has {limit} positions: lower it, or raise \
-                 model.max_position_embeddings"
+                "is {length}, but the model has {limit} positions: lower it, or raise model.{key}"
             );
             require(length as u64 <= limit, &task.key("data.max_length"), message)?;
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use sst_data::json_problem;
 use sst_data::read::{OnError, require_readable};
 use sst_data::rows::RowMode;
 use sst_models::{InitOptions, Positions, Queries};
@@ -217,7 +218,8 @@ fn init_options(given: InitOptions) -> Result<InitOptions, Problem> {
 /// The longest row that the model reads, if its configuration says so.
 fn positions_of(model: &ModelChoice) -> Result<Option<usize>, Problem> {
     let limit = |config: &Value| {
-        config.get("max_position_embeddings").and_then(Value::as_u64).map(|limit| limit as usize)
+        let limit = config.get("max_position_embeddings").or_else(|| config.get("n_positions"));
+        limit.and_then(Value::as_u64).map(|limit| limit as usize)
     };
     match model {
         ModelChoice::New { config, .. } => Ok(limit(&Value::Object(config.clone()))),
@@ -226,12 +228,20 @@ fn positions_of(model: &ModelChoice) -> Result<Option<usize>, Problem> {
                 return Err(Problem::new("model.path", format!("{path} does not exist")));
             }
             let file = Path::new(path).join("config.json");
+            if !file.exists() {
+                let message = format!(
+                    "{path} holds no config.json: name a Hugging Face model folder, such as \
+                     runs/NAME/checkpoints/latest/model"
+                );
+                return Err(Problem::new("model.path", message));
+            }
             let text = require_readable(&file).and_then(|()| std::fs::read_to_string(&file));
             let text = text.map_err(|error| {
                 Problem::new("model.path", format!("cannot read {}: {error}", file.display()))
             })?;
             let config = serde_json::from_str(&text).map_err(|error| {
-                Problem::new("model.path", format!("{} is not JSON: {error}", file.display()))
+                let problem = format!("{} {}", file.display(), json_problem(&error));
+                Problem::new("model.path", problem)
             })?;
             Ok(limit(&config))
         }

@@ -25,7 +25,7 @@ mod written;
 use std::path::Path;
 
 pub(crate) use batching::Batching;
-pub(crate) use check::misses;
+pub(crate) use check::{misses, tokenizer_problem};
 pub(crate) use config::{Data, ModelChoice, RunConfig, TokenizerChoice};
 pub(crate) use duration::{Duration, Scale};
 pub(crate) use engine::Checkpointing;
@@ -51,6 +51,18 @@ pub(crate) fn resolve(path: &Path, sets: &[String]) -> Result<(RunConfig, Writte
     }
     let config = resolve_written(&written)?;
     Ok((config, written))
+}
+
+/// The configuration of a run as it was written when the run began, with today's defaults for the keys that it does not
+/// hold. Nothing is checked: its files may have moved since.
+///
+/// # Errors
+/// If the file cannot be read, or a key is unknown or of the wrong type.
+pub(crate) fn read_config(path: &Path) -> Result<RunConfig, RecipeError> {
+    let written = Written::read(path)?;
+    let parsed = section::parse::<file::RecipeFile>("", written.value());
+    let config = parsed.and_then(|file| fill::fill(file, &written.stem()));
+    config.map_err(|problem| written.locate(problem))
 }
 
 fn resolve_written(written: &Written) -> Result<RunConfig, RecipeError> {
