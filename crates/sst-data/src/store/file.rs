@@ -12,24 +12,24 @@ use sha2::{Digest, Sha256};
 use super::StoreError;
 use super::format::hex;
 
-/// How often a file that is in use is asked whether it was changed.
+/// How often a file in use is checked for changes.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 
-/// A file that is opened once: held in memory, or read by position.
+/// A file that is opened once and either held in memory or read by position.
 ///
-/// Not mapped into memory: a file that is cut off under a run would end the process with SIGBUS, where a read
-/// fails with an error. What is held in memory is what was hashed, whatever becomes of the file.
+/// It is not mapped into memory: if another process truncates a mapped file, the process gets a SIGBUS, whereas a read
+/// fails with an error. The bytes held in memory are those that were hashed, even if the file changes later.
 #[derive(Debug)]
 pub(crate) struct StoreFile {
     path: PathBuf,
     file: File,
-    /// All of it, if it is held in memory.
+    /// The whole content, if the file is held in memory.
     content: Option<Vec<u8>>,
     opened_at: Instant,
-    /// Milliseconds from then until it was last asked whether it was changed.
+    /// Milliseconds from `opened_at` to the last check for changes.
     checked: AtomicU64,
-    /// What it was when it was opened. Files of a store are written once, and afterwards only renamed or
-    /// unlinked, neither of which changes this.
+    /// The size and time of change when the file was opened. Files of a store are written once. Later they are only renamed
+    /// or unlinked, which changes neither.
     opened: Stamp,
 }
 
@@ -78,8 +78,8 @@ impl StoreFile {
         StoreError::damaged(&self.path, reason)
     }
 
-    /// Refuses a file that was written to since it was opened, which is looked at some times a second. What is
-    /// held in memory is as it was.
+    /// Fails if the file was written to since it was opened. It checks a few times a second, and never if the file is held
+    /// in memory.
     pub(crate) fn check_in_use(&self) -> Result<(), StoreError> {
         if self.content.is_some() {
             return Ok(());
@@ -93,7 +93,7 @@ impl StoreFile {
         self.check_unchanged()
     }
 
-    /// Refuses a file that was written to since it was opened.
+    /// Fails if the file was written to since it was opened.
     pub(crate) fn check_unchanged(&self) -> Result<(), StoreError> {
         let metadata = self.file.metadata().map_err(StoreError::io("read", &self.path))?;
         if Stamp::of(&metadata) == self.opened {
@@ -102,7 +102,7 @@ impl StoreFile {
         Err(self.damaged("it was changed while it was in use"))
     }
 
-    /// Fills `piece` with the bytes from `at` on.
+    /// Fills `piece` with the bytes from position `at` on.
     pub(crate) fn read_at(&self, piece: &mut [u8], at: u64) -> Result<(), StoreError> {
         if let Some(content) = &self.content {
             let found = content.get(at as usize..at as usize + piece.len());
@@ -147,7 +147,7 @@ impl StoreFile {
     }
 }
 
-/// Reads a file at a place of its own: the file's is shared by all who read it.
+/// Reads a file at a position of its own, since the position of the file is shared by all its readers.
 pub(crate) struct Positioned<'a> {
     file: &'a File,
     at: u64,

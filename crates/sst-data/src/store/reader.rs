@@ -17,18 +17,17 @@ use super::verified::{is_verified, set_verified};
 use crate::example::Key;
 use crate::ledger::Entry;
 
-/// Bytes of tokens that are read at a time.
+/// The number of bytes of tokens that are read at once.
 const PIECE: usize = 4096;
 
-/// Token files up to this size are hashed whenever they are opened (some 0.2 s); larger ones the first time, and
-/// again after they were written to.
+/// Token files up to this size are hashed each time they are opened, which takes about 0.2 s. Larger files are hashed the
+/// first time, and again after they were written to.
 pub(super) const HASH_ON_OPEN: u64 = 256 << 20;
 
-/// Files up to this size are held in memory: reading a row by position takes some microseconds for the system's call
-/// alone.
+/// Files up to this size are held in memory, because the system call alone of a read takes some microseconds.
 const IN_MEMORY: u64 = 64 << 20;
 
-/// A prepared store, open for reading. Cheap to share; documents are numbered from 0.
+/// A prepared store, open for reading. Documents are numbered from 0.
 #[derive(Debug)]
 pub struct Store {
     pub(super) folder: PathBuf,
@@ -39,7 +38,7 @@ pub struct Store {
     keys: StoreFile,
     scores: Option<StoreFile>,
     pub(super) sentences: Option<Sentences>,
-    /// The content of `ends.bin`, once a document was asked for.
+    /// The content of `ends.bin`, which is read when the first document is asked for.
     index: OnceLock<Vec<u64>>,
 }
 
@@ -61,7 +60,7 @@ impl Store {
         let json = std::fs::read(&path).map_err(StoreError::io("read", &path))?;
         let manifest =
             Manifest::read(&json).map_err(|reason| StoreError::damaged(&path, reason))?;
-        // Whether there are scores is for the manifest to say: a lost file is damage.
+        // The manifest says whether there are scores, so that a missing file is noticed.
         let scores = manifest.files.contains_key(SCORES);
         let scores = scores.then(|| load(SCORES)).transpose()?;
         let sentences = manifest
@@ -187,11 +186,11 @@ impl Store {
         Ok(())
     }
 
-    /// Refuses to go on with a store whose tokens were changed or cut off since it was opened, unless they are held in
-    /// memory. Looks some times a second, however often it is called.
+    /// Checks that the token file was not changed or truncated since it was opened, unless it is held in memory. However
+    /// often it is called, it looks only a few times a second.
     ///
     /// # Errors
-    /// If they were, with the name of the file.
+    /// If the file was changed, with its name.
     pub fn check_unchanged(&self) -> Result<(), StoreError> {
         self.tokens.check_in_use()
     }
@@ -208,7 +207,7 @@ impl Store {
         self.manifest.token_bits as usize / 8
     }
 
-    /// Where each document ends, in tokens. Kept in memory from the first call on: 8 bytes a document.
+    /// The token at which each document ends. It stays in memory from the first call on: 8 bytes a document.
     fn index(&self) -> Result<&[u64], StoreError> {
         if let Some(index) = self.index.get() {
             return Ok(index);
