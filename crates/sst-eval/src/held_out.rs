@@ -43,7 +43,8 @@ impl HeldOut {
         let collate = self.objective.collate();
         let (mut units, mut batches) = (0, 0_u64);
         let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
-        for host in rows::batches(&*self.dataset, collate, self.batch_size, self.seed) {
+        let known = model.encoder().vocab_size();
+        for host in rows::batches(&*self.dataset, collate, self.batch_size, known, self.seed) {
             let host = host?;
             let weight = match host.units {
                 Units::Count(0) => continue,

@@ -56,13 +56,15 @@ impl MaskAccuracy {
     /// which a model that knows frequencies alone would reach. Counts `rows` and `masked_tokens`.
     ///
     /// # Errors
-    /// If a row cannot be read, the model has no token head, or no position is masked.
+    /// If a row cannot be read or holds a token that the model does not know, the model has no token head, or no
+    /// position is masked.
     pub fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
         let mut found = Found::default();
-        let collate = self.objective.collate();
+        let (collate, known) = (self.objective.collate(), model.encoder().vocab_size());
         for masking in 0..MASKINGS {
             let seed = self.seed.wrapping_add(masking);
-            for host in rows::batches(&*self.dataset, collate.clone(), self.batch_size, seed) {
+            let collate = collate.clone();
+            for host in rows::batches(&*self.dataset, collate, self.batch_size, known, seed) {
                 let batch = Batch::from_host(&host?, self.device)?;
                 tch::no_grad(|| found.add(model, &batch))?;
             }

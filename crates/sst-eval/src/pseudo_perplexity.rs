@@ -42,7 +42,7 @@ impl PseudoPerplexity {
     pub fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
         let mask = self.tokenizer.special().mask.ok_or(EvalError::NoMaskToken)?;
         let (mut nll, mut tokens) = (0.0, 0);
-        for row in rows::groups(&*self.dataset, 1) {
+        for row in rows::groups(&*self.dataset, 1, model.encoder().vocab_size()) {
             for example in row? {
                 let ids = example.tokens("input_ids").unwrap_or(&[]);
                 let special = &self.tokenizer.special().all;

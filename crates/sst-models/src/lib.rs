@@ -35,5 +35,6 @@ pub use load::{LoadOptions, Loaded, Sizes, check_folder, load, open};
 pub use plan::Head;
 pub use registry::{BuildOptions, ModelEntry, build, check_config, list};
 pub use sentence::{
-    Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens, Side, encoder_folder,
+    Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens, Side, around_encoder,
+    encoder_folder,
 };

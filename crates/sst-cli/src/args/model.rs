@@ -59,9 +59,11 @@ Examples:
 Text of a single sample is printed as it comes. With --json, one line for each sample:
   {\"version\":1,\"prompt\":..,\"sample\":..,\"text\":..,\"ids\":[..],\"finish\":\"length|end|stop\",
   \"length_limit\":\"max_new_tokens|model\",\"log_probability\":..}
-where length_limit says of the finish \"length\" whether --max-new-tokens or the model's own limit was reached, and with a \"ledger\" where something was found and not used, such as a temperature in generation_config.json: how \
-tokens are drawn is said by options alone. A text ends at a token of that file's eos_token_id, or else of \
-config.json's, or else at the tokenizer's. With --timing, one more: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":.., \
+where length_limit says of the finish \"length\" whether --max-new-tokens or the model's own limit was reached, and \
+with a \"ledger\" where something was found and not used, such as a temperature in generation_config.json: how \
+tokens are drawn is said by options alone. A text ends at a token of that file's eos_token_id; where there \
+is no such file at one of config.json's, and where that names none at the tokenizer's end-of-text token (transformers \
+goes on). With --timing, one more: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":.., \
 \"tokens_per_second\":..}}, the last of all tokens but each sample's first. \
 Draws depend on the seed, the prompt's place and the sample's number alone.")]
 pub struct GenerateArgs {

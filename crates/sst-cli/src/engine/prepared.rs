@@ -70,7 +70,9 @@ impl Recipe {
         match &self.config.tokenizer {
             TokenizerChoice::Path(path) => {
                 model::verify_around(Path::new(path))?;
-                Tokenizer::load(Path::new(path)).map_err(|error| match &error {
+                // The path of a folder of sentence-transformers stands for its encoder, as that of the model does.
+                let folder = sst_models::encoder_folder(Path::new(path))?;
+                Tokenizer::load(&folder).map_err(|error| match &error {
                     TokenizeError::NotFound(_) | TokenizeError::Foreign { .. } => {
                         self.refuse(Problem::new("tokenizer.path", error.to_string()))
                     }
@@ -276,8 +278,12 @@ impl Recipe {
             }
             ModelChoice::Folder { path, .. } => {
                 model::verify_around(Path::new(path))?;
-                let loaded = sst_models::open(Path::new(path), &self.load_options(device));
+                let encoder = sst_models::encoder_folder(Path::new(path))?;
+                let loaded = sst_models::open(&encoder, &self.load_options(device));
                 let loaded = loaded.map_err(|error| self.refuse_folder(error))?;
+                if encoder != Path::new(path) {
+                    ledger.add_unused(&sst_models::around_encoder(Path::new(path), &encoder)?);
+                }
                 loaded.tell(ledger);
                 let (model, carried) = (loaded.model, loaded.carried);
                 let (vocab_size, limit) =

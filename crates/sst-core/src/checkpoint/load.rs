@@ -131,9 +131,9 @@ pub fn load_params(
         let path = weights.path().to_owned();
         return Err(CheckpointError::Mismatch { path, report: Box::new(refused) }.into());
     }
+    let mut buffer = Vec::new();
     for (target, name) in plan {
-        weights.check_numbers(&name)?;
-        params.assign(&target, &weights.tensor(&name)?)?;
+        params.assign(&target, &weights.finite_tensor(&name, &mut buffer)?)?;
         let dtype = weights.dtype(&name)?;
         if dtype != "F32" {
             *report.converted.entry(dtype).or_default() += 1;

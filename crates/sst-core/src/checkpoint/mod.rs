@@ -3,6 +3,7 @@
 mod error;
 mod expect;
 mod finite;
+mod header;
 mod load;
 mod read;
 mod write;
@@ -10,6 +11,7 @@ mod write;
 pub use error::CheckpointError;
 pub(crate) use expect::Admitted;
 pub use expect::FileShapes;
+pub use header::MAX_HEADER_BYTES;
 pub use load::{Allow, LoadReport, Renamed, load_params};
-pub use read::{MAX_HEADER_BYTES, Weights};
+pub use read::Weights;
 pub use write::{kind_name, write_tensors};

@@ -9,6 +9,7 @@ mod bpe;
 mod cache;
 mod check;
 mod class;
+mod class_of;
 mod error;
 mod folder;
 mod growth;
@@ -20,6 +21,7 @@ mod model;
 mod pair;
 mod pipeline;
 mod rebuild;
+mod said;
 mod save;
 mod special;
 mod spelling;
@@ -203,6 +205,12 @@ impl Tokenizer {
     /// a vocabulary with holes has fewer tokens than this.
     pub fn vocab_size(&self) -> usize {
         self.inner.vocab_size
+    }
+
+    /// [`Self::vocab_size`], or the ids of the model where they are known to be fewer
+    /// ([`Tokenizer::for_vocabulary`]).
+    pub fn usable_ids(&self) -> usize {
+        self.vocab_size().min(self.vocabulary.unwrap_or(usize::MAX))
     }
 
     /// The token of an id.

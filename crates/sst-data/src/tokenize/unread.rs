@@ -6,6 +6,7 @@ use tokenizers::Tokenizer;
 use super::class::Class;
 use super::folder::{ADDED, CONFIG, Files, Vocabulary};
 use super::model::SIDE;
+use super::said::says_already;
 use crate::{Harmless, Unused, UnusedKind};
 
 /// What is listed of a tokenizer that cuts long texts on the left, but where vectors are made, which heed it.
@@ -121,6 +122,8 @@ const OLD_KEYS: [(&str, &str); 4] = [
 pub(super) fn unread(files: &Files, class: Class, old: &Value, library: &Tokenizer) -> Unused {
     let mut unused = Unused::new();
     let has_json = matches!(files.vocabulary, Vocabulary::Json(_));
+    let written = files.config.get("tokenizer_class").and_then(Value::as_str).unwrap_or_default();
+    let written = written.strip_suffix("Fast").unwrap_or(written);
     for (key, value) in &files.config {
         let names_token =
             key.ends_with("_token") && (value.is_string() || value.is_object() || value.is_null());
@@ -131,6 +134,7 @@ pub(super) fn unread(files: &Files, class: Class, old: &Value, library: &Tokeniz
             || names_token
             || without_json
             || value.is_null()
+            || has_json && class == Class::Json && says_already(key, value, written, old, library)
             || HARMLESS.iter().any(|(name, _)| name == key);
         if !used {
             unused.add(UnusedKind::ConfigKey, format!("{CONFIG}: {key}"));

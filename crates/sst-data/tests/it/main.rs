@@ -24,6 +24,7 @@ mod sentence_ends;
 mod store;
 mod tokenize;
 mod tokenize_attacks;
+mod tokenize_classes;
 mod tokenize_folders;
 mod tokenize_fuzz;
 mod tokenize_limits;

@@ -6,6 +6,7 @@ mod file;
 mod k_quants;
 mod llama;
 mod meta;
+mod pre_tokenizer;
 mod reader;
 mod rope;
 mod tokenizer;

@@ -187,6 +187,22 @@ pub fn encoder_folder(folder: &Path) -> Result<PathBuf, ModelError> {
     Ok(Layout::read(folder)?.map_or_else(|| folder.to_owned(), |layout| layout.encoder))
 }
 
+/// The files and modules of a folder of sentence-transformers that are lost where `encoder`, a folder below it, is
+/// trained alone: all of them but those known not to matter.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn around_encoder(folder: &Path, encoder: &Path) -> Result<Unused, ModelError> {
+    let mut unused = Unused::new();
+    for (name, path) in files::entries(folder)? {
+        if path != encoder && !files::is_harmless(&name) {
+            let slash = if path.is_dir() { "/" } else { "" };
+            unused.add(UnusedKind::File, format!("{name}{slash}"));
+        }
+    }
+    Ok(unused)
+}
+
 /// The folder of a module, if its path stays within the folder of the model, links included.
 fn below(folder: &Path, path: &str) -> Option<PathBuf> {
     let parts = Path::new(path).components();

@@ -139,7 +139,15 @@ impl Bench {
         let ledger = Ledger::new();
         let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
         found.must_be_masked(&*model, "sst eval perplexity")?;
-        let limit = model.encoder().max_length();
+        let (limit, known) = (model.encoder().max_length(), model.encoder().vocab_size());
+        if let Some(mask) = tokenizer.special().mask.filter(|mask| *mask as usize >= known) {
+            let message = format!(
+                "{}: the tokenizer's mask token is id {mask}, and the model knows ids below {known}: use the tokenizer \
+                 that the model was trained with",
+                args.model.display()
+            );
+            return Err(Usage(message).into());
+        }
         let rows: Arc<dyn Dataset> = match (&recipe, args.data.is_empty()) {
             (Some(recipe), true) => {
                 let task = task(recipe, args)?;

@@ -6,6 +6,7 @@ use sst_cli::args::FillMaskArgs;
 use sst_cli::exit::Exit;
 use sst_cli::render;
 use sst_data::Ledger;
+use sst_data::tokenize::UnknownCount;
 use sst_eval::fill_mask::{Filled, fill_mask};
 use sst_models::Head;
 
@@ -21,6 +22,7 @@ pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
     let ledger = Ledger::new();
     let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
     found.must_be_masked(&*model, "sst generate")?;
+    UnknownCount::tell_texts(&tokenizer, &args.text, &ledger)?;
     for text in &args.text {
         let masks = fill_mask(&*model, &tokenizer, text, args.top_k as usize)?;
         if args.json {

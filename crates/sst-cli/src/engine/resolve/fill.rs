@@ -227,7 +227,9 @@ fn positions_of(model: &ModelChoice) -> Result<Option<usize>, Problem> {
             if !Path::new(path).exists() {
                 return Err(Problem::new("model.path", format!("{path} does not exist")));
             }
-            let file = Path::new(path).join("config.json");
+            let encoder = sst_models::encoder_folder(Path::new(path))
+                .map_err(|error| Problem::new("model.path", error.to_string()))?;
+            let file = encoder.join("config.json");
             if !file.exists() {
                 let message = format!(
                     "{path} holds no config.json: name a Hugging Face model folder, such as \
