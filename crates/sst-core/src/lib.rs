@@ -7,9 +7,12 @@
 
 pub mod batch;
 pub mod checkpoint;
+pub mod encoder;
 mod error;
 pub mod evaluator;
 pub mod event;
+pub mod head;
+pub mod input;
 pub mod model;
 pub mod nn;
 pub mod objective;
@@ -17,12 +20,13 @@ pub mod params;
 pub mod ragged;
 
 pub use batch::Batch;
+pub use encoder::{Decoder, Embedded, Encoder, EncoderOutput, Forward, Want};
 pub use error::{Error, Result};
 pub use evaluator::{Evaluator, Metrics};
 pub use event::{Event, Tracker};
-pub use model::{
-    Decoder, Encoder, EncoderInput, EncoderOutput, Forward, Model, PairHead, TokenHead, Want,
-};
+pub use head::{Head, HeadInput, HeadKind};
+pub use input::{Input, InputSpec, Modality, Pixels, Tokens};
+pub use model::Model;
 pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};
-pub use ragged::{RaggedRows, even, pad_even};
+pub use ragged::{RaggedRows, RowLayout, even, pad_even};

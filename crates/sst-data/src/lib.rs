@@ -70,6 +70,7 @@ pub mod lock;
 pub mod mixture;
 pub mod order;
 mod pieces;
+pub mod processor;
 pub mod read;
 pub mod records;
 pub mod rng;
@@ -87,6 +88,7 @@ pub use batch::{ArrayData, BatchError, Collate, CollateError, HostArray, HostBat
 pub use example::{Example, Field, Key, Span};
 pub use json_problem::json_problem;
 pub use ledger::Ledger;
+pub use processor::Processor;
 pub use rng::SeqRng;
 pub use row_spec::RowSpec;
 pub use unused::{Harmless, Unused, UnusedKind};

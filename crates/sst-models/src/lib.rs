@@ -15,6 +15,7 @@ mod files;
 mod generation;
 pub mod gguf;
 mod gpt2;
+mod heads;
 mod init;
 mod llama;
 mod load;
@@ -29,10 +30,11 @@ pub use export::{HostModel, save_folder};
 pub use files::{Carried, Role};
 pub use generation::{GenerationConfig, token_ids};
 pub use gpt2::Gpt2Config;
+pub use heads::labels::{Labels, ProblemType};
 pub use init::{InitOptions, Positions, Queries};
 pub use llama::LlamaConfig;
 pub use load::{LoadOptions, Loaded, Sizes, check_folder, load, open};
-pub use plan::Head;
+pub use plan::LoadHead;
 pub use registry::{BuildOptions, ModelEntry, build, check_config, list};
 pub use sentence::{
     Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens, Side, around_encoder,

@@ -14,8 +14,9 @@ use tch::Device;
 use crate::config::add_unused;
 use crate::error::ModelError;
 use crate::files::{self, Carried, Role};
+use crate::heads::labels;
 use crate::init::InitOptions;
-use crate::plan::{Head, Parts, Plan, Request};
+use crate::plan::{LoadHead, Parts, Plan, Request};
 use crate::registry::{self, BuildOptions};
 
 /// How a folder is loaded.
@@ -23,8 +24,8 @@ use crate::registry::{self, BuildOptions};
 pub struct LoadOptions {
     /// Where the parameters live.
     pub device: Device,
-    /// What becomes of the head that scores tokens.
-    pub head: Head,
+    /// Which head it is loaded with.
+    pub head: LoadHead,
     /// Whether the model is written again, so that what is not kept is told.
     pub role: Role,
     /// Keys that hold instead of those of config.json: dropout, say.
@@ -40,7 +41,7 @@ impl LoadOptions {
     pub fn new(device: Device) -> Self {
         Self {
             device,
-            head: Head::AsFound,
+            head: LoadHead::AsFound,
             role: Role::Run,
             config: Map::new(),
             allow: Allow::default(),
@@ -159,7 +160,8 @@ fn prepare(
     add_unused(&mut unused, "config.json", &config, entry);
     let known = (entry.default_config)();
     for (key, value) in &options.config {
-        if key == "model_type" || known.get(key).is_none() {
+        let of_task = !entry.tasks.is_empty() && labels::KEYS.contains(&key.as_str());
+        if key == "model_type" || known.get(key).is_none() && !of_task {
             let message = format!("a model of type `{}` has no such key", entry.model_type);
             return Err(ModelError::Config { path: key.clone(), message });
         }

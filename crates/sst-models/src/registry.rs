@@ -2,11 +2,12 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use sst_core::Model;
+use sst_core::{HeadKind, Model};
 use sst_data::Harmless;
 use tch::Device;
 
 use crate::error::ModelError;
+use crate::heads::labels;
 use crate::init::InitOptions;
 use crate::plan::{Parts, Plan, Request};
 use crate::{bert, gpt2, llama};
@@ -28,8 +29,10 @@ pub struct ModelEntry {
     pub model_type: &'static str,
     /// A line for `sst list`.
     pub summary: &'static str,
-    /// The architectures it builds, the default first.
+    /// The architectures it builds, the default first, without those of tasks.
     pub architectures: &'static [&'static str],
+    /// The architectures with the head of a task, and that head.
+    pub tasks: &'static [(&'static str, HeadKind)],
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,
     /// Checks a config.json without building the model.
@@ -41,6 +44,18 @@ pub struct ModelEntry {
     pub(crate) build: Build,
     /// Which architecture a folder is loaded as, and what its tensors are.
     pub(crate) plan: fn(&Request<'_>) -> Result<Plan, ModelError>,
+}
+
+impl ModelEntry {
+    /// The architecture of a task of this name, and its head.
+    pub(crate) fn task(&self, architecture: Option<&str>) -> Option<(&'static str, HeadKind)> {
+        self.tasks.iter().copied().find(|(name, _)| Some(*name) == architecture)
+    }
+
+    /// The architecture of a task with this head.
+    pub(crate) fn task_with(&self, head: HeadKind) -> Option<&'static str> {
+        self.tasks.iter().find(|(_, kind)| *kind == head).map(|(name, _)| *name)
+    }
 }
 
 /// How a model is made.
@@ -79,11 +94,13 @@ pub(crate) fn entry(model_type: &str) -> Result<&'static ModelEntry, ModelError>
 pub fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, ModelError> {
     let entry = entry(model_type(config)?)?;
     let known = (entry.default_config)();
-    let unknown = config
-        .as_object()
-        .into_iter()
-        .flat_map(Map::keys)
-        .find(|key| known.get(key.as_str()).is_none() && !COMMON.contains(&key.as_str()));
+    let of_task = match entry.task(options.architecture.as_deref()) {
+        Some(_) => labels::KEYS,
+        None => &[],
+    };
+    let is_known =
+        |key: &str| known.get(key).is_some() || COMMON.contains(&key) || of_task.contains(&key);
+    let unknown = config.as_object().into_iter().flat_map(Map::keys).find(|key| !is_known(key));
     if let Some(key) = unknown {
         let keys = known.as_object().into_iter().flat_map(Map::keys);
         let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
@@ -133,9 +150,11 @@ pub(crate) fn architecture(
 ) -> Result<&'static str, ModelError> {
     let known = entry.architectures;
     let wanted = options.architecture.as_deref().unwrap_or(known[0]);
-    known.iter().copied().find(|name| *name == wanted).ok_or_else(|| ModelError::Config {
+    let all: Vec<&'static str> =
+        known.iter().copied().chain(entry.tasks.iter().map(|(name, _)| *name)).collect();
+    all.iter().copied().find(|name| *name == wanted).ok_or_else(|| ModelError::Config {
         path: "architectures".into(),
-        message: format!("`{wanted}` is none of {}", known.join(", ")),
+        message: format!("`{wanted}` is none of {}", all.join(", ")),
     })
 }
 

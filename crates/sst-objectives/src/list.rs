@@ -16,8 +16,8 @@ const OBJECTIVES: &[Entry] =
 /// What an objective is built from besides its configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The tokenizer of the data.
-    pub tokenizer: &'a Tokenizer,
+    /// The tokenizer of the data; `None` if it holds no text.
+    pub tokenizer: Option<&'a Tokenizer>,
     /// Whether batches hold their rows one after the other, without padding.
     pub padding_free: bool,
     /// The width of the encoder's hidden states, for parameters of its own.
@@ -26,6 +26,16 @@ pub struct Context<'a> {
     pub device: Device,
     /// What they are drawn from: the seed of the run.
     pub seed: u64,
+}
+
+impl<'a> Context<'a> {
+    /// The tokenizer, for an objective that reads text.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn tokenizer(&self) -> Result<&'a Tokenizer, ObjectiveError> {
+        self.tokenizer.ok_or(ObjectiveError::NoTokenizer)
+    }
 }
 
 /// Builds an objective from its configuration.

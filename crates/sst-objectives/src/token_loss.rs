@@ -2,7 +2,7 @@
 //!
 //! Shapes: n tokens, d hidden size, v vocabulary.
 
-use sst_core::{Forward, LossParts, Model, Result, TokenHead};
+use sst_core::{Forward, Head, LossParts, Model, Result};
 use sst_kernels::CrossEntropy;
 use tch::{Kind, Reduction, Tensor};
 
@@ -36,8 +36,8 @@ impl TokenLoss {
         unscored: i64,
         forward: Forward,
     ) -> Result<LossParts> {
-        let head = model.token_head()?;
-        let (count, vocab) = (labels_n.size()[0], model.encoder().vocab_size() as u64);
+        let head = model.lm_head()?;
+        let (count, vocab) = (labels_n.size()[0], head.num_outputs() as u64);
         // Multiples of 16 suit the kernels of products.
         let chunk = (self.logits_at_once / vocab.max(1) / 16 * 16).max(16) as i64;
         let sums = match self.logits_at_once == 0 || count <= chunk {
@@ -51,7 +51,7 @@ impl TokenLoss {
 
     fn sums(
         &self,
-        head: &dyn TokenHead,
+        head: &dyn Head,
         hidden_nd: &Tensor,
         labels_n: &Tensor,
         unscored: i64,
@@ -94,7 +94,7 @@ impl TokenLoss {
 
     fn in_chunks(
         &self,
-        head: &dyn TokenHead,
+        head: &dyn Head,
         [hidden_nd, labels_n]: [&Tensor; 2],
         unscored: i64,
         forward: Forward,

@@ -12,7 +12,7 @@ use sst_cli::exit::Usage;
 use sst_cli::host::source::texts;
 use sst_cli::{files, render};
 use sst_core::checkpoint::{Allow, CheckpointError};
-use sst_core::{Model, Objective};
+use sst_core::{HeadKind, Modality, Model, Objective};
 use sst_data::Ledger;
 use sst_data::clean::Cleaner;
 use sst_data::lock::{self, FileLock};
@@ -20,7 +20,7 @@ use sst_data::read;
 use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{Frame, TokenizeError, Tokenizer, TrainConfig, train};
-use sst_models::{BuildOptions, Carried, Head, LoadOptions, ModelError, Role};
+use sst_models::{BuildOptions, Carried, LoadHead, LoadOptions, ModelError, Role};
 use sst_objectives::ObjectiveError;
 use tch::Device;
 
@@ -220,7 +220,7 @@ impl Recipe {
         tokenizer: &Tokenizer,
         model: &dyn Model,
     ) -> Result<Box<dyn Objective>> {
-        let hidden_size = model.encoder().hidden_size();
+        let hidden_size = model.hidden_size(Modality::Text)?;
         self.objective_of(task, tokenizer, hidden_size, model.params().device())
     }
 
@@ -233,7 +233,7 @@ impl Recipe {
         device: Device,
     ) -> Result<Box<dyn Objective>> {
         let context = sst_objectives::Context {
-            tokenizer,
+            tokenizer: Some(tokenizer),
             padding_free: self.config.train.padding_free,
             hidden_size,
             device,
@@ -246,7 +246,9 @@ impl Recipe {
                 ObjectiveError::Config { path, message } => {
                     key_problem(&task.key("objective"), path, message)
                 }
-                ObjectiveError::NoToken { .. } | ObjectiveError::NoOrdinaryToken => {
+                ObjectiveError::NoToken { .. }
+                | ObjectiveError::NoTokenizer
+                | ObjectiveError::NoOrdinaryToken => {
                     Problem::sentence("tokenizer", error.to_string())
                 }
                 ObjectiveError::Unknown { .. } => {
@@ -286,8 +288,7 @@ impl Recipe {
                 }
                 loaded.tell(ledger);
                 let (model, carried) = (loaded.model, loaded.carried);
-                let (vocab_size, limit) =
-                    (model.encoder().vocab_size(), model.encoder().max_length());
+                let (vocab_size, limit) = (model.vocab_size()?, model.max_length()?);
                 self.check_sizes(vocab_size, limit, tokenizer.vocab_size())?;
                 Ok((model, Some(carried)))
             }
@@ -303,7 +304,11 @@ impl Recipe {
         };
         let needs_head = self.config.tasks.list.iter().any(trains_head);
         let options = LoadOptions {
-            head: if needs_head { Head::New } else { Head::AsFound },
+            head: if needs_head {
+                LoadHead::New(HeadKind::LanguageModel)
+            } else {
+                LoadHead::AsFound
+            },
             role: Role::Write,
             seed: self.config.run.seed,
             ..LoadOptions::new(device)

@@ -5,9 +5,10 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use crate::encoder::{Encoder, EncoderOutput, Forward};
 use crate::error::{Error, Result};
-use crate::model::{Encoder, EncoderInput, Forward};
-use crate::ragged::RaggedRows;
+use crate::input::{Input, Tokens};
+use crate::ragged::{RaggedRows, RowLayout};
 
 /// How the hidden states of a row become one vector, named as in sentence-transformers (Reimers and Gurevych 2019,
 /// "Sentence-BERT", section 3).
@@ -95,19 +96,11 @@ fn sums(x_td: &Tensor, rows: &RaggedRows, factor: impl Fn(f64) -> f64) -> Result
 /// If there is no pooling, a row is empty, the input does not fit the encoder, or libtorch fails.
 pub fn encode_pooled(
     encoder: &dyn Encoder,
-    input: EncoderInput<'_>,
+    input: Input<'_>,
     poolings: &[Pooling],
     forward: Forward,
 ) -> Result<Tensor> {
-    let from_padded;
-    let rows = match (input.rows, input.attention_mask) {
-        (Some(rows), _) => rows,
-        (None, mask) => {
-            from_padded = rows_of(input.input_ids, mask)?;
-            &from_padded
-        }
-    };
-    if let ([only], Some(_)) = (poolings, input.rows)
+    if let ([only], Input::Tokens(Tokens { rows: Some(rows), .. })) = (poolings, input)
         && let Some(places) = only.places(rows)
         && rows.lengths().all(|length| length > 0)
     {
@@ -115,13 +108,16 @@ pub fn encode_pooled(
         let places_b = Tensor::f_from_slice(&places)?.f_to_device(rows.device())?;
         return Ok(encoder.encode_at(input, &places_b, forward)?.f_to_kind(Kind::Float)?);
     }
-    let hidden = encoder.encode(input, forward)?.hidden_bld;
-    let hidden_td = match input.rows {
-        Some(_) => hidden,
-        // All rows may be shorter than what they are padded to.
-        None => rows.unpad(&hidden.f_narrow(1, 0, rows.longest())?)?,
+    let EncoderOutput { hidden_bld, rows, .. } = encoder.encode(input, forward)?;
+    let (hidden_td, rows) = match rows {
+        RowLayout::Ragged(rows) => (hidden_bld, rows),
+        RowLayout::Padded { mask_bl } => {
+            let rows = rows_of(&hidden_bld, mask_bl.as_ref())?;
+            // All rows may be shorter than what they are padded to.
+            (rows.unpad(&hidden_bld.f_narrow(1, 0, rows.longest())?)?, rows)
+        }
     };
-    let vectors = poolings.iter().map(|pooling| pooling.apply(&hidden_td, rows));
+    let vectors = poolings.iter().map(|pooling| pooling.apply(&hidden_td, &rows));
     let vectors: Vec<Tensor> = vectors.collect::<Result<_>>()?;
     match vectors.as_slice() {
         [] => Err(Error::Contract("there must be a pooling".into())),
@@ -130,9 +126,9 @@ pub fn encode_pooled(
     }
 }
 
-/// The rows of padded `[b, l]`, whose tokens come first.
-fn rows_of(input_ids: &Tensor, mask: Option<&Tensor>) -> Result<RaggedRows> {
-    let (count, longest) = input_ids.size2()?;
+/// The rows of padded `[b, l, d]`, whose tokens come first.
+fn rows_of(hidden_bld: &Tensor, mask: Option<&Tensor>) -> Result<RaggedRows> {
+    let (count, longest, _) = hidden_bld.size3()?;
     let lengths: Vec<i64> = match mask {
         Some(mask) => {
             Vec::try_from(mask.f_sum_dim_intlist([1_i64].as_slice(), false, Kind::Int64)?)?
@@ -140,5 +136,5 @@ fn rows_of(input_ids: &Tensor, mask: Option<&Tensor>) -> Result<RaggedRows> {
         None => vec![longest; count as usize],
     };
     let lengths: Vec<usize> = lengths.into_iter().map(|length| length as usize).collect();
-    Ok(RaggedRows::new(&lengths, input_ids.device()))
+    Ok(RaggedRows::new(&lengths, hidden_bld.device()))
 }

@@ -14,6 +14,7 @@ mod loader;
 mod lock;
 mod mixture;
 mod order;
+mod processor;
 mod read;
 mod records;
 mod rng;

@@ -62,7 +62,7 @@ pub fn read(path: &Path) -> Result<Converted, ModelError> {
     };
     let mut model = registry::build(&config, &options)?;
     llama::load(&gguf, &config, &mut *model)?;
-    let (tokenizer, tokenizer_config) = tokenizer::read(&gguf, model.encoder().vocab_size())?;
+    let (tokenizer, tokenizer_config) = tokenizer::read(&gguf, model.vocab_size()?)?;
     let unused = unused::list(&gguf);
     Ok(Converted { model, tokenizer, tokenizer_config, unused })
 }

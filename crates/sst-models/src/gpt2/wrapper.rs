@@ -1,7 +1,8 @@
-//! The architectures of GPT-2 as [`Model`]s: `GPT2Model`, `GPT2LMHeadModel`.
+//! The architectures of GPT-2 as [`Model`]s: `GPT2Model`, `GPT2LMHeadModel`,
+//! `GPT2ForSequenceClassification`.
 
 use serde_json::{Value, json};
-use sst_core::Model;
+use sst_core::{HeadKind, Model};
 
 use super::config::{Gpt2Config, HARMLESS};
 use super::model::Gpt2Model;
@@ -18,6 +19,7 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "gpt2",
     summary: "decoder with learned positions, for causal language modelling",
     architectures: &["GPT2LMHeadModel", "GPT2Model"],
+    tasks: &[("GPT2ForSequenceClassification", HeadKind::SequenceClassification)],
     default_config: || json!(Gpt2Config::default()),
     check: |config| parse_config::<Gpt2Config>(config)?.check(),
     harmless: HARMLESS,

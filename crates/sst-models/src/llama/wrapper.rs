@@ -1,7 +1,8 @@
-//! The architectures of Llama as [`Model`]s: `LlamaModel`, `LlamaForCausalLM`.
+//! The architectures of Llama as [`Model`]s: `LlamaModel`, `LlamaForCausalLM`,
+//! `LlamaForSequenceClassification`.
 
 use serde_json::{Value, json};
-use sst_core::Model;
+use sst_core::{HeadKind, Model};
 
 use super::config::{HARMLESS, LlamaConfig};
 use super::model::LlamaModel;
@@ -18,6 +19,7 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "llama",
     summary: "decoder with rotary positions and a gated MLP, for causal language modelling",
     architectures: &["LlamaForCausalLM", "LlamaModel"],
+    tasks: &[("LlamaForSequenceClassification", HeadKind::SequenceClassification)],
     default_config: || json!(LlamaConfig::default()),
     check: |config| parse_config::<LlamaConfig>(config)?.check(),
     harmless: HARMLESS,

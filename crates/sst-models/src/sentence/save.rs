@@ -50,7 +50,7 @@ impl SentenceModel {
     }
 
     fn pooling(&self) -> Value {
-        let width = self.model.encoder().hidden_size();
+        let width = self.hidden_size;
         let mut config = Map::from_iter([("word_embedding_dimension".to_owned(), json!(width))]);
         let on = |pooling: &Pooling| self.poolings.contains(pooling);
         let usual: Vec<Pooling> = Pooling::ALL.into_iter().filter(on).collect();

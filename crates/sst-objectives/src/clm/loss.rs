@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sst_core::{
-    Batch, EncoderInput, LossParts, Model, Objective, Result, StepContext, even, pad_even,
-};
+use sst_core::{Batch, LossParts, Model, Objective, Result, StepContext, Tokens, even, pad_even};
 use sst_data::Collate;
 use tch::Device;
 
@@ -35,7 +33,7 @@ struct Clm {
 
 fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
     let config: ClmConfig = parse(config)?;
-    let collate = Arc::new(ClmCollate::new(&config, context.tokenizer, context.padding_free)?);
+    let collate = Arc::new(ClmCollate::new(&config, context.tokenizer()?, context.padding_free)?);
     let loss = TokenLoss { z_loss: config.z_loss, logits_at_once: config.logits_at_once };
     Ok(Box::new(Clm { loss, collate }))
 }
@@ -54,8 +52,8 @@ impl Objective for Clm {
     fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
         // An encoder that sees what follows would have nothing to predict.
         model.decoder()?;
-        let input = EncoderInput::from_batch(batch)?;
-        let hidden_bld = model.encoder().encode(input, context.forward)?.hidden_bld;
+        let input = Tokens::from_batch(batch)?;
+        let hidden_bld = model.text_encoder()?.encode(input.into(), context.forward)?.hidden_bld;
         let mut hidden_nd = hidden_bld.f_flatten(0, -2)?;
         let mut labels_n = batch.get("labels")?.f_flatten(0, -1)?;
         if hidden_nd.device() == Device::Cpu {

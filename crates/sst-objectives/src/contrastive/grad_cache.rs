@@ -50,7 +50,7 @@ impl Rows<'_> {
         let Input { model, batch, context, shared } = self.input;
         let part = Part::of(batch, range.start, range.end - range.start)?;
         let pooling = shared.common.pooling;
-        encode_pooled(model.encoder(), part.input(), &[pooling], context.forward)
+        encode_pooled(model.text_encoder()?, part.input().into(), &[pooling], context.forward)
     }
 
     /// The ranges that are in memory at once.

@@ -116,7 +116,7 @@ impl Method for NtXent {
         for (key, rate) in [("crop", crop), ("delete", delete), ("mask", mask), ("swap", swap)] {
             check_rate(key, rate)?;
         }
-        let tokenizer = context.tokenizer;
+        let tokenizer = context.tokenizer()?;
         let mask = match tokenizer.special().mask {
             Some(mask) => mask,
             None if keys.mask == 0.0 => 0,

@@ -155,7 +155,7 @@ impl Method for Pairs {
             let message = format!("is {weight} and must be above 0");
             return Err(ObjectiveError::Config { path: "negative_weight".to_owned(), message });
         }
-        let collate = Groups(layout(context.tokenizer, context.padding_free));
+        let collate = Groups(layout(context.tokenizer()?, context.padding_free));
         Ok((Self { config: keys }, Arc::new(collate)))
     }
 

@@ -37,7 +37,7 @@ impl Method for SimCse {
         _keys: SimCseConfig,
         context: &Context<'_>,
     ) -> Result<(Self, Arc<dyn Collate>), ObjectiveError> {
-        Ok((Self, Arc::new(Twice::new(context.tokenizer, context.padding_free))))
+        Ok((Self, Arc::new(Twice::new(context.tokenizer()?, context.padding_free))))
     }
 
     /// The mean over texts of the InfoNCE of their two readings.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sst_core::{Batch, EncoderInput, LossParts, Model, Objective, Result, StepContext, even};
+use sst_core::{Batch, LossParts, Model, Objective, Result, StepContext, Tokens, even};
 use sst_data::Collate;
 use tch::{Device, Kind, Tensor};
 
@@ -34,7 +34,7 @@ struct Mlm {
 fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
     let config: MlmConfig = parse(config)?;
     let mask_rate = config.mask_rate;
-    let collate = Arc::new(MlmCollate::new(config, context.tokenizer, context.padding_free)?);
+    let collate = Arc::new(MlmCollate::new(config, context.tokenizer()?, context.padding_free)?);
     Ok(Box::new(Mlm { mask_rate, collate }))
 }
 
@@ -70,10 +70,11 @@ impl Objective for Mlm {
     /// The sum over masked tokens of minus the log-probability of the token that was there; the sum
     /// `correct` counts those that the model ranks first.
     fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
-        let input = EncoderInput::from_batch(batch)?;
+        let input = Tokens::from_batch(batch)?;
         let (positions_n, labels_n) =
             scored(batch.get("masked_positions")?, batch.get("masked_labels")?)?;
-        let hidden_nd = model.encoder().encode_at(input, &positions_n, context.forward)?;
+        let hidden_nd =
+            model.text_encoder()?.encode_at(input.into(), &positions_n, context.forward)?;
         let whole = TokenLoss { z_loss: 0.0, logits_at_once: 0 };
         whole.of(model, [&hidden_nd, &labels_n], UNSCORED, context.forward)
     }

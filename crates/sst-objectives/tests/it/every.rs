@@ -1,7 +1,7 @@
 //! What holds for every objective of the list.
 
 use serde_json::json;
-use sst_core::{Batch, EncoderInput, Forward, StepContext};
+use sst_core::{Batch, Forward, StepContext, Tokens};
 use sst_data::{CollateError, Example, Field, Units};
 use sst_objectives::{ObjectiveError, build, list};
 use tch::{Device, Kind, Tensor};
@@ -174,8 +174,8 @@ fn packed_rows_see_nothing_of_each_other() {
         let hidden = |examples: &[Example]| {
             let host = objective.collate().collate_packs(examples, &[examples.len()], 5).unwrap();
             let batch = Batch::from_host(&host, Device::Cpu).unwrap();
-            let input = EncoderInput::from_batch(&batch).unwrap();
-            model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld
+            let input = Tokens::from_batch(&batch).unwrap();
+            model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap().hidden_bld
         };
         let mut examples = toy::rows(&tokenizer, 4);
         let before = hidden(&examples);

@@ -9,14 +9,14 @@ use sst_cli::args::{EvalArgs, EvalCommand, MaskAccuracyArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::{named, source};
 use sst_cli::{files, render};
-use sst_core::Model;
+use sst_core::{HeadKind, Modality, Model};
 use sst_data::Ledger;
 use sst_data::clean::CleanConfig;
 use sst_data::rows::{Dataset, RowMode, Subset, TokenRows};
 use sst_data::store::Preparation;
 use sst_data::tokenize::Tokenizer;
 use sst_eval::{MaskAccuracy, PseudoPerplexity, Report};
-use sst_models::Head;
+use sst_models::LoadHead;
 use tch::Device;
 
 use super::{pairs, perplexity};
@@ -113,9 +113,9 @@ fn mask_accuracy(args: &MaskAccuracyArgs, bench: &Bench) -> Result<Report> {
     }
     let seed = args.seed.or(config.map(|config| config.run.seed)).unwrap_or(0);
     let context = sst_objectives::Context {
-        tokenizer: &bench.tokenizer,
+        tokenizer: Some(&bench.tokenizer),
         padding_free: true,
-        hidden_size: bench.model.encoder().hidden_size(),
+        hidden_size: bench.model.hidden_size(Modality::Text)?,
         device: bench.device,
         seed,
     };
@@ -137,9 +137,11 @@ impl Bench {
         };
         let device = device::open(&args.device.device, args.device.threads)?;
         let ledger = Ledger::new();
-        let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+        let (model, processor) =
+            found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
+        let tokenizer = processor.tokenizer()?.clone();
         found.must_be_masked(&*model, "sst eval perplexity")?;
-        let (limit, known) = (model.encoder().max_length(), model.encoder().vocab_size());
+        let (limit, known) = (model.max_length()?, model.vocab_size()?);
         if let Some(mask) = tokenizer.special().mask.filter(|mask| *mask as usize >= known) {
             let message = format!(
                 "{}: the tokenizer's mask token is id {mask}, and the model knows ids below {known}: use the tokenizer \

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sst_cli::args::GenerateArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::render;
-use sst_core::Model;
+use sst_core::{HeadKind, Model};
 use sst_data::Ledger;
 use sst_data::read::require_readable;
 use sst_data::tokenize::{Tokenizer, UnknownCount};
@@ -16,7 +16,7 @@ use sst_eval::EvalError;
 use sst_eval::generate::{
     Beams, Completion, Finish, Generator, Limits, Sampling, TextStream, beam_search,
 };
-use sst_models::{GenerationConfig, Head, token_ids};
+use sst_models::{GenerationConfig, LoadHead, token_ids};
 use tch::Device;
 
 use crate::{device, model};
@@ -41,21 +41,22 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     let prompts = prompts(args)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
-    let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+    let (model, processor) =
+        found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
+    let tokenizer = processor.tokenizer()?;
     found.must_be_causal(&*model, "sst fill-mask")?;
-    let ids =
-        prompts.iter().map(|prompt| encode(prompt, &tokenizer)).collect::<Result<Vec<_>>>()?;
-    UnknownCount::tell_texts(&tokenizer, &prompts, &ledger)?;
+    let ids = prompts.iter().map(|prompt| encode(prompt, tokenizer)).collect::<Result<Vec<_>>>()?;
+    UnknownCount::tell_texts(tokenizer, &prompts, &ledger)?;
     let (generation, unused) = GenerationConfig::read(&found.encoder()?)?;
     ledger.add_unused(&unused);
-    let ends = ends(generation, &*model, &tokenizer)?;
+    let ends = ends(generation, &*model, tokenizer)?;
     let limits = Limits { max_new_tokens: args.max_new_tokens as usize, ends };
     let told = Told {
         args,
-        tokenizer: &tokenizer,
+        tokenizer,
         prompts: &prompts,
         ids: &ids,
-        limit: model.encoder().max_length(),
+        limit: model.max_length()?,
         ledger: &ledger,
     };
     let done = go_on(&told, &*model, device, &sampling, &limits);
