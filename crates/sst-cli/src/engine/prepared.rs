@@ -380,8 +380,14 @@ impl Recipe {
     ) -> Result<Arc<Store>> {
         let data = &task.data;
         let (source, cache) = (data.source(), self.cache()?.join("stores"));
-        let preparation =
-            Preparation { source: &source, clean: &data.clean, tokenizer, ledger, cache: &cache };
+        let preparation = Preparation {
+            source: &source,
+            clean: &data.clean,
+            tokenizer,
+            sentence_ends: false,
+            ledger,
+            cache: &cache,
+        };
         let mut told = Instant::now();
         let store = preparation.prepare(&mut |documents, tokens| {
             if told.elapsed() >= TELL_EVERY {
