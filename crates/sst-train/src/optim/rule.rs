@@ -18,6 +18,9 @@ pub(super) trait UpdateRule: Debug + Send {
     /// Its parameters, in one order.
     fn params(&self) -> Vec<&Tensor>;
 
+    /// The first moment of each parameter, in the order of [`UpdateRule::params`] and in the parameter's shape.
+    fn moments(&self) -> Vec<&Tensor>;
+
     /// One update at rate `lr`. `grads` has one entry a parameter, `None` for those that have no gradient; flags as for
     /// [`super::Optimizer::update`].
     ///

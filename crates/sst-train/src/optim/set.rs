@@ -29,6 +29,11 @@ impl Gradients {
         self.by_rule.iter().flatten().flatten()
     }
 
+    /// Whether each parameter has one, in the order of the parameters.
+    pub(crate) fn present(&self) -> impl Iterator<Item = bool> {
+        self.by_rule.iter().flatten().map(Option::is_some)
+    }
+
     /// The 2-norm over all of them, a scalar on the device; `None` if no parameter has one.
     ///
     /// # Errors
@@ -87,6 +92,26 @@ impl Optimizer {
         };
         let of_rule = |rule: &Box<dyn UpdateRule>| rule.params().into_iter().map(of).collect();
         Ok(Gradients { by_rule: self.rules.iter().map(of_rule).collect::<Result<_>>()? })
+    }
+
+    /// Gives a gradient of zeros to each parameter that has none and is to have one; `wanted` is asked with its place among
+    /// all parameters.
+    ///
+    /// # Errors
+    /// If libtorch fails.
+    pub(crate) fn add_zeros(
+        &self,
+        gradients: &mut Gradients,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<()> {
+        let moments = self.rules.iter().flat_map(|rule| rule.moments());
+        let gradients = gradients.by_rule.iter_mut().flatten();
+        for (place, (moment, gradient)) in moments.zip(gradients).enumerate() {
+            if gradient.is_none() && wanted(place) {
+                *gradient = Some(moment.f_zeros_like()?);
+            }
+        }
+        Ok(())
     }
 
     /// Sets the gradients to none, for the next step.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sst_cli::args::PretrainArgs;
 use sst_cli::exit::{self, Ends, Exit, Usage};
 use sst_cli::{files, render};
-use sst_core::{Evaluator, Metrics, Model, Objective, Tracker};
+use sst_core::{Evaluator, Metrics, Model, Objective, Solo, Tracker};
 use sst_data::Ledger;
 use sst_models::{HostModel, ModelCard};
 use sst_train::track::{Jsonl, LossPlot, Progress, TensorBoard};
@@ -158,6 +158,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     }
     let outcome = fit(Fit {
         config: fit_config,
+        ranks: &Solo,
         model: &mut *model,
         tasks: Tasks { list, mixture: tasks.mixture.clone() },
         evaluators: &mut evaluators,
