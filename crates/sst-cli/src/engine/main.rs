@@ -1,18 +1,11 @@
 //! `sst-engine`: the commands that use tensors. `sst` starts it with the arguments it was given.
 
-mod batching;
-mod cached_tokenizer;
 mod cmd;
-mod device;
+mod error;
 mod model;
-mod precision;
-mod prepared;
-mod processor;
-mod resolve;
-mod run;
-mod run_lock;
+mod recipe;
 mod signals;
-mod tasks;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -26,7 +19,7 @@ use sst_core::ext::CpuLevel;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start();
-    conclude(run_command(&cli.command))
+    conclude(run_command(&cli.command).map_err(error::with_exit_code))
 }
 
 fn run_command(command: &Command) -> Result<Exit> {

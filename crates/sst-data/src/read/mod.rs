@@ -24,6 +24,7 @@ mod record;
 mod score;
 mod splits;
 mod text;
+mod texts;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! `sst doctor`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -8,10 +8,9 @@ use sst_cli::args::JsonArgs;
 use sst_cli::exit::Exit;
 use sst_cli::{files, render};
 use sst_core::ext;
+use sst_run::{precision, processor};
 use sst_train::{Precision, PrecisionChoice, measure_peak};
 use tch::{Cuda, Device, Kind, Tensor};
-
-use crate::{precision, processor};
 
 /// Prints what sst found on this machine. The exit code is 1 if something that training needs is
 /// missing.
@@ -28,7 +27,7 @@ pub(crate) fn run(args: &JsonArgs) -> Result<Exit> {
         "version": 1,
         "good": good,
         "sst": env!("CARGO_PKG_VERSION"),
-        "libtorch": { "version": libtorch_version(), "path": libtorch_path() },
+        "libtorch": { "version": processor::libtorch_version(), "path": processor::libtorch_path() },
         "threads": tch::get_num_threads(),
         "cores": std::thread::available_parallelism().map_or(0, usize::from),
         "cpu": processor::describe()?,
@@ -98,20 +97,6 @@ fn bf16(device: Device) -> std::result::Result<(), String> {
         Ok(other) => Err(format!("autocast gives {other:?}")),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// The libtorch in this process.
-fn libtorch_path() -> Option<PathBuf> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let line = maps.lines().find(|line| line.ends_with("/libtorch_cpu.so"))?;
-    line.find('/').map(|start| PathBuf::from(&line[start..]))
-}
-
-/// Its version, as the file that PyTorch ships beside it tells.
-pub(crate) fn libtorch_version() -> Option<String> {
-    let library = libtorch_path()?;
-    let file = library.parent()?.parent()?.join("build-version");
-    Some(std::fs::read_to_string(file).ok()?.trim().to_owned())
 }
 
 fn writable(folder: &Path) -> std::result::Result<(), String> {

@@ -15,11 +15,11 @@ use sst_data::tokenize::UnknownCount;
 use sst_data::vectors::{VectorFormat, VectorWriter};
 use sst_data::{Example, Ledger, atomic};
 use sst_models::{Embedder, SentenceModel, SentenceOptions};
+use sst_run::{device, precision};
 use sst_train::{Precision, PrecisionChoice};
 use tch::Kind;
 
 use crate::model::{self, Found};
-use crate::{device, precision};
 
 /// Texts that are sorted by length together, and held in memory.
 const WINDOW: usize = 16_384;

@@ -8,8 +8,9 @@ use sst_cli::render;
 use sst_data::Ledger;
 use sst_eval::fill_mask::{Filled, fill_mask};
 use sst_models::Head;
+use sst_run::device;
 
-use crate::{device, model};
+use crate::model;
 
 /// Prints the likeliest words for each blank of each text.
 ///

@@ -9,9 +9,10 @@ use sst_data::tokenize::{Tokenizer, UnknownCount};
 use sst_data::words::count_length;
 use sst_eval::{EvalError, Perplexity, Text, Window, Windows};
 use sst_models::Head;
+use sst_run::device;
 
 use super::eval::show;
-use crate::{device, model};
+use crate::model;
 
 /// Measures a causal model and prints the report.
 ///

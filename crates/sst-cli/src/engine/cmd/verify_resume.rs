@@ -9,11 +9,11 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use sst_cli::args::VerifyResumeArgs;
 use sst_cli::exit::{Exit, Usage};
-use sst_cli::{files, render};
+use sst_cli::render;
 use sst_data::SeqRng;
 use sst_train::Saver;
 
-use crate::resolve;
+use crate::recipe;
 
 const WHOLE: &str = "whole";
 const BROKEN: &str = "broken";
@@ -78,9 +78,7 @@ struct Folder {
 impl Folder {
     fn new(args: &VerifyResumeArgs) -> Result<Self> {
         // Says what is wrong with the recipe before anything is started.
-        files::must_exist(&args.recipe)?;
-        let (config, _) =
-            resolve::resolve(&args.recipe, &args.set).map_err(|error| Usage(error.to_string()))?;
+        let config = recipe::check(&args.recipe, &args.set)?.config;
         let path = Path::new(&config.run.dir).join(format!("{}.verify", config.run.name));
         if path.exists() {
             let message =

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use sst_data::tokenize::Tokenizer;
+
+use crate::error::{Result, RunError};
 
 /// The SHA-256 of the other files of the folder, by name.
 const HASHES: &str = "sha256.json";
@@ -16,17 +17,14 @@ const HASHES: &str = "sha256.json";
 /// If a file cannot be read or written.
 pub(crate) fn seal(folder: &Path) -> Result<()> {
     let mut hashes = Map::new();
-    for entry in
-        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
-    {
-        let path = entry?.path();
+    for entry in std::fs::read_dir(folder).map_err(RunError::io("read", folder))? {
+        let path = entry.map_err(RunError::io("read", folder))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         hashes.insert(name, Value::String(hash(&path)?));
     }
     let path = folder.join(HASHES);
     let text = Value::Object(hashes).to_string() + "\n";
-    sst_data::atomic::write(&path, text.as_bytes())
-        .with_context(|| format!("cannot write {}", path.display()))
+    sst_data::atomic::write(&path, text.as_bytes()).map_err(RunError::io("write", &path))
 }
 
 /// Loads the tokenizer in `folder`.
@@ -35,23 +33,22 @@ pub(crate) fn seal(folder: &Path) -> Result<()> {
 /// If a file is not as it was written, or not a tokenizer.
 pub(crate) fn load(folder: &Path) -> Result<Tokenizer> {
     let path = folder.join(HASHES);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    let hashes: Map<String, Value> =
-        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+    let text = std::fs::read_to_string(&path).map_err(RunError::io("read", &path))?;
+    let hashes: Map<String, Value> = serde_json::from_str(&text)
+        .map_err(|error| RunError::content(&path, format!("is damaged: {error}")))?;
     if !hashes.contains_key("tokenizer.json") {
-        bail!("{} does not name tokenizer.json", path.display());
+        return Err(RunError::content(&path, "does not name tokenizer.json"));
     }
     for (name, expected) in &hashes {
         let file = folder.join(name);
         if Some(hash(&file)?.as_str()) != expected.as_str() {
-            bail!("{} is not what was written there", file.display());
+            return Err(RunError::content(&file, "is not what was written there"));
         }
     }
     Ok(Tokenizer::load(folder)?)
 }
 
 fn hash(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = std::fs::read(path).map_err(RunError::io("read", path))?;
     Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }

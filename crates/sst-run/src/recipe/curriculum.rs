@@ -9,7 +9,7 @@ use super::error::Problem;
 /// How fast the data is opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum PacingName {
+pub enum PacingName {
     /// As many rows in each step.
     Linear,
     /// Fewer and fewer, the more are open.
@@ -33,12 +33,12 @@ pub(super) struct CurriculumFile {
 
 /// `[curriculum]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Curriculum {
-    pub(crate) difficulty: Difficulty,
-    pub(crate) pacing: PacingName,
-    pub(crate) start: Option<f64>,
-    pub(crate) duration: Option<Duration>,
-    pub(crate) steps: Option<Vec<(u64, f64)>>,
+pub struct Curriculum {
+    pub difficulty: Difficulty,
+    pub pacing: PacingName,
+    pub start: Option<f64>,
+    pub duration: Option<Duration>,
+    pub steps: Option<Vec<(u64, f64)>>,
 }
 
 impl CurriculumFile {
@@ -72,7 +72,7 @@ impl CurriculumFile {
 
 impl Curriculum {
     /// The pacing of a run of `total` steps.
-    pub(crate) fn pacing(&self, scale: Scale, total: u64) -> Pacing {
+    pub fn pacing(&self, scale: Scale, total: u64) -> Pacing {
         let start = self.start.unwrap_or(1.0);
         let duration = self.duration.map_or(0, |duration| duration.steps(scale, total));
         match self.pacing {

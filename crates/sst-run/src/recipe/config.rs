@@ -9,62 +9,63 @@ use sst_data::read::{Format, OnError, Source};
 use sst_data::rows::RowMode;
 use sst_data::tokenize::TrainConfig;
 use sst_models::InitOptions;
-use sst_train::{Decay, OptimizerConfig, PrecisionChoice, ScheduleConfig, ScheduleName};
+use sst_train::{Decay, FitConfig, OptimizerConfig, PrecisionChoice, ScheduleConfig, ScheduleName};
 
 use super::batching::{Batching, LengthWarmup};
 use super::duration::{Duration, Scale};
 use super::engine::Engine;
 use super::task::Tasks;
+use crate::error::RunError;
 
 /// All that decides a run. It serialises to a recipe that resolves to itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct RunConfig {
-    pub(crate) run: Run,
+pub struct RunConfig {
+    pub run: RunSection,
     #[serde(flatten)]
-    pub(crate) tasks: Tasks,
-    pub(crate) tokenizer: TokenizerChoice,
+    pub tasks: Tasks,
+    pub tokenizer: TokenizerChoice,
     #[serde(serialize_with = "model_section")]
-    pub(crate) model: ModelChoice,
-    pub(crate) train: Train,
+    pub model: ModelChoice,
+    pub train: Train,
 }
 
 /// `[run]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Run {
-    pub(crate) name: String,
-    pub(crate) dir: String,
-    pub(crate) seed: u64,
-    pub(crate) device: String,
+pub struct RunSection {
+    pub name: String,
+    pub dir: String,
+    pub seed: u64,
+    pub device: String,
     /// 0 for as many as libtorch likes.
-    pub(crate) threads: usize,
+    pub threads: usize,
 }
 
 /// `[data]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Data {
-    pub(crate) paths: Vec<String>,
+pub struct Data {
+    pub paths: Vec<String>,
     /// `None`: each file's by its extension.
-    pub(crate) format: Option<Format>,
-    pub(crate) text_field: String,
+    pub format: Option<Format>,
+    pub text_field: String,
     /// A number of each document that curricula can rank by.
-    pub(crate) score_field: Option<String>,
+    pub score_field: Option<String>,
     /// Fields of the texts that belong to the one in `text_field`.
-    pub(crate) pair_fields: Vec<String>,
-    pub(crate) on_error: OnError,
-    pub(crate) validation: f64,
-    pub(crate) rows: RowMode,
-    pub(crate) max_length: usize,
+    pub pair_fields: Vec<String>,
+    pub on_error: OnError,
+    pub validation: f64,
+    pub rows: RowMode,
+    pub max_length: usize,
     /// Empty for the user's.
-    pub(crate) cache: String,
-    pub(crate) workers: usize,
-    pub(crate) clean: CleanConfig,
+    pub cache: String,
+    pub workers: usize,
+    pub clean: CleanConfig,
 }
 
 /// `[tokenizer]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::large_enum_variant)] // There is one in a run.
-pub(crate) enum TokenizerChoice {
+pub enum TokenizerChoice {
     /// One that exists.
     Path(String),
     /// One to be trained on the data.
@@ -73,7 +74,7 @@ pub(crate) enum TokenizerChoice {
 
 /// `[model]`
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum ModelChoice {
+pub enum ModelChoice {
     /// A model that starts from random weights.
     New {
         /// The content of its config.json, `model_type` first. `vocab_size` is absent until the
@@ -97,42 +98,42 @@ pub(crate) enum ModelChoice {
 
 /// `[train]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Train {
-    pub(crate) steps: Duration,
+pub struct Train {
+    pub steps: Duration,
     #[serde(flatten)]
-    pub(crate) batching: Batching,
+    pub batching: Batching,
     /// Short rows first.
-    pub(crate) length_warmup: Option<LengthWarmup>,
+    pub length_warmup: Option<LengthWarmup>,
     /// Rows lie one after the other instead of being padded to one length.
-    pub(crate) padding_free: bool,
+    pub padding_free: bool,
     /// `auto` until the run starts: see [`crate::precision`].
-    pub(crate) precision: PrecisionChoice,
+    pub precision: PrecisionChoice,
     /// 0 for no clipping.
-    pub(crate) max_grad_norm: f64,
-    pub(crate) log_every: Duration,
+    pub max_grad_norm: f64,
+    pub log_every: Duration,
     /// Zero for the end of the run alone.
-    pub(crate) eval_every: Duration,
+    pub eval_every: Duration,
     /// Zero for the end of the run alone.
-    pub(crate) save_every: Duration,
+    pub save_every: Duration,
     #[serde(flatten)]
-    pub(crate) engine: Engine,
-    pub(crate) optimizer: OptimizerConfig,
-    pub(crate) schedule: Schedule,
+    pub engine: Engine,
+    pub optimizer: OptimizerConfig,
+    pub schedule: Schedule,
 }
 
 /// `[train.schedule]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Schedule {
-    pub(crate) name: ScheduleName,
-    pub(crate) warmup: Duration,
-    pub(crate) cooldown: Duration,
-    pub(crate) cooldown_shape: Decay,
-    pub(crate) min_lr_factor: f64,
+pub struct Schedule {
+    pub name: ScheduleName,
+    pub warmup: Duration,
+    pub cooldown: Duration,
+    pub cooldown_shape: Decay,
+    pub min_lr_factor: f64,
 }
 
 impl RunConfig {
     /// The run's folder.
-    pub(crate) fn folder(&self) -> PathBuf {
+    pub fn folder(&self) -> PathBuf {
         Path::new(&self.run.dir).join(&self.run.name)
     }
 
@@ -140,7 +141,7 @@ impl RunConfig {
     ///
     /// # Errors
     /// Never for the types that are in it.
-    pub(crate) fn to_json(&self) -> Result<Value, serde_json::Error> {
+    pub fn to_json(&self) -> Result<Value, serde_json::Error> {
         let mut value = serde_json::to_value(self)?;
         drop_nulls(&mut value);
         Ok(value)
@@ -150,7 +151,7 @@ impl RunConfig {
     ///
     /// # Errors
     /// If a key holds what TOML cannot.
-    pub(crate) fn to_toml(&self) -> anyhow::Result<String> {
+    pub fn to_toml(&self) -> Result<String, RunError> {
         let body = toml::to_string(&self.to_json()?)?;
         Ok(format!(
             "# Every setting of this run. `sst pretrain` takes this file as a recipe.\n\n{body}"
@@ -160,7 +161,7 @@ impl RunConfig {
 
 impl Data {
     /// The sources.
-    pub(crate) fn source(&self) -> Source {
+    pub fn source(&self) -> Source {
         Source {
             paths: self.paths.clone(),
             format: self.format,
@@ -173,9 +174,30 @@ impl Data {
     }
 }
 
+impl Train {
+    /// The settings of the loop for a run of `total_steps` steps, every duration in steps. Seed, device and precision are
+    /// the caller's.
+    pub(crate) fn fit_config(&self, scale: Scale, total_steps: u64) -> FitConfig {
+        let every = |duration: Duration| match duration.steps(scale, total_steps) {
+            0 => None,
+            steps => Some(steps),
+        };
+        FitConfig {
+            total_steps,
+            max_grad_norm: (self.max_grad_norm > 0.0).then_some(self.max_grad_norm),
+            log_every: every(self.log_every).unwrap_or(1),
+            eval_every: every(self.eval_every),
+            save_every: every(self.save_every),
+            optimizer: self.optimizer,
+            schedule: self.schedule.in_steps(scale, total_steps),
+            ..self.engine.fit_config(scale, total_steps)
+        }
+    }
+}
+
 impl Schedule {
     /// With every duration in steps.
-    pub(crate) fn in_steps(&self, scale: Scale, total: u64) -> ScheduleConfig {
+    pub fn in_steps(&self, scale: Scale, total: u64) -> ScheduleConfig {
         ScheduleConfig {
             name: self.name,
             warmup_steps: self.warmup.steps(scale, total),

@@ -1,23 +1,18 @@
-//! The processor of this machine as runs and `sst doctor` tell of it.
+//! The processor of this machine as environment.json and `sst doctor` describe it.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use serde_json::{Value, json};
-use sst_core::ext::CpuLevel;
+use sst_core::ext::{CpuLevel, library_variables};
 
-use crate::run::read_environment;
-
-/// The variables that lower the instructions which libtorch, oneDNN and MKL choose; `SST_CPU` sets them.
-const LIBRARY_VARIABLES: [&str; 3] =
-    ["ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"];
+use crate::error::Result;
+use crate::folder::read_environment;
 
 /// The level in use, the levels there are, what `SST_CPU` asks for, the model, and what lowers the libraries.
 ///
 /// # Errors
 /// If `SST_CPU` names no level of this processor.
-pub(crate) fn describe() -> Result<Value> {
+pub fn describe() -> Result<Value> {
     let levels = CpuLevel::available();
     Ok(json!({
         "level": CpuLevel::current().name(),
@@ -27,13 +22,6 @@ pub(crate) fn describe() -> Result<Value> {
         "libraries": library_variables(),
         "mkl_keeps_avx2": mkl_keeps_avx2(),
     }))
-}
-
-/// What lowers the libraries, by the name of the variable.
-fn library_variables() -> BTreeMap<&'static str, String> {
-    #[allow(clippy::disallowed_methods, reason = "the command line may read the environment")]
-    let set = LIBRARY_VARIABLES.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?)));
-    set.collect()
 }
 
 /// Whether MKL uses AVX2 although the level is lower: it has no kernels below that for AMD's processors.
@@ -69,4 +57,18 @@ pub(crate) fn compare(folder: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The path of the libtorch in this process; `None` where it cannot be found out.
+pub fn libtorch_path() -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let line = maps.lines().find(|line| line.ends_with("/libtorch_cpu.so"))?;
+    line.find('/').map(|start| PathBuf::from(&line[start..]))
+}
+
+/// Its version, as the file that PyTorch ships beside it tells.
+pub fn libtorch_version() -> Option<String> {
+    let library = libtorch_path()?;
+    let file = library.parent()?.parent()?.join("build-version");
+    Some(std::fs::read_to_string(file).ok()?.trim().to_owned())
 }

@@ -10,7 +10,7 @@ use super::file::TrainFile;
 /// Which layers run again in the backward pass instead of being kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(crate) enum Checkpointing {
+pub enum Checkpointing {
     /// None of them, or all of them.
     All(bool),
     /// Every n-th, the first included.
@@ -21,7 +21,7 @@ pub(crate) enum Checkpointing {
 
 impl Checkpointing {
     /// Whether `layer` is one of them.
-    pub(crate) fn picks(&self, layer: usize) -> bool {
+    pub fn picks(&self, layer: usize) -> bool {
         match self {
             Self::All(all) => *all,
             Self::Every(n) => *n > 0 && layer.is_multiple_of(*n),
@@ -33,11 +33,11 @@ impl Checkpointing {
 /// `[train.budget]`: what ends a run before its last step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Budget {
+pub struct Budget {
     /// Tokens that carry data.
-    pub(crate) tokens: Option<u64>,
+    pub tokens: Option<u64>,
     /// Seconds, over all parts of a resumed run.
-    pub(crate) seconds: Option<f64>,
+    pub seconds: Option<f64>,
 }
 
 /// `[train.keep]` as typed.
@@ -52,41 +52,41 @@ pub(super) struct KeepFile {
 
 /// `[train.keep]`: which checkpoints stay.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Keep {
-    pub(crate) last: usize,
-    pub(crate) best: usize,
-    pub(crate) by: Option<BestBy>,
-    pub(crate) every: Duration,
+pub struct Keep {
+    pub last: usize,
+    pub best: usize,
+    pub by: Option<BestBy>,
+    pub every: Duration,
 }
 
 /// `[train.inject]`: failures made on purpose, to see what happens then. 0 for never.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Inject {
+pub struct Inject {
     /// The loss of this step is not a number.
-    pub(crate) nan_at: u64,
+    pub nan_at: u64,
     /// The gradients of this step overflow fp16.
-    pub(crate) overflow_at: u64,
+    pub overflow_at: u64,
     /// From this step on memory holds `memory_rows` rows at a time.
-    pub(crate) out_of_memory_at: u64,
+    pub out_of_memory_at: u64,
     /// See `out_of_memory_at`.
-    pub(crate) memory_rows: usize,
+    pub memory_rows: usize,
 }
 
 /// As run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Engine {
-    pub(crate) activation_checkpointing: Checkpointing,
-    pub(crate) freeze: Vec<String>,
-    pub(crate) async_save: bool,
-    pub(crate) measure_mfu: bool,
-    pub(crate) allow_tf32: bool,
-    pub(crate) bf16_weights: bool,
-    pub(crate) loss_scaling: LossScaling,
-    pub(crate) ema: Option<EmaConfig>,
-    pub(crate) budget: Budget,
-    pub(crate) keep: Keep,
-    pub(crate) inject: Inject,
+pub struct Engine {
+    pub activation_checkpointing: Checkpointing,
+    pub freeze: Vec<String>,
+    pub async_save: bool,
+    pub measure_mfu: bool,
+    pub allow_tf32: bool,
+    pub bf16_weights: bool,
+    pub loss_scaling: LossScaling,
+    pub ema: Option<EmaConfig>,
+    pub budget: Budget,
+    pub keep: Keep,
+    pub inject: Inject,
 }
 
 impl Engine {
@@ -134,7 +134,7 @@ impl Engine {
     }
 
     /// Its part of the settings of the loop.
-    pub(crate) fn fit_config(&self, scale: Scale, total_steps: u64) -> FitConfig {
+    pub fn fit_config(&self, scale: Scale, total_steps: u64) -> FitConfig {
         let every = self.keep.every.steps(scale, total_steps);
         FitConfig {
             max_tokens: self.budget.tokens,
@@ -156,7 +156,7 @@ impl Engine {
     }
 
     /// The failure to make, if any.
-    pub(crate) fn fault(&self) -> Option<Fault> {
+    pub fn fault(&self) -> Option<Fault> {
         let Inject { nan_at, overflow_at, out_of_memory_at, memory_rows } = self.inject;
         let nan = (nan_at > 0).then_some(Fault::NanLoss { step: nan_at });
         let overflow = (overflow_at > 0).then_some(Fault::Overflow { step: overflow_at });

@@ -4,20 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use sst_cli::exit::Usage;
-use sst_cli::files;
+use sst_data::atomic;
 use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
-use crate::cmd::doctor::libtorch_version;
-use crate::resolve::{FROM_TOKENIZER, RunConfig, Task};
+use crate::error::{Result, RunError};
+use crate::recipe::{FROM_TOKENIZER, RunConfig, Task};
 use crate::tasks::TaskData;
 use crate::{device, processor};
 
-pub(crate) const CONFIG: &str = "config.toml";
+/// The file of a run folder that holds every setting of the run, as a recipe.
+pub const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
 
 /// Keys that may differ between the parts of a run: they say where and how often, not what is learned.
@@ -58,12 +57,7 @@ const MAY_DIFFER: &[(&str, bool)] = &[
 /// # Errors
 /// If such keys differ, with their names and values.
 pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) -> Result<()> {
-    let path = folder.join(CONFIG);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
-    let before: Value =
-        toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
-    let (before, now) = (leaves(&before), leaves(&config.to_json()?));
+    let (before, now) = (leaves(&read_config(folder)?), leaves(&config.to_json()?));
     let (mut changed, mut allowed) = (Vec::new(), BTreeSet::new());
     for key in before.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
         let (old, new) = (before.get(key), now.get(key));
@@ -110,7 +104,7 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
                 folder.display(),
                 changed.join(", ")
             );
-            Err(Usage(message).into())
+            Err(RunError::Resume(message))
         }
     }
 }
@@ -151,8 +145,8 @@ impl Environment<'_> {
     /// # Errors
     /// If they cannot be written.
     pub(crate) fn write(&self, folder: &Path, config: &RunConfig) -> Result<()> {
-        files::write(&folder.join(CONFIG), &config.to_toml()?)?;
-        files::write_json(&folder.join(ENVIRONMENT), &self.to_json()?)
+        write(&folder.join(CONFIG), &config.to_toml()?)?;
+        write_json(&folder.join(ENVIRONMENT), &self.to_json()?)
     }
 
     /// Refuses to go on with other data than the run began with, unless `data` is in `allow`.
@@ -180,7 +174,7 @@ impl Environment<'_> {
             "version": 1,
             "sst": env!("CARGO_PKG_VERSION"),
             "git_commit": git_commit(),
-            "libtorch": libtorch_version(),
+            "libtorch": processor::libtorch_version(),
             "os": std::env::consts::OS,
             "arch": std::env::consts::ARCH,
             "cpu": processor::describe()?,
@@ -221,7 +215,7 @@ impl Environment<'_> {
 ///
 /// # Errors
 /// If there are more or fewer documents or tokens than there were, or environment.json cannot be read.
-pub(crate) fn check_held_out(folder: &Path, task: &Task, store: &Store) -> Result<()> {
+pub fn check_held_out(folder: &Path, task: &Task, store: &Store) -> Result<()> {
     let environment = read_environment(folder)?;
     let place = match &*task.name {
         "" => "/data".to_owned(),
@@ -236,7 +230,7 @@ pub(crate) fn check_held_out(folder: &Path, task: &Task, store: &Store) -> Resul
                 folder.display(),
                 before.unwrap_or_default()
             );
-            return Err(Usage(message).into());
+            return Err(RunError::Resume(message));
         }
     }
     Ok(())
@@ -265,7 +259,7 @@ pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]
          run.name",
         folder.display(),
     );
-    Err(Usage(message).into())
+    Err(RunError::Resume(message))
 }
 
 /// The environment.json of the run in `folder`.
@@ -274,9 +268,35 @@ pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]
 /// If it cannot be read or is not JSON, with its path.
 pub(crate) fn read_environment(folder: &Path) -> Result<Value> {
     let path = folder.join(ENVIRONMENT);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not valid", path.display()))
+    serde_json::from_str(&read(&path)?)
+        .map_err(|error| RunError::content(&path, format!("is not valid: {error}")))
+}
+
+/// The config.toml of the run in `folder`.
+///
+/// # Errors
+/// If it cannot be read or is not TOML, with its path.
+pub(crate) fn read_config(folder: &Path) -> Result<Value> {
+    let path = folder.join(CONFIG);
+    toml::from_str(&read(&path)?)
+        .map_err(|error| RunError::content(&path, format!("is not valid: {error}")))
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path)
+        .map_err(|source| RunError::NoRun { path: path.to_owned(), source })
+}
+
+/// Writes `value` as indented JSON, whole or not at all.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(crate) fn write_json(path: &Path, value: &Value) -> Result<()> {
+    write(path, &format!("{value:#}\n"))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    atomic::write(path, text.as_bytes()).map_err(RunError::io("write", path))
 }
 
 /// The commit of the repository that the run is started in; `None` outside of one.

@@ -5,67 +5,67 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use sst_cli::exit::Usage;
-use sst_cli::host::source::texts;
-use sst_cli::{files, render};
 use sst_core::checkpoint::Allow;
 use sst_core::{Model, Objective};
-use sst_data::Ledger;
 use sst_data::clean::Cleaner;
 use sst_data::lock::{self, FileLock};
 use sst_data::read;
 use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{Frame, Tokenizer, TrainConfig, train};
+use sst_data::{Ledger, Unused};
 use sst_models::{BuildOptions, Carried, Head, LoadOptions, ModelError, Role};
 use sst_objectives::ObjectiveError;
 use tch::Device;
 
-use crate::resolve::{
-    Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
+use crate::error::{Result, RunError};
+use crate::observer::{Notice, Observer};
+use crate::recipe::{
+    Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem, unused,
 };
 use crate::{cached_tokenizer, model};
 
 /// How often a long preparation tells how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(3);
 
-/// A configuration with the recipe its errors are traced back to.
-pub(crate) struct Recipe {
-    pub(crate) config: RunConfig,
+/// A recipe that was checked: its complete configuration, and what a run makes of it.
+pub struct CheckedRecipe {
+    /// Every setting, with defaults filled in.
+    pub config: RunConfig,
+    /// What was written, which errors are traced back to.
     pub(crate) written: Written,
+    /// The folder of prepared data where `data.cache` names none.
+    pub(crate) default_cache: Option<PathBuf>,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
-impl Recipe {
-    /// Reads and resolves a recipe.
+impl CheckedRecipe {
+    /// The error for a problem, with the place in the recipe.
+    pub(crate) fn refuse(&self, problem: Problem) -> RunError {
+        self.written.locate(problem).into()
+    }
+
+    /// The folder of prepared data and trained tokenizers: that of `data.cache`, or else the default one.
     ///
     /// # Errors
-    /// If anything in it is wrong, with exit code 2.
-    pub(crate) fn resolve(path: &Path, sets: &[String]) -> Result<Self> {
-        files::must_exist(path)?;
-        let (config, written) =
-            crate::resolve::resolve(path, sets).map_err(|error| Usage(error.to_string()))?;
-        Ok(Self { config, written })
-    }
-
-    /// The error for a problem, with the place in the recipe and exit code 2.
-    pub(crate) fn refuse(&self, problem: Problem) -> anyhow::Error {
-        Usage(self.written.locate(problem).to_string()).into()
-    }
-
-    /// The folder of prepared data and trained tokenizers.
-    pub(crate) fn cache(&self) -> Result<PathBuf> {
+    /// If there is none.
+    pub fn cache(&self) -> Result<PathBuf> {
         let cache = self.config.tasks.list.first().map(|task| task.data.cache.as_str());
         match cache.unwrap_or_default() {
-            "" => Ok(files::user_cache()?.join("prepared")),
+            "" => self.default_cache.clone().ok_or(RunError::NoCache),
             folder => Ok(PathBuf::from(folder)),
         }
     }
 
+    /// The keys that were written and have no effect beside the others, each with its place and the reason.
+    pub fn unused(&self) -> Unused {
+        unused(&self.config, &self.written)
+    }
+
     /// The tokenizer: loaded, or trained on the data of all tasks and kept in the cache.
-    pub(crate) fn tokenizer(&self) -> Result<Tokenizer> {
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
         match &self.config.tokenizer {
             TokenizerChoice::Path(path) => {
                 model::verify_around(Path::new(path))?;
@@ -82,8 +82,7 @@ impl Recipe {
         }
         // One process trains it. Another that needs the same one waits, and takes what it made.
         let cache = place.parent().unwrap_or(&place);
-        std::fs::create_dir_all(cache)
-            .with_context(|| format!("cannot create {}", cache.display()))?;
+        std::fs::create_dir_all(cache).map_err(RunError::io("create", cache))?;
         let _lock = FileLock::wait(&place.with_extension("lock"), |pid| {
             tracing::warn!("{} is training the same tokenizer: waiting for it", lock::holder(pid));
         })?;
@@ -91,13 +90,13 @@ impl Recipe {
             match cached_tokenizer::load(&place) {
                 Ok(tokenizer) => return Ok(tokenizer),
                 Err(error) => {
-                    tracing::warn!("training the tokenizer again: {error:#}");
-                    std::fs::remove_dir_all(&place)
-                        .with_context(|| format!("cannot remove {}", place.display()))?;
+                    tracing::warn!("training the tokenizer again: {error}");
+                    std::fs::remove_dir_all(&place).map_err(RunError::io("remove", &place))?;
                 }
             }
         }
-        render::note(&format!("training a tokenizer of {} tokens", config.vocab_size));
+        let vocab_size = config.vocab_size;
+        self.observer.notice(&Notice::TrainingTokenizer { vocab_size });
         // What it leaves out is counted when the data itself is prepared.
         let uncounted = Ledger::new();
         let data = self.data_sets();
@@ -105,7 +104,7 @@ impl Recipe {
         let mut documents: Vec<Box<dyn Iterator<Item = String> + Send + '_>> = Vec::new();
         for (data, failed) in data.iter().zip(&mut failed) {
             let mut cleaner = Cleaner::new(data.clean.clone(), uncounted.clone());
-            let texts = texts(&data.source(), &uncounted, failed)?;
+            let texts = data.source().texts(&uncounted, failed)?;
             let nowhere = sst_data::Key::new("", 0);
             documents.push(Box::new(texts.filter_map(move |text| cleaner.clean(&nowhere, &text))));
         }
@@ -122,7 +121,7 @@ impl Recipe {
             // Another run may have been faster; its tokenizer is the same.
             let _ = std::fs::remove_dir_all(&temporary);
             if !place.is_dir() {
-                return Err(error).with_context(|| format!("cannot write {}", place.display()));
+                return Err(RunError::io("write", &place)(error));
             }
         }
         cached_tokenizer::load(&place)
@@ -155,8 +154,7 @@ impl Recipe {
                 json!([version, read::VERSION, train, data.source(), data.clean]).to_string(),
             );
             for path in data.source().files()? {
-                let metadata = std::fs::metadata(&path)
-                    .with_context(|| format!("cannot read {}", path.display()))?;
+                let metadata = std::fs::metadata(&path).map_err(RunError::io("read", &path))?;
                 let changed = metadata.modified().ok();
                 let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
                 let changed = changed.unwrap_or_default().as_nanos();
@@ -174,7 +172,7 @@ impl Recipe {
     }
 
     /// Fills in what follows from the tokenizer: the model's vocabulary, and the special tokens it has keys for.
-    pub(crate) fn complete(&mut self, tokenizer: &Tokenizer) -> Result<()> {
+    pub fn complete(&mut self, tokenizer: &Tokenizer) -> Result<()> {
         let ModelChoice::New { config, .. } = &mut self.config.model else { return Ok(()) };
         let known = tokenizer.vocab_size();
         let vocab = config.entry("vocab_size").or_insert(json!(known)).as_u64();
@@ -202,7 +200,7 @@ impl Recipe {
     }
 
     /// The objective of a task, for `model`.
-    pub(crate) fn objective(
+    pub fn objective(
         &self,
         task: &Task,
         tokenizer: &Tokenizer,
@@ -234,7 +232,7 @@ impl Recipe {
 
     /// The model, new or from a folder, on `device`, and the files that go with it. What is found in the folder
     /// and not used goes to `ledger`, and so do weights that start anew.
-    pub(crate) fn model(
+    pub fn model(
         &self,
         tokenizer: &Tokenizer,
         device: Device,
@@ -301,7 +299,7 @@ impl Recipe {
         }
     }
 
-    fn refuse_model(&self, error: ModelError) -> anyhow::Error {
+    fn refuse_model(&self, error: ModelError) -> RunError {
         match &error {
             ModelError::Config { path, message } => {
                 let path = if path == "model_type" { "type" } else { path };
@@ -315,12 +313,7 @@ impl Recipe {
     }
 
     /// The prepared data of a task: from the cache, or made now.
-    pub(crate) fn store(
-        &self,
-        task: &Task,
-        tokenizer: &Tokenizer,
-        ledger: &Ledger,
-    ) -> Result<Arc<Store>> {
+    pub fn store(&self, task: &Task, tokenizer: &Tokenizer, ledger: &Ledger) -> Result<Arc<Store>> {
         let data = &task.data;
         let (source, cache) = (data.source(), self.cache()?.join("stores"));
         let preparation =
@@ -329,18 +322,14 @@ impl Recipe {
         let store = preparation.prepare(&mut |documents, tokens| {
             if told.elapsed() >= TELL_EVERY {
                 told = Instant::now();
-                render::note(&format!(
-                    "preparing data: {} documents, {} tokens",
-                    render::count(documents),
-                    render::count(tokens)
-                ));
+                self.observer.notice(&Notice::Preparing { documents, tokens });
             }
         })?;
         Ok(store)
     }
 
     /// The rows of a part of the data of a task.
-    pub(crate) fn rows(
+    pub fn rows(
         &self,
         task: &Task,
         store: &Arc<Store>,
@@ -360,7 +349,7 @@ impl Recipe {
     }
 
     /// Their number alone, which takes no memory but for pairs.
-    pub(crate) fn count_rows(
+    pub fn count_rows(
         &self,
         task: &Task,
         store: &Arc<Store>,
@@ -384,7 +373,7 @@ impl Recipe {
         })
     }
 
-    fn refuse_rows(&self, task: &Task, error: DatasetError) -> anyhow::Error {
+    fn refuse_rows(&self, task: &Task, error: DatasetError) -> RunError {
         match error {
             DatasetError::Store(error) => error.into(),
             error @ DatasetError::NoGroups { .. } => error.into(),

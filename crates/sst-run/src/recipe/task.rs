@@ -16,7 +16,7 @@ use super::error::Problem;
 /// How the task of a step is drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum MixBy {
+pub enum MixBy {
     /// In proportion to each task's `weight`.
     #[default]
     Weight,
@@ -29,11 +29,11 @@ pub(crate) enum MixBy {
 /// Weights from a step on. A task that is not named has none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Stage {
+pub struct Stage {
     /// From here on.
-    pub(crate) from: Duration,
+    pub from: Duration,
     /// Weights by task.
-    pub(crate) weights: BTreeMap<String, f64>,
+    pub weights: BTreeMap<String, f64>,
 }
 
 /// `[mixture]` as typed.
@@ -60,49 +60,49 @@ pub(super) struct TaskFile {
 
 /// `[mixture]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Mixing {
-    pub(crate) by: MixBy,
-    pub(crate) temperature: Option<f64>,
-    pub(crate) schedule: Option<Vec<Stage>>,
+pub struct Mixing {
+    pub by: MixBy,
+    pub temperature: Option<f64>,
+    pub schedule: Option<Vec<Stage>>,
 }
 
 /// An objective on a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Task {
+pub struct Task {
     /// Empty for the only task of a run.
     #[serde(skip)]
-    pub(crate) name: String,
+    pub name: String,
     /// For a mixture by weight.
-    pub(crate) weight: Option<f64>,
-    pub(crate) data: Data,
+    pub weight: Option<f64>,
+    pub data: Data,
     /// The objective's keys, all of them, `name` first.
-    pub(crate) objective: Map<String, Value>,
+    pub objective: Map<String, Value>,
     /// Easy rows first; `None` for all of them from the start.
-    pub(crate) curriculum: Option<Curriculum>,
+    pub curriculum: Option<Curriculum>,
 }
 
 /// What a run trains on.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Tasks {
+pub struct Tasks {
     /// One task without a name, or several with one, in the order of their names.
-    pub(crate) list: Vec<Task>,
+    pub list: Vec<Task>,
     /// Present where tasks have names.
-    pub(crate) mixture: Option<Mixing>,
+    pub mixture: Option<Mixing>,
 }
 
 impl Task {
     /// Where `key`, such as `data.paths`, stands in a recipe for this task.
-    pub(crate) fn key(&self, key: &str) -> String {
+    pub fn key(&self, key: &str) -> String {
         task_key(&self.name, key)
     }
 
     /// The objective's name.
-    pub(crate) fn objective_name(&self) -> &str {
+    pub fn objective_name(&self) -> &str {
         self.objective.get("name").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// The objective's keys without its name.
-    pub(crate) fn objective_config(&self) -> Value {
+    pub fn objective_config(&self) -> Value {
         let own = self.objective.iter().filter(|(key, _)| *key != "name");
         Value::Object(own.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
@@ -118,7 +118,7 @@ pub(super) fn task_key(name: &str, key: &str) -> String {
 
 impl Tasks {
     /// The most tokens that a row has.
-    pub(crate) fn max_length(&self) -> usize {
+    pub fn max_length(&self) -> usize {
         self.list.iter().map(|task| task.data.max_length).max().unwrap_or(0)
     }
 
@@ -126,7 +126,7 @@ impl Tasks {
     ///
     /// # Errors
     /// If there is none, or several to choose from, with their names.
-    pub(crate) fn find(&self, name: Option<&str>) -> Result<&Task, String> {
+    pub fn find(&self, name: Option<&str>) -> Result<&Task, String> {
         let names: Vec<_> = self.list.iter().map(|task| &*task.name).collect();
         match (name, &self.list[..]) {
             (None, [task]) => Ok(task),
@@ -183,12 +183,7 @@ impl Tasks {
     ///
     /// # Errors
     /// If a weight, the temperature or the schedule cannot be.
-    pub(crate) fn mixture(
-        &self,
-        rows: &[u64],
-        scale: Scale,
-        total: u64,
-    ) -> Result<Mixture, MixtureError> {
+    pub fn mixture(&self, rows: &[u64], scale: Scale, total: u64) -> Result<Mixture, MixtureError> {
         let Some(mixing) = &self.mixture else { return Ok(Mixture::single()) };
         let weights = |of: &dyn Fn(&Task) -> f64| self.list.iter().map(of).collect::<Vec<_>>();
         match mixing.by {

@@ -1,10 +1,9 @@
 //! Where tensors live.
 
-use anyhow::{Context, Result};
-use sst_cli::exit::Usage;
 use tch::{Cuda, Device};
 
-use crate::resolve::MOST_THREADS;
+use crate::error::{Result, RunError};
+use crate::recipe::MOST_THREADS;
 
 /// A device as it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,15 +32,15 @@ pub(crate) fn parse(text: &str) -> Result<Wanted, String> {
 ///
 /// # Errors
 /// If a GPU is asked for and there is none, with the reason.
-pub(crate) fn open(text: &str, threads: usize) -> Result<Device> {
+pub fn open(text: &str, threads: usize) -> Result<Device> {
     if threads > MOST_THREADS {
         let message = format!("{threads} threads are asked for: at most {MOST_THREADS}");
-        return Err(Usage(message).into());
+        return Err(RunError::Device(message));
     }
     if threads > 0 {
         tch::set_num_threads(threads as i32);
     }
-    let wanted = parse(text).map_err(Usage)?;
+    let wanted = parse(text).map_err(RunError::Device)?;
     if wanted == Wanted::Cpu {
         return Ok(Device::Cpu);
     }
@@ -50,13 +49,13 @@ pub(crate) fn open(text: &str, threads: usize) -> Result<Device> {
     match (wanted, loaded) {
         (Wanted::Cuda(index), Ok(true)) if (index as i64) < count => Ok(Device::Cuda(index)),
         (Wanted::Cuda(index), Ok(true)) => {
-            Err(Usage(format!("cuda:{index} is asked for, but {count} GPUs are usable")).into())
+            Err(RunError::Device(format!("cuda:{index} is asked for, but {count} GPUs are usable")))
         }
         (Wanted::Cuda(_), Ok(false)) => {
             let message = "this libtorch is built for the CPU: run `cargo xtask setup --cuda`";
-            Err(Usage(message.to_owned()).into())
+            Err(RunError::Device(message.to_owned()))
         }
-        (Wanted::Cuda(_), Err(error)) => Err(error).context("cannot load CUDA"),
+        (Wanted::Cuda(_), Err(error)) => Err(RunError::Cuda(error)),
         (_, Err(error)) => {
             tracing::warn!("CUDA is there but cannot be loaded, so the CPU is used: {error}");
             Ok(Device::Cpu)
@@ -67,7 +66,7 @@ pub(crate) fn open(text: &str, threads: usize) -> Result<Device> {
 }
 
 /// `cpu` or `cuda:0`.
-pub(crate) fn name(device: Device) -> String {
+pub fn name(device: Device) -> String {
     match device {
         Device::Cuda(index) => format!("cuda:{index}"),
         _ => "cpu".to_owned(),

@@ -2,43 +2,47 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use serde_json::Value;
-use sst_cli::exit::Usage;
-use sst_cli::render;
+use serde::Deserialize;
 use sst_core::ext::CpuLevel;
 use sst_train::{Precision, PrecisionChoice};
 use tch::Device;
 
-use crate::resolve::RunConfig;
-use crate::run::CONFIG;
+use crate::error::{Result, RunError};
+use crate::folder::{CONFIG, read_config};
+use crate::observer::{Notice, Observer};
+use crate::recipe::RunConfig;
 
 /// Decides the precision of a run that starts on `device`. Afterwards the configuration names it, and has bf16 weights
-/// only where it is bf16. Says which precision it is and why, unless `is_kept`: then [`keep`] said so.
+/// only where it is bf16. Tells `observer` which precision it is and why, unless `is_kept`: then [`keep`] did so.
 ///
 /// # Errors
 /// If it is fp16 on the CPU, which no processor multiplies fast, or a GPU cannot be asked.
-pub(crate) fn decide(config: &mut RunConfig, device: Device, is_kept: bool) -> Result<Precision> {
+pub(crate) fn decide(
+    config: &mut RunConfig,
+    device: Device,
+    is_kept: bool,
+    observer: &dyn Observer,
+) -> Result<Precision> {
     let is_auto = config.train.precision == PrecisionChoice::Auto;
     let precision = config.train.precision.on(device)?;
     if precision == Precision::Fp16 && device == Device::Cpu {
         let message = "train.precision = \"fp16\" is for GPUs: on the CPU write \"auto\", \"bf16\" or \"fp32\"";
-        return Err(Usage(message.to_owned()).into());
+        return Err(RunError::Device(message.to_owned()));
     }
     if !is_kept {
-        let why = if is_auto { reason(precision, device) } else { named(precision, device) };
-        render::note(&format!("precision {}: {why}", precision.name()));
+        let reason = if is_auto { reason(precision, device) } else { named(precision, device) };
+        observer.notice(&Notice::Precision { precision, reason });
     }
-    settle(config, precision);
+    settle(config, precision, observer);
     Ok(precision)
 }
 
 /// Writes the precision into the configuration, and turns bf16 weights off, with a note, where it is not bf16.
-fn settle(config: &mut RunConfig, precision: Precision) {
+fn settle(config: &mut RunConfig, precision: Precision, observer: &dyn Observer) {
     let train = &mut config.train;
     train.precision = precision.into();
     if train.engine.bf16_weights && precision != Precision::Bf16 {
-        render::note("weights stay in fp32: train.bf16_weights is for bf16");
+        observer.notice(&Notice::WeightsStayFp32);
         train.engine.bf16_weights = false;
     }
 }
@@ -48,21 +52,25 @@ fn settle(config: &mut RunConfig, precision: Precision) {
 ///
 /// # Errors
 /// If the run's configuration cannot be read.
-pub(crate) fn keep(config: &mut RunConfig, folder: &Path, allow: &[String]) -> Result<bool> {
+pub(crate) fn keep(
+    config: &mut RunConfig,
+    folder: &Path,
+    allow: &[String],
+    observer: &dyn Observer,
+) -> Result<bool> {
     let may_change = allow.iter().any(|key| key == "train.precision");
     if config.train.precision != PrecisionChoice::Auto || may_change {
         return Ok(false);
     }
-    let path = folder.join(CONFIG);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}, which a run has", path.display()))?;
-    let before: Value =
-        toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
+    let before = read_config(folder)?;
     let name = &before["train"]["precision"];
-    let precision = serde_json::from_value::<Precision>(name.clone())
-        .with_context(|| format!("{}: train.precision is {name}", path.display()))?;
-    render::note(&format!("precision {}: the run began with it", precision.name()));
-    settle(config, precision);
+    let precision = Precision::deserialize(name).map_err(|error| {
+        let reason = format!("holds train.precision = {name}: {error}");
+        RunError::content(&folder.join(CONFIG), reason)
+    })?;
+    let reason = "the run began with it".to_owned();
+    observer.notice(&Notice::Precision { precision, reason });
+    settle(config, precision, observer);
     Ok(true)
 }
 
@@ -79,7 +87,7 @@ fn named(precision: Precision, device: Device) -> String {
 }
 
 /// Why `auto` is this precision on a device.
-pub(crate) fn reason(precision: Precision, device: Device) -> String {
+pub fn reason(precision: Precision, device: Device) -> String {
     match (precision, device) {
         (Precision::Bf16, Device::Cpu) => {
             format!("the processor multiplies bf16 fast at level {}", CpuLevel::current())

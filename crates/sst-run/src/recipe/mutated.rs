@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{resolve_written, unused};
-use crate::resolve::Written;
+use super::{resolve, unused};
+use crate::recipe::Written;
 
 /// Good recipes, each with other sections.
 const RECIPES: [&str; 3] = [
-    include_str!("../../../../../recipes/demo.toml"),
-    include_str!("../../../../../recipes/gpt.toml"),
-    include_str!("../../../../../recipes/bilingual.toml"),
+    include_str!("../../../../recipes/demo.toml"),
+    include_str!("../../../../recipes/gpt.toml"),
+    include_str!("../../../../recipes/bilingual.toml"),
 ];
 /// No recipe takes longer to check: what is large is refused before anything is made of it.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -139,14 +139,14 @@ proptest! {
             if let Some((value, key)) = set {
                 let _ = written.set(&format!("{}={}", SETS[key], VALUES[value]));
             }
-            match resolve_written(&written) {
+            match resolve(&written) {
                 Err(error) => prop_assert!(!error.message.is_empty() && !error.place.is_empty()),
                 Ok(config) => {
                     unused(&config, &written);
                     // What resolves is written out, and resolves to itself.
                     let again = config.to_toml().unwrap();
                     let again = Written::parse("again.toml", "r".into(), &again).unwrap();
-                    let again = resolve_written(&again).unwrap();
+                    let again = resolve(&again).unwrap();
                     let (one, two): (Value, Value) = (config.to_json().unwrap(), again.to_json().unwrap());
                     prop_assert_eq!(one, two);
                 }

@@ -2,23 +2,23 @@
 
 /// Something wrong with a key, before it is known where that key was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub struct Problem {
     /// The key, such as `train.batch_size`; empty for the whole recipe.
-    pub(crate) key: String,
+    pub key: String,
     /// What is wrong with it and what to do.
-    pub(crate) message: String,
+    pub message: String,
     /// Whether the message already names the key.
-    pub(crate) whole: bool,
+    pub whole: bool,
 }
 
 impl Problem {
     /// `message` about `key`, to be printed as `key: message`.
-    pub(crate) fn new(key: &str, message: impl Into<String>) -> Self {
+    pub fn new(key: &str, message: impl Into<String>) -> Self {
         Self { key: key.to_owned(), message: message.into(), whole: false }
     }
 
     /// A sentence about `key` that names it itself.
-    pub(crate) fn sentence(key: &str, message: impl Into<String>) -> Self {
+    pub fn sentence(key: &str, message: impl Into<String>) -> Self {
         Self { key: key.to_owned(), message: message.into(), whole: true }
     }
 }
@@ -26,9 +26,9 @@ impl Problem {
 /// What is wrong with a recipe, with the file and line, or the override, it comes from.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{place}: {message}")]
-pub(crate) struct RecipeError {
+pub struct RecipeError {
     /// `recipes/x.toml:12`, or `--set train.steps=many`.
-    pub(crate) place: String,
+    pub place: String,
     /// What is wrong there.
-    pub(crate) message: String,
+    pub message: String,
 }

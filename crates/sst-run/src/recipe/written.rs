@@ -1,7 +1,7 @@
 //! A recipe as it was written: its values, and where each stands.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Number, Value};
 use sst_data::read::require_readable;
@@ -22,7 +22,9 @@ enum Origin {
 /// The values of a recipe and of its overrides.
 #[derive(Debug)]
 pub(crate) struct Written {
+    /// What errors call it.
     file: String,
+    path: Option<PathBuf>,
     stem: String,
     value: Value,
     /// By key, such as `train.batch_size`; tables have one too.
@@ -42,7 +44,8 @@ impl Written {
             message: format!("cannot read this recipe: {error}"),
         })?;
         let stem = path.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into());
-        Self::parse(&file, stem, &text)
+        let written = Self::parse(&file, stem, &text)?;
+        Ok(Self { path: Some(path.to_owned()), ..written })
     }
 
     /// Takes the text of a recipe; `file` and `stem` are its name and that without the extension.
@@ -58,7 +61,7 @@ impl Written {
             origins.insert(key.to_owned(), Origin::Line(line_of(text, offset)));
         });
         let value = value.map_err(|(offset, message)| at(offset, message))?;
-        Ok(Self { file: file.to_owned(), stem, value, origins })
+        Ok(Self { file: file.to_owned(), path: None, stem, value, origins })
     }
 
     /// Puts an override `key=value` on it. The value is TOML; what is not TOML is taken as text, so
@@ -108,6 +111,11 @@ impl Written {
     /// Where a key was written, or the section it would stand in.
     pub(crate) fn place(&self, key: &str) -> String {
         self.locate(Problem::new(key, "")).place
+    }
+
+    /// The recipe's file; nothing for a text that was read from none.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// The recipe's file name without its extension.

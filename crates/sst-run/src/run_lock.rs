@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use sst_cli::exit::Usage;
 use sst_data::lock::{FileLock, LockError, holder};
+
+use crate::error::{Result, RunError};
 
 const LOCK: &str = "run.lock";
 /// How long the lock may still be held: the system takes a moment to clear up after a process that was killed.
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Held as long as it lives. If nothing was written to a folder that was made for the lock, the folder goes
 /// with it.
-pub(crate) struct RunLock {
+pub struct RunLock {
     lock: Option<FileLock>,
     /// The folders that were made, the innermost first.
     made: Vec<PathBuf>,
@@ -23,13 +23,12 @@ impl RunLock {
     /// Locks the run in `folder`, which is made if it is missing.
     ///
     /// # Errors
-    /// If another process holds the lock, with its number and exit code 2; or if the folder cannot be made.
-    pub(crate) fn take(folder: &Path) -> Result<Self> {
+    /// If another process holds the lock, with its number; or if the folder cannot be made.
+    pub fn take(folder: &Path) -> Result<Self> {
         let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
         let made = folder.ancestors().take_while(missing).map(Path::to_owned).collect();
         let mut run_lock = Self { lock: None, made };
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
+        std::fs::create_dir_all(folder).map_err(RunError::io("create", folder))?;
         match FileLock::take(&folder.join(LOCK), PATIENCE) {
             Ok(lock) => run_lock.lock = Some(lock),
             Err(LockError::Held { pid, .. }) => {
@@ -39,7 +38,7 @@ impl RunLock {
                     folder.display(),
                     holder(pid)
                 );
-                return Err(Usage(message).into());
+                return Err(RunError::Folder(message));
             }
             Err(error) => return Err(error.into()),
         }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
-use sst_cli::exit::Usage;
 use sst_data::batching::{
     Batching as Rule, BudgetConfig, Cost, Fill, FixedBatches, LengthRamp, LengthWarmUp, PackConfig,
     Packed, SizeRamp, TokenBudget,
@@ -12,7 +10,8 @@ use sst_data::curriculum::{Curriculum, rank};
 use sst_data::rows::Dataset;
 use sst_data::tokenize::Tokenizer;
 
-use crate::resolve::{Batching, RunConfig, Scale, Task};
+use crate::error::{Result, RunError};
+use crate::recipe::{Batching, RunConfig, Scale, Task};
 
 /// The rule of a task of `total_steps` steps over `rows`.
 ///
@@ -26,7 +25,7 @@ pub(crate) fn rule(
     scale: Scale,
     total_steps: u64,
 ) -> Result<Arc<dyn Rule>> {
-    let usage = |error: &dyn std::error::Error| Usage(error.to_string());
+    let usage = |error: &dyn std::error::Error| RunError::Settings(error.to_string());
     let seed = config.run.seed;
     let filler: Arc<dyn Fill> = match config.train.batching {
         Batching::Rows { batch_size, micro_batch_size, batch_warmup } => {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// `"2000step"`, `"3epoch"`, `"3e9tok"`, `"0.06run"`; a bare whole number counts steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Duration {
+pub enum Duration {
     /// Updates.
     Steps(u64),
     /// Passes over the training rows.
@@ -21,21 +21,21 @@ pub(crate) enum Duration {
 
 /// What one step is, to turn other units into steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Scale {
+pub struct Scale {
     /// Rows in the training set.
-    pub(crate) rows: u64,
+    pub rows: u64,
     /// Rows in a step, on average.
-    pub(crate) rows_per_step: f64,
+    pub rows_per_step: f64,
     /// Tokens in a row, on average.
-    pub(crate) tokens_per_row: f64,
+    pub tokens_per_row: f64,
 }
 
 impl Duration {
     /// No steps at all.
-    pub(crate) const ZERO: Self = Self::Steps(0);
+    pub const ZERO: Self = Self::Steps(0);
 
     /// The steps of a whole run, rounded up. A share of the run has none.
-    pub(crate) fn total_steps(self, scale: Scale) -> Option<u64> {
+    pub fn total_steps(self, scale: Scale) -> Option<u64> {
         let batch = scale.rows_per_step;
         match self {
             Self::Steps(steps) => Some(steps),
@@ -46,7 +46,7 @@ impl Duration {
     }
 
     /// The steps of a part of a run of `total` steps; at least one unless it is zero.
-    pub(crate) fn steps(self, scale: Scale, total: u64) -> u64 {
+    pub fn steps(self, scale: Scale, total: u64) -> u64 {
         match self {
             Self::Run(share) if share > 0.0 => ((share * total as f64).round() as u64).max(1),
             Self::Run(_) => 0,
@@ -55,7 +55,7 @@ impl Duration {
     }
 
     /// Whether it is no time at all.
-    pub(crate) fn is_zero(self) -> bool {
+    pub fn is_zero(self) -> bool {
         match self {
             Self::Steps(steps) => steps == 0,
             Self::Epochs(n) | Self::Tokens(n) | Self::Run(n) => n == 0.0,

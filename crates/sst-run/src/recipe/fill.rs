@@ -11,7 +11,7 @@ use sst_models::{InitOptions, Positions, Queries};
 use sst_train::{Decay, PrecisionChoice, ScheduleName};
 
 use super::batching::Batching;
-use super::config::{Data, ModelChoice, Run, RunConfig, Schedule, TokenizerChoice, Train};
+use super::config::{Data, ModelChoice, RunConfig, RunSection, Schedule, TokenizerChoice, Train};
 use super::duration::Duration;
 use super::engine::Engine;
 use super::error::Problem;
@@ -37,7 +37,7 @@ struct FolderFile {
 
 /// The configuration of `file`; `stem` names a run that has no name.
 pub(super) fn fill(file: RecipeFile, stem: &str) -> Result<RunConfig, Problem> {
-    let run = Run {
+    let run = RunSection {
         name: file.run.name.unwrap_or_else(|| stem.to_owned()),
         dir: file.run.dir.unwrap_or_else(|| "runs".to_owned()),
         seed: file.run.seed.unwrap_or(0),

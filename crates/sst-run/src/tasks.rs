@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
-use sst_cli::exit::Usage;
 use sst_core::{Evaluator, Metrics, Model, Objective};
 use sst_data::Ledger;
 use sst_data::batching::Position;
@@ -16,8 +14,9 @@ use sst_eval::{HeldOut, MaskAccuracy};
 use sst_train::{OpenLoader, TrainError};
 
 use crate::batching;
-use crate::prepared::Recipe;
-use crate::resolve::{MOST_STEPS, Problem, RunConfig, Scale, Task};
+use crate::error::{Result, RunError};
+use crate::prepared::CheckedRecipe;
+use crate::recipe::{MOST_STEPS, Problem, RunConfig, Scale, Task};
 
 /// Steps that workers have ready beyond those they make.
 const PREFETCH: usize = 4;
@@ -39,7 +38,7 @@ impl<'r> TaskData<'r> {
     /// # Errors
     /// If it cannot be read.
     pub(crate) fn read(
-        recipe: &Recipe,
+        recipe: &CheckedRecipe,
         task: &'r Task,
         tokenizer: &Tokenizer,
         ledger: &Ledger,
@@ -60,7 +59,7 @@ impl<'r> TaskData<'r> {
     /// What measures the model, which learns from `trained`, on the validation rows; nothing if there are none.
     fn evaluator(
         &self,
-        recipe: &Recipe,
+        recipe: &CheckedRecipe,
         tokenizer: &Tokenizer,
         model: &dyn Model,
         trained: &dyn Objective,
@@ -99,7 +98,7 @@ impl<'r> TaskData<'r> {
 
 /// The tasks of a run, in order.
 pub(crate) struct TaskSet<'r> {
-    recipe: &'r Recipe,
+    recipe: &'r CheckedRecipe,
     pub(crate) list: Vec<TaskData<'r>>,
     /// What a step is, on average over all rows.
     pub(crate) scale: Scale,
@@ -114,7 +113,11 @@ impl<'r> TaskSet<'r> {
     ///
     /// # Errors
     /// If data cannot be read, or the tasks cannot be mixed as the recipe says.
-    pub(crate) fn read(recipe: &'r Recipe, tokenizer: &Tokenizer, ledger: &Ledger) -> Result<Self> {
+    pub(crate) fn read(
+        recipe: &'r CheckedRecipe,
+        tokenizer: &Tokenizer,
+        ledger: &Ledger,
+    ) -> Result<Self> {
         let config = &recipe.config;
         let tasks = config.tasks.list.iter();
         let list = tasks.map(|task| TaskData::read(recipe, task, tokenizer, ledger));
@@ -129,7 +132,7 @@ impl<'r> TaskSet<'r> {
             return Err(recipe.refuse(Problem::new("train.steps", message)));
         }
         let mixture = config.tasks.mixture(&rows, scale, total_steps);
-        let mixture = mixture.map_err(|error| Usage(error.to_string()))?;
+        let mixture = mixture.map_err(|error| RunError::Settings(error.to_string()))?;
         let steps = mixture.counts(config.run.seed, 0..total_steps);
         Ok(Self { recipe, list, scale, total_steps, mixture, steps })
     }

@@ -9,7 +9,7 @@ use super::file::TrainFile;
 /// What an update is made of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum BatchingName {
+pub enum BatchingName {
     /// A fixed number of rows.
     #[default]
     Rows,
@@ -22,7 +22,7 @@ pub(crate) enum BatchingName {
 /// How rows become steps and micro-batches.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "batching", rename_all = "lowercase")]
-pub(crate) enum Batching {
+pub enum Batching {
     /// A fixed number of rows.
     Rows { batch_size: usize, micro_batch_size: usize, batch_warmup: Option<BatchWarmup> },
     /// A budget of tokens.
@@ -34,24 +34,24 @@ pub(crate) enum Batching {
 /// `train.batch_warmup`
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct BatchWarmup {
+pub struct BatchWarmup {
     /// Rows of the first update.
-    pub(crate) from: usize,
+    pub from: usize,
     /// Until the full size is reached.
-    pub(crate) duration: Duration,
+    pub duration: Duration,
 }
 
 /// `train.length_warmup`
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct LengthWarmup {
+pub struct LengthWarmup {
     /// Tokens of the longest row in the first update.
-    pub(crate) from: usize,
+    pub from: usize,
     /// Until rows are whole.
-    pub(crate) duration: Duration,
+    pub duration: Duration,
     /// Lengths on the way are rounded down to a multiple of this.
     #[serde(default = "one")]
-    pub(crate) multiple_of: usize,
+    pub multiple_of: usize,
 }
 
 fn one() -> usize {
@@ -131,7 +131,7 @@ impl Batching {
     }
 
     /// Rows of one forward pass of an evaluation: about as much work as a micro-batch.
-    pub(crate) fn eval_rows(&self, max_length: usize) -> usize {
+    pub fn eval_rows(&self, max_length: usize) -> usize {
         match self {
             Self::Rows { micro_batch_size, .. } => *micro_batch_size,
             Self::Tokens { micro_max_tokens, .. } => (micro_max_tokens / max_length.max(1)).max(1),
@@ -142,7 +142,7 @@ impl Batching {
     }
 
     /// What a step is, for data of `rows` rows of `tokens_per_row` on average.
-    pub(crate) fn scale(&self, rows: u64, tokens_per_row: f64) -> Scale {
+    pub fn scale(&self, rows: u64, tokens_per_row: f64) -> Scale {
         let rows_per_step = match self {
             Self::Rows { batch_size, .. } => *batch_size as f64,
             Self::Tokens { max_tokens, .. } => *max_tokens as f64 / tokens_per_row,
@@ -154,7 +154,7 @@ impl Batching {
     }
 
     /// For the model card.
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::Rows { batch_size, .. } => format!("batches of {batch_size} rows"),
             Self::Tokens { max_tokens, .. } => format!("batches of {max_tokens} tokens"),
