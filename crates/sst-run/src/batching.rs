@@ -27,7 +27,7 @@ pub(crate) fn rule(
 ) -> Result<Arc<dyn Rule>> {
     let usage = |error: &dyn std::error::Error| RunError::Settings(error.to_string());
     let seed = config.run.seed;
-    let filler: Arc<dyn Fill> = match config.train.batching {
+    let filler: Arc<dyn Fill> = match config.train.batching.rule {
         Batching::Rows { batch_size, micro_batch_size, batch_warmup } => {
             let rule = FixedBatches::new(seed, rows.len(), batch_size, micro_batch_size);
             let rule = rule.map_err(|error| usage(&error))?;
@@ -41,7 +41,7 @@ pub(crate) fn rule(
             }
         }
         Batching::Tokens { max_tokens, micro_max_tokens, window } => {
-            let cost = if config.train.padding_free { Cost::Real } else { Cost::Padded };
+            let cost = if config.train.batching.padding_free { Cost::Real } else { Cost::Padded };
             let sizes = BudgetConfig { max_tokens, micro_max_tokens, cost, window };
             let rule = TokenBudget::new(seed, Arc::clone(rows), sizes);
             Arc::new(rule.map_err(|error| usage(&error))?)
@@ -66,7 +66,7 @@ pub(crate) fn rule(
             Arc::new(rule.map_err(|error| usage(&error))?)
         }
     };
-    match config.train.length_warmup {
+    match config.train.batching.length_warmup {
         None => Ok(rule),
         Some(warmup) => {
             let steps = warmup.duration.steps(scale, total_steps);

@@ -11,45 +11,13 @@ use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
 use crate::error::{Result, RunError};
-use crate::recipe::{FROM_TOKENIZER, RunConfig, Task};
+use crate::recipe::{Effect, FROM_TOKENIZER, RunConfig, Task, effect_of_change};
 use crate::tasks::TaskData;
 use crate::{device, processor};
 
 /// The file of a run folder that holds every setting of the run, as a recipe.
 pub const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
-
-/// Keys that may differ between the parts of a run: they say where and how often, not what is learned.
-/// Those marked true may change the last bits of the weights.
-const MAY_DIFFER: &[(&str, bool)] = &[
-    ("run.dir", false),
-    ("run.device", true),
-    ("run.threads", true),
-    ("data.cache", false),
-    ("data.workers", false),
-    ("train.steps", true),
-    ("train.micro_batch_size", true),
-    ("train.micro_max_tokens", true),
-    ("train.micro_packs", true),
-    ("train.padding_free", true),
-    ("train.log_every", false),
-    ("train.eval_every", false),
-    ("train.save_every", false),
-    ("train.activation_checkpointing", false),
-    ("train.async_save", false),
-    ("train.measure_mfu", false),
-    ("train.budget.tokens", false),
-    ("train.budget.seconds", false),
-    ("train.keep.last", false),
-    ("train.keep.best", false),
-    ("train.keep.by.metric", false),
-    ("train.keep.by.direction", false),
-    ("train.keep.every", false),
-    ("train.inject.nan_at", false),
-    ("train.inject.overflow_at", false),
-    ("train.inject.out_of_memory_at", false),
-    ("train.inject.memory_rows", false),
-];
 
 /// Refuses to go on with a recipe that differs from the run's own in what is learned, but for the keys in
 /// `allow`.
@@ -76,11 +44,9 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
         }
         let shown = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
         let change = format!("{key} was {} and is {}", shown(old), shown(new));
-        let shared = key.strip_prefix("tasks.").and_then(|key| key.split_once('.'));
-        let plain = shared.map_or(&**key, |(_, key)| key);
-        match MAY_DIFFER.iter().find(|(name, _)| *name == plain) {
-            Some((_, false)) => {}
-            Some((_, true)) => tracing::warn!(
+        match effect_of_change(key) {
+            Some(Effect::None) => {}
+            Some(Effect::LastBits) => tracing::warn!(
                 "{change}: the run goes on, but not to the very same weights as without a break"
             ),
             None if allow.contains(key) => {

@@ -41,9 +41,9 @@ pub(crate) fn decide(
 fn settle(config: &mut RunConfig, precision: Precision, observer: &dyn Observer) {
     let train = &mut config.train;
     train.precision = precision.into();
-    if train.engine.bf16_weights && precision != Precision::Bf16 {
+    if train.bf16_weights && precision != Precision::Bf16 {
         observer.notice(&Notice::WeightsStayFp32);
-        train.engine.bf16_weights = false;
+        train.bf16_weights = false;
     }
 }
 

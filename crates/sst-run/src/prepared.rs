@@ -208,7 +208,7 @@ impl CheckedRecipe {
     ) -> Result<Box<dyn Objective>> {
         let context = sst_objectives::Context {
             tokenizer,
-            padding_free: self.config.train.padding_free,
+            padding_free: self.config.train.batching.padding_free,
             hidden_size: model.encoder().hidden_size(),
             device: model.params().device(),
             seed: self.config.run.seed,

@@ -79,7 +79,7 @@ impl<'r> TaskData<'r> {
             own.follow(trained)?;
         }
         let device = model.params().device();
-        let batch_size = config.train.batching.eval_rows(task.data.max_length);
+        let batch_size = config.train.batching.rule.eval_rows(task.data.max_length);
         let seed = config.run.seed;
         let evaluator: Box<dyn Evaluator> = match objective.name() {
             // Its report holds the same loss, from the same masks.
@@ -125,7 +125,7 @@ impl<'r> TaskSet<'r> {
         let rows: Vec<u64> = list.iter().map(|data| data.train.len()).collect();
         let all: u64 = rows.iter().sum();
         let tokens: f64 = list.iter().map(|d| d.tokens_per_row * d.train.len() as f64).sum();
-        let scale = config.train.batching.scale(all, tokens / all.max(1) as f64);
+        let scale = config.train.batching.rule.scale(all, tokens / all.max(1) as f64);
         let total_steps = config.train.steps.total_steps(scale).unwrap_or(0).max(1);
         if total_steps > MOST_STEPS {
             let message = format!("makes {total_steps} steps of this data, more than {MOST_STEPS}");
@@ -194,7 +194,7 @@ fn open_loader(
     steps: u64,
 ) -> Result<Box<OpenLoader<'static>>> {
     let rows = Arc::clone(&data.train);
-    let scale = config.train.batching.scale(rows.len(), data.tokens_per_row);
+    let scale = config.train.batching.rule.scale(rows.len(), data.tokens_per_row);
     let rule = batching::rule(config, data.task, &rows, tokenizer, scale, steps)?;
     let (seed, workers) = (config.run.seed, data.task.data.workers);
     let settings = LoaderConfig { seed, workers, prefetch: PREFETCH, rank: 0, world: 1 };

@@ -1,137 +1,72 @@
-//! The configuration that runs: complete, and written out with the run.
+//! The whole recipe: as it is written, where everything may be absent, and as it runs, where nothing is.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-use serde_json::{Map, Value, json};
-use sst_data::clean::CleanConfig;
-use sst_data::read::{Format, OnError, Source};
-use sst_data::rows::RowMode;
-use sst_data::tokenize::TrainConfig;
-use sst_models::InitOptions;
-use sst_train::{Decay, FitConfig, OptimizerConfig, PrecisionChoice, ScheduleConfig, ScheduleName};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::batching::{Batching, LengthWarmup};
-use super::duration::{Duration, Scale};
-use super::engine::Engine;
-use super::task::Tasks;
+use super::check;
+use super::curriculum::CurriculumFile;
+use super::error::Problem;
+use super::mixture::MixtureFile;
+use super::model::ModelChoice;
+use super::run::{RunFile, RunSection};
+use super::section;
+use super::task::{TaskFile, Tasks};
+use super::tokenizer::{TokenizerChoice, TokenizerFile};
+use super::train::Train;
+use super::written::Written;
 use crate::error::RunError;
+
+/// The whole file as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RecipeFile {
+    run: RunFile,
+    /// For each task to put its own keys on.
+    data: Map<String, Value>,
+    tokenizer: TokenizerFile,
+    /// The keys of the model's config.json, and ours.
+    model: Map<String, Value>,
+    /// The objective's own keys, and its name.
+    objective: Map<String, Value>,
+    curriculum: Option<CurriculumFile>,
+    mixture: Option<MixtureFile>,
+    tasks: BTreeMap<String, TaskFile>,
+    train: Map<String, Value>,
+}
 
 /// All that decides a run. It serialises to a recipe that resolves to itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunConfig {
+    /// `[run]`
     pub run: RunSection,
+    /// `[data]`, `[objective]` and `[curriculum]`, or `[mixture]` and `[tasks.NAME]`.
     #[serde(flatten)]
     pub tasks: Tasks,
+    /// `[tokenizer]`
     pub tokenizer: TokenizerChoice,
-    #[serde(serialize_with = "model_section")]
+    /// `[model]`
     pub model: ModelChoice,
+    /// `[train]`
     pub train: Train,
 }
 
-/// `[run]`
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RunSection {
-    pub name: String,
-    pub dir: String,
-    pub seed: u64,
-    pub device: String,
-    /// 0 for as many as libtorch likes.
-    pub threads: usize,
-}
-
-/// `[data]`
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Data {
-    pub paths: Vec<String>,
-    /// `None`: each file's by its extension.
-    pub format: Option<Format>,
-    pub text_field: String,
-    /// A number of each document that curricula can rank by.
-    pub score_field: Option<String>,
-    /// Fields of the texts that belong to the one in `text_field`.
-    pub pair_fields: Vec<String>,
-    pub on_error: OnError,
-    pub validation: f64,
-    pub rows: RowMode,
-    pub max_length: usize,
-    /// Empty for the user's.
-    pub cache: String,
-    pub workers: usize,
-    pub clean: CleanConfig,
-}
-
-/// `[tokenizer]`
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(clippy::large_enum_variant)] // There is one in a run.
-pub enum TokenizerChoice {
-    /// One that exists.
-    Path(String),
-    /// One to be trained on the data.
-    Train(TrainConfig),
-}
-
-/// `[model]`
-#[derive(Debug, Clone, PartialEq)]
-pub enum ModelChoice {
-    /// A model that starts from random weights.
-    New {
-        /// The content of its config.json, `model_type` first. `vocab_size` is absent until the
-        /// tokenizer is there, unless the recipe gives it.
-        config: Map<String, Value>,
-        /// How its weights start, where not as usual.
-        init: InitOptions,
-    },
-    /// A model that goes on from a folder.
-    Folder {
-        /// The folder.
-        path: String,
-        /// Parameters that may be missing there, by the beginning of their name.
-        allow_missing: Vec<String>,
-        /// Tensors that may be left unused, by the beginning of their name.
-        allow_unexpected: Vec<String>,
-        /// Keys of its config.json that are other than there.
-        config: Map<String, Value>,
-    },
-}
-
-/// `[train]`
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Train {
-    pub steps: Duration,
-    #[serde(flatten)]
-    pub batching: Batching,
-    /// Short rows first.
-    pub length_warmup: Option<LengthWarmup>,
-    /// Rows lie one after the other instead of being padded to one length.
-    pub padding_free: bool,
-    /// `auto` until the run starts: see [`crate::precision`].
-    pub precision: PrecisionChoice,
-    /// 0 for no clipping.
-    pub max_grad_norm: f64,
-    pub log_every: Duration,
-    /// Zero for the end of the run alone.
-    pub eval_every: Duration,
-    /// Zero for the end of the run alone.
-    pub save_every: Duration,
-    #[serde(flatten)]
-    pub engine: Engine,
-    pub optimizer: OptimizerConfig,
-    pub schedule: Schedule,
-}
-
-/// `[train.schedule]`
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Schedule {
-    pub name: ScheduleName,
-    pub warmup: Duration,
-    pub cooldown: Duration,
-    pub cooldown_shape: Decay,
-    pub min_lr_factor: f64,
-}
-
 impl RunConfig {
+    /// Fills in what `written` leaves out and checks all of it.
+    pub(super) fn of(written: &Written) -> Result<Self, Problem> {
+        let file: RecipeFile = section::parse("", written.value())?;
+        let run = file.run.fill(&written.stem());
+        let model = ModelChoice::fill(&file.model)?;
+        let shared = TaskFile::shared(file.data, file.objective, file.curriculum);
+        let tasks = Tasks::fill(shared, file.tasks, file.mixture, model.positions()?)?;
+        let train = Train::fill(&file.train, tasks.max_length())?;
+        let config = Self { run, tasks, tokenizer: file.tokenizer.fill()?, model, train };
+        check::check(&config)?;
+        Ok(config)
+    }
+
     /// The run's folder.
     pub fn folder(&self) -> PathBuf {
         Path::new(&self.run.dir).join(&self.run.name)
@@ -157,76 +92,6 @@ impl RunConfig {
             "# Every setting of this run. `sst pretrain` takes this file as a recipe.\n\n{body}"
         ))
     }
-}
-
-impl Data {
-    /// The sources.
-    pub fn source(&self) -> Source {
-        Source {
-            paths: self.paths.clone(),
-            format: self.format,
-            text_field: self.text_field.clone(),
-            score_field: self.score_field.clone(),
-            pair_fields: self.pair_fields.clone(),
-            on_error: self.on_error,
-            ..Source::default()
-        }
-    }
-}
-
-impl Train {
-    /// The settings of the loop for a run of `total_steps` steps, every duration in steps. Seed, device and precision are
-    /// the caller's.
-    pub(crate) fn fit_config(&self, scale: Scale, total_steps: u64) -> FitConfig {
-        let every = |duration: Duration| match duration.steps(scale, total_steps) {
-            0 => None,
-            steps => Some(steps),
-        };
-        FitConfig {
-            total_steps,
-            max_grad_norm: (self.max_grad_norm > 0.0).then_some(self.max_grad_norm),
-            log_every: every(self.log_every).unwrap_or(1),
-            eval_every: every(self.eval_every),
-            save_every: every(self.save_every),
-            optimizer: self.optimizer,
-            schedule: self.schedule.in_steps(scale, total_steps),
-            ..self.engine.fit_config(scale, total_steps)
-        }
-    }
-}
-
-impl Schedule {
-    /// With every duration in steps.
-    pub fn in_steps(&self, scale: Scale, total: u64) -> ScheduleConfig {
-        ScheduleConfig {
-            name: self.name,
-            warmup_steps: self.warmup.steps(scale, total),
-            decay_steps: self.cooldown.steps(scale, total),
-            decay: self.cooldown_shape,
-            min_lr_factor: self.min_lr_factor,
-        }
-    }
-}
-
-/// `[model]` as a recipe has it: `type` for config.json's `model_type`.
-fn model_section<S: serde::Serializer>(model: &ModelChoice, to: S) -> Result<S::Ok, S::Error> {
-    let mut section = Map::new();
-    match model {
-        ModelChoice::New { config, init } => {
-            for (key, value) in config {
-                let key = if key == "model_type" { "type" } else { key };
-                section.insert(key.to_owned(), value.clone());
-            }
-            section.insert("init".to_owned(), json!(init));
-        }
-        ModelChoice::Folder { path, allow_missing, allow_unexpected, config } => {
-            section.insert("path".to_owned(), json!(path));
-            section.insert("allow_missing".to_owned(), json!(allow_missing));
-            section.insert("allow_unexpected".to_owned(), json!(allow_unexpected));
-            section.insert("config".to_owned(), json!(config));
-        }
-    }
-    section.serialize(to)
 }
 
 /// TOML has no null: absent is absent.

@@ -1,10 +1,14 @@
-//! `[curriculum]`, as typed and as run.
+//! `[curriculum]`: easy rows first.
 
 use serde::{Deserialize, Serialize};
 use sst_data::curriculum::{Difficulty, Pacing};
 
+use super::config::RunConfig;
 use super::duration::{Duration, Scale};
 use super::error::Problem;
+use super::keys::Keys;
+use super::limits::MOST_STEPS;
+use super::task::Task;
 
 /// How fast the data is opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +23,7 @@ pub enum PacingName {
     Steps,
 }
 
-/// `[curriculum]` as it is typed.
+/// `[curriculum]` as it is written.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CurriculumFile {
@@ -34,12 +38,23 @@ pub(super) struct CurriculumFile {
 /// `[curriculum]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Curriculum {
+    /// What makes a row difficult. It has no default.
     pub difficulty: Difficulty,
+    /// How fast the data is opened. Default: `root`.
     pub pacing: PacingName,
+    /// The share of the rows that is open in the first step, for `linear` and `root`. Default: 0.1.
     pub start: Option<f64>,
+    /// When all rows are open, for `linear` and `root`. Default: after half of the run.
     pub duration: Option<Duration>,
+    /// Pairs of a step and the share that is open from there on, for `steps`.
     pub steps: Option<Vec<(u64, f64)>>,
 }
+
+pub(super) const KEYS: Keys = Keys {
+    limits: &[("curriculum.start", 0.0, 1.0), ("curriculum.steps", 0.0, MOST_STEPS as f64)],
+    durations,
+    ..Keys::NONE
+};
 
 impl CurriculumFile {
     /// `section` with its defaults filled in: a tenth of the data, all of it half way through the run.
@@ -72,7 +87,7 @@ impl CurriculumFile {
 
 impl Curriculum {
     /// The pacing of a run of `total` steps.
-    pub fn pacing(&self, scale: Scale, total: u64) -> Pacing {
+    pub(crate) fn pacing(&self, scale: Scale, total: u64) -> Pacing {
         let start = self.start.unwrap_or(1.0);
         let duration = self.duration.map_or(0, |duration| duration.steps(scale, total));
         match self.pacing {
@@ -81,4 +96,12 @@ impl Curriculum {
             PacingName::Steps => Pacing::Steps(self.steps.clone().unwrap_or_default()),
         }
     }
+}
+
+fn durations(config: &RunConfig) -> Vec<(String, Duration)> {
+    let duration = |task: &Task| {
+        let duration = task.curriculum.as_ref().and_then(|curriculum| curriculum.duration);
+        duration.map(|duration| (task.key("curriculum.duration"), duration))
+    };
+    config.tasks.list.iter().filter_map(duration).collect()
 }

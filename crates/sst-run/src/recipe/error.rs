@@ -2,23 +2,23 @@
 
 /// Something wrong with a key, before it is known where that key was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// The key, such as `train.batch_size`; empty for the whole recipe.
-    pub key: String,
+    pub(crate) key: String,
     /// What is wrong with it and what to do.
-    pub message: String,
+    pub(crate) message: String,
     /// Whether the message already names the key.
-    pub whole: bool,
+    pub(crate) whole: bool,
 }
 
 impl Problem {
     /// `message` about `key`, to be printed as `key: message`.
-    pub fn new(key: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(key: &str, message: impl Into<String>) -> Self {
         Self { key: key.to_owned(), message: message.into(), whole: false }
     }
 
     /// A sentence about `key` that names it itself.
-    pub fn sentence(key: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn sentence(key: &str, message: impl Into<String>) -> Self {
         Self { key: key.to_owned(), message: message.into(), whole: true }
     }
 }

@@ -1,24 +1,29 @@
 //! From a recipe as it is written to a configuration that runs.
 //!
-//! Two levels: a [`file::RecipeFile`] is what was written, where everything may be absent; a
-//! [`RunConfig`] is what runs, where nothing is. Every error names the file and line, or the `--set`,
-//! that it comes from.
+//! Each section is a file: its written form, where everything may be absent and unknown keys are refused; its checked
+//! form, where nothing is absent that is needed; its defaults, checks and limits; and what changes when a run is resumed
+//! with other values ([`keys`]). What crosses sections stands in [`check`]. Every error names the file and line, or the
+//! `--set`, that it comes from.
 
-mod batching;
 mod check;
 mod config;
 mod curriculum;
+mod data;
 mod duration;
-mod engine;
 mod error;
-mod file;
-mod fill;
+mod keys;
 mod limits;
+mod mixture;
+mod model;
 #[cfg(test)]
 mod mutated;
 mod nearest;
+mod objective;
+mod run;
 mod section;
 mod task;
+mod tokenizer;
+mod train;
 mod unused;
 mod written;
 
@@ -30,18 +35,26 @@ use crate::model::must_exist;
 use crate::observer::{Observer, Silent};
 use crate::prepared::CheckedRecipe;
 
-pub use batching::{BatchWarmup, Batching, LengthWarmup};
 pub(crate) use check::misses;
-pub use config::{Data, ModelChoice, RunConfig, RunSection, Schedule, TokenizerChoice, Train};
+pub use config::RunConfig;
 pub use curriculum::{Curriculum, PacingName};
+pub use data::Data;
 pub use duration::{Duration, Scale};
-pub use engine::{Budget, Checkpointing, Engine, Inject, Keep};
 pub(crate) use error::Problem;
 pub use error::RecipeError;
-pub(crate) use fill::FROM_TOKENIZER;
+pub(crate) use keys::{Effect, effect_of_change};
 pub(crate) use limits::{MOST_STEPS, MOST_THREADS};
+pub use mixture::{MixBy, Mixing, Stage};
+pub(crate) use model::FROM_TOKENIZER;
+pub use model::ModelChoice;
+pub use run::RunSection;
 pub(crate) use section::problem as key_problem;
-pub use task::{MixBy, Mixing, Stage, Task, Tasks};
+pub use task::{Task, Tasks};
+pub use tokenizer::TokenizerChoice;
+pub use train::{
+    BatchWarmup, Batching, BatchingSection, Budget, Checkpointing, Inject, Keep, LengthWarmup,
+    Schedule, Train,
+};
 pub(crate) use unused::unused;
 pub(crate) use written::Written;
 
@@ -113,12 +126,5 @@ impl Recipe {
 }
 
 fn resolve(written: &Written) -> Result<RunConfig, RecipeError> {
-    read(written).map_err(|problem| written.locate(problem))
-}
-
-fn read(written: &Written) -> Result<RunConfig, Problem> {
-    let file = section::parse::<file::RecipeFile>("", written.value())?;
-    let config = fill::fill(file, &written.stem())?;
-    check::check(&config)?;
-    Ok(config)
+    RunConfig::of(written).map_err(|problem| written.locate(problem))
 }

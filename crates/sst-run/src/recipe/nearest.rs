@@ -1,4 +1,8 @@
-//! The key that was most likely meant.
+//! The key or name that was most likely meant.
+
+use serde_json::Value;
+
+use super::error::Problem;
 
 /// Names less alike than this are not offered; 1 is equality.
 const ALIKE: f64 = 0.6;
@@ -19,6 +23,33 @@ pub(crate) fn unknown_key(key: &str, known: &[&str]) -> String {
     match nearest(name, known.iter().copied()) {
         Some(near) => format!("unknown key {key}; did you mean {near}?"),
         None => format!("unknown key {key}; there are {}", known.join(", ")),
+    }
+}
+
+/// The text of `key`, one of the `known` names.
+pub(super) fn name<'a>(
+    key: &str,
+    value: &Value,
+    known: impl Iterator<Item = &'a str>,
+) -> Result<String, Problem> {
+    value.as_str().map(str::to_owned).ok_or_else(|| {
+        let all: Vec<&str> = known.collect();
+        Problem::new(key, format!("expected one of {} in quotes", all.join(", ")))
+    })
+}
+
+/// The problem of a name that is none of `known`.
+pub(super) fn unknown_name<'a>(
+    key: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Problem {
+    let known: Vec<&str> = known.collect();
+    match nearest(name, known.iter().copied()) {
+        Some(near) => {
+            Problem::new(key, format!("there is no \"{name}\"; did you mean \"{near}\"?"))
+        }
+        None => Problem::new(key, format!("there is no \"{name}\"; sst has {}", known.join(", "))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reads a section into a type, with errors that name the key.
 
-use serde::de::DeserializeOwned;
+use serde::Deserializer;
+use serde::de::{DeserializeOwned, Error, Visitor};
 use serde_json::{Map, Value};
 
 use super::error::Problem;
@@ -22,6 +23,58 @@ pub(crate) fn problem(prefix: &str, path: &str, message: &str) -> Problem {
         return Problem::sentence(&key, unknown_key(&key, &known));
     }
     Problem::new(&key, friendly(message))
+}
+
+/// Reads the keys of section `prefix` that `T` knows, and takes them out of `table`. `others` are the keys that its other
+/// parts know: a key that nobody knows is refused.
+pub(crate) fn take<T: DeserializeOwned>(
+    prefix: &str,
+    table: &mut Map<String, Value>,
+    others: &[&str],
+) -> Result<T, Problem> {
+    let own = keys::<T>();
+    if let Some(name) = table.keys().find(|name| ![own, others].concat().contains(&name.as_str())) {
+        let key = join(prefix, name);
+        return Err(Problem::sentence(&key, unknown_key(&key, &[others, own].concat())));
+    }
+    let (taken, rest) =
+        std::mem::take(table).into_iter().partition(|(name, _)| own.contains(&name.as_str()));
+    *table = rest;
+    parse(prefix, &Value::Object(taken))
+}
+
+/// The keys that the struct `T` reads.
+pub(crate) fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
+    let mut found: &'static [&'static str] = &[];
+    // It asks for its fields and is then told that there is nothing to read.
+    let _ = T::deserialize(FieldNames(&mut found));
+    found
+}
+
+/// A deserializer that reads nothing and notes the names of the fields that a struct asks for.
+struct FieldNames<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for FieldNames<'_> {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(Self::Error::custom("no struct"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.0 = fields;
+        Err(Self::Error::custom("nothing is read"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
 }
 
 /// Refuses keys of `given` that `known` lacks, and values that are of another kind than there.
@@ -54,6 +107,12 @@ pub(crate) fn join(prefix: &str, name: &str) -> String {
         (prefix, "") => prefix.to_owned(),
         (prefix, name) => format!("{prefix}.{name}"),
     }
+}
+
+/// `table` without `keys`.
+pub(crate) fn without(table: &Map<String, Value>, keys: &[&str]) -> Map<String, Value> {
+    let kept = table.iter().filter(|(key, _)| !keys.contains(&key.as_str()));
+    kept.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -105,6 +164,7 @@ fn friendly(message: &str) -> String {
     let types = [
         ("a boolean", "true or false"),
         ("a sequence", "a list"),
+        ("a map", "a section"),
         ("a string", "text in quotes"),
         ("string or map", "one of its names in quotes"),
         ("usize", "a whole number from 0"),

@@ -1,5 +1,5 @@
-//! `[data]`, `[objective]` and `[curriculum]` of a run of one task; `[tasks.NAME]` and `[mixture]` of one
-//! with several, as typed and as run.
+//! `[tasks.NAME]`: one of several tasks that take turns. A run of one task has `[data]`, `[objective]` and
+//! `[curriculum]` instead.
 
 use std::collections::BTreeMap;
 
@@ -8,62 +8,26 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use sst_data::mixture::{Mixture, MixtureError};
 
-use super::config::Data;
 use super::curriculum::{Curriculum, CurriculumFile};
-use super::duration::{Duration, Scale};
+use super::data::{Data, DataFile};
+use super::duration::Scale;
 use super::error::Problem;
+use super::keys::Keys;
+use super::limits::MOST_REAL;
+use super::mixture::{MixBy, Mixing, MixtureFile, Stage};
+use super::objective;
 
-/// How the task of a step is drawn.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MixBy {
-    /// In proportion to each task's `weight`.
-    #[default]
-    Weight,
-    /// In proportion to the tasks' rows, to the power of one over a temperature.
-    Temperature,
-    /// By weights that change on the way.
-    Schedule,
-}
-
-/// Weights from a step on. A task that is not named has none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stage {
-    /// From here on.
-    pub from: Duration,
-    /// Weights by task.
-    pub weights: BTreeMap<String, f64>,
-}
-
-/// `[mixture]` as typed.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct MixtureFile {
-    by: MixBy,
-    temperature: Option<f64>,
-    schedule: Option<Vec<Stage>>,
-}
-
-/// `[tasks.NAME]` as typed.
+/// `[tasks.NAME]` as it is written.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TaskFile {
-    pub(super) weight: Option<f64>,
+    weight: Option<f64>,
     /// Keys that stand before those of `[data]`.
-    pub(super) data: Map<String, Value>,
+    data: Map<String, Value>,
     /// Instead of `[objective]`.
-    pub(super) objective: Option<Map<String, Value>>,
+    objective: Option<Map<String, Value>>,
     /// Instead of `[curriculum]`.
-    pub(super) curriculum: Option<CurriculumFile>,
-}
-
-/// `[mixture]`
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Mixing {
-    pub by: MixBy,
-    pub temperature: Option<f64>,
-    pub schedule: Option<Vec<Stage>>,
+    curriculum: Option<CurriculumFile>,
 }
 
 /// An objective on a data set.
@@ -72,12 +36,13 @@ pub struct Task {
     /// Empty for the only task of a run.
     #[serde(skip)]
     pub name: String,
-    /// For a mixture by weight.
+    /// For a mixture by weight. Default: 1.
     pub weight: Option<f64>,
+    /// `[tasks.NAME.data]`, or `[data]`.
     pub data: Data,
-    /// The objective's keys, all of them, `name` first.
+    /// `[tasks.NAME.objective]`, or `[objective]`: the objective's keys, all of them, `name` first.
     pub objective: Map<String, Value>,
-    /// Easy rows first; `None` for all of them from the start.
+    /// `[tasks.NAME.curriculum]`, or `[curriculum]`: easy rows first; `None` for all of them from the start.
     pub curriculum: Option<Curriculum>,
 }
 
@@ -88,6 +53,56 @@ pub struct Tasks {
     pub list: Vec<Task>,
     /// Present where tasks have names.
     pub mixture: Option<Mixing>,
+}
+
+pub(super) const KEYS: Keys = Keys { limits: &[("weight", 0.0, MOST_REAL)], ..Keys::NONE };
+
+impl TaskFile {
+    /// What all tasks share.
+    pub(super) fn shared(
+        data: Map<String, Value>,
+        objective: Map<String, Value>,
+        curriculum: Option<CurriculumFile>,
+    ) -> Self {
+        Self { weight: None, data, objective: Some(objective), curriculum }
+    }
+
+    /// Takes from `shared` what this task does not say.
+    fn on(self, shared: &Self) -> Self {
+        let mut data = Value::Object(shared.data.clone());
+        put_on(&mut data, &Value::Object(self.data));
+        Self {
+            weight: self.weight,
+            data: data.as_object().cloned().unwrap_or_default(),
+            objective: self.objective.or_else(|| shared.objective.clone()),
+            curriculum: self.curriculum.or_else(|| shared.curriculum.clone()),
+        }
+    }
+
+    fn fill(self, name: &str, positions: Option<usize>) -> Result<Task, Problem> {
+        let section = |section: &str| task_key(name, section);
+        let data = DataFile::read(&section("data"), Value::Object(self.data))?;
+        let curriculum = self.curriculum.map(|file| file.fill(&section("curriculum")));
+        Ok(Task {
+            name: name.to_owned(),
+            weight: self.weight,
+            data: data.fill(&section("data"), positions)?,
+            objective: objective::fill(&section("objective"), &self.objective.unwrap_or_default())?,
+            curriculum: curriculum.transpose()?,
+        })
+    }
+}
+
+/// Puts the values of `over` on those of `base`, section by section.
+fn put_on(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                put_on(base.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
 }
 
 impl Task {
@@ -109,7 +124,7 @@ impl Task {
 }
 
 /// Where `key` stands for the task `name`.
-pub(super) fn task_key(name: &str, key: &str) -> String {
+fn task_key(name: &str, key: &str) -> String {
     match name {
         "" => key.to_owned(),
         name => format!("tasks.{name}.{key}"),
@@ -117,6 +132,37 @@ pub(super) fn task_key(name: &str, key: &str) -> String {
 }
 
 impl Tasks {
+    /// The tasks of `named`, which take from `shared` what they do not say; without any, `shared` is the only one.
+    /// `positions` is the longest row that the model reads, if it has a limit.
+    pub(super) fn fill(
+        shared: TaskFile,
+        named: BTreeMap<String, TaskFile>,
+        mixture: Option<MixtureFile>,
+        positions: Option<usize>,
+    ) -> Result<Self, Problem> {
+        if named.is_empty() {
+            return match mixture {
+                None => Ok(Self { list: vec![shared.fill("", positions)?], mixture: None }),
+                Some(_) => {
+                    let message = "is for several tasks: describe each in a section [tasks.NAME]";
+                    Err(Problem::new("mixture", message))
+                }
+            };
+        }
+        let own = |(name, file): (String, TaskFile)| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(plain) {
+                let message =
+                    "is no name for a task: begin with a letter, then letters, digits, - and _";
+                return Err(Problem::new(&format!("tasks.{name}"), message));
+            }
+            file.on(&shared).fill(&name, positions)
+        };
+        let mut list = named.into_iter().map(own).collect::<Result<Vec<_>, _>>()?;
+        let mixture = mixture.unwrap_or_default().fill(&mut list)?;
+        Ok(Self { list, mixture: Some(mixture) })
+    }
+
     /// The most tokens that a row has.
     pub fn max_length(&self) -> usize {
         self.list.iter().map(|task| task.data.max_length).max().unwrap_or(0)
@@ -144,46 +190,16 @@ impl Tasks {
         }
     }
 
-    /// Puts `[mixture]` and the tasks together.
-    pub(super) fn several(file: MixtureFile, list: Vec<Task>) -> Result<Self, Problem> {
-        let MixtureFile { by, temperature, schedule } = file;
-        let refuse = |key: &str, what: &str| {
-            Err(Problem::new(key, format!("is for mixture.by = \"{what}\"")))
-        };
-        if temperature.is_some() && by != MixBy::Temperature {
-            return refuse("mixture.temperature", "temperature");
-        }
-        if schedule.is_some() && by != MixBy::Schedule {
-            return refuse("mixture.schedule", "schedule");
-        }
-        let mut list = list;
-        for task in &mut list {
-            match (by, task.weight) {
-                (MixBy::Weight, weight) => task.weight = Some(weight.unwrap_or(1.0)),
-                (_, None) => {}
-                (_, Some(_)) => return refuse(&task.key("weight"), "weight"),
-            }
-        }
-        if by == MixBy::Schedule && schedule.is_none() {
-            let message =
-                "is missing: list { from = \"0step\", weights = { NAME = 1.0 } } and so on";
-            return Err(Problem::new("mixture.schedule", message));
-        }
-        let known = |name: &String| list.iter().any(|task| task.name == *name);
-        let named = schedule.iter().flatten().flat_map(|stage| stage.weights.keys());
-        if let Some(name) = named.into_iter().find(|name| !known(name)) {
-            let message = format!("names \"{name}\", and there is no [tasks.{name}]");
-            return Err(Problem::new("mixture.schedule", message));
-        }
-        let temperature = (by == MixBy::Temperature).then(|| temperature.unwrap_or(1.0));
-        Ok(Self { list, mixture: Some(Mixing { by, temperature, schedule }) })
-    }
-
     /// The mixture of a run of `total` steps over tasks of so many rows.
     ///
     /// # Errors
     /// If a weight, the temperature or the schedule cannot be.
-    pub fn mixture(&self, rows: &[u64], scale: Scale, total: u64) -> Result<Mixture, MixtureError> {
+    pub(crate) fn mixture(
+        &self,
+        rows: &[u64],
+        scale: Scale,
+        total: u64,
+    ) -> Result<Mixture, MixtureError> {
         let Some(mixing) = &self.mixture else { return Ok(Mixture::single()) };
         let weights = |of: &dyn Fn(&Task) -> f64| self.list.iter().map(of).collect::<Vec<_>>();
         match mixing.by {

@@ -206,7 +206,7 @@ impl Run {
             ledger: &self.ledger,
             stop: &self.stop,
             resume,
-            fault: self.recipe.config.train.engine.fault(),
+            fault: self.recipe.config.train.inject.fault(),
         });
         observer.training_ended(&self.ledger);
         self.write_ledger(outcome)

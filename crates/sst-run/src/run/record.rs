@@ -69,7 +69,7 @@ fn card(config: &RunConfig) -> ModelCard {
         data.join(", "),
         objectives.join("`, `"),
         config.train.steps,
-        config.train.batching.describe(),
+        config.train.batching.rule.describe(),
         env!("CARGO_PKG_REPOSITORY")
     );
     let masked = objectives.iter().any(|objective| objective == "mlm");

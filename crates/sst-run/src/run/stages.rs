@@ -85,7 +85,7 @@ impl Run {
         let tasks = recipe.config.tasks.list.iter();
         let objectives = tasks.map(|task| recipe.objective(task, tokenizer, &*model));
         let objectives = objectives.collect::<Result<_>>()?;
-        let checkpointing = &recipe.config.train.engine.activation_checkpointing;
+        let checkpointing = &recipe.config.train.activation_checkpointing;
         if *checkpointing != Checkpointing::All(false) {
             let picked = model.checkpoint_layers(&|layer| checkpointing.picks(layer))?;
             if picked == 0 {
@@ -110,7 +110,7 @@ impl Run {
         fit_config.device = device;
         fit_config.precision = precision;
         self.keeps_the_best(&fit_config)?;
-        if config.train.engine.measure_mfu {
+        if config.train.measure_mfu {
             let (model, objectives) = (&*learner.model, &learner.objectives);
             fit_config.flops_per_token = tasks.flops_per_token(model, objectives);
         }
@@ -137,7 +137,7 @@ impl Run {
         learner: &Learner,
     ) -> Result<Vec<Box<dyn Evaluator>>> {
         let evaluators = tasks.evaluators(tokenizer, &*learner.model, &learner.objectives)?;
-        let Some(by) = &self.recipe.config.train.engine.keep.by else { return Ok(evaluators) };
+        let Some(by) = &self.recipe.config.train.keep.by else { return Ok(evaluators) };
         let names: Vec<_> = evaluators.iter().map(|one| format!("eval/{}/", one.name())).collect();
         if names.iter().any(|name| by.metric.starts_with(name)) {
             return Ok(evaluators);

@@ -92,7 +92,7 @@ fn conclude(
     };
     if let Outcome::Stopped { reason, .. } = outcome {
         // A budget is of the run as a whole: to go on, it must be raised.
-        let budget = &config.train.engine.budget;
+        let budget = &config.train.budget;
         let (why, more) = match reason {
             StopReason::Asked => ("", String::new()),
             StopReason::MaxTokens => {
