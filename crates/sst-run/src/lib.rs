@@ -1,12 +1,28 @@
 //! A run of sst as a library: from a recipe to a trained model.
 //!
 //! ```no_run
-//! use sst_run::{Recipe, Run};
+//! use sst_run::{Event, Outcome, Recipe, Run, Tracker};
+//!
+//! /// Follows the loss.
+//! struct Losses(Vec<f64>);
+//!
+//! impl Tracker for Losses {
+//!     fn on_event(&mut self, event: &Event) -> Result<(), sst_core::Error> {
+//!         if let Event::Step { metrics, .. } = event {
+//!             self.0.push(metrics["loss"]);
+//!         }
+//!         Ok(())
+//!     }
+//! }
 //!
 //! # fn main() -> Result<(), sst_run::RunError> {
 //! let recipe = Recipe::read("recipe.toml")?.set("train.steps=200step")?.default_cache("cache");
 //! let mut run = Run::new(recipe)?;
-//! let outcome = run.train()?;
+//! run.resume(true).tracker(Losses(Vec::new()));
+//! if let Outcome::Finished { checkpoint, .. } = run.train()? {
+//!     // A folder that transformers loads.
+//!     assert!(checkpoint.join("model/config.json").is_file());
+//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -30,6 +46,7 @@ pub mod recipe;
 mod run;
 mod run_lock;
 mod tasks;
+pub mod verify;
 
 pub use error::RunError;
 pub use folder::{CONFIG, check_held_out};
@@ -38,3 +55,5 @@ pub use prepared::CheckedRecipe;
 pub use recipe::{Recipe, RecipeError};
 pub use run::Run;
 pub use run_lock::RunLock;
+pub use sst_core::{Event, Tracker};
+pub use sst_train::Outcome;
