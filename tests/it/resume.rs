@@ -36,6 +36,23 @@ fn a_resumed_run_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn a_run_of_an_earlier_version_has_the_defaults_of_keys_that_came_later() {
+    let sandbox = stopped_at(4);
+    let config = sandbox.read("runs/r/config.toml");
+    let lines = config.lines().filter(|line| *line != "nfc = false");
+    let earlier = lines.map(|line| format!("{line}\n")).collect::<String>();
+    assert!(earlier.len() < config.len(), "{config}");
+    sandbox.write("runs/r/config.toml", earlier);
+    let other = ["pretrain", "recipe.toml", "--resume", "--set", "data.clean.nfc=true"];
+    let ended = sandbox.sst(&other);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("data.clean.nfc was false and is true"), "{}", ended.stderr);
+    sandbox.good(&["pretrain", "recipe.toml", "--resume"]);
+    assert_eq!(model(&sandbox, "r"), model(&sandbox, "whole"));
+    assert_eq!(sandbox.read("runs/r/config.toml"), config);
+}
+
+#[test]
 fn the_hint_of_a_stopped_run_works_as_it_is_printed() {
     let sandbox = Sandbox::new();
     let name = "run.name=it's mine";

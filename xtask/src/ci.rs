@@ -58,7 +58,7 @@ fn arm(repo: &Repo) -> Result<()> {
         eprintln!("skipped: the toolchain has no {TARGET}; `rustup target add {TARGET}` adds it");
         return Ok(());
     }
-    let mut cargo = repo.cargo(&["check", "--target", TARGET, "--package", "sst-core", "--lib"]);
+    let mut cargo = repo.cargo(&["check", "--target", TARGET, "--package", "sst-kernels", "--lib"]);
     for tool in ["CC", "CXX", "AR", "RANLIB"] {
         cargo.env(format!("{tool}_{}", TARGET.replace('-', "_")), "true");
     }

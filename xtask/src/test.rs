@@ -8,11 +8,13 @@ use anyhow::{Context, Result};
 use crate::repo::Repo;
 use crate::{exec, libtorch};
 
-/// The variable that lowers the level: see `crates/sst-core/src/ext/cpu.rs`.
+/// The variable that lowers the level: see `crates/sst-kernels/src/cpu.rs`.
 const LEVEL: &str = "SST_CPU";
 
-/// The crates whose tests depend on the level: the kernels, and the models whose goldens they must reproduce.
-const BY_LEVEL: [&str; 4] = ["--package", "sst-core", "--package", "sst-models"];
+/// The crates whose tests depend on the level: the kernels, the layers that choose between them and libtorch, and the
+/// models whose goldens they must reproduce.
+const BY_LEVEL: [&str; 6] =
+    ["--package", "sst-kernels", "--package", "sst-core", "--package", "sst-models"];
 
 /// Runs `cargo test --workspace` with `args`, and then the tests of [`BY_LEVEL`] at every lower level. With `SST_CPU` set
 /// everything runs at that level alone.
@@ -39,7 +41,7 @@ pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<()> {
 
 /// The levels of this processor, in ascending order.
 fn levels(repo: &Repo) -> Result<Vec<String>> {
-    let mut cargo = repo.cargo(&["run", "--quiet", "--package", "sst-core", "--example"]);
+    let mut cargo = repo.cargo(&["run", "--quiet", "--package", "sst-kernels", "--example"]);
     let names = exec::output(cargo.arg("cpu_levels"))?;
     Ok(names.lines().map(str::to_owned).collect())
 }

@@ -14,8 +14,8 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sst_core::RaggedRows;
 use sst_core::checkpoint::write_tensors;
-use sst_core::ext::{self, AdamW, AdamWTensors, RaggedAttention};
 use sst_core::nn;
+use sst_kernels::{AdamW, AdamWTensors, RaggedAttention};
 use tch::{Device, Kind, Reduction, Tensor};
 
 const WIDTH: i64 = 256;
@@ -50,7 +50,7 @@ fn attention(c: &mut Criterion) {
         let options =
             RaggedAttention { num_heads: HEADS, num_kv_heads: HEADS, scale, dropout: 0.0, causal };
         group.bench_function(name, |b| {
-            let forward = || ext::joint_attention(&joint, rows.offsets(), options).unwrap();
+            let forward = || sst_kernels::joint_attention(&joint, rows.offsets(), options).unwrap();
             b.iter(|| both(&[&joint], forward));
         });
     }
@@ -89,7 +89,8 @@ fn residual(c: &mut Criterion) {
     group.throughput(Throughput::Elements(tokens as u64));
     group.bench_function("kernel", |b| {
         let forward = || {
-            let [y, _] = ext::residual_norm(&x, &residual, [&weight, &bias], 0.1, 1e-12).unwrap();
+            let [y, _] =
+                sst_kernels::residual_norm(&x, &residual, [&weight, &bias], 0.1, 1e-12).unwrap();
             y
         };
         b.iter(|| both(&inputs, forward));
@@ -115,18 +116,22 @@ fn linear(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(32 * 3072 * 768 * 4));
         let x = Tensor::randn([rows, 768], single);
         let bias = Tensor::zeros([3072], single);
-        if !ext::has_linear_kernel(&x, &weights[0]).unwrap() {
+        if !sst_kernels::has_linear_kernel(&x, &weights[0]).unwrap() {
             continue;
         }
         group.bench_function(format!("out-in-kernel/{rows}"), |b| {
-            let each = |w| black_box(ext::fast_linear(&x, w, ext::Layout::OutIn, Some(&bias)));
+            let each = |w| {
+                black_box(sst_kernels::fast_linear(&x, w, sst_kernels::Layout::OutIn, Some(&bias)))
+            };
             b.iter(|| weights.iter().for_each(|weight| drop(each(weight))));
         });
         group.bench_function(format!("out-in-libtorch/{rows}"), |b| {
             b.iter(|| weights.iter().for_each(|w| drop(black_box(x.linear(w, Some(&bias))))));
         });
         group.bench_function(format!("in-out-kernel/{rows}"), |b| {
-            let each = |w| black_box(ext::fast_linear(&x, w, ext::Layout::InOut, Some(&bias)));
+            let each = |w| {
+                black_box(sst_kernels::fast_linear(&x, w, sst_kernels::Layout::InOut, Some(&bias)))
+            };
             b.iter(|| turned.iter().for_each(|weight| drop(each(weight))));
         });
         group.bench_function(format!("in-out-libtorch/{rows}"), |b| {
@@ -140,7 +145,7 @@ fn linear(c: &mut Criterion) {
 fn mlp(c: &mut Criterion) {
     let (width, inner, rows) = (384, 1536, 1024);
     let _guard = tch::no_grad_guard();
-    let _weights = ext::keep_weights();
+    let _weights = sst_kernels::keep_weights();
     let mut group = c.benchmark_group("mlp");
     group.throughput(Throughput::Elements((4 * rows * width * inner) as u64));
     for kind in [Kind::Float, Kind::BFloat16] {
@@ -148,12 +153,19 @@ fn mlp(c: &mut Criterion) {
         let (x, up, down) = (make(&[rows, width]), make(&[inner, width]), make(&[width, inner]));
         let (up_bias, down_bias) = (make(&[inner]), make(&[width]));
         let name = if kind == Kind::Float { "fp32" } else { "bf16" };
-        if ext::has_mlp_kernel(&x, &up, &down).unwrap() {
+        if sst_kernels::has_mlp_kernel(&x, &up, &down).unwrap() {
             let layers = [
-                ext::Affine { weight: &up, bias: Some(&up_bias) },
-                ext::Affine { weight: &down, bias: Some(&down_bias) },
+                sst_kernels::Affine { weight: &up, bias: Some(&up_bias) },
+                sst_kernels::Affine { weight: &down, bias: Some(&down_bias) },
             ];
-            let run = || ext::fast_mlp(&x, layers, ext::Layout::OutIn, ext::Curve::Gelu);
+            let run = || {
+                sst_kernels::fast_mlp(
+                    &x,
+                    layers,
+                    sst_kernels::Layout::OutIn,
+                    sst_kernels::Curve::Gelu,
+                )
+            };
             group.bench_function(format!("kernel/{name}"), |b| b.iter(|| black_box(run())));
         }
         group.bench_function(format!("libtorch/{name}"), |b| {
@@ -174,18 +186,18 @@ fn trained(c: &mut Criterion) {
     let (x, up, down) = (input(&[rows, width]), input(&[inner, width]), input(&[width, inner]));
     let (up_bias, down_bias) = (input(&[inner]), input(&[width]));
     let layers = [
-        ext::Affine { weight: &up, bias: Some(&up_bias) },
-        ext::Affine { weight: &down, bias: Some(&down_bias) },
+        sst_kernels::Affine { weight: &up, bias: Some(&up_bias) },
+        sst_kernels::Affine { weight: &down, bias: Some(&down_bias) },
     ];
     let leaves = [&x, &up, &down, &up_bias, &down_bias];
-    let run = || nn::mlp(&x, layers, ext::Layout::OutIn, nn::Activation::Gelu).unwrap();
+    let run = || nn::mlp(&x, layers, sst_kernels::Layout::OutIn, nn::Activation::Gelu).unwrap();
     #[cfg(target_arch = "x86_64")]
-    for (name, forbidden) in [("kernel", None), ("libtorch", Some(ext::Unit::Vectors))] {
-        ext::forbid_unit(forbidden);
+    for (name, forbidden) in [("kernel", None), ("libtorch", Some(sst_kernels::Unit::Vectors))] {
+        sst_kernels::forbid_unit(forbidden);
         group.bench_function(name, |b| b.iter(|| both(&leaves, run)));
     }
     #[cfg(target_arch = "x86_64")]
-    ext::forbid_unit(None);
+    sst_kernels::forbid_unit(None);
 }
 
 /// The loss of masked tokens: logits of a vocabulary of 8,192 and their cross-entropy.
@@ -254,18 +266,18 @@ fn update(c: &mut Criterion) {
     let weights = Weights::new(Kind::BFloat16);
     group.throughput(Throughput::Elements(weights.count()));
     group.bench_function("norm", |b| {
-        b.iter(|| ext::global_norm(black_box(&weights.grads)).unwrap());
+        b.iter(|| sst_kernels::global_norm(black_box(&weights.grads)).unwrap());
     });
     group.bench_function("adamw-kernel", |b| {
         let mut lists = weights.lists();
         lists.copies = weights.copies.iter().map(Some).collect();
-        b.iter(|| ext::fused_adamw(&lists, options, None, None).unwrap());
+        b.iter(|| sst_kernels::fused_adamw(&lists, options, None, None).unwrap());
     });
     group.bench_function("adamw-halves", |b| {
         let mut lists = weights.lists();
         lists.copies = weights.copies.iter().map(Some).collect();
         lists.rests = weights.rests.iter().map(Some).collect();
-        b.iter(|| ext::fused_adamw(&lists, options, None, None).unwrap());
+        b.iter(|| sst_kernels::fused_adamw(&lists, options, None, None).unwrap());
     });
     // The kernel takes no transposed tensors, so that these go to libtorch.
     let mut other = Weights::new(Kind::Float);
@@ -274,7 +286,7 @@ fn update(c: &mut Criterion) {
     group.bench_function("adamw-libtorch", |b| {
         let lists = other.lists();
         b.iter(|| {
-            ext::fused_adamw(&lists, options, None, None).unwrap();
+            sst_kernels::fused_adamw(&lists, options, None, None).unwrap();
             // What the next forward pass would cast.
             for (copy, param) in other.copies.iter().zip(&other.params) {
                 copy.shallow_clone().copy_(&param.transpose(0, 1));

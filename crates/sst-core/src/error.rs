@@ -8,7 +8,7 @@ use crate::checkpoint::CheckpointError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// libtorch refused an operation.
-    #[error("libtorch: {}", without_stack(&.0.to_string()))]
+    #[error("libtorch: {}", sst_kernels::without_stack(&.0.to_string()))]
     Torch(tch::TchError),
     /// A batch lacks an array that an objective or model needs.
     #[error("the batch has no array `{0}`; the objective's collate must make it")]
@@ -64,15 +64,17 @@ impl From<tch::TchError> for Error {
     }
 }
 
+impl From<sst_kernels::Error> for Error {
+    fn from(error: sst_kernels::Error) -> Self {
+        match error {
+            sst_kernels::Error::Torch(error) => Self::Torch(error),
+            sst_kernels::Error::Contract(message) => Self::Contract(message),
+        }
+    }
+}
+
 /// Short for the results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// The message of an error of libtorch without the place in its source and the functions that led there.
-fn without_stack(message: &str) -> &str {
-    const STACKS: [&str; 2] = ["Exception raised from ", "frame #0: "];
-    let end = STACKS.iter().filter_map(|stack| message.find(stack)).min();
-    message[..end.unwrap_or(message.len())].trim_end()
-}
 
 #[cfg(test)]
 mod tests {
@@ -81,15 +83,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_libtorch_are_a_sentence_without_a_stack() {
-        let (a, b) =
-            (Tensor::zeros([2, 3], (Kind::Float, tch::Device::Cpu)), Tensor::from(1.0_f32));
+    fn errors_of_libtorch_and_of_kernels_read_alike() {
+        let a = Tensor::zeros([2, 3], (Kind::Float, tch::Device::Cpu));
         let error = Error::from(a.f_matmul(&a).unwrap_err());
         let text = error.to_string();
         assert!(text.contains("mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)"), "{text}");
         assert!(!text.contains("Exception raised") && text.lines().count() == 1, "{text}");
         assert!(std::error::Error::source(&error).is_none());
-        let inside = a.f_matmul(&b).unwrap_err().to_string();
-        assert!(!inside.contains("frame #"), "{inside}");
+        let Error::Torch(inner) = error else { panic!("{error:?}") };
+        assert_eq!(Error::from(sst_kernels::Error::from(inner)).to_string(), text);
+        let contract = sst_kernels::Error::Contract("a wrong shape".into());
+        assert_eq!(Error::from(contract).to_string(), "a wrong shape");
     }
 }

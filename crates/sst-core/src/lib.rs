@@ -1,16 +1,15 @@
 //! The seams of sst over libtorch.
 //!
 //! Here stand the traits that models, objectives and evaluators implement ([`Model`], [`Objective`],
-//! [`Evaluator`]), what they share ([`ParamStore`], [`Batch`], [`nn`], [`checkpoint`]), and the little
-//! C++ that tch does not bind ([`ext`], the only `unsafe` of the project). Models, objectives, the
-//! trainer and the evaluators depend on this crate and never on each other.
+//! [`Evaluator`]) and what they share ([`ParamStore`], [`Batch`], [`nn`], [`checkpoint`]). Models, objectives, the
+//! trainer and the evaluators depend on this crate and never on each other. The kernels that layers run on, and what
+//! tch does not bind of libtorch, are in the crate sst-kernels.
 
 pub mod batch;
 pub mod checkpoint;
 mod error;
 pub mod evaluator;
 pub mod event;
-pub mod ext;
 pub mod model;
 pub mod nn;
 pub mod objective;

@@ -4,10 +4,10 @@
 
 use std::cell::OnceCell;
 
+use sst_kernels::{row_spans, takes_any_rows};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
-use crate::ext::takes_any_rows;
 
 /// `n` rows of a product on the CPU, or a little more, a number of few binary digits: oneDNN compiles a kernel for each
 /// shape of a product, which takes as long as the product of a small batch; batches of even sizes repeat their shapes.
@@ -32,11 +32,6 @@ pub fn pad_even(x_td: Tensor) -> Result<Tensor> {
         return Ok(x_td);
     }
     Ok(x_td.f_constant_pad_nd([0, 0, 0, more])?)
-}
-
-/// The first token of each row and the end of the row, of the offsets of all rows.
-pub(crate) fn spans(offsets: &[i64]) -> Vec<[i64; 2]> {
-    offsets.windows(2).map(|pair| [pair[0], pair[1]]).collect()
 }
 
 /// Where each row of a ragged batch begins and ends.
@@ -153,7 +148,7 @@ impl RaggedRows {
         if self.lengths().any(|length| length == 0) {
             return Err(Error::Contract("a row without tokens has no first and last one".into()));
         }
-        let places: Vec<i64> = spans(&self.offsets).into_iter().map(place).collect();
+        let places: Vec<i64> = row_spans(&self.offsets).into_iter().map(place).collect();
         let places_b = Tensor::f_from_slice(&places)?.f_to_device(self.device)?;
         Ok(hidden_td.f_index_select(0, &places_b)?)
     }

@@ -76,6 +76,12 @@ pub enum EvalError {
     Core(#[from] sst_core::Error),
 }
 
+impl From<sst_kernels::Error> for EvalError {
+    fn from(error: sst_kernels::Error) -> Self {
+        Self::Core(error.into())
+    }
+}
+
 impl From<tch::TchError> for EvalError {
     fn from(error: tch::TchError) -> Self {
         Self::Core(error.into())

@@ -5,7 +5,7 @@
 
 use sst_core::nn::{Attention, AttentionOutput, KvCache, NewTokens, Rotation, RowPart, Rows};
 use sst_core::{
-    EncoderInput, EncoderOutput, Error, Forward, ParamStore, RaggedRows, Result, ext, pad_even,
+    EncoderInput, EncoderOutput, Error, Forward, ParamStore, RaggedRows, Result, pad_even,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -127,7 +127,7 @@ impl<L: DecoderLayer> Stack<L> {
         }
         let (layer, rows) = (self.layers[i].handle(), rows.clone());
         let rotation = rotation.map(Rotation::handle);
-        let next_td = ext::checkpoint(hidden_td, move |hidden_td| {
+        let next_td = sst_kernels::checkpoint(hidden_td, move |hidden_td| -> Result<_> {
             let seen = Seen { keys: Keys::Rows(&rows), rotation: rotation.as_ref(), forward };
             Ok(layer.forward(hidden_td, seen)?.0)
         })?;

@@ -2,8 +2,8 @@
 //!
 //! Shapes: n tokens, d hidden size, v vocabulary.
 
-use sst_core::ext::CrossEntropy;
-use sst_core::{Forward, LossParts, Model, Result, TokenHead, ext};
+use sst_core::{Forward, LossParts, Model, Result, TokenHead};
+use sst_kernels::CrossEntropy;
 use tch::{Kind, Reduction, Tensor};
 
 /// How the loss of tokens is made.
@@ -58,9 +58,9 @@ impl TokenLoss {
         forward: Forward,
     ) -> Result<Sums> {
         let logits_nv = head.logits(hidden_nd, forward)?;
-        if ext::has_cross_entropy_kernel(&logits_nv) {
+        if sst_kernels::has_cross_entropy_kernel(&logits_nv) {
             let options = CrossEntropy { unscored, z_loss: self.z_loss };
-            let sums = ext::cross_entropy(&logits_nv, labels_n, options)?;
+            let sums = sst_kernels::cross_entropy(&logits_nv, labels_n, options)?;
             let z = (self.z_loss > 0.0).then_some(sums.z_loss);
             return Ok(Sums { loss: sums.loss, correct: sums.correct, z });
         }
@@ -151,7 +151,7 @@ impl TokenLoss {
             }
         }
         if !inputs.is_empty() {
-            total.loss = ext::with_gradients(&total.loss, &inputs, gradients)?;
+            total.loss = sst_kernels::with_gradients(&total.loss, &inputs, gradients)?;
         }
         Ok(total)
     }

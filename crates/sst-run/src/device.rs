@@ -44,7 +44,7 @@ pub fn open(text: &str, threads: usize) -> Result<Device> {
     if wanted == Wanted::Cpu {
         return Ok(Device::Cpu);
     }
-    let loaded = sst_core::ext::load_cuda();
+    let loaded = sst_kernels::load_cuda();
     let count = if matches!(loaded, Ok(true)) { Cuda::device_count() } else { 0 };
     match (wanted, loaded) {
         (Wanted::Cuda(index), Ok(true)) if (index as i64) < count => Ok(Device::Cuda(index)),

@@ -28,7 +28,7 @@ pub enum RunError {
     Device(String),
     /// The libraries of CUDA could not be loaded.
     #[error("cannot load CUDA: {0}")]
-    Cuda(#[source] sst_core::Error),
+    Cuda(#[source] sst_kernels::Error),
     /// The data and the settings do not fit each other: a row that is longer than a step may be, for example.
     #[error("{0}")]
     Settings(String),
@@ -105,6 +105,9 @@ pub enum RunError {
     /// The objective could not be built.
     #[error(transparent)]
     Objective(#[from] ObjectiveError),
+    /// The processor does not have what `SST_CPU` asks for, or libtorch failed.
+    #[error(transparent)]
+    Kernels(#[from] sst_kernels::Error),
     /// libtorch failed, or a model lacks what an objective needs.
     #[error(transparent)]
     Core(#[from] sst_core::Error),

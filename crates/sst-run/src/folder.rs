@@ -11,7 +11,7 @@ use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
 use crate::error::{Result, RunError};
-use crate::recipe::{Effect, FROM_TOKENIZER, RunConfig, Task, effect_of_change};
+use crate::recipe::{Effect, FROM_TOKENIZER, Recipe, RunConfig, Task, effect_of_change};
 use crate::tasks::TaskData;
 use crate::{device, processor};
 
@@ -25,7 +25,14 @@ const ENVIRONMENT: &str = "environment.json";
 /// # Errors
 /// If such keys differ, with their names and values.
 pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) -> Result<()> {
-    let (before, now) = (leaves(&read_config(folder)?), leaves(&config.to_json()?));
+    let written = read_config(folder)?;
+    // A run of an earlier version lacks the keys that came later: it has their defaults. A configuration that can no
+    // longer be resolved is compared as it was written, which names the keys.
+    let before = match Recipe::read(folder.join(CONFIG)).and_then(Recipe::check) {
+        Ok(before) => before.config.to_json()?,
+        Err(_) => written,
+    };
+    let (before, now) = (leaves(&before), leaves(&config.to_json()?));
     let (mut changed, mut allowed) = (Vec::new(), BTreeSet::new());
     for key in before.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
         let (old, new) = (before.get(key), now.get(key));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use sst_core::ext::CpuLevel;
+use sst_kernels::CpuLevel;
 use sst_train::{Precision, PrecisionChoice};
 use tch::Device;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use sst_core::ext::{CpuLevel, library_variables};
+use sst_kernels::{CpuLevel, library_variables};
 
 use crate::error::Result;
 use crate::folder::read_environment;

@@ -134,6 +134,12 @@ pub enum TrainError {
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl From<sst_kernels::Error> for TrainError {
+    fn from(error: sst_kernels::Error) -> Self {
+        Self::Core(error.into())
+    }
+}
+
 impl From<tch::TchError> for TrainError {
     fn from(error: tch::TchError) -> Self {
         Self::Core(error.into())

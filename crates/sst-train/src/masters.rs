@@ -1,7 +1,7 @@
 //! Weights in bf16 for the passes beside those in fp32 that updates go to (Micikevicius et al. 2018, "Mixed
 //! Precision Training", section 3.1), so that no weight is cast twice and activations take half the memory.
 
-use sst_core::{ParamStore, ext};
+use sst_core::ParamStore;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::TrainError;
@@ -62,19 +62,19 @@ impl Masters {
         let from = self.pairs.iter().map(|pair| &pair.param);
         let to = self.pairs.iter().map(|pair| &pair.full);
         let on_cpu = self.pairs.iter().all(|pair| pair.full.device() == Device::Cpu);
-        Ok(ext::move_gradients(from, to, is_single && on_cpu)?)
+        Ok(sst_kernels::move_gradients(from, to, is_single && on_cpu)?)
     }
 
     /// Drops the gradients of a backward pass that failed.
     pub(crate) fn drop_gradients(&self) -> Result<(), TrainError> {
-        Ok(ext::reset_gradients(self.pairs.iter().map(|pair| &pair.param))?)
+        Ok(sst_kernels::reset_gradients(self.pairs.iter().map(|pair| &pair.param))?)
     }
 
     /// Shows the model its fp32 weights, to evaluate or save them.
     pub(crate) fn show_full(&mut self) -> Result<(), TrainError> {
         for Pair { param, full, low, rest, .. } in &mut self.pairs {
             if let (Some(rest), 0) = (rest, full.numel()) {
-                full.f_set_data(&ext::join_halves(low, rest)?)?;
+                full.f_set_data(&sst_kernels::join_halves(low, rest)?)?;
                 release(rest)?;
             }
             param.f_set_data(&full.f_detach()?)?;
@@ -88,7 +88,7 @@ impl Masters {
             param.f_set_data(low)?;
             if let Some(rest) = rest {
                 rest.f_set_data(&Tensor::f_empty(low.size(), (Kind::Int16, low.device()))?)?;
-                ext::split_halves(&full.f_detach()?.f_contiguous()?, low, rest)?;
+                sst_kernels::split_halves(&full.f_detach()?.f_contiguous()?, low, rest)?;
                 release(full)?;
             }
         }
@@ -103,7 +103,7 @@ fn release(tensor: &mut Tensor) -> Result<(), tch::TchError> {
 }
 
 /// Copies in bf16 in one piece of memory, and another one of those that stay in fp32, each in order: weights that are
-/// used together, and their biases, mostly lie side by side and are one without a copy ([`ext::joint`]).
+/// used together, and their biases, mostly lie side by side and are one without a copy ([`sst_kernels::joint`]).
 fn low_copies(params: &[&Tensor]) -> Result<Vec<Tensor>, tch::TchError> {
     /// What each begins at a multiple of: a cache line.
     const ALIGNED: i64 = 32;

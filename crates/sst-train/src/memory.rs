@@ -1,6 +1,6 @@
 //! How much memory the process takes.
 
-use sst_core::{Metrics, ext};
+use sst_core::Metrics;
 use tch::Device;
 
 use crate::error::TrainError;
@@ -16,7 +16,7 @@ pub(crate) fn usage(device: Device) -> Result<Metrics, TrainError> {
             usage.insert(name.to_owned(), bytes);
         }
     }
-    if let Some(memory) = ext::device_memory(device)? {
+    if let Some(memory) = sst_kernels::device_memory(device)? {
         usage.insert("device_memory_bytes".to_owned(), memory.now as f64);
         usage.insert("device_peak_memory_bytes".to_owned(), memory.peak as f64);
     }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sst_core::ext::CpuLevel;
 use sst_core::nn;
+use sst_kernels::CpuLevel;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::TrainError;

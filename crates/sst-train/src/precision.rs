@@ -2,7 +2,7 @@
 //! weights that are updated; [`crate::FitConfig::bf16_weights`] has bf16 copies beside them.
 
 use serde::{Deserialize, Serialize};
-use sst_core::ext::{self, Autocast, CpuLevel};
+use sst_kernels::{Autocast, CpuLevel};
 use tch::{Device, Kind};
 
 /// A precision as it is asked for.
@@ -53,7 +53,7 @@ impl From<Precision> for PrecisionChoice {
 fn has_fast_bf16(device: Device) -> sst_core::Result<bool> {
     match device {
         Device::Cpu => Ok(CpuLevel::current().has_fast_bf16()),
-        Device::Cuda(index) => Ok(ext::cuda_capability(index)? >= AMPERE),
+        Device::Cuda(index) => Ok(sst_kernels::cuda_capability(index)? >= AMPERE),
         _ => Ok(false),
     }
 }
@@ -82,7 +82,7 @@ impl Precision {
     pub fn autocast(self, device: Device) -> sst_core::Result<Option<Autocast>> {
         match self.kind() {
             Kind::Float => Ok(None),
-            kind => ext::autocast(device, Some(kind)).map(Some),
+            kind => Ok(Some(sst_kernels::autocast(device, Some(kind))?)),
         }
     }
 

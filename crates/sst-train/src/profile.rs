@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use sst_core::ext::{OperatorEvent, Profiler};
+use sst_kernels::{OperatorEvent, Profiler};
 use tch::Device;
 
 use crate::error::TrainError;

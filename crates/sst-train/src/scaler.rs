@@ -6,7 +6,6 @@
 //! skipped and the scale falls; after many good steps it rises.
 
 use serde::{Deserialize, Serialize};
-use sst_core::ext;
 use tch::Tensor;
 
 use crate::error::TrainError;
@@ -122,7 +121,7 @@ impl Scaler {
         let Some(first) = gradients.iter().next() else { return Ok(()) };
         let inv_scale = Tensor::from(1.0 / self.state.scale).f_to_device(first.device())?;
         // The norm says the same of all gradients at once.
-        let _found_inf = ext::unscale(gradients.iter(), &inv_scale)?;
+        let _found_inf = sst_kernels::unscale(gradients.iter(), &inv_scale)?;
         Ok(())
     }
 

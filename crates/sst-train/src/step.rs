@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use sst_core::{Batch, Forward, LossParts, Model, Objective, StepContext, ext};
+use sst_core::{Batch, Forward, LossParts, Model, Objective, StepContext};
 use sst_data::batching::Pool;
 use sst_data::loader::{Loader, StepData};
 use sst_data::{Key, Ledger, SeqRng, Units};
@@ -133,7 +133,7 @@ impl Step<'_> {
         }
         self.micro.halve(number, whole, self.objective.name(), error)?;
         self.ledger.add("train.out_of_memory", 1, keys(whole).first());
-        ext::empty_cache(self.config.device)?;
+        sst_kernels::empty_cache(self.config.device)?;
         self.micro.cut(whole, self.loader)
     }
 

@@ -100,7 +100,7 @@ fn link(repo: &Repo, home: &Path) -> Result<()> {
 /// link's name, which stays the same, and would keep the old headers and library path.
 fn forget_builds(repo: &Repo) -> Result<()> {
     for profile in ["dev", "release"] {
-        let packages = ["--package", "torch-sys", "--package", "sst-core"];
+        let packages = ["--package", "torch-sys", "--package", "sst-kernels"];
         let args = [&["clean", "--quiet", "--profile", profile], &packages[..]].concat();
         exec::run_quietly(&mut repo.cargo(&args))?;
     }

@@ -9,20 +9,33 @@ use super::Finding;
 use super::tree::Tree;
 
 /// What each crate of the workspace may depend on (beside what it needs to test itself).
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("sst-data", &[]),
-    ("sst-core", &["sst-data"]),
-    ("sst-models", &["sst-core", "sst-data"]),
-    ("sst-objectives", &["sst-core", "sst-data"]),
-    ("sst-train", &["sst-core", "sst-data"]),
-    ("sst-eval", &["sst-core", "sst-data"]),
-    ("sst-run", &["sst-core", "sst-data", "sst-eval", "sst-models", "sst-objectives", "sst-train"]),
+    ("sst-kernels", &[]),
+    ("sst-core", &["sst-data", "sst-kernels"]),
+    ("sst-models", &["sst-core", "sst-data", "sst-kernels"]),
+    ("sst-objectives", &["sst-core", "sst-data", "sst-kernels"]),
+    ("sst-train", &["sst-core", "sst-data", "sst-kernels"]),
+    ("sst-eval", &["sst-core", "sst-data", "sst-kernels"]),
+    (
+        "sst-run",
+        &[
+            "sst-core",
+            "sst-data",
+            "sst-eval",
+            "sst-kernels",
+            "sst-models",
+            "sst-objectives",
+            "sst-train",
+        ],
+    ),
     (
         "sst-cli",
         &[
             "sst-core",
             "sst-data",
             "sst-eval",
+            "sst-kernels",
             "sst-models",
             "sst-objectives",
             "sst-run",
@@ -114,6 +127,13 @@ mod tests {
     #[test]
     fn layers_point_downwards() {
         check_manifest("sst-core", "[dependencies]\nsst-data.workspace = true\ntch = \"1\"", &[]);
+        check_manifest("sst-core", "[dependencies]\nsst-kernels.workspace = true", &[]);
+        let message = "sst-kernels must not depend on sst-core";
+        check_manifest("sst-kernels", "[dependencies]\nsst-core.workspace = true", &[message]);
+        let message = "sst-kernels must not depend on sst-data";
+        check_manifest("sst-kernels", "[dependencies]\nsst-data.workspace = true", &[message]);
+        let message = "sst-data must not depend on sst-kernels";
+        check_manifest("sst-data", "[dependencies]\nsst-kernels.workspace = true", &[message]);
         let message = "sst-models must not depend on sst-train";
         check_manifest("sst-models", "[dependencies]\nsst-train.workspace = true", &[message]);
         check_manifest("sst-models", "[build-dependencies]\nsst-train = \"1\"", &[message]);

@@ -6,7 +6,7 @@ use super::tree::Tree;
 
 const LEAVES: [&str; 2] = ["crates/sst-cli/", "xtask/"];
 /// The one variable that kernels read is `SST_CPU`, here.
-const READS_ENVIRONMENT: &str = "crates/sst-core/src/ext/cpu.rs";
+const READS_ENVIRONMENT: &str = "crates/sst-kernels/src/cpu.rs";
 const PRINTING: [&str; 5] = ["println!", "eprintln!", "print!", "eprint!", "dbg!"];
 const OTHER: [&str; 5] = ["env::var", "env::vars", "env::var_os", "env::args", "process::exit"];
 
@@ -48,8 +48,8 @@ mod tests {
         check_line(library, "// println!(\"x\");", 0);
         check_line(library, "env!(\"CARGO_PKG_VERSION\")", 0);
         check_line(library, "#[cfg(test)]\nmod tests { fn f() { println!(\"x\") } }", 0);
-        check_line("crates/sst-core/src/ext/cpu.rs", "std::env::var_os(\"X\")", 0);
-        check_line("crates/sst-core/src/ext/cpu.rs", "std::process::exit(1)", 1);
+        check_line("crates/sst-kernels/src/cpu.rs", "std::env::var_os(\"X\")", 0);
+        check_line("crates/sst-kernels/src/cpu.rs", "std::process::exit(1)", 1);
         check_line("crates/sst-data/build.rs", "println!(\"x\");", 0);
         check_line("crates/sst-data/tests/it/a.rs", "println!(\"x\");", 0);
         check_line("crates/sst-cli/src/main.rs", "println!(\"x\");", 0);

@@ -14,7 +14,7 @@ use clap::Parser;
 use sst_cli::args::{Cli, Command, DataCommand};
 use sst_cli::exit::{Exit, Usage, conclude};
 use sst_cli::logging;
-use sst_core::ext::CpuLevel;
+use sst_kernels::CpuLevel;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 fn run_command(command: &Command) -> Result<Exit> {
     // A level that this processor does not have is an error, not a guess.
     CpuLevel::requested().map_err(|error| Usage(error.to_string()))?;
-    sst_core::ext::keep_freed_memory()?;
+    sst_kernels::keep_freed_memory()?;
     match command {
         Command::Pretrain(args) => cmd::pretrain::run(args),
         Command::VerifyResume(args) => cmd::verify_resume::run(args),

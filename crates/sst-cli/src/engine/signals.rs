@@ -54,7 +54,7 @@ impl Signals {
         self.at_once(&mut |exit, message| {
             render::note(message);
             // The user asked twice, and nothing is being written in place.
-            sst_core::ext::exit_at_once(exit as u8)
+            sst_kernels::exit_at_once(exit as u8)
         });
     }
 

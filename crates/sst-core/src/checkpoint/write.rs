@@ -10,7 +10,6 @@ use tch::{Device, Kind, Tensor};
 
 use super::error::CheckpointError;
 use crate::error::{Error, Result};
-use crate::ext;
 
 /// One tensor to be written: on the CPU, contiguous.
 struct Written<'a> {
@@ -92,7 +91,7 @@ fn written<'a>(path: &Path, name: &str, tensor: &'a Tensor) -> Result<Written<'a
         .into());
     };
     let shape = tensor.size().iter().map(|d| *d as usize).collect();
-    Ok(Written { bytes: ext::bytes_of(tensor)?, dtype, shape })
+    Ok(Written { bytes: sst_kernels::bytes_of(tensor)?, dtype, shape })
 }
 
 fn dtype_of(kind: Kind) -> Option<Dtype> {

@@ -1,10 +1,10 @@
 //! Activation functions under the names of Hugging Face configs.
 
 use serde::{Deserialize, Serialize};
+use sst_kernels::Curve;
 use tch::Tensor;
 
 use crate::error::Result;
-use crate::ext::Curve;
 
 /// The mean and the deviation of Laplace as transformers has them: roots of 1 / 2 and of 1 / 4 pi, to six digits.
 #[allow(

@@ -1,14 +1,15 @@
 //! Multi-head attention (Vaswani et al. 2017): our kernel for ragged rows on the CPU, libtorch's fused one,
 //! or plain products where the probabilities are wanted.
 
+use sst_kernels::{
+    RaggedAttention, joint_attention, product_kind, ragged_attention, ragged_cross_attention,
+    row_spans,
+};
 use tch::{Device, Kind, Tensor};
 
 use super::layers::dropout;
 use crate::error::{Error, Result};
-use crate::ext::{
-    RaggedAttention, joint_attention, product_kind, ragged_attention, ragged_cross_attention,
-};
-use crate::ragged::{RaggedRows, spans};
+use crate::ragged::RaggedRows;
 
 /// How heads attend.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -174,7 +175,7 @@ impl Attention {
         if self.causal {
             return Err(Error::Contract("picked queries do not know what came before them".into()));
         }
-        self.kernel_at(tensors, offsets, &spans(rows.offsets()), train)
+        self.kernel_at(tensors, offsets, &row_spans(rows.offsets()), train)
     }
 
     /// The same to keys that lie at `keys`, with the queries of each row's last tokens.
@@ -186,7 +187,7 @@ impl Attention {
         train: bool,
     ) -> Result<Tensor> {
         let options = self.options(last(tensors[0]) / self.num_heads, train);
-        ragged_cross_attention(tensors, offsets, keys, options)
+        Ok(ragged_cross_attention(tensors, offsets, keys, options)?)
     }
 
     /// Attends within ragged rows, where one product made queries, keys and values `[t, (h + 2 h') e]`, on a
@@ -196,12 +197,12 @@ impl Attention {
     /// If shapes or rows do not fit, or libtorch fails.
     pub fn forward_joint(&self, joint: &Tensor, rows: &RaggedRows, train: bool) -> Result<Tensor> {
         let width = last(joint) / (self.num_heads + 2 * self.num_kv_heads);
-        joint_attention(joint, rows.offsets(), self.options(width, train))
+        Ok(joint_attention(joint, rows.offsets(), self.options(width, train))?)
     }
 
     fn kernel(&self, tensors: [&Tensor; 3], offsets: &[i64], train: bool) -> Result<Tensor> {
         let options = self.options(last(tensors[0]) / self.num_heads, train);
-        ragged_attention(tensors, offsets, options)
+        Ok(ragged_attention(tensors, offsets, options)?)
     }
 
     /// For heads of this width.

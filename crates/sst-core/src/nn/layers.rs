@@ -1,13 +1,13 @@
 //! Linear, LayerNorm, Embedding and dropout.
 
+use sst_kernels::{
+    Affine, Lookup, Norm, add_norm, embedding_sum, fast_dropout, has_residual_kernel, joint, norm,
+    product_kind, residual_norm, twice,
+};
 use tch::{Kind, Tensor};
 
 use super::product::linear;
 use crate::error::{Error, Result};
-use crate::ext::{
-    Affine, Lookup, Norm, add_norm, embedding_sum, fast_dropout, has_residual_kernel, joint, norm,
-    product_kind, residual_norm, twice,
-};
 use crate::params::{Init, Scope};
 
 /// `y = x W^T + b`.
@@ -132,9 +132,9 @@ impl LayerNorm {
     pub fn after(&self, x: Tensor, residual: &Tensor, p: f64, train: bool) -> Result<[Tensor; 2]> {
         if has_residual_kernel(&x) && has_residual_kernel(residual) {
             let p = if train { p } else { 0.0 };
-            return residual_norm(&x, residual, [&self.weight, &self.bias], p, self.eps);
+            return Ok(residual_norm(&x, residual, [&self.weight, &self.bias], p, self.eps)?);
         }
-        twice(&self.forward(&dropout(x, p, train)?.f_add(residual)?)?)
+        Ok(twice(&self.forward(&dropout(x, p, train)?.f_add(residual)?)?)?)
     }
 
     /// Applies it before a product, in the type that this has.
@@ -143,7 +143,7 @@ impl LayerNorm {
     /// If the width differs, or libtorch fails.
     pub fn before(&self, x: &Tensor) -> Result<Tensor> {
         match norm_kind(x)? {
-            Some(kind) => norm(x, self.kernel(), kind),
+            Some(kind) => Ok(norm(x, self.kernel(), kind)?),
             None => self.forward(x),
         }
     }
@@ -184,7 +184,7 @@ impl LayerNorm {
     /// If the width differs, or libtorch fails.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         if has_residual_kernel(x) {
-            return norm(x, self.kernel(), x.f_kind()?);
+            return Ok(norm(x, self.kernel(), x.f_kind()?)?);
         }
         Ok(x.f_layer_norm(
             self.weight.size(),
@@ -224,7 +224,7 @@ impl RmsNorm {
     /// If the width differs, or libtorch fails.
     pub fn before(&self, x: &Tensor) -> Result<Tensor> {
         match norm_kind(x)? {
-            Some(kind) => norm(x, self.kernel(), kind),
+            Some(kind) => Ok(norm(x, self.kernel(), kind)?),
             None => self.forward(x),
         }
     }
@@ -315,7 +315,7 @@ impl Embedding {
         let lookups: Vec<_> =
             tables.iter().zip(&ids).map(|((table, _), ids)| table.at(ids)).collect();
         if lookups.iter().all(Lookup::has_kernel) {
-            return embedding_sum(&lookups);
+            return Ok(embedding_sum(&lookups)?);
         }
         let Some((first, others)) = tables.split_first() else {
             return Err(Error::Contract("embeddings: there is no table".to_owned()));
@@ -342,7 +342,7 @@ pub fn dropout(x: Tensor, p: f64, train: bool) -> Result<Tensor> {
         Ok(x)
     } else if has_residual_kernel(&x) && p < 1.0 {
         // libtorch's draws its mask on one thread.
-        fast_dropout(&x, p)
+        Ok(fast_dropout(&x, p)?)
     } else {
         Ok(x.f_dropout(p, true)?)
     }

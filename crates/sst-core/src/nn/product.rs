@@ -1,12 +1,12 @@
 //! Products with a weight.
 
+use sst_kernels::{
+    Affine, Layout, fast_curved_linear, fast_linear, fast_mlp, has_linear_kernel, has_mlp_kernel,
+};
 use tch::Tensor;
 
 use super::activation::Activation;
 use crate::error::Result;
-use crate::ext::{
-    Affine, Layout, fast_curved_linear, fast_linear, fast_mlp, has_linear_kernel, has_mlp_kernel,
-};
 
 /// `x W^T + b`, with a weight `[out, in]` as of PyTorch's Linear.
 ///
@@ -14,7 +14,7 @@ use crate::ext::{
 /// If widths differ, or libtorch fails.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     if has_linear_kernel(x, weight)? {
-        return fast_linear(x, weight, Layout::OutIn, bias);
+        return Ok(fast_linear(x, weight, Layout::OutIn, bias)?);
     }
     Ok(x.f_linear(weight, bias)?)
 }
@@ -38,7 +38,7 @@ pub fn activated_linear(x: &Tensor, layer: Affine<'_>, activation: Activation) -
 /// If widths differ, or libtorch fails.
 pub fn conv1d(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     if has_linear_kernel(x, weight)? {
-        return fast_linear(x, weight, Layout::InOut, Some(bias));
+        return Ok(fast_linear(x, weight, Layout::InOut, Some(bias))?);
     }
     Ok(bias.f_addmm(x, weight)?)
 }
@@ -57,7 +57,7 @@ pub fn mlp(
     if let Some(curve) = activation.curve()
         && has_mlp_kernel(x, up.weight, down.weight)?
     {
-        return fast_mlp(x, layers, layout, curve);
+        return Ok(fast_mlp(x, layers, layout, curve)?);
     }
     let apply = |x: &Tensor, Affine { weight, bias }: Affine<'_>| match (layout, bias) {
         (Layout::OutIn, _) => linear(x, weight, bias),

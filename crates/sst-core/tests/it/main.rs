@@ -5,18 +5,6 @@
 mod activation;
 mod attention;
 mod checkpoint;
-mod cross_entropy;
-mod embedding;
-mod ext;
-mod levels;
-mod linear;
 mod params;
 mod pooling;
-mod residual;
-mod trained;
-
-/// Held by tests that draw from libtorch's generator, which is one for all threads.
-pub(crate) fn generator() -> std::sync::MutexGuard<'static, ()> {
-    static GENERATOR: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
+mod product;

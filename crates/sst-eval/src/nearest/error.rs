@@ -39,6 +39,12 @@ pub enum NearestError {
     Core(#[from] sst_core::Error),
 }
 
+impl From<sst_kernels::Error> for NearestError {
+    fn from(error: sst_kernels::Error) -> Self {
+        Self::Core(error.into())
+    }
+}
+
 impl From<tch::TchError> for NearestError {
     fn from(error: tch::TchError) -> Self {
         Self::Core(error.into())

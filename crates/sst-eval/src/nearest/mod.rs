@@ -9,7 +9,7 @@ mod vectors;
 
 use std::thread;
 
-use sst_core::ext::bytes_of;
+use sst_kernels::bytes_of;
 use tch::{Device, Kind, Tensor};
 
 use best::Best;

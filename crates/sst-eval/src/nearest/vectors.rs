@@ -1,6 +1,6 @@
 //! Vectors that are known to be comparable.
 
-use sst_core::ext::bytes_of;
+use sst_kernels::bytes_of;
 use tch::{Device, Kind, Tensor};
 
 use super::error::NearestError;

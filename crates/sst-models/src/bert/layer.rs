@@ -2,9 +2,9 @@
 //!
 //! Shapes: b batch, l length, t tokens of all rows, n of them that are wanted, d hidden size.
 
-use sst_core::ext::{Layout, twice};
 use sst_core::nn::{Activation, Attention, LayerNorm, Linear, Rows, has_attention_kernel, mlp};
 use sst_core::{Forward, RaggedRows, Result, Scope};
+use sst_kernels::{Layout, twice};
 use tch::Tensor;
 
 use super::config::BertConfig;

@@ -5,7 +5,7 @@
 use sst_core::nn::{Embedding, LayerNorm, Linear, Rows, dropout, has_attention_kernel};
 use sst_core::{
     Encoder, EncoderInput, EncoderOutput, Error, Forward, Init, RaggedRows, Result, Scope, Want,
-    ext, pad_even,
+    pad_even,
 };
 use tch::{Kind, Tensor};
 
@@ -111,7 +111,7 @@ impl BertModel {
             return self.layers[i].forward(hidden_bld, rows, forward);
         }
         let (layer, rows) = (self.layers[i].handle(), rows.to_owned());
-        let next_bld = ext::checkpoint_all(hidden_bld.both(), move |both| {
+        let next_bld = sst_kernels::checkpoint_all(hidden_bld.both(), move |both| -> Result<_> {
             let hidden_bld = both.map(Tensor::shallow_clone).into();
             let Hidden { factor, residual } =
                 layer.forward(&hidden_bld, rows.as_rows(), forward)?.0;
@@ -133,7 +133,7 @@ impl BertModel {
             return Ok(self.layers[last].forward_at(hidden_td, rows, &picked, train)?.factor);
         }
         let (layer, rows) = (self.layers[last].handle(), rows.clone());
-        let [last_nd] = ext::checkpoint_all(hidden_td.both(), move |both| {
+        let [last_nd] = sst_kernels::checkpoint_all(hidden_td.both(), move |both| -> Result<_> {
             let hidden_td = both.map(Tensor::shallow_clone).into();
             Ok([layer.forward_at(&hidden_td, &rows, &picked, train)?.factor])
         })?;

@@ -1,8 +1,8 @@
 //! The linear layer of GPT-2, whose weight lies the other way round.
 
-use sst_core::ext::Affine;
 use sst_core::nn::conv1d;
 use sst_core::{Init, Result, Scope};
+use sst_kernels::Affine;
 use tch::Tensor;
 
 /// `y = x W + b`.

@@ -2,9 +2,9 @@
 //!
 //! Shapes: t tokens of all rows, d hidden size.
 
-use sst_core::ext::Layout;
 use sst_core::nn::{Activation, Attention, LayerNorm, dropout, has_attention_kernel, mlp};
 use sst_core::{Result, Scope};
+use sst_kernels::Layout;
 use tch::Tensor;
 
 use super::config::Gpt2Config;

@@ -2,7 +2,7 @@
 //!
 //! Shapes: n texts, t tokens of a batch, d width of a vector.
 
-use sst_core::{EncoderInput, Forward, RaggedRows, ext};
+use sst_core::{EncoderInput, Forward, RaggedRows};
 use tch::{Device, Kind, Tensor};
 
 use super::model::SentenceModel;
@@ -52,7 +52,7 @@ impl<'m> Embedder<'m> {
     /// # Errors
     /// If a text cannot be encoded, or libtorch fails.
     pub fn embed(&self, texts: &[&str]) -> Result<Embedded, ModelError> {
-        let _weights = ext::keep_weights();
+        let _weights = sst_kernels::keep_weights();
         let rows = self.model.tokens(texts)?;
         let width = self.model.width() as usize;
         let mut vectors = vec![0.0; rows.len() * width];
@@ -103,7 +103,7 @@ impl<'m> Embedder<'m> {
             token_type_ids: None,
         };
         let _autocast =
-            self.autocast.map(|kind| ext::autocast(self.device, Some(kind))).transpose()?;
+            self.autocast.map(|kind| sst_kernels::autocast(self.device, Some(kind))).transpose()?;
         let vectors_bd = self.model.vectors(input, Forward::EVAL)?;
         let flat = vectors_bd.f_to_device(Device::Cpu)?.f_contiguous()?.f_flatten(0, -1)?;
         Ok(Vec::try_from(&flat)?)

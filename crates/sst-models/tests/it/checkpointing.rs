@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sst_core::{EncoderInput, Error, Forward, RaggedRows, ext};
+use sst_core::{EncoderInput, Error, Forward, RaggedRows, Result};
 use tch::{Device, Kind, Tensor};
 
 use crate::case::small;
@@ -24,7 +24,7 @@ fn gradients(select: &dyn Fn(usize) -> bool, ragged: bool, bf16: bool) -> (usize
         token_type_ids: None,
     };
     tch::manual_seed(7);
-    let autocast = bf16.then(|| ext::autocast(Device::Cpu, Some(Kind::BFloat16)).unwrap());
+    let autocast = bf16.then(|| sst_kernels::autocast(Device::Cpu, Some(Kind::BFloat16)).unwrap());
     let hidden = model.encoder().encode(input, Forward::TRAIN).unwrap().hidden_bld;
     drop(autocast);
     let hidden = if ragged { hidden } else { rows.unpad(&hidden).unwrap() };
@@ -63,7 +63,7 @@ fn frozen_inputs_do_not_cut_the_layers_off() {
     let weight = Tensor::ones([3, 3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let input = Tensor::ones([2, 3], (Kind::Float, Device::Cpu));
     let held = weight.shallow_clone();
-    let output = ext::checkpoint(&input, move |x| Ok(x.f_matmul(&held)?)).unwrap();
+    let output = sst_kernels::checkpoint(&input, move |x| x.f_matmul(&held)).unwrap();
     output.sum(Kind::Float).f_backward().unwrap();
     assert!(weight.grad().equal(&Tensor::full([3, 3], 2.0, (Kind::Float, Device::Cpu))));
 }
@@ -75,7 +75,7 @@ fn a_failure_in_either_pass_is_an_error() {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
         let input = Tensor::ones([2], (Kind::Float, Device::Cpu)).set_requires_grad(true);
-        let output = ext::checkpoint(&input, move |x| {
+        let output = sst_kernels::checkpoint(&input, move |x| -> Result<Tensor> {
             let call = counted.fetch_add(1, Ordering::SeqCst) + 1;
             match call {
                 call if call == fails_at => Err(Error::Contract("no memory left".into())),
@@ -95,6 +95,6 @@ fn a_failure_in_either_pass_is_an_error() {
     let (calls, second) = run(2);
     assert!(calls == 2 && second.unwrap_err().contains("no memory left"));
     let input = Tensor::ones([2], (Kind::Float, Device::Cpu));
-    let panics = ext::checkpoint(&input, |_| panic!("on purpose"));
+    let panics = sst_kernels::checkpoint(&input, |_| -> Result<Tensor> { panic!("on purpose") });
     assert!(panics.unwrap_err().to_string().contains("panicked"));
 }

@@ -1,6 +1,6 @@
 //! Hidden states of some positions are those that all positions have there, and so are their gradients.
 
-use sst_core::{EncoderInput, Forward, RaggedRows, ext};
+use sst_core::{EncoderInput, Forward, RaggedRows};
 use tch::{Device, Kind, Tensor};
 
 use crate::case::small;
@@ -36,7 +36,7 @@ fn run(
         let places = rows.unpad(&places.reshape([4, 40, 1])).unwrap().flatten(0, -1);
         positions = places.index_select(0, &positions);
     }
-    let autocast = low.map(|kind| ext::autocast(Device::Cpu, Some(kind)).unwrap());
+    let autocast = low.map(|kind| sst_kernels::autocast(Device::Cpu, Some(kind)).unwrap());
     let encoder = model.encoder();
     let hidden = match at {
         true => encoder.encode_at(input, &positions, Forward::TRAIN).unwrap(),

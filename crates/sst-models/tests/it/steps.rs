@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sst_core::Model;
-use sst_core::ext::{self, AdamW, AdamWTensors};
+use sst_kernels::{AdamW, AdamWTensors};
 use tch::{Kind, Tensor};
 
 use crate::case::{Case, close};
@@ -44,7 +44,7 @@ pub(crate) fn check(
         assert!((got - want).abs() <= 1e-5 * want.abs(), "loss {step}: {got} {want}");
     };
     for (step, rate) in rates.iter().enumerate() {
-        ext::reset_gradients(model.params().iter().map(|(_, p)| p)).unwrap();
+        sst_kernels::reset_gradients(model.params().iter().map(|(_, p)| p)).unwrap();
         let loss = loss_of(step);
         check(step, &loss);
         loss.f_backward().unwrap();
@@ -52,7 +52,7 @@ pub(crate) fn check(
             .map(|(name, p)| (name, p, p.grad()))
             .filter(|(_, _, grad)| grad.defined())
             .collect();
-        let norm = ext::global_norm(with_grad.iter().map(|(_, _, grad)| grad)).unwrap();
+        let norm = sst_kernels::global_norm(with_grad.iter().map(|(_, _, grad)| grad)).unwrap();
         let got = norm.double_value(&[]);
         assert!((got - norms[step]).abs() <= 1e-5 * norms[step], "norm {step}: {got}");
         let scale = ((norm + 1e-6) / 0.5).clamp_min(1.0);
@@ -69,7 +69,7 @@ pub(crate) fn check(
             }
             let weight_decay = if decays { 0.01 } else { 0.0 };
             let options = AdamW { lr: *rate, betas: (0.9, 0.98), eps: 1e-6, weight_decay };
-            ext::fused_adamw(&group, options, Some(&scale), None).unwrap();
+            sst_kernels::fused_adamw(&group, options, Some(&scale), None).unwrap();
         }
     }
     check(rates.len(), &loss_of(0));

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use sst_core::nn::encode_pooled;
-use sst_core::{Batch, Model, Result, StepContext, ext};
+use sst_core::{Batch, Model, Result, StepContext};
 use sst_data::SeqRng;
 use tch::{Device, Kind, Tensor};
 
@@ -89,7 +89,7 @@ pub(super) fn compare(
     }
     let of_model: Vec<&Tensor> = model.params().trainable().map(|(_, tensor)| tensor).collect();
     let own: Vec<&Tensor> = shared.params().trainable().map(|(_, tensor)| tensor).collect();
-    if !ext::grad_enabled()? || (of_model.is_empty() && own.is_empty()) {
+    if !sst_kernels::grad_enabled()? || (of_model.is_empty() && own.is_empty()) {
         return compare(&rows.projected()?);
     }
     // Dropout must be the same both times: each chunk has a seed of its own, drawn from that of the step.
@@ -104,12 +104,12 @@ pub(super) fn compare(
     let vectors_bd = Tensor::f_cat(&vectors, 0)?;
     drop(vectors);
     // Casts of weights that were made without a graph must not serve the second pass.
-    ext::clear_autocast_cache()?;
+    sst_kernels::clear_autocast_cache()?;
     let vectors_bd = vectors_bd.f_set_requires_grad(true)?;
     let Compared { loss, accuracy } = compare(&shared.project(vectors_bd.shallow_clone())?)?;
     // The head and the temperature are no part of what is made in chunks: theirs are complete with this.
     let mut of_loss = {
-        let _full = ext::autocast(vectors_bd.device(), None)?;
+        let _full = sst_kernels::autocast(vectors_bd.device(), None)?;
         let inputs: Vec<&Tensor> =
             std::iter::once(&vectors_bd).chain(own.iter().copied()).collect();
         Tensor::f_run_backward(&[&loss], &inputs, false, false)?
@@ -131,7 +131,10 @@ pub(super) fn compare(
             gradients.push(sum.f_to_kind(parameter.f_kind()?)?);
         }
     }
-    Ok(Compared { loss: ext::with_gradients(&loss.f_detach()?, &inputs, gradients)?, accuracy })
+    Ok(Compared {
+        loss: sst_kernels::with_gradients(&loss.f_detach()?, &inputs, gradients)?,
+        accuracy,
+    })
 }
 
 /// Adds the gradients of `value` to `sums`, in fp32; a parameter that it does not depend on keeps what it has.

@@ -2,7 +2,7 @@
 //!
 //! Shapes: b rows, k keys, d width.
 
-use sst_core::{Error, Result, ext};
+use sst_core::{Error, Result};
 use tch::{Kind, Reduction, Tensor};
 
 use super::temperature::Temperature;
@@ -98,7 +98,7 @@ pub fn normalized(x_bd: &Tensor) -> Result<Tensor> {
 /// Cosines over the temperature, `[b, k]`, fp32 whatever autocast does elsewhere: at a temperature of 0.05 the
 /// rounding of bf16 would be a tenth of a nat.
 fn cosines(query_bd: &Tensor, key_kd: &Tensor, temperature: Temperature<'_>) -> Result<Tensor> {
-    let _full = ext::autocast(query_bd.device(), None)?;
+    let _full = sst_kernels::autocast(query_bd.device(), None)?;
     let (query_bd, key_kd) = (normalized(query_bd)?, normalized(key_kd)?);
     temperature.divide(&query_bd.f_matmul(&key_kd.f_transpose(0, 1)?)?)
 }

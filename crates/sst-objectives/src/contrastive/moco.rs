@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sst_core::nn::Pooling;
 use sst_core::objective::StateDict;
-use sst_core::{Error, Model, Result, ext};
+use sst_core::{Error, Model, Result};
 use sst_data::Collate;
 use tch::{Kind, Tensor};
 
@@ -97,12 +97,12 @@ impl Memory {
             param.f_set_data(&own)?;
         }
         // Casts of the other encoder's weights must not serve this one.
-        ext::clear_autocast_cache()?;
+        sst_kernels::clear_autocast_cache()?;
         result
     }
 
     fn swap_in(&self, input: Input<'_>, swapped: &mut Vec<(Tensor, Tensor)>) -> Result<()> {
-        ext::clear_autocast_cache()?;
+        sst_kernels::clear_autocast_cache()?;
         for (name, param) in followed(input.shared, input.model) {
             let Some(weights) = self.momentum.get(&name) else {
                 return Err(Error::Contract(format!("the momentum encoder has no `{name}`")));

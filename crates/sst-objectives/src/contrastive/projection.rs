@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use serde::{Deserialize, Serialize};
 use sst_core::nn::Linear;
-use sst_core::{ParamStore, Result, Scope, ext};
+use sst_core::{ParamStore, Result, Scope};
 use tch::{Kind, Tensor};
 
 /// The kinds there are.
@@ -66,7 +66,7 @@ impl Head {
 
     /// `[b, p]` of `[b, d]`, in fp32 whatever autocast does elsewhere, for the reason that cosines are.
     pub(super) fn forward(&self, vectors_bd: &Tensor) -> Result<Tensor> {
-        let _full = ext::autocast(vectors_bd.device(), None)?;
+        let _full = sst_kernels::autocast(vectors_bd.device(), None)?;
         let dense = self.dense.forward(&vectors_bd.f_to_kind(Kind::Float)?)?;
         match &self.kind {
             Kinds::Linear => Ok(dense),

@@ -1,7 +1,7 @@
 //! Causal language modelling: labels, its closed form, documents that do not see each other, and a loss in chunks.
 
 use serde_json::{Value, json};
-use sst_core::{Batch, EncoderInput, Forward, Model, StepContext, ext};
+use sst_core::{Batch, EncoderInput, Forward, Model, StepContext};
 use sst_data::{Example, Field, Key, Units};
 use sst_objectives::build;
 use tch::{Device, Kind, Tensor};
@@ -31,7 +31,7 @@ fn run(config: &Value, model: &dyn Model, batch: &Batch) -> (f64, Vec<f64>, Vec<
     let tokenizer = toy::tokenizer();
     let context = toy::context(&tokenizer, true);
     let objective = build("clm", config, &context).unwrap();
-    ext::reset_gradients(model.params().iter().map(|(_, p)| p)).unwrap();
+    sst_kernels::reset_gradients(model.params().iter().map(|(_, p)| p)).unwrap();
     let parts = objective.loss(model, batch, &CONTEXT).unwrap();
     // As the trainer does: gradients are those of a mean.
     (&parts.loss / 7.0).f_backward().unwrap();
@@ -121,7 +121,8 @@ fn chunks_change_neither_the_loss_nor_the_gradients() {
             let frozen = model.params_mut().set_trainable(false, |name| name.contains(freeze));
             assert!(frozen.unwrap() > 0);
         }
-        let _guard = autocast.then(|| ext::autocast(Device::Cpu, Some(Kind::BFloat16)).unwrap());
+        let _guard =
+            autocast.then(|| sst_kernels::autocast(Device::Cpu, Some(Kind::BFloat16)).unwrap());
         let result = |logits_at_once: u64| {
             let config = json!({"z_loss": z_loss, "logits_at_once": logits_at_once});
             let batch = batch(&json!({}), true, &rows);

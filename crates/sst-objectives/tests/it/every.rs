@@ -1,7 +1,7 @@
 //! What holds for every objective of the list.
 
 use serde_json::json;
-use sst_core::{Batch, EncoderInput, Forward, StepContext, ext};
+use sst_core::{Batch, EncoderInput, Forward, StepContext};
 use sst_data::{CollateError, Example, Field, Units};
 use sst_objectives::{ObjectiveError, build, list};
 use tch::{Device, Kind, Tensor};
@@ -44,7 +44,7 @@ fn every_trainable_parameter_gets_a_gradient_and_the_loss_falls() {
         let scale = if whole { 1.0 } else { 100.0 };
         let mut losses = Vec::new();
         for step in 0..30 {
-            ext::reset_gradients(model.params().iter().map(|(_, p)| p)).unwrap();
+            sst_kernels::reset_gradients(model.params().iter().map(|(_, p)| p)).unwrap();
             let loss = objective.loss(&*model, &batch, &CONTEXT).unwrap().loss / scale;
             loss.f_backward().unwrap();
             losses.push(loss.double_value(&[]));

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sst_core::{Event, ParamStore, ext};
+use sst_core::{Event, ParamStore};
 
 use super::run::Run;
 use super::{Fit, Task};
@@ -26,7 +26,7 @@ impl<'a> Run<'a> {
     pub(super) fn start(mut fit: Fit<'a>) -> Result<Self, TrainError> {
         fit.config.check()?;
         fit.tasks.check()?;
-        ext::allow_tf32(fit.config.allow_tf32)?;
+        sst_kernels::allow_tf32(fit.config.allow_tf32)?;
         freeze(fit.model.params_mut(), &fit.config.freeze)?;
         let config = &fit.config;
         let own: Vec<_> =

@@ -1,7 +1,7 @@
 //! AdamW on a fused kernel.
 
-use sst_core::ext::{self, AdamWTensors};
 use sst_core::{Error, Result};
+use sst_kernels::AdamWTensors;
 use tch::{Device, Kind, Tensor};
 
 use super::{LowWeights, OptimizerConfig, ParamGroup, state};
@@ -106,8 +106,8 @@ impl AdamW {
             }
             let ([beta1, beta2], eps) = (self.betas, self.eps);
             let (lr, weight_decay) = (lr * alike.lr_factor, alike.weight_decay);
-            let options = ext::AdamW { lr, betas: (beta1, beta2), eps, weight_decay };
-            ext::fused_adamw(&tensors, options, grad_scale, found_inf)?;
+            let options = sst_kernels::AdamW { lr, betas: (beta1, beta2), eps, weight_decay };
+            sst_kernels::fused_adamw(&tensors, options, grad_scale, found_inf)?;
         }
         Ok(())
     }

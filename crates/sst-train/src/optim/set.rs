@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sst_core::ext;
 use sst_core::{Error, Result};
 use tch::Tensor;
 
@@ -22,7 +21,7 @@ pub struct Optimizer {
 pub struct LowWeights {
     /// Its numbers, rounded.
     pub weights: Tensor,
-    /// What these lack, where there is no other parameter in fp32 ([`ext::split_halves`]). For AdamW on the CPU.
+    /// What these lack, where there is no other parameter in fp32 ([`sst_kernels::split_halves`]). For AdamW on the CPU.
     pub rest: Option<Tensor>,
 }
 
@@ -47,7 +46,7 @@ impl Gradients {
         if self.iter().next().is_none() {
             Ok(None)
         } else {
-            ext::global_norm(self.iter()).map(Some)
+            Ok(Some(sst_kernels::global_norm(self.iter())?))
         }
     }
 }
@@ -101,7 +100,7 @@ impl Optimizer {
     /// # Errors
     /// If libtorch fails.
     pub fn reset_gradients(&self) -> Result<()> {
-        ext::reset_gradients(self.adamw.params().chain(self.muon.params()))
+        Ok(sst_kernels::reset_gradients(self.adamw.params().chain(self.muon.params()))?)
     }
 
     /// One update at rate `lr`. Gradients are divided by `grad_scale` first. Where `found_inf`, an fp32

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use sst_cli::args::JsonArgs;
 use sst_cli::exit::Exit;
 use sst_cli::{files, render};
-use sst_core::ext;
 use sst_run::{precision, processor};
 use sst_train::{Precision, PrecisionChoice, measure_peak};
 use tch::{Cuda, Device, Kind, Tensor};
@@ -59,7 +58,7 @@ fn answer(result: std::result::Result<String, String>) -> Value {
 
 /// Whether a GPU can be used, and if not, why.
 fn cuda() -> Value {
-    match ext::load_cuda() {
+    match sst_kernels::load_cuda() {
         Err(error) => answer(Err(format!("its libraries cannot be loaded: {error}"))),
         Ok(false) => answer(Err("this libtorch is built for the CPU".to_owned())),
         Ok(true) => match Cuda::device_count() {
@@ -88,7 +87,7 @@ fn products() -> Result<Value> {
 /// Multiplies two matrices under bf16 autocast, as a run with `precision = "bf16"` does.
 fn bf16(device: Device) -> std::result::Result<(), String> {
     let multiply = || -> sst_core::Result<Kind> {
-        let _guard = ext::autocast(device, Some(Kind::BFloat16))?;
+        let _guard = sst_kernels::autocast(device, Some(Kind::BFloat16))?;
         let ones = Tensor::f_ones([8, 8], (Kind::Float, device))?;
         Ok(ones.f_matmul(&ones)?.f_kind()?)
     };

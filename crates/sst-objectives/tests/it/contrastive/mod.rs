@@ -10,7 +10,7 @@ mod temperature;
 mod views;
 
 use serde_json::Value;
-use sst_core::{Batch, Forward, Model, Objective, StepContext, ext};
+use sst_core::{Batch, Forward, Model, Objective, StepContext};
 use sst_data::{SeqRng, Units};
 use sst_objectives::build;
 use tch::{Device, Tensor};
@@ -95,7 +95,7 @@ fn run(
     static GENERATOR: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _guard = GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let all = params(objective, model);
-    ext::reset_gradients(all.iter().map(|(_, param)| param)).unwrap();
+    sst_kernels::reset_gradients(all.iter().map(|(_, param)| param)).unwrap();
     tch::manual_seed(9);
     let loss = objective.loss(model, batch, &CONTEXT).unwrap().loss;
     // As a trainer may scale it.

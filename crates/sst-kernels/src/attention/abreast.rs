@@ -1,0 +1,108 @@
+//! The forward pass with queries abreast, one in each lane of a vector.
+//!
+//! The softmax of a query then runs down its lane, and nothing is summed across lanes: with 32 keys that, once for
+//! the largest and once for the sum of each query, takes longer than the exponentials. It wants enough queries to
+//! fill vectors, and no dropout, whose draws run along the keys.
+//!
+//! Letters: m queries of the row, l keys, e width of a head.
+
+use super::kernel::{BLOCK, Place, Scratch, heads, padded, prefetch_next};
+use super::lines::{load, load_transposed, store};
+use super::product::{Left, product};
+use super::task::Task;
+use crate::simd::Simd;
+
+/// Writes `out` and the logarithms of the sums for the task at `place`.
+///
+/// # Safety
+/// As for [`super::kernel::forward`]; there must be no dropout.
+#[inline(always)]
+pub(super) unsafe fn forward<S: Simd>(task: &Task, place: Place, scratch: &mut Scratch) {
+    let Place { queries: (start, m), keys: (key_start, l), group, .. } = place;
+    let (e, ep) = (task.width, padded(task.width));
+    // What lies beyond the queries and the width of a head reaches no result.
+    let [keys_le, values_le, queries_em, scores_lm, mixed] =
+        scratch.cut([l * e, l * ep, e * BLOCK, l * BLOCK, BLOCK * ep]);
+    // SAFETY: every buffer has the size that its use below needs.
+    unsafe {
+        let keys = (key_start, l);
+        load::<S>(task.key, task.kind, keys, group * e, e, (keys_le, e), task.scale);
+        load::<S>(task.value, task.kind, keys, group * e, e, (values_le, ep), 1.0);
+        prefetch_next::<S>(task, place);
+        for head in heads(task, group) {
+            for first in (0..m).step_by(BLOCK) {
+                let count = (m - first).min(BLOCK);
+                let (seen, wide) = (place.seen(task, first + count - 1), padded(count));
+                let (block, to) = ((start + first, count), (queries_em, wide));
+                load_transposed::<S>(task.query, task.kind, block, head * e, e, to);
+                let left = Left { data: keys_le, row: e, column: 1 };
+                product::<S>([seen, wide, e], left, (queries_em, wide), (scores_lm, wide), false);
+                let limits = |i| place.seen(task, first + i);
+                hide(scores_lm, wide, (0..count).map(limits), seen, f32::NEG_INFINITY);
+                let mut largest = [0.0; BLOCK];
+                let mut sums = [0.0; BLOCK];
+                for i in (0..wide).step_by(S::LANES) {
+                    let (largest, sums) = (largest.as_mut_ptr().add(i), sums.as_mut_ptr().add(i));
+                    softmax::<S>(scores_lm.add(i), wide, seen, largest, sums);
+                }
+                // What stands for e^-infinity is tiny and not zero.
+                hide(scores_lm, wide, (0..count).map(limits), seen, 0.0);
+                let left = Left { data: scores_lm, row: 1, column: wide };
+                product::<S>([count, ep, seen], left, (values_le, ep), (mixed, ep), false);
+                for i in 0..count {
+                    let token = start + first + i;
+                    let (at, line) = (token * task.heads * e + head * e, mixed.add(i * ep));
+                    store::<S>(task.out, task.kind, at, e, line, 1.0 / sums[i]);
+                    if !task.log_sums.is_null() {
+                        *task.log_sums.add(token * task.heads + head) = largest[i] + sums[i].ln();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Puts `value` where a query must not see a key: from its limit on, up to `end`.
+#[inline(always)]
+unsafe fn hide(
+    scores: *mut f32,
+    wide: usize,
+    limits: impl Iterator<Item = usize>,
+    end: usize,
+    value: f32,
+) {
+    for (i, limit) in limits.enumerate() {
+        for key in limit..end {
+            // SAFETY: the caller promises `end` lines of `wide` numbers.
+            unsafe { *scores.add(key * wide + i) = value };
+        }
+    }
+}
+
+/// `e^(x - largest)` down each lane of `l` vectors that lie `wide` numbers apart; the largest, and the sums.
+#[inline(always)]
+unsafe fn softmax<S: Simd>(
+    scores: *mut f32,
+    wide: usize,
+    l: usize,
+    largest: *mut f32,
+    sums: *mut f32,
+) {
+    // SAFETY: the caller promises the numbers.
+    unsafe {
+        let mut most = S::load(scores);
+        for key in 1..l {
+            most = S::max(most, S::load(scores.add(key * wide)));
+        }
+        S::store(largest, most);
+        let shift = S::mul(most, S::splat(-1.0));
+        let mut sum = S::splat(0.0);
+        for key in 0..l {
+            let at = scores.add(key * wide);
+            let x = S::exp(S::add(S::load(at), shift));
+            S::store(at, x);
+            sum = S::add(sum, x);
+        }
+        S::store(sums, sum);
+    }
+}

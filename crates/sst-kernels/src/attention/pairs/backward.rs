@@ -1,0 +1,232 @@
+//! The backward pass.
+
+use std::arch::x86_64::*;
+
+use super::dropout::Lines;
+use super::lines::{join, pair, token, turn, write, zip};
+use super::mix::over_keys;
+use super::scores::{are_seen, hide, with_tokens};
+use super::tile::{Left, product};
+use super::{LANES, NUMBERS};
+use crate::attention::kernel::{BLOCK, Place, Scratch, heads, padded, prefetch_next};
+use crate::attention::task::{Source, Target, Task};
+use crate::random::Dropout;
+use crate::simd::{Avx512, MOST_LANES, Simd};
+
+/// Writes the gradients of query, key and value for the task at `place`.
+///
+/// # Safety
+/// As for [`kernel::backward`](crate::attention::kernel::backward); [`takes`](super::takes) must hold.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
+pub(in crate::attention) unsafe fn backward(task: &Task, place: Place, scratch: &mut Scratch) {
+    let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
+    let e = task.width;
+    // Gradients of keys and values are sums if blocks or heads are more than one.
+    let is_once = m.div_ceil(BLOCK) * heads(task, group).len() == 1;
+    let sums_len = if is_once { 0 } else { l * e };
+    let half = BLOCK.div_ceil(2);
+    let [
+        key_pairs,
+        turned,
+        turned_grads,
+        query_pairs,
+        grad_pairs,
+        scores,
+        slopes,
+        slope_pairs,
+        key_sums,
+        value_sums,
+    ] = scratch.cut([
+        l.div_ceil(2) * e,
+        e / 2 * BLOCK,
+        e / 2 * BLOCK,
+        half * e,
+        half * e,
+        l * BLOCK,
+        l * BLOCK,
+        l.div_ceil(2) * BLOCK,
+        sums_len,
+        sums_len,
+    ]);
+    let [key_pairs, turned, turned_grads, query_pairs, grad_pairs, slope_pairs] =
+        [key_pairs, turned, turned_grads, query_pairs, grad_pairs, slope_pairs]
+            .map(|buffer| buffer.cast::<i32>());
+    let out = Source { data: task.out.cast_const(), stride: task.heads * e };
+    // SAFETY: every buffer has the size that its use below needs.
+    unsafe {
+        key_sums.write_bytes(0, sums_len);
+        value_sums.write_bytes(0, sums_len);
+        let [keys, values] = [task.key, task.value].map(|from| token(from, key_start, group * e));
+        let [key_grads, value_grads] =
+            [task.key_grad, task.value_grad].map(|to| target(to, key_start, group * e));
+        pair(keys, l, e, key_pairs);
+        prefetch_next::<Avx512>(task, place);
+        for head in heads(task, group) {
+            for first in (0..m).step_by(BLOCK) {
+                let count = (m - first).min(BLOCK);
+                let (seen, wide) = (place.seen(task, first + count - 1), padded(count));
+                let at = |from: Source| token(from, start + first, head * e);
+                let (queries, grads) = (at(task.query), at(task.out_grad));
+                turn(queries, count, e, (turned, wide));
+                turn(grads, count, e, (turned_grads, wide));
+                pair(queries, count, e, query_pairs);
+                pair(grads, count, e, grad_pairs);
+                with_tokens(keys, (turned, wide), [seen, e], (scores, task.scale));
+                with_tokens(values, (turned_grads, wide), [seen, e], (slopes, 1.0));
+                hide(task, place, first..first + count, (scores, wide));
+                for i in (0..wide).step_by(LANES) {
+                    let rest = (count - i).min(LANES);
+                    let mut log_sums = [0.0; LANES];
+                    for (j, log_sum) in log_sums.iter_mut().enumerate().take(rest) {
+                        *log_sum = *task.log_sums.add((start + first + i + j) * task.heads + head);
+                    }
+                    let from = |(data, stride): (*const u16, usize)| (data.add(i * stride), stride);
+                    let lanes = Lanes {
+                        log_sum: _mm512_loadu_ps(log_sums.as_ptr()),
+                        mean: means(from(grads), from(at(out)), rest, e),
+                        lines: Dropout::new(task.dropout, task.seed)
+                            .map(|dropout| Lines::new(dropout, [row, head, first + i], rest)),
+                    };
+                    through_softmax(lanes, [scores, slopes], slope_pairs, [i, wide, seen]);
+                }
+                let sizes = [seen, e, count.div_ceil(2)];
+                let key_to = (key_grads, (!is_once).then_some(key_sums));
+                let value_to = (value_grads, (!is_once).then_some(value_sums));
+                over_queries((scores, wide), grad_pairs, sizes, value_to, 1.0);
+                over_queries((slopes, wide), query_pairs, sizes, key_to, task.scale);
+                let to = target(task.query_grad, start + first, head * e);
+                let sizes = [count, seen, e];
+                over_keys((slope_pairs, wide), key_pairs, sizes, to, |_| task.scale);
+            }
+        }
+        if !is_once {
+            for (sums, (to, stride)) in [(key_sums, key_grads), (value_sums, value_grads)] {
+                for key in 0..l {
+                    for column in (0..e).step_by(NUMBERS) {
+                        let from = sums.add(key * e + column);
+                        let both = [_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(LANES))];
+                        write(to.add(key * stride + column), &both, _mm512_set1_ps(1.0));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// As [`token`], for what is written.
+fn target(to: Target, token: usize, column: usize) -> (*mut u16, usize) {
+    (to.data.cast::<u16>().wrapping_add(token * to.stride + column), to.stride)
+}
+
+/// The inner products of the gradients and the results of up to sixteen queries, one in each lane.
+///
+/// # Safety
+/// The numbers must be there.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn means(
+    (grads, grad_stride): (*const u16, usize),
+    (outs, out_stride): (*const u16, usize),
+    count: usize,
+    e: usize,
+) -> __m512 {
+    let mut lines = [_mm512_setzero_ps(); MOST_LANES];
+    // SAFETY: as promised; a vector has as many pairs as lanes.
+    unsafe {
+        for (i, line) in lines.iter_mut().enumerate().take(count) {
+            for column in (0..e).step_by(NUMBERS) {
+                let numbers = |from: *const u16| {
+                    std::mem::transmute::<__m512i, __m512bh>(_mm512_loadu_si512(from.cast()))
+                };
+                let grads = numbers(grads.add(i * grad_stride + column));
+                *line = _mm512_dpbf16_ps(*line, grads, numbers(outs.add(i * out_stride + column)));
+            }
+        }
+        Avx512::transpose(&mut lines);
+    }
+    let mut sum = lines[0];
+    for line in &lines[1..] {
+        sum = _mm512_add_ps(sum, *line);
+    }
+    sum
+}
+
+/// What the scores of sixteen queries go through.
+#[derive(Clone, Copy)]
+struct Lanes {
+    log_sum: __m512,
+    mean: __m512,
+    lines: Option<Lines>,
+}
+
+/// Of scores `[l, wide]` and the slopes of probabilities, those of vector `i`: makes of both bf16 numbers at the
+/// start of each row, what the values were mixed by and the slopes of scores; the latter also as pairs of keys.
+///
+/// # Safety
+/// The numbers must be there, and room for the pairs; vectors come in order, as one is written over those before it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
+unsafe fn through_softmax(
+    Lanes { log_sum, mean, lines }: Lanes,
+    [scores, slopes]: [*mut f32; 2],
+    slope_pairs: *mut i32,
+    [i, wide, l]: [usize; 3],
+) {
+    // SAFETY: as promised.
+    unsafe {
+        let put = |rows: *mut f32, key: usize, x: __m512| {
+            let half = _mm512_castsi512_si256(join(x, x));
+            _mm256_storeu_si256(rows.add(key * wide).cast::<u16>().add(i).cast(), half);
+        };
+        let slope = |key: usize| {
+            let x = _mm512_loadu_ps(scores.add(key * wide + i));
+            let p = Avx512::exp(_mm512_sub_ps(x, log_sum));
+            let p = _mm512_maskz_mov_ps(are_seen(x), p);
+            let (mut kept, mut grad) = (p, _mm512_loadu_ps(slopes.add(key * wide + i)));
+            if let Some(lines) = lines {
+                let factors = lines.factors(key);
+                (kept, grad) = (_mm512_mul_ps(p, factors), _mm512_mul_ps(grad, factors));
+            }
+            let slope = _mm512_mul_ps(p, _mm512_sub_ps(grad, mean));
+            put(scores, key, kept);
+            put(slopes, key, slope);
+            slope
+        };
+        for key in (0..l).step_by(2) {
+            let a = slope(key);
+            let b = if key + 1 < l { slope(key + 1) } else { _mm512_setzero_ps() };
+            _mm512_storeu_si512(slope_pairs.add(key / 2 * wide + i).cast(), zip(a, b));
+        }
+    }
+}
+
+/// Sums over pairs of queries, of `[l, wide]` rows that begin with bf16 numbers, to tokens, or else added to fp32 sums.
+///
+/// # Safety
+/// The numbers must be there, and room for what comes of them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn over_queries(
+    (rows, wide): (*const f32, usize),
+    right: *const i32,
+    [l, e, pairs]: [usize; 3],
+    ((to, stride), added): ((*mut u16, usize), Option<*mut f32>),
+    scale: f32,
+) {
+    let left = Left { data: rows.cast(), row: 4 * wide, pair: 4 };
+    let scale = _mm512_set1_ps(scale);
+    for column in (0..e).step_by(NUMBERS) {
+        // SAFETY: as promised.
+        unsafe {
+            product(left, (right.add(column), e), [l, 2, pairs], |key, sums| match added {
+                None => write(to.add(key * stride + column), sums, scale),
+                Some(added) => {
+                    for (i, sum) in sums.iter().enumerate() {
+                        let to = added.add(key * e + column + i * LANES);
+                        _mm512_storeu_ps(to, _mm512_fmadd_ps(*sum, scale, _mm512_loadu_ps(to)));
+                    }
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Dropout of sixteen lines abreast.
+
+use std::arch::x86_64::*;
+
+use super::LANES;
+use crate::random::{Dropout, LineDropout};
+use crate::simd::Avx512;
+
+/// The dropout of a line in each lane.
+#[derive(Clone, Copy)]
+pub(super) struct Lines {
+    starts: [u32; LANES],
+    threshold: u32,
+    keep_scale: f32,
+}
+
+impl Lines {
+    /// That of `count` queries from `first` on, for those of a head of a row; the other lanes are as the last one.
+    pub(super) fn new(dropout: Dropout, [row, head, first]: [usize; 3], count: usize) -> Self {
+        let line = |i: usize| dropout.line([row, head, first + i.min(count - 1)]);
+        let lines: [LineDropout; LANES] = std::array::from_fn(line);
+        let [LineDropout { threshold, keep_scale, .. }, ..] = lines;
+        Self { starts: lines.map(|line| line.start), threshold, keep_scale }
+    }
+
+    /// What the numbers at this place of each line are multiplied by, as [`LineDropout::factor`] has it.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn factors(&self, at: usize) -> __m512 {
+        // SAFETY: sixteen numbers.
+        let starts = unsafe { _mm512_loadu_si512(self.starts.as_ptr().cast()) };
+        let place = (at as u32).wrapping_mul(LineDropout::APART).cast_signed();
+        let is_kept =
+            Avx512::is_kept(_mm512_xor_si512(starts, _mm512_set1_epi32(place)), self.threshold);
+        _mm512_maskz_mov_ps(is_kept, _mm512_set1_ps(self.keep_scale))
+    }
+}

@@ -1,0 +1,142 @@
+//! The kernels of sst for the CPU, and the functions of libtorch that tch does not bind, behind a safe interface.
+//!
+//! The kernels are fused operations that libtorch does not have, or has only for padded batches: attention over rows of
+//! unequal length ([`ragged_attention`]), linear layers and whole MLPs ([`fast_linear`], [`fast_mlp`]), dropout, the
+//! residual connection and LayerNorm or RMSNorm in one pass ([`residual_norm`], [`add_norm`]), sums of embeddings
+//! ([`embedding_sum`]), cross-entropy ([`cross_entropy`]) and AdamW ([`fused_adamw`]). They take and return tensors of
+//! tch, are differentiable, and are compiled for each instruction set in [`CpuLevel`]; the environment variable `SST_CPU`
+//! selects a lower one. A function such as [`has_linear_kernel`] says whether a kernel takes the tensors; where it does not,
+//! the caller uses libtorch's operators.
+//!
+//! From libtorch come, among others, [`autocast`], activation checkpointing ([`checkpoint()`]), the profiler
+//! ([`Profiler`]) and gradients that are known before the backward pass ([`with_gradients`]).
+//!
+//! ```no_run
+//! use sst_kernels::{RaggedAttention, ragged_attention};
+//! use tch::{Device, Kind, Tensor};
+//!
+//! # fn main() -> sst_kernels::Result<()> {
+//! // Two rows, of 3 and of 5 tokens, one after the other without padding; 2 heads of width 16.
+//! let offsets = [0, 3, 8];
+//! let [query, key, value] = [0, 1, 2].map(|_| Tensor::randn([8, 32], (Kind::Float, Device::Cpu)));
+//! let options = RaggedAttention {
+//!     num_heads: 2,
+//!     num_kv_heads: 2,
+//!     scale: 0.25,
+//!     dropout: 0.0,
+//!     causal: true,
+//! };
+//! let context = ragged_attention([&query, &key, &value], &offsets, options)?;
+//! assert_eq!(context.size(), [8, 32]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! This crate holds the only `unsafe` of the project. It knows neither models nor data. Its C++ side is in `cpp/`; every
+//! function there catches its exceptions and returns them as errors.
+#![allow(unsafe_code)]
+
+mod amp;
+mod attention;
+mod autocast;
+mod bytes;
+mod checkpoint;
+mod cpu;
+mod cross_entropy;
+mod device;
+mod embedding;
+mod error;
+mod exit;
+mod ffi;
+mod grad;
+mod joint;
+mod linear;
+mod memory;
+mod number;
+mod optim;
+mod panics;
+mod parallel;
+mod profile;
+mod random;
+mod residual;
+mod simd;
+
+use std::ffi::{c_char, c_int};
+use std::fmt::Display;
+
+use tch::{TchError, Tensor};
+use torch_sys::C_tensor;
+
+pub use amp::unscale;
+pub use attention::{
+    RaggedAttention, joint_attention, ragged_attention, ragged_cross_attention, row_spans,
+};
+pub use autocast::{Autocast, autocast, clear_autocast_cache, product_kind};
+pub use bytes::bytes_of;
+pub use checkpoint::{checkpoint, checkpoint_all};
+pub use cpu::{CPU_LEVEL_VARIABLE, CpuLevel, library_variables};
+pub use cross_entropy::{CrossEntropy, CrossEntropySums, cross_entropy, has_cross_entropy_kernel};
+pub use device::{cuda_capability, load_cuda};
+pub use embedding::{Lookup, embedding_sum};
+pub use error::{Error, Result, without_stack};
+pub use exit::exit_at_once;
+pub use grad::{grad_enabled, move_gradients, reset_gradients, with_gradients};
+pub use joint::joint;
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+pub use linear::multiply_in_registers;
+pub use linear::{
+    Affine, Curve, KeepWeights, Layout, fast_curved_linear, fast_linear, fast_mlp,
+    has_linear_kernel, has_mlp_kernel, keep_weights, takes_any_rows,
+};
+#[doc(hidden)]
+pub use linear::{Unit, forbid_unit};
+pub use memory::{
+    DeviceMemory, allow_tf32, device_memory, empty_cache, keep_freed_memory, tf32_allowed,
+};
+pub use optim::{AdamW, AdamWTensors, fused_adamw, global_norm, join_halves, split_halves};
+pub use profile::{OperatorEvent, Profiler};
+pub use residual::{Norm, add_norm, fast_dropout, has_residual_kernel, norm, residual_norm, twice};
+
+/// Turns a return code of the bridge into a result.
+fn check(code: c_int) -> Result<(), TchError> {
+    if let Some(message) = panics::pending() {
+        return Err(TchError::Torch(message));
+    }
+    if code == 0 {
+        return Ok(());
+    }
+    // SAFETY: the bridge returns a NUL-terminated string that lives until its next error on this thread.
+    let message = unsafe { std::ffi::CStr::from_ptr(ffi::sst_last_error()) };
+    Err(TchError::Torch(message.to_string_lossy().into_owned()))
+}
+
+/// Puts what was made where the bridge takes it over, or the message of an error; what the bridge gets as a code.
+///
+/// # Safety
+/// `made` must be valid for as many writes, and `message` have `room` zeros.
+unsafe fn hand_over(
+    result: Result<impl IntoIterator<Item = Option<Tensor>>, impl Display>,
+    made: *mut *mut C_tensor,
+    message: *mut c_char,
+    room: usize,
+) -> c_int {
+    match result {
+        Ok(tensors) => {
+            for (i, tensor) in tensors.into_iter().enumerate() {
+                let Some(mut tensor) = tensor else { continue };
+                // SAFETY: as promised.
+                unsafe { *made.add(i) = tensor.as_mut_ptr() };
+                std::mem::forget(tensor);
+            }
+            0
+        }
+        Err(error) => {
+            let text = error.to_string();
+            let bytes = &text.as_bytes()[..text.len().min(room.saturating_sub(1))];
+            // SAFETY: the last byte stays zero.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr().cast(), message, bytes.len()) };
+            1
+        }
+    }
+}

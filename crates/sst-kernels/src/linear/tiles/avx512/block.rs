@@ -1,0 +1,220 @@
+//! What becomes of the sums of a block, by AVX-512.
+
+use std::arch::x86_64::*;
+use std::mem::transmute;
+use std::ops::Range;
+
+use super::pack::{split, store, wide};
+use crate::linear::Curve;
+use crate::linear::tiles::block::{BLOCK, Output, Sums};
+use crate::linear::tiles::pack::{ROWS, place};
+use crate::number::Kind;
+
+impl Sums {
+    /// Writes the sums of some rows and the first columns, with a bias for each column, to `output`, where the first
+    /// row begins.
+    ///
+    /// # Safety
+    /// The processor must have AVX-512 bf16, the sums been computed, and the results be writable.
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    pub(in crate::linear::tiles) unsafe fn write(
+        &self,
+        bias: &[f32; BLOCK],
+        output: Output,
+        rows: Range<usize>,
+        columns: usize,
+    ) {
+        // SAFETY: as promised.
+        unsafe {
+            for r in rows {
+                output.bring::<_MM_HINT_ET0>(r + BLOCK);
+                output.write(r, columns, self.line(bias, r));
+            }
+        }
+    }
+
+    /// Writes what [`Self::write`] does, and what a curve makes of it.
+    ///
+    /// # Safety
+    /// As there.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
+    pub(in crate::linear::tiles) unsafe fn write_curve(
+        &self,
+        bias: &[f32; BLOCK],
+        curve: Curve,
+        [before, after]: [Output; 2],
+        rows: Range<usize>,
+        columns: usize,
+    ) {
+        // SAFETY: as promised.
+        unsafe {
+            for r in rows {
+                before.bring::<_MM_HINT_ET0>(r + BLOCK);
+                after.bring::<_MM_HINT_ET0>(r + BLOCK);
+                let [a, b] = self.line(bias, r);
+                before.write(r, columns, [a, b]);
+                after.write(r, columns, [curve.apply(a), curve.apply(b)]);
+            }
+        }
+    }
+
+    /// Writes the sums times the slope of a curve at what was `before` it.
+    ///
+    /// # Safety
+    /// As for [`Self::write`]; what was before must be there.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
+    pub(in crate::linear::tiles) unsafe fn write_slope(
+        &self,
+        curve: Curve,
+        before: Output,
+        output: Output,
+        rows: Range<usize>,
+        columns: usize,
+    ) {
+        // SAFETY: as promised.
+        unsafe {
+            for r in rows {
+                before.bring::<_MM_HINT_T0>(r + BLOCK);
+                output.bring::<_MM_HINT_ET0>(r + BLOCK);
+                let [a, b] = self.line(&[0.0; BLOCK], r);
+                let [x, y] = before.read(r, columns);
+                let [x, y] = [curve.slope(x), curve.slope(y)];
+                output.write(r, columns, [_mm512_mul_ps(a, x), _mm512_mul_ps(b, y)]);
+            }
+        }
+    }
+
+    /// A row of the sums, with the bias.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn line(&self, bias: &[f32; BLOCK], row: usize) -> [__m512; 2] {
+        // SAFETY: 32 numbers each.
+        unsafe {
+            let line = self.numbers().add(row * BLOCK);
+            let bias = bias.as_ptr();
+            let a = _mm512_add_ps(_mm512_load_ps(line), _mm512_loadu_ps(bias));
+            let b = _mm512_add_ps(_mm512_load_ps(line.add(16)), _mm512_loadu_ps(bias.add(16)));
+            [a, b]
+        }
+    }
+}
+
+/// Writes some rows of the sums of a block as a step of a packed strip, after the curve: they are the left factor of the next
+/// product.
+///
+/// # Safety
+/// As for [`Sums::write`]; there must be room for the tiles of a step.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
+pub(in crate::linear::tiles) unsafe fn write_step<const P: usize>(
+    sums: &Sums,
+    bias: &[f32; BLOCK],
+    curve: Curve,
+    to: *mut u16,
+    rows: Range<usize>,
+) {
+    // SAFETY: as promised.
+    unsafe {
+        for r in rows {
+            let [a, b] = sums.line(bias, r);
+            for (p, numbers) in split::<P>(curve.apply(a), curve.apply(b)).into_iter().enumerate() {
+                store(to.add(place(P, 0, p, r / ROWS)), r % ROWS, numbers);
+            }
+        }
+    }
+}
+
+impl Output {
+    /// Brings a row of the block to the first cache, if there is one: rows of the next strip, which mostly comes next,
+    /// are too far apart for the processor to see them coming.
+    #[inline]
+    fn bring<const HINT: i32>(self, row: usize) {
+        let from = self.at(row, 0).numbers.cast::<i8>().cast_const();
+        let lines = match self.kind {
+            Kind::Float => 2,
+            Kind::BFloat16 => 1,
+        };
+        for line in 0..lines {
+            // SAFETY: any place may be asked for.
+            unsafe { _mm_prefetch::<HINT>(from.wrapping_add(64 * line)) };
+        }
+    }
+
+    /// Writes a row of the first matrix times the slopes of a curve at that of the second; all three have one shape.
+    ///
+    /// # Safety
+    /// As for [`Sums::write_slope`].
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
+    pub(in crate::linear::tiles) unsafe fn write_slopes(
+        self,
+        curve: Curve,
+        [grad, before]: [Self; 2],
+        row: usize,
+    ) {
+        for column in (0..self.stride).step_by(BLOCK) {
+            let count = BLOCK.min(self.stride - column);
+            // SAFETY: as promised.
+            unsafe {
+                let [x, y] = before.at(row, column).read(0, count);
+                let [a, b] = grad.at(row, column).read(0, count);
+                let (x, y) = (_mm512_mul_ps(a, curve.slope(x)), _mm512_mul_ps(b, curve.slope(y)));
+                self.at(row, column).write(0, count, [x, y]);
+            }
+        }
+    }
+
+    /// Writes the first columns of a row.
+    ///
+    /// # Safety
+    /// There must be room.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    unsafe fn write(self, row: usize, columns: usize, [a, b]: [__m512; 2]) {
+        let mask = first(columns);
+        // SAFETY: as promised; only the columns that there are get written.
+        unsafe {
+            match self.kind {
+                Kind::Float => {
+                    let to = self.numbers.cast::<f32>().add(row * self.stride);
+                    _mm512_mask_storeu_ps(to, mask as u16, a);
+                    _mm512_mask_storeu_ps(to.wrapping_add(16), (mask >> 16) as u16, b);
+                }
+                Kind::BFloat16 => {
+                    let to = self.numbers.cast::<i16>().add(row * self.stride);
+                    let both = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(b, a));
+                    _mm512_mask_storeu_epi16(to, mask, both);
+                }
+            }
+        }
+    }
+
+    /// Reads the first columns of a row.
+    ///
+    /// # Safety
+    /// They must be there.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    unsafe fn read(self, row: usize, columns: usize) -> [__m512; 2] {
+        let (mask, at) = (first(columns), row * self.stride);
+        // SAFETY: as promised; only the columns that there are get read.
+        unsafe {
+            match self.kind {
+                Kind::Float => {
+                    let from = self.numbers.cast::<f32>().add(at);
+                    let b = _mm512_maskz_loadu_ps((mask >> 16) as u16, from.wrapping_add(16));
+                    [_mm512_maskz_loadu_ps(mask as u16, from), b]
+                }
+                Kind::BFloat16 => {
+                    let both = _mm512_maskz_loadu_epi16(mask, self.numbers.cast::<i16>().add(at));
+                    let b = wide(_mm512_extracti64x4_epi64::<1>(both));
+                    [wide(_mm512_castsi512_si256(both)), b]
+                }
+            }
+        }
+    }
+}
+
+/// One bit for each of the first columns of a block.
+#[inline]
+fn first(columns: usize) -> u32 {
+    if columns >= BLOCK { u32::MAX } else { (1 << columns) - 1 }
+}

@@ -1,0 +1,89 @@
+//! Layers as the callers of this crate run them: by a kernel where there is one for the tensors, by libtorch elsewhere. So
+//! the tests hold at every level of the processor.
+
+use sst_kernels::{
+    Affine, Curve, Layout, Result, fast_curved_linear, fast_linear, fast_mlp, has_linear_kernel,
+    has_mlp_kernel,
+};
+use tch::Tensor;
+
+/// What stands between two linear layers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Activation {
+    /// Exact GELU, which kernels apply themselves.
+    Gelu,
+    /// GELU by the tanh approximation, which kernels apply themselves.
+    GeluTanh,
+    /// ReLU, which no kernel knows.
+    Relu,
+}
+
+impl Activation {
+    pub(crate) fn curve(self) -> Option<Curve> {
+        match self {
+            Self::Gelu => Some(Curve::Gelu),
+            Self::GeluTanh => Some(Curve::GeluTanh),
+            Self::Relu => None,
+        }
+    }
+
+    /// By libtorch.
+    pub(crate) fn apply(self, x: &Tensor) -> Tensor {
+        match self {
+            Self::Gelu => x.gelu("none"),
+            Self::GeluTanh => x.gelu("tanh"),
+            Self::Relu => x.relu(),
+        }
+    }
+}
+
+/// `x W^T + b` for a weight `[out, in]`.
+pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    if has_linear_kernel(x, weight)? {
+        return fast_linear(x, weight, Layout::OutIn, bias);
+    }
+    Ok(x.f_linear(weight, bias)?)
+}
+
+/// `x W + b` for a weight `[in, out]`.
+pub(crate) fn conv1d(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    if has_linear_kernel(x, weight)? {
+        return fast_linear(x, weight, Layout::InOut, Some(bias));
+    }
+    Ok(bias.f_addmm(x, weight)?)
+}
+
+/// The activation of [`linear`].
+pub(crate) fn activated_linear(
+    x: &Tensor,
+    layer: Affine<'_>,
+    activation: Activation,
+) -> Result<Tensor> {
+    if let Some(curve) = activation.curve()
+        && let Some(y) = fast_curved_linear(x, layer, Layout::OutIn, curve)?
+    {
+        return Ok(y);
+    }
+    Ok(activation.apply(&linear(x, layer.weight, layer.bias)?))
+}
+
+/// Two linear layers, both with a bias or with none, and an activation between them.
+pub(crate) fn mlp(
+    x: &Tensor,
+    layers: [Affine<'_>; 2],
+    layout: Layout,
+    activation: Activation,
+) -> Result<Tensor> {
+    let [up, down] = layers;
+    if let Some(curve) = activation.curve()
+        && has_mlp_kernel(x, up.weight, down.weight)?
+    {
+        return fast_mlp(x, layers, layout, curve);
+    }
+    let apply = |x: &Tensor, Affine { weight, bias }: Affine<'_>| match (layout, bias) {
+        (Layout::OutIn, _) => linear(x, weight, bias),
+        (Layout::InOut, Some(bias)) => conv1d(x, weight, bias),
+        (Layout::InOut, None) => Ok(x.f_matmul(weight)?),
+    };
+    apply(&activation.apply(&apply(x, up)?), down)
+}

@@ -1,0 +1,20 @@
+//! Tests of sst-kernels.
+// Tests fail by panicking, and read what the variable of a test says.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+
+mod attention;
+mod cross_entropy;
+mod embedding;
+mod layers;
+mod levels;
+mod libtorch;
+mod linear;
+mod numbers;
+mod residual;
+mod trained;
+
+/// Held by tests that draw from libtorch's generator, which is one for all threads.
+pub(crate) fn generator() -> std::sync::MutexGuard<'static, ()> {
+    static GENERATOR: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
