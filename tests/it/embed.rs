@@ -301,3 +301,16 @@ fn recipes_of_pairs_that_cannot_be_say_why() {
     let ended = trained.sst(&["pretrain", "more.toml", "--set", "run.name=t"]);
     assert!(ended.code == Some(2) && ended.stderr.contains("hidden_dropout"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_length_above_the_models_is_warned_of() {
+    let sandbox = Sandbox::trained();
+    let embed = |length: &str| {
+        let args = ["embed", "--model", "runs/r", "--data", "corpus.txt", "--out", "v.npy"];
+        sandbox.good(&[&args[..], &["--max-length", length]].concat()).stderr
+    };
+    let told = embed("100");
+    let expected = "max_length is 100, and the model reads 16 tokens at most: longer texts are cut";
+    assert!(told.contains(expected), "{told}");
+    assert!(!embed("16").contains("at most"));
+}

@@ -33,6 +33,18 @@ fn a_table_without_json_and_an_error_without_a_blank() {
     assert_eq!(ended.stdout.lines().count(), 6, "{}", ended.stdout);
     assert!(ended.stdout.starts_with("the [MASK] man.\n"));
     let ended = sandbox.sst(&["fill-mask", "--model", "runs/r", "--text", "no blank"]);
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
     assert!(ended.stderr.contains("holds no [MASK]"), "{}", ended.stderr);
+}
+
+/// A text may hold what a terminal obeys, and line ends: none of it reaches the table, in a pipe neither.
+#[test]
+fn texts_are_shown_in_a_line_without_control_characters() {
+    let sandbox = Sandbox::trained();
+    let text = "\u{1b}[31mthe [MASK]\nman";
+    let ended = sandbox.good(&["fill-mask", "--model", "runs/r", "--top-k", "2", "--text", text]);
+    let head = "\\u{1b}[31mthe [MASK]\\nman";
+    assert!(ended.stdout.starts_with(&format!("{head}\n")), "{}", ended.stdout);
+    assert!(!ended.stdout.contains('\u{1b}'), "{}", ended.stdout);
+    assert_eq!(ended.stdout.lines().count(), 3, "{}", ended.stdout);
 }

@@ -119,7 +119,7 @@ fn what_cannot_be_continued_says_why() {
     check(&["--prompt", "a", "--threads", "1000000"], 2, "1000000 threads are asked for");
     check(&["--prompt", "a", "--beams", "2", "--num-samples", "3"], 2, "3 of 2 --beams");
     check(&["--prompts-file", "nowhere"], 2, "cannot read --prompts-file nowhere");
-    check(&["--prompt", &"sea ".repeat(80)], 1, "the model reads 64");
+    check(&["--prompt", &"sea ".repeat(80)], 2, "the model reads 64");
     let other = Sandbox::trained();
     let refused = |sandbox: &Sandbox, args: &[&str], model: &str, instead: &str| {
         let ended = sandbox.sst(&[args, &["--model", "runs/r"]].concat());
@@ -259,4 +259,32 @@ fn a_file_that_is_no_gguf_is_refused_and_a_folder_is_never_overwritten() {
     std::fs::create_dir(sandbox.path("m")).unwrap();
     let ended = sandbox.sst(&["convert", "corpus.txt", "--out", "m"]);
     assert!(ended.code == Some(2) && ended.stderr.contains("m exists"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_text_that_the_model_limit_ends_says_so() {
+    let sandbox = trained();
+    // 300 tokens that are more likely than the end: the model reads 64.
+    let args = ["--prompt", "the old man", "--temperature", "5", "--top-k", "0", "--seed"];
+    let limits = |seed: &str, new: &str| {
+        let line = &generate(&sandbox, &[&args[..], &[seed, "--max-new-tokens", new]].concat())[0];
+        (line["finish"].as_str().unwrap().to_owned(), line["length_limit"].clone())
+    };
+    // Some draw ends with the token that ends a text: that is no limit.
+    let found: Vec<_> = ["1", "2", "3", "4"].map(|seed| limits(seed, "200")).into();
+    assert!(found.contains(&("length".to_owned(), "model".into())), "{found:?}");
+    let expected = |(finish, limit): &(String, Value)| match finish.as_str() {
+        "length" => limit == "model",
+        _ => limit.is_null(),
+    };
+    assert!(found.iter().all(expected), "{found:?}");
+    assert_eq!(limits("1", "1"), ("length".to_owned(), "max_new_tokens".into()));
+    let seed = (1..).zip(&found).find(|(_, (finish, _))| finish == "length").unwrap().0.to_string();
+    let text = [&["generate", "--model", "runs/r", "--max-new-tokens", "200"], &args[..], &[&seed]];
+    let told = "for the model reads 64 tokens at most, the prompt included";
+    let ended = sandbox.good(&text.concat());
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let ended = sandbox.sst(&["generate", "--model", "runs/r", "--prompt", "a", "--stop", ""]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--stop is empty"), "{}", ended.stderr);
 }

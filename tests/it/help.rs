@@ -26,12 +26,30 @@ fn every_command_has_examples_that_parse() {
     let mut shown = 0;
     for command in leaves(&command) {
         let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        // A long command goes on in the next line, as in a shell.
+        let after = after.replace(" \\\n", " ");
         let examples: Vec<&str> = commands(&after).collect();
         assert!(!examples.is_empty(), "`{}` shows no example", command.get_name());
         examples.iter().for_each(|example| check_parses(example));
         shown += examples.len();
     }
     assert!(shown > 15);
+}
+
+/// No terminal of 80 columns breaks a command in two.
+#[test]
+fn examples_fit_a_terminal() {
+    let mut command = Cli::command();
+    command.build();
+    for command in leaves(&command) {
+        let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let mut goes_on = false;
+        for line in after.lines() {
+            let is_example = goes_on || line.trim_start().starts_with("sst ");
+            assert!(!is_example || line.chars().count() <= 80, "{line}");
+            goes_on = is_example && line.ends_with('\\');
+        }
+    }
 }
 
 /// The width of the terminal is the only thing that breaks a line of prose.

@@ -33,7 +33,7 @@ fn what_cannot_be_trained_says_why() {
         assert!(!sandbox.path("tok").exists());
     };
     check(&["corpus.txt", "--algorithm", "wordpeace"], 2, "--algorithm: unknown variant");
-    check(&["corpus.txt", "--vocab-size", "3"], 1, "vocab_size 3 is not in");
+    check(&["corpus.txt", "--vocab-size", "3"], 2, "vocab_size is 3 and must be from 6");
     check(&["nope.txt"], 2, "nope.txt does not exist");
 }
 
@@ -102,4 +102,24 @@ fn what_a_tokenizer_folder_says_and_is_not_used_is_listed() {
     let prepared = sandbox.good(&["data", "prepare", "recipe.toml", "--json"]).json();
     let items = &prepared["ledger"]["unused.config_keys"]["items"];
     assert_eq!(items[0], "tokenizer_config.json: do_lower_case", "{prepared}");
+}
+
+#[test]
+fn a_tokenizer_of_fewer_tokens_than_asked_for_says_why() {
+    let sandbox = Sandbox::new();
+    sandbox.write("rare.txt", "one\ntwo\nthree\n");
+    let train = |args: &[&str]| {
+        let all = ["tokenizer", "train", "rare.txt", "--out", "tok", "--vocab-size", "4000"];
+        sandbox.good(&[&all[..], args].concat()).stderr
+    };
+    for algorithm in ["wordpiece", "bpe", "unigram"] {
+        let told = train(&["--algorithm", algorithm]);
+        assert!(
+            told.contains("and 4000 were asked for: what is left is seen fewer times than"),
+            "{told}"
+        );
+        assert!(told.contains("min_frequency, 2"), "{told}");
+    }
+    let told = train(&["--min-frequency", "1"]);
+    assert!(told.contains("every word of the texts is one token already"), "{told}");
 }

@@ -8,5 +8,6 @@ pub mod args;
 pub mod exit;
 pub mod files;
 pub mod host;
+pub mod interrupt;
 pub mod logging;
 pub mod render;

@@ -7,15 +7,33 @@ use std::process::{self, ExitCode};
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 use sst_cli::args::{Cli, Command, DataCommand};
-use sst_cli::exit::{Ends, Exit, conclude};
+use sst_cli::exit::{Ends, Exit, conclude, conclude_arguments};
 use sst_cli::host::{augment, clean, inspect, report, tokenizer};
-use sst_cli::{logging, render};
+use sst_cli::{interrupt, logging, render};
 
 fn main() -> ExitCode {
     // clap answers --help and --version, and refuses wrong arguments with code 2.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => return conclude_arguments(&said),
+    };
     logging::start();
-    conclude(run(&cli.command))
+    conclude(listen_and_run(&cli.command), |_| false)
+}
+
+fn listen_and_run(command: &Command) -> Result<Exit> {
+    // What becomes the engine loses its handler again.
+    interrupt::listen(end).context("cannot listen to Ctrl-C")?;
+    run(command)
+}
+
+#[allow(
+    clippy::exit,
+    clippy::disallowed_methods,
+    reason = "a signal ends the process, wherever it is"
+)]
+fn end(code: u8) -> ! {
+    process::exit(i32::from(code))
 }
 
 fn run(command: &Command) -> Result<Exit> {

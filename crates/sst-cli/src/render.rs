@@ -97,24 +97,34 @@ pub fn colour() -> bool {
     !refused && io::stderr().is_terminal()
 }
 
-/// Columns of text, each as wide as its widest cell, the last one ragged.
+/// `text` in one line, its control characters, line ends and tabs written out: a cell of a table, or its head.
+pub fn cell(text: &str) -> Cow<'_, str> {
+    match plain(text) {
+        shown if shown.contains(['\n', '\t']) => {
+            Cow::Owned(shown.replace('\n', "\\n").replace('\t', "\\t"))
+        }
+        shown => shown,
+    }
+}
+
+/// Columns of text, each as wide as its widest cell, the last one ragged. Each row is a line.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| plain(cell).chars().count()).max()
+        rows.iter().filter_map(|row| row.get(column)).map(|text| cell(text).chars().count()).max()
     };
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
+    let mut lines = String::new();
     for row in rows {
         let mut out = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            out += &plain(cell);
-            out.extend(std::iter::repeat_n(' ', width - plain(cell).chars().count() + 2));
+        for (text, width) in row.iter().zip(&widths) {
+            out += &cell(text);
+            out.extend(std::iter::repeat_n(' ', width - cell(text).chars().count() + 2));
         }
-        text += out.trim_end();
-        text.push('\n');
+        lines += out.trim_end();
+        lines.push('\n');
     }
-    text.trim_end_matches('\n').to_owned()
+    lines.trim_end_matches('\n').to_owned()
 }
 
 /// How many names of a list fit into its line of the terminal.
@@ -170,6 +180,7 @@ mod tests {
         check("\u{1b}[31mred\u{7}\r\u{8}\u{0}", "\\u{1b}[31mred\\u{7}\\u{d}\\u{8}\\u{0}");
         check("\u{9b}31m\u{7f}\u{202e}txt", "\\u{9b}31m\\u{7f}\\u{202e}txt");
         assert_eq!(table(&[vec!["\u{1b}".into(), "b".into()]]), "\\u{1b}  b");
+        assert_eq!(table(&[vec!["a\nb\tc".into(), "d".into()]]), "a\\nb\\tc  d");
     }
 
     #[test]

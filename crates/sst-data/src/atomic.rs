@@ -1,9 +1,12 @@
-//! Files and folders appear whole or not at all: written beside their place, synced, then renamed.
+//! Files and folders appear whole or not at all: written beside their place, synced, then renamed. A process that is
+//! interrupted removes what it has not renamed yet ([`crate::leftovers`]).
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::leftovers::{Kind, Leftover};
 
 /// Tells the temporary files of one process apart.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -22,6 +25,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Any I/O error, or the one `fill` returns.
 pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let temporary = beside(path);
+    let _leftover = Leftover::new(&temporary, Kind::File);
     let result = File::create(&temporary).and_then(|mut file| {
         fill(&mut file)?;
         file.sync_all()
@@ -62,6 +66,7 @@ pub fn folder<T, E: From<io::Error>>(
         std::fs::create_dir_all(parent).map_err(unmade)?;
     }
     let temporary = beside(path);
+    let _leftover = Leftover::new(&temporary, Kind::Folder);
     let made = std::fs::create_dir(&temporary).map_err(unmade);
     let filled = made.map_err(E::from).and_then(|()| {
         let value = fill(&temporary)?;

@@ -15,7 +15,9 @@ pub mod batching;
 pub mod clean;
 pub mod curriculum;
 pub mod example;
+mod json_problem;
 pub mod ledger;
+pub mod leftovers;
 pub mod loader;
 pub mod lock;
 pub mod mixture;
@@ -33,6 +35,7 @@ pub mod words;
 
 pub use batch::{ArrayData, BatchError, Collate, CollateError, HostArray, HostBatch, Units};
 pub use example::{Example, Field, Key};
+pub use json_problem::json_problem;
 pub use ledger::Ledger;
 pub use rng::SeqRng;
 pub use unused::{Harmless, Unused, UnusedKind};

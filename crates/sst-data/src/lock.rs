@@ -10,6 +10,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::leftovers::{Kind, Leftover};
+
 /// How often a lock that another process holds is tried again.
 const TRY_EVERY: Duration = Duration::from_millis(50);
 
@@ -46,6 +48,8 @@ pub struct FileLock {
     path: PathBuf,
     /// `None` on a file system without locks.
     file: Option<File>,
+    /// An interrupted process removes the file too.
+    _leftover: Option<Leftover>,
 }
 
 enum Attempt {
@@ -114,7 +118,11 @@ impl FileLock {
                         path.display()
                     );
                     let _ = std::fs::remove_file(path);
-                    return Ok(Attempt::Taken(Self { path: path.to_owned(), file: None }));
+                    return Ok(Attempt::Taken(Self {
+                        path: path.to_owned(),
+                        file: None,
+                        _leftover: None,
+                    }));
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
@@ -123,7 +131,12 @@ impl FileLock {
                 // A full disk does not matter: then the number is not known.
                 let _ = file.set_len(0);
                 let _ = write!(file, "{}", std::process::id());
-                return Ok(Attempt::Taken(Self { path: path.to_owned(), file: Some(file) }));
+                let leftover = Leftover::new(path, Kind::File);
+                return Ok(Attempt::Taken(Self {
+                    path: path.to_owned(),
+                    file: Some(file),
+                    _leftover: Some(leftover),
+                }));
             }
         }
     }

@@ -75,6 +75,18 @@ pub enum DatasetError {
     },
 }
 
+/// The tokens of a row of at most `max_length` tokens beside those of `frame`.
+///
+/// # Errors
+/// [`DatasetError::NoRoom`] if there are none.
+pub fn room(frame: &Frame, max_length: usize) -> Result<usize, DatasetError> {
+    let framing = frame.prefix.len() + frame.suffix.len();
+    match max_length.checked_sub(framing).filter(|room| *room > 0) {
+        Some(room) => Ok(room),
+        None => Err(DatasetError::NoRoom { max_length, frame: framing }),
+    }
+}
+
 /// Indexed access to examples. Pure: the same (index, epoch) gives the same example.
 pub trait Dataset: Send + Sync {
     /// The number of rows.

@@ -13,6 +13,14 @@ pub enum ModelError {
         /// What is wrong and what to do.
         message: String,
     },
+    /// A setting that a sentence model is used with, and that cannot be.
+    #[error("{name} {message}")]
+    Option {
+        /// The setting, such as `max_length`.
+        name: &'static str,
+        /// What is wrong with it and what to do, to be read after the name.
+        message: String,
+    },
     /// A model type that sst does not have.
     #[error("there is no model of type `{model_type}`; sst has {known}", known = known.join(", "))]
     UnknownType {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use sst_core::checkpoint::Weights;
-use sst_data::{Harmless, Unused, UnusedKind, atomic};
+use sst_data::{Harmless, Unused, UnusedKind, atomic, json_problem};
 
 use crate::error::ModelError;
 
@@ -154,7 +154,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, M
     let Some(bytes) = read_limited(path)? else { return Ok(None) };
     let bad = |error: serde_json::Error| ModelError::BadFile {
         path: path.to_owned(),
-        message: error.to_string(),
+        message: json_problem(&error),
     };
     serde_json::from_slice(&bytes).map(Some).map_err(bad)
 }

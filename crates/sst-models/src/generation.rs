@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use sst_data::{Harmless, Unused, UnusedKind};
+use sst_data::{Harmless, Unused, UnusedKind, json_problem};
 
 use crate::error::ModelError;
 
@@ -79,7 +79,8 @@ impl GenerationConfig {
             Err(source) => return Err(ModelError::Io { path, source }),
         };
         let bad = |message: String| ModelError::BadFile { path: path.clone(), message };
-        let config: Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+        let config: Value =
+            serde_json::from_str(&text).map_err(|error| bad(json_problem(&error)))?;
         let Value::Object(keys) = &config else {
             return Err(bad("holds no JSON object".to_owned()));
         };

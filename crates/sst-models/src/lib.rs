@@ -31,7 +31,7 @@ pub use generation::{GenerationConfig, token_ids};
 pub use gpt2::Gpt2Config;
 pub use init::{InitOptions, Positions, Queries};
 pub use llama::LlamaConfig;
-pub use load::{LoadOptions, Loaded, load, open};
+pub use load::{LoadOptions, Loaded, Sizes, check_folder, load, open};
 pub use plan::Head;
 pub use registry::{BuildOptions, ModelEntry, build, check_config, list};
 pub use sentence::{

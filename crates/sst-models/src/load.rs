@@ -104,19 +104,56 @@ pub fn open(folder: &Path, options: &LoadOptions) -> Result<Loaded, ModelError> 
     load_as(folder, None, options)
 }
 
-fn load_as(
+/// What the config.json of a folder says of the texts that its model reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// The rows of its embedding table: token ids are below this.
+    pub vocab_size: Option<u64>,
+    /// Tokens of a text at most.
+    pub max_length: Option<u64>,
+}
+
+/// Checks a folder as [`open`] does, as far as that needs no number of a weight: the config.json, the headers of the
+/// weights, and which tensors they hold.
+///
+/// # Errors
+/// If the config or the weights cannot be read, a key of `options.config` is not one of the model's, or the head that is
+/// needed is not there.
+pub fn check_folder(folder: &Path, options: &LoadOptions) -> Result<Sizes, ModelError> {
+    let prepared = prepare(folder, None, options)?;
+    let number = |key: &str| prepared.config.get(key).and_then(Value::as_u64);
+    let max_length = number("max_position_embeddings").or_else(|| number("n_positions"));
+    Ok(Sizes { vocab_size: number("vocab_size"), max_length })
+}
+
+/// What is known of a folder before a model is made of it.
+struct Prepared {
+    /// The config.json with the keys of the options in it.
+    config: Value,
+    weights: Weights,
+    plan: Plan,
+    build: BuildOptions,
+    unused: Unused,
+}
+
+/// A key that cannot be is told with its file.
+fn in_file(path: &Path) -> impl Fn(ModelError) -> ModelError {
+    move |error| match error {
+        ModelError::Config { .. } => {
+            ModelError::BadFile { path: path.to_owned(), message: error.to_string() }
+        }
+        other => other,
+    }
+}
+
+fn prepare(
     folder: &Path,
     architecture: Option<&str>,
     options: &LoadOptions,
-) -> Result<Loaded, ModelError> {
+) -> Result<Prepared, ModelError> {
     let path = folder.join("config.json");
     let mut config: Value = files::read_json(&path)?.ok_or_else(|| files::not_found(&path))?;
-    let in_file = |error: ModelError| match error {
-        ModelError::Config { .. } => {
-            ModelError::BadFile { path: path.clone(), message: error.to_string() }
-        }
-        other => other,
-    };
+    let in_file = in_file(&path);
     let entry = registry::entry(registry::model_type(&config).map_err(in_file)?)?;
     let mut unused = Unused::new();
     add_unused(&mut unused, "config.json", &config, entry);
@@ -150,6 +187,18 @@ fn load_as(
         );
         config["tie_word_embeddings"] = Value::Bool(false);
     }
+    Ok(Prepared { config, weights, plan, build, unused })
+}
+
+fn load_as(
+    folder: &Path,
+    architecture: Option<&str>,
+    options: &LoadOptions,
+) -> Result<Loaded, ModelError> {
+    let Prepared { config, weights, plan, build, mut unused } =
+        prepare(folder, architecture, options)?;
+    let path = folder.join("config.json");
+    let in_file = in_file(&path);
     let (model, report) = filled(&config, &weights, &plan, &build, options).map_err(|error| {
         match (error, options.config.is_empty()) {
             // The caller knows where a key that is not of the file stands.

@@ -49,11 +49,19 @@ pub fn open(text: &str, threads: usize) -> Result<Device> {
     match (wanted, loaded) {
         (Wanted::Cuda(index), Ok(true)) if (index as i64) < count => Ok(Device::Cuda(index)),
         (Wanted::Cuda(index), Ok(true)) => {
-            Err(RunError::Device(format!("cuda:{index} is asked for, but {count} GPUs are usable")))
+            let usable = match count {
+                0 => "no GPU is usable here".to_owned(),
+                1 => "one GPU is usable here, cuda:0".to_owned(),
+                count => format!("{count} GPUs are usable here, cuda:0 to cuda:{}", count - 1),
+            };
+            Err(RunError::Device(format!("cuda:{index} is asked for, but {usable}")))
         }
-        (Wanted::Cuda(_), Ok(false)) => {
-            let message = "this libtorch is built for the CPU: run `cargo xtask setup --cuda`";
-            Err(RunError::Device(message.to_owned()))
+        (Wanted::Cuda(index), Ok(false)) => {
+            let message = format!(
+                "cuda:{index} is asked for, and this libtorch is built for the CPU: take auto or cpu, or run `cargo xtask \
+                 setup --cuda` and build again"
+            );
+            Err(RunError::Device(message))
         }
         (Wanted::Cuda(_), Err(error)) => Err(RunError::Cuda(error)),
         (_, Err(error)) => {

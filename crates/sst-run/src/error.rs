@@ -12,6 +12,7 @@ use sst_models::ModelError;
 use sst_objectives::ObjectiveError;
 use sst_train::TrainError;
 
+use crate::folder::PUT_BACK;
 use crate::recipe::RecipeError;
 
 /// Why a run could not be set up, or why its training failed.
@@ -41,7 +42,7 @@ pub enum RunError {
     /// A path holds no model, or a model of another kind than is needed.
     #[error("{0}")]
     Model(String),
-    /// A checkpoint is not what its manifest says.
+    /// A checkpoint is not what its manifest says, or a file of a run folder is damaged.
     #[error("{0}")]
     Damaged(String),
     /// There is no folder for prepared data: neither `data.cache` nor [`Recipe::default_cache`] names one.
@@ -60,7 +61,7 @@ pub enum RunError {
         source: io::Error,
     },
     /// A file that every run folder has could not be read.
-    #[error("cannot read {path}, which a run has: {source}", path = path.display())]
+    #[error("cannot read {path}: {PUT_BACK}: {source}", path = path.display())]
     NoRun {
         /// The file.
         path: PathBuf,
@@ -111,9 +112,12 @@ pub enum RunError {
     /// libtorch failed, or a model lacks what an objective needs.
     #[error(transparent)]
     Core(#[from] sst_core::Error),
-    /// Training failed.
+    /// A checkpoint, or the record of the run, could not be read or written before the first step.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Checkpoint(#[from] TrainError),
+    /// Training failed once it had begun.
+    #[error(transparent)]
+    Train(TrainError),
     /// An [`Observer`] failed.
     ///
     /// [`Observer`]: crate::Observer

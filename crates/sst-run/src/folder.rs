@@ -11,7 +11,7 @@ use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
 use crate::error::{Result, RunError};
-use crate::recipe::{Effect, FROM_TOKENIZER, Recipe, RunConfig, Task, effect_of_change};
+use crate::recipe::{self, Effect, FROM_TOKENIZER, RunConfig, Task, effect_of_change};
 use crate::tasks::TaskData;
 use crate::{device, processor};
 
@@ -26,10 +26,10 @@ const ENVIRONMENT: &str = "environment.json";
 /// If such keys differ, with their names and values.
 pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) -> Result<()> {
     let written = read_config(folder)?;
-    // A run of an earlier version lacks the keys that came later: it has their defaults. A configuration that can no
-    // longer be resolved is compared as it was written, which names the keys.
-    let before = match Recipe::read(folder.join(CONFIG)).and_then(Recipe::check) {
-        Ok(before) => before.config.to_json()?,
+    // A run of an earlier version lacks the keys that came later: it has their defaults. A configuration with keys
+    // that there are no longer is compared as it was written, which names them.
+    let before = match recipe::read_config(&folder.join(CONFIG)) {
+        Ok(before) => before.to_json()?,
         Err(_) => written,
     };
     let (before, now) = (leaves(&before), leaves(&config.to_json()?));
@@ -80,6 +80,32 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
             Err(RunError::Resume(message))
         }
     }
+}
+
+/// What to do where a file is damaged that a run writes at its start and is resumed with.
+pub(crate) const PUT_BACK: &str =
+    "put it back as the run wrote it, or start another run with --set run.name=NAME";
+
+/// The config.toml of the run in `folder`.
+///
+/// # Errors
+/// If it is missing, is no TOML or is cut off, with its line.
+pub(crate) fn read_config(folder: &Path) -> Result<Value> {
+    let path = folder.join(CONFIG);
+    let text = read(&path)?;
+    let config: Value = toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let before = &text.as_bytes()[..error.span().map_or(0, |span| span.start.min(text.len()))];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let (place, problem) = (path.display(), error.message());
+        RunError::Damaged(format!("{place}:{line} is damaged ({problem}): {PUT_BACK}"))
+    })?;
+    // The last section of the file, which every run has.
+    if config.pointer("/train/schedule/name").is_none() {
+        let place = path.display();
+        let message = format!("{place} is cut off (it has no [train.schedule]): {PUT_BACK}");
+        return Err(RunError::Damaged(message));
+    }
+    Ok(config)
 }
 
 /// The values of a nested table by dotted key.
@@ -241,18 +267,10 @@ pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]
 /// If it cannot be read or is not JSON, with its path.
 pub(crate) fn read_environment(folder: &Path) -> Result<Value> {
     let path = folder.join(ENVIRONMENT);
-    serde_json::from_str(&read(&path)?)
-        .map_err(|error| RunError::content(&path, format!("is not valid: {error}")))
-}
-
-/// The config.toml of the run in `folder`.
-///
-/// # Errors
-/// If it cannot be read or is not TOML, with its path.
-pub(crate) fn read_config(folder: &Path) -> Result<Value> {
-    let path = folder.join(CONFIG);
-    toml::from_str(&read(&path)?)
-        .map_err(|error| RunError::content(&path, format!("is not valid: {error}")))
+    let text = read(&path)?;
+    serde_json::from_str(&text).map_err(|error| {
+        RunError::Damaged(format!("{} is damaged ({error}): {PUT_BACK}", path.display()))
+    })
 }
 
 fn read(path: &Path) -> Result<String> {

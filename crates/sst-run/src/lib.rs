@@ -43,6 +43,7 @@ pub mod precision;
 mod prepared;
 pub mod processor;
 pub mod recipe;
+mod rehearsal;
 mod run;
 mod run_lock;
 mod tasks;

@@ -65,8 +65,8 @@ pub(crate) fn keep(
     let before = read_config(folder)?;
     let name = &before["train"]["precision"];
     let precision = Precision::deserialize(name).map_err(|error| {
-        let reason = format!("holds train.precision = {name}: {error}");
-        RunError::content(&folder.join(CONFIG), reason)
+        let place = folder.join(CONFIG);
+        RunError::Damaged(format!("{}: train.precision is {name}: {error}", place.display()))
     })?;
     let reason = "the run began with it".to_owned();
     observer.notice(&Notice::Precision { precision, reason });

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use sst_core::checkpoint::Allow;
+use sst_core::checkpoint::{Allow, CheckpointError};
 use sst_core::{Model, Objective};
 use sst_data::clean::Cleaner;
 use sst_data::lock::{self, FileLock};
 use sst_data::read;
 use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
-use sst_data::tokenize::{Frame, Tokenizer, TrainConfig, train};
+use sst_data::tokenize::{Frame, TokenizeError, Tokenizer, TrainConfig, train};
 use sst_data::{Ledger, Unused};
 use sst_models::{BuildOptions, Carried, Head, LoadOptions, ModelError, Role};
 use sst_objectives::ObjectiveError;
@@ -23,7 +23,8 @@ use tch::Device;
 use crate::error::{Result, RunError};
 use crate::observer::{Notice, Observer};
 use crate::recipe::{
-    Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem, unused,
+    Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
+    tokenizer_problem, unused,
 };
 use crate::{cached_tokenizer, model};
 
@@ -69,10 +70,20 @@ impl CheckedRecipe {
         match &self.config.tokenizer {
             TokenizerChoice::Path(path) => {
                 model::verify_around(Path::new(path))?;
-                Ok(Tokenizer::load(Path::new(path))?)
+                Tokenizer::load(Path::new(path)).map_err(|error| match &error {
+                    TokenizeError::NotFound(_) | TokenizeError::Foreign { .. } => {
+                        self.refuse(Problem::new("tokenizer.path", error.to_string()))
+                    }
+                    _ => error.into(),
+                })
             }
             TokenizerChoice::Train(train) => self.trained(train),
         }
+    }
+
+    /// The error for a tokenizer that cannot be trained.
+    pub(crate) fn refuse_tokenizer(&self, error: TokenizeError) -> RunError {
+        self.refuse(tokenizer_problem(error))
     }
 
     fn trained(&self, config: &TrainConfig) -> Result<Tokenizer> {
@@ -112,8 +123,7 @@ impl CheckedRecipe {
         if let Some(error) = failed.into_iter().flatten().next() {
             return Err(error.into());
         }
-        let tokenizer = trained
-            .map_err(|error| self.refuse(Problem::new("tokenizer.train", error.to_string())))?;
+        let tokenizer = trained.map_err(|error| self.refuse_tokenizer(error))?;
         let temporary = place.with_extension(format!("{}.tmp", std::process::id()));
         tokenizer.save(&temporary, self.config.tasks.max_length())?;
         cached_tokenizer::seal(&temporary)?;
@@ -206,11 +216,23 @@ impl CheckedRecipe {
         tokenizer: &Tokenizer,
         model: &dyn Model,
     ) -> Result<Box<dyn Objective>> {
+        let hidden_size = model.encoder().hidden_size();
+        self.objective_of(task, tokenizer, hidden_size, model.params().device())
+    }
+
+    /// The objective of a task, for a model of this width.
+    pub(crate) fn objective_of(
+        &self,
+        task: &Task,
+        tokenizer: &Tokenizer,
+        hidden_size: i64,
+        device: Device,
+    ) -> Result<Box<dyn Objective>> {
         let context = sst_objectives::Context {
             tokenizer,
             padding_free: self.config.train.batching.padding_free,
-            hidden_size: model.encoder().hidden_size(),
-            device: model.params().device(),
+            hidden_size,
+            device,
             seed: self.config.run.seed,
         };
         let (name, config) = (task.objective_name(), task.objective_config());
@@ -238,7 +260,6 @@ impl CheckedRecipe {
         device: Device,
         ledger: &Ledger,
     ) -> Result<(Box<dyn Model>, Option<Carried>)> {
-        let known = tokenizer.vocab_size();
         match &self.config.model {
             ModelChoice::New { config, init } => {
                 let options = BuildOptions {
@@ -251,51 +272,77 @@ impl CheckedRecipe {
                     .map_err(|error| self.refuse_model(error))?;
                 Ok((model, None))
             }
-            ModelChoice::Folder { path, allow_missing, allow_unexpected, config } => {
-                let allow =
-                    Allow { missing: allow_missing.clone(), unexpected: allow_unexpected.clone() };
+            ModelChoice::Folder { path, .. } => {
                 model::verify_around(Path::new(path))?;
-                let trains_head = |task: &Task| {
-                    let name = task.objective_name();
-                    let mut entries = sst_objectives::list().iter();
-                    entries.any(|entry| entry.name == name && entry.trains_token_head)
-                };
-                let needs_head = self.config.tasks.list.iter().any(trains_head);
-                let options = LoadOptions {
-                    device,
-                    head: if needs_head { Head::New } else { Head::AsFound },
-                    role: Role::Write,
-                    config: config.clone(),
-                    allow,
-                    seed: self.config.run.seed,
-                };
-                let loaded =
-                    sst_models::open(Path::new(path), &options).map_err(|error| match &error {
-                        ModelError::Config { path, message } => {
-                            self.refuse(key_problem("model.config", path, message))
-                        }
-                        _ => error.into(),
-                    })?;
+                let loaded = sst_models::open(Path::new(path), &self.load_options(device));
+                let loaded = loaded.map_err(|error| self.refuse_folder(error))?;
                 loaded.tell(ledger);
                 let (model, carried) = (loaded.model, loaded.carried);
-                let vocab = model.encoder().vocab_size();
-                if vocab < known {
-                    let message = format!(
-                        "has a vocabulary of {vocab}, but the tokenizer has {known} tokens: use the \
-                         tokenizer it was trained with"
-                    );
-                    return Err(self.refuse(Problem::new("model.path", message)));
-                }
-                let limit = model.encoder().max_length();
-                let too_long =
-                    self.config.tasks.list.iter().find(|task| task.data.max_length > limit);
-                if let Some(task) = too_long {
-                    let length = task.data.max_length;
-                    let message = format!("is {length}, but the model of model.path reads {limit}");
-                    return Err(self.refuse(Problem::new(&task.key("data.max_length"), message)));
-                }
+                let (vocab_size, limit) =
+                    (model.encoder().vocab_size(), model.encoder().max_length());
+                self.check_sizes(vocab_size, limit, tokenizer.vocab_size())?;
                 Ok((model, Some(carried)))
             }
+        }
+    }
+
+    /// How the model of `model.path` is loaded.
+    pub(crate) fn load_options(&self, device: Device) -> LoadOptions {
+        let trains_head = |task: &Task| {
+            let name = task.objective_name();
+            let mut entries = sst_objectives::list().iter();
+            entries.any(|entry| entry.name == name && entry.trains_token_head)
+        };
+        let needs_head = self.config.tasks.list.iter().any(trains_head);
+        let options = LoadOptions {
+            head: if needs_head { Head::New } else { Head::AsFound },
+            role: Role::Write,
+            seed: self.config.run.seed,
+            ..LoadOptions::new(device)
+        };
+        match &self.config.model {
+            ModelChoice::New { .. } => options,
+            ModelChoice::Folder { allow_missing, allow_unexpected, config, .. } => LoadOptions {
+                config: config.clone(),
+                allow: Allow {
+                    missing: allow_missing.clone(),
+                    unexpected: allow_unexpected.clone(),
+                },
+                ..options
+            },
+        }
+    }
+
+    /// Refuses a model of `model.path` that knows fewer tokens than the tokenizer, which has `tokens`, or reads shorter
+    /// rows than the data has.
+    pub(crate) fn check_sizes(&self, vocab_size: usize, limit: usize, tokens: usize) -> Result<()> {
+        if vocab_size < tokens {
+            let message = format!(
+                "has a vocabulary of {vocab_size}, but the tokenizer has {tokens} tokens: use the tokenizer it was \
+                 trained with"
+            );
+            return Err(self.refuse(Problem::new("model.path", message)));
+        }
+        let too_long = self.config.tasks.list.iter().find(|task| task.data.max_length > limit);
+        if let Some(task) = too_long {
+            let length = task.data.max_length;
+            let message =
+                format!("is {length}, but the model of model.path reads {limit}: lower it");
+            return Err(self.refuse(Problem::new(&task.key("data.max_length"), message)));
+        }
+        Ok(())
+    }
+
+    /// The error for a model of `model.path` that cannot be loaded.
+    pub(crate) fn refuse_folder(&self, error: ModelError) -> RunError {
+        match &error {
+            ModelError::Config { path, message } => {
+                self.refuse(key_problem("model.config", path, message))
+            }
+            ModelError::Core(sst_core::Error::Checkpoint(CheckpointError::NoWeights {
+                ..
+            })) => self.refuse(Problem::new("model.path", error.to_string())),
+            _ => error.into(),
         }
     }
 
@@ -367,13 +414,13 @@ impl CheckedRecipe {
     }
 
     /// The special tokens around and between the documents of a task.
-    fn frame(&self, task: &Task, tokenizer: &Tokenizer) -> Result<Frame> {
+    pub(crate) fn frame(&self, task: &Task, tokenizer: &Tokenizer) -> Result<Frame> {
         sst_objectives::frame(task.objective_name(), tokenizer).map_err(|error| {
             self.refuse(Problem::sentence(&task.key("objective.name"), error.to_string()))
         })
     }
 
-    fn refuse_rows(&self, task: &Task, error: DatasetError) -> RunError {
+    pub(crate) fn refuse_rows(&self, task: &Task, error: DatasetError) -> RunError {
         match error {
             DatasetError::Store(error) => error.into(),
             error @ DatasetError::NoGroups { .. } => error.into(),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sst_data::leftovers::{Kind, Leftover};
 use sst_data::lock::{FileLock, LockError, holder};
 
 use crate::error::{Result, RunError};
@@ -17,6 +18,8 @@ pub struct RunLock {
     lock: Option<FileLock>,
     /// The folders that were made, the innermost first.
     made: Vec<PathBuf>,
+    /// An interrupted process removes them too.
+    _leftovers: Vec<Leftover>,
 }
 
 impl RunLock {
@@ -26,8 +29,10 @@ impl RunLock {
     /// If another process holds the lock, with its number; or if the folder cannot be made.
     pub fn take(folder: &Path) -> Result<Self> {
         let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
-        let made = folder.ancestors().take_while(missing).map(Path::to_owned).collect();
-        let mut run_lock = Self { lock: None, made };
+        let made: Vec<PathBuf> =
+            folder.ancestors().take_while(missing).map(Path::to_owned).collect();
+        let leftovers = made.iter().map(|folder| Leftover::new(folder, Kind::EmptyFolder));
+        let mut run_lock = Self { lock: None, _leftovers: leftovers.collect(), made };
         std::fs::create_dir_all(folder).map_err(RunError::io("create", folder))?;
         match FileLock::take(&folder.join(LOCK), PATIENCE) {
             Ok(lock) => run_lock.lock = Some(lock),

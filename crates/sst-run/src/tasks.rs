@@ -56,6 +56,21 @@ impl<'r> TaskData<'r> {
         Ok(Self { task, store, train, held_out, tokens_per_row })
     }
 
+    /// What to tell where the validation part is empty.
+    fn nothing_held_out(&self) -> String {
+        let (documents, fraction) = (self.store.num_documents(), self.task.data.validation);
+        let key = self.task.key("data.validation");
+        let only = if documents == 1 {
+            "the only document".to_owned()
+        } else {
+            format!("all {documents} documents")
+        };
+        format!(
+            "nothing will be evaluated: {only} fell into the training part, for each is held out with a chance of \
+             {fraction} ({key}). Look whether all data is read, as `sst data inspect` shows; if it is, raise {key}"
+        )
+    }
+
     /// What measures the model, which learns from `trained`, on the validation rows; nothing if there are none.
     fn evaluator(
         &self,
@@ -68,8 +83,7 @@ impl<'r> TaskData<'r> {
         let rows = Arc::clone(&self.held_out);
         if rows.is_empty() {
             if task.data.validation > 0.0 {
-                let key = task.key("data.validation");
-                tracing::warn!("no document fell into the validation part: raise {key}");
+                tracing::warn!("{}", self.nothing_held_out());
             }
             return Ok(None);
         }

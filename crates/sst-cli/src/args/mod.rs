@@ -27,7 +27,7 @@ Examples:
   sst doctor
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or recipe, 3 stopped early with a good checkpoint, \
-4 the loss was not finite. Data goes to stdout, everything else to stderr. RUST_LOG=debug says more. \
+4 the loss was not finite, 130 interrupted (Ctrl-C). Data goes to stdout, everything else to stderr. RUST_LOG=debug says more. \
 SST_CPU=avx2 (or portable, avx512, ...) lowers the instructions that are used: see `sst doctor`.";
 
 /// Self-supervised training: from raw text to a model you can use.

@@ -13,7 +13,7 @@ pub struct DeviceArgs {
     #[arg(long, default_value = "auto")]
     pub device: String,
     /// Threads of libtorch; 0 for as many as there are cores.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub threads: usize,
 }
 
@@ -22,7 +22,8 @@ pub struct DeviceArgs {
 #[command(after_help = "\
 Examples:
   sst fill-mask --model runs/demo --text \"And God said, Let there be [MASK].\"
-  sst fill-mask --model bert-base-uncased/ --text \"Paris is the capital of [MASK].\" --top-k 3 --json
+  sst fill-mask --model bert-base-uncased/ \\
+      --text \"Paris is the capital of [MASK].\" --top-k 3 --json
 
 With --json, one line for each text:
   {\"version\":1,\"text\":..,\"masks\":[{\"position\":..,\"predictions\":[{\"token\":..,\"id\":..,
@@ -35,7 +36,7 @@ pub struct FillMaskArgs {
     #[arg(long, required = true)]
     pub text: Vec<String>,
     /// How many candidates for each blank.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub top_k: u32,
     /// Where it runs.
     #[command(flatten)]
@@ -50,14 +51,15 @@ pub struct FillMaskArgs {
 #[command(group = clap::ArgGroup::new("prompts").args(["prompt", "prompts_file"]).multiple(true).required(true))]
 #[command(after_help = "\
 Examples:
-  sst generate --model runs/gpt --prompt \"In the beginning\" --max-new-tokens 60 --temperature 0.8 --top-k 50
+  sst generate --model runs/gpt --prompt \"In the beginning\" \\
+      --max-new-tokens 60 --temperature 0.8 --top-k 50
   sst generate --model gpt2/ --prompt \"The capital of France is\" --greedy --json
   sst generate --model gpt2/ --prompts-file prompts.txt --beams 4 --json
 
 Text of a single sample is printed as it comes. With --json, one line for each sample:
   {\"version\":1,\"prompt\":..,\"sample\":..,\"text\":..,\"ids\":[..],\"finish\":\"length|end|stop\",
-  \"log_probability\":..}
-and with a \"ledger\" where something was found and not used, such as a temperature in generation_config.json: how \
+  \"length_limit\":\"max_new_tokens|model\",\"log_probability\":..}
+where length_limit says of the finish \"length\" whether --max-new-tokens or the model's own limit was reached, and with a \"ledger\" where something was found and not used, such as a temperature in generation_config.json: how \
 tokens are drawn is said by options alone. A text ends at a token of that file's eos_token_id, or else of \
 config.json's, or else at the tokenizer's. With --timing, one more: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":.., \
 \"tokens_per_second\":..}}, the last of all tokens but each sample's first. \
@@ -74,44 +76,44 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "FILE")]
     pub prompts_file: Option<PathBuf>,
     /// New tokens at most.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 50)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=limits::MAX_NEW_TOKENS))]
     pub max_new_tokens: u64,
     /// Always take the likeliest token. Also what happens without a --temperature, --top-k, --top-p or --min-p.
     #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "num_samples"])]
     pub greedy: bool,
     /// Draw, from logits divided by this: below 1 the likely becomes likelier. 1 if another of these is given.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::finite)]
     pub temperature: Option<f64>,
-    /// Draw from the so many likeliest tokens.
-    #[arg(long)]
+    /// Draw from the so many likeliest tokens; 0 for all of them.
+    #[arg(long, allow_negative_numbers = true)]
     pub top_k: Option<usize>,
     /// Draw from the likeliest tokens that together have this probability.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::finite)]
     pub top_p: Option<f64>,
     /// Draw from tokens with at least this share of the likeliest one's probability.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::finite)]
     pub min_p: Option<f64>,
     /// Above 1, tokens that are there already become less likely.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::finite, default_value_t = 1.0)]
     pub repetition_penalty: f64,
     /// Seed of the draws.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
     /// Samples of each prompt.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=limits::MAX_SAMPLES))]
     pub num_samples: u32,
-    /// End a text before this string. May be given several times.
+    /// End a text before this string, which must not be empty. May be given several times.
     #[arg(long)]
     pub stop: Vec<String>,
     /// Search for likely sequences, following so many at a time, instead of taking token after token; as many
     /// results of each prompt as --num-samples.
-    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "greedy"])]
+    #[arg(long, allow_negative_numbers = true, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "greedy"])]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=limits::MAX_BEAMS))]
     pub beams: Option<u32>,
     /// For beams: the power of its length that a sequence's log-probability is divided by.
-    #[arg(long, default_value_t = 1.0, requires = "beams")]
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::finite, default_value_t = 1.0, requires = "beams")]
     pub length_penalty: f64,
     /// Read every token again for each new one: the same text, only slower.
     #[arg(long)]
@@ -162,8 +164,9 @@ pub struct PoolingArgs {
     /// Leave vectors as long as they are, whatever the folder says.
     #[arg(long)]
     pub no_normalize: bool,
-    /// Tokens of a text at most, special ones included; as the folder says if not given.
-    #[arg(long)]
+    /// Tokens of a text at most, special ones included; as the folder says if not given, and never more than the
+    /// model reads.
+    #[arg(long, allow_negative_numbers = true)]
     pub max_length: Option<usize>,
 }
 
@@ -172,7 +175,8 @@ pub struct PoolingArgs {
 #[command(after_help = "\
 Examples:
   sst embed --model all-MiniLM-L6-v2/ --data sentences.txt --out vectors.npy
-  sst embed --model runs/demo --pooling cls --normalize --data corpus.jsonl --out vectors.safetensors --json
+  sst embed --model runs/demo --pooling cls --normalize --data corpus.jsonl \\
+      --out vectors.safetensors --json
 
 Vectors come in the order of the texts, fp32: one array of a .npy or (`embeddings`) of a .safetensors file, or a line \
 for each text of a .jsonl file. With --json: {\"version\":1,\"texts\":..,\"width\":..,\"tokens\":..,\"seconds\":.., \
@@ -200,7 +204,7 @@ pub struct EmbedArgs {
     #[arg(long, default_value = "auto")]
     pub precision: String,
     /// Tokens in a forward pass, about.
-    #[arg(long, default_value_t = 8192, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 8192, value_parser = clap::value_parser!(u64).range(1..))]
     pub batch_tokens: u64,
     /// Where it runs.
     #[command(flatten)]
@@ -214,7 +218,8 @@ pub struct EmbedArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sst export --model runs/simcse --format sentence-transformers --pooling cls --normalize --out simcse
+  sst export --model runs/simcse --format sentence-transformers --pooling cls \\
+      --normalize --out simcse
   sst export --model runs/demo --format huggingface --out demo")]
 pub struct ExportArgs {
     /// A folder of sentence-transformers, a Hugging Face model folder, a checkpoint folder or a run folder.
@@ -238,8 +243,10 @@ pub struct ExportArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sst mine --model all-MiniLM-L6-v2/ --data pairs.jsonl --fields query,answer --out triplets.jsonl
-  sst mine --model runs/simcse --data pairs.tsv --fields en,zh --range-min 5 --relative-margin 0.05 --out hard.jsonl
+  sst mine --model all-MiniLM-L6-v2/ --data pairs.jsonl --fields query,answer \\
+      --out triplets.jsonl
+  sst mine --model runs/simcse --data pairs.tsv --fields en,zh --range-min 5 \\
+      --relative-margin 0.05 --out hard.jsonl
 
 The negatives of a query are the answers of others that are nearest to it. The file has a line for each negative, \
 {\"anchor\":..,\"positive\":..,\"negative\":..,\"score\":..}, or with --ntuple one for each pair, with \
@@ -256,27 +263,27 @@ pub struct MineArgs {
     #[arg(long)]
     pub ntuple: bool,
     /// Negatives of each query.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 3)]
     pub num_negatives: usize,
     /// Skip so many of the nearest: they may be positives that nobody marked.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub range_min: usize,
     /// Look at so many of the nearest; as many as are needed if not given.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub range_max: Option<usize>,
     /// The highest cosine of a negative.
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = limits::finite, allow_negative_numbers = true)]
     pub max_score: Option<f64>,
     /// The lowest cosine of a negative.
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = limits::finite, allow_negative_numbers = true)]
     pub min_score: Option<f64>,
     /// By how much a negative's cosine is below that of the query's least similar positive.
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = limits::finite, allow_negative_numbers = true)]
     pub absolute_margin: Option<f64>,
     /// The same as a share of that positive's cosine.
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = limits::finite, allow_negative_numbers = true)]
     pub relative_margin: Option<f64>,
     /// Take any of the candidates instead of the nearest, drawn with this seed.
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, allow_negative_numbers = true, value_name = "SEED")]
     pub random: Option<u64>,
 }

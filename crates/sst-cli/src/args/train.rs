@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::limits;
+
 /// Arguments of `sst pretrain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -11,14 +13,17 @@ Examples:
   sst pretrain recipes/demo.toml
   sst pretrain recipes/demo.toml --set train.steps=200step --set run.name=short
   sst pretrain recipes/demo.toml --resume
-  sst pretrain recipes/demo.toml --resume --set train.batch_size=128 --allow-change train.batch_size
-  sst pretrain recipes/demo.toml --set run.name=profiled --set train.steps=30step --profile 20
+  sst pretrain recipes/demo.toml --resume --set train.batch_size=128 \\
+      --allow-change train.batch_size
+  sst pretrain recipes/demo.toml --set run.name=profiled \\
+      --set train.steps=30step --profile 20
   sst pretrain recipes/demo.toml --dry-run
   sst pretrain runs/demo/config.toml --set run.name=again
 
 The run goes to run.dir/run.name: config.toml, environment.json, metrics.jsonl, ledger.json, loss.png, \
 TensorBoard events and checkpoints/, each of which holds a Hugging Face model folder. Paths in a recipe \
-are relative to the current folder. Ctrl-C finishes the step, saves and exits with code 3; a second one \
+are relative to the current folder. While the data is prepared, Ctrl-C ends at once with code 130, and nothing is left \
+of the run. While it trains, Ctrl-C finishes the step, saves and exits with code 3; a second one \
 stops at once, with code 3 too where a checkpoint was written, or else 1.")]
 pub struct PretrainArgs {
     /// The recipe, a TOML file; the config.toml of a run is one too.
@@ -39,7 +44,7 @@ pub struct PretrainArgs {
     pub dry_run: bool,
     /// Record so many steps, after the first five, by operator: a table and a Chrome trace in profile/ of the
     /// run's folder.
-    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, allow_negative_numbers = true, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub profile: Option<u64>,
     /// Print the outcome as JSON.
     #[arg(long)]
@@ -71,7 +76,8 @@ pub struct ReportArgs {
 #[command(after_help = "\
 Examples:
   sst verify-resume recipes/tiny.toml
-  sst verify-resume recipes/tiny.toml --set train.precision=bf16 --kills 10 --json
+  sst verify-resume recipes/tiny.toml --set train.precision=bf16 --kills 10 \\
+      --json
 
 Trains as the recipe says, once without a break and once killed at random moments and resumed each time, \
 and compares every file of the last checkpoint and every figure. Exit code 1 if anything differs.")]
@@ -82,10 +88,10 @@ pub struct VerifyResumeArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// How many times the second run is killed.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=limits::MAX_KILLS))]
     pub kills: u32,
     /// Seeds the moments of the kills.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
     /// Leave both runs in run.dir/NAME.verify.
     #[arg(long)]
@@ -128,13 +134,13 @@ Examples:
         /// The run folder.
         run: PathBuf,
         /// Keep the newest so many.
-        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, allow_negative_numbers = true, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
         last: u64,
         /// Keep the best so many, by the held-out loss.
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
         best: usize,
         /// Keep those of every so many steps.
-        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
         every: Option<u64>,
         /// Say what would be deleted, and delete nothing.
         #[arg(long)]

@@ -24,11 +24,18 @@ fn of_run(error: RunError) -> anyhow::Error {
         | RunError::Model(_) => Usage(error.to_string()).into(),
         // The variables that name it are missing: this says which.
         RunError::NoCache => files::user_cache().err().unwrap_or_else(|| error.into()),
-        // By themselves, so that `conclude` finds a file that is not there.
+        // Those of the libraries by themselves: `conclude` knows which of them are wrong usage.
         RunError::Read(error) => error.into(),
         RunError::Prepare(error) => error.into(),
+        RunError::Store(error) => error.into(),
+        RunError::Rows(error) => error.into(),
+        RunError::Tokenizer(error) => error.into(),
+        RunError::Models(error) => error.into(),
+        RunError::Objective(error) => error.into(),
+        RunError::Kernels(error) => error.into(),
+        RunError::Core(error) => error.into(),
         RunError::Observer(error) => anyhow::Error::from_boxed(error),
-        RunError::Train(error) => of_training(error),
+        RunError::Checkpoint(error) | RunError::Train(error) => of_training(error),
         other => other.into(),
     }
 }

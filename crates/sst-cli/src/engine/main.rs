@@ -6,23 +6,26 @@ mod model;
 mod recipe;
 mod signals;
 mod terminal;
+mod usage;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use sst_cli::args::{Cli, Command, DataCommand};
 use sst_cli::exit::{Exit, Usage, conclude};
-use sst_cli::logging;
+use sst_cli::{interrupt, logging};
 use sst_kernels::CpuLevel;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start();
-    conclude(run_command(&cli.command).map_err(error::with_exit_code))
+    let ended = run_command(&cli.command).map_err(error::with_exit_code);
+    conclude(ended, usage::is_usage)
 }
 
 fn run_command(command: &Command) -> Result<Exit> {
+    interrupt::listen(sst_kernels::exit_at_once).context("cannot listen to Ctrl-C")?;
     // A level that this processor does not have is an error, not a guess.
     CpuLevel::requested().map_err(|error| Usage(error.to_string()))?;
     sst_kernels::keep_freed_memory()?;

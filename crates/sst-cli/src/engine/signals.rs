@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use sst_cli::exit::Exit;
-use sst_cli::render;
+use sst_cli::{interrupt, render};
 use sst_run::CONFIG;
 use sst_train::Saver;
 
@@ -28,7 +28,7 @@ impl Signals {
     pub(crate) fn listen(saver: Saver, stop: Arc<AtomicBool>) -> Result<Self> {
         let signals = Self::new(saver, stop);
         let handled = signals.clone();
-        ctrlc::set_handler(move || handled.signal()).context("cannot listen to Ctrl-C")?;
+        interrupt::instead(move || handled.signal()).context("cannot listen to Ctrl-C")?;
         Ok(signals)
     }
 

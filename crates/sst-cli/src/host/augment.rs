@@ -14,7 +14,7 @@ use super::output;
 use super::source::source;
 use crate::args::AugmentArgs;
 use crate::exit::{Exit, Usage};
-use crate::render;
+use crate::{files, render};
 
 /// Documents that are augmented at a time: enough for a translator to be busy.
 const BATCH: usize = 256;
@@ -99,6 +99,7 @@ fn chain(args: &AugmentArgs, ledger: &Ledger) -> Result<Chain> {
             return Err(Usage(format!("--{option} says nothing to {kinds}: leave it out")).into());
         }
     }
+    args.synonyms.iter().try_for_each(|path| files::must_exist(path))?;
     let kinds = names.iter().map(|name| {
         let known = keys(name);
         let own = given.iter().filter(|(key, _)| known.get(key).is_some());

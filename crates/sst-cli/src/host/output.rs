@@ -47,11 +47,21 @@ pub fn check_folder(out: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses an `--out` that is a folder, a pipe or a device: the file would take its place.
+/// Refuses an `--out` that is a folder, a pipe or a device, whose place the file would take, and one in a folder that does
+/// not exist.
 ///
 /// # Errors
 /// [`Usage`].
 pub fn require_replaceable(out: &Path) -> Result<()> {
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.exists()) {
+        let message = format!(
+            "cannot write --out {}: the folder {} does not exist: make it first",
+            out.display(),
+            folder.display()
+        );
+        return Err(Usage(message).into());
+    }
     match require_file(out) {
         Err(error) if out.exists() => {
             Err(Usage(format!("cannot write --out {}: {error}", out.display())).into())

@@ -9,7 +9,7 @@ use sst_data::{Ledger, atomic};
 
 use super::source::{named, source};
 use crate::args::{EncodeArgs, TokenizerCommand, TrainTokenizerArgs};
-use crate::exit::Exit;
+use crate::exit::{Exit, Usage};
 use crate::{files, render};
 
 /// Runs a command on tokenizers.
@@ -24,6 +24,10 @@ pub fn run(command: &TokenizerCommand) -> Result<Exit> {
 }
 
 fn train_one(args: &TrainTokenizerArgs) -> Result<Exit> {
+    if args.out.exists() && !args.out.is_dir() {
+        let message = format!("--out {} is a file: name a folder", args.out.display());
+        return Err(Usage(message).into());
+    }
     let config = TrainConfig {
         algorithm: named::<Algorithm>("--algorithm", &args.algorithm)?,
         vocab_size: args.vocab_size,
@@ -36,6 +40,7 @@ fn train_one(args: &TrainTokenizerArgs) -> Result<Exit> {
         },
         extra_tokens: Vec::new(),
     };
+    config.check()?;
     let (ledger, mut failed) = (Ledger::new(), None);
     let source = source(&args.paths, &args.documents)?;
     let trained = train(&config, source.texts(&ledger, &mut failed)?);

@@ -85,7 +85,7 @@ impl Weights {
         }
         let text = std::fs::read_to_string(index_path).map_err(io)?;
         let shards: ShardIndex = serde_json::from_str(&text)
-            .map_err(|e| malformed(index_path, &format!("its index does not parse: {e}")))?;
+            .map_err(|e| malformed(index_path, &format!("it {}", sst_data::json_problem(&e))))?;
         let mut names: Vec<&String> = shards.weight_map.values().collect();
         names.sort();
         names.dedup();

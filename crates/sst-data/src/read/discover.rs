@@ -1,12 +1,12 @@
 //! From paths as written to files, in a fixed order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
 use super::splits::{self, Split};
-use super::{Format, ReadError, Source, file};
+use super::{Format, ReadError, Source, file, told};
 
 /// What the paths stand for.
 #[derive(Default)]
@@ -28,6 +28,62 @@ pub(super) fn extension(path: &Path) -> String {
         "gz" | "zst" => path.file_stem().map(Path::new).map(lower).unwrap_or_default(),
         other => other.to_owned(),
     }
+}
+
+/// What to do about a file whose extension says nothing.
+const UNKNOWN: &str = "the extension does not tell the format: set it to one of text, paragraphs, jsonl, csv, tsv or \
+                       parquet";
+
+/// Whether the extension of a file is one of data, of a format that is read or of one that is not.
+fn is_data(path: &Path) -> bool {
+    let is_unread = |error: ReadError| match error {
+        ReadError::UnknownExtension { advice, .. } => advice != UNKNOWN,
+        _ => false,
+    };
+    Format::of(path).is_some() || is_unread(unknown_extension(path))
+}
+
+/// Warns of files that may be missed. It is done where files are listed, and not where they are read, for what was
+/// prepared before is not read again.
+fn tell(found: &Found, format: Option<Format>) {
+    if let Some((first, _)) = found.other_splits.first() {
+        let mut splits: Vec<&str> =
+            found.other_splits.iter().map(|(_, split)| split.name()).collect();
+        splits.sort_unstable();
+        splits.dedup();
+        told::warn_once(format!(
+            "files of the splits {} are kept apart and not read ({} of them, the first is {}): name a file to read it",
+            splits.join(", "),
+            found.other_splits.len(),
+            first.display()
+        ));
+    }
+    if let Some(message) = other_data(&found.other_files, format) {
+        told::warn_once(message);
+    }
+}
+
+/// What to tell of files with data that are left out beside those that are read; nothing if there are none. A folder may
+/// well hold a README.
+fn other_data(others: &[PathBuf], format: Option<Format>) -> Option<String> {
+    let data: Vec<&PathBuf> = others.iter().filter(|file| is_data(file)).collect();
+    let first = data.first()?;
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for file in &data {
+        *counts.entry(extension(file)).or_default() += 1;
+    }
+    let counts: Vec<String> =
+        counts.iter().map(|(extension, count)| format!(".{extension}: {count}")).collect();
+    let why = match format {
+        Some(format) => format!("the format is set to {}, which takes none of them", format.name()),
+        None => "their formats are not read in a folder".to_owned(),
+    };
+    Some(format!(
+        "files are left out beside those that are read ({}; the first is {}): {why}; name a file to read it, or move \
+         away what is not meant",
+        counts.join(", "),
+        first.display()
+    ))
 }
 
 /// What to do about a file whose extension tells no format.
@@ -54,10 +110,7 @@ pub(super) fn unknown_extension(path: &Path) -> ReadError {
         (_, "arrow" | "feather") => {
             "Arrow files are not read: write it as Parquet (`datasets`: `to_parquet`)"
         }
-        _ => {
-            "the extension does not tell the format: set it to one of text, paragraphs, jsonl, csv, tsv or \
-             parquet"
-        }
+        _ => UNKNOWN,
     };
     ReadError::UnknownExtension { path: path.to_string_lossy().into_owned(), advice }
 }
@@ -112,6 +165,7 @@ pub(super) fn discover(paths: &[String], format: Option<Format>) -> Result<Found
             return Err(file::dangling(path).unwrap_or_else(absent));
         }
     }
+    tell(&found, format);
     Ok(found)
 }
 

@@ -10,6 +10,7 @@ use super::compress::{self, Opened};
 use super::encoding;
 use super::error::ReadError;
 use super::limits::MAX_LINE_BYTES;
+use super::{Format, records};
 use crate::example::Key;
 use crate::ledger::Ledger;
 
@@ -54,6 +55,12 @@ impl LineReader {
         let (line, start, next, marks) = (0, 0, 0, 0);
         let (buffer, lone_cr, ledger) = (Vec::new(), false, ledger.clone());
         Ok(Self { opened, name, ledger, line, start, next, head, buffer, marks, lone_cr })
+    }
+
+    /// The format that the first lines look like, if that is not plain text.
+    pub(super) fn looks_like(&self) -> Option<Format> {
+        let head = self.head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.head);
+        records::looks_like(head, self.head.len() < HEAD_BYTES)
     }
 
     /// Reads the next line and gives its number; `None` at the end.

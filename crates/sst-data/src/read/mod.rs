@@ -21,10 +21,12 @@ mod lines;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod record;
+mod records;
 mod score;
 mod splits;
 mod text;
 mod texts;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -214,19 +216,6 @@ impl Source {
             let first = paths.first().map(|path| Key::new(path.to_string_lossy(), 1));
             ledger.add(name, paths.len() as u64, first.as_ref());
         }
-        if let Some((first, _)) = found.other_splits.first() {
-            let mut splits: Vec<&str> =
-                found.other_splits.iter().map(|(_, split)| split.name()).collect();
-            splits.sort_unstable();
-            splits.dedup();
-            tracing::warn!(
-                "files of the splits {} are kept apart and not read ({} of them, the first is {}): name a file to \
-                 read it",
-                splits.join(", "),
-                apart.len(),
-                first.display()
-            );
-        }
         Ok(Reading {
             source: self.clone(),
             keep_all,
@@ -276,7 +265,10 @@ impl Reading {
             Format::Text | Format::Paragraphs => {
                 self.check_no_fields(&name, format)?;
                 match format {
-                    Format::Text => Ok(Box::new(text::Lines::open(path, name, blank, ledger)?)),
+                    Format::Text => {
+                        let is_told = self.source.format.is_some();
+                        Ok(Box::new(text::Lines::open(path, name, blank, is_told, ledger)?))
+                    }
                     _ => Ok(Box::new(text::Paragraphs::open(path, name, ledger)?)),
                 }
             }

@@ -1,8 +1,8 @@
 //! Which split of a data set a file belongs to, by the names of folders and files, as the `datasets` library tells it.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+
+use super::told;
 
 /// The part of a data set that a file is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,9 +43,6 @@ const WORDS: [(&str, Split); 21] = [
 /// What may follow such a word without a separator: `testset` is as good as `test-set`.
 const SUFFIXES: [&str; 4] = ["set", "sets", "data", "split"];
 
-/// First files that were told of already: who lists the files of a folder and then reads them is told once.
-static TOLD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-
 impl Split {
     /// Its name as `datasets` has it.
     pub(super) fn name(&self) -> &str {
@@ -72,16 +69,12 @@ impl Sorted {
     /// Warns of files that may not be meant.
     fn tell(&self) {
         let Some(first) = self.unnamed.first() else { return };
-        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(first.clone()) {
-            tracing::warn!(
-                "files are read whose names tell no split, beside others that are named for training ({} of them, \
-                 the first is {}); `datasets` would leave them out: move away what is held out, or name the files \
-                 to read",
-                self.unnamed.len(),
-                first.display()
-            );
-        }
+        told::warn_once(format!(
+            "files are read whose names tell no split, beside others that are named for training ({} of them, the \
+             first is {}); `datasets` would leave them out: move away what is held out, or name the files to read",
+            self.unnamed.len(),
+            first.display()
+        ));
     }
 }
 

@@ -7,6 +7,7 @@ use super::ReadError;
 use super::limits::MAX_RECORD_BYTES;
 use super::lines::LineReader;
 use super::record::{Reader, Record};
+use super::told;
 use crate::ledger::Ledger;
 
 /// One document a line. Blank lines are none, and counted in the ledger as `read.blank_lines`; or else each is an empty
@@ -18,14 +19,26 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Opens `path`, called `name` in errors.
+    /// Opens `path`, called `name` in errors. Where nobody said that it is plain text (`is_told`), lines that look like
+    /// records of another format are warned of, and counted as `read.records_as_text`.
     pub(super) fn open(
         path: &Path,
         name: Arc<str>,
         keep_blank: bool,
+        is_told: bool,
         ledger: &Ledger,
     ) -> Result<Self, ReadError> {
         let lines = LineReader::open(path, name, ledger)?;
+        if let Some(format) = lines.looks_like().filter(|_| !is_told) {
+            let (file, format) = (lines.key_at(1), format.name());
+            let what =
+                if format == "jsonl" { "JSON objects" } else { "rows of a table with a header" };
+            told::warn_once(format!(
+                "{file}: the lines look like {what} and are read as plain text: for their fields set the format \
+                 (--format {format}, or data.format = \"{format}\" in a recipe), and say \"text\" if plain text is meant",
+            ));
+            ledger.add("read.records_as_text", 1, Some(&file));
+        }
         Ok(Self { lines, ledger: ledger.clone(), keep_blank })
     }
 }

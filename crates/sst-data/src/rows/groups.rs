@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::walk::Cut;
-use super::{Dataset, DatasetError, Subset};
+use super::{Dataset, DatasetError, Subset, room};
 use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
 use crate::store::Store;
@@ -49,15 +49,11 @@ impl GroupRows {
         ledger: &Ledger,
     ) -> Result<Self, DatasetError> {
         subset.check()?;
-        let framing = frame.prefix.len() + frame.suffix.len();
-        if max_length <= framing {
-            return Err(DatasetError::NoRoom { max_length, frame: framing });
-        }
+        let capacity = room(&frame, max_length)?;
         let (documents, group) = (store.num_documents(), size.max(1) as u64);
         if documents % group != 0 {
             return Err(DatasetError::NoGroups { documents, size });
         }
-        let capacity = max_length - framing;
         let (mut groups, mut len, mut cut) = (Vec::new(), 0, Cut::default());
         for (document, length) in (0..).zip(store.lengths()) {
             let (length, number) = (length?, document / group);

@@ -1,6 +1,6 @@
 //! One walk over the documents of a store: which rows they make.
 
-use super::{DatasetError, RowMode, Subset};
+use super::{DatasetError, RowMode, Subset, room};
 use crate::example::Key;
 use crate::ledger::Ledger;
 use crate::store::Store;
@@ -24,11 +24,8 @@ impl Walk {
         frame: &Frame,
     ) -> Result<Self, DatasetError> {
         subset.check()?;
-        let framing = frame.prefix.len() + frame.suffix.len();
-        if max_length <= framing {
-            return Err(DatasetError::NoRoom { max_length, frame: framing });
-        }
-        Ok(Self { subset, mode, capacity: max_length - framing, has_end: frame.end.is_some() })
+        let capacity = room(frame, max_length)?;
+        Ok(Self { subset, mode, capacity, has_end: frame.end.is_some() })
     }
 
     /// Calls `visit` with each document of the subset, and with what comes up to its end: rows (Document, Chunk)

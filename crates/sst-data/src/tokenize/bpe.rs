@@ -13,6 +13,8 @@ pub(super) struct Learned {
     pub(super) tokens: Vec<String>,
     /// The pairs merged, in order.
     pub(super) merges: Vec<Pair>,
+    /// Whether neighbours were left that could have been merged, had they been seen more often.
+    pub(super) has_rare_pairs: bool,
 }
 
 /// Starts from `special` and `alphabet` and merges until there are `vocab_size` tokens, or no pair
@@ -51,7 +53,8 @@ pub(super) fn learn(
         merges.push(pair);
         corpus.merge(pair, id);
     }
-    Learned { tokens, merges }
+    let has_rare_pairs = !corpus.counts.is_empty();
+    Learned { tokens, merges, has_rare_pairs }
 }
 
 /// The id of `token`, which is added if it is new.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::growth::Growth;
 use super::limits;
+use crate::json_problem;
 
 /// Parses and checks; returns the JSON with all that sst does itself switched off: padding, and truncation but for
 /// `{"direction": "Left"}` ([`take_side`]), and dropout and sampling, which would make the ids of a text a matter of chance.
@@ -69,7 +70,7 @@ pub(super) fn added_token(content: &str) -> Result<(), String> {
 /// Parses JSON of bounded depth.
 pub(super) fn json(bytes: &[u8]) -> Result<Value, String> {
     check_depth(bytes)?;
-    serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    serde_json::from_slice(bytes).map_err(|error| format!("it {}", json_problem(&error)))
 }
 
 /// Looks at brackets outside strings only; the parser does the rest.

@@ -76,7 +76,15 @@ pub enum TokenizeError {
         /// The model's ids are below this.
         vocabulary: usize,
     },
-    /// Training options that contradict each other, or a corpus that does not do.
+    /// An option of the training that cannot be, by itself or beside the others.
+    #[error("cannot train a tokenizer: {key} {message}")]
+    Config {
+        /// The option, such as `vocab_size`.
+        key: &'static str,
+        /// What is wrong with it, to be read after the key.
+        message: String,
+    },
+    /// A corpus that no tokenizer can be trained on.
     #[error("cannot train a tokenizer: {0}")]
     Train(String),
 }

@@ -296,8 +296,10 @@ fn tell_ids(name: &str, library: &tokenizers::Tokenizer, added: &Added, json: &[
     if ids.len() < size {
         let first = (0..size as u32).find(|id| !ids.contains(id)).unwrap_or_default();
         let missing = size - ids.len();
-        tracing::warn!(
-            "{name}: {missing} ids below {size} have no token, the first of them {first}"
-        );
+        let ids = match missing {
+            1 => format!("the id {first}, which is below {size}, has no token"),
+            _ => format!("{missing} ids below {size} have no token, the first of them {first}"),
+        };
+        tracing::warn!("{name}: {ids}");
     }
 }

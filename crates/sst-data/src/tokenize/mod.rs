@@ -38,7 +38,7 @@ pub use error::TokenizeError;
 pub use model::TruncationSide;
 pub use special::{Frame, SpecialNames, SpecialTokens};
 pub use spelling::{Spelled, Spellings};
-pub use train::{Algorithm, TrainConfig, train};
+pub use train::{Algorithm, TrainConfig, stand_in, train};
 pub use unknown::{UnknownCount, unknown_warning};
 
 use self::cache::WordCache;

@@ -75,11 +75,31 @@ impl Default for TrainConfig {
 /// Trains a tokenizer. Memory grows with the number of distinct words, not with the corpus.
 ///
 /// # Errors
-/// If the options contradict each other, or the texts hold no word.
+/// If the options contradict each other, or the texts hold no word. That the texts give fewer tokens than are asked for is
+/// warned of, with the reason.
 pub fn train(
     config: &TrainConfig,
     texts: impl Iterator<Item = String> + Send,
 ) -> Result<Tokenizer, TokenizeError> {
+    let (tokenizer, has_rare) = train_quietly(config, texts)?;
+    let (size, wanted, least) = (tokenizer.vocab_size(), config.vocab_size, config.min_frequency);
+    if size < wanted {
+        let why = match has_rare {
+            true => format!(
+                "what is left is seen fewer times than min_frequency, {least}: lower that, or train on more text"
+            ),
+            false => "every word of the texts is one token already: train on more text".to_owned(),
+        };
+        tracing::warn!("the tokenizer has {size} tokens, and {wanted} were asked for: {why}");
+    }
+    Ok(tokenizer)
+}
+
+/// The tokenizer, and whether it lacks tokens because what is left in the texts is too rare.
+fn train_quietly(
+    config: &TrainConfig,
+    texts: impl Iterator<Item = String> + Send,
+) -> Result<(Tokenizer, bool), TokenizeError> {
     let special = special_tokens(config)?;
     let mut root = match config.algorithm {
         Algorithm::WordPiece => bert_parts(config.lowercase, None, true),
@@ -91,10 +111,10 @@ pub fn train(
         return Err(TokenizeError::Train("the texts hold no word".to_owned()));
     }
     let room = config.vocab_size - special.len();
-    let model = match config.algorithm {
+    let (model, has_rare) = match config.algorithm {
         Algorithm::WordPiece => wordpiece(config, &special, &words, room),
         Algorithm::Bpe => byte_level_bpe(config, &special, &words, room),
-        Algorithm::Unigram => unigram_model(config, &special, words, room),
+        Algorithm::Unigram => (unigram_model(config, &special, words, room), true),
     };
     let ids = || special.iter().map(String::as_str).zip(0_u64..);
     root.insert("added_tokens".to_owned(), added_tokens(ids()));
@@ -104,12 +124,32 @@ pub fn train(
     let name = format!("the trained {:?} tokenizer", config.algorithm);
     let roles = config.special.roles().into_iter();
     let declared = roles.map(|(role, token)| (role.to_owned(), token.clone())).collect();
-    Tokenizer::build(&name, Value::Object(root), declared)
+    Ok((Tokenizer::build(&name, Value::Object(root), declared)?, has_rare))
+}
+
+impl TrainConfig {
+    /// Checks the options as [`train`] does, without any text.
+    ///
+    /// # Errors
+    /// [`TokenizeError::Config`] with the option that cannot be.
+    pub fn check(&self) -> Result<(), TokenizeError> {
+        special_tokens(self).map(drop)
+    }
+}
+
+/// A tokenizer with the special tokens of `config`, trained on one letter: it has the roles and the frame of the
+/// tokenizer that [`train`] makes of a corpus, and next to no vocabulary. For checks before any text is read.
+///
+/// # Errors
+/// If the options contradict each other.
+pub fn stand_in(config: &TrainConfig) -> Result<Tokenizer, TokenizeError> {
+    let (tokenizer, _) = train_quietly(config, std::iter::once("a".to_owned()))?;
+    Ok(tokenizer)
 }
 
 /// The special tokens in the order of their ids.
 fn special_tokens(config: &TrainConfig) -> Result<Vec<String>, TokenizeError> {
-    let error = |message: String| Err(TokenizeError::Train(message));
+    let error = |key: &'static str, message: String| Err(TokenizeError::Config { key, message });
     let mut tokens: Vec<&str> = config.special.in_order();
     for token in &config.extra_tokens {
         if !tokens.contains(&token.as_str()) {
@@ -117,16 +157,25 @@ fn special_tokens(config: &TrainConfig) -> Result<Vec<String>, TokenizeError> {
         }
     }
     if tokens.contains(&"") {
-        return error("a special token is empty".to_owned());
+        return error("special", "has an empty token: name it, or leave its role out".to_owned());
     }
     if config.algorithm != Algorithm::Bpe && config.special.unk.is_none() {
-        return error(format!("{:?} needs special.unk", config.algorithm));
+        let message = format!("is missing, and {:?} needs an unknown token", config.algorithm);
+        return error("special.unk", message);
     }
     // BPE starts from the 256 bytes, the others from at least one character.
-    let least = tokens.len() + if config.algorithm == Algorithm::Bpe { 256 } else { 1 };
-    let most = limits::ID as usize;
+    let (start, what) = match config.algorithm {
+        Algorithm::Bpe => (256, "256 bytes"),
+        Algorithm::WordPiece | Algorithm::Unigram => (1, "at least one character"),
+    };
+    let (least, most) = (tokens.len() + start, limits::ID as usize);
     if !(least..=most).contains(&config.vocab_size) {
-        return error(format!("vocab_size {} is not in {least}..={most}", config.vocab_size));
+        let message = format!(
+            "is {} and must be from {least} to {most}: {} special tokens and {what} are in every vocabulary",
+            config.vocab_size,
+            tokens.len()
+        );
+        return error("vocab_size", message);
     }
     Ok(tokens.into_iter().map(str::to_owned).collect())
 }
@@ -209,7 +258,7 @@ fn wordpiece(
     special: &[String],
     words: &[(String, u64)],
     room: usize,
-) -> Value {
+) -> (Value, bool) {
     // Every character stands for itself at a word's start, and where it was seen inside a word, as
     // a continuation too.
     let mut symbols: BTreeMap<String, u64> = BTreeMap::new();
@@ -243,13 +292,14 @@ fn wordpiece(
         config.vocab_size,
         config.min_frequency,
     );
-    json!({
+    let model = json!({
         "type": "WordPiece",
         "unk_token": config.special.unk,
         "continuing_subword_prefix": CONTINUING,
         "max_input_chars_per_word": 100,
         "vocab": vocab(&learned.tokens),
-    })
+    });
+    (model, learned.has_rare_pairs)
 }
 
 fn byte_level_bpe(
@@ -257,7 +307,7 @@ fn byte_level_bpe(
     special: &[String],
     words: &[(String, u64)],
     _room: usize,
-) -> Value {
+) -> (Value, bool) {
     let alphabet = tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet();
     let mut alphabet: Vec<String> = alphabet.into_iter().map(String::from).collect();
     alphabet.sort();
@@ -269,7 +319,7 @@ fn byte_level_bpe(
         .iter()
         .map(|(a, b)| json!([learned.tokens[*a as usize], learned.tokens[*b as usize]]))
         .collect();
-    json!({
+    let model = json!({
         "type": "BPE",
         "dropout": null,
         "unk_token": null,
@@ -280,7 +330,8 @@ fn byte_level_bpe(
         "ignore_merges": false,
         "vocab": vocab(&learned.tokens),
         "merges": merges,
-    })
+    });
+    (model, learned.has_rare_pairs)
 }
 
 fn unigram_model(

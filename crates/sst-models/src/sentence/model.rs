@@ -116,6 +116,11 @@ impl SentenceModel {
     /// tokenizer_config.json says (`model_max_length`), and never more than the model has positions.
     pub fn new(model: Box<dyn Model>, tokenizer: Tokenizer, options: SentenceOptions) -> Self {
         let limit = model.encoder().max_length();
+        if let Some(asked) = options.max_length.filter(|asked| *asked > limit) {
+            tracing::warn!(
+                "max_length is {asked}, and the model reads {limit} tokens at most: longer texts are cut there"
+            );
+        }
         let length = options.max_length.or(tokenizer.model_max_length()).unwrap_or(limit);
         Self {
             poolings: vec![options.pooling.unwrap_or(Pooling::Mean)],
@@ -142,12 +147,7 @@ impl SentenceModel {
     /// If there is no room beside the special tokens, or the tokenizer cannot encode a text.
     pub fn tokens(&self, texts: &[&str]) -> Result<Vec<SentenceTokens>, ModelError> {
         let frame = self.tokenizer.frame();
-        let framing = frame.prefix.len() + frame.suffix.len();
-        if self.max_length <= framing {
-            let message =
-                format!("is {}, and special tokens alone take {framing}", self.max_length);
-            return Err(ModelError::Config { path: "max_length".to_owned(), message });
-        }
+        let room = self.room()?;
         let all = if self.prompt.is_empty() {
             self.reader.encode_batch(texts)?
         } else {
@@ -155,7 +155,6 @@ impl SentenceModel {
                 texts.iter().map(|text| format!("{}{text}", self.prompt)).collect();
             self.reader.encode_batch(&texts.iter().map(String::as_str).collect::<Vec<_>>())?
         };
-        let room = self.max_length - framing;
         let side = self.tokenizer.truncation_side();
         let row = |ids: Vec<u32>| {
             let kept = side.keep(&ids, room);
@@ -164,6 +163,24 @@ impl SentenceModel {
             SentenceTokens { ids: [&frame.prefix[..], kept, &frame.suffix].concat(), cut, unknown }
         };
         Ok(all.into_iter().map(row).collect())
+    }
+
+    /// The tokens of a text at most, beside the special ones.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn room(&self) -> Result<usize, ModelError> {
+        let frame = self.tokenizer.frame();
+        let framing = frame.prefix.len() + frame.suffix.len();
+        if self.max_length <= framing {
+            let message = format!(
+                "is {}, and special tokens alone take {framing}: raise it to {} or more",
+                self.max_length,
+                framing + 1
+            );
+            return Err(ModelError::Option { name: "max_length", message });
+        }
+        Ok(self.max_length - framing)
     }
 
     /// The vectors `[b, d]` of rows of tokens, none of them empty; fp32.
@@ -236,8 +253,11 @@ impl SentenceModel {
     /// If the folder's pooling leaves prompts out, which sst cannot.
     pub fn set_prompt(&mut self, prompt: String) -> Result<(), ModelError> {
         if !prompt.is_empty() && !self.include_prompt {
-            let message = "the folder's pooling leaves prompts out, which sst cannot".to_owned();
-            return Err(ModelError::Config { path: "prompt".to_owned(), message });
+            let message =
+                "cannot be, for the folder's pooling leaves prompts out, which sst does not have: \
+                           leave it out"
+                    .to_owned();
+            return Err(ModelError::Option { name: "prompt", message });
         }
         self.prompt = prompt;
         Ok(())

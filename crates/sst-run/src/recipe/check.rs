@@ -8,7 +8,7 @@ use super::config::RunConfig;
 use super::duration::Duration;
 use super::error::Problem;
 use super::limits;
-use super::model::ModelChoice;
+use super::model::{ModelChoice, POSITIONS};
 use super::section;
 use super::task::Task;
 use super::train::{Checkpointing, Train};
@@ -54,13 +54,13 @@ fn pairs(task: &Task) -> Result<(), Problem> {
 /// Rows must not be longer than what a new model reads.
 fn positions(config: &RunConfig) -> Result<(), Problem> {
     let ModelChoice::New { config: model, .. } = &config.model else { return Ok(()) };
-    let limit = model.get("max_position_embeddings").and_then(Value::as_u64);
-    let Some(limit) = limit else { return Ok(()) };
+    let number = |key: &str| model.get(key).and_then(Value::as_u64);
+    let limit = POSITIONS.iter().find_map(|key| Some((key, number(key)?)));
+    let Some((key, limit)) = limit else { return Ok(()) };
     for task in &config.tasks.list {
         let length = task.data.max_length;
         let message = format!(
-            "is {length}, but the model has {limit} positions: lower it, or raise \
-             model.max_position_embeddings"
+            "is {length}, but the model has {limit} positions: lower it, or raise model.{key}"
         );
         require(length as u64 <= limit, &task.key("data.max_length"), message)?;
     }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::check;
 use super::curriculum::CurriculumFile;
 use super::error::Problem;
 use super::mixture::MixtureFile;
@@ -54,17 +53,15 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
-    /// Fills in what `written` leaves out and checks all of it.
-    pub(super) fn of(written: &Written) -> Result<Self, Problem> {
+    /// Fills in what `written` leaves out. Types are checked, values are not: see [`super::check`].
+    pub(super) fn fill(written: &Written) -> Result<Self, Problem> {
         let file: RecipeFile = section::parse("", written.value())?;
         let run = file.run.fill(&written.stem());
         let model = ModelChoice::fill(&file.model)?;
         let shared = TaskFile::shared(file.data, file.objective, file.curriculum);
         let tasks = Tasks::fill(shared, file.tasks, file.mixture, model.positions()?)?;
         let train = Train::fill(&file.train, tasks.max_length())?;
-        let config = Self { run, tasks, tokenizer: file.tokenizer.fill()?, model, train };
-        check::check(&config)?;
-        Ok(config)
+        Ok(Self { run, tasks, tokenizer: file.tokenizer.fill()?, model, train })
     }
 
     /// The run's folder.

@@ -51,6 +51,7 @@ pub use run::RunSection;
 pub(crate) use section::problem as key_problem;
 pub use task::{Task, Tasks};
 pub use tokenizer::TokenizerChoice;
+pub(crate) use tokenizer::tokenizer_problem;
 pub use train::{
     BatchWarmup, Batching, BatchingSection, Budget, Checkpointing, Inject, Keep, LengthWarmup,
     Schedule, Train,
@@ -125,6 +126,18 @@ impl Recipe {
     }
 }
 
+/// The configuration of a run as it was written when the run began, with today's defaults for the keys that it does not
+/// hold. Nothing is checked: its files may have moved since.
+///
+/// # Errors
+/// If the file cannot be read, or a key is unknown or of the wrong type.
+pub(crate) fn read_config(path: &Path) -> Result<RunConfig, RecipeError> {
+    let written = Written::read(path)?;
+    RunConfig::fill(&written).map_err(|problem| written.locate(problem))
+}
+
 fn resolve(written: &Written) -> Result<RunConfig, RecipeError> {
-    RunConfig::of(written).map_err(|problem| written.locate(problem))
+    let config = RunConfig::fill(written);
+    let checked = config.and_then(|config| check::check(&config).map(|()| config));
+    checked.map_err(|problem| written.locate(problem))
 }

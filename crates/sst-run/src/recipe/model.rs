@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sst_data::json_problem;
 use sst_data::read::require_readable;
 use sst_models::{InitOptions, ModelError, Positions, Queries};
 
@@ -27,6 +28,9 @@ const MOST_POSITIONS: f64 = 16_777_216.0;
 /// so that a resolved recipe has one order.
 pub(crate) const FROM_TOKENIZER: [&str; 4] =
     ["vocab_size", "pad_token_id", "bos_token_id", "eos_token_id"];
+
+/// What config.json calls the number of positions.
+pub(super) const POSITIONS: [&str; 2] = ["max_position_embeddings", "n_positions"];
 
 /// `[model]` with a `path`, as it is written. Without one, its keys are those of config.json.
 #[derive(Debug, Default, Deserialize)]
@@ -139,8 +143,8 @@ impl ModelChoice {
     /// The longest row that the model reads, if its configuration says so.
     pub(super) fn positions(&self) -> Result<Option<usize>, Problem> {
         let limit = |config: &Value| {
-            let limit = config.get("max_position_embeddings").and_then(Value::as_u64);
-            limit.map(|limit| limit as usize)
+            let limit = POSITIONS.iter().find_map(|key| config.get(*key));
+            limit.and_then(Value::as_u64).map(|limit| limit as usize)
         };
         match self {
             Self::New { config, .. } => Ok(limit(&Value::Object(config.clone()))),
@@ -149,12 +153,20 @@ impl ModelChoice {
                     return Err(Problem::new("model.path", format!("{path} does not exist")));
                 }
                 let file = Path::new(path).join("config.json");
+                if !file.exists() {
+                    let message = format!(
+                        "{path} holds no config.json: name a Hugging Face model folder, such as \
+                         runs/NAME/checkpoints/latest/model"
+                    );
+                    return Err(Problem::new("model.path", message));
+                }
                 let text = require_readable(&file).and_then(|()| std::fs::read_to_string(&file));
                 let text = text.map_err(|error| {
                     Problem::new("model.path", format!("cannot read {}: {error}", file.display()))
                 })?;
                 let config = serde_json::from_str(&text).map_err(|error| {
-                    Problem::new("model.path", format!("{} is not JSON: {error}", file.display()))
+                    let problem = format!("{} {}", file.display(), json_problem(&error));
+                    Problem::new("model.path", problem)
                 })?;
                 Ok(limit(&config))
             }

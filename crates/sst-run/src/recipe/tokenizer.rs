@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sst_data::tokenize::{Algorithm, TrainConfig};
+use sst_data::tokenize::{Algorithm, TokenizeError, TrainConfig};
 
 use super::check::require;
 use super::config::RunConfig;
@@ -65,8 +65,18 @@ impl TokenizerChoice {
                 let message = format!("{path} does not exist");
                 require(Path::new(path).exists(), "tokenizer.path", message)
             }
-            Self::Train(_) => Ok(()),
+            Self::Train(train) => train.check().map_err(tokenizer_problem),
         }
+    }
+}
+
+/// What is wrong with a tokenizer that is to be trained.
+pub(crate) fn tokenizer_problem(error: TokenizeError) -> Problem {
+    match error {
+        TokenizeError::Config { key, message } => {
+            Problem::new(&format!("tokenizer.train.{key}"), message)
+        }
+        other => Problem::new("tokenizer.train", other.to_string()),
     }
 }
 

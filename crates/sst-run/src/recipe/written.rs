@@ -137,6 +137,15 @@ impl Written {
         {
             wanted = shared;
         }
+        // A section that only an override below it makes, as `trian` is made by `--set trian.steps=1step`.
+        let below = format!("{wanted}.");
+        let mut inner =
+            self.origins.range(below.clone()..).take_while(|(key, _)| key.starts_with(&below));
+        if let (false, Some((_, Origin::Set(set)))) =
+            (wanted.is_empty() || self.origins.contains_key(wanted), inner.next())
+        {
+            return RecipeError { place: format!("--set {set}"), message };
+        }
         loop {
             match self.origins.get(wanted) {
                 Some(Origin::Set(set)) => {
@@ -256,6 +265,19 @@ mod tests {
         let error = written.set("run.name.x=1").unwrap_err();
         assert!(error.message.contains("run.name is not a section"), "{error}");
         assert!(written.set("steps").unwrap_err().message.contains("KEY=VALUE"));
+    }
+
+    #[test]
+    fn a_section_that_an_override_makes_stands_there() {
+        let mut written = recipe("[run]\nname = 'a'\n");
+        written.set("trian.steps=1step").unwrap();
+        written.set("train.keep.last=1").unwrap();
+        let check = |key, expected| assert_eq!(place(&written, key), expected, "{key}");
+        check("trian", "--set trian.steps=1step");
+        check("train.keep", "--set train.keep.last=1");
+        // What is missing in such a section is missing in the recipe.
+        check("train.steps", "r.toml");
+        check("run.seed", "r.toml:1");
     }
 
     #[test]

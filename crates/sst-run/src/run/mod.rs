@@ -18,11 +18,11 @@ use self::record::{exporter, trackers};
 use crate::error::{Result, RunError};
 use crate::folder::{self, Environment};
 use crate::observer::Notice;
+use crate::precision;
 use crate::prepared::CheckedRecipe;
 use crate::recipe::{Recipe, RunConfig};
 use crate::run_lock::RunLock;
 use crate::tasks::TaskSet;
-use crate::{device, precision};
 
 /// A run that is about to train.
 ///
@@ -128,14 +128,19 @@ impl Run {
     /// The checked recipe with every default as TOML, without training. Tells the observer the precision of this machine.
     ///
     /// # Errors
-    /// If the precision that the recipe asks for is not one of this machine.
+    /// If the precision that the recipe asks for is not one of this machine, or the run would be refused once it had its
+    /// tokenizer.
     pub fn dry_run(&mut self) -> Result<String> {
-        let CheckedRecipe { config, observer, .. } = &mut self.recipe;
-        let resolved = config.to_toml()?;
-        // A recipe for a GPU may be looked at where there is none.
-        if let Ok(device) = device::open(&config.run.device, config.run.threads) {
-            precision::decide(config, device, false, &**observer)?;
+        let resolved = self.recipe.config.to_toml()?;
+        match self.recipe.device() {
+            Ok(device) => {
+                let CheckedRecipe { config, observer, .. } = &mut self.recipe;
+                precision::decide(config, device, false, &**observer)?;
+            }
+            // A recipe for a GPU may be looked at where there is none.
+            Err(error) => tracing::warn!("a run on this machine would be refused: {error}"),
         }
+        self.recipe.rehearse()?;
         Ok(resolved)
     }
 
@@ -153,6 +158,7 @@ impl Run {
         let (device, precision) = self.open_device(resuming)?;
 
         // What can be refused early is refused before the data is read.
+        self.recipe.rehearse_training()?;
         let tokenizer = Arc::new(self.open_tokenizer(resuming)?);
         self.recipe.complete(&tokenizer)?;
         let own_trackers = std::mem::take(&mut self.trackers);
@@ -218,11 +224,11 @@ impl Run {
         let written = folder::write_json(&path, &json!(self.ledger.entries()));
         match (outcome, written) {
             (Ok(outcome), written) => written.map(|()| outcome),
-            (Err(error), Ok(())) => Err(error.into()),
+            (Err(error), Ok(())) => Err(RunError::Train(error)),
             (Err(error), Err(unwritten)) => {
                 let reason = unwritten.to_string();
                 self.recipe.observer.notice(&Notice::LedgerLost { reason });
-                Err(error.into())
+                Err(RunError::Train(error))
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::observer::Notice;
 use crate::prepared::CheckedRecipe;
 use crate::recipe::{Checkpointing, Problem, misses};
 use crate::tasks::TaskSet;
-use crate::{device, folder, precision, processor};
+use crate::{folder, precision, processor};
 
 impl Run {
     /// Whether there is something to go on from. A folder with checkpoints is never started anew.
@@ -55,7 +55,8 @@ impl Run {
             is_kept = precision::keep(config, &folder, &self.allow_change, &**observer)?;
             folder::check_same(&folder, config, &self.allow_change)?;
         }
-        let device = device::open(&config.run.device, config.run.threads)?;
+        let device = self.recipe.device()?;
+        let CheckedRecipe { config, observer, .. } = &mut self.recipe;
         let precision = precision::decide(config, device, is_kept, &**observer)?;
         if resuming && device == Device::Cpu {
             processor::compare(&folder)?;

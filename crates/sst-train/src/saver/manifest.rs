@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -86,6 +86,9 @@ impl Manifest {
     /// Reads the manifest in `folder` and compares everything it names.
     pub(super) fn verify(folder: &Path, step: u64, depth: Depth) -> Result<Self, TrainError> {
         let path = folder.join(files::MANIFEST);
+        if !path.exists() {
+            return Err(TrainError::broken(&path, "it is missing, so the checkpoint is not whole"));
+        }
         let manifest: Self = files::read_json(&path)?;
         let known = [VERSION, UNSEALED].contains(&manifest.version);
         if !known || manifest.step != step {
@@ -106,7 +109,14 @@ impl Manifest {
         for (name, record) in &manifest.files {
             let path = folder.join(name);
             // The length first: it is cheap, and a cut-off file is the common case.
-            let bytes = path.metadata().map_err(TrainError::io(&path))?.len();
+            let bytes = match path.metadata() {
+                Ok(metadata) => metadata.len(),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let reason = "it is missing, and the checkpoint was written with it";
+                    return Err(TrainError::broken(&path, reason));
+                }
+                Err(error) => return Err(TrainError::io(&path)(error)),
+            };
             if bytes != record.bytes {
                 let reason = format!("it has {bytes} bytes and was written with {}", record.bytes);
                 return Err(TrainError::broken(&path, reason));

@@ -86,7 +86,8 @@ impl Saver {
         if steps.is_empty() {
             return Ok(None);
         }
-        Err(TrainError::broken(&self.folder, "none of its checkpoints is whole"))
+        let reason = "none of its checkpoints is whole: copy one of them again, or start another run with another run.name";
+        Err(TrainError::broken(&self.folder, reason))
     }
 
     /// Writes the checkpoint of `step`: `fill` writes its files into the folder it is given, in which

@@ -88,6 +88,12 @@ fn verify(path: &Path, as_json: bool) -> Result<Exit> {
     } else {
         render::line(&render::table(&rows))?;
     }
+    if !good {
+        render::note(
+            "a damaged checkpoint is not used: --resume, and commands that are given the run's folder, take the newest \
+             good one; copy it again from where it came, or delete its folder",
+        );
+    }
     Ok(if good { Exit::Done } else { Exit::Failed })
 }
 

@@ -46,5 +46,5 @@ fn describe(text: &str, masks: &[Filled]) -> String {
             ]);
         }
     }
-    format!("{text}\n{}", render::table(&rows))
+    format!("{}\n{}", render::cell(text), render::table(&rows))
 }

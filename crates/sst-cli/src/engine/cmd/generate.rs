@@ -28,6 +28,12 @@ use crate::model;
 /// If the model cannot be loaded or is not causal, or a prompt cannot be continued.
 pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     let sampling = sampling(args)?;
+    if args.stop.iter().any(String::is_empty) {
+        return Err(Usage(
+            "--stop is empty, and every text holds that: name a text to end before".to_owned(),
+        )
+        .into());
+    }
     if let Some(count) = args.beams.filter(|count| args.num_samples > *count) {
         let message = format!("--num-samples is {} of {count} --beams", args.num_samples);
         return Err(Usage(message).into());
@@ -44,7 +50,14 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     ledger.add_unused(&unused);
     let ends = ends(generation, &*model, &tokenizer)?;
     let limits = Limits { max_new_tokens: args.max_new_tokens as usize, ends };
-    let told = Told { args, tokenizer: &tokenizer, prompts: &prompts, ids: &ids, ledger: &ledger };
+    let told = Told {
+        args,
+        tokenizer: &tokenizer,
+        prompts: &prompts,
+        ids: &ids,
+        limit: model.encoder().max_length(),
+        ledger: &ledger,
+    };
     let done = go_on(&told, &*model, device, &sampling, &limits);
     // A model whose numbers are none is known by its folder.
     done.map_err(|error| match error.downcast_ref() {
@@ -113,6 +126,9 @@ fn sample(
         prompt.take().map_or(Ok(()), write)?;
         write(streams[0].finish().map_err(EvalError::from)?)?;
         render::line("")?;
+        if found[0].finish == Finish::Length && !streams[0].stopped() {
+            told.length_limit(&found[0]);
+        }
     } else {
         for (row, completion) in found.iter().enumerate() {
             told.tell(row / count, row % count, completion)?;
@@ -192,10 +208,25 @@ struct Told<'a> {
     prompts: &'a [String],
     /// The tokens of the prompts.
     ids: &'a [Vec<u32>],
+    /// Tokens that the model reads at most, those of the prompt included.
+    limit: usize,
     ledger: &'a Ledger,
 }
 
 impl Told<'_> {
+    /// Which limit ended a text that ended by its length: that of the options, or the model's, of which the user is told.
+    fn length_limit(&self, completion: &Completion) -> &'static str {
+        if completion.ids.len() >= self.args.max_new_tokens as usize {
+            return "max_new_tokens";
+        }
+        tracing::warn!(
+            "a text ends after {} new tokens, for the model reads {} tokens at most, the prompt included",
+            completion.ids.len(),
+            self.limit
+        );
+        "model"
+    }
+
     fn tell(&self, place: usize, sample: usize, completion: &Completion) -> Result<()> {
         let mut stream = TextStream::new(self.tokenizer, &self.args.stop, &self.ids[place])?;
         for id in &completion.ids {
@@ -208,11 +239,12 @@ impl Told<'_> {
             Finish::End => "end",
             Finish::Stop => "stop",
         };
+        let length_limit = (finish == "length").then(|| self.length_limit(completion));
         let (prompt, text) = (&self.prompts[place], stream.text());
         if self.args.json {
             let mut line = json!({
                 "version": 1, "prompt": prompt, "sample": sample, "text": text,
-                "ids": completion.ids, "finish": finish,
+                "ids": completion.ids, "finish": finish, "length_limit": length_limit,
                 "log_probability": completion.log_probability,
             });
             let entries = self.ledger.entries();

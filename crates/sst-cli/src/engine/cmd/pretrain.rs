@@ -7,15 +7,16 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Result;
 use serde_json::{Value, json};
 use sst_cli::args::PretrainArgs;
-use sst_cli::exit::Exit;
+use sst_cli::exit::{self, Ends, Exit};
 use sst_cli::render;
 use sst_core::Metrics;
 use sst_data::Ledger;
 use sst_run::recipe::RunConfig;
-use sst_run::{CONFIG, Notice, Observer, Run};
+use sst_run::{CONFIG, Notice, Observer, Run, RunError};
 use sst_train::track::Progress;
-use sst_train::{Outcome, Saver, StopReason};
+use sst_train::{Outcome, Saver, StopReason, TrainError};
 
+use crate::error::with_exit_code;
 use crate::recipe;
 use crate::signals::Signals;
 use crate::terminal::Terminal;
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     if let Some(steps) = args.profile {
         run.profile(steps);
     }
-    let outcome = run.train()?;
+    let outcome = run.train().map_err(|error| how_to_go_on(error, &run.folder()))?;
     conclude(args, &run.folder(), run.config(), &outcome)
 }
 
@@ -74,6 +75,40 @@ impl Observer for Listener {
     }
 }
 
+/// Adds to an error of the system, such as a full disk, how the run goes on once its cause is gone.
+fn how_to_go_on(error: RunError, folder: &Path) -> anyhow::Error {
+    let passes = matches!(
+        error,
+        RunError::Train(
+            TrainError::Save { .. }
+                | TrainError::Io { .. }
+                | TrainError::Load(_)
+                | TrainError::Core(_)
+                | TrainError::Other(_)
+        )
+    );
+    let error = with_exit_code(error.into());
+    if !passes {
+        return error;
+    }
+    let newest = Saver::new(folder).steps().ok().and_then(|steps| steps.last().copied());
+    let advice = match newest {
+        Some(step) => {
+            format!("when that is mended, go on from step {step} with: {}", resume_command(folder))
+        }
+        None => "there is no checkpoint yet: when that is mended, start it again with the same \
+                 command"
+            .to_owned(),
+    };
+    Ends { exit: Exit::Failed, message: format!("{}. {advice}", exit::message(&error)) }.into()
+}
+
+/// What resumes the run in `folder`: its own config.toml holds what --set said, and the run's name.
+fn resume_command(folder: &Path) -> String {
+    let recipe = folder.join(CONFIG).display().to_string();
+    format!("sst pretrain {} --resume", render::shell_word(&recipe))
+}
+
 /// Tells how it ended.
 fn conclude(
     args: &PretrainArgs,
@@ -104,12 +139,8 @@ fn conclude(
                 (", its time spent", format!(" --set train.budget.seconds={seconds}"))
             }
         };
-        // The run's own config.toml: it holds what --set said, and the run's name.
-        let recipe = folder.join(CONFIG).display().to_string();
-        let recipe = render::shell_word(&recipe);
-        render::note(&format!(
-            "stopped at step {step}{why}; go on with: sst pretrain {recipe} --resume{more}"
-        ));
+        let command = resume_command(folder);
+        render::note(&format!("stopped at step {step}{why}; go on with: {command}{more}"));
     }
     if args.json {
         let value: Value = json!({

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde_json::{Map, Value};
+use sst_data::json_problem;
 
 use crate::exit::Usage;
 use crate::files;
@@ -43,7 +44,7 @@ impl Record {
         let json = |name: &str| -> Result<Value> {
             let path = run.join(name);
             serde_json::from_str(&text(name)?)
-                .with_context(|| format!("{} is not JSON", path.display()))
+                .map_err(|error| anyhow!("{} {}", path.display(), json_problem(&error)))
         };
         let folder = run.canonicalize().unwrap_or_else(|_| run.to_owned());
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -1,0 +1,40 @@
+//! Which errors of the libraries over libtorch are wrong usage: the folder that was named is not a model's, or a text or an
+//! option that was typed cannot be. Those of the others are known to [`sst_cli::exit`].
+
+use std::error::Error;
+
+use sst_cli::exit::is_missing_tokenizer;
+use sst_core::checkpoint::CheckpointError;
+use sst_eval::EvalError;
+use sst_models::ModelError;
+
+/// Whether `cause` ends the command with the code for wrong usage.
+pub(crate) fn is_usage(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref::<ModelError>().is_some_and(of_model)
+        || cause.downcast_ref::<sst_core::Error>().is_some_and(of_core)
+        || cause.downcast_ref::<EvalError>().is_some_and(of_text)
+}
+
+fn of_model(error: &ModelError) -> bool {
+    match error {
+        ModelError::Option { .. } => true,
+        ModelError::Tokenizer(error) => is_missing_tokenizer(error),
+        ModelError::Core(error) => of_core(error),
+        _ => false,
+    }
+}
+
+fn of_core(error: &sst_core::Error) -> bool {
+    matches!(error, sst_core::Error::Checkpoint(CheckpointError::NoWeights { .. }))
+}
+
+fn of_text(error: &EvalError) -> bool {
+    matches!(
+        error,
+        EvalError::NoBlank { .. }
+            | EvalError::NoMaskToken
+            | EvalError::TooLong { .. }
+            | EvalError::EmptyPrompt
+            | EvalError::LongPrompt { .. }
+    )
+}
