@@ -16,6 +16,7 @@ impl Tracker for Losses {
     }
 }
 
+/// Trains in `folder`.
 pub fn pretrain(folder: &Path) -> Result<Outcome, Box<dyn std::error::Error>> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let recipe = Recipe::read(format!("{root}/recipes/tiny.toml"))?

@@ -14,7 +14,7 @@ fn the_example_trains_a_model_that_loads() {
     let Outcome::Finished { step: 20, metrics, checkpoint } = outcome else {
         panic!("{outcome:?}");
     };
-    assert!(metrics["eval/mlm/loss"] < 6.5, "{metrics:?}");
+    assert!(metrics["eval/mask-accuracy/loss"] < 6.2, "{metrics:?}");
     let found = sst_run::model::find(&folder.path().join("runs/tiny")).unwrap();
     assert_eq!(found.folder, checkpoint.join("model"));
     let text = include_str!("../../examples/pretrain.rs");
@@ -63,6 +63,8 @@ fn trackers_and_observers_are_told_everything_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::default();
     let recipe = crate::resume::recipe(folder.path()).observer(std::sync::Arc::new(log.clone()));
+    // A checkpoint that is written while training goes on is told of later.
+    let recipe = recipe.set("train.async_save=false").unwrap();
     Run::new(recipe).unwrap().tracker(log.clone()).train().unwrap();
     let told = log.0.lock().unwrap().clone();
     assert!(told[0].starts_with("precision fp32: "), "{told:?}");

@@ -81,8 +81,10 @@ impl Tracker for StopAt {
 fn a_run_that_is_stopped_and_resumed_equals_one_that_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
-    let train = |folder: &Path, stop_at: Option<u64>| {
-        let recipe = recipe(folder).set("train.log_every=1step").unwrap();
+    // The same texts for all, whose path stands in the model cards.
+    let set_dir = |dir: &Path| recipe(folder.path()).set(&format!("run.dir=\"{}\"", dir.display()));
+    let train = |dir: &Path, stop_at: Option<u64>| {
+        let recipe = set_dir(dir).unwrap().set("train.log_every=1step").unwrap();
         let mut run = Run::new(recipe).unwrap();
         let flag = Arc::<AtomicBool>::default();
         run.resume(true).stop_flag(Arc::clone(&flag));
@@ -91,9 +93,6 @@ fn a_run_that_is_stopped_and_resumed_equals_one_that_is_left_alone() {
         }
         (run.train().unwrap(), run.folder())
     };
-    for folder in [&whole, &broken] {
-        std::fs::create_dir_all(folder).unwrap();
-    }
     let (outcome, whole) = train(&whole, None);
     assert!(matches!(outcome, Outcome::Finished { step: 6, .. }), "{outcome:?}");
     let (outcome, _) = train(&broken, Some(2));
@@ -107,9 +106,8 @@ fn a_run_that_is_stopped_and_resumed_equals_one_that_is_left_alone() {
     assert_eq!(verify::last_logged_step(&broken), 6);
 
     // A run of another seed differs, and the check says where.
-    let other = folder.path().join("other");
-    std::fs::create_dir_all(&other).unwrap();
-    let mut run = Run::new(recipe(&other).set("run.seed=1").unwrap()).unwrap();
+    let other = set_dir(&folder.path().join("other")).unwrap();
+    let mut run = Run::new(other.set("run.seed=1").unwrap()).unwrap();
     run.train().unwrap();
     let found = verify::differences(&whole, &run.folder(), 6).unwrap();
     assert!(found.iter().any(|text| text == "model/model.safetensors differs"), "{found:?}");

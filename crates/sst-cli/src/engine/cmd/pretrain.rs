@@ -12,7 +12,7 @@ use sst_cli::render;
 use sst_core::Metrics;
 use sst_data::Ledger;
 use sst_run::recipe::RunConfig;
-use sst_run::{CONFIG, Notice, Observer, Run, RunError};
+use sst_run::{CONFIG, Event, Notice, Observer, Run, RunError, Tracker};
 use sst_train::track::Progress;
 use sst_train::{Outcome, Saver, StopReason, TrainError};
 
@@ -38,12 +38,21 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     run.resume(args.resume).allow_change(args.allow_change.iter().cloned());
-    run.stop_flag(stop).tracker(Progress::stderr());
+    run.stop_flag(stop).tracker(LateProgress(None));
     if let Some(steps) = args.profile {
         run.profile(steps);
     }
     let outcome = run.train().map_err(|error| how_to_go_on(error, &run.folder()))?;
     conclude(args, &run.folder(), run.config(), &outcome)
+}
+
+/// Progress on stderr, from the first event on: nothing is drawn for a run that is refused.
+struct LateProgress(Option<Progress>);
+
+impl Tracker for LateProgress {
+    fn on_event(&mut self, event: &Event) -> sst_core::Result<()> {
+        self.0.get_or_insert_with(Progress::stderr).on_event(event)
+    }
 }
 
 /// Prints notices and the ledger, and listens to signals while the run trains.
