@@ -38,6 +38,37 @@ fn a_run_whose_data_changed_is_not_measured_on_it() {
     sandbox.good(&[&args[..], &["--data", "corpus.txt"]].concat());
 }
 
+/// Tokens that were prepared with the model's tokenizer are found again, though the model does not know all of them.
+#[test]
+fn prepared_tokens_that_the_model_does_not_know_name_their_text() {
+    let sandbox = Sandbox::trained();
+    sandbox.good(&["export", "--model", "runs/r", "--format", "huggingface", "--out", "m"]);
+    let mut tokenizer = sandbox.json("m/tokenizer.json");
+    let first = 1 + sandbox.json("m/config.json")["vocab_size"].as_u64().unwrap();
+    let added = tokenizer["added_tokens"].as_array_mut().unwrap();
+    added.extend((0..first).map(|id| {
+        serde_json::json!({"id": first + id, "content": format!("zebra{id}x"), "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false, "special": false})
+    }));
+    sandbox.write("m/tokenizer.json", tokenizer.to_string());
+    let line = format!("the old man saw a zebra{}x\n", first - 1);
+    sandbox.write("zoo.txt", line.repeat(40));
+    let recipe = sandbox.read("recipe.toml").replace("corpus.txt", "zoo.txt");
+    let begin = recipe.find("[tokenizer.train]").unwrap();
+    let end = recipe.find("[model]").unwrap();
+    let path = "[tokenizer]\npath = \"m\"\n\n";
+    let recipe = format!("{}{path}{}", &recipe[..begin], &recipe[end..]);
+    sandbox.write("zoo.toml", recipe.replace("validation = 0.1", "validation = 0.5"));
+    sandbox.good(&["data", "prepare", "zoo.toml"]);
+    for evaluator in ["mask-accuracy", "pseudo-perplexity"] {
+        let ended = sandbox.sst(&["eval", evaluator, "--model", "m", "--recipe", "zoo.toml"]);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        let known = format!("knows ids below {}", first - 1);
+        let told = ended.stderr.contains("zoo.txt:") && ended.stderr.contains(&known);
+        assert!(told, "{}", ended.stderr);
+    }
+}
+
 #[test]
 fn given_data_is_measured_whole() {
     let sandbox = Sandbox::trained();

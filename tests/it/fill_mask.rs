@@ -26,6 +26,19 @@ fn a_line_of_json_for_each_text() {
     }
 }
 
+/// Characters that the tokenizer does not know are counted, named and warned of.
+#[test]
+fn unknown_characters_of_the_text_are_told() {
+    let sandbox = Sandbox::trained();
+    let args = ["fill-mask", "--model", "runs/r", "--json", "--text"];
+    let plain = sandbox.good(&[&args[..], &["the old [MASK]."]].concat());
+    assert!(plain.json()["ledger"].get("tokenize.unknown_tokens").is_none(), "{}", plain.stdout);
+    let ended = sandbox.good(&[&args[..], &["the \u{4e2d} [MASK] \u{56fd}."]].concat());
+    let entry = &ended.json()["ledger"]["tokenize.unknown_tokens"];
+    assert_eq!((&entry["count"], &entry["items"][0]), (&2.into(), &"\u{4e2d}".into()));
+    assert!(ended.stderr.contains("of the tokens are unknown"), "{}", ended.stderr);
+}
+
 #[test]
 fn a_table_without_json_and_an_error_without_a_blank() {
     let sandbox = Sandbox::trained();

@@ -222,7 +222,37 @@ fn generation_config_says_what_ends_a_text() {
         assert_eq!(unused, &serde_json::json!(want));
         assert!(stderr.contains(want[0]) && stderr.contains(want[1]), "{stderr}");
     }
-    sandbox.write(file, r#"{"eos_token_id": "x"}"#);
+    // transformers 5.23 ends a text by its length alone where the file names no token, whatever config.json says.
+    let mut config = sandbox.json("m/config.json");
+    config["eos_token_id"] = ids[at].clone();
+    sandbox.write("m/config.json", config.to_string());
+    sandbox.write(file, "{}");
+    let (line, stderr) = go_on();
+    assert_eq!((&line["finish"], &line["ids"]), (&"length".into(), &free["ids"]));
+    assert!(stderr.contains("names no eos_token_id"), "{stderr}");
+    std::fs::remove_file(sandbox.path(file)).unwrap();
+    assert_eq!(go_on().0["finish"], "end");
+    // The file lies with the encoder, which sentence-transformers may keep in a folder below.
+    let in_folder_below = "[{\"idx\":0,\"name\":\"0\",\"path\":\"0_Transformer\",\"type\":\"sentence_transformers.models.Transformer\"}]";
+    sandbox.write(file, serde_json::json!({"eos_token_id": ids[at]}).to_string());
+    std::fs::create_dir(sandbox.path("sentence")).unwrap();
+    std::fs::rename(sandbox.path("m"), sandbox.path("sentence/0_Transformer")).unwrap();
+    sandbox.write("sentence/modules.json", in_folder_below);
+    std::fs::rename(sandbox.path("sentence"), sandbox.path("m")).unwrap();
+    let (line, _) = go_on();
+    assert_eq!(line["ids"].as_array().unwrap(), &ids[..at].to_vec());
+    // A recipe reads the model and the tokenizer of that folder, and says what of it is lost.
+    let recipe = sandbox.read("recipe.toml");
+    let begin = recipe.find("[model]").unwrap();
+    let end = recipe.find("[objective]").unwrap();
+    let data = recipe[..begin].split("[tokenizer.train]").next().unwrap();
+    let recipe =
+        format!("{data}[tokenizer]\npath = \"m\"\n\n[model]\npath = \"m\"\n\n{}", &recipe[end..]);
+    sandbox.write("more.toml", recipe.replace("name = \"r\"", "name = \"more\""));
+    let told = sandbox.good(&["pretrain", "more.toml"]).stderr;
+    assert!(told.contains("modules.json"), "{told}");
+    assert!(sandbox.path("runs/more/checkpoints/latest/model/config.json").is_file());
+    sandbox.write("m/0_Transformer/generation_config.json", r#"{"eos_token_id": "x"}"#);
     let ended = sandbox.sst(&["generate", "--model", "m", "--prompt", "a"]);
     assert!(ended.code == Some(1) && ended.stderr.contains("eos_token_id"), "{}", ended.stderr);
 }

@@ -2,15 +2,14 @@
 //!
 //! No host is named here: `pip` and `npm` know the registry or mirror that this machine uses.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 
 use crate::cache::{Cache, Lock};
+use crate::sum::sum;
 use crate::{exec, python};
 
 /// How often a download is tried: a broken connection ends pip, and the next try often works.
@@ -66,7 +65,7 @@ pub(crate) fn fetch(cache: &Cache, _lock: &Lock, artifact: &Artifact) -> Result<
     }
     let found = staging.path().join(artifact.file);
     verify(&found, artifact)?;
-    File::open(&found)?.sync_all()?;
+    fs::File::open(&found)?.sync_all()?;
     fs::rename(&found, &target)?;
     Ok(target)
 }
@@ -75,29 +74,6 @@ pub(crate) fn fetch(cache: &Cache, _lock: &Lock, artifact: &Artifact) -> Result<
 pub(crate) fn discard(cache: &Cache, _lock: &Lock, artifact: &Artifact) -> Result<()> {
     let target = cache.root().join("downloads").join(artifact.file);
     fs::remove_file(&target).with_context(|| format!("cannot remove {}", target.display()))
-}
-
-/// The SHA-256 sum of a file, in hexadecimal.
-pub(crate) fn sum(path: &Path) -> Result<String> {
-    let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let mut hasher = Sha256::new();
-    io::copy(&mut file, &mut Writer(&mut hasher))
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// A hasher as a writer.
-struct Writer<'a>(&'a mut Sha256);
-
-impl io::Write for Writer<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 fn verify(found: &Path, artifact: &Artifact) -> Result<()> {

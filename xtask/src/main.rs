@@ -30,6 +30,7 @@ mod python;
 mod registry;
 mod repo;
 mod setup;
+mod sum;
 mod test;
 mod tidy;
 

@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cache::{self, Cache};
-use crate::{download, exec};
+use crate::exec;
+use crate::sum::sum;
 
 /// `python3 -m pip`, from `PATH`.
 pub(crate) fn pip() -> Result<Command> {
@@ -33,7 +34,7 @@ fn interpreter() -> Result<&'static str> {
 /// It is made once per content of that file. A virtual environment knows its own path, so unlike
 /// the rest of the cache it is made in place: the stamp, written last, says that it is whole.
 pub(crate) fn environment(cache: &Cache, name: &str, requirements: &Path) -> Result<PathBuf> {
-    let sum = download::sum(requirements)?;
+    let sum = sum(requirements)?;
     let venv = cache.root().join(format!("{name}-{}", &sum[..12]));
     let stamp = venv.join(".sst-stamp");
     let python = venv.join("bin/python");

@@ -121,7 +121,12 @@ fn linear(c: &mut Criterion) {
         }
         group.bench_function(format!("out-in-kernel/{rows}"), |b| {
             let each = |w| {
-                black_box(sst_kernels::fast_linear(&x, w, sst_kernels::Layout::OutIn, Some(&bias)))
+                black_box(sst_kernels::fast_linear(
+                    &x,
+                    w,
+                    sst_kernels::WeightLayout::OutIn,
+                    Some(&bias),
+                ))
             };
             b.iter(|| weights.iter().for_each(|weight| drop(each(weight))));
         });
@@ -130,7 +135,12 @@ fn linear(c: &mut Criterion) {
         });
         group.bench_function(format!("in-out-kernel/{rows}"), |b| {
             let each = |w| {
-                black_box(sst_kernels::fast_linear(&x, w, sst_kernels::Layout::InOut, Some(&bias)))
+                black_box(sst_kernels::fast_linear(
+                    &x,
+                    w,
+                    sst_kernels::WeightLayout::InOut,
+                    Some(&bias),
+                ))
             };
             b.iter(|| turned.iter().for_each(|weight| drop(each(weight))));
         });
@@ -162,8 +172,8 @@ fn mlp(c: &mut Criterion) {
                 sst_kernels::fast_mlp(
                     &x,
                     layers,
-                    sst_kernels::Layout::OutIn,
-                    sst_kernels::Curve::Gelu,
+                    sst_kernels::WeightLayout::OutIn,
+                    sst_kernels::FusedActivation::Gelu,
                 )
             };
             group.bench_function(format!("kernel/{name}"), |b| b.iter(|| black_box(run())));
@@ -190,7 +200,8 @@ fn trained(c: &mut Criterion) {
         sst_kernels::Affine { weight: &down, bias: Some(&down_bias) },
     ];
     let leaves = [&x, &up, &down, &up_bias, &down_bias];
-    let run = || nn::mlp(&x, layers, sst_kernels::Layout::OutIn, nn::Activation::Gelu).unwrap();
+    let run =
+        || nn::mlp(&x, layers, sst_kernels::WeightLayout::OutIn, nn::Activation::Gelu).unwrap();
     #[cfg(target_arch = "x86_64")]
     for (name, forbidden) in [("kernel", None), ("libtorch", Some(sst_kernels::Unit::Vectors))] {
         sst_kernels::forbid_unit(forbidden);

@@ -1,8 +1,15 @@
 //! The errors of this crate.
 
+mod checkpoint;
+mod load_report;
+
 use std::path::PathBuf;
 
-use crate::checkpoint::CheckpointError;
+use crate::head::HeadKind;
+use crate::input::Modality;
+
+pub use checkpoint::CheckpointError;
+pub use load_report::LoadReport;
 
 /// What can go wrong at the seams.
 #[derive(Debug, thiserror::Error)]
@@ -14,12 +21,39 @@ pub enum Error {
     #[error("the batch has no array `{0}`; the objective's collate must make it")]
     MissingArray(String),
     /// The model has no head of this kind.
-    #[error("a `{model_type}` model has no {head}; choose another objective or model")]
+    #[error("a `{model}` model has no {head}{}; choose another objective or model", found_in(.architectures))]
     MissingHead {
+        /// The model's architecture, or its type.
+        model: String,
+        /// The head that was asked for.
+        head: HeadKind,
+        /// Architectures of the same type that have one.
+        architectures: Vec<&'static str>,
+    },
+    /// The model has no encoder for this modality.
+    #[error("a `{model_type}` model has no encoder for {modality} inputs; choose another model")]
+    MissingEncoder {
         /// The model's type.
         model_type: String,
-        /// The head asked for.
-        head: &'static str,
+        /// The modality that was asked for.
+        modality: Modality,
+    },
+    /// An encoder was given an input of another modality.
+    #[error("an encoder for {encoder} inputs cannot read {input} inputs")]
+    WrongModality {
+        /// The encoder's modality.
+        encoder: Modality,
+        /// That of the input.
+        input: Modality,
+    },
+    /// A causal model is needed.
+    #[error(
+        "a `{model_type}` model is not causal (its tokens attend to later ones); choose a causal model, or another \
+         objective"
+    )]
+    NotCausal {
+        /// The model's type.
+        model_type: String,
     },
     /// The model cannot return what was asked for.
     #[error("a `{model_type}` model cannot {what}")]
@@ -75,6 +109,15 @@ impl From<sst_kernels::Error> for Error {
 
 /// Short for the results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// ` (A has one)`, or nothing if no architecture has one.
+fn found_in(architectures: &[&str]) -> String {
+    match architectures {
+        [] => String::new(),
+        [one] => format!(" ({one} has one)"),
+        several => format!(" ({} have one)", several.join(", ")),
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -7,22 +7,28 @@
 
 pub mod batch;
 pub mod checkpoint;
+pub mod encoder;
 mod error;
 pub mod evaluator;
 pub mod event;
+pub mod head;
+pub mod input;
 pub mod model;
 pub mod nn;
 pub mod objective;
 pub mod params;
+mod pooled;
 pub mod ragged;
 
 pub use batch::Batch;
+pub use encoder::{Decoder, Embedded, Encoder, EncoderOutput, Forward, Want};
 pub use error::{Error, Result};
 pub use evaluator::{Evaluator, Metrics};
 pub use event::{Event, Tracker};
-pub use model::{
-    Decoder, Encoder, EncoderInput, EncoderOutput, Forward, Model, PairHead, TokenHead, Want,
-};
+pub use head::{Head, HeadInput, HeadKind};
+pub use input::{Input, InputSpec, Modality, Pixels, Tokens};
+pub use model::{LayerStack, Model};
 pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};
-pub use ragged::{RaggedRows, even, pad_even};
+pub use pooled::encode_pooled;
+pub use ragged::{RaggedRows, RowLayout, even, pad_even};

@@ -7,8 +7,9 @@ use sst_data::Collate;
 use tch::Tensor;
 
 use crate::batch::Batch;
+use crate::encoder::Forward;
 use crate::error::{Error, Result};
-use crate::model::{Forward, Model};
+use crate::model::Model;
 use crate::params::ParamStore;
 
 /// Where a loss is computed.
@@ -53,7 +54,7 @@ pub trait Objective: Send {
         None
     }
 
-    /// The share of a row's positions that the token head scores, about; 1 for all of them.
+    /// The share of a row's positions that the language-model head scores, about; 1 for all of them.
     fn scored_share(&self) -> f64 {
         1.0
     }

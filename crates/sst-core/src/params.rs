@@ -7,7 +7,6 @@ use std::sync::Arc;
 use sst_data::SeqRng;
 use tch::{Device, Kind, Tensor};
 
-use crate::checkpoint::{Admitted, FileShapes};
 use crate::error::{Error, Result};
 
 /// How a parameter starts.
@@ -30,12 +29,32 @@ pub enum Init {
     },
 }
 
+/// What becomes of a parameter that a model asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admitted {
+    /// The file holds it.
+    Held,
+    /// The file lacks it and may: it starts as a new model's would.
+    New,
+    /// It does not fit, which is in the report: no memory is needed.
+    Refused,
+}
+
+/// Says of each parameter, before it is made, whether a file holds it.
+pub trait Admit: std::fmt::Debug + Send + Sync {
+    /// Whether the parameter `name` of this shape is loaded from the file next.
+    ///
+    /// # Errors
+    /// If so many parameters do not fit that the model is given up.
+    fn admit(&self, name: &str, shape: &[i64]) -> Result<Admitted>;
+}
+
 /// The parameters of a model by name, in the order they were made. Names are the hub's.
 #[derive(Debug)]
 pub struct ParamStore {
     device: Device,
     seed: Option<u64>,
-    file: Option<Arc<FileShapes>>,
+    file: Option<Arc<dyn Admit>>,
     params: Vec<(String, Tensor)>,
     index: HashMap<String, usize>,
 }
@@ -51,7 +70,7 @@ impl ParamStore {
     /// A store for a model that is loaded from a file next: parameters that `file` holds start at zero, those
     /// that it may lack as their [`Init`] says, drawn from `seed`. One that does not fit the file takes no
     /// memory; `file` knows of it then.
-    pub fn for_file(device: Device, seed: u64, file: Arc<FileShapes>) -> Self {
+    pub fn for_file(device: Device, seed: u64, file: Arc<impl Admit + 'static>) -> Self {
         Self { file: Some(file), ..Self::new(device, Some(seed)) }
     }
 

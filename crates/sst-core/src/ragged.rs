@@ -197,6 +197,61 @@ impl RaggedRows {
     }
 }
 
+/// Where rows lie in hidden states.
+#[derive(Debug)]
+pub enum RowLayout {
+    /// Rows of one length: hidden states are `[b, l, d]`.
+    Padded {
+        /// True where there is a token `[b, l]`, bool; `None` when no row is padded.
+        mask_bl: Option<Tensor>,
+    },
+    /// Rows one after the other: hidden states are `[t, d]`.
+    Ragged(RaggedRows),
+}
+
+impl Clone for RowLayout {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Padded { mask_bl } => {
+                Self::Padded { mask_bl: mask_bl.as_ref().map(Tensor::shallow_clone) }
+            }
+            Self::Ragged(rows) => Self::Ragged(rows.clone()),
+        }
+    }
+}
+
+impl RowLayout {
+    /// The first hidden state of each row, `[b, d]`.
+    ///
+    /// # Errors
+    /// If a ragged row is empty, or libtorch fails.
+    pub fn first(&self, hidden: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Padded { .. } => Ok(hidden.f_select(1, 0)?),
+            Self::Ragged(rows) => rows.first(hidden),
+        }
+    }
+
+    /// The last hidden state of each row that is not padding, `[b, d]`, on whichever side the padding is.
+    ///
+    /// # Errors
+    /// If a ragged row is empty, or libtorch fails.
+    pub fn last(&self, hidden: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Padded { mask_bl: None } => Ok(hidden.f_select(1, -1)?),
+            Self::Padded { mask_bl: Some(mask_bl) } => {
+                let (rows, length) = mask_bl.size2()?;
+                let places_l = Tensor::f_arange(length, (Kind::Int64, mask_bl.device()))?;
+                let last_b = places_l.f_mul(mask_bl)?.f_amax([1_i64], false)?;
+                let starts_b = Tensor::f_arange(rows, (Kind::Int64, mask_bl.device()))?
+                    .f_mul_scalar(length)?;
+                Ok(hidden.f_flatten(0, 1)?.f_index_select(0, &starts_b.f_add(&last_b)?)?)
+            }
+            Self::Ragged(rows) => rows.last(hidden),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,6 +269,20 @@ mod tests {
             shapes.insert(made);
         }
         assert!(shapes.len() <= 50, "{} shapes", shapes.len());
+    }
+
+    #[test]
+    fn the_last_token_is_the_same_on_whichever_side_a_row_is_padded() {
+        let hidden_bld = Tensor::arange(6, (Kind::Float, Device::Cpu)).reshape([2, 3, 1]);
+        let mask = |values: [bool; 6]| Some(Tensor::from_slice(&values).reshape([2, 3]));
+        for (mask_bl, expected) in [
+            (mask([true, true, false, true, false, false]), [1.0, 3.0]),
+            (mask([false, true, true, false, false, true]), [2.0, 5.0]),
+            (None, [2.0, 5.0]),
+        ] {
+            let last_bd = RowLayout::Padded { mask_bl }.last(&hidden_bld).unwrap();
+            assert_eq!(Vec::<f32>::try_from(last_bd.flatten(0, -1)).unwrap(), expected);
+        }
     }
 
     #[test]

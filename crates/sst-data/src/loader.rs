@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::batch::{Collate, CollateError, HostBatch};
 use crate::batching::{Batching, Position, SampleRef, StepPlan};
+use crate::panic::panic_message;
 use crate::rows::{Dataset, DatasetError};
 
 /// The batches of one step.
@@ -106,13 +107,6 @@ impl Maker {
 fn caught<T>(step: u64, work: impl FnOnce() -> Result<T, LoadError>) -> Result<T, LoadError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|panic| Err(LoadError::Panic { step, message: panic_message(&*panic) }))
-}
-
-/// The text of a panic.
-pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }
 
 type Steps = Box<dyn Iterator<Item = StepPlan> + Send>;

@@ -1,6 +1,7 @@
 //! How documents become rows: one each, several each, or a stream cut into full rows.
 
 mod groups;
+mod pieces;
 mod walk;
 
 use std::sync::Arc;
@@ -9,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
-use crate::pieces;
 use crate::rng::SeqRng;
 use crate::store::{Store, StoreError};
 use crate::tokenize::Frame;

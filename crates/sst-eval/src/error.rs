@@ -1,8 +1,8 @@
 //! The errors of this crate.
 
-use sst_data::CollateError;
 use sst_data::rows::DatasetError;
 use sst_data::tokenize::TokenizeError;
+use sst_data::{CollateError, Key};
 
 use crate::nearest::NearestError;
 
@@ -41,6 +41,19 @@ pub enum EvalError {
         length: usize,
         /// The longest row of the model.
         limit: usize,
+    },
+    /// A row that the model cannot read.
+    #[error(
+        "the row that begins at {key} holds token {id}, and the model knows ids below {vocab_size}: use the tokenizer \
+         that the model was trained with"
+    )]
+    UnknownToken {
+        /// Where the row's text was read from.
+        key: Key,
+        /// The token.
+        id: u32,
+        /// The model's ids are below this.
+        vocab_size: usize,
     },
     /// A window that cannot slide over a text.
     #[error("{0}")]

@@ -3,7 +3,7 @@
 //! Shapes: l length, d hidden size, n blanks, v vocabulary, k candidates.
 
 use serde::Serialize;
-use sst_core::{EncoderInput, Error, Forward, Model};
+use sst_core::{Error, Forward, Model, Tokens};
 use sst_data::tokenize::Tokenizer;
 use tch::{Device, Kind, Tensor};
 
@@ -38,7 +38,7 @@ pub struct Candidate {
 ///
 /// # Errors
 /// If there is no blank, the text is longer than the model reads or holds a token that the model does not
-/// know, the model has no token head, or its logits hold NaN or infinity.
+/// know, the model has no language-model head, or its logits hold NaN or infinity.
 pub fn fill_mask(
     model: &dyn Model,
     tokenizer: &Tokenizer,
@@ -47,8 +47,8 @@ pub fn fill_mask(
 ) -> Result<Vec<Filled>, EvalError> {
     let mask = tokenizer.special().mask.ok_or(EvalError::NoMaskToken)?;
     // Either may know more ids than the other; a text that the model cannot read is refused.
-    let known = tokenizer.vocab_size().min(model.encoder().vocab_size());
-    let encoding = tokenizer.for_vocabulary(model.encoder().vocab_size()).encoding(text)?;
+    let known = tokenizer.vocab_size().min(model.vocab_size()?);
+    let encoding = tokenizer.for_vocabulary(model.vocab_size()?).encoding(text)?;
     let frame = tokenizer.frame();
     let ids = [frame.prefix.as_slice(), &encoding.ids, &frame.suffix].concat();
     let blanks: Vec<usize> = (0..encoding.ids.len()).filter(|i| encoding.ids[*i] == mask).collect();
@@ -56,7 +56,7 @@ pub fn fill_mask(
         let mask = tokenizer.token(mask).unwrap_or_default();
         return Err(EvalError::NoBlank { text: text.to_owned(), mask });
     }
-    let limit = model.encoder().max_length();
+    let limit = model.max_length()?;
     if ids.len() > limit {
         return Err(EvalError::TooLong { length: ids.len(), limit });
     }
@@ -100,16 +100,12 @@ fn log_probabilities(
     let device = model.params().device();
     let on_device = |values: Vec<i64>| Tensor::f_from_slice(&values)?.f_to_device(device);
     let input_ids = on_device(ids.iter().map(|id| i64::from(*id)).collect())?.f_unsqueeze(0)?;
-    let input = EncoderInput {
-        input_ids: &input_ids,
-        rows: None,
-        attention_mask: None,
-        token_type_ids: None,
-    };
-    let hidden_ld = model.encoder().encode(input, Forward::EVAL)?.hidden_bld.f_squeeze_dim(0)?;
+    let input = Tokens::new(&input_ids);
+    let hidden_ld =
+        model.text_encoder()?.encode(input.into(), Forward::EVAL)?.hidden_bld.f_squeeze_dim(0)?;
     let positions_n = on_device(positions.iter().map(|place| *place as i64).collect())?;
     let hidden_nd = hidden_ld.f_index_select(0, &positions_n)?;
-    let logits_nv = model.token_head()?.logits(&hidden_nd, Forward::EVAL)?;
+    let logits_nv = model.lm_head()?.logits(&hidden_nd, Forward::EVAL)?;
     Ok(logits_nv.f_log_softmax(1, Kind::Float)?.f_to_device(Device::Cpu)?)
 }
 

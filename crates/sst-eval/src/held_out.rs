@@ -43,7 +43,9 @@ impl HeldOut {
         let collate = self.objective.collate();
         let (mut units, mut batches) = (0, 0_u64);
         let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
-        for host in rows::batches(&*self.dataset, collate, self.batch_size, self.seed) {
+        // A model without a text encoder gets no token ids that it might not know.
+        let known = model.vocab_size().unwrap_or(usize::MAX);
+        for host in rows::batches(&*self.dataset, collate, self.batch_size, known, self.seed) {
             let host = host?;
             let weight = match host.units {
                 Units::Count(0) => continue,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use sst_core::{Batch, EncoderInput, Error, Evaluator, Forward, Metrics, Model, Objective};
+use sst_core::{Batch, Error, Evaluator, Forward, Metrics, Model, Objective, Tokens};
 use sst_data::rows::Dataset;
 use tch::{Device, Kind, Reduction, Tensor};
 
@@ -56,13 +56,15 @@ impl MaskAccuracy {
     /// which a model that knows frequencies alone would reach. Counts `rows` and `masked_tokens`.
     ///
     /// # Errors
-    /// If a row cannot be read, the model has no token head, or no position is masked.
+    /// If a row cannot be read or holds a token that the model does not know, the model has no language-model head, or
+    /// no position is masked.
     pub fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
         let mut found = Found::default();
-        let collate = self.objective.collate();
+        let (collate, known) = (self.objective.collate(), model.vocab_size()?);
         for masking in 0..MASKINGS {
             let seed = self.seed.wrapping_add(masking);
-            for host in rows::batches(&*self.dataset, collate.clone(), self.batch_size, seed) {
+            let collate = collate.clone();
+            for host in rows::batches(&*self.dataset, collate, self.batch_size, known, seed) {
                 let batch = Batch::from_host(&host?, self.device)?;
                 tch::no_grad(|| found.add(model, &batch))?;
             }
@@ -96,10 +98,10 @@ impl Found {
         if labels_n.numel() == 0 {
             return Ok(());
         }
-        let input = EncoderInput::from_batch(batch)?;
-        let hidden_bld = model.encoder().encode(input, Forward::EVAL)?.hidden_bld;
+        let input = Tokens::from_batch(batch)?;
+        let hidden_bld = model.text_encoder()?.encode(input.into(), Forward::EVAL)?.hidden_bld;
         let hidden_nd = hidden_bld.f_flatten(0, -2)?.f_index_select(0, positions_n)?;
-        let logits_nv = model.token_head()?.logits(&hidden_nd, Forward::EVAL)?;
+        let logits_nv = model.lm_head()?.logits(&hidden_nd, Forward::EVAL)?;
         let logits_nv = logits_nv.f_to_kind(Kind::Float)?;
         let nll =
             logits_nv.f_cross_entropy_loss(labels_n, None::<Tensor>, Reduction::Sum, -100, 0.0)?;

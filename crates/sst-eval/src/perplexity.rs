@@ -5,7 +5,7 @@
 //!
 //! Shapes: t tokens of all windows, n scored tokens, d hidden size, v vocabulary.
 
-use sst_core::{EncoderInput, Forward, Model, RaggedRows};
+use sst_core::{Forward, Model, RaggedRows, Tokens};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::error::EvalError;
@@ -118,7 +118,7 @@ impl<'m> Perplexity<'m> {
         batch_tokens: usize,
     ) -> Result<Self, EvalError> {
         model.decoder()?;
-        let limit = model.encoder().max_length();
+        let limit = model.max_length()?;
         if window.length > limit {
             return Err(EvalError::Window(format!(
                 "a window of {} tokens does not fit the model, which reads {limit}",
@@ -163,7 +163,7 @@ impl<'m> Perplexity<'m> {
             let (tokens, logits) = self.waiting.iter().fold((0, 0), |(tokens, logits), window| {
                 (tokens + window.ids.len(), logits + window.scored)
             });
-            if tokens >= self.batch_tokens || logits * self.model.encoder().vocab_size() >= LOGITS {
+            if tokens >= self.batch_tokens || logits * self.model.vocab_size()? >= LOGITS {
                 self.score()?;
             }
         }
@@ -239,15 +239,11 @@ impl<'m> Perplexity<'m> {
         }
         let on_device = |numbers: &[i64]| Tensor::f_from_slice(numbers)?.f_to_device(self.device);
         let (rows, ids_t) = (RaggedRows::new(&lengths, self.device), on_device(&ids)?);
-        let input = EncoderInput {
-            input_ids: &ids_t,
-            rows: Some(&rows),
-            attention_mask: None,
-            token_type_ids: None,
-        };
+        let input = Tokens::ragged(&ids_t, &rows);
         let places_n = on_device(&places)?;
-        let hidden_nd = self.model.encoder().encode_at(input, &places_n, Forward::EVAL)?;
-        let logits_nv = self.model.token_head()?.logits(&hidden_nd, Forward::EVAL)?;
+        let hidden_nd =
+            self.model.text_encoder()?.encode_at(input.into(), &places_n, Forward::EVAL)?;
+        let logits_nv = self.model.lm_head()?.logits(&hidden_nd, Forward::EVAL)?;
         let nll_n = logits_nv.f_to_kind(Kind::Float)?.f_cross_entropy_loss(
             &on_device(&labels)?,
             None::<Tensor>,

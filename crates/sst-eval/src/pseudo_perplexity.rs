@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use sst_core::{EncoderInput, Evaluator, Forward, Metrics, Model};
+use sst_core::{Evaluator, Forward, Metrics, Model, Tokens};
 use sst_data::rows::Dataset;
 use sst_data::tokenize::Tokenizer;
 use tch::{Device, Kind, Reduction, Tensor};
@@ -42,7 +42,7 @@ impl PseudoPerplexity {
     pub fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
         let mask = self.tokenizer.special().mask.ok_or(EvalError::NoMaskToken)?;
         let (mut nll, mut tokens) = (0.0, 0);
-        for row in rows::groups(&*self.dataset, 1) {
+        for row in rows::groups(&*self.dataset, 1, model.vocab_size()?) {
             for example in row? {
                 let ids = example.tokens("input_ids").unwrap_or(&[]);
                 let special = &self.tokenizer.special().all;
@@ -83,15 +83,10 @@ impl PseudoPerplexity {
         let at: Vec<i64> =
             places.iter().enumerate().map(|(i, p)| (i * ids.len() + p) as i64).collect();
         let labels: Vec<i64> = places.iter().map(|place| i64::from(ids[*place])).collect();
-        let input = EncoderInput {
-            input_ids: &input_ids,
-            rows: None,
-            attention_mask: None,
-            token_type_ids: None,
-        };
-        let hidden_bld = model.encoder().encode(input, Forward::EVAL)?.hidden_bld;
+        let input = Tokens::new(&input_ids);
+        let hidden_bld = model.text_encoder()?.encode(input.into(), Forward::EVAL)?.hidden_bld;
         let hidden_bd = hidden_bld.f_flatten(0, 1)?.f_index_select(0, &on_device(&at)?)?;
-        let logits_bv = model.token_head()?.logits(&hidden_bd, Forward::EVAL)?;
+        let logits_bv = model.lm_head()?.logits(&hidden_bd, Forward::EVAL)?;
         let logits_bv = logits_bv.f_to_kind(Kind::Float)?;
         let nll = logits_bv.f_cross_entropy_loss(
             &on_device(&labels)?,

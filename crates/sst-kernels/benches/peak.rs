@@ -53,8 +53,9 @@ fn products(c: &mut Criterion) {
         b.iter(|| black_box(x.linear(&weight, None::<&Tensor>)));
     });
     if sst_kernels::has_linear_kernel(&x, &weight).unwrap() {
-        let run =
-            || sst_kernels::fast_linear(&x, &weight, sst_kernels::Layout::OutIn, None).unwrap();
+        let run = || {
+            sst_kernels::fast_linear(&x, &weight, sst_kernels::WeightLayout::OutIn, None).unwrap()
+        };
         group.bench_function("kernel/1056x768x3072", |b| b.iter(|| black_box(run())));
     }
 }

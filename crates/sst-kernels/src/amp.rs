@@ -2,8 +2,8 @@
 
 use tch::Tensor;
 
-use super::{check, ffi};
 use crate::error::Result;
+use crate::ffi::{self, check};
 
 /// Multiplies `grads` in place by `inv_scale`, an fp32 tensor of one element. Returns an fp32 tensor `[1]`
 /// on their device: 1 if one of them is not finite, else 0. Does not synchronise with the device.

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 
 use tch::{Device, Kind, Tensor};
 
-use super::{check, ffi};
 use crate::error::Result;
+use crate::ffi::{self, check};
 
 /// Autocast is on until this is dropped; then the state before it is back, also after a panic.
 #[derive(Debug)]

@@ -8,8 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::Tensor;
 use torch_sys::C_tensor;
 
-use super::{check, ffi, hand_over, panics};
 use crate::error::Result;
+use crate::ffi::{self, check, hand_over};
+use crate::panics;
 
 /// What is run in the forward pass and again in the backward pass; an error is its message, which C++ passes on.
 type Body = dyn Fn(&[Tensor]) -> Result<Vec<Tensor>, String> + Send;

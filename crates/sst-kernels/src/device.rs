@@ -2,8 +2,8 @@
 
 use std::ffi::c_int;
 
-use super::{check, ffi};
 use crate::error::Result;
+use crate::ffi::{self, check};
 
 /// The major compute capability of GPU `index`: 8 for Ampere, 9 for Hopper. [`load_cuda`] must have found the libraries.
 ///

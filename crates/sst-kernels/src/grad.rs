@@ -4,8 +4,8 @@ use std::ffi::c_int;
 
 use tch::Tensor;
 
-use super::{check, ffi};
 use crate::error::{Error, Result};
+use crate::ffi::{self, check};
 
 /// Whether what is computed now is recorded for a backward pass.
 ///

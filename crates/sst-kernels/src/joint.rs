@@ -1,13 +1,15 @@
-//! Three weights as one.
+//! Concatenates three weights, so that one product replaces three.
 
 use tch::Tensor;
 
 use super::linear::kept_joint;
-use super::{check, ffi};
 use crate::error::{Error, Result};
+use crate::ffi::{self, check};
 
-/// Three tensors that differ in their first dimension at most, one after the other along it: matrices in the type that
-/// autocast (if on) gives the factors of a product, vectors in their own. Differentiable once.
+/// Concatenates three tensors along their first dimension, such as the weights of the query, key and value projections.
+/// Their other dimensions, types and devices must be equal. Matrices are returned in the type that autocast, if it is on,
+/// gives to the factors of a product; vectors keep their type. Tensors that are adjacent in memory are not copied.
+/// Differentiable once.
 ///
 /// # Errors
 /// If shapes, types or devices do not fit, or libtorch fails.

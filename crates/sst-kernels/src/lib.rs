@@ -61,12 +61,6 @@ mod random;
 mod residual;
 mod simd;
 
-use std::ffi::{c_char, c_int};
-use std::fmt::Display;
-
-use tch::{TchError, Tensor};
-use torch_sys::C_tensor;
-
 pub use amp::unscale;
 pub use attention::{
     RaggedAttention, joint_attention, ragged_attention, ragged_cross_attention, row_spans,
@@ -86,8 +80,8 @@ pub use joint::joint;
 #[doc(hidden)]
 pub use linear::multiply_in_registers;
 pub use linear::{
-    Affine, Curve, KeepWeights, Layout, fast_curved_linear, fast_linear, fast_mlp,
-    has_linear_kernel, has_mlp_kernel, keep_weights, takes_any_rows,
+    Affine, FusedActivation, KeepWeights, WeightLayout, fast_activated_linear, fast_linear,
+    fast_mlp, has_linear_kernel, has_mlp_kernel, keep_weights, takes_any_rows,
 };
 #[doc(hidden)]
 pub use linear::{Unit, forbid_unit};
@@ -96,47 +90,4 @@ pub use memory::{
 };
 pub use optim::{AdamW, AdamWTensors, fused_adamw, global_norm, join_halves, split_halves};
 pub use profile::{OperatorEvent, Profiler};
-pub use residual::{Norm, add_norm, fast_dropout, has_residual_kernel, norm, residual_norm, twice};
-
-/// Turns a return code of the bridge into a result.
-fn check(code: c_int) -> Result<(), TchError> {
-    if let Some(message) = panics::pending() {
-        return Err(TchError::Torch(message));
-    }
-    if code == 0 {
-        return Ok(());
-    }
-    // SAFETY: the bridge returns a NUL-terminated string that lives until its next error on this thread.
-    let message = unsafe { std::ffi::CStr::from_ptr(ffi::sst_last_error()) };
-    Err(TchError::Torch(message.to_string_lossy().into_owned()))
-}
-
-/// Puts what was made where the bridge takes it over, or the message of an error; what the bridge gets as a code.
-///
-/// # Safety
-/// `made` must be valid for as many writes, and `message` have `room` zeros.
-unsafe fn hand_over(
-    result: Result<impl IntoIterator<Item = Option<Tensor>>, impl Display>,
-    made: *mut *mut C_tensor,
-    message: *mut c_char,
-    room: usize,
-) -> c_int {
-    match result {
-        Ok(tensors) => {
-            for (i, tensor) in tensors.into_iter().enumerate() {
-                let Some(mut tensor) = tensor else { continue };
-                // SAFETY: as promised.
-                unsafe { *made.add(i) = tensor.as_mut_ptr() };
-                std::mem::forget(tensor);
-            }
-            0
-        }
-        Err(error) => {
-            let text = error.to_string();
-            let bytes = &text.as_bytes()[..text.len().min(room.saturating_sub(1))];
-            // SAFETY: the last byte stays zero.
-            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr().cast(), message, bytes.len()) };
-            1
-        }
-    }
-}
+pub use residual::{Norm, add_norm, fast_dropout, fork, has_residual_kernel, norm, residual_norm};

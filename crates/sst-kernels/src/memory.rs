@@ -4,13 +4,13 @@ use std::ffi::c_int;
 
 use tch::Device;
 
-use super::{check, ffi};
 use crate::error::Result;
+use crate::ffi::{self, check};
 
-/// From now on the memory of tensors of 64 KiB and more on the CPU is kept when they are freed, for the next ones: a training
-/// step frees and asks for the same again and again, and every page from the system has to be cleared. What is
-/// kept never makes the whole larger than the most that was in use at once by more than an eighth of that or
-/// 64 MiB. Holds for the whole process.
+/// Installs a caching allocator for CPU tensors of 64 KiB and more, for the whole process. It keeps freed memory for the next
+/// tensors: a training step frees and requests the same sizes again and again, and the system has to clear every page that
+/// it hands out. Used and kept memory together exceed the largest amount that was in use at once by at most an eighth of
+/// it, or by 64 MiB.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -19,7 +19,7 @@ pub fn keep_freed_memory() -> Result<()> {
     Ok(check(unsafe { ffi::sst_keep_freed_memory() })?)
 }
 
-/// Bytes that tensors take on a device.
+/// The memory that tensors take on a device, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceMemory {
     /// Now.
@@ -28,7 +28,7 @@ pub struct DeviceMemory {
     pub peak: u64,
 }
 
-/// What libtorch's allocator has handed out on `device`; `None` on the CPU, which it does not count.
+/// The memory that libtorch's allocator has handed out on `device`; `None` on the CPU, where libtorch does not count it.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -41,8 +41,7 @@ pub fn device_memory(device: Device) -> Result<Option<DeviceMemory>> {
     Ok(Some(DeviceMemory { now: bytes(now), peak: bytes(peak) }))
 }
 
-/// Gives memory that no tensor takes back to the driver, so that other sizes can be had; nothing on the
-/// CPU.
+/// Returns memory that no tensor uses to the driver, so that other sizes can be allocated. Does nothing on the CPU.
 ///
 /// # Errors
 /// If libtorch fails.

@@ -3,8 +3,9 @@
 use std::ffi::{CStr, c_void};
 use std::sync::Mutex;
 
-use super::{check, ffi, panics};
 use crate::error::{Error, Result};
+use crate::ffi::{self, check};
+use crate::panics;
 
 /// Calls `body` with each number below `count`, on libtorch's threads. `name` is what the profiler calls it.
 pub(super) fn parallel<F: Fn(usize) + Sync>(name: &CStr, count: usize, body: F) -> Result<()> {

@@ -4,8 +4,8 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::{check, ffi};
 use crate::error::{Error, Result};
+use crate::ffi::{self, check};
 
 /// An operator that ran.
 #[derive(Debug, Clone, PartialEq, Eq)]

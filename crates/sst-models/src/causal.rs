@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sst_core::checkpoint::Renamed;
-use sst_core::nn::linear;
+use sst_core::nn::Linear;
 use sst_core::{
-    Decoder, Encoder, Error, Forward, Init, Model, ParamStore, Result, Scope, TokenHead,
+    Decoder, Encoder, Error, Head, HeadKind, Init, LayerStack, Modality, Model, ParamStore, Result,
+    Scope,
 };
 use tch::Tensor;
 
 use crate::decoder::flops_per_token;
+use crate::entry::{ModelEntry, architecture, saved_config};
 use crate::error::ModelError;
-use crate::plan::{Head, Parts, Plan, Request};
-use crate::registry::{BuildOptions, ModelEntry, architecture, saved_config};
+use crate::heads::labels::Labels;
+use crate::heads::{Heads, SequenceClassification, VocabularyProjection};
+use crate::options::BuildOptions;
+use crate::plan::{LoadHead, Parts, Plan, Request};
 
 /// A decoder with its layers and embeddings.
 pub(crate) trait CausalDecoder: Encoder + Decoder + Send + 'static {
@@ -33,6 +37,8 @@ pub(crate) struct Shape {
     pub(crate) prefix: &'static str,
     /// What the names of the layers' parameters hold.
     pub(crate) layers: &'static str,
+    /// How many layers there are.
+    pub(crate) depth: i64,
     /// The width of the queries of all layers.
     pub(crate) queries: i64,
     /// Whether the vocabulary projection is the word embeddings.
@@ -47,10 +53,11 @@ struct Causal<D> {
     shape: Shape,
     params: ParamStore,
     decoder: D,
-    projection_vd: Option<Tensor>,
+    heads: Heads,
 }
 
-/// Builds the architecture that the options name: the entry's first has a head, others have none.
+/// Builds the architecture that the options name: the entry's first has a language-model head, its second none, and
+/// that of a task classifies rows.
 pub(crate) fn build<D: CausalDecoder>(
     entry: &'static ModelEntry,
     options: &BuildOptions,
@@ -59,55 +66,75 @@ pub(crate) fn build<D: CausalDecoder>(
     decoder: impl FnOnce(&Scope<'_>) -> Result<D>,
 ) -> Result<Box<dyn Model>, ModelError> {
     let architecture = architecture(entry, options)?;
-    let has_head = has_head(entry, Some(architecture));
     let store = RefCell::new(parts.store(options));
     let root = Scope::root(&store);
-    let decoder = decoder(&if has_head { root.sub(shape.prefix) } else { root.clone() })?;
-    let words_vd = decoder.word_embeddings();
-    let projection_vd = match (has_head, shape.tied) {
-        (false, _) => None,
-        (true, true) => Some(words_vd.shallow_clone()),
-        (true, false) => {
-            let head = root.sub("lm_head");
-            Some(head.param("weight", &words_vd.size(), Init::Normal(shape.std))?)
-        }
-    };
+    let is_base = architecture == entry.architectures[1];
+    let decoder = decoder(&if is_base { root.clone() } else { root.sub(shape.prefix) })?;
+    let mut heads = Heads::default();
+    if entry.task(Some(architecture)).is_some() {
+        let outputs = Labels::of(&shape.config)?.names.len() as i64;
+        let width = decoder.hidden_size();
+        let score = Linear::without_bias(&root.sub("score"), width, outputs, shape.std)?;
+        let head = SequenceClassification::of_last_token(score);
+        heads.add(HeadKind::SequenceClassification, head);
+    } else if !is_base {
+        let words_vd = decoder.word_embeddings();
+        let projection_vd = match shape.tied {
+            true => words_vd.shallow_clone(),
+            false => {
+                let scope = root.sub("lm_head");
+                scope.param("weight", &words_vd.size(), Init::Normal(shape.std))?
+            }
+        };
+        heads.add(HeadKind::LanguageModel, VocabularyProjection::new(projection_vd));
+    }
     let params = store.into_inner();
-    Ok(Box::new(Causal { entry, architecture, shape, params, decoder, projection_vd }))
-}
-
-/// Whether an architecture has a head, and so its decoder a scope of its own.
-pub(crate) fn has_head(entry: &ModelEntry, architecture: Option<&str>) -> bool {
-    architecture == entry.architectures.first().copied()
+    Ok(Box::new(Causal { entry, architecture, shape, params, decoder, heads }))
 }
 
 /// The vocabulary projection, where it is not the word embeddings.
 const PROJECTION: &str = "lm_head.weight";
+/// The linear layer that classifies rows.
+const SCORE: &str = "score.weight";
 
-/// Which architecture a file of weights is loaded as: the one with a head if the file holds its projection, or
-/// the config ties it to the embeddings. `words` are these, as the decoder alone calls them, and `rename` gives
-/// the parameter that a name stands for where the decoder has a prefix, or none.
+/// Which architecture a file of weights is loaded as: that of the task that the config names if the file holds its
+/// head; the one with a language-model head if the file holds its projection, or the config ties it to the embeddings.
+/// `words` are these, as the decoder alone calls them, and `rename` gives the parameter that a name stands for where
+/// the decoder has a prefix, or none.
 pub(crate) fn plan(
     request: &Request<'_>,
     words: &str,
     rename: fn(&str, bool) -> Renamed,
 ) -> Result<Plan, ModelError> {
     let (weights, tied) = (request.weights, request.tied());
-    let [with_head, base] = [request.entry.architectures[0], request.entry.architectures[1]];
+    let [with_head, base] = [request.architectures[0], request.architectures[1]];
     let has_projection = weights.contains(PROJECTION);
     let has_head = has_projection || tied;
     let named = request.named();
+    let named_task = request.named_task().map(|(task, _)| task);
     let is_words = |name: &&str| rename(name, false) == Renamed::To(words.to_owned());
     let embeddings = weights.names().find(is_words);
+    let has_score = weights.contains(SCORE);
     let architecture = match (request.architecture, request.head) {
         (Some(asked), _) => asked,
+        (None, LoadHead::Needed(kind) | LoadHead::New(kind)) if kind != HeadKind::LanguageModel => {
+            let task = request.task_with(kind).ok_or_else(|| request.no_such_head(kind))?;
+            let is_needed = request.head == LoadHead::Needed(kind);
+            if is_needed && !has_score && embeddings.is_some() {
+                return Err(request.no_head("sequence-classification head", SCORE));
+            }
+            task
+        }
         // A file without embeddings is of another model, and what it lacks is listed.
-        (None, Head::Needed) if !has_head && embeddings.is_some() => {
+        (None, LoadHead::Needed(_)) if !has_head && embeddings.is_some() => {
             return Err(request.no_head("vocabulary projection", PROJECTION));
         }
-        (None, Head::AsFound) if !has_head => base,
+        (None, LoadHead::AsFound) if has_score && named_task.is_some() => {
+            named_task.unwrap_or(with_head)
+        }
+        (None, LoadHead::AsFound) if !has_head => base,
         // The decoder alone, or with the head of a task, for a caller that needs no other.
-        (None, Head::AsFound)
+        (None, LoadHead::AsFound)
             if !has_projection && named.is_some_and(|named| named != with_head) =>
         {
             base
@@ -115,6 +142,7 @@ pub(crate) fn plan(
         (None, _) => with_head,
     };
     let builds_head = architecture == with_head;
+    let is_prefixed = architecture != base;
     let untied = match embeddings {
         Some(embeddings) if tied && has_projection && builds_head => {
             !weights.same(embeddings, PROJECTION)?
@@ -124,7 +152,7 @@ pub(crate) fn plan(
     let mut renames = BTreeMap::new();
     for name in weights.names() {
         let renamed = match (name == PROJECTION, builds_head) {
-            (false, _) => rename(name, builds_head),
+            (false, _) => rename(name, is_prefixed),
             (true, false) => Renamed::Unused,
             (true, true) if !tied || untied => Renamed::To(name.to_owned()),
             // The projection is the embeddings: a copy, or all there is of them.
@@ -133,10 +161,18 @@ pub(crate) fn plan(
         };
         renames.insert(name.to_owned(), renamed);
     }
-    let lacks = !has_head && named == Some(with_head);
-    let absent = if lacks && !builds_head { vec![PROJECTION.to_owned()] } else { Vec::new() };
-    let is_new = builds_head && !has_head && request.head == Head::New;
-    let new = if is_new { vec![PROJECTION.to_owned()] } else { Vec::new() };
+    let mut absent = Vec::new();
+    if !has_head && named == Some(with_head) && !builds_head {
+        absent.push(PROJECTION.to_owned());
+    }
+    if !has_score && named_task.is_some() && architecture == base {
+        absent.push(SCORE.to_owned());
+    }
+    let new = match request.head {
+        LoadHead::New(_) if builds_head && !has_head => vec![PROJECTION.to_owned()],
+        LoadHead::New(_) if is_prefixed && !builds_head => vec![SCORE.to_owned()],
+        _ => Vec::new(),
+    };
     Ok(Plan { architecture, pooler: false, untied, new, absent, renames })
 }
 
@@ -157,8 +193,20 @@ impl<D: CausalDecoder> Model for Causal<D> {
         &mut self.params
     }
 
-    fn encoder(&self) -> &dyn Encoder {
-        &self.decoder
+    fn encoder(&self, modality: Modality) -> Result<&dyn Encoder> {
+        match modality {
+            Modality::Text => Ok(&self.decoder),
+            Modality::Image => {
+                Err(Error::MissingEncoder { model_type: self.entry.model_type.into(), modality })
+            }
+        }
+    }
+
+    fn stacks(&self) -> Vec<LayerStack> {
+        let Shape { prefix, layers, depth, .. } = self.shape;
+        let is_base = self.architecture == self.entry.architectures[1];
+        let prefix = if is_base { layers.to_owned() } else { format!("{prefix}.{layers}") };
+        vec![LayerStack { prefix, depth: depth as usize }]
     }
 
     fn decoder(&self) -> Result<&dyn Decoder> {
@@ -166,7 +214,10 @@ impl<D: CausalDecoder> Model for Causal<D> {
     }
 
     fn flops_per_token(&self, length: usize, scored: f64) -> Option<f64> {
-        let head = self.projection_vd.as_ref().map_or(0, Tensor::numel);
+        let head = self
+            .heads
+            .get(HeadKind::LanguageModel)
+            .map_or(0, |head| head.parameters().into_iter().map(Tensor::numel).sum());
         let Shape { layers, queries, .. } = self.shape;
         Some(flops_per_token(&self.params, layers, queries, length, scored * head as f64))
     }
@@ -175,26 +226,14 @@ impl<D: CausalDecoder> Model for Causal<D> {
         Ok(self.decoder.checkpoint_layers(select))
     }
 
-    fn token_head(&self) -> Result<&dyn TokenHead> {
-        self.projection()?;
-        Ok(self)
-    }
-}
-
-impl<D> Causal<D> {
-    fn projection(&self) -> Result<&Tensor> {
-        let model_type = || self.architecture.into();
-        let missing = || Error::MissingHead { model_type: model_type(), head: "token head" };
-        self.projection_vd.as_ref().ok_or_else(missing)
-    }
-}
-
-impl<D: CausalDecoder> TokenHead for Causal<D> {
-    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
-        linear(hidden_nd, self.projection()?, None)
-    }
-
-    fn parameters(&self) -> Vec<&Tensor> {
-        self.projection_vd.iter().collect()
+    fn head(&self, kind: HeadKind) -> Result<&dyn Head> {
+        self.heads.get(kind).ok_or_else(|| Error::MissingHead {
+            model: self.architecture.into(),
+            head: kind,
+            architectures: match kind {
+                HeadKind::LanguageModel => self.entry.architectures[..1].to_vec(),
+                other => self.entry.task_with(other).into_iter().collect(),
+            },
+        })
     }
 }

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 use sst_data::{Harmless, Unused, UnusedKind};
 
+use crate::entry::{COMMON, ModelEntry};
 use crate::error::ModelError;
-use crate::registry::{COMMON, ModelEntry};
+use crate::heads::labels;
 
 /// The largest number of layers, of heads, and of numbers in a head. Products of sizes then never overflow.
 const MAX_PARTS: i64 = 1 << 16;
@@ -117,12 +118,12 @@ const HARMLESS: &[Harmless] = &[
     ("_attn_implementation", "which kernel transformers takes for the same attention"),
     ("_attn_implementation_autoset", "whether transformers chose that kernel itself"),
     ("chunk_size_feed_forward", "transformers may compute the MLP in parts, to the same numbers"),
-    ("id2label", "names the classes of a task head, which sst has not"),
-    ("label2id", "names the classes of a task head, which sst has not"),
-    ("num_labels", "counts the classes of a task head, which sst has not"),
-    ("_num_labels", "counts the classes of a task head, which sst has not"),
+    ("id2label", "names the classes of a task head"),
+    ("label2id", "names the classes of a task head"),
+    ("num_labels", "counts the classes of a task head"),
+    ("_num_labels", "an older spelling of num_labels, beside which id2label stands"),
     ("problem_type", "which loss a task head has"),
-    ("classifier_dropout", "dropout of a task head, which sst has not"),
+    ("classifier_dropout", "dropout of a task head"),
     ("finetuning_task", "names the task that the model was trained for"),
     ("task_specific_params", "settings of transformers' pipelines by task"),
     ("tokenizer_class", "the tokenizer's own files say what it is"),
@@ -170,7 +171,7 @@ pub(crate) fn add_unused(unused: &mut Unused, file: &str, config: &Value, entry:
     let used = known.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
     let harmless: Vec<Harmless> = HARMLESS.iter().chain(entry.harmless).copied().collect();
     unused.add_keys(file, config, used.chain(COMMON.iter().copied()), &harmless);
-    for key in (entry.without_effect)(config) {
+    for key in (entry.without_effect)(config).into_iter().chain(labels::without_effect(config)) {
         unused.add(UnusedKind::ConfigKey, format!("{file}: {key}"));
     }
 }

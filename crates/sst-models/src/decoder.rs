@@ -5,7 +5,7 @@
 
 use sst_core::nn::{Attention, AttentionOutput, KvCache, NewTokens, Rotation, RowPart, Rows};
 use sst_core::{
-    EncoderInput, EncoderOutput, Error, Forward, ParamStore, RaggedRows, Result, pad_even,
+    EncoderOutput, Error, Forward, ParamStore, RaggedRows, Result, RowLayout, pad_even,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -110,7 +110,8 @@ impl<L: DecoderLayer> Stack<L> {
                 all.push(probabilities);
             }
         }
-        Ok(EncoderOutput { hidden_bld: hidden_td, attentions, hidden_states })
+        let rows = RowLayout::Ragged(rows.clone());
+        Ok(EncoderOutput { hidden_bld: hidden_td, rows, attentions, hidden_states })
     }
 
     fn layer(
@@ -152,9 +153,8 @@ impl<L: DecoderLayer> Stack<L> {
     }
 }
 
-/// The tokens of an input, one row after the other, and how they lay.
+/// The rows of an input one after the other, without padding, and how they lie in the input.
 pub(crate) struct Flat {
-    pub(crate) ids_t: Tensor,
     pub(crate) rows: RaggedRows,
     shape: Shape,
 }
@@ -165,28 +165,43 @@ enum Shape {
 }
 
 impl Flat {
-    /// Tokens that a mask hides are left out: the positions of the others do not count them.
-    pub(crate) fn new(input: EncoderInput<'_>) -> Result<Self> {
-        if let Some(rows) = input.rows {
-            let (ids_t, rows) = (input.input_ids.shallow_clone(), rows.clone());
-            return Ok(Self { ids_t, rows, shape: Shape::Ragged });
-        }
-        let (rows, length) = input.input_ids.size2()?;
-        let (size, device) = ([rows, length], input.input_ids.device());
-        let ids_t = input.input_ids.f_flatten(0, 1)?;
-        let Some(mask_bl) = input.attention_mask else {
+    /// Of an input whose first dimensions are `[b, l]` or `[t]`. Tokens that a mask hides are left out: the
+    /// positions of the others do not count them.
+    pub(crate) fn new(layout: &RowLayout, x: &Tensor) -> Result<Self> {
+        let mask_bl = match layout {
+            RowLayout::Ragged(rows) => {
+                return Ok(Self { rows: rows.clone(), shape: Shape::Ragged });
+            }
+            RowLayout::Padded { mask_bl } => mask_bl,
+        };
+        let (rows, length) = match x.size()[..] {
+            [rows, length, ..] => (rows, length),
+            ref size => {
+                return Err(Error::Contract(format!("{size:?} is no shape of padded rows")));
+            }
+        };
+        let (size, device) = ([rows, length], x.device());
+        let Some(mask_bl) = mask_bl else {
             let rows = RaggedRows::new(&vec![length as usize; rows as usize], device);
-            return Ok(Self { ids_t, rows, shape: Shape::Padded { size, places_t: None } });
+            return Ok(Self { rows, shape: Shape::Padded { size, places_t: None } });
         };
         let counts = mask_bl.f_sum_dim_intlist(1, false, Kind::Int64)?;
         let counts = Vec::<i64>::try_from(counts.f_to_device(Device::Cpu)?)?;
         let counts: Vec<usize> = counts.into_iter().map(|count| count as usize).collect();
         let places_t = mask_bl.f_flatten(0, 1)?.f_nonzero()?.f_squeeze_dim(1)?;
-        Ok(Self {
-            ids_t: ids_t.f_index_select(0, &places_t)?,
-            rows: RaggedRows::new(&counts, device),
-            shape: Shape::Padded { size, places_t: Some(places_t) },
-        })
+        let rows = RaggedRows::new(&counts, device);
+        Ok(Self { rows, shape: Shape::Padded { size, places_t: Some(places_t) } })
+    }
+
+    /// What the input holds for each token, `[t, ...]` of `[b, l, ...]`.
+    pub(crate) fn take(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.shape {
+            Shape::Ragged => Ok(x.shallow_clone()),
+            Shape::Padded { places_t: None, .. } => Ok(x.f_flatten(0, 1)?),
+            Shape::Padded { places_t: Some(places_t), .. } => {
+                Ok(x.f_flatten(0, 1)?.f_index_select(0, places_t)?)
+            }
+        }
     }
 
     /// Embeddings filled up to an even number where nothing but the last hidden state is wanted, and positions
@@ -210,8 +225,8 @@ impl Flat {
         self.rows.lengths().map(|length| RowPart { count: length, row_length: length })
     }
 
-    /// Hidden states `[t, d]` as the tokens lay; zero where there was none.
-    fn restore(&self, x_td: &Tensor) -> Result<Tensor> {
+    /// Hidden states `[t, d]` in the shape of the input; zero where there is no token.
+    pub(crate) fn restore(&self, x_td: &Tensor) -> Result<Tensor> {
         let x_td = x_td.f_narrow(0, 0, self.rows.num_tokens())?;
         match &self.shape {
             Shape::Ragged => Ok(x_td),
@@ -232,9 +247,13 @@ impl Flat {
 }
 
 impl Flat {
-    /// All that a forward pass returns as the tokens lay. The result is the last of the hidden states, as in
-    /// transformers.
-    pub(crate) fn restore_output(&self, output: EncoderOutput) -> Result<EncoderOutput> {
+    /// All that a forward pass returns, in the shape of the input, whose rows lie as `rows` says. The result is the
+    /// last of the hidden states, as in transformers.
+    pub(crate) fn restore_output(
+        &self,
+        output: EncoderOutput,
+        rows: RowLayout,
+    ) -> Result<EncoderOutput> {
         let hidden_bld = self.restore(&output.hidden_bld)?;
         let mut hidden_states = match output.hidden_states {
             None => None,
@@ -246,7 +265,7 @@ impl Flat {
         if let Some(states) = &mut hidden_states {
             states.push(hidden_bld.shallow_clone());
         }
-        Ok(EncoderOutput { hidden_bld, hidden_states, ..output })
+        Ok(EncoderOutput { hidden_bld, rows, hidden_states, ..output })
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use sst_core::Model;
 use sst_core::checkpoint::{kind_name, write_tensors};
+use sst_core::{Modality, Model};
 use sst_data::atomic;
 use sst_data::tokenize::Tokenizer;
 use tch::Tensor;
@@ -37,7 +37,9 @@ pub fn save_folder(
 pub struct HostModel {
     tensors: BTreeMap<String, Tensor>,
     config: Value,
-    max_length: usize,
+    model_type: &'static str,
+    /// The longest row that its text encoder reads, if it has one.
+    max_length: Option<usize>,
     /// Of the folder that the model came from.
     from: Option<Carried>,
 }
@@ -59,7 +61,8 @@ impl HostModel {
                 tensors.insert(copy, tensor);
             }
         }
-        Ok(Self { tensors, config, max_length: model.encoder().max_length(), from: None })
+        let max_length = model.max_length().ok();
+        Ok(Self { tensors, config, model_type: model.model_type(), max_length, from: None })
     }
 
     /// Has the files of the folder that the model was loaded from written too, and a limit of its tokenizer
@@ -89,7 +92,11 @@ impl HostModel {
         atomic::write(&path, text.as_bytes()).map_err(io(&path))?;
         if let Some(tokenizer) = tokenizer {
             let own = self.from.as_ref().and(tokenizer.model_max_length());
-            tokenizer.save(folder, own.map_or(self.max_length, |own| own.min(self.max_length)))?;
+            let Some(limit) = self.max_length else {
+                let (model_type, modality) = (self.model_type.to_owned(), Modality::Text);
+                return Err(sst_core::Error::MissingEncoder { model_type, modality }.into());
+            };
+            tokenizer.save(folder, own.map_or(limit, |own| own.min(limit)))?;
         }
         if let Some(carried) = &self.from {
             carried.write(folder)?;

@@ -59,7 +59,8 @@ const SWITCHES: &[&str] = &[
 /// What generation_config.json says, as far as sst does it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GenerationConfig {
-    /// The tokens that end a text; `None` where the file is not there or does not say.
+    /// The tokens that end a text: `None` where the file is not there, and empty where it names none. transformers then
+    /// ends a text by its length alone, whatever config.json says.
     pub eos_token_ids: Option<Vec<u32>>,
 }
 
@@ -97,7 +98,7 @@ impl GenerationConfig {
                 unused.add(UnusedKind::ConfigKey, format!("{FILE}: {key}"));
             }
         }
-        Ok((Self { eos_token_ids }, unused))
+        Ok((Self { eos_token_ids: Some(eos_token_ids.unwrap_or_default()) }, unused))
     }
 }
 
@@ -130,16 +131,21 @@ mod tests {
             let keys: Vec<String> = unused.of(UnusedKind::ConfigKey).map(str::to_owned).collect();
             Ok::<_, ModelError>((config.eos_token_ids, keys))
         };
-        assert_eq!(read("{}").unwrap(), (None, vec![]));
-        assert_eq!(read(r#"{"eos_token_id": null}"#).unwrap(), (None, vec![]));
-        assert_eq!(read(r#"{"eos_token_id": []}"#).unwrap(), (None, vec![]));
+        for none in [
+            "{}",
+            r#"{"eos_token_id": null}"#,
+            r#"{"eos_token_id": []}"#,
+            r#"{"eos_token_id": -1}"#,
+        ] {
+            assert_eq!(read(none).unwrap(), (Some(vec![]), vec![]));
+        }
         assert_eq!(read(r#"{"eos_token_id": 7}"#).unwrap(), (Some(vec![7]), vec![]));
         assert_eq!(read(r#"{"eos_token_id": [7, 0]}"#).unwrap(), (Some(vec![7, 0]), vec![]));
         let many = r#"{"do_sample": true, "temperature": 0.6, "top_p": 1.0, "bos_token_id": 1,
                        "use_cache": true, "num_beams": 1, "early_stopping": false, "sparkle": [1]}"#;
         let want = ["do_sample", "sparkle", "temperature"];
         let want: Vec<String> = want.iter().map(|key| format!("{FILE}: {key}")).collect();
-        assert_eq!(read(many).unwrap(), (None, want));
+        assert_eq!(read(many).unwrap(), (Some(vec![]), want));
         for bad in [r#"{"eos_token_id": "</s>"}"#, r#"{"eos_token_id": [1.5]}"#, "[]", "{"] {
             let error = read(bad).unwrap_err().to_string();
             assert!(error.contains(FILE), "{bad}: {error}");

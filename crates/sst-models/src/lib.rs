@@ -9,15 +9,18 @@ mod card;
 mod causal;
 mod config;
 mod decoder;
+mod entry;
 mod error;
 mod export;
 mod files;
 mod generation;
 pub mod gguf;
 mod gpt2;
+mod heads;
 mod init;
 mod llama;
 mod load;
+mod options;
 mod plan;
 pub mod registry;
 mod sentence;
@@ -29,11 +32,13 @@ pub use export::{HostModel, save_folder};
 pub use files::{Carried, Role};
 pub use generation::{GenerationConfig, token_ids};
 pub use gpt2::Gpt2Config;
+pub use heads::labels::{Labels, ProblemType};
 pub use init::{InitOptions, Positions, Queries};
 pub use llama::LlamaConfig;
 pub use load::{LoadOptions, Loaded, Sizes, check_folder, load, open};
-pub use plan::Head;
+pub use plan::LoadHead;
 pub use registry::{BuildOptions, ModelEntry, build, check_config, list};
 pub use sentence::{
-    Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens, Side, encoder_folder,
+    Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens, Side, around_encoder,
+    encoder_folder,
 };

@@ -12,19 +12,22 @@ use sst_data::{Ledger, Unused, UnusedKind};
 use tch::Device;
 
 use crate::config::add_unused;
+use crate::entry::{architecture as architecture_of, model_type};
 use crate::error::ModelError;
 use crate::files::{self, Carried, Role};
+use crate::heads::labels;
 use crate::init::InitOptions;
-use crate::plan::{Head, Parts, Plan, Request};
-use crate::registry::{self, BuildOptions};
+use crate::options::BuildOptions;
+use crate::plan::{LoadHead, Parts, Plan, Request};
+use crate::registry;
 
 /// How a folder is loaded.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
     /// Where the parameters live.
     pub device: Device,
-    /// What becomes of the head that scores tokens.
-    pub head: Head,
+    /// Which head it is loaded with.
+    pub head: LoadHead,
     /// Whether the model is written again, so that what is not kept is told.
     pub role: Role,
     /// Keys that hold instead of those of config.json: dropout, say.
@@ -40,7 +43,7 @@ impl LoadOptions {
     pub fn new(device: Device) -> Self {
         Self {
             device,
-            head: Head::AsFound,
+            head: LoadHead::AsFound,
             role: Role::Run,
             config: Map::new(),
             allow: Allow::default(),
@@ -154,12 +157,13 @@ fn prepare(
     let path = folder.join("config.json");
     let mut config: Value = files::read_json(&path)?.ok_or_else(|| files::not_found(&path))?;
     let in_file = in_file(&path);
-    let entry = registry::entry(registry::model_type(&config).map_err(in_file)?)?;
+    let entry = registry::entry(model_type(&config).map_err(in_file)?)?;
     let mut unused = Unused::new();
     add_unused(&mut unused, "config.json", &config, entry);
     let known = (entry.default_config)();
     for (key, value) in &options.config {
-        if key == "model_type" || known.get(key).is_none() {
+        let of_task = !entry.tasks.is_empty() && labels::KEYS.contains(&key.as_str());
+        if key == "model_type" || known.get(key).is_none() && !of_task {
             let message = format!("a model of type `{}` has no such key", entry.model_type);
             return Err(ModelError::Config { path: key.clone(), message });
         }
@@ -173,11 +177,19 @@ fn prepare(
         init: InitOptions::default(),
     };
     let architecture = match architecture {
-        Some(_) => Some(registry::architecture(entry, &build)?),
+        Some(_) => Some(architecture_of(entry, &build)?),
         None => None,
     };
-    let request =
-        Request { entry, config: &config, weights: &weights, architecture, head: options.head };
+    let request = Request {
+        model_type: entry.model_type,
+        architectures: entry.architectures,
+        tasks: entry.tasks,
+        default_config: entry.default_config,
+        config: &config,
+        weights: &weights,
+        architecture,
+        head: options.head,
+    };
     let plan = (entry.plan)(&request)?;
     build.architecture = Some(plan.architecture.to_owned());
     if plan.untied {
@@ -224,7 +236,7 @@ fn filled(
     build: &BuildOptions,
     options: &LoadOptions,
 ) -> Result<(Box<dyn Model>, LoadReport), ModelError> {
-    let entry = registry::entry(registry::model_type(config)?)?;
+    let entry = registry::entry(model_type(config)?)?;
     let rename = |name: &str| plan.renames.get(name).cloned().unwrap_or(Renamed::Unused);
     // What the file holds besides is told, not refused.
     let allow = Allow {

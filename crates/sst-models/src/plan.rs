@@ -6,32 +6,39 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
-use sst_core::ParamStore;
 use sst_core::checkpoint::{FileShapes, Renamed, Weights};
+use sst_core::{HeadKind, ParamStore};
 
 use crate::error::ModelError;
-use crate::registry::{BuildOptions, ModelEntry};
+use crate::options::BuildOptions;
 
-/// What a caller does with the head that scores tokens.
+/// Which head a folder is loaded with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Head {
-    /// It is loaded if the file holds it: the caller may do without.
+pub enum LoadHead {
+    /// The heads that the file holds; the caller may do without.
     #[default]
     AsFound,
-    /// It must be in the file, whatever the config names.
-    Needed,
-    /// It starts as a new model's would where the file lacks it: the caller trains it.
-    New,
+    /// A head of this kind must be in the file, whatever the config names.
+    Needed(HeadKind),
+    /// A head of this kind starts as a new model's would where the file lacks it: the caller trains it.
+    New(HeadKind),
 }
 
 /// What a plan is made from.
 pub(crate) struct Request<'a> {
-    pub(crate) entry: &'static ModelEntry,
+    /// The `model_type` of the config.
+    pub(crate) model_type: &'static str,
+    /// The architectures of this type, the default first, without those of tasks.
+    pub(crate) architectures: &'static [&'static str],
+    /// The architectures of this type with the head of a task, and that head.
+    pub(crate) tasks: &'static [(&'static str, HeadKind)],
+    /// Every configuration key of the type with its default.
+    pub(crate) default_config: fn() -> Value,
     pub(crate) config: &'a Value,
     pub(crate) weights: &'a Weights,
     /// The architecture that the caller asks for, if any: `head` is not looked at then.
     pub(crate) architecture: Option<&'static str>,
-    pub(crate) head: Head,
+    pub(crate) head: LoadHead,
 }
 
 /// How a folder is loaded.
@@ -84,8 +91,25 @@ impl Request<'_> {
     /// Whether the config says that the head's projection is the word embeddings.
     pub(crate) fn tied(&self) -> bool {
         let key = "tie_word_embeddings";
-        let default = || (self.entry.default_config)().get(key).and_then(Value::as_bool);
+        let default = || (self.default_config)().get(key).and_then(Value::as_bool);
         self.config.get(key).and_then(Value::as_bool).or_else(default).unwrap_or(true)
+    }
+
+    /// The architecture of the task that the config names, and its head.
+    pub(crate) fn named_task(&self) -> Option<(&'static str, HeadKind)> {
+        let named = self.named();
+        self.tasks.iter().copied().find(|(name, _)| Some(*name) == named)
+    }
+
+    /// The architecture of a task with this head.
+    pub(crate) fn task_with(&self, head: HeadKind) -> Option<&'static str> {
+        self.tasks.iter().find(|(_, kind)| *kind == head).map(|(name, _)| *name)
+    }
+
+    /// The error for a kind of head that no architecture of the type has.
+    pub(crate) fn no_such_head(&self, head: HeadKind) -> ModelError {
+        let model = self.model_type.to_owned();
+        sst_core::Error::MissingHead { model, head, architectures: Vec::new() }.into()
     }
 
     /// The error for a head that is needed and not there.

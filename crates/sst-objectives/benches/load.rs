@@ -66,7 +66,7 @@ fn load(c: &mut Criterion, store: &Arc<Store>, tokenizer: &Tokenizer) {
         for unit in ["token", "word", "span"] {
             for padding_free in [true, false] {
                 let context = Context {
-                    tokenizer,
+                    tokenizer: Some(tokenizer),
                     padding_free,
                     hidden_size: 1,
                     device: Device::Cpu,
@@ -126,7 +126,8 @@ fn collate(c: &mut Criterion, store: &Arc<Store>, tokenizer: &Tokenizer) {
     ] {
         for (layout, padding_free) in [("ragged", true), ("padded", false)] {
             let (device, hidden_size, seed) = (Device::Cpu, 1, 0);
-            let context = Context { tokenizer, padding_free, hidden_size, device, seed };
+            let context =
+                Context { tokenizer: Some(tokenizer), padding_free, hidden_size, device, seed };
             let objective = name.split('/').next().unwrap();
             let collate = sst_objectives::build(objective, &options, &context).unwrap().collate();
             group.bench_function(BenchmarkId::new(name, layout), |b| {

@@ -30,6 +30,11 @@ pub enum ObjectiveError {
         /// The token, such as `mask`.
         token: &'static str,
     },
+    /// The objective reads text, and there is no tokenizer.
+    #[error(
+        "this objective reads text, which needs a tokenizer: name one or train one with the recipe's [tokenizer] section"
+    )]
+    NoTokenizer,
     /// The tokenizer knows nothing but special tokens.
     #[error("the tokenizer has no ordinary token to replace a masked one with")]
     NoOrdinaryToken,

@@ -4,8 +4,10 @@
 //! device half, its [`sst_core::Objective`], which makes the loss. One line in [`mod@list`] makes it known
 //! to the rest of sst.
 
+mod chunked;
 pub mod clm;
 pub mod contrastive;
+mod entry;
 mod error;
 mod layout;
 pub mod list;
@@ -13,5 +15,6 @@ pub mod mlm;
 mod parse;
 mod token_loss;
 
+pub use entry::{Context, Entry, HeldOut, IdleKey, Rows};
 pub use error::ObjectiveError;
-pub use list::{Context, Entry, build, check, frame, is_grouped, list};
+pub use list::{build, check, entry, frame, list};

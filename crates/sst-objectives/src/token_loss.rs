@@ -2,9 +2,11 @@
 //!
 //! Shapes: n tokens, d hidden size, v vocabulary.
 
-use sst_core::{Forward, LossParts, Model, Result, TokenHead};
+use sst_core::{Forward, Head, LossParts, Model, Result};
 use sst_kernels::CrossEntropy;
 use tch::{Kind, Reduction, Tensor};
+
+use crate::chunked::ChunkedGradients;
 
 /// How the loss of tokens is made.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +38,8 @@ impl TokenLoss {
         unscored: i64,
         forward: Forward,
     ) -> Result<LossParts> {
-        let head = model.token_head()?;
-        let (count, vocab) = (labels_n.size()[0], model.encoder().vocab_size() as u64);
+        let head = model.lm_head()?;
+        let (count, vocab) = (labels_n.size()[0], head.num_outputs() as u64);
         // Multiples of 16 suit the kernels of products.
         let chunk = (self.logits_at_once / vocab.max(1) / 16 * 16).max(16) as i64;
         let sums = match self.logits_at_once == 0 || count <= chunk {
@@ -51,7 +53,7 @@ impl TokenLoss {
 
     fn sums(
         &self,
-        head: &dyn TokenHead,
+        head: &dyn Head,
         hidden_nd: &Tensor,
         labels_n: &Tensor,
         unscored: i64,
@@ -94,17 +96,16 @@ impl TokenLoss {
 
     fn in_chunks(
         &self,
-        head: &dyn TokenHead,
+        head: &dyn Head,
         [hidden_nd, labels_n]: [&Tensor; 2],
         unscored: i64,
         forward: Forward,
         chunk: i64,
     ) -> Result<Sums> {
-        let parameters: Vec<&Tensor> =
-            head.parameters().into_iter().filter(|parameter| parameter.requires_grad()).collect();
+        let parameters = head.parameters().into_iter().filter(|p| p.requires_grad()).collect();
+        let mut gradients = ChunkedGradients::new(parameters);
         let mut total: Option<Sums> = None;
         let mut of_hidden = Vec::new();
-        let mut of_parameters: Vec<Option<Tensor>> = parameters.iter().map(|_| None).collect();
         let count = labels_n.size()[0];
         for at in (0..count).step_by(chunk as usize) {
             let length = chunk.min(count - at);
@@ -114,21 +115,7 @@ impl TokenLoss {
             let sums = self.sums(head, &part_nd, &labels_n, unscored, forward)?;
             if sums.loss.requires_grad() {
                 let hidden = hidden_nd.requires_grad().then_some(&part_nd);
-                let inputs: Vec<&Tensor> = hidden.into_iter().chain(parameters.clone()).collect();
-                let grads = Tensor::f_run_backward(&[&sums.loss], &inputs, false, false)?;
-                let mut grads = grads.into_iter();
-                of_hidden.extend(hidden.and_then(|_| grads.next()));
-                for (sum, grad) in of_parameters.iter_mut().zip(grads) {
-                    // Sums of many parts are fp32, whatever the parameters are.
-                    let grad = grad.f_to_kind(Kind::Float)?;
-                    *sum = Some(match sum.take() {
-                        None => grad,
-                        Some(mut sum) => {
-                            let _ = sum.f_add_(&grad)?;
-                            sum
-                        }
-                    });
-                }
+                of_hidden.extend(gradients.add(&sums.loss, hidden.as_slice())?);
             }
             total = Some(match total {
                 None => sums.detached()?,
@@ -138,21 +125,11 @@ impl TokenLoss {
         let Some(mut total) = total else {
             return self.sums(head, hidden_nd, labels_n, unscored, forward);
         };
-        let mut inputs = Vec::new();
-        let mut gradients = Vec::new();
-        if !of_hidden.is_empty() {
-            inputs.push(hidden_nd);
-            gradients.push(Tensor::f_cat(&of_hidden, 0)?);
-        }
-        for (parameter, sum) in parameters.into_iter().zip(of_parameters) {
-            if let Some(sum) = sum {
-                inputs.push(parameter);
-                gradients.push(sum.f_to_kind(parameter.f_kind()?)?);
-            }
-        }
-        if !inputs.is_empty() {
-            total.loss = sst_kernels::with_gradients(&total.loss, &inputs, gradients)?;
-        }
+        let hidden = match of_hidden.as_slice() {
+            [] => None,
+            parts => Some((hidden_nd, Tensor::f_cat(parts, 0)?)),
+        };
+        total.loss = gradients.attach(&total.loss, hidden)?;
         Ok(total)
     }
 }

@@ -3,7 +3,9 @@
 use tch::{Cuda, Device};
 
 use crate::error::{Result, RunError};
-use crate::recipe::MOST_THREADS;
+
+/// Threads of a process.
+pub(crate) const MOST_THREADS: usize = 1_024;
 
 /// A device as it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

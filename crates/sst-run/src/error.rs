@@ -12,8 +12,19 @@ use sst_models::ModelError;
 use sst_objectives::ObjectiveError;
 use sst_train::TrainError;
 
-use crate::folder::PUT_BACK;
-use crate::recipe::RecipeError;
+/// What to do where a file is damaged that a run writes at its start and is resumed with.
+pub(crate) const PUT_BACK: &str =
+    "put it back as the run wrote it, or start another run with --set run.name=NAME";
+
+/// What is wrong with a recipe, with the file and line, or the override, it comes from.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{place}: {message}")]
+pub struct RecipeError {
+    /// `recipes/x.toml:12`, or `--set train.steps=many`.
+    pub place: String,
+    /// What is wrong there.
+    pub message: String,
+}
 
 /// Why a run could not be set up, or why its training failed.
 #[derive(Debug, thiserror::Error)]

@@ -10,13 +10,12 @@ use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
-use crate::error::{Result, RunError};
+use crate::error::{PUT_BACK, Result, RunError};
 use crate::recipe::{self, Effect, FROM_TOKENIZER, RunConfig, Task, effect_of_change};
+use crate::run_folder::{CONFIG, read, read_config};
 use crate::tasks::TaskData;
-use crate::{device, processor};
+use crate::{device, libtorch, processor};
 
-/// The file of a run folder that holds every setting of the run, as a recipe.
-pub const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
 
 /// Refuses to go on with a recipe that differs from the run's own in what is learned, but for the keys in
@@ -80,32 +79,6 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
             Err(RunError::Resume(message))
         }
     }
-}
-
-/// What to do where a file is damaged that a run writes at its start and is resumed with.
-pub(crate) const PUT_BACK: &str =
-    "put it back as the run wrote it, or start another run with --set run.name=NAME";
-
-/// The config.toml of the run in `folder`.
-///
-/// # Errors
-/// If it is missing, is no TOML or is cut off, with its line.
-pub(crate) fn read_config(folder: &Path) -> Result<Value> {
-    let path = folder.join(CONFIG);
-    let text = read(&path)?;
-    let config: Value = toml::from_str(&text).map_err(|error: toml::de::Error| {
-        let before = &text.as_bytes()[..error.span().map_or(0, |span| span.start.min(text.len()))];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        let (place, problem) = (path.display(), error.message());
-        RunError::Damaged(format!("{place}:{line} is damaged ({problem}): {PUT_BACK}"))
-    })?;
-    // The last section of the file, which every run has.
-    if config.pointer("/train/schedule/name").is_none() {
-        let place = path.display();
-        let message = format!("{place} is cut off (it has no [train.schedule]): {PUT_BACK}");
-        return Err(RunError::Damaged(message));
-    }
-    Ok(config)
 }
 
 /// The values of a nested table by dotted key.
@@ -173,7 +146,7 @@ impl Environment<'_> {
             "version": 1,
             "sst": env!("CARGO_PKG_VERSION"),
             "git_commit": git_commit(),
-            "libtorch": processor::libtorch_version(),
+            "libtorch": libtorch::libtorch_version(),
             "os": std::env::consts::OS,
             "arch": std::env::consts::ARCH,
             "cpu": processor::describe()?,
@@ -271,11 +244,6 @@ pub(crate) fn read_environment(folder: &Path) -> Result<Value> {
     serde_json::from_str(&text).map_err(|error| {
         RunError::Damaged(format!("{} is damaged ({error}): {PUT_BACK}", path.display()))
     })
-}
-
-fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path)
-        .map_err(|source| RunError::NoRun { path: path.to_owned(), source })
 }
 
 /// Writes `value` as indented JSON, whole or not at all.

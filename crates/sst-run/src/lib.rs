@@ -33,10 +33,12 @@
 //! This crate prints nothing, reads no environment, listens to no signal and ends no process.
 
 mod batching;
+mod builder;
 mod cached_tokenizer;
 pub mod device;
 pub mod error;
 mod folder;
+pub mod libtorch;
 pub mod model;
 pub mod observer;
 pub mod precision;
@@ -45,16 +47,18 @@ pub mod processor;
 pub mod recipe;
 mod rehearsal;
 mod run;
+mod run_folder;
 mod run_lock;
 mod tasks;
 pub mod verify;
 
-pub use error::RunError;
-pub use folder::{CONFIG, check_held_out};
+pub use builder::Recipe;
+pub use error::{RecipeError, RunError};
+pub use folder::check_held_out;
 pub use observer::{Notice, Observer, Silent};
 pub use prepared::CheckedRecipe;
-pub use recipe::{Recipe, RecipeError};
 pub use run::Run;
+pub use run_folder::CONFIG;
 pub use run_lock::RunLock;
 pub use sst_core::{Event, Tracker};
 pub use sst_train::Outcome;

@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use sst_core::Model;
-use sst_data::Ledger;
-use sst_data::tokenize::Tokenizer;
-use sst_models::{Head, LoadOptions};
+use sst_data::{Ledger, Processor};
+use sst_models::{LoadHead, LoadOptions};
 use sst_train::{Checkpoint, Saver, TrainError};
 use tch::Device;
 
 use crate::error::{Result, RunError};
-use crate::folder::read_config;
+use crate::run_folder::read_config;
 
 /// A model folder, and the run it belongs to.
 pub struct Found {
@@ -179,24 +178,30 @@ impl Found {
         Ok(sst_models::encoder_folder(&self.folder)?)
     }
 
-    /// Loads the model and its tokenizer, which refuses texts with tokens that the model does not know. What
-    /// is found and not used goes to `ledger`.
+    /// Loads the model and what prepares its inputs; a tokenizer refuses texts with tokens that the model does not
+    /// know. What is found and not used goes to `ledger`.
     ///
     /// # Errors
     /// If either cannot be read, or the model lacks the head that is needed.
     pub fn load(
         &self,
         device: Device,
-        head: Head,
+        head: LoadHead,
         ledger: &Ledger,
-    ) -> Result<(Box<dyn Model>, Tokenizer)> {
+    ) -> Result<(Box<dyn Model>, Processor)> {
         let folder = self.encoder()?;
-        let tokenizer = Tokenizer::load(&folder)?;
-        ledger.add_unused(tokenizer.unused());
+        let processor = Processor::load(&folder)?;
+        if let Ok(tokenizer) = processor.tokenizer() {
+            ledger.add_unused(tokenizer.unused());
+        }
         let options = LoadOptions { head, ..LoadOptions::new(device) };
         let loaded = sst_models::open(&folder, &options)?;
         loaded.tell(ledger);
-        let known = loaded.model.encoder().vocab_size();
-        Ok((loaded.model, tokenizer.for_vocabulary(known)))
+        let processor = match loaded.model.vocab_size() {
+            Ok(known) => processor.map_tokenizer(|tokenizer| tokenizer.for_vocabulary(known)),
+            // A model that reads no text has no vocabulary.
+            Err(_) => processor,
+        };
+        Ok((loaded.model, processor))
     }
 }

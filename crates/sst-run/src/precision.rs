@@ -8,9 +8,9 @@ use sst_train::{Precision, PrecisionChoice};
 use tch::Device;
 
 use crate::error::{Result, RunError};
-use crate::folder::{CONFIG, read_config};
 use crate::observer::{Notice, Observer};
 use crate::recipe::RunConfig;
+use crate::run_folder::{CONFIG, read_config};
 
 /// Decides the precision of a run that starts on `device`. Afterwards the configuration names it, and has bf16 weights
 /// only where it is bf16. Tells `observer` which precision it is and why, unless `is_kept`: then [`keep`] did so.

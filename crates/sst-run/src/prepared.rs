@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sst_core::checkpoint::{Allow, CheckpointError};
-use sst_core::{Model, Objective};
+use sst_core::{HeadKind, Modality, Model, Objective};
 use sst_data::clean::Cleaner;
 use sst_data::lock::{self, FileLock};
 use sst_data::read;
@@ -16,7 +16,7 @@ use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{Frame, TokenizeError, Tokenizer, TrainConfig, train};
 use sst_data::{Ledger, Unused};
-use sst_models::{BuildOptions, Carried, Head, LoadOptions, ModelError, Role};
+use sst_models::{BuildOptions, Carried, LoadHead, LoadOptions, ModelError, Role};
 use sst_objectives::ObjectiveError;
 use tch::Device;
 
@@ -70,7 +70,9 @@ impl CheckedRecipe {
         match &self.config.tokenizer {
             TokenizerChoice::Path(path) => {
                 model::verify_around(Path::new(path))?;
-                Tokenizer::load(Path::new(path)).map_err(|error| match &error {
+                // The path of a folder of sentence-transformers stands for its encoder, as that of the model does.
+                let folder = sst_models::encoder_folder(Path::new(path))?;
+                Tokenizer::load(&folder).map_err(|error| match &error {
                     TokenizeError::NotFound(_) | TokenizeError::Foreign { .. } => {
                         self.refuse(Problem::new("tokenizer.path", error.to_string()))
                     }
@@ -216,7 +218,7 @@ impl CheckedRecipe {
         tokenizer: &Tokenizer,
         model: &dyn Model,
     ) -> Result<Box<dyn Objective>> {
-        let hidden_size = model.encoder().hidden_size();
+        let hidden_size = model.hidden_size(Modality::Text)?;
         self.objective_of(task, tokenizer, hidden_size, model.params().device())
     }
 
@@ -229,7 +231,7 @@ impl CheckedRecipe {
         device: Device,
     ) -> Result<Box<dyn Objective>> {
         let context = sst_objectives::Context {
-            tokenizer,
+            tokenizer: Some(tokenizer),
             padding_free: self.config.train.batching.padding_free,
             hidden_size,
             device,
@@ -242,7 +244,9 @@ impl CheckedRecipe {
                 ObjectiveError::Config { path, message } => {
                     key_problem(&task.key("objective"), path, message)
                 }
-                ObjectiveError::NoToken { .. } | ObjectiveError::NoOrdinaryToken => {
+                ObjectiveError::NoToken { .. }
+                | ObjectiveError::NoTokenizer
+                | ObjectiveError::NoOrdinaryToken => {
                     Problem::sentence("tokenizer", error.to_string())
                 }
                 ObjectiveError::Unknown { .. } => {
@@ -274,12 +278,15 @@ impl CheckedRecipe {
             }
             ModelChoice::Folder { path, .. } => {
                 model::verify_around(Path::new(path))?;
-                let loaded = sst_models::open(Path::new(path), &self.load_options(device));
+                let encoder = sst_models::encoder_folder(Path::new(path))?;
+                let loaded = sst_models::open(&encoder, &self.load_options(device));
                 let loaded = loaded.map_err(|error| self.refuse_folder(error))?;
+                if encoder != Path::new(path) {
+                    ledger.add_unused(&sst_models::around_encoder(Path::new(path), &encoder)?);
+                }
                 loaded.tell(ledger);
                 let (model, carried) = (loaded.model, loaded.carried);
-                let (vocab_size, limit) =
-                    (model.encoder().vocab_size(), model.encoder().max_length());
+                let (vocab_size, limit) = (model.vocab_size()?, model.max_length()?);
                 self.check_sizes(vocab_size, limit, tokenizer.vocab_size())?;
                 Ok((model, Some(carried)))
             }
@@ -290,12 +297,15 @@ impl CheckedRecipe {
     pub(crate) fn load_options(&self, device: Device) -> LoadOptions {
         let trains_head = |task: &Task| {
             let name = task.objective_name();
-            let mut entries = sst_objectives::list().iter();
-            entries.any(|entry| entry.name == name && entry.trains_token_head)
+            sst_objectives::entry(name).is_ok_and(|entry| entry.trains_token_head)
         };
         let needs_head = self.config.tasks.list.iter().any(trains_head);
         let options = LoadOptions {
-            head: if needs_head { Head::New } else { Head::AsFound },
+            head: if needs_head {
+                LoadHead::New(HeadKind::LanguageModel)
+            } else {
+                LoadHead::AsFound
+            },
             role: Role::Write,
             seed: self.config.run.seed,
             ..LoadOptions::new(device)

@@ -1,12 +1,9 @@
 //! The processor of this machine as environment.json and `sst doctor` describe it.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::{Value, json};
 use sst_kernels::{CpuLevel, library_variables};
 
 use crate::error::Result;
-use crate::folder::read_environment;
 
 /// The level in use, the levels there are, what `SST_CPU` asks for, the model, and what lowers the libraries.
 ///
@@ -38,13 +35,13 @@ fn from_cpuinfo(key: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// Warns where the run in `folder`, which is being resumed on the CPU, went on another processor or at another level
-/// until now: its numbers are rounded differently from here on.
+/// Warns where a run that is being resumed on the CPU, and whose environment.json is `environment`, went on another
+/// processor or at another level until now: its numbers are rounded differently from here on.
 ///
 /// # Errors
-/// If the run's environment.json cannot be read, or `SST_CPU` names no level.
-pub(crate) fn compare(folder: &Path) -> Result<()> {
-    let (before, now) = (&read_environment(folder)?["cpu"], describe()?);
+/// If `SST_CPU` names no level.
+pub(crate) fn compare(environment: &Value) -> Result<()> {
+    let (before, now) = (&environment["cpu"], describe()?);
     for (key, name) in [("level", "processor level"), ("model", "processor")] {
         // Runs of earlier versions do not say.
         if before[key].is_null() || before[key] == now[key] {
@@ -57,18 +54,4 @@ pub(crate) fn compare(folder: &Path) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// The path of the libtorch in this process; `None` where it cannot be found out.
-pub fn libtorch_path() -> Option<PathBuf> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let line = maps.lines().find(|line| line.ends_with("/libtorch_cpu.so"))?;
-    line.find('/').map(|start| PathBuf::from(&line[start..]))
-}
-
-/// Its version, as the file that PyTorch ships beside it tells.
-pub fn libtorch_version() -> Option<String> {
-    let library = libtorch_path()?;
-    let file = library.parent()?.parent()?.join("build-version");
-    Some(std::fs::read_to_string(file).ok()?.trim().to_owned())
 }

@@ -35,7 +35,8 @@ impl CheckedRecipe {
         self.rehearse_tasks(&tokenizer)?;
         let ModelChoice::Folder { path, .. } = &self.config.model else { return Ok(()) };
         let options = self.load_options(Device::Cpu);
-        let sizes = sst_models::check_folder(Path::new(path), &options);
+        let sizes =
+            sst_models::check_folder(&sst_models::encoder_folder(Path::new(path))?, &options);
         let sizes = sizes.map_err(|error| self.refuse_folder(error))?;
         let of = |size: Option<u64>| size.map_or(usize::MAX, |size| size as usize);
         self.check_sizes(of(sizes.vocab_size), of(sizes.max_length), vocab_size)

@@ -10,7 +10,8 @@ use sst_data::mixture::Mixture;
 use sst_data::rows::{Dataset, Subset};
 use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
-use sst_eval::{HeldOut, MaskAccuracy};
+use sst_eval::MaskAccuracy;
+use sst_objectives::HeldOut;
 use sst_train::{OpenLoader, TrainError};
 
 use crate::batching;
@@ -95,10 +96,14 @@ impl<'r> TaskData<'r> {
         let device = model.params().device();
         let batch_size = config.train.batching.rule.eval_rows(task.data.max_length);
         let seed = config.run.seed;
-        let evaluator: Box<dyn Evaluator> = match objective.name() {
-            // Its report holds the same loss, from the same masks.
-            "mlm" => Box::new(MaskAccuracy::new(objective, rows, batch_size, device, seed)),
-            _ => Box::new(HeldOut::new(objective, rows, batch_size, device, seed)),
+        let entry = sst_objectives::entry(task.objective_name())?;
+        let evaluator: Box<dyn Evaluator> = match entry.held_out {
+            HeldOut::MaskAccuracy => {
+                Box::new(MaskAccuracy::new(objective, rows, batch_size, device, seed))
+            }
+            HeldOut::Loss => {
+                Box::new(sst_eval::HeldOut::new(objective, rows, batch_size, device, seed))
+            }
         };
         Ok(Some(match &*task.name {
             "" => evaluator,

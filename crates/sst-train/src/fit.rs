@@ -6,19 +6,18 @@ use std::sync::atomic::AtomicBool;
 use sst_core::{Evaluator, Metrics, Model, Tracker};
 use sst_data::Ledger;
 
+use crate::config::FitConfig;
 use crate::error::TrainError;
 use crate::fault::Fault;
 use crate::saver::{Saver, WriteModel};
 use crate::state::Restored;
 
-mod config;
 mod report;
 mod run;
 mod save;
 mod start;
 pub(crate) mod task;
 
-pub use config::FitConfig;
 use run::Run;
 pub use task::{OpenLoader, Task, Tasks};
 

@@ -8,6 +8,7 @@
 //!
 //! Only this crate calls backward or an optimiser. It knows no model and no objective by name.
 
+mod config;
 pub mod ema;
 pub mod error;
 mod fault;
@@ -22,26 +23,29 @@ mod peak;
 pub mod policy;
 pub mod precision;
 mod profile;
+mod row_keys;
 pub mod saver;
 pub mod scaler;
 pub mod schedule;
 mod state;
 mod step;
+mod task_name;
 pub mod track;
 mod window;
 
+pub use config::FitConfig;
 pub use ema::{Ema, EmaConfig};
 pub use error::TrainError;
 pub use fault::Fault;
-pub use fit::{Export, Fit, FitConfig, OpenLoader, Outcome, StopReason, Task, Tasks, fit};
+pub use fit::{Export, Fit, OpenLoader, Outcome, StopReason, Task, Tasks, fit};
 pub use freeze::freeze;
 pub use optim::{Optimizer, OptimizerConfig, OptimizerName};
 pub use peak::measure_peak;
-pub use policy::{Action, BestBy, Direction, Policy, Retention};
+pub use policy::{Action, Best, BestBy, Direction, Policy, Retention};
 pub use precision::{Precision, PrecisionChoice};
 pub use profile::ProfileConfig;
 pub use saver::{Checkpoint, Listed, Pruned, Saver, WriteModel};
 pub use scaler::{LossScaling, Scaler, ScalerState};
 pub use schedule::{Decay, ScheduleConfig, ScheduleName};
-pub use state::{Best, Exported, Restored, Spent, TaskState, TrainerState};
+pub use state::{Exported, Restored, Spent, TaskState, TrainerState};
 pub use window::{TaskSums, WindowState};

@@ -8,7 +8,7 @@ use sst_data::loader::{Loader, StepData};
 use tch::TchError;
 
 use crate::error::TrainError;
-use crate::step::keys;
+use crate::row_keys::keys;
 
 /// How the micro-batches of the plan are cut. Losses are sums over their rows, divided by the units of the
 /// whole step, so a cut changes the gradient by no more than rounding (and by which elements dropout

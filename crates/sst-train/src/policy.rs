@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::Best;
-
 /// What to do after a step, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -70,6 +68,18 @@ pub struct BestBy {
     pub metric: String,
     /// Which way it is better.
     pub direction: Direction,
+}
+
+/// A checkpoint among the best.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Best {
+    /// Its step.
+    pub step: u64,
+    /// The figure it is best in, such as `eval/mlm/loss`.
+    pub metric: String,
+    /// The value of that figure.
+    pub value: f64,
 }
 
 /// Which checkpoints stay. One that any rule keeps stays, and the newest always does.

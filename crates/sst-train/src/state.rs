@@ -9,23 +9,12 @@ use sst_core::objective::StateDict;
 use sst_data::batching::Position;
 use sst_data::ledger::Entry;
 
+use crate::policy::Best;
 use crate::scaler::ScalerState;
 use crate::window::WindowState;
 
 /// The layout of a checkpoint's `state/`; it changes when old ones can no longer be resumed.
 pub(crate) const STATE_VERSION: u32 = 3;
-
-/// A checkpoint among the best.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Best {
-    /// Its step.
-    pub step: u64,
-    /// The figure it is best in, such as `eval/mlm/loss`.
-    pub metric: String,
-    /// The value of that figure.
-    pub value: f64,
-}
 
 /// Which weights a checkpoint's `model/` holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

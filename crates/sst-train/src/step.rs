@@ -6,17 +6,18 @@ use std::collections::BTreeMap;
 use sst_core::{Batch, Forward, LossParts, Model, Objective, StepContext};
 use sst_data::batching::Pool;
 use sst_data::loader::{Loader, StepData};
-use sst_data::{Key, Ledger, SeqRng, Units};
+use sst_data::{Ledger, SeqRng, Units};
 use tch::{Kind, Tensor};
 
+use crate::config::FitConfig;
 use crate::ema::Ema;
 use crate::error::{Listed, TrainError};
 use crate::fault::Fault;
 use crate::finite::FiniteCheck;
-use crate::fit::FitConfig;
 use crate::masters::Masters;
 use crate::micro::{Micro, is_out_of_memory};
 use crate::optim::Optimizer;
+use crate::row_keys::keys;
 use crate::scaler::Scaler;
 
 /// What a step reads and changes.
@@ -210,11 +211,6 @@ fn count_units(data: &StepData, objective: &'static str) -> Result<Option<u64>, 
         }
     }
     Ok((total > 0).then_some(total))
-}
-
-/// Where the rows of a step came from.
-pub(crate) fn keys(data: &StepData) -> Vec<Key> {
-    data.micro.iter().flat_map(|batch| batch.keys.iter().cloned()).collect()
 }
 
 /// The seed of the device's generator for one micro-batch, so that dropout needs no saved state.

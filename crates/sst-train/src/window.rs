@@ -7,8 +7,8 @@ use sst_core::Metrics;
 use tch::{Device, TchError, Tensor};
 
 use crate::error::TrainError;
-use crate::fit::task::of_task;
 use crate::step::StepReport;
+use crate::task_name::of_task;
 
 /// Sums since the last report, on the host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -210,12 +210,14 @@ def folders() -> list[dict]:
         case(f"{file}, added_tokens.json", plain, vocab__txt=file, added_tokens__json={"<new>": 40, "<ent>": 41})
         case(f"{file}, additional", {**plain, "additional_special_tokens": ["<ent>"]}, vocab__txt=file)
         case(f"{file}, bert", {}, vocab__txt=file, config__json={"model_type": "bert"})
+        for model in ["visual_bert", "blip", "bros"]:
+            case(f"{file}, {model}", None, vocab__txt=file, config__json={"model_type": model})
     for name in ["GPT2Tokenizer", "GPT2TokenizerFast", "RobertaTokenizer", "RobertaTokenizerFast", "BartTokenizer"]:
         for flag in [{}, {"add_prefix_space": True}, {"add_bos_token": True}, {"add_bos_token": True, "add_eos_token": True},
                      {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
                      {"mask_token": entry("<mask>", lstrip=True) | {"__type": "AddedToken"}}]:
             case(f"{name} merges {flag}", {"tokenizer_class": name, **flag}, vocab__json="vocab.json", merges__txt="merges.txt")
-    for model in ["gpt2", "roberta", "bart"]:
+    for model in ["gpt2", "roberta", "bart", "gptj", "opt", "phi", "starcoder2", "led", "lilt", "longformer", "roberta-prelayernorm"]:
         case(f"merges, {model}", None, vocab__json="vocab.json", merges__txt="merges.txt", config__json={"model_type": model})
         case(f"merges, {model}, map", None, vocab__json="vocab.json", merges__txt="merges.txt",
              config__json={"model_type": model},

@@ -5,6 +5,7 @@
 
 pub(crate) mod pins;
 mod pins_cuda;
+mod sets;
 mod unpack;
 mod version;
 
@@ -37,7 +38,7 @@ pub(crate) fn ensure(repo: &Repo) -> Result<()> {
 /// Installs the CPU or the CUDA set (by default, CUDA where a fitting driver is) and links to it.
 pub(crate) fn set_up(repo: &Repo, cuda: Option<bool>) -> Result<()> {
     let cuda = cuda.unwrap_or_else(has_driver);
-    let Some(set) = pins::set(cuda, OS, ARCH) else {
+    let Some(set) = sets::set(cuda, OS, ARCH) else {
         let kind = if cuda { "CUDA" } else { "CPU" };
         bail!(
             "there is no {kind} set for {OS} on {ARCH}: get libtorch {} elsewhere and run \

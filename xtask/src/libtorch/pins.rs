@@ -49,19 +49,7 @@ const fn take(from: &'static str, to: &'static str) -> Take {
 const INCLUDE: Take = take("torch/include/", "include/");
 const LICENSES: Take = take("torch-2.11.0.dist-info/licenses/", "licenses/");
 
-/// The set for a machine of this kind, if there is one.
-pub(crate) fn set(cuda: bool, os: &str, arch: &str) -> Option<&'static Set> {
-    match (cuda, os, arch) {
-        (false, "linux", "x86_64") => Some(&CPU_LINUX_X86_64),
-        (false, "linux", "aarch64") => Some(&CPU_LINUX_ARM64),
-        (false, "macos", "aarch64") => Some(&CPU_MACOS_ARM64),
-        (true, "linux", "x86_64") => Some(&super::pins_cuda::CUDA_LINUX_X86_64),
-        (true, "linux", "aarch64") => Some(&super::pins_cuda::CUDA_LINUX_ARM64),
-        _ => None,
-    }
-}
-
-static CPU_LINUX_X86_64: Set = Set {
+pub(super) static CPU_LINUX_X86_64: Set = Set {
     name: "libtorch-2.11.0-cpu-x86_64-linux",
     home: "",
     megabytes: 544,
@@ -79,7 +67,7 @@ static CPU_LINUX_X86_64: Set = Set {
     ],
 };
 
-static CPU_LINUX_ARM64: Set = Set {
+pub(super) static CPU_LINUX_ARM64: Set = Set {
     name: "libtorch-2.11.0-cpu-aarch64-linux",
     home: "",
     megabytes: 434,
@@ -103,7 +91,7 @@ static CPU_LINUX_ARM64: Set = Set {
     ],
 };
 
-static CPU_MACOS_ARM64: Set = Set {
+pub(super) static CPU_MACOS_ARM64: Set = Set {
     name: "libtorch-2.11.0-cpu-aarch64-macos",
     home: "",
     megabytes: 80,
@@ -186,30 +174,4 @@ pub(super) const fn cupti_linux_arm64(takes: &'static [Take]) -> Wheel {
         "796bd679890ee55fb14a94629b698b6db54bcfd833d391d5e94017dd9d7d3151",
         takes,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_pin_is_a_sum_of_this_release() {
-        let machines = [("linux", "x86_64"), ("linux", "aarch64"), ("macos", "aarch64")];
-        let sets =
-            machines.iter().flat_map(|(os, arch)| [set(false, os, arch), set(true, os, arch)]);
-        let sets: Vec<_> = sets.flatten().collect();
-        assert_eq!(sets.len(), 5, "macOS has no CUDA");
-        for set in sets {
-            assert!(set.name.starts_with(&format!("libtorch-{LIBTORCH}-")), "{}", set.name);
-            for wheel in set.wheels {
-                let Artifact { file, sha256, version, .. } = wheel.artifact;
-                let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
-                assert!(sha256.len() == 64 && sha256.chars().all(hex), "{file}");
-                assert!(file.contains(version) && file.ends_with(".whl"), "{file}");
-                let (name, arch) =
-                    (set.name, if set.name.contains("x86") { "x86_64" } else { "64" });
-                assert!(file.contains(arch), "{file} in {name}");
-            }
-        }
-    }
 }

@@ -3,11 +3,14 @@
 //! A rule is a function of the tree that returns findings. To add one: a file here, and a line in
 //! [`RULES`].
 
+mod circles;
 mod goldens;
+mod imports;
 mod layering;
 mod length;
 mod machine_paths;
 mod module_docs;
+mod objective_names;
 mod pins;
 mod printing;
 mod readme;
@@ -55,12 +58,14 @@ impl fmt::Display for Finding {
 type Rule = fn(&Tree) -> Vec<Finding>;
 
 /// Every rule, by name.
-const RULES: [(&str, Rule); 12] = [
+const RULES: [(&str, Rule); 14] = [
+    ("circles", circles::check),
     ("goldens", goldens::check),
     ("layering", layering::check),
     ("length", length::check),
     ("machine_paths", machine_paths::check),
     ("module_docs", module_docs::check),
+    ("objective_names", objective_names::check),
     ("pins", pins::check),
     ("printing", printing::check),
     ("readme", readme::check),

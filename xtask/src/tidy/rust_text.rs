@@ -1,10 +1,20 @@
 //! Rust source with what is not code blanked out, so that a rule can search it line by line.
 
+use std::ops::Range;
+
 /// `source` with comments, and what stands in strings and character literals, turned into spaces.
 /// Lines and columns stay.
 pub(super) fn code(source: &str) -> String {
+    let mut out = source.as_bytes().to_vec();
+    not_code(source).into_iter().for_each(|part| blank(&mut out[part]));
+    // Only ASCII was written over whole characters, so this keeps every other one.
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The places of comments and of strings and character literals, quotes included, in order.
+fn not_code(source: &str) -> Vec<Range<usize>> {
     let bytes = source.as_bytes();
-    let mut out = bytes.to_vec();
+    let mut parts = Vec::new();
     let mut i = 0;
     while i < bytes.len() {
         let end = match bytes[i] {
@@ -18,29 +28,45 @@ pub(super) fn code(source: &str) -> String {
         if end == i {
             i += 1;
         } else {
-            blank(&mut out[i..end]);
+            parts.push(i..end);
             i = end;
         }
     }
-    // Only ASCII was written over whole characters, so this keeps every other one.
-    String::from_utf8_lossy(&out).into_owned()
+    parts
+}
+
+/// The places of plain string literals, quotes included, outside of items marked `#[cfg(test)]`.
+pub(super) fn string_literals(source: &str) -> Vec<Range<usize>> {
+    let tests = test_items(code(source).as_bytes());
+    let is_string = |part: &Range<usize>| {
+        source[part.clone()].starts_with('"')
+            && source[part.clone()].len() > 1
+            && !tests.iter().any(|test| test.contains(&part.start))
+    };
+    not_code(source).into_iter().filter(is_string).collect()
 }
 
 /// Like [`code`], without the items marked `#[cfg(test)]`.
 pub(super) fn code_outside_tests(source: &str) -> String {
     let mut text = code(source).into_bytes();
+    test_items(&text).into_iter().for_each(|item| blank(&mut text[item]));
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The places of items marked `#[cfg(test)]`.
+fn test_items(code: &[u8]) -> Vec<Range<usize>> {
     let mark = b"#[cfg(test)]";
-    let mut i = 0;
-    while i + mark.len() <= text.len() {
-        if !text[i..].starts_with(mark) {
+    let (mut items, mut i) = (Vec::new(), 0);
+    while i + mark.len() <= code.len() {
+        if !code[i..].starts_with(mark) {
             i += 1;
             continue;
         }
-        let end = item_end(&text, i + mark.len());
-        blank(&mut text[i..end]);
+        let end = item_end(code, i + mark.len());
+        items.push(i..end);
         i = end;
     }
-    String::from_utf8_lossy(&text).into_owned()
+    items
 }
 
 /// Whether `line` has `word` with no letter, digit or underscore on either side.
@@ -178,6 +204,15 @@ mod tests {
         let left: Vec<_> =
             code_outside_tests(source).lines().map(str::trim).map(String::from).collect();
         assert_eq!(left, ["a", "", "", "", "", "b", "", "", "c"]);
+    }
+
+    #[test]
+    fn string_literals_are_found_where_they_stand() {
+        let source =
+            "f(\"a\", b\"b\") // \"c\"\n#[cfg(test)]\nmod t { fn f() { \"d\" } }\n'\"' \"中\"";
+        let found = string_literals(source);
+        let found: Vec<&str> = found.into_iter().map(|place| &source[place]).collect();
+        assert_eq!(found, ["\"a\"", "\"b\"", "\"中\""]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod data;
 mod eval;
 mod limits;
 mod model;
+mod shared;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -14,10 +15,8 @@ pub use data::{
     TokenizerCommand, TrainTokenizerArgs,
 };
 pub use eval::{EvalArgs, EvalCommand, MaskAccuracyArgs, PairArgs, PerplexityArgs};
-pub use model::{
-    ConvertArgs, DeviceArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MineArgs,
-    PoolingArgs,
-};
+pub use model::{ConvertArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MineArgs};
+pub use shared::{DeviceArgs, PoolingArgs};
 pub use train::{CheckpointCommand, PretrainArgs, ReportArgs, VerifyResumeArgs};
 
 const AFTER: &str = "\

@@ -5,17 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::limits;
-
-/// Where a model runs.
-#[derive(Debug, Clone, Args)]
-pub struct DeviceArgs {
-    /// `cpu`, `cuda`, `cuda:N`, or `auto` for a GPU if there is one.
-    #[arg(long, default_value = "auto")]
-    pub device: String,
-    /// Threads of libtorch; 0 for as many as there are cores.
-    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
-    pub threads: usize,
-}
+use super::shared::{DeviceArgs, PoolingArgs};
 
 /// Arguments of `sst fill-mask`.
 #[derive(Debug, Args)]
@@ -59,9 +49,11 @@ Examples:
 Text of a single sample is printed as it comes. With --json, one line for each sample:
   {\"version\":1,\"prompt\":..,\"sample\":..,\"text\":..,\"ids\":[..],\"finish\":\"length|end|stop\",
   \"length_limit\":\"max_new_tokens|model\",\"log_probability\":..}
-where length_limit says of the finish \"length\" whether --max-new-tokens or the model's own limit was reached, and with a \"ledger\" where something was found and not used, such as a temperature in generation_config.json: how \
-tokens are drawn is said by options alone. A text ends at a token of that file's eos_token_id, or else of \
-config.json's, or else at the tokenizer's. With --timing, one more: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":.., \
+where length_limit says of the finish \"length\" whether --max-new-tokens or the model's own limit was reached, and \
+with a \"ledger\" where something was found and not used, such as a temperature in generation_config.json: how \
+tokens are drawn is said by options alone. A text ends at a token of that file's eos_token_id; where there \
+is no such file at one of config.json's, and where that names none at the tokenizer's end-of-text token (transformers \
+goes on). With --timing, one more: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":.., \
 \"tokens_per_second\":..}}, the last of all tokens but each sample's first. \
 Draws depend on the seed, the prompt's place and the sample's number alone.")]
 pub struct GenerateArgs {
@@ -149,25 +141,6 @@ pub struct ConvertArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// How hidden states become vectors, where the folder does not say, or otherwise than it says.
-#[derive(Debug, Clone, Args)]
-pub struct PoolingArgs {
-    /// `mean`, `cls`, `max`, `lasttoken`, `weightedmean` or `mean_sqrt_len_tokens`; as the folder says, or as the run's
-    /// objective does, or the mean, if not given.
-    #[arg(long)]
-    pub pooling: Option<String>,
-    /// Make vectors of length one, whatever the folder says.
-    #[arg(long, conflicts_with = "no_normalize")]
-    pub normalize: bool,
-    /// Leave vectors as long as they are, whatever the folder says.
-    #[arg(long)]
-    pub no_normalize: bool,
-    /// Tokens of a text at most, special ones included; as the folder says if not given, and never more than the
-    /// model reads.
-    #[arg(long, allow_negative_numbers = true)]
-    pub max_length: Option<usize>,
 }
 
 /// Arguments of `sst embed`.

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::load::{Allow, LoadReport, Renamed};
+use super::load::{Allow, Renamed};
 use super::read::Weights;
-use crate::error::{Error, Result};
+use crate::error::{Error, LoadReport, Result};
+use crate::params::{Admit, Admitted};
 
 /// A model whose configuration does not fit its weights is given up after this many differences.
 const MAX_PROBLEMS: usize = 50;
@@ -18,17 +19,6 @@ pub struct FileShapes {
     shapes: HashMap<String, Vec<i64>>,
     may_miss: Vec<String>,
     report: Mutex<LoadReport>,
-}
-
-/// What becomes of a parameter that a model asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Admitted {
-    /// The file holds it.
-    Held,
-    /// The file lacks it and may: it starts as a new model's would.
-    New,
-    /// It does not fit, which is in the report: no memory is needed.
-    Refused,
 }
 
 impl FileShapes {
@@ -51,12 +41,11 @@ impl FileShapes {
         let report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         (*report != LoadReport::default()).then(|| report.clone())
     }
+}
 
-    /// Whether the file has parameter `name` in this shape.
-    ///
-    /// # Errors
-    /// If too many did not fit before: there may be thousands of millions of them.
-    pub(crate) fn admit(&self, name: &str, shape: &[i64]) -> Result<Admitted> {
+impl Admit for FileShapes {
+    /// An error if too many did not fit before: there may be thousands of millions of them.
+    fn admit(&self, name: &str, shape: &[i64]) -> Result<Admitted> {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fine = *report == LoadReport::default();
         match self.shapes.get(name) {

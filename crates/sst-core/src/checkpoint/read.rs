@@ -1,42 +1,43 @@
 //! Reading safetensors: one file, or shards with their index.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use filebuffer::FileBuffer;
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, Metadata};
+use rayon::prelude::*;
+use safetensors::tensor::Dtype;
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
-use super::error::CheckpointError;
 use super::finite::first_not_finite;
-use crate::error::Result;
-
-/// The largest header of a safetensors file, and the largest index of shards, in bytes. A model of 70,000
-/// tensors takes 8 MB; parsing what is allowed here takes a few hundred MB at most.
-pub const MAX_HEADER_BYTES: u64 = 32 << 20;
+use super::header::{self, MAX_HEADER_BYTES, malformed};
+use crate::error::{CheckpointError, Result};
 
 /// The types that parameters have in files. Those of less than 16 bits come with scales beside them.
 const FLOATS: [&str; 4] = ["F64", "F32", "F16", "BF16"];
 
-/// How a pointer of Git LFS begins, which lies where the file was not fetched.
-const LFS_POINTER: &[u8] = b"version https://git-lfs";
+/// How many bytes a thread reads at a time.
+const PART: usize = 8 << 20;
 
-/// The tensors of a file or a folder: the files are mapped, their headers are parsed once, and a tensor is
-/// read when it is asked for.
+/// The tensors of a file or a folder: the headers are parsed once, and a tensor is read when it is asked for.
+///
+/// The files are not mapped into memory: one that is cut off while it is loaded would end the process with SIGBUS, where
+/// a read ends with an error.
 #[derive(Debug)]
 pub struct Weights {
     path: PathBuf,
-    files: Vec<Mapped>,
+    files: Vec<Opened>,
     index: BTreeMap<String, Entry>,
+    /// Of the first file.
+    metadata: HashMap<String, String>,
 }
 
 #[derive(Debug)]
-struct Mapped {
+struct Opened {
     path: PathBuf,
-    map: FileBuffer,
+    file: File,
 }
 
 /// What a header says of a tensor.
@@ -46,8 +47,9 @@ struct Entry {
     file: usize,
     dtype: Dtype,
     shape: Vec<i64>,
-    /// Its bytes within the file.
-    bytes: Range<usize>,
+    /// Where its bytes begin within the file, and how many they are.
+    start: u64,
+    length: usize,
 }
 
 /// `model.safetensors.index.json`.
@@ -101,18 +103,22 @@ impl Weights {
     }
 
     fn from_files(path: &Path, files: &[PathBuf]) -> Result<Self, CheckpointError> {
-        let mut weights = Self { path: path.to_owned(), files: Vec::new(), index: BTreeMap::new() };
+        let (index, metadata) = (BTreeMap::new(), HashMap::new());
+        let mut weights = Self { path: path.to_owned(), files: Vec::new(), index, metadata };
         for file in files {
             weights.add(file)?;
         }
         Ok(weights)
     }
 
-    /// Maps a file and takes the names of its header.
+    /// Opens a file and takes the names of its header.
     fn add(&mut self, path: &Path) -> Result<(), CheckpointError> {
-        let map = FileBuffer::open(path)
+        let file = File::open(path)
             .map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
-        let (length, header) = header(path, &map)?;
+        let (data, header) = header::read(path, &file)?;
+        if self.files.is_empty() {
+            self.metadata = header.metadata().clone().unwrap_or_default();
+        }
         for name in header.offset_keys() {
             let Some(info) = header.info(&name) else { continue };
             // The header was checked: offsets lie within the file, and shapes give as many bytes.
@@ -121,7 +127,8 @@ impl Weights {
                 file: self.files.len(),
                 dtype: info.dtype,
                 shape: info.shape.iter().map(|d| *d as i64).collect(),
-                bytes: 8 + length + start..8 + length + end,
+                start: data + start as u64,
+                length: end - start,
             };
             if let Some(other) = self.index.insert(name.clone(), entry) {
                 let other = self.files.get(other.file).map_or(path, |file| &file.path);
@@ -130,7 +137,7 @@ impl Weights {
                 return Err(malformed(path, &reason));
             }
         }
-        self.files.push(Mapped { path: path.to_owned(), map });
+        self.files.push(Opened { path: path.to_owned(), file });
         Ok(())
     }
 
@@ -155,13 +162,8 @@ impl Weights {
     }
 
     /// The metadata of the first file.
-    ///
-    /// # Errors
-    /// If the header cannot be read.
-    pub fn metadata(&self) -> Result<HashMap<String, String>> {
-        let Some(file) = self.files.first() else { return Ok(HashMap::new()) };
-        let (_, header) = header(&file.path, &file.map)?;
-        Ok(header.metadata().clone().unwrap_or_default())
+    pub fn metadata(&self) -> &HashMap<String, String> {
+        &self.metadata
     }
 
     /// The shape of tensor `name`.
@@ -183,12 +185,27 @@ impl Weights {
     /// The bytes of tensor `name`, row by row, little-endian.
     ///
     /// # Errors
-    /// If there is none.
-    pub fn bytes(&self, name: &str) -> Result<&[u8]> {
+    /// If there is none, or the file cannot be read or was cut off.
+    pub fn bytes(&self, name: &str) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read(name, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// [`Self::bytes`] into `buffer`, whose content is replaced; parts of large tensors are read by several threads.
+    fn read(&self, name: &str, buffer: &mut Vec<u8>) -> Result<(), CheckpointError> {
         let entry = self.entry(name)?;
-        let file = &self.files[entry.file];
-        let bytes = file.map.get(entry.bytes.clone());
-        Ok(bytes.ok_or_else(|| malformed(&file.path, "it was cut off after it was opened"))?)
+        let Opened { path, file } = &self.files[entry.file];
+        buffer.resize(entry.length, 0);
+        let part = |(number, part): (usize, &mut [u8])| {
+            file.read_exact_at(part, entry.start + (number * PART) as u64)
+        };
+        buffer.par_chunks_mut(PART).enumerate().try_for_each(part).map_err(|source| {
+            match source.kind() {
+                ErrorKind::UnexpectedEof => malformed(path, "it was cut off after it was opened"),
+                _ => CheckpointError::Io { path: path.clone(), source },
+            }
+        })
     }
 
     /// Whether two tensors are of one type and shape and hold the same bytes.
@@ -205,15 +222,31 @@ impl Weights {
     /// # Errors
     /// If it does, or there is none.
     pub fn check_numbers(&self, name: &str) -> Result<()> {
+        self.numbers(name, &mut Vec::new())
+    }
+
+    /// Reads the numbers of tensor `name` into `buffer` and refuses those of [`Self::check_numbers`].
+    fn numbers(&self, name: &str, buffer: &mut Vec<u8>) -> Result<()> {
         let (path, owned) = (self.file_of(name).to_owned(), name.to_owned());
         let dtype = self.dtype(name)?;
         if !FLOATS.contains(&&*dtype) {
             return Err(CheckpointError::NotFloat { path, name: owned, dtype }.into());
         }
-        match first_not_finite(self.bytes(name)?, &dtype) {
+        self.read(name, buffer)?;
+        match first_not_finite(buffer, &dtype) {
             None => Ok(()),
             Some(place) => Err(CheckpointError::NotFinite { path, name: owned, place }.into()),
         }
+    }
+
+    /// [`Self::tensor`] of numbers that are all finite, with `buffer` to read into, which is best used again for the
+    /// next tensor.
+    ///
+    /// # Errors
+    /// As for [`Self::check_numbers`].
+    pub(super) fn finite_tensor(&self, name: &str, buffer: &mut Vec<u8>) -> Result<Tensor> {
+        self.numbers(name, buffer)?;
+        self.made_of(name, buffer)
     }
 
     /// The tensor `name`, on the CPU, in the file's own type.
@@ -221,13 +254,18 @@ impl Weights {
     /// # Errors
     /// If there is none, or its type is one that libtorch lacks here.
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
+        self.made_of(name, &self.bytes(name)?)
+    }
+
+    /// The tensor `name` of its bytes.
+    fn made_of(&self, name: &str, bytes: &[u8]) -> Result<Tensor> {
         let entry = self.entry(name)?;
         let Some(kind) = kind_of(entry.dtype) else {
             let path = self.files[entry.file].path.clone();
             let dtype = format!("{:?}", entry.dtype);
             return Err(CheckpointError::Dtype { path, name: name.to_owned(), dtype }.into());
         };
-        Ok(Tensor::f_from_data_size(self.bytes(name)?, &entry.shape, kind)?)
+        Ok(Tensor::f_from_data_size(bytes, &entry.shape, kind)?)
     }
 
     /// The file that holds tensor `name`, for messages.
@@ -242,30 +280,12 @@ impl Weights {
     }
 }
 
-/// The length of the header of a mapped file, and what it says.
-fn header(path: &Path, map: &[u8]) -> Result<(usize, Metadata), CheckpointError> {
-    if map.starts_with(LFS_POINTER) {
-        let reason = "it is a pointer of Git LFS; fetch the file itself with `git lfs pull`";
-        return Err(malformed(path, reason));
-    }
-    let length = map.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
-    if let Some(length) = length.filter(|length| *length > MAX_HEADER_BYTES) {
-        let reason = format!("its header would have {length} bytes, more than {MAX_HEADER_BYTES}");
-        return Err(malformed(path, &reason));
-    }
-    SafeTensors::read_metadata(map).map_err(|error| malformed(path, &error.to_string()))
-}
-
 /// Says which other weights a folder holds, if any.
 fn no_weights(path: &Path) -> CheckpointError {
     let others =
         ["pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"];
     let other = others.into_iter().find(|name| path.join(name).is_file());
     CheckpointError::NoWeights { path: path.to_owned(), other }
-}
-
-fn malformed(path: &Path, reason: &str) -> CheckpointError {
-    CheckpointError::Malformed { path: path.to_owned(), reason: reason.to_owned() }
 }
 
 fn kind_of(dtype: Dtype) -> Option<Kind> {

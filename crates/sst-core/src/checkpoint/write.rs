@@ -8,8 +8,7 @@ use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, View};
 use tch::{Device, Kind, Tensor};
 
-use super::error::CheckpointError;
-use crate::error::{Error, Result};
+use crate::error::{CheckpointError, Error, Result};
 
 /// One tensor to be written: on the CPU, contiguous.
 struct Written<'a> {

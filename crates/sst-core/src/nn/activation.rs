@@ -1,7 +1,7 @@
 //! Activation functions under the names of Hugging Face configs.
 
 use serde::{Deserialize, Serialize};
-use sst_kernels::Curve;
+use sst_kernels::FusedActivation;
 use tch::Tensor;
 
 use crate::error::Result;
@@ -68,14 +68,14 @@ pub enum Activation {
 
 impl Activation {
     /// What stands for it between two products, if anything.
-    pub(super) fn curve(self) -> Option<Curve> {
+    pub(super) fn curve(self) -> Option<FusedActivation> {
         match self {
-            Self::Gelu | Self::GeluPython => Some(Curve::Gelu),
+            Self::Gelu | Self::GeluPython => Some(FusedActivation::Gelu),
             Self::GeluNew
             | Self::GeluPytorchTanh
             | Self::GeluFast
             | Self::GeluAccurate
-            | Self::GeluPythonTanh => Some(Curve::GeluTanh),
+            | Self::GeluPythonTanh => Some(FusedActivation::GeluTanh),
             _ => None,
         }
     }

@@ -1,8 +1,8 @@
 //! Linear, LayerNorm, Embedding and dropout.
 
 use sst_kernels::{
-    Affine, Lookup, Norm, add_norm, embedding_sum, fast_dropout, has_residual_kernel, joint, norm,
-    product_kind, residual_norm, twice,
+    Affine, Lookup, Norm, add_norm, embedding_sum, fast_dropout, fork, has_residual_kernel, joint,
+    norm, product_kind, residual_norm,
 };
 use tch::{Kind, Tensor};
 
@@ -134,7 +134,7 @@ impl LayerNorm {
             let p = if train { p } else { 0.0 };
             return Ok(residual_norm(&x, residual, [&self.weight, &self.bias], p, self.eps)?);
         }
-        Ok(twice(&self.forward(&dropout(x, p, train)?.f_add(residual)?)?)?)
+        Ok(fork(&self.forward(&dropout(x, p, train)?.f_add(residual)?)?)?)
     }
 
     /// Applies it before a product, in the type that this has.

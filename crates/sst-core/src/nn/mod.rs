@@ -16,6 +16,6 @@ pub use attention::{
 };
 pub use cache::{KvCache, NewTokens};
 pub use layers::{Embedding, LayerNorm, Linear, RmsNorm, dropout};
-pub use pooling::{Pooling, encode_pooled};
+pub use pooling::Pooling;
 pub use product::{activated_linear, conv1d, linear, mlp};
 pub use rotary::{RopeParameters, RopeScaling, Rotary, Rotation, RowPart};

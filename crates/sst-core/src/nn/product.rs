@@ -1,7 +1,8 @@
 //! Products with a weight.
 
 use sst_kernels::{
-    Affine, Layout, fast_curved_linear, fast_linear, fast_mlp, has_linear_kernel, has_mlp_kernel,
+    Affine, WeightLayout, fast_activated_linear, fast_linear, fast_mlp, has_linear_kernel,
+    has_mlp_kernel,
 };
 use tch::Tensor;
 
@@ -14,7 +15,7 @@ use crate::error::Result;
 /// If widths differ, or libtorch fails.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     if has_linear_kernel(x, weight)? {
-        return Ok(fast_linear(x, weight, Layout::OutIn, bias)?);
+        return Ok(fast_linear(x, weight, WeightLayout::OutIn, bias)?);
     }
     Ok(x.f_linear(weight, bias)?)
 }
@@ -25,7 +26,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
 /// As there.
 pub fn activated_linear(x: &Tensor, layer: Affine<'_>, activation: Activation) -> Result<Tensor> {
     if let Some(curve) = activation.curve()
-        && let Some(y) = fast_curved_linear(x, layer, Layout::OutIn, curve)?
+        && let Some(y) = fast_activated_linear(x, layer, WeightLayout::OutIn, curve)?
     {
         return Ok(y);
     }
@@ -38,7 +39,7 @@ pub fn activated_linear(x: &Tensor, layer: Affine<'_>, activation: Activation) -
 /// If widths differ, or libtorch fails.
 pub fn conv1d(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     if has_linear_kernel(x, weight)? {
-        return Ok(fast_linear(x, weight, Layout::InOut, Some(bias))?);
+        return Ok(fast_linear(x, weight, WeightLayout::InOut, Some(bias))?);
     }
     Ok(bias.f_addmm(x, weight)?)
 }
@@ -50,7 +51,7 @@ pub fn conv1d(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
 pub fn mlp(
     x: &Tensor,
     layers: [Affine<'_>; 2],
-    layout: Layout,
+    layout: WeightLayout,
     activation: Activation,
 ) -> Result<Tensor> {
     let [up, down] = layers;
@@ -60,9 +61,9 @@ pub fn mlp(
         return Ok(fast_mlp(x, layers, layout, curve)?);
     }
     let apply = |x: &Tensor, Affine { weight, bias }: Affine<'_>| match (layout, bias) {
-        (Layout::OutIn, _) => linear(x, weight, bias),
-        (Layout::InOut, Some(bias)) => conv1d(x, weight, bias),
-        (Layout::InOut, None) => Ok(x.f_matmul(weight)?),
+        (WeightLayout::OutIn, _) => linear(x, weight, bias),
+        (WeightLayout::InOut, Some(bias)) => conv1d(x, weight, bias),
+        (WeightLayout::InOut, None) => Ok(x.f_matmul(weight)?),
     };
     apply(&activation.apply(&apply(x, up)?)?, down)
 }

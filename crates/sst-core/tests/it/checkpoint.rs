@@ -34,7 +34,7 @@ fn what_is_written_is_read_back() {
         assert_eq!((read.kind(), read.size()), (tensor.kind(), tensor.size()));
         assert!(read.equal(&tensor), "{name}");
     }
-    let metadata = weights.metadata().unwrap();
+    let metadata = weights.metadata();
     assert_eq!((metadata["format"].as_str(), metadata["step"].as_str()), ("pt", "7"));
 }
 
@@ -49,6 +49,22 @@ fn files_that_are_not_whole_are_named() {
         std::fs::write(&path, &bytes[..length]).unwrap();
         let error = open_error(&path);
         assert!(error.contains("model.safetensors") && error.contains("not a whole"), "{error}");
+    }
+}
+
+/// A file that is cut off while it is loaded is an error, and not the end of the process.
+#[test]
+fn a_file_that_is_cut_off_after_it_was_opened_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    let large = Tensor::ones([3 << 20], (Kind::Float, Device::Cpu));
+    write_tensors(&path, &BTreeMap::from([("a".to_owned(), large.shallow_clone())]), &[]).unwrap();
+    let weights = Weights::open(&path).unwrap();
+    assert!(weights.tensor("a").unwrap().equal(&large));
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(9 << 20).unwrap();
+    for error in [weights.tensor("a").map(drop), weights.check_numbers("a")] {
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("model.safetensors") && error.contains("was cut off"), "{error}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use sst_core::nn::{self, Activation};
 use sst_data::SeqRng;
-use sst_kernels::{Affine, Layout};
+use sst_kernels::{Affine, WeightLayout};
 use tch::{Kind, Tensor};
 
 fn normal(index: u64, shape: &[i64]) -> Tensor {
@@ -73,11 +73,11 @@ fn two_layers_and_their_activation() {
                 let between = activation.apply(&t[0].linear(&t[1], Some(&t[2]))).unwrap();
                 between.linear(&t[3], Some(&t[4]))
             });
-            for layout in [Layout::OutIn, Layout::InOut] {
+            for layout in [WeightLayout::OutIn, WeightLayout::InOut] {
                 let run = |t: &[Tensor]| {
                     let lie = |weight: &Tensor| match layout {
-                        Layout::OutIn => weight.shallow_clone(),
-                        Layout::InOut => weight.tr().contiguous(),
+                        WeightLayout::OutIn => weight.shallow_clone(),
+                        WeightLayout::InOut => weight.tr().contiguous(),
                     };
                     let (up, down) = (lie(&t[1]), lie(&t[3]));
                     let layers = [

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::list::Entry;
+use super::entry::Entry;
 use super::special::special_tokens;
 use super::translate::{Apertium, Cached, LibreTranslate, TranslateError, Translator, split_pair};
 use super::{Augment, AugmentError, Context, Draw, parse};

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::entry::Entry;
 use super::{
     Augment, AugmentError, Context, back_translation, crop, deletion, mask, swap, synonym,
 };
@@ -15,21 +16,6 @@ const KINDS: &[Entry] = &[
     synonym::ENTRY,
     back_translation::ENTRY,
 ];
-
-/// Builds a kind from its configuration.
-type Build = fn(&Value, &Context) -> Result<Box<dyn Augment>, AugmentError>;
-
-/// What the list knows of a kind.
-#[derive(Debug, Clone, Copy)]
-pub struct Entry {
-    /// Its name.
-    pub name: &'static str,
-    /// A line for those who choose.
-    pub summary: &'static str,
-    /// Every configuration key with its default.
-    pub default_config: fn() -> Value,
-    pub(super) build: Build,
-}
 
 /// All kinds.
 pub fn list() -> &'static [Entry] {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::list::Entry;
+use super::entry::Entry;
 use super::split::Split;
 use super::{AugmentError, Context, OnWords, check_rate, parse, pick};
 use crate::rng::SeqRng;

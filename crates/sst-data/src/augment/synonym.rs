@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::list::Entry;
+use super::entry::Entry;
 use super::split::Split;
 use super::stop::is_stop_word;
 use super::thesaurus::Thesaurus;

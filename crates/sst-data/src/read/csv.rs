@@ -28,7 +28,9 @@ pub(super) enum Dialect {
     /// - all fields of the header are quoted, so that the whole file is (`csv.QUOTE_ALL`, `csv.QUOTE_NONNUMERIC`).
     ///
     /// Otherwise `"word"` keeps its quotes: those who quote only where they must have no reason to quote it. It is
-    /// counted as `read.ambiguous_quotes`. What else has quotes is raw text, as in STS-B: `"open`, `"a" and "b"`.
+    /// counted as `read.ambiguous_quotes`. What else has quotes is raw text, as in STS-B: `"open`, `"a" and "b"`. In a
+    /// table of one column, where no number of fields tells that a quoted value went on in the next line, a line whose
+    /// quotes do not close is counted as ambiguous, too.
     Tsv,
 }
 
@@ -268,11 +270,17 @@ impl Rows {
         self.ends.clear();
         (self.unquoted, self.ambiguous) = (0, 0);
         let fields = || self.lines.bytes().split(|byte| *byte == b'\t');
+        let is_alone = memchr(b'\t', self.lines.bytes()).is_none();
         let all_quoted =
             *self.all_quoted.get_or_insert_with(|| fields().all(|field| within(field).is_some()));
         for field in fields() {
             match within(field) {
-                None => self.content.extend_from_slice(field),
+                None => {
+                    self.content.extend_from_slice(field);
+                    let quotes = field.iter().filter(|byte| **byte == b'"').count();
+                    let ends = field.starts_with(b"\"") || field.ends_with(b"\"");
+                    self.ambiguous += u64::from(is_alone && ends && quotes % 2 == 1);
+                }
                 Some((inner, pairs)) if pairs || inner.is_empty() || all_quoted => {
                     unquote(inner, &mut self.content);
                     self.unquoted += 1;

@@ -52,7 +52,9 @@ fn tell(found: &Found, format: Option<Format>) {
         splits.sort_unstable();
         splits.dedup();
         told::warn_once(format!(
-            "files of the splits {} are kept apart and not read ({} of them, the first is {}): name a file to read it",
+            "files of the splits {} are kept apart and not read ({} of them, the first is {}): name a file to read \
+             it, or measure on it with `sst eval EVALUATOR --data FILE` (data.validation holds out a share of the files \
+             that are read)",
             splits.join(", "),
             found.other_splits.len(),
             first.display()

@@ -12,13 +12,14 @@ use sha2::{Digest, Sha256};
 
 use super::file::StoreFile;
 use super::format::{
-    ENDS, FileRecord, KEYS, MANIFEST, Manifest, SCORES, TOKENS, VERSION, hex, token_bits,
+    ENDS, FileRecord, KEYS, MANIFEST, Manifest, SCORES, TOKENS, VERSION, token_bits,
 };
 use super::reader::HASH_ON_OPEN;
 use super::verified::set_verified;
 use super::{Store, StoreError};
 use crate::atomic;
 use crate::example::Key;
+use crate::hex::hex;
 use crate::ledger::Entry;
 
 /// A build folder untouched for so long belongs to a build that was killed.

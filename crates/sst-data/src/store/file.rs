@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sha2::{Digest, Sha256};
 
 use super::StoreError;
-use super::format::hex;
+use crate::hex::hex;
 
 /// How often a file that is in use is asked whether it was changed.
 const CHECK_EVERY: Duration = Duration::from_millis(50);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::ledger::Entry;
 
 /// Raised whenever a byte of the layout or of the meaning changes: older stores are then rebuilt.
@@ -84,14 +85,4 @@ impl Manifest {
 /// The bits of a token in a store of this vocabulary.
 pub(super) fn token_bits(vocab_size: usize) -> u32 {
     if vocab_size <= 1 << 16 { 16 } else { 32 }
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
-        text
-    })
 }

@@ -27,6 +27,5 @@ mod verified;
 
 pub use builder::StoreBuilder;
 pub use error::StoreError;
-pub(crate) use format::hex;
 pub use prepare::{Preparation, PrepareError};
 pub use reader::Store;

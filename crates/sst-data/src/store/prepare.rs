@@ -9,10 +9,11 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest, Sha256};
 
 use super::builder::StoreBuilder;
-use super::format::{VERSION, hex};
+use super::format::VERSION;
 use super::{Store, StoreError};
 use crate::clean::{CleanConfig, Cleaner};
 use crate::example::{Example, Field, Key};
+use crate::hex::hex;
 use crate::ledger::Ledger;
 use crate::lock::{self, FileLock, LockError};
 use crate::read::{self, ReadError, SCORE, Source, check_regular};

@@ -47,7 +47,7 @@ const NAMES: [(&str, Class); 24] = [
 
 /// The class that transformers registers for a `model_type`; those of models whose class is not built from
 /// flags here are left out.
-const REGISTERED: [(&str, &str); 35] = [
+const REGISTERED: [(&str, &str); 61] = [
     ("bert", "BertTokenizer"),
     ("distilbert", "BertTokenizer"),
     ("electra", "BertTokenizer"),
@@ -83,7 +83,37 @@ const REGISTERED: [(&str, &str); 35] = [
     ("nystromformer", "TokenizersBackend"),
     ("gpt_bigcode", "TokenizersBackend"),
     ("glm4", "TokenizersBackend"),
+    ("align", "BertTokenizer"),
+    ("bark", "BertTokenizer"),
+    ("blip", "BertTokenizer"),
+    ("bros", "BertTokenizer"),
+    ("chinese_clip", "BertTokenizer"),
+    ("flava", "BertTokenizer"),
+    ("git", "BertTokenizer"),
+    ("grounding-dino", "BertTokenizer"),
+    ("mm-grounding-dino", "BertTokenizer"),
+    ("tvp", "BertTokenizer"),
+    ("vilt", "BertTokenizer"),
+    ("visual_bert", "BertTokenizer"),
+    ("opt", "GPT2Tokenizer"),
+    ("phi", "GPT2Tokenizer"),
+    ("starcoder2", "GPT2Tokenizer"),
+    ("dbrx", "GPT2Tokenizer"),
+    ("jais2", "GPT2Tokenizer"),
+    ("blip-2", "GPT2Tokenizer"),
+    ("instructblip", "GPT2Tokenizer"),
+    ("led", "LEDTokenizer"),
+    ("bridgetower", "RobertaTokenizer"),
+    ("clap", "RobertaTokenizer"),
+    ("lilt", "RobertaTokenizer"),
+    ("mega", "RobertaTokenizer"),
+    ("mra", "RobertaTokenizer"),
+    ("roberta-prelayernorm", "RobertaTokenizer"),
 ];
+
+fn registered(model_type: &str) -> Option<&'static str> {
+    REGISTERED.iter().find(|(name, _)| *name == model_type).map(|(_, class)| *class)
+}
 
 impl Class {
     /// The class of a name with or without `Fast`; `None` if it is not one of ours.
@@ -108,15 +138,18 @@ impl Class {
             // Llama 3: the class would put Metaspace in the place of ByteLevel.
             return Self::Json;
         }
-        let registered = of_model("model_type")
-            .and_then(|kind| REGISTERED.iter().find(|(name, _)| *name == kind))
-            .map(|(_, registered)| *registered);
+        let registered = of_model("model_type").and_then(registered);
         match (declared, registered) {
             (Some(_), Some("TokenizersBackend")) => Self::Json,
             (Some(declared), _) => class(declared),
             (None, Some(registered)) => class(registered),
             (None, None) => Self::Json,
         }
+    }
+
+    /// The class that transformers registers for `model_type`, if it is one that builds its parts from flags.
+    pub(super) fn of_model_type(model_type: &str) -> Option<Self> {
+        registered(model_type).and_then(Self::named).filter(|class| *class != Self::Json)
     }
 
     /// The special tokens that the class has where the configuration names no others.

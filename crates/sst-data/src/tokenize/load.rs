@@ -11,13 +11,14 @@ use tokenizers::PostProcessorWrapper;
 use super::added::{Added, Declared};
 use super::cache::WordCache;
 use super::class::Class;
+use super::class_of::class_of;
 use super::folder::{CONFIG, Files, Vocabulary};
 use super::growth::Growth;
 use super::long::Cuts;
 use super::model::SIDE;
 use super::{Inner, SpecialNames, TokenizeError, Tokenizer, check, rebuild, special, unread};
 use crate::Unused;
-use crate::loader::panic_message;
+use crate::panic::panic_message;
 
 /// What a folder adds to a tokenizer.
 #[derive(Default)]
@@ -181,55 +182,6 @@ fn truncation_side(files: &mut Files) -> Result<(), TokenizeError> {
             let reason = format!("{SIDE} is {other}: write \"left\" or \"right\"");
             Err(TokenizeError::invalid(&path, reason))
         }
-    }
-}
-
-/// The class whose rules hold for a folder.
-fn class_of(files: &Files) -> Result<Class, String> {
-    let written = files.config.get("tokenizer_class").and_then(Value::as_str);
-    let byte_level = |root: &Value| {
-        let parts = ["pre_tokenizer", "decoder"].map(|key| root[key].to_string());
-        parts.iter().any(|part| part.contains("\"ByteLevel\""))
-    };
-    let class = |bytes| Class::of_folder(written, &files.model, bytes);
-    let other = |model: &str| {
-        let name = written.unwrap_or("another class");
-        format!(
-            "tokenizer_config.json says {name}, whose {model} sst does not know; save it with a tokenizer.json"
-        )
-    };
-    match &files.vocabulary {
-        Vocabulary::Json(root) => {
-            let class = class(byte_level(root));
-            // Old files do not name the type of their model.
-            let found = root["model"]["type"].as_str().or(class.model_type());
-            if found != class.model_type() && class != Class::Json {
-                let (found, name) = (found.unwrap_or("?"), written.unwrap_or("the model's class"));
-                tracing::warn!(
-                    "{}: its model is {found}, which {name} does not have: its flags are not used",
-                    files.path.display()
-                );
-                return Ok(Class::Json);
-            }
-            Ok(class)
-        }
-        Vocabulary::Txt(_) => match class(false) {
-            class @ (Class::Bert | Class::Funnel | Class::MPNet) => Ok(class),
-            Class::Json if written.is_none_or(|name| Class::named(name) == Some(Class::Json)) => {
-                Ok(Class::Bert)
-            }
-            Class::Json if written == Some("RetriBertTokenizer") => Ok(Class::Bert),
-            _ => Err(other("vocab.txt")),
-        },
-        Vocabulary::Merges(model) => match class(false) {
-            class @ (Class::Gpt2 | Class::Roberta) => Ok(class),
-            Class::Json if written.is_none_or(|name| Class::named(name) == Some(Class::Json)) => {
-                // GPT-2's letter for a space, which every byte-level vocabulary has.
-                let bytes = model["vocab"].as_object().is_some_and(|vocab| vocab.contains_key("Ġ"));
-                bytes.then_some(Class::Gpt2).ok_or_else(|| other("vocab.json"))
-            }
-            _ => Err(other("vocab.json")),
-        },
     }
 }
 

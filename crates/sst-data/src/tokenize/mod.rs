@@ -9,6 +9,7 @@ mod bpe;
 mod cache;
 mod check;
 mod class;
+mod class_of;
 mod error;
 mod folder;
 mod growth;
@@ -19,6 +20,7 @@ mod lower;
 mod model;
 mod pipeline;
 mod rebuild;
+mod said;
 mod save;
 mod special;
 mod spelling;
@@ -44,8 +46,8 @@ pub use unknown::{UnknownCount, unknown_warning};
 use self::cache::WordCache;
 use self::growth::Growth;
 use crate::Unused;
-use crate::loader::panic_message;
-use crate::store::hex;
+use crate::hex::hex;
+use crate::panic::panic_message;
 
 /// A tokenizer. Clones share it.
 #[derive(Debug, Clone)]
@@ -201,6 +203,12 @@ impl Tokenizer {
     /// a vocabulary with holes has fewer tokens than this.
     pub fn vocab_size(&self) -> usize {
         self.inner.vocab_size
+    }
+
+    /// [`Self::vocab_size`], or the ids of the model where they are known to be fewer
+    /// ([`Tokenizer::for_vocabulary`]).
+    pub fn usable_ids(&self) -> usize {
+        self.vocab_size().min(self.vocabulary.unwrap_or(usize::MAX))
     }
 
     /// The token of an id.

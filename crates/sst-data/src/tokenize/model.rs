@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use super::unread::SIDE_ITEM;
 use super::{TokenizeError, Tokenizer};
 use crate::Unused;
 
 /// The key of tokenizer_config.json that says which end of a long text is cut off.
 pub(super) const SIDE: &str = "truncation_side";
+/// What is listed of a tokenizer that cuts long texts on the left, but where vectors are made, which heed it.
+pub(super) const SIDE_ITEM: &str = "tokenizer_config.json: truncation_side";
 
 /// So many characters of a text are shown in a message.
 const SHOWN_CHARS: usize = 60;

@@ -210,7 +210,7 @@ fn byte_fallback(token: &str) -> Option<u8> {
 
 /// The byte that a character of GPT-2's alphabet stands for: printable bytes stand for themselves, the
 /// other 68 follow in order from U+0100.
-fn byte_of(c: char) -> Option<u8> {
+pub(super) fn byte_of(c: char) -> Option<u8> {
     let printable = |byte: u32| matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
     let code = u32::from(c);
     if code < 0x100 {

@@ -65,6 +65,25 @@ impl UnknownCount {
         Ok(())
     }
 
+    /// Counts the unknown tokens of `texts` in `ledger`, with a warning as [`Self::tell`] gives it.
+    ///
+    /// # Errors
+    /// As for [`Tokenizer::encode`].
+    pub fn tell_texts(
+        tokenizer: &Tokenizer,
+        texts: &[String],
+        ledger: &Ledger,
+    ) -> Result<(), TokenizeError> {
+        let (mut unknown, mut tokens) = (Self::new(), 0);
+        for text in texts {
+            let ids = tokenizer.encode(text)?;
+            tokens += ids.len() as u64;
+            unknown.add(tokenizer, text, tokenizer.count_unknown(&ids), None, ledger)?;
+        }
+        unknown.tell(ledger, tokens);
+        Ok(())
+    }
+
     /// The commonest characters that became unknown, the commonest first.
     pub fn commonest(&self) -> Vec<String> {
         let mut characters: Vec<_> = self.characters.iter().collect();
@@ -89,9 +108,10 @@ impl UnknownCount {
 }
 
 impl Tokenizer {
-    /// How many of `ids` are the unknown token.
+    /// How many of `ids` are the unknown token. GPT-2 names its end of a text for it, which its bytes never need: that is
+    /// not counted.
     pub fn count_unknown(&self, ids: &[u32]) -> u64 {
-        let unk = self.special().unk;
+        let unk = self.special().unk.filter(|unk| Some(*unk) != self.special().eos);
         ids.iter().filter(|id| Some(**id) == unk).count() as u64
     }
 

@@ -5,11 +5,9 @@ use tokenizers::Tokenizer;
 
 use super::class::Class;
 use super::folder::{ADDED, CONFIG, Files, Vocabulary};
-use super::model::SIDE;
+use super::model::{SIDE, SIDE_ITEM};
+use super::said::says_already;
 use crate::{Harmless, Unused, UnusedKind};
-
-/// What is listed of a tokenizer that cuts long texts on the left, but where vectors are made, which heed it.
-pub(super) const SIDE_ITEM: &str = "tokenizer_config.json: truncation_side";
 
 /// Keys of `tokenizer_config.json` that every class reads.
 const USED: [&str; 10] = [
@@ -121,6 +119,8 @@ const OLD_KEYS: [(&str, &str); 4] = [
 pub(super) fn unread(files: &Files, class: Class, old: &Value, library: &Tokenizer) -> Unused {
     let mut unused = Unused::new();
     let has_json = matches!(files.vocabulary, Vocabulary::Json(_));
+    let written = files.config.get("tokenizer_class").and_then(Value::as_str).unwrap_or_default();
+    let written = written.strip_suffix("Fast").unwrap_or(written);
     for (key, value) in &files.config {
         let names_token =
             key.ends_with("_token") && (value.is_string() || value.is_object() || value.is_null());
@@ -131,6 +131,7 @@ pub(super) fn unread(files: &Files, class: Class, old: &Value, library: &Tokeniz
             || names_token
             || without_json
             || value.is_null()
+            || has_json && class == Class::Json && says_already(key, value, written, old, library)
             || HARMLESS.iter().any(|(name, _)| name == key);
         if !used {
             unused.add(UnusedKind::ConfigKey, format!("{CONFIG}: {key}"));

@@ -134,7 +134,7 @@ fn what_is_not_used_is_listed_by_name() {
         json!({"tokenizer_class": "BertTokenizer", "unk_token": "[UNK]", "do_lower_case": false});
     for (config, json, expected) in [
         (json!({"vocab_remapping": 1}), plain.clone(), "tokenizer_config.json: vocab_remapping"),
-        (json!({"do_lower_case": true}), plain.clone(), "tokenizer_config.json: do_lower_case"),
+        (json!({"do_lower_case": false}), plain.clone(), "tokenizer_config.json: do_lower_case"),
         (
             json!({"add_prefix_space": true}),
             plain.clone(),

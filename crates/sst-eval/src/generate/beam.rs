@@ -26,8 +26,8 @@ struct Beam {
 /// stopping.
 ///
 /// # Errors
-/// If there are no beams, the model has no decoder or no token head, the prompt is empty or leaves no position, or
-/// libtorch fails.
+/// If there are no beams, the model is not causal or has no language-model head, the prompt is empty or leaves no
+/// position, or libtorch fails.
 pub fn beam_search(
     model: &dyn Model,
     device: Device,
@@ -35,7 +35,7 @@ pub fn beam_search(
     beams: Beams,
     limits: &Limits,
 ) -> Result<Vec<Completion>, EvalError> {
-    let limit = model.encoder().max_length();
+    let limit = model.max_length()?;
     check_prompt(prompt, limit)?;
     if beams.count == 0 {
         return Err(EvalError::NoBeams);

@@ -1,7 +1,7 @@
 //! The loop: prompts in, tokens out.
 
 use sst_core::nn::KvCache;
-use sst_core::{EncoderInput, Forward, Model, RaggedRows};
+use sst_core::{Forward, Model, RaggedRows, Tokens};
 use tch::{Device, Kind, Tensor};
 
 use super::sample::Sampling;
@@ -68,7 +68,8 @@ impl<'m> Generator<'m> {
     /// told the place and each new token as it comes, and says whether to go on.
     ///
     /// # Errors
-    /// If the model has no decoder or no token head, a prompt is empty or leaves no position, or libtorch fails.
+    /// If the model is not causal or has no language-model head, a prompt is empty or leaves no position, or libtorch
+    /// fails.
     pub fn generate(
         &self,
         prompts: &[Vec<u32>],
@@ -76,7 +77,7 @@ impl<'m> Generator<'m> {
         limits: &Limits,
         listen: &mut dyn FnMut(usize, u32) -> Result<bool, EvalError>,
     ) -> Result<Vec<Completion>, EvalError> {
-        let limit = self.model.encoder().max_length();
+        let limit = self.model.max_length()?;
         for prompt in prompts {
             check_prompt(prompt, limit)?;
         }
@@ -178,19 +179,14 @@ pub(super) fn next_logits(
     let hidden_td = match cache {
         Some(cache) => decoder.extend(&ids_t, &rows, cache)?,
         None => {
-            let input = EncoderInput {
-                input_ids: &ids_t,
-                rows: Some(&rows),
-                attention_mask: None,
-                token_type_ids: None,
-            };
-            model.encoder().encode(input, Forward::EVAL)?.hidden_bld
+            let input = Tokens::ragged(&ids_t, &rows);
+            model.text_encoder()?.encode(input.into(), Forward::EVAL)?.hidden_bld
         }
     };
     let last: Vec<i64> = rows.offsets()[1..].iter().map(|end| end - 1).collect();
     let last_b = Tensor::f_from_slice(&last)?.f_to_device(device)?;
     let hidden_bd = hidden_td.f_index_select(0, &last_b)?;
-    let logits_bv = model.token_head()?.logits(&hidden_bd, Forward::EVAL)?;
+    let logits_bv = model.lm_head()?.logits(&hidden_bd, Forward::EVAL)?;
     let logits_bv = logits_bv.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?;
     // The largest of numbers one of which is NaN is NaN. Minus infinity, a token that never comes, may be among them.
     let largest_b = Vec::<f32>::try_from(logits_bv.f_amax([-1_i64], false)?)?;

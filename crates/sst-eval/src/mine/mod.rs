@@ -15,7 +15,8 @@ use crate::nearest::{Neighbour, Vectors, nearest_of};
 
 pub use counts::MineCounts;
 pub use error::MineError;
-pub use options::{MineOptions, Strategy};
+pub use options::MineOptions;
+pub use rules::Strategy;
 
 use groups::Groups;
 

@@ -1,7 +1,7 @@
 //! Which negatives are wanted: as asked for, and as it runs.
 
 use super::error::MineError;
-use super::rules::Rules;
+use super::rules::{Rules, Strategy};
 
 /// Which negatives are wanted. The names and defaults are those of sentence-transformers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,18 +24,6 @@ pub struct MineOptions {
     pub num_negatives: usize,
     /// Which of the candidates are taken.
     pub strategy: Strategy,
-}
-
-/// Which of the candidates are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strategy {
-    /// The nearest.
-    Top,
-    /// Any, each with the same probability.
-    Random {
-        /// Of the draws, which depend on it and the query's number alone.
-        seed: u64,
-    },
 }
 
 impl Default for MineOptions {

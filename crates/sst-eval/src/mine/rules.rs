@@ -3,8 +3,19 @@
 use sst_data::SeqRng;
 
 use super::counts::MineCounts;
-use super::options::Strategy;
 use crate::nearest::Neighbour;
+
+/// Which of the candidates are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// The nearest.
+    Top,
+    /// Any, each with the same probability.
+    Random {
+        /// Of the draws, which depend on it and the query's number alone.
+        seed: u64,
+    },
+}
 
 /// The options as they run; scores are compared in fp32, as they are.
 #[derive(Debug, Clone, Copy)]

@@ -56,6 +56,13 @@ fn rows_without_a_hidden_token_are_an_error() {
 }
 
 #[test]
+fn a_token_that_the_model_does_not_know_names_its_row() {
+    let error = measure(&Fixed::uniform(10), vec![vec![1, 2, 3], vec![1, 10, 3]], 2).unwrap_err();
+    let found = matches!(&error, EvalError::UnknownToken { id: 10, vocab_size: 10, .. });
+    assert!(found && error.to_string().contains("toy:2"), "{error}");
+}
+
+#[test]
 fn the_report_as_json() {
     let json = measure(&Fixed::uniform(10), rows(), 2).unwrap().to_json();
     assert_eq!((&json["version"], &json["name"]), (&1.into(), &"mask-accuracy".into()));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sst_core::{
-    Batch, Encoder, EncoderInput, EncoderOutput, Forward, LossParts, Model, Objective, ParamStore,
-    Result, StepContext, TokenHead,
+    Batch, Embedded, Encoder, EncoderOutput, Forward, Head, HeadInput, HeadKind, Input, InputSpec,
+    LayerStack, LossParts, Modality, Model, Objective, ParamStore, Result, StepContext,
 };
 use sst_data::rows::{Dataset, DatasetError};
 use sst_data::tokenize::{Tokenizer, TrainConfig, train};
@@ -40,28 +40,38 @@ impl Fixed {
 }
 
 impl Encoder for Fixed {
-    fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput> {
-        assert!(!forward.train, "an evaluation must run without dropout");
-        let hidden_bld = input.input_ids.one_hot(self.vocab_size() as i64).to_kind(Kind::Float);
-        Ok(EncoderOutput { hidden_bld, attentions: None, hidden_states: None })
+    fn spec(&self) -> InputSpec {
+        InputSpec::Text { vocab_size: self.num_outputs(), max_length: self.max_length }
     }
 
     fn hidden_size(&self) -> i64 {
         self.logits_v.size()[0]
     }
 
-    fn max_length(&self) -> usize {
-        self.max_length
+    fn embed(&self, input: Input<'_>, _: Forward) -> Result<Embedded> {
+        let tokens = input.tokens()?;
+        let hidden = tokens.input_ids.one_hot(self.num_outputs() as i64).to_kind(Kind::Float);
+        Ok(Embedded { hidden, rows: tokens.layout() })
     }
 
-    fn vocab_size(&self) -> usize {
-        self.logits_v.size()[0] as usize
+    fn encode_embedded(&self, embedded: Embedded, forward: Forward) -> Result<EncoderOutput> {
+        assert!(!forward.train, "an evaluation must run without dropout");
+        let Embedded { hidden, rows } = embedded;
+        Ok(EncoderOutput { hidden_bld: hidden, rows, attentions: None, hidden_states: None })
     }
 }
 
-impl TokenHead for Fixed {
+impl Head for Fixed {
     fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
         Ok(self.logits_v.unsqueeze(0).expand([hidden_nd.size()[0], -1], false))
+    }
+
+    fn num_outputs(&self) -> usize {
+        self.logits_v.size()[0] as usize
+    }
+
+    fn input(&self) -> HeadInput {
+        HeadInput::EveryToken
     }
 
     fn parameters(&self) -> Vec<&Tensor> {
@@ -86,11 +96,15 @@ impl Model for Fixed {
         &mut self.params
     }
 
-    fn encoder(&self) -> &dyn Encoder {
-        self
+    fn encoder(&self, _: Modality) -> Result<&dyn Encoder> {
+        Ok(self)
     }
 
-    fn token_head(&self) -> Result<&dyn TokenHead> {
+    fn stacks(&self) -> Vec<LayerStack> {
+        Vec::new()
+    }
+
+    fn head(&self, _: HeadKind) -> Result<&dyn Head> {
         Ok(self)
     }
 }
@@ -157,7 +171,7 @@ impl Objective for EveryThird {
     fn loss(&self, model: &dyn Model, batch: &Batch, _: &StepContext) -> Result<LossParts> {
         let labels_n = batch.get("masked_labels")?;
         let hidden_nd = Tensor::zeros([labels_n.numel() as i64, 1], (Kind::Float, Device::Cpu));
-        let logits_nv = model.token_head()?.logits(&hidden_nd, Forward::EVAL)?;
+        let logits_nv = model.lm_head()?.logits(&hidden_nd, Forward::EVAL)?;
         let correct = logits_nv.argmax(1, false).eq_tensor(labels_n).sum(Kind::Float);
         let loss =
             logits_nv.cross_entropy_loss(labels_n, None::<Tensor>, Reduction::Sum, -100, 0.0);

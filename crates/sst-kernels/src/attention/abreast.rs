@@ -6,10 +6,11 @@
 //!
 //! Letters: m queries of the row, l keys, e width of a head.
 
-use super::kernel::{BLOCK, Place, Scratch, heads, padded, prefetch_next};
 use super::lines::{load, load_transposed, store};
+use super::place::{Place, heads, prefetch_next};
+use super::problem::AttentionProblem;
 use super::product::{Left, product};
-use super::task::Task;
+use super::scratch::{BLOCK, Scratch, padded};
 use crate::simd::Simd;
 
 /// Writes `out` and the logarithms of the sums for the task at `place`.
@@ -17,7 +18,11 @@ use crate::simd::Simd;
 /// # Safety
 /// As for [`super::kernel::forward`]; there must be no dropout.
 #[inline(always)]
-pub(super) unsafe fn forward<S: Simd>(task: &Task, place: Place, scratch: &mut Scratch) {
+pub(super) unsafe fn forward<S: Simd>(
+    task: &AttentionProblem,
+    place: Place,
+    scratch: &mut Scratch,
+) {
     let Place { queries: (start, m), keys: (key_start, l), group, .. } = place;
     let (e, ep) = (task.width, padded(task.width));
     // What lies beyond the queries and the width of a head reaches no result.

@@ -7,83 +7,18 @@
 //! Letters: m queries of the row, l keys, e width of a head, padded up to whole vectors where rows need it.
 
 use super::abreast;
-use super::lines::{load, load_transposed, prefetch, store};
+use super::lines::{load, load_transposed, store};
 #[cfg(target_arch = "x86_64")]
 use super::pairs;
+use super::place::{Place, heads, place, prefetch_next};
+use super::problem::{AttentionProblem, Source, Target};
 use super::product::{Left, product};
-use super::task::{Source, Target, Task};
+use super::scratch::{BLOCK, Scratch, padded};
 use crate::random::{Dropout, LineDropout};
 use crate::simd::Simd;
 
-/// Queries in a block.
-pub(super) const BLOCK: usize = 48;
-/// Tokens of a row that stay in the first cache until the next task.
-const FEW: usize = 64;
 /// Queries from which on they go abreast: fewer would leave lanes of a vector empty.
 const ABREAST: usize = 8;
-/// A multiple of the lanes of every processor.
-const VECTOR: usize = 16;
-
-pub(super) fn padded(n: usize) -> usize {
-    n.next_multiple_of(VECTOR)
-}
-
-/// The buffers of one task, one after the other in one allocation that the next task reuses.
-#[derive(Default)]
-pub(super) struct Scratch(Vec<f32>);
-
-impl Scratch {
-    /// Makes zeros of what is cut next.
-    fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    /// Buffers of these sizes, with whatever they hold.
-    pub(super) fn cut<const N: usize>(&mut self, sizes: [usize; N]) -> [*mut f32; N] {
-        let size = sizes.iter().sum();
-        if self.0.len() < size {
-            self.0.resize(size, 0.0);
-        }
-        let mut at = 0;
-        sizes.map(|size| {
-            let start = at;
-            at += size;
-            self.0[start..at].as_mut_ptr()
-        })
-    }
-}
-
-/// What one task is: a row, and a group of heads that share keys and values.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) row: usize,
-    /// The first query of the row, and how many there are.
-    pub(super) queries: (usize, usize),
-    pub(super) keys: (usize, usize),
-    pub(super) group: usize,
-}
-
-impl Place {
-    /// How many keys query `i` of the row sees.
-    pub(super) fn seen(&self, task: &Task, i: usize) -> usize {
-        // The queries are those of the row's last tokens.
-        if task.causal { self.keys.1 - self.queries.1 + i + 1 } else { self.keys.1 }
-    }
-}
-
-fn place(task: &Task, number: usize) -> Place {
-    let (row, group) = (number / task.kv_heads, number % task.kv_heads);
-    // SAFETY: `offsets` has one more entry than there are rows, `keys` two a row, and `number` is below rows x
-    // groups.
-    let (offsets, keys) = unsafe {
-        (
-            [*task.offsets.add(row), *task.offsets.add(row + 1)],
-            [*task.keys.add(2 * row), *task.keys.add(2 * row + 1)],
-        )
-    };
-    let span = |[start, end]: [i64; 2]| (start as usize, (end - start) as usize);
-    Place { row, queries: span(offsets), keys: span(keys), group }
-}
 
 /// Writes `out` and the logarithms of the sums for task `number`.
 ///
@@ -91,7 +26,11 @@ fn place(task: &Task, number: usize) -> Place {
 /// The pointers of `task` must be valid for its sizes, no other thread may run the same number, and the
 /// processor must have what `S` needs.
 #[inline(always)]
-pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut Scratch) {
+pub(super) unsafe fn forward<S: Simd>(
+    task: &AttentionProblem,
+    number: usize,
+    scratch: &mut Scratch,
+) {
     let place = place(task, number);
     let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
     #[cfg(target_arch = "x86_64")]
@@ -150,7 +89,11 @@ pub(super) unsafe fn forward<S: Simd>(task: &Task, number: usize, scratch: &mut 
 /// # Safety
 /// As for [`forward`].
 #[inline(always)]
-pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut Scratch) {
+pub(super) unsafe fn backward<S: Simd>(
+    task: &AttentionProblem,
+    number: usize,
+    scratch: &mut Scratch,
+) {
     let place = place(task, number);
     let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
     #[cfg(target_arch = "x86_64")]
@@ -236,35 +179,6 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, number: usize, scratch: &mut
             store::<S>(values.data, task.kind, to(values), e, value_grads.add(i * ep), 1.0);
         }
     }
-}
-
-/// Brings the next group's numbers near, where the row is short: that is most likely this thread's next task, and no
-/// prefetcher of a processor sees what comes.
-#[inline(always)]
-pub(super) unsafe fn prefetch_next<S: Simd>(task: &Task, place: Place) {
-    let Place { queries, keys, group, .. } = place;
-    if group + 1 == task.kv_heads || keys.1 > FEW {
-        return;
-    }
-    let (e, heads) = (task.width, heads(task, group + 1));
-    // SAFETY: an address outside memory does nothing.
-    unsafe {
-        for from in [task.key, task.value] {
-            prefetch::<S>(from, task.kind, keys, (group + 1) * e, e);
-        }
-        prefetch::<S>(task.query, task.kind, queries, heads.start * e, heads.len() * e);
-        if !task.out_grad.data.is_null() {
-            let out = Source { data: task.out.cast_const(), stride: task.heads * e };
-            for from in [task.out_grad, out] {
-                prefetch::<S>(from, task.kind, queries, heads.start * e, heads.len() * e);
-            }
-        }
-    }
-}
-
-pub(super) fn heads(task: &Task, group: usize) -> std::ops::Range<usize> {
-    let size = task.heads / task.kv_heads;
-    group * size..(group + 1) * size
 }
 
 /// `e^(x - largest)` of the first `limit` scores, zeros in the rest up to `end`; the largest, and the sum.

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use super::task::Source;
+use super::problem::Source;
 use crate::number::{Kind, number, put_number};
 use crate::simd::{MOST_LANES, Simd};
 

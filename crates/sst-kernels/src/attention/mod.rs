@@ -1,45 +1,47 @@
-//! Attention over rows of unequal length that lie one after the other, without padding, on the CPU.
+//! Attention on the CPU over rows of unequal length, stored one after the other without padding.
 //!
-//! libtorch's fused kernel wants rows of one length, and its backward pass is slow for short ones. This
-//! one takes the rows as they are. The graph and the threads are in `cpp/attention.cc`.
+//! libtorch's fused kernel needs rows of equal length, and its backward pass is slow for short rows. This kernel takes the
+//! rows as they are. The autograd node and the threads are in `cpp/attention.cc`.
 
 mod abreast;
+mod ffi;
 mod kernel;
 mod lines;
 #[cfg(target_arch = "x86_64")]
 mod pairs;
+mod place;
+mod problem;
 mod product;
-mod task;
+mod run;
+mod scratch;
 
 use std::ffi::c_int;
 
-pub(super) use task::Task;
 use tch::{Device, Kind, Tensor};
 
-use super::{check, ffi};
 use crate::error::{Error, Result};
+use crate::ffi::check;
 
-/// How [`ragged_attention`] attends.
+/// The options of [`ragged_attention`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RaggedAttention {
-    /// h: heads of the queries.
+    /// h: the number of heads of the queries.
     pub num_heads: i64,
-    /// Heads of keys and values; each serves `num_heads / num_kv_heads` of the queries' (Ainslie et al.
-    /// 2023, "GQA").
+    /// h': the number of heads of keys and values. Each is shared by `num_heads / num_kv_heads` heads of the queries
+    /// (Ainslie et al. 2023, "GQA").
     pub num_kv_heads: i64,
-    /// What scores are multiplied by, usually one over the root of a head's width.
+    /// The factor of the scores, usually `1 / sqrt(e)` for heads of width e.
     pub scale: f64,
-    /// Dropout on the probabilities, drawn from libtorch's generator.
+    /// The probability of dropout on the attention probabilities, which libtorch's generator draws.
     pub dropout: f64,
-    /// Whether a token sees none after itself.
+    /// Whether a token attends only to itself and to the tokens before it.
     pub causal: bool,
 }
 
-/// Softmax attention (Vaswani et al. 2017, equation 1) of every row with itself.
+/// Softmax attention (Vaswani et al. 2017, equation 1), in which every row attends to itself.
 ///
-/// Queries are `[t, h e]`, keys and values `[t, h' e]`, fp32 or bf16, all rows one after the other; row
-/// `i` is the tokens `offsets[i]..offsets[i + 1]`, and what comes after the last row gets zeros. Returns
-/// `[t, h e]`. Differentiable once; sums are fp32.
+/// Queries are `[t, h e]`, keys and values `[t, h' e]`, fp32 or bf16. Row `i` is the tokens `offsets[i]..offsets[i + 1]`.
+/// Returns `[t, h e]`, with zeros for tokens after the last row. Sums are accumulated in fp32. Differentiable once.
 ///
 /// # Errors
 /// If shapes or types do not fit, the offsets do not start at 0, fall, or end after t, a tensor is not on the
@@ -52,15 +54,15 @@ pub fn ragged_attention(
     ragged_cross_attention(tensors, offsets, &row_spans(offsets), options)
 }
 
-/// The first token of each row and the end of the row, of the offsets of all rows: the keys of
-/// [`ragged_cross_attention`] where each row sees itself.
+/// The first token and the end of each row, from the offsets of all rows. They are the `keys` of
+/// [`ragged_cross_attention`] if each row attends to itself.
 pub fn row_spans(offsets: &[i64]) -> Vec<[i64; 2]> {
     offsets.windows(2).map(|pair| [pair[0], pair[1]]).collect()
 }
 
-/// The same of the queries of each row with keys that lie elsewhere: row `i` has the queries
-/// `offsets[i]..offsets[i + 1]` of `[n, h e]` and the keys `keys[i][0]..keys[i][1]` of `[t, h' e]`. With
-/// `causal` the queries are those of the row's last tokens. Returns `[n, h e]`.
+/// [`ragged_attention`] with fewer queries than keys: row `i` has the queries `offsets[i]..offsets[i + 1]` of `[n, h e]`, and
+/// the keys and values `keys[i][0]..keys[i][1]` of `[t, h' e]`. With `causal`, the queries belong to the last tokens of
+/// their row. Returns `[n, h e]`.
 ///
 /// # Errors
 /// As for [`ragged_attention`]; also if a row's keys overlap another's or come before, are outside t, or are
@@ -100,7 +102,8 @@ pub fn ragged_cross_attention(
     Ok(unsafe { Tensor::from_ptr(out) })
 }
 
-/// [`ragged_attention`] where one product made queries, keys and values side by side, `[t, (h + 2 h') e]`.
+/// [`ragged_attention`] for queries, keys and values side by side in one tensor `[t, (h + 2 h') e]`, as one product of their
+/// joint weights gives them.
 ///
 /// # Errors
 /// As there.
@@ -148,7 +151,7 @@ impl RaggedAttention {
             scale: self.scale,
             dropout: self.dropout,
             causal: c_int::from(self.causal),
-            run: task::run,
+            run: run::run,
         }
     }
 }

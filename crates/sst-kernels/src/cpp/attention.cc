@@ -4,7 +4,7 @@
 
 namespace sst::attention {
 
-// Field by field what `Task` in attention/task.rs is.
+// Field by field what `AttentionProblem` in attention/problem.rs is.
 struct SstSource {
   const void* data;
   size_t stride;

@@ -11,7 +11,7 @@ struct SstTable {
   int64_t padding;
 };
 
-// Field by field what `Task` there is.
+// Field by field what `EmbeddingProblem` there is.
 struct SstEmbedding {
   const SstTable* tables;
   size_t count;

@@ -4,7 +4,7 @@
 
 namespace sst::residual {
 
-// Field by field what `Task` in residual/kernel.rs is.
+// Field by field what `ResidualProblem` in residual/kernel.rs is.
 struct SstResidual {
   const void* x;
   const void* residual;

@@ -15,35 +15,35 @@ use crate::error::{Error, Result};
 /// Tokens that a thread takes at a time.
 const TOKENS: usize = 8;
 
-/// How [`cross_entropy`] is made.
+/// The options of [`cross_entropy`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CrossEntropy {
-    /// The label of tokens that do not count.
+    /// The label of tokens that are left out, as `ignore_index` of PyTorch.
     pub unscored: i64,
-    /// The weight of the squared logarithm of the softmax's denominator, which is added to the loss.
+    /// The weight of the z-loss, the squared logarithm of the softmax's denominator, which is added to the loss.
     pub z_loss: f64,
 }
 
-/// What [`cross_entropy`] comes to, sums over the tokens that count; fp32 scalars on the CPU.
+/// The results of [`cross_entropy`]: sums over the tokens that count, as fp32 scalars on the CPU.
 #[derive(Debug)]
 pub struct CrossEntropySums {
     /// The loss in nats, with the z-loss.
     pub loss: Tensor,
     /// The z-loss alone, not differentiable.
     pub z_loss: Tensor,
-    /// Tokens whose label has the largest logit; of equals the first counts.
+    /// The number of tokens whose label has the largest logit. Among equal logits the first is the largest.
     pub correct: Tensor,
 }
 
-/// Whether [`cross_entropy`] takes such logits.
+/// Whether [`cross_entropy`] accepts these logits: a matrix on the CPU in fp32 or bf16.
 pub fn has_cross_entropy_kernel(logits: &Tensor) -> bool {
     let is_kind = matches!(logits.kind(), Kind::Float | Kind::BFloat16);
     logits.device() == Device::Cpu && is_kind && logits.dim() == 2
 }
 
-/// The summed cross-entropy of labels `[n]` (int64) for logits `[n, v]`, fp32 or bf16. Differentiable once with
-/// respect to the logits; sums are fp32 or wider. A logit that is no
-/// number or plus infinity makes the loss NaN; one of minus infinity has no share.
+/// The summed softmax cross-entropy of labels `[n]` (int64) and logits `[n, v]` (fp32 or bf16). Differentiable once with
+/// respect to the logits. Sums are accumulated in fp32 or wider. A logit that is NaN or plus infinity makes the loss NaN; a
+/// logit of minus infinity has probability zero.
 ///
 /// # Errors
 /// If shapes or types do not fit, a label is outside the vocabulary, or libtorch fails.

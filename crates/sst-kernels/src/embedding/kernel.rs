@@ -29,7 +29,7 @@ pub(super) struct Table {
 
 /// `SstEmbedding` of `cpp/embedding.cc`, field by field. Tables and both `[t, d]` are contiguous and of one kind.
 #[repr(C)]
-pub(crate) struct Task {
+pub(crate) struct EmbeddingProblem {
     tables: *const Table,
     count: usize,
     y: *mut c_void,
@@ -40,9 +40,9 @@ pub(crate) struct Task {
 }
 
 // SAFETY: threads read all of it, and write rows or columns of their own.
-unsafe impl Sync for Task {}
+unsafe impl Sync for EmbeddingProblem {}
 
-impl Task {
+impl EmbeddingProblem {
     fn tables(&self) -> &[Table] {
         // SAFETY: the bridge gives as many tables as it says, which outlive the call.
         unsafe { std::slice::from_raw_parts(self.tables, self.count) }
@@ -75,7 +75,7 @@ impl Table {
 ///
 /// # Safety
 /// The pointers of `task` must be valid for its sizes.
-pub(super) unsafe fn forward(task: &Task) -> Result<()> {
+pub(super) unsafe fn forward(task: &EmbeddingProblem) -> Result<()> {
     let level = CpuLevel::current();
     parallel(c"sst::embedding_rows", task.tokens.div_ceil(TOKENS), |block| {
         let tokens = block * TOKENS..task.tokens.min((block + 1) * TOKENS);
@@ -84,7 +84,7 @@ pub(super) unsafe fn forward(task: &Task) -> Result<()> {
 }
 
 struct Forward<'a> {
-    task: &'a Task,
+    task: &'a EmbeddingProblem,
     tokens: Range<usize>,
 }
 
@@ -115,7 +115,7 @@ impl Body for Forward<'_> {
 ///
 /// # Safety
 /// As for [`forward`].
-pub(super) unsafe fn backward(task: &Task) -> Result<()> {
+pub(super) unsafe fn backward(task: &EmbeddingProblem) -> Result<()> {
     // SAFETY: as promised.
     let sorted = task.tables().iter().map(|table| unsafe { table.sorted(task.tokens) });
     let sorted: Vec<_> = sorted.collect();
@@ -129,7 +129,7 @@ pub(super) unsafe fn backward(task: &Task) -> Result<()> {
 }
 
 struct Backward<'a> {
-    task: &'a Task,
+    task: &'a EmbeddingProblem,
     table: &'a Table,
     sorted: &'a [(usize, usize)],
     columns: Range<usize>,

@@ -1,29 +1,29 @@
-//! Rows of tables, added up: the embeddings of a token. The graph is in `cpp/embedding.cc`.
+//! The sum of the embeddings of a token, such as word, position and type. The autograd node is in `cpp/embedding.cc`.
 
+mod ffi;
 mod kernel;
 
 use std::ffi::c_int;
 
-pub(super) use kernel::Task;
-use kernel::{backward, forward};
+use kernel::{EmbeddingProblem, backward, forward};
 use tch::{Device, Kind, Tensor};
 
-use super::{check, ffi};
 use crate::error::{Error, Result};
+use crate::ffi::{check, pointers};
 
-/// A table, and whose rows are taken.
+/// An embedding table, and the ids to look up in it.
 #[derive(Debug, Clone, Copy)]
 pub struct Lookup<'a> {
     /// `[count, d]`.
     pub weight: &'a Tensor,
-    /// Rows, in int64, of any shape.
+    /// Row numbers in int64, of any shape.
     pub ids: &'a Tensor,
-    /// The row that gets no gradient.
+    /// The row that gets no gradient, as `padding_idx` of PyTorch.
     pub padding_id: Option<i64>,
 }
 
 impl Lookup<'_> {
-    /// Whether the kernel takes such a table, beside others of the same kind.
+    /// Whether [`embedding_sum`] accepts this table, together with others of the same type.
     pub fn has_kernel(&self) -> bool {
         let weight = self.weight;
         let takes = matches!(weight.kind(), Kind::Float | Kind::BFloat16) && weight.dim() == 2;
@@ -31,7 +31,7 @@ impl Lookup<'_> {
         takes && self.ids.kind() == Kind::Int64 && is_plain(weight) && is_plain(self.ids)
     }
 
-    /// All ids must be those of rows.
+    /// Checks that every id is the number of a row.
     fn check(&self) -> Result<()> {
         let count = self.weight.size2()?.0;
         // SAFETY: contiguous int64 numbers on the host, which nobody changes meanwhile.
@@ -50,9 +50,9 @@ impl Lookup<'_> {
     }
 }
 
-/// The sum of one row of each table for each of the ids, which have one shape: `[.., d]` in the tables' type, summed in
-/// fp32. Differentiable once. A table that is a parameter is given its gradient when the backward pass ends: rows are
-/// added to what there is of it, and no dense gradient is made.
+/// For each position of the ids, the sum of one row of each table. All ids have one shape `[..]`; the result is `[.., d]` in
+/// the type of the tables, summed in fp32. Differentiable once. A table that is a parameter gets its gradient at the end of
+/// the backward pass: its rows are added to the gradient that is there, and no dense gradient is made in between.
 ///
 /// # Errors
 /// If a table has no kernel ([`Lookup::has_kernel`]), tables or ids are not alike, an id is outside its table, or
@@ -75,8 +75,8 @@ pub fn embedding_sum(lookups: &[Lookup<'_>]) -> Result<Tensor> {
     for lookup in lookups {
         lookup.check()?;
     }
-    let weights = ffi::pointers(lookups.iter().map(|lookup| lookup.weight));
-    let ids = ffi::pointers(lookups.iter().map(|lookup| lookup.ids));
+    let weights = pointers(lookups.iter().map(|lookup| lookup.weight));
+    let ids = pointers(lookups.iter().map(|lookup| lookup.ids));
     let paddings: Vec<i64> = lookups.iter().map(|lookup| lookup.padding_id.unwrap_or(-1)).collect();
     let mut y = std::ptr::null_mut();
     let run: ffi::EmbeddingRun = run;
@@ -99,8 +99,8 @@ pub fn embedding_sum(lookups: &[Lookup<'_>]) -> Result<Tensor> {
 /// The forward or the backward pass; 1 if libtorch fails.
 ///
 /// # Safety
-/// `task` must be a whole [`Task`] with its tables.
-unsafe extern "C" fn run(task: *const Task, is_backward: c_int) -> c_int {
+/// `task` must be a whole [`EmbeddingProblem`] with its tables.
+unsafe extern "C" fn run(task: *const EmbeddingProblem, is_backward: c_int) -> c_int {
     // SAFETY: as promised.
     let result = unsafe { if is_backward == 0 { forward(&*task) } else { backward(&*task) } };
     c_int::from(result.is_err())

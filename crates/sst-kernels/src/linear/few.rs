@@ -1,7 +1,7 @@
 //! A few rows, as when text is generated: weights are read once and in order, for all rows, as fast as they come out
 //! of memory. A chunk of outputs is one thread's piece of work.
 
-use super::{Layout, Problem};
+use super::{Problem, WeightLayout};
 use crate::cpu::CpuLevel;
 use crate::simd::{Simd, SimdBody};
 
@@ -14,10 +14,10 @@ const INPUTS: usize = 4;
 /// Rows that are done together at most.
 const ROWS: usize = 8;
 
-fn chunk_size(layout: Layout) -> usize {
+fn chunk_size(layout: WeightLayout) -> usize {
     match layout {
-        Layout::OutIn => OUTPUTS,
-        Layout::InOut => COLUMNS,
+        WeightLayout::OutIn => OUTPUTS,
+        WeightLayout::InOut => COLUMNS,
     }
 }
 
@@ -50,8 +50,8 @@ impl SimdBody for Chunk<'_> {
         // SAFETY: `start..end` is within the outputs, and the processor has what `S` needs.
         unsafe {
             match problem.layout {
-                Layout::OutIn => dots::<S>(problem, start, end),
-                Layout::InOut => sums::<S>(problem, start, end),
+                WeightLayout::OutIn => dots::<S>(problem, start, end),
+                WeightLayout::InOut => sums::<S>(problem, start, end),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Weights as kernels want them, kept while nobody changes them.
+//! A cache of packed weights for inference, while no weight changes.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use tch::{Kind, Tensor};
 
-use super::Layout;
+use super::WeightLayout;
 use super::tiles::{PackedWeight, Unit, unit};
 use crate::autocast::product_kind;
 use crate::error::Result;
@@ -17,32 +17,34 @@ thread_local! {
     static KEPT: RefCell<Kept> = RefCell::new(Kept::default());
 }
 
-/// What is kept, each beside the tensors it was made of: while these live, no other has their place in memory.
+/// The cached weights. Each is stored with the tensors that it was made from: while those live, no other tensor can have
+/// their address, so that the address identifies them.
 #[derive(Default)]
 struct Kept {
     guards: usize,
-    /// By the type of their product too, which may be autocast's.
+    /// The key includes the type of the product, which autocast may choose.
     joints: HashMap<([Place; 3], Kind), ([Tensor; 3], Tensor)>,
     packed: HashMap<Product, (Tensor, Rc<PackedWeight>)>,
 }
 
-/// What tells one tensor from others that live.
+/// The address, shape and type, which identify a tensor among those that live.
 type Place = (usize, Vec<i64>, Kind);
 
-/// A weight, how it lies, whether its products are exact, and what makes them.
-type Product = (Place, Layout, bool, Option<Unit>);
+/// A weight, its layout, whether its products are in fp32, and the unit of the processor that computes them.
+type Product = (Place, WeightLayout, bool, Option<Unit>);
 
 fn place(tensor: &Tensor) -> Place {
     (tensor.data_ptr() as usize, tensor.size(), tensor.kind())
 }
 
-/// Until it is dropped, this thread keeps what kernels without gradients make of weights; see [`keep_weights`].
+/// A guard: until it is dropped, this thread caches packed weights. See [`keep_weights`].
 #[derive(Debug)]
 pub struct KeepWeights(PhantomData<*const ()>);
 
-/// Lays weights out once for many products, and not for each, until the guard is dropped. They must not change while
-/// it lives. They cost as much memory again as they take, or half as much more, and joint ones twice that.
-#[must_use = "weights are kept until it is dropped"]
+/// Caches the packed form of each weight on this thread until the guard is dropped, so that it is made once and not for
+/// every product. Only products without gradients use it. The weights must not change while the guard lives. A packed
+/// weight takes as much memory as the weight itself, or half as much more; those of [`joint`](crate::joint) twice that.
+#[must_use = "the cache is cleared when the guard is dropped"]
 pub fn keep_weights() -> KeepWeights {
     KEPT.with_borrow_mut(|kept| kept.guards += 1);
     KeepWeights(PhantomData)
@@ -63,7 +65,7 @@ fn is_keeping() -> Result<bool> {
     Ok(KEPT.with_borrow(|kept| kept.guards > 0) && !grad_enabled()?)
 }
 
-/// What `make` makes of three tensors, or made of them before.
+/// The result of `make` for three tensors, from the cache if it was made before.
 pub(crate) fn kept_joint(
     parts: [&Tensor; 3],
     make: impl FnOnce() -> Result<Tensor>,
@@ -82,8 +84,12 @@ pub(crate) fn kept_joint(
     Ok(made)
 }
 
-/// A contiguous weight packed for products of tiles, now or before.
-pub(super) fn packed(weight: &Tensor, layout: Layout, exact: bool) -> Result<Rc<PackedWeight>> {
+/// A contiguous weight in packed form, from the cache if it was packed before.
+pub(super) fn packed(
+    weight: &Tensor,
+    layout: WeightLayout,
+    exact: bool,
+) -> Result<Rc<PackedWeight>> {
     if !is_keeping()? {
         return Ok(Rc::new(PackedWeight::new(weight, layout, exact)?));
     }

@@ -1,8 +1,11 @@
-//! Linear layers where libtorch's products leave much of the processor unused: without gradients in fp32 of few rows, as
-//! when text is generated, which run as fast as the weights come out of memory; of many rows on processors with AVX-512
-//! bf16 or AMX; and in bf16 on every other processor.
+//! Linear layers for the cases in which libtorch's matrix products leave much of the processor unused:
+//!
+//! - fp32, few rows, no gradients, as when text is generated: these run as fast as memory delivers the weights;
+//! - fp32 or bf16, many rows, on processors with AVX-512 bf16 or AMX;
+//! - bf16 on every other processor.
 
 mod few;
+mod ffi;
 mod kept;
 mod tiles;
 
@@ -22,21 +25,21 @@ use super::grad::grad_enabled;
 use super::parallel::parallel;
 use crate::error::{Error, Result};
 
-/// Above it each weight is used so often that memory is no bound.
+/// With more rows than this, each weight is used so often that memory no longer limits the speed.
 const FEW: i64 = 16;
 
-/// How the weight of a linear layer lies.
+/// The order of the dimensions of a linear layer's weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Layout {
-    /// `[out, in]`, as of PyTorch's Linear.
+pub enum WeightLayout {
+    /// `[out, in]`, as in PyTorch's `nn.Linear`.
     OutIn,
-    /// `[in, out]`, as of GPT-2's Conv1D.
+    /// `[in, out]`, as in the `Conv1D` of transformers, which GPT-2 uses.
     InOut,
 }
 
-/// An activation between two linear layers.
+/// An activation that a kernel applies to the output of a linear layer, without another pass over memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Curve {
+pub enum FusedActivation {
     /// Exact GELU.
     Gelu,
     /// GELU by the tanh approximation.
@@ -46,21 +49,23 @@ pub enum Curve {
 /// The parameters of a linear layer.
 #[derive(Debug, Clone, Copy)]
 pub struct Affine<'a> {
-    /// As the layout says.
+    /// A matrix whose dimensions are in the order that the layout says.
     pub weight: &'a Tensor,
     /// `[out]`.
     pub bias: Option<&'a Tensor>,
 }
 
 impl Affine<'_> {
-    /// The width of the results.
+    /// Checks the shapes, and returns the output width.
     ///
     /// # Errors
     /// If widths differ, or the bias is not on the CPU.
-    fn check(&self, layout: Layout, width: i64) -> Result<i64> {
+    fn check(&self, layout: WeightLayout, width: i64) -> Result<i64> {
         let broken = |what: &str| Err(Error::Contract(format!("linear layer: {what}")));
         let (input, output) = match (self.weight.size2()?, layout) {
-            ((output, input), Layout::OutIn) | ((input, output), Layout::InOut) => (input, output),
+            ((output, input), WeightLayout::OutIn) | ((input, output), WeightLayout::InOut) => {
+                (input, output)
+            }
         };
         if width != input {
             return broken("the weight has another width");
@@ -90,7 +95,7 @@ struct Problem {
     rows: usize,
     input: usize,
     output: usize,
-    layout: Layout,
+    layout: WeightLayout,
 }
 
 // SAFETY: each chunk of `y` is written by one thread, and the rest is only read.
@@ -143,9 +148,12 @@ fn kernel(x: &Tensor, weight: &Tensor) -> Result<Option<Kernel>> {
     Ok((is_fp32 && !is_trained && rows <= FEW).then_some(Kernel::Few))
 }
 
-/// Whether [`fast_linear`] takes such tensors and is the better way: both have two dimensions and are on the CPU, and
-/// the product is in fp32 or bf16 of many rows and the processor has AVX-512 bf16, or it is in bf16 and the processor has
-/// no bf16 instructions, or it is in fp32 of few rows, without autocast and without gradients.
+/// Whether [`fast_linear`] accepts these tensors and is faster than libtorch. Both must be matrices on the CPU, and one of
+/// these must hold:
+///
+/// - the product is in fp32 or bf16 and has many rows, and the processor has AVX-512 bf16;
+/// - the product is in bf16, and the processor has no bf16 instructions;
+/// - the product is in fp32 and has few rows, and neither autocast nor gradients are on.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -153,8 +161,8 @@ pub fn has_linear_kernel(x: &Tensor, weight: &Tensor) -> Result<bool> {
     Ok(kernel(x, weight)?.is_some())
 }
 
-/// Whether products of so many rows on the CPU, in fp32 or bf16, are made without oneDNN, which compiles a kernel for each
-/// shape: by [`fast_linear`], or by MKL.
+/// Whether products with this many rows on the CPU, in fp32 or bf16, are computed without oneDNN, that is by
+/// [`fast_linear`] or by MKL. oneDNN compiles a kernel for every new shape, so that it is worth padding the rows for it.
 pub fn takes_any_rows(rows: usize) -> bool {
     match tiles::unit() {
         None => false,
@@ -175,16 +183,18 @@ fn has_kernel(rows: usize, exact: bool) -> bool {
     }
 }
 
-/// `x W^T + b` or `x W + b`, as the layout says, for `x` of `[n, in]`, in the type of the product. Of up to 16 rows
-/// none's result depends on the others. In bf16, and with AMX in fp32, numbers below 1e-38 count as zero; with AMX an
-/// infinite number in fp32 gives NaN. Of many rows differentiable once.
+/// Computes `x W^T + b` or `x W + b`, as the layout says, for `x` `[n, in]`. Returns `[n, out]` in the type of the
+/// product, which autocast may choose. With many rows it is differentiable once.
+///
+/// With up to 16 rows the result of a row does not depend on the other rows. In bf16, and in fp32 with AMX, numbers below
+/// 1e-38 count as zero; with AMX an infinite fp32 number gives NaN.
 ///
 /// # Errors
 /// If [`has_linear_kernel`] does not hold, widths differ, or libtorch fails.
 pub fn fast_linear(
     x: &Tensor,
     weight: &Tensor,
-    layout: Layout,
+    layout: WeightLayout,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
     let Some(kernel) = kernel(x, weight)? else {
@@ -217,16 +227,16 @@ pub fn fast_linear(
     Ok(y)
 }
 
-/// [`fast_linear`] and an activation after it, of which the gradient needs no second pass over memory; `None` where there
-/// is no kernel for that: without gradients, or of few rows.
+/// [`fast_linear`] followed by an activation, whose gradient needs no second pass over memory. Returns `None` where there is
+/// no kernel for it: when gradients are off, or with few rows.
 ///
 /// # Errors
 /// If widths differ, or libtorch fails.
-pub fn fast_curved_linear(
+pub fn fast_activated_linear(
     x: &Tensor,
     layer: Affine<'_>,
-    layout: Layout,
-    curve: Curve,
+    layout: WeightLayout,
+    curve: FusedActivation,
 ) -> Result<Option<Tensor>> {
     if let Some(Kernel::Trained { exact }) = kernel(x, layer.weight)? {
         layer.check(layout, x.size2()?.1)?;
@@ -240,7 +250,7 @@ fn without_kernel() -> Error {
     Error::Contract(format!("linear layer: {what}"))
 }
 
-/// Whether [`fast_mlp`] takes such tensors: as for [`has_linear_kernel`], of many rows.
+/// Whether [`fast_mlp`] accepts these tensors: the conditions of [`has_linear_kernel`] for many rows, for both layers.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -254,16 +264,17 @@ fn mlp_kernel(x: &Tensor, up: &Tensor, down: &Tensor) -> Result<Option<Kernel>> 
     Ok(kernels.0.filter(|kernel| *kernel != Kernel::Few && kernels.1 == Some(*kernel)))
 }
 
-/// Two linear layers with an activation between them, for `x` of `[n, d]`, in the type of the product. Without gradients
-/// what is between them never leaves the processor's cache. Differentiable once.
+/// Two linear layers with an activation between them, for `x` `[n, in]`. Returns `[n, out]` in the type of the product,
+/// which autocast may choose. When gradients are off, the hidden values between the layers never leave the processor's
+/// cache. Differentiable once.
 ///
 /// # Errors
 /// If [`has_mlp_kernel`] does not hold, widths differ, or libtorch fails.
 pub fn fast_mlp(
     x: &Tensor,
     [up, down]: [Affine<'_>; 2],
-    layout: Layout,
-    curve: Curve,
+    layout: WeightLayout,
+    curve: FusedActivation,
 ) -> Result<Tensor> {
     if let Some(kernel) = mlp_kernel(x, up.weight, down.weight)? {
         down.check(layout, up.check(layout, x.size2()?.1)?)?;

@@ -1,11 +1,12 @@
-//! A number in fp32 as two of 16 bits: the nearest in bf16, with which one computes, and what that lacks. Together they
-//! take as much memory as the number, and an update writes no copy in bf16 beside it.
+//! An fp32 number as two 16-bit numbers: the nearest bf16 number, which layers compute with, and an int16 remainder. Both
+//! together take as much memory as the fp32 number, so that no separate bf16 copy is needed.
 
 use std::slice::{self, from_raw_parts_mut as slice_mut};
 
 use tch::{Kind, Tensor};
 
-use super::{INT16, Plain, number, plain};
+use super::ffi::Plain;
+use super::{INT16, number, plain};
 use crate::cpu::CpuLevel;
 use crate::error::{Error, Result};
 use crate::number::Body;

@@ -1,15 +1,18 @@
-//! AdamW in one pass over memory: a kernel of our own on the CPU, libtorch's fused one elsewhere.
+//! AdamW in one pass over memory: a kernel of this crate on the CPU, libtorch's fused kernel elsewhere.
 
+mod ffi;
 mod halves;
 mod kernel;
 
+use ffi::Plain;
 pub use halves::{join_halves, split_halves};
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 
 use tch::Tensor;
 
-use super::{check, ffi, number};
 use crate::error::{Error, Result};
+use crate::ffi::{check, pointers};
+use crate::number;
 
 /// The hyper-parameters of one update (Loshchilov and Hutter 2019, "Decoupled Weight Decay
 /// Regularization").
@@ -19,13 +22,13 @@ pub struct AdamW {
     pub lr: f64,
     /// Decay rates of the two moments.
     pub betas: (f64, f64),
-    /// Added to the root of the second moment.
+    /// Added to the square root of the second moment.
     pub eps: f64,
     /// Decoupled weight decay.
     pub weight_decay: f64,
 }
 
-/// The tensors of one parameter group, in one order.
+/// The tensors of one parameter group. Entry `i` of every list belongs to parameter `i`.
 #[derive(Debug, Default)]
 pub struct AdamWTensors<'a> {
     /// The parameters.
@@ -36,17 +39,18 @@ pub struct AdamWTensors<'a> {
     pub exp_avgs: Vec<&'a Tensor>,
     /// Second moments.
     pub exp_avg_sqs: Vec<&'a Tensor>,
-    /// Updates done, one fp32 scalar a parameter; the kernel does not advance them.
+    /// The number of updates so far, this one included, as an fp32 scalar for each parameter. The caller advances it.
     pub steps: Vec<&'a Tensor>,
-    /// Copies of the parameters in bf16, which are written too; empty for none.
+    /// bf16 copies of the parameters, which every update writes as well; an empty list for none.
     pub copies: Vec<Option<&'a Tensor>>,
-    /// What copies lack of their parameters, as [`split_halves`] has it: these two are then the parameter, and nobody
-    /// looks at that of `params`. On the CPU; empty for none.
+    /// The int16 remainders of [`split_halves`]. Where there is one, the bf16 copy and the remainder together are the fp32
+    /// parameter, and the entry of `params` is not used. On the CPU only; an empty list for none.
     pub rests: Vec<Option<&'a Tensor>>,
 }
 
-/// One update in place. Gradients are divided by `grad_scale` first; where `found_inf` is 1 nothing
-/// changes, without the host having to look at an accelerator. Gradients may be bf16 where parameters are fp32.
+/// Updates the parameters and moments in place. Gradients are first divided by `grad_scale`, an fp32 scalar, and may be
+/// bf16 where parameters are fp32. Where `found_inf`, an fp32 scalar, is 1, nothing changes; on an accelerator the host does
+/// not wait for it.
 ///
 /// # Errors
 /// If the lists differ in length, or libtorch fails.
@@ -87,15 +91,6 @@ fn found(found_inf: Option<&Tensor>) -> Result<bool> {
 /// The kind of what is in int16.
 const INT16: c_int = 2;
 
-/// `SstPlain` of `cpp/optim.cc`, field by field: the numbers of a tensor.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(super) struct Plain {
-    data: *mut c_void,
-    count: usize,
-    kind: c_int,
-}
-
 impl Plain {
     fn kind(self) -> Option<number::Kind> {
         match self.kind {
@@ -116,7 +111,7 @@ impl Plain {
 
 /// The numbers of tensors, found in one call.
 fn plain<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Vec<Plain>> {
-    let pointers = ffi::pointers(tensors);
+    let pointers = pointers(tensors);
     let mut plain = vec![Plain { data: std::ptr::null_mut(), count: 0, kind: -1 }; pointers.len()];
     // SAFETY: live tensors, and a writable place for each.
     check(unsafe { ffi::sst_plain(pointers.len(), pointers.as_ptr(), plain.as_mut_ptr()) })?;
@@ -179,10 +174,9 @@ fn libtorch(
     let of_kind = |(grad, param): (&&Tensor, &&Tensor)| grad.f_to_kind(param.f_kind()?);
     let grads = tensors.grads.iter().zip(&tensors.params).map(of_kind);
     let grads = grads.collect::<std::result::Result<Vec<_>, _>>()?;
-    let grads = ffi::pointers(&grads);
+    let grads = pointers(&grads);
     let lists = [&tensors.params, &tensors.exp_avgs, &tensors.exp_avg_sqs, &tensors.steps];
-    let [params, exp_avgs, exp_avg_sqs, steps] =
-        lists.map(|list| ffi::pointers(list.iter().copied()));
+    let [params, exp_avgs, exp_avg_sqs, steps] = lists.map(|list| pointers(list.iter().copied()));
     let pointer = |tensor: Option<&Tensor>| tensor.map_or(std::ptr::null(), Tensor::as_ptr);
     // SAFETY: five lists of `n` pointers to live tensors and two that may be null; none is kept.
     let code = unsafe {
@@ -225,7 +219,7 @@ pub fn global_norm<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<
         // SAFETY: live tensors, which the list borrows.
         return Ok(Tensor::f_from_slice(&[unsafe { kernel::norm(&grads) }? as f32])?.f_squeeze()?);
     }
-    let pointers = ffi::pointers(tensors);
+    let pointers = pointers(tensors);
     let mut norm = std::ptr::null_mut();
     // SAFETY: the pointers are of live tensors and are not kept; `norm` is valid for writes.
     check(unsafe { ffi::sst_global_norm(pointers.len(), pointers.as_ptr(), &raw mut norm) })?;

@@ -9,7 +9,7 @@ use crate::simd::Simd;
 /// `SstResidual` of `cpp/residual.cc`, field by field. All matrices are `[t, d]` and contiguous; those of the
 /// other pass, and those that are not wanted, are null.
 #[repr(C)]
-pub(crate) struct Task {
+pub(crate) struct ResidualProblem {
     /// Null where the residual is normalised as it is.
     x: *const c_void,
     residual: *const c_void,
@@ -52,7 +52,7 @@ pub(crate) struct Task {
 pub(super) struct Scratch(Vec<f32>);
 
 impl Scratch {
-    pub(super) fn new(task: &Task) -> Self {
+    pub(super) fn new(task: &ResidualProblem) -> Self {
         Self(vec![0.0; 2 * task.width])
     }
 
@@ -64,7 +64,7 @@ impl Scratch {
 }
 
 /// The tokens of a block.
-fn tokens(task: &Task, block: usize) -> std::ops::Range<usize> {
+fn tokens(task: &ResidualProblem, block: usize) -> std::ops::Range<usize> {
     let bound = |block: usize| task.tokens * block / task.blocks;
     bound(block)..bound(block + 1)
 }
@@ -75,7 +75,7 @@ fn tokens(task: &Task, block: usize) -> std::ops::Range<usize> {
 /// The pointers of `task` must be valid for its sizes, no other thread may run the same block, and the processor must
 /// have what `S` needs.
 #[inline(always)]
-pub(super) unsafe fn forward<S: Simd>(task: &Task, block: usize, scratch: &mut Scratch) {
+pub(super) unsafe fn forward<S: Simd>(task: &ResidualProblem, block: usize, scratch: &mut Scratch) {
     let d = task.width;
     let dropout = Dropout::new(task.dropout, task.seed);
     let [line, _] = scratch.lines(d);
@@ -136,7 +136,7 @@ unsafe fn drop_some<S: Simd>(
 /// As for [`forward`].
 #[inline(always)]
 unsafe fn add<S: Simd>(
-    task: &Task,
+    task: &ResidualProblem,
     at: usize,
     line: &mut [f32],
     dropout: Option<LineDropout>,
@@ -203,7 +203,12 @@ unsafe fn variance<S: Simd>(line: &[f32], mean: f32) -> f32 {
 /// # Safety
 /// As for [`forward`].
 #[inline(always)]
-unsafe fn normalise<S: Simd>(task: &Task, at: usize, line: &[f32], [mean, scale]: [f32; 2]) {
+unsafe fn normalise<S: Simd>(
+    task: &ResidualProblem,
+    at: usize,
+    line: &[f32],
+    [mean, scale]: [f32; 2],
+) {
     let whole = line.len() - line.len() % S::LANES;
     // SAFETY: the caller promises the numbers.
     unsafe {
@@ -229,7 +234,11 @@ unsafe fn normalise<S: Simd>(task: &Task, at: usize, line: &[f32], [mean, scale]
 /// # Safety
 /// As for [`forward`].
 #[inline(always)]
-pub(super) unsafe fn backward<S: Simd>(task: &Task, block: usize, scratch: &mut Scratch) {
+pub(super) unsafe fn backward<S: Simd>(
+    task: &ResidualProblem,
+    block: usize,
+    scratch: &mut Scratch,
+) {
     let d = task.width;
     let dropout = Dropout::new(task.dropout, task.seed);
     let [normal, weighted] = scratch.lines(d);
@@ -270,7 +279,7 @@ pub(super) unsafe fn backward<S: Simd>(task: &Task, block: usize, scratch: &mut 
 /// As for [`forward`].
 #[inline(always)]
 unsafe fn weigh<S: Simd>(
-    task: &Task,
+    task: &ResidualProblem,
     at: usize,
     [mean, scale]: [f32; 2],
     [normal, weighted]: [&mut [f32]; 2],
@@ -329,7 +338,7 @@ struct Through {
 /// As for [`forward`].
 #[inline(always)]
 unsafe fn write_grads<S: Simd>(
-    task: &Task,
+    task: &ResidualProblem,
     at: usize,
     [normal, weighted]: [&[f32]; 2],
     Through { mean_grad, mean_product, scale, dropout }: Through,
@@ -372,7 +381,7 @@ unsafe fn write_grads<S: Simd>(
 /// # Safety
 /// The pointers of `task` must be valid for its sizes, and no other thread may run it.
 #[inline(always)]
-pub(super) unsafe fn params(task: &Task) {
+pub(super) unsafe fn params(task: &ResidualProblem) {
     let d = task.width;
     // SAFETY: as promised.
     unsafe {
@@ -391,7 +400,7 @@ pub(super) unsafe fn params(task: &Task) {
     }
 }
 
-impl Task {
+impl ResidualProblem {
     pub(super) fn blocks(&self) -> usize {
         self.blocks
     }

@@ -1,19 +1,20 @@
-//! What stands between the matrix products of a transformer's layer, in one pass over memory: dropout, the
-//! residual, and LayerNorm. The graph and the threads are in `cpp/residual.cc`.
+//! Dropout, the residual connection, and LayerNorm or RMSNorm, in one pass over memory: the operations between the matrix
+//! products of a transformer layer. The autograd node and the threads are in `cpp/residual.cc`.
 
+mod ffi;
 mod kernel;
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub(super) use kernel::Task;
-use kernel::{Scratch, backward, forward, params};
+use kernel::{ResidualProblem, Scratch, backward, forward, params};
 use tch::{Device, Kind, Tensor};
 
 use super::cpu::CpuLevel;
 use super::simd::{Simd, SimdBody};
-use super::{check, ffi, panics};
 use crate::error::{Error, Result};
+use crate::ffi::check;
+use crate::panics;
 
 /// `LayerNorm(dropout(x) + residual)` over the last dimension (Ba et al. 2016), with `p` the probability of
 /// dropout, drawn from libtorch's generator. `x` and `residual` are of one shape, fp32 or bf16 each; the
@@ -60,11 +61,12 @@ pub fn residual_norm(
     Ok([y, twin].map(|tensor| unsafe { Tensor::from_ptr(tensor) }))
 }
 
-/// A tensor for each of two that `x` goes on to: their gradients are added here, in this order, whatever is run when.
+/// Two tensors equal to `x`, for two consumers. Their gradients are added here in this order, so that the sum does not
+/// depend on which backward pass runs first.
 ///
 /// # Errors
 /// If libtorch fails.
-pub fn twice(x: &Tensor) -> Result<[Tensor; 2]> {
+pub fn fork(x: &Tensor) -> Result<[Tensor; 2]> {
     let mut both = [std::ptr::null_mut(); 2];
     // SAFETY: a live tensor and two writable places.
     check(unsafe { ffi::sst_twice(x.as_ptr(), both.as_mut_ptr()) })?;
@@ -72,21 +74,21 @@ pub fn twice(x: &Tensor) -> Result<[Tensor; 2]> {
     Ok(both.map(|tensor| unsafe { Tensor::from_ptr(tensor) }))
 }
 
-/// What is normalised before a product, and how.
+/// The parameters of a LayerNorm or an RMSNorm.
 #[derive(Debug, Clone, Copy)]
 pub struct Norm<'a> {
     /// `[d]`.
     pub weight: &'a Tensor,
-    /// `[d]`, for LayerNorm; `None` for RMSNorm (Zhang and Sennrich 2019), which takes no mean off.
+    /// `[d]` for LayerNorm; `None` for RMSNorm (Zhang and Sennrich 2019), which does not subtract the mean.
     pub bias: Option<&'a Tensor>,
     /// Added to the variance.
     pub eps: f64,
 }
 
-/// `norm(sum)` and `sum = dropout(x) + residual`, with `p` the probability of dropout, drawn from libtorch's
-/// generator; what a layer whose norm comes first has between two of its halves. `x` and `residual` are of one
-/// shape, fp32 or bf16 each. The sum has the residual's type, and its norm is fp32 or bf16, as `kind` says.
-/// Differentiable once; sums are fp32.
+/// Returns `norm(sum)` and `sum = dropout(x) + residual`, as between the attention and the MLP of a pre-norm layer. `p` is
+/// the probability of dropout, which libtorch's generator draws. `x` and `residual` have one shape and are fp32 or bf16.
+/// The sum has the type of the residual; its norm has the type `kind`, fp32 or bf16. Sums are accumulated in fp32.
+/// Differentiable once.
 ///
 /// # Errors
 /// If shapes or types do not fit, a tensor is not on the CPU, or libtorch fails.
@@ -190,8 +192,8 @@ const BACKWARD: c_int = 1;
 /// one thread, for the gradients of weight and bias.
 ///
 /// # Safety
-/// `task` must be a whole [`Task`], and `next` the counter that the threads share.
-unsafe extern "C" fn run(task: *const Task, next: *const c_void, what: c_int) {
+/// `task` must be a whole [`ResidualProblem`], and `next` the counter that the threads share.
+unsafe extern "C" fn run(task: *const ResidualProblem, next: *const c_void, what: c_int) {
     // SAFETY: both live until every thread has returned; for the last of the three nobody needs the counter.
     panics::catch_for_later("sst::residual", || unsafe {
         let task = &*task;
@@ -205,7 +207,7 @@ unsafe extern "C" fn run(task: *const Task, next: *const c_void, what: c_int) {
 
 /// Takes blocks until none is left.
 struct Take<'a> {
-    task: &'a Task,
+    task: &'a ResidualProblem,
     next: &'a AtomicUsize,
     is_backward: bool,
 }

@@ -2,8 +2,8 @@
 //! the tests hold at every level of the processor.
 
 use sst_kernels::{
-    Affine, Curve, Layout, Result, fast_curved_linear, fast_linear, fast_mlp, has_linear_kernel,
-    has_mlp_kernel,
+    Affine, FusedActivation, Result, WeightLayout, fast_activated_linear, fast_linear, fast_mlp,
+    has_linear_kernel, has_mlp_kernel,
 };
 use tch::Tensor;
 
@@ -19,10 +19,10 @@ pub(crate) enum Activation {
 }
 
 impl Activation {
-    pub(crate) fn curve(self) -> Option<Curve> {
+    pub(crate) fn curve(self) -> Option<FusedActivation> {
         match self {
-            Self::Gelu => Some(Curve::Gelu),
-            Self::GeluTanh => Some(Curve::GeluTanh),
+            Self::Gelu => Some(FusedActivation::Gelu),
+            Self::GeluTanh => Some(FusedActivation::GeluTanh),
             Self::Relu => None,
         }
     }
@@ -40,7 +40,7 @@ impl Activation {
 /// `x W^T + b` for a weight `[out, in]`.
 pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     if has_linear_kernel(x, weight)? {
-        return fast_linear(x, weight, Layout::OutIn, bias);
+        return fast_linear(x, weight, WeightLayout::OutIn, bias);
     }
     Ok(x.f_linear(weight, bias)?)
 }
@@ -48,7 +48,7 @@ pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Resu
 /// `x W + b` for a weight `[in, out]`.
 pub(crate) fn conv1d(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     if has_linear_kernel(x, weight)? {
-        return fast_linear(x, weight, Layout::InOut, Some(bias));
+        return fast_linear(x, weight, WeightLayout::InOut, Some(bias));
     }
     Ok(bias.f_addmm(x, weight)?)
 }
@@ -60,7 +60,7 @@ pub(crate) fn activated_linear(
     activation: Activation,
 ) -> Result<Tensor> {
     if let Some(curve) = activation.curve()
-        && let Some(y) = fast_curved_linear(x, layer, Layout::OutIn, curve)?
+        && let Some(y) = fast_activated_linear(x, layer, WeightLayout::OutIn, curve)?
     {
         return Ok(y);
     }
@@ -71,7 +71,7 @@ pub(crate) fn activated_linear(
 pub(crate) fn mlp(
     x: &Tensor,
     layers: [Affine<'_>; 2],
-    layout: Layout,
+    layout: WeightLayout,
     activation: Activation,
 ) -> Result<Tensor> {
     let [up, down] = layers;
@@ -81,9 +81,9 @@ pub(crate) fn mlp(
         return fast_mlp(x, layers, layout, curve);
     }
     let apply = |x: &Tensor, Affine { weight, bias }: Affine<'_>| match (layout, bias) {
-        (Layout::OutIn, _) => linear(x, weight, bias),
-        (Layout::InOut, Some(bias)) => conv1d(x, weight, bias),
-        (Layout::InOut, None) => Ok(x.f_matmul(weight)?),
+        (WeightLayout::OutIn, _) => linear(x, weight, bias),
+        (WeightLayout::InOut, Some(bias)) => conv1d(x, weight, bias),
+        (WeightLayout::InOut, None) => Ok(x.f_matmul(weight)?),
     };
     apply(&activation.apply(&apply(x, up)?), down)
 }

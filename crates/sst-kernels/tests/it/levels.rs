@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sst_kernels::{
-    AdamW, AdamWTensors, Affine, CPU_LEVEL_VARIABLE, CpuLevel, CrossEntropy, Layout, Lookup,
-    RaggedAttention, autocast,
+    AdamW, AdamWTensors, Affine, CPU_LEVEL_VARIABLE, CpuLevel, CrossEntropy, Lookup,
+    RaggedAttention, WeightLayout, autocast,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -68,7 +68,7 @@ fn results_of_one_level() {
         }
         save(&mut all, &format!("{name}/embedding"), embedding(kind));
         save(&mut all, &format!("{name}/cross-entropy"), cross_entropy(kind));
-        for (layout, word) in [(Layout::OutIn, "out-in"), (Layout::InOut, "in-out")] {
+        for (layout, word) in [(WeightLayout::OutIn, "out-in"), (WeightLayout::InOut, "in-out")] {
             for activation in [Activation::Gelu, Activation::GeluTanh] {
                 let what = format!("{name}/mlp-{word}-{activation:?}");
                 save(&mut all, &what, mlp(kind, layout, activation));
@@ -145,11 +145,11 @@ fn cross_entropy(kind: Kind) -> Vec<Tensor> {
     differentiated(&[&logits], &sums.loss)
 }
 
-fn mlp(kind: Kind, layout: Layout, activation: Activation) -> Vec<Tensor> {
+fn mlp(kind: Kind, layout: WeightLayout, activation: Activation) -> Vec<Tensor> {
     let _autocast = (kind == Kind::BFloat16).then(|| autocast(Device::Cpu, Some(kind)).unwrap());
     let shape = |input: i64, output: i64| match layout {
-        Layout::OutIn => [output, input],
-        Layout::InOut => [input, output],
+        WeightLayout::OutIn => [output, input],
+        WeightLayout::InOut => [input, output],
     };
     let leaves = [
         leaf(0, &[70, 48], Kind::Float),
@@ -165,7 +165,7 @@ fn mlp(kind: Kind, layout: Layout, activation: Activation) -> Vec<Tensor> {
     differentiated(&leaves.each_ref(), &y)
 }
 
-fn few_rows(kind: Kind, layout: Layout) -> Vec<Tensor> {
+fn few_rows(kind: Kind, layout: WeightLayout) -> Vec<Tensor> {
     let _guard = tch::no_grad_guard();
     [1, 4, 8, 13]
         .map(|rows| {
@@ -173,8 +173,10 @@ fn few_rows(kind: Kind, layout: Layout) -> Vec<Tensor> {
             let [x, weight] = [x, weight].map(|x| x.to_kind(kind));
             let bias = normal(2, &[70]).to_kind(kind);
             match layout {
-                Layout::OutIn => layers::linear(&x, &weight, Some(&bias)).unwrap(),
-                Layout::InOut => layers::conv1d(&x, &weight.tr().contiguous(), &bias).unwrap(),
+                WeightLayout::OutIn => layers::linear(&x, &weight, Some(&bias)).unwrap(),
+                WeightLayout::InOut => {
+                    layers::conv1d(&x, &weight.tr().contiguous(), &bias).unwrap()
+                }
             }
         })
         .into()

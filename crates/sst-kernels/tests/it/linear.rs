@@ -1,7 +1,7 @@
 //! Linear layers without gradients give what libtorch's give.
 
 use sst_kernels::{
-    Affine, CpuLevel, Curve, Layout, autocast, checkpoint, fast_linear, fast_mlp,
+    Affine, CpuLevel, FusedActivation, WeightLayout, autocast, checkpoint, fast_linear, fast_mlp,
     has_linear_kernel, has_mlp_kernel, joint, keep_weights,
 };
 use tch::{Device, Kind, Tensor, no_grad};
@@ -81,7 +81,7 @@ fn a_row_does_not_depend_on_the_others() {
     let (x, weight) = (normal(0, &[13, 70]), normal(1, &[130, 70]));
     let turned = weight.tr().contiguous();
     no_grad(|| {
-        for (weight, layout) in [(&weight, Layout::OutIn), (&turned, Layout::InOut)] {
+        for (weight, layout) in [(&weight, WeightLayout::OutIn), (&turned, WeightLayout::InOut)] {
             let all = fast_linear(&x, weight, layout, None).unwrap();
             for row in 0..13 {
                 let alone = fast_linear(&x.narrow(0, row, 1), weight, layout, None).unwrap();
@@ -96,7 +96,7 @@ fn what_does_not_fit_goes_to_libtorch_or_is_an_error() {
     let (x, weight) = (normal(0, &[2, 8]), normal(1, &[4, 8]));
     let has = |x: &Tensor, weight: &Tensor| has_linear_kernel(x, weight).unwrap();
     assert!(!has(&x, &weight), "gradients are on");
-    assert!(fast_linear(&x, &weight, Layout::OutIn, None).is_err());
+    assert!(fast_linear(&x, &weight, WeightLayout::OutIn, None).is_err());
     let tracked = weight.set_requires_grad(true);
     let y = layers::linear(&x, &tracked, None).unwrap();
     y.sum(Kind::Float).backward();
@@ -116,11 +116,11 @@ fn what_does_not_fit_goes_to_libtorch_or_is_an_error() {
         assert!(!has(&x.unsqueeze(0), &weight));
         assert!(!has(&x, &weight.tr()), "the weight is not contiguous");
         // Rows that are not contiguous are copied.
-        let y = fast_linear(&normal(3, &[8, 2]).tr(), &weight, Layout::OutIn, None).unwrap();
+        let y = fast_linear(&normal(3, &[8, 2]).tr(), &weight, WeightLayout::OutIn, None).unwrap();
         assert!(distance(&y, &normal(3, &[8, 2]).tr().matmul(&weight.tr())) < 1e-6);
         for (width, bias) in [(9, 4), (8, 5)] {
             let (x, bias) = (normal(4, &[2, width]), normal(5, &[bias]));
-            let error = fast_linear(&x, &weight, Layout::OutIn, Some(&bias)).unwrap_err();
+            let error = fast_linear(&x, &weight, WeightLayout::OutIn, Some(&bias)).unwrap_err();
             assert!(error.to_string().contains("width"), "{error}");
         }
     });
@@ -143,8 +143,8 @@ fn check_bf16() {
             no_grad(|| {
                 let turned = weight.tr().contiguous();
                 let both = [
-                    (layers::linear(&x, &weight, Some(&bias)), Layout::OutIn),
-                    (layers::conv1d(&x, &turned, &bias), Layout::InOut),
+                    (layers::linear(&x, &weight, Some(&bias)), WeightLayout::OutIn),
+                    (layers::conv1d(&x, &turned, &bias), WeightLayout::InOut),
                 ];
                 for (y, layout) in both {
                     let y = y.unwrap();
@@ -281,10 +281,10 @@ fn check_mlp() {
                     let between = activation.apply(&between);
                     let expected = between.linear(&double(&down), Some(&double(&biases[1])));
                     let biases = biases.each_ref().map(cast);
-                    for layout in [Layout::OutIn, Layout::InOut] {
+                    for layout in [WeightLayout::OutIn, WeightLayout::InOut] {
                         let lie = |weight: &Tensor| match layout {
-                            Layout::OutIn => weight.shallow_clone(),
-                            Layout::InOut => weight.tr().contiguous(),
+                            WeightLayout::OutIn => weight.shallow_clone(),
+                            WeightLayout::InOut => weight.tr().contiguous(),
                         };
                         let (up, down) = (lie(&up), lie(&down));
                         let layers = [
@@ -318,12 +318,15 @@ fn check_curves() {
         let layer = Affine { weight: &one, bias: None };
         no_grad(|| {
             if !has_mlp_kernel(&x, &one, &one).unwrap() {
-                let refused = fast_mlp(&x, [layer, layer], Layout::OutIn, Curve::Gelu);
+                let refused =
+                    fast_mlp(&x, [layer, layer], WeightLayout::OutIn, FusedActivation::Gelu);
                 assert!(refused.unwrap_err().to_string().contains("has a kernel"));
                 return;
             }
-            for (curve, name) in [(Curve::Gelu, "none"), (Curve::GeluTanh, "tanh")] {
-                let y = fast_mlp(&x, [layer, layer], Layout::OutIn, curve).unwrap();
+            for (curve, name) in
+                [(FusedActivation::Gelu, "none"), (FusedActivation::GeluTanh, "tanh")]
+            {
+                let y = fast_mlp(&x, [layer, layer], WeightLayout::OutIn, curve).unwrap();
                 let expected = x.to_kind(Kind::Double).gelu(name);
                 let rest = (y.to_kind(Kind::Double) - &expected).abs() - expected.abs() * rounding;
                 let found = rest.max().double_value(&[]);

@@ -1,6 +1,6 @@
 //! Linear layers with gradients, beside fp64.
 
-use sst_kernels::{Affine, Layout, autocast, has_linear_kernel};
+use sst_kernels::{Affine, WeightLayout, autocast, has_linear_kernel};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::layers::{self, Activation};
@@ -56,7 +56,7 @@ fn one_layer_of_any_size() {
                 if rows > 600 && input * output > 10_000 {
                     continue;
                 }
-                for layout in [Layout::OutIn, Layout::InOut] {
+                for layout in [WeightLayout::OutIn, WeightLayout::InOut] {
                     one_layer(rows, input, output, layout);
                 }
             }
@@ -64,18 +64,18 @@ fn one_layer_of_any_size() {
     });
 }
 
-fn one_layer(rows: i64, input: i64, output: i64, layout: Layout) {
+fn one_layer(rows: i64, input: i64, output: i64, layout: WeightLayout) {
     let mut tensors = case(rows, &[input, output]);
-    if layout == Layout::InOut {
+    if layout == WeightLayout::InOut {
         tensors[1] = tensors[1].tr().contiguous();
     }
     let run = |t: &[Tensor]| match layout {
-        Layout::OutIn => layers::linear(&t[0], &t[1], Some(&t[2])).unwrap(),
-        Layout::InOut => layers::conv1d(&t[0], &t[1], &t[2]).unwrap(),
+        WeightLayout::OutIn => layers::linear(&t[0], &t[1], Some(&t[2])).unwrap(),
+        WeightLayout::InOut => layers::conv1d(&t[0], &t[1], &t[2]).unwrap(),
     };
     let expected = gradients(&tensors, &[Kind::Double; 3], |t| match layout {
-        Layout::OutIn => t[0].linear(&t[1], Some(&t[2])),
-        Layout::InOut => t[0].matmul(&t[1]) + &t[2],
+        WeightLayout::OutIn => t[0].linear(&t[1], Some(&t[2])),
+        WeightLayout::InOut => t[0].matmul(&t[1]) + &t[2],
     });
     let name = format!("{rows} x {input} x {output}, {layout:?}");
     for (kind, limit) in [(Kind::BFloat16, 3e-3), (Kind::Float, 2e-6)] {
@@ -121,7 +121,7 @@ fn two_layers_of_any_size() {
         {
             for rows in [31, 32, 47, 250, 2100] {
                 for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
-                    for layout in [Layout::OutIn, Layout::InOut] {
+                    for layout in [WeightLayout::OutIn, WeightLayout::InOut] {
                         two_layers(rows, [input, inner, output], activation, layout);
                     }
                 }
@@ -130,12 +130,12 @@ fn two_layers_of_any_size() {
     });
 }
 
-fn two_layers(rows: i64, widths: [i64; 3], activation: Activation, layout: Layout) {
+fn two_layers(rows: i64, widths: [i64; 3], activation: Activation, layout: WeightLayout) {
     let mut tensors = case(rows, &widths);
     let expected = gradients(&tensors, &[Kind::Double; 5], |t| {
         activation.apply(&t[0].linear(&t[1], Some(&t[2]))).linear(&t[3], Some(&t[4]))
     });
-    if layout == Layout::InOut {
+    if layout == WeightLayout::InOut {
         tensors[1] = tensors[1].tr().contiguous();
         tensors[3] = tensors[3].tr().contiguous();
     }
@@ -147,7 +147,7 @@ fn two_layers(rows: i64, widths: [i64; 3], activation: Activation, layout: Layou
             ];
             layers::mlp(&t[0], layers, layout, activation).unwrap()
         });
-        if layout == Layout::InOut {
+        if layout == WeightLayout::InOut {
             for weight in [2, 4] {
                 found[weight] = found[weight].tr();
             }
@@ -201,7 +201,7 @@ fn only_what_asks_for_a_gradient_gets_one() {
             Affine { weight: &up, bias: Some(&biases[0]) },
             Affine { weight: &down, bias: Some(&biases[1]) },
         ];
-        let y = layers::mlp(&x, layers, Layout::OutIn, Activation::Gelu).unwrap();
+        let y = layers::mlp(&x, layers, WeightLayout::OutIn, Activation::Gelu).unwrap();
         let z = layers::linear(&x, &up, Some(&biases[0])).unwrap();
         (y.sum(Kind::Float) + z.sum(Kind::Float)).backward();
         assert_eq!(x.grad().defined(), asks_x);
@@ -237,7 +237,7 @@ fn gradients_do_not_depend_on_the_threads() {
                 Affine { weight: &t[1], bias: Some(&t[2]) },
                 Affine { weight: &t[3], bias: Some(&t[4]) },
             ];
-            layers::mlp(&t[0], layers, Layout::OutIn, Activation::Gelu).unwrap()
+            layers::mlp(&t[0], layers, WeightLayout::OutIn, Activation::Gelu).unwrap()
         })
     };
     let before = tch::get_num_threads();

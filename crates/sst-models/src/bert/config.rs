@@ -92,8 +92,15 @@ impl BertConfig {
             ("hidden_dropout_prob", self.hidden_dropout_prob),
             ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
         ])?;
+        check_dropout(&[("classifier_dropout", self.classifier_dropout())])?;
         padding_row(self.pad_token_id, self.vocab_size)?;
         check_refused(&self.other, &REFUSED)
+    }
+
+    /// The dropout before the linear layer of a task head: `classifier_dropout`, or that of hidden states.
+    pub(super) fn classifier_dropout(&self) -> f64 {
+        let own = self.other.get("classifier_dropout").and_then(Value::as_f64);
+        own.unwrap_or(self.hidden_dropout_prob)
     }
 
     /// The row of the word embeddings that gets no gradient.

@@ -3,10 +3,11 @@
 //! Shapes: n selected positions, d hidden size, v vocabulary.
 
 use sst_core::nn::{Activation, LayerNorm, Linear, activated_linear, linear};
-use sst_core::{Init, Result, Scope};
+use sst_core::{Forward, Head, HeadInput, Init, Result, Scope};
 use tch::Tensor;
 
 use super::config::BertConfig;
+use crate::heads::Pooler;
 
 /// Scores the vocabulary: a transform, then the word embeddings as projection.
 #[derive(Debug)]
@@ -35,32 +36,56 @@ impl MaskedHead {
             projection_vd,
         })
     }
+}
 
-    pub(super) fn parameters(&self) -> impl Iterator<Item = &Tensor> {
-        let own = [&self.projection_vd, &self.bias];
-        self.dense.parameters().chain(self.norm.parameters()).chain(own)
-    }
-
-    pub(super) fn logits(&self, hidden_nd: &Tensor) -> Result<Tensor> {
+impl Head for MaskedHead {
+    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
         let transformed = activated_linear(hidden_nd, self.dense.affine(), self.activation)?;
         linear(&self.norm.forward(&transformed)?, &self.projection_vd, Some(&self.bias))
     }
+
+    fn num_outputs(&self) -> usize {
+        self.projection_vd.size()[0] as usize
+    }
+
+    fn input(&self) -> HeadInput {
+        HeadInput::EveryToken
+    }
+
+    fn parameters(&self) -> Vec<&Tensor> {
+        let projection = [&self.projection_vd, &self.bias];
+        self.dense.parameters().chain(self.norm.parameters()).chain(projection).collect()
+    }
 }
 
-/// Scores whether the second segment follows the first, from the pooled first token.
+/// Scores whether the second segment follows the first, from the pooled first token. Output 0 is "follows".
 #[derive(Debug)]
 pub(super) struct NextSentenceHead {
+    pooler: Pooler,
     relation: Linear,
 }
 
 impl NextSentenceHead {
-    pub(super) fn new(scope: &Scope<'_>, config: &BertConfig) -> Result<Self> {
+    pub(super) fn new(scope: &Scope<'_>, config: &BertConfig, pooler: Pooler) -> Result<Self> {
         let relation = Linear::new(scope, config.hidden_size, 2, config.initializer_range)?;
-        Ok(Self { relation })
+        Ok(Self { pooler, relation })
+    }
+}
+
+impl Head for NextSentenceHead {
+    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
+        self.relation.forward(&self.pooler.forward(hidden_nd)?)
     }
 
-    /// `[b, 2]` for the pooled `[b, d]`; column 0 is "follows".
-    pub(super) fn logits(&self, pooled_bd: &Tensor) -> Result<Tensor> {
-        self.relation.forward(pooled_bd)
+    fn num_outputs(&self) -> usize {
+        2
+    }
+
+    fn input(&self) -> HeadInput {
+        HeadInput::FirstToken
+    }
+
+    fn parameters(&self) -> Vec<&Tensor> {
+        self.pooler.parameters().chain(self.relation.parameters()).collect()
     }
 }

@@ -4,7 +4,7 @@
 
 use sst_core::nn::{Activation, Attention, LayerNorm, Linear, Rows, has_attention_kernel, mlp};
 use sst_core::{Forward, RaggedRows, Result, Scope};
-use sst_kernels::{Layout, twice};
+use sst_kernels::{WeightLayout, fork};
 use tch::Tensor;
 
 use super::config::BertConfig;
@@ -38,7 +38,7 @@ pub(super) struct Hidden {
 impl Hidden {
     /// Of what no norm gives twice.
     pub(super) fn new(hidden: &Tensor) -> Result<Self> {
-        Ok(twice(hidden)?.into())
+        Ok(fork(hidden)?.into())
     }
 
     pub(super) fn both(&self) -> [&Tensor; 2] {
@@ -163,7 +163,7 @@ impl Layer {
         let [attended, residual] =
             self.attention_norm.after(mixed, residual, self.dropout, train)?;
         let layers = [self.intermediate.affine(), self.output.affine()];
-        let output = mlp(&attended, layers, Layout::OutIn, self.activation)?;
+        let output = mlp(&attended, layers, WeightLayout::OutIn, self.activation)?;
         Ok(self.output_norm.after(output, &residual, self.dropout, train)?.into())
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! Shapes: b batch, l length, d hidden size.
 
-use sst_core::nn::{Embedding, LayerNorm, Linear, Rows, dropout, has_attention_kernel};
+use sst_core::nn::{Embedding, LayerNorm, Rows, dropout, has_attention_kernel};
 use sst_core::{
-    Encoder, EncoderInput, EncoderOutput, Error, Forward, Init, RaggedRows, Result, Scope, Want,
-    pad_even,
+    Embedded, Encoder, EncoderOutput, Error, Forward, Init, Input, InputSpec, RaggedRows, Result,
+    RowLayout, Scope, Tokens, Want, pad_even,
 };
 use tch::{Kind, Tensor};
 
 use super::config::BertConfig;
 use super::layer::{Hidden, Layer, Picked};
+use crate::heads::Pooler;
 use crate::init::InitOptions;
 
 /// The BERT encoder.
@@ -20,7 +21,7 @@ pub struct BertModel {
     layers: Vec<Layer>,
     /// Layers that run again in the backward pass.
     checkpointed: Vec<bool>,
-    pooler: Option<Linear>,
+    pooler: Option<Pooler>,
     num_positions: i64,
     num_tokens: i64,
     width: i64,
@@ -52,13 +53,15 @@ impl BertModel {
             .map(|i| Layer::new(&layers.sub(i), config, init))
             .collect::<Result<Vec<_>>>()?;
         let checkpointed = vec![false; layers.len()];
-        let (width, std) = (config.hidden_size, config.initializer_range);
         let pooler = match with_pooler {
-            true => Some(Linear::new(&scope.sub("pooler").sub("dense"), width, width, std)?),
+            true => {
+                let (width, std) = (config.hidden_size, config.initializer_range);
+                Some(Pooler::new(&scope.sub("pooler"), width, std)?)
+            }
             false => None,
         };
         let num_positions = config.max_position_embeddings;
-        let num_tokens = config.vocab_size;
+        let (num_tokens, width) = (config.vocab_size, config.hidden_size);
         Ok(Self { embeddings, layers, checkpointed, pooler, num_positions, num_tokens, width })
     }
 
@@ -75,28 +78,32 @@ impl BertModel {
         &self.embeddings.word.weight
     }
 
-    /// The pooled `[b, d]` of the first tokens' hidden states `[b, d]`, if this model has a pooler.
-    ///
-    /// # Errors
-    /// If libtorch fails.
-    pub fn pooled(&self, first_bd: &Tensor) -> Result<Option<Tensor>> {
-        match &self.pooler {
-            None => Ok(None),
-            Some(dense) => Ok(Some(dense.forward(first_bd)?.f_tanh()?)),
-        }
+    /// Its pooler, if this model has one.
+    pub(super) fn pooler(&self) -> Option<&Pooler> {
+        self.pooler.as_ref()
     }
 
-    /// The embeddings of tokens that fit the positions.
-    fn embed(&self, input: EncoderInput<'_>, train: bool) -> Result<Tensor> {
-        let length = longest(input);
-        if length > self.num_positions {
-            return Err(Error::Contract(format!(
-                "a row of {length} tokens does not fit the model's {} positions; \
-                 lower data.max_length or truncate",
-                self.num_positions
-            )));
+    /// The rows without padding and the tokens at `positions_n` in them, if the last layer can run for these alone.
+    fn pick(
+        &self,
+        embedded: &Embedded,
+        positions_n: &Tensor,
+    ) -> Result<Option<(RaggedRows, Picked)>> {
+        let rows = match &embedded.rows {
+            RowLayout::Ragged(rows) => rows.clone(),
+            RowLayout::Padded { mask_bl: None } => {
+                let (rows, length, _) = embedded.hidden.size3()?;
+                let lengths = vec![length as usize; rows as usize];
+                RaggedRows::new(&lengths, embedded.hidden.device())
+            }
+            RowLayout::Padded { mask_bl: Some(_) } => return Ok(None),
+        };
+        if self.layers.is_empty() || !has_attention_kernel(&self.embeddings.word.weight)? {
+            return Ok(None);
         }
-        self.embeddings.forward(input, train)
+        let offsets = rows.offsets_of(&Vec::<i64>::try_from(positions_n)?);
+        let picked = |offsets| Picked { positions_n: positions_n.shallow_clone(), offsets };
+        Ok(offsets.map(|offsets| (rows, picked(offsets))))
     }
 
     /// Runs layer `i`, or has it run again in the backward pass.
@@ -142,20 +149,48 @@ impl BertModel {
 }
 
 impl Encoder for BertModel {
-    fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput> {
-        let mut hidden_bld = self.embed(input, forward.train)?;
-        let mask = match input.attention_mask {
-            None => None,
+    fn spec(&self) -> InputSpec {
+        InputSpec::Text {
+            vocab_size: self.num_tokens as usize,
+            max_length: self.num_positions as usize,
+        }
+    }
+
+    fn hidden_size(&self) -> i64 {
+        self.width
+    }
+
+    /// The sum of word, position and segment embeddings, after its norm and dropout.
+    fn embed(&self, input: Input<'_>, forward: Forward) -> Result<Embedded> {
+        let tokens = input.tokens()?;
+        let length = longest(tokens);
+        if length > self.num_positions {
+            return Err(Error::Contract(format!(
+                "a row of {length} tokens does not fit the model's {} positions; \
+                 lower data.max_length or truncate",
+                self.num_positions
+            )));
+        }
+        let hidden = self.embeddings.forward(tokens, forward.train)?;
+        Ok(Embedded { hidden, rows: tokens.layout() })
+    }
+
+    fn encode_embedded(&self, embedded: Embedded, forward: Forward) -> Result<EncoderOutput> {
+        let Embedded { hidden: mut hidden_bld, rows: layout } = embedded;
+        let mask = match &layout {
             // [b, l] to [b, 1, 1, l]: every query sees the same keys.
-            Some(mask) => Some(mask.f_unsqueeze(1)?.f_unsqueeze(1)?),
+            RowLayout::Padded { mask_bl: Some(mask_bl) } => {
+                Some(mask_bl.f_unsqueeze(1)?.f_unsqueeze(1)?)
+            }
+            _ => None,
         };
-        let rows = match input.rows {
-            Some(rows) => Rows::Ragged(rows),
-            None => Rows::Padded { mask: mask.as_ref() },
+        let rows = match &layout {
+            RowLayout::Ragged(rows) => Rows::Ragged(rows),
+            RowLayout::Padded { .. } => Rows::Padded { mask: mask.as_ref() },
         };
         let Want { attentions, hidden_states } = forward.want;
         let num_tokens = hidden_bld.size()[0];
-        if input.rows.is_some() && !attentions && !hidden_states {
+        if matches!(layout, RowLayout::Ragged(_)) && !attentions && !hidden_states {
             hidden_bld = pad_even(hidden_bld)?;
         }
         let mut hidden_bld = Hidden::new(&hidden_bld)?;
@@ -178,60 +213,33 @@ impl Encoder for BertModel {
         if hidden_bld.size()[0] != num_tokens {
             hidden_bld = hidden_bld.f_narrow(0, 0, num_tokens)?;
         }
-        Ok(EncoderOutput { hidden_bld, attentions, hidden_states })
+        Ok(EncoderOutput { hidden_bld, rows: layout, attentions, hidden_states })
     }
 
     /// The last layer computes keys and values of all tokens, and everything else of the wanted ones.
     fn encode_at(
         &self,
-        input: EncoderInput<'_>,
+        input: Input<'_>,
         positions_n: &Tensor,
         forward: Forward,
     ) -> Result<Tensor> {
-        let rows = match (input.rows, input.attention_mask) {
-            (Some(rows), _) => Some(rows.clone()),
-            (None, None) => {
-                let (rows, length) = input.input_ids.size2()?;
-                let lengths = vec![length as usize; rows as usize];
-                Some(RaggedRows::new(&lengths, input.input_ids.device()))
-            }
-            (None, Some(_)) => None,
+        let embedded = self.embed(input, forward)?;
+        let Some((rows, picked)) = self.pick(&embedded, positions_n)? else {
+            return self.encode_embedded(embedded, forward)?.at(positions_n);
         };
-        let can = has_attention_kernel(&self.embeddings.word.weight)? && !self.layers.is_empty();
-        let picked = match &rows {
-            Some(rows) if can => rows.offsets_of(&Vec::<i64>::try_from(positions_n)?),
-            _ => None,
-        };
-        let (Some(rows), Some(offsets)) = (rows, picked) else {
-            return self.encode(input, forward)?.at(positions_n);
-        };
-        let hidden_td = self.embed(input, forward.train)?;
-        let hidden_td = pad_even(hidden_td.f_reshape([rows.num_tokens(), self.width])?)?;
+        let hidden_td = pad_even(embedded.hidden.f_reshape([rows.num_tokens(), self.width])?)?;
         let mut hidden_td = Hidden::new(&hidden_td)?;
         for i in 0..self.layers.len() - 1 {
             hidden_td = self.layer(i, &hidden_td, Rows::Ragged(&rows), forward)?.0;
         }
-        let picked = Picked { positions_n: positions_n.shallow_clone(), offsets };
         self.last_layer_at(&hidden_td, &rows, picked, forward.train)
-    }
-
-    fn hidden_size(&self) -> i64 {
-        self.width
-    }
-
-    fn max_length(&self) -> usize {
-        self.num_positions as usize
-    }
-
-    fn vocab_size(&self) -> usize {
-        self.num_tokens as usize
     }
 }
 
 /// The tokens of the longest row.
-fn longest(input: EncoderInput<'_>) -> i64 {
-    let padded = || input.input_ids.size().last().copied().unwrap_or(0);
-    input.rows.map_or_else(padded, RaggedRows::longest)
+fn longest(tokens: Tokens<'_>) -> i64 {
+    let padded = || tokens.input_ids.size().last().copied().unwrap_or(0);
+    tokens.rows.map_or_else(padded, RaggedRows::longest)
 }
 
 impl Embeddings {
@@ -254,17 +262,17 @@ impl Embeddings {
         })
     }
 
-    fn forward(&self, input: EncoderInput<'_>, train: bool) -> Result<Tensor> {
-        let ids = input.input_ids;
-        let segments = match input.token_type_ids {
+    fn forward(&self, tokens: Tokens<'_>, train: bool) -> Result<Tensor> {
+        let ids = tokens.input_ids;
+        let segments = match tokens.token_type_ids {
             Some(segments) => segments.shallow_clone(),
             // All in segment 0.
             None => ids.f_zeros_like()?,
         };
-        let positions = match input.rows {
+        let positions = match tokens.rows {
             Some(rows) => rows.positions()?,
             None => {
-                Tensor::f_arange(longest(input), (Kind::Int64, ids.device()))?.f_expand_as(ids)?
+                Tensor::f_arange(longest(tokens), (Kind::Int64, ids.device()))?.f_expand_as(ids)?
             }
         };
         let sum = Embedding::sum(&[

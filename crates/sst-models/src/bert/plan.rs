@@ -2,29 +2,75 @@
 
 use std::collections::BTreeMap;
 
+use sst_core::HeadKind;
 use sst_core::checkpoint::Renamed;
 
 use super::names::{canonical, is_base, is_buffer};
-use super::wrapper::{BASE, MASKED, PRETRAINING};
 use crate::error::ModelError;
-use crate::plan::{Head, Plan, Request};
+use crate::plan::{LoadHead, Plan, Request};
+
+/// With a head for masked tokens.
+pub(super) const MASKED: &str = "BertForMaskedLM";
+/// With that head, the pooler and the sentence-pair head.
+pub(super) const PRETRAINING: &str = "BertForPreTraining";
+/// With a head that classifies rows, on the pooler.
+pub(super) const SEQUENCE: &str = "BertForSequenceClassification";
+/// With a head that classifies tokens.
+pub(super) const TOKEN: &str = "BertForTokenClassification";
+/// With a head that finds the start and the end of an answer.
+pub(super) const SPAN: &str = "BertForQuestionAnswering";
+/// The encoder with its pooler.
+pub(super) const BASE: &str = "BertModel";
 
 const WORDS: &str = "embeddings.word_embeddings.weight";
 const PROJECTION: &str = "cls.predictions.decoder.weight";
 /// The head's bias under its two names. transformers adds the second one.
 const BIASES: [&str; 2] = ["cls.predictions.bias", "cls.predictions.decoder.bias"];
 const HEAD: &str = "cls.predictions.";
-const HEAD_PARAMETERS: [&str; 5] = [
+const MASKED_PARAMETERS: [&str; 5] = [
     "cls.predictions.bias",
     "cls.predictions.transform.dense.weight",
     "cls.predictions.transform.dense.bias",
     "cls.predictions.transform.LayerNorm.weight",
     "cls.predictions.transform.LayerNorm.bias",
 ];
+const PRETRAINING_PARAMETERS: [&str; 9] = [
+    MASKED_PARAMETERS[0],
+    MASKED_PARAMETERS[1],
+    MASKED_PARAMETERS[2],
+    MASKED_PARAMETERS[3],
+    MASKED_PARAMETERS[4],
+    PAIR[0],
+    PAIR[1],
+    POOLER[0],
+    POOLER[1],
+];
 const POOLER: [&str; 2] = ["pooler.dense.weight", "pooler.dense.bias"];
 const PAIR: [&str; 2] = ["cls.seq_relationship.weight", "cls.seq_relationship.bias"];
 
-/// Takes the head for masked tokens if the file holds it, and the pair head with the pooler if the file holds
+/// The tensors of each head beside the encoder, without the prefix `bert.`.
+fn tensors(architecture: &str) -> &'static [&'static str] {
+    match architecture {
+        MASKED => &MASKED_PARAMETERS,
+        PRETRAINING => &PRETRAINING_PARAMETERS,
+        SEQUENCE => &["classifier.weight", "classifier.bias", POOLER[0], POOLER[1]],
+        TOKEN => &["classifier.weight", "classifier.bias"],
+        SPAN => &["qa_outputs.weight", "qa_outputs.bias"],
+        _ => &[],
+    }
+}
+
+/// The architecture with the head that the caller asks for.
+fn architecture_with(request: &Request<'_>, kind: HeadKind) -> Result<&'static str, ModelError> {
+    match kind {
+        HeadKind::LanguageModel => Ok(MASKED),
+        HeadKind::SentencePair => Ok(PRETRAINING),
+        other => request.task_with(other).ok_or_else(|| request.no_such_head(other)),
+    }
+}
+
+/// Without a head that the caller asks for: the head of the task that the config names, if the file holds all of it;
+/// else the head for masked tokens if the file holds it, and the sentence-pair head with the pooler if the file holds
 /// all three and the config does not name `BertForMaskedLM`.
 pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
     // The names in the file by the names of parameters.
@@ -35,46 +81,78 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
     let has_head = held.keys().any(|name| name.starts_with(HEAD));
     let [has_pooler, has_pair] = [POOLER[0], PAIR[0]].map(|name| held.contains_key(name));
     let named = request.named();
+    let lacks = |architecture: &str| -> Vec<&'static str> {
+        let is_held = |name: &str| {
+            held.contains_key(name) || name == BIASES[0] && held.contains_key(BIASES[1])
+        };
+        tensors(architecture).iter().copied().filter(|name| !is_held(name)).collect()
+    };
+    let task = request.named_task().map(|(name, _)| name).filter(|name| lacks(name).is_empty());
+    let masked = match has_head && has_pooler && has_pair && named != Some(MASKED) {
+        true => PRETRAINING,
+        false => MASKED,
+    };
     let architecture = match (request.architecture, request.head) {
         (Some(asked), _) => asked,
+        (None, LoadHead::AsFound) => match (task, has_head) {
+            (Some(task), _) => task,
+            (None, true) => masked,
+            (None, false) => BASE,
+        },
         // A file without embeddings is of another model, and what it lacks is listed.
-        (None, Head::Needed) if !has_head && held.contains_key(WORDS) => {
+        (None, LoadHead::Needed(HeadKind::LanguageModel))
+            if !has_head && held.contains_key(WORDS) =>
+        {
             return Err(request.no_head("head for masked tokens", "cls.predictions.*"));
         }
-        (None, Head::AsFound) if !has_head => BASE,
-        (None, _) if has_head && has_pooler && has_pair && named != Some(MASKED) => PRETRAINING,
-        (None, _) => MASKED,
+        (
+            None,
+            LoadHead::Needed(HeadKind::LanguageModel) | LoadHead::New(HeadKind::LanguageModel),
+        ) => masked,
+        (None, LoadHead::Needed(kind)) => {
+            let architecture = architecture_with(request, kind)?;
+            if !lacks(architecture).is_empty() && held.contains_key(WORDS) {
+                let (head, tensors) = described(architecture);
+                return Err(request.no_head(head, tensors));
+            }
+            architecture
+        }
+        (None, LoadHead::New(kind)) => architecture_with(request, kind)?,
     };
-    let absent = absent(named, architecture, [has_head, has_pooler, has_pair]);
-    let is_base_model = architecture == BASE;
-    let gets_new_head = request.head == Head::New && !has_head && !is_base_model;
+    let absent = absent(named, architecture, &lacks);
+    let builds_masked = [MASKED, PRETRAINING].contains(&architecture);
+    let new = match request.head {
+        LoadHead::New(HeadKind::LanguageModel) if !has_head && builds_masked => {
+            vec![HEAD.to_owned()]
+        }
+        LoadHead::New(kind) if kind != HeadKind::LanguageModel => {
+            lacks(architecture).into_iter().map(|name| prefixed(name, architecture)).collect()
+        }
+        _ => Vec::new(),
+    };
 
     let tied = request.tied();
     let words = held.get(WORDS).copied();
     let projection = held.get(PROJECTION).copied();
     let untied = match (words, projection) {
-        (Some(words), Some(projection)) if tied && !is_base_model => {
+        (Some(words), Some(projection)) if tied && builds_masked => {
             !request.weights.same(words, projection)?
         }
         _ => false,
     };
     let second_bias = held.get(BIASES[1]).copied();
-    let prefixed = |name: &str| match is_base(name) && !is_base_model {
-        true => format!("bert.{name}"),
-        false => name.to_owned(),
-    };
     let mut renames = BTreeMap::new();
     for name in request.weights.names() {
         let target = canonical(name);
         let renamed = if is_buffer(name) {
             Renamed::Ignore
-        } else if is_base_model && target.starts_with("cls.") {
+        } else if !builds_masked && target.starts_with("cls.") {
             Renamed::Unused
         } else if target == PROJECTION && tied && !untied {
             // The projection is the embeddings: a copy, or all there is of them.
             match words {
                 Some(_) => Renamed::Ignore,
-                None => Renamed::To(prefixed(WORDS)),
+                None => Renamed::To(prefixed(WORDS, architecture)),
             }
         } else if target == BIASES[1] {
             Renamed::To(BIASES[0].to_owned())
@@ -86,11 +164,10 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
                 false => Renamed::Unused,
             }
         } else {
-            Renamed::To(prefixed(&target))
+            Renamed::To(prefixed(&target, architecture))
         };
         renames.insert(name.to_owned(), renamed);
     }
-    let new = if gets_new_head { vec![HEAD.to_owned()] } else { Vec::new() };
     Ok(Plan { architecture, pooler: has_pooler, untied, new, absent, renames })
 }
 
@@ -100,18 +177,40 @@ fn is_zero(request: &Request<'_>, name: &str) -> Result<bool, ModelError> {
     Ok(any.f_int64_value(&[]).map_err(sst_core::Error::from)? == 0)
 }
 
+/// The name of a parameter in the model, where the encoder has a scope of its own beside a head.
+fn prefixed(name: &str, architecture: &str) -> String {
+    match is_base(name) && architecture != BASE {
+        true => format!("bert.{name}"),
+        false => name.to_owned(),
+    }
+}
+
+/// What messages call the head of an architecture, and its tensors.
+fn described(architecture: &str) -> (&'static str, &'static str) {
+    match architecture {
+        PRETRAINING => ("sentence-pair head", "cls.seq_relationship.*, pooler.*"),
+        SEQUENCE => ("sequence-classification head", "classifier.*, pooler.*"),
+        TOKEN => ("token-classification head", "classifier.*"),
+        _ => ("span head", "qa_outputs.*"),
+    }
+}
+
 /// What the architecture that the config names has and the file lacks, where the model is built without it.
-fn absent(named: Option<&str>, built: &str, [head, pooler, pair]: [bool; 3]) -> Vec<String> {
-    let mut absent: Vec<&str> = Vec::new();
-    let names_head = [MASKED, PRETRAINING].map(Some).contains(&named);
-    if names_head && !head && built == BASE {
-        absent.extend(HEAD_PARAMETERS);
+fn absent(
+    named: Option<&str>,
+    built: &str,
+    lacks: &dyn Fn(&str) -> Vec<&'static str>,
+) -> Vec<String> {
+    let mut absent = match named {
+        Some(MASKED | PRETRAINING) if built == BASE => lacks(MASKED),
+        Some(task @ (SEQUENCE | TOKEN | SPAN)) if built == BASE => lacks(task),
+        _ => Vec::new(),
+    };
+    if named == Some(PRETRAINING) && built != PRETRAINING {
+        absent.extend(lacks(PRETRAINING).iter().filter(|name| PAIR.contains(name)));
     }
-    if named == Some(PRETRAINING) && !pair && built != PRETRAINING {
-        absent.extend(PAIR);
-    }
-    if [BASE, PRETRAINING].map(Some).contains(&named) && !pooler {
-        absent.extend(POOLER);
+    if [BASE, PRETRAINING].map(Some).contains(&named) && ![PRETRAINING, SEQUENCE].contains(&built) {
+        absent.extend(lacks(PRETRAINING).iter().filter(|name| POOLER.contains(name)));
     }
     absent.into_iter().map(str::to_owned).collect()
 }

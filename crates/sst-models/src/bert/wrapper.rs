@@ -1,24 +1,35 @@
-//! The architectures of BERT as [`Model`]s: `BertModel`, `BertForMaskedLM`, `BertForPreTraining`.
+//! The architectures of BERT as [`Model`]s: `BertModel`, `BertForMaskedLM`, `BertForPreTraining`, and those of tasks.
 
 use std::cell::RefCell;
 
 use serde_json::{Value, json};
-use sst_core::{Encoder, Error, Forward, Model, PairHead, ParamStore, Result, Scope, TokenHead};
+use sst_core::nn::Linear;
+use sst_core::{
+    Encoder, Error, Head, HeadKind, LayerStack, Modality, Model, ParamStore, Result, Scope,
+};
 use tch::Tensor;
 
 use super::config::{BertConfig, HARMLESS};
 use super::heads::{MaskedHead, NextSentenceHead};
 use super::model::BertModel;
-use super::plan::plan;
+use super::plan::{BASE, MASKED, PRETRAINING, SEQUENCE, SPAN, TOKEN, plan};
+use crate::entry::{ModelEntry, architecture, parse_config, saved_config};
 use crate::error::ModelError;
+use crate::heads::labels::Labels;
+use crate::heads::{Heads, SequenceClassification, Span, TokenClassification};
+use crate::options::BuildOptions;
 use crate::plan::Parts;
-use crate::registry::{BuildOptions, ModelEntry, architecture, parse_config, saved_config};
 
 /// BERT's word of registration.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "bert",
     summary: "bidirectional encoder with a masked-token head, for masked language modelling",
     architectures: &[MASKED, PRETRAINING, BASE],
+    tasks: &[
+        (SEQUENCE, HeadKind::SequenceClassification),
+        (TOKEN, HeadKind::TokenClassification),
+        (SPAN, HeadKind::Span),
+    ],
     default_config: || json!(BertConfig::default()),
     check: |config| parse_config::<BertConfig>(config)?.check(),
     harmless: HARMLESS,
@@ -27,21 +38,15 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     plan,
 };
 
-/// With a head for masked tokens.
-pub(super) const MASKED: &str = "BertForMaskedLM";
-/// With that head, the pooler and the pair head.
-pub(super) const PRETRAINING: &str = "BertForPreTraining";
-/// The encoder with its pooler.
-pub(super) const BASE: &str = "BertModel";
+/// What the names of the layers' parameters hold.
+const LAYERS: &str = "encoder.layer.";
 
-#[derive(Debug)]
 struct Bert {
     architecture: &'static str,
     config: BertConfig,
     params: ParamStore,
     encoder: BertModel,
-    masked: Option<MaskedHead>,
-    next_sentence: Option<NextSentenceHead>,
+    heads: Heads,
 }
 
 /// Builds the architecture that the options name, or `BertForMaskedLM`.
@@ -54,27 +59,66 @@ fn build(
     config.check()?;
     let architecture = architecture(&ENTRY, options)?;
     let is_base = architecture == BASE;
-    let is_pretraining = architecture == PRETRAINING;
 
     let store = RefCell::new(parts.store(options));
     let root = Scope::root(&store);
     let scope = if is_base { root.clone() } else { root.sub("bert") };
-    let has_pooler = is_pretraining || is_base && parts.pooler;
+    let has_pooler = [PRETRAINING, SEQUENCE].contains(&architecture) || is_base && parts.pooler;
     let encoder = BertModel::new(&scope, &config, options.init, has_pooler)?;
-    let heads = root.sub("cls");
-    let masked = match is_base {
-        true => None,
-        false => {
-            let scope = heads.sub("predictions");
-            Some(MaskedHead::new(&scope, &config, encoder.word_embeddings())?)
-        }
-    };
-    let next_sentence = match is_pretraining {
-        true => Some(NextSentenceHead::new(&heads.sub("seq_relationship"), &config)?),
-        false => None,
-    };
+    let heads = heads(architecture, &root, &config, &encoder)?;
     let params = store.into_inner();
-    Ok(Box::new(Bert { architecture, config, params, encoder, masked, next_sentence }))
+    Ok(Box::new(Bert { architecture, config, params, encoder, heads }))
+}
+
+/// Makes the heads of an architecture in `root`.
+fn heads(
+    architecture: &str,
+    root: &Scope<'_>,
+    config: &BertConfig,
+    encoder: &BertModel,
+) -> Result<Heads, ModelError> {
+    let mut heads = Heads::default();
+    let (scope, std) = (root.sub("cls"), config.initializer_range);
+    if [MASKED, PRETRAINING].contains(&architecture) {
+        let words_vd = encoder.word_embeddings();
+        let head = MaskedHead::new(&scope.sub("predictions"), config, words_vd)?;
+        heads.add(HeadKind::LanguageModel, head);
+    }
+    let linear = |name: &str, outputs: usize| {
+        Linear::new(&root.sub(name), config.hidden_size, outputs as i64, std)
+    };
+    let classifier = || -> Result<Linear, ModelError> {
+        Ok(linear("classifier", Labels::of_keys(&config.other)?.names.len())?)
+    };
+    let dropout = config.classifier_dropout();
+    match (architecture, encoder.pooler()) {
+        (PRETRAINING, Some(pooler)) => {
+            let scope = scope.sub("seq_relationship");
+            let head = NextSentenceHead::new(&scope, config, pooler.handle())?;
+            heads.add(HeadKind::SentencePair, head);
+        }
+        (SEQUENCE, Some(pooler)) => {
+            let (pooler, linear) = (pooler.handle(), classifier()?);
+            let head = SequenceClassification::of_first_token(pooler, dropout, linear);
+            heads.add(HeadKind::SequenceClassification, head);
+        }
+        (TOKEN, _) => {
+            let head = TokenClassification::new(dropout, classifier()?);
+            heads.add(HeadKind::TokenClassification, head);
+        }
+        (SPAN, _) => heads.add(HeadKind::Span, Span::new(linear("qa_outputs", 2)?)),
+        _ => {}
+    }
+    Ok(heads)
+}
+
+/// The architectures that have a head of this kind.
+fn architectures_with(kind: HeadKind) -> Vec<&'static str> {
+    match kind {
+        HeadKind::LanguageModel => vec![MASKED, PRETRAINING],
+        HeadKind::SentencePair => vec![PRETRAINING],
+        other => ENTRY.task_with(other).into_iter().collect(),
+    }
 }
 
 impl Model for Bert {
@@ -96,7 +140,7 @@ impl Model for Bert {
 
     /// transformers has two biases where the head has a projection of its own, and adds the second.
     fn copies(&self) -> Vec<(String, String)> {
-        match self.masked.is_some() && !self.config.tie_word_embeddings {
+        match self.lm_head().is_ok() && !self.config.tie_word_embeddings {
             true => {
                 let [bias, copy] = ["cls.predictions.bias", "cls.predictions.decoder.bias"];
                 vec![(bias.to_owned(), copy.to_owned())]
@@ -105,8 +149,19 @@ impl Model for Bert {
         }
     }
 
-    fn encoder(&self) -> &dyn Encoder {
-        &self.encoder
+    fn encoder(&self, modality: Modality) -> Result<&dyn Encoder> {
+        match modality {
+            Modality::Text => Ok(&self.encoder),
+            Modality::Image => {
+                Err(Error::MissingEncoder { model_type: ENTRY.model_type.into(), modality })
+            }
+        }
+    }
+
+    fn stacks(&self) -> Vec<LayerStack> {
+        let prefix =
+            if self.architecture == BASE { LAYERS.into() } else { format!("bert.{LAYERS}") };
+        vec![LayerStack { prefix, depth: self.config.num_hidden_layers as usize }]
     }
 
     /// Of the last layer only keys and values are made at every position ([`Encoder::encode_at`]).
@@ -114,16 +169,16 @@ impl Model for Bert {
         let [width, layers, vocab] =
             [self.config.hidden_size, self.config.num_hidden_layers, self.config.vocab_size]
                 .map(|n| n as f64);
-        let last = format!("encoder.layer.{}.", self.config.num_hidden_layers - 1);
+        let last = format!("{LAYERS}{}.", self.config.num_hidden_layers - 1);
         let of_layers = |(name, parameter): (&str, &Tensor)| {
             let everywhere = !name.contains(&last)
                 || ["self.key.", "self.value."].iter().any(|part| name.contains(part));
             let share = if everywhere { 1.0 } else { scored };
-            let counts = name.contains("encoder.layer.") && parameter.dim() == 2;
+            let counts = name.contains(LAYERS) && parameter.dim() == 2;
             if counts { share * parameter.numel() as f64 } else { 0.0 }
         };
         let body: f64 = self.params.iter().map(of_layers).sum();
-        let head = if self.masked.is_some() { width * width + width * vocab } else { 0.0 };
+        let head = if self.lm_head().is_ok() { width * width + width * vocab } else { 0.0 };
         let attention = 12.0 * (layers - 1.0 + scored) * width * length as f64;
         Some(6.0 * (body + scored * head) + attention)
     }
@@ -132,43 +187,11 @@ impl Model for Bert {
         Ok(self.encoder.checkpoint_layers(select))
     }
 
-    fn token_head(&self) -> Result<&dyn TokenHead> {
-        match self.masked {
-            Some(_) => Ok(self),
-            None => Err(self.no_head("token head")),
-        }
-    }
-
-    fn pair_head(&self) -> Result<&dyn PairHead> {
-        match self.next_sentence {
-            Some(_) => Ok(self),
-            None => Err(self.no_head("pair head (BertForPreTraining has one)")),
-        }
-    }
-}
-
-impl Bert {
-    fn no_head(&self, head: &'static str) -> Error {
-        Error::MissingHead { model_type: self.architecture.into(), head }
-    }
-}
-
-impl TokenHead for Bert {
-    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
-        let Some(head) = &self.masked else { return Err(self.no_head("token head")) };
-        head.logits(hidden_nd)
-    }
-
-    fn parameters(&self) -> Vec<&Tensor> {
-        self.masked.iter().flat_map(MaskedHead::parameters).collect()
-    }
-}
-
-impl PairHead for Bert {
-    fn logits(&self, first_bd: &Tensor, _forward: Forward) -> Result<Tensor> {
-        match (&self.next_sentence, self.encoder.pooled(first_bd)?) {
-            (Some(head), Some(pooled_bd)) => head.logits(&pooled_bd),
-            _ => Err(self.no_head("pair head")),
-        }
+    fn head(&self, kind: HeadKind) -> Result<&dyn Head> {
+        self.heads.get(kind).ok_or_else(|| Error::MissingHead {
+            model: self.architecture.into(),
+            head: kind,
+            architectures: architectures_with(kind),
+        })
     }
 }

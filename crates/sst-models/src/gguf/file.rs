@@ -292,6 +292,11 @@ impl Gguf {
         ModelError::BadFile { path: self.path.clone(), message }
     }
 
+    /// Warns of something about the file.
+    pub(super) fn warn(&self, message: &str) {
+        tracing::warn!("{} {message}", self.path.display());
+    }
+
     /// An error about a key that is of another type than it should be.
     pub(super) fn wrong(&self, key: &str, needed: &str, found: &MetaValue) -> ModelError {
         self.bad(format!("{key} is {}; {needed} is needed", found.describe()))

@@ -1,7 +1,7 @@
 //! GGML's K-quants: blocks of 256 numbers, whose parts of 16 or 32 have scales, and perhaps least values, that are
 //! quantised themselves. After `dequantize_row_q*_K` of ggml-quants.c.
 
-use super::blocks::half;
+use super::half::half;
 
 /// Numbers in a block.
 pub(super) const BLOCK: usize = 256;

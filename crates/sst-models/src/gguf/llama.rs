@@ -47,6 +47,10 @@ pub(super) fn config(gguf: &Gguf) -> Result<Value, ModelError> {
             return Err(gguf.bad(message));
         }
     }
+    if let Some(experts) = gguf.whole("llama.expert_count")?.filter(|experts| *experts != 0) {
+        let message = format!("is a mixture of {experts} experts (llama.expert_count)");
+        return Err(gguf.bad(format!("{message}; sst reads models without experts")));
+    }
     let words = gguf.shape("token_embd.weight")?;
     let [vocab, _] = words[..] else {
         return Err(

@@ -3,9 +3,11 @@
 
 mod blocks;
 mod file;
+mod half;
 mod k_quants;
 mod llama;
 mod meta;
+mod pre_tokenizer;
 mod reader;
 mod rope;
 mod tokenizer;
@@ -61,7 +63,7 @@ pub fn read(path: &Path) -> Result<Converted, ModelError> {
     };
     let mut model = registry::build(&config, &options)?;
     llama::load(&gguf, &config, &mut *model)?;
-    let (tokenizer, tokenizer_config) = tokenizer::read(&gguf, model.encoder().vocab_size())?;
+    let (tokenizer, tokenizer_config) = tokenizer::read(&gguf, model.vocab_size()?)?;
     let unused = unused::list(&gguf);
     Ok(Converted { model, tokenizer, tokenizer_config, unused })
 }

@@ -4,15 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::file::Gguf;
 use super::meta::MetaValue;
+use super::pre_tokenizer::{DEFAULT, GPT2, byte_level, is_llama3, pre_tokenizer};
 use crate::error::ModelError;
 
 /// GGML's kinds of token that are never made from text: control tokens.
 const CONTROL: i128 = 3;
 /// Added by hand, and found in text before it is split.
 const USER_DEFINED: i128 = 4;
-/// The split of Llama 3, as published with it.
-const LLAMA3: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-
 /// Both files, for a model of `rows` token ids.
 pub(super) fn read(gguf: &Gguf, rows: usize) -> Result<(Value, Value), ModelError> {
     let model = gguf.text("tokenizer.ggml.model")?.unwrap_or("none");
@@ -27,27 +25,20 @@ pub(super) fn read(gguf: &Gguf, rows: usize) -> Result<(Value, Value), ModelErro
         return Err(gguf.bad(message));
     }
     let kinds = kinds(gguf, tokens.len())?;
-    let byte_level = |use_regex: bool| {
-        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
-               "use_regex": use_regex})
-    };
-    let split = |first: Value, use_regex: bool| json!({"type": "Sequence", "pretokenizers": [first, byte_level(use_regex)]});
-    let pre = gguf.text("tokenizer.ggml.pre")?.unwrap_or("gpt-2");
-    let is_llama3 = ["llama-bpe", "llama3", "llama-v3"].contains(&pre);
-    let pre_tokenizer = match pre {
-        "gpt-2" | "default" => byte_level(true),
-        "smollm" => split(json!({"type": "Digits", "individual_digits": true}), true),
-        _ if is_llama3 => {
-            let pattern = json!({"Regex": LLAMA3});
-            let first = json!({"type": "Split", "pattern": pattern, "behavior": "Isolated",
-                               "invert": false});
-            split(first, false)
-        }
-        other => {
-            let message =
-                format!("splits text as `{other}` does; sst knows gpt-2, smollm and llama-bpe");
-            return Err(gguf.bad(message));
-        }
+    let pre = gguf.text("tokenizer.ggml.pre")?.unwrap_or_else(|| {
+        gguf.warn(&format!(
+            "does not say how its tokenizer splits text (`tokenizer.ggml.pre`): it is split as llama.cpp's `{DEFAULT}` \
+             does, which gives other tokens than those of the model's training; convert the model anew with a newer \
+             llama.cpp"
+        ));
+        DEFAULT
+    });
+    let is_llama3 = is_llama3(pre);
+    let Some(pre_tokenizer) = pre_tokenizer(pre) else {
+        let message = format!(
+            "splits text as `{pre}` does; sst knows {GPT2}, smollm, llama-bpe and {DEFAULT}"
+        );
+        return Err(gguf.bad(message));
     };
     let mut config = Map::new();
     let mut special = [None; 2];

@@ -25,6 +25,7 @@ const HARMLESS: &[Harmless] = &[
     ("general.tags", "describes it"),
     ("general.languages", "describes it"),
     ("general.datasets", "describes it"),
+    ("llama.expert_used_count", "no layer has experts: a model with experts is refused"),
     ("llama.vocab_size", "token_embd.weight has as many rows"),
     ("tokenizer.ggml.scores", "byte-level BPE goes by its merges"),
     ("tokenizer.ggml.add_space_prefix", "byte-level BPE adds none"),

@@ -4,7 +4,7 @@
 
 use sst_core::nn::{Activation, Attention, LayerNorm, dropout, has_attention_kernel, mlp};
 use sst_core::{Result, Scope};
-use sst_kernels::Layout;
+use sst_kernels::WeightLayout;
 use tch::Tensor;
 
 use super::config::Gpt2Config;
@@ -88,7 +88,7 @@ impl DecoderLayer for Layer {
         let mixed = self.attention_output.forward(&context)?;
         let [hidden_td, normal_td] = self.norm.between(mixed, hidden_td, self.dropout, train)?;
         let layers = [self.inner.affine(), self.output.affine()];
-        let output = mlp(&normal_td, layers, Layout::InOut, self.activation)?;
+        let output = mlp(&normal_td, layers, WeightLayout::InOut, self.activation)?;
         Ok((hidden_td.f_add(&dropout(output, self.dropout, train)?)?, probabilities))
     }
 }

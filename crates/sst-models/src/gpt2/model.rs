@@ -4,7 +4,8 @@
 
 use sst_core::nn::{Embedding, KvCache, LayerNorm, dropout};
 use sst_core::{
-    Decoder, Encoder, EncoderInput, EncoderOutput, Forward, Init, RaggedRows, Result, Scope,
+    Decoder, Embedded, Encoder, EncoderOutput, Forward, Init, Input, InputSpec, RaggedRows, Result,
+    Scope,
 };
 use tch::Tensor;
 
@@ -38,35 +39,44 @@ impl Gpt2Model {
         Ok(Self { words, positions, dropout: config.embd_pdrop, layers, norm })
     }
 
-    fn embed(&self, ids_t: &Tensor, positions_t: &Tensor, train: bool) -> Result<Tensor> {
+    fn embed_tokens(&self, ids_t: &Tensor, positions_t: &Tensor, train: bool) -> Result<Tensor> {
         let sum_td = Embedding::sum(&[(&self.words, ids_t), (&self.positions, positions_t)])?;
         dropout(sum_td, self.dropout, train)
     }
 }
 
 impl Encoder for Gpt2Model {
-    /// The last of the hidden states that may be wanted is the result, as in transformers.
-    fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput> {
-        let flat = Flat::new(input)?;
-        check_length(flat.rows.longest(), self.positions.weight.size()[0])?;
-        let positions_t = flat.rows.positions()?;
-        let hidden_td = self.embed(&flat.ids_t, &positions_t, forward.train)?;
-        let hidden_td = flat.even(hidden_td, forward)?;
-        let mut output = self.layers.run(hidden_td, &flat.rows, None, forward)?;
-        output.hidden_bld = self.norm.before(&output.hidden_bld)?;
-        flat.restore_output(output)
+    fn spec(&self) -> InputSpec {
+        InputSpec::Text {
+            vocab_size: self.words.weight.size()[0] as usize,
+            max_length: self.positions.weight.size()[0] as usize,
+        }
     }
 
     fn hidden_size(&self) -> i64 {
         self.words.weight.size()[1]
     }
 
-    fn max_length(&self) -> usize {
-        self.positions.weight.size()[0] as usize
+    /// The sum of word and position embeddings, after dropout.
+    fn embed(&self, input: Input<'_>, forward: Forward) -> Result<Embedded> {
+        let tokens = input.tokens()?;
+        let rows = tokens.layout();
+        let flat = Flat::new(&rows, tokens.input_ids)?;
+        check_length(flat.rows.longest(), self.positions.weight.size()[0])?;
+        let ids_t = flat.take(tokens.input_ids)?;
+        let hidden_td = self.embed_tokens(&ids_t, &flat.rows.positions()?, forward.train)?;
+        Ok(Embedded { hidden: flat.restore(&hidden_td)?, rows })
     }
 
-    fn vocab_size(&self) -> usize {
-        self.words.weight.size()[0] as usize
+    /// The last of the hidden states that may be wanted is the result, as in transformers.
+    fn encode_embedded(&self, embedded: Embedded, forward: Forward) -> Result<EncoderOutput> {
+        let Embedded { hidden, rows } = embedded;
+        let flat = Flat::new(&rows, &hidden)?;
+        let hidden_td = flat.even(flat.take(&hidden)?, forward)?;
+        drop(hidden);
+        let mut output = self.layers.run(hidden_td, &flat.rows, None, forward)?;
+        output.hidden_bld = self.norm.before(&output.hidden_bld)?;
+        flat.restore_output(output, rows)
     }
 }
 
@@ -74,7 +84,7 @@ impl Decoder for Gpt2Model {
     fn extend(&self, input_ids: &Tensor, rows: &RaggedRows, cache: &mut KvCache) -> Result<Tensor> {
         let new = cache.begin(rows)?;
         check_length(new.longest(), self.positions.weight.size()[0])?;
-        let hidden_td = self.embed(input_ids, new.positions(), false)?;
+        let hidden_td = self.embed_tokens(input_ids, new.positions(), false)?;
         let hidden_td = self.layers.extend(hidden_td, cache, &new, None)?;
         cache.finish(new);
         self.norm.before(&hidden_td)

@@ -1,23 +1,26 @@
-//! The architectures of GPT-2 as [`Model`]s: `GPT2Model`, `GPT2LMHeadModel`.
+//! The architectures of GPT-2 as [`Model`]s: `GPT2Model`, `GPT2LMHeadModel`,
+//! `GPT2ForSequenceClassification`.
 
 use serde_json::{Value, json};
-use sst_core::Model;
+use sst_core::{HeadKind, Model};
 
 use super::config::{Gpt2Config, HARMLESS};
 use super::model::Gpt2Model;
 use super::names;
 use crate::causal::{self, Shape};
 use crate::config::bad;
+use crate::entry::{ModelEntry, parse_config};
 use crate::error::ModelError;
 use crate::init::Queries;
+use crate::options::BuildOptions;
 use crate::plan::Parts;
-use crate::registry::{BuildOptions, ModelEntry, parse_config};
 
 /// GPT-2's word of registration.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "gpt2",
     summary: "decoder with learned positions, for causal language modelling",
     architectures: &["GPT2LMHeadModel", "GPT2Model"],
+    tasks: &[("GPT2ForSequenceClassification", HeadKind::SequenceClassification)],
     default_config: || json!(Gpt2Config::default()),
     check: |config| parse_config::<Gpt2Config>(config)?.check(),
     harmless: HARMLESS,
@@ -41,6 +44,7 @@ fn build(
         config: json!(config),
         prefix: "transformer",
         layers: "h.",
+        depth: config.n_layer,
         queries: config.n_embd * config.n_layer,
         tied: config.tie_word_embeddings,
         std: config.initializer_range,

@@ -4,7 +4,8 @@
 
 use sst_core::nn::{Embedding, KvCache, RmsNorm, Rotary};
 use sst_core::{
-    Decoder, Encoder, EncoderInput, EncoderOutput, Forward, Init, RaggedRows, Result, Scope,
+    Decoder, Embedded, Encoder, EncoderOutput, Forward, Init, Input, InputSpec, RaggedRows, Result,
+    Scope,
 };
 use tch::Tensor;
 
@@ -37,27 +38,37 @@ impl LlamaModel {
 }
 
 impl Encoder for LlamaModel {
-    /// The last of the hidden states that may be wanted is the result, as in transformers.
-    fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput> {
-        let flat = Flat::new(input)?;
-        check_length(flat.rows.longest(), self.rotary.max_length())?;
-        let hidden_td = flat.even(self.words.forward(&flat.ids_t)?, forward)?;
-        let rotation = self.rotary.rotation(&flat.positions(hidden_td.size()[0])?, flat.parts())?;
-        let mut output = self.layers.run(hidden_td, &flat.rows, Some(&rotation), forward)?;
-        output.hidden_bld = self.norm.before(&output.hidden_bld)?;
-        flat.restore_output(output)
+    fn spec(&self) -> InputSpec {
+        InputSpec::Text {
+            vocab_size: self.words.weight.size()[0] as usize,
+            max_length: self.rotary.max_length() as usize,
+        }
     }
 
     fn hidden_size(&self) -> i64 {
         self.words.weight.size()[1]
     }
 
-    fn max_length(&self) -> usize {
-        self.rotary.max_length() as usize
+    /// The word embeddings; positions turn queries and keys in each layer.
+    fn embed(&self, input: Input<'_>, _forward: Forward) -> Result<Embedded> {
+        let tokens = input.tokens()?;
+        let rows = tokens.layout();
+        let flat = Flat::new(&rows, tokens.input_ids)?;
+        check_length(flat.rows.longest(), self.rotary.max_length())?;
+        let hidden_td = self.words.forward(&flat.take(tokens.input_ids)?)?;
+        Ok(Embedded { hidden: flat.restore(&hidden_td)?, rows })
     }
 
-    fn vocab_size(&self) -> usize {
-        self.words.weight.size()[0] as usize
+    /// The last of the hidden states that may be wanted is the result, as in transformers.
+    fn encode_embedded(&self, embedded: Embedded, forward: Forward) -> Result<EncoderOutput> {
+        let Embedded { hidden, rows } = embedded;
+        let flat = Flat::new(&rows, &hidden)?;
+        let hidden_td = flat.even(flat.take(&hidden)?, forward)?;
+        drop(hidden);
+        let rotation = self.rotary.rotation(&flat.positions(hidden_td.size()[0])?, flat.parts())?;
+        let mut output = self.layers.run(hidden_td, &flat.rows, Some(&rotation), forward)?;
+        output.hidden_bld = self.norm.before(&output.hidden_bld)?;
+        flat.restore_output(output, rows)
     }
 }
 

@@ -1,23 +1,26 @@
-//! The architectures of Llama as [`Model`]s: `LlamaModel`, `LlamaForCausalLM`.
+//! The architectures of Llama as [`Model`]s: `LlamaModel`, `LlamaForCausalLM`,
+//! `LlamaForSequenceClassification`.
 
 use serde_json::{Value, json};
-use sst_core::Model;
+use sst_core::{HeadKind, Model};
 
 use super::config::{HARMLESS, LlamaConfig};
 use super::model::LlamaModel;
 use super::names;
 use crate::causal::{self, Shape};
 use crate::config::bad;
+use crate::entry::{ModelEntry, parse_config};
 use crate::error::ModelError;
 use crate::init::InitOptions;
+use crate::options::BuildOptions;
 use crate::plan::Parts;
-use crate::registry::{BuildOptions, ModelEntry, parse_config};
 
 /// Llama's word of registration.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "llama",
     summary: "decoder with rotary positions and a gated MLP, for causal language modelling",
     architectures: &["LlamaForCausalLM", "LlamaModel"],
+    tasks: &[("LlamaForSequenceClassification", HeadKind::SequenceClassification)],
     default_config: || json!(LlamaConfig::default()),
     check: |config| parse_config::<LlamaConfig>(config)?.check(),
     harmless: HARMLESS,
@@ -45,6 +48,7 @@ fn build(
         config: json!(config.complete()),
         prefix: "model",
         layers: "layers.",
+        depth: config.num_hidden_layers,
         queries: config.num_attention_heads * config.head_width() * config.num_hidden_layers,
         tied: config.tie_word_embeddings,
         std: config.initializer_range,

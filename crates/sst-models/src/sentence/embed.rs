@@ -2,7 +2,7 @@
 //!
 //! Shapes: n texts, t tokens of a batch, d width of a vector.
 
-use sst_core::{EncoderInput, Forward, RaggedRows};
+use sst_core::{Forward, RaggedRows, Tokens};
 use tch::{Device, Kind, Tensor};
 
 use super::model::SentenceModel;
@@ -96,12 +96,7 @@ impl<'m> Embedder<'m> {
         }
         let rows = RaggedRows::new(&lengths, self.device);
         let ids_t = Tensor::f_from_slice(&ids)?.f_to_device(self.device)?;
-        let input = EncoderInput {
-            input_ids: &ids_t,
-            rows: Some(&rows),
-            attention_mask: None,
-            token_type_ids: None,
-        };
+        let input = Tokens::ragged(&ids_t, &rows);
         let _autocast =
             self.autocast.map(|kind| sst_kernels::autocast(self.device, Some(kind))).transpose()?;
         let vectors_bd = self.model.vectors(input, Forward::EVAL)?;

@@ -8,7 +8,7 @@ use sst_core::nn::Pooling;
 use sst_data::{Unused, UnusedKind};
 
 use super::keys::{self, unused_keys};
-use super::prompts::Prompts;
+use super::prompts::{PROMPTS, Prompts};
 use crate::error::ModelError;
 use crate::files::{self, not_found, read_json};
 
@@ -23,7 +23,6 @@ const OLDER: [&str; 6] = [
     "sentence_xlm-roberta_config.json",
     "sentence_xlnet_config.json",
 ];
-pub(super) const PROMPTS: &str = "config_sentence_transformers.json";
 /// The most modules of a folder, and the most poolings of a module: each costs memory for every text.
 const MAX_LIST: usize = 16;
 
@@ -185,6 +184,22 @@ pub fn encoder_folder(folder: &Path) -> Result<PathBuf, ModelError> {
         return Ok(folder.to_owned());
     }
     Ok(Layout::read(folder)?.map_or_else(|| folder.to_owned(), |layout| layout.encoder))
+}
+
+/// The files and modules of a folder of sentence-transformers that are lost where `encoder`, a folder below it, is
+/// trained alone: all of them but those known not to matter.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn around_encoder(folder: &Path, encoder: &Path) -> Result<Unused, ModelError> {
+    let mut unused = Unused::new();
+    for (name, path) in files::entries(folder)? {
+        if path != encoder && !files::is_harmless(&name) {
+            let slash = if path.is_dir() { "/" } else { "" };
+            unused.add(UnusedKind::File, format!("{name}{slash}"));
+        }
+    }
+    Ok(unused)
 }
 
 /// The folder of a module, if its path stays within the folder of the model, links included.

@@ -10,6 +10,6 @@ mod prompts;
 mod save;
 
 pub use embed::{Embedded, Embedder};
-pub use folder::encoder_folder;
+pub use folder::{around_encoder, encoder_folder};
 pub use model::{SentenceModel, SentenceOptions, SentenceTokens};
 pub use prompts::Side;

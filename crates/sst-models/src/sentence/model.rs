@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use sst_core::nn::{Pooling, encode_pooled};
-use sst_core::{EncoderInput, Forward, Model};
+use sst_core::nn::Pooling;
+use sst_core::{Forward, Modality, Model, Tokens, encode_pooled};
 use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use tch::{Device, Kind, Tensor};
@@ -42,6 +42,8 @@ pub struct SentenceTokens {
 /// A model that turns a text into one vector.
 pub struct SentenceModel {
     pub(super) model: Box<dyn Model>,
+    /// The width of its hidden states.
+    pub(super) hidden_size: i64,
     /// As it is written again.
     pub(super) tokenizer: Tokenizer,
     /// What texts are read with: the same, perhaps in lower case.
@@ -83,7 +85,7 @@ impl SentenceModel {
         let load = LoadOptions { role: Role::Sentence, ..LoadOptions::new(device) };
         let loaded = crate::open(encoder, &load)?;
         loaded.tell(ledger);
-        let mut this = Self::new(loaded.model, tokenizer, options);
+        let mut this = Self::new(loaded.model, tokenizer, options)?;
         this.carried = loaded.carried;
         let Some(layout) = layout else { return Ok(this) };
         if options.pooling.is_none() {
@@ -100,7 +102,7 @@ impl SentenceModel {
         this.truncate = layout.prompts.truncate_dim().filter(|width| *width < full);
         this.normalize_last = options.normalize == Some(true);
         if let (None, Some(length)) = (options.max_length, layout.max_length) {
-            this.max_length = length.min(this.model.encoder().max_length());
+            this.max_length = length.min(this.model.max_length()?);
         }
         this.lowercase = layout.lowercase;
         if layout.lowercase {
@@ -114,15 +116,24 @@ impl SentenceModel {
 
     /// A model with a pooling after it. Where the options do not say it, a text may have as many tokens as
     /// tokenizer_config.json says (`model_max_length`), and never more than the model has positions.
-    pub fn new(model: Box<dyn Model>, tokenizer: Tokenizer, options: SentenceOptions) -> Self {
-        let limit = model.encoder().max_length();
+    ///
+    /// # Errors
+    /// If the model has no encoder for text.
+    pub fn new(
+        model: Box<dyn Model>,
+        tokenizer: Tokenizer,
+        options: SentenceOptions,
+    ) -> Result<Self, ModelError> {
+        let hidden_size = model.hidden_size(Modality::Text)?;
+        let limit = model.max_length()?;
         if let Some(asked) = options.max_length.filter(|asked| *asked > limit) {
             tracing::warn!(
                 "max_length is {asked}, and the model reads {limit} tokens at most: longer texts are cut there"
             );
         }
         let length = options.max_length.or(tokenizer.model_max_length()).unwrap_or(limit);
-        Self {
+        Ok(Self {
+            hidden_size,
             poolings: vec![options.pooling.unwrap_or(Pooling::Mean)],
             dense: Vec::new(),
             normalize: options.normalize.unwrap_or(false),
@@ -134,10 +145,10 @@ impl SentenceModel {
             prompt: String::new(),
             carried: Carried::default(),
             include_prompt: true,
-            reader: tokenizer.for_vocabulary(model.encoder().vocab_size()),
+            reader: tokenizer.for_vocabulary(model.vocab_size()?),
             model,
             tokenizer,
-        }
+        })
     }
 
     /// The tokens of each text: the prompt before it, special tokens around it, and what is too long cut off at
@@ -187,8 +198,9 @@ impl SentenceModel {
     ///
     /// # Errors
     /// If the input does not fit the model, or libtorch fails.
-    pub fn vectors(&self, input: EncoderInput<'_>, forward: Forward) -> sst_core::Result<Tensor> {
-        let mut vectors_bd = encode_pooled(self.model.encoder(), input, &self.poolings, forward)?;
+    pub fn vectors(&self, input: Tokens<'_>, forward: Forward) -> sst_core::Result<Tensor> {
+        let mut vectors_bd =
+            encode_pooled(self.model.text_encoder()?, input.into(), &self.poolings, forward)?;
         for dense in &self.dense {
             vectors_bd = dense.apply(&vectors_bd)?.f_to_kind(Kind::Float)?;
         }
@@ -212,7 +224,7 @@ impl SentenceModel {
 
     /// d.
     pub fn width(&self) -> i64 {
-        let pooled = self.poolings.len() as i64 * self.model.encoder().hidden_size();
+        let pooled = self.poolings.len() as i64 * self.hidden_size;
         let full = self.dense.last().map_or(pooled, Dense::width);
         self.truncate.map_or(full, |width| width.min(full))
     }

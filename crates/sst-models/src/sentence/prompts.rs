@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sst_data::Unused;
 
-use super::folder::PROMPTS;
 use super::keys::{self, unused_keys};
 use crate::error::ModelError;
 use crate::files::read_json;
+
+pub(super) const PROMPTS: &str = "config_sentence_transformers.json";
 
 /// config_sentence_transformers.json.
 #[derive(Debug, Clone, Default)]

@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use sst_core::nn::Pooling;
 use sst_data::atomic;
 
-use super::folder::{MODULES, PROMPTS, SENTENCE, flag};
+use super::folder::{MODULES, SENTENCE, flag};
 use super::model::SentenceModel;
+use super::prompts::PROMPTS;
 use crate::card::ModelCard;
 use crate::error::ModelError;
 use crate::export::HostModel;
@@ -50,7 +51,7 @@ impl SentenceModel {
     }
 
     fn pooling(&self) -> Value {
-        let width = self.model.encoder().hidden_size();
+        let width = self.hidden_size;
         let mut config = Map::from_iter([("word_embedding_dimension".to_owned(), json!(width))]);
         let on = |pooling: &Pooling| self.poolings.contains(pooling);
         let usual: Vec<Pooling> = Pooling::ALL.into_iter().filter(on).collect();

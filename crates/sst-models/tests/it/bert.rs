@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sst_core::checkpoint::Allow;
-use sst_core::{EncoderInput, Forward, Model, Want};
+use sst_core::{Forward, HeadKind, Model, Tokens, Want};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::case::{Case, close, golden};
@@ -30,8 +30,8 @@ impl Inputs {
         }
     }
 
-    fn encoder(&self) -> EncoderInput<'_> {
-        EncoderInput {
+    fn encoder(&self) -> Tokens<'_> {
+        Tokens {
             input_ids: &self.ids,
             rows: None,
             attention_mask: Some(&self.mask),
@@ -45,7 +45,7 @@ fn masked_loss(model: &dyn Model, inputs: &Inputs, hidden_bld: &Tensor) -> Tenso
     let labels = inputs.labels.flatten(0, 1);
     let positions = labels.ne(-100).nonzero().squeeze_dim(1);
     let hidden_nd = hidden_bld.flatten(0, 1).index_select(0, &positions);
-    let logits = model.token_head().unwrap().logits(&hidden_nd, Forward::EVAL).unwrap();
+    let logits = model.lm_head().unwrap().logits(&hidden_nd, Forward::EVAL).unwrap();
     let labels = labels.index_select(0, &positions);
     logits.cross_entropy_loss(&labels, None::<Tensor>, Reduction::Mean, -100, 0.0)
 }
@@ -58,15 +58,24 @@ fn check_forward(folder: &Path) {
     let (case, model) = (Case::open(folder), load(folder));
     let inputs = Inputs::read(&case, "");
     let want = Want { attentions: true, hidden_states: true };
-    let eager = model.encoder().encode(inputs.encoder(), Forward { train: false, want }).unwrap();
+    let eager = model
+        .text_encoder()
+        .unwrap()
+        .encode(inputs.encoder().into(), Forward { train: false, want })
+        .unwrap();
     for (i, state) in eager.hidden_states.unwrap().iter().enumerate() {
         close(&format!("hidden state {i}"), state, &case.get(&format!("hidden_states.{i}")), 1e-5);
     }
     for (i, map) in eager.attentions.unwrap().iter().enumerate() {
         close(&format!("attention {i}"), map, &case.get(&format!("attentions.{i}")), 1e-5);
     }
-    let fused = model.encoder().encode(inputs.encoder(), Forward::EVAL).unwrap().hidden_bld;
-    let logits = model.token_head().unwrap().logits(&fused.flatten(0, 1), Forward::EVAL).unwrap();
+    let fused = model
+        .text_encoder()
+        .unwrap()
+        .encode(inputs.encoder().into(), Forward::EVAL)
+        .unwrap()
+        .hidden_bld;
+    let logits = model.lm_head().unwrap().logits(&fused.flatten(0, 1), Forward::EVAL).unwrap();
     let want = case.get("logits");
     close("logits", &logits.view(want.size().as_slice()), &want, 1e-5);
 }
@@ -74,12 +83,20 @@ fn check_forward(folder: &Path) {
 fn check_gradients(folder: &Path) {
     let (case, model) = (Case::open(folder), load(folder));
     let inputs = Inputs::read(&case, "");
-    let hidden = model.encoder().encode(inputs.encoder(), Forward::TRAIN).unwrap().hidden_bld;
+    let hidden = model
+        .text_encoder()
+        .unwrap()
+        .encode(inputs.encoder().into(), Forward::TRAIN)
+        .unwrap()
+        .hidden_bld;
     let mut loss = masked_loss(&*model, &inputs, &hidden);
     if let Some(label) = case.find("next_sentence_label") {
         close("mlm loss", &loss, &case.get("mlm_loss"), 1e-5);
-        let logits =
-            model.pair_head().unwrap().logits(&hidden.select(1, 0), Forward::EVAL).unwrap();
+        let logits = model
+            .head(HeadKind::SentencePair)
+            .unwrap()
+            .logits(&hidden.select(1, 0), Forward::EVAL)
+            .unwrap();
         close("next-sentence logits", &logits, &case.get("nsp_logits"), 1e-5);
         loss += logits.cross_entropy_loss(&label, None::<Tensor>, Reduction::Mean, -100, 0.0);
     }
@@ -93,7 +110,8 @@ fn check_steps(folder: &Path) {
     let (case, model) = (Case::open(folder), load(folder));
     steps::check(&case, &*model, ZERO_GRADIENT, &|model, prefix| {
         let inputs = Inputs::read(&case, prefix);
-        let output = model.encoder().encode(inputs.encoder(), Forward::TRAIN).unwrap();
+        let output =
+            model.text_encoder().unwrap().encode(inputs.encoder().into(), Forward::TRAIN).unwrap();
         masked_loss(model, &inputs, &output.hidden_bld)
     });
 }

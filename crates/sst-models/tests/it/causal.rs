@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use sst_core::checkpoint::{Allow, Weights};
 use sst_core::nn::KvCache;
-use sst_core::{EncoderInput, Forward, Model, RaggedRows, Want};
+use sst_core::{Forward, Model, RaggedRows, Tokens, Want};
 use sst_models::{BuildOptions, InitOptions, ModelCard, build, load, save_folder};
 use tch::{Device, Kind, Reduction, Tensor};
 
@@ -32,8 +32,8 @@ impl Inputs {
         Self { ids: get("input_ids"), mask, labels: get("labels") }
     }
 
-    fn encoder(&self) -> EncoderInput<'_> {
-        EncoderInput {
+    fn encoder(&self) -> Tokens<'_> {
+        Tokens {
             input_ids: &self.ids,
             rows: None,
             attention_mask: Some(&self.mask),
@@ -44,10 +44,11 @@ impl Inputs {
 
 /// Mean cross-entropy of each row's tokens but the first, by what comes before them.
 fn next_token_loss(model: &dyn Model, inputs: &Inputs) -> Tensor {
-    let output = model.encoder().encode(inputs.encoder(), Forward::TRAIN).unwrap();
+    let output =
+        model.text_encoder().unwrap().encode(inputs.encoder().into(), Forward::TRAIN).unwrap();
     let length = inputs.ids.size()[1];
     let hidden_nd = output.hidden_bld.narrow(1, 0, length - 1).flatten(0, 1);
-    let logits_nv = model.token_head().unwrap().logits(&hidden_nd, Forward::TRAIN).unwrap();
+    let logits_nv = model.lm_head().unwrap().logits(&hidden_nd, Forward::TRAIN).unwrap();
     let labels_n = inputs.labels.narrow(1, 1, length - 1).flatten(0, 1);
     logits_nv.cross_entropy_loss(&labels_n, None::<Tensor>, Reduction::Mean, -100, 0.0)
 }
@@ -60,7 +61,11 @@ fn check_forward(folder: &Path) {
     let (case, model) = (Case::open(folder), read(folder));
     let inputs = Inputs::read(&case, "");
     let want = Want { attentions: true, hidden_states: true };
-    let eager = model.encoder().encode(inputs.encoder(), Forward { train: false, want }).unwrap();
+    let eager = model
+        .text_encoder()
+        .unwrap()
+        .encode(inputs.encoder().into(), Forward { train: false, want })
+        .unwrap();
     for (i, state) in eager.hidden_states.unwrap().iter().enumerate() {
         close(&format!("hidden state {i}"), state, &case.get(&format!("hidden_states.{i}")), 1e-5);
     }
@@ -69,8 +74,13 @@ fn check_forward(folder: &Path) {
         let want = case.get(&format!("attentions.{i}"));
         close(&format!("attention {i}"), &(map * &queries), &want, 1e-5);
     }
-    let fused = model.encoder().encode(inputs.encoder(), Forward::EVAL).unwrap().hidden_bld;
-    let logits = model.token_head().unwrap().logits(&fused.flatten(0, 1), Forward::EVAL).unwrap();
+    let fused = model
+        .text_encoder()
+        .unwrap()
+        .encode(inputs.encoder().into(), Forward::EVAL)
+        .unwrap()
+        .hidden_bld;
+    let logits = model.lm_head().unwrap().logits(&fused.flatten(0, 1), Forward::EVAL).unwrap();
     let want = case.get("logits");
     let tokens = inputs.mask.unsqueeze(-1).to_kind(Kind::Float);
     close("logits", &(logits.view(want.size().as_slice()) * tokens), &want, 1e-5);
@@ -155,11 +165,16 @@ fn a_decoder_without_its_head_loads_from_a_folder_that_has_one() {
         let unexpected = head.into_iter().map(str::to_owned).collect();
         let allow = Allow { missing: Vec::new(), unexpected };
         let (model, _) = load(&folder, Some(architecture), Device::Cpu, &allow).unwrap();
-        let error = model.token_head().map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains(architecture) && error.contains("token head"), "{error}");
+        let error = model.lm_head().map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(architecture) && error.contains("language-model head"), "{error}");
         let case = Case::open(&folder);
         let inputs = Inputs::read(&case, "");
-        let hidden = model.encoder().encode(inputs.encoder(), Forward::EVAL).unwrap().hidden_bld;
+        let hidden = model
+            .text_encoder()
+            .unwrap()
+            .encode(inputs.encoder().into(), Forward::EVAL)
+            .unwrap()
+            .hidden_bld;
         let layers = case.names("attentions.").len();
         close(name, &hidden, &case.get(&format!("hidden_states.{layers}")), 1e-5);
     }
@@ -172,7 +187,12 @@ fn a_cache_changes_nothing() {
         let folder = golden(&format!("causal/{name}"));
         let (case, model) = (Case::open(&folder), read(&folder));
         let inputs = Inputs::read(&case, "");
-        let whole = model.encoder().encode(inputs.encoder(), Forward::EVAL).unwrap().hidden_bld;
+        let whole = model
+            .text_encoder()
+            .unwrap()
+            .encode(inputs.encoder().into(), Forward::EVAL)
+            .unwrap()
+            .hidden_bld;
         let lengths = inputs.mask.sum_dim_intlist(1, false, Kind::Int64);
         let lengths: Vec<usize> =
             Vec::<i64>::try_from(lengths).unwrap().into_iter().map(|n| n as usize).collect();
@@ -251,12 +271,8 @@ fn a_row_longer_than_the_positions_is_refused() {
     let mut cache = KvCache::new(1, 4);
     let error = model.decoder().unwrap().extend(&ids, &rows, &mut cache).unwrap_err().to_string();
     assert!(error.contains("24 tokens") && error.contains("23 positions"), "{error}");
-    let input = EncoderInput {
-        input_ids: &ids,
-        rows: Some(&rows),
-        attention_mask: None,
-        token_type_ids: None,
-    };
-    let error = model.encoder().encode(input, Forward::EVAL).unwrap_err().to_string();
+    let input = Tokens::ragged(&ids, &rows);
+    let error =
+        model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap_err().to_string();
     assert!(error.contains("24 tokens") && error.contains("23 positions"), "{error}");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sst_core::{EncoderInput, Error, Forward, RaggedRows, Result};
+use sst_core::{Error, Forward, RaggedRows, Result, Tokens};
 use tch::{Device, Kind, Tensor};
 
 use crate::case::small;
@@ -17,7 +17,7 @@ fn gradients(select: &dyn Fn(usize) -> bool, ragged: bool, bf16: bool) -> (usize
     let ids: Vec<i64> = (0..62).map(|i| i * 13 % 50).collect();
     let flat = Tensor::from_slice(&ids);
     let padded = rows.pad(&flat.unsqueeze(1)).unwrap().squeeze_dim(2);
-    let input = EncoderInput {
+    let input = Tokens {
         input_ids: if ragged { &flat } else { &padded },
         rows: ragged.then_some(&rows),
         attention_mask: (!ragged).then(|| rows.mask().unwrap()),
@@ -25,7 +25,8 @@ fn gradients(select: &dyn Fn(usize) -> bool, ragged: bool, bf16: bool) -> (usize
     };
     tch::manual_seed(7);
     let autocast = bf16.then(|| sst_kernels::autocast(Device::Cpu, Some(Kind::BFloat16)).unwrap());
-    let hidden = model.encoder().encode(input, Forward::TRAIN).unwrap().hidden_bld;
+    let hidden =
+        model.text_encoder().unwrap().encode(input.into(), Forward::TRAIN).unwrap().hidden_bld;
     drop(autocast);
     let hidden = if ragged { hidden } else { rows.unpad(&hidden).unwrap() };
     let loss = hidden.to_kind(Kind::Float).pow_tensor_scalar(3).sum(Kind::Float);

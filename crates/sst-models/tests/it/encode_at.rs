@@ -1,6 +1,6 @@
 //! Hidden states of some positions are those that all positions have there, and so are their gradients.
 
-use sst_core::{EncoderInput, Forward, RaggedRows};
+use sst_core::{Forward, RaggedRows, Tokens};
 use tch::{Device, Kind, Tensor};
 
 use crate::case::small;
@@ -24,7 +24,7 @@ fn run(
     let ids: Vec<i64> = (0..63).map(|i| i * 13 % 50).collect();
     let flat = Tensor::from_slice(&ids);
     let grid = rows.pad(&flat.unsqueeze(1)).unwrap().squeeze_dim(2);
-    let input = EncoderInput {
+    let input = Tokens {
         input_ids: if padded { &grid } else { &flat },
         rows: (!padded).then_some(&rows),
         attention_mask: padded.then(|| rows.mask().unwrap()),
@@ -37,10 +37,10 @@ fn run(
         positions = places.index_select(0, &positions);
     }
     let autocast = low.map(|kind| sst_kernels::autocast(Device::Cpu, Some(kind)).unwrap());
-    let encoder = model.encoder();
+    let encoder = model.text_encoder().unwrap();
     let hidden = match at {
-        true => encoder.encode_at(input, &positions, Forward::TRAIN).unwrap(),
-        false => encoder.encode(input, Forward::TRAIN).unwrap().at(&positions).unwrap(),
+        true => encoder.encode_at(input.into(), &positions, Forward::TRAIN).unwrap(),
+        false => encoder.encode(input.into(), Forward::TRAIN).unwrap().at(&positions).unwrap(),
     };
     drop(autocast);
     let weight = Tensor::arange(hidden.numel() as i64, (Kind::Float, Device::Cpu)).sin();
@@ -95,14 +95,10 @@ fn no_position_is_no_hidden_state() {
     let model = small(0.0);
     let rows = RaggedRows::new(&[3, 2], Device::Cpu);
     let ids = Tensor::from_slice(&[1_i64, 2, 3, 4, 5]);
-    let input = EncoderInput {
-        input_ids: &ids,
-        rows: Some(&rows),
-        attention_mask: None,
-        token_type_ids: None,
-    };
+    let input = Tokens::ragged(&ids, &rows);
     let none = Tensor::zeros([0], (Kind::Int64, Device::Cpu));
-    let hidden = model.encoder().encode_at(input, &none, Forward::EVAL).unwrap();
+    let hidden =
+        model.text_encoder().unwrap().encode_at(input.into(), &none, Forward::EVAL).unwrap();
     assert_eq!(hidden.size(), [0, 32]);
 }
 

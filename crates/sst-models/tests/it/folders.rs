@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use sst_core::checkpoint::{Allow, Weights};
-use sst_core::{EncoderInput, Forward};
+use sst_core::{Forward, HeadKind, Tokens};
 use sst_models::{BuildOptions, InitOptions, ModelCard, build, load, save_folder};
 use tch::{Device, Kind};
 
@@ -48,13 +48,14 @@ fn old_names_without_prefix_load() {
     let case = Case::open(&folder);
     let mask = case.get("attention_mask").to_kind(Kind::Bool);
     let (ids, types) = (case.get("input_ids"), case.get("token_type_ids"));
-    let input = EncoderInput {
+    let input = Tokens {
         input_ids: &ids,
         rows: None,
         attention_mask: Some(&mask),
         token_type_ids: Some(&types),
     };
-    let hidden = model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld;
+    let hidden =
+        model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap().hidden_bld;
     close("last hidden state", &hidden, &case.get("last_hidden_state"), 1e-5);
 }
 
@@ -67,7 +68,7 @@ fn an_encoder_alone_lacks_heads_by_name() {
     let (model, report) =
         load(&golden("bert/old"), Some("BertForMaskedLM"), Device::Cpu, &allow).unwrap();
     assert_eq!(report.missing.len(), 5);
-    assert!(model.token_head().is_ok() && model.pair_head().is_err());
+    assert!(model.lm_head().is_ok() && model.head(HeadKind::SentencePair).is_err());
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn names_and_shapes_are_those_of_transformers() {
         let got: serde_json::Map<String, Value> =
             saved.names().map(|n| (n.to_owned(), json!(saved.shape(n).unwrap()))).collect();
         assert_eq!(Value::Object(got), want, "{name}");
-        assert_eq!(saved.metadata().unwrap()["format"], "pt");
+        assert_eq!(saved.metadata()["format"], "pt");
     }
 }
 
@@ -169,8 +170,8 @@ fn an_untied_head_is_its_own_parameter() {
 fn a_row_longer_than_the_positions_is_refused() {
     let model = build(&small(json!({})), &options()).unwrap();
     let ids = tch::Tensor::zeros([1, 13], (Kind::Int64, Device::Cpu));
-    let input =
-        EncoderInput { input_ids: &ids, rows: None, attention_mask: None, token_type_ids: None };
-    let error = model.encoder().encode(input, Forward::EVAL).unwrap_err().to_string();
+    let input = Tokens::new(&ids);
+    let error =
+        model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap_err().to_string();
     assert!(error.contains("13 tokens") && error.contains("12 positions"), "{error}");
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sst_core::HeadKind;
 use sst_core::checkpoint::{Weights, write_tensors};
-use sst_models::{Head, LoadOptions, open};
+use sst_models::{LoadHead, LoadOptions, open};
 use tch::{Device, Tensor};
 
 use crate::altered::Content;
@@ -26,7 +27,7 @@ pub(crate) fn peak() -> u64 {
 
 /// Tries to load, with a bound on the memory.
 fn try_open(folder: &Path) {
-    for head in [Head::AsFound, Head::New] {
+    for head in [LoadHead::AsFound, LoadHead::New(HeadKind::LanguageModel)] {
         let options = LoadOptions { head, ..LoadOptions::new(Device::Cpu) };
         if let Err(error) = open(folder, &options) {
             assert!(!error.to_string().is_empty());

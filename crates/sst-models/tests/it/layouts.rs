@@ -3,15 +3,17 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use sst_core::{EncoderInput, Forward};
+use sst_core::{Forward, HeadKind, Tokens};
 use sst_data::{Ledger, UnusedKind};
-use sst_models::{Head, HostModel, LoadOptions, ModelCard, Role, open};
+use sst_models::{HostModel, LoadHead, LoadOptions, ModelCard, Role, open};
 use tch::{Device, Tensor};
 
 use crate::altered::{Content, altered};
 use crate::case::{Case, close, golden};
 
-use Head::{AsFound, Needed, New};
+const AS_FOUND: LoadHead = LoadHead::AsFound;
+const NEEDED: LoadHead = LoadHead::Needed(HeadKind::LanguageModel);
+const NEW: LoadHead = LoadHead::New(HeadKind::LanguageModel);
 
 type Change = fn(&mut Content);
 
@@ -39,7 +41,7 @@ fn unused(
     Ok(Comes { architecture, unused, ..ALL_USED })
 }
 
-fn check(golden: &str, label: &str, head: Head, change: Change, want: Result<Comes, &str>) {
+fn check(golden: &str, label: &str, head: LoadHead, change: Change, want: Result<Comes, &str>) {
     let folder = altered(golden, change);
     let options = LoadOptions { head, ..LoadOptions::new(Device::Cpu) };
     let found = open(folder.path(), &options);
@@ -89,15 +91,15 @@ fn bert_is_what_its_file_holds() {
     let beside: &[(&str, usize)] = &[("bert.pooler.dense.", 2), ("cls.seq_relationship.", 2)];
     let pooler: &[(&str, usize)] = &[("bert.pooler.dense.", 2)];
     let head: &[(&str, usize)] = &[("cls.predictions.", 5)];
-    let rows: &[(&str, Head, Change, Result<Comes, &str>)] = &[
-        ("as on the hub", AsFound, |_| {}, unused(MASKED, beside)),
-        ("as on the hub", Needed, |_| {}, unused(MASKED, beside)),
-        ("as on the hub", New, |_| {}, unused(MASKED, beside)),
-        ("architectures null", AsFound, |c| c.set("architectures", Value::Null), is(PRETRAINING)),
-        ("architectures empty", AsFound, |c| c.set("architectures", json!([])), is(PRETRAINING)),
+    let rows: &[(&str, LoadHead, Change, Result<Comes, &str>)] = &[
+        ("as on the hub", AS_FOUND, |_| {}, unused(MASKED, beside)),
+        ("as on the hub", NEEDED, |_| {}, unused(MASKED, beside)),
+        ("as on the hub", NEW, |_| {}, unused(MASKED, beside)),
+        ("architectures null", AS_FOUND, |c| c.set("architectures", Value::Null), is(PRETRAINING)),
+        ("architectures empty", AS_FOUND, |c| c.set("architectures", json!([])), is(PRETRAINING)),
         (
             "no architectures",
-            Needed,
+            NEEDED,
             |c| {
                 c.config.remove("architectures");
             },
@@ -105,13 +107,13 @@ fn bert_is_what_its_file_holds() {
         ),
         (
             "of all heads, named as an encoder",
-            AsFound,
+            AS_FOUND,
             |c| c.set("architectures", json!(["BertModel"])),
             is(PRETRAINING),
         ),
         (
-            "neither pooler nor pair head",
-            AsFound,
+            "neither pooler nor sentence-pair head",
+            AS_FOUND,
             |c| {
                 c.drop("pooler");
                 c.drop("seq_relationship");
@@ -119,8 +121,8 @@ fn bert_is_what_its_file_holds() {
             is(MASKED),
         ),
         (
-            "a pair head without a pooler",
-            AsFound,
+            "a sentence-pair head without a pooler",
+            AS_FOUND,
             |c| {
                 c.set("architectures", json!(["BertForPreTraining"]));
                 c.drop("pooler");
@@ -134,20 +136,20 @@ fn bert_is_what_its_file_holds() {
         ),
         (
             "an encoder that names a head",
-            AsFound,
+            AS_FOUND,
             encoder,
             Ok(Comes { absent: head, architecture: "BertModel", ..ALL_USED }),
         ),
-        ("an encoder that names a head", Needed, encoder, Err("holds no head for masked tokens")),
+        ("an encoder that names a head", NEEDED, encoder, Err("holds no head for masked tokens")),
         (
             "an encoder that names a head",
-            New,
+            NEW,
             encoder,
             Ok(Comes { new: head, unused: pooler, architecture: MASKED, ..ALL_USED }),
         ),
         (
             "an encoder without a pooler",
-            AsFound,
+            AS_FOUND,
             |c| {
                 c.set("architectures", json!(["BertModel"]));
                 c.drop("cls.");
@@ -155,11 +157,21 @@ fn bert_is_what_its_file_holds() {
             },
             Ok(Comes { absent: &[("pooler.", 2)], architecture: "BertModel", ..ALL_USED }),
         ),
-        ("of a task", AsFound, task, unused("BertModel", &[("classifier.", 1)])),
-        ("of a task", Needed, task, Err("holds no head for masked tokens")),
+        (
+            "of half a task head",
+            AS_FOUND,
+            task,
+            Ok(Comes {
+                unused: &[("classifier.bias", 1)],
+                absent: &[("classifier.weight", 1)],
+                architecture: "BertModel",
+                ..ALL_USED
+            }),
+        ),
+        ("of a task", NEEDED, task, Err("holds no head for masked tokens")),
         (
             "a decoder bias alone",
-            Needed,
+            NEEDED,
             |c| {
                 c.tensors.remove("cls.predictions.bias");
             },
@@ -167,7 +179,7 @@ fn bert_is_what_its_file_holds() {
         ),
         (
             "a projection and no embeddings",
-            Needed,
+            NEEDED,
             |c| {
                 c.tensors.remove("bert.embeddings.word_embeddings.weight");
             },
@@ -175,37 +187,37 @@ fn bert_is_what_its_file_holds() {
         ),
         (
             "half a head",
-            AsFound,
+            AS_FOUND,
             |c| c.drop("transform.dense"),
             Err("missing: cls.predictions.transform.dense.weight"),
         ),
         (
             "a layer without a bias",
-            AsFound,
+            AS_FOUND,
             |c| c.drop("layer.1.output.dense.bias"),
             Err("missing: bert.encoder.layer.1.output.dense.bias"),
         ),
         (
             "fewer layers",
-            AsFound,
+            AS_FOUND,
             |c| c.set("num_hidden_layers", 60_000),
             Err("missing: bert.encoder.layer.2."),
         ),
         (
             "a larger vocabulary",
-            AsFound,
+            AS_FOUND,
             |c| c.set("vocab_size", 100_000_000),
             Err("word_embeddings.weight is [100000000, 32] in the model and [74, 32] in the file"),
         ),
         (
             "a size that cannot be",
-            AsFound,
+            AS_FOUND,
             |c| c.set("hidden_size", i64::MAX),
             Err("can be at most"),
         ),
         (
             "wrapped names",
-            Needed,
+            NEEDED,
             |c| {
                 c.tensors = std::mem::take(&mut c.tensors)
                     .into_iter()
@@ -232,21 +244,23 @@ fn causal_models_are_what_their_files_hold() {
                     Some(name) => content.set("architectures", json!([name])),
                     None => content.set("architectures", Value::Null),
                 }
-                content.add("score.weight");
+                let score = Tensor::ones([2, 32], (tch::Kind::Float, Device::Cpu));
+                content.tensors.insert("score.weight".to_owned(), score);
             });
             let options = LoadOptions { head, ..LoadOptions::new(Device::Cpu) };
             let loaded = open(folder.path(), &options).unwrap();
             assert_eq!(loaded.model.config()["architectures"], json!([want]), "{name:?} {head:?}");
-            assert_eq!(loaded.unused.of(UnusedKind::Tensor).collect::<Vec<_>>(), ["score.weight"]);
+            let unused: &[&str] = if want == of_task { &[] } else { &["score.weight"] };
+            assert_eq!(loaded.unused.of(UnusedKind::Tensor).collect::<Vec<_>>(), unused);
         };
         // Tied, so that there is always a head for who needs one.
-        named(Some(with_head), AsFound, with_head);
-        named(None, AsFound, with_head);
-        named(Some(base), AsFound, base);
-        named(Some(base), Needed, with_head);
-        named(Some(of_task), AsFound, base);
-        named(Some(of_task), Needed, with_head);
-        named(Some(of_task), New, with_head);
+        named(Some(with_head), AS_FOUND, with_head);
+        named(None, AS_FOUND, with_head);
+        named(Some(base), AS_FOUND, base);
+        named(Some(base), NEEDED, with_head);
+        named(Some(of_task), AS_FOUND, of_task);
+        named(Some(of_task), NEEDED, with_head);
+        named(Some(of_task), NEW, with_head);
     }
     for (golden, with_head, base) in [
         ("causal/gpt2-odd", "GPT2LMHeadModel", "GPT2Model"),
@@ -258,29 +272,29 @@ fn causal_models_are_what_their_files_hold() {
         check(
             golden,
             "no head",
-            AsFound,
+            AS_FOUND,
             no_head,
             Ok(Comes { architecture: base, absent, ..ALL_USED }),
         );
-        check(golden, "no head", Needed, no_head, Err("holds no vocabulary projection"));
+        check(golden, "no head", NEEDED, no_head, Err("holds no vocabulary projection"));
         check(
             golden,
             "no head",
-            New,
+            NEW,
             no_head,
             Ok(Comes { architecture: with_head, new: absent, ..ALL_USED }),
         );
         check(
             golden,
             "a head",
-            Needed,
+            NEEDED,
             |content| content.set("architectures", json!(["Odd"])),
             is(with_head),
         );
         check(
             golden,
             "fewer layers",
-            AsFound,
+            AS_FOUND,
             |content| {
                 content.set("n_layer", 50_000);
                 content.set("num_hidden_layers", 50_000);
@@ -291,13 +305,13 @@ fn causal_models_are_what_their_files_hold() {
 }
 
 fn logits(folder: &std::path::Path, case: &Case) -> Tensor {
-    let options = LoadOptions { head: Needed, ..LoadOptions::new(Device::Cpu) };
+    let options = LoadOptions { head: NEEDED, ..LoadOptions::new(Device::Cpu) };
     let model = open(folder, &options).unwrap().model;
     let ids = case.get("input_ids");
-    let input =
-        EncoderInput { input_ids: &ids, rows: None, attention_mask: None, token_type_ids: None };
-    let hidden = model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld;
-    model.token_head().unwrap().logits(&hidden.flatten(0, 1), Forward::EVAL).unwrap()
+    let input = Tokens::new(&ids);
+    let hidden =
+        model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap().hidden_bld;
+    model.lm_head().unwrap().logits(&hidden.flatten(0, 1), Forward::EVAL).unwrap()
 }
 
 #[test]
@@ -317,16 +331,17 @@ fn a_head_that_differs_from_the_embeddings_is_used_and_kept() {
         let ids = Tensor::from_slice(&[5_i64, 9, 7]).unsqueeze(0);
         let run = |folder: &std::path::Path| -> (Tensor, Value, Vec<String>) {
             let options =
-                LoadOptions { head: Needed, role: Role::Write, ..LoadOptions::new(Device::Cpu) };
+                LoadOptions { head: NEEDED, role: Role::Write, ..LoadOptions::new(Device::Cpu) };
             let loaded = open(folder, &options).unwrap();
-            let input = EncoderInput {
-                input_ids: &ids,
-                rows: None,
-                attention_mask: None,
-                token_type_ids: None,
-            };
-            let hidden = loaded.model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld;
-            let scored = loaded.model.token_head().unwrap();
+            let input = Tokens::new(&ids);
+            let hidden = loaded
+                .model
+                .text_encoder()
+                .unwrap()
+                .encode(input.into(), Forward::EVAL)
+                .unwrap()
+                .hidden_bld;
+            let scored = loaded.model.lm_head().unwrap();
             let logits = scored.logits(&hidden.flatten(0, 1), Forward::EVAL).unwrap();
             let keys = loaded.unused.of(UnusedKind::ConfigKey).map(str::to_owned).collect();
             let again = tempfile::tempdir().unwrap();
@@ -335,9 +350,14 @@ fn a_head_that_differs_from_the_embeddings_is_used_and_kept() {
                 .save(again.path(), None, &ModelCard::default())
                 .unwrap();
             let second = open(again.path(), &options).unwrap().model;
-            let hidden = second.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld;
+            let hidden = second
+                .text_encoder()
+                .unwrap()
+                .encode(input.into(), Forward::EVAL)
+                .unwrap()
+                .hidden_bld;
             let after =
-                second.token_head().unwrap().logits(&hidden.flatten(0, 1), Forward::EVAL).unwrap();
+                second.lm_head().unwrap().logits(&hidden.flatten(0, 1), Forward::EVAL).unwrap();
             assert!(after.equal(&logits), "{golden_name}: other logits after saving");
             (logits, second.config(), keys)
         };

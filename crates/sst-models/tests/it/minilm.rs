@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sst_core::checkpoint::Allow;
-use sst_core::{EncoderInput, Forward};
+use sst_core::{Forward, Tokens};
 use tch::{Device, Kind, Tensor};
 
 use crate::case::{Case, close};
@@ -16,14 +16,15 @@ fn check(model_folder: &Path, case: &Case) {
         let count = 20.min(ids.size()[0] - start);
         let (ids, mask) = (ids.narrow(0, start, count), mask.narrow(0, start, count));
         let seen = mask.to_kind(Kind::Bool);
-        let input = EncoderInput {
+        let input = Tokens {
             input_ids: &ids,
             rows: None,
             attention_mask: Some(&seen),
             token_type_ids: None,
         };
-        let hidden =
-            tch::no_grad(|| model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld);
+        let hidden = tch::no_grad(|| {
+            model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap().hidden_bld
+        });
         let weight = mask.to_kind(Kind::Float).unsqueeze(-1);
         let sum = (hidden * &weight).sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
         pooled.push(

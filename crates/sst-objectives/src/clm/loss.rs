@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sst_core::{
-    Batch, EncoderInput, LossParts, Model, Objective, Result, StepContext, even, pad_even,
-};
+use sst_core::{Batch, LossParts, Model, Objective, Result, StepContext, Tokens, even, pad_even};
 use sst_data::Collate;
 use tch::Device;
 
 use super::collate::{ClmCollate, UNSCORED, frame};
 use super::config::ClmConfig;
+use crate::entry::{Context, Entry, HeldOut, Rows};
 use crate::error::ObjectiveError;
-use crate::list::{Context, Entry};
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
 
@@ -21,8 +19,11 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "clm",
     summary: "causal language modelling: predict each token from those before it",
     default_config: || json!(ClmConfig::default()),
-    is_grouped: false,
+    rows: Rows::Texts,
+    held_out: HeldOut::Loss,
+    pipeline_tag: None,
     trains_token_head: true,
+    idle_keys: |_| Vec::new(),
     frame,
     check: |config, padding_free| parse::<ClmConfig>(config)?.check(padding_free),
     build,
@@ -35,7 +36,7 @@ struct Clm {
 
 fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
     let config: ClmConfig = parse(config)?;
-    let collate = Arc::new(ClmCollate::new(&config, context.tokenizer, context.padding_free)?);
+    let collate = Arc::new(ClmCollate::new(&config, context.tokenizer()?, context.padding_free)?);
     let loss = TokenLoss { z_loss: config.z_loss, logits_at_once: config.logits_at_once };
     Ok(Box::new(Clm { loss, collate }))
 }
@@ -54,8 +55,8 @@ impl Objective for Clm {
     fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
         // An encoder that sees what follows would have nothing to predict.
         model.decoder()?;
-        let input = EncoderInput::from_batch(batch)?;
-        let hidden_bld = model.encoder().encode(input, context.forward)?.hidden_bld;
+        let input = Tokens::from_batch(batch)?;
+        let hidden_bld = model.text_encoder()?.encode(input.into(), context.forward)?.hidden_bld;
         let mut hidden_nd = hidden_bld.f_flatten(0, -2)?;
         let mut labels_n = batch.get("labels")?.f_flatten(0, -1)?;
         if hidden_nd.device() == Device::Cpu {

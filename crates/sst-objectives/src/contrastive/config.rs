@@ -1,10 +1,10 @@
 //! The keys that contrastive objectives share, and how they stand beside an objective's own.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sst_core::nn::Pooling;
 
-use super::method::Method;
 use super::projection::Projection;
 use super::temperature::MAX_SCALE;
 use crate::error::ObjectiveError;
@@ -69,20 +69,24 @@ impl Common {
     }
 }
 
-/// Every key of an objective with its default: the shared ones, then its own.
-pub(super) fn defaults<M: Method>() -> Value {
-    let mut all = shared::<M>();
-    all.extend(object(json!(M::Keys::default())));
+/// Every key of an objective with its default: the shared ones, then its own, `K`. `pooling` is how its hidden states
+/// become a vector where the recipe does not say.
+pub(super) fn defaults<K: Default + Serialize>(pooling: Pooling) -> Value {
+    let mut all = shared(pooling);
+    all.extend(object(json!(K::default())));
     Value::Object(all)
 }
 
-/// The shared keys in `config`, and the objective's own. serde would have each objective repeat the shared ones to
+/// The shared keys in `config`, and the objective's own; `pooling` as for [`defaults`]. serde would have each objective repeat the shared ones to
 /// know which are none.
 ///
 /// # Errors
 /// If a key is unknown, of the wrong type, or cannot be.
-pub(super) fn read<M: Method>(config: &Value) -> Result<(Common, M::Keys), ObjectiveError> {
-    let mut common = shared::<M>();
+pub(super) fn read<K: DeserializeOwned>(
+    config: &Value,
+    pooling: Pooling,
+) -> Result<(Common, K), ObjectiveError> {
+    let mut common = shared(pooling);
     let mut own = Map::new();
     for (key, value) in object(config.clone()) {
         let place = if common.contains_key(&key) { &mut common } else { &mut own };
@@ -94,8 +98,8 @@ pub(super) fn read<M: Method>(config: &Value) -> Result<(Common, M::Keys), Objec
 }
 
 /// The defaults of the shared keys for an objective.
-fn shared<M: Method>() -> Map<String, Value> {
-    object(json!(Common { pooling: M::POOLING, ..Common::default() }))
+fn shared(pooling: Pooling) -> Map<String, Value> {
+    object(json!(Common { pooling, ..Common::default() }))
 }
 
 fn object(value: Value) -> Map<String, Value> {

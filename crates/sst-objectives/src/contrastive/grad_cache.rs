@@ -5,14 +5,14 @@
 
 use std::ops::Range;
 
-use sst_core::nn::encode_pooled;
-use sst_core::{Batch, Model, Result, StepContext};
+use sst_core::{Batch, Model, Result, StepContext, encode_pooled};
 use sst_data::SeqRng;
 use tch::{Device, Kind, Tensor};
 
 use super::info_nce::Compared;
 use super::shared::Shared;
 use super::views::{Part, count};
+use crate::chunked::ChunkedGradients;
 
 /// What a loss is made from.
 #[derive(Clone, Copy)]
@@ -50,7 +50,7 @@ impl Rows<'_> {
         let Input { model, batch, context, shared } = self.input;
         let part = Part::of(batch, range.start, range.end - range.start)?;
         let pooling = shared.common.pooling;
-        encode_pooled(model.encoder(), part.input(), &[pooling], context.forward)
+        encode_pooled(model.text_encoder()?, part.input().into(), &[pooling], context.forward)
     }
 
     /// The ranges that are in memory at once.
@@ -115,46 +115,15 @@ pub(super) fn compare(
         Tensor::f_run_backward(&[&loss], &inputs, false, false)?
     };
     let gradient_bd = of_loss.remove(0);
-    let mut sums: Vec<Option<Tensor>> = of_model.iter().map(|_| None).collect();
-    for range in chunks.iter().filter(|_| !of_model.is_empty()) {
+    let mut gradients = ChunkedGradients::new(of_model);
+    // A frozen encoder has no gradients, so that its chunks need not be read again.
+    let again = if gradients.is_empty() { &[] } else { chunks.as_slice() };
+    for range in again {
         let at = range.start - rows.range.start;
         let part_bd = gradient_bd.f_narrow(0, at, range.end - range.start)?;
         let product = seeded(range)?.f_mul(&part_bd)?.f_sum(Kind::Float)?;
-        add_gradients(&product, &of_model, &mut sums)?;
+        gradients.add(&product, &[])?;
     }
-    let of_loss = of_loss.into_iter().map(|gradient| gradient.defined().then_some(gradient));
-    let mut inputs = Vec::new();
-    let mut gradients = Vec::new();
-    for (parameter, sum) in of_model.into_iter().chain(own).zip(sums.into_iter().chain(of_loss)) {
-        if let Some(sum) = sum {
-            inputs.push(parameter);
-            gradients.push(sum.f_to_kind(parameter.f_kind()?)?);
-        }
-    }
-    Ok(Compared {
-        loss: sst_kernels::with_gradients(&loss.f_detach()?, &inputs, gradients)?,
-        accuracy,
-    })
-}
-
-/// Adds the gradients of `value` to `sums`, in fp32; a parameter that it does not depend on keeps what it has.
-fn add_gradients(
-    value: &Tensor,
-    parameters: &[&Tensor],
-    sums: &mut [Option<Tensor>],
-) -> Result<()> {
-    let gradients = Tensor::f_run_backward(&[value], parameters, false, false)?;
-    for (sum, gradient) in sums.iter_mut().zip(gradients) {
-        if !gradient.defined() {
-            continue;
-        }
-        let gradient = gradient.f_to_kind(Kind::Float)?;
-        match sum {
-            None => *sum = Some(gradient),
-            Some(sum) => {
-                let _ = sum.f_add_(&gradient)?;
-            }
-        }
-    }
-    Ok(())
+    let of_own = own.into_iter().zip(of_loss).filter(|(_, gradient)| gradient.defined());
+    Ok(Compared { loss: gradients.attach(&loss, of_own)?, accuracy })
 }

@@ -14,8 +14,8 @@ use super::config;
 use super::grad_cache::Input;
 use super::info_nce::Compared;
 use super::shared::Shared;
+use crate::entry::{Context, Entry, HeldOut, Rows};
 use crate::error::ObjectiveError;
-use crate::list::{Context, Entry};
 
 /// What one objective has to itself.
 pub(super) trait Method: Sized + Send + 'static {
@@ -28,8 +28,8 @@ pub(super) trait Method: Sized + Send + 'static {
     const SUMMARY: &'static str;
     /// How hidden states become a vector where the recipe does not say.
     const POOLING: Pooling;
-    /// Whether its rows are groups of texts that belong together.
-    const IS_GROUPED: bool = false;
+    /// What the rows of its data are.
+    const ROWS: Rows = Rows::Texts;
 
     /// The objective, and its host half.
     ///
@@ -64,11 +64,14 @@ pub(super) const fn entry<M: Method>() -> Entry {
     Entry {
         name: M::NAME,
         summary: M::SUMMARY,
-        default_config: config::defaults::<M>,
-        is_grouped: M::IS_GROUPED,
+        default_config: || config::defaults::<M::Keys>(M::POOLING),
+        rows: M::ROWS,
+        held_out: HeldOut::Loss,
+        pipeline_tag: None,
         trains_token_head: false,
+        idle_keys: |_| Vec::new(),
         frame: |tokenizer| tokenizer.frame().clone(),
-        check: |config, _| config::read::<M>(config).map(|_| ()),
+        check: |config, _| config::read::<M::Keys>(config, M::POOLING).map(|_| ()),
         build: build::<M>,
     }
 }
@@ -77,7 +80,7 @@ fn build<M: Method>(
     config: &Value,
     context: &Context<'_>,
 ) -> Result<Box<dyn Objective>, ObjectiveError> {
-    let (common, keys) = config::read::<M>(config)?;
+    let (common, keys) = config::read::<M::Keys>(config, M::POOLING)?;
     let (method, collate) = M::new(keys, context)?;
     let shared = Shared::new(common, context)?;
     Ok(Box::new(Contrastive { method, collate, shared }))

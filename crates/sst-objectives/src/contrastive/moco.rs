@@ -18,8 +18,8 @@ use super::info_nce::{Compared, info_nce, normalized};
 use super::method::{Method, entry};
 use super::shared::Shared;
 use super::views::{Twice, count};
+use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
-use crate::list::{Context, Entry};
 use crate::parse::check_rate;
 
 /// The word of registration.
@@ -147,7 +147,7 @@ impl Method for Moco {
             let message = "must be at least 1; `simcse` has no queue".to_owned();
             return Err(ObjectiveError::Config { path: "queue_size".to_owned(), message });
         }
-        let collate = Twice::new(context.tokenizer, context.padding_free);
+        let collate = Twice::new(context.tokenizer()?, context.padding_free);
         Ok((Self { config: keys, memory: RefCell::default() }, Arc::new(collate)))
     }
 

@@ -12,9 +12,9 @@ use super::grad_cache::{Input, compare};
 use super::info_nce::{Compared, nt_xent};
 use super::method::{Method, entry};
 use super::views::{lay, layout, tokens};
+use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
 use crate::layout::Layout;
-use crate::list::{Context, Entry};
 use crate::parse::check_rate;
 
 /// The word of registration.
@@ -116,7 +116,7 @@ impl Method for NtXent {
         for (key, rate) in [("crop", crop), ("delete", delete), ("mask", mask), ("swap", swap)] {
             check_rate(key, rate)?;
         }
-        let tokenizer = context.tokenizer;
+        let tokenizer = context.tokenizer()?;
         let mask = match tokenizer.special().mask {
             Some(mask) => mask,
             None if keys.mask == 0.0 => 0,

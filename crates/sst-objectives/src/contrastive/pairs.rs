@@ -17,9 +17,9 @@ use super::info_nce::{Compared, info_nce};
 use super::method::{Method, entry};
 use super::temperature::Temperature;
 use super::views::{lay, layout, tokens_of};
+use crate::entry::{Context, Entry, Rows};
 use crate::error::ObjectiveError;
 use crate::layout::Layout;
-use crate::list::{Context, Entry};
 
 /// The word of registration.
 pub(crate) const ENTRY: Entry = entry::<Pairs>();
@@ -144,7 +144,7 @@ impl Method for Pairs {
     const SUMMARY: &'static str =
         "supervised pairs and triplets: near the partner, far from others' and hard negatives";
     const POOLING: Pooling = Pooling::Mean;
-    const IS_GROUPED: bool = true;
+    const ROWS: Rows = Rows::Groups;
 
     fn new(
         keys: PairsConfig,
@@ -155,7 +155,7 @@ impl Method for Pairs {
             let message = format!("is {weight} and must be above 0");
             return Err(ObjectiveError::Config { path: "negative_weight".to_owned(), message });
         }
-        let collate = Groups(layout(context.tokenizer, context.padding_free));
+        let collate = Groups(layout(context.tokenizer()?, context.padding_free));
         Ok((Self { config: keys }, Arc::new(collate)))
     }
 

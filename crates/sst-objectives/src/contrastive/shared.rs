@@ -8,7 +8,7 @@ use tch::Tensor;
 use super::config::Common;
 use super::projection::{Head, head_params};
 use super::temperature::{Learned, Temperature};
-use crate::list::Context;
+use crate::entry::Context;
 
 /// How vectors are made and compared, with what of it trains.
 #[derive(Debug)]

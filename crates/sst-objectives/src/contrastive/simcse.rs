@@ -12,8 +12,8 @@ use super::grad_cache::{Input, compare};
 use super::info_nce::{Compared, info_nce};
 use super::method::{Method, entry};
 use super::views::Twice;
+use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
-use crate::list::{Context, Entry};
 
 /// The word of registration.
 pub(crate) const ENTRY: Entry = entry::<SimCse>();
@@ -37,7 +37,7 @@ impl Method for SimCse {
         _keys: SimCseConfig,
         context: &Context<'_>,
     ) -> Result<(Self, Arc<dyn Collate>), ObjectiveError> {
-        Ok((Self, Arc::new(Twice::new(context.tokenizer, context.padding_free))))
+        Ok((Self, Arc::new(Twice::new(context.tokenizer()?, context.padding_free))))
     }
 
     /// The mean over texts of the InfoNCE of their two readings.

@@ -1,6 +1,6 @@
 //! Batches of several views of each text: all rows of the first view, then all of the second.
 
-use sst_core::{Batch, EncoderInput, Error, RaggedRows};
+use sst_core::{Batch, Error, RaggedRows, Tokens};
 use sst_data::tokenize::Tokenizer;
 use sst_data::{Collate, CollateError, Example, HostBatch, Units};
 use tch::Tensor;
@@ -93,8 +93,8 @@ impl Part {
         })
     }
 
-    pub(super) fn input(&self) -> EncoderInput<'_> {
-        EncoderInput {
+    pub(super) fn input(&self) -> Tokens<'_> {
+        Tokens {
             input_ids: &self.input_ids,
             rows: self.rows.as_ref(),
             attention_mask: self.attention_mask.as_ref(),

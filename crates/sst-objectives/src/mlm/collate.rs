@@ -22,7 +22,7 @@ pub struct MlmCollate {
     grouper: WordGrouper,
     mask: u32,
     layout: Layout,
-    /// Every id that may replace a token: all but the special ones and gaps of the vocabulary.
+    /// Every id that may replace a token: all that the model knows but the special ones and gaps of the vocabulary.
     ordinary: Vec<u32>,
 }
 
@@ -42,7 +42,7 @@ impl MlmCollate {
             return Err(ObjectiveError::NoToken { objective: "mlm", token: "mask" });
         };
         let grouper = WordGrouper::new(tokenizer);
-        let ordinary: Vec<u32> = (0..tokenizer.vocab_size() as u32)
+        let ordinary: Vec<u32> = (0..tokenizer.usable_ids() as u32)
             .filter(|id| !grouper.is_special(*id) && tokenizer.token(*id).is_some())
             .collect();
         if ordinary.is_empty() {

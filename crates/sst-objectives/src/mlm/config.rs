@@ -1,7 +1,9 @@
 //! The keys of `[objective]` for `name = "mlm"`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::entry::IdleKey;
 use crate::error::ObjectiveError;
 use crate::parse::check_rate;
 
@@ -76,5 +78,14 @@ impl MlmConfig {
             return refuse("max_span", "must be at least 1");
         }
         Ok(())
+    }
+}
+
+/// The shape of spans is for spans alone.
+pub(super) fn idle_keys(config: &Value) -> Vec<IdleKey> {
+    let why = "is for unit = \"span\"";
+    match config.get("unit").is_none_or(|unit| unit == "span") {
+        true => Vec::new(),
+        false => vec![("span_p", why), ("max_span", why)],
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sst_core::{Batch, EncoderInput, LossParts, Model, Objective, Result, StepContext, even};
+use sst_core::{Batch, LossParts, Model, Objective, Result, StepContext, Tokens, even};
 use sst_data::Collate;
 use tch::{Device, Kind, Tensor};
 
 use super::collate::MlmCollate;
-use super::config::MlmConfig;
+use super::config::{MlmConfig, idle_keys};
+use crate::entry::{Context, Entry, HeldOut, Rows};
 use crate::error::ObjectiveError;
-use crate::list::{Context, Entry};
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
 
@@ -19,8 +19,11 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "mlm",
     summary: "masked language modelling: predict hidden tokens, words or spans",
     default_config: || json!(MlmConfig::default()),
-    is_grouped: false,
+    rows: Rows::Texts,
+    held_out: HeldOut::MaskAccuracy,
+    pipeline_tag: Some("fill-mask"),
     trains_token_head: true,
+    idle_keys,
     frame: |tokenizer| tokenizer.frame().clone(),
     check: |config, _| parse::<MlmConfig>(config)?.check(),
     build,
@@ -34,7 +37,7 @@ struct Mlm {
 fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
     let config: MlmConfig = parse(config)?;
     let mask_rate = config.mask_rate;
-    let collate = Arc::new(MlmCollate::new(config, context.tokenizer, context.padding_free)?);
+    let collate = Arc::new(MlmCollate::new(config, context.tokenizer()?, context.padding_free)?);
     Ok(Box::new(Mlm { mask_rate, collate }))
 }
 
@@ -70,10 +73,11 @@ impl Objective for Mlm {
     /// The sum over masked tokens of minus the log-probability of the token that was there; the sum
     /// `correct` counts those that the model ranks first.
     fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
-        let input = EncoderInput::from_batch(batch)?;
+        let input = Tokens::from_batch(batch)?;
         let (positions_n, labels_n) =
             scored(batch.get("masked_positions")?, batch.get("masked_labels")?)?;
-        let hidden_nd = model.encoder().encode_at(input, &positions_n, context.forward)?;
+        let hidden_nd =
+            model.text_encoder()?.encode_at(input.into(), &positions_n, context.forward)?;
         let whole = TokenLoss { z_loss: 0.0, logits_at_once: 0 };
         whole.of(model, [&hidden_nd, &labels_n], UNSCORED, context.forward)
     }

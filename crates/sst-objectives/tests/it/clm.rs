@@ -1,7 +1,7 @@
 //! Causal language modelling: labels, its closed form, documents that do not see each other, and a loss in chunks.
 
 use serde_json::{Value, json};
-use sst_core::{Batch, EncoderInput, Forward, Model, StepContext};
+use sst_core::{Batch, Forward, Model, StepContext, Tokens};
 use sst_data::{Example, Field, Key, Units};
 use sst_objectives::build;
 use tch::{Device, Kind, Tensor};
@@ -67,8 +67,8 @@ fn isolated_documents_begin_with_the_end_of_the_one_before() {
     let model = toy::decoder(toy::tokenizer().vocab_size());
     let hidden = |row: &[u32], isolate: bool| {
         let batch = batch(&json!({"isolate_documents": isolate}), true, &[example(0, row)]);
-        let input = EncoderInput::from_batch(&batch).unwrap();
-        model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld
+        let input = Tokens::from_batch(&batch).unwrap();
+        model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap().hidden_bld
     };
     let mut other = row;
     other[0] = 20;
@@ -86,9 +86,10 @@ fn the_loss_is_the_summed_negative_log_probability_of_what_follows() {
     let batch = batch(&json!({}), true, &toy::rows(&tokenizer, 6));
     let config = json!({"z_loss": 0.01});
     let (got, sums, _) = run(&config, &*model, &batch);
-    let input = EncoderInput::from_batch(&batch).unwrap();
-    let hidden = model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld;
-    let logits = model.token_head().unwrap().logits(&hidden, Forward::EVAL).unwrap();
+    let input = Tokens::from_batch(&batch).unwrap();
+    let hidden =
+        model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap().hidden_bld;
+    let logits = model.lm_head().unwrap().logits(&hidden, Forward::EVAL).unwrap();
     let logits = logits.to_kind(Kind::Double);
     let log_p = logits.log_softmax(-1, Kind::Double);
     let (mut want, mut correct, mut z) = (0.0, 0.0, 0.0);
@@ -155,7 +156,7 @@ fn a_model_that_sees_what_follows_is_refused_and_so_are_bad_keys() {
     let objective = build("clm", &json!({}), &context).unwrap();
     let batch = batch(&json!({}), true, &toy::rows(&tokenizer, 2));
     let error = objective.loss(&*model, &batch, &CONTEXT).unwrap_err().to_string();
-    assert!(error.contains("bert") && error.contains("decoder"), "{error}");
+    assert!(error.contains("bert") && error.contains("not causal"), "{error}");
     let padded = toy::context(&tokenizer, false);
     for (config, key) in [
         (json!({"isolate_documents": true}), "isolate_documents: needs train.padding_free"),

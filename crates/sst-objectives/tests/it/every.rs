@@ -1,9 +1,9 @@
 //! What holds for every objective of the list.
 
 use serde_json::json;
-use sst_core::{Batch, EncoderInput, Forward, StepContext};
+use sst_core::{Batch, Forward, StepContext, Tokens};
 use sst_data::{CollateError, Example, Field, Units};
-use sst_objectives::{ObjectiveError, build, list};
+use sst_objectives::{HeldOut, ObjectiveError, Rows, build, list};
 use tch::{Device, Kind, Tensor};
 
 use crate::toy;
@@ -174,8 +174,8 @@ fn packed_rows_see_nothing_of_each_other() {
         let hidden = |examples: &[Example]| {
             let host = objective.collate().collate_packs(examples, &[examples.len()], 5).unwrap();
             let batch = Batch::from_host(&host, Device::Cpu).unwrap();
-            let input = EncoderInput::from_batch(&batch).unwrap();
-            model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld
+            let input = Tokens::from_batch(&batch).unwrap();
+            model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap().hidden_bld
         };
         let mut examples = toy::rows(&tokenizer, 4);
         let before = hidden(&examples);
@@ -192,4 +192,43 @@ fn packed_rows_see_nothing_of_each_other() {
         let own = before.narrow(0, lengths[0], lengths[1]);
         assert!(!own.equal(&after.narrow(0, lengths[0], lengths[1])), "{}", entry.name);
     }
+}
+
+#[test]
+fn entries_say_what_holds() {
+    let tokenizer = toy::tokenizer();
+    let context = toy::context(&tokenizer, false);
+    for entry in list() {
+        assert_eq!(sst_objectives::entry(entry.name).unwrap().name, entry.name);
+        let objective = build(entry.name, &json!({}), &context).unwrap();
+        let host = objective.collate().collate(&toy::rows(&tokenizer, 4), 1).unwrap();
+        let batch = Batch::from_host(&host, Device::Cpu).unwrap();
+        let hides_tokens =
+            batch.find("masked_positions").is_some() && batch.find("masked_labels").is_some();
+        assert_eq!(entry.held_out == HeldOut::MaskAccuracy, hides_tokens, "{}", entry.name);
+        // A loss over the whole batch is one of vectors, which needs no head.
+        let needs_head = host.units != Units::WholeBatch;
+        assert_eq!(entry.trains_token_head, needs_head, "{}", entry.name);
+        let mut alone = toy::rows(&tokenizer, 4);
+        alone.iter_mut().for_each(|row| drop(row.fields.remove("input_ids.1")));
+        let takes_single_texts = objective.collate().collate(&alone, 1).is_ok();
+        assert_eq!(entry.rows == Rows::Texts, takes_single_texts, "{}", entry.name);
+        let config = (entry.default_config)();
+        for (key, _) in (entry.idle_keys)(&config) {
+            assert!(config.get(key).is_some(), "{}: {key}", entry.name);
+        }
+    }
+}
+
+#[test]
+fn the_shape_of_spans_is_idle_where_nothing_is_masked_in_spans() {
+    let entry = sst_objectives::entry("mlm").unwrap();
+    let idle = |unit: &str| -> Vec<&str> {
+        let mut config = (entry.default_config)();
+        config["unit"] = json!(unit);
+        (entry.idle_keys)(&config).into_iter().map(|(key, _)| key).collect()
+    };
+    assert_eq!(idle("token"), ["span_p", "max_span"]);
+    assert_eq!(idle("word"), ["span_p", "max_span"]);
+    assert_eq!(idle("span"), [""; 0]);
 }

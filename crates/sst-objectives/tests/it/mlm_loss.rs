@@ -1,7 +1,7 @@
 //! The loss of masked language modelling against its closed form.
 
 use serde_json::json;
-use sst_core::{Batch, EncoderInput, Forward, StepContext};
+use sst_core::{Batch, Forward, StepContext, Tokens};
 use sst_objectives::build;
 use tch::{Device, Kind};
 
@@ -19,11 +19,12 @@ fn the_loss_is_the_summed_negative_log_probability() {
     let parts = objective.loss(&*model, &batch, &context).unwrap();
 
     let hidden = model
-        .encoder()
-        .encode(EncoderInput::from_batch(&batch).unwrap(), Forward::EVAL)
+        .text_encoder()
+        .unwrap()
+        .encode(Tokens::from_batch(&batch).unwrap().into(), Forward::EVAL)
         .unwrap()
         .hidden_bld;
-    let logits = model.token_head().unwrap().logits(&hidden.flatten(0, 1), Forward::EVAL).unwrap();
+    let logits = model.lm_head().unwrap().logits(&hidden.flatten(0, 1), Forward::EVAL).unwrap();
     let log_p = logits.to_kind(Kind::Double).log_softmax(-1, Kind::Double);
     let positions = Vec::<i64>::try_from(batch.get("masked_positions").unwrap()).unwrap();
     let labels = Vec::<i64>::try_from(batch.get("masked_labels").unwrap()).unwrap();

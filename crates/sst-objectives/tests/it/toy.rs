@@ -1,7 +1,7 @@
 //! A small tokenizer, rows and model to try objectives on.
 
 use serde_json::{Value, json};
-use sst_core::{Batch, EncoderInput, Forward, Model};
+use sst_core::{Batch, Forward, Model, Tokens};
 use sst_data::tokenize::{Algorithm, Tokenizer, TrainConfig, train};
 use sst_data::{Example, Field, Key};
 use sst_models::{BuildOptions, InitOptions};
@@ -13,6 +13,7 @@ pub(crate) const WIDTH: i64 = 32;
 
 /// What objectives are built from.
 pub(crate) fn context(tokenizer: &Tokenizer, padding_free: bool) -> Context<'_> {
+    let tokenizer = Some(tokenizer);
     Context { tokenizer, padding_free, hidden_size: WIDTH, device: Device::Cpu, seed: 5 }
 }
 
@@ -70,9 +71,11 @@ fn encoder(vocab_size: usize, std: f64, p: f64) -> Box<dyn Model> {
 
 /// The first tokens' hidden states of the rows of a ragged batch.
 pub(crate) fn first_vectors(model: &dyn Model, batch: &Batch) -> Tensor {
-    let input = EncoderInput::from_batch(batch).unwrap();
+    let input = Tokens::from_batch(batch).unwrap();
     let rows = batch.rows.as_ref().unwrap();
-    let states = tch::no_grad(|| model.encoder().encode(input, Forward::EVAL).unwrap().hidden_bld);
+    let states = tch::no_grad(|| {
+        model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap().hidden_bld
+    });
     rows.first(&states).unwrap()
 }
 

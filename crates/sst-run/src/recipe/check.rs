@@ -1,12 +1,12 @@
 //! Checks across sections. Each names the key to change.
 
 use serde_json::Value;
-use sst_objectives::ObjectiveError;
+use sst_objectives::{ObjectiveError, Rows};
 use sst_train::PrecisionChoice;
 
-use super::config::RunConfig;
+use super::RunConfig;
 use super::duration::Duration;
-use super::error::Problem;
+use super::error::{Problem, require};
 use super::limits;
 use super::model::{ModelChoice, POSITIONS};
 use super::section;
@@ -33,17 +33,13 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     best(config)
 }
 
-/// `Ok` where `good`, or else the problem of `key`.
-pub(super) fn require(good: bool, key: &str, message: impl Into<String>) -> Result<(), Problem> {
-    if good { Ok(()) } else { Err(Problem::new(key, message)) }
-}
-
 /// An objective on pairs needs their fields, and another has no use for them.
 fn pairs(task: &Task) -> Result<(), Problem> {
     let name = task.objective_name();
     let (is_grouped, key) = (!task.data.pair_fields.is_empty(), task.key("data.pair_fields"));
     // An unknown objective is told of where it is built.
-    let Ok(wants) = sst_objectives::is_grouped(name) else { return Ok(()) };
+    let Ok(entry) = sst_objectives::entry(name) else { return Ok(()) };
+    let wants = entry.rows == Rows::Groups;
     let message =
         format!("is missing: `{name}` learns from pairs, and this names their other texts");
     require(is_grouped || !wants, &key, message)?;

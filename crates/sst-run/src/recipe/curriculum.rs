@@ -3,12 +3,10 @@
 use serde::{Deserialize, Serialize};
 use sst_data::curriculum::{Difficulty, Pacing};
 
-use super::config::RunConfig;
+use super::Keys;
 use super::duration::{Duration, Scale};
 use super::error::Problem;
-use super::keys::Keys;
 use super::limits::MOST_STEPS;
-use super::task::Task;
 
 /// How fast the data is opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +50,14 @@ pub struct Curriculum {
 
 pub(super) const KEYS: Keys = Keys {
     limits: &[("curriculum.start", 0.0, 1.0), ("curriculum.steps", 0.0, MOST_STEPS as f64)],
-    durations,
+    durations: |config| {
+        let tasks = config.tasks.list.iter();
+        let found = tasks.filter_map(|task| {
+            let duration = task.curriculum.as_ref()?.duration?;
+            Some((task.key("curriculum.duration"), duration))
+        });
+        found.collect()
+    },
     ..Keys::NONE
 };
 
@@ -96,12 +101,4 @@ impl Curriculum {
             PacingName::Steps => Pacing::Steps(self.steps.clone().unwrap_or_default()),
         }
     }
-}
-
-fn durations(config: &RunConfig) -> Vec<(String, Duration)> {
-    let duration = |task: &Task| {
-        let duration = task.curriculum.as_ref().and_then(|curriculum| curriculum.duration);
-        duration.map(|duration| (task.key("curriculum.duration"), duration))
-    };
-    config.tasks.list.iter().filter_map(duration).collect()
 }

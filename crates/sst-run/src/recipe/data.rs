@@ -9,12 +9,10 @@ use sst_data::curriculum::Difficulty;
 use sst_data::read::{Format, OnError, Source};
 use sst_data::rows::RowMode;
 
-use super::check::require;
-use super::error::Problem;
-use super::keys::{Effect, Idle, Keys};
+use super::error::{Problem, require};
 use super::limits::{MOST_COUNT, MOST_LENGTH};
 use super::section;
-use super::task::Task;
+use super::{Effect, Keys};
 
 /// Threads that make batches.
 const MOST_WORKERS: f64 = 256.0;
@@ -75,7 +73,13 @@ pub(super) const KEYS: Keys = Keys {
         ("data.clean.max_length", 0.0, MOST_COUNT),
     ],
     may_differ: &[("data.cache", Effect::None), ("data.workers", Effect::None)],
-    idle_in_task,
+    idle_in_task: |task| match &task.curriculum {
+        Some(curriculum) if curriculum.difficulty == Difficulty::Score => Vec::new(),
+        _ => {
+            let why = "is for curriculum.difficulty = \"score\"";
+            vec![("data.score_field".to_owned(), Value::Null, why)]
+        }
+    },
     ..Keys::NONE
 };
 
@@ -143,16 +147,5 @@ impl Data {
         require(fits, &key("data.rows"), "must be \"document\" for pairs, or be left out")?;
         let clean = self.clean.check();
         clean.map_err(|error| Problem::new(&key("data.clean"), error.to_string()))
-    }
-}
-
-fn idle_in_task(task: &Task) -> Vec<Idle> {
-    let by_score = |difficulty: Difficulty| difficulty == Difficulty::Score;
-    match &task.curriculum {
-        Some(curriculum) if by_score(curriculum.difficulty) => Vec::new(),
-        _ => {
-            let why = "is for curriculum.difficulty = \"score\"";
-            vec![("data.score_field", Value::Null, why)]
-        }
     }
 }

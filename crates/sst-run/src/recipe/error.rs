@@ -1,4 +1,4 @@
-//! What is wrong with a recipe, and where.
+//! What is wrong with a key of a recipe.
 
 /// Something wrong with a key, before it is known where that key was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +23,7 @@ impl Problem {
     }
 }
 
-/// What is wrong with a recipe, with the file and line, or the override, it comes from.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{place}: {message}")]
-pub struct RecipeError {
-    /// `recipes/x.toml:12`, or `--set train.steps=many`.
-    pub place: String,
-    /// What is wrong there.
-    pub message: String,
+/// `Ok` where `good`, or else the problem of `key`.
+pub(crate) fn require(good: bool, key: &str, message: impl Into<String>) -> Result<(), Problem> {
+    if good { Ok(()) } else { Err(Problem::new(key, message)) }
 }

@@ -6,15 +6,12 @@
 
 use serde_json::{Number, Value};
 
-use super::config::RunConfig;
 use super::duration::Duration;
 use super::error::Problem;
-use super::keys::SECTIONS;
+use super::{RunConfig, SECTIONS};
 
 /// Steps of a run.
 pub(crate) const MOST_STEPS: u64 = 1_000_000_000;
-/// Threads of a process.
-pub(crate) const MOST_THREADS: usize = 1_024;
 /// Tokens of one update: the largest models are trained with some 60 million.
 pub(super) const MOST_TOKENS_PER_STEP: u64 = 1 << 26;
 /// Tokens of a row, and of a pack.

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::RunConfig;
 use super::duration::Duration;
 use super::error::Problem;
-use super::keys::Keys;
 use super::limits::MOST_REAL;
-use super::task::Task;
+use super::{Keys, RunConfig};
 
 /// How the task of a step is drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,8 +59,8 @@ pub(super) const KEYS: Keys = Keys {
 };
 
 impl MixtureFile {
-    /// Fills in the defaults, those of the tasks' weights too.
-    pub(super) fn fill(self, tasks: &mut [Task]) -> Result<Mixing, Problem> {
+    /// Fills in the defaults; `known` are the names of the tasks.
+    pub(super) fn fill(self, known: &[&str]) -> Result<Mixing, Problem> {
         let Self { by, temperature, schedule } = self;
         let refuse = |key: &str, what: &str| {
             Err(Problem::new(key, format!("is for mixture.by = \"{what}\"")))
@@ -73,21 +71,13 @@ impl MixtureFile {
         if schedule.is_some() && by != MixBy::Schedule {
             return refuse("mixture.schedule", "schedule");
         }
-        for task in &mut *tasks {
-            match (by, task.weight) {
-                (MixBy::Weight, weight) => task.weight = Some(weight.unwrap_or(1.0)),
-                (_, None) => {}
-                (_, Some(_)) => return refuse(&task.key("weight"), "weight"),
-            }
-        }
         if by == MixBy::Schedule && schedule.is_none() {
             let message =
                 "is missing: list { from = \"0step\", weights = { NAME = 1.0 } } and so on";
             return Err(Problem::new("mixture.schedule", message));
         }
-        let known = |name: &String| tasks.iter().any(|task| task.name == *name);
-        let named = schedule.iter().flatten().flat_map(|stage| stage.weights.keys());
-        if let Some(name) = named.into_iter().find(|name| !known(name)) {
+        let mut named = schedule.iter().flatten().flat_map(|stage| stage.weights.keys());
+        if let Some(name) = named.find(|name| !known.contains(&name.as_str())) {
             let message = format!("names \"{name}\", and there is no [tasks.{name}]");
             return Err(Problem::new("mixture.schedule", message));
         }

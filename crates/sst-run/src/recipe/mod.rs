@@ -2,16 +2,14 @@
 //!
 //! Each section is a file: its written form, where everything may be absent and unknown keys are refused; its checked
 //! form, where nothing is absent that is needed; its defaults, checks and limits; and what changes when a run is resumed
-//! with other values ([`keys`]). What crosses sections stands in [`check`]. Every error names the file and line, or the
+//! with other values ([`Keys`]). What crosses sections stands in [`check`]. Every error names the file and line, or the
 //! `--set`, that it comes from.
 
 mod check;
-mod config;
 mod curriculum;
 mod data;
 mod duration;
 mod error;
-mod keys;
 mod limits;
 mod mixture;
 mod model;
@@ -27,23 +25,20 @@ mod train;
 mod unused;
 mod written;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use crate::error::Result;
-use crate::model::must_exist;
-use crate::observer::{Observer, Silent};
-use crate::prepared::CheckedRecipe;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::{RecipeError, Result, RunError};
 
 pub(crate) use check::misses;
-pub use config::RunConfig;
 pub use curriculum::{Curriculum, PacingName};
 pub use data::Data;
 pub use duration::{Duration, Scale};
 pub(crate) use error::Problem;
-pub use error::RecipeError;
-pub(crate) use keys::{Effect, effect_of_change};
-pub(crate) use limits::{MOST_STEPS, MOST_THREADS};
+pub(crate) use limits::MOST_STEPS;
 pub use mixture::{MixBy, Mixing, Stage};
 pub(crate) use model::FROM_TOKENIZER;
 pub use model::ModelChoice;
@@ -59,71 +54,155 @@ pub use train::{
 pub(crate) use unused::unused;
 pub(crate) use written::Written;
 
-/// A recipe as it is written, with overrides: what to train, on what, and how.
-///
-/// Nothing is checked before [`Recipe::check`], but that it is TOML.
-pub struct Recipe {
-    written: Written,
-    default_cache: Option<PathBuf>,
-    observer: Arc<dyn Observer>,
+/// The whole file as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RecipeFile {
+    run: run::RunFile,
+    /// For each task to put its own keys on.
+    data: Map<String, Value>,
+    tokenizer: tokenizer::TokenizerFile,
+    /// The keys of the model's config.json, and ours.
+    model: Map<String, Value>,
+    /// The objective's own keys, and its name.
+    objective: Map<String, Value>,
+    curriculum: Option<curriculum::CurriculumFile>,
+    mixture: Option<mixture::MixtureFile>,
+    tasks: BTreeMap<String, task::TaskFile>,
+    train: Map<String, Value>,
 }
 
-impl Recipe {
-    /// Reads the TOML file at `path`. Paths in it are relative to the working directory. A run without `run.name` gets
-    /// the file's name.
+/// All that decides a run. It serialises to a recipe that resolves to itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunConfig {
+    /// `[run]`
+    pub run: RunSection,
+    /// `[data]`, `[objective]` and `[curriculum]`, or `[mixture]` and `[tasks.NAME]`.
+    #[serde(flatten)]
+    pub tasks: Tasks,
+    /// `[tokenizer]`
+    pub tokenizer: TokenizerChoice,
+    /// `[model]`
+    pub model: ModelChoice,
+    /// `[train]`
+    pub train: Train,
+}
+
+impl RunConfig {
+    /// Fills in what `written` leaves out. Types are checked, values are not: see [`super::check`].
+    pub(super) fn fill(written: &Written) -> Result<Self, Problem> {
+        let file: RecipeFile = section::parse("", written.value())?;
+        let run = file.run.fill(&written.stem());
+        let model = ModelChoice::fill(&file.model)?;
+        let shared = task::TaskFile::shared(file.data, file.objective, file.curriculum);
+        let tasks = Tasks::fill(shared, file.tasks, file.mixture, model.positions()?)?;
+        let train = Train::fill(&file.train, tasks.max_length())?;
+        Ok(Self { run, tasks, tokenizer: file.tokenizer.fill()?, model, train })
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> PathBuf {
+        Path::new(&self.run.dir).join(&self.run.name)
+    }
+
+    /// As JSON, in the shape of a recipe, without what is absent.
     ///
     /// # Errors
-    /// If it cannot be read or is not TOML, with the line.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
-        must_exist(path.as_ref())?;
-        Ok(Self::new(Written::read(path.as_ref())?))
+    /// Never for the types that are in it.
+    pub fn to_json(&self) -> Result<Value, serde_json::Error> {
+        let mut value = serde_json::to_value(self)?;
+        drop_nulls(&mut value);
+        Ok(value)
     }
 
-    /// Takes the text of a recipe. A run without `run.name` is called `run`.
+    /// As the text of a recipe.
     ///
     /// # Errors
-    /// If it is not TOML, with the line.
-    pub fn parse(text: &str) -> Result<Self> {
-        Ok(Self::new(Written::parse("recipe", "run".to_owned(), text)?))
+    /// If a key holds what TOML cannot.
+    pub fn to_toml(&self) -> Result<String, RunError> {
+        let body = toml::to_string(&self.to_json()?)?;
+        Ok(format!(
+            "# Every setting of this run. `sst pretrain` takes this file as a recipe.\n\n{body}"
+        ))
     }
+}
 
-    fn new(written: Written) -> Self {
-        Self { written, default_cache: None, observer: Arc::new(Silent) }
+/// TOML has no null: absent is absent.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.retain(|_, value| !value.is_null());
+            object.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
     }
+}
 
-    /// Overrides a key, as in `train.steps=200step`. The value is TOML; what is not TOML is taken as text.
-    ///
-    /// # Errors
-    /// If there is no `=`, or the key runs through something that is no section.
-    pub fn set(mut self, key_and_value: &str) -> Result<Self> {
-        self.written.set(key_and_value)?;
-        Ok(self)
-    }
+/// The facts on the keys of one section. Keys are written as in `train.batch_size`, without `tasks.NAME.`.
+struct Keys {
+    /// The least and the most of each number.
+    limits: &'static [(&'static str, f64, f64)],
+    /// The keys that may differ between the parts of a resumed run, since they do not say what is learned.
+    may_differ: &'static [(&'static str, Effect)],
+    /// The lengths of training, each with its key.
+    durations: fn(&RunConfig) -> Vec<(String, Duration)>,
+    /// The keys that have no effect beside the others of this recipe.
+    idle: fn(&RunConfig) -> Vec<Idle>,
+    /// The keys of a task that have no effect beside its others.
+    idle_in_task: fn(&Task) -> Vec<Idle>,
+}
 
-    /// The folder for prepared data and trained tokenizers of a recipe that does not set `data.cache`. It may be shared
-    /// by many runs.
-    #[must_use]
-    pub fn default_cache(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.default_cache = Some(folder.into());
-        self
-    }
+/// What a changed key does to a run that is resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// The run ends with the very same weights.
+    None,
+    /// The last bits of the weights may differ.
+    LastBits,
+}
 
-    /// Who is told what happens around the training, instead of nobody.
-    #[must_use]
-    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = observer;
-        self
-    }
+/// A key without effect, its default, and what it is for.
+type Idle = (String, Value, &'static str);
 
-    /// Checks the recipe and fills in what is absent.
-    ///
-    /// # Errors
-    /// If a key is unknown, of the wrong type, or cannot be, with the place where it was written.
-    pub fn check(self) -> Result<CheckedRecipe> {
-        let Self { written, default_cache, observer } = self;
-        let config = resolve(&written)?;
-        Ok(CheckedRecipe { config, written, default_cache, observer })
-    }
+impl Keys {
+    /// A section of which there is nothing to say.
+    const NONE: Self = Self {
+        limits: &[],
+        may_differ: &[],
+        durations: |_| Vec::new(),
+        idle: |_| Vec::new(),
+        idle_in_task: |_| Vec::new(),
+    };
+}
+
+/// The sections.
+const SECTIONS: [&Keys; 17] = [
+    &run::KEYS,
+    &data::KEYS,
+    &tokenizer::KEYS,
+    &model::KEYS,
+    &objective::KEYS,
+    &curriculum::KEYS,
+    &mixture::KEYS,
+    &task::KEYS,
+    &train::KEYS,
+    &train::batching::KEYS,
+    &train::loss_scaling::KEYS,
+    &train::ema::KEYS,
+    &train::budget::KEYS,
+    &train::keep::KEYS,
+    &train::inject::KEYS,
+    &train::optimizer::KEYS,
+    &train::schedule::KEYS,
+];
+
+/// What a change of `key` does to a run that is resumed; `None` where the run must be refused.
+pub(crate) fn effect_of_change(key: &str) -> Option<Effect> {
+    let own = key.strip_prefix("tasks.").and_then(|key| key.split_once('.'));
+    let plain = own.map_or(key, |(_, key)| key);
+    let mut all = SECTIONS.iter().flat_map(|keys| keys.may_differ);
+    all.find(|(name, _)| *name == plain).map(|(_, effect)| *effect)
 }
 
 /// The configuration of a run as it was written when the run began, with today's defaults for the keys that it does not
@@ -136,7 +215,11 @@ pub(crate) fn read_config(path: &Path) -> Result<RunConfig, RecipeError> {
     RunConfig::fill(&written).map_err(|problem| written.locate(problem))
 }
 
-fn resolve(written: &Written) -> Result<RunConfig, RecipeError> {
+/// The complete, checked configuration of `written`.
+///
+/// # Errors
+/// If a key is unknown, of the wrong type, or cannot be, with its place.
+pub(crate) fn resolve(written: &Written) -> Result<RunConfig, RecipeError> {
     let config = RunConfig::fill(written);
     let checked = config.and_then(|config| check::check(&config).map(|()| config));
     checked.map_err(|problem| written.locate(problem))

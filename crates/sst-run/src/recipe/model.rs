@@ -8,9 +8,8 @@ use sst_data::json_problem;
 use sst_data::read::require_readable;
 use sst_models::{InitOptions, ModelError, Positions, Queries};
 
-use super::check::require;
-use super::error::Problem;
-use super::keys::Keys;
+use super::Keys;
+use super::error::{Problem, require};
 use super::limits::{MOST_REAL, MOST_TOKENS, MOST_WIDTH};
 use super::nearest::{name, unknown_name};
 use super::section::{self, without};
@@ -152,7 +151,9 @@ impl ModelChoice {
                 if !Path::new(path).exists() {
                     return Err(Problem::new("model.path", format!("{path} does not exist")));
                 }
-                let file = Path::new(path).join("config.json");
+                let encoder = sst_models::encoder_folder(Path::new(path))
+                    .map_err(|error| Problem::new("model.path", error.to_string()))?;
+                let file = encoder.join("config.json");
                 if !file.exists() {
                     let message = format!(
                         "{path} holds no config.json: name a Hugging Face model folder, such as \

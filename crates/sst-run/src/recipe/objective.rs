@@ -2,12 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Keys;
 use super::error::Problem;
-use super::keys::{Idle, Keys};
 use super::limits::{MOST_COUNT, MOST_ROWS, MOST_WIDTH};
 use super::nearest::{name, unknown_name};
 use super::section::{self, without};
-use super::task::Task;
 
 pub(super) const KEYS: Keys = Keys {
     limits: &[
@@ -29,7 +28,14 @@ pub(super) const KEYS: Keys = Keys {
         ("objective.queue_size", 1.0, MOST_ROWS),
         ("objective.negative_weight", 0.0, 1e6),
     ],
-    idle_in_task,
+    idle_in_task: |task| {
+        // An unknown objective is told of where it is built.
+        let Ok(entry) = sst_objectives::entry(task.objective_name()) else { return Vec::new() };
+        let defaults = (entry.default_config)();
+        let default = |key: &str| defaults.get(key).cloned().unwrap_or_default();
+        let keys = (entry.idle_keys)(&task.objective_config());
+        keys.into_iter().map(|(key, why)| (format!("objective.{key}"), default(key), why)).collect()
+    },
     ..Keys::NONE
 };
 
@@ -58,13 +64,4 @@ pub(super) fn fill(
     }
     config.extend(keys);
     Ok(config)
-}
-
-fn idle_in_task(task: &Task) -> Vec<Idle> {
-    let spans = task.objective.get("unit").is_none_or(|unit| unit == "span");
-    if task.objective_name() != "mlm" || spans {
-        return Vec::new();
-    }
-    let why = "is for unit = \"span\"";
-    vec![("objective.span_p", json!(0.2), why), ("objective.max_span", json!(10), why)]
 }

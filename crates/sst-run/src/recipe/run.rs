@@ -2,11 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::require;
-use super::error::Problem;
-use super::keys::{Effect, Keys};
-use super::limits::MOST_THREADS;
-use crate::device;
+use super::error::{Problem, require};
+use super::{Effect, Keys};
+use crate::device::{self, MOST_THREADS};
 
 /// `[run]` as it is written.
 #[derive(Debug, Default, Deserialize)]

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use sst_data::mixture::{Mixture, MixtureError};
 
+use super::Keys;
 use super::curriculum::{Curriculum, CurriculumFile};
 use super::data::{Data, DataFile};
 use super::duration::Scale;
 use super::error::Problem;
-use super::keys::Keys;
 use super::limits::MOST_REAL;
 use super::mixture::{MixBy, Mixing, MixtureFile, Stage};
 use super::objective;
@@ -159,7 +159,18 @@ impl Tasks {
             file.on(&shared).fill(&name, positions)
         };
         let mut list = named.into_iter().map(own).collect::<Result<Vec<_>, _>>()?;
-        let mixture = mixture.unwrap_or_default().fill(&mut list)?;
+        let names: Vec<&str> = list.iter().map(|task| &*task.name).collect();
+        let mixture = mixture.unwrap_or_default().fill(&names)?;
+        for task in &mut list {
+            match (mixture.by, task.weight) {
+                (MixBy::Weight, weight) => task.weight = Some(weight.unwrap_or(1.0)),
+                (_, None) => {}
+                (_, Some(_)) => {
+                    let message = "is for mixture.by = \"weight\"";
+                    return Err(Problem::new(&task.key("weight"), message));
+                }
+            }
+        }
         Ok(Self { list, mixture: Some(mixture) })
     }
 

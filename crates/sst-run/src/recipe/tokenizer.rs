@@ -6,11 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sst_data::tokenize::{Algorithm, TokenizeError, TrainConfig};
 
-use super::check::require;
-use super::config::RunConfig;
-use super::error::Problem;
-use super::keys::{Idle, Keys};
+use super::error::{Problem, require};
 use super::limits::{MOST_COUNT, MOST_TOKENS};
+use super::{Idle, Keys, RunConfig};
 
 /// `[tokenizer]` as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -84,7 +82,7 @@ fn idle(config: &RunConfig) -> Vec<Idle> {
     match &config.tokenizer {
         TokenizerChoice::Train(train) if train.algorithm == Algorithm::Bpe => {
             let why = "the alphabet of BPE is the bytes";
-            vec![("tokenizer.train.limit_alphabet", Value::Null, why)]
+            vec![("tokenizer.train.limit_alphabet".to_owned(), Value::Null, why)]
         }
         _ => Vec::new(),
     }

@@ -6,17 +6,16 @@
 use serde_json::Value;
 use sst_data::{Unused, UnusedKind};
 
-use super::config::RunConfig;
-use super::keys::{Idle, SECTIONS};
 use super::task::Task;
 use super::written::Written;
+use super::{Idle, RunConfig, SECTIONS};
 
 /// The keys that were written with another value than their default and change nothing, each with its place and
 /// the reason.
 pub(crate) fn unused(config: &RunConfig, written: &Written) -> Unused {
     let mut unused = Unused::new();
     for (key, default, why) in idle(config) {
-        add(&mut unused, written, key, &default, why);
+        add(&mut unused, written, &key, &default, why);
     }
     let tasks = &config.tasks.list;
     for (key, is_own) in [("objective", true), ("curriculum", false)] {
@@ -30,13 +29,13 @@ pub(crate) fn unused(config: &RunConfig, written: &Written) -> Unused {
     }
     for task in tasks {
         for (key, default, why) in idle_in(task) {
-            let own = task.key(key);
+            let own = task.key(&key);
             let shared = !task.name.is_empty() && written.get(&own).is_none();
             let idle_in_all =
                 || tasks.iter().all(|t| idle_in(t).iter().any(|(other, ..)| *other == key));
             match shared {
                 false => add(&mut unused, written, &own, &default, why),
-                true if idle_in_all() => add(&mut unused, written, key, &default, why),
+                true if idle_in_all() => add(&mut unused, written, &key, &default, why),
                 true => {}
             }
         }

@@ -8,7 +8,8 @@ use sst_data::read::require_readable;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Problem, RecipeError};
+use super::error::Problem;
+use crate::error::RecipeError;
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Written {
     }
 
     /// Takes the text of a recipe; `file` and `stem` are its name and that without the extension.
-    pub(super) fn parse(file: &str, stem: String, text: &str) -> Result<Self, RecipeError> {
+    pub(crate) fn parse(file: &str, stem: String, text: &str) -> Result<Self, RecipeError> {
         let at = |offset: usize, message: String| RecipeError {
             place: format!("{file}:{}", line_of(text, offset)),
             message,

@@ -15,12 +15,13 @@ use sst_models::Carried;
 use sst_train::{Fit, FitConfig, Outcome, Restored, Saver, Task, Tasks, TrainError, fit};
 
 use self::record::{exporter, trackers};
+use crate::builder::Recipe;
 use crate::error::{Result, RunError};
 use crate::folder::{self, Environment};
 use crate::observer::Notice;
 use crate::precision;
 use crate::prepared::CheckedRecipe;
-use crate::recipe::{Recipe, RunConfig};
+use crate::recipe::RunConfig;
 use crate::run_lock::RunLock;
 use crate::tasks::TaskSet;
 

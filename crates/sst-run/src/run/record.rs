@@ -72,7 +72,7 @@ fn card(config: &RunConfig) -> ModelCard {
         config.train.batching.rule.describe(),
         env!("CARGO_PKG_REPOSITORY")
     );
-    let masked = objectives.iter().any(|objective| objective == "mlm");
-    let pipeline_tag = masked.then(|| "fill-mask".to_owned());
+    let tag = |name: &String| sst_objectives::entry(name).ok()?.pipeline_tag.map(str::to_owned);
+    let pipeline_tag = objectives.iter().find_map(tag);
     ModelCard { tags: objectives, pipeline_tag, body, ..ModelCard::default() }
 }

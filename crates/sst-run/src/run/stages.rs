@@ -59,7 +59,7 @@ impl Run {
         let CheckedRecipe { config, observer, .. } = &mut self.recipe;
         let precision = precision::decide(config, device, is_kept, &**observer)?;
         if resuming && device == Device::Cpu {
-            processor::compare(&folder)?;
+            processor::compare(&folder::read_environment(&folder)?)?;
         }
         Ok((device, precision))
     }

@@ -14,11 +14,11 @@ use crate::finite::FiniteCheck;
 use crate::masters::Masters;
 use crate::micro::Micro;
 use crate::optim::Optimizer;
-use crate::policy::Action;
+use crate::policy::{Action, Best};
 use crate::profile::Profile;
 use crate::saver::writer::Writer;
 use crate::scaler::Scaler;
-use crate::state::{Best, Spent};
+use crate::state::Spent;
 use crate::step::Step;
 use crate::window::Window;
 

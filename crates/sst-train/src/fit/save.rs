@@ -5,12 +5,14 @@ use sst_core::{Event, ParamStore};
 use sst_data::loader::Loader;
 
 use super::run::Run;
-use super::task::{Task, of_task};
+use super::task::Task;
 use crate::error::TrainError;
+use crate::policy::Best;
 use crate::saver::files;
 use crate::saver::snapshot::{Snapshot, to_host};
 use crate::saver::writer::Written;
-use crate::state::{Best, Exported, STATE_VERSION, TaskState, TrainerState, figures_of};
+use crate::state::{Exported, STATE_VERSION, TaskState, TrainerState, figures_of};
+use crate::task_name::of_task;
 use crate::window::WindowState;
 
 impl Run<'_> {

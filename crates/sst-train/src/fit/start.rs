@@ -12,7 +12,7 @@ use crate::finite::FiniteCheck;
 use crate::freeze::freeze;
 use crate::masters::Masters;
 use crate::micro::Micro;
-use crate::optim::{Optimizer, OptimizerName, param_groups};
+use crate::optim::{Optimizer, param_groups};
 use crate::peak::measure_peak;
 use crate::policy::Action;
 use crate::precision::Precision;
@@ -31,10 +31,11 @@ impl<'a> Run<'a> {
         let config = &fit.config;
         let own: Vec<_> =
             fit.tasks.list.iter().map(|task| (&*task.name, task.objective.params())).collect();
-        let mut groups = param_groups(fit.model.params(), &own, &config.optimizer);
+        let mut groups =
+            param_groups(fit.model.params(), &fit.model.stacks(), &own, &config.optimizer);
         let in_halves = !config.device.is_cuda()
             && config.ema.is_none()
-            && config.optimizer.name == OptimizerName::AdamW;
+            && config.optimizer.name.updates_halves();
         let masters = config.bf16_weights.then(|| Masters::new(fit.model.params(), in_halves));
         let mut masters = masters.transpose()?;
         for (name, tensor) in groups.iter_mut().flat_map(|group| &mut group.params) {

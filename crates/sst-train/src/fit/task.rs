@@ -59,11 +59,3 @@ impl<'a> Tasks<'a> {
         Err(TrainError::Config { key: "tasks", reason })
     }
 }
-
-/// `figure` of the task `name`: `name/figure`, or `figure` alone where there is one task.
-pub(crate) fn of_task(name: &str, figure: &str) -> String {
-    match name {
-        "" => figure.to_owned(),
-        name => format!("{name}/{figure}"),
-    }
-}

@@ -4,12 +4,20 @@ use sst_core::{Error, Result};
 use sst_kernels::AdamWTensors;
 use tch::{Device, Kind, Tensor};
 
+use super::rule::{RuleEntry, UpdateRule};
 use super::{LowWeights, OptimizerConfig, ParamGroup, state};
+
+/// The word of registration.
+pub(super) const ENTRY: RuleEntry = RuleEntry {
+    takes_layer_matrices_only: false,
+    updates_halves: true,
+    build: |config, groups| Ok(Box::new(AdamW::new(config, groups)?)),
+};
 
 /// AdamW (Loshchilov and Hutter 2019). A parameter without a gradient is left as it is: not decayed, its
 /// moments and its step counter unchanged.
 #[derive(Debug)]
-pub(super) struct AdamW {
+struct AdamW {
     betas: [f64; 2],
     eps: f64,
     slots: Vec<Slot>,
@@ -41,7 +49,7 @@ struct Alike {
 
 impl AdamW {
     /// Moments at zero.
-    pub(super) fn new(config: &OptimizerConfig, groups: Vec<ParamGroup>) -> Result<Self> {
+    fn new(config: &OptimizerConfig, groups: Vec<ParamGroup>) -> Result<Self> {
         let count = groups.iter().map(|group| group.params.len()).sum::<usize>();
         let mut params = groups.iter().flat_map(|group| &group.params);
         let device = params.next().map_or(Device::Cpu, |(_, param)| param.device());
@@ -59,7 +67,30 @@ impl AdamW {
         Ok(Self { betas: config.betas, eps: config.eps, slots, steps, active })
     }
 
-    pub(super) fn keep_low(&mut self, low: &impl Fn(&str) -> Option<LowWeights>) -> Result<()> {
+    /// Counts the update for the parameters that have a gradient, unless `found_inf`.
+    fn advance(&mut self, grads: &[Option<Tensor>], found_inf: Option<&Tensor>) -> Result<()> {
+        let pattern: Vec<bool> = grads.iter().map(Option::is_some).collect();
+        if pattern.len() != self.slots.len() {
+            return Err(Error::Contract("the gradients are of another optimiser".into()));
+        }
+        if pattern != self.active.0 {
+            let numbers: Vec<f32> = pattern.iter().map(|on| f32::from(u8::from(*on))).collect();
+            let mask = Tensor::f_from_slice(&numbers)?.f_to_device(self.steps.device())?;
+            self.active = (pattern, mask);
+        }
+        let _ = match found_inf {
+            None => self.steps.f_add_(&self.active.1)?,
+            Some(found) => {
+                let counted = self.active.1.f_mul(&found.f_rsub_scalar(1.0)?)?;
+                self.steps.f_add_(&counted)?
+            }
+        };
+        Ok(())
+    }
+}
+
+impl UpdateRule for AdamW {
+    fn keep_low(&mut self, low: &dyn Fn(&str) -> Option<LowWeights>) -> Result<()> {
         for slot in &mut self.slots {
             slot.low = low(&slot.name);
             // Of a parameter in halves the handle had no numbers whose moments there could be.
@@ -72,12 +103,11 @@ impl AdamW {
         Ok(())
     }
 
-    pub(super) fn params(&self) -> impl Iterator<Item = &Tensor> {
-        self.slots.iter().map(|slot| &slot.param)
+    fn params(&self) -> Vec<&Tensor> {
+        self.slots.iter().map(|slot| &slot.param).collect()
     }
 
-    /// One update at rate `lr`; gradients and flags as for [`super::Optimizer::update`].
-    pub(super) fn update(
+    fn update(
         &mut self,
         lr: f64,
         grads: &[Option<Tensor>],
@@ -112,36 +142,16 @@ impl AdamW {
         Ok(())
     }
 
-    /// Counts the update for the parameters that have a gradient, unless `found_inf`.
-    fn advance(&mut self, grads: &[Option<Tensor>], found_inf: Option<&Tensor>) -> Result<()> {
-        let pattern: Vec<bool> = grads.iter().map(Option::is_some).collect();
-        if pattern.len() != self.slots.len() {
-            return Err(Error::Contract("the gradients are of another optimiser".into()));
-        }
-        if pattern != self.active.0 {
-            let numbers: Vec<f32> = pattern.iter().map(|on| f32::from(u8::from(*on))).collect();
-            let mask = Tensor::f_from_slice(&numbers)?.f_to_device(self.steps.device())?;
-            self.active = (pattern, mask);
-        }
-        let _ = match found_inf {
-            None => self.steps.f_add_(&self.active.1)?,
-            Some(found) => {
-                let counted = self.active.1.f_mul(&found.f_rsub_scalar(1.0)?)?;
-                self.steps.f_add_(&counted)?
-            }
-        };
-        Ok(())
-    }
-
-    pub(super) fn tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
-        self.slots.iter().flat_map(|slot| {
+    fn tensors(&self) -> Vec<(String, &Tensor)> {
+        let tensors = self.slots.iter().flat_map(|slot| {
             let tensors = [
                 ("exp_avg", &slot.exp_avg),
                 ("exp_avg_sq", &slot.exp_avg_sq),
                 ("step", &slot.step),
             ];
             tensors.map(|(kind, tensor)| (state::key(kind, &slot.name), tensor))
-        })
+        });
+        tensors.collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sst_core::ParamStore;
+use sst_core::{LayerStack, ParamStore};
 use tch::Tensor;
 
 use super::{OptimizerConfig, OptimizerName};
@@ -24,11 +24,13 @@ pub struct ParamGroup {
 /// (`objective.` for a task without a name), in groups.
 ///
 /// Matrices and larger decay; biases, norms and other vectors do not. Muon takes the matrices inside the
-/// numbered layers; embeddings, heads and vectors stay with AdamW, as its author has it. With a
+/// layers of `stacks`; embeddings, heads and vectors stay with AdamW, as its author has it. With a
 /// `layer_decay` d below 1 the rate of layer i of L is `d^(L - i)`, that of the embeddings `d^(L + 1)`, and
-/// that of what stands above the layers 1 (Clark et al. 2020, "ELECTRA", appendix A).
+/// that of what stands above the layers 1 (Clark et al. 2020, "ELECTRA", appendix A). For embeddings L is the depth of
+/// the deepest stack.
 pub fn param_groups(
     model: &ParamStore,
+    stacks: &[LayerStack],
     objectives: &[(&str, Option<&ParamStore>)],
     config: &OptimizerConfig,
 ) -> Vec<ParamGroup> {
@@ -38,18 +40,22 @@ pub fn param_groups(
         let trainable = params.iter().flat_map(|params| params.trainable());
         trainable.map(move |(name, t)| (format!("objective.{task}{dot}{name}"), t.shallow_clone()))
     });
-    let num_layers = model.iter().filter_map(|(name, _)| layer_of(name)).max().map_or(0, |i| i + 1);
-    let mut groups: BTreeMap<(bool, bool, u64), ParamGroup> = BTreeMap::new();
+    let mut groups: BTreeMap<(bool, bool, usize), ParamGroup> = BTreeMap::new();
+    let only_matrices = config.name.entry().takes_layer_matrices_only;
     for (name, tensor) in own.chain(further) {
         let decayed = decays(&name, &tensor);
-        let muon = config.name == OptimizerName::Muon && is_hidden_matrix(&name, &tensor);
-        let below = num_layers + 1 - depth_of(&name, num_layers);
-        let group = groups.entry((!decayed, !muon, below)).or_insert_with(|| ParamGroup {
-            params: Vec::new(),
-            rule: if muon { OptimizerName::Muon } else { OptimizerName::AdamW },
-            lr_factor: config.layer_decay.powi(below as i32),
-            weight_decay: if decayed { config.weight_decay } else { 0.0 },
-        });
+        let takes = !only_matrices || is_hidden_matrix(&name, &tensor, stacks);
+        let rule = if takes { config.name } else { OptimizerName::AdamW };
+        let below = num_below_top(&name, stacks);
+        let group =
+            groups.entry((!decayed, rule == OptimizerName::AdamW, below)).or_insert_with(|| {
+                ParamGroup {
+                    params: Vec::new(),
+                    rule,
+                    lr_factor: config.layer_decay.powi(below as i32),
+                    weight_decay: if decayed { config.weight_decay } else { 0.0 },
+                }
+            });
         group.params.push((name, tensor));
     }
     groups.into_values().collect()
@@ -60,21 +66,21 @@ fn decays(name: &str, tensor: &Tensor) -> bool {
     tensor.dim() >= 2 && name.rsplit('.').next() != Some("bias")
 }
 
-fn is_hidden_matrix(name: &str, tensor: &Tensor) -> bool {
-    tensor.dim() == 2 && decays(name, tensor) && layer_of(name).is_some()
+fn is_hidden_matrix(name: &str, tensor: &Tensor, stacks: &[LayerStack]) -> bool {
+    let is_in_layer = stacks.iter().any(|stack| stack.layer_of(name).is_some());
+    tensor.dim() == 2 && decays(name, tensor) && is_in_layer
 }
 
-/// The number in `encoder.layer.3.output.dense.weight`: the layer, from 0.
-fn layer_of(name: &str) -> Option<u64> {
-    name.split('.').find_map(|part| part.parse().ok())
-}
-
-/// 0 for embeddings, i + 1 for layer i, one more than the layers for what stands above them.
-fn depth_of(name: &str, num_layers: u64) -> u64 {
-    match layer_of(name) {
-        Some(layer) => layer + 1,
-        None if EMBEDDINGS.iter().any(|part| name.contains(part)) => 0,
-        None => num_layers + 1,
+/// How many steps a parameter lies below what stands above the layers: none for that itself, one for the last layer,
+/// and for embeddings one more than there are layers.
+fn num_below_top(name: &str, stacks: &[LayerStack]) -> usize {
+    let in_layer = |stack: &LayerStack| Some(stack.depth - stack.layer_of(name)?);
+    if let Some(below) = stacks.iter().find_map(in_layer) {
+        return below;
+    }
+    match EMBEDDINGS.iter().any(|part| name.contains(part)) {
+        true => stacks.iter().map(|stack| stack.depth).max().unwrap_or(0) + 1,
+        false => 0,
     }
 }
 

@@ -1,15 +1,21 @@
 //! Optimisers whose state is named tensors that can be saved.
+//!
+//! An optimiser is a file here with an entry, a name in [`OptimizerName`], and its line in `list.rs`.
 
 mod adamw;
 mod groups;
+mod list;
+mod low;
 mod muon;
+mod rule;
 mod set;
 mod state;
 
 use serde::{Deserialize, Serialize};
 
 pub use groups::{ParamGroup, param_groups};
-pub use set::{Gradients, LowWeights, Optimizer};
+pub use low::LowWeights;
+pub use set::{Gradients, Optimizer};
 
 /// The optimisers there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,15 @@ use std::collections::BTreeMap;
 use sst_core::{Error, Result};
 use tch::{Kind, Tensor};
 
+use super::rule::{RuleEntry, UpdateRule};
 use super::{LowWeights, OptimizerConfig, ParamGroup, state};
+
+/// The word of registration.
+pub(super) const ENTRY: RuleEntry = RuleEntry {
+    takes_layer_matrices_only: true,
+    updates_halves: false,
+    build: |config, groups| Ok(Box::new(Muon::new(config, groups)?)),
+};
 
 /// The polynomial of the iteration (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural
 /// networks"): its coefficients make small singular values grow fastest.
@@ -17,7 +25,7 @@ const EPS: f64 = 1e-7;
 /// both take one learning rate (Liu et al. 2025, "Muon is Scalable for LLM Training", equation 4). A matrix
 /// without a gradient is left as it is.
 #[derive(Debug)]
-pub(super) struct Muon {
+struct Muon {
     momentum: f64,
     iterations: u32,
     slots: Vec<Slot>,
@@ -36,7 +44,7 @@ struct Slot {
 
 impl Muon {
     /// Momenta at zero.
-    pub(super) fn new(config: &OptimizerConfig, groups: Vec<ParamGroup>) -> Result<Self> {
+    fn new(config: &OptimizerConfig, groups: Vec<ParamGroup>) -> Result<Self> {
         let mut slots = Vec::new();
         for group in groups {
             for (name, param) in group.params {
@@ -53,18 +61,8 @@ impl Muon {
         Ok(Self { momentum: config.momentum, iterations: config.iterations, slots })
     }
 
-    pub(super) fn keep_low(&mut self, low: &impl Fn(&str) -> Option<LowWeights>) {
-        for slot in &mut self.slots {
-            slot.copy = low(&slot.name).map(|low| low.weights);
-        }
-    }
-
-    pub(super) fn params(&self) -> impl Iterator<Item = &Tensor> {
-        self.slots.iter().map(|slot| &slot.param)
-    }
-
-    /// One update at rate `lr`; gradients and flags as for [`super::Optimizer::update`].
-    pub(super) fn update(
+    /// [`UpdateRule::update`] without a graph.
+    fn step(
         &mut self,
         lr: f64,
         grads: &[Option<Tensor>],
@@ -130,9 +128,33 @@ impl Muon {
         let _ = momentum.f_lerp_(&grad, 1.0 - beta)?;
         Ok(grad.f_lerp(momentum, beta)?)
     }
+}
 
-    pub(super) fn tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
-        self.slots.iter().map(|slot| (state::key("momentum", &slot.name), &slot.momentum))
+impl UpdateRule for Muon {
+    fn keep_low(&mut self, low: &dyn Fn(&str) -> Option<LowWeights>) -> Result<()> {
+        for slot in &mut self.slots {
+            slot.copy = low(&slot.name).map(|low| low.weights);
+        }
+        Ok(())
+    }
+
+    fn params(&self) -> Vec<&Tensor> {
+        self.slots.iter().map(|slot| &slot.param).collect()
+    }
+
+    fn update(
+        &mut self,
+        lr: f64,
+        grads: &[Option<Tensor>],
+        grad_scale: Option<&Tensor>,
+        found_inf: Option<&Tensor>,
+    ) -> Result<()> {
+        tch::no_grad(|| self.step(lr, grads, grad_scale, found_inf))
+    }
+
+    fn tensors(&self) -> Vec<(String, &Tensor)> {
+        let momentum = |slot: &Slot| state::key("momentum", &slot.name);
+        self.slots.iter().map(|slot| (momentum(slot), &slot.momentum)).collect()
     }
 }
 

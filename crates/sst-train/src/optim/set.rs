@@ -5,37 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use sst_core::{Error, Result};
 use tch::Tensor;
 
-use super::adamw::AdamW;
-use super::muon::Muon;
+use super::low::LowWeights;
+use super::rule::UpdateRule;
 use super::{OptimizerConfig, OptimizerName, ParamGroup, state};
 
-/// AdamW for most parameters, Muon for those whose group says so.
+/// The rules of a run, each with the parameters whose group says so.
 #[derive(Debug)]
 pub struct Optimizer {
-    adamw: AdamW,
-    muon: Muon,
-}
-
-/// A parameter in bf16, beside that in fp32 or instead of it.
-#[derive(Debug)]
-pub struct LowWeights {
-    /// Its numbers, rounded.
-    pub weights: Tensor,
-    /// What these lack, where there is no other parameter in fp32 ([`sst_kernels::split_halves`]). For AdamW on the CPU.
-    pub rest: Option<Tensor>,
+    /// In the order of [`OptimizerName::ALL`]; rules without a parameter among them.
+    rules: Vec<Box<dyn UpdateRule>>,
 }
 
 /// The gradients of one step, by parameter.
 #[derive(Debug)]
 pub struct Gradients {
-    adamw: Vec<Option<Tensor>>,
-    muon: Vec<Option<Tensor>>,
+    /// Of each rule, those of its parameters.
+    by_rule: Vec<Vec<Option<Tensor>>>,
 }
 
 impl Gradients {
     /// Those that are there.
     pub fn iter(&self) -> impl Iterator<Item = &Tensor> {
-        self.adamw.iter().chain(&self.muon).flatten()
+        self.by_rule.iter().flatten().flatten()
     }
 
     /// The 2-norm over all of them, a scalar on the device; `None` if no parameter has one.
@@ -55,7 +46,8 @@ impl Optimizer {
     /// An optimiser whose moments and momenta are zero.
     ///
     /// # Errors
-    /// If there are no parameters, two have one name, Muon is to take what is no matrix, or libtorch fails.
+    /// If there are no parameters, two have one name, a rule cannot take a parameter (Muon takes matrices only), or
+    /// libtorch fails.
     pub fn new(config: OptimizerConfig, groups: Vec<ParamGroup>) -> Result<Self> {
         let mut names = BTreeSet::new();
         for (name, _) in groups.iter().flat_map(|group| &group.params) {
@@ -66,9 +58,14 @@ impl Optimizer {
         if names.is_empty() {
             return Err(Error::Contract("there are no trainable parameters to optimise".into()));
         }
-        let of_muon = |group: &ParamGroup| group.rule == OptimizerName::Muon;
-        let (muon, adamw) = groups.into_iter().partition(of_muon);
-        Ok(Self { adamw: AdamW::new(&config, adamw)?, muon: Muon::new(&config, muon)? })
+        let mut rest = groups;
+        let mut rules = Vec::new();
+        for name in OptimizerName::ALL {
+            let (own, others) = rest.into_iter().partition(|group| group.rule == name);
+            rest = others;
+            rules.push((name.entry().build)(&config, own)?);
+        }
+        Ok(Self { rules })
     }
 
     /// Has every update written in bf16 as well: to what `low` gives for the names of parameters. For a new optimiser.
@@ -76,8 +73,7 @@ impl Optimizer {
     /// # Errors
     /// If libtorch fails.
     pub fn keep_low(&mut self, low: impl Fn(&str) -> Option<LowWeights>) -> Result<()> {
-        self.muon.keep_low(&low);
-        self.adamw.keep_low(&low)
+        self.rules.iter_mut().try_for_each(|rule| rule.keep_low(&low))
     }
 
     /// The gradients as they are now.
@@ -89,10 +85,8 @@ impl Optimizer {
             let grad = param.f_grad()?;
             Ok(grad.defined().then_some(grad))
         };
-        Ok(Gradients {
-            adamw: self.adamw.params().map(of).collect::<Result<_>>()?,
-            muon: self.muon.params().map(of).collect::<Result<_>>()?,
-        })
+        let of_rule = |rule: &Box<dyn UpdateRule>| rule.params().into_iter().map(of).collect();
+        Ok(Gradients { by_rule: self.rules.iter().map(of_rule).collect::<Result<_>>()? })
     }
 
     /// Sets the gradients to none, for the next step.
@@ -100,7 +94,7 @@ impl Optimizer {
     /// # Errors
     /// If libtorch fails.
     pub fn reset_gradients(&self) -> Result<()> {
-        Ok(sst_kernels::reset_gradients(self.adamw.params().chain(self.muon.params()))?)
+        Ok(sst_kernels::reset_gradients(self.rules.iter().flat_map(|rule| rule.params()))?)
     }
 
     /// One update at rate `lr`. Gradients are divided by `grad_scale` first. Where `found_inf`, an fp32
@@ -115,12 +109,17 @@ impl Optimizer {
         grad_scale: Option<&Tensor>,
         found_inf: Option<&Tensor>,
     ) -> Result<()> {
-        self.adamw.update(lr, &grads.adamw, grad_scale, found_inf)?;
-        tch::no_grad(|| self.muon.update(lr, &grads.muon, grad_scale, found_inf))
+        if grads.by_rule.len() != self.rules.len() {
+            return Err(Error::Contract("the gradients are of another optimiser".into()));
+        }
+        for (rule, grads) in self.rules.iter_mut().zip(&grads.by_rule) {
+            rule.update(lr, grads, grad_scale, found_inf)?;
+        }
+        Ok(())
     }
 
     fn tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
-        self.adamw.tensors().chain(self.muon.tensors())
+        self.rules.iter().flat_map(|rule| rule.tensors())
     }
 
     /// The state as named tensors: `exp_avg.NAME`, `exp_avg_sq.NAME` and `step.NAME` for each parameter of

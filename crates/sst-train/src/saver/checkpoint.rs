@@ -9,8 +9,8 @@ use sst_core::{Model, Objective};
 use super::files;
 use super::manifest::{Depth, Manifest};
 use crate::error::TrainError;
-use crate::fit::task::of_task;
 use crate::state::{Exported, Restored, STATE_VERSION, TrainerState};
+use crate::task_name::of_task;
 
 /// A checkpoint folder, `step-00000200`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use sst_core::Metrics;
 use super::manifest::Depth;
 use super::{Checkpoint, Saver};
 use crate::error::TrainError;
-use crate::policy::{Action, Retention};
-use crate::state::{Best, TrainerState};
+use crate::policy::{Action, Best, Retention};
+use crate::state::TrainerState;
 
 /// A checkpoint in a list.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sst_core::checkpoint::Weights;
-use sst_core::{Init, ParamStore};
+use sst_core::{Init, LayerStack, ParamStore};
 use sst_train::optim::{ParamGroup, param_groups};
 use sst_train::{Optimizer, OptimizerConfig, OptimizerName};
 use tch::{Device, Kind, Tensor};
@@ -91,7 +91,7 @@ fn only_matrices_decay() {
     let _ = own.add("head.weight", &[2, 2, 1], Init::Ones).unwrap();
     let _ = own.add("temperature", &[], Init::Ones).unwrap();
     let config = OptimizerConfig { weight_decay: 0.1, ..OptimizerConfig::default() };
-    let groups = param_groups(&model, &[("", Some(&own))], &config);
+    let groups = param_groups(&model, &[], &[("", Some(&own))], &config);
     let listed: Vec<(f64, Vec<&str>)> = groups
         .iter()
         .map(|g| (g.weight_decay, g.params.iter().map(|(name, _)| name.as_str()).collect()))
@@ -188,7 +188,8 @@ fn layers_are_told_from_what_is_below_and_above_them() {
     }
     let name = OptimizerName::Muon;
     let config = OptimizerConfig { name, layer_decay: 0.5, ..OptimizerConfig::default() };
-    let groups = param_groups(&model, &[], &config);
+    let stacks = [LayerStack { prefix: "bert.encoder.layer.".to_owned(), depth: 2 }];
+    let groups = param_groups(&model, &stacks, &[], &config);
     let found = groups.iter().flat_map(|group| {
         group.params.iter().map(|(name, _)| (name.as_str(), (group.rule, group.lr_factor)))
     });
@@ -199,6 +200,38 @@ fn layers_are_told_from_what_is_below_and_above_them() {
     assert_eq!(found["bert.encoder.layer.0.output.dense.bias"], (adamw, 0.25));
     assert_eq!(found["bert.encoder.layer.1.output.dense.weight"], (muon, 0.5));
     assert_eq!(found["cls.predictions.transform.dense.weight"], (adamw, 1.0));
+}
+
+#[test]
+fn two_stacks_have_their_own_depths_and_other_numbers_are_no_layers() {
+    let mut model = ParamStore::new(Device::Cpu, None);
+    for name in [
+        "text.layers.0.weight",
+        "vision.layers.0.weight",
+        "vision.layers.2.weight",
+        "vision.embeddings.weight",
+        "decoder.blocks.1.weight",
+    ] {
+        let _ = model.add(name, &[2, 2], Init::Ones).unwrap();
+    }
+    let stack = |name: &str, depth| LayerStack { prefix: format!("{name}.layers."), depth };
+    let stacks = [stack("text", 1), stack("vision", 3)];
+    let config = OptimizerConfig {
+        name: OptimizerName::Muon,
+        layer_decay: 0.5,
+        ..OptimizerConfig::default()
+    };
+    let groups = param_groups(&model, &stacks, &[], &config);
+    let found = groups.iter().flat_map(|group| {
+        group.params.iter().map(|(name, _)| (name.as_str(), (group.rule, group.lr_factor)))
+    });
+    let found: BTreeMap<_, _> = found.collect();
+    let (muon, adamw) = (OptimizerName::Muon, OptimizerName::AdamW);
+    assert_eq!(found["text.layers.0.weight"], (muon, 0.5));
+    assert_eq!(found["vision.layers.0.weight"], (muon, 0.125));
+    assert_eq!(found["vision.layers.2.weight"], (muon, 0.5));
+    assert_eq!(found["vision.embeddings.weight"], (adamw, 0.0625));
+    assert_eq!(found["decoder.blocks.1.weight"], (adamw, 1.0));
 }
 
 /// An optimiser of `name` for one parameter of a layer.

@@ -3,24 +3,26 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
-use serde_json::{Map, Value, json};
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
 use sst_cli::args::{EvalArgs, EvalCommand, MaskAccuracyArgs};
 use sst_cli::exit::{Exit, Usage};
+use sst_cli::files;
 use sst_cli::host::source::{named, source};
-use sst_cli::{files, render};
-use sst_core::Model;
+use sst_core::{HeadKind, Modality, Model};
 use sst_data::Ledger;
 use sst_data::clean::CleanConfig;
 use sst_data::rows::{Dataset, RowMode, Subset, TokenRows};
 use sst_data::store::Preparation;
 use sst_data::tokenize::Tokenizer;
 use sst_eval::{MaskAccuracy, PseudoPerplexity, Report};
-use sst_models::Head;
+use sst_models::LoadHead;
+use sst_objectives::{Entry, HeldOut};
 use sst_run::recipe::Task;
 use sst_run::{CheckedRecipe, check_held_out, device};
 use tch::Device;
 
+use super::show::show;
 use super::{pairs, perplexity};
 use crate::{model, recipe};
 
@@ -59,67 +61,29 @@ pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
     show(&report, &ledger, args.json)
 }
 
-/// Prints a report, and what was left out on the way.
-///
-/// # Errors
-/// If a figure is no number, or stdout cannot be written to.
-pub(super) fn show(report: &Report, ledger: &Ledger, as_json: bool) -> Result<Exit> {
-    show_with(report, ledger, as_json, &Map::new())
-}
-
-/// [`show`] with more that belongs to the report: in JSON beside its figures, or else a line each before them.
-///
-/// # Errors
-/// If a figure is no number, or stdout cannot be written to.
-pub(super) fn show_with(
-    report: &Report,
-    ledger: &Ledger,
-    as_json: bool,
-    more: &Map<String, Value>,
-) -> Result<Exit> {
-    // A perplexity is infinite where the loss is merely large.
-    let is_bad = |(name, value): &(&String, &f64)| {
-        value.is_nan() || !value.is_finite() && !name.contains("perplexity")
-    };
-    if let Some((name, value)) = report.metrics.iter().find(is_bad) {
-        bail!(
-            "{name} is {value}: the model's numbers grow too large for a figure; try an earlier checkpoint, or fp32"
-        );
-    }
-    if as_json {
-        let mut value = report.to_json();
-        if let Value::Object(fields) = &mut value {
-            fields.extend(more.clone());
-            fields.insert("ledger".to_owned(), json!(ledger.entries()));
-        }
-        render::json(&value)?;
-    } else {
-        for (name, value) in more {
-            render::line(&format!("{name}: {value}"))?;
-        }
-        render::line(&describe(report))?;
-    }
-    render::ledger(&ledger.entries());
-    Ok(Exit::Done)
-}
-
 fn mask_accuracy(args: &MaskAccuracyArgs, bench: &Bench) -> Result<Report> {
     let config = bench.recipe.as_ref().map(|recipe| &recipe.config);
     let task = bench.recipe.as_ref().map(|recipe| task(recipe, &args.eval)).transpose()?;
-    let masked = task.filter(|task| task.objective_name() == "mlm");
+    let hides_tokens = |entry: &&Entry| entry.held_out == HeldOut::MaskAccuracy;
+    let of_task = task.and_then(|task| sst_objectives::entry(task.objective_name()).ok());
+    // A model without a run, or with one that hides no tokens, is measured with the masks of the list's first objective.
+    let of_task = of_task.filter(hides_tokens);
+    let masked = task.filter(|_| of_task.is_some());
+    let entry = of_task.or_else(|| sst_objectives::list().iter().find(hides_tokens));
+    let name = entry.context("no objective hides tokens")?.name;
     let mut objective = masked.map_or_else(|| json!({}), |task| task.objective_config());
     if let (Some(rate), Value::Object(objective)) = (args.mask_rate, &mut objective) {
         objective.insert("mask_rate".to_owned(), json!(rate));
     }
     let seed = args.seed.or(config.map(|config| config.run.seed)).unwrap_or(0);
     let context = sst_objectives::Context {
-        tokenizer: &bench.tokenizer,
+        tokenizer: Some(&bench.tokenizer),
         padding_free: true,
-        hidden_size: bench.model.encoder().hidden_size(),
+        hidden_size: bench.model.hidden_size(Modality::Text)?,
         device: bench.device,
         seed,
     };
-    let objective = sst_objectives::build("mlm", &objective, &context)
+    let objective = sst_objectives::build(name, &objective, &context)
         .map_err(|error| Usage(error.to_string()))?;
     let rows = Arc::clone(&bench.rows);
     let batch_size = args.eval.batch_size as usize;
@@ -137,9 +101,19 @@ impl Bench {
         };
         let device = device::open(&args.device.device, args.device.threads)?;
         let ledger = Ledger::new();
-        let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+        let (model, processor) =
+            found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
+        let tokenizer = processor.tokenizer()?.clone();
         found.must_be_masked(&*model, "sst eval perplexity")?;
-        let limit = model.encoder().max_length();
+        let (limit, known) = (model.max_length()?, model.vocab_size()?);
+        if let Some(mask) = tokenizer.special().mask.filter(|mask| *mask as usize >= known) {
+            let message = format!(
+                "{}: the tokenizer's mask token is id {mask}, and the model knows ids below {known}: use the tokenizer \
+                 that the model was trained with",
+                args.model.display()
+            );
+            return Err(Usage(message).into());
+        }
         let rows: Arc<dyn Dataset> = match (&recipe, args.data.is_empty()) {
             (Some(recipe), true) => {
                 let task = task(recipe, args)?;
@@ -214,16 +188,4 @@ fn given_rows(
     let frame = tokenizer.frame().clone();
     TokenRows::new(store, Subset::All, mode, length, frame, ledger)
         .map_err(|error| Usage(error.to_string()).into())
-}
-
-fn describe(report: &Report) -> String {
-    let metrics = report.metrics.iter().map(|(name, value)| (name, format!("{value:.4}")));
-    let counts = report.counts.iter().map(|(name, count)| (name, render::count(*count)));
-    let settings = report.settings.iter().map(|(name, value)| (name, value.clone()));
-    let rows: Vec<Vec<String>> = metrics
-        .chain(counts)
-        .chain(settings)
-        .map(|(name, value)| vec![name.clone(), value])
-        .collect();
-    format!("{}\n{}", report.name, render::table(&rows))
 }

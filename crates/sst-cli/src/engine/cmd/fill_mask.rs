@@ -5,9 +5,11 @@ use serde_json::json;
 use sst_cli::args::FillMaskArgs;
 use sst_cli::exit::Exit;
 use sst_cli::render;
+use sst_core::HeadKind;
 use sst_data::Ledger;
+use sst_data::tokenize::UnknownCount;
 use sst_eval::fill_mask::{Filled, fill_mask};
-use sst_models::Head;
+use sst_models::LoadHead;
 use sst_run::device;
 
 use crate::model;
@@ -20,10 +22,13 @@ pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
-    let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+    let (model, processor) =
+        found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
+    let tokenizer = processor.tokenizer()?;
     found.must_be_masked(&*model, "sst generate")?;
+    UnknownCount::tell_texts(&tokenizer, &args.text, &ledger)?;
     for text in &args.text {
-        let masks = fill_mask(&*model, &tokenizer, text, args.top_k as usize)?;
+        let masks = fill_mask(&*model, tokenizer, text, args.top_k as usize)?;
         if args.json {
             let ledger = ledger.entries();
             render::json(&json!({ "version": 1, "text": text, "masks": masks, "ledger": ledger }))?;

@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use sst_cli::args::GenerateArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::render;
-use sst_core::Model;
+use sst_core::{HeadKind, Model};
 use sst_data::Ledger;
 use sst_data::read::require_readable;
-use sst_data::tokenize::Tokenizer;
+use sst_data::tokenize::{Tokenizer, UnknownCount};
 use sst_eval::EvalError;
 use sst_eval::generate::{
     Beams, Completion, Finish, Generator, Limits, Sampling, TextStream, beam_search,
 };
-use sst_models::{GenerationConfig, Head, token_ids};
+use sst_models::{GenerationConfig, LoadHead, token_ids};
 use sst_run::device;
 use tch::Device;
 
@@ -42,20 +42,22 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     let prompts = prompts(args)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
-    let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+    let (model, processor) =
+        found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
+    let tokenizer = processor.tokenizer()?;
     found.must_be_causal(&*model, "sst fill-mask")?;
-    let ids =
-        prompts.iter().map(|prompt| encode(prompt, &tokenizer)).collect::<Result<Vec<_>>>()?;
-    let (generation, unused) = GenerationConfig::read(&found.folder)?;
+    let ids = prompts.iter().map(|prompt| encode(prompt, tokenizer)).collect::<Result<Vec<_>>>()?;
+    UnknownCount::tell_texts(tokenizer, &prompts, &ledger)?;
+    let (generation, unused) = GenerationConfig::read(&found.encoder()?)?;
     ledger.add_unused(&unused);
-    let ends = ends(generation, &*model, &tokenizer)?;
+    let ends = ends(generation, &*model, tokenizer)?;
     let limits = Limits { max_new_tokens: args.max_new_tokens as usize, ends };
     let told = Told {
         args,
-        tokenizer: &tokenizer,
+        tokenizer,
         prompts: &prompts,
         ids: &ids,
-        limit: model.encoder().max_length(),
+        limit: model.max_length()?,
         ledger: &ledger,
     };
     let done = go_on(&told, &*model, device, &sampling, &limits);
@@ -322,13 +324,21 @@ fn encode(prompt: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
-/// The tokens that end a text: those of generation_config.json, else of config.json, else the tokenizer's.
+/// The tokens that end a text: those of generation_config.json where there is one, else those of config.json, as in
+/// transformers. Where neither names one, transformers goes on to the greatest length; here the tokenizer's own end of a
+/// text ends it, for configurations of models that were trained from scratch often leave the key out.
 fn ends(
     generation: GenerationConfig,
     model: &dyn Model,
     tokenizer: &Tokenizer,
 ) -> Result<Vec<u32>> {
     if let Some(ends) = generation.eos_token_ids {
+        if ends.is_empty() {
+            render::note(
+                "generation_config.json names no eos_token_id, so that texts end by --max-new-tokens alone, as in \
+                 transformers",
+            );
+        }
         return Ok(ends);
     }
     let of_config = model.config().get("eos_token_id").cloned().unwrap_or(Value::Null);

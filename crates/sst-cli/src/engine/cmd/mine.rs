@@ -13,8 +13,8 @@ use sst_data::{Ledger, atomic};
 use sst_eval::Report;
 use sst_eval::mine::{Corpus, MineError, MineOptions, Mined, Strategy, mine};
 
-use super::eval::show_with;
 use super::pairs::{Kind, Pairs, vectors};
+use super::show::show_with;
 
 /// Writes the hard negatives of each query.
 ///

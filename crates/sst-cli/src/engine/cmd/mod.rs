@@ -14,4 +14,5 @@ pub(crate) mod pairs;
 pub(crate) mod perplexity;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;
+mod show;
 pub(crate) mod verify_resume;

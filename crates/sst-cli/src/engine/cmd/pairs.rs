@@ -16,7 +16,7 @@ use sst_run::device;
 use tch::Tensor;
 
 use super::embed::options;
-use super::eval::show_with;
+use super::show::show_with;
 use crate::model;
 
 /// Texts, and what each is to find among the texts of a corpus.

@@ -4,14 +4,15 @@ use anyhow::Result;
 use sst_cli::args::PerplexityArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::source;
+use sst_core::HeadKind;
 use sst_data::Ledger;
 use sst_data::tokenize::{Tokenizer, UnknownCount};
 use sst_data::words::count_length;
 use sst_eval::{EvalError, Perplexity, Text, Window, Windows};
-use sst_models::Head;
+use sst_models::LoadHead;
 use sst_run::device;
 
-use super::eval::show;
+use super::show::show;
 use crate::model;
 
 /// Measures a causal model and prints the report.
@@ -30,9 +31,11 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
     let ledger = Ledger::new();
-    let (model, tokenizer) = found.load(device, Head::Needed, &ledger)?;
+    let (model, processor) =
+        found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
+    let tokenizer = processor.tokenizer()?;
     found.must_be_causal(&*model, "sst eval pseudo-perplexity")?;
-    let length = args.max_length.unwrap_or(model.encoder().max_length());
+    let length = args.max_length.unwrap_or(model.max_length()?);
     let stride = args.stride.unwrap_or((length / 2).max(1));
     let window = Window { length, stride, windows };
     let mut scorer = Perplexity::new(&*model, device, window, args.batch_tokens).map_err(
@@ -52,11 +55,11 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
     let (mut unknown, mut tokens) = (UnknownCount::new(), 0);
     for example in source.read(&ledger)? {
         let example = example?;
-        let mut text = document(example.text("text").unwrap_or_default(), &tokenizer)?;
+        let mut text = document(example.text("text").unwrap_or_default(), tokenizer)?;
         tokens += text.ids.len() as u64;
         let (raw, count) =
             (example.text("text").unwrap_or_default(), tokenizer.count_unknown(&text.ids));
-        unknown.add(&tokenizer, raw, count, Some(&example.key), &ledger)?;
+        unknown.add(tokenizer, raw, count, Some(&example.key), &ledger)?;
         if text.ids.is_empty() {
             ledger.add("perplexity.empty_documents", 1, Some(&example.key));
         }
@@ -65,16 +68,16 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
             joined.bytes += text.bytes;
             if !text.ids.is_empty() {
                 joined.ids.append(&mut text.ids);
-                joined.ids.push(end(&tokenizer)?);
+                joined.ids.push(end(tokenizer)?);
             }
             continue;
         }
-        frame(&mut text, args.start, &tokenizer)?;
+        frame(&mut text, args.start, tokenizer)?;
         scorer.add(&text).map_err(of_model)?;
     }
     unknown.tell(&ledger, tokens);
     if args.stream {
-        frame(&mut joined, false, &tokenizer)?;
+        frame(&mut joined, false, tokenizer)?;
         scorer.add(&joined).map_err(of_model)?;
     }
     show(&scorer.finish().map_err(of_model)?, &ledger, args.json)

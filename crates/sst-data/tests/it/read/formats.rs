@@ -134,6 +134,9 @@ fn raw_quotes_of_tsv_are_kept() {
     ];
     let counts = [("read.ambiguous_quotes", 1, "a.tsv:2"), ("unused.columns", 1, "")];
     check_skip("a.tsv", raw, &expected, &counts);
+    // In one column no number of fields tells that a quoted value goes on in the next line.
+    let counts = [("read.ambiguous_quotes", 2, "a.tsv:2")];
+    check_skip("a.tsv", b"text\n\"a\nb\"\n", &["2:\"a", "3:b\""], &counts);
     let advice = "check the tabs; a tab or line end within quotes is not read in TSV: write such a table as CSV";
     for (bytes, line, width) in
         [(b"id\ttext\n1\t\"a\tb\"\n".as_slice(), 2, 3), (b"text\tid\n\"a\nb\"\t1\n", 2, 1)]

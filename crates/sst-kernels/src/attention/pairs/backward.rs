@@ -8,8 +8,9 @@ use super::mix::over_keys;
 use super::scores::{are_seen, hide, with_tokens};
 use super::tile::{Left, product};
 use super::{LANES, NUMBERS};
-use crate::attention::kernel::{BLOCK, Place, Scratch, heads, padded, prefetch_next};
-use crate::attention::task::{Source, Target, Task};
+use crate::attention::place::{Place, heads, prefetch_next};
+use crate::attention::problem::{AttentionProblem, Source, Target};
+use crate::attention::scratch::{BLOCK, Scratch, padded};
 use crate::random::Dropout;
 use crate::simd::{Avx512, MOST_LANES, Simd};
 
@@ -18,7 +19,11 @@ use crate::simd::{Avx512, MOST_LANES, Simd};
 /// # Safety
 /// As for [`kernel::backward`](crate::attention::kernel::backward); [`takes`](super::takes) must hold.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
-pub(in crate::attention) unsafe fn backward(task: &Task, place: Place, scratch: &mut Scratch) {
+pub(in crate::attention) unsafe fn backward(
+    task: &AttentionProblem,
+    place: Place,
+    scratch: &mut Scratch,
+) {
     let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
     let e = task.width;
     // Gradients of keys and values are sums if blocks or heads are more than one.

@@ -7,8 +7,9 @@ use super::dropout::Lines;
 use super::lines::{pair, token, turn, zip};
 use super::mix::over_keys;
 use super::scores::{are_seen, hide, with_tokens};
-use crate::attention::kernel::{BLOCK, Place, Scratch, heads, padded, prefetch_next};
-use crate::attention::task::Task;
+use crate::attention::place::{Place, heads, prefetch_next};
+use crate::attention::problem::AttentionProblem;
+use crate::attention::scratch::{BLOCK, Scratch, padded};
 use crate::random::Dropout;
 use crate::simd::{Avx512, Simd};
 
@@ -17,7 +18,11 @@ use crate::simd::{Avx512, Simd};
 /// # Safety
 /// As for [`kernel::forward`](crate::attention::kernel::forward); [`takes`](super::takes) must hold.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
-pub(in crate::attention) unsafe fn forward(task: &Task, place: Place, scratch: &mut Scratch) {
+pub(in crate::attention) unsafe fn forward(
+    task: &AttentionProblem,
+    place: Place,
+    scratch: &mut Scratch,
+) {
     let Place { queries: (start, m), keys: (key_start, l), group, .. } = place;
     let e = task.width;
     let [values, queries, scores] = scratch.cut([l.div_ceil(2) * e, e / 2 * BLOCK, l * BLOCK]);

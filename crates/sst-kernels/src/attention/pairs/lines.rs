@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 use std::mem::transmute;
 
 use super::{LANES, NUMBERS};
-use crate::attention::task::Source;
+use crate::attention::problem::Source;
 use crate::simd::{Avx512, MOST_LANES, Simd};
 
 /// Where a token's numbers begin, and how many there are from one token to the next.

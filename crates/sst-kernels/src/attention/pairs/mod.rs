@@ -18,7 +18,7 @@ mod tile;
 pub(super) use backward::backward;
 pub(super) use forward::forward;
 
-use super::task::Task;
+use super::problem::AttentionProblem;
 use crate::cpu::CpuLevel;
 use crate::number::Kind;
 
@@ -28,7 +28,7 @@ const LANES: usize = 16;
 const NUMBERS: usize = 2 * LANES;
 
 /// Whether these are for such a task.
-pub(super) fn takes(task: &Task) -> bool {
+pub(super) fn takes(task: &AttentionProblem) -> bool {
     task.kind == Kind::BFloat16
         && task.width.is_multiple_of(NUMBERS)
         && CpuLevel::current() >= CpuLevel::Avx512Bf16

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::LANES;
 use super::tile::{Left, product};
-use crate::attention::kernel::Place;
-use crate::attention::task::Task;
+use crate::attention::place::Place;
+use crate::attention::problem::AttentionProblem;
 
 /// Those of turned queries `[e / 2, wide]` with `l` tokens where they lie, times a scale, to `[l, wide]`.
 ///
@@ -39,7 +39,7 @@ pub(super) unsafe fn with_tokens(
 /// The scores must be there.
 #[inline]
 pub(super) unsafe fn hide(
-    task: &Task,
+    task: &AttentionProblem,
     place: Place,
     queries: Range<usize>,
     (scores, wide): (*mut f32, usize),

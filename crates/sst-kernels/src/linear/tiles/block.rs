@@ -1,9 +1,7 @@
 //! 32 x 32 results: their sums, and what becomes of them.
 
 use std::mem::MaybeUninit;
-use std::ops::Range;
 
-use super::results::Block;
 use crate::number::Kind;
 
 /// Rows and columns of a block.
@@ -55,12 +53,5 @@ impl Output {
             Kind::BFloat16 => self.numbers.cast::<u16>().wrapping_add(place).cast(),
         };
         Self { numbers, ..self }
-    }
-
-    /// The place of a block, and which of some rows and how many columns there are of it.
-    pub(super) fn of(self, block: &Block<'_>, some: Range<usize>) -> (Self, Range<usize>, usize) {
-        let (row, column) = (block.strip * BLOCK, block.panel * BLOCK);
-        let some = some.start..some.end.min(self.rows - row);
-        (self.at(row, column), some, BLOCK.min(self.stride - column))
     }
 }

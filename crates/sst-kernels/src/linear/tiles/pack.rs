@@ -9,7 +9,7 @@ use tch::Tensor;
 use super::detect::Unit;
 use crate::cpu::CpuLevel;
 use crate::error::Result;
-use crate::linear::Layout;
+use crate::linear::WeightLayout;
 use crate::number::Kind;
 
 /// The parts of numbers that stay in fp32.
@@ -203,7 +203,7 @@ pub(super) unsafe fn panel_step(
     unit: Unit,
     parts: usize,
     weight: &Matrix,
-    layout: Layout,
+    layout: WeightLayout,
     (first, step): (usize, usize),
     to: *mut u16,
 ) {

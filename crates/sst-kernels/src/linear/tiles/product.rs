@@ -12,7 +12,7 @@ use super::results::Block;
 use super::threads::{Shared, bytes, each, threads};
 use super::weight::{PackedWeight, Weight, Work};
 use crate::error::Result;
-use crate::linear::Curve;
+use crate::linear::FusedActivation;
 use crate::number::Kind;
 
 /// Panels of the first of two layers after which the second goes on.
@@ -240,7 +240,7 @@ pub(in crate::linear) fn mlp(
     x: &Tensor,
     [up, down]: [&PackedWeight; 2],
     [up_bias, down_bias]: [Option<&Tensor>; 2],
-    curve: Curve,
+    curve: FusedActivation,
 ) -> Result<Tensor> {
     let (x, y) = (x.f_to_kind(up.kind())?, down.results(x.size()[0])?);
     let (left, output) = (Matrix::of(&x)?, outputs(&y)?);

@@ -10,7 +10,7 @@ use super::lanes;
 #[cfg(target_arch = "x86_64")]
 use super::pack::FP32;
 use crate::cpu::CpuLevel;
-use crate::linear::Curve;
+use crate::linear::FusedActivation;
 
 /// A block of sums that is complete.
 pub(super) struct Block<'a> {
@@ -23,12 +23,19 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
+    /// Where this block begins in `matrix`, which of `some` rows of it there are, and how many columns.
+    fn within(&self, matrix: Output, some: Range<usize>) -> (Output, Range<usize>, usize) {
+        let (row, column) = (self.strip * BLOCK, self.panel * BLOCK);
+        let some = some.start..some.end.min(matrix.rows - row);
+        (matrix.at(row, column), some, BLOCK.min(matrix.stride - column))
+    }
+
     /// Writes some rows of the sums, with the bias, to a matrix of results.
     ///
     /// # Safety
     /// The sums must be computed, and the results be writable.
     pub(super) unsafe fn write(&self, to: Output, some: Range<usize>) {
-        let (output, rows, columns) = to.of(self, some);
+        let (output, rows, columns) = self.within(to, some);
         // SAFETY: that a weight is packed for the unit shows that the processor has it.
         unsafe {
             match self.unit {
@@ -46,9 +53,14 @@ impl Block<'_> {
     ///
     /// # Safety
     /// As there.
-    pub(super) unsafe fn write_curve(&self, curve: Curve, to: [Output; 2], some: Range<usize>) {
-        let (_, rows, columns) = to[0].of(self, some.clone());
-        let to = to.map(|matrix| matrix.of(self, some.clone()).0);
+    pub(super) unsafe fn write_curve(
+        &self,
+        curve: FusedActivation,
+        to: [Output; 2],
+        some: Range<usize>,
+    ) {
+        let (_, rows, columns) = self.within(to[0], some.clone());
+        let to = to.map(|matrix| self.within(matrix, some.clone()).0);
         // SAFETY: as above.
         unsafe {
             match self.unit {
@@ -68,9 +80,14 @@ impl Block<'_> {
     ///
     /// # Safety
     /// As for [`Self::write`]; what was before must be there.
-    pub(super) unsafe fn write_slope(&self, curve: Curve, both: [Output; 2], some: Range<usize>) {
-        let (_, rows, columns) = both[0].of(self, some.clone());
-        let [before, output] = both.map(|matrix| matrix.of(self, some.clone()).0);
+    pub(super) unsafe fn write_slope(
+        &self,
+        curve: FusedActivation,
+        both: [Output; 2],
+        some: Range<usize>,
+    ) {
+        let (_, rows, columns) = self.within(both[0], some.clone());
+        let [before, output] = both.map(|matrix| self.within(matrix, some.clone()).0);
         // SAFETY: as above.
         unsafe {
             match self.unit {
@@ -95,7 +112,7 @@ impl Block<'_> {
     pub(super) unsafe fn write_step(
         &self,
         parts: usize,
-        curve: Curve,
+        curve: FusedActivation,
         to: *mut u16,
         rows: Range<usize>,
     ) {
@@ -128,7 +145,7 @@ impl Block<'_> {
 /// # Safety
 /// The first two must be there, and the third be writable.
 pub(super) unsafe fn write_slopes(
-    curve: Curve,
+    curve: FusedActivation,
     [grad, before]: [Output; 2],
     made: Output,
     row: usize,

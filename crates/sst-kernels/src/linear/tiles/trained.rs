@@ -13,9 +13,10 @@ use super::results::write_slopes;
 use super::threads::{Shared, each};
 use super::weight::PackedWeight;
 use crate::error::{Error, Result};
-use crate::ffi::LinearProduct;
-use crate::linear::{Affine, Curve, Layout};
-use crate::{check, ffi, hand_over, panics};
+use crate::ffi::{check, hand_over};
+use crate::linear::ffi::{self, LinearProduct};
+use crate::linear::{Affine, FusedActivation, WeightLayout};
+use crate::panics;
 
 /// A linear layer for `x` `[m, input]`, and perhaps a curve, whose result is in fp32 if it is `exact`, and else in bf16. Differentiable once;
 /// gradients of weights are summed in fp32, and rounded only if the weight is in bf16.
@@ -25,14 +26,18 @@ use crate::{check, ffi, hand_over, panics};
 pub(in crate::linear) fn trained_linear(
     x: &Tensor,
     layer: Affine<'_>,
-    layout: Layout,
-    curve: Option<Curve>,
+    layout: WeightLayout,
+    curve: Option<FusedActivation>,
     exact: bool,
 ) -> Result<Tensor> {
     let mut y = std::ptr::null_mut();
     let body: LinearProduct = product;
-    let options =
-        Options { layout, curve: curve.unwrap_or(Curve::Gelu), exact, is_curved: curve.is_some() };
+    let options = Options {
+        layout,
+        curve: curve.unwrap_or(FusedActivation::Gelu),
+        exact,
+        is_curved: curve.is_some(),
+    };
     // SAFETY: live tensors, or null for a bias that there is none of, and a writable place. `body` is given what it
     // expects.
     check(unsafe {
@@ -56,8 +61,8 @@ pub(in crate::linear) fn trained_linear(
 pub(in crate::linear) fn trained_mlp(
     x: &Tensor,
     [up, down]: [Affine<'_>; 2],
-    layout: Layout,
-    curve: Curve,
+    layout: WeightLayout,
+    curve: FusedActivation,
     exact: bool,
 ) -> Result<Tensor> {
     let mut y = std::ptr::null_mut();
@@ -86,8 +91,8 @@ fn pointer(tensor: Option<&Tensor>) -> *const C_tensor {
 /// What all products of a layer have in common.
 #[derive(Clone, Copy)]
 struct Options {
-    layout: Layout,
-    curve: Curve,
+    layout: WeightLayout,
+    curve: FusedActivation,
     exact: bool,
     /// Of one layer: whether the curve follows.
     is_curved: bool,
@@ -95,26 +100,26 @@ struct Options {
 
 impl Options {
     fn number(self) -> c_int {
-        c_int::from(self.layout == Layout::InOut)
-            | c_int::from(self.curve == Curve::GeluTanh) << 1
+        c_int::from(self.layout == WeightLayout::InOut)
+            | c_int::from(self.curve == FusedActivation::GeluTanh) << 1
             | c_int::from(self.exact) << 2
             | c_int::from(self.is_curved) << 3
     }
 
     fn of(number: c_int) -> Self {
         Self {
-            layout: if number & 1 == 0 { Layout::OutIn } else { Layout::InOut },
-            curve: if number & 2 == 0 { Curve::Gelu } else { Curve::GeluTanh },
+            layout: if number & 1 == 0 { WeightLayout::OutIn } else { WeightLayout::InOut },
+            curve: if number & 2 == 0 { FusedActivation::Gelu } else { FusedActivation::GeluTanh },
             exact: number & 4 != 0,
             is_curved: number & 8 != 0,
         }
     }
 
     /// How the transpose of a weight lies.
-    fn turned(self) -> Layout {
+    fn turned(self) -> WeightLayout {
         match self.layout {
-            Layout::OutIn => Layout::InOut,
-            Layout::InOut => Layout::OutIn,
+            WeightLayout::OutIn => WeightLayout::InOut,
+            WeightLayout::InOut => WeightLayout::OutIn,
         }
     }
 }
@@ -187,13 +192,13 @@ impl What {
                 let made = Tensor::f_empty(weight.size(), (weight.f_kind()?, Device::Cpu))?;
                 // The gradient is the left factor in one layout and the right one in the other.
                 let sums = match layout {
-                    Layout::OutIn => {
+                    WeightLayout::OutIn => {
                         let sums = Tensor::f_empty([a.size2()?.1], (Kind::Float, Device::Cpu))?;
-                        turned(a, &pack(b, Layout::InOut)?, &made, Some(&sums))?;
+                        turned(a, &pack(b, WeightLayout::InOut)?, &made, Some(&sums))?;
                         sums
                     }
-                    Layout::InOut => {
-                        turned(b, &pack(a, Layout::InOut)?, &made, None)?;
+                    WeightLayout::InOut => {
+                        turned(b, &pack(a, WeightLayout::InOut)?, &made, None)?;
                         a.f_sum_dim_intlist(0, false, Kind::Float)?
                     }
                 };
@@ -205,7 +210,7 @@ impl What {
 }
 
 /// A gradient times the slope of the curve at what was before it.
-fn times_slope(grad: &Tensor, before: &Tensor, curve: Curve) -> Result<Tensor> {
+fn times_slope(grad: &Tensor, before: &Tensor, curve: FusedActivation) -> Result<Tensor> {
     let (before, made) = (before.f_contiguous()?, grad.f_contiguous()?.f_empty_like()?);
     let grad = grad.f_contiguous()?;
     let all = Shared([outputs(&grad)?, outputs(&before)?, outputs(&made)?]);

@@ -18,7 +18,7 @@ use super::results::Block;
 use super::threads::bytes;
 use crate::cpu::CpuLevel;
 use crate::error::{Error, Result};
-use crate::linear::Layout;
+use crate::linear::WeightLayout;
 use crate::number::Kind;
 
 /// Panels that a thread lays out at a time, so that others find some too.
@@ -33,7 +33,7 @@ const DONE: u8 = 2;
 #[derive(Debug)]
 pub(in crate::linear) struct PackedWeight {
     weight: Tensor,
-    layout: Layout,
+    layout: WeightLayout,
     /// The panels, one after the other.
     tiles: Tensor,
     /// Of each panel.
@@ -53,15 +53,19 @@ impl PackedWeight {
     ///
     /// # Errors
     /// If the processor has no unit for it, or libtorch fails.
-    pub(in crate::linear) fn new(weight: &Tensor, layout: Layout, exact: bool) -> Result<Self> {
+    pub(in crate::linear) fn new(
+        weight: &Tensor,
+        layout: WeightLayout,
+        exact: bool,
+    ) -> Result<Self> {
         let is_right = weight.is_contiguous() && (kind(weight) == Kind::Float || !exact);
         let Some(unit) = unit().filter(|_| is_right) else {
             return Err(Error::Contract("a weight that cannot be packed".to_owned()));
         };
         let matrix = Matrix::of(weight)?;
         let (input, output) = match layout {
-            Layout::OutIn => (matrix.columns, matrix.rows),
-            Layout::InOut => (matrix.rows, matrix.columns),
+            WeightLayout::OutIn => (matrix.columns, matrix.rows),
+            WeightLayout::InOut => (matrix.rows, matrix.columns),
         };
         let parts = match unit {
             Unit::Lanes => FP32,
@@ -91,7 +95,7 @@ impl PackedWeight {
 #[derive(Clone, Copy)]
 pub(super) struct Weight {
     matrix: Matrix,
-    layout: Layout,
+    layout: WeightLayout,
     tiles: *mut u16,
     states: *const AtomicU8,
     /// fp32; null for none.
@@ -167,10 +171,10 @@ impl Weight {
         };
         // As the matrix lies: a few rows at a time.
         match self.layout {
-            Layout::OutIn => panels.for_each(|panel| {
+            WeightLayout::OutIn => panels.for_each(|panel| {
                 (0..self.steps).for_each(|step| write(panel, step));
             }),
-            Layout::InOut => (0..self.steps).for_each(|step| {
+            WeightLayout::InOut => (0..self.steps).for_each(|step| {
                 panels.clone().for_each(|panel| write(panel, step));
             }),
         }

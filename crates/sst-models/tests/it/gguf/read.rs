@@ -61,6 +61,7 @@ fn broken_and_foreign_files_are_refused_by_what_is_wrong() {
     check(&file_with("llama.rope.scaling.factor", Meta::Real(-2.0)), "a factor above 0");
     check(&file_with("llama.attention.scale", Meta::Real(0.5)), "llama.attention.scale is 0.5");
     check(&file_with("llama.attention.value_length", Meta::Whole(4)), "values of width 4");
+    check(&file_with("llama.expert_count", Meta::Whole(8)), "a mixture of 8 experts");
     check(&file_with("split.count", Meta::Whole(2)), "one of 2 parts");
     check(&file_with("tokenizer.ggml.add_bos_token", Meta::Flag(true)), "add_bos_token is true");
     // A value of the wrong type is no value that is missing.
@@ -173,6 +174,8 @@ fn keys_and_tensors_that_are_not_used_are_listed_and_known_ones_are_not() {
     }
     let unknown = ["general.sparkle", "llama.logit_softcap", "llama.rope.scaling.factor", "zebra"];
     all.push(("llama.rope.scaling.type", Meta::Text("none")));
+    all.push(("llama.expert_count", Meta::Whole(0)));
+    all.push(("llama.expert_used_count", Meta::Whole(0)));
     all.extend(unknown.map(|key| (key, Meta::Real(2.0))));
     let mut more = tensors();
     more.push(fp32("mm.0.weight", &Tensor::from_slice(&[1_f32, 2.0])));
@@ -304,4 +307,19 @@ fn tokens_without_types_are_usual_ones() {
     let found = read(&build::file(&all, &tensors())).unwrap();
     let added = found.tokenizer["added_tokens"].as_array().unwrap();
     assert_eq!((added.len(), &added[0]["content"]), (1, &json!("<|end|>")));
+}
+
+/// llama.cpp splits a file that does not say how as its `default`, which is not GPT-2's split.
+#[test]
+fn a_file_that_does_not_say_how_text_is_split_is_split_as_llama_cpp_does() {
+    let split = |change: &dyn Fn(&mut Vec<(&'static str, Meta<'static>)>)| {
+        let mut all = metadata();
+        all.retain(|(key, _)| *key != "tokenizer.ggml.pre");
+        change(&mut all);
+        read(&build::file(&all, &tensors())).unwrap().tokenizer["pre_tokenizer"].take()
+    };
+    let named = |pre| split(&|all| all.push(("tokenizer.ggml.pre", Meta::Text(pre))));
+    assert_eq!(split(&|_| {}), named("default"));
+    assert_ne!(named("default"), named("gpt-2"));
+    assert_eq!(named("default")["pretokenizers"].as_array().unwrap().len(), 5);
 }

@@ -39,8 +39,10 @@ fn pairs_weigh_their_own_negatives_and_leave_out_false_ones() {
         let host = pairs.collate().collate(&triplets(), 1).unwrap();
         let batch = Batch::from_host(&host, Device::Cpu).unwrap();
         let rows = batch.rows.as_ref().unwrap();
-        let input = sst_core::EncoderInput::from_batch(&batch).unwrap();
-        let states = tch::no_grad(|| model.encoder().encode(input, Forward::EVAL).unwrap());
+        let input = sst_core::Tokens::from_batch(&batch).unwrap();
+        let states = tch::no_grad(|| {
+            model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap()
+        });
         let means = sst_core::nn::Pooling::Mean.apply(&states.hidden_bld, rows).unwrap();
         let all = matrix(&means);
         let (texts, keys) = (&all[..5], &all[5..]);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sst_core::nn::Pooling;
-use sst_core::{EncoderInput, Forward, Objective};
+use sst_core::{Forward, Objective, Tokens};
 use sst_objectives::{ObjectiveError, build};
 use tch::{Kind, Tensor};
 
@@ -47,9 +47,10 @@ fn losses_and_gradients_are_those_of_the_formulas() {
             json!({"temperature": TEMPERATURE, "projection": kind, "projection_size": size});
         let nt_xent = objective("nt_xent", &config, true);
         let batch = batch(&*nt_xent, 0, 6);
-        let input = EncoderInput::from_batch(&batch).unwrap();
-        let hidden =
-            tch::no_grad(|| model.encoder().encode(input, Forward::TRAIN).unwrap().hidden_bld);
+        let input = Tokens::from_batch(&batch).unwrap();
+        let hidden = tch::no_grad(|| {
+            model.text_encoder().unwrap().encode(input.into(), Forward::TRAIN).unwrap().hidden_bld
+        });
         let vectors = matrix(&Pooling::Mean.apply(&hidden, batch.rows.as_ref().unwrap()).unwrap());
         let weights = weights(&*nt_xent);
         let wide = if size == 0 { toy::WIDTH as usize } else { size };

@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::config::RunConfig;
 use crate::recipe::duration::{Duration, Scale};
 use crate::recipe::error::Problem;
-use crate::recipe::keys::{Effect, Keys};
 use crate::recipe::limits::{MOST_LENGTH, MOST_ROWS, MOST_TOKENS_PER_STEP};
+use crate::recipe::{Effect, Keys, RunConfig};
 
 /// The keys of `[train]` that this file has, as they are written.
 #[derive(Debug, Default, Deserialize)]

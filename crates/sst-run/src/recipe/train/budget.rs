@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::keys::{Effect, Keys};
 use crate::recipe::limits::MOST_COUNT;
+use crate::recipe::{Effect, Keys};
 
 /// `[train.budget]`. Without any key, the run takes all of its steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sst_train::Fault;
 
-use crate::recipe::config::RunConfig;
 use crate::recipe::error::Problem;
-use crate::recipe::keys::{Effect, Idle, Keys};
 use crate::recipe::limits::MOST_COUNT;
+use crate::recipe::{Effect, Idle, Keys, RunConfig};
 
 /// `[train.inject]`. 0, the default of every key, for never.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,5 +63,5 @@ fn idle(config: &RunConfig) -> Vec<Idle> {
         return Vec::new();
     }
     let why = "is for train.inject.out_of_memory_at";
-    vec![("train.inject.memory_rows", json!(0), why)]
+    vec![("train.inject.memory_rows".to_owned(), json!(0), why)]
 }

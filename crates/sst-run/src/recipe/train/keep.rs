@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sst_train::{BestBy, Retention};
 
-use crate::recipe::config::RunConfig;
 use crate::recipe::duration::{Duration, Scale};
-use crate::recipe::keys::{Effect, Idle, Keys};
 use crate::recipe::limits::MOST_COUNT;
+use crate::recipe::{Effect, Idle, Keys, RunConfig};
 
 /// `[train.keep]` as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -80,5 +79,8 @@ fn idle(config: &RunConfig) -> Vec<Idle> {
         return Vec::new();
     }
     let why = "train.keep.last = 0 keeps all checkpoints";
-    vec![("train.keep.best", json!(1), why), ("train.keep.every", json!("0step"), why)]
+    vec![
+        ("train.keep.best".to_owned(), json!(1), why),
+        ("train.keep.every".to_owned(), json!("0step"), why),
+    ]
 }

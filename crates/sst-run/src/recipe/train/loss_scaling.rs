@@ -3,9 +3,8 @@
 use serde_json::json;
 use sst_train::{LossScaling, PrecisionChoice};
 
-use crate::recipe::config::RunConfig;
-use crate::recipe::keys::{Idle, Keys};
 use crate::recipe::limits::MOST_COUNT;
+use crate::recipe::{Idle, Keys, RunConfig};
 
 pub(in crate::recipe) const KEYS: Keys = Keys {
     limits: &[
@@ -26,9 +25,9 @@ fn idle(config: &RunConfig) -> Vec<Idle> {
         LossScaling::default();
     let why = "is for train.precision = \"fp16\"";
     vec![
-        ("train.loss_scaling.init_scale", json!(init_scale), why),
-        ("train.loss_scaling.growth_factor", json!(growth_factor), why),
-        ("train.loss_scaling.backoff_factor", json!(backoff_factor), why),
-        ("train.loss_scaling.growth_interval", json!(growth_interval), why),
+        ("train.loss_scaling.init_scale".to_owned(), json!(init_scale), why),
+        ("train.loss_scaling.growth_factor".to_owned(), json!(growth_factor), why),
+        ("train.loss_scaling.backoff_factor".to_owned(), json!(backoff_factor), why),
+        ("train.loss_scaling.growth_interval".to_owned(), json!(growth_interval), why),
     ]
 }

@@ -25,13 +25,11 @@ pub use self::schedule::Schedule;
 use self::batching::BatchingFile;
 use self::keep::KeepFile;
 use self::schedule::ScheduleFile;
-use super::check::require;
-use super::config::RunConfig;
 use super::duration::{Duration, Scale};
-use super::error::Problem;
-use super::keys::{Effect, Idle, Keys};
+use super::error::{Problem, require};
 use super::limits::MOST_REAL;
 use super::section;
+use super::{Effect, Idle, Keys, RunConfig};
 
 /// `[train]` as it is written, without the keys of [`BatchingFile`].
 #[derive(Debug, Default, Deserialize)]
@@ -220,11 +218,11 @@ fn durations(config: &RunConfig) -> Vec<(String, Duration)> {
 fn idle(config: &RunConfig) -> Vec<Idle> {
     let mut found = Vec::<Idle>::new();
     if config.run.device == "cpu" {
-        found.push(("train.allow_tf32", json!(false), "is for GPUs"));
+        found.push(("train.allow_tf32".to_owned(), json!(false), "is for GPUs"));
     }
     if config.tasks.list.iter().all(|task| task.data.validation == 0.0) {
         let why = "data.validation = 0 leaves nothing to evaluate on";
-        found.push(("train.eval_every", json!("0.1run"), why));
+        found.push(("train.eval_every".to_owned(), json!("0.1run"), why));
     }
     found
 }

@@ -3,10 +3,8 @@
 use serde_json::json;
 use sst_train::{OptimizerConfig, OptimizerName};
 
-use crate::recipe::check::require;
-use crate::recipe::config::RunConfig;
-use crate::recipe::error::Problem;
-use crate::recipe::keys::{Idle, Keys};
+use crate::recipe::error::{Problem, require};
+use crate::recipe::{Idle, Keys, RunConfig};
 
 pub(in crate::recipe) const KEYS: Keys = Keys {
     limits: &[
@@ -40,7 +38,7 @@ fn idle(config: &RunConfig) -> Vec<Idle> {
     let default = OptimizerConfig::default();
     let why = "is for name = \"muon\"";
     vec![
-        ("train.optimizer.momentum", json!(default.momentum), why),
-        ("train.optimizer.iterations", json!(default.iterations), why),
+        ("train.optimizer.momentum".to_owned(), json!(default.momentum), why),
+        ("train.optimizer.iterations".to_owned(), json!(default.iterations), why),
     ]
 }

@@ -4,11 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sst_train::{Decay, ScheduleConfig, ScheduleName};
 
-use crate::recipe::check::require;
-use crate::recipe::config::RunConfig;
 use crate::recipe::duration::{Duration, Scale};
-use crate::recipe::error::Problem;
-use crate::recipe::keys::{Idle, Keys};
+use crate::recipe::error::{Problem, require};
+use crate::recipe::{Idle, Keys, RunConfig};
 
 /// `[train.schedule]` as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -93,10 +91,18 @@ fn idle(config: &RunConfig) -> Vec<Idle> {
     let mut found = Vec::<Idle>::new();
     let name = config.train.schedule.name;
     if name != ScheduleName::Wsd {
-        found.push(("train.schedule.cooldown_shape", json!("linear"), "is for name = \"wsd\""));
+        found.push((
+            "train.schedule.cooldown_shape".to_owned(),
+            json!("linear"),
+            "is for name = \"wsd\"",
+        ));
     }
     if name == ScheduleName::Constant {
-        found.push(("train.schedule.min_lr_factor", json!(0.0), "the rate does not decay"));
+        found.push((
+            "train.schedule.min_lr_factor".to_owned(),
+            json!(0.0),
+            "the rate does not decay",
+        ));
     }
     found
 }

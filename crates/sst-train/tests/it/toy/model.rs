@@ -2,7 +2,8 @@
 
 use sst_core::nn::{Embedding, Linear, dropout};
 use sst_core::{
-    Encoder, EncoderInput, EncoderOutput, Forward, Init, Model, ParamStore, Result, Scope,
+    Embedded, Encoder, EncoderOutput, Forward, Init, Input, InputSpec, LayerStack, Modality, Model,
+    ParamStore, Result, Scope,
 };
 use tch::Device;
 
@@ -32,22 +33,25 @@ impl Toy {
 }
 
 impl Encoder for Toy {
-    fn encode(&self, input: EncoderInput<'_>, forward: Forward) -> Result<EncoderOutput> {
-        let hidden = dropout(self.table.forward(input.input_ids)?, self.dropout, forward.train)?;
-        let hidden_bld = self.output.forward(&hidden)?;
-        Ok(EncoderOutput { hidden_bld, attentions: None, hidden_states: None })
+    fn spec(&self) -> InputSpec {
+        InputSpec::Text { vocab_size: VOCAB as usize, max_length: 64 }
     }
 
     fn hidden_size(&self) -> i64 {
         VOCAB
     }
 
-    fn max_length(&self) -> usize {
-        64
+    fn embed(&self, input: Input<'_>, forward: Forward) -> Result<Embedded> {
+        let tokens = input.tokens()?;
+        let hidden = self.table.forward(tokens.input_ids)?;
+        let hidden = dropout(hidden, self.dropout, forward.train)?;
+        Ok(Embedded { hidden, rows: tokens.layout() })
     }
 
-    fn vocab_size(&self) -> usize {
-        VOCAB as usize
+    fn encode_embedded(&self, embedded: Embedded, _: Forward) -> Result<EncoderOutput> {
+        let Embedded { hidden, rows } = embedded;
+        let hidden_bld = self.output.forward(&hidden)?;
+        Ok(EncoderOutput { hidden_bld, rows, attentions: None, hidden_states: None })
     }
 }
 
@@ -68,7 +72,11 @@ impl Model for Toy {
         &mut self.params
     }
 
-    fn encoder(&self) -> &dyn Encoder {
-        self
+    fn encoder(&self, _: Modality) -> Result<&dyn Encoder> {
+        Ok(self)
+    }
+
+    fn stacks(&self) -> Vec<LayerStack> {
+        Vec::new()
     }
 }

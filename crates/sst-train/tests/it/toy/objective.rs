@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sst_core::objective::StateDict;
 use sst_core::{
-    Batch, EncoderInput, Error, Init, LossParts, Model, Objective, ParamStore, Result, StepContext,
+    Batch, Error, Init, LossParts, Model, Objective, ParamStore, Result, StepContext, Tokens,
 };
 use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Units};
 use tch::{Device, Kind, Tensor};
@@ -75,8 +75,13 @@ impl Objective for NextToken {
     }
 
     fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
-        let input = EncoderInput::from_batch(batch)?;
-        let logits = model.encoder().encode(input, context.forward)?.hidden_bld.f_flatten(0, 1)?;
+        let input = Tokens::from_batch(batch)?;
+        let logits = model
+            .text_encoder()
+            .unwrap()
+            .encode(input.into(), context.forward)?
+            .hidden_bld
+            .f_flatten(0, 1)?;
         let temperature = self.params.get("temperature").unwrap();
         let labels = batch.get("labels")?;
         let loss = logits.f_mul(temperature)?.f_to_kind(Kind::Float)?.f_cross_entropy_loss(

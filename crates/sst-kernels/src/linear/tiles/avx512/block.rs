@@ -5,7 +5,7 @@ use std::mem::transmute;
 use std::ops::Range;
 
 use super::pack::{split, store, wide};
-use crate::linear::Curve;
+use crate::linear::FusedActivation;
 use crate::linear::tiles::block::{BLOCK, Output, Sums};
 use crate::linear::tiles::pack::{ROWS, place};
 use crate::number::Kind;
@@ -41,7 +41,7 @@ impl Sums {
     pub(in crate::linear::tiles) unsafe fn write_curve(
         &self,
         bias: &[f32; BLOCK],
-        curve: Curve,
+        curve: FusedActivation,
         [before, after]: [Output; 2],
         rows: Range<usize>,
         columns: usize,
@@ -65,7 +65,7 @@ impl Sums {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
     pub(in crate::linear::tiles) unsafe fn write_slope(
         &self,
-        curve: Curve,
+        curve: FusedActivation,
         before: Output,
         output: Output,
         rows: Range<usize>,
@@ -108,7 +108,7 @@ impl Sums {
 pub(in crate::linear::tiles) unsafe fn write_step<const P: usize>(
     sums: &Sums,
     bias: &[f32; BLOCK],
-    curve: Curve,
+    curve: FusedActivation,
     to: *mut u16,
     rows: Range<usize>,
 ) {
@@ -146,7 +146,7 @@ impl Output {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
     pub(in crate::linear::tiles) unsafe fn write_slopes(
         self,
-        curve: Curve,
+        curve: FusedActivation,
         [grad, before]: [Self; 2],
         row: usize,
     ) {

@@ -3,10 +3,10 @@
 use std::arch::x86_64::*;
 
 use super::normal::{Cubics, END, PIECES, SHARE, SLOPE};
-use crate::linear::Curve;
+use crate::linear::FusedActivation;
 use crate::simd::{Avx512, Simd};
 
-impl Curve {
+impl FusedActivation {
     /// Its values.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
@@ -113,8 +113,8 @@ mod tests {
         // SAFETY: the processor has it all; 16 numbers each.
         unsafe {
             let x = _mm512_loadu_ps(x.as_ptr());
-            _mm512_storeu_ps(y.as_mut_ptr(), Curve::Gelu.apply(x));
-            _mm512_storeu_ps(slope.as_mut_ptr(), Curve::Gelu.slope(x));
+            _mm512_storeu_ps(y.as_mut_ptr(), FusedActivation::Gelu.apply(x));
+            _mm512_storeu_ps(slope.as_mut_ptr(), FusedActivation::Gelu.slope(x));
         }
         let x_t = tch::Tensor::from_slice(&x).to_kind(tch::Kind::Double).set_requires_grad(true);
         let y_t = x_t.gelu("none");

@@ -13,7 +13,7 @@
 use std::arch::x86_64::*;
 use std::mem::transmute;
 
-use crate::linear::Layout;
+use crate::linear::WeightLayout;
 use crate::linear::tiles::block::BLOCK;
 use crate::linear::tiles::pack::{FP32, Matrix, ROWS, STEP, place};
 use crate::number::Kind;
@@ -131,7 +131,7 @@ pub(in crate::linear::tiles) unsafe fn strip<const P: usize>(x: &Matrix, row: us
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 pub(in crate::linear::tiles) unsafe fn panel_step<const P: usize>(
     weight: &Matrix,
-    layout: Layout,
+    layout: WeightLayout,
     first: usize,
     step: usize,
     to: *mut u16,
@@ -139,7 +139,7 @@ pub(in crate::linear::tiles) unsafe fn panel_step<const P: usize>(
     // SAFETY: as promised.
     unsafe {
         match layout {
-            Layout::OutIn => {
+            WeightLayout::OutIn => {
                 for half in 0..2 {
                     for r in 0..ROWS {
                         let row = first + half * ROWS + r;
@@ -154,7 +154,7 @@ pub(in crate::linear::tiles) unsafe fn panel_step<const P: usize>(
                     }
                 }
             }
-            Layout::InOut if P == FP32 => {
+            WeightLayout::InOut if P == FP32 => {
                 for r in 0..STEP {
                     bring(weight, (step + 1) * STEP + r, first);
                     let halves = line::<P>(weight, step * STEP + r, first);
@@ -163,7 +163,7 @@ pub(in crate::linear::tiles) unsafe fn panel_step<const P: usize>(
                     }
                 }
             }
-            Layout::InOut => {
+            WeightLayout::InOut => {
                 for r in 0..ROWS {
                     bring(weight, (step + 1) * STEP + 2 * r, first);
                     bring(weight, (step + 1) * STEP + 2 * r + 1, first);

@@ -1,13 +1,13 @@
 //! Activations and their derivatives.
 
-use crate::linear::Curve;
+use crate::linear::FusedActivation;
 use crate::simd::Simd;
 
 /// `sqrt(2 / pi) * 2`, of the tanh approximation.
 const SCALE: f32 = 1.595_769;
 const CUBIC: f32 = 0.044_715;
 
-impl Curve {
+impl FusedActivation {
     /// Its values.
     #[inline(always)]
     pub(super) unsafe fn values<S: Simd>(self, x: S::V) -> S::V {
@@ -95,7 +95,7 @@ mod tests {
         5.499_999, 5.5, 1e9,
     ];
 
-    struct Both(Curve);
+    struct Both(FusedActivation);
 
     impl SimdBody for Both {
         type Output = [[f32; 16]; 2];
@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn values_and_slopes_are_those_of_libtorch_far_out_too() {
-        for (curve, name) in [(Curve::Gelu, "none"), (Curve::GeluTanh, "tanh")] {
+        for (curve, name) in [(FusedActivation::Gelu, "none"), (FusedActivation::GeluTanh, "tanh")]
+        {
             let x = Tensor::from_slice(&X).to_kind(Kind::Double).set_requires_grad(true);
             let y = x.gelu(name);
             y.sum(Kind::Double).f_backward().unwrap();

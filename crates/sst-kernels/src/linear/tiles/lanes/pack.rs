@@ -1,7 +1,7 @@
 //! Factors laid out for [`super::multiply`].
 
 use crate::cpu::CpuLevel;
-use crate::linear::Layout;
+use crate::linear::WeightLayout;
 use crate::linear::tiles::block::BLOCK;
 use crate::linear::tiles::pack::{Matrix, STEP};
 use crate::number::{Kind, number};
@@ -29,14 +29,14 @@ pub(in crate::linear::tiles) unsafe fn strip(
 pub(in crate::linear::tiles) unsafe fn panel_step(
     level: CpuLevel,
     weight: &Matrix,
-    layout: Layout,
+    layout: WeightLayout,
     first: usize,
     step: usize,
     to: *mut f32,
 ) {
     let what = match layout {
-        Layout::OutIn => What::Transposed { first, step },
-        Layout::InOut => What::Halves { first, step },
+        WeightLayout::OutIn => What::Transposed { first, step },
+        WeightLayout::InOut => What::Halves { first, step },
     };
     level.run_simd(Pack { matrix: weight, what, to });
 }

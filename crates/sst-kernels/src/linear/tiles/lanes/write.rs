@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::cpu::CpuLevel;
-use crate::linear::Curve;
+use crate::linear::FusedActivation;
 use crate::linear::tiles::block::{BLOCK, Output, Sums};
 use crate::linear::tiles::pack::STEP;
 use crate::number::{Kind, number, put_number};
@@ -37,11 +37,16 @@ pub(in crate::linear::tiles) unsafe fn write_curve(
     level: CpuLevel,
     sums: &Sums,
     bias: &[f32; BLOCK],
-    curve: Curve,
+    curve: FusedActivation,
     outputs: [Output; 2],
     part: Part,
 ) {
-    level.run_simd(Write { sums: sums.numbers(), bias, part, what: What::Curve(curve, outputs) });
+    level.run_simd(Write {
+        sums: sums.numbers(),
+        bias,
+        part,
+        what: What::FusedActivation(curve, outputs),
+    });
 }
 
 /// Writes the sums times the slope of a curve at what was `before` it.
@@ -51,7 +56,7 @@ pub(in crate::linear::tiles) unsafe fn write_curve(
 pub(in crate::linear::tiles) unsafe fn write_slope(
     level: CpuLevel,
     sums: &Sums,
-    curve: Curve,
+    curve: FusedActivation,
     [before, output]: [Output; 2],
     part: Part,
 ) {
@@ -69,7 +74,7 @@ pub(in crate::linear::tiles) unsafe fn write_step(
     level: CpuLevel,
     sums: &Sums,
     bias: &[f32; BLOCK],
-    curve: Curve,
+    curve: FusedActivation,
     to: *mut f32,
     rows: Range<usize>,
 ) {
@@ -83,7 +88,7 @@ pub(in crate::linear::tiles) unsafe fn write_step(
 /// The processor must have the level, the first two be there, and the third be writable.
 pub(in crate::linear::tiles) unsafe fn write_slopes(
     level: CpuLevel,
-    curve: Curve,
+    curve: FusedActivation,
     [grad, before]: [Output; 2],
     made: Output,
     row: usize,
@@ -93,9 +98,9 @@ pub(in crate::linear::tiles) unsafe fn write_slopes(
 
 enum What {
     Plain(Output),
-    Curve(Curve, [Output; 2]),
-    Slope(Curve, Output, Output),
-    Step(Curve, *mut f32),
+    FusedActivation(FusedActivation, [Output; 2]),
+    Slope(FusedActivation, Output, Output),
+    Step(FusedActivation, *mut f32),
 }
 
 struct Write<'a> {
@@ -117,7 +122,9 @@ impl SimdBody for Write<'_> {
                 let line = sums.add(r * BLOCK);
                 match &what {
                     What::Plain(output) => bring::<S>(*output, r + BLOCK),
-                    What::Curve(_, both) => both.iter().for_each(|to| bring::<S>(*to, r + BLOCK)),
+                    What::FusedActivation(_, both) => {
+                        both.iter().for_each(|to| bring::<S>(*to, r + BLOCK))
+                    }
                     What::Slope(_, before, output) => {
                         bring::<S>(*before, r + BLOCK);
                         bring::<S>(*output, r + BLOCK);
@@ -128,7 +135,7 @@ impl SimdBody for Write<'_> {
                     let sum = S::add(S::load(line.add(at)), S::load(bias.as_ptr().add(at)));
                     match &what {
                         What::Plain(output) => put::<S>(*output, r, columns, at, sum),
-                        What::Curve(curve, [before, after]) => {
+                        What::FusedActivation(curve, [before, after]) => {
                             put::<S>(*before, r, columns, at, sum);
                             put::<S>(*after, r, columns, at, curve.values::<S>(sum));
                         }
@@ -147,7 +154,7 @@ impl SimdBody for Write<'_> {
 }
 
 struct Slopes {
-    curve: Curve,
+    curve: FusedActivation,
     grad: Output,
     before: Output,
     made: Output,

@@ -107,7 +107,7 @@ impl FitConfig {
 
     /// # Errors
     /// If a number is one that would end the run before it began.
-    pub(super) fn check(&self) -> Result<(), TrainError> {
+    pub(crate) fn check(&self) -> Result<(), TrainError> {
         let steps = [("train.log_every", self.log_every), ("train.steps", self.total_steps)];
         let (key, reason) = if let Some((key, _)) = steps.into_iter().find(|(_, n)| *n == 0) {
             (key, "must be at least 1 step")

@@ -1,7 +1,7 @@
 //! A long row as several short ones, none of its tokens lost.
 
+use super::DatasetError;
 use crate::example::{Example, Field};
-use crate::rows::DatasetError;
 use crate::tokenize::Frame;
 
 /// The field that rows of tokens have.

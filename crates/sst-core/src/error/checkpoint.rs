@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::load::LoadReport;
+use super::load_report::LoadReport;
 
 /// Why weights could not be read, loaded or written.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,64 @@
+//! Reports of evaluators, as they are printed.
+
+use anyhow::{Result, bail};
+use serde_json::{Map, Value, json};
+use sst_cli::exit::Exit;
+use sst_cli::render;
+use sst_data::Ledger;
+use sst_eval::Report;
+
+/// Prints a report, and what was left out on the way.
+///
+/// # Errors
+/// If a figure is no number, or stdout cannot be written to.
+pub(super) fn show(report: &Report, ledger: &Ledger, as_json: bool) -> Result<Exit> {
+    show_with(report, ledger, as_json, &Map::new())
+}
+
+/// [`show`] with more that belongs to the report: in JSON beside its figures, or else a line each before them.
+///
+/// # Errors
+/// If a figure is no number, or stdout cannot be written to.
+pub(super) fn show_with(
+    report: &Report,
+    ledger: &Ledger,
+    as_json: bool,
+    more: &Map<String, Value>,
+) -> Result<Exit> {
+    // A perplexity is infinite where the loss is merely large.
+    let is_bad = |(name, value): &(&String, &f64)| {
+        value.is_nan() || !value.is_finite() && !name.contains("perplexity")
+    };
+    if let Some((name, value)) = report.metrics.iter().find(is_bad) {
+        bail!(
+            "{name} is {value}: the model's numbers grow too large for a figure; try an earlier checkpoint, or fp32"
+        );
+    }
+    if as_json {
+        let mut value = report.to_json();
+        if let Value::Object(fields) = &mut value {
+            fields.extend(more.clone());
+            fields.insert("ledger".to_owned(), json!(ledger.entries()));
+        }
+        render::json(&value)?;
+    } else {
+        for (name, value) in more {
+            render::line(&format!("{name}: {value}"))?;
+        }
+        render::line(&describe(report))?;
+    }
+    render::ledger(&ledger.entries());
+    Ok(Exit::Done)
+}
+
+fn describe(report: &Report) -> String {
+    let metrics = report.metrics.iter().map(|(name, value)| (name, format!("{value:.4}")));
+    let counts = report.counts.iter().map(|(name, count)| (name, render::count(*count)));
+    let settings = report.settings.iter().map(|(name, value)| (name, value.clone()));
+    let rows: Vec<Vec<String>> = metrics
+        .chain(counts)
+        .chain(settings)
+        .map(|(name, value)| vec![name.clone(), value])
+        .collect();
+    format!("{}\n{}", report.name, render::table(&rows))
+}

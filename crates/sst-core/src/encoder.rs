@@ -1,0 +1,155 @@
+//! Encoders: from an input to hidden states.
+//!
+//! Shapes: b batch, l length, t tokens (or patches) of all rows, d hidden size, h heads, n selected positions.
+
+use tch::Tensor;
+
+use crate::error::{Error, Result};
+use crate::head::HeadInput;
+use crate::input::{Input, InputSpec};
+use crate::nn::KvCache;
+use crate::ragged::{RaggedRows, RowLayout};
+
+/// What to return besides the last hidden state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Want {
+    /// The attention probabilities of every layer; uses the eager path.
+    pub attentions: bool,
+    /// The input of the first layer and the output of every layer.
+    pub hidden_states: bool,
+}
+
+/// How a forward pass is run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forward {
+    /// Whether dropout is on.
+    pub train: bool,
+    /// What to return.
+    pub want: Want,
+}
+
+impl Forward {
+    /// With dropout.
+    pub const TRAIN: Self =
+        Self { train: true, want: Want { attentions: false, hidden_states: false } };
+    /// Without dropout.
+    pub const EVAL: Self =
+        Self { train: false, want: Want { attentions: false, hidden_states: false } };
+}
+
+/// The input of an encoder's first layer. From here on a model does not know which modality it reads.
+#[derive(Debug)]
+pub struct Embedded {
+    /// Hidden states in the shape of the input: `[b, l, d]` of padded rows, `[t, d]` of ragged rows.
+    pub hidden: Tensor,
+    /// Where the rows lie in `hidden`.
+    pub rows: RowLayout,
+}
+
+impl Embedded {
+    /// The same rows with other hidden states: a leaf that takes a gradient (saliency), or a point between a
+    /// baseline and the input (integrated gradients).
+    ///
+    /// # Errors
+    /// If `hidden` has another shape.
+    pub fn with_hidden(&self, hidden: Tensor) -> Result<Self> {
+        let (size, expected) = (hidden.size(), self.hidden.size());
+        if size != expected {
+            return Err(Error::Contract(format!(
+                "hidden states of shape {size:?} cannot replace those of shape {expected:?}"
+            )));
+        }
+        Ok(Self { hidden, rows: self.rows.clone() })
+    }
+}
+
+/// What an encoder returns. Hidden states of ragged rows are `[t, d]`.
+#[derive(Debug)]
+pub struct EncoderOutput {
+    /// The last hidden state `[b, l, d]`.
+    pub hidden_bld: Tensor,
+    /// Where the rows lie in it.
+    pub rows: RowLayout,
+    /// The attention probabilities `[b, h, l, l]` of every layer, if wanted.
+    pub attentions: Option<Vec<Tensor>>,
+    /// The embeddings and the output of every layer, each `[b, l, d]`, if wanted.
+    pub hidden_states: Option<Vec<Tensor>>,
+}
+
+impl EncoderOutput {
+    /// The last hidden states `[n, d]` at `positions_n`, flat into `b * l` or `t`.
+    ///
+    /// # Errors
+    /// If a position is outside, or libtorch fails.
+    pub fn at(&self, positions_n: &Tensor) -> Result<Tensor> {
+        Ok(self.hidden_bld.f_flatten(0, -2)?.f_index_select(0, positions_n)?)
+    }
+
+    /// The last hidden states that a head reads: `[b * l, d]` or `[t, d]` of every token, or `[b, d]` of one token
+    /// of each row.
+    ///
+    /// # Errors
+    /// If a row has no token, or libtorch fails.
+    pub fn select(&self, input: HeadInput) -> Result<Tensor> {
+        match input {
+            HeadInput::EveryToken => Ok(self.hidden_bld.f_flatten(0, -2)?),
+            HeadInput::FirstToken => self.rows.first(&self.hidden_bld),
+            HeadInput::LastToken => self.rows.last(&self.hidden_bld),
+        }
+    }
+}
+
+/// Turns an input of one modality into hidden states.
+pub trait Encoder {
+    /// The inputs that it accepts.
+    fn spec(&self) -> InputSpec;
+
+    /// d, the width of a hidden state.
+    fn hidden_size(&self) -> i64;
+
+    /// The input of the first layer: embeddings with all that the model does to them before its layers (positions,
+    /// norm, dropout).
+    ///
+    /// # Errors
+    /// If the input is of another modality or does not fit the model, or libtorch fails.
+    fn embed(&self, input: Input<'_>, forward: Forward) -> Result<Embedded>;
+
+    /// The hidden states that the layers make of `embedded`. Gradients with respect to `embedded.hidden` are those
+    /// with respect to the embeddings.
+    ///
+    /// # Errors
+    /// If libtorch fails.
+    fn encode_embedded(&self, embedded: Embedded, forward: Forward) -> Result<EncoderOutput>;
+
+    /// The hidden states of `input`: [`Encoder::embed`], then [`Encoder::encode_embedded`].
+    ///
+    /// # Errors
+    /// As for these two.
+    fn encode(&self, input: Input<'_>, forward: Forward) -> Result<EncoderOutput> {
+        self.encode_embedded(self.embed(input, forward)?, forward)
+    }
+
+    /// The last hidden states `[n, d]` at `positions_n` only ([`EncoderOutput::at`]). An encoder may skip its last
+    /// layer elsewhere. Ignores `forward.want`.
+    ///
+    /// # Errors
+    /// As for [`Encoder::encode`] and [`EncoderOutput::at`].
+    fn encode_at(
+        &self,
+        input: Input<'_>,
+        positions_n: &Tensor,
+        forward: Forward,
+    ) -> Result<Tensor> {
+        self.encode(input, forward)?.at(positions_n)
+    }
+}
+
+/// An encoder in which a token attends to no later one, so that keys and values of earlier tokens can be cached.
+pub trait Decoder {
+    /// The last hidden states `[t, d]` of new tokens `[t]` (int64), which lie in `rows` and continue those in
+    /// `cache`. Without dropout.
+    ///
+    /// # Errors
+    /// If a row becomes longer than the model's positions, ids are unknown, or libtorch fails.
+    fn extend(&self, input_ids: &Tensor, rows: &RaggedRows, cache: &mut KvCache) -> Result<Tensor>;
+}

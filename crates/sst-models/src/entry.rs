@@ -1,0 +1,101 @@
+//! What the registry knows of a model, and what every entry does with the keys that all configurations share.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use sst_core::{HeadKind, Model};
+use sst_data::Harmless;
+
+use crate::error::ModelError;
+use crate::options::BuildOptions;
+use crate::plan::{Parts, Plan, Request};
+
+/// Keys of a config.json that every model has and that do not shape it: not kept as they are, but written anew.
+pub(crate) const COMMON: &[&str] =
+    &["model_type", "architectures", "transformers_version", "dtype", "torch_dtype"];
+
+/// Builds a model from its config.json.
+type Build = fn(&Value, &BuildOptions, &Parts) -> Result<Box<dyn Model>, ModelError>;
+
+/// What the registry knows of a model.
+#[derive(Debug, Clone, Copy)]
+pub struct ModelEntry {
+    /// The `model_type` of its config.json.
+    pub model_type: &'static str,
+    /// A line for `sst list`.
+    pub summary: &'static str,
+    /// The architectures it builds, the default first, without those of tasks.
+    pub architectures: &'static [&'static str],
+    /// The architectures with the head of a task, and that head.
+    pub tasks: &'static [(&'static str, HeadKind)],
+    /// Every configuration key with its default.
+    pub default_config: fn() -> Value,
+    /// Checks a config.json without building the model.
+    pub(crate) check: fn(&Value) -> Result<(), ModelError>,
+    /// Keys of its config.json that do not matter to sst, each with the reason.
+    pub harmless: &'static [Harmless],
+    /// Keys of a config.json that the model knows and that have no effect beside the others.
+    pub(crate) without_effect: fn(&Value) -> Vec<String>,
+    pub(crate) build: Build,
+    /// Which architecture a folder is loaded as, and what its tensors are.
+    pub(crate) plan: fn(&Request<'_>) -> Result<Plan, ModelError>,
+}
+
+impl ModelEntry {
+    /// The architecture of a task of this name, and its head.
+    pub(crate) fn task(&self, architecture: Option<&str>) -> Option<(&'static str, HeadKind)> {
+        self.tasks.iter().copied().find(|(name, _)| Some(*name) == architecture)
+    }
+
+    /// The architecture of a task with this head.
+    pub(crate) fn task_with(&self, head: HeadKind) -> Option<&'static str> {
+        self.tasks.iter().find(|(_, kind)| *kind == head).map(|(name, _)| *name)
+    }
+}
+
+/// The `model_type` of a config.
+pub(crate) fn model_type(config: &Value) -> Result<&str, ModelError> {
+    config.get("model_type").and_then(Value::as_str).ok_or_else(|| ModelError::Config {
+        path: "model_type".into(),
+        message: "is missing; it says which model this is, such as \"bert\"".into(),
+    })
+}
+
+/// The serde form of a config, without the keys that every model has.
+pub(crate) fn parse_config<T: DeserializeOwned>(config: &Value) -> Result<T, ModelError> {
+    let own: Map<String, Value> = config
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| !COMMON.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    serde_path_to_error::deserialize(Value::Object(own)).map_err(|error| ModelError::Config {
+        path: error.path().to_string(),
+        message: error.inner().to_string(),
+    })
+}
+
+/// The architecture that `options` ask for, or the first of the entry.
+pub(crate) fn architecture(
+    entry: &ModelEntry,
+    options: &BuildOptions,
+) -> Result<&'static str, ModelError> {
+    let known = entry.architectures;
+    let wanted = options.architecture.as_deref().unwrap_or(known[0]);
+    let all: Vec<&'static str> =
+        known.iter().copied().chain(entry.tasks.iter().map(|(name, _)| *name)).collect();
+    all.iter().copied().find(|name| *name == wanted).ok_or_else(|| ModelError::Config {
+        path: "architectures".into(),
+        message: format!("`{wanted}` is none of {}", all.join(", ")),
+    })
+}
+
+/// A model's own keys with those that every config.json has.
+pub(crate) fn saved_config(entry: &ModelEntry, architecture: &str, own: Value) -> Value {
+    let mut config = own;
+    if let Value::Object(keys) = &mut config {
+        keys.insert("model_type".into(), json!(entry.model_type));
+        keys.insert("architectures".into(), json!([architecture]));
+    }
+    config
+}

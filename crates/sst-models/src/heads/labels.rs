@@ -1,0 +1,173 @@
+//! The classes of a task head, as config.json names them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::config::bad;
+use crate::error::ModelError;
+
+/// Keys of a config.json that describe a task head; they are kept as they are when a model is saved.
+pub(crate) const KEYS: &[&str] = &["id2label", "label2id", "num_labels", "problem_type"];
+
+/// What the numbers of a classification head mean, and so which loss trains it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemType {
+    /// They are the predicted numbers: mean squared error.
+    Regression,
+    /// Exactly one class is right: cross-entropy.
+    SingleLabel,
+    /// Any number of classes are right: binary cross-entropy of each.
+    MultiLabel,
+}
+
+/// The classes of a task head: the keys `id2label` (or `num_labels`) and `problem_type` of a config.json.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    /// The name of each class.
+    pub names: Vec<String>,
+    /// `None` where the file leaves it to the labels of the data, as transformers does: regression for one class, one
+    /// right class for whole numbers, several for other numbers.
+    pub problem_type: Option<ProblemType>,
+}
+
+impl Labels {
+    /// Of the content of a config.json. Without any of the keys there are two classes, `LABEL_0` and `LABEL_1`, as in
+    /// transformers. `id2label` goes before `num_labels`.
+    ///
+    /// # Errors
+    /// If ids are not 0, 1, ..., a name is no string, or the problem type is none that there is.
+    pub fn of(config: &Value) -> Result<Self, ModelError> {
+        let empty = Map::new();
+        Self::of_keys(config.as_object().unwrap_or(&empty))
+    }
+
+    /// The same of some keys of a config.json.
+    pub(crate) fn of_keys(keys: &Map<String, Value>) -> Result<Self, ModelError> {
+        let get = |key: &str| keys.get(key).filter(|value| !value.is_null());
+        let names = match (get("id2label"), get("num_labels")) {
+            (Some(value), _) => names(value)?,
+            (None, None) => default_names(2),
+            (None, Some(value)) => match value.as_u64() {
+                Some(count @ 1..=MAX_LABELS) => default_names(count),
+                _ => {
+                    let message = format!("is {value} and must be from 1 to {MAX_LABELS}");
+                    return Err(bad("num_labels", &message));
+                }
+            },
+        };
+        let problem_type = match get("problem_type").map(|value| value.as_str().unwrap_or("")) {
+            None => None,
+            Some("regression") => Some(ProblemType::Regression),
+            Some("single_label_classification") => Some(ProblemType::SingleLabel),
+            Some("multi_label_classification") => Some(ProblemType::MultiLabel),
+            Some(_) => {
+                let message = "must be regression, single_label_classification or \
+                               multi_label_classification";
+                return Err(bad("problem_type", message));
+            }
+        };
+        Ok(Self { names, problem_type })
+    }
+}
+
+/// The most classes. A head with more is no head of a task, and would take memory that the file does not.
+const MAX_LABELS: u64 = 1 << 24;
+
+fn default_names(count: u64) -> Vec<String> {
+    (0..count).map(|id| format!("LABEL_{id}")).collect()
+}
+
+/// The names of `id2label`, whose keys are numbers written as strings.
+fn names(value: &Value) -> Result<Vec<String>, ModelError> {
+    let wrong = || bad("id2label", "must give each of the ids \"0\", \"1\", ... a name");
+    let mut names = BTreeMap::new();
+    for (id, name) in value.as_object().ok_or_else(wrong)? {
+        let id: usize = id.parse().map_err(|_| wrong())?;
+        names.insert(id, name.as_str().ok_or_else(wrong)?.to_owned());
+    }
+    let is_complete = names.keys().copied().eq(0..names.len());
+    let size = value.as_object().map_or(0, Map::len);
+    match is_complete && names.len() == size && !names.is_empty() {
+        true => Ok(names.into_values().collect()),
+        false => Err(wrong()),
+    }
+}
+
+/// Keys that have no effect beside `id2label` and say something else.
+pub(crate) fn without_effect(config: &Value) -> Vec<String> {
+    let Some(Ok(names)) = config.get("id2label").filter(|value| !value.is_null()).map(names) else {
+        return Vec::new();
+    };
+    let mut keys = Vec::new();
+    let count = config.get("num_labels").and_then(Value::as_u64);
+    if count.is_some_and(|count| count != names.len() as u64) {
+        keys.push("num_labels (id2label has another number of classes, and is used)".to_owned());
+    }
+    if let Some(ids) = config.get("label2id").and_then(Value::as_object) {
+        let id = |value: &Value| {
+            value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()))
+        };
+        let agrees = |(i, name): (u64, &String)| ids.get(name).and_then(id) == Some(i);
+        if ids.len() != names.len() || !(0..).zip(&names).all(agrees) {
+            keys.push("label2id (id2label says otherwise, and is used)".to_owned());
+        }
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn classes_follow_from_the_keys() {
+        let check = |config: Value, expected: &[&str]| {
+            assert_eq!(Labels::of(&config).unwrap().names, expected, "{config}");
+        };
+        check(json!({}), &["LABEL_0", "LABEL_1"]);
+        check(json!({"num_labels": 1}), &["LABEL_0"]);
+        let eleven: Map<String, Value> =
+            (0..11).map(|id: u32| (id.to_string(), json!(format!("c{id}")))).collect();
+        let names = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10"];
+        check(json!({"id2label": eleven, "num_labels": 3}), &names);
+        let config = json!({"num_labels": 1, "problem_type": "regression"});
+        assert_eq!(Labels::of(&config).unwrap().problem_type, Some(ProblemType::Regression));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_key() {
+        for (config, key) in [
+            (json!({"num_labels": 0}), "num_labels"),
+            (json!({"num_labels": "two"}), "num_labels"),
+            (json!({"id2label": ["a"]}), "id2label"),
+            (json!({"id2label": {}}), "id2label"),
+            (json!({"id2label": {"0": "a", "2": "b"}}), "id2label"),
+            (json!({"id2label": {"0": "a", "00": "b"}}), "id2label"),
+            (json!({"id2label": {"0": 1}}), "id2label"),
+            (json!({"problem_type": "guess"}), "problem_type"),
+        ] {
+            let error = Labels::of(&config).unwrap_err().to_string();
+            assert!(error.contains(key), "{config}: {error}");
+        }
+    }
+
+    #[test]
+    fn keys_that_say_something_else_are_told() {
+        let names = json!({"0": "a", "1": "b"});
+        for (more, expected) in [
+            (json!({"num_labels": 2, "label2id": {"a": 0, "b": 1}}), None),
+            (json!({"label2id": {"a": "0", "b": "1"}}), None),
+            (json!({"num_labels": 3}), Some("num_labels")),
+            (json!({"label2id": {"a": 1, "b": 0}}), Some("label2id")),
+            (json!({"label2id": {"a": 0}}), Some("label2id")),
+        ] {
+            let mut config = more;
+            config["id2label"] = names.clone();
+            let found = without_effect(&config);
+            assert_eq!(found.first().map(|key| key.split(' ').next().unwrap()), expected);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The head that finds a span: where an answer starts and ends, as in extractive question answering.
+//!
+//! Shapes: n tokens, d hidden size.
+
+use sst_core::nn::Linear;
+use sst_core::{Forward, Head, HeadInput, Result};
+use tch::Tensor;
+
+/// One linear layer on the hidden state of each token (Devlin et al. 2019, "BERT", section 4.2;
+/// `BertForQuestionAnswering`). Output 0 scores the start of the span, output 1 its end.
+#[derive(Debug)]
+pub(crate) struct Span {
+    outputs: Linear,
+}
+
+impl Span {
+    /// With this linear layer of two outputs.
+    pub(crate) fn new(outputs: Linear) -> Self {
+        Self { outputs }
+    }
+}
+
+impl Head for Span {
+    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
+        self.outputs.forward(hidden_nd)
+    }
+
+    fn num_outputs(&self) -> usize {
+        2
+    }
+
+    fn input(&self) -> HeadInput {
+        HeadInput::EveryToken
+    }
+
+    fn parameters(&self) -> Vec<&Tensor> {
+        self.outputs.parameters().collect()
+    }
+}

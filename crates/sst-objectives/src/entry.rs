@@ -1,0 +1,84 @@
+//! What the list of objectives knows of each, and what an objective is built from.
+
+use serde_json::Value;
+use sst_core::Objective;
+use sst_data::tokenize::{Frame, Tokenizer};
+use tch::Device;
+
+use crate::error::ObjectiveError;
+
+/// What an objective is built from besides its configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The tokenizer of the data; `None` if it holds no text.
+    pub tokenizer: Option<&'a Tokenizer>,
+    /// Whether batches hold their rows one after the other, without padding.
+    pub padding_free: bool,
+    /// The width of the encoder's hidden states, for parameters of its own.
+    pub hidden_size: i64,
+    /// Where these are.
+    pub device: Device,
+    /// What they are drawn from: the seed of the run.
+    pub seed: u64,
+}
+
+impl<'a> Context<'a> {
+    /// The tokenizer, for an objective that reads text.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn tokenizer(&self) -> Result<&'a Tokenizer, ObjectiveError> {
+        self.tokenizer.ok_or(ObjectiveError::NoTokenizer)
+    }
+}
+
+/// What the rows of an objective's data are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// Single texts, as `data.rows` cuts them.
+    Texts,
+    /// Groups of texts that belong together, each text a field of one record.
+    Groups,
+}
+
+/// What measures a model on the held-out rows of an objective.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldOut {
+    /// The mean of the objective's loss, and of its other sums.
+    Loss,
+    /// How often a hidden token is found, with the same loss: for objectives whose batches have `masked_positions` and
+    /// `masked_labels`.
+    MaskAccuracy,
+}
+
+/// A key of an objective that has no effect beside its other keys, and what it is for instead.
+pub type IdleKey = (&'static str, &'static str);
+
+/// Builds an objective from its configuration.
+type Build = fn(&Value, &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError>;
+
+/// What the list knows of an objective.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// Its name in a recipe.
+    pub name: &'static str,
+    /// A line for `sst list`.
+    pub summary: &'static str,
+    /// Every configuration key with its default.
+    pub default_config: fn() -> Value,
+    /// What the rows of its data are.
+    pub rows: Rows,
+    /// What measures a model on its held-out rows while it trains.
+    pub held_out: HeldOut,
+    /// The task for which the Hugging Face hub lists a model that was trained with it; `None` to name none.
+    pub pipeline_tag: Option<&'static str>,
+    /// Whether it trains the model's head that scores tokens.
+    pub trains_token_head: bool,
+    /// The keys of a complete configuration that have no effect beside its other keys.
+    pub idle_keys: fn(&Value) -> Vec<IdleKey>,
+    /// What stands around a row, and after each of its documents.
+    pub(crate) frame: fn(&Tokenizer) -> Frame,
+    /// Checks the configuration, with or without padding: all that needs no tokenizer.
+    pub(crate) check: fn(&Value, bool) -> Result<(), ObjectiveError>,
+    pub(crate) build: Build,
+}
