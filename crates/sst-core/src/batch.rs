@@ -21,7 +21,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Copies a host batch to `device`.
+    /// Copies a host batch to `device`. Each array keeps its type: 8-bit pixels arrive as `Kind::Uint8`.
     ///
     /// # Errors
     /// If libtorch cannot allocate or copy.
@@ -31,6 +31,7 @@ impl Batch {
             let shape: Vec<i64> = array.shape().iter().map(|d| *d as i64).collect();
             let flat = match array.data() {
                 ArrayData::I64(values) => Tensor::f_from_slice(values)?,
+                ArrayData::U8(values) => Tensor::f_from_slice(values)?,
                 ArrayData::F32(values) => Tensor::f_from_slice(values)?,
                 ArrayData::Bool(values) => Tensor::f_from_slice(values)?,
             };

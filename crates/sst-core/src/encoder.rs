@@ -5,37 +5,11 @@
 use tch::Tensor;
 
 use crate::error::{Error, Result};
+use crate::forward::Forward;
 use crate::head::HeadInput;
 use crate::input::{Input, InputSpec};
 use crate::nn::KvCache;
 use crate::ragged::{RaggedRows, RowLayout};
-
-/// What to return besides the last hidden state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Want {
-    /// The attention probabilities of every layer; uses the eager path.
-    pub attentions: bool,
-    /// The input of the first layer and the output of every layer.
-    pub hidden_states: bool,
-}
-
-/// How a forward pass is run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Forward {
-    /// Whether dropout is on.
-    pub train: bool,
-    /// What to return.
-    pub want: Want,
-}
-
-impl Forward {
-    /// With dropout.
-    pub const TRAIN: Self =
-        Self { train: true, want: Want { attentions: false, hidden_states: false } };
-    /// Without dropout.
-    pub const EVAL: Self =
-        Self { train: false, want: Want { attentions: false, hidden_states: false } };
-}
 
 /// The input of an encoder's first layer. From here on a model does not know which modality it reads.
 #[derive(Debug)]

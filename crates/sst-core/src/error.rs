@@ -5,8 +5,7 @@ mod load_report;
 
 use std::path::PathBuf;
 
-use crate::head::HeadKind;
-use crate::input::Modality;
+use crate::kind::{HeadKind, Modality};
 
 pub use checkpoint::CheckpointError;
 pub use load_report::LoadReport;

@@ -2,43 +2,10 @@
 //!
 //! Shapes: n hidden states, d hidden size, o outputs.
 
-use std::fmt;
-
 use tch::Tensor;
 
-use crate::encoder::Forward;
 use crate::error::Result;
-use crate::input::Modality;
-
-/// What a head predicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum HeadKind {
-    /// The token at each position: a score for each entry of the vocabulary (masked and causal language models).
-    LanguageModel,
-    /// Whether two segments belong together (next-sentence and sentence-order prediction): two scores a row.
-    SentencePair,
-    /// The class of a row: a score for each class, or one number in a regression.
-    SequenceClassification,
-    /// The class of each token.
-    TokenClassification,
-    /// Where an answer starts and ends: two scores for each token.
-    Span,
-    /// A vector in the space that two encoders share, from the hidden states of this modality's encoder.
-    Projection(Modality),
-}
-
-impl fmt::Display for HeadKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LanguageModel => f.write_str("language-model head"),
-            Self::SentencePair => f.write_str("sentence-pair head"),
-            Self::SequenceClassification => f.write_str("sequence-classification head"),
-            Self::TokenClassification => f.write_str("token-classification head"),
-            Self::Span => f.write_str("span head"),
-            Self::Projection(modality) => write!(f, "{modality} projection"),
-        }
-    }
-}
+use crate::forward::Forward;
 
 /// The hidden states of a row that a head reads ([`crate::EncoderOutput::select`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,31 +2,12 @@
 //!
 //! Shapes: b batch, l length, t tokens of all rows, c channels, h height, w width.
 
-use std::fmt;
-
 use tch::Tensor;
 
 use crate::batch::Batch;
 use crate::error::{Error, Result};
+use crate::kind::Modality;
 use crate::ragged::{RaggedRows, RowLayout};
-
-/// A kind of input that a model may have an encoder for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Modality {
-    /// Token ids.
-    Text,
-    /// Pixel values.
-    Image,
-}
-
-impl fmt::Display for Modality {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Text => "text",
-            Self::Image => "image",
-        })
-    }
-}
 
 /// The inputs that an encoder accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use crate::encoder::{Decoder, Encoder};
 use crate::error::{Error, Result};
-use crate::head::{Head, HeadKind};
-use crate::input::{InputSpec, Modality};
+use crate::head::Head;
+use crate::input::InputSpec;
+use crate::kind::{HeadKind, Modality};
 use crate::params::ParamStore;
 
 /// Layers of a model that run one after the other and are counted from 0: the transformer blocks of an encoder.

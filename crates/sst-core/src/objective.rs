@@ -7,8 +7,8 @@ use sst_data::Collate;
 use tch::Tensor;
 
 use crate::batch::Batch;
-use crate::encoder::Forward;
 use crate::error::{Error, Result};
+use crate::forward::Forward;
 use crate::model::Model;
 use crate::params::ParamStore;
 

@@ -4,8 +4,9 @@
 
 use tch::{Kind, Tensor};
 
-use crate::encoder::{Encoder, EncoderOutput, Forward};
+use crate::encoder::{Encoder, EncoderOutput};
 use crate::error::{Error, Result};
+use crate::forward::Forward;
 use crate::input::{Input, Tokens};
 use crate::nn::Pooling;
 use crate::ragged::{RaggedRows, RowLayout};

@@ -1,4 +1,4 @@
-//! A batch on the host: named arrays, checked when built, and what its loss is averaged over.
+//! A batch on the host: named arrays, whose shapes are checked, and the number that its loss is divided by.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,9 @@ use crate::example::{Example, Key};
 pub enum ArrayData {
     /// 64-bit integers: token ids, positions, labels.
     I64(Vec<i64>),
-    /// 32-bit reals: pixels, scores.
+    /// 8-bit unsigned integers, 0 to 255: pixels as they are decoded, before they are scaled on the device.
+    U8(Vec<u8>),
+    /// 32-bit reals: scaled pixels, scores.
     F32(Vec<f32>),
     /// Booleans: masks.
     Bool(Vec<bool>),
@@ -20,6 +22,7 @@ impl ArrayData {
     pub fn len(&self) -> usize {
         match self {
             Self::I64(v) => v.len(),
+            Self::U8(v) => v.len(),
             Self::F32(v) => v.len(),
             Self::Bool(v) => v.len(),
         }
@@ -50,11 +53,12 @@ impl HostArray {
     }
 }
 
-/// What a batch's loss is averaged over. Known on the host before the first forward pass, so that
-/// accumulation and data parallel divide by the count of the whole step and not of a part.
+/// The number that the summed loss of a batch is divided by. It is known on the host before the first
+/// forward pass, so that gradient accumulation and data parallelism divide by the count of the whole step
+/// and not by the count of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Units {
-    /// So many units (masked tokens, predicted tokens, images): losses are summed and divided by it.
+    /// The loss is a sum over so many units (masked tokens, predicted tokens, images) and is divided by them.
     Count(u64),
     /// The loss depends on the whole batch at once (in-batch negatives) and cannot be accumulated.
     WholeBatch,
@@ -64,20 +68,20 @@ pub enum Units {
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostBatch {
     arrays: BTreeMap<&'static str, HostArray>,
-    /// The lengths of rows that lie one after the other, without padding, in the arrays of tokens; `None`
-    /// where these are padded to `[b, l]`.
+    /// The lengths of the rows if the token arrays are concatenated without padding; `None` if they are padded to
+    /// `[batch, length]`.
     pub row_lengths: Option<Vec<usize>>,
-    /// What the loss is averaged over.
+    /// The number that the summed loss is divided by.
     pub units: Units,
     /// The origin of each row, for errors.
     pub keys: Vec<Key>,
-    /// Tokens (or patches) that carry data.
+    /// The number of tokens (or patches) that are not padding.
     pub useful_tokens: u64,
-    /// Tokens (or patches) computed on, padding included.
+    /// The number of tokens (or patches) that are computed, padding included.
     pub padded_tokens: u64,
 }
 
-/// An array that does not hold what its shape says.
+/// Why an array cannot be added to a batch.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
     /// The product of the shape differs from the number of elements.
@@ -92,8 +96,8 @@ pub enum BatchError {
         /// The elements given.
         got: usize,
     },
-    /// Two arrays of one name.
-    #[error("array `{0}` stands twice in one batch")]
+    /// The batch already has an array of this name.
+    #[error("the batch already has an array `{0}`")]
     Duplicate(&'static str),
 }
 
@@ -132,13 +136,13 @@ impl HostBatch {
         }
     }
 
-    /// Says that the rows of the arrays of tokens lie one after the other and have these lengths.
+    /// Marks the token arrays as concatenated rows of these lengths, without padding.
     pub fn with_row_lengths(mut self, lengths: Vec<usize>) -> Self {
         self.row_lengths = Some(lengths);
         self
     }
 
-    /// Records how many tokens carry data and how many are computed on.
+    /// Sets the number of tokens that are not padding and the number of tokens that are computed.
     pub fn with_tokens(mut self, useful: u64, padded: u64) -> Self {
         (self.useful_tokens, self.padded_tokens) = (useful, padded);
         self
@@ -166,7 +170,7 @@ pub enum CollateError {
         /// The field.
         field: String,
     },
-    /// An example is of no use to the objective.
+    /// The objective cannot use an example.
     #[error("{key}: {reason}")]
     BadExample {
         /// The example.
@@ -174,7 +178,7 @@ pub enum CollateError {
         /// What is wrong and what to do.
         reason: String,
     },
-    /// Packed rows for an objective that does not know packs.
+    /// Rows are packed, but the objective does not support packs.
     #[error("this objective takes one row at a time: remove train.pack_length")]
     Packs,
     /// The arrays do not fit together.
@@ -182,10 +186,11 @@ pub enum CollateError {
     Batch(#[from] BatchError),
 }
 
-/// Turns examples into one batch, and so makes its own labels: this is what "self-supervised" means.
+/// Turns examples into one batch, labels included: the host half of an objective.
 ///
-/// Pure: the same examples and seed give the same bytes. Every draw is keyed by the example's own
-/// (epoch, index) through [`crate::SeqRng`], so how examples are grouped changes nothing.
+/// It is a pure function: the same examples and seed give the same bytes. Every random draw is keyed by the
+/// example's own (epoch, index) through [`crate::SeqRng`], so the draws for an example do not depend on the
+/// examples it is batched with.
 pub trait Collate: Send + Sync {
     /// One batch from these examples, in their order.
     ///

@@ -39,6 +39,21 @@ pub enum Field {
     Int(i64),
     /// A real number, such as a similarity or difficulty score.
     Float(f64),
+    /// Integers, such as the classes of an example that may have several, or none.
+    Ints(Vec<i64>),
+    /// Stretches of a text, such as names or answers. Each [`Span`] says in which unit.
+    Spans(Vec<Span>),
+}
+
+/// A stretch of a text, and what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The first character (in Unicode code points, as in Python), or the first token once the text is tokenised.
+    pub start: usize,
+    /// The one after the last.
+    pub end: usize,
+    /// Its class as an index into a table of labels; `None` for spans without a class, such as answers.
+    pub label: Option<u32>,
 }
 
 /// One example: its origin, its place in the epoch's order, and its fields.
@@ -73,6 +88,22 @@ impl Example {
     pub fn tokens(&self, name: &str) -> Option<&[u32]> {
         match self.fields.get(name) {
             Some(Field::Tokens(ids)) => Some(ids),
+            _ => None,
+        }
+    }
+
+    /// The integer of field `name`, such as the index of a class, if there is one of that type.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        match self.fields.get(name) {
+            Some(Field::Int(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The spans of field `name`, if there is one of that type.
+    pub fn spans(&self, name: &str) -> Option<&[Span]> {
+        match self.fields.get(name) {
+            Some(Field::Spans(spans)) => Some(spans),
             _ => None,
         }
     }

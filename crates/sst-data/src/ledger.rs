@@ -1,4 +1,4 @@
-//! The ledger: everything dropped, truncated, skipped or left unused, counted by name.
+//! The ledger counts, by name, everything that is dropped, truncated, skipped or not used.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 use crate::example::Key;
 use crate::unused::Unused;
 
-/// One line of the ledger.
+/// One entry of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// How often it happened.
+    /// The count.
     pub count: u64,
-    /// The first place it happened, as `file:line`.
+    /// The first place that was counted, as `file:line`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<String>,
-    /// The names of the things counted, each once, where they are few enough to list: what [`Unused`]
-    /// holds, sorted, or the commonest characters that a tokenizer does not know.
+    /// The names of what was counted, if they are few enough to list: those of an [`Unused`], sorted and each once, or
+    /// the most frequent characters that a tokenizer does not know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<String>,
 }
 
 impl Entry {
-    /// Whether it counts the names that it lists, and nothing else.
+    /// Whether its count is the number of the names that it lists.
     fn is_list(&self) -> bool {
         !self.items.is_empty() && self.count == self.items.len() as u64
     }
@@ -41,7 +41,7 @@ impl Ledger {
         Self::default()
     }
 
-    /// Adds `count` to `name`; `place` is kept if it is the first. Zero adds nothing.
+    /// Adds `count` to the entry `name`, which keeps the `place` of the first count. A `count` of 0 adds no entry.
     pub fn add(&self, name: &str, count: u64, place: Option<&Key>) {
         if count == 0 {
             return;
@@ -65,7 +65,7 @@ impl Ledger {
         }
     }
 
-    /// Lists `items` under `name`, each once, and counts them. No items add nothing.
+    /// Adds `items` to the names that entry `name` lists, each once, and counts them. Without items there is no entry.
     pub fn add_items<'a>(&self, name: &str, items: impl IntoIterator<Item = &'a String>) {
         let mut items = items.into_iter().peekable();
         if items.peek().is_none() {
@@ -80,7 +80,7 @@ impl Ledger {
         entry.count = entry.items.len() as u64;
     }
 
-    /// Adds the entries of another ledger, such as one that was kept in a file. Lists of names are united.
+    /// Adds the entries of another ledger, such as one that was read from a file. The union of lists of names is kept.
     pub fn merge(&self, others: &BTreeMap<String, Entry>) {
         let mut entries = self.lock();
         for (name, other) in others {
@@ -103,7 +103,7 @@ impl Ledger {
         }
     }
 
-    /// Lists `items` under `name`, in the given order, where something is counted there.
+    /// Replaces the names that entry `name` lists, in the given order. Does nothing if there is no such entry.
     pub fn set_items(&self, name: &str, items: Vec<String>) {
         if let Some(entry) = self.lock().get_mut(name) {
             entry.items = items;
@@ -120,13 +120,13 @@ impl Ledger {
         self.lock().clone()
     }
 
-    /// Replaces the counts, as when a run is resumed.
+    /// Replaces all entries, for example when a run is resumed.
     pub fn restore(&self, entries: BTreeMap<String, Entry>) {
         *self.lock() = entries;
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-        // A panic elsewhere cannot leave a half-made count behind, so a poisoned lock is still good.
+        // No count can be half written by a thread that panicked, so a poisoned lock can be used.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

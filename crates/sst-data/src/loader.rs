@@ -21,16 +21,16 @@ pub struct StepData {
     pub micro: Vec<HostBatch>,
 }
 
-/// How the loader works. None of it but the seed and the rank changes a byte of what it yields.
+/// The settings of a loader. Only the seed, the rank and the world size change what it yields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoaderConfig {
-    /// The seed that collation draws from.
+    /// The seed that is given to [`Collate`].
     pub seed: u64,
-    /// Worker threads; 0 collates in the calling thread.
+    /// The number of worker threads. 0 makes batches in the calling thread.
     pub workers: usize,
-    /// Steps ready beyond those being made; bounds the memory.
+    /// The number of finished steps that wait beyond those in the making. It bounds the memory.
     pub prefetch: usize,
-    /// This process among `world`, from 0.
+    /// The rank of this process, from 0.
     pub rank: usize,
     /// The number of processes that share each step.
     pub world: usize,
@@ -62,12 +62,12 @@ pub enum LoadError {
     /// The threads could not be started.
     #[error("cannot start a loader thread: {0}; lower data.workers")]
     Spawn(#[source] std::io::Error),
-    /// The workers are gone without a word.
+    /// The worker threads ended without giving the step.
     #[error("the loader's workers ended before step {0} was made")]
     Gone(u64),
 }
 
-/// What a worker needs to make a step.
+/// The data set, collator and settings with which a worker makes steps.
 struct Maker {
     dataset: Arc<dyn Dataset>,
     collate: Arc<dyn Collate>,
@@ -75,7 +75,7 @@ struct Maker {
 }
 
 impl Maker {
-    /// The batches of this rank's part of `plan`; a panic on the way becomes an error.
+    /// The batches of this rank's part of `plan`. A panic in the data set or the collator becomes an error.
     fn make(&self, plan: &StepPlan) -> Result<StepData, LoadError> {
         caught(plan.end.step, || self.batches(plan.part(self.config.rank, self.config.world)))
     }
@@ -103,19 +103,20 @@ impl Maker {
     }
 }
 
-/// Does the work of step `step`; a panic on the way becomes an error.
+/// Runs `work` for step `step`. A panic becomes an error.
 fn caught<T>(step: u64, work: impl FnOnce() -> Result<T, LoadError>) -> Result<T, LoadError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|panic| Err(LoadError::Panic { step, message: panic_message(&*panic) }))
 }
 
 type Steps = Box<dyn Iterator<Item = StepPlan> + Send>;
-/// The number of a step in this loader's life, and the step; `None` after the last plan.
+/// The number of a step, counted from the start of this loader, and the step; `None` after the last plan.
 type Numbered = (u64, Option<Result<StepData, LoadError>>);
 
-/// Yields the steps of a [`Batching`] from a position on, in order, whatever the number of workers.
+/// An iterator over the steps of a [`Batching`] from a position on. The steps are in order and the same for any number of
+/// workers.
 ///
-/// After an error it yields nothing more. Dropping it ends and joins its threads.
+/// It ends after the first error. Dropping it ends and joins its threads.
 pub struct Loader {
     maker: Arc<Maker>,
     source: SourceOfSteps,
@@ -129,8 +130,8 @@ enum SourceOfSteps {
     Threads(Threads),
 }
 
-/// The running workers. A worker takes a ticket before each plan and the consumer gives one back
-/// for each step it takes, so at most `workers + prefetch` steps exist at any time.
+/// The running workers. A worker takes a ticket before each plan, and the consumer returns a ticket for each step that
+/// it takes, so at most `workers + prefetch` steps exist at any time.
 struct Threads {
     tickets: Option<Sender<()>>,
     results: Option<Receiver<Numbered>>,
@@ -159,8 +160,8 @@ impl Loader {
         Ok(Self { maker, source, position: from, next: 0, done: false })
     }
 
-    /// The batches of `plan`, made in the calling thread; it is this rank's part already. For a step whose
-    /// micro-batches have to be cut smaller ([`StepPlan::cut`]).
+    /// Makes the batches of `plan`, which is this rank's part already, in the calling thread. It serves steps whose
+    /// micro-batches must be cut smaller ([`StepPlan::cut`]).
     ///
     /// # Errors
     /// If a row cannot be read or rows cannot be collated.

@@ -1,16 +1,16 @@
-//! Which of several tasks a step is of, drawn by weight.
+//! Draws, by weight, which of several tasks each step belongs to.
 
 use std::ops::Range;
 
 use crate::rng::SeqRng;
 
-/// Weights that cannot be drawn from.
+/// Why a mixture cannot be made.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum MixtureError {
     /// No tasks.
     #[error("tasks is empty: give one task at least")]
     NoTasks,
-    /// A weight that is none.
+    /// A weight is negative or not finite.
     #[error("the weight of task {task} is {weight}: it must be finite and not negative")]
     BadWeight {
         /// The task, from 0.
@@ -18,29 +18,31 @@ pub enum MixtureError {
         /// Its weight.
         weight: f64,
     },
-    /// No weight at all.
+    /// The weight of every task is 0.
     #[error("the weight of every task is 0: give one task a weight above it")]
     AllZero,
-    /// A temperature that is none.
-    #[error("mixture.temperature is {0}: it must be above 0 (1 draws by size, more evens it out)")]
+    /// The temperature is not above 0.
+    #[error(
+        "mixture.temperature is {0}: it must be above 0 (1 draws by size, larger values draw more evenly)"
+    )]
     BadTemperature(f64),
-    /// Stages that do not follow each other.
+    /// The stages of a schedule are not in order, or do not fit together.
     #[error("mixture.schedule {0}: list weights from step 0 on, the steps growing")]
     BadSchedule(&'static str),
 }
 
-/// A mixture of tasks: each step is of one, drawn by the weights of that step.
+/// A mixture of tasks. Each step trains one task, which is drawn by the weights of that step.
 ///
-/// A step's task is a keyed draw, so it is found for any step at once and no state is kept. Over many
-/// steps the shares are those of the weights, with the spread of independent draws.
+/// The draw is keyed by the step, so the task of any step is known without state. Draws are independent:
+/// over many steps the share of each task approaches its weight.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mixture {
-    /// From which step on which weights hold, those of task 0 to `i` added up and the last being 1.
+    /// For each stage, its first step and the cumulative probabilities of the tasks, of which the last is 1.
     stages: Vec<(u64, Vec<f64>)>,
 }
 
 impl Mixture {
-    /// One task, in every step.
+    /// A single task, which every step trains.
     pub fn single() -> Self {
         Self { stages: vec![(0, vec![1.0])] }
     }
@@ -53,8 +55,8 @@ impl Mixture {
         Ok(Self { stages: vec![(0, cumulative(weights)?)] })
     }
 
-    /// Tasks in proportion to `size^(1 / temperature)`: by size at 1, ever more evenly above, so that
-    /// small tasks are seen more often than their size says (multilingual BERT, Devlin et al. 2019,
+    /// Tasks in proportion to `size^(1 / temperature)`. A temperature of 1 draws by size; a higher one draws
+    /// more evenly, so that small tasks are seen more often than their size says (multilingual BERT, Devlin et al. 2019,
     /// with an exponent of 0.7; T5, Raffel et al. 2020, section 3.5.2).
     ///
     /// # Errors
@@ -63,7 +65,7 @@ impl Mixture {
         if temperature.is_nan() || temperature <= 0.0 {
             return Err(MixtureError::BadTemperature(temperature));
         }
-        // Shares first: a size to the power of 1/T may be too large for a number where T is small.
+        // Sizes are divided by the largest first, because size^(1/T) may overflow for a small T.
         let largest = sizes.iter().copied().max().unwrap_or(0).max(1) as f64;
         let weight = |size: &u64| match size {
             0 => 0.0,
@@ -72,11 +74,11 @@ impl Mixture {
         Self::weights(&sizes.iter().map(weight).collect::<Vec<_>>())
     }
 
-    /// Tasks in proportion to weights that change: each list holds from its step on.
+    /// Tasks in proportion to weights that change over time: each list of weights applies from its step on.
     ///
     /// # Errors
     /// If the first stage is not at step 0, the steps do not grow, the stages differ in their number
-    /// of tasks, or a list of weights is none.
+    /// of tasks, or a list of weights is invalid.
     pub fn schedule(stages: &[(u64, Vec<f64>)]) -> Result<Self, MixtureError> {
         let (from, first) = stages.first().ok_or(MixtureError::NoTasks)?;
         let reason = match () {
@@ -115,7 +117,7 @@ impl Mixture {
         self.bounds(step).partition_point(|bound| *bound <= drawn)
     }
 
-    /// How many of the steps in `steps` are of each task.
+    /// The number of steps in `steps` that train each task.
     pub fn counts(&self, seed: u64, steps: Range<u64>) -> Vec<u64> {
         let mut counts = vec![0; self.num_tasks()];
         for step in steps {
@@ -130,7 +132,7 @@ impl Mixture {
     }
 }
 
-/// The probabilities up to and with each task; exactly 1 from the last task with a weight on.
+/// The cumulative probabilities of the tasks. They are exactly 1 from the last task with a weight above 0 on.
 fn cumulative(weights: &[f64]) -> Result<Vec<f64>, MixtureError> {
     if weights.is_empty() {
         return Err(MixtureError::NoTasks);
@@ -143,8 +145,8 @@ fn cumulative(weights: &[f64]) -> Result<Vec<f64>, MixtureError> {
     if largest == 0.0 {
         return Err(MixtureError::AllZero);
     }
-    // Relative to the largest, so that the sum is finite; and summed in the same order, so that the
-    // last quotient is 1 exactly.
+    // Weights are divided by the largest, so that their sum is finite. Both sums add in the same order, so
+    // that the last quotient is exactly 1.
     let total: f64 = weights.iter().map(|weight| weight / largest).sum();
     let mut sum = 0.0;
     let bound = |weight: &f64| {

@@ -1,16 +1,16 @@
-//! The order of an epoch: a permutation of the samples, found one place at a time.
+//! The order of an epoch: a permutation of the samples, computed one place at a time.
 
 use crate::rng::SeqRng;
 
-/// Rounds of the Feistel network. Luby and Rackoff (1988) need four for a pseudo-random
-/// permutation with ideal round functions; ours are cheap mixers, so there are more.
+/// Rounds of the Feistel network. Luby and Rackoff (1988) need four rounds for a pseudo-random
+/// permutation with ideal round functions. The round function here is a cheap mixer, hence more rounds.
 const ROUNDS: usize = 8;
 
 /// The permutation of `0..len` for one (seed, epoch).
 ///
 /// A balanced Feistel network over the next even power of two, walked until it lands inside
-/// `0..len` (Black and Rogaway 2002, "Ciphers with Arbitrary Finite Domains"). Any place costs a
-/// few dozen operations and no memory, so a run resumes anywhere without replaying a shuffle.
+/// `0..len` (Black and Rogaway 2002, "Ciphers with Arbitrary Finite Domains"). Each place takes a few
+/// dozen operations and no memory, so a run can resume anywhere without replaying a shuffle.
 #[derive(Debug, Clone)]
 pub struct Permutation {
     keys: [u64; ROUNDS],

@@ -2,6 +2,8 @@
 
 mod groups;
 mod pieces;
+mod segment_pairs;
+mod segments;
 mod walk;
 
 use std::sync::Arc;
@@ -14,9 +16,10 @@ use crate::rng::SeqRng;
 use crate::store::{Store, StoreError};
 use crate::tokenize::Frame;
 pub use groups::{GroupRows, group_fields};
+pub use segment_pairs::{PAIR_LABEL, SegmentPairRows, SegmentPairs};
 use walk::Walk;
 
-/// Why a data set cannot be built, or a row not be given.
+/// Why a data set cannot be built or a row cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// There is no such row.
@@ -27,7 +30,7 @@ pub enum DatasetError {
         /// The number of rows.
         len: u64,
     },
-    /// No room for a token beside the special ones.
+    /// `max_length` leaves no room for a token of text beside the special tokens.
     #[error(
         "data.max_length is {max_length}, but the tokenizer's special tokens alone take {frame}: \
          raise it to {least} or more",
@@ -39,7 +42,7 @@ pub enum DatasetError {
         /// Special tokens in each row.
         frame: usize,
     },
-    /// No room for a token beside the special ones in a piece of a row.
+    /// The length of a piece leaves no room for a token of text beside the special tokens.
     #[error(
         "rows are to be split into pieces of {max_length} tokens, but the tokenizer's special tokens \
          alone take {frame}: raise train.length_warmup.from to {least} or more",
@@ -51,21 +54,49 @@ pub enum DatasetError {
         /// Special tokens in each piece.
         frame: usize,
     },
-    /// The fraction is not one.
+    /// The fraction of documents in validation is not in `[0, 1)`.
     #[error("data.validation is {0}: it must be at least 0 and below 1")]
     BadFraction(f64),
-    /// The documents do not go into groups.
-    #[error("{documents} documents are no groups of {size}: prepare the data again")]
+    /// The number of documents is not a multiple of the group size.
+    #[error(
+        "{documents} documents cannot be divided into groups of {size}: prepare the data again"
+    )]
     NoGroups {
-        /// Documents of the store.
+        /// The number of documents in the store.
         documents: u64,
-        /// Texts of a row.
+        /// The number of texts in a row.
         size: usize,
     },
+    /// No room for two segments beside the special tokens of a pair.
+    #[error(
+        "data.max_length is {max_length}, but the special tokens of a pair alone take {special}: raise it to {least} or \
+         more",
+        least = special + 2
+    )]
+    NoRoomForPair {
+        /// Tokens in a row at most.
+        max_length: usize,
+        /// Special tokens in each row.
+        special: usize,
+    },
+    /// A probability that is not in `[0, 1]`.
+    #[error("{name} is {share}: it must be from 0 to 1")]
+    BadShare {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        share: f64,
+    },
+    /// The second segment is drawn from another document, but there is only one.
+    #[error(
+        "a segment of another document is to follow, but there is only one document, which begins at {0}: give more \
+         documents, such as one a line or one a paragraph"
+    )]
+    NoOtherDocument(Key),
     /// The prepared tokens cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A reader of another kind failed.
+    /// The row cannot be read or built.
     #[error("{key}: {reason}")]
     Unreadable {
         /// The row.
@@ -107,9 +138,10 @@ pub trait Dataset: Send + Sync {
     /// If there is no such row or it cannot be read.
     fn get(&self, index: u64, epoch: u64) -> Result<Example, DatasetError>;
 
-    /// Row `index` as drawn in `epoch`, in pieces of at most `max_length` tokens, special ones
-    /// included, in order and with none of its tokens lost. The pieces differ in their `index`,
-    /// which is that of no other example. A row that is short enough is one piece: itself.
+    /// Row `index` as drawn in `epoch`, split into pieces of at most `max_length` tokens, special tokens
+    /// included. The pieces are in order and together hold every token of the row. Each has an `index`
+    /// that no other example has, so that it gets random draws of its own. A row that is short enough is
+    /// returned whole, as the only piece.
     ///
     /// # Errors
     /// Those of [`Dataset::get`]; or if the row is too long and this kind of data set cannot split
@@ -127,12 +159,12 @@ pub trait Dataset: Send + Sync {
         Err(DatasetError::Unreadable { key: self.key(index), reason: reason.to_owned() })
     }
 
-    /// The score that came with row `index`, such as its difficulty; `None` if none did.
+    /// The score that the files give for row `index`, such as its difficulty; `None` if they give none.
     fn score(&self, _index: u64) -> Option<f32> {
         None
     }
 
-    /// Where row `index` begins in the sources; `?:0` if there is no such row.
+    /// The file and line at which row `index` begins; `?:0` if there is no such row.
     fn key(&self, index: u64) -> Key;
 }
 
@@ -140,26 +172,26 @@ pub trait Dataset: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RowMode {
-    /// One row a document; what does not fit is cut off and counted in the ledger.
+    /// Each document is one row. Tokens that do not fit are cut off and counted in the ledger.
     Document,
-    /// A long document becomes several rows; nothing is lost.
+    /// A long document is split into several rows. No token is lost.
     Chunk,
-    /// Documents one after the other, cut into full rows; the last, short row is kept.
+    /// Documents are concatenated and cut into full rows. The last row may be shorter and is kept.
     Stream,
 }
 
-/// Which documents. A document is in validation by one draw on its index, which depends on nothing
-/// else: another seed, row mode or length leaves the split as it is.
+/// Which documents a data set uses. Whether a document is in the validation set is drawn from its index
+/// alone, so the split is the same for every seed, row mode and length.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Subset {
     /// Every document.
     All,
-    /// The documents that are not in validation, `fraction` of the whole being so.
+    /// The documents outside the validation set.
     Train {
         /// The expected part of documents in validation, in `[0, 1)`.
         fraction: f64,
     },
-    /// The documents in validation.
+    /// The documents of the validation set.
     Validation {
         /// The expected part of documents in validation, in `[0, 1)`.
         fraction: f64,
@@ -169,7 +201,7 @@ pub enum Subset {
 impl Subset {
     /// Whether document `index` belongs to it.
     pub fn contains(self, index: u64) -> bool {
-        // A draw for each of millions of documents takes a second.
+        // The draw is skipped at a fraction of 0: for millions of documents it takes about a second.
         let drawn = |fraction| {
             fraction > 0.0 && SeqRng::new(0, "rows.validation", 0, index).chance(fraction)
         };
@@ -197,9 +229,9 @@ impl Subset {
     }
 }
 
-/// Rows over a token [`Store`]. Each example has one field, `input_ids`: the frame's prefix, the
-/// row's tokens, the frame's suffix. The frame's end of a document is the last of its tokens, where it has
-/// any.
+/// Rows over a token [`Store`]. Each example has one field, `input_ids`: the template's prefix, the row's
+/// tokens, and the template's suffix. If the template has an end-of-document token, that token follows the
+/// last token of every document.
 #[derive(Debug, Clone)]
 pub struct TokenRows {
     store: Arc<Store>,
@@ -208,23 +240,23 @@ pub struct TokenRows {
     mode: RowMode,
     walk: Walk,
     frame: Frame,
-    /// Before document `i`: rows (Chunk) or tokens (Stream). One more than documents; empty for
-    /// Document, which needs none.
+    /// `starts[i]` is the number of rows (Chunk) or tokens (Stream) before document `i`; the last entry is
+    /// the total. Empty in Document mode, where row `i` is document `i`.
     starts: Vec<u64>,
     len: u64,
 }
 
-/// A run of tokens of one document: its number, the first token, the number of tokens.
+/// Consecutive tokens of one document: (document, first token, number of tokens).
 type Span = (u64, usize, usize);
 
 impl TokenRows {
     /// Rows of at most `max_length` tokens, special tokens included.
     ///
-    /// In Document mode, what will be cut off is counted in `ledger` here, once, as
-    /// `rows.truncated_documents` and `rows.truncated_tokens`.
+    /// In Document mode, the documents and tokens that will be cut off are counted in `ledger` here, once,
+    /// as `rows.truncated_documents` and `rows.truncated_tokens`.
     ///
     /// # Errors
-    /// If `max_length` leaves no room beside the frame, the fraction is not in `[0, 1)`, or the store cannot be read.
+    /// If `max_length` leaves no room beside the special tokens, the fraction is not in `[0, 1)`, or the store cannot be read.
     pub fn new(
         store: Arc<Store>,
         subset: Subset,
@@ -251,7 +283,7 @@ impl TokenRows {
     }
 
     /// The number of rows that [`TokenRows::new`] would make, with the same entries in `ledger`. The store's index
-    /// is read once and nothing of it is kept: however many documents there are, it takes the same memory.
+    /// is read once and not kept, so memory does not grow with the number of documents.
     ///
     /// # Errors
     /// As for [`TokenRows::new`].
@@ -266,13 +298,13 @@ impl TokenRows {
         Walk::new(subset, mode, max_length, frame)?.run(store, ledger, |_, _| ())
     }
 
-    /// The number of tokens of all rows, without the special ones and without what is cut off.
+    /// The number of tokens in all rows, without special tokens and without the tokens that are cut off.
     pub fn num_tokens(&self) -> u64 {
         let framing = self.frame.prefix.len() + self.frame.suffix.len();
         (0..self.len).map(|i| (self.row_length(i) - framing) as u64).sum()
     }
 
-    /// The tokens of a document, with its end.
+    /// The number of tokens of a document, with its end-of-document token.
     fn length(&self, document: u64) -> usize {
         self.walk.with_end(self.store.len_of(document) as u64) as usize
     }
@@ -281,8 +313,8 @@ impl TokenRows {
         self.documents.as_ref().map_or(place, |documents| documents[place as usize])
     }
 
-    /// The place of the document that holds row (Chunk) or token (Stream) `at`. Documents without
-    /// tokens are passed over, since their start equals the next one's.
+    /// The index in `starts` of the document that holds row (Chunk) or token (Stream) `at`. Documents without
+    /// tokens are skipped, because their start equals the start of the next document.
     fn place_of(&self, at: u64) -> usize {
         self.starts.partition_point(|start| *start <= at) - 1
     }
@@ -365,8 +397,8 @@ impl Dataset for TokenRows {
         pieces::split(self.get(index, epoch)?, &self.frame, max_length)
     }
 
-    /// The mean score of the documents that the row has tokens of: a stream row may have several,
-    /// and a part of one tells no more than the whole.
+    /// The mean score of the documents that the row holds tokens of. Each document counts once, however many
+    /// of its tokens are in the row.
     fn score(&self, index: u64) -> Option<f32> {
         let (mut sum, mut count) = (0.0, 0);
         self.spans(index, |(document, _, _)| {

@@ -11,6 +11,9 @@ use std::ops::Range;
 
 use crate::words::is_unspaced;
 
+/// Raised when a text may have other sentences than before: stores with the ends of sentences are then prepared again.
+pub(crate) const VERSION: u32 = 1;
+
 /// Abbreviations before what they belong to: never the end of a sentence. Here and below, what
 /// stands capitalised is one only when capitalised (Gen. but not gen.).
 const LEADING: &[&str] = &[

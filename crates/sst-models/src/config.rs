@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use sst_data::{Harmless, Unused, UnusedKind};
 
 use crate::entry::{COMMON, ModelEntry};
-use crate::error::ModelError;
+use crate::error::{ModelError, bad};
 use crate::heads::labels;
 
 /// The largest number of layers, of heads, and of numbers in a head. Products of sizes then never overflow.
@@ -13,11 +13,6 @@ const MAX_PARTS: i64 = 1 << 16;
 const MAX_WIDTH: i64 = 1 << 24;
 /// The largest vocabulary, and the most positions.
 const MAX_ROWS: i64 = 1 << 31;
-
-/// An error about `key`.
-pub(crate) fn bad(key: &str, message: &str) -> ModelError {
-    ModelError::Config { path: key.to_owned(), message: message.to_owned() }
-}
 
 /// Refuses sizes below 1, and those above what a model of today could have.
 pub(crate) fn check_sizes(sizes: &[(&str, i64)]) -> Result<(), ModelError> {

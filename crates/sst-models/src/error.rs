@@ -75,3 +75,8 @@ pub enum ModelError {
     #[error(transparent)]
     Core(#[from] sst_core::Error),
 }
+
+/// The error of a configuration whose key `key` is wrong.
+pub(crate) fn bad(key: &str, message: &str) -> ModelError {
+    ModelError::Config { path: key.to_owned(), message: message.to_owned() }
+}

@@ -36,6 +36,7 @@ fn prepared(folder: &Path) -> (Arc<Store>, Tokenizer) {
         source: &source,
         clean: &clean,
         tokenizer: &tokenizer,
+        sentence_ends: false,
         ledger: &ledger,
         cache: folder,
     };

@@ -373,8 +373,14 @@ impl CheckedRecipe {
     pub fn store(&self, task: &Task, tokenizer: &Tokenizer, ledger: &Ledger) -> Result<Arc<Store>> {
         let data = &task.data;
         let (source, cache) = (data.source(), self.cache()?.join("stores"));
-        let preparation =
-            Preparation { source: &source, clean: &data.clean, tokenizer, ledger, cache: &cache };
+        let preparation = Preparation {
+            source: &source,
+            clean: &data.clean,
+            tokenizer,
+            sentence_ends: false,
+            ledger,
+            cache: &cache,
+        };
         let mut told = Instant::now();
         let store = preparation.prepare(&mut |documents, tokens| {
             if told.elapsed() >= TELL_EVERY {

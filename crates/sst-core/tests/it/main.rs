@@ -4,6 +4,7 @@
 
 mod activation;
 mod attention;
+mod batch;
 mod checkpoint;
 mod params;
 mod pooling;

@@ -1,4 +1,4 @@
-//! Steps of as many rows as fit a budget of tokens.
+//! Steps that hold as many rows as fit a budget of tokens.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use super::{Batching, BatchingError, Fill, Position, SampleRef, StepPlan};
 use crate::rng::SeqRng;
 use crate::rows::Dataset;
 
-/// What a micro-batch costs, in tokens.
+/// How the tokens of a micro-batch are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cost {
-    /// The longest row times the number of rows: what is computed on, padding included.
+    /// The longest row times the number of rows: all tokens that are computed, padding included.
     #[default]
     Padded,
     /// The sum of the lengths, for layouts without padding.
@@ -42,11 +42,11 @@ impl Cost {
 /// The sizes of a [`TokenBudget`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetConfig {
-    /// The cost of a step at most, the sum of those of its micro-batches.
+    /// The most tokens of a step, over all its micro-batches.
     pub max_tokens: usize,
-    /// The cost of a micro-batch at most.
+    /// The most tokens of a micro-batch.
     pub micro_max_tokens: usize,
-    /// How it is counted.
+    /// How tokens are counted.
     pub cost: Cost,
     /// Rows in a window; `None` takes 8,192, or more if a window would hold fewer than 32 steps.
     pub window: Option<usize>,
@@ -62,28 +62,27 @@ impl BudgetConfig {
 /// Steps of as many rows as fit a budget of tokens. Every epoch shows each row once.
 ///
 /// With [`Cost::Padded`], the rows of a window are sorted by length and cut into micro-batches of
-/// similar lengths, since that is where padding is paid. A step, however, gets micro-batches from
-/// all over the window, one from each of as many strata of lengths: were a step of similar lengths
-/// too, each update would be biased towards what short or long rows are like. Where a step is a
-/// single micro-batch that cannot be helped, and the order of the steps is shuffled instead.
+/// similar lengths, because rows are padded to the longest of their micro-batch. A step, in contrast, gets
+/// micro-batches of different lengths: the micro-batches of the window are divided into strata of length, and
+/// a step takes one of each. Otherwise each update would be biased towards short or long rows. If a step is
+/// a single micro-batch, only the order of the steps can be shuffled.
 ///
-/// With [`Cost::Real`] nothing is gained by sorting, so rows stay in the epoch's random order.
+/// With [`Cost::Real`], rows are not sorted and stay in the random order of the epoch.
 ///
-/// The last step of a window is not smaller than the others: as many steps as the window needs
-/// share it evenly. A step never reaches into the next epoch, so an epoch that is smaller than the
+/// The steps of a window are of about the same size; the last one is not smaller. A step never reaches into the next epoch, so an epoch that is smaller than the
 /// budget is a step by itself.
 #[derive(Clone)]
 pub struct TokenBudget {
     windows: Windows,
     cost: Cost,
     max_tokens: usize,
-    /// The micro-batches of a step at most, and the cost of each at most.
+    /// The most micro-batches of a step, and the most tokens of each.
     parts: usize,
     cap: usize,
 }
 
 impl TokenBudget {
-    /// Steps of the rows of `rows`, whose lengths are all looked at once, in parallel.
+    /// Steps over `rows`. The length of every row is read once, in parallel.
     ///
     /// # Errors
     /// If there are no rows, a size is 0, the micro-batch is larger than the step, or a row alone
@@ -104,7 +103,7 @@ impl TokenBudget {
             (_, micro) => ("micro_max_tokens", micro),
         };
         let windows = Windows::new(seed, rows, window, max_tokens, limit)?;
-        // A budget of 2.5 micro-batches is used up by three smaller ones, if every row fits these.
+        // A budget of 2.5 micro-batches becomes three smaller micro-batches, if every row fits into them.
         let (parts, cap) = match max_tokens.div_ceil(micro) {
             parts if windows.longest() <= max_tokens / parts => (parts, max_tokens / parts),
             _ => (max_tokens / micro, micro),
@@ -112,7 +111,7 @@ impl TokenBudget {
         Ok(Self { windows, cost, max_tokens, parts, cap })
     }
 
-    /// Puts rows into the order in which they are cut: the longest first, if padding costs.
+    /// Sorts rows, the longest first, if padding counts.
     fn sort(&self, rows: &mut [Row]) {
         if self.cost == Cost::Padded {
             // Stable, so that rows of one length stay in their random order.
@@ -120,7 +119,7 @@ impl TokenBudget {
         }
     }
 
-    /// Where the fewest micro-batches of a cost of `cap` at most end, for sorted rows.
+    /// The end of each micro-batch if sorted rows are cut into as few micro-batches of at most `cap` tokens as possible.
     fn ends(&self, rows: &[Row], cap: usize) -> Vec<usize> {
         let mut ends = Vec::new();
         let (mut count, mut longest, mut sum) = (0, 0, 0);
@@ -137,10 +136,10 @@ impl TokenBudget {
         ends
     }
 
-    /// At most `count` micro-batches, if there need not be more, the dearest of them as cheap as can
-    /// be.
+    /// Cuts rows into at most `count` micro-batches, if that is possible, such that the largest of them is as small as
+    /// possible.
     fn level(&self, rows: &[Row], count: usize) -> Vec<Vec<SampleRef>> {
-        // The fewer the tokens allowed, the more micro-batches it takes: a bisection.
+        // A smaller limit never needs fewer micro-batches, so bisection finds the smallest limit.
         let (mut low, mut high) = (rows.iter().map(|row| row.length).max().unwrap_or(0), self.cap);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -168,11 +167,11 @@ impl TokenBudget {
         self.sort(&mut rows);
         let needed = self.ends(&rows, self.cap).len();
         let num_steps = needed.div_ceil(self.parts);
-        // As many micro-batches in each step, made smaller for it.
+        // Every step gets the same number of micro-batches, which may make them smaller.
         let mut micro = self.level(&rows, needed.div_ceil(num_steps) * num_steps).into_iter();
         let mut steps: Vec<_> = std::iter::repeat_with(Group::default).take(num_steps).collect();
-        // A stratum is as many neighbours as there are steps, and each step gets one of them: the
-        // longest first, so that a step that does not fit the device's memory fails at its start.
+        // A stratum is as many neighbouring micro-batches as there are steps, and each step gets one of them.
+        // The longest come first, so that a step that does not fit into device memory fails at its start.
         while micro.len() > 0 {
             rng.shuffle(&mut steps);
             for (step, micro) in steps.iter_mut().zip(micro.by_ref()) {
@@ -198,8 +197,8 @@ impl Fill for TokenBudget {
             (*tokens <= self.max_tokens).then_some(row)
         };
         let drawn: Vec<_> = draws.map(|s| self.windows.row(s)).scan(0, fits).collect();
-        // Padding may leave no room for all of these: as many as fit, from the first on. A single
-        // row always does.
+        // With padding not all of these may fit. The step takes the longest prefix that does; a single row always
+        // fits.
         let sorted = |count: usize| {
             let mut rows = drawn[..count].to_vec();
             self.sort(&mut rows);

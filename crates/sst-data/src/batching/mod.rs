@@ -1,4 +1,4 @@
-//! Which samples make up a step, as a pure function of a position of two integers.
+//! Rules that group samples into steps. The steps are a pure function of a position, which is two integers.
 //!
 //! A rule is a [`Batching`]. [`FixedBatches`] counts rows, [`TokenBudget`] counts tokens, [`Packed`]
 //! fills packs; all three show every row of an epoch once. Rules that can also make a single step of
@@ -21,35 +21,35 @@ pub use packed::{PackConfig, Packed};
 pub use plan::{Pool, Position, SampleRef, StepPlan};
 pub use ramp::SizeRamp;
 
-/// A rule that groups samples into steps. Pure: the same position gives the same steps.
+/// A rule that groups samples into steps. It is a pure function: the same position gives the same steps.
 pub trait Batching: Send + Sync {
-    /// The steps from `from` on; endless unless the rule says otherwise.
+    /// The steps after position `from`. They are endless unless the rule says otherwise.
     fn steps(&self, from: Position) -> Box<dyn Iterator<Item = StepPlan> + Send>;
 
-    /// Whether its plans say where packs end.
+    /// Whether rows are packed, so that its plans have [`StepPlan::packs`].
     fn is_packed(&self) -> bool {
         false
     }
 }
 
-/// A rule that can also make a single step of rows that someone else draws.
+/// A batching rule that can also make a single step from rows that the caller draws.
 pub trait Fill: Batching {
-    /// The step after `from`, of as many rows from the front of `draws` (which is endless, or long
-    /// enough) as the rule puts into a step. `sample` stays as it is, since these rows are not those
-    /// of the epochs.
+    /// The step after `from`. It takes as many rows from the front of `draws` as the rule puts into a step;
+    /// `draws` must be endless or long enough. `Position::sample` does not change, because these rows are not
+    /// taken from the epochs.
     fn fill(&self, from: Position, draws: &mut dyn Iterator<Item = SampleRef>) -> StepPlan;
 }
 
-/// A batching rule that cannot work.
+/// Why a batching rule cannot be made.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BatchingError {
     /// No samples.
     #[error("the data set has no rows: check data.paths, data.clean and data.validation")]
     Empty,
-    /// A size of zero.
+    /// A size is zero.
     #[error("train.{0} must be at least 1")]
     Zero(&'static str),
-    /// A micro-batch larger than the batch.
+    /// The micro-batch is larger than the batch.
     #[error("train.micro_batch_size ({micro}) is larger than train.batch_size ({batch})")]
     MicroTooLarge {
         /// Samples in a micro-batch.
@@ -57,7 +57,7 @@ pub enum BatchingError {
         /// Samples in a batch.
         batch: usize,
     },
-    /// A micro-batch over the budget of the step.
+    /// The token budget of a micro-batch is larger than that of a step.
     #[error("train.micro_max_tokens ({micro}) is larger than train.max_tokens ({max})")]
     MicroOverBudget {
         /// Tokens of a micro-batch.
@@ -65,7 +65,7 @@ pub enum BatchingError {
         /// Tokens of a step.
         max: usize,
     },
-    /// More packs in a micro-batch than in the step.
+    /// A micro-batch has more packs than a step.
     #[error("train.micro_packs ({micro}) is larger than train.packs_per_step ({packs})")]
     MicroOverPacks {
         /// Packs in a micro-batch.
@@ -73,7 +73,7 @@ pub enum BatchingError {
         /// Packs in a step.
         packs: usize,
     },
-    /// A row that fits no step.
+    /// A row is longer than a step, micro-batch or pack may be.
     #[error(
         "the row that begins at {row} has {length} tokens and train.{key} is {limit}: raise it to \
          {length} or lower data.max_length to {limit}"
@@ -88,7 +88,7 @@ pub enum BatchingError {
         /// The tokens that fit.
         limit: usize,
     },
-    /// A warm-up that starts above its end.
+    /// A warm-up starts above the value that it should grow to.
     #[error("train.{key} starts at {from}, above the {full} it should grow to: lower it")]
     RampTooHigh {
         /// The key, without its section.
@@ -98,7 +98,7 @@ pub enum BatchingError {
         /// Where it should end.
         full: usize,
     },
-    /// Packs of rows that are split.
+    /// Rows are both packed and split.
     #[error(
         "train.length_warmup cannot split packed rows, whose pieces might overflow their pack: \
          remove it or train.pack_length"

@@ -1,17 +1,17 @@
-//! A step: its samples, how they are split into micro-batches and shared among ranks.
+//! The plan of a step: its samples, their division into micro-batches, and the share of each rank.
 
 use serde::{Deserialize, Serialize};
 
 /// One sample of one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SampleRef {
-    /// The epoch, from 0. With the index it keys every random draw made for the sample.
+    /// The epoch, from 0. Every random draw for the sample is keyed by its epoch and index.
     pub epoch: u64,
     /// The index in the data set.
     pub index: u64,
 }
 
-/// A place in the stream of steps: all that a resumed run needs to go on.
+/// A position in the sequence of steps. A run resumes from these two numbers alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
@@ -21,29 +21,29 @@ pub struct Position {
     pub sample: u64,
 }
 
-/// The rows that a step of a curriculum was drawn from, all ranked by difficulty.
+/// The rows, ranked by difficulty, that a step of a curriculum drew from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
-    /// Rows in all.
+    /// The number of all rows.
     pub rows: u64,
-    /// The easiest, which could be drawn.
+    /// The number of easiest rows that the step could draw from.
     pub open: u64,
-    /// The rank of the hardest that was drawn, from 1.
+    /// The rank of the hardest row that the step drew, from 1.
     pub hardest: u64,
 }
 
 /// The samples of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepPlan {
-    /// The micro-batches, in order; losses are summed over them before the update. Packed rows
-    /// stand here one after the other, pack by pack.
+    /// The micro-batches, in order. Gradients are summed over them before the update. Packed rows are listed
+    /// pack by pack.
     pub micro: Vec<Vec<SampleRef>>,
     /// For packed rows: the number of rows of each pack of each micro-batch.
     pub packs: Option<Vec<Vec<usize>>>,
     /// Rows longer than this are split into pieces, each of which is a row of its own; `None`
     /// leaves rows whole, as they always are in packs. In tokens, special ones included.
     pub max_row_length: Option<usize>,
-    /// What the rows were drawn from; `None` where that is all of them.
+    /// The rows that a curriculum drew from; `None` without a curriculum.
     pub pool: Option<Pool>,
     /// The position after this step.
     pub end: Position,
@@ -85,8 +85,8 @@ impl StepPlan {
         Self { micro, packs: Some(packs), ..whole }
     }
 
-    /// The same step with each micro-batch cut into so many parts or fewer. The largest are of one size,
-    /// the least that this can be done with. A pack is never cut.
+    /// The same step with each micro-batch cut into at most `parts` parts. All parts but the last are equal in size. A
+    /// pack is never cut.
     pub fn cut(&self, parts: usize) -> Self {
         let packed = self.packs.is_some();
         let (mut micro, mut packs) = (Vec::new(), Vec::new());
@@ -106,7 +106,7 @@ impl StepPlan {
         Self { micro, packs: packed.then_some(packs), ..*self }
     }
 
-    /// The rows, or packs where rows are packed, of the largest micro-batch.
+    /// The number of rows of the largest micro-batch, or of packs if rows are packed.
     pub fn largest_micro(&self) -> usize {
         let sizes: Vec<usize> = match &self.packs {
             Some(packs) => packs.iter().map(Vec::len).collect(),
@@ -115,7 +115,7 @@ impl StepPlan {
         sizes.into_iter().max().unwrap_or(0)
     }
 
-    /// The number of samples, split ones counted once.
+    /// The number of samples. A sample that is split into pieces counts once.
     pub fn num_samples(&self) -> usize {
         self.micro.iter().map(Vec::len).sum()
     }

@@ -1,4 +1,4 @@
-//! How hard a row is.
+//! Measures of how difficult a row is, and the ranking of rows by them.
 
 use std::collections::HashMap;
 
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 use super::CurriculumError;
 use crate::rows::Dataset;
 
-/// Rows that a thread takes at once at least: enough to share one table of counts.
+/// The fewest rows that a thread handles at once: enough to be worth a table of counts of its own.
 const CHUNK: usize = 1024;
 
-/// A measure of difficulty: the greater, the harder.
+/// A measure of difficulty. A greater value means a harder row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Difficulty {
     /// The number of tokens (Platanios et al. 2019, section 2.2).
     Length,
-    /// The number of tokens and that of distinct tokens, added.
+    /// The number of tokens plus the number of distinct tokens.
     Diversity,
     /// The mean of `-ln p(token)`, where `p` is the token's frequency in the data set. In the paper
-    /// (equation 4) it is the sum, which is mostly the length again; the mean tells other rows.
+    /// (equation 4) it is the sum, which is mostly the length again. The mean ranks rows differently.
     Rarity,
-    /// The score that came with the data, `data.score_field`.
+    /// The score that the data gives (`data.score_field`).
     Score,
 }
 
@@ -57,7 +57,7 @@ impl Difficulty {
     }
 }
 
-/// The rows from the easiest to the hardest; equally hard ones in their own order.
+/// The rows from the easiest to the hardest. Rows of equal difficulty stay in the order of the data set.
 ///
 /// # Errors
 /// If there are more than 2^32 - 1 rows.
@@ -76,7 +76,7 @@ fn tokens(rows: &dyn Dataset, index: u64, special: &[u32]) -> Result<Vec<u32>, C
     Ok(ids.iter().copied().filter(|id| !special.contains(id)).collect())
 }
 
-/// How often each token stands in the data set, and how many there are.
+/// How often each token occurs in the data set, and the number of all tokens.
 #[derive(Default)]
 struct Frequencies {
     counts: HashMap<u32, u64>,

@@ -1,7 +1,7 @@
-//! Easy rows first: a competence that grows with the steps opens more and more of the data.
+//! Curriculum learning: the first steps draw from the easiest rows, and later steps from more and more of them.
 //!
 //! Platanios et al. 2019, "Competence-based Curriculum Learning for Neural Machine Translation". Rows
-//! are ranked once by a [`Difficulty`]; [`Pacing`] says what share of them may be drawn in a step.
+//! are ranked once by a [`Difficulty`]. A [`Pacing`] gives the share of them that a step may draw from.
 
 mod difficulty;
 mod pacing;
@@ -14,19 +14,19 @@ use crate::rng::SeqRng;
 pub use difficulty::{Difficulty, rank};
 pub use pacing::Pacing;
 
-/// Why there can be no curriculum.
+/// Why a curriculum cannot be made.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum CurriculumError {
     /// No rows.
     #[error("the data set has no rows: check data.paths, data.clean and data.validation")]
     Empty,
-    /// More rows than a rank has room for.
+    /// There are more rows than can be ranked.
     #[error("a curriculum can rank {limit} rows, and the data set has {0}", limit = u32::MAX)]
     TooManyRows(u64),
-    /// Ranking by a score that rows do not have.
+    /// Rows are ranked by their score, but a row has none.
     #[error("the row that begins at {0} has no score: set data.score_field")]
     NoScore(String),
-    /// A share of the rows that is none.
+    /// A share of the rows is not in `(0, 1]`.
     #[error("curriculum.{key} is {share}: it must be above 0 and at most 1")]
     BadShare {
         /// The key, without its section.
@@ -34,30 +34,30 @@ pub enum CurriculumError {
         /// Its value.
         share: f64,
     },
-    /// Stages that do not lead from the first step to all rows.
+    /// The stages do not grow from step 0 to a share of 1.
     #[error("curriculum.steps {0}: list (step, share), from step 0 to a share of 1, both growing")]
     BadStages(&'static str),
-    /// A row that could not be read.
+    /// A row cannot be read.
     #[error("{0}")]
     Unreadable(String),
 }
 
-/// The epochs that rows drawn by competence are said to be of: no ordinary epoch has such a number.
+/// The epoch numbers of rows that a curriculum draws have this bit set, which no ordinary epoch has.
 const DRAWN: u64 = 1 << 63;
-/// Draws of a step that are numbered apart.
+/// The bits of such an epoch number that count the draws within a step.
 const PLACE_BITS: u32 = 24;
 
-/// A rule whose first steps are drawn from the easiest rows.
+/// A batching rule whose first steps draw from the easiest rows.
 ///
 /// While the competence `c` of a step is below 1, each of its rows is drawn uniformly from the
-/// easiest `ceil(c * N)`, as in the paper (algorithm 1). That is with replacement, for two reasons:
-/// what may be drawn changes with every step, so there is no order that would show each row once;
-/// and a step is then a function of its number alone. How many rows a step has, and how they are
-/// grouped, is the wrapped rule's affair. After that its ordinary epochs begin, from sample 0:
-/// [`Position::sample`] counts no drawn row.
+/// easiest `ceil(c * N)` rows, with replacement, as in the paper (algorithm 1). Replacement makes a step a
+/// function of its number alone; and as the rows to draw from change with every step, no order would show
+/// each row once. The wrapped rule decides how many rows a step has and how they are grouped. Once the
+/// competence is 1, the ordinary epochs of the wrapped rule begin, at sample 0: [`Position::sample`] does
+/// not count the rows drawn before.
 ///
-/// A row may be drawn in several steps, and twice in one. So that it gets other masks each time, draw
-/// `p` of step `t` is said to be of epoch `2^63 + t * 2^24 + p`.
+/// A row may be drawn in several steps, and twice in one step. Draw `p` of step `t` gets the epoch number
+/// `2^63 + t * 2^24 + p`, so that the row gets other masks each time.
 #[derive(Clone)]
 pub struct Curriculum {
     seed: u64,
@@ -67,11 +67,11 @@ pub struct Curriculum {
 }
 
 impl Curriculum {
-    /// The rows in `order`, the easiest first (see [`rank`]), at the speed of `pacing`, grouped by
-    /// `rule`.
+    /// A curriculum over the rows in `order`, the easiest first (see [`rank`]), which grows as `pacing` says.
+    /// `rule` groups the rows into steps.
     ///
     /// # Errors
-    /// If there are no rows, or the pacing is not one.
+    /// If there are no rows, or the pacing is invalid.
     pub fn new(
         seed: u64,
         rule: Arc<dyn Fill>,
@@ -85,10 +85,10 @@ impl Curriculum {
         Ok(Self { seed, rule, order: order.into(), pacing })
     }
 
-    /// The step after `from`, which is one of the curriculum's.
+    /// The step after `from`, while the competence is below 1.
     fn drawn(&self, from: Position) -> StepPlan {
         let competence = self.pacing.competence(from.step);
-        // Rounding must not open one row more.
+        // The tolerance keeps rounding errors from adding one row.
         let pool = (competence * self.order.len() as f64 - 1e-6).ceil() as u64;
         let pool = pool.clamp(1, self.order.len() as u64);
         let mut rng = SeqRng::new(self.seed, "curriculum.draw", from.step, 0);
@@ -102,7 +102,7 @@ impl Curriculum {
                 SampleRef { epoch, index: u64::from(self.order[rank as usize]) }
             }),
         );
-        // The rule may have looked at more draws than it took.
+        // The rule may have drawn more rows than it put into the step.
         let taken =
             plan.micro.iter().flatten().map(|sample| ranks[(sample.epoch - first) as usize]);
         let hardest = taken.max().unwrap_or(0);

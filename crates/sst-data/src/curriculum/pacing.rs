@@ -1,27 +1,27 @@
-//! How fast a curriculum opens the data.
+//! How fast a curriculum grows from the easiest rows to all rows.
 
 use serde::{Deserialize, Serialize};
 
 use super::CurriculumError;
 
-/// The share of the rows, the easiest of them, that may be drawn in a step: the competence.
+/// The competence of each step: the share of the rows, counted from the easiest, that the step draws from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pacing {
-    /// `min(1, t (1 - c0) / T + c0)` in step `t` (Platanios et al. 2019, equation 6): each step opens
-    /// as many rows as the last.
+    /// `min(1, t (1 - c0) / T + c0)` in step `t` (Platanios et al. 2019, equation 6): each step adds
+    /// the same number of rows.
     Linear {
         /// The share in step 0, `c0`. The paper takes 0.01.
         start: f64,
-        /// The steps `T` until all rows are open.
+        /// The number of steps `T` until all rows are drawn from.
         duration: u64,
     },
-    /// `min(1, sqrt(t (1 - c0^2) / T + c0^2))` in step `t` (equation 7), the paper's best: the more
-    /// rows are open the fewer are added, so that each new one is drawn about as often.
+    /// `min(1, sqrt(t (1 - c0^2) / T + c0^2))` in step `t` (equation 7), the best in the
+    /// paper: the more rows there are to draw from, the fewer are added, so that each new row is drawn about as often.
     Root {
         /// The share in step 0, `c0`.
         start: f64,
-        /// The steps `T` until all rows are open.
+        /// The number of steps `T` until all rows are drawn from.
         duration: u64,
     },
     /// Shares from given steps on: `[(0, 0.1), (1000, 0.5), (2000, 1.0)]`.
@@ -29,7 +29,7 @@ pub enum Pacing {
 }
 
 impl Pacing {
-    /// Whether it leads to all rows.
+    /// Checks that the shares are valid and end with all rows.
     ///
     /// # Errors
     /// If a share is not in (0, 1], or the stages do not grow from step 0 to a share of 1.

@@ -84,7 +84,7 @@ impl Csv {
         let mut seen = HashSet::new();
         // Columns without a name, as spreadsheets leave them at the end, are many and nobody's.
         let twice = names.iter().find(|name| {
-            !seen.insert((*name).clone()) && (!name.is_empty() || self.wanted.keep_all)
+            !seen.insert((*name).clone()) && (!name.is_empty() || self.wanted.keeps_all())
         });
         if let Some(name) = twice {
             let reason =
@@ -135,8 +135,8 @@ impl Csv {
             let value = Field::Text(self.rows.text_at(*place)?.to_owned());
             fields.insert(header.names[*place].clone(), value);
         }
-        if self.wanted.keep_all {
-            for (place, name) in header.names.iter().enumerate() {
+        for (place, name) in header.names.iter().enumerate() {
+            if self.wanted.keeps(name) {
                 whole.push(match place == text {
                     true => RawField::text(name.clone()),
                     false => {

@@ -8,9 +8,9 @@ use walkdir::{DirEntry, WalkDir};
 use super::splits::{self, Split};
 use super::{Format, ReadError, Source, file, told};
 
-/// What the paths stand for.
+/// The files that the paths name, and those that are left out.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct DiscoveredFiles {
     /// Files to read, in order.
     pub(super) files: Vec<PathBuf>,
     /// Files of another or no known format, left out.
@@ -45,7 +45,7 @@ fn is_data(path: &Path) -> bool {
 
 /// Warns of files that may be missed. It is done where files are listed, and not where they are read, for what was
 /// prepared before is not read again.
-fn tell(found: &Found, format: Option<Format>) {
+fn tell(found: &DiscoveredFiles, format: Option<Format>) {
     if let Some((first, _)) = found.other_splits.first() {
         let mut splits: Vec<&str> =
             found.other_splits.iter().map(|(_, split)| split.name()).collect();
@@ -147,11 +147,14 @@ impl Source {
 }
 
 /// The files that `paths` stand for.
-pub(super) fn discover(paths: &[String], format: Option<Format>) -> Result<Found, ReadError> {
+pub(super) fn discover(
+    paths: &[String],
+    format: Option<Format>,
+) -> Result<DiscoveredFiles, ReadError> {
     if paths.is_empty() {
         return Err(ReadError::NoPaths);
     }
-    let mut found = Found::default();
+    let mut found = DiscoveredFiles::default();
     for written in paths {
         let path = Path::new(written);
         // A name that exists is taken literally, brackets and all.
@@ -175,7 +178,7 @@ fn take_folder(
     written: &str,
     path: &Path,
     format: Option<Format>,
-    found: &mut Found,
+    found: &mut DiscoveredFiles,
 ) -> Result<(), ReadError> {
     let files = walk(path)?;
     let (wanted, others): (Vec<_>, Vec<_>) =
@@ -192,7 +195,11 @@ pub(super) fn is_of(file: &Path, format: Option<Format>) -> bool {
     }
 }
 
-fn take_glob(pattern: &str, format: Option<Format>, found: &mut Found) -> Result<(), ReadError> {
+fn take_glob(
+    pattern: &str,
+    format: Option<Format>,
+    found: &mut DiscoveredFiles,
+) -> Result<(), ReadError> {
     let options = glob::MatchOptions {
         case_sensitive: true,
         require_literal_separator: true,
@@ -242,7 +249,7 @@ fn keep(
     base: &Path,
     wanted: Vec<PathBuf>,
     mut others: Vec<PathBuf>,
-    found: &mut Found,
+    found: &mut DiscoveredFiles,
 ) -> Result<(), ReadError> {
     if wanted.is_empty() {
         let extensions: BTreeSet<String> = others

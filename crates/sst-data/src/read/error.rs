@@ -354,7 +354,7 @@ pub(super) fn check_text(
             let found = name_fields(names().iter().map(String::as_str));
             return Err(ReadError::MissingPair { key, field, found });
         }
-        Some(Field::Tokens(_)) => "a list",
+        Some(Field::Tokens(_) | Field::Ints(_) | Field::Spans(_)) => "a list",
         Some(Field::Int(_) | Field::Float(_)) => "a number",
     };
     Err(ReadError::NotText { key, field, found: found.to_owned() })

@@ -98,7 +98,7 @@ fn record(lines: &LineReader, number: u64, wanted: &mut Wanted) -> Result<Record
         } else {
             wanted.found_unused(&name);
         }
-        if wanted.keep_all {
+        if wanted.keeps(&name) {
             whole.push(raw(&member, &name, is_text, lines)?);
         }
     }

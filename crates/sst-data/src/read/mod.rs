@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::example::{Example, Key};
 use crate::ledger::Ledger;
-use record::{Reader, Wanted};
+use record::{Keep, Reader, Wanted};
 
 pub use error::ReadError;
 pub(crate) use file::check_regular;
@@ -188,7 +188,9 @@ impl Source {
     /// # Errors
     /// Those of [`Source::files`] at once; those of single files and records from the iterator.
     pub fn read(&self, ledger: &Ledger) -> Result<Documents, ReadError> {
-        Ok(Box::new(self.reading(false, ledger)?.map(|whole| whole.map(|whole| whole.example))))
+        Ok(Box::new(
+            self.reading(Keep::None, ledger)?.map(|whole| whole.map(|whole| whole.example)),
+        ))
     }
 
     /// Like [`Source::read`], with all fields of each record as the file has them. What JSON has no type for is told in
@@ -198,10 +200,22 @@ impl Source {
     /// # Errors
     /// Those of [`Source::read`].
     pub fn read_whole(&self, ledger: &Ledger) -> Result<WholeDocuments, ReadError> {
-        Ok(Box::new(self.reading(true, ledger)?))
+        Ok(Box::new(self.reading(Keep::All, ledger)?))
     }
 
-    fn reading(&self, keep_all: bool, ledger: &Ledger) -> Result<Reading, ReadError> {
+    /// Like [`Source::read_whole`], with those fields of each record that have one of these names.
+    ///
+    /// # Errors
+    /// Those of [`Source::read`].
+    pub(crate) fn read_fields(
+        &self,
+        names: &[Arc<str>],
+        ledger: &Ledger,
+    ) -> Result<WholeDocuments, ReadError> {
+        Ok(Box::new(self.reading(Keep::Fields(names.to_vec()), ledger)?))
+    }
+
+    fn reading(&self, keep: Keep, ledger: &Ledger) -> Result<Reading, ReadError> {
         let mut others = self.score_field.iter().chain(&self.pair_fields).chain(&self.other_fields);
         if self.text_field != TEXT && others.any(|field| field == TEXT) {
             return Err(ReadError::TextTaken { text_field: self.text_field.clone() });
@@ -218,7 +232,7 @@ impl Source {
         }
         Ok(Reading {
             source: self.clone(),
-            keep_all,
+            keep,
             ledger: ledger.clone(),
             files: found.files.into_iter(),
             current: None,
@@ -246,7 +260,7 @@ struct OpenFile {
 
 struct Reading {
     source: Source,
-    keep_all: bool,
+    keep: Keep,
     ledger: Ledger,
     files: std::vec::IntoIter<PathBuf>,
     current: Option<OpenFile>,
@@ -260,7 +274,7 @@ impl Reading {
         let format = self.source.format.or_else(|| Format::of(path));
         let format = format.ok_or_else(|| discover::unknown_extension(path))?;
         let (ledger, blank) = (&self.ledger, self.source.keep_blank_lines);
-        let wanted = Wanted::new(&self.source, self.keep_all, ledger);
+        let wanted = Wanted::new(&self.source, &self.keep, ledger);
         match format {
             Format::Text | Format::Paragraphs => {
                 self.check_no_fields(&name, format)?;

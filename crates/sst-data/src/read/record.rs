@@ -81,29 +81,41 @@ impl RawField {
     }
 }
 
+/// Which fields are kept as the file has them.
+#[derive(Debug, Clone)]
+pub(super) enum Keep {
+    /// None.
+    None,
+    /// All.
+    All,
+    /// Those of these names.
+    Fields(Vec<Arc<str>>),
+}
+
 /// Which fields of a file are used, and which were found and are not.
 pub(super) struct Wanted {
     /// The field with the text.
     pub(super) text: Arc<str>,
     /// The other fields that are used.
     others: Vec<Arc<str>>,
-    /// Whether all fields are kept as they are.
-    pub(super) keep_all: bool,
+    /// Which fields are kept as they are.
+    keep: Keep,
     unused: HashSet<Box<str>>,
     /// Where it is told.
     pub(super) ledger: Ledger,
 }
 
 impl Wanted {
-    /// The fields that `source` uses, or all.
-    pub(super) fn new(source: &Source, keep_all: bool, ledger: &Ledger) -> Self {
+    /// The fields that `source` uses, and those that are kept as they are.
+    pub(super) fn new(source: &Source, keep: &Keep, ledger: &Ledger) -> Self {
         let others =
             source.score_field.iter().chain(&source.pair_fields).chain(&source.other_fields);
         let mut others: Vec<Arc<str>> = others.map(|name| Arc::from(name.as_str())).collect();
         others.sort_unstable();
         others.dedup();
         let (text, unused) = (Arc::from(source.text_field.as_str()), HashSet::new());
-        Self { text, others, keep_all, unused, ledger: ledger.clone() }
+        let keep = keep.clone();
+        Self { text, others, keep, unused, ledger: ledger.clone() }
     }
 
     /// Whether a field is used.
@@ -111,9 +123,23 @@ impl Wanted {
         *name == *self.text || self.others.iter().any(|other| **other == *name)
     }
 
+    /// Whether a field is kept as it is.
+    pub(super) fn keeps(&self, name: &str) -> bool {
+        match &self.keep {
+            Keep::None => false,
+            Keep::All => true,
+            Keep::Fields(names) => names.iter().any(|kept| **kept == *name),
+        }
+    }
+
+    /// Whether all fields are kept as they are.
+    pub(super) fn keeps_all(&self) -> bool {
+        matches!(self.keep, Keep::All)
+    }
+
     /// Notes that a field was found and not used; once each, up to [`MAX_UNUSED_NAMES`].
     pub(super) fn found_unused(&mut self, name: &str) {
-        if self.keep_all || self.unused.contains(name) || self.unused.len() > MAX_UNUSED_NAMES {
+        if self.keeps(name) || self.unused.contains(name) || self.unused.len() > MAX_UNUSED_NAMES {
             return;
         }
         let full = self.unused.len() == MAX_UNUSED_NAMES;

@@ -30,7 +30,9 @@ fn number(field: Option<&Field>) -> Result<f64, String> {
     let (number, shown) = match field {
         // Nulls, arrays and objects are not kept as fields, so they look the same here.
         None => return Err("missing or null".to_owned()),
-        Some(Field::Tokens(_)) => return Err("a list".to_owned()),
+        Some(Field::Tokens(_) | Field::Ints(_) | Field::Spans(_)) => {
+            return Err("a list".to_owned());
+        }
         Some(Field::Int(number)) => (*number as f64, number.to_string()),
         Some(Field::Float(number)) => (*number, number.to_string()),
         Some(Field::Text(text)) => match text.trim().parse::<f64>() {

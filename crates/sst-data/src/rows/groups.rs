@@ -1,4 +1,4 @@
-//! Rows of several texts that belong together: pairs, triplets.
+//! Rows of several texts that belong together, such as pairs and triplets.
 
 use std::sync::Arc;
 
@@ -18,15 +18,15 @@ pub fn group_fields(size: usize) -> Vec<String> {
     (0..size).map(name).collect()
 }
 
-/// Rows over a [`Store`] of groups of documents, one group a row. Each text is in the frame, and has a field of its
-/// own ([`group_fields`]).
+/// Rows over a [`Store`] of groups of documents, one group a row. Each text has its own field ([`group_fields`]) and its
+/// own special tokens.
 #[derive(Debug, Clone)]
 pub struct GroupRows {
     store: Arc<Store>,
     fields: Vec<Arc<str>>,
-    /// The groups, or `None` for all of them.
+    /// The groups that the subset has, or `None` if it has all of them.
     groups: Option<Vec<u64>>,
-    /// Tokens of a text beside the frame, at most.
+    /// The most tokens of a text, special tokens not included.
     capacity: usize,
     frame: Frame,
     len: u64,
@@ -35,10 +35,10 @@ pub struct GroupRows {
 impl GroupRows {
     /// Rows of `size` texts, each of at most `max_length` tokens, special ones included.
     ///
-    /// What will be cut off is counted in `ledger`, as `rows.truncated_documents` and `rows.truncated_tokens`.
+    /// The texts and tokens that will be cut off are counted in `ledger`, as `rows.truncated_documents` and `rows.truncated_tokens`.
     ///
     /// # Errors
-    /// If `max_length` leaves no room beside the frame, the fraction is not in `[0, 1)`, or the store cannot be
+    /// If `max_length` leaves no room beside the special tokens, the fraction is not in `[0, 1)`, or the store cannot be
     /// read or holds no groups of that size.
     pub fn new(
         store: Arc<Store>,
@@ -90,7 +90,7 @@ impl Dataset for GroupRows {
         self.len
     }
 
-    /// Of all its texts.
+    /// The number of tokens of all texts of the row.
     fn row_length(&self, index: u64) -> usize {
         let framing = self.frame.prefix.len() + self.frame.suffix.len();
         let length = |document| self.store.len_of(document).min(self.capacity) + framing;

@@ -1,4 +1,4 @@
-//! One walk over the documents of a store: which rows they make.
+//! One pass over the documents of a store, to count the rows that they make.
 
 use super::{DatasetError, RowMode, Subset, room};
 use crate::example::Key;
@@ -6,12 +6,12 @@ use crate::ledger::Ledger;
 use crate::store::Store;
 use crate::tokenize::Frame;
 
-/// What decides which rows the documents of a store make.
+/// The settings that decide which rows the documents of a store make.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Walk {
     subset: Subset,
     mode: RowMode,
-    /// Tokens of a row beside the frame, at most.
+    /// The most tokens of text in a row, special tokens not included.
     pub(super) capacity: usize,
     has_end: bool,
 }
@@ -28,8 +28,8 @@ impl Walk {
         Ok(Self { subset, mode, capacity, has_end: frame.end.is_some() })
     }
 
-    /// Calls `visit` with each document of the subset, and with what comes up to its end: rows (Document, Chunk)
-    /// or tokens (Stream). Returns the number of rows.
+    /// Calls `visit` with each document of the subset and the number of rows (Document, Chunk) or tokens (Stream) up
+    /// to the end of that document. Returns the number of rows.
     pub(super) fn run(
         &self,
         store: &Store,
@@ -57,13 +57,14 @@ impl Walk {
         Ok(if self.mode == RowMode::Stream { total.div_ceil(capacity) } else { total })
     }
 
-    /// The tokens of a document of `length` tokens, with its end.
+    /// The number of tokens of a document of `length` tokens, with its end-of-document token.
     pub(super) fn with_end(&self, length: u64) -> u64 {
         if length == 0 { 0 } else { length + u64::from(self.has_end) }
     }
 }
 
-/// What is cut off. Only the first place is looked up: a lookup reads a page of the store.
+/// Counts the documents and tokens that are cut off. Only the key of the first such document is read from the store,
+/// since each read costs a page.
 #[derive(Default)]
 pub(super) struct Cut {
     documents: u64,

@@ -40,18 +40,30 @@ pub enum StoreError {
     /// Some documents have a score and some have none.
     #[error("{0} has no score where others have one, or the other way round: score all or none")]
     Score(Key),
+    /// Some documents have ends of sentences and some have none, or they are not the ends of this document.
+    #[error(
+        "{0}: the ends of its sentences do not grow up to its number of tokens, or the store keeps them of all documents \
+         or of none: give them of each document"
+    )]
+    Sentences(Key),
+    /// The store was prepared without the ends of sentences.
+    #[error("{path} was prepared without the ends of sentences: prepare the data with them", path = path.display())]
+    NoSentences {
+        /// The folder of the store.
+        path: PathBuf,
+    },
     /// More source files than the format can number.
     #[error("more than {} source files: join some of them", u32::MAX)]
     TooManySources,
 }
 
 impl StoreError {
-    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |error| Self::Io { action, path, error }
     }
 
-    pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
+    pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
         Self::Damaged { path: path.to_path_buf(), reason: reason.into() }
     }
 }

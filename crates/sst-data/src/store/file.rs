@@ -12,32 +12,32 @@ use sha2::{Digest, Sha256};
 use super::StoreError;
 use crate::hex::hex;
 
-/// How often a file that is in use is asked whether it was changed.
+/// How often a file in use is checked for changes.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 
-/// A file that is opened once: held in memory, or read by position.
+/// A file that is opened once and either held in memory or read by position.
 ///
-/// Not mapped into memory: a file that is cut off under a run would end the process with SIGBUS, where a read
-/// fails with an error. What is held in memory is what was hashed, whatever becomes of the file.
+/// It is not mapped into memory: if another process truncates a mapped file, the process gets a SIGBUS, whereas a read
+/// fails with an error. The bytes held in memory are those that were hashed, even if the file changes later.
 #[derive(Debug)]
-pub(super) struct StoreFile {
+pub(crate) struct StoreFile {
     path: PathBuf,
     file: File,
-    /// All of it, if it is held in memory.
+    /// The whole content, if the file is held in memory.
     content: Option<Vec<u8>>,
     opened_at: Instant,
-    /// Milliseconds from then until it was last asked whether it was changed.
+    /// Milliseconds from `opened_at` to the last check for changes.
     checked: AtomicU64,
-    /// What it was when it was opened. Files of a store are written once, and afterwards only renamed or
-    /// unlinked, neither of which changes this.
+    /// The size and time of change when the file was opened. Files of a store are written once. Later they are only renamed
+    /// or unlinked, which changes neither.
     opened: Stamp,
 }
 
 /// The size of a file and the time of its last change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    pub(super) size: u64,
-    pub(super) modified: Option<SystemTime>,
+pub(crate) struct Stamp {
+    pub(crate) size: u64,
+    pub(crate) modified: Option<SystemTime>,
 }
 
 impl Stamp {
@@ -47,7 +47,7 @@ impl Stamp {
 }
 
 impl StoreFile {
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let file = File::open(path).map_err(StoreError::io("open", path))?;
         let opened = Stamp::of(&file.metadata().map_err(StoreError::io("open", path))?);
         let (opened_at, checked) = (Instant::now(), AtomicU64::new(0));
@@ -55,7 +55,7 @@ impl StoreFile {
     }
 
     /// Opens a file, and reads it into memory if it is of at most `most` bytes.
-    pub(super) fn load(path: &Path, most: u64) -> Result<Self, StoreError> {
+    pub(crate) fn load(path: &Path, most: u64) -> Result<Self, StoreError> {
         let mut this = Self::open(path)?;
         if this.opened.size <= most {
             let mut content = vec![0; this.opened.size as usize];
@@ -66,21 +66,21 @@ impl StoreFile {
     }
 
     /// Takes a new path, after the folder was renamed.
-    pub(super) fn moved_to(&mut self, folder: &Path) {
+    pub(crate) fn moved_to(&mut self, folder: &Path) {
         self.path = folder.join(self.path.file_name().unwrap_or_default());
     }
 
-    pub(super) fn stamp(&self) -> Stamp {
+    pub(crate) fn stamp(&self) -> Stamp {
         self.opened
     }
 
-    pub(super) fn damaged(&self, reason: impl Into<String>) -> StoreError {
+    pub(crate) fn damaged(&self, reason: impl Into<String>) -> StoreError {
         StoreError::damaged(&self.path, reason)
     }
 
-    /// Refuses a file that was written to since it was opened, which is looked at some times a second. What is
-    /// held in memory is as it was.
-    pub(super) fn check_in_use(&self) -> Result<(), StoreError> {
+    /// Fails if the file was written to since it was opened. It checks a few times a second, and never if the file is held
+    /// in memory.
+    pub(crate) fn check_in_use(&self) -> Result<(), StoreError> {
         if self.content.is_some() {
             return Ok(());
         }
@@ -93,8 +93,8 @@ impl StoreFile {
         self.check_unchanged()
     }
 
-    /// Refuses a file that was written to since it was opened.
-    pub(super) fn check_unchanged(&self) -> Result<(), StoreError> {
+    /// Fails if the file was written to since it was opened.
+    pub(crate) fn check_unchanged(&self) -> Result<(), StoreError> {
         let metadata = self.file.metadata().map_err(StoreError::io("read", &self.path))?;
         if Stamp::of(&metadata) == self.opened {
             return Ok(());
@@ -102,8 +102,8 @@ impl StoreFile {
         Err(self.damaged("it was changed while it was in use"))
     }
 
-    /// Fills `piece` with the bytes from `at` on.
-    pub(super) fn read_at(&self, piece: &mut [u8], at: u64) -> Result<(), StoreError> {
+    /// Fills `piece` with the bytes from position `at` on.
+    pub(crate) fn read_at(&self, piece: &mut [u8], at: u64) -> Result<(), StoreError> {
         if let Some(content) = &self.content {
             let found = content.get(at as usize..at as usize + piece.len());
             let found = found.ok_or_else(|| self.damaged("it is shorter than its index says"))?;
@@ -117,12 +117,12 @@ impl StoreFile {
     }
 
     /// A reader of the file from its beginning.
-    pub(super) fn reader(&self) -> BufReader<Positioned<'_>> {
+    pub(crate) fn reader(&self) -> BufReader<Positioned<'_>> {
         BufReader::with_capacity(256 << 10, Positioned { file: &self.file, at: 0 })
     }
 
     /// Compares the file with its SHA-256.
-    pub(super) fn check_hash(&self, expected: Option<&str>) -> Result<(), StoreError> {
+    pub(crate) fn check_hash(&self, expected: Option<&str>) -> Result<(), StoreError> {
         let found = match &self.content {
             Some(content) => hex(&Sha256::digest(content)),
             None => self.sha256().map_err(StoreError::io("read", &self.path))?,
@@ -147,8 +147,8 @@ impl StoreFile {
     }
 }
 
-/// Reads a file at a place of its own: the file's is shared by all who read it.
-pub(super) struct Positioned<'a> {
+/// Reads a file at a position of its own, since the position of the file is shared by all its readers.
+pub(crate) struct Positioned<'a> {
     file: &'a File,
     at: u64,
 }

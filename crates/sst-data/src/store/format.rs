@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -12,25 +13,33 @@ use crate::ledger::Entry;
 pub(super) const VERSION: u32 = 2;
 
 pub(super) const TOKENS: &str = "tokens.bin";
-pub(super) const ENDS: &str = "ends.bin";
-pub(super) const KEYS: &str = "keys.bin";
+pub(crate) const ENDS: &str = "ends.bin";
+pub(crate) const KEYS: &str = "keys.bin";
 /// Only in stores whose documents have scores.
 pub(super) const SCORES: &str = "scores.bin";
-pub(super) const MANIFEST: &str = "manifest.json";
+/// Only in stores with the ends of sentences.
+pub(super) const SENTENCES: &str = "sentences.bin";
+/// Only in stores with the ends of sentences.
+pub(super) const SENTENCE_COUNTS: &str = "sentence_counts.bin";
+pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// Bytes of one record of `ends.bin`.
-pub(super) const END_BYTES: usize = 8;
+pub(crate) const END_BYTES: usize = 8;
 /// Bytes of one record of `keys.bin`: source (4) and record (8).
-pub(super) const KEY_BYTES: usize = 12;
+pub(crate) const KEY_BYTES: usize = 12;
 /// Bytes of one record of `scores.bin`.
 pub(super) const SCORE_BYTES: usize = 4;
+/// Bytes of one record of `sentences.bin`.
+pub(super) const SENTENCE_BYTES: usize = 4;
+/// Bytes of one record of `sentence_counts.bin`.
+pub(super) const COUNT_BYTES: usize = 8;
 
 /// The size and hash of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct FileRecord {
-    pub(super) size: u64,
-    pub(super) sha256: String,
+pub(crate) struct FileRecord {
+    pub(crate) size: u64,
+    pub(crate) sha256: String,
 }
 
 /// `manifest.json`: written last, so that a folder with a manifest is whole.
@@ -50,34 +59,51 @@ pub(super) struct Manifest {
     pub(super) seal: String,
 }
 
-impl Manifest {
-    /// The text of the file, with the seal in its place.
-    pub(super) fn sealed(mut self) -> serde_json::Result<Vec<u8>> {
-        self.seal = self.hash()?;
+impl Sealed for Manifest {
+    const VERSION: u32 = VERSION;
+
+    fn seal(&mut self) -> &mut String {
+        &mut self.seal
+    }
+}
+
+/// A manifest that holds a hash of itself.
+pub(crate) trait Sealed: Clone + Serialize + DeserializeOwned {
+    /// The version of the format, which stands under `version`.
+    const VERSION: u32;
+
+    /// The field for the hash of all others.
+    fn seal(&mut self) -> &mut String;
+
+    /// The text of the file, with the hash in its field.
+    fn sealed(mut self) -> serde_json::Result<Vec<u8>> {
+        *self.seal() = self.hash()?;
         serde_json::to_vec_pretty(&self)
     }
 
     /// Reads the text of the file; what is wrong with it otherwise.
-    pub(super) fn read(text: &[u8]) -> Result<Self, String> {
+    fn read(text: &[u8]) -> Result<Self, String> {
         let value: serde_json::Value =
             serde_json::from_slice(text).map_err(|error| error.to_string())?;
         // Other versions have other fields, so the version is looked at before them.
         let version = value.get("version").and_then(serde_json::Value::as_u64);
-        if version != Some(VERSION.into()) {
+        if version != Some(Self::VERSION.into()) {
             let version = version.map_or("unknown".to_owned(), |version| version.to_string());
-            return Err(format!("its format is {version}, not {VERSION}"));
+            return Err(format!("its format is {version}, not {}", Self::VERSION));
         }
-        let manifest: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let mut manifest: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         let hash = manifest.hash().map_err(|error| error.to_string())?;
         let same = serde_json::to_vec_pretty(&manifest).is_ok_and(|again| again == text);
-        match same && hash == manifest.seal {
+        match same && hash == *manifest.seal() {
             true => Ok(manifest),
             false => Err("it was changed since it was written".to_owned()),
         }
     }
 
+    /// The SHA-256 of the manifest with an empty seal.
     fn hash(&self) -> serde_json::Result<String> {
-        let open = Self { seal: String::new(), ..self.clone() };
+        let mut open = self.clone();
+        open.seal().clear();
         Ok(hex(&Sha256::digest(serde_json::to_vec(&open)?)))
     }
 }

@@ -6,6 +6,7 @@
 //!   ends.bin        for each document, the number of tokens up to its end, u64
 //!   keys.bin        for each document, its source (u32, into the manifest's list) and record (u64)
 //!   scores.bin      for each document, its score, f32; only where a score field was asked for
+//!   sentences.bin, sentence_counts.bin   where the sentences of each document end, in tokens; only where asked for
 //!   manifest.json   counts, sources, ledger, the size and SHA-256 of the files above, and a hash of itself
 //!   verified.json   that a large tokens.bin was compared with its SHA-256, and its time of change then
 //! ```
@@ -18,14 +19,25 @@
 //! that prepares data holds `FINGERPRINT.lock` meanwhile; another that needs the same store waits for it.
 
 mod builder;
+mod by_sentence;
 mod error;
 mod file;
 mod format;
+mod hashed;
+mod keys;
 mod prepare;
 mod reader;
+mod sentences;
+mod temporary;
 mod verified;
 
 pub use builder::StoreBuilder;
 pub use error::StoreError;
+pub(crate) use file::StoreFile;
+pub(crate) use format::{END_BYTES, ENDS, FileRecord, KEY_BYTES, KEYS, MANIFEST, Sealed};
+pub(crate) use hashed::HashedFile;
+pub(crate) use keys::{KeyWriter, read_key};
 pub use prepare::{Preparation, PrepareError};
+pub(crate) use prepare::{open_or_build, sample};
 pub use reader::Store;
+pub(crate) use temporary::TemporaryFolder;

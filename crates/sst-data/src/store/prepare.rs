@@ -6,10 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::builder::StoreBuilder;
 use super::format::VERSION;
+use super::sentences::token_ends;
 use super::{Store, StoreError};
 use crate::clean::{CleanConfig, Cleaner};
 use crate::example::{Example, Field, Key};
@@ -17,6 +19,7 @@ use crate::hex::hex;
 use crate::ledger::Ledger;
 use crate::lock::{self, FileLock, LockError};
 use crate::read::{self, ReadError, SCORE, Source, check_regular};
+use crate::sentence;
 use crate::tokenize::{TokenizeError, Tokenizer, UnknownCount, unknown_warning};
 
 /// Text tokenised at once, in bytes. Bounds the memory, and is enough to keep every core busy.
@@ -50,6 +53,9 @@ pub enum PrepareError {
     Empty(String),
 }
 
+/// A list of numbers for each document: its tokens, or the ends of its sentences.
+type Documents = Vec<Vec<u32>>;
+
 /// What a store is made from.
 #[derive(Debug)]
 pub struct Preparation<'a> {
@@ -59,6 +65,9 @@ pub struct Preparation<'a> {
     pub clean: &'a CleanConfig,
     /// How they are tokenised, without special tokens.
     pub tokenizer: &'a Tokenizer,
+    /// Whether the store keeps where the sentences of each document end, for rows of segments. The store is then another
+    /// one; without it nothing of the store changes.
+    pub sentence_ends: bool,
     /// Gets the counts of reading and cleaning, from the store itself when it is there already.
     pub ledger: &'a Ledger,
     /// The folder of stores.
@@ -89,6 +98,9 @@ impl Preparation<'_> {
         if !pair_fields.is_empty() {
             hash.update(format!("pairs {pair_fields:?}\n"));
         }
+        if self.sentence_ends {
+            hash.update(format!("sentences {}\n", sentence::VERSION));
+        }
         for path in self.source.files()? {
             check_regular(&path)?;
             hash.update(sample(&path).map_err(StoreError::io("read", &path))?);
@@ -104,31 +116,13 @@ impl Preparation<'_> {
     /// If a source cannot be read, the disk is full, or nothing is left after cleaning.
     pub fn prepare(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Arc<Store>, PrepareError> {
         let fingerprint = self.fingerprint()?;
-        let place = self.cache.join(&fingerprint);
-        if let Ok(store) = Store::open(&place) {
-            return Ok(self.cached(store, progress));
-        }
-        // One process builds. Another that needs the same store waits for it, and takes what it made.
-        std::fs::create_dir_all(self.cache).map_err(StoreError::io("create", self.cache))?;
-        let lock = self.cache.join(format!("{fingerprint}.lock"));
-        let _lock = FileLock::wait(&lock, |pid| {
-            tracing::warn!("{} is preparing the same data: waiting for it", lock::holder(pid));
-        })?;
-        if place.exists() {
-            match Store::open(&place) {
-                Ok(store) => return Ok(self.cached(store, progress)),
-                Err(error) => tracing::warn!(%error, "preparing the data again"),
-            }
-        }
-        let store = self.build(&fingerprint, progress)?;
+        let build = || self.build(&fingerprint, progress);
+        let (store, is_new) = open_or_build(self.cache, &fingerprint, Store::open, build)?;
         self.replay(&store);
+        if !is_new {
+            progress(store.num_documents(), store.num_tokens());
+        }
         Ok(Arc::new(store))
-    }
-
-    fn cached(&self, store: Store, progress: &mut dyn FnMut(u64, u64)) -> Arc<Store> {
-        self.replay(&store);
-        progress(store.num_documents(), store.num_tokens());
-        Arc::new(store)
     }
 
     fn build(
@@ -140,6 +134,9 @@ impl Preparation<'_> {
         let ledger = Ledger::new();
         let vocab_size = self.tokenizer.vocab_size();
         let mut builder = StoreBuilder::create(self.cache, fingerprint, vocab_size)?;
+        if self.sentence_ends {
+            builder = builder.with_sentences()?;
+        }
         let mut cleaner = Cleaner::new(self.clean.clone(), ledger.clone());
         let mut batch = Batch::default();
         let mut unknown = UnknownCount::new();
@@ -182,10 +179,8 @@ impl Preparation<'_> {
         let Batch { keys, texts, scores, .. } = std::mem::take(batch);
         let Some(first) = keys.first().cloned() else { return Ok(()) };
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let documents = self
-            .tokenizer
-            .encode_batch(&texts)
-            .map_err(|error| PrepareError::Tokenize { key: first, error })?;
+        let (documents, sentence_ends) =
+            self.tokenised(&texts).map_err(|error| PrepareError::Tokenize { key: first, error })?;
         for (at, (text, ids)) in texts.iter().zip(&documents).enumerate() {
             let key = keys.get(at / self.group());
             let count = self.tokenizer.count_unknown(ids);
@@ -196,17 +191,34 @@ impl Preparation<'_> {
                 }
             })?;
         }
+        let mut sentence_ends = sentence_ends.iter();
         let groups = documents.chunks_exact(self.group());
         for ((key, group), score) in keys.iter().zip(groups).zip(scores) {
+            // Empty where the store does not keep them.
+            let ends: Vec<&Vec<u32>> = sentence_ends.by_ref().take(group.len()).collect();
             if group.iter().any(Vec::is_empty) {
                 ledger.add("tokenize.no_tokens", 1, Some(key));
                 continue;
             }
-            for ids in group {
-                builder.add(key, ids, score)?;
+            for (at, ids) in group.iter().enumerate() {
+                builder.add(key, ids, score, ends.get(at).map(|ends| ends.as_slice()))?;
             }
         }
         Ok(())
+    }
+
+    /// The tokens of each text, and the ends of its sentences where the store keeps them.
+    fn tokenised(&self, texts: &[&str]) -> Result<(Documents, Documents), TokenizeError> {
+        if !self.sentence_ends {
+            return Ok((self.tokenizer.encode_batch(texts)?, Vec::new()));
+        }
+        let tokenise = |text: &&str| -> Result<_, TokenizeError> {
+            let encoding = self.tokenizer.encoding(text)?;
+            let ends = token_ends(text, &encoding);
+            Ok((encoding.ids, ends))
+        };
+        let tokenised: Vec<_> = texts.par_iter().map(tokenise).collect::<Result<_, _>>()?;
+        Ok(tokenised.into_iter().unzip())
     }
 
     /// Documents that a record becomes, which belong together.
@@ -241,8 +253,34 @@ struct Batch {
     bytes: usize,
 }
 
+/// The store `cache/fingerprint`, and whether it is new: the one that is there, or else the one that `build` makes. One
+/// process builds. Another that needs the same store waits for it, and takes what it made.
+pub(crate) fn open_or_build<S, E: From<StoreError> + From<LockError>>(
+    cache: &Path,
+    fingerprint: &str,
+    open: impl Fn(&Path) -> Result<S, StoreError>,
+    build: impl FnOnce() -> Result<S, E>,
+) -> Result<(S, bool), E> {
+    let place = cache.join(fingerprint);
+    if let Ok(store) = open(&place) {
+        return Ok((store, false));
+    }
+    std::fs::create_dir_all(cache).map_err(StoreError::io("create", cache))?;
+    let lock = cache.join(format!("{fingerprint}.lock"));
+    let _lock = FileLock::wait(&lock, |pid| {
+        tracing::warn!("{} is preparing the same data: waiting for it", lock::holder(pid));
+    })?;
+    if place.exists() {
+        match open(&place) {
+            Ok(store) => return Ok((store, false)),
+            Err(error) => tracing::warn!(%error, "preparing the data again"),
+        }
+    }
+    Ok((build()?, true))
+}
+
 /// What tells a file from another: path, size, time of change, both ends.
-fn sample(path: &Path) -> std::io::Result<Vec<u8>> {
+pub(crate) fn sample(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -8,34 +8,37 @@ use std::sync::{Arc, OnceLock};
 use super::StoreError;
 use super::file::StoreFile;
 use super::format::{
-    END_BYTES, ENDS, KEY_BYTES, KEYS, MANIFEST, Manifest, SCORE_BYTES, SCORES, TOKENS, token_bits,
+    END_BYTES, ENDS, KEY_BYTES, KEYS, MANIFEST, Manifest, SCORE_BYTES, SCORES, SENTENCES, Sealed,
+    TOKENS, token_bits,
 };
+use super::keys::read_key;
+use super::sentences::Sentences;
 use super::verified::{is_verified, set_verified};
 use crate::example::Key;
 use crate::ledger::Entry;
 
-/// Bytes of tokens that are read at a time.
+/// The number of bytes of tokens that are read at once.
 const PIECE: usize = 4096;
 
-/// Token files up to this size are hashed whenever they are opened (some 0.2 s); larger ones the first time, and
-/// again after they were written to.
+/// Token files up to this size are hashed each time they are opened, which takes about 0.2 s. Larger files are hashed the
+/// first time, and again after they were written to.
 pub(super) const HASH_ON_OPEN: u64 = 256 << 20;
 
-/// Files up to this size are held in memory: reading a row by position takes some microseconds for the system's call
-/// alone.
+/// Files up to this size are held in memory, because the system call alone of a read takes some microseconds.
 const IN_MEMORY: u64 = 64 << 20;
 
-/// A prepared store, open for reading. Cheap to share; documents are numbered from 0.
+/// A prepared store, open for reading. Documents are numbered from 0.
 #[derive(Debug)]
 pub struct Store {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     manifest: Manifest,
     sources: Vec<Arc<str>>,
     tokens: StoreFile,
     ends: StoreFile,
     keys: StoreFile,
     scores: Option<StoreFile>,
-    /// The content of `ends.bin`, once a document was asked for.
+    pub(super) sentences: Option<Sentences>,
+    /// The content of `ends.bin`, which is read when the first document is asked for.
     index: OnceLock<Vec<u64>>,
 }
 
@@ -57,9 +60,13 @@ impl Store {
         let json = std::fs::read(&path).map_err(StoreError::io("read", &path))?;
         let manifest =
             Manifest::read(&json).map_err(|reason| StoreError::damaged(&path, reason))?;
-        // Whether there are scores is for the manifest to say: a lost file is damage.
+        // The manifest says whether there are scores, so that a missing file is noticed.
         let scores = manifest.files.contains_key(SCORES);
         let scores = scores.then(|| load(SCORES)).transpose()?;
+        let sentences = manifest
+            .files
+            .contains_key(SENTENCES)
+            .then(|| Sentences::open(folder, in_memory, manifest.num_documents, &manifest.files));
         let store = Self {
             folder: folder.to_path_buf(),
             sources: manifest.sources.iter().map(|s| Arc::from(s.as_str())).collect(),
@@ -67,6 +74,7 @@ impl Store {
             ends: StoreFile::open(&folder.join(ENDS))?,
             keys: load(KEYS)?,
             scores,
+            sentences: sentences.transpose()?,
             manifest,
             index: OnceLock::new(),
         };
@@ -99,6 +107,9 @@ impl Store {
         folder.clone_into(&mut self.folder);
         let files = [&mut self.tokens, &mut self.ends, &mut self.keys];
         files.into_iter().chain(&mut self.scores).for_each(|file| file.moved_to(folder));
+        if let Some(sentences) = &mut self.sentences {
+            sentences.moved_to(folder);
+        }
     }
 
     fn hash_of(&self, name: &str) -> Option<&str> {
@@ -175,11 +186,11 @@ impl Store {
         Ok(())
     }
 
-    /// Refuses to go on with a store whose tokens were changed or cut off since it was opened, unless they are held in
-    /// memory. Looks some times a second, however often it is called.
+    /// Checks that the token file was not changed or truncated since it was opened, unless it is held in memory. However
+    /// often it is called, it looks only a few times a second.
     ///
     /// # Errors
-    /// If they were, with the name of the file.
+    /// If the file was changed, with its name.
     pub fn check_unchanged(&self) -> Result<(), StoreError> {
         self.tokens.check_in_use()
     }
@@ -196,7 +207,7 @@ impl Store {
         self.manifest.token_bits as usize / 8
     }
 
-    /// Where each document ends, in tokens. Kept in memory from the first call on: 8 bytes a document.
+    /// The token at which each document ends. It stays in memory from the first call on: 8 bytes a document.
     fn index(&self) -> Result<&[u64], StoreError> {
         if let Some(index) = self.index.get() {
             return Ok(index);
@@ -231,14 +242,7 @@ impl Store {
 
     /// Where `document` was read from; `?:0` if there is no such document or it cannot be read.
     pub fn key(&self, document: u64) -> Key {
-        let mut record = [0; KEY_BYTES];
-        let read = document < self.num_documents()
-            && self.keys.read_at(&mut record, document * KEY_BYTES as u64).is_ok();
-        let found = record.split_first_chunk::<4>().filter(|_| read).and_then(|(source, line)| {
-            let source = self.sources.get(u32::from_le_bytes(*source) as usize)?;
-            Some(Key::new(Arc::clone(source), u64::from_le_bytes(line.try_into().ok()?)))
-        });
-        found.unwrap_or_else(|| Key::new("?", 0))
+        read_key(&self.keys, &self.sources, document, self.num_documents())
     }
 
     /// The score of `document`; `None` if the store has no scores, no such document, or it cannot be read.

@@ -18,6 +18,7 @@ mod load;
 mod long;
 mod lower;
 mod model;
+mod pair;
 mod pipeline;
 mod rebuild;
 mod said;
@@ -38,6 +39,7 @@ use sha2::{Digest, Sha256};
 
 pub use error::TokenizeError;
 pub use model::TruncationSide;
+pub use pair::{PairTemplate, longest_first};
 pub use special::{Frame, SpecialNames, SpecialTokens};
 pub use spelling::{Spelled, Spellings};
 pub use train::{Algorithm, TrainConfig, stand_in, train};

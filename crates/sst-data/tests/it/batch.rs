@@ -53,3 +53,13 @@ fn an_example_gives_fields_of_the_right_type() {
     assert_eq!(tokens.tokens("input_ids"), Some([1, 2].as_slice()));
     assert_eq!((tokens.text("input_ids"), tokens.index, tokens.epoch), (None, 5, 0));
 }
+
+#[test]
+fn pictures_keep_their_bytes() {
+    let pixels: Vec<u8> = (0..=255).collect();
+    let batch = empty().with("pixels", &[1, 16, 16], ArrayData::U8(pixels.clone())).unwrap();
+    let array = batch.get("pixels").unwrap();
+    assert_eq!((array.shape(), array.data()), ([1, 16, 16].as_slice(), &ArrayData::U8(pixels)));
+    let error = empty().with("pixels", &[3], ArrayData::U8(vec![0; 2])).unwrap_err().to_string();
+    assert_eq!(error, "array `pixels` of shape [3] needs 3 elements and has 2");
+}

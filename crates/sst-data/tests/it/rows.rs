@@ -131,7 +131,10 @@ fn groups_are_rows_of_several_fields() {
     all.sort_unstable();
     assert_eq!(all, [1, 3]);
     let error = GroupRows::new(store.clone(), 3, Subset::All, 6, frame(), &ledger).unwrap_err();
-    assert!(error.to_string().contains("4 documents are no groups of 3"), "{error}");
+    assert!(
+        error.to_string().contains("4 documents cannot be divided into groups of 3"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -265,6 +265,7 @@ struct Place {
     folder: tempfile::TempDir,
     tokenizer: Tokenizer,
     source: Source,
+    sentence_ends: bool,
 }
 
 impl Place {
@@ -276,7 +277,7 @@ impl Place {
         fs::write(&vocab, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\n##d\n").unwrap();
         let tokenizer = Tokenizer::load(&vocab).unwrap();
         let source = Source { paths: vec![corpus.display().to_string()], ..Source::default() };
-        Self { folder, tokenizer, source }
+        Self { folder, tokenizer, source, sentence_ends: false }
     }
 
     fn cache(&self) -> PathBuf {
@@ -285,7 +286,9 @@ impl Place {
 
     fn prepare(&self, clean: &CleanConfig, ledger: &Ledger) -> Result<Arc<Store>, PrepareError> {
         let (source, tokenizer, cache) = (&self.source, &self.tokenizer, self.cache());
-        let preparation = Preparation { source, clean, tokenizer, ledger, cache: &cache };
+        let sentence_ends = self.sentence_ends;
+        let cache = &cache;
+        let preparation = Preparation { source, clean, tokenizer, sentence_ends, ledger, cache };
         preparation.prepare(&mut |_, _| ())
     }
 }

@@ -147,8 +147,8 @@ fn options_that_contradict_each_other_are_refused() {
         let texts = ["a b".to_owned()].into_iter();
         train(&config, texts).unwrap_err().to_string()
     };
-    assert!(refused(config(Algorithm::Bpe, 260)).contains("vocab_size 260"));
-    assert!(refused(config(Algorithm::WordPiece, 5)).contains("vocab_size 5"));
+    assert!(refused(config(Algorithm::Bpe, 260)).contains("vocab_size is 260"));
+    assert!(refused(config(Algorithm::WordPiece, 5)).contains("vocab_size is 5"));
     assert!(refused(config(Algorithm::WordPiece, usize::MAX)).contains("vocab_size"));
     for algorithm in [Algorithm::WordPiece, Algorithm::Unigram] {
         let special = SpecialNames::default();

@@ -5,10 +5,8 @@ use serde_json::{Map, Value};
 use sst_core::nn::Activation;
 use sst_data::Harmless;
 
-use crate::config::{
-    Refused, bad, check_dropout, check_refused, check_sizes, is_false, padding_row,
-};
-use crate::error::ModelError;
+use crate::config::{Refused, check_dropout, check_refused, check_sizes, is_false, padding_row};
+use crate::error::{ModelError, bad};
 
 /// The keys of a BERT config.json that shape the model; defaults are those of `bert-base-uncased`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

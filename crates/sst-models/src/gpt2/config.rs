@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use sst_core::nn::Activation;
 use sst_data::Harmless;
 
-use crate::config::{Refused, bad, check_dropout, check_refused, check_sizes, is_false};
-use crate::error::ModelError;
+use crate::config::{Refused, check_dropout, check_refused, check_sizes, is_false};
+use crate::error::{ModelError, bad};
 
 /// The keys of a GPT-2 config.json that shape the model; defaults are those of `gpt2`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::config::bad;
-use crate::error::ModelError;
+use crate::error::{ModelError, bad};
 
 /// Keys of a config.json that describe a task head; they are kept as they are when a model is saved.
 pub(crate) const KEYS: &[&str] = &["id2label", "label2id", "num_labels", "problem_type"];

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use sst_core::nn::Activation;
 use sst_data::Harmless;
 
-use crate::config::{bad, check_dropout, check_refused, check_sizes, padding_row};
-use crate::error::ModelError;
+use crate::config::{check_dropout, check_refused, check_sizes, padding_row};
+use crate::error::{ModelError, bad};
 
 /// The keys of a Llama config.json that shape the model; defaults are those of `Llama-2-7b`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

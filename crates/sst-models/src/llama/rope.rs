@@ -4,8 +4,7 @@ use serde_json::{Map, Value, json};
 use sst_core::nn::{RopeParameters, RopeScaling, Rotary};
 
 use super::config::LlamaConfig;
-use crate::config::bad;
-use crate::error::ModelError;
+use crate::error::{ModelError, bad};
 
 impl LlamaConfig {
     /// How positions turn queries and keys, whichever keys say it.

@@ -172,8 +172,14 @@ fn given_rows(
         None => files::user_cache()?.join("prepared"),
     };
     let cache = cache.join("stores");
-    let preparation =
-        Preparation { source: &source, clean: &clean, tokenizer, ledger, cache: &cache };
+    let preparation = Preparation {
+        source: &source,
+        clean: &clean,
+        tokenizer,
+        sentence_ends: false,
+        ledger,
+        cache: &cache,
+    };
     let store = preparation.prepare(&mut |_, _| {})?;
     let mode = match (&args.rows, data) {
         (Some(word), _) => named("--rows", word)?,

@@ -100,7 +100,7 @@ impl Parquet {
                 return Err(ReadError::Refused { path: name.to_string(), reason });
             }
             let is_used = wanted.uses(field.name());
-            if is_used || wanted.keep_all {
+            if is_used || wanted.keeps(field.name()) {
                 roots.push(root);
                 places.push(Place {
                     name: Arc::from(field.name().as_str()),
@@ -186,7 +186,7 @@ impl Parquet {
                 }
                 None => {}
             }
-            if self.wanted.keep_all {
+            if self.wanted.keeps(&place.name) {
                 whole.push(match place.is_text {
                     true => RawField::text(place.name.clone()),
                     false => self.whole_value(place, array, &key()).map_err(invalid)?,

@@ -1,0 +1,153 @@
+//! Which fields of a record are used, and as what.
+
+use serde::{Deserialize, Serialize};
+
+use super::RecordsError;
+use crate::transform::{TransformError, Transforms};
+
+/// A field of a record that an objective uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Its name in the example, which the objective asks for.
+    pub name: String,
+    /// Its name in the files.
+    pub field: String,
+    /// What it holds.
+    pub kind: ColumnKind,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ColumnKind {
+    /// A text, which is tokenised into a sequence of its own: `input_ids` for the first column of texts, `input_ids.1` for
+    /// the second, and so on. The text itself keeps the name of the column.
+    Text,
+    /// The second text of a pair, in one sequence with the text of column `first`, as for inference or question and
+    /// context. The sequence then also has `token_type_ids` (or `token_type_ids.1`, ...).
+    SecondText {
+        /// The column with the first text.
+        first: String,
+    },
+    /// One class: a string, an integer or a boolean. An integer in the example: the index into the table of labels.
+    Label,
+    /// Any number of classes, as a list; in CSV and TSV a list in JSON. Sorted integers in the example.
+    Labels,
+    /// A finite number, or text that reads as one. A real number in the example.
+    Number,
+    /// Stretches of the text in column `text`, with or without a class. In the files, a list of `[start, end]`,
+    /// `[start, end, label]` or `{"start": .., "end": .., "label": ..}`, or the `{"text": [..], "answer_start": [..]}` of
+    /// SQuAD. Start and end count characters (Unicode code points, as in Python), the end being the one after the last.
+    /// In the example, start and end count tokens of the text's sequence, special tokens included.
+    Spans {
+        /// The column with the text.
+        text: String,
+    },
+}
+
+impl Column {
+    /// A column whose field in the files has the same name.
+    pub fn new(name: impl Into<String>, kind: ColumnKind) -> Self {
+        let name = name.into();
+        Self { field: name.clone(), name, kind }
+    }
+
+    /// The same column, read from `field`.
+    #[must_use]
+    pub fn from_field(self, field: impl Into<String>) -> Self {
+        Self { field: field.into(), ..self }
+    }
+
+    /// Whether it holds a text.
+    pub fn is_text(&self) -> bool {
+        matches!(self.kind, ColumnKind::Text | ColumnKind::SecondText { .. })
+    }
+
+    /// Whether its values have classes, which are collected in a table.
+    pub fn has_labels(&self) -> bool {
+        matches!(self.kind, ColumnKind::Label | ColumnKind::Labels | ColumnKind::Spans { .. })
+    }
+}
+
+/// Checks that columns go together.
+pub(super) fn check(columns: &[Column]) -> Result<(), RecordsError> {
+    let refuse = |column: &Column, reason: String| {
+        Err(RecordsError::BadColumn { column: column.name.clone(), reason })
+    };
+    let kind_of = |name: &str| columns.iter().find(|other| other.name == name).map(|c| &c.kind);
+    for (place, column) in columns.iter().enumerate() {
+        if columns[..place].iter().any(|other| other.name == column.name) {
+            return refuse(column, "it stands twice among the columns".to_owned());
+        }
+        if column.name.starts_with("input_ids") || column.name.starts_with("token_type_ids") {
+            return refuse(column, "the tokens of the record have this name".to_owned());
+        }
+        match &column.kind {
+            ColumnKind::SecondText { first } => {
+                if kind_of(first) != Some(&ColumnKind::Text) {
+                    return refuse(
+                        column,
+                        format!("`{first}`, its first text, is no column of texts"),
+                    );
+                }
+                let same = |other: &&Column| other.kind == column.kind;
+                if columns.iter().filter(same).count() > 1 {
+                    return refuse(column, format!("`{first}` has two second texts"));
+                }
+            }
+            ColumnKind::Spans { text }
+                if !columns.iter().any(|other| other.name == *text && other.is_text()) =>
+            {
+                return refuse(column, format!("`{text}`, its text, is no column of texts"));
+            }
+            _ => {}
+        }
+    }
+    match columns.iter().any(|column| column.kind == ColumnKind::Text) {
+        true => Ok(()),
+        false => Err(RecordsError::NoText),
+    }
+}
+
+/// Which of the texts of `columns` the spans of `column` are in.
+pub(super) fn text_of(column: &Column, columns: &[Column]) -> usize {
+    let mut texts = columns.iter().filter(|other| other.is_text());
+    let is_text = |other: &Column| match &column.kind {
+        ColumnKind::Spans { text } => other.name == *text,
+        _ => false,
+    };
+    // There is such a column, as [`check`] found.
+    texts.position(is_text).unwrap_or(0)
+}
+
+/// Checks that transforms go with columns: each changes columns of texts, and none that spans belong to.
+pub(super) fn check_transforms(
+    transforms: &Transforms,
+    columns: &[Column],
+) -> Result<(), TransformError> {
+    for (name, changed) in transforms.columns() {
+        let is_text =
+            |name: &String| columns.iter().any(|column| column.is_text() && column.name == *name);
+        if let Some(column) = changed.iter().find(|column| !is_text(column)) {
+            let known = columns.iter().filter(|column| column.is_text());
+            let known: Vec<String> = known.map(|column| format!("`{}`", column.name)).collect();
+            return Err(TransformError::NoSuchColumn {
+                transform: name.to_owned(),
+                column: column.clone(),
+                known: known.join(", "),
+            });
+        }
+        for column in columns {
+            let ColumnKind::Spans { text } = &column.kind else { continue };
+            if changed.is_empty() || changed.contains(text) {
+                return Err(TransformError::HasSpans {
+                    transform: name.to_owned(),
+                    text: text.clone(),
+                    spans: column.name.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
+}

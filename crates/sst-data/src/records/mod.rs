@@ -1,0 +1,37 @@
+//! Records: examples with labels, numbers or spans beside their texts.
+//!
+//! A [`Column`] names a field and its kind. A [`RecordPreparation`] reads the fields of files in any format that has fields
+//! (JSON lines, CSV, TSV, Parquet), checks every value, numbers the labels, and keeps the records in a [`RecordStore`] under
+//! a hash of all that it depends on. [`Records`] are the rows over it: a
+//! [`Dataset`](crate::rows::Dataset), to be shuffled, batched and loaded like any other. The texts are
+//! [transformed](crate::transform) and tokenised when a row is asked for, in the loader's workers.
+//!
+//! ```text
+//! CACHE/FINGERPRINT/
+//!   records.bin     the fields of all records
+//!   ends.bin        for each record, the number of bytes up to its end, u64
+//!   lengths.bin     for each record, the number of tokens of each of its texts, u32
+//!   keys.bin        for each record, its source (u32, into the manifest's list) and record (u64)
+//!   manifest.json   columns, labels, sources, ledger, the size and SHA-256 of the files above, and a hash of itself
+//! ```
+
+mod build;
+mod column;
+mod error;
+mod json;
+mod labels;
+mod parse;
+mod prepare;
+mod rows;
+mod sequence;
+mod spans;
+mod store;
+mod value;
+mod writer;
+
+pub use column::{Column, ColumnKind};
+pub use error::{ColumnError, RecordsError};
+pub use labels::LabelTable;
+pub use prepare::RecordPreparation;
+pub use rows::Records;
+pub use store::RecordStore;

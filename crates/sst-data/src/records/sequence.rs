@@ -1,0 +1,129 @@
+//! How the texts of a record become sequences of tokens: one text each, or a pair.
+
+use std::sync::Arc;
+
+use super::{Column, ColumnKind, RecordsError};
+use crate::rows::group_fields;
+use crate::tokenize::{Frame, PairTemplate, TruncationSide, longest_first};
+
+/// A sequence of a record, of one text or two.
+#[derive(Debug, Clone)]
+pub(super) struct Sequence {
+    /// The field of its token ids.
+    pub(super) ids: Arc<str>,
+    /// The field of its token types, if it is of two texts.
+    pub(super) types: Arc<str>,
+    /// The column of its text, and of its second text.
+    pub(super) first: usize,
+    pub(super) second: Option<usize>,
+}
+
+/// The tokens of a text that are kept, and what stands before them in the sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// The first token that is kept, and the one after the last.
+    pub(super) range: (usize, usize),
+    /// Where the first of them stands in the sequence.
+    pub(super) at: usize,
+}
+
+/// The sequences that columns make, in the order of their first texts.
+pub(super) fn sequences(columns: &[Column]) -> Vec<Sequence> {
+    let firsts: Vec<usize> =
+        (0..columns.len()).filter(|at| columns[*at].kind == ColumnKind::Text).collect();
+    let fields = group_fields(firsts.len());
+    let sequence = |(first, ids): (usize, String)| {
+        let kind = ColumnKind::SecondText { first: columns[first].name.clone() };
+        let second = columns.iter().position(|column| column.kind == kind);
+        let types = ids.replace("input_ids", "token_type_ids").into();
+        Sequence { ids: ids.into(), types, first, second }
+    };
+    firsts.into_iter().zip(fields).map(sequence).collect()
+}
+
+/// What stands around the texts, and how many tokens there may be.
+#[derive(Debug, Clone)]
+pub(super) struct Framing {
+    frame: Frame,
+    pair: Option<PairTemplate>,
+    max_length: usize,
+    side: TruncationSide,
+}
+
+impl Framing {
+    pub(super) fn new(
+        frame: Frame,
+        pair: Option<PairTemplate>,
+        max_length: usize,
+        side: TruncationSide,
+        sequences: &[Sequence],
+    ) -> Result<Self, RecordsError> {
+        let framing = Self { frame, pair, max_length, side };
+        for sequence in sequences {
+            let (special, texts) =
+                (framing.num_special(sequence), 1 + usize::from(sequence.second.is_some()));
+            if max_length < special + texts {
+                return Err(RecordsError::NoRoom { max_length, special, least: special + texts });
+            }
+        }
+        Ok(framing)
+    }
+
+    /// The special tokens of a sequence.
+    pub(super) fn num_special(&self, sequence: &Sequence) -> usize {
+        match (&self.pair, sequence.second) {
+            (Some(pair), Some(_)) => pair.num_special(),
+            _ => self.frame.prefix.len() + self.frame.suffix.len(),
+        }
+    }
+
+    /// How many tokens are kept of a sequence's texts, which have `first` and `second` tokens.
+    fn lengths(&self, sequence: &Sequence, first: usize, second: usize) -> (usize, usize) {
+        let room = self.max_length - self.num_special(sequence);
+        match sequence.second {
+            Some(_) => longest_first(first, second, room),
+            None => (first.min(room), 0),
+        }
+    }
+
+    /// Which tokens of a sequence's texts are kept, and where they stand in it.
+    pub(super) fn kept(&self, sequence: &Sequence, first: usize, second: usize) -> (Kept, Kept) {
+        let (of_first, of_second) = self.lengths(sequence, first, second);
+        let range = |kept: usize, all: usize| match self.side {
+            TruncationSide::Left => (all - kept, all),
+            TruncationSide::Right => (0, kept),
+        };
+        let (prefix, middle) = match (&self.pair, sequence.second) {
+            (Some(pair), Some(_)) => (pair.prefix.len(), pair.middle.len()),
+            _ => (self.frame.prefix.len(), 0),
+        };
+        let at = prefix + of_first + middle;
+        let first = Kept { range: range(of_first, first), at: prefix };
+        (first, Kept { range: range(of_second, second), at })
+    }
+
+    /// The tokens of a sequence whose texts have so many, special tokens included; and those that are cut off.
+    pub(super) fn count(&self, sequence: &Sequence, first: usize, second: usize) -> (usize, usize) {
+        let (of_first, of_second) = self.lengths(sequence, first, second);
+        let kept = of_first + of_second;
+        (kept + self.num_special(sequence), first + second - kept)
+    }
+
+    /// The token ids of a sequence, and the token types if it is of two texts.
+    pub(super) fn join(
+        &self,
+        sequence: &Sequence,
+        first: &[u32],
+        second: &[u32],
+    ) -> (Vec<u32>, Option<Vec<u32>>) {
+        let (of_first, of_second) = self.lengths(sequence, first.len(), second.len());
+        let (first, second) = (self.side.keep(first, of_first), self.side.keep(second, of_second));
+        match (&self.pair, sequence.second) {
+            (Some(pair), Some(_)) => {
+                let (ids, types) = pair.join(first, second);
+                (ids, Some(types))
+            }
+            _ => ([&self.frame.prefix, first, &self.frame.suffix].concat(), None),
+        }
+    }
+}

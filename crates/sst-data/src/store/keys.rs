@@ -1,0 +1,60 @@
+//! Where each document or record was read from.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::StoreError;
+use super::file::StoreFile;
+use super::format::{FileRecord, KEY_BYTES, KEYS};
+use super::hashed::HashedFile;
+use crate::example::Key;
+
+/// Writes `keys.bin`.
+#[derive(Debug)]
+pub(crate) struct KeyWriter {
+    file: HashedFile,
+    numbers: BTreeMap<Arc<str>, u32>,
+    sources: Vec<String>,
+}
+
+impl KeyWriter {
+    /// Creates the file in `folder`.
+    pub(crate) fn create(folder: &Path) -> Result<Self, StoreError> {
+        let (numbers, sources) = (BTreeMap::new(), Vec::new());
+        Ok(Self { file: HashedFile::create(folder, KEYS)?, numbers, sources })
+    }
+
+    /// Adds the key of the next document or record.
+    pub(crate) fn push(&mut self, key: &Key) -> Result<(), StoreError> {
+        let source = self.source(&key.source)?;
+        self.file.write(&source.to_le_bytes())?;
+        self.file.write(&key.record.to_le_bytes())
+    }
+
+    fn source(&mut self, source: &Arc<str>) -> Result<u32, StoreError> {
+        if let Some(number) = self.numbers.get(source) {
+            return Ok(*number);
+        }
+        let number = u32::try_from(self.sources.len()).map_err(|_| StoreError::TooManySources)?;
+        self.numbers.insert(Arc::clone(source), number);
+        self.sources.push(source.to_string());
+        Ok(number)
+    }
+
+    /// The record of the file for the manifest, and the sources by their number.
+    pub(crate) fn finish(self) -> Result<(FileRecord, Vec<String>), StoreError> {
+        Ok((self.file.finish()?, self.sources))
+    }
+}
+
+/// Key `number` of `count` in `file`; `?:0` if there is no such key or it cannot be read.
+pub(crate) fn read_key(file: &StoreFile, sources: &[Arc<str>], number: u64, count: u64) -> Key {
+    let mut record = [0; KEY_BYTES];
+    let read = number < count && file.read_at(&mut record, number * KEY_BYTES as u64).is_ok();
+    let found = record.split_first_chunk::<4>().filter(|_| read).and_then(|(source, line)| {
+        let source = sources.get(u32::from_le_bytes(*source) as usize)?;
+        Some(Key::new(Arc::clone(source), u64::from_le_bytes(line.try_into().ok()?)))
+    });
+    found.unwrap_or_else(|| Key::new("?", 0))
+}
