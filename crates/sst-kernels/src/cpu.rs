@@ -3,6 +3,7 @@
 //! The environment variable `SST_CPU` lowers the level, for tests and for bug reports. `cpp/cpu.cc` reads it too, when the
 //! process starts, and lowers libtorch, oneDNN and MKL with it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::sync::OnceLock;
@@ -27,6 +28,17 @@ pub enum CpuLevel {
     Avx512Bf16,
     /// x86-64: AMX tiles of bf16 numbers, which the system must allow to this process.
     Amx,
+}
+
+/// The variables that lower the instructions which libtorch, oneDNN and MKL choose; `SST_CPU` sets them.
+const LIBRARY_VARIABLES: [&str; 3] =
+    ["ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"];
+
+/// What lowers libtorch, oneDNN and MKL in this process: their variables that are set, with their values.
+#[allow(clippy::disallowed_methods, reason = "SST_CPU sets these variables")]
+pub fn library_variables() -> BTreeMap<&'static str, String> {
+    let set = LIBRARY_VARIABLES.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?)));
+    set.collect()
 }
 
 impl CpuLevel {

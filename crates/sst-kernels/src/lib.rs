@@ -68,7 +68,7 @@ pub use attention::{
 pub use autocast::{Autocast, autocast, clear_autocast_cache, product_kind};
 pub use bytes::bytes_of;
 pub use checkpoint::{checkpoint, checkpoint_all};
-pub use cpu::{CPU_LEVEL_VARIABLE, CpuLevel};
+pub use cpu::{CPU_LEVEL_VARIABLE, CpuLevel, library_variables};
 pub use cross_entropy::{CrossEntropy, CrossEntropySums, cross_entropy, has_cross_entropy_kernel};
 pub use device::{cuda_capability, load_cuda};
 pub use embedding::{Lookup, embedding_sum};

@@ -9,7 +9,7 @@ use super::Finding;
 use super::tree::Tree;
 
 /// What each crate of the workspace may depend on (beside what it needs to test itself).
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("sst-data", &[]),
     ("sst-kernels", &[]),
     ("sst-core", &["sst-data", "sst-kernels"]),
@@ -17,6 +17,18 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("sst-objectives", &["sst-core", "sst-data", "sst-kernels"]),
     ("sst-train", &["sst-core", "sst-data", "sst-kernels"]),
     ("sst-eval", &["sst-core", "sst-data", "sst-kernels"]),
+    (
+        "sst-run",
+        &[
+            "sst-core",
+            "sst-data",
+            "sst-eval",
+            "sst-kernels",
+            "sst-models",
+            "sst-objectives",
+            "sst-train",
+        ],
+    ),
     (
         "sst-cli",
         &[
@@ -26,6 +38,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
             "sst-kernels",
             "sst-models",
             "sst-objectives",
+            "sst-run",
             "sst-train",
         ],
     ),

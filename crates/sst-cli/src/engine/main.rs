@@ -1,21 +1,11 @@
 //! `sst-engine`: the commands that use tensors. `sst` starts it with the arguments it was given.
 
-mod batching;
-mod cached_tokenizer;
 mod cmd;
-mod device;
-mod libtorch;
+mod error;
 mod model;
-mod precision;
-mod prepared;
-mod processor;
-mod rehearsal;
-mod resolve;
-mod run;
-mod run_folder;
-mod run_lock;
+mod recipe;
 mod signals;
-mod tasks;
+mod terminal;
 mod usage;
 
 use std::process::ExitCode;
@@ -30,7 +20,8 @@ use sst_kernels::CpuLevel;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start();
-    conclude(run_command(&cli.command), usage::is_usage)
+    let ended = run_command(&cli.command).map_err(error::with_exit_code);
+    conclude(ended, usage::is_usage)
 }
 
 fn run_command(command: &Command) -> Result<Exit> {

@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result};
 use sst_cli::exit::Exit;
 use sst_cli::{interrupt, render};
+use sst_run::CONFIG;
 use sst_train::Saver;
-
-use crate::run_folder::CONFIG;
 
 /// What the signals of a run have asked for. The first lets it finish its step and save; the second ends the process,
 /// once the checkpoint that is being written stands.
@@ -22,24 +21,19 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Listens from now on. The first signal sets `stop`, at which the run finishes its step, saves and ends.
     ///
     /// # Errors
     /// If the handler cannot be set.
-    pub(crate) fn listen(saver: Saver) -> Result<Self> {
-        let signals = Self::new(saver);
+    pub(crate) fn listen(saver: Saver, stop: Arc<AtomicBool>) -> Result<Self> {
+        let signals = Self::new(saver, stop);
         let handled = signals.clone();
         interrupt::instead(move || handled.signal()).context("cannot listen to Ctrl-C")?;
         Ok(signals)
     }
 
-    fn new(saver: Saver) -> Self {
-        Self { stop: Arc::default(), ended: Arc::default(), saver }
-    }
-
-    /// Set when the run is to finish its step, save and end.
-    pub(crate) fn stop(&self) -> &AtomicBool {
-        &self.stop
+    fn new(saver: Saver, stop: Arc<AtomicBool>) -> Self {
+        Self { stop, ended: Arc::default(), saver }
     }
 
     /// The run has ended, and says itself how: a signal changes nothing any more. Does not return if the process is
@@ -108,7 +102,7 @@ mod tests {
     fn a_second_signal_waits_for_the_checkpoint_being_written() {
         let folder = tempfile::tempdir().unwrap();
         let saver = Saver::new(folder.path());
-        let signals = Signals::new(saver.clone());
+        let signals = Signals::new(saver.clone(), Arc::default());
         let (exit, message) = second(&signals).unwrap();
         assert_eq!(exit, Exit::Failed);
         assert!(message.ends_with("there is no checkpoint yet"), "{message}");
@@ -138,9 +132,9 @@ mod tests {
     #[test]
     fn a_run_that_has_ended_tells_so_itself() {
         let folder = tempfile::tempdir().unwrap();
-        let signals = Signals::new(Saver::new(folder.path()));
+        let signals = Signals::new(Saver::new(folder.path()), Arc::default());
         signals.signal();
-        assert!(signals.stop().load(Ordering::SeqCst));
+        assert!(signals.stop.load(Ordering::SeqCst));
         signals.run_ended();
         assert_eq!(second(&signals), None);
     }

@@ -3,7 +3,6 @@
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sst_data::Ledger;
 use sst_data::read::{OnError, Source};
 
 use crate::args::DocumentArgs;
@@ -32,26 +31,4 @@ pub fn source(paths: &[String], args: &DocumentArgs) -> Result<Source> {
 pub fn named<T: DeserializeOwned>(option: &str, word: &str) -> Result<T> {
     let parsed = serde_json::from_value(Value::String(word.to_owned()));
     parsed.map_err(|error| Usage(format!("{option}: {error}")).into())
-}
-
-/// The texts of a source, those of pairs one after the other. The first error ends them and is left in `failed`.
-pub fn texts<'a>(
-    source: &Source,
-    ledger: &Ledger,
-    failed: &'a mut Option<sst_data::read::ReadError>,
-) -> Result<impl Iterator<Item = String> + Send + use<'a>> {
-    let documents = source.read(ledger)?;
-    let fields: Vec<String> =
-        std::iter::once("text".to_owned()).chain(source.pair_fields.clone()).collect();
-    let texts = documents.map_while(move |example| match example {
-        Ok(example) => {
-            let text = |field: &String| example.text(field).unwrap_or_default().to_owned();
-            Some(fields.iter().map(text).collect::<Vec<_>>())
-        }
-        Err(error) => {
-            *failed = Some(error);
-            None
-        }
-    });
-    Ok(texts.flatten())
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use sst_data::tokenize::{Algorithm, SpecialNames, Tokenizer, TrainConfig, train};
 use sst_data::{Ledger, atomic};
 
-use super::source::{named, source, texts};
+use super::source::{named, source};
 use crate::args::{EncodeArgs, TokenizerCommand, TrainTokenizerArgs};
 use crate::exit::{Exit, Usage};
 use crate::{files, render};
@@ -42,8 +42,8 @@ fn train_one(args: &TrainTokenizerArgs) -> Result<Exit> {
     };
     config.check()?;
     let (ledger, mut failed) = (Ledger::new(), None);
-    let trained =
-        train(&config, texts(&source(&args.paths, &args.documents)?, &ledger, &mut failed)?);
+    let source = source(&args.paths, &args.documents)?;
+    let trained = train(&config, source.texts(&ledger, &mut failed)?);
     if let Some(error) = failed {
         return Err(error.into());
     }

@@ -25,6 +25,7 @@ mod records;
 mod score;
 mod splits;
 mod text;
+mod texts;
 mod told;
 
 use std::path::{Path, PathBuf};

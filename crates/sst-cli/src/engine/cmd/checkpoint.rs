@@ -7,9 +7,8 @@ use serde_json::json;
 use sst_cli::args::CheckpointCommand;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::{files, render};
+use sst_run::RunLock;
 use sst_train::{Checkpoint, Retention, Saver};
-
-use crate::run_lock::RunLock;
 
 /// Runs a command on checkpoints.
 ///

@@ -7,11 +7,9 @@ use serde_json::{Value, json};
 use sst_cli::args::JsonArgs;
 use sst_cli::exit::Exit;
 use sst_cli::{files, render};
+use sst_run::{libtorch, precision, processor};
 use sst_train::{Precision, PrecisionChoice, measure_peak};
 use tch::{Cuda, Device, Kind, Tensor};
-
-use crate::libtorch::{libtorch_path, libtorch_version};
-use crate::{precision, processor};
 
 /// Prints what sst found on this machine. The exit code is 1 if something that training needs is
 /// missing.
@@ -28,7 +26,7 @@ pub(crate) fn run(args: &JsonArgs) -> Result<Exit> {
         "version": 1,
         "good": good,
         "sst": env!("CARGO_PKG_VERSION"),
-        "libtorch": { "version": libtorch_version(), "path": libtorch_path() },
+        "libtorch": { "version": libtorch::libtorch_version(), "path": libtorch::libtorch_path() },
         "threads": tch::get_num_threads(),
         "cores": std::thread::available_parallelism().map_or(0, usize::from),
         "cpu": processor::describe()?,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde_json::json;
 use sst_cli::args::{EmbedArgs, PoolingArgs};
 use sst_cli::exit::{Exit, Usage};
@@ -15,11 +15,11 @@ use sst_data::tokenize::UnknownCount;
 use sst_data::vectors::{VectorFormat, VectorWriter};
 use sst_data::{Example, Ledger, atomic};
 use sst_models::{Embedder, SentenceModel, SentenceOptions};
+use sst_run::{device, precision};
 use sst_train::{Precision, PrecisionChoice};
 use tch::Kind;
 
 use crate::model::{self, Found};
-use crate::{device, precision};
 
 /// Texts that are sorted by length together, and held in memory.
 const WINDOW: usize = 16_384;
@@ -112,7 +112,12 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
 
 /// What the arguments say otherwise than the folder, or else the run it belongs to.
 pub(super) fn options(args: &PoolingArgs, found: &Found) -> Result<SentenceOptions> {
-    let trained = if args.pooling.is_none() { found.pooling()? } else { None };
+    let trained = match &args.pooling {
+        None => found.pooling().map_err(|error| {
+            anyhow!("{error}; or say with --pooling what the run's config does")
+        })?,
+        Some(_) => None,
+    };
     let pooling = args.pooling.as_deref().or(trained.as_deref());
     let pooling = pooling.map(|name| named("--pooling", name)).transpose()?;
     let normalize = match (args.normalize, args.no_normalize) {

@@ -18,13 +18,13 @@ use sst_data::tokenize::Tokenizer;
 use sst_eval::{MaskAccuracy, PseudoPerplexity, Report};
 use sst_models::LoadHead;
 use sst_objectives::{Entry, HeldOut};
+use sst_run::recipe::Task;
+use sst_run::{CheckedRecipe, check_held_out, device};
 use tch::Device;
 
 use super::show::show;
 use super::{pairs, perplexity};
-use crate::prepared::Recipe;
-use crate::resolve::Task;
-use crate::{device, model, run};
+use crate::{model, recipe};
 
 /// What every evaluator works on.
 struct Bench {
@@ -33,7 +33,7 @@ struct Bench {
     rows: Arc<dyn Dataset>,
     device: Device,
     /// The recipe of the run, or the one asked for.
-    recipe: Option<Recipe>,
+    recipe: Option<CheckedRecipe>,
     ledger: Ledger,
 }
 
@@ -96,7 +96,7 @@ impl Bench {
         let found = model::find(&args.model)?;
         let of_run = found.run.as_ref().map(|run| run.join("config.toml"));
         let recipe = match args.recipe.as_ref().or(of_run.as_ref()) {
-            Some(path) => Some(recipe(path, args)?),
+            Some(path) => Some(recipe_with(path, args)?),
             None => None,
         };
         let device = device::open(&args.device.device, args.device.threads)?;
@@ -119,7 +119,7 @@ impl Bench {
                 let task = task(recipe, args)?;
                 let store = recipe.store(task, &tokenizer, &ledger)?;
                 if let (Some(folder), None) = (&found.run, &args.recipe) {
-                    run::check_held_out(folder, task, &store)?;
+                    check_held_out(folder, task, &store)?;
                 }
                 let fraction = task.data.validation;
                 recipe.rows(task, &store, Subset::Validation { fraction }, &tokenizer, &ledger)?
@@ -138,7 +138,7 @@ impl Bench {
 }
 
 /// The recipe with what the arguments say otherwise.
-fn recipe(path: &Path, args: &EvalArgs) -> Result<Recipe> {
+fn recipe_with(path: &Path, args: &EvalArgs) -> Result<CheckedRecipe> {
     let mut sets = Vec::new();
     let prefix = args.task.as_ref().map_or(String::new(), |task| format!("tasks.{task}."));
     // Data given by hand is read from elsewhere; the run's own may have moved.
@@ -147,11 +147,11 @@ fn recipe(path: &Path, args: &EvalArgs) -> Result<Recipe> {
     }
     sets.extend(args.rows.as_ref().map(|rows| format!("{prefix}data.rows={rows}")));
     sets.extend(args.max_length.map(|length| format!("{prefix}data.max_length={length}")));
-    Recipe::resolve(path, &sets)
+    recipe::check(path, &sets)
 }
 
 /// The task whose data and masks are meant.
-fn task<'r>(recipe: &'r Recipe, args: &EvalArgs) -> Result<&'r Task> {
+fn task<'r>(recipe: &'r CheckedRecipe, args: &EvalArgs) -> Result<&'r Task> {
     let found = recipe.config.tasks.find(args.task.as_deref());
     found.map_err(|message| Usage(message).into())
 }
@@ -159,7 +159,7 @@ fn task<'r>(recipe: &'r Recipe, args: &EvalArgs) -> Result<&'r Task> {
 /// The rows of the files of `--data`.
 fn given_rows(
     args: &EvalArgs,
-    recipe: Option<&Recipe>,
+    recipe: Option<&CheckedRecipe>,
     tokenizer: &Tokenizer,
     limit: usize,
     ledger: &Ledger,

@@ -10,8 +10,9 @@ use sst_data::Ledger;
 use sst_data::tokenize::UnknownCount;
 use sst_eval::fill_mask::{Filled, fill_mask};
 use sst_models::LoadHead;
+use sst_run::device;
 
-use crate::{device, model};
+use crate::model;
 
 /// Prints the likeliest words for each blank of each text.
 ///
@@ -25,7 +26,7 @@ pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
         found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
     let tokenizer = processor.tokenizer()?;
     found.must_be_masked(&*model, "sst generate")?;
-    UnknownCount::tell_texts(&tokenizer, &args.text, &ledger)?;
+    UnknownCount::tell_texts(tokenizer, &args.text, &ledger)?;
     for text in &args.text {
         let masks = fill_mask(&*model, tokenizer, text, args.top_k as usize)?;
         if args.json {

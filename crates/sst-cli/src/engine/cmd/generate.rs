@@ -17,9 +17,10 @@ use sst_eval::generate::{
     Beams, Completion, Finish, Generator, Limits, Sampling, TextStream, beam_search,
 };
 use sst_models::{GenerationConfig, LoadHead, token_ids};
+use sst_run::device;
 use tch::Device;
 
-use crate::{device, model};
+use crate::model;
 
 /// Continues each prompt and prints what came.
 ///

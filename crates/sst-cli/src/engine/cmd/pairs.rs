@@ -12,11 +12,12 @@ use sst_data::tokenize::UnknownCount;
 use sst_data::{Example, Field, Key, Ledger, Unused, UnusedKind};
 use sst_eval::pairs;
 use sst_models::{Embedder, SentenceModel, Side};
+use sst_run::device;
 use tch::Tensor;
 
 use super::embed::options;
 use super::show::show_with;
-use crate::{device, model};
+use crate::model;
 
 /// Texts, and what each is to find among the texts of a corpus.
 #[derive(Default)]

@@ -10,9 +10,10 @@ use sst_data::tokenize::{Tokenizer, UnknownCount};
 use sst_data::words::count_length;
 use sst_eval::{EvalError, Perplexity, Text, Window, Windows};
 use sst_models::LoadHead;
+use sst_run::device;
 
 use super::show::show;
-use crate::{device, model};
+use crate::model;
 
 /// Measures a causal model and prints the report.
 ///

@@ -12,16 +12,17 @@ use sst_data::Ledger;
 use sst_data::rows::Subset;
 use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
+use sst_run::CheckedRecipe;
+use sst_run::recipe::Task;
 
-use crate::prepared::Recipe;
-use crate::resolve::Task;
+use crate::recipe;
 
 /// Trains the tokenizer if need be, and puts the tokens of the data into the cache.
 ///
 /// # Errors
 /// If the recipe is wrong, or the data cannot be read or the cache not be written.
 pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
-    let recipe = Recipe::resolve(&args.recipe, &args.set)?;
+    let recipe = recipe::check(&args.recipe, &args.set)?;
     let ledger = Ledger::new();
     let tokenizer = recipe.tokenizer()?;
     ledger.add_unused(tokenizer.unused());
@@ -75,7 +76,7 @@ struct Prepared<'r> {
 
 impl<'r> Prepared<'r> {
     fn make(
-        recipe: &Recipe,
+        recipe: &CheckedRecipe,
         task: &'r Task,
         tokenizer: &Tokenizer,
         ledger: &Ledger,

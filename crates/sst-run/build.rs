@@ -1,0 +1,8 @@
+//! Puts libtorch's folder on the rpath, so that what is built here runs with no environment variable.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if let Some(lib) = std::env::var_os("DEP_SST_CORE_LIBTORCH_LIB") {
+        println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    }
+}

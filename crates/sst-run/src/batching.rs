@@ -1,0 +1,78 @@
+//! From `[train]` and `[curriculum]` to the rule that makes steps of rows.
+
+use std::sync::Arc;
+
+use sst_data::batching::{
+    Batching as Rule, BudgetConfig, Cost, Fill, FixedBatches, LengthRamp, LengthWarmUp, PackConfig,
+    Packed, SizeRamp, TokenBudget,
+};
+use sst_data::curriculum::{Curriculum, rank};
+use sst_data::rows::Dataset;
+use sst_data::tokenize::Tokenizer;
+
+use crate::error::{Result, RunError};
+use crate::recipe::{Batching, RunConfig, Scale, Task};
+
+/// The rule of a task of `total_steps` steps over `rows`.
+///
+/// # Errors
+/// If a size cannot be, a row does not fit it, or rows cannot be ranked.
+pub(crate) fn rule(
+    config: &RunConfig,
+    task: &Task,
+    rows: &Arc<dyn Dataset>,
+    tokenizer: &Tokenizer,
+    scale: Scale,
+    total_steps: u64,
+) -> Result<Arc<dyn Rule>> {
+    let usage = |error: &dyn std::error::Error| RunError::Settings(error.to_string());
+    let seed = config.run.seed;
+    let filler: Arc<dyn Fill> = match config.train.batching.rule {
+        Batching::Rows { batch_size, micro_batch_size, batch_warmup } => {
+            let rule = FixedBatches::new(seed, rows.len(), batch_size, micro_batch_size);
+            let rule = rule.map_err(|error| usage(&error))?;
+            match batch_warmup {
+                None => Arc::new(rule),
+                Some(warmup) => {
+                    let steps = warmup.duration.steps(scale, total_steps);
+                    let ramp = SizeRamp { from: warmup.from, steps };
+                    Arc::new(rule.with_ramp(ramp).map_err(|error| usage(&error))?)
+                }
+            }
+        }
+        Batching::Tokens { max_tokens, micro_max_tokens, window } => {
+            let cost = if config.train.batching.padding_free { Cost::Real } else { Cost::Padded };
+            let sizes = BudgetConfig { max_tokens, micro_max_tokens, cost, window };
+            let rule = TokenBudget::new(seed, Arc::clone(rows), sizes);
+            Arc::new(rule.map_err(|error| usage(&error))?)
+        }
+        Batching::Packs { pack_length, packs_per_step, micro_packs, window } => {
+            let sizes = PackConfig { length: pack_length, packs_per_step, micro_packs, window };
+            let rule = Packed::new(seed, Arc::clone(rows), sizes);
+            Arc::new(rule.map_err(|error| usage(&error))?)
+        }
+    };
+    let rule: Arc<dyn Rule> = match &task.curriculum {
+        None => filler,
+        Some(curriculum) => {
+            let frame = sst_objectives::frame(task.objective_name(), tokenizer);
+            let frame = frame.map_err(|error| usage(&error))?;
+            let mut special = [&frame.prefix[..], &frame.suffix[..]].concat();
+            special.extend(frame.end);
+            let scores = curriculum.difficulty.of(&**rows, &special).map_err(|e| usage(&e))?;
+            let order = rank(&scores).map_err(|error| usage(&error))?;
+            let pacing = curriculum.pacing(scale, total_steps);
+            let rule = Curriculum::new(seed, filler, order, pacing);
+            Arc::new(rule.map_err(|error| usage(&error))?)
+        }
+    };
+    match config.train.batching.length_warmup {
+        None => Ok(rule),
+        Some(warmup) => {
+            let steps = warmup.duration.steps(scale, total_steps);
+            let ramp = LengthRamp { from: warmup.from, steps, multiple_of: warmup.multiple_of };
+            let rule = LengthWarmUp::new(rule, ramp, task.data.max_length);
+            Ok(Arc::new(rule.map_err(|error| usage(&error))?))
+        }
+    }
+}

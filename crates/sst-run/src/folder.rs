@@ -1,0 +1,266 @@
+//! The run folder: what is written at its start, and whether a run may go on in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use sst_data::atomic;
+use sst_data::store::Store;
+use sst_data::tokenize::Tokenizer;
+use tch::Device;
+
+use crate::error::{PUT_BACK, Result, RunError};
+use crate::recipe::{self, Effect, FROM_TOKENIZER, RunConfig, Task, effect_of_change};
+use crate::run_folder::{CONFIG, read, read_config};
+use crate::tasks::TaskData;
+use crate::{device, libtorch, processor};
+
+const ENVIRONMENT: &str = "environment.json";
+
+/// Refuses to go on with a recipe that differs from the run's own in what is learned, but for the keys in
+/// `allow`.
+///
+/// # Errors
+/// If such keys differ, with their names and values.
+pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) -> Result<()> {
+    let written = read_config(folder)?;
+    // A run of an earlier version lacks the keys that came later: it has their defaults. A configuration with keys
+    // that there are no longer is compared as it was written, which names them.
+    let before = match recipe::read_config(&folder.join(CONFIG)) {
+        Ok(before) => before.to_json()?,
+        Err(_) => written,
+    };
+    let (before, now) = (leaves(&before), leaves(&config.to_json()?));
+    let (mut changed, mut allowed) = (Vec::new(), BTreeSet::new());
+    for key in before.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
+        let (old, new) = (before.get(key), now.get(key));
+        let same = match (old, new) {
+            (Some(old), Some(new)) => {
+                old == new || old.as_f64().is_some() && old.as_f64() == new.as_f64()
+            }
+            // What follows from the tokenizer is not there yet; the tokenizer itself is compared later.
+            (Some(_), None) => {
+                key.strip_prefix("model.").is_some_and(|key| FROM_TOKENIZER.contains(&key))
+            }
+            _ => false,
+        };
+        if same {
+            continue;
+        }
+        let shown = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
+        let change = format!("{key} was {} and is {}", shown(old), shown(new));
+        match effect_of_change(key) {
+            Some(Effect::None) => {}
+            Some(Effect::LastBits) => tracing::warn!(
+                "{change}: the run goes on, but not to the very same weights as without a break"
+            ),
+            None if allow.contains(key) => {
+                allowed.insert(key.as_str());
+                tracing::warn!("{change}, as --allow-change allows");
+            }
+            None => changed.push(change),
+        }
+    }
+    for key in allow.iter().filter(|key| *key != "data" && !allowed.contains(key.as_str())) {
+        tracing::warn!(
+            "--allow-change {key} has no effect: that key is as it was, or may change anyway"
+        );
+    }
+    match changed.is_empty() {
+        true => Ok(()),
+        false => {
+            let message = format!(
+                "cannot resume {}: {}; resume with the same values, allow the change with --allow-change KEY, or \
+                 start another run with another run.name",
+                folder.display(),
+                changed.join(", ")
+            );
+            Err(RunError::Resume(message))
+        }
+    }
+}
+
+/// The values of a nested table by dotted key.
+fn leaves(value: &Value) -> BTreeMap<String, Value> {
+    fn walk(prefix: &str, value: &Value, out: &mut BTreeMap<String, Value>) {
+        match value {
+            Value::Object(table) => {
+                for (name, value) in table {
+                    let key =
+                        if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                    walk(&key, value, out);
+                }
+            }
+            other => {
+                out.insert(prefix.to_owned(), other.clone());
+            }
+        }
+    }
+    let mut out = BTreeMap::new();
+    walk("", value, &mut out);
+    out
+}
+
+/// What the run was made from and on: versions, device, threads, data.
+pub(crate) struct Environment<'a> {
+    pub(crate) device: Device,
+    pub(crate) tokenizer: &'a Tokenizer,
+    pub(crate) tasks: &'a [TaskData<'a>],
+    pub(crate) total_steps: u64,
+    pub(crate) parameters: u64,
+}
+
+impl Environment<'_> {
+    /// Writes config.toml and environment.json.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub(crate) fn write(&self, folder: &Path, config: &RunConfig) -> Result<()> {
+        write(&folder.join(CONFIG), &config.to_toml()?)?;
+        write_json(&folder.join(ENVIRONMENT), &self.to_json()?)
+    }
+
+    /// Refuses to go on with other data than the run began with, unless `data` is in `allow`.
+    ///
+    /// # Errors
+    /// If there are more or fewer documents, tokens or rows.
+    pub(crate) fn check(&self, folder: &Path, allow: &[String]) -> Result<()> {
+        let now = self.to_json()?;
+        for data in self.tasks {
+            let place = match &*data.task.name {
+                "" => String::new(),
+                name => format!("tasks/{name}/"),
+            };
+            for key in ["documents", "tokens", "training_rows"] {
+                let key = format!("{place}{key}");
+                let now = now.pointer(&format!("/data/{key}"));
+                check_data(folder, &key, now.unwrap_or_default(), allow)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn to_json(&self) -> Result<Value> {
+        Ok(json!({
+            "version": 1,
+            "sst": env!("CARGO_PKG_VERSION"),
+            "git_commit": git_commit(),
+            "libtorch": libtorch::libtorch_version(),
+            "os": std::env::consts::OS,
+            "arch": std::env::consts::ARCH,
+            "cpu": processor::describe()?,
+            "device": device::name(self.device),
+            "threads": tch::get_num_threads(),
+            "total_steps": self.total_steps,
+            "parameters": self.parameters,
+            "data": self.data(),
+        }))
+    }
+
+    fn data(&self) -> Value {
+        let mut data = json!({
+            "tokenizer": self.tokenizer.fingerprint(),
+            "vocab_size": self.tokenizer.vocab_size(),
+        });
+        for TaskData { task, store, train, held_out, .. } in self.tasks {
+            let counts = [
+                ("store", json!(store.fingerprint())),
+                ("documents", json!(store.num_documents())),
+                ("tokens", json!(store.num_tokens())),
+                ("training_rows", json!(train.len())),
+                ("validation_rows", json!(held_out.len())),
+            ];
+            for (key, value) in counts {
+                match &*task.name {
+                    "" => data[key] = value,
+                    name => data["tasks"][name][key] = value,
+                }
+            }
+        }
+        data
+    }
+}
+
+/// Refuses to measure on the held-out part of the run in `folder` where its data is not what it was trained on: another
+/// part would be held out, and texts that the model learned from be in it.
+///
+/// # Errors
+/// If there are more or fewer documents or tokens than there were, or environment.json cannot be read.
+pub fn check_held_out(folder: &Path, task: &Task, store: &Store) -> Result<()> {
+    let environment = read_environment(folder)?;
+    let place = match &*task.name {
+        "" => "/data".to_owned(),
+        name => format!("/data/tasks/{name}"),
+    };
+    for (key, now) in [("documents", store.num_documents()), ("tokens", store.num_tokens())] {
+        let before = environment.pointer(&format!("{place}/{key}")).and_then(Value::as_u64);
+        if before.is_some_and(|before| before != now) {
+            let message = format!(
+                "the data of {} changed since it was trained ({key} were {} and are {now}), so that another part would \
+                 be held out: put the files back as they were, or name with --data what to measure on",
+                folder.display(),
+                before.unwrap_or_default()
+            );
+            return Err(RunError::Resume(message));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to go on if `key` of the data, such as `documents`, was not `now` when the run began, unless
+/// `data` is in `allow`.
+///
+/// # Errors
+/// If it was not, or environment.json cannot be read.
+pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]) -> Result<()> {
+    let environment = read_environment(folder)?;
+    let before = environment.pointer(&format!("/data/{key}")).unwrap_or_default();
+    if before == now {
+        return Ok(());
+    }
+    let change = format!("its data changed ({key} was {before} and is {now})");
+    if allow.iter().any(|allowed| allowed == "data") {
+        tracing::warn!("{change}, as --allow-change allows");
+        return Ok(());
+    }
+    // Another tokenizer means other tokens by the same ids: nothing learned would hold.
+    let allowed = if key == "tokenizer" { "" } else { "allow it with --allow-change data, " };
+    let message = format!(
+        "cannot resume {}: {change}; put the files back as they were, {allowed}or start another run with another \
+         run.name",
+        folder.display(),
+    );
+    Err(RunError::Resume(message))
+}
+
+/// The environment.json of the run in `folder`.
+///
+/// # Errors
+/// If it cannot be read or is not JSON, with its path.
+pub(crate) fn read_environment(folder: &Path) -> Result<Value> {
+    let path = folder.join(ENVIRONMENT);
+    let text = read(&path)?;
+    serde_json::from_str(&text).map_err(|error| {
+        RunError::Damaged(format!("{} is damaged ({error}): {PUT_BACK}", path.display()))
+    })
+}
+
+/// Writes `value` as indented JSON, whole or not at all.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(crate) fn write_json(path: &Path, value: &Value) -> Result<()> {
+    write(path, &format!("{value:#}\n"))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    atomic::write(path, text.as_bytes()).map_err(RunError::io("write", path))
+}
+
+/// The commit of the repository that the run is started in; `None` outside of one.
+fn git_commit() -> Option<String> {
+    let output = Command::new("git").args(["rev-parse", "HEAD"]).output().ok()?;
+    let commit = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| commit.trim().to_owned())
+}

@@ -1,0 +1,448 @@
+//! From a configuration to what a run works on: tokenizer, prepared data, rows, objective, model.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use sst_core::checkpoint::{Allow, CheckpointError};
+use sst_core::{HeadKind, Modality, Model, Objective};
+use sst_data::clean::Cleaner;
+use sst_data::lock::{self, FileLock};
+use sst_data::read;
+use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
+use sst_data::store::{Preparation, Store};
+use sst_data::tokenize::{Frame, TokenizeError, Tokenizer, TrainConfig, train};
+use sst_data::{Ledger, Unused};
+use sst_models::{BuildOptions, Carried, LoadHead, LoadOptions, ModelError, Role};
+use sst_objectives::ObjectiveError;
+use tch::Device;
+
+use crate::error::{Result, RunError};
+use crate::observer::{Notice, Observer};
+use crate::recipe::{
+    Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
+    tokenizer_problem, unused,
+};
+use crate::{cached_tokenizer, model};
+
+/// How often a long preparation tells how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(3);
+
+/// A recipe that was checked: its complete configuration, and what a run makes of it.
+pub struct CheckedRecipe {
+    /// Every setting, with defaults filled in.
+    pub config: RunConfig,
+    /// What was written, which errors are traced back to.
+    pub(crate) written: Written,
+    /// The folder of prepared data where `data.cache` names none.
+    pub(crate) default_cache: Option<PathBuf>,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+impl CheckedRecipe {
+    /// The error for a problem, with the place in the recipe.
+    pub(crate) fn refuse(&self, problem: Problem) -> RunError {
+        self.written.locate(problem).into()
+    }
+
+    /// The folder of prepared data and trained tokenizers: that of `data.cache`, or else the default one.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn cache(&self) -> Result<PathBuf> {
+        let cache = self.config.tasks.list.first().map(|task| task.data.cache.as_str());
+        match cache.unwrap_or_default() {
+            "" => self.default_cache.clone().ok_or(RunError::NoCache),
+            folder => Ok(PathBuf::from(folder)),
+        }
+    }
+
+    /// The keys that were written and have no effect beside the others, each with its place and the reason.
+    pub fn unused(&self) -> Unused {
+        unused(&self.config, &self.written)
+    }
+
+    /// The tokenizer: loaded, or trained on the data of all tasks and kept in the cache.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        match &self.config.tokenizer {
+            TokenizerChoice::Path(path) => {
+                model::verify_around(Path::new(path))?;
+                // The path of a folder of sentence-transformers stands for its encoder, as that of the model does.
+                let folder = sst_models::encoder_folder(Path::new(path))?;
+                Tokenizer::load(&folder).map_err(|error| match &error {
+                    TokenizeError::NotFound(_) | TokenizeError::Foreign { .. } => {
+                        self.refuse(Problem::new("tokenizer.path", error.to_string()))
+                    }
+                    _ => error.into(),
+                })
+            }
+            TokenizerChoice::Train(train) => self.trained(train),
+        }
+    }
+
+    /// The error for a tokenizer that cannot be trained.
+    pub(crate) fn refuse_tokenizer(&self, error: TokenizeError) -> RunError {
+        self.refuse(tokenizer_problem(error))
+    }
+
+    fn trained(&self, config: &TrainConfig) -> Result<Tokenizer> {
+        let place = self.tokenizer_place(config)?;
+        if let Ok(tokenizer) = cached_tokenizer::load(&place) {
+            return Ok(tokenizer);
+        }
+        // One process trains it. Another that needs the same one waits, and takes what it made.
+        let cache = place.parent().unwrap_or(&place);
+        std::fs::create_dir_all(cache).map_err(RunError::io("create", cache))?;
+        let _lock = FileLock::wait(&place.with_extension("lock"), |pid| {
+            tracing::warn!("{} is training the same tokenizer: waiting for it", lock::holder(pid));
+        })?;
+        if place.is_dir() {
+            match cached_tokenizer::load(&place) {
+                Ok(tokenizer) => return Ok(tokenizer),
+                Err(error) => {
+                    tracing::warn!("training the tokenizer again: {error}");
+                    std::fs::remove_dir_all(&place).map_err(RunError::io("remove", &place))?;
+                }
+            }
+        }
+        let vocab_size = config.vocab_size;
+        self.observer.notice(&Notice::TrainingTokenizer { vocab_size });
+        // What it leaves out is counted when the data itself is prepared.
+        let uncounted = Ledger::new();
+        let data = self.data_sets();
+        let mut failed: Vec<_> = data.iter().map(|_| None).collect();
+        let mut documents: Vec<Box<dyn Iterator<Item = String> + Send + '_>> = Vec::new();
+        for (data, failed) in data.iter().zip(&mut failed) {
+            let mut cleaner = Cleaner::new(data.clean.clone(), uncounted.clone());
+            let texts = data.source().texts(&uncounted, failed)?;
+            let nowhere = sst_data::Key::new("", 0);
+            documents.push(Box::new(texts.filter_map(move |text| cleaner.clean(&nowhere, &text))));
+        }
+        let trained = train(config, documents.into_iter().flatten());
+        if let Some(error) = failed.into_iter().flatten().next() {
+            return Err(error.into());
+        }
+        let tokenizer = trained.map_err(|error| self.refuse_tokenizer(error))?;
+        let temporary = place.with_extension(format!("{}.tmp", std::process::id()));
+        tokenizer.save(&temporary, self.config.tasks.max_length())?;
+        cached_tokenizer::seal(&temporary)?;
+        if let Err(error) = std::fs::rename(&temporary, &place) {
+            // Another run may have been faster; its tokenizer is the same.
+            let _ = std::fs::remove_dir_all(&temporary);
+            if !place.is_dir() {
+                return Err(RunError::io("write", &place)(error));
+            }
+        }
+        cached_tokenizer::load(&place)
+    }
+
+    /// Where a trained tokenizer is kept.
+    fn tokenizer_place(&self, config: &TrainConfig) -> Result<PathBuf> {
+        Ok(self.cache()?.join("tokenizers").join(self.tokenizer_fingerprint(config)?))
+    }
+
+    /// Where the tokenizer comes from, for messages.
+    pub(crate) fn tokenizer_source(&self) -> Result<String> {
+        Ok(match &self.config.tokenizer {
+            TokenizerChoice::Path(path) => format!("tokenizer.path, {path}"),
+            TokenizerChoice::Train(config) => {
+                format!(
+                    "trained on the data and kept in {}",
+                    self.tokenizer_place(config)?.display()
+                )
+            }
+        })
+    }
+
+    /// The hash of all that a trained tokenizer depends on; of each file, its path, size and time.
+    fn tokenizer_fingerprint(&self, train: &TrainConfig) -> Result<String> {
+        let mut hash = Sha256::new();
+        let version = env!("CARGO_PKG_VERSION");
+        for data in self.data_sets() {
+            hash.update(
+                json!([version, read::VERSION, train, data.source(), data.clean]).to_string(),
+            );
+            for path in data.source().files()? {
+                let metadata = std::fs::metadata(&path).map_err(RunError::io("read", &path))?;
+                let changed = metadata.modified().ok();
+                let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+                let changed = changed.unwrap_or_default().as_nanos();
+                hash.update(format!("{}\n{}\n{changed}\n", path.display(), metadata.len()));
+            }
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// What the tasks read, each once: two tasks may learn from the same texts in different ways.
+    fn data_sets(&self) -> Vec<&Data> {
+        let mut seen = BTreeSet::new();
+        let data = self.config.tasks.list.iter().map(|task| &task.data);
+        data.filter(|data| seen.insert(json!([data.source(), data.clean]).to_string())).collect()
+    }
+
+    /// Fills in what follows from the tokenizer: the model's vocabulary, and the special tokens it has keys for.
+    pub fn complete(&mut self, tokenizer: &Tokenizer) -> Result<()> {
+        let ModelChoice::New { config, .. } = &mut self.config.model else { return Ok(()) };
+        let known = tokenizer.vocab_size();
+        let vocab = config.entry("vocab_size").or_insert(json!(known)).as_u64();
+        let model_type = config.get("model_type").cloned().unwrap_or_default();
+        let entry = sst_models::list().iter().find(|entry| model_type == entry.model_type);
+        let defaults = entry.map(|entry| (entry.default_config)()).unwrap_or_default();
+        let special = tokenizer.special();
+        // Tokenizers in the way of BERT end a text with their separator.
+        let (bos, eos) = (special.bos.or(special.cls), special.eos.or(special.sep));
+        for (key, id) in
+            [("pad_token_id", special.pad), ("bos_token_id", bos), ("eos_token_id", eos)]
+        {
+            if defaults.get(key).is_some() {
+                config.entry(key).or_insert(json!(id));
+            }
+        }
+        if let Some(vocab) = vocab.filter(|vocab| *vocab < known as u64) {
+            let message = format!(
+                "is {vocab}, but the tokenizer has {known} tokens: raise it, or leave it out to take \
+                 the tokenizer's"
+            );
+            return Err(self.refuse(Problem::new("model.vocab_size", message)));
+        }
+        Ok(())
+    }
+
+    /// The objective of a task, for `model`.
+    pub fn objective(
+        &self,
+        task: &Task,
+        tokenizer: &Tokenizer,
+        model: &dyn Model,
+    ) -> Result<Box<dyn Objective>> {
+        let hidden_size = model.hidden_size(Modality::Text)?;
+        self.objective_of(task, tokenizer, hidden_size, model.params().device())
+    }
+
+    /// The objective of a task, for a model of this width.
+    pub(crate) fn objective_of(
+        &self,
+        task: &Task,
+        tokenizer: &Tokenizer,
+        hidden_size: i64,
+        device: Device,
+    ) -> Result<Box<dyn Objective>> {
+        let context = sst_objectives::Context {
+            tokenizer: Some(tokenizer),
+            padding_free: self.config.train.batching.padding_free,
+            hidden_size,
+            device,
+            seed: self.config.run.seed,
+        };
+        let (name, config) = (task.objective_name(), task.objective_config());
+        sst_objectives::build(name, &config, &context).map_err(|error| {
+            self.refuse(match &error {
+                ObjectiveError::Core(_) => return error.into(),
+                ObjectiveError::Config { path, message } => {
+                    key_problem(&task.key("objective"), path, message)
+                }
+                ObjectiveError::NoToken { .. }
+                | ObjectiveError::NoTokenizer
+                | ObjectiveError::NoOrdinaryToken => {
+                    Problem::sentence("tokenizer", error.to_string())
+                }
+                ObjectiveError::Unknown { .. } => {
+                    Problem::sentence(&task.key("objective.name"), error.to_string())
+                }
+            })
+        })
+    }
+
+    /// The model, new or from a folder, on `device`, and the files that go with it. What is found in the folder
+    /// and not used goes to `ledger`, and so do weights that start anew.
+    pub fn model(
+        &self,
+        tokenizer: &Tokenizer,
+        device: Device,
+        ledger: &Ledger,
+    ) -> Result<(Box<dyn Model>, Option<Carried>)> {
+        match &self.config.model {
+            ModelChoice::New { config, init } => {
+                let options = BuildOptions {
+                    device,
+                    seed: Some(self.config.run.seed),
+                    architecture: None,
+                    init: *init,
+                };
+                let model = sst_models::build(&Value::Object(config.clone()), &options)
+                    .map_err(|error| self.refuse_model(error))?;
+                Ok((model, None))
+            }
+            ModelChoice::Folder { path, .. } => {
+                model::verify_around(Path::new(path))?;
+                let encoder = sst_models::encoder_folder(Path::new(path))?;
+                let loaded = sst_models::open(&encoder, &self.load_options(device));
+                let loaded = loaded.map_err(|error| self.refuse_folder(error))?;
+                if encoder != Path::new(path) {
+                    ledger.add_unused(&sst_models::around_encoder(Path::new(path), &encoder)?);
+                }
+                loaded.tell(ledger);
+                let (model, carried) = (loaded.model, loaded.carried);
+                let (vocab_size, limit) = (model.vocab_size()?, model.max_length()?);
+                self.check_sizes(vocab_size, limit, tokenizer.vocab_size())?;
+                Ok((model, Some(carried)))
+            }
+        }
+    }
+
+    /// How the model of `model.path` is loaded.
+    pub(crate) fn load_options(&self, device: Device) -> LoadOptions {
+        let trains_head = |task: &Task| {
+            let name = task.objective_name();
+            sst_objectives::entry(name).is_ok_and(|entry| entry.trains_token_head)
+        };
+        let needs_head = self.config.tasks.list.iter().any(trains_head);
+        let options = LoadOptions {
+            head: if needs_head {
+                LoadHead::New(HeadKind::LanguageModel)
+            } else {
+                LoadHead::AsFound
+            },
+            role: Role::Write,
+            seed: self.config.run.seed,
+            ..LoadOptions::new(device)
+        };
+        match &self.config.model {
+            ModelChoice::New { .. } => options,
+            ModelChoice::Folder { allow_missing, allow_unexpected, config, .. } => LoadOptions {
+                config: config.clone(),
+                allow: Allow {
+                    missing: allow_missing.clone(),
+                    unexpected: allow_unexpected.clone(),
+                },
+                ..options
+            },
+        }
+    }
+
+    /// Refuses a model of `model.path` that knows fewer tokens than the tokenizer, which has `tokens`, or reads shorter
+    /// rows than the data has.
+    pub(crate) fn check_sizes(&self, vocab_size: usize, limit: usize, tokens: usize) -> Result<()> {
+        if vocab_size < tokens {
+            let message = format!(
+                "has a vocabulary of {vocab_size}, but the tokenizer has {tokens} tokens: use the tokenizer it was \
+                 trained with"
+            );
+            return Err(self.refuse(Problem::new("model.path", message)));
+        }
+        let too_long = self.config.tasks.list.iter().find(|task| task.data.max_length > limit);
+        if let Some(task) = too_long {
+            let length = task.data.max_length;
+            let message =
+                format!("is {length}, but the model of model.path reads {limit}: lower it");
+            return Err(self.refuse(Problem::new(&task.key("data.max_length"), message)));
+        }
+        Ok(())
+    }
+
+    /// The error for a model of `model.path` that cannot be loaded.
+    pub(crate) fn refuse_folder(&self, error: ModelError) -> RunError {
+        match &error {
+            ModelError::Config { path, message } => {
+                self.refuse(key_problem("model.config", path, message))
+            }
+            ModelError::Core(sst_core::Error::Checkpoint(CheckpointError::NoWeights {
+                ..
+            })) => self.refuse(Problem::new("model.path", error.to_string())),
+            _ => error.into(),
+        }
+    }
+
+    fn refuse_model(&self, error: ModelError) -> RunError {
+        match &error {
+            ModelError::Config { path, message } => {
+                let path = if path == "model_type" { "type" } else { path };
+                self.refuse(key_problem("model", path, message))
+            }
+            ModelError::UnknownType { .. } => {
+                self.refuse(Problem::sentence("model.type", error.to_string()))
+            }
+            _ => error.into(),
+        }
+    }
+
+    /// The prepared data of a task: from the cache, or made now.
+    pub fn store(&self, task: &Task, tokenizer: &Tokenizer, ledger: &Ledger) -> Result<Arc<Store>> {
+        let data = &task.data;
+        let (source, cache) = (data.source(), self.cache()?.join("stores"));
+        let preparation = Preparation {
+            source: &source,
+            clean: &data.clean,
+            tokenizer,
+            sentence_ends: false,
+            ledger,
+            cache: &cache,
+        };
+        let mut told = Instant::now();
+        let store = preparation.prepare(&mut |documents, tokens| {
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                self.observer.notice(&Notice::Preparing { documents, tokens });
+            }
+        })?;
+        Ok(store)
+    }
+
+    /// The rows of a part of the data of a task.
+    pub fn rows(
+        &self,
+        task: &Task,
+        store: &Arc<Store>,
+        subset: Subset,
+        tokenizer: &Tokenizer,
+        ledger: &Ledger,
+    ) -> Result<Arc<dyn Dataset>> {
+        let (data, frame) = (&task.data, self.frame(task, tokenizer)?);
+        let (store, length) = (Arc::clone(store), data.max_length);
+        let rows: Result<Arc<dyn Dataset>, DatasetError> = match data.pair_fields.len() {
+            0 => TokenRows::new(store, subset, data.rows, length, frame, ledger)
+                .map(|rows| Arc::new(rows) as _),
+            more => GroupRows::new(store, 1 + more, subset, length, frame, ledger)
+                .map(|rows| Arc::new(rows) as _),
+        };
+        rows.map_err(|error| self.refuse_rows(task, error))
+    }
+
+    /// Their number alone, which takes no memory but for pairs.
+    pub fn count_rows(
+        &self,
+        task: &Task,
+        store: &Arc<Store>,
+        subset: Subset,
+        tokenizer: &Tokenizer,
+        ledger: &Ledger,
+    ) -> Result<u64> {
+        let data = &task.data;
+        if !data.pair_fields.is_empty() {
+            return Ok(self.rows(task, store, subset, tokenizer, ledger)?.len());
+        }
+        let frame = self.frame(task, tokenizer)?;
+        TokenRows::count(store, subset, data.rows, data.max_length, &frame, ledger)
+            .map_err(|error| self.refuse_rows(task, error))
+    }
+
+    /// The special tokens around and between the documents of a task.
+    pub(crate) fn frame(&self, task: &Task, tokenizer: &Tokenizer) -> Result<Frame> {
+        sst_objectives::frame(task.objective_name(), tokenizer).map_err(|error| {
+            self.refuse(Problem::sentence(&task.key("objective.name"), error.to_string()))
+        })
+    }
+
+    pub(crate) fn refuse_rows(&self, task: &Task, error: DatasetError) -> RunError {
+        match error {
+            DatasetError::Store(error) => error.into(),
+            error @ DatasetError::NoGroups { .. } => error.into(),
+            other => {
+                self.refuse(Problem::sentence(&task.key("data.max_length"), other.to_string()))
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Checks across sections. Each names the key to change.
+
+use serde_json::Value;
+use sst_objectives::{ObjectiveError, Rows};
+use sst_train::PrecisionChoice;
+
+use super::RunConfig;
+use super::duration::Duration;
+use super::error::{Problem, require};
+use super::limits;
+use super::model::{ModelChoice, POSITIONS};
+use super::section;
+use super::task::Task;
+use super::train::{Checkpointing, Train};
+
+/// Refuses what cannot run, as far as it can be told before any data is read.
+pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
+    // Before any of the others, which compute with the numbers.
+    limits::check(config)?;
+    let tasks = &config.tasks.list;
+    config.run.check()?;
+    tasks.iter().try_for_each(|task| {
+        pairs(task)?;
+        task.data.check(&|key| task.key(key))
+    })?;
+    config.tokenizer.check()?;
+    one_cache(config)?;
+    config.model.check()?;
+    positions(config)?;
+    tasks.iter().try_for_each(|task| objective(task, &config.train))?;
+    tasks.iter().try_for_each(|task| chunks(task, &config.train))?;
+    config.train.check()?;
+    best(config)
+}
+
+/// An objective on pairs needs their fields, and another has no use for them.
+fn pairs(task: &Task) -> Result<(), Problem> {
+    let name = task.objective_name();
+    let (is_grouped, key) = (!task.data.pair_fields.is_empty(), task.key("data.pair_fields"));
+    // An unknown objective is told of where it is built.
+    let Ok(entry) = sst_objectives::entry(name) else { return Ok(()) };
+    let wants = entry.rows == Rows::Groups;
+    let message =
+        format!("is missing: `{name}` learns from pairs, and this names their other texts");
+    require(is_grouped || !wants, &key, message)?;
+    let message = format!("is for objectives on pairs, and `{name}` takes single texts");
+    require(wants || !is_grouped, &key, message)
+}
+
+/// Rows must not be longer than what a new model reads.
+fn positions(config: &RunConfig) -> Result<(), Problem> {
+    let ModelChoice::New { config: model, .. } = &config.model else { return Ok(()) };
+    let number = |key: &str| model.get(key).and_then(Value::as_u64);
+    let limit = POSITIONS.iter().find_map(|key| Some((key, number(key)?)));
+    let Some((key, limit)) = limit else { return Ok(()) };
+    for task in &config.tasks.list {
+        let length = task.data.max_length;
+        let message = format!(
+            "is {length}, but the model has {limit} positions: lower it, or raise model.{key}"
+        );
+        require(length as u64 <= limit, &task.key("data.max_length"), message)?;
+    }
+    Ok(())
+}
+
+/// Prepared data and tokenizers of a run lie in one folder.
+fn one_cache(config: &RunConfig) -> Result<(), Problem> {
+    let mut tasks = config.tasks.list.iter();
+    let Some(first) = tasks.next() else { return Ok(()) };
+    let same = |task: &&Task| task.data.cache == first.data.cache;
+    let message = "is another folder than that of another task: say it once, in [data]";
+    tasks
+        .find(|task| !same(task))
+        .map_or(Ok(()), |task| Err(Problem::new(&task.key("data.cache"), message)))
+}
+
+/// The objective's own rules on its keys, which need no tokenizer.
+fn objective(task: &Task, train: &Train) -> Result<(), Problem> {
+    let (name, config) = (task.objective_name(), task.objective_config());
+    match sst_objectives::check(name, &config, train.batching.padding_free) {
+        Err(ObjectiveError::Config { path, message }) => {
+            Err(section::problem(&task.key("objective"), &path, &message))
+        }
+        // Whatever else is told of where the objective is built.
+        _ => Ok(()),
+    }
+}
+
+/// A checkpoint can only be kept for its figure if there is one at its step.
+fn best(config: &RunConfig) -> Result<(), Problem> {
+    let Train { eval_every, save_every, keep, steps, .. } = &config.train;
+    if let Some(by) = &keep.by {
+        let held_out = config.tasks.list.iter().any(|task| task.data.validation > 0.0);
+        let message =
+            format!("is \"{}\", but data.validation is 0: nothing is evaluated", by.metric);
+        require(held_out, "train.keep.by.metric", message)?;
+        let message = format!(
+            "is \"{}\", which is no figure of an evaluation: those begin with eval/",
+            by.metric
+        );
+        require(by.metric.starts_with("eval/"), "train.keep.by.metric", message)?;
+    }
+    // All are kept, or none for its figure.
+    if keep.last == 0 || keep.best == 0 {
+        return Ok(());
+    }
+    let (Duration::Steps(eval), Duration::Steps(save)) = (*eval_every, *save_every) else {
+        return Ok(());
+    };
+    misses(
+        eval,
+        save,
+        match steps {
+            Duration::Steps(steps) => Some(*steps),
+            _ => None,
+        },
+    )
+}
+
+/// Refuses evaluations at steps that are not saved: the best of them could not be kept.
+pub(crate) fn misses(eval: u64, save: u64, steps: Option<u64>) -> Result<(), Problem> {
+    // The last step is evaluated and saved in any case.
+    let within = |every: u64| every > 0 && steps.is_none_or(|steps| every < steps);
+    if !within(eval) || (save > 0 && eval.is_multiple_of(save)) {
+        return Ok(());
+    }
+    let message = format!(
+        "is {}, and train.eval_every is {eval}step: the best of the evaluated steps would not be saved. Make \
+         train.eval_every a multiple of it, or set train.keep.best = 0",
+        if save == 0 { "0 (the last step alone)".to_owned() } else { format!("{save}step") }
+    );
+    Err(Problem::new("train.save_every", message))
+}
+
+/// Contrastive losses in chunks run their own backward passes, beside which some of the engine has no place.
+fn chunks(task: &Task, train: &Train) -> Result<(), Problem> {
+    let rows = task.objective_config().get("chunk_rows").and_then(Value::as_u64).unwrap_or(0);
+    let key = task.key("objective.chunk_rows");
+    let whole = rows == 0 || train.activation_checkpointing == Checkpointing::All(false);
+    require(
+        whole,
+        &key,
+        "must be 0 with train.activation_checkpointing: chunks save that memory too",
+    )?;
+    let wide = rows == 0 || train.precision != PrecisionChoice::Fp16;
+    require(
+        wide,
+        &key,
+        "must be 0 with train.precision = \"fp16\", whose loss is scaled later; take bf16",
+    )
+}

@@ -1,0 +1,192 @@
+//! Lengths of training with their units.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// `"2000step"`, `"3epoch"`, `"3e9tok"`, `"0.06run"`; a bare whole number counts steps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Duration {
+    /// Updates.
+    Steps(u64),
+    /// Passes over the training rows.
+    Epochs(f64),
+    /// Tokens of rows seen, special ones included.
+    Tokens(f64),
+    /// A share of the whole run.
+    Run(f64),
+}
+
+/// What one step is, to turn other units into steps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// Rows in the training set.
+    pub rows: u64,
+    /// Rows in a step, on average.
+    pub rows_per_step: f64,
+    /// Tokens in a row, on average.
+    pub tokens_per_row: f64,
+}
+
+impl Duration {
+    /// No steps at all.
+    pub const ZERO: Self = Self::Steps(0);
+
+    /// The steps of a whole run, rounded up. A share of the run has none.
+    pub fn total_steps(self, scale: Scale) -> Option<u64> {
+        let batch = scale.rows_per_step;
+        match self {
+            Self::Steps(steps) => Some(steps),
+            Self::Epochs(epochs) => Some((epochs * scale.rows as f64 / batch).ceil() as u64),
+            Self::Tokens(tokens) => Some((tokens / (batch * scale.tokens_per_row)).ceil() as u64),
+            Self::Run(_) => None,
+        }
+    }
+
+    /// The steps of a part of a run of `total` steps; at least one unless it is zero.
+    pub fn steps(self, scale: Scale, total: u64) -> u64 {
+        match self {
+            Self::Run(share) if share > 0.0 => ((share * total as f64).round() as u64).max(1),
+            Self::Run(_) => 0,
+            other => other.total_steps(scale).unwrap_or(0),
+        }
+    }
+
+    /// Whether it is no time at all.
+    pub fn is_zero(self) -> bool {
+        match self {
+            Self::Steps(steps) => steps == 0,
+            Self::Epochs(n) | Self::Tokens(n) | Self::Run(n) => n == 0.0,
+        }
+    }
+}
+
+impl FromStr for Duration {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let split = text.find(|c: char| c.is_ascii_alphabetic() && c != 'e' && c != 'E');
+        // `3e9tok` and `3epoch`: an `e` is of the number if digits follow it.
+        let split = text
+            .char_indices()
+            .find(|(i, c)| matches!(c, 'e' | 'E') && !text[i + 1..].starts_with(digit_or_sign))
+            .map(|(i, _)| i)
+            .into_iter()
+            .chain(split)
+            .min()
+            .unwrap_or(text.len());
+        let (number, unit) = (text[..split].trim().replace('_', ""), text[split..].trim());
+        let amount: f64 = number.parse().map_err(|_| format!("\"{text}\" has no number"))?;
+        if !amount.is_finite() || amount < 0.0 {
+            return Err(format!("\"{text}\" is not a length of time"));
+        }
+        match unit {
+            "step" | "steps" if amount.fract() == 0.0 => Ok(Self::Steps(amount as u64)),
+            "step" | "steps" => Err(format!("\"{text}\" is not a whole number of steps")),
+            "epoch" | "epochs" => Ok(Self::Epochs(amount)),
+            "tok" | "toks" => Ok(Self::Tokens(amount)),
+            "run" if amount <= 1.0 => Ok(Self::Run(amount)),
+            "run" => Err(format!("\"{text}\" is more than the whole run, 1run")),
+            _ => Err(format!("\"{text}\" has no unit: write 200step, 3epoch, 3e9tok or 0.06run")),
+        }
+    }
+}
+
+fn digit_or_sign(c: char) -> bool {
+    c.is_ascii_digit() || matches!(c, '+' | '-')
+}
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Steps(steps) => write!(f, "{steps}step"),
+            Self::Epochs(epochs) => write!(f, "{epochs}epoch"),
+            Self::Tokens(tokens) => write!(f, "{tokens}tok"),
+            Self::Run(share) => write!(f, "{share}run"),
+        }
+    }
+}
+
+impl Serialize for Duration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl Visitor<'_> for Written {
+            type Value = Duration;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a length such as \"200step\", \"3epoch\", \"3e9tok\" or \"0.06run\"")
+            }
+
+            fn visit_u64<E: Error>(self, steps: u64) -> Result<Duration, E> {
+                Ok(Duration::Steps(steps))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_read_and_written() {
+        let check = |text: &str, expected: Duration, again: &str| {
+            let parsed: Duration = text.parse().unwrap();
+            assert_eq!((parsed, parsed.to_string().as_str()), (expected, again));
+            assert_eq!(again.parse(), Ok(expected));
+        };
+        check("2000step", Duration::Steps(2000), "2000step");
+        check("1_000 steps", Duration::Steps(1000), "1000step");
+        check("1e3step", Duration::Steps(1000), "1000step");
+        check("3epoch", Duration::Epochs(3.0), "3epoch");
+        check("0.5epoch", Duration::Epochs(0.5), "0.5epoch");
+        check("3e9tok", Duration::Tokens(3e9), "3000000000tok");
+        check("1.5e+6tok", Duration::Tokens(1.5e6), "1500000tok");
+        check("0.06run", Duration::Run(0.06), "0.06run");
+    }
+
+    #[test]
+    fn what_is_no_duration_says_why() {
+        let check = |text: &str, expected: &str| {
+            let error = text.parse::<Duration>().unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        };
+        check("2000", "has no unit");
+        check("12 parsecs", "has no unit");
+        check("step", "has no number");
+        check("-3epoch", "not a length of time");
+        check("1.5step", "whole number of steps");
+        check("2run", "more than the whole run");
+        check("", "has no number");
+    }
+
+    #[test]
+    fn other_units_become_steps() {
+        let scale = Scale { rows: 1000, rows_per_step: 64.0, tokens_per_row: 32.0 };
+        let check = |text: &str, expected| {
+            let duration: Duration = text.parse().unwrap();
+            assert_eq!(duration.steps(scale, 200), expected, "{text}");
+        };
+        check("7step", 7);
+        check("1epoch", 16);
+        check("2epoch", 32);
+        check("2048tok", 1);
+        check("2049tok", 2);
+        check("0.06run", 12);
+        check("0.001run", 1);
+        check("0run", 0);
+    }
+}

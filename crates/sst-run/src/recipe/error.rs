@@ -1,0 +1,29 @@
+//! What is wrong with a key of a recipe.
+
+/// Something wrong with a key, before it is known where that key was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The key, such as `train.batch_size`; empty for the whole recipe.
+    pub(crate) key: String,
+    /// What is wrong with it and what to do.
+    pub(crate) message: String,
+    /// Whether the message already names the key.
+    pub(crate) whole: bool,
+}
+
+impl Problem {
+    /// `message` about `key`, to be printed as `key: message`.
+    pub(crate) fn new(key: &str, message: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), message: message.into(), whole: false }
+    }
+
+    /// A sentence about `key` that names it itself.
+    pub(crate) fn sentence(key: &str, message: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), message: message.into(), whole: true }
+    }
+}
+
+/// `Ok` where `good`, or else the problem of `key`.
+pub(crate) fn require(good: bool, key: &str, message: impl Into<String>) -> Result<(), Problem> {
+    if good { Ok(()) } else { Err(Problem::new(key, message)) }
+}

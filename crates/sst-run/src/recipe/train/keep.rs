@@ -1,0 +1,86 @@
+//! `[train.keep]`: which checkpoints stay.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sst_train::{BestBy, Retention};
+
+use crate::recipe::duration::{Duration, Scale};
+use crate::recipe::limits::MOST_COUNT;
+use crate::recipe::{Effect, Idle, Keys, RunConfig};
+
+/// `[train.keep]` as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct KeepFile {
+    last: Option<usize>,
+    best: Option<usize>,
+    by: Option<BestBy>,
+    every: Option<Duration>,
+}
+
+/// `[train.keep]`. The defaults are those of [`Retention`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Keep {
+    /// The newest so many; 0 for all.
+    pub last: usize,
+    /// The best so many.
+    pub best: usize,
+    /// The figure that says which is best, and whether more of it is better. Default: the loss of the first evaluator.
+    pub by: Option<BestBy>,
+    /// Those at multiples of this. Default: none.
+    pub every: Duration,
+}
+
+pub(in crate::recipe) const KEYS: Keys = Keys {
+    limits: &[("train.keep.last", 0.0, MOST_COUNT), ("train.keep.best", 0.0, 1e6)],
+    may_differ: &[
+        ("train.keep.last", Effect::None),
+        ("train.keep.best", Effect::None),
+        ("train.keep.by.metric", Effect::None),
+        ("train.keep.by.direction", Effect::None),
+        ("train.keep.every", Effect::None),
+    ],
+    durations,
+    idle,
+    ..Keys::NONE
+};
+
+impl KeepFile {
+    pub(super) fn fill(self) -> Keep {
+        let kept = Retention::default();
+        Keep {
+            last: self.last.unwrap_or(kept.last),
+            best: self.best.unwrap_or(kept.best),
+            by: self.by,
+            every: self.every.unwrap_or(Duration::ZERO),
+        }
+    }
+}
+
+impl Keep {
+    /// The rule of a run of `total_steps` steps.
+    pub(super) fn retention(&self, scale: Scale, total_steps: u64) -> Retention {
+        let every = self.every.steps(scale, total_steps);
+        Retention {
+            last: self.last,
+            best: self.best,
+            by: self.by.clone(),
+            every: (every > 0).then_some(every),
+        }
+    }
+}
+
+fn durations(config: &RunConfig) -> Vec<(String, Duration)> {
+    vec![("train.keep.every".to_owned(), config.train.keep.every)]
+}
+
+fn idle(config: &RunConfig) -> Vec<Idle> {
+    if config.train.keep.last > 0 {
+        return Vec::new();
+    }
+    let why = "train.keep.last = 0 keeps all checkpoints";
+    vec![
+        ("train.keep.best".to_owned(), json!(1), why),
+        ("train.keep.every".to_owned(), json!("0step"), why),
+    ]
+}

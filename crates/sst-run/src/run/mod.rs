@@ -1,0 +1,237 @@
+//! A run: from a recipe to a trained model.
+
+mod record;
+mod stages;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::json;
+use sst_core::{Evaluator, Model, Objective, Solo, Tracker};
+use sst_data::Ledger;
+use sst_data::tokenize::Tokenizer;
+use sst_models::Carried;
+use sst_train::{Fit, FitConfig, Outcome, Restored, Saver, Task, Tasks, TrainError, fit};
+
+use self::record::{exporter, trackers};
+use crate::builder::Recipe;
+use crate::error::{Result, RunError};
+use crate::folder::{self, Environment};
+use crate::observer::Notice;
+use crate::precision;
+use crate::prepared::CheckedRecipe;
+use crate::recipe::RunConfig;
+use crate::run_lock::RunLock;
+use crate::tasks::TaskSet;
+
+/// A run that is about to train.
+///
+/// It writes to `run.dir`/`run.name`: config.toml, environment.json, metrics.jsonl, ledger.json, loss.png, TensorBoard
+/// events, and checkpoints/, each of which holds a Hugging Face model folder.
+pub struct Run {
+    recipe: CheckedRecipe,
+    ledger: Ledger,
+    resume: bool,
+    allow_change: Vec<String>,
+    profile: Option<u64>,
+    trackers: Vec<Box<dyn Tracker>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What is trained.
+struct Learner {
+    model: Box<dyn Model>,
+    /// The files that go with a model from a folder.
+    carried: Option<Carried>,
+    /// One for each task.
+    objectives: Vec<Box<dyn Objective>>,
+}
+
+/// All that the loop works on.
+struct Ready<'r> {
+    config: FitConfig,
+    tokenizer: Arc<Tokenizer>,
+    learner: Learner,
+    tasks: TaskSet<'r>,
+    evaluators: Vec<Box<dyn Evaluator>>,
+    trackers: Vec<Box<dyn Tracker>>,
+    resume: Option<Restored>,
+}
+
+impl Run {
+    /// Checks the recipe. Nothing is written, and no data is read, before [`Run::train`].
+    ///
+    /// # Errors
+    /// If anything in the recipe is wrong, with the place where it was written.
+    pub fn new(recipe: Recipe) -> Result<Self> {
+        let recipe = recipe.check()?;
+        let ledger = Ledger::new();
+        ledger.add_unused(&recipe.unused());
+        Ok(Self {
+            recipe,
+            ledger,
+            resume: false,
+            allow_change: Vec::new(),
+            profile: None,
+            trackers: Vec::new(),
+            stop: Arc::default(),
+        })
+    }
+
+    /// Whether to go on from the newest good checkpoint of the run folder, or to start if there is none yet. Without it,
+    /// a folder with checkpoints is refused.
+    pub fn resume(&mut self, on: bool) -> &mut Self {
+        self.resume = on;
+        self
+    }
+
+    /// Resumes although these keys of the recipe have changed; `data` stands for the documents themselves.
+    pub fn allow_change(&mut self, keys: impl IntoIterator<Item = String>) -> &mut Self {
+        self.allow_change.extend(keys);
+        self
+    }
+
+    /// Records so many steps, after the first five, by operator, in profile/ of the run folder.
+    pub fn profile(&mut self, steps: u64) -> &mut Self {
+        self.profile = Some(steps);
+        self
+    }
+
+    /// Adds a listener to the events of the run, beside those that write its record.
+    pub fn tracker(&mut self, tracker: impl Tracker + 'static) -> &mut Self {
+        self.trackers.push(Box::new(tracker));
+        self
+    }
+
+    /// A flag that another thread or a signal may set: the run then finishes its step, saves a checkpoint and returns
+    /// [`Outcome::Stopped`].
+    pub fn stop_flag(&mut self, flag: Arc<AtomicBool>) -> &mut Self {
+        self.stop = flag;
+        self
+    }
+
+    /// The folder that the run writes to.
+    pub fn folder(&self) -> PathBuf {
+        self.recipe.config.folder()
+    }
+
+    /// Every setting of the run. What follows from data, tokenizer or device is there after [`Run::train`].
+    pub fn config(&self) -> &RunConfig {
+        &self.recipe.config
+    }
+
+    /// What was dropped, truncated, skipped or left unused so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The checked recipe with every default as TOML, without training. Tells the observer the precision of this machine.
+    ///
+    /// # Errors
+    /// If the precision that the recipe asks for is not one of this machine, or the run would be refused once it had its
+    /// tokenizer.
+    pub fn dry_run(&mut self) -> Result<String> {
+        let resolved = self.recipe.config.to_toml()?;
+        match self.recipe.device() {
+            Ok(device) => {
+                let CheckedRecipe { config, observer, .. } = &mut self.recipe;
+                precision::decide(config, device, false, &**observer)?;
+            }
+            // A recipe for a GPU may be looked at where there is none.
+            Err(error) => tracing::warn!("a run on this machine would be refused: {error}"),
+        }
+        self.recipe.rehearse()?;
+        Ok(resolved)
+    }
+
+    /// Trains to the last step, until a budget is spent, or until the stop flag is set.
+    ///
+    /// # Errors
+    /// If data, tokenizer or model cannot be read or do not fit each other; if the run folder is in use or cannot be
+    /// resumed; or if training fails, with [`TrainError::NonFinite`] for a loss that is not finite.
+    pub fn train(&mut self) -> Result<Outcome> {
+        let folder = self.folder();
+        let _lock = RunLock::take(&folder)?;
+        let saver = Saver::new(&folder);
+        saver.take_in_latest()?;
+        let resuming = self.may_start(&saver)?;
+        let (device, precision) = self.open_device(resuming)?;
+
+        // What can be refused early is refused before the data is read.
+        self.recipe.rehearse_training()?;
+        let tokenizer = Arc::new(self.open_tokenizer(resuming)?);
+        self.recipe.complete(&tokenizer)?;
+        let own_trackers = std::mem::take(&mut self.trackers);
+        let run = &*self;
+        let mut learner = run.learner(&tokenizer, device)?;
+        let tasks = TaskSet::read(&run.recipe, &tokenizer, &run.ledger)?;
+        let config = run.fit_config(&tasks, &learner, device, precision)?;
+        let environment = Environment {
+            device,
+            tokenizer: &tokenizer,
+            tasks: &tasks.list,
+            total_steps: config.total_steps,
+            parameters: learner.model.params().num_trainable(),
+        };
+        if resuming {
+            environment.check(&folder, &run.allow_change)?;
+        }
+        let evaluators = run.evaluators(&tasks, &tokenizer, &learner)?;
+        let checkpoint = run.checkpoint(&saver, resuming, config.total_steps)?;
+        environment.write(&folder, &run.recipe.config)?;
+        let resume = run.restore(checkpoint, &mut learner)?;
+        let mut trackers = trackers(&folder, resume.as_ref().map_or(0, |r| r.state.step))?;
+        trackers.extend(own_trackers);
+        let ready = Ready { config, tokenizer, learner, tasks, evaluators, trackers, resume };
+        run.fit(&saver, ready)
+    }
+
+    /// Takes the steps.
+    fn fit(&self, saver: &Saver, ready: Ready<'_>) -> Result<Outcome> {
+        let Ready { config, tokenizer, mut learner, tasks, .. } = ready;
+        let Ready { mut evaluators, mut trackers, resume, .. } = ready;
+        let open_loaders = tasks.open_loaders(&learner.objectives, &tokenizer)?;
+        let export = exporter(&self.recipe.config, tokenizer, learner.carried.take());
+        let mut list = Vec::new();
+        for ((data, objective), open_loader) in
+            tasks.list.iter().zip(&mut learner.objectives).zip(&open_loaders)
+        {
+            let name = data.task.name.clone();
+            list.push(Task { name, objective: &mut **objective, open_loader: &**open_loader });
+        }
+        let observer = &self.recipe.observer;
+        observer.training_begins(saver).map_err(RunError::Observer)?;
+        let outcome = fit(Fit {
+            config,
+            ranks: &Solo,
+            model: &mut *learner.model,
+            tasks: Tasks { list, mixture: tasks.mixture.clone() },
+            evaluators: &mut evaluators,
+            trackers: &mut trackers,
+            saver,
+            export: &*export,
+            ledger: &self.ledger,
+            stop: &self.stop,
+            resume,
+            fault: self.recipe.config.train.inject.fault(),
+        });
+        observer.training_ended(&self.ledger);
+        self.write_ledger(outcome)
+    }
+
+    /// Writes ledger.json. A failed run has one too, which may say why it failed; its own error comes first.
+    fn write_ledger(&self, outcome: Result<Outcome, TrainError>) -> Result<Outcome> {
+        let path = self.folder().join("ledger.json");
+        let written = folder::write_json(&path, &json!(self.ledger.entries()));
+        match (outcome, written) {
+            (Ok(outcome), written) => written.map(|()| outcome),
+            (Err(error), Ok(())) => Err(RunError::Train(error)),
+            (Err(error), Err(unwritten)) => {
+                let reason = unwritten.to_string();
+                self.recipe.observer.notice(&Notice::LedgerLost { reason });
+                Err(RunError::Train(error))
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What a run writes beside its checkpoints, and the model card of each of these.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sst_core::{Metrics, Model, Tracker};
+use sst_data::tokenize::Tokenizer;
+use sst_models::{Carried, HostModel, ModelCard};
+use sst_train::track::{Jsonl, LossPlot, TensorBoard};
+use sst_train::{Export, TrainError};
+
+use crate::error::Result;
+use crate::recipe::RunConfig;
+
+/// Those that write the record of a run that goes on after `step` steps.
+///
+/// # Errors
+/// If a file cannot be opened.
+pub(super) fn trackers(folder: &Path, step: u64) -> Result<Vec<Box<dyn Tracker>>> {
+    let metrics = folder.join("metrics.jsonl");
+    // The plot reads what the first one writes.
+    Ok(vec![
+        Box::new(Jsonl::open(&metrics, step)?),
+        Box::new(TensorBoard::open(&folder.join("tb"), step)?),
+        Box::new(LossPlot::new(&metrics, &folder.join("loss.png"))),
+    ])
+}
+
+/// What copies the model and writes it, with its tokenizer, its card and the files it was loaded with.
+pub(super) fn exporter(
+    config: &RunConfig,
+    tokenizer: Arc<Tokenizer>,
+    carried: Option<Carried>,
+) -> Box<Export<'static>> {
+    let card = card(config);
+    Box::new(move |model: &dyn Model, metrics: &Metrics| {
+        let other = |error| TrainError::Other(Box::new(error));
+        let card = ModelCard { metrics: held_out_only(metrics), ..card.clone() };
+        let (model, tokenizer) = (HostModel::copy(model).map_err(other)?, Arc::clone(&tokenizer));
+        let model = match &carried {
+            Some(carried) => model.carry(carried.clone()),
+            None => model,
+        };
+        Ok(Box::new(move |folder| model.save(folder, Some(&tokenizer), &card).map_err(other)))
+    })
+}
+
+fn held_out_only(metrics: &Metrics) -> Metrics {
+    let held_out = |(name, value): (&String, &f64)| {
+        name.strip_prefix("eval/").map(|name| (name.to_owned(), *value))
+    };
+    metrics.iter().filter_map(held_out).collect()
+}
+
+fn card(config: &RunConfig) -> ModelCard {
+    let tasks = &config.tasks.list;
+    let mut data: Vec<&str> =
+        tasks.iter().flat_map(|task| &task.data.paths).map(String::as_str).collect();
+    data.sort_unstable();
+    data.dedup();
+    let mut objectives: Vec<_> =
+        tasks.iter().map(|task| task.objective_name().to_owned()).collect();
+    objectives.sort_unstable();
+    objectives.dedup();
+    let plural = if objectives.len() > 1 { "s" } else { "" };
+    let body = format!(
+        "# {}\n\nPretrained from {} with the objective{plural} `{}` for {}, {}, by [sst]({}).",
+        config.run.name,
+        data.join(", "),
+        objectives.join("`, `"),
+        config.train.steps,
+        config.train.batching.rule.describe(),
+        env!("CARGO_PKG_REPOSITORY")
+    );
+    let tag = |name: &String| sst_objectives::entry(name).ok()?.pipeline_tag.map(str::to_owned);
+    let pipeline_tag = objectives.iter().find_map(tag);
+    ModelCard { tags: objectives, pipeline_tag, body, ..ModelCard::default() }
+}

@@ -1,0 +1,243 @@
+//! The tasks of a run with their data read: rows, loaders, evaluators, and whose turn it is.
+
+use std::sync::Arc;
+
+use sst_core::{Evaluator, Metrics, Model, Objective, Ranks};
+use sst_data::Ledger;
+use sst_data::batching::Position;
+use sst_data::loader::{Loader, LoaderConfig};
+use sst_data::mixture::Mixture;
+use sst_data::rows::{Dataset, Subset};
+use sst_data::store::Store;
+use sst_data::tokenize::Tokenizer;
+use sst_eval::MaskAccuracy;
+use sst_objectives::HeldOut;
+use sst_train::{OpenLoader, TrainError};
+
+use crate::batching;
+use crate::error::{Result, RunError};
+use crate::prepared::CheckedRecipe;
+use crate::recipe::{MOST_STEPS, Problem, RunConfig, Scale, Task};
+
+/// Steps that workers have ready beyond those they make.
+const PREFETCH: usize = 4;
+/// Rows that are looked at for their mean length.
+const SAMPLED: u64 = 4096;
+
+/// A task whose data was read.
+pub(crate) struct TaskData<'r> {
+    pub(crate) task: &'r Task,
+    pub(crate) store: Arc<Store>,
+    pub(crate) train: Arc<dyn Dataset>,
+    pub(crate) held_out: Arc<dyn Dataset>,
+    tokens_per_row: f64,
+}
+
+impl<'r> TaskData<'r> {
+    /// Prepares the data of `task`, or takes it from the cache.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(crate) fn read(
+        recipe: &CheckedRecipe,
+        task: &'r Task,
+        tokenizer: &Tokenizer,
+        ledger: &Ledger,
+    ) -> Result<Self> {
+        let store = recipe.store(task, tokenizer, ledger)?;
+        let fraction = task.data.validation;
+        let train = recipe.rows(task, &store, Subset::Train { fraction }, tokenizer, ledger)?;
+        let uncounted = Ledger::new();
+        let held_out = Subset::Validation { fraction };
+        let held_out = recipe.rows(task, &store, held_out, tokenizer, &uncounted)?;
+        let sampled = train.len().min(SAMPLED);
+        let place = |i: u64| i * train.len() / sampled.max(1);
+        let sum: usize = (0..sampled).map(|i| train.row_length(place(i))).sum();
+        let tokens_per_row = (sum as f64 / sampled.max(1) as f64).max(1.0);
+        Ok(Self { task, store, train, held_out, tokens_per_row })
+    }
+
+    /// What to tell where the validation part is empty.
+    fn nothing_held_out(&self) -> String {
+        let (documents, fraction) = (self.store.num_documents(), self.task.data.validation);
+        let key = self.task.key("data.validation");
+        let only = if documents == 1 {
+            "the only document".to_owned()
+        } else {
+            format!("all {documents} documents")
+        };
+        format!(
+            "nothing will be evaluated: {only} fell into the training part, for each is held out with a chance of \
+             {fraction} ({key}). Look whether all data is read, as `sst data inspect` shows; if it is, raise {key}"
+        )
+    }
+
+    /// What measures the model, which learns from `trained`, on the validation rows; nothing if there are none.
+    fn evaluator(
+        &self,
+        recipe: &CheckedRecipe,
+        tokenizer: &Tokenizer,
+        model: &dyn Model,
+        trained: &dyn Objective,
+    ) -> Result<Option<Box<dyn Evaluator>>> {
+        let (config, task) = (&recipe.config, self.task);
+        let rows = Arc::clone(&self.held_out);
+        if rows.is_empty() {
+            if task.data.validation > 0.0 {
+                tracing::warn!("{}", self.nothing_held_out());
+            }
+            return Ok(None);
+        }
+        let objective = recipe.objective(task, tokenizer, model)?;
+        // It has a state of its own, but what trains is the other's.
+        if let (Some(own), Some(trained)) = (objective.params(), trained.params()) {
+            own.follow(trained)?;
+        }
+        let device = model.params().device();
+        let batch_size = config.train.batching.rule.eval_rows(task.data.max_length);
+        let seed = config.run.seed;
+        let entry = sst_objectives::entry(task.objective_name())?;
+        let evaluator: Box<dyn Evaluator> = match entry.held_out {
+            HeldOut::MaskAccuracy => {
+                Box::new(MaskAccuracy::new(objective, rows, batch_size, device, seed))
+            }
+            HeldOut::Loss => {
+                Box::new(sst_eval::HeldOut::new(objective, rows, batch_size, device, seed))
+            }
+        };
+        Ok(Some(match &*task.name {
+            "" => evaluator,
+            name => {
+                let name = format!("{name}/{}", evaluator.name());
+                Box::new(Named { name, evaluator })
+            }
+        }))
+    }
+}
+
+/// The tasks of a run, in order.
+pub(crate) struct TaskSet<'r> {
+    recipe: &'r CheckedRecipe,
+    pub(crate) list: Vec<TaskData<'r>>,
+    /// What a step is, on average over all rows.
+    pub(crate) scale: Scale,
+    pub(crate) total_steps: u64,
+    pub(crate) mixture: Mixture,
+    /// The steps of each task.
+    steps: Vec<u64>,
+}
+
+impl<'r> TaskSet<'r> {
+    /// Reads the data of every task.
+    ///
+    /// # Errors
+    /// If data cannot be read, or the tasks cannot be mixed as the recipe says.
+    pub(crate) fn read(
+        recipe: &'r CheckedRecipe,
+        tokenizer: &Tokenizer,
+        ledger: &Ledger,
+    ) -> Result<Self> {
+        let config = &recipe.config;
+        let tasks = config.tasks.list.iter();
+        let list = tasks.map(|task| TaskData::read(recipe, task, tokenizer, ledger));
+        let list: Vec<_> = list.collect::<Result<_>>()?;
+        let rows: Vec<u64> = list.iter().map(|data| data.train.len()).collect();
+        let all: u64 = rows.iter().sum();
+        let tokens: f64 = list.iter().map(|d| d.tokens_per_row * d.train.len() as f64).sum();
+        let scale = config.train.batching.rule.scale(all, tokens / all.max(1) as f64);
+        let total_steps = config.train.steps.total_steps(scale).unwrap_or(0).max(1);
+        if total_steps > MOST_STEPS {
+            let message = format!("makes {total_steps} steps of this data, more than {MOST_STEPS}");
+            return Err(recipe.refuse(Problem::new("train.steps", message)));
+        }
+        let mixture = config.tasks.mixture(&rows, scale, total_steps);
+        let mixture = mixture.map_err(|error| RunError::Settings(error.to_string()))?;
+        let steps = mixture.counts(config.run.seed, 0..total_steps);
+        Ok(Self { recipe, list, scale, total_steps, mixture, steps })
+    }
+
+    /// Floating-point operations that a token takes in training, over the steps of the run; `None` if the
+    /// model does not say.
+    pub(crate) fn flops_per_token(
+        &self,
+        model: &dyn Model,
+        objectives: &[Box<dyn Objective>],
+    ) -> Option<f64> {
+        let mut sum = 0.0;
+        for ((data, objective), steps) in self.list.iter().zip(objectives).zip(&self.steps) {
+            let length = data.tokens_per_row.round() as usize;
+            sum += *steps as f64 * model.flops_per_token(length, objective.scored_share())?;
+        }
+        Some(sum / self.total_steps as f64)
+    }
+
+    /// What opens the loader of each task.
+    ///
+    /// # Errors
+    /// If rows cannot be put into steps as the recipe says.
+    pub(crate) fn open_loaders(
+        &self,
+        objectives: &[Box<dyn Objective>],
+        tokenizer: &Tokenizer,
+    ) -> Result<Vec<Box<OpenLoader<'static>>>> {
+        let tasks = self.list.iter().zip(objectives).zip(&self.steps);
+        let open = tasks.map(|((data, objective), steps)| {
+            open_loader(&self.recipe.config, data, &**objective, tokenizer, (*steps).max(1))
+        });
+        open.collect()
+    }
+
+    /// What measures the model on the validation rows of each task, with the parameters of `objectives`.
+    ///
+    /// # Errors
+    /// If an objective cannot be made.
+    pub(crate) fn evaluators(
+        &self,
+        tokenizer: &Tokenizer,
+        model: &dyn Model,
+        objectives: &[Box<dyn Objective>],
+    ) -> Result<Vec<Box<dyn Evaluator>>> {
+        let tasks = self.list.iter().zip(objectives);
+        let evaluators =
+            tasks.map(|(data, trained)| data.evaluator(self.recipe, tokenizer, model, &**trained));
+        evaluators.filter_map(Result::transpose).collect()
+    }
+}
+
+/// Opens the loader of a task of so many steps at a position.
+fn open_loader(
+    config: &RunConfig,
+    data: &TaskData<'_>,
+    objective: &dyn Objective,
+    tokenizer: &Tokenizer,
+    steps: u64,
+) -> Result<Box<OpenLoader<'static>>> {
+    let rows = Arc::clone(&data.train);
+    let scale = config.train.batching.rule.scale(rows.len(), data.tokens_per_row);
+    let rule = batching::rule(config, data.task, &rows, tokenizer, scale, steps)?;
+    let (seed, workers) = (config.run.seed, data.task.data.workers);
+    let collate = objective.collate();
+    Ok(Box::new(move |from: Position, ranks: &dyn Ranks| {
+        let (rank, world) = (ranks.rank(), ranks.world());
+        let settings = LoaderConfig { seed, workers, prefetch: PREFETCH, rank, world };
+        let (rows, collate) = (Arc::clone(&rows), Arc::clone(&collate));
+        let loader = Loader::new(rows, collate, Arc::clone(&rule), settings, from);
+        loader.map_err(TrainError::from)
+    }))
+}
+
+/// An evaluator under the name of its task.
+struct Named {
+    name: String,
+    evaluator: Box<dyn Evaluator>,
+}
+
+impl Evaluator for Named {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn evaluate(&mut self, model: &dyn Model) -> sst_core::Result<Metrics> {
+        self.evaluator.evaluate(model)
+    }
+}

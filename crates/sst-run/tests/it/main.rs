@@ -1,0 +1,7 @@
+//! Integration tests of sst-run, a module a topic.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
+
+mod example;
+mod recipe;
+mod resume;

@@ -1,0 +1,41 @@
+//! Recipes as a library user writes them.
+
+use sst_run::{Recipe, RunError};
+
+use crate::resume::RECIPE;
+
+fn error(sets: &[&str]) -> RunError {
+    let mut recipe = Recipe::parse(RECIPE).unwrap();
+    for set in sets {
+        recipe = recipe.set(set).unwrap();
+    }
+    recipe.check().map(|_| ()).unwrap_err()
+}
+
+#[test]
+fn an_error_names_the_place_of_the_key() {
+    let check = |sets: &[&str], expected: &str| assert_eq!(error(sets).to_string(), expected);
+    let missing = "recipe:8: data.paths: is empty: name a file, a folder or a glob";
+    check(&[], missing);
+    let unknown = "--set train.bath_size=3: unknown key train.bath_size; did you mean batch_size?";
+    check(&["train.bath_size=3"], unknown);
+    let other =
+        "--set train.window=3: train.window: is for train.batching = \"tokens\" or \"packs\"";
+    check(&["train.window=3"], other);
+    let no_section = "--set train=3: train: is 3; expected a section";
+    check(&["train=3"], no_section);
+    assert!(matches!(Recipe::read("nowhere.toml"), Err(RunError::Missing(_))));
+    assert!(Recipe::parse("[run\n").is_err());
+}
+
+#[test]
+fn what_runs_is_written_out_and_resolves_to_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = crate::resume::recipe(folder.path());
+    let config = recipe.check().unwrap().config;
+    let text = config.to_toml().unwrap();
+    let again = Recipe::parse(&text).unwrap().check().unwrap().config;
+    assert_eq!(config, again);
+    assert_eq!(text, again.to_toml().unwrap());
+    assert_eq!((config.run.seed, config.train.optimizer.name), (0, Default::default()));
+}
