@@ -44,8 +44,8 @@ pub trait Ranks: Send + Sync {
     fn all_reduce(&self, tensors: &[Tensor]) -> Result<()>;
 
     /// The rows of all ranks, one rank after the other: `[b, d]` here, where b may differ from rank to rank, becomes
-    /// `[sum of b, d]`. Gradients flow back to the rows of this rank alone. A loss over all rows, if every rank computes
-    /// it, therefore has its exact gradient once the gradients of the parameters are summed over the ranks.
+    /// `[sum of b, d]`. Gradients flow back to the rows of this rank alone. A loss over all rows, if every rank
+    /// computes it, therefore has its exact gradient once the gradients of the parameters are summed over the ranks.
     ///
     /// # Errors
     /// If a rank has left or does not answer, d or the type differs, or libtorch fails.
@@ -57,8 +57,8 @@ pub trait Ranks: Send + Sync {
     /// If a rank has left or does not answer.
     fn agree(&self, mine: Verdict) -> Result<Verdict>;
 
-    /// The bytes of each rank, in the order of the ranks; their lengths may differ. For short messages: a byte travels as
-    /// a count of [`Ranks::sum`].
+    /// The bytes of each rank, in the order of the ranks; their lengths may differ. For short messages: a byte travels
+    /// as a count of [`Ranks::sum`].
     ///
     /// # Errors
     /// If a rank has left or does not answer.

@@ -29,8 +29,8 @@ pub type Export<'a> = dyn Fn(&dyn Model, &Metrics) -> Result<WriteModel, TrainEr
 pub struct Fit<'a> {
     /// Its settings.
     pub config: FitConfig,
-    /// The processes that train the model together: [`sst_core::Solo`] for this one alone. Each calls [`fit`] with a copy
-    /// of the model, with the same settings and tasks, and with the same checkpoint if it resumes.
+    /// The processes that train the model together: [`sst_core::Solo`] for this one alone. Each calls [`fit`] with a
+    /// copy of the model, with the same settings and tasks, and with the same checkpoint if it resumes.
     pub ranks: &'a dyn Ranks,
     /// The model; a resumed one already has its weights ([`crate::Checkpoint::restore`]). Parameters that
     /// the settings freeze stay frozen.

@@ -67,8 +67,8 @@ struct Checked {
 }
 
 impl Step<'_> {
-    /// Step number `step`, from 0, on the batches that were `loaded`. Nothing here waits for an accelerator, but in fp16.
-    /// All ranks exchange the same things in the same order, whatever happens on one of them.
+    /// Step number `step`, from 0, on the batches that were `loaded`. Nothing here waits for an accelerator, but in
+    /// fp16. All ranks exchange the same things in the same order, whatever happens on one of them.
     pub(crate) fn take(
         &mut self,
         step: u64,
