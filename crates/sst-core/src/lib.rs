@@ -21,11 +21,12 @@ pub mod objective;
 pub mod params;
 mod pooled;
 pub mod ragged;
+mod report;
 
 pub use batch::Batch;
 pub use encoder::{Decoder, Embedded, Encoder, EncoderOutput};
 pub use error::{Error, Result};
-pub use evaluator::{Evaluator, Metrics};
+pub use evaluator::Evaluator;
 pub use event::{Event, Tracker};
 pub use forward::{Forward, Want};
 pub use head::{Head, HeadInput};
@@ -36,3 +37,4 @@ pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};
 pub use pooled::encode_pooled;
 pub use ragged::{RaggedRows, RowLayout, even, pad_even};
+pub use report::{Counts, Metrics, Report};

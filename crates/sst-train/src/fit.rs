@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use sst_core::{Evaluator, Metrics, Model, Tracker};
+use sst_core::{Metrics, Model, Tracker};
 use sst_data::Ledger;
 
 use crate::config::FitConfig;
@@ -19,7 +19,7 @@ mod start;
 pub(crate) mod task;
 
 use run::Run;
-pub use task::{OpenLoader, Task, Tasks};
+pub use task::{OpenLoader, Task, TaskEvaluator, Tasks};
 
 /// Takes a copy of the model, with the figures of its step for its card, and returns what writes it.
 pub type Export<'a> = dyn Fn(&dyn Model, &Metrics) -> Result<WriteModel, TrainError> + 'a;
@@ -35,7 +35,7 @@ pub struct Fit<'a> {
     pub tasks: Tasks<'a>,
     /// What measures it. The first that reports a `loss` decides which checkpoint is best, unless the
     /// settings name another figure.
-    pub evaluators: &'a mut [Box<dyn Evaluator>],
+    pub evaluators: &'a mut [TaskEvaluator],
     /// Who is told.
     pub trackers: &'a mut [Box<dyn Tracker>],
     /// Where checkpoints go.
