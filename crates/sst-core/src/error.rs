@@ -96,6 +96,9 @@ pub enum Error {
     /// between two parts of sst.
     #[error("{0}")]
     Contract(String),
+    /// An evaluator failed. The inner error is of the crate that the evaluator is in, and can be downcast to it.
+    #[error(transparent)]
+    Evaluation(Box<dyn std::error::Error + Send + Sync>),
 }
 
 // By hand, so that the error as libtorch writes it, with its stack, is no source that is printed too.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::evaluator::Metrics;
+use crate::report::Metrics;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -22,11 +22,12 @@ pub mod params;
 mod pooled;
 pub mod ragged;
 pub mod ranks;
+mod report;
 
 pub use batch::Batch;
 pub use encoder::{Decoder, Embedded, Encoder, EncoderOutput};
 pub use error::{Error, Result};
-pub use evaluator::{Evaluator, Metrics};
+pub use evaluator::Evaluator;
 pub use event::{Event, Tracker};
 pub use forward::{Forward, Want};
 pub use head::{Head, HeadInput};
@@ -38,3 +39,4 @@ pub use params::{Init, ParamStore, Scope};
 pub use pooled::encode_pooled;
 pub use ragged::{RaggedRows, RowLayout, even, pad_even};
 pub use ranks::{Ranks, Solo, Verdict};
+pub use report::{Counts, Metrics, Report};

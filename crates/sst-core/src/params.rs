@@ -172,23 +172,6 @@ impl ParamStore {
         Ok(tch::no_grad(|| target.f_copy_(value))?)
     }
 
-    /// Has every parameter here show the one of its name in `other`: its values now, and whatever becomes of them in
-    /// place. For who measures with parameters that another trains.
-    ///
-    /// # Errors
-    /// If `other` has none of a name, or one of another shape; or libtorch fails.
-    pub fn follow(&self, other: &Self) -> Result<()> {
-        for (name, tensor) in &self.params {
-            let Some(leader) = other.get(name).filter(|leader| leader.size() == tensor.size())
-            else {
-                let message = format!("there is no parameter `{name}` of that shape to follow");
-                return Err(Error::Contract(message));
-            };
-            tensor.shallow_clone().f_set_data(&leader.f_detach()?)?;
-        }
-        Ok(())
-    }
-
     /// Turns every parameter into `kind`, so that every handle on it sees the new one: to run a model, not to train
     /// it.
     ///

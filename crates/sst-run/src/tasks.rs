@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use sst_core::{Evaluator, Metrics, Model, Objective, Ranks};
+use serde_json::json;
+use sst_core::{Model, Objective, Ranks};
 use sst_data::Ledger;
 use sst_data::batching::Position;
 use sst_data::loader::{Loader, LoaderConfig};
@@ -10,9 +11,8 @@ use sst_data::mixture::Mixture;
 use sst_data::rows::{Dataset, Subset};
 use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
-use sst_eval::MaskAccuracy;
-use sst_objectives::HeldOut;
-use sst_train::{OpenLoader, TrainError};
+use sst_eval::{Input, ObjectiveRows};
+use sst_train::{OpenLoader, TaskEvaluator, TrainError};
 
 use crate::batching;
 use crate::error::{Result, RunError};
@@ -72,15 +72,15 @@ impl<'r> TaskData<'r> {
         )
     }
 
-    /// What measures the model, which learns from `trained`, on the validation rows; nothing if there are none.
+    /// The evaluator that the objective names, on the validation rows; nothing if there are none. `place` is the place of
+    /// the task in the run.
     fn evaluator(
         &self,
-        recipe: &CheckedRecipe,
-        tokenizer: &Tokenizer,
-        model: &dyn Model,
-        trained: &dyn Objective,
-    ) -> Result<Option<Box<dyn Evaluator>>> {
-        let (config, task) = (&recipe.config, self.task);
+        place: usize,
+        config: &RunConfig,
+        objective: &dyn Objective,
+    ) -> Result<Option<TaskEvaluator>> {
+        let task = self.task;
         let rows = Arc::clone(&self.held_out);
         if rows.is_empty() {
             if task.data.validation > 0.0 {
@@ -88,30 +88,18 @@ impl<'r> TaskData<'r> {
             }
             return Ok(None);
         }
-        let objective = recipe.objective(task, tokenizer, model)?;
-        // It has a state of its own, but what trains is the other's.
-        if let (Some(own), Some(trained)) = (objective.params(), trained.params()) {
-            own.follow(trained)?;
-        }
-        let device = model.params().device();
         let batch_size = config.train.batching.rule.eval_rows(task.data.max_length);
         let seed = config.run.seed;
-        let entry = sst_objectives::entry(task.objective_name())?;
-        let evaluator: Box<dyn Evaluator> = match entry.held_out {
-            HeldOut::MaskAccuracy => {
-                Box::new(MaskAccuracy::new(objective, rows, batch_size, device, seed))
-            }
-            HeldOut::Loss => {
-                Box::new(sst_eval::HeldOut::new(objective, rows, batch_size, device, seed))
-            }
-        };
-        Ok(Some(match &*task.name {
-            "" => evaluator,
-            name => {
-                let name = format!("{name}/{}", evaluator.name());
-                Box::new(Named { name, evaluator })
-            }
-        }))
+        let named = sst_objectives::entry(task.objective_name())?.held_out;
+        let entry = sst_eval::entry(named).map_err(sst_core::Error::from)?;
+        let config = entry.config_with([("batch_size", json!(batch_size)), ("seed", json!(seed))]);
+        let input = Input::ObjectiveRows(ObjectiveRows {
+            objective: objective.name().to_owned(),
+            collate: objective.collate(),
+            rows,
+        });
+        let evaluator = entry.build(&config, input).map_err(sst_core::Error::from)?;
+        Ok(Some(TaskEvaluator::of_task(place, &task.name, evaluator)))
     }
 }
 
@@ -187,19 +175,18 @@ impl<'r> TaskSet<'r> {
         open.collect()
     }
 
-    /// What measures the model on the validation rows of each task, with the parameters of `objectives`.
+    /// What measures the model on the validation rows of each task, whose objectives are `objectives`.
     ///
     /// # Errors
-    /// If an objective cannot be made.
+    /// If an objective names an evaluator that cannot be made for it.
     pub(crate) fn evaluators(
         &self,
-        tokenizer: &Tokenizer,
-        model: &dyn Model,
         objectives: &[Box<dyn Objective>],
-    ) -> Result<Vec<Box<dyn Evaluator>>> {
-        let tasks = self.list.iter().zip(objectives);
+    ) -> Result<Vec<TaskEvaluator>> {
+        let config = &self.recipe.config;
+        let tasks = self.list.iter().zip(objectives).enumerate();
         let evaluators =
-            tasks.map(|(data, trained)| data.evaluator(self.recipe, tokenizer, model, &**trained));
+            tasks.map(|(place, (data, objective))| data.evaluator(place, config, &**objective));
         evaluators.filter_map(Result::transpose).collect()
     }
 }
@@ -224,20 +211,4 @@ fn open_loader(
         let loader = Loader::new(rows, collate, Arc::clone(&rule), settings, from);
         loader.map_err(TrainError::from)
     }))
-}
-
-/// An evaluator under the name of its task.
-struct Named {
-    name: String,
-    evaluator: Box<dyn Evaluator>,
-}
-
-impl Evaluator for Named {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn evaluate(&mut self, model: &dyn Model) -> sst_core::Result<Metrics> {
-        self.evaluator.evaluate(model)
-    }
 }

@@ -1,5 +1,7 @@
 //! Arguments of `sst eval`.
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -63,6 +65,25 @@ Examples:
 
 Prints pseudo_perplexity and nll, the mean negative log-likelihood of a token in nats.")]
     PseudoPerplexity(EvalArgs),
+    /// Any other evaluator of `sst list evaluators`. `sst-engine` reads its arguments.
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
+}
+
+impl EvalCommand {
+    /// The name of the evaluator in the list of sst-eval.
+    pub fn evaluator(&self) -> Cow<'_, str> {
+        match self {
+            Self::MaskAccuracy(_) => "mask-accuracy".into(),
+            Self::Perplexity(_) => "perplexity".into(),
+            Self::Retrieval(_) => "retrieval".into(),
+            Self::Sts(_) => "sts".into(),
+            Self::PseudoPerplexity(_) => "pseudo-perplexity".into(),
+            Self::Other(words) => {
+                words.first().map_or_else(Cow::default, |name| name.to_string_lossy())
+            }
+        }
+    }
 }
 
 /// Arguments of `sst eval perplexity`.
@@ -97,6 +118,77 @@ pub struct PerplexityArgs {
     pub start: bool,
     /// Tokens in a forward pass, about.
     #[arg(long, allow_negative_numbers = true, default_value_t = 8192)]
+    pub batch_tokens: usize,
+    /// Where it runs.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of an evaluator that reads whole texts as tokens.
+#[derive(Debug, Clone, Args)]
+pub struct TextArgs {
+    /// A Hugging Face model folder, a checkpoint folder or a run folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Files, folders or globs to measure on.
+    #[arg(long, num_args = 1.., required = true)]
+    pub data: Vec<String>,
+    /// How the files are read.
+    #[command(flatten)]
+    pub documents: DocumentArgs,
+    /// Measure all documents as one text, with the end-of-text token after each.
+    #[arg(long)]
+    pub stream: bool,
+    /// Put the tokenizer's begin-of-text or else end-of-text token before each document.
+    #[arg(long, conflicts_with = "stream")]
+    pub start: bool,
+    /// Where it runs.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl PerplexityArgs {
+    /// The arguments that say which texts are read, and with which model.
+    pub fn texts(&self) -> TextArgs {
+        let Self { model, data, documents, stream, start, device, json, .. } = self;
+        TextArgs {
+            model: model.clone(),
+            data: data.clone(),
+            documents: documents.clone(),
+            stream: *stream,
+            start: *start,
+            device: device.clone(),
+            json: *json,
+        }
+    }
+}
+
+/// Arguments of an evaluator of the vectors of single texts.
+#[derive(Debug, Args)]
+pub struct EmbeddedTextArgs {
+    /// A folder of sentence-transformers, a Hugging Face model folder, a checkpoint folder or a run folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Files, folders or globs of texts.
+    #[arg(long, num_args = 1.., required = true)]
+    pub data: Vec<String>,
+    /// How the files are read.
+    #[command(flatten)]
+    pub documents: DocumentArgs,
+    /// How hidden states become vectors.
+    #[command(flatten)]
+    pub pooling: super::PoolingArgs,
+    /// Put this before each text, instead of the folder's default prompt.
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Tokens in a forward pass, about.
+    #[arg(long, allow_negative_numbers = true, default_value_t = 4096)]
     pub batch_tokens: usize,
     /// Where it runs.
     #[command(flatten)]

@@ -14,7 +14,9 @@ pub use data::{
     AugmentArgs, CleanArgs, DataCommand, DocumentArgs, EncodeArgs, InspectArgs, PrepareArgs,
     TokenizerCommand, TrainTokenizerArgs,
 };
-pub use eval::{EvalArgs, EvalCommand, MaskAccuracyArgs, PairArgs, PerplexityArgs};
+pub use eval::{
+    EmbeddedTextArgs, EvalArgs, EvalCommand, MaskAccuracyArgs, PairArgs, PerplexityArgs, TextArgs,
+};
 pub use model::{ConvertArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MineArgs};
 pub use shared::{DeviceArgs, PoolingArgs};
 pub use train::{CheckpointCommand, PretrainArgs, ReportArgs, VerifyResumeArgs};
@@ -49,7 +51,10 @@ pub enum Command {
     /// Write a run's curves, figures, ledger and recipe as one HTML page.
     Report(ReportArgs),
     /// Measure a model on held-out text.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Other evaluators of `sst list evaluators` are called in the same way: see `sst eval NAME --help`."
+    )]
     Eval(EvalCommand),
     /// Ask a masked language model for the words behind the blanks of a text.
     FillMask(FillMaskArgs),

@@ -57,25 +57,6 @@ fn sinusoids_start_with_sine_zero_and_cosine_one() {
 }
 
 #[test]
-fn a_follower_shows_what_becomes_of_the_other() {
-    let make = |seed, shape: &[i64]| {
-        let mut store = ParamStore::new(Device::Cpu, Some(seed));
-        let _ = store.add("w", shape, Init::Normal(1.0)).unwrap();
-        let _ = store.add("scale", &[], Init::Constant(2.5)).unwrap();
-        store
-    };
-    let (mut leader, follower) = (make(1, &[3]), make(2, &[3]));
-    assert_eq!(values(follower.get("scale").unwrap()), [2.5]);
-    let handle = follower.get("w").unwrap().shallow_clone();
-    follower.follow(&leader).unwrap();
-    assert_eq!(values(&handle), values(leader.get("w").unwrap()));
-    leader.assign("w", &Tensor::from_slice(&[1_f32, 2.0, 3.0])).unwrap();
-    assert_eq!(values(&handle), [1.0, 2.0, 3.0]);
-    let error = make(3, &[4]).follow(&leader).unwrap_err().to_string();
-    assert!(error.contains("no parameter `w` of that shape"), "{error}");
-}
-
-#[test]
 fn a_name_is_taken_once_and_assigning_reaches_every_handle() {
     let store = RefCell::new(ParamStore::new(Device::Cpu, None));
     let scope = Scope::root(&store).sub("layer").sub(3);

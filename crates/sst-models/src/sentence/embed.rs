@@ -2,7 +2,7 @@
 //!
 //! Shapes: n texts, t tokens of a batch, d width of a vector.
 
-use sst_core::{Forward, RaggedRows, Tokens};
+use sst_core::{Forward, Model, RaggedRows, Tokens};
 use tch::{Device, Kind, Tensor};
 
 use super::model::SentenceModel;
@@ -14,6 +14,10 @@ const SHOWN_CHARS: usize = 60;
 /// Turns texts into vectors, many at a time: those of like length together, without padding.
 pub struct Embedder<'m> {
     model: &'m SentenceModel,
+    /// The encoder whose hidden states are pooled.
+    encoder: &'m dyn Model,
+    /// Put before each text.
+    prompt: &'m str,
     device: Device,
     /// The type of matrix products, where it is not that of the weights.
     autocast: Option<Kind>,
@@ -44,7 +48,24 @@ impl<'m> Embedder<'m> {
         autocast: Option<Kind>,
         batch_tokens: usize,
     ) -> Self {
-        Self { model, device, autocast, batch_tokens }
+        let (encoder, prompt) = (model.model(), model.prompt());
+        Self { model, encoder, prompt, device, autocast, batch_tokens }
+    }
+
+    /// Puts `prompt` before each text, instead of the prompt of the sentence model.
+    ///
+    /// # Errors
+    /// If the folder's pooling leaves prompts out, which sst cannot.
+    pub fn with_prompt(self, prompt: &'m str) -> Result<Self, ModelError> {
+        self.model.check_prompt(prompt)?;
+        Ok(Self { prompt, ..self })
+    }
+
+    /// Pools the hidden states of `encoder`, instead of those of the sentence model's own encoder. Both must be of the
+    /// same shape and on the same device.
+    #[must_use]
+    pub fn with_encoder(self, encoder: &'m dyn Model) -> Self {
+        Self { encoder, ..self }
     }
 
     /// The vectors of `texts`.
@@ -53,7 +74,7 @@ impl<'m> Embedder<'m> {
     /// If a text cannot be encoded, or libtorch fails.
     pub fn embed(&self, texts: &[&str]) -> Result<Embedded, ModelError> {
         let _weights = sst_kernels::keep_weights();
-        let rows = self.model.tokens(texts)?;
+        let rows = self.model.tokens_after(self.prompt, texts)?;
         let width = self.model.width() as usize;
         let mut vectors = vec![0.0; rows.len() * width];
         let mut order: Vec<usize> = (0..rows.len()).filter(|i| !rows[*i].ids.is_empty()).collect();
@@ -99,7 +120,7 @@ impl<'m> Embedder<'m> {
         let input = Tokens::ragged(&ids_t, &rows);
         let _autocast =
             self.autocast.map(|kind| sst_kernels::autocast(self.device, Some(kind))).transpose()?;
-        let vectors_bd = self.model.vectors(input, Forward::EVAL)?;
+        let vectors_bd = self.model.vectors_of(self.encoder, input, Forward::EVAL)?;
         let flat = vectors_bd.f_to_device(Device::Cpu)?.f_contiguous()?.f_flatten(0, -1)?;
         Ok(Vec::try_from(&flat)?)
     }

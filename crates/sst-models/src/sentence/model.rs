@@ -157,13 +157,25 @@ impl SentenceModel {
     /// # Errors
     /// If there is no room beside the special tokens, or the tokenizer cannot encode a text.
     pub fn tokens(&self, texts: &[&str]) -> Result<Vec<SentenceTokens>, ModelError> {
+        self.tokens_after(&self.prompt, texts)
+    }
+
+    /// [`SentenceModel::tokens`] with `prompt` before each text, instead of the prompt that is set.
+    ///
+    /// # Errors
+    /// As those of [`SentenceModel::tokens`]. Whether the folder allows a prompt is not checked here:
+    /// see [`SentenceModel::check_prompt`].
+    pub fn tokens_after(
+        &self,
+        prompt: &str,
+        texts: &[&str],
+    ) -> Result<Vec<SentenceTokens>, ModelError> {
         let frame = self.tokenizer.frame();
         let room = self.room()?;
-        let all = if self.prompt.is_empty() {
+        let all = if prompt.is_empty() {
             self.reader.encode_batch(texts)?
         } else {
-            let texts: Vec<String> =
-                texts.iter().map(|text| format!("{}{text}", self.prompt)).collect();
+            let texts: Vec<String> = texts.iter().map(|text| format!("{prompt}{text}")).collect();
             self.reader.encode_batch(&texts.iter().map(String::as_str).collect::<Vec<_>>())?
         };
         let side = self.tokenizer.truncation_side();
@@ -199,8 +211,22 @@ impl SentenceModel {
     /// # Errors
     /// If the input does not fit the model, or libtorch fails.
     pub fn vectors(&self, input: Tokens<'_>, forward: Forward) -> sst_core::Result<Tensor> {
+        self.vectors_of(&*self.model, input, forward)
+    }
+
+    /// [`SentenceModel::vectors`] with the hidden states of `model`, an encoder of the same shape: the one of this
+    /// folder, or another state of it.
+    ///
+    /// # Errors
+    /// As those of [`SentenceModel::vectors`].
+    pub fn vectors_of(
+        &self,
+        model: &dyn Model,
+        input: Tokens<'_>,
+        forward: Forward,
+    ) -> sst_core::Result<Tensor> {
         let mut vectors_bd =
-            encode_pooled(self.model.text_encoder()?, input.into(), &self.poolings, forward)?;
+            encode_pooled(model.text_encoder()?, input.into(), &self.poolings, forward)?;
         for dense in &self.dense {
             vectors_bd = dense.apply(&vectors_bd)?.f_to_kind(Kind::Float)?;
         }
@@ -264,6 +290,16 @@ impl SentenceModel {
     /// # Errors
     /// If the folder's pooling leaves prompts out, which sst cannot.
     pub fn set_prompt(&mut self, prompt: String) -> Result<(), ModelError> {
+        self.check_prompt(&prompt)?;
+        self.prompt = prompt;
+        Ok(())
+    }
+
+    /// Checks whether `prompt` can be put before texts.
+    ///
+    /// # Errors
+    /// If the folder's pooling leaves prompts out, which sst cannot.
+    pub fn check_prompt(&self, prompt: &str) -> Result<(), ModelError> {
         if !prompt.is_empty() && !self.include_prompt {
             let message =
                 "cannot be, for the folder's pooling leaves prompts out, which sst does not have: \
@@ -271,7 +307,6 @@ impl SentenceModel {
                     .to_owned();
             return Err(ModelError::Option { name: "prompt", message });
         }
-        self.prompt = prompt;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use tch::Device;
 
 use super::collate::{ClmCollate, UNSCORED, frame};
 use super::config::ClmConfig;
-use crate::entry::{Context, Entry, HeldOut, Rows};
+use crate::entry::{Context, Entry, Rows};
 use crate::error::ObjectiveError;
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
@@ -20,7 +20,7 @@ pub(crate) const ENTRY: Entry = Entry {
     summary: "causal language modelling: predict each token from those before it",
     default_config: || json!(ClmConfig::default()),
     rows: Rows::Texts,
-    held_out: HeldOut::Loss,
+    held_out: "held-out-loss",
     pipeline_tag: None,
     trains_token_head: true,
     idle_keys: |_| Vec::new(),

@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::collate::MlmCollate;
 use super::config::{MlmConfig, idle_keys};
-use crate::entry::{Context, Entry, HeldOut, Rows};
+use crate::entry::{Context, Entry, Rows};
 use crate::error::ObjectiveError;
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
@@ -20,7 +20,7 @@ pub(crate) const ENTRY: Entry = Entry {
     summary: "masked language modelling: predict hidden tokens, words or spans",
     default_config: || json!(MlmConfig::default()),
     rows: Rows::Texts,
-    held_out: HeldOut::MaskAccuracy,
+    held_out: "mask-accuracy",
     pipeline_tag: Some("fill-mask"),
     trains_token_head: true,
     idle_keys,

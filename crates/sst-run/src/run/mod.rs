@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
-use sst_core::{Evaluator, Model, Objective, Solo, Tracker};
+use sst_core::{Model, Objective, Solo, Tracker};
 use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use sst_models::Carried;
-use sst_train::{Fit, FitConfig, Outcome, Restored, Saver, Task, Tasks, TrainError, fit};
+use sst_train::{
+    Fit, FitConfig, Outcome, Restored, Saver, Task, TaskEvaluator, Tasks, TrainError, fit,
+};
 
 use self::record::{exporter, trackers};
 use crate::builder::Recipe;
@@ -54,7 +56,7 @@ struct Ready<'r> {
     tokenizer: Arc<Tokenizer>,
     learner: Learner,
     tasks: TaskSet<'r>,
-    evaluators: Vec<Box<dyn Evaluator>>,
+    evaluators: Vec<TaskEvaluator>,
     trackers: Vec<Box<dyn Tracker>>,
     resume: Option<Restored>,
 }
@@ -177,7 +179,7 @@ impl Run {
         if resuming {
             environment.check(&folder, &run.allow_change)?;
         }
-        let evaluators = run.evaluators(&tasks, &tokenizer, &learner)?;
+        let evaluators = run.evaluators(&tasks, &learner)?;
         let checkpoint = run.checkpoint(&saver, resuming, config.total_steps)?;
         environment.write(&folder, &run.recipe.config)?;
         let resume = run.restore(checkpoint, &mut learner)?;

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use serde_json::json;
-use sst_core::{Evaluator, Objective};
+use sst_core::Objective;
 use sst_data::tokenize::Tokenizer;
-use sst_train::{Checkpoint, FitConfig, Precision, ProfileConfig, Restored, Retention, Saver};
+use sst_train::{
+    Checkpoint, FitConfig, Precision, ProfileConfig, Restored, Retention, Saver, TaskEvaluator,
+};
 use tch::Device;
 
 use super::{Learner, Run};
@@ -134,12 +136,11 @@ impl Run {
     pub(super) fn evaluators(
         &self,
         tasks: &TaskSet<'_>,
-        tokenizer: &Tokenizer,
         learner: &Learner,
-    ) -> Result<Vec<Box<dyn Evaluator>>> {
-        let evaluators = tasks.evaluators(tokenizer, &*learner.model, &learner.objectives)?;
+    ) -> Result<Vec<TaskEvaluator>> {
+        let evaluators = tasks.evaluators(&learner.objectives)?;
         let Some(by) = &self.recipe.config.train.keep.by else { return Ok(evaluators) };
-        let names: Vec<_> = evaluators.iter().map(|one| format!("eval/{}/", one.name())).collect();
+        let names: Vec<_> = evaluators.iter().map(|one| format!("eval/{}/", one.name)).collect();
         if names.iter().any(|name| by.metric.starts_with(name)) {
             return Ok(evaluators);
         }

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use sst_core::{Event, Metrics};
 
+use super::Fit;
 use super::run::Run;
+use super::task::TaskEvaluator;
 use crate::error::TrainError;
 use crate::memory;
 use crate::window::{Window, WindowState};
@@ -45,9 +47,12 @@ impl Run<'_> {
         let averaged = self.fit.config.ema.is_some_and(|ema| ema.evaluate);
         let mut figures = Vec::new();
         self.with_weights(averaged, |run| {
-            for evaluator in run.fit.evaluators.iter_mut() {
-                let metrics = evaluator.evaluate(&*run.fit.model)?;
-                figures.push((evaluator.name().to_owned(), metrics));
+            let Fit { model, tasks, evaluators, .. } = &mut run.fit;
+            for TaskEvaluator { name, task, evaluator } in evaluators.iter_mut() {
+                let task = task.and_then(|task| tasks.list.get(task));
+                let objective = task.map(|task| &*task.objective);
+                let report = evaluator.evaluate(&**model, objective)?;
+                figures.push((name.clone(), report.metrics));
             }
             Ok(())
         })?;

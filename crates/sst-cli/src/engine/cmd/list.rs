@@ -99,13 +99,10 @@ fn items(kind: ListKind) -> Vec<Item> {
         ]),
         ListKind::Optimizers => optimizers(),
         ListKind::Schedules => schedules(),
-        ListKind::Evaluators => plain(&[
-            ("mask-accuracy", "how often the hidden token is found, and the loss"),
-            ("pseudo-perplexity", "how unsure the model is of each token, given all others"),
-            ("perplexity", "how unsure a decoder is of each token, given those before it"),
-            ("retrieval", "how often a text's vector finds its partner's"),
-            ("sts", "how far cosines follow scores of similarity"),
-        ]),
+        ListKind::Evaluators => {
+            let entries = sst_eval::list().iter();
+            entries.map(|entry| item(entry.name, entry.summary, entry.default_config)).collect()
+        }
         ListKind::Augmentations => {
             let entries = sst_data::augment::list().iter();
             entries.map(|entry| item(entry.name, entry.summary, entry.default_config)).collect()

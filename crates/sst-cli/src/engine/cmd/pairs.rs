@@ -1,23 +1,18 @@
-//! `sst eval retrieval` and `sst eval sts`.
+//! `sst eval` with evaluators of pairs of texts, such as retrieval and sts; and the pairs that `sst mine` reads.
 
 use std::collections::{HashMap, HashSet};
 
 use anyhow::{Result, anyhow};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sst_cli::args::{DocumentArgs, PairArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::source;
 use sst_data::read::{RawField, Source};
-use sst_data::tokenize::UnknownCount;
-use sst_data::{Example, Field, Key, Ledger, Unused, UnusedKind};
-use sst_eval::pairs;
-use sst_models::{Embedder, SentenceModel, Side};
-use sst_run::device;
-use tch::Tensor;
+use sst_data::{Example, Field, Key, Ledger};
+use sst_eval::{Entry, Input, ScoredPairs};
 
-use super::embed::options;
-use super::show::show_with;
-use crate::model;
+use super::eval::Setting;
+use super::vectors::{Prompts, TextEncoder};
 
 /// Texts, and what each is to find among the texts of a corpus.
 #[derive(Default)]
@@ -70,41 +65,46 @@ pub(super) fn place(
     texts.len() - 1
 }
 
-/// Measures whether each first text finds its second one.
+/// Measures a model with an evaluator of queries and a corpus.
 ///
 /// # Errors
 /// If model or data cannot be read, or there is no pair.
-pub(crate) fn retrieval(args: &PairArgs) -> Result<Exit> {
+pub(super) fn pairs(entry: &Entry, args: &PairArgs, settings: Vec<Setting<'_>>) -> Result<Exit> {
     let ledger = Ledger::new();
     let Pairs { queries, corpus, relevant } = Pairs::read(args, &ledger)?;
-    let vectors = vectors(args, Kind::Search, [&queries, &corpus], &ledger)?;
-    let [queries_qd, corpus_cd] = &vectors.tensors;
     let relevant: Vec<HashSet<usize>> =
         relevant.into_iter().map(|places| places.into_iter().collect()).collect();
-    let report = pairs::retrieval(queries_qd, corpus_cd, &relevant)?;
-    show_with(&report, &ledger, args.json, &vectors.told)
+    let encoder = TextEncoder::of_pairs(args, Prompts::Search, &ledger)?;
+    encoder.measure(entry, settings, args.json, |vectors| {
+        Input::Pairs(sst_eval::Pairs { vectors, queries, corpus, relevant })
+    })
 }
 
-/// Measures how the cosines of pairs follow their scores.
+/// Measures a model with an evaluator of pairs and scores.
 ///
 /// # Errors
 /// If model or data cannot be read, a score is none, or there is nothing to correlate.
-pub(crate) fn sts(args: &PairArgs) -> Result<Exit> {
+pub(super) fn scored_pairs(
+    entry: &Entry,
+    args: &PairArgs,
+    settings: Vec<Setting<'_>>,
+) -> Result<Exit> {
     let [left, right, score] = fields(args)?;
     let ledger = Ledger::new();
     let mut texts: [Vec<String>; 2] = Default::default();
     let mut scores = Vec::new();
-    let (first, source) = records(args, [left, right, score])?;
+    let (called, source) = records(args, [left, right, score])?;
     for example in source.read(&ledger)? {
         let example = example?;
-        texts[0].push(field(&source, &example, first, left)?.to_owned());
+        texts[0].push(field(&source, &example, called, left)?.to_owned());
         texts[1].push(field(&source, &example, right, right)?.to_owned());
         scores.push(number(&source, &example, score)?);
     }
-    let vectors = vectors(args, Kind::Alike, [&texts[0], &texts[1]], &ledger)?;
-    let [left_nd, right_nd] = &vectors.tensors;
-    let report = pairs::similarity(left_nd, right_nd, &scores)?;
-    show_with(&report, &ledger, args.json, &vectors.told)
+    let encoder = TextEncoder::of_pairs(args, Prompts::Default, &ledger)?;
+    let [first, second] = texts;
+    encoder.measure(entry, settings, args.json, |vectors| {
+        Input::ScoredPairs(ScoredPairs { vectors, first, second, scores })
+    })
 }
 
 fn fields<const N: usize>(args: &PairArgs) -> Result<[&str; N]> {
@@ -193,79 +193,4 @@ fn number(source: &Source, example: &Example, name: &str) -> Result<f64> {
     };
     let found = found.filter(|number: &f64| number.is_finite());
     found.ok_or_else(|| is_other(source, &example.key, name, "a finite number"))
-}
-
-/// The vectors of both lists of a command, and what was put before their texts.
-pub(super) struct Vectors {
-    /// `[n, d]` each.
-    pub(super) tensors: [Tensor; 2],
-    /// The prompts, as they are told: in JSON, or a line each.
-    pub(super) told: Map<String, Value>,
-}
-
-/// What two lists of texts are to each other.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Queries, and documents that they find: each with its own prompt of the folder.
-    Search,
-    /// Texts of one kind, with the default prompt of the folder.
-    Alike,
-}
-
-/// The vectors of both lists.
-pub(super) fn vectors(
-    args: &PairArgs,
-    kind: Kind,
-    texts: [&[String]; 2],
-    ledger: &Ledger,
-) -> Result<Vectors> {
-    let found = model::find(&args.model)?;
-    let device = device::open(&args.device.device, args.device.threads)?;
-    let options = options(&args.pooling, &found)?;
-    let mut model = SentenceModel::load(&found.folder, device, options, ledger)?;
-    let other = model.similarity().filter(|name| *name != "cosine" && !model.normalizes());
-    if let Some(similarity) = other {
-        let mut unused = Unused::new();
-        let item = format!(
-            "config_sentence_transformers.json: similarity_fn_name ({similarity}): cosines are compared"
-        );
-        unused.add(UnusedKind::ConfigKey, item);
-        ledger.add_unused(&unused);
-    }
-    let of_folder = match kind {
-        Kind::Search => [model.prompt_of(Side::Query), model.prompt_of(Side::Document)],
-        Kind::Alike => [model.prompt(), model.prompt()],
-    };
-    let [first, second] = of_folder.map(str::to_owned);
-    let prompts = [
-        args.query_prompt.clone().unwrap_or(first),
-        args.document_prompt.clone().unwrap_or(second),
-    ];
-    let mut embed = |texts: &[String], prompt: &str| -> Result<Tensor> {
-        model.set_prompt(prompt.to_owned())?;
-        let embedder = Embedder::new(&model, device, None, args.batch_tokens);
-        let found = embedder.embed(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let cut = found.cut.iter();
-        ledger.add(
-            "embed.truncated_texts",
-            cut.clone().filter(|cut| **cut > 0).count() as u64,
-            None,
-        );
-        ledger.add("embed.truncated_tokens", cut.sum::<usize>() as u64, None);
-        let empty = found.empty.iter().filter(|is_empty| **is_empty).count();
-        ledger.add("embed.empty_texts", empty as u64, None);
-        let mut unknown = UnknownCount::new();
-        for (text, count) in texts.iter().zip(&found.unknown) {
-            unknown.add(model.tokenizer(), text, *count as u64, None, ledger)?;
-        }
-        unknown.tell(ledger, found.tokens);
-        Ok(Tensor::f_from_slice(&found.vectors)?.f_reshape([-1, model.width()])?)
-    };
-    let tensors = [embed(texts[0], &prompts[0])?, embed(texts[1], &prompts[1])?];
-    let [query, document] = prompts;
-    let told = Map::from_iter([
-        ("query_prompt".to_owned(), json!(query)),
-        ("document_prompt".to_owned(), json!(document)),
-    ]);
-    Ok(Vectors { tensors, told })
 }

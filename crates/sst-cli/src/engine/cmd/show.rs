@@ -7,6 +7,9 @@ use sst_cli::render;
 use sst_data::Ledger;
 use sst_eval::Report;
 
+/// A part of the names of figures that are infinite where the loss is merely large.
+const MAY_BE_INFINITE: &str = "perplexity";
+
 /// Prints a report, and what was left out on the way.
 ///
 /// # Errors
@@ -25,9 +28,8 @@ pub(super) fn show_with(
     as_json: bool,
     more: &Map<String, Value>,
 ) -> Result<Exit> {
-    // A perplexity is infinite where the loss is merely large.
     let is_bad = |(name, value): &(&String, &f64)| {
-        value.is_nan() || !value.is_finite() && !name.contains("perplexity")
+        value.is_nan() || !value.is_finite() && !name.contains(MAY_BE_INFINITE)
     };
     if let Some((name, value)) = report.metrics.iter().find(is_bad) {
         bail!(
