@@ -1,5 +1,5 @@
-//! An objective is known by name in its own folder alone. What the rest needs to know of it stands in its entry in the
-//! list, so that a new objective is a file and a word.
+//! The name of an objective is used only in its own folder. Everything that other code needs to know about it is in
+//! its entry of the list, so that a new objective is one file and one word.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::tree::Tree;
 
 const SOURCES: &str = "crates/sst-objectives/src/";
 const LIST: &str = "crates/sst-objectives/src/list.rs";
-/// What stands before the name of an objective where it is given: in an entry, and in a method of contrastive learning.
+/// The text before the name of an objective where it is defined: in an entry, and in a contrastive method.
 const DEFINITIONS: [&str; 2] = ["name: ", "const NAME: &'static str = "];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -34,7 +34,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     files.flat_map(|(path, text)| compared(path, text, &names)).collect()
 }
 
-/// Where a file compares the name of an objective, in a folder that is not the objective's own.
+/// Finds comparisons with the name of an objective outside of the objective's own folder.
 fn compared(path: &str, text: &str, names: &[(&str, &str)]) -> Vec<Finding> {
     let code = code_outside_tests(text);
     let mut findings = Vec::new();
@@ -61,8 +61,8 @@ fn is_at_home(path: &str, home: &str) -> bool {
     }
 }
 
-/// Whether a literal is one side of a comparison, a pattern, in a list of words, or given to a function. It is a name
-/// of something else as a key of a table or the first of a tuple.
+/// Whether a literal is an operand of a comparison, a pattern, in a list of words, or an argument. As a key of a
+/// table or the first item of a tuple, it names something else.
 fn is_compared(code: &str, literal: &Range<usize>) -> bool {
     let (before, after) = (code[..literal.start].trim_end(), code[literal.end..].trim_start());
     let is_called = before.strip_suffix('(').is_some_and(|before| {
@@ -73,7 +73,7 @@ fn is_compared(code: &str, literal: &Range<usize>) -> bool {
         || is_called
 }
 
-/// The plain string literals of a file outside of its tests, each with its line.
+/// The string literals of a file outside of its tests, with their lines.
 fn literals(text: &str) -> Vec<(usize, Range<usize>)> {
     let line = |at: usize| text[..at].matches('\n').count() + 1;
     string_literals(text).into_iter().map(|literal| (line(literal.start), literal)).collect()
