@@ -26,50 +26,51 @@ use super::show::show;
 use super::{pairs, perplexity};
 use crate::{model, recipe};
 
-/// What every evaluator works on.
-struct Bench {
+/// The model, data and settings of an evaluation.
+struct Evaluation {
     model: Box<dyn Model>,
     tokenizer: Tokenizer,
     rows: Arc<dyn Dataset>,
     device: Device,
-    /// The recipe of the run, or the one asked for.
+    /// The recipe named by `--recipe`, or else that of the run.
     recipe: Option<CheckedRecipe>,
     ledger: Ledger,
 }
 
-/// Measures a model and prints the report.
+/// Evaluates a model and prints the report.
 ///
 /// # Errors
 /// If model or data cannot be read, or there is nothing to measure.
 pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
     let (args, report, ledger) = match command {
         EvalCommand::MaskAccuracy(args) => {
-            let bench = Bench::open(&args.eval)?;
-            (&args.eval, mask_accuracy(args, &bench)?, bench.ledger)
+            let evaluation = Evaluation::open(&args.eval)?;
+            (&args.eval, mask_accuracy(args, &evaluation)?, evaluation.ledger)
         }
         EvalCommand::Perplexity(args) => return perplexity::run(args),
         EvalCommand::Retrieval(args) => return pairs::retrieval(args),
         EvalCommand::Sts(args) => return pairs::sts(args),
         EvalCommand::PseudoPerplexity(args) => {
-            let bench = Bench::open(args)?;
-            let (rows, tokenizer) = (Arc::clone(&bench.rows), bench.tokenizer.clone());
+            let evaluation = Evaluation::open(args)?;
+            let (rows, tokenizer) = (Arc::clone(&evaluation.rows), evaluation.tokenizer.clone());
             let batch_size = args.batch_size as usize;
-            let scorer = PseudoPerplexity::new(rows, tokenizer, batch_size, bench.device);
-            (args, scorer.measure(&*bench.model)?, bench.ledger)
+            let scorer = PseudoPerplexity::new(rows, tokenizer, batch_size, evaluation.device);
+            (args, scorer.measure(&*evaluation.model)?, evaluation.ledger)
         }
     };
     show(&report, &ledger, args.json)
 }
 
-fn mask_accuracy(args: &MaskAccuracyArgs, bench: &Bench) -> Result<Report> {
-    let config = bench.recipe.as_ref().map(|recipe| &recipe.config);
-    let task = bench.recipe.as_ref().map(|recipe| task(recipe, &args.eval)).transpose()?;
+fn mask_accuracy(args: &MaskAccuracyArgs, evaluation: &Evaluation) -> Result<Report> {
+    let config = evaluation.recipe.as_ref().map(|recipe| &recipe.config);
+    let task = evaluation.recipe.as_ref().map(|recipe| task(recipe, &args.eval)).transpose()?;
     let hides_tokens = |entry: &&Entry| entry.held_out == HeldOut::MaskAccuracy;
-    let of_task = task.and_then(|task| sst_objectives::entry(task.objective_name()).ok());
-    // A model without a run, or with one that hides no tokens, is measured with the masks of the list's first objective.
-    let of_task = of_task.filter(hides_tokens);
-    let masked = task.filter(|_| of_task.is_some());
-    let entry = of_task.or_else(|| sst_objectives::list().iter().find(hides_tokens));
+    let task_entry = task.and_then(|task| sst_objectives::entry(task.objective_name()).ok());
+    // A model without a run, or whose objective masks no tokens, is measured with the default masking of the first
+    // objective in the list that masks tokens.
+    let task_entry = task_entry.filter(hides_tokens);
+    let masked = task.filter(|_| task_entry.is_some());
+    let entry = task_entry.or_else(|| sst_objectives::list().iter().find(hides_tokens));
     let name = entry.context("no objective hides tokens")?.name;
     let mut objective = masked.map_or_else(|| json!({}), |task| task.objective_config());
     if let (Some(rate), Value::Object(objective)) = (args.mask_rate, &mut objective) {
@@ -77,25 +78,25 @@ fn mask_accuracy(args: &MaskAccuracyArgs, bench: &Bench) -> Result<Report> {
     }
     let seed = args.seed.or(config.map(|config| config.run.seed)).unwrap_or(0);
     let context = sst_objectives::Context {
-        tokenizer: Some(&bench.tokenizer),
+        tokenizer: Some(&evaluation.tokenizer),
         padding_free: true,
-        hidden_size: bench.model.hidden_size(Modality::Text)?,
-        device: bench.device,
+        hidden_size: evaluation.model.hidden_size(Modality::Text)?,
+        device: evaluation.device,
         seed,
     };
     let objective = sst_objectives::build(name, &objective, &context)
         .map_err(|error| Usage(error.to_string()))?;
-    let rows = Arc::clone(&bench.rows);
+    let rows = Arc::clone(&evaluation.rows);
     let batch_size = args.eval.batch_size as usize;
-    let evaluator = MaskAccuracy::new(objective, rows, batch_size, bench.device, seed);
-    Ok(evaluator.measure(&*bench.model)?)
+    let evaluator = MaskAccuracy::new(objective, rows, batch_size, evaluation.device, seed);
+    Ok(evaluator.measure(&*evaluation.model)?)
 }
 
-impl Bench {
+impl Evaluation {
     fn open(args: &EvalArgs) -> Result<Self> {
         let found = model::find(&args.model)?;
-        let of_run = found.run.as_ref().map(|run| run.join("config.toml"));
-        let recipe = match args.recipe.as_ref().or(of_run.as_ref()) {
+        let run_config = found.run.as_ref().map(|run| run.join("config.toml"));
+        let recipe = match args.recipe.as_ref().or(run_config.as_ref()) {
             Some(path) => Some(recipe_with(path, args)?),
             None => None,
         };
@@ -137,11 +138,12 @@ impl Bench {
     }
 }
 
-/// The recipe with what the arguments say otherwise.
+/// Reads the recipe and applies the overrides of the arguments.
 fn recipe_with(path: &Path, args: &EvalArgs) -> Result<CheckedRecipe> {
     let mut sets = Vec::new();
     let prefix = args.task.as_ref().map_or(String::new(), |task| format!("tasks.{task}."));
-    // Data given by hand is read from elsewhere; the run's own may have moved.
+    // If `--data` is given, the recipe's own data is not read and may have been moved, so the check must not look for
+    // it.
     if let Some(first) = args.data.first() {
         sets.push(format!("{prefix}data.paths=[{}]", json!(first)));
     }
@@ -150,13 +152,13 @@ fn recipe_with(path: &Path, args: &EvalArgs) -> Result<CheckedRecipe> {
     recipe::check(path, &sets)
 }
 
-/// The task whose data and masks are meant.
+/// The task whose data and masking are used.
 fn task<'r>(recipe: &'r CheckedRecipe, args: &EvalArgs) -> Result<&'r Task> {
     let found = recipe.config.tasks.find(args.task.as_deref());
     found.map_err(|message| Usage(message).into())
 }
 
-/// The rows of the files of `--data`.
+/// Reads the files of `--data` into rows.
 fn given_rows(
     args: &EvalArgs,
     recipe: Option<&CheckedRecipe>,

@@ -18,8 +18,7 @@ use super::show::show_with;
 
 /// Writes the hard negatives of each query.
 ///
-/// # Errors
-/// If model or data cannot be read, an option cannot be, or the file cannot be written.
+/// If the model or the data cannot be read, an option is out of range, or the file cannot be written.
 pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     let ledger = Ledger::new();
     let options = MineOptions {
@@ -48,7 +47,7 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     let texts: [&[String]; 2] = [&pairs.queries, &pairs.corpus];
     let vectors = vectors(&args.pairs, Kind::Search, texts, &ledger)?;
     let [queries_qd, corpus_cd] = &vectors.tensors;
-    // No text is in the corpus twice.
+    // Each text is in the corpus once.
     let corpus = Corpus { vectors_cd: &unit(corpus_cd)?, groups: None };
     let start = Instant::now();
     let mined = mine(&unit(queries_qd)?, corpus, &pairs.relevant, &options);
@@ -65,15 +64,15 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     counts.insert("lines".to_owned(), lines);
     let metrics = [("seconds".to_owned(), seconds)].into();
     let report = Report { name: "mine".to_owned(), metrics, counts, ..Report::default() };
-    show_with(&report, &ledger, args.pairs.json, &vectors.told)
+    show_with(&report, &ledger, args.pairs.json, &vectors.prompts)
 }
 
-/// Rows of length 1.
+/// Normalizes each row to length 1.
 fn unit(x_nd: &tch::Tensor) -> Result<tch::Tensor> {
     Ok(sst_objectives::contrastive::info_nce::normalized(x_nd)?)
 }
 
-/// Writes the lines; returns how many.
+/// Writes the lines and returns their number.
 fn write(
     file: &mut impl Write,
     pairs: &Pairs,

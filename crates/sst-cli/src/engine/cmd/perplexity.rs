@@ -15,7 +15,7 @@ use sst_run::device;
 use super::show::show;
 use crate::model;
 
-/// Measures a causal model and prints the report.
+/// Measures the perplexity of a causal model and prints the report.
 ///
 /// # Errors
 /// If model or data cannot be read, the model is not causal, or no token can be scored.
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
         "strided" => Windows::Strided,
         "full" => Windows::Full,
         other => {
-            let message = format!("--windows is \"{other}\"; it is strided or full");
+            let message = format!("--windows is \"{other}\": write strided or full");
             return Err(Usage(message).into());
         }
     };
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
             other => anyhow::Error::from(other),
         },
     )?;
-    let of_model = |error: EvalError| match error {
+    let with_folder = |error: EvalError| match error {
         error @ EvalError::NotFinite(_) => {
             anyhow::Error::from(error).context(found.folder.display().to_string())
         }
@@ -73,14 +73,14 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
             continue;
         }
         frame(&mut text, args.start, tokenizer)?;
-        scorer.add(&text).map_err(of_model)?;
+        scorer.add(&text).map_err(with_folder)?;
     }
     unknown.tell(&ledger, tokens);
     if args.stream {
         frame(&mut joined, false, tokenizer)?;
-        scorer.add(&joined).map_err(of_model)?;
+        scorer.add(&joined).map_err(with_folder)?;
     }
-    show(&scorer.finish().map_err(of_model)?, &ledger, args.json)
+    show(&scorer.finish().map_err(with_folder)?, &ledger, args.json)
 }
 
 fn document(text: &str, tokenizer: &Tokenizer) -> Result<Text> {
@@ -92,8 +92,9 @@ fn document(text: &str, tokenizer: &Tokenizer) -> Result<Text> {
     })
 }
 
-/// Puts the tokens around a text that the tokenizer puts there, such as Llama's `<s>`, as transformers does; or one at
-/// its start, where `start` asks for it and the tokenizer puts none there.
+/// Adds the special tokens that the tokenizer puts around a text, such as Llama's `<s>`, as transformers does. If
+/// `start` is set and the tokenizer puts none before a text, adds the begin-of-text or else the end-of-text token
+/// there.
 fn frame(text: &mut Text, start: bool, tokenizer: &Tokenizer) -> Result<()> {
     if text.ids.is_empty() && !start {
         return Ok(());
@@ -111,6 +112,6 @@ fn frame(text: &mut Text, start: bool, tokenizer: &Tokenizer) -> Result<()> {
 
 fn end(tokenizer: &Tokenizer) -> Result<u32> {
     let special = tokenizer.special();
-    let message = "the tokenizer has no end-of-text token: leave --stream and --start out";
+    let message = "the tokenizer has no end-of-text token: omit --stream and --start";
     special.eos.or(special.sep).ok_or_else(|| Usage(message.to_owned()).into())
 }
