@@ -95,13 +95,13 @@ fn examine() -> Result<Exit> {
 }
 
 fn engine() -> Result<PathBuf> {
-    let own = std::env::current_exe().context("cannot find the folder of sst")?;
-    let engine = own.with_file_name("sst-engine");
+    let sst = std::env::current_exe().context("cannot find the folder of sst")?;
+    let engine = sst.with_file_name("sst-engine");
     match engine.try_exists() {
         Ok(true) => Ok(engine),
         Ok(false) | Err(_) => {
             let message = format!(
-                "{} is missing; `cargo build` makes it, where `cargo run` makes sst alone",
+                "{} is missing: run `cargo build`, which builds both (`cargo run` builds only sst)",
                 engine.display()
             );
             Err(Ends { exit: Exit::Failed, message }.into())

@@ -32,13 +32,14 @@ pub(crate) fn take<T: DeserializeOwned>(
     table: &mut Map<String, Value>,
     others: &[&str],
 ) -> Result<T, Problem> {
-    let own = keys::<T>();
-    if let Some(name) = table.keys().find(|name| ![own, others].concat().contains(&name.as_str())) {
+    let known = keys::<T>();
+    if let Some(name) = table.keys().find(|name| ![known, others].concat().contains(&name.as_str()))
+    {
         let key = join(prefix, name);
-        return Err(Problem::sentence(&key, unknown_key(&key, &[others, own].concat())));
+        return Err(Problem::sentence(&key, unknown_key(&key, &[others, known].concat())));
     }
     let (taken, rest) =
-        std::mem::take(table).into_iter().partition(|(name, _)| own.contains(&name.as_str()));
+        std::mem::take(table).into_iter().partition(|(name, _)| known.contains(&name.as_str()));
     *table = rest;
     parse(prefix, &Value::Object(taken))
 }
