@@ -1,4 +1,4 @@
-//! The tasks of a run with their data read: rows, loaders, evaluators, and whose turn it is.
+//! The tasks of a run with their data: rows, loaders, evaluators, and which task each step trains.
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ use crate::error::{Result, RunError};
 use crate::prepared::CheckedRecipe;
 use crate::recipe::{MOST_STEPS, Problem, RunConfig, Scale, Task};
 
-/// Steps that workers have ready beyond those they make.
+/// The number of finished steps that the loader keeps ready.
 const PREFETCH: usize = 4;
-/// Rows that are looked at for their mean length.
+/// The number of rows that are sampled to estimate the mean row length.
 const SAMPLED: u64 = 4096;
 
-/// A task whose data was read.
+/// A task with its prepared data.
 pub(crate) struct TaskData<'r> {
     pub(crate) task: &'r Task,
     pub(crate) store: Arc<Store>,
@@ -34,7 +34,7 @@ pub(crate) struct TaskData<'r> {
 }
 
 impl<'r> TaskData<'r> {
-    /// Prepares the data of `task`, or takes it from the cache.
+    /// Prepares the data of `task`, or loads it from the cache.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -57,7 +57,7 @@ impl<'r> TaskData<'r> {
         Ok(Self { task, store, train, held_out, tokens_per_row })
     }
 
-    /// What to tell where the validation part is empty.
+    /// The warning for a task whose validation part is empty.
     fn nothing_held_out(&self) -> String {
         let (documents, fraction) = (self.store.num_documents(), self.task.data.validation);
         let key = self.task.key("data.validation");
@@ -67,8 +67,8 @@ impl<'r> TaskData<'r> {
             format!("all {documents} documents")
         };
         format!(
-            "nothing will be evaluated: {only} fell into the training part, for each is held out with a chance of \
-             {fraction} ({key}). Look whether all data is read, as `sst data inspect` shows; if it is, raise {key}"
+            "nothing will be evaluated: {only} fell into the training part, because each document is held out with \
+             probability {fraction} ({key}). Check with `sst data inspect` that all data is read; if it is, raise {key}"
         )
     }
 
@@ -103,15 +103,15 @@ impl<'r> TaskData<'r> {
     }
 }
 
-/// The tasks of a run, in order.
+/// The tasks of a run in the order of the recipe.
 pub(crate) struct TaskSet<'r> {
     recipe: &'r CheckedRecipe,
     pub(crate) list: Vec<TaskData<'r>>,
-    /// What a step is, on average over all rows.
+    /// The mean number of rows and tokens of a step, which converts durations to steps.
     pub(crate) scale: Scale,
     pub(crate) total_steps: u64,
     pub(crate) mixture: Mixture,
-    /// The steps of each task.
+    /// The number of steps of each task.
     steps: Vec<u64>,
 }
 
@@ -144,8 +144,8 @@ impl<'r> TaskSet<'r> {
         Ok(Self { recipe, list, scale, total_steps, mixture, steps })
     }
 
-    /// Floating-point operations that a token takes in training, over the steps of the run; `None` if the
-    /// model does not say.
+    /// The floating-point operations per token in training, averaged over the steps of the run; `None` if the model
+    /// does not report them.
     pub(crate) fn flops_per_token(
         &self,
         model: &dyn Model,
@@ -159,10 +159,9 @@ impl<'r> TaskSet<'r> {
         Some(sum / self.total_steps as f64)
     }
 
-    /// What opens the loader of each task.
+    /// Functions that open the loader of each task at a position.
     ///
-    /// # Errors
-    /// If rows cannot be put into steps as the recipe says.
+    /// If rows cannot be batched as the recipe says.
     pub(crate) fn open_loaders(
         &self,
         objectives: &[Box<dyn Objective>],
@@ -191,7 +190,7 @@ impl<'r> TaskSet<'r> {
     }
 }
 
-/// Opens the loader of a task of so many steps at a position.
+/// Returns the function that opens the loader of a task, which takes `steps` steps, at a position.
 fn open_loader(
     config: &RunConfig,
     data: &TaskData<'_>,

@@ -78,8 +78,8 @@ fn is_at_home(path: &str, home: &str, sources: &str) -> bool {
     }
 }
 
-/// Whether a literal is one side of a comparison, a pattern, in a list of words, or given to a function. It is a name
-/// of something else as a key of a table or the first of a tuple.
+/// Whether a literal is an operand of a comparison, a pattern, in a list of words, or an argument. As a key of a
+/// table or the first item of a tuple, it names something else.
 fn is_compared(code: &str, literal: &Range<usize>) -> bool {
     let (before, after) = (code[..literal.start].trim_end(), code[literal.end..].trim_start());
     let is_called = before.strip_suffix('(').is_some_and(|before| {
@@ -90,7 +90,7 @@ fn is_compared(code: &str, literal: &Range<usize>) -> bool {
         || is_called
 }
 
-/// The plain string literals of a file outside of its tests, each with its line.
+/// The string literals of a file outside of its tests, with their lines.
 fn literals(text: &str) -> Vec<(usize, Range<usize>)> {
     let line = |at: usize| text[..at].matches('\n').count() + 1;
     string_literals(text).into_iter().map(|literal| (line(literal.start), literal)).collect()

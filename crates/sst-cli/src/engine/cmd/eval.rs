@@ -14,7 +14,7 @@ use super::{eval_other, eval_rows, pairs, perplexity};
 /// A key of an evaluator's configuration with the value that the command line gives it.
 pub(super) type Setting<'a> = (&'a str, Value);
 
-/// Measures a model and prints the report.
+/// Evaluates a model and prints the report.
 ///
 /// # Errors
 /// If there is no such evaluator, model or data cannot be read, or there is nothing to measure.

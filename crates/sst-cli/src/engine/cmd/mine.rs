@@ -19,8 +19,7 @@ use super::vectors::{Prompts, TextEncoder};
 
 /// Writes the hard negatives of each query.
 ///
-/// # Errors
-/// If model or data cannot be read, an option cannot be, or the file cannot be written.
+/// If the model or the data cannot be read, an option is out of range, or the file cannot be written.
 pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     let ledger = Ledger::new();
     let options = MineOptions {
@@ -69,12 +68,12 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     show_with(&report, &ledger, args.pairs.json, &encoder.told())
 }
 
-/// Rows of length 1.
+/// Normalizes each row to length 1.
 fn unit(x_nd: &tch::Tensor) -> Result<tch::Tensor> {
     Ok(sst_objectives::contrastive::info_nce::normalized(x_nd)?)
 }
 
-/// Writes the lines; returns how many.
+/// Writes the lines and returns their number.
 fn write(
     file: &mut impl Write,
     pairs: &Pairs,

@@ -1,4 +1,4 @@
-//! The commands that use tensors, one a file.
+//! The commands that need libtorch, one per file.
 
 pub(crate) mod checkpoint;
 pub(crate) mod convert;

@@ -14,44 +14,44 @@ use sst_eval::{Entry, Input, ScoredPairs};
 use super::eval::Setting;
 use super::vectors::{Prompts, TextEncoder};
 
-/// Texts, and what each is to find among the texts of a corpus.
+/// Queries, a corpus of documents, and which documents are relevant for each query.
 #[derive(Default)]
 pub(super) struct Pairs {
-    /// Each once.
+    /// The distinct queries.
     pub(super) queries: Vec<String>,
-    /// Each once.
+    /// The distinct documents.
     pub(super) corpus: Vec<String>,
-    /// For each query its places in the corpus, in the order of the records.
+    /// For each query, the indices of its relevant documents in `corpus`, in the order of the records.
     pub(super) relevant: Vec<Vec<usize>>,
 }
 
 impl Pairs {
-    /// Reads records of a query and its answer. One that is there twice is one: a query is to find all answers that
-    /// stand beside it.
+    /// Reads records of a query and its answer. A text that occurs several times is stored once; all answers that
+    /// stand beside the same query are relevant for it.
     ///
     /// # Errors
     /// If a record cannot be read or lacks a field.
     pub(super) fn read(args: &PairArgs, ledger: &Ledger) -> Result<Self> {
         let [query, answer] = fields(args)?;
-        let (mut asked, mut placed) = (HashMap::new(), HashMap::new());
+        let (mut query_indices, mut corpus_indices) = (HashMap::new(), HashMap::new());
         let mut pairs = Self::default();
         let (first, source) = records(args, [query, answer])?;
         for example in source.read(ledger)? {
             let example = example?;
             let text = field(&source, &example, first, query)?;
             let found = field(&source, &example, answer, answer)?;
-            let entry = place(&mut placed, &mut pairs.corpus, found);
-            let asking = place(&mut asked, &mut pairs.queries, text);
+            let document = place(&mut corpus_indices, &mut pairs.corpus, found);
+            let query_index = place(&mut query_indices, &mut pairs.queries, text);
             pairs.relevant.resize(pairs.queries.len(), Vec::new());
-            if !pairs.relevant[asking].contains(&entry) {
-                pairs.relevant[asking].push(entry);
+            if !pairs.relevant[query_index].contains(&document) {
+                pairs.relevant[query_index].push(document);
             }
         }
         Ok(pairs)
     }
 }
 
-/// The place of `text` in `texts`, where it is put if it is new.
+/// Returns the index of `text` in `texts`, and appends the text if it is new.
 pub(super) fn place(
     places: &mut HashMap<String, usize>,
     texts: &mut Vec<String>,
@@ -120,8 +120,8 @@ fn fields<const N: usize>(args: &PairArgs) -> Result<[&str; N]> {
     })
 }
 
-/// Where the records with the fields `names` are read from, and the name that the first of them has in an example: the
-/// text of an example is called `text`, so the first field is read as the text unless another one is called so.
+/// Returns the source of the records with the fields `names`, and the name that the first field has in an `Example`.
+/// An example always has a field `text`, so the first field is read as `text` unless another field has that name.
 fn records<'n, const N: usize>(args: &PairArgs, names: [&'n str; N]) -> Result<(&'n str, Source)> {
     let (first, text_field) = match names.contains(&"text") {
         true => (names[0], "text"),
@@ -141,12 +141,12 @@ fn records<'n, const N: usize>(args: &PairArgs, names: [&'n str; N]) -> Result<(
 }
 
 fn field<'e>(source: &Source, example: &'e Example, name: &str, called: &str) -> Result<&'e str> {
-    example.text(name).ok_or_else(|| is_other(source, &example.key, called, "a string"))
+    example.text(name).ok_or_else(|| wrong_field(source, &example.key, called, "a string"))
 }
 
-/// The error of a record whose field `name` is not `wanted`: what it is instead, and which fields there are. The record
-/// is read once more for that, whole.
-fn is_other(source: &Source, key: &Key, name: &str, wanted: &str) -> anyhow::Error {
+/// The error for a record whose field `name` is not `wanted`. To say what the field is instead and which fields
+/// exist, it reads the record again with all its fields.
+fn wrong_field(source: &Source, key: &Key, name: &str, wanted: &str) -> anyhow::Error {
     let records = source.read_whole(&Ledger::new()).ok().into_iter().flatten();
     let record = records.flatten().find(|record| record.example.key == *key);
     let fields = record.map_or_else(Vec::new, |record| record.fields);
@@ -166,7 +166,7 @@ fn is_other(source: &Source, key: &Key, name: &str, wanted: &str) -> anyhow::Err
     }
 }
 
-/// What a field holds, with its article.
+/// The JSON type of a field, with its article.
 fn kind(field: &RawField) -> &'static str {
     if field.is_text {
         return "a string";
@@ -179,7 +179,7 @@ fn kind(field: &RawField) -> &'static str {
         Some(Value::String(_)) => "a string",
         Some(Value::Array(_)) => "an array",
         Some(Value::Object(_)) => "an object",
-        // `NaN` is no JSON.
+        // `NaN` is not valid JSON, so it fails to parse.
         Some(Value::Number(_)) | None => "a number",
     }
 }
@@ -192,5 +192,5 @@ fn number(source: &Source, example: &Example, name: &str) -> Result<f64> {
         _ => None,
     };
     let found = found.filter(|number: &f64| number.is_finite());
-    found.ok_or_else(|| is_other(source, &example.key, name, "a finite number"))
+    found.ok_or_else(|| wrong_field(source, &example.key, name, "a finite number"))
 }

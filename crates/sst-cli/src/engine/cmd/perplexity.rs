@@ -17,7 +17,7 @@ use super::eval::{Setting, evaluate};
 use super::show::show;
 use crate::model;
 
-/// Measures a causal model and prints the report.
+/// Measures the perplexity of a causal model and prints the report.
 ///
 /// # Errors
 /// If model or data cannot be read, the model is not causal, or no token can be scored.
@@ -133,8 +133,9 @@ fn document(text: &str, tokenizer: &Tokenizer) -> Result<Text> {
     })
 }
 
-/// Puts the tokens around a text that the tokenizer puts there, such as Llama's `<s>`, as transformers does; or one at
-/// its start, where `start` asks for it and the tokenizer puts none there.
+/// Adds the special tokens that the tokenizer puts around a text, such as Llama's `<s>`, as transformers does. If
+/// `start` is set and the tokenizer puts none before a text, adds the begin-of-text or else the end-of-text token
+/// there.
 fn frame(text: &mut Text, start: bool, tokenizer: &Tokenizer) -> Result<()> {
     if text.ids.is_empty() && !start {
         return Ok(());
@@ -152,6 +153,6 @@ fn frame(text: &mut Text, start: bool, tokenizer: &Tokenizer) -> Result<()> {
 
 fn end(tokenizer: &Tokenizer) -> Result<u32> {
     let special = tokenizer.special();
-    let message = "the tokenizer has no end-of-text token: leave --stream and --start out";
+    let message = "the tokenizer has no end-of-text token: omit --stream and --start";
     special.eos.or(special.sep).ok_or_else(|| Usage(message.to_owned()).into())
 }
