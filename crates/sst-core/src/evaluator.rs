@@ -1,14 +1,14 @@
-//! The seam of evaluators.
+//! The trait of evaluators.
 
 use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::model::Model;
 
-/// Figures by name, such as `loss` or `mask_accuracy`; sorted, so that reports are stable.
+/// Metrics by name, such as `loss` or `mask_accuracy`, in sorted order.
 pub type Metrics = BTreeMap<String, f64>;
 
-/// Measures a model. Changes nothing: same model, same figures.
+/// Measures a model without changing it. The same model always gives the same metrics.
 pub trait Evaluator {
     /// Its name in reports (`mlm`, `sts`, ...).
     fn name(&self) -> &str;

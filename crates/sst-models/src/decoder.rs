@@ -5,7 +5,7 @@
 
 use sst_core::nn::{Attention, AttentionOutput, KvCache, NewTokens, Rotation, RowPart, Rows};
 use sst_core::{
-    EncoderOutput, Error, Forward, ParamStore, RaggedRows, Result, RowLayout, pad_even,
+    EncoderOutput, Error, Forward, ParamStore, RaggedRows, Result, RowLayout, pad_to_kernel_rows,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -209,7 +209,7 @@ impl Flat {
     pub(crate) fn even(&self, x_td: Tensor, forward: Forward) -> Result<Tensor> {
         match forward.want.attentions || forward.want.hidden_states {
             true => Ok(x_td),
-            false => pad_even(x_td),
+            false => pad_to_kernel_rows(x_td),
         }
     }
 

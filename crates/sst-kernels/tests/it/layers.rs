@@ -19,7 +19,7 @@ pub(crate) enum Activation {
 }
 
 impl Activation {
-    pub(crate) fn curve(self) -> Option<FusedActivation> {
+    pub(crate) fn fused(self) -> Option<FusedActivation> {
         match self {
             Self::Gelu => Some(FusedActivation::Gelu),
             Self::GeluTanh => Some(FusedActivation::GeluTanh),
@@ -59,8 +59,8 @@ pub(crate) fn activated_linear(
     layer: Affine<'_>,
     activation: Activation,
 ) -> Result<Tensor> {
-    if let Some(curve) = activation.curve()
-        && let Some(y) = fast_activated_linear(x, layer, WeightLayout::OutIn, curve)?
+    if let Some(fused) = activation.fused()
+        && let Some(y) = fast_activated_linear(x, layer, WeightLayout::OutIn, fused)?
     {
         return Ok(y);
     }
@@ -75,10 +75,10 @@ pub(crate) fn mlp(
     activation: Activation,
 ) -> Result<Tensor> {
     let [up, down] = layers;
-    if let Some(curve) = activation.curve()
+    if let Some(fused) = activation.fused()
         && has_mlp_kernel(x, up.weight, down.weight)?
     {
-        return fast_mlp(x, layers, layout, curve);
+        return fast_mlp(x, layers, layout, fused);
     }
     let apply = |x: &Tensor, Affine { weight, bias }: Affine<'_>| match (layout, bias) {
         (WeightLayout::OutIn, _) => linear(x, weight, bias),

@@ -5,7 +5,7 @@
 use sst_core::nn::{Embedding, LayerNorm, Rows, dropout, has_attention_kernel};
 use sst_core::{
     Embedded, Encoder, EncoderOutput, Error, Forward, Init, Input, InputSpec, RaggedRows, Result,
-    RowLayout, Scope, Tokens, Want, pad_even,
+    RowLayout, Scope, Tokens, Want, pad_to_kernel_rows,
 };
 use tch::{Kind, Tensor};
 
@@ -191,7 +191,7 @@ impl Encoder for BertModel {
         let Want { attentions, hidden_states } = forward.want;
         let num_tokens = hidden_bld.size()[0];
         if matches!(layout, RowLayout::Ragged(_)) && !attentions && !hidden_states {
-            hidden_bld = pad_even(hidden_bld)?;
+            hidden_bld = pad_to_kernel_rows(hidden_bld)?;
         }
         let mut hidden_bld = Hidden::new(&hidden_bld)?;
         let mut hidden_states = hidden_states.then(Vec::new);
@@ -227,7 +227,8 @@ impl Encoder for BertModel {
         let Some((rows, picked)) = self.pick(&embedded, positions_n)? else {
             return self.encode_embedded(embedded, forward)?.at(positions_n);
         };
-        let hidden_td = pad_even(embedded.hidden.f_reshape([rows.num_tokens(), self.width])?)?;
+        let hidden_td =
+            pad_to_kernel_rows(embedded.hidden.f_reshape([rows.num_tokens(), self.width])?)?;
         let mut hidden_td = Hidden::new(&hidden_td)?;
         for i in 0..self.layers.len() - 1 {
             hidden_td = self.layer(i, &hidden_td, Rows::Ragged(&rows), forward)?.0;
