@@ -38,7 +38,7 @@ pub trait Model: Send {
 
     /// Parameters that are saved under a second name as well, because transformers has two tensors where this model
     /// has one. Each pair is the name of a parameter and its second name.
-    fn copies(&self) -> Vec<(String, String)> {
+    fn saved_aliases(&self) -> Vec<(String, String)> {
         Vec::new()
     }
 

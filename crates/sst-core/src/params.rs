@@ -254,8 +254,8 @@ impl<'a> Scope<'a> {
         shape: &[i64],
         init: Init,
     ) -> Result<Tensor> {
-        let (own, like) = (format!("{}{name}", self.prefix), format!("{}{name}", like.prefix));
-        self.store.borrow_mut().add_like(&own, &like, shape, init)
+        let (name, like) = (format!("{}{name}", self.prefix), format!("{}{name}", like.prefix));
+        self.store.borrow_mut().add_like(&name, &like, shape, init)
     }
 }
 

@@ -45,7 +45,7 @@ impl FileShapes {
 }
 
 impl Admit for FileShapes {
-    /// Fails once [`MAX_PROBLEMS`] parameters did not fit: a wrong configuration may ask for billions of them.
+    /// Fails once `MAX_PROBLEMS` parameters did not fit: a wrong configuration may ask for billions of them.
     fn admit(&self, name: &str, shape: &[i64]) -> Result<Admitted> {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fine = *report == LoadReport::default();

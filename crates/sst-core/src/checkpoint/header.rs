@@ -21,7 +21,7 @@ pub(super) fn read(path: &Path, file: &File) -> Result<(u64, Metadata), Checkpoi
     let io = |source| CheckpointError::Io { path: path.to_owned(), source };
     let info = file.metadata().map_err(io)?;
     if !info.is_file() {
-        return Err(malformed(path, "it is no regular file"));
+        return Err(malformed(path, "it is not a regular file"));
     }
     let size = info.len();
     let mut start = Vec::new();

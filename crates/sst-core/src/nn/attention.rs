@@ -173,7 +173,9 @@ impl Attention {
         train: bool,
     ) -> Result<Tensor> {
         if self.causal {
-            return Err(Error::Contract("picked queries do not know what came before them".into()));
+            return Err(Error::Contract(
+                "queries at selected positions need an attention that is not causal".into(),
+            ));
         }
         self.kernel_at(tensors, offsets, &row_spans(rows.offsets()), train)
     }
@@ -191,8 +193,8 @@ impl Attention {
         Ok(ragged_cross_attention(tensors, offsets, keys, options)?)
     }
 
-    /// Attends within ragged rows to queries, keys and values that are side by side in one tensor `[t, (h + 2 h')
-    /// e]`. Returns `[t, h e]`. The device must have the kernel ([`has_attention_kernel`]).
+    /// Attends within ragged rows to queries, keys and values that are side by side in one tensor
+    /// `[t, (h + 2 h') e]`. Returns `[t, h e]`. The device must have the kernel ([`has_attention_kernel`]).
     ///
     /// # Errors
     /// If shapes or rows do not fit, or libtorch fails.

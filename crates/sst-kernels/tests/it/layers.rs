@@ -1,5 +1,5 @@
-//! Layers as the callers of this crate run them: by a kernel where there is one for the tensors, by libtorch elsewhere. So
-//! the tests hold at every level of the processor.
+//! Layers as the callers of this crate run them: with a kernel if there is one for the tensors, and with libtorch
+//! otherwise. So the tests hold at every CPU level.
 
 use sst_kernels::{
     Affine, FusedActivation, Result, WeightLayout, fast_activated_linear, fast_linear, fast_mlp,
@@ -7,14 +7,14 @@ use sst_kernels::{
 };
 use tch::Tensor;
 
-/// What stands between two linear layers.
+/// The activation between two linear layers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Activation {
     /// Exact GELU, which kernels apply themselves.
     Gelu,
     /// GELU by the tanh approximation, which kernels apply themselves.
     GeluTanh,
-    /// ReLU, which no kernel knows.
+    /// ReLU, for which there is no kernel.
     Relu,
 }
 
@@ -27,7 +27,7 @@ impl Activation {
         }
     }
 
-    /// By libtorch.
+    /// Applies the activation with libtorch.
     pub(crate) fn apply(self, x: &Tensor) -> Tensor {
         match self {
             Self::Gelu => x.gelu("none"),

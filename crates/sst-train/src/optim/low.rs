@@ -7,6 +7,6 @@ use tch::Tensor;
 pub struct LowWeights {
     /// Its numbers, rounded.
     pub weights: Tensor,
-    /// What these lack, where there is no other parameter in fp32 ([`sst_kernels::split_halves`]). For AdamW on the CPU.
+    /// What these lack, where there is no other parameter in fp32 ([`sst_kernels::split_bf16_remainder`]). For AdamW on the CPU.
     pub rest: Option<Tensor>,
 }

@@ -316,7 +316,7 @@ impl Rotation {
         let (known, head) = (self.cos.size()[0], self.cos.size()[2]);
         if width % head != 0 || tokens != known {
             let message =
-                format!("{tokens} x {width} numbers cannot be turned as {known} x {head}");
+                format!("{tokens} x {width} numbers cannot be rotated as {known} x {head}");
             return Err(Error::Contract(message));
         }
         let heads = x.f_unflatten(1, [-1, head])?;
