@@ -1,9 +1,9 @@
-//! The seams of sst over libtorch.
+//! The traits of sst, and layers over libtorch.
 //!
-//! Here stand the traits that models, objectives and evaluators implement ([`Model`], [`Objective`],
-//! [`Evaluator`]) and what they share ([`ParamStore`], [`Batch`], [`nn`], [`checkpoint`]). Models, objectives, the
-//! trainer and the evaluators depend on this crate and never on each other. The kernels that layers run on, and what
-//! tch does not bind of libtorch, are in the crate sst-kernels.
+//! Models, objectives and evaluators implement [`Model`], [`Objective`] and [`Evaluator`], and share [`ParamStore`],
+//! [`Batch`], [`nn`] and [`checkpoint`]. The crates of models, objectives, training and evaluation depend on this
+//! crate and never on each other. The crate sst-kernels has the kernels that layers call, and bindings to parts of
+//! libtorch that tch does not bind.
 
 pub mod batch;
 pub mod checkpoint;

@@ -192,7 +192,7 @@ impl Found {
         }
         let options = LoadOptions { head, ..LoadOptions::new(device) };
         let loaded = sst_models::open(&folder, &options)?;
-        loaded.tell(ledger);
+        loaded.add_to(ledger);
         let processor = match loaded.model.vocab_size() {
             Ok(known) => processor.map_tokenizer(|tokenizer| tokenizer.for_vocabulary(known)),
             // A model without a text encoder has no vocabulary.

@@ -286,7 +286,7 @@ impl CheckedRecipe {
                 if encoder != Path::new(path) {
                     ledger.add_unused(&sst_models::around_encoder(Path::new(path), &encoder)?);
                 }
-                loaded.tell(ledger);
+                loaded.add_to(ledger);
                 let (model, carried) = (loaded.model, loaded.carried);
                 let (vocab_size, limit) = (model.vocab_size()?, model.max_length()?);
                 self.check_sizes(vocab_size, limit, tokenizer.vocab_size())?;

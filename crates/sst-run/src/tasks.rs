@@ -154,7 +154,8 @@ impl<'r> TaskSet<'r> {
         let mut sum = 0.0;
         for ((data, objective), steps) in self.list.iter().zip(objectives).zip(&self.steps) {
             let length = data.tokens_per_row.round() as usize;
-            sum += *steps as f64 * model.flops_per_token(length, objective.scored_share())?;
+            sum +=
+                *steps as f64 * model.flops_per_token(length, objective.head_token_fraction())?;
         }
         Some(sum / self.total_steps as f64)
     }

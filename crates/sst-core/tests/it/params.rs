@@ -1,4 +1,4 @@
-//! Parameters start from their names, not from the order they are made in.
+//! The initial values of parameters depend on their names, and not on the order in which they are made.
 
 use std::cell::RefCell;
 
@@ -29,7 +29,7 @@ fn normal_values_have_their_deviation() {
     let mut store = ParamStore::new(Device::Cpu, Some(1));
     let tensor = store.add("w", &[400, 500], Init::Normal(0.02)).unwrap();
     let (mean, std) = (tensor.mean(None).double_value(&[]), tensor.std(true).double_value(&[]));
-    // 200,000 draws: the standard error of the mean is 4.5e-5, of the deviation 3.2e-5.
+    // 200,000 draws: the standard error of the mean is 4.5e-5, and that of the standard deviation 3.2e-5.
     assert!(mean.abs() < 2e-4, "{mean}");
     assert!((std - 0.02).abs() < 2e-4, "{std}");
 }

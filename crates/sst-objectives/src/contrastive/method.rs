@@ -107,7 +107,7 @@ impl<M: Method> Objective for Contrastive<M> {
     }
 
     /// Vectors need no head of the model's.
-    fn scored_share(&self) -> f64 {
+    fn head_token_fraction(&self) -> f64 {
         0.0
     }
 
