@@ -13,7 +13,7 @@ use crate::error::{Result, RunError};
 use crate::run_folder::read_config;
 
 /// A model folder, and the run it belongs to.
-pub struct Found {
+pub struct ModelLocation {
     /// The Hugging Face model folder.
     pub folder: PathBuf,
     /// The run folder, with its config.toml, if the model is one of a run's checkpoints.
@@ -27,7 +27,7 @@ pub struct Found {
 ///
 /// # Errors
 /// If there is none, with what was looked for; or if the checkpoint is damaged.
-pub fn find(path: &Path) -> Result<Found> {
+pub fn find(path: &Path) -> Result<ModelLocation> {
     must_exist(path)?;
     let is_checkpoint =
         path.join("MANIFEST.json").is_file() || path.join("model/config.json").is_file();
@@ -48,7 +48,7 @@ pub fn find(path: &Path) -> Result<Found> {
     // RUN/checkpoints/step-N/model; `latest` and other links are followed first.
     let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
     let run = real.ancestors().nth(3).filter(|run| run.join("config.toml").is_file());
-    Ok(Found { run: run.map(Path::to_owned), folder, older })
+    Ok(ModelLocation { run: run.map(Path::to_owned), folder, older })
 }
 
 /// The model of the newest good checkpoint of the run in `path`, and that checkpoint where it is not the newest of all.
@@ -123,7 +123,7 @@ fn verify(folder: &Path) -> Result<()> {
     }
 }
 
-impl Found {
+impl ModelLocation {
     /// The pooling that the model was trained with, where it is one of a run of a contrastive objective.
     ///
     /// # Errors

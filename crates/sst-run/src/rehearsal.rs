@@ -56,7 +56,7 @@ impl CheckedRecipe {
         for task in &self.config.tasks.list {
             // The width of the model matters to nothing that is checked, and a small one takes no memory.
             self.objective_of(task, tokenizer, 1, Device::Cpu)?;
-            room(&self.frame(task, tokenizer)?, task.data.max_length)
+            room(&self.special_token_template(task, tokenizer)?, task.data.max_length)
                 .map_err(|error| self.refuse_rows(task, error))?;
         }
         Ok(())

@@ -19,7 +19,7 @@ mod start;
 pub(crate) mod task;
 
 use run::Run;
-pub use task::{OpenLoader, Task, Tasks};
+pub use task::{OpenLoader, Tasks, TrainTask};
 
 /// Takes a copy of the model, with the figures of its step for its card, and returns what writes it.
 pub type Export<'a> = dyn Fn(&dyn Model, &Metrics) -> Result<WriteModel, TrainError> + 'a;

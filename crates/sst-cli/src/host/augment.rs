@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use sst_data::augment::{AugmentError, Chain, Context, Draw, build, list};
-use sst_data::read::{Whole, WholeDocuments};
+use sst_data::read::{DocumentWithFields, DocumentsWithFields};
 use sst_data::{Ledger, atomic};
 
 use super::output;
@@ -34,7 +34,7 @@ pub fn run(args: &AugmentArgs) -> Result<Exit> {
     }
     let chain = chain(args, &ledger)?;
     // Before there is a file: one that is being written is none of the source's.
-    let documents = source.read_whole(&ledger)?;
+    let documents = source.read_all_fields(&ledger)?;
     if !has_file {
         views(args, documents, &chain, &ledger, &mut |line| Ok(render::line(line)?))?;
         render::ledger(&ledger.entries());
@@ -60,7 +60,7 @@ pub fn run(args: &AugmentArgs) -> Result<Exit> {
 
 fn write(
     args: &AugmentArgs,
-    documents: WholeDocuments,
+    documents: DocumentsWithFields,
     chain: &Chain,
     ledger: &Ledger,
     file: &mut File,
@@ -119,7 +119,7 @@ fn chain(args: &AugmentArgs, ledger: &Ledger) -> Result<Chain> {
 /// Hands the lines to `write`, in the order of the documents.
 fn views(
     args: &AugmentArgs,
-    documents: WholeDocuments,
+    documents: DocumentsWithFields,
     chain: &Chain,
     ledger: &Ledger,
     write: &mut dyn FnMut(&str) -> Result<()>,
@@ -127,7 +127,8 @@ fn views(
     let mut documents = documents.peekable();
     let mut index = 0;
     while documents.peek().is_some() {
-        let batch = documents.by_ref().take(BATCH).collect::<Result<Vec<Whole>, _>>()?;
+        let batch =
+            documents.by_ref().take(BATCH).collect::<Result<Vec<DocumentWithFields>, _>>()?;
         let texts: Vec<&str> =
             batch.iter().map(|whole| whole.example.text("text").unwrap_or_default()).collect();
         let copies = (0..args.copies).map(|epoch| {
@@ -148,7 +149,13 @@ fn views(
 }
 
 /// The command's own fields, and then the document's others as they were, in the order of the file.
-fn line(whole: &Whole, text: &str, augmented: &str, chain: &Chain, ledger: &Ledger) -> String {
+fn line(
+    whole: &DocumentWithFields,
+    text: &str,
+    augmented: &str,
+    chain: &Chain,
+    ledger: &Ledger,
+) -> String {
     let key = Some(&whole.example.key);
     ledger.add("augment.unchanged", u64::from(text == augmented), key);
     let [text, augmented, kind] = [json!(text), json!(augmented), json!(chain.names())];

@@ -83,9 +83,9 @@ fn encode(args: &EncodeArgs) -> Result<Exit> {
 
 fn encode_one(args: &EncodeArgs, tokenizer: &Tokenizer, text: &str) -> Result<()> {
     let encoding = tokenizer.encoding(text)?;
-    let frame = tokenizer.frame();
+    let template = tokenizer.special_token_template();
     let around = |ids: &[u32]| if args.special { ids.to_vec() } else { Vec::new() };
-    let (before, after) = (around(&frame.prefix), around(&frame.suffix));
+    let (before, after) = (around(&template.prefix), around(&template.suffix));
     // A special token stands for no byte of the text.
     let offsets: Vec<Option<(usize, usize)>> = std::iter::repeat_n(None, before.len())
         .chain(encoding.offsets.iter().copied().map(Some))

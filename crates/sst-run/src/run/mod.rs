@@ -12,7 +12,7 @@ use sst_core::{Evaluator, Model, Objective, Tracker};
 use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use sst_models::Carried;
-use sst_train::{Fit, FitConfig, Outcome, Restored, Saver, Task, Tasks, TrainError, fit};
+use sst_train::{Fit, FitConfig, Outcome, Restored, Saver, Tasks, TrainError, TrainTask, fit};
 
 use self::record::{exporter, trackers};
 use crate::builder::Recipe;
@@ -198,7 +198,7 @@ impl Run {
             tasks.list.iter().zip(&mut learner.objectives).zip(&open_loaders)
         {
             let name = data.task.name.clone();
-            list.push(Task { name, objective: &mut **objective, open_loader: &**open_loader });
+            list.push(TrainTask { name, objective: &mut **objective, open_loader: &**open_loader });
         }
         let observer = &self.recipe.observer;
         observer.training_begins(saver).map_err(RunError::Observer)?;

@@ -7,7 +7,7 @@ use sst_core::{Event, Metrics};
 use super::run::Run;
 use crate::error::TrainError;
 use crate::memory;
-use crate::window::{Window, WindowState};
+use crate::window::{MetricWindow, WindowState};
 
 impl Run<'_> {
     /// Reports the means since the last report and starts anew.
@@ -28,7 +28,7 @@ impl Run<'_> {
             timing.insert("mfu".into(), flops * rate / peak);
         }
         timing.extend(memory::usage(config.device)?);
-        self.window = Window::new(self.fit.tasks.list.len());
+        self.window = MetricWindow::new(self.fit.tasks.list.len());
         self.remember("train", &metrics);
         self.logged = Some(self.step);
         self.tell(&Event::Step { step: self.step, metrics, timing })?;

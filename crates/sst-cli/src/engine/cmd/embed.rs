@@ -19,7 +19,7 @@ use sst_run::{device, precision};
 use sst_train::{Precision, PrecisionChoice};
 use tch::Kind;
 
-use crate::model::{self, Found};
+use crate::model::{self, ModelLocation};
 
 /// Texts that are sorted by length together, and held in memory.
 const WINDOW: usize = 16_384;
@@ -111,7 +111,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
 }
 
 /// What the arguments say otherwise than the folder, or else the run it belongs to.
-pub(super) fn options(args: &PoolingArgs, found: &Found) -> Result<SentenceOptions> {
+pub(super) fn options(args: &PoolingArgs, found: &ModelLocation) -> Result<SentenceOptions> {
     let trained = match &args.pooling {
         None => found.pooling().map_err(|error| {
             anyhow!("{error}; or say with --pooling what the run's config does")
@@ -141,7 +141,7 @@ fn write(
     loop {
         let window: Vec<Example> = documents.by_ref().take(WINDOW).collect::<Result<_, _>>()?;
         if window.is_empty() {
-            unknown.tell(ledger, tokens);
+            unknown.report(ledger, tokens);
             return Ok(tokens);
         }
         let texts: Vec<&str> =

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     let tokenizer = processor.tokenizer()?;
     found.must_be_causal(&*model, "sst fill-mask")?;
     let ids = prompts.iter().map(|prompt| encode(prompt, tokenizer)).collect::<Result<Vec<_>>>()?;
-    UnknownCount::tell_texts(tokenizer, &prompts, &ledger)?;
+    UnknownCount::report_texts(tokenizer, &prompts, &ledger)?;
     let (generation, unused) = GenerationConfig::read(&found.encoder()?)?;
     ledger.add_unused(&unused);
     let ends = ends(generation, &*model, tokenizer)?;
@@ -314,7 +314,7 @@ fn prompts(args: &GenerateArgs) -> Result<Vec<String>> {
 /// The tokens of a prompt within what the tokenizer puts before a text.
 fn encode(prompt: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
     let special = tokenizer.special();
-    let mut ids = tokenizer.frame().prefix.clone();
+    let mut ids = tokenizer.special_token_template().prefix.clone();
     // What BERT puts around a text is not what a causal model reads.
     ids.retain(|id| Some(*id) != special.cls);
     ids.extend(tokenizer.encode(prompt)?);

@@ -147,7 +147,7 @@ fn field<'e>(source: &Source, example: &'e Example, name: &str, called: &str) ->
 /// The error of a record whose field `name` is not `wanted`: what it is instead, and which fields there are. The record
 /// is read once more for that, whole.
 fn is_other(source: &Source, key: &Key, name: &str, wanted: &str) -> anyhow::Error {
-    let records = source.read_whole(&Ledger::new()).ok().into_iter().flatten();
+    let records = source.read_all_fields(&Ledger::new()).ok().into_iter().flatten();
     let record = records.flatten().find(|record| record.example.key == *key);
     let fields = record.map_or_else(Vec::new, |record| record.fields);
     let names: Vec<String> = fields.iter().map(|field| format!("`{}`", field.name)).collect();
@@ -258,7 +258,7 @@ pub(super) fn vectors(
         for (text, count) in texts.iter().zip(&found.unknown) {
             unknown.add(model.tokenizer(), text, *count as u64, None, ledger)?;
         }
-        unknown.tell(ledger, found.tokens);
+        unknown.report(ledger, found.tokens);
         Ok(Tensor::f_from_slice(&found.vectors)?.f_reshape([-1, model.width()])?)
     };
     let tensors = [embed(texts[0], &prompts[0])?, embed(texts[1], &prompts[1])?];

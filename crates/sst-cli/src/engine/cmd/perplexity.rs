@@ -72,12 +72,12 @@ pub(crate) fn run(args: &PerplexityArgs) -> Result<Exit> {
             }
             continue;
         }
-        frame(&mut text, args.start, tokenizer)?;
+        add_special_tokens(&mut text, args.start, tokenizer)?;
         scorer.add(&text).map_err(of_model)?;
     }
-    unknown.tell(&ledger, tokens);
+    unknown.report(&ledger, tokens);
     if args.stream {
-        frame(&mut joined, false, tokenizer)?;
+        add_special_tokens(&mut joined, false, tokenizer)?;
         scorer.add(&joined).map_err(of_model)?;
     }
     show(&scorer.finish().map_err(of_model)?, &ledger, args.json)
@@ -94,18 +94,18 @@ fn document(text: &str, tokenizer: &Tokenizer) -> Result<Text> {
 
 /// Puts the tokens around a text that the tokenizer puts there, such as Llama's `<s>`, as transformers does; or one at
 /// its start, where `start` asks for it and the tokenizer puts none there.
-fn frame(text: &mut Text, start: bool, tokenizer: &Tokenizer) -> Result<()> {
+fn add_special_tokens(text: &mut Text, start: bool, tokenizer: &Tokenizer) -> Result<()> {
     if text.ids.is_empty() && !start {
         return Ok(());
     }
-    let frame = tokenizer.frame();
-    let mut prefix = frame.prefix.clone();
+    let template = tokenizer.special_token_template();
+    let mut prefix = template.prefix.clone();
     if prefix.is_empty() && start {
         prefix.push(tokenizer.special().bos.map_or_else(|| end(tokenizer), Ok)?);
     }
     text.has_start = !prefix.is_empty();
     text.ids.splice(0..0, prefix);
-    text.ids.extend(&frame.suffix);
+    text.ids.extend(&template.suffix);
     Ok(())
 }
 
