@@ -41,7 +41,10 @@ fn a_dry_run_refuses_what_the_run_refuses() {
             &["data.max_length=2"],
             "data.max_length is 2, but the tokenizer's special tokens alone take 2",
         ),
-        (&["tokenizer={path=\"empty\"}"], "tokenizer.path: empty holds neither tokenizer.json nor"),
+        (
+            &["tokenizer={path=\"empty\"}"],
+            "tokenizer.path: empty holds no tokenizer.json, no vocab.txt",
+        ),
         (&["model={path=\"empty\"}"], "model.path: empty holds no config.json"),
         (&["model={path=\"bare\"}"], "bare holds neither model.safetensors nor"),
         (&[gpt2, "objective={name=\"clm\"}", "data.max_length=17"], "raise model.n_positions"),

@@ -21,7 +21,10 @@ fn wrong_usage_ends_with_its_code() {
     sandbox.write("pairs.jsonl", "{\"a\":\"the old man\",\"b\":\"the sea\"}\n");
     let nowhere = "the folder nodir does not exist: create it first";
     for (line, expected) in [
-        ("tokenizer encode --tokenizer empty --text a", "empty holds neither tokenizer.json nor"),
+        (
+            "tokenizer encode --tokenizer empty --text a",
+            "empty holds no tokenizer.json, no vocab.txt",
+        ),
         ("fill-mask --model bare --text [MASK]", "bare holds neither model.safetensors nor"),
         (
             "embed --model bare --data corpus.txt --out v.npy",

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use sst_core::Objective;
-use sst_data::tokenize::{Frame, Tokenizer};
+use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 use tch::Device;
 
 use crate::error::ObjectiveError;
@@ -69,7 +69,7 @@ pub struct Entry {
     /// The keys of a complete configuration that have no effect beside its other keys.
     pub idle_keys: fn(&Value) -> Vec<IdleKey>,
     /// What stands around a row, and after each of its documents.
-    pub(crate) frame: fn(&Tokenizer) -> Frame,
+    pub(crate) special_token_template: fn(&Tokenizer) -> SpecialTokenTemplate,
     /// Checks the configuration, with or without padding: all that needs no tokenizer.
     pub(crate) check: fn(&Value, bool) -> Result<(), ObjectiveError>,
     pub(crate) build: Build,

@@ -17,4 +17,4 @@ mod token_loss;
 
 pub use entry::{Context, Entry, IdleKey, Rows};
 pub use error::ObjectiveError;
-pub use list::{build, check, entry, frame, list};
+pub use list::{build, check, entry, list, special_token_template};

@@ -54,10 +54,10 @@ pub(crate) fn rule(
     let rule: Arc<dyn Rule> = match &task.curriculum {
         None => filler,
         Some(curriculum) => {
-            let frame = sst_objectives::frame(task.objective_name(), tokenizer);
-            let frame = frame.map_err(|error| usage(&error))?;
-            let mut special = [&frame.prefix[..], &frame.suffix[..]].concat();
-            special.extend(frame.end);
+            let template = sst_objectives::special_token_template(task.objective_name(), tokenizer);
+            let template = template.map_err(|error| usage(&error))?;
+            let mut special = [&template.prefix[..], &template.suffix[..]].concat();
+            special.extend(template.end);
             let scores = curriculum.difficulty.of(&**rows, &special).map_err(|e| usage(&e))?;
             let order = rank(&scores).map_err(|error| usage(&error))?;
             let pacing = curriculum.pacing(scale, total_steps);

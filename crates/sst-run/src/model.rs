@@ -47,7 +47,7 @@ pub fn find(path: &Path) -> Result<Found> {
     // The path is RUN/checkpoints/step-N/model once `latest` and other links are resolved.
     let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
     let run = real.ancestors().nth(3).filter(|run| run.join("config.toml").is_file());
-    Ok(Found { run: run.map(Path::to_owned), folder, older })
+    Ok(ModelLocation { run: run.map(Path::to_owned), folder, older })
 }
 
 /// Returns the model folder of the newest good checkpoint of the run in `path`; and that checkpoint, if a newer one

@@ -14,7 +14,7 @@ use sst_data::lock::{self, FileLock};
 use sst_data::read;
 use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
-use sst_data::tokenize::{Frame, TokenizeError, Tokenizer, TrainConfig, train};
+use sst_data::tokenize::{SpecialTokenTemplate, TokenizeError, Tokenizer, TrainConfig, train};
 use sst_data::{Ledger, Unused};
 use sst_models::{BuildOptions, Carried, LoadHead, LoadOptions, ModelError, Role};
 use sst_objectives::ObjectiveError;
@@ -402,12 +402,12 @@ impl CheckedRecipe {
         tokenizer: &Tokenizer,
         ledger: &Ledger,
     ) -> Result<Arc<dyn Dataset>> {
-        let (data, frame) = (&task.data, self.frame(task, tokenizer)?);
+        let (data, template) = (&task.data, self.special_token_template(task, tokenizer)?);
         let (store, length) = (Arc::clone(store), data.max_length);
         let rows: Result<Arc<dyn Dataset>, DatasetError> = match data.pair_fields.len() {
-            0 => TokenRows::new(store, subset, data.rows, length, frame, ledger)
+            0 => TokenRows::new(store, subset, data.rows, length, template, ledger)
                 .map(|rows| Arc::new(rows) as _),
-            more => GroupRows::new(store, 1 + more, subset, length, frame, ledger)
+            more => GroupRows::new(store, 1 + more, subset, length, template, ledger)
                 .map(|rows| Arc::new(rows) as _),
         };
         rows.map_err(|error| self.refuse_rows(task, error))
@@ -426,8 +426,8 @@ impl CheckedRecipe {
         if !data.pair_fields.is_empty() {
             return Ok(self.rows(task, store, subset, tokenizer, ledger)?.len());
         }
-        let frame = self.frame(task, tokenizer)?;
-        TokenRows::count(store, subset, data.rows, data.max_length, &frame, ledger)
+        let template = self.special_token_template(task, tokenizer)?;
+        TokenRows::count(store, subset, data.rows, data.max_length, &template, ledger)
             .map_err(|error| self.refuse_rows(task, error))
     }
 

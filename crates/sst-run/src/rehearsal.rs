@@ -61,7 +61,7 @@ impl CheckedRecipe {
         for task in &self.config.tasks.list {
             // No check depends on the hidden size, so a size of 1 saves memory.
             self.objective_of(task, tokenizer, 1, Device::Cpu)?;
-            room(&self.frame(task, tokenizer)?, task.data.max_length)
+            room(&self.special_token_template(task, tokenizer)?, task.data.max_length)
                 .map_err(|error| self.refuse_rows(task, error))?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use sst_data::augment::{AugmentError, Chain, Context, Draw, build, list};
-use sst_data::read::{Whole, WholeDocuments};
+use sst_data::read::{DocumentWithFields, DocumentsWithFields};
 use sst_data::{Ledger, atomic};
 
 use super::output;
@@ -59,7 +59,7 @@ pub fn run(args: &AugmentArgs) -> Result<Exit> {
 
 fn write(
     args: &AugmentArgs,
-    documents: WholeDocuments,
+    documents: DocumentsWithFields,
     chain: &Chain,
     ledger: &Ledger,
     file: &mut File,
@@ -118,7 +118,7 @@ fn chain(args: &AugmentArgs, ledger: &Ledger) -> Result<Chain> {
 /// Augments the documents in batches and passes the output lines to `write`, in the order of the documents.
 fn views(
     args: &AugmentArgs,
-    documents: WholeDocuments,
+    documents: DocumentsWithFields,
     chain: &Chain,
     ledger: &Ledger,
     write: &mut dyn FnMut(&str) -> Result<()>,
@@ -126,7 +126,8 @@ fn views(
     let mut documents = documents.peekable();
     let mut index = 0;
     while documents.peek().is_some() {
-        let batch = documents.by_ref().take(BATCH).collect::<Result<Vec<Whole>, _>>()?;
+        let batch =
+            documents.by_ref().take(BATCH).collect::<Result<Vec<DocumentWithFields>, _>>()?;
         let texts: Vec<&str> =
             batch.iter().map(|whole| whole.example.text("text").unwrap_or_default()).collect();
         let copies = (0..args.copies).map(|epoch| {

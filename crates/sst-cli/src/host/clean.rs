@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::json;
 use sst_data::Ledger;
 use sst_data::clean::{CleanConfig, Cleaner};
-use sst_data::read::Whole;
+use sst_data::read::DocumentWithFields;
 
 use super::source::source;
 use crate::args::CleanArgs;
@@ -28,7 +28,7 @@ pub fn run(args: &CleanArgs) -> Result<Exit> {
     config.check().map_err(|error| Usage(error.to_string()))?;
     let ledger = Ledger::new();
     let mut cleaner = Cleaner::new(config, ledger.clone());
-    for document in source(&args.paths, &args.documents)?.read_whole(&ledger)? {
+    for document in source(&args.paths, &args.documents)?.read_all_fields(&ledger)? {
         let document = document?;
         let example = &document.example;
         if let Some(text) = cleaner.clean(&example.key, example.text("text").unwrap_or_default()) {

@@ -46,7 +46,7 @@ struct Sentence {
 
 /// The content of the folder.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(super) struct SentenceFolder {
     /// The Hugging Face folder of the encoder.
     pub(super) encoder: PathBuf,
     pub(super) poolings: Vec<Pooling>,
@@ -61,7 +61,7 @@ pub(super) struct Layout {
     pub(super) unused: Unused,
 }
 
-impl Layout {
+impl SentenceFolder {
     /// Reads the folder; `None` if it has no modules.json.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, ModelError> {
         let path = folder.join(MODULES);
@@ -184,7 +184,7 @@ pub fn encoder_folder(folder: &Path) -> Result<PathBuf, ModelError> {
     if folder.join("config.json").is_file() || !folder.join(MODULES).is_file() {
         return Ok(folder.to_owned());
     }
-    Ok(Layout::read(folder)?.map_or_else(|| folder.to_owned(), |layout| layout.encoder))
+    Ok(SentenceFolder::read(folder)?.map_or_else(|| folder.to_owned(), |layout| layout.encoder))
 }
 
 /// The files and modules of a sentence-transformers folder that are lost if only `encoder`, a folder within it, is

@@ -11,7 +11,7 @@ use sst_data::tokenize::Tokenizer;
 use tch::{Device, Kind, Tensor};
 
 use super::dense::Dense;
-use super::folder::Layout;
+use super::folder::SentenceFolder;
 use super::prompts::{Prompts, Side};
 use crate::error::ModelError;
 use crate::files::{Carried, Role};
@@ -77,7 +77,7 @@ impl SentenceModel {
         options: SentenceOptions,
         ledger: &Ledger,
     ) -> Result<Self, ModelError> {
-        let layout = Layout::read(folder)?;
+        let layout = SentenceFolder::read(folder)?;
         let encoder = layout.as_ref().map_or(folder, |layout| &*layout.encoder);
         let tokenizer = Tokenizer::load(encoder)?;
         ledger.add_unused(&tokenizer.unused_beside_truncation());
@@ -182,7 +182,11 @@ impl SentenceModel {
             let kept = side.keep(&ids, room);
             let cut = ids.len() - kept.len();
             let unknown = self.tokenizer.count_unknown(kept) as usize;
-            SentenceTokens { ids: [&frame.prefix[..], kept, &frame.suffix].concat(), cut, unknown }
+            SentenceTokens {
+                ids: [&template.prefix[..], kept, &template.suffix].concat(),
+                cut,
+                unknown,
+            }
         };
         Ok(all.into_iter().map(row).collect())
     }
@@ -192,8 +196,8 @@ impl SentenceModel {
     /// # Errors
     /// If the special tokens leave no room.
     pub fn room(&self) -> Result<usize, ModelError> {
-        let frame = self.tokenizer.frame();
-        let framing = frame.prefix.len() + frame.suffix.len();
+        let template = self.tokenizer.special_token_template();
+        let framing = template.prefix.len() + template.suffix.len();
         if self.max_length <= framing {
             let message = format!(
                 "is {}, and special tokens alone take {framing}: raise it to {} or more",

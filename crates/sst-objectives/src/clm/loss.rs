@@ -10,7 +10,7 @@ use sst_core::{
 use sst_data::Collate;
 use tch::Device;
 
-use super::collate::{ClmCollate, UNSCORED, frame};
+use super::collate::{ClmCollate, UNSCORED, special_token_template};
 use super::config::ClmConfig;
 use crate::entry::{Context, Entry, Rows};
 use crate::error::ObjectiveError;
@@ -27,7 +27,7 @@ pub(crate) const ENTRY: Entry = Entry {
     pipeline_tag: None,
     trains_token_head: true,
     idle_keys: |_| Vec::new(),
-    frame,
+    special_token_template,
     check: |config, padding_free| parse::<ClmConfig>(config)?.check(padding_free),
     build,
 };

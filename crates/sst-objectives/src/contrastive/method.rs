@@ -70,7 +70,7 @@ pub(super) const fn entry<M: Method>() -> Entry {
         pipeline_tag: None,
         trains_token_head: false,
         idle_keys: |_| Vec::new(),
-        frame: |tokenizer| tokenizer.frame().clone(),
+        special_token_template: |tokenizer| tokenizer.special_token_template().clone(),
         check: |config, _| config::read::<M::Keys>(config, M::POOLING).map(|_| ()),
         build: build::<M>,
     }

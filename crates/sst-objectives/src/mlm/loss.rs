@@ -24,7 +24,7 @@ pub(crate) const ENTRY: Entry = Entry {
     pipeline_tag: Some("fill-mask"),
     trains_token_head: true,
     idle_keys,
-    frame: |tokenizer| tokenizer.frame().clone(),
+    special_token_template: |tokenizer| tokenizer.special_token_template().clone(),
     check: |config, _| parse::<MlmConfig>(config)?.check(),
     build,
 };

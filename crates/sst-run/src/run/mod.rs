@@ -202,7 +202,7 @@ impl Run {
             tasks.list.iter().zip(&mut learner.objectives).zip(&open_loaders)
         {
             let name = data.task.name.clone();
-            list.push(Task { name, objective: &mut **objective, open_loader: &**open_loader });
+            list.push(TrainTask { name, objective: &mut **objective, open_loader: &**open_loader });
         }
         let observer = &self.recipe.observer;
         observer.training_begins(saver).map_err(RunError::Observer)?;

@@ -9,7 +9,7 @@ use super::run::Run;
 use super::task::TaskEvaluator;
 use crate::error::TrainError;
 use crate::memory;
-use crate::window::{Window, WindowState};
+use crate::window::{MetricWindow, WindowState};
 
 impl Run<'_> {
     /// Reports the means since the last report and starts anew.
@@ -32,7 +32,7 @@ impl Run<'_> {
             timing.insert("mfu".into(), flops * rate / peak);
         }
         timing.extend(memory::usage(config.device)?);
-        self.window = Window::new(self.fit.tasks.list.len());
+        self.window = MetricWindow::new(self.fit.tasks.list.len());
         self.remember("train", &metrics);
         self.logged = Some(self.step);
         self.tell(&Event::Step { step: self.step, metrics, timing })?;

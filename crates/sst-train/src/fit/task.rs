@@ -14,7 +14,7 @@ use crate::error::TrainError;
 pub type OpenLoader<'a> = dyn Fn(Position, &dyn Ranks) -> Result<Loader, TrainError> + 'a;
 
 /// An objective on a data set.
-pub struct Task<'a> {
+pub struct TrainTask<'a> {
     /// Its name in figures and checkpoints; empty for the only task of a run.
     pub name: String,
     /// What the model trains on.
@@ -54,7 +54,7 @@ impl TaskEvaluator {
 /// model; each has its own data, and its own place in it.
 pub struct Tasks<'a> {
     /// The tasks.
-    pub list: Vec<Task<'a>>,
+    pub list: Vec<TrainTask<'a>>,
     /// Whose turn it is.
     pub mixture: Mixture,
 }
@@ -62,7 +62,7 @@ pub struct Tasks<'a> {
 impl<'a> Tasks<'a> {
     /// A run of one task.
     pub fn one(objective: &'a mut dyn Objective, open_loader: &'a OpenLoader<'a>) -> Self {
-        let list = vec![Task { name: String::new(), objective, open_loader }];
+        let list = vec![TrainTask { name: String::new(), objective, open_loader }];
         Self { list, mixture: Mixture::single() }
     }
 

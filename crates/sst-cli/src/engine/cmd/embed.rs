@@ -19,7 +19,7 @@ use sst_run::{device, precision};
 use sst_train::{Precision, PrecisionChoice};
 use tch::Kind;
 
-use crate::model::{self, Found};
+use crate::model::{self, ModelLocation};
 
 /// The number of texts that are held in memory and sorted by length at a time.
 const WINDOW: usize = 16_384;
@@ -142,7 +142,7 @@ fn write(
     loop {
         let window: Vec<Example> = documents.by_ref().take(WINDOW).collect::<Result<_, _>>()?;
         if window.is_empty() {
-            unknown.tell(ledger, tokens);
+            unknown.report(ledger, tokens);
             return Ok(tokens);
         }
         let texts: Vec<&str> =

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     let tokenizer = processor.tokenizer()?;
     found.must_be_causal(&*model, "sst fill-mask")?;
     let ids = prompts.iter().map(|prompt| encode(prompt, tokenizer)).collect::<Result<Vec<_>>>()?;
-    UnknownCount::tell_texts(tokenizer, &prompts, &ledger)?;
+    UnknownCount::report_texts(tokenizer, &prompts, &ledger)?;
     let (generation, unused) = GenerationConfig::read(&found.encoder()?)?;
     ledger.add_unused(&unused);
     let ends = ends(generation, &*model, tokenizer)?;

@@ -140,14 +140,14 @@ fn frame(text: &mut Text, start: bool, tokenizer: &Tokenizer) -> Result<()> {
     if text.ids.is_empty() && !start {
         return Ok(());
     }
-    let frame = tokenizer.frame();
-    let mut prefix = frame.prefix.clone();
+    let template = tokenizer.special_token_template();
+    let mut prefix = template.prefix.clone();
     if prefix.is_empty() && start {
         prefix.push(tokenizer.special().bos.map_or_else(|| end(tokenizer), Ok)?);
     }
     text.has_start = !prefix.is_empty();
     text.ids.splice(0..0, prefix);
-    text.ids.extend(&frame.suffix);
+    text.ids.extend(&template.suffix);
     Ok(())
 }
 
