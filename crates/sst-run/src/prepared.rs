@@ -432,8 +432,12 @@ impl CheckedRecipe {
     }
 
     /// The special tokens that the objective of a task puts around and between documents.
-    pub(crate) fn frame(&self, task: &Task, tokenizer: &Tokenizer) -> Result<Frame> {
-        sst_objectives::frame(task.objective_name(), tokenizer).map_err(|error| {
+    pub(crate) fn special_token_template(
+        &self,
+        task: &Task,
+        tokenizer: &Tokenizer,
+    ) -> Result<SpecialTokenTemplate> {
+        sst_objectives::special_token_template(task.objective_name(), tokenizer).map_err(|error| {
             self.refuse(Problem::sentence(&task.key("objective.name"), error.to_string()))
         })
     }

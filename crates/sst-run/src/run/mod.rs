@@ -13,7 +13,7 @@ use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use sst_models::Carried;
 use sst_train::{
-    Fit, FitConfig, Outcome, Restored, Saver, Task, TaskEvaluator, Tasks, TrainError, fit,
+    Fit, FitConfig, Outcome, Restored, Saver, TaskEvaluator, Tasks, TrainError, TrainTask, fit,
 };
 
 use self::record::{exporter, trackers};

@@ -197,7 +197,7 @@ fn given_rows(
         let message = format!("--max-length is {length}, but the model reads {limit} tokens");
         return Err(Usage(message).into());
     }
-    let frame = tokenizer.frame().clone();
-    TokenRows::new(store, Subset::All, mode, length, frame, ledger)
+    let template = tokenizer.special_token_template().clone();
+    TokenRows::new(store, Subset::All, mode, length, template, ledger)
         .map_err(|error| Usage(error.to_string()).into())
 }
