@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
+use sst_data::Ledger;
 use sst_data::rows::room;
 use sst_data::tokenize::{Tokenizer, stand_in};
 use tch::Device;
 
-use crate::device;
 use crate::error::Result;
 use crate::prepared::CheckedRecipe;
 use crate::recipe::{ModelChoice, Problem, TokenizerChoice};
+use crate::{device, model};
 
 impl CheckedRecipe {
     /// Checks what a run checks once it has its tokenizer, as far as that takes neither training a tokenizer nor
@@ -33,8 +34,18 @@ impl CheckedRecipe {
             }
         };
         self.rehearse_tasks(&tokenizer)?;
+        self.check_model_folder(vocab_size)
+    }
+
+    /// Checks the folder of `model.path`, if there is one, as far as that needs no number of a weight. `vocab_size` is
+    /// the number of tokens of the tokenizer.
+    ///
+    /// # Errors
+    /// If the run would be refused, with the place in the recipe.
+    pub(crate) fn check_model_folder(&self, vocab_size: usize) -> Result<()> {
         let ModelChoice::Folder { path, .. } = &self.config.model else { return Ok(()) };
-        let options = self.load_options(Device::Cpu);
+        model::verify_around(Path::new(path))?;
+        let options = self.load_options(Device::Cpu)?;
         let sizes =
             sst_models::check_folder(&sst_models::encoder_folder(Path::new(path))?, &options);
         let sizes = sizes.map_err(|error| self.refuse_folder(error))?;
@@ -53,11 +64,13 @@ impl CheckedRecipe {
     }
 
     fn rehearse_tasks(&self, tokenizer: &Tokenizer) -> Result<()> {
+        self.new_architecture()?;
         for task in &self.config.tasks.list {
             // The width of the model matters to nothing that is checked, and a small one takes no memory.
             self.objective_of(task, tokenizer, 1, Device::Cpu)?;
             room(&self.frame(task, tokenizer)?, task.data.max_length)
                 .map_err(|error| self.refuse_rows(task, error))?;
+            self.transforms(task, tokenizer, &Ledger::new())?;
         }
         Ok(())
     }

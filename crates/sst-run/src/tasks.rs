@@ -8,7 +8,6 @@ use sst_data::batching::Position;
 use sst_data::loader::{Loader, LoaderConfig};
 use sst_data::mixture::Mixture;
 use sst_data::rows::{Dataset, Subset};
-use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
 use sst_eval::MaskAccuracy;
 use sst_objectives::HeldOut;
@@ -18,6 +17,7 @@ use crate::batching;
 use crate::error::{Result, RunError};
 use crate::prepared::CheckedRecipe;
 use crate::recipe::{MOST_STEPS, Problem, RunConfig, Scale, Task};
+use crate::task_rows::PreparedData;
 
 /// Steps that workers have ready beyond those they make.
 const PREFETCH: usize = 4;
@@ -27,7 +27,7 @@ const SAMPLED: u64 = 4096;
 /// A task whose data was read.
 pub(crate) struct TaskData<'r> {
     pub(crate) task: &'r Task,
-    pub(crate) store: Arc<Store>,
+    pub(crate) data: PreparedData,
     pub(crate) train: Arc<dyn Dataset>,
     pub(crate) held_out: Arc<dyn Dataset>,
     tokens_per_row: f64,
@@ -44,22 +44,22 @@ impl<'r> TaskData<'r> {
         tokenizer: &Tokenizer,
         ledger: &Ledger,
     ) -> Result<Self> {
-        let store = recipe.store(task, tokenizer, ledger)?;
+        let data = recipe.prepare(task, tokenizer, ledger)?;
         let fraction = task.data.validation;
-        let train = recipe.rows(task, &store, Subset::Train { fraction }, tokenizer, ledger)?;
+        let train = recipe.rows(task, &data, Subset::Train { fraction }, tokenizer, ledger)?;
         let uncounted = Ledger::new();
         let held_out = Subset::Validation { fraction };
-        let held_out = recipe.rows(task, &store, held_out, tokenizer, &uncounted)?;
+        let held_out = recipe.rows(task, &data, held_out, tokenizer, &uncounted)?;
         let sampled = train.len().min(SAMPLED);
         let place = |i: u64| i * train.len() / sampled.max(1);
         let sum: usize = (0..sampled).map(|i| train.row_length(place(i))).sum();
         let tokens_per_row = (sum as f64 / sampled.max(1) as f64).max(1.0);
-        Ok(Self { task, store, train, held_out, tokens_per_row })
+        Ok(Self { task, data, train, held_out, tokens_per_row })
     }
 
     /// What to tell where the validation part is empty.
     fn nothing_held_out(&self) -> String {
-        let (documents, fraction) = (self.store.num_documents(), self.task.data.validation);
+        let (documents, fraction) = (self.data.num_documents(), self.task.data.validation);
         let key = self.task.key("data.validation");
         let only = if documents == 1 {
             "the only document".to_owned()
@@ -154,6 +154,14 @@ impl<'r> TaskSet<'r> {
         let mixture = mixture.map_err(|error| RunError::Settings(error.to_string()))?;
         let steps = mixture.counts(config.run.seed, 0..total_steps);
         Ok(Self { recipe, list, scale, total_steps, mixture, steps })
+    }
+
+    /// The classes of the head that is trained; `None` if the data of no task has labels.
+    ///
+    /// # Errors
+    /// If tasks have other labels than each other.
+    pub(crate) fn classes(&self) -> Result<Option<&[String]>> {
+        self.recipe.classes(self.list.iter().map(|task| (task.task, &task.data)))
     }
 
     /// Floating-point operations that a token takes in training, over the steps of the run; `None` if the

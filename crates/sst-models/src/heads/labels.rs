@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::{ModelError, bad};
 
@@ -68,6 +68,16 @@ impl Labels {
         };
         Ok(Self { names, problem_type })
     }
+}
+
+/// The keys of a config.json that give the classes these names: `id2label` and `label2id`.
+pub fn label_keys(names: &[String]) -> Map<String, Value> {
+    let id2label = (0..).zip(names).map(|(id, name): (u32, _)| (id.to_string(), json!(name)));
+    let label2id = (0..).zip(names).map(|(id, name): (u32, _)| (name.clone(), json!(id)));
+    Map::from_iter([
+        ("id2label".to_owned(), id2label.collect()),
+        ("label2id".to_owned(), label2id.collect()),
+    ])
 }
 
 /// The most classes. A head with more is no head of a task, and would take memory that the file does not.

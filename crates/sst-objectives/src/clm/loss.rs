@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sst_core::{Batch, LossParts, Model, Objective, Result, StepContext, Tokens, even, pad_even};
-use sst_data::Collate;
+use sst_core::{
+    Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens, even, pad_even,
+};
+use sst_data::{Collate, RowSpec};
 use tch::Device;
 
 use super::collate::{ClmCollate, UNSCORED, frame};
 use super::config::ClmConfig;
-use crate::entry::{Context, Entry, HeldOut, Rows};
+use crate::entry::{Context, Entry, HeldOut, MOST_COUNT};
 use crate::error::ObjectiveError;
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
@@ -19,10 +21,11 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "clm",
     summary: "causal language modelling: predict each token from those before it",
     default_config: || json!(ClmConfig::default()),
-    rows: Rows::Texts,
+    limits: || vec![("z_loss", 0.0, 1e6), ("logits_at_once", 0.0, MOST_COUNT)],
+    rows: |_| RowSpec::Tokens,
     held_out: HeldOut::Loss,
     pipeline_tag: None,
-    trains_token_head: true,
+    head: Some(HeadKind::LanguageModel),
     idle_keys: |_| Vec::new(),
     frame,
     check: |config, padding_free| parse::<ClmConfig>(config)?.check(padding_free),

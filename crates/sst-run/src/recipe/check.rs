@@ -1,7 +1,8 @@
 //! Checks across sections. Each names the key to change.
 
 use serde_json::Value;
-use sst_objectives::{ObjectiveError, Rows};
+use sst_data::RowSpec;
+use sst_objectives::ObjectiveError;
 use sst_train::PrecisionChoice;
 
 use super::RunConfig;
@@ -20,8 +21,9 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     let tasks = &config.tasks.list;
     config.run.check()?;
     tasks.iter().try_for_each(|task| {
-        task.data.check(&|key| task.key(key))?;
-        pairs(task)
+        // An unknown objective is told of where it is built.
+        let rows = task.rows().unwrap_or(RowSpec::Tokens);
+        task.data.check(&|key| task.key(key), task.objective_name(), &rows)
     })?;
     config.tokenizer.check()?;
     one_cache(config)?;
@@ -31,20 +33,6 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     tasks.iter().try_for_each(|task| chunks(task, &config.train))?;
     config.train.check()?;
     best(config)
-}
-
-/// An objective on pairs needs their fields, and another has no use for them.
-fn pairs(task: &Task) -> Result<(), Problem> {
-    let name = task.objective_name();
-    let (is_grouped, key) = (!task.data.pair_fields.is_empty(), task.key("data.pair_fields"));
-    // An unknown objective is told of where it is built.
-    let Ok(entry) = sst_objectives::entry(name) else { return Ok(()) };
-    let wants = entry.rows == Rows::Groups;
-    let message =
-        format!("is missing: `{name}` learns from pairs, and this names their other texts");
-    require(is_grouped || !wants, &key, message)?;
-    let message = format!("is for objectives on pairs, and `{name}` takes single texts");
-    require(wants || !is_grouped, &key, message)
 }
 
 /// Rows must not be longer than what a new model reads.

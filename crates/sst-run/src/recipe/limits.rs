@@ -1,14 +1,14 @@
 //! What each number of a recipe may be.
 //!
 //! The limits keep a slip of a digit from taking memory or time without end: they lie well above what is in
-//! use anywhere, and whoever needs more raises them. Each stands with its key, in the file of its section. What several
+//! use anywhere, and whoever needs more raises them. Each stands with its key, in the file of its section or with the objective. What several
 //! keys make together is bounded too.
 
 use serde_json::{Number, Value};
 
 use super::duration::Duration;
 use super::error::Problem;
-use super::{RunConfig, SECTIONS};
+use super::{RunConfig, SECTIONS, objective};
 
 /// Steps of a run.
 pub(crate) const MOST_STEPS: u64 = 1_000_000_000;
@@ -59,6 +59,9 @@ fn limit(key: &str) -> Option<(f64, f64)> {
     // `model.config.KEY`, for a model from a folder, is the same key.
     if names.starts_with(&["model", "config"]) {
         names.remove(1);
+    }
+    if let ["objective", key] = names[..] {
+        return objective::limit(key);
     }
     let fits = |pattern: &str| {
         let parts = pattern.split('.').chain(std::iter::repeat_n("", names.len()));
