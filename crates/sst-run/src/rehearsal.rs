@@ -60,7 +60,8 @@ impl CheckedRecipe {
     /// If the run would be refused, with the place in the recipe.
     pub(crate) fn rehearse_training(&self) -> Result<()> {
         let TokenizerChoice::Train(config) = &self.config.tokenizer else { return Ok(()) };
-        self.rehearse_tasks(&stand_in(config).map_err(|error| self.refuse_tokenizer(error))?)
+        self.rehearse_tasks(&stand_in(config).map_err(|error| self.refuse_tokenizer(error))?)?;
+        self.check_model_folder(0)
     }
 
     fn rehearse_tasks(&self, tokenizer: &Tokenizer) -> Result<()> {

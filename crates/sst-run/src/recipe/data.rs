@@ -243,6 +243,7 @@ impl Data {
         name: &str,
         rows: &RowSpec,
     ) -> Result<(), Problem> {
+        self.check_rows(key, name, rows)?;
         let paths = key("data.paths");
         require(!self.paths.is_empty(), &paths, "is empty: name a file, a folder or a glob")?;
         for path in &self.paths {
@@ -254,7 +255,6 @@ impl Data {
         let fraction = self.validation;
         let message = format!("is {fraction} and must be at least 0 and below 1");
         require((0.0..1.0).contains(&fraction), &key("data.validation"), message)?;
-        self.check_rows(key, name, rows)?;
         let clean = self.clean.check();
         clean.map_err(|error| Problem::new(&key("data.clean"), error.to_string()))
     }
