@@ -51,7 +51,11 @@ struct Groups(Layout);
 
 impl Collate for Groups {
     fn collate(&self, examples: &[Example], _seed: u64) -> Result<HostBatch, CollateError> {
-        let size = examples.first().map_or(2, |example| example.fields.len().max(2));
+        // A row may have other fields beside its texts.
+        let texts = |example: &Example| {
+            example.fields.keys().filter(|name| name.starts_with("input_ids")).count()
+        };
+        let size = examples.first().map_or(2, |example| texts(example).max(2));
         let view = |field: &String| -> Result<Vec<Vec<u32>>, CollateError> {
             examples.iter().map(|example| Ok(tokens_of(example, field)?.to_vec())).collect()
         };
