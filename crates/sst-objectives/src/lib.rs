@@ -5,6 +5,7 @@
 //! to the rest of sst.
 
 mod chunked;
+pub mod classify;
 pub mod clm;
 pub mod contrastive;
 mod entry;
