@@ -168,8 +168,10 @@ impl Run {
         self.recipe.complete(&tokenizer)?;
         let own_trackers = std::mem::take(&mut self.trackers);
         let run = &*self;
-        let mut learner = run.learner(&tokenizer, device)?;
+        run.recipe.check_model_folder(tokenizer.vocab_size())?;
+        // The labels of the data say how many outputs a head has.
         let tasks = TaskSet::read(&run.recipe, &tokenizer, &run.ledger)?;
+        let mut learner = run.learner(&tokenizer, tasks.classes()?, device)?;
         let config = run.fit_config(&tasks, &learner, device, precision)?;
         let environment = Environment {
             device,
