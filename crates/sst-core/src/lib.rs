@@ -21,6 +21,7 @@ pub mod objective;
 pub mod params;
 mod pooled;
 pub mod ragged;
+pub mod ranks;
 
 pub use batch::Batch;
 pub use encoder::{Decoder, Embedded, Encoder, EncoderOutput};
@@ -36,3 +37,4 @@ pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};
 pub use pooled::encode_pooled;
 pub use ragged::{RaggedRows, RowLayout, even, pad_even};
+pub use ranks::{Ranks, Solo, Verdict};
