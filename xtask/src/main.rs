@@ -23,6 +23,7 @@ mod demo;
 mod download;
 mod exec;
 mod fuzz;
+mod library;
 mod libtorch;
 mod model;
 mod parity;
@@ -62,10 +63,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Run what continuous integration runs: fmt, clippy, tidy, test, doc
+    /// Run what continuous integration runs: fmt, clippy, tidy, test, library, doc
     Ci,
     /// Go on with the tests on mutated files (`mutated_*`), each with new seeds for some minutes
     Fuzz(fuzz::Args),
+    /// Build and run the packages of docs/library.md outside of the repository
+    Library,
     /// Run the benchmarks
     Bench {
         /// Passed on to `cargo bench`
@@ -112,6 +115,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { args } => test::run(&repo, &args),
         Command::Ci => ci::run(&repo),
         Command::Fuzz(args) => fuzz::run(&repo, &args),
+        Command::Library => library::run(&repo),
         Command::Bench { args } => bench::run(&repo, &args),
         Command::Data { name } => data::run(&repo, name.as_deref()),
         Command::Model { name } => model::run(name.as_deref()),
