@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use sst_core::{Evaluator, Metrics, Model, Ranks, Tracker};
+use sst_core::{Metrics, Model, Ranks, Tracker};
 use sst_data::Ledger;
 
 use crate::agree::agree_on_success;
@@ -20,7 +20,7 @@ mod start;
 pub(crate) mod task;
 
 use run::Run;
-pub use task::{OpenLoader, Task, Tasks};
+pub use task::{OpenLoader, TaskEvaluator, Tasks, TrainTask};
 
 /// Takes a copy of the model, with the figures of its step for its card, and returns what writes it.
 pub type Export<'a> = dyn Fn(&dyn Model, &Metrics) -> Result<WriteModel, TrainError> + 'a;
@@ -39,7 +39,7 @@ pub struct Fit<'a> {
     pub tasks: Tasks<'a>,
     /// What measures it, on rank 0 alone. The first that reports a `loss` decides which checkpoint is best, unless the
     /// settings name another figure.
-    pub evaluators: &'a mut [Box<dyn Evaluator>],
+    pub evaluators: &'a mut [TaskEvaluator],
     /// Who is told. Those of other ranks than rank 0 are told nothing.
     pub trackers: &'a mut [Box<dyn Tracker>],
     /// Where checkpoints go. Rank 0 alone writes them.

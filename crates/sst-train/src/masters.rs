@@ -79,7 +79,7 @@ impl Masters {
     pub(crate) fn show_full(&mut self) -> Result<(), TrainError> {
         for Pair { param, full, low, rest, .. } in &mut self.pairs {
             if let (Some(rest), 0) = (rest, full.numel()) {
-                full.f_set_data(&sst_kernels::join_halves(low, rest)?)?;
+                full.f_set_data(&sst_kernels::join_bf16_remainder(low, rest)?)?;
                 release(rest)?;
             }
             param.f_set_data(&full.f_detach()?)?;
@@ -93,7 +93,7 @@ impl Masters {
             param.f_set_data(low)?;
             if let Some(rest) = rest {
                 rest.f_set_data(&Tensor::f_empty(low.size(), (Kind::Int16, low.device()))?)?;
-                sst_kernels::split_halves(&full.f_detach()?.f_contiguous()?, low, rest)?;
+                sst_kernels::split_bf16_remainder(&full.f_detach()?.f_contiguous()?, low, rest)?;
                 release(full)?;
             }
         }

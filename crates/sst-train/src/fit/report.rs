@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use sst_core::{Event, Metrics};
 
+use super::Fit;
 use super::run::Run;
+use super::task::TaskEvaluator;
 use crate::error::TrainError;
 use crate::memory;
-use crate::window::{Window, WindowState};
+use crate::window::{MetricWindow, WindowState};
 
 impl Run<'_> {
     /// Reports the means since the last report and starts anew.
@@ -30,7 +32,7 @@ impl Run<'_> {
             timing.insert("mfu".into(), flops * rate / peak);
         }
         timing.extend(memory::usage(config.device)?);
-        self.window = Window::new(self.fit.tasks.list.len());
+        self.window = MetricWindow::new(self.fit.tasks.list.len());
         self.remember("train", &metrics);
         self.logged = Some(self.step);
         self.tell(&Event::Step { step: self.step, metrics, timing })?;
@@ -45,9 +47,12 @@ impl Run<'_> {
         let averaged = self.fit.config.ema.is_some_and(|ema| ema.evaluate);
         let mut figures = Vec::new();
         self.with_weights(averaged, |run| {
-            for evaluator in run.fit.evaluators.iter_mut() {
-                let metrics = evaluator.evaluate(&*run.fit.model)?;
-                figures.push((evaluator.name().to_owned(), metrics));
+            let Fit { model, tasks, evaluators, .. } = &mut run.fit;
+            for TaskEvaluator { name, task, evaluator } in evaluators.iter_mut() {
+                let task = task.and_then(|task| tasks.list.get(task));
+                let objective = task.map(|task| &*task.objective);
+                let report = evaluator.evaluate(&**model, objective)?;
+                figures.push((name.clone(), report.metrics));
             }
             Ok(())
         })?;

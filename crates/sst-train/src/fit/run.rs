@@ -23,7 +23,7 @@ use crate::saver::writer::Writer;
 use crate::scaler::Scaler;
 use crate::state::Spent;
 use crate::step::Step;
-use crate::window::Window;
+use crate::window::MetricWindow;
 
 pub(super) struct Run<'a> {
     pub(super) fit: Fit<'a>,
@@ -35,7 +35,7 @@ pub(super) struct Run<'a> {
     pub(super) ema: Option<Ema>,
     pub(super) micro: Micro,
     pub(super) finite: FiniteCheck,
-    pub(super) window: Window,
+    pub(super) window: MetricWindow,
     /// One a task.
     pub(super) loaders: Vec<Loader>,
     pub(super) writer: Writer,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use sst_core::{Event, ParamStore};
 
 use super::run::Run;
-use super::{Fit, Task};
+use super::{Fit, TrainTask};
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::finite::FiniteCheck;
@@ -20,7 +20,7 @@ use crate::profile::Profile;
 use crate::saver::writer::Writer;
 use crate::scaler::Scaler;
 use crate::state::{Restored, TrainerState};
-use crate::window::Window;
+use crate::window::MetricWindow;
 
 impl<'a> Run<'a> {
     pub(super) fn start(mut fit: Fit<'a>) -> Result<Self, TrainError> {
@@ -91,10 +91,10 @@ impl<'a> Run<'a> {
             None => None,
         };
         let window = match &state {
-            Some(state) => Window::restore(state.window.clone(), config.device)?,
-            None => Window::new(fit.tasks.list.len()),
+            Some(state) => MetricWindow::restore(state.window.clone(), config.device)?,
+            None => MetricWindow::new(fit.tasks.list.len()),
         };
-        let open = |(number, task): (usize, &Task<'_>)| {
+        let open = |(number, task): (usize, &TrainTask<'_>)| {
             let place = state.as_ref().map(|state| state.tasks[number].position);
             (task.open_loader)(place.unwrap_or_default(), fit.ranks)
         };

@@ -135,8 +135,8 @@ impl UpdateRule for AdamW {
                 tensors.exp_avg_sqs.push(&slot.exp_avg_sq);
                 tensors.steps.push(&slot.step);
                 let low = slot.low.as_ref();
-                tensors.copies.push(low.map(|low| &low.weights));
-                tensors.rests.push(low.and_then(|low| low.rest.as_ref()));
+                tensors.bf16_params.push(low.map(|low| &low.weights));
+                tensors.remainders.push(low.and_then(|low| low.rest.as_ref()));
             }
             let ([beta1, beta2], eps) = (self.betas, self.eps);
             let (lr, weight_decay) = (lr * alike.lr_factor, alike.weight_decay);

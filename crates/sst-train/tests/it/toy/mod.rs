@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sst_core::checkpoint::write_tensors;
-use sst_core::{Evaluator, Metrics, Model, Objective, Ranks, Solo, Tracker};
+use sst_core::{Metrics, Model, Objective, Ranks, Solo, Tracker};
 use sst_data::Ledger;
 use sst_data::batching::{FixedBatches, Position};
 use sst_data::loader::{Loader, LoaderConfig};
 use sst_train::track::Jsonl;
 use sst_train::{
     Fault, Fit, FitConfig, OptimizerConfig, Outcome, Restored, Retention, Saver, ScheduleConfig,
-    ScheduleName, Tasks, TrainError, WriteModel, fit,
+    ScheduleName, TaskEvaluator, Tasks, TrainError, WriteModel, fit,
 };
 use tch::Tensor;
 
@@ -156,9 +156,9 @@ impl<'a> Run<'a> {
         if ranks.rank() == 0 {
             trackers.insert(0, Box::new(Jsonl::open(&self.folder.join("metrics.jsonl"), step)?));
         }
-        let mut evaluators: Vec<Box<dyn Evaluator>> = vec![Box::new(HeldOut)];
+        let mut evaluators = vec![TaskEvaluator::new(Box::new(HeldOut))];
         if let Some(watched) = &self.watched {
-            evaluators.push(Box::new(Watched(watched.shallow_clone())));
+            evaluators.push(TaskEvaluator::new(Box::new(Watched(watched.shallow_clone()))));
         }
         fit(Fit {
             config,
