@@ -11,7 +11,10 @@ mod pretrain;
 fn the_example_trains_a_model_that_loads() {
     let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
-    let outcome = pretrain::pretrain(folder.path()).unwrap();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let (recipe, corpus) =
+        (format!("{root}/recipes/tiny.toml"), format!("{root}/corpora/kjv.txt.gz"));
+    let outcome = pretrain::run(&recipe, &corpus, folder.path()).unwrap();
     let Outcome::Finished { step: 20, metrics, checkpoint } = outcome else {
         panic!("{outcome:?}");
     };
