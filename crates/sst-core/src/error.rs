@@ -65,6 +65,14 @@ pub enum Error {
     /// Two parameters of one name.
     #[error("the parameter `{0}` is defined twice")]
     DuplicateParameter(String),
+    /// The ranks of a run cannot work together: one has left, does not answer, or calls another operation.
+    #[error("rank {rank}: {reason}")]
+    Ranks {
+        /// The rank that found it.
+        rank: usize,
+        /// What is wrong.
+        reason: String,
+    },
     /// A configuration value that cannot be.
     #[error("{key}: {reason}")]
     Config {

@@ -21,6 +21,7 @@ pub mod objective;
 pub mod params;
 mod pooled;
 pub mod ragged;
+pub mod ranks;
 mod report;
 
 pub use batch::Batch;
@@ -37,4 +38,5 @@ pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};
 pub use pooled::encode_pooled;
 pub use ragged::{RaggedRows, RowLayout, even, pad_even};
+pub use ranks::{Ranks, Solo, Verdict};
 pub use report::{Counts, Metrics, Report};

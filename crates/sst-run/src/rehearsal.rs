@@ -33,6 +33,11 @@ impl CheckedRecipe {
             }
         };
         self.rehearse_tasks(&tokenizer)?;
+        self.rehearse_folder(vocab_size)
+    }
+
+    /// Checks the folder of `model.path`, as far as that takes no weights, for a tokenizer of so many tokens.
+    fn rehearse_folder(&self, vocab_size: usize) -> Result<()> {
         let ModelChoice::Folder { path, .. } = &self.config.model else { return Ok(()) };
         let options = self.load_options(Device::Cpu);
         let sizes =
@@ -49,7 +54,8 @@ impl CheckedRecipe {
     /// If the run would be refused, with the place in the recipe.
     pub(crate) fn rehearse_training(&self) -> Result<()> {
         let TokenizerChoice::Train(config) = &self.config.tokenizer else { return Ok(()) };
-        self.rehearse_tasks(&stand_in(config).map_err(|error| self.refuse_tokenizer(error))?)
+        self.rehearse_tasks(&stand_in(config).map_err(|error| self.refuse_tokenizer(error))?)?;
+        self.rehearse_folder(0)
     }
 
     fn rehearse_tasks(&self, tokenizer: &Tokenizer) -> Result<()> {

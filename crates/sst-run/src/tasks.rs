@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use sst_core::{Model, Objective};
+use sst_core::{Model, Objective, Ranks};
 use sst_data::Ledger;
 use sst_data::batching::Position;
 use sst_data::loader::{Loader, LoaderConfig};
@@ -203,9 +203,10 @@ fn open_loader(
     let scale = config.train.batching.rule.scale(rows.len(), data.tokens_per_row);
     let rule = batching::rule(config, data.task, &rows, tokenizer, scale, steps)?;
     let (seed, workers) = (config.run.seed, data.task.data.workers);
-    let settings = LoaderConfig { seed, workers, prefetch: PREFETCH, rank: 0, world: 1 };
     let collate = objective.collate();
-    Ok(Box::new(move |from: Position| {
+    Ok(Box::new(move |from: Position, ranks: &dyn Ranks| {
+        let (rank, world) = (ranks.rank(), ranks.world());
+        let settings = LoaderConfig { seed, workers, prefetch: PREFETCH, rank, world };
         let (rows, collate) = (Arc::clone(&rows), Arc::clone(&collate));
         let loader = Loader::new(rows, collate, Arc::clone(&rule), settings, from);
         loader.map_err(TrainError::from)

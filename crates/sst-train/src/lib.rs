@@ -8,6 +8,7 @@
 //!
 //! Only this crate calls backward or an optimiser. It knows no model and no objective by name.
 
+mod agree;
 mod config;
 pub mod ema;
 pub mod error;
@@ -23,12 +24,14 @@ mod peak;
 pub mod policy;
 pub mod precision;
 mod profile;
+mod reduce;
 mod row_keys;
 pub mod saver;
 pub mod scaler;
 pub mod schedule;
 mod state;
 mod step;
+mod sums;
 mod task_name;
 pub mod track;
 mod window;

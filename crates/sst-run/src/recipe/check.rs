@@ -20,8 +20,8 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     let tasks = &config.tasks.list;
     config.run.check()?;
     tasks.iter().try_for_each(|task| {
-        task.data.check(&|key| task.key(key))?;
-        pairs(task)
+        pairs(task)?;
+        task.data.check(&|key| task.key(key))
     })?;
     config.tokenizer.check()?;
     one_cache(config)?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
-use sst_core::{Model, Objective, Tracker};
+use sst_core::{Model, Objective, Solo, Tracker};
 use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use sst_models::Carried;
@@ -206,6 +206,7 @@ impl Run {
         observer.training_begins(saver).map_err(RunError::Observer)?;
         let outcome = fit(Fit {
             config,
+            ranks: &Solo,
             model: &mut *learner.model,
             tasks: Tasks { list, mixture: tasks.mixture.clone() },
             evaluators: &mut evaluators,

@@ -27,6 +27,8 @@ impl Run<'_> {
         if let (Some(flops), Some(peak), Some(rate)) =
             (config.flops_per_token, self.peak, timing.get("tokens_per_second"))
         {
+            // The rate is that of all ranks together.
+            let peak = peak * self.fit.ranks.world() as f64;
             timing.insert("mfu".into(), flops * rate / peak);
         }
         timing.extend(memory::usage(config.device)?);
@@ -119,8 +121,10 @@ impl Run<'_> {
     }
 
     pub(super) fn tell(&mut self, event: &Event) -> Result<(), TrainError> {
-        for tracker in self.fit.trackers.iter_mut() {
-            tracker.on_event(event)?;
+        if self.is_first_rank() {
+            for tracker in self.fit.trackers.iter_mut() {
+                tracker.on_event(event)?;
+            }
         }
         Ok(())
     }

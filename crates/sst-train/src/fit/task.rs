@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use sst_core::{Evaluator, Objective};
+use sst_core::{Evaluator, Objective, Ranks};
 use sst_data::batching::Position;
 use sst_data::loader::Loader;
 use sst_data::mixture::Mixture;
 
 use crate::error::TrainError;
 
-/// Opens the data of a task at a position.
-pub type OpenLoader<'a> = dyn Fn(Position) -> Result<Loader, TrainError> + 'a;
+/// Opens the data of a task at a position. The rank and the number of ranks go into the loader's
+/// [`sst_data::loader::LoaderConfig`], so that each rank reads its share of every batch.
+pub type OpenLoader<'a> = dyn Fn(Position, &dyn Ranks) -> Result<Loader, TrainError> + 'a;
 
 /// An objective on a data set.
 pub struct Task<'a> {

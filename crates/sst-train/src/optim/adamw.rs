@@ -107,6 +107,10 @@ impl UpdateRule for AdamW {
         self.slots.iter().map(|slot| &slot.param).collect()
     }
 
+    fn moments(&self) -> Vec<&Tensor> {
+        self.slots.iter().map(|slot| &slot.exp_avg).collect()
+    }
+
     fn update(
         &mut self,
         lr: f64,

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
         found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
     let tokenizer = processor.tokenizer()?;
     found.must_be_masked(&*model, "sst generate")?;
-    UnknownCount::tell_texts(&tokenizer, &args.text, &ledger)?;
+    UnknownCount::tell_texts(tokenizer, &args.text, &ledger)?;
     for text in &args.text {
         let masks = fill_mask(&*model, tokenizer, text, args.top_k as usize)?;
         if args.json {

@@ -126,7 +126,7 @@ impl Train {
     pub(super) fn fill(section: &Map<String, Value>, max_length: usize) -> Result<Self, Problem> {
         let mut rest = section.clone();
         let batching: BatchingFile =
-            section::take("train", &mut rest, &section::keys::<TrainFile>())?;
+            section::take("train", &mut rest, section::keys::<TrainFile>())?;
         let file: TrainFile = section::parse("train", &Value::Object(rest))?;
         let Some(steps) = file.steps else {
             let message = "is missing: say how long to train, as in \"1500step\" or \"3epoch\"";
