@@ -44,6 +44,7 @@ pub mod mine;
 pub mod nearest;
 mod perplexity;
 mod pseudo_perplexity;
+mod rankme;
 mod retrieval;
 mod rows;
 mod sts;
