@@ -4,7 +4,7 @@ use sst_data::rows::DatasetError;
 use sst_data::tokenize::TokenizeError;
 use sst_data::{CollateError, Key};
 
-use crate::input::InputKind;
+use crate::input_kind::InputKind;
 use crate::nearest::NearestError;
 
 /// Why a model could not be measured or used.

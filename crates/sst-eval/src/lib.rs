@@ -37,6 +37,7 @@ pub mod fill_mask;
 pub mod generate;
 mod held_out;
 mod input;
+mod input_kind;
 pub mod list;
 mod mask_accuracy;
 pub mod metric;
@@ -44,6 +45,7 @@ pub mod mine;
 pub mod nearest;
 mod perplexity;
 mod pseudo_perplexity;
+mod rankme;
 mod retrieval;
 mod rows;
 mod sts;
@@ -52,8 +54,9 @@ mod unit;
 pub use entry::Entry;
 pub use error::EvalError;
 pub use input::{
-    EmbeddedTexts, Input, InputKind, ObjectiveRows, Pairs, ScoredPairs, Text, TextRole, TextSource,
+    EmbeddedTexts, Input, ObjectiveRows, Pairs, ScoredPairs, Text, TextRole, TextSource,
     TextVectors, TokenRows,
 };
+pub use input_kind::InputKind;
 pub use list::{build, entry, list};
 pub use sst_core::{Counts, Evaluator, Metrics, Report};

@@ -6,7 +6,7 @@ use sst_core::Evaluator;
 use crate::entry::Entry;
 use crate::error::EvalError;
 use crate::input::Input;
-use crate::{held_out, mask_accuracy, perplexity, pseudo_perplexity, retrieval, sts};
+use crate::{held_out, mask_accuracy, perplexity, pseudo_perplexity, rankme, retrieval, sts};
 
 /// One word for each evaluator.
 const EVALUATORS: &[Entry] = &[
@@ -16,6 +16,7 @@ const EVALUATORS: &[Entry] = &[
     perplexity::ENTRY,
     retrieval::ENTRY,
     sts::ENTRY,
+    rankme::ENTRY,
 ];
 
 /// All evaluators.

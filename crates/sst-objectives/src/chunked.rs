@@ -101,7 +101,7 @@ mod tests {
         let of_x = Tensor::cat(&of_x, 0);
         let loss = gradients.attach(&loss, [(&x, of_x)]).unwrap();
         assert_eq!(loss.double_value(&[]), 12.0);
-        (loss * 2.0).backward();
+        (loss * 2.0).f_backward().unwrap();
         assert_eq!(Vec::<f32>::try_from(w.grad()).unwrap(), [12.0]);
         assert_eq!(Vec::<f32>::try_from(x.grad()).unwrap(), [4.0; 3]);
         assert!(!unused.grad().defined());
@@ -117,7 +117,7 @@ mod tests {
         }
         assert_eq!(gradients.sums[0].as_ref().unwrap().double_value(&[0]), 300.0);
         let loss = gradients.attach(&Tensor::from(1_f32), []).unwrap();
-        loss.backward();
+        loss.f_backward().unwrap();
         assert_eq!(w.grad().kind(), Kind::BFloat16);
         assert_eq!(w.grad().double_value(&[0]), 300.0);
     }

@@ -12,6 +12,7 @@ mod metric;
 mod mine;
 mod perplexity;
 mod pseudo_perplexity;
+mod rankme;
 mod retrieval;
 mod stream;
 mod toy;

@@ -91,8 +91,8 @@ impl Optimizer {
             let grad = param.f_grad()?;
             Ok(grad.defined().then_some(grad))
         };
-        let of_rule = |rule: &Box<dyn UpdateRule>| rule.params().into_iter().map(of).collect();
-        Ok(Gradients { by_rule: self.rules.iter().map(of_rule).collect::<Result<_>>()? })
+        let by_rule = self.rules.iter().map(|rule| rule.params().into_iter().map(of).collect());
+        Ok(Gradients { by_rule: by_rule.collect::<Result<_>>()? })
     }
 
     /// Gives a gradient of zeros to each parameter that has none and is to have one; `wanted` is asked with its place

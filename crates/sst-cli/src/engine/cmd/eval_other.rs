@@ -11,7 +11,7 @@ use sst_cli::args::{EmbeddedTextArgs, EvalArgs, MaskAccuracyArgs, PairArgs, Text
 use sst_cli::exit::{Exit, Usage};
 use sst_eval::{Entry, InputKind};
 
-use super::eval::Setting;
+use super::evaluate::Setting;
 use super::{eval_rows, pairs, perplexity, vectors};
 
 /// Measures a model and prints the report. The first of `words` is the name of the evaluator.

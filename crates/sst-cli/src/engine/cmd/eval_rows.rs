@@ -21,7 +21,7 @@ use sst_run::recipe::Task;
 use sst_run::{CheckedRecipe, check_held_out, device};
 use tch::Device;
 
-use super::eval::{Setting, evaluate};
+use super::evaluate::{Setting, evaluate};
 use super::show::show;
 use crate::{model, recipe};
 

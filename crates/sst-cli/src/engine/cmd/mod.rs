@@ -7,6 +7,7 @@ pub(crate) mod embed;
 pub(crate) mod eval;
 mod eval_other;
 mod eval_rows;
+mod evaluate;
 pub(crate) mod export;
 pub(crate) mod fill_mask;
 pub(crate) mod generate;

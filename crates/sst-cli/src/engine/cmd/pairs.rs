@@ -11,7 +11,7 @@ use sst_data::read::{RawField, Source};
 use sst_data::{Example, Field, Key, Ledger};
 use sst_eval::{Entry, Input, ScoredPairs};
 
-use super::eval::Setting;
+use super::evaluate::Setting;
 use super::vectors::{Prompts, TextEncoder};
 
 /// Queries, a corpus of documents, and which documents are relevant for each query.

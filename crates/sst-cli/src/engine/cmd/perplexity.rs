@@ -13,7 +13,7 @@ use sst_eval::{Entry, EvalError, Input, Text, TextSource};
 use sst_models::LoadHead;
 use sst_run::device;
 
-use super::eval::{Setting, evaluate};
+use super::evaluate::{Setting, evaluate};
 use super::show::show;
 use crate::model;
 

@@ -17,7 +17,7 @@ use sst_run::device;
 use tch::{Device, Tensor};
 
 use super::embed::options;
-use super::eval::{Setting, evaluate};
+use super::evaluate::{Setting, evaluate};
 use super::show::show_with;
 use crate::model;
 
