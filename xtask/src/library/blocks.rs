@@ -11,7 +11,7 @@ pub(crate) struct Block<'a> {
     pub(crate) line: usize,
     /// What stands after the first fence.
     language: &'a str,
-    /// The last line before it that is not empty.
+    /// The last line between it and the block before it that is not empty; empty if there is none.
     intro: &'a str,
     /// What is between the fences, with a line end after each line.
     pub(crate) text: String,
@@ -41,6 +41,8 @@ pub(crate) fn blocks(document: &str) -> Vec<Block<'_>> {
         match (line.strip_prefix("```"), open.take()) {
             (Some(_), Some(block)) => blocks.push(block),
             (Some(language), None) => {
+                // A block right after another one has no line of its own before it.
+                let intro = std::mem::take(&mut intro);
                 open = Some(Block { line: index + 1, language, intro, text: String::new() });
             }
             (None, Some(mut block)) => {
@@ -114,14 +116,14 @@ mod tests {
     use super::*;
 
     const DOCUMENT: &str = "# A\n\n`one/src/main.rs`, which is\n[main](../crates/a/examples/main.rs):\n\n\
-        ```rust\nfn main() {}\n\n// end\n```\n\n`one/Cargo.toml`:\n```toml\n[package]\n```\n\nRun it:\n\n\
+        ```rust\nfn main() {}\n\n// end\n```\n\n`one/Cargo.toml`:\n```toml\n[package]\n```\n\n\
         ```console\n$ cd one\n$ cargo run -- a ../sst/b\n2 steps\n...\n```\n";
 
     #[test]
     fn blocks_know_their_line_and_what_stands_before() {
         let found = blocks(DOCUMENT);
         let lines: Vec<_> = found.iter().map(|block| block.line).collect();
-        assert_eq!(lines, [6, 13, 19]);
+        assert_eq!(lines, [6, 13, 17]);
         assert_eq!(found[0].example(), Some("crates/a/examples/main.rs"));
         assert_eq!(found[0].text, "fn main() {}\n\n// end\n");
         assert_eq!(found[1].example(), None);
@@ -144,7 +146,7 @@ mod tests {
     fn a_package_must_say_how_it_is_run_and_what_it_prints() {
         let error = |document: &str| programs(document).unwrap_err().to_string();
         assert!(error(&DOCUMENT.replace("cd one", "cd two")).contains("`$ cd one`"));
-        assert!(error(&DOCUMENT.replace("run --", "run")).contains("line 19 has no"));
+        assert!(error(&DOCUMENT.replace("run --", "run")).contains("line 17 has no"));
         assert!(error(&DOCUMENT.replace("2 steps\n...\n", "")).contains("must end with what"));
     }
 }
