@@ -1,5 +1,7 @@
 //! Folders with and without a tokenizer.
 
+#![allow(clippy::disallowed_methods)] // Tests write their inputs in place.
+
 use sst_data::processor::Processor;
 use sst_data::tokenize::{Tokenizer, TrainConfig, train};
 use tempfile::TempDir;
