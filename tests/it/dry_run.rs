@@ -1,4 +1,4 @@
-//! `--dry-run` refuses what the run would refuse before it reads data, in the same words.
+//! `--dry-run` reports the same errors as a run does before it reads data.
 
 use crate::sandbox::{Ended, Sandbox};
 
@@ -63,7 +63,7 @@ fn a_dry_run_refuses_what_the_run_refuses() {
     assert!(!sandbox.path("runs").exists() && !sandbox.path("cache").exists());
 }
 
-/// A recipe for a GPU may be looked at where there is none, and is told of.
+/// A recipe for a GPU can be checked on a machine without one; a warning says so.
 #[test]
 fn a_dry_run_warns_of_a_device_that_is_not_here() {
     let sandbox = Sandbox::new();

@@ -41,16 +41,6 @@ pub enum Rows {
     Groups,
 }
 
-/// What measures a model on the held-out rows of an objective.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeldOut {
-    /// The mean of the objective's loss, and of its other sums.
-    Loss,
-    /// How often a hidden token is found, with the same loss: for objectives whose batches have `masked_positions` and
-    /// `masked_labels`.
-    MaskAccuracy,
-}
-
 /// A key of an objective that has no effect beside its other keys, and what it is for instead.
 pub type IdleKey = (&'static str, &'static str);
 
@@ -68,8 +58,10 @@ pub struct Entry {
     pub default_config: fn() -> Value,
     /// What the rows of its data are.
     pub rows: Rows,
-    /// What measures a model on its held-out rows while it trains.
-    pub held_out: HeldOut,
+    /// The evaluator (by its name in the list of sst-eval) that measures a model on held-out rows while it trains. It is
+    /// given the batches that the objective makes of them: `held-out-loss` for the objective's own figures,
+    /// `mask-accuracy` for objectives whose batches have `masked_positions` and `masked_labels`.
+    pub held_out: &'static str,
     /// The task for which the Hugging Face hub lists a model that was trained with it; `None` to name none.
     pub pipeline_tag: Option<&'static str>,
     /// Whether it trains the model's head that scores tokens.

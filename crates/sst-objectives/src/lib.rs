@@ -15,6 +15,6 @@ pub mod mlm;
 mod parse;
 mod token_loss;
 
-pub use entry::{Context, Entry, HeldOut, IdleKey, Rows};
+pub use entry::{Context, Entry, IdleKey, Rows};
 pub use error::ObjectiveError;
 pub use list::{build, check, entry, list, special_token_template};

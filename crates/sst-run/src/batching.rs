@@ -1,4 +1,4 @@
-//! From `[train]` and `[curriculum]` to the rule that makes steps of rows.
+//! Builds the batching rule, which groups rows into steps, from `[train]` and `[curriculum]`.
 
 use std::sync::Arc;
 
@@ -13,10 +13,9 @@ use sst_data::tokenize::Tokenizer;
 use crate::error::{Result, RunError};
 use crate::recipe::{Batching, RunConfig, Scale, Task};
 
-/// The rule of a task of `total_steps` steps over `rows`.
+/// Builds the batching rule of a task that takes `total_steps` steps over `rows`.
 ///
-/// # Errors
-/// If a size cannot be, a row does not fit it, or rows cannot be ranked.
+/// If a size is invalid, a row is longer than a step may be, or the rows cannot be ranked by difficulty.
 pub(crate) fn rule(
     config: &RunConfig,
     task: &Task,

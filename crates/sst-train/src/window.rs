@@ -116,10 +116,10 @@ impl MetricWindow {
         }
         add_to(&mut sums.loss, report.sums.loss)?;
         for (name, sum) in report.sums.others {
-            match sums.others.get_mut(name) {
+            match sums.others.get_mut(&name) {
                 Some(total) => *total = total.f_add(&sum)?,
                 None => {
-                    sums.others.insert(name.to_owned(), sum);
+                    sums.others.insert(name, sum);
                 }
             }
         }

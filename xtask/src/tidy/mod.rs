@@ -1,7 +1,7 @@
-//! `cargo xtask tidy`: the rules of the house, one a file.
+//! `cargo xtask tidy`: the rules of the repository, one per file.
 //!
-//! A rule is a function of the tree that returns findings. To add one: a file here, and a line in
-//! [`RULES`].
+//! A rule is a function that takes the tree of files and returns findings. To add a rule, add a file here and a line
+//! in [`RULES`].
 
 mod circles;
 mod goldens;
@@ -32,10 +32,10 @@ use tree::Tree;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
     path: String,
-    /// From 1; 0 speaks of the whole file.
+    /// The line, counted from 1; 0 stands for the whole file.
     line: usize,
     message: String,
-    /// Worth a look, but no failure.
+    /// A warning, which does not fail the check.
     is_warning: bool,
 }
 
@@ -75,7 +75,7 @@ const RULES: [(&str, Rule); 14] = [
     ("whitespace", whitespace::check),
 ];
 
-/// Applies every rule to the repository and prints what breaks one.
+/// Applies every rule to the repository and prints the findings.
 pub(crate) fn run(repo: &Repo) -> Result<()> {
     let tree = Tree::load(repo.root())?;
     let mut failures = 0;

@@ -11,7 +11,7 @@ use crate::args::CleanArgs;
 use crate::exit::{Exit, Usage};
 use crate::render;
 
-/// Writes the cleaned documents to stdout, one JSON object a line, with their other fields as they were.
+/// Writes the cleaned documents to stdout, one JSON object per line. Their other fields are unchanged.
 ///
 /// # Errors
 /// If a document cannot be read or stdout cannot be written to.
@@ -39,14 +39,14 @@ pub fn run(args: &CleanArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The fields in the order of the file, the cleaned text in its place as `text`.
-fn line(document: &DocumentWithFields, text: &str, ledger: &Ledger) -> String {
+/// Formats an output line: the fields in the order of the file, with the cleaned text as `text`.
+fn line(document: &Whole, text: &str, ledger: &Ledger) -> String {
     let text = format!("\"text\":{}", json!(text));
     let mut parts: Vec<&str> = Vec::new();
     for field in &document.fields {
         match &*field.name {
             _ if field.is_text => parts.push(&text),
-            // Another field called `text`, beside the one that was read as the text.
+            // A second field is called `text`; the cleaned text replaces it.
             "text" => ledger.add("clean.field_replaced", 1, Some(&document.example.key)),
             _ => parts.push(&field.json),
         }

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sst_core::{Batch, LossParts, Model, Objective, Result, StepContext, Tokens, even, pad_even};
+use sst_core::{
+    Batch, LossParts, Model, Objective, Result, StepContext, Tokens, kernel_rows,
+    pad_to_kernel_rows,
+};
 use sst_data::Collate;
 use tch::Device;
 
 use super::collate::{ClmCollate, UNSCORED, special_token_template};
 use super::config::ClmConfig;
-use crate::entry::{Context, Entry, HeldOut, Rows};
+use crate::entry::{Context, Entry, Rows};
 use crate::error::ObjectiveError;
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
@@ -20,7 +23,7 @@ pub(crate) const ENTRY: Entry = Entry {
     summary: "causal language modelling: predict each token from those before it",
     default_config: || json!(ClmConfig::default()),
     rows: Rows::Texts,
-    held_out: HeldOut::Loss,
+    held_out: "held-out-loss",
     pipeline_tag: None,
     trains_token_head: true,
     idle_keys: |_| Vec::new(),
@@ -61,9 +64,9 @@ impl Objective for Clm {
         let mut labels_n = batch.get("labels")?.f_flatten(0, -1)?;
         if hidden_nd.device() == Device::Cpu {
             let count = labels_n.size()[0];
-            let more = even(count as usize) as i64 - count;
+            let more = kernel_rows(count as usize) as i64 - count;
             labels_n = labels_n.f_pad([0, more], "constant", Some(UNSCORED as f64))?;
-            hidden_nd = pad_even(hidden_nd)?;
+            hidden_nd = pad_to_kernel_rows(hidden_nd)?;
         }
         self.loss.of(model, [&hidden_nd, &labels_n], UNSCORED, context.forward)
     }

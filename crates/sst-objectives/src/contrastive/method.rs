@@ -14,7 +14,7 @@ use super::config;
 use super::grad_cache::Input;
 use super::info_nce::Compared;
 use super::shared::Shared;
-use crate::entry::{Context, Entry, HeldOut, Rows};
+use crate::entry::{Context, Entry, Rows};
 use crate::error::ObjectiveError;
 
 /// What one objective has to itself.
@@ -66,7 +66,7 @@ pub(super) const fn entry<M: Method>() -> Entry {
         summary: M::SUMMARY,
         default_config: || config::defaults::<M::Keys>(M::POOLING),
         rows: M::ROWS,
-        held_out: HeldOut::Loss,
+        held_out: "held-out-loss",
         pipeline_tag: None,
         trains_token_head: false,
         idle_keys: |_| Vec::new(),
@@ -107,7 +107,7 @@ impl<M: Method> Objective for Contrastive<M> {
     }
 
     /// Vectors need no head of the model's.
-    fn scored_share(&self) -> f64 {
+    fn head_token_fraction(&self) -> f64 {
         0.0
     }
 

@@ -1,4 +1,4 @@
-//! `[data]`: what is read, how it is cleaned, and how documents become rows.
+//! `[data]`: which files are read, how the texts are cleaned, and how documents are split into rows.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use super::limits::{MOST_COUNT, MOST_LENGTH};
 use super::section;
 use super::{Effect, Keys};
 
-/// Threads that make batches.
+/// The largest number of threads that build batches.
 const MOST_WORKERS: f64 = 256.0;
 
 /// `[data]` as it is written.
@@ -40,27 +40,27 @@ pub(super) struct DataFile {
 pub struct Data {
     /// Files, folders and globs, relative to the working directory.
     pub paths: Vec<String>,
-    /// How documents lie in a file. Default: as each file's extension says.
+    /// The format of the files. Default: from the extension of each file.
     pub format: Option<Format>,
-    /// The field of the text in JSON, CSV and Parquet files. Default: `text`.
+    /// The field that holds the text in JSON, CSV and Parquet files. Default: `text`.
     pub text_field: String,
-    /// The field of a number that curricula rank documents by. Default: none.
+    /// The field that holds a number by which curricula rank documents. Default: none.
     pub score_field: Option<String>,
-    /// The fields of the texts that belong to the one in `text_field`, for objectives on pairs. Default: none.
+    /// The fields that hold the texts which match the one in `text_field`, for objectives on pairs. Default: none.
     pub pair_fields: Vec<String>,
-    /// What happens where a document cannot be read. Default: the run fails.
+    /// What to do if a document cannot be read. Default: the run fails.
     pub on_error: OnError,
-    /// The share of the documents that is held out for evaluation. Default: 0.02.
+    /// The fraction of documents that is held out for evaluation. Default: 0.02.
     pub validation: f64,
-    /// How documents become rows. Default: `chunk`, and `document` for pairs.
+    /// How documents are split into rows. Default: `chunk`, and `document` for pairs.
     pub rows: RowMode,
-    /// The most tokens of a row, special ones included. Default: what the model reads.
+    /// The largest number of tokens of a row, special tokens included. Default: the context length of the model.
     pub max_length: usize,
-    /// The folder of prepared data. Default, written as an empty text: the caller's.
+    /// The folder for prepared data. Default: the empty string, which stands for the caller's cache folder.
     pub cache: String,
-    /// Threads that make batches. Default: 2.
+    /// The number of threads that build batches. Default: 2.
     pub workers: usize,
-    /// What is done to the texts before they are tokenised.
+    /// How texts are cleaned before they are tokenized.
     pub clean: CleanConfig,
 }
 
@@ -76,7 +76,7 @@ pub(super) const KEYS: Keys = Keys {
     idle_in_task: |task| match &task.curriculum {
         Some(curriculum) if curriculum.difficulty == Difficulty::Score => Vec::new(),
         _ => {
-            let why = "is for curriculum.difficulty = \"score\"";
+            let why = "applies only to curriculum.difficulty = \"score\"";
             vec![("data.score_field".to_owned(), Value::Null, why)]
         }
     },
@@ -84,12 +84,12 @@ pub(super) const KEYS: Keys = Keys {
 };
 
 impl DataFile {
-    /// Reads `[data]`, or that of a task.
+    /// Reads `[data]`, or `[tasks.NAME.data]`.
     pub(super) fn read(section: &str, value: Value) -> Result<Self, Problem> {
         section::parse(section, &value)
     }
 
-    /// Fills in the defaults. `positions` is the longest row that the model reads, if it has a limit.
+    /// Fills in the defaults. `positions` is the context length of the model, if it has a limit.
     pub(super) fn fill(self, section: &str, positions: Option<usize>) -> Result<Data, Problem> {
         let Some(max_length) = self.max_length.or(positions) else {
             let key = format!("{section}.max_length");
@@ -117,7 +117,7 @@ impl DataFile {
 }
 
 impl Data {
-    /// The files to read, and how.
+    /// The source of documents that the section describes.
     pub fn source(&self) -> Source {
         Source {
             paths: self.paths.clone(),
@@ -130,7 +130,7 @@ impl Data {
         }
     }
 
-    /// Checks the keys that the task has under `key`.
+    /// Checks the values. `key` gives the full name of a key for messages.
     pub(super) fn check(&self, key: &dyn Fn(&str) -> String) -> Result<(), Problem> {
         let paths = key("data.paths");
         require(!self.paths.is_empty(), &paths, "is empty: name a file, a folder or a glob")?;
@@ -144,7 +144,7 @@ impl Data {
         let message = format!("is {fraction} and must be at least 0 and below 1");
         require((0.0..1.0).contains(&fraction), &key("data.validation"), message)?;
         let fits = self.pair_fields.is_empty() || self.rows == RowMode::Document;
-        require(fits, &key("data.rows"), "must be \"document\" for pairs, or be left out")?;
+        require(fits, &key("data.rows"), "must be \"document\" for pairs, or be omitted")?;
         let clean = self.clean.check();
         clean.map_err(|error| Problem::new(&key("data.clean"), error.to_string()))
     }

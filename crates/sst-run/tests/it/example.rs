@@ -1,4 +1,4 @@
-//! The example of the crate.
+//! Runs the example of the crate.
 
 use sst_core::Event;
 use sst_run::{Outcome, Recipe, Run};
@@ -22,7 +22,7 @@ fn the_example_trains_a_model_that_loads() {
     assert!(body.filter(|line| !line.trim().is_empty()).count() <= 30);
 }
 
-/// Keeps what it is told.
+/// Records all notices and events.
 #[derive(Clone, Default)]
 struct Log(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
 
@@ -59,11 +59,11 @@ impl sst_run::Observer for Log {
 }
 
 #[test]
-fn trackers_and_observers_are_told_everything_in_order() {
+fn trackers_and_observers_receive_everything_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::default();
     let recipe = crate::resume::recipe(folder.path()).observer(std::sync::Arc::new(log.clone()));
-    // A checkpoint that is written while training goes on is told of later.
+    // A checkpoint that is written in the background is reported later.
     let recipe = recipe.set("train.async_save=false").unwrap();
     Run::new(recipe).unwrap().tracker(log.clone()).train().unwrap();
     let told = log.0.lock().unwrap().clone();

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use sst_core::{Event, Metrics};
 
+use super::Fit;
 use super::run::Run;
+use super::task::TaskEvaluator;
 use crate::error::TrainError;
 use crate::memory;
 use crate::window::{MetricWindow, WindowState};
@@ -25,6 +27,8 @@ impl Run<'_> {
         if let (Some(flops), Some(peak), Some(rate)) =
             (config.flops_per_token, self.peak, timing.get("tokens_per_second"))
         {
+            // The rate is that of all ranks together.
+            let peak = peak * self.fit.ranks.world() as f64;
             timing.insert("mfu".into(), flops * rate / peak);
         }
         timing.extend(memory::usage(config.device)?);
@@ -43,9 +47,12 @@ impl Run<'_> {
         let averaged = self.fit.config.ema.is_some_and(|ema| ema.evaluate);
         let mut figures = Vec::new();
         self.with_weights(averaged, |run| {
-            for evaluator in run.fit.evaluators.iter_mut() {
-                let metrics = evaluator.evaluate(&*run.fit.model)?;
-                figures.push((evaluator.name().to_owned(), metrics));
+            let Fit { model, tasks, evaluators, .. } = &mut run.fit;
+            for TaskEvaluator { name, task, evaluator } in evaluators.iter_mut() {
+                let task = task.and_then(|task| tasks.list.get(task));
+                let objective = task.map(|task| &*task.objective);
+                let report = evaluator.evaluate(&**model, objective)?;
+                figures.push((name.clone(), report.metrics));
             }
             Ok(())
         })?;
@@ -114,8 +121,10 @@ impl Run<'_> {
     }
 
     pub(super) fn tell(&mut self, event: &Event) -> Result<(), TrainError> {
-        for tracker in self.fit.trackers.iter_mut() {
-            tracker.on_event(event)?;
+        if self.is_first_rank() {
+            for tracker in self.fit.trackers.iter_mut() {
+                tracker.on_event(event)?;
+            }
         }
         Ok(())
     }

@@ -57,9 +57,12 @@ impl<'a> Run<'a> {
         // Gradients of an earlier run on this model must not leak into the first step.
         optimizer.reset_gradients()?;
 
-        fit.saver.remove_leftovers()?;
+        let is_first_rank = fit.ranks.rank() == 0;
+        if is_first_rank {
+            fit.saver.remove_leftovers()?;
+        }
         let state = match fit.resume.take() {
-            None if !fit.saver.steps()?.is_empty() => {
+            None if is_first_rank && !fit.saver.steps()?.is_empty() => {
                 return Err(TrainError::RunExists { path: fit.saver.folder().to_owned() });
             }
             None => None,
@@ -69,8 +72,10 @@ impl<'a> Run<'a> {
                 if let (Some(ema), Some(saved)) = (&mut ema, &restored.ema) {
                     ema.load_state(saved, restored.state.ema_updates.unwrap_or(0))?;
                 }
-                fit.saver.rewind_to(restored.state.step)?;
-                delete_old(&fit, &restored.state)?;
+                if is_first_rank {
+                    fit.saver.rewind_to(restored.state.step)?;
+                    delete_old(&fit, &restored.state)?;
+                }
                 fit.ledger.restore(restored.state.ledger.clone());
                 Some(restored.state)
             }
@@ -91,7 +96,7 @@ impl<'a> Run<'a> {
         };
         let open = |(number, task): (usize, &TrainTask<'_>)| {
             let place = state.as_ref().map(|state| state.tasks[number].position);
-            (task.open_loader)(place.unwrap_or_default())
+            (task.open_loader)(place.unwrap_or_default(), fit.ranks)
         };
         let loaders = fit.tasks.list.iter().enumerate().map(open).collect::<Result<_, _>>()?;
         let step = state.as_ref().map_or(0, |state| state.step);

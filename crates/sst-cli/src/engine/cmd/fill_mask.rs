@@ -14,10 +14,9 @@ use sst_run::device;
 
 use crate::model;
 
-/// Prints the likeliest words for each blank of each text.
+/// Prints the most likely tokens for each mask token of each text.
 ///
-/// # Errors
-/// If the model cannot be loaded or is causal, or a text has no blank or is too long.
+/// If the model cannot be loaded or is causal, or a text has no mask token or is too long.
 pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;

@@ -17,10 +17,9 @@ use sst_run::recipe::Task;
 
 use crate::recipe;
 
-/// Trains the tokenizer if need be, and puts the tokens of the data into the cache.
+/// Trains the tokenizer if the recipe says so, and stores the tokenized data in the cache.
 ///
-/// # Errors
-/// If the recipe is wrong, or the data cannot be read or the cache not be written.
+/// If the recipe is wrong, the data cannot be read, or the cache cannot be written.
 pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
     let recipe = recipe::check(&args.recipe, &args.set)?;
     let ledger = Ledger::new();
@@ -66,7 +65,8 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What was prepared for a task. Rows are counted and not indexed, which would take memory for each document.
+/// The prepared data of a task. The rows are counted but not indexed, because an index takes memory for each
+/// document.
 struct Prepared<'r> {
     task: &'r Task,
     store: Arc<Store>,
@@ -90,7 +90,7 @@ impl<'r> Prepared<'r> {
         Ok(Self { task, store, training_rows, validation_rows })
     }
 
-    /// What is told about it.
+    /// The lines to print about it, as names and values.
     fn describe(&self, stores: &Path) -> Vec<(&'static str, Value)> {
         vec![
             ("store", json!(stores.join(self.store.fingerprint()))),
