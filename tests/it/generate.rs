@@ -109,7 +109,11 @@ fn invalid_options_and_models_say_why() {
     };
     check(&[], 2, "--prompt");
     check(&["--prompt", "a", "--temperature", "0"], 2, "--temperature must be above 0");
-    check(&["--prompt", "a", "--num-samples", "2"], 2, "would be equal without sampling: add --temperature");
+    check(
+        &["--prompt", "a", "--num-samples", "2"],
+        2,
+        "would be equal without sampling: add --temperature",
+    );
     check(&["--prompt", "a", "--top-p", "1.5"], 2, "from 0 to 1");
     // Limits are checked before a model is looked for.
     check(&["--prompt", "a", "--beams", "1000000000"], 2, "--beams");

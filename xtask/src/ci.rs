@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::repo::Repo;
-use crate::{exec, libtorch, test, tidy};
+use crate::{exec, library, libtorch, test, tidy};
 
 type Step = (&'static str, fn(&Repo) -> Result<()>);
 
 /// The steps: name and command.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("setup", libtorch::ensure),
     ("fmt", |repo| exec::run(&mut repo.cargo(&["fmt", "--all", "--check"]))),
     ("clippy", clippy),
@@ -20,6 +20,7 @@ const STEPS: [Step; 7] = [
     ("tidy", tidy::run),
     // This is the command that the README shows.
     ("test", |repo| test::run(repo, &[])),
+    ("library", library::run),
     ("doc", doc),
 ];
 

@@ -23,6 +23,7 @@ mod demo;
 mod download;
 mod exec;
 mod fuzz;
+mod library;
 mod libtorch;
 mod model;
 mod parity;
@@ -62,10 +63,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Run everything that continuous integration runs: fmt, clippy, tidy, test, doc
+    /// Run everything that continuous integration runs: fmt, clippy, tidy, test, library, doc
     Ci,
     /// Run each property test on mutated files (`mutated_*`) for some minutes with new seeds
     Fuzz(fuzz::Args),
+    /// Build and run the packages of docs/library.md outside of the repository
+    Library,
     /// Run the benchmarks
     Bench {
         /// Arguments for `cargo bench`
@@ -112,6 +115,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { args } => test::run(&repo, &args),
         Command::Ci => ci::run(&repo),
         Command::Fuzz(args) => fuzz::run(&repo, &args),
+        Command::Library => library::run(&repo),
         Command::Bench { args } => bench::run(&repo, &args),
         Command::Data { name } => data::run(&repo, name.as_deref()),
         Command::Model { name } => model::run(name.as_deref()),

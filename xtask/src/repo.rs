@@ -67,12 +67,14 @@ impl Repo {
         command
     }
 
+    /// The folder that cargo builds in.
+    pub(crate) fn target(&self) -> PathBuf {
+        self.root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+    }
+
     /// Where `cargo build --release` puts the binary `sst`.
     pub(crate) fn sst_binary(&self) -> PathBuf {
-        match env::var_os("CARGO_TARGET_DIR") {
-            Some(target) => self.root.join(target).join("release/sst"),
-            None => self.root.join("target/release/sst"),
-        }
+        self.target().join("release/sst")
     }
 }
 

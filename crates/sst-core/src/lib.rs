@@ -37,6 +37,6 @@ pub use model::{LayerStack, Model};
 pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};
 pub use pooled::encode_pooled;
-pub use ragged::{RaggedRows, RowLayout, even, pad_even};
+pub use ragged::{RaggedRows, RowLayout, kernel_rows, pad_to_kernel_rows};
 pub use ranks::{Ranks, Solo, Verdict};
 pub use report::{Counts, Metrics, Report};

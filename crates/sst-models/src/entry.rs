@@ -46,7 +46,18 @@ impl ModelEntry {
         self.tasks.iter().copied().find(|(name, _)| Some(*name) == architecture)
     }
 
-    /// The architecture with this task head.
+    /// The architecture of a new model whose head of this kind is trained; `None` if models of this type have no such head.
+    pub fn architecture_with(&self, kind: HeadKind) -> Option<&'static str> {
+        match kind {
+            HeadKind::LanguageModel => self.architectures.first().copied(),
+            HeadKind::SentencePair => {
+                self.architectures.iter().copied().find(|name| name.ends_with("ForPreTraining"))
+            }
+            other => self.task_with(other),
+        }
+    }
+
+    /// The architecture of a task with this head.
     pub(crate) fn task_with(&self, head: HeadKind) -> Option<&'static str> {
         self.tasks.iter().find(|(_, kind)| *kind == head).map(|(name, _)| *name)
     }

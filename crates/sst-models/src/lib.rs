@@ -31,10 +31,10 @@ pub use export::{HostModel, save_folder};
 pub use files::{Carried, Role};
 pub use generation::{GenerationConfig, token_ids};
 pub use gpt2::Gpt2Config;
-pub use heads::labels::{Labels, ProblemType};
+pub use heads::labels::{Labels, ProblemType, label_keys};
 pub use init::{InitOptions, Positions, Queries};
 pub use llama::LlamaConfig;
-pub use load::{LoadOptions, Loaded, Sizes, check_folder, load, open};
+pub use load::{LoadOptions, Loaded, Sizes, check_folder, labels_of, load, open};
 pub use plan::LoadHead;
 pub use registry::{BuildOptions, ModelEntry, build, check_config, list};
 pub use sentence::{

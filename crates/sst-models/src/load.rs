@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use sst_core::Model;
 use sst_core::checkpoint::{
     Allow, CheckpointError, FileShapes, LoadReport, Renamed, Weights, load_params,
 };
+use sst_core::{HeadKind, Model};
 use sst_data::{Ledger, Unused, UnusedKind};
 use tch::Device;
 
@@ -128,7 +128,26 @@ pub fn check_folder(folder: &Path, options: &LoadOptions) -> Result<Sizes, Model
     Ok(Sizes { vocab_size: number("vocab_size"), max_length })
 }
 
-/// The content of a folder before a model is built.
+/// The classes of the head of kind `kind` that the config.json of a folder describes; `None` if it describes no such head,
+/// or leaves its classes without names (`LABEL_0`, ...).
+///
+/// # Errors
+/// If the config.json cannot be read.
+pub fn labels_of(folder: &Path, kind: HeadKind) -> Result<Option<Vec<String>>, ModelError> {
+    let path = folder.join("config.json");
+    let config: Value = files::read_json(&path)?.ok_or_else(|| files::not_found(&path))?;
+    let entry = registry::entry(model_type(&config).map_err(in_file(&path))?)?;
+    let named = config.pointer("/architectures/0").and_then(Value::as_str);
+    if config.get("id2label").is_none() || entry.task(named).is_none_or(|(_, head)| head != kind) {
+        return Ok(None);
+    }
+    let names = labels::Labels::of(&config).map_err(in_file(&path))?.names;
+    let has_names =
+        names.iter().zip(0..).any(|(name, id): (_, u32)| *name != format!("LABEL_{id}"));
+    Ok(has_names.then_some(names))
+}
+
+/// What is known of a folder before a model is made of it.
 struct Prepared {
     /// The config.json after the keys of the options were applied.
     config: Value,

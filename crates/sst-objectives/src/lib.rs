@@ -5,6 +5,7 @@
 //! to the rest of sst.
 
 mod chunked;
+pub mod classify;
 pub mod clm;
 pub mod contrastive;
 mod entry;
@@ -15,6 +16,6 @@ pub mod mlm;
 mod parse;
 mod token_loss;
 
-pub use entry::{Context, Entry, IdleKey, Rows};
+pub use entry::{Context, Entry, IdleKey, Limit};
 pub use error::ObjectiveError;
 pub use list::{build, check, entry, list, special_token_template};

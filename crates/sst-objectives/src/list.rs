@@ -7,11 +7,18 @@ use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 use crate::contrastive::{moco, nt_xent, pairs, simcse};
 use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
-use crate::{clm, mlm};
+use crate::{classify, clm, mlm};
 
 /// One word an objective.
-const OBJECTIVES: &[Entry] =
-    &[mlm::ENTRY, clm::ENTRY, simcse::ENTRY, nt_xent::ENTRY, moco::ENTRY, pairs::ENTRY];
+const OBJECTIVES: &[Entry] = &[
+    mlm::ENTRY,
+    clm::ENTRY,
+    simcse::ENTRY,
+    nt_xent::ENTRY,
+    moco::ENTRY,
+    pairs::ENTRY,
+    classify::ENTRY,
+];
 
 /// All objectives.
 pub fn list() -> &'static [Entry] {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sst_data::lock::LockError;
 use sst_data::read::ReadError;
+use sst_data::records::RecordsError;
 use sst_data::rows::DatasetError;
 use sst_data::store::{PrepareError, StoreError};
 use sst_data::tokenize::TokenizeError;
@@ -99,6 +100,9 @@ pub enum RunError {
     /// Documents could not be cleaned, tokenized or stored.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// Records could not be prepared: a value is missing or wrong, for example.
+    #[error(transparent)]
+    Records(RecordsError),
     /// Prepared data could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -7,13 +7,13 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use sst_data::atomic;
-use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
 use tch::Device;
 
 use crate::error::{PUT_BACK, Result, RunError};
 use crate::recipe::{self, Effect, FROM_TOKENIZER, RunConfig, Task, effect_of_change};
 use crate::run_folder::{CONFIG, read, read_config};
+use crate::task_rows::PreparedData;
 use crate::tasks::TaskData;
 use crate::{device, libtorch, processor};
 
@@ -123,15 +123,17 @@ impl Environment<'_> {
 
     /// Compares the data with that of the run to be resumed, unless `allow` contains `data`.
     ///
-    /// If the number of documents, tokens or rows has changed.
+    /// # Errors
+    /// If there are more or fewer documents, tokens or rows, or other labels.
     pub(crate) fn check(&self, folder: &Path, allow: &[String]) -> Result<()> {
         let now = self.to_json()?;
-        for data in self.tasks {
-            let place = match &*data.task.name {
+        for task in self.tasks {
+            let place = match &*task.task.name {
                 "" => String::new(),
                 name => format!("tasks/{name}/"),
             };
-            for key in ["documents", "tokens", "training_rows"] {
+            let facts = task.data.describe().into_iter().map(|(key, _)| key);
+            for key in facts.chain(["training_rows"]) {
                 let key = format!("{place}{key}");
                 let now = now.pointer(&format!("/data/{key}"));
                 check_data(folder, &key, now.unwrap_or_default(), allow)?;
@@ -162,15 +164,14 @@ impl Environment<'_> {
             "tokenizer": self.tokenizer.fingerprint(),
             "vocab_size": self.tokenizer.vocab_size(),
         });
-        for TaskData { task, store, train, held_out, .. } in self.tasks {
-            let counts = [
-                ("store", json!(store.fingerprint())),
-                ("documents", json!(store.num_documents())),
-                ("tokens", json!(store.num_tokens())),
+        for TaskData { task, data: prepared, train, held_out, .. } in self.tasks {
+            let mut facts = vec![("store", json!(prepared.fingerprint()))];
+            facts.extend(prepared.describe());
+            facts.extend([
                 ("training_rows", json!(train.len())),
                 ("validation_rows", json!(held_out.len())),
-            ];
-            for (key, value) in counts {
+            ]);
+            for (key, value) in facts {
                 match &*task.name {
                     "" => data[key] = value,
                     name => data["tasks"][name][key] = value,
@@ -184,14 +185,15 @@ impl Environment<'_> {
 /// Checks that the data of the run in `folder` has not changed before its held-out part is evaluated. With other
 /// data, another part would be held out, and it could contain texts that the model was trained on.
 ///
-/// If the number of documents or tokens has changed, or environment.json cannot be read.
-pub fn check_held_out(folder: &Path, task: &Task, store: &Store) -> Result<()> {
+/// # Errors
+/// If there are more or fewer documents or tokens than there were, or environment.json cannot be read.
+pub fn check_held_out(folder: &Path, task: &Task, data: &PreparedData) -> Result<()> {
     let environment = read_environment(folder)?;
     let place = match &*task.name {
         "" => "/data".to_owned(),
         name => format!("/data/tasks/{name}"),
     };
-    for (key, now) in [("documents", store.num_documents()), ("tokens", store.num_tokens())] {
+    for (key, now) in [("documents", data.num_documents()), ("tokens", data.num_tokens())] {
         let before = environment.pointer(&format!("{place}/{key}")).and_then(Value::as_u64);
         if before.is_some_and(|before| before != now) {
             let message = format!(

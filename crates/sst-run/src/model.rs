@@ -13,7 +13,7 @@ use crate::error::{Result, RunError};
 use crate::run_folder::read_config;
 
 /// A model folder, and the run that it belongs to.
-pub struct Found {
+pub struct ModelLocation {
     /// The Hugging Face model folder.
     pub folder: PathBuf,
     /// The run folder, which holds config.toml, if the model lies in a checkpoint of a run.
@@ -26,7 +26,7 @@ pub struct Found {
 /// checkpoint is used. A model inside a checkpoint is first verified against the checkpoint's manifest.
 ///
 /// If there is no model, with the files that were looked for; or if the checkpoint is damaged.
-pub fn find(path: &Path) -> Result<Found> {
+pub fn find(path: &Path) -> Result<ModelLocation> {
     must_exist(path)?;
     let is_checkpoint =
         path.join("MANIFEST.json").is_file() || path.join("model/config.json").is_file();
@@ -121,7 +121,7 @@ fn verify(folder: &Path) -> Result<()> {
     }
 }
 
-impl Found {
+impl ModelLocation {
     /// The pooling that the model was trained with, if it belongs to a run with a contrastive objective.
     ///
     /// # Errors

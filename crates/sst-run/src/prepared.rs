@@ -3,18 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sst_core::checkpoint::{Allow, CheckpointError};
-use sst_core::{HeadKind, Modality, Model, Objective};
+use sst_core::{Modality, Model, Objective};
 use sst_data::clean::Cleaner;
 use sst_data::lock::{self, FileLock};
 use sst_data::read;
-use sst_data::rows::{Dataset, DatasetError, GroupRows, Subset, TokenRows};
-use sst_data::store::{Preparation, Store};
-use sst_data::tokenize::{SpecialTokenTemplate, TokenizeError, Tokenizer, TrainConfig, train};
+use sst_data::tokenize::{TokenizeError, Tokenizer, TrainConfig, train};
 use sst_data::{Ledger, Unused};
 use sst_models::{BuildOptions, Carried, LoadHead, LoadOptions, ModelError, Role};
 use sst_objectives::ObjectiveError;
@@ -28,10 +26,7 @@ use crate::recipe::{
 };
 use crate::{cached_tokenizer, model};
 
-/// The interval between progress notices while data is prepared.
-const NOTICE_INTERVAL: Duration = Duration::from_secs(3);
-
-/// A checked recipe: its complete configuration, and methods that build what a run needs.
+/// A recipe that was checked: its complete configuration, and what a run makes of it.
 pub struct CheckedRecipe {
     /// Every setting, with defaults filled in.
     pub config: RunConfig,
@@ -258,30 +253,36 @@ impl CheckedRecipe {
         })
     }
 
-    /// Builds or loads the model on `device`. A loaded model comes with the other files of its folder. Unused files
-    /// and settings, and weights that are newly initialized, are recorded in `ledger`.
+    /// The model, new or from a folder, on `device`, and the files that go with it. It has the head that the objectives
+    /// train, which gets an output for each of `classes`, if there are any. What is found in the folder and not used
+    /// goes to `ledger`, and so do weights that start anew.
     pub fn model(
         &self,
         tokenizer: &Tokenizer,
+        classes: Option<&[String]>,
         device: Device,
         ledger: &Ledger,
     ) -> Result<(Box<dyn Model>, Option<Carried>)> {
         match &self.config.model {
             ModelChoice::New { config, init } => {
+                let mut config = config.clone();
+                config.extend(classes.map(sst_models::label_keys).unwrap_or_default());
                 let options = BuildOptions {
                     device,
                     seed: Some(self.config.run.seed),
-                    architecture: None,
+                    architecture: self.new_architecture()?.map(str::to_owned),
                     init: *init,
                 };
-                let model = sst_models::build(&Value::Object(config.clone()), &options)
+                let model = sst_models::build(&Value::Object(config), &options)
                     .map_err(|error| self.refuse_model(error))?;
                 Ok((model, None))
             }
             ModelChoice::Folder { path, .. } => {
                 model::verify_around(Path::new(path))?;
                 let encoder = sst_models::encoder_folder(Path::new(path))?;
-                let loaded = sst_models::open(&encoder, &self.load_options(device));
+                let mut options = self.load_options(device)?;
+                options.config.extend(classes.map(sst_models::label_keys).unwrap_or_default());
+                let loaded = sst_models::open(&encoder, &options);
                 let loaded = loaded.map_err(|error| self.refuse_folder(error))?;
                 if encoder != Path::new(path) {
                     ledger.add_unused(&sst_models::around_encoder(Path::new(path), &encoder)?);
@@ -295,24 +296,15 @@ impl CheckedRecipe {
         }
     }
 
-    /// The options for loading the model of `model.path`.
-    pub(crate) fn load_options(&self, device: Device) -> LoadOptions {
-        let trains_head = |task: &Task| {
-            let name = task.objective_name();
-            sst_objectives::entry(name).is_ok_and(|entry| entry.trains_token_head)
-        };
-        let needs_head = self.config.tasks.list.iter().any(trains_head);
+    /// How the model of `model.path` is loaded.
+    pub(crate) fn load_options(&self, device: Device) -> Result<LoadOptions> {
         let options = LoadOptions {
-            head: if needs_head {
-                LoadHead::New(HeadKind::LanguageModel)
-            } else {
-                LoadHead::AsFound
-            },
+            head: self.trained_head()?.map_or(LoadHead::AsFound, LoadHead::New),
             role: Role::Write,
             seed: self.config.run.seed,
             ..LoadOptions::new(device)
         };
-        match &self.config.model {
+        Ok(match &self.config.model {
             ModelChoice::New { .. } => options,
             ModelChoice::Folder { allow_missing, allow_unexpected, config, .. } => LoadOptions {
                 config: config.clone(),
@@ -322,7 +314,7 @@ impl CheckedRecipe {
                 },
                 ..options
             },
-        }
+        })
     }
 
     /// Checks the sizes of the model of `model.path`: its vocabulary must have at least `tokens` entries, the size of
@@ -368,83 +360,6 @@ impl CheckedRecipe {
                 self.refuse(Problem::sentence("model.type", error.to_string()))
             }
             _ => error.into(),
-        }
-    }
-
-    /// Returns the prepared data of a task, from the cache or prepared now.
-    pub fn store(&self, task: &Task, tokenizer: &Tokenizer, ledger: &Ledger) -> Result<Arc<Store>> {
-        let data = &task.data;
-        let (source, cache) = (data.source(), self.cache()?.join("stores"));
-        let preparation = Preparation {
-            source: &source,
-            clean: &data.clean,
-            tokenizer,
-            sentence_ends: false,
-            ledger,
-            cache: &cache,
-        };
-        let mut last_notice = Instant::now();
-        let store = preparation.prepare(&mut |documents, tokens| {
-            if last_notice.elapsed() >= NOTICE_INTERVAL {
-                last_notice = Instant::now();
-                self.observer.notice(&Notice::Preparing { documents, tokens });
-            }
-        })?;
-        Ok(store)
-    }
-
-    /// The rows of a subset of a task's data.
-    pub fn rows(
-        &self,
-        task: &Task,
-        store: &Arc<Store>,
-        subset: Subset,
-        tokenizer: &Tokenizer,
-        ledger: &Ledger,
-    ) -> Result<Arc<dyn Dataset>> {
-        let (data, template) = (&task.data, self.special_token_template(task, tokenizer)?);
-        let (store, length) = (Arc::clone(store), data.max_length);
-        let rows: Result<Arc<dyn Dataset>, DatasetError> = match data.pair_fields.len() {
-            0 => TokenRows::new(store, subset, data.rows, length, template, ledger)
-                .map(|rows| Arc::new(rows) as _),
-            more => GroupRows::new(store, 1 + more, subset, length, template, ledger)
-                .map(|rows| Arc::new(rows) as _),
-        };
-        rows.map_err(|error| self.refuse_rows(task, error))
-    }
-
-    /// Counts the rows of a subset without indexing them. Rows of pairs are indexed all the same.
-    pub fn count_rows(
-        &self,
-        task: &Task,
-        store: &Arc<Store>,
-        subset: Subset,
-        tokenizer: &Tokenizer,
-        ledger: &Ledger,
-    ) -> Result<u64> {
-        let data = &task.data;
-        if !data.pair_fields.is_empty() {
-            return Ok(self.rows(task, store, subset, tokenizer, ledger)?.len());
-        }
-        let template = self.special_token_template(task, tokenizer)?;
-        TokenRows::count(store, subset, data.rows, data.max_length, &template, ledger)
-            .map_err(|error| self.refuse_rows(task, error))
-    }
-
-    /// The special tokens that the objective of a task puts around and between documents.
-    pub(crate) fn frame(&self, task: &Task, tokenizer: &Tokenizer) -> Result<Frame> {
-        sst_objectives::frame(task.objective_name(), tokenizer).map_err(|error| {
-            self.refuse(Problem::sentence(&task.key("objective.name"), error.to_string()))
-        })
-    }
-
-    pub(crate) fn refuse_rows(&self, task: &Task, error: DatasetError) -> RunError {
-        match error {
-            DatasetError::Store(error) => error.into(),
-            error @ DatasetError::NoGroups { .. } => error.into(),
-            other => {
-                self.refuse(Problem::sentence(&task.key("data.max_length"), other.to_string()))
-            }
         }
     }
 }

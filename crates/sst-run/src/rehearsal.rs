@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
+use sst_data::Ledger;
 use sst_data::rows::room;
 use sst_data::tokenize::{Tokenizer, stand_in};
 use tch::Device;
 
-use crate::device;
 use crate::error::Result;
 use crate::prepared::CheckedRecipe;
 use crate::recipe::{ModelChoice, Problem, TokenizerChoice};
+use crate::{device, model};
 
 impl CheckedRecipe {
     /// Makes the checks that need a tokenizer, without training a tokenizer or loading weights: the folders of the
@@ -32,13 +33,18 @@ impl CheckedRecipe {
             }
         };
         self.rehearse_tasks(&tokenizer)?;
-        self.rehearse_folder(vocab_size)
+        self.check_model_folder(vocab_size)
     }
 
-    /// Checks the folder of `model.path`, as far as that takes no weights, for a tokenizer of so many tokens.
-    fn rehearse_folder(&self, vocab_size: usize) -> Result<()> {
+    /// Checks the folder of `model.path`, if there is one, as far as that needs no number of a weight. `vocab_size` is
+    /// the number of tokens of the tokenizer.
+    ///
+    /// # Errors
+    /// If the run would be refused, with the place in the recipe.
+    pub(crate) fn check_model_folder(&self, vocab_size: usize) -> Result<()> {
         let ModelChoice::Folder { path, .. } = &self.config.model else { return Ok(()) };
-        let options = self.load_options(Device::Cpu);
+        model::verify_around(Path::new(path))?;
+        let options = self.load_options(Device::Cpu)?;
         let sizes =
             sst_models::check_folder(&sst_models::encoder_folder(Path::new(path))?, &options);
         let sizes = sizes.map_err(|error| self.refuse_folder(error))?;
@@ -54,15 +60,17 @@ impl CheckedRecipe {
     pub(crate) fn rehearse_training(&self) -> Result<()> {
         let TokenizerChoice::Train(config) = &self.config.tokenizer else { return Ok(()) };
         self.rehearse_tasks(&stand_in(config).map_err(|error| self.refuse_tokenizer(error))?)?;
-        self.rehearse_folder(0)
+        self.check_model_folder(0)
     }
 
     fn rehearse_tasks(&self, tokenizer: &Tokenizer) -> Result<()> {
+        self.new_architecture()?;
         for task in &self.config.tasks.list {
             // No check depends on the hidden size, so a size of 1 saves memory.
             self.objective_of(task, tokenizer, 1, Device::Cpu)?;
             room(&self.special_token_template(task, tokenizer)?, task.data.max_length)
                 .map_err(|error| self.refuse_rows(task, error))?;
+            self.transforms(task, tokenizer, &Ledger::new())?;
         }
         Ok(())
     }

@@ -9,7 +9,6 @@ use sst_data::batching::Position;
 use sst_data::loader::{Loader, LoaderConfig};
 use sst_data::mixture::Mixture;
 use sst_data::rows::{Dataset, Subset};
-use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
 use sst_eval::{Input, ObjectiveRows};
 use sst_train::{OpenLoader, TaskEvaluator, TrainError};
@@ -18,6 +17,7 @@ use crate::batching;
 use crate::error::{Result, RunError};
 use crate::prepared::CheckedRecipe;
 use crate::recipe::{MOST_STEPS, Problem, RunConfig, Scale, Task};
+use crate::task_rows::PreparedData;
 
 /// The number of finished steps that the loader keeps ready.
 const PREFETCH: usize = 4;
@@ -27,7 +27,7 @@ const SAMPLED: u64 = 4096;
 /// A task with its prepared data.
 pub(crate) struct TaskData<'r> {
     pub(crate) task: &'r Task,
-    pub(crate) store: Arc<Store>,
+    pub(crate) data: PreparedData,
     pub(crate) train: Arc<dyn Dataset>,
     pub(crate) held_out: Arc<dyn Dataset>,
     tokens_per_row: f64,
@@ -44,22 +44,22 @@ impl<'r> TaskData<'r> {
         tokenizer: &Tokenizer,
         ledger: &Ledger,
     ) -> Result<Self> {
-        let store = recipe.store(task, tokenizer, ledger)?;
+        let data = recipe.prepare(task, tokenizer, ledger)?;
         let fraction = task.data.validation;
-        let train = recipe.rows(task, &store, Subset::Train { fraction }, tokenizer, ledger)?;
+        let train = recipe.rows(task, &data, Subset::Train { fraction }, tokenizer, ledger)?;
         let uncounted = Ledger::new();
         let held_out = Subset::Validation { fraction };
-        let held_out = recipe.rows(task, &store, held_out, tokenizer, &uncounted)?;
+        let held_out = recipe.rows(task, &data, held_out, tokenizer, &uncounted)?;
         let sampled = train.len().min(SAMPLED);
         let place = |i: u64| i * train.len() / sampled.max(1);
         let sum: usize = (0..sampled).map(|i| train.row_length(place(i))).sum();
         let tokens_per_row = (sum as f64 / sampled.max(1) as f64).max(1.0);
-        Ok(Self { task, store, train, held_out, tokens_per_row })
+        Ok(Self { task, data, train, held_out, tokens_per_row })
     }
 
     /// The warning for a task whose validation part is empty.
     fn nothing_held_out(&self) -> String {
-        let (documents, fraction) = (self.store.num_documents(), self.task.data.validation);
+        let (documents, fraction) = (self.data.num_documents(), self.task.data.validation);
         let key = self.task.key("data.validation");
         let only = if documents == 1 {
             "the only document".to_owned()
@@ -144,8 +144,16 @@ impl<'r> TaskSet<'r> {
         Ok(Self { recipe, list, scale, total_steps, mixture, steps })
     }
 
-    /// The floating-point operations per token in training, averaged over the steps of the run; `None` if the model
-    /// does not report them.
+    /// The classes of the head that is trained; `None` if the data of no task has labels.
+    ///
+    /// # Errors
+    /// If tasks have other labels than each other.
+    pub(crate) fn classes(&self) -> Result<Option<&[String]>> {
+        self.recipe.classes(self.list.iter().map(|task| (task.task, &task.data)))
+    }
+
+    /// Floating-point operations that a token takes in training, over the steps of the run; `None` if the
+    /// model does not say.
     pub(crate) fn flops_per_token(
         &self,
         model: &dyn Model,

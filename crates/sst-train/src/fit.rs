@@ -20,7 +20,7 @@ mod start;
 pub(crate) mod task;
 
 use run::Run;
-pub use task::{OpenLoader, Task, TaskEvaluator, Tasks};
+pub use task::{OpenLoader, TaskEvaluator, Tasks, TrainTask};
 
 /// Takes a copy of the model, with the figures of its step for its card, and returns what writes it.
 pub type Export<'a> = dyn Fn(&dyn Model, &Metrics) -> Result<WriteModel, TrainError> + 'a;

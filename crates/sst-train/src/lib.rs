@@ -40,7 +40,7 @@ pub use config::FitConfig;
 pub use ema::{Ema, EmaConfig};
 pub use error::TrainError;
 pub use fault::Fault;
-pub use fit::{Export, Fit, OpenLoader, Outcome, StopReason, Task, TaskEvaluator, Tasks, fit};
+pub use fit::{Export, Fit, OpenLoader, Outcome, StopReason, TaskEvaluator, Tasks, TrainTask, fit};
 pub use freeze::freeze;
 pub use optim::{Optimizer, OptimizerConfig, OptimizerName};
 pub use peak::measure_peak;

@@ -8,6 +8,7 @@ mod goldens;
 mod imports;
 mod layering;
 mod length;
+mod library;
 mod machine_paths;
 mod module_docs;
 mod objective_names;
@@ -58,11 +59,12 @@ impl fmt::Display for Finding {
 type Rule = fn(&Tree) -> Vec<Finding>;
 
 /// Every rule, by name.
-const RULES: [(&str, Rule); 14] = [
+const RULES: [(&str, Rule); 15] = [
     ("circles", circles::check),
     ("goldens", goldens::check),
     ("layering", layering::check),
     ("length", length::check),
+    ("library", library::check),
     ("machine_paths", machine_paths::check),
     ("module_docs", module_docs::check),
     ("objective_names", objective_names::check),

@@ -33,7 +33,7 @@ pub fn run(args: &AugmentArgs) -> Result<Exit> {
     }
     let chain = chain(args, &ledger)?;
     // The input files are listed before the output file is created, so that it is not taken for an input.
-    let documents = source.read_whole(&ledger)?;
+    let documents = source.read_all_fields(&ledger)?;
     if !has_file {
         views(args, documents, &chain, &ledger, &mut |line| Ok(render::line(line)?))?;
         render::ledger(&ledger.entries());
@@ -149,7 +149,13 @@ fn views(
 
 /// Formats an output line: first the fields of this command, then the other fields of the document unchanged and in
 /// the order of the file.
-fn line(whole: &Whole, text: &str, augmented: &str, chain: &Chain, ledger: &Ledger) -> String {
+fn line(
+    whole: &DocumentWithFields,
+    text: &str,
+    augmented: &str,
+    chain: &Chain,
+    ledger: &Ledger,
+) -> String {
     let key = Some(&whole.example.key);
     ledger.add("augment.unchanged", u64::from(text == augmented), key);
     let [text, augmented, kind] = [json!(text), json!(augmented), json!(chain.names())];

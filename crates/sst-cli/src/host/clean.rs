@@ -40,7 +40,7 @@ pub fn run(args: &CleanArgs) -> Result<Exit> {
 }
 
 /// Formats an output line: the fields in the order of the file, with the cleaned text as `text`.
-fn line(document: &Whole, text: &str, ledger: &Ledger) -> String {
+fn line(document: &DocumentWithFields, text: &str, ledger: &Ledger) -> String {
     let text = format!("\"text\":{}", json!(text));
     let mut parts: Vec<&str> = Vec::new();
     for field in &document.fields {

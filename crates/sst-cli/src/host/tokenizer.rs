@@ -82,9 +82,9 @@ fn encode(args: &EncodeArgs) -> Result<Exit> {
 
 fn encode_one(args: &EncodeArgs, tokenizer: &Tokenizer, text: &str) -> Result<()> {
     let encoding = tokenizer.encoding(text)?;
-    let frame = tokenizer.frame();
+    let template = tokenizer.special_token_template();
     let if_special = |ids: &[u32]| if args.special { ids.to_vec() } else { Vec::new() };
-    let (before, after) = (if_special(&frame.prefix), if_special(&frame.suffix));
+    let (before, after) = (if_special(&template.prefix), if_special(&template.suffix));
     // A special token has no offsets, because it corresponds to no byte of the text.
     let offsets: Vec<Option<(usize, usize)>> = std::iter::repeat_n(None, before.len())
         .chain(encoding.offsets.iter().copied().map(Some))

@@ -14,6 +14,8 @@ pub(super) const ENTRY: Entry = Entry {
     name: "augment",
     summary: "words masked, deleted, swapped or replaced: a kind of augmentation and its keys",
     default_config: || json!(AugmentTransformConfig::default()),
+    is_random: true,
+    takes_other_keys: true,
     build: |config, context| Ok(Box::new(Augmented::new(config, context)?)),
 };
 

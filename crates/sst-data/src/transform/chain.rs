@@ -11,6 +11,7 @@ use crate::rng::SeqRng;
 struct Named {
     name: String,
     stream: String,
+    is_random: bool,
     transform: Box<dyn Transform>,
 }
 
@@ -45,16 +46,30 @@ impl Transforms {
                 return Err(TransformError::NoName { known: names() });
             };
             let entry = find(&name)?;
-            transforms = transforms.then(entry.name, (entry.build)(&config, context)?);
+            let built = (entry.build)(&config, context)?;
+            transforms = transforms.add(entry.name, entry.is_random, built);
         }
         Ok(transforms)
     }
 
     /// The same transforms, and then one of your own. What it draws is keyed by `name` and its place in the order.
     #[must_use]
-    pub fn then(mut self, name: &str, transform: Box<dyn Transform>) -> Self {
-        let stream = format!("transform.{}.{name}", self.transforms.len());
-        self.transforms.push(Named { name: name.to_owned(), stream, transform });
+    pub fn then(self, name: &str, transform: Box<dyn Transform>) -> Self {
+        self.add(name, true, transform)
+    }
+
+    fn add(mut self, name: &str, is_random: bool, transform: Box<dyn Transform>) -> Self {
+        let (name, stream) =
+            (name.to_owned(), format!("transform.{}.{name}", self.transforms.len()));
+        self.transforms.push(Named { name, stream, is_random, transform });
+        self
+    }
+
+    /// The same transforms without those that draw at random, for rows that a model is measured on. One of your own counts
+    /// as random.
+    #[must_use]
+    pub fn without_random(mut self) -> Self {
+        self.transforms.retain(|named| !named.is_random);
         self
     }
 

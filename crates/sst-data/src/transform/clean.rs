@@ -15,6 +15,8 @@ pub(super) const ENTRY: Entry = Entry {
     name: "clean",
     summary: "Unicode form, control characters and white space, as in data.clean",
     default_config: || json!(CleanTransformConfig::default()),
+    is_random: false,
+    takes_other_keys: false,
     build: |config, _| {
         let CleanTransformConfig { columns, nfc, nfkc, control, whitespace } =
             parse(ENTRY.name, config)?;

@@ -19,6 +19,10 @@ pub struct Entry {
     pub summary: &'static str,
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,
+    /// Whether what it does is drawn anew each time, to learn from more than there is: not for what is measured on.
+    pub is_random: bool,
+    /// Whether it takes keys that `default_config` lacks and checks them itself.
+    pub takes_other_keys: bool,
     pub(super) build: Build,
 }
 

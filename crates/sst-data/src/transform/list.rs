@@ -3,11 +3,20 @@
 use serde_json::Value;
 
 use super::entry::{Context, Entry};
-use super::{Transform, TransformError, augment, clean, lowercase, random_crop, truncate_words};
+use super::{
+    Transform, TransformError, augment, clean, lowercase, random_crop, shuffle_sentences,
+    truncate_words,
+};
 
 /// One word a transform.
-const TRANSFORMS: &[Entry] =
-    &[clean::ENTRY, lowercase::ENTRY, truncate_words::ENTRY, random_crop::ENTRY, augment::ENTRY];
+const TRANSFORMS: &[Entry] = &[
+    clean::ENTRY,
+    lowercase::ENTRY,
+    truncate_words::ENTRY,
+    random_crop::ENTRY,
+    shuffle_sentences::ENTRY,
+    augment::ENTRY,
+];
 
 /// All transforms.
 pub fn list() -> &'static [Entry] {

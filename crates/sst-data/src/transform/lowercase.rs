@@ -11,6 +11,8 @@ pub(super) const ENTRY: Entry = Entry {
     name: "lowercase",
     summary: "texts in lower case",
     default_config: || json!(LowercaseConfig::default()),
+    is_random: false,
+    takes_other_keys: false,
     build: |config, _| {
         let LowercaseConfig { columns } = parse(ENTRY.name, config)?;
         Ok(Box::new(Texts { columns, change: Lowercase }))

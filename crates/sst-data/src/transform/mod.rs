@@ -11,6 +11,7 @@ mod error;
 mod list;
 mod lowercase;
 mod random_crop;
+mod shuffle_sentences;
 mod texts;
 mod truncate_words;
 mod units;
@@ -26,6 +27,7 @@ pub use error::TransformError;
 pub use list::{build, list};
 pub use lowercase::LowercaseConfig;
 pub use random_crop::RandomCropConfig;
+pub use shuffle_sentences::ShuffleSentencesConfig;
 pub use truncate_words::{Keep, TruncateWordsConfig};
 pub use units::Unit;
 

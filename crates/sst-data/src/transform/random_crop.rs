@@ -12,6 +12,8 @@ pub(super) const ENTRY: Entry = Entry {
     name: "random_crop",
     summary: "a random stretch of a long text",
     default_config: || json!(RandomCropConfig::default()),
+    is_random: true,
+    takes_other_keys: false,
     build: |config, _| {
         let config: RandomCropConfig = parse(ENTRY.name, config)?;
         if config.count == 0 {

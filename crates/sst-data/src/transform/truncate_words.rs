@@ -12,6 +12,8 @@ pub(super) const ENTRY: Entry = Entry {
     name: "truncate_words",
     summary: "the first or last words of a text, or both",
     default_config: || json!(TruncateWordsConfig::default()),
+    is_random: false,
+    takes_other_keys: false,
     build: |config, _| {
         let config: TruncateWordsConfig = parse(ENTRY.name, config)?;
         if config.count == 0 {

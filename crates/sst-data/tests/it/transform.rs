@@ -128,6 +128,47 @@ fn random_crop_draws_every_stretch_alike() {
 }
 
 #[test]
+fn shuffle_sentences_draws_every_order_alike_and_leaves_white_space_in_place() {
+    let config = json!({"name": "shuffle_sentences"});
+    let mut counts = std::collections::BTreeMap::new();
+    for index in 0..3000 {
+        *counts
+            .entry(apply(&config, " It rained. 下雨了。\n\nHe left! ", 0, index))
+            .or_insert(0) += 1;
+    }
+    let found: Vec<&str> = counts.keys().map(String::as_str).collect();
+    let expected = [
+        " He left! It rained.\n\n下雨了。 ",
+        " He left! 下雨了。\n\nIt rained. ",
+        " It rained. He left!\n\n下雨了。 ",
+        " It rained. 下雨了。\n\nHe left! ",
+        " 下雨了。 He left!\n\nIt rained. ",
+        " 下雨了。 It rained.\n\nHe left! ",
+    ];
+    assert_eq!(found, expected);
+    assert!(counts.values().all(|count| (400..600).contains(count)), "{counts:?}");
+    check(&config, "one sentence", "one sentence");
+    check(&config, " ", " ");
+}
+
+#[test]
+fn what_draws_at_random_is_left_out_for_rows_that_are_measured_on() {
+    let configs: Vec<Value> = ["lowercase", "random_crop", "shuffle_sentences", "augment"]
+        .map(|name| json!({"name": name, "count": 2}))
+        .into_iter()
+        .map(|mut config| {
+            if config["name"] != "random_crop" {
+                config.as_object_mut().unwrap().remove("count");
+            }
+            config
+        })
+        .collect();
+    let transforms = Transforms::from_configs(1, &configs, &Context::default()).unwrap();
+    let measured = transforms.without_random().apply(example(LONG, 0, 0)).unwrap();
+    assert_eq!(measured.text("text"), Some(&*LONG.to_lowercase()));
+}
+
+#[test]
 fn augmentations_are_transforms() {
     let config = json!({"name": "augment", "kind": "deletion", "rate": 0.5});
     let text = "one two three four five six seven eight";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::{ModelError, bad};
 
@@ -70,8 +70,17 @@ impl Labels {
     }
 }
 
-/// The largest number of classes. A larger number is most likely an error, and would allocate memory that the file
-/// does not justify.
+/// The keys of a config.json that give the classes these names: `id2label` and `label2id`.
+pub fn label_keys(names: &[String]) -> Map<String, Value> {
+    let id2label = (0..).zip(names).map(|(id, name): (u32, _)| (id.to_string(), json!(name)));
+    let label2id = (0..).zip(names).map(|(id, name): (u32, _)| (name.clone(), json!(id)));
+    Map::from_iter([
+        ("id2label".to_owned(), id2label.collect()),
+        ("label2id".to_owned(), label2id.collect()),
+    ])
+}
+
+/// The most classes. A head with more is no head of a task, and would take memory that the file does not.
 const MAX_LABELS: u64 = 1 << 24;
 
 fn default_names(count: u64) -> Vec<String> {

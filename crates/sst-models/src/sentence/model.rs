@@ -169,7 +169,7 @@ impl SentenceModel {
         prompt: &str,
         texts: &[&str],
     ) -> Result<Vec<SentenceTokens>, ModelError> {
-        let frame = self.tokenizer.frame();
+        let template = self.tokenizer.special_token_template();
         let room = self.room()?;
         let all = if prompt.is_empty() {
             self.reader.encode_batch(texts)?

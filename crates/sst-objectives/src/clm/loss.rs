@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sst_core::{
-    Batch, LossParts, Model, Objective, Result, StepContext, Tokens, kernel_rows,
+    Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens, kernel_rows,
     pad_to_kernel_rows,
 };
-use sst_data::Collate;
+use sst_data::{Collate, RowSpec};
 use tch::Device;
 
 use super::collate::{ClmCollate, UNSCORED, special_token_template};
 use super::config::ClmConfig;
-use crate::entry::{Context, Entry, Rows};
+use crate::entry::{Context, Entry, MOST_COUNT};
 use crate::error::ObjectiveError;
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
@@ -22,10 +22,11 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "clm",
     summary: "causal language modelling: predict each token from those before it",
     default_config: || json!(ClmConfig::default()),
-    rows: Rows::Texts,
+    limits: || vec![("z_loss", 0.0, 1e6), ("logits_at_once", 0.0, MOST_COUNT)],
+    rows: |_| RowSpec::Tokens,
     held_out: "held-out-loss",
     pipeline_tag: None,
-    trains_token_head: true,
+    head: Some(HeadKind::LanguageModel),
     idle_keys: |_| Vec::new(),
     special_token_template,
     check: |config, padding_free| parse::<ClmConfig>(config)?.check(padding_free),

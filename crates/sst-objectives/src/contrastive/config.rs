@@ -7,6 +7,7 @@ use sst_core::nn::Pooling;
 
 use super::projection::Projection;
 use super::temperature::MAX_SCALE;
+use crate::entry::{Limit, MOST_ROWS, MOST_WIDTH};
 use crate::error::ObjectiveError;
 use crate::parse::parse;
 
@@ -32,6 +33,13 @@ pub struct Common {
     /// which is faster.
     pub chunk_rows: u64,
 }
+
+/// The limits of the shared numbers.
+pub(super) const LIMITS: &[Limit] = &[
+    ("temperature", 0.0, 1e6),
+    ("projection_size", 0.0, MOST_WIDTH),
+    ("chunk_rows", 0.0, MOST_ROWS),
+];
 
 impl Default for Common {
     fn default() -> Self {

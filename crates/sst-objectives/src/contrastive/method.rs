@@ -8,13 +8,13 @@ use serde_json::Value;
 use sst_core::nn::Pooling;
 use sst_core::objective::{StateDict, no_state};
 use sst_core::{Batch, LossParts, Model, Objective, ParamStore, Result, StepContext};
-use sst_data::Collate;
+use sst_data::{Collate, RowSpec};
 
 use super::config;
 use super::grad_cache::Input;
 use super::info_nce::Compared;
 use super::shared::Shared;
-use crate::entry::{Context, Entry, Rows};
+use crate::entry::{Context, Entry, Limit};
 use crate::error::ObjectiveError;
 
 /// What one objective has to itself.
@@ -28,8 +28,10 @@ pub(super) trait Method: Sized + Send + 'static {
     const SUMMARY: &'static str;
     /// How hidden states become a vector where the recipe does not say.
     const POOLING: Pooling;
-    /// What the rows of its data are.
-    const ROWS: Rows = Rows::Texts;
+    /// The limits of the numbers in its own keys.
+    const LIMITS: &'static [Limit] = &[];
+    /// The rows that it learns from.
+    const ROWS: RowSpec = RowSpec::Tokens;
 
     /// The objective, and its host half.
     ///
@@ -65,10 +67,11 @@ pub(super) const fn entry<M: Method>() -> Entry {
         name: M::NAME,
         summary: M::SUMMARY,
         default_config: || config::defaults::<M::Keys>(M::POOLING),
-        rows: M::ROWS,
+        limits: || [config::LIMITS, M::LIMITS].concat(),
+        rows: |_| M::ROWS,
         held_out: "held-out-loss",
         pipeline_tag: None,
-        trains_token_head: false,
+        head: None,
         idle_keys: |_| Vec::new(),
         special_token_template: |tokenizer| tokenizer.special_token_template().clone(),
         check: |config, _| config::read::<M::Keys>(config, M::POOLING).map(|_| ()),

@@ -18,7 +18,7 @@ use super::info_nce::{Compared, info_nce, normalized};
 use super::method::{Method, entry};
 use super::shared::Shared;
 use super::views::{Twice, count};
-use crate::entry::{Context, Entry};
+use crate::entry::{Context, Entry, Limit, MOST_ROWS};
 use crate::error::ObjectiveError;
 use crate::parse::check_rate;
 
@@ -137,6 +137,7 @@ impl Method for Moco {
     const SUMMARY: &'static str =
         "MoCo on text: near its own reading by a momentum encoder, among a queue of earlier texts";
     const POOLING: Pooling = Pooling::Cls;
+    const LIMITS: &'static [Limit] = &[("momentum", 0.0, 1.0), ("queue_size", 1.0, MOST_ROWS)];
 
     fn new(
         keys: MocoConfig,

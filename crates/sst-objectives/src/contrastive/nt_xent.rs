@@ -12,7 +12,7 @@ use super::grad_cache::{Input, compare};
 use super::info_nce::{Compared, nt_xent};
 use super::method::{Method, entry};
 use super::views::{lay, layout, tokens};
-use crate::entry::{Context, Entry};
+use crate::entry::{Context, Entry, Limit};
 use crate::error::ObjectiveError;
 use crate::layout::RowLayout;
 use crate::parse::check_rate;
@@ -107,6 +107,8 @@ impl Method for NtXent {
     const SUMMARY: &'static str = "SimCLR on text: two views with tokens deleted, masked, swapped or cropped are near each other";
     /// The mean of all tokens sees what every augmentation did.
     const POOLING: Pooling = Pooling::Mean;
+    const LIMITS: &'static [Limit] =
+        &[("crop", 0.0, 1.0), ("delete", 0.0, 1.0), ("mask", 0.0, 1.0), ("swap", 0.0, 1.0)];
 
     fn new(
         keys: NtXentConfig,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sst_core::nn::Pooling;
 use sst_core::{Batch, Result};
 use sst_data::rows::group_fields;
-use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch};
+use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, RowSpec};
 use tch::{Kind, Tensor};
 
 use super::grad_cache::{Input, compare};
@@ -17,7 +17,7 @@ use super::info_nce::{Compared, info_nce};
 use super::method::{Method, entry};
 use super::temperature::Temperature;
 use super::views::{lay, layout, tokens_of};
-use crate::entry::{Context, Entry, Rows};
+use crate::entry::{Context, Entry, Limit};
 use crate::error::ObjectiveError;
 use crate::layout::RowLayout;
 
@@ -51,7 +51,11 @@ struct Groups(RowLayout);
 
 impl Collate for Groups {
     fn collate(&self, examples: &[Example], _seed: u64) -> Result<HostBatch, CollateError> {
-        let size = examples.first().map_or(2, |example| example.fields.len().max(2));
+        // A row may have other fields beside its texts.
+        let texts = |example: &Example| {
+            example.fields.keys().filter(|name| name.starts_with("input_ids")).count()
+        };
+        let size = examples.first().map_or(2, |example| texts(example).max(2));
         let view = |field: &String| -> Result<Vec<Vec<u32>>, CollateError> {
             examples.iter().map(|example| Ok(tokens_of(example, field)?.to_vec())).collect()
         };
@@ -144,7 +148,8 @@ impl Method for Pairs {
     const SUMMARY: &'static str =
         "supervised pairs and triplets: near the partner, far from others' and hard negatives";
     const POOLING: Pooling = Pooling::Mean;
-    const ROWS: Rows = Rows::Groups;
+    const LIMITS: &'static [Limit] = &[("negative_weight", 0.0, 1e6)];
+    const ROWS: RowSpec = RowSpec::Groups { least: 2 };
 
     fn new(
         keys: PairsConfig,

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sst_core::{Batch, LossParts, Model, Objective, Result, StepContext, Tokens, kernel_rows};
-use sst_data::Collate;
+use sst_core::{
+    Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens, kernel_rows,
+};
+use sst_data::{Collate, RowSpec};
 use tch::{Device, Kind, Tensor};
 
 use super::collate::MlmCollate;
 use super::config::{MlmConfig, idle_keys};
-use crate::entry::{Context, Entry, Rows};
+use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
@@ -19,10 +21,19 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "mlm",
     summary: "masked language modelling: predict hidden tokens, words or spans",
     default_config: || json!(MlmConfig::default()),
-    rows: Rows::Texts,
+    limits: || {
+        vec![
+            ("mask_rate", 0.0, 1.0),
+            ("replace_mask", 0.0, 1.0),
+            ("replace_random", 0.0, 1.0),
+            ("span_p", 0.0, 1.0),
+            ("max_span", 1.0, 1_000.0),
+        ]
+    },
+    rows: |_| RowSpec::Tokens,
     held_out: "mask-accuracy",
     pipeline_tag: Some("fill-mask"),
-    trains_token_head: true,
+    head: Some(HeadKind::LanguageModel),
     idle_keys,
     special_token_template: |tokenizer| tokenizer.special_token_template().clone(),
     check: |config, _| parse::<MlmConfig>(config)?.check(),

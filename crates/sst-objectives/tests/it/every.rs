@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use sst_core::{Batch, Forward, StepContext, Tokens};
-use sst_data::{CollateError, Example, Field, Units};
-use sst_objectives::{ObjectiveError, Rows, build, list};
+use sst_data::{CollateError, Example, Field, RowSpec, Units};
+use sst_objectives::{ObjectiveError, build, list};
 use tch::{Device, Kind, Tensor};
 
 use crate::toy;
@@ -35,13 +35,16 @@ fn every_trainable_parameter_gets_a_gradient_and_the_loss_falls() {
     let context = toy::context(&tokenizer, false);
     for entry in list() {
         let objective = build(entry.name, &json!({}), &context).unwrap();
-        let model = toy::model_for(entry.name, tokenizer.vocab_size());
+        let model = toy::model_for(entry, tokenizer.vocab_size());
         let examples = toy::rows(&tokenizer, 32);
         let host = objective.collate().collate(&examples, 1).unwrap();
         let batch = Batch::from_host(&host, Device::Cpu).unwrap();
         // A loss over the whole batch is a mean, and needs no head.
         let whole = host.units == Units::WholeBatch;
-        let scale = if whole { 1.0 } else { 100.0 };
+        let scale = match host.units {
+            Units::WholeBatch => 1.0,
+            Units::Count(count) => count.min(100) as f64,
+        };
         let mut losses = Vec::new();
         for step in 0..30 {
             sst_kernels::reset_gradients(model.params().iter().map(|(_, p)| p)).unwrap();
@@ -73,7 +76,7 @@ fn grouping_and_padding_change_nothing() {
     let context = toy::context(&tokenizer, false);
     for entry in list() {
         let objective = build(entry.name, &json!({}), &context).unwrap();
-        let model = toy::model_for(entry.name, tokenizer.vocab_size());
+        let model = toy::model_for(entry, tokenizer.vocab_size());
         let examples = toy::rows(&tokenizer, 8);
         let sum = |groups: &[&[sst_data::Example]]| -> f64 {
             let part = |examples: &&[sst_data::Example]| {
@@ -100,7 +103,7 @@ fn sums_are_finite_scalars() {
     let context = toy::context(&tokenizer, false);
     for entry in list() {
         let objective = build(entry.name, &json!({}), &context).unwrap();
-        let model = toy::model_for(entry.name, tokenizer.vocab_size());
+        let model = toy::model_for(entry, tokenizer.vocab_size());
         let host = objective.collate().collate(&toy::rows(&tokenizer, 4), 1).unwrap();
         let parts = objective
             .loss(&*model, &Batch::from_host(&host, Device::Cpu).unwrap(), &CONTEXT)
@@ -129,7 +132,7 @@ fn rows_without_padding_give_the_loss_and_the_gradients_of_padded_ones() {
         let run = |padding_free| {
             let context = toy::context(&tokenizer, padding_free);
             let objective = build(entry.name, &json!({}), &context).unwrap();
-            let model = toy::model_for(entry.name, tokenizer.vocab_size());
+            let model = toy::model_for(entry, tokenizer.vocab_size());
             let host = objective.collate().collate(&examples, 5).unwrap();
             assert_eq!(host.padded_tokens > host.useful_tokens, !padding_free, "{}", entry.name);
             let batch = Batch::from_host(&host, Device::Cpu).unwrap();
@@ -163,7 +166,7 @@ fn packed_rows_see_nothing_of_each_other() {
     let tokenizer = toy::tokenizer();
     let context = toy::context(&tokenizer, true);
     for entry in list() {
-        let model = toy::model_for(entry.name, tokenizer.vocab_size());
+        let model = toy::model_for(entry, tokenizer.vocab_size());
         let objective = build(entry.name, &json!({}), &context).unwrap();
         let examples = toy::rows(&tokenizer, 4);
         if objective.collate().collate(&examples, 5).unwrap().units == Units::WholeBatch {
@@ -208,12 +211,20 @@ fn entries_say_what_holds() {
         assert_eq!(entry.held_out == "mask-accuracy", hides_tokens, "{}", entry.name);
         // A loss over the whole batch is one of vectors, which needs no head.
         let needs_head = host.units != Units::WholeBatch;
-        assert_eq!(entry.trains_token_head, needs_head, "{}", entry.name);
+        assert_eq!(entry.head.is_some(), needs_head, "{}", entry.name);
         let mut alone = toy::rows(&tokenizer, 4);
         alone.iter_mut().for_each(|row| drop(row.fields.remove("input_ids.1")));
         let takes_single_texts = objective.collate().collate(&alone, 1).is_ok();
-        assert_eq!(entry.rows == Rows::Texts, takes_single_texts, "{}", entry.name);
         let config = (entry.default_config)();
+        let wants_groups = matches!((entry.rows)(&config), RowSpec::Groups { .. });
+        assert_eq!(!wants_groups, takes_single_texts, "{}", entry.name);
+        for (key, value) in config.as_object().unwrap() {
+            let limit = (entry.limits)().into_iter().find(|(name, ..)| name == key);
+            let fits = value.as_f64().is_none_or(|value| {
+                limit.is_some_and(|(_, least, most)| (least..=most).contains(&value))
+            });
+            assert!(fits, "{}: {key} is {value} and has the limits {limit:?}", entry.name);
+        }
         for (key, _) in (entry.idle_keys)(&config) {
             assert!(config.get(key).is_some(), "{}: {key}", entry.name);
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 mod chinese;
+mod classify;
 mod clm;
 mod contrastive;
 mod every;

@@ -1,11 +1,11 @@
 //! A small tokenizer, rows and model to try objectives on.
 
 use serde_json::{Value, json};
-use sst_core::{Batch, Forward, Model, Tokens};
+use sst_core::{Batch, Forward, HeadKind, Model, Tokens};
 use sst_data::tokenize::{Algorithm, Tokenizer, TrainConfig, train};
 use sst_data::{Example, Field, Key};
-use sst_models::{BuildOptions, InitOptions};
-use sst_objectives::Context;
+use sst_models::{BuildOptions, InitOptions, list};
+use sst_objectives::{Context, Entry};
 use tch::{Device, Tensor};
 
 /// The width of the encoders here.
@@ -45,6 +45,8 @@ pub(crate) fn rows(tokenizer: &Tokenizer, count: u64) -> Vec<Example> {
             // Its partner, for objectives on pairs.
             let ids = tokenizer.encode_with_special(&sentence(i + 1000)).unwrap();
             example.fields.insert("input_ids.1".into(), Field::Tokens(ids));
+            // Its class, for objectives on labelled records: most of the rows are of class 0.
+            example.fields.insert("label".into(), Field::Int(i64::from(i % 4 == 3)));
             example
         })
         .collect()
@@ -61,12 +63,16 @@ pub(crate) fn sentence_encoder(vocab_size: usize, dropout: f64) -> Box<dyn Model
 }
 
 fn encoder(vocab_size: usize, std: f64, p: f64) -> Box<dyn Model> {
-    build(&json!({
+    build(&encoder_config(vocab_size, std, p), None)
+}
+
+fn encoder_config(vocab_size: usize, std: f64, p: f64) -> Value {
+    json!({
         "initializer_range": std,
         "model_type": "bert", "vocab_size": vocab_size, "hidden_size": WIDTH, "num_hidden_layers": 1,
         "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 128,
         "hidden_dropout_prob": p, "attention_probs_dropout_prob": p,
-    }))
+    })
 }
 
 /// The first tokens' hidden states of the rows of a ragged batch.
@@ -81,26 +87,32 @@ pub(crate) fn first_vectors(model: &dyn Model, batch: &Batch) -> Tensor {
 
 /// A small decoder without dropout, of two layers, so that positions matter.
 pub(crate) fn decoder(vocab_size: usize) -> Box<dyn Model> {
-    build(&json!({
-        "model_type": "gpt2", "vocab_size": vocab_size, "n_embd": WIDTH, "n_layer": 2, "n_head": 2,
-        "n_positions": 128, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0,
-    }))
+    build(
+        &json!({
+            "model_type": "gpt2", "vocab_size": vocab_size, "n_embd": WIDTH, "n_layer": 2, "n_head": 2,
+            "n_positions": 128, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0,
+        }),
+        None,
+    )
 }
 
 /// One that the objective can train.
-pub(crate) fn model_for(objective: &str, vocab_size: usize) -> Box<dyn Model> {
-    match objective {
-        "clm" => decoder(vocab_size),
-        "mlm" => model(vocab_size),
-        _ => sentence_encoder(vocab_size, 0.0),
+pub(crate) fn model_for(objective: &Entry, vocab_size: usize) -> Box<dyn Model> {
+    match (objective.head, objective.name) {
+        (_, "clm") => decoder(vocab_size),
+        (Some(HeadKind::LanguageModel), _) => model(vocab_size),
+        (head, _) => build(&encoder_config(vocab_size, 0.3, 0.0), head),
     }
 }
 
-fn build(config: &Value) -> Box<dyn Model> {
+/// With the head of this kind, or the usual one.
+fn build(config: &Value, head: Option<HeadKind>) -> Box<dyn Model> {
+    let entry = list().iter().find(|entry| config["model_type"] == entry.model_type).unwrap();
+    let architecture = head.map(|kind| entry.architecture_with(kind).unwrap().to_owned());
     let options = BuildOptions {
         device: Device::Cpu,
         seed: Some(3),
-        architecture: None,
+        architecture,
         init: InitOptions::default(),
     };
     sst_models::build(config, &options).unwrap()

@@ -1,7 +1,8 @@
 //! Checks that involve several sections. Each error names the key to change.
 
 use serde_json::Value;
-use sst_objectives::{ObjectiveError, Rows};
+use sst_data::RowSpec;
+use sst_objectives::ObjectiveError;
 use sst_train::PrecisionChoice;
 
 use super::RunConfig;
@@ -20,8 +21,9 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     let tasks = &config.tasks.list;
     config.run.check()?;
     tasks.iter().try_for_each(|task| {
-        pairs(task)?;
-        task.data.check(&|key| task.key(key))
+        // An unknown objective is told of where it is built.
+        let rows = task.rows().unwrap_or(RowSpec::Tokens);
+        task.data.check(&|key| task.key(key), task.objective_name(), &rows)
     })?;
     config.tokenizer.check()?;
     one_cache(config)?;
@@ -33,21 +35,7 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     best(config)
 }
 
-/// An objective on pairs needs `pair_fields`; any other objective must not have them.
-fn pairs(task: &Task) -> Result<(), Problem> {
-    let name = task.objective_name();
-    let (is_grouped, key) = (!task.data.pair_fields.is_empty(), task.key("data.pair_fields"));
-    // An unknown objective is reported where it is built.
-    let Ok(entry) = sst_objectives::entry(name) else { return Ok(()) };
-    let wants = entry.rows == Rows::Groups;
-    let message =
-        format!("is missing: `{name}` learns from pairs, and this names their other texts");
-    require(is_grouped || !wants, &key, message)?;
-    let message = format!("applies only to objectives on pairs, but `{name}` takes single texts");
-    require(wants || !is_grouped, &key, message)
-}
-
-/// Rows must not be longer than the context length of a new model.
+/// Rows must not be longer than what a new model reads.
 fn positions(config: &RunConfig) -> Result<(), Problem> {
     let ModelChoice::New { config: model, .. } = &config.model else { return Ok(()) };
     let number = |key: &str| model.get(key).and_then(Value::as_u64);

@@ -3,15 +3,19 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+use sst_data::RowSpec;
 use sst_data::clean::CleanConfig;
 use sst_data::curriculum::Difficulty;
 use sst_data::read::{Format, OnError, Source};
+use sst_data::records::Column;
 use sst_data::rows::RowMode;
+use sst_data::transform;
 
 use super::error::{Problem, require};
 use super::limits::{MOST_COUNT, MOST_LENGTH};
-use super::section;
+use super::nearest::{name, unknown_name};
+use super::section::{self, without};
 use super::{Effect, Keys};
 
 /// The largest number of threads that build batches.
@@ -26,6 +30,8 @@ pub(super) struct DataFile {
     text_field: Option<String>,
     score_field: Option<String>,
     pair_fields: Vec<String>,
+    label_field: Option<String>,
+    labels: Vec<String>,
     on_error: Option<OnError>,
     validation: Option<f64>,
     rows: Option<RowMode>,
@@ -33,6 +39,7 @@ pub(super) struct DataFile {
     cache: Option<String>,
     workers: Option<usize>,
     clean: CleanConfig,
+    transform: Vec<Map<String, Value>>,
 }
 
 /// `[data]`
@@ -48,11 +55,17 @@ pub struct Data {
     pub score_field: Option<String>,
     /// The fields that hold the texts which match the one in `text_field`, for objectives on pairs. Default: none.
     pub pair_fields: Vec<String>,
-    /// What to do if a document cannot be read. Default: the run fails.
+    /// The field of the label, for objectives on labelled records. Default: `label`.
+    pub label_field: Option<String>,
+    /// The labels in the order of the outputs of the model. Default: those of the model of `model.path`, if it has the head
+    /// that is trained; else those of the data, sorted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// What happens where a document cannot be read. Default: the run fails.
     pub on_error: OnError,
     /// The fraction of documents that is held out for evaluation. Default: 0.02.
     pub validation: f64,
-    /// How documents are split into rows. Default: `chunk`, and `document` for pairs.
+    /// How documents become rows. Default: `chunk`, and `document` for pairs and records.
     pub rows: RowMode,
     /// The largest number of tokens of a row, special tokens included. Default: the context length of the model.
     pub max_length: usize,
@@ -60,8 +73,12 @@ pub struct Data {
     pub cache: String,
     /// The number of threads that build batches. Default: 2.
     pub workers: usize,
-    /// How texts are cleaned before they are tokenized.
+    /// What is done to documents before they are tokenised, once. Records are cleaned by a transform instead.
     pub clean: CleanConfig,
+    /// `[[data.transform]]`: what is done to the texts of a record each time that it is drawn, in this order. Each has all
+    /// of its keys, `name` first. Those that draw at random change training rows alone. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transform: Vec<Map<String, Value>>,
 }
 
 pub(super) const KEYS: Keys = Keys {
@@ -89,31 +106,73 @@ impl DataFile {
         section::parse(section, &value)
     }
 
-    /// Fills in the defaults. `positions` is the context length of the model, if it has a limit.
-    pub(super) fn fill(self, section: &str, positions: Option<usize>) -> Result<Data, Problem> {
+    /// Fills in the defaults. `positions` is the longest row that the model reads, if it has a limit, and `rows` are the
+    /// rows that the objective learns from.
+    pub(super) fn fill(
+        self,
+        section: &str,
+        positions: Option<usize>,
+        rows: &RowSpec,
+    ) -> Result<Data, Problem> {
         let Some(max_length) = self.max_length.or(positions) else {
             let key = format!("{section}.max_length");
             return Err(Problem::new(&key, "is missing, and the model has no limit"));
         };
-        let is_grouped = !self.pair_fields.is_empty();
+        let is_cut = *rows == RowSpec::Tokens && self.pair_fields.is_empty();
+        let transform = self
+            .transform
+            .iter()
+            .enumerate()
+            .map(|(i, given)| fill_transform(&format!("{section}.transform[{i}]"), given));
+        let transform = transform.collect::<Result<_, _>>()?;
         Ok(Data {
             paths: self.paths,
             format: self.format,
             text_field: self.text_field.unwrap_or_else(|| "text".to_owned()),
             score_field: self.score_field,
             pair_fields: self.pair_fields,
+            label_field: self.label_field,
+            labels: self.labels,
             on_error: self.on_error.unwrap_or(OnError::Fail),
             validation: self.validation.unwrap_or(0.02),
-            rows: self.rows.unwrap_or(match is_grouped {
-                true => RowMode::Document,
-                false => RowMode::Chunk,
+            rows: self.rows.unwrap_or(match is_cut {
+                true => RowMode::Chunk,
+                false => RowMode::Document,
             }),
             max_length,
             cache: self.cache.unwrap_or_default(),
             workers: self.workers.unwrap_or(2),
             clean: self.clean,
+            transform,
         })
     }
+}
+
+/// The keys of the transform that `given` names, all of them, `name` first.
+fn fill_transform(
+    section: &str,
+    given: &Map<String, Value>,
+) -> Result<Map<String, Value>, Problem> {
+    let key = format!("{section}.name");
+    let known = || transform::list().iter().map(|entry| entry.name);
+    let Some(name_given) = given.get("name") else {
+        let all: Vec<&str> = known().collect();
+        return Err(Problem::new(&key, format!("is missing: there are {}", all.join(", "))));
+    };
+    let name = name(&key, name_given, known())?;
+    let Some(entry) = transform::list().iter().find(|entry| entry.name == name) else {
+        return Err(unknown_name(&key, &name, known()));
+    };
+    let (keys, defaults) = (without(given, &["name"]), (entry.default_config)());
+    if !entry.takes_other_keys {
+        section::check_against(section, &keys, &defaults)?;
+    }
+    let mut config = Map::from_iter([("name".to_owned(), json!(name))]);
+    if let Value::Object(defaults) = defaults {
+        config.extend(defaults);
+    }
+    config.extend(keys);
+    Ok(config)
 }
 
 impl Data {
@@ -130,8 +189,61 @@ impl Data {
         }
     }
 
-    /// Checks the values. `key` gives the full name of a key for messages.
-    pub(super) fn check(&self, key: &dyn Fn(&str) -> String) -> Result<(), Problem> {
+    /// The columns of records with the fields that this section names. A column that no key is for has the name of its
+    /// field.
+    pub(crate) fn columns(&self, columns: &[Column]) -> Vec<Column> {
+        let field = |column: &Column| match (&*column.name, &self.label_field) {
+            ("text", _) => self.text_field.clone(),
+            ("label", Some(field)) => field.clone(),
+            _ => column.field.clone(),
+        };
+        columns.iter().map(|column| column.clone().from_field(field(column))).collect()
+    }
+
+    /// Refuses keys that are for other rows than those that the objective `name` learns from.
+    fn check_rows(
+        &self,
+        key: &dyn Fn(&str) -> String,
+        name: &str,
+        rows: &RowSpec,
+    ) -> Result<(), Problem> {
+        let (is_grouped, pairs) = (!self.pair_fields.is_empty(), key("data.pair_fields"));
+        let wants_groups = matches!(rows, RowSpec::Groups { .. });
+        let message =
+            format!("is missing: `{name}` learns from pairs, and this names their other texts");
+        require(is_grouped || !wants_groups, &pairs, message)?;
+        let message = format!("is for objectives on pairs, and `{name}` takes single texts");
+        require(wants_groups || !is_grouped, &pairs, message)?;
+        let fits = *rows == RowSpec::Tokens || self.rows == RowMode::Document;
+        let what = if wants_groups { "pairs" } else { "records" };
+        let message = format!("must be \"document\" for {what}, or be left out");
+        require(fits, &key("data.rows"), message)?;
+        let RowSpec::Records(columns) = rows else {
+            let message = |what| format!("is for objectives on records, and `{name}` {what}");
+            let unlabelled = || message("learns from texts without labels");
+            require(self.label_field.is_none(), &key("data.label_field"), unlabelled())?;
+            require(self.labels.is_empty(), &key("data.labels"), unlabelled())?;
+            let message = message("reads prepared tokens: clean its texts with data.clean");
+            return require(self.transform.is_empty(), &key("data.transform"), message);
+        };
+        let message = "has no place among records, which no curriculum ranks by a field";
+        require(self.score_field.is_none(), &key("data.score_field"), message)?;
+        let message =
+            "is for documents; records are cleaned by [[data.transform]] with name = \"clean\"";
+        require(self.clean == CleanConfig::default(), &key("data.clean"), message)?;
+        let has_label = columns.iter().any(|column| column.name == "label");
+        let message = format!("is for objectives on labels, and `{name}` has none");
+        require(has_label || self.label_field.is_none(), &key("data.label_field"), message)
+    }
+
+    /// Checks the keys that the task has under `key`, for the objective `name`, which learns from `rows`.
+    pub(super) fn check(
+        &self,
+        key: &dyn Fn(&str) -> String,
+        name: &str,
+        rows: &RowSpec,
+    ) -> Result<(), Problem> {
+        self.check_rows(key, name, rows)?;
         let paths = key("data.paths");
         require(!self.paths.is_empty(), &paths, "is empty: name a file, a folder or a glob")?;
         for path in &self.paths {
@@ -143,8 +255,6 @@ impl Data {
         let fraction = self.validation;
         let message = format!("is {fraction} and must be at least 0 and below 1");
         require((0.0..1.0).contains(&fraction), &key("data.validation"), message)?;
-        let fits = self.pair_fields.is_empty() || self.rows == RowMode::Document;
-        require(fits, &key("data.rows"), "must be \"document\" for pairs, or be omitted")?;
         let clean = self.clean.check();
         clean.map_err(|error| Problem::new(&key("data.clean"), error.to_string()))
     }

@@ -1,13 +1,14 @@
 //! The allowed range of every number in a recipe.
 //!
-//! The limits catch typing errors that would need endless memory or time. They are far above values in use anywhere,
-//! and can be raised. The limits of a key stand in the file of its section. Products of several keys are limited too.
+//! The limits keep a slip of a digit from taking memory or time without end: they lie well above what is in
+//! use anywhere, and whoever needs more raises them. Each stands with its key, in the file of its section or with the objective. What several
+//! keys make together is bounded too.
 
 use serde_json::{Number, Value};
 
 use super::duration::Duration;
 use super::error::Problem;
-use super::{RunConfig, SECTIONS};
+use super::{RunConfig, SECTIONS, objective};
 
 /// The largest number of steps of a run.
 pub(crate) const MOST_STEPS: u64 = 1_000_000_000;
@@ -58,6 +59,9 @@ fn limit(key: &str) -> Option<(f64, f64)> {
     // `model.config.KEY`, for a model from a folder, is the same key.
     if names.starts_with(&["model", "config"]) {
         names.remove(1);
+    }
+    if let ["objective", key] = names[..] {
+        return objective::limit(key);
     }
     let fits = |pattern: &str| {
         let parts = pattern.split('.').chain(std::iter::repeat_n("", names.len()));

@@ -4,30 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::Keys;
 use super::error::Problem;
-use super::limits::{MOST_COUNT, MOST_ROWS, MOST_WIDTH};
 use super::nearest::{name, unknown_name};
 use super::section::{self, without};
 
 pub(super) const KEYS: Keys = Keys {
-    limits: &[
-        ("objective.mask_rate", 0.0, 1.0),
-        ("objective.replace_mask", 0.0, 1.0),
-        ("objective.replace_random", 0.0, 1.0),
-        ("objective.span_p", 0.0, 1.0),
-        ("objective.max_span", 1.0, 1_000.0),
-        ("objective.z_loss", 0.0, 1e6),
-        ("objective.logits_at_once", 0.0, MOST_COUNT),
-        ("objective.temperature", 0.0, 1e6),
-        ("objective.projection_size", 0.0, MOST_WIDTH),
-        ("objective.chunk_rows", 0.0, MOST_ROWS),
-        ("objective.crop", 0.0, 1.0),
-        ("objective.delete", 0.0, 1.0),
-        ("objective.mask", 0.0, 1.0),
-        ("objective.swap", 0.0, 1.0),
-        ("objective.momentum", 0.0, 1.0),
-        ("objective.queue_size", 1.0, MOST_ROWS),
-        ("objective.negative_weight", 0.0, 1e6),
-    ],
     idle_in_task: |task| {
         // An unknown objective is reported where it is built.
         let Ok(entry) = sst_objectives::entry(task.objective_name()) else { return Vec::new() };
@@ -38,6 +18,12 @@ pub(super) const KEYS: Keys = Keys {
     },
     ..Keys::NONE
 };
+
+/// The limits of `key` of an objective, as the objectives that have it say.
+pub(super) fn limit(key: &str) -> Option<(f64, f64)> {
+    let mut limits = sst_objectives::list().iter().flat_map(|entry| (entry.limits)());
+    limits.find(|(name, ..)| *name == key).map(|(_, least, most)| (least, most))
+}
 
 /// The keys of the objective that `section` names, all of them, `name` first.
 pub(super) fn fill(

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
+use sst_data::RowSpec;
 use sst_data::mixture::{Mixture, MixtureError};
+use sst_objectives::ObjectiveError;
 
 use super::Keys;
 use super::curriculum::{Curriculum, CurriculumFile};
@@ -16,6 +18,7 @@ use super::error::Problem;
 use super::limits::MOST_REAL;
 use super::mixture::{MixBy, Mixing, MixtureFile, Stage};
 use super::objective;
+use super::section::without;
 
 /// `[tasks.NAME]` as it is written.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -83,11 +86,14 @@ impl TaskFile {
         let section = |section: &str| task_key(name, section);
         let data = DataFile::read(&section("data"), Value::Object(self.data))?;
         let curriculum = self.curriculum.map(|file| file.fill(&section("curriculum")));
+        let objective =
+            objective::fill(&section("objective"), &self.objective.unwrap_or_default())?;
+        let rows = rows(&objective).unwrap_or(RowSpec::Tokens);
         Ok(Task {
             name: name.to_owned(),
             weight: self.weight,
-            data: data.fill(&section("data"), positions)?,
-            objective: objective::fill(&section("objective"), &self.objective.unwrap_or_default())?,
+            data: data.fill(&section("data"), positions, &rows)?,
+            objective,
             curriculum: curriculum.transpose()?,
         })
     }
@@ -113,17 +119,34 @@ impl Task {
 
     /// The objective's name.
     pub fn objective_name(&self) -> &str {
-        self.objective.get("name").and_then(Value::as_str).unwrap_or_default()
+        objective_name(&self.objective)
+    }
+
+    /// The rows that the objective learns from.
+    ///
+    /// # Errors
+    /// If there is no such objective.
+    pub fn rows(&self) -> Result<RowSpec, ObjectiveError> {
+        rows(&self.objective)
     }
 
     /// The objective's keys without its name.
     pub fn objective_config(&self) -> Value {
-        let own = self.objective.iter().filter(|(key, _)| *key != "name");
-        Value::Object(own.map(|(key, value)| (key.clone(), value.clone())).collect())
+        Value::Object(without(&self.objective, &["name"]))
     }
 }
 
-/// The full name of `key` for the task `name`.
+fn objective_name(objective: &Map<String, Value>) -> &str {
+    objective.get("name").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The rows that an objective with these keys learns from.
+fn rows(objective: &Map<String, Value>) -> Result<RowSpec, ObjectiveError> {
+    let entry = sst_objectives::entry(objective_name(objective))?;
+    Ok((entry.rows)(&Value::Object(without(objective, &["name"]))))
+}
+
+/// Where `key` stands for the task `name`.
 fn task_key(name: &str, key: &str) -> String {
     match name {
         "" => key.to_owned(),

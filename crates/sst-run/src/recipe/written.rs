@@ -93,8 +93,9 @@ impl Written {
             target = table.entry(*part).or_insert_with(|| Value::Object(Map::new()));
         }
         *target = parsed.unwrap_or(quoted);
-        let below = format!("{key}.");
-        self.origins.retain(|other, _| !other.starts_with(&below));
+        let is_below =
+            |other: &str| other.strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', '[']));
+        self.origins.retain(|other, _| !is_below(other));
         self.origins.insert(key.to_owned(), Origin::Set(set.to_owned()));
         Ok(())
     }
@@ -129,9 +130,12 @@ impl Written {
     pub(crate) fn locate(&self, problem: Problem) -> RecipeError {
         let Problem { key, message, whole } = problem;
         let message = if whole || key.is_empty() { message } else { format!("{key}: {message}") };
-        // `data.paths[0]` stands where `data.paths` does, and what a task does not say it has from the
-        // section that all tasks share.
-        let mut wanted = key.split('[').next().unwrap_or_default();
+        // `data.paths[0]` stands where `data.paths` does, but a table of a list has a place of its own.
+        let mut wanted = &*key;
+        while wanted.contains('[') && !self.origins.contains_key(wanted) {
+            wanted = &wanted[..wanted.rfind(['.', '[']).unwrap_or_default()];
+        }
+        // What a task does not say it has from the section that all tasks share.
         if let Some(shared) = shared(wanted)
             && !self.origins.contains_key(wanted)
             && self.origins.contains_key(shared)
@@ -205,7 +209,16 @@ fn value_to_json(value: &Spanned<DeValue<'_>>, key: &str, visit: &mut Visit<'_>)
                 None => refuse("this number is not finite"),
             }
         }
-        DeValue::Array(array) => array.iter().map(|item| value_to_json(item, key, visit)).collect(),
+        DeValue::Array(array) => {
+            let items = array.iter().enumerate().map(|(i, item)| {
+                let key = format!("{key}[{i}]");
+                if matches!(item.get_ref(), DeValue::Table(_)) {
+                    visit(&key, item.span().start);
+                }
+                value_to_json(item, &key, visit)
+            });
+            items.collect()
+        }
         DeValue::Table(table) => table_to_json(table, key, visit),
         DeValue::Datetime(_) => refuse("no key takes a date"),
     }
@@ -234,6 +247,20 @@ mod tests {
         check("run.seed", "r.toml:1");
         check("data.clean.min_length[3]", "r.toml:4");
         check("train.steps", "r.toml");
+    }
+
+    #[test]
+    fn tables_of_a_list_have_a_line_each() {
+        let mut written =
+            recipe("[[data.transform]]\nname = 'a'\n\n[[data.transform]]\nname = 'b'\ncount = 1\n");
+        let check =
+            |written: &Written, key, expected| assert_eq!(place(written, key), expected, "{key}");
+        check(&written, "data.transform[0].name", "r.toml:2");
+        check(&written, "data.transform[1].count", "r.toml:6");
+        check(&written, "data.transform[1].keep", "r.toml:4");
+        check(&written, "data.transform", "r.toml:1");
+        written.set("data.transform=[{ name = \"c\" }]").unwrap();
+        check(&written, "data.transform[1].count", "--set data.transform=[{ name = \"c\" }]");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use sst_models::Carried;
 use sst_train::{
-    Fit, FitConfig, Outcome, Restored, Saver, Task, TaskEvaluator, Tasks, TrainError, fit,
+    Fit, FitConfig, Outcome, Restored, Saver, TaskEvaluator, Tasks, TrainError, TrainTask, fit,
 };
 
 use self::record::{exporter, trackers};
@@ -168,8 +168,10 @@ impl Run {
         self.recipe.complete(&tokenizer)?;
         let own_trackers = std::mem::take(&mut self.trackers);
         let run = &*self;
-        let mut learner = run.learner(&tokenizer, device)?;
+        run.recipe.check_model_folder(tokenizer.vocab_size())?;
+        // The labels of the data say how many outputs a head has.
         let tasks = TaskSet::read(&run.recipe, &tokenizer, &run.ledger)?;
+        let mut learner = run.learner(&tokenizer, tasks.classes()?, device)?;
         let config = run.fit_config(&tasks, &learner, device, precision)?;
         let environment = Environment {
             device,

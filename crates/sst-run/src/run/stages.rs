@@ -82,10 +82,15 @@ impl Run {
         Ok(tokenizer)
     }
 
-    /// Builds the model and the objective of each task.
-    pub(super) fn learner(&self, tokenizer: &Tokenizer, device: Device) -> Result<Learner> {
+    /// The model and the objective of each task. The trained head has an output for each of `classes`, if there are any.
+    pub(super) fn learner(
+        &self,
+        tokenizer: &Tokenizer,
+        classes: Option<&[String]>,
+        device: Device,
+    ) -> Result<Learner> {
         let recipe = &self.recipe;
-        let (mut model, carried) = recipe.model(tokenizer, device, &self.ledger)?;
+        let (mut model, carried) = recipe.model(tokenizer, classes, device, &self.ledger)?;
         let tasks = recipe.config.tasks.list.iter();
         let objectives = tasks.map(|task| recipe.objective(task, tokenizer, &*model));
         let objectives = objectives.collect::<Result<_>>()?;

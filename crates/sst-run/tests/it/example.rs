@@ -9,8 +9,12 @@ mod pretrain;
 
 #[test]
 fn the_example_trains_a_model_that_loads() {
+    let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
-    let outcome = pretrain::pretrain(folder.path()).unwrap();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let (recipe, corpus) =
+        (format!("{root}/recipes/tiny.toml"), format!("{root}/corpora/kjv.txt.gz"));
+    let outcome = pretrain::run(&recipe, &corpus, folder.path()).unwrap();
     let Outcome::Finished { step: 20, metrics, checkpoint } = outcome else {
         panic!("{outcome:?}");
     };
@@ -59,7 +63,8 @@ impl sst_run::Observer for Log {
 }
 
 #[test]
-fn trackers_and_observers_receive_everything_in_order() {
+fn trackers_and_observers_are_told_everything_in_order() {
+    let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
     let log = Log::default();
     let recipe = crate::resume::recipe(folder.path()).observer(std::sync::Arc::new(log.clone()));

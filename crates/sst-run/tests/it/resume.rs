@@ -78,7 +78,8 @@ impl Tracker for StopAt {
 }
 
 #[test]
-fn a_stopped_and_resumed_run_equals_an_uninterrupted_one() {
+fn a_run_that_is_stopped_and_resumed_equals_one_that_is_left_alone() {
+    let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
     // All runs use the same corpus path, because it is written to the model cards.
@@ -115,6 +116,7 @@ fn a_stopped_and_resumed_run_equals_an_uninterrupted_one() {
 
 #[test]
 fn a_folder_with_checkpoints_is_neither_started_anew_nor_resumed_with_another_recipe() {
+    let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
     Run::new(recipe(folder.path())).unwrap().train().unwrap();
     let error = Run::new(recipe(folder.path())).unwrap().train().unwrap_err();

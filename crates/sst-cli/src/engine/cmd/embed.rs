@@ -112,7 +112,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
 
 /// The options of `SentenceModel`: those of the arguments, or else the pooling of the run that the model belongs to.
 /// What neither names is taken from the model folder.
-pub(super) fn options(args: &PoolingArgs, found: &Found) -> Result<SentenceOptions> {
+pub(super) fn options(args: &PoolingArgs, found: &ModelLocation) -> Result<SentenceOptions> {
     let trained = match &args.pooling {
         None => found
             .pooling()

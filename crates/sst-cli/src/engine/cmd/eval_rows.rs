@@ -123,12 +123,12 @@ impl Bench {
         let rows: Arc<dyn Dataset> = match (&recipe, args.data.is_empty()) {
             (Some(recipe), true) => {
                 let task = task(recipe, args)?;
-                let store = recipe.store(task, &tokenizer, &ledger)?;
+                let data = recipe.prepare(task, &tokenizer, &ledger)?;
                 if let (Some(folder), None) = (&found.run, &args.recipe) {
-                    check_held_out(folder, task, &store)?;
+                    check_held_out(folder, task, &data)?;
                 }
                 let fraction = task.data.validation;
-                recipe.rows(task, &store, Subset::Validation { fraction }, &tokenizer, &ledger)?
+                recipe.rows(task, &data, Subset::Validation { fraction }, &tokenizer, &ledger)?
             }
             (None, true) => {
                 let message = format!(
@@ -197,7 +197,7 @@ fn given_rows(
         let message = format!("--max-length is {length}, but the model reads {limit} tokens");
         return Err(Usage(message).into());
     }
-    let frame = tokenizer.frame().clone();
-    TokenRows::new(store, Subset::All, mode, length, frame, ledger)
+    let template = tokenizer.special_token_template().clone();
+    TokenRows::new(store, Subset::All, mode, length, template, ledger)
         .map_err(|error| Usage(error.to_string()).into())
 }

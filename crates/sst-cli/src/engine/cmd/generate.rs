@@ -317,7 +317,7 @@ fn prompts(args: &GenerateArgs) -> Result<Vec<String>> {
 /// Encodes a prompt, with the special tokens that the tokenizer puts before a text.
 fn encode(prompt: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
     let special = tokenizer.special();
-    let mut ids = tokenizer.frame().prefix.clone();
+    let mut ids = tokenizer.special_token_template().prefix.clone();
     // A causal model is not trained with BERT's [CLS].
     ids.retain(|id| Some(*id) != special.cls);
     ids.extend(tokenizer.encode(prompt)?);

@@ -147,7 +147,7 @@ fn field<'e>(source: &Source, example: &'e Example, name: &str, called: &str) ->
 /// The error for a record whose field `name` is not `wanted`. To say what the field is instead and which fields
 /// exist, it reads the record again with all its fields.
 fn wrong_field(source: &Source, key: &Key, name: &str, wanted: &str) -> anyhow::Error {
-    let records = source.read_whole(&Ledger::new()).ok().into_iter().flatten();
+    let records = source.read_all_fields(&Ledger::new()).ok().into_iter().flatten();
     let record = records.flatten().find(|record| record.example.key == *key);
     let fields = record.map_or_else(Vec::new, |record| record.fields);
     let names: Vec<String> = fields.iter().map(|field| format!("`{}`", field.name)).collect();

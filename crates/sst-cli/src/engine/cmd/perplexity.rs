@@ -115,7 +115,7 @@ impl Texts<'_> {
             frame(&mut text, args.start, tokenizer)?;
             visit(&text).map_err(Ended::Visiting)?;
         }
-        unknown.tell(ledger, tokens);
+        unknown.report(ledger, tokens);
         if args.stream {
             frame(&mut joined, false, tokenizer)?;
             visit(&joined).map_err(Ended::Visiting)?;

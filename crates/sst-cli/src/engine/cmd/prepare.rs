@@ -1,7 +1,6 @@
 //! `sst data prepare`.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -10,10 +9,9 @@ use sst_cli::exit::Exit;
 use sst_cli::render;
 use sst_data::Ledger;
 use sst_data::rows::Subset;
-use sst_data::store::Store;
 use sst_data::tokenize::Tokenizer;
-use sst_run::CheckedRecipe;
 use sst_run::recipe::Task;
+use sst_run::{CheckedRecipe, PreparedData};
 
 use crate::recipe;
 
@@ -28,9 +26,8 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
     let tasks = recipe.config.tasks.list.iter();
     let tasks = tasks.map(|task| Prepared::make(&recipe, task, &tokenizer, &ledger));
     let tasks: Vec<_> = tasks.collect::<Result<_>>()?;
-    let stores = recipe.cache()?.join("stores");
     if args.json {
-        let described: Vec<_> = tasks.iter().map(|data| data.describe(&stores)).collect();
+        let described: Vec<_> = tasks.iter().map(Prepared::describe).collect();
         let mut report = json!({
             "version": 1, "vocab_size": tokenizer.vocab_size(), "ledger": ledger.entries(),
         });
@@ -50,7 +47,7 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
         if !data.task.name.is_empty() {
             rows.push(vec!["task".to_owned(), data.task.name.clone()]);
         }
-        for (key, value) in data.describe(&stores) {
+        for (key, value) in data.describe() {
             let value = match value {
                 Value::Number(number) => render::count(number.as_u64().unwrap_or(0)),
                 Value::String(text) => text,
@@ -69,7 +66,8 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
 /// document.
 struct Prepared<'r> {
     task: &'r Task,
-    store: Arc<Store>,
+    data: PreparedData,
+    folder: PathBuf,
     training_rows: u64,
     validation_rows: u64,
 }
@@ -81,23 +79,22 @@ impl<'r> Prepared<'r> {
         tokenizer: &Tokenizer,
         ledger: &Ledger,
     ) -> Result<Self> {
-        let store = recipe.store(task, tokenizer, ledger)?;
+        let data = recipe.prepare(task, tokenizer, ledger)?;
         let fraction = task.data.validation;
         let count =
-            |subset, ledger: &Ledger| recipe.count_rows(task, &store, subset, tokenizer, ledger);
+            |subset, ledger: &Ledger| recipe.count_rows(task, &data, subset, tokenizer, ledger);
+        let folder = recipe.cache()?.join(data.cache_folder()).join(data.fingerprint());
         let training_rows = count(Subset::Train { fraction }, ledger)?;
         let validation_rows = count(Subset::Validation { fraction }, &Ledger::new())?;
-        Ok(Self { task, store, training_rows, validation_rows })
+        Ok(Self { task, data, folder, training_rows, validation_rows })
     }
 
-    /// The lines to print about it, as names and values.
-    fn describe(&self, stores: &Path) -> Vec<(&'static str, Value)> {
-        vec![
-            ("store", json!(stores.join(self.store.fingerprint()))),
-            ("documents", json!(self.store.num_documents())),
-            ("tokens", json!(self.store.num_tokens())),
-            ("training_rows", json!(self.training_rows)),
-            ("validation_rows", json!(self.validation_rows)),
-        ]
+    /// What is told about it.
+    fn describe(&self) -> Vec<(&'static str, Value)> {
+        let mut facts = vec![("store", json!(self.folder))];
+        facts.extend(self.data.describe());
+        facts.push(("training_rows", json!(self.training_rows)));
+        facts.push(("validation_rows", json!(self.validation_rows)));
+        facts
     }
 }

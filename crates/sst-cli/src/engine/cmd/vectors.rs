@@ -127,7 +127,7 @@ impl<'l> TextEncoder<'l> {
         for (text, count) in texts.iter().zip(&found.unknown) {
             unknown.add(sentence.tokenizer(), text, *count as u64, None, ledger)?;
         }
-        unknown.tell(ledger, found.tokens);
+        unknown.report(ledger, found.tokens);
         Ok(Tensor::f_from_slice(&found.vectors)?.f_reshape([-1, sentence.width()])?)
     }
 

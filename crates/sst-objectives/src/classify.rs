@@ -1,0 +1,147 @@
+//! `classify`: the class of a text, from labelled records. Cross-entropy of the head that classifies rows, which has one
+//! output for each label of the data (Devlin et al. 2019, "BERT", section 4.1; `BertForSequenceClassification`).
+//!
+//! Shapes: b rows, o classes.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sst_core::{Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens};
+use sst_data::records::{Column, ColumnKind};
+use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, RowSpec, Units};
+use tch::{Kind, Reduction, Tensor};
+
+use crate::entry::{Context, Entry};
+use crate::error::ObjectiveError;
+use crate::layout::RowLayout;
+use crate::parse::{check_rate, parse};
+
+/// The word of registration.
+pub(crate) const ENTRY: Entry = Entry {
+    name: "classify",
+    summary: "classification: predict the label of a text, from labelled records",
+    default_config: || json!(ClassifyConfig::default()),
+    limits: || vec![("label_smoothing", 0.0, 1.0)],
+    rows: |_| {
+        RowSpec::Records(vec![
+            Column::new("text", ColumnKind::Text),
+            Column::new(LABEL, ColumnKind::Label),
+        ])
+    },
+    held_out: "held-out-loss",
+    pipeline_tag: Some("text-classification"),
+    head: Some(HeadKind::SequenceClassification),
+    idle_keys: |_| Vec::new(),
+    special_token_template: |tokenizer| tokenizer.special_token_template().clone(),
+    check: |config, _| parse::<ClassifyConfig>(config)?.check(),
+    build,
+};
+
+/// The column of the label.
+const LABEL: &str = "label";
+
+/// The keys of `[objective]` for `name = "classify"`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClassifyConfig {
+    /// The share of the target that is spread evenly over all classes (Szegedy et al. 2016, "Rethinking the Inception
+    /// Architecture", section 7), as `label_smoothing` of PyTorch's `CrossEntropyLoss`. It is part of the held-out loss too.
+    pub label_smoothing: f64,
+}
+
+impl ClassifyConfig {
+    fn check(self) -> Result<(), ObjectiveError> {
+        check_rate("label_smoothing", self.label_smoothing)
+    }
+}
+
+fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError> {
+    let config: ClassifyConfig = parse(config)?;
+    config.check()?;
+    let special = context.tokenizer()?.special();
+    let layout = match context.padding_free {
+        true => RowLayout::Ragged,
+        // No layer sees padding, so that any id serves.
+        false => RowLayout::Padded { pad: special.pad.unwrap_or_default() },
+    };
+    Ok(Box::new(Classify { config, collate: Arc::new(Labelled { layout }) }))
+}
+
+/// Makes batches from the fields `input_ids` and `label`.
+///
+/// Arrays: `input_ids` `[b, l]`, and `attention_mask` `[b, l]` where a row is padded, or `input_ids` `[t]` of ragged rows;
+/// `labels` `[b]`. Units: rows.
+#[derive(Debug)]
+struct Labelled {
+    layout: RowLayout,
+}
+
+impl Collate for Labelled {
+    fn collate(&self, examples: &[Example], _seed: u64) -> Result<HostBatch, CollateError> {
+        let missing = |example: &Example, field: &str| {
+            let (key, field) = (example.key.clone(), field.to_owned());
+            CollateError::MissingField { key, field }
+        };
+        let (mut rows, mut labels) = (Vec::new(), Vec::new());
+        for example in examples {
+            let ids = example.tokens("input_ids").ok_or_else(|| missing(example, "input_ids"))?;
+            rows.push(ids.to_vec());
+            labels.push(example.int(LABEL).ok_or_else(|| missing(example, LABEL))?);
+        }
+        let keys = examples.iter().map(|example| example.key.clone()).collect();
+        let batch = HostBatch::new(Units::Count(labels.len() as u64), keys);
+        let (batch, _) = self.layout.lay(batch, &rows)?;
+        Ok(batch.with("labels", &[labels.len()], ArrayData::I64(labels))?)
+    }
+
+    /// Without padding, no row of a pack sees another.
+    fn collate_packs(
+        &self,
+        examples: &[Example],
+        _packs: &[usize],
+        seed: u64,
+    ) -> Result<HostBatch, CollateError> {
+        match self.layout {
+            RowLayout::Ragged => self.collate(examples, seed),
+            RowLayout::Padded { .. } => Err(CollateError::Packs),
+        }
+    }
+}
+
+struct Classify {
+    config: ClassifyConfig,
+    collate: Arc<Labelled>,
+}
+
+impl Objective for Classify {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn collate(&self) -> Arc<dyn Collate> {
+        self.collate.clone()
+    }
+
+    /// The sum over rows of minus the log-probability of the label; the sum `correct` counts rows whose label the model
+    /// ranks first.
+    fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
+        let head = model.head(HeadKind::SequenceClassification)?;
+        let input = Tokens::from_batch(batch)?;
+        let output = model.text_encoder()?.encode(input.into(), context.forward)?;
+        let hidden_bd = output.select(head.input())?;
+        // The sum over classes is taken in fp32 whatever autocast made of the product.
+        let logits_bo = head.logits(&hidden_bd, context.forward)?.f_to_kind(Kind::Float)?;
+        let labels_b = batch.get("labels")?;
+        let loss = logits_bo.f_cross_entropy_loss(
+            labels_b,
+            None::<&Tensor>,
+            Reduction::Sum,
+            -100,
+            self.config.label_smoothing,
+        )?;
+        let predicted_b = logits_bo.f_detach()?.f_argmax(-1, false)?;
+        let correct = predicted_b.f_eq_tensor(labels_b)?.f_sum(Kind::Float)?;
+        Ok(LossParts { loss, sums: vec![("correct", correct)] })
+    }
+}
