@@ -14,7 +14,7 @@ use tch::{Kind, Reduction, Tensor};
 
 use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
-use crate::layout::RowLayout;
+use crate::layout::BatchLayout;
 use crate::parse::{check_rate, parse};
 
 /// The word of registration.
@@ -61,9 +61,9 @@ fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, Ob
     config.check()?;
     let special = context.tokenizer()?.special();
     let layout = match context.padding_free {
-        true => RowLayout::Ragged,
+        true => BatchLayout::Ragged,
         // No layer sees padding, so that any id serves.
-        false => RowLayout::Padded { pad: special.pad.unwrap_or_default() },
+        false => BatchLayout::Padded { pad: special.pad.unwrap_or_default() },
     };
     Ok(Box::new(Classify { config, collate: Arc::new(Labelled { layout }) }))
 }
@@ -74,7 +74,7 @@ fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, Ob
 /// `labels` `[b]`. Units: rows.
 #[derive(Debug)]
 struct Labelled {
-    layout: RowLayout,
+    layout: BatchLayout,
 }
 
 impl Collate for Labelled {
@@ -103,8 +103,8 @@ impl Collate for Labelled {
         seed: u64,
     ) -> Result<HostBatch, CollateError> {
         match self.layout {
-            RowLayout::Ragged => self.collate(examples, seed),
-            RowLayout::Padded { .. } => Err(CollateError::Packs),
+            BatchLayout::Ragged => self.collate(examples, seed),
+            BatchLayout::Padded { .. } => Err(CollateError::Packs),
         }
     }
 }

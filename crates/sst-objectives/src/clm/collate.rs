@@ -5,7 +5,7 @@ use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Units};
 
 use super::config::ClmConfig;
 use crate::error::ObjectiveError;
-use crate::layout::RowLayout;
+use crate::layout::BatchLayout;
 
 /// The label of a token that no other follows.
 pub(crate) const UNSCORED: i64 = -100;
@@ -18,7 +18,7 @@ pub(crate) const UNSCORED: i64 = -100;
 pub struct ClmCollate {
     /// Begins a row of its own, where documents are isolated.
     boundary: Option<u32>,
-    layout: RowLayout,
+    layout: BatchLayout,
 }
 
 /// The token after each document: the end-of-text token, or the separator of tokenizers in the way of BERT.
@@ -46,8 +46,8 @@ impl ClmCollate {
             return Err(ObjectiveError::NoToken { objective: "clm", token: "eos" });
         };
         // Padding is never seen, so any id serves where the tokenizer has none for it.
-        let padded = RowLayout::Padded { pad: tokenizer.special().pad.unwrap_or(end) };
-        let layout = if padding_free { RowLayout::Ragged } else { padded };
+        let padded = BatchLayout::Padded { pad: tokenizer.special().pad.unwrap_or(end) };
+        let layout = if padding_free { BatchLayout::Ragged } else { padded };
         Ok(Self { boundary: config.isolate_documents.then_some(end), layout })
     }
 
@@ -99,8 +99,8 @@ impl Collate for ClmCollate {
         seed: u64,
     ) -> Result<HostBatch, CollateError> {
         match self.layout {
-            RowLayout::Ragged => self.collate(examples, seed),
-            RowLayout::Padded { .. } => Err(CollateError::Packs),
+            BatchLayout::Ragged => self.collate(examples, seed),
+            BatchLayout::Padded { .. } => Err(CollateError::Packs),
         }
     }
 }

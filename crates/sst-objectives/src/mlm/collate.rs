@@ -7,7 +7,7 @@ use super::config::MlmConfig;
 use super::select::{Fate, select};
 use super::words::WordGrouper;
 use crate::error::ObjectiveError;
-use crate::layout::RowLayout;
+use crate::layout::BatchLayout;
 
 /// The stream of the draws; part of what makes a run repeatable.
 const STREAM: &str = "mlm.mask";
@@ -21,7 +21,7 @@ pub struct MlmCollate {
     config: MlmConfig,
     grouper: WordGrouper,
     mask: u32,
-    layout: RowLayout,
+    layout: BatchLayout,
     /// Every id that may replace a token: all that the model knows but the special ones and gaps of the vocabulary.
     ordinary: Vec<u32>,
 }
@@ -49,8 +49,8 @@ impl MlmCollate {
             return Err(ObjectiveError::NoOrdinaryToken);
         }
         // Padding is never seen, so any id serves where the tokenizer has none for it.
-        let padded = RowLayout::Padded { pad: special.pad.unwrap_or(mask) };
-        let layout = if padding_free { RowLayout::Ragged } else { padded };
+        let padded = BatchLayout::Padded { pad: special.pad.unwrap_or(mask) };
+        let layout = if padding_free { BatchLayout::Ragged } else { padded };
         Ok(Self { config, grouper, mask, layout, ordinary })
     }
 }
@@ -100,8 +100,8 @@ impl Collate for MlmCollate {
         seed: u64,
     ) -> Result<HostBatch, CollateError> {
         match self.layout {
-            RowLayout::Ragged => self.collate(examples, seed),
-            RowLayout::Padded { .. } => Err(CollateError::Packs),
+            BatchLayout::Ragged => self.collate(examples, seed),
+            BatchLayout::Padded { .. } => Err(CollateError::Packs),
         }
     }
 }
