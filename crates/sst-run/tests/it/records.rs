@@ -105,8 +105,9 @@ fn a_model_learns_the_labels_of_csv_and_json_lines_and_is_saved_with_their_names
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(recipe(folder.path(), "runs", &[])).unwrap();
     let Outcome::Finished { metrics, checkpoint, .. } = run.train().unwrap() else { panic!() };
-    // Half of the records are good.
-    assert!(metrics["eval/classify/correct"] > 0.75, "{metrics:?}");
+    // Half of the records are good, and the entropy of the labels is 1.04 nats.
+    assert!(metrics["eval/classify/correct"] > 0.65, "{metrics:?}");
+    assert!(metrics["eval/classify/loss"] < 0.6, "{metrics:?}");
     let config = read(&checkpoint.join("model/config.json"));
     assert_eq!(config["architectures"], json!(["BertForSequenceClassification"]));
     assert_eq!(config["id2label"], json!({"0": "bad", "1": "good", "2": "plain"}));
