@@ -1,5 +1,5 @@
-//! Compiles the C++ bridge against the headers that torch-sys found, and tells the crates above where
-//! libtorch lies, so that their tests and binaries carry its path and run with no environment variable.
+//! Compiles the C++ bridge against the headers that torch-sys found. Passes the folder of libtorch to the crates
+//! above, which add it to the rpath of their tests and binaries, so that these run without an environment variable.
 
 use std::path::{Path, PathBuf};
 
@@ -14,13 +14,14 @@ fn main() {
         );
         return;
     };
-    // The cache folder, not a clone's link to it: a binary moved elsewhere still finds it.
+    // The path of the cache folder itself, and not of the clone's link to it, so that a binary that is moved still
+    // finds it.
     let lib = lib.canonicalize().unwrap_or(lib);
     let include = lib.parent().unwrap_or(Path::new("")).join("include");
 
     let mut build = cc::Build::new();
     build.cpp(true).std("c++20").warnings(false).flag_if_supported("-O2");
-    // libtorch's parallel loops are templates: without this they would run on one thread.
+    // libtorch's parallel loops are templates in its headers. Without this flag they would run on one thread.
     build.flag_if_supported("-fopenmp");
     build.include(&include).include(include.join("torch/csrc/api/include"));
     build.file("src/cpp/bridge.cc");
@@ -33,7 +34,7 @@ fn main() {
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
 }
 
-/// Links the OpenMP library that lies beside libtorch: with another one there would be two sets of threads.
+/// Links the OpenMP library beside libtorch. Another one would have a second set of threads.
 fn link_openmp(lib: &Path) {
     let files = std::fs::read_dir(lib).into_iter().flatten().flatten();
     let names = files.filter_map(|file| file.file_name().into_string().ok());

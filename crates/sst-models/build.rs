@@ -1,4 +1,4 @@
-//! Puts libtorch's folder on the rpath, so that what is built here runs with no environment variable.
+//! Adds libtorch's folder to the rpath, so that tests and binaries run without an environment variable.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

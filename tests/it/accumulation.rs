@@ -1,22 +1,22 @@
-//! How a step is cut into micro-batches changes nothing but rounding.
+//! The number of micro-batches per step changes the update only by rounding.
 
 use sst_core::checkpoint::Weights;
 
 use crate::sandbox::Sandbox;
 
-/// AdamW's epsilon, and what its first moment takes of a gradient.
+/// AdamW's epsilon, and 1 - beta1: the weight of a gradient in the first moment.
 const EPS: f64 = 1e-6;
 const TENTH: f64 = 0.1;
 const LR: f64 = 1e-3;
 
-/// A parameter after one update, and AdamW's first moment, which is a part of its gradient.
+/// A parameter after one update, and AdamW's first moment, which is proportional to its gradient.
 struct Param {
     name: String,
     values: Vec<f64>,
     gradient: Vec<f64>,
 }
 
-/// One update of 32 rows of unequal length.
+/// Makes one update on 32 rows of different lengths.
 fn update(sandbox: &Sandbox, micro: usize, padding_free: bool) -> Vec<Param> {
     let name = format!("m{micro}-{padding_free}");
     let micro = format!("train.micro_batch_size={micro}");
@@ -31,7 +31,7 @@ fn update(sandbox: &Sandbox, micro: usize, padding_free: bool) -> Vec<Param> {
         "train.optimizer.lr=1e-3",
         "train.schedule.name=constant",
         "train.schedule.warmup=0step",
-        // Dropout picks other elements where the shape of a micro-batch is another.
+        // Dropout masks depend on the shape of a micro-batch, so dropout is off.
         "model.hidden_dropout_prob=0",
         "model.attention_probs_dropout_prob=0",
     ] {
@@ -56,7 +56,7 @@ fn numbers(weights: &Weights, name: &str) -> Vec<f64> {
     Vec::try_from(tensor).unwrap()
 }
 
-/// AdamW's first step by its first moment, over the learning rate.
+/// The first step of AdamW divided by the learning rate, computed from its first moment.
 fn direction(moment: f64) -> f64 {
     let gradient = moment / TENTH;
     gradient / (gradient.abs() + EPS)
@@ -76,7 +76,7 @@ fn one_four_and_thirty_two_micro_batches_give_the_same_update() {
         Weights::open(&sandbox.path("runs/start/checkpoints/latest/model")).unwrap()
     };
     let whole = update(&sandbox, 32, true);
-    // There was an update, of about the learning rate each.
+    // Every weight has moved by about the learning rate.
     let moved = whole.iter().filter(|param| {
         let before = numbers(&start, &param.name);
         before.iter().zip(&param.values).any(|(a, b)| (a - b).abs() > 5e-4)
@@ -92,14 +92,14 @@ fn one_four_and_thirty_two_micro_batches_give_the_same_update() {
                 assert_eq!(*name, b.name);
                 let case = format!("{name} with {micro} rows, {padding_free}");
                 let pairs = || a.gradient.iter().zip(&b.gradient);
-                // The key's bias shifts all scores of a row alike, so that its gradient is rounding and nothing
-                // else.
+                // The bias of the keys shifts all scores of a row equally, so its exact gradient is zero and the
+                // computed one is rounding.
                 if !name.ends_with("attention.self.key.bias") {
                     let change = norm(pairs().map(|(a, b)| a - b)) / norm(pairs().map(|(a, _)| *a));
                     assert!(change < 1e-6, "gradient of {case}: {change}");
                 }
-                // Near epsilon the rounding of a gradient, which is that of sums of far larger numbers, becomes a part
-                // of the step: there weights differ by what the two steps do, and elsewhere by rounding.
+                // For gradients near epsilon, rounding becomes a visible part of the step. There, weights may differ
+                // as much as the computed steps do; elsewhere only by rounding.
                 for (i, (g, h)) in pairs().enumerate() {
                     let far = a.values[i] - b.values[i];
                     let beyond = (far + LR * (direction(*g) - direction(*h))).abs();

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::sandbox::{Ended, Sandbox};
 use crate::tls::tls_server;
 
-/// A thesaurus of English and one of Chinese.
+/// An English and a Chinese thesaurus.
 const MYTHES: &str = "UTF-8\nhappy|1\n(adj)|glad|merry\n";
 const CILIN: &str = "Ga01A01= 高兴 快乐\n";
 
-/// A program that speaks Apertium's protocol, as far as texts without special characters need it.
+/// A program that implements Apertium's protocol, for texts without special characters.
 const APERTIUM: &str = "#!/usr/bin/env bash\n\
     while IFS= read -r -d '' text; do printf '%s\\0' \"${text/hello/hullo}\"; done\n";
 
@@ -19,8 +19,8 @@ fn lines(ended: &Ended) -> Vec<Value> {
     ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Puts a program into the sandbox. Another process writes it: one that this process has open for
-/// writing cannot be started.
+/// Writes a program into the sandbox. It is written by another process, because a file that this process has open for
+/// writing cannot be executed.
 fn program(sandbox: &Sandbox, script: &str) {
     sandbox.write("script", script);
     let copy = "cat script > fake && chmod +x fake";
@@ -77,7 +77,7 @@ fn copies_differ_and_the_seed_decides() {
     }
     let same = |i: usize| views[3 * i]["augmented"] == views[3 * i + 1]["augmented"];
     assert!((0..200).filter(|i| same(*i)).count() < 100);
-    // The first copy is what it is without others; another seed gives others.
+    // The first copy does not depend on the number of copies, and another seed gives other copies.
     let one = lines(&with(&[]));
     assert!(one.iter().zip(views.iter().step_by(3)).all(|(a, b)| a == b));
     assert_ne!(lines(&with(&["--seed", "1"])), one);
@@ -138,12 +138,12 @@ fn back_translation_by_a_program() {
         views.iter().map(|view| view["augmented"].as_str().unwrap()).collect();
     assert_eq!(augmented, ["hullo, all of you", "hullo, all of you", "123", "123"]);
     assert_eq!(views[0]["kind"], json!(["back_translation"]));
-    // What is kept needs no program.
+    // Cached translations need no program.
     program(&sandbox, "#!/bin/sh\nexit 1\n");
     assert_eq!(lines(&sandbox.good(&args)), views);
 }
 
-/// Over TLS with the server that the certificate in `trusted` is of, and with no other.
+/// A TLS server is accepted if its certificate is in `trusted`, and refused otherwise.
 #[test]
 fn back_translation_by_a_server_that_is_trusted() {
     let sandbox = Sandbox::new();
@@ -189,7 +189,7 @@ fn a_translator_that_fails_leaves_no_file() {
         assert!(ended.stderr.contains(expected), "{}", ended.stderr);
         assert!(!sandbox.path("views.jsonl").exists());
     };
-    // A program that is not there is wrong usage, as any other missing file is.
+    // A program that does not exist is wrong usage (code 2), like any other missing file.
     check(None, 2, "cannot start ./fake");
     check(
         Some("#!/bin/sh\necho no such mode >&2; exit 1\n"),
@@ -200,7 +200,7 @@ fn a_translator_that_fails_leaves_no_file() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn options_that_do_not_fit_the_kind_are_refused() {
     let sandbox = Sandbox::new();
     let check = |more: &[&str], expected: &str| {
         let ended = sandbox.sst(&[&["data", "augment", "corpus.txt"], more].concat());
@@ -212,17 +212,17 @@ fn what_makes_no_sense_is_refused() {
     check(&["--kind", "mask", "--rate", "2"], "rate is 2 and must be from 0 to 1");
     check(&["--kind", "mask", "--kind", "mask"], "is asked for twice");
     check(&["--kind", "synonym"], "no thesaurus is given: set files (--synonyms)");
-    check(&["--kind", "swap", "--pair", "eng-spa"], "--pair says nothing to swap");
+    check(&["--kind", "swap", "--pair", "eng-spa"], "--pair does not apply to swap");
     check(
         &["--kind", "back_translation", "--rate", "1"],
-        "--rate says nothing to back_translation",
+        "--rate does not apply to back_translation",
     );
-    check(&["--kind", "swap", "--synonyms", "x"], "--synonyms says nothing to swap");
+    check(&["--kind", "swap", "--synonyms", "x"], "--synonyms does not apply to swap");
     check(&["--kind", "back_translation", "--pair", "x"], "`x` is no pair of languages");
 }
 
 #[test]
-fn help_tells_every_kind_with_its_rate() {
+fn help_lists_every_kind_with_its_rate() {
     let help = Sandbox::new().good(&["data", "augment", "--help"]).stdout;
     for entry in sst_data::augment::list() {
         let rate = (entry.default_config)()["rate"].as_f64();
@@ -236,7 +236,7 @@ fn help_tells_every_kind_with_its_rate() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_closed_pipe_is_no_error() {
     let sandbox = Sandbox::new();
     let many: String = (0..50_000).map(|i| format!("document number {i}\n")).collect();
     sandbox.write("many.txt", many);

@@ -1,8 +1,8 @@
-//! What is wrong is told with file and line, what to do, and the right exit code; nothing is trained.
+//! Errors in a recipe name the file and line and say what to do. The exit code is right, and nothing is trained.
 
 use crate::sandbox::{RECIPE, Sandbox, line_of};
 
-/// Runs the recipe with `from` replaced by `to`; the line at fault begins with `line`.
+/// Runs the recipe with `from` replaced by `to`. The error must name the line that begins with `line`.
 fn check_line(from: &str, to: &str, line: &str, expected: &str) {
     let sandbox = Sandbox::new();
     assert!(RECIPE.contains(from));
@@ -16,7 +16,7 @@ fn check_line(from: &str, to: &str, line: &str, expected: &str) {
     assert!(!sandbox.path("runs").exists(), "nothing may be written for a wrong recipe");
 }
 
-/// Runs the recipe with an override that is wrong.
+/// Runs the recipe with a wrong override.
 fn check_set(set: &str, expected: &str) {
     let sandbox = Sandbox::new();
     let ended = sandbox.sst(&["pretrain", "recipe.toml", "--set", set]);
@@ -86,7 +86,7 @@ fn broken_toml_names_its_line() {
 }
 
 #[test]
-fn values_that_cannot_be_name_their_key() {
+fn invalid_values_name_their_key() {
     check_line(
         "max_length = 16",
         "max_length = 17",
@@ -161,7 +161,7 @@ fn a_tokenizer_without_a_mask_token_is_refused() {
 }
 
 #[test]
-fn a_vocabulary_larger_than_the_models_is_refused() {
+fn a_tokenizer_larger_than_the_models_vocabulary_is_refused() {
     check_line(
         "hidden_size = 16",
         "vocab_size = 20\nhidden_size = 16",
@@ -186,7 +186,7 @@ fn a_vocabulary_larger_than_the_models_is_refused() {
 }
 
 #[test]
-fn documents_longer_than_the_models_positions_are_cut_and_counted() {
+fn documents_longer_than_the_context_length_are_truncated_and_counted() {
     let sandbox = Sandbox::new();
     let long = "the old man went to sea and saw light upon water ".repeat(4) + "\n";
     sandbox.write("corpus.txt", sandbox.read("corpus.txt") + &long);
@@ -198,7 +198,7 @@ fn documents_longer_than_the_models_positions_are_cut_and_counted() {
         ledger["rows.truncated_documents"]["count"].as_u64().unwrap(),
         ledger["rows.truncated_tokens"]["count"].as_u64().unwrap(),
     );
-    // 44 words at a token or more each, of which 14 stay.
+    // Each row has at least 44 tokens, of which 14 are kept.
     assert!(documents >= 1 && tokens >= 30, "{documents} {tokens}");
 }
 
@@ -209,7 +209,7 @@ fn a_nan_stops_the_run_with_the_rows_of_its_batch() {
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     assert!(ended.stderr.contains("error: step 6: the loss is NaN"), "{}", ended.stderr);
     assert!(ended.stderr.contains("corpus.txt:"), "{}", ended.stderr);
-    // The checkpoint before it stands and is good.
+    // The checkpoint before it exists and is good.
     assert_eq!(sandbox.sst(&["checkpoint", "verify", "runs/r"]).code, Some(0));
     assert!(sandbox.path("runs/r/checkpoints/step-00000004").is_dir());
     assert!(!sandbox.path("runs/r/checkpoints/step-00000006").exists());
@@ -217,7 +217,7 @@ fn a_nan_stops_the_run_with_the_rows_of_its_batch() {
 }
 
 #[test]
-fn what_is_not_there_is_told_alike_by_every_command() {
+fn every_command_reports_a_missing_path_in_the_same_words() {
     let sandbox = Sandbox::trained();
     for line in [
         "pretrain nowhere",

@@ -25,7 +25,7 @@ fn doctor_finds_libtorch_and_a_cache_it_can_write_to() {
 }
 
 #[test]
-fn list_tells_every_key_of_what_can_be_named() {
+fn list_prints_every_entry_with_its_keys() {
     let sandbox = Sandbox::new();
     let all = sandbox.good(&["list", "--json"]).json();
     let mlm = &all["objectives"][0];
@@ -36,7 +36,7 @@ fn list_tells_every_key_of_what_can_be_named() {
     let names = |key: fn(&serde_json::Value) -> &serde_json::Value| -> Vec<&str> {
         optimizers.iter().map(|item| key(item).as_str().unwrap()).collect()
     };
-    // By what a recipe calls them too.
+    // The names are those that a recipe uses.
     assert_eq!(names(|item| &item["name"]), ["adamw", "muon"]);
     assert_eq!(names(|item| &item["config"]["name"]), ["adamw", "muon"]);
     let kinds: Vec<&str> = all["augmentations"]

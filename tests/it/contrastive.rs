@@ -1,10 +1,10 @@
-//! What contrastive objectives train beside the model, and their batches in the memory of a few rows.
+//! Contrastive objectives: parameters that are not part of the model, and large batches in constant memory.
 
 use serde_json::Value;
 
 use crate::sandbox::{RECIPE, Sandbox};
 
-/// A recipe with this `[objective]`, whose batches are not cut.
+/// A recipe with this `[objective]`, whose batches are not split into micro-batches.
 fn recipe(objective: &str) -> String {
     let sizes = "micro_batch_size = 4\n";
     assert!(RECIPE.contains(sizes));
@@ -48,18 +48,18 @@ fn a_projection_and_a_temperature_train_and_stay_out_of_the_model() {
     let lines = metrics(&sandbox, "r");
     let figures =
         |key: &str| -> Vec<f64> { lines.iter().filter_map(|line| line[key].as_f64()).collect() };
-    // Each step is logged with the value that it began with.
+    // The value that is logged for a step is the one before the update.
     let told = figures("train/temperature");
     assert!(told.len() == 12 && (told[0] - 0.05).abs() < 1e-7, "{told:?}");
     assert!((told[4] - temperature(4)).abs() < 1e-7, "{told:?}");
-    // It is measured with what was trained until then.
+    // The evaluation uses the trained parameters.
     let measured = figures("eval/nt_xent/temperature");
     assert!((measured.last().unwrap() - temperature(12)).abs() < 1e-7, "{measured:?}");
 
     let model = "runs/r/checkpoints/latest/model/model.safetensors";
     let model = String::from_utf8_lossy(&std::fs::read(sandbox.path(model)).unwrap()).into_owned();
     assert!(model.contains("bert.encoder") && !model.contains("projection"));
-    // The width of a vector is the encoder's.
+    // The vectors have the hidden size of the encoder, not that of the projection.
     sandbox.write("texts.txt", "the old man\n");
     sandbox.good(&["embed", "--model", "runs/r", "--data", "texts.txt", "--out", "v.jsonl"]);
     let line: Value =
@@ -106,7 +106,7 @@ fn another_projection_is_another_run() {
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
 }
 
-/// A model whose activations weigh more than its parameters.
+/// A model whose activations need more memory than its parameters.
 const WIDE: [&str; 14] = [
     "run.threads=2",
     "data.validation=0",
@@ -124,9 +124,9 @@ const WIDE: [&str; 14] = [
     "objective.projection=mlp",
 ];
 
-/// Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup": a batch of any size in
-/// the memory of a small one. Freed memory is kept for the next tensors, in odd sizes at first, so that a run of
-/// a few small steps has not yet taken what it soon will: 24 of them have.
+/// GradCache (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"): a batch of
+/// any size needs the memory of a small one. The allocator keeps freed memory for later tensors, so peak memory grows
+/// over the first steps; 24 steps are enough to reach the maximum.
 #[test]
 fn a_batch_of_512_in_chunks_takes_the_memory_of_one_of_16() {
     let sandbox = Sandbox::new();
@@ -156,7 +156,7 @@ fn a_batch_of_512_in_chunks_takes_the_memory_of_one_of_16() {
         let peaks = lines.iter().filter_map(|line| line["perf/peak_memory_bytes"].as_f64());
         peaks.fold(0.0, f64::max)
     };
-    // What is kept in the cache is made beforehand, so that it counts for none of them.
+    // The cache is filled beforehand, so that preparing data does not count.
     run("first", 1, 16, 0);
     let (small, chunked, whole) =
         (run("small", 24, 16, 0), run("chunked", 2, 512, 16), run("whole", 1, 512, 0));

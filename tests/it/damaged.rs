@@ -1,4 +1,4 @@
-//! No command takes a model from a checkpoint that is not as it was written.
+//! No command uses the model of a damaged checkpoint.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -14,7 +14,7 @@ fn flip(sandbox: &Sandbox, file: &str) {
     std::fs::write(&path, bytes).unwrap();
 }
 
-/// The commands that take a model, as far as they run on this one.
+/// The commands that read a model and work with this one.
 fn commands(model: &str) -> Vec<Vec<String>> {
     let split = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
     [
@@ -59,14 +59,14 @@ fn a_checkpoint_given_by_path_is_verified_in_every_command() {
         assert!(ended.stdout.is_empty(), "{}", ended.stdout);
     }
     assert!(!sandbox.path("exported").exists() && !sandbox.path("v.npy").exists());
-    // The run folder stands for its newest good checkpoint, and says so.
+    // For a run folder, the newest good checkpoint is used, and the output says so.
     for args in commands("runs/r") {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let ended = sandbox.good(&args);
         let told = ended.stderr.contains("using runs/r/checkpoints/step-00000008, the newest good");
         assert!(told && ended.stderr.contains("model.safetensors"), "{args:?}: {}", ended.stderr);
     }
-    // A copy of model/ alone belongs to nobody.
+    // A copy of model/ alone has no manifest to verify against.
     std::fs::rename(sandbox.path(&format!("{NEWEST}/model")), sandbox.path("m")).unwrap();
     sandbox.good(&["fill-mask", "--model", "m", "--text", "[MASK]"]);
 }
@@ -100,7 +100,7 @@ fn a_checkpoint_without_a_manifest_or_with_one_that_names_too_little_is_refused(
 }
 
 #[test]
-fn what_a_run_writes_can_be_read_by_whom_the_umask_lets() {
+fn files_of_a_run_have_the_permissions_of_the_umask() {
     let sandbox = Sandbox::trained();
     sandbox.write("plain", "x");
     let mode = |file: &str| sandbox.path(file).metadata().unwrap().permissions().mode() & 0o777;
@@ -112,7 +112,7 @@ fn what_a_run_writes_can_be_read_by_whom_the_umask_lets() {
 }
 
 #[test]
-fn cards_and_lists_have_the_figures_of_their_own_step() {
+fn model_cards_and_lists_show_the_metrics_of_their_own_step() {
     let sandbox = Sandbox::new();
     // Evaluated at 6 and 12, saved at 4, 8 and 12.
     sandbox.good(&["pretrain", "recipe.toml", "--set", "train.log_every=3"]);

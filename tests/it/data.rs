@@ -56,7 +56,7 @@ fn clean_keeps_the_other_fields_as_they_are() {
         "{}",
         ended.stdout
     );
-    // A field called `text` gives way to the one that is read as the text, and is counted.
+    // A field called `text` is replaced by the one that is read as the text, which is counted.
     sandbox.write("rename.jsonl", "{\"text\":\"old\",\"body\":\"new\",\"id\":1}\n");
     let ended = sandbox.good(&["data", "clean", "rename.jsonl", "--text-field", "body"]);
     assert_eq!(ended.stdout, "{\"text\":\"new\",\"id\":1}\n");
@@ -91,7 +91,7 @@ fn test_data_is_kept_apart_and_unused_columns_are_listed() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_closed_pipe_is_no_error() {
     let sandbox = Sandbox::new();
     let many: String = (0..50_000).map(|i| format!("document number {i}\n")).collect();
     sandbox.write("many.txt", many);

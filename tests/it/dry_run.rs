@@ -1,4 +1,4 @@
-//! `--dry-run` refuses what the run would refuse before it reads data, in the same words.
+//! `--dry-run` reports the same errors as a run does before it reads data.
 
 use crate::sandbox::{Ended, Sandbox};
 
@@ -41,7 +41,10 @@ fn a_dry_run_refuses_what_the_run_refuses() {
             &["data.max_length=2"],
             "data.max_length is 2, but the tokenizer's special tokens alone take 2",
         ),
-        (&["tokenizer={path=\"empty\"}"], "tokenizer.path: empty holds neither tokenizer.json nor"),
+        (
+            &["tokenizer={path=\"empty\"}"],
+            "tokenizer.path: empty holds no tokenizer.json, no vocab.txt",
+        ),
         (&["model={path=\"empty\"}"], "model.path: empty holds no config.json"),
         (&["model={path=\"bare\"}"], "bare holds neither model.safetensors nor"),
         (&[gpt2, "objective={name=\"clm\"}", "data.max_length=17"], "raise model.n_positions"),
@@ -60,7 +63,7 @@ fn a_dry_run_refuses_what_the_run_refuses() {
     assert!(!sandbox.path("runs").exists() && !sandbox.path("cache").exists());
 }
 
-/// A recipe for a GPU may be looked at where there is none, and is told of.
+/// A recipe for a GPU can be checked on a machine without one; a warning says so.
 #[test]
 fn a_dry_run_warns_of_a_device_that_is_not_here() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,4 @@
-//! Vectors of texts: `sst embed`, `sst export`, `sst mine`, `sst eval retrieval` and `sts`, and training on pairs.
+//! Embeddings of texts: `sst embed`, `sst export`, `sst mine`, `sst eval retrieval` and `sts`, and training on pairs.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The numbers of a .npy file of fp32, and its shape.
+/// Reads the numbers and the shape of an fp32 .npy file.
 fn npy(bytes: &[u8]) -> ((usize, usize), Vec<f32>) {
     assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00");
     let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
@@ -23,7 +23,7 @@ fn npy(bytes: &[u8]) -> ((usize, usize), Vec<f32>) {
     ((rows.parse().unwrap(), width.parse().unwrap()), numbers)
 }
 
-/// Blank lines too: the rows of the vectors are the lines of the text.
+/// Blank lines get a vector too, so that row i belongs to line i of the text.
 #[test]
 fn a_text_file_has_one_vector_a_line() {
     let sandbox = Sandbox::trained();
@@ -87,7 +87,7 @@ fn vectors_keep_the_order_of_their_texts_in_every_format() {
     assert_eq!(header["embeddings"]["shape"], json!([5, 16]));
     let (numbers, _) = bytes[8 + size..].as_chunks::<4>();
     assert!(numbers.iter().zip(&all).all(|(bytes, want)| f32::from_le_bytes(*bytes) == *want));
-    // Of length one where asked for, and near the others in bf16.
+    // With --normalize the vectors have length 1; in bf16 they are close to those in fp32.
     embed("unit.npy", &["--normalize", "--precision", "bf16", "--pooling", "cls"]);
     let (_, unit) = npy(&std::fs::read(sandbox.path("unit.npy")).unwrap());
     for vector in unit.chunks_exact(16) {
@@ -126,7 +126,7 @@ fn an_exported_folder_gives_the_same_vectors() {
     refused(&["export", "--model", "st", "--format", "onnx", "--out", "x"], "--format");
     let args = ["embed", "--model", "st", "--data", "texts.txt", "--out", "x.txt"];
     refused(&args, "name a .npy, .safetensors or .jsonl");
-    // A module that sst has not says so.
+    // A sentence-transformers module that sst does not support is an error.
     let modules = sandbox.read("st/modules.json").replace("Pooling\"", "WordWeights\"");
     sandbox.write("st/modules.json", modules);
     let ended = sandbox.sst(&["embed", "--model", "st", "--data", "texts.txt", "--out", "x.npy"]);
@@ -134,7 +134,7 @@ fn an_exported_folder_gives_the_same_vectors() {
     assert!(!sandbox.path("x.npy").exists());
 }
 
-/// A text and the same in capitals, which the tokenizer reads alike.
+/// Pairs of a text and the same text in capitals. The tokenizer lower-cases, so both have the same tokens.
 fn pairs() -> String {
     let places = ["sea", "land", "water", "light", "night", "day", "man", "hill"];
     let texts = places.iter().flat_map(|a| places.map(|b| format!("the old {a} saw the {b}.")));
@@ -152,10 +152,10 @@ fn texts_find_their_partners_and_hard_negatives() {
     };
     let report = eval("retrieval", "query,answer").json();
     assert_eq!(report["counts"], json!({"queries": 64, "corpus": 64}));
-    // Read alike, each text finds itself.
+    // Both texts of a pair have the same vector, so each query finds its document.
     assert_eq!(report["metrics"]["recall@1"], 1.0);
     assert!(report["metrics"]["alignment"].as_f64().unwrap() < 1e-9);
-    // A field called `text` is itself, whichever place it has.
+    // The order of fields does not matter, even if one is called `text`.
     sandbox.write(
         "named.jsonl",
         ["sea", "land"]
@@ -258,7 +258,7 @@ fn pairs_and_single_texts_train_contrastively() {
 }
 
 #[test]
-fn recipes_of_pairs_that_cannot_be_say_why() {
+fn invalid_recipes_of_pairs_say_why() {
     let sandbox = Sandbox::new();
     let refused = |recipe: &str, expected: &str| {
         sandbox.write("recipe.toml", recipe);
@@ -279,7 +279,7 @@ fn recipes_of_pairs_that_cannot_be_say_why() {
     refused(&jsonl, "pairs.jsonl:2 has no text in field `b`");
     let mlm = RECIPE.replace("name = \"mlm\"", "name = \"simcse\"");
     refused(&mlm, "micro_batch_size");
-    // A folder's configuration can be changed, where it has the key.
+    // Keys that the folder's config.json has can be overridden.
     let trained = Sandbox::trained();
     let model = RECIPE.find("[model]").unwrap();
     let objective = RECIPE.find("[objective]").unwrap();
@@ -303,7 +303,7 @@ fn recipes_of_pairs_that_cannot_be_say_why() {
 }
 
 #[test]
-fn a_length_above_the_models_is_warned_of() {
+fn a_length_above_the_models_limit_gives_a_warning() {
     let sandbox = Sandbox::trained();
     let embed = |length: &str| {
         let args = ["embed", "--model", "runs/r", "--data", "corpus.txt", "--out", "v.npy"];

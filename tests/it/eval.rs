@@ -16,7 +16,7 @@ fn a_run_is_measured_on_its_own_validation_part() {
         assert!((trained - measured).abs() < 1e-6, "{name}: {trained} {measured}");
     }
     assert!(report["counts"]["masked_tokens"].as_u64().unwrap() > 10);
-    // The same by its recipe, from a model folder outside of the run.
+    // The result is the same for a model folder outside of the run, if its recipe is named.
     std::fs::rename(sandbox.path("runs/r/checkpoints/step-00000012/model"), sandbox.path("m"))
         .unwrap();
     let recipe = ["--recipe", "runs/r/config.toml", "--json"];
@@ -24,7 +24,7 @@ fn a_run_is_measured_on_its_own_validation_part() {
     assert_eq!(again.json(), report);
 }
 
-/// Another part would be held out, and texts that were trained on be in it.
+/// With other data, another part would be held out, and it could contain texts that the model was trained on.
 #[test]
 fn a_run_whose_data_changed_is_not_measured_on_it() {
     let sandbox = Sandbox::trained();
@@ -38,7 +38,7 @@ fn a_run_whose_data_changed_is_not_measured_on_it() {
     sandbox.good(&[&args[..], &["--data", "corpus.txt"]].concat());
 }
 
-/// Tokens that were prepared with the model's tokenizer are found again, though the model does not know all of them.
+/// Prepared data with token ids that the model does not have is an error that names the text.
 #[test]
 fn prepared_tokens_that_the_model_does_not_know_name_their_text() {
     let sandbox = Sandbox::trained();

@@ -26,9 +26,9 @@ fn a_line_of_json_for_each_text() {
     }
 }
 
-/// Characters that the tokenizer does not know are counted, named and warned of.
+/// Characters that the tokenizer does not know are counted and shown.
 #[test]
-fn unknown_characters_of_the_text_are_told() {
+fn unknown_characters_of_the_text_are_reported() {
     let sandbox = Sandbox::trained();
     let args = ["fill-mask", "--model", "runs/r", "--json", "--text"];
     let plain = sandbox.good(&[&args[..], &["the old [MASK]."]].concat());
@@ -50,7 +50,7 @@ fn a_table_without_json_and_an_error_without_a_blank() {
     assert!(ended.stderr.contains("holds no [MASK]"), "{}", ended.stderr);
 }
 
-/// A text may hold what a terminal obeys, and line ends: none of it reaches the table, in a pipe neither.
+/// Control characters and line ends of a text never reach the table, not even in a pipe.
 #[test]
 fn texts_are_shown_in_a_line_without_control_characters() {
     let sandbox = Sandbox::trained();

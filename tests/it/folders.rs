@@ -1,4 +1,4 @@
-//! Model folders as others write them, in every command that takes a model.
+//! Model folders written by other tools, in every command that reads a model.
 
 use std::path::Path;
 
@@ -67,7 +67,7 @@ fn a_folder_in_the_layout_of_the_hub_works_in_every_command() {
     let again = sandbox.good(&[&["fill-mask", "--model", "hf"], &text[..]].concat()).json();
     assert_eq!((&again["masks"][0]["predictions"][0], &again["ledger"]), (best, &json!({})));
 
-    // Training goes on from it, and what it leaves behind is a folder in which nothing is unknown.
+    // Training continues from it, and the folder that it exports has no unknown files or keys.
     let recipe = |name: &str, objective: &str| {
         let text = format!(
             "[run]\nname = \"{name}\"\ndevice = \"cpu\"\nthreads = 1\n[data]\npaths = [\"corpus.txt\"]\n\
@@ -89,7 +89,7 @@ fn a_folder_in_the_layout_of_the_hub_works_in_every_command() {
     }
 }
 
-/// Removes the tensors of the head from `hub/model.safetensors`, by their bytes in the header alone.
+/// Removes the tensors of the head from `hub/model.safetensors` by editing the header.
 fn rename_head(sandbox: &Sandbox) {
     let path = sandbox.path("hub/model.safetensors");
     let bytes = std::fs::read(&path).unwrap();
@@ -103,7 +103,7 @@ fn rename_head(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_new_head_starts_where_one_is_trained_and_nowhere_else() {
+fn a_new_head_is_initialized_only_for_training() {
     let sandbox = hub();
     rename_head(&sandbox);
     let ended = sandbox.sst(&["fill-mask", "--model", "hub", "--text", "[MASK]"]);
@@ -125,7 +125,7 @@ fn a_new_head_starts_where_one_is_trained_and_nowhere_else() {
 }
 
 #[test]
-fn what_belongs_to_a_model_goes_with_it() {
+fn the_other_files_of_a_model_are_copied_with_it() {
     let sandbox = hub();
     let generation = "{\"eos_token_id\": [1, 3]}";
     sandbox.write("hub/generation_config.json", generation);
@@ -148,7 +148,7 @@ fn what_belongs_to_a_model_goes_with_it() {
         let limit = &sandbox.json(&format!("{folder}/tokenizer_config.json"))["model_max_length"];
         assert_eq!(limit, 7, "{folder}");
     }
-    // The limit holds for vectors, where nothing else does.
+    // For embeddings, the tokenizer's limit holds if nothing else is set.
     sandbox.write("texts.txt", "the old man went to sea. the old man went to sea.\n");
     let args = ["embed", "--model", "hub", "--data", "texts.txt", "--out", "v.npy", "--json"];
     assert_eq!(sandbox.good(&args).json()["tokens"], 7);
@@ -157,7 +157,7 @@ fn what_belongs_to_a_model_goes_with_it() {
 }
 
 #[test]
-fn prompts_of_a_folder_hold_in_search_and_survive_an_export() {
+fn prompts_of_a_folder_are_used_in_search_and_survive_an_export() {
     let sandbox = hub();
     let export = ["export", "--format", "sentence-transformers"];
     sandbox.good(&[&export[..], &["--model", "hub", "--out", "st"]].concat());
@@ -183,7 +183,7 @@ fn prompts_of_a_folder_hold_in_search_and_survive_an_export() {
     let other = eval("retrieval", "q,a", &["--query-prompt", "", "--document-prompt", "x"]);
     assert_eq!(of(&other), [json!(""), json!("x")]);
     assert_ne!(other["metrics"]["alignment"], told["metrics"]["alignment"]);
-    // Texts of one kind have the default prompt.
+    // STS uses the default prompt for both texts.
     assert_eq!(of(&eval("sts", "q,a,score", &[])), [json!("a "), json!("a ")]);
     let args = [
         "mine",
@@ -203,13 +203,13 @@ fn prompts_of_a_folder_hold_in_search_and_survive_an_export() {
 }
 
 #[test]
-fn weights_that_are_no_numbers_are_an_error_of_every_command() {
+fn nan_weights_are_an_error_of_every_command() {
     let sandbox = hub();
     let path = sandbox.path("hub/model.safetensors");
     let mut bytes = std::fs::read(&path).unwrap();
     let end = bytes.len();
     bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
-    // The last tensor of the file is one that a masked model does not use: a base model does.
+    // The last tensor of the file is used by a base model, but not by a masked language model.
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     for place in (8 + length..end).step_by(4) {
         bytes[place..place + 4].copy_from_slice(&f32::NAN.to_le_bytes());

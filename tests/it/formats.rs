@@ -1,8 +1,8 @@
-//! What is left out or read in another way than its look says is warned of, once.
+//! Files that are skipped, or read differently than their content suggests, give one warning.
 
 use crate::sandbox::Sandbox;
 
-/// Trains the tokenizer and prepares the data of `own`, so that the folder is looked at several times.
+/// Trains the tokenizer and prepares the data of the folder `own`, so that the folder is listed several times.
 fn prepare(sandbox: &Sandbox, sets: &[&str]) -> String {
     let sets = ["data.paths=[\"own\"]"].iter().chain(sets).flat_map(|set| ["--set", set]);
     let args: Vec<&str> = ["data", "prepare", "recipe.toml"].into_iter().chain(sets).collect();

@@ -48,7 +48,7 @@ fn a_run_of_causal_language_modelling_learns_and_is_evaluated() {
 }
 
 #[test]
-fn prompts_go_on_alike_alone_together_with_a_cache_and_without() {
+fn generation_does_not_depend_on_the_batch_or_the_cache() {
     let sandbox = trained();
     sandbox.write("prompts.txt", "the old man\nsea\n");
     let together = generate(&sandbox, &["--prompts-file", "prompts.txt", "--max-new-tokens", "20"]);
@@ -62,11 +62,11 @@ fn prompts_go_on_alike_alone_together_with_a_cache_and_without() {
             assert_eq!(alone[0]["ids"], line["ids"], "{prompt} {more:?}");
         }
     }
-    // What is shown as it comes is the same text.
+    // The text that is printed during generation is the same.
     let args = ["generate", "--model", "runs/r", "--prompt", "sea", "--max-new-tokens", "20"];
     let shown = sandbox.good(&args).stdout;
     assert_eq!(shown, format!("sea{}\n", together[1]["text"].as_str().unwrap()));
-    // How fast it was comes beside it.
+    // The speed is printed in addition.
     let timed = generate(&sandbox, &["--prompt", "sea", "--max-new-tokens", "20", "--timing"]);
     let (count, timing) = (together[1]["ids"].as_array().unwrap().len(), &timed[1]["timing"]);
     assert_eq!((&timed[0]["ids"], &timing["tokens"]), (&together[1]["ids"], &count.into()));
@@ -81,7 +81,7 @@ fn prompts_go_on_alike_alone_together_with_a_cache_and_without() {
 }
 
 #[test]
-fn samples_repeat_with_their_seed_and_stop_where_told() {
+fn samples_are_reproducible_and_end_at_stop_strings() {
     let sandbox = trained();
     let args =
         ["--prompt", "the", "--temperature", "1.5", "--num-samples", "3", "--max-new-tokens", "12"];
@@ -100,7 +100,7 @@ fn samples_repeat_with_their_seed_and_stop_where_told() {
 }
 
 #[test]
-fn what_cannot_be_continued_says_why() {
+fn invalid_options_and_models_say_why() {
     let sandbox = trained();
     let check = |args: &[&str], code: i32, expected: &str| {
         let ended = sandbox.sst(&[&["generate", "--model", "runs/r"], args].concat());
@@ -109,7 +109,11 @@ fn what_cannot_be_continued_says_why() {
     };
     check(&[], 2, "--prompt");
     check(&["--prompt", "a", "--temperature", "0"], 2, "--temperature must be above 0");
-    check(&["--prompt", "a", "--num-samples", "2"], 2, "alike without a --temperature");
+    check(
+        &["--prompt", "a", "--num-samples", "2"],
+        2,
+        "would be equal without sampling: add --temperature",
+    );
     check(&["--prompt", "a", "--top-p", "1.5"], 2, "from 0 to 1");
     // Limits are checked before a model is looked for.
     check(&["--prompt", "a", "--beams", "1000000000"], 2, "--beams");
@@ -117,7 +121,11 @@ fn what_cannot_be_continued_says_why() {
     check(&["--prompt", "a", "--max-new-tokens", "18446744073709551615"], 2, "--max-new-tokens");
     check(&["--prompt", "a", "--num-samples", "4000000000"], 2, "--num-samples");
     check(&["--prompt", "a", "--threads", "1000000"], 2, "1000000 threads are asked for");
-    check(&["--prompt", "a", "--beams", "2", "--num-samples", "3"], 2, "3 of 2 --beams");
+    check(
+        &["--prompt", "a", "--beams", "2", "--num-samples", "3"],
+        2,
+        "--num-samples is 3, but there are only 2 --beams",
+    );
     check(&["--prompts-file", "nowhere"], 2, "cannot read --prompts-file nowhere");
     check(&["--prompt", &"sea ".repeat(80)], 2, "the model reads 64");
     let other = Sandbox::trained();
@@ -158,14 +166,14 @@ fn perplexity_counts_every_document() {
     assert!(stderr.contains("perplexity.empty_documents"), "{stderr}");
     assert_eq!(apart["settings"]["windows"], "full");
     assert_eq!(apart["metrics"]["perplexity"], apart["metrics"]["token_perplexity"]);
-    // Windows that begin at multiples of the stride are what is usual, and say so.
+    // Strided windows are the default, and the output names them.
     let (strided, _) = measure(&["--stride", "8", "--max-length", "32"]);
     assert_eq!(strided["settings"]["windows"], "strided");
     assert_ne!(strided["metrics"]["perplexity"], apart["metrics"]["perplexity"]);
     let (started, _) = measure(&["--start", "--windows", "full"]);
     assert_eq!(count(&started, "scored_tokens"), count(&apart, "tokens"));
     let (joined, _) = measure(&["--stream", "--windows", "full"]);
-    // The end of each of three documents is a token too, and one token has nothing before it.
+    // Each of the three documents adds an end-of-text token, and the first token has no context.
     assert_eq!(count(&joined, "tokens"), count(&apart, "tokens") + 3);
     assert_eq!(count(&joined, "unscored_tokens"), 1);
     let per_token = joined["metrics"]["loss"].as_f64().unwrap();
@@ -176,7 +184,7 @@ fn perplexity_counts_every_document() {
     assert!((bits - want).abs() < 1e-9 * want);
     let told = sandbox.good(&["eval", "perplexity", "--model", "runs/r", "--data", "held.jsonl"]);
     assert!(told.stdout.contains("windows") && told.stdout.contains("strided"), "{}", told.stdout);
-    // A blank line of a text is no document, and counted too.
+    // Blank lines are not documents; they are counted.
     sandbox.write("held.txt", format!("the old man\n\nx\n \n{long}\n"));
     let ended =
         sandbox.good(&["eval", "perplexity", "--model", "runs/r", "--data", "held.txt", "--json"]);
@@ -190,8 +198,7 @@ fn perplexity_counts_every_document() {
     assert!(ended.code == Some(2) && ended.stderr.contains("strided or full"), "{}", ended.stderr);
 }
 
-/// The tokens that end a text are those of generation_config.json before those of config.json, and what else it says
-/// is told.
+/// eos_token_id of generation_config.json takes precedence over config.json, and unused keys are reported.
 #[test]
 fn generation_config_says_what_ends_a_text() {
     let sandbox = trained();
@@ -199,7 +206,7 @@ fn generation_config_says_what_ends_a_text() {
     let file = "m/generation_config.json";
     let _ = std::fs::remove_file(sandbox.path(file));
     let go_on = || {
-        // Drawn hot, for a greedy text of so small a model is one token again and again.
+        // A high temperature is used, because greedy decoding of so small a model repeats one token.
         let args = ["generate", "--model", "m", "--prompt", "the old", "--temperature", "2"];
         let ended = sandbox.good(&[&args[..], &["--max-new-tokens", "12", "--json"]].concat());
         (lines(&ended.stdout).remove(0), ended.stderr)
@@ -222,7 +229,8 @@ fn generation_config_says_what_ends_a_text() {
         assert_eq!(unused, &serde_json::json!(want));
         assert!(stderr.contains(want[0]) && stderr.contains(want[1]), "{stderr}");
     }
-    // transformers 5.23 ends a text by its length alone where the file names no token, whatever config.json says.
+    // As in transformers 5.23: if generation_config.json exists without eos_token_id, a text ends only by its length,
+    // whatever config.json says.
     let mut config = sandbox.json("m/config.json");
     config["eos_token_id"] = ids[at].clone();
     sandbox.write("m/config.json", config.to_string());
@@ -232,7 +240,7 @@ fn generation_config_says_what_ends_a_text() {
     assert!(stderr.contains("names no eos_token_id"), "{stderr}");
     std::fs::remove_file(sandbox.path(file)).unwrap();
     assert_eq!(go_on().0["finish"], "end");
-    // The file lies with the encoder, which sentence-transformers may keep in a folder below.
+    // The file lies with the encoder, which may be in a subfolder of a sentence-transformers folder.
     let in_folder_below = "[{\"idx\":0,\"name\":\"0\",\"path\":\"0_Transformer\",\"type\":\"sentence_transformers.models.Transformer\"}]";
     sandbox.write(file, serde_json::json!({"eos_token_id": ids[at]}).to_string());
     std::fs::create_dir(sandbox.path("sentence")).unwrap();
@@ -241,7 +249,7 @@ fn generation_config_says_what_ends_a_text() {
     std::fs::rename(sandbox.path("sentence"), sandbox.path("m")).unwrap();
     let (line, _) = go_on();
     assert_eq!(line["ids"].as_array().unwrap(), &ids[..at].to_vec());
-    // A recipe reads the model and the tokenizer of that folder, and says what of it is lost.
+    // A recipe can continue from such a folder; settings that are lost are reported.
     let recipe = sandbox.read("recipe.toml");
     let begin = recipe.find("[model]").unwrap();
     let end = recipe.find("[objective]").unwrap();
@@ -257,9 +265,9 @@ fn generation_config_says_what_ends_a_text() {
     assert!(ended.code == Some(1) && ended.stderr.contains("eos_token_id"), "{}", ended.stderr);
 }
 
-/// Weights that are no numbers are an error that names the model, and nothing is printed before it.
+/// NaN weights are an error that names the model, and nothing is printed before it.
 #[test]
-fn a_model_of_no_numbers_generates_nothing() {
+fn a_model_with_nan_weights_generates_nothing() {
     let sandbox = trained();
     sandbox.good(&["export", "--model", "runs/r", "--format", "huggingface", "--out", "broken"]);
     let path = sandbox.path("broken/model.safetensors");
@@ -281,7 +289,7 @@ fn a_model_of_no_numbers_generates_nothing() {
 }
 
 #[test]
-fn a_file_that_is_no_gguf_is_refused_and_a_folder_is_never_overwritten() {
+fn an_invalid_gguf_file_is_refused_and_a_folder_is_never_overwritten() {
     let sandbox = Sandbox::new();
     let ended = sandbox.sst(&["convert", "corpus.txt", "--out", "m"]);
     assert!(ended.code == Some(1) && ended.stderr.contains("no GGUF file"), "{}", ended.stderr);
@@ -292,15 +300,15 @@ fn a_file_that_is_no_gguf_is_refused_and_a_folder_is_never_overwritten() {
 }
 
 #[test]
-fn a_text_that_the_model_limit_ends_says_so() {
+fn a_text_that_reaches_the_context_length_says_so() {
     let sandbox = trained();
-    // 300 tokens that are more likely than the end: the model reads 64.
+    // 300 new tokens are asked for, but the model reads only 64.
     let args = ["--prompt", "the old man", "--temperature", "5", "--top-k", "0", "--seed"];
     let limits = |seed: &str, new: &str| {
         let line = &generate(&sandbox, &[&args[..], &[seed, "--max-new-tokens", new]].concat())[0];
         (line["finish"].as_str().unwrap().to_owned(), line["length_limit"].clone())
     };
-    // Some draw ends with the token that ends a text: that is no limit.
+    // A sample that ends with the end-of-text token reports no limit.
     let found: Vec<_> = ["1", "2", "3", "4"].map(|seed| limits(seed, "200")).into();
     assert!(found.contains(&("length".to_owned(), "model".into())), "{found:?}");
     let expected = |(finish, limit): &(String, Value)| match finish.as_str() {
@@ -311,7 +319,7 @@ fn a_text_that_the_model_limit_ends_says_so() {
     assert_eq!(limits("1", "1"), ("length".to_owned(), "max_new_tokens".into()));
     let seed = (1..).zip(&found).find(|(_, (finish, _))| finish == "length").unwrap().0.to_string();
     let text = [&["generate", "--model", "runs/r", "--max-new-tokens", "200"], &args[..], &[&seed]];
-    let told = "for the model reads 64 tokens at most, the prompt included";
+    let told = "because the model reads at most 64 tokens, prompt included";
     let ended = sandbox.good(&text.concat());
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
     let ended = sandbox.sst(&["generate", "--model", "runs/r", "--prompt", "a", "--stop", ""]);

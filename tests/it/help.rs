@@ -1,11 +1,11 @@
-//! Help, and the commands that the documents show.
+//! Tests of the help texts, and of the commands in the documents.
 
 use clap::{CommandFactory, Parser};
 use sst_cli::args::Cli;
 
 use crate::sandbox::{Sandbox, repository};
 
-/// Loading libtorch takes a third of a second; the binary that answers help does not ask for it.
+/// Loading libtorch takes a third of a second, so the binary that prints help must not link it.
 #[test]
 fn help_needs_no_libtorch() {
     let sandbox = Sandbox::new();
@@ -26,7 +26,7 @@ fn every_command_has_examples_that_parse() {
     let mut shown = 0;
     for command in leaves(&command) {
         let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        // A long command goes on in the next line, as in a shell.
+        // A backslash at the end of a line continues a command, as in a shell.
         let after = after.replace(" \\\n", " ");
         let examples: Vec<&str> = commands(&after).collect();
         assert!(!examples.is_empty(), "`{}` shows no example", command.get_name());
@@ -36,7 +36,7 @@ fn every_command_has_examples_that_parse() {
     assert!(shown > 15);
 }
 
-/// No terminal of 80 columns breaks a command in two.
+/// An example must fit into 80 columns, so that no terminal breaks it.
 #[test]
 fn examples_fit_a_terminal() {
     let mut command = Cli::command();
@@ -52,14 +52,14 @@ fn examples_fit_a_terminal() {
     }
 }
 
-/// The width of the terminal is the only thing that breaks a line of prose.
+/// Prose in help is wrapped only at the width of the terminal.
 #[test]
 fn help_is_wrapped_once() {
     let sandbox = Sandbox::new();
     let mut command = Cli::command();
     command.build();
     for columns in ["80", "120"] {
-        // clap's own limit is what `max_term_width` says.
+        // clap wraps at 100 columns at most (`max_term_width`).
         let width: usize = columns.parse::<usize>().unwrap().min(100);
         for path in paths(&command, &[]) {
             let args: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
@@ -82,7 +82,7 @@ fn help_is_wrapped_once() {
     }
 }
 
-/// Every command by its words.
+/// The words of every command and subcommand.
 fn paths(command: &clap::Command, before: &[String]) -> Vec<Vec<String>> {
     let mut all = vec![before.to_vec()];
     for below in command.get_subcommands().filter(|c| c.get_name() != "help") {
@@ -120,10 +120,10 @@ fn commands(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn check_parses(line: &str) {
-    // Up to the first pipe or redirection: the rest is the shell's.
+    // Only the part before the first pipe or redirection belongs to sst.
     let words = split(line);
-    let own = words.split(|word| matches!(word.as_str(), "|" | ">" | "<")).next().unwrap();
-    if let Err(error) = Cli::try_parse_from(own) {
+    let arguments = words.split(|word| matches!(word.as_str(), "|" | ">" | "<")).next().unwrap();
+    if let Err(error) = Cli::try_parse_from(arguments) {
         panic!("`{line}`: {error}");
     }
 }

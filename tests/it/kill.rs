@@ -1,4 +1,4 @@
-//! A run that is killed ten times ends with the weights of one that was left alone.
+//! A run that is killed ten times ends with the weights of an uninterrupted one.
 
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::sandbox::Sandbox;
 const STEPS: u32 = 300;
 const KILLS: u32 = 10;
 
-/// Waits until the run has a checkpoint of `step` or later; false if it ended before.
+/// Waits until the run has a checkpoint of `step` or later. Returns false if the run ended before.
 fn reaches(sandbox: &Sandbox, child: &mut Child, step: u32) -> bool {
     loop {
         if child.try_wait().unwrap().is_some() {
@@ -59,13 +59,12 @@ fn sigkill_at_ten_random_moments_changes_nothing() {
     for i in 0..KILLS {
         let mut child =
             sandbox.command(&killed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // The first dies while it starts, the others anywhere from there on: loading, stepping,
-        // in the middle of a save.
+        // The first kill hits the start of the process, the others any later moment: loading, training or saving.
         if !reaches(&sandbox, &mut child, i * STEPS * 9 / 10 / KILLS) {
             break;
         }
         std::thread::sleep(Duration::from_micros(rng.below(if i == 0 { 600_000 } else { 40_000 })));
-        // SIGKILL; `sst` became `sst-engine`, so this is the process that trains.
+        // This sends SIGKILL. `sst` has started `sst-engine` by exec, so the child is the process that trains.
         child.kill().unwrap();
         kills += u32::from(child.wait().unwrap().code().is_none());
     }

@@ -1,10 +1,10 @@
-//! Numbers of recipes that no run could have are refused by `--dry-run`, by their key and line.
+//! Numbers in recipes that are out of range are refused by `--dry-run`, with their key and line.
 
 use std::time::{Duration, Instant};
 
 use crate::sandbox::{RECIPE, Sandbox, line_of};
 
-/// `--dry-run` with these overrides must be refused with `expected`, at once.
+/// Runs `--dry-run` with these overrides, which must fail at once with `expected`.
 fn check(sandbox: &Sandbox, sets: &[&str], expected: &str) {
     let sets = sets.iter().flat_map(|set| ["--set", set]);
     let args: Vec<&str> =
@@ -60,7 +60,7 @@ fn numbers_out_of_range_are_refused_before_anything_is_made() {
     of_objective("moco", "objective.queue_size=100000000000");
     of_objective("simcse", "objective.temperature=0.0");
     of_objective("nt_xent", "objective.crop=2.0");
-    // A line of the recipe, and not of the command.
+    // The value is in the recipe, so the error names its line.
     sandbox.write("recipe.toml", RECIPE.replace("batch_size = 8", "batch_size = 80000000"));
     let place = format!("recipe.toml:{}: train.batch_size", line_of("batch_size = 8"));
     check(&sandbox, &[], &place);
@@ -107,7 +107,7 @@ fn the_best_checkpoint_can_be_kept_or_the_recipe_is_refused() {
         let sets = sets.iter().flat_map(|set| ["--set", set]);
         sandbox.sst(&["pretrain", "recipe.toml"].into_iter().chain(sets).collect::<Vec<_>>())
     };
-    // In shares of a run, its steps are known once the data is there.
+    // Fractions of a run are known in steps only after the data is read.
     let shares = ["train.eval_every=0.25run", "train.save_every=0.5run"];
     let ended = pretrain(&[keep, shares[0], shares[1]]);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
@@ -119,7 +119,11 @@ fn the_best_checkpoint_can_be_kept_or_the_recipe_is_refused() {
     let by = "train.keep.by={ metric = \"eval/no/such\", direction = \"higher\" }";
     let ended = pretrain(&[by]);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-    assert!(ended.stderr.contains("figures begin with eval/mask-accuracy/"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("held-out metrics begin with eval/mask-accuracy/"),
+        "{}",
+        ended.stderr
+    );
     assert!(!sandbox.path("runs").exists(), "nothing is left of what was refused");
     let ended = pretrain(&[keep, "train.eval_every=4step"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -133,7 +137,7 @@ fn keys_without_an_effect_are_listed() {
         "train.schedule.cooldown_shape=cosine",
         "objective.max_span=4",
         "train.keep.best=3",
-        // As it is anyway.
+        // This is the default.
         "objective.span_p=0.2",
     ];
     let args: Vec<&str> = ["pretrain", "recipe.toml"]

@@ -1,4 +1,4 @@
-//! Tests of the command line, each on a folder of its own: a module a topic.
+//! Tests of the command line, one module per topic. Each test has a folder of its own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 #![allow(clippy::disallowed_methods, reason = "a test damages files on purpose")]

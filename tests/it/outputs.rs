@@ -1,8 +1,9 @@
-//! An output that would take the place of an input, or of what is no file, is refused; so is an input that is no file.
+//! An output that would overwrite an input, or something that is not a file, is refused. So is an input that is not a
+//! file.
 
 use crate::sandbox::Sandbox;
 
-/// Runs the command, which must be refused; `expected` is in the message.
+/// Runs the command, which must fail with `expected` in the message.
 fn refused(sandbox: &Sandbox, line: &str, expected: &str) {
     let ended = sandbox.sst(&line.split(' ').collect::<Vec<_>>());
     assert_eq!(ended.code, Some(2), "{line}: {}", ended.stderr);
@@ -51,7 +52,7 @@ fn an_output_never_takes_the_place_of_an_input() {
     }
     assert_eq!(sandbox.read("runs/r/metrics.jsonl"), metrics);
     assert_eq!(sandbox.path("own").read_dir().unwrap().count(), 1);
-    // What is not read as an input may lie there, and is not counted as one while it is written.
+    // A file of another format may lie in the input folder; it is not counted as an input while it is written.
     let ended = sandbox.good(&["data", "augment", "own", "--kind", "swap", "--out", "own/x.out"]);
     assert!(!ended.stderr.contains("read.other_files"), "{}", ended.stderr);
     for _ in 0..2 {
@@ -93,7 +94,7 @@ fn pipes_are_refused_without_waiting_by_every_command() {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_told() {
+fn a_dangling_link_is_an_error() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.path("own")).unwrap();
     sandbox.write("own/a.txt", "the sea\n");
@@ -106,7 +107,7 @@ fn a_link_that_leads_nowhere_is_told() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_named() {
+fn a_folder_that_cannot_be_created_is_named() {
     let sandbox = Sandbox::new();
     let args = ["tokenizer", "train", "corpus.txt", "--vocab-size", "60", "--out"];
     let ended = sandbox.sst(&[&args[..], &["corpus.txt/below/tok"]].concat());

@@ -1,10 +1,10 @@
-//! The precision of a run: decided where it starts, and kept wherever it goes on.
+//! The precision of a run is decided when it starts, and kept when it is resumed on another machine.
 
 use serde_json::Value;
 
 use crate::sandbox::{Ended, RECIPE, Sandbox};
 
-/// A sandbox whose recipe leaves the precision to the processor, or names it.
+/// A sandbox whose recipe sets this precision, or `auto`.
 fn sandbox(precision: Option<&str>) -> Sandbox {
     let sandbox = Sandbox::new();
     let line = precision.map_or(String::new(), |name| format!("precision = \"{name}\"\n"));
@@ -12,7 +12,7 @@ fn sandbox(precision: Option<&str>) -> Sandbox {
     sandbox
 }
 
-/// Runs `sst` at a level of the processor.
+/// Runs `sst` at a CPU level.
 fn at_level(sandbox: &Sandbox, level: &str, args: &[&str]) -> Ended {
     sandbox.command(args).env("SST_CPU", level).output().unwrap().into()
 }
@@ -22,7 +22,7 @@ fn precision_of(sandbox: &Sandbox) -> Value {
     config["train"]["precision"].clone()
 }
 
-/// The levels that this process's `sst` may use, and what `auto` is at its own.
+/// The available CPU levels, and the precision that `auto` chooses at the current one.
 fn doctor(sandbox: &Sandbox) -> (Vec<String>, Value) {
     let told = sandbox.good(&["doctor", "--json"]).json();
     let levels = serde_json::from_value(told["cpu"]["levels"].clone()).unwrap();
@@ -41,7 +41,7 @@ fn auto_is_decided_by_the_processor_and_written_with_the_run() {
     }
 }
 
-/// A run that began where there is no bf16 goes on in fp32 on a processor that has it, to the same weights.
+/// A run that was started without bf16 instructions continues in fp32 on a processor with them, to the same weights.
 #[test]
 fn a_resumed_run_keeps_its_precision_on_another_processor() {
     let sandbox = sandbox(None);
@@ -60,15 +60,20 @@ fn a_resumed_run_keeps_its_precision_on_another_processor() {
         let ended = at_level(&sandbox, level, &["pretrain", "recipe.toml", "--resume"]);
         assert_eq!(ended.code, Some(0), "{level}: {}", ended.stderr);
         assert_eq!(precision_of(&sandbox), "fp32", "{level}");
-        assert!(ended.stderr.contains("precision fp32: the run began with it"), "{}", ended.stderr);
-        // Other instructions round otherwise, and environment.json says which ones were used.
-        let warned = format!(" and is {level}: the run goes on, but not to the very same weights");
+        assert!(
+            ended.stderr.contains("precision fp32: the run was started with it"),
+            "{}",
+            ended.stderr
+        );
+        // Other instructions round differently, and environment.json records which were used.
+        let warned =
+            format!(" and is {level}: the run continues, but its weights will differ slightly");
         assert_eq!(ended.stderr.contains(&warned), levels.len() > 1, "{}", ended.stderr);
         let environment = sandbox.read("runs/r/environment.json");
         assert_eq!(serde_json::from_str::<Value>(&environment).unwrap()["cpu"]["level"], **level);
-        // The next level goes on from the last step, where there is nothing left to do.
+        // At the next level, the run is already at its last step.
     }
-    // A precision that the run does not have is refused as ever.
+    // A different precision is refused.
     let args = ["pretrain", "recipe.toml", "--resume", "--set", "train.precision=bf16"];
     let ended = sandbox.sst(&args);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
@@ -77,7 +82,7 @@ fn a_resumed_run_keeps_its_precision_on_another_processor() {
         "{}",
         ended.stderr
     );
-    // With the change allowed, `auto` decides anew.
+    // If the change is allowed, `auto` decides again.
     let args = ["pretrain", "recipe.toml", "--resume", "--allow-change", "train.precision"];
     let ended = sandbox.good(&args);
     assert_eq!(precision_of(&sandbox), doctor(&sandbox).1, "{}", ended.stderr);
@@ -111,14 +116,14 @@ fn fp16_on_the_cpu_is_refused() {
     let sandbox = sandbox(Some("fp16"));
     let ended = sandbox.sst(&["pretrain", "recipe.toml"]);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-    assert!(ended.stderr.contains("is for GPUs"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("runs on GPUs only"), "{}", ended.stderr);
     assert!(!sandbox.path("runs/r").exists());
     let ended = sandbox.sst(&["pretrain", "recipe.toml", "--dry-run", "--set", "run.device=cpu"]);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
 }
 
 #[test]
-fn a_level_that_is_none_is_an_error_of_every_command() {
+fn an_unknown_level_is_an_error_of_every_command() {
     let sandbox = Sandbox::new();
     for args in [&["doctor"][..], &["pretrain", "recipe.toml"], &["data", "prepare", "recipe.toml"]]
     {

@@ -1,4 +1,4 @@
-//! A whole run, and what it leaves.
+//! A complete run, and the files that it writes.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::sandbox::Sandbox;
 
 #[test]
-fn a_run_leaves_everything_that_its_folder_promises() {
+fn a_run_writes_all_its_files() {
     let sandbox = Sandbox::trained();
     for name in [
         "config.toml",
@@ -53,7 +53,7 @@ fn the_same_recipe_gives_the_same_bytes_and_config_toml_is_a_recipe() {
 }
 
 #[test]
-fn the_outcome_is_json_on_stdout_and_nothing_else_is() {
+fn with_json_only_the_result_is_on_stdout() {
     let sandbox = Sandbox::new();
     let outcome = sandbox.good(&["pretrain", "recipe.toml", "--json"]).json();
     assert_eq!((&outcome["version"], &outcome["status"]), (&1.into(), &"finished".into()));
@@ -63,12 +63,12 @@ fn the_outcome_is_json_on_stdout_and_nothing_else_is() {
 }
 
 #[test]
-fn ctrl_c_finishes_the_step_saves_and_says_how_to_go_on() {
+fn ctrl_c_finishes_the_step_saves_and_prints_how_to_resume() {
     let sandbox = Sandbox::new();
     let set = ["--set", "train.steps=100000step", "--set", "train.save_every=0"];
     let mut command = sandbox.command(&[&["pretrain", "recipe.toml", "--json"], &set[..]].concat());
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Wait until it trains: only then is a signal a request to save.
+    // Wait until the run trains: before that, a signal ends it without a checkpoint.
     let metrics = sandbox.path("runs/r/metrics.jsonl");
     for _ in 0..600 {
         if std::fs::read_to_string(&metrics).is_ok_and(|text| text.lines().count() > 3) {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::sandbox::Sandbox;
 
-/// How long the threads of a trace were within operators.
+/// The total time that the threads of a trace spent in operators.
 fn milliseconds_within(events: &[Value]) -> f64 {
     let mut spans: BTreeMap<u64, Vec<[f64; 2]>> = BTreeMap::new();
     for event in events.iter().filter(|event| event["cat"] == "cpu_op") {
@@ -34,7 +34,7 @@ fn a_profile_lists_the_operators_and_changes_nothing() {
     let table = sandbox.read("runs/r/profile/table.md");
     assert!(table.contains("\n4 steps in "), "{table}");
     let number = |cell: &str| cell.trim_matches([' ', '|', '%']).parse::<f64>().ok();
-    // Calls, own milliseconds and share of each operator, by name.
+    // The calls, self time in milliseconds and fraction of each operator, by name.
     let by_name = table.split("by shapes").next().unwrap();
     let rows: Vec<_> = by_name
         .lines()
@@ -45,7 +45,7 @@ fn a_profile_lists_the_operators_and_changes_nothing() {
         })
         .collect();
     assert!(rows.len() > 20, "{table}");
-    // What a step cannot do without, ours among them.
+    // Operators that every step uses, including kernels of sst.
     for operator in ["aten::mm", "sst::adamw", "sst::residual_norm"] {
         let row = rows.iter().find(|(name, _)| *name == operator);
         assert!(row.is_some_and(|(_, [calls, own, _])| *calls >= 1.0 && *own > 0.0), "{table}");
@@ -58,13 +58,13 @@ fn a_profile_lists_the_operators_and_changes_nothing() {
     let trace: Value = sandbox.json("runs/r/profile/trace.json");
     let events = trace["traceEvents"].as_array().unwrap();
     assert!(events.len() > 100);
-    // All recorded time is somebody's own, and none of it two operators'.
+    // The self times add up to the recorded time, so nothing is counted twice or lost.
     let own: f64 = rows.iter().map(|(_, [_, own, _])| own).sum();
     let recorded = milliseconds_within(events) / 4.0;
     let rounding = 0.0005 * rows.len() as f64 + 0.001 * recorded;
     assert!((own - recorded).abs() <= rounding, "{own} ms of {recorded} in {table}");
     assert!(own <= whole * 1.01, "{own} ms of {whole}");
-    // The run itself is as without.
+    // Profiling does not change the run.
     let losses = |name: &str| -> Vec<Value> {
         let text = sandbox.read(&format!("runs/{name}/metrics.jsonl"));
         let rows = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

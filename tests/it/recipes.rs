@@ -19,8 +19,8 @@ fn recipes() -> Vec<String> {
     names.map(|entry| format!("recipes/{}", entry.unwrap().file_name().to_str().unwrap())).collect()
 }
 
-/// A folder with what the recipes name: the books, a stand-in for the pairs that are downloaded, and short runs of the
-/// recipes that others go on from.
+/// A folder with everything that the recipes refer to: the books, a substitute for the downloaded pairs, and short
+/// runs of the recipes that others continue from.
 fn surroundings() -> Sandbox {
     let sandbox = Sandbox::new();
     for name in ["corpora", "recipes"] {
@@ -45,7 +45,7 @@ fn shortly(sandbox: &Sandbox, name: &str, set: &[&str]) {
     let recipe = format!("recipes/{name}.toml");
     let mut args = vec!["pretrain", &recipe];
     let short = ["train.steps=2step", "train.schedule.warmup=0step", "train.log_every=1"];
-    // So few rows may be held out that none of their tokens is to be predicted.
+    // With so few held-out rows, there may be no token to predict.
     let small =
         ["train.batch_size=8", "train.micro_batch_size=8", "data.validation=0", "run.device=cpu"];
     for set in short.iter().chain(&small).chain(set) {
@@ -67,7 +67,7 @@ fn every_recipe_resolves_and_its_resolved_form_resolves_to_itself() {
 }
 
 #[test]
-fn recipes_go_on_from_the_runs_of_others() {
+fn recipes_continue_from_the_runs_of_others() {
     let sandbox = surroundings();
     shortly(&sandbox, "simcse", &["data.paths=[\"corpus.txt\"]"]);
     shortly(&sandbox, "translations", &[]);
@@ -76,13 +76,13 @@ fn recipes_go_on_from_the_runs_of_others() {
         let rows = metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let losses: Vec<f64> = rows.filter_map(|row| row["train/loss"].as_f64()).collect();
         assert!(losses.len() == 2 && losses.iter().all(|loss| loss.is_finite()), "{metrics}");
-        // Measured with the pooling that it was trained with, and no text of the data is cut.
+        // The evaluation uses the pooling of the training, and no text is truncated.
         let model = format!("runs/{run}");
         let data = ["--data", "translations/train.jsonl", "--fields", "en,zh", "--json"];
         let found = sandbox.good(&[&["eval", "retrieval", "--model", &model], &data[..]].concat());
         assert_eq!(found.json()["counts"], json!({ "queries": 64, "corpus": 64 }), "{run}");
     }
-    // Without dropout, the two readings of SimCSE would be the same.
+    // Without dropout, the two views of SimCSE would be equal.
     let config = sandbox.json("runs/simcse/checkpoints/latest/model/config.json");
     assert_eq!(
         (&config["hidden_dropout_prob"], &config["attention_probs_dropout_prob"]),

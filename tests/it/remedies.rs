@@ -19,7 +19,8 @@ fn a_damaged_file_of_a_run_is_named_where_it_is_resumed() {
     let good =
         ["config.toml", "environment.json"].map(|name| sandbox.read(&format!("runs/r/{name}")));
     let resume = || sandbox.sst(&["pretrain", "recipe.toml", "--resume"]);
-    let back = "put it back as the run wrote it, or start another run with --set run.name=NAME";
+    let back =
+        "restore the file as the run wrote it, or start another run with --set run.name=NAME";
     let cut = good[0].lines().take(9).map(|line| format!("{line}\n")).collect::<String>();
     for (text, expected) in [
         ("[run]\na = [\n", "runs/r/config.toml:2 is damaged (unclosed array"),
@@ -71,7 +72,7 @@ fn a_file_that_a_checkpoint_lacks_is_named_by_verify() {
     assert!(ended.stdout.contains(told), "{}", ended.stdout);
 }
 
-/// Files may not grow beyond some kilobytes, which the weights do, as on a disk that is full.
+/// A file size limit of some kilobytes, which the weights exceed, acts like a full disk.
 #[test]
 fn a_run_that_cannot_save_says_how_to_go_on() {
     let sandbox = Sandbox::trained();
@@ -88,7 +89,7 @@ fn a_run_that_cannot_save_says_how_to_go_on() {
     };
     let ended = limited(&["train.steps=14step"]);
     let command =
-        "when that is mended, go on from step 12 with: sst pretrain runs/r/config.toml --resume";
+        "when that is fixed, continue from step 12 with: sst pretrain runs/r/config.toml --resume";
     fails(&ended, 1, &["cannot save runs/r/checkpoints/step-00000014: ", command]);
     let ended = limited(&["run.name=other"]);
     fails(
@@ -96,7 +97,7 @@ fn a_run_that_cannot_save_says_how_to_go_on() {
         1,
         &["cannot save runs/other/checkpoints/step-00000004: ", "there is no checkpoint yet"],
     );
-    // And so it does.
+    // The printed command works.
     sandbox.good(&["pretrain", "runs/r/config.toml", "--resume"]);
     assert!(sandbox.path("runs/r/checkpoints/step-00000014").is_dir());
 }

@@ -19,7 +19,7 @@ fn a_run_becomes_one_page() {
 }
 
 #[test]
-fn what_is_no_run_is_refused() {
+fn a_folder_that_is_no_run_is_refused() {
     let sandbox = Sandbox::new();
     let ended = sandbox.sst(&["report", "."]);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
@@ -39,7 +39,7 @@ fn a_run_that_is_writing_its_last_row_has_a_page_and_nothing_in_it_is_markup() {
         format!("{{\"{evil}\": {{\"count\": \"{evil}\", \"first\": \"{evil}\"}}}}"),
     );
     let ended = sandbox.good(&["report", "runs/r"]);
-    let told = format!("metrics.jsonl:{}, the last line, is cut off", rows + 2);
+    let told = format!("metrics.jsonl:{}, the last line, is incomplete", rows + 2);
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
     let page = sandbox.read("runs/r/report.html");
     assert!(!page.contains("<img") && page.contains("&lt;img src=x"), "markup of the run's");

@@ -1,4 +1,4 @@
-//! Going on with a run.
+//! Resuming a run.
 
 use crate::sandbox::{RECIPE, Sandbox};
 
@@ -7,7 +7,7 @@ fn model(sandbox: &Sandbox, run: &str) -> Vec<u8> {
     std::fs::read(sandbox.path(&file)).unwrap()
 }
 
-/// A run of which only the first steps are left, as if it had been stopped then.
+/// A run whose checkpoints after `step` are deleted, as if it had been stopped then.
 fn stopped_at(step: u32) -> Sandbox {
     let sandbox = Sandbox::trained();
     sandbox.good(&["pretrain", "recipe.toml", "--set", "run.name=whole"]);
@@ -24,7 +24,7 @@ fn a_resumed_run_ends_with_the_same_bytes() {
     let ended = sandbox.good(&["pretrain", "recipe.toml", "--resume"]);
     assert!(ended.stderr.contains("resuming from runs/r/checkpoints/step-00000004"));
     assert_eq!(model(&sandbox, "r"), model(&sandbox, "whole"));
-    // One row a step, as if nothing had happened.
+    // There is one row per step, as in an uninterrupted run.
     let steps = |run: &str| -> Vec<u64> {
         let text = sandbox.read(&format!("runs/{run}/metrics.jsonl"));
         let rows = text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
@@ -47,7 +47,7 @@ fn a_run_of_an_earlier_version_has_the_defaults_of_keys_that_came_later() {
     let ended = sandbox.sst(&other);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("data.clean.nfc was false and is true"), "{}", ended.stderr);
-    // Files that have moved since are no hindrance to that.
+    // The comparison works even if the data files have moved since.
     let moved =
         sandbox.read("runs/r/config.toml").replace("paths = [\"", "paths = [\"was/elsewhere/");
     assert!(moved.contains("was/elsewhere"), "{moved}");
@@ -65,8 +65,8 @@ fn the_hint_of_a_stopped_run_works_as_it_is_printed() {
     let budget = ["--set", "train.budget.tokens=100", "--set", name];
     let ended = sandbox.sst(&[&["pretrain", "recipe.toml"], &budget[..]].concat());
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    let hint = ended.stderr.split("go on with: sst ").nth(1).unwrap().lines().next().unwrap();
-    // The budget is spent, so that the hint raises it.
+    let hint = ended.stderr.split("continue with: sst ").nth(1).unwrap().lines().next().unwrap();
+    // The budget is used up, so the printed command raises it.
     let more = "--set train.budget.tokens=200";
     assert_eq!(hint, format!("pretrain 'runs/it'\\''s mine/config.toml' --resume {more}"));
     let config = "runs/it's mine/config.toml";
@@ -118,7 +118,7 @@ fn a_run_copied_without_its_links_goes_on() {
     let sandbox = stopped_at(8);
     let latest = sandbox.path("runs/r/checkpoints/latest");
     std::fs::remove_file(&latest).unwrap();
-    // What an object store or `cp -L` leaves of it, and the checkpoint under its name lost.
+    // This is what an object store or `cp -L` makes of the links, here with the named checkpoint lost.
     std::fs::rename(sandbox.path("runs/r/checkpoints/step-00000008"), &latest).unwrap();
     sandbox.good(&["checkpoint", "verify", "runs/r/checkpoints/latest"]);
     let ended = sandbox.good(&["pretrain", "recipe.toml", "--resume"]);
@@ -152,7 +152,9 @@ fn a_run_with_checkpoints_is_not_started_anew_by_mistake() {
     let ended = sandbox.sst(&["pretrain", "recipe.toml"]);
     assert_eq!(ended.code, Some(2));
     assert!(
-        ended.stderr.contains("runs/r holds checkpoints of an earlier run: go on with --resume")
+        ended
+            .stderr
+            .contains("runs/r holds checkpoints of an earlier run: continue it with --resume")
     );
     assert_eq!(model(&sandbox, "r"), before);
 }
@@ -161,11 +163,11 @@ fn a_run_with_checkpoints_is_not_started_anew_by_mistake() {
 fn resuming_a_run_that_has_not_begun_starts_it() {
     let sandbox = Sandbox::new();
     let ended = sandbox.good(&["pretrain", "recipe.toml", "--resume"]);
-    assert!(ended.stderr.contains("runs/r holds no checkpoint yet: starting anew"));
+    assert!(ended.stderr.contains("runs/r holds no checkpoint yet: starting from the beginning"));
 }
 
 #[test]
-fn a_recipe_that_teaches_otherwise_is_refused_by_its_keys() {
+fn a_change_of_what_is_learned_is_refused_by_its_key() {
     let sandbox = stopped_at(4);
     let check = |set: &str, expected: &str| {
         let ended = sandbox.sst(&["pretrain", "recipe.toml", "--resume", "--set", set]);
@@ -215,7 +217,7 @@ fn how_often_to_log_and_where_to_work_may_change() {
 }
 
 #[test]
-fn a_change_that_is_allowed_by_name_is_made_and_told() {
+fn an_allowed_change_is_made_and_reported() {
     let sandbox = stopped_at(4);
     let change = ["--set", "train.batch_size=16", "--set", "train.optimizer.lr=0.1"];
     let resume = ["pretrain", "recipe.toml", "--resume"];

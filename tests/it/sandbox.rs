@@ -1,4 +1,4 @@
-//! A folder with a small corpus, a recipe and a cache of its own.
+//! A temporary folder with a small corpus, a recipe and a cache.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A model so small that a run takes less than a second besides its start.
+/// A model so small that a run takes less than a second after its start-up.
 pub(crate) const RECIPE: &str = r#"[run]
 name = "r"
 seed = 7
@@ -57,7 +57,7 @@ pub(crate) struct Sandbox {
     folder: TempDir,
 }
 
-/// What a command left behind.
+/// The exit code and the output of a command.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -136,7 +136,7 @@ impl Ended {
     }
 }
 
-/// 200 documents of 4 to 12 words, in which the words follow each other in a few ways.
+/// 200 documents of 4 to 12 words, with few possible successors of each word.
 fn corpus() -> String {
     let words = ["the", "old", "man", "went", "to", "sea", "and", "saw", "light", "upon", "water"];
     let line = |i: usize| {

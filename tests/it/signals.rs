@@ -1,19 +1,19 @@
-//! Ctrl-C twice while a run trains: exit code 3 where a checkpoint stands, and 1 where none does, whenever the second one
-//! comes. Before that, and in every other command: code 130, and nothing unfinished is left.
+//! After a second Ctrl-C in training, the exit code is 3 if there is a checkpoint and 1 if there is none, whenever it
+//! comes. Before training and in every other command, Ctrl-C gives code 130 and leaves no unfinished file.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::sandbox::{Ended, Sandbox};
 
-/// Sends SIGTERM, which is taken as Ctrl-C is. A process that has ended is left alone.
+/// Sends SIGTERM, which is handled like Ctrl-C. Does nothing if the process has ended.
 fn terminate(child: &Child) {
     let command = format!("kill -TERM {} 2>/dev/null", child.id());
     Command::new("sh").args(["-c", &command]).status().unwrap();
 }
 
 #[test]
-fn the_code_of_a_second_signal_tells_whether_a_checkpoint_stands() {
+fn the_code_of_a_second_signal_tells_whether_there_is_a_checkpoint() {
     let sandbox = Sandbox::new();
     let more = ["train.steps=1000000", "train.save_every=0", "train.eval_every=0"];
     for delay in [0, 1, 2, 5, 10, 20, 50, 200] {
@@ -45,7 +45,7 @@ fn the_code_of_a_second_signal_tells_whether_a_checkpoint_stands() {
     }
 }
 
-/// Interrupts the command once `begun` says so; returns its end, and what lies in the folder then.
+/// Interrupts the command as soon as `begun` returns true. Returns the result and the names in the folder afterwards.
 fn interrupted(
     sandbox: &Sandbox,
     args: &[&str],
@@ -77,7 +77,7 @@ fn an_interrupted_command_leaves_nothing_unfinished() {
     let sandbox = Sandbox::trained();
     let before = ["cache", "corpus.txt", "recipe.toml", "runs"];
     let is_writing = |names: &[String]| names.iter().any(|name| name.ends_with(".tmp"));
-    // Read often enough that no command is done before it is interrupted.
+    // The input is repeated so often that no command finishes before it is interrupted.
     let mut many = vec!["embed", "--model", "runs/r", "--out", "v.jsonl", "--data"];
     many.extend(std::iter::repeat_n("corpus.txt", 20_000));
     let augment =

@@ -1,10 +1,10 @@
-//! Several tasks in one run, and curricula: what a run's metrics say was seen when.
+//! Runs with several tasks, and curricula: the metrics show which rows were used when.
 
 use serde_json::{Map, Value};
 
 use crate::sandbox::{RECIPE, Sandbox};
 
-/// The recipe with two tasks instead of its objective, and this mixture.
+/// The recipe with two tasks instead of one objective, and this mixture.
 fn recipe(mixture: &str) -> String {
     let objective = "[objective]\nname = \"mlm\"\n";
     assert!(RECIPE.contains(objective));
@@ -65,7 +65,7 @@ weights = { words = 0.5, letters = 0 }
     let sandbox = sandbox(mixture);
     sandbox.good(&["pretrain", "recipe.toml"]);
     assert_eq!(seen(&sandbox), "wwwllllllwww");
-    // Both are evaluated, under their names.
+    // Both tasks are evaluated under their names.
     let text = sandbox.read("runs/r/metrics.jsonl");
     for task in ["words", "letters"] {
         assert!(text.contains(&format!("eval/{task}/mask-accuracy/loss")), "{task}");
@@ -73,7 +73,7 @@ weights = { words = 0.5, letters = 0 }
     let environment = sandbox.json("runs/r/environment.json");
     assert_eq!(environment["data"]["tasks"]["letters"]["documents"], 120);
     assert_eq!(environment["data"]["tasks"]["words"]["documents"], 200);
-    // What was resolved is a recipe that says the same.
+    // The resolved recipe resolves to itself.
     let again = ["pretrain", "runs/r/config.toml", "--set", "run.name=again"];
     sandbox.good(&again);
     let figures = |name: &str| {
@@ -87,7 +87,7 @@ weights = { words = 0.5, letters = 0 }
 
 #[test]
 fn weights_and_temperature_are_shares_of_the_steps() {
-    // Rows: 180 of words, about 118 of letters; at temperature 1 the shares are those of the rows.
+    // The tasks have 180 and about 118 rows; at temperature 1 the fractions are those of the rows.
     for (mixture, sets, share) in [
         ("", vec!["tasks.words.weight=3"], 0.75),
         ("[mixture]\nby = \"temperature\"\n", vec!["mixture.temperature=1e6"], 0.5),
@@ -145,7 +145,7 @@ fn a_curriculum_opens_the_rows_that_its_pacing_says() {
             assert_eq!((open, hardest), (None, None), "step {step}");
             continue;
         }
-        // Platanios et al. 2019, equation 6, of whole rows.
+        // Platanios et al. 2019, equation 6, rounded to whole rows.
         let competence = 0.2 + 0.8 * f64::from(step) / 20.0;
         let (open, hardest) = (open.unwrap(), hardest.unwrap());
         assert!(
@@ -155,12 +155,12 @@ fn a_curriculum_opens_the_rows_that_its_pacing_says() {
         assert!(hardest > 0.0 && hardest <= open, "step {step}: {hardest} of {open}");
         hardest_of_all = hardest_of_all.max(hardest);
     }
-    // A curriculum that kept to the easiest would pass all that.
+    // This fails for a curriculum that always stays with the easiest rows.
     assert!(hardest_of_all > 0.8, "{hardest_of_all}");
 }
 
 #[test]
-fn an_evaluation_says_whose_data_it_takes() {
+fn an_evaluation_of_several_tasks_needs_a_task_name() {
     let sandbox = sandbox("");
     sandbox.good(&["pretrain", "recipe.toml"]);
     let ended = sandbox.sst(&["eval", "mask-accuracy", "--model", "runs/r"]);
@@ -177,7 +177,7 @@ fn an_evaluation_says_whose_data_it_takes() {
 }
 
 #[test]
-fn what_cannot_be_mixed_is_refused() {
+fn invalid_mixtures_are_refused() {
     let check = |text: String, expected: &str| {
         let sandbox = sandbox("");
         sandbox.write("recipe.toml", text);
@@ -185,16 +185,22 @@ fn what_cannot_be_mixed_is_refused() {
         assert_eq!(ended.code, Some(2), "{expected}: {}", ended.stderr);
         assert!(ended.stderr.contains(expected), "{expected}: {}", ended.stderr);
     };
-    check(format!("{RECIPE}\n[mixture]\nby = \"weight\"\n"), "mixture: is for several tasks");
+    check(
+        format!("{RECIPE}\n[mixture]\nby = \"weight\"\n"),
+        "mixture: applies only to several tasks",
+    );
     check(recipe("[mixture]\nby = \"schedule\"\n"), "mixture.schedule: is missing");
     check(
         recipe("[mixture]\nby = \"schedule\"\nschedule = [{ from = 0, weights = { wrds = 1 } }]\n"),
         "mixture.schedule: names \"wrds\", and there is no [tasks.wrds]",
     );
-    check(recipe("[mixture]\ntemperature = 2.0\n"), "mixture.temperature: is for mixture.by");
+    check(
+        recipe("[mixture]\ntemperature = 2.0\n"),
+        "mixture.temperature: applies only to mixture.by",
+    );
     let heavy = recipe("[mixture]\nby = \"temperature\"\n")
         .replace("[tasks.words]\n", "[tasks.words]\nweight = 2\n");
-    check(heavy, "tasks.words.weight: is for mixture.by = \"weight\"");
+    check(heavy, "tasks.words.weight: applies only to mixture.by = \"weight\"");
     check(
         recipe("").replace("letters.txt", "absent.txt"),
         "tasks.letters.data.paths: absent.txt does not exist",

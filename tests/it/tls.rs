@@ -1,4 +1,4 @@
-//! A server that speaks LibreTranslate's protocol over TLS, with a certificate of its own.
+//! A TLS server that implements LibreTranslate's protocol, with a self-signed certificate.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,14 +9,14 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
 use serde_json::{Value, json};
 
-/// Where it is, and whom to trust for it.
+/// The address of the server, and its certificate.
 pub(crate) struct TlsServer {
     pub(crate) url: String,
-    /// PEM.
+    /// The certificate in PEM format.
     pub(crate) certificate: String,
 }
 
-/// A server that answers each text with the same in capitals.
+/// Starts a server that returns each text in capitals.
 pub(crate) fn tls_server() -> TlsServer {
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
@@ -32,7 +32,7 @@ pub(crate) fn tls_server() -> TlsServer {
     let url = format!("https://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         for stream in listener.incoming() {
-            // A client that does not trust the certificate says so and leaves.
+            // A client that does not trust the certificate closes the connection.
             let _ = answer(&config, &mut stream.unwrap());
         }
     });

@@ -24,7 +24,7 @@ fn a_trained_tokenizer_encodes() {
 }
 
 #[test]
-fn what_cannot_be_trained_says_why() {
+fn invalid_settings_say_why() {
     let sandbox = Sandbox::new();
     let check = |args: &[&str], code, expected: &str| {
         let ended = sandbox.sst(&[&["tokenizer", "train", "--out", "tok"], args].concat());
@@ -37,7 +37,7 @@ fn what_cannot_be_trained_says_why() {
     check(&["nope.txt"], 2, "nope.txt does not exist");
 }
 
-/// A tokenizer in the cache that is not what was written there is trained again, and a resume goes on.
+/// A cached tokenizer whose file has changed is trained again, and a resumed run continues.
 #[test]
 fn a_changed_tokenizer_in_the_cache_is_not_used() {
     let sandbox = Sandbox::trained();
@@ -55,7 +55,7 @@ fn a_changed_tokenizer_in_the_cache_is_not_used() {
     let steps = ["--set", "train.steps=16step", "--resume"];
     let ended = sandbox.good(&[&["pretrain", "recipe.toml"][..], &steps].concat());
     assert!(ended.stderr.contains("training the tokenizer again"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("is not what was written there"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("has changed since it was written"), "{}", ended.stderr);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
 }
 
@@ -76,7 +76,7 @@ fn a_resume_with_another_tokenizer_names_where_it_is() {
     assert!(ended.stderr.contains("the tokenizer is tokenizer.path, tok"), "{}", ended.stderr);
 }
 
-/// Unknown tokens are counted where text is prepared and embedded, with their characters.
+/// Unknown tokens are counted with their characters when text is prepared or embedded.
 #[test]
 fn unknown_tokens_are_in_the_ledger() {
     let sandbox = Sandbox::trained();
@@ -89,7 +89,7 @@ fn unknown_tokens_are_in_the_ledger() {
 }
 
 #[test]
-fn what_a_tokenizer_folder_says_and_is_not_used_is_listed() {
+fn unused_settings_of_a_tokenizer_folder_are_listed() {
     let sandbox = Sandbox::new();
     sandbox.good(&["tokenizer", "train", "corpus.txt", "--vocab-size", "60", "--out", "tok"]);
     let config = r#"{"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": true}"#;
@@ -115,10 +115,12 @@ fn a_tokenizer_of_fewer_tokens_than_asked_for_says_why() {
     for algorithm in ["wordpiece", "bpe", "unigram"] {
         let told = train(&["--algorithm", algorithm]);
         assert!(
-            told.contains("and 4000 were asked for: what is left is seen fewer times than"),
+            told.contains(
+                "instead of vocab_size = 4000: all remaining pairs or pieces are seen fewer than"
+            ),
             "{told}"
         );
-        assert!(told.contains("min_frequency, 2"), "{told}");
+        assert!(told.contains("min_frequency = 2"), "{told}");
     }
     let told = train(&["--min-frequency", "1"]);
     assert!(told.contains("every word of the texts is one token already"), "{told}");

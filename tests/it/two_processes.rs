@@ -1,14 +1,14 @@
-//! Two processes at once on one run folder, and on one cache: one works, the other is refused or waits, and
+//! Two processes that use one run folder or one cache at the same time: one works, the other is refused or waits, and
 //! nothing is damaged.
 //!
-//! `SST_ROUNDS=50 cargo test -p sst-cli two_processes` tries each 50 times.
+//! `SST_ROUNDS=50 cargo test -p sst-cli two_processes` repeats each test 50 times.
 
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::sandbox::{Ended, Sandbox};
 
-/// How often each is tried.
+/// The number of rounds of each test.
 fn rounds() -> u32 {
     std::env::var("SST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(2)
 }
@@ -21,7 +21,7 @@ fn end(child: Child) -> Ended {
     child.wait_with_output().unwrap().into()
 }
 
-/// Every checkpoint is whole, and the run did all its steps.
+/// Checks that every checkpoint is complete and the run has done all its steps.
 fn check_whole(sandbox: &Sandbox, run: &str) {
     let folder = format!("runs/{run}");
     let verified = sandbox.good(&["checkpoint", "verify", &folder, "--json"]).json();
@@ -54,7 +54,7 @@ fn of_two_new_runs_in_one_folder_the_second_is_refused() {
         let (refused, other) = if one.code == Some(0) { (&two, pids[0]) } else { (&one, pids[1]) };
         let won = if one.code == Some(0) { &one } else { &two };
         assert_eq!((won.code, refused.code), (Some(0), Some(2)), "{}\n{}", one.stderr, two.stderr);
-        // One that comes after the other has ended is refused for its checkpoints.
+        // If the other run has already ended, the second one is refused because of its checkpoints.
         let busy = format!("runs/new{round} is in use by process {other}");
         let over = "holds checkpoints of an earlier run";
         let told = refused.stderr.contains(&busy) || refused.stderr.contains(over);
@@ -70,7 +70,7 @@ fn a_resume_beside_a_running_one_is_refused_and_takes_over_after_a_kill() {
     for round in 0..rounds() {
         let name = format!("run.name=resumed{round}");
         let folder = format!("runs/resumed{round}");
-        // So long that it is at work when the second one comes.
+        // The run is long enough to be training when the second one starts.
         let long = ["pretrain", "recipe.toml", "--set", &name, "--set", "train.steps=100000step"];
         let long = [&long[..], &["--set", "train.save_every=4step", "--set", "train.keep.last=2"]]
             .concat();
@@ -89,7 +89,7 @@ fn a_resume_beside_a_running_one_is_refused_and_takes_over_after_a_kill() {
             let busy = format!("{folder} is in use by process {}", running.id());
             assert!(refused.stderr.contains(&busy), "{}", refused.stderr);
         }
-        // SIGKILL: the kernel gives the lock back.
+        // After SIGKILL, the system releases the lock.
         running.kill().unwrap();
         running.wait().unwrap();
         sandbox.good(&["checkpoint", "verify", &folder]);

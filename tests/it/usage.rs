@@ -1,4 +1,4 @@
-//! What is wrong with the arguments ends every command with the code for wrong usage, 2.
+//! Wrong arguments end every command with exit code 2.
 
 use std::fs::File;
 
@@ -19,9 +19,12 @@ fn wrong_usage_ends_with_its_code() {
         sandbox.write(&format!("bare/{name}"), sandbox.read(&format!("m/{name}")));
     }
     sandbox.write("pairs.jsonl", "{\"a\":\"the old man\",\"b\":\"the sea\"}\n");
-    let nowhere = "the folder nodir does not exist: make it first";
+    let nowhere = "the folder nodir does not exist: create it first";
     for (line, expected) in [
-        ("tokenizer encode --tokenizer empty --text a", "empty holds neither tokenizer.json nor"),
+        (
+            "tokenizer encode --tokenizer empty --text a",
+            "empty holds no tokenizer.json, no vocab.txt",
+        ),
         ("fill-mask --model bare --text [MASK]", "bare holds neither model.safetensors nor"),
         (
             "embed --model bare --data corpus.txt --out v.npy",
@@ -74,7 +77,7 @@ fn help_that_cannot_be_written_is_an_error() {
     }
 }
 
-/// A number that cannot be is told as one, and not taken for an option: `--length-penalty -1`.
+/// A negative number is parsed as a number and not as an option: `--length-penalty -1`. NaN is refused.
 #[test]
 fn every_number_may_be_written_with_a_sign_and_none_is_nan() {
     let mut seen = 0;
@@ -82,12 +85,13 @@ fn every_number_may_be_written_with_a_sign_and_none_is_nan() {
     while let Some(command) = commands.pop() {
         for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
             let place = format!("{} --{}", command.get_name(), arg.get_id());
-            let of = |parser: ValueParser| parser.type_id() == arg.get_value_parser().type_id();
+            let has_parser =
+                |parser: ValueParser| parser.type_id() == arg.get_value_parser().type_id();
             let numbers = [
-                of(clap::value_parser!(f64).into()),
-                of(clap::value_parser!(u64).into()),
-                of(clap::value_parser!(u32).into()),
-                of(clap::value_parser!(usize).into()),
+                has_parser(clap::value_parser!(f64).into()),
+                has_parser(clap::value_parser!(u64).into()),
+                has_parser(clap::value_parser!(u32).into()),
+                has_parser(clap::value_parser!(usize).into()),
             ];
             if numbers.contains(&true) {
                 assert!(arg.is_allow_negative_numbers_set(), "{place}");

@@ -1,8 +1,8 @@
-//! A run that is killed and resumed ends as one that is left alone, whatever the engine is asked to do.
+//! A run that is killed and resumed ends like an uninterrupted one, for all settings of the training engine.
 
 use crate::sandbox::{RECIPE, Sandbox};
 
-/// The ways of the engine, and what sets each.
+/// The settings that are combined, and the overrides for each.
 const FACTORS: &[&[&[&str]]] = &[
     &[&[], &["train.precision=bf16"], &["train.precision=bf16", "train.bf16_weights=true"]],
     &[
@@ -11,7 +11,7 @@ const FACTORS: &[&[&[&str]]] = &[
         &["train.batching=packs", "train.pack_length=32", "train.packs_per_step=4"],
         &["train.batching=tokens", "train.max_tokens=96", "train.padding_free=false"],
     ],
-    // Accumulation: less room in a forward pass than the step needs.
+    // Gradient accumulation: a forward pass takes fewer tokens than a step.
     &[&[], &["train.inject.out_of_memory_at=1", "train.inject.memory_rows=6"]],
     &[
         &[],
@@ -41,7 +41,7 @@ const FACTORS: &[&[&[&str]]] = &[
     &[&[], &["train.activation_checkpointing=true", "train.async_save=false"]],
 ];
 
-/// Choices for every factor such that any two choices of two factors stand together in one of them.
+/// Combinations of settings such that every pair of values of two settings occurs in at least one (pairwise testing).
 fn pairwise() -> Vec<Vec<usize>> {
     let sizes: Vec<usize> = FACTORS.iter().map(|factor| factor.len()).collect();
     let mut all = vec![Vec::new()];
@@ -71,7 +71,7 @@ fn pairwise() -> Vec<Vec<usize>> {
 }
 
 #[test]
-fn every_pair_of_ways_resumes_to_the_last_bit() {
+fn every_pair_of_settings_resumes_bit_for_bit() {
     let rows = pairwise();
     assert!((12..30).contains(&rows.len()), "{}", rows.len());
     let sandbox = Sandbox::new();
@@ -94,7 +94,7 @@ fn every_pair_of_ways_resumes_to_the_last_bit() {
 }
 
 #[test]
-fn both_runs_can_be_kept_and_are_not_taken_for_a_new_checks() {
+fn kept_runs_are_not_mistaken_for_those_of_a_new_check() {
     let sandbox = Sandbox::new();
     let ended = sandbox.good(&["verify-resume", "recipe.toml", "--kills", "1", "--keep"]);
     assert!(ended.stdout.starts_with("identical after 12 steps and 1 kills"), "{}", ended.stdout);

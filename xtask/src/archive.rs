@@ -1,4 +1,5 @@
-//! Chosen files out of a wheel (zip), a source package (tar.gz) or a stream of tar. Nothing in them is ever run.
+//! Extracts selected files from a wheel (zip), a source package (tar.gz) or a tar stream. Nothing in them is
+//! executed.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -6,16 +7,16 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// What to take out of an archive, and where it goes.
+/// A file or folder to extract, and its new path.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Take {
-    /// One file, or with a final `/` all files below.
+    /// The path in the archive. With a final `/` it is a folder: all files below are extracted.
     pub(crate) from: &'static str,
-    /// Its new path, or with a final `/` the folder for what lies below `from`.
+    /// The new path. With a final `/` it is the new folder of what lies below `from`.
     pub(crate) to: &'static str,
 }
 
-/// Writes what `takes` name into the folder `into`. Something that is not there is an error.
+/// Extracts what `takes` names into the folder `into`. A name that matches nothing is an error.
 pub(crate) fn unpack(archive: &Path, takes: &[Take], into: &Path) -> Result<()> {
     let file = File::open(archive).with_context(|| format!("cannot open {}", archive.display()))?;
     let is_tar = archive.extension().is_some_and(|extension| extension != "whl");
@@ -28,7 +29,7 @@ pub(crate) fn unpack(archive: &Path, takes: &[Take], into: &Path) -> Result<()> 
     })
 }
 
-/// Like [`unpack`], of the tar that `stream` gives; `name` is what errors call it.
+/// Like [`unpack`], for a tar stream. `name` names the archive in errors.
 pub(crate) fn unpack_stream(
     name: &str,
     stream: impl Read,
@@ -82,7 +83,7 @@ fn read_tar(stream: impl Read, visit: Visit<'_>) -> Result<()> {
         let mut entry = entry?;
         if entry.header().entry_type().is_file() {
             let name = String::from_utf8(entry.path_bytes().into_owned())?;
-            // Debian's packages name everything from here.
+            // Paths in Debian packages start with `./`.
             let name = name.strip_prefix("./").unwrap_or(&name);
             visit(name, &mut entry)?;
         }
@@ -90,7 +91,7 @@ fn read_tar(stream: impl Read, visit: Visit<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Where the entry `name` goes by `take`, if it goes anywhere.
+/// The new path of the entry `name` by `take`; `None` if it is not selected.
 fn destination(take: &Take, name: &str) -> Result<Option<PathBuf>> {
     let Some(rest) = name.strip_prefix(take.from) else { return Ok(None) };
     if !take.from.ends_with('/') {
@@ -140,7 +141,7 @@ mod tests {
         for (name, text) in entries {
             let mut header = tar::Header::new_gnu();
             header.set_size(text.len() as u64);
-            // Set by hand: the safe way refuses the hostile names that the tests are about.
+            // The path is written by hand, because the safe interface refuses the hostile names that are tested here.
             header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
             header.set_cksum();
             tar.append(&header, text.as_bytes()).unwrap();

@@ -1,8 +1,7 @@
-//! The per-user cache, shared by all clones: a folder in it is whole or is not there.
+//! The per-user cache, shared by all clones. A folder in it is either complete or absent.
 //!
-//! Everything is made in a folder beside its place, listed in a stamp, synced, and renamed; a lock
-//! lets one process at a time do so. A kill at any moment leaves at most rubbish that the next
-//! attempt removes.
+//! A folder is filled under a temporary name, listed in a stamp file, synced and renamed. A lock lets one process at
+//! a time do so. A process killed at any moment leaves at most temporary files, which the next one removes.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -15,11 +14,11 @@ use serde::{Deserialize, Serialize};
 
 const STAMP: &str = ".sst-stamp.json";
 
-/// What a finished folder was made from and holds.
+/// The stamp of a complete folder: what it was made from and what it holds.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     version: u32,
-    /// Changes when the folder should be made anew: the sums of its sources, and what is taken.
+    /// The fingerprint of the sources and of the files taken from them. If it changes, the folder is rebuilt.
     fingerprint: String,
     /// Every file with its length in bytes.
     files: BTreeMap<String, u64>,
@@ -30,7 +29,7 @@ pub(crate) struct Cache {
     root: PathBuf,
 }
 
-/// Held while something is added to the cache.
+/// The lock that is held while something is added to the cache.
 pub(crate) struct Lock {
     _file: File,
 }
@@ -51,13 +50,13 @@ impl Cache {
         Self::at(base.join("sst"))
     }
 
-    /// A cache in `root`, which is made if it is not there.
+    /// A cache in `root`, which is created if it does not exist.
     pub(crate) fn at(root: PathBuf) -> Result<Self> {
         fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
         Ok(Self { root })
     }
 
-    /// The folder itself.
+    /// The folder of the cache.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -84,9 +83,9 @@ impl Cache {
         Ok(Lock { _file: file })
     }
 
-    /// The folder `name`, made by `fill` unless a whole one with this fingerprint is there.
+    /// Returns the folder `name`. Unless it is complete and has this fingerprint, `fill` builds it.
     ///
-    /// `fill` gets an empty folder and the lock; if it fails, the folder vanishes.
+    /// `fill` gets an empty folder and the lock. If it fails, the folder is removed.
     pub(crate) fn install(
         &self,
         name: &str,
@@ -108,7 +107,7 @@ impl Cache {
             .and_then(|()| fill(&partial, &lock))
             .and_then(|()| seal(&partial, fingerprint));
         if let Err(error) = made {
-            // The first error is the one worth reporting.
+            // Only the first error is reported.
             let _ = remove(&partial);
             return Err(error).with_context(|| format!("cannot make {}", target.display()));
         }
@@ -125,13 +124,12 @@ impl Cache {
     }
 }
 
-/// Whether `dir` carries a stamp, with this fingerprint, and every file the stamp lists is there in
-/// its full length.
+/// Whether `dir` has a stamp with this fingerprint, and every file in the stamp exists with its full length.
 pub(crate) fn is_whole(dir: &Path, fingerprint: &str) -> bool {
     read_stamp(dir).is_some_and(|stamp| stamp.fingerprint == fingerprint && holds(dir, &stamp))
 }
 
-/// Whether `dir` was made by [`Cache::install`] and lost something since.
+/// Whether `dir` was built by [`Cache::install`] and has lost files since.
 pub(crate) fn is_damaged(dir: &Path) -> bool {
     read_stamp(dir).is_some_and(|stamp| !holds(dir, &stamp))
 }
@@ -146,7 +144,7 @@ fn holds(dir: &Path, stamp: &Stamp) -> bool {
     })
 }
 
-/// Lists everything in `dir` in its stamp and syncs it all.
+/// Writes a stamp that lists all files of `dir`, and syncs everything to disk.
 fn seal(dir: &Path, fingerprint: &str) -> Result<()> {
     let mut stamp =
         Stamp { version: 1, fingerprint: fingerprint.to_owned(), files: BTreeMap::new() };
@@ -172,7 +170,7 @@ fn seal(dir: &Path, fingerprint: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes a folder that may not be there.
+/// Removes a folder if it exists.
 pub(crate) fn remove(dir: &Path) -> Result<()> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -217,7 +215,7 @@ mod tests {
         };
         assert!(cache.install("x", "f", failing).is_err());
         assert!(!cache.root().join("x").exists() && !cache.root().join("x.partial").exists());
-        // What a SIGKILL leaves: the folder being filled, and even a target without a stamp.
+        // This is what a SIGKILL leaves: a partly filled folder, and even a target folder without a stamp.
         put(&cache.root().join("x.partial"), "stale", "half").unwrap();
         put(&cache.root().join("x"), "a", "half").unwrap();
         let made = cache.install("x", "f", |dir, _| put(dir, "a", "whole")).unwrap();

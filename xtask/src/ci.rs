@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: what continuous integration runs, in the order that fails soonest.
+//! `cargo xtask ci`: runs what continuous integration runs; the fastest checks come first.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,23 +7,24 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::repo::Repo;
-use crate::{exec, libtorch, test, tidy};
+use crate::{exec, library, libtorch, test, tidy};
 
 type Step = (&'static str, fn(&Repo) -> Result<()>);
 
-/// One a line: name and what it runs.
-const STEPS: [Step; 7] = [
+/// The steps: name and command.
+const STEPS: [Step; 8] = [
     ("setup", libtorch::ensure),
     ("fmt", |repo| exec::run(&mut repo.cargo(&["fmt", "--all", "--check"]))),
     ("clippy", clippy),
     ("arm", arm),
     ("tidy", tidy::run),
-    // The command of the README.
+    // This is the command that the README shows.
     ("test", |repo| test::run(repo, &[])),
+    ("library", library::run),
     ("doc", doc),
 ];
 
-/// Runs every step, stops at the first that fails, and says how long each took.
+/// Runs the steps, stops at the first failure, and prints the time of each.
 pub(crate) fn run(repo: &Repo) -> Result<()> {
     let mut times = Vec::new();
     let mut result = Ok(());
@@ -47,8 +48,8 @@ fn clippy(repo: &Repo) -> Result<()> {
     exec::run(&mut repo.cargo(&args))
 }
 
-/// Checks the kernels for Arm, where the toolchain has its standard library. There is no libtorch for it here and no C
-/// compiler is needed: what build scripts would compile is never linked.
+/// Type-checks the kernels for Arm if the toolchain has its standard library. Neither an Arm libtorch nor a C++
+/// compiler is needed, because nothing is linked.
 fn arm(repo: &Repo) -> Result<()> {
     const TARGET: &str = "aarch64-unknown-linux-gnu";
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());

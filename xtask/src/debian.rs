@@ -1,6 +1,7 @@
-//! Packages of Debian, through its own client, which checks their signatures.
+//! Downloads Debian packages through apt-get, which verifies their signatures.
 //!
-//! No version is pinned: Debian removes a version when the next one comes. The one used is printed.
+//! No version is pinned, because Debian removes a version when the next one is released. The version in use is
+//! printed.
 
 use std::fs;
 use std::io;
@@ -12,14 +13,14 @@ use anyhow::{Context, Result, bail};
 use crate::archive::{self, Take};
 use crate::exec;
 
-/// A package, in whichever version Debian has, and what is taken of it.
+/// A package in its current version, and the files to extract.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Package {
     pub(crate) name: &'static str,
     pub(crate) takes: &'static [Take],
 }
 
-/// Downloads `packages` and writes what is taken of them into the folder `into`.
+/// Downloads `packages` and extracts the selected files into the folder `into`.
 pub(crate) fn take(packages: &[Package], into: &Path) -> Result<()> {
     let names: Vec<_> = packages.iter().map(|package| package.name).collect();
     for program in ["apt-get", "dpkg-deb"] {
@@ -51,7 +52,7 @@ fn unpack(file: &Path, package: &Package, into: &Path) -> Result<()> {
     let mut child = command.spawn().context("`dpkg-deb` does not start")?;
     let mut stream = child.stdout.take().context("`dpkg-deb` has no output")?;
     let unpacked = archive::unpack_stream(package.name, &mut stream, package.takes, into)
-        // What pads the end is not read there, and dpkg-deb is to get rid of it.
+        // The tar reader stops before the padding at the end. Read the rest, so that dpkg-deb can write it and exit.
         .and_then(|()| Ok(io::copy(&mut stream, &mut io::sink())?));
     drop(stream);
     let status = child.wait()?;
@@ -62,7 +63,7 @@ fn unpack(file: &Path, package: &Package, into: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The file of `package` in `folder`, which apt-get calls NAME_VERSION_ARCHITECTURE.deb.
+/// The file of `package` in `folder`. apt-get names it NAME_VERSION_ARCHITECTURE.deb.
 fn downloaded(folder: &Path, package: &str) -> Result<PathBuf> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -75,7 +76,7 @@ fn downloaded(folder: &Path, package: &str) -> Result<PathBuf> {
     bail!("apt-get download left no file of {package}");
 }
 
-/// The version in a file's name, where a colon is written `%3a`.
+/// The version in a file name, in which a colon is written `%3a`.
 fn version(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     name.split('_').nth(1).unwrap_or_default().replace("%3a", ":")

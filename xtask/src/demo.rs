@@ -14,9 +14,10 @@ use crate::{cache, exec, libtorch};
 
 const RECIPE: &str = "recipes/demo.toml";
 
-/// A model that only knows how often each token occurs is at 5.86, the entropy of the tokens.
+/// The highest held-out loss that passes. A model that knows only token frequencies has 5.86, the entropy of the
+/// tokens.
 const MAX_LOSS: f64 = 4.2;
-/// How many times the accuracy of always guessing the commonest token is asked for.
+/// The accuracy must be at least this many times that of always predicting the most frequent token.
 const MIN_GAIN: f64 = 5.0;
 
 const SENTENCES: [&str; 3] = [
@@ -25,7 +26,7 @@ const SENTENCES: [&str; 3] = [
     "The son of David, king of [MASK].",
 ];
 
-/// The part of the recipe that says where the run goes.
+/// The part of the recipe that names the run folder.
 #[derive(Deserialize)]
 struct Recipe {
     run: Run,
@@ -42,7 +43,7 @@ fn default_dir() -> PathBuf {
     PathBuf::from("runs")
 }
 
-/// What the demo promises, as measured.
+/// The metrics that the demo checks.
 #[derive(Debug, PartialEq)]
 struct Figures {
     loss: f64,
@@ -50,7 +51,7 @@ struct Figures {
     commonest_accuracy: f64,
 }
 
-/// The parts of the demo, in order, and what is told before each.
+/// The parts of the demo in order, as printed before each one.
 const PARTS: [&str; 4] = [
     "libtorch: fetched once for all clones, half a gigabyte",
     "the release build: some minutes on two cores, less when it was built before",
@@ -58,7 +59,7 @@ const PARTS: [&str; 4] = [
     "measuring it on verses it has not seen, and filling in blanks",
 ];
 
-/// Runs one of [`PARTS`], and says what it is and how long it took.
+/// Runs one of [`PARTS`]. Prints its description before and its duration after it.
 fn part<T>(number: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
     eprintln!("== {} of {}: {}", number, PARTS.len(), PARTS[number - 1]);
     let start = Instant::now();
@@ -67,13 +68,13 @@ fn part<T>(number: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
     Ok(done)
 }
 
-/// Trains, evaluates, fills in blanks, and fails if the model did not learn.
+/// Trains, evaluates and fills in masked words. Returns an error if the model did not learn.
 pub(crate) fn run(repo: &Repo) -> Result<()> {
     part(1, || libtorch::ensure(repo))?;
     part(2, || exec::run(&mut repo.cargo(&["build", "--release", "--package", "sst-cli"])))?;
     let run = run_folder(repo)?;
     part(3, || {
-        // A second demo starts anew; the folder is the demo's own.
+        // A repeated demo deletes the earlier run; no other command writes to this folder.
         cache::remove(&run)?;
         exec::run(sst(repo).args(["pretrain", RECIPE]))
     })?;
@@ -108,7 +109,7 @@ fn sst(repo: &Repo) -> Command {
     command
 }
 
-/// The run's folder, as the recipe names it.
+/// The folder of the run, as the recipe names it.
 fn run_folder(repo: &Repo) -> Result<PathBuf> {
     let path = repo.path(RECIPE);
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {RECIPE}"))?;
@@ -116,14 +117,14 @@ fn run_folder(repo: &Repo) -> Result<PathBuf> {
     Ok(repo.root().join(recipe.run.dir).join(Path::new(&recipe.run.name)))
 }
 
-/// Measures the model on the part of the book that the run kept out of training.
+/// Evaluates the model on the held-out part of the book.
 fn evaluate(repo: &Repo, run: &Path, model: &Path) -> Result<Figures> {
     let mut eval = sst(repo);
     eval.args(["eval", "mask-accuracy", "--json", "--recipe"]).arg(run.join("config.toml"));
     figures(&exec::output(eval.arg("--model").arg(model))?)
 }
 
-/// Reads what `sst eval mask-accuracy --json` prints.
+/// Parses the output of `sst eval mask-accuracy --json`.
 fn figures(answer: &str) -> Result<Figures> {
     let answer: Value =
         serde_json::from_str(answer).context("`sst eval --json` printed no JSON")?;
@@ -138,7 +139,7 @@ fn figures(answer: &str) -> Result<Figures> {
     })
 }
 
-/// Fails unless the model learned more than frequencies. A NaN never passes.
+/// Returns an error unless the model learned more than token frequencies. NaN is an error.
 fn judge(figures: &Figures) -> Result<()> {
     let Figures { loss, mask_accuracy, commonest_accuracy } = figures;
     let learned = *loss <= MAX_LOSS;

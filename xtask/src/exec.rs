@@ -1,11 +1,11 @@
-//! Running other programs: shown before they start, and a failure names the command.
+//! Runs other programs. Each command is printed before it starts, and an error names it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Runs `command` with this process's terminal and fails unless it succeeds.
+/// Runs `command` with the terminal of this process. Returns an error unless it succeeds.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     eprintln!("$ {}", line(command));
     let status = command.status().with_context(|| cannot_start(command))?;
@@ -15,12 +15,12 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Like [`run`], but what the program prints goes to stderr: stdout is kept for our own answer.
+/// Like [`run`], but the output of the program goes to stderr, because stdout is for the result of the xtask.
 pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
     run(command.stdout(Stdio::from(std::io::stderr())))
 }
 
-/// Runs `command` and returns what it prints on stdout; its stderr goes to the terminal.
+/// Runs `command` and returns its stdout; its stderr goes to the terminal.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output =
         command.stderr(Stdio::inherit()).output().with_context(|| cannot_start(command))?;
@@ -31,8 +31,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         .with_context(|| format!("`{}` printed no UTF-8", line(command)))
 }
 
-/// Runs `command`, passes its stdout on line by line as it comes, and returns whether it succeeded
-/// together with those lines.
+/// Runs `command` and prints its stdout line by line. Returns whether it succeeded, and the lines.
 pub(crate) fn tee(command: &mut Command) -> Result<(bool, Vec<String>)> {
     eprintln!("$ {}", line(command));
     let mut child =
@@ -48,13 +47,13 @@ pub(crate) fn tee(command: &mut Command) -> Result<(bool, Vec<String>)> {
     Ok((child.wait()?.success(), lines))
 }
 
-/// Whether `command` starts and succeeds; it prints nothing.
+/// Whether `command` starts and succeeds. Its output is discarded.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     silent.status().is_ok_and(|status| status.success())
 }
 
-/// The command as one would type it.
+/// The command as a shell line.
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")

@@ -1,9 +1,8 @@
-//! `cargo xtask fuzz`: the property tests on mutated files, for as long as one likes.
+//! `cargo xtask fuzz`: runs the property tests on mutated files for a given time.
 //!
-//! Every test whose name begins with `mutated_` changes good and hostile files at random and asks that what
-//! reads them answers, with a result or an error. `cargo test` runs each for a moment. Here they go on with new
-//! seeds, each in a process of its own that is watched: a panic, a run that does not end, or more memory than
-//! there is to be is a failure.
+//! Every test whose name begins with `mutated_` changes valid and hostile files at random. The code that reads them
+//! must return a result or an error. `cargo test` runs each test briefly. Here each runs for minutes with new seeds,
+//! in processes that are watched: a panic, a hang, or more memory than allowed is a failure.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,27 +16,27 @@ use crate::repo::Repo;
 use crate::{exec, libtorch};
 
 const PREFIX: &str = "mutated_";
-/// How many cases a process tries: see the proptest book.
+/// The environment variable for the number of cases per process: see the proptest book.
 const CASES: &str = "PROPTEST_CASES";
-/// How long a process should take, so that each begins with new seeds.
+/// The intended time of a process. Each process starts with new seeds.
 const ROUND: Duration = Duration::from_secs(15);
-/// A process that takes so much longer hangs.
+/// A process that takes this many times longer is taken to hang.
 const PATIENCE: u32 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only the tests whose name holds this
+    /// Run only the tests whose name contains this
     name: Option<String>,
     /// How long each test runs
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
-    /// The most memory a test may take, in MB
+    /// The largest memory of a test, in MB
     #[arg(long, default_value_t = 1000)]
     megabytes: u64,
 }
 
-/// A line of cargo's, as far as it matters here.
+/// The fields of a JSON message of cargo that are used here.
 #[derive(Deserialize)]
 struct Message {
     executable: Option<PathBuf>,
@@ -48,18 +47,18 @@ struct Message {
 
 #[derive(Deserialize)]
 struct Profile {
-    /// Whether it is a test, and not a program that tests start.
+    /// Whether the binary is a test, and not a program that tests start.
     test: bool,
 }
 
-/// A test, and the binary that holds it.
+/// A test and its binary.
 struct Test {
     binary: PathBuf,
     folder: PathBuf,
     name: String,
 }
 
-/// Runs each test for its time.
+/// Runs each test for the given time.
 pub(crate) fn run(repo: &Repo, args: &Args) -> Result<()> {
     libtorch::ensure(repo)?;
     let tests = tests(repo, args.name.as_deref().unwrap_or_default())?;
@@ -93,7 +92,7 @@ fn tests(repo: &Repo, wanted: &str) -> Result<Vec<Test>> {
     for message in messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok()) {
         let is_test = message.profile.is_some_and(|profile| profile.test);
         if let Some(binary) = message.executable.filter(|_| is_test) {
-            // Tests expect to run in the folder of their crate.
+            // Tests run in the folder of their crate, as with cargo.
             let folder = message.manifest_path.parent().map(PathBuf::from).unwrap_or_default();
             binaries.insert(binary, folder);
         }
@@ -101,7 +100,7 @@ fn tests(repo: &Repo, wanted: &str) -> Result<Vec<Test>> {
     let mut tests = Vec::new();
     for (binary, folder) in binaries {
         let list = exec::output(Command::new(&binary).args(["--list", "--format", "terse"]));
-        // Benchmarks have no such list.
+        // Benchmark binaries do not list tests.
         for name in list.unwrap_or_default().lines().filter_map(|l| l.strip_suffix(": test")) {
             let last = name.rsplit("::").next().unwrap_or(name);
             if last.starts_with(PREFIX) && name.contains(wanted) {
@@ -114,34 +113,34 @@ fn tests(repo: &Repo, wanted: &str) -> Result<Vec<Test>> {
 }
 
 impl Test {
-    /// Runs it with new seeds until `time` is over; the cases tried and the most memory taken.
+    /// Runs the test with new seeds until `time` is over. Returns the number of cases and the peak memory.
     fn run_for(&self, time: Duration, most_memory: u64) -> Result<(u64, u64)> {
         let (start, mut cases, mut done, mut peak) = (Instant::now(), 64_u64, 0, 0);
-        // How long the last process took.
+        // The time of the last process.
         let mut last = ROUND;
         while start.elapsed() < time {
             let round = Instant::now();
             peak = peak.max(self.once(cases, last.max(ROUND) * PATIENCE, most_memory)?);
             done += cases;
             last = round.elapsed();
-            // Towards a round of the wanted length, by a factor of four at most.
+            // Adjust the number of cases to the intended time, by a factor of at most four.
             let factor = ROUND.as_secs_f64() / last.as_secs_f64().max(0.1);
             cases = ((cases as f64 * factor.clamp(0.25, 4.0)) as u64).clamp(16, 1 << 22);
         }
         Ok((done, peak))
     }
 
-    /// One process; the most memory it took, in bytes.
+    /// Runs one process and returns its peak memory in bytes.
     fn once(&self, cases: u64, patience: Duration, most_memory: u64) -> Result<u64> {
         let mut command = Command::new(&self.binary);
         command.args(["--exact", &self.name, "--nocapture"]).current_dir(&self.folder);
-        // Panics of a library that become errors need no backtrace here.
+        // The code under test turns some panics of a library into errors; their backtraces are of no use here.
         command.env("RUST_BACKTRACE", "0").env(CASES, cases.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.spawn().context("the test does not start")?;
         let watched = watch(&mut child, patience, most_memory);
         if watched.is_err() {
-            // It may have ended meanwhile.
+            // The process may have ended in the meantime.
             let _ = child.kill();
             child.wait()?;
         }
@@ -171,7 +170,7 @@ fn watch(child: &mut Child, patience: Duration, most_memory: u64) -> Result<(Exi
     }
 }
 
-/// The most memory that a process had so far, in bytes; `None` where the system does not tell.
+/// The peak memory of a process so far, in bytes; `None` if the system does not report it.
 fn memory(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

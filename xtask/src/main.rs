@@ -1,7 +1,7 @@
-//! `cargo xtask`: everything a contributor runs that is not `cargo` itself or `sst`.
+//! `cargo xtask`: the developer tools, beside `cargo` itself and `sst`.
 //!
-//! Knows nothing of libtorch's API and depends on no crate of the workspace, so it builds in seconds
-//! on a machine that has no libtorch yet. Like `sst`, it may print and read the environment.
+//! It uses no libtorch and depends on no crate of the workspace, so it builds in seconds on a machine without
+//! libtorch. Like `sst`, it may print and read the environment.
 
 #![allow(
     clippy::print_stdout,
@@ -23,6 +23,7 @@ mod demo;
 mod download;
 mod exec;
 mod fuzz;
+mod library;
 mod libtorch;
 mod model;
 mod parity;
@@ -52,45 +53,47 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Get libtorch into the per-user cache and link this clone to it
+    /// Download libtorch into the per-user cache and link this clone to it
     Setup(setup::Args),
-    /// Train a small BERT on the bundled book, evaluate it and fill in a few blanks
+    /// Train a small BERT on the bundled book, evaluate it and predict a few masked words
     Demo,
-    /// Run every test of the workspace (setting up first, if need be)
+    /// Run all tests of the workspace; set up libtorch first if it is missing
     Test {
-        /// Passed on to `cargo test`
+        /// Arguments for `cargo test`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Run what continuous integration runs: fmt, clippy, tidy, test, doc
+    /// Run everything that continuous integration runs: fmt, clippy, tidy, test, library, doc
     Ci,
-    /// Go on with the tests on mutated files (`mutated_*`), each with new seeds for some minutes
+    /// Run each property test on mutated files (`mutated_*`) for some minutes with new seeds
     Fuzz(fuzz::Args),
+    /// Build and run the packages of docs/library.md outside of the repository
+    Library,
     /// Run the benchmarks
     Bench {
-        /// Passed on to `cargo bench`
+        /// Arguments for `cargo bench`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Download a data set into the per-user cache and print where it lies
+    /// Download a data set into the per-user cache and print its path
     Data {
-        /// Its name; `list` or nothing shows all
+        /// The name; without it, or with `list`, all are listed
         name: Option<String>,
     },
-    /// Download a model into the per-user cache and print where it lies
+    /// Download a model into the per-user cache and print its path
     Model {
-        /// Its name; `list` or nothing shows all
+        /// The name; without it, or with `list`, all are listed
         name: Option<String>,
     },
-    /// Compare sst with transformers, sentence-transformers and tokenizers in a virtual environment
+    /// Compare results of sst with transformers, sentence-transformers and tokenizers
     Parity {
-        /// A virtual environment (or interpreter) to use instead of the project's own
+        /// A virtual environment (or interpreter) to use instead of the one that xtask creates
         #[arg(long, value_name = "VENV")]
         python: Option<PathBuf>,
-        /// Only these checks, by the name of their script
+        /// The checks to run, by the names of their scripts; all if none is given
         names: Vec<String>,
     },
-    /// Check the rules of the house: layering, file sizes, names, README and the like
+    /// Check the rules of the repository: layering, file sizes, names, README and others
     Tidy,
 }
 
@@ -112,6 +115,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { args } => test::run(&repo, &args),
         Command::Ci => ci::run(&repo),
         Command::Fuzz(args) => fuzz::run(&repo, &args),
+        Command::Library => library::run(&repo),
         Command::Bench { args } => bench::run(&repo, &args),
         Command::Data { name } => data::run(&repo, name.as_deref()),
         Command::Model { name } => model::run(name.as_deref()),

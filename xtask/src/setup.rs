@@ -1,4 +1,4 @@
-//! `cargo xtask setup`: gets libtorch and links the clone to it.
+//! `cargo xtask setup`: installs libtorch and links the clone to it.
 
 use std::path::PathBuf;
 
@@ -11,18 +11,18 @@ use crate::repo::Repo;
 #[derive(clap::Args)]
 #[group(multiple = false)]
 pub(crate) struct Args {
-    /// The CPU libraries alone, even where an NVIDIA driver is
+    /// Install the CPU libraries, even if there is an NVIDIA driver
     #[arg(long)]
     cpu: bool,
-    /// The CUDA libraries, even where no driver is found
+    /// Install the CUDA libraries, even if no driver is found
     #[arg(long)]
     cuda: bool,
-    /// A copy of your own: a folder with `include` and `lib`
+    /// Use your own copy of libtorch: a folder with `include` and `lib`
     #[arg(long, value_name = "DIR")]
     libtorch: Option<PathBuf>,
 }
 
-/// Sets up; a second time it only checks.
+/// Installs and links libtorch. If that is done already, only checks it.
 pub(crate) fn run(repo: &Repo, args: &Args) -> Result<()> {
     match (&args.libtorch, repo.own_libtorch()) {
         (Some(own), _) => libtorch::use_existing(repo, own)?,

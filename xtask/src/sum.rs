@@ -1,4 +1,4 @@
-//! Sums of files.
+//! Computes checksums of files.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +16,7 @@ pub(crate) fn sum(path: &Path) -> Result<String> {
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A hasher as a writer.
+/// A writer that hashes its input.
 struct Writer<'a>(&'a mut Sha256);
 
 impl io::Write for Writer<'_> {

@@ -1,5 +1,5 @@
-//! `cargo xtask test`: the whole workspace's tests, after set-up, and those of the kernels and of parity once more at
-//! every lower level of the processor.
+//! `cargo xtask test`: sets up libtorch and runs all tests of the workspace. Then repeats the tests that depend on
+//! CPU instructions at every lower level of the processor.
 
 use std::time::Instant;
 
@@ -8,16 +8,16 @@ use anyhow::{Context, Result};
 use crate::repo::Repo;
 use crate::{exec, libtorch};
 
-/// The variable that lowers the level: see `crates/sst-kernels/src/cpu.rs`.
+/// The environment variable that lowers the CPU level: see `crates/sst-kernels/src/cpu.rs`.
 const LEVEL: &str = "SST_CPU";
 
-/// The crates whose tests depend on the level: the kernels, the layers that choose between them and libtorch, and the
-/// models whose goldens they must reproduce.
+/// The crates whose tests depend on the level: the kernels, the layers that choose between kernels and libtorch, and
+/// the models whose golden values must be reproduced.
 const BY_LEVEL: [&str; 6] =
     ["--package", "sst-kernels", "--package", "sst-core", "--package", "sst-models"];
 
-/// Runs `cargo test --workspace` with `args`, and then the tests of [`BY_LEVEL`] at every lower level. With `SST_CPU` set
-/// everything runs at that level alone.
+/// Runs `cargo test --workspace` with `args`, and then the tests of [`BY_LEVEL`] at every lower level. If `SST_CPU`
+/// is set, all tests run at that level only.
 pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<()> {
     libtorch::ensure(repo)?;
     exec::run(repo.cargo(&["test", "--workspace"]).args(args))?;

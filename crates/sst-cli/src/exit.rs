@@ -1,4 +1,4 @@
-//! Exit codes, and which error gets which.
+//! The exit codes, and which error gets which code.
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Write};
@@ -17,17 +17,17 @@ use crate::render;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// It did what it was asked to.
+    /// The command succeeded.
     Done = 0,
-    /// It failed.
+    /// The command failed.
     Failed = 1,
-    /// The arguments, or the recipe, are wrong.
+    /// The arguments or the recipe are wrong.
     Usage = 2,
-    /// It stopped early, and a good checkpoint stands on disk.
+    /// Training stopped early, and a good checkpoint is on disk.
     Stopped = 3,
     /// The loss or the gradient was not finite.
     NonFinite = 4,
-    /// A signal ended it: 128 and the number of SIGINT, as of what a shell runs.
+    /// A signal ended the command: 128 plus the number of SIGINT, as shells report it.
     Interrupted = 130,
 }
 
@@ -37,7 +37,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error of the user's making: arguments or configuration. It ends the command with code 2.
+/// The arguments or the configuration are wrong. The command ends with code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
@@ -46,15 +46,15 @@ pub struct Usage(pub String);
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Ends {
-    /// The code.
+    /// The exit code.
     pub exit: Exit,
-    /// What happened.
+    /// The error message.
     pub message: String,
 }
 
-/// Tells the user of the error on stderr and gives the code to exit with. A reader of stdout who has
-/// seen enough (`sst ... | head`) is no error.
-/// `is_usage` says of an error, or of one of its causes, whether it is wrong usage, besides those that are known here.
+/// Prints the error to stderr and returns the exit code. It is no error if the reader of stdout has closed the pipe,
+/// as in `sst ... | head`. `is_usage` says whether a cause of the error counts as wrong usage (code 2), in addition
+/// to the errors that this file knows.
 pub fn conclude(
     result: anyhow::Result<Exit>,
     is_usage: fn(&(dyn Error + 'static)) -> bool,
@@ -77,7 +77,7 @@ pub fn conclude(
     exit.into()
 }
 
-/// Tells what clap has to say of the arguments: help and the version on stdout, what is wrong with them on stderr.
+/// Prints what clap answers to the arguments: help and the version to stdout, errors to stderr.
 pub fn conclude_arguments(said: &clap::Error) -> ExitCode {
     let printed = said.print().and_then(|()| io::stdout().flush());
     match printed {
@@ -91,7 +91,7 @@ pub fn conclude_arguments(said: &clap::Error) -> ExitCode {
 pub fn message(error: &anyhow::Error) -> String {
     let mut message = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
-        // Many errors already tell their cause.
+        // Many error messages already contain the message of their cause.
         if !message.contains(&cause) {
             message = format!("{message}: {cause}");
         }
@@ -99,7 +99,8 @@ pub fn message(error: &anyhow::Error) -> String {
     message
 }
 
-/// Whether what the arguments name is not there, or is not what they say: that is wrong usage in every command.
+/// Whether a path in the arguments does not exist or is not of the kind that the arguments say. That is wrong usage
+/// in every command.
 fn is_missing_input(error: &anyhow::Error) -> bool {
     let is_missing = |error: &ReadError| {
         matches!(
@@ -141,7 +142,8 @@ fn is_missing_augment(error: &AugmentError) -> bool {
     }
 }
 
-/// Whether there is no tokenizer where one is said to be, or one is to be trained that cannot be.
+/// Whether the error means that there is no tokenizer at the given path, or that the configuration to train one is
+/// invalid.
 pub fn is_missing_tokenizer(error: &TokenizeError) -> bool {
     matches!(
         error,

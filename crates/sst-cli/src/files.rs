@@ -1,4 +1,4 @@
-//! Folders and files that commands share.
+//! Paths and file operations that several commands use.
 
 use std::path::{Path, PathBuf};
 
@@ -21,18 +21,17 @@ pub fn user_cache() -> Result<PathBuf> {
         (None, Some(home)) if cfg!(target_os = "macos") => home.join("Library/Caches"),
         (None, Some(home)) => home.join(".cache"),
         (None, None) => {
-            let message = "neither XDG_CACHE_HOME nor HOME is set: say where prepared data goes \
-                           with data.cache";
+            let message = "neither XDG_CACHE_HOME nor HOME is set: set data.cache to a folder for \
+                           prepared data";
             return Err(Usage(message.to_owned()).into());
         }
     };
     Ok(base.join("sst"))
 }
 
-/// Refuses a path of the arguments that is not there, with exit code 2.
+/// Returns an error with exit code 2 if a path of the arguments does not exist.
 ///
-/// # Errors
-/// If there is nothing at `path`.
+/// If `path` does not exist.
 pub fn must_exist(path: &Path) -> Result<()> {
     if path.exists() {
         return Ok(());
@@ -44,7 +43,7 @@ pub fn must_exist(path: &Path) -> Result<()> {
     Err(Usage(message).into())
 }
 
-/// Writes `value` as indented JSON, whole or not at all.
+/// Writes `value` as indented JSON. The file is replaced atomically.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -52,7 +51,7 @@ pub fn write_json(path: &Path, value: &Value) -> Result<()> {
     write(path, &format!("{value:#}\n"))
 }
 
-/// Writes `text`, whole or not at all.
+/// Writes `text`. The file is replaced atomically.
 ///
 /// # Errors
 /// If the file cannot be written.

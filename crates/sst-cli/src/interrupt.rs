@@ -1,7 +1,7 @@
 //! Ctrl-C (SIGINT), SIGTERM and SIGHUP.
 //!
-//! A command that is interrupted removes the files that it has not finished, and ends. `sst pretrain` takes over once it
-//! trains, to finish its step and save.
+//! By default, a signal makes sst remove its unfinished files and exit. While `sst pretrain` trains it replaces this
+//! action, so that the run can finish its step and save.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,36 +10,36 @@ use sst_data::leftovers;
 use crate::exit::Exit;
 use crate::render;
 
-/// What a signal does.
+/// The action on a signal.
 type Action = Box<dyn Fn() + Send>;
 
-/// What the next signal does; `None` where nobody listens yet.
+/// The action on the next signal. It is `None` until [`listen`] is called.
 static ACTION: Mutex<Option<Action>> = Mutex::new(None);
 
 fn action() -> MutexGuard<'static, Option<Action>> {
     ACTION.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Listens from now on: a signal removes what is unfinished and ends the process by `end`. Where the process was started
-/// so that it ignores SIGHUP or SIGINT, as by `nohup` or in the background of a script, nothing is changed.
+/// Starts to listen. A signal then removes unfinished files and ends the process with `end`. If the process was
+/// started with SIGHUP or SIGINT ignored, as by `nohup` or in the background of a script, the signals stay ignored.
 ///
 /// # Errors
-/// If the system refuses it.
+/// If the signal handler cannot be installed.
 pub fn listen(end: fn(u8) -> !) -> Result<(), ctrlc::Error> {
     if ignores_signals() {
         return Ok(());
     }
     instead(move || {
         leftovers::remove_all();
-        render::note("interrupted: what was not finished is removed");
+        render::note("interrupted: unfinished files were removed");
         end(Exit::Interrupted as u8)
     })
 }
 
-/// From now on a signal does this, instead of what it did.
+/// Replaces the action on a signal by `act`.
 ///
 /// # Errors
-/// If the system refuses it.
+/// If the signal handler cannot be installed.
 pub fn instead(act: impl Fn() + Send + 'static) -> Result<(), ctrlc::Error> {
     match action().replace(Box::new(act)) {
         Some(_) => Ok(()),
@@ -51,7 +51,7 @@ pub fn instead(act: impl Fn() + Send + 'static) -> Result<(), ctrlc::Error> {
     }
 }
 
-/// Whether SIGHUP or SIGINT are ignored, as far as the system tells: Linux does.
+/// Whether SIGHUP or SIGINT is ignored. It is read from /proc, so it is known on Linux only and false elsewhere.
 fn ignores_signals() -> bool {
     const HANGUP_AND_INTERRUPT: u64 = 0b11;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,8 +1,8 @@
-//! The half of the command line that needs no libtorch: arguments, output, exit codes, and the
-//! commands on text and tokenizers.
+//! The part of the command line that needs no libtorch: arguments, output, exit codes, and the commands on text and
+//! tokenizers.
 //!
-//! The binary `sst` is this library and nothing else, so it starts in a few milliseconds; the binary
-//! `sst-engine` adds the commands that use tensors.
+//! The binary `sst` uses this library alone, so it starts in a few milliseconds. The binary `sst-engine` adds the
+//! commands that need libtorch.
 
 pub mod args;
 pub mod exit;

@@ -1,4 +1,4 @@
-//! Where warnings of the libraries go.
+//! Prints the warnings of the libraries.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::render;
 
-/// Sends what the libraries trace to stderr: warnings and errors, or what `RUST_LOG` asks for.
+/// Prints the log messages of the libraries to stderr: warnings and errors, or the levels that `RUST_LOG` asks for.
 pub fn start() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let subscriber = tracing_subscriber::fmt()
@@ -16,6 +16,6 @@ pub fn start() {
         .with_target(false)
         .without_time()
         .finish();
-    // It fails only if there is one already, which then serves as well.
+    // This fails only if a subscriber is already set, which then does the same.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

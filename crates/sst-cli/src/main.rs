@@ -1,4 +1,5 @@
-//! `sst`: reads the arguments, does what needs no tensors, and hands the rest to `sst-engine`.
+//! `sst`: parses the arguments and runs the commands that need no libtorch. For all others it starts `sst-engine` (by
+//! exec).
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
 }
 
 fn listen_and_run(command: &Command) -> Result<Exit> {
-    // What becomes the engine loses its handler again.
+    // The exec of `sst-engine` removes this handler; the engine installs its own.
     interrupt::listen(end).context("cannot listen to Ctrl-C")?;
     run(command)
 }
@@ -54,28 +55,29 @@ fn run(command: &Command) -> Result<Exit> {
     }
 }
 
-/// What OpenMP reads from the environment before the engine's own code runs, unless one of these is set. Its
-/// threads spin for long when they wait for each other, and where another program takes a core for a moment all
-/// of them wait for its turn to end. So they spin for a short while and then sleep. docs/benchmarks.md has the
-/// figures.
-const SPINNING: [&str; 2] = ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"];
-const SPINS: &str = "20000";
+/// Environment variables of OpenMP, which reads them before the engine's own code runs. By default, OpenMP threads
+/// spin for long while they wait for each other; if another program uses one of the cores, all of them waste time
+/// until it is done. Unless the user has set one of these variables, the engine's threads spin for a short while and
+/// then sleep. docs/benchmarks.md has the measurements.
+const SPIN_VARIABLES: [&str; 2] = ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"];
+const SPIN_COUNT: &str = "20000";
 
-/// Becomes `sst-engine` with the same arguments: same process, so signals and exit codes are its own.
+/// Replaces this process by `sst-engine` with the same arguments (exec). Signals and the exit code are then those of
+/// the engine.
 fn hand_over() -> Result<Exit> {
     let engine = engine()?;
     let mut command = process::Command::new(&engine);
-    if SPINNING.iter().all(|name| std::env::var_os(name).is_none()) {
-        command.env(SPINNING[0], SPINS);
+    if SPIN_VARIABLES.iter().all(|name| std::env::var_os(name).is_none()) {
+        command.env(SPIN_VARIABLES[0], SPIN_COUNT);
     }
     let error = command.args(std::env::args_os().skip(1)).exec();
     Err(error).with_context(|| format!("cannot start {}", engine.display()))
 }
 
-/// What the dynamic linker exits with when a library is missing.
-const NOT_LOADED: i32 = 127;
+/// The exit code of a program whose shared library is missing.
+const LIBRARY_MISSING: i32 = 127;
 
-/// Runs `sst-engine doctor`, and explains it if not even that can start.
+/// Runs `sst-engine doctor`. If the engine cannot even start, prints why.
 fn examine() -> Result<Exit> {
     let engine = engine()?;
     let mut command = process::Command::new(&engine);
@@ -83,7 +85,7 @@ fn examine() -> Result<Exit> {
     let status = status.with_context(|| format!("cannot start {}", engine.display()))?;
     match status.code() {
         Some(0) => Ok(Exit::Done),
-        Some(NOT_LOADED) => {
+        Some(LIBRARY_MISSING) => {
             let message =
                 "libtorch cannot be loaded (see above): run `cargo xtask setup` and build again";
             Err(Ends { exit: Exit::Failed, message: message.to_owned() }.into())
@@ -93,13 +95,13 @@ fn examine() -> Result<Exit> {
 }
 
 fn engine() -> Result<PathBuf> {
-    let own = std::env::current_exe().context("cannot find the folder of sst")?;
-    let engine = own.with_file_name("sst-engine");
+    let sst = std::env::current_exe().context("cannot find the folder of sst")?;
+    let engine = sst.with_file_name("sst-engine");
     match engine.try_exists() {
         Ok(true) => Ok(engine),
         Ok(false) | Err(_) => {
             let message = format!(
-                "{} is missing; `cargo build` makes it, where `cargo run` makes sst alone",
+                "{} is missing: run `cargo build`, which builds both (`cargo run` builds only sst)",
                 engine.display()
             );
             Err(Ends { exit: Exit::Failed, message }.into())

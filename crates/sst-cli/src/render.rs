@@ -1,4 +1,4 @@
-//! Everything the user sees: data on stdout, all else on stderr.
+//! Everything that is printed: data goes to stdout, all else to stderr.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +12,8 @@ use sst_data::ledger::Entry;
 #[error("cannot write to stdout: {0}")]
 pub struct Stdout(pub io::Error);
 
-/// Writes a line of data to stdout: as it is to a file or a pipe, without control characters to a terminal.
+/// Writes a line of data to stdout. The text is unchanged if stdout is a file or a pipe; on a terminal, control
+/// characters are escaped.
 ///
 /// # Errors
 /// If stdout is closed or full.
@@ -22,14 +23,15 @@ pub fn line(text: &str) -> Result<(), Stdout> {
     writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(Stdout)
 }
 
-/// Writes one JSON value, in one line, to stdout. Control characters are escaped, those that JSON allows too.
+/// Writes one JSON value to stdout in one line. All control characters are escaped, including those that JSON allows
+/// unescaped.
 ///
 /// # Errors
 /// If stdout is closed or full.
 pub fn json(value: &Value) -> Result<(), Stdout> {
     let mut text = String::new();
     for c in value.to_string().chars() {
-        match is_obeyed(c) {
+        match is_terminal_control(c) {
             true => text += &format!("\\u{:04x}", c as u32),
             false => text.push(c),
         }
@@ -37,30 +39,30 @@ pub fn json(value: &Value) -> Result<(), Stdout> {
     line(&text)
 }
 
-/// Tells the user something on stderr, without control characters.
+/// Prints a message to stderr, with control characters escaped.
 pub fn note(text: &str) {
     tell(&plain(text));
 }
 
 fn tell(text: &str) {
-    // Nobody is left to tell if stderr is gone.
+    // If stderr cannot be written to, there is no place left to report it.
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Data as stdout takes it: see [`line()`].
+/// The text as [`line()`] writes it: escaped if stdout is a terminal.
 pub fn shown(text: &str) -> Cow<'_, str> {
     if io::stdout().is_terminal() { plain(text) } else { Cow::Borrowed(text) }
 }
 
-/// `text` with its control characters written out, as `\u{1b}`: names of files and texts of data may hold some, which
-/// a terminal would obey. Line ends and tabs stay.
+/// Returns `text` with its control characters escaped, as `\u{1b}`. File names and data may contain some, and a
+/// terminal would execute them. Line ends and tabs stay.
 pub fn plain(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_obeyed) {
+    if !text.contains(is_terminal_control) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match is_obeyed(c) {
+        match is_terminal_control(c) {
             true => out.extend(c.escape_unicode()),
             false => out.push(c),
         }
@@ -68,15 +70,15 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a terminal does something for this character other than to show it: control characters, and those that
-/// turn the direction of a text.
-fn is_obeyed(c: char) -> bool {
-    let turns =
+/// Whether a terminal acts on this character instead of showing it: control characters, and characters that change
+/// the direction of text.
+fn is_terminal_control(c: char) -> bool {
+    let changes_direction =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns || (c.is_control() && !matches!(c, '\n' | '\t'))
+    changes_direction || (c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
-/// `text` as a word of a shell's command line.
+/// Quotes `text` as one word of a shell command line, if it needs quotes.
 pub fn shell_word(text: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
     match !text.is_empty() && text.chars().all(is_plain) {
@@ -85,19 +87,19 @@ pub fn shell_word(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Tells the user of an error on stderr.
+/// Prints an error message to stderr.
 pub fn error(message: &str) {
     let label = if colour() { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
     tell(&format!("{label} {}", plain(message)));
 }
 
-/// Whether stderr takes colours: it is a terminal and `NO_COLOR` is not set (no-color.org).
+/// Whether to use colours on stderr: it is a terminal, and `NO_COLOR` is not set (no-color.org).
 pub fn colour() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !refused && io::stderr().is_terminal()
 }
 
-/// `text` in one line, its control characters, line ends and tabs written out: a cell of a table, or its head.
+/// Returns `text` as one line for a cell of a table: control characters, line ends and tabs are escaped.
 pub fn cell(text: &str) -> Cow<'_, str> {
     match plain(text) {
         shown if shown.contains(['\n', '\t']) => {
@@ -107,7 +109,7 @@ pub fn cell(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Columns of text, each as wide as its widest cell, the last one ragged. Each row is a line.
+/// Formats rows of cells as a table, one line per row. Each column is as wide as its widest cell.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
@@ -127,10 +129,10 @@ pub fn table(rows: &[Vec<String>]) -> String {
     lines.trim_end_matches('\n').to_owned()
 }
 
-/// How many names of a list fit into its line of the terminal.
+/// The number of names of a list that a line of the ledger shows.
 const SHOWN_ITEMS: usize = 4;
 
-/// Tells on stderr what was dropped, truncated, skipped or left unused; says nothing if nothing was.
+/// Prints the ledger to stderr: what was dropped, truncated, skipped or left unused. Prints nothing if it is empty.
 pub fn ledger(entries: &BTreeMap<String, Entry>) {
     if entries.is_empty() {
         return;
@@ -144,10 +146,10 @@ pub fn ledger(entries: &BTreeMap<String, Entry>) {
         vec![format!("  {name}"), count(entry.count), place]
     };
     let rows: Vec<_> = entries.iter().map(row).collect();
-    note(&format!("ledger: what was left out or changed on the way\n{}", table(&rows)));
+    note(&format!("ledger: what was dropped, truncated, changed or not used\n{}", table(&rows)));
 }
 
-/// The first names of a list, and how many more there are.
+/// The first names of a list, and the number of names that are not shown.
 fn some_of(items: &[String]) -> String {
     let shown = items[..items.len().min(SHOWN_ITEMS)].join(", ");
     match items.len().saturating_sub(SHOWN_ITEMS) {
@@ -156,7 +158,7 @@ fn some_of(items: &[String]) -> String {
     }
 }
 
-/// A number with its thousands apart: `1,234,567`.
+/// Formats a number with thousands separators: `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,6 +1,6 @@
-//! Speed of what stands between the matrix products, beside libtorch's own operators for the same: forward
-//! and backward together, at the size of the `mlm` benchmark (32 verses a step, width 256), in tokens a second,
-//! parameters a second, and bytes a second.
+//! The speed of the operations between the matrix products, compared with libtorch's operators. Forward and backward
+//! pass together, at the size of the `mlm` benchmark (32 verses per step, width 256), in tokens, parameters or bytes
+//! per second.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +21,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 const WIDTH: i64 = 256;
 const HEADS: i64 = 4;
 const CPU: (Kind, Device) = (Kind::BFloat16, Device::Cpu);
-/// As long as verses are, in pieces.
+/// The lengths of verses in tokens.
 const LENGTHS: [usize; 32] = [
     37, 12, 29, 44, 31, 18, 52, 26, 33, 40, 23, 61, 35, 28, 15, 47, 30, 38, 21, 56, 27, 34, 42, 19,
     25, 49, 32, 36, 24, 70, 39, 22,
@@ -31,15 +31,15 @@ fn input(shape: &[i64]) -> Tensor {
     Tensor::randn(shape, CPU).set_requires_grad(true)
 }
 
-/// Runs `forward`, and its gradients with respect to `inputs`.
+/// Runs `forward`, and computes its gradients with respect to `inputs`.
 fn both(inputs: &[&Tensor], forward: impl FnOnce() -> Tensor) -> Vec<Tensor> {
     let y = forward();
-    // What the layers above send back, in the type of `y`.
+    // The gradient from later layers, in the type of `y`.
     let loss = (&y * y.ones_like()).sum(y.kind());
     Tensor::run_backward(&[loss], inputs, false, false)
 }
 
-/// Attention of rows of unequal length.
+/// Attention over rows of unequal length.
 fn attention(c: &mut Criterion) {
     let rows = RaggedRows::new(&LENGTHS, Device::Cpu);
     let joint = input(&[rows.num_tokens(), 3 * WIDTH]);
@@ -54,7 +54,7 @@ fn attention(c: &mut Criterion) {
             b.iter(|| both(&[&joint], forward));
         });
     }
-    // Without a kernel for it rows are padded before and unpadded after.
+    // libtorch has no kernel for ragged rows, so they are padded before the attention and unpadded after it.
     let padded = |is_fused: bool| {
         let mask = rows.mask().unwrap().unsqueeze(1).unsqueeze(1);
         let heads = joint.chunk(3, 1).into_iter().map(|x| {
@@ -104,7 +104,7 @@ fn residual(c: &mut Criterion) {
     });
 }
 
-/// Linear layers without gradients, whose weights (302 MB) are in no cache, in bytes of weights a second.
+/// Linear layers without gradients, whose weights (302 MB) do not fit any cache, in bytes of weights per second.
 fn linear(c: &mut Criterion) {
     let single = (Kind::Float, Device::Cpu);
     let weights: Vec<Tensor> = (0..32).map(|_| Tensor::randn([3072, 768], single)).collect();
@@ -150,8 +150,8 @@ fn linear(c: &mut Criterion) {
     }
 }
 
-/// The two layers and the GELU of a MiniLM's layer without gradients, for 1,024 tokens, with weights that are laid out
-/// before, in multiplications and additions a second.
+/// The two linear layers and the GELU of a MiniLM layer without gradients, for 1,024 tokens and packed weights, in
+/// multiplications and additions per second.
 fn mlp(c: &mut Criterion) {
     let (width, inner, rows) = (384, 1536, 1024);
     let _guard = tch::no_grad_guard();
@@ -188,7 +188,7 @@ fn mlp(c: &mut Criterion) {
     }
 }
 
-/// The same in bf16 with gradients, forward and backward, for weights that are in bf16.
+/// The same in bf16 with gradients, forward and backward, for bf16 weights.
 fn trained(c: &mut Criterion) {
     let (width, inner, rows) = (384, 1536, 1056);
     let mut group = c.benchmark_group("trained");
@@ -231,8 +231,8 @@ fn losses(c: &mut Criterion) {
 struct Weights {
     params: Vec<Tensor>,
     grads: Vec<Tensor>,
-    copies: Vec<Tensor>,
-    rests: Vec<Tensor>,
+    bf16_params: Vec<Tensor>,
+    remainders: Vec<Tensor>,
     moments: [Vec<Tensor>; 2],
     steps: Vec<Tensor>,
 }
@@ -246,8 +246,8 @@ impl Weights {
         Self {
             params: many(&of(Kind::Float)),
             grads: many(&of(grad_kind)),
-            copies: many(&of(Kind::BFloat16)),
-            rests: many(&|| Tensor::zeros([768, 1024], (Kind::Int16, Device::Cpu))),
+            bf16_params: many(&of(Kind::BFloat16)),
+            remainders: many(&|| Tensor::zeros([768, 1024], (Kind::Int16, Device::Cpu))),
             moments: [many(&of(Kind::Float)), many(&of(Kind::Float))],
             steps: many(&step),
         }
@@ -264,8 +264,8 @@ impl Weights {
             exp_avgs: self.moments[0].iter().collect(),
             exp_avg_sqs: self.moments[1].iter().collect(),
             steps: self.steps.iter().collect(),
-            copies: Vec::new(),
-            rests: Vec::new(),
+            bf16_params: Vec::new(),
+            remainders: Vec::new(),
         }
     }
 }
@@ -281,16 +281,16 @@ fn update(c: &mut Criterion) {
     });
     group.bench_function("adamw-kernel", |b| {
         let mut lists = weights.lists();
-        lists.copies = weights.copies.iter().map(Some).collect();
+        lists.bf16_params = weights.bf16_params.iter().map(Some).collect();
         b.iter(|| sst_kernels::fused_adamw(&lists, options, None, None).unwrap());
     });
     group.bench_function("adamw-halves", |b| {
         let mut lists = weights.lists();
-        lists.copies = weights.copies.iter().map(Some).collect();
-        lists.rests = weights.rests.iter().map(Some).collect();
+        lists.bf16_params = weights.bf16_params.iter().map(Some).collect();
+        lists.remainders = weights.remainders.iter().map(Some).collect();
         b.iter(|| sst_kernels::fused_adamw(&lists, options, None, None).unwrap());
     });
-    // The kernel takes no transposed tensors, so that these go to libtorch.
+    // The kernel refuses transposed tensors, so these are updated by libtorch.
     let mut other = Weights::new(Kind::Float);
     let lists = [&mut other.params, &mut other.grads].into_iter().chain(&mut other.moments);
     lists.flatten().for_each(|tensor| *tensor = tensor.transpose(0, 1));
@@ -298,15 +298,15 @@ fn update(c: &mut Criterion) {
         let lists = other.lists();
         b.iter(|| {
             sst_kernels::fused_adamw(&lists, options, None, None).unwrap();
-            // What the next forward pass would cast.
-            for (copy, param) in other.copies.iter().zip(&other.params) {
+            // The casts that the next forward pass would make.
+            for (copy, param) in other.bf16_params.iter().zip(&other.params) {
                 copy.shallow_clone().copy_(&param.transpose(0, 1));
             }
         });
     });
 }
 
-/// A checkpoint's tensors to the disk, synced.
+/// Writes the tensors of a checkpoint to disk and syncs the file.
 fn checkpoint(c: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     let weights = Weights::new(Kind::Float);

@@ -12,9 +12,9 @@ use crate::ragged::RaggedRows;
 #[derive(Debug)]
 pub struct Batch {
     arrays: BTreeMap<&'static str, Tensor>,
-    /// Where the rows lie in the arrays of tokens; `None` where these are padded to `[b, l]`.
+    /// The layout of ragged rows in the arrays of tokens; `None` where rows are padded to `[b, l]`.
     pub rows: Option<RaggedRows>,
-    /// What the loss is averaged over.
+    /// The number that the summed loss is divided by.
     pub units: Units,
     /// The origin of each row, for errors.
     pub keys: Vec<Key>,
@@ -49,7 +49,7 @@ impl Batch {
         self.arrays.get(name).ok_or_else(|| Error::MissingArray(name.to_owned()))
     }
 
-    /// The tensor `name`, if there is one.
+    /// The tensor `name`, or `None` if the batch has no such array.
     pub fn find(&self, name: &str) -> Option<&Tensor> {
         self.arrays.get(name)
     }

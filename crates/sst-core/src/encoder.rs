@@ -1,4 +1,4 @@
-//! Encoders: from an input to hidden states.
+//! Encoders turn an input into hidden states.
 //!
 //! Shapes: b batch, l length, t tokens (or patches) of all rows, d hidden size, h heads, n selected positions.
 
@@ -11,18 +11,18 @@ use crate::input::{Input, InputSpec};
 use crate::nn::KvCache;
 use crate::ragged::{RaggedRows, RowLayout};
 
-/// The input of an encoder's first layer. From here on a model does not know which modality it reads.
+/// The input of an encoder's first layer. The layers do not depend on the modality.
 #[derive(Debug)]
 pub struct Embedded {
-    /// Hidden states in the shape of the input: `[b, l, d]` of padded rows, `[t, d]` of ragged rows.
+    /// Hidden states: `[b, l, d]` for padded rows, `[t, d]` for ragged rows.
     pub hidden: Tensor,
-    /// Where the rows lie in `hidden`.
+    /// The layout of the rows in `hidden`.
     pub rows: RowLayout,
 }
 
 impl Embedded {
-    /// The same rows with other hidden states: a leaf that takes a gradient (saliency), or a point between a
-    /// baseline and the input (integrated gradients).
+    /// The same rows with other hidden states, such as a leaf that requires a gradient (saliency), or a point between
+    /// a baseline and the input (integrated gradients).
     ///
     /// # Errors
     /// If `hidden` has another shape.
@@ -42,24 +42,24 @@ impl Embedded {
 pub struct EncoderOutput {
     /// The last hidden state `[b, l, d]`.
     pub hidden_bld: Tensor,
-    /// Where the rows lie in it.
+    /// The layout of the rows in `hidden_bld`.
     pub rows: RowLayout,
-    /// The attention probabilities `[b, h, l, l]` of every layer, if wanted.
+    /// The attention probabilities `[b, h, l, l]` of every layer, if `forward.want` asks for them.
     pub attentions: Option<Vec<Tensor>>,
-    /// The embeddings and the output of every layer, each `[b, l, d]`, if wanted.
+    /// The embeddings and the output of every layer, each `[b, l, d]`, if `forward.want` asks for them.
     pub hidden_states: Option<Vec<Tensor>>,
 }
 
 impl EncoderOutput {
-    /// The last hidden states `[n, d]` at `positions_n`, flat into `b * l` or `t`.
+    /// The last hidden states `[n, d]` at `positions_n`, which index the flattened `b * l` or `t` positions.
     ///
     /// # Errors
-    /// If a position is outside, or libtorch fails.
+    /// If a position is out of range, or libtorch fails.
     pub fn at(&self, positions_n: &Tensor) -> Result<Tensor> {
         Ok(self.hidden_bld.f_flatten(0, -2)?.f_index_select(0, positions_n)?)
     }
 
-    /// The last hidden states that a head reads: `[b * l, d]` or `[t, d]` of every token, or `[b, d]` of one token
+    /// The last hidden states that a head reads: `[b * l, d]` or `[t, d]` for every token, or `[b, d]` for one token
     /// of each row.
     ///
     /// # Errors
@@ -81,21 +81,21 @@ pub trait Encoder {
     /// d, the width of a hidden state.
     fn hidden_size(&self) -> i64;
 
-    /// The input of the first layer: embeddings with all that the model does to them before its layers (positions,
-    /// norm, dropout).
+    /// The input of the first layer: the embeddings after everything that comes before the layers (positions, norm,
+    /// dropout).
     ///
     /// # Errors
     /// If the input is of another modality or does not fit the model, or libtorch fails.
     fn embed(&self, input: Input<'_>, forward: Forward) -> Result<Embedded>;
 
-    /// The hidden states that the layers make of `embedded`. Gradients with respect to `embedded.hidden` are those
-    /// with respect to the embeddings.
+    /// Runs the layers on `embedded`. The graph reaches `embedded.hidden`, so that gradients with respect to it are
+    /// gradients with respect to the embeddings.
     ///
     /// # Errors
     /// If libtorch fails.
     fn encode_embedded(&self, embedded: Embedded, forward: Forward) -> Result<EncoderOutput>;
 
-    /// The hidden states of `input`: [`Encoder::embed`], then [`Encoder::encode_embedded`].
+    /// Encodes `input`: [`Encoder::embed`], then [`Encoder::encode_embedded`].
     ///
     /// # Errors
     /// As for these two.
@@ -118,12 +118,12 @@ pub trait Encoder {
     }
 }
 
-/// An encoder in which a token attends to no later one, so that keys and values of earlier tokens can be cached.
+/// An encoder with causal attention, so that the keys and values of earlier tokens can be cached.
 pub trait Decoder {
-    /// The last hidden states `[t, d]` of new tokens `[t]` (int64), which lie in `rows` and continue those in
-    /// `cache`. Without dropout.
+    /// The last hidden states `[t, d]` of new tokens `[t]` (int64). `rows` is their layout, and each row continues
+    /// the row in `cache`. Dropout is off.
     ///
     /// # Errors
-    /// If a row becomes longer than the model's positions, ids are unknown, or libtorch fails.
+    /// If a row becomes longer than the model's positions, an id is out of range, or libtorch fails.
     fn extend(&self, input_ids: &Tensor, rows: &RaggedRows, cache: &mut KvCache) -> Result<Tensor>;
 }

@@ -10,7 +10,7 @@ use crate::kind::{HeadKind, Modality};
 pub use checkpoint::CheckpointError;
 pub use load_report::LoadReport;
 
-/// What can go wrong at the seams.
+/// Errors of models, objectives and evaluators, and of the traits between them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// libtorch refused an operation.
@@ -24,9 +24,9 @@ pub enum Error {
     MissingHead {
         /// The model's architecture, or its type.
         model: String,
-        /// The head that was asked for.
+        /// The requested head.
         head: HeadKind,
-        /// Architectures of the same type that have one.
+        /// Architectures of the same type that have such a head.
         architectures: Vec<&'static str>,
     },
     /// The model has no encoder for this modality.
@@ -34,18 +34,18 @@ pub enum Error {
     MissingEncoder {
         /// The model's type.
         model_type: String,
-        /// The modality that was asked for.
+        /// The requested modality.
         modality: Modality,
     },
     /// An encoder was given an input of another modality.
     #[error("an encoder for {encoder} inputs cannot read {input} inputs")]
     WrongModality {
-        /// The encoder's modality.
+        /// The modality of the encoder.
         encoder: Modality,
-        /// That of the input.
+        /// The modality of the input.
         input: Modality,
     },
-    /// A causal model is needed.
+    /// The caller needs a causal model.
     #[error(
         "a `{model_type}` model is not causal (its tokens attend to later ones); choose a causal model, or another \
          objective"
@@ -54,17 +54,25 @@ pub enum Error {
         /// The model's type.
         model_type: String,
     },
-    /// The model cannot return what was asked for.
+    /// The model does not support an operation.
     #[error("a `{model_type}` model cannot {what}")]
     Unsupported {
         /// The model's type.
         model_type: String,
-        /// What was asked for.
+        /// The operation, as a verb phrase after "cannot".
         what: &'static str,
     },
-    /// Two parameters of one name.
+    /// Two parameters have the same name.
     #[error("the parameter `{0}` is defined twice")]
     DuplicateParameter(String),
+    /// The ranks of a run cannot work together: one has left, does not answer, or calls another operation.
+    #[error("rank {rank}: {reason}")]
+    Ranks {
+        /// The rank that found it.
+        rank: usize,
+        /// What is wrong.
+        reason: String,
+    },
     /// A configuration value that cannot be.
     #[error("{key}: {reason}")]
     Config {
@@ -81,16 +89,20 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A gradient of something that is not part of the graph, a wrong shape, or another broken promise
-    /// between two parts of sst.
+    /// A caller broke the contract of a function: a tensor of a wrong shape, a gradient of something that is not part
+    /// of the graph.
     #[error("{0}")]
     Contract(String),
+    /// An evaluator failed. The inner error is of the crate that the evaluator is in, and can be downcast to it.
+    #[error(transparent)]
+    Evaluation(Box<dyn std::error::Error + Send + Sync>),
 }
 
-// By hand, so that the error as libtorch writes it, with its stack, is no source that is printed too.
+// Written by hand, without `source`: otherwise the message of libtorch, which contains a stack trace, would be
+// printed as well.
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
         Self::Torch(error)
@@ -106,10 +118,10 @@ impl From<sst_kernels::Error> for Error {
     }
 }
 
-/// Short for the results of this crate.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// ` (A has one)`, or nothing if no architecture has one.
+/// ` (A has one)`, or nothing if no architecture has such a head.
 fn found_in(architectures: &[&str]) -> String {
     match architectures {
         [] => String::new(),

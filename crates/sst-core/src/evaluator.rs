@@ -1,21 +1,27 @@
-//! The seam of evaluators.
-
-use std::collections::BTreeMap;
+//! The trait of evaluators.
 
 use crate::error::Result;
 use crate::model::Model;
+use crate::objective::Objective;
+use crate::report::Report;
 
-/// Figures by name, such as `loss` or `mask_accuracy`; sorted, so that reports are stable.
-pub type Metrics = BTreeMap<String, f64>;
-
-/// Measures a model. Changes nothing: same model, same figures.
+/// Measures a model on data that it owns.
+///
+/// An evaluator changes neither the model nor the objective, and runs the model without dropout and without gradients:
+/// the same model always gets the same figures.
 pub trait Evaluator {
-    /// Its name in reports (`mlm`, `sts`, ...).
+    /// Its name in reports, logs and model cards, such as `mask-accuracy`. For the held-out loss of an objective this is
+    /// the name of the objective.
     fn name(&self) -> &str;
 
     /// The figures of `model`.
     ///
+    /// `objective` is the objective that the model is being trained with, if there is one. An evaluator that needs its
+    /// loss, or parameters that are trained with the model (a projection head, a temperature), takes them from here;
+    /// others ignore it.
+    ///
     /// # Errors
-    /// If the data cannot be read or libtorch fails.
-    fn evaluate(&mut self, model: &dyn Model) -> Result<Metrics>;
+    /// If the data cannot be read, the model lacks a head, the evaluator needs an objective and gets none, or libtorch
+    /// fails.
+    fn evaluate(&mut self, model: &dyn Model, objective: Option<&dyn Objective>) -> Result<Report>;
 }

@@ -1,44 +1,44 @@
-//! What happens in a run, told to trackers.
+//! The events of a run, which trackers receive.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::evaluator::Metrics;
+use crate::report::Metrics;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The run starts, or goes on, at `step`.
+    /// The run starts at `step`, or resumes there.
     Start {
         /// Steps already done.
         step: u64,
-        /// Steps in all.
+        /// The number of steps of the whole run.
         total_steps: u64,
-        /// Trainable parameters.
+        /// The number of trainable parameters.
         parameters: u64,
     },
-    /// A logging step: means since the last one.
+    /// The metrics of a logging step: means over the steps since the last one.
     Step {
-        /// Steps done, this one included.
+        /// The number of steps done, this one included.
         step: u64,
-        /// `loss`, `lr`, `grad_norm`, the objective's own, ...
+        /// `loss`, `lr`, `grad_norm`, and the metrics of the objective.
         metrics: Metrics,
-        /// `tokens_per_second`, `seconds`, ...: these differ from run to run.
+        /// `tokens_per_second`, `seconds` and others, which differ from run to run.
         timing: Metrics,
     },
-    /// An evaluation.
+    /// An evaluation has finished.
     Evaluation {
         /// Steps done.
         step: u64,
-        /// The evaluator.
+        /// The name of the evaluator.
         name: String,
-        /// Its figures.
+        /// Its metrics.
         metrics: Metrics,
     },
-    /// A checkpoint stands on disk.
+    /// A checkpoint was written completely.
     Saved {
         /// Steps done.
         step: u64,
@@ -52,11 +52,11 @@ pub enum Event {
     },
 }
 
-/// Listens to events: metrics.jsonl, TensorBoard, a progress bar, a plot.
+/// Receives the events of a run: metrics.jsonl, TensorBoard, a progress bar, a plot.
 pub trait Tracker: Send {
     /// Called for each event, in order.
     ///
     /// # Errors
-    /// If it cannot write; the run stops with that error rather than lose its record.
+    /// If the tracker cannot write. The run then stops with this error, so that no metrics are lost.
     fn on_event(&mut self, event: &Event) -> Result<()>;
 }

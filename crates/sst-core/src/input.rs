@@ -1,4 +1,4 @@
-//! What encoders read: tokens of a text, or pixels of an image.
+//! The inputs of encoders: tokens of a text, or pixels of an image.
 //!
 //! Shapes: b batch, l length, t tokens of all rows, c channels, h height, w width.
 
@@ -14,9 +14,9 @@ use crate::ragged::{RaggedRows, RowLayout};
 pub enum InputSpec {
     /// Rows of token ids.
     Text {
-        /// The number of token ids: each is below it.
+        /// The number of token ids; every id is smaller than this.
         vocab_size: usize,
-        /// The number of tokens of the longest row, special tokens included.
+        /// The largest number of tokens in a row, special tokens included.
         max_length: usize,
     },
     /// Images of one size, which are cut into square patches.
@@ -102,9 +102,9 @@ impl<'a> From<Pixels<'a>> for Input<'a> {
 pub struct Tokens<'a> {
     /// Token ids `[b, l]`, or `[t]` of ragged rows, int64.
     pub input_ids: &'a Tensor,
-    /// Where ragged rows lie; `None` for padded rows.
+    /// The layout of ragged rows; `None` for padded rows.
     pub rows: Option<&'a RaggedRows>,
-    /// True where there is a token `[b, l]`, bool; `None` when no row is padded.
+    /// True at tokens and false at padding, `[b, l]`, bool; `None` when no row is padded.
     pub attention_mask: Option<&'a Tensor>,
     /// Segment ids in the shape of `input_ids`, int64; `None` for all zero.
     pub token_type_ids: Option<&'a Tensor>,
@@ -134,7 +134,7 @@ impl<'a> Tokens<'a> {
         })
     }
 
-    /// Where the rows lie.
+    /// The layout of the rows: ragged, or padded with this mask.
     pub fn layout(&self) -> RowLayout {
         match self.rows {
             Some(rows) => RowLayout::Ragged(rows.clone()),

@@ -1,8 +1,8 @@
-//! The kinds of inputs and of heads that a model may have.
+//! The modalities and the kinds of heads that a model may have.
 
 use std::fmt;
 
-/// A kind of input that a model may have an encoder for.
+/// A modality, for which a model may have an encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Modality {
     /// Token ids.
@@ -20,20 +20,21 @@ impl fmt::Display for Modality {
     }
 }
 
-/// What a head predicts.
+/// The kind of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HeadKind {
-    /// The token at each position: a score for each entry of the vocabulary (masked and causal language models).
+    /// Scores each entry of the vocabulary at each position (masked and causal language models).
     LanguageModel,
-    /// Whether two segments belong together (next-sentence and sentence-order prediction): two scores a row.
+    /// Scores whether two segments belong together (next-sentence and sentence-order prediction): two scores for each
+    /// row.
     SentencePair,
-    /// The class of a row: a score for each class, or one number in a regression.
+    /// Scores the classes of a row, or predicts one number in a regression.
     SequenceClassification,
-    /// The class of each token.
+    /// Scores the classes of each token.
     TokenClassification,
-    /// Where an answer starts and ends: two scores for each token.
+    /// Scores each token as the start and as the end of an answer: two scores for each token.
     Span,
-    /// A vector in the space that two encoders share, from the hidden states of this modality's encoder.
+    /// Projects hidden states of this modality's encoder into the space that two encoders share.
     Projection(Modality),
 }
 

@@ -1,9 +1,9 @@
-//! The seams of sst over libtorch.
+//! The traits of sst, and layers over libtorch.
 //!
-//! Here stand the traits that models, objectives and evaluators implement ([`Model`], [`Objective`],
-//! [`Evaluator`]) and what they share ([`ParamStore`], [`Batch`], [`nn`], [`checkpoint`]). Models, objectives, the
-//! trainer and the evaluators depend on this crate and never on each other. The kernels that layers run on, and what
-//! tch does not bind of libtorch, are in the crate sst-kernels.
+//! Models, objectives and evaluators implement [`Model`], [`Objective`] and [`Evaluator`], and share [`ParamStore`],
+//! [`Batch`], [`nn`] and [`checkpoint`]. The crates of models, objectives, training and evaluation depend on this
+//! crate and never on each other. The crate sst-kernels has the kernels that layers call, and bindings to parts of
+//! libtorch that tch does not bind.
 
 pub mod batch;
 pub mod checkpoint;
@@ -21,11 +21,13 @@ pub mod objective;
 pub mod params;
 mod pooled;
 pub mod ragged;
+pub mod ranks;
+mod report;
 
 pub use batch::Batch;
 pub use encoder::{Decoder, Embedded, Encoder, EncoderOutput};
 pub use error::{Error, Result};
-pub use evaluator::{Evaluator, Metrics};
+pub use evaluator::Evaluator;
 pub use event::{Event, Tracker};
 pub use forward::{Forward, Want};
 pub use head::{Head, HeadInput};
@@ -35,4 +37,6 @@ pub use model::{LayerStack, Model};
 pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};
 pub use pooled::encode_pooled;
-pub use ragged::{RaggedRows, RowLayout, even, pad_even};
+pub use ragged::{RaggedRows, RowLayout, kernel_rows, pad_to_kernel_rows};
+pub use ranks::{Ranks, Solo, Verdict};
+pub use report::{Counts, Metrics, Report};

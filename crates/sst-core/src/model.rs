@@ -1,4 +1,4 @@
-//! What the rest of sst knows of a model: its parameters, its encoders and its heads.
+//! The trait of models: parameters, encoders and heads.
 
 use crate::encoder::{Decoder, Encoder};
 use crate::error::{Error, Result};
@@ -7,11 +7,11 @@ use crate::input::InputSpec;
 use crate::kind::{HeadKind, Modality};
 use crate::params::ParamStore;
 
-/// Layers of a model that run one after the other and are counted from 0: the transformer blocks of an encoder.
+/// Consecutive layers of a model, numbered from 0: the transformer blocks of an encoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerStack {
-    /// What the names of their parameters begin with, such as `bert.encoder.layer.`. The number of the layer and a dot
-    /// follow.
+    /// The prefix of the names of their parameters, such as `bert.encoder.layer.`, which the number of the layer and
+    /// a dot follow.
     pub prefix: String,
     /// How many layers there are.
     pub depth: usize,
@@ -36,38 +36,38 @@ pub trait Model: Send {
     /// Its parameters, to freeze or regroup them.
     fn params_mut(&mut self) -> &mut ParamStore;
 
-    /// Parameters that are written under a second name too, because transformers has two tensors where this
-    /// model has one: each with that name.
-    fn copies(&self) -> Vec<(String, String)> {
+    /// Parameters that are saved under a second name as well, because transformers has two tensors where this model
+    /// has one. Each pair is the name of a parameter and its second name.
+    fn saved_aliases(&self) -> Vec<(String, String)> {
         Vec::new()
     }
 
-    /// Its encoder for inputs of this modality.
+    /// The encoder for inputs of this modality.
     ///
     /// # Errors
-    /// If it has none.
+    /// If the model has no such encoder.
     fn encoder(&self, modality: Modality) -> Result<&dyn Encoder>;
 
-    /// Its encoder for text.
+    /// The encoder for text.
     ///
     /// # Errors
-    /// If it has none.
+    /// If the model has no such encoder.
     fn text_encoder(&self) -> Result<&dyn Encoder> {
         self.encoder(Modality::Text)
     }
 
-    /// The width of the hidden states of its encoder for this modality.
+    /// The width of the hidden states of the encoder for this modality.
     ///
     /// # Errors
-    /// If it has none.
+    /// If the model has no such encoder.
     fn hidden_size(&self, modality: Modality) -> Result<i64> {
         Ok(self.encoder(modality)?.hidden_size())
     }
 
-    /// The number of token ids that its text encoder knows.
+    /// The number of token ids of the text encoder.
     ///
     /// # Errors
-    /// If it has no text encoder.
+    /// If the model has no text encoder.
     fn vocab_size(&self) -> Result<usize> {
         match self.text_encoder()?.spec() {
             InputSpec::Text { vocab_size, .. } => Ok(vocab_size),
@@ -75,10 +75,10 @@ pub trait Model: Send {
         }
     }
 
-    /// The number of tokens of the longest row that its text encoder reads, special tokens included.
+    /// The largest number of tokens in a row of the text encoder, special tokens included.
     ///
     /// # Errors
-    /// If it has no text encoder.
+    /// If the model has no text encoder.
     fn max_length(&self) -> Result<usize> {
         match self.text_encoder()?.spec() {
             InputSpec::Text { max_length, .. } => Ok(max_length),
@@ -86,38 +86,39 @@ pub trait Model: Send {
         }
     }
 
-    /// Its stacks of layers, for rules that differ from layer to layer (learning rates, which matrices an optimiser
-    /// takes). Parameters of no stack are embeddings and what stands above the layers. Empty for a model without layers.
+    /// The stacks of layers, for settings that differ from layer to layer (learning rates, the choice of matrices for
+    /// an optimiser). Parameters outside all stacks are embeddings, or come after the layers. Empty for a model
+    /// without layers.
     fn stacks(&self) -> Vec<LayerStack>;
 
-    /// Keeps only the inputs of those layers (from 0) that `select` picks for the backward pass, which runs
-    /// them again (Chen et al. 2016). Returns how many there are of them.
+    /// Turns on activation checkpointing (Chen et al. 2016) for the layers that `select` returns true for, from 0:
+    /// only their inputs are kept for the backward pass, which runs them again. Returns the number of these layers.
     ///
     /// # Errors
-    /// If the model has no such layers.
+    /// If the model does not support it.
     fn checkpoint_layers(&mut self, _select: &dyn Fn(usize) -> bool) -> Result<usize> {
         let model_type = self.model_type().into();
         Err(Error::Unsupported { model_type, what: "run layers again in the backward pass" })
     }
 
-    /// Its head of this kind.
+    /// The head of this kind.
     ///
     /// # Errors
-    /// If it has none.
+    /// If the model has no such head.
     fn head(&self, kind: HeadKind) -> Result<&dyn Head> {
         let model = self.model_type().into();
         Err(Error::MissingHead { model, head: kind, architectures: Vec::new() })
     }
 
-    /// Its language-model head, which scores the vocabulary.
+    /// The language-model head, which scores the vocabulary.
     ///
     /// # Errors
-    /// If it has none.
+    /// If the model has no such head.
     fn lm_head(&self) -> Result<&dyn Head> {
         self.head(HeadKind::LanguageModel)
     }
 
-    /// Its text encoder as a decoder, if the model is causal: a token attends to no later one.
+    /// The text encoder as a decoder, if its attention is causal.
     ///
     /// # Errors
     /// If the model is not causal.
@@ -125,12 +126,12 @@ pub trait Model: Send {
         Err(Error::NotCausal { model_type: self.model_type().into() })
     }
 
-    /// Floating-point operations that one token of a row of `length` tokens takes in a training step,
-    /// forward and backward: `6 N + 12 L H Q T` with N parameters that take part in matrix products, L
-    /// layers, H heads of width Q and T = `length` (Chowdhery et al. 2022, "PaLM", appendix B; nanoGPT's
-    /// `estimate_mfu`). The language-model head, and what [`Encoder::encode_at`] can skip, count by `scored`, the
-    /// share of positions that are scored. `None` for a model that does not say; its utilisation is then not reported.
-    fn flops_per_token(&self, _length: usize, _scored: f64) -> Option<f64> {
+    /// The floating-point operations per token of a training step, forward and backward, in rows of `length` tokens:
+    /// `6 N + 12 L H Q T` with N parameters in matrix products, L layers, H heads of width Q, and T = `length`
+    /// (Chowdhery et al. 2022, "PaLM", appendix B; nanoGPT's `estimate_mfu`). The language-model head, and everything
+    /// that [`Encoder::encode_at`] can skip, count in proportion to `head_token_fraction`, the fraction of tokens
+    /// that go through the head. `None` if the model has no formula; its utilisation is then not reported.
+    fn flops_per_token(&self, _length: usize, _head_token_fraction: f64) -> Option<f64> {
         None
     }
 }

@@ -1,4 +1,5 @@
-//! The seam of objectives: a host half that makes the labels, a device half that makes the loss.
+//! The trait of self-supervised objectives. An objective has two parts: [`Objective::collate`] makes inputs and
+//! labels on the host, and [`Objective::loss`] computes the loss on the device.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,27 +13,27 @@ use crate::forward::Forward;
 use crate::model::Model;
 use crate::params::ParamStore;
 
-/// Where a loss is computed.
+/// The step that a loss is computed in.
 #[derive(Debug, Clone, Copy)]
 pub struct StepContext {
-    /// The step, from 0.
+    /// The number of the step, from 0.
     pub step: u64,
-    /// The micro-batch of the step, from 0.
+    /// The number of the micro-batch within the step, from 0.
     pub micro: u64,
-    /// How to run the model.
+    /// How the forward pass is run.
     pub forward: Forward,
 }
 
-/// The parts of a loss. All are sums on the device: the trainer divides by the units of the whole step.
+/// The loss of one micro-batch, as sums on the device. The trainer divides them by the units of the whole step.
 #[derive(Debug)]
 pub struct LossParts {
-    /// The summed loss, a scalar with a graph.
+    /// The summed loss, a scalar that gradients can be computed from.
     pub loss: Tensor,
-    /// Further sums to log beside it, detached scalars (`correct`, ...), also divided by the units.
+    /// Further sums to log, such as `correct`: detached scalars, also divided by the units.
     pub sums: Vec<(&'static str, Tensor)>,
 }
 
-/// Named tensors that an objective needs to resume.
+/// Named tensors that an objective saves in a checkpoint to resume.
 pub type StateDict = BTreeMap<String, Tensor>;
 
 /// A self-supervised objective.
@@ -40,7 +41,7 @@ pub trait Objective: Send {
     /// Its name in a recipe.
     fn name(&self) -> &'static str;
 
-    /// The host half, run in loader workers.
+    /// The part that makes batches on the host. It runs in the workers of the loader.
     fn collate(&self) -> Arc<dyn Collate>;
 
     /// The summed loss of one micro-batch.
@@ -49,17 +50,18 @@ pub trait Objective: Send {
     /// If the model lacks the head it needs, or libtorch fails.
     fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts>;
 
-    /// Parameters of its own that train with the model's (a projection head, a temperature).
+    /// The objective's own parameters, which are trained with the model's (a projection head, a temperature).
     fn params(&self) -> Option<&ParamStore> {
         None
     }
 
-    /// The share of a row's positions that the language-model head scores, about; 1 for all of them.
-    fn scored_share(&self) -> f64 {
+    /// The approximate fraction of a row's tokens whose hidden states go through the language-model head; 1 for all
+    /// tokens.
+    fn head_token_fraction(&self) -> f64 {
         1.0
     }
 
-    /// Called after each update: momentum encoders, queues.
+    /// Called after each update of the parameters, for momentum encoders and queues.
     ///
     /// # Errors
     /// If libtorch fails.
@@ -67,7 +69,7 @@ pub trait Objective: Send {
         Ok(())
     }
 
-    /// All that a resume needs besides `params`.
+    /// The tensors that a checkpoint needs to resume the objective, besides [`Objective::params`].
     ///
     /// # Errors
     /// If libtorch fails.
@@ -75,7 +77,7 @@ pub trait Objective: Send {
         Ok(StateDict::new())
     }
 
-    /// Takes back what [`Objective::state`] gave.
+    /// Restores the tensors that [`Objective::state`] returned.
     ///
     /// # Errors
     /// If a tensor is missing, unexpected or of another shape.
@@ -84,10 +86,10 @@ pub trait Objective: Send {
     }
 }
 
-/// Refuses `state` for an objective that has none.
+/// Refuses any state, for an objective that has none.
 ///
 /// # Errors
-/// If there is anything in it.
+/// If `state` holds a tensor.
 pub fn no_state(objective: &str, state: &StateDict) -> Result<()> {
     match state.keys().next() {
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! Named parameters in a stable order, made once, loaded strictly.
+//! Named parameters in a fixed order.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -9,43 +9,43 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 
-/// How a parameter starts.
+/// The initial values of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
     /// All zero.
     Zeros,
     /// All one.
     Ones,
-    /// All this number.
+    /// All equal to this number.
     Constant(f64),
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
-    /// Sinusoids of the position along dim 0 (Vaswani et al. 2017, section 3.5).
+    /// Sinusoids along dimension 0, the position (Vaswani et al. 2017, section 3.5).
     Sinusoid {
         /// The largest value.
         amplitude: f64,
-        /// Wavelengths run from 2 pi to 2 pi times this; the paper has 10,000.
+        /// Wavelengths run from 2 pi to 2 pi times this number; the paper has 10,000.
         base: f64,
     },
 }
 
-/// What becomes of a parameter that a model asks for.
+/// How a parameter of a model that is loaded from a file is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admitted {
     /// The file holds it.
     Held,
-    /// The file lacks it and may: it starts as a new model's would.
+    /// The file lacks it and may lack it: it gets the initial values of a new model.
     New,
-    /// It does not fit, which is in the report: no memory is needed.
+    /// It does not fit the file, and the difference is in the report. No memory is allocated.
     Refused,
 }
 
-/// Says of each parameter, before it is made, whether a file holds it.
+/// Decides for each parameter, before it is allocated, whether a file holds it.
 pub trait Admit: std::fmt::Debug + Send + Sync {
-    /// Whether the parameter `name` of this shape is loaded from the file next.
+    /// Whether the parameter `name` of this shape will be loaded from the file.
     ///
     /// # Errors
-    /// If so many parameters do not fit that the model is given up.
+    /// If so many parameters do not fit that building the model should stop.
     fn admit(&self, name: &str, shape: &[i64]) -> Result<Admitted>;
 }
 
@@ -60,26 +60,26 @@ pub struct ParamStore {
 }
 
 impl ParamStore {
-    /// An empty store. Parameters start as their [`Init`] says, drawn from `seed` and their name alone,
-    /// so the order they are made in and the device change nothing; with no seed they start at zero,
-    /// for a model that is loaded next.
+    /// An empty store. The initial values of a parameter follow its [`Init`] and are drawn from `seed` and its name
+    /// alone, so that they depend neither on the order of the parameters nor on the device. Without a seed they are
+    /// zeros, for a model that will be loaded.
     pub fn new(device: Device, seed: Option<u64>) -> Self {
         Self { device, seed, file: None, params: Vec::new(), index: HashMap::new() }
     }
 
-    /// A store for a model that is loaded from a file next: parameters that `file` holds start at zero, those
-    /// that it may lack as their [`Init`] says, drawn from `seed`. One that does not fit the file takes no
-    /// memory; `file` knows of it then.
+    /// An empty store for a model that will be loaded from `file`. Parameters that the file holds start as zeros.
+    /// Those that it may lack have the initial values of their [`Init`], drawn from `seed`. A parameter that does not
+    /// fit is reported to `file` and takes no memory.
     pub fn for_file(device: Device, seed: u64, file: Arc<impl Admit + 'static>) -> Self {
         Self { file: Some(file), ..Self::new(device, Some(seed)) }
     }
 
-    /// The device that holds the parameters.
+    /// The device of the parameters.
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// Makes a parameter and returns a handle on it that shares its storage.
+    /// Makes a parameter and returns a handle that shares its storage.
     ///
     /// # Errors
     /// If the name is taken, or libtorch fails.
@@ -87,7 +87,7 @@ impl ParamStore {
         self.add_like(name, name, shape, init)
     }
 
-    /// Makes a parameter whose first values are those that a parameter called `like` would get.
+    /// Makes a parameter with the initial values of a parameter called `like`.
     ///
     /// # Errors
     /// As for [`ParamStore::add`].
@@ -109,7 +109,7 @@ impl ParamStore {
         let value = match (admitted, self.seed) {
             (Admitted::New, Some(seed)) => initial(seed, like, shape, init)?,
             (Admitted::New, None) | (Admitted::Held, _) => zeros(shape)?,
-            // One number in all places: nothing is ever written to it.
+            // All elements share one number, which is never written to.
             (Admitted::Refused, _) => zeros(&[1])?.f_expand(shape, false)?,
         };
         let tensor = value.f_to_device(self.device)?.f_set_requires_grad(true)?;
@@ -123,22 +123,22 @@ impl ParamStore {
         self.index.get(name).map(|i| &self.params[*i].1)
     }
 
-    /// All parameters, in the order they were made.
+    /// All parameters, in the order in which they were made.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.params.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
-    /// The parameters that train.
+    /// The parameters that require gradients.
     pub fn trainable(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.iter().filter(|(_, tensor)| tensor.requires_grad())
     }
 
-    /// The number of elements that train.
+    /// The number of elements of the parameters that require gradients.
     pub fn num_trainable(&self) -> u64 {
         self.trainable().map(|(_, tensor)| tensor.numel() as u64).sum()
     }
 
-    /// Switches training on or off for the parameters that `select` picks by name; returns how many.
+    /// Turns gradients on or off for the parameters whose name `select` returns true for. Returns their number.
     ///
     /// # Errors
     /// If libtorch fails.
@@ -153,10 +153,10 @@ impl ParamStore {
         Ok(count)
     }
 
-    /// Overwrites the parameter `name` in place, so that every handle on it sees the new value.
+    /// Overwrites the parameter `name` in place; every handle sees the new value.
     ///
     /// # Errors
-    /// If there is none of that name, or the shape differs.
+    /// If there is no parameter of that name, or the shape differs.
     pub fn assign(&mut self, name: &str, value: &Tensor) -> Result<()> {
         let Some(parameter) = self.get(name) else {
             return Err(Error::Contract(format!("there is no parameter `{name}`")));
@@ -170,23 +170,6 @@ impl ParamStore {
         }
         let mut target = parameter.shallow_clone();
         Ok(tch::no_grad(|| target.f_copy_(value))?)
-    }
-
-    /// Has every parameter here show the one of its name in `other`: its values now, and whatever becomes of them in
-    /// place. For who measures with parameters that another trains.
-    ///
-    /// # Errors
-    /// If `other` has none of a name, or one of another shape; or libtorch fails.
-    pub fn follow(&self, other: &Self) -> Result<()> {
-        for (name, tensor) in &self.params {
-            let Some(leader) = other.get(name).filter(|leader| leader.size() == tensor.size())
-            else {
-                let message = format!("there is no parameter `{name}` of that shape to follow");
-                return Err(Error::Contract(message));
-            };
-            tensor.shallow_clone().f_set_data(&leader.f_detach()?)?;
-        }
-        Ok(())
     }
 
     /// Turns every parameter into `kind`, so that every handle on it sees the new one: to run a model, not to train
@@ -211,14 +194,14 @@ impl ParamStore {
     }
 }
 
-/// A detached, contiguous copy on the CPU that shares nothing with the parameter.
+/// A detached, contiguous copy on the CPU, with storage of its own.
 fn cpu_copy(tensor: &Tensor) -> Result<Tensor> {
     let mut copy = Tensor::f_empty(tensor.size(), (tensor.f_kind()?, Device::Cpu))?;
     copy.f_copy_(&tensor.f_detach()?)?;
     Ok(copy)
 }
 
-/// Where the parts of a model make their parameters: a store and a name prefix.
+/// A store and a prefix of names, which the parts of a model make their parameters with.
 #[derive(Debug, Clone)]
 pub struct Scope<'a> {
     store: &'a RefCell<ParamStore>,
@@ -226,17 +209,17 @@ pub struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// The scope with no prefix.
+    /// The scope with an empty prefix.
     pub fn root(store: &'a RefCell<ParamStore>) -> Self {
         Self { store, prefix: String::new() }
     }
 
-    /// The scope `name` below this one.
+    /// The scope `name` within this one.
     pub fn sub(&self, name: impl std::fmt::Display) -> Self {
         Self { store: self.store, prefix: format!("{}{name}.", self.prefix) }
     }
 
-    /// Makes the parameter `name` here.
+    /// Makes the parameter `name` in this scope.
     ///
     /// # Errors
     /// If the name is taken, or libtorch fails.
@@ -244,7 +227,7 @@ impl<'a> Scope<'a> {
         self.store.borrow_mut().add(&format!("{}{name}", self.prefix), shape, init)
     }
 
-    /// Makes the parameter `name` here with the first values that it would get in the scope `like`.
+    /// Makes the parameter `name` in this scope with the initial values that it would have in the scope `like`.
     ///
     /// # Errors
     /// As for [`Scope::param`].
@@ -255,12 +238,12 @@ impl<'a> Scope<'a> {
         shape: &[i64],
         init: Init,
     ) -> Result<Tensor> {
-        let (own, like) = (format!("{}{name}", self.prefix), format!("{}{name}", like.prefix));
-        self.store.borrow_mut().add_like(&own, &like, shape, init)
+        let (name, like) = (format!("{}{name}", self.prefix), format!("{}{name}", like.prefix));
+        self.store.borrow_mut().add_like(&name, &like, shape, init)
     }
 }
 
-/// The first value of a parameter, on the CPU.
+/// The initial values of a parameter, on the CPU.
 fn initial(seed: u64, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
     let options = (Kind::Float, Device::Cpu);
     match init {
@@ -294,8 +277,8 @@ fn initial(seed: u64, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
     }
 }
 
-/// Numbers in a shape, as a tensor of its own: a view would keep the memory that it was made from, also when its
-/// parameter is given other numbers.
+/// A tensor with storage of its own. A view would keep the original storage alive, even after its parameter is
+/// converted.
 fn shaped(values: &[f32], shape: &[i64]) -> Result<Tensor> {
     let mut tensor = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
     tensor.f_copy_(&Tensor::f_from_slice(values)?.f_reshape(shape)?)?;

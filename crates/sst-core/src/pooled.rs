@@ -1,4 +1,4 @@
-//! From the tokens of a row to one vector.
+//! Encodes rows and pools each of them into one vector.
 //!
 //! Shapes: t tokens of all rows, b rows, l the longest, d width, p poolings.
 
@@ -11,7 +11,7 @@ use crate::input::{Input, Tokens};
 use crate::nn::Pooling;
 use crate::ragged::{RaggedRows, RowLayout};
 
-/// The vectors `[b, p d]` of the rows of `input` in fp32: those of each of the p poolings, side by side.
+/// The vectors `[b, p d]` of the rows of `input` in fp32: the vectors of the p poolings side by side.
 ///
 /// # Errors
 /// If there is no pooling, a row is empty, the input does not fit the encoder, or libtorch fails.
@@ -25,7 +25,7 @@ pub fn encode_pooled(
         && let Some(places) = only.places(rows)
         && rows.lengths().all(|length| length > 0)
     {
-        // The last layer needs the states of these alone.
+        // The last layer is needed at these positions only.
         let places_b = Tensor::f_from_slice(&places)?.f_to_device(rows.device())?;
         return Ok(encoder.encode_at(input, &places_b, forward)?.f_to_kind(Kind::Float)?);
     }
@@ -34,7 +34,7 @@ pub fn encode_pooled(
         RowLayout::Ragged(rows) => (hidden_bld, rows),
         RowLayout::Padded { mask_bl } => {
             let rows = rows_of(&hidden_bld, mask_bl.as_ref())?;
-            // All rows may be shorter than what they are padded to.
+            // The padded length may exceed that of the longest row.
             (rows.unpad(&hidden_bld.f_narrow(1, 0, rows.longest())?)?, rows)
         }
     };
@@ -47,7 +47,7 @@ pub fn encode_pooled(
     }
 }
 
-/// The rows of padded `[b, l, d]`, whose tokens come first.
+/// The layout of the rows of padded `[b, l, d]`, whose padding is on the right.
 fn rows_of(hidden_bld: &Tensor, mask: Option<&Tensor>) -> Result<RaggedRows> {
     let (count, longest, _) = hidden_bld.size3()?;
     let lengths: Vec<i64> = match mask {

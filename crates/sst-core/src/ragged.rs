@@ -1,4 +1,4 @@
-//! Rows of unequal length that lie one after the other, without padding.
+//! Rows of unequal length that follow each other without padding.
 //!
 //! Shapes: t tokens of all rows, b rows, l tokens of the longest, d width.
 
@@ -9,32 +9,32 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 
-/// `n` rows of a product on the CPU, or a little more, a number of few binary digits: oneDNN compiles a kernel for each
-/// shape of a product, which takes as long as the product of a small batch; batches of even sizes repeat their shapes.
-/// sst's own kernels and MKL take any number of rows.
-pub fn even(n: usize) -> usize {
-    if takes_any_rows(n) { n } else { of_few_digits(n) }
+/// The number of rows to pad `n` rows to for a matrix product on the CPU: `n` or up to a sixteenth more. oneDNN
+/// compiles a kernel for each shape, which takes as long as the product of a small batch; padded batches have few
+/// different shapes. Where the kernels of sst or MKL run, this is `n`, as they take any number of rows.
+pub fn kernel_rows(n: usize) -> usize {
+    if takes_any_rows(n) { n } else { round_up_rows(n) }
 }
 
-fn of_few_digits(n: usize) -> usize {
-    // At most a sixteenth more, in steps of 16 for small numbers: a kernel takes so many at once anyway.
+fn round_up_rows(n: usize) -> usize {
+    // Small numbers go up in steps of 16, which is the number of rows that a kernel takes at once.
     n.next_multiple_of((n.max(1).next_power_of_two() / 32).max(16))
 }
 
-/// `[t, d]` with zeros after the last token, up to an [`even`] number, where that makes products faster.
+/// Pads `[t, d]` with zeros to [`kernel_rows`], where that makes products faster.
 ///
 /// # Errors
 /// If libtorch fails.
-pub fn pad_even(x_td: Tensor) -> Result<Tensor> {
+pub fn pad_to_kernel_rows(x_td: Tensor) -> Result<Tensor> {
     let tokens = x_td.size()[0];
-    let more = even(tokens as usize) as i64 - tokens;
+    let more = kernel_rows(tokens as usize) as i64 - tokens;
     if more == 0 || x_td.device() != Device::Cpu {
         return Ok(x_td);
     }
     Ok(x_td.f_constant_pad_nd([0, 0, 0, more])?)
 }
 
-/// Where each row of a ragged batch begins and ends.
+/// The layout of a ragged batch: where each row begins and ends.
 #[derive(Debug)]
 pub struct RaggedRows {
     offsets: Vec<i64>,
@@ -45,9 +45,9 @@ pub struct RaggedRows {
 /// The same rows as a padded array.
 #[derive(Debug)]
 struct Grid {
-    /// The place of each token in `b * l`, `[t]`.
+    /// The index of each token in `b * l`, `[t]`.
     places_t: Tensor,
-    /// True where there is a token, `[b, l]`.
+    /// True at tokens and false at padding, `[b, l]`.
     mask_bl: Tensor,
 }
 
@@ -57,7 +57,7 @@ impl Clone for RaggedRows {
             Self { offsets: self.offsets.clone(), device: self.device, grid: OnceCell::new() };
         if let Some(Grid { places_t, mask_bl }) = self.grid.get() {
             let (places_t, mask_bl) = (places_t.shallow_clone(), mask_bl.shallow_clone());
-            // The cell is new, so nothing is in it.
+            // The cell is new, so `set` cannot fail.
             let _ = copy.grid.set(Grid { places_t, mask_bl });
         }
         copy
@@ -65,7 +65,7 @@ impl Clone for RaggedRows {
 }
 
 impl RaggedRows {
-    /// Rows of these lengths, whose tensors are on `device`.
+    /// The layout of rows of these lengths, with tensors on `device`.
     pub fn new(lengths: &[usize], device: Device) -> Self {
         let mut offsets = Vec::with_capacity(lengths.len() + 1);
         offsets.push(0);
@@ -77,28 +77,28 @@ impl RaggedRows {
         Self { offsets, device, grid: OnceCell::new() }
     }
 
-    /// The first token of each row, and the end of the last: b + 1 numbers.
+    /// The index of the first token of each row, then t: b + 1 numbers.
     pub fn offsets(&self) -> &[i64] {
         &self.offsets
     }
 
-    /// b.
+    /// b, the number of rows.
     pub fn num_rows(&self) -> i64 {
         self.offsets.len() as i64 - 1
     }
 
-    /// t.
+    /// t, the number of tokens of all rows.
     pub fn num_tokens(&self) -> i64 {
         self.offsets.last().copied().unwrap_or(0)
     }
 
-    /// l.
+    /// l, the length of the longest row.
     pub fn longest(&self) -> i64 {
         self.lengths().max().unwrap_or(0)
     }
 
-    /// How `positions` of tokens lie in the rows: the first of each row, and the end of the last. `None` if they
-    /// are not in order, or one is outside.
+    /// The layout of some tokens, given by their sorted `positions` in `[t]`: the index of the first of each row in
+    /// `positions`, then their number. `None` if they are not sorted, or one is out of range.
     pub fn offsets_of(&self, positions: &[i64]) -> Option<Vec<i64>> {
         let inside = positions.first().is_none_or(|first| *first >= 0)
             && positions.last().is_none_or(|last| *last < self.num_tokens());
@@ -114,12 +114,12 @@ impl RaggedRows {
         self.device
     }
 
-    /// The tokens of each row.
+    /// The number of tokens of each row.
     pub fn lengths(&self) -> impl Iterator<Item = i64> {
         self.offsets.windows(2).map(|pair| pair[1] - pair[0])
     }
 
-    /// The place of each token in its row, `[t]`, int64.
+    /// The position of each token in its row, `[t]`, int64.
     ///
     /// # Errors
     /// If libtorch fails.
@@ -128,7 +128,7 @@ impl RaggedRows {
         Ok(Tensor::f_from_slice(&places)?.f_to_device(self.device)?)
     }
 
-    /// The first vector of each row, `[b, d]` of `[t, d]`.
+    /// The hidden state `[b, d]` of the first token of each row, from `[t, d]`.
     ///
     /// # Errors
     /// If a row is empty, or libtorch fails.
@@ -136,7 +136,7 @@ impl RaggedRows {
         self.one_of_each(hidden_td, |[start, _]| start)
     }
 
-    /// The last vector of each row, `[b, d]` of `[t, d]`.
+    /// The hidden state `[b, d]` of the last token of each row, from `[t, d]`.
     ///
     /// # Errors
     /// If a row is empty, or libtorch fails.
@@ -153,7 +153,7 @@ impl RaggedRows {
         Ok(hidden_td.f_index_select(0, &places_b)?)
     }
 
-    /// `[t, d]` as `[b, l, d]`, zero where there is no token. What comes after the last row is left out.
+    /// Pads `[t, d]` to `[b, l, d]` with zeros. Hidden states after the last row are dropped.
     ///
     /// # Errors
     /// If libtorch fails.
@@ -165,7 +165,7 @@ impl RaggedRows {
         Ok(padded.f_reshape([rows, longest, width])?)
     }
 
-    /// `[b, l, d]` as `[t, d]`.
+    /// Gathers the tokens of `[b, l, d]` into `[t, d]`.
     ///
     /// # Errors
     /// If libtorch fails.
@@ -173,7 +173,7 @@ impl RaggedRows {
         Ok(x_bld.f_flatten(0, 1)?.f_index_select(0, &self.grid()?.places_t)?)
     }
 
-    /// True where there is a token, `[b, l]`.
+    /// True at tokens and false at padding, `[b, l]`.
     ///
     /// # Errors
     /// If libtorch fails.
@@ -197,15 +197,15 @@ impl RaggedRows {
     }
 }
 
-/// Where rows lie in hidden states.
+/// The layout of the rows of hidden states.
 #[derive(Debug)]
 pub enum RowLayout {
     /// Rows of one length: hidden states are `[b, l, d]`.
     Padded {
-        /// True where there is a token `[b, l]`, bool; `None` when no row is padded.
+        /// True at tokens and false at padding, `[b, l]`, bool; `None` when no row is padded.
         mask_bl: Option<Tensor>,
     },
-    /// Rows one after the other: hidden states are `[t, d]`.
+    /// Rows that follow each other without padding: hidden states are `[t, d]`.
     Ragged(RaggedRows),
 }
 
@@ -221,7 +221,7 @@ impl Clone for RowLayout {
 }
 
 impl RowLayout {
-    /// The first hidden state of each row, `[b, d]`.
+    /// The hidden state of the first position of each row, `[b, d]`.
     ///
     /// # Errors
     /// If a ragged row is empty, or libtorch fails.
@@ -232,7 +232,7 @@ impl RowLayout {
         }
     }
 
-    /// The last hidden state of each row that is not padding, `[b, d]`, on whichever side the padding is.
+    /// The hidden state of the last token of each row that is not padding, `[b, d]`. Padding may be on either side.
     ///
     /// # Errors
     /// If a ragged row is empty, or libtorch fails.
@@ -257,14 +257,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn even_numbers_are_few_and_little_larger() {
+    fn kernel_row_counts_are_few_and_little_larger() {
         assert_eq!(
-            [0, 1, 16, 17, 1000, 1024, 1030].map(of_few_digits),
+            [0, 1, 16, 17, 1000, 1024, 1030].map(round_up_rows),
             [0, 16, 16, 32, 1024, 1024, 1088]
         );
         let mut shapes = std::collections::BTreeSet::new();
         for n in 512..4096 {
-            let made = of_few_digits(n);
+            let made = round_up_rows(n);
             assert!(made >= n && made - n <= n / 16, "{n} becomes {made}");
             shapes.insert(made);
         }

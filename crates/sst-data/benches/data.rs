@@ -1,5 +1,5 @@
-//! Speed of the host side: tokenising (bytes a second), loading (tokens a second) and planning (steps
-//! a second).
+//! Measures the speed of the host side: tokenization (bytes a second), loading (tokens a second) and planning (steps a
+//! second).
 
 #![allow(
     clippy::unwrap_used,
@@ -55,7 +55,7 @@ fn tokenize(c: &mut Criterion) {
     }
 }
 
-/// Copies the ids into one array.
+/// Concatenates the ids into one array.
 struct Copy;
 
 impl Collate for Copy {
@@ -82,8 +82,8 @@ fn loader(c: &mut Criterion) {
     }
     let ledger = Ledger::new();
     let store = Arc::new(builder.finish(ledger.entries()).unwrap());
-    let frame = tokenizer.frame().clone();
-    let rows = TokenRows::new(store, Subset::All, RowMode::Stream, 128, frame, &ledger).unwrap();
+    let template = tokenizer.special_token_template().clone();
+    let rows = TokenRows::new(store, Subset::All, RowMode::Stream, 128, template, &ledger).unwrap();
     let rule = Arc::new(FixedBatches::new(1, rows.len(), 64, 64).unwrap());
     let rows: Arc<dyn Dataset> = Arc::new(rows);
     let mut group = c.benchmark_group("loader");
@@ -109,7 +109,7 @@ fn loader(c: &mut Criterion) {
     });
 }
 
-/// Rows of lognormal lengths, 128 tokens in the mean and 512 at most.
+/// Rows with lognormal lengths: 128 tokens on average and 512 at most.
 struct Lengths(Vec<usize>);
 
 impl Lengths {
@@ -139,7 +139,7 @@ impl Dataset for Lengths {
     }
 }
 
-/// Steps of 32,768 tokens, or of 256 rows, which are as many.
+/// Plans steps of 32,768 tokens, or of 256 rows, which have as many tokens on average.
 fn plan(c: &mut Criterion) {
     const STEPS: usize = 500;
     const TOKENS: usize = 32_768;

@@ -1,4 +1,4 @@
-//! From a corpus to the batches of a first epoch: `cargo run --example corpus_to_batches -- FILE.txt`.
+//! Turns a corpus into the batches of a first epoch: `cargo run --example corpus_to_batches -- FILE.txt`.
 
 use std::error::Error;
 use std::path::Path;
@@ -13,7 +13,7 @@ use sst_data::store::Preparation;
 use sst_data::tokenize::{TrainConfig, train};
 use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Ledger, Units};
 
-/// Puts the token ids of all rows one after the other, without padding.
+/// Concatenates the token ids of all rows, without padding.
 struct Ids;
 
 impl Collate for Ids {
@@ -26,22 +26,23 @@ impl Collate for Ids {
     }
 }
 
-/// The number of steps of one epoch over `corpus`, and of the tokens in them. Prepared data is kept in `cache`.
+/// Returns the number of steps of one epoch over `corpus`, and the number of tokens in them. Prepared data is kept in
+/// `cache`.
 pub(crate) fn run(corpus: &str, cache: &Path) -> Result<(usize, usize), Box<dyn Error>> {
     let (ledger, source) = (Ledger::new(), Source::new([corpus]));
-    // A tokenizer of the corpus's own; `Tokenizer::load` reads one of the Hugging Face hub.
+    // Trains a tokenizer on the corpus. `Tokenizer::load` reads one from the Hugging Face hub.
     let texts: Vec<Example> = source.read(&ledger)?.collect::<Result<_, _>>()?;
     let texts = texts.iter().filter_map(|example| example.text("text")).map(str::to_owned);
     let tokenizer = train(&TrainConfig { vocab_size: 1000, ..TrainConfig::default() }, texts)?;
-    // Cleaned and tokenised once, and then taken from the cache.
+    // The documents are cleaned and tokenized once; later runs use the cache.
     let (clean, sentence_ends) = (CleanConfig::default(), false);
     let (source, clean, tokenizer) = (&source, &clean, &tokenizer);
     let preparation =
         Preparation { source, clean, tokenizer, sentence_ends, ledger: &ledger, cache };
     let store = preparation.prepare(&mut |_, _| ())?;
-    // Rows of at most 64 tokens, eight of them in a step, in an order that the seed gives.
-    let frame = tokenizer.frame().clone();
-    let rows = TokenRows::new(store, Subset::All, RowMode::Chunk, 64, frame, &ledger)?;
+    // Makes rows of at most 64 tokens. A step has eight rows, in an order that depends on the seed.
+    let template = tokenizer.special_token_template().clone();
+    let rows = TokenRows::new(store, Subset::All, RowMode::Chunk, 64, template, &ledger)?;
     let batching = FixedBatches::new(7, rows.len(), 8, 8)?;
     let steps = rows.len().div_ceil(8) as usize;
     let (rows, batching, from) = (Arc::new(rows), Arc::new(batching), Position::default());

@@ -1,5 +1,5 @@
-//! Files and folders appear whole or not at all: written beside their place, synced, then renamed. A process that is
-//! interrupted removes what it has not renamed yet ([`crate::leftovers`]).
+//! Writes files and folders that appear whole or not at all. They are written beside their place, synced, and then
+//! renamed. A process that is interrupted removes what it has not renamed yet ([`crate::leftovers`]).
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,18 +8,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::leftovers::{Kind, Leftover};
 
-/// Tells the temporary files of one process apart.
+/// Numbers the temporary files of this process.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Writes `bytes` to `path` through a temporary file beside it.
 ///
 /// # Errors
-/// Any I/O error; the old file, if there was one, is untouched and the temporary one removed.
+/// Any I/O error. An existing file is then unchanged, and the temporary file is removed.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with(path, |file| file.write_all(bytes))
 }
 
-/// Like [`write()`], for a writer that streams.
+/// Like [`write()`], but `fill` writes the contents.
 ///
 /// # Errors
 /// Any I/O error, or the one `fill` returns.
@@ -33,18 +33,18 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -
     match result.and_then(|()| std::fs::rename(&temporary, path)) {
         Ok(()) => sync_parent(path),
         Err(error) => {
-            // The first error is the one worth reporting; the leftover is removed if it can be.
+            // The first error is reported. The temporary file is removed if that is possible.
             let _ = std::fs::remove_file(&temporary);
             Err(error)
         }
     }
 }
 
-/// Makes the folder `path`, which must not exist: `fill` writes into a folder beside it, which is then renamed. The
-/// folders above it are made if they are missing.
+/// Creates the folder `path`, which must not exist. `fill` writes into a temporary folder beside it, which is then
+/// renamed. Missing parent folders are created.
 ///
 /// # Errors
-/// Any I/O error, or the one `fill` returns; then there is no folder, and nothing beside it.
+/// Any I/O error, or the error that `fill` returns. Then neither the folder nor the temporary folder exists.
 pub fn folder<T, E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&Path) -> Result<T, E>,
@@ -56,7 +56,7 @@ pub fn folder<T, E: From<io::Error>>(
         )),
         Err(_) => Ok(()),
     };
-    // A path that ends in a slash names the folder as well.
+    // A path may end in a slash.
     let path = &path.components().collect::<PathBuf>();
     refuse_existing()?;
     let unmade = |error: io::Error| {
@@ -71,7 +71,7 @@ pub fn folder<T, E: From<io::Error>>(
     let filled = made.map_err(E::from).and_then(|()| {
         let value = fill(&temporary)?;
         sync_files(&temporary)?;
-        // A folder that is empty would be replaced by a rename.
+        // A rename would replace an existing empty folder.
         refuse_existing()?;
         std::fs::rename(&temporary, path)?;
         Ok(value)
@@ -82,14 +82,14 @@ pub fn folder<T, E: From<io::Error>>(
             Ok(value)
         }
         Err(error) => {
-            // As for a file: the first error is the one worth reporting.
+            // As for a file, the first error is reported.
             let _ = std::fs::remove_dir_all(&temporary);
             Err(error)
         }
     }
 }
 
-/// Syncs a folder and all that is in it.
+/// Syncs a folder and everything in it.
 fn sync_files(folder: &Path) -> io::Result<()> {
     for entry in folder.read_dir()? {
         let entry = entry?;
@@ -101,7 +101,7 @@ fn sync_files(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Syncs the folder that holds `path`, so that a rename in it survives a power cut.
+/// Syncs the parent folder of `path`, so that a rename in it survives a power cut.
 ///
 /// # Errors
 /// Any I/O error.
@@ -113,7 +113,7 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A name beside `path` that no other process or thread writes to.
+/// A temporary name beside `path` that no other process or thread uses.
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -1,11 +1,12 @@
-//! Ranges and round numbers for the axes of charts, whatever the numbers are.
+//! Ranges and round tick marks for the axes of charts, for any numbers.
 
-/// Spans below this share of the numbers themselves cannot be told apart in a picture, nor in binary fractions.
+/// A range that is smaller than this fraction of its numbers cannot be drawn, nor be represented by floating-point
+/// numbers.
 const LEAST_SPAN: f64 = 1e-9;
-/// Numbers beyond this are drawn at it: their differences would overflow.
+/// Larger numbers are drawn as this one, because their differences would overflow.
 const MOST: f64 = 1e300;
 
-/// The least and the largest of the finite `values`, apart in any case: `0..1` if there is none.
+/// The smallest and the largest of the finite `values`, widened if they are equal. `0..1` if there is no finite value.
 pub fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let values = values.filter(|value| value.is_finite()).map(|value| value.clamp(-MOST, MOST));
     let (low, high) =
@@ -21,7 +22,7 @@ pub fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     (low - around, high + around)
 }
 
-/// Round numbers within what [`range`] gave, three to seven of them, and the step from one to the next.
+/// Three to seven round numbers within the result of [`range`], and the step between them.
 pub fn ticks((low, high): (f64, f64)) -> (Vec<f64>, f64) {
     let raw = (high - low) / 5.0;
     let power = 10_f64.powf(raw.log10().floor());

@@ -1,7 +1,8 @@
-//! Cleaning for Chinese, English and mixed text: every rule optional, everything it does counted.
+//! Cleans Chinese, English and mixed text. Every rule is optional, and everything that a rule changes or drops is
+//! counted.
 //!
-//! In this order, whatever the configuration: Unicode NFC or NFKC, control characters, white space, empty,
-//! length, duplicates. Cleaning a cleaned text changes nothing.
+//! The rules always run in this order: Unicode NFC or NFKC, control characters, white space, empty documents, length,
+//! duplicates. Cleaning a cleaned text changes nothing.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,30 +15,30 @@ use crate::example::Key;
 use crate::ledger::Ledger;
 use crate::words::{count_length, is_unspaced};
 
-/// Which rules apply. Every default is safe for Chinese and English alike.
+/// The rules that apply. Every default is safe for Chinese and English.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CleanConfig {
-    /// Unicode NFC: letters and their accents as one character where there is one, so that the same
-    /// word has one spelling. Changes nothing that a reader sees.
+    /// Applies Unicode NFC: a letter and its accent become one character where there is one, so that the same word has
+    /// one spelling. The text looks the same.
     pub nfc: bool,
-    /// Unicode NFKC: one form for each character. Off, because it also turns Chinese punctuation
-    /// into ASCII (，！？ become ,!?) and … into three full stops.
+    /// Applies Unicode NFKC, which has one form for each character. It is off by default, because it also turns
+    /// Chinese punctuation into ASCII (，！？ become ,!?) and … into three full stops.
     pub nfkc: bool,
-    /// Removes control and invisible characters: C0 and C1 controls that are not white space,
-    /// zero-width space, soft hyphen, byte order mark, direction marks, noncharacters. Joiners
-    /// (U+200C, U+200D) stay after a letter or emoji of a script that uses them, tags after 🏴.
+    /// Removes control and invisible characters: C0 and C1 controls that are not white space, zero-width space, soft
+    /// hyphen, byte order mark, direction marks, noncharacters. Joiners (U+200C, U+200D) are kept after a letter or
+    /// emoji of a script that uses them, and tags after 🏴.
     pub control: bool,
-    /// Puts every run of white space (U+3000 and U+00A0 too) as one space, or as one line end if it
-    /// holds one, or as two if it holds more; none at the start and end. Never adds white space
-    /// where there was none, nor takes the last of it.
+    /// Replaces every run of white space (including U+3000 and U+00A0) by one space, or by one line end if the run has
+    /// one, or by two line ends if it has more. White space at the start and end is removed. White space is never
+    /// added where there was none, and never removed completely between two characters.
     pub whitespace: bool,
     /// The fewest characters (mostly Chinese) or words (otherwise) a document may have.
     pub min_length: Option<usize>,
     /// The most characters or words a document may have; longer ones are dropped.
     pub max_length: Option<usize>,
-    /// Drops a document that equals an earlier one after the rules above. Compared by 128 bits of
-    /// SHA-256, kept in memory: about 20 to 40 bytes a distinct document, 4 GB for 100 million.
+    /// Drops a document that equals an earlier one after the rules above. Documents are compared by 128 bits of
+    /// SHA-256, which are kept in memory: about 20 to 40 bytes for each distinct document, 4 GB for 100 million.
     pub dedup: bool,
 }
 
@@ -58,7 +59,7 @@ impl Default for CleanConfig {
 /// A configuration that contradicts itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CleanConfigError {
-    /// No length is between the two.
+    /// No length satisfies both limits.
     #[error("min_length {min} is greater than max_length {max}: no document would be left")]
     Lengths {
         /// `min_length`.
@@ -66,7 +67,7 @@ pub enum CleanConfigError {
         /// `max_length`.
         max: usize,
     },
-    /// Two normal forms at once.
+    /// Both normal forms are set.
     #[error("nfc and nfkc are both set, and a text has one normal form: leave one of them out")]
     TwoForms,
 }
@@ -87,11 +88,11 @@ impl CleanConfig {
     }
 }
 
-/// Applies the rules of a [`CleanConfig`] to documents, one after the other.
+/// Applies the rules of a [`CleanConfig`] to one document after the other.
 ///
-/// What it changes is counted in the ledger: `clean.control_characters` (characters), `clean.nfc`, `clean.nfkc`
-/// and `clean.whitespace` (documents changed); and what it drops: `clean.empty`, `clean.too_short`,
-/// `clean.too_long`, `clean.duplicate` (documents).
+/// The ledger counts what it changes as `clean.control_characters` (characters), `clean.nfc`, `clean.nfkc` and
+/// `clean.whitespace` (documents), and what it drops as `clean.empty`, `clean.too_short`, `clean.too_long` and
+/// `clean.duplicate` (documents).
 #[derive(Debug)]
 pub struct Cleaner {
     config: CleanConfig,
@@ -110,8 +111,8 @@ impl Cleaner {
         self.clean_group(key, &[text])?.pop()
     }
 
-    /// The cleaned texts of a record, or `None` if one of them is dropped (counted as `pairs.incomplete` too, where
-    /// there are several) or all of them together equal those of an earlier record.
+    /// The cleaned texts of a record. The result is `None` if one of them is dropped (if there are several, this also
+    /// counts as `pairs.incomplete`), or if all of them together equal those of an earlier record.
     pub fn clean_group(&mut self, key: &Key, texts: &[&str]) -> Option<Vec<String>> {
         let cleaned: Vec<String> = texts.iter().map_while(|text| self.keep(key, text)).collect();
         if cleaned.len() < texts.len() {
@@ -125,7 +126,7 @@ impl Cleaner {
         Some(cleaned)
     }
 
-    /// The cleaned text, unless it is empty, too short or too long.
+    /// The cleaned text; `None` if it is empty, too short or too long.
     fn keep(&self, key: &Key, text: &str) -> Option<String> {
         let text = self.rewrite(key, text);
         let drop = |name| {
@@ -147,7 +148,7 @@ impl Cleaner {
         Some(text)
     }
 
-    /// The rules that change a text, without those that drop it.
+    /// Applies the rules that change a text; those that drop it follow later.
     fn rewrite(&self, key: &Key, original: &str) -> String {
         let mut text = Cow::Borrowed(original);
         let (mut removed, mut composed) = (0, false);
@@ -162,7 +163,7 @@ impl Cleaner {
             }
             let now = if self.config.control { remove_control(&mut text) } else { 0 };
             removed += now;
-            // What is now side by side may compose, so the normal form has to look again.
+            // Characters that are now neighbours may compose, so normalization has to run again.
             if now == 0 || !(self.config.nfkc || self.config.nfc) {
                 break;
             }
@@ -179,9 +180,9 @@ impl Cleaner {
     }
 }
 
-/// Removes invisible characters and gives their number.
+/// Removes invisible characters and returns their number.
 fn remove_control(text: &mut Cow<'_, str>) -> u64 {
-    // Most texts have none, and are then not copied.
+    // Most texts have none, and are not copied.
     if !text.chars().any(is_invisible) {
         return 0;
     }
@@ -212,8 +213,8 @@ fn is_invisible(c: char) -> bool {
         || u32::from(c) & 0xfffe == 0xfffe
 }
 
-/// Whether an invisible `c` means something after `last`: a joiner in Arabic, Indic and emoji, a tag
-/// in the flag of England.
+/// Whether the invisible character `c` has a meaning after `last`: a joiner in Arabic, Indic scripts and emoji, or a
+/// tag in the flag of England.
 fn belongs_after(c: char, last: char) -> bool {
     match c {
         '\u{200c}' | '\u{200d}' => {
@@ -238,7 +239,7 @@ fn collapse_whitespace(text: &str) -> String {
         if c.is_whitespace() {
             spaces = true;
             let ends_line = matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}');
-            // CRLF is one line end; U+2029 is a paragraph's.
+            // CRLF counts as one line end; U+2029 counts as a paragraph end.
             lines += match c {
                 '\n' if previous == Some('\r') => 0,
                 '\u{2029}' => 2,

@@ -1,17 +1,17 @@
-//! One example: where it came from and its named fields.
+//! One example: the place that it was read from, and its named fields.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// The place an example was read from, so that any later error can name it.
+/// The place that an example was read from, so that any later error can name it.
 ///
-/// Printed as `corpus/a.txt:131`.
+/// It is displayed as `corpus/a.txt:131`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// The file, as the user wrote its path.
     pub source: Arc<str>,
-    /// Line (text formats) or row (Parquet), counted from 1.
+    /// The line (text formats) or row (Parquet), counted from 1.
     pub record: u64,
 }
 
@@ -31,26 +31,26 @@ impl fmt::Display for Key {
 /// The value of one field.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Field {
-    /// Text, before tokenising.
+    /// Text before tokenization.
     Text(String),
     /// Token ids, without special tokens.
     Tokens(Vec<u32>),
     /// An integer, such as a class label.
     Int(i64),
-    /// A real number, such as a similarity or difficulty score.
+    /// A floating-point number, such as a similarity or difficulty score.
     Float(f64),
-    /// Integers, such as the classes of an example that may have several, or none.
+    /// Integers, such as the classes of an example with any number of classes.
     Ints(Vec<i64>),
-    /// Stretches of a text, such as names or answers. Each [`Span`] says in which unit.
+    /// Spans of a text, such as names or answers. The unit is given at [`Span`].
     Spans(Vec<Span>),
 }
 
-/// A stretch of a text, and what it is.
+/// A span of a text, with its class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// The first character (in Unicode code points, as in Python), or the first token once the text is tokenised.
     pub start: usize,
-    /// The one after the last.
+    /// The position after the last character or token.
     pub end: usize,
     /// Its class as an index into a table of labels; `None` for spans without a class, such as answers.
     pub label: Option<u32>,
@@ -59,13 +59,13 @@ pub struct Span {
 /// One example: its origin, its place in the epoch's order, and its fields.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
-    /// Where it was read from.
+    /// The place that it was read from.
     pub key: Key,
-    /// Its index in the data set; with `epoch` it keys every random draw made for it.
+    /// The index in the data set. Together with `epoch` it keys every random draw made for the example.
     pub index: u64,
-    /// The epoch it is drawn in, from 0.
+    /// The epoch that the example is drawn in, from 0.
     pub epoch: u64,
-    /// Its fields by name (`text`, `input_ids`, `label`, ...).
+    /// The fields by name (`text`, `input_ids`, `label`, ...).
     pub fields: BTreeMap<Arc<str>, Field>,
 }
 
@@ -76,7 +76,7 @@ impl Example {
         Self { key, index, epoch: 0, fields }
     }
 
-    /// The text of field `name`, if there is one of that type.
+    /// The text of field `name`; `None` if there is no such field or it is not text.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.fields.get(name) {
             Some(Field::Text(text)) => Some(text),
@@ -84,7 +84,7 @@ impl Example {
         }
     }
 
-    /// The token ids of field `name`, if there is one of that type.
+    /// The token ids of field `name`; `None` if there is no such field or it does not hold token ids.
     pub fn tokens(&self, name: &str) -> Option<&[u32]> {
         match self.fields.get(name) {
             Some(Field::Tokens(ids)) => Some(ids),
@@ -92,7 +92,8 @@ impl Example {
         }
     }
 
-    /// The integer of field `name`, such as the index of a class, if there is one of that type.
+    /// The integer in field `name`, such as the index of a class; `None` if there is no such field or it is not an
+    /// integer.
     pub fn int(&self, name: &str) -> Option<i64> {
         match self.fields.get(name) {
             Some(Field::Int(value)) => Some(*value),
@@ -100,7 +101,7 @@ impl Example {
         }
     }
 
-    /// The spans of field `name`, if there is one of that type.
+    /// The spans of field `name`; `None` if there is no such field or it does not hold spans.
     pub fn spans(&self, name: &str) -> Option<&[Span]> {
         match self.fields.get(name) {
             Some(Field::Spans(spans)) => Some(spans),

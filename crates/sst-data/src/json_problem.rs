@@ -1,9 +1,9 @@
-//! What is wrong with a file of JSON, in words.
+//! Describes the error of a JSON file.
 
 use serde_json::error::Category;
 
-/// What to tell of a file that is no JSON, after its name: whether it is cut off, where, and what to do. An error of what
-/// the JSON holds is told as serde tells it.
+/// The rest of a sentence that begins with the name of a file that is not valid JSON: whether the file is cut off,
+/// where, and what to do. An error in the contents of valid JSON is described as serde does.
 pub fn json_problem(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Eof => "is cut off",
@@ -22,8 +22,11 @@ mod tests {
     #[test]
     fn a_file_that_is_cut_off_is_told_from_one_that_is_no_json() {
         let check = |text: &str, start: &str| {
-            let told = json_problem(&serde_json::from_str::<Value>(text).unwrap_err());
-            assert!(told.starts_with(start) && told.ends_with("this file again"), "{told}");
+            let problem = json_problem(&serde_json::from_str::<Value>(text).unwrap_err());
+            assert!(
+                problem.starts_with(start) && problem.ends_with("this file again"),
+                "{problem}"
+            );
         };
         check("{\"a\": 1,\n", "is cut off (EOF while parsing a value at line 2 column 0)");
         check("", "is cut off (EOF while parsing a value at line 1 column 0)");

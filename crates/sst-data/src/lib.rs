@@ -28,8 +28,8 @@
 //! };
 //! let store = preparation.prepare(&mut |_, _| ())?;
 //! // One row a document, of at most 32 tokens with `[CLS]` and `[SEP]`.
-//! let frame = tokenizer.frame().clone();
-//! let rows = TokenRows::new(store, Subset::All, RowMode::Document, 32, frame, &ledger)?;
+//! let template = tokenizer.special_token_template().clone();
+//! let rows = TokenRows::new(store, Subset::All, RowMode::Document, 32, template, &ledger)?;
 //! assert_eq!(rows.len(), 2);
 //! let row = rows.get(1, 0)?;
 //! assert!(row.key.to_string().ends_with("corpus.txt:2"));

@@ -1,8 +1,9 @@
-//! A lock on a file, held by one process at a time: for folders that two processes must not write to at once.
+//! A lock on a file that one process holds at a time. It protects folders that two processes must not write to at
+//! once.
 //!
-//! The lock is the operating system's (`flock` on Unix), so the kernel releases it however the process ends,
-//! a SIGKILL included. The file holds the number of the process that has the lock, for messages; a file that
-//! a killed process left behind locks nothing.
+//! The lock is that of the operating system (`flock` on Unix), so the kernel releases it however the process ends,
+//! even by SIGKILL. The file holds the process id of the holder, for messages. A file that a killed process left
+//! behind locks nothing.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
@@ -12,43 +13,43 @@ use std::time::{Duration, Instant};
 
 use crate::leftovers::{Kind, Leftover};
 
-/// How often a lock that another process holds is tried again.
+/// How long to wait before trying again to take a lock that another process holds.
 const TRY_EVERY: Duration = Duration::from_millis(50);
 
 /// Why a lock cannot be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process holds it.
+    /// Another process holds the lock.
     #[error("{path} is locked by {}", holder(*.pid), path = path.display())]
     Held {
-        /// The lock's file.
+        /// The path of the lock file.
         path: PathBuf,
-        /// The process, if the file tells.
+        /// The process id of the holder, if the file states it.
         pid: Option<u32>,
     },
-    /// The file cannot be made or locked.
+    /// The lock file cannot be created or locked.
     #[error("cannot lock {path}: {error}", path = path.display())]
     Io {
-        /// The lock's file.
+        /// The path of the lock file.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         #[source]
         error: io::Error,
     },
 }
 
-/// `process 123`, or `another process` where its number is not known.
+/// Describes the holder: `process 123`, or `another process` if its id is unknown.
 pub fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }
 
-/// A lock that this process holds until it is dropped. Dropping it removes the file.
+/// A lock that this process holds until the value is dropped. Dropping it removes the file.
 #[derive(Debug)]
 pub struct FileLock {
     path: PathBuf,
-    /// `None` on a file system without locks.
+    /// `None` on a file system that has no locks.
     file: Option<File>,
-    /// An interrupted process removes the file too.
+    /// Removes the file if the process is interrupted.
     _leftover: Option<Leftover>,
 }
 
@@ -58,13 +59,13 @@ enum Attempt {
 }
 
 impl FileLock {
-    /// Takes the lock of `path`, a file that is made if it is missing. Another process may hold it for
-    /// `patience`: the kernel may still be clearing up after one that was killed just now.
+    /// Takes the lock at `path`, and creates the file if it is missing. Waits up to `patience` for another process to
+    /// release it, because the kernel may still be cleaning up after a process that was just killed.
     ///
-    /// On a file system that has no locks, this warns and succeeds.
+    /// On a file system without locks, this warns and succeeds.
     ///
     /// # Errors
-    /// If another process goes on holding it, or the file cannot be made.
+    /// If another process keeps holding the lock, or the file cannot be created.
     pub fn take(path: &Path, patience: Duration) -> Result<Self, LockError> {
         let started = Instant::now();
         loop {
@@ -78,19 +79,19 @@ impl FileLock {
         }
     }
 
-    /// Takes the lock of `path` as [`FileLock::take`] does, and waits for it as long as it takes. `tell` is
-    /// called once before the wait, with the process that holds it.
+    /// Takes the lock at `path` as [`FileLock::take`] does, but waits without a limit. `notify` is called once before
+    /// waiting, with the process id of the holder.
     ///
     /// # Errors
-    /// If the file cannot be made.
-    pub fn wait(path: &Path, tell: impl FnOnce(Option<u32>)) -> Result<Self, LockError> {
-        let mut tell = Some(tell);
+    /// If the file cannot be created.
+    pub fn wait(path: &Path, notify: impl FnOnce(Option<u32>)) -> Result<Self, LockError> {
+        let mut notify = Some(notify);
         loop {
             match Self::attempt(path)? {
                 Attempt::Taken(lock) => return Ok(lock),
                 Attempt::Held(pid) => {
-                    if let Some(tell) = tell.take() {
-                        tell(pid);
+                    if let Some(notify) = notify.take() {
+                        notify(pid);
                     }
                     std::thread::sleep(TRY_EVERY);
                 }
@@ -108,13 +109,13 @@ impl FileLock {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let mut text = String::new();
-                    // The number is only for the message.
+                    // The process id is only used in messages.
                     let _ = file.take(16).read_to_string(&mut text);
                     return Ok(Attempt::Held(text.trim().parse().ok()));
                 }
                 Err(TryLockError::Error(error)) if has_no_locks(&error) => {
                     tracing::warn!(
-                        "the file system of {} has no locks: see to it that no other process writes there",
+                        "the file system of {} has no locks: make sure that no other process writes there",
                         path.display()
                     );
                     let _ = std::fs::remove_file(path);
@@ -126,9 +127,9 @@ impl FileLock {
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
-            // The process before may have removed the file after it was opened here and before it was locked.
+            // Another process may have removed the file between opening and locking it here.
             if is_at(&file, path) {
-                // A full disk does not matter: then the number is not known.
+                // A full disk does not matter, because then only the process id is unknown.
                 let _ = file.set_len(0);
                 let _ = write!(file, "{}", std::process::id());
                 let leftover = Leftover::new(path, Kind::File);
@@ -144,7 +145,8 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Removed while it is locked: whoever opened it before sees that it is gone, and makes a new one.
+        // The file is removed while it is locked. A process that opened it before notices that it is gone, and creates
+        // a new one.
         if self.file.is_some() {
             let _ = std::fs::remove_file(&self.path);
         }
@@ -158,7 +160,7 @@ fn has_no_locks(error: &io::Error) -> bool {
             .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// Whether `file` is the one that lies at `path`.
+/// Whether `file` is the file that lies at `path` now.
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), std::fs::metadata(path)) {
         (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),

@@ -1,6 +1,6 @@
-//! What a panic said.
+//! Reads the message of a panic.
 
-/// The text of a panic that was caught; `no message` if it carried none.
+/// The message of a caught panic; `no message` if it has none.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())

@@ -1,13 +1,13 @@
-//! The only host randomness: a counter-based generator keyed by (seed, stream, epoch, index).
+//! The only source of randomness on the host: a counter-based generator keyed by (seed, stream, epoch, index).
 //!
-//! The algorithm is named (ChaCha8, 64-bit block counter) and the draws are written here rather than
-//! taken from `rand`, whose sampling may change between versions: a recipe gives the same bytes
-//! for as long as this file's golden test passes.
+//! The algorithm is fixed (ChaCha8 with a 64-bit block counter), and the draws are implemented here and not by `rand`,
+//! whose sampling may change between versions. A recipe gives the same bytes as long as the golden test of this file
+//! passes.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-/// A generator for one (seed, stream, epoch, index).
+/// The random numbers of one (seed, stream, epoch, index).
 #[derive(Debug, Clone)]
 pub struct SeqRng {
     inner: ChaCha8Rng,
@@ -30,8 +30,8 @@ impl SeqRng {
         self.inner.next_u64()
     }
 
-    /// A uniform integer in `0..bound`, without modulo bias (Lemire 2019, "Fast Random Integer
-    /// Generation in an Interval"). `bound` of 0 gives 0.
+    /// A uniform integer in `0..bound` without modulo bias (Lemire 2019, "Fast Random Integer Generation in an
+    /// Interval"). The result is 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         if bound == 0 {
             return 0;
@@ -45,7 +45,7 @@ impl SeqRng {
         }
     }
 
-    /// A uniform real in `[0, 1)` with 53 random bits.
+    /// A uniform number in `[0, 1)` with 53 random bits.
     pub fn uniform(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
     }
@@ -84,7 +84,7 @@ pub fn mix64(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-/// The 64-bit FNV-1a hash, for turning stream names into key material.
+/// The 64-bit FNV-1a hash, which turns the names of streams into parts of the key.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

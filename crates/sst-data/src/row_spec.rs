@@ -1,27 +1,27 @@
-//! What kind of rows an objective wants.
+//! Describes the rows that an objective needs.
 
 use crate::records::Column;
 use crate::rows::SegmentPairs;
 
-/// What kind of rows an objective wants of the data.
+/// The kind of rows that an objective needs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RowSpec {
     /// The tokens of documents, in `input_ids`: [`TokenRows`](crate::rows::TokenRows), in any mode.
     Tokens,
-    /// So many texts that belong together, at least: [`GroupRows`](crate::rows::GroupRows).
+    /// Groups of at least `least` texts that belong together: [`GroupRows`](crate::rows::GroupRows).
     Groups {
-        /// The fewest texts of a row.
+        /// The smallest number of texts in a row.
         least: usize,
     },
-    /// Two segments in one sequence: [`SegmentPairRows`](crate::rows::SegmentPairRows), of a store with the ends of
-    /// sentences.
+    /// Two segments in one sequence: [`SegmentPairRows`](crate::rows::SegmentPairRows), over a store with sentence
+    /// ends.
     SegmentPairs(SegmentPairs),
     /// Records with these columns: [`Records`](crate::records::Records).
     Records(Vec<Column>),
 }
 
 impl RowSpec {
-    /// Whether the token store has to keep the ends of sentences.
+    /// Whether the token store has to keep sentence ends.
     pub fn needs_sentence_ends(&self) -> bool {
         matches!(self, Self::SegmentPairs(_))
     }

@@ -14,7 +14,7 @@ use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
 use crate::rng::SeqRng;
 use crate::store::{Store, StoreError};
-use crate::tokenize::Frame;
+use crate::tokenize::SpecialTokenTemplate;
 pub use groups::{GroupRows, group_fields};
 pub use segment_pairs::{PAIR_LABEL, SegmentPairRows, SegmentPairs};
 use walk::Walk;
@@ -32,27 +32,27 @@ pub enum DatasetError {
     },
     /// `max_length` leaves no room for a token of text beside the special tokens.
     #[error(
-        "data.max_length is {max_length}, but the tokenizer's special tokens alone take {frame}: \
+        "data.max_length is {max_length}, but the tokenizer's special tokens alone take {num_special}: \
          raise it to {least} or more",
-        least = frame + 1
+        least = num_special + 1
     )]
     NoRoom {
         /// Tokens in a row at most.
         max_length: usize,
         /// Special tokens in each row.
-        frame: usize,
+        num_special: usize,
     },
     /// The length of a piece leaves no room for a token of text beside the special tokens.
     #[error(
         "rows are to be split into pieces of {max_length} tokens, but the tokenizer's special tokens \
-         alone take {frame}: raise train.length_warmup.from to {least} or more",
-        least = frame + 1
+         alone take {num_special}: raise train.length_warmup.from to {least} or more",
+        least = num_special + 1
     )]
     NoRoomInPiece {
         /// Tokens in a piece at most.
         max_length: usize,
         /// Special tokens in each piece.
-        frame: usize,
+        num_special: usize,
     },
     /// The fraction of documents in validation is not in `[0, 1)`.
     #[error("data.validation is {0}: it must be at least 0 and below 1")]
@@ -106,15 +106,15 @@ pub enum DatasetError {
     },
 }
 
-/// The tokens of a row of at most `max_length` tokens beside those of `frame`.
+/// The tokens of a row of at most `max_length` tokens beside those of `template`.
 ///
 /// # Errors
 /// [`DatasetError::NoRoom`] if there are none.
-pub fn room(frame: &Frame, max_length: usize) -> Result<usize, DatasetError> {
-    let framing = frame.prefix.len() + frame.suffix.len();
-    match max_length.checked_sub(framing).filter(|room| *room > 0) {
+pub fn room(template: &SpecialTokenTemplate, max_length: usize) -> Result<usize, DatasetError> {
+    let num_special = template.prefix.len() + template.suffix.len();
+    match max_length.checked_sub(num_special).filter(|room| *room > 0) {
         Some(room) => Ok(room),
-        None => Err(DatasetError::NoRoom { max_length, frame: framing }),
+        None => Err(DatasetError::NoRoom { max_length, num_special }),
     }
 }
 
@@ -239,7 +239,7 @@ pub struct TokenRows {
     documents: Option<Vec<u64>>,
     mode: RowMode,
     walk: Walk,
-    frame: Frame,
+    template: SpecialTokenTemplate,
     /// `starts[i]` is the number of rows (Chunk) or tokens (Stream) before document `i`; the last entry is
     /// the total. Empty in Document mode, where row `i` is document `i`.
     starts: Vec<u64>,
@@ -262,10 +262,10 @@ impl TokenRows {
         subset: Subset,
         mode: RowMode,
         max_length: usize,
-        frame: Frame,
+        template: SpecialTokenTemplate,
         ledger: &Ledger,
     ) -> Result<Self, DatasetError> {
-        let walk = Walk::new(subset, mode, max_length, &frame)?;
+        let walk = Walk::new(subset, mode, max_length, &template)?;
         let mut documents = (!subset.is_whole()).then(Vec::new);
         let mut starts = Vec::new();
         if mode != RowMode::Document {
@@ -279,7 +279,7 @@ impl TokenRows {
                 starts.push(total);
             }
         })?;
-        Ok(Self { store, documents, mode, walk, frame, starts, len })
+        Ok(Self { store, documents, mode, walk, template, starts, len })
     }
 
     /// The number of rows that [`TokenRows::new`] would make, with the same entries in `ledger`. The store's index
@@ -292,16 +292,16 @@ impl TokenRows {
         subset: Subset,
         mode: RowMode,
         max_length: usize,
-        frame: &Frame,
+        template: &SpecialTokenTemplate,
         ledger: &Ledger,
     ) -> Result<u64, DatasetError> {
-        Walk::new(subset, mode, max_length, frame)?.run(store, ledger, |_, _| ())
+        Walk::new(subset, mode, max_length, template)?.run(store, ledger, |_, _| ())
     }
 
     /// The number of tokens in all rows, without special tokens and without the tokens that are cut off.
     pub fn num_tokens(&self) -> u64 {
-        let framing = self.frame.prefix.len() + self.frame.suffix.len();
-        (0..self.len).map(|i| (self.row_length(i) - framing) as u64).sum()
+        let num_special = self.template.prefix.len() + self.template.suffix.len();
+        (0..self.len).map(|i| (self.row_length(i) - num_special) as u64).sum()
     }
 
     /// The number of tokens of a document, with its end-of-document token.
@@ -362,7 +362,7 @@ impl Dataset for TokenRows {
         if index >= self.len {
             return 0;
         }
-        let mut length = self.frame.prefix.len() + self.frame.suffix.len();
+        let mut length = self.template.prefix.len() + self.template.suffix.len();
         self.spans(index, |(_, _, count)| length += count);
         length
     }
@@ -372,18 +372,18 @@ impl Dataset for TokenRows {
             return Err(DatasetError::OutOfRange { index, len: self.len });
         }
         let mut ids = Vec::with_capacity(self.row_length(index));
-        ids.extend_from_slice(&self.frame.prefix);
+        ids.extend_from_slice(&self.template.prefix);
         self.store.check_unchanged()?;
         let mut read = Ok(());
         self.spans(index, |(document, first, count)| {
             if read.is_ok() {
                 let of_text = count.min(self.store.len_of(document).saturating_sub(first));
                 read = self.store.append_to(&mut ids, document, first, of_text);
-                ids.extend(self.frame.end.filter(|_| of_text < count));
+                ids.extend(self.template.end.filter(|_| of_text < count));
             }
         });
         read?;
-        ids.extend_from_slice(&self.frame.suffix);
+        ids.extend_from_slice(&self.template.suffix);
         let example = Example::new(self.key(index), index, "input_ids", Field::Tokens(ids));
         Ok(Example { epoch, ..example })
     }
@@ -394,7 +394,7 @@ impl Dataset for TokenRows {
         epoch: u64,
         max_length: usize,
     ) -> Result<Vec<Example>, DatasetError> {
-        pieces::split(self.get(index, epoch)?, &self.frame, max_length)
+        pieces::split(self.get(index, epoch)?, &self.template, max_length)
     }
 
     /// The mean score of the documents that the row holds tokens of. Each document counts once, however many

@@ -1,34 +1,35 @@
-//! Sentence boundaries in Chinese, English and mixed text, by rules.
+//! Finds sentence boundaries in Chinese, English and mixed text by rules.
 //!
-//! Chinese: 。！？； and …… end a sentence, with the closing quotes and brackets after them, unless it
-//! visibly goes on (“你好！”，他说). English: `.` `!` `?` and ellipses end one where white space follows
-//! and what comes next can begin one; abbreviations, initials, decimals and list numbers do not. An
-//! abbreviation that may also end a sentence (U.S., etc., p.m.) does so before a capitalised word
-//! that commonly begins one, after Kiss and Strunk 2006, "Unsupervised Multilingual Sentence
-//! Boundary Detection". A blank line always ends a sentence, a single line end never does.
+//! Chinese: 。！？； and …… end a sentence, together with closing quotes and brackets after them, unless the sentence
+//! visibly continues (“你好！”，他说). English: `.` `!` `?` and ellipses end a sentence if white space follows and the next
+//! word can begin one; abbreviations, initials, decimals and list numbers do not end a sentence. An abbreviation that
+//! may also end a sentence (U.S., etc., p.m.) does so before a capitalised word that often begins sentences, after
+//! Kiss and Strunk 2006, "Unsupervised Multilingual Sentence Boundary Detection". A blank line always ends a sentence,
+//! and a single line end never does.
 
 use std::ops::Range;
 
 use crate::words::is_unspaced;
 
-/// Raised when a text may have other sentences than before: stores with the ends of sentences are then prepared again.
+/// The version of the rules. It is raised when a text may have other sentences than before, so that stores with
+/// sentence ends are prepared again.
 pub(crate) const VERSION: u32 = 1;
 
-/// Abbreviations before what they belong to: never the end of a sentence. Here and below, what
-/// stands capitalised is one only when capitalised (Gen. but not gen.).
+/// Abbreviations that stand before a name, and so never end a sentence. In this list and the next ones, a capitalised
+/// entry matches only capitalised words (Gen. but not gen.).
 const LEADING: &[&str] = &[
     "Adm", "approx", "Brig", "ca", "Capt", "cf", "Cmdr", "Col", "Cpl", "Dr", "e.g", "eg", "esp",
     "Fr", "Ft", "Gen", "Gov", "Hon", "i.e", "ie", "Lt", "Maj", "Messrs", "Mlle", "Mme", "Mr",
     "Mrs", "Ms", "Mt", "Mx", "Pres", "Prof", "Rep", "Rev", "Sen", "Sgt", "St", "Supt", "viz", "vs",
 ];
 
-/// Abbreviations before a number, otherwise ordinary words (No. Yes.).
+/// Abbreviations if a number follows, otherwise ordinary words (No. Yes.).
 const BEFORE_NUMBER: &[&str] = &[
     "art", "bk", "ch", "chap", "eq", "eqs", "fig", "figs", "nr", "no", "nos", "p", "para", "pp",
     "pt", "sec", "vol", "vols", "v",
 ];
 
-/// Abbreviations that end a sentence or not; so do single letters and U.S., p.m. and the like.
+/// Abbreviations that may or may not end a sentence. Single letters and forms such as U.S. and p.m. count, too.
 const EITHER: &[&str] = &[
     "al", "Apr", "Assn", "Aug", "Ave", "Bldg", "Blvd", "Bros", "Co", "Corp", "Dec", "Dept", "Dist",
     "eds", "est", "etc", "Feb", "Fri", "Inc", "Jan", "Jr", "Jul", "Jun", "Ltd", "Mar", "Mon",
@@ -36,7 +37,7 @@ const EITHER: &[&str] = &[
     "Wed",
 ];
 
-/// Words that, capitalised, commonly begin a sentence.
+/// Words that often begin a sentence when they are capitalised.
 const STARTERS: &[&str] = &[
     "A", "After", "All", "Although", "An", "And", "As", "At", "Because", "Before", "But", "By",
     "Did", "Do", "Does", "During", "Each", "Even", "Every", "For", "From", "Had", "Has", "Have",
@@ -47,8 +48,8 @@ const STARTERS: &[&str] = &[
     "Why", "With", "Yes", "Yet", "You", "Your",
 ];
 
-/// The sentences of `text` as byte ranges: in order, apart, without the white space around them, and
-/// together all of the text that is not white space.
+/// The sentences of `text` as byte ranges, in order and without overlap. They exclude the white space around them, and
+/// together contain all of the text that is not white space.
 pub fn split_sentences(text: &str) -> Vec<Range<usize>> {
     let mut sentences = Vec::new();
     let (mut start, mut quote_open, mut has_word) = (0, false, false);
@@ -93,10 +94,10 @@ fn push(sentences: &mut Vec<Range<usize>>, text: &str, range: Range<usize>) {
     }
 }
 
-/// Whether the sentence `before` ends with `marks` and `closers`, when `after` comes next.
+/// Whether the text `before` ends as a sentence with `marks` and `closers`, given that `after` follows.
 fn ends(before: &str, marks: &str, closers: &str, after: &str) -> bool {
     let Some(next) = after.chars().next() else { return true };
-    // （走吧！）。 ends with the second mark; “走！”，他说 and “走！”的声音 go on.
+    // （走吧！）。 ends at the second mark. “走！”，他说 and “走！”的声音 continue.
     if is_terminator(next) || is_continuation(next) || (!closers.is_empty() && next == '的') {
         return false;
     }
@@ -117,7 +118,7 @@ fn ends(before: &str, marks: &str, closers: &str, after: &str) -> bool {
     marks != "." || period_ends(before, beyond, first, spaced)
 }
 
-/// Whether a single full stop after `before` ends the sentence, when `beyond` comes next.
+/// Whether a single full stop after `before` ends the sentence, given that `beyond` follows.
 fn period_ends(before: &str, beyond: &str, first: char, spaced: bool) -> bool {
     let inside = |c: char| (c.is_alphanumeric() || c == '.') && !is_unspaced(c);
     let start = before.trim_end_matches(inside).len();
@@ -125,7 +126,8 @@ fn period_ends(before: &str, beyond: &str, first: char, spaced: bool) -> bool {
     if word.is_empty() {
         return true;
     }
-    // Whether the word is the whole sentence so far: the number of a list, the first of initials.
+    // Whether the word is the whole sentence so far, such as the number of a list item or the first of several
+    // initials.
     let alone = before.len() == word.len();
     if word.bytes().all(|b| b.is_ascii_digit()) {
         return spaced && !alone;
@@ -144,7 +146,7 @@ fn period_ends(before: &str, beyond: &str, first: char, spaced: bool) -> bool {
     true
 }
 
-/// Whether `word` is one of `abbreviations`, in their case, capitalised or in capitals.
+/// Whether `word` is one of `abbreviations`, as listed, capitalised, or in capitals.
 fn contains(abbreviations: &[&str], word: &str) -> bool {
     let capital = word.starts_with(char::is_uppercase);
     let mut all = abbreviations.iter();
@@ -153,8 +155,8 @@ fn contains(abbreviations: &[&str], word: &str) -> bool {
     })
 }
 
-/// Splits off the closing quotes and brackets that `text` begins with. A straight quote closes if
-/// one is open, or if nothing but white space follows.
+/// Splits off the closing quotes and brackets at the start of `text`. A straight quote counts as closing if a quote is
+/// open, or if only white space follows.
 fn split_closers(text: &str, mut quote_open: bool) -> (&str, &str) {
     let mut rest = text.chars();
     let mut length = 0;
@@ -174,7 +176,7 @@ fn split_closers(text: &str, mut quote_open: bool) -> (&str, &str) {
     text.split_at(length)
 }
 
-/// The bytes of the characters at the start of `text` that are `wanted`.
+/// The number of bytes of the leading characters of `text` that are `wanted`.
 fn run_length(text: &str, wanted: impl Fn(char) -> bool) -> usize {
     text.find(|c| !wanted(c)).unwrap_or(text.len())
 }
@@ -188,7 +190,7 @@ fn is_terminator(c: char) -> bool {
     is_full_stop(c) || matches!(c, '.' | '!' | '?' | '…' | '‼' | '⁇' | '⁈' | '⁉')
 }
 
-/// Marks that end a sentence whatever stands around them.
+/// Marks that always end a sentence.
 fn is_full_stop(c: char) -> bool {
     matches!(c, '。' | '！' | '？' | '；' | '｡')
 }
@@ -197,12 +199,12 @@ fn is_ellipsis(marks: &str) -> bool {
     marks.chars().all(|c| matches!(c, '.' | '…')) && marks != "."
 }
 
-/// Han, kana, or punctuation that stands with them.
+/// Whether `c` is a Han character, kana, or their punctuation.
 fn is_chinese(c: char) -> bool {
     is_unspaced(c) || matches!(c, '\u{3001}'..='\u{3020}' | '\u{ff01}'..='\u{ff60}' | '“' | '‘')
 }
 
-/// Marks that carry a sentence on, or that close a title (《你好吗？》).
+/// Marks after which the sentence continues, or which close a title (《你好吗？》).
 fn is_continuation(c: char) -> bool {
     matches!(c, '，' | '、' | '：' | '—' | '》' | '〉' | ',' | ';' | ':' | ')' | ']' | '}')
 }

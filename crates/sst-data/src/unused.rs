@@ -1,31 +1,31 @@
-//! What a reader, a loader or a converter found in a file and did not use.
+//! Collects what a reader, a loader or a converter finds in a file and does not use.
 //!
-//! A key of a configuration that is passed over can change every number of a run. So whoever reads a file
-//! keeps two lists: the names it uses, and the names that are known not to matter, each with its reason.
-//! All other names it puts into an [`Unused`], which reaches the user through
+//! A configuration key that is silently ignored can change every number of a run. Code that reads a file therefore
+//! keeps two lists: the names that it uses, and the names that are known to have no effect, each with the reason. All
+//! other names go into an [`Unused`], which reaches the user through
 //! [`Ledger::add_unused`](crate::Ledger::add_unused).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// What kind of thing was not used.
+/// The kind of thing that was not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UnusedKind {
-    /// A key of a JSON configuration or of the metadata of a GGUF file.
+    /// A key of a JSON configuration, or of the metadata of a GGUF file.
     ConfigKey,
     /// A file of a model folder or a data folder.
     File,
-    /// A tensor of a file of weights.
+    /// A tensor of a weight file.
     Tensor,
-    /// A column of a table or a field of records.
+    /// A column of a table, or a field of a record.
     Column,
-    /// An option that has no effect beside the others.
+    /// An option that has no effect together with the others.
     Flag,
 }
 
 impl UnusedKind {
-    /// Its name in the ledger.
+    /// The name of the kind in the ledger.
     pub fn name(self) -> &'static str {
         match self {
             Self::ConfigKey => "unused.config_keys",
@@ -37,17 +37,17 @@ impl UnusedKind {
     }
 }
 
-/// Names of things that were found and not used, by kind, each once and sorted.
+/// The names of unused things by kind, sorted and without duplicates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unused {
     items: BTreeMap<UnusedKind, BTreeSet<String>>,
 }
 
-/// A name that is known not to matter, and why: `("architectures", "names the class that ...")`.
+/// A name that is known to have no effect, with the reason: `("architectures", "names the class that ...")`.
 pub type Harmless = (&'static str, &'static str);
 
 impl Unused {
-    /// Nothing yet.
+    /// An empty collection.
     pub fn new() -> Self {
         Self::default()
     }
@@ -57,8 +57,8 @@ impl Unused {
         self.items.entry(kind).or_default().insert(item.into());
     }
 
-    /// Adds the keys of `object` that are neither in `used` nor in `harmless`; `file` is what the user
-    /// knows the object as.
+    /// Adds the keys of `object` that are neither in `used` nor in `harmless`. `file` is the name of the object in
+    /// messages.
     pub fn add_keys<'a>(
         &mut self,
         file: &str,
@@ -75,14 +75,14 @@ impl Unused {
         }
     }
 
-    /// Adds all of `other`.
+    /// Adds everything in `other`.
     pub fn extend(&mut self, other: Self) {
         for (kind, items) in other.items {
             self.items.entry(kind).or_default().extend(items);
         }
     }
 
-    /// All but `item`.
+    /// A copy without `item`.
     #[must_use]
     pub fn without(&self, item: &str) -> Self {
         let mut items = self.items.clone();
@@ -101,7 +101,7 @@ impl Unused {
         self.items.get(&kind).into_iter().flatten().map(String::as_str)
     }
 
-    /// Every kind that has items, with them.
+    /// Every kind that has items, with its items.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (UnusedKind, &BTreeSet<String>)> {
         self.items.iter().map(|(kind, items)| (*kind, items))
     }

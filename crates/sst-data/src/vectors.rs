@@ -1,4 +1,4 @@
-//! Vectors of texts as files that other tools read: NumPy's, safetensors, JSON lines.
+//! Writes text vectors to files that other tools read: NumPy, safetensors and JSON lines.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -6,24 +6,24 @@ use std::path::Path;
 
 use serde_json::json;
 
-/// Bytes before the numbers in a `.npy` file: a whole number of 64, as NumPy wants.
+/// The size of the header of a `.npy` file. NumPy needs a multiple of 64.
 const NPY_HEADER: usize = 128;
-/// Bytes of the JSON before the numbers in a safetensors file; padded with spaces, as the format allows.
+/// The size of the JSON header of a safetensors file. It is padded with spaces, which the format allows.
 const SAFETENSORS_HEADER: usize = 184;
 
-/// How vectors are written.
+/// The file format of vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VectorFormat {
-    /// One array `[n, d]` of fp32, NumPy's format 1.0.
+    /// One array `[n, d]` of fp32 in NumPy's format 1.0.
     Npy,
     /// One tensor `embeddings` `[n, d]` of fp32.
     Safetensors,
-    /// A line for each text: `{"index":..,"text":..,"embedding":[..]}`.
+    /// One line for each text: `{"index":..,"text":..,"embedding":[..]}`.
     Jsonl,
 }
 
 impl VectorFormat {
-    /// What the extension of `path` says.
+    /// The format that the extension of `path` names.
     pub fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()? {
             "npy" => Some(Self::Npy),
@@ -34,7 +34,7 @@ impl VectorFormat {
     }
 }
 
-/// Writes vectors as they come; how many there are need not be known before.
+/// Writes vectors one by one. Their number need not be known in advance.
 #[derive(Debug)]
 pub struct VectorWriter<'f> {
     file: BufWriter<&'f mut File>,
@@ -44,22 +44,22 @@ pub struct VectorWriter<'f> {
 }
 
 impl<'f> VectorWriter<'f> {
-    /// Begins an empty `file` of vectors of `width` numbers.
+    /// Starts writing vectors of `width` numbers to the empty `file`.
     ///
     /// # Errors
     /// Any I/O error.
     pub fn new(file: &'f mut File, format: VectorFormat, width: usize) -> io::Result<Self> {
         let mut this = Self { file: BufWriter::new(file), format, width, count: 0 };
-        // The place of the header, which tells how many vectors there are.
+        // The header states the number of vectors, so it is written again at the end.
         let header = this.header();
         this.file.write_all(&header)?;
         Ok(this)
     }
 
-    /// Adds the vector of `text`.
+    /// Writes the vector of `text`.
     ///
     /// # Errors
-    /// Any I/O error, or if it has not the width.
+    /// Any I/O error, or if the vector does not have `width` numbers.
     pub fn push(&mut self, text: &str, vector: &[f32]) -> io::Result<()> {
         if vector.len() != self.width {
             let message =
@@ -78,7 +78,7 @@ impl<'f> VectorWriter<'f> {
         Ok(())
     }
 
-    /// Completes the header; returns how many vectors there are.
+    /// Completes the header, and returns the number of vectors.
     ///
     /// # Errors
     /// Any I/O error.

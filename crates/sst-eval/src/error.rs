@@ -4,11 +4,44 @@ use sst_data::rows::DatasetError;
 use sst_data::tokenize::TokenizeError;
 use sst_data::{CollateError, Key};
 
+use crate::input::InputKind;
 use crate::nearest::NearestError;
 
 /// Why a model could not be measured or used.
 #[derive(Debug, thiserror::Error)]
 pub enum EvalError {
+    /// An evaluator that is not in the list.
+    #[error("there is no evaluator `{name}`; there are {}", known.join(", "))]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<&'static str>,
+    },
+    /// A configuration with an unknown key, or with a value that cannot be.
+    #[error("evaluator `{evaluator}`: {reason}")]
+    Config {
+        /// The evaluator.
+        evaluator: &'static str,
+        /// What is wrong, with the key.
+        reason: String,
+    },
+    /// Data of another kind than the evaluator reads.
+    #[error("evaluator `{evaluator}` reads {wanted}, and was given {given}")]
+    Input {
+        /// The evaluator.
+        evaluator: &'static str,
+        /// What it reads.
+        wanted: InputKind,
+        /// What it was given.
+        given: InputKind,
+    },
+    /// The evaluator measures an objective, and was called without one.
+    #[error("evaluator `{0}` measures the loss of an objective: pass the objective to `evaluate`")]
+    NoObjective(&'static str),
+    /// Texts could not be read, or vectors could not be made. The error is of the caller who does it.
+    #[error("{0}")]
+    Source(String),
     /// There is nothing to measure on.
     #[error("{0} has nothing to measure: no row of the data holds a token to predict")]
     Nothing(String),
@@ -101,10 +134,13 @@ impl From<tch::TchError> for EvalError {
     }
 }
 
-/// An evaluator is called through a trait of sst-core; its own errors pass as a sentence.
-pub(crate) fn into_core(error: EvalError) -> sst_core::Error {
-    match error {
-        EvalError::Core(error) => error,
-        other => sst_core::Error::Contract(other.to_string()),
+/// An evaluator is called through a trait of sst-core. Its own errors pass through as
+/// [`sst_core::Error::Evaluation`], from which they can be downcast.
+impl From<EvalError> for sst_core::Error {
+    fn from(error: EvalError) -> Self {
+        match error {
+            EvalError::Core(error) => error,
+            other => Self::Evaluation(Box::new(other)),
+        }
     }
 }

@@ -49,8 +49,8 @@ pub fn fill_mask(
     // Either may know more ids than the other; a text that the model cannot read is refused.
     let known = tokenizer.vocab_size().min(model.vocab_size()?);
     let encoding = tokenizer.for_vocabulary(model.vocab_size()?).encoding(text)?;
-    let frame = tokenizer.frame();
-    let ids = [frame.prefix.as_slice(), &encoding.ids, &frame.suffix].concat();
+    let template = tokenizer.special_token_template();
+    let ids = [template.prefix.as_slice(), &encoding.ids, &template.suffix].concat();
     let blanks: Vec<usize> = (0..encoding.ids.len()).filter(|i| encoding.ids[*i] == mask).collect();
     if blanks.is_empty() {
         let mask = tokenizer.token(mask).unwrap_or_default();
@@ -60,7 +60,7 @@ pub fn fill_mask(
     if ids.len() > limit {
         return Err(EvalError::TooLong { length: ids.len(), limit });
     }
-    let positions: Vec<usize> = blanks.iter().map(|i| i + frame.prefix.len()).collect();
+    let positions: Vec<usize> = blanks.iter().map(|i| i + template.prefix.len()).collect();
     let log_probs_nv = tch::no_grad(|| log_probabilities(model, &ids, &positions))?;
     if log_probs_nv.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
         return Err(EvalError::NotFinite(format!("a logit for the text `{text}`")));

@@ -1,80 +1,97 @@
-//! How often a masked language model finds the hidden token.
+//! How often a masked language model predicts the masked token.
 //!
-//! Shapes: b batch, l length, d hidden size, n masked positions, v vocabulary, k candidates kept.
+//! Shapes: b batch, l length, d hidden size, n masked positions, v vocabulary, k predictions kept.
 
-use std::sync::Arc;
-
-use sst_core::{Batch, Error, Evaluator, Forward, Metrics, Model, Objective, Tokens};
-use sst_data::rows::Dataset;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sst_core::{Batch, Error, Evaluator, Forward, Model, Objective, Report, Tokens};
 use tch::{Device, Kind, Reduction, Tensor};
 
-use crate::error::{EvalError, into_core};
+use crate::entry::{Entry, parse};
+use crate::error::EvalError;
+use crate::input::{Input, InputKind, ObjectiveRows};
 use crate::metric::{commonest, perplexity, top_k_accuracy};
-use crate::report::Report;
 use crate::rows;
 
-/// Candidates kept for each masked position.
+/// The word of registration.
+pub(crate) const ENTRY: Entry = Entry {
+    name: "mask-accuracy",
+    summary: "how often the hidden token is found, and the loss",
+    details: "Reports mask_accuracy, mask_accuracy_top5, commonest_token_accuracy (what always predicting the commonest \
+              masked token would get), loss and perplexity.",
+    input: InputKind::ObjectiveRows,
+    needs_objective: false,
+    default_config: || json!(MaskAccuracyConfig::default()),
+    options: &[("batch_size", "Rows in a forward pass."), ("seed", "Seed of the masks.")],
+    build,
+};
+
+/// Predictions kept for each masked position.
 const KEPT: i64 = 5;
-/// How often rows are masked until a token of them is: a few short rows may have none the first time.
+/// How many seeds are tried until some token is masked: a few short rows may have no masked token with the first seed.
 const MASKINGS: u64 = 32;
 
-/// Accuracy on the masked positions of held-out rows, beside what guessing would get.
-///
-/// It works for any objective whose batches hold `masked_positions` and `masked_labels`.
-pub struct MaskAccuracy {
-    objective: Box<dyn Objective>,
-    dataset: Arc<dyn Dataset>,
+/// How the rows are grouped and masked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct MaskAccuracyConfig {
     batch_size: usize,
-    device: Device,
     seed: u64,
 }
 
-/// What is gathered over all batches.
+impl Default for MaskAccuracyConfig {
+    /// 32 rows fit the memory of any machine that trains; any seed is as good as another.
+    fn default() -> Self {
+        Self { batch_size: 32, seed: 0 }
+    }
+}
+
+/// Accuracy at the masked positions of the rows, beside the accuracy of a baseline that ignores the text.
+///
+/// Rows are masked by the collate function of an objective under the seed. It must write `masked_positions` and
+/// `masked_labels`. If it masks no token at all, the next seeds are tried.
+struct MaskAccuracy {
+    config: MaskAccuracyConfig,
+    data: ObjectiveRows,
+}
+
+fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>, EvalError> {
+    let config = parse(ENTRY.name, config)?;
+    Ok(Box::new(MaskAccuracy { config, data: input.objective_rows(ENTRY.name)? }))
+}
+
+/// The predictions of all batches.
 #[derive(Default)]
-struct Found {
+struct Predictions {
     labels: Vec<i64>,
-    /// The `KEPT` best ids of each position, best first.
+    /// The `KEPT` likeliest ids at each position, likeliest first.
     ranked: Vec<i64>,
+    /// The summed negative log-likelihood of the labels, in nats.
     nll: f64,
 }
 
 impl MaskAccuracy {
-    /// Masks the rows of `dataset` as `objective` does under `seed`, `batch_size` at a time. Where that masks no token
-    /// at all, the next seeds are tried.
-    pub fn new(
-        objective: Box<dyn Objective>,
-        dataset: Arc<dyn Dataset>,
-        batch_size: usize,
-        device: Device,
-        seed: u64,
-    ) -> Self {
-        Self { objective, dataset, batch_size, device, seed }
-    }
-
-    /// `mask_accuracy`, `mask_accuracy_top5`, `loss` (mean negative log-likelihood in nats),
-    /// `perplexity` (its exponential), and `commonest_token_accuracy`: the share of the commonest label,
-    /// which a model that knows frequencies alone would reach. Counts `rows` and `masked_tokens`.
-    ///
-    /// # Errors
-    /// If a row cannot be read or holds a token that the model does not know, the model has no language-model head, or
-    /// no position is masked.
-    pub fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
-        let mut found = Found::default();
-        let (collate, known) = (self.objective.collate(), model.vocab_size()?);
+    /// `mask_accuracy`, `mask_accuracy_top5`, `loss` (mean negative log-likelihood in nats), `perplexity` (its
+    /// exponential), and `commonest_token_accuracy`: the fraction of the commonest label, which a model that knows
+    /// nothing but frequencies would reach. Counts `rows` and `masked_tokens`.
+    fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
+        let mut predictions = Predictions::default();
+        let (vocab_size, device) = (model.vocab_size()?, model.params().device());
+        let ObjectiveRows { collate, rows, .. } = &self.data;
+        let MaskAccuracyConfig { batch_size, seed } = self.config;
         for masking in 0..MASKINGS {
-            let seed = self.seed.wrapping_add(masking);
-            let collate = collate.clone();
-            for host in rows::batches(&*self.dataset, collate, self.batch_size, known, seed) {
-                let batch = Batch::from_host(&host?, self.device)?;
-                tch::no_grad(|| found.add(model, &batch))?;
+            let seed = seed.wrapping_add(masking);
+            for host in rows::batches(&**rows, collate.clone(), batch_size, vocab_size, seed) {
+                let batch = Batch::from_host(&host?, device)?;
+                tch::no_grad(|| predictions.add(model, &batch))?;
             }
-            if !found.labels.is_empty() {
+            if !predictions.labels.is_empty() {
                 break;
             }
         }
-        let Found { labels, ranked, nll } = found;
-        let Some((_, share)) = commonest(&labels) else {
-            return Err(EvalError::Nothing(self.name().to_owned()));
+        let Predictions { labels, ranked, nll } = predictions;
+        let Some((_, commonest_share)) = commonest(&labels) else {
+            return Err(EvalError::Nothing(ENTRY.name.to_owned()));
         };
         let loss = nll / labels.len() as f64;
         let kept = ranked.len() / labels.len();
@@ -82,16 +99,17 @@ impl MaskAccuracy {
         let metrics = [
             ("mask_accuracy", accuracy(1)),
             ("mask_accuracy_top5", accuracy(KEPT as usize)),
-            ("commonest_token_accuracy", share),
+            ("commonest_token_accuracy", commonest_share),
             ("loss", loss),
             ("perplexity", perplexity(loss)),
         ];
-        let counts = [("rows", self.dataset.len()), ("masked_tokens", labels.len() as u64)];
-        Ok(Report::new(self.name(), metrics, counts))
+        let counts = [("rows", rows.len()), ("masked_tokens", labels.len() as u64)];
+        Ok(Report::new(ENTRY.name, metrics, counts))
     }
 }
 
-impl Found {
+impl Predictions {
+    /// Adds the predictions at the masked positions of `batch`.
     fn add(&mut self, model: &dyn Model, batch: &Batch) -> Result<(), EvalError> {
         let positions_n = batch.get("masked_positions")?;
         let labels_n = batch.get("masked_labels")?;
@@ -121,10 +139,14 @@ fn to_vec(tensor: &Tensor) -> Result<Vec<i64>, EvalError> {
 
 impl Evaluator for MaskAccuracy {
     fn name(&self) -> &str {
-        "mask-accuracy"
+        ENTRY.name
     }
 
-    fn evaluate(&mut self, model: &dyn Model) -> sst_core::Result<Metrics> {
-        Ok(self.measure(model).map_err(into_core)?.metrics)
+    fn evaluate(
+        &mut self,
+        model: &dyn Model,
+        _objective: Option<&dyn Objective>,
+    ) -> sst_core::Result<Report> {
+        Ok(self.measure(model)?)
     }
 }

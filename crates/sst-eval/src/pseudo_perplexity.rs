@@ -3,108 +3,122 @@
 //!
 //! Shapes: b copies of one row in a pass, l length, d hidden size, v vocabulary.
 
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sst_core::{Evaluator, Forward, Model, Objective, Report, Tokens};
+use tch::{Kind, Reduction, Tensor};
 
-use sst_core::{Evaluator, Forward, Metrics, Model, Tokens};
-use sst_data::rows::Dataset;
-use sst_data::tokenize::Tokenizer;
-use tch::{Device, Kind, Reduction, Tensor};
-
-use crate::error::{EvalError, into_core};
+use crate::entry::{Entry, parse};
+use crate::error::EvalError;
+use crate::input::{Input, InputKind, TokenRows};
 use crate::metric::perplexity;
-use crate::report::Report;
 use crate::rows;
 
-/// Scores every token of every row, one forward pass a token: exact, and slow.
-pub struct PseudoPerplexity {
-    dataset: Arc<dyn Dataset>,
-    tokenizer: Tokenizer,
+/// The word of registration.
+pub(crate) const ENTRY: Entry = Entry {
+    name: "pseudo-perplexity",
+    summary: "how unsure the model is of each token, given all others",
+    details: "Reports pseudo_perplexity and nll, the mean negative log-likelihood of a token in nats.",
+    input: InputKind::TokenRows,
+    needs_objective: false,
+    default_config: || json!(PseudoPerplexityConfig::default()),
+    options: &[("batch_size", "Masked copies of a row in a forward pass.")],
+    build,
+};
+
+/// How much is done at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PseudoPerplexityConfig {
     batch_size: usize,
-    device: Device,
+}
+
+impl Default for PseudoPerplexityConfig {
+    /// 32 copies of a row fit the memory of any machine that trains.
+    fn default() -> Self {
+        Self { batch_size: 32 }
+    }
+}
+
+/// Scores every token of every row with one masked copy of the row for each token: exact, and slow.
+struct PseudoPerplexity {
+    config: PseudoPerplexityConfig,
+    data: TokenRows,
+}
+
+fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>, EvalError> {
+    let config = parse(ENTRY.name, config)?;
+    Ok(Box::new(PseudoPerplexity { config, data: input.token_rows(ENTRY.name)? }))
 }
 
 impl PseudoPerplexity {
-    /// Scores the rows of `dataset`, `batch_size` masked copies at a time.
-    pub fn new(
-        dataset: Arc<dyn Dataset>,
-        tokenizer: Tokenizer,
-        batch_size: usize,
-        device: Device,
-    ) -> Self {
-        Self { dataset, tokenizer, batch_size, device }
-    }
-
-    /// `nll`, the mean negative log-likelihood of a token in nats, and `pseudo_perplexity`, its
-    /// exponential. Special tokens are not scored. Counts `rows` and `tokens`.
-    ///
-    /// # Errors
-    /// If the tokenizer has no mask token, a row cannot be read, or no token can be scored.
-    pub fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
-        let mask = self.tokenizer.special().mask.ok_or(EvalError::NoMaskToken)?;
+    /// `nll`, the mean negative log-likelihood of a token in nats, and `pseudo_perplexity`, its exponential. Special
+    /// tokens are not scored. Counts `rows` and `tokens`.
+    fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
+        let TokenRows { rows, tokenizer } = &self.data;
+        let mask = tokenizer.special().mask.ok_or(EvalError::NoMaskToken)?;
         let (mut nll, mut tokens) = (0.0, 0);
-        for row in rows::groups(&*self.dataset, 1, model.vocab_size()?) {
+        for row in rows::groups(&**rows, 1, model.vocab_size()?) {
             for example in row? {
                 let ids = example.tokens("input_ids").unwrap_or(&[]);
-                let special = &self.tokenizer.special().all;
+                let special = &tokenizer.special().all;
                 let scored: Vec<usize> = (0..ids.len())
                     .filter(|place| special.binary_search(&ids[*place]).is_err())
                     .collect();
-                for places in scored.chunks(self.batch_size.max(1)) {
-                    nll += tch::no_grad(|| self.score(model, ids, places, mask))?;
+                for places in scored.chunks(self.config.batch_size.max(1)) {
+                    nll += tch::no_grad(|| score(model, ids, places, mask))?;
                 }
                 tokens += scored.len() as u64;
             }
         }
         if tokens == 0 {
-            return Err(EvalError::Nothing(self.name().to_owned()));
+            return Err(EvalError::Nothing(ENTRY.name.to_owned()));
         }
         let mean = nll / tokens as f64;
         let metrics = [("nll", mean), ("pseudo_perplexity", perplexity(mean))];
-        let counts = [("rows", self.dataset.len()), ("tokens", tokens)];
-        Ok(Report::new(self.name(), metrics, counts))
+        let counts = [("rows", rows.len()), ("tokens", tokens)];
+        Ok(Report::new(ENTRY.name, metrics, counts))
     }
+}
 
-    /// The summed negative log-likelihood of the tokens at `places`, each masked in its own copy.
-    fn score(
-        &self,
-        model: &dyn Model,
-        ids: &[u32],
-        places: &[usize],
-        mask: u32,
-    ) -> Result<f64, EvalError> {
-        let (b, l) = (places.len() as i64, ids.len() as i64);
-        let mut copies = Vec::with_capacity(places.len() * ids.len());
-        for place in places {
-            let masked = |(i, id): (usize, &u32)| i64::from(if i == *place { mask } else { *id });
-            copies.extend(ids.iter().enumerate().map(masked));
-        }
-        let on_device = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(self.device);
-        let input_ids = on_device(&copies)?.f_reshape([b, l])?;
-        let at: Vec<i64> =
-            places.iter().enumerate().map(|(i, p)| (i * ids.len() + p) as i64).collect();
-        let labels: Vec<i64> = places.iter().map(|place| i64::from(ids[*place])).collect();
-        let input = Tokens::new(&input_ids);
-        let hidden_bld = model.text_encoder()?.encode(input.into(), Forward::EVAL)?.hidden_bld;
-        let hidden_bd = hidden_bld.f_flatten(0, 1)?.f_index_select(0, &on_device(&at)?)?;
-        let logits_bv = model.lm_head()?.logits(&hidden_bd, Forward::EVAL)?;
-        let logits_bv = logits_bv.f_to_kind(Kind::Float)?;
-        let nll = logits_bv.f_cross_entropy_loss(
-            &on_device(&labels)?,
-            None::<Tensor>,
-            Reduction::Sum,
-            -100,
-            0.0,
-        )?;
-        Ok(f64::try_from(nll)?)
+/// The summed negative log-likelihood of the tokens at `places`, each masked in its own copy.
+fn score(model: &dyn Model, ids: &[u32], places: &[usize], mask: u32) -> Result<f64, EvalError> {
+    let device = model.params().device();
+    let (b, l) = (places.len() as i64, ids.len() as i64);
+    let mut copies = Vec::with_capacity(places.len() * ids.len());
+    for place in places {
+        let masked = |(i, id): (usize, &u32)| i64::from(if i == *place { mask } else { *id });
+        copies.extend(ids.iter().enumerate().map(masked));
     }
+    let on_device = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(device);
+    let input_ids = on_device(&copies)?.f_reshape([b, l])?;
+    let at: Vec<i64> = places.iter().enumerate().map(|(i, p)| (i * ids.len() + p) as i64).collect();
+    let labels: Vec<i64> = places.iter().map(|place| i64::from(ids[*place])).collect();
+    let input = Tokens::new(&input_ids);
+    let hidden_bld = model.text_encoder()?.encode(input.into(), Forward::EVAL)?.hidden_bld;
+    let hidden_bd = hidden_bld.f_flatten(0, 1)?.f_index_select(0, &on_device(&at)?)?;
+    let logits_bv = model.lm_head()?.logits(&hidden_bd, Forward::EVAL)?;
+    let logits_bv = logits_bv.f_to_kind(Kind::Float)?;
+    let nll = logits_bv.f_cross_entropy_loss(
+        &on_device(&labels)?,
+        None::<Tensor>,
+        Reduction::Sum,
+        -100,
+        0.0,
+    )?;
+    Ok(f64::try_from(nll)?)
 }
 
 impl Evaluator for PseudoPerplexity {
     fn name(&self) -> &str {
-        "pseudo-perplexity"
+        ENTRY.name
     }
 
-    fn evaluate(&mut self, model: &dyn Model) -> sst_core::Result<Metrics> {
-        Ok(self.measure(model).map_err(into_core)?.metrics)
+    fn evaluate(
+        &mut self,
+        model: &dyn Model,
+        _objective: Option<&dyn Objective>,
+    ) -> sst_core::Result<Report> {
+        Ok(self.measure(model)?)
     }
 }

@@ -1,5 +1,5 @@
-//! What bounds a step: sums of products in bf16 that stay in the registers of all cores, beside products of matrices, in
-//! multiplications and additions a second.
+//! The upper bound of the speed of a step: bf16 products whose sums stay in the registers of all cores. Beside it the
+//! matrix products themselves, in multiplications and additions per second.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tch::{Device, Kind, Tensor};
 
-/// No product is faster than one that never leaves the registers.
+/// No product is faster than one whose operands stay in registers.
 #[cfg(target_arch = "x86_64")]
 fn registers(c: &mut Criterion) {
     const TIMES: usize = 1 << 22;
@@ -37,8 +37,8 @@ fn registers(c: &mut Criterion) {
 #[cfg(not(target_arch = "x86_64"))]
 fn registers(_: &mut Criterion) {}
 
-/// The square product that `train.measure_mfu` measures against, and that of the first layer of BERT-base's MLP with as
-/// many rows as 32 verses have tokens, whose weight has yet to be laid out.
+/// The square product that `train.measure_mfu` uses as its bound, and the product of the first MLP layer of BERT-base
+/// with as many rows as 32 verses have tokens, whose weight is not packed yet.
 fn products(c: &mut Criterion) {
     let make = |shape: &[i64]| Tensor::randn(shape, (Kind::BFloat16, Device::Cpu));
     let mut group = c.benchmark_group("peak");

@@ -1,4 +1,4 @@
-//! Prints the levels of this processor, a line each in ascending order: the names that `SST_CPU` takes.
+//! Prints the CPU levels of this processor in ascending order, one on each line: the values that `SST_CPU` accepts.
 
 use std::io::Write;
 

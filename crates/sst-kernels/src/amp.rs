@@ -5,8 +5,8 @@ use tch::Tensor;
 use crate::error::Result;
 use crate::ffi::{self, check};
 
-/// Multiplies `grads` in place by `inv_scale`, an fp32 tensor of one element. Returns an fp32 tensor `[1]`
-/// on their device: 1 if one of them is not finite, else 0. Does not synchronise with the device.
+/// Multiplies `grads` in place by `inv_scale`, an fp32 tensor of one element. Returns an fp32 tensor `[1]` on their
+/// device: 1 if a gradient is not finite, else 0. Does not synchronise with the device.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -16,7 +16,7 @@ pub fn unscale<'a>(
 ) -> Result<Tensor> {
     let found_inf = inv_scale.f_zeros_like()?.f_reshape([1])?;
     let pointers = ffi::pointers(grads);
-    // The kernel refuses an empty list.
+    // libtorch's function refuses an empty list.
     if !pointers.is_empty() {
         let (n, grads) = (pointers.len(), pointers.as_ptr());
         // SAFETY: the pointers are of live tensors and are not kept.

@@ -1,4 +1,4 @@
-//! Autocast: matrix products in a lower precision, the rest in fp32.
+//! Autocast: matrix products run in a lower precision, other operators in fp32.
 
 use std::ffi::c_int;
 use std::marker::PhantomData;
@@ -8,20 +8,21 @@ use tch::{Device, Kind, Tensor};
 use crate::error::Result;
 use crate::ffi::{self, check};
 
-/// Autocast is on until this is dropped; then the state before it is back, also after a panic.
+/// A guard: autocast is on until it is dropped. The previous state is then restored, also after a panic.
 #[derive(Debug)]
 pub struct Autocast {
     cuda: c_int,
     before: (c_int, i8),
-    // The state belongs to the thread it was set on.
+    // The state belongs to the thread that set it.
     _not_send: PhantomData<*const ()>,
 }
 
-/// libtorch's numbers of the two types, from c10/core/ScalarType.h.
+/// The numbers of the two types in libtorch's c10/core/ScalarType.h.
 const HALF: i8 = 5;
 const BFLOAT16: i8 = 15;
 
-/// The type that a product of `x` with another of its type has: its own, or what autocast makes of it.
+/// The type of a matrix product of `x` with a tensor of the same type: the type that autocast chooses if it is on,
+/// else the type of `x`.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -37,7 +38,7 @@ pub fn product_kind(x: &Tensor) -> Result<Kind> {
     }
 }
 
-/// Switches autocast to `kind` on `device` (bf16 or fp16), or off for `None`.
+/// Turns autocast to `kind` (bf16 or fp16) on for `device`, or off for `None`.
 ///
 /// # Errors
 /// If libtorch refuses the type.
@@ -59,8 +60,8 @@ pub fn autocast(device: Device, kind: Option<Kind>) -> Result<Autocast> {
     Ok(Autocast { cuda, before, _not_send: PhantomData })
 }
 
-/// Forgets the casts of weights that autocast keeps: those made while no graph was recorded would cut the graph of
-/// what uses them next.
+/// Clears the weights that autocast has cast and cached. A cast that was made without a graph would be missing in the
+/// graph of the next operator that uses it.
 ///
 /// # Errors
 /// If libtorch fails.

@@ -12,15 +12,16 @@ use crate::error::Result;
 use crate::ffi::{self, check, hand_over};
 use crate::panics;
 
-/// What is run in the forward pass and again in the backward pass; an error is its message, which C++ passes on.
+/// The function that runs in the forward pass and again in the backward pass. Its error is a message, which C++
+/// passes on.
 type Body = dyn Fn(&[Tensor]) -> Result<Vec<Tensor>, String> + Send;
 
-/// `body(input)`, keeping `input` alone for the backward pass, which runs `body` again: with the same
-/// random numbers and under the same autocast, so that gradients are those of a plain call, bit for bit.
-/// Parameters that `body` holds get their gradients.
+/// Computes `body(input)` and saves only `input` for the backward pass. That runs `body` again, with the same random
+/// numbers and the same autocast, so that gradients equal those of a plain call bit for bit. Parameters that `body`
+/// holds get gradients as well.
 ///
 /// # Errors
-/// If `body` or libtorch fails. What fails in the backward pass is an error of the backward pass.
+/// If `body` or libtorch fails. A failure in the backward pass is an error of that pass.
 pub fn checkpoint<E: Display>(
     input: &Tensor,
     body: impl Fn(&Tensor) -> Result<Tensor, E> + Send + 'static,
@@ -29,11 +30,11 @@ pub fn checkpoint<E: Display>(
     Ok(output)
 }
 
-/// [`checkpoint`] of a body with several inputs, the first of them the largest, and several outputs, no two of which are
-/// one tensor.
+/// [`checkpoint`] for a function with several inputs and outputs. The first input must be the largest, and the
+/// outputs must be distinct tensors.
 ///
 /// # Errors
-/// As there.
+/// As for [`checkpoint`].
 pub fn checkpoint_all<const N: usize, const M: usize, E: Display>(
     inputs: [&Tensor; N],
     body: impl Fn([&Tensor; N]) -> Result<[Tensor; M], E> + Send + 'static,
@@ -58,13 +59,13 @@ thread_local! {
     static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether what runs now on this thread will run again with gradients: without them for now, it must yet be computed
-/// as it will be then, to the last bit.
+/// Whether this thread runs the first pass of a checkpointed function. It records no gradients, but must compute the
+/// same bits as the second pass, which does.
 pub(super) fn is_checkpointed() -> bool {
     IS_RUNNING.get()
 }
 
-/// Runs the closure on `n` inputs, for `m` outputs; nothing unwinds across the C boundary.
+/// Calls the function with `n` inputs for `m` outputs. A panic does not unwind across the C boundary.
 unsafe extern "C" fn call(
     body: *mut c_void,
     n: usize,

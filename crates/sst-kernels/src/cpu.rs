@@ -34,7 +34,7 @@ pub enum CpuLevel {
 const LIBRARY_VARIABLES: [&str; 3] =
     ["ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"];
 
-/// What lowers libtorch, oneDNN and MKL in this process: their variables that are set, with their values.
+/// The variables that limit libtorch, oneDNN and MKL in this process, with their values.
 #[allow(clippy::disallowed_methods, reason = "SST_CPU sets these variables")]
 pub fn library_variables() -> BTreeMap<&'static str, String> {
     let set = LIBRARY_VARIABLES.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?)));
@@ -58,7 +58,7 @@ impl CpuLevel {
         }
     }
 
-    /// The levels that this processor has, in ascending order.
+    /// The levels that this processor supports, in ascending order.
     pub fn available() -> Vec<Self> {
         Self::ALL.into_iter().filter(|level| level.is_available()).collect()
     }
@@ -175,11 +175,11 @@ mod amx {
             __cpuid_count(7, 0).edx & AMX == AMX
         }
 
-        /// Asks Linux for the tile registers, which it saves for a process only once that has asked (its
-        /// documentation, "Using XSTATE features in user space applications"). Returns false where the system is too
-        /// old or refuses.
+        /// Asks Linux for permission to use the tile registers, which it saves only for processes that have asked
+        /// (see "Using XSTATE features in user space applications" in its documentation). Returns false if the system
+        /// is too old or refuses.
         pub(super) fn ask() -> bool {
-            /// The system call, its request for permission, and the state of the tiles.
+            /// The number of the system call, of its request for permission, and of the state component of the tiles.
             const ARCH_PRCTL: i64 = 158;
             const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
             const XFEATURE_XTILE_DATA: i64 = 18;
@@ -222,7 +222,7 @@ mod tests {
         }
     }
 
-    /// `cargo xtask test` runs this at every level.
+    /// `cargo xtask test` runs this test at every level.
     #[test]
     fn the_level_is_what_was_asked_for() {
         let requested = CpuLevel::requested().unwrap();

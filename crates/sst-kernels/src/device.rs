@@ -1,4 +1,4 @@
-//! CUDA from a binary that was built against the CPU set.
+//! CUDA in a binary that was linked to the CPU libraries.
 
 use std::ffi::c_int;
 

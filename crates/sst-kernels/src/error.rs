@@ -1,27 +1,28 @@
 //! The errors of this crate.
 
-/// Why a kernel or a function of libtorch failed.
+/// A kernel or a function of libtorch failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// libtorch refused an operation.
     #[error("libtorch: {}", without_stack(&.0.to_string()))]
     Torch(tch::TchError),
-    /// An argument of a wrong shape, type or device, or a panic inside a kernel. The message says which.
+    /// An argument has a wrong shape, type or device, or a kernel panicked. The message says which.
     #[error("{0}")]
     Contract(String),
 }
 
-// By hand, so that the error as libtorch writes it, with its stack, is no source that is printed too.
+// Written by hand, without `source`: otherwise the message of libtorch, which contains a stack trace, would be
+// printed as well.
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
         Self::Torch(error)
     }
 }
 
-/// Short for the results of this crate.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The message of an error of libtorch without the place in its source and the functions that led there.
+/// The message of a libtorch error without its source location and stack trace.
 pub fn without_stack(message: &str) -> &str {
     const STACKS: [&str; 2] = ["Exception raised from ", "frame #0: "];
     let end = STACKS.iter().filter_map(|stack| message.find(stack)).min();

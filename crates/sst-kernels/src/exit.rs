@@ -1,14 +1,14 @@
-//! The end of the process while other threads compute.
+//! Exits the process while other threads are still computing.
 
 use std::ffi::c_int;
 
 unsafe extern "C" {
-    /// Of the C library.
+    /// `_exit` of the C library.
     fn _exit(code: c_int) -> !;
 }
 
-/// Ends the process with `code` as it stands. `std::process::exit` would run the destructors of libtorch's statics first,
-/// under the hands of threads that still use them, and then the process may die of a signal instead.
+/// Exits the process with `code` at once. `std::process::exit` first runs the destructors of libtorch's statics while
+/// other threads may still use them, and the process may then die from a signal.
 pub fn exit_at_once(code: u8) -> ! {
     // SAFETY: takes a number, and nothing runs after it.
     unsafe { _exit(c_int::from(code)) }

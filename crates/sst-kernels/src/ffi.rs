@@ -1,5 +1,5 @@
-//! The C interface of `cpp/`, and its return codes and errors as results. The functions of a folder of kernels are in the
-//! `ffi.rs` of that folder.
+//! The C interface of `cpp/`, with its return codes converted to results. The kernels' own functions are in the
+//! `ffi.rs` of their folders.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt::Display;
@@ -9,7 +9,7 @@ use torch_sys::C_tensor;
 
 use crate::panics;
 
-/// Runs a checkpointed closure: itself, its inputs, and where to put its outputs or a message.
+/// Calls a checkpointed closure: the closure, its inputs, and pointers for its outputs and for an error message.
 pub(crate) type CheckpointCall = unsafe extern "C" fn(
     *mut c_void,
     usize,
@@ -20,9 +20,9 @@ pub(crate) type CheckpointCall = unsafe extern "C" fn(
     usize,
 ) -> c_int;
 
-/// Takes an operator that was recorded: the context, its name, the shapes of its inputs, its thread, start and
-/// duration, and whether it ran on an accelerator.
-pub(crate) type ProfileTell =
+/// Receives an operator that the profiler recorded: the context, its name, the shapes of its inputs, its thread,
+/// start and duration, and whether it ran on an accelerator.
+pub(crate) type ProfileCallback =
     unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char, u64, u64, u64, c_int);
 
 unsafe extern "C" {
@@ -30,7 +30,7 @@ unsafe extern "C" {
     pub(crate) fn sst_profile_stop(
         trace: *const c_char,
         context: *mut c_void,
-        tell: Option<ProfileTell>,
+        record: Option<ProfileCallback>,
     ) -> c_int;
     pub(crate) fn sst_checkpoint(
         n: usize,
@@ -95,12 +95,12 @@ unsafe extern "C" {
     pub(crate) fn sst_grad_reset(n: usize, params: *const *const C_tensor) -> c_int;
 }
 
-/// The pointers of `tensors`, for a call that does not keep them.
+/// The pointers of `tensors`, for a call that does not store them.
 pub(crate) fn pointers<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Vec<*const C_tensor> {
     tensors.into_iter().map(Tensor::as_ptr).collect()
 }
 
-/// Turns a return code of the bridge into a result.
+/// Converts a return code of the bridge to a result.
 pub(crate) fn check(code: c_int) -> Result<(), TchError> {
     if let Some(message) = panics::pending() {
         return Err(TchError::Torch(message));
@@ -113,10 +113,11 @@ pub(crate) fn check(code: c_int) -> Result<(), TchError> {
     Err(TchError::Torch(message.to_string_lossy().into_owned()))
 }
 
-/// Puts what was made where the bridge takes it over, or the message of an error; what the bridge gets as a code.
+/// Writes the tensors to the pointers of the bridge, which takes ownership, or the message of an error. Returns the
+/// return code for the bridge.
 ///
 /// # Safety
-/// `made` must be valid for as many writes, and `message` have `room` zeros.
+/// `made` must be valid for as many writes as there are tensors, and `message` must have `room` zero bytes.
 pub(crate) unsafe fn hand_over(
     result: Result<impl IntoIterator<Item = Option<Tensor>>, impl Display>,
     made: *mut *mut C_tensor,

@@ -1,4 +1,4 @@
-//! Gradients: of many parameters at once, and known before the backward pass.
+//! Functions on the gradients of many parameters, and gradients that are known before the backward pass.
 
 use std::ffi::c_int;
 
@@ -7,7 +7,7 @@ use tch::Tensor;
 use crate::error::{Error, Result};
 use crate::ffi::{self, check};
 
-/// Whether what is computed now is recorded for a backward pass.
+/// Whether operators are recorded for a backward pass.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -28,11 +28,11 @@ pub fn reset_gradients<'a>(params: impl IntoIterator<Item = &'a Tensor>) -> Resu
     Ok(check(unsafe { ffi::sst_grad_reset(pointers.len(), pointers.as_ptr()) })?)
 }
 
-/// Adds the gradient of each tensor of `from` to that of the tensor of `to` in its place, in the type of the
-/// latter unless `keep_type` and there is none yet, and sets it to none.
+/// Adds the gradient of each tensor in `from` to that of the tensor at the same index in `to`, and sets it to none.
+/// The sum has the type of the tensor in `to`; with `keep_type`, a first gradient keeps its type.
 ///
 /// # Errors
-/// If there are more of one than of the other, or libtorch fails.
+/// If the numbers of tensors differ, or libtorch fails.
 pub fn move_gradients<'a>(
     from: impl IntoIterator<Item = &'a Tensor>,
     to: impl IntoIterator<Item = &'a Tensor>,
@@ -50,11 +50,11 @@ pub fn move_gradients<'a>(
     Ok(check(code)?)
 }
 
-/// The scalar `value`, whose gradients with respect to `inputs` are already known: the backward pass multiplies
-/// them, in place, by the one that arrives. Differentiable once.
+/// A scalar equal to `value`, whose gradients with respect to `inputs` are already known. The backward pass
+/// multiplies them, in place, by the incoming gradient. Differentiable once.
 ///
 /// # Errors
-/// If a gradient has not the shape of its input, or libtorch fails.
+/// If a gradient does not have the shape of its input, or libtorch fails.
 pub fn with_gradients(
     value: &Tensor,
     inputs: &[&Tensor],

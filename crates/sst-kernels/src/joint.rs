@@ -20,7 +20,9 @@ pub fn joint(parts: [&Tensor; 3]) -> Result<Tensor> {
         rest(x) == rest(a) && x.device() == a.device() && x.f_kind().ok() == a.f_kind().ok()
     };
     if rest(a).is_none() || !alike(b) || !alike(c) {
-        return Err(Error::Contract("parts of a joint tensor must be alike".to_owned()));
+        return Err(Error::Contract(
+            "the parts of a joint tensor must have equal shapes, types and devices".to_owned(),
+        ));
     }
     kept_joint(parts, || {
         let mut made = std::ptr::null_mut();

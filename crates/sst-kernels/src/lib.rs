@@ -88,6 +88,8 @@ pub use linear::{Unit, forbid_unit};
 pub use memory::{
     DeviceMemory, allow_tf32, device_memory, empty_cache, keep_freed_memory, tf32_allowed,
 };
-pub use optim::{AdamW, AdamWTensors, fused_adamw, global_norm, join_halves, split_halves};
+pub use optim::{
+    AdamW, AdamWTensors, fused_adamw, global_norm, join_bf16_remainder, split_bf16_remainder,
+};
 pub use profile::{OperatorEvent, Profiler};
 pub use residual::{Norm, add_norm, fast_dropout, fork, has_residual_kernel, norm, residual_norm};

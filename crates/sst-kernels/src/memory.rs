@@ -7,10 +7,9 @@ use tch::Device;
 use crate::error::Result;
 use crate::ffi::{self, check};
 
-/// Installs a caching allocator for CPU tensors of 64 KiB and more, for the whole process. It keeps freed memory for the next
-/// tensors: a training step frees and requests the same sizes again and again, and the system has to clear every page that
-/// it hands out. Used and kept memory together exceed the largest amount that was in use at once by at most an eighth of
-/// it, or by 64 MiB.
+/// Installs a caching allocator for CPU tensors of 64 KiB and more, for the whole process. It keeps freed memory for
+/// later tensors, as a training step allocates the same sizes again and again, and the system has to clear every new
+/// page. Used and kept memory together exceed the peak of the used memory by at most an eighth of it, or by 64 MiB.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -19,12 +18,12 @@ pub fn keep_freed_memory() -> Result<()> {
     Ok(check(unsafe { ffi::sst_keep_freed_memory() })?)
 }
 
-/// The memory that tensors take on a device, in bytes.
+/// The memory that tensors use on a device, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceMemory {
-    /// Now.
+    /// The current amount.
     pub now: u64,
-    /// At most since the process started.
+    /// The largest amount since the process started.
     pub peak: u64,
 }
 

@@ -1,10 +1,10 @@
-//! The numbers that kernels read and write, and kernels that the compiler turns into vector code.
+//! The number types of kernels, and kernels that the compiler vectorises.
 
 use std::ffi::c_void;
 
 use super::cpu::CpuLevel;
 
-/// What the numbers of a tensor are.
+/// The number type of a tensor.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[allow(dead_code, reason = "made by the C++ side")]
 #[repr(C)]
@@ -13,10 +13,10 @@ pub(super) enum Kind {
     BFloat16 = 1,
 }
 
-/// Reads the numbers from place `at` on.
+/// Loads numbers from index `at` on.
 ///
 /// # Safety
-/// There must be as many numbers of that kind as `to` has room for.
+/// There must be as many numbers of this type as `to` has elements.
 #[inline(always)]
 pub(super) unsafe fn load_line(from: *const c_void, kind: Kind, at: usize, to: &mut [f32]) {
     // SAFETY: the caller promises the numbers; bf16 is the upper half of an fp32 number.
@@ -36,10 +36,10 @@ pub(super) unsafe fn load_line(from: *const c_void, kind: Kind, at: usize, to: &
     }
 }
 
-/// Writes `from` from place `at` on, rounded to the nearest even for bf16.
+/// Stores `from` from index `at` on. bf16 numbers are rounded to the nearest even.
 ///
 /// # Safety
-/// There must be room for as many numbers of that kind, which no one else uses.
+/// The numbers must be writable, and no other thread may use them.
 #[inline(always)]
 pub(super) unsafe fn store_line(to: *mut c_void, kind: Kind, at: usize, from: &[f32]) {
     // SAFETY: the caller promises the room.
@@ -59,10 +59,10 @@ pub(super) unsafe fn store_line(to: *mut c_void, kind: Kind, at: usize, from: &[
     }
 }
 
-/// The number at place `at`.
+/// Loads the number at index `at`.
 ///
 /// # Safety
-/// There must be one of that kind.
+/// There must be a number of this type.
 #[inline(always)]
 pub(super) unsafe fn number(from: *const c_void, kind: Kind, at: usize) -> f32 {
     // SAFETY: as promised; bf16 is the upper half of an fp32 number.
@@ -74,10 +74,10 @@ pub(super) unsafe fn number(from: *const c_void, kind: Kind, at: usize) -> f32 {
     }
 }
 
-/// Writes the number at place `at`, rounded to the nearest even for bf16.
+/// Stores the number at index `at`. A bf16 number is rounded to the nearest even.
 ///
 /// # Safety
-/// There must be room for one of that kind.
+/// The number must be writable.
 #[inline(always)]
 pub(super) unsafe fn put_number(to: *mut c_void, kind: Kind, at: usize, x: f32) {
     // SAFETY: as promised.
@@ -89,25 +89,25 @@ pub(super) unsafe fn put_number(to: *mut c_void, kind: Kind, at: usize, x: f32) 
     }
 }
 
-/// The nearest bf16 number; of two, the even one.
+/// Rounds to the nearest bf16 number, and to the even one of two that are equally near.
 #[inline(always)]
 pub(super) fn bf16(x: f32) -> u16 {
     let bits = x.to_bits();
     let rounded = (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16;
-    // Rounding could make infinity of a NaN.
+    // Rounding could turn a NaN into infinity, so it is truncated instead.
     if x.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded }
 }
 
-/// What a kernel does, compiled once for each [`CpuLevel`]: `run` and all that it calls must be inlined.
+/// A kernel that is compiled once for each [`CpuLevel`]: `run` and every function that it calls must be inlined.
 pub(super) trait Body {
-    /// What comes of it.
+    /// The result of the kernel.
     type Output;
-    /// Does it.
+    /// Runs the kernel.
     fn run(self) -> Self::Output;
 }
 
 impl CpuLevel {
-    /// Runs the `body` that is compiled for this level.
+    /// Runs the version of `body` that is compiled for this level.
     pub(super) fn run<B: Body>(self, body: B) -> B::Output {
         match self {
             // SAFETY: the processor has this level.
@@ -116,7 +116,7 @@ impl CpuLevel {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { with_avx2(body) },
-            // NEON is part of what every Arm processor of 64 bits has.
+            // NEON is part of every 64-bit Arm processor.
             _ => body.run(),
         }
     }

@@ -1,8 +1,8 @@
-//! Panics inside kernels, which C++ calls on threads of libtorch: nothing may unwind across the boundary.
+//! Panics inside kernels, which C++ calls on libtorch's threads. No panic may unwind across the C boundary.
 //!
-//! The first message becomes an error: of the call itself where that can have one, or else of the next call of the
-//! bridge. After a backward pass, whose call is libtorch's, that is the optimiser's step at the latest: no weight
-//! is changed by what is then wrong.
+//! The first message becomes an error: an error of the call itself if it can return one, or else of the next call of
+//! the bridge. After a backward pass, which libtorch runs, this is the optimiser's step at the latest, so that no
+//! weight is updated with wrong gradients.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 static HAS_PANICKED: AtomicBool = AtomicBool::new(false);
 static MESSAGE: Mutex<Option<String>> = Mutex::new(None);
 
-/// Runs `body`, the part of kernel `name` that a thread does; puts the message into `place` if it panics.
+/// Runs `body`, one thread's part of kernel `name`; writes the message to `place` if it panics.
 pub(super) fn catch(name: &str, place: &Mutex<Option<String>>, body: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(body)) {
         let mut message = place.lock().unwrap_or_else(PoisonError::into_inner);
@@ -21,7 +21,7 @@ pub(super) fn catch(name: &str, place: &Mutex<Option<String>>, body: impl FnOnce
     }
 }
 
-/// The same for a kernel whose caller cannot be given the message: [`pending`] gets it.
+/// [`catch`] for a kernel whose caller cannot return an error; [`pending`] returns the message.
 pub(super) fn catch_for_later(name: &str, body: impl FnOnce()) {
     let message = Mutex::new(None);
     catch(name, &message, body);
@@ -31,12 +31,12 @@ pub(super) fn catch_for_later(name: &str, body: impl FnOnce()) {
     }
 }
 
-/// The message in `place`, which then has none.
+/// Takes the message out of `place`.
 pub(super) fn taken(place: &Mutex<Option<String>>) -> Option<String> {
     place.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// What a kernel said that panicked since the last call, if one did.
+/// The message of a kernel that has panicked since the last call, if any.
 pub(super) fn pending() -> Option<String> {
     match HAS_PANICKED.swap(false, Ordering::Relaxed) {
         true => taken(&MESSAGE),

@@ -7,32 +7,31 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::ffi::{self, check};
 
-/// An operator that ran.
+/// An operator that ran while the profiler recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorEvent {
     /// Its name, such as `aten::addmm`.
     pub name: String,
     /// The shapes of its inputs, such as `32x256 256x1024`.
     pub shapes: String,
-    /// The thread it ran on, or the stream.
+    /// The thread that it ran on, or the stream.
     pub thread: u64,
-    /// When it began, in nanoseconds of some clock.
+    /// Its start in nanoseconds, from an unspecified origin.
     pub start_ns: u64,
-    /// How long it took, in nanoseconds, what it called included.
+    /// Its duration in nanoseconds, including the operators that it called.
     pub duration_ns: u64,
     /// Whether it is a kernel on an accelerator.
     pub on_device: bool,
 }
 
-/// The profiler while it records; dropping it stops it.
+/// A running profiler. Dropping it stops the recording.
 #[derive(Debug)]
 pub struct Profiler {
     running: bool,
 }
 
 impl Profiler {
-    /// Starts to record what this thread runs, its backward passes included; with `cuda` also the kernels on
-    /// the device.
+    /// Records the operators of this thread and of its backward passes; with `cuda` also the kernels on the device.
     ///
     /// # Errors
     /// If libtorch's profiler is already running, or fails.
@@ -42,19 +41,19 @@ impl Profiler {
         Ok(Self { running: true })
     }
 
-    /// Stops, writes a Chrome trace to `trace`, and returns all that ran, in no order.
+    /// Stops the recording, writes a Chrome trace to `trace`, and returns the operators in no particular order.
     ///
     /// # Errors
-    /// If libtorch fails, or `trace` has a zero byte in it.
+    /// If libtorch fails, or `trace` contains a zero byte.
     pub fn stop(mut self, trace: &Path) -> Result<Vec<OperatorEvent>> {
         let Ok(path) = CString::new(trace.as_os_str().as_bytes()) else {
             return Err(Error::Contract(format!("{} has a zero byte in it", trace.display())));
         };
         self.running = false;
         let mut events: Vec<OperatorEvent> = Vec::new();
-        // SAFETY: the path and the events outlive the call; `tell` takes the context for what it is.
+        // SAFETY: the path and the events outlive the call; `record` takes the context for what it is.
         check(unsafe {
-            ffi::sst_profile_stop(path.as_ptr(), (&raw mut events).cast(), Some(tell))
+            ffi::sst_profile_stop(path.as_ptr(), (&raw mut events).cast(), Some(record))
         })?;
         Ok(events)
     }
@@ -63,14 +62,14 @@ impl Profiler {
 impl Drop for Profiler {
     fn drop(&mut self) {
         if self.running {
-            // SAFETY: null is allowed for both pointers. What it says no longer matters.
+            // SAFETY: null is allowed for both pointers. An error no longer matters.
             let _ = unsafe { ffi::sst_profile_stop(std::ptr::null(), std::ptr::null_mut(), None) };
         }
     }
 }
 
-/// Adds an event to the vector that `context` is.
-unsafe extern "C" fn tell(
+/// Adds an event to the vector that `context` points to.
+unsafe extern "C" fn record(
     context: *mut c_void,
     name: *const c_char,
     shapes: *const c_char,

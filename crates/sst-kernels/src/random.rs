@@ -1,10 +1,10 @@
-//! Dropout whose mask is a function of the place, so that the backward pass makes it again.
+//! Dropout whose mask is a function of the position, so that the backward pass can compute it again.
 
-/// What is dropped, and what the rest is multiplied by.
+/// The parameters of dropout.
 #[derive(Clone, Copy)]
 pub(super) struct Dropout {
     seed: u64,
-    /// A draw below this is dropped.
+    /// Numbers whose draw is below this are dropped.
     threshold: u32,
     keep_scale: f32,
 }
@@ -20,7 +20,7 @@ impl Dropout {
         })
     }
 
-    /// That of the line that lies at `place`.
+    /// The dropout of the line at `place`.
     #[inline(always)]
     pub(super) fn line<const N: usize>(&self, place: [usize; N]) -> LineDropout {
         let start = place.iter().fold(self.seed, |state, part| mix64(state ^ *part as u64)) as u32;
@@ -28,7 +28,7 @@ impl Dropout {
     }
 }
 
-/// Dropout of one line.
+/// The dropout of one line.
 #[derive(Clone, Copy)]
 pub(super) struct LineDropout {
     pub(super) start: u32,
@@ -37,14 +37,14 @@ pub(super) struct LineDropout {
 }
 
 impl LineDropout {
-    /// What sets the places of a line apart before they are mixed: 2^32 divided by the golden ratio.
+    /// The distance between the inputs of the mixing function for consecutive numbers: 2^32 divided by the golden
+    /// ratio.
     pub(super) const APART: u32 = 0x9e37_79b9;
-    /// What the bits of a draw are shifted by, one after the other, and multiplied by between: the finaliser of
-    /// MurmurHash3 (Appleby 2011).
+    /// The shifts and multipliers of the mixing function, the finaliser of MurmurHash3 (Appleby 2011).
     pub(super) const SHIFTS: [u32; 3] = [16, 13, 16];
     pub(super) const FACTORS: [u32; 2] = [0x85eb_ca6b, 0xc2b2_ae35];
 
-    /// What the number at place `i` is multiplied by.
+    /// The factor of the number at index `i`: 0 if it is dropped, else `keep_scale`.
     #[inline(always)]
     pub(super) fn factor(self, i: usize) -> f32 {
         let draw = mix32(self.start ^ (i as u32).wrapping_mul(Self::APART));

@@ -1,29 +1,30 @@
-//! The model card: README.md with the YAML header that the hub reads.
+//! The model card: README.md with the YAML header that the Hugging Face hub reads.
 
 use serde_json::{Value, json};
 use sst_core::Metrics;
 
-/// What a model card says. Empty fields are left out.
+/// The content of a model card. Empty fields are left out.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModelCard {
     /// Language codes, such as `en` and `zh`.
     pub language: Vec<String>,
     /// The licence of the weights, if it is known.
     pub license: Option<String>,
-    /// Tags beside `sst`.
+    /// Tags besides `sst`.
     pub tags: Vec<String>,
-    /// Names of the data it was trained on.
+    /// Names of the training data.
     pub datasets: Vec<String>,
-    /// `fill-mask`, `text-generation`, ...
+    /// The task on the hub: `fill-mask`, `text-generation`, ...
     pub pipeline_tag: Option<String>,
-    /// Held-out figures.
+    /// Metrics on held-out data.
     pub metrics: Metrics,
     /// The text below the header, as Markdown.
     pub body: String,
 }
 
 impl ModelCard {
-    /// The whole README.md. The header is JSON a key, which is YAML too and needs no escaping rules.
+    /// The whole README.md. The value of each key in the header is written as JSON, which is also YAML and avoids
+    /// YAML's quoting rules.
     pub fn render(&self) -> String {
         let mut lines = vec!["---".to_owned()];
         let mut add = |key: &str, value: Value| lines.push(format!("{key}: {value}"));

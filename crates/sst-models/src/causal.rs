@@ -1,4 +1,4 @@
-//! A decoder and its vocabulary projection as a [`Model`]: what causal language models have in common.
+//! Causal language models: a decoder and its heads as a [`Model`].
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,30 +20,30 @@ use crate::heads::{Heads, SequenceClassification, VocabularyProjection};
 use crate::options::BuildOptions;
 use crate::plan::{LoadHead, Parts, Plan, Request};
 
-/// A decoder with its layers and embeddings.
+/// A decoder: embeddings and layers, without a head.
 pub(crate) trait CausalDecoder: Encoder + Decoder + Send + 'static {
-    /// The word embeddings `[v, d]`, to tie a head to them.
+    /// The word embeddings `[v, d]`, for a head that is tied to them.
     fn word_embeddings(&self) -> &Tensor;
 
-    /// Picks the layers that run again in the backward pass; returns how many there are.
+    /// Turns on activation checkpointing for the layers that `select` returns true for. Returns their number.
     fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> usize;
 }
 
-/// What differs from one to the other besides the decoder.
+/// The differences between causal models, besides the decoder.
 pub(crate) struct Shape {
-    /// The model's own keys, as they are saved.
+    /// The keys of the model's config, as they are saved.
     pub(crate) config: Value,
-    /// The scope of the decoder where there is a head beside it.
+    /// The scope of the decoder in an architecture with a head, such as `transformer`.
     pub(crate) prefix: &'static str,
-    /// What the names of the layers' parameters hold.
+    /// The prefix of the names of the layers' parameters, after the scope of the decoder.
     pub(crate) layers: &'static str,
     /// How many layers there are.
     pub(crate) depth: i64,
-    /// The width of the queries of all layers.
+    /// The width of the queries of all layers together.
     pub(crate) queries: i64,
-    /// Whether the vocabulary projection is the word embeddings.
+    /// Whether the head's projection is tied to the word embeddings.
     pub(crate) tied: bool,
-    /// Standard deviation of the first weights.
+    /// The standard deviation of the initial weights.
     pub(crate) std: f64,
 }
 
@@ -56,8 +56,8 @@ struct Causal<D> {
     heads: Heads,
 }
 
-/// Builds the architecture that the options name: the entry's first has a language-model head, its second none, and
-/// that of a task classifies rows.
+/// Builds the architecture that the options name. The entry's first architecture has a language-model head, its
+/// second has no head, and the one in `tasks` classifies rows.
 pub(crate) fn build<D: CausalDecoder>(
     entry: &'static ModelEntry,
     options: &BuildOptions,
@@ -92,15 +92,15 @@ pub(crate) fn build<D: CausalDecoder>(
     Ok(Box::new(Causal { entry, architecture, shape, params, decoder, heads }))
 }
 
-/// The vocabulary projection, where it is not the word embeddings.
+/// The projection of the language-model head, if it is not tied to the word embeddings.
 const PROJECTION: &str = "lm_head.weight";
-/// The linear layer that classifies rows.
+/// The weight of the linear layer that classifies rows.
 const SCORE: &str = "score.weight";
 
-/// Which architecture a file of weights is loaded as: that of the task that the config names if the file holds its
-/// head; the one with a language-model head if the file holds its projection, or the config ties it to the embeddings.
-/// `words` are these, as the decoder alone calls them, and `rename` gives the parameter that a name stands for where
-/// the decoder has a prefix, or none.
+/// Decides which architecture a file of weights is loaded as: the one of the task that the config names, if the file
+/// holds its head; or the one with a language-model head, if the file holds its projection or the config ties it to
+/// the word embeddings. `words` is the name of the word embeddings in the decoder, without a prefix. `rename` maps
+/// the name of a tensor to a parameter, with the prefix of the decoder or without.
 pub(crate) fn plan(
     request: &Request<'_>,
     words: &str,
@@ -125,7 +125,7 @@ pub(crate) fn plan(
             }
             task
         }
-        // A file without embeddings is of another model, and what it lacks is listed.
+        // A file without embeddings belongs to another model; the error then lists everything that it lacks.
         (None, LoadHead::Needed(_)) if !has_head && embeddings.is_some() => {
             return Err(request.no_head("vocabulary projection", PROJECTION));
         }
@@ -133,7 +133,7 @@ pub(crate) fn plan(
             named_task.unwrap_or(with_head)
         }
         (None, LoadHead::AsFound) if !has_head => base,
-        // The decoder alone, or with the head of a task, for a caller that needs no other.
+        // A caller that needs no head gets the decoder alone, or the decoder with the head of its task.
         (None, LoadHead::AsFound)
             if !has_projection && named.is_some_and(|named| named != with_head) =>
         {
@@ -155,7 +155,7 @@ pub(crate) fn plan(
             (false, _) => rename(name, is_prefixed),
             (true, false) => Renamed::Unused,
             (true, true) if !tied || untied => Renamed::To(name.to_owned()),
-            // The projection is the embeddings: a copy, or all there is of them.
+            // The projection is tied: it is a copy of the embeddings, or the only tensor that holds them.
             (true, true) if embeddings.is_some() => Renamed::Ignore,
             (true, true) => rename(words, true),
         };
@@ -213,13 +213,19 @@ impl<D: CausalDecoder> Model for Causal<D> {
         Ok(&self.decoder)
     }
 
-    fn flops_per_token(&self, length: usize, scored: f64) -> Option<f64> {
+    fn flops_per_token(&self, length: usize, head_token_fraction: f64) -> Option<f64> {
         let head = self
             .heads
             .get(HeadKind::LanguageModel)
             .map_or(0, |head| head.parameters().into_iter().map(Tensor::numel).sum());
         let Shape { layers, queries, .. } = self.shape;
-        Some(flops_per_token(&self.params, layers, queries, length, scored * head as f64))
+        Some(flops_per_token(
+            &self.params,
+            layers,
+            queries,
+            length,
+            head_token_fraction * head as f64,
+        ))
     }
 
     fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> Result<usize> {

@@ -1,4 +1,4 @@
-//! What the configurations of models are checked for.
+//! Checks that all configurations share.
 
 use serde_json::{Map, Value};
 use sst_data::{Harmless, Unused, UnusedKind};
@@ -7,14 +7,14 @@ use crate::entry::{COMMON, ModelEntry};
 use crate::error::{ModelError, bad};
 use crate::heads::labels;
 
-/// The largest number of layers, of heads, and of numbers in a head. Products of sizes then never overflow.
+/// The largest number of layers, of heads, and of dimensions of a head. Products of sizes then never overflow.
 const MAX_PARTS: i64 = 1 << 16;
 /// The largest width of a hidden state or an MLP.
 const MAX_WIDTH: i64 = 1 << 24;
-/// The largest vocabulary, and the most positions.
+/// The largest vocabulary size, and the largest number of positions.
 const MAX_ROWS: i64 = 1 << 31;
 
-/// Refuses sizes below 1, and those above what a model of today could have.
+/// Refuses sizes below 1 and above the limits.
 pub(crate) fn check_sizes(sizes: &[(&str, i64)]) -> Result<(), ModelError> {
     for (key, value) in sizes {
         if *value < 1 {
@@ -35,7 +35,7 @@ pub(crate) fn check_sizes(sizes: &[(&str, i64)]) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// Refuses probabilities outside `0..1`.
+/// Refuses probabilities below 0, and those of 1 or more.
 pub(crate) fn check_dropout(dropouts: &[(&str, f64)]) -> Result<(), ModelError> {
     match dropouts.iter().find(|(_, p)| !(0.0..1.0).contains(p)) {
         Some((key, p)) => Err(bad(key, &format!("is {p} and must be at least 0 and below 1"))),
@@ -43,11 +43,10 @@ pub(crate) fn check_dropout(dropouts: &[(&str, f64)]) -> Result<(), ModelError> 
     }
 }
 
-/// The row of an embedding table that a padding token has, as PyTorch reads it: a negative id counts from the
-/// end.
+/// The row of the padding token in an embedding table. As in PyTorch, a negative id counts from the end.
 ///
 /// # Errors
-/// If it is outside the table.
+/// If the id is out of range.
 pub(crate) fn padding_row(id: Option<i64>, rows: i64) -> Result<Option<i64>, ModelError> {
     match id {
         Some(id) if !(-rows..rows).contains(&id) => {
@@ -57,12 +56,17 @@ pub(crate) fn padding_row(id: Option<i64>, rows: i64) -> Result<Option<i64>, Mod
     }
 }
 
-/// A key whose effect sst does not have, the values under which it has none, and what to say of others.
+/// A key with a feature that sst does not implement: its name, a test for the values that turn the feature off, and
+/// the message for other values.
 pub(crate) type Refused = (&'static str, fn(&Value) -> bool, &'static str);
 
-/// Refuses keys of any model that would change the numbers and that sst does not have.
-pub(crate) fn check_refused(keys: &Map<String, Value>, own: &[Refused]) -> Result<(), ModelError> {
-    for (key, is_neutral, message) in ANY_REFUSED.iter().chain(own) {
+/// Refuses keys that would change the results and that sst does not implement: those of all models, and those of this
+/// one.
+pub(crate) fn check_refused(
+    keys: &Map<String, Value>,
+    of_model: &[Refused],
+) -> Result<(), ModelError> {
+    for (key, is_neutral, message) in ANY_REFUSED.iter().chain(of_model) {
         if keys.get(*key).is_some_and(|value| !value.is_null() && !is_neutral(value)) {
             return Err(bad(key, message));
         }
@@ -89,7 +93,7 @@ const ANY_REFUSED: [Refused; 3] = [
     ("is_encoder_decoder", is_false, "sst has encoders and decoders, each alone"),
 ];
 
-/// Keys of the config.json of any model that do not matter to what sst computes.
+/// Keys of any model's config.json that do not change what sst computes, each with the reason.
 const HARMLESS: &[Harmless] = &[
     ("_name_or_path", "says where transformers loaded the model from"),
     ("_commit_hash", "says which revision of the hub it was"),
@@ -133,7 +137,7 @@ const HARMLESS: &[Harmless] = &[
     ("bos_token_id", "the tokenizer says which tokens are special"),
     ("eos_token_id", "the tokenizer says which tokens are special"),
     ("language", "a name for the reader"),
-    // What transformers 4 put the defaults of its generation under.
+    // transformers 4 stored defaults of text generation in config.json.
     ("max_length", "a default of transformers' generation"),
     ("min_length", "a default of transformers' generation"),
     ("do_sample", "a default of transformers' generation"),
@@ -159,8 +163,8 @@ const HARMLESS: &[Harmless] = &[
     ("prefix", "a default of transformers' pipelines"),
 ];
 
-/// Adds the keys of a config.json that a model neither uses nor is known to do without; `file` is what the
-/// user knows it as.
+/// Adds the keys of a config.json that the model neither reads nor lists as harmless. `file` is the name of the file
+/// in messages.
 pub(crate) fn add_unused(unused: &mut Unused, file: &str, config: &Value, entry: &ModelEntry) {
     let known = (entry.default_config)();
     let used = known.as_object().into_iter().flat_map(Map::keys).map(String::as_str);

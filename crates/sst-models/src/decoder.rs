@@ -1,40 +1,44 @@
-//! What decoders have in common: a stack of layers whose tokens see none after themselves, on rows without
-//! padding, whole or continued.
+//! The common part of decoders: a stack of layers with causal attention over ragged rows. The rows are whole, or
+//! continue rows in a cache.
 //!
 //! Shapes: b batch, l length, t tokens of all rows, d hidden size.
 
 use sst_core::nn::{Attention, AttentionOutput, KvCache, NewTokens, Rotation, RowPart, Rows};
 use sst_core::{
-    EncoderOutput, Error, Forward, ParamStore, RaggedRows, Result, RowLayout, pad_even,
+    EncoderOutput, Error, Forward, ParamStore, RaggedRows, Result, RowLayout, pad_to_kernel_rows,
 };
 use tch::{Device, Kind, Tensor};
 
 /// A layer of a decoder.
 pub(crate) trait DecoderLayer: Sized + Send + 'static {
-    /// Another handle on the same parameters.
+    /// A second handle on the same parameters.
     fn handle(&self) -> Self;
 
-    /// The next hidden state `[t, d]`, and the attention probabilities if wanted.
-    fn forward(&self, hidden_td: &Tensor, seen: Seen<'_>) -> Result<(Tensor, Option<Tensor>)>;
+    /// The next hidden states `[t, d]`, and the attention probabilities if wanted.
+    fn forward(
+        &self,
+        hidden_td: &Tensor,
+        layer_context: LayerContext<'_>,
+    ) -> Result<(Tensor, Option<Tensor>)>;
 }
 
-/// What the tokens of a layer see.
-pub(crate) struct Seen<'a> {
+/// The keys and values that the queries of a layer attend to.
+pub(crate) struct LayerContext<'a> {
     keys: Keys<'a>,
     rotation: Option<&'a Rotation>,
-    /// How the layer is run.
+    /// How the forward pass is run.
     pub(crate) forward: Forward,
 }
 
 enum Keys<'a> {
-    /// The tokens of these rows.
+    /// Keys and values are those of the same rows.
     Rows(&'a RaggedRows),
-    /// Those of a layer of the cache, and new ones.
+    /// Keys and values are those in a layer of the cache, with the new tokens added.
     Cached { cache: &'a mut KvCache, layer: usize, new: &'a NewTokens },
 }
 
-impl Seen<'_> {
-    /// Turns queries and keys by their positions, where the model does that, and attends.
+impl LayerContext<'_> {
+    /// Rotates queries and keys, if the model has rotary position embeddings, and attends.
     pub(crate) fn attend(
         self,
         attention: &Attention,
@@ -56,7 +60,7 @@ impl Seen<'_> {
         }
     }
 
-    /// The rows, if one product of queries, keys and values can be attended to as it is.
+    /// The rows, if the attention can read queries, keys and values from one joint tensor; `None` if not.
     pub(crate) fn joint_rows(&self) -> Option<&RaggedRows> {
         match &self.keys {
             Keys::Rows(rows) if self.rotation.is_none() && !self.forward.want.attentions => {
@@ -71,7 +75,7 @@ impl Seen<'_> {
 #[derive(Debug)]
 pub(crate) struct Stack<L> {
     layers: Vec<L>,
-    /// Layers that run again in the backward pass.
+    /// Which layers use activation checkpointing, and so run again in the backward pass.
     checkpointed: Vec<bool>,
 }
 
@@ -81,7 +85,7 @@ impl<L: DecoderLayer> Stack<L> {
         Self { layers, checkpointed }
     }
 
-    /// Picks the layers that run again in the backward pass; returns how many there are.
+    /// Turns on activation checkpointing for the layers that `select` returns true for. Returns their number.
     pub(crate) fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> usize {
         for (i, checkpointed) in self.checkpointed.iter_mut().enumerate() {
             *checkpointed = select(i);
@@ -89,7 +93,7 @@ impl<L: DecoderLayer> Stack<L> {
         self.checkpointed.iter().filter(|on| **on).count()
     }
 
-    /// Runs whole rows through all layers. The hidden states that may be wanted are the inputs of the layers.
+    /// Runs all layers on whole rows. `hidden_states`, if wanted, are the inputs of the layers.
     pub(crate) fn run(
         &self,
         hidden_td: Tensor,
@@ -123,19 +127,20 @@ impl<L: DecoderLayer> Stack<L> {
         forward: Forward,
     ) -> Result<(Tensor, Option<Tensor>)> {
         if !(self.checkpointed[i] && forward.train && !forward.want.attentions) {
-            let seen = Seen { keys: Keys::Rows(rows), rotation, forward };
-            return self.layers[i].forward(hidden_td, seen);
+            let layer_context = LayerContext { keys: Keys::Rows(rows), rotation, forward };
+            return self.layers[i].forward(hidden_td, layer_context);
         }
         let (layer, rows) = (self.layers[i].handle(), rows.clone());
         let rotation = rotation.map(Rotation::handle);
         let next_td = sst_kernels::checkpoint(hidden_td, move |hidden_td| -> Result<_> {
-            let seen = Seen { keys: Keys::Rows(&rows), rotation: rotation.as_ref(), forward };
-            Ok(layer.forward(hidden_td, seen)?.0)
+            let layer_context =
+                LayerContext { keys: Keys::Rows(&rows), rotation: rotation.as_ref(), forward };
+            Ok(layer.forward(hidden_td, layer_context)?.0)
         })?;
         Ok((next_td, None))
     }
 
-    /// Runs new tokens through all layers, which see those in the cache.
+    /// Runs all layers on new tokens, which also attend to the tokens in the cache.
     pub(crate) fn extend(
         &self,
         hidden_td: Tensor,
@@ -146,14 +151,14 @@ impl<L: DecoderLayer> Stack<L> {
         let mut hidden_td = hidden_td;
         for (layer, body) in self.layers.iter().enumerate() {
             let keys = Keys::Cached { cache, layer, new };
-            let seen = Seen { keys, rotation, forward: Forward::EVAL };
-            hidden_td = body.forward(&hidden_td, seen)?.0;
+            let layer_context = LayerContext { keys, rotation, forward: Forward::EVAL };
+            hidden_td = body.forward(&hidden_td, layer_context)?.0;
         }
         Ok(hidden_td)
     }
 }
 
-/// The rows of an input one after the other, without padding, and how they lie in the input.
+/// The rows of an input as ragged rows, and how to convert results back to the shape of the input.
 pub(crate) struct Flat {
     pub(crate) rows: RaggedRows,
     shape: Shape,
@@ -165,8 +170,8 @@ enum Shape {
 }
 
 impl Flat {
-    /// Of an input whose first dimensions are `[b, l]` or `[t]`. Tokens that a mask hides are left out: the
-    /// positions of the others do not count them.
+    /// The ragged rows of an input whose first dimensions are `[b, l]` or `[t]`. Padding is dropped and does not
+    /// count in the positions of other tokens.
     pub(crate) fn new(layout: &RowLayout, x: &Tensor) -> Result<Self> {
         let mask_bl = match layout {
             RowLayout::Ragged(rows) => {
@@ -177,7 +182,7 @@ impl Flat {
         let (rows, length) = match x.size()[..] {
             [rows, length, ..] => (rows, length),
             ref size => {
-                return Err(Error::Contract(format!("{size:?} is no shape of padded rows")));
+                return Err(Error::Contract(format!("{size:?} is not a shape of padded rows")));
             }
         };
         let (size, device) = ([rows, length], x.device());
@@ -193,7 +198,7 @@ impl Flat {
         Ok(Self { rows, shape: Shape::Padded { size, places_t: Some(places_t) } })
     }
 
-    /// What the input holds for each token, `[t, ...]` of `[b, l, ...]`.
+    /// Gathers the tokens of `[b, l, ...]` into `[t, ...]`.
     pub(crate) fn take(&self, x: &Tensor) -> Result<Tensor> {
         match &self.shape {
             Shape::Ragged => Ok(x.shallow_clone()),
@@ -204,28 +209,28 @@ impl Flat {
         }
     }
 
-    /// Embeddings filled up to an even number where nothing but the last hidden state is wanted, and positions
-    /// with them.
-    pub(crate) fn even(&self, x_td: Tensor, forward: Forward) -> Result<Tensor> {
+    /// Pads embeddings with zero rows for faster products ([`pad_to_kernel_rows`]). Only if nothing but the last
+    /// hidden state is wanted.
+    pub(crate) fn pad_to_kernel_rows(&self, x_td: Tensor, forward: Forward) -> Result<Tensor> {
         match forward.want.attentions || forward.want.hidden_states {
             true => Ok(x_td),
-            false => pad_even(x_td),
+            false => pad_to_kernel_rows(x_td),
         }
     }
 
-    /// The place of each token in its row `[n]`, zero for what [`Flat::even`] added up to n.
+    /// The position of each token in its row, `[count]`, and zero for padded rows at the end.
     pub(crate) fn positions(&self, count: i64) -> Result<Tensor> {
         let positions_t = self.rows.positions()?;
         let more = count - positions_t.size()[0];
         Ok(positions_t.f_constant_pad_nd([0, more])?)
     }
 
-    /// The rows, each whole.
+    /// The length of each row.
     pub(crate) fn parts(&self) -> impl Iterator<Item = RowPart> {
         self.rows.lengths().map(|length| RowPart { count: length, row_length: length })
     }
 
-    /// Hidden states `[t, d]` in the shape of the input; zero where there is no token.
+    /// Hidden states `[t, d]` in the shape of the input; zero at padding.
     pub(crate) fn restore(&self, x_td: &Tensor) -> Result<Tensor> {
         let x_td = x_td.f_narrow(0, 0, self.rows.num_tokens())?;
         match &self.shape {
@@ -247,8 +252,8 @@ impl Flat {
 }
 
 impl Flat {
-    /// All that a forward pass returns, in the shape of the input, whose rows lie as `rows` says. The result is the
-    /// last of the hidden states, as in transformers.
+    /// The result of a forward pass in the shape of the input. The last of the hidden states is the output after the
+    /// last norm, as in transformers.
     pub(crate) fn restore_output(
         &self,
         output: EncoderOutput,
@@ -269,8 +274,9 @@ impl Flat {
     }
 }
 
-/// Floating-point operations of a token ([`sst_core::Model::flops_per_token`]): matrices of the parameters that
-/// have `part` in their names, `head` parameters of the projection, and `width` of all layers' queries.
+/// The floating-point operations per token ([`sst_core::Model::flops_per_token`]). `part` occurs in the names of the
+/// layers' parameters, `head` is the number of parameters of the projection, and `width` is the width of the queries
+/// of all layers together.
 pub(crate) fn flops_per_token(
     params: &ParamStore,
     part: &str,

@@ -1,4 +1,4 @@
-//! What the registry knows of a model, and what every entry does with the keys that all configurations share.
+//! The entries of the registry, and the keys that all configurations share.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -9,39 +9,39 @@ use crate::error::ModelError;
 use crate::options::BuildOptions;
 use crate::plan::{Parts, Plan, Request};
 
-/// Keys of a config.json that every model has and that do not shape it: not kept as they are, but written anew.
+/// Keys of every model's config.json that do not define the model. They are written anew when a model is saved.
 pub(crate) const COMMON: &[&str] =
     &["model_type", "architectures", "transformers_version", "dtype", "torch_dtype"];
 
 /// Builds a model from its config.json.
 type Build = fn(&Value, &BuildOptions, &Parts) -> Result<Box<dyn Model>, ModelError>;
 
-/// What the registry knows of a model.
+/// The registry's entry for a model.
 #[derive(Debug, Clone, Copy)]
 pub struct ModelEntry {
     /// The `model_type` of its config.json.
     pub model_type: &'static str,
-    /// A line for `sst list`.
+    /// One line for `sst list`.
     pub summary: &'static str,
-    /// The architectures it builds, the default first, without those of tasks.
+    /// The architectures that it builds, the default first, without those of task heads.
     pub architectures: &'static [&'static str],
-    /// The architectures with the head of a task, and that head.
+    /// The architectures with a task head, and the kind of that head.
     pub tasks: &'static [(&'static str, HeadKind)],
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,
     /// Checks a config.json without building the model.
     pub(crate) check: fn(&Value) -> Result<(), ModelError>,
-    /// Keys of its config.json that do not matter to sst, each with the reason.
+    /// Keys of its config.json that do not change what sst computes, each with the reason.
     pub harmless: &'static [Harmless],
-    /// Keys of a config.json that the model knows and that have no effect beside the others.
+    /// Lists the keys of a config.json that the model reads, but that other keys override.
     pub(crate) without_effect: fn(&Value) -> Vec<String>,
     pub(crate) build: Build,
-    /// Which architecture a folder is loaded as, and what its tensors are.
+    /// Decides which architecture a folder is loaded as, and how each tensor is used.
     pub(crate) plan: fn(&Request<'_>) -> Result<Plan, ModelError>,
 }
 
 impl ModelEntry {
-    /// The architecture of a task of this name, and its head.
+    /// The architecture with a task head of this name, and the kind of its head.
     pub(crate) fn task(&self, architecture: Option<&str>) -> Option<(&'static str, HeadKind)> {
         self.tasks.iter().copied().find(|(name, _)| Some(*name) == architecture)
     }
@@ -71,22 +71,21 @@ pub(crate) fn model_type(config: &Value) -> Result<&str, ModelError> {
     })
 }
 
-/// The serde form of a config, without the keys that every model has.
+/// Parses a config, without the keys that every model has.
 pub(crate) fn parse_config<T: DeserializeOwned>(config: &Value) -> Result<T, ModelError> {
-    let own: Map<String, Value> = config
+    let model_keys: Map<String, Value> = config
         .as_object()
         .into_iter()
         .flatten()
         .filter(|(key, _)| !COMMON.contains(&key.as_str()))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    serde_path_to_error::deserialize(Value::Object(own)).map_err(|error| ModelError::Config {
-        path: error.path().to_string(),
-        message: error.inner().to_string(),
+    serde_path_to_error::deserialize(Value::Object(model_keys)).map_err(|error| {
+        ModelError::Config { path: error.path().to_string(), message: error.inner().to_string() }
     })
 }
 
-/// The architecture that `options` ask for, or the first of the entry.
+/// The architecture that `options` ask for, or else the first of the entry.
 pub(crate) fn architecture(
     entry: &ModelEntry,
     options: &BuildOptions,
@@ -101,9 +100,9 @@ pub(crate) fn architecture(
     })
 }
 
-/// A model's own keys with those that every config.json has.
-pub(crate) fn saved_config(entry: &ModelEntry, architecture: &str, own: Value) -> Value {
-    let mut config = own;
+/// The complete config.json: the model's own keys, and those that every model has.
+pub(crate) fn saved_config(entry: &ModelEntry, architecture: &str, model_keys: Value) -> Value {
+    let mut config = model_keys;
     if let Value::Object(keys) = &mut config {
         keys.insert("model_type".into(), json!(entry.model_type));
         keys.insert("architectures".into(), json!([architecture]));

@@ -2,34 +2,34 @@
 
 use std::path::PathBuf;
 
-/// Why a model could not be built, read or written.
+/// A model could not be built, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// A configuration key that is unknown, of the wrong type, or that cannot be.
+    /// A configuration key is unknown, or its value has the wrong type or is out of range.
     #[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
     Config {
-        /// The key below `[model]` or in config.json; empty for the whole.
+        /// The key within `[model]` or config.json; empty if the error is about the whole.
         path: String,
         /// What is wrong and what to do.
         message: String,
     },
-    /// A setting that a sentence model is used with, and that cannot be.
+    /// A setting for a sentence model is not possible.
     #[error("{name} {message}")]
     Option {
         /// The setting, such as `max_length`.
         name: &'static str,
-        /// What is wrong with it and what to do, to be read after the name.
+        /// The problem and what to do, as a continuation of the name.
         message: String,
     },
-    /// A model type that sst does not have.
+    /// sst has no model of this type.
     #[error("there is no model of type `{model_type}`; sst has {known}", known = known.join(", "))]
     UnknownType {
-        /// The type asked for.
+        /// The requested type.
         model_type: String,
-        /// The types there are.
+        /// The known types.
         known: Vec<&'static str>,
     },
-    /// A config.json that cannot be read.
+    /// A file of a model folder cannot be read.
     #[error("{path}: {message}", path = path.display())]
     BadFile {
         /// The file.
@@ -37,7 +37,7 @@ pub enum ModelError {
         /// What is wrong with it.
         message: String,
     },
-    /// A folder without the head that the caller needs.
+    /// The folder lacks the head that the caller needs.
     #[error(
         "{path} holds no {head} (tensors `{tensors}`), which this command needs: name a folder that was saved \
          with it, or train one with `sst pretrain`",
@@ -48,16 +48,16 @@ pub enum ModelError {
         path: PathBuf,
         /// The head.
         head: &'static str,
-        /// What its tensors are called.
+        /// The names of the head's tensors.
         tensors: &'static str,
     },
-    /// A vector that holds NaN or infinity.
+    /// A vector holds NaN or infinity.
     #[error(
         "the vector of the text {text:?} holds NaN or infinity: the model's numbers grow too large; try --precision \
          fp32, or an earlier checkpoint"
     )]
     NotFinite {
-        /// The beginning of the text.
+        /// The beginning of the text that the vector belongs to.
         text: String,
     },
     /// A file could not be read or written.
@@ -65,18 +65,18 @@ pub enum ModelError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The tokenizer could not be written.
     #[error(transparent)]
     Tokenizer(#[from] sst_data::tokenize::TokenizeError),
-    /// The weights do not fit, or libtorch failed.
+    /// The weights do not fit the model, or libtorch failed.
     #[error(transparent)]
     Core(#[from] sst_core::Error),
 }
 
-/// The error of a configuration whose key `key` is wrong.
+/// An error about the configuration key `key`.
 pub(crate) fn bad(key: &str, message: &str) -> ModelError {
     ModelError::Config { path: key.to_owned(), message: message.to_owned() }
 }

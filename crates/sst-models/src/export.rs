@@ -1,4 +1,4 @@
-//! Writing a Hugging Face model folder that transformers loads as it is.
+//! Writes a Hugging Face model folder that transformers can load.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,11 +14,11 @@ use crate::card::ModelCard;
 use crate::error::ModelError;
 use crate::files::Carried;
 
-/// The release of transformers whose folder layout this is.
+/// The release of transformers that the folder follows.
 const TRANSFORMERS_VERSION: &str = "5.23.0";
 
-/// Writes config.json, model.safetensors, the tokenizer if there is one, and README.md into `folder`,
-/// which is made if it is missing. Each file appears whole or not at all.
+/// Writes config.json, model.safetensors, README.md and, if there is one, the tokenizer into `folder`, which is
+/// created if necessary. Each file is written atomically.
 ///
 /// # Errors
 /// If a file cannot be written, with its path.
@@ -31,16 +31,15 @@ pub fn save_folder(
     HostModel::copy(model)?.save(folder, tokenizer, card)
 }
 
-/// All of a model that a folder holds, copied to the host: it can be written on another thread while the
-/// model trains on.
+/// The content of a model folder, copied to the host. Another thread can write it while the model continues training.
 #[derive(Debug)]
 pub struct HostModel {
     tensors: BTreeMap<String, Tensor>,
     config: Value,
     model_type: &'static str,
-    /// The longest row that its text encoder reads, if it has one.
+    /// The largest number of tokens in a row of the text encoder, if there is one.
     max_length: Option<usize>,
-    /// Of the folder that the model came from.
+    /// The files of the folder that the model was loaded from.
     from: Option<Carried>,
 }
 
@@ -48,7 +47,7 @@ impl HostModel {
     /// Copies `model`.
     ///
     /// # Errors
-    /// If libtorch cannot copy, or the weights are of a type that has no name.
+    /// If libtorch cannot copy, or the type of the weights has no name in Hugging Face configs.
     pub fn copy(model: &dyn Model) -> Result<Self, ModelError> {
         let mut tensors = model.params().to_cpu()?;
         let dtype = match tensors.values().next() {
@@ -56,7 +55,7 @@ impl HostModel {
             None => "float32",
         };
         let config = sorted(model.config(), dtype);
-        for (name, copy) in model.copies() {
+        for (name, copy) in model.saved_aliases() {
             if let Some(tensor) = tensors.get(&name).map(Tensor::shallow_clone) {
                 tensors.insert(copy, tensor);
             }
@@ -65,8 +64,8 @@ impl HostModel {
         Ok(Self { tensors, config, model_type: model.model_type(), max_length, from: None })
     }
 
-    /// Has the files of the folder that the model was loaded from written too, and a limit of its tokenizer
-    /// kept.
+    /// Also writes the files `carried` of the folder that the model was loaded from, and keeps the `model_max_length`
+    /// of its tokenizer.
     pub fn carry(self, carried: Carried) -> Self {
         Self { from: Some(carried), ..self }
     }
@@ -91,12 +90,12 @@ impl HostModel {
         let path = folder.join("config.json");
         atomic::write(&path, text.as_bytes()).map_err(io(&path))?;
         if let Some(tokenizer) = tokenizer {
-            let own = self.from.as_ref().and(tokenizer.model_max_length());
+            let kept_limit = self.from.as_ref().and(tokenizer.model_max_length());
             let Some(limit) = self.max_length else {
                 let (model_type, modality) = (self.model_type.to_owned(), Modality::Text);
                 return Err(sst_core::Error::MissingEncoder { model_type, modality }.into());
             };
-            tokenizer.save(folder, own.map_or(limit, |own| own.min(limit)))?;
+            tokenizer.save(folder, kept_limit.map_or(limit, |kept| kept.min(limit)))?;
         }
         if let Some(carried) = &self.from {
             carried.write(folder)?;
@@ -106,8 +105,8 @@ impl HostModel {
     }
 }
 
-/// The config with its keys sorted, as transformers writes it, and the type of the weights under its new
-/// and its old name.
+/// The config as transformers writes it: with sorted keys, and with the type of the weights as `dtype` and as
+/// `torch_dtype`.
 fn sorted(config: Value, dtype: &str) -> Value {
     let mut keys: Vec<(String, Value)> = match config {
         Value::Object(keys) => keys.into_iter().collect(),

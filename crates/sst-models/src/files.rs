@@ -1,4 +1,5 @@
-//! The files of a model folder: which are read, which go with the model, and which do not matter.
+//! The files of a model folder: which ones are read, which ones are copied to a folder that is written, and which
+//! ones do not matter.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -9,25 +10,26 @@ use sst_data::{Harmless, Unused, UnusedKind, atomic, json_problem};
 
 use crate::error::ModelError;
 
-/// The largest JSON file of a model folder that is read, in bytes, but for tokenizers and indices of shards. The
-/// largest on the hub, with the names of 20,000 classes, has one million.
+/// The largest JSON file of a model folder that is read, in bytes, except for tokenizers and indices of shards. The
+/// largest on the hub has one million, for the names of 20,000 classes.
 pub(crate) const MAX_JSON_BYTES: u64 = 8 << 20;
-/// So many entries of a folder are looked at: who points to a folder of other things is not shown all of them.
+/// At most this many entries of a folder are listed, in case the path points to a folder of other things.
 const MAX_ENTRIES: usize = 10_000;
 
-/// What is done with the model of a folder.
+/// The purpose for which a model folder is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Role {
-    /// It runs.
+    /// The model runs.
     #[default]
     Run,
-    /// It is written to another folder: what that will not hold is told.
+    /// The model is also saved to another folder. Content that the new folder will lack is reported.
     Write,
-    /// It runs as one of sentence-transformers, whose files the caller reads and tells of.
+    /// The model is the encoder of a sentence-transformers folder. The caller reads and reports the files of that
+    /// folder.
     Sentence,
 }
 
-/// What the weights, the configuration and the tokenizer are read from.
+/// The files of weights, configuration and tokenizer.
 const READ: [&str; 9] = [
     "config.json",
     "model.safetensors.index.json",
@@ -39,11 +41,11 @@ const READ: [&str; 9] = [
     "vocab.json",
     "merges.txt",
 ];
-/// Files that go with a model and that `Carried` keeps.
+/// Files that `Carried` copies to a folder that is written.
 const CARRIED: [&str; 1] = ["generation_config.json"];
-/// Templates of chats, which the tokenizer keeps.
+/// Chat templates, which are saved with the tokenizer.
 const TEMPLATES: [&str; 2] = ["chat_template.jinja", "additional_chat_templates"];
-/// Files that do not matter to what sst computes. A name that ends with `*` stands for all that begin so.
+/// Files that do not change what sst computes, each with the reason. A name that ends with `*` is a prefix.
 const HARMLESS: &[Harmless] = &[
     ("README.md", "the model card: text for people; written anew"),
     ("LICENSE*", "text for people"),
@@ -67,11 +69,11 @@ const HARMLESS: &[Harmless] = &[
     ("scaler.pt", "the state of the training by transformers that wrote the folder"),
     ("rng_state*", "the state of the training by transformers that wrote the folder"),
 ];
-/// The files of sentence-transformers, which say how hidden states become vectors.
+/// The files of sentence-transformers, which define how hidden states become vectors.
 pub(crate) const SENTENCE: [&str; 3] =
     ["modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"];
 
-/// Adds the files of a folder that are neither read, nor kept, nor known not to matter.
+/// Adds the files of a folder that are neither read, nor copied, nor listed as harmless.
 pub(crate) fn add_unused(
     unused: &mut Unused,
     folder: &Path,
@@ -100,7 +102,7 @@ pub(crate) fn add_unused(
     Ok(())
 }
 
-/// The names of a folder's entries with their paths.
+/// The names and paths of a folder's entries.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, ModelError> {
     let io = |source| ModelError::Io { path: folder.to_owned(), source };
     let mut found = Vec::new();
@@ -111,7 +113,7 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, ModelErro
     Ok(found)
 }
 
-/// Whether a file of this name is known not to matter.
+/// Whether a file of this name is listed as harmless.
 pub(crate) fn is_harmless(name: &str) -> bool {
     HARMLESS.iter().any(|(known, _)| match known.strip_suffix('*') {
         Some(start) => name.starts_with(start),
@@ -119,16 +121,16 @@ pub(crate) fn is_harmless(name: &str) -> bool {
     })
 }
 
-/// Files that go with a model wherever it is written: generation_config.json. Templates of chats go with the
-/// tokenizer.
+/// Files that are copied to every folder that the model is saved to: generation_config.json. Chat templates are saved
+/// with the tokenizer instead.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Carried {
-    /// Their names, and what they hold.
+    /// Their names and contents.
     files: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Carried {
-    /// Reads those of a folder.
+    /// Reads these files of a folder.
     pub(crate) fn read(folder: &Path) -> Result<Self, ModelError> {
         let mut files = Vec::new();
         for name in CARRIED {
@@ -139,7 +141,7 @@ impl Carried {
         Ok(Self { files })
     }
 
-    /// Writes them into another folder.
+    /// Writes the files into another folder.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), ModelError> {
         for (name, bytes) in &self.files {
             let path = folder.join(name);
@@ -149,7 +151,7 @@ impl Carried {
     }
 }
 
-/// A JSON file, if it is there.
+/// Reads a JSON file; `None` if it does not exist.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ModelError> {
     let Some(bytes) = read_limited(path)? else { return Ok(None) };
     let bad = |error: serde_json::Error| ModelError::BadFile {
@@ -159,12 +161,12 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, M
     serde_json::from_slice(&bytes).map(Some).map_err(bad)
 }
 
-/// The error for a file that must be there.
+/// The error for a required file that does not exist.
 pub(crate) fn not_found(path: &Path) -> ModelError {
     ModelError::Io { path: path.to_owned(), source: ErrorKind::NotFound.into() }
 }
 
-/// A regular file of at most [`MAX_JSON_BYTES`], if it is there.
+/// Reads a regular file of at most [`MAX_JSON_BYTES`]; `None` if it does not exist.
 fn read_limited(path: &Path) -> Result<Option<Vec<u8>>, ModelError> {
     let io = |source| ModelError::Io { path: path.to_owned(), source };
     let metadata = match std::fs::metadata(path) {

@@ -1,4 +1,4 @@
-//! generation_config.json: what a model folder says of how text is generated.
+//! generation_config.json: a model folder's settings for text generation.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::error::ModelError;
 /// The name of the file.
 const FILE: &str = "generation_config.json";
 
-/// Keys that change nothing here.
+/// Keys that change nothing in sst, each with the reason.
 const HARMLESS: &[Harmless] = &[
     ("transformers_version", "says who wrote the file"),
     ("_from_model_config", "says where transformers took the values from"),
@@ -25,7 +25,7 @@ const HARMLESS: &[Harmless] = &[
     ("output_hidden_states", "says what a Python function returns"),
 ];
 
-/// Values that say what happens anyway.
+/// Keys that change nothing at this value, which is what sst does anyway.
 const USUAL: &[(&str, f64)] = &[
     ("num_beams", 1.0),
     ("num_return_sequences", 1.0),
@@ -45,7 +45,7 @@ const USUAL: &[(&str, f64)] = &[
     ("eta_cutoff", 0.0),
 ];
 
-/// Keys that change nothing where they are false.
+/// Keys that change nothing while they are false.
 const SWITCHES: &[&str] = &[
     "do_sample",
     "early_stopping",
@@ -56,20 +56,20 @@ const SWITCHES: &[&str] = &[
     "low_memory",
 ];
 
-/// What generation_config.json says, as far as sst does it.
+/// The settings of generation_config.json that sst follows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GenerationConfig {
-    /// The tokens that end a text: `None` where the file is not there, and empty where it names none. transformers then
-    /// ends a text by its length alone, whatever config.json says.
+    /// The tokens that end a text. `None` if the file does not exist. Empty if the file names none; transformers then
+    /// ends a text by its length only, whatever config.json says.
     pub eos_token_ids: Option<Vec<u32>>,
 }
 
 impl GenerationConfig {
-    /// Reads the file of a model folder, if it has one, and says which of its keys have no effect here: how tokens
-    /// are drawn is said by options, not by the folder.
+    /// Reads the file of a model folder, if it has one, and lists its keys that have no effect in sst. Options set
+    /// how tokens are sampled, not the folder.
     ///
     /// # Errors
-    /// If the file cannot be read, is no JSON object, or its `eos_token_id` is no id and no list of ids.
+    /// If the file cannot be read or is not a JSON object, or its `eos_token_id` is neither an id nor a list of ids.
     pub fn read(folder: &Path) -> Result<(Self, Unused), ModelError> {
         let (path, mut unused) = (folder.join(FILE), Unused::new());
         let text = match std::fs::read_to_string(&path) {
@@ -86,7 +86,9 @@ impl GenerationConfig {
             return Err(bad("holds no JSON object".to_owned()));
         };
         let eos_token_ids = token_ids(keys.get("eos_token_id").unwrap_or(&Value::Null))
-            .ok_or_else(|| bad("eos_token_id is no token id and no list of them".to_owned()))?;
+            .ok_or_else(|| {
+                bad("eos_token_id is neither a token id nor a list of token ids".to_owned())
+            })?;
         for (key, value) in keys {
             let is_usual = match value {
                 Value::Null => true,
@@ -102,13 +104,13 @@ impl GenerationConfig {
     }
 }
 
-/// The ids of `eos_token_id`: a number or a list of them. `Some(None)` where it says nothing, `None` where it cannot
-/// be read.
+/// The ids of `eos_token_id`, which is a number or a list. `Some(None)` if the key sets no id, `None` if the value is
+/// invalid.
 pub fn token_ids(value: &Value) -> Option<Option<Vec<u32>>> {
     let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
     let ids: Vec<u32> = match value {
         Value::Null => Vec::new(),
-        // transformers 4 wrote -1 for none.
+        // transformers 4 wrote -1 for no id.
         Value::Number(number) if number.as_i64() == Some(-1) => Vec::new(),
         Value::Array(values) => values.iter().map(id).collect::<Option<_>>()?,
         value => vec![id(value)?],

@@ -1,61 +1,61 @@
-//! How weights start. The trained model is an ordinary one, whichever way it began.
+//! Options for the initial values of weights. They do not change the architecture.
 
 use serde::{Deserialize, Serialize};
 use sst_core::Init;
 
-/// How weights start, where not as usual. A key that does not apply is `None`.
+/// The initial values of weights that differ from the model's defaults. A key that does not apply is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InitOptions {
-    /// How learned positions start.
+    /// The initial values of learned position embeddings.
     pub positions: Positions,
-    /// For sinusoids: the largest value; about the deviation of the word embeddings.
+    /// For sinusoids: the largest value. It should be about the standard deviation of the word embeddings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amplitude: Option<f64>,
-    /// For sinusoids: how many times longer the longest wave is than the shortest.
+    /// For sinusoids: the ratio of the longest wavelength to the shortest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<f64>,
-    /// How queries and keys start.
+    /// The initial values of query and key projections.
     pub attention: Queries,
-    /// For queries and keys that start alike: the deviation of their weights.
+    /// For `alike`: the standard deviation of the weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention_std: Option<f64>,
 }
 
-/// How learned position embeddings start.
+/// The initial values of learned position embeddings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Positions {
-    /// Like every other weight.
+    /// The same distribution as other weights.
     #[default]
     Normal,
-    /// As sinusoids: a small model then learns to use positions at once instead of staying on the unigram
-    /// plateau for thousands of steps.
+    /// Sinusoids. A small model then uses positions from the start, instead of staying on the unigram plateau for
+    /// thousands of steps.
     Sinusoid,
 }
 
-/// How the projections to queries and keys start.
+/// The initial values of the projections to queries and keys.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Queries {
-    /// Each by itself.
+    /// Queries and keys are drawn independently.
     #[default]
     Normal,
-    /// Keys as copies of the queries, so that a token attends to those like it: with sinusoid positions, to
-    /// its neighbours (the first half of Trockman and Kolter 2023, "Mimetic Initialization of Self-Attention
-    /// Layers").
+    /// Keys are copies of the queries, so that a token attends to similar ones; with sinusoidal positions, to its
+    /// neighbours (the first half of Trockman and Kolter 2023, "Mimetic Initialization of Self-Attention Layers").
     Alike,
 }
 
 impl InitOptions {
-    /// A little above the deviation of BERT's other first weights.
+    /// The default of `amplitude`: slightly more than the standard deviation of BERT's other initial weights.
     pub const AMPLITUDE: f64 = 0.03;
-    /// The paper's (Vaswani et al. 2017, section 3.5).
+    /// The default of `base`, from the paper (Vaswani et al. 2017, section 3.5).
     pub const BASE: f64 = 10_000.0;
-    /// Makes a difference of a few nats between a token's near and far neighbours at width 256.
+    /// The default of `attention_std`. At width 256, the scores of a token's near and far neighbours then differ by a
+    /// few nats.
     pub const ATTENTION_STD: f64 = 0.05;
 
-    /// How learned positions start, where other weights start as `normal`.
+    /// The initial values of learned positions in a model whose other weights start as `normal`.
     pub(crate) fn of_positions(&self, normal: Init) -> Init {
         match self.positions {
             Positions::Normal => normal,

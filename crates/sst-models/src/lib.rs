@@ -1,8 +1,7 @@
-//! The models of sst, each readable and writable as a Hugging Face folder.
+//! The models of sst. Each can be read from and written to a Hugging Face folder.
 //!
-//! A model is a folder here: `config.rs` (the serde form of its config.json), `model.rs` and `heads.rs`
-//! (parameters under their hub names), `names.rs` (what older files call them). One line in
-//! [`registry`] makes it known to the rest of sst.
+//! A model is a module with `config.rs` (its config.json), `model.rs` and `heads.rs` (its parameters, under their
+//! names on the hub) and `names.rs` (their names in older files). One line in [`registry`] adds it to sst.
 
 mod bert;
 mod card;

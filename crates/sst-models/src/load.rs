@@ -1,4 +1,4 @@
-//! Reading a Hugging Face model folder.
+//! Reads a Hugging Face model folder.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,25 +21,25 @@ use crate::options::BuildOptions;
 use crate::plan::{LoadHead, Parts, Plan, Request};
 use crate::registry;
 
-/// How a folder is loaded.
+/// The options of [`open`].
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
-    /// Where the parameters live.
+    /// The device of the parameters.
     pub device: Device,
-    /// Which head it is loaded with.
+    /// The head that the model should have.
     pub head: LoadHead,
-    /// Whether the model is written again, so that what is not kept is told.
+    /// The purpose; for a model that is saved again, content that is not kept is reported.
     pub role: Role,
-    /// Keys that hold instead of those of config.json: dropout, say.
+    /// Keys that override those of config.json, such as dropout probabilities.
     pub config: Map<String, Value>,
-    /// Parameters that may be missing, and tensors that may be left out without a word.
+    /// Parameters that may be missing, and tensors that may be left unused without a report.
     pub allow: Allow,
-    /// Seeds the parameters that the file lacks and may.
+    /// The seed for the initial values of parameters that the file may lack.
     pub seed: u64,
 }
 
 impl LoadOptions {
-    /// As the folder is, on `device`, to run it.
+    /// Loads the folder as it is to `device`, to run the model.
     pub fn new(device: Device) -> Self {
         Self {
             device,
@@ -52,7 +52,7 @@ impl LoadOptions {
     }
 }
 
-/// A loaded model, and what became of the folder's content.
+/// A loaded model, and what was done with the content of the folder.
 pub struct Loaded {
     /// The model.
     pub model: Box<dyn Model>,
@@ -60,16 +60,16 @@ pub struct Loaded {
     pub report: LoadReport,
     /// Keys, files and tensors that were not used.
     pub unused: Unused,
-    /// Parameters that the config's architecture has, and the file and the model have not.
+    /// Parameters of the architecture that the config names, which both the file and the model lack.
     pub absent: Vec<String>,
-    /// Files that go with the model wherever it is written.
+    /// Files that are copied to every folder that the model is saved to.
     pub carried: Carried,
 }
 
 impl Loaded {
-    /// Puts into the ledger what was not used, what starts as a new model's would, what is absent, and what
-    /// was rounded or widened to fp32.
-    pub fn tell(&self, ledger: &Ledger) {
+    /// Adds to the ledger what was not used, what has the initial values of a new model, what is absent, and how many
+    /// parameters were converted to fp32.
+    pub fn add_to(&self, ledger: &Ledger) {
         ledger.add_unused(&self.unused);
         ledger.add_items("weights.new", &self.report.missing);
         ledger.add_items("weights.absent", &self.absent);
@@ -79,14 +79,14 @@ impl Loaded {
     }
 }
 
-/// Loads the model of a folder that holds config.json and its weights, one file or shards.
+/// Loads the model of a folder with config.json and weights in one file or in shards.
 ///
-/// The architecture follows from what the weights hold, and from what the config names where they leave a
-/// choice. `architecture` overrides both; then every parameter of it that `allow` does not name must be there.
+/// The architecture follows from the tensors in the file and, if these leave a choice, from the config.
+/// `architecture` overrides both; the file must then hold all of its parameters, except those that `allow` names.
 ///
 /// # Errors
-/// If the config or the weights cannot be read, a size in the config is not that of the weights, or a
-/// parameter is missing, of another shape, or no finite number.
+/// If the config or the weights cannot be read, a size in the config differs from the weights, or a parameter is
+/// missing, has another shape, or is not finite.
 pub fn load(
     folder: &Path,
     architecture: Option<&str>,
@@ -98,30 +98,29 @@ pub fn load(
     Ok((loaded.model, loaded.report))
 }
 
-/// [`load`] with all options, and with all that was found.
+/// [`load`] with all options. Also returns the report.
 ///
 /// # Errors
-/// As there; also if a key of `options.config` is not one of the model's, or the head that is needed is not
-/// there.
+/// As for [`load`]; also if a key of `options.config` does not exist in the model, or the required head is missing.
 pub fn open(folder: &Path, options: &LoadOptions) -> Result<Loaded, ModelError> {
     load_as(folder, None, options)
 }
 
-/// What the config.json of a folder says of the texts that its model reads.
+/// The sizes in a folder's config.json that limit the texts of its model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sizes {
-    /// The rows of its embedding table: token ids are below this.
+    /// The number of rows of the embedding table; every token id is smaller than this.
     pub vocab_size: Option<u64>,
-    /// Tokens of a text at most.
+    /// The largest number of tokens in a text.
     pub max_length: Option<u64>,
 }
 
-/// Checks a folder as [`open`] does, as far as that needs no number of a weight: the config.json, the headers of the
-/// weights, and which tensors they hold.
+/// Checks a folder as [`open`] does, but reads only the config.json, the headers of the weights and the names of the
+/// tensors.
 ///
 /// # Errors
-/// If the config or the weights cannot be read, a key of `options.config` is not one of the model's, or the head that is
-/// needed is not there.
+/// If the config or the weights cannot be read, a key of `options.config` does not exist in the model, or the
+/// required head is missing.
 pub fn check_folder(folder: &Path, options: &LoadOptions) -> Result<Sizes, ModelError> {
     let prepared = prepare(folder, None, options)?;
     let number = |key: &str| prepared.config.get(key).and_then(Value::as_u64);
@@ -150,7 +149,7 @@ pub fn labels_of(folder: &Path, kind: HeadKind) -> Result<Option<Vec<String>>, M
 
 /// What is known of a folder before a model is made of it.
 struct Prepared {
-    /// The config.json with the keys of the options in it.
+    /// The config.json after the keys of the options were applied.
     config: Value,
     weights: Weights,
     plan: Plan,
@@ -158,7 +157,7 @@ struct Prepared {
     unused: Unused,
 }
 
-/// A key that cannot be is told with its file.
+/// Adds the name of the file to an error about a key.
 fn in_file(path: &Path) -> impl Fn(ModelError) -> ModelError {
     move |error| match error {
         ModelError::Config { .. } => {
@@ -181,8 +180,8 @@ fn prepare(
     add_unused(&mut unused, "config.json", &config, entry);
     let known = (entry.default_config)();
     for (key, value) in &options.config {
-        let of_task = !entry.tasks.is_empty() && labels::KEYS.contains(&key.as_str());
-        if key == "model_type" || known.get(key).is_none() && !of_task {
+        let is_task_key = !entry.tasks.is_empty() && labels::KEYS.contains(&key.as_str());
+        if key == "model_type" || known.get(key).is_none() && !is_task_key {
             let message = format!("a model of type `{}` has no such key", entry.model_type);
             return Err(ModelError::Config { path: key.clone(), message });
         }
@@ -232,7 +231,7 @@ fn load_as(
     let in_file = in_file(&path);
     let (model, report) = filled(&config, &weights, &plan, &build, options).map_err(|error| {
         match (error, options.config.is_empty()) {
-            // The caller knows where a key that is not of the file stands.
+            // The key may come from the options; the caller knows their source.
             (error @ ModelError::Config { .. }, false) => error,
             (error, _) => in_file(error),
         }
@@ -247,7 +246,7 @@ fn load_as(
     Ok(Loaded { model, report, unused, absent: plan.absent, carried })
 }
 
-/// Builds the model that was planned and fills it.
+/// Builds the model that was planned and loads its weights.
 fn filled(
     config: &Value,
     weights: &Weights,
@@ -257,7 +256,7 @@ fn filled(
 ) -> Result<(Box<dyn Model>, LoadReport), ModelError> {
     let entry = registry::entry(model_type(config)?)?;
     let rename = |name: &str| plan.renames.get(name).cloned().unwrap_or(Renamed::Unused);
-    // What the file holds besides is told, not refused.
+    // Additional tensors in the file are reported and not refused.
     let allow = Allow {
         missing: [&options.allow.missing[..], &plan.new].concat(),
         unexpected: vec![String::new()],
@@ -266,7 +265,7 @@ fn filled(
     let parts = Parts { pooler: plan.pooler, file: Some(Arc::clone(&shapes)) };
     let built = (entry.build)(config, build, &parts);
     if let Some(mut report) = shapes.problems() {
-        // What the file calls them may tell why they are missing.
+        // The names in the file may show why parameters are missing.
         let (path, known) = (weights.path().to_owned(), built.as_ref().ok());
         let unknown = |name: &&str| match (rename(name), known) {
             (Renamed::To(target), Some(model)) => model.params().get(&target).is_none(),

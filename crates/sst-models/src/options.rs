@@ -1,18 +1,18 @@
-//! How a new model is made.
+//! The options of a new model.
 
 use tch::Device;
 
 use crate::init::InitOptions;
 
-/// How a model is made.
+/// The options of a new model.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
-    /// Where its parameters live.
+    /// The device of the parameters.
     pub device: Device,
-    /// Seeds the first values; `None` leaves zeros, for a model that is loaded next.
+    /// The seed of the initial values; `None` for zeros, for a model that will be loaded.
     pub seed: Option<u64>,
-    /// One of the architectures of its type, or the default.
+    /// An architecture of the model's type, or `None` for the default.
     pub architecture: Option<String>,
-    /// How weights start, where not as usual.
+    /// The initial values of weights that differ from the model's defaults.
     pub init: InitOptions,
 }

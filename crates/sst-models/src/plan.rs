@@ -1,5 +1,5 @@
-//! What is made of a folder: the architecture, from what the weights hold, what the config names and what the
-//! caller needs; and which parameter each tensor of the file is.
+//! Decides how a folder is loaded: which architecture is built, given the tensors in the file, the config and the
+//! needs of the caller; and which parameter each tensor of the file is.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,31 +12,31 @@ use sst_core::{HeadKind, ParamStore};
 use crate::error::ModelError;
 use crate::options::BuildOptions;
 
-/// Which head a folder is loaded with.
+/// The head that a folder should be loaded with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LoadHead {
-    /// The heads that the file holds; the caller may do without.
+    /// The heads that the file holds. The caller may need none.
     #[default]
     AsFound,
-    /// A head of this kind must be in the file, whatever the config names.
+    /// A head of this kind. The file must hold it, whatever architecture the config names.
     Needed(HeadKind),
-    /// A head of this kind starts as a new model's would where the file lacks it: the caller trains it.
+    /// A head of this kind, which has the initial values of a new model if the file lacks it. The caller trains it.
     New(HeadKind),
 }
 
-/// What a plan is made from.
+/// The input of a plan.
 pub(crate) struct Request<'a> {
     /// The `model_type` of the config.
     pub(crate) model_type: &'static str,
-    /// The architectures of this type, the default first, without those of tasks.
+    /// The architectures of this type, the default first, without those of task heads.
     pub(crate) architectures: &'static [&'static str],
-    /// The architectures of this type with the head of a task, and that head.
+    /// The architectures of this type with a task head, and the kind of that head.
     pub(crate) tasks: &'static [(&'static str, HeadKind)],
     /// Every configuration key of the type with its default.
     pub(crate) default_config: fn() -> Value,
     pub(crate) config: &'a Value,
     pub(crate) weights: &'a Weights,
-    /// The architecture that the caller asks for, if any: `head` is not looked at then.
+    /// The architecture that the caller asks for, if any. It overrides `head`.
     pub(crate) architecture: Option<&'static str>,
     pub(crate) head: LoadHead,
 }
@@ -45,32 +45,32 @@ pub(crate) struct Request<'a> {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) architecture: &'static str,
-    /// Whether the model gets a pooler, where its architecture may have one.
+    /// Whether the model has a pooler, if its architecture may have one.
     pub(crate) pooler: bool,
-    /// Whether the head has a projection of its own though the config ties it to the embeddings.
+    /// Whether the head has a projection of its own although the config ties it to the embeddings.
     pub(crate) untied: bool,
-    /// What the names of parameters begin with that the file lacks and that start as a new model's would.
+    /// Prefixes of the names of parameters that the file lacks and that have the initial values of a new model.
     pub(crate) new: Vec<String>,
-    /// Parameters of the architecture that the config names which the file lacks and the model does without.
+    /// Parameters of the architecture that the config names, which both the file and the model lack.
     pub(crate) absent: Vec<String>,
-    /// What each tensor of the file is.
+    /// The use of each tensor of the file.
     pub(crate) renames: BTreeMap<String, Renamed>,
 }
 
-/// How a model is built besides what its options say.
+/// How a model is built, besides its options.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    /// Whether it gets a pooler, where its architecture may have one.
+    /// Whether the model has a pooler, if its architecture may have one.
     pub(crate) pooler: bool,
-    /// The file that it is loaded from next.
+    /// The file that it will be loaded from, if any.
     pub(crate) file: Option<Arc<FileShapes>>,
 }
 
 impl Parts {
-    /// All that a new model has.
+    /// All parts, for a new model.
     pub(crate) const NEW: Self = Self { pooler: true, file: None };
 
-    /// An empty store for its parameters.
+    /// An empty store for the parameters.
     pub(crate) fn store(&self, options: &BuildOptions) -> ParamStore {
         match &self.file {
             Some(file) => {
@@ -88,20 +88,20 @@ impl Request<'_> {
         self.config.pointer("/architectures/0").and_then(Value::as_str)
     }
 
-    /// Whether the config says that the head's projection is the word embeddings.
+    /// Whether the config ties the head's projection to the word embeddings.
     pub(crate) fn tied(&self) -> bool {
         let key = "tie_word_embeddings";
         let default = || (self.default_config)().get(key).and_then(Value::as_bool);
         self.config.get(key).and_then(Value::as_bool).or_else(default).unwrap_or(true)
     }
 
-    /// The architecture of the task that the config names, and its head.
+    /// The architecture with a task head that the config names, and the kind of its head.
     pub(crate) fn named_task(&self) -> Option<(&'static str, HeadKind)> {
         let named = self.named();
         self.tasks.iter().copied().find(|(name, _)| Some(*name) == named)
     }
 
-    /// The architecture of a task with this head.
+    /// The architecture with this task head.
     pub(crate) fn task_with(&self, head: HeadKind) -> Option<&'static str> {
         self.tasks.iter().find(|(_, kind)| *kind == head).map(|(name, _)| *name)
     }
@@ -112,7 +112,7 @@ impl Request<'_> {
         sst_core::Error::MissingHead { model, head, architectures: Vec::new() }.into()
     }
 
-    /// The error for a head that is needed and not there.
+    /// The error for a required head that the file lacks.
     pub(crate) fn no_head(&self, head: &'static str, tensors: &'static str) -> ModelError {
         ModelError::NoHead { path: self.folder().to_owned(), head, tensors }
     }

@@ -1,4 +1,4 @@
-//! The models there are, by `model_type`.
+//! The registry of models, by `model_type`.
 
 use serde_json::{Map, Value};
 use sst_core::Model;
@@ -12,7 +12,7 @@ use crate::{bert, gpt2, llama};
 pub use crate::entry::ModelEntry;
 pub use crate::options::BuildOptions;
 
-/// One line a model.
+/// One entry for each model.
 const MODELS: &[ModelEntry] = &[bert::ENTRY, gpt2::ENTRY, llama::ENTRY];
 
 /// All models.
@@ -30,20 +30,20 @@ pub(crate) fn entry(model_type: &str) -> Result<&'static ModelEntry, ModelError>
     })
 }
 
-/// Builds the model that `config` describes: the content of a config.json, `model_type` included.
-/// Unlike [`crate::load`], it refuses keys it does not know, for they are most likely misspelt.
+/// Builds the model that `config`, the content of a config.json with `model_type`, describes. Unlike [`crate::load`],
+/// it refuses unknown keys, as they are most likely misspelt.
 ///
 /// # Errors
-/// If the type is unknown, or a key is unknown, of the wrong type or cannot be.
+/// If the type is unknown, or a key is unknown or its value has the wrong type or is out of range.
 pub fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, ModelError> {
     let entry = entry(model_type(config)?)?;
     let known = (entry.default_config)();
-    let of_task = match entry.task(options.architecture.as_deref()) {
+    let task_keys = match entry.task(options.architecture.as_deref()) {
         Some(_) => labels::KEYS,
         None => &[],
     };
     let is_known =
-        |key: &str| known.get(key).is_some() || COMMON.contains(&key) || of_task.contains(&key);
+        |key: &str| known.get(key).is_some() || COMMON.contains(&key) || task_keys.contains(&key);
     let unknown = config.as_object().into_iter().flat_map(Map::keys).find(|key| !is_known(key));
     if let Some(key) = unknown {
         let keys = known.as_object().into_iter().flat_map(Map::keys);
@@ -59,7 +59,7 @@ pub fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, M
 /// Checks the content of a config.json as [`build`] does, without building the model.
 ///
 /// # Errors
-/// If the type is unknown, or a key is of the wrong type or cannot be.
+/// If the type is unknown, or the value of a key has the wrong type or is out of range.
 pub fn check_config(config: &Value) -> Result<(), ModelError> {
     (entry(model_type(config)?)?.check)(config)
 }

@@ -59,9 +59,9 @@ fn load(c: &mut Criterion, store: &Arc<Store>, tokenizer: &Tokenizer) {
         ("stream-128", RowMode::Stream, 128),
         ("verses", RowMode::Document, 128),
     ] {
-        let frame = tokenizer.frame().clone();
+        let template = tokenizer.special_token_template().clone();
         let rows =
-            TokenRows::new(Arc::clone(store), Subset::All, mode, length, frame, &Ledger::new());
+            TokenRows::new(Arc::clone(store), Subset::All, mode, length, template, &Ledger::new());
         let rows: Arc<dyn Dataset> = Arc::new(rows.unwrap());
         let rule: Arc<dyn Batching> = Arc::new(FixedBatches::new(1, rows.len(), 64, 64).unwrap());
         for unit in ["token", "word", "span"] {
@@ -110,10 +110,10 @@ fn load(c: &mut Criterion, store: &Arc<Store>, tokenizer: &Tokenizer) {
 
 /// A batch of verses that are at hand: with `clm` collating alone, with `mlm` masking as well.
 fn collate(c: &mut Criterion, store: &Arc<Store>, tokenizer: &Tokenizer) {
-    let frame = tokenizer.frame().clone();
+    let template = tokenizer.special_token_template().clone();
     let ledger = Ledger::new();
     let rows =
-        TokenRows::new(Arc::clone(store), Subset::All, RowMode::Document, 128, frame, &ledger)
+        TokenRows::new(Arc::clone(store), Subset::All, RowMode::Document, 128, template, &ledger)
             .unwrap();
     let examples: Vec<_> = (0..64).map(|index| rows.get(index, 0).unwrap()).collect();
     let tokens: usize = (0..64).map(|index| rows.row_length(index)).sum();

@@ -12,9 +12,9 @@ use sst_data::records::{Column, ColumnKind};
 use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, RowSpec, Units};
 use tch::{Kind, Reduction, Tensor};
 
-use crate::entry::{Context, Entry, HeldOut};
+use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
-use crate::layout::Layout;
+use crate::layout::RowLayout;
 use crate::parse::{check_rate, parse};
 
 /// The word of registration.
@@ -29,11 +29,11 @@ pub(crate) const ENTRY: Entry = Entry {
             Column::new(LABEL, ColumnKind::Label),
         ])
     },
-    held_out: HeldOut::Loss,
+    held_out: "held-out-loss",
     pipeline_tag: Some("text-classification"),
     head: Some(HeadKind::SequenceClassification),
     idle_keys: |_| Vec::new(),
-    frame: |tokenizer| tokenizer.frame().clone(),
+    special_token_template: |tokenizer| tokenizer.special_token_template().clone(),
     check: |config, _| parse::<ClassifyConfig>(config)?.check(),
     build,
 };
@@ -61,9 +61,9 @@ fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, Ob
     config.check()?;
     let special = context.tokenizer()?.special();
     let layout = match context.padding_free {
-        true => Layout::Ragged,
+        true => RowLayout::Ragged,
         // No layer sees padding, so that any id serves.
-        false => Layout::Padded { pad: special.pad.unwrap_or_default() },
+        false => RowLayout::Padded { pad: special.pad.unwrap_or_default() },
     };
     Ok(Box::new(Classify { config, collate: Arc::new(Labelled { layout }) }))
 }
@@ -74,7 +74,7 @@ fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, Ob
 /// `labels` `[b]`. Units: rows.
 #[derive(Debug)]
 struct Labelled {
-    layout: Layout,
+    layout: RowLayout,
 }
 
 impl Collate for Labelled {
@@ -103,8 +103,8 @@ impl Collate for Labelled {
         seed: u64,
     ) -> Result<HostBatch, CollateError> {
         match self.layout {
-            Layout::Ragged => self.collate(examples, seed),
-            Layout::Padded { .. } => Err(CollateError::Packs),
+            RowLayout::Ragged => self.collate(examples, seed),
+            RowLayout::Padded { .. } => Err(CollateError::Packs),
         }
     }
 }

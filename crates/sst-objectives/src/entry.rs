@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sst_core::{HeadKind, Objective};
 use sst_data::RowSpec;
-use sst_data::tokenize::{Frame, Tokenizer};
+use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 use tch::Device;
 
 use crate::error::ObjectiveError;
@@ -31,16 +31,6 @@ impl<'a> Context<'a> {
     pub fn tokenizer(&self) -> Result<&'a Tokenizer, ObjectiveError> {
         self.tokenizer.ok_or(ObjectiveError::NoTokenizer)
     }
-}
-
-/// What measures a model on the held-out rows of an objective.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeldOut {
-    /// The mean of the objective's loss, and of its other sums.
-    Loss,
-    /// How often a hidden token is found, with the same loss: for objectives whose batches have `masked_positions` and
-    /// `masked_labels`.
-    MaskAccuracy,
 }
 
 /// A key of an objective that has no effect beside its other keys, and what it is for instead.
@@ -73,8 +63,10 @@ pub struct Entry {
     pub limits: fn() -> Vec<Limit>,
     /// The rows that it learns from, by its complete configuration.
     pub rows: fn(&Value) -> RowSpec,
-    /// What measures a model on its held-out rows while it trains.
-    pub held_out: HeldOut,
+    /// The evaluator (by its name in the list of sst-eval) that measures a model on held-out rows while it trains. It is
+    /// given the batches that the objective makes of them: `held-out-loss` for the objective's own figures,
+    /// `mask-accuracy` for objectives whose batches have `masked_positions` and `masked_labels`.
+    pub held_out: &'static str,
     /// The task for which the Hugging Face hub lists a model that was trained with it; `None` to name none.
     pub pipeline_tag: Option<&'static str>,
     /// The head of the model that it trains; `None` if it compares the encoder's vectors.
@@ -82,7 +74,7 @@ pub struct Entry {
     /// The keys of a complete configuration that have no effect beside its other keys.
     pub idle_keys: fn(&Value) -> Vec<IdleKey>,
     /// What stands around a row, and after each of its documents.
-    pub(crate) frame: fn(&Tokenizer) -> Frame,
+    pub(crate) special_token_template: fn(&Tokenizer) -> SpecialTokenTemplate,
     /// Checks the configuration, with or without padding: all that needs no tokenizer.
     pub(crate) check: fn(&Value, bool) -> Result<(), ObjectiveError>,
     pub(crate) build: Build,

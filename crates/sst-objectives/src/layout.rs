@@ -4,7 +4,7 @@ use sst_data::{ArrayData, BatchError, HostBatch};
 
 /// How the rows of a batch lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Layout {
+pub(crate) enum RowLayout {
     /// `[b, l]`, padded on the right.
     Padded {
         /// The id that pads.
@@ -14,7 +14,7 @@ pub(crate) enum Layout {
     Ragged,
 }
 
-impl Layout {
+impl RowLayout {
     /// Adds `input_ids`, and what says where the rows are: `attention_mask` `[b, l]` where a row is padded,
     /// or the lengths of ragged rows. Returns the batch and the place of each row's first token in the
     /// flattened arrays.

@@ -16,6 +16,6 @@ pub mod mlm;
 mod parse;
 mod token_loss;
 
-pub use entry::{Context, Entry, HeldOut, IdleKey, Limit};
+pub use entry::{Context, Entry, IdleKey, Limit};
 pub use error::ObjectiveError;
-pub use list::{build, check, entry, frame, list};
+pub use list::{build, check, entry, list, special_token_template};

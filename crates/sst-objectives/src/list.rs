@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use sst_core::Objective;
-use sst_data::tokenize::{Frame, Tokenizer};
+use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 
 use crate::contrastive::{moco, nt_xent, pairs, simcse};
 use crate::entry::{Context, Entry};
@@ -50,8 +50,11 @@ pub fn check(name: &str, config: &Value, padding_free: bool) -> Result<(), Objec
 ///
 /// # Errors
 /// If there is no such objective.
-pub fn frame(name: &str, tokenizer: &Tokenizer) -> Result<Frame, ObjectiveError> {
-    Ok((entry(name)?.frame)(tokenizer))
+pub fn special_token_template(
+    name: &str,
+    tokenizer: &Tokenizer,
+) -> Result<SpecialTokenTemplate, ObjectiveError> {
+    Ok((entry(name)?.special_token_template)(tokenizer))
 }
 
 /// What the list knows of objective `name`.

@@ -61,7 +61,7 @@ impl TokenLoss {
     ) -> Result<Sums> {
         let logits_nv = head.logits(hidden_nd, forward)?;
         if sst_kernels::has_cross_entropy_kernel(&logits_nv) {
-            let options = CrossEntropy { unscored, z_loss: self.z_loss };
+            let options = CrossEntropy { ignore_index: unscored, z_loss: self.z_loss };
             let sums = sst_kernels::cross_entropy(&logits_nv, labels_n, options)?;
             let z = (self.z_loss > 0.0).then_some(sums.z_loss);
             return Ok(Sums { loss: sums.loss, correct: sums.correct, z });

@@ -1,13 +1,19 @@
-//! Pretrains a tiny masked language model on a corpus of the repository, with a tracker of one's own.
+//! Pretrains a tiny masked language model and prints its loss: `cargo run --example pretrain -- RECIPE CORPUS FOLDER`.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a program has arguments and prints"
+)]
 
 use std::path::Path;
 
-use sst_run::{Event, Outcome, Recipe, Run, Tracker};
+use sst_run::{Event, Outcome, Recipe, Run, RunError, Tracker};
 
+/// Prints the loss of each step that is logged.
 struct Losses;
 
 impl Tracker for Losses {
-    #[allow(clippy::print_stdout, reason = "an example may print")]
     fn on_event(&mut self, event: &Event) -> Result<(), sst_core::Error> {
         if let Event::Step { step, metrics, .. } = event {
             println!("step {step}: loss {:.3}", metrics["loss"]);
@@ -16,19 +22,21 @@ impl Tracker for Losses {
     }
 }
 
-/// Trains in `folder`.
-pub fn pretrain(folder: &Path) -> Result<Outcome, Box<dyn std::error::Error>> {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    let recipe = Recipe::read(format!("{root}/recipes/tiny.toml"))?
-        .set(&format!("data.paths=[\"{root}/corpora/kjv.txt.gz\"]"))?
+/// Trains on `corpus`, and keeps prepared data and the run with its checkpoints in `folder`.
+pub(crate) fn run(recipe: &str, corpus: &str, folder: &Path) -> Result<Outcome, RunError> {
+    let recipe = Recipe::read(recipe)?
+        .set(&format!("data.paths=[\"{corpus}\"]"))?
         .set(&format!("run.dir=\"{}\"", folder.join("runs").display()))?
         .default_cache(folder.join("cache"));
-    let mut run = Run::new(recipe)?;
-    Ok(run.tracker(Losses).train()?)
+    Run::new(recipe)?.tracker(Losses).train()
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let outcome = pretrain(tempfile::tempdir()?.path())?;
-    assert!(matches!(outcome, Outcome::Finished { step: 20, .. }));
+    let mut args = std::env::args().skip(1);
+    let mut next = || args.next().ok_or("name a recipe, a corpus and a folder for the run");
+    let (recipe, corpus, folder) = (next()?, next()?, next()?);
+    if let Outcome::Finished { step, .. } = run(&recipe, &corpus, Path::new(&folder))? {
+        println!("all {step} steps are done");
+    }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! From `[train]` and `[curriculum]` to the rule that makes steps of rows.
+//! Builds the batching rule, which groups rows into steps, from `[train]` and `[curriculum]`.
 
 use std::sync::Arc;
 
@@ -13,10 +13,9 @@ use sst_data::tokenize::Tokenizer;
 use crate::error::{Result, RunError};
 use crate::recipe::{Batching, RunConfig, Scale, Task};
 
-/// The rule of a task of `total_steps` steps over `rows`.
+/// Builds the batching rule of a task that takes `total_steps` steps over `rows`.
 ///
-/// # Errors
-/// If a size cannot be, a row does not fit it, or rows cannot be ranked.
+/// If a size is invalid, a row is longer than a step may be, or the rows cannot be ranked by difficulty.
 pub(crate) fn rule(
     config: &RunConfig,
     task: &Task,
@@ -55,10 +54,10 @@ pub(crate) fn rule(
     let rule: Arc<dyn Rule> = match &task.curriculum {
         None => filler,
         Some(curriculum) => {
-            let frame = sst_objectives::frame(task.objective_name(), tokenizer);
-            let frame = frame.map_err(|error| usage(&error))?;
-            let mut special = [&frame.prefix[..], &frame.suffix[..]].concat();
-            special.extend(frame.end);
+            let template = sst_objectives::special_token_template(task.objective_name(), tokenizer);
+            let template = template.map_err(|error| usage(&error))?;
+            let mut special = [&template.prefix[..], &template.suffix[..]].concat();
+            special.extend(template.end);
             let scores = curriculum.difficulty.of(&**rows, &special).map_err(|e| usage(&e))?;
             let order = rank(&scores).map_err(|error| usage(&error))?;
             let pacing = curriculum.pacing(scale, total_steps);

@@ -1,4 +1,4 @@
-//! A recipe in the hands of the caller, before it is checked.
+//! A recipe before it is checked, with the caller's overrides.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use crate::observer::{Observer, Silent};
 use crate::prepared::CheckedRecipe;
 use crate::recipe::{Written, resolve};
 
-/// A recipe as it is written, with overrides: what to train, on what, and how.
+/// A recipe as it is written, with overrides: the model, the data and the training settings.
 ///
-/// Nothing is checked before [`Recipe::check`], but that it is TOML.
+/// Only the TOML syntax is checked before [`Recipe::check`].
 pub struct Recipe {
     written: Written,
     default_cache: Option<PathBuf>,
@@ -41,34 +41,32 @@ impl Recipe {
         Self { written, default_cache: None, observer: Arc::new(Silent) }
     }
 
-    /// Overrides a key, as in `train.steps=200step`. The value is TOML; what is not TOML is taken as text.
+    /// Overrides a key, as in `train.steps=200step`. The value is parsed as TOML; if that fails, it is a string.
     ///
-    /// # Errors
-    /// If there is no `=`, or the key runs through something that is no section.
+    /// If there is no `=`, or a part of the key before the last dot names a value instead of a section.
     pub fn set(mut self, key_and_value: &str) -> Result<Self> {
         self.written.set(key_and_value)?;
         Ok(self)
     }
 
-    /// The folder for prepared data and trained tokenizers of a recipe that does not set `data.cache`. It may be shared
-    /// by many runs.
+    /// Sets the folder for prepared data and trained tokenizers, for recipes that do not set `data.cache`. Many runs
+    /// may share it.
     #[must_use]
     pub fn default_cache(mut self, folder: impl Into<PathBuf>) -> Self {
         self.default_cache = Some(folder.into());
         self
     }
 
-    /// Who is told what happens around the training, instead of nobody.
+    /// Sets the observer that receives notices. By default, notices are discarded.
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
         self
     }
 
-    /// Checks the recipe and fills in what is absent.
+    /// Checks the recipe and fills in the defaults of absent keys.
     ///
-    /// # Errors
-    /// If a key is unknown, of the wrong type, or cannot be, with the place where it was written.
+    /// If a key is unknown or its value has the wrong type or is invalid. The error names the line or the override.
     pub fn check(self) -> Result<CheckedRecipe> {
         let Self { written, default_cache, observer } = self;
         let config = resolve(&written)?;

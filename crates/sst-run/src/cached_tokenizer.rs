@@ -1,4 +1,5 @@
-//! Trained tokenizers in the cache, with a file of hashes that is checked before one is used.
+//! Trained tokenizers in the cache. A file of hashes lies beside each one and is verified before the tokenizer is
+//! used.
 
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use sst_data::tokenize::Tokenizer;
 
 use crate::error::{Result, RunError};
 
-/// The SHA-256 of the other files of the folder, by name.
+/// The file that holds the SHA-256 of every other file of the folder, by name.
 const HASHES: &str = "sha256.json";
 
 /// Writes the hashes of all files of `folder`.
@@ -29,8 +30,7 @@ pub(crate) fn seal(folder: &Path) -> Result<()> {
 
 /// Loads the tokenizer in `folder`.
 ///
-/// # Errors
-/// If a file is not as it was written, or not a tokenizer.
+/// If a file has changed since it was written, or the folder holds no tokenizer.
 pub(crate) fn load(folder: &Path) -> Result<Tokenizer> {
     let path = folder.join(HASHES);
     let text = std::fs::read_to_string(&path).map_err(RunError::io("read", &path))?;
@@ -42,7 +42,7 @@ pub(crate) fn load(folder: &Path) -> Result<Tokenizer> {
     for (name, expected) in &hashes {
         let file = folder.join(name);
         if Some(hash(&file)?.as_str()) != expected.as_str() {
-            return Err(RunError::content(&file, "is not what was written there"));
+            return Err(RunError::content(&file, "has changed since it was written"));
         }
     }
     Ok(Tokenizer::load(folder)?)

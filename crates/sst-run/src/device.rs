@@ -1,24 +1,24 @@
-//! Where tensors live.
+//! The device of a run: the CPU or a GPU.
 
 use tch::{Cuda, Device};
 
 use crate::error::{Result, RunError};
 
-/// Threads of a process.
+/// The largest number of threads that may be asked for.
 pub(crate) const MOST_THREADS: usize = 1_024;
 
-/// A device as it is asked for.
+/// A device as the user asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// A GPU if there is one.
     Auto,
-    /// No GPU.
+    /// The CPU.
     Cpu,
-    /// This GPU, or an error.
+    /// The GPU of this index. It is an error if there is none.
     Cuda(usize),
 }
 
-/// Reads `auto`, `cpu`, `cuda` or `cuda:N`.
+/// Parses `auto`, `cpu`, `cuda` or `cuda:N`.
 pub(crate) fn parse(text: &str) -> Result<Wanted, String> {
     let number = |digits: &str| digits.parse().map(Wanted::Cuda).ok();
     let wanted = match text {
@@ -30,10 +30,9 @@ pub(crate) fn parse(text: &str) -> Result<Wanted, String> {
     wanted.ok_or_else(|| format!("\"{text}\" is not a device: write auto, cpu, cuda or cuda:N"))
 }
 
-/// Finds the device and sets the number of threads; to be called before the first tensor is made.
+/// Finds the device and sets the number of CPU threads. Call it before the first tensor is created.
 ///
-/// # Errors
-/// If a GPU is asked for and there is none, with the reason.
+/// If a GPU is asked for and none is usable; the message says why.
 pub fn open(text: &str, threads: usize) -> Result<Device> {
     if threads > MOST_THREADS {
         let message = format!("{threads} threads are asked for: at most {MOST_THREADS}");
@@ -60,14 +59,14 @@ pub fn open(text: &str, threads: usize) -> Result<Device> {
         }
         (Wanted::Cuda(index), Ok(false)) => {
             let message = format!(
-                "cuda:{index} is asked for, and this libtorch is built for the CPU: take auto or cpu, or run `cargo xtask \
+                "cuda:{index} is asked for, but this libtorch is built for the CPU only: write auto or cpu, or run `cargo xtask \
                  setup --cuda` and build again"
             );
             Err(RunError::Device(message))
         }
         (Wanted::Cuda(_), Err(error)) => Err(RunError::Cuda(error)),
         (_, Err(error)) => {
-            tracing::warn!("CUDA is there but cannot be loaded, so the CPU is used: {error}");
+            tracing::warn!("CUDA is installed but cannot be loaded, so the CPU is used: {error}");
             Ok(Device::Cpu)
         }
         (_, Ok(_)) if count > 0 => Ok(Device::Cuda(0)),
@@ -75,7 +74,7 @@ pub fn open(text: &str, threads: usize) -> Result<Device> {
     }
 }
 
-/// `cpu` or `cuda:0`.
+/// The name of a device, such as `cpu` or `cuda:0`.
 pub fn name(device: Device) -> String {
     match device {
         Device::Cuda(index) => format!("cuda:{index}"),

@@ -13,17 +13,17 @@ use sst_models::ModelError;
 use sst_objectives::ObjectiveError;
 use sst_train::TrainError;
 
-/// What to do where a file is damaged that a run writes at its start and is resumed with.
+/// The advice for a damaged file that a run writes at its start and reads when it is resumed.
 pub(crate) const PUT_BACK: &str =
-    "put it back as the run wrote it, or start another run with --set run.name=NAME";
+    "restore the file as the run wrote it, or start another run with --set run.name=NAME";
 
-/// What is wrong with a recipe, with the file and line, or the override, it comes from.
+/// An error in a recipe, with the file and line, or the override, that it comes from.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{place}: {message}")]
 pub struct RecipeError {
     /// `recipes/x.toml:12`, or `--set train.steps=many`.
     pub place: String,
-    /// What is wrong there.
+    /// What is wrong, and what to write instead.
     pub message: String,
 }
 
@@ -33,7 +33,7 @@ pub enum RunError {
     /// A key of the recipe or of an override is wrong; the error names file and line.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
-    /// There is nothing at a path that the caller named.
+    /// A path that the caller named does not exist.
     #[error("{} does not exist: check the path (it is relative to the working directory)", .0.display())]
     Missing(PathBuf),
     /// The device, the number of threads or the precision is not available on this machine.
@@ -42,7 +42,7 @@ pub enum RunError {
     /// The libraries of CUDA could not be loaded.
     #[error("cannot load CUDA: {0}")]
     Cuda(#[source] sst_kernels::Error),
-    /// The data and the settings do not fit each other: a row that is longer than a step may be, for example.
+    /// The data and the settings contradict each other: for example, a row is longer than a step may be.
     #[error("{0}")]
     Settings(String),
     /// The run folder is in use, or holds checkpoints of an earlier run.
@@ -51,10 +51,10 @@ pub enum RunError {
     /// The recipe, the data or the tokenizer differs from that of the run to be resumed.
     #[error("{0}")]
     Resume(String),
-    /// A path holds no model, or a model of another kind than is needed.
+    /// A path holds no model, or a model of the wrong kind.
     #[error("{0}")]
     Model(String),
-    /// A checkpoint is not what its manifest says, or a file of a run folder is damaged.
+    /// A checkpoint does not match its manifest, or a file of a run folder is damaged.
     #[error("{0}")]
     Damaged(String),
     /// There is no folder for prepared data: neither `data.cache` nor [`Recipe::default_cache`] names one.
@@ -62,22 +62,22 @@ pub enum RunError {
     /// [`Recipe::default_cache`]: crate::Recipe::default_cache
     #[error("there is no folder for prepared data: set data.cache")]
     NoCache,
-    /// A file or folder could not be read, written, made or removed.
+    /// A file or folder could not be read, written, created or removed.
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Io {
-        /// What was tried: `read`, `write`, `create` or `remove`.
+        /// The operation that failed: `read`, `write`, `create` or `remove`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A file that every run folder has could not be read.
+    /// A file that every run folder contains could not be read.
     #[error("cannot read {path}: {PUT_BACK}: {source}", path = path.display())]
     NoRun {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the system.
         source: io::Error,
     },
     /// The content of a file is wrong.
@@ -85,7 +85,7 @@ pub enum RunError {
     Content {
         /// The file.
         path: PathBuf,
-        /// What is wrong: the end of a sentence that begins with the path.
+        /// What is wrong. It is the end of a sentence that begins with the path.
         reason: String,
     },
     /// A configuration cannot be written as TOML.
@@ -97,7 +97,7 @@ pub enum RunError {
     /// Documents could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Data could not be prepared.
+    /// Documents could not be cleaned, tokenized or stored.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
     /// Records could not be prepared: a value is missing or wrong, for example.
@@ -106,7 +106,7 @@ pub enum RunError {
     /// Prepared data could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Rows could not be made.
+    /// Documents could not be split into rows.
     #[error(transparent)]
     Rows(#[from] DatasetError),
     /// The tokenizer could not be loaded or saved.
@@ -121,35 +121,35 @@ pub enum RunError {
     /// The objective could not be built.
     #[error(transparent)]
     Objective(#[from] ObjectiveError),
-    /// The processor does not have what `SST_CPU` asks for, or libtorch failed.
+    /// The processor does not have the level that `SST_CPU` names, or libtorch failed.
     #[error(transparent)]
     Kernels(#[from] sst_kernels::Error),
     /// libtorch failed, or a model lacks what an objective needs.
     #[error(transparent)]
     Core(#[from] sst_core::Error),
-    /// A checkpoint, or the record of the run, could not be read or written before the first step.
+    /// A checkpoint or a log file could not be read or written before the first step.
     #[error(transparent)]
     Checkpoint(#[from] TrainError),
-    /// Training failed once it had begun.
+    /// Training failed after it had begun.
     #[error(transparent)]
     Train(TrainError),
-    /// An [`Observer`] failed.
+    /// An [`Observer`] returned an error.
     ///
     /// [`Observer`]: crate::Observer
     #[error(transparent)]
     Observer(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// What the functions of this crate return.
+/// The result type of this crate.
 pub type Result<T, E = RunError> = std::result::Result<T, E>;
 
 impl RunError {
-    /// An error of the system when `path` was to be read, written, created or removed, for `map_err`.
+    /// For `map_err`: turns an IO error on `path` into [`RunError::Io`].
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
 
-    /// [`RunError::Content`] of `path`.
+    /// Builds a [`RunError::Content`] for `path`.
     pub(crate) fn content(path: &Path, reason: impl Into<String>) -> Self {
         Self::Content { path: path.to_owned(), reason: reason.into() }
     }

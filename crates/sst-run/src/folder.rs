@@ -1,4 +1,5 @@
-//! The run folder: what is written at its start, and whether a run may go on in it.
+//! The run folder: writes its configuration and environment at the start of a run, and checks whether a run can be
+//! resumed in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,20 +19,19 @@ use crate::{device, libtorch, processor};
 
 const ENVIRONMENT: &str = "environment.json";
 
-/// Refuses to go on with a recipe that differs from the run's own in what is learned, but for the keys in
-/// `allow`.
+/// Compares the recipe with that of the run to be resumed. Differences in keys that affect what is learned are
+/// refused, unless `allow` names the key.
 ///
-/// # Errors
-/// If such keys differ, with their names and values.
+/// If such keys differ; the message lists them with their values.
 pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) -> Result<()> {
     let written = read_config(folder)?;
-    // A run of an earlier version lacks the keys that came later: it has their defaults. A configuration with keys
-    // that there are no longer is compared as it was written, which names them.
+    // A run of an earlier version lacks keys that were added later; it used their defaults. If its configuration has
+    // keys that no longer exist, it is compared as it was written, so that the message names them.
     let before = match recipe::read_config(&folder.join(CONFIG)) {
         Ok(before) => before.to_json()?,
         Err(_) => written,
     };
-    let (before, now) = (leaves(&before), leaves(&config.to_json()?));
+    let (before, now) = (flatten(&before), flatten(&config.to_json()?));
     let (mut changed, mut allowed) = (Vec::new(), BTreeSet::new());
     for key in before.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
         let (old, new) = (before.get(key), now.get(key));
@@ -39,7 +39,7 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
             (Some(old), Some(new)) => {
                 old == new || old.as_f64().is_some() && old.as_f64() == new.as_f64()
             }
-            // What follows from the tokenizer is not there yet; the tokenizer itself is compared later.
+            // Values that follow from the tokenizer are not filled in yet. The tokenizer itself is compared later.
             (Some(_), None) => {
                 key.strip_prefix("model.").is_some_and(|key| FROM_TOKENIZER.contains(&key))
             }
@@ -53,7 +53,7 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
         match effect_of_change(key) {
             Some(Effect::None) => {}
             Some(Effect::LastBits) => tracing::warn!(
-                "{change}: the run goes on, but not to the very same weights as without a break"
+                "{change}: the run continues, but its weights will differ slightly from those of an uninterrupted run"
             ),
             None if allow.contains(key) => {
                 allowed.insert(key.as_str());
@@ -64,7 +64,7 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
     }
     for key in allow.iter().filter(|key| *key != "data" && !allowed.contains(key.as_str())) {
         tracing::warn!(
-            "--allow-change {key} has no effect: that key is as it was, or may change anyway"
+            "--allow-change {key} has no effect: the key has not changed, or may change without it"
         );
     }
     match changed.is_empty() {
@@ -81,8 +81,8 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
     }
 }
 
-/// The values of a nested table by dotted key.
-fn leaves(value: &Value) -> BTreeMap<String, Value> {
+/// Flattens a nested table to values by dotted key.
+fn flatten(value: &Value) -> BTreeMap<String, Value> {
     fn walk(prefix: &str, value: &Value, out: &mut BTreeMap<String, Value>) {
         match value {
             Value::Object(table) => {
@@ -102,7 +102,7 @@ fn leaves(value: &Value) -> BTreeMap<String, Value> {
     out
 }
 
-/// What the run was made from and on: versions, device, threads, data.
+/// The environment of a run: versions, device, threads and data.
 pub(crate) struct Environment<'a> {
     pub(crate) device: Device,
     pub(crate) tokenizer: &'a Tokenizer,
@@ -121,7 +121,7 @@ impl Environment<'_> {
         write_json(&folder.join(ENVIRONMENT), &self.to_json()?)
     }
 
-    /// Refuses to go on with other data than the run began with, unless `data` is in `allow`.
+    /// Compares the data with that of the run to be resumed, unless `allow` contains `data`.
     ///
     /// # Errors
     /// If there are more or fewer documents, tokens or rows, or other labels.
@@ -182,8 +182,8 @@ impl Environment<'_> {
     }
 }
 
-/// Refuses to measure on the held-out part of the run in `folder` where its data is not what it was trained on: another
-/// part would be held out, and texts that the model learned from be in it.
+/// Checks that the data of the run in `folder` has not changed before its held-out part is evaluated. With other
+/// data, another part would be held out, and it could contain texts that the model was trained on.
 ///
 /// # Errors
 /// If there are more or fewer documents or tokens than there were, or environment.json cannot be read.
@@ -197,8 +197,8 @@ pub fn check_held_out(folder: &Path, task: &Task, data: &PreparedData) -> Result
         let before = environment.pointer(&format!("{place}/{key}")).and_then(Value::as_u64);
         if before.is_some_and(|before| before != now) {
             let message = format!(
-                "the data of {} changed since it was trained ({key} were {} and are {now}), so that another part would \
-                 be held out: put the files back as they were, or name with --data what to measure on",
+                "the data of {} changed since it was trained ({key} were {} and are {now}), so another part would be \
+                 held out: restore the files, or name other data with --data",
                 folder.display(),
                 before.unwrap_or_default()
             );
@@ -208,11 +208,10 @@ pub fn check_held_out(folder: &Path, task: &Task, data: &PreparedData) -> Result
     Ok(())
 }
 
-/// Refuses to go on if `key` of the data, such as `documents`, was not `now` when the run began, unless
-/// `data` is in `allow`.
+/// Checks that `key` of the data, such as `documents`, has the same value as when the run began, unless `allow`
+/// contains `data`.
 ///
-/// # Errors
-/// If it was not, or environment.json cannot be read.
+/// If the value has changed, or environment.json cannot be read.
 pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]) -> Result<()> {
     let environment = read_environment(folder)?;
     let before = environment.pointer(&format!("/data/{key}")).unwrap_or_default();
@@ -224,20 +223,19 @@ pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]
         tracing::warn!("{change}, as --allow-change allows");
         return Ok(());
     }
-    // Another tokenizer means other tokens by the same ids: nothing learned would hold.
+    // With another tokenizer, the same ids stand for other tokens, so the weights would be useless.
     let allowed = if key == "tokenizer" { "" } else { "allow it with --allow-change data, " };
     let message = format!(
-        "cannot resume {}: {change}; put the files back as they were, {allowed}or start another run with another \
+        "cannot resume {}: {change}; restore the files, {allowed}or start another run with another \
          run.name",
         folder.display(),
     );
     Err(RunError::Resume(message))
 }
 
-/// The environment.json of the run in `folder`.
+/// Reads environment.json of the run in `folder`.
 ///
-/// # Errors
-/// If it cannot be read or is not JSON, with its path.
+/// If the file cannot be read or is not JSON; the message has its path.
 pub(crate) fn read_environment(folder: &Path) -> Result<Value> {
     let path = folder.join(ENVIRONMENT);
     let text = read(&path)?;
@@ -246,7 +244,7 @@ pub(crate) fn read_environment(folder: &Path) -> Result<Value> {
     })
 }
 
-/// Writes `value` as indented JSON, whole or not at all.
+/// Writes `value` as indented JSON. The file is replaced atomically.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -258,7 +256,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     atomic::write(path, text.as_bytes()).map_err(RunError::io("write", path))
 }
 
-/// The commit of the repository that the run is started in; `None` outside of one.
+/// The git commit of the working directory; `None` outside of a repository.
 fn git_commit() -> Option<String> {
     let output = Command::new("git").args(["rev-parse", "HEAD"]).output().ok()?;
     let commit = String::from_utf8(output.stdout).ok()?;

@@ -1,9 +1,9 @@
-//! A run of sst as a library: from a recipe to a trained model.
+//! Runs a recipe from Rust: reads data, trains, evaluates and saves a model.
 //!
 //! ```no_run
 //! use sst_run::{Event, Outcome, Recipe, Run, Tracker};
 //!
-//! /// Follows the loss.
+//! /// Collects the loss of every step.
 //! struct Losses(Vec<f64>);
 //!
 //! impl Tracker for Losses {
@@ -27,8 +27,9 @@
 //! # }
 //! ```
 //!
-//! A [`Recipe`] is what was written; a [`CheckedRecipe`] has every default filled in and makes tokenizer, prepared data,
-//! rows, model and objectives; a [`Run`] trains, and an [`Observer`] is told what happens around it.
+//! A [`Recipe`] holds the keys as they were written. A [`CheckedRecipe`] has every default filled in and builds the
+//! tokenizer, prepared data, rows, model and objectives. A [`Run`] trains. An [`Observer`] receives notices before,
+//! during and after the training.
 //!
 //! This crate prints nothing, reads no environment, listens to no signal and ends no process.
 

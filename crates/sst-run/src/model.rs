@@ -1,4 +1,4 @@
-//! Finds the model that a command is pointed at.
+//! Finds and loads the model at a path: a model folder, a checkpoint or a run.
 
 use std::path::{Path, PathBuf};
 
@@ -12,26 +12,25 @@ use tch::Device;
 use crate::error::{Result, RunError};
 use crate::run_folder::read_config;
 
-/// A model folder, and the run it belongs to.
-pub struct Found {
+/// A model folder, and the run that it belongs to.
+pub struct ModelLocation {
     /// The Hugging Face model folder.
     pub folder: PathBuf,
-    /// The run folder, with its config.toml, if the model is one of a run's checkpoints.
+    /// The run folder, which holds config.toml, if the model lies in a checkpoint of a run.
     pub run: Option<PathBuf>,
-    /// The checkpoint that stands for the run, where a newer one is damaged.
+    /// The checkpoint in use, if a newer one of the run is damaged.
     pub older: Option<PathBuf>,
 }
 
-/// Finds the model of a model folder, a checkpoint folder or a run folder (its newest good
-/// checkpoint). A model that lies in a checkpoint is compared with the checkpoint's manifest first.
+/// Finds the model at `path`, which is a model folder, a checkpoint folder or a run folder. Of a run, the newest good
+/// checkpoint is used. A model inside a checkpoint is first verified against the checkpoint's manifest.
 ///
-/// # Errors
-/// If there is none, with what was looked for; or if the checkpoint is damaged.
-pub fn find(path: &Path) -> Result<Found> {
+/// If there is no model, with the files that were looked for; or if the checkpoint is damaged.
+pub fn find(path: &Path) -> Result<ModelLocation> {
     must_exist(path)?;
     let is_checkpoint =
         path.join("MANIFEST.json").is_file() || path.join("model/config.json").is_file();
-    // The config.json of sentence-transformers may lie further below.
+    // In a sentence-transformers folder, config.json may lie in a subfolder.
     let is_model = ["config.json", "modules.json"].iter().any(|name| path.join(name).is_file());
     let mut older = None;
     let folder = if is_model {
@@ -45,13 +44,14 @@ pub fn find(path: &Path) -> Result<Found> {
         (folder, older) = newest_good(path)?;
         folder
     };
-    // RUN/checkpoints/step-N/model; `latest` and other links are followed first.
+    // The path is RUN/checkpoints/step-N/model once `latest` and other links are resolved.
     let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
     let run = real.ancestors().nth(3).filter(|run| run.join("config.toml").is_file());
-    Ok(Found { run: run.map(Path::to_owned), folder, older })
+    Ok(ModelLocation { run: run.map(Path::to_owned), folder, older })
 }
 
-/// The model of the newest good checkpoint of the run in `path`, and that checkpoint where it is not the newest of all.
+/// Returns the model folder of the newest good checkpoint of the run in `path`; and that checkpoint, if a newer one
+/// exists and is damaged.
 fn newest_good(path: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
     let saver = Saver::new(path);
     let newest = saver.steps()?.last().copied();
@@ -60,7 +60,7 @@ fn newest_good(path: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
         let older = is_older.then(|| checkpoint.path().to_owned());
         return Ok((checkpoint.model(), older));
     }
-    // A copy of a run without its links may have this one alone.
+    // A copy of a run may have `latest` as a real folder and no other checkpoint.
     let latest = saver.folder().join("latest");
     if latest.join("MANIFEST.json").is_file() {
         verify(&latest)?;
@@ -73,8 +73,7 @@ fn newest_good(path: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
     Err(RunError::Model(message))
 }
 
-/// Compares the checkpoint that the model folder `path` lies in with its manifest; does nothing where it lies in
-/// none.
+/// If the model folder `path` lies in a checkpoint, verifies the checkpoint against its manifest.
 ///
 /// # Errors
 /// If the checkpoint is damaged.
@@ -90,10 +89,9 @@ pub fn verify_around(path: &Path) -> Result<()> {
     }
 }
 
-/// Refuses a path that is not there.
+/// Checks that `path` exists.
 ///
-/// # Errors
-/// If there is nothing at `path`.
+/// If it does not exist.
 pub(crate) fn must_exist(path: &Path) -> Result<()> {
     match path.exists() {
         true => Ok(()),
@@ -101,7 +99,7 @@ pub(crate) fn must_exist(path: &Path) -> Result<()> {
     }
 }
 
-/// Compares a checkpoint with its manifest.
+/// Verifies a checkpoint against its manifest.
 fn verify(folder: &Path) -> Result<()> {
     let damaged = |error: TrainError| {
         let message = format!(
@@ -115,7 +113,7 @@ fn verify(folder: &Path) -> Result<()> {
         Some(checkpoint) => Ok(checkpoint.verify().map_err(damaged)?),
         None => {
             let message = format!(
-                "{} has no MANIFEST.json, so it is no whole checkpoint: name its model/ folder to use that as it is",
+                "{} has no MANIFEST.json, so it is no complete checkpoint: name its model/ folder to use the model without verification",
                 folder.display()
             );
             Err(RunError::Model(message))
@@ -123,8 +121,8 @@ fn verify(folder: &Path) -> Result<()> {
     }
 }
 
-impl Found {
-    /// The pooling that the model was trained with, where it is one of a run of a contrastive objective.
+impl ModelLocation {
+    /// The pooling that the model was trained with, if it belongs to a run with a contrastive objective.
     ///
     /// # Errors
     /// If the run's config.toml cannot be read.
@@ -135,8 +133,8 @@ impl Found {
         Ok(pooling.map(str::to_owned))
     }
 
-    /// Refuses a causal model, whose tokens see none after themselves: what it makes of a blank is no figure of a masked
-    /// one. `instead` is the command for it.
+    /// Checks that the model is not causal. In a causal model a token attends only to the tokens before it, so its
+    /// predictions for a mask token are not comparable. `instead` is the command to use for causal models.
     ///
     /// # Errors
     /// If the model is causal.
@@ -145,15 +143,15 @@ impl Found {
             return Ok(());
         }
         let message = format!(
-            "{}: a `{}` model is causal (its tokens see none after themselves), and this command is for masked \
-             models: use `{instead}`",
+            "{}: a `{}` model is causal (a token attends only to those before it), and this command is for masked \
+             language models: use `{instead}`",
             self.folder.display(),
             model.model_type()
         );
         Err(RunError::Model(message))
     }
 
-    /// Refuses a model that is not causal. `instead` is the command for it.
+    /// Checks that the model is causal. `instead` is the command to use for other models.
     ///
     /// # Errors
     /// If the model is not causal.
@@ -162,27 +160,25 @@ impl Found {
             return Ok(());
         }
         let message = format!(
-            "{}: a `{}` model is not causal (its tokens see those after themselves), and this command is for causal \
-             models: use `{instead}`",
+            "{}: a `{}` model is not causal (its tokens attend to later ones), and this command is for causal \
+             language models: use `{instead}`",
             self.folder.display(),
             model.model_type()
         );
         Err(RunError::Model(message))
     }
 
-    /// The folder of the encoder's config.json, which may lie below that of sentence-transformers.
+    /// The folder that holds the encoder's config.json. It may be a subfolder of a sentence-transformers folder.
     ///
-    /// # Errors
-    /// If modules.json cannot be read, or names a folder elsewhere.
+    /// If modules.json cannot be read, or names a folder outside of this one.
     pub fn encoder(&self) -> Result<PathBuf> {
         Ok(sst_models::encoder_folder(&self.folder)?)
     }
 
-    /// Loads the model and what prepares its inputs; a tokenizer refuses texts with tokens that the model does not
-    /// know. What is found and not used goes to `ledger`.
+    /// Loads the model and its processor. The tokenizer then refuses texts whose tokens are not in the vocabulary of
+    /// the model. Files and settings that are not used go to `ledger`.
     ///
-    /// # Errors
-    /// If either cannot be read, or the model lacks the head that is needed.
+    /// If the model or the processor cannot be read, or the model lacks the required head.
     pub fn load(
         &self,
         device: Device,
@@ -196,10 +192,10 @@ impl Found {
         }
         let options = LoadOptions { head, ..LoadOptions::new(device) };
         let loaded = sst_models::open(&folder, &options)?;
-        loaded.tell(ledger);
+        loaded.add_to(ledger);
         let processor = match loaded.model.vocab_size() {
             Ok(known) => processor.map_tokenizer(|tokenizer| tokenizer.for_vocabulary(known)),
-            // A model that reads no text has no vocabulary.
+            // A model without a text encoder has no vocabulary.
             Err(_) => processor,
         };
         Ok((loaded.model, processor))

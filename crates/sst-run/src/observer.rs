@@ -1,4 +1,4 @@
-//! What a run tells its caller beside the events that trackers see.
+//! Notices of a run to its caller, in addition to the training events that trackers receive.
 
 use std::error::Error;
 use std::fmt;
@@ -7,44 +7,44 @@ use std::path::PathBuf;
 use sst_data::Ledger;
 use sst_train::{Precision, Saver};
 
-/// Something that a caller may want to tell its user. `Display` gives a sentence without a full stop.
+/// A notice that a caller may want to show to the user. `Display` gives a sentence without a full stop.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// A tokenizer is trained, which may take a while.
+    /// A tokenizer is being trained, which may take a while.
     TrainingTokenizer {
-        /// The tokens it will have.
+        /// The size of its vocabulary.
         vocab_size: usize,
     },
-    /// Data is being prepared; told every few seconds.
+    /// Data is being prepared. This notice comes every few seconds.
     Preparing {
         /// Documents so far.
         documents: u64,
         /// Tokens so far.
         tokens: u64,
     },
-    /// The precision that the run computes in.
+    /// The precision of the run was decided.
     Precision {
         /// The precision.
         precision: Precision,
-        /// Why it is this one.
+        /// Why this precision was chosen.
         reason: String,
     },
-    /// `train.bf16_weights` is on and has no effect, since the precision is not bf16.
+    /// `train.bf16_weights` is on but has no effect, because the precision is not bf16.
     WeightsStayFp32,
-    /// The run was to be resumed, and its folder has no checkpoint yet.
+    /// The run should be resumed, but its folder has no checkpoint yet.
     StartingAnew {
         /// The run folder.
         folder: PathBuf,
     },
-    /// The run goes on from a checkpoint.
+    /// The run continues from a checkpoint.
     Resuming {
         /// The checkpoint's folder.
         checkpoint: PathBuf,
     },
-    /// The ledger of a run that failed could not be written either.
+    /// The run failed, and its ledger could not be written.
     LedgerLost {
-        /// Why.
+        /// The error.
         reason: String,
     },
 }
@@ -61,40 +61,43 @@ impl fmt::Display for Notice {
             Self::Precision { precision, reason } => {
                 write!(f, "precision {}: {reason}", precision.name())
             }
-            Self::WeightsStayFp32 => {
-                f.write_str("weights stay in fp32: train.bf16_weights is for bf16")
-            }
+            Self::WeightsStayFp32 => f.write_str(
+                "weights stay in fp32: train.bf16_weights applies only to precision bf16",
+            ),
             Self::StartingAnew { folder } => {
-                write!(f, "{} holds no checkpoint yet: starting anew", folder.display())
+                write!(
+                    f,
+                    "{} holds no checkpoint yet: starting from the beginning",
+                    folder.display()
+                )
             }
             Self::Resuming { checkpoint } => {
                 write!(f, "resuming from {}", checkpoint.display())
             }
-            Self::LedgerLost { reason } => write!(f, "the ledger is lost: {reason}"),
+            Self::LedgerLost { reason } => write!(f, "the ledger could not be written: {reason}"),
         }
     }
 }
 
-/// Who is told what happens around the training of a run. Every method does nothing by default.
+/// Receives notices of a run. Every method does nothing by default.
 pub trait Observer: Send + Sync {
-    /// Takes a notice.
+    /// Receives a notice.
     fn notice(&self, _notice: &Notice) {}
 
-    /// Called right before the first step. The command line begins to listen to Ctrl-C here, and holds `saver` while it
-    /// ends the process, so that no checkpoint is cut off.
+    /// Called right before the first step. The command line starts to handle Ctrl-C here. It holds `saver` while it
+    /// ends the process, so that no checkpoint is left incomplete.
     ///
-    /// # Errors
-    /// If the run must not begin.
+    /// An error stops the run before its first step.
     fn training_begins(&self, _saver: &Saver) -> Result<(), Box<dyn Error + Send + Sync>> {
         Ok(())
     }
 
-    /// Called right after the last step, and after an error in training too, with what was dropped, truncated or
-    /// skipped on the way.
+    /// Called after the last step, and also after an error in training. The ledger holds what was dropped, truncated
+    /// or skipped.
     fn training_ended(&self, _ledger: &Ledger) {}
 }
 
-/// Tells nobody.
+/// An observer that ignores all notices.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

@@ -1,4 +1,4 @@
-//! The precision of a run: what a recipe or a command asks for, and what the device makes of it.
+//! Decides the precision of a run from the recipe or the command, and from the device.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use crate::observer::{Notice, Observer};
 use crate::recipe::RunConfig;
 use crate::run_folder::{CONFIG, read_config};
 
-/// Decides the precision of a run that starts on `device`. Afterwards the configuration names it, and has bf16 weights
-/// only where it is bf16. Tells `observer` which precision it is and why, unless `is_kept`: then [`keep`] did so.
+/// Decides the precision of a run that starts on `device` and writes it into `config`. bf16 weights are turned off if
+/// the precision is not bf16. Notifies `observer` of the precision and the reason, unless `is_kept`: then [`keep`]
+/// has done so.
 ///
-/// # Errors
-/// If it is fp16 on the CPU, which no processor multiplies fast, or a GPU cannot be asked.
+/// If the precision is fp16 on the CPU, which no processor computes fast, or a GPU cannot be queried.
 pub(crate) fn decide(
     config: &mut RunConfig,
     device: Device,
@@ -26,7 +26,7 @@ pub(crate) fn decide(
     let is_auto = config.train.precision == PrecisionChoice::Auto;
     let precision = config.train.precision.on(device)?;
     if precision == Precision::Fp16 && device == Device::Cpu {
-        let message = "train.precision = \"fp16\" is for GPUs: on the CPU write \"auto\", \"bf16\" or \"fp32\"";
+        let message = "train.precision = \"fp16\" runs on GPUs only: on the CPU write \"auto\", \"bf16\" or \"fp32\"";
         return Err(RunError::Device(message.to_owned()));
     }
     if !is_kept {
@@ -37,7 +37,7 @@ pub(crate) fn decide(
     Ok(precision)
 }
 
-/// Writes the precision into the configuration, and turns bf16 weights off, with a note, where it is not bf16.
+/// Writes the precision into the configuration. Turns bf16 weights off, with a notice, if the precision is not bf16.
 fn settle(config: &mut RunConfig, precision: Precision, observer: &dyn Observer) {
     let train = &mut config.train;
     train.precision = precision.into();
@@ -47,8 +47,8 @@ fn settle(config: &mut RunConfig, precision: Precision, observer: &dyn Observer)
     }
 }
 
-/// Takes the precision of the run in `folder`, which is being resumed, where the recipe says `auto` and `allow` does not
-/// name `train.precision`. Returns whether it did.
+/// If the recipe says `auto`, takes the precision of the run in `folder` that is being resumed, unless `allow`
+/// contains `train.precision`. Returns whether it did.
 ///
 /// # Errors
 /// If the run's configuration cannot be read.
@@ -68,13 +68,13 @@ pub(crate) fn keep(
         let place = folder.join(CONFIG);
         RunError::Damaged(format!("{}: train.precision is {name}: {error}", place.display()))
     })?;
-    let reason = "the run began with it".to_owned();
+    let reason = "the run was started with it".to_owned();
     observer.notice(&Notice::Precision { precision, reason });
     settle(config, precision, observer);
     Ok(true)
 }
 
-/// What is said of a precision that the recipe names.
+/// The reason that is shown for a precision that the recipe names.
 fn named(precision: Precision, device: Device) -> String {
     let level = CpuLevel::current();
     match (precision, device) {
@@ -86,16 +86,16 @@ fn named(precision: Precision, device: Device) -> String {
     }
 }
 
-/// Why `auto` is this precision on a device.
+/// Why `auto` chooses this precision on a device.
 pub fn reason(precision: Precision, device: Device) -> String {
     match (precision, device) {
         (Precision::Bf16, Device::Cpu) => {
-            format!("the processor multiplies bf16 fast at level {}", CpuLevel::current())
+            format!("the processor computes bf16 fast at level {}", CpuLevel::current())
         }
         (_, Device::Cpu) => {
             format!("there are no bf16 instructions at level {}", CpuLevel::current())
         }
-        (Precision::Bf16, _) => "this GPU multiplies bf16 fast".to_owned(),
+        (Precision::Bf16, _) => "this GPU computes bf16 fast".to_owned(),
         _ => "this GPU has no bf16 units".to_owned(),
     }
 }

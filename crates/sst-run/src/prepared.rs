@@ -1,4 +1,4 @@
-//! From a configuration to what a run works on: tokenizer, prepared data, rows, objective, model.
+//! Builds what a run needs from its configuration: tokenizer, prepared data, rows, objectives and model.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -30,20 +30,20 @@ use crate::{cached_tokenizer, model};
 pub struct CheckedRecipe {
     /// Every setting, with defaults filled in.
     pub config: RunConfig,
-    /// What was written, which errors are traced back to.
+    /// The recipe as it was written, so that errors can name the line.
     pub(crate) written: Written,
-    /// The folder of prepared data where `data.cache` names none.
+    /// The folder of prepared data if `data.cache` is not set.
     pub(crate) default_cache: Option<PathBuf>,
     pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl CheckedRecipe {
-    /// The error for a problem, with the place in the recipe.
+    /// Turns a problem with a key into an error that names the place in the recipe.
     pub(crate) fn refuse(&self, problem: Problem) -> RunError {
         self.written.locate(problem).into()
     }
 
-    /// The folder of prepared data and trained tokenizers: that of `data.cache`, or else the default one.
+    /// The folder of prepared data and trained tokenizers: `data.cache`, or else the default one.
     ///
     /// # Errors
     /// If there is none.
@@ -55,17 +55,17 @@ impl CheckedRecipe {
         }
     }
 
-    /// The keys that were written and have no effect beside the others, each with its place and the reason.
+    /// The keys that were written but have no effect in this recipe, each with its place and the reason.
     pub fn unused(&self) -> Unused {
         unused(&self.config, &self.written)
     }
 
-    /// The tokenizer: loaded, or trained on the data of all tasks and kept in the cache.
+    /// Returns the tokenizer: loaded from `tokenizer.path`, or trained on the data of all tasks and cached.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         match &self.config.tokenizer {
             TokenizerChoice::Path(path) => {
                 model::verify_around(Path::new(path))?;
-                // The path of a folder of sentence-transformers stands for its encoder, as that of the model does.
+                // For a sentence-transformers folder, the tokenizer lies with the encoder, as the model does.
                 let folder = sst_models::encoder_folder(Path::new(path))?;
                 Tokenizer::load(&folder).map_err(|error| match &error {
                     TokenizeError::NotFound(_) | TokenizeError::Foreign { .. } => {
@@ -88,7 +88,7 @@ impl CheckedRecipe {
         if let Ok(tokenizer) = cached_tokenizer::load(&place) {
             return Ok(tokenizer);
         }
-        // One process trains it. Another that needs the same one waits, and takes what it made.
+        // Only one process trains it. Others that need the same tokenizer wait and load the result.
         let cache = place.parent().unwrap_or(&place);
         std::fs::create_dir_all(cache).map_err(RunError::io("create", cache))?;
         let _lock = FileLock::wait(&place.with_extension("lock"), |pid| {
@@ -105,7 +105,7 @@ impl CheckedRecipe {
         }
         let vocab_size = config.vocab_size;
         self.observer.notice(&Notice::TrainingTokenizer { vocab_size });
-        // What it leaves out is counted when the data itself is prepared.
+        // Documents that are left out here are not counted; they are counted when the data is prepared.
         let uncounted = Ledger::new();
         let data = self.data_sets();
         let mut failed: Vec<_> = data.iter().map(|_| None).collect();
@@ -113,8 +113,8 @@ impl CheckedRecipe {
         for (data, failed) in data.iter().zip(&mut failed) {
             let mut cleaner = Cleaner::new(data.clean.clone(), uncounted.clone());
             let texts = data.source().texts(&uncounted, failed)?;
-            let nowhere = sst_data::Key::new("", 0);
-            documents.push(Box::new(texts.filter_map(move |text| cleaner.clean(&nowhere, &text))));
+            let no_key = sst_data::Key::new("", 0);
+            documents.push(Box::new(texts.filter_map(move |text| cleaner.clean(&no_key, &text))));
         }
         let trained = train(config, documents.into_iter().flatten());
         if let Some(error) = failed.into_iter().flatten().next() {
@@ -125,7 +125,7 @@ impl CheckedRecipe {
         tokenizer.save(&temporary, self.config.tasks.max_length())?;
         cached_tokenizer::seal(&temporary)?;
         if let Err(error) = std::fs::rename(&temporary, &place) {
-            // Another run may have been faster; its tokenizer is the same.
+            // Another process may have written the same tokenizer first.
             let _ = std::fs::remove_dir_all(&temporary);
             if !place.is_dir() {
                 return Err(RunError::io("write", &place)(error));
@@ -134,12 +134,12 @@ impl CheckedRecipe {
         cached_tokenizer::load(&place)
     }
 
-    /// Where a trained tokenizer is kept.
+    /// The cache folder of a trained tokenizer.
     fn tokenizer_place(&self, config: &TrainConfig) -> Result<PathBuf> {
         Ok(self.cache()?.join("tokenizers").join(self.tokenizer_fingerprint(config)?))
     }
 
-    /// Where the tokenizer comes from, for messages.
+    /// Describes where the tokenizer comes from, for messages.
     pub(crate) fn tokenizer_source(&self) -> Result<String> {
         Ok(match &self.config.tokenizer {
             TokenizerChoice::Path(path) => format!("tokenizer.path, {path}"),
@@ -152,7 +152,8 @@ impl CheckedRecipe {
         })
     }
 
-    /// The hash of all that a trained tokenizer depends on; of each file, its path, size and time.
+    /// The hash of everything that a trained tokenizer depends on. Of each file it covers the path, size and
+    /// modification time.
     fn tokenizer_fingerprint(&self, train: &TrainConfig) -> Result<String> {
         let mut hash = Sha256::new();
         let version = env!("CARGO_PKG_VERSION");
@@ -171,14 +172,15 @@ impl CheckedRecipe {
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// What the tasks read, each once: two tasks may learn from the same texts in different ways.
+    /// The data sections of the tasks without repetition: two tasks may train on the same texts.
     fn data_sets(&self) -> Vec<&Data> {
         let mut seen = BTreeSet::new();
         let data = self.config.tasks.list.iter().map(|task| &task.data);
         data.filter(|data| seen.insert(json!([data.source(), data.clean]).to_string())).collect()
     }
 
-    /// Fills in what follows from the tokenizer: the model's vocabulary, and the special tokens it has keys for.
+    /// Fills in the keys of the model that follow from the tokenizer: the vocabulary size and the ids of special
+    /// tokens.
     pub fn complete(&mut self, tokenizer: &Tokenizer) -> Result<()> {
         let ModelChoice::New { config, .. } = &mut self.config.model else { return Ok(()) };
         let known = tokenizer.vocab_size();
@@ -187,7 +189,7 @@ impl CheckedRecipe {
         let entry = sst_models::list().iter().find(|entry| model_type == entry.model_type);
         let defaults = entry.map(|entry| (entry.default_config)()).unwrap_or_default();
         let special = tokenizer.special();
-        // Tokenizers in the way of BERT end a text with their separator.
+        // BERT tokenizers have no bos and eos tokens; [CLS] and [SEP] take their place.
         let (bos, eos) = (special.bos.or(special.cls), special.eos.or(special.sep));
         for (key, id) in
             [("pad_token_id", special.pad), ("bos_token_id", bos), ("eos_token_id", eos)]
@@ -198,7 +200,7 @@ impl CheckedRecipe {
         }
         if let Some(vocab) = vocab.filter(|vocab| *vocab < known as u64) {
             let message = format!(
-                "is {vocab}, but the tokenizer has {known} tokens: raise it, or leave it out to take \
+                "is {vocab}, but the tokenizer has {known} tokens: raise it, or omit it to use \
                  the tokenizer's"
             );
             return Err(self.refuse(Problem::new("model.vocab_size", message)));
@@ -206,7 +208,7 @@ impl CheckedRecipe {
         Ok(())
     }
 
-    /// The objective of a task, for `model`.
+    /// Builds the objective of a task for `model`.
     pub fn objective(
         &self,
         task: &Task,
@@ -217,7 +219,7 @@ impl CheckedRecipe {
         self.objective_of(task, tokenizer, hidden_size, model.params().device())
     }
 
-    /// The objective of a task, for a model of this width.
+    /// Builds the objective of a task for a model of this hidden size.
     pub(crate) fn objective_of(
         &self,
         task: &Task,
@@ -285,7 +287,7 @@ impl CheckedRecipe {
                 if encoder != Path::new(path) {
                     ledger.add_unused(&sst_models::around_encoder(Path::new(path), &encoder)?);
                 }
-                loaded.tell(ledger);
+                loaded.add_to(ledger);
                 let (model, carried) = (loaded.model, loaded.carried);
                 let (vocab_size, limit) = (model.vocab_size()?, model.max_length()?);
                 self.check_sizes(vocab_size, limit, tokenizer.vocab_size())?;
@@ -315,8 +317,8 @@ impl CheckedRecipe {
         })
     }
 
-    /// Refuses a model of `model.path` that knows fewer tokens than the tokenizer, which has `tokens`, or reads shorter
-    /// rows than the data has.
+    /// Checks the sizes of the model of `model.path`: its vocabulary must have at least `tokens` entries, the size of
+    /// the tokenizer, and its context length `limit` must be at least the row length of every task.
     pub(crate) fn check_sizes(&self, vocab_size: usize, limit: usize, tokens: usize) -> Result<()> {
         if vocab_size < tokens {
             let message = format!(
@@ -335,7 +337,7 @@ impl CheckedRecipe {
         Ok(())
     }
 
-    /// The error for a model of `model.path` that cannot be loaded.
+    /// Turns an error of loading `model.path` into one that names the place in the recipe.
     pub(crate) fn refuse_folder(&self, error: ModelError) -> RunError {
         match &error {
             ModelError::Config { path, message } => {

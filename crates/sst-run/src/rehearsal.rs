@@ -1,4 +1,4 @@
-//! A dry run: what a run refuses before it reads data, without a run.
+//! Dry runs: the checks that a run makes before it reads data.
 
 use std::path::Path;
 
@@ -13,13 +13,12 @@ use crate::recipe::{ModelChoice, Problem, TokenizerChoice};
 use crate::{device, model};
 
 impl CheckedRecipe {
-    /// Checks what a run checks once it has its tokenizer, as far as that takes neither training a tokenizer nor
-    /// reading weights: the tokenizer's and the model's folder, the room of a row beside its special tokens, and the
-    /// tokens that objectives need. A tokenizer that is yet to be trained is stood in for by one with the same special
-    /// tokens.
+    /// Makes the checks that need a tokenizer, without training a tokenizer or loading weights: the folders of the
+    /// tokenizer and the model, the room that special tokens leave in a row, and the tokens that objectives need. If
+    /// the tokenizer is yet to be trained, a stand-in with the same special tokens is used.
     ///
     /// # Errors
-    /// If the run would be refused, with the place in the recipe.
+    /// If a run would be refused; the error names the place in the recipe.
     pub(crate) fn rehearse(&mut self) -> Result<()> {
         let (tokenizer, vocab_size) = match &self.config.tokenizer {
             TokenizerChoice::Path(_) => {
@@ -28,7 +27,7 @@ impl CheckedRecipe {
                 self.complete(&tokenizer)?;
                 (tokenizer, vocab_size)
             }
-            // A corpus may give fewer tokens than are asked for, so that nothing is known of their number.
+            // The corpus may give fewer tokens than the recipe asks for, so the size of the vocabulary is unknown.
             TokenizerChoice::Train(config) => {
                 (stand_in(config).map_err(|error| self.refuse_tokenizer(error))?, 0)
             }
@@ -49,15 +48,15 @@ impl CheckedRecipe {
         let sizes =
             sst_models::check_folder(&sst_models::encoder_folder(Path::new(path))?, &options);
         let sizes = sizes.map_err(|error| self.refuse_folder(error))?;
-        let of = |size: Option<u64>| size.map_or(usize::MAX, |size| size as usize);
-        self.check_sizes(of(sizes.vocab_size), of(sizes.max_length), vocab_size)
+        let or_unlimited = |size: Option<u64>| size.map_or(usize::MAX, |size| size as usize);
+        self.check_sizes(or_unlimited(sizes.vocab_size), or_unlimited(sizes.max_length), vocab_size)
     }
 
-    /// Checks a recipe that trains its tokenizer before it does, by a stand-in: whatever else is refused needs the
-    /// tokenizer itself.
+    /// Makes the checks for a recipe that trains its tokenizer, before it is trained, with a stand-in. All other
+    /// checks need the tokenizer itself.
     ///
     /// # Errors
-    /// If the run would be refused, with the place in the recipe.
+    /// If a run would be refused; the error names the place in the recipe.
     pub(crate) fn rehearse_training(&self) -> Result<()> {
         let TokenizerChoice::Train(config) = &self.config.tokenizer else { return Ok(()) };
         self.rehearse_tasks(&stand_in(config).map_err(|error| self.refuse_tokenizer(error))?)?;
@@ -67,9 +66,9 @@ impl CheckedRecipe {
     fn rehearse_tasks(&self, tokenizer: &Tokenizer) -> Result<()> {
         self.new_architecture()?;
         for task in &self.config.tasks.list {
-            // The width of the model matters to nothing that is checked, and a small one takes no memory.
+            // No check depends on the hidden size, so a size of 1 saves memory.
             self.objective_of(task, tokenizer, 1, Device::Cpu)?;
-            room(&self.frame(task, tokenizer)?, task.data.max_length)
+            room(&self.special_token_template(task, tokenizer)?, task.data.max_length)
                 .map_err(|error| self.refuse_rows(task, error))?;
             self.transforms(task, tokenizer, &Ledger::new())?;
         }
@@ -78,8 +77,7 @@ impl CheckedRecipe {
 
     /// The device of the run.
     ///
-    /// # Errors
-    /// If there is no such device here, with the place of `run.device` in the recipe.
+    /// If this machine has no such device; the error names `run.device` in the recipe.
     pub(crate) fn device(&self) -> Result<Device> {
         let run = &self.config.run;
         device::open(&run.device, run.threads)

@@ -1,4 +1,4 @@
-//! The configuration that lies in the folder of a run.
+//! Reads the configuration in a run folder.
 
 use std::path::Path;
 
@@ -6,13 +6,12 @@ use serde_json::Value;
 
 use crate::error::{PUT_BACK, Result, RunError};
 
-/// The file of a run folder that holds every setting of the run, as a recipe.
+/// The file of a run folder that holds every setting of the run. It is a recipe too.
 pub const CONFIG: &str = "config.toml";
 
-/// The config.toml of the run in `folder`.
+/// Reads config.toml of the run in `folder`.
 ///
-/// # Errors
-/// If it is missing, is no TOML or is cut off, with its line.
+/// If the file is missing, is not TOML (the message has the line) or is cut off.
 pub(crate) fn read_config(folder: &Path) -> Result<Value> {
     let path = folder.join(CONFIG);
     let text = read(&path)?;
@@ -22,7 +21,7 @@ pub(crate) fn read_config(folder: &Path) -> Result<Value> {
         let (place, problem) = (path.display(), error.message());
         RunError::Damaged(format!("{place}:{line} is damaged ({problem}): {PUT_BACK}"))
     })?;
-    // The last section of the file, which every run has.
+    // This is the last section of the file, and every run has it.
     if config.pointer("/train/schedule/name").is_none() {
         let place = path.display();
         let message = format!("{place} is cut off (it has no [train.schedule]): {PUT_BACK}");
@@ -31,7 +30,7 @@ pub(crate) fn read_config(folder: &Path) -> Result<Value> {
     Ok(config)
 }
 
-/// The text of a file that every run has.
+/// Reads a file that every run folder contains.
 pub(crate) fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path)
         .map_err(|source| RunError::NoRun { path: path.to_owned(), source })

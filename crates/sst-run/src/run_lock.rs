@@ -9,24 +9,23 @@ use sst_data::lock::{FileLock, LockError, holder};
 use crate::error::{Result, RunError};
 
 const LOCK: &str = "run.lock";
-/// How long the lock may still be held: the system takes a moment to clear up after a process that was killed.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait for a lock: after a process was killed, the system needs a moment to release its lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Held as long as it lives. If nothing was written to a folder that was made for the lock, the folder goes
-/// with it.
+/// The lock on a run folder, released on drop. If the folder was created for the lock and nothing was written to it,
+/// it is removed as well.
 pub struct RunLock {
     lock: Option<FileLock>,
-    /// The folders that were made, the innermost first.
+    /// The folders that were created, the innermost first.
     made: Vec<PathBuf>,
-    /// An interrupted process removes them too.
+    /// If the process is interrupted, these remove the empty folders.
     _leftovers: Vec<Leftover>,
 }
 
 impl RunLock {
-    /// Locks the run in `folder`, which is made if it is missing.
+    /// Locks the run in `folder`, which is created if it does not exist.
     ///
-    /// # Errors
-    /// If another process holds the lock, with its number; or if the folder cannot be made.
+    /// If another process holds the lock; the message has its process id. If the folder cannot be created.
     pub fn take(folder: &Path) -> Result<Self> {
         let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
         let made: Vec<PathBuf> =
@@ -34,11 +33,11 @@ impl RunLock {
         let leftovers = made.iter().map(|folder| Leftover::new(folder, Kind::EmptyFolder));
         let mut run_lock = Self { lock: None, _leftovers: leftovers.collect(), made };
         std::fs::create_dir_all(folder).map_err(RunError::io("create", folder))?;
-        match FileLock::take(&folder.join(LOCK), PATIENCE) {
+        match FileLock::take(&folder.join(LOCK), LOCK_TIMEOUT) {
             Ok(lock) => run_lock.lock = Some(lock),
             Err(LockError::Held { pid, .. }) => {
                 let message = format!(
-                    "{} is in use by {}, which trains there or deletes checkpoints of it: wait until it ends, \
+                    "{} is in use by {}, which trains there or deletes its checkpoints: wait until it ends, \
                      or start another run with --set run.name=NAME",
                     folder.display(),
                     holder(pid)
@@ -53,10 +52,10 @@ impl RunLock {
 
 impl Drop for RunLock {
     fn drop(&mut self) {
-        // The lock's file first, or the folder is not empty.
+        // The lock file is removed first; otherwise the folder is not empty.
         self.lock = None;
         for folder in &self.made {
-            // Fails where something was written, and is to.
+            // This fails if the folder is not empty, as intended.
             if std::fs::remove_dir(folder).is_err() {
                 break;
             }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sst_data::records::{Column, RecordPreparation, RecordStore, Records, RecordsError};
 use sst_data::rows::{Dataset, DatasetError, GroupRows, SegmentPairRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
-use sst_data::tokenize::{Frame, Tokenizer};
+use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 use sst_data::transform::{Context, Transforms};
 use sst_data::{Ledger, RowSpec};
 
@@ -157,11 +157,11 @@ impl CheckedRecipe {
                 return Ok(Arc::new(rows.map_err(|error| self.refuse_records(task, error))?));
             }
         };
-        let frame = self.frame(task, tokenizer)?;
+        let template = self.special_token_template(task, tokenizer)?;
         let rows: Result<Arc<dyn Dataset>, DatasetError> = match task.rows()? {
             RowSpec::Groups { .. } => {
                 let size = 1 + task.data.pair_fields.len();
-                GroupRows::new(store, size, subset, length, frame, ledger)
+                GroupRows::new(store, size, subset, length, template, ledger)
                     .map(|rows| Arc::new(rows) as _)
             }
             RowSpec::SegmentPairs(kind) => {
@@ -171,7 +171,7 @@ impl CheckedRecipe {
             }
             // Records are not kept in a store of tokens.
             RowSpec::Tokens | RowSpec::Records(_) => {
-                TokenRows::new(store, subset, task.data.rows, length, frame, ledger)
+                TokenRows::new(store, subset, task.data.rows, length, template, ledger)
                     .map(|rows| Arc::new(rows) as _)
             }
         };
@@ -190,14 +190,18 @@ impl CheckedRecipe {
         let (PreparedData::Tokens(store), RowSpec::Tokens) = (data, task.rows()?) else {
             return Ok(self.rows(task, data, subset, tokenizer, ledger)?.len());
         };
-        let frame = self.frame(task, tokenizer)?;
-        TokenRows::count(store, subset, task.data.rows, task.data.max_length, &frame, ledger)
+        let template = self.special_token_template(task, tokenizer)?;
+        TokenRows::count(store, subset, task.data.rows, task.data.max_length, &template, ledger)
             .map_err(|error| self.refuse_rows(task, error))
     }
 
     /// The special tokens around and between the documents of a task.
-    pub(crate) fn frame(&self, task: &Task, tokenizer: &Tokenizer) -> Result<Frame> {
-        sst_objectives::frame(task.objective_name(), tokenizer).map_err(|error| {
+    pub(crate) fn special_token_template(
+        &self,
+        task: &Task,
+        tokenizer: &Tokenizer,
+    ) -> Result<SpecialTokenTemplate> {
+        sst_objectives::special_token_template(task.objective_name(), tokenizer).map_err(|error| {
             self.refuse(Problem::sentence(&task.key("objective.name"), error.to_string()))
         })
     }

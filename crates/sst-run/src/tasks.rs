@@ -1,17 +1,17 @@
-//! The tasks of a run with their data read: rows, loaders, evaluators, and whose turn it is.
+//! The tasks of a run with their data: rows, loaders, evaluators, and which task each step trains.
 
 use std::sync::Arc;
 
-use sst_core::{Evaluator, Metrics, Model, Objective};
+use serde_json::json;
+use sst_core::{Model, Objective, Ranks};
 use sst_data::Ledger;
 use sst_data::batching::Position;
 use sst_data::loader::{Loader, LoaderConfig};
 use sst_data::mixture::Mixture;
 use sst_data::rows::{Dataset, Subset};
 use sst_data::tokenize::Tokenizer;
-use sst_eval::MaskAccuracy;
-use sst_objectives::HeldOut;
-use sst_train::{OpenLoader, TrainError};
+use sst_eval::{Input, ObjectiveRows};
+use sst_train::{OpenLoader, TaskEvaluator, TrainError};
 
 use crate::batching;
 use crate::error::{Result, RunError};
@@ -19,12 +19,12 @@ use crate::prepared::CheckedRecipe;
 use crate::recipe::{MOST_STEPS, Problem, RunConfig, Scale, Task};
 use crate::task_rows::PreparedData;
 
-/// Steps that workers have ready beyond those they make.
+/// The number of finished steps that the loader keeps ready.
 const PREFETCH: usize = 4;
-/// Rows that are looked at for their mean length.
+/// The number of rows that are sampled to estimate the mean row length.
 const SAMPLED: u64 = 4096;
 
-/// A task whose data was read.
+/// A task with its prepared data.
 pub(crate) struct TaskData<'r> {
     pub(crate) task: &'r Task,
     pub(crate) data: PreparedData,
@@ -34,7 +34,7 @@ pub(crate) struct TaskData<'r> {
 }
 
 impl<'r> TaskData<'r> {
-    /// Prepares the data of `task`, or takes it from the cache.
+    /// Prepares the data of `task`, or loads it from the cache.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -57,7 +57,7 @@ impl<'r> TaskData<'r> {
         Ok(Self { task, data, train, held_out, tokens_per_row })
     }
 
-    /// What to tell where the validation part is empty.
+    /// The warning for a task whose validation part is empty.
     fn nothing_held_out(&self) -> String {
         let (documents, fraction) = (self.data.num_documents(), self.task.data.validation);
         let key = self.task.key("data.validation");
@@ -67,20 +67,20 @@ impl<'r> TaskData<'r> {
             format!("all {documents} documents")
         };
         format!(
-            "nothing will be evaluated: {only} fell into the training part, for each is held out with a chance of \
-             {fraction} ({key}). Look whether all data is read, as `sst data inspect` shows; if it is, raise {key}"
+            "nothing will be evaluated: {only} fell into the training part, because each document is held out with \
+             probability {fraction} ({key}). Check with `sst data inspect` that all data is read; if it is, raise {key}"
         )
     }
 
-    /// What measures the model, which learns from `trained`, on the validation rows; nothing if there are none.
+    /// The evaluator that the objective names, on the validation rows; nothing if there are none. `place` is the place of
+    /// the task in the run.
     fn evaluator(
         &self,
-        recipe: &CheckedRecipe,
-        tokenizer: &Tokenizer,
-        model: &dyn Model,
-        trained: &dyn Objective,
-    ) -> Result<Option<Box<dyn Evaluator>>> {
-        let (config, task) = (&recipe.config, self.task);
+        place: usize,
+        config: &RunConfig,
+        objective: &dyn Objective,
+    ) -> Result<Option<TaskEvaluator>> {
+        let task = self.task;
         let rows = Arc::clone(&self.held_out);
         if rows.is_empty() {
             if task.data.validation > 0.0 {
@@ -88,42 +88,30 @@ impl<'r> TaskData<'r> {
             }
             return Ok(None);
         }
-        let objective = recipe.objective(task, tokenizer, model)?;
-        // It has a state of its own, but what trains is the other's.
-        if let (Some(own), Some(trained)) = (objective.params(), trained.params()) {
-            own.follow(trained)?;
-        }
-        let device = model.params().device();
         let batch_size = config.train.batching.rule.eval_rows(task.data.max_length);
         let seed = config.run.seed;
-        let entry = sst_objectives::entry(task.objective_name())?;
-        let evaluator: Box<dyn Evaluator> = match entry.held_out {
-            HeldOut::MaskAccuracy => {
-                Box::new(MaskAccuracy::new(objective, rows, batch_size, device, seed))
-            }
-            HeldOut::Loss => {
-                Box::new(sst_eval::HeldOut::new(objective, rows, batch_size, device, seed))
-            }
-        };
-        Ok(Some(match &*task.name {
-            "" => evaluator,
-            name => {
-                let name = format!("{name}/{}", evaluator.name());
-                Box::new(Named { name, evaluator })
-            }
-        }))
+        let named = sst_objectives::entry(task.objective_name())?.held_out;
+        let entry = sst_eval::entry(named).map_err(sst_core::Error::from)?;
+        let config = entry.config_with([("batch_size", json!(batch_size)), ("seed", json!(seed))]);
+        let input = Input::ObjectiveRows(ObjectiveRows {
+            objective: objective.name().to_owned(),
+            collate: objective.collate(),
+            rows,
+        });
+        let evaluator = entry.build(&config, input).map_err(sst_core::Error::from)?;
+        Ok(Some(TaskEvaluator::of_task(place, &task.name, evaluator)))
     }
 }
 
-/// The tasks of a run, in order.
+/// The tasks of a run in the order of the recipe.
 pub(crate) struct TaskSet<'r> {
     recipe: &'r CheckedRecipe,
     pub(crate) list: Vec<TaskData<'r>>,
-    /// What a step is, on average over all rows.
+    /// The mean number of rows and tokens of a step, which converts durations to steps.
     pub(crate) scale: Scale,
     pub(crate) total_steps: u64,
     pub(crate) mixture: Mixture,
-    /// The steps of each task.
+    /// The number of steps of each task.
     steps: Vec<u64>,
 }
 
@@ -174,15 +162,15 @@ impl<'r> TaskSet<'r> {
         let mut sum = 0.0;
         for ((data, objective), steps) in self.list.iter().zip(objectives).zip(&self.steps) {
             let length = data.tokens_per_row.round() as usize;
-            sum += *steps as f64 * model.flops_per_token(length, objective.scored_share())?;
+            sum +=
+                *steps as f64 * model.flops_per_token(length, objective.head_token_fraction())?;
         }
         Some(sum / self.total_steps as f64)
     }
 
-    /// What opens the loader of each task.
+    /// Functions that open the loader of each task at a position.
     ///
-    /// # Errors
-    /// If rows cannot be put into steps as the recipe says.
+    /// If rows cannot be batched as the recipe says.
     pub(crate) fn open_loaders(
         &self,
         objectives: &[Box<dyn Objective>],
@@ -195,24 +183,23 @@ impl<'r> TaskSet<'r> {
         open.collect()
     }
 
-    /// What measures the model on the validation rows of each task, with the parameters of `objectives`.
+    /// What measures the model on the validation rows of each task, whose objectives are `objectives`.
     ///
     /// # Errors
-    /// If an objective cannot be made.
+    /// If an objective names an evaluator that cannot be made for it.
     pub(crate) fn evaluators(
         &self,
-        tokenizer: &Tokenizer,
-        model: &dyn Model,
         objectives: &[Box<dyn Objective>],
-    ) -> Result<Vec<Box<dyn Evaluator>>> {
-        let tasks = self.list.iter().zip(objectives);
+    ) -> Result<Vec<TaskEvaluator>> {
+        let config = &self.recipe.config;
+        let tasks = self.list.iter().zip(objectives).enumerate();
         let evaluators =
-            tasks.map(|(data, trained)| data.evaluator(self.recipe, tokenizer, model, &**trained));
+            tasks.map(|(place, (data, objective))| data.evaluator(place, config, &**objective));
         evaluators.filter_map(Result::transpose).collect()
     }
 }
 
-/// Opens the loader of a task of so many steps at a position.
+/// Returns the function that opens the loader of a task, which takes `steps` steps, at a position.
 fn open_loader(
     config: &RunConfig,
     data: &TaskData<'_>,
@@ -224,27 +211,12 @@ fn open_loader(
     let scale = config.train.batching.rule.scale(rows.len(), data.tokens_per_row);
     let rule = batching::rule(config, data.task, &rows, tokenizer, scale, steps)?;
     let (seed, workers) = (config.run.seed, data.task.data.workers);
-    let settings = LoaderConfig { seed, workers, prefetch: PREFETCH, rank: 0, world: 1 };
     let collate = objective.collate();
-    Ok(Box::new(move |from: Position| {
+    Ok(Box::new(move |from: Position, ranks: &dyn Ranks| {
+        let (rank, world) = (ranks.rank(), ranks.world());
+        let settings = LoaderConfig { seed, workers, prefetch: PREFETCH, rank, world };
         let (rows, collate) = (Arc::clone(&rows), Arc::clone(&collate));
         let loader = Loader::new(rows, collate, Arc::clone(&rule), settings, from);
         loader.map_err(TrainError::from)
     }))
-}
-
-/// An evaluator under the name of its task.
-struct Named {
-    name: String,
-    evaluator: Box<dyn Evaluator>,
-}
-
-impl Evaluator for Named {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn evaluate(&mut self, model: &dyn Model) -> sst_core::Result<Metrics> {
-        self.evaluator.evaluate(model)
-    }
 }

@@ -1,4 +1,4 @@
-//! Whether a run that was killed and resumed is the same as one that was left alone, to the last bit.
+//! Compares a run that was killed and resumed with an uninterrupted one, bit for bit.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,8 +10,9 @@ use crate::error::{Result, RunError};
 
 const METRICS: &str = "metrics.jsonl";
 
-/// What differs between the runs in two folders, a sentence each: every file of the checkpoint of step `steps`, and every
-/// figure of metrics.jsonl but those of the clock. Both must have the same name, which stands in their model cards.
+/// Returns the differences between two runs, one sentence each. Compares every file of the checkpoint of step
+/// `steps`, and every metric in metrics.jsonl except timings. Both runs must have the same name, because it is
+/// written to their model cards.
 ///
 /// # Errors
 /// If one of them has no such checkpoint, or a file cannot be read.
@@ -49,14 +50,14 @@ pub fn differences(whole_run: &Path, broken_run: &Path, steps: u64) -> Result<Ve
     Ok(found)
 }
 
-/// The last step that the run in `folder` has logged; 0 before the first.
+/// The last step that the run in `folder` has logged; 0 if there is none.
 pub fn last_logged_step(folder: &Path) -> u64 {
     let text = std::fs::read_to_string(folder.join(METRICS)).unwrap_or_default();
     let last = text.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok());
     last.and_then(|row| row["_step"].as_u64()).unwrap_or(0)
 }
 
-/// The lines of metrics.jsonl without what is of the clock.
+/// Reads the lines of metrics.jsonl without timestamps and timings.
 fn figures(run: &Path) -> Result<Vec<Map<String, Value>>> {
     let path = run.join(METRICS);
     let text = std::fs::read_to_string(&path).map_err(RunError::io("read", &path))?;
@@ -69,7 +70,7 @@ fn figures(run: &Path) -> Result<Vec<Map<String, Value>>> {
     rows.collect()
 }
 
-/// The files of a checkpoint with their bytes; of trainer.json, what is not of the clock.
+/// Reads the files of a checkpoint. In trainer.json, timings are set to null.
 fn files(checkpoint: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut all = BTreeMap::new();
     for folder in ["model", "state"] {

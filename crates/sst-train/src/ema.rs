@@ -30,7 +30,7 @@ impl Default for EmaConfig {
 }
 
 impl EmaConfig {
-    /// d for the update after `updates` updates.
+    /// The decay d of the next update, once `updates` updates are done.
     pub fn decay(&self, updates: u64) -> f64 {
         let t = updates as f64;
         if self.warmup { self.decay.min((1.0 + t) / (10.0 + t)) } else { self.decay }
@@ -100,7 +100,7 @@ impl Ema {
         })
     }
 
-    /// Updates followed.
+    /// The number of updates that the average has followed.
     pub fn updates(&self) -> u64 {
         self.updates
     }
@@ -110,7 +110,7 @@ impl Ema {
         self.slots.iter().map(|(name, _, t)| (name.clone(), t.shallow_clone())).collect()
     }
 
-    /// Takes back what [`Ema::state`] and [`Ema::updates`] gave.
+    /// Restores a state that [`Ema::state`] and [`Ema::updates`] returned.
     ///
     /// # Errors
     /// If a tensor is missing, unexpected or of another shape; nothing is changed then.

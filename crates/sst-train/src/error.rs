@@ -41,6 +41,17 @@ pub enum TrainError {
         /// Micro-batches in the step.
         micro: usize,
     },
+    /// A loss over the whole batch cannot be summed over ranks.
+    #[error(
+        "objective `{objective}` compares all rows of a batch with each other, and cannot do so across {world} \
+         processes: train it in one process"
+    )]
+    WholeBatchRanks {
+        /// The objective.
+        objective: &'static str,
+        /// The number of ranks.
+        world: usize,
+    },
     /// Memory does not suffice, and the batch cannot be cut.
     #[error(
         "step {step}: memory does not suffice for the batch, and objective `{objective}` compares all of \
@@ -120,6 +131,23 @@ pub enum TrainError {
         path: PathBuf,
         /// What differs.
         reason: String,
+    },
+    /// Another rank of the run failed, and with it the run.
+    #[error("rank {rank} failed, so that all ranks end: {message}")]
+    OtherRank {
+        /// The rank that failed.
+        rank: usize,
+        /// Its error.
+        message: String,
+    },
+    /// Ranks that were started differently.
+    #[error(
+        "rank {rank} has other settings than rank 0, or resumes from another step: start all ranks with one \
+         recipe and one checkpoint"
+    )]
+    RanksDiffer {
+        /// The first rank that differs from rank 0.
+        rank: usize,
     },
     /// A file could not be read or written.
     #[error("{path}: {source}", path = path.display())]

@@ -5,8 +5,8 @@ use tch::{Kind, Tensor};
 
 use crate::error::TrainError;
 
-/// Watches every step. On the CPU the host looks at once; on an accelerator the verdict stays on the
-/// device, where it holds the optimiser back, and the host looks when it synchronises anyway.
+/// Checks every step. On the CPU the host reads the result at once. On an accelerator the result stays on the device,
+/// where it makes the update do nothing, and the host reads it when it synchronises for another reason.
 #[derive(Debug)]
 pub(crate) struct FiniteCheck {
     deferred: bool,
@@ -54,7 +54,7 @@ impl FiniteCheck {
         Ok(Some(found))
     }
 
-    /// Looks at the verdict of all steps since the last look. Synchronises with the device.
+    /// Reads the results of all steps since the last call. Synchronises with the device.
     ///
     /// # Errors
     /// If one of them was not finite.

@@ -8,6 +8,7 @@
 //!
 //! Only this crate calls backward or an optimiser. It knows no model and no objective by name.
 
+mod agree;
 mod config;
 pub mod ema;
 pub mod error;
@@ -23,12 +24,14 @@ mod peak;
 pub mod policy;
 pub mod precision;
 mod profile;
+mod reduce;
 mod row_keys;
 pub mod saver;
 pub mod scaler;
 pub mod schedule;
 mod state;
 mod step;
+mod sums;
 mod task_name;
 pub mod track;
 mod window;
@@ -37,7 +40,7 @@ pub use config::FitConfig;
 pub use ema::{Ema, EmaConfig};
 pub use error::TrainError;
 pub use fault::Fault;
-pub use fit::{Export, Fit, OpenLoader, Outcome, StopReason, Task, Tasks, fit};
+pub use fit::{Export, Fit, OpenLoader, Outcome, StopReason, TaskEvaluator, Tasks, TrainTask, fit};
 pub use freeze::freeze;
 pub use optim::{Optimizer, OptimizerConfig, OptimizerName};
 pub use peak::measure_peak;

@@ -7,9 +7,10 @@ use tch::{Device, Kind, Tensor};
 use crate::error::TrainError;
 use crate::optim::LowWeights;
 
-/// The parameters of a model, each in both precisions. The model computes with the bf16 ones, but for
-/// [`Masters::show_full`]. Vectors (norms and biases) stay in fp32 on the CPU, whose kernels read them so. In halves, a
-/// parameter in fp32 has numbers only while it is shown: else they are the bf16 ones and what these lack.
+/// The master weights of a model: each parameter in fp32 for the updates and in bf16 for the forward and backward pass.
+/// The model computes with the bf16 weights, except between [`Masters::show_full`] and [`Masters::show_low`]. On the
+/// CPU vectors (norms and biases) stay in fp32, because the kernels read them so. For a parameter that is kept as a
+/// bf16 high part and an int16 remainder, fp32 storage is allocated only between those two calls.
 #[derive(Debug)]
 pub(crate) struct Masters {
     pairs: Vec<Pair>,
@@ -18,18 +19,21 @@ pub(crate) struct Masters {
 #[derive(Debug)]
 struct Pair {
     name: String,
-    /// The model's handle. Its data is one of the others.
+    /// The model's handle. It shares its storage with `full` or with `low`.
     param: Tensor,
+    /// The weights in fp32.
     full: Tensor,
-    /// On the same numbers as `full` where that stays in fp32.
+    /// The weights in bf16. It shares its storage with `full` if the parameter stays in fp32.
     low: Tensor,
-    /// What `low` lacks, in int16, where the parameter is in halves. It has numbers while `full` has none.
+    /// The int16 remainder: the low bits of the fp32 value that bf16 cuts off. Its storage is allocated only while that
+    /// of `full` is not. `None` if the parameter is not kept in two parts.
     rest: Option<Tensor>,
 }
 
 impl Masters {
-    /// Of the parameters of `model`, which it shows as they are until [`Self::show_low`]. `in_halves` for AdamW on the
-    /// CPU, if nobody else looks at them in fp32 after each update.
+    /// Makes bf16 copies of the parameters of `model`, which keeps its fp32 weights until [`Self::show_low`] is called.
+    /// With `in_halves` a parameter is kept as a bf16 high part and an int16 remainder: for AdamW on the CPU, if
+    /// nothing else reads the fp32 weights after each update.
     pub(crate) fn new(model: &ParamStore, in_halves: bool) -> Result<Self, TrainError> {
         let params: Vec<&Tensor> = model.iter().map(|(_, param)| param).collect();
         let pair = |((name, param), low): ((&str, &Tensor), Tensor)| -> Result<Pair, TrainError> {
@@ -49,15 +53,16 @@ impl Masters {
         self.pairs.iter().find(|pair| pair.name == name).map(|pair| &pair.full)
     }
 
-    /// The bf16 weights of the parameter `name` of the model, if it has some, which follow every update.
+    /// The bf16 weights of the parameter `name` of the model; `None` if it stays in fp32. Every update writes them too.
     pub(crate) fn low(&self, name: &str) -> Option<LowWeights> {
         let Pair { low, rest, .. } = self.pairs.iter().find(|pair| pair.name == name)?;
         let rest = rest.as_ref().map(Tensor::shallow_clone);
         (low.kind() != Kind::Float).then(|| LowWeights { weights: low.shallow_clone(), rest })
     }
 
-    /// Moves the gradients of a backward pass to the fp32 weights. Those of several micro-batches add up in
-    /// fp32; of a single one they stay as they are on the CPU, where updates take them in bf16.
+    /// Moves the gradients of a backward pass to the fp32 weights. The gradients of several micro-batches add up in
+    /// fp32. On the CPU the gradients of a single micro-batch (`is_single`) stay in bf16, because the updates read them
+    /// so.
     pub(crate) fn take_gradients(&self, is_single: bool) -> Result<(), TrainError> {
         let from = self.pairs.iter().map(|pair| &pair.param);
         let to = self.pairs.iter().map(|pair| &pair.full);
@@ -74,7 +79,7 @@ impl Masters {
     pub(crate) fn show_full(&mut self) -> Result<(), TrainError> {
         for Pair { param, full, low, rest, .. } in &mut self.pairs {
             if let (Some(rest), 0) = (rest, full.numel()) {
-                full.f_set_data(&sst_kernels::join_halves(low, rest)?)?;
+                full.f_set_data(&sst_kernels::join_bf16_remainder(low, rest)?)?;
                 release(rest)?;
             }
             param.f_set_data(&full.f_detach()?)?;
@@ -88,7 +93,7 @@ impl Masters {
             param.f_set_data(low)?;
             if let Some(rest) = rest {
                 rest.f_set_data(&Tensor::f_empty(low.size(), (Kind::Int16, low.device()))?)?;
-                sst_kernels::split_halves(&full.f_detach()?.f_contiguous()?, low, rest)?;
+                sst_kernels::split_bf16_remainder(&full.f_detach()?.f_contiguous()?, low, rest)?;
                 release(full)?;
             }
         }
@@ -96,16 +101,17 @@ impl Masters {
     }
 }
 
-/// Frees the numbers of a tensor, whose handles stay.
+/// Frees the storage of a tensor. All handles on it stay valid and have no elements.
 fn release(tensor: &mut Tensor) -> Result<(), tch::TchError> {
     let none = Tensor::f_empty([0], (tensor.f_kind()?, tensor.device()))?;
     tensor.f_set_data(&none)
 }
 
-/// Copies in bf16 in one piece of memory, and another one of those that stay in fp32, each in order: weights that are
-/// used together, and their biases, mostly lie side by side and are one without a copy ([`sst_kernels::joint`]).
+/// Copies the parameters that become bf16 into one allocation and those that stay in fp32 into another one, each in the
+/// order of `params`. Weights that are used together then mostly lie side by side, and [`sst_kernels::joint`] can treat
+/// them as one tensor without a copy.
 fn low_copies(params: &[&Tensor]) -> Result<Vec<Tensor>, tch::TchError> {
-    /// What each begins at a multiple of: a cache line.
+    /// Every copy begins at a multiple of this number of elements: a cache line of bf16.
     const ALIGNED: i64 = 32;
     let Some(device) = params.first().map(|param| param.device()) else { return Ok(Vec::new()) };
     let kind_of = |param: &Tensor| match param.dim() < 2 && device == Device::Cpu {
@@ -121,7 +127,7 @@ fn low_copies(params: &[&Tensor]) -> Result<Vec<Tensor>, tch::TchError> {
         for i in of_kind() {
             let part =
                 all.f_narrow(0, offset, params[i].numel() as i64)?.f_view(&*params[i].size())?;
-            // Not a view any more, of which libtorch would keep count with all others.
+            // libtorch counts the changes of all views of a tensor together; a detached one is no view.
             low[i] = part.f_detach()?;
             tch::no_grad(|| low[i].f_copy_(&params[i].f_detach()?))?;
             offset += room(i);
@@ -131,7 +137,7 @@ fn low_copies(params: &[&Tensor]) -> Result<Vec<Tensor>, tch::TchError> {
 }
 
 impl Drop for Masters {
-    /// Whoever has the model after the run has what was trained.
+    /// Leaves the model with its fp32 weights.
     fn drop(&mut self) {
         if let Err(error) = self.show_full() {
             tracing::warn!("the model is left with its weights in bf16: {error}");

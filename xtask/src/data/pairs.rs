@@ -1,4 +1,4 @@
-//! Pairs of texts for training and for tests that share nothing with it, as JSON lines.
+//! Writes pairs of texts as JSON lines for training and for tests; the two parts share no text.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -8,17 +8,17 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
-/// One text and the other.
+/// The two texts of a pair.
 pub(super) type Pair = [String; 2];
 
-/// What a pair is for.
+/// The part that a pair belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Train,
     Test,
 }
 
-/// Collected pairs, and how many were left out, by reason.
+/// Collected pairs, and the number of pairs left out by reason.
 #[derive(Default)]
 pub(super) struct Pairs {
     train: Vec<Pair>,
@@ -28,7 +28,7 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
-    /// Takes a pair, unless its texts are the same or it was there before.
+    /// Adds a pair, unless its texts are equal or the pair was added before.
     pub(super) fn add(&mut self, part: Part, pair: Pair) {
         if pair[0] == pair[1] {
             self.leave_out("with the same text twice", 1);
@@ -42,14 +42,14 @@ impl Pairs {
         }
     }
 
-    /// Counts pairs that are not there: `reason` goes on after "left out 3 pairs".
+    /// Counts pairs that are left out. `reason` continues the sentence "left out 3 pairs".
     pub(super) fn leave_out(&mut self, reason: &'static str, count: usize) {
         if count > 0 {
             *self.left_out.entry(reason).or_default() += count;
         }
     }
 
-    /// Pairs for tests are those of which neither text is in a pair for training.
+    /// Removes test pairs of which a text also occurs in a training pair.
     fn separate(&mut self) {
         let known: HashSet<&str> = self.train.iter().flatten().map(String::as_str).collect();
         let before = self.test.len();
@@ -58,8 +58,8 @@ impl Pairs {
         self.leave_out("for tests, as one of their texts is in training", count);
     }
 
-    /// Writes `train.jsonl` and `test.jsonl` into the folder `into`, each text under its name of `fields`, and tells
-    /// how many there are and how many were left out.
+    /// Writes `train.jsonl` and `test.jsonl` into the folder `into`, with the texts under the names `fields`. Prints
+    /// how many pairs there are and how many were left out.
     pub(super) fn write(mut self, into: &Path, fields: [&str; 2]) -> Result<()> {
         self.separate();
         for (reason, count) in &self.left_out {

@@ -1,9 +1,9 @@
-//! Verses of the King James Bible beside those of the Bible in Basic English (1949), which says the same in about a
-//! thousand words.
+//! Pairs of verses of the King James Bible and of the Bible in Basic English (1949), which uses only about a thousand
+//! words.
 //!
-//! The latter is a Python module that is read here and never run: a string with all of the text, then a dictionary
-//! from each verse to where it starts in the string, and one to where it ends. Verses are numbered as in the Hebrew
-//! Bible, and where the King James Bible counts otherwise its numbers stand before the verse, as `\\3:1\\`.
+//! The latter is a Python module that is parsed here and never executed. It has a string with the whole text, a
+//! dictionary from each verse to its start in the string, and one to its end. Verses are numbered as in the Hebrew
+//! Bible; where the King James Bible differs, its numbers stand before the verse, as `\\3:1\\`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,15 +15,15 @@ use anyhow::{Context, Result, bail, ensure};
 use super::pairs::{Pairs, Part};
 use crate::registry::Making;
 
-/// The module's name among what is taken.
+/// The file name of the module among the extracted files.
 pub(super) const MODULE: &str = "bible.py";
 
 const BOOK: &str = "corpora/kjv.txt.gz";
-/// Every so many chapters one is for tests, whole, so that no neighbour of its verses is trained on.
+/// Every n-th chapter is for tests. Whole chapters are used, so that no neighbouring verse is in the training part.
 const TESTED: usize = 12;
-/// Where verses have titles that the King James Bible does not count.
+/// The book whose chapters have titles that the King James Bible does not count.
 const PSALMS: u32 = 19;
-/// What stands around numbers, as it is written in the string.
+/// The marks around numbers, as they are written in the string.
 const MARK: &str = r"\\";
 
 /// A book and a chapter, from 1.
@@ -31,7 +31,8 @@ type Chapter = (u32, u32);
 /// Texts by chapter and verse.
 type Verses = BTreeMap<Chapter, BTreeMap<u32, String>>;
 
-/// Makes train.jsonl and test.jsonl, with the King James Bible's verse as `text`, the other as `paraphrase`.
+/// Writes train.jsonl and test.jsonl, with the verse of the King James Bible as `text` and the other one as
+/// `paraphrase`.
 pub(super) fn make(making: &Making<'_>) -> Result<()> {
     let path = making.taken.join(MODULE);
     let module = fs::read_to_string(&path).context("the Bible in Basic English is not UTF-8")?;
@@ -49,7 +50,7 @@ fn book(path: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// Pairs the verses of `book`, a line each and a blank line between chapters, with `verses`.
+/// Pairs the verses of `book`, which has one verse per line and blank lines between chapters, with `verses`.
 fn pair(book: &str, verses: Verses) -> Result<Pairs> {
     let chapters: Vec<Vec<&str>> =
         book.split("\n\n").map(|chapter| chapter.lines().collect()).collect();
@@ -67,7 +68,7 @@ fn pair(book: &str, verses: Verses) -> Result<Pairs> {
         }
         let part = if number.is_multiple_of(TESTED) { Part::Test } else { Part::Train };
         for (text, paraphrase) in lines.iter().zip(others.into_values()) {
-            // "[]" or "..." is what has no translation.
+            // "[]" or "..." marks a verse without a translation.
             if paraphrase.contains(char::is_alphabetic) {
                 pairs.add(part, [(*text).to_owned(), paraphrase]);
             } else {
@@ -83,7 +84,7 @@ fn verses(module: &str) -> Result<Verses> {
     let quotes = "\"\"\"";
     let (_, rest) = module.split_once(quotes).context("it has no string")?;
     let (string, rest) = rest.split_once(quotes).context("its string has no end")?;
-    // Places are counted in characters of the string as it is written.
+    // Positions count characters of the string as it is written.
     ensure!(string.is_ascii(), "its string is not ASCII");
     let (starts, rest) = dictionary(rest)?;
     let (ends, _) = dictionary(rest)?;
@@ -99,7 +100,7 @@ fn verses(module: &str) -> Result<Verses> {
     }
     let mut verses = Verses::new();
     for ((chapter, verse), texts) in found {
-        // Several of one number are a title and its verse in a psalm, and halves of a verse elsewhere.
+        // Several verses with one number are a title and its verse in a psalm, and parts of a verse elsewhere.
         let text = match texts.last() {
             Some(last) if chapter.0 == PSALMS => (*last).to_owned(),
             _ => texts.join(" "),
@@ -124,10 +125,10 @@ fn dictionary(text: &str) -> Result<(BTreeMap<u32, usize>, &str)> {
     Ok((found, rest))
 }
 
-/// The numbers that a verse gives itself, and its text.
+/// Returns the numbers that stand before a verse, and its text.
 fn numbered(text: &str) -> (Option<(u32, u32)>, &str) {
     let text = text.trim();
-    // Some marks have lost what stood between them; those at the end are of what comes next.
+    // Some marks are empty; those at the end belong to the next verse.
     let text = text.strip_suffix(MARK).unwrap_or(text);
     let parts = text.strip_prefix(MARK).and_then(|rest| rest.split_once(MARK));
     let number = parts.and_then(|(number, text)| {

@@ -1,7 +1,7 @@
-//! Paragraphs of LibreOffice's help in English, beside the same in Chinese.
+//! Pairs of paragraphs of the LibreOffice help in English and Chinese.
 //!
-//! The pages of both languages are made from the same source, so that a paragraph has the same page and `id` in
-//! both. What nobody translated is still English in the Chinese pages.
+//! The pages of both languages are generated from one source, so a paragraph has the same page and `id` in both.
+//! Untranslated paragraphs are English in the Chinese pages too.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,14 +13,14 @@ use html5gum::{HtmlString, StartTag, Token, Tokenizer};
 use super::pairs::{Pairs, Part};
 use crate::registry::Making;
 
-/// The folders of the pages among what is taken.
+/// The folders of the pages among the extracted files.
 pub(super) const ENGLISH: &str = "en/";
 pub(super) const CHINESE: &str = "zh/";
 
-/// Every so many pages one is for tests.
+/// Every n-th page is for tests.
 const TESTED: usize = 10;
 
-/// Makes train.jsonl and test.jsonl, with the fields `en` and `zh`.
+/// Writes train.jsonl and test.jsonl with the fields `en` and `zh`.
 pub(super) fn make(making: &Making<'_>) -> Result<()> {
     let mut pairs = Pairs::default();
     let english = making.taken.join(ENGLISH);
@@ -67,7 +67,7 @@ fn pair(english: &[u8], chinese: &[u8], part: Part, pairs: &mut Pairs) {
     for (id, text) in &english {
         let place = seen.entry(id).or_default();
         let other = match places.get(id) {
-            // An id may come again, where a page quotes another.
+            // An id can occur again if a page quotes another one.
             Some(others) if others.len() == counts[id.as_str()] => &others[*place],
             _ => {
                 pairs.leave_out("that are not in both languages", 1);
@@ -94,7 +94,7 @@ fn is_han(c: char) -> bool {
 fn paragraphs(page: &[u8]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut open: Option<(String, String)> = None;
-    // How deep in a part that is for another system than the reader's.
+    // The nesting depth within a part for another operating system.
     let mut hidden = 0_usize;
     for Ok(token) in Tokenizer::new(page) {
         match token {
@@ -126,7 +126,7 @@ fn is_paragraph(name: &HtmlString) -> bool {
     matches!(name.as_slice(), b"p" | b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6")
 }
 
-/// What is said otherwise for macOS, or in Calc, stands hidden beside what is said by default.
+/// Variants for macOS or for Calc are hidden next to the default text.
 fn is_for_others(tag: &StartTag<()>) -> bool {
     let is_default = attribute(tag, b"id").is_some_and(|id| id.starts_with("default"));
     attribute(tag, b"hidden").is_some() && !is_default
@@ -136,7 +136,7 @@ fn attribute(tag: &StartTag<()>, name: &[u8]) -> Option<String> {
     tag.attributes.get(name).map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
-/// With one space for every run of white space.
+/// Replaces every run of white space by one space.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

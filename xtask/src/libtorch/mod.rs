@@ -1,7 +1,7 @@
-//! The libtorch that the workspace builds against: found, checked, installed, linked to.
+//! Finds, checks, installs and links the libtorch that the workspace builds against.
 //!
-//! `.cargo/config.toml` points `LIBTORCH` at the link `.libtorch` in the clone, so after set-up
-//! cargo and what it builds need no environment variable; a `LIBTORCH` of the user's own wins.
+//! `.cargo/config.toml` sets `LIBTORCH` to the link `.libtorch` in the clone. After set-up, cargo and the built
+//! programs therefore need no environment variable. A `LIBTORCH` set by the user takes precedence.
 
 pub(crate) mod pins;
 mod pins_cuda;
@@ -21,10 +21,10 @@ use crate::cache::{self, Cache};
 use crate::exec;
 use crate::repo::Repo;
 
-/// NVIDIA's first driver for CUDA 13, which the CUDA set is built for.
+/// The first NVIDIA driver that supports CUDA 13, which the CUDA set is built for.
 const CUDA_13_DRIVER: u32 = 580;
 
-/// Sets up the default libtorch unless a usable one is there.
+/// Installs the default libtorch unless a usable one is linked.
 pub(crate) fn ensure(repo: &Repo) -> Result<()> {
     if let Some(own) = repo.own_libtorch() {
         return check(own).context("LIBTORCH does not serve; unset it, or correct it");
@@ -35,7 +35,7 @@ pub(crate) fn ensure(repo: &Repo) -> Result<()> {
     }
 }
 
-/// Installs the CPU or the CUDA set (by default, CUDA where a fitting driver is) and links to it.
+/// Installs the CPU or the CUDA set and links to it. By default it is CUDA if the machine has a suitable driver.
 pub(crate) fn set_up(repo: &Repo, cuda: Option<bool>) -> Result<()> {
     let cuda = cuda.unwrap_or_else(has_driver);
     let Some(set) = sets::set(cuda, OS, ARCH) else {
@@ -50,14 +50,14 @@ pub(crate) fn set_up(repo: &Repo, cuda: Option<bool>) -> Result<()> {
     link(repo, &home)
 }
 
-/// Checks that `home` is a libtorch of the right release, and links to it.
+/// Checks that `home` is a libtorch of the pinned release, and links to it.
 pub(crate) fn use_existing(repo: &Repo, home: &Path) -> Result<()> {
     let home = home.canonicalize().with_context(|| format!("there is no {}", home.display()))?;
     check(&home)?;
     link(repo, &home)
 }
 
-/// Fails unless `home` holds libraries and headers of the pinned release.
+/// Returns an error unless `home` holds libraries and headers of the pinned release.
 fn check(home: &Path) -> Result<()> {
     let library = if cfg!(target_os = "macos") { "libtorch_cpu.dylib" } else { "libtorch_cpu.so" };
     let needed =
@@ -69,7 +69,7 @@ fn check(home: &Path) -> Result<()> {
     if found != pins::LIBTORCH {
         bail!("{} is libtorch {found}, but tch binds {} alone", home.display(), pins::LIBTORCH);
     }
-    // In the CUDA set the stamp lies one folder up.
+    // In the CUDA set, the stamp is in the parent folder.
     let target = home.canonicalize()?;
     let folders = [Some(target.as_path()), target.parent()];
     if folders.into_iter().flatten().any(cache::is_damaged) {
@@ -78,7 +78,7 @@ fn check(home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Points `.libtorch` at `home`, at once for whoever builds meanwhile.
+/// Points `.libtorch` at `home` atomically, for builds that are running.
 fn link(repo: &Repo, home: &Path) -> Result<()> {
     let link = repo.libtorch_link();
     let before = fs::read_link(&link).ok();
@@ -97,8 +97,8 @@ fn link(repo: &Repo, home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes what was built against the libtorch that the link pointed at before: cargo sees the
-/// link's name, which stays the same, and would keep the old headers and library path.
+/// Removes build outputs made with the libtorch that the link pointed at before. cargo sees only the name of the
+/// link, which has not changed, and would keep the old headers and library path.
 fn forget_builds(repo: &Repo) -> Result<()> {
     for profile in ["dev", "release"] {
         let packages = ["--package", "torch-sys", "--package", "sst-kernels"];
@@ -133,7 +133,7 @@ fn has_driver() -> bool {
     Path::new("/proc/driver/nvidia/version").exists() || folders.iter().any(library)
 }
 
-/// The major version in what `nvidia-smi` answers, one line a GPU.
+/// Parses the major driver version from the output of `nvidia-smi`, which has one line per GPU.
 fn driver_major(answer: &str) -> Option<u32> {
     answer.lines().next()?.trim().split('.').next()?.parse().ok()
 }

@@ -1,31 +1,31 @@
-//! The libtorch release in use, and the files it comes from with their SHA-256 sums.
+//! The pinned libtorch release, and the files it is made from with their SHA-256 sums.
 //!
-//! The wheels on PyPI hold headers and libraries. Only the Linux x86-64 CPU set is built against by
-//! the project's own checks. The others were opened to see what they hold and need, not run.
+//! The wheels on PyPI contain headers and libraries. The project's own checks build only against the CPU set for
+//! Linux x86-64. The other wheels were inspected for their content and dependencies, but not run.
 
 use crate::archive::Take;
 use crate::download::{Artifact, Registry};
 
-/// The one release that the tch of `[workspace.dependencies]` binds; `cargo xtask tidy` compares.
+/// The release that the tch of `[workspace.dependencies]` binds; `cargo xtask tidy` compares the two.
 pub(crate) const LIBTORCH: &str = "2.11.0";
-/// The tch that binds it.
+/// The version of tch that binds this release.
 pub(crate) const TCH: &str = "0.24.0";
 
-/// A folder that `LIBTORCH` can point at, and how to make it.
+/// A folder for `LIBTORCH`, and how to make it.
 pub(crate) struct Set {
-    /// Its folder in the cache.
+    /// The name of its folder in the cache.
     pub(crate) name: &'static str,
-    /// Where in that folder `include/` and `lib/` lie.
+    /// The subfolder that contains `include/` and `lib/`.
     pub(crate) home: &'static str,
-    /// What the downloads weigh, in megabytes.
+    /// The size of the downloads in megabytes.
     pub(crate) megabytes: u32,
     pub(crate) wheels: &'static [Wheel],
-    /// Whether `libtorch.so` is replaced by a linker script. The real one is a stub that pulls in
-    /// `libtorch_cuda.so`, which the CPU set leaves out.
+    /// Whether to replace `libtorch.so` by a linker script. The original is a stub that links `libtorch_cuda.so`,
+    /// which the CPU set does not contain.
     pub(crate) linker_script: bool,
 }
 
-/// A wheel and what is taken from it.
+/// A wheel and the files to extract from it.
 pub(crate) struct Wheel {
     pub(crate) artifact: Artifact,
     pub(crate) takes: &'static [Take],
@@ -112,7 +112,7 @@ pub(super) static CPU_MACOS_ARM64: Set = Set {
     )],
 };
 
-// libtorch_cpu.so of the wheels with CUDA names these two even where no GPU is.
+// libtorch_cpu.so of the CUDA wheels needs these two libraries even on a machine without a GPU.
 const CUDART: Take = take("nvidia/cu13/lib/libcudart.so.13", "lib/libcudart.so.13");
 const CUPTI: Take = take("nvidia/cu13/lib/libcupti.so.13", "lib/libcupti.so.13");
 

@@ -1,4 +1,4 @@
-//! Which set a machine takes.
+//! Selects the set of libraries for a machine.
 
 use super::pins::{CPU_LINUX_ARM64, CPU_LINUX_X86_64, CPU_MACOS_ARM64, Set};
 use super::pins_cuda::{CUDA_LINUX_ARM64, CUDA_LINUX_X86_64};

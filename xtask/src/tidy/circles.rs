@@ -1,9 +1,9 @@
-//! Modules that lie side by side import each other in one direction only.
+//! Sibling modules must not import each other in a circle.
 //!
-//! For every folder of modules, the graph of its children (files or folders) must have no circle: a child points to
-//! another one if a file of the first names something of the second, also by a name that a parent re-exports. A parent
-//! and what lies in it may name each other, as in Rust they often must; so what two children share belongs into a third
-//! one below both, or into their parent. Code for tests alone is not looked at.
+//! For every folder of modules, the graph of its children (files or folders) must have no cycle. A child points to
+//! another one if a file of the first uses something of the second, also through a re-export of a parent. A parent
+//! and its children may use each other, as Rust often requires. Code that two children share belongs in a third child
+//! below both, or in their parent. Test code is not checked.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,13 +12,13 @@ use super::imports::{Import, ImportKind, imports};
 use super::rust_text::{code_outside_tests, is_support};
 use super::tree::Tree;
 
-/// Folders that are not looked at. Kernels: what one computes is cut into files for its levels of processors and its
-/// steps, which call each other so that they are inlined into one function, and the C interface names them all.
+/// Folders that are not checked. A kernel is split into files by CPU level and by step; these call each other so that
+/// they are inlined into one function, and the C interface uses all of them.
 const LEFT_OUT: [&str; 1] = ["crates/sst-kernels/src/"];
 
-/// The words of a module's path below the root of its crate.
+/// The words of a module's path, relative to the root of its crate.
 type Module = Vec<String>;
-/// Which child names which other one, and the first place that does: file and line.
+/// The graph: which child uses which other child, and the first place (file and line) that does.
 type Graph<'a> = BTreeMap<String, BTreeMap<String, (&'a str, usize)>>;
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -27,7 +27,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut crates = BTreeMap::<&str, CrateModules<'_>>::new();
     let roots: BTreeSet<&str> = files.iter().filter_map(|(path, _)| root_of_crate(path)).collect();
     for (path, text) in files {
-        // A binary in a folder of its own below a library is a crate of its own.
+        // A binary in a subfolder of a library is a separate crate.
         let inside = |root: &&&str| path.strip_prefix(**root).is_some_and(|p| p.starts_with('/'));
         let Some(root) = roots.iter().filter(inside).max_by_key(|root| root.len()) else {
             continue;
@@ -41,7 +41,7 @@ fn is_left_out(path: &str) -> bool {
     is_support(path) || LEFT_OUT.iter().any(|folder| path.starts_with(folder))
 }
 
-/// The folder of a file that is the root of a crate.
+/// The folder of a file if the file is the root of a crate.
 fn root_of_crate(path: &str) -> Option<&str> {
     path.strip_suffix("/lib.rs").or_else(|| path.strip_suffix("/main.rs"))
 }
@@ -88,11 +88,11 @@ impl<'a> CrateModules<'a> {
         graphs.values().flat_map(circles).collect()
     }
 
-    /// The deepest module on the way that `path` takes, seen from `module`; `None` for a path into another crate.
+    /// Resolves `path`, used in `module`, to the deepest module on it; `None` for a path into another crate.
     fn target(&self, module: &[String], path: &[String]) -> Option<Module> {
         let mut open: VecDeque<String> = self.absolute(module, path)?.into();
         let mut reached = Module::new();
-        // Re-exports that name each other have no end.
+        // The depth is limited, because re-exports can refer to each other.
         let mut hops = 0;
         while let Some(word) = open.pop_front() {
             reached.push(word);
@@ -110,7 +110,7 @@ impl<'a> CrateModules<'a> {
         Some(reached)
     }
 
-    /// What `module` re-exports as `name`, from the root of the crate.
+    /// The path from the crate root of what `module` re-exports as `name`.
     fn reexport(&self, module: &[String], name: &str) -> Option<Module> {
         let imports = self.files.get(module)?.iter().flat_map(|file| &file.imports);
         let mut public = imports.filter(|import| import.kind == ImportKind::PubUse);
@@ -118,7 +118,7 @@ impl<'a> CrateModules<'a> {
         self.absolute(module, &found.path)
     }
 
-    /// `path` in `module`, from the root of the crate.
+    /// Converts `path`, as used in `module`, to a path from the crate root.
     fn absolute(&self, module: &[String], path: &[String]) -> Option<Module> {
         let ups = path.iter().take_while(|word| *word == "super").count();
         let (start, rest) = match path.first().map(String::as_str) {
@@ -135,7 +135,8 @@ impl<'a> CrateModules<'a> {
     }
 }
 
-/// One circle through each child that is part of one, the shortest, unless another one that was found goes through it.
+/// Finds the shortest cycle through each child that is part of one, and leaves out children that an earlier cycle
+/// contains.
 fn circles(graph: &Graph<'_>) -> Vec<Finding> {
     let mut told = BTreeSet::<&str>::new();
     let mut findings = Vec::new();
@@ -160,7 +161,7 @@ fn circles(graph: &Graph<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The children on the shortest way from `start` back to itself, `start` first.
+/// The children on the shortest cycle through `start`, which comes first.
 fn shortest_circle<'g>(graph: &'g Graph<'_>, start: &'g str) -> Option<Vec<&'g str>> {
     let next =
         |from: &str| graph.get(from).into_iter().flat_map(BTreeMap::keys).map(String::as_str);
@@ -225,7 +226,7 @@ mod tests {
         ];
         let expected = "fit imports window (fit/run.rs:2), window imports fit (window.rs:1)";
         assert_eq!(found(&files), [expected]);
-        // Within `fit`, parent and child name each other: that is no circle.
+        // In `fit`, parent and child use each other, which is allowed.
         assert_eq!(found(&files[..5]), [""; 0]);
     }
 

@@ -1,4 +1,4 @@
-//! Generator beside fixture: every folder of golden files holds the `gen.py` that made them.
+//! Every folder of golden files must hold the `gen.py` that made them.
 
 use std::collections::BTreeSet;
 

@@ -1,25 +1,25 @@
-//! The paths that a Rust file imports or names, read from its text.
+//! Extracts the paths that a Rust file imports or uses from its text.
 
 /// A path such as `crate::store::Store`, or `loader::Loader` in a `use` of the parent of `loader`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Import {
-    /// From 1: the line of the first word of the whole tree of paths.
+    /// The line of the first word of the whole `use` tree, counted from 1.
     pub(super) line: usize,
-    /// The words between `::`; the last is `*` for a glob. `self` at the end of a path is left out.
+    /// The words between `::`. The last is `*` for a glob. A final `self` is left out.
     pub(super) path: Vec<String>,
-    /// What the path is called from here on: its last word, or the one after `as`.
+    /// The name that the path is imported as: its last word, or the word after `as`.
     pub(super) name: String,
     pub(super) kind: ImportKind,
 }
 
-/// Where a path stands.
+/// The kind of place where a path occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ImportKind {
     /// In `use`.
     Use,
     /// In `pub use` or `pub(...) use`.
     PubUse,
-    /// In other code. It starts with `crate`, `self` or `super`.
+    /// In other code. Such a path starts with `crate`, `self` or `super`.
     Code,
 }
 
@@ -31,8 +31,8 @@ enum Token<'a> {
     Other(char),
 }
 
-/// Every path in `use` declarations, and those in other code that start with `crate`, `self` or `super`. `code` is what
-/// `rust_text::code` makes of a file: without comments and literals.
+/// Returns every path in `use` declarations, and all others that start with `crate`, `self` or `super`. `code` is the
+/// output of `rust_text::code`: the file without comments and literals.
 pub(super) fn imports(code: &str) -> Vec<Import> {
     let tokens = tokens(code);
     let mut found = Vec::new();
@@ -81,8 +81,8 @@ fn use_kind(before: &[(Token<'_>, usize)]) -> ImportKind {
     }
 }
 
-/// Reads the tree of paths that starts at token `i`, such as `a::{b, c::{self, d as e}}`, and returns where it ends. A
-/// leaf is a path and the word after its `as`.
+/// Parses the `use` tree that starts at token `i`, such as `a::{b, c::{self, d as e}}`, and returns the index after
+/// it. Each leaf is a path and the word after its `as`.
 fn read_tree(
     tokens: &[(Token<'_>, usize)],
     mut i: usize,
@@ -97,7 +97,7 @@ fn read_tree(
                 i += 1;
                 while !matches!(token(i), None | Some(Token::Other('}'))) {
                     let end = read_tree(tokens, i, &path, leaves);
-                    // Whatever is no path is passed over, so that the loop ends.
+                    // Tokens that do not belong to a path are skipped, so that the loop ends.
                     i = if end == i { i + 1 } else { end };
                 }
                 return i + 1;
@@ -130,7 +130,7 @@ fn read_tree(
     i
 }
 
-/// Words, `::` and single characters with their lines.
+/// Splits into words, `::` and single characters, with their lines.
 fn tokens(code: &str) -> Vec<(Token<'_>, usize)> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let (mut rest, mut line, mut tokens) = (code, 1, Vec::new());

@@ -1,5 +1,5 @@
-//! The dependency graph of ARCHITECTURE.md: layers point downwards, siblings ignore each other, and
-//! two crates never meet libtorch.
+//! Checks the dependency graph of ARCHITECTURE.md: crates depend only on lower layers, siblings do not depend on each
+//! other, and two crates never depend on libtorch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::Finding;
 use super::tree::Tree;
 
-/// What each crate of the workspace may depend on (beside what it needs to test itself).
+/// The crates that each crate of the workspace may depend on (tests may use more).
 const ALLOWED: [(&str, &[&str]); 10] = [
     ("sst-data", &[]),
     ("sst-kernels", &[]),
@@ -44,7 +44,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ),
     ("xtask", &[]),
 ];
-/// These never reach libtorch, not even through others or in their tests.
+/// These crates never depend on libtorch, not even indirectly or in their tests.
 const WITHOUT_LIBTORCH: [&str; 2] = ["sst-data", "xtask"];
 const LIBTORCH: [&str; 2] = ["tch", "torch-sys"];
 
@@ -76,7 +76,7 @@ fn check_crate(path: &str, manifest: &Table) -> Vec<Finding> {
     wrong.map(|found| Finding::new(path, 0, message(found))).collect()
 }
 
-/// Names in `[dependencies]` and `[build-dependencies]`, also those of one target.
+/// The names in `[dependencies]` and `[build-dependencies]`, including those for one target.
 fn dependencies(manifest: &Table) -> BTreeSet<&str> {
     let targets = manifest.get("target").and_then(Value::as_table);
     let targets = targets.into_iter().flat_map(Table::values).filter_map(Value::as_table);
@@ -88,14 +88,14 @@ fn dependencies(manifest: &Table) -> BTreeSet<&str> {
     tables.flat_map(|table| table.keys().map(String::as_str)).collect()
 }
 
-/// Follows the lock file, which knows every dependency of a dependency.
+/// Follows the lock file, which lists all indirect dependencies.
 fn check_lock(lock: &Table) -> Vec<Finding> {
     let packages = lock.get("package").and_then(Value::as_array).into_iter().flatten();
     let mut graph = BTreeMap::<&str, BTreeSet<&str>>::new();
     for package in packages {
         let Some(name) = package.get("name").and_then(Value::as_str) else { continue };
         let needs = package.get("dependencies").and_then(Value::as_array).into_iter().flatten();
-        // "name", or "name version" where there are two.
+        // An entry is "name", or "name version" if there are several versions.
         let needs = needs.filter_map(|need| need.as_str()?.split(' ').next());
         graph.entry(name).or_default().extend(needs);
     }

@@ -1,4 +1,4 @@
-//! Small files: past 400 lines ask what two things it is, and 500 is too many.
+//! Files must be small: a warning above 400 lines, an error above 500.
 
 use super::Finding;
 use super::tree::Tree;

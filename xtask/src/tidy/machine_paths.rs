@@ -1,10 +1,10 @@
-//! Nothing speaks of one machine: no absolute paths of somebody's, no host of a package registry.
+//! No file may contain the absolute path of one machine, or the host of a package registry.
 
 use super::Finding;
 use super::rust_text::{code_outside_tests, is_support};
 use super::tree::Tree;
 
-// In two pieces, so that this file passes its own rule.
+// Written in two parts, so that this file passes its own rule.
 const PATHS: [&str; 4] = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), TMP];
 const TMP: &str = concat!("/t", "mp/");
 const HOSTS: [&str; 4] = [
@@ -13,7 +13,7 @@ const HOSTS: [&str; 4] = [
     concat!("registry.", "npmjs"),
     concat!("artif", "actory"),
 ];
-/// A home folder in an example is nobody's.
+/// Home folders in examples do not belong to a real user.
 const EXAMPLE_HOMES: [&str; 3] =
     [concat!("/ho", "me/you"), concat!("/ho", "me/user"), concat!("/ho", "me/me")];
 
@@ -37,12 +37,12 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Recorded text, or made by cargo.
+/// These files are recordings, or are written by cargo.
 fn is_data(path: &str) -> bool {
     path == "Cargo.lock" || path.contains("/fixtures/") || path.contains("/goldens/")
 }
 
-/// Whether `part` starts an absolute path in `line`, rather than lying inside a longer one.
+/// Whether `part` is the start of an absolute path in `line`, and not inside a longer path.
 fn has_path(line: &str, part: &str) -> bool {
     line.match_indices(part).any(|(at, _)| {
         let inside = |c: char| c.is_alphanumeric() || "_-.$}~".contains(c);

@@ -1,13 +1,14 @@
-//! `cargo xtask tidy`: the rules of the house, one a file.
+//! `cargo xtask tidy`: the rules of the repository, one per file.
 //!
-//! A rule is a function of the tree that returns findings. To add one: a file here, and a line in
-//! [`RULES`].
+//! A rule is a function that takes the tree of files and returns findings. To add a rule, add a file here and a line
+//! in [`RULES`].
 
 mod circles;
 mod goldens;
 mod imports;
 mod layering;
 mod length;
+mod library;
 mod machine_paths;
 mod module_docs;
 mod objective_names;
@@ -32,10 +33,10 @@ use tree::Tree;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
     path: String,
-    /// From 1; 0 speaks of the whole file.
+    /// The line, counted from 1; 0 stands for the whole file.
     line: usize,
     message: String,
-    /// Worth a look, but no failure.
+    /// A warning, which does not fail the check.
     is_warning: bool,
 }
 
@@ -58,11 +59,12 @@ impl fmt::Display for Finding {
 type Rule = fn(&Tree) -> Vec<Finding>;
 
 /// Every rule, by name.
-const RULES: [(&str, Rule); 14] = [
+const RULES: [(&str, Rule); 15] = [
     ("circles", circles::check),
     ("goldens", goldens::check),
     ("layering", layering::check),
     ("length", length::check),
+    ("library", library::check),
     ("machine_paths", machine_paths::check),
     ("module_docs", module_docs::check),
     ("objective_names", objective_names::check),
@@ -75,7 +77,7 @@ const RULES: [(&str, Rule); 14] = [
     ("whitespace", whitespace::check),
 ];
 
-/// Applies every rule to the repository and prints what breaks one.
+/// Applies every rule to the repository and prints the findings.
 pub(crate) fn run(repo: &Repo) -> Result<()> {
     let tree = Tree::load(repo.root())?;
     let mut failures = 0;

@@ -1,4 +1,4 @@
-//! Every source file of a crate starts by saying what it is for.
+//! Every source file of a crate must start with a doc comment that says what it is for.
 
 use super::Finding;
 use super::tree::Tree;

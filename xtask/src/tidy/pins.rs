@@ -1,4 +1,4 @@
-//! The tch of the workspace and the libtorch that set-up installs are the pair that fits.
+//! The version of tch in the workspace must fit the libtorch that set-up installs.
 
 use super::Finding;
 use super::tree::Tree;

@@ -5,7 +5,7 @@ use super::rust_text::{code_outside_tests, has_word, is_support};
 use super::tree::Tree;
 
 const LEAVES: [&str; 2] = ["crates/sst-cli/", "xtask/"];
-/// The one variable that kernels read is `SST_CPU`, here.
+/// This file reads `SST_CPU`, the only variable that the kernels use.
 const READS_ENVIRONMENT: &str = "crates/sst-kernels/src/cpu.rs";
 const PRINTING: [&str; 5] = ["println!", "eprintln!", "print!", "eprint!", "dbg!"];
 const OTHER: [&str; 5] = ["env::var", "env::vars", "env::var_os", "env::args", "process::exit"];
@@ -17,7 +17,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             continue;
         }
         for (index, line) in code_outside_tests(text).lines().enumerate() {
-            // The macro's name ends in `!`, so the word before it is what must stand alone.
+            // The pattern ends in `!`, so only the word before it must be checked for its boundaries.
             let prints =
                 |name: &&&str| has_word(line, name.trim_end_matches('!')) && line.contains(**name);
             let found = PRINTING.iter().filter(prints);

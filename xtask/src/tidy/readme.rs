@@ -1,4 +1,4 @@
-//! The two READMEs say the same, and the commands in them exist.
+//! The two READMEs must have the same headings, and the commands in documents must exist.
 
 use clap::CommandFactory;
 
@@ -7,7 +7,7 @@ use super::tree::Tree;
 
 const ENGLISH: &str = "README.md";
 const CHINESE: &str = "README.zh-CN.md";
-/// The two commands that a newcomer starts with.
+/// The two commands that a new user starts with.
 const FIRST: [&str; 2] = ["cargo xtask demo", "cargo xtask test"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -68,7 +68,7 @@ fn commands(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
-/// What is wrong with `command`, if anything.
+/// Returns what is wrong with `command`, if anything.
 fn wrong(tree: &Tree, known: &[String], command: &str) -> Option<String> {
     let words: Vec<_> = command.split_whitespace().collect();
     if let ["cargo", "xtask", name, ..] = words[..]

@@ -1,4 +1,4 @@
-//! Every recipe is valid TOML. That its keys mean something is tested where they are read.
+//! Every recipe must be valid TOML. Other tests check the keys.
 
 use super::Finding;
 use super::tree::Tree;

@@ -1,17 +1,17 @@
-//! Rust source with what is not code blanked out, so that a rule can search it line by line.
+//! Replaces everything in Rust source that is not code by spaces, so that a rule can search it line by line.
 
 use std::ops::Range;
 
-/// `source` with comments, and what stands in strings and character literals, turned into spaces.
-/// Lines and columns stay.
+/// Replaces comments and the contents of strings and character literals in `source` by spaces. Lines and columns do
+/// not change.
 pub(super) fn code(source: &str) -> String {
     let mut out = source.as_bytes().to_vec();
     not_code(source).into_iter().for_each(|part| blank(&mut out[part]));
-    // Only ASCII was written over whole characters, so this keeps every other one.
+    // Whole characters were replaced by ASCII, so the result is valid UTF-8.
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The places of comments and of strings and character literals, quotes included, in order.
+/// The ranges of comments, strings and character literals (with quotes), in order.
 fn not_code(source: &str) -> Vec<Range<usize>> {
     let bytes = source.as_bytes();
     let mut parts = Vec::new();
@@ -35,7 +35,7 @@ fn not_code(source: &str) -> Vec<Range<usize>> {
     parts
 }
 
-/// The places of plain string literals, quotes included, outside of items marked `#[cfg(test)]`.
+/// The ranges of plain string literals (with quotes) outside of items marked `#[cfg(test)]`.
 pub(super) fn string_literals(source: &str) -> Vec<Range<usize>> {
     let tests = test_items(code(source).as_bytes());
     let is_string = |part: &Range<usize>| {
@@ -53,7 +53,7 @@ pub(super) fn code_outside_tests(source: &str) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// The places of items marked `#[cfg(test)]`.
+/// The ranges of items marked `#[cfg(test)]`.
 fn test_items(code: &[u8]) -> Vec<Range<usize>> {
     let mark = b"#[cfg(test)]";
     let (mut items, mut i) = (Vec::new(), 0);

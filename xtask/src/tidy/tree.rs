@@ -1,4 +1,4 @@
-//! The files of the repository, read once.
+//! Reads the files of the repository once, for all rules.
 
 use std::fs;
 use std::path::Path;
@@ -6,24 +6,24 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-/// What the walk without git leaves out: `.gitignore` in short.
+/// The folders to skip if git is not available, in place of `.gitignore`.
 const IGNORED: [&str; 5] = [".git", "target", ".libtorch", "runs", "__pycache__"];
 
-/// One file that is in the repository or about to be.
+/// A file that is tracked by git, or new and not ignored.
 pub(super) struct Entry {
-    /// From the top folder, with `/`.
+    /// The path relative to the top folder, with `/`.
     pub(super) path: String,
-    /// `None` for what is not UTF-8.
+    /// The content; `None` if it is not UTF-8.
     pub(super) text: Option<String>,
 }
 
-/// All of them, sorted by path.
+/// All files, sorted by path.
 pub(super) struct Tree {
     entries: Vec<Entry>,
 }
 
 impl Tree {
-    /// Reads what git tracks in `root`, and what is new there and not ignored.
+    /// Reads the files in `root` that git tracks, and new files that are not ignored.
     pub(super) fn load(root: &Path) -> Result<Self> {
         let mut paths = match git_files(root) {
             Some(paths) => paths,
@@ -33,7 +33,7 @@ impl Tree {
         paths.dedup();
         let mut entries = Vec::new();
         for path in paths {
-            // Tracked, but deleted and not yet committed.
+            // The file is tracked, but has been deleted.
             let Ok(bytes) = fs::read(root.join(&path)) else { continue };
             entries.push(Entry { path, text: String::from_utf8(bytes).ok() });
         }
@@ -43,7 +43,7 @@ impl Tree {
         Ok(Self { entries })
     }
 
-    /// How many files there are.
+    /// The number of files.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -69,7 +69,7 @@ impl Tree {
     }
 }
 
-/// `None` where git is not there, or does not trust the folder.
+/// Lists the files by git; `None` if git is missing or does not trust the folder.
 fn git_files(root: &Path) -> Option<Vec<String>> {
     let mut git = Command::new("git");
     git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
@@ -103,7 +103,7 @@ fn walk(root: &Path) -> Result<Vec<String>> {
 
 #[cfg(test)]
 impl Tree {
-    /// A tree of these files, for the tests of the rules.
+    /// Builds a tree of these files, for the tests of the rules.
     pub(super) fn of(files: &[(&str, &str)]) -> Self {
         let entry = |(path, text): &(&str, &str)| Entry {
             path: (*path).to_owned(),

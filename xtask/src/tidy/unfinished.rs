@@ -1,12 +1,12 @@
-//! Nothing half-done and no test that is switched off.
+//! There must be no unfinished code and no disabled test.
 
 use super::Finding;
 use super::rust_text::{code, has_word};
 use super::tree::Tree;
 
-/// In code; in a string they are harmless.
+/// These must not occur in code; in a string they are harmless.
 const CODE: [&str; 3] = ["todo!", "unimplemented!", "#[ignore"];
-/// In comments too, so they are written here in two pieces.
+/// These must not occur in comments either, so they are written here in two parts.
 const ANYWHERE: [&str; 3] = [concat!("FIX", "ME"), concat!("X", "XX"), concat!("TO", "DO")];
 const EXTENSIONS: [&str; 6] = [".rs", ".py", ".toml", ".md", ".cc", ".h"];
 

@@ -1,10 +1,10 @@
-//! `unsafe` stands where it is looked after, and nowhere else.
+//! `unsafe` may only occur in the crate of the kernels.
 
 use super::Finding;
 use super::rust_text::{code, has_word};
 use super::tree::Tree;
 
-/// The kernels and the bridge to C++.
+/// The crate that holds the kernels and the bridge to C++.
 const PLACES: [&str; 1] = ["crates/sst-kernels/src/"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {

@@ -1,4 +1,4 @@
-//! No white space at the ends of lines, and one line feed at the end of a file.
+//! Lines must not end in white space, and a file must end in one line feed.
 
 use super::Finding;
 use super::tree::Tree;
@@ -11,7 +11,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         if path.contains("/fixtures/") || !EXTENSIONS.iter().any(|end| path.ends_with(end)) {
             continue;
         }
-        // Split by hand: `lines` would swallow a carriage return.
+        // `lines` would drop a carriage return, so the text is split here.
         for (index, line) in text.split('\n').enumerate() {
             if line.ends_with(char::is_whitespace) {
                 findings.push(Finding::new(path, index + 1, "white space at the end of the line"));

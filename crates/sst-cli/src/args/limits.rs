@@ -1,19 +1,21 @@
-//! The largest values of options whose cost has no other bound, and what a real number may be. They are checked as the
-//! arguments are read.
+//! The largest values of options that would otherwise allow unlimited memory or time, and the parser of real numbers.
+//! The limits are checked when the arguments are parsed.
 
-/// Sequences that beam search follows at a time: each takes the memory of a row and its cache.
+/// The largest number of beams. Each beam takes the memory of one row and its key-value cache.
 pub(super) const MAX_BEAMS: i64 = 1024;
 
-/// Samples of a prompt, which are rows of one batch.
+/// The largest number of samples per prompt. They are the rows of one batch.
 pub(super) const MAX_SAMPLES: i64 = 65_536;
 
-/// New tokens of a text. The model's positions are a limit of their own, and mostly a lower one.
+/// The largest number of new tokens per text. The context length of the model is a separate limit, and usually a
+/// lower one.
 pub(super) const MAX_NEW_TOKENS: u64 = 1_000_000;
 
-/// Kills of a run by `sst verify-resume`: each takes a start of the engine, which is most of a second.
+/// The largest number of kills in `sst verify-resume`. Each kill costs one more start of the engine, most of a
+/// second.
 pub(super) const MAX_KILLS: i64 = 1000;
 
-/// Reads a real number; NaN and infinity are refused, which no option can be.
+/// Parses a finite real number. NaN and infinity are refused, because they are valid for no option.
 pub(super) fn finite(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),

@@ -1,4 +1,4 @@
-//! The arguments as they are typed.
+//! The command-line arguments, as clap parses them.
 
 mod data;
 mod eval;
@@ -14,7 +14,9 @@ pub use data::{
     AugmentArgs, CleanArgs, DataCommand, DocumentArgs, EncodeArgs, InspectArgs, PrepareArgs,
     TokenizerCommand, TrainTokenizerArgs,
 };
-pub use eval::{EvalArgs, EvalCommand, MaskAccuracyArgs, PairArgs, PerplexityArgs};
+pub use eval::{
+    EmbeddedTextArgs, EvalArgs, EvalCommand, MaskAccuracyArgs, PairArgs, PerplexityArgs, TextArgs,
+};
 pub use model::{ConvertArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MineArgs};
 pub use shared::{DeviceArgs, PoolingArgs};
 pub use train::{CheckpointCommand, PretrainArgs, ReportArgs, VerifyResumeArgs};
@@ -25,16 +27,17 @@ Examples:
   sst fill-mask --model runs/demo --text \"And God said, Let there be [MASK].\"
   sst doctor
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or recipe, 3 stopped early with a good checkpoint, \
-4 the loss was not finite, 130 interrupted (Ctrl-C). Data goes to stdout, everything else to stderr. RUST_LOG=debug says more. \
-SST_CPU=avx2 (or portable, avx512, ...) lowers the instructions that are used: see `sst doctor`.";
+Exit codes: 0 success, 1 failure, 2 wrong arguments or a wrong recipe, 3 training stopped early and a good checkpoint \
+exists, 4 the loss was not finite, 130 interrupted (Ctrl-C). Data goes to stdout, everything else to stderr. \
+RUST_LOG=debug prints more. SST_CPU=avx2 (or portable, avx512, ...) makes sst use fewer CPU instructions than the \
+processor has; `sst doctor` shows which ones are in use.";
 
 /// Self-supervised training: from raw text to a model you can use.
 #[derive(Debug, Parser)]
 #[command(name = "sst", version, about, after_help = AFTER, subcommand_required = true)]
 #[command(arg_required_else_help = true, max_term_width = 100)]
 pub struct Cli {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -42,51 +45,54 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Train a model on raw text, as a recipe says.
+    /// Train a model on raw text, as described by a recipe.
     Pretrain(PretrainArgs),
-    /// See whether a run that is killed and resumed ends as one that is left alone.
+    /// Check that a run that is killed and resumed ends with the same weights as an uninterrupted run.
     VerifyResume(VerifyResumeArgs),
-    /// Write a run's curves, figures, ledger and recipe as one HTML page.
+    /// Write one HTML page with the curves, metrics, ledger and recipe of a run.
     Report(ReportArgs),
     /// Measure a model on held-out text.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Other evaluators of `sst list evaluators` are called in the same way: see `sst eval NAME --help`."
+    )]
     Eval(EvalCommand),
-    /// Ask a masked language model for the words behind the blanks of a text.
+    /// Fill in the masked tokens of a text with a masked language model.
     FillMask(FillMaskArgs),
-    /// Have a causal language model continue a text.
+    /// Generate text from a prompt with a causal language model.
     Generate(GenerateArgs),
-    /// Turn texts into vectors.
+    /// Compute embedding vectors of texts.
     Embed(EmbedArgs),
-    /// Find hard negatives for pairs of texts.
+    /// Find hard negatives for pairs of texts, to train an embedding model on.
     Mine(MineArgs),
-    /// Turn a GGUF file into a Hugging Face folder.
+    /// Convert a GGUF file to a Hugging Face model folder.
     Convert(ConvertArgs),
-    /// Write a model as a folder for other tools.
+    /// Write a model as a folder that transformers or sentence-transformers can load.
     Export(ExportArgs),
-    /// Look at, clean and prepare text.
+    /// Inspect, clean, augment and prepare text data.
     #[command(subcommand)]
     Data(DataCommand),
-    /// Train a tokenizer, or see what one makes of a text.
+    /// Train a tokenizer, or show how one splits a text.
     #[command(subcommand)]
     Tokenizer(TokenizerCommand),
-    /// List and check the checkpoints of a run.
+    /// List, verify or delete the checkpoints of a run.
     #[command(subcommand)]
     Checkpoint(CheckpointCommand),
-    /// List the objectives, models, readers and so on, with every key and its default.
+    /// List the objectives, models, readers and so on that a recipe can name, with every key and its default.
     List(ListArgs),
-    /// See whether this machine is ready, and what sst found on it.
+    /// Check that sst can run on this machine, and show the libraries, processor and devices that it found.
     Doctor(JsonArgs),
-    /// Print the completion script of a shell.
+    /// Print the completion script for a shell.
     #[command(
         after_help = "Example:\n  sst completions bash > ~/.local/share/bash-completion/completions/sst"
     )]
     Completions {
-        /// The shell.
+        /// The shell that the script is for.
         shell: Shell,
     },
 }
 
-/// Arguments of a command that has none but `--json`.
+/// Arguments of `sst doctor`, whose only option is `--json`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  sst doctor\n  sst doctor --json\n  SST_CPU=avx2 sst doctor")]
 pub struct JsonArgs {
@@ -99,7 +105,7 @@ pub struct JsonArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  sst list\n  sst list objectives --json")]
 pub struct ListArgs {
-    /// Only this kind.
+    /// List only this kind. If not given, all kinds are listed.
     #[arg(value_enum)]
     pub kind: Option<ListKind>,
     /// Print JSON.
@@ -107,23 +113,23 @@ pub struct ListArgs {
     pub json: bool,
 }
 
-/// What can be listed.
+/// The kinds of entries that `sst list` knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ListKind {
-    /// What a model can learn from.
+    /// Training objectives, such as masked language modelling.
     Objectives,
-    /// What can be trained.
+    /// Model architectures.
     Models,
-    /// What text can be read from.
+    /// File formats that text can be read from.
     Readers,
-    /// What splits text into tokens.
+    /// Kinds of tokenizers that can be trained.
     Tokenizers,
-    /// What updates the weights.
+    /// Optimizers.
     Optimizers,
-    /// How the learning rate goes.
+    /// Learning-rate schedules.
     Schedules,
-    /// What measures a model.
+    /// Evaluators of models.
     Evaluators,
-    /// What makes other views of a text.
+    /// Text augmentations.
     Augmentations,
 }

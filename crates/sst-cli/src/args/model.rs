@@ -15,7 +15,7 @@ Examples:
   sst fill-mask --model bert-base-uncased/ \\
       --text \"Paris is the capital of [MASK].\" --top-k 3 --json
 
-With --json, one line for each text:
+With --json, each text gives one line:
   {\"version\":1,\"text\":..,\"masks\":[{\"position\":..,\"predictions\":[{\"token\":..,\"id\":..,
   \"probability\":..,\"log_probability\":..,\"sequence\":..}]}]}")]
 pub struct FillMaskArgs {
@@ -25,10 +25,10 @@ pub struct FillMaskArgs {
     /// A text with one or more mask tokens, such as `[MASK]`. May be given several times.
     #[arg(long, required = true)]
     pub text: Vec<String>,
-    /// How many candidates for each blank.
+    /// The number of candidates to print for each mask token.
     #[arg(long, allow_negative_numbers = true, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub top_k: u32,
-    /// Where it runs.
+    /// The device and the threads.
     #[command(flatten)]
     pub device: DeviceArgs,
     /// Print JSON.
@@ -46,74 +46,79 @@ Examples:
   sst generate --model gpt2/ --prompt \"The capital of France is\" --greedy --json
   sst generate --model gpt2/ --prompts-file prompts.txt --beams 4 --json
 
-Text of a single sample is printed as it comes. With --json, one line for each sample:
+The text of a single sample is printed as it is generated. With --json, each sample gives one line:
   {\"version\":1,\"prompt\":..,\"sample\":..,\"text\":..,\"ids\":[..],\"finish\":\"length|end|stop\",
   \"length_limit\":\"max_new_tokens|model\",\"log_probability\":..}
-where length_limit says of the finish \"length\" whether --max-new-tokens or the model's own limit was reached, and \
-with a \"ledger\" where something was found and not used, such as a temperature in generation_config.json: how \
-tokens are drawn is said by options alone. A text ends at a token of that file's eos_token_id; where there \
-is no such file at one of config.json's, and where that names none at the tokenizer's end-of-text token (transformers \
-goes on). With --timing, one more: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":.., \
-\"tokens_per_second\":..}}, the last of all tokens but each sample's first. \
-Draws depend on the seed, the prompt's place and the sample's number alone.")]
+If finish is \"length\", length_limit says whether --max-new-tokens or the context length of the model ended the text. A \
+\"ledger\" is added if a setting was found and not used, such as a temperature in generation_config.json: the sampling \
+options are taken from the command line only. A text ends at a token of eos_token_id in generation_config.json, or in \
+config.json if there is no such file. If neither file names one, a text ends at the end-of-text token of the tokenizer \
+(transformers would continue).
+
+With --timing, one more line follows: {\"version\":1,\"timing\":{\"tokens\":..,\"first_token_s\":..,\"seconds\":.., \
+\"tokens_per_second\":..}}. The tokens per second leave out the first token of each sample. Samples depend only on the \
+seed, the position of the prompt and the number of the sample.")]
 pub struct GenerateArgs {
     /// A Hugging Face model folder, a checkpoint folder or a run folder.
     #[arg(long)]
     pub model: PathBuf,
-    /// A text to continue; an empty one begins with the tokenizer's begin- or end-of-text token. May be given
-    /// several times.
+    /// A text to continue. An empty text starts with the begin-of-text or end-of-text token of the tokenizer. May be
+    /// given several times.
     #[arg(long)]
     pub prompt: Vec<String>,
-    /// A file of texts to continue, one a line.
+    /// A file with one prompt per line.
     #[arg(long, value_name = "FILE")]
     pub prompts_file: Option<PathBuf>,
-    /// New tokens at most.
+    /// The largest number of new tokens per sample.
     #[arg(long, allow_negative_numbers = true, default_value_t = 50)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=limits::MAX_NEW_TOKENS))]
     pub max_new_tokens: u64,
-    /// Always take the likeliest token. Also what happens without a --temperature, --top-k, --top-p or --min-p.
+    /// Always take the most likely token. This is also the default without --temperature, --top-k, --top-p and
+    /// --min-p.
     #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "num_samples"])]
     pub greedy: bool,
-    /// Draw, from logits divided by this: below 1 the likely becomes likelier. 1 if another of these is given.
+    /// Sample from logits divided by this number. Below 1, likely tokens become more likely. It is 1 if only --top-k,
+    /// --top-p or --min-p is given.
     #[arg(long, allow_negative_numbers = true, value_parser = limits::finite)]
     pub temperature: Option<f64>,
-    /// Draw from the so many likeliest tokens; 0 for all of them.
+    /// Sample from this many of the most likely tokens only. 0 means all tokens.
     #[arg(long, allow_negative_numbers = true)]
     pub top_k: Option<usize>,
-    /// Draw from the likeliest tokens that together have this probability.
+    /// Sample from the smallest set of most likely tokens whose probabilities sum to at least this number (nucleus
+    /// sampling).
     #[arg(long, allow_negative_numbers = true, value_parser = limits::finite)]
     pub top_p: Option<f64>,
-    /// Draw from tokens with at least this share of the likeliest one's probability.
+    /// Sample only from tokens whose probability is at least this fraction of the highest probability.
     #[arg(long, allow_negative_numbers = true, value_parser = limits::finite)]
     pub min_p: Option<f64>,
-    /// Above 1, tokens that are there already become less likely.
+    /// The penalty on tokens that already occur in the text. Above 1 they become less likely.
     #[arg(long, allow_negative_numbers = true, value_parser = limits::finite, default_value_t = 1.0)]
     pub repetition_penalty: f64,
-    /// Seed of the draws.
+    /// The seed of the sampling.
     #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
-    /// Samples of each prompt.
+    /// The number of samples per prompt.
     #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=limits::MAX_SAMPLES))]
     pub num_samples: u32,
     /// End a text before this string, which must not be empty. May be given several times.
     #[arg(long)]
     pub stop: Vec<String>,
-    /// Search for likely sequences, following so many at a time, instead of taking token after token; as many
-    /// results of each prompt as --num-samples.
+    /// Use beam search with this many beams instead of choosing token by token. It returns --num-samples results per
+    /// prompt.
     #[arg(long, allow_negative_numbers = true, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "greedy"])]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=limits::MAX_BEAMS))]
     pub beams: Option<u32>,
-    /// For beams: the power of its length that a sequence's log-probability is divided by.
+    /// For --beams: the score of a sequence is its log-probability divided by its length to this power.
     #[arg(long, allow_negative_numbers = true, value_parser = limits::finite, default_value_t = 1.0, requires = "beams")]
     pub length_penalty: f64,
-    /// Read every token again for each new one: the same text, only slower.
+    /// Do not use the key-value cache. The text is the same and generation is slower.
     #[arg(long)]
     pub no_cache: bool,
-    /// Tell how fast it was: on stderr, or with --json in a last line of its own.
+    /// Print how fast the generation was: on stderr, or with --json in a last line of its own.
     #[arg(long, conflicts_with = "beams")]
     pub timing: bool,
-    /// Where it runs.
+    /// The device and the threads.
     #[command(flatten)]
     pub device: DeviceArgs,
     /// Print JSON.
@@ -127,10 +132,10 @@ pub struct GenerateArgs {
 Example:
   sst convert SmolLM2-135M-Instruct.Q4_1.gguf --out smollm2
 
-Reads models of architecture `llama` with a byte-level BPE tokenizer, quantised as F32, F16, BF16, Q4_0, Q4_1, \
-Q5_0, Q5_1, Q8_0 or Q2_K to Q6_K, and writes them in fp32: config.json, model.safetensors and the tokenizer. \
-Stretched positions become `rope_parameters` of transformers, and the flags for the first and last token of a text \
-become the tokenizer's. Keys of the metadata and tensors that are not used are listed; with --json:
+Reads models of architecture `llama` with a byte-level BPE tokenizer and tensors of type F32, F16, BF16, Q4_0, Q4_1, \
+Q5_0, Q5_1, Q8_0 or Q2_K to Q6_K. Writes config.json, model.safetensors (in fp32) and the tokenizer files. RoPE scaling \
+becomes `rope_parameters` as in transformers; the flags for adding begin-of-text and end-of-text tokens become settings \
+of the tokenizer. Metadata keys and tensors that are not used are listed. With --json:
   {\"version\":1,\"out\":..,\"ledger\":{..}}")]
 pub struct ConvertArgs {
     /// The GGUF file.
@@ -151,17 +156,17 @@ Examples:
   sst embed --model runs/demo --pooling cls --normalize --data corpus.jsonl \\
       --out vectors.safetensors --json
 
-Vectors come in the order of the texts, fp32: one array of a .npy or (`embeddings`) of a .safetensors file, or a line \
-for each text of a .jsonl file. With --json: {\"version\":1,\"texts\":..,\"width\":..,\"tokens\":..,\"seconds\":.., \
-\"ledger\":{..}}; the seconds are those after the model was loaded.")]
+The vectors are fp32 and in the order of the texts. A .npy file holds one array of shape [texts, width], a .safetensors \
+file the same array as `embeddings`, and a .jsonl file one line per text. With --json: {\"version\":1,\"texts\":.., \
+\"width\":..,\"tokens\":..,\"seconds\":..,\"ledger\":{..}}. The seconds do not include loading the model.")]
 pub struct EmbedArgs {
-    /// A folder of sentence-transformers, a Hugging Face model folder, a checkpoint folder or a run folder.
+    /// A sentence-transformers folder, a Hugging Face model folder, a checkpoint folder or a run folder.
     #[arg(long)]
     pub model: PathBuf,
-    /// Files, folders and globs of texts. May be given several times.
+    /// Files, folders or globs of texts. May be given several times.
     #[arg(long, required = true, num_args = 1..)]
     pub data: Vec<String>,
-    /// How the data is read.
+    /// Options that say how the data is read.
     #[command(flatten)]
     pub documents: super::DocumentArgs,
     /// The file to write: .npy, .safetensors or .jsonl.
@@ -170,16 +175,17 @@ pub struct EmbedArgs {
     /// How hidden states become vectors.
     #[command(flatten)]
     pub pooling: PoolingArgs,
-    /// Put this before each text, instead of what the folder says.
+    /// Text to put before each text. If not given, it is the default prompt of the model folder.
     #[arg(long)]
     pub prompt: Option<String>,
-    /// `fp32`, `bf16` for weights and products, or `auto`: bf16 where the device multiplies it fast.
+    /// The precision: `fp32`, `bf16` (for weights and matrix products), or `auto`, which is bf16 where the device
+    /// computes it fast and fp32 elsewhere.
     #[arg(long, default_value = "auto")]
     pub precision: String,
-    /// Tokens in a forward pass, about.
+    /// The approximate number of tokens in a forward pass.
     #[arg(long, allow_negative_numbers = true, default_value_t = 8192, value_parser = clap::value_parser!(u64).range(1..))]
     pub batch_tokens: u64,
-    /// Where it runs.
+    /// The device and the threads.
     #[command(flatten)]
     pub device: DeviceArgs,
     /// Print JSON.
@@ -195,10 +201,10 @@ Examples:
       --normalize --out simcse
   sst export --model runs/demo --format huggingface --out demo")]
 pub struct ExportArgs {
-    /// A folder of sentence-transformers, a Hugging Face model folder, a checkpoint folder or a run folder.
+    /// A sentence-transformers folder, a Hugging Face model folder, a checkpoint folder or a run folder.
     #[arg(long)]
     pub model: PathBuf,
-    /// `huggingface`, or `sentence-transformers` with a pooling after the encoder.
+    /// The format: `huggingface`, or `sentence-transformers`, which adds a pooling module after the encoder.
     #[arg(long)]
     pub format: String,
     /// How hidden states become vectors.
@@ -207,7 +213,7 @@ pub struct ExportArgs {
     /// The folder to write, which must not exist.
     #[arg(long)]
     pub out: PathBuf,
-    /// Print JSON: the folder, and what was not kept.
+    /// Print JSON: the folder, and the settings that the format cannot hold.
     #[arg(long)]
     pub json: bool,
 }
@@ -221,42 +227,44 @@ Examples:
   sst mine --model runs/simcse --data pairs.tsv --fields en,zh --range-min 5 \\
       --relative-margin 0.05 --out hard.jsonl
 
-The negatives of a query are the answers of others that are nearest to it. The file has a line for each negative, \
-{\"anchor\":..,\"positive\":..,\"negative\":..,\"score\":..}, or with --ntuple one for each pair, with \
-\"negatives\":[..] and \"scores\":[..]. Pairs without a negative are left out and counted. With --json, what was \
-looked at and why it was left out is printed as one line; seconds are those of the search alone.")]
+The hard negatives of a query are the answers to other queries whose vectors are most similar to it. The file has one \
+line per negative, {\"anchor\":..,\"positive\":..,\"negative\":..,\"score\":..}; with --ntuple it has one line per pair, \
+with \"negatives\":[..] and \"scores\":[..]. Pairs for which no negative is found are left out and counted. With --json, \
+one line says how many candidates were considered and why candidates were excluded; its seconds are those of the search \
+alone.")]
 pub struct MineArgs {
-    /// What is read, and with which model.
+    /// The pairs, and the model that embeds them.
     #[command(flatten)]
     pub pairs: super::PairArgs,
-    /// The file to write, .jsonl.
+    /// The .jsonl file to write.
     #[arg(long)]
     pub out: PathBuf,
-    /// One line a pair, with all its negatives.
+    /// Write one line per pair with all its negatives, instead of one line per negative.
     #[arg(long)]
     pub ntuple: bool,
-    /// Negatives of each query.
+    /// The number of negatives per query.
     #[arg(long, allow_negative_numbers = true, default_value_t = 3)]
     pub num_negatives: usize,
-    /// Skip so many of the nearest: they may be positives that nobody marked.
+    /// Skip this many of the most similar candidates, which may be unlabelled positives.
     #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub range_min: usize,
-    /// Look at so many of the nearest; as many as are needed if not given.
+    /// Consider only this many of the most similar candidates. If not given, as many as are needed.
     #[arg(long, allow_negative_numbers = true)]
     pub range_max: Option<usize>,
-    /// The highest cosine of a negative.
+    /// The highest cosine similarity that a negative may have with its query.
     #[arg(long, value_parser = limits::finite, allow_negative_numbers = true)]
     pub max_score: Option<f64>,
-    /// The lowest cosine of a negative.
+    /// The lowest cosine similarity that a negative may have with its query.
     #[arg(long, value_parser = limits::finite, allow_negative_numbers = true)]
     pub min_score: Option<f64>,
-    /// By how much a negative's cosine is below that of the query's least similar positive.
+    /// The margin by which the cosine similarity of a negative must be below that of the query's least similar
+    /// positive.
     #[arg(long, value_parser = limits::finite, allow_negative_numbers = true)]
     pub absolute_margin: Option<f64>,
-    /// The same as a share of that positive's cosine.
+    /// The same margin as a fraction of the cosine similarity of that positive.
     #[arg(long, value_parser = limits::finite, allow_negative_numbers = true)]
     pub relative_margin: Option<f64>,
-    /// Take any of the candidates instead of the nearest, drawn with this seed.
+    /// Choose negatives among the candidates at random, with this seed, instead of the most similar ones.
     #[arg(long, allow_negative_numbers = true, value_name = "SEED")]
     pub random: Option<u64>,
 }

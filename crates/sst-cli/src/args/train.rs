@@ -1,4 +1,4 @@
-//! Arguments of the commands that train.
+//! Arguments of the commands that train, and of those on runs and checkpoints.
 
 use std::path::PathBuf;
 
@@ -20,33 +20,33 @@ Examples:
   sst pretrain recipes/demo.toml --dry-run
   sst pretrain runs/demo/config.toml --set run.name=again
 
-The run goes to run.dir/run.name: config.toml, environment.json, metrics.jsonl, ledger.json, loss.png, \
-TensorBoard events and checkpoints/, each of which holds a Hugging Face model folder. Paths in a recipe \
-are relative to the current folder. While the data is prepared, Ctrl-C ends at once with code 130, and nothing is left \
-of the run. While it trains, Ctrl-C finishes the step, saves and exits with code 3; a second one \
-stops at once, with code 3 too where a checkpoint was written, or else 1.")]
+The run is written to the folder run.dir/run.name. It holds config.toml, environment.json, metrics.jsonl, ledger.json, \
+loss.png, TensorBoard events, and checkpoints/; each checkpoint contains a Hugging Face model folder. Paths in a recipe \
+are relative to the current folder. If you press Ctrl-C while the data is prepared, sst exits at once with code 130 and \
+leaves no run behind. If you press Ctrl-C during training, sst finishes the step, saves a checkpoint and exits with code \
+3. A second Ctrl-C stops at once: with code 3 if there is a checkpoint, otherwise with code 1.")]
 pub struct PretrainArgs {
-    /// The recipe, a TOML file; the config.toml of a run is one too.
+    /// The recipe (a TOML file). The config.toml of an earlier run is a recipe too.
     pub recipe: PathBuf,
     /// Override a key of the recipe, as in `train.steps=200step`. May be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Go on from the newest good checkpoint of the run, or start if there is none yet.
+    /// Continue from the newest good checkpoint of the run. If there is none yet, the run starts from the beginning.
     #[arg(long)]
     pub resume: bool,
-    /// Resume although this key of the recipe has changed, with which the run learns something else from
-    /// here on. May be given several times.
+    /// Allow this key of the recipe to differ from the interrupted run. From here on the run trains differently than
+    /// it would have, so a resume refuses such a change otherwise. May be given several times.
     #[arg(long, value_name = "KEY", requires = "resume")]
     pub allow_change: Vec<String>,
-    /// Check the recipe, print it with every default, and stop. What follows from the data or the
-    /// tokenizer is not filled in.
+    /// Check the recipe, print it with every default filled in, and stop before reading data. Values that depend on
+    /// the data or on the tokenizer are not filled in.
     #[arg(long, conflicts_with_all = ["resume", "json"])]
     pub dry_run: bool,
-    /// Record so many steps, after the first five, by operator: a table and a Chrome trace in profile/ of the
-    /// run's folder.
+    /// Profile this many steps after the first five. The folder profile/ of the run gets a table of operators and a
+    /// Chrome trace.
     #[arg(long, allow_negative_numbers = true, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub profile: Option<u64>,
-    /// Print the outcome as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }
@@ -58,15 +58,15 @@ Examples:
   sst report runs/demo
   sst report runs/demo --out demo.html --json
 
-One HTML page with the curves, the evaluation, the ledger, the environment and the recipe, which needs no \
-network and no other file.")]
+The page shows the curves, the evaluation, the ledger, the environment and the recipe. It needs no network and no other \
+file.")]
 pub struct ReportArgs {
     /// The run folder.
     pub run: PathBuf,
-    /// Where the page goes; report.html in the run folder if not given.
+    /// The HTML file to write. If not given, it is report.html in the run folder.
     #[arg(long, short)]
     pub out: Option<PathBuf>,
-    /// Print the place and the last figures as JSON.
+    /// Print the path of the page and the last metrics as JSON.
     #[arg(long)]
     pub json: bool,
 }
@@ -79,10 +79,10 @@ Examples:
   sst verify-resume recipes/tiny.toml --set train.precision=bf16 --kills 10 \\
       --json
 
-Trains as the recipe says, once without a break and once killed at random moments and resumed each time, \
-and compares every file of the last checkpoint and every figure. Exit code 1 if anything differs.")]
+Trains the recipe twice: once without interruption, and once killed at random moments and resumed each time. Then \
+compares every file of the last checkpoint and every metric. The exit code is 1 if anything differs.")]
 pub struct VerifyResumeArgs {
-    /// The recipe, a TOML file.
+    /// The recipe (a TOML file).
     pub recipe: PathBuf,
     /// Override a key of the recipe. May be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -90,13 +90,13 @@ pub struct VerifyResumeArgs {
     /// How many times the second run is killed.
     #[arg(long, allow_negative_numbers = true, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=limits::MAX_KILLS))]
     pub kills: u32,
-    /// Seeds the moments of the kills.
+    /// The seed of the random moments at which the run is killed.
     #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
-    /// Leave both runs in run.dir/NAME.verify.
+    /// Keep both runs in run.dir/NAME.verify. They are deleted by default.
     #[arg(long)]
     pub keep: bool,
-    /// Print the outcome as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }
@@ -104,7 +104,7 @@ pub struct VerifyResumeArgs {
 /// `sst checkpoint`.
 #[derive(Debug, Subcommand)]
 pub enum CheckpointCommand {
-    /// List the checkpoints of a run with their figures.
+    /// List the checkpoints of a run with their losses.
     #[command(after_help = "Example:\n  sst checkpoint list runs/demo")]
     List {
         /// The run folder.
@@ -113,7 +113,8 @@ pub enum CheckpointCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Compare every file of a checkpoint, or of all checkpoints of a run, with its manifest.
+    /// Check every file of a checkpoint, or of all checkpoints of a run, against the sizes and hashes in its
+    /// manifest.
     #[command(after_help = "\
 Examples:
   sst checkpoint verify runs/demo
@@ -125,7 +126,8 @@ Examples:
         #[arg(long)]
         json: bool,
     },
-    /// Delete the checkpoints of a run that no rule keeps. Not while the run is going on.
+    /// Delete the checkpoints of a run, except those that --last, --best and --every keep. The run must not be
+    /// training.
     #[command(after_help = "\
 Examples:
   sst checkpoint prune runs/demo --last 1 --dry-run
@@ -133,16 +135,16 @@ Examples:
     Prune {
         /// The run folder.
         run: PathBuf,
-        /// Keep the newest so many.
+        /// Keep this many of the newest checkpoints.
         #[arg(long, allow_negative_numbers = true, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
         last: u64,
-        /// Keep the best so many, by the held-out loss.
+        /// Keep this many of the checkpoints with the lowest held-out loss.
         #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
         best: usize,
-        /// Keep those of every so many steps.
+        /// Also keep the checkpoints whose step is a multiple of this number.
         #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
         every: Option<u64>,
-        /// Say what would be deleted, and delete nothing.
+        /// Print what would be deleted, and delete nothing.
         #[arg(long)]
         dry_run: bool,
         /// Print JSON.

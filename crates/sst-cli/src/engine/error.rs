@@ -1,11 +1,12 @@
-//! Which exit code the errors of a run get.
+//! Maps the errors of `sst-run` to exit codes.
 
 use sst_cli::exit::{Ends, Exit, Usage};
 use sst_cli::files;
 use sst_run::RunError;
 use sst_train::TrainError;
 
-/// Gives an error of `sst-run` its exit code; any other stays as it is.
+/// Wraps an error of `sst-run` so that it ends the command with the right exit code. Other errors are returned
+/// unchanged.
 pub(crate) fn with_exit_code(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<RunError>() {
         Ok(error) => of_run(error),
@@ -22,9 +23,9 @@ fn of_run(error: RunError) -> anyhow::Error {
         | RunError::Folder(_)
         | RunError::Resume(_)
         | RunError::Model(_) => Usage(error.to_string()).into(),
-        // The variables that name it are missing: this says which.
+        // The environment names no cache folder; this error says which variables are missing.
         RunError::NoCache => files::user_cache().err().unwrap_or_else(|| error.into()),
-        // Those of the libraries by themselves: `conclude` knows which of them are wrong usage.
+        // The errors of the libraries are passed on unwrapped: `conclude` knows which of them are wrong usage.
         RunError::Read(error) => error.into(),
         RunError::Prepare(error) => error.into(),
         RunError::Store(error) => error.into(),

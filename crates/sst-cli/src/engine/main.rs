@@ -1,4 +1,4 @@
-//! `sst-engine`: the commands that use tensors. `sst` starts it with the arguments it was given.
+//! `sst-engine`: the commands that need libtorch. `sst` starts it with its own arguments.
 
 mod cmd;
 mod error;
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 
 fn run_command(command: &Command) -> Result<Exit> {
     interrupt::listen(sst_kernels::exit_at_once).context("cannot listen to Ctrl-C")?;
-    // A level that this processor does not have is an error, not a guess.
+    // If SST_CPU names a level that this processor does not have, that is an error.
     CpuLevel::requested().map_err(|error| Usage(error.to_string()))?;
     sst_kernels::keep_freed_memory()?;
     match command {

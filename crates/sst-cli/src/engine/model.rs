@@ -1,4 +1,4 @@
-//! Finds the model that a command is pointed at, and tells which one it is where that is not plain.
+//! Finds the model that `--model` names.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use anyhow::Result;
 use sst_cli::render;
 use sst_run::model;
 
-pub(crate) use sst_run::model::Found;
+pub(crate) use sst_run::model::ModelLocation;
 
-/// [`model::find`], with a note where a run's newest checkpoint is damaged and an older one is used.
+/// Calls [`model::find`], and prints a note if the newest checkpoint of a run is damaged and an older one is used.
 ///
 /// # Errors
 /// If there is no model, or its checkpoint is damaged.
-pub(crate) fn find(path: &Path) -> Result<Found> {
+pub(crate) fn find(path: &Path) -> Result<ModelLocation> {
     let found = model::find(path)?;
     if let Some(older) = &found.older {
         render::note(&format!("using {}, the newest good checkpoint", older.display()));

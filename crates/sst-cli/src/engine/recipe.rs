@@ -1,4 +1,4 @@
-//! From the arguments to a recipe.
+//! Builds a recipe from the arguments of a command.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,26 +9,26 @@ use sst_run::{CheckedRecipe, Recipe};
 
 use crate::terminal::Terminal;
 
-/// The recipe at `path` with the overrides of `--set`, prepared data in the user's cache, and notices on stderr.
+/// Reads the recipe at `path` and applies the overrides of `--set`. Prepared data goes to the user's cache folder,
+/// and notices are printed to stderr.
 ///
-/// # Errors
-/// If it cannot be read, or an override is none.
+/// If the recipe cannot be read, or an override is not of the form KEY=VALUE.
 pub(crate) fn read(path: &Path, sets: &[String]) -> Result<Recipe> {
     let mut recipe = Recipe::read(path)?.observer(Arc::new(Terminal));
     for set in sets {
         recipe = recipe.set(set)?;
     }
-    // Where no variable names a folder, the recipe may: that is found out when data is prepared.
+    // If no environment variable names a cache folder, the recipe may name one. That is checked when data is
+    // prepared.
     Ok(match files::user_cache() {
         Ok(folder) => recipe.default_cache(folder.join("prepared")),
         Err(_) => recipe,
     })
 }
 
-/// [`read`], checked.
+/// Calls [`read`] and checks the recipe.
 ///
-/// # Errors
-/// If anything in it is wrong, with exit code 2.
+/// If the recipe is wrong; the command ends with exit code 2.
 pub(crate) fn check(path: &Path, sets: &[String]) -> Result<CheckedRecipe> {
     Ok(read(path, sets)?.check()?)
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C (SIGINT), SIGTERM and SIGHUP while a run trains.
+//! Handles Ctrl-C (SIGINT), SIGTERM and SIGHUP while a run trains.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,19 +9,20 @@ use sst_cli::{interrupt, render};
 use sst_run::CONFIG;
 use sst_train::Saver;
 
-/// What the signals of a run have asked for. The first lets it finish its step and save; the second ends the process,
-/// once the checkpoint that is being written stands.
+/// The state of the signal handler of a run. The first signal lets the run finish its step and save. The second one
+/// ends the process, as soon as the checkpoint that is being written is complete.
 #[derive(Clone)]
 pub(crate) struct Signals {
     /// Set by the first signal.
     stop: Arc<AtomicBool>,
-    /// Whether the run has ended by itself. Held by whoever decides how the process ends, so that one alone tells it.
+    /// Whether the run has ended by itself. The lock is held by the thread that decides how the process ends, so that
+    /// only one message is printed.
     ended: Arc<Mutex<bool>>,
     saver: Saver,
 }
 
 impl Signals {
-    /// Listens from now on. The first signal sets `stop`, at which the run finishes its step, saves and ends.
+    /// Starts to listen. The first signal sets `stop`; the run then finishes its step, saves and ends.
     ///
     /// # Errors
     /// If the handler cannot be set.
@@ -36,8 +37,8 @@ impl Signals {
         Self { stop, ended: Arc::default(), saver }
     }
 
-    /// The run has ended, and says itself how: a signal changes nothing any more. Does not return if the process is
-    /// being ended by the second signal.
+    /// Records that the run has ended; signals are ignored from here on. If the second signal is already ending the
+    /// process, this function does not return.
     pub(crate) fn run_ended(&self) {
         *self.lock() = true;
     }
@@ -53,13 +54,13 @@ impl Signals {
         }
         self.at_once(&mut |exit, message| {
             render::note(message);
-            // The user asked twice, and nothing is being written in place.
+            // The user asked twice, and no checkpoint is being written at this point.
             sst_kernels::exit_at_once(exit as u8)
         });
     }
 
-    /// Calls `end` with the code and the message of a run that stops at once, unless it has ended by itself. Until
-    /// `end` returns no checkpoint is begun and the run cannot end by itself.
+    /// Calls `end` with the exit code and the message of a run that stops at once, unless the run has already ended
+    /// by itself. Until `end` returns, no checkpoint can be started and the run cannot end by itself.
     fn at_once(&self, end: &mut dyn FnMut(Exit, &str)) {
         let _no_save = self.saver.hold();
         let ended = self.lock();
@@ -73,7 +74,7 @@ impl Signals {
                 let recipe = place.ancestors().nth(2).unwrap_or(&place).join(CONFIG);
                 let recipe = recipe.display().to_string();
                 let message = format!(
-                    "stopped at once; {} stands: go on with: sst pretrain {} --resume",
+                    "stopped at once; the last checkpoint is {}; continue with: sst pretrain {} --resume",
                     place.display(),
                     render::shell_word(&recipe)
                 );
@@ -91,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    /// What a second signal makes of it.
+    /// The exit code and message after a second signal; `None` if it is ignored.
     fn second(signals: &Signals) -> Option<(Exit, String)> {
         let mut found = None;
         signals.at_once(&mut |exit, message| found = Some((exit, message.to_owned())));
@@ -120,12 +121,16 @@ mod tests {
         let asked = signals.clone();
         let (told, found) = mpsc::channel();
         thread::spawn(move || told.send(second(&asked)).unwrap());
-        // The save cannot end yet, so whatever comes now came too early.
+        // The save is still blocked, so the second signal must not have ended the process yet.
         assert!(found.recv_timeout(std::time::Duration::from_millis(50)).is_err());
         go_on.send(()).unwrap();
         let (exit, message) = found.recv().unwrap().unwrap();
         assert_eq!(exit, Exit::Stopped);
-        assert!(message.contains("step-00000007 stands"), "{message}");
+        assert!(
+            message.contains("the last checkpoint is ")
+                && message.contains("step-00000007; continue"),
+            "{message}"
+        );
         save.join().unwrap().unwrap();
     }
 

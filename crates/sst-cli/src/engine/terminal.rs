@@ -1,9 +1,9 @@
-//! Notices of a run on stderr.
+//! Prints the notices of a run to stderr.
 
 use sst_cli::render;
 use sst_run::{Notice, Observer};
 
-/// Prints notices, a line each.
+/// An observer that prints each notice as one line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terminal;
 

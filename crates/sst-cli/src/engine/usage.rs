@@ -1,5 +1,5 @@
-//! Which errors of the libraries over libtorch are wrong usage: the folder that was named is not a model's, or a text or an
-//! option that was typed cannot be. Those of the others are known to [`sst_cli::exit`].
+//! Which errors of the crates that use libtorch are wrong usage (exit code 2): the named folder holds no model, or a
+//! text or an option is invalid. [`sst_cli::exit`] knows the errors of sst-data.
 
 use std::error::Error;
 
@@ -8,7 +8,7 @@ use sst_core::checkpoint::CheckpointError;
 use sst_eval::EvalError;
 use sst_models::ModelError;
 
-/// Whether `cause` ends the command with the code for wrong usage.
+/// Whether `cause` means that the command was used wrongly, so that it ends with code 2.
 pub(crate) fn is_usage(cause: &(dyn Error + 'static)) -> bool {
     cause.downcast_ref::<ModelError>().is_some_and(of_model)
         || cause.downcast_ref::<sst_core::Error>().is_some_and(of_core)

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use sst_data::augment::{AugmentError, Chain, Context, Draw, build, list};
-use sst_data::read::{Whole, WholeDocuments};
+use sst_data::read::{DocumentWithFields, DocumentsWithFields};
 use sst_data::{Ledger, atomic};
 
 use super::output;
@@ -16,15 +16,14 @@ use crate::args::AugmentArgs;
 use crate::exit::{Exit, Usage};
 use crate::{files, render};
 
-/// Documents that are augmented at a time: enough for a translator to be busy.
+/// The number of documents that are augmented at a time: enough to keep a translator busy.
 const BATCH: usize = 256;
-/// The fields of a line that are this command's own.
-const OWN: [&str; 3] = ["text", "augmented", "kind"];
+/// The fields of an output line that this command writes itself.
+const OUTPUT_FIELDS: [&str; 3] = ["text", "augmented", "kind"];
 
-/// Writes views of the documents to stdout or a file, one JSON object a line.
+/// Augments the documents and writes their views to stdout or to a file, one JSON object per line.
 ///
-/// # Errors
-/// If a document cannot be read, a kind cannot be had or fails, or a line cannot be written.
+/// If a document cannot be read, an augmentation cannot be set up or fails, or a line cannot be written.
 pub fn run(args: &AugmentArgs) -> Result<Exit> {
     let ledger = Ledger::new();
     let source = source(&args.paths, &args.documents)?;
@@ -33,8 +32,8 @@ pub fn run(args: &AugmentArgs) -> Result<Exit> {
         output::check(&args.out, &source, &args.synonyms)?;
     }
     let chain = chain(args, &ledger)?;
-    // Before there is a file: one that is being written is none of the source's.
-    let documents = source.read_whole(&ledger)?;
+    // The input files are listed before the output file is created, so that it is not taken for an input.
+    let documents = source.read_all_fields(&ledger)?;
     if !has_file {
         views(args, documents, &chain, &ledger, &mut |line| Ok(render::line(line)?))?;
         render::ledger(&ledger.entries());
@@ -43,7 +42,7 @@ pub fn run(args: &AugmentArgs) -> Result<Exit> {
     let (mut written, mut failed) = (0, None);
     let result = atomic::write_with(&args.out, |file| {
         let outcome = write(args, documents, &chain, &ledger, file, &mut written);
-        // What happened is told below; here it is enough that no file is made.
+        // The error is returned below. Here it only has to prevent that the file is created.
         outcome.map_err(|error| {
             failed = Some(error);
             io::ErrorKind::Other.into()
@@ -60,7 +59,7 @@ pub fn run(args: &AugmentArgs) -> Result<Exit> {
 
 fn write(
     args: &AugmentArgs,
-    documents: WholeDocuments,
+    documents: DocumentsWithFields,
     chain: &Chain,
     ledger: &Ledger,
     file: &mut File,
@@ -75,7 +74,7 @@ fn write(
     out.flush().with_context(failed)
 }
 
-/// The kinds as the arguments have them.
+/// Builds the augmentations that the arguments name, in their order.
 fn chain(args: &AugmentArgs, ledger: &Ledger) -> Result<Chain> {
     let context = Context { special: args.mask.iter().cloned().collect(), ledger: ledger.clone() };
     let given = [
@@ -96,15 +95,15 @@ fn chain(args: &AugmentArgs, ledger: &Ledger) -> Result<Chain> {
         if !names.iter().any(|name| keys(name).get(key).is_some()) {
             let option = if *key == "files" { "synonyms" } else { key };
             let kinds = args.kinds.join(" and ");
-            return Err(Usage(format!("--{option} says nothing to {kinds}: leave it out")).into());
+            return Err(Usage(format!("--{option} does not apply to {kinds}: omit it")).into());
         }
     }
     args.synonyms.iter().try_for_each(|path| files::must_exist(path))?;
     let kinds = names.iter().map(|name| {
         let known = keys(name);
-        let own = given.iter().filter(|(key, _)| known.get(key).is_some());
-        let own = own.filter_map(|(key, value)| Some((key.to_string(), value.clone()?)));
-        build(name, &Value::Object(own.collect()), &context)
+        let options = given.iter().filter(|(key, _)| known.get(key).is_some());
+        let options = options.filter_map(|(key, value)| Some((key.to_string(), value.clone()?)));
+        build(name, &Value::Object(options.collect()), &context)
     });
     let chain = kinds.collect::<Result<Vec<_>, _>>().and_then(Chain::new);
     chain.map_err(|error| match error {
@@ -116,10 +115,10 @@ fn chain(args: &AugmentArgs, ledger: &Ledger) -> Result<Chain> {
     })
 }
 
-/// Hands the lines to `write`, in the order of the documents.
+/// Augments the documents in batches and passes the output lines to `write`, in the order of the documents.
 fn views(
     args: &AugmentArgs,
-    documents: WholeDocuments,
+    documents: DocumentsWithFields,
     chain: &Chain,
     ledger: &Ledger,
     write: &mut dyn FnMut(&str) -> Result<()>,
@@ -127,7 +126,8 @@ fn views(
     let mut documents = documents.peekable();
     let mut index = 0;
     while documents.peek().is_some() {
-        let batch = documents.by_ref().take(BATCH).collect::<Result<Vec<Whole>, _>>()?;
+        let batch =
+            documents.by_ref().take(BATCH).collect::<Result<Vec<DocumentWithFields>, _>>()?;
         let texts: Vec<&str> =
             batch.iter().map(|whole| whole.example.text("text").unwrap_or_default()).collect();
         let copies = (0..args.copies).map(|epoch| {
@@ -147,14 +147,21 @@ fn views(
     Ok(())
 }
 
-/// The command's own fields, and then the document's others as they were, in the order of the file.
-fn line(whole: &Whole, text: &str, augmented: &str, chain: &Chain, ledger: &Ledger) -> String {
+/// Formats an output line: first the fields of this command, then the other fields of the document unchanged and in
+/// the order of the file.
+fn line(
+    whole: &DocumentWithFields,
+    text: &str,
+    augmented: &str,
+    chain: &Chain,
+    ledger: &Ledger,
+) -> String {
     let key = Some(&whole.example.key);
     ledger.add("augment.unchanged", u64::from(text == augmented), key);
     let [text, augmented, kind] = [json!(text), json!(augmented), json!(chain.names())];
     let mut line = format!("{{\"text\":{text},\"augmented\":{augmented},\"kind\":{kind}");
     for field in whole.fields.iter().filter(|field| !field.is_text) {
-        if OWN.contains(&&*field.name) {
+        if OUTPUT_FIELDS.contains(&&*field.name) {
             ledger.add("augment.field_replaced", 1, key);
         } else {
             line.push(',');

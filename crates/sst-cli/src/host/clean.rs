@@ -4,14 +4,14 @@ use anyhow::Result;
 use serde_json::json;
 use sst_data::Ledger;
 use sst_data::clean::{CleanConfig, Cleaner};
-use sst_data::read::Whole;
+use sst_data::read::DocumentWithFields;
 
 use super::source::source;
 use crate::args::CleanArgs;
 use crate::exit::{Exit, Usage};
 use crate::render;
 
-/// Writes the cleaned documents to stdout, one JSON object a line, with their other fields as they were.
+/// Writes the cleaned documents to stdout, one JSON object per line. Their other fields are unchanged.
 ///
 /// # Errors
 /// If a document cannot be read or stdout cannot be written to.
@@ -28,7 +28,7 @@ pub fn run(args: &CleanArgs) -> Result<Exit> {
     config.check().map_err(|error| Usage(error.to_string()))?;
     let ledger = Ledger::new();
     let mut cleaner = Cleaner::new(config, ledger.clone());
-    for document in source(&args.paths, &args.documents)?.read_whole(&ledger)? {
+    for document in source(&args.paths, &args.documents)?.read_all_fields(&ledger)? {
         let document = document?;
         let example = &document.example;
         if let Some(text) = cleaner.clean(&example.key, example.text("text").unwrap_or_default()) {
@@ -39,14 +39,14 @@ pub fn run(args: &CleanArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The fields in the order of the file, the cleaned text in its place as `text`.
-fn line(document: &Whole, text: &str, ledger: &Ledger) -> String {
+/// Formats an output line: the fields in the order of the file, with the cleaned text as `text`.
+fn line(document: &DocumentWithFields, text: &str, ledger: &Ledger) -> String {
     let text = format!("\"text\":{}", json!(text));
     let mut parts: Vec<&str> = Vec::new();
     for field in &document.fields {
         match &*field.name {
             _ if field.is_text => parts.push(&text),
-            // Another field called `text`, beside the one that was read as the text.
+            // A second field is called `text`; the cleaned text replaces it.
             "text" => ledger.add("clean.field_replaced", 1, Some(&document.example.key)),
             _ => parts.push(&field.json),
         }

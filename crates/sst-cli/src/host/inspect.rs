@@ -10,14 +10,14 @@ use crate::args::InspectArgs;
 use crate::exit::Exit;
 use crate::render;
 
-/// Characters of a document that are shown.
+/// The number of characters that are shown of a document.
 const SHOWN: usize = 200;
 
-/// What is counted over all documents.
+/// Totals over all documents.
 #[derive(Default)]
 struct Totals {
     bytes: u64,
-    /// Documents measured in characters: mostly Chinese or Japanese.
+    /// The number of documents that are measured in characters because they are mostly Chinese or Japanese.
     unspaced: u64,
     lengths: Vec<usize>,
 }
@@ -75,7 +75,7 @@ impl Totals {
         self.lengths.push(length.count());
     }
 
-    /// The length that a share `q` of the documents does not exceed; 0 if there are none.
+    /// The quantile `q` of the document lengths; 0 if there are no documents.
     fn quantile(&self, q: f64) -> usize {
         let last = self.lengths.len().saturating_sub(1);
         self.lengths.get((last as f64 * q).round() as usize).copied().unwrap_or(0)

@@ -1,4 +1,4 @@
-//! The commands that need no tensors.
+//! The commands that need no libtorch.
 
 pub mod augment;
 pub mod clean;

@@ -1,4 +1,5 @@
-//! Outputs that would take the place of something: refused before anything is read.
+//! Checks of `--out`: a path that would overwrite an input, or that is not a file, is refused before anything is
+//! read.
 
 use std::path::{Path, PathBuf};
 
@@ -7,10 +8,11 @@ use sst_data::read::{Source, require_file};
 
 use crate::exit::Usage;
 
-/// Refuses an `--out` that is no file, that `source` or `others` name, or that `source` would read the next time.
+/// Refuses an `--out` that is not a regular file, that is one of the inputs (`source` and `others`), or that lies
+/// where `source` would read it the next time.
 ///
 /// # Errors
-/// [`Usage`], or what is wrong with the source's paths.
+/// [`Usage`], or the error of listing the files of `source`.
 pub fn check(out: &Path, source: &Source, others: &[PathBuf]) -> Result<()> {
     require_replaceable(out)?;
     let place = canonical(out);
@@ -21,8 +23,8 @@ pub fn check(out: &Path, source: &Source, others: &[PathBuf]) -> Result<()> {
     }
     if let Some(folder) = source.folder_of(&place) {
         let message = format!(
-            "--out {} lies in the input folder {folder}, with whose files it would be read the next time: name a \
-             file elsewhere",
+            "--out {} lies in the input folder {folder} and would be read as input the next time: name a file in \
+             another folder",
             out.display()
         );
         return Err(Usage(message).into());
@@ -30,7 +32,7 @@ pub fn check(out: &Path, source: &Source, others: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// Refuses an `--out` that is there already and lies in `folder`, whose files are an input.
+/// Refuses an `--out` that exists and lies in `folder`, whose files are inputs.
 ///
 /// # Errors
 /// [`Usage`].
@@ -47,8 +49,8 @@ pub fn check_folder(out: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses an `--out` that is a folder, a pipe or a device, whose place the file would take, and one in a folder that does
-/// not exist.
+/// Refuses an `--out` that is a folder, a pipe or a device, because the file would replace it, and one in a folder
+/// that does not exist.
 ///
 /// # Errors
 /// [`Usage`].
@@ -56,7 +58,7 @@ pub fn require_replaceable(out: &Path) -> Result<()> {
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.exists()) {
         let message = format!(
-            "cannot write --out {}: the folder {} does not exist: make it first",
+            "cannot write --out {}: the folder {} does not exist: create it first",
             out.display(),
             folder.display()
         );
@@ -66,12 +68,12 @@ pub fn require_replaceable(out: &Path) -> Result<()> {
         Err(error) if out.exists() => {
             Err(Usage(format!("cannot write --out {}: {error}", out.display())).into())
         }
-        // What is not there is made, or told of when it is.
+        // A file that does not exist yet is created later; an error of that is reported then.
         _ => Ok(()),
     }
 }
 
-/// Where the file is, or will be, without links.
+/// The path of the file with symbolic links resolved; the file need not exist.
 fn canonical(out: &Path) -> PathBuf {
     let made = || {
         let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());

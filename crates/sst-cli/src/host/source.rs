@@ -1,4 +1,4 @@
-//! From arguments to a source of documents.
+//! Builds a source of documents from the arguments.
 
 use anyhow::Result;
 use serde::de::DeserializeOwned;
@@ -8,7 +8,7 @@ use sst_data::read::{OnError, Source};
 use crate::args::DocumentArgs;
 use crate::exit::Usage;
 
-/// The source that the arguments describe.
+/// Builds the source that the arguments describe.
 ///
 /// # Errors
 /// If the format is unknown.
@@ -24,10 +24,9 @@ pub fn source(paths: &[String], args: &DocumentArgs) -> Result<Source> {
     })
 }
 
-/// The value of a setting that is one of a few words, as a recipe spells them.
+/// Parses a setting that is one of a fixed list of words, spelled as in a recipe.
 ///
-/// # Errors
-/// If it is none of them; the message lists them.
+/// If `word` is not in the list; the message shows the list.
 pub fn named<T: DeserializeOwned>(option: &str, word: &str) -> Result<T> {
     let parsed = serde_json::from_value(Value::String(word.to_owned()));
     parsed.map_err(|error| Usage(format!("{option}: {error}")).into())

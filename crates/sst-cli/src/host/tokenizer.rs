@@ -12,10 +12,9 @@ use crate::args::{EncodeArgs, TokenizerCommand, TrainTokenizerArgs};
 use crate::exit::{Exit, Usage};
 use crate::{files, render};
 
-/// Runs a command on tokenizers.
+/// Runs `sst tokenizer train` or `sst tokenizer encode`.
 ///
-/// # Errors
-/// If text or tokenizer cannot be read, or the result cannot be written.
+/// If the text or the tokenizer cannot be read, or the result cannot be written.
 pub fn run(command: &TokenizerCommand) -> Result<Exit> {
     match command {
         TokenizerCommand::Train(args) => train_one(args),
@@ -49,7 +48,7 @@ fn train_one(args: &TrainTokenizerArgs) -> Result<Exit> {
     }
     let tokenizer = trained?;
     match args.out.exists() {
-        // Into a folder that is there, file by file.
+        // The files are written one by one into a folder that exists; a new folder appears only once it is complete.
         true => tokenizer.save(&args.out, args.model_max_length)?,
         false => atomic::folder(&args.out, |folder| -> Result<()> {
             Ok(tokenizer.save(folder, args.model_max_length)?)
@@ -57,7 +56,7 @@ fn train_one(args: &TrainTokenizerArgs) -> Result<Exit> {
     }
     render::ledger(&ledger.entries());
     render::note(&format!(
-        "a vocabulary of {} tokens; use it with tokenizer.path or --tokenizer",
+        "trained a vocabulary of {} tokens; use it with tokenizer.path in a recipe or with --tokenizer",
         render::count(tokenizer.vocab_size() as u64)
     ));
     render::line(&args.out.join("tokenizer.json").display().to_string())?;
@@ -83,10 +82,10 @@ fn encode(args: &EncodeArgs) -> Result<Exit> {
 
 fn encode_one(args: &EncodeArgs, tokenizer: &Tokenizer, text: &str) -> Result<()> {
     let encoding = tokenizer.encoding(text)?;
-    let frame = tokenizer.frame();
-    let around = |ids: &[u32]| if args.special { ids.to_vec() } else { Vec::new() };
-    let (before, after) = (around(&frame.prefix), around(&frame.suffix));
-    // A special token stands for no byte of the text.
+    let template = tokenizer.special_token_template();
+    let if_special = |ids: &[u32]| if args.special { ids.to_vec() } else { Vec::new() };
+    let (before, after) = (if_special(&template.prefix), if_special(&template.suffix));
+    // A special token has no offsets, because it corresponds to no byte of the text.
     let offsets: Vec<Option<(usize, usize)>> = std::iter::repeat_n(None, before.len())
         .chain(encoding.offsets.iter().copied().map(Some))
         .chain(std::iter::repeat_n(None, after.len()))

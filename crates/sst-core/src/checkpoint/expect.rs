@@ -1,4 +1,4 @@
-//! The shapes that a file of weights holds, known before a model is built.
+//! The shapes of the tensors in a file of weights, which are known before a model is built.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,12 +8,12 @@ use super::read::Weights;
 use crate::error::{Error, LoadReport, Result};
 use crate::params::{Admit, Admitted};
 
-/// A model whose configuration does not fit its weights is given up after this many differences.
+/// Building a model stops after this many differences between its configuration and its weights.
 const MAX_PROBLEMS: usize = 50;
 
-/// The parameters that a file of weights holds. A [`crate::ParamStore`] that knows them takes memory for a
-/// parameter only if the file has it in that shape, so a size in a config.json that is not that of the
-/// weights costs nothing, however large it is.
+/// The names and shapes of the parameters in a file of weights. A [`crate::ParamStore`] that has them allocates a
+/// parameter only if the file holds it in that shape. A wrong size in a config.json therefore costs no memory,
+/// however large it is.
 #[derive(Debug)]
 pub struct FileShapes {
     shapes: HashMap<String, Vec<i64>>,
@@ -22,7 +22,8 @@ pub struct FileShapes {
 }
 
 impl FileShapes {
-    /// The shapes of `weights` by the names of parameters. `allow` says what may be missing.
+    /// Reads the shapes of `weights` and maps the names in the file to names of parameters with `rename`. `allow`
+    /// names the parameters that may be missing.
     ///
     /// # Errors
     /// If the header of the file cannot be read.
@@ -36,7 +37,7 @@ impl FileShapes {
         Ok(Self { shapes, may_miss: allow.missing.clone(), report: Mutex::default() })
     }
 
-    /// What was asked for and does not fit; nothing if all does.
+    /// The parameters that were requested and do not fit; `None` if all of them do.
     pub fn problems(&self) -> Option<LoadReport> {
         let report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         (*report != LoadReport::default()).then(|| report.clone())
@@ -44,14 +45,14 @@ impl FileShapes {
 }
 
 impl Admit for FileShapes {
-    /// An error if too many did not fit before: there may be thousands of millions of them.
+    /// Fails once `MAX_PROBLEMS` parameters did not fit: a wrong configuration may ask for billions of them.
     fn admit(&self, name: &str, shape: &[i64]) -> Result<Admitted> {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fine = *report == LoadReport::default();
         match self.shapes.get(name) {
             Some(held) if held == shape => {}
             Some(held) => report.mismatched.push((name.to_owned(), shape.to_vec(), held.clone())),
-            // Its size follows from those of others, which were right so far.
+            // Parameters that may be missing have sizes that follow from other sizes, which have been right so far.
             None if is_fine && self.may_miss.iter().any(|start| name.starts_with(&**start)) => {
                 return Ok(Admitted::New);
             }

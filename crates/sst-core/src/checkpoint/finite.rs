@@ -1,12 +1,12 @@
-//! Whether the numbers of a tensor are finite in fp32: NaN and infinity have an exponent of all ones.
+//! Checks that the numbers of a tensor are finite in fp32. NaN and infinity have an exponent of all ones.
 
 use rayon::prelude::*;
 
-/// How many bytes a thread looks at before it takes the next part.
+/// The number of bytes that a thread checks before it takes the next part.
 const PART: usize = 1 << 20;
 
-/// The place of the first number of `bytes` that is NaN or infinite, or would be in fp32, counted in numbers;
-/// `None` if there is none, or if `dtype` is not a type of floating-point numbers that parameters have.
+/// The index of the first number of `bytes` that is NaN or infinite, or becomes infinite in fp32; `None` if there is
+/// none, or if `dtype` is not a floating-point type of parameters.
 pub(super) fn first_not_finite(bytes: &[u8], dtype: &str) -> Option<usize> {
     match dtype {
         "F64" => find::<8>(bytes, |number| !(f64::from_le_bytes(*number) as f32).is_finite()),
@@ -20,7 +20,7 @@ pub(super) fn first_not_finite(bytes: &[u8], dtype: &str) -> Option<usize> {
 }
 
 fn find<const N: usize>(bytes: &[u8], is_bad: impl Fn(&[u8; N]) -> bool + Sync) -> Option<usize> {
-    // Whether there is one at all is a loop without a branch, which the compiler turns into vector code.
+    // The search for any such number has no branch in its loop, so that the compiler vectorises it.
     let any = |part: &[u8]| {
         part.as_chunks::<N>().0.iter().fold(false, |found, number| found | is_bad(number))
     };
@@ -47,7 +47,8 @@ mod tests {
             let wide: Vec<u8> = [1e30, bad].iter().flat_map(|x| x.to_le_bytes()).collect();
             assert_eq!(first_not_finite(&wide, "F64"), Some(1));
         }
-        // 65,504 is the largest of fp16; the next pattern is infinity. In bf16 the same bits are numbers.
+        // 65,504 is the largest number of fp16, and the next bit pattern is infinity. In bf16 both patterns are
+        // finite.
         let half: Vec<u8> = [0x7bff_u16, 0x7c00].iter().flat_map(|x| x.to_le_bytes()).collect();
         assert_eq!(first_not_finite(&half, "F16"), Some(1));
         assert_eq!(first_not_finite(&half, "BF16"), None);

@@ -9,19 +9,19 @@ use safetensors::tensor::Metadata;
 
 use crate::error::CheckpointError;
 
-/// The largest header of a safetensors file, and the largest index of shards, in bytes. A model of 70,000
-/// tensors takes 8 MB; parsing what is allowed here takes a few hundred MB at most.
+/// The largest header of a safetensors file, and the largest index of shards, in bytes. A model of 70,000 tensors
+/// needs 8 MB; parsing a header of this size takes a few hundred MB.
 pub const MAX_HEADER_BYTES: u64 = 32 << 20;
 
-/// How a pointer of Git LFS begins, which lies where the file was not fetched.
+/// The first bytes of a Git LFS pointer, which is in place of a file that was not fetched.
 const LFS_POINTER: &[u8] = b"version https://git-lfs";
 
-/// Where the tensors of a file begin, and what its header says of them.
+/// Returns the offset of the first tensor in the file, and the parsed header.
 pub(super) fn read(path: &Path, file: &File) -> Result<(u64, Metadata), CheckpointError> {
     let io = |source| CheckpointError::Io { path: path.to_owned(), source };
     let info = file.metadata().map_err(io)?;
     if !info.is_file() {
-        return Err(malformed(path, "it is no regular file"));
+        return Err(malformed(path, "it is not a regular file"));
     }
     let size = info.len();
     let mut start = Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn read(path: &Path, file: &File) -> Result<(u64, Metadata), Checkpoi
         ErrorKind::UnexpectedEof => cut(),
         _ => io(error),
     })?;
-    // This checks that the tensors follow each other and that their shapes give as many bytes.
+    // Parsing also checks that the tensors follow each other, and that their shapes match their byte counts.
     let header: Metadata = serde_json::from_slice(&header)
         .map_err(|error| malformed(path, &format!("its header does not parse: {error}")))?;
     let ends = header
@@ -61,7 +61,7 @@ pub(super) fn read(path: &Path, file: &File) -> Result<(u64, Metadata), Checkpoi
     Ok((data, header))
 }
 
-/// The error of a file that is no whole safetensors file.
+/// The error for a file that is not a complete safetensors file.
 pub(super) fn malformed(path: &Path, reason: &str) -> CheckpointError {
     CheckpointError::Malformed { path: path.to_owned(), reason: reason.to_owned() }
 }

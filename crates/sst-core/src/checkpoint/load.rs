@@ -1,4 +1,4 @@
-//! Strict loading: every name accounted for, every shape equal.
+//! Strict loading: every name in the file must be accounted for, and every shape must be equal.
 
 use std::collections::BTreeMap;
 
@@ -6,32 +6,32 @@ use super::read::Weights;
 use crate::error::{CheckpointError, LoadReport, Result};
 use crate::params::ParamStore;
 
-/// What becomes of a name found in a file.
+/// How a tensor of a file is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renamed {
-    /// It is this parameter.
+    /// It is the value of the parameter with this name.
     To(String),
-    /// It is a buffer that models no longer keep, or a tied copy.
+    /// It is skipped: a buffer that models no longer have, or a copy of a tied parameter.
     Ignore,
-    /// The model has no use for it.
+    /// The model has no parameter for it.
     Unused,
 }
 
-/// What the caller accepts, by name.
+/// The differences between file and model that the caller accepts, by prefixes of names.
 #[derive(Debug, Clone, Default)]
 pub struct Allow {
-    /// Parameters whose name starts with one of these may be missing and keep their first value.
+    /// Parameters whose name starts with one of these may be missing and keep their initial value.
     pub missing: Vec<String>,
     /// Tensors of the file whose name starts with one of these may be left unused.
     pub unexpected: Vec<String>,
 }
 
-/// Loads `weights` into `params`. `rename` maps a file's name to a parameter's.
+/// Loads `weights` into `params`. `rename` maps the name of a tensor in the file to its use.
 ///
 /// # Errors
-/// If anything is missing, unexpected or of another shape that `allow` does not name, or a parameter stands
-/// twice with other numbers; nothing is changed then. Also if a parameter's type is not one of
-/// floating-point numbers, or it holds NaN or infinity.
+/// If a parameter or a tensor is missing, unexpected or of another shape and `allow` does not name it, or if two
+/// tensors with different values are the same parameter; `params` is unchanged then. Also if the type of a parameter
+/// is not a floating-point type, or it holds NaN or infinity.
 pub fn load_params(
     params: &mut ParamStore,
     weights: &Weights,
@@ -39,7 +39,7 @@ pub fn load_params(
     allow: &Allow,
 ) -> Result<LoadReport> {
     let mut report = LoadReport::default();
-    // Parameter to file name.
+    // Maps each parameter to the name of its tensor in the file.
     let mut plan: BTreeMap<String, String> = BTreeMap::new();
     for name in weights.names() {
         match rename(name) {

@@ -1,4 +1,4 @@
-//! Weights on disk: safetensors files, read strictly and written whole.
+//! Weights on disk: safetensors files, which are read strictly and written atomically.
 
 mod expect;
 mod finite;

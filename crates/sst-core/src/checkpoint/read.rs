@@ -1,4 +1,4 @@
-//! Reading safetensors: one file, or shards with their index.
+//! Reads safetensors: one file, or shards with their index.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -15,22 +15,22 @@ use super::finite::first_not_finite;
 use super::header::{self, MAX_HEADER_BYTES, malformed};
 use crate::error::{CheckpointError, Result};
 
-/// The types that parameters have in files. Those of less than 16 bits come with scales beside them.
+/// The types that parameters may have in files. Types of less than 16 bits need scales that are stored separately.
 const FLOATS: [&str; 4] = ["F64", "F32", "F16", "BF16"];
 
-/// How many bytes a thread reads at a time.
+/// The number of bytes that a thread reads at a time.
 const PART: usize = 8 << 20;
 
-/// The tensors of a file or a folder: the headers are parsed once, and a tensor is read when it is asked for.
+/// The tensors of a file or a folder. The headers are parsed once, and a tensor is read when it is requested.
 ///
-/// The files are not mapped into memory: one that is cut off while it is loaded would end the process with SIGBUS, where
-/// a read ends with an error.
+/// The files are not mapped into memory: if one is truncated while it is loaded, access to mapped memory ends the
+/// process with SIGBUS, while a read returns an error.
 #[derive(Debug)]
 pub struct Weights {
     path: PathBuf,
     files: Vec<Opened>,
     index: BTreeMap<String, Entry>,
-    /// Of the first file.
+    /// The metadata of the first file.
     metadata: HashMap<String, String>,
 }
 
@@ -40,29 +40,29 @@ struct Opened {
     file: File,
 }
 
-/// What a header says of a tensor.
+/// The header's entry of a tensor.
 #[derive(Debug)]
 struct Entry {
-    /// Its place among the files.
+    /// The index of its file in `files`.
     file: usize,
     dtype: Dtype,
     shape: Vec<i64>,
-    /// Where its bytes begin within the file, and how many they are.
+    /// The offset of its first byte in the file, and its number of bytes.
     start: u64,
     length: usize,
 }
 
-/// `model.safetensors.index.json`.
+/// The content of `model.safetensors.index.json`.
 #[derive(Deserialize)]
 struct ShardIndex {
     weight_map: BTreeMap<String, String>,
 }
 
 impl Weights {
-    /// Opens a `.safetensors` file, or a folder with `model.safetensors` or shards and their index.
+    /// Opens a `.safetensors` file, or a folder with `model.safetensors` or with shards and their index.
     ///
     /// # Errors
-    /// If there is none, or one is cut off or not a safetensors file.
+    /// If there is no such file, or one is truncated or is not a safetensors file.
     pub fn open(path: &Path) -> Result<Self> {
         if path.is_file() {
             return Ok(Self::from_files(path, &[path.to_owned()])?);
@@ -111,7 +111,7 @@ impl Weights {
         Ok(weights)
     }
 
-    /// Opens a file and takes the names of its header.
+    /// Opens a file and adds the tensors of its header.
     fn add(&mut self, path: &Path) -> Result<(), CheckpointError> {
         let file = File::open(path)
             .map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
@@ -121,7 +121,7 @@ impl Weights {
         }
         for name in header.offset_keys() {
             let Some(info) = header.info(&name) else { continue };
-            // The header was checked: offsets lie within the file, and shapes give as many bytes.
+            // The header was checked: the offsets lie within the file, and the shapes match the byte counts.
             let (start, end) = info.data_offsets;
             let entry = Entry {
                 file: self.files.len(),
@@ -141,7 +141,7 @@ impl Weights {
         Ok(())
     }
 
-    /// The file or folder, for messages.
+    /// The file or folder, for error messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -151,7 +151,7 @@ impl Weights {
         self.files.iter().map(|file| &*file.path)
     }
 
-    /// The names, sorted.
+    /// The names of the tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.index.keys().map(String::as_str)
     }
@@ -169,30 +169,31 @@ impl Weights {
     /// The shape of tensor `name`.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no tensor of that name.
     pub fn shape(&self, name: &str) -> Result<Vec<i64>> {
         Ok(self.entry(name)?.shape.clone())
     }
 
-    /// The type of tensor `name` as safetensors calls it: `F32`, `BF16`, `I64`, ...
+    /// The type of tensor `name` in the spelling of safetensors: `F32`, `BF16`, `I64`, ...
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no tensor of that name.
     pub fn dtype(&self, name: &str) -> Result<String> {
         Ok(format!("{:?}", self.entry(name)?.dtype))
     }
 
-    /// The bytes of tensor `name`, row by row, little-endian.
+    /// The bytes of tensor `name` in row-major order, little-endian.
     ///
     /// # Errors
-    /// If there is none, or the file cannot be read or was cut off.
+    /// If there is no tensor of that name, or the file cannot be read or was truncated.
     pub fn bytes(&self, name: &str) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.read(name, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// [`Self::bytes`] into `buffer`, whose content is replaced; parts of large tensors are read by several threads.
+    /// Reads the bytes of a tensor into `buffer` and replaces its content. Several threads read a large tensor in
+    /// parts.
     fn read(&self, name: &str, buffer: &mut Vec<u8>) -> Result<(), CheckpointError> {
         let entry = self.entry(name)?;
         let Opened { path, file } = &self.files[entry.file];
@@ -208,24 +209,24 @@ impl Weights {
         })
     }
 
-    /// Whether two tensors are of one type and shape and hold the same bytes.
+    /// Whether two tensors have the same type, shape and bytes.
     ///
     /// # Errors
-    /// If there is no tensor of a name.
+    /// If there is no tensor of one of the names.
     pub fn same(&self, one: &str, other: &str) -> Result<bool> {
         let (a, b) = (self.entry(one)?, self.entry(other)?);
         Ok(a.dtype == b.dtype && a.shape == b.shape && self.bytes(one)? == self.bytes(other)?)
     }
 
-    /// Refuses a tensor that is not of floating-point numbers, or holds one that is not finite in fp32.
+    /// Checks that a tensor has a floating-point type and that all of its values are finite in fp32.
     ///
     /// # Errors
-    /// If it does, or there is none.
+    /// If one of the two is not the case, or there is no tensor of that name.
     pub fn check_numbers(&self, name: &str) -> Result<()> {
         self.numbers(name, &mut Vec::new())
     }
 
-    /// Reads the numbers of tensor `name` into `buffer` and refuses those of [`Self::check_numbers`].
+    /// Reads the bytes of tensor `name` into `buffer` and checks them as [`Self::check_numbers`] does.
     fn numbers(&self, name: &str, buffer: &mut Vec<u8>) -> Result<()> {
         let (path, owned) = (self.file_of(name).to_owned(), name.to_owned());
         let dtype = self.dtype(name)?;
@@ -239,8 +240,8 @@ impl Weights {
         }
     }
 
-    /// [`Self::tensor`] of numbers that are all finite, with `buffer` to read into, which is best used again for the
-    /// next tensor.
+    /// [`Self::tensor`] with the check of [`Self::check_numbers`]. The bytes are read into `buffer`; pass the same
+    /// buffer for each tensor, so that it is allocated once.
     ///
     /// # Errors
     /// As for [`Self::check_numbers`].
@@ -249,15 +250,15 @@ impl Weights {
         self.made_of(name, buffer)
     }
 
-    /// The tensor `name`, on the CPU, in the file's own type.
+    /// The tensor `name` on the CPU, in the type of the file.
     ///
     /// # Errors
-    /// If there is none, or its type is one that libtorch lacks here.
+    /// If there is no tensor of that name, or libtorch has no such type.
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
         self.made_of(name, &self.bytes(name)?)
     }
 
-    /// The tensor `name` of its bytes.
+    /// Makes the tensor `name` from its bytes.
     fn made_of(&self, name: &str, bytes: &[u8]) -> Result<Tensor> {
         let entry = self.entry(name)?;
         let Some(kind) = kind_of(entry.dtype) else {
@@ -268,7 +269,7 @@ impl Weights {
         Ok(Tensor::f_from_data_size(bytes, &entry.shape, kind)?)
     }
 
-    /// The file that holds tensor `name`, for messages.
+    /// The file that holds tensor `name`, for error messages.
     fn file_of(&self, name: &str) -> &Path {
         self.index.get(name).map_or(&self.path, |entry| &self.files[entry.file].path)
     }
@@ -280,7 +281,7 @@ impl Weights {
     }
 }
 
-/// Says which other weights a folder holds, if any.
+/// The error for a folder without safetensors; it names the weights in other formats that the folder holds.
 fn no_weights(path: &Path) -> CheckpointError {
     let others =
         ["pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"];

@@ -1,4 +1,4 @@
-//! Writing safetensors, whole or not at all.
+//! Writes safetensors files atomically.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{CheckpointError, Error, Result};
 
-/// One tensor to be written: on the CPU, contiguous.
+/// A tensor to write: on the CPU and contiguous.
 struct Written<'a> {
     bytes: &'a [u8],
     dtype: Dtype,
@@ -35,11 +35,11 @@ impl View for Written<'_> {
     }
 }
 
-/// Writes `tensors` to `path` through a file beside it that is synced and renamed. The metadata always
-/// says `format: pt`, which transformers asks for.
+/// Writes `tensors` to a temporary file beside `path`, which is synced and then renamed to `path`. The metadata
+/// always has `format: pt`, which transformers requires.
 ///
 /// # Errors
-/// If the disk is full or cannot be written, with the path; the old file is untouched then.
+/// If the disk is full or the file cannot be written, with its path; an older file of that name is unchanged then.
 pub fn write_tensors(
     path: &Path,
     tensors: &BTreeMap<String, Tensor>,
@@ -57,7 +57,8 @@ pub fn write_tensors(
     info.extend(metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
 
     let temporary = path.with_extension("safetensors.tmp");
-    // The library makes a file that only its owner may read. This one gets what the umask leaves others.
+    // The safetensors crate creates a file that only its owner may read. These are the permissions that the umask
+    // allows.
     let permissions =
         std::fs::File::create(&temporary).and_then(|file| Ok(file.metadata()?.permissions()));
     let result = permissions
@@ -73,7 +74,7 @@ pub fn write_tensors(
         .and_then(|()| std::fs::rename(&temporary, path))
         .and_then(|()| sst_data::atomic::sync_parent(path));
     result.map_err(|source| {
-        // The first error is the one worth reporting; the leftover is removed if it can be.
+        // The first error is reported; an error while the temporary file is removed would hide it.
         let _ = std::fs::remove_file(&temporary);
         CheckpointError::Io { path: path.to_owned(), source }.into()
     })
@@ -107,10 +108,10 @@ fn dtype_of(kind: Kind) -> Option<Dtype> {
     }
 }
 
-/// The name that Hugging Face configs give a type (`float32`, `bfloat16`, ...).
+/// The name of a type in Hugging Face configs (`float32`, `bfloat16`, ...).
 ///
 /// # Errors
-/// If it is not a type that weights have.
+/// If weights cannot have this type.
 pub fn kind_name(kind: Kind) -> Result<&'static str> {
     match kind {
         Kind::Float => Ok("float32"),

@@ -1,10 +1,10 @@
-//! What can be wrong with a file of weights.
+//! Errors of files of weights.
 
 use std::path::PathBuf;
 
 use super::load_report::LoadReport;
 
-/// Why weights could not be read, loaded or written.
+/// A file of weights could not be read, loaded or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// A file could not be read or written.
@@ -12,10 +12,10 @@ pub enum CheckpointError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// There are no weights in a folder.
+    /// A folder holds no weights.
     #[error(
         "{path} holds neither model.safetensors nor model.safetensors.index.json{}",
         instead(*other),
@@ -24,18 +24,18 @@ pub enum CheckpointError {
     NoWeights {
         /// The folder.
         path: PathBuf,
-        /// Weights in a format that sst does not read.
+        /// A file of weights in a format that sst does not read, if there is one.
         other: Option<&'static str>,
     },
-    /// A file that is not what its name says, or was cut off.
+    /// A file is not a safetensors file, or was truncated.
     #[error("{path} is not a whole safetensors file: {reason}", path = path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
-    /// A tensor that is not there.
+    /// A tensor is missing.
     #[error("{path} holds no tensor `{name}`", path = path.display())]
     NoTensor {
         /// The file or folder.
@@ -43,7 +43,7 @@ pub enum CheckpointError {
         /// The tensor.
         name: String,
     },
-    /// A type of number that sst does not use.
+    /// A tensor has a type that sst does not support.
     #[error("{path}: tensor `{name}` has type {dtype}, which sst cannot hold", path = path.display())]
     Dtype {
         /// The file.
@@ -53,7 +53,7 @@ pub enum CheckpointError {
         /// Its type.
         dtype: String,
     },
-    /// A parameter whose numbers are not floating-point ones.
+    /// A parameter does not have a floating-point type.
     #[error(
         "{path}: tensor `{name}` has type {dtype}, and a parameter is F32, F16, BF16 or F64: this is a quantised \
          or damaged model; take the folder before quantisation",
@@ -67,7 +67,7 @@ pub enum CheckpointError {
         /// Its type.
         dtype: String,
     },
-    /// A parameter that holds NaN, infinity, or a number that is infinite in fp32.
+    /// A parameter holds NaN, infinity, or a number that becomes infinite in fp32.
     #[error(
         "{path}: tensor `{name}` holds NaN, infinity or a number beyond fp32, first at place {place}: the file is damaged, or the \
          training that wrote it diverged; take another copy or an earlier checkpoint",
@@ -78,10 +78,10 @@ pub enum CheckpointError {
         path: PathBuf,
         /// The tensor.
         name: String,
-        /// The first such number, counted row by row from 0.
+        /// The index of the first such number in row-major order, from 0.
         place: usize,
     },
-    /// The names or shapes differ from the model's.
+    /// The names or shapes in the file differ from those of the model.
     #[error("the weights in {path} do not fit the model:\n{report}", path = path.display())]
     Mismatch {
         /// The file or folder.
@@ -91,7 +91,7 @@ pub enum CheckpointError {
     },
 }
 
-/// What to do where there are no weights, or others.
+/// The advice for a folder without weights, or with weights in another format.
 fn instead(other: Option<&str>) -> String {
     match other {
         None => "; point to a Hugging Face model folder or a .safetensors file".to_owned(),

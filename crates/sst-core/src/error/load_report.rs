@@ -1,24 +1,25 @@
-//! What became of the names when weights were loaded into a model.
+//! The result of loading weights into a model, name by name.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What happened to each name.
+/// How each parameter and each tensor of the file was used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadReport {
-    /// Parameters that took a value from the file.
+    /// Parameters that were loaded from the file.
     pub loaded: Vec<String>,
-    /// Parameters that the file lacks.
+    /// Parameters that are not in the file.
     pub missing: Vec<String>,
-    /// Tensors of the file that no parameter took.
+    /// Tensors of the file that are no parameter of the model.
     pub unexpected: Vec<String>,
-    /// Name, shape in the model, shape in the file.
+    /// Parameters of another shape in the file: name, shape in the model, shape in the file.
     pub mismatched: Vec<(String, Vec<i64>, Vec<i64>)>,
-    /// Known buffers and tied copies that were passed over.
+    /// Known buffers and copies of tied parameters, which were skipped.
     pub ignored: Vec<String>,
-    /// Parameters that the file holds twice, with other numbers, and the two names.
+    /// Parameters that two tensors of the file stand for, with different values: the parameter and the names of the
+    /// tensors.
     pub doubled: Vec<(String, [String; 2])>,
-    /// Parameters whose type in the file is another than fp32, counted by that type.
+    /// The number of parameters that were converted to fp32, by their type in the file.
     pub converted: BTreeMap<String, u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Activation functions under the names of Hugging Face configs.
+//! Activation functions, under the names of Hugging Face configs.
 
 use serde::{Deserialize, Serialize};
 use sst_kernels::FusedActivation;
@@ -6,7 +6,8 @@ use tch::Tensor;
 
 use crate::error::Result;
 
-/// The mean and the deviation of Laplace as transformers has them: roots of 1 / 2 and of 1 / 4 pi, to six digits.
+/// The mean and the standard deviation of `Laplace` in transformers: the roots of 1 / 2 and of 1 / (4 pi), to six
+/// digits.
 #[allow(
     clippy::approx_constant,
     reason = "the numbers of transformers, and not those they stand for"
@@ -14,27 +15,27 @@ use crate::error::Result;
 const LAPLACE_MEAN: f64 = 0.707_107;
 const LAPLACE_DEVIATION: f64 = 0.282_095;
 
-/// An activation, named as `hidden_act` is in a config.json: all of transformers but the two that have
-/// parameters of their own (`prelu`, `xielu`).
+/// An activation function in the spelling of `hidden_act` in a config.json. All of transformers' functions are here,
+/// except for the two with parameters (`prelu`, `xielu`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// Exact GELU (Hendrycks and Gimpel 2016).
     Gelu,
-    /// The same under its name in older files.
+    /// The same function under its name in older files.
     GeluPython,
-    /// Exact GELU, cut to `-10..10`.
+    /// Exact GELU, clipped to `-10..10`.
     #[serde(rename = "gelu_10")]
     Gelu10,
-    /// GELU by the tanh approximation.
+    /// GELU with the tanh approximation.
     GeluNew,
-    /// The same approximation under its other name.
+    /// Another name of `GeluNew`.
     GeluPytorchTanh,
-    /// The same approximation under its third name.
+    /// Another name of `GeluNew`.
     GeluFast,
-    /// The same approximation under its fourth name.
+    /// Another name of `GeluNew`.
     GeluAccurate,
-    /// The same approximation under its fifth name.
+    /// Another name of `GeluNew`.
     GeluPythonTanh,
     /// `x * sigmoid(1.702 x)`.
     QuickGelu,
@@ -42,33 +43,34 @@ pub enum Activation {
     Relu,
     /// `max(x, 0)` squared (So et al. 2021, "Primer").
     Relu2,
-    /// `max(x, 0)`, 6 at most.
+    /// `min(max(x, 0), 6)`.
     Relu6,
     /// `x` above 0, `0.01 x` below.
     LeakyRelu,
     /// `x * sigmoid(x)`.
     Silu,
-    /// Silu under its other name.
+    /// Another name of `Silu`.
     Swish,
     /// `x * relu6(x + 3) / 6`.
     Hardswish,
     /// `x * tanh(softplus(x))` (Misra 2019).
     Mish,
-    /// The integral of a normal distribution near the square of ReLU (Ma et al. 2022, "Mega").
+    /// The cumulative distribution function of a normal distribution that approximates squared ReLU (Ma et al. 2022,
+    /// "Mega").
     Laplace,
-    /// The root of `log(1 + exp(x))`.
+    /// `sqrt(log(1 + exp(x)))`.
     Sqrtsoftplus,
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
     /// Hyperbolic tangent.
     Tanh,
-    /// Nothing.
+    /// The identity.
     Linear,
 }
 
 impl Activation {
-    /// What stands for it between two products, if anything.
-    pub(super) fn curve(self) -> Option<FusedActivation> {
+    /// The activation that kernels of linear layers can apply to their result, if they have this one.
+    pub(super) fn fused(self) -> Option<FusedActivation> {
         match self {
             Self::Gelu | Self::GeluPython => Some(FusedActivation::Gelu),
             Self::GeluNew

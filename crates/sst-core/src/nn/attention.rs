@@ -1,5 +1,5 @@
-//! Multi-head attention (Vaswani et al. 2017): our kernel for ragged rows on the CPU, libtorch's fused one,
-//! or plain products where the probabilities are wanted.
+//! Multi-head attention (Vaswani et al. 2017). The CPU kernel of sst takes ragged rows; elsewhere libtorch's fused
+//! attention runs, or the eager formula if the probabilities are wanted.
 
 use sst_kernels::{
     RaggedAttention, joint_attention, product_kind, ragged_attention, ragged_cross_attention,
@@ -11,34 +11,34 @@ use super::layers::dropout;
 use crate::error::{Error, Result};
 use crate::ragged::RaggedRows;
 
-/// How heads attend.
+/// The settings of an attention.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Attention {
-    /// h: heads of the queries.
+    /// h, the number of query heads.
     pub num_heads: i64,
-    /// h': heads of keys and values; each serves `h / h'` of the queries' (Ainslie et al. 2023, "GQA").
+    /// h', the number of key and value heads; each serves `h / h'` query heads (Ainslie et al. 2023, "GQA").
     pub num_kv_heads: i64,
-    /// What scores are multiplied by; `None` for one over the root of a head's width.
+    /// The factor of the scores; `None` for one over the square root of a head's width.
     pub scale: Option<f64>,
-    /// Whether a token sees none after itself.
+    /// Whether a token attends only to itself and earlier tokens.
     pub causal: bool,
-    /// Dropout on the probabilities while training.
+    /// The dropout probability of the attention probabilities in training.
     pub dropout: f64,
 }
 
-/// How the rows of queries, keys and values lie.
+/// The layout of the rows of queries, keys and values.
 #[derive(Debug, Clone, Copy)]
 pub enum Rows<'a> {
-    /// `[b, l, d]`. The mask is true where a key may be seen, and broadcasts to `[b, h, l, l]`.
+    /// `[b, l, d]`. The mask is true where a key may be attended to, and broadcasts to `[b, h, l, l]`.
     Padded {
-        /// `None` where every key may be seen.
+        /// `None` where every key may be attended to.
         mask: Option<&'a Tensor>,
     },
     /// `[t, d]`, one row after the other.
     Ragged(&'a RaggedRows),
 }
 
-/// [`Rows`] that own what they point to.
+/// [`Rows`] that own their tensors.
 #[derive(Debug)]
 pub enum OwnedRows {
     /// As [`Rows::Padded`].
@@ -48,7 +48,7 @@ pub enum OwnedRows {
 }
 
 impl Rows<'_> {
-    /// Handles on the same tensors, to outlive these.
+    /// Second handles on the same tensors, which may outlive these.
     pub fn to_owned(self) -> OwnedRows {
         match self {
             Self::Padded { mask } => OwnedRows::Padded(mask.map(Tensor::shallow_clone)),
@@ -58,7 +58,7 @@ impl Rows<'_> {
 }
 
 impl OwnedRows {
-    /// The same, borrowed.
+    /// Borrows the rows.
     pub fn as_rows(&self) -> Rows<'_> {
         match self {
             Self::Padded(mask) => Rows::Padded { mask: mask.as_ref() },
@@ -67,25 +67,25 @@ impl OwnedRows {
     }
 }
 
-/// The mixed values, and the probabilities if wanted.
+/// The result of an attention, with its probabilities if they are wanted.
 #[derive(Debug)]
 pub struct AttentionOutput {
-    /// In the shape of the queries.
+    /// The weighted sums of the values, in the shape of the queries.
     pub context: Tensor,
-    /// `[b, h, l, l]`, of ragged rows as if they were padded.
+    /// The probabilities `[b, h, l, l]`. Those of ragged rows are padded.
     pub probabilities: Option<Tensor>,
 }
 
 impl Attention {
-    /// Every token sees every other of its row, and each head of the queries has keys and values of its own.
+    /// An attention in which every token attends to its whole row, with as many key and value heads as query heads.
     pub fn bidirectional(num_heads: i64, dropout: f64) -> Self {
         Self { num_heads, num_kv_heads: num_heads, scale: None, causal: false, dropout }
     }
 
-    /// Attends within each row with projected queries of width `h e`, and keys and values of width `h' e`.
+    /// Attends within each row. The projected queries have width `h e`, the keys and values width `h' e`.
     ///
     /// # Errors
-    /// If a width is not a multiple of its heads, or libtorch fails.
+    /// If a width is not a multiple of the number of heads, or libtorch fails.
     pub fn forward(
         &self,
         [query, key, value]: [&Tensor; 3],
@@ -98,7 +98,7 @@ impl Attention {
                 let context = self.kernel([query, key, value], rows.offsets(), train)?;
                 Ok(AttentionOutput { context, probabilities: None })
             }
-            // Elsewhere the rows are padded for the attention alone.
+            // Without the kernel, rows are padded for the attention and unpadded after it.
             Rows::Ragged(rows) => {
                 let after = query.size()[0] - rows.num_tokens();
                 let mask = rows.mask()?.f_unsqueeze(1)?.f_unsqueeze(1)?;
@@ -107,7 +107,7 @@ impl Attention {
                 let output =
                     self.forward([&query, &key, &value], padded, train, want_probabilities)?;
                 let context = rows.unpad(&output.context)?;
-                // As the kernel: zeros for what comes after the last row.
+                // Rows of the result that belong to no token are zero, as those of the kernel.
                 let context = context.f_constant_pad_nd([0, 0, 0, after])?;
                 Ok(AttentionOutput { context, ..output })
             }
@@ -125,8 +125,8 @@ impl Attention {
         }
     }
 
-    /// [`Attention::forward`] by what libtorch has. Of a causal attention the queries are those of the last
-    /// tokens.
+    /// [`Attention::forward`] for padded rows, with libtorch. If there are fewer queries than keys in a causal
+    /// attention, the queries are those of the last tokens.
     pub(super) fn padded(
         &self,
         [query, key, value]: [&Tensor; 3],
@@ -139,7 +139,7 @@ impl Attention {
         let is_square = query.size()[2] == key.size()[2];
         let mask = match mask {
             _ if !self.causal => mask.map(Tensor::shallow_clone),
-            // libtorch's own triangle needs no mask.
+            // libtorch's own causal mask needs no tensor.
             None if is_square && !want_probabilities => None,
             mask => Some(causal_mask(&query, &key, mask)?),
         };
@@ -159,9 +159,9 @@ impl Attention {
         Ok(AttentionOutput { context, probabilities })
     }
 
-    /// Attends with the queries `[n, d]` of some tokens, those of row `i` being
-    /// `offsets[i]..offsets[i + 1]`, to the keys and values of all tokens of their rows, on a device
-    /// that [`has_attention_kernel`]. Returns `[n, d]`. The attention must not be causal.
+    /// Attends with the queries `[n, d]` of some tokens to the keys and values of all tokens of their rows. The
+    /// queries `offsets[i]..offsets[i + 1]` belong to row `i`. Returns `[n, d]`. The attention must not be causal,
+    /// and the device must have the kernel ([`has_attention_kernel`]).
     ///
     /// # Errors
     /// If shapes or rows do not fit, or libtorch fails.
@@ -173,12 +173,15 @@ impl Attention {
         train: bool,
     ) -> Result<Tensor> {
         if self.causal {
-            return Err(Error::Contract("picked queries do not know what came before them".into()));
+            return Err(Error::Contract(
+                "queries at selected positions need an attention that is not causal".into(),
+            ));
         }
         self.kernel_at(tensors, offsets, &row_spans(rows.offsets()), train)
     }
 
-    /// The same to keys that lie at `keys`, with the queries of each row's last tokens.
+    /// [`Attention::forward_at`] for keys in the ranges `keys`, one for each row. The queries are those of the last
+    /// tokens of each row.
     pub(super) fn kernel_at(
         &self,
         tensors: [&Tensor; 3],
@@ -190,8 +193,8 @@ impl Attention {
         Ok(ragged_cross_attention(tensors, offsets, keys, options)?)
     }
 
-    /// Attends within ragged rows, where one product made queries, keys and values `[t, (h + 2 h') e]`, on a
-    /// device that [`has_attention_kernel`]. Returns `[t, h e]`.
+    /// Attends within ragged rows to queries, keys and values that are side by side in one tensor
+    /// `[t, (h + 2 h') e]`. Returns `[t, h e]`. The device must have the kernel ([`has_attention_kernel`]).
     ///
     /// # Errors
     /// If shapes or rows do not fit, or libtorch fails.
@@ -205,7 +208,7 @@ impl Attention {
         Ok(ragged_attention(tensors, offsets, options)?)
     }
 
-    /// For heads of this width.
+    /// The options of the kernel for heads of this width.
     fn options(&self, width: i64, train: bool) -> RaggedAttention {
         RaggedAttention {
             num_heads: self.num_heads,
@@ -220,7 +223,7 @@ impl Attention {
         self.scale.unwrap_or_else(|| (width as f64).powf(-0.5))
     }
 
-    /// Whether several heads of queries have the same keys and values.
+    /// Whether several query heads share their keys and values.
     fn is_shared(&self) -> bool {
         self.num_kv_heads != self.num_heads
     }
@@ -247,7 +250,7 @@ impl Attention {
     }
 }
 
-/// `[b, l, d]` to `[b, h, l, e]`.
+/// Splits `[b, l, d]` into heads `[b, h, l, e]`.
 fn split(x: &Tensor, heads: i64) -> Result<Tensor> {
     if x.size().last().is_none_or(|width| width % heads != 0) {
         let size = x.size();
@@ -256,8 +259,8 @@ fn split(x: &Tensor, heads: i64) -> Result<Tensor> {
     Ok(x.f_unflatten(2, [heads, -1])?.f_transpose(1, 2)?)
 }
 
-/// True where a query `[b, h, l, e]` may see a key `[b, h', k, e]`, the queries being those of the last tokens, and
-/// `mask` allows it.
+/// The mask for queries `[b, h, l, e]` of the last tokens and keys `[b, h', k, e]`: true where the attention is
+/// causal and `mask` allows it.
 fn causal_mask(query: &Tensor, key: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     let (queries, keys) = (query.size()[2], key.size()[2]);
     let all = Tensor::f_ones([queries, keys], (Kind::Bool, query.device()))?;
@@ -268,13 +271,13 @@ fn causal_mask(query: &Tensor, key: &Tensor, mask: Option<&Tensor>) -> Result<Te
     })
 }
 
-/// The last dimension.
+/// The size of the last dimension.
 fn last(x: &Tensor) -> i64 {
     x.size().last().copied().unwrap_or(0)
 }
 
-/// Whether attention of queries that are a product of `x`, or `x` itself, has a kernel that takes rows as they
-/// are.
+/// Whether the kernel for ragged rows takes queries of the type of `x`, or of the type of a product with `x`, on its
+/// device.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -283,7 +286,7 @@ pub fn has_attention_kernel(x: &Tensor) -> Result<bool> {
     Ok(x.device() == Device::Cpu && takes(x.f_kind()?) && takes(product_kind(x)?))
 }
 
-/// 0 where `mask` is true and minus infinity where it is false.
+/// A mask to add to scores: 0 where `mask` is true, and minus infinity where it is false.
 ///
 /// # Errors
 /// If libtorch fails.

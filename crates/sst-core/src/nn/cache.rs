@@ -1,7 +1,7 @@
-//! Keys and values of tokens that a decoder has read, so that each token is read once.
+//! The key-value cache of a decoder: keys and values of earlier tokens, so that each token is computed once.
 //!
-//! Shapes: b rows, c places of a row, t new tokens of all rows, n of them the longest, k the longest row with
-//! them, h heads of queries, h' of keys, e width of a head.
+//! Shapes: b rows, c capacity of a row in tokens, t new tokens of all rows, n new tokens of the row that has most, k
+//! tokens of the longest row including the new ones, h query heads, h' key and value heads, e width of a head.
 
 use std::cell::OnceCell;
 
@@ -12,61 +12,62 @@ use super::rotary::RowPart;
 use crate::error::{Error, Result};
 use crate::ragged::RaggedRows;
 
-/// The keys and values of rows that grow, of all layers.
+/// The keys and values of growing rows, in all layers.
 #[derive(Debug)]
 pub struct KvCache {
-    /// Keys and values `[b c, h' e]` of each layer that has seen any token.
+    /// Keys and values `[b c, h' e]` of each layer that has computed a token.
     layers: Vec<[Tensor; 2]>,
     lengths: Vec<usize>,
     capacity: usize,
-    /// The ids of the tokens of each row, where [`KvCache::renew`] keeps them.
+    /// The token ids of each row. Only [`KvCache::renew`] fills them.
     ids: Vec<Vec<i64>>,
 }
 
-/// What a model has to read so that a cache holds what whole rows would give.
+/// The tokens that a model has to compute, so that the cache holds what the whole rows would give.
 #[derive(Debug)]
 pub struct Renewed {
     /// Token ids `[t']`.
     pub input_ids: Tensor,
-    /// How they lie.
+    /// The layout of `input_ids`.
     pub rows: RaggedRows,
-    /// Where the new tokens are among them, `[t]`.
+    /// The positions of the new tokens in `input_ids`, `[t]`.
     pub new_t: Tensor,
 }
 
-/// Tokens that are being added to a cache: the last of their rows.
+/// Tokens that are being added to the ends of the rows of a cache.
 #[derive(Debug)]
 pub struct NewTokens {
     rows: RaggedRows,
-    /// Where each goes, `[t]` into `b c`.
+    /// The cache slot of each token, `[t]`, an index into `b c`.
     places_t: Tensor,
-    /// Its place in its row, `[t]`.
+    /// The position of each token in its row, `[t]`.
     positions_t: Tensor,
-    /// Where the keys of each row lie, the new ones with them.
+    /// The range of cache slots of each row, including the new tokens.
     keys: Vec<[i64; 2]>,
-    /// The tokens that were there of each row.
+    /// The number of tokens of each row before the new ones.
     before: Vec<usize>,
-    /// What [`NewTokens::mask`] made.
+    /// The result of [`NewTokens::mask`], which is computed once.
     mask_bnk: OnceCell<Tensor>,
 }
 
 impl KvCache {
-    /// Room for `rows` rows of `capacity` tokens each; it grows if they become longer.
+    /// An empty cache of `rows` rows with a capacity of `capacity` tokens each. The capacity grows when it is
+    /// exceeded.
     pub fn new(rows: usize, capacity: usize) -> Self {
         let (lengths, ids) = (vec![0; rows], vec![Vec::new(); rows]);
         Self { layers: Vec::new(), lengths, capacity: capacity.max(1), ids }
     }
 
-    /// The tokens that are there of each row.
+    /// The number of cached tokens of each row.
     pub fn lengths(&self) -> &[usize] {
         &self.lengths
     }
 
-    /// Makes room for `rows`, new tokens of each row, whose keys and values [`NewTokens::attend`] adds layer by
-    /// layer. [`KvCache::finish`] makes them count.
+    /// Allocates slots for new tokens of each row, whose layout is `rows`. [`NewTokens::attend`] then adds their keys
+    /// and values layer by layer, and [`KvCache::finish`] completes them.
     ///
     /// # Errors
-    /// If there are not as many rows, or libtorch fails.
+    /// If the number of rows differs, or libtorch fails.
     pub fn begin(&mut self, rows: &RaggedRows) -> Result<NewTokens> {
         self.check_rows(rows)?;
         let counts: Vec<usize> = rows.lengths().map(|length| length as usize).collect();
@@ -101,12 +102,13 @@ impl KvCache {
         })
     }
 
-    /// For a model that reads a row otherwise when it has become longer. `input_ids` `[t]` are new tokens of `rows`;
-    /// where `is_stale` says of a row's length before and after that what the cache holds of it no longer fits, the
-    /// row is forgotten and all of its tokens are to be read again. Has to be called for every token that is added.
+    /// Drops rows whose cached keys and values have become invalid, for a model whose positions depend on the length
+    /// of the row. `input_ids` `[t]` are the new tokens and `rows` their layout. If `is_stale(before, after)` is true
+    /// for the lengths of a row, the row is dropped from the cache, and the result contains all of its tokens instead
+    /// of the new ones. Call this for every token that is added to the cache.
     ///
     /// # Errors
-    /// If there are not as many rows, or libtorch fails.
+    /// If the number of rows differs, or libtorch fails.
     pub fn renew(
         &mut self,
         input_ids: &Tensor,
@@ -124,7 +126,7 @@ impl KvCache {
             let (known, length) = (&mut self.ids[row], &mut self.lengths[row]);
             let before = *length;
             if known.len() != before {
-                let message = "a cache that is renewed has tokens whose ids it was not told";
+                let message = "a cache that is renewed has tokens whose ids it was not given";
                 return Err(Error::Contract(message.into()));
             }
             known.extend(&given[pair[0] as usize..pair[1] as usize]);
@@ -155,17 +157,17 @@ impl KvCache {
         }
     }
 
-    /// Makes tokens count that every layer has added.
+    /// Completes the new tokens, after every layer has added them.
     pub fn finish(&mut self, new: NewTokens) {
         for (length, added) in self.lengths.iter_mut().zip(new.rows.lengths()) {
             *length += added as usize;
         }
     }
 
-    /// Keeps these rows alone, in this order; one may be taken several times.
+    /// Keeps the given rows, in this order. A row may occur several times.
     ///
     /// # Errors
-    /// If there is no such row, or libtorch fails.
+    /// If a row is out of range, or libtorch fails.
     pub fn select(&mut self, rows: &[usize]) -> Result<()> {
         if let Some(row) = rows.iter().find(|row| **row >= self.lengths.len()) {
             let message = format!("there is no row {row} in a cache of {}", self.lengths.len());
@@ -194,28 +196,28 @@ impl KvCache {
 }
 
 impl NewTokens {
-    /// The place of each in its row, `[t]`, int64.
+    /// The position of each token in its row, `[t]`, int64.
     pub fn positions(&self) -> &Tensor {
         &self.positions_t
     }
 
-    /// How many new tokens each row has, and its length with them.
+    /// The number of new tokens of each row, and the length of the row including them.
     pub fn parts(&self) -> impl Iterator<Item = RowPart> {
         let lengths = self.keys.iter().map(|[start, end]| end - start);
         let rows = self.rows.lengths().zip(lengths);
         rows.map(|(count, row_length)| RowPart { count, row_length })
     }
 
-    /// The tokens of the longest row, the new ones with it.
+    /// The length of the longest row, including the new tokens.
     pub fn longest(&self) -> i64 {
         self.keys.iter().map(|[start, end]| end - start).max().unwrap_or(0)
     }
 
-    /// Adds keys and values `[t, h' e]` to layer `layer` of the cache they were begun in, and attends with the
-    /// queries `[t, h e]` to all of their rows. Returns `[t, h e]`.
+    /// Adds the keys and values `[t, h' e]` of the new tokens to layer `layer` of the cache that [`KvCache::begin`]
+    /// was called on. Then attends with their queries `[t, h e]` to their whole rows. Returns `[t, h e]`.
     ///
     /// # Errors
-    /// If layers do not come in order, shapes do not fit, or libtorch fails.
+    /// If layers come out of order, shapes do not fit, or libtorch fails.
     pub fn attend(
         &self,
         cache: &mut KvCache,
@@ -245,14 +247,14 @@ impl NewTokens {
             x.f_unflatten(0, [cache.lengths.len() as i64, -1])?.f_narrow(1, 0, longest)
         };
         let (keys, values) = (by_row(keys)?, by_row(values)?);
-        // The mask says more than that a token sees none after itself.
+        // The mask already excludes later tokens.
         let attention = Attention { causal: false, ..*attention };
         let query = self.rows.pad(query)?;
         let output = attention.padded([&query, &keys, &values], Some(mask), false, false)?;
         self.rows.unpad(&output.context)
     }
 
-    /// True where a new token may see a key, `[b, 1, n, k]`; for devices without a kernel.
+    /// True where a new token attends to a key, `[b, 1, n, k]`. For devices without the kernel.
     fn mask(&self) -> Result<&Tensor> {
         if let Some(mask) = self.mask_bnk.get() {
             return Ok(mask);
@@ -262,7 +264,7 @@ impl NewTokens {
         let longest = self.longest();
         let sees = rows.flat_map(|(before, count)| {
             (0..most).flat_map(move |query| {
-                // What is no token sees the first key, for a softmax of nothing is not a number.
+                // A padding query attends to the first key, as the softmax of no scores is NaN.
                 let last = if query < count { before + query } else { 0 };
                 (0..longest).map(move |key| key <= last)
             })
@@ -286,8 +288,8 @@ mod tests {
         Tensor::from_slice(&values).reshape(shape)
     }
 
-    /// Rows that grow by unequal steps, rows that do not grow, more tokens than there was room for, and rows
-    /// that change places, all against attention of whole rows.
+    /// Rows that grow by unequal steps, rows that do not grow, more tokens than the capacity, and rows that change
+    /// places give the same as attention over whole rows.
     #[test]
     fn rows_that_grow_see_what_whole_rows_see() {
         let attention =
@@ -322,7 +324,8 @@ mod tests {
             };
             let (q, k, v) = (part(0), part(1), part(2));
             let found = new.attend(&mut cache, 0, &attention, [&q, &k, &v]).unwrap();
-            // By the way of devices without a kernel: half as precise numbers have none.
+            // The same by the padded attention, which devices without the kernel use; half precision is not tested
+            // here.
             let slow = {
                 let (mask, [keys, values]) = (new.mask().unwrap(), &cache.layers[0]);
                 let by_row = |x: &Tensor| x.unflatten(0, [2, -1]).narrow(1, 0, mask.size()[3]);
@@ -352,7 +355,7 @@ mod tests {
         let mut cache = KvCache::new(2, 4);
         let add = |cache: &mut KvCache, ids: &[i64], counts: &[usize]| {
             let rows = RaggedRows::new(counts, Device::Cpu);
-            // Rows of more than three tokens are read otherwise.
+            // Rows of more than three tokens have other frequencies.
             let stale = |before: i64, after: i64| (before > 3) != (after > 3);
             let read = cache.renew(&Tensor::from_slice(ids), &rows, stale).unwrap();
             let new = cache.begin(&read.rows).unwrap();

@@ -1,4 +1,4 @@
-//! Linear, LayerNorm, Embedding and dropout.
+//! Linear layers, LayerNorm, RMSNorm, embeddings and dropout.
 
 use sst_kernels::{
     Affine, Lookup, Norm, add_norm, embedding_sum, fast_dropout, fork, has_residual_kernel, joint,
@@ -20,10 +20,11 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A layer with a bias at zero; the weight starts normal with standard deviation `std`.
+    /// A layer whose bias starts at zero and whose weight is drawn from a normal distribution with standard deviation
+    /// `std`.
     ///
     /// # Errors
-    /// If a name is taken, or libtorch fails.
+    /// If the name of a parameter is taken, or libtorch fails.
     pub fn new(scope: &Scope<'_>, input: i64, output: i64, std: f64) -> Result<Self> {
         let weight = scope.param("weight", &[output, input], Init::Normal(std))?;
         let bias = Some(scope.param("bias", &[output], Init::Zeros)?);
@@ -39,7 +40,7 @@ impl Linear {
         Ok(Self { weight, bias: None })
     }
 
-    /// The same, but the weight starts as it would in the scope `like`.
+    /// A layer as [`Linear::new`] makes it, whose weight has the initial values of the weight in the scope `like`.
     ///
     /// # Errors
     /// As for [`Linear::new`].
@@ -55,7 +56,7 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
-    /// Another handle on the same parameters.
+    /// A second handle on the same parameters.
     pub fn handle(&self) -> Self {
         let bias = self.bias.as_ref().map(Tensor::shallow_clone);
         Self { weight: self.weight.shallow_clone(), bias }
@@ -66,10 +67,11 @@ impl Linear {
         std::iter::once(&self.weight).chain(&self.bias)
     }
 
-    /// Applies three layers of one input in one product: their outputs side by side.
+    /// Applies three layers to one input with a single matrix product. The outputs are side by side in the last
+    /// dimension.
     ///
     /// # Errors
-    /// If widths differ, one has a bias and another none, or libtorch fails.
+    /// If widths differ, some layers have a bias and others none, or libtorch fails.
     pub fn forward_joint(layers: [&Self; 3], x: &Tensor) -> Result<Tensor> {
         let weight = joint(layers.map(|layer| &layer.weight))?;
         let bias = match layers.map(|layer| layer.bias.as_ref()) {
@@ -80,7 +82,7 @@ impl Linear {
         linear(x, &weight, bias.as_ref())
     }
 
-    /// Applies it to the last dimension.
+    /// Applies the layer to the last dimension.
     ///
     /// # Errors
     /// If the width differs, or libtorch fails.
@@ -88,7 +90,7 @@ impl Linear {
         linear(x, &self.weight, self.bias.as_ref())
     }
 
-    /// Its parameters, for products of several layers.
+    /// The parameters, for a call that runs several layers.
     pub fn affine(&self) -> Affine<'_> {
         Affine { weight: &self.weight, bias: self.bias.as_ref() }
     }
@@ -103,17 +105,17 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// Weight one, bias zero.
+    /// A norm with weight one and bias zero.
     ///
     /// # Errors
-    /// If a name is taken, or libtorch fails.
+    /// If the name of a parameter is taken, or libtorch fails.
     pub fn new(scope: &Scope<'_>, width: i64, eps: f64) -> Result<Self> {
         let weight = scope.param("weight", &[width], Init::Ones)?;
         let bias = scope.param("bias", &[width], Init::Zeros)?;
         Ok(Self { weight, bias, eps })
     }
 
-    /// Another handle on the same parameters.
+    /// A second handle on the same parameters.
     pub fn handle(&self) -> Self {
         let (weight, bias) = (self.weight.shallow_clone(), self.bias.shallow_clone());
         Self { weight, bias, eps: self.eps }
@@ -124,8 +126,8 @@ impl LayerNorm {
         [&self.weight, &self.bias].into_iter()
     }
 
-    /// Applies it to `dropout(x) + residual`, the end of each half of a layer whose norm comes last. Two handles on
-    /// the result: for the products and for the residual that it goes on to.
+    /// The norm of `dropout(x) + residual`, for a post-norm layer. Returns two handles on the result: for the next
+    /// product and for the next residual connection.
     ///
     /// # Errors
     /// If shapes differ, or libtorch fails.
@@ -137,7 +139,7 @@ impl LayerNorm {
         Ok(fork(&self.forward(&dropout(x, p, train)?.f_add(residual)?)?)?)
     }
 
-    /// Applies it before a product, in the type that this has.
+    /// The norm of the input of a matrix product, in the type of that product.
     ///
     /// # Errors
     /// If the width differs, or libtorch fails.
@@ -148,8 +150,8 @@ impl LayerNorm {
         }
     }
 
-    /// The sum of `dropout(x)` and `residual`, and this before a product: what stands between the halves of a
-    /// layer whose norms come first.
+    /// For a pre-norm layer: returns `dropout(x) + residual`, and the norm of this sum in the type of the next
+    /// product.
     ///
     /// # Errors
     /// If shapes differ, or libtorch fails.
@@ -178,7 +180,7 @@ impl LayerNorm {
         Norm { weight: &self.weight, bias: Some(&self.bias), eps: self.eps }
     }
 
-    /// Applies it.
+    /// Applies the norm.
     ///
     /// # Errors
     /// If the width differs, or libtorch fails.
@@ -205,20 +207,20 @@ pub struct RmsNorm {
 }
 
 impl RmsNorm {
-    /// Weight one.
+    /// A norm with weight one.
     ///
     /// # Errors
-    /// If the name is taken, or libtorch fails.
+    /// If the name of the parameter is taken, or libtorch fails.
     pub fn new(scope: &Scope<'_>, width: i64, eps: f64) -> Result<Self> {
         Ok(Self { weight: scope.param("weight", &[width], Init::Ones)?, eps })
     }
 
-    /// Another handle on the same parameter.
+    /// A second handle on the same parameter.
     pub fn handle(&self) -> Self {
         Self { weight: self.weight.shallow_clone(), eps: self.eps }
     }
 
-    /// Applies it before a product, in the type that this has.
+    /// The norm of the input of a matrix product, in the type of that product.
     ///
     /// # Errors
     /// If the width differs, or libtorch fails.
@@ -229,7 +231,7 @@ impl RmsNorm {
         }
     }
 
-    /// The sum of `x` and `residual`, and this before a product, as [`LayerNorm::between`].
+    /// Returns `x + residual`, and the norm of this sum in the type of the next product.
     ///
     /// # Errors
     /// If shapes differ, or libtorch fails.
@@ -251,7 +253,7 @@ impl RmsNorm {
         Norm { weight: &self.weight, bias: None, eps: self.eps }
     }
 
-    /// Applies it; the mean is taken in fp32.
+    /// Applies the norm; the mean square is computed in fp32.
     ///
     /// # Errors
     /// If the width differs, or libtorch fails.
@@ -263,14 +265,14 @@ impl RmsNorm {
     }
 }
 
-/// The type of a product of the norm of `x`, where that has a kernel.
+/// The type of a matrix product with the norm of `x`, if the fused kernel can compute that norm; `None` otherwise.
 fn norm_kind(x: &Tensor) -> Result<Option<Kind>> {
     let kind = product_kind(x)?;
     let has_kernel = has_residual_kernel(x) && matches!(kind, Kind::Float | Kind::BFloat16);
     Ok(has_kernel.then_some(kind))
 }
 
-/// A table of vectors.
+/// An embedding table.
 #[derive(Debug)]
 pub struct Embedding {
     /// `[count, d]`.
@@ -279,10 +281,10 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// A table; the row `padding_id` gets no gradient, as in PyTorch.
+    /// A new table. The row `padding_id` gets no gradient, as in PyTorch.
     ///
     /// # Errors
-    /// If the name is taken, or libtorch fails.
+    /// If the name of the parameter is taken, or libtorch fails.
     pub fn new(
         scope: &Scope<'_>,
         count: i64,
@@ -294,18 +296,18 @@ impl Embedding {
         Ok(Self { weight, padding_id: padding_id.unwrap_or(-1) })
     }
 
-    /// The rows of `ids`.
+    /// The rows of the table at `ids`.
     ///
     /// # Errors
-    /// If an id is outside the table, or libtorch fails.
+    /// If an id is out of range, or libtorch fails.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
         Self::sum(&[(self, ids)])
     }
 
-    /// The sum of the rows of several tables, whose ids have one shape.
+    /// The sum of the rows of several tables at ids of the same shape.
     ///
     /// # Errors
-    /// If there is no table, an id is outside its table, or libtorch fails.
+    /// If there is no table, an id is out of range, or libtorch fails.
     pub fn sum(tables: &[(&Self, &Tensor)]) -> Result<Tensor> {
         let lookup = |(table, ids): &(&Self, &Tensor)| -> Result<Tensor> {
             Ok(Tensor::f_embedding(&table.weight, ids, table.padding_id, false, false)?)
@@ -333,7 +335,7 @@ impl Embedding {
     }
 }
 
-/// Dropout with probability `p`; nothing when not training.
+/// Dropout with probability `p`; the identity unless `train` is true.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -341,7 +343,7 @@ pub fn dropout(x: Tensor, p: f64, train: bool) -> Result<Tensor> {
     if !train || p == 0.0 {
         Ok(x)
     } else if has_residual_kernel(&x) && p < 1.0 {
-        // libtorch's draws its mask on one thread.
+        // libtorch draws its mask on one thread, which is slower.
         Ok(fast_dropout(&x, p)?)
     } else {
         Ok(x.f_dropout(p, true)?)

@@ -1,4 +1,4 @@
-//! Layers, as plain structs over handles on parameters.
+//! Layers as plain structs, which hold handles on parameters.
 //!
 //! Shapes: b batch, l length, d width, h heads, e width of a head (d / h).
 

@@ -1,4 +1,4 @@
-//! From the hidden states of a row to one vector.
+//! Pooling of the hidden states of a row into one vector.
 //!
 //! Shapes: t tokens of all rows, b rows, l the longest, d width.
 
@@ -8,32 +8,32 @@ use tch::{Kind, Tensor};
 use crate::error::{Error, Result};
 use crate::ragged::RaggedRows;
 
-/// How the hidden states of a row become one vector, named as in sentence-transformers (Reimers and Gurevych 2019,
-/// "Sentence-BERT", section 3).
+/// The kinds of pooling, with the names of sentence-transformers (Reimers and Gurevych 2019, "Sentence-BERT", section
+/// 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
-    /// That of the first token.
+    /// The hidden state of the first token.
     Cls,
-    /// The largest of each dimension.
+    /// The maximum of each dimension.
     Max,
-    /// Their mean.
+    /// The mean of the hidden states.
     Mean,
-    /// Their sum over the root of their number.
+    /// The sum of the hidden states divided by the square root of their number.
     #[serde(rename = "mean_sqrt_len_tokens")]
     MeanSqrtLen,
-    /// Their mean, each weighted by its place, from 1 (Muennighoff 2022, "SGPT", equation 2).
+    /// The mean of the hidden states, weighted by their positions from 1 (Muennighoff 2022, "SGPT", equation 2).
     WeightedMean,
-    /// That of the last token.
+    /// The hidden state of the last token.
     LastToken,
 }
 
 impl Pooling {
-    /// All of them, in the order in which sentence-transformers puts the vectors of several.
+    /// All kinds, in the order in which sentence-transformers concatenates the vectors of several.
     pub const ALL: [Self; 6] =
         [Self::Cls, Self::Max, Self::Mean, Self::MeanSqrtLen, Self::WeightedMean, Self::LastToken];
 
-    /// `[b, d]` in fp32 from the last hidden states `[t, d]` of ragged rows, none of them empty.
+    /// The vectors `[b, d]` in fp32 for the last hidden states `[t, d]` of ragged rows.
     ///
     /// # Errors
     /// If a row is empty, or libtorch fails.
@@ -41,7 +41,7 @@ impl Pooling {
         if rows.lengths().any(|length| length == 0) {
             return Err(Error::Contract("a row without tokens has no vector".into()));
         }
-        // What comes after the last row is of no row.
+        // Hidden states after the last row belong to no token.
         let hidden_td = hidden_td.f_narrow(0, 0, rows.num_tokens())?.f_to_kind(Kind::Float)?;
         match self {
             Self::Cls => rows.first(&hidden_td),
@@ -62,7 +62,8 @@ impl Pooling {
         }
     }
 
-    /// The places in `[t]` of the only hidden states that matter, one a row; `None` if all do.
+    /// The positions in `[t]` of the hidden states that the pooling needs, one for each row; `None` if it needs all
+    /// of them.
     pub(crate) fn places(self, rows: &RaggedRows) -> Option<Vec<i64>> {
         let bounds = rows.offsets().windows(2);
         match self {
@@ -73,7 +74,7 @@ impl Pooling {
     }
 }
 
-/// The sums of each row, times a function of its length.
+/// The sums of the hidden states of each row, multiplied by a function of its length.
 fn sums(x_td: &Tensor, rows: &RaggedRows, factor: impl Fn(f64) -> f64) -> Result<Tensor> {
     let numbers: Vec<i64> = (0..)
         .zip(rows.lengths())

@@ -1,4 +1,4 @@
-//! Products with a weight.
+//! Matrix products with weights.
 
 use sst_kernels::{
     Affine, WeightLayout, fast_activated_linear, fast_linear, fast_mlp, has_linear_kernel,
@@ -9,7 +9,7 @@ use tch::Tensor;
 use super::activation::Activation;
 use crate::error::Result;
 
-/// `x W^T + b`, with a weight `[out, in]` as of PyTorch's Linear.
+/// `x W^T + b` with a weight `[out, in]`, as in PyTorch's Linear.
 ///
 /// # Errors
 /// If widths differ, or libtorch fails.
@@ -20,20 +20,20 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     Ok(x.f_linear(weight, bias)?)
 }
 
-/// What an activation makes of [`linear`].
+/// The activation of [`linear`].
 ///
 /// # Errors
-/// As there.
+/// As for [`linear`].
 pub fn activated_linear(x: &Tensor, layer: Affine<'_>, activation: Activation) -> Result<Tensor> {
-    if let Some(curve) = activation.curve()
-        && let Some(y) = fast_activated_linear(x, layer, WeightLayout::OutIn, curve)?
+    if let Some(fused) = activation.fused()
+        && let Some(y) = fast_activated_linear(x, layer, WeightLayout::OutIn, fused)?
     {
         return Ok(y);
     }
     activation.apply(&linear(x, layer.weight, layer.bias)?)
 }
 
-/// `x W + b` for `x` of `[n, in]`, with a weight `[in, out]` as of GPT-2's Conv1D.
+/// `x W + b` for `x` of `[n, in]` with a weight `[in, out]`, as in GPT-2's Conv1D.
 ///
 /// # Errors
 /// If widths differ, or libtorch fails.
@@ -44,7 +44,7 @@ pub fn conv1d(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     Ok(bias.f_addmm(x, weight)?)
 }
 
-/// Two linear layers with an activation between them, with weights as the layout says.
+/// Two linear layers with an activation between them. `layout` is the layout of both weights.
 ///
 /// # Errors
 /// If widths differ, or libtorch fails.
@@ -55,10 +55,10 @@ pub fn mlp(
     activation: Activation,
 ) -> Result<Tensor> {
     let [up, down] = layers;
-    if let Some(curve) = activation.curve()
+    if let Some(fused) = activation.fused()
         && has_mlp_kernel(x, up.weight, down.weight)?
     {
-        return Ok(fast_mlp(x, layers, layout, curve)?);
+        return Ok(fast_mlp(x, layers, layout, fused)?);
     }
     let apply = |x: &Tensor, Affine { weight, bias }: Affine<'_>| match (layout, bias) {
         (WeightLayout::OutIn, _) => linear(x, weight, bias),

@@ -1,11 +1,11 @@
-//! All ways to attend give the same.
+//! All implementations of attention give the same results.
 
 use sst_core::RaggedRows;
 use sst_core::nn::{Attention, Rows};
 use sst_data::SeqRng;
 use tch::{Device, Kind, Tensor};
 
-/// Normal draws that no other test can disturb, as libtorch's own generator is one for all threads.
+/// Normal random numbers that other tests cannot change, as all threads share libtorch's generator.
 fn normal(index: u64, shape: &[i64]) -> Tensor {
     let mut rng = SeqRng::new(5, "test.attention", 0, index);
     let count = shape.iter().product();
@@ -22,7 +22,7 @@ fn close(found: &[Tensor], expected: &[Tensor], tolerance: f64) {
     }
 }
 
-/// The context of `attention` and the gradients of a weighted sum of it, on ragged rows of width 24.
+/// The context of `attention` on ragged rows of width 24, and the gradients of a weighted sum of it.
 fn ragged(attention: Attention, lengths: &[usize], want_probabilities: bool) -> Vec<Tensor> {
     let rows = RaggedRows::new(lengths, Device::Cpu);
     let inputs = [0, 1, 2].map(|i| normal(i, &[rows.num_tokens(), 24]).set_requires_grad(true));

@@ -52,7 +52,7 @@ fn files_that_are_not_whole_are_named() {
     }
 }
 
-/// A file that is cut off while it is loaded is an error, and not the end of the process.
+/// A file that is truncated while it is loaded gives an error, and does not end the process.
 #[test]
 fn a_file_that_is_cut_off_after_it_was_opened_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
@@ -143,7 +143,7 @@ fn shards_are_read_through_their_index() {
     assert!(open_error(dir.path()).contains("no shard holds `z`"));
 }
 
-/// A store that wants `a`, a matrix of two rows.
+/// A store with the parameter `a`, a matrix of two rows.
 fn wants_a() -> ParamStore {
     let mut store = ParamStore::new(Device::Cpu, None);
     let _ = store.add("a", &[2, 3], Init::Zeros).unwrap();
@@ -155,7 +155,7 @@ fn load_error(tensors: &BTreeMap<String, Tensor>) -> String {
     let path = dir.path().join("model.safetensors");
     write_tensors(&path, tensors, &[]).unwrap();
     let weights = Weights::open(&path).unwrap();
-    // Every name that ends with `a` is the parameter.
+    // Every tensor whose name ends with `a` stands for the parameter `a`.
     let rename = |name: &str| Renamed::To(name.trim_start_matches("x.").to_owned());
     let loaded = load_params(&mut wants_a(), &weights, rename, &Allow::default());
     loaded.map(|_| ()).unwrap_err().to_string()
@@ -210,7 +210,7 @@ fn what_a_file_lacks_takes_no_memory() {
     assert_eq!(fitting.problems(), None);
     assert_eq!(new.sum(Kind::Float).double_value(&[]), 4.0);
 
-    // 10^18 numbers each.
+    // Shapes of 10^18 numbers each.
     let wrong = shapes();
     let mut store = ParamStore::for_file(Device::Cpu, 1, Arc::clone(&wrong));
     let huge = [1_000_000_000, 1_000_000_000];

@@ -1,4 +1,4 @@
-//! From hidden states to vectors: each pooling by its formula, ragged and padded alike, with its gradient.
+//! Every pooling follows its formula, for ragged and padded rows, and has the right gradient.
 
 use sst_core::RaggedRows;
 use sst_core::nn::Pooling;
@@ -14,7 +14,7 @@ fn hidden() -> Vec<Vec<f64>> {
     (0..8).map(row).collect()
 }
 
-/// The vector of the tokens `rows`.
+/// The pooled vector of the tokens `rows`.
 fn expected(pooling: Pooling, rows: &[Vec<f64>]) -> Vec<f64> {
     let n = rows.len() as f64;
     let sum = |weight: &dyn Fn(usize) -> f64| -> Vec<f64> {
@@ -43,7 +43,7 @@ fn poolings_are_their_formulas_and_have_gradients() {
     let flat: Vec<f32> = hidden.iter().flatten().map(|x| *x as f32).collect();
     let rows = RaggedRows::new(&LENGTHS, Device::Cpu);
     for pooling in Pooling::ALL {
-        // Two more places than tokens, as a product of even size leaves.
+        // Two more rows than tokens, as padding to kernel rows leaves.
         let states = Tensor::from_slice(&[flat.clone(), vec![9e9; 2 * WIDTH]].concat());
         let states = states.reshape([10, WIDTH as i64]).set_requires_grad(true);
         let vectors = pooling.apply(&states, &rows).unwrap();
@@ -57,7 +57,7 @@ fn poolings_are_their_formulas_and_have_gradients() {
             start += length;
         }
         vectors.sum(Kind::Float).backward();
-        // Moving a row's tokens all by one moves its vector by the sum of the gradients.
+        // Moving all tokens of a row by one moves its vector by the sum of the gradients.
         let grads = Vec::<Vec<f32>>::try_from(states.grad()).unwrap();
         assert!(grads[8..].iter().flatten().all(|grad| *grad == 0.0));
         let moved: Vec<Vec<f64>> =

@@ -1,4 +1,5 @@
-//! Products with a weight give what fp64 does, by a kernel or by libtorch; the kernels have tests of their own.
+//! Matrix products with weights give the results of fp64, with a kernel or with libtorch. sst-kernels tests its
+//! kernels itself.
 
 use sst_core::nn::{self, Activation};
 use sst_data::SeqRng;
@@ -11,7 +12,7 @@ fn normal(index: u64, shape: &[i64]) -> Tensor {
     Tensor::from_slice(&values).reshape(shape)
 }
 
-/// The result of `run` for leaves of this type, and the gradients of a weighted sum of it, as fp64.
+/// The result of `run` for leaves of this type, and the gradients of a weighted sum of it, in fp64.
 fn gradients(leaves: &[Tensor], kind: Kind, run: impl Fn(&[Tensor]) -> Tensor) -> Vec<Tensor> {
     let leaf = |x: &Tensor| x.to_kind(kind).detach().copy().set_requires_grad(true);
     let leaves: Vec<Tensor> = leaves.iter().map(leaf).collect();
@@ -31,7 +32,7 @@ fn check(found: &[Tensor], expected: &[Tensor], case: &str) {
     }
 }
 
-/// Two that kernels apply themselves, and two that they do not know.
+/// Two activations that kernels can apply, and two that they cannot.
 const ACTIVATIONS: [Activation; 4] =
     [Activation::Gelu, Activation::GeluNew, Activation::Relu, Activation::Silu];
 

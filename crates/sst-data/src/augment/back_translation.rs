@@ -1,8 +1,8 @@
-//! `back_translation`: into another language and back (Sennrich et al. 2016, "Improving Neural Machine
-//! Translation Models with Monolingual Data"; Xie et al. 2020, "Unsupervised Data Augmentation").
+//! `back_translation`: translates a text into another language and back (Sennrich et al. 2016, "Improving Neural
+//! Machine Translation Models with Monolingual Data"; Xie et al. 2020, "Unsupervised Data Augmentation").
 //!
-//! Each line of a text is translated by itself, so line ends and the space around lines stay. Nothing
-//! is drawn: the same text has the same view in every epoch.
+//! Each line of a text is translated by itself, so line ends and the white space around lines are kept. Nothing is
+//! random: a text has the same view in every epoch.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -24,17 +24,18 @@ pub(super) const ENTRY: Entry = Entry {
     build: |config, context| Ok(Box::new(BackTranslation::load(config, context)?)),
 };
 
-/// Which translator, and between which languages.
+/// The translator, and the two languages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BackTranslationConfig {
-    /// `apertium`, the path of one, or the address of a LibreTranslate server (`http://...`, `https://...`).
+    /// `apertium`, the path of an Apertium program, or the address of a LibreTranslate server (`http://...`,
+    /// `https://...`).
     pub translator: String,
-    /// From the language of the texts to the other, in the translator's own names.
+    /// The language of the texts and the other language, such as `eng-spa`, by the names that the translator uses.
     pub pair: String,
-    /// The folder in which translations are kept; none are if it is not set.
+    /// The folder in which translations are cached; without one they are not cached.
     pub cache: Option<PathBuf>,
-    /// How long a program may be silent, or a server take for a request, in seconds.
+    /// The most seconds that a program may be silent, or that a server may take for a request.
     pub timeout: f64,
 }
 
@@ -49,12 +50,12 @@ impl Default for BackTranslationConfig {
     }
 }
 
-/// The kind, over two translators.
+/// The augmentation with its two translators.
 pub struct BackTranslation {
     special: Vec<String>,
     ledger: Ledger,
-    /// There, and back. A process or a server is asked by one thread at a time.
-    ways: Mutex<[Box<dyn Translator>; 2]>,
+    /// The translators into the other language and back. Only one thread at a time uses a process or a server.
+    translators: Mutex<[Box<dyn Translator>; 2]>,
 }
 
 impl BackTranslation {
@@ -69,26 +70,30 @@ impl BackTranslation {
             return Err(AugmentError::Config { kind: Self::NAME, reason });
         };
         let (from, to) = split_pair(&config.pair)?;
-        let there = open(&config, &format!("{from}:{to}"), timeout)?;
-        let back = open(&config, &format!("{to}:{from}"), timeout)?;
-        Ok(Self::new(there, back, context))
+        let forward = open(&config, &format!("{from}:{to}"), timeout)?;
+        let backward = open(&config, &format!("{to}:{from}"), timeout)?;
+        Ok(Self::new(forward, backward, context))
     }
 
-    /// The kind over `there`, into another language, and `back` from it.
+    /// An augmentation that translates with `forward` into another language, and with `backward` from it.
     ///
-    /// A text whose special tokens do not come back as they went is left as it is, and counted under
+    /// If the special tokens of a text change on the way, the text is kept as it is, and counted under
     /// `augment.back_translation.special_tokens`.
-    pub fn new(there: Box<dyn Translator>, back: Box<dyn Translator>, context: &Context) -> Self {
+    pub fn new(
+        forward: Box<dyn Translator>,
+        backward: Box<dyn Translator>,
+        context: &Context,
+    ) -> Self {
         let (special, ledger) = (context.special.clone(), context.ledger.clone());
-        Self { special, ledger, ways: Mutex::new([there, back]) }
+        Self { special, ledger, translators: Mutex::new([forward, backward]) }
     }
 
-    fn special_of<'a>(&self, text: &'a str) -> Vec<&'a str> {
+    fn special_tokens_in<'a>(&self, text: &'a str) -> Vec<&'a str> {
         special_tokens(text, &self.special).into_iter().map(|range| &text[range]).collect()
     }
 }
 
-/// The translator of `pair`.
+/// Opens the translator of `pair`.
 fn open(
     config: &BackTranslationConfig,
     pair: &str,
@@ -115,15 +120,16 @@ impl Augment for BackTranslation {
     }
 
     fn augment(&self, texts: Vec<String>, _: &[Draw]) -> Result<Vec<String>, AugmentError> {
-        // What has no letter has nothing to translate.
+        // A line without a letter is not translated.
         let lines = texts.iter().flat_map(|text| text.split('\n'));
         let lines = lines.filter(|line| line.contains(char::is_alphabetic));
         let mut lines: Vec<String> = lines.map(|line| line.trim().to_owned()).collect();
-        for way in self.ways.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+        for translator in self.translators.lock().unwrap_or_else(PoisonError::into_inner).iter_mut()
+        {
             let asked = lines.len();
-            lines = way.translate(&lines)?;
+            lines = translator.translate(&lines)?;
             if lines.len() != asked {
-                let (by, answered) = (way.name().to_owned(), lines.len());
+                let (by, answered) = (translator.name().to_owned(), lines.len());
                 return Err(TranslateError::Count { by, asked, answered }.into());
             }
         }
@@ -131,9 +137,9 @@ impl Augment for BackTranslation {
         let mut views = Vec::with_capacity(texts.len());
         for text in texts {
             let view: Vec<String> =
-                text.split('\n').map(|line| put_in(line, &mut translated)).collect();
+                text.split('\n').map(|line| replace_words(line, &mut translated)).collect();
             let view = view.join("\n");
-            if self.special_of(&view) == self.special_of(&text) {
+            if self.special_tokens_in(&view) == self.special_tokens_in(&text) {
                 views.push(view);
             } else {
                 self.ledger.add("augment.back_translation.special_tokens", 1, None);
@@ -144,15 +150,15 @@ impl Augment for BackTranslation {
     }
 }
 
-/// `line` with its next translation in the place of its words, or as it is if it has none.
-fn put_in(line: &str, translated: &mut impl Iterator<Item = String>) -> String {
+/// Replaces the words of `line` by the next translation. A line without a letter is returned as it is.
+fn replace_words(line: &str, translated: &mut impl Iterator<Item = String>) -> String {
     if !line.contains(char::is_alphabetic) {
         return line.to_owned();
     }
     let words = line.trim();
     let before = &line[..line.len() - line.trim_start().len()];
     let after = &line[line.trim_end().len()..];
-    // One for each line that has a letter went out, and as many came back.
+    // There is exactly one translation for each line that has a letter.
     let new = translated.next().unwrap_or_else(|| words.to_owned());
     format!("{before}{}{after}", new.replace(['\n', '\r'], " ").trim())
 }

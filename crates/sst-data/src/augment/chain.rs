@@ -1,17 +1,18 @@
-//! Several kinds, one after the other.
+//! Applies several augmentations one after the other.
 
 use super::{Augment, AugmentError, Draw};
 
-/// Kinds that are applied in order, each to what the one before it made.
+/// Augmentations that are applied in order, each to the output of the one before it.
 pub struct Chain {
     kinds: Vec<Box<dyn Augment>>,
 }
 
 impl Chain {
-    /// The chain of `kinds`.
+    /// A chain of `kinds`.
     ///
     /// # Errors
-    /// If a kind is there twice: its draws are keyed by its name, so both would draw alike.
+    /// If the same augmentation occurs twice. Its random draws are keyed by its name, so both would make the same
+    /// draws.
     pub fn new(kinds: Vec<Box<dyn Augment>>) -> Result<Self, AugmentError> {
         for (place, kind) in kinds.iter().enumerate() {
             if kinds[..place].iter().any(|earlier| earlier.name() == kind.name()) {
@@ -21,15 +22,15 @@ impl Chain {
         Ok(Self { kinds })
     }
 
-    /// The names of the kinds, in order.
+    /// The names of the augmentations, in order.
     pub fn names(&self) -> Vec<&'static str> {
         self.kinds.iter().map(|kind| kind.name()).collect()
     }
 
-    /// A view of each of `texts`, in their order; `draws` has one for each of them.
+    /// A view of each text, in the same order. `draws` has one entry for each text.
     ///
     /// # Errors
-    /// The first of a kind's.
+    /// The first error of an augmentation.
     pub fn augment(&self, texts: Vec<String>, draws: &[Draw]) -> Result<Vec<String>, AugmentError> {
         self.kinds.iter().try_fold(texts, |texts, kind| kind.augment(texts, draws))
     }

@@ -1,16 +1,16 @@
-//! `crop`: a stretch of the text is kept (Meng et al. 2021, "COCO-LM").
+//! `crop`: keeps a span of the text (Meng et al. 2021, "COCO-LM").
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::entry::Entry;
 use super::split::{Kind, Piece, Split};
-use super::{AugmentError, Context, OnWords, check_rate, parse, pick};
+use super::{AugmentError, Context, WordAugment, check_rate, parse, pick};
 use crate::rng::SeqRng;
 
 pub(super) const ENTRY: Entry = Entry {
     name: Crop::NAME,
-    summary: "keep a stretch and cut off the rest",
+    summary: "keep a span of words and cut off the rest",
     default_config: || json!(CropConfig::default()),
     build: |config, context| Ok(Box::new(Crop::new(config, context)?)),
 };
@@ -19,8 +19,8 @@ pub(super) const ENTRY: Entry = Entry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CropConfig {
-    /// The share of words that is cut off, at the start and the end together; 0.1 as in COCO-LM, which
-    /// keeps 90 %. One word always stays.
+    /// The fraction of words that is cut off, at the start and the end together. The default is 0.1, because COCO-LM
+    /// keeps 90 %. At least one word is kept.
     pub rate: f64,
 }
 
@@ -43,7 +43,7 @@ impl Crop {
     }
 }
 
-impl OnWords for Crop {
+impl WordAugment for Crop {
     const NAME: &'static str = "crop";
 
     fn special(&self) -> &[String] {
@@ -58,7 +58,7 @@ impl OnWords for Crop {
         }
         let before = rng.below(count as u64 + 1) as usize;
         let after = count - before;
-        // What stands before the first word goes with it, and what stands after the last.
+        // Text before the first word is cut off together with it, and so is text after the last word.
         let first = if before == 0 { 0 } else { text.words[before] };
         let last = words - 1 - after;
         let end = if after == 0 { text.pieces.len() } else { text.words[last] + 1 };

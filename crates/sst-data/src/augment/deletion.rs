@@ -1,11 +1,11 @@
-//! `deletion`: words left out (Wei and Zou 2019, "EDA: Easy Data Augmentation Techniques").
+//! `deletion`: deletes words (Wei and Zou 2019, "EDA: Easy Data Augmentation Techniques").
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::entry::Entry;
 use super::split::Split;
-use super::{AugmentError, Context, OnWords, check_rate, parse, pick};
+use super::{AugmentError, Context, WordAugment, check_rate, parse, pick};
 use crate::rng::SeqRng;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -15,11 +15,11 @@ pub(super) const ENTRY: Entry = Entry {
     build: |config, context| Ok(Box::new(Deletion::new(config, context)?)),
 };
 
-/// How words are left out.
+/// How words are deleted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeletionConfig {
-    /// The share of words that goes; 0.1 as in EDA. One word always stays.
+    /// The fraction of words that is deleted. The default is 0.1, as in EDA. At least one word is kept.
     pub rate: f64,
 }
 
@@ -42,7 +42,7 @@ impl Deletion {
     }
 }
 
-impl OnWords for Deletion {
+impl WordAugment for Deletion {
     const NAME: &'static str = "deletion";
 
     fn special(&self) -> &[String] {

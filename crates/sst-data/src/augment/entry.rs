@@ -1,18 +1,18 @@
-//! What the list of kinds knows of each.
+//! An entry of the list of augmentations.
 
 use serde_json::Value;
 
 use super::{Augment, AugmentError, Context};
 
-/// Builds a kind from its configuration.
+/// Builds an augmentation from its configuration.
 type Build = fn(&Value, &Context) -> Result<Box<dyn Augment>, AugmentError>;
 
-/// What the list knows of a kind.
+/// An entry of the list of augmentations.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// Its name.
+    /// The name in recipes.
     pub name: &'static str,
-    /// A line for those who choose.
+    /// A one-line description for users.
     pub summary: &'static str,
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,

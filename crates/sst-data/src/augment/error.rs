@@ -1,34 +1,34 @@
-//! Why a text could not be augmented.
+//! Errors of augmentations.
 
 use super::thesaurus::ThesaurusError;
 use super::translate::TranslateError;
 
-/// Why a kind of augmentation could not be built or used.
+/// Why an augmentation could not be built or applied.
 #[derive(Debug, thiserror::Error)]
 pub enum AugmentError {
-    /// A kind that sst does not have.
+    /// There is no augmentation of this name.
     #[error("there is no augmentation `{name}`; sst has {known}", known = known.join(", "))]
     Unknown {
-        /// The name asked for.
+        /// The unknown name.
         name: String,
-        /// The names there are.
+        /// The names that exist.
         known: Vec<&'static str>,
     },
-    /// A configuration key that is unknown, of the wrong type, or that cannot be.
+    /// A configuration key is unknown, has the wrong type, or has an invalid value.
     #[error("augmentation `{kind}`: {reason}")]
     Config {
-        /// The kind.
+        /// The augmentation.
         kind: &'static str,
-        /// What is wrong and what to do.
+        /// The problem and what to do.
         reason: String,
     },
-    /// The same kind twice in a row of kinds.
+    /// The same augmentation occurs twice in a chain.
     #[error(
         "augmentation `{kind}` is asked for twice: it would draw the same both times, so give it \
          once, with a higher rate"
     )]
     Twice {
-        /// The kind.
+        /// The augmentation.
         kind: &'static str,
     },
     /// The synonyms could not be read.

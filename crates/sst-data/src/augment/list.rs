@@ -1,4 +1,4 @@
-//! The kinds of augmentation there are, by name.
+//! The list of augmentations, by name.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::{
     Augment, AugmentError, Context, back_translation, crop, deletion, mask, swap, synonym,
 };
 
-/// One word a kind.
+/// One entry for each augmentation.
 const KINDS: &[Entry] = &[
     mask::ENTRY,
     deletion::ENTRY,
@@ -17,16 +17,16 @@ const KINDS: &[Entry] = &[
     back_translation::ENTRY,
 ];
 
-/// All kinds.
+/// All augmentations.
 pub fn list() -> &'static [Entry] {
     KINDS
 }
 
-/// Builds kind `name` from its configuration: an object without the name; absent keys take their
+/// Builds the augmentation `name` from its configuration, an object without the name. Missing keys have their
 /// defaults.
 ///
 /// # Errors
-/// If there is no such kind, a key is unknown or cannot be, or a file it needs cannot be read.
+/// If there is no such augmentation, a key is unknown or has an invalid value, or a required file cannot be read.
 pub fn build(
     name: &str,
     config: &Value,

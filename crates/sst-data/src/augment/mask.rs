@@ -1,11 +1,11 @@
-//! `mask`: words hidden behind the tokenizer's mask token.
+//! `mask`: replaces words by the tokenizer's mask token.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::entry::Entry;
 use super::split::Split;
-use super::{AugmentError, Context, OnWords, check_rate, parse, pick};
+use super::{AugmentError, Context, WordAugment, check_rate, parse, pick};
 use crate::rng::SeqRng;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -19,9 +19,9 @@ pub(super) const ENTRY: Entry = Entry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskConfig {
-    /// The share of words that is masked; 0.15 as in BERT.
+    /// The fraction of words that is masked. The default is 0.15, as in BERT.
     pub rate: f64,
-    /// What stands in their place, once a word whatever its length.
+    /// The text that replaces a word: one mask token for a word of any length.
     pub mask: String,
 }
 
@@ -50,7 +50,7 @@ impl Mask {
     }
 }
 
-impl OnWords for Mask {
+impl WordAugment for Mask {
     const NAME: &'static str = "mask";
 
     fn special(&self) -> &[String] {

@@ -1,9 +1,9 @@
-//! Changed views of a text: for contrastive learning, and to have more of little data.
+//! Augmentations make changed views of a text, for contrastive learning or to enlarge a small data set.
 //!
-//! A kind of augmentation is a file here and a word in `list.rs`. Those on words never empty a text,
-//! change at most `ceil(rate * words)` of its words, leave special tokens (`[MASK]`, `</s>`) as they
-//! are, and keep every byte outside of what they change. What a kind draws is keyed by (seed,
-//! `augment.NAME`, epoch, index), so a text's view is the same whatever is done to the others.
+//! Each augmentation is a file here and an entry in `list.rs`. Those that change words never make a text empty, change
+//! at most `ceil(rate * words)` of its words, keep special tokens (`[MASK]`, `</s>`), and keep every byte outside the
+//! changed words. Random draws are keyed by (seed, `augment.NAME`, epoch, index), so the view of a text does not
+//! depend on other texts.
 
 mod back_translation;
 mod chain;
@@ -42,14 +42,14 @@ pub use synonym::{Synonym, SynonymConfig};
 
 use split::Split;
 
-/// What keys the draws made for one text.
+/// The key of the random draws for one text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Draw {
     /// The seed of the run.
     pub seed: u64,
-    /// The epoch, or the number of the copy: another one gives another view.
+    /// The epoch, or the number of the copy. Each number gives another view.
     pub epoch: u64,
-    /// The text's index in its data set.
+    /// The index of the text in its data set.
     pub index: u64,
 }
 
@@ -59,40 +59,39 @@ impl Draw {
     }
 }
 
-/// What a kind is built from besides its configuration.
+/// The context that an augmentation is built with, besides its configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
-    /// Special tokens of the tokenizer that cannot be told by their form, which [`special_tokens`]
-    /// can tell of the usual ones.
+    /// Special tokens of the tokenizer that [`special_tokens`] does not recognise by their form.
     pub special: Vec<String>,
-    /// Where what could not be done is counted.
+    /// The ledger that counts texts which could not be augmented.
     pub ledger: Ledger,
 }
 
-/// One kind of augmentation, ready to use from any thread.
+/// An augmentation that can be used from any thread.
 pub trait Augment: Send + Sync {
-    /// Its name in the list.
+    /// The name in the list.
     fn name(&self) -> &'static str;
 
-    /// A view of each of `texts`, in their order; `draws` has one for each of them.
+    /// A view of each text, in the same order. `draws` has one entry for each text.
     ///
     /// # Errors
-    /// If something outside of this process fails, such as a translator.
+    /// If something outside this process fails, such as a translator.
     fn augment(&self, texts: Vec<String>, draws: &[Draw]) -> Result<Vec<String>, AugmentError>;
 }
 
-/// A kind that works on the words of one text.
-trait OnWords: Send + Sync {
+/// An augmentation that changes the words of one text.
+trait WordAugment: Send + Sync {
     const NAME: &'static str;
 
-    /// Special tokens that cannot be told by their form.
+    /// Special tokens that are not recognised by their form.
     fn special(&self) -> &[String];
 
     /// The changed text.
     fn change(&self, text: &Split<'_>, rng: &mut SeqRng) -> String;
 }
 
-impl<T: OnWords> Augment for T {
+impl<T: WordAugment> Augment for T {
     fn name(&self) -> &'static str {
         T::NAME
     }
@@ -105,7 +104,7 @@ impl<T: OnWords> Augment for T {
     }
 }
 
-/// The configuration of `kind`; absent keys take their defaults.
+/// Parses the configuration of `kind`. Missing keys have their defaults.
 fn parse<T: DeserializeOwned>(kind: &'static str, config: &Value) -> Result<T, AugmentError> {
     T::deserialize(config).map_err(|error| AugmentError::Config { kind, reason: error.to_string() })
 }

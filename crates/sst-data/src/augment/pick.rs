@@ -1,16 +1,16 @@
-//! How many words are changed, and which.
+//! Draws how many words are changed, and which.
 
 use crate::rng::SeqRng;
 
-/// How many of `words` a rate takes: `rate * words` rounded down or up, by a draw that makes it exact
-/// on average, so that short texts are not spared. Never more than `ceil(rate * words)`.
+/// The number of changed words among `words`: `rate * words`, randomly rounded down or up so that the mean is exact.
+/// This way short texts are changed, too. It is never more than `ceil(rate * words)`.
 pub(super) fn count(rate: f64, words: usize, rng: &mut SeqRng) -> usize {
     let wanted = rate * words as f64;
     let whole = wanted.floor();
     (whole as usize + usize::from(rng.chance(wanted - whole))).min(words)
 }
 
-/// `count` different numbers of `0..bound`, in an order that is as random as they are.
+/// `count` different numbers of `0..bound` in random order.
 pub(super) fn choose(count: usize, bound: usize, rng: &mut SeqRng) -> Vec<usize> {
     let mut numbers: Vec<usize> = (0..bound).collect();
     let count = count.min(bound);

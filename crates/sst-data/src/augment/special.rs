@@ -1,15 +1,15 @@
-//! Special tokens that stand in a text, told by their form.
+//! Finds special tokens in a text by their form.
 
 use std::ops::Range;
 
-/// Names of special tokens in angle brackets (RoBERTa, T5, Llama and others).
+/// Special tokens in angle brackets of RoBERTa, T5, Llama and others, without the brackets.
 const ANGLED: &[&str] =
     &["s", "/s", "pad", "unk", "mask", "bos", "eos", "cls", "sep", "start_of_turn", "end_of_turn"];
-/// The longest special token of a family of forms, in bytes.
+/// The longest special token of these forms, in bytes.
 const LONGEST: usize = 64;
 
-/// Where special tokens stand in `text`, in order: `[MASK]` and other capitals in square brackets,
-/// `[unused7]`, `<s>` and its like, `<|endoftext|>` and its like, and those of `more`.
+/// The ranges of special tokens in `text`, in order: `[MASK]` and other capitals in square brackets, `[unused7]`,
+/// tokens like `<s>`, tokens like `<|endoftext|>`, and those of `more`.
 pub fn special_tokens(text: &str, more: &[String]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -29,7 +29,7 @@ pub fn special_tokens(text: &str, more: &[String]) -> Vec<Range<usize>> {
     found
 }
 
-/// The length of the token in square brackets that `text` begins with.
+/// The length of the token in square brackets at the start of `text`.
 fn bracketed(text: &str) -> Option<usize> {
     let (inner, _) = text[1..].split_once(']')?;
     let capitals = inner.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
@@ -39,7 +39,7 @@ fn bracketed(text: &str) -> Option<usize> {
     ((capitals || unused) && inner.len() < LONGEST).then_some(inner.len() + 2)
 }
 
-/// The length of the token in angle brackets that `text` begins with.
+/// The length of the token in angle brackets at the start of `text`.
 fn angled(text: &str) -> Option<usize> {
     let (inner, _) = text[1..].split_once('>')?;
     let named = ANGLED.contains(&inner);

@@ -1,23 +1,23 @@
-//! A text as words, special tokens, and what stands between them.
+//! Splits a text into words, special tokens and the rest.
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::special::special_tokens;
 use crate::words::is_unspaced;
 
-/// Punctuation that joins two words to one: well-known, and/or, R&D, a@b.
+/// Punctuation that joins two words into one: well-known, and/or, R&D, a@b.
 const JOINERS: &[&str] = &["-", "\u{2010}", "\u{2011}", "/", "&", "@", "+"];
-/// What may stand before a word without a space between them.
+/// Characters that may stand before a word without a space in between.
 const OPENERS: &str = "([{<“‘«\"'（［｛【《〈「『¿¡";
 
-/// What a piece of a text is.
+/// The kind of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A word: of Chinese as jieba cuts them, otherwise as spaces and punctuation part them.
+    /// A word: jieba splits Chinese text, and other text is split at spaces and punctuation.
     Word,
-    /// A special token, which no kind touches.
+    /// A special token, which is never changed.
     Special,
-    /// White space, punctuation, symbols.
+    /// White space, punctuation or symbols.
     Gap,
 }
 
@@ -26,21 +26,21 @@ pub(super) enum Kind {
 pub(super) struct Piece<'a> {
     pub(super) kind: Kind,
     pub(super) text: &'a str,
-    /// Where it begins, in bytes.
+    /// The start, in bytes.
     pub(super) start: usize,
 }
 
-/// A text as its pieces, which put together are the text again.
+/// A text split into pieces. Concatenated they give the text again.
 #[derive(Debug, Clone)]
 pub(super) struct Split<'a> {
     pub(super) text: &'a str,
     pub(super) pieces: Vec<Piece<'a>>,
-    /// Which of the pieces are words.
+    /// The indices of the pieces that are words.
     pub(super) words: Vec<usize>,
 }
 
 impl<'a> Split<'a> {
-    /// Splits `text`, in which the tokens of `special` are special too.
+    /// Splits `text`. The tokens in `special` count as special tokens, too.
     pub(super) fn new(text: &'a str, special: &[String]) -> Self {
         let mut split = Self { text, pieces: Vec::new(), words: Vec::new() };
         let mut done = 0;
@@ -60,7 +60,7 @@ impl<'a> Split<'a> {
         self.pieces[self.words[index]].text
     }
 
-    /// The text with some of its words replaced.
+    /// The text with some words replaced: `new` returns the replacement of a word, or `None` to keep it.
     pub(super) fn replaced(&self, mut new: impl FnMut(usize) -> Option<String>) -> String {
         let mut out = String::with_capacity(self.text.len());
         let mut word = 0;
@@ -76,7 +76,7 @@ impl<'a> Split<'a> {
         out
     }
 
-    /// The text without some of its words, and without the white space that would be left over.
+    /// The text without the words that `is_dropped` selects, and without the white space that would be left over.
     pub(super) fn without(&self, is_dropped: impl Fn(usize) -> bool) -> String {
         let mut out = String::with_capacity(self.text.len());
         let (mut word, mut skip_space) = (0, false);
@@ -99,7 +99,7 @@ impl<'a> Split<'a> {
         out
     }
 
-    /// Splits a stretch without special tokens.
+    /// Splits a range that contains no special token.
     fn plain(&mut self, range: std::ops::Range<usize>) {
         let mut rest = &self.text[range];
         while let Some(c) = rest.chars().next() {
@@ -115,11 +115,11 @@ impl<'a> Split<'a> {
         }
     }
 
-    /// Splits a stretch of a script that puts spaces between words.
+    /// Splits a range of a script that puts spaces between words.
     fn spaced(&mut self, stretch: &'a str) {
         let parts: Vec<&'a str> = stretch.split_word_bounds().collect();
         let is_word = |part: &str| part.contains(char::is_alphanumeric);
-        // How many of the parts that follow belong to a piece of this kind.
+        // The number of following parts that belong to a piece of this kind.
         let more = |kind, rest: &[&str]| match (kind, rest) {
             (Kind::Word, [joiner, word, ..]) if JOINERS.contains(joiner) && is_word(word) => 2,
             (Kind::Gap, [gap, ..]) if !is_word(gap) => 1,
@@ -148,15 +148,15 @@ impl<'a> Split<'a> {
     }
 }
 
-/// Takes from the end of `out` the white space that a dropped word leaves before `next`. Returns
-/// whether it is to be taken from the start of `next` instead. A line end stays where it can.
+/// Removes from the end of `out` the white space that a dropped word leaves before `next`. Returns whether white space
+/// has to be removed from the start of `next` instead. A line end is kept if possible.
 fn close_up(out: &mut String, next: &str) -> bool {
     let kept = out.trim_end().len();
     let has_line = |space: &str| space.contains('\n');
     let space = &out[kept..];
     let next_space = &next[..next.len() - next.trim_start().len()];
     if next_space.is_empty() {
-        // "the man." without "man" is "the.", and at the end of the text no space stays.
+        // "the man." without "man" is "the.", and no space is left at the end of the text.
         let closes = next.chars().next().is_none_or(|c| ".,;:!?)]}%…”’»".contains(c));
         if closes && !space.is_empty() && !has_line(space) {
             out.truncate(kept);
@@ -164,7 +164,7 @@ fn close_up(out: &mut String, next: &str) -> bool {
         return false;
     }
     if !out.is_empty() && space.is_empty() {
-        // "(old man" without "old" is "(man", but "go—old man" keeps its space.
+        // "(old man" without "old" is "(man". In "go—old man" the space is kept.
         return !has_line(next_space) && out.ends_with(|c| OPENERS.contains(c));
     }
     if !has_line(space) && kept > 0 {
@@ -174,13 +174,13 @@ fn close_up(out: &mut String, next: &str) -> bool {
     !has_line(next_space) || has_line(space)
 }
 
-/// The words of a stretch of Han characters and kana.
+/// Splits a run of Han characters and kana into words.
 #[cfg(feature = "jieba")]
 fn cut(stretch: &str) -> Vec<&str> {
     crate::words::ChineseWords::load().cut(stretch)
 }
 
-/// Without jieba each character is a word.
+/// Without the feature `jieba` each character is a word.
 #[cfg(not(feature = "jieba"))]
 fn cut(stretch: &str) -> Vec<&str> {
     stretch.graphemes(true).collect()

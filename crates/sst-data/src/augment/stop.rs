@@ -1,9 +1,9 @@
-//! English words that have a part in grammar: no thesaurus entry of theirs would mean what they do.
+//! English function words. An entry of a thesaurus for one of them means a different word.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-/// In lower case. Among them are nouns to a thesaurus: can (tin), will (testament), I (iodine).
+/// The words in lower case. A thesaurus lists some of them as nouns: can (tin), will (testament), I (iodine).
 const WORDS: &str = "
     a about above after again against all almost alone along also although always am among an
     and another any anyone anything are around as at away back be because been before being
@@ -19,7 +19,7 @@ const WORDS: &str = "
     who whole whom whose why will with within without would yes yet you your yours yourself
 ";
 
-/// Whether `word`, in lower case, is one of them.
+/// Whether `word`, which is in lower case, is a function word.
 pub(super) fn is_stop_word(word: &str) -> bool {
     static SET: LazyLock<HashSet<&str>> =
         LazyLock::new(|| WORDS.split_ascii_whitespace().collect());

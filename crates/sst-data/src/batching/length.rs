@@ -1,4 +1,4 @@
-//! Sequence-length warm-up: short rows first, by splitting the long ones.
+//! Sequence-length warm-up: training starts with short rows, which are made by splitting long ones.
 
 use std::sync::Arc;
 
@@ -7,26 +7,27 @@ use serde::{Deserialize, Serialize};
 use super::ramp::grow;
 use super::{Batching, BatchingError, Position, StepPlan};
 
-/// The longest row of an update, growing linearly from `from` over `steps` updates.
+/// The length of the longest row of an update, which grows linearly from `from` to the full length over `steps`
+/// updates.
 ///
-/// Short rows first make the start of training stabler and cheaper (Li, Zhang and He 2022, "The
-/// Stability-Efficiency Dilemma"). Unlike there, what is beyond the length is not cut off: a row is
-/// split into pieces, and the tokens of an update stay as they are.
+/// Short rows make the start of training more stable and cheaper (Li, Zhang and He 2022, "The Stability-Efficiency
+/// Dilemma"). Unlike in that paper, longer rows are not truncated: a row is split into pieces, and the tokens of an
+/// update stay the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LengthRamp {
-    /// The length in the first update, in tokens, special ones included.
+    /// The length in the first update, in tokens, special tokens included.
     pub from: usize,
-    /// Updates until rows are whole.
+    /// The number of updates until rows are not split any more.
     pub steps: u64,
-    /// Lengths on the way are rounded down to a multiple of this, though not below `from`: few
-    /// different shapes, and the ones that hardware likes.
+    /// Lengths during the warm-up are rounded down to a multiple of this, though not below `from`. This gives few
+    /// different shapes, which suit the hardware.
     pub multiple_of: usize,
 }
 
 impl LengthRamp {
-    /// The longest row of update `step` (from 0), for rows of at most `full` tokens in the end;
-    /// `None` from update `steps` on, when rows are whole.
+    /// The length of the longest row of update `step` (from 0), if rows have at most `full` tokens in the end; `None`
+    /// from update `steps` on, when rows are not split.
     pub fn length(self, step: u64, full: usize) -> Option<usize> {
         let length = grow(self.from, full, step, self.steps);
         let rounded = length - length % self.multiple_of.max(1);
@@ -34,11 +35,11 @@ impl LengthRamp {
     }
 }
 
-/// Any rule for unpacked rows, with a limit on their length that grows.
+/// Adds sequence-length warm-up to any batching rule that does not pack rows.
 ///
-/// Rows of an update are those of the rule. A [`TokenBudget`](super::TokenBudget) counts them whole:
-/// each piece has special tokens of its own and pieces are padded to the longest, so that a
-/// micro-batch of pieces may cost up to about twice its budget, in rows that are shorter.
+/// The rows of an update are those of the rule. A [`TokenBudget`](super::TokenBudget) counts them before they are
+/// split. Each piece has special tokens of its own, and pieces are padded to the longest, so a micro-batch of pieces
+/// may cost up to about twice its budget, in shorter rows.
 #[derive(Clone)]
 pub struct LengthWarmUp {
     rule: Arc<dyn Batching>,
@@ -47,7 +48,7 @@ pub struct LengthWarmUp {
 }
 
 impl LengthWarmUp {
-    /// `rule` under `ramp`, for rows of at most `full` tokens.
+    /// Applies `ramp` to `rule`, for rows of at most `full` tokens.
     ///
     /// # Errors
     /// If a length is 0, the ramp starts above `full`, or the rule packs rows.

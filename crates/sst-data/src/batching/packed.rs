@@ -1,4 +1,4 @@
-//! Steps of packs: rows laid end to end until hardly a token of room is left.
+//! Batches of packs. A pack concatenates rows until hardly any room is left.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -12,24 +12,23 @@ use crate::rows::Dataset;
 /// The sizes of [`Packed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackConfig {
-    /// The tokens of a pack at most.
+    /// The most tokens of a pack.
     pub length: usize,
-    /// The packs of a step.
+    /// The number of packs in a step.
     pub packs_per_step: usize,
-    /// The packs of a micro-batch; the last one of a step may have fewer.
+    /// The number of packs in a micro-batch. The last micro-batch of a step may have fewer.
     pub micro_packs: usize,
-    /// Rows in a window; `None` takes 8,192, or more if a window would hold fewer than 32 steps.
+    /// The number of rows in a window. `None` uses 8,192, or more if a window would have fewer than 32 steps.
     pub window: Option<usize>,
 }
 
-/// Rows in packs of at most so many tokens, a fixed number of packs a step. Every epoch shows each
-/// row once, whole.
+/// Concatenates rows into packs of at most `length` tokens, with a fixed number of packs in a step. Every epoch has
+/// each row once, and rows are never cut.
 ///
-/// The rows of a window are packed best fit first, the longest first (best-fit decreasing, Johnson
-/// 1973; for pre-training, Krell et al. 2021, "Efficient Sequence Packing without Cross-contamination",
-/// and Ding et al. 2024, "Fewer Truncations Improve Language Modeling"). Packs that long rows begin
-/// come out before those of leftovers, so packs are shuffled before they become steps. The steps of
-/// a window differ by a pack at most.
+/// The rows of a window are packed by best-fit decreasing (Johnson 1973; for pre-training, Krell et al. 2021,
+/// "Efficient Sequence Packing without Cross-contamination", and Ding et al. 2024, "Fewer Truncations Improve Language
+/// Modeling"). This puts packs with long rows first and packs of leftovers last, so the packs are shuffled before they
+/// become steps. The steps of a window differ by at most one pack.
 #[derive(Clone)]
 pub struct Packed {
     windows: Windows,
@@ -40,7 +39,7 @@ pub struct Packed {
 type Pack = Vec<SampleRef>;
 
 impl Packed {
-    /// Packs of the rows of `rows`, whose lengths are all looked at once, in parallel.
+    /// Packs the rows of `rows`. The lengths of all rows are read once, in parallel.
     ///
     /// # Errors
     /// If there are no rows, a size is 0, the micro-batch is larger than the step, or a row is
@@ -63,7 +62,7 @@ impl Packed {
         Ok(Self { windows, config })
     }
 
-    /// The part of the room in the packs of `plan` that holds tokens, in `[0, 1]`.
+    /// The fraction of the room in the packs of `plan` that holds tokens, in `[0, 1]`.
     pub fn fill_rate(&self, plan: &StepPlan) -> f64 {
         let packs: usize = plan.packs.iter().flatten().map(Vec::len).sum();
         let samples = plan.micro.iter().flatten();
@@ -71,10 +70,10 @@ impl Packed {
         tokens as f64 / (packs * self.config.length).max(1) as f64
     }
 
-    /// Best-fit decreasing: each row, the longest first, goes to the fullest pack that has room.
-    /// Packs come with the room left in them.
+    /// Best-fit decreasing: each row, from the longest to the shortest, goes to the fullest pack that has room for it.
+    /// Each pack comes with the room that is left in it.
     fn pack(&self, mut rows: Vec<Row>) -> Vec<(usize, Pack)> {
-        // Stable, so that rows of one length stay in their random order.
+        // The sort is stable, so rows of equal length keep their random order.
         rows.sort_by_key(|row| Reverse(row.length));
         let mut packs: Vec<(usize, Pack)> = Vec::new();
         let mut open = BTreeSet::new();
@@ -124,8 +123,8 @@ impl Batching for Packed {
 }
 
 impl Fill for Packed {
-    /// Draws as many tokens as the packs have room for, packs them, and keeps the fullest packs:
-    /// stopping at the first row that fits nowhere would leave a quarter of the room empty.
+    /// Draws as many tokens as the packs have room for, packs them, and keeps the fullest packs. Stopping at the first
+    /// row that does not fit would leave a quarter of the room empty.
     fn fill(&self, from: Position, draws: &mut dyn Iterator<Item = SampleRef>) -> StepPlan {
         let room = self.config.packs_per_step.saturating_mul(self.config.length);
         let drawn = draws.map(|sample| self.windows.row(sample)).scan(0, |tokens, row| {

@@ -1,8 +1,8 @@
-//! Windows: an epoch's order in stretches that are short enough to be planned at once.
+//! Windows: parts of an epoch that are short enough to be planned at once.
 //!
-//! A rule that sorts by length cannot sort a whole epoch: a resumed run would have to do it again,
-//! and rows of one length would always meet. It sorts windows of the permuted order instead. A
-//! window follows from the sample alone, so resuming costs the planning of one window.
+//! A rule that sorts by length cannot sort a whole epoch, because a resumed run would have to repeat that, and rows of
+//! equal length would always meet. It sorts windows of the shuffled order instead. The window of a sample follows from
+//! its position alone, so resuming costs the planning of one window.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -15,21 +15,21 @@ use super::{BatchingError, Position, SampleRef, StepPlan};
 use crate::rng::SeqRng;
 use crate::rows::Dataset;
 
-/// The least window that is chosen by itself: sorting it takes about a millisecond, and packs of
-/// ordinary corpora are then full to some per mille.
+/// The smallest default window. Sorting it takes about a millisecond, and packs of ordinary corpora are then full up
+/// to a few per mille.
 const WINDOW: usize = 8192;
-/// Steps in a window, at least, where it is chosen by itself. The steps of a window are made equal
-/// rather than the last one small; what rounding up to whole steps leaves empty is then a part in 32.
+/// The fewest steps in a default window. The steps of a window have equal sizes instead of a small last one; rounding
+/// up to whole steps then leaves at most 1/32 empty.
 const STEPS: u64 = 32;
 
-/// A sample and its length in tokens, special ones included.
+/// A sample and its length in tokens, special tokens included.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     pub(super) sample: SampleRef,
     pub(super) length: usize,
 }
 
-/// The rows of one step: its micro-batches, and the rows of each pack where they are packed.
+/// The rows of one step: its micro-batches, and, if rows are packed, the number of rows of each pack.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) micro: Vec<Vec<SampleRef>>,
@@ -37,7 +37,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// The plan of this group that ends at `end`.
+    /// Makes the plan of this group, which ends at `end`.
     pub(super) fn plan(self, end: Position) -> StepPlan {
         StepPlan { packs: self.packs, ..StepPlan::new(self.micro, end) }
     }
@@ -49,17 +49,18 @@ pub(super) struct Windows {
     rows: Arc<dyn Dataset>,
     epochs: Epochs,
     seed: u64,
-    /// The tokens of the longest row.
+    /// The number of tokens of the longest row.
     longest: usize,
-    /// The windows of an epoch. They are equal to a row, so that the last one is no smaller.
+    /// The number of windows of an epoch. Their sizes differ by at most one row, so that the last one is not small.
     count: u64,
 }
 
 impl Windows {
-    /// Windows of about `size` rows, or by default of so many that they hold steps of `step_tokens`.
+    /// Makes windows of about `size` rows, or by default of so many rows that a window holds enough steps of
+    /// `step_tokens` tokens.
     ///
     /// # Errors
-    /// If there are no rows, `size` is 0, or a row is longer than `limit`, the value of `key`.
+    /// If there are no rows, `size` is 0, or a row is longer than `limit`, which is the value of the setting `key`.
     pub(super) fn new(
         seed: u64,
         rows: Arc<dyn Dataset>,
@@ -68,7 +69,7 @@ impl Windows {
         (key, limit): (&'static str, usize),
     ) -> Result<Self, BatchingError> {
         let len = rows.len();
-        // The first of the longest rows, and the tokens of all.
+        // Finds the first of the longest rows, and the total number of tokens.
         let (longest, tokens) = (0..len)
             .into_par_iter()
             .map(|index| (rows.row_length(index), Reverse(index)))
@@ -92,19 +93,19 @@ impl Windows {
         }
     }
 
-    /// The tokens of the longest row.
+    /// The number of tokens of the longest row.
     pub(super) fn longest(&self) -> usize {
         self.longest
     }
 
-    /// The row of a sample. A row without tokens counts as one, so that a budget bounds the rows.
+    /// The row of a sample. A row without tokens counts as one token, so that a token budget also bounds the number of
+    /// rows.
     pub(super) fn row(&self, sample: SampleRef) -> Row {
         Row { sample, length: self.rows.row_length(sample.index).max(1) }
     }
 
-    /// The steps from `from` on, `cut` making those of one window. A position that lies within a
-    /// step, and so came from another rule, starts with this step: rows come again rather than
-    /// being lost.
+    /// The steps from `from` on, where `cut` makes the steps of one window. If `from` lies within a step, because it
+    /// was saved under another rule, that step is repeated from its beginning, so that no row is lost.
     pub(super) fn steps(
         &self,
         from: Position,
@@ -115,7 +116,7 @@ impl Windows {
             while ready.is_empty() {
                 let start = windows.start(at.sample);
                 ready = windows.cut(start, &cut).into();
-                // Steps before the position are over; afterwards the position is where one begins.
+                // Steps before the position are skipped. From then on the position is the beginning of a step.
                 let mut begin = start;
                 while let Some((_, size)) = ready.front().filter(|(_, n)| begin + n <= at.sample) {
                     begin += size;
@@ -129,7 +130,7 @@ impl Windows {
         })
     }
 
-    /// The steps of the window that starts at sample `start`, with their numbers of rows.
+    /// The steps of the window that starts at sample `start`, each with its number of rows.
     fn cut(
         &mut self,
         start: u64,
@@ -151,8 +152,8 @@ impl Windows {
         self.bound(sample, self.number(sample))
     }
 
-    /// The number of the window, within its epoch, that holds `sample`: the largest whose first
-    /// place is not beyond it.
+    /// The number, within its epoch, of the window that holds `sample`: the largest whose first position is not beyond
+    /// it.
     fn number(&self, sample: u64) -> u64 {
         let len = u128::from(self.epochs.len());
         let next = u128::from(sample % self.epochs.len()) + 1;

@@ -28,7 +28,7 @@ pub enum Difficulty {
 
 impl Difficulty {
     /// The difficulty of every row, in the order of the rows. Tokens in `special` (those of the
-    /// tokenizer's frame) say nothing about a row and are left out. Runs on all cores; the result
+    /// tokenizer's template) say nothing about a row and are left out. Runs on all cores; the result
     /// does not depend on how many there are.
     ///
     /// # Errors

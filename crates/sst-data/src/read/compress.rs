@@ -1,4 +1,5 @@
-//! Unpacking `.gz` and `.zst` as they are read: members one after the other, and what may follow the last.
+//! Decompresses `.gz` and `.zst` files while they are read, with several members in one file and padding after the
+//! last.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,21 +13,21 @@ use super::{ReadError, file};
 use crate::example::Key;
 use crate::ledger::Ledger;
 
-/// Bytes read at a time.
+/// The number of bytes that are read at a time.
 const BUFFER_BYTES: usize = 1 << 16;
-/// The longest header of a zstd frame.
+/// The longest header of a zstd frame, in bytes.
 const ZSTD_HEADER_BYTES: usize = 18;
-/// What a frame with a long window may unpack to in any case.
+/// The bytes that a frame with a long window may always decompress to.
 const FREE_BYTES: u64 = 256 << 20;
 
-/// The unpacked bytes of a file, with what errors need to know.
+/// The decompressed bytes of a file, and what an error needs to know about it.
 pub(super) struct Opened {
     pub(super) reader: Peek<Box<dyn BufRead + Send>>,
-    /// Whether the file is compressed, so that a failed read means damage.
+    /// Whether the file is compressed. If it is, a failed read means that the file is damaged.
     pub(super) compressed: bool,
 }
 
-/// Opens `path` for streaming. What follows the last member and is no member is counted in `ledger`.
+/// Opens `path` for streaming. Bytes after the last member that are not a member are counted in `ledger`.
 pub(super) fn open(path: &Path, name: &str, ledger: &Ledger) -> Result<Opened, ReadError> {
     let io = |source| ReadError::Io { path: name.to_owned(), source };
     let mut raw = Peek::new(BufReader::with_capacity(BUFFER_BYTES, file::open(path, name)?));
@@ -45,7 +46,8 @@ pub(super) fn open(path: &Path, name: &str, ledger: &Ledger) -> Result<Opened, R
     Ok(Opened { reader: Peek::new(Box::new(reader)), compressed: true })
 }
 
-/// A failed read: the file's fault if it is compressed, otherwise the system's.
+/// Turns a failed read into a [`ReadError`]: damage if the file is compressed, otherwise an error of the operating
+/// system.
 pub(super) fn read_error(source: io::Error, compressed: bool, name: &str, line: u64) -> ReadError {
     if let Some(Refused(reason)) = source.get_ref().and_then(|inner| inner.downcast_ref()) {
         return ReadError::Refused { path: name.to_owned(), reason: reason.clone() };
@@ -57,7 +59,7 @@ pub(super) fn read_error(source: io::Error, compressed: bool, name: &str, line: 
     ReadError::Io { path: name.to_owned(), source }
 }
 
-/// A limit that was met, on its way through an [`io::Error`].
+/// A limit that the file goes beyond. It is passed on inside an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Refused(String);
@@ -69,11 +71,12 @@ enum Kind {
 }
 
 impl Kind {
-    /// Whether `head` begins a member. A first byte without its second is one that was cut short.
+    /// Whether `head` begins a member. The first byte of a gzip member alone also counts, because the file may be cut
+    /// short there.
     fn begins(self, head: &[u8]) -> bool {
         match (self, head) {
             (Self::Gzip, head) => matches!(head, [0x1f] | [0x1f, 0x8b, ..]),
-            // A frame, or a skippable frame.
+            // These are the magic numbers of a frame and of a skippable frame.
             (Self::Zstd, [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]) => {
                 true
             }
@@ -89,14 +92,14 @@ impl Kind {
     }
 }
 
-/// Bytes of which the next few can be looked at.
+/// A reader whose next bytes can be looked at before they are consumed.
 pub(super) struct Peek<R> {
-    /// Bytes taken from `inner` and not yet consumed.
+    /// The bytes that were read from `inner` and are not consumed yet.
     peeked: Vec<u8>,
     inner: R,
-    /// An error that was met while looking ahead: it comes after the bytes before it.
+    /// An error that occurred while looking ahead. It is returned after the bytes before it.
     failed: Option<io::Error>,
-    /// Bytes consumed so far.
+    /// The number of bytes consumed so far.
     consumed: u64,
 }
 
@@ -105,7 +108,7 @@ impl<R: BufRead> Peek<R> {
         Self { peeked: Vec::new(), inner, failed: None, consumed: 0 }
     }
 
-    /// The next `count` bytes, or all that are left or can be read.
+    /// The next `count` bytes, or fewer at the end of the file or before an error.
     pub(super) fn peek(&mut self, count: usize) -> &[u8] {
         while self.peeked.len() < count && self.failed.is_none() {
             match self.inner.fill_buf() {
@@ -154,27 +157,27 @@ impl<R: BufRead> BufRead for Peek<R> {
     }
 }
 
-/// The packed bytes of a file.
+/// The compressed bytes of a file.
 type Raw = Peek<BufReader<File>>;
 
 enum State {
     Gzip(Box<GzDecoder<Raw>>),
     Zstd(ZstdDecoder<'static, Raw>, Growth),
-    /// Before the first member, or after one.
+    /// The reader stands before the first member or after a member.
     Between(Raw),
-    Over,
+    End,
 }
 
-/// How much a frame with a long window has become.
+/// The decompressed size of a frame, which is limited if its window is long.
 struct Growth {
-    /// Whether it is limited at all.
+    /// Whether the size is limited.
     limited: bool,
     start: u64,
     unpacked: u64,
 }
 
-/// All members of a file. Zeros after a member are padding, as tape and block devices leave them; anything else that is
-/// no member ends the data, as `gzip -d` has it, and its bytes are counted as `read.trailing_bytes`.
+/// All members of a file. Zeros after a member are padding, which tapes and block devices leave. Any other bytes that
+/// do not begin a member end the data, as in `gzip -d`, and are counted as `read.trailing_bytes`.
 struct Members {
     kind: Kind,
     state: State,
@@ -195,7 +198,7 @@ impl Members {
         let (kind, first) = (self.kind, self.members == 0);
         let head = raw.peek(ZSTD_HEADER_BYTES);
         if head.is_empty() && !first {
-            return Ok(State::Over);
+            return Ok(State::End);
         }
         if !kind.begins(head) {
             if first {
@@ -204,13 +207,13 @@ impl Members {
             }
             let count = io::copy(&mut raw, &mut io::sink())?;
             tracing::warn!(
-                "{}: the last {count} bytes of the file are no {} data and were passed over",
+                "{}: the last {count} bytes of the file are not {} data and were skipped",
                 self.name,
                 kind.name()
             );
             let place = Key::new(self.name.as_str(), 1);
             self.ledger.add("read.trailing_bytes", count, Some(&place));
-            return Ok(State::Over);
+            return Ok(State::End);
         }
         self.members += 1;
         match kind {
@@ -240,7 +243,7 @@ impl Read for Members {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         loop {
             let count = match &mut self.state {
-                State::Over => return Ok(0),
+                State::End => return Ok(0),
                 State::Between(_) => 0,
                 State::Gzip(decoder) => decoder.read(out)?,
                 State::Zstd(decoder, growth) => {
@@ -261,8 +264,8 @@ impl Read for Members {
             if count > 0 || out.is_empty() {
                 return Ok(count);
             }
-            let raw = match std::mem::replace(&mut self.state, State::Over) {
-                State::Over => return Ok(0),
+            let raw = match std::mem::replace(&mut self.state, State::End) {
+                State::End => return Ok(0),
                 State::Between(raw) => raw,
                 State::Gzip(decoder) => decoder.into_inner(),
                 State::Zstd(decoder, _) => decoder.finish(),
@@ -272,8 +275,8 @@ impl Read for Members {
     }
 }
 
-/// The window that a zstd frame needs, in bytes (RFC 8878, 3.1.1.1); 0 if `head` is no whole header, or that of a
-/// skippable frame.
+/// The window size that a zstd frame needs, in bytes (RFC 8878, 3.1.1.1). It is 0 if `head` is not a complete header,
+/// or is that of a skippable frame.
 fn window_bytes(head: &[u8]) -> u64 {
     let Some((descriptor, rest)) = head.get(4..).and_then(<[u8]>::split_first) else { return 0 };
     if head[0] != 0x28 {
@@ -285,7 +288,7 @@ fn window_bytes(head: &[u8]) -> u64 {
         let base = 1_u64 << (10 + (window >> 3));
         return base + base / 8 * u64::from(window & 7);
     }
-    // Such a frame is its own window: its size stands after the dictionary's identifier.
+    // Such a frame has no window of its own: the frame size, which follows the identifier of the dictionary, is used.
     let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
     let size = [1, 2, 4, 8][usize::from(descriptor >> 6)];
     let bytes = rest.get(dictionary..dictionary + size).unwrap_or_default();

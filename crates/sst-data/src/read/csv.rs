@@ -1,4 +1,4 @@
-//! Comma- and tab-separated values with a header line.
+//! Reads comma- and tab-separated values with a header line.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -15,39 +15,42 @@ use super::lines::LineReader;
 use super::record::{RawField, Reader, Record, Wanted};
 use crate::example::Field;
 
-/// How the values are told apart.
+/// How values are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// Commas; a field may be quoted and then hold commas, quotes (doubled) and line ends.
+    /// Values are separated by commas. A field may be quoted and may then contain commas, doubled quotes and line
+    /// ends.
     Csv,
-    /// Tabs, which are never part of a value, nor are line ends. A quote is an ordinary character, except that a field
-    /// that was surely quoted by pandas, `csv.writer` or their like is unquoted, and counted in the ledger as
-    /// `read.unquoted_fields`. Such a field begins and ends with a quote, all quotes in between stand in pairs, and
+    /// Values are separated by tabs. A value contains neither tabs nor line ends, and a quote is an ordinary
+    /// character. The exception is a field that was certainly quoted by pandas, `csv.writer` or similar: it is
+    /// unquoted, and counted in the ledger as `read.unquoted_fields`. Such a field begins and ends with a quote, all
+    /// quotes in between are doubled, and
     ///
-    /// - there is at least one pair, as in `"he said ""hi"" ok"`, or nothing at all, as in `""`; or
+    /// - it contains at least one doubled quote, as in `"he said ""hi"" ok"`, or nothing at all, as in `""`; or
     /// - all fields of the header are quoted, so that the whole file is (`csv.QUOTE_ALL`, `csv.QUOTE_NONNUMERIC`).
     ///
-    /// Otherwise `"word"` keeps its quotes: those who quote only where they must have no reason to quote it. It is
-    /// counted as `read.ambiguous_quotes`. What else has quotes is raw text, as in STS-B: `"open`, `"a" and "b"`. In a
-    /// table of one column, where no number of fields tells that a quoted value went on in the next line, a line whose
-    /// quotes do not close is counted as ambiguous, too.
+    /// Otherwise `"word"` keeps its quotes, because a writer that quotes only where it must would not have quoted it.
+    /// It is counted as `read.ambiguous_quotes`. Other fields with quotes are raw text, as in STS-B: `"open`, `"a" and
+    /// "b"`. In a table of one column the number of fields cannot show that a quoted value continues on the next line,
+    /// so a line with an unclosed quote is counted as ambiguous, too.
     Tsv,
 }
 
-/// Records with a header. Values are text: a column of digits may well be an identifier with leading zeros.
+/// A reader of records below a header. Values are text, because a column of digits may be an identifier with leading
+/// zeros.
 pub(super) struct Csv {
     rows: Rows,
     wanted: Wanted,
     header: Option<Header>,
-    /// Set by an error in the header: without it nothing else can be read.
+    /// Whether the header has an error. Then nothing else can be read.
     broken: bool,
 }
 
 struct Header {
     names: Vec<Arc<str>>,
-    /// The place of the column of texts.
+    /// The index of the text column.
     text: Option<usize>,
-    /// The places of the other columns that are used.
+    /// The indices of the other columns that are used.
     others: Vec<usize>,
 }
 
@@ -82,13 +85,13 @@ impl Csv {
             .map(|name| Arc::from(String::from_utf8_lossy(name).trim()))
             .collect();
         let mut seen = HashSet::new();
-        // Columns without a name, as spreadsheets leave them at the end, are many and nobody's.
-        let twice = names.iter().find(|name| {
+        // Several columns without a name are allowed, because spreadsheets leave empty columns at the end.
+        let duplicate = names.iter().find(|name| {
             !seen.insert((*name).clone()) && (!name.is_empty() || self.wanted.keeps_all())
         });
-        if let Some(name) = twice {
+        if let Some(name) = duplicate {
             let reason =
-                format!("column `{name}` stands twice in the header: rename or remove one of them");
+                format!("column `{name}` occurs twice in the header: rename or remove one of them");
             return Err(ReadError::Malformed { key: self.rows.lines.key_at(line), reason });
         }
         let text = names.iter().position(|name| *name == self.wanted.text);
@@ -114,7 +117,8 @@ impl Csv {
                     "check the tabs; a tab or line end within quotes is not read in TSV: write such a table as CSV"
                 }
             };
-            // Text of another encoding may have separators within its characters.
+            // In another encoding the bytes of a character may look like separators, so a line that is not UTF-8 is
+            // reported as that.
             if let Some(error) = self.rows.bad.take() {
                 return Err(error);
             }
@@ -152,7 +156,7 @@ impl Csv {
         Ok(Record { number: line, fields, whole })
     }
 
-    /// Whether the record that was read last is the header once more, after a byte order mark: files that were joined.
+    /// Whether the last record repeats the header after a byte order mark, which happens when files were concatenated.
     fn is_header_again(&self, header: &Header) -> bool {
         let names = header.names.iter().map(|name| name.as_bytes());
         self.rows.marked && self.rows.fields().map(<[u8]>::trim_ascii).eq(names)
@@ -197,22 +201,23 @@ impl Reader for Csv {
     }
 }
 
-/// Splits lines into fields. A record is fed to the parser line by line, so that errors have exact
-/// places, a record has a bounded size, and a quote that is never closed is found out.
+/// Splits lines into fields. A record is passed to the parser line by line, so that errors have an exact place, a
+/// record has a bounded size, and a quote that is never closed is detected.
 struct Rows {
     lines: LineReader,
     dialect: Dialect,
     parser: Parser,
-    /// The fields of the record, one after the other, and where each ends.
+    /// The bytes of all fields of the record, and the end of each field.
     content: Vec<u8>,
     ends: Vec<usize>,
-    /// The error of the first byte of the record that is not UTF-8. It is one only where the field is used.
+    /// The error for the first byte of the record that is not UTF-8. It is returned only if the field is used.
     bad: Option<ReadError>,
     /// Whether the record began with a byte order mark.
     marked: bool,
-    /// Whether all fields of the header of a TSV are quoted; `None` before the header.
+    /// Whether all fields of the header of a TSV file are quoted; `None` before the header is read.
     all_quoted: Option<bool>,
-    /// The fields of the record of a TSV that were unquoted, and those that have quotes which may not be their own.
+    /// The number of fields of the record of a TSV file that were unquoted, and of those with quotes that may belong
+    /// to the text.
     unquoted: u64,
     ambiguous: u64,
 }
@@ -234,18 +239,18 @@ impl Rows {
         self.content.get(start..self.ends[place]).unwrap_or_default()
     }
 
-    /// The text of a field that is used.
+    /// The text of a field. Only used fields are checked for UTF-8.
     fn text_at(&mut self, place: usize) -> Result<&str, ReadError> {
         let bad =
             if std::str::from_utf8(self.field(place)).is_err() { self.bad.take() } else { None };
         if let Some(error) = bad {
             return Err(error);
         }
-        // Without a bad byte in its lines a field is UTF-8: quotes and separators are ASCII.
+        // If no byte of the lines is invalid, the field is UTF-8, because quotes and separators are ASCII.
         Ok(std::str::from_utf8(self.field(place)).unwrap_or_default())
     }
 
-    /// Reads the next record that is not a blank line and gives its first line.
+    /// Reads the next record, skipping blank lines, and returns the number of its first line.
     fn advance(&mut self) -> Option<Result<u64, ReadError>> {
         loop {
             let first = match self.lines.advance()? {
@@ -306,14 +311,14 @@ impl Rows {
     fn quoted(&mut self, first: u64) -> Result<(), ReadError> {
         let (mut length, mut count, mut fed) = (0, 0, 0);
         loop {
-            // A line end within quotes is part of the value: CR where it is CR alone, or else LF.
+            // A line end within quotes is part of the value. It is CR if the line ended in CR alone, otherwise LF.
             let end: &[u8] = if self.lines.ended_in_cr() { b"\r" } else { b"\n" };
             fed += self.lines.bytes().len() + 1;
             if fed as u64 > MAX_RECORD_BYTES {
                 let key = self.lines.key_at(first);
                 return Err(ReadError::TooLong { key, limit: MAX_RECORD_BYTES });
             }
-            // What is unquoted is never longer than what it was read from.
+            // An unquoted value is never longer than the quoted one.
             self.content.resize(self.content.len().max(fed), 0);
             let mut done = false;
             for mut input in [self.lines.bytes(), end] {
@@ -356,8 +361,8 @@ impl Rows {
     }
 }
 
-/// What is between the quotes that a field begins and ends with, and whether there are quotes in it; `None` if there are
-/// no such quotes, or others that do not stand in pairs.
+/// The text between the quotes at both ends of a field, and whether it contains doubled quotes. `None` if the field is
+/// not quoted, or contains a single quote inside.
 fn within(field: &[u8]) -> Option<(&[u8], bool)> {
     let inner = field.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     let (mut rest, mut pairs) = (inner, false);
@@ -368,7 +373,7 @@ fn within(field: &[u8]) -> Option<(&[u8], bool)> {
     Some((inner, pairs))
 }
 
-/// Adds `inner` to `content`, with one quote for each pair.
+/// Appends `inner` to `content`, with one quote for each doubled quote.
 fn unquote(mut inner: &[u8], content: &mut Vec<u8>) {
     while let Some(at) = memchr(b'"', inner) {
         content.extend_from_slice(&inner[..=at]);

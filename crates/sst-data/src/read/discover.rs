@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use super::splits::{self, Split};
-use super::{Format, ReadError, Source, file, told};
+use super::{Format, ReadError, Source, file, warn_once};
 
 /// The files that the paths name, and those that are left out.
 #[derive(Default)]
@@ -21,7 +21,7 @@ pub(super) struct DiscoveredFiles {
     pub(super) unnamed: Vec<PathBuf>,
 }
 
-/// The lower-case extension of `path`, `.gz` or `.zst` aside; empty if there is none.
+/// The extension of `path` in lower case, without `.gz` or `.zst`; empty if there is none.
 pub(super) fn extension(path: &Path) -> String {
     let lower = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match lower(path).as_str() {
@@ -30,11 +30,11 @@ pub(super) fn extension(path: &Path) -> String {
     }
 }
 
-/// What to do about a file whose extension says nothing.
-const UNKNOWN: &str = "the extension does not tell the format: set it to one of text, paragraphs, jsonl, csv, tsv or \
+/// The advice for a file whose extension does not name a format.
+const UNKNOWN: &str = "the extension does not name the format: set it to one of text, paragraphs, jsonl, csv, tsv or \
                        parquet";
 
-/// Whether the extension of a file is one of data, of a format that is read or of one that is not.
+/// Whether the extension is that of a data format, readable or not.
 fn is_data(path: &Path) -> bool {
     let is_unread = |error: ReadError| match error {
         ReadError::UnknownExtension { advice, .. } => advice != UNKNOWN,
@@ -43,15 +43,15 @@ fn is_data(path: &Path) -> bool {
     Format::of(path).is_some() || is_unread(unknown_extension(path))
 }
 
-/// Warns of files that may be missed. It is done where files are listed, and not where they are read, for what was
-/// prepared before is not read again.
-fn tell(found: &DiscoveredFiles, format: Option<Format>) {
+/// Warns about files that the user may expect to be read. This happens when files are listed and not when they are
+/// read, because data that was prepared before is not read again.
+fn warn_about(found: &DiscoveredFiles, format: Option<Format>) {
     if let Some((first, _)) = found.other_splits.first() {
         let mut splits: Vec<&str> =
             found.other_splits.iter().map(|(_, split)| split.name()).collect();
         splits.sort_unstable();
         splits.dedup();
-        told::warn_once(format!(
+        warn_once::warn_once(format!(
             "files of the splits {} are kept apart and not read ({} of them, the first is {}): name a file to read \
              it, or measure on it with `sst eval EVALUATOR --data FILE` (data.validation holds out a share of the files \
              that are read)",
@@ -61,12 +61,12 @@ fn tell(found: &DiscoveredFiles, format: Option<Format>) {
         ));
     }
     if let Some(message) = other_data(&found.other_files, format) {
-        told::warn_once(message);
+        warn_once::warn_once(message);
     }
 }
 
-/// What to tell of files with data that are left out beside those that are read; nothing if there are none. A folder may
-/// well hold a README.
+/// The warning about data files that are left out beside those that are read; `None` if there are none. Other files,
+/// such as a README, need no warning.
 fn other_data(others: &[PathBuf], format: Option<Format>) -> Option<String> {
     let data: Vec<&PathBuf> = others.iter().filter(|file| is_data(file)).collect();
     let first = data.first()?;
@@ -88,7 +88,7 @@ fn other_data(others: &[PathBuf], format: Option<Format>) -> Option<String> {
     ))
 }
 
-/// What to do about a file whose extension tells no format.
+/// The error for a file whose extension names no readable format.
 pub(super) fn unknown_extension(path: &Path) -> ReadError {
     let last = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let advice = match (last.as_str(), extension(path).as_str()) {
@@ -117,26 +117,26 @@ pub(super) fn unknown_extension(path: &Path) -> ReadError {
     ReadError::UnknownExtension { path: path.to_string_lossy().into_owned(), advice }
 }
 
-/// Checks a format that is set against the extension. A `.txt` may hold any format of text, and a table may be separated
-/// otherwise than its extension says.
+/// Checks a configured format against the extension. A `.txt` file may hold any text format, and a table may have
+/// another separator than its extension says.
 fn check_format(path: &Path, written: &str, format: Option<Format>) -> Result<(), ReadError> {
     use Format as F;
     match (format, Format::of(path)) {
         (None, None) => Err(unknown_extension(path)),
         (None, Some(_)) | (Some(_), None) => Ok(()),
-        (Some(set), Some(told)) if set == told => Ok(()),
+        (Some(set), Some(format)) if set == format => Ok(()),
         (Some(F::Csv | F::Tsv), Some(F::Csv | F::Tsv)) => Ok(()),
         (Some(set), Some(F::Text)) if set != F::Parquet => Ok(()),
-        (Some(set), Some(told)) => Err(ReadError::AgainstExtension {
+        (Some(set), Some(from_extension)) => Err(ReadError::AgainstExtension {
             path: written.to_owned(),
             format: set.name(),
-            extension: told.name(),
+            extension: from_extension.name(),
         }),
     }
 }
 
 impl Source {
-    /// The folder among the paths that `path`, a canonical path, lies in, if it would be read as a file of it.
+    /// The folder among the paths that would read the canonical path `path` as one of its files.
     pub fn folder_of(&self, path: &Path) -> Option<&str> {
         let holds = |folder: &&String| {
             Path::new(folder).canonicalize().is_ok_and(|folder| path.starts_with(folder))
@@ -146,7 +146,7 @@ impl Source {
     }
 }
 
-/// The files that `paths` stand for.
+/// Finds the files that `paths` name.
 pub(super) fn discover(
     paths: &[String],
     format: Option<Format>,
@@ -157,7 +157,7 @@ pub(super) fn discover(
     let mut found = DiscoveredFiles::default();
     for written in paths {
         let path = Path::new(written);
-        // A name that exists is taken literally, brackets and all.
+        // An existing path is used literally, also if it contains brackets.
         if path.is_dir() {
             take_folder(written, path, format, &mut found)?;
         } else if path.exists() {
@@ -170,7 +170,7 @@ pub(super) fn discover(
             return Err(file::dangling(path).unwrap_or_else(absent));
         }
     }
-    tell(&found, format);
+    warn_about(&found, format);
     Ok(found)
 }
 
@@ -186,12 +186,14 @@ fn take_folder(
     keep(written, path, wanted, others, found)
 }
 
-/// Whether a file of a folder is read, where `format` is set.
+/// Whether a file in a folder is read, given the configured `format`.
 pub(super) fn is_of(file: &Path, format: Option<Format>) -> bool {
     match (format, Format::of(file)) {
-        (None, told) => told.is_some(),
-        (Some(Format::Text | Format::Paragraphs), told) => told == Some(Format::Text),
-        (wanted, told) => wanted == told,
+        (None, from_extension) => from_extension.is_some(),
+        (Some(Format::Text | Format::Paragraphs), from_extension) => {
+            from_extension == Some(Format::Text)
+        }
+        (configured, from_extension) => configured == from_extension,
     }
 }
 
@@ -243,7 +245,7 @@ fn fixed_part(pattern: &str) -> &Path {
     Path::new(&pattern[..slash])
 }
 
-/// Adds the files wanted, without those of splits that are kept apart, and remembers the rest.
+/// Adds the files to read, keeps files of other splits apart, and remembers the rest.
 fn keep(
     written: &str,
     base: &Path,
@@ -278,7 +280,7 @@ fn keep(
     Ok(())
 }
 
-/// All files below `folder`, links followed, hidden ones left alone, by name within each folder.
+/// All files below `folder`, sorted by name within each folder. Links are followed and hidden files are skipped.
 fn walk(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
     let hidden = |entry: &DirEntry| {
         entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.')
@@ -293,7 +295,7 @@ fn walk(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
                 source: error.into(),
             })
         })?;
-        // A pipe or a device is listed too, so that it is counted or refused and not passed over in silence.
+        // A pipe or a device is listed too, so that it is counted or refused and not skipped silently.
         if !entry.file_type().is_dir() {
             files.push(entry.into_path());
         }

@@ -1,13 +1,13 @@
-//! What a file is that is not UTF-8 text: told from its first bytes, or from the line that is at fault.
+//! Finds out what a file that is not UTF-8 text contains, by its first bytes or by the invalid line.
 
-/// What the first bytes of a file show it to be, and what to do about it.
+/// The kind of file that the first bytes show, and what to do about it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Foreign {
     pub(super) what: &'static str,
     pub(super) advice: &'static str,
 }
 
-/// The first bytes of kinds of files that are not text.
+/// The first bytes of file kinds that are not text.
 const MAGIC: [(&[u8], &str, &str); 9] = [
     (b"\x1f\x8b", "gzip data", "end the file's name in .gz"),
     (b"\x28\xb5\x2f\xfd", "zstd data", "end the file's name in .zst"),
@@ -20,7 +20,7 @@ const MAGIC: [(&[u8], &str, &str); 9] = [
     (b"ARROW1\0\0", "an Arrow file", "write it as Parquet (`datasets`: `to_parquet`)"),
 ];
 
-/// What a file is whose data, unpacked, begins with `head`; nothing if it may be UTF-8 text.
+/// The kind of a file whose decompressed data begins with `head`; `None` if it may be UTF-8 text.
 pub(super) fn foreign(head: &[u8]) -> Option<Foreign> {
     if let Some((_, what, advice)) = MAGIC.iter().find(|(magic, ..)| head.starts_with(magic)) {
         return Some(Foreign { what, advice });
@@ -56,16 +56,17 @@ enum Order {
     Big,
 }
 
-/// Whether `head` is UTF-16 without a byte order mark. Text in any other encoding has no zero bytes; in UTF-16 every
-/// Latin letter and every line end has one, always on the same side. ASCII with a stray zero is told apart by being
-/// UTF-8 with few of them.
+/// The byte order of `head` if it is UTF-16 without a byte order mark. Text in any other encoding has no zero bytes;
+/// in UTF-16 every Latin letter and every line end has one, always in the same half. ASCII with a stray zero is valid
+/// UTF-8 with few zeros, and is therefore not mistaken for UTF-16.
 fn utf16(head: &[u8]) -> Option<Order> {
     let zeros = head.iter().filter(|byte| **byte == 0).count();
     let broken = std::str::from_utf8(head).is_err_and(|error| error.error_len().is_some());
     if zeros == 0 || (zeros * 10 < head.len() * 3 && !broken) {
         return None;
     }
-    // The units that texts have, and those of them that are ASCII, if nearly all units are such.
+    // The number of code units that are common in texts and the number of those that are ASCII; `None` unless nearly
+    // all units are common.
     let ascii_units = |order: Order| {
         let units = head.chunks_exact(2).map(|pair| match order {
             Order::Little => u16::from_le_bytes([pair[0], pair[1]]),
@@ -82,14 +83,14 @@ fn utf16(head: &[u8]) -> Option<Order> {
     }
 }
 
-/// Whether a UTF-16 unit is of a script that texts are mostly written in.
+/// Whether a UTF-16 code unit belongs to a script that most texts use.
 fn is_common(unit: u16) -> bool {
     matches!(unit,
         0x09 | 0x0a | 0x0d | 0x20..=0x7e | 0xa0..=0x24f | 0x370..=0x6ff | 0x900..=0xdff | 0xe00..=0xe7f
         | 0x2010..=0x2027 | 0x20ac | 0x3000..=0x30ff | 0x4e00..=0x9fff | 0xac00..=0xd7a3 | 0xff01..=0xff5e)
 }
 
-/// What to do about `line`, which is not UTF-8, of a file that begins with `head`.
+/// The advice for `line`, which is not UTF-8, in a file that begins with `head`.
 pub(super) fn advice(line: &[u8], head: &[u8]) -> String {
     let repair = "or drop its bad bytes with `iconv -c -f UTF-8 -t UTF-8`";
     if is_modified_utf8(line) {
@@ -105,7 +106,7 @@ pub(super) fn advice(line: &[u8], head: &[u8]) -> String {
                 `iconv -f ENCODING -t UTF-8`"
             .to_owned();
     };
-    // A file of several encodings has none that all of it could be converted from.
+    // A file with several encodings cannot be converted as a whole.
     let mut others =
         head.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|other| *other != line);
     if others.any(|other| std::str::from_utf8(other).is_ok() && is_utf8_elsewhere(other)) {
@@ -116,12 +117,12 @@ pub(super) fn advice(line: &[u8], head: &[u8]) -> String {
     format!("it looks like {what}: convert the file with `iconv -f {name} -t UTF-8`")
 }
 
-/// What the encoding of a line seems to be, and its name for iconv.
+/// The likely encoding of a line, and its name in iconv.
 fn guess(line: &[u8]) -> Option<(&'static str, &'static str)> {
     if is_gb18030(line) {
         return Some(("Chinese in GB18030 (or GBK)", "GB18030"));
     }
-    // Letters with accents stand alone among ASCII letters.
+    // In Latin-1 text, accented letters are surrounded by ASCII letters.
     let high = line.iter().filter(|byte| **byte >= 0x80).count();
     let pairs = line.windows(2).filter(|pair| pair[0] >= 0x80 && pair[1] >= 0x80).count();
     if high * 2 > line.len() + 1 || pairs * 2 > high {
@@ -133,23 +134,23 @@ fn guess(line: &[u8]) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Whether most of what is not ASCII in `line` is UTF-8: characters that other encodings do not make by chance, which are
-/// accented letters, and those of three bytes and more.
+/// Whether most of the bytes of `line` that are not ASCII form UTF-8 characters that other encodings do not produce by
+/// chance: accented letters, and characters of three or more bytes.
 fn is_utf8_elsewhere(line: &[u8]) -> bool {
     let high = line.iter().filter(|byte| **byte >= 0x80).count();
     let text = String::from_utf8_lossy(line);
-    let told =
+    let is_evidence =
         |c: &char| matches!(c, '\u{c0}'..='\u{17f}') || (c.len_utf8() > 2 && *c != '\u{fffd}');
-    text.chars().filter(told).map(char::len_utf8).sum::<usize>() * 2 > high
+    text.chars().filter(is_evidence).map(char::len_utf8).sum::<usize>() * 2 > high
 }
 
-/// Whether `bytes` hold a zero as Java writes it, or half of a surrogate pair as in CESU-8.
+/// Whether `bytes` contain a zero as Java writes it, or half of a surrogate pair as in CESU-8.
 fn is_modified_utf8(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair == b"\xc0\x80")
         || bytes.windows(3).any(|three| matches!(three, [0xed, 0xa0..=0xbf, 0x80..=0xbf]))
 }
 
-/// Whether `bytes` are valid GB18030, most of it characters of GB 2312 as Chinese text has them.
+/// Whether `bytes` are valid GB18030 and most of the characters are of GB 2312, as in Chinese text.
 fn is_gb18030(bytes: &[u8]) -> bool {
     let (mut pairs, mut common, mut at) = (0, 0, 0);
     while let Some(&lead) = bytes.get(at) {

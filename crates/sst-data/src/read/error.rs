@@ -1,4 +1,4 @@
-//! What can be wrong with a data file: a sentence each, with the place and what to do.
+//! Errors of data files: one sentence each, with the place and what to do.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,30 +9,30 @@ use crate::example::{Field, Key};
 /// Why documents could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// A path without wildcards that is not there.
+    /// A path without wildcards does not exist.
     #[error("{path} does not exist: check the path (it is relative to the working directory)")]
     NotFound {
         /// The path, as written.
         path: String,
     },
-    /// A glob without a match.
+    /// A glob matches no file.
     #[error("the pattern {pattern} matches no file: check it against the folder's contents")]
     NoMatch {
         /// The pattern, as written.
         pattern: String,
     },
-    /// A glob that is not one.
+    /// A glob is not valid.
     #[error("{pattern} is not a valid pattern ({reason}): write [[] for a literal bracket")]
     BadPattern {
         /// The pattern, as written.
         pattern: String,
-        /// What the parser says.
+        /// The message of the parser.
         reason: String,
     },
-    /// No paths at all.
+    /// No path is given.
     #[error("no data path is given: set `data.paths` to a file, a folder or a glob")]
     NoPaths,
-    /// A folder or glob in which nothing is readable.
+    /// A folder or glob contains no readable file.
     #[error(
         "{path} holds no file of a known format (it holds {found}): \
          set the format and name the files with a glob such as {path}/*"
@@ -40,10 +40,10 @@ pub enum ReadError {
     NoFiles {
         /// The folder or pattern, as written.
         path: String,
-        /// The extensions seen, or `nothing`.
+        /// The extensions that were found, or `nothing`.
         found: String,
     },
-    /// A file whose extension says nothing.
+    /// The extension of a file does not name a format that is read.
     #[error("{path}: {advice}")]
     UnknownExtension {
         /// The file.
@@ -51,7 +51,7 @@ pub enum ReadError {
         /// What to do.
         advice: &'static str,
     },
-    /// A folder or glob with the data of several splits, none of which is for training.
+    /// A folder or glob contains several splits, none of which is for training.
     #[error(
         "{path} holds data of the splits {splits} and none to train on: name the files that are meant, \
          such as {example}"
@@ -64,7 +64,7 @@ pub enum ReadError {
         /// One of the files.
         example: String,
     },
-    /// A format that the extension contradicts.
+    /// The configured format contradicts the extension.
     #[error(
         "{path}: the format is set to {format}, but the extension says {extension}: set the format to \
          {extension}, leave it out, or rename the file"
@@ -72,12 +72,12 @@ pub enum ReadError {
     AgainstExtension {
         /// The file.
         path: String,
-        /// The format that is set.
+        /// The configured format.
         format: &'static str,
         /// The format of the extension.
         extension: &'static str,
     },
-    /// A field of a file whose format has none.
+    /// A field is configured, but files of this format have no fields.
     #[error(
         "{path}: {setting} is `{field}`, but a {format} file has no fields: leave the setting out"
     )]
@@ -91,7 +91,7 @@ pub enum ReadError {
         /// The format.
         format: &'static str,
     },
-    /// A second field of a name that the text has once it is read.
+    /// Another configured field is called `text`, which is the name of the text field after reading.
     #[error(
         "the text is read from field `{text_field}` and is called `text` from then on, so a field `text` \
          cannot be used beside it: exchange the two, or rename one in the file"
@@ -100,35 +100,35 @@ pub enum ReadError {
         /// The field with the text.
         text_field: String,
     },
-    /// A pipe, a device or a folder where a file is needed.
+    /// The path is a pipe, a device or a folder instead of a file.
     #[error("{path} is {what}, not a file: write the data to a file and name that")]
     NotAFile {
         /// The path.
         path: String,
-        /// What it is, with its article.
+        /// The kind of thing, with its article.
         what: &'static str,
     },
-    /// A link to a file that is not there.
+    /// The path is a link whose target does not exist.
     #[error(
         "{path} is a link to {target}, which does not exist: put the file back, or remove the link"
     )]
     Dangling {
         /// The link.
         path: String,
-        /// What it leads to, as the link says.
+        /// The target, as the link states it.
         target: String,
     },
-    /// A file of another kind than its name says.
+    /// The contents of a file do not match its name.
     #[error("{path} is {what}: {advice}")]
     Foreign {
         /// The file.
         path: String,
-        /// What it is.
+        /// The kind of file.
         what: &'static str,
         /// What to do.
         advice: &'static str,
     },
-    /// A file that goes beyond a limit.
+    /// A file goes beyond a limit.
     #[error("{path} is not read: {reason}")]
     Refused {
         /// The file.
@@ -141,26 +141,26 @@ pub enum ReadError {
     Io {
         /// The file.
         path: String,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file without a single document.
+    /// A file contains no document.
     #[error("{path} holds no document: remove the file or write one into it")]
     Empty {
         /// The file.
         path: String,
     },
-    /// Bytes that are not UTF-8.
+    /// A line or row is not UTF-8.
     #[error("{key} is not UTF-8 (byte {offset} of the file): {advice}")]
     InvalidUtf8 {
         /// The line or row.
         key: Key,
-        /// The first bad byte, counted from 0, after decompression.
+        /// The offset of the first invalid byte, from 0, after decompression.
         offset: u64,
         /// What to do.
         advice: String,
     },
-    /// A value of a Parquet file that is not UTF-8.
+    /// A value of a Parquet file is not UTF-8.
     #[error(
         "{key}: the value of `{field}` is not UTF-8 (byte {offset} of it): write the file again with text \
          that is"
@@ -170,50 +170,50 @@ pub enum ReadError {
         key: Key,
         /// The column.
         field: String,
-        /// The first bad byte of the value, counted from 0.
+        /// The offset of the first invalid byte within the value, from 0.
         offset: usize,
     },
-    /// A record that is not of the file's format.
+    /// A record does not follow the format of the file.
     #[error("{key}: {reason}")]
     Malformed {
         /// The line or row.
         key: Key,
-        /// What is wrong and what to do.
+        /// The problem and what to do.
         reason: String,
     },
-    /// A record without the text field.
+    /// A record has no text field.
     #[error("{key} has no field `{field}` (it has {found}): set `text_field` to the one to read")]
     MissingField {
         /// The line or row.
         key: Key,
-        /// The field looked for.
+        /// The missing field.
         field: String,
         /// The fields that exist.
         found: String,
     },
-    /// A record without a further text that is asked for.
+    /// A record lacks one of the texts in `pair_fields`.
     #[error(
         "{key} has no text in field `{field}` (it has {found}): put it right or choose other `pair_fields`"
     )]
     MissingPair {
         /// The line or row.
         key: Key,
-        /// The field looked for.
+        /// The missing field.
         field: String,
         /// The fields that exist.
         found: String,
     },
-    /// A text field that holds something else.
+    /// A text field holds something other than a string.
     #[error("{key}: field `{field}` is {found}, not a string: choose another field or convert it")]
     NotText {
         /// The line or row.
         key: Key,
         /// The field.
         field: String,
-        /// The type found, with its article.
+        /// The type of the value, with its article.
         found: String,
     },
-    /// A record without a score, where one is asked for.
+    /// A record has no valid score, although scores are read.
     #[error(
         "{key}: the score in field `{field}` is {found}, not a finite number: put it right or choose \
          another `score_field`"
@@ -223,10 +223,10 @@ pub enum ReadError {
         key: Key,
         /// The field.
         field: String,
-        /// What is there instead.
+        /// What the record has instead.
         found: String,
     },
-    /// A line or record too long to be one document.
+    /// A line or record is too long.
     #[error("{key} is longer than {limit} bytes: split it, or check that the format is right")]
     TooLong {
         /// The line or row.
@@ -234,7 +234,7 @@ pub enum ReadError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// A text too long to be one document, in a record that is otherwise good.
+    /// The text of an otherwise valid record is too long.
     #[error("{key}: its text is longer than {limit} bytes: split it, or choose another field")]
     LongText {
         /// The line or row.
@@ -242,31 +242,31 @@ pub enum ReadError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// A compressed or Parquet file that is cut short or damaged.
+    /// A compressed file or a Parquet file is cut short or damaged.
     #[error("{path} is damaged or cut short ({reason}): fetch or write the file again")]
     Damaged {
-        /// The file, with the line reached where there is one.
+        /// The file, with the last line that was read where there are lines.
         path: String,
-        /// What the decoder says.
+        /// The message of the decoder.
         reason: String,
     },
-    /// A row group of a Parquet file that is damaged.
+    /// A row group of a Parquet file is damaged.
     #[error("{path} is damaged or cut short ({reason}): fetch or write the file again")]
     DamagedRows {
         /// The file.
         path: String,
         /// The first row that is lost.
         key: Key,
-        /// The rows, and what the decoder says.
+        /// The lost rows, and the message of the decoder.
         reason: String,
     },
-    /// A Parquet file inside gzip or zstd.
+    /// A Parquet file is compressed with gzip or zstd.
     #[error("{path}: Parquet needs random access: decompress the file first")]
     CompressedParquet {
         /// The file.
         path: String,
     },
-    /// Parquet without the feature.
+    /// The feature `parquet` is not compiled in.
     #[error("{path}: this build cannot read Parquet: rebuild with the feature `parquet`")]
     NoParquet {
         /// The file.
@@ -275,7 +275,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// The ledger's name for it when `on_error` is `skip`; `None` if it can never be skipped.
+    /// The name under which the ledger counts this error if `on_error` is `skip`; `None` if it is never skipped.
     pub fn ledger_name(&self) -> Option<&'static str> {
         match self {
             Self::Empty { .. } => Some("read.empty_file"),
@@ -294,7 +294,7 @@ impl ReadError {
         }
     }
 
-    /// Whether the rest of the file can still be read.
+    /// Whether reading can continue with the next record.
     pub(super) fn is_one_record(&self) -> bool {
         matches!(
             self,
@@ -328,7 +328,7 @@ impl ReadError {
     }
 }
 
-/// Field names for a message: `id, body and url`, the first dozen.
+/// Lists at most a dozen field names for a message, such as `id, body and url`.
 pub(super) fn name_fields<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 12;
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
@@ -339,7 +339,7 @@ pub(super) fn name_fields<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// Checks that a record has text in `field`; `names` are those of all its fields.
+/// Checks that a record has text in `field`. `names` are the names of all its fields.
 pub(super) fn check_text(
     key: &Key,
     fields: &BTreeMap<Arc<str>, Field>,
@@ -349,7 +349,7 @@ pub(super) fn check_text(
     let (key, field) = (key.clone(), field.to_owned());
     let found = match fields.get(&*field) {
         Some(Field::Text(_)) => return Ok(()),
-        // Nulls, arrays and objects are not kept as fields, so they look the same here.
+        // Nulls, arrays and objects are not kept as fields, so they count as missing here.
         None => {
             let found = name_fields(names().iter().map(String::as_str));
             return Err(ReadError::MissingPair { key, field, found });

@@ -1,4 +1,4 @@
-//! Opening data files: only those that hold their data, not pipes and devices that wait for it.
+//! Opens data files. Pipes and devices are refused, because reading them may block.
 
 use std::fs::{File, FileType};
 use std::io::{self, ErrorKind};
@@ -10,7 +10,7 @@ use super::ReadError;
 /// Opens `path`, called `name` in errors.
 ///
 /// # Errors
-/// [`ReadError::NotAFile`] for a named pipe, a device or a folder: opening a pipe nobody writes to would block.
+/// [`ReadError::NotAFile`] for a named pipe, a device or a folder. Opening a pipe that nobody writes to would block.
 pub(super) fn open(path: &Path, name: &str) -> Result<File, ReadError> {
     let io = |source| ReadError::Io { path: name.to_owned(), source };
     let absent = |source: io::Error| match source.kind() {
@@ -27,7 +27,7 @@ pub(super) fn open(path: &Path, name: &str) -> Result<File, ReadError> {
 /// Checks that `path` is a file that can be read several times.
 ///
 /// # Errors
-/// [`ReadError::NotAFile`] for anything else, standard input too.
+/// [`ReadError::NotAFile`] for anything else, including standard input.
 pub(crate) fn check_regular(path: &Path) -> Result<(), ReadError> {
     let name = path.to_string_lossy().into_owned();
     match std::fs::metadata(path) {
@@ -39,26 +39,26 @@ pub(crate) fn check_regular(path: &Path) -> Result<(), ReadError> {
     }
 }
 
-/// A path that names no file, in an [`io::Error`] of one who knows the path.
+/// The path is not a file. This is passed on inside an [`io::Error`], to which the caller adds the path.
 #[derive(Debug, thiserror::Error)]
 #[error("it is {what}, not a file: write the data to a file and name that")]
 pub struct NotAFile {
     what: &'static str,
 }
 
-/// Checks that `path` can be read from its beginning to its end: that it is a file, or a stream that this process has
-/// open. Opening a pipe nobody writes to would block.
+/// Checks that `path` can be read from beginning to end: it is a file, or a stream that this process has open. Opening
+/// a pipe that nobody writes to would block.
 ///
 /// # Errors
-/// [`NotAFile`] for anything else, or that of the system.
+/// [`NotAFile`] for anything else, or the error of the operating system.
 pub fn require_readable(path: &Path) -> io::Result<()> {
     if is_open_stream(path) { Ok(()) } else { require_file(path) }
 }
 
-/// Checks that `path` is a file, which can be read in any order, or replaced by another.
+/// Checks that `path` is a regular file, which can be read in any order and replaced by another.
 ///
 /// # Errors
-/// [`NotAFile`] for anything else, or that of the system.
+/// [`NotAFile`] for anything else, or the error of the operating system.
 pub fn require_file(path: &Path) -> io::Result<()> {
     let kind = std::fs::metadata(path)?.file_type();
     if kind.is_file() {
@@ -67,14 +67,14 @@ pub fn require_file(path: &Path) -> io::Result<()> {
     Err(io::Error::new(ErrorKind::InvalidInput, NotAFile { what: describe(kind) }))
 }
 
-/// The error for a link that leads nowhere; `None` if `path` is no such link.
+/// The error for a link whose target does not exist; `None` if `path` is not such a link.
 pub(super) fn dangling(path: &Path) -> Option<ReadError> {
     let target = std::fs::read_link(path).ok().filter(|_| !path.exists())?;
     let [path, target] = [path, &target].map(|path| path.to_string_lossy().into_owned());
     Some(ReadError::Dangling { path, target })
 }
 
-/// Whether `path` names a file that this process has open already: standard input, or the pipe of `<(command)`.
+/// Whether `path` names a stream that this process has open already: standard input, or the pipe of `<(command)`.
 fn is_open_stream(path: &Path) -> bool {
     path == Path::new("/dev/stdin")
         || path.starts_with("/dev/fd")

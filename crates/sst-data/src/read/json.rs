@@ -1,41 +1,42 @@
-//! One JSON value a line, cut into its fields without building it.
+//! Splits a line of JSON into its fields without decoding the values.
 //!
-//! A field that nobody uses is passed over, whatever it holds: `NaN` and `Infinity` as Python writes them, numbers that
-//! fit no type, halves of surrogate pairs, bytes that are not UTF-8, lists of a hundred million numbers. No JSON parser
-//! passes over all of these, and the bytes of a field that is kept must not change; so the cutting is done here, and a
-//! value that is used is decoded in [`super::json_text`].
+//! Values of unused fields are skipped, whatever they contain: `NaN` and `Infinity` as Python writes them, numbers
+//! that fit no type, halves of surrogate pairs, bytes that are not UTF-8, lists of a hundred million numbers. No JSON
+//! parser skips all of these, and the bytes of a field that is copied must not change. Therefore this module splits
+//! the line, and [`super::json_text`] decodes the strings that are used.
 
 use memchr::memchr2;
 
 use super::limits::MAX_JSON_DEPTH;
 
-/// What is wrong with a line, and at which byte of it, from 0.
+/// The error of a line, and the offset in bytes where it occurs, from 0.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct JsonError {
     pub(super) at: usize,
     pub(super) what: &'static str,
 }
 
-/// Reads the fields of one object.
+/// An iterator over the fields of one object.
 pub(super) struct Fields<'a> {
     bytes: &'a [u8],
     at: usize,
     begun: bool,
 }
 
-/// A field as it stands in the line.
+/// A field as it is written in the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Member<'a> {
-    /// The name with its quotes, undecoded.
+    /// The name with its quotes, not decoded.
     pub(super) name: &'a [u8],
-    /// The value, undecoded.
+    /// The value, not decoded.
     pub(super) value: &'a [u8],
-    /// Where the value starts in the line.
+    /// The offset of the value in the line.
     pub(super) at: usize,
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of the object that is all of `line`, white space aside; `Err` with the first byte of another value.
+    /// The fields of the object in `line`, which may have white space around it. If the line does not begin with an
+    /// object, the error holds its first byte.
     pub(super) fn of(line: &'a [u8]) -> Result<Self, Option<u8>> {
         let mut fields = Self { bytes: line, at: 0, begun: false };
         fields.space();
@@ -48,7 +49,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The next field; `None` after the last, when the line is at its end too.
+    /// The next field; `None` at the end of the object, which must be the end of the line.
     pub(super) fn next(&mut self) -> Result<Option<Member<'a>>, JsonError> {
         self.space();
         match (self.begun, self.peek()) {
@@ -57,7 +58,7 @@ impl<'a> Fields<'a> {
                 self.space();
                 return match self.peek() {
                     None => Ok(None),
-                    Some(_) => Err(self.fault("there is more after the object")),
+                    Some(_) => Err(self.fault("there is more text after the object")),
                 };
             }
             (true, Some(b',')) => {
@@ -114,7 +115,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Passes over a value, by a stack of what is open: `true` for an object.
+    /// Skips a value. The stack holds the open brackets: `true` for an object, `false` for an array.
     fn value(&mut self) -> Result<(), JsonError> {
         let mut open = Vec::new();
         loop {
@@ -143,7 +144,7 @@ impl<'a> Fields<'a> {
             } else {
                 self.scalar()?;
             }
-            // After a value: what it is in goes on, or ends.
+            // After a value, the enclosing array or object continues or ends.
             loop {
                 let Some(object) = open.last() else { return Ok(()) };
                 self.space();

@@ -1,17 +1,17 @@
-//! The strings of a JSON line, decoded where they are used.
+//! Decodes the strings of a JSON line that are used.
 
 use std::borrow::Cow;
 
 /// Why a string cannot be decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum StringError {
-    /// The byte of the string, its opening quote included, that is not UTF-8.
+    /// The string is not UTF-8 at this byte. Offsets count from its opening quote.
     InvalidUtf8(usize),
-    /// Half of a surrogate pair, as written.
+    /// The string contains half of a surrogate pair, given here as written.
     LoneSurrogate(String),
 }
 
-/// The text of a string with its quotes, which [`super::json::Fields`] has passed over without an error.
+/// Decodes a string with its quotes, which [`super::json::Fields`] has already split off without an error.
 pub(super) fn string(raw: &[u8]) -> Result<Cow<'_, str>, StringError> {
     let text =
         std::str::from_utf8(raw).map_err(|error| StringError::InvalidUtf8(error.valid_up_to()))?;
@@ -21,12 +21,12 @@ pub(super) fn string(raw: &[u8]) -> Result<Cow<'_, str>, StringError> {
     }
     match serde_json::from_str(text) {
         Ok(text) => Ok(Cow::Owned(text)),
-        // Everything else that can be wrong was looked at before.
+        // [`super::json::Fields`] has already checked everything else.
         Err(_) => Err(StringError::LoneSurrogate(lone_surrogate(inner))),
     }
 }
 
-/// The first escape that is half of a pair.
+/// The first escape that is only half of a surrogate pair.
 fn lone_surrogate(inner: &str) -> String {
     let unit = |at: usize| {
         let digits = inner.get(at..at + 6)?.strip_prefix("\\u")?;
@@ -45,7 +45,8 @@ fn lone_surrogate(inner: &str) -> String {
     inner.chars().take(6).collect()
 }
 
-/// A field's name; one that is no text is shown as well as it can be, and is the name of nothing that is used.
+/// Decodes the name of a field. An invalid name is decoded as far as possible; it never equals the name of a used
+/// field.
 pub(super) fn name(raw: &[u8]) -> Cow<'_, str> {
     match string(raw) {
         Ok(name) => name,

@@ -1,4 +1,4 @@
-//! JSON lines: one object a line, as the `datasets` library writes them.
+//! Reads JSON lines: one object a line, as the `datasets` library writes them.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -14,8 +14,8 @@ use super::lines::LineReader;
 use super::record::{RawField, Reader, Record, Wanted};
 use crate::example::{Field, Key};
 
-/// One object a line. Of the fields that are used, strings, integers (true and false as 1 and 0) and reals are given;
-/// arrays, objects and nulls are not.
+/// A reader of one object a line. Used fields that are strings, integers (true and false count as 1 and 0) or
+/// floating-point numbers are returned; arrays, objects and nulls are not.
 pub(super) struct Jsonl {
     lines: LineReader,
     wanted: Wanted,
@@ -67,7 +67,7 @@ fn record(lines: &LineReader, number: u64, wanted: &mut Wanted) -> Result<Record
         let member = match members.next() {
             Ok(Some(member)) => member,
             Ok(None) => break,
-            // Text of another encoding is no JSON either, and this says more.
+            // Text in another encoding is not JSON either, and the error about the encoding is more helpful.
             Err(error) => {
                 lines.text()?;
                 return Err(malformed(key(), explain(&error, line)));
@@ -75,7 +75,7 @@ fn record(lines: &LineReader, number: u64, wanted: &mut Wanted) -> Result<Record
         };
         let name = json_text::name(member.name);
         if !names.insert(name.clone()) {
-            let reason = format!("the key `{name}` stands twice in the object: remove one of them");
+            let reason = format!("the key `{name}` occurs twice in the object: remove one of them");
             return Err(malformed(key(), reason));
         }
         if names.list.len() > MAX_FIELDS {
@@ -111,18 +111,18 @@ fn record(lines: &LineReader, number: u64, wanted: &mut Wanted) -> Result<Record
     Ok(Record { number, fields, whole })
 }
 
-/// The names of an object's fields so far.
+/// The names of the fields of an object that were read so far.
 #[derive(Default)]
 struct Names<'a> {
     list: Vec<Cow<'a, str>>,
-    /// The same, where comparing with each is too slow.
+    /// The same names in a set, once there are too many to compare with each.
     many: HashSet<Cow<'a, str>>,
 }
 
 impl<'a> Names<'a> {
     const FEW: usize = 24;
 
-    /// Whether the name is new.
+    /// Adds a name and returns whether it is new.
     fn insert(&mut self, name: Cow<'a, str>) -> bool {
         if self.list.len() == Self::FEW {
             self.many = self.list.iter().cloned().collect();
@@ -136,7 +136,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The value of a field that is used; none for a null, an array or an object.
+/// The value of a used field; `None` for a null, an array or an object.
 fn value(
     member: &Member<'_>,
     name: &str,
@@ -167,7 +167,8 @@ fn value(
     })
 }
 
-/// A field as it stands in the file. Bytes that are not UTF-8 cannot be written again.
+/// A field as it is written in the file. It is an error if its bytes are not UTF-8, because it could not be written
+/// again.
 fn raw(
     member: &Member<'_>,
     name: &str,
@@ -194,7 +195,7 @@ fn valid_up_to(bytes: &[u8]) -> usize {
 
 const ARRAY: &str = "a JSON array, not an object: write one object a line, e.g. with `jq -c '.[]' FILE > FILE.jsonl`";
 
-/// The error of a line that does not begin with an object.
+/// The error for a line that does not begin with an object.
 fn no_object(lines: &LineReader, key: Key, first: Option<u8>) -> ReadError {
     let line = lines.bytes();
     match first {
@@ -208,7 +209,7 @@ fn no_object(lines: &LineReader, key: Key, first: Option<u8>) -> ReadError {
     }
 }
 
-/// What is wrong with a line, and what to do.
+/// Describes the error of a line and what to do.
 fn explain(error: &JsonError, line: &[u8]) -> String {
     let what = error.what;
     if error.at >= line.len() {

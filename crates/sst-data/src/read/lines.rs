@@ -1,4 +1,4 @@
-//! Lines of a text file, numbered from 1.
+//! Reads the lines of a text file, numbered from 1.
 
 use std::io::{BufRead, ErrorKind};
 use std::path::Path;
@@ -14,27 +14,27 @@ use super::{Format, records};
 use crate::example::Key;
 use crate::ledger::Ledger;
 
-/// Bytes at the start of a file by which its kind is told.
+/// The number of bytes at the start of a file that its kind is recognised from.
 const HEAD_BYTES: usize = 4096;
-/// U+FEFF in UTF-8.
+/// The byte order mark U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A file, line by line. A line ends in LF, CRLF or CR alone, whatever the others end in.
+/// Reads a file line by line. Each line may end in LF, CRLF or CR alone.
 pub(super) struct LineReader {
     opened: Opened,
     name: Arc<str>,
     ledger: Ledger,
     line: u64,
-    /// The byte the line starts at, and the one the next starts at.
+    /// The offsets of the start of this line and of the next one.
     start: u64,
     next: u64,
     /// The first bytes of the file.
     head: Vec<u8>,
-    /// The line without its end.
+    /// The bytes of the line without its line end.
     buffer: Vec<u8>,
-    /// The bytes of byte order marks at its start.
+    /// The number of bytes of byte order marks at the start of the line.
     marks: usize,
-    /// Whether it ended in CR alone.
+    /// Whether the line ended in CR alone.
     lone_cr: bool,
 }
 
@@ -42,13 +42,15 @@ impl LineReader {
     /// Opens `path`, called `name` in errors.
     ///
     /// # Errors
-    /// If it cannot be opened, or its first bytes are those of something else than UTF-8 text.
+    /// If the file cannot be opened, or its first bytes are not those of UTF-8 text.
     pub(super) fn open(path: &Path, name: Arc<str>, ledger: &Ledger) -> Result<Self, ReadError> {
         let mut opened = compress::open(path, &name, ledger)?;
         let head = opened.reader.peek(HEAD_BYTES).to_vec();
         if let Some(found) = encoding::foreign(&head) {
-            let twice = opened.compressed && found.advice.starts_with("end the file's name");
-            let advice = if twice { "it is packed twice: unpack it once" } else { found.advice };
+            let is_packed_twice =
+                opened.compressed && found.advice.starts_with("end the file's name");
+            let advice =
+                if is_packed_twice { "it is packed twice: unpack it once" } else { found.advice };
             let what = found.what;
             return Err(ReadError::Foreign { path: name.to_string(), what, advice });
         }
@@ -57,13 +59,13 @@ impl LineReader {
         Ok(Self { opened, name, ledger, line, start, next, head, buffer, marks, lone_cr })
     }
 
-    /// The format that the first lines look like, if that is not plain text.
+    /// The format that the first lines look like; `None` for plain text.
     pub(super) fn looks_like(&self) -> Option<Format> {
         let head = self.head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.head);
         records::looks_like(head, self.head.len() < HEAD_BYTES)
     }
 
-    /// Reads the next line and gives its number; `None` at the end.
+    /// Reads the next line and returns its number; `None` at the end.
     pub(super) fn advance(&mut self) -> Option<Result<u64, ReadError>> {
         self.buffer.clear();
         (self.start, self.lone_cr, self.marks) = (self.next, false, 0);
@@ -79,7 +81,7 @@ impl LineReader {
                 }
             };
             if available.is_empty() {
-                // A mark at the end of a file is no line.
+                // A byte order mark at the end of a file is not a line.
                 if self.buffer.is_empty() || self.buffer == BYTE_ORDER_MARK {
                     return None;
                 }
@@ -96,7 +98,7 @@ impl LineReader {
                 return Some(Err(ReadError::TooLong { key: self.key(), limit: MAX_LINE_BYTES }));
             }
             if return_at_end {
-                // A read that fails here fails again for the next line.
+                // A read error is ignored here, because it occurs again for the next line.
                 let line_feed =
                     self.opened.reader.fill_buf().is_ok_and(|b| b.first() == Some(&b'\n'));
                 if line_feed {
@@ -113,8 +115,8 @@ impl LineReader {
         Some(Ok(self.line))
     }
 
-    /// Passes over byte order marks at the start of the line. One begins many files; more of them come from files that
-    /// were joined, and are counted.
+    /// Skips byte order marks at the start of the line. Many files begin with one. Further ones show that files were
+    /// concatenated, and are counted.
     fn skip_marks(&mut self) {
         while self.buffer[self.marks..].starts_with(BYTE_ORDER_MARK) {
             self.marks += BYTE_ORDER_MARK.len();
@@ -126,27 +128,27 @@ impl LineReader {
         }
     }
 
-    /// The line just read, without its end.
+    /// The last line, without its line end.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer[self.marks..]
     }
 
-    /// Whether the line just read began with a byte order mark, as the first of a file does.
+    /// Whether the last line began with a byte order mark, as the first line of a file may.
     pub(super) fn is_marked(&self) -> bool {
         self.marks > 0
     }
 
-    /// Whether the line just read ended in CR alone.
+    /// Whether the last line ended in CR alone.
     pub(super) fn ended_in_cr(&self) -> bool {
         self.lone_cr
     }
 
-    /// The line just read as text.
+    /// The last line as text.
     pub(super) fn text(&self) -> Result<&str, ReadError> {
         std::str::from_utf8(self.bytes()).map_err(|error| self.invalid_utf8(error.valid_up_to()))
     }
 
-    /// The error of a byte of the line just read, counted from its start.
+    /// The error for byte `byte` of the last line, which is not UTF-8.
     pub(super) fn invalid_utf8(&self, byte: usize) -> ReadError {
         ReadError::InvalidUtf8 {
             key: self.key(),
@@ -155,7 +157,7 @@ impl LineReader {
         }
     }
 
-    /// The next line and its number.
+    /// Reads the next line and returns it with its number.
     pub(super) fn next_line(&mut self) -> Option<Result<(u64, &str), ReadError>> {
         match self.advance()? {
             Ok(number) => Some(self.text().map(|line| (number, line))),
@@ -163,7 +165,7 @@ impl LineReader {
         }
     }
 
-    /// The place of line `line` of this file.
+    /// The key of line `line` of this file.
     pub(super) fn key_at(&self, line: u64) -> Key {
         Key::new(self.name.clone(), line)
     }

@@ -1,11 +1,10 @@
-//! Readers: files on disk to [`Example`]s, one at a time, in constant memory.
+//! Readers turn files on disk into [`Example`]s, one at a time and in constant memory.
 //!
-//! A [`Source`] names files, folders and globs. Every document comes out with its text under the
-//! field `text`, whatever it was called in the file, the other fields that the source names, and a
-//! [`Key`] that names file and line. Fields that nobody uses are not even decoded, and listed by name
-//! in the ledger as `unused.columns`; [`Source::read_whole`] keeps them all as they are. Text formats
-//! may be compressed with gzip (several members too) or zstd, byte order marks are dropped, and lines
-//! end in LF, CRLF or CR. [`limits`] has the limits.
+//! A [`Source`] names files, folders and globs. Each document has its text in the field `text`, whatever the field was
+//! called in the file, the other fields that the source names, and a [`Key`] that names file and line. Unused fields
+//! are not decoded; the ledger lists their names as `unused.columns`. [`Source::read_all_fields`] keeps all fields as they
+//! are. Text formats may be compressed with gzip (also with several members) or zstd, byte order marks are removed,
+//! and lines end in LF, CRLF or CR. [`limits`] lists the limits.
 
 mod compress;
 mod csv;
@@ -26,7 +25,7 @@ mod score;
 mod splits;
 mod text;
 mod texts;
-mod told;
+mod warn_once;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,37 +40,38 @@ pub use error::ReadError;
 pub(crate) use file::check_regular;
 pub use file::{NotAFile, require_file, require_readable};
 pub use limits::MAX_RECORD_BYTES;
-pub use record::{RawField, Whole};
+pub use record::{DocumentWithFields, RawField};
 pub(crate) use score::SCORE;
 
-/// Raised when the same files and settings give other documents than before: what was prepared from them is then not used
-/// again.
+/// The version of the readers. It is raised when the same files and settings give other documents than before, so that
+/// data prepared from them is prepared again.
 pub const VERSION: u32 = 3;
 
-/// How documents lie in a file.
+/// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// One document a line; blank lines are none, and counted in the ledger as `read.blank_lines`. Extensions
-    /// `.txt`, `.text`.
+    /// One document a line. Blank lines are skipped and counted in the ledger as `read.blank_lines`. The extensions
+    /// are `.txt` and `.text`.
     Text,
-    /// Documents separated by blank lines; the lines of one are joined by `\n`. Never by extension.
+    /// Documents are separated by blank lines, and the lines of one document are joined by `\n`. No extension selects
+    /// this format.
     Paragraphs,
-    /// One JSON object a line. Extensions `.jsonl`, `.ndjson`.
+    /// One JSON object a line. The extensions are `.jsonl` and `.ndjson`.
     Jsonl,
-    /// Comma-separated values, quoted as in RFC 4180, the first line a header. Extension `.csv`.
+    /// Comma-separated values with a header line, quoted as in RFC 4180. The extension is `.csv`.
     Csv,
-    /// Tab-separated values, the first line a header. Quotes are data (the IANA media type, and GLUE), except those of a
-    /// field with doubled quotes in it, of an empty one (`""`), and of every field where the whole header is quoted, which
-    /// are removed and counted as `read.unquoted_fields`; other fields in quotes are counted as `read.ambiguous_quotes`.
-    /// Extension `.tsv`.
+    /// Tab-separated values with a header line. Quotes are data, as in the IANA media type and in GLUE. There are
+    /// three exceptions: fields with doubled quotes inside, empty fields (`""`), and all fields of a file whose whole
+    /// header is quoted. Their quotes are removed and they are counted as `read.unquoted_fields`. Other fields in
+    /// quotes are counted as `read.ambiguous_quotes`. The extension is `.tsv`.
     Tsv,
-    /// Apache Parquet. Extension `.parquet`.
+    /// Apache Parquet. The extension is `.parquet`.
     Parquet,
 }
 
 impl Format {
-    /// The format that the extension of `path` tells, `.gz` or `.zst` aside.
+    /// The format that the extension of `path` names, apart from `.gz` or `.zst`.
     pub fn of(path: &Path) -> Option<Self> {
         match discover::extension(path).as_str() {
             "txt" | "text" => Some(Self::Text),
@@ -83,7 +83,7 @@ impl Format {
         }
     }
 
-    /// Its name in recipes.
+    /// The name of the format in recipes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -100,35 +100,36 @@ impl Format {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnError {
-    /// Stop with the error.
+    /// Reading stops with the error.
     #[default]
     Fail,
-    /// Leave it out, and count it in the ledger as `read.invalid_utf8`, `read.missing_field`,
-    /// `read.not_text`, `read.malformed`, `read.bad_score`, `read.long_text` (records), `read.empty_file`, `read.foreign_file` or
-    /// `read.damaged_file` (a file, or what is left of it), `read.damaged_row_group` (with its rows as
-    /// `read.lost_rows`). A file that is not there or may not be read is still an error.
+    /// The record or file is skipped and counted in the ledger. Records are counted as `read.invalid_utf8`,
+    /// `read.missing_field`, `read.not_text`, `read.malformed`, `read.bad_score` or `read.long_text`; a file, or the
+    /// rest of it, as `read.empty_file`, `read.foreign_file` or `read.damaged_file`; and a row group as
+    /// `read.damaged_row_group`, with its rows as `read.lost_rows`. A file that does not exist, or that may not be
+    /// read, is still an error.
     Skip,
 }
 
-/// Where documents come from.
+/// The files that documents are read from, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Source {
-    /// Files, folders (read recursively, in the order of their names) and globs. A file named
-    /// twice is read twice.
+    /// Files, folders (read recursively, in the order of their names) and globs. A file that is named twice is read
+    /// twice.
     pub paths: Vec<String>,
-    /// The format; `None` takes each file's from its extension.
+    /// The format of all files; with `None` the extension of each file decides.
     pub format: Option<Format>,
-    /// The field that holds the text, in formats that have fields. A record that also has another
-    /// field called `text` loses that one.
+    /// The field that holds the text, in formats that have fields. If a record also has another field called `text`,
+    /// that one is dropped.
     pub text_field: String,
-    /// The field that holds a score, such as a difficulty: a finite number, or text that reads as
-    /// one. `None` reads no scores. A record that has another field called `score` loses that one.
+    /// The field that holds a score, such as a difficulty: a finite number, or text that can be parsed as one. `None`
+    /// reads no scores. If a record also has another field called `score`, that one is dropped.
     pub score_field: Option<String>,
-    /// Fields with further texts of a record, that belong to the one in `text_field`: what it is a pair, a triplet or
-    /// more with. Each must be there, and text.
+    /// Fields with further texts of the same record, which form a pair, a triplet or a larger group with the text in
+    /// `text_field`. Every record must have them, and they must hold text.
     pub pair_fields: Vec<String>,
-    /// Further fields that are given where a record has them.
+    /// Further fields that an example keeps if its record has them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_fields: Vec<String>,
     /// Whether a blank line of a text file is an empty document, so that there is one document a line.
@@ -158,52 +159,51 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Source {
-    /// A source of these paths, with everything else at its default.
+    /// A source of these paths with default settings.
     pub fn new(paths: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { paths: paths.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
-    /// The files, in the order they are read.
+    /// The files in the order in which they are read.
     ///
-    /// In a folder, and in a glob without a `format`, only files of a known format count. Of files in a
-    /// folder or a glob whose names or folders tell the splits of a data set (`train.jsonl` beside
-    /// `test.jsonl`, `train/` beside `test/`, `train-00000-of-00002.parquet`), validation and test are
-    /// kept apart, so that they are never trained on by accident. Hidden files are left alone. A file
-    /// that is named itself is always taken.
+    /// In a folder, and in a glob without a `format`, only files of a known format are read. If the names of files or
+    /// folders state the splits of a data set (`train.jsonl` beside `test.jsonl`, `train/` beside `test/`,
+    /// `train-00000-of-00002.parquet`), the files of validation and test splits are left out, so that nobody trains on
+    /// them by accident. Hidden files are skipped. A file that is named itself is always read.
     ///
     /// # Errors
-    /// If a path does not exist, a pattern matches nothing, or a format cannot be told.
+    /// If a path does not exist, a pattern matches nothing, or the format of a file is unknown.
     pub fn files(&self) -> Result<Vec<PathBuf>, ReadError> {
         Ok(discover::discover(&self.paths, self.format)?.files)
     }
 
-    /// Reads all documents, in file order, the index counting from 0 over all files, with the fields that the source
-    /// names.
+    /// Reads all documents in the order of the files, with the fields that the source names. The index of examples
+    /// counts from 0 over all files.
     ///
-    /// Files that [`Source::files`] leaves out are counted in the ledger as `read.other_files` and
-    /// `read.other_splits`, files read that name no split beside others named for training as `read.unnamed_splits`, and
-    /// fields that are not used are listed as `unused.columns`. With [`OnError::Fail`] the
-    /// first error ends the iteration.
+    /// The ledger counts files that [`Source::files`] leaves out as `read.other_files` and `read.other_splits`, and
+    /// files that name no split beside others that are named for training as `read.unnamed_splits`. It lists unused
+    /// fields as `unused.columns`. With [`OnError::Fail`] the first error ends the iteration.
     ///
     /// # Errors
-    /// Those of [`Source::files`] at once; those of single files and records from the iterator.
+    /// The errors of [`Source::files`] are returned at once; those of single files and records come from the iterator.
     pub fn read(&self, ledger: &Ledger) -> Result<Documents, ReadError> {
         Ok(Box::new(
             self.reading(Keep::None, ledger)?.map(|whole| whole.map(|whole| whole.example)),
         ))
     }
 
-    /// Like [`Source::read`], with all fields of each record as the file has them. What JSON has no type for is told in
-    /// the ledger: `fields.as_text` counts dates, times and bytes that became text, `fields.not_finite` numbers that only
-    /// some readers of JSON know, and `fields.lost` values that could not be kept.
+    /// Like [`Source::read`], with all fields of each record as they are in the file. Values that JSON cannot
+    /// represent are counted in the ledger: `fields.as_text` counts dates, times and bytes that were written as text,
+    /// `fields.not_finite` counts NaN and infinities, which only some JSON readers accept, and `fields.lost` counts
+    /// values that were replaced by null.
     ///
     /// # Errors
     /// Those of [`Source::read`].
-    pub fn read_whole(&self, ledger: &Ledger) -> Result<WholeDocuments, ReadError> {
+    pub fn read_all_fields(&self, ledger: &Ledger) -> Result<DocumentsWithFields, ReadError> {
         Ok(Box::new(self.reading(Keep::All, ledger)?))
     }
 
-    /// Like [`Source::read_whole`], with those fields of each record that have one of these names.
+    /// Like [`Source::read_all_fields`], but only with the fields of these names.
     ///
     /// # Errors
     /// Those of [`Source::read`].
@@ -211,7 +211,7 @@ impl Source {
         &self,
         names: &[Arc<str>],
         ledger: &Ledger,
-    ) -> Result<WholeDocuments, ReadError> {
+    ) -> Result<DocumentsWithFields, ReadError> {
         Ok(Box::new(self.reading(Keep::Fields(names.to_vec()), ledger)?))
     }
 
@@ -221,10 +221,10 @@ impl Source {
             return Err(ReadError::TextTaken { text_field: self.text_field.clone() });
         }
         let found = discover::discover(&self.paths, self.format)?;
-        let apart: Vec<&PathBuf> = found.other_splits.iter().map(|(path, _)| path).collect();
+        let other_splits: Vec<&PathBuf> = found.other_splits.iter().map(|(path, _)| path).collect();
         for (name, paths) in [
             ("read.other_files", &found.other_files.iter().collect()),
-            ("read.other_splits", &apart),
+            ("read.other_splits", &other_splits),
             ("read.unnamed_splits", &found.unnamed.iter().collect()),
         ] {
             let first = paths.first().map(|path| Key::new(path.to_string_lossy(), 1));
@@ -246,15 +246,16 @@ impl Source {
 pub type Documents = Box<dyn Iterator<Item = Result<Example, ReadError>> + Send>;
 
 /// The documents of a source with all their fields.
-pub type WholeDocuments = Box<dyn Iterator<Item = Result<Whole, ReadError>> + Send>;
+pub type DocumentsWithFields =
+    Box<dyn Iterator<Item = Result<DocumentWithFields, ReadError>> + Send>;
 
-/// The field every example has.
+/// The field that every example has.
 const TEXT: &str = "text";
 
 struct OpenFile {
     path: Arc<str>,
     records: Box<dyn Reader>,
-    /// Whether anything, good or skipped, has come out of it.
+    /// Whether a record was returned or skipped.
     touched: bool,
 }
 
@@ -280,8 +281,14 @@ impl Reading {
                 self.check_no_fields(&name, format)?;
                 match format {
                     Format::Text => {
-                        let is_told = self.source.format.is_some();
-                        Ok(Box::new(text::Lines::open(path, name, blank, is_told, ledger)?))
+                        let has_explicit_format = self.source.format.is_some();
+                        Ok(Box::new(text::Lines::open(
+                            path,
+                            name,
+                            blank,
+                            has_explicit_format,
+                            ledger,
+                        )?))
                     }
                     _ => Ok(Box::new(text::Paragraphs::open(path, name, ledger)?)),
                 }
@@ -293,7 +300,7 @@ impl Reading {
         }
     }
 
-    /// Checks that no field is asked for of a format that has none.
+    /// Checks that no field is configured for a format without fields.
     fn check_no_fields(&self, path: &Arc<str>, format: Format) -> Result<(), ReadError> {
         let Source { text_field, score_field, pair_fields, .. } = &self.source;
         let text = Some(text_field).filter(|field| *field != TEXT);
@@ -311,13 +318,14 @@ impl Reading {
         }
     }
 
-    /// Counts a skip, or gives the error back if it is not to be skipped.
+    /// Counts the error if such errors are skipped, and returns it otherwise.
     fn count_or_fail(&self, error: ReadError, path: &Arc<str>) -> Result<(), ReadError> {
         match error.ledger_name() {
             Some(name) if self.source.on_error == OnError::Skip => {
-                // Once a kind: a bad file may have millions, and the ledger counts them all.
+                // Only the first error of a kind is printed, because a bad file may have millions. The ledger counts
+                // all of them.
                 if self.ledger.count(name) == 0 {
-                    tracing::warn!("skipped, as will be others like it: {error}");
+                    tracing::warn!("skipped, like all further ones of this kind: {error}");
                 }
                 let file = Key::new(path.clone(), 1);
                 self.ledger.add(name, 1, Some(error.key().unwrap_or(&file)));
@@ -327,8 +335,8 @@ impl Reading {
         }
     }
 
-    /// The next document, `None` at the end of the last file.
-    fn advance(&mut self) -> Result<Option<Whole>, ReadError> {
+    /// The next document; `None` at the end of the last file.
+    fn advance(&mut self) -> Result<Option<DocumentWithFields>, ReadError> {
         loop {
             let Some(mut file) = self.current.take() else {
                 let Some(path) = self.files.next() else { return Ok(None) };
@@ -362,12 +370,12 @@ impl Reading {
                     let example = Example { key, index, epoch: 0, fields };
                     self.index += 1;
                     self.current = Some(OpenFile { touched: true, ..file });
-                    return Ok(Some(Whole { example, fields: record.whole }));
+                    return Ok(Some(DocumentWithFields { example, fields: record.whole }));
                 }
                 Some(Err(error)) => {
-                    let go_on = error.is_one_record();
+                    let can_continue = error.is_one_record();
                     self.count_or_fail(error, &file.path)?;
-                    if go_on {
+                    if can_continue {
                         file.touched = true;
                         self.current = Some(file);
                     }
@@ -381,7 +389,7 @@ impl Reading {
 }
 
 impl Iterator for Reading {
-    type Item = Result<Whole, ReadError>;
+    type Item = Result<DocumentWithFields, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.failed {

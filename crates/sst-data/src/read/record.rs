@@ -1,4 +1,4 @@
-//! Records: what a reader of one file gives, and which fields of them are wanted.
+//! Records of one file, and the choice of the fields that are read.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use crate::example::{Example, Field};
 use crate::ledger::Ledger;
 use crate::unused::{Unused, UnusedKind};
 
-/// The records of one file. After an error that is not of one record, nothing more is asked.
+/// Reads the records of one file. After an error that does not concern a single record, it is not called again.
 pub(super) trait Reader: Send {
     /// The next record; `None` at the end.
     fn next(&mut self) -> Option<Result<Record, ReadError>>;
 
-    /// The names of all fields of the record that [`Reader::next`] gave last, for errors.
+    /// The names of all fields of the last record that [`Reader::next`] returned, for error messages.
     fn names(&self) -> Vec<String> {
         vec![TEXT.to_owned()]
     }
@@ -24,11 +24,11 @@ pub(super) trait Reader: Send {
 
 /// One record of a file.
 pub(super) struct Record {
-    /// Its line or row, from 1.
+    /// The line or row, from 1.
     pub(super) number: u64,
-    /// The fields that are used, the text among them as `text`.
+    /// The fields that are used. The text is the field `text`.
     pub(super) fields: BTreeMap<Arc<str>, Field>,
-    /// All fields in the order of the file, where they are kept.
+    /// The fields that are kept as they are in the file, in its order.
     pub(super) whole: Vec<RawField>,
 }
 
@@ -41,72 +41,73 @@ impl Record {
 }
 
 impl Record {
-    /// The bytes of the longest of its texts.
+    /// The number of bytes of the longest text.
     pub(super) fn text_bytes(&self) -> u64 {
         let bytes = |field: &Field| if let Field::Text(text) = field { text.len() } else { 0 };
         self.fields.values().map(bytes).max().unwrap_or(0) as u64
     }
 }
 
-/// A document with all fields of its record.
+/// A document together with all fields of its record.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Whole {
+pub struct DocumentWithFields {
     /// The document.
     pub example: Example,
-    /// All fields of the record in the order of the file, the one with the text among them.
+    /// All fields of the record in the order of the file, including the text field.
     pub fields: Vec<RawField>,
 }
 
-/// A field as the file has it, in JSON.
+/// A field of a record as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawField {
-    /// Its name.
+    /// The name of the field.
     pub name: Arc<str>,
-    /// `"name":value`, of JSON lines byte for byte: large integers, `NaN` and escapes are not touched. Empty for the text.
+    /// `"name":value`. For JSON lines these are the bytes of the file, so large integers, `NaN` and escapes are
+    /// unchanged. Empty for the text field.
     pub json: String,
-    /// Whether it is the field with the text.
+    /// Whether it is the text field.
     pub is_text: bool,
 }
 
 impl RawField {
-    /// The field with the text, whose value is in the example.
+    /// The text field, whose value is in the example.
     pub(super) fn text(name: Arc<str>) -> Self {
         Self { name, json: String::new(), is_text: true }
     }
 
-    /// A field whose value is already JSON.
+    /// A field whose value is JSON already.
     pub(super) fn new(name: &str, value: &str) -> Self {
         let json = format!("{}:{value}", Value::String(name.to_owned()));
         Self { name: Arc::from(name), json, is_text: false }
     }
 }
 
-/// Which fields are kept as the file has them.
+/// Which fields are kept as they are in the file.
 #[derive(Debug, Clone)]
 pub(super) enum Keep {
-    /// None.
+    /// No field is kept.
     None,
-    /// All.
+    /// All fields are kept.
     All,
-    /// Those of these names.
+    /// The fields of these names are kept.
     Fields(Vec<Arc<str>>),
 }
 
-/// Which fields of a file are used, and which were found and are not.
+/// The fields of a file that are used, and the names of those that are not.
 pub(super) struct Wanted {
-    /// The field with the text.
+    /// The text field.
     pub(super) text: Arc<str>,
     /// The other fields that are used.
     others: Vec<Arc<str>>,
-    /// Which fields are kept as they are.
+    /// Which fields are kept as they are in the file.
     keep: Keep,
     unused: HashSet<Box<str>>,
-    /// Where it is told.
+    /// The ledger that lists the unused fields.
     pub(super) ledger: Ledger,
 }
 
 impl Wanted {
-    /// The fields that `source` uses, and those that are kept as they are.
+    /// Takes the used fields from `source`, and those that are kept as they are from `keep`.
     pub(super) fn new(source: &Source, keep: &Keep, ledger: &Ledger) -> Self {
         let others =
             source.score_field.iter().chain(&source.pair_fields).chain(&source.other_fields);
@@ -137,7 +138,7 @@ impl Wanted {
         matches!(self.keep, Keep::All)
     }
 
-    /// Notes that a field was found and not used; once each, up to [`MAX_UNUSED_NAMES`].
+    /// Notes the name of an unused field, once each, up to [`MAX_UNUSED_NAMES`] names.
     pub(super) fn found_unused(&mut self, name: &str) {
         if self.keeps(name) || self.unused.contains(name) || self.unused.len() > MAX_UNUSED_NAMES {
             return;
@@ -149,7 +150,7 @@ impl Wanted {
         self.unused.insert(name.into());
     }
 
-    /// Puts the text among the fields. Another field of the name `text` is not the text and gives way.
+    /// Adds the text as the field `text`, replacing any other field of that name.
     pub(super) fn put_text(&self, fields: &mut BTreeMap<Arc<str>, Field>, text: String) {
         fields.insert(Arc::from(TEXT), Field::Text(text));
     }

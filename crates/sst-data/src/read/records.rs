@@ -1,14 +1,15 @@
-//! Plain text whose lines look like the records of another format.
+//! Recognises plain text files whose lines look like records of another format.
 
 use super::Format;
 
-/// Lines that are looked at.
+/// The number of lines that are examined.
 const LINES: usize = 3;
-/// Characters of the name of a column, at most.
+/// The most characters of a column name.
 const NAME_CHARS: usize = 40;
 
-/// The format that the first lines of a file look like, if that is not plain text: all of them JSON objects, or a table
-/// whose header names columns. `head` are the first bytes of the file; `is_whole` says whether that is all of it.
+/// The format that the first lines look like: JSON lines if all of them are JSON objects, CSV or TSV if the header
+/// names columns, `None` for plain text. `head` holds the first bytes of the file, and `is_whole` says whether that is
+/// the whole file.
 pub(super) fn looks_like(head: &[u8], is_whole: bool) -> Option<Format> {
     let text = String::from_utf8_lossy(head);
     let mut lines: Vec<&str> = text.lines().collect();
@@ -16,7 +17,7 @@ pub(super) fn looks_like(head: &[u8], is_whole: bool) -> Option<Format> {
         return Some(Format::Jsonl);
     }
     if !is_whole {
-        // It may be cut off.
+        // The last line may be incomplete.
         lines.pop();
     }
     let (header, rows) = lines.split_first()?;
@@ -35,7 +36,7 @@ pub(super) fn looks_like(head: &[u8], is_whole: bool) -> Option<Format> {
         .find_map(|(separator, format)| is_table(separator).then_some(format))
 }
 
-/// Whether a line begins as an object with a first key does: `{"text":`.
+/// Whether a line begins like a JSON object with a first key, such as `{"text":`.
 fn begins_object(line: &str) -> bool {
     let key = line.trim_start().strip_prefix('{').map(str::trim_start);
     let rest = key.and_then(|key| key.strip_prefix('"')).and_then(|key| key.split_once('"'));
@@ -47,8 +48,8 @@ fn unquoted(name: &str) -> &str {
     inner.unwrap_or(name)
 }
 
-/// Whether a cell of the first line is the name of a column: one word of letters, digits, `_` and `-`. Prose has spaces
-/// after its commas.
+/// Whether a cell of the first line looks like a column name: one word of letters, digits, `_` and `-`. In prose a
+/// space follows a comma.
 fn is_name(cell: &str) -> bool {
     let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     cell.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -85,7 +86,7 @@ mod tests {
     fn a_line_that_is_cut_off_counts_where_its_beginning_tells() {
         let long = format!("{{\"text\": \"{}", "a".repeat(100));
         assert_eq!(looks_like(long.as_bytes(), false), Some(Format::Jsonl));
-        // The third line of a table may lack a column only because it is cut off.
+        // The third line of a table may lack a column only because it is incomplete.
         assert_eq!(looks_like(b"id,text\n1,a\n2", false), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The score of a record: one of its fields, as a number.
+//! Reads the score of a record, which is one of its fields as a number.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::ReadError;
 use crate::example::{Field, Key};
 
-/// The field a score has, whatever it was called in the file.
+/// The name of the score field of an example, whatever it is called in the file.
 pub(crate) const SCORE: &str = "score";
 
-/// Puts the score of a record, its field `field`, under [`SCORE`] too.
+/// Copies the score of a record from its field `field` to [`SCORE`].
 pub(super) fn add(
     key: &Key,
     fields: &mut BTreeMap<Arc<str>, Field>,
@@ -24,11 +24,11 @@ pub(super) fn add(
     }
 }
 
-/// The number in a field, or what is there instead. It must be finite as 32 bits too, which is how
-/// it is stored.
+/// Parses the number in a field; the error describes what is there instead. The number must also be finite as `f32`,
+/// which is how it is stored.
 fn number(field: Option<&Field>) -> Result<f64, String> {
     let (number, shown) = match field {
-        // Nulls, arrays and objects are not kept as fields, so they look the same here.
+        // Nulls, arrays and objects are not kept as fields, so they count as missing here.
         None => return Err("missing or null".to_owned()),
         Some(Field::Tokens(_) | Field::Ints(_) | Field::Spans(_)) => {
             return Err("a list".to_owned());

@@ -1,21 +1,22 @@
-//! Which split of a data set a file belongs to, by the names of folders and files, as the `datasets` library tells it.
+//! Finds the split of a data set that a file belongs to from the names of folders and files, as the `datasets` library
+//! does.
 
 use std::path::{Path, PathBuf};
 
-use super::told;
+use super::warn_once;
 
-/// The part of a data set that a file is.
+/// A split of a data set.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Split {
     Train,
     Validation,
     Test,
-    /// Another name that is given to shards: `extra` of `extra-00000-of-00002.parquet`.
+    /// Another name in the name of a shard, such as `extra` in `extra-00000-of-00002.parquet`.
     Other(String),
 }
 
-/// The words that name a split: those of `datasets`, and others for what is held out (`newstest2014` is of WMT, `tst2013`
-/// of IWSLT).
+/// The words that name a split: those of `datasets`, and further ones for held-out data (`newstest2014` of WMT,
+/// `tst2013` of IWSLT).
 const WORDS: [(&str, Split); 21] = [
     ("train", Split::Train),
     ("training", Split::Train),
@@ -40,11 +41,11 @@ const WORDS: [(&str, Split); 21] = [
     ("holdout", Split::Test),
 ];
 
-/// What may follow such a word without a separator: `testset` is as good as `test-set`.
+/// What may follow such a word without a separator: `testset` counts like `test-set`.
 const SUFFIXES: [&str; 4] = ["set", "sets", "data", "split"];
 
 impl Split {
-    /// Its name as `datasets` has it.
+    /// The name of the split in `datasets`.
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Train => "train",
@@ -55,22 +56,22 @@ impl Split {
     }
 }
 
-/// What is taken of the files of one folder or pattern, and what is kept apart.
+/// The files of one folder or pattern that are read, and those that are kept apart.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Sorted {
     pub(super) taken: Vec<PathBuf>,
     pub(super) apart: Vec<(PathBuf, Split)>,
-    /// Those taken that name no split while others are named for training. They may be held out under a name that is
-    /// not known, and `datasets` would leave them out.
+    /// Files that are read and name no split, although others are named for training. They may be held-out data under
+    /// an unknown name, and `datasets` would leave them out.
     pub(super) unnamed: Vec<PathBuf>,
 }
 
 impl Sorted {
-    /// Warns of files that may not be meant.
-    fn tell(&self) {
+    /// Warns about files that the user may not want to train on.
+    fn warn(&self) {
         let Some(first) = self.unnamed.first() else { return };
-        told::warn_once(format!(
-            "files are read whose names tell no split, beside others that are named for training ({} of them, the \
+        warn_once::warn_once(format!(
+            "files are read whose names state no split, beside others that are named for training ({} of them, the \
              first is {}); `datasets` would leave them out: move away what is held out, or name the files to read",
             self.unnamed.len(),
             first.display()
@@ -78,30 +79,31 @@ impl Sorted {
     }
 }
 
-/// Takes the files to train on. `base` is what all paths have in front and what the user wrote, so that it says nothing
-/// of a split; `Err` with the splits if there are several and none of them is for training.
+/// Chooses the files to train on. `base` is the part of the path that the user wrote, which names no split. If there
+/// are several splits and none is for training, the error lists them.
 ///
-/// Files of the split `train` and files that name no split are taken, and all others are kept apart. Files of one split
-/// alone are taken whatever it is: who names a folder of test data means them. Files that name no split beside files of
-/// `train` are warned of.
+/// Files of the split `train` and files that name no split are read, and files of other splits are kept apart. If all
+/// files are of one split, they are read whatever it is, because a user who names a folder of test data wants to read
+/// it. Files that name no split beside files of `train` cause a warning.
 pub(super) fn sort(base: &Path, files: Vec<PathBuf>) -> Result<Sorted, Vec<Split>> {
-    let told: Vec<(PathBuf, Option<Split>)> = files
+    let with_splits: Vec<(PathBuf, Option<Split>)> = files
         .into_iter()
         .map(|file| {
             let split = split_of(file.strip_prefix(base).unwrap_or(&file));
             (file, split)
         })
         .collect();
-    let mut splits: Vec<&Split> = told.iter().filter_map(|(_, split)| split.as_ref()).collect();
+    let mut splits: Vec<&Split> =
+        with_splits.iter().filter_map(|(_, split)| split.as_ref()).collect();
     splits.sort_unstable();
     splits.dedup();
-    let named = told.iter().any(|(_, split)| *split == Some(Split::Train));
-    let trains = told.iter().any(|(_, split)| matches!(split, None | Some(Split::Train)));
+    let named = with_splits.iter().any(|(_, split)| *split == Some(Split::Train));
+    let trains = with_splits.iter().any(|(_, split)| matches!(split, None | Some(Split::Train)));
     if !trains && splits.len() > 1 {
         return Err(splits.into_iter().cloned().collect());
     }
     let mut sorted = Sorted::default();
-    for (file, split) in told {
+    for (file, split) in with_splits {
         match split {
             Some(split) if trains && split != Split::Train => sorted.apart.push((file, split)),
             split => {
@@ -112,12 +114,12 @@ pub(super) fn sort(base: &Path, files: Vec<PathBuf>) -> Result<Sorted, Vec<Split
             }
         }
     }
-    sorted.tell();
+    sorted.warn();
     Ok(sorted)
 }
 
-/// The split that a path below the user's folder names: the name of a shard says it outright; of the words in folders
-/// and file that name splits, one of test data weighs most and one of training data least.
+/// The split that a path below the user's folder names. The name of a shard states it. Otherwise the words of folder
+/// and file names are searched, where words for test data take precedence and words for training data count least.
 fn split_of(path: &Path) -> Option<Split> {
     let names: Vec<String> =
         path.iter().map(|name| name.to_string_lossy().to_lowercase()).collect();
@@ -134,8 +136,8 @@ fn split_of(path: &Path) -> Option<Split> {
     heaviest.or_else(|| found.into_iter().next_back())
 }
 
-/// The splits that the words of a name stand for. Words end where a letter is followed by something else, as in
-/// `datasets`: `my_test-2.jsonl` has `my` and `test`, `latest.txt` has neither. `held-out` is one word.
+/// The splits that the words of a name stand for. As in `datasets`, a word ends where a letter is followed by anything
+/// else: `my_test-2.jsonl` has the words `my` and `test`, and `latest.txt` has neither. `held-out` counts as one word.
 fn words(name: &str) -> impl Iterator<Item = Split> + use<'_> {
     let separates = |c: char| matches!(c, '-' | '.' | '_' | ' ') || c.is_ascii_digit();
     let parts = || name.split(separates);
@@ -144,7 +146,7 @@ fn words(name: &str) -> impl Iterator<Item = Split> + use<'_> {
     parts().filter_map(word).chain(apart)
 }
 
-/// The split that a word stands for.
+/// The split that a word names.
 fn word(part: &str) -> Option<Split> {
     let find =
         |part: &str| WORDS.iter().find(|(word, _)| *word == part).map(|(_, split)| split.clone());
@@ -152,7 +154,7 @@ fn word(part: &str) -> Option<Split> {
     find(part).or_else(|| SUFFIXES.iter().find_map(without))
 }
 
-/// `train` of `train-00000-of-00002.parquet`, the way Hugging Face names shards.
+/// The split in the name of a shard as Hugging Face names them, such as `train` in `train-00000-of-00002.parquet`.
 fn shard(file: &str) -> Option<String> {
     let stem = file.split(".").next()?;
     let (head, count) = stem.rsplit_once("-of-")?;
@@ -165,7 +167,7 @@ fn shard(file: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// `expected` are the files taken, or `Err` with the splits.
+    /// `expected` lists the files that are read, or in `Err` the splits.
     fn check(files: &[&str], expected: Result<&[&str], &[&str]>) {
         let sorted =
             sort(Path::new("d"), files.iter().map(|file| Path::new("d").join(file)).collect());
@@ -201,7 +203,7 @@ mod tests {
             &["extra-00000-of-00001.parquet", "train-00000-of-00001.parquet"],
             Ok(&["train-00000-of-00001.parquet"]),
         );
-        // Training data within a folder of test data is test data.
+        // Training data in a folder of test data counts as test data.
         check(&["test/train.jsonl", "a.jsonl"], Ok(&["a.jsonl"]));
     }
 
@@ -213,7 +215,7 @@ mod tests {
         check(&["test-00000-of-00001.parquet"], Ok(&["test-00000-of-00001.parquet"]));
         check(&["dev.jsonl", "test.jsonl"], Err(&["validation", "test"]));
     }
-    /// The name alone beside a file for training: whether it is kept apart.
+    /// Whether a file of this name is kept apart beside a file for training.
     fn is_apart(name: &str) -> bool {
         let sorted = sort(Path::new("d"), vec!["d/train.txt".into(), Path::new("d").join(name)]);
         let sorted = sorted.unwrap();
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_no_split_beside_train_are_told() {
+    fn files_of_no_split_beside_train_are_reported() {
         let unnamed = |files: &[&str]| {
             let sorted = sort(Path::new(""), files.iter().map(PathBuf::from).collect()).unwrap();
             let names = sorted.unnamed.iter().map(|file| file.to_str().unwrap().to_owned());

@@ -1,4 +1,4 @@
-//! Plain text: one document a line, or documents separated by blank lines.
+//! Reads plain text: one document a line, or documents separated by blank lines.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use super::ReadError;
 use super::limits::MAX_RECORD_BYTES;
 use super::lines::LineReader;
 use super::record::{Reader, Record};
-use super::told;
+use super::warn_once;
 use crate::ledger::Ledger;
 
-/// One document a line. Blank lines are none, and counted in the ledger as `read.blank_lines`; or else each is an empty
-/// document.
+/// A reader of one document a line. Blank lines are either skipped and counted in the ledger as `read.blank_lines`, or
+/// are empty documents.
 pub(super) struct Lines {
     lines: LineReader,
     ledger: Ledger,
@@ -19,21 +19,22 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Opens `path`, called `name` in errors. Where nobody said that it is plain text (`is_told`), lines that look like
-    /// records of another format are warned of, and counted as `read.records_as_text`.
+    /// Opens `path`, called `name` in errors. If the user did not configure the format (`has_explicit_format` is
+    /// false), lines that look like records of another format cause a warning, and are counted as
+    /// `read.records_as_text`.
     pub(super) fn open(
         path: &Path,
         name: Arc<str>,
         keep_blank: bool,
-        is_told: bool,
+        has_explicit_format: bool,
         ledger: &Ledger,
     ) -> Result<Self, ReadError> {
         let lines = LineReader::open(path, name, ledger)?;
-        if let Some(format) = lines.looks_like().filter(|_| !is_told) {
+        if let Some(format) = lines.looks_like().filter(|_| !has_explicit_format) {
             let (file, format) = (lines.key_at(1), format.name());
             let what =
                 if format == "jsonl" { "JSON objects" } else { "rows of a table with a header" };
-            told::warn_once(format!(
+            warn_once::warn_once(format!(
                 "{file}: the lines look like {what} and are read as plain text: for their fields set the format \
                  (--format {format}, or data.format = \"{format}\" in a recipe), and say \"text\" if plain text is meant",
             ));
@@ -58,7 +59,7 @@ impl Reader for Lines {
     }
 }
 
-/// Documents separated by blank lines; the key is the first line of each.
+/// A reader of documents separated by blank lines. The key of a document is that of its first line.
 pub(super) struct Paragraphs {
     lines: LineReader,
 }
@@ -94,7 +95,7 @@ impl Reader for Paragraphs {
                         return Some(Err(ReadError::TooLong { key, limit: MAX_RECORD_BYTES }));
                     }
                 }
-                // A paragraph with one unreadable line is left out whole, not mutilated.
+                // A paragraph with an unreadable line is skipped as a whole.
                 Err(error) if error.is_one_record() => {
                     first =
                         if first == 0 { error.key().map_or(1, |key| key.record) } else { first };

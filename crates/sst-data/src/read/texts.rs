@@ -1,14 +1,14 @@
-//! The texts of a source without anything else.
+//! Reads only the texts of a source.
 
 use super::{ReadError, Source};
 use crate::ledger::Ledger;
 
 impl Source {
-    /// The texts of the documents, those of a pair one after the other. The first document that cannot be read ends them,
-    /// and its error is left in `failed`.
+    /// The texts of the documents. The texts of a pair follow each other. The first document that cannot be read ends
+    /// the iteration, and its error is stored in `failed`.
     ///
     /// # Errors
-    /// If there are no files.
+    /// If no file is found.
     pub fn texts<'a>(
         &self,
         ledger: &Ledger,

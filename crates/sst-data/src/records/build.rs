@@ -1,4 +1,4 @@
-//! A store of records in the making: values are checked, labels numbered, texts tokenised, spans located.
+//! Builds a store of records: checks values, numbers labels, tokenizes texts and locates spans.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ use super::writer::RecordWriter;
 use super::{Column, ColumnError, RecordsError, column, spans};
 use crate::example::Key;
 use crate::ledger::Ledger;
-use crate::read::{OnError, Whole};
+use crate::read::{DocumentWithFields, OnError};
 use crate::tokenize::{Encoding, TokenizeError, Tokenizer, UnknownCount};
 
-/// A record that is read and not yet tokenised.
+/// A record that was read and is not tokenized yet.
 pub(super) struct Pending {
     key: Key,
     pub(super) values: Vec<Parsed>,
 }
 
-/// The texts of a record as tokens, in the order of its columns of texts.
+/// The token ids of the texts of a record, in the order of its text columns.
 type Encoded = Result<Vec<Encoding>, (Key, TokenizeError)>;
 
-/// A store in the making.
+/// A store that is being built.
 pub(super) struct Building<'a> {
     pub(super) columns: &'a [Column],
     pub(super) tokenizer: &'a Tokenizer,
@@ -35,22 +35,25 @@ pub(super) struct Building<'a> {
 }
 
 impl Building<'_> {
-    /// Counts a record that is left out, or gives the error back if it is not to be.
+    /// Counts a skipped record, or returns the error if errors are not skipped.
     fn count_or_fail(&self, error: ColumnError) -> Result<(), RecordsError> {
         if self.on_error == OnError::Fail {
             return Err(error.into());
         }
         let name = error.ledger_name();
-        // Once a kind: the ledger counts them all.
+        // Only the first error of a kind is printed. The ledger counts all of them.
         if self.ledger.count(name) == 0 {
-            tracing::warn!("left out, as will be others like it: {error}");
+            tracing::warn!("skipped, like all further ones of this kind: {error}");
         }
         self.ledger.add(name, 1, Some(error.key()));
         Ok(())
     }
 
-    /// The values of a record; `None` if it is left out.
-    pub(super) fn parsed(&self, whole: &Whole) -> Result<Option<Pending>, RecordsError> {
+    /// The values of a record; `None` if the record is skipped.
+    pub(super) fn parsed(
+        &self,
+        whole: &DocumentWithFields,
+    ) -> Result<Option<Pending>, RecordsError> {
         let key = &whole.example.key;
         let text = whole.example.text("text").unwrap_or_default();
         let value = |column: &Column| {
@@ -64,7 +67,7 @@ impl Building<'_> {
         }
     }
 
-    /// Tokenises records and adds them to the store, in their order.
+    /// Tokenizes records and adds them to the store, in their order.
     pub(super) fn write(&mut self, records: Vec<Pending>) -> Result<(), RecordsError> {
         let tokenizer = self.tokenizer;
         let encode = |record: &Pending| -> Encoded {
@@ -113,7 +116,7 @@ impl Building<'_> {
         Ok(self.writer.push(&key, &values, &lengths)?)
     }
 
-    /// A value with its labels numbered and its spans located. `within` counts spans that begin or end within a token.
+    /// Numbers the labels of a value and locates its spans. `within` counts spans that begin or end within a token.
     fn value(
         &mut self,
         key: &Key,
@@ -151,7 +154,7 @@ impl Building<'_> {
         })
     }
 
-    /// The number of a label for now.
+    /// The provisional number of a label.
     fn number(&mut self, key: &Key, column: &Column, label: &str) -> Result<u32, RecordsError> {
         let too_many = || RecordsError::BadLabels {
             column: column.name.clone(),

@@ -1,4 +1,4 @@
-//! Which fields of a record are used, and as what.
+//! The columns of records: the fields that are used, and the kind of value of each.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,37 +9,38 @@ use crate::transform::{TransformError, Transforms};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
-    /// Its name in the example, which the objective asks for.
+    /// The name in the example, by which the objective finds it.
     pub name: String,
-    /// Its name in the files.
+    /// The name of the field in the files.
     pub field: String,
-    /// What it holds.
+    /// The kind of its values.
     pub kind: ColumnKind,
 }
 
-/// What a column holds.
+/// The kind of the values of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ColumnKind {
-    /// A text, which is tokenised into a sequence of its own: `input_ids` for the first column of texts, `input_ids.1` for
-    /// the second, and so on. The text itself keeps the name of the column.
+    /// A text, which is tokenized into a sequence of its own: `input_ids` for the first text column, `input_ids.1` for
+    /// the second, and so on. The text itself is kept under the name of the column.
     Text,
-    /// The second text of a pair, in one sequence with the text of column `first`, as for inference or question and
-    /// context. The sequence then also has `token_type_ids` (or `token_type_ids.1`, ...).
+    /// The second text of a pair. It shares one sequence with the text of column `first`, as premise and hypothesis or
+    /// question and context do. The sequence then also has `token_type_ids` (or `token_type_ids.1`, ...).
     SecondText {
         /// The column with the first text.
         first: String,
     },
-    /// One class: a string, an integer or a boolean. An integer in the example: the index into the table of labels.
+    /// One class: a string, an integer or a boolean. In the example it is an integer, the index into the table of
+    /// labels.
     Label,
-    /// Any number of classes, as a list; in CSV and TSV a list in JSON. Sorted integers in the example.
+    /// Any number of classes, as a list; in CSV and TSV a list in JSON. In the example they are sorted integers.
     Labels,
-    /// A finite number, or text that reads as one. A real number in the example.
+    /// A finite number, or text that can be parsed as one. In the example it is a floating-point number.
     Number,
-    /// Stretches of the text in column `text`, with or without a class. In the files, a list of `[start, end]`,
-    /// `[start, end, label]` or `{"start": .., "end": .., "label": ..}`, or the `{"text": [..], "answer_start": [..]}` of
-    /// SQuAD. Start and end count characters (Unicode code points, as in Python), the end being the one after the last.
-    /// In the example, start and end count tokens of the text's sequence, special tokens included.
+    /// Spans of the text in column `text`, with or without a class. In the files they are a list of `[start, end]`,
+    /// `[start, end, label]` or `{"start": .., "end": .., "label": ..}`, or the `{"text": [..], "answer_start": [..]}`
+    /// of SQuAD. Start and end count characters (Unicode code points, as in Python), and the end is the position after
+    /// the last character. In the example, start and end count tokens of the text's sequence, special tokens included.
     Spans {
         /// The column with the text.
         text: String,
@@ -59,18 +60,18 @@ impl Column {
         Self { field: field.into(), ..self }
     }
 
-    /// Whether it holds a text.
+    /// Whether its values are texts.
     pub fn is_text(&self) -> bool {
         matches!(self.kind, ColumnKind::Text | ColumnKind::SecondText { .. })
     }
 
-    /// Whether its values have classes, which are collected in a table.
+    /// Whether its values have classes, which are collected in a table of labels.
     pub fn has_labels(&self) -> bool {
         matches!(self.kind, ColumnKind::Label | ColumnKind::Labels | ColumnKind::Spans { .. })
     }
 }
 
-/// Checks that columns go together.
+/// Checks that columns are compatible with each other.
 pub(super) fn check(columns: &[Column]) -> Result<(), RecordsError> {
     let refuse = |column: &Column, reason: String| {
         Err(RecordsError::BadColumn { column: column.name.clone(), reason })
@@ -78,7 +79,7 @@ pub(super) fn check(columns: &[Column]) -> Result<(), RecordsError> {
     let kind_of = |name: &str| columns.iter().find(|other| other.name == name).map(|c| &c.kind);
     for (place, column) in columns.iter().enumerate() {
         if columns[..place].iter().any(|other| other.name == column.name) {
-            return refuse(column, "it stands twice among the columns".to_owned());
+            return refuse(column, "it occurs twice among the columns".to_owned());
         }
         if column.name.starts_with("input_ids") || column.name.starts_with("token_type_ids") {
             return refuse(column, "the tokens of the record have this name".to_owned());
@@ -110,18 +111,18 @@ pub(super) fn check(columns: &[Column]) -> Result<(), RecordsError> {
     }
 }
 
-/// Which of the texts of `columns` the spans of `column` are in.
+/// The index among the texts of `columns` of the text that the spans of `column` belong to.
 pub(super) fn text_of(column: &Column, columns: &[Column]) -> usize {
     let mut texts = columns.iter().filter(|other| other.is_text());
     let is_text = |other: &Column| match &column.kind {
         ColumnKind::Spans { text } => other.name == *text,
         _ => false,
     };
-    // There is such a column, as [`check`] found.
+    // [`check`] has made sure that this column exists.
     texts.position(is_text).unwrap_or(0)
 }
 
-/// Checks that transforms go with columns: each changes columns of texts, and none that spans belong to.
+/// Checks that transforms are compatible with the columns: each changes text columns, and no text that has spans.
 pub(super) fn check_transforms(
     transforms: &Transforms,
     columns: &[Column],

@@ -1,4 +1,4 @@
-//! What can be wrong with records, with the place and what to do.
+//! Errors of records, with the place and what to do.
 
 use crate::example::Key;
 use crate::lock::LockError;
@@ -7,7 +7,7 @@ use crate::store::StoreError;
 use crate::tokenize::TokenizeError;
 use crate::transform::TransformError;
 
-/// What is wrong with a value of one record.
+/// The error of a value of one record.
 #[derive(Debug, thiserror::Error)]
 pub enum ColumnError {
     /// The record lacks the field, or it is null.
@@ -18,7 +18,7 @@ pub enum ColumnError {
         /// The field.
         field: String,
     },
-    /// A text without a character.
+    /// The text is empty.
     #[error("{key}: the text in field `{field}` is empty: fill it in, or remove the record")]
     EmptyText {
         /// The line or row.
@@ -26,17 +26,17 @@ pub enum ColumnError {
         /// The field.
         field: String,
     },
-    /// A value of another kind than the column's.
+    /// The value is of another kind than the column.
     #[error("{key}: field `{field}` {reason}")]
     BadValue {
         /// The line or row.
         key: Key,
         /// The field.
         field: String,
-        /// What is there and what to do.
+        /// The value, and what to do.
         reason: String,
     },
-    /// A label that is not in the table that was given.
+    /// The label is not in the given table.
     #[error(
         "{key}: the label `{label}` in field `{field}` is none of {known}: correct it, or give a table of labels that \
          has it"
@@ -54,7 +54,7 @@ pub enum ColumnError {
 }
 
 impl ColumnError {
-    /// The ledger's name for a record that is left out because of it.
+    /// The name under which the ledger counts a record that is skipped because of this error.
     pub fn ledger_name(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "records.missing_field",
@@ -75,44 +75,44 @@ impl ColumnError {
     }
 }
 
-/// Why records cannot be prepared or made rows of.
+/// Why records cannot be prepared, or rows cannot be made of them.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
-    /// No column of texts.
+    /// There is no text column.
     #[error("records need a column of texts: name the field that holds the text")]
     NoText,
-    /// A column that does not go with the others.
+    /// A column is not compatible with the others.
     #[error("column `{column}`: {reason}: choose another column")]
     BadColumn {
         /// The column.
         column: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// A table of labels that is none, or is of no column.
+    /// A given table of labels is not valid, or its column does not exist.
     #[error("the labels of column `{column}` {reason}")]
     BadLabels {
         /// The column.
         column: String,
-        /// What is wrong and what to do.
+        /// The problem and what to do.
         reason: String,
     },
     /// A file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// A value is wrong.
+    /// A value of a record is not valid.
     #[error(transparent)]
     Column(#[from] ColumnError),
-    /// A text cannot be tokenised.
+    /// A text cannot be tokenized.
     #[error("{key}: {error}")]
     Tokenize {
         /// The record.
         key: Key,
-        /// What is wrong.
+        /// The problem.
         #[source]
         error: TokenizeError,
     },
-    /// The tokenizer frames no pairs.
+    /// The tokenizer has no template for pairs.
     #[error(transparent)]
     Pairs(TokenizeError),
     /// The store cannot be written or read.
@@ -121,7 +121,7 @@ pub enum RecordsError {
     /// The cache cannot be locked.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// No record is left.
+    /// No record is left after skipping.
     #[error("no record is left of {0}: see the ledger for what was left out")]
     Empty(String),
     /// A sequence has no room for a token of each of its texts.
@@ -129,17 +129,17 @@ pub enum RecordsError {
         "data.max_length is {max_length}, but the special tokens alone take {special}: raise it to {least} or more"
     )]
     NoRoom {
-        /// Tokens of a sequence at most.
+        /// The most tokens of a sequence.
         max_length: usize,
-        /// Its special tokens.
+        /// The number of its special tokens.
         special: usize,
-        /// What it needs at least.
+        /// The fewest tokens that it needs.
         least: usize,
     },
-    /// The fraction is not one.
+    /// The validation fraction is not in `[0, 1)`.
     #[error("data.validation is {0}: it must be at least 0 and below 1")]
     BadFraction(f64),
-    /// A transform does not go with the columns.
+    /// A transform is not compatible with the columns.
     #[error(transparent)]
     Transform(#[from] TransformError),
     /// The store was prepared with another tokenizer.

@@ -1,8 +1,8 @@
-//! JSON values as labels, and by their names in messages.
+//! Converts JSON values to labels, and names their kinds in messages.
 
 use serde_json::Value;
 
-/// A label as a text, without the white space around it.
+/// A label as text, without white space around it.
 pub(super) fn label(value: &Value) -> Result<String, String> {
     match value {
         Value::String(text) if text.trim().is_empty() => {
@@ -19,7 +19,7 @@ pub(super) fn label(value: &Value) -> Result<String, String> {
     }
 }
 
-/// A kind of JSON value with its article.
+/// The kind of a JSON value, with its article.
 pub(super) fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

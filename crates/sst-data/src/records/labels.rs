@@ -1,4 +1,4 @@
-//! The table of labels of a column: which class has which number.
+//! The table of labels of a column, which numbers the classes.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,16 +9,16 @@ use super::RecordsError;
 /// The most labels of a column. A field with more of them is a text or an identifier, not a class.
 const MAX_LABELS: usize = 1_000_000;
 
-/// So many labels are named in a message.
+/// The number of labels that a message lists.
 const SHOWN: usize = 8;
 
 /// The labels of a column. Label `i` has the number `i`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelTable {
-    /// The labels: sorted where they were collected, the integers among them by value and before all others.
+    /// The labels. If they were collected from the data they are sorted: integers first, by value, then the others.
     pub names: Vec<String>,
-    /// How often each occurs.
+    /// The number of occurrences of each label.
     pub counts: Vec<u64>,
 }
 
@@ -39,7 +39,7 @@ impl LabelTable {
     }
 }
 
-/// What sorts labels: integers by value, then everything else by its characters.
+/// The sort key of labels: integers by value, then everything else by its characters.
 fn sort_key(label: &str) -> (bool, i64, &str) {
     match label.parse::<i64>() {
         Ok(number) => (false, number, label),
@@ -47,7 +47,7 @@ fn sort_key(label: &str) -> (bool, i64, &str) {
     }
 }
 
-/// Numbers the labels of a column as they come, or by the table that was given.
+/// Numbers the labels of a column in the order in which they are read, or by the given table.
 #[derive(Debug)]
 pub(super) struct LabelCollector {
     names: Vec<String>,
@@ -58,14 +58,14 @@ pub(super) struct LabelCollector {
 
 /// Why a label has no number.
 pub(super) enum LabelError {
-    /// It is not in the table; the first labels of this.
+    /// The label is not in the table, whose first labels are listed here.
     Unknown(String),
     /// The column has too many labels.
     TooMany,
 }
 
 impl LabelCollector {
-    /// With the table that is given, or an empty one that grows.
+    /// Starts with the given table, or with an empty one that grows.
     pub(super) fn new(column: &str, given: Option<&[String]>) -> Result<Self, RecordsError> {
         let names = given.map(<[String]>::to_vec).unwrap_or_default();
         let refuse =
@@ -87,7 +87,7 @@ impl LabelCollector {
         Ok(Self { names, numbers, counts, is_given: given.is_some() })
     }
 
-    /// The number of `label` for now.
+    /// The provisional number of `label`.
     pub(super) fn number(&mut self, label: &str) -> Result<u32, LabelError> {
         if let Some(number) = self.numbers.get(label) {
             return Ok(*number);
@@ -116,8 +116,8 @@ impl LabelCollector {
         self.counts[number as usize] += 1;
     }
 
-    /// The table, and the final number of each number for now. Collected labels that no record has are left out, as when
-    /// the only record with them was left out for another field.
+    /// The table, and the final number for each provisional number. A collected label that no kept record has is left
+    /// out, for example if its only record was skipped because of another field.
     pub(super) fn finish(self) -> (LabelTable, Vec<u32>) {
         let mut order: Vec<usize> = (0..self.names.len()).collect();
         if !self.is_given {

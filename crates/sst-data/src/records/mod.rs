@@ -1,10 +1,10 @@
-//! Records: examples with labels, numbers or spans beside their texts.
+//! Records are examples with labels, numbers or spans beside their texts.
 //!
-//! A [`Column`] names a field and its kind. A [`RecordPreparation`] reads the fields of files in any format that has fields
-//! (JSON lines, CSV, TSV, Parquet), checks every value, numbers the labels, and keeps the records in a [`RecordStore`] under
-//! a hash of all that it depends on. [`Records`] are the rows over it: a
-//! [`Dataset`](crate::rows::Dataset), to be shuffled, batched and loaded like any other. The texts are
-//! [transformed](crate::transform) and tokenised when a row is asked for, in the loader's workers.
+//! A [`Column`] names a field and the kind of its values. A [`RecordPreparation`] reads the fields of files in any
+//! format with fields (JSON lines, CSV, TSV, Parquet), checks every value, numbers the labels, and keeps the records
+//! in a [`RecordStore`], whose name is a hash of everything that it depends on. [`Records`] are the rows over it: a
+//! [`Dataset`](crate::rows::Dataset) that is shuffled, batched and loaded like any other. The texts are
+//! [transformed](crate::transform) and tokenized in the loader's workers when a row is requested.
 //!
 //! ```text
 //! CACHE/FINGERPRINT/

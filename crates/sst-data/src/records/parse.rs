@@ -1,4 +1,4 @@
-//! The value of a field in a file, as the kind of its column.
+//! Parses the value of a field in a file as the kind of its column.
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use super::{Column, ColumnError, ColumnKind};
 use crate::example::Key;
 use crate::read::RawField;
 
-/// A value whose labels have no numbers yet.
+/// A parsed value whose labels have no numbers yet.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Parsed {
     Text(String),
@@ -19,7 +19,7 @@ pub(super) enum Parsed {
 }
 
 impl Parsed {
-    /// The text, if it is one.
+    /// The text, if the value is a text.
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -28,8 +28,8 @@ impl Parsed {
     }
 }
 
-/// The value of `column`, whose field is `raw` in the record. `text` is the text of the field that the reader takes for the
-/// document's, which it gives apart.
+/// Parses the value of `column`, whose field in the record is `raw`. `text` is the text of the record's text field,
+/// which the reader returns separately.
 pub(super) fn parse(
     key: &Key,
     column: &Column,
@@ -64,7 +64,7 @@ pub(super) fn parse(
     parsed.map_err(|reason| bad(key, column, reason))
 }
 
-/// The error of a value that is not of the column's kind.
+/// The error for a value that is not of the column's kind.
 pub(super) fn bad(key: &Key, column: &Column, reason: String) -> ColumnError {
     ColumnError::BadValue { key: key.clone(), field: column.field.clone(), reason }
 }
@@ -76,7 +76,7 @@ fn json(raw: &RawField) -> Result<Value, String> {
     Ok(object.into_iter().next().map_or(Value::Null, |(_, value)| value))
 }
 
-/// A list or an object, which in CSV and TSV stands as JSON within a text.
+/// Parses a list or an object, which in CSV and TSV is JSON within a text.
 fn from_text(value: Value) -> Value {
     match &value {
         Value::String(text) => serde_json::from_str(text).unwrap_or(value),

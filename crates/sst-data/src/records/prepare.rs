@@ -1,4 +1,5 @@
-//! From files to a store of records: read, check, number the labels, count the tokens, write, once for each set of inputs.
+//! Prepares a store of records from files: reads, checks, numbers the labels, counts the tokens and writes, once for
+//! each set of inputs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,35 +19,36 @@ use crate::read::{self, Source, check_regular};
 use crate::store::{StoreError, open_or_build, sample};
 use crate::tokenize::{Tokenizer, UnknownCount};
 
-/// Text tokenised at once, in bytes. Bounds the memory, and is enough to keep every core busy.
+/// The number of bytes of text that are tokenized at once. It bounds the memory, and is enough to keep every core
+/// busy.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// What a store of records is made from.
+/// The inputs of a store of records.
 #[derive(Debug)]
 pub struct RecordPreparation<'a> {
-    /// The files. Their text field is that of the first column of texts, whatever is set here. Fields for scores and pairs
-    /// are columns here, and what is set for them is refused.
+    /// The source files. The first text column decides the text field, whatever is set here. Score fields and pair
+    /// fields must be columns instead, and are refused here.
     pub source: &'a Source,
-    /// The fields that are used.
+    /// The columns: the fields that are used.
     pub columns: &'a [Column],
-    /// The labels of columns, by the name of the column, in the order of their numbers, such as those of the data that a
-    /// model was trained on. The labels of other columns are collected from the files.
+    /// Given tables of labels by the name of the column, in the order of their numbers, such as those of the data that
+    /// a model was trained on. The labels of other columns are collected from the files.
     pub labels: &'a BTreeMap<String, Vec<String>>,
-    /// How texts are tokenised.
+    /// The tokenizer.
     pub tokenizer: &'a Tokenizer,
-    /// Gets the counts of reading and checking, from the store itself when it is there already.
+    /// The ledger that gets the counts of reading and checking. If the store exists already, they come from the store.
     pub ledger: &'a Ledger,
-    /// The folder of stores.
+    /// The folder that contains the stores.
     pub cache: &'a Path,
 }
 
 impl RecordPreparation<'_> {
-    /// The SHA-256 of all that the store depends on: the format, the columns, the labels that are given, the tokenizer, how
-    /// the files are read, and for each file its path as written, its size, its time of change and the first and last
-    /// 64 KiB of it.
+    /// The SHA-256 of everything that the store depends on: the format, the columns, the given labels, the tokenizer,
+    /// how the files are read, and for each file its path as written, its size, its time of change and its first and
+    /// last 64 KiB.
     ///
     /// # Errors
-    /// If a file is not there, or the columns do not go together.
+    /// If a file does not exist, or the columns are not compatible.
     pub fn fingerprint(&self) -> Result<String, RecordsError> {
         let source = self.source()?;
         let json = |value: serde_json::Result<String>| {
@@ -65,17 +67,18 @@ impl RecordPreparation<'_> {
         Ok(hex(&hash.finalize()))
     }
 
-    /// The store for these inputs: the one in the cache, or else a new one. Another process that is making it is waited for.
-    /// `progress` is told the records and tokens so far. Memory does not grow with the data, except for the labels.
+    /// The store for these inputs, from the cache or newly built. If another process is building it, this waits.
+    /// `progress` is called with the numbers of records and tokens so far. Memory does not grow with the data, except
+    /// for the labels.
     ///
-    /// A value that is missing, empty or of another kind than its column's, and a label that is not among those given, is an
-    /// error with file and line; or with [`OnError::Skip`](crate::read::OnError::Skip) the record is left out and counted in the ledger as
-    /// `records.missing_field`, `records.empty_text`, `records.bad_value` or `records.unknown_label`. A record with a text
-    /// of which the tokenizer leaves nothing is counted as `tokenize.no_tokens`, and spans that begin or end within a
-    /// token as `records.spans_within_tokens`.
+    /// A value that is missing, empty or of another kind than its column, or a label that is not in a given table, is
+    /// an error with file and line. With [`OnError::Skip`](crate::read::OnError::Skip) the record is skipped instead
+    /// and counted in the ledger as `records.missing_field`, `records.empty_text`, `records.bad_value` or
+    /// `records.unknown_label`. A record with a text that has no tokens is counted as `tokenize.no_tokens`, and spans
+    /// that begin or end within a token as `records.spans_within_tokens`.
     ///
     /// # Errors
-    /// If a file cannot be read, a value is wrong, the disk is full, or no record is left.
+    /// If a file cannot be read, a value is not valid, the disk is full, or no record is left.
     pub fn prepare(
         &self,
         progress: &mut dyn FnMut(u64, u64),
@@ -87,7 +90,7 @@ impl RecordPreparation<'_> {
         Ok(Arc::new(store))
     }
 
-    /// The source with the text field of the columns.
+    /// The source with the text field of the first text column.
     fn source(&self) -> Result<Source, RecordsError> {
         column::check(self.columns)?;
         for name in self.labels.keys() {
@@ -114,7 +117,7 @@ impl RecordPreparation<'_> {
         fingerprint: &str,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<RecordStore, RecordsError> {
-        // Counted apart, so that the store holds its own counts and no one else's.
+        // The store gets a ledger of its own, so that its counts include nothing else.
         let (ledger, source) = (Ledger::new(), self.source()?);
         let mut labels = BTreeMap::new();
         for column in self.columns.iter().filter(|column| column.has_labels()) {

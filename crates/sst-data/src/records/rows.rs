@@ -1,4 +1,4 @@
-//! Rows over a store of records: one row a record, tokenised when it is asked for.
+//! Rows over a store of records: one row for each record, which is tokenized when the row is requested.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,36 +13,36 @@ use crate::rows::{Dataset, DatasetError, Subset};
 use crate::tokenize::{TokenizeError, Tokenizer};
 use crate::transform::Transforms;
 
-/// Rows over a [`RecordStore`], one a record.
+/// Rows over a [`RecordStore`], one for each record.
 ///
-/// An example has the tokens of its texts as `input_ids` (`input_ids.1` and so on, where there are several sequences), with
-/// `token_type_ids` for pairs, and each column under its name, as [`ColumnKind`] says. A record is in validation by one draw
-/// on its number, like a document.
+/// An example has the token ids of its texts as `input_ids` (`input_ids.1` and so on if there are several sequences),
+/// with `token_type_ids` for pairs, and each column under its name, as [`ColumnKind`] describes. Like a document, a
+/// record is in the validation set by one draw on its index.
 pub struct Records {
     store: Arc<RecordStore>,
     tokenizer: Tokenizer,
     transforms: Transforms,
     sequences: Vec<Sequence>,
     framing: Framing,
-    /// The columns of texts, in their order.
+    /// The text columns, in their order.
     texts: Vec<usize>,
-    /// The records, or `None` for all of them.
+    /// The records of the subset; `None` for all records.
     records: Option<Vec<u64>>,
     len: u64,
 }
 
 impl Records {
-    /// Rows whose sequences have at most `max_length` tokens each, special tokens included. Of a longer text, the end that
-    /// the tokenizer names is cut off; of a pair, the longer text is cut first.
+    /// Makes rows whose sequences have at most `max_length` tokens each, special tokens included. A longer text is
+    /// truncated on the side that the tokenizer declares. Of a pair, the longer text is truncated first.
     ///
-    /// What is cut off is counted in `ledger` here, once, as `rows.truncated_documents` (records) and
-    /// `rows.truncated_tokens`; and spans of which a token is cut off, which the examples then do not have, as
-    /// `rows.truncated_spans`. All of it is counted for the records as they are stored: transforms may make them longer or
+    /// Truncation is counted in `ledger` here, once, as `rows.truncated_documents` (records) and
+    /// `rows.truncated_tokens`. A span of which a token is cut off is missing from its example, and counted as
+    /// `rows.truncated_spans`. All counts are for the records as they are stored; transforms may make them longer or
     /// shorter.
     ///
     /// # Errors
-    /// If the store was prepared with another tokenizer or cannot be read, `max_length` leaves no room beside the special
-    /// tokens, the fraction is not in `[0, 1)`, or a transform does not go with the columns.
+    /// If the store was prepared with another tokenizer or cannot be read, `max_length` leaves no room beside the
+    /// special tokens, the fraction is not in `[0, 1)`, or a transform is not compatible with the columns.
     pub fn new(
         store: Arc<RecordStore>,
         tokenizer: &Tokenizer,
@@ -65,7 +65,7 @@ impl Records {
         let has_pairs = sequences.iter().any(|sequence| sequence.second.is_some());
         let pair = has_pairs.then(|| tokenizer.pair_template()).transpose();
         let framing = Framing::new(
-            tokenizer.frame().clone(),
+            tokenizer.special_token_template().clone(),
             pair.map_err(RecordsError::Pairs)?,
             max_length,
             tokenizer.truncation_side(),
@@ -82,12 +82,12 @@ impl Records {
         Ok(rows)
     }
 
-    /// The store that they are of.
+    /// The store of the records.
     pub fn store(&self) -> &Arc<RecordStore> {
         &self.store
     }
 
-    /// Counts what is cut off.
+    /// Counts the truncated records, tokens and spans.
     fn count_cut(&self, ledger: &Ledger) -> Result<(), RecordsError> {
         let has_spans =
             |at: usize| matches!(self.store.columns()[at].kind, ColumnKind::Spans { .. });
@@ -124,12 +124,12 @@ impl Records {
         Ok(())
     }
 
-    /// The number in the store of row `index`.
+    /// The index in the store of row `index`.
     fn number(&self, index: u64) -> u64 {
         self.records.as_ref().map_or(index, |records| records[index as usize])
     }
 
-    /// The tokens of both texts of a sequence, from those of all texts of a record.
+    /// The token counts of the two texts of a sequence, from those of all texts of a record.
     fn text_lengths(&self, sequence: &Sequence, lengths: &[usize]) -> (usize, usize) {
         let length = |column: usize| {
             let text = self.texts.iter().position(|text| *text == column);
@@ -138,7 +138,7 @@ impl Records {
         (length(sequence.first), sequence.second.map_or(0, length))
     }
 
-    /// Which tokens of the text that the spans of `column` are in are kept; `None` if it holds no spans.
+    /// The kept tokens of the text that the spans of `column` belong to; `None` if the column holds no spans.
     fn kept_of(&self, column: usize, lengths: &[usize]) -> Option<Kept> {
         let columns = self.store.columns();
         let ColumnKind::Spans { text } = &columns[column].kind else { return None };
@@ -151,7 +151,7 @@ impl Records {
         Some(if sequence.first == text { of_first } else { of_second })
     }
 
-    /// The record as it is stored: its texts as text, its spans in characters.
+    /// The record as it is stored, with its texts, and its spans in characters.
     fn stored(&self, index: u64, epoch: u64, values: &[Value]) -> Example {
         let fields = self.store.columns().iter().zip(values).map(|(column, value)| {
             let field = match value {
@@ -168,7 +168,7 @@ impl Records {
         Example { key: self.key(index), index, epoch, fields: fields.collect::<BTreeMap<_, _>>() }
     }
 
-    /// Adds the tokens of the texts, and puts spans in tokens.
+    /// Adds the token ids of the texts, and converts spans to tokens.
     fn tokenise(&self, example: &mut Example, values: &[Value]) -> Result<(), DatasetError> {
         let columns = self.store.columns();
         let encode = |example: &Example, column: usize| -> Result<Vec<u32>, DatasetError> {
@@ -197,7 +197,7 @@ impl Records {
                 example.fields.insert(Arc::clone(&sequence.types), Field::Tokens(types));
             }
         }
-        // No transform changes a text with spans, so the tokens are those that were counted.
+        // No transform changes a text with spans, so its tokens are the ones that were counted.
         let lengths = self.store.text_lengths(self.number(example.index));
         for (at, column) in columns.iter().enumerate() {
             if let (Value::Spans(spans), Some(kept)) = (&values[at], self.kept_of(at, &lengths)) {
@@ -214,7 +214,7 @@ fn in_characters(span: &StoredSpan) -> Span {
     Span { start: start as usize, end: end as usize, label: span.label }
 }
 
-/// A span in tokens of its sequence; `None` if a token of it is cut off.
+/// Converts a span to tokens of its sequence; `None` if a token of it is cut off.
 fn in_sequence(span: &StoredSpan, kept: Kept) -> Option<Span> {
     let (start, end) = (span.tokens.0 as usize, span.tokens.1 as usize);
     let (first, last) = kept.range;
@@ -230,7 +230,7 @@ impl Dataset for Records {
         self.len
     }
 
-    /// Of all its sequences, before transforms.
+    /// The length over all its sequences, before transforms.
     fn row_length(&self, index: u64) -> usize {
         if index >= self.len {
             return 0;

@@ -1,33 +1,33 @@
-//! How the texts of a record become sequences of tokens: one text each, or a pair.
+//! Makes token sequences of the texts of a record: one text each, or a pair.
 
 use std::sync::Arc;
 
 use super::{Column, ColumnKind, RecordsError};
 use crate::rows::group_fields;
-use crate::tokenize::{Frame, PairTemplate, TruncationSide, longest_first};
+use crate::tokenize::{PairTemplate, SpecialTokenTemplate, TruncationSide, longest_first};
 
 /// A sequence of a record, of one text or two.
 #[derive(Debug, Clone)]
 pub(super) struct Sequence {
     /// The field of its token ids.
     pub(super) ids: Arc<str>,
-    /// The field of its token types, if it is of two texts.
+    /// The field of its token types, if it has two texts.
     pub(super) types: Arc<str>,
-    /// The column of its text, and of its second text.
+    /// The column of its first text, and that of its second text.
     pub(super) first: usize,
     pub(super) second: Option<usize>,
 }
 
-/// The tokens of a text that are kept, and what stands before them in the sequence.
+/// The tokens of a text that are kept, and their position in the sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kept {
-    /// The first token that is kept, and the one after the last.
+    /// The first kept token, and the position after the last one.
     pub(super) range: (usize, usize),
-    /// Where the first of them stands in the sequence.
+    /// The position of the first kept token in the sequence.
     pub(super) at: usize,
 }
 
-/// The sequences that columns make, in the order of their first texts.
+/// The sequences of the columns, in the order of their first texts.
 pub(super) fn sequences(columns: &[Column]) -> Vec<Sequence> {
     let firsts: Vec<usize> =
         (0..columns.len()).filter(|at| columns[*at].kind == ColumnKind::Text).collect();
@@ -41,10 +41,10 @@ pub(super) fn sequences(columns: &[Column]) -> Vec<Sequence> {
     firsts.into_iter().zip(fields).map(sequence).collect()
 }
 
-/// What stands around the texts, and how many tokens there may be.
+/// The special tokens of a sequence, and its maximal length.
 #[derive(Debug, Clone)]
 pub(super) struct Framing {
-    frame: Frame,
+    template: SpecialTokenTemplate,
     pair: Option<PairTemplate>,
     max_length: usize,
     side: TruncationSide,
@@ -52,13 +52,13 @@ pub(super) struct Framing {
 
 impl Framing {
     pub(super) fn new(
-        frame: Frame,
+        template: SpecialTokenTemplate,
         pair: Option<PairTemplate>,
         max_length: usize,
         side: TruncationSide,
         sequences: &[Sequence],
     ) -> Result<Self, RecordsError> {
-        let framing = Self { frame, pair, max_length, side };
+        let framing = Self { template, pair, max_length, side };
         for sequence in sequences {
             let (special, texts) =
                 (framing.num_special(sequence), 1 + usize::from(sequence.second.is_some()));
@@ -73,11 +73,11 @@ impl Framing {
     pub(super) fn num_special(&self, sequence: &Sequence) -> usize {
         match (&self.pair, sequence.second) {
             (Some(pair), Some(_)) => pair.num_special(),
-            _ => self.frame.prefix.len() + self.frame.suffix.len(),
+            _ => self.template.prefix.len() + self.template.suffix.len(),
         }
     }
 
-    /// How many tokens are kept of a sequence's texts, which have `first` and `second` tokens.
+    /// The numbers of tokens that are kept of the texts of a sequence, which have `first` and `second` tokens.
     fn lengths(&self, sequence: &Sequence, first: usize, second: usize) -> (usize, usize) {
         let room = self.max_length - self.num_special(sequence);
         match sequence.second {
@@ -86,7 +86,7 @@ impl Framing {
         }
     }
 
-    /// Which tokens of a sequence's texts are kept, and where they stand in it.
+    /// The tokens that are kept of the texts of a sequence, and their positions in it.
     pub(super) fn kept(&self, sequence: &Sequence, first: usize, second: usize) -> (Kept, Kept) {
         let (of_first, of_second) = self.lengths(sequence, first, second);
         let range = |kept: usize, all: usize| match self.side {
@@ -95,21 +95,22 @@ impl Framing {
         };
         let (prefix, middle) = match (&self.pair, sequence.second) {
             (Some(pair), Some(_)) => (pair.prefix.len(), pair.middle.len()),
-            _ => (self.frame.prefix.len(), 0),
+            _ => (self.template.prefix.len(), 0),
         };
         let at = prefix + of_first + middle;
         let first = Kept { range: range(of_first, first), at: prefix };
         (first, Kept { range: range(of_second, second), at })
     }
 
-    /// The tokens of a sequence whose texts have so many, special tokens included; and those that are cut off.
+    /// The length of a sequence, special tokens included, from the numbers of tokens of its texts; and the number of
+    /// tokens that are cut off.
     pub(super) fn count(&self, sequence: &Sequence, first: usize, second: usize) -> (usize, usize) {
         let (of_first, of_second) = self.lengths(sequence, first, second);
         let kept = of_first + of_second;
         (kept + self.num_special(sequence), first + second - kept)
     }
 
-    /// The token ids of a sequence, and the token types if it is of two texts.
+    /// The token ids of a sequence, and its token types if it has two texts.
     pub(super) fn join(
         &self,
         sequence: &Sequence,
@@ -123,7 +124,7 @@ impl Framing {
                 let (ids, types) = pair.join(first, second);
                 (ids, Some(types))
             }
-            _ => ([&self.frame.prefix, first, &self.frame.suffix].concat(), None),
+            _ => ([&self.template.prefix, first, &self.template.suffix].concat(), None),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Spans: from the forms that they have in files to characters, and from characters to tokens.
+//! Converts spans from the forms in files to characters, and from characters to tokens.
 
 use serde_json::{Map, Value};
 
@@ -6,17 +6,17 @@ use super::json::{kind_of, label};
 use super::value::StoredSpan;
 use crate::tokenize::Encoding;
 
-/// A span as it is written: characters from `start`, up to `end` or as long as `text`.
+/// A span as it is written: from character `start` up to `end`, or as long as `text`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RawSpan {
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) label: Option<String>,
-    /// What the file says that stands there.
+    /// The text that the file states for the span.
     pub(super) text: Option<String>,
 }
 
-/// The spans of a field in one of the forms that [`super::ColumnKind::Spans`] lists.
+/// Parses the spans of a field in any of the forms that [`super::ColumnKind::Spans`] lists.
 pub(super) fn parse(value: &Value) -> Result<Vec<RawSpan>, String> {
     match value {
         Value::Array(spans) => spans.iter().map(span).collect(),
@@ -57,7 +57,7 @@ fn span(value: &Value) -> Result<RawSpan, String> {
     Ok(RawSpan { start: place(start, "start")?, end: place(end, "end")?, label: name, text })
 }
 
-/// `{"text": [..], "answer_start": [..]}`, as the `datasets` library has SQuAD.
+/// Parses `{"text": [..], "answer_start": [..]}`, the form of SQuAD in the `datasets` library.
 fn answers(object: &Map<String, Value>) -> Result<Vec<RawSpan>, String> {
     let list = |name: &str| object.get(name).and_then(Value::as_array);
     let (Some(texts), Some(starts)) = (list("text"), list("answer_start")) else {
@@ -78,8 +78,8 @@ fn answers(object: &Map<String, Value>) -> Result<Vec<RawSpan>, String> {
     texts.iter().zip(starts).map(answer).collect()
 }
 
-/// The tokens of a span of `text`, and whether they hold more than the span: it begins or ends within a token. The span
-/// has the class `label`.
+/// Converts a span of `text` to tokens. The second value says whether the tokens cover more than the span, because it
+/// begins or ends within a token. The span has the class `label`.
 pub(super) fn locate(
     span: &RawSpan,
     label: Option<u32>,
@@ -87,7 +87,7 @@ pub(super) fn locate(
     encoding: &Encoding,
 ) -> Result<(StoredSpan, bool), String> {
     let (start, end) = (span.start, span.end);
-    // One more than there are characters, so that a span may end with the text.
+    // The list has one entry more than there are characters, so that a span may end at the end of the text.
     let byte_of = |character: u64| {
         let places = text.char_indices().map(|(at, _)| at).chain([text.len()]);
         usize::try_from(character).ok().and_then(|character| places.into_iter().nth(character))
@@ -115,7 +115,7 @@ pub(super) fn locate(
         return Err(format!("has the span `{found}`, which has no token of its own: remove it"));
     };
     let last = encoding.offsets.iter().rposition(overlaps).unwrap_or(first);
-    // White space at the edge of a token is no reason to call it larger.
+    // A token that only adds white space at an edge does not count as larger.
     let (begin, stop) = (encoding.offsets[first].0, encoding.offsets[last].1);
     let is_larger = begin < from && !text[begin..from].trim().is_empty()
         || stop > to && !text[to..stop].trim().is_empty();
@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    /// `text` with a token for each of `tokens`, which are bytes.
+    /// The encoding of `text` with one token for each byte range in `tokens`.
     fn at(
         text: &str,
         tokens: &[(usize, usize)],

@@ -1,4 +1,4 @@
-//! Reads a store of records, by position.
+//! Reads a store of records by position.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,19 +14,20 @@ use crate::store::{
     END_BYTES, ENDS, FileRecord, KEY_BYTES, KEYS, MANIFEST, Sealed, StoreError, StoreFile, read_key,
 };
 
-/// Raised whenever a byte of the layout or of the meaning changes: older stores are then prepared again.
+/// The version of the format. It is raised whenever a byte of the files or its meaning changes, so that older stores
+/// are prepared again.
 pub(super) const VERSION: u32 = 1;
 
 pub(super) const RECORDS: &str = "records.bin";
 pub(super) const LENGTHS: &str = "lengths.bin";
 
-/// Bytes of one length in `lengths.bin`.
+/// The bytes of one length in `lengths.bin`.
 pub(super) const LENGTH_BYTES: usize = 4;
 
-/// Files up to this size are held in memory, larger ones read by position.
+/// Files of up to this many bytes are held in memory, and larger ones are read by position.
 const IN_MEMORY: u64 = 64 << 20;
 
-/// `manifest.json`: written last, so that a folder with a manifest is whole.
+/// The contents of `manifest.json`. It is written last, so a folder with a manifest is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
@@ -34,10 +35,10 @@ pub(super) struct Manifest {
     pub(super) fingerprint: String,
     pub(super) tokenizer: String,
     pub(super) columns: Vec<Column>,
-    /// The table of each column with labels.
+    /// The label table of each column with labels.
     pub(super) labels: BTreeMap<String, LabelTable>,
-    /// For each column with labels, the number in its table of each number in `records.bin`, where labels have numbers in
-    /// the order in which they were read.
+    /// For each column with labels, the number in its table for each number in `records.bin`, where labels are
+    /// numbered in the order in which they were read.
     pub(super) numbers: BTreeMap<String, Vec<u32>>,
     pub(super) num_records: u64,
     pub(super) sources: Vec<String>,
@@ -68,10 +69,10 @@ pub struct RecordStore {
 }
 
 impl RecordStore {
-    /// Opens the store in `folder`, every file of which is compared with its hash.
+    /// Opens the store in `folder` and compares every file with its hash.
     ///
     /// # Errors
-    /// If it is not there, was made by another version, or its files are not what the manifest says.
+    /// If it does not exist, has another version of the format, or a file does not match the manifest.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(MANIFEST);
         let json = std::fs::read(&path).map_err(StoreError::io("read", &path))?;
@@ -109,7 +110,7 @@ impl RecordStore {
         Ok(store)
     }
 
-    /// Takes a new path, after the folder was renamed.
+    /// Sets the new path after the folder was renamed.
     pub(super) fn moved_to(&mut self, folder: &Path) {
         folder.clone_into(&mut self.folder);
         let files = [&mut self.records, &mut self.ends, &mut self.lengths, &mut self.keys];
@@ -131,28 +132,28 @@ impl RecordStore {
         self.manifest.labels.get(column)
     }
 
-    /// The hash of what it was made from.
+    /// The fingerprint of the inputs of the store.
     pub fn fingerprint(&self) -> &str {
         &self.manifest.fingerprint
     }
 
-    /// The fingerprint of the tokenizer that its lengths and spans are of.
+    /// The fingerprint of the tokenizer that lengths and spans were computed with.
     pub fn tokenizer(&self) -> &str {
         &self.manifest.tokenizer
     }
 
-    /// What reading and checking counted when it was made.
+    /// The ledger of reading and checking, from when the store was built.
     pub fn ledger(&self) -> &BTreeMap<String, Entry> {
         &self.manifest.ledger
     }
 
-    /// Where record `number` was read from; `?:0` if there is no such record or it cannot be read.
+    /// The place that record `number` was read from; `?:0` if there is no such record, or it cannot be read.
     pub fn key(&self, number: u64) -> Key {
         read_key(&self.keys, &self.sources, number, self.num_records())
     }
 
-    /// The number of tokens of each text of record `number`, in the order of the columns. Zeros if there is no such record
-    /// or it cannot be read, which is an error as soon as the record itself is asked for.
+    /// The number of tokens of each text of record `number`, in the order of the columns. The numbers are 0 if there
+    /// is no such record or it cannot be read, which is an error when the record itself is requested.
     pub fn text_lengths(&self, number: u64) -> Vec<usize> {
         let width = self.num_texts * LENGTH_BYTES;
         let mut bytes = vec![0; width];
@@ -165,7 +166,7 @@ impl RecordStore {
         lengths.iter().map(|bytes| u32::from_le_bytes(*bytes) as usize).collect()
     }
 
-    /// The values of record `number`, one for each column; labels have the numbers of their tables.
+    /// The values of record `number`, one for each column. Labels have the numbers of their tables.
     pub(super) fn values(&self, number: u64) -> Result<Vec<Value>, StoreError> {
         self.records.check_in_use()?;
         let end = |number: u64| -> Result<u64, StoreError> {

@@ -1,4 +1,4 @@
-//! The value of a column as it is kept in a store.
+//! The value of a column as a store keeps it.
 
 /// A value of one column of one record.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,12 +24,12 @@ impl Value {
     }
 }
 
-/// A stretch of a text.
+/// A span of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StoredSpan {
-    /// The first character and the one after the last, in Unicode code points.
+    /// The first character and the position after the last one, in Unicode code points.
     pub(super) characters: (u32, u32),
-    /// The first token and the one after the last, without special tokens, of the whole text.
+    /// The first token and the position after the last one, counted in the whole text without special tokens.
     pub(super) tokens: (u32, u32),
     /// The number of its class.
     pub(super) label: Option<u32>,

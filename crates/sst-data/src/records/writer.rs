@@ -1,4 +1,4 @@
-//! Writes a store of records: beside its place, then renamed into it.
+//! Writes a store of records in a temporary folder, which is then renamed to its place.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::store::{
     ENDS, HashedFile, KEYS, KeyWriter, MANIFEST, Sealed, StoreError, TemporaryFolder,
 };
 
-/// Streams records into a store. Dropped before [`RecordWriter::finish`], it leaves nothing.
+/// Writes records into a store. If it is dropped before [`RecordWriter::finish`], nothing is left on disk.
 pub(super) struct RecordWriter {
     temporary: TemporaryFolder,
     place: PathBuf,
@@ -28,7 +28,7 @@ pub(super) struct RecordWriter {
     bytes: Vec<u8>,
 }
 
-/// What the manifest says besides.
+/// Further contents of the manifest.
 pub(super) struct Description {
     pub(super) fingerprint: String,
     pub(super) tokenizer: String,
@@ -38,7 +38,7 @@ pub(super) struct Description {
 }
 
 impl RecordWriter {
-    /// Starts `cache/fingerprint`.
+    /// Starts building `cache/fingerprint`.
     pub(super) fn create(cache: &Path, fingerprint: &str) -> Result<Self, StoreError> {
         let temporary = TemporaryFolder::create(cache, fingerprint)?;
         Ok(Self {
@@ -55,7 +55,7 @@ impl RecordWriter {
         })
     }
 
-    /// Adds a record, whose texts have so many tokens.
+    /// Adds a record. `lengths` holds the number of tokens of each text.
     pub(super) fn push(
         &mut self,
         key: &Key,
@@ -81,7 +81,7 @@ impl RecordWriter {
         (self.num_records, self.num_tokens)
     }
 
-    /// Syncs the files, writes the manifest and puts the store in its place.
+    /// Syncs the files, writes the manifest and moves the store to its place.
     pub(super) fn finish(self, description: Description) -> Result<RecordStore, StoreError> {
         let Description { fingerprint, tokenizer, columns, labels, ledger } = description;
         let (keys, sources) = self.keys.finish()?;
@@ -113,7 +113,7 @@ impl RecordWriter {
         let json = manifest.sealed();
         let json = json.map_err(|error| StoreError::damaged(&path, error.to_string()))?;
         atomic::write(&path, &json).map_err(StoreError::io("write", &path))?;
-        // Opened before the rename: from here on it is whole, whatever other builders do.
+        // The store is opened before the rename, so other builders cannot affect it.
         let mut store = RecordStore::open(&self.temporary.path)?;
         self.temporary.publish(&self.place, |place| RecordStore::open(place).is_ok())?;
         store.moved_to(&self.place);

@@ -7,7 +7,7 @@ use super::{Dataset, DatasetError, Subset, room};
 use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
 use crate::store::Store;
-use crate::tokenize::Frame;
+use crate::tokenize::SpecialTokenTemplate;
 
 /// The fields of an example of `size` texts: `input_ids`, `input_ids.1`, `input_ids.2` and so on.
 pub fn group_fields(size: usize) -> Vec<String> {
@@ -28,7 +28,7 @@ pub struct GroupRows {
     groups: Option<Vec<u64>>,
     /// The most tokens of a text, special tokens not included.
     capacity: usize,
-    frame: Frame,
+    template: SpecialTokenTemplate,
     len: u64,
 }
 
@@ -45,11 +45,11 @@ impl GroupRows {
         size: usize,
         subset: Subset,
         max_length: usize,
-        frame: Frame,
+        template: SpecialTokenTemplate,
         ledger: &Ledger,
     ) -> Result<Self, DatasetError> {
         subset.check()?;
-        let capacity = room(&frame, max_length)?;
+        let capacity = room(&template, max_length)?;
         let (documents, group) = (store.num_documents(), size.max(1) as u64);
         if documents % group != 0 {
             return Err(DatasetError::NoGroups { documents, size });
@@ -68,10 +68,10 @@ impl GroupRows {
             }
             cut.add(document, length.saturating_sub(capacity as u64));
         }
-        cut.tell(&store, ledger);
+        cut.record(&store, ledger);
         let fields = group_fields(size).into_iter().map(Arc::from).collect();
         let groups = (!subset.is_whole()).then_some(groups);
-        Ok(Self { store, fields, groups, capacity, frame, len })
+        Ok(Self { store, fields, groups, capacity, template, len })
     }
 
     /// The documents of row `index`, if there is such a row.
@@ -92,8 +92,8 @@ impl Dataset for GroupRows {
 
     /// The number of tokens of all texts of the row.
     fn row_length(&self, index: u64) -> usize {
-        let framing = self.frame.prefix.len() + self.frame.suffix.len();
-        let length = |document| self.store.len_of(document).min(self.capacity) + framing;
+        let num_special = self.template.prefix.len() + self.template.suffix.len();
+        let length = |document| self.store.len_of(document).min(self.capacity) + num_special;
         self.documents(index).map(length).sum()
     }
 
@@ -103,9 +103,9 @@ impl Dataset for GroupRows {
         }
         self.store.check_unchanged()?;
         let text = |document| -> Result<Field, DatasetError> {
-            let mut ids = self.frame.prefix.clone();
+            let mut ids = self.template.prefix.clone();
             self.store.append_to(&mut ids, document, 0, self.capacity)?;
-            ids.extend_from_slice(&self.frame.suffix);
+            ids.extend_from_slice(&self.template.suffix);
             Ok(Field::Tokens(ids))
         };
         let texts = self.documents(index).map(text).collect::<Result<Vec<_>, _>>()?;

@@ -1,34 +1,35 @@
-//! A long row as several short ones, none of its tokens lost.
+//! Splits a long row into several short ones without losing tokens.
 
 use super::DatasetError;
 use crate::example::{Example, Field};
-use crate::tokenize::Frame;
+use crate::tokenize::SpecialTokenTemplate;
 
-/// The field that rows of tokens have.
+/// The field that holds the tokens of a row.
 const INPUT_IDS: &str = "input_ids";
-/// Piece `p` of row `i` is example `i + (p << 40)`. Rows below 2^40 and pieces below 2^24 therefore
-/// never share an index with each other or with a row, and each piece gets draws of its own. The
-/// first piece has the index of the row, which is not drawn whole beside its pieces.
+/// Piece `p` of row `i` is example `i + (p << 40)`. As long as there are fewer than 2^40 rows and 2^24 pieces, all
+/// indices differ, so each piece gets random draws of its own. The first piece has the index of the row, which is
+/// never used whole beside its pieces.
 const ROW_BITS: u32 = 40;
 
-/// The pieces of `row` of at most `max_length` tokens, each in `frame` again: as few as can be, and
-/// equal to a token, so that the last one is no scrap. A row that is short enough stays as it is.
+/// Splits `row` into as few pieces of at most `max_length` tokens as possible, each with the special tokens of
+/// `template`. Their lengths differ by at most one token, so that the last one is not short. A row that is short
+/// enough is returned as it is.
 pub(crate) fn split(
     row: Example,
-    frame: &Frame,
+    template: &SpecialTokenTemplate,
     max_length: usize,
 ) -> Result<Vec<Example>, DatasetError> {
-    let Frame { prefix, suffix, .. } = frame;
-    let framing = prefix.len() + suffix.len();
+    let SpecialTokenTemplate { prefix, suffix, .. } = template;
+    let num_special = prefix.len() + suffix.len();
     let ids = row.tokens(INPUT_IDS).unwrap_or_default();
     if ids.len() <= max_length {
         return Ok(vec![row]);
     }
-    if max_length <= framing {
-        return Err(DatasetError::NoRoomInPiece { max_length, frame: framing });
+    if max_length <= num_special {
+        return Err(DatasetError::NoRoomInPiece { max_length, num_special });
     }
     let tokens = &ids[prefix.len()..ids.len() - suffix.len()];
-    let count = tokens.len().div_ceil(max_length - framing);
+    let count = tokens.len().div_ceil(max_length - num_special);
     if row.index >> ROW_BITS != 0 || count as u64 >> (u64::BITS - ROW_BITS) != 0 {
         let reason = "it has too many pieces or too many rows stand before it: raise \
                       train.length_warmup.from or remove the warm-up";
@@ -36,9 +37,9 @@ pub(crate) fn split(
     }
     let bound = |piece: usize| tokens.len() * piece / count;
     let piece = |number: usize| {
-        let own = &tokens[bound(number)..bound(number + 1)];
+        let piece_ids = &tokens[bound(number)..bound(number + 1)];
         let mut piece = row.clone();
-        let ids = [prefix.as_slice(), own, suffix.as_slice()].concat();
+        let ids = [prefix.as_slice(), piece_ids, suffix.as_slice()].concat();
         piece.fields.insert(INPUT_IDS.into(), Field::Tokens(ids));
         piece.index |= (number as u64) << ROW_BITS;
         piece

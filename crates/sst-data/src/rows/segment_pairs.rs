@@ -1,4 +1,4 @@
-//! Rows of two segments in one sequence: neighbours in their document, exchanged, or of two documents.
+//! Rows of two segments in one sequence: two neighbours, two swapped neighbours, or segments of two documents.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use crate::tokenize::{PairTemplate, longest_first};
 /// The field with the label of a row.
 pub const PAIR_LABEL: &str = "label";
 
-/// In a document of many rows, where each of so many rows begins is remembered.
+/// In a document with many rows, the first sentence of every row with this interval is stored.
 const ROWS_PER_MARK: u64 = 32;
 
-/// What the second segment of a row may be.
+/// The choice of the second segment of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SegmentPairs {
-    /// The segment that follows the first in the document (label 0), or with probability `random` a stretch of
-    /// sentences of another document (label 1), as BERT's checkpoints have it (Devlin et al. 2019, section 3.1; `random`
-    /// is 0.5 there).
+    /// The second segment follows the first in the document (label 0), or with probability `random` it consists of
+    /// consecutive sentences of another document (label 1), as in the pretraining of BERT (Devlin et al. 2019, section
+    /// 3.1; `random` is 0.5 there).
     NextSentence {
-        /// The probability of a stretch of another document.
+        /// The probability of a segment of another document.
         random: f64,
     },
-    /// The segment that follows (label 0), or with probability `swapped` both segments in the wrong order (label 1), as
-    /// ALBERT's checkpoints have it (Lan et al. 2020, section 3.1; `swapped` is 0.5 there).
+    /// The second segment follows the first (label 0), or with probability `swapped` both segments are swapped (label
+    /// 1), as in the pretraining of ALBERT (Lan et al. 2020, section 3.1; `swapped` is 0.5 there).
     SentenceOrder {
-        /// The probability of the wrong order.
+        /// The probability of swapped segments.
         swapped: f64,
     },
 }
@@ -51,40 +51,42 @@ impl SegmentPairs {
     }
 }
 
-/// Rows over a token [`Store`] with the ends of sentences. Each row is a stretch of neighbouring sentences of one document,
-/// as many as fit, at least two. It is cut into two segments between two of its sentences.
+/// Rows over a token [`Store`] with sentence ends. Each row consists of consecutive sentences of one document: as many
+/// as fit, and at least two. It is cut into two segments at a sentence boundary.
 ///
-/// An example has the fields `input_ids` (both segments with their special tokens), `token_type_ids` (of each token) and
-/// [`PAIR_LABEL`] (0 for two segments in their order, 1 otherwise). Where a row is cut, its label and its partner are
-/// drawn by (seed, `segment_pairs`, epoch, index), so every epoch draws anew and a resumed run draws the same. A partner
-/// is of another document of the same subset, each as likely, and begins at any of its sentences. It takes as many whole
-/// sentences as the segment that it replaces has room for, at least one, which is cut at its end if it is longer.
+/// An example has the fields `input_ids` (both segments with their special tokens), `token_type_ids` (one for each
+/// token) and [`PAIR_LABEL`] (0 for two segments in their order, 1 otherwise). The boundary, the label and the segment
+/// of another document are drawn by (seed, `segment_pairs`, epoch, index), so every epoch has new draws, and a resumed
+/// run has the same ones. The other document is drawn uniformly from the same subset, and its first sentence uniformly
+/// from its sentences. The segment has as many whole sentences as fit in the length of the segment that it replaces.
+/// It has at least one sentence, which is truncated if it is longer.
 #[derive(Debug, Clone)]
 pub struct SegmentPairRows {
     store: Arc<Store>,
     kind: SegmentPairs,
     seed: u64,
-    /// The documents, or `None` for all of them.
+    /// The documents of the subset; `None` for all documents.
     documents: Option<Vec<u64>>,
-    /// Before document `i`, the number of rows. One more than documents.
+    /// The number of rows before document `i`. It has one entry more than there are documents.
     starts: Vec<u64>,
-    /// Rows within long documents, and the first sentence of each.
+    /// Row indices within long documents, with the first sentence of each.
     marks: Vec<(u64, u32)>,
-    /// Tokens of a row beside the special ones, at most.
+    /// The most tokens of a row without special tokens.
     capacity: usize,
     template: PairTemplate,
 }
 
 impl SegmentPairRows {
-    /// Rows of at most `max_length` tokens, special tokens included.
+    /// Makes rows of at most `max_length` tokens, special tokens included.
     ///
-    /// Documents of a single sentence make no row and are counted in `ledger` as `rows.single_sentence_documents`; no
-    /// partner is invented for them. Where two sentences alone are longer than a row, the longer one is cut, which is
-    /// counted as `rows.truncated_pairs` and `rows.truncated_tokens`.
+    /// A document of a single sentence makes no row, and is counted in `ledger` as `rows.single_sentence_documents`.
+    /// If two sentences alone are longer than a row, the longer one is truncated, which is counted as
+    /// `rows.truncated_pairs` and `rows.truncated_tokens`.
     ///
     /// # Errors
-    /// If the store has no ends of sentences or cannot be read, `max_length` leaves no room for two segments, a share is
-    /// not in `[0, 1]`, the fraction not in `[0, 1)`, or partners are to be drawn and there is only one document.
+    /// If the store has no sentence ends or cannot be read, `max_length` leaves no room for two segments, a
+    /// probability is not in `[0, 1]`, the validation fraction is not in `[0, 1)`, or segments of other documents are
+    /// needed and there is only one document.
     pub fn new(
         store: Arc<Store>,
         kind: SegmentPairs,
@@ -144,17 +146,17 @@ impl SegmentPairRows {
         self.starts.len() - 1
     }
 
-    /// The number in the store of the document at `place` in the subset.
+    /// The index in the store of the document at `place` in the subset.
     fn document(&self, place: usize) -> u64 {
         self.documents.as_ref().map_or(place as u64, |documents| documents[place])
     }
 
-    /// The place in the subset of the document that row `index` is of.
+    /// The position in the subset of the document that row `index` belongs to.
     fn place_of(&self, index: u64) -> usize {
         self.starts.partition_point(|start| *start <= index) - 1
     }
 
-    /// The sentences of row `index`, of the document at `place`.
+    /// The sentences of row `index`, which belongs to the document at `place`.
     fn stretch(&self, index: u64, place: usize) -> Result<Stretch, StoreError> {
         let marked = self.marks.partition_point(|(row, _)| *row <= index);
         let mark = self.marks[..marked].last().filter(|(row, _)| *row >= self.starts[place]);
@@ -165,7 +167,7 @@ impl SegmentPairRows {
         stretch.unwrap_or_else(|| Err(self.store.sentences_changed()))
     }
 
-    /// Some neighbouring sentences of a document other than the one at `place`, of at most `room` tokens.
+    /// Draws consecutive sentences of at most `room` tokens from a document other than the one at `place`.
     fn partner(
         &self,
         place: usize,
@@ -180,7 +182,7 @@ impl SegmentPairRows {
             Some(before) => self.store.sentence_ends(document, before, 1)?[0],
             None => 0,
         };
-        // Each sentence has a token, so there are no more of them than there is room.
+        // Each sentence has at least one token, so at most `room` sentences can fit.
         let ends = self.store.sentence_ends(document, first, room)?;
         let whole =
             ends.iter().map(|end| (end - begin) as usize).take_while(|count| *count <= room);
@@ -196,12 +198,12 @@ impl Dataset for SegmentPairRows {
         self.starts[self.num_documents()]
     }
 
-    /// Of a row whose second segment is not replaced. A partner makes it no longer.
+    /// The length of the row with its own second segment. A segment of another document never makes it longer.
     fn row_length(&self, index: u64) -> usize {
         if index >= self.len() {
             return 0;
         }
-        // What cannot be read is an error as soon as the row is asked for.
+        // A read error is ignored here, because it is returned when the row is requested.
         let tokens = self.stretch(index, self.place_of(index)).map_or(0, |all| all.num_tokens());
         tokens.min(self.capacity) + self.template.num_special()
     }

@@ -1,31 +1,31 @@
-//! Which sentences of a document make a row of two segments.
+//! Chooses the sentences of a document that make a row of two segments.
 
 use crate::store::{Store, StoreError};
 
-/// So many sentence ends are read at a time.
+/// The number of sentence ends that are read at a time.
 const SENTENCES_AT_ONCE: usize = 256;
 
-/// A stretch of neighbouring sentences of one document, of which a pair of segments is made.
+/// Consecutive sentences of one document, of which a pair of segments is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stretch {
-    /// Its first sentence, from 0.
+    /// The first sentence, from 0.
     pub(super) first: usize,
-    /// The document's tokens before it.
+    /// The number of the document's tokens before the first sentence.
     pub(super) begin: u32,
-    /// The document's tokens up to the end of each of its sentences, of which there are at least two.
+    /// The number of the document's tokens up to the end of each sentence. There are at least two sentences.
     pub(super) ends: Vec<u32>,
 }
 
 impl Stretch {
-    /// The tokens of all its sentences.
+    /// The number of tokens of all sentences.
     pub(super) fn num_tokens(&self) -> usize {
         (self.ends[self.ends.len() - 1] - self.begin) as usize
     }
 }
 
-/// The stretches of a document one after the other. Each takes as many sentences as fit `capacity` tokens, and two even if
-/// these do not fit. A single sentence that is left at the end makes a stretch with the sentence before it, so that nothing
-/// is left out. A document of one sentence has no stretch.
+/// The stretches of a document in order. Each takes as many sentences as fit in `capacity` tokens, and two even if
+/// these do not fit. If a single sentence is left at the end, it forms a stretch together with the sentence before it,
+/// so that no sentence is left out. A document of one sentence has no stretch.
 pub(super) struct Stretches<'a> {
     store: &'a Store,
     document: u64,
@@ -39,7 +39,7 @@ pub(super) struct Stretches<'a> {
 }
 
 impl<'a> Stretches<'a> {
-    /// The stretches of `document` from the one that begins with sentence `first` on.
+    /// The stretches of `document`, starting with the one that begins at sentence `first`.
     pub(super) fn from(
         store: &'a Store,
         document: u64,
@@ -51,13 +51,13 @@ impl<'a> Stretches<'a> {
         Ok(Self { store, document, num_sentences, capacity, next: first, ends, read })
     }
 
-    /// The document's tokens up to the end of sentence `sentence`.
+    /// The number of the document's tokens up to the end of sentence `sentence`.
     fn end(&mut self, sentence: usize) -> Result<u32, StoreError> {
         if sentence < self.read || sentence >= self.read + self.ends.len() {
             self.ends = self.store.sentence_ends(self.document, sentence, SENTENCES_AT_ONCE)?;
             self.read = sentence;
         }
-        // The number of sentences was asked for, so there is one unless the file was cut off meanwhile.
+        // The sentence exists, because the number of sentences is known, unless the file was cut off meanwhile.
         let end = self.ends.get(sentence - self.read).copied();
         end.ok_or_else(|| self.store.sentences_changed())
     }

@@ -4,7 +4,7 @@ use super::{DatasetError, RowMode, Subset, room};
 use crate::example::Key;
 use crate::ledger::Ledger;
 use crate::store::Store;
-use crate::tokenize::Frame;
+use crate::tokenize::SpecialTokenTemplate;
 
 /// The settings that decide which rows the documents of a store make.
 #[derive(Debug, Clone, Copy)]
@@ -21,11 +21,11 @@ impl Walk {
         subset: Subset,
         mode: RowMode,
         max_length: usize,
-        frame: &Frame,
+        template: &SpecialTokenTemplate,
     ) -> Result<Self, DatasetError> {
         subset.check()?;
-        let capacity = room(frame, max_length)?;
-        Ok(Self { subset, mode, capacity, has_end: frame.end.is_some() })
+        let capacity = room(template, max_length)?;
+        Ok(Self { subset, mode, capacity, has_end: template.end.is_some() })
     }
 
     /// Calls `visit` with each document of the subset and the number of rows (Document, Chunk) or tokens (Stream) up
@@ -53,7 +53,7 @@ impl Walk {
             };
             visit(document, total);
         }
-        cut.tell(store, ledger);
+        cut.record(store, ledger);
         Ok(if self.mode == RowMode::Stream { total.div_ceil(capacity) } else { total })
     }
 
@@ -83,7 +83,7 @@ impl Cut {
         }
     }
 
-    pub(super) fn tell(&self, store: &Store, ledger: &Ledger) {
+    pub(super) fn record(&self, store: &Store, ledger: &Ledger) {
         if self.documents > 0 {
             let first: Key = store.key(self.first);
             ledger.add("rows.truncated_documents", self.documents, Some(&first));

@@ -1,4 +1,4 @@
-//! Writes a store: beside its place, then renamed into it.
+//! Builds a store in a temporary folder, which is then renamed to its place.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::atomic;
 use crate::example::Key;
 use crate::ledger::Entry;
 
-/// Streams documents into a store. Dropped before [`StoreBuilder::finish`], it leaves nothing.
+/// Writes documents into a store. If it is dropped before [`StoreBuilder::finish`], nothing is left on disk.
 #[derive(Debug)]
 pub struct StoreBuilder {
     temporary: TemporaryFolder,
@@ -30,8 +30,9 @@ pub struct StoreBuilder {
 }
 
 impl StoreBuilder {
-    /// Starts `cache/fingerprint` for token ids below `vocab_size`: 16 bits a token up to 65,536 of
-    /// them, 32 bits beyond. Removes what builds of it that were killed an hour ago or more left.
+    /// Starts building `cache/fingerprint` for token ids below `vocab_size`. Tokens take 16 bits in vocabularies of up
+    /// to 65,536 ids, otherwise 32. The remains of builds of the same store that were killed at least an hour ago are
+    /// removed.
     ///
     /// # Errors
     /// If the folder cannot be written to.
@@ -61,7 +62,7 @@ impl StoreBuilder {
         })
     }
 
-    /// The same store with the ends of each document's sentences, which [`StoreBuilder::push_sentences`] then takes.
+    /// The same builder for a store with sentence ends, which [`StoreBuilder::push_sentences`] takes.
     ///
     /// # Errors
     /// If the folder cannot be written to.
@@ -73,7 +74,7 @@ impl StoreBuilder {
     /// Adds a document without a score.
     ///
     /// # Errors
-    /// If an id is not below the vocabulary size, others have scores, or the disk is full.
+    /// If an id is not below the vocabulary size, other documents have scores, or the disk is full.
     pub fn push(&mut self, key: &Key, ids: &[u32]) -> Result<(), StoreError> {
         self.add(key, ids, None, None)
     }
@@ -81,17 +82,17 @@ impl StoreBuilder {
     /// Adds a document with a score.
     ///
     /// # Errors
-    /// If an id is not below the vocabulary size, others have no score, or the disk is full.
+    /// If an id is not below the vocabulary size, other documents have no score, or the disk is full.
     pub fn push_scored(&mut self, key: &Key, ids: &[u32], score: f32) -> Result<(), StoreError> {
         self.add(key, ids, Some(score), None)
     }
 
-    /// Adds a document whose sentences end before the tokens `ends`: each is greater than the one before it, and the last
-    /// is the number of tokens.
+    /// Adds a document with its sentence ends: the number of tokens up to the end of each sentence. Each is greater
+    /// than the one before it, and the last equals the number of tokens.
     ///
     /// # Errors
-    /// If an id is not below the vocabulary size, the ends are not such numbers, the store was not made
-    /// [with sentences](StoreBuilder::with_sentences), or the disk is full.
+    /// If an id is not below the vocabulary size, the sentence ends are not valid, the store was not built [with
+    /// sentences](StoreBuilder::with_sentences), or the disk is full.
     pub fn push_sentences(
         &mut self,
         key: &Key,
@@ -141,11 +142,11 @@ impl StoreBuilder {
         (self.manifest.num_documents, self.manifest.num_tokens)
     }
 
-    /// Syncs the files, writes the manifest and puts the store in its place. If another builder
-    /// was first, its store is left there: both were made from the same sources.
+    /// Syncs the files, writes the manifest and moves the store to its place. If another builder was faster, its store
+    /// is kept, because both were built from the same sources.
     ///
     /// # Errors
-    /// Any I/O error; nothing is left behind then.
+    /// Any I/O error. Then nothing is left on disk.
     pub fn finish(mut self, ledger: BTreeMap<String, Entry>) -> Result<Store, StoreError> {
         self.manifest.ledger = ledger;
         let (keys, sources) = self.keys.finish()?;
@@ -162,14 +163,14 @@ impl StoreBuilder {
         let json = self.manifest.clone().sealed();
         let json = json.map_err(|error| StoreError::damaged(&path, error.to_string()))?;
         atomic::write(&path, &json).map_err(StoreError::io("write", &path))?;
-        // It was hashed while it was written.
+        // The file was hashed while it was written.
         if let Some(record) = self.manifest.files.get(TOKENS)
             && record.size > HASH_ON_OPEN
         {
             let stamp = StoreFile::open(&self.temporary.path.join(TOKENS))?.stamp();
             set_verified(&self.temporary.path, stamp, &record.sha256);
         }
-        // Opened before the rename: from here on it is whole, whatever other builders do.
+        // The store is opened before the rename, so other builders cannot affect it.
         let mut store = Store::open(&self.temporary.path)?;
         self.temporary.publish(&self.place, |place| Store::open(place).is_ok())?;
         store.moved_to(&self.place);

@@ -1,4 +1,4 @@
-//! The sentences of the documents of a store that keeps their ends.
+//! Access to the sentences of documents, for stores that keep sentence ends.
 
 use super::StoreError;
 use super::format::SENTENCES;
@@ -6,12 +6,12 @@ use super::reader::Store;
 use super::sentences::Sentences;
 
 impl Store {
-    /// The error for sentences that are no longer those that were there when the store was opened.
+    /// The error if the sentence ends changed after the store was opened.
     pub(crate) fn sentences_changed(&self) -> StoreError {
         StoreError::damaged(&self.folder.join(SENTENCES), "it was changed while it was in use")
     }
 
-    /// Whether it keeps the ends of sentences.
+    /// Whether the store keeps sentence ends.
     pub fn has_sentences(&self) -> bool {
         self.sentences.is_some()
     }
@@ -19,17 +19,17 @@ impl Store {
     /// The number of sentences of `document`; 0 if there is no such document.
     ///
     /// # Errors
-    /// If the store keeps no sentences, or they cannot be read.
+    /// If the store keeps no sentence ends, or they cannot be read.
     pub fn num_sentences(&self, document: u64) -> Result<usize, StoreError> {
         let sentences = self.sentences()?;
         if document < self.num_documents() { sentences.count(document) } else { Ok(0) }
     }
 
-    /// For at most `count` sentences of `document` from sentence `first` (from 0) on, the number of the document's tokens
-    /// up to the end of each; none if there is no such document or sentence.
+    /// For at most `count` sentences of `document`, starting with sentence `first` (from 0): the number of the
+    /// document's tokens up to the end of each sentence. The result is empty if there is no such document or sentence.
     ///
     /// # Errors
-    /// If the store keeps no sentences, or they cannot be read.
+    /// If the store keeps no sentence ends, or they cannot be read.
     pub fn sentence_ends(
         &self,
         document: u64,

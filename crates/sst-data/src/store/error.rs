@@ -1,4 +1,4 @@
-//! What can go wrong with a store.
+//! Errors of stores.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,42 +11,42 @@ pub enum StoreError {
     /// A file cannot be read or written.
     #[error("cannot {action} {path}: {error}", path = path.display())]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         #[source]
         error: io::Error,
     },
-    /// A store is not what its manifest says.
+    /// A store does not match its manifest.
     #[error("{path} is damaged: {reason}; delete the folder and prepare the data again", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// A token id does not fit the store.
     #[error(
-        "token id {id} does not fit a vocabulary of {vocab_size}: the tokenizer contradicts itself"
+        "token id {id} is not below the vocabulary size {vocab_size}: the files of the tokenizer contradict each other"
     )]
     IdTooLarge {
         /// The id.
         id: u32,
-        /// Ids below this one fit.
+        /// The vocabulary size. Every id must be below it.
         vocab_size: usize,
     },
     /// Some documents have a score and some have none.
     #[error("{0} has no score where others have one, or the other way round: score all or none")]
     Score(Key),
-    /// Some documents have ends of sentences and some have none, or they are not the ends of this document.
+    /// Only some documents have sentence ends, or the sentence ends do not fit the document.
     #[error(
         "{0}: the ends of its sentences do not grow up to its number of tokens, or the store keeps them of all documents \
          or of none: give them of each document"
     )]
     Sentences(Key),
-    /// The store was prepared without the ends of sentences.
+    /// The store was prepared without sentence ends.
     #[error("{path} was prepared without the ends of sentences: prepare the data with them", path = path.display())]
     NoSentences {
         /// The folder of the store.

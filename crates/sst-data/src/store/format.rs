@@ -1,4 +1,4 @@
-//! The layout of a store on disk.
+//! The format of a store on disk.
 
 use std::collections::BTreeMap;
 
@@ -9,29 +9,30 @@ use sha2::{Digest, Sha256};
 use crate::hex::hex;
 use crate::ledger::Entry;
 
-/// Raised whenever a byte of the layout or of the meaning changes: older stores are then rebuilt.
+/// The version of the format. It is raised whenever a byte of the files or its meaning changes, so that older stores
+/// are rebuilt.
 pub(super) const VERSION: u32 = 2;
 
 pub(super) const TOKENS: &str = "tokens.bin";
 pub(crate) const ENDS: &str = "ends.bin";
 pub(crate) const KEYS: &str = "keys.bin";
-/// Only in stores whose documents have scores.
+/// The scores; only in stores with scores.
 pub(super) const SCORES: &str = "scores.bin";
-/// Only in stores with the ends of sentences.
+/// Sentence ends; only in stores that keep them.
 pub(super) const SENTENCES: &str = "sentences.bin";
-/// Only in stores with the ends of sentences.
+/// Sentence ends; only in stores that keep them.
 pub(super) const SENTENCE_COUNTS: &str = "sentence_counts.bin";
 pub(crate) const MANIFEST: &str = "manifest.json";
 
-/// Bytes of one record of `ends.bin`.
+/// The bytes of one record of `ends.bin`.
 pub(crate) const END_BYTES: usize = 8;
-/// Bytes of one record of `keys.bin`: source (4) and record (8).
+/// The bytes of one record of `keys.bin`: the source (4) and the record number (8).
 pub(crate) const KEY_BYTES: usize = 12;
-/// Bytes of one record of `scores.bin`.
+/// The bytes of one record of `scores.bin`.
 pub(super) const SCORE_BYTES: usize = 4;
-/// Bytes of one record of `sentences.bin`.
+/// The bytes of one record of `sentences.bin`.
 pub(super) const SENTENCE_BYTES: usize = 4;
-/// Bytes of one record of `sentence_counts.bin`.
+/// The bytes of one record of `sentence_counts.bin`.
 pub(super) const COUNT_BYTES: usize = 8;
 
 /// The size and hash of one file.
@@ -42,7 +43,7 @@ pub(crate) struct FileRecord {
     pub(crate) sha256: String,
 }
 
-/// `manifest.json`: written last, so that a folder with a manifest is whole.
+/// The contents of `manifest.json`. It is written last, so a folder with a manifest is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
@@ -55,7 +56,7 @@ pub(super) struct Manifest {
     pub(super) sources: Vec<String>,
     pub(super) ledger: BTreeMap<String, Entry>,
     pub(super) files: BTreeMap<String, FileRecord>,
-    /// The SHA-256 of all above, so that a changed manifest is noticed.
+    /// The SHA-256 of all other fields, which shows whether the manifest was changed.
     pub(super) seal: String,
 }
 
@@ -67,25 +68,25 @@ impl Sealed for Manifest {
     }
 }
 
-/// A manifest that holds a hash of itself.
+/// A manifest that contains a hash of itself.
 pub(crate) trait Sealed: Clone + Serialize + DeserializeOwned {
-    /// The version of the format, which stands under `version`.
+    /// The version of the format, stored as `version`.
     const VERSION: u32;
 
-    /// The field for the hash of all others.
+    /// The field that holds the hash of all other fields.
     fn seal(&mut self) -> &mut String;
 
-    /// The text of the file, with the hash in its field.
+    /// The contents of the file, including the hash.
     fn sealed(mut self) -> serde_json::Result<Vec<u8>> {
         *self.seal() = self.hash()?;
         serde_json::to_vec_pretty(&self)
     }
 
-    /// Reads the text of the file; what is wrong with it otherwise.
+    /// Parses the contents of the file. The error describes what is wrong.
     fn read(text: &[u8]) -> Result<Self, String> {
         let value: serde_json::Value =
             serde_json::from_slice(text).map_err(|error| error.to_string())?;
-        // Other versions have other fields, so the version is looked at before them.
+        // The version is checked first, because other versions have other fields.
         let version = value.get("version").and_then(serde_json::Value::as_u64);
         if version != Some(Self::VERSION.into()) {
             let version = version.map_or("unknown".to_owned(), |version| version.to_string());
@@ -108,7 +109,7 @@ pub(crate) trait Sealed: Clone + Serialize + DeserializeOwned {
     }
 }
 
-/// The bits of a token in a store of this vocabulary.
+/// The number of bits of a token in a store of this vocabulary.
 pub(super) fn token_bits(vocab_size: usize) -> u32 {
     if vocab_size <= 1 << 16 { 16 } else { 32 }
 }

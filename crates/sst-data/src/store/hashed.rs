@@ -1,4 +1,4 @@
-//! A file that is hashed while it is written, so that the manifest can name its hash.
+//! Writes a file and computes its hash at the same time, for the manifest.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -1,4 +1,4 @@
-//! Where each document or record was read from.
+//! The keys of documents or records: the places that they were read from.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,13 +42,13 @@ impl KeyWriter {
         Ok(number)
     }
 
-    /// The record of the file for the manifest, and the sources by their number.
+    /// The manifest entry of the file, and the list of sources.
     pub(crate) fn finish(self) -> Result<(FileRecord, Vec<String>), StoreError> {
         Ok((self.file.finish()?, self.sources))
     }
 }
 
-/// Key `number` of `count` in `file`; `?:0` if there is no such key or it cannot be read.
+/// Key `number` of `count` keys in `file`; `?:0` if there is no such key, or it cannot be read.
 pub(crate) fn read_key(file: &StoreFile, sources: &[Arc<str>], number: u64, count: u64) -> Key {
     let mut record = [0; KEY_BYTES];
     let read = number < count && file.read_at(&mut record, number * KEY_BYTES as u64).is_ok();

@@ -1,4 +1,4 @@
-//! The prepared token store: documents as token ids in a folder, built once.
+//! The token store: the token ids of documents in a folder that is built once.
 //!
 //! ```text
 //! CACHE/FINGERPRINT/
@@ -11,12 +11,13 @@
 //!   verified.json   that a large tokens.bin was compared with its SHA-256, and its time of change then
 //! ```
 //!
-//! Every file is compared with its hash when a store is opened, a large `tokens.bin` the first time. Files up to 64
-//! MiB are held in memory. Larger ones are read by position, and one that is changed or cut off meanwhile is an error.
+//! Every file is compared with its hash when a store is opened; a large `tokens.bin` only the first time. Files of up
+//! to 64 MiB are held in memory. Larger ones are read by position; a file that is changed or cut off meanwhile is an
+//! error.
 //!
-//! A store is built in a folder of its own beside its place and renamed when whole, so a build that
-//! is killed leaves only a `*.tmp` folder, and two builders at once never write to the same file. A process
-//! that prepares data holds `FINGERPRINT.lock` meanwhile; another that needs the same store waits for it.
+//! A store is built in a temporary folder beside its place, which is renamed when it is complete. A build that is
+//! killed leaves only a `*.tmp` folder, and two concurrent builders never write to the same file. A process that
+//! prepares data holds `FINGERPRINT.lock` meanwhile, and another process that needs the same store waits for it.
 
 mod builder;
 mod by_sentence;

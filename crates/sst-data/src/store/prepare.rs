@@ -1,4 +1,4 @@
-//! From sources to a store: read, clean, tokenise, write, once for each set of inputs.
+//! Prepares a store from sources: reads, cleans and tokenizes the documents once for each set of inputs.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -22,9 +22,10 @@ use crate::read::{self, ReadError, SCORE, Source, check_regular};
 use crate::sentence;
 use crate::tokenize::{TokenizeError, Tokenizer, UnknownCount, unknown_warning};
 
-/// Text tokenised at once, in bytes. Bounds the memory, and is enough to keep every core busy.
+/// The number of bytes of text that are tokenized at once. It bounds the memory, and is enough to keep every core
+/// busy.
 const BATCH_BYTES: usize = 4 << 20;
-/// What is hashed of each end of a source file.
+/// The number of bytes that are hashed at each end of a source file.
 const SAMPLE_BYTES: u64 = 64 << 10;
 
 /// Why a store could not be prepared.
@@ -33,12 +34,12 @@ pub enum PrepareError {
     /// A source cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// A text cannot be tokenised.
+    /// A text cannot be tokenized.
     #[error("{key}: {error}")]
     Tokenize {
         /// The first document of the batch that failed.
         key: Key,
-        /// What is wrong.
+        /// The error of the tokenizer.
         #[source]
         error: TokenizeError,
     },
@@ -48,40 +49,40 @@ pub enum PrepareError {
     /// The cache cannot be locked.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// No document is left.
-    #[error("no document is left of {0}: see the ledger for what was dropped")]
+    /// No document is left after cleaning.
+    #[error("cleaning left no document of {0}: the ledger says what was dropped")]
     Empty(String),
 }
 
-/// A list of numbers for each document: its tokens, or the ends of its sentences.
+/// A list of numbers for each document: its tokens, or its sentence ends.
 type Documents = Vec<Vec<u32>>;
 
-/// What a store is made from.
+/// The inputs of a store.
 #[derive(Debug)]
 pub struct Preparation<'a> {
-    /// The texts.
+    /// The source of the texts.
     pub source: &'a Source,
-    /// How they are cleaned.
+    /// The cleaning rules.
     pub clean: &'a CleanConfig,
-    /// How they are tokenised, without special tokens.
+    /// The tokenizer, which is used without special tokens.
     pub tokenizer: &'a Tokenizer,
-    /// Whether the store keeps where the sentences of each document end, for rows of segments. The store is then another
-    /// one; without it nothing of the store changes.
+    /// Whether the store keeps sentence ends, which rows of two segments need. Such a store is separate from the one
+    /// without sentence ends.
     pub sentence_ends: bool,
-    /// Gets the counts of reading and cleaning, from the store itself when it is there already.
+    /// The ledger that gets the counts of reading and cleaning. If the store exists already, they come from the store.
     pub ledger: &'a Ledger,
-    /// The folder of stores.
+    /// The folder that contains the stores.
     pub cache: &'a Path,
 }
 
 impl Preparation<'_> {
-    /// The SHA-256 of all that the store depends on: the format, the tokenizer, the cleaning rules,
-    /// how the sources are read, and for each file its path as written, its size, its time of
-    /// change and the first and last 64 KiB of it. A file of the same size and time that differs
-    /// only in the middle is not noticed: reading terabytes to find out would defeat the cache.
+    /// The SHA-256 of everything that the store depends on: the format, the tokenizer, the cleaning rules, how the
+    /// sources are read, and for each file its path as written, its size, its time of change and its first and last 64
+    /// KiB. A file that differs from an older one of the same size and time only in the middle is not noticed, because
+    /// reading terabytes to find out would defeat the cache.
     ///
     /// # Errors
-    /// If a file is not there.
+    /// If a file does not exist.
     pub fn fingerprint(&self) -> Result<String, PrepareError> {
         let Source { paths, format, text_field, score_field, pair_fields, on_error, .. } =
             self.source;
@@ -91,7 +92,7 @@ impl Preparation<'_> {
         let versions = format!("{VERSION}\n{}\n", read::VERSION);
         let options = format!("{versions}{paths:?}\n{format:?}\n{text_field:?}\n{on_error:?}\n");
         hash.update(options + &clean + "\n" + &self.tokenizer.fingerprint() + "\n");
-        // Only where there is one, so that stores without scores keep their name.
+        // The score field is part of the hash only if it is set, so that stores without scores keep their name.
         if let Some(field) = score_field {
             hash.update(format!("score {field:?}\n"));
         }
@@ -108,9 +109,9 @@ impl Preparation<'_> {
         Ok(hex(&hash.finalize()))
     }
 
-    /// The store for these inputs: the one in the cache, or else a new one. Another process that is making it
-    /// is waited for. `progress` is told the documents and tokens so far. Memory does not grow with the corpus, except for the hashes
-    /// that finding duplicates needs.
+    /// The store for these inputs, from the cache or newly built. If another process is building it, this waits.
+    /// `progress` is called with the numbers of documents and tokens so far. Memory does not grow with the corpus,
+    /// except for the hashes that detect duplicates.
     ///
     /// # Errors
     /// If a source cannot be read, the disk is full, or nothing is left after cleaning.
@@ -130,7 +131,7 @@ impl Preparation<'_> {
         fingerprint: &str,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Store, PrepareError> {
-        // Counted apart, so that the store holds its own counts and no one else's.
+        // The store gets a ledger of its own, so that its counts include nothing else.
         let ledger = Ledger::new();
         let vocab_size = self.tokenizer.vocab_size();
         let mut builder = StoreBuilder::create(self.cache, fingerprint, vocab_size)?;
@@ -144,7 +145,7 @@ impl Preparation<'_> {
             let example = example?;
             let Some(texts) = self.cleaned(&mut cleaner, &example) else { continue };
             batch.bytes += texts.iter().map(String::len).sum::<usize>();
-            // Not every field called so is one: without a score field it is data like any other.
+            // Without a configured score field, a field with this name is ordinary data.
             let wanted = self.source.score_field.as_ref().and(example.fields.get(SCORE));
             batch.scores.push(match wanted {
                 Some(Field::Float(score)) => Some(*score as f32),
@@ -194,7 +195,7 @@ impl Preparation<'_> {
         let mut sentence_ends = sentence_ends.iter();
         let groups = documents.chunks_exact(self.group());
         for ((key, group), score) in keys.iter().zip(groups).zip(scores) {
-            // Empty where the store does not keep them.
+            // The list is empty if the store keeps no sentence ends.
             let ends: Vec<&Vec<u32>> = sentence_ends.by_ref().take(group.len()).collect();
             if group.iter().any(Vec::is_empty) {
                 ledger.add("tokenize.no_tokens", 1, Some(key));
@@ -207,7 +208,7 @@ impl Preparation<'_> {
         Ok(())
     }
 
-    /// The tokens of each text, and the ends of its sentences where the store keeps them.
+    /// The tokens of each text, and its sentence ends if the store keeps them.
     fn tokenised(&self, texts: &[&str]) -> Result<(Documents, Documents), TokenizeError> {
         if !self.sentence_ends {
             return Ok((self.tokenizer.encode_batch(texts)?, Vec::new()));
@@ -221,12 +222,12 @@ impl Preparation<'_> {
         Ok(tokenised.into_iter().unzip())
     }
 
-    /// Documents that a record becomes, which belong together.
+    /// The number of documents that a record becomes. They belong together.
     fn group(&self) -> usize {
         1 + self.source.pair_fields.len()
     }
 
-    /// The texts of a record, cleaned; `None` if it is dropped.
+    /// The cleaned texts of a record; `None` if the record is dropped.
     fn cleaned(&self, cleaner: &mut Cleaner, example: &Example) -> Option<Vec<String>> {
         let others = self.source.pair_fields.iter().map(|field| example.text(field));
         let texts: Option<Vec<&str>> =
@@ -236,9 +237,9 @@ impl Preparation<'_> {
 
     fn replay(&self, store: &Store) {
         self.ledger.merge(store.ledger());
-        let own = Ledger::new();
-        own.merge(store.ledger());
-        if let Some(warning) = unknown_warning(&own, store.num_tokens()) {
+        let replayed = Ledger::new();
+        replayed.merge(store.ledger());
+        if let Some(warning) = unknown_warning(&replayed, store.num_tokens()) {
             tracing::warn!("{warning}");
         }
     }
@@ -247,14 +248,14 @@ impl Preparation<'_> {
 #[derive(Default)]
 struct Batch {
     keys: Vec<Key>,
-    /// Those of a record one after the other.
+    /// The texts of a record follow each other.
     texts: Vec<String>,
     scores: Vec<Option<f32>>,
     bytes: usize,
 }
 
-/// The store `cache/fingerprint`, and whether it is new: the one that is there, or else the one that `build` makes. One
-/// process builds. Another that needs the same store waits for it, and takes what it made.
+/// Opens the store `cache/fingerprint`, or builds it with `build`. The second value says whether it is new. Only one
+/// process builds; another that needs the same store waits, and then opens the result.
 pub(crate) fn open_or_build<S, E: From<StoreError> + From<LockError>>(
     cache: &Path,
     fingerprint: &str,
@@ -268,7 +269,7 @@ pub(crate) fn open_or_build<S, E: From<StoreError> + From<LockError>>(
     std::fs::create_dir_all(cache).map_err(StoreError::io("create", cache))?;
     let lock = cache.join(format!("{fingerprint}.lock"));
     let _lock = FileLock::wait(&lock, |pid| {
-        tracing::warn!("{} is preparing the same data: waiting for it", lock::holder(pid));
+        tracing::warn!("waiting for {}, which is preparing the same data", lock::holder(pid));
     })?;
     if place.exists() {
         match open(&place) {
@@ -279,7 +280,7 @@ pub(crate) fn open_or_build<S, E: From<StoreError> + From<LockError>>(
     Ok((build()?, true))
 }
 
-/// What tells a file from another: path, size, time of change, both ends.
+/// The bytes that identify a file: path, size, time of change, and both ends.
 pub(crate) fn sample(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;

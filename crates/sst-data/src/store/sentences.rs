@@ -1,4 +1,4 @@
-//! Where the sentences of each document end, in tokens: written with a store that is asked to keep them.
+//! The files with the sentence ends of each document, which a store has if it is asked to keep them.
 //!
 //! `sentences.bin` holds, for each sentence of each document, the number of the document's tokens up to its end (u32).
 //! `sentence_counts.bin` holds, for each document, the number of sentences up to its end (u64).
@@ -14,11 +14,11 @@ use crate::example::Key;
 use crate::sentence::split_sentences;
 use crate::tokenize::Encoding;
 
-/// The ends of the sentences of `text` in tokens of its `encoding`: each is greater than the one before it, and the last
-/// is the number of tokens.
+/// The sentence ends of `text`, counted in tokens of its `encoding`: each is greater than the one before it, and the
+/// last equals the number of tokens.
 ///
-/// A token belongs to the sentence that its first byte stands in, with the white space before that. A sentence without a
-/// token has no end of its own.
+/// A token belongs to the sentence that contains its first byte. White space before a sentence belongs to that
+/// sentence. A sentence without a token of its own has no end.
 pub(super) fn token_ends(text: &str, encoding: &Encoding) -> Vec<u32> {
     let num_tokens = encoding.ids.len();
     let mut ends: Vec<u32> = Vec::new();
@@ -30,7 +30,7 @@ pub(super) fn token_ends(text: &str, encoding: &Encoding) -> Vec<u32> {
             ends.push((before + count) as u32);
         }
     }
-    // White space after the last sentence may have tokens too.
+    // White space after the last sentence may have tokens, too.
     match ends.last_mut() {
         Some(last) => *last = num_tokens as u32,
         None if num_tokens > 0 => ends.push(num_tokens as u32),
@@ -74,14 +74,14 @@ impl SentenceWriter {
         self.counts.write(&self.count.to_le_bytes())
     }
 
-    /// The records of both files for the manifest.
+    /// The manifest entries of both files.
     pub(super) fn finish(self) -> Result<BTreeMap<String, FileRecord>, StoreError> {
         let files = [(SENTENCES, self.ends), (SENTENCE_COUNTS, self.counts)];
         files.into_iter().map(|(name, file)| Ok((name.to_owned(), file.finish()?))).collect()
     }
 }
 
-/// Both files, open for reading. Neither is held in memory beyond 64 MiB.
+/// Both files, open for reading. Files above 64 MiB are not held in memory.
 #[derive(Debug)]
 pub(super) struct Sentences {
     ends: StoreFile,
@@ -89,7 +89,8 @@ pub(super) struct Sentences {
 }
 
 impl Sentences {
-    /// Opens the files of `folder`, whose store has `num_documents` documents, and compares them with `files`.
+    /// Opens the files of `folder`, the folder of a store with `num_documents` documents, and compares them with the
+    /// manifest entries `files`.
     pub(super) fn open(
         folder: &Path,
         in_memory: u64,
@@ -119,13 +120,13 @@ impl Sentences {
         Ok(sentences)
     }
 
-    /// Takes a new path, after the folder was renamed.
+    /// Sets the new path after the folder was renamed.
     pub(super) fn moved_to(&mut self, folder: &Path) {
         self.ends.moved_to(folder);
         self.counts.moved_to(folder);
     }
 
-    /// The number of the first sentence of `document` and of the one after its last.
+    /// The index of the first sentence of `document`, and of the sentence after its last one.
     fn range(&self, document: u64) -> Result<(u64, u64), StoreError> {
         let count = |document: u64| -> Result<u64, StoreError> {
             let mut record = [0; COUNT_BYTES];
@@ -141,7 +142,7 @@ impl Sentences {
         self.range(document).map(|(first, end)| (end - first) as usize)
     }
 
-    /// The ends of at most `count` sentences of `document` from sentence `first` on.
+    /// The ends of at most `count` sentences of `document`, starting with sentence `first`.
     pub(super) fn ends(
         &self,
         document: u64,
@@ -162,7 +163,7 @@ impl Sentences {
 mod tests {
     use super::*;
 
-    /// One token a piece of `pieces`, which are a text when put together.
+    /// Each of `pieces` is one token, and together they are the text.
     fn check(pieces: &[&str], expected: &[u32]) {
         let text = pieces.concat();
         let mut encoding = Encoding::default();
@@ -179,7 +180,7 @@ mod tests {
     fn tokens_belong_to_the_sentence_that_they_begin_in() {
         check(&["It", " rained", ".", " He", " left", "."], &[3, 6]);
         check(&["下雨", "了", "。", "他", "走了", "。", "\n"], &[3, 7]);
-        // The second sentence has no token of its own here: its first byte is within the token before it.
+        // The second sentence has no token of its own, because its first byte is within the token before it.
         check(&["走", "。好。", "完。"], &[2, 3]);
         check(&["no end"], &[1]);
         check(&[], &[]);

@@ -1,4 +1,4 @@
-//! The folder that a store is built in, beside its place.
+//! The temporary folder that a store is built in.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,21 +7,21 @@ use std::time::{Duration, SystemTime};
 use super::StoreError;
 use crate::atomic;
 
-/// A build folder untouched for so long belongs to a build that was killed.
+/// A temporary folder that is not written to for this long belongs to a build that was killed.
 const STALE_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// Tells apart the builds of one process.
+/// Numbers the builds of this process.
 static BUILDS: AtomicU64 = AtomicU64::new(0);
 
-/// The folder a store is built in; removed when dropped before it is published.
+/// The folder that a store is built in. It is removed if it is dropped before it is published.
 #[derive(Debug)]
 pub(crate) struct TemporaryFolder {
     pub(crate) path: PathBuf,
 }
 
 impl TemporaryFolder {
-    /// Creates a folder for a build of `cache/fingerprint`, and removes what builds of it that were killed an hour ago or
-    /// more left behind.
+    /// Creates a folder for a build of `cache/fingerprint`, and removes the folders of builds of it that were killed
+    /// at least an hour ago.
     pub(crate) fn create(cache: &Path, fingerprint: &str) -> Result<Self, StoreError> {
         std::fs::create_dir_all(cache).map_err(StoreError::io("create", cache))?;
         remove_stale(cache, fingerprint);
@@ -30,15 +30,15 @@ impl TemporaryFolder {
             let path = cache.join(format!("{fingerprint}.{}-{build}.tmp", std::process::id()));
             match std::fs::create_dir(&path) {
                 Ok(()) => return Ok(Self { path }),
-                // Left by a killed process that had our number.
+                // A killed process with the same process id left this folder.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(StoreError::io("create", &path)(error)),
             }
         }
     }
 
-    /// Renames the folder to `place`. If another builder was first and its store `is_whole`, that one is left there: both
-    /// were made from the same sources.
+    /// Renames the folder to `place`. If another builder was faster and its store `is_whole`, that store is kept,
+    /// because both were built from the same sources.
     pub(crate) fn publish(
         &self,
         place: &Path,
@@ -63,7 +63,8 @@ impl TemporaryFolder {
 
 impl Drop for TemporaryFolder {
     fn drop(&mut self) {
-        // After a rename there is nothing here any more, and a leftover is swept later.
+        // After a rename this path does not exist any more. A folder that cannot be removed now is removed by a later
+        // build.
         let _ = std::fs::remove_dir_all(&self.path);
     }
 }
@@ -75,7 +76,7 @@ fn set_aside(place: &Path) {
     name.push(format!(".{}-{build}.damaged.tmp", std::process::id()));
     let aside = place.with_file_name(name);
     tracing::warn!(path = %place.display(), "the prepared store is damaged and is replaced");
-    // If another process was quicker, the next attempt to rename sees it.
+    // If another process has removed it first, the next attempt to rename succeeds.
     if std::fs::rename(place, &aside).is_ok() {
         let _ = std::fs::remove_dir_all(&aside);
     }
@@ -90,16 +91,17 @@ fn remove_stale(cache: &Path, fingerprint: &str) {
         let ours = name.starts_with(fingerprint) && name.ends_with(".tmp");
         if ours && last_change(&entry.path()).is_some_and(|age| age > STALE_AFTER) {
             tracing::info!(path = %entry.path().display(), "removing a build that was killed");
-            // Another process may be sweeping too.
+            // Another process may be removing it at the same time.
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }
 
-/// How long ago the newest file of `folder`, or the folder itself, was changed.
+/// The time since the newest file of `folder`, or the folder itself, was changed.
 fn last_change(folder: &Path) -> Option<Duration> {
-    let own = std::fs::metadata(folder).and_then(|m| m.modified()).ok();
+    let folder_time = std::fs::metadata(folder).and_then(|m| m.modified()).ok();
     let files = std::fs::read_dir(folder).ok()?.flatten();
-    let newest = files.filter_map(|f| f.metadata().ok()?.modified().ok()).chain(own).max()?;
+    let newest =
+        files.filter_map(|f| f.metadata().ok()?.modified().ok()).chain(folder_time).max()?;
     SystemTime::now().duration_since(newest).ok()
 }

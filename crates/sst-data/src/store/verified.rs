@@ -1,5 +1,5 @@
-//! Which large token file was compared with its hash already: hashing one takes minutes, and once is enough
-//! as long as the file is not written to.
+//! Remembers which large token files were compared with their hash. Hashing one takes minutes, and once is enough as
+//! long as the file is not written to.
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::file::Stamp;
 use crate::atomic;
 
-/// Lies beside the files of a store.
+/// The name of the file in the folder of a store.
 pub(super) const VERIFIED: &str = "verified.json";
 
-/// The file that had the hash of the manifest.
+/// The size, the time of change and the hash of a file that was compared with the manifest.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Verified {
@@ -29,20 +29,20 @@ impl Verified {
     }
 }
 
-/// Whether the token file of `folder`, which is of this size and time of change, was found to have this hash.
+/// Whether the token file of `folder`, with this size and time of change, was already found to have this hash.
 pub(super) fn is_verified(folder: &Path, stamp: Stamp, sha256: &str) -> bool {
     let text = std::fs::read(folder.join(VERIFIED)).unwrap_or_default();
     let found = serde_json::from_slice::<Verified>(&text).ok();
     found.is_some() && found == Verified::of(stamp, sha256)
 }
 
-/// Keeps that it has this hash.
+/// Records that the token file has this hash.
 pub(super) fn set_verified(folder: &Path, stamp: Stamp, sha256: &str) {
     let Some(text) = Verified::of(stamp, sha256).and_then(|v| serde_json::to_vec(&v).ok()) else {
         return;
     };
-    // A cache that cannot be written to is verified each time.
+    // In a cache that cannot be written to, the file is verified each time.
     if let Err(error) = atomic::write(&folder.join(VERIFIED), &text) {
-        tracing::debug!("cannot keep that {} was verified: {error}", folder.display());
+        tracing::debug!("cannot record that {} was verified: {error}", folder.display());
     }
 }

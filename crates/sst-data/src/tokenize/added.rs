@@ -1,4 +1,4 @@
-//! The tokens that a folder adds to its vocabulary, in the order in which transformers adds them.
+//! Collects the tokens that a tokenizer folder adds to its vocabulary, in the order in which transformers adds them.
 
 use std::collections::BTreeMap;
 
@@ -7,26 +7,26 @@ use tokenizers::AddedToken;
 
 use super::class::Class;
 
-/// What the files of a folder say of added tokens.
+/// The declarations of added tokens in the files of a tokenizer folder.
 pub(super) struct Declared<'a> {
-    /// `tokenizer_config.json`.
+    /// The contents of `tokenizer_config.json`.
     pub(super) config: &'a Map<String, Value>,
-    /// `special_tokens_map.json`, from before transformers 5.
+    /// The contents of `special_tokens_map.json`, which transformers wrote before version 5.
     pub(super) special_map: &'a Map<String, Value>,
-    /// `added_tokens.json`, from before transformers 4.34.
+    /// The contents of `added_tokens.json`, which transformers wrote before version 4.34.
     pub(super) added: &'a Map<String, Value>,
-    /// `added_tokens` of `tokenizer.json`.
+    /// The `added_tokens` list of `tokenizer.json`.
     pub(super) json: &'a [Value],
 }
 
-/// The tokens to add, and what the roles are called.
+/// The tokens to add, and the token of each role (`pad`, `unk`, `mask` and so on).
 #[derive(Debug, Default)]
 pub(super) struct Added {
-    /// In order; those of the vocabulary keep their ids.
+    /// The tokens in the order in which they are added. A token that the vocabulary already has keeps its id.
     pub(super) tokens: Vec<AddedToken>,
-    /// The ids that the files give them, to compare with those that they get.
+    /// The id that the files state for each token. It is compared with the id that the token really gets.
     pub(super) ids: Vec<(String, u64)>,
-    /// The tokens of the roles, where they are declared; `None` for a role without a token.
+    /// The token of each role that the files declare; `None` for a role that is declared to have no token.
     pub(super) roles: BTreeMap<String, Option<String>>,
 }
 
@@ -34,12 +34,12 @@ pub(super) struct Added {
 const ROLES: [&str; 7] = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"];
 
 impl Declared<'_> {
-    /// Merges what the files say: `added_tokens_decoder` of the configuration, or where there is none
-    /// `special_tokens_map.json`, `added_tokens.json` and the `added_tokens` of `tokenizer.json`; then the
-    /// tokens of the roles and the extra special ones.
+    /// Merges the declarations. The added tokens come from `added_tokens_decoder` of `tokenizer_config.json`. If that
+    /// key is missing, they come from `special_tokens_map.json`, `added_tokens.json` and the `added_tokens` of
+    /// `tokenizer.json`. The tokens of the roles and the extra special tokens follow.
     ///
     /// # Errors
-    /// If an entry is not a token, or an id not a number.
+    /// If an entry is not a token, or an id is not a number.
     pub(super) fn merge(&self, class: Class) -> Result<Added, String> {
         let mut config = self.config.clone();
         if is_empty(config.get("extra_special_tokens"))
@@ -91,7 +91,7 @@ impl Declared<'_> {
         }
         let more =
             named.iter().filter_map(|(_, token)| token.clone()).chain(extra_tokens(&config)?);
-        // A token of `tokenizer.json` keeps the flags it has there.
+        // A token that `tokenizer.json` already lists keeps the flags that it has there.
         let present: Vec<&str> =
             self.json.iter().filter_map(|token| token.get("content")?.as_str()).collect();
         let keeps = class == Class::Json;
@@ -138,8 +138,8 @@ impl Declared<'_> {
     }
 }
 
-/// Every `..._token` of the configuration that names a token: roles first, with what `class` calls them where
-/// nothing is said, then those of the model's own, such as `image_token`.
+/// Every key `..._token` of the configuration that names a token. The roles come first; a role that the configuration
+/// does not mention has the default token of `class`. Tokens that belong to one model, such as `image_token`, follow.
 fn named_tokens(
     config: &Map<String, Value>,
     class: Class,
@@ -147,17 +147,17 @@ fn named_tokens(
     let mut named = Vec::new();
     for role in ROLES {
         let key = format!("{role}_token");
-        let usual = class.usual_tokens().iter().find(|(name, _)| *name == role);
+        let default = class.default_tokens().iter().find(|(name, _)| *name == role);
         let token = match config.get(&key) {
             Some(Value::Null) => None,
             Some(token) => Some(token_of(token, true)?),
-            None => match usual {
+            None => match default {
                 Some((_, token)) => Some(AddedToken::from(*token, true)),
                 None => continue,
             },
         };
         let written = config.get(&key).is_none_or(Value::is_string);
-        // As a blank before it were part of the mask.
+        // transformers makes the mask token of MPNet match the space before it (`lstrip`).
         let lstrip = class == Class::MPNet && role == "mask" && written;
         named.push((
             key,
@@ -178,7 +178,7 @@ fn named_tokens(
     Ok(named)
 }
 
-/// The list `extra_special_tokens`, whose older name is `additional_special_tokens`.
+/// The list `extra_special_tokens`, which older files call `additional_special_tokens`.
 fn extra_tokens(config: &Map<String, Value>) -> Result<Vec<AddedToken>, String> {
     match config.get("extra_special_tokens") {
         Some(Value::Array(tokens)) => tokens.iter().map(|token| token_of(token, true)).collect(),
@@ -200,12 +200,12 @@ fn text_of(token: &Value) -> Option<String> {
     token.as_str().or_else(|| token.get("content")?.as_str()).map(str::to_owned)
 }
 
-/// A token written as its text, or as an object with flags. `special` is the default of the flag of that name;
-/// a token that is not special is normalized unless it says otherwise.
+/// Parses a token that is written as a string, or as an object with flags. `special` is the default of the flag
+/// `special`. The flag `normalized` is true by default for tokens that are not special.
 fn token_of(token: &Value, special: bool) -> Result<AddedToken, String> {
     let content = text_of(token).ok_or_else(|| format!("{token} is not a token"))?;
-    let flag = |key: &str, usual: bool| match token.get(key) {
-        None | Some(Value::Null) => Ok(usual),
+    let flag = |key: &str, default: bool| match token.get(key) {
+        None | Some(Value::Null) => Ok(default),
         Some(Value::Bool(value)) => Ok(*value),
         Some(value) => Err(format!(
             "the flag `{key}` of token {content:?} is {value}: it must be true or false"

@@ -1,11 +1,11 @@
-//! A BERT `vocab.txt` as transformers' BertTokenizer reads it.
+//! Reads a BERT `vocab.txt` as the class BertTokenizer of transformers does.
 
 use serde_json::{Map, Value};
 
 use super::limits;
 
-/// The tokens of a vocabulary with one token a line, its id being its line from 0; where a token stands
-/// twice, the later line counts.
+/// Maps the tokens of a `vocab.txt` to their ids. The file has one token a line, and the id is the line number from 0.
+/// If a token occurs twice, the later line gives the id.
 pub(super) fn vocab(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
     let vocab = lines(text);
@@ -15,7 +15,7 @@ pub(super) fn vocab(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     Ok(vocab.into_iter().enumerate().map(|(id, token)| (token.to_owned(), id.into())).collect())
 }
 
-/// The lines as Python's text mode gives them: ended by `\n`, `\r\n` or `\r`.
+/// Splits `text` into lines as Python's text mode does. A line ends in `\n`, `\r\n` or `\r`.
 fn lines(text: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text;

@@ -1,5 +1,5 @@
-//! Learns merges: the commonest pair of neighbours becomes one token, again and again (Sennrich et
-//! al. 2016). Among equally common pairs the one with the smallest ids is taken.
+//! Learns the merges of byte pair encoding: the most frequent pair of neighbouring tokens becomes one token, again and
+//! again (Sennrich et al. 2016). Of several equally frequent pairs, the one with the smallest ids is merged first.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -7,20 +7,21 @@ use std::collections::{BinaryHeap, HashMap};
 /// Two neighbouring tokens, by id.
 type Pair = (u32, u32);
 
-/// What was learned.
+/// The learned vocabulary.
 pub(super) struct Learned {
-    /// Every token; its place is its id.
+    /// Every token. The index of a token is its id.
     pub(super) tokens: Vec<String>,
-    /// The pairs merged, in order.
+    /// The merged pairs, in the order of the merges.
     pub(super) merges: Vec<Pair>,
-    /// Whether neighbours were left that could have been merged, had they been seen more often.
+    /// Whether learning stopped although pairs were left, because each of them is seen fewer than `min_frequency`
+    /// times.
     pub(super) has_rare_pairs: bool,
 }
 
-/// Starts from `special` and `alphabet` and merges until there are `vocab_size` tokens, or no pair
-/// is seen `min_frequency` times. `split` cuts a word into symbols; a word with a symbol outside the
-/// alphabet is left out, as it will be unknown anyway. When the second token of a pair begins with
-/// `continuing`, that is cut off.
+/// Starts from the tokens `special` and `alphabet` and merges pairs until there are `vocab_size` tokens, or no pair is
+/// seen `min_frequency` times. `split` cuts a word into symbols. A word with a symbol outside the alphabet is left
+/// out, because the tokenizer maps it to the unknown token anyway. If the second token of a pair begins with the
+/// prefix `continuing` (`##` in WordPiece), the merged token leaves that prefix out.
 pub(super) fn learn(
     special: &[String],
     alphabet: Vec<String>,
@@ -46,7 +47,7 @@ pub(super) fn learn(
     let mut corpus = Corpus::new(known.collect());
     let mut merges = Vec::new();
     while tokens.len() < vocab_size {
-        let Some(pair) = corpus.commonest(min_frequency.max(1)) else { break };
+        let Some(pair) = corpus.most_frequent(min_frequency.max(1)) else { break };
         let (left, right) = (&tokens[pair.0 as usize], &tokens[pair.1 as usize]);
         let merged = format!("{left}{}", right.strip_prefix(continuing).unwrap_or(right));
         let id = intern(merged, &mut tokens, &mut ids);
@@ -70,13 +71,13 @@ struct Word {
     count: u64,
 }
 
-/// The words with the count of each pair and where it may be found.
+/// The words, the count of each pair, and the words in which each pair occurs.
 struct Corpus {
     words: Vec<Word>,
     counts: HashMap<Pair, u64>,
-    /// Words that held the pair at some time; more than hold it now.
+    /// The indices of the words that have held the pair at some time. Some of them may not hold it any more.
     places: HashMap<Pair, Vec<u32>>,
-    /// Pairs by count. Entries whose count is no longer true are put right when they come up.
+    /// Pairs by count. An entry may be out of date; it is corrected when it is popped.
     queue: BinaryHeap<(u64, Reverse<Pair>)>,
 }
 
@@ -88,14 +89,14 @@ impl Corpus {
             places: HashMap::new(),
             queue: BinaryHeap::new(),
         };
-        for at in 0..corpus.words.len() {
-            corpus.add_pairs(at);
+        for word in 0..corpus.words.len() {
+            corpus.add_pairs(word);
         }
         corpus.queue = corpus.counts.iter().map(|(pair, n)| (*n, Reverse(*pair))).collect();
         corpus
     }
 
-    fn commonest(&mut self, least: u64) -> Option<Pair> {
+    fn most_frequent(&mut self, least: u64) -> Option<Pair> {
         while let Some((count, Reverse(pair))) = self.queue.pop() {
             let now = self.counts.get(&pair).copied().unwrap_or(0);
             if now == count && now >= least {
@@ -108,7 +109,7 @@ impl Corpus {
         None
     }
 
-    /// Replaces `pair` by `id` wherever it stands.
+    /// Replaces `pair` by the token `id` in every word.
     fn merge(&mut self, pair: Pair, id: u32) {
         let mut places = self.places.remove(&pair).unwrap_or_default();
         places.sort_unstable();
@@ -120,7 +121,7 @@ impl Corpus {
             let word = &mut self.words[at];
             word.symbols = merged(&word.symbols, pair, id);
             self.add_pairs(at);
-            // Only pairs with the new token can have become commoner.
+            // Only pairs that contain the new token can have become more frequent.
             let pairs = self.words[at].symbols.windows(2).map(|w| (w[0], w[1]));
             touched.extend(pairs.filter(|(a, b)| *a == id || *b == id));
         }

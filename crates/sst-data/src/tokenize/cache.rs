@@ -1,4 +1,5 @@
-//! Words repeat: the ids of those that were seen are kept, for tokenizers that never look across white space.
+//! Caches the token ids of words, for tokenizers that encode each word by itself. Words repeat, so most of a text is
+//! looked up instead of encoded.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -9,35 +10,35 @@ use tokenizers::{ModelWrapper, NormalizerWrapper, PreTokenizerWrapper, Tokenizer
 
 use super::TokenizeError;
 
-/// Parts that threads lock one at a time.
+/// The cache is split into this many shards, each with a lock of its own, so that threads seldom wait for each other.
 const SHARDS: usize = 64;
-/// Words that are kept, in all; a text with more different ones has them encoded again.
+/// The most words that the cache holds. Further words are encoded each time that they occur.
 const WORDS: usize = 1 << 19;
-/// Longer words, in bytes, seldom repeat.
+/// Words longer than this many bytes are not cached, because they seldom repeat.
 const LONGEST: usize = 48;
 
-/// Where texts are split into words.
+/// How a text is split into words that can be encoded one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rule {
-    /// At each space, which belongs to no word (BERT).
+    /// Words are separated by a space, which belongs to no word (BERT).
     Spaces,
-    /// Before a space that stands alone, which belongs to the word after it (byte-level BPE: its pattern,
-    /// from GPT-2, matches at most one space before a word and never looks beyond).
+    /// A word begins with the single space before it, where neither neighbour of that space is white space (byte-level
+    /// BPE). The split pattern of GPT-2 matches at most one space before a word and never looks further.
     BeforeSpaces,
 }
 
 impl Rule {
-    /// The rule of `library`; `None` if it is not known to be exact.
+    /// The rule for the tokenizer `library`; `None` if no rule is known to give exactly the same ids.
     fn of(library: &Tokenizer) -> Option<Self> {
         if matches!(library.get_model(), ModelWrapper::BPE(model) if model.dropout.is_some()) {
             return None;
         }
-        // An added token is matched before the text is split: it must lie within a word. One that takes
-        // the space after it would take it from the next.
-        let spoils = |token: &tokenizers::AddedToken| {
+        // Added tokens are matched before the text is split, so an added token must lie within one word. An added
+        // token with `rstrip` would take the space that belongs to the next word.
+        let crosses_words = |token: &tokenizers::AddedToken| {
             token.rstrip || token.content.contains(char::is_whitespace)
         };
-        if library.get_added_tokens_decoder().values().any(spoils) {
+        if library.get_added_tokens_decoder().values().any(crosses_words) {
             return None;
         }
         match (library.get_normalizer(), library.get_pre_tokenizer()) {
@@ -53,7 +54,7 @@ impl Rule {
         }
     }
 
-    /// The first word of `text`, which is not empty, and the rest.
+    /// Splits the non-empty `text` into its first word and the rest.
     fn split(self, text: &str) -> (&str, &str) {
         match self {
             Self::Spaces => text.split_once(' ').unwrap_or((text, "")),
@@ -70,13 +71,13 @@ impl Rule {
     }
 }
 
-/// Ids by word.
-type Known = HashMap<Box<str>, Box<[u32]>, FixedState>;
+/// Token ids by word.
+type IdsByWord = HashMap<Box<str>, Box<[u32]>, FixedState>;
 
-/// The ids of words that were seen.
+/// A cache of the token ids of words.
 pub(super) struct WordCache {
     rule: Rule,
-    shards: Vec<RwLock<Known>>,
+    shards: Vec<RwLock<IdsByWord>>,
 }
 
 impl std::fmt::Debug for WordCache {
@@ -86,13 +87,14 @@ impl std::fmt::Debug for WordCache {
 }
 
 impl WordCache {
-    /// An empty cache, if texts for `library` may be split into words.
+    /// An empty cache, or `None` if texts for `library` cannot be split into words.
     pub(super) fn of(library: &Tokenizer) -> Option<Self> {
         let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
         Rule::of(library).map(|rule| Self { rule, shards })
     }
 
-    /// The ids of `text`: those of its words, one after the other. `encode` is asked for those that are new.
+    /// The token ids of `text`, which are those of its words one after the other. `encode` computes the ids of a word
+    /// that is not in the cache.
     pub(super) fn encode(
         &self,
         text: &str,
@@ -119,7 +121,7 @@ impl WordCache {
         ids: &mut Vec<u32>,
     ) -> Result<(), TokenizeError> {
         let hash = FixedState::default().hash_one(word);
-        // The high bits: the table itself takes the low ones.
+        // The shard is chosen by the high bits, because the hash table uses the low ones.
         let shard = &self.shards[(hash >> 48) as usize % SHARDS];
         if let Some(known) = shard.read().unwrap_or_else(PoisonError::into_inner).get(word) {
             ids.extend_from_slice(known);

@@ -1,9 +1,9 @@
-//! Checks a `tokenizer.json` before the library sees it.
+//! Checks a `tokenizer.json` before the crate `tokenizers` (below: the library) parses it.
 //!
-//! The library trusts its input where it should not: it slices merges without looking at their
-//! lengths (huggingface/tokenizers#2094), allocates by the largest id, recurses to the depth of its
-//! longest Unigram piece, and pads to any length asked for. None of this can be caught once it
-//! happens, so what could cause it is refused here. What only panics is caught where it is called.
+//! The library trusts some input that it should not. It slices merges without checking their lengths
+//! (huggingface/tokenizers#2094), allocates a table by the largest id, recurses as deep as the longest Unigram piece
+//! has bytes, and pads to any length. A process cannot recover from these, so this module refuses the input that
+//! causes them. Input that only causes a panic is handled by the caller, which catches the panic.
 
 use serde_json::{Map, Value, json};
 
@@ -11,8 +11,9 @@ use super::growth::Growth;
 use super::limits;
 use crate::json_problem;
 
-/// Parses and checks; returns the JSON with all that sst does itself switched off: padding, and truncation but for
-/// `{"direction": "Left"}` ([`take_side`]), and dropout and sampling, which would make the ids of a text a matter of chance.
+/// Parses and checks a `tokenizer.json`. The returned JSON has padding switched off, because sst pads by itself;
+/// truncation switched off except for `{"direction": "Left"}`, which [`take_side`] reads; and dropout and sampling
+/// switched off, because they would make the ids of a text random.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
     let mut root = match json(bytes)? {
         Value::Object(root) => root,
@@ -33,13 +34,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
     Ok(root)
 }
 
-/// Takes the direction that [`parse`] left, and says whether it is `Left`: whether long texts lose their beginning.
+/// Removes the truncation direction that [`parse`] kept, and returns whether it is `Left`, which means that long texts
+/// lose their beginning.
 pub(super) fn take_side(root: &mut Value) -> bool {
     let truncation = root.get_mut("truncation").map(Value::take);
     truncation.is_some_and(|truncation| !truncation.is_null())
 }
 
-/// Checks the vocabulary, the merges and the limits of a model, and switches chance off.
+/// Checks the vocabulary, the merges and the limits of a model, and switches dropout and sampling off.
 pub(super) fn model(model: &mut Map<String, Value>) -> Result<(), String> {
     check_vocab(model)?;
     check_merges(model)?;
@@ -47,12 +49,14 @@ pub(super) fn model(model: &mut Map<String, Value>) -> Result<(), String> {
     if longest > limits::WORD_CHARS {
         let most = limits::WORD_CHARS;
         return Err(format!(
-            "max_input_chars_per_word is {longest}, more than {most}: the time for a word grows with its cube"
+            "max_input_chars_per_word is {longest}, more than {most}: the time for a word grows with the cube of its length"
         ));
     }
     for (key, what) in [("dropout", "dropout"), ("alpha", "sampling"), ("nbest_size", "sampling")] {
         if model.remove(key).is_some_and(|value| !value.is_null()) {
-            tracing::warn!("the tokenizer's {what} is switched off: ids must not depend on chance");
+            tracing::warn!(
+                "the tokenizer's {what} is switched off, because the ids of a text must not be random"
+            );
         }
     }
     Ok(())
@@ -67,13 +71,13 @@ pub(super) fn added_token(content: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Parses JSON of bounded depth.
+/// Parses JSON that is nested at most [`limits::DEPTH`] levels deep.
 pub(super) fn json(bytes: &[u8]) -> Result<Value, String> {
     check_depth(bytes)?;
     serde_json::from_slice(bytes).map_err(|error| format!("it {}", json_problem(&error)))
 }
 
-/// Looks at brackets outside strings only; the parser does the rest.
+/// Counts the brackets outside strings; the parser checks everything else.
 fn check_depth(bytes: &[u8]) -> Result<(), String> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in bytes {
@@ -129,7 +133,7 @@ fn check_vocab(model: &Map<String, Value>) -> Result<(), String> {
     }
 }
 
-/// Every merge must be of two tokens into a third, all of the vocabulary.
+/// Checks that the two tokens of each merge and the token that they make are all in the vocabulary.
 fn check_merges(model: &Map<String, Value>) -> Result<(), String> {
     let (Some(Value::Object(vocab)), Some(Value::Array(merges))) =
         (model.get("vocab"), model.get("merges"))
@@ -147,7 +151,8 @@ fn check_merges(model: &Map<String, Value>) -> Result<(), String> {
             _ => None,
         };
         let (a, b) = pair.ok_or_else(|| format!("the merge {merge} is not a pair of tokens"))?;
-        // The library cuts as many bytes off every right side, whether the prefix is there or not.
+        // The library removes as many bytes as the prefix has from the second token, without checking that the prefix
+        // is there.
         let rest = b.get(prefix.len()..).filter(|_| b.starts_with(prefix));
         let rest = rest.ok_or_else(|| format!("the merge {merge} lacks the prefix {prefix:?}"))?;
         if a.is_empty() || rest.is_empty() {
@@ -161,8 +166,8 @@ fn check_merges(model: &Map<String, Value>) -> Result<(), String> {
     Ok(())
 }
 
-/// The growth of a text in the normalizer and the pre-tokenizer, and of tokens in the decoder. Rules that replace one
-/// character by thousands, one after the other, could fill any memory.
+/// How much longer the normalizer and the pre-tokenizer can make a text, and how much longer the decoder can make
+/// tokens. Rules that each replace one character by thousands of others could otherwise fill any memory.
 pub(super) fn growth(root: &Value) -> Result<(Growth, Growth), String> {
     let encoding = Growth::of(&[&root["normalizer"], &root["pre_tokenizer"]]);
     let decoding = Growth::of(&[&root["decoder"]]);

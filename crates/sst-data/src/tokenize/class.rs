@@ -1,9 +1,9 @@
-//! Which class of transformers a folder asks for, as AutoTokenizer decides it (transformers 5.23).
+//! Chooses the tokenizer class of transformers for a folder, as AutoTokenizer does (transformers 5.23).
 
 use serde_json::Value;
 
-/// The classes that build their parts from flags of `tokenizer_config.json`. From a `tokenizer.json` they
-/// take the vocabulary and the merges, and nothing of its normalizer, pre-tokenizer and decoder.
+/// The classes that build their normalizer, pre-tokenizer and decoder from flags of `tokenizer_config.json`. From a
+/// `tokenizer.json` they take only the vocabulary and the merges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     Bert,
@@ -13,11 +13,11 @@ pub(super) enum Class {
     Roberta,
     Llama,
     XlmRoberta,
-    /// `PreTrainedTokenizerFast` and all others: the `tokenizer.json` as it is.
+    /// `PreTrainedTokenizerFast` and all other classes, which use `tokenizer.json` as it is.
     Json,
 }
 
-/// Class names, without `Fast`.
+/// The class names without the suffix `Fast`.
 const NAMES: [(&str, Class); 24] = [
     ("BertTokenizer", Class::Bert),
     ("DistilBertTokenizer", Class::Bert),
@@ -45,8 +45,8 @@ const NAMES: [(&str, Class); 24] = [
     ("BloomTokenizer", Class::Json),
 ];
 
-/// The class that transformers registers for a `model_type`; those of models whose class is not built from
-/// flags here are left out.
+/// The class that transformers registers for each `model_type`. Models whose class does not build its parts from flags
+/// are left out.
 const REGISTERED: [(&str, &str); 61] = [
     ("bert", "BertTokenizer"),
     ("distilbert", "BertTokenizer"),
@@ -116,26 +116,26 @@ fn registered(model_type: &str) -> Option<&'static str> {
 }
 
 impl Class {
-    /// The class of a name with or without `Fast`; `None` if it is not one of ours.
+    /// The class called `name`, with or without the suffix `Fast`; `None` if it is not listed here.
     pub(super) fn named(name: &str) -> Option<Self> {
         let plain = name.strip_suffix("Fast").unwrap_or(name);
         NAMES.iter().find(|(known, _)| *known == plain || *known == name).map(|(_, class)| *class)
     }
 
-    /// The first of its names.
+    /// The first name of the class in the list.
     pub(super) fn name(self) -> &'static str {
         let known = NAMES.iter().find(|(_, class)| *class == self);
         known.map_or("PreTrainedTokenizerFast", |(name, _)| name)
     }
 
-    /// The class for a folder: `written` is of `tokenizer_config.json`, `model` is the `config.json` beside
-    /// it, `byte_level` whether the `tokenizer.json` names ByteLevel.
+    /// The class for a folder. `written` is the `tokenizer_class` of `tokenizer_config.json`, `model` is the
+    /// `config.json` beside it, and `byte_level` says whether `tokenizer.json` names ByteLevel.
     pub(super) fn of_folder(written: Option<&str>, model: &Value, byte_level: bool) -> Self {
         let of_model = |key: &str| model.get(key).and_then(Value::as_str);
         let declared = written.or(of_model("tokenizer_class"));
         let class = |name: &str| Self::named(name).unwrap_or(Self::Json);
         if byte_level && declared.is_some_and(|name| class(name) == Self::Llama) {
-            // Llama 3: the class would put Metaspace in the place of ByteLevel.
+            // Llama 3 names this class, but the class would replace ByteLevel by Metaspace.
             return Self::Json;
         }
         let registered = of_model("model_type").and_then(registered);
@@ -152,8 +152,8 @@ impl Class {
         registered(model_type).and_then(Self::named).filter(|class| *class != Self::Json)
     }
 
-    /// The special tokens that the class has where the configuration names no others.
-    pub(super) fn usual_tokens(self) -> &'static [(&'static str, &'static str)] {
+    /// The special tokens that the class uses where the configuration names none.
+    pub(super) fn default_tokens(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Bert => &[
                 ("unk", "[UNK]"),
@@ -197,7 +197,7 @@ impl Class {
         }
     }
 
-    /// The type of model that the class has, as `tokenizer.json` writes it.
+    /// The `model.type` of `tokenizer.json` that the class needs, if it needs a certain one.
     pub(super) fn model_type(self) -> Option<&'static str> {
         match self {
             Self::Bert | Self::Funnel | Self::MPNet => Some("WordPiece"),
@@ -219,7 +219,7 @@ impl Class {
         Self::Json,
     ];
 
-    /// The keys of `tokenizer_config.json` that the class reads, beside those that every class reads.
+    /// The keys of `tokenizer_config.json` that the class reads in addition to those that every class reads.
     pub(super) fn flags(self) -> &'static [&'static str] {
         match self {
             Self::Bert | Self::MPNet => {

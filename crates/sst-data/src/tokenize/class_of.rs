@@ -1,4 +1,4 @@
-//! The class whose rules hold for the files of a folder.
+//! Decides which tokenizer class applies to the files of a folder.
 
 use serde_json::Value;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -8,18 +8,19 @@ use super::class::Class;
 use super::folder::{Files, Vocabulary};
 use super::spelling::byte_of;
 
-/// How many merges are looked at for one that GPT-2's split rules out. The common merges come first, and those of a
-/// vocabulary that was trained with another split (`);` and a line end, a full stop and letters) are among them.
-const LOOKED_AT: usize = 20_000;
+/// The number of merges that are searched for one that GPT-2's split would never allow. Merges are sorted by
+/// frequency, so if the vocabulary was trained with another split, such merges (`);` and a line end, a full stop and
+/// letters) are among the first.
+const SEARCHED_MERGES: usize = 20_000;
 
-/// The class whose rules hold for a folder.
+/// The class that applies to a folder.
 ///
-/// A `tokenizer.json` says itself how text is split. A `vocab.txt`, or a `vocab.json` with its `merges.txt`, does not:
-/// their class must follow from `tokenizer_config.json` or from `config.json`.
+/// A `tokenizer.json` states how text is split. A `vocab.txt`, or a `vocab.json` with its `merges.txt`, does not, so
+/// the class must follow from `tokenizer_config.json` or `config.json`.
 ///
 /// # Errors
-/// If the files say that the vocabulary is for a class whose split is not known here, or a vocabulary that comes
-/// without a class was not made with GPT-2's split.
+/// If the files name a class whose split is not implemented here, or if no file names a class and the vocabulary was
+/// not made with GPT-2's split.
 pub(super) fn class_of(files: &Files) -> Result<Class, String> {
     let written = files.config.get("tokenizer_class").and_then(Value::as_str);
     let class = |bytes| Class::of_folder(written, &files.model, bytes);
@@ -27,12 +28,13 @@ pub(super) fn class_of(files: &Files) -> Result<Class, String> {
         Vocabulary::Json(root) => {
             let parts = ["pre_tokenizer", "decoder"].map(|key| root[key].to_string());
             let class = class(parts.iter().any(|part| part.contains("\"ByteLevel\"")));
-            // Old files do not name the type of their model.
-            let found = root["model"]["type"].as_str().or(class.model_type());
-            if found != class.model_type() && class != Class::Json {
-                let (found, name) = (found.unwrap_or("?"), written.unwrap_or("the model's class"));
+            // Old files leave out the type of their model.
+            let model_type = root["model"]["type"].as_str().or(class.model_type());
+            if model_type != class.model_type() && class != Class::Json {
+                let (model_type, name) =
+                    (model_type.unwrap_or("?"), written.unwrap_or("the model's class"));
                 tracing::warn!(
-                    "{}: its model is {found}, which {name} does not have: its flags are not used",
+                    "{}: its model is {model_type}, which {name} does not use: the flags of that class are ignored",
                     files.path.display()
                 );
                 return Ok(Class::Json);
@@ -51,7 +53,7 @@ pub(super) fn class_of(files: &Files) -> Result<Class, String> {
             }
             let advice = "add the tokenizer_config.json or the config.json that belongs to it, or save it with a \
                           tokenizer.json";
-            // GPT-2's letter for a space, which every byte-level vocabulary has.
+            // This is GPT-2's letter for a space. Every byte-level vocabulary has it.
             if !model["vocab"].as_object().is_some_and(|vocab| vocab.contains_key("Ġ")) {
                 return Err(format!("it is no byte-level vocabulary as GPT-2's is: {advice}"));
             }
@@ -70,11 +72,11 @@ pub(super) fn class_of(files: &Files) -> Result<Class, String> {
     }
 }
 
-/// The class that the configurations name for `vocabulary`, which classes read for which `reads` is true; `None` where
-/// they name none.
+/// The class that the configuration files name for `vocabulary`; `None` if they name none. `reads` says which classes
+/// read such a vocabulary.
 ///
 /// # Errors
-/// If they name one that does not read such a vocabulary, or that is not known.
+/// If they name an unknown class, or one that does not read such a vocabulary.
 fn declared(
     files: &Files,
     vocabulary: &str,
@@ -84,7 +86,7 @@ fn declared(
     let written = text(files.config.get("tokenizer_class"))
         .map(|name| (name, "tokenizer_config.json"))
         .or_else(|| Some((text(files.model.get("tokenizer_class"))?, "config.json")));
-    // These say nothing of how text is split.
+    // These generic class names do not state how text is split.
     let specific = written.filter(|(name, _)| Class::named(name) != Some(Class::Json));
     let (class, says) = match (specific, text(files.model.get("model_type"))) {
         (Some((name, file)), _) => {
@@ -104,13 +106,14 @@ fn declared(
     }
 }
 
-/// The first token among `merges` that GPT-2's split cuts in two, so that it was learned with another split.
+/// The first token made by `merges` that GPT-2's split would cut in two. Such a token shows that the vocabulary was
+/// trained with another split.
 fn against_gpt2(merges: &Value) -> Option<String> {
     let split = ByteLevel::new(false, false, true);
-    let merges = merges.as_array()?.iter().take(LOOKED_AT);
+    let merges = merges.as_array()?.iter().take(SEARCHED_MERGES);
     let mut tokens = merges.filter_map(|pair| {
         let letters = format!("{}{}", pair.get(0)?.as_str()?, pair.get(1)?.as_str()?);
-        // A token may be a part of a character, and then says nothing.
+        // A token that is only part of a character proves nothing.
         let bytes = letters.chars().map(byte_of).collect::<Option<Vec<u8>>>()?;
         String::from_utf8(bytes).ok()
     });

@@ -1,4 +1,4 @@
-//! What can go wrong with a tokenizer.
+//! Errors of tokenizers.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,18 @@ pub enum TokenizeError {
     /// A file cannot be read or written.
     #[error("cannot {action} {path}: {error}", path = path.display())]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         #[source]
         error: io::Error,
     },
-    /// No kind of tokenizer is there.
-    #[error("{path} holds neither tokenizer.json nor vocab.txt, and not vocab.json with merges.txt", path = .0.display())]
+    /// The folder holds no tokenizer.
+    #[error("{path} holds no tokenizer.json, no vocab.txt, and no vocab.json with merges.txt", path = .0.display())]
     NotFound(PathBuf),
-    /// A vocabulary that transformers reads and sst does not.
+    /// A vocabulary file that transformers reads and sst does not.
     #[error(
         "{file} is {kind}, which sst does not read; write a tokenizer.json beside it with transformers: python -c \
          \"from transformers import AutoTokenizer as A; A.from_pretrained('{folder}').save_pretrained('{folder}')\"",
@@ -30,15 +30,15 @@ pub enum TokenizeError {
     Foreign {
         /// The file.
         file: PathBuf,
-        /// What it is.
+        /// The kind of file.
         kind: &'static str,
     },
-    /// The file is broken, hostile or of a kind we do not know.
+    /// The file is damaged, goes beyond a limit, or is of an unknown kind.
     #[error("{name} is not a tokenizer that can be used: {reason}")]
     Invalid {
         /// The file.
         name: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// Encoding or decoding failed.
@@ -46,7 +46,7 @@ pub enum TokenizeError {
     Run {
         /// The tokenizer.
         name: String,
-        /// What the library said.
+        /// The message of the crate `tokenizers`.
         reason: String,
     },
     /// An id outside the vocabulary.
@@ -56,7 +56,7 @@ pub enum TokenizeError {
         name: String,
         /// The id.
         id: u32,
-        /// Ids are below this.
+        /// The vocabulary size. Every id is below it.
         vocab_size: usize,
     },
     /// A token that the model has no embedding for.
@@ -73,18 +73,18 @@ pub enum TokenizeError {
         token: String,
         /// Its id.
         id: u32,
-        /// The model's ids are below this.
+        /// The number of ids that the model has. Every id is below it.
         vocabulary: usize,
     },
-    /// An option of the training that cannot be, by itself or beside the others.
+    /// A training option that is not valid, alone or together with the others.
     #[error("cannot train a tokenizer: {key} {message}")]
     Config {
         /// The option, such as `vocab_size`.
         key: &'static str,
-        /// What is wrong with it, to be read after the key.
+        /// The problem, as a phrase that follows the key.
         message: String,
     },
-    /// A corpus that no tokenizer can be trained on.
+    /// The corpus cannot be used for training.
     #[error("cannot train a tokenizer: {0}")]
     Train(String),
 }

@@ -1,4 +1,4 @@
-//! The files of a folder that say what its tokenizer is.
+//! Reads the files of a tokenizer folder.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub(super) const ADDED: &str = "added_tokens.json";
 const VOCAB_TXT: &str = "vocab.txt";
 const VOCAB_JSON: &str = "vocab.json";
 const MERGES: &str = "merges.txt";
-/// A template of chats, and a folder of more of them.
+/// The name of a chat template, and of the folder for further ones.
 const TEMPLATE: &str = "chat_template.jinja";
 const TEMPLATES: &str = "additional_chat_templates";
 
@@ -27,27 +27,27 @@ pub(super) enum Vocabulary {
     Json(Value),
     /// The tokens of a `vocab.txt` with their ids.
     Txt(Map<String, Value>),
-    /// A `vocab.json` and the merges beside it.
+    /// A `vocab.json`, with the merges of the `merges.txt` beside it.
     Merges(Map<String, Value>),
 }
 
-/// What was read.
+/// The contents of the files.
 #[derive(Debug)]
 pub(super) struct Files {
-    /// The file of the vocabulary.
+    /// The path of the vocabulary file.
     pub(super) path: PathBuf,
     pub(super) vocabulary: Vocabulary,
     pub(super) config: Map<String, Value>,
     pub(super) special_map: Map<String, Value>,
     pub(super) added: Map<String, Value>,
-    /// The `config.json` of the model; null if there is none.
+    /// The `config.json` of the model; null if the folder has none.
     pub(super) model: Value,
-    /// Templates of chats: their paths within the folder, and their bytes.
+    /// The chat templates: their paths within the folder, and their bytes.
     pub(super) templates: Vec<(String, Vec<u8>)>,
 }
 
 impl Files {
-    /// Reads `path`, which is a folder or the file of a vocabulary, and what lies beside it.
+    /// Reads `path`, which is a folder or a vocabulary file, and the files beside it.
     pub(super) fn read(path: &Path) -> Result<Self, TokenizeError> {
         let file = if path.is_dir() { find(path)? } else { path.to_path_buf() };
         let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
@@ -84,11 +84,11 @@ impl Files {
     }
 }
 
-/// The file of the vocabulary in `folder`.
+/// Finds the vocabulary file in `folder`.
 fn find(folder: &Path) -> Result<PathBuf, TokenizeError> {
-    let here = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
-    let merges = || here(MERGES).and_then(|_| here(VOCAB_JSON));
-    if let Some(file) = here(JSON).or_else(|| here(VOCAB_TXT)).or_else(merges) {
+    let existing = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
+    let merges = || existing(MERGES).and_then(|_| existing(VOCAB_JSON));
+    if let Some(file) = existing(JSON).or_else(|| existing(VOCAB_TXT)).or_else(merges) {
         return Ok(file);
     }
     let other = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -100,7 +100,7 @@ fn find(folder: &Path) -> Result<PathBuf, TokenizeError> {
     })
 }
 
-/// Whether `path` is a vocabulary of a kind that transformers reads and sst does not.
+/// Whether `path` is a vocabulary file that transformers reads and sst does not.
 fn is_foreign(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.ends_with(".model")
@@ -122,7 +122,7 @@ fn foreign(file: &Path) -> TokenizeError {
     TokenizeError::Foreign { file: file.to_path_buf(), kind }
 }
 
-/// The lines of merges.txt as pairs; the first may name a version.
+/// Parses the lines of `merges.txt` into pairs. The first line may state a version.
 fn merge_lines(bytes: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
     let mut merges = Vec::new();
@@ -139,7 +139,7 @@ fn merge_lines(bytes: &[u8]) -> Result<Value, String> {
     Ok(Value::Array(merges))
 }
 
-/// The object in a file; empty if there is no such file.
+/// Reads the JSON object in a file; it is empty if the file does not exist.
 fn object(path: &Path) -> Result<Map<String, Value>, TokenizeError> {
     if !path.is_file() {
         return Ok(Map::new());
@@ -151,7 +151,8 @@ fn object(path: &Path) -> Result<Map<String, Value>, TokenizeError> {
     }
 }
 
-/// The model's configuration. One that cannot be read is null here: who loads the model names the error.
+/// Reads the `config.json` of the model. A file that cannot be read gives null, because loading the model reports that
+/// error.
 fn model_config(folder: &Path) -> Value {
     let path = folder.join("config.json");
     let bytes = if path.is_file() { read(&path).ok() } else { None };

@@ -1,9 +1,9 @@
-//! How much longer a tokenizer's rules can make a text.
+//! Bounds how much longer the rules of a tokenizer can make a text.
 //!
-//! Each character of a text has a weight: how many characters it can become, at most, by the time that all rules have
-//! run. The weights are found from the last rule to the first. A rule that replaces a text p by s gives each
-//! character of p the share of s's weight that falls to it, so rules multiply only where one can match what another
-//! made: fourteen rules for typographic signs weigh no more than the longest of them.
+//! Each character has a weight: the most characters that it can become once all rules have run. The weights are
+//! computed from the last rule to the first. A rule that replaces a text `p` by `s` divides the weight of `s` evenly
+//! among the characters of `p`. Weights therefore multiply only where one rule can match the output of another:
+//! fourteen rules for typographic signs weigh no more than the largest of them.
 
 use std::collections::HashMap;
 
@@ -14,25 +14,25 @@ use unicode_normalization::UnicodeNormalization;
 use super::limits;
 use super::spelling::flatten;
 
-/// The weights of characters before the first rule.
+/// The weights of characters before the first rule runs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Growth {
     weights: HashMap<char, f64>,
-    /// Of all other characters.
+    /// The weight of all characters that `weights` does not list.
     other: f64,
-    /// What is added to a text, whatever its length.
+    /// The characters that are added to every text, however short it is.
     added: f64,
-    /// Whether characters are decomposed (NFD, NFKD and NFKC): into up to 18 for one.
+    /// Whether characters are decomposed (NFD, NFKD or NFKC), which turns one character into up to 18.
     decomposed: bool,
     lowered: bool,
-    /// Whether the bytes of a character become characters. Once is what byte-level vocabularies do, and is not
-    /// counted as growth.
+    /// Whether each byte of a character becomes a character of its own. Every byte-level vocabulary does this once, so
+    /// the first time is not counted as growth.
     byte_level: bool,
-    /// The largest weight of any character, decomposition included.
+    /// The largest weight of any character, with decomposition.
     largest: f64,
 }
 
-/// The most characters that one becomes by NFKD, U+FDFA.
+/// The most characters that NFKD makes of one character, which is U+FDFA.
 const DECOMPOSED: f64 = 18.0;
 
 impl Default for Growth {
@@ -50,7 +50,8 @@ impl Default for Growth {
 }
 
 impl Growth {
-    /// The growth by the normalizer and the pre-tokenizer, or the decoder, of a `tokenizer.json`.
+    /// The growth caused by the given components of a `tokenizer.json`: the normalizer and the pre-tokenizer, or the
+    /// decoder.
     pub(super) fn of(components: &[&Value]) -> Self {
         let steps: Vec<&Value> =
             components.iter().flat_map(|component| flatten(component)).collect();
@@ -62,23 +63,25 @@ impl Growth {
         growth
     }
 
-    /// What a rule gives a character, whatever it becomes before that rule.
+    /// The weight that rules give `c` itself, without lower-casing and decomposition.
     fn own_weight(&self, c: char) -> f64 {
         self.weights.get(&c).copied().unwrap_or(self.other)
     }
 
     fn weight(&self, c: char) -> f64 {
-        let own = self.own_weight(c);
+        let undecomposed = self.own_weight(c);
         let parts = |c: char| c.nfkd().map(|part| self.own_weight(part)).sum::<f64>();
         let lower =
             || c.to_lowercase().map(|c| if c < '\u{a0}' { self.own_weight(c) } else { parts(c) });
         match (self.lowered && !c.is_ascii_lowercase(), self.decomposed && c >= '\u{a0}') {
-            (false, false) => own,
-            (false, true) => own.max(parts(c)),
-            (true, false) if c.is_ascii() => own.max(self.own_weight(c.to_ascii_lowercase())),
+            (false, false) => undecomposed,
+            (false, true) => undecomposed.max(parts(c)),
+            (true, false) if c.is_ascii() => {
+                undecomposed.max(self.own_weight(c.to_ascii_lowercase()))
+            }
             (true, decomposed) => {
                 let lower: f64 = lower().sum();
-                own.max(lower).max(if decomposed { parts(c) } else { 0.0 })
+                undecomposed.max(lower).max(if decomposed { parts(c) } else { 0.0 })
             }
         }
     }
@@ -88,12 +91,12 @@ impl Growth {
         self.largest
     }
 
-    /// The characters that `text` can become.
+    /// The most characters that `text` can become.
     fn characters(&self, text: &str) -> f64 {
         self.added + text.chars().map(|c| self.weight(c)).sum::<f64>()
     }
 
-    /// Refuses a text that could become longer than what memory is set aside for.
+    /// Refuses a text that could become longer than [`limits::GROWN_CHARS`].
     pub(super) fn check(&self, text: &str) -> Result<(), String> {
         let most = limits::GROWN_CHARS as f64;
         if text.len() as f64 * self.largest() + self.added <= most {
@@ -104,14 +107,14 @@ impl Growth {
             return Ok(());
         }
         Err(format!(
-            "its rules can make {characters:.0} characters of a text of {} bytes, more than {}; split the \
-             text into shorter ones",
+            "its rules can make {characters:.0} characters of a text of {} bytes, and the limit is {}: \
+             split the text into shorter ones",
             text.len(),
             limits::GROWN_CHARS
         ))
     }
 
-    /// The weights before `step` from those after it.
+    /// Turns the weights after `step` into those before it.
     fn before(&mut self, step: &Value) {
         let text = |key: &str| step.get(key).and_then(Value::as_str).unwrap_or_default();
         match step.get("type").and_then(Value::as_str).unwrap_or_default() {
@@ -132,7 +135,7 @@ impl Growth {
             }
             "NFD" | "NFKD" => self.decomposed = true,
             kind @ ("NFC" | "NFKC") => {
-                // A later rule may replace a character that is composed here.
+                // A later rule may replace a composed character, which this step can make of any character.
                 let composed = |c: char| c.nfd().ne([c]);
                 let heavy =
                     self.weights.iter().filter(|(c, _)| composed(**c)).map(|(_, weight)| *weight);
@@ -142,7 +145,7 @@ impl Growth {
             }
             "Lowercase" => self.lowered = true,
             "Precompiled" => {
-                // The tables of SentencePiece are NFKC with a few changes.
+                // The table of SentencePiece is NFKC with a few changes.
                 self.decomposed = true;
                 let longest = longest_replacement(text("precompiled_charsmap"));
                 if longest > DECOMPOSED {
@@ -152,7 +155,7 @@ impl Growth {
             "BertNormalizer" => {
                 self.lowered = true;
                 self.decomposed = true;
-                // A space on both sides of a Han character.
+                // The normalizer puts a space on both sides of a Han character.
                 let space = self.own_weight(' ');
                 if space > 1.0 {
                     self.raise_all(self.rule_weight() + 2.0 * space);
@@ -175,7 +178,7 @@ impl Growth {
         }
     }
 
-    /// The largest weight by rules, without what decomposition adds.
+    /// The largest weight that rules give a character, without decomposition.
     fn rule_weight(&self) -> f64 {
         self.weights.values().fold(self.other, |most, weight| most.max(*weight))
     }
@@ -194,7 +197,7 @@ impl Growth {
     fn replaces(&mut self, pattern: &str, made: f64) {
         let length = pattern.chars().count();
         if length == 0 {
-            // It matches between all characters.
+            // An empty pattern matches between all characters.
             let least = self.rule_weight() + made;
             self.added += made;
             self.raise_all(least);
@@ -220,14 +223,14 @@ impl Growth {
     }
 }
 
-/// The fewest characters that `regex` matches, and which characters these can be, if they are few. `None` for a
-/// pattern that only the library's own engine understands.
+/// The fewest characters that `regex` matches, and the characters that can occur in a match, if they are few enough to
+/// list. `None` for a pattern that only the regular expressions of the crate `tokenizers` support.
 fn matched(regex: &str) -> Option<(usize, Option<Vec<char>>)> {
     if regex.len() > limits::REGEX_BYTES {
         return None;
     }
     let hir = regex_syntax::parse(regex).ok()?;
-    // A character has four bytes at most.
+    // The length is in bytes, and a character has at most four bytes.
     let least = hir.properties().minimum_len().unwrap_or(0).div_ceil(4);
     let mut characters = Vec::new();
     let few = collect(&hir, &mut characters);
@@ -264,8 +267,8 @@ fn collect(hir: &Hir, characters: &mut Vec<char>) -> bool {
     }
 }
 
-/// The longest text that a table of SentencePiece puts in the place of another, in characters: the table is base64
-/// of the size of an index, the index, and the texts, each ended by a zero byte.
+/// The most characters by which a normalization table of SentencePiece replaces a text. The table is base64 of the
+/// size of an index, the index, and the replacements, each of which ends in a zero byte.
 fn longest_replacement(table: &str) -> f64 {
     let Some(bytes) = decode_base64(table) else { return DECOMPOSED };
     let size = bytes.first_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize);

@@ -1,25 +1,25 @@
-//! The limits of tokenizers, each with its reason. Files and texts beyond them are errors that say so.
+//! Limits of tokenizers, each with its reason. A file or text beyond a limit is an error that names the limit.
 
-/// A file larger than this is no tokenizer; the largest known are some 40 MB.
+/// The largest tokenizer file. The largest known ones have about 40 MB.
 pub(super) const FILE_BYTES: u64 = 512 << 20;
-/// Objects and arrays within each other. Real files need 7; the library's parser tries several types at each level,
-/// so its time grows exponentially with this.
+/// How deep objects and arrays of the JSON may be nested. Real files need 7 levels. The parser of the crate
+/// `tokenizers` tries several types at each level, so its time grows exponentially with the depth.
 pub(super) const DEPTH: usize = 24;
-/// The largest token id; tables are made with one entry an id.
+/// The largest token id. Tables have one entry for each id.
 pub(super) const ID: u64 = (1 << 24) - 1;
-/// Bytes of one Unigram piece; the library recurses once a byte.
+/// The most bytes of one Unigram piece. The crate `tokenizers` recurses once for each byte.
 pub(super) const PIECE_BYTES: usize = 1024;
-/// Bytes of one added token, which the library normalizes when it loads it.
+/// The most bytes of one added token, which the crate `tokenizers` normalizes when it loads it.
 pub(super) const ADDED_TOKEN_BYTES: usize = 4096;
-/// Characters of a word that WordPiece looks at (`max_input_chars_per_word`; 100 in every known file): its time
-/// grows with the cube.
+/// The largest `max_input_chars_per_word` of WordPiece (100 in every known file). The time for a word grows with the
+/// cube of its length.
 pub(super) const WORD_CHARS: u64 = 256;
-/// How many times longer the rules of a normalizer, pre-tokenizer or decoder may make a character.
+/// The factor by which the rules of a normalizer, pre-tokenizer or decoder may make a character longer.
 pub(super) const GROWTH: f64 = 4096.0;
-/// Characters that those rules may make of one text; the library takes a hundred bytes for each. A text that does
-/// not grow may be longer.
+/// The most characters that those rules may make of one text. The crate `tokenizers` takes a hundred bytes for each. A
+/// text that does not grow may be longer than this.
 pub(super) const GROWN_CHARS: usize = 4 << 20;
-/// Bytes of a regular expression that is looked into.
+/// The longest regular expression, in bytes, that is analysed.
 pub(super) const REGEX_BYTES: usize = 1 << 16;
-/// Characters of a class of a regular expression that are listed one by one.
+/// The most characters of a character class that are listed one by one.
 pub(super) const REGEX_CHARS: usize = 4096;

@@ -20,27 +20,27 @@ use super::{Inner, SpecialNames, TokenizeError, Tokenizer, check, rebuild, speci
 use crate::Unused;
 use crate::panic::panic_message;
 
-/// What a folder adds to a tokenizer.
+/// What the files of a folder add to a tokenizer.
 #[derive(Default)]
 pub(super) struct Extras {
-    /// The `tokenizer_config.json` it came with.
+    /// The `tokenizer_config.json` that came with the tokenizer.
     pub(super) config: Map<String, Value>,
-    /// The tokens of the roles, where they are declared.
+    /// The token of each role that the files declare.
     pub(super) declared: BTreeMap<String, Option<String>>,
     pub(super) templates: Vec<(String, Vec<u8>)>,
     pub(super) unused: Unused,
-    /// Of texts and of tokens.
+    /// How much longer a text becomes when it is encoded, and tokens when they are decoded.
     pub(super) growth: (Growth, Growth),
 }
 
 impl Tokenizer {
-    /// Loads a `tokenizer.json`, a BERT `vocab.txt`, a `vocab.json` with `merges.txt`, or a folder that holds
-    /// one of them (the first is preferred), as transformers' AutoTokenizer does: with
-    /// `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` beside it, and the class that
-    /// these or the model's `config.json` name.
+    /// Loads a `tokenizer.json`, a BERT `vocab.txt`, a `vocab.json` with `merges.txt`, or a folder that holds one of
+    /// them; of several, the first in this order is used. As AutoTokenizer of transformers does, it also reads
+    /// `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` beside the file, and applies the
+    /// rules of the tokenizer class that these files or the `config.json` of the model name.
     ///
     /// # Errors
-    /// If a file is missing, broken, or asks for something that could take the process down.
+    /// If a file is missing or damaged, or goes beyond a limit.
     pub fn load(path: &Path) -> Result<Self, TokenizeError> {
         let mut files = Files::read(path)?;
         let name = files.path.display().to_string();
@@ -81,11 +81,11 @@ impl Tokenizer {
         let growth = check::growth(&json).map_err(invalid)?;
         let mut library = library(json).map_err(invalid)?;
         finish(&mut library, class, &files, &old, &added).map_err(invalid)?;
-        tell_ids(&name, &library, &added, &json_tokens);
+        warn_about_ids(&name, &library, &added, &json_tokens);
         let unused = unread::unread(&files, class, &old, &library);
         let mut declared = added.roles;
         if class != Class::Json {
-            // The class knows all its roles: no token is taken for one because of its name.
+            // The class declares all its roles, so no token gets a role because of its usual name.
             for (role, _) in SpecialNames::default().roles() {
                 declared.entry(role.to_owned()).or_insert(None);
             }
@@ -95,7 +95,7 @@ impl Tokenizer {
         Self::assemble(&name, library, unknown, extras)
     }
 
-    /// A tokenizer from the text of a `tokenizer.json`; `name` is what messages call it.
+    /// Loads a tokenizer from the text of a `tokenizer.json`. Error messages call it `name`.
     ///
     /// # Errors
     /// As for [`Tokenizer::load`].
@@ -105,8 +105,8 @@ impl Tokenizer {
         Self::build(name, json, BTreeMap::new())
     }
 
-    /// Builds it from JSON that was checked. `declared` gives the tokens of roles; a role that is declared as
-    /// none stays without a token.
+    /// Builds a tokenizer from checked JSON. `declared` gives the tokens of roles; a role that is declared as `None`
+    /// stays without a token.
     pub(super) fn build(
         name: &str,
         json: Value,
@@ -131,9 +131,11 @@ impl Tokenizer {
         let vocab_size = vocab_size as usize + 1;
         let names = SpecialNames::find(&library, &extras.declared, unknown);
         let special = names.resolve(&library);
-        let frame = catch_unwind(AssertUnwindSafe(|| special::frame(&library, vocab_size)))
-            .unwrap_or_else(|panic| Err(panic_message(&*panic)))
-            .map_err(invalid)?;
+        let template = catch_unwind(AssertUnwindSafe(|| {
+            special::special_token_template(&library, vocab_size)
+        }))
+        .unwrap_or_else(|panic| Err(panic_message(&*panic)))
+        .map_err(invalid)?;
         let (words, cuts) = (WordCache::of(&library), Cuts::of(&library));
         Ok(Self {
             inner: Arc::new(Inner {
@@ -142,7 +144,7 @@ impl Tokenizer {
                 vocab_size,
                 special,
                 names,
-                frame,
+                template,
                 config: extras.config,
                 templates: extras.templates,
                 unused: extras.unused,
@@ -156,7 +158,7 @@ impl Tokenizer {
     }
 }
 
-/// The library's tokenizer of checked JSON.
+/// The `tokenizers::Tokenizer` of checked JSON.
 fn library(json: Value) -> Result<tokenizers::Tokenizer, String> {
     let load = || serde_json::from_value::<tokenizers::Tokenizer>(json);
     catch_unwind(AssertUnwindSafe(load))
@@ -164,7 +166,7 @@ fn library(json: Value) -> Result<tokenizers::Tokenizer, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Keeps the side on which long texts are cut in the configuration, where transformers looks for it first.
+/// Copies the truncation side of `tokenizer.json` into the configuration, where transformers looks for it first.
 fn truncation_side(files: &mut Files) -> Result<(), TokenizeError> {
     let is_left = match &mut files.vocabulary {
         Vocabulary::Json(root) => check::take_side(root),
@@ -185,7 +187,7 @@ fn truncation_side(files: &mut Files) -> Result<(), TokenizeError> {
     }
 }
 
-/// Adds the tokens of the folder and the post-processor of the class.
+/// Adds the added tokens of the folder and the post-processor of the class.
 fn finish(
     library: &mut tokenizers::Tokenizer,
     class: Class,
@@ -209,7 +211,7 @@ fn finish(
         ..SpecialNames::default()
     };
     let flag = |key| rebuild::flag(&files.config, key).map(Option::unwrap_or_default);
-    // The flags count only where no tokenizer.json says what stands around a text.
+    // The flags apply only if no `tokenizer.json` defines the special tokens around a text.
     let add = match (old.is_null(), old["post_processor"].is_null()) {
         (true, _) => Some((flag("add_bos_token")?, flag("add_eos_token")?)),
         (false, true) if class != Class::Json => Some((false, false)),
@@ -227,20 +229,20 @@ fn finish(
     Ok(())
 }
 
-/// Warns of added tokens whose id is not the one that a file gives them, and of ids without a token.
-fn tell_ids(name: &str, library: &tokenizers::Tokenizer, added: &Added, json: &[Value]) {
+/// Warns about added tokens whose id differs from the one that a file states, and about ids without a token.
+fn warn_about_ids(name: &str, library: &tokenizers::Tokenizer, added: &Added, json: &[Value]) {
     let of_json = json.iter().filter_map(|token| {
         Some((token.get("content")?.as_str()?.to_owned(), token.get("id")?.as_u64()?))
     });
-    let mut told: Vec<String> = Vec::new();
+    let mut reported: Vec<String> = Vec::new();
     for (token, id) in added.ids.iter().cloned().chain(of_json) {
         let has = library.token_to_id(&token);
-        if has.map(u64::from) != Some(id) && !told.contains(&token) {
+        if has.map(u64::from) != Some(id) && !reported.contains(&token) {
             let has = has.map_or("none".to_owned(), |id| id.to_string());
             tracing::warn!(
-                "{name}: the added token {token:?} is given the id {id} and has the id {has}, as in transformers"
+                "{name}: the added token {token:?} has the id {has} as in transformers, although a file states the id {id}"
             );
-            told.push(token);
+            reported.push(token);
         }
     }
     let ids: std::collections::BTreeSet<u32> = library.get_vocab(true).into_values().collect();

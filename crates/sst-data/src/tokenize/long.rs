@@ -1,39 +1,39 @@
-//! Long texts, cut where that changes nothing.
+//! Cuts long texts into parts that can be encoded one by one without changing the ids.
 //!
-//! The library takes time and a hundred times the memory in one piece for a text of any length. A
-//! BERT tokenizer never looks across white space or a full stop, and one that puts `▁` before every
-//! word not across a space between two words, so there a text can be cut and its parts encoded side by
-//! side. For other kinds this is not known, and they get the text whole.
+//! The crate `tokenizers` encodes a text of any length at once, and takes a hundred times its size in memory. A BERT
+//! tokenizer never looks across white space or a full stop, and a tokenizer that puts `▁` before every word never
+//! looks across a space between two words. At these places a text can be cut, and its parts encoded in parallel. Other
+//! tokenizers encode the whole text at once, because no such place is known for them.
 
 use serde_json::{Value, json};
 
 use super::spelling::flatten;
 
-/// Texts up to this many bytes stay whole.
+/// Texts of up to this many bytes are not cut.
 pub(super) const LONG: usize = 1 << 20;
-/// The parts of longer ones have about so many.
+/// The approximate size of a part, in bytes.
 pub(super) const PART: usize = 1 << 18;
-/// Where a text for a BERT tokenizer may be cut, after the character.
+/// A text for a BERT tokenizer may be cut after each of these characters.
 const ENDS: [char; 4] = [' ', '\n', '\t', '。'];
-/// Steps of normalizers that change a character by itself, or with the marks after it.
+/// Normalizers that change a character by itself, or together with the combining marks after it.
 const LOCAL: [&str; 8] =
     ["NFC", "NFD", "NFKC", "NFKD", "Lowercase", "Strip", "StripAccents", "Precompiled"];
 
-/// Where texts may be cut.
+/// Where a text may be cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cuts {
-    /// After each of `ENDS`.
+    /// The text may be cut after each character of [`ENDS`].
     Ends,
-    /// At a single space between two letters, digits or Han characters; the space is left out.
+    /// The text may be cut at a single space between two letters, digits or Han characters. The space is left out.
     Spaces,
-    /// At a space or the end of a line between those.
+    /// The text may be cut at a single space or line end between two letters, digits or Han characters.
     Lines,
 }
 
 impl Cuts {
-    /// Where texts for this tokenizer may be cut; `None` if that is not known.
+    /// Where texts for `library` may be cut; `None` if no such place is known.
     pub(super) fn of(library: &tokenizers::Tokenizer) -> Option<Self> {
-        // An added token is matched before the text is split, so it must not hold a place to cut.
+        // An added token is matched before the text is split, so it must not contain a place where texts are cut.
         let added = library.get_added_tokens_decoder();
         let holds = |c: char| ENDS.contains(&c) || c.is_whitespace();
         if added.values().any(|token| token.content.contains(holds)) {
@@ -65,7 +65,7 @@ impl Cuts {
         always.then_some(if lines { Self::Lines } else { Self::Spaces })
     }
 
-    /// The parts of `text`, in order.
+    /// Cuts `text` into parts, in order.
     pub(super) fn cut(self, text: &str) -> Vec<&str> {
         let mut parts = Vec::with_capacity(text.len() / PART + 1);
         let mut rest = text;
@@ -78,7 +78,7 @@ impl Cuts {
         parts
     }
 
-    /// Where the first part of `text` ends, and where the second begins.
+    /// The end of the first part of `text`, and the start of the second.
     fn next(self, text: &str) -> Option<(usize, usize)> {
         let mut start = PART;
         while !text.is_char_boundary(start) {
@@ -98,7 +98,7 @@ impl Cuts {
     }
 }
 
-/// The first of `spaces` in `text` that stands alone between two letters, digits or Han characters.
+/// The position of the first of `spaces` in `text` that stands alone between two letters, digits or Han characters.
 fn plain_space(text: &str, spaces: &[char]) -> Option<usize> {
     let plain =
         |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || crate::words::is_cjk(c));
@@ -106,9 +106,9 @@ fn plain_space(text: &str, spaces: &[char]) -> Option<usize> {
     found.find(|at| plain(text[..*at].chars().next_back()) && plain(text[at + 1..].chars().next()))
 }
 
-/// The parts of a long text whose words are counted for training. A part ends before a single space between two
-/// letters, digits or Han characters, which no tokenizer that sst trains looks across; in a text without such a space
-/// it ends after `。` or a line, and at the latest after four times the usual length.
+/// Cuts a long text into parts for counting the words of a training corpus. A part ends before a single space between
+/// two letters, digits or Han characters, because no tokenizer that sst trains looks across such a space. If a text
+/// has none, a part ends after `。` or a line, and at the latest after four times [`PART`] bytes.
 pub(super) fn cut_words(text: &str) -> Vec<&str> {
     let mut parts = Vec::with_capacity(text.len() / PART + 1);
     let mut rest = text;

@@ -1,4 +1,4 @@
-//! A tokenizer that reads lower case, for folders of sentence-transformers that say `do_lower_case`.
+//! Adds lower-casing to a tokenizer, for sentence-transformers folders with `do_lower_case`.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,15 +10,15 @@ use super::long::Cuts;
 use super::{Inner, TokenizeError, Tokenizer};
 
 impl Tokenizer {
-    /// The same tokenizer with a lower-casing step before its own normalisation, unless it has one, as
-    /// sentence-transformers adds it. Special tokens are found before, so they keep their case.
+    /// The same tokenizer with a lower-casing step before its own normalizer, unless it has one already, as
+    /// sentence-transformers adds it. Special tokens are matched before the normalizer runs, so they keep their case.
     ///
     /// # Errors
-    /// If the library refuses the step.
+    /// If the crate `tokenizers` refuses the step.
     pub fn lowercased(&self) -> Result<Self, TokenizeError> {
         let inner = &*self.inner;
-        let own = inner.library.get_normalizer().cloned();
-        let steps: Vec<NormalizerWrapper> = match own {
+        let normalizer = inner.library.get_normalizer().cloned();
+        let steps: Vec<NormalizerWrapper> = match normalizer {
             None => Vec::new(),
             Some(NormalizerWrapper::Sequence(steps)) => steps.into_iter().collect(),
             Some(step) => vec![step],
@@ -39,11 +39,11 @@ impl Tokenizer {
             vocab_size: inner.vocab_size,
             special: inner.special.clone(),
             names: inner.names.clone(),
-            frame: inner.frame.clone(),
+            template: inner.template.clone(),
             config: inner.config.clone(),
             templates: inner.templates.clone(),
             unused: inner.unused.clone(),
-            // Lower case takes three times the characters at most, and such are few.
+            // Lower-casing makes a character at most three times longer, and few characters grow at all.
             growth: inner.growth.clone(),
             fingerprint: OnceLock::new(),
         };

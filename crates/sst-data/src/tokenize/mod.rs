@@ -1,7 +1,7 @@
-//! Hugging Face tokenizers: loaded, trained, saved, and used on many cores.
+//! Hugging Face tokenizers: loading, training, saving, and encoding on many cores.
 //!
-//! A `tokenizer.json` is somebody else's program: it holds regular expressions, tables and rules.
-//! So it is checked before it is run (`check.rs`), and a panic inside the library becomes an error.
+//! A `tokenizer.json` comes from somebody else and holds regular expressions, tables and rules that are run on every
+//! text. It is therefore checked before use (`check.rs`), and a panic inside the crate `tokenizers` becomes an error.
 
 mod added;
 mod bert;
@@ -21,7 +21,7 @@ mod model;
 mod pair;
 mod pipeline;
 mod rebuild;
-mod said;
+mod redundant;
 mod save;
 mod special;
 mod spelling;
@@ -40,7 +40,7 @@ use sha2::{Digest, Sha256};
 pub use error::TokenizeError;
 pub use model::TruncationSide;
 pub use pair::{PairTemplate, longest_first};
-pub use special::{Frame, SpecialNames, SpecialTokens};
+pub use special::{SpecialNames, SpecialTokenTemplate, SpecialTokens};
 pub use spelling::{Spelled, Spellings};
 pub use train::{Algorithm, TrainConfig, stand_in, train};
 pub use unknown::{UnknownCount, unknown_warning};
@@ -51,57 +51,57 @@ use crate::Unused;
 use crate::hex::hex;
 use crate::panic::panic_message;
 
-/// A tokenizer. Clones share it.
+/// A tokenizer. Clones share its data.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: Arc<Inner>,
-    /// The ids that the model knows, where it is known: all below this.
+    /// The number of ids that the model has, if it is known. Every id is below it.
     vocabulary: Option<usize>,
 }
 
 #[derive(Debug)]
 struct Inner {
     library: tokenizers::Tokenizer,
-    /// What messages call it: its path, or what it was trained as.
+    /// The name in messages: the path of the file, or the kind of tokenizer that was trained.
     name: String,
     vocab_size: usize,
     special: SpecialTokens,
     names: SpecialNames,
-    frame: Frame,
-    /// The `tokenizer_config.json` it came with.
+    template: SpecialTokenTemplate,
+    /// The `tokenizer_config.json` that came with the tokenizer.
     config: Map<String, Value>,
-    /// The templates of chats it came with: their paths within the folder, and their bytes.
+    /// The chat templates that came with the tokenizer: their paths within the folder, and their bytes.
     templates: Vec<(String, Vec<u8>)>,
-    /// What its files say and sst does not use.
+    /// The settings of its files that sst does not use.
     unused: Unused,
-    /// How much longer a text can become before it is cut into tokens, and tokens when they are decoded.
+    /// How much longer normalizer and pre-tokenizer can make a text, and the decoder a sequence of tokens.
     growth: (Growth, Growth),
     fingerprint: OnceLock<String>,
-    /// Where texts may be split into words.
+    /// The cache of words, if texts may be split into words that are encoded one by one.
     words: Option<WordCache>,
-    /// Where long texts may be cut.
+    /// Where long texts may be cut, if anywhere.
     cuts: Option<long::Cuts>,
 }
 
-/// The tokens of a text with where they stand. Without special tokens.
+/// The tokens of a text and their positions in it, without special tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Encoding {
-    /// Token ids.
+    /// The token ids.
     pub ids: Vec<u32>,
-    /// The bytes of the text that each token stands for, start and end.
+    /// The byte range of the text that each token stands for: start and end.
     pub offsets: Vec<(usize, usize)>,
-    /// The word of each token, counted by the pre-tokenizer.
+    /// The index of the word that each token belongs to, as the pre-tokenizer splits words.
     pub word_ids: Vec<Option<u32>>,
 }
 
 impl Tokenizer {
-    /// The token ids of `text`, without special tokens around it. Where the text spells a special
-    /// token, that token is what it becomes, as in transformers. Tokenizers that never look across words
-    /// (BERT's, SentencePiece's) encode the parts of a text beyond 1 MiB on all cores.
+    /// The token ids of `text`, without special tokens around it. If the text spells a special token, it is encoded as
+    /// that token, as in transformers. For a tokenizer that never looks across words (BERT's, SentencePiece's), a text
+    /// longer than 1 MiB is encoded in parts on all cores.
     ///
     /// # Errors
-    /// If the tokenizer cannot encode it, as when it has no unknown token, or is broken; or a token is not one
-    /// that the model knows ([`Tokenizer::for_vocabulary`]).
+    /// If the tokenizer cannot encode the text, for example because it needs an unknown token and has none; or if the
+    /// model has no embedding for one of the tokens ([`Tokenizer::for_vocabulary`]).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
         if let Some(cuts) = self.inner.cuts.filter(|_| text.len() > long::LONG) {
             let parts = cuts.cut(text);
@@ -129,16 +129,16 @@ impl Tokenizer {
         self.guard(|| library.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec()))
     }
 
-    /// The token ids of `text` within the frame: `[CLS] .. [SEP]`.
+    /// The token ids of `text` with the special tokens of the template around them, such as `[CLS] .. [SEP]`.
     ///
     /// # Errors
     /// As for [`Tokenizer::encode`].
     pub fn encode_with_special(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
-        let Frame { prefix, suffix, .. } = &self.inner.frame;
+        let SpecialTokenTemplate { prefix, suffix, .. } = &self.inner.template;
         Ok([prefix.as_slice(), &self.encode(text)?, suffix].concat())
     }
 
-    /// The token ids of many texts, without special tokens, on all cores of the rayon pool.
+    /// The token ids of each text, without special tokens, computed on all cores of the rayon pool.
     ///
     /// # Errors
     /// As for [`Tokenizer::encode`].
@@ -146,7 +146,7 @@ impl Tokenizer {
         texts.par_iter().map(|text| self.encode(text)).collect()
     }
 
-    /// The tokens of `text` with their places, without special tokens.
+    /// The tokens of `text` with their positions, without special tokens.
     ///
     /// # Errors
     /// As for [`Tokenizer::encode`].
@@ -164,10 +164,10 @@ impl Tokenizer {
         Ok(encoding)
     }
 
-    /// The text of token ids.
+    /// Decodes token ids to text.
     ///
     /// # Errors
-    /// If an id is not in the vocabulary, or the decoder is broken.
+    /// If an id is not in the vocabulary, or the decoder fails.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TokenizeError> {
         if let Some(&id) = ids.iter().find(|id| **id as usize >= self.vocab_size()) {
             let (name, vocab_size) = (self.inner.name.clone(), self.vocab_size());
@@ -182,8 +182,8 @@ impl Tokenizer {
         Ok(if self.cleans_up() { clean_up(&text) } else { text })
     }
 
-    /// Whether decoded text loses its spaces before punctuation: as in transformers, where the configuration
-    /// says so and the model is not BPE.
+    /// Whether spaces before punctuation are removed from decoded text. As in transformers, this is the case if the
+    /// configuration asks for it and the model is not BPE.
     fn cleans_up(&self) -> bool {
         let is_set = |key: &str| self.inner.config.get(key) == Some(&Value::Bool(true));
         let bpe = matches!(self.inner.library.get_model(), tokenizers::ModelWrapper::BPE(_));
@@ -191,7 +191,7 @@ impl Tokenizer {
         is_set("clean_up_tokenization_spaces") && (!bpe || is_set(force))
     }
 
-    /// What the tokenizer's files say and sst does not use.
+    /// The settings of the tokenizer's files that sst does not use.
     pub fn unused(&self) -> &Unused {
         &self.inner.unused
     }
@@ -201,19 +201,19 @@ impl Tokenizer {
         growth.check(text).map_err(|reason| TokenizeError::Run { name: name(), reason })
     }
 
-    /// One more than the largest id: the rows that an embedding table needs. Special tokens count;
-    /// a vocabulary with holes has fewer tokens than this.
+    /// The largest token id plus one, which is the number of rows of an embedding table. Special tokens count. The
+    /// vocabulary may have fewer tokens than this, because some ids may have none.
     pub fn vocab_size(&self) -> usize {
         self.inner.vocab_size
     }
 
-    /// [`Self::vocab_size`], or the ids of the model where they are known to be fewer
+    /// [`Self::vocab_size`], or the number of ids that the model has, if that is known to be smaller
     /// ([`Tokenizer::for_vocabulary`]).
     pub fn usable_ids(&self) -> usize {
         self.vocab_size().min(self.vocabulary.unwrap_or(usize::MAX))
     }
 
-    /// The token of an id.
+    /// The token with this id.
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.library.id_to_token(id)
     }
@@ -228,14 +228,14 @@ impl Tokenizer {
         &self.inner.special
     }
 
-    /// What stands around one sequence.
-    pub fn frame(&self) -> &Frame {
-        &self.inner.frame
+    /// The special tokens that are put around one sequence.
+    pub fn special_token_template(&self) -> &SpecialTokenTemplate {
+        &self.inner.template
     }
 
-    /// For each id, whether it continues the word before it: `##ing` in WordPiece, and in models
-    /// that mark the start of a word (`Ġ`, `▁`) a token that has no such mark and does not begin
-    /// with punctuation. Special tokens continue nothing.
+    /// For each id, whether the token continues the word before it. In WordPiece these are the tokens such as `##ing`.
+    /// In vocabularies that mark the start of a word (`Ġ`, `▁`) they are the tokens that have no such mark and do not
+    /// begin with punctuation. Special tokens never continue a word.
     pub fn continuation(&self) -> Vec<bool> {
         let rule = special::WordRule::of(&self.inner.library);
         let continues = |id| {
@@ -245,10 +245,10 @@ impl Tokenizer {
         (0..self.vocab_size() as u32).map(continues).collect()
     }
 
-    /// The SHA-256 of all that encoding depends on, in hexadecimal digits.
+    /// The SHA-256 of everything that encoding depends on, as hexadecimal digits.
     pub fn fingerprint(&self) -> String {
         let compute = || {
-            // Serialising a tokenizer that was parsed cannot fail; if it did, no cache would match.
+            // A tokenizer that was parsed can always be serialised. If it could not, the hash would match no cache.
             let mut json = self.inner.library.to_string(false).unwrap_or_default();
             if self.inner.library.get_encode_special_tokens() {
                 json += "split_special_tokens";
@@ -258,7 +258,7 @@ impl Tokenizer {
         self.inner.fingerprint.get_or_init(compute).clone()
     }
 
-    /// Runs the library; its errors and panics become ours.
+    /// Runs `work` and turns an error or a panic of the crate `tokenizers` into a [`TokenizeError`].
     fn guard<T>(&self, work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, TokenizeError> {
         let name = || self.inner.name.clone();
         match catch_unwind(AssertUnwindSafe(work)) {
@@ -269,7 +269,7 @@ impl Tokenizer {
     }
 }
 
-/// Takes the spaces before punctuation and contractions away (`clean_up_tokenization` of transformers).
+/// Removes the spaces before punctuation and contractions (`clean_up_tokenization` of transformers).
 fn clean_up(text: &str) -> String {
     const PAIRS: [(&str, &str); 10] = [
         (" .", "."),

@@ -1,30 +1,32 @@
-//! How much of a text a model takes, which end of it, and which of its tokens.
+//! Limits of the model that the tokenizer belongs to: the length of its inputs, the side on which texts are truncated,
+//! and the ids that it knows.
 
 use serde_json::Value;
 
 use super::{TokenizeError, Tokenizer};
 use crate::Unused;
 
-/// The key of tokenizer_config.json that says which end of a long text is cut off.
+/// The key of `tokenizer_config.json` for the side on which long texts are truncated.
 pub(super) const SIDE: &str = "truncation_side";
-/// What is listed of a tokenizer that cuts long texts on the left, but where vectors are made, which heed it.
+/// The entry of [`Unused`] for a tokenizer that truncates on the left. Only the computation of text vectors follows
+/// this setting.
 pub(super) const SIDE_ITEM: &str = "tokenizer_config.json: truncation_side";
 
-/// So many characters of a text are shown in a message.
+/// The number of characters of a text that a message shows.
 const SHOWN_CHARS: usize = 60;
 
-/// Which end of a text is cut off where the text is too long.
+/// The side on which a text is truncated if it is too long.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TruncationSide {
-    /// Its beginning.
+    /// The beginning of the text is cut off.
     Left,
-    /// Its end.
+    /// The end of the text is cut off.
     #[default]
     Right,
 }
 
 impl TruncationSide {
-    /// The `room` tokens of `ids` that are kept; all, if there are fewer.
+    /// Truncates `ids` to `room` tokens; shorter sequences are returned whole.
     pub fn keep(self, ids: &[u32], room: usize) -> &[u32] {
         let cut = ids.len().saturating_sub(room);
         match self {
@@ -35,8 +37,8 @@ impl TruncationSide {
 }
 
 impl Tokenizer {
-    /// Which end of a text is cut off where it is too long: as tokenizer_config.json says under
-    /// `truncation_side`, or else tokenizer.json under `truncation.direction`.
+    /// The side on which a text is truncated: `truncation_side` of `tokenizer_config.json`, or else
+    /// `truncation.direction` of `tokenizer.json`.
     pub fn truncation_side(&self) -> TruncationSide {
         match self.inner.config.get(SIDE).and_then(Value::as_str) {
             Some("left") => TruncationSide::Left,
@@ -44,28 +46,28 @@ impl Tokenizer {
         }
     }
 
-    /// What the tokenizer's files say and is not used by one who heeds [`Tokenizer::truncation_side`], or only
-    /// writes the tokenizer again.
+    /// The settings of the tokenizer's files that are ignored by code that follows [`Tokenizer::truncation_side`], or
+    /// that only writes the tokenizer again.
     pub fn unused_beside_truncation(&self) -> Unused {
         self.unused().without(SIDE_ITEM)
     }
 
-    /// The tokens that a model takes at most, special ones included, as tokenizer_config.json says under
-    /// `model_max_length`; `None` if it does not, or names a number that stands for no limit, such as 1e30.
+    /// The most tokens that the model takes, special tokens included: `model_max_length` of `tokenizer_config.json`.
+    /// `None` if the key is missing, or its number stands for no limit, such as 1e30.
     pub fn model_max_length(&self) -> Option<usize> {
         let limit = self.inner.config.get("model_max_length").and_then(Value::as_f64)?;
-        // What transformers takes for no limit (`LARGE_INTEGER`).
+        // transformers takes larger numbers for no limit (`LARGE_INTEGER`).
         (1.0..1e20).contains(&limit).then_some(limit as usize)
     }
 
-    /// The same tokenizer for a model that knows so many token ids: a text that holds another is an error
-    /// that names it.
+    /// The same tokenizer for a model with `vocab_size` embeddings. A text that contains a larger id is then an error
+    /// that names the token.
     #[must_use]
     pub fn for_vocabulary(&self, vocab_size: usize) -> Self {
         Self { vocabulary: Some(vocab_size), ..self.clone() }
     }
 
-    /// Refuses ids that the model does not know.
+    /// Refuses ids for which the model has no embedding.
     pub(super) fn check_ids(&self, text: &str, ids: &[u32]) -> Result<(), TokenizeError> {
         let Some(vocabulary) = self.vocabulary else { return Ok(()) };
         match ids.iter().find(|id| **id as usize >= vocabulary) {
@@ -81,7 +83,7 @@ impl Tokenizer {
     }
 }
 
-/// A text as it is shown in a message.
+/// The beginning of a text, for a message.
 fn start_of(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]),

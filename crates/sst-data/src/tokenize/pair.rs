@@ -1,4 +1,4 @@
-//! What a tokenizer puts around two texts in one sequence, and how the two are cut to fit.
+//! The special tokens of a sequence of two texts, and the truncation of the two texts.
 
 use tokenizers::{Encoding, Token};
 
@@ -10,7 +10,7 @@ use super::{TokenizeError, Tokenizer};
 pub struct PairTemplate {
     /// Ids before the first text.
     pub prefix: Vec<u32>,
-    /// Ids between the two.
+    /// Ids between the two texts.
     pub middle: Vec<u32>,
     /// Ids after the second text.
     pub suffix: Vec<u32>,
@@ -38,14 +38,15 @@ impl PairTemplate {
     }
 }
 
-/// How many tokens of two texts of these lengths are kept where `room` tokens are allowed together: tokens are taken
-/// from the longer text until both fit (`longest_first` of transformers).
+/// The numbers of tokens that are kept of two texts of `first` and `second` tokens, if `room` tokens are allowed in
+/// all. Tokens are removed from the longer text until both fit (`longest_first` of transformers).
 pub fn longest_first(first: usize, second: usize, room: usize) -> (usize, usize) {
     if first + second <= room {
         return (first, second);
     }
     let shorter = first.min(second);
-    // The shorter one stays whole if half of the room is enough for it. Of an odd room the longer one has the greater half.
+    // If the shorter text fits half of the room, it stays whole. Otherwise each text gets half of the room, and the
+    // longer one the odd token.
     let (short, long) = match shorter <= room / 2 {
         true => (shorter, room - shorter),
         false => (room / 2, room - room / 2),
@@ -54,10 +55,12 @@ pub fn longest_first(first: usize, second: usize, room: usize) -> (usize, usize)
 }
 
 impl Tokenizer {
-    /// What stands around two texts in one sequence, found by giving the post-processor two texts of one token each.
+    /// The special tokens around two texts in one sequence. They are found by running the post-processor on two texts
+    /// of one token each.
     ///
     /// # Errors
-    /// If the post-processor does not keep both texts once and in order, or adds an id that is not in the vocabulary.
+    /// If the post-processor does not keep both texts exactly once and in order, or adds an id that is not in the
+    /// vocabulary.
     pub fn pair_template(&self) -> Result<PairTemplate, TokenizeError> {
         let text = |id| Encoding::from_tokens(vec![Token::new(id, "x".to_owned(), (0, 1))], 0);
         let pair = self.guard(|| self.inner.library.post_process(text(0), Some(text(0)), true))?;
@@ -71,7 +74,7 @@ impl Tokenizer {
             ));
         };
         if sequences != [Some(0), Some(1)] {
-            return Err(refused("its post-processor exchanges the texts of a pair".into()));
+            return Err(refused("its post-processor swaps the texts of a pair".into()));
         }
         let (ids, types) = (pair.get_ids(), pair.get_type_ids());
         let special = ids.iter().zip(mask).filter(|(_, mask)| **mask != 0).map(|(id, _)| *id);
@@ -100,8 +103,8 @@ mod tests {
 
     #[test]
     fn the_longer_text_is_cut_first() {
-        // From `tokenizer(a, b, truncation="longest_first", max_length=room + 3)` of transformers 5.23, the lengths of
-        // both texts with 3 special tokens.
+        // The expected lengths of both texts are those of `tokenizer(a, b, truncation="longest_first", max_length=room
+        // + 3)` of transformers 5.23, with 3 special tokens.
         let cases = [
             ((5, 5, 10), (5, 5)),
             ((3, 9, 10), (3, 7)),

@@ -1,10 +1,10 @@
-//! The parts of a `tokenizer.json` that sst writes itself.
+//! Builds the parts of the `tokenizer.json` of a tokenizer that sst trains.
 
 use serde_json::{Map, Value, json};
 
 use super::SpecialNames;
 
-/// Entries of `added_tokens`, special and matched as they are written.
+/// Entries of `added_tokens` for special tokens, which are matched before normalization.
 pub(super) fn added_tokens<'a>(tokens: impl Iterator<Item = (&'a str, u64)>) -> Value {
     let mut tokens: Vec<_> = tokens.collect();
     tokens.sort_by_key(|(_, id)| *id);
@@ -24,7 +24,7 @@ pub(super) fn added_tokens<'a>(tokens: impl Iterator<Item = (&'a str, u64)>) -> 
         .collect()
 }
 
-/// Everything around a BERT model but its tokens: normalizer, pre-tokenizer and decoder.
+/// The normalizer, pre-tokenizer and decoder of a BERT tokenizer.
 pub(super) fn bert_parts(
     lowercase: bool,
     strip_accents: Option<bool>,
@@ -41,7 +41,7 @@ pub(super) fn bert_parts(
     parts(normalizer, json!({"type": "BertPreTokenizer"}), decoder)
 }
 
-/// Byte-level BPE as in GPT-2.
+/// The normalizer, pre-tokenizer and decoder of byte-level BPE as in GPT-2.
 pub(super) fn byte_level_parts(lowercase: bool) -> Map<String, Value> {
     let normalizer = if lowercase { json!({"type": "Lowercase"}) } else { Value::Null };
     let bytes = json!({
@@ -53,8 +53,9 @@ pub(super) fn byte_level_parts(lowercase: bool) -> Map<String, Value> {
     parts(normalizer, bytes.clone(), bytes)
 }
 
-/// Unigram as in SentencePiece: NFKC, white space folded, `▁` before each word. Punctuation stands
-/// alone, which keeps the pieces of Chinese within their clauses.
+/// The normalizer, pre-tokenizer and decoder of Unigram as in SentencePiece: NFKC, runs of white space become one
+/// space, and `▁` marks the start of each word. Punctuation is split off, so that pieces of Chinese text never cross a
+/// clause.
 pub(super) fn metaspace_parts(lowercase: bool) -> Map<String, Value> {
     let mut steps = vec![json!({"type": "NFKC"})];
     if lowercase {
@@ -86,7 +87,7 @@ pub(super) fn parts(normalizer: Value, pre_tokenizer: Value, decoder: Value) -> 
     ])
 }
 
-/// `[CLS] A [SEP]` and `[CLS] A [SEP] B [SEP]`, or nothing if one of the two is not there.
+/// The post-processor for `[CLS] A [SEP]` and `[CLS] A [SEP] B [SEP]`; null if one of the two tokens is missing.
 pub(super) fn template(names: &SpecialNames, id: impl Fn(&str) -> Option<u64>) -> Value {
     let (Some(cls), Some(sep)) = (&names.cls, &names.sep) else { return Value::Null };
     let (Some(cls_id), Some(sep_id)) = (id(cls), id(sep)) else { return Value::Null };

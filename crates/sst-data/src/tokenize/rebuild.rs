@@ -1,4 +1,4 @@
-//! The parts of a tokenizer that a class of transformers makes from its flags.
+//! Rebuilds the parts of a tokenizer that a class of transformers makes from its flags.
 
 use serde_json::{Map, Value, json};
 
@@ -18,8 +18,8 @@ pub(super) fn flag(config: &Map<String, Value>, key: &str) -> Result<Option<bool
     }
 }
 
-/// The `tokenizer.json` of `class` with the vocabulary of `model`, without added tokens and post-processor.
-/// `old` is the file that the vocabulary came from; `unknown` is the unknown token.
+/// Builds the `tokenizer.json` of `class` around the vocabulary of `model`, without added tokens and post-processor.
+/// `old` is the file that the vocabulary comes from, and `unknown` is the unknown token.
 ///
 /// # Errors
 /// If a flag is neither true nor false.
@@ -119,7 +119,7 @@ fn metaspace(scheme: &str, split: bool) -> Value {
     json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": split})
 }
 
-/// The first table of SentencePiece among the normalizers of a `tokenizer.json`.
+/// The first normalization table of SentencePiece (`Precompiled`) among the normalizers of a `tokenizer.json`.
 fn precompiled(old: &Value) -> Value {
     let normalizer = &old["normalizer"];
     let steps = normalizer["normalizers"].as_array();
@@ -127,8 +127,8 @@ fn precompiled(old: &Value) -> Value {
     steps.find(|step| step["type"] == "Precompiled").cloned().unwrap_or(Value::Null)
 }
 
-/// The post-processor of `class`; `None` where it keeps that of the `tokenizer.json`. `add` says whether a
-/// beginning and an end are asked for by flags, which count only where there is no `tokenizer.json`.
+/// The post-processor of `class`; `None` if the one of `tokenizer.json` is kept. `add` holds the flags `add_bos_token`
+/// and `add_eos_token`, which apply only if there is no `tokenizer.json`.
 pub(super) fn post_processor(
     class: Class,
     names: &SpecialNames,

@@ -1,4 +1,4 @@
-//! Saves a tokenizer as transformers reads it.
+//! Saves a tokenizer in the format of transformers.
 
 use std::path::Path;
 
@@ -9,9 +9,9 @@ use super::{TokenizeError, Tokenizer};
 use crate::atomic;
 
 impl Tokenizer {
-    /// Writes `tokenizer.json` and `tokenizer_config.json` into `folder`, which is made if need be.
-    /// transformers' AutoTokenizer (4 and 5) loads them. `model_max_length` is the number of tokens
-    /// the model takes, special tokens included.
+    /// Writes `tokenizer.json` and `tokenizer_config.json` into `folder`, which is created if it is missing.
+    /// AutoTokenizer of transformers 4 and 5 loads them. `model_max_length` is the number of tokens that the model
+    /// takes, special tokens included.
     ///
     /// # Errors
     /// If the folder cannot be written to.
@@ -35,24 +35,24 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// The configuration it came with, brought up to date.
+    /// The `tokenizer_config.json` that came with the tokenizer, brought up to date.
     fn config(&self, model_max_length: usize) -> Map<String, Value> {
         let mut config = self.inner.config.clone();
-        // The one class that both versions load from tokenizer.json as it is. What the class that config.json named
-        // made of its flags is in there already, and this class does not read them.
+        // This is the one class that both versions load from `tokenizer.json` without changes. `tokenizer.json`
+        // already contains what the class of `config.json` made of its flags, which this class ignores.
         if !config.contains_key("tokenizer_class") {
             config.retain(|key, _| !Class::ALL.iter().any(|class| class.flags().contains(&&**key)));
             config.insert("tokenizer_class".to_owned(), json!("PreTrainedTokenizerFast"));
         }
         config.entry("clean_up_tokenization_spaces").or_insert(json!(false));
-        // A token that was found by its usual name is written only where it is an added one already: transformers
-        // would add it, and find it in texts.
+        // A token that has its role only because of its usual name is written only if it is an added token already.
+        // Otherwise transformers would add it, and match it in texts.
         let added = self.inner.library.get_added_tokens_decoder();
         let is_added = |token: &str| added.values().any(|known| known.content == token);
         for (role, token) in self.inner.names.roles() {
             if let Some(token) = token.as_deref().filter(|token| is_added(token)) {
                 let entry = config.entry(format!("{role}_token")).or_insert(json!(token));
-                // Another file may have had the last word.
+                // Another file of the folder may have declared a different token for this role.
                 if entry.as_str().or_else(|| entry.get("content")?.as_str()) != Some(token) {
                     *entry = json!(token);
                 }

@@ -1,4 +1,4 @@
-//! Which tokens are special, what stands around a sequence, and where words begin.
+//! The special tokens of a tokenizer, the template of a sequence, and the tokens that continue a word.
 
 use std::collections::BTreeMap;
 
@@ -6,59 +6,59 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokenizers::tokenizer::{Encoding, Token};
 
-/// The tokens of the seven roles, by name.
+/// The text of the token of each of the seven roles.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpecialNames {
-    /// Fills short rows.
+    /// The padding token, which fills short rows.
     pub pad: Option<String>,
-    /// Stands for what the vocabulary cannot spell.
+    /// The token for text that the vocabulary cannot spell.
     pub unk: Option<String>,
-    /// Begins a BERT sequence.
+    /// The first token of a BERT sequence.
     pub cls: Option<String>,
-    /// Ends a BERT sequence.
+    /// The last token of a BERT sequence.
     pub sep: Option<String>,
-    /// Hides a token.
+    /// The token that replaces a masked token.
     pub mask: Option<String>,
-    /// Begins a text.
+    /// The first token of a text.
     pub bos: Option<String>,
-    /// Ends a text.
+    /// The last token of a text.
     pub eos: Option<String>,
 }
 
 /// The ids of the special tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SpecialTokens {
-    /// Fills short rows.
+    /// The padding token, which fills short rows.
     pub pad: Option<u32>,
-    /// Stands for what the vocabulary cannot spell.
+    /// The token for text that the vocabulary cannot spell.
     pub unk: Option<u32>,
-    /// Begins a BERT sequence.
+    /// The first token of a BERT sequence.
     pub cls: Option<u32>,
-    /// Ends a BERT sequence.
+    /// The last token of a BERT sequence.
     pub sep: Option<u32>,
-    /// Hides a token.
+    /// The token that replaces a masked token.
     pub mask: Option<u32>,
-    /// Begins a text.
+    /// The first token of a text.
     pub bos: Option<u32>,
-    /// Ends a text.
+    /// The last token of a text.
     pub eos: Option<u32>,
-    /// Every special token, those without a role too; sorted.
+    /// Every special token, also those without a role, sorted.
     pub all: Vec<u32>,
 }
 
-/// What stands around one sequence: `[CLS]` and `[SEP]`, say.
+/// The special tokens that are put around one sequence, such as `[CLS]` and `[SEP]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Frame {
+pub struct SpecialTokenTemplate {
     /// Ids before the text.
     pub prefix: Vec<u32>,
     /// Ids after it.
     pub suffix: Vec<u32>,
-    /// An id after each document, within a sequence.
+    /// The id that is put after each document within a sequence, if any.
     pub end: Option<u32>,
 }
 
-/// What the roles' tokens are usually called, for files that do not say.
+/// The usual tokens of the roles, for files that do not declare them.
 const USUAL: [(&str, &[&str]); 7] = [
     ("pad", &["[PAD]", "<pad>"]),
     ("unk", &["[UNK]", "<unk>"]),
@@ -70,7 +70,7 @@ const USUAL: [(&str, &[&str]); 7] = [
 ];
 
 impl SpecialNames {
-    /// `[PAD] [UNK] [CLS] [SEP] [MASK]`.
+    /// The tokens of BERT: `[PAD] [UNK] [CLS] [SEP] [MASK]`.
     pub fn bert() -> Self {
         let name = |token: &str| Some(token.to_owned());
         Self {
@@ -107,7 +107,8 @@ impl SpecialNames {
         tokens
     }
 
-    /// The roles' tokens: as declared, else the model's own unknown token, else by usual names.
+    /// Finds the token of each role: the declared one, or else the unknown token of the model, or else a token with
+    /// one of the usual names.
     pub(super) fn find(
         library: &tokenizers::Tokenizer,
         declared: &BTreeMap<String, Option<String>>,
@@ -127,7 +128,7 @@ impl SpecialNames {
         Self { pad, unk, cls, sep, mask, bos, eos }
     }
 
-    /// Their ids.
+    /// The ids of the tokens.
     pub(super) fn resolve(&self, library: &tokenizers::Tokenizer) -> SpecialTokens {
         let id = |token: &Option<String>| library.token_to_id(token.as_deref()?);
         let added = library.get_added_tokens_decoder();
@@ -156,8 +157,11 @@ pub(super) fn unknown_of(json: &Value) -> Option<String> {
     model.get("unk_token").or_else(by_id)?.as_str().map(str::to_owned)
 }
 
-/// What the post-processor puts around a sequence, found by giving it a sequence of one token.
-pub(super) fn frame(library: &tokenizers::Tokenizer, vocab_size: usize) -> Result<Frame, String> {
+/// The special tokens around a sequence. They are found by running the post-processor on a sequence of one token.
+pub(super) fn special_token_template(
+    library: &tokenizers::Tokenizer,
+    vocab_size: usize,
+) -> Result<SpecialTokenTemplate, String> {
     let text = Encoding::from_tokens(vec![Token::new(0, "x".to_owned(), (0, 1))], 0);
     let framed = library.post_process(text, None, true).map_err(|error| error.to_string())?;
     let mask = framed.get_special_tokens_mask();
@@ -169,16 +173,16 @@ pub(super) fn frame(library: &tokenizers::Tokenizer, vocab_size: usize) -> Resul
     if let Some(id) = prefix.iter().chain(suffix).find(|id| **id as usize >= vocab_size) {
         return Err(format!("its post-processor adds id {id}, which is not in the vocabulary"));
     }
-    Ok(Frame { prefix: prefix.to_vec(), suffix: suffix.to_vec(), end: None })
+    Ok(SpecialTokenTemplate { prefix: prefix.to_vec(), suffix: suffix.to_vec(), end: None })
 }
 
-/// How a token shows that it continues a word.
+/// How the text of a token shows that it continues a word.
 pub(super) enum WordRule {
-    /// It has this prefix.
+    /// A token with this prefix continues a word.
     Prefix(String),
-    /// It lacks the mark of a word's start.
+    /// A token without this mark of a word's start continues a word.
     Mark(char),
-    /// It does not show.
+    /// The text of a token does not show it.
     None,
 }
 
@@ -192,7 +196,7 @@ impl WordRule {
             (_, Some(WordPiece(decoder))) => Self::Prefix(decoder.prefix.clone()),
             (_, Some(ByteLevel(_))) => Self::Mark('Ġ'),
             (_, Some(Metaspace(decoder))) => Self::Mark(decoder.get_replacement()),
-            // Llama's decoder is a sequence of replacements; its pieces are SentencePiece's.
+            // Llama's decoder is a sequence of replacements, but its pieces are those of SentencePiece.
             (_, Some(_)) if library.token_to_id("▁").is_some() => Self::Mark('▁'),
             _ => Self::None,
         }

@@ -1,4 +1,4 @@
-//! What the tokens of a row spell, found from their ids alone: the text from which words are cut.
+//! Decodes the token ids of a row to the text that words are found in.
 
 use std::ops::Range;
 
@@ -7,57 +7,56 @@ use serde_json::Value;
 use super::Tokenizer;
 use crate::words::is_cjk;
 
-/// How the vocabulary writes where words begin and which bytes a token stands for.
+/// How the vocabulary marks the start or end of words, and which bytes a token stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Rule {
-    /// A token with this prefix goes on with the word before it; others begin one (WordPiece).
+    /// A token with this prefix continues the word before it; any other token begins a word (WordPiece).
     Prefix(String),
-    /// A token with this suffix ends a word; the next one begins one.
+    /// A token with this suffix ends a word, and the next token begins one.
     Suffix(String),
-    /// Each character stands for a byte, as in GPT-2; a suffix that is not empty ends a word, as in CLIP.
+    /// Each character stands for a byte, as in GPT-2. A non-empty suffix ends a word, as in CLIP.
     Bytes(String),
-    /// This character stands for a space, `<0x0A>` for a byte (SentencePiece).
+    /// This character stands for a space, and `<0x0A>` for a byte (SentencePiece).
     Mark(char),
     /// Each token is a word.
     Plain,
 }
 
-/// What one token spells.
+/// The text of one token.
 #[derive(Debug, Clone, Default)]
 struct Piece {
-    /// Its bytes, within `Spellings::bytes`.
+    /// The range of its bytes in `Spellings::bytes`.
     bytes: Range<usize>,
-    /// A space stands before it, unless Han characters meet there.
+    /// Whether a space stands before the token. Between two Han characters it is left out.
     spaced: bool,
     begins_han: bool,
     ends_han: bool,
 }
 
-/// The bytes of every token of a vocabulary.
+/// The bytes of every token of a vocabulary. They turn the ids of a row back into text.
 ///
-/// A row of ids is put together again from them. Rows begin and end where tokens do, so a row may
-/// begin within a word and even within a character.
+/// A row begins and ends at a token, and therefore may begin within a word, or even within a character.
 #[derive(Debug)]
 pub struct Spellings {
     bytes: Vec<u8>,
-    /// By id; `None` for special tokens and ids without a token.
+    /// The text of each id; `None` for special tokens and ids without a token.
     pieces: Vec<Option<Piece>>,
 }
 
-/// A run of tokens without a special one among them, put together.
+/// The text of a run of tokens between two special tokens.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Spelled {
-    /// The position of its first token in the row.
+    /// The position of the first token in the row.
     pub start: usize,
-    /// UTF-8, but where a character is cut off at an end of the row.
+    /// The text in UTF-8, except where an end of the row cuts a character in two.
     pub bytes: Vec<u8>,
-    /// Where the bytes of each token end. A space before a word is of the token after it.
+    /// The end of the bytes of each token. A space before a word belongs to the token after it.
     pub ends: Vec<usize>,
 }
 
 impl Tokenizer {
-    /// What each token spells. Lower case, accents and white space are as the normalizer and the
-    /// pre-tokenizer left them.
+    /// The text of each token. Lower case, accents and white space are as the normalizer and the pre-tokenizer left
+    /// them.
     pub fn spellings(&self) -> Spellings {
         let rule = Rule::of(&self.inner.library);
         let added = self.inner.library.get_added_tokens_decoder();
@@ -65,7 +64,7 @@ impl Tokenizer {
         for id in 0..self.vocab_size() as u32 {
             let special = self.special().all.binary_search(&id).is_ok();
             let piece = self.token(id).filter(|_| !special).map(|token| match added.get(&id) {
-                // It stands in the text as it is written, whatever the model's alphabet.
+                // An added token stands in the text as it is written, whatever the alphabet of the model.
                 Some(_) => {
                     spellings.add(token.as_bytes(), matches!(rule, Rule::Prefix(_) | Rule::Plain))
                 }
@@ -115,12 +114,12 @@ impl Spellings {
         }
     }
 
-    /// Whether `id` is a special token or none at all.
+    /// Whether `id` is a special token, or an id without a token.
     pub fn is_special(&self, id: u32) -> bool {
         !matches!(self.pieces.get(id as usize), Some(Some(_)))
     }
 
-    /// The runs of a row between its special tokens.
+    /// The texts of a row between its special tokens.
     pub fn spell(&self, ids: &[u32]) -> Vec<Spelled> {
         let mut runs: Vec<Spelled> = Vec::new();
         let mut after_han = false;
@@ -175,7 +174,7 @@ impl Rule {
         if let Some(prefix) = prefix {
             return Self::Prefix(prefix);
         }
-        // Llama's decoder is a sequence of replacements; its pieces are SentencePiece's.
+        // Llama's decoder is a sequence of replacements, but its pieces are those of SentencePiece.
         match library.token_to_id("▁") {
             Some(_) => Self::Mark('▁'),
             None => Self::Plain,
@@ -183,7 +182,7 @@ impl Rule {
     }
 }
 
-/// The part of type `kind` within `parts`, however deep.
+/// Finds the part of type `kind` in `parts`, at any depth.
 fn find<'a>(parts: &'a Value, kind: &str) -> Option<&'a Value> {
     match parts {
         Value::Array(parts) => parts.iter().find_map(|part| find(part, kind)),
@@ -202,14 +201,14 @@ pub(super) fn flatten(component: &Value) -> Vec<&Value> {
     }
 }
 
-/// The byte of `<0x0A>`.
+/// The byte that a token such as `<0x0A>` stands for.
 fn byte_fallback(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
     (digits.len() == 2).then(|| u8::from_str_radix(digits, 16).ok())?
 }
 
-/// The byte that a character of GPT-2's alphabet stands for: printable bytes stand for themselves, the
-/// other 68 follow in order from U+0100.
+/// The byte that a character of GPT-2's alphabet stands for. Printable bytes stand for themselves; the other 68 follow
+/// in order from U+0100.
 pub(super) fn byte_of(c: char) -> Option<u8> {
     let printable = |byte: u32| matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
     let code = u32::from(c);

@@ -1,8 +1,8 @@
-//! Trains a tokenizer from texts: the same texts and options give the same bytes.
+//! Trains a tokenizer from texts. The same texts and options give the same bytes.
 //!
-//! The library's own trainers iterate over hash maps and add up reals in the order threads finish,
-//! so their vocabularies differ from run to run. These keep every sum and every tie in a fixed
-//! order; the files they make are ordinary ones.
+//! The trainers of the crate `tokenizers` iterate over hash maps and add floating-point numbers in the order in which
+//! threads finish, so their vocabularies differ from run to run. These trainers keep every sum and every tie in a
+//! fixed order, and write ordinary files.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,9 +16,9 @@ use tokenizers::{
 use super::pipeline::{added_tokens, bert_parts, byte_level_parts, metaspace_parts, template};
 use super::{SpecialNames, TokenizeError, Tokenizer, bpe, limits, long, unigram};
 
-/// Text counted at once, in bytes.
+/// The number of bytes of text whose words are counted at once.
 const BATCH_BYTES: usize = 4 << 20;
-/// Longer words are cut: Chinese has no spaces, and base64 would cost much and teach nothing.
+/// Longer words are cut. Chinese has no spaces between words, and base64 would cost much time and teach nothing.
 const MAX_WORD_CHARS: usize = 128;
 /// The prefix of WordPiece tokens that continue a word.
 const CONTINUING: &str = "##";
@@ -27,13 +27,13 @@ const CONTINUING: &str = "##";
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
-    /// BERT's: words split by white space and punctuation, pieces by the longest match; the
-    /// vocabulary is learned by merging the commonest pairs (Schuster and Nakajima 2012).
+    /// BERT's: text is split at white space and punctuation, and a word is cut into the longest matching pieces. The
+    /// vocabulary is learned by merging the most frequent pairs (Schuster and Nakajima 2012).
     #[default]
     WordPiece,
-    /// GPT-2's: byte pair encoding (Sennrich et al. 2016) over bytes; nothing is unknown to it.
+    /// GPT-2's: byte pair encoding (Sennrich et al. 2016) over bytes, which has no unknown token.
     Bpe,
-    /// SentencePiece's: the likeliest segmentation under a unigram model (Kudo 2018).
+    /// SentencePiece's: the most probable segmentation under a unigram model (Kudo 2018).
     Unigram,
 }
 
@@ -43,18 +43,19 @@ pub enum Algorithm {
 pub struct TrainConfig {
     /// The kind of tokenizer.
     pub algorithm: Algorithm,
-    /// Tokens in all, special ones included; a small corpus may give fewer.
+    /// The number of tokens, special tokens included. A small corpus may give fewer.
     pub vocab_size: usize,
-    /// A pair (WordPiece, BPE) or piece (Unigram) seen fewer times is not learned.
+    /// A pair (WordPiece, BPE) or piece (Unigram) that is seen fewer times is not learned.
     pub min_frequency: u64,
-    /// Turns the text into lower case; WordPiece strips accents then, as BERT does.
+    /// Whether text is lower-cased. WordPiece then also strips accents, as BERT does.
     pub lowercase: bool,
-    /// At most so many single characters, the commonest (not for BPE, whose alphabet is bytes).
+    /// The most single characters in the vocabulary; the most frequent ones are kept. BPE ignores this, because its
+    /// alphabet is the 256 bytes.
     pub limit_alphabet: Option<usize>,
-    /// The special tokens; they take the first ids in the order of the fields. `[CLS] .. [SEP]` are
-    /// put around a sequence when both have a name.
+    /// The special tokens. They have the first ids, in the order of the fields. If both `cls` and `sep` have a token,
+    /// these are put around a sequence.
     pub special: SpecialNames,
-    /// More special tokens, after those.
+    /// Further special tokens, whose ids follow.
     pub extra_tokens: Vec<String>,
 }
 
@@ -72,31 +73,32 @@ impl Default for TrainConfig {
     }
 }
 
-/// Trains a tokenizer. Memory grows with the number of distinct words, not with the corpus.
+/// Trains a tokenizer. Memory grows with the number of distinct words, not with the size of the corpus. If the texts
+/// give fewer tokens than were asked for, a warning states the reason.
 ///
 /// # Errors
-/// If the options contradict each other, or the texts hold no word. That the texts give fewer tokens than are asked for is
-/// warned of, with the reason.
+/// If the options contradict each other, or the texts contain no word.
 pub fn train(
     config: &TrainConfig,
     texts: impl Iterator<Item = String> + Send,
 ) -> Result<Tokenizer, TokenizeError> {
-    let (tokenizer, has_rare) = train_quietly(config, texts)?;
+    let (tokenizer, has_rare) = train_without_warning(config, texts)?;
     let (size, wanted, least) = (tokenizer.vocab_size(), config.vocab_size, config.min_frequency);
     if size < wanted {
         let why = match has_rare {
             true => format!(
-                "what is left is seen fewer times than min_frequency, {least}: lower that, or train on more text"
+                "all remaining pairs or pieces are seen fewer than min_frequency = {least} times: lower min_frequency, or train on more text"
             ),
             false => "every word of the texts is one token already: train on more text".to_owned(),
         };
-        tracing::warn!("the tokenizer has {size} tokens, and {wanted} were asked for: {why}");
+        tracing::warn!("the tokenizer has {size} tokens instead of vocab_size = {wanted}: {why}");
     }
     Ok(tokenizer)
 }
 
-/// The tokenizer, and whether it lacks tokens because what is left in the texts is too rare.
-fn train_quietly(
+/// Trains the tokenizer without a warning. The second value says whether tokens are missing because the remaining
+/// pairs or pieces are too rare.
+fn train_without_warning(
     config: &TrainConfig,
     texts: impl Iterator<Item = String> + Send,
 ) -> Result<(Tokenizer, bool), TokenizeError> {
@@ -108,7 +110,7 @@ fn train_quietly(
     };
     let words = count_words(&root, texts)?;
     if words.is_empty() {
-        return Err(TokenizeError::Train("the texts hold no word".to_owned()));
+        return Err(TokenizeError::Train("the texts contain no word".to_owned()));
     }
     let room = config.vocab_size - special.len();
     let (model, has_rare) = match config.algorithm {
@@ -131,19 +133,20 @@ impl TrainConfig {
     /// Checks the options as [`train`] does, without any text.
     ///
     /// # Errors
-    /// [`TokenizeError::Config`] with the option that cannot be.
+    /// [`TokenizeError::Config`], which names the option that is not valid.
     pub fn check(&self) -> Result<(), TokenizeError> {
         special_tokens(self).map(drop)
     }
 }
 
-/// A tokenizer with the special tokens of `config`, trained on one letter: it has the roles and the frame of the
-/// tokenizer that [`train`] makes of a corpus, and next to no vocabulary. For checks before any text is read.
+/// A tokenizer with the special tokens of `config`, trained on one letter. It has the same roles and special-token
+/// template as the tokenizer that [`train`] makes of a corpus, and a very small vocabulary. It serves for checks
+/// before any text is read.
 ///
 /// # Errors
 /// If the options contradict each other.
 pub fn stand_in(config: &TrainConfig) -> Result<Tokenizer, TokenizeError> {
-    let (tokenizer, _) = train_quietly(config, std::iter::once("a".to_owned()))?;
+    let (tokenizer, _) = train_without_warning(config, std::iter::once("a".to_owned()))?;
     Ok(tokenizer)
 }
 
@@ -163,7 +166,7 @@ fn special_tokens(config: &TrainConfig) -> Result<Vec<String>, TokenizeError> {
         let message = format!("is missing, and {:?} needs an unknown token", config.algorithm);
         return error("special.unk", message);
     }
-    // BPE starts from the 256 bytes, the others from at least one character.
+    // BPE starts from the 256 bytes, the other algorithms from at least one character.
     let (start, what) = match config.algorithm {
         Algorithm::Bpe => (256, "256 bytes"),
         Algorithm::WordPiece | Algorithm::Unigram => (1, "at least one character"),
@@ -180,13 +183,13 @@ fn special_tokens(config: &TrainConfig) -> Result<Vec<String>, TokenizeError> {
     Ok(tokens.into_iter().map(str::to_owned).collect())
 }
 
-/// The words of the texts after normalising and pre-tokenising, sorted, with their counts.
+/// Counts the words of the texts after normalization and pre-tokenization. The result is sorted by word.
 fn count_words(
     parts: &Map<String, Value>,
     texts: impl Iterator<Item = String>,
 ) -> Result<Vec<(String, u64)>, TokenizeError> {
     let mut root = parts.clone();
-    // Only the parts before the model are used; it is there because a tokenizer must have one.
+    // Only the normalizer and the pre-tokenizer are used, but a tokenizer must have a model.
     root.insert("model".to_owned(), json!({"type": "WordLevel", "vocab": {}, "unk_token": ""}));
     let library: tokenizers::Tokenizer = serde_json::from_value(Value::Object(root))
         .map_err(|error| TokenizeError::Train(error.to_string()))?;
@@ -195,7 +198,8 @@ fn count_words(
     let mut bytes = 0;
     for text in texts {
         if text.len() > long::LONG {
-            // The library takes a hundred bytes for each of a text: parts of it, one batch after the other.
+            // The crate `tokenizers` takes a hundred bytes of memory for each byte of a text, so a long text is
+            // counted in parts, one batch after the other.
             for parts in long::cut_words(&text).chunks(BATCH_BYTES / long::PART) {
                 count_batch(&library, parts, &mut counts)?;
             }
@@ -259,8 +263,8 @@ fn wordpiece(
     words: &[(String, u64)],
     room: usize,
 ) -> (Value, bool) {
-    // Every character stands for itself at a word's start, and where it was seen inside a word, as
-    // a continuation too.
+    // The alphabet contains every character as it begins a word and, if it was seen inside a word, also with the
+    // prefix of a continuation.
     let mut symbols: BTreeMap<String, u64> = BTreeMap::new();
     for (word, count) in words {
         for (i, c) in word.chars().enumerate() {
@@ -275,7 +279,7 @@ fn wordpiece(
     alphabet.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
     alphabet.truncate(limit);
     let mut alphabet: Vec<_> = alphabet.into_iter().map(|(symbol, _)| symbol).collect();
-    // Plain characters first, by code point, then the continuations.
+    // Characters come first, sorted by code point, then the continuations.
     alphabet.sort_by_cached_key(|symbol| (symbol.chars().count() > 1, symbol.clone()));
     let split = |word: &str| {
         let symbol = |(i, c): (usize, char)| {
@@ -347,7 +351,7 @@ fn unigram_model(
     let pieces = pieces
         .into_iter()
         .filter(|(piece, _)| !special.clone().any(|entry| entry[0] == json!(piece)))
-        // Six decimals are read back exactly by every JSON parser.
+        // Every JSON parser reads six decimals back exactly.
         .map(|(piece, score)| json!([piece, (score * 1e6).round() / 1e6]));
     let vocab: Vec<Value> = special.clone().chain(pieces).collect();
     json!({"type": "Unigram", "unk_id": unk_id, "byte_fallback": false, "vocab": vocab})

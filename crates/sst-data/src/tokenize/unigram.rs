@@ -1,23 +1,23 @@
 //! Learns a unigram vocabulary by expectation maximisation (Kudo 2018, "Subword Regularization").
 //!
-//! Start from every frequent substring, fit the probabilities, drop the pieces whose loss costs the
-//! likelihood least, and repeat until the size is right. Sums run in a fixed order.
+//! Training starts from every frequent substring, fits the probabilities, drops the pieces whose removal costs the
+//! least likelihood, and repeats until the vocabulary has the right size. Sums are computed in a fixed order.
 
 use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
-/// Characters of a piece at most.
+/// The most characters of a piece.
 const MAX_PIECE_CHARS: usize = 16;
-/// Pieces to start from, at most.
+/// The most pieces to start from.
 const SEEDS: usize = 1_000_000;
-/// What remains of the pieces after each pruning.
+/// The fraction of the pieces that each pruning keeps.
 const SHRINK: f64 = 0.75;
-/// Rounds of expectation maximisation between prunings.
+/// The number of rounds of expectation maximisation between two prunings.
 const ROUNDS: usize = 2;
-/// A piece expected to be used less often is dropped.
+/// A piece whose expected count is lower is dropped.
 const LEAST_EXPECTED: f64 = 0.5;
-/// Words of one unit of parallel work; fixed, so that sums do not depend on the threads.
+/// The number of words in one unit of parallel work. It is fixed, so that sums do not depend on the number of threads.
 const CHUNK: usize = 1024;
 
 /// A piece and its log probability.
@@ -26,7 +26,7 @@ pub(super) type Piece = (String, f64);
 struct Word {
     text: String,
     count: f64,
-    /// Byte offsets of its characters, and its length.
+    /// The byte offsets of its characters, followed by its length.
     bounds: Vec<usize>,
 }
 
@@ -36,16 +36,16 @@ struct Model {
     ids: HashMap<String, u32>,
 }
 
-/// At most `size` pieces, the likeliest first. Every one of the `alphabet` commonest characters is
-/// among them; words with other characters are left out. Longer pieces are seen `min_frequency`
-/// times at least.
+/// Learns at most `size` pieces, sorted by falling probability. The `alphabet` most frequent characters are always
+/// among them; words with other characters are left out. Pieces of several characters are seen at least
+/// `min_frequency` times.
 pub(super) fn learn(
     words: Vec<(String, u64)>,
     size: usize,
     alphabet: usize,
     min_frequency: u64,
 ) -> Vec<Piece> {
-    let characters = commonest_characters(&words, alphabet);
+    let characters = most_frequent_characters(&words, alphabet);
     let words: Vec<Word> = words
         .into_iter()
         .filter(|(word, _)| word.chars().all(|c| characters.contains_key(&c)))
@@ -55,7 +55,8 @@ pub(super) fn learn(
         })
         .collect();
     let mut model = Model::new(seeds(&words, &characters, min_frequency.max(2)));
-    // SentencePiece stops a tenth above the target and takes the likeliest of what is left.
+    // Like SentencePiece, pruning stops a tenth above the target, and the most probable of the remaining pieces are
+    // taken.
     let target = size + size / 10;
     loop {
         for _ in 0..ROUNDS {
@@ -81,7 +82,7 @@ pub(super) fn learn(
     pieces
 }
 
-fn commonest_characters(words: &[(String, u64)], limit: usize) -> BTreeMap<char, u64> {
+fn most_frequent_characters(words: &[(String, u64)], limit: usize) -> BTreeMap<char, u64> {
     let mut counts: BTreeMap<char, u64> = BTreeMap::new();
     for (word, count) in words {
         for c in word.chars() {
@@ -94,15 +95,16 @@ fn commonest_characters(words: &[(String, u64)], limit: usize) -> BTreeMap<char,
     sorted.into_iter().collect()
 }
 
-/// Characters and frequent substrings, with log probabilities from frequency times length.
+/// The initial pieces: characters and frequent substrings, with log probabilities proportional to frequency times
+/// length.
 fn seeds(words: &[Word], characters: &BTreeMap<char, u64>, min_frequency: u64) -> Vec<Piece> {
     let mut pieces: Vec<(String, f64)> =
         characters.iter().map(|(c, count)| (c.to_string(), *count as f64)).collect();
     let mut longer = Vec::new();
     let mut shorter: HashMap<&str, f64> = HashMap::new();
     for length in 2..=MAX_PIECE_CHARS {
-        // A string is as frequent as its parts at most, so only those of frequent parts are counted
-        // and the table stays small.
+        // A string is at most as frequent as its parts, so only strings with frequent parts are counted, and the table
+        // stays small.
         let mut counts: HashMap<&str, f64> = HashMap::new();
         for word in words {
             for start in 0..word.bounds.len().saturating_sub(length) {
@@ -134,7 +136,7 @@ impl Model {
         Self { pieces, ids }
     }
 
-    /// Calls `visit(from, to, id)` for each piece inside `word`, places counted in characters.
+    /// Calls `visit(from, to, id)` for each piece inside `word`. Positions are counted in characters.
     fn visit(&self, word: &Word, mut visit: impl FnMut(usize, usize, u32)) {
         let last = word.bounds.len() - 1;
         for from in 0..last {
@@ -146,7 +148,7 @@ impl Model {
         }
     }
 
-    /// How often each piece is expected to be used, over all segmentations of all words.
+    /// The expected count of each piece over all segmentations of all words.
     fn expected(&self, words: &[Word]) -> Vec<f64> {
         let parts: Vec<_> = words.par_chunks(CHUNK).map(|chunk| self.expected_in(chunk)).collect();
         let mut expected = vec![0.0; self.pieces.len()];
@@ -162,7 +164,8 @@ impl Model {
             let last = word.bounds.len() - 1;
             let (mut edges, mut forward) = (Vec::new(), vec![f64::NEG_INFINITY; last + 1]);
             forward[0] = 0.0;
-            // Edges come by their start, so the start's sum is whole when they are visited.
+            // Pieces are visited in the order of their start, so the sum at a start is complete when its pieces are
+            // visited.
             self.visit(word, |from, to, id| {
                 let score = self.pieces[id as usize].1;
                 edges.push((from, to, id, score));
@@ -181,7 +184,7 @@ impl Model {
         expected
     }
 
-    /// The pieces refitted to expected counts; single characters are never dropped.
+    /// Refits the probabilities to the expected counts (the M step). Single characters are never dropped.
     fn maximised(&self, expected: &[f64]) -> Self {
         let kept: Vec<(&str, f64)> = self
             .pieces
@@ -190,13 +193,13 @@ impl Model {
             .filter(|((piece, _), count)| **count >= LEAST_EXPECTED || is_single(piece))
             .map(|((piece, _), count)| (piece.as_str(), count.max(LEAST_EXPECTED)))
             .collect();
-        // The Bayesian form, as in SentencePiece: it favours fewer pieces.
+        // This is the Bayesian form of SentencePiece, which favours fewer pieces.
         let total = digamma(kept.iter().map(|(_, count)| count).sum());
         let fit = |(piece, count): (&str, f64)| (piece.to_owned(), digamma(count) - total);
         Self::new(kept.into_iter().map(fit).collect())
     }
 
-    /// The best segmentation of `word`, without the piece `barred`.
+    /// The most probable segmentation of `word` that does not use the piece `barred`.
     fn best(&self, word: &Word, barred: Option<u32>) -> Vec<u32> {
         let last = word.bounds.len() - 1;
         let mut best = vec![(f64::NEG_INFINITY, 0, 0); last + 1];
@@ -215,7 +218,7 @@ impl Model {
         path
     }
 
-    /// The `keep` pieces without which the words would lose most likelihood.
+    /// Keeps the `keep` pieces whose removal would cost the most likelihood.
     fn pruned(&self, words: &[Word], keep: usize) -> Self {
         let paths: Vec<_> = words.par_iter().map(|word| self.best(word, None)).collect();
         let mut used = vec![0.0; self.pieces.len()];
@@ -236,7 +239,7 @@ impl Model {
             let bounds = piece.char_indices().map(|(at, _)| at).chain([piece.len()]).collect();
             let word = Word { text: piece.clone(), count: 1.0, bounds };
             let instead = self.best(&word, Some(id as u32));
-            // Its uses go to the pieces that take its place, which makes those commoner.
+            // The pieces that replace it are used in its place, so their counts grow.
             let new_total = (total + used[id] * (instead.len() as f64 - 1.0)).ln();
             let log = |count: f64, total: f64| count.ln() - total;
             let after: f64 =
@@ -262,8 +265,8 @@ fn log_add(a: f64, b: f64) -> f64 {
     if low == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
 }
 
-/// The derivative of the logarithm of the gamma function: recurrence up to 7, then the asymptotic
-/// series (Bernardo 1976, algorithm AS 103).
+/// The digamma function, the derivative of the logarithm of the gamma function: a recurrence up to 7, then the
+/// asymptotic series (Bernardo 1976, algorithm AS 103).
 fn digamma(mut x: f64) -> f64 {
     let mut result = 0.0;
     while x < 7.0 {

@@ -1,4 +1,4 @@
-//! Which share of the tokens of texts is unknown, and which characters they were.
+//! Counts the unknown tokens of texts and the characters that they stand for.
 
 use std::collections::HashMap;
 
@@ -6,27 +6,27 @@ use super::{TokenizeError, Tokenizer};
 use crate::example::Key;
 use crate::ledger::Ledger;
 
-/// The share of unknown tokens above which a warning is due.
+/// The fraction of unknown tokens above which a warning is printed.
 const WARN_ABOVE: f64 = 0.01;
 /// The name of the count in the ledger.
 const UNKNOWN: &str = "tokenize.unknown_tokens";
-/// Unknown tokens whose characters are looked at; the rest are counted.
-const LOOKED_AT: u64 = 10_000;
-/// Longer texts are not looked into, in bytes: the library would take a hundred times as much.
-const LONGEST: usize = 1 << 20;
-/// Characters that are told.
-const TOLD: usize = 10;
+/// The number of unknown tokens whose characters are examined. Further ones are only counted.
+const MAX_EXAMINED: u64 = 10_000;
+/// Texts with more bytes are not examined, because the crate `tokenizers` would take a hundred times as much memory.
+const MAX_TEXT_BYTES: usize = 1 << 20;
+/// The number of characters that are listed.
+const LISTED_CHARACTERS: usize = 10;
 
 /// Counts the unknown tokens of texts.
 #[derive(Debug, Default)]
 pub struct UnknownCount {
     unknown: u64,
-    looked_at: u64,
+    examined: u64,
     characters: HashMap<char, u64>,
 }
 
 impl UnknownCount {
-    /// Nothing yet.
+    /// A count of zero.
     pub fn new() -> Self {
         Self::default()
     }
@@ -48,10 +48,10 @@ impl UnknownCount {
         }
         self.unknown += count;
         ledger.add(UNKNOWN, count, key);
-        if self.looked_at >= LOOKED_AT || text.len() > LONGEST {
+        if self.examined >= MAX_EXAMINED || text.len() > MAX_TEXT_BYTES {
             return Ok(());
         }
-        self.looked_at += count;
+        self.examined += count;
         let encoding = tokenizer.encoding(text)?;
         for (id, (start, end)) in encoding.ids.iter().zip(encoding.offsets) {
             let Some(word) = text.get(start..end).filter(|_| Some(*id) == tokenizer.special().unk)
@@ -65,11 +65,11 @@ impl UnknownCount {
         Ok(())
     }
 
-    /// Counts the unknown tokens of `texts` in `ledger`, with a warning as [`Self::tell`] gives it.
+    /// Counts the unknown tokens of `texts` in `ledger`, and warns as [`Self::report`] does.
     ///
     /// # Errors
     /// As for [`Tokenizer::encode`].
-    pub fn tell_texts(
+    pub fn report_texts(
         tokenizer: &Tokenizer,
         texts: &[String],
         ledger: &Ledger,
@@ -80,26 +80,26 @@ impl UnknownCount {
             tokens += ids.len() as u64;
             unknown.add(tokenizer, text, tokenizer.count_unknown(&ids), None, ledger)?;
         }
-        unknown.tell(ledger, tokens);
+        unknown.report(ledger, tokens);
         Ok(())
     }
 
-    /// The commonest characters that became unknown, the commonest first.
-    pub fn commonest(&self) -> Vec<String> {
+    /// The most frequent characters that became unknown tokens, in falling order.
+    pub fn most_frequent(&self) -> Vec<String> {
         let mut characters: Vec<_> = self.characters.iter().collect();
         characters.sort_by_key(|(c, count)| (std::cmp::Reverse(**count), **c));
-        characters.into_iter().take(TOLD).map(|(c, _)| c.to_string()).collect()
+        characters.into_iter().take(LISTED_CHARACTERS).map(|(c, _)| c.to_string()).collect()
     }
 
-    /// Lists the commonest characters in `ledger`, beside the count.
+    /// Lists the most frequent unknown characters in `ledger`, beside the count.
     pub fn finish(&self, ledger: &Ledger) {
         if self.unknown > 0 {
-            ledger.set_items(UNKNOWN, self.commonest());
+            ledger.set_items(UNKNOWN, self.most_frequent());
         }
     }
 
-    /// [`Self::finish`], and a warning if more than a hundredth of `tokens` is unknown.
-    pub fn tell(&self, ledger: &Ledger, tokens: u64) {
+    /// Calls [`Self::finish`] and warns if more than 1 % of `tokens` are unknown.
+    pub fn report(&self, ledger: &Ledger, tokens: u64) {
         self.finish(ledger);
         if let Some(warning) = unknown_warning(ledger, tokens) {
             tracing::warn!("{warning}");
@@ -108,14 +108,14 @@ impl UnknownCount {
 }
 
 impl Tokenizer {
-    /// How many of `ids` are the unknown token. GPT-2 names its end of a text for it, which its bytes never need: that is
-    /// not counted.
+    /// How many of `ids` are the unknown token. GPT-2 declares its end-of-text token as the unknown token, which
+    /// byte-level BPE never produces, so that token is not counted.
     pub fn count_unknown(&self, ids: &[u32]) -> u64 {
         let unk = self.special().unk.filter(|unk| Some(*unk) != self.special().eos);
         ids.iter().filter(|id| Some(**id) == unk).count() as u64
     }
 
-    /// Whether a token spells this character, in lower case too.
+    /// Whether the vocabulary has a token for this character, or for its lower case.
     fn knows(&self, c: char) -> bool {
         let spelled = |c: &str| {
             let forms = [c.to_owned(), format!("##{c}"), format!("▁{c}")];
@@ -125,7 +125,7 @@ impl Tokenizer {
     }
 }
 
-/// A warning if more than a hundredth of `tokens` is unknown, by the counts of `ledger`.
+/// The warning if, by the counts of `ledger`, more than 1 % of `tokens` are unknown.
 pub fn unknown_warning(ledger: &Ledger, tokens: u64) -> Option<String> {
     let entry = ledger.entries().remove(UNKNOWN)?;
     let share = entry.count as f64 / tokens.max(1) as f64;

@@ -1,4 +1,4 @@
-//! What a tokenizer's files say and sst does not use.
+//! Finds the settings of a tokenizer's files that sst does not use.
 
 use serde_json::Value;
 use tokenizers::Tokenizer;
@@ -6,10 +6,10 @@ use tokenizers::Tokenizer;
 use super::class::Class;
 use super::folder::{ADDED, CONFIG, Files, Vocabulary};
 use super::model::{SIDE, SIDE_ITEM};
-use super::said::says_already;
+use super::redundant::agrees_with_json;
 use crate::{Harmless, Unused, UnusedKind};
 
-/// Keys of `tokenizer_config.json` that every class reads.
+/// The keys of `tokenizer_config.json` that every class reads.
 const USED: [&str; 10] = [
     "tokenizer_class",
     "added_tokens_decoder",
@@ -23,7 +23,7 @@ const USED: [&str; 10] = [
     SIDE,
 ];
 
-/// Keys of `tokenizer_config.json` that change no id.
+/// Keys of `tokenizer_config.json` that do not affect the ids, each with the reason.
 const HARMLESS: &[Harmless] = &[
     ("_commit_hash", "says where the folder came from"),
     ("_name_or_path", "says where the folder came from"),
@@ -69,10 +69,11 @@ const HARMLESS: &[Harmless] = &[
 /// Keys that transformers reads only where there is no `tokenizer.json`.
 const WITHOUT_JSON: [&str; 2] = ["add_bos_token", "add_eos_token"];
 
-/// Keys at the top of `tokenizer.json`.
+/// The top-level keys of `tokenizer.json` that are used.
 const ROOT: [&str; 9] = [
     "version",
-    // Sst cuts and pads by its own rules, but for the direction; sentence models read their limit themselves.
+    // sst truncates and pads by its own rules and uses only the direction. Sentence models read their limit
+    // themselves.
     "truncation",
     "padding",
     "added_tokens",
@@ -83,7 +84,7 @@ const ROOT: [&str; 9] = [
     "model",
 ];
 
-/// Keys of the models; chance is switched off and told where it is.
+/// The keys of models that are used. Dropout and sampling are switched off elsewhere, with a warning.
 const MODEL: [&str; 16] = [
     "type",
     "vocab",
@@ -103,11 +104,11 @@ const MODEL: [&str; 16] = [
     "eos_id",
 ];
 
-/// Keys of an entry of `added_tokens`.
+/// The keys of an entry of `added_tokens` that are used.
 const TOKEN: [&str; 7] =
     ["id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"];
 
-/// Keys of parts that the library reads in an older form than it writes, by type.
+/// Keys that the crate `tokenizers` reads in an older form than it writes, each with the type of the part.
 const OLD_KEYS: [(&str, &str); 4] = [
     ("Metaspace", "add_prefix_space"),
     ("Metaspace", "str_rep"),
@@ -115,7 +116,8 @@ const OLD_KEYS: [(&str, &str); 4] = [
     ("Punctuation", "behavior"),
 ];
 
-/// What is not used of `files`. `old` is their `tokenizer.json`, or null; `library` is what was made of it.
+/// The settings of `files` that are not used. `old` is their `tokenizer.json`, or null, and `library` is the tokenizer
+/// that was built.
 pub(super) fn unread(files: &Files, class: Class, old: &Value, library: &Tokenizer) -> Unused {
     let mut unused = Unused::new();
     let has_json = matches!(files.vocabulary, Vocabulary::Json(_));
@@ -131,7 +133,9 @@ pub(super) fn unread(files: &Files, class: Class, old: &Value, library: &Tokeniz
             || names_token
             || without_json
             || value.is_null()
-            || has_json && class == Class::Json && says_already(key, value, written, old, library)
+            || has_json
+                && class == Class::Json
+                && agrees_with_json(key, value, written, old, library)
             || HARMLESS.iter().any(|(name, _)| name == key);
         if !used {
             unused.add(UnusedKind::ConfigKey, format!("{CONFIG}: {key}"));
@@ -147,16 +151,16 @@ pub(super) fn unread(files: &Files, class: Class, old: &Value, library: &Tokeniz
         unused.add_keys(&format!("{file}: added_tokens"), token, TOKEN, &[]);
     }
     if has_json {
-        let of = |part: Result<Value, serde_json::Error>| part.unwrap_or(Value::Null);
+        let or_null = |part: Result<Value, serde_json::Error>| part.unwrap_or(Value::Null);
         for (key, used) in [
-            ("normalizer", of(serde_json::to_value(library.get_normalizer()))),
-            ("pre_tokenizer", of(serde_json::to_value(library.get_pre_tokenizer()))),
-            ("decoder", of(serde_json::to_value(library.get_decoder()))),
+            ("normalizer", or_null(serde_json::to_value(library.get_normalizer()))),
+            ("pre_tokenizer", or_null(serde_json::to_value(library.get_pre_tokenizer()))),
+            ("decoder", or_null(serde_json::to_value(library.get_decoder()))),
         ] {
             let place = format!("{file}: {key}");
             if class == Class::Json {
                 missing(&place, &old[key], &used, &mut unused);
-            } else if !says_the_same(&old[key], &used) {
+            } else if !agree(&old[key], &used) {
                 unused.add(
                     UnusedKind::ConfigKey,
                     format!("{place} ({} makes its own)", class.name()),
@@ -172,7 +176,7 @@ pub(super) fn unread(files: &Files, class: Class, old: &Value, library: &Tokeniz
     unused
 }
 
-/// Adds every key of `given` that `used` lacks at the same place.
+/// Adds every key of `given` that is missing at the same place of `used`.
 fn missing(place: &str, given: &Value, used: &Value, unused: &mut Unused) {
     match (given, used) {
         (Value::Object(given), Value::Object(kept)) => {
@@ -194,14 +198,14 @@ fn missing(place: &str, given: &Value, used: &Value, unused: &mut Unused) {
     }
 }
 
-/// Whether what a file says is what was made, but for keys that one of them leaves out.
-fn says_the_same(given: &Value, made: &Value) -> bool {
+/// Whether a setting of a file equals the setting that was built, apart from keys that only one of them has.
+fn agree(given: &Value, made: &Value) -> bool {
     match (given, made) {
-        (Value::Object(given), Value::Object(made)) => given
-            .iter()
-            .all(|(key, value)| made.get(key).is_none_or(|made| says_the_same(value, made))),
+        (Value::Object(given), Value::Object(made)) => {
+            given.iter().all(|(key, value)| made.get(key).is_none_or(|made| agree(value, made)))
+        }
         (Value::Array(given), Value::Array(made)) => {
-            given.len() == made.len() && given.iter().zip(made).all(|(a, b)| says_the_same(a, b))
+            given.len() == made.len() && given.iter().zip(made).all(|(a, b)| agree(a, b))
         }
         _ => given == made,
     }

@@ -1,15 +1,15 @@
-//! A word as a number that does not depend on how a tokenizer normalises it.
+//! Hashes a word so that the hash does not depend on how a tokenizer normalizes it.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use crate::rng::mix64;
 
-/// A hash of `word`, the same for upper and lower case, with and without accents, and for compatible characters
-/// (NFKD): lower-casing, accent-stripping and NFKC tokenizers give the same word the same key. It is the same in
-/// every version.
+/// A hash of `word` that is the same for upper and lower case, with and without accents, and for compatible characters
+/// (NFKD). Tokenizers that lower-case, strip accents or apply NFKC therefore give the same key to the same word. The
+/// hash is the same in every version.
 pub fn spelling_key(word: &str) -> u64 {
-    // Plain ASCII and the common Han characters are their own normal forms.
+    // ASCII and the common Han characters are their own normal forms.
     if word.chars().all(|c| c.is_ascii() || matches!(c, '\u{4e00}'..='\u{9fff}')) {
         return hash(word.chars().map(|c| c.to_ascii_lowercase()));
     }

@@ -1,4 +1,4 @@
-//! Chinese characters, the length of a text in its own unit, Chinese words, and the words of any text.
+//! Han characters, the length of a text, and the words of Chinese and other texts.
 
 mod key;
 mod ranges;
@@ -7,8 +7,8 @@ pub use key::spelling_key;
 pub use ranges::word_ranges;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Whether `c` is a Han character: the blocks that BERT's tokenizer sets apart, those added to
-/// Unicode since, and 〇. Kana, Hangul and CJK punctuation are not.
+/// Whether `c` is a Han character: those of the blocks that BERT's tokenizer splits off, those added to Unicode since,
+/// and 〇. Kana, Hangul and CJK punctuation are not.
 pub fn is_cjk(c: char) -> bool {
     matches!(c,
         '\u{3007}'
@@ -28,17 +28,18 @@ pub(crate) fn is_unspaced(c: char) -> bool {
             '\u{3005}' | '\u{3041}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{ff66}'..='\u{ff9f}')
 }
 
-/// The length of a text in the unit that fits it.
+/// The length of a text, in characters or in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
-    /// Characters that are not white space: the unit of a mostly Chinese (or Japanese) text.
+    /// The number of characters that are not white space. It is the unit of a mostly Chinese or Japanese text.
     Characters(usize),
-    /// Words in the sense of Unicode (UAX 29), a Han character counting as one: the unit otherwise.
+    /// The number of words as Unicode defines them (UAX 29), where a Han character counts as one word. It is the unit
+    /// of all other texts.
     Words(usize),
 }
 
 impl Length {
-    /// The number, whatever its unit.
+    /// The number, in either unit.
     pub fn count(self) -> usize {
         match self {
             Self::Characters(count) | Self::Words(count) => count,
@@ -46,8 +47,8 @@ impl Length {
     }
 }
 
-/// The length of `text`: in characters if at least as many Han characters and kana stand in it as
-/// words of other scripts, otherwise in words.
+/// The length of `text`. It is in characters if the text has at least as many Han characters and kana as words of
+/// other scripts, otherwise in words.
 pub fn count_length(text: &str) -> Length {
     let (mut unspaced, mut words) = (0, 0);
     for word in text.unicode_words() {
@@ -63,10 +64,11 @@ pub fn count_length(text: &str) -> Length {
     }
 }
 
-/// Splits Chinese text into words (jieba: a dictionary, and a hidden Markov model for the rest).
+/// Splits Chinese text into words with jieba, which uses a dictionary, and a hidden Markov model for words that are
+/// not in it.
 ///
-/// The dictionary of some 350,000 words is built once a process, on first use, in about a second;
-/// this is a handle to it.
+/// The dictionary of about 350,000 words is loaded once a process, on first use, which takes about a second. This type
+/// is a handle to it.
 #[cfg(feature = "jieba")]
 #[derive(Clone, Copy)]
 pub struct ChineseWords {
@@ -75,19 +77,19 @@ pub struct ChineseWords {
 
 #[cfg(feature = "jieba")]
 impl ChineseWords {
-    /// The dictionary, loaded if this is the first use.
+    /// A handle to the dictionary, which is loaded on first use.
     pub fn load() -> Self {
         static JIEBA: std::sync::OnceLock<jieba_rs::Jieba> = std::sync::OnceLock::new();
         Self { jieba: JIEBA.get_or_init(jieba_rs::Jieba::new) }
     }
 
-    /// The words of `text` in order; put together they are `text` again, spaces included.
+    /// The words of `text` in order. Concatenated they give `text` again, including spaces.
     pub fn cut<'a>(&self, text: &'a str) -> Vec<&'a str> {
         self.jieba.cut(text, true).into_iter().map(|token| token.word).collect()
     }
 
-    /// Whether `word` is a name of a person, a place, an organisation or another single thing, as the
-    /// dictionary has it or the model guesses.
+    /// Whether `word` is a name of a person, a place, an organisation or another single thing, by the dictionary or by
+    /// the prediction of the model.
     pub fn is_name(&self, word: &str) -> bool {
         let tags = self.jieba.tag(word, true);
         tags.iter().any(|tag| ["nr", "ns", "nt", "nz"].iter().any(|name| tag.tag.starts_with(name)))

@@ -1,4 +1,4 @@
-//! Where the words of a text are, by its characters alone, so that every tokenizer finds the same ones.
+//! Finds the words of a text from its characters alone, so that the result does not depend on the tokenizer.
 
 use std::ops::Range;
 
@@ -6,22 +6,22 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::is_cjk;
 
-/// What a character is to the search for words.
+/// The class of a character, which decides where words begin and end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
-    /// White space and invisible characters: in no word.
+    /// White space and invisible characters, which belong to no word.
     Space,
     /// A letter or digit of a script that puts spaces between words.
     Letter,
-    /// A Han character: a dictionary finds the words of a run.
+    /// A Han character. Runs of them are split with a dictionary.
     Han,
     Hiragana,
     Katakana,
-    /// A letter of a script without spaces for which there is no dictionary here (Thai and its neighbours).
+    /// A letter of a script without spaces for which sst has no dictionary (Thai and similar scripts). Each is a word.
     Single,
     /// Punctuation, a symbol, an emoji.
     Symbol,
-    /// Belongs to the character before it: a combining mark, a variation selector, a joiner, a skin tone.
+    /// A character that belongs to the one before it: a combining mark, a variation selector, a joiner, a skin tone.
     Extend,
 }
 
@@ -36,7 +36,7 @@ impl Class {
             _ if c.is_whitespace() || c.is_control() => Self::Space,
             _ if c.is_ascii() => Self::Symbol,
             _ if is_cjk(c) || c == '\u{3005}' => Self::Han,
-            // The prolonged sound mark and the sound marks go with the kana before them.
+            // The prolonged sound mark and the voicing marks belong to the kana before them.
             '\u{30fc}' | '\u{ff70}' | '\u{3099}'..='\u{309c}' | '\u{ff9e}' | '\u{ff9f}' => {
                 Self::Extend
             }
@@ -46,7 +46,7 @@ impl Class {
             | '\u{31f0}'..='\u{31ff}'
             | '\u{ff66}'..='\u{ff9d}' => Self::Katakana,
             _ if is_combining_mark(c) => Self::Extend,
-            // Thai and Lao, Tibetan, Myanmar, Khmer, New Tai Lue and Tai Tham.
+            // These ranges are Thai and Lao, Tibetan, Myanmar, Khmer, New Tai Lue and Tai Tham.
             '\u{e01}'..='\u{eff}'
             | '\u{f40}'..='\u{fbc}'
             | '\u{1000}'..='\u{109f}'
@@ -62,21 +62,21 @@ impl Class {
     }
 }
 
-/// The words of `text`, in order, as ranges of bytes. White space is in none of them; every other
-/// character is in exactly one.
+/// The words of `text` in order, as byte ranges. White space belongs to no word, and every other character to exactly
+/// one.
 ///
-/// - A run of letters and digits is a word: it ends at white space, at punctuation, and where the script
-///   changes to Han or kana. `don't` is `don`, `'` and `t`, as in BERT.
+/// - A run of letters and digits is a word. It ends at white space, at punctuation, and where the script changes to
+///   Han or kana. `don't` has the words `don`, `'` and `t`, as in BERT.
 /// - A run of Han characters is cut into words by jieba (each character is a word without the feature
 ///   `jieba`).
 /// - A run of katakana is a word, and so is one of hiragana.
-/// - A letter of Thai, Lao, Khmer, Myanmar or Tibetan is a word with its marks, as nothing here knows
-///   their words.
-/// - Every sign of punctuation, symbol and emoji is a word; joiners, variation selectors, skin tones and
-///   combining marks belong to what stands before them.
+/// - A letter of Thai, Lao, Khmer, Myanmar or Tibetan is a word together with its marks, because there is no
+///   dictionary of these languages.
+/// - Every punctuation mark, symbol and emoji is a word. Joiners, variation selectors, skin tones and combining marks
+///   belong to the character before them.
 pub fn word_ranges(text: &str) -> Vec<Range<usize>> {
     let mut words: Vec<Range<usize>> = Vec::with_capacity(text.len() / 4);
-    // The class of the last word, and whether a joiner asks for the next character.
+    // The class of the last word, and whether it ends with a joiner, which binds the next character.
     let (mut last, mut joined) = (Class::Space, false);
     let mut han_start = None;
     for (at, c) in text.char_indices() {
@@ -105,7 +105,7 @@ pub fn word_ranges(text: &str) -> Vec<Range<usize>> {
         }
         joined = c == '\u{200d}' && last != Class::Space && last != Class::Han;
         last = match class {
-            // A mark that stands alone is a symbol.
+            // A mark without a character before it counts as a symbol.
             Class::Extend if last == Class::Space => Class::Symbol,
             Class::Extend => last,
             _ => class,
@@ -117,12 +117,12 @@ pub fn word_ranges(text: &str) -> Vec<Range<usize>> {
     words
 }
 
-/// Replaces the run of Han characters that is the last of `words`, number `at`, by its words.
+/// Replaces the last entry of `words`, the run of Han characters at index `at`, by its words.
 #[cfg(feature = "jieba")]
 fn cut_han(text: &str, at: Option<usize>, end: usize, words: &mut Vec<Range<usize>>) {
     let Some(run) = at.and_then(|at| words.get(at).cloned()) else { return };
     let run = run.start..end.min(run.end);
-    // One character, or two bytes short of two: no dictionary is needed.
+    // A run of up to four bytes is a single character and needs no dictionary.
     if run.len() <= 4 {
         return;
     }
@@ -134,7 +134,7 @@ fn cut_han(text: &str, at: Option<usize>, end: usize, words: &mut Vec<Range<usiz
     }
 }
 
-/// Replaces the run of Han characters that is the last of `words`, number `at`, by its characters.
+/// Replaces the last entry of `words`, the run of Han characters at index `at`, by its characters.
 #[cfg(not(feature = "jieba"))]
 fn cut_han(text: &str, at: Option<usize>, end: usize, words: &mut Vec<Range<usize>>) {
     let Some(run) = at.and_then(|at| words.get(at).cloned()) else { return };

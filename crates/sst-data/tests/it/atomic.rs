@@ -48,7 +48,7 @@ fn a_folder_appears_whole_or_not_at_all() {
     assert_eq!(atomic::folder(&path, fill).unwrap(), 7);
     assert_eq!(std::fs::read(path.join("sub/a")).unwrap(), b"a");
     assert_eq!(folder.path().join("above").read_dir().unwrap().count(), 1);
-    // One that is there is left alone, an empty one too, and also if it appears meanwhile.
+    // An existing folder is never changed, also if it is empty or appears while the new one is written.
     let error = atomic::folder(&path, |_| Ok::<_, io::Error>(())).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     let raced = folder.path().join("raced");

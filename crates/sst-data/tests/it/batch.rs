@@ -34,7 +34,7 @@ fn a_wrong_shape_is_refused() {
 }
 
 #[test]
-fn a_name_stands_once() {
+fn a_second_array_of_one_name_is_refused() {
     let one = empty().with("x", &[1], ArrayData::F32(vec![0.0])).unwrap();
     let error = one.with("x", &[1], ArrayData::F32(vec![1.0])).unwrap_err();
     assert!(matches!(error, BatchError::Duplicate("x")));

@@ -35,7 +35,7 @@ fn nfkc_is_an_option() {
 fn nfc_is_an_option_and_finds_duplicates() {
     let nfc = CleanConfig { nfc: true, ..off() };
     check(&nfc, "cafe\u{301} ﬁ ① Ａ，", "café ﬁ ① Ａ，");
-    // Composition goes on over what is removed.
+    // Characters compose across a removed character.
     check(&CleanConfig { control: true, ..nfc.clone() }, "e\u{200b}\u{301}", "é");
     let ledger = Ledger::new();
     let mut cleaner = Cleaner::new(CleanConfig { dedup: true, ..nfc.clone() }, ledger.clone());
@@ -50,14 +50,14 @@ fn nfc_is_an_option_and_finds_duplicates() {
 }
 
 #[test]
-fn control_characters_go_and_white_space_stays() {
+fn control_characters_are_removed_and_white_space_is_kept() {
     let control = CleanConfig { control: true, ..off() };
     check(&control, "a\u{0}b\u{7f}c\u{9b}d", "abcd");
     check(&control, "a\tb\nc\r\nd\u{c}e\u{85}f", "a\tb\nc\r\nd\u{c}e\u{85}f");
     check(&control, "\u{feff}天\u{200b}下\u{200d}大\u{200c}勢", "天下大勢");
     check(&control, "co\u{ad}op\u{200e}er\u{2060}ate\u{202e}\u{fffe}", "cooperate");
     check(&control, "damage \u{fffd} stays visible", "damage \u{fffd} stays visible");
-    // Joiners where they mean something: emoji, Persian, Devanagari, Malayalam; flags by tags.
+    // Joiners are kept where they have a meaning: emoji, Persian, Devanagari, Malayalam; flags need tags.
     for text in [
         "👨\u{200d}👩\u{200d}👧",
         "❤\u{fe0f}\u{200d}🔥",
@@ -143,7 +143,7 @@ fn the_configuration_is_checked() {
     assert!(serde_json::from_str::<CleanConfig>(r#"{"nfcc": true}"#).is_err());
 }
 
-/// Text dense in what the rules look at.
+/// Text with many characters that the rules change.
 fn text() -> impl Strategy<Value = String> {
     let dense = "[a1é天ﬁ①㍱क👨\u{200b}-\u{200f}\u{300}-\u{308}\u{0}-\u{20}\u{3000}\u{2028}\u{ad}\u{feff}\u{fe0f}\u{e0061}🏴]{0,24}";
     prop_oneof![any::<String>(), dense]

@@ -9,7 +9,7 @@ use sst_data::{Example, Field, Key};
 
 use crate::batching::{Rows, samples, take};
 
-/// Rows of these tokens, with these scores.
+/// Rows with these tokens and scores.
 struct Tokens(&'static [&'static [u32]], &'static [f32]);
 
 impl Dataset for Tokens {
@@ -36,7 +36,7 @@ impl Dataset for Tokens {
 }
 
 fn check(difficulty: Difficulty, expected: &[f32], order: &[u32]) {
-    // 99 is special. Of the eight other tokens four are 1, two are 2.
+    // Token 99 is special. Of the eight other tokens four are 1 and two are 2.
     let rows = Tokens(&[&[99, 1, 1, 1], &[99, 2], &[99], &[99, 1, 2, 3, 4]], &[4.0, 1.0, 1.0, 0.0]);
     let found = difficulty.of(&rows, &[99]).unwrap();
     let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-6;
@@ -103,7 +103,7 @@ fn pacing_that_leads_nowhere_is_refused() {
     }
 }
 
-/// 1,000 rows, of which the last is the easiest, in 40 steps of 50 rows.
+/// A curriculum over 1,000 rows, of which the last is the easiest, in 40 steps of 50 rows.
 fn curriculum() -> Curriculum {
     let rule = Arc::new(FixedBatches::new(3, 1000, 50, 20).unwrap());
     let pacing = Pacing::Linear { start: 0.1, duration: 40 };
@@ -120,7 +120,7 @@ fn rows_are_drawn_from_what_is_open() {
         assert!(drawn.iter().all(|sample| sample.index >= 1000 - open), "step {step}");
         let hardest = 1000 - drawn.iter().map(|sample| sample.index).min().unwrap();
         assert_eq!(plan.pool, Some(Pool { rows: 1000, open, hardest }), "step {step}");
-        // Uniform: the mean of 50 draws, at four standard deviations.
+        // The draws are uniform; the tolerance is four standard deviations of the mean of 50 draws.
         let mean = drawn.iter().map(|s| (999 - s.index) as f64).sum::<f64>() / 50.0;
         let (middle, deviation) = (open as f64 / 2.0, open as f64 / 12_f64.sqrt() / 50_f64.sqrt());
         assert!((mean - middle).abs() < 4.0 * deviation, "step {step}: {mean} of {open}");
@@ -136,7 +136,7 @@ fn no_two_draws_share_their_keys() {
     seen.sort_unstable();
     seen.dedup();
     assert_eq!(seen.len(), drawn);
-    // Some rows were drawn several times, or this would say nothing.
+    // Some rows must be drawn several times, otherwise the test shows nothing.
     let mut rows: Vec<_> = seen.iter().map(|sample| sample.index).collect();
     rows.sort_unstable();
     rows.dedup();

@@ -1,5 +1,5 @@
-//! The loader yields the same bytes whatever the number of workers, resumes anywhere, and turns
-//! what goes wrong in a worker into an error.
+//! The loader gives the same bytes for any number of workers, resumes at any position, and turns failures of workers
+//! into errors.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use sst_data::batching::{
 use sst_data::loader::{LoadError, Loader, LoaderConfig, StepData};
 use sst_data::rows::{Dataset, DatasetError, RowMode, Subset, TokenRows};
 use sst_data::store::StoreBuilder;
-use sst_data::tokenize::Frame;
+use sst_data::tokenize::SpecialTokenTemplate;
 use sst_data::{
     ArrayData, Collate, CollateError, Example, Field, HostBatch, Key, Ledger, SeqRng, Units,
 };
@@ -42,7 +42,7 @@ impl Dataset for Rows {
             return Err(DatasetError::Unreadable { key, reason: "it is broken".to_owned() });
         }
         if self.slow {
-            // Uneven, so that workers finish out of order.
+            // The delays differ, so that workers finish out of order.
             std::thread::sleep(Duration::from_micros(index * 53 % 700));
         }
         let tokens = vec![index as u32; self.row_length(index)];
@@ -198,7 +198,7 @@ fn a_panic_in_a_worker_is_an_error_in_its_place() {
 }
 
 #[test]
-fn dropping_it_joins_the_threads() {
+fn dropping_the_loader_joins_its_threads() {
     let rows = Rows { slow: true, ..Rows::default() };
     let draw = Draw::default();
     let alive = Arc::clone(&draw.alive);
@@ -210,7 +210,7 @@ fn dropping_it_joins_the_threads() {
     loader.next().unwrap().unwrap();
     drop(loader);
     assert_eq!(alive.load(Ordering::SeqCst), 0);
-    // Only the threads held clones of the data set besides us.
+    // Besides this function, only the threads held clones of the data set.
     assert_eq!(Arc::strong_count(&dataset), 1);
 }
 
@@ -224,13 +224,13 @@ fn memory_is_bounded_by_workers_and_prefetch() {
         Loader::new(data, Arc::new(Draw::default()), rule, config, Position::default()).unwrap();
     loader.next().unwrap().unwrap();
     std::thread::sleep(Duration::from_millis(200));
-    // One step was taken; two workers and three steps ahead make five more at most.
+    // One step was taken. Two workers and three prefetched steps make at most five more.
     let read = dataset.reads.load(Ordering::Relaxed);
     assert!(read <= 8 * 6, "{read} rows were read ahead");
     assert!(read > 8, "nothing was read ahead");
 }
 
-/// Packs are told to the objective, and a row in pieces is several examples.
+/// Records the packs that the objective is given. A row in pieces counts as several examples.
 struct Shape;
 
 impl Collate for Shape {
@@ -262,9 +262,9 @@ fn shapes(rule: Arc<dyn Batching>, workers: usize, collate: Arc<dyn Collate>) ->
         builder.push(&Key::new("a.txt", line), &vec![7; line as usize]).unwrap();
     }
     let store = Arc::new(builder.finish(Ledger::new().entries()).unwrap());
-    let frame = Frame { prefix: vec![1], suffix: vec![2], end: None };
+    let template = SpecialTokenTemplate { prefix: vec![1], suffix: vec![2], end: None };
     let (all, mode) = (Subset::All, RowMode::Document);
-    let rows = TokenRows::new(store, all, mode, 64, frame, &Ledger::new()).unwrap();
+    let rows = TokenRows::new(store, all, mode, 64, template, &Ledger::new()).unwrap();
     let (config, from) = (config(workers), Position::default());
     Loader::new(Arc::new(rows), collate, rule, config, from)
         .unwrap()
@@ -322,7 +322,7 @@ fn packs_reach_the_objective() {
     assert!(error.contains("remove train.pack_length"), "{error}");
 }
 
-/// A rule that ends, and then would start again.
+/// A rule that ends, and that would then start again.
 struct Ends;
 
 impl Batching for Ends {
@@ -338,7 +338,7 @@ impl Batching for Ends {
 }
 
 #[test]
-fn it_ends_with_the_rule() {
+fn the_loader_ends_with_its_rule() {
     for workers in [0, 1, 8] {
         let (rows, draw) = (Arc::new(Rows::default()), Arc::new(Draw::default()));
         let loader =

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use sst_data::mixture::{Mixture, MixtureError};
 
-/// The probabilities in `step`, and that so many draws are theirs.
+/// Checks the probabilities of `step`, and that the draws have them.
 fn check(mixture: &Mixture, step: u64, expected: &[f64]) {
     let found = mixture.probabilities(step);
     assert_eq!(found.len(), expected.len());
@@ -80,7 +80,7 @@ proptest! {
     }
 }
 
-/// Recipes promise the same bytes for ever: a change of these is a breaking change.
+/// Recipes give the same bytes forever, so a change of these numbers is a breaking change.
 #[test]
 fn golden_tasks() {
     let mixture = Mixture::weights(&[1.0, 1.0, 1.0]).unwrap();

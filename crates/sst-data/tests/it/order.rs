@@ -33,7 +33,7 @@ fn the_largest_length_works() {
     assert_ne!(order.at(0), order.at(u64::MAX - 1));
 }
 
-/// Recipes promise the same bytes for ever: a change of these is a breaking change.
+/// Recipes give the same bytes forever, so a change of these numbers is a breaking change.
 #[test]
 fn golden_orders() {
     assert_eq!(places(1, 0, 10), GOLDEN_SEED_1);
@@ -45,7 +45,7 @@ const GOLDEN_SEED_1: [u64; 10] = [7, 8, 5, 6, 0, 1, 3, 4, 2, 9];
 const GOLDEN_EPOCH_1: [u64; 10] = [6, 1, 0, 4, 7, 9, 2, 3, 8, 5];
 const GOLDEN_SEED_2: [u64; 10] = [9, 2, 5, 8, 3, 7, 0, 6, 1, 4];
 
-/// A permutation that only rotated or reversed would pass the tests above.
+/// A permutation that only rotates or reverses would pass the tests above.
 #[test]
 fn neighbours_are_scattered() {
     let len = 10_000;

@@ -17,7 +17,7 @@ fn golden() -> SeqRng {
 fn the_bits_are_chacha8() {
     let mut rng = golden();
     let bits: Vec<u64> = (0..10).map(|_| rng.next_u64()).collect();
-    // Ten values, so that the second block of eight is entered.
+    // Ten values reach the second block of eight.
     let expected = [
         0xd816_08a8_f9ce_f932,
         0x50d3_d10a_e3d2_e9fb,
@@ -80,7 +80,7 @@ fn draws_have_their_distribution() {
     (0..draws).for_each(|_| counts[rng.below(7) as usize] += 1);
     let expected = f64::from(draws) / 7.0;
     let chi2: f64 = counts.iter().map(|c| (f64::from(*c) - expected).powi(2) / expected).sum();
-    // 6 degrees of freedom, 99.9 %.
+    // The bound is the 99.9 % quantile for 6 degrees of freedom.
     assert!(chi2 < 22.46, "{chi2}");
     let normal: Vec<f64> = (0..draws).map(|_| rng.normal()).collect();
     let mean = normal.iter().sum::<f64>() / f64::from(draws);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use sst_data::rows::{Dataset, DatasetError, GroupRows, RowMode, Subset, TokenRows};
 use sst_data::store::{Store, StoreBuilder};
-use sst_data::tokenize::Frame;
+use sst_data::tokenize::SpecialTokenTemplate;
 use sst_data::{Key, Ledger};
 
 fn store(folder: &Path, documents: &[Vec<u32>]) -> Arc<Store> {
@@ -17,12 +17,12 @@ fn store(folder: &Path, documents: &[Vec<u32>]) -> Arc<Store> {
     Arc::new(builder.finish(Ledger::new().entries()).unwrap())
 }
 
-fn frame() -> Frame {
-    Frame { prefix: vec![90_001], suffix: vec![90_002, 90_003], end: None }
+fn template() -> SpecialTokenTemplate {
+    SpecialTokenTemplate { prefix: vec![90_001], suffix: vec![90_002, 90_003], end: None }
 }
 
 fn rows(store: &Arc<Store>, mode: RowMode, max_length: usize, ledger: &Ledger) -> TokenRows {
-    TokenRows::new(store.clone(), Subset::All, mode, max_length, frame(), ledger).unwrap()
+    TokenRows::new(store.clone(), Subset::All, mode, max_length, template(), ledger).unwrap()
 }
 
 /// The ids of every row, after checking all that is true of any row.
@@ -48,7 +48,8 @@ fn check(mode: RowMode, max_length: usize, documents: &[&[u32]], expected: &[&[u
     let found = ids(&rows(&store, mode, max_length, &Ledger::new()), max_length);
     assert_eq!(found, expected, "{mode:?}, at most {max_length}");
     let count =
-        TokenRows::count(&store, Subset::All, mode, max_length, &frame(), &Ledger::new()).unwrap();
+        TokenRows::count(&store, Subset::All, mode, max_length, &template(), &Ledger::new())
+            .unwrap();
     assert_eq!(count, expected.len() as u64, "{mode:?}, at most {max_length}");
 }
 
@@ -81,9 +82,9 @@ fn documents_with_ends() {
         (RowMode::Chunk, vec![vec![1, 2, 9], vec![3, 4, 5], vec![9], vec![6, 9]]),
         (RowMode::Stream, vec![vec![1, 2, 9], vec![3, 4, 5], vec![9, 6, 9]]),
     ] {
-        let frame = Frame { end: Some(9), ..Frame::default() };
+        let template = SpecialTokenTemplate { end: Some(9), ..SpecialTokenTemplate::default() };
         let ledger = Ledger::new();
-        let rows = TokenRows::new(store.clone(), Subset::All, mode, 3, frame, &ledger).unwrap();
+        let rows = TokenRows::new(store.clone(), Subset::All, mode, 3, template, &ledger).unwrap();
         let ids = |index| rows.get(index, 0).unwrap().tokens("input_ids").unwrap().to_vec();
         let found: Vec<_> = (0..rows.len()).map(ids).collect();
         assert_eq!(found, expected, "{mode:?}");
@@ -109,7 +110,7 @@ fn groups_are_rows_of_several_fields() {
     let store = store(folder.path(), &[vec![1, 2], vec![3], vec![4, 5, 6, 7], vec![8, 9]]);
     let ledger = Ledger::new();
     let groups = |subset, ledger: &Ledger| {
-        GroupRows::new(store.clone(), 2, subset, 6, frame(), ledger).unwrap()
+        GroupRows::new(store.clone(), 2, subset, 6, template(), ledger).unwrap()
     };
     let rows = groups(Subset::All, &ledger);
     assert_eq!((rows.len(), rows.row_length(0), rows.row_length(1)), (2, 9, 11));
@@ -130,7 +131,7 @@ fn groups_are_rows_of_several_fields() {
     let mut all = keys.concat();
     all.sort_unstable();
     assert_eq!(all, [1, 3]);
-    let error = GroupRows::new(store.clone(), 3, Subset::All, 6, frame(), &ledger).unwrap_err();
+    let error = GroupRows::new(store.clone(), 3, Subset::All, 6, template(), &ledger).unwrap_err();
     assert!(
         error.to_string().contains("4 documents cannot be divided into groups of 3"),
         "{error}"
@@ -179,10 +180,10 @@ fn rows_that_cannot_be_split_are_errors() {
     let store = store(folder.path(), &[vec![1, 2]]);
     let rows = rows(&store, RowMode::Document, 64, &Ledger::new());
     let error = rows.pieces(0, 0, 3).unwrap_err();
-    assert!(matches!(error, DatasetError::NoRoomInPiece { max_length: 3, frame: 3 }));
+    assert!(matches!(error, DatasetError::NoRoomInPiece { max_length: 3, num_special: 3 }));
     assert!(error.to_string().contains("train.length_warmup.from to 4"), "{error}");
     assert!(matches!(rows.pieces(1, 0, 9), Err(DatasetError::OutOfRange { index: 1, len: 1 })));
-    // A data set that does not say how.
+    // This data set does not implement splitting.
     let other = crate::batching::Rows::of(vec![3, 9]);
     assert_eq!(other.pieces(0, 0, 3).unwrap(), [other.get(0, 0).unwrap()]);
     let error = other.pieces(1, 0, 3).unwrap_err().to_string();
@@ -215,10 +216,10 @@ fn bad_requests_are_errors() {
     let store = store(folder.path(), &[vec![1, 2]]);
     let build = |subset, max_length| {
         let (mode, ledger) = (RowMode::Stream, Ledger::new());
-        TokenRows::new(store.clone(), subset, mode, max_length, frame(), &ledger)
+        TokenRows::new(store.clone(), subset, mode, max_length, template(), &ledger)
     };
     let error = build(Subset::All, 3).unwrap_err();
-    assert!(matches!(error, DatasetError::NoRoom { max_length: 3, frame: 3 }));
+    assert!(matches!(error, DatasetError::NoRoom { max_length: 3, num_special: 3 }));
     assert!(error.to_string().contains("raise it to 4"), "{error}");
     for fraction in [-0.1, 1.0, f64::NAN] {
         let error = build(Subset::Train { fraction }, 9).unwrap_err();
@@ -281,8 +282,8 @@ proptest! {
         let keys = |subset| {
             let mode = RowMode::Document;
             let (built, counted) = (Ledger::new(), Ledger::new());
-            let rows = TokenRows::new(store.clone(), subset, mode, 8, frame(), &built).unwrap();
-            let count = TokenRows::count(&store, subset, mode, 8, &frame(), &counted).unwrap();
+            let rows = TokenRows::new(store.clone(), subset, mode, 8, template(), &built).unwrap();
+            let count = TokenRows::count(&store, subset, mode, 8, &template(), &counted).unwrap();
             assert_eq!((count, counted.entries()), (rows.len(), built.entries()));
             (0..rows.len()).map(|i| rows.key(i)).collect::<Vec<_>>()
         };

@@ -1,4 +1,5 @@
-//! Rows of two segments: what they hold, how often which kind is drawn, and that no pair crosses documents unless it is to.
+//! Rows of two segments: their contents, the rates of the labels, and that a pair crosses documents only where it
+//! should.
 
 #![allow(clippy::disallowed_methods)] // Tests write their inputs in place.
 
@@ -11,9 +12,9 @@ use sst_data::store::{Store, StoreBuilder};
 use sst_data::tokenize::{PairTemplate, Tokenizer};
 use sst_data::{Example, Key, Ledger};
 
-/// Ids below this are special tokens; from here on, a token says where it stands.
+/// Smaller ids are special tokens. Larger ones encode the position of the token.
 const FIRST: u32 = 10;
-/// Tokens of a document at most.
+/// The most tokens of a document.
 const STRIDE: u32 = 1000;
 
 /// A store of documents with sentences of these lengths; token `t` of document `d` is `FIRST + d * STRIDE + t`.
@@ -53,7 +54,7 @@ fn rows(documents: &[Vec<u32>], kind: SegmentPairs, max_length: usize) -> Segmen
 const NEXT: SegmentPairs = SegmentPairs::NextSentence { random: 0.5 };
 const ORDER: SegmentPairs = SegmentPairs::SentenceOrder { swapped: 0.5 };
 
-/// A row as the two segments and its label. The special tokens and types are checked on the way.
+/// Splits a row into the two segments and the label, and checks the special tokens and token types.
 fn segments(example: &Example) -> (Vec<u32>, Vec<u32>, i64) {
     let (ids, types) =
         (example.tokens("input_ids").unwrap(), example.tokens("token_type_ids").unwrap());
@@ -76,11 +77,12 @@ fn document(token: u32) -> u32 {
 }
 
 #[test]
-fn a_pair_is_framed_as_transformers_does() {
+fn special_tokens_of_a_pair_are_those_of_transformers() {
     let template = bert();
     assert_eq!(template.num_special(), 3);
     let (ids, types) = template.join(&[5, 6], &[7]);
-    // `BertTokenizer.build_inputs_with_special_tokens` and `create_token_type_ids_from_sequences`.
+    // The expected values are those of `BertTokenizer.build_inputs_with_special_tokens` and
+    // `create_token_type_ids_from_sequences`.
     assert_eq!(ids, [2, 5, 6, 3, 7, 3]);
     assert_eq!(types, [0, 0, 0, 0, 1, 1]);
 }
@@ -91,7 +93,8 @@ fn rows_take_as_many_sentences_as_fit_and_lose_none() {
     let ledger = Ledger::new();
     let rows = SegmentPairRows::new(store(&documents), ORDER, Subset::All, 15, bert(), 7, &ledger)
         .unwrap();
-    // Capacity 12: sentences 0-2, then 3-4; 0-1 (12 tokens), then 2-5; none; 0-1.
+    // With a capacity of 12, the rows have sentences 0-2 and 3-4 of the first document, 0-1 (12 tokens) and 2-5 of the
+    // second, none of the third, and 0-1 of the last.
     assert_eq!(rows.len(), 5);
     let lengths: Vec<usize> = (0..5).map(|row| rows.row_length(row)).collect();
     assert_eq!(lengths, [15, 11, 15, 11, 7]);
@@ -119,7 +122,7 @@ fn rows_take_as_many_sentences_as_fit_and_lose_none() {
 
 #[test]
 fn a_sentence_left_over_joins_the_one_before_it() {
-    // Capacity 10: sentences 0-1, and 2 alone, which is shown with sentence 1.
+    // With a capacity of 10, the rows have sentences 0-1, and sentence 2 together with sentence 1.
     let rows = rows(&[vec![5, 5, 5]], ORDER, 13);
     assert_eq!(rows.len(), 2);
     let (mut first, second, label) = segments(&rows.get(1, 0).unwrap());
@@ -146,7 +149,7 @@ fn what_does_not_fit_is_cut_from_the_longer_segment_and_counted() {
     assert_eq!(ledger.count("rows.truncated_tokens"), 13);
 }
 
-/// The share of rows with label 1 lies within four standard errors of what it should be.
+/// The fraction of rows with label 1 lies within four standard errors of the expected one.
 fn check_rate(rows: &SegmentPairRows, expected: f64) {
     let (mut ones, mut count) = (0.0, 0.0);
     for epoch in 0..40 {
@@ -183,11 +186,11 @@ fn the_label_says_whether_the_second_segment_follows_the_first() {
             seen[label as usize] += 1;
             let same = document(first[0]) == document(second[0]);
             match (label, crosses) {
-                // The segment that follows, in one document.
+                // The second segment follows the first in one document.
                 (0, _) => assert_eq!(second[0], first[first.len() - 1] + 1),
-                // A partner is never of the same document, so it can never be the segment that follows.
+                // The other segment is never of the same document, so it never follows the first segment.
                 (_, true) => assert!(!same),
-                // Exchanged, the first follows the second.
+                // In swapped segments, the first follows the second.
                 (_, false) => assert_eq!(first[0], second[second.len() - 1] + 1),
             }
             assert!(same || label == 1 && crosses);
@@ -217,7 +220,7 @@ fn partners_come_from_every_other_document_and_begin_at_every_sentence() {
 }
 
 #[test]
-fn every_epoch_draws_anew_and_every_place_within_a_row_is_a_cut() {
+fn every_epoch_has_new_draws_and_every_sentence_boundary_may_be_the_cut() {
     let rows = rows(&[vec![2; 6], vec![2; 3]], ORDER, 32);
     let mut cuts = HashSet::new();
     for epoch in 0..200 {
@@ -264,7 +267,7 @@ fn validation_and_training_share_no_document() {
 }
 
 #[test]
-fn what_cannot_be_is_an_error() {
+fn invalid_settings_are_errors() {
     let new = |documents: &[Vec<u32>], kind, max_length| {
         let (store, ledger) = (store(documents), Ledger::new());
         SegmentPairRows::new(store, kind, Subset::All, max_length, bert(), 7, &ledger)

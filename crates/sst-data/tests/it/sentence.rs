@@ -1,9 +1,9 @@
-//! Sentence boundaries: a table for each language, and what always holds.
+//! Sentence boundaries: a table for each language, and properties of any text.
 
 use proptest::prelude::*;
 use sst_data::sentence::split_sentences;
 
-/// The sentences as `|` marks them.
+/// Checks the sentences, whose boundaries `|` marks.
 fn check(marked: &str) {
     let text = marked.replace('|', "");
     let sentences: Vec<&str> =
@@ -87,7 +87,7 @@ fn mixed() {
 }
 
 #[test]
-fn nothing_gives_nothing() {
+fn blank_text_has_no_sentence() {
     assert!(split_sentences("").is_empty());
     assert!(split_sentences(" \n\u{3000}\t\n\n ").is_empty());
 }
@@ -104,7 +104,7 @@ fn long_hostile_text_takes_linear_time() {
     }
 }
 
-/// Text dense in marks.
+/// Text with many punctuation marks.
 fn text() -> impl Strategy<Value = String> {
     let dense = "[aA1 天。！？；…\\.!\\?\"'“”‘’「」（）\\(\\)，,\n\r\u{3000}—的]{0,40}";
     let parts = prop::sample::select(vec![

@@ -1,4 +1,4 @@
-//! The ends of sentences in a store: kept when asked for, checked, and nothing of a store without them changes.
+//! Sentence ends in a store are kept on request and checked, and a store without them is unchanged.
 
 #![allow(clippy::disallowed_methods)] // Tests write their inputs in place.
 
@@ -42,7 +42,7 @@ fn files(folder: &Path) -> Vec<String> {
 fn lines() -> Vec<String> {
     let mut lines = book("kjv.txt.gz", 60);
     lines.extend(book("sanguo.txt.gz", 60));
-    // Several sentences a document, in both languages, and documents of one and of no whole sentence.
+    // There are documents of several sentences in both languages, of one sentence, and of no whole sentence.
     lines.push("It rained. He left! 天黑了。他走了。".to_owned());
     lines.push("no end".to_owned());
     lines
@@ -70,7 +70,8 @@ fn ends_are_those_of_the_splitter_and_tokens_are_the_same() {
             assert_eq!(ends.len(), sentences.len(), "{algorithm:?}: {line}");
             several += usize::from(ends.len() > 1);
             assert_eq!(ends.last().copied(), Some(tokens.len() as u32));
-            // Each sentence decodes to its own text, up to what the tokenizers drop: spaces, case, and full-width forms.
+            // Each sentence decodes to its own text, apart from what the tokenizers drop: spaces, case, and full-width
+            // forms.
             let letters = |text: &str| -> String {
                 text.to_lowercase().nfkc().filter(|c| !c.is_whitespace()).collect()
             };
@@ -112,7 +113,7 @@ fn any_stretch_of_the_sentences_can_be_read() {
 }
 
 #[test]
-fn ends_that_are_none_are_refused() {
+fn invalid_sentence_ends_are_refused() {
     let check = |ids: &[u32], ends: &[u32]| {
         let folder = tempfile::tempdir().unwrap();
         let builder = StoreBuilder::create(folder.path(), "test", 10).unwrap();
@@ -175,7 +176,7 @@ fn a_store_without_sentences_has_the_bytes_it_always_had() {
     assert!(error.contains("without the ends of sentences"), "{error}");
     let folder = folder.path().join("test");
     assert_eq!(files(&folder), ["ends.bin", "keys.bin", "manifest.json", "tokens.bin"]);
-    // Made from the description of the format, with Python's `hashlib`, `json` and `struct`.
+    // The bytes were made from the description of the format with Python's `hashlib`, `json` and `struct`.
     let expected = r#"{
   "version": 2,
   "fingerprint": "test",

@@ -1,4 +1,4 @@
-//! A store gives back what was put in, is built once, and is never taken for whole when it is not.
+//! A store returns what was written, is built once, and is never used if it is incomplete.
 
 #![allow(clippy::disallowed_methods)] // Tests write their inputs in place.
 
@@ -38,7 +38,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn what_goes_in_comes_out(
+    fn a_store_returns_what_was_written(
         documents in prop::collection::vec((0_u64..9, any::<u64>(), prop::collection::vec(any::<u32>(), 0..40)), 0..20),
         wide: bool,
     ) {
@@ -88,7 +88,7 @@ proptest! {
                 0 if at < bytes.len() => bytes[at] = byte,
                 1 => bytes.insert(at, byte),
                 2 => bytes.truncate(at),
-                // A number in the place of another.
+                // One number replaces another.
                 _ => {
                     let digit = |b: &u8| b.is_ascii_digit();
                     let first = bytes[at..].iter().position(digit).map_or(bytes.len(), |p| at + p);
@@ -161,7 +161,7 @@ fn a_build_that_is_dropped_leaves_nothing() {
     assert_eq!(folders(cache.path()), Vec::<String>::new());
 }
 
-/// A change to one file, and what the error must say.
+/// Changes one file, and checks that the error contains `expected`.
 fn damage(file: &str, change: impl FnOnce(&Path), expected: &str) {
     let cache = tempfile::tempdir().unwrap();
     sample(cache.path());
@@ -169,7 +169,7 @@ fn damage(file: &str, change: impl FnOnce(&Path), expected: &str) {
     change(&folder.join(file));
     let error = Store::open(&folder).expect_err(file).to_string();
     assert!(error.contains(file) && error.contains(expected), "{error}");
-    // And a new build takes its place.
+    // A new build replaces it.
     sample(cache.path());
     assert_eq!(Store::open(&folder).unwrap().tokens(0).unwrap(), [1, 2, 3]);
     assert_eq!(folders(cache.path()), ["test"]);
@@ -365,8 +365,8 @@ fn a_build_killed_half_way_does_no_harm() {
     let place = Place::new("a b\nc\n");
     let store = place.prepare(&CleanConfig::default(), &Ledger::new()).unwrap();
     let whole = place.cache().join(store.fingerprint());
-    // What a killed process leaves: one of long ago, one that may still be at work, one with every
-    // file but the manifest.
+    // Killed processes leave folders: one of long ago, one that may still be in use, and one with every file but the
+    // manifest.
     let half = |name: &str| place.cache().join(format!("{}.{name}.tmp", store.fingerprint()));
     for name in ["999-0", "999-1"] {
         fs::create_dir(half(name)).unwrap();
@@ -409,7 +409,7 @@ fn a_document_without_tokens_is_counted() {
 }
 
 #[test]
-fn a_corpus_of_which_nothing_is_left_is_an_error_and_the_ledger_says_why() {
+fn a_corpus_without_documents_after_cleaning_is_an_error() {
     let place = Place::new("a\nb\n");
     let clean = CleanConfig { min_length: Some(100), ..CleanConfig::default() };
     let ledger = Ledger::new();

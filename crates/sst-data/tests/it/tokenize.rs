@@ -20,7 +20,7 @@ pub(crate) fn book(name: &str, lines: usize) -> Vec<String> {
     text.lines().filter(|line| !line.trim().is_empty()).take(lines).map(str::to_owned).collect()
 }
 
-/// Every text of the golden under one configuration.
+/// Compares every text of the golden file under one configuration.
 #[test]
 fn a_vocab_txt_encodes_like_transformers() {
     let golden = root().join("tests/goldens/tokenizer");
@@ -55,14 +55,17 @@ fn bert(vocab: &str, config: Option<Value>) -> Result<Tokenizer, TokenizeError> 
 const VOCAB: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nun\n##able\nable\n,\n中\n";
 
 #[test]
-fn special_tokens_frame_and_continuation() {
+fn special_tokens_template_and_continuation() {
     let tokenizer = bert(VOCAB, None).unwrap();
     let special = tokenizer.special();
     let roles = [special.pad, special.unk, special.cls, special.sep, special.mask];
     assert_eq!(roles, [0, 1, 2, 3, 4].map(Some));
     assert_eq!((special.bos, special.eos), (None, None));
     assert_eq!(special.all, [0, 1, 2, 3, 4]);
-    assert_eq!((&*tokenizer.frame().prefix, &*tokenizer.frame().suffix), (&[2][..], &[3][..]));
+    assert_eq!(
+        (&*tokenizer.special_token_template().prefix, &*tokenizer.special_token_template().suffix),
+        (&[2][..], &[3][..])
+    );
     let continues: Vec<_> = (0_u32..).zip(tokenizer.continuation()).filter(|c| c.1).collect();
     assert_eq!(continues, [(6, true)]);
     assert_eq!(tokenizer.vocab_size(), 10);
@@ -125,11 +128,14 @@ fn special_tokens_of_the_class_are_added() {
         [special.unk, special.sep, special.pad, special.cls, special.mask],
         [0, 2, 3, 4, 5].map(Some)
     );
-    assert_eq!((&*tokenizer.frame().prefix, &*tokenizer.frame().suffix), (&[4][..], &[2][..]));
+    assert_eq!(
+        (&*tokenizer.special_token_template().prefix, &*tokenizer.special_token_template().suffix),
+        (&[4][..], &[2][..])
+    );
     let none = json!({"mask_token": null, "cls_token": null, "sep_token": null});
     let tokenizer = bert("[UNK]\na\n", Some(none)).unwrap();
     assert_eq!(tokenizer.special().mask, None);
-    assert!(tokenizer.frame().prefix.is_empty());
+    assert!(tokenizer.special_token_template().prefix.is_empty());
 }
 
 #[test]
@@ -143,7 +149,7 @@ fn roles_come_from_the_configuration() {
 fn an_empty_folder_and_a_missing_file_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let text = Tokenizer::load(folder.path()).unwrap_err().to_string();
-    assert!(text.contains("neither tokenizer.json nor vocab.txt"), "{text}");
+    assert!(text.contains("no tokenizer.json, no vocab.txt"), "{text}");
     let text = Tokenizer::load(&folder.path().join("no.json")).unwrap_err().to_string();
     assert!(text.contains("no.json"), "{text}");
 }
@@ -159,9 +165,9 @@ fn encoding_in_parallel_changes_nothing() {
 }
 
 proptest::proptest! {
-    /// Words are encoded one by one and kept; `encoding` takes the text as a whole.
+    /// With the cache, words are encoded one by one; `encoding` encodes the whole text.
     #[test]
-    fn words_that_are_kept_change_nothing(
+    fn cached_words_change_nothing(
         parts in proptest::collection::vec(
             proptest::sample::select(vec![
                 " ", " ", "  ", "\n", "\t", "\u{3000}", "\u{a0}", "the", "The", "'s", "don't", "naïve", "e",
@@ -173,7 +179,7 @@ proptest::proptest! {
     ) {
         let text = parts.concat();
         for tokenizer in tokenizers_with_a_cache() {
-            // Twice: what is kept is what was made.
+            // Encoding the text again uses the cached ids.
             for _ in 0..2 {
                 let ids = tokenizer.encode(&text).unwrap();
                 proptest::prop_assert_eq!(ids, tokenizer.encoding(&text).unwrap().ids, "{:?}", text);
@@ -182,7 +188,7 @@ proptest::proptest! {
     }
 }
 
-/// BERT's, and byte-level BPE, cased and not.
+/// Tokenizers of BERT and of byte-level BPE, cased and uncased.
 fn tokenizers_with_a_cache() -> &'static [Tokenizer] {
     static ALL: std::sync::OnceLock<Vec<Tokenizer>> = std::sync::OnceLock::new();
     ALL.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! Hostile and broken tokenizer files end in an error, and never in an abort.
+//! Hostile and broken tokenizer files give an error and never abort the process.
 
 use std::fs;
 use std::path::Path;
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sst_data::tokenize::{TokenizeError, Tokenizer};
 
-/// What each file of tests/fixtures/attacks must end in.
+/// The expected result for a file of tests/fixtures/attacks.
 enum End {
-    /// An error of loading that says this.
+    /// Loading fails with an error that contains this text.
     Refused(&'static str),
-    /// It loads, and encoding `ab ab` is an error.
+    /// The file loads, and encoding `ab ab` is an error.
     CannotEncode,
-    /// It loads, and `ab ab` is encoded and decoded, or that is an error; but it ends.
+    /// The file loads, and encoding and decoding `ab ab` terminates, with or without an error.
     Survives,
 }
 use End::{CannotEncode, Refused, Survives};

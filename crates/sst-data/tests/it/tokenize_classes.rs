@@ -1,4 +1,5 @@
-//! A vocabulary without tokenizer.json does not say how text is split: what lies beside it must, or it is refused.
+//! A vocabulary without tokenizer.json does not state how text is split. The files beside it must state it; otherwise
+//! the vocabulary is refused.
 
 #![allow(clippy::disallowed_methods)] // Tests write their inputs in place.
 
@@ -32,7 +33,7 @@ fn load(merges: &[(&str, &str)], config: &Value, tokenizer: &Value) -> Result<To
 #[test]
 fn merges_of_another_split_are_not_read_as_gpt2s() {
     let (plain, none) = ([("c", "o"), ("1", "2")], Value::Null);
-    // transformers 5.23 splits `.com` and `12` differently for each of these, or refuses them.
+    // For each of these, transformers 5.23 splits `.com` and `12` differently or refuses the folder.
     for model_type in [
         "qwen2",
         "qwen3_moe",
@@ -60,7 +61,7 @@ fn merges_of_another_split_are_not_read_as_gpt2s() {
         let error = load(&plain, config, tokenizer).unwrap_err();
         assert!(error.contains(&format!("{file} says tokenizer_class Qwen2Tokenizer")), "{error}");
     }
-    // A class that says nothing of the split does not hide what the model's says.
+    // A generic class does not hide the class of the model.
     let fast = json!({"tokenizer_class": "PreTrainedTokenizerFast"});
     let error = load(&plain, &json!({"model_type": "qwen2"}), &fast).unwrap_err();
     assert!(error.contains("model_type qwen2"), "{error}");
@@ -81,7 +82,7 @@ fn merges_without_a_class_are_gpt2s_only_if_they_can_be() {
         let error = load(&[("c", "o"), merge], &json!({}), &Value::Null).unwrap_err();
         assert!(error.contains(&format!("the token \"{token}\"")), "{error}");
     }
-    // Who names the class is believed.
+    // A class that the folder names is used.
     let named = json!({"tokenizer_class": "GPT2Tokenizer"});
     assert!(load(&[(".", "c")], &Value::Null, &named).is_ok());
 }
@@ -100,9 +101,10 @@ fn a_word_list_of_another_class_is_not_read_as_berts() {
     }
 }
 
-/// Flags of classes that sst does not build: one that says what tokenizer.json does is not told, another one is.
+/// Flags of classes that sst does not build: a flag that agrees with tokenizer.json is not reported, and another one
+/// is.
 #[test]
-fn flags_that_agree_with_the_tokenizer_json_are_not_told() {
+fn flags_that_agree_with_the_tokenizer_json_are_not_reported() {
     let unused = |class: &str, json: &Value, flag: (&str, Value)| -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let config = json!({"tokenizer_class": class, flag.0: flag.1});
@@ -132,7 +134,7 @@ fn flags_that_agree_with_the_tokenizer_json_are_not_told() {
     let mut splinter = plain.clone();
     splinter["normalizer"] = json!({"type": "BertNormalizer", "clean_text": true,
         "handle_chinese_chars": true, "strip_accents": null, "lowercase": true});
-    // The class, a file that does what the flag says, the flag, and its opposite.
+    // Each case has the class, a file that does what the flag says, the flag, and its opposite.
     for (class, file, key, agrees, differs) in [
         ("AlbertTokenizer", &albert, "do_lower_case", json!(true), json!(false)),
         ("AlbertTokenizerFast", &albert, "keep_accents", json!(false), json!(true)),
@@ -150,7 +152,7 @@ fn flags_that_agree_with_the_tokenizer_json_are_not_told() {
         let told = unused(class, file, (key, differs));
         assert_eq!(told, [format!("tokenizer_config.json: {key}")], "{class}");
     }
-    // What the class of transformers 5 does not look at.
+    // The class of transformers 5 ignores these.
     for (class, key, value) in [
         ("XLNetTokenizer", "keep_accents", json!(true)),
         ("XLNetTokenizerFast", "remove_space", json!(true)),

@@ -26,7 +26,7 @@ fn write(case: &Value, files: &Value, folder: &Path) {
     }
 }
 
-/// How `tokenizer` differs from what transformers made of the case.
+/// The first difference between `tokenizer` and the result of transformers for the case.
 fn difference(case: &Value, texts: &[&str], tokenizer: &Tokenizer) -> Option<String> {
     for (text, expected) in texts.iter().zip(case["ids"].as_array().unwrap()) {
         let ids = match tokenizer.encode_with_special(text) {
@@ -51,7 +51,7 @@ fn difference(case: &Value, texts: &[&str], tokenizer: &Tokenizer) -> Option<Str
         ("eos", special.eos),
     ];
     for (name, id) in roles {
-        // Where transformers knows no token of a role, sst may find one by its usual name.
+        // If transformers has no token for a role, sst may find one by its usual name.
         let expected = case["roles"].get(name);
         if expected.is_some() && json!(id) != *expected.unwrap() {
             return Some(format!("{name} {id:?}, not {expected:?}"));
@@ -94,7 +94,7 @@ fn folders_encode_like_transformers_and_still_do_when_saved() {
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Byte-level tokenizers and those that fall back to bytes lose nothing: their tokens, put together, are the text.
+/// Byte-level tokenizers and those with byte fallback lose nothing: the text of their tokens is the original text.
 #[test]
 fn tokens_spell_the_text_that_they_came_from() {
     let golden = golden();
@@ -104,7 +104,7 @@ fn tokens_spell_the_text_that_they_came_from() {
         write(case, &golden["files"], folder.path());
         let tokenizer = Tokenizer::load(folder.path()).unwrap();
         let spellings = tokenizer.spellings();
-        // Of WordPiece and Unigram, only texts without unknown characters.
+        // For WordPiece and Unigram, only texts without unknown characters are compared.
         for text in [
             "The Cat sat",
             " the  café 中国 in a\thouse ",

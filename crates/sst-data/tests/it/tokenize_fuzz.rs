@@ -1,5 +1,5 @@
-//! Mutated tokenizer folders: loading, encoding and decoding end, in an error or not, within time and memory.
-//! `PROPTEST_CASES=100000 cargo test -p sst-data --test it tokenize_fuzz` tries for longer.
+//! Mutated tokenizer folders: loading, encoding and decoding terminate within limits of time and memory, with or
+//! without an error. `PROPTEST_CASES=100000 cargo test -p sst-data --test it tokenize_fuzz` runs more cases.
 
 #![allow(clippy::disallowed_methods)] // Tests write their inputs in place.
 
@@ -13,15 +13,15 @@ use serde_json::{Value, json};
 use sst_data::tokenize::Tokenizer;
 
 const TEXT: &str = "The cat [MASK] a\u{301}b ab 中国 <ent> 🙂 ﷺ a…";
-/// What one folder may take.
+/// The time that one folder may take.
 const TIME: Duration = Duration::from_secs(20);
-/// The most memory that the process ever held, in KiB.
+/// The peak memory of the process, in KiB.
 const MEMORY: u64 = 1 << 20;
 
 /// The files of a folder, by name.
 type Folder = Vec<(String, Vec<u8>)>;
 
-/// Folders to start from: the attacks, and one golden folder of each kind.
+/// The folders that are mutated: the attacks, and one golden folder of each kind.
 fn corpus() -> &'static [Folder] {
     static CORPUS: OnceLock<Vec<Folder>> = OnceLock::new();
     CORPUS.get_or_init(|| {
@@ -52,7 +52,7 @@ fn corpus() -> &'static [Folder] {
     })
 }
 
-/// Values that files of this kind trip over.
+/// Values that often cause errors in files of this kind.
 fn hostile(choice: usize, text: &str) -> Value {
     match choice % 14 {
         0 => Value::Null,
@@ -72,7 +72,7 @@ fn hostile(choice: usize, text: &str) -> Value {
     }
 }
 
-/// Changes the value that `path` leads to: each number picks a child, and the last says how.
+/// Changes the value at `path`: each number selects a child, and the last one selects the change.
 fn mutate(value: &mut Value, path: &[usize]) {
     let (Some(step), rest) = (path.first(), path.get(1..).unwrap_or_default()) else { return };
     let here = |value: &mut Value| *value = hostile(*step, "▁");
@@ -100,7 +100,7 @@ fn mutate(value: &mut Value, path: &[usize]) {
     }
 }
 
-/// The most memory that this process held so far, in KiB, where the system tells.
+/// The peak memory of this process so far, in KiB, if the system reports it.
 fn most_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -155,7 +155,7 @@ proptest! {
         }
         let before = most_memory();
         try_folder(folder.path());
-        // Other tests run in this process too: only what this one adds counts.
+        // Other tests run in the same process, so only the increase during this test counts.
         let added = most_memory().saturating_sub(before);
         prop_assert!(added < MEMORY, "{added} KiB more than before");
     }

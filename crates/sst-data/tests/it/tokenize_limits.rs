@@ -1,4 +1,4 @@
-//! Limits hold when a tokenizer runs, and ordinary files stay below them; what is not read is named.
+//! Limits hold when a tokenizer runs, ordinary files stay below them, and unused settings are listed.
 
 #![allow(clippy::disallowed_methods)] // Tests write their inputs in place.
 
@@ -71,7 +71,7 @@ fn a_text_that_would_grow_beyond_memory_is_an_error() {
 }
 
 #[test]
-fn words_beyond_all_bounds_are_refused() {
+fn max_input_chars_per_word_is_limited() {
     let mut json = small(json!(null), json!(null));
     json["model"]["max_input_chars_per_word"] = json!(1_000_000_000);
     assert!(from(&json).unwrap_err().contains("max_input_chars_per_word is 1000000000"));
@@ -87,7 +87,7 @@ fn an_empty_unigram_piece_loads() {
     assert_eq!(tokenizer.encode("aba").unwrap(), [3, 2]);
 }
 
-/// Folders that transformers reads and sst does not name their file and what to do.
+/// The error for a folder that transformers reads and sst does not names the file and what to do.
 #[test]
 fn other_vocabularies_are_named() {
     for (name, kind) in [
@@ -172,7 +172,7 @@ fn what_is_not_used_is_listed_by_name() {
     assert_eq!(tokenizer.id("<image>"), Some(4));
 }
 
-/// The key of tokenizer_config.json comes first, then that of tokenizer.json.
+/// The key of tokenizer_config.json takes precedence over that of tokenizer.json.
 #[test]
 fn the_side_on_which_long_texts_are_cut_is_kept() {
     use TruncationSide::{Left, Right};
@@ -216,7 +216,7 @@ fn the_side_on_which_long_texts_are_cut_is_kept() {
 }
 
 #[test]
-fn templates_of_chats_are_kept() {
+fn chat_templates_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let config = json!({"chat_template": "{{ messages }}", "do_sample": 1});
     write(
@@ -239,7 +239,7 @@ fn templates_of_chats_are_kept() {
 }
 
 #[test]
-fn spaces_before_punctuation_go_where_the_configuration_says_so() {
+fn spaces_before_punctuation_are_removed_on_request() {
     let mut json = small(json!(null), json!(null));
     json["model"]["vocab"] = json!({"[UNK]": 0, "a": 1, ".": 2, "n't": 3});
     let decoded = |config: Value| {
@@ -275,7 +275,7 @@ fn merges_that_are_no_pairs_name_their_line() {
     assert!(error.contains("merges.txt") && error.contains("line 3"), "{error}");
 }
 
-/// One line as long as a book teaches what its lines do.
+/// Training on one line as long as a book gives the same result as training on its parts.
 #[test]
 fn a_long_document_trains_like_its_parts() {
     let lines = [book("kjv.txt.gz", 9_000), book("sanguo.txt.gz", 200)].concat();
@@ -283,7 +283,7 @@ fn a_long_document_trains_like_its_parts() {
     assert!(whole.len() > 1 << 20, "{}", whole.len());
     for algorithm in [Algorithm::WordPiece, Algorithm::Bpe, Algorithm::Unigram] {
         let config = TrainConfig { algorithm, vocab_size: 1200, ..TrainConfig::default() };
-        // Only byte-level words hold the space before them.
+        // Only words of byte-level tokenizers contain the space before them.
         let space = if algorithm == Algorithm::Bpe { " " } else { "" };
         let parts = lines.iter().enumerate().map(|(at, line)| match at {
             0 => line.clone(),

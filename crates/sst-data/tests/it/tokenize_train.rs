@@ -45,7 +45,7 @@ fn a_saved_tokenizer_loads_and_encodes_the_same() {
         trained.save(folder.path(), 128).unwrap();
         let loaded = Tokenizer::load(folder.path()).unwrap();
         assert_eq!(loaded.special(), trained.special());
-        assert_eq!(loaded.frame(), trained.frame());
+        assert_eq!(loaded.special_token_template(), trained.special_token_template());
         assert_eq!(loaded.fingerprint(), trained.fingerprint());
         for text in texts.iter().step_by(7) {
             assert_eq!(loaded.encode(text).unwrap(), trained.encode(text).unwrap());
@@ -78,9 +78,9 @@ fn trained_tokenizers_spell_their_corpus() {
     }
 }
 
-/// Worked by hand: `ab` stands 5 times, then `abc` 3 times; `bc` alone would be a tie with nothing.
+/// The merges were computed by hand: `ab` occurs 5 times, then `abc` 3 times; `bc` alone would tie with no other pair.
 #[test]
-fn the_commonest_pairs_are_merged_first() {
+fn the_most_frequent_pairs_are_merged_first() {
     let texts = || ["ab abc abc abc ab".to_owned()].into_iter();
     let tokenizer = train(&config(Algorithm::WordPiece, 11), texts()).unwrap();
     let tokens: Vec<_> = (0..11).map(|id| tokenizer.token(id).unwrap()).collect();
@@ -129,8 +129,8 @@ fn bpe_takes_any_special_tokens() {
     let special = tokenizer.special();
     assert_eq!((special.bos, special.eos, special.mask), (Some(0), Some(0), None));
     assert_eq!(special.all, [0, 1]);
-    assert!(tokenizer.frame().prefix.is_empty());
-    // Bytes spell everything.
+    assert!(tokenizer.special_token_template().prefix.is_empty());
+    // Bytes can spell any text.
     let text = "In the  beginning 起初\n\t😀 <|user|>";
     let ids = tokenizer.encode(text).unwrap();
     assert_eq!(tokenizer.decode(&ids, false).unwrap(), text);

@@ -1,4 +1,4 @@
-//! Han characters, lengths and Chinese words.
+//! Han characters, lengths of texts, and Chinese words.
 
 use sst_data::words::{Length, count_length, is_cjk};
 

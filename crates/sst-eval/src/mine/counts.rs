@@ -1,6 +1,6 @@
 //! What became of the entries that were looked at.
 
-use crate::report::Counts;
+use sst_core::Counts;
 
 /// What became of the entries that were looked at: each is in one of the counts from `positives` to `negatives`, which
 /// add up to `looked_at`.

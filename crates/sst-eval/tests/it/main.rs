@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
+mod every;
+mod example;
 mod fill_mask;
 mod generate;
 mod held_out;

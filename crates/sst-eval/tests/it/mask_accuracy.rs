@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use sst_eval::{EvalError, MaskAccuracy, Report};
-use tch::Device;
+use serde_json::json;
+use sst_eval::{EvalError, Report, build};
 
-use crate::toy::{EveryThird, Fixed, Rows};
+use crate::toy::{Fixed, Rows, eval_error, every_third};
 
 fn measure(model: &Fixed, rows: Vec<Vec<u32>>, batch_size: usize) -> Result<Report, EvalError> {
-    let rows = Arc::new(Rows(rows));
-    MaskAccuracy::new(Box::new(EveryThird), rows, batch_size, Device::Cpu, 0).measure(model)
+    let input = every_third(Arc::new(Rows(rows)));
+    let mut evaluator = build("mask-accuracy", &json!({ "batch_size": batch_size }), input)?;
+    evaluator.evaluate(model, None).map_err(eval_error)
 }
 
 fn rows() -> Vec<Vec<u32>> {

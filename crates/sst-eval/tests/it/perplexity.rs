@@ -1,16 +1,23 @@
 //! Perplexity against a plain reference of transformers, one window at a time.
 
-use sst_eval::{EvalError, Perplexity, Text, Window, Windows};
-use tch::Device;
+use serde_json::{Value, json};
+use sst_core::Model;
+use sst_eval::{EvalError, Input, Report, Text, build};
 
 use crate::generate::{ids, load};
+use crate::toy::eval_error;
 
 fn text(ids: Vec<u32>) -> Text {
     let (words, bytes) = (ids.len() as u64, 4 * ids.len() as u64);
     Text { ids, has_start: false, words, bytes }
 }
 
-fn check(windows: Windows, key: &str, unscored: &dyn Fn(usize) -> u64) {
+fn measure(model: &dyn Model, config: &Value, texts: Vec<Text>) -> Result<Report, EvalError> {
+    let mut evaluator = build("perplexity", config, Input::Texts(Box::new(texts)))?;
+    evaluator.evaluate(model, None).map_err(eval_error)
+}
+
+fn check(windows: &str, key: &str, unscored: &dyn Fn(usize) -> u64) {
     for name in ["generate-gpt2", "generate-llama"] {
         let (model, golden) = load(name);
         let golden = &golden["perplexity"];
@@ -21,19 +28,17 @@ fn check(windows: Windows, key: &str, unscored: &dyn Fn(usize) -> u64) {
         assert_eq!(strides.len(), 3);
         for (stride, want) in strides {
             for batch_tokens in [1, 100, 8192] {
-                let window = Window { length, stride: stride.parse().unwrap(), windows };
-                let mut scorer =
-                    Perplexity::new(&*model, Device::Cpu, window, batch_tokens).unwrap();
-                scorer.add(&text(Vec::new())).unwrap();
-                for document in &documents {
-                    scorer.add(&text(document.clone())).unwrap();
-                }
-                let report = scorer.finish().unwrap();
+                let stride: usize = stride.parse().unwrap();
+                let config = json!({
+                    "max_length": length, "stride": stride, "windows": windows, "batch_tokens": batch_tokens,
+                });
+                let texts = std::iter::once(Vec::new()).chain(documents.clone()).map(text);
+                let report = measure(&*model, &config, texts.collect()).unwrap();
                 let scored = want["scored"].as_u64().unwrap();
-                assert_eq!(report.settings["windows"], windows.name());
+                assert_eq!(report.settings["windows"], windows);
                 assert_eq!(report.counts["scored_tokens"], scored);
                 assert_eq!(report.counts["unscored_tokens"], 184 - scored);
-                assert_eq!(184 - scored, unscored(window.stride), "{name} {stride}");
+                assert_eq!(184 - scored, unscored(stride), "{name} {stride}");
                 assert_eq!((report.counts["documents"], report.counts["tokens"]), (5, 184));
                 let nll = want["nll"].as_f64().unwrap();
                 for (metric, want) in [
@@ -60,7 +65,7 @@ fn check(windows: Windows, key: &str, unscored: &dyn Fn(usize) -> u64) {
 fn strided_windows_equal_the_documentation() {
     // The first token of each text; with a stride of 7 also one that is the only new one of its window, and without
     // an overlap the first of each window.
-    check(Windows::Strided, "documentation", &|stride| match stride {
+    check("strided", "documentation", &|stride| match stride {
         7 => 5,
         16 => 4,
         _ => 9,
@@ -69,7 +74,7 @@ fn strided_windows_equal_the_documentation() {
 
 #[test]
 fn full_windows_equal_the_reference() {
-    check(Windows::Full, "strides", &|_| 4);
+    check("full", "strides", &|_| 4);
 }
 
 /// With a start before it a document's first token is scored, and the start is not one of its tokens.
@@ -77,16 +82,14 @@ fn full_windows_equal_the_reference() {
 fn a_start_gives_the_first_token_a_context() {
     let (model, golden) = load("generate-gpt2");
     let document = ids(&golden["perplexity"]["documents"][2]);
-    let window = Window { length: 64, stride: 32, windows: Windows::Strided };
+    let config = json!({ "max_length": 64, "stride": 32, "batch_tokens": 100 });
     let report = |with_start: bool| {
-        let mut scorer = Perplexity::new(&*model, Device::Cpu, window, 100).unwrap();
         let mut text = text(document.clone());
         if with_start {
             text.ids.insert(0, 2);
             text.has_start = true;
         }
-        scorer.add(&text).unwrap();
-        scorer.finish().unwrap().counts
+        measure(&*model, &config, vec![text]).unwrap().counts
     };
     let counts = report(true);
     assert_eq!((counts["tokens"], counts["scored_tokens"], counts["unscored_tokens"]), (50, 50, 0));
@@ -97,17 +100,15 @@ fn a_start_gives_the_first_token_a_context() {
 #[test]
 fn what_cannot_be_measured_is_refused() {
     let (model, _) = load("generate-gpt2");
-    let new = |length, stride| {
-        let window = Window { length, stride, windows: Windows::Strided };
-        Perplexity::new(&*model, Device::Cpu, window, 100).map(|_| ())
+    let measure = |length, stride| {
+        let config = json!({ "max_length": length, "stride": stride });
+        measure(&*model, &config, vec![text(vec![5])])
     };
     for (length, stride) in [(257, 2), (1, 2), (8, 0), (8, 1), (8, 9)] {
-        assert!(matches!(new(length, stride), Err(EvalError::Window(_))), "{length} {stride}");
+        let error = measure(length, stride);
+        assert!(matches!(error, Err(EvalError::Window(_))), "{length} {stride}");
     }
-    let window = Window { length: 8, stride: 4, windows: Windows::Strided };
-    let mut scorer = Perplexity::new(&*model, Device::Cpu, window, 100).unwrap();
-    scorer.add(&text(vec![5])).unwrap();
-    assert!(matches!(scorer.finish(), Err(EvalError::Nothing(_))));
+    assert!(matches!(measure(8, 4), Err(EvalError::Nothing(_))));
 }
 
 /// Weights that are no numbers are no perplexity, but an error.
@@ -118,8 +119,7 @@ fn numbers_that_are_none_are_an_error() {
     let name = "transformer.ln_f.bias";
     let broken = model.params().get(name).unwrap().full_like(f64::NAN);
     model.params_mut().assign(name, &broken).unwrap();
-    let window = Window { length: 64, stride: 32, windows: Windows::Strided };
-    let mut scorer = Perplexity::new(&*model, Device::Cpu, window, 100).unwrap();
-    let error = scorer.add(&text(document)).and_then(|()| scorer.finish().map(|_| ()));
+    let config = json!({ "max_length": 64, "stride": 32, "batch_tokens": 100 });
+    let error = measure(&*model, &config, vec![text(document)]);
     assert!(matches!(error, Err(EvalError::NotFinite(_))), "{error:?}");
 }

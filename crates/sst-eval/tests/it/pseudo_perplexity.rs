@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sst_eval::PseudoPerplexity;
-use tch::Device;
+use serde_json::json;
+use sst_eval::{Input, TokenRows, build};
 
 use crate::toy::{Fixed, Rows, tokenizer};
 
@@ -24,9 +24,11 @@ fn every_token_but_the_special_ones_is_scored_once() {
     let model = Fixed::favouring(v, light, 1.5);
     let rows = Arc::new(rows);
     for batch_size in [1, 3, 100] {
-        let dataset = Arc::clone(&rows) as Arc<_>;
-        let scorer = PseudoPerplexity::new(dataset, tokenizer.clone(), batch_size, Device::Cpu);
-        let report = scorer.measure(&model).unwrap();
+        let rows = Arc::clone(&rows) as Arc<_>;
+        let input = Input::TokenRows(TokenRows { rows, tokenizer: tokenizer.clone() });
+        let config = json!({ "batch_size": batch_size });
+        let mut evaluator = build("pseudo-perplexity", &config, input).unwrap();
+        let report = evaluator.evaluate(&model, None).unwrap();
         assert!((report.metrics["nll"] - nll).abs() < 1e-5, "{batch_size}: {report:?} {nll}");
         assert!((report.metrics["pseudo_perplexity"] - nll.exp()).abs() < 1e-3);
         assert_eq!((report.counts["rows"], report.counts["tokens"]), (2, tokens as u64));

@@ -10,6 +10,7 @@ use sst_core::{
 use sst_data::rows::{Dataset, DatasetError};
 use sst_data::tokenize::{Tokenizer, TrainConfig, train};
 use sst_data::{ArrayData, Collate, CollateError, Example, Field, HostBatch, Key, Units};
+use sst_eval::{EvalError, ObjectiveRows};
 use tch::{Device, Kind, Reduction, Tensor};
 
 /// Its hidden state is the one-hot input, and its logits are the same at every position.
@@ -184,4 +185,19 @@ pub(crate) fn tokenizer() -> Tokenizer {
     let text = "and god said let there be light and there was light ".repeat(4);
     let config = TrainConfig { vocab_size: 60, min_frequency: 1, ..TrainConfig::default() };
     train(&config, std::iter::once(text)).unwrap()
+}
+
+/// The rows of an evaluator whose batches [`EveryThird`] makes.
+pub(crate) fn every_third(rows: Arc<Rows>) -> sst_eval::Input<'static> {
+    let objective = EveryThird.name().to_owned();
+    let collate = Objective::collate(&EveryThird);
+    sst_eval::Input::ObjectiveRows(ObjectiveRows { objective, collate, rows })
+}
+
+/// The error of sst-eval in the error of an evaluator.
+pub(crate) fn eval_error(error: sst_core::Error) -> EvalError {
+    match error {
+        sst_core::Error::Evaluation(inner) => *inner.downcast().unwrap(),
+        other => EvalError::Core(other),
+    }
 }

@@ -6,16 +6,16 @@ use torch_sys::C_tensor;
 
 use super::problem::AttentionProblem;
 
-/// The body that each thread of the attention runs: the problem, the counter of tasks, and whether this
-/// is the backward pass.
+/// The function that each thread of the attention calls, with the problem, the shared counter of tasks, and 1 for the
+/// backward pass.
 pub(super) type AttentionRun = unsafe extern "C" fn(*const AttentionProblem, *const c_void, c_int);
 
-/// What is attended, but for the tensors.
+/// The rows and the options of an attention, without its tensors.
 #[repr(C)]
 pub(super) struct AttentionRows {
-    /// The first query of each row, and the end of the last: `rows + 1` numbers.
+    /// The index of the first query of each row, then the number of queries: `rows + 1` numbers.
     pub(super) offsets: *const i64,
-    /// The first key of each row and the end of its keys: two numbers a row.
+    /// The range of keys of each row: two numbers for each.
     pub(super) keys: *const [i64; 2],
     pub(super) rows: usize,
     pub(super) heads: i64,

@@ -1,4 +1,4 @@
-//! Tokens into the buffers of a task, and out of them.
+//! Copies tokens into the buffers of a task, and out of them.
 
 use std::ffi::c_void;
 
@@ -6,7 +6,8 @@ use super::problem::Source;
 use crate::number::{Kind, number, put_number};
 use crate::simd::{MOST_LANES, Simd};
 
-/// `count` tokens from `first` on, columns `column..column + e`, times `scale`, to rows `to_row` apart.
+/// Loads columns `column..column + e` of `count` tokens from token `first` on, multiplied by `scale`, into rows that
+/// are `to_row` numbers apart.
 #[inline(always)]
 pub(super) unsafe fn load<S: Simd>(
     from: Source,
@@ -34,7 +35,7 @@ pub(super) unsafe fn load<S: Simd>(
     }
 }
 
-/// The same with tokens as columns; what the columns from `count` on hold is not said.
+/// Loads tokens as [`load`] does, as columns instead of rows. The content of columns from `count` on is unspecified.
 #[inline(always)]
 pub(super) unsafe fn load_transposed<S: Simd>(
     from: Source,
@@ -69,7 +70,7 @@ pub(super) unsafe fn load_transposed<S: Simd>(
     }
 }
 
-/// Writes `e` numbers times `scale` at place `at`, rounded to the nearest even for bf16.
+/// Writes `e` numbers, multiplied by `scale`, at index `at`. bf16 numbers are rounded to the nearest even.
 #[inline(always)]
 pub(super) unsafe fn store<S: Simd>(
     to: *mut c_void,
@@ -92,7 +93,7 @@ pub(super) unsafe fn store<S: Simd>(
     }
 }
 
-/// Brings tokens near that are loaded soon.
+/// Prefetches tokens that will be loaded soon.
 #[inline(always)]
 pub(super) unsafe fn prefetch<S: Simd>(
     from: Source,

@@ -3,7 +3,6 @@
 //! libtorch's fused kernel needs rows of equal length, and its backward pass is slow for short rows. This kernel takes the
 //! rows as they are. The autograd node and the threads are in `cpp/attention.cc`.
 
-mod abreast;
 mod ffi;
 mod kernel;
 mod lines;
@@ -12,6 +11,7 @@ mod pairs;
 mod place;
 mod problem;
 mod product;
+mod query_lanes;
 mod run;
 mod scratch;
 
@@ -54,8 +54,8 @@ pub fn ragged_attention(
     ragged_cross_attention(tensors, offsets, &row_spans(offsets), options)
 }
 
-/// The first token and the end of each row, from the offsets of all rows. They are the `keys` of
-/// [`ragged_cross_attention`] if each row attends to itself.
+/// The range of tokens of each row, from the offsets of all rows. They are the `keys` of [`ragged_cross_attention`]
+/// if each row attends to itself.
 pub fn row_spans(offsets: &[i64]) -> Vec<[i64; 2]> {
     offsets.windows(2).map(|pair| [pair[0], pair[1]]).collect()
 }
@@ -65,8 +65,8 @@ pub fn row_spans(offsets: &[i64]) -> Vec<[i64; 2]> {
 /// their row. Returns `[n, h e]`.
 ///
 /// # Errors
-/// As for [`ragged_attention`]; also if a row's keys overlap another's or come before, are outside t, or are
-/// fewer than it needs.
+/// As for [`ragged_attention`]; also if the key ranges of rows overlap, are out of order or out of range, or have
+/// fewer keys than their queries need.
 pub fn ragged_cross_attention(
     [query, key, value]: [&Tensor; 3],
     offsets: &[i64],
@@ -77,11 +77,11 @@ pub fn ragged_cross_attention(
     let heads = options.heads()?;
     let (queries, width) = query.size2()?;
     if width % heads[0] != 0 {
-        return broken("the width must divide into the heads");
+        return broken("the width must be a multiple of the number of heads");
     }
     let expected = [key.size()[0], width / heads[0] * heads[1]];
     if key.size() != expected || value.size() != expected {
-        return broken("keys and values must be as many as each other and have their heads' width");
+        return broken("keys and values must have one shape and the width of their heads");
     }
     check_offsets(offsets, queries)?;
     check_keys(offsets, keys, expected[0], options.causal)?;
@@ -102,11 +102,11 @@ pub fn ragged_cross_attention(
     Ok(unsafe { Tensor::from_ptr(out) })
 }
 
-/// [`ragged_attention`] for queries, keys and values side by side in one tensor `[t, (h + 2 h') e]`, as one product of their
-/// joint weights gives them.
+/// [`ragged_attention`] for queries, keys and values that are side by side in one tensor `[t, (h + 2 h') e]`, the
+/// output of a joint projection.
 ///
 /// # Errors
-/// As there.
+/// As for [`ragged_attention`].
 pub fn joint_attention(
     joint: &Tensor,
     offsets: &[i64],
@@ -116,7 +116,7 @@ pub fn joint_attention(
     let heads = options.heads()?;
     let (tokens, width) = joint.size2()?;
     if width % (heads[0] + 2 * heads[1]) != 0 {
-        return broken("the width must divide into the heads of queries, keys and values");
+        return broken("the width must be a multiple of the number of query, key and value heads");
     }
     check_offsets(offsets, tokens)?;
     let keys = row_spans(offsets);
@@ -129,11 +129,13 @@ pub fn joint_attention(
 }
 
 impl RaggedAttention {
-    /// Both numbers of heads, checked.
+    /// The numbers of query heads and of key and value heads, after a check of the options.
     fn heads(&self) -> Result<[i64; 2]> {
         let (heads, kv_heads) = (self.num_heads, self.num_kv_heads);
         if heads < 1 || kv_heads < 1 || heads % kv_heads != 0 {
-            return broken("the heads must divide into those of the keys");
+            return broken(
+                "the number of query heads must be a multiple of the number of key heads",
+            );
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return broken("dropout must be at least 0 and below 1");
@@ -176,7 +178,9 @@ fn check_tensors(tensors: &[&Tensor]) -> Result<()> {
 fn check_offsets(offsets: &[i64], tokens: i64) -> Result<()> {
     let rises = offsets.windows(2).all(|pair| pair[0] <= pair[1]);
     if offsets.first() != Some(&0) || offsets.last() > Some(&tokens) || !rises {
-        return broken("offsets must start at 0, not fall, and stay within the tokens");
+        return broken(
+            "offsets must start at 0, not decrease, and not exceed the number of tokens",
+        );
     }
     Ok(())
 }
@@ -189,7 +193,7 @@ fn check_keys(offsets: &[i64], keys: &[[i64; 2]], tokens: i64, causal: bool) -> 
     for (pair, &[start, end]) in offsets.windows(2).zip(keys) {
         let queries = pair[1] - pair[0];
         if start < last || end < start || end > tokens {
-            return broken("keys must be inside the tensor, one row's after the other's");
+            return broken("the keys of the rows must be inside the tensor, and in order");
         }
         let needed = if causal { queries } else { queries.min(1) };
         if end - start < needed {

@@ -1,10 +1,10 @@
-//! The problem as both sides of the bridge see it.
+//! The structs that Rust and C++ share.
 
 use std::ffi::c_void;
 
 use crate::number::Kind;
 
-/// Tokens one after the other, `stride` numbers apart, all heads of a token side by side.
+/// Consecutive tokens that are `stride` numbers apart. The heads of a token are side by side.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct Source {
@@ -12,7 +12,7 @@ pub(super) struct Source {
     pub(super) stride: usize,
 }
 
-/// Where such tokens are written.
+/// The same layout for tokens that are written.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct Target {
@@ -20,8 +20,8 @@ pub(super) struct Target {
     pub(super) stride: usize,
 }
 
-/// `SstAttention` of `cpp/attention.cc`, field by field. Tensors without a stride are contiguous; those
-/// of the other pass are null.
+/// The struct `SstAttention` of `cpp/attention.cc`, with the same fields. Tensors without a stride are contiguous.
+/// Tensors of the other pass are null.
 #[repr(C)]
 pub(super) struct AttentionProblem {
     pub(super) query: Source,
@@ -32,11 +32,11 @@ pub(super) struct AttentionProblem {
     pub(super) query_grad: Target,
     pub(super) key_grad: Target,
     pub(super) value_grad: Target,
-    /// `[t, h]`; null where they are not kept.
+    /// The log-sum-exps `[t, h]`; null if the backward pass does not need them.
     pub(super) log_sums: *mut f32,
-    /// The first query of each row, and the end of the last.
+    /// The index of the first query of each row, then the number of queries.
     pub(super) offsets: *const i64,
-    /// The first key of each row, and the end of its keys.
+    /// The range of keys of each row, two numbers for each.
     pub(super) keys: *const i64,
     pub(super) rows: usize,
     pub(super) heads: usize,

@@ -2,12 +2,12 @@
 
 use crate::simd::Simd;
 
-/// Vectors in a tile's row.
+/// The number of vectors in a row of a tile.
 const WIDTH: usize = 2;
-/// Rows of a tile: with two vectors each they fill the registers of AVX2 and leave some for `b`.
+/// The number of rows of a tile. With two vectors each, they fit the registers of AVX2 and leave some for `b`.
 const HEIGHT: usize = 6;
 
-/// The left matrix of a product: where it is, and how far its rows and columns are apart.
+/// The left matrix of a product, with the distances between its rows and between its columns in numbers.
 #[derive(Clone, Copy)]
 pub(super) struct Left {
     pub(super) data: *const f32,
@@ -15,11 +15,11 @@ pub(super) struct Left {
     pub(super) column: usize,
 }
 
-/// `c = a b`, or `c += a b` if `add`: `a` is `m x k`, `b` is `k x n` with rows `b_row` apart, `c` is
-/// `m x n` with rows `c_row` apart. `n` is a multiple of 16.
+/// `c = a b`, or `c += a b` if `add`: `a` is `m x k`, `b` is `k x n` with rows `b_row` apart, `c` is `m x n` with
+/// rows `c_row` apart. `n` is a multiple of 16.
 ///
 /// # Safety
-/// The pointers must be valid for these sizes, and the processor have what `S` needs.
+/// The pointers must be valid for these sizes, and the processor must have the features that `S` needs.
 #[inline(always)]
 pub(super) unsafe fn product<S: Simd>(
     [m, n, k]: [usize; 3],
@@ -51,7 +51,7 @@ pub(super) unsafe fn product<S: Simd>(
     }
 }
 
-/// The tile of the height that is left.
+/// Calls the tile function for the number of remaining rows.
 #[inline(always)]
 unsafe fn strip<S: Simd, const W: usize>(
     height: usize,
@@ -74,7 +74,7 @@ unsafe fn strip<S: Simd, const W: usize>(
     }
 }
 
-/// One tile, held in registers while `k` runs.
+/// Computes one tile, held in registers during the loop over `k`.
 #[inline(always)]
 unsafe fn tile<S: Simd, const H: usize, const W: usize>(
     k: usize,

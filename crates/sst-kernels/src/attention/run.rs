@@ -1,4 +1,4 @@
-//! The function that each thread of the C++ side calls.
+//! The entry point for the threads of the C++ side.
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,32 +10,32 @@ use crate::cpu::CpuLevel;
 use crate::panics;
 use crate::simd::{Simd, SimdBody};
 
-/// A counter of the tasks that are taken, shared by the threads: rows differ in length, so shares of equal
-/// number would not be shares of equal work.
+/// The counter of started tasks, which the threads share. Rows differ in length, so that a fixed division of the
+/// tasks would not balance the work.
 pub(super) type Next<'a> = &'a AtomicUsize;
 
-/// Called by each thread: takes tasks until none is left.
+/// Runs tasks until none is left. Each thread calls it once.
 ///
 /// # Safety
-/// `task` and `next` must be what [`super::ragged_attention`] describes.
+/// `problem` must be a complete [`AttentionProblem`], and `next` the counter that the threads share.
 pub(super) unsafe extern "C" fn run(
-    task: *const AttentionProblem,
+    problem: *const AttentionProblem,
     next: *const c_void,
     backward: c_int,
 ) {
     // SAFETY: both live until every thread has returned.
-    let (task, next) = unsafe { (&*task, &*next.cast::<AtomicUsize>()) };
+    let (problem, next) = unsafe { (&*problem, &*next.cast::<AtomicUsize>()) };
     panics::catch_for_later("sst::attention", || {
-        CpuLevel::current().run_simd(Take { task, next, is_backward: backward != 0 });
+        CpuLevel::current().run_simd(Take { problem, next, is_backward: backward != 0 });
     });
 }
 
-/// Rows for each thread, from which on whole ones are shared out.
+/// With at least this many rows for each thread, a thread takes all heads of a row.
 const ROWS: usize = 32;
 
-/// Takes tasks until none is left.
+/// Runs tasks until none is left.
 struct Take<'a> {
-    task: &'a AttentionProblem,
+    problem: &'a AttentionProblem,
     next: Next<'a>,
     is_backward: bool,
 }
@@ -45,24 +45,25 @@ impl SimdBody for Take<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { task, next, is_backward } = self;
+        let Self { problem, next, is_backward } = self;
         let mut scratch = Scratch::default();
-        // Heads of a row lie side by side in memory: where there are rows enough, a thread takes all of one.
-        let has_many = task.rows >= ROWS * tch::get_num_threads().max(1) as usize;
-        let share = if has_many { task.kv_heads } else { 1 };
-        let count = task.rows * task.kv_heads;
+        // The heads of a row are side by side in memory, so that one thread should take them all if there are enough
+        // rows.
+        let has_many = problem.rows >= ROWS * tch::get_num_threads().max(1) as usize;
+        let share = if has_many { problem.kv_heads } else { 1 };
+        let count = problem.rows * problem.kv_heads;
         loop {
             let first = next.fetch_add(share, Ordering::Relaxed);
             if first >= count {
                 return;
             }
             for number in first..count.min(first + share) {
-                // SAFETY: each number is taken once.
+                // SAFETY: each number is taken by one thread only.
                 unsafe {
                     if is_backward {
-                        backward::<S>(task, number, &mut scratch);
+                        backward::<S>(problem, number, &mut scratch);
                     } else {
-                        forward::<S>(task, number, &mut scratch);
+                        forward::<S>(problem, number, &mut scratch);
                     }
                 }
             }

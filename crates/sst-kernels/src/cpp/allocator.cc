@@ -1,39 +1,39 @@
-// Memory of tensors on the CPU that is kept when they are freed, and handed out again, whole or in parts.
+// A caching allocator for CPU tensors: freed memory is kept and handed out again, as a whole or in parts.
 //
-// All of it lies in one range of addresses, so that neighbours which are free become one block again. A page that was
-// used once is dear: the system clears it first, and a virtual machine's host may have to find it. So what is free and
-// used is handed out before what is free and fresh.
+// All blocks lie in one range of addresses, so that adjacent free blocks can be merged. The first use of a page is
+// expensive: the kernel clears it, and the host of a virtual machine may have to allocate it. Free memory that was
+// used before is therefore handed out before fresh memory.
 #include "bridge.h"
 
 #include <new>
 
 namespace sst::allocator {
 
-// Smaller tensors are malloc's, which is good at them.
+// Smaller tensors use malloc, which handles them well.
 constexpr size_t kLarge = size_t{64} << 10;
 constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = size_t{2} << 20;
-// What is kept beside the most that was ever in use at once: an eighth of it, and this much in any case, which
-// is what batches of many sizes need.
+// The free memory that is kept, beyond the peak of the memory in use: an eighth of the peak, and at least this much.
+// Batches of many sizes need it.
 constexpr size_t kShare = 8;
 constexpr size_t kSpare = size_t{64} << 20;
-// Addresses for each byte that the machine has: none is memory before it is used, and free blocks may be too
-// small for a while.
+// The size of the address range, as a multiple of the machine's memory. Unused addresses cost no memory, and free
+// blocks may be too small for a while.
 constexpr size_t kAddresses = 4;
-// By how much the part of the range that may be used grows, at least.
+// The smallest step by which the usable part of the range grows.
 constexpr size_t kGrowth = size_t{64} << 20;
 
-// Up to a sixteenth more, so that tensors of nearly the same size leave no scraps between them.
+// Rounds up by at most a sixteenth, so that tensors of similar sizes leave no small gaps between them.
 size_t rounded(size_t n) {
   size_t step = kPage;
   while (step * 16 < n) step *= 2;
   return (n + step - 1) / step * step;
 }
 
-// What is free at an address, up to what is live or the end of what may be used.
+// A free block, up to the next live block or the end of the usable range.
 struct Free {
   size_t size;
-  // Bytes from the start on that may have been written since the system gave them; those after them have not.
+  // The number of bytes at the start that may have been written since the system provided them; the others are fresh.
   size_t used;
 };
 
@@ -42,7 +42,7 @@ class Caching final : public at::Allocator {
   explicit Caching(at::Allocator* small) : small_(small) {
     auto pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     size_t wanted = pages > 0 && page > 0 ? static_cast<size_t>(pages) * static_cast<size_t>(page) * kAddresses : 0;
-    // A user's limit on addresses may allow less.
+    // A limit on the address space (ulimit -v) may allow less.
     for (; wanted >= kSpare; wanted /= 2) {
       void* range = mmap(nullptr, wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (range == MAP_FAILED) continue;
@@ -58,7 +58,7 @@ class Caching final : public at::Allocator {
     if (n < kLarge || start_ == nullptr) return small_->allocate(n);
     void* data = n <= limit_ ? take(rounded(n)) : nullptr;
     if (data == nullptr) {
-      // In the words of libtorch's own allocator, by which the shortage is known.
+      // The wording of libtorch's own allocator, by which callers recognise the error.
       TORCH_CHECK(false, "DefaultCPUAllocator: not enough memory: you tried to allocate ", n, " bytes.");
     }
     return {data, data, &Caching::give_back, at::Device(at::DeviceType::CPU)};
@@ -75,7 +75,7 @@ class Caching final : public at::Allocator {
  private:
   using Blocks = std::map<char*, Free>;
 
-  // Frees nothing by an exception: libtorch calls it in destructors.
+  // Must not throw: libtorch calls it in destructors.
   static void give_back(void* data) noexcept {
     auto& self = *instance;
     auto* at = static_cast<char*>(data);
@@ -93,8 +93,8 @@ class Caching final : public at::Allocator {
     try {
       self.insert(at, {size, size});
     } catch (const std::bad_alloc&) {
-      // There is no memory for the record that the block is free: its pages go back to the system, and its addresses
-      // are not handed out again.
+      // There is no memory for the record of the free block. Its pages go back to the system, and its addresses are
+      // not used again.
       self.kept_bytes_ -= size;
       madvise(at, size, MADV_DONTNEED);
     }
@@ -107,7 +107,7 @@ class Caching final : public at::Allocator {
       block = grow(size);
       if (block == free_.end()) return nullptr;
     }
-    // What is in front is taken, and what is left stays free.
+    // The start of the block is handed out, and the rest stays free.
     auto [at, found] = *block;
     auto used = std::min(found.used, size);
     free_.erase(block);
@@ -121,7 +121,7 @@ class Caching final : public at::Allocator {
     return at;
   }
 
-  // The block that wants the fewest fresh bytes; of these the smallest.
+  // The block that needs the fewest fresh bytes; among equals the smallest.
   Blocks::iterator best(size_t size) {
     auto best = free_.end();
     size_t fewest = 0;
@@ -137,7 +137,7 @@ class Caching final : public at::Allocator {
     return best;
   }
 
-  // A block of at least this size at the end of what may be used.
+  // Extends the usable range by a block of at least this size.
   Blocks::iterator grow(size_t size) {
     auto* end = start_ + length_;
     size_t there = 0;
@@ -148,13 +148,13 @@ class Caching final : public at::Allocator {
     auto more = std::max(size - there, kGrowth);
     more = std::min((more + kHugePage - 1) / kHugePage * kHugePage, limit_ - length_);
     if (there + more < size || mprotect(end, more, PROT_READ | PROT_WRITE) != 0) return free_.end();
-    // Large pages where the system has them: fewer to be made.
+    // Large pages, where the system has them, need fewer page faults.
     madvise(end, more, MADV_HUGEPAGE);
     length_ += more;
     return insert(end, {more, 0});
   }
 
-  // Adds a block, as one with those beside it.
+  // Adds a free block and merges it with free neighbours.
   Blocks::iterator insert(char* at, Free block) {
     auto after = free_.lower_bound(at);
     if (after != free_.end() && at + block.size == after->first) {
@@ -173,12 +173,12 @@ class Caching final : public at::Allocator {
 
   Free joined(const Free& a, const Free& b) {
     if (b.used == 0) return {a.size + b.size, a.used};
-    // Fresh bytes between used ones count as used.
+    // Fresh bytes between used bytes count as used.
     kept_bytes_ += a.size - a.used;
     return {a.size + b.size, a.size + b.used};
   }
 
-  // Gives the block with the most used bytes back to the system.
+  // Returns the pages of the block with the most used bytes to the system.
   void drop() {
     auto less = [](const auto& a, const auto& b) { return a.second.used < b.second.used; };
     auto& [at, most] = *std::max_element(free_.begin(), free_.end(), less);
@@ -189,12 +189,12 @@ class Caching final : public at::Allocator {
 
   at::Allocator* small_;
   std::mutex mutex_;
-  // The range, and how much of it may be used; all of that is live or free.
+  // The range and its usable part, in which every byte is live or free.
   char* start_ = nullptr;
   size_t limit_ = 0, length_ = 0;
   std::unordered_map<char*, size_t> live_;
   Blocks free_;
-  // Kept are used bytes that are free.
+  // Kept bytes are the used bytes of free blocks.
   size_t live_bytes_ = 0, kept_bytes_ = 0, most_bytes_ = 0;
 };
 
@@ -203,11 +203,12 @@ Caching* Caching::instance = nullptr;
 extern "C" int sst_keep_freed_memory() {
   SST_GUARD({
     if (Caching::instance != nullptr) return 0;
-    // Never destroyed: tensors outlive main.
+    // Never destroyed, as tensors may outlive main.
     Caching::instance = new Caching(c10::GetCPUAllocator());
     c10::SetCPUAllocator(Caching::instance, /*priority=*/100);
 #ifdef __GLIBC__
-    // Fixed bounds for what is smaller: glibc raises them as large pieces are freed, and its heaps then go on growing.
+    // Fixed thresholds for smaller allocations. Otherwise glibc raises them when large blocks are freed, and its
+    // heaps keep growing.
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
     mallopt(M_TRIM_THRESHOLD, 16 << 20);
 #endif

@@ -1,9 +1,9 @@
-// Loss scaling: what fp16 gradients are divided by, with the check that it went well.
+// Loss scaling: unscales fp16 gradients and checks that they are finite.
 #include "bridge.h"
 
 namespace sst::amp {
 
-// found_inf: an fp32 tensor of one element; set to 1 if a gradient is not finite, else left as it is.
+// found_inf: an fp32 tensor of one element. It is set to 1 if a gradient is not finite, and otherwise unchanged.
 extern "C" int sst_amp_unscale(size_t n, TensorPtr const* grads, TensorPtr found_inf,
                                TensorPtr inv_scale) {
   SST_GUARD({

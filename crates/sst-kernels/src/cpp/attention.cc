@@ -1,10 +1,10 @@
-// Attention within each row of a ragged batch, as a node of autograd. The arithmetic is in Rust
-// (attention); here are the graph, the tensors and the threads.
+// Attention within each row of a ragged batch, as an autograd node. The Rust module attention has the arithmetic;
+// this file has the graph, the tensors and the threads.
 #include "bridge.h"
 
 namespace sst::attention {
 
-// Field by field what `AttentionProblem` in attention/problem.rs is.
+// The same fields as `AttentionProblem` in attention/problem.rs.
 struct SstSource {
   const void* data;
   size_t stride;
@@ -34,9 +34,9 @@ using Run = void (*)(const SstAttention*, void* next, int backward);
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// What both passes need but tensors.
+// The arguments of both passes, without the tensors.
 struct Problem {
-  // The first query of each row and the end of the last, and each row's first key and the end of its keys.
+  // The index of the first query of each row, then the number of queries; and the range of keys of each row.
   std::vector<int64_t> offsets, keys;
   int64_t heads, kv_heads;
   double scale, dropout;
@@ -74,10 +74,10 @@ SstTarget target(const at::Tensor& tensor) {
   return {tensor.data_ptr(), static_cast<size_t>(tensor.stride(0))};
 }
 
-// The last dimension has to be dense; the tokens may lie apart, as slices of a joint projection do.
+// The last dimension must be contiguous. The stride between tokens may be larger, as in slices of a joint projection.
 at::Tensor dense(const at::Tensor& tensor) { return tensor.stride(1) == 1 ? tensor : tensor.contiguous(); }
 
-// The slices of a joint projection: queries, keys, values.
+// The queries, keys and values in the output of a joint projection.
 std::array<at::Tensor, 3> slices(const at::Tensor& joint, const Problem& problem) {
   auto width = joint.size(1) / (problem.heads + 2 * problem.kv_heads);
   auto queries = problem.heads * width, keys = problem.kv_heads * width;
@@ -116,14 +116,14 @@ void run(SstAttention& task, Run body, bool backward) {
   });
 }
 
-// Room for what the kernel writes: `used` tokens, then zeros for those that are in no row.
+// An uninitialised output for `used` tokens, followed by zeros for tokens of no row.
 at::Tensor room(const at::Tensor& like, int64_t used) {
   auto made = at::empty({like.size(0), like.size(1)}, like.options());
   if (used < made.size(0)) made.narrow(0, used, made.size(0) - used).zero_();
   return made;
 }
 
-// The mixed values, and the logarithms of the sums if the backward pass will need them.
+// The output, and the log-sum-exps if the backward pass will need them.
 std::array<at::Tensor, 2> attend(const std::array<at::Tensor, 3>& inputs, const Problem& problem, bool keeps) {
   auto& query = inputs[0];
   auto out = room(query, problem.offsets.back());
@@ -175,7 +175,7 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
   }
 };
 
-// The same, where one product made queries, keys and values side by side.
+// The same for queries, keys and values in one tensor, the output of a joint projection.
 struct JointAttention : torch::autograd::Function<JointAttention> {
   static at::Tensor forward(AutogradContext* ctx, at::Tensor joint, const Problem& problem) {
     Below below;
@@ -196,7 +196,7 @@ struct JointAttention : torch::autograd::Function<JointAttention> {
   }
 };
 
-// What is attended, but for the tensors. offsets: rows + 1 numbers; keys: 2 rows numbers.
+// The arguments without the tensors. offsets: rows + 1 numbers; keys: 2 * rows numbers.
 struct SstAttentionRows {
   const int64_t* offsets;
   const int64_t* keys;
@@ -206,8 +206,8 @@ struct SstAttentionRows {
   int causal;
   Run run;
 
-  // The seed of the dropout comes from libtorch's generator, so that whoever seeds that one gets the same
-  // mask again.
+  // The seed of the dropout comes from libtorch's generator, so that the same seed of that generator gives the same
+  // mask.
   Problem problem() const {
     int64_t seed = 0;
     if (dropout > 0) {

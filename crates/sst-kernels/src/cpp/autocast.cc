@@ -1,5 +1,4 @@
-// Autocast with any type on any device. The state before is handed back, so that Rust can restore it
-// even when a closure panics.
+// Autocast for any type and device. The previous state is returned, so that Rust can restore it even after a panic.
 #include "bridge.h"
 
 namespace sst::autocast {
@@ -16,7 +15,7 @@ extern "C" int sst_autocast_enter(int cuda, int enabled, int8_t dtype, int* befo
   })
 }
 
-// Whether products on the device are cast, and to what.
+// Returns whether matrix products on the device are cast, and to which type.
 extern "C" int sst_autocast_state(int cuda, int* enabled, int8_t* dtype) {
   SST_GUARD({
     auto device = cuda ? at::kCUDA : at::kCPU;
@@ -28,14 +27,14 @@ extern "C" int sst_autocast_state(int cuda, int* enabled, int8_t* dtype) {
 extern "C" int sst_autocast_leave(int cuda, int before_enabled, int8_t before_dtype) {
   SST_GUARD({
     auto device = cuda ? at::kCUDA : at::kCPU;
-    // The cache holds casts of weights; they are stale after the next update.
+    // The cache holds cast weights, which are stale after the next update.
     if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
     at::autocast::set_autocast_enabled(device, before_enabled != 0);
     at::autocast::set_autocast_dtype(device, static_cast<at::ScalarType>(before_dtype));
   })
 }
 
-// Forgets the casts of weights that autocast keeps.
+// Clears the cache of cast weights.
 extern "C" int sst_autocast_clear() {
   SST_GUARD({ at::autocast::clear_cache(); })
 }

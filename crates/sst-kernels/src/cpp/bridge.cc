@@ -1,4 +1,4 @@
-// The whole C++ bridge as one translation unit: libtorch's headers are parsed once instead of once a file.
+// The whole C++ bridge as one translation unit, so that libtorch's headers are parsed once.
 #include "allocator.cc"
 #include "amp.cc"
 #include "attention.cc"
@@ -16,8 +16,8 @@
 #include "profile.cc"
 #include "residual.cc"
 
-// No stack of libtorch's own functions in its errors: thirty lines that tell a user nothing, and whose making can crash
-// where memory is short. Set when the program is loaded, so that it holds for the errors that tch hands over too.
+// Removes libtorch's stack traces from its error messages: they do not help a user, and building them can crash when
+// memory is short. Set when the program is loaded, so that it also holds for errors that tch returns.
 [[maybe_unused]] const bool sst_errors_are_short = [] {
   c10::SetStackTraceFetcher([]() -> std::string { return {}; });
   return true;

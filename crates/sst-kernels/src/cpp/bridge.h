@@ -1,8 +1,8 @@
-// What every part of the bridge shares. The functions are C: they return 0, or 1 with a message that
-// sst_last_error() hands over, and no C++ exception crosses into Rust.
+// Declarations that all parts of the bridge share. The functions have a C interface: they return 0, or 1 with a
+// message that sst_last_error() returns. No C++ exception crosses into Rust.
 //
 // bridge.cc includes every part, so that libtorch's headers are compiled once; each part has a namespace of its own.
-// Of libtorch only the headers in use are included: torch/torch.h takes half a minute.
+// Only the headers of libtorch that are in use are included, as torch/torch.h takes half a minute to compile.
 #pragma once
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
@@ -67,7 +67,7 @@ inline thread_local std::string sst_error;
 
 using TensorPtr = at::Tensor*;
 
-// For the functions of an autograd node, which records the graph itself: operators called inside it skip autograd.
+// For functions of an autograd node, which records the graph itself: operators inside them skip autograd.
 using Below = at::AutoDispatchBelowADInplaceOrView;
 
 inline std::vector<at::Tensor> sst_list(size_t n, TensorPtr const* tensors) {

@@ -1,10 +1,10 @@
-// Activation checkpointing: a node of autograd that keeps its inputs alone, and runs a Rust closure again in
-// the backward pass.
+// Activation checkpointing: an autograd node that saves only its inputs, and runs a Rust closure again in the
+// backward pass.
 #include "bridge.h"
 
 namespace sst::checkpoint {
 
-// Runs the closure on `n` inputs, for `m` outputs; on failure returns 1 and leaves a message behind.
+// Calls the closure with `n` inputs for `m` outputs. Returns 1 on failure and writes a message.
 using CheckpointCall = int (*)(void* closure, size_t n, TensorPtr const* inputs, size_t m, TensorPtr* outputs,
                                char* message, size_t room);
 using CheckpointDrop = void (*)(void* closure);
@@ -12,7 +12,7 @@ using CheckpointDrop = void (*)(void* closure);
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Owns the closure as long as the graph lives.
+// Owns the closure for as long as the graph lives.
 struct Closure : torch::CustomClassHolder {
   void* data;
   CheckpointCall call;
@@ -54,7 +54,7 @@ void set_state(at::Generator generator, const at::Tensor& state) {
   generator.set_state(state);
 }
 
-// Autocast as it was in the forward pass. Casts are not cached: those of the forward pass have no graph.
+// Restores the autocast state of the forward pass. Casts are not cached, as those of the forward pass have no graph.
 struct AutocastScope {
   c10::DeviceType device;
   bool enabled, cache;
@@ -75,8 +75,8 @@ struct AutocastScope {
 };
 
 struct Checkpoint : torch::autograd::Function<Checkpoint> {
-  // `anchor` asks for a gradient, so that the node is part of the graph even where its input is not: the
-  // parameters in the closure are invisible to autograd.
+  // `anchor` requires a gradient, so that the node is part of the graph even if its input does not: autograd cannot
+  // see the parameters in the closure.
   static variable_list forward(AutogradContext* ctx, at::TensorList inputs, at::Tensor anchor,
                                c10::intrusive_ptr<Closure> closure) {
     auto device = inputs[0].device().type();
@@ -131,7 +131,7 @@ struct Checkpoint : torch::autograd::Function<Checkpoint> {
   }
 };
 
-// Takes the closure over, whatever happens.
+// Takes ownership of the closure, also on failure.
 extern "C" int sst_checkpoint(size_t n, TensorPtr const* inputs, void* closure, CheckpointCall call,
                               CheckpointDrop drop, size_t m, TensorPtr* outputs) {
   SST_GUARD({

@@ -10,7 +10,7 @@ struct Cap {
   const char* mkl;
 };
 
-// `amx` caps nothing. For a name that is none of these Rust reports an error.
+// `amx` limits nothing. Rust reports an error for an unknown name.
 constexpr Cap kCaps[] = {
     {"portable", "default", "SSE41", "SSE4_2"},
     {"avx2", "avx2", "AVX2", "AVX2"},
@@ -18,7 +18,8 @@ constexpr Cap kCaps[] = {
     {"avx512bf16", "avx512", "AVX512_CORE_BF16", "AVX512"},
 };
 
-// Before main: each of the three libraries reads its variable once, at its first use. What the user set stands.
+// Runs before main, as each of the three libraries reads its variable once, at its first use. Variables that the user
+// has set are kept.
 __attribute__((constructor)) void cap_libraries() {
   const char* wanted = std::getenv("SST_CPU");
   if (wanted == nullptr) return;

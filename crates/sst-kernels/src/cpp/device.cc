@@ -1,4 +1,4 @@
-// Errors, and the CUDA libraries when they lie beside the CPU ones.
+// Error messages, and loading of the CUDA libraries if they are beside the CPU ones.
 #include "bridge.h"
 
 namespace sst::device {
@@ -6,7 +6,7 @@ namespace sst::device {
 
 extern "C" const char* sst_last_error() { return sst_error.c_str(); }
 
-// Loads libtorch_cuda from the folder of the libtorch_cpu in use. found: 0 if there is none there.
+// Loads libtorch_cuda from the folder of the libtorch_cpu in use. found: 0 if the folder has none.
 extern "C" int sst_load_cuda(int* found) {
   SST_GUARD({
     *found = 0;
@@ -29,8 +29,8 @@ extern "C" int sst_load_cuda(int* found) {
   })
 }
 
-// The major compute capability of a GPU, from the CUDA runtime, which libtorch has loaded: it has no call for this
-// itself.
+// The major compute capability of a GPU, from the CUDA runtime that libtorch has loaded. libtorch itself has no
+// function for it.
 extern "C" int sst_cuda_capability(int device, int* major) {
   SST_GUARD({
     constexpr int kMajor = 75;  // cudaDevAttrComputeCapabilityMajor

@@ -1,9 +1,9 @@
-// Rows of tables, added up, as one node of autograd. The arithmetic is in Rust (embedding); here is the graph.
+// Sums of embedding rows as one autograd node. The Rust module embedding has the arithmetic; this file has the graph.
 #include "bridge.h"
 
 namespace sst::embedding {
 
-// Field by field what `Table` in embedding/kernel.rs is.
+// The same fields as `Table` in embedding/kernel.rs.
 struct SstTable {
   const void* weight;
   void* grad;
@@ -11,7 +11,7 @@ struct SstTable {
   int64_t padding;
 };
 
-// Field by field what `EmbeddingProblem` there is.
+// The same fields as `EmbeddingProblem` in embedding/kernel.rs.
 struct SstEmbedding {
   const SstTable* tables;
   size_t count;
@@ -21,22 +21,23 @@ struct SstEmbedding {
   int32_t kind;
 };
 
-// Returns 0, or 1 if a thread could not be had.
+// Returns 0, or 1 if no thread could be started.
 using Run = int (*)(const SstEmbedding*, int backward);
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-void run(const std::vector<SstTable>& tables, SstEmbedding task, const at::Tensor& y, int64_t address, bool backward) {
-  task.tables = tables.data();
-  task.count = tables.size();
-  task.width = static_cast<size_t>(y.size(-1));
-  task.tokens = task.width == 0 ? 0 : static_cast<size_t>(y.numel()) / task.width;
-  task.kind = y.scalar_type() == at::kBFloat16;
-  TORCH_CHECK(reinterpret_cast<Run>(address)(&task, backward) == 0, "embeddings: no threads");
+void run(const std::vector<SstTable>& tables, SstEmbedding problem, const at::Tensor& y, int64_t address,
+         bool backward) {
+  problem.tables = tables.data();
+  problem.count = tables.size();
+  problem.width = static_cast<size_t>(y.size(-1));
+  problem.tokens = problem.width == 0 ? 0 : static_cast<size_t>(y.numel()) / problem.width;
+  problem.kind = y.scalar_type() == at::kBFloat16;
+  TORCH_CHECK(reinterpret_cast<Run>(address)(&problem, backward) == 0, "embeddings: no threads");
 }
 
-// Adds to the rows of dense gradients what the tokens of each send back.
+// Adds the gradient of each token to its rows in dense gradients.
 void add_rows(const std::vector<at::Tensor>& grads, const std::vector<at::Tensor>& ids, const at::Tensor& y_grad,
               const std::vector<int64_t>& paddings, int64_t address) {
   RECORD_FUNCTION("sst::embedding_backward", std::vector<c10::IValue>({y_grad}));
@@ -44,18 +45,18 @@ void add_rows(const std::vector<at::Tensor>& grads, const std::vector<at::Tensor
   for (size_t i = 0; i < grads.size(); ++i) {
     tables.push_back({nullptr, grads[i].mutable_data_ptr(), ids[i].const_data_ptr<int64_t>(), paddings[i]});
   }
-  SstEmbedding task{};
-  task.y_grad = y_grad.const_data_ptr();
-  run(tables, task, y_grad, address, true);
+  SstEmbedding problem{};
+  problem.y_grad = y_grad.const_data_ptr();
+  run(tables, problem, y_grad, address, true);
 }
 
-// How often a tensor was written to; tensors of inference mode do not count it, and have no backward pass.
+// The version counter of a tensor. Tensors of inference mode have none, and no backward pass.
 int64_t version(const at::Tensor& tensor) {
   return tensor.is_inference() ? 0 : static_cast<int64_t>(tensor._version());
 }
 
 struct Embeddings : torch::autograd::Function<Embeddings> {
-  // First the tables, then the ids of each.
+  // The arguments are all tables, then the ids of each.
   static at::Tensor forward(AutogradContext* ctx, at::TensorList tensors, std::vector<int64_t> paddings,
                             int64_t address) {
     auto count = tensors.size() / 2;
@@ -69,13 +70,15 @@ struct Embeddings : torch::autograd::Function<Embeddings> {
       tables.push_back(
           {weight.const_data_ptr(), nullptr, ids.const_data_ptr<int64_t>(), paddings[i]});
     }
-    SstEmbedding task{};
-    task.y = y.mutable_data_ptr();
-    run(tables, task, y, address, false);
-    // Not as numbers that the backward pass reads: it only asks what the tables are, which may change meanwhile.
+    SstEmbedding problem{};
+    problem.y = y.mutable_data_ptr();
+    run(tables, problem, y, address, false);
+    // Saved as IValues, not as saved variables: the backward pass needs the tables' identity and not their values,
+    // which may change meanwhile.
     ctx->saved_data["tensors"] = tensors.vec();
     ctx->saved_data["paddings"] = paddings;
-    // The ids were checked to be rows. The backward pass may rely on that only as long as nobody writes to them.
+    // The ids were checked against the number of rows. The backward pass relies on it, so they must not be written
+    // to.
     std::vector<int64_t> versions;
     for (size_t i = 0; i < count; ++i) versions.push_back(version(tensors[count + i]));
     ctx->saved_data["versions"] = versions;
@@ -83,8 +86,9 @@ struct Embeddings : torch::autograd::Function<Embeddings> {
     return y;
   }
 
-  // The gradient of a table would be one number for each of its own, nearly all zero, made to be added to that of the
-  // head that shares it. So a parameter's is added to, row by row, when all others are there; elsewhere it is made.
+  // A dense gradient of the table would be nearly all zeros, and would only be added to the gradient of the head that
+  // shares the table. So the rows are added to the gradient of a parameter after all other gradients are there.
+  // Tables that are not parameters get a dense gradient.
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "the gradients of embeddings cannot be differentiated again on the CPU");
     auto tensors = ctx->saved_data["tensors"].toTensorVector();
@@ -137,7 +141,7 @@ struct Embeddings : torch::autograd::Function<Embeddings> {
   }
 };
 
-// The ids must be int64, contiguous and below the rows of their tables.
+// The ids must be int64, contiguous and smaller than the number of rows of their tables.
 extern "C" int sst_embedding(size_t n, TensorPtr const* weights, TensorPtr const* ids, const int64_t* paddings, Run run,
                              TensorPtr* y) {
   SST_GUARD({

@@ -1,11 +1,12 @@
-// Gradients: set to none rather than zeroed, known before the backward pass, and their global norm in one pass.
+// Functions on gradients: resetting to none, gradients that are known before the backward pass, and the global norm.
 #include "bridge.h"
 
 namespace sst::grad {
 
 using torch::autograd::variable_list;
 
-// A node of autograd whose gradients are there before the backward pass; that multiplies them by the one that arrives.
+// An autograd node whose gradients are known before the backward pass, which multiplies them by the incoming
+// gradient.
 struct KnownGradients : torch::autograd::Node {
   variable_list gradients;
 
@@ -14,7 +15,8 @@ struct KnownGradients : torch::autograd::Node {
     auto found = std::move(gradients);
     gradients.clear();
     at::NoGradGuard guard;
-    // In place, for they may be as large as the vocabulary. The factor is a scalar and keeps its own precision.
+    // In place, as they may be as large as the vocabulary projection. The factor is a scalar and keeps its own
+    // precision.
     const auto& factor = grads[0];
     if (factor.is_cpu() && factor.item<double>() == 1) return found;
     for (auto& gradient : found) gradient.mul_(factor);
@@ -41,12 +43,13 @@ extern "C" int sst_with_gradients(TensorPtr value, size_t n, TensorPtr const* in
   })
 }
 
-// Frees the gradients, so that the next backward sets them instead of adding to zeros.
+// Frees the gradients, so that the next backward pass writes them instead of adding to zeros.
 extern "C" int sst_grad_reset(size_t n, TensorPtr const* params) {
   SST_GUARD(for (size_t i = 0; i < n; ++i) params[i]->mutable_grad().reset())
 }
 
-// Adds each gradient in `from` to that in `to`, in the type of the tensor there unless keep_type, and frees it.
+// Adds each gradient of `from` to that of `to` and frees it. The type is that of the tensor in `to`, unless keep_type
+// is set and it has no gradient.
 extern "C" int sst_grad_move(size_t n, TensorPtr const* from, TensorPtr const* to, int keep_type) {
   SST_GUARD({
     at::NoGradGuard guard;
@@ -64,7 +67,7 @@ extern "C" int sst_grad_move(size_t n, TensorPtr const* from, TensorPtr const* t
   })
 }
 
-// The 2-norm over all tensors, a float scalar on their device; no host synchronisation.
+// The 2-norm over all tensors, an fp32 scalar on their device, without synchronisation with the host.
 extern "C" int sst_global_norm(size_t n, TensorPtr const* tensors, TensorPtr* norm) {
   SST_GUARD({
     at::NoGradGuard guard;

@@ -1,4 +1,4 @@
-// Three matrices (or vectors) as one, so that one product does the work of three.
+// Concatenates three matrices (or vectors), so that one product replaces three.
 #include "bridge.h"
 
 namespace sst::joint {
@@ -6,15 +6,15 @@ namespace sst::joint {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Whether b begins where a ends.
+// Whether the memory of b begins where that of a ends.
 bool follows(const at::Tensor& a, const at::Tensor& b) {
   return a.is_contiguous() && b.is_contiguous() && a.scalar_type() == b.scalar_type() && a.storage().is_alias_of(b.storage()) &&
          a.storage_offset() + a.numel() == b.storage_offset();
 }
 
 struct Joint : torch::autograd::Function<Joint> {
-  // In the type that autocast would give each of them: they are copied and cast at once, unless they lie side by side.
-  // Vectors keep theirs: a bias is added in fp32 where it can be, and cast there where not.
+  // Matrices get the type that autocast would give them: they are concatenated and cast in one step, unless they are
+  // adjacent in memory. Vectors keep their type, as biases are added in fp32 where possible and cast later otherwise.
   static at::Tensor forward(AutogradContext* ctx, at::Tensor a, at::Tensor b, at::Tensor c) {
     RECORD_FUNCTION("sst::joint", std::vector<c10::IValue>({a, b, c}));
     Below below;

@@ -1,19 +1,19 @@
-// Linear layers with gradients whose products are made in Rust (linear/tiles/trained.rs): here are the graph and what
-// it keeps.
+// Linear layers with gradients. linear/tiles/trained.rs computes the products; this file has the graph and the saved
+// tensors.
 #include "bridge.h"
 
 namespace sst::linear {
 
-// What a product is of, and makes: as `What` in linear/tiles/trained.rs says.
-enum What : int { kForward, kForwardCurve, kInput, kInputCurve, kWeight, kSlope };
+// The kind of product, with the numbers of `What` in linear/tiles/trained.rs.
+enum What : int { kForward, kForwardActivated, kInput, kInputDerivative, kWeight, kDerivative };
 
-// Makes up to two tensors of up to three; on failure returns 1 and leaves a message behind.
+// Computes up to two tensors from up to three. Returns 1 on failure and writes a message.
 using Product = int (*)(int what, int options, TensorPtr const* from, TensorPtr* made, char* message, size_t room);
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Null for what there is none of.
+// Null tensors stand for absent arguments and results.
 std::array<at::Tensor, 2> product(int64_t address, What what, int64_t options, std::array<at::Tensor, 3> from) {
   TensorPtr pointers[3], made[2] = {nullptr, nullptr};
   for (size_t i = 0; i < from.size(); ++i) pointers[i] = from[i].defined() ? &from[i] : nullptr;
@@ -31,15 +31,15 @@ std::array<at::Tensor, 2> product(int64_t address, What what, int64_t options, s
 
 at::Tensor tensor_or_none(const std::optional<at::Tensor>& tensor) { return tensor.has_value() ? *tensor : at::Tensor(); }
 
-// That a curve follows.
-constexpr int64_t kCurve = 8;
+// The bit of the options that says that an activation follows.
+constexpr int64_t kActivated = 8;
 
-// As products read it; the third bit says that they are in fp32.
+// The tensor in the type of the product: fp32 if the third bit of the options is set, else bf16.
 at::Tensor factor(const at::Tensor& x, int64_t options) {
   return x.to(options & 4 ? at::kFloat : at::kBFloat16).contiguous();
 }
 
-// The gradients of a weight and a bias, in their types.
+// The gradients of a weight and a bias, in the types of these.
 std::array<at::Tensor, 2> weight_grads(int64_t address, int64_t options, const at::Tensor& y_grad, const at::Tensor& x,
                                        const at::Tensor& weight, std::optional<at::ScalarType> bias) {
   auto [grad, sums] = product(address, kWeight, options, {y_grad, x, weight});
@@ -51,12 +51,12 @@ std::optional<at::ScalarType> kind_of(const c10::IValue& saved) {
   return static_cast<at::ScalarType>(saved.toInt());
 }
 
-// Whether a gradient of the weight or the bias will be wanted; in the forward pass.
+// Whether the weight or the bias will need a gradient; called in the forward pass.
 bool is_trained(const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
   return weight.requires_grad() || (bias.has_value() && bias->requires_grad());
 }
 
-// Gradients have no graph: without this, those of a higher order would be wrong in silence.
+// The gradients are computed without a graph. Without this check, second-order gradients would be silently wrong.
 void refuse_second_order() {
   TORCH_CHECK(!at::GradMode::is_enabled(), "a linear layer's gradients cannot be differentiated again on the CPU");
 }
@@ -72,14 +72,15 @@ struct Linear : torch::autograd::Function<Linear> {
     RECORD_FUNCTION("sst::linear", std::vector<c10::IValue>({x, weight}));
     Below below;
     x = factor(x, options);
-    bool is_curved = options & kCurve;
-    auto made = product(address, is_curved ? kForwardCurve : kForward, options, {x, weight, tensor_or_none(bias)});
+    bool is_activated = options & kActivated;
+    auto what = is_activated ? kForwardActivated : kForward;
+    auto made = product(address, what, options, {x, weight, tensor_or_none(bias)});
     ctx->save_for_backward(
-        {is_trained(weight, bias) ? x : at::Tensor(), weight, is_curved ? made[0] : at::Tensor()});
+        {is_trained(weight, bias) ? x : at::Tensor(), weight, is_activated ? made[0] : at::Tensor()});
     ctx->saved_data["bias"] = saved_kind(bias);
     ctx->saved_data["options"] = options;
     ctx->saved_data["address"] = address;
-    return made[is_curved ? 1 : 0];
+    return made[is_activated ? 1 : 0];
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -91,7 +92,7 @@ struct Linear : torch::autograd::Function<Linear> {
     auto options = ctx->saved_data["options"].toInt(), address = ctx->saved_data["address"].toInt();
     auto bias = kind_of(ctx->saved_data["bias"]);
     auto y_grad = factor(grads[0], options);
-    if (options & kCurve) y_grad = product(address, kSlope, options, {y_grad, before, {}})[0];
+    if (options & kActivated) y_grad = product(address, kDerivative, options, {y_grad, before, {}})[0];
     at::Tensor x_grad;
     std::array<at::Tensor, 2> weights;
     if (ctx->needs_input_grad(0)) x_grad = product(address, kInput, options, {y_grad, weight, {}})[0];
@@ -102,14 +103,14 @@ struct Linear : torch::autograd::Function<Linear> {
   }
 };
 
-// Two layers with an activation between them.
+// Two linear layers with an activation between them.
 struct Mlp : torch::autograd::Function<Mlp> {
   static at::Tensor forward(AutogradContext* ctx, at::Tensor x, at::Tensor up, std::optional<at::Tensor> up_bias,
                             at::Tensor down, std::optional<at::Tensor> down_bias, int64_t options, int64_t address) {
     RECORD_FUNCTION("sst::mlp", std::vector<c10::IValue>({x, up}));
     Below below;
     x = factor(x, options);
-    auto [before, after] = product(address, kForwardCurve, options, {x, up, tensor_or_none(up_bias)});
+    auto [before, after] = product(address, kForwardActivated, options, {x, up, tensor_or_none(up_bias)});
     auto y = product(address, kForward, options, {after, down, tensor_or_none(down_bias)})[0];
     ctx->save_for_backward({is_trained(up, up_bias) ? x : at::Tensor(), up, before,
                             is_trained(down, down_bias) ? after : at::Tensor(), down});
@@ -129,7 +130,7 @@ struct Mlp : torch::autograd::Function<Mlp> {
     auto options = ctx->saved_data["options"].toInt(), address = ctx->saved_data["address"].toInt();
     auto y_grad = factor(grads[0], options);
     auto up_kind = kind_of(ctx->saved_data["up_bias"]), down_kind = kind_of(ctx->saved_data["down_bias"]);
-    // An argument that is no tensor has no number.
+    // Arguments that are not tensors are not counted.
     size_t next = 1;
     bool needs_up = ctx->needs_input_grad(next++);
     if (up_kind.has_value()) needs_up |= ctx->needs_input_grad(next++);
@@ -139,7 +140,7 @@ struct Mlp : torch::autograd::Function<Mlp> {
     if (needs_down) down_grads = weight_grads(address, options, y_grad, after, down, down_kind);
     at::Tensor x_grad;
     if (needs_up || ctx->needs_input_grad(0)) {
-      auto before_grad = product(address, kInputCurve, options, {y_grad, down, before})[0];
+      auto before_grad = product(address, kInputDerivative, options, {y_grad, down, before})[0];
       if (needs_up) up_grads = weight_grads(address, options, before_grad, x, up, up_kind);
       if (ctx->needs_input_grad(0)) x_grad = product(address, kInput, options, {before_grad, up, {}})[0];
     }

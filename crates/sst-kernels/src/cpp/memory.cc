@@ -1,9 +1,9 @@
-// The allocator of an accelerator, and the precision of its fp32 products.
+// Memory statistics of an accelerator, and the precision of its fp32 matrix products.
 #include "bridge.h"
 
 namespace sst::memory {
 
-// bytes: in use now, and at most so far.
+// now, peak: the bytes in use, and their maximum so far.
 extern "C" int sst_device_memory(int device, int64_t* now, int64_t* peak) {
   SST_GUARD({
     auto stats = c10::getDeviceAllocator(at::kCUDA)->getDeviceStats(static_cast<c10::DeviceIndex>(device));

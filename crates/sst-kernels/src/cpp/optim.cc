@@ -1,17 +1,17 @@
-// The fused AdamW kernel, which tch's generator leaves out, and what our own takes.
+// libtorch's fused AdamW, which tch's generator leaves out, and the data pointers that our own kernel needs.
 #include "bridge.h"
 
 namespace sst::optim {
 
-// `Plain` of optim/mod.rs.
+// The same fields as `Plain` of optim/ffi.rs.
 struct SstPlain {
   void* data;
   size_t count;
   int kind;
 };
 
-// Where the numbers of tensors are and of which kind: 0 fp32, 1 bf16, 2 int16, -1 for what is none of these, or does not
-// lie one after the other in the memory of the host.
+// The data pointers and types of tensors: 0 fp32, 1 bf16, 2 int16, -1 for another type, device or a non-contiguous
+// tensor.
 extern "C" int sst_plain(size_t n, TensorPtr const* tensors, SstPlain* plain) {
   SST_GUARD(for (size_t i = 0; i < n; ++i) {
     const auto& tensor = *tensors[i];
@@ -23,8 +23,8 @@ extern "C" int sst_plain(size_t n, TensorPtr const* tensors, SstPlain* plain) {
   })
 }
 
-// grad_scale (may be null): gradients are divided by it first. found_inf (may be null): a scalar; where
-// it is 1 the kernel changes nothing.
+// grad_scale (may be null) divides the gradients first. found_inf (may be null) is a scalar; if it is 1, nothing
+// changes.
 extern "C" int sst_fused_adamw(size_t n, TensorPtr const* params, TensorPtr const* grads,
                                TensorPtr const* exp_avgs, TensorPtr const* exp_avg_sqs,
                                TensorPtr const* steps, double lr, double beta1, double beta2,

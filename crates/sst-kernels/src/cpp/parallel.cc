@@ -1,10 +1,10 @@
-// libtorch's threads for kernels in Rust.
+// libtorch's thread pool for kernels in Rust.
 #include "bridge.h"
 
 namespace sst::parallel {
 
-// Calls body(context, i) for each i below count, on several threads: one that is done takes the next, so that none waits
-// for another whose core is shared. name: for the profiler.
+// Calls body(context, i) for each i below count on several threads. A thread that finishes takes the next i, so that
+// the others do not wait for one whose core is shared. name: for the profiler.
 extern "C" int sst_parallel(const char* name, size_t count, void* context, void (*body)(void*, size_t)) {
   SST_GUARD({
     RECORD_FUNCTION(name, std::vector<c10::IValue>());

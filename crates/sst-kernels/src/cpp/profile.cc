@@ -1,4 +1,4 @@
-// libtorch's own profiler: which operator ran when, on which thread.
+// libtorch's profiler: which operator ran when, on which thread.
 #include "bridge.h"
 
 namespace sst::profile {
@@ -6,7 +6,7 @@ namespace sst::profile {
 namespace profiler = torch::autograd::profiler;
 namespace impl = torch::profiler::impl;
 
-// cuda: whether kernels of an accelerator are recorded too.
+// cuda: whether kernels on an accelerator are recorded too.
 extern "C" int sst_profile_start(int cuda) {
   SST_GUARD({
     impl::ProfilerConfig config(impl::ProfilerState::KINETO, /*report_input_shapes=*/true);
@@ -17,15 +17,15 @@ extern "C" int sst_profile_start(int cuda) {
   })
 }
 
-// Tells every operator with the shapes of its inputs, its thread (the stream on an accelerator), its start
-// and its duration in nanoseconds. trace (may be null): where a Chrome trace goes. tell (may be null).
+// Calls `record` for every operator, with the shapes of its inputs, its thread (the stream on an accelerator), and
+// its start and duration in nanoseconds. trace (may be null): the path of a Chrome trace. record may be null.
 extern "C" int sst_profile_stop(const char* trace, void* context,
-                                void (*tell)(void*, const char*, const char*, uint64_t, uint64_t, uint64_t,
+                                void (*record)(void*, const char*, const char*, uint64_t, uint64_t, uint64_t,
                                              int)) {
   SST_GUARD({
     auto result = profiler::disableProfiler();
     if (trace != nullptr) result->save(trace);
-    if (tell != nullptr) {
+    if (record != nullptr) {
       for (const auto& event : result->events()) {
         if (event.isHiddenEvent()) continue;
         std::ostringstream shapes;
@@ -38,7 +38,7 @@ extern "C" int sst_profile_stop(const char* trace, void* context,
         }
         bool device = event.deviceType() != c10::DeviceType::CPU;
         uint64_t thread = device ? static_cast<uint64_t>(event.deviceResourceId()) : event.startThreadId();
-        tell(context, event.name().c_str(), shapes.str().c_str(), thread, event.startNs(),
+        record(context, event.name().c_str(), shapes.str().c_str(), thread, event.startNs(),
              event.durationNs(), device ? 1 : 0);
       }
     }

@@ -1,10 +1,10 @@
-// Dropout, residual and norm as one node of autograd. The arithmetic is in Rust (residual); here
-// are the graph, the tensors and the threads.
+// Dropout, residual connection and norm as one autograd node. The Rust module residual has the arithmetic; this file
+// has the graph, the tensors and the threads.
 #include "bridge.h"
 
 namespace sst::residual {
 
-// Field by field what `ResidualProblem` in residual/kernel.rs is.
+// The same fields as `ResidualProblem` in residual/kernel.rs.
 struct SstResidual {
   const void* x;
   const void* residual;
@@ -32,56 +32,57 @@ using Run = void (*)(const SstResidual*, void* next, int what);
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// What is done, by the numbers of `What` in residual/mod.rs.
+// The pass, with the numbers of the constants in residual/mod.rs.
 enum What : int { kForward, kBackward, kParams };
 
-// Blocks of tokens, whose sums are added in order: their number must not depend on that of the threads.
+// The number of blocks of tokens. Their sums are added in order, so that the number must not depend on the number of
+// threads.
 constexpr size_t kBlocks = 32;
 
 int32_t kind(const at::Tensor& tensor) { return tensor.scalar_type() == at::kBFloat16 ? 1 : 0; }
 
-void run(SstResidual& task, Run body, What what) {
+void run(SstResidual& problem, Run body, What what) {
   std::atomic<size_t> next{0};
   static_assert(sizeof(next) == sizeof(size_t));
-  auto threads = std::min<int64_t>(at::get_num_threads(), task.blocks);
+  auto threads = std::min<int64_t>(at::get_num_threads(), problem.blocks);
   at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
-    for (; begin < end; ++begin) body(&task, &next, what);
+    for (; begin < end; ++begin) body(&problem, &next, what);
   });
 }
 
-// The backward pass; returns the gradients of weight and bias.
-std::array<at::Tensor, 2> run_backward(SstResidual& task, Run body, const at::Tensor& weight) {
+// Runs the backward pass and returns the gradients of weight and bias.
+std::array<at::Tensor, 2> run_backward(SstResidual& problem, Run body, const at::Tensor& weight) {
   auto full_weight = weight.to(at::kFloat).contiguous();
-  auto blocks = static_cast<int64_t>(task.blocks), width = static_cast<int64_t>(task.width);
+  auto blocks = static_cast<int64_t>(problem.blocks), width = static_cast<int64_t>(problem.width);
   auto param_sums = at::empty({blocks, 2, width}, full_weight.options());
   auto weight_grad = at::empty_like(full_weight), bias_grad = at::empty_like(full_weight);
-  task.weight = full_weight.data_ptr<float>();
-  task.param_sums = param_sums.data_ptr<float>();
-  task.weight_grad = weight_grad.data_ptr<float>();
-  task.bias_grad = bias_grad.data_ptr<float>();
-  run(task, body, kBackward);
-  body(&task, nullptr, kParams);
+  problem.weight = full_weight.data_ptr<float>();
+  problem.param_sums = param_sums.data_ptr<float>();
+  problem.weight_grad = weight_grad.data_ptr<float>();
+  problem.bias_grad = bias_grad.data_ptr<float>();
+  run(problem, body, kBackward);
+  body(&problem, nullptr, kParams);
   return {weight_grad.to(weight.scalar_type()), bias_grad.to(weight.scalar_type())};
 }
 
-// Another tensor on the same numbers, that is no view of the first for autograd.
-at::Tensor again(const at::Tensor& x) {
+// A second tensor with the same storage, which autograd does not treat as a view of the first.
+at::Tensor same_storage(const at::Tensor& x) {
   return at::empty({0}, x.options()).set_(x.storage(), x.storage_offset(), x.sizes(), x.strides());
 }
 
-SstResidual problem(const at::Tensor& x, int64_t seed, double p, double eps) {
-  SstResidual task{};
-  task.width = x.size(-1);
-  task.tokens = task.width == 0 ? 0 : x.numel() / task.width;
-  task.blocks = std::min(kBlocks, std::max<size_t>(task.tokens, 1));
-  task.seed = static_cast<uint64_t>(seed);
-  task.dropout = static_cast<float>(p);
-  task.eps = static_cast<float>(eps);
-  task.x_kind = kind(x);
-  return task;
+SstResidual new_problem(const at::Tensor& x, int64_t seed, double p, double eps) {
+  SstResidual problem{};
+  problem.width = x.size(-1);
+  problem.tokens = problem.width == 0 ? 0 : x.numel() / problem.width;
+  problem.blocks = std::min(kBlocks, std::max<size_t>(problem.tokens, 1));
+  problem.seed = static_cast<uint64_t>(seed);
+  problem.dropout = static_cast<float>(p);
+  problem.eps = static_cast<float>(eps);
+  problem.x_kind = kind(x);
+  return problem;
 }
 
-// From libtorch's generator, so that whoever seeds that one gets the same mask again.
+// Draws the seed from libtorch's generator, so that the same seed of that generator gives the same mask.
 int64_t draw(double p) {
   if (p == 0) return 0;
   auto generator = at::detail::getDefaultCPUGenerator();
@@ -89,7 +90,7 @@ int64_t draw(double p) {
   return static_cast<int64_t>(at::check_generator<at::CPUGeneratorImpl>(generator)->random64());
 }
 
-// The kernels read weight and bias as numbers on the host.
+// The kernels read weight and bias as host memory.
 void check_params(const at::Tensor& residual, const at::Tensor& weight, const at::Tensor& bias) {
   auto fits = [&](const at::Tensor& param) {
     return !param.defined() || (param.device() == residual.device() && param.numel() == residual.size(-1));
@@ -98,34 +99,34 @@ void check_params(const at::Tensor& residual, const at::Tensor& weight, const at
               "norm: x, weight and bias must be on the CPU, and weight and bias of the width of x");
 }
 
-// The norm, and the sum and the moments if the backward pass will need them.
+// The norm; with the sum and the moments if the backward pass will need them.
 std::array<at::Tensor, 3> residual_norm(at::Tensor x, at::Tensor residual, const at::Tensor& weight,
                                         const at::Tensor& bias, double p, int64_t seed, double eps, Run body,
                                         bool keeps) {
   RECORD_FUNCTION("sst::residual_norm", std::vector<c10::IValue>({x, residual}));
   check_params(residual, weight, bias);
   x = x.contiguous(), residual = residual.contiguous();
-  auto task = problem(x, seed, p, eps);
-  task.kind = task.y_kind = kind(residual);
+  auto problem = new_problem(x, seed, p, eps);
+  problem.kind = problem.y_kind = kind(residual);
   auto full_weight = weight.to(at::kFloat).contiguous(), full_bias = bias.to(at::kFloat).contiguous();
   at::Tensor y = at::empty_like(residual), sum, moments;
   if (keeps) {
     sum = at::empty_like(residual);
-    moments = at::empty({static_cast<int64_t>(task.tokens), 2}, residual.options().dtype(at::kFloat));
-    task.sum = sum.data_ptr();
-    task.moments = moments.data_ptr<float>();
+    moments = at::empty({static_cast<int64_t>(problem.tokens), 2}, residual.options().dtype(at::kFloat));
+    problem.sum = sum.data_ptr();
+    problem.moments = moments.data_ptr<float>();
   }
-  task.x = x.data_ptr();
-  task.residual = residual.data_ptr();
-  task.weight = full_weight.data_ptr<float>();
-  task.bias = full_bias.data_ptr<float>();
-  task.y = y.data_ptr();
-  run(task, body, kForward);
+  problem.x = x.data_ptr();
+  problem.residual = residual.data_ptr();
+  problem.weight = full_weight.data_ptr<float>();
+  problem.bias = full_bias.data_ptr<float>();
+  problem.y = y.data_ptr();
+  run(problem, body, kForward);
   return {y, sum, moments};
 }
 
-// Its result goes on to a product and to the next residual: it is given twice, and the two gradients are added as they
-// are read.
+// The result has two uses, the next product and the next residual connection. It is returned as two tensors, and
+// their gradients are added while they are read.
 struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
   static variable_list forward(AutogradContext* ctx, at::Tensor x, at::Tensor residual, at::Tensor weight,
                             at::Tensor bias, double p, double eps, int64_t run_address) {
@@ -140,7 +141,7 @@ struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
     saved["run"] = run_address;
     saved["x_kind"] = static_cast<int64_t>(x.scalar_type());
     ctx->set_materialize_grads(false);
-    return {y, again(y)};
+    return {y, same_storage(y)};
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -158,21 +159,21 @@ struct ResidualNorm : torch::autograd::Function<ResidualNorm> {
     for (size_t i = 0; i < count; ++i) y_grads[i] = y_grads[i].to(sum.scalar_type()).contiguous();
     auto x_grad = at::empty_like(sum, sum.options().dtype(static_cast<at::ScalarType>(saved["x_kind"].toInt())));
     auto residual_grad = at::empty_like(sum);
-    auto task = problem(x_grad, saved["seed"].toInt(), saved["p"].toDouble(), 0);
-    task.kind = task.y_kind = kind(sum);
-    task.sum = sum.data_ptr();
-    task.moments = moments.data_ptr<float>();
-    task.y_grad = y_grads[0].data_ptr();
-    task.y_grad2 = count > 1 ? y_grads[1].data_ptr() : nullptr;
-    task.x_grad = x_grad.data_ptr();
-    task.residual_grad = residual_grad.data_ptr();
-    auto params = run_backward(task, reinterpret_cast<Run>(saved["run"].toInt()), weight);
+    auto problem = new_problem(x_grad, saved["seed"].toInt(), saved["p"].toDouble(), 0);
+    problem.kind = problem.y_kind = kind(sum);
+    problem.sum = sum.data_ptr();
+    problem.moments = moments.data_ptr<float>();
+    problem.y_grad = y_grads[0].data_ptr();
+    problem.y_grad2 = count > 1 ? y_grads[1].data_ptr() : nullptr;
+    problem.x_grad = x_grad.data_ptr();
+    problem.residual_grad = residual_grad.data_ptr();
+    auto params = run_backward(problem, reinterpret_cast<Run>(saved["run"].toInt()), weight);
     return {x_grad, residual_grad, params[0], params[1], at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
-// What is normalised before a product: its result has the product's type, and the sum goes on beside it. Without an x
-// there is nothing to add, and the sum is no result.
+// The norm before a product. Its result has the type of the product. The sum is the second result; without x nothing
+// is added, and there is no second result.
 struct AddNorm : torch::autograd::Function<AddNorm> {
   static variable_list forward(AutogradContext* ctx, std::optional<at::Tensor> x, at::Tensor residual, at::Tensor weight,
                                std::optional<at::Tensor> bias, double p, double eps, bool is_rms, int64_t y_type,
@@ -183,24 +184,24 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
     residual = residual.contiguous();
     auto branch = x.has_value() ? x->contiguous() : residual;
     auto seed = x.has_value() ? draw(p) : 0;
-    auto task = problem(branch, seed, p, eps);
+    auto problem = new_problem(branch, seed, p, eps);
     auto type = static_cast<at::ScalarType>(y_type);
     auto full_weight = weight.to(at::kFloat).contiguous();
     auto full_bias = bias.has_value() ? bias->to(at::kFloat).contiguous() : at::Tensor();
     auto sum = x.has_value() ? at::empty_like(residual) : residual;
     auto y = at::empty_like(residual, residual.options().dtype(type));
-    auto moments = at::empty({static_cast<int64_t>(task.tokens), 2}, residual.options().dtype(at::kFloat));
-    task.kind = kind(residual);
-    task.y_kind = kind(y);
-    task.is_rms = is_rms;
-    task.x = x.has_value() ? branch.data_ptr() : nullptr;
-    task.residual = residual.data_ptr();
-    task.weight = full_weight.data_ptr<float>();
-    task.bias = bias.has_value() ? full_bias.data_ptr<float>() : nullptr;
-    task.sum = sum.data_ptr();
-    task.y = y.data_ptr();
-    task.moments = moments.data_ptr<float>();
-    run(task, reinterpret_cast<Run>(run_address), kForward);
+    auto moments = at::empty({static_cast<int64_t>(problem.tokens), 2}, residual.options().dtype(at::kFloat));
+    problem.kind = kind(residual);
+    problem.y_kind = kind(y);
+    problem.is_rms = is_rms;
+    problem.x = x.has_value() ? branch.data_ptr() : nullptr;
+    problem.residual = residual.data_ptr();
+    problem.weight = full_weight.data_ptr<float>();
+    problem.bias = bias.has_value() ? full_bias.data_ptr<float>() : nullptr;
+    problem.sum = sum.data_ptr();
+    problem.y = y.data_ptr();
+    problem.moments = moments.data_ptr<float>();
+    run(problem, reinterpret_cast<Run>(run_address), kForward);
     ctx->save_for_backward({sum, moments, weight});
     auto& saved = ctx->saved_data;
     saved["seed"] = seed;
@@ -229,17 +230,17 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
     auto x_type = static_cast<at::ScalarType>(saved["x_type"].toInt());
     auto x_grad = has_x ? at::empty_like(sum, sum.options().dtype(x_type)) : at::Tensor();
     auto residual_grad = at::empty_like(sum);
-    auto task = problem(has_x ? x_grad : sum, saved["seed"].toInt(), saved["p"].toDouble(), 0);
-    task.kind = kind(sum);
-    task.y_kind = kind(y_grad);
-    task.is_rms = saved["is_rms"].toBool();
-    task.sum = sum.data_ptr();
-    task.moments = moments.data_ptr<float>();
-    task.y_grad = y_grad.data_ptr();
-    task.sum_grad = sum_grad.defined() ? sum_grad.data_ptr() : nullptr;
-    task.x_grad = has_x ? x_grad.data_ptr() : nullptr;
-    task.residual_grad = residual_grad.data_ptr();
-    auto params = run_backward(task, reinterpret_cast<Run>(saved["run"].toInt()), weight);
+    auto problem = new_problem(has_x ? x_grad : sum, saved["seed"].toInt(), saved["p"].toDouble(), 0);
+    problem.kind = kind(sum);
+    problem.y_kind = kind(y_grad);
+    problem.is_rms = saved["is_rms"].toBool();
+    problem.sum = sum.data_ptr();
+    problem.moments = moments.data_ptr<float>();
+    problem.y_grad = y_grad.data_ptr();
+    problem.sum_grad = sum_grad.defined() ? sum_grad.data_ptr() : nullptr;
+    problem.x_grad = has_x ? x_grad.data_ptr() : nullptr;
+    problem.residual_grad = residual_grad.data_ptr();
+    auto params = run_backward(problem, reinterpret_cast<Run>(saved["run"].toInt()), weight);
     auto bias_grad = saved["has_bias"].toBool() ? params[1] : at::Tensor();
     return {x_grad,       residual_grad, params[0],    bias_grad,   at::Tensor(),
             at::Tensor(), at::Tensor(),  at::Tensor(), at::Tensor()};
@@ -252,11 +253,11 @@ struct Dropout : torch::autograd::Function<Dropout> {
     Below below;
     x = x.contiguous();
     auto seed = draw(p);
-    auto task = problem(x, seed, p, 0);
+    auto problem = new_problem(x, seed, p, 0);
     auto y = at::empty_like(x);
-    task.x = x.data_ptr();
-    task.y = y.data_ptr();
-    run(task, reinterpret_cast<Run>(run_address), kForward);
+    problem.x = x.data_ptr();
+    problem.y = y.data_ptr();
+    run(problem, reinterpret_cast<Run>(run_address), kForward);
     auto& saved = ctx->saved_data;
     saved["seed"] = seed;
     saved["p"] = p;
@@ -269,20 +270,20 @@ struct Dropout : torch::autograd::Function<Dropout> {
     Below below;
     auto& saved = ctx->saved_data;
     auto y_grad = grads[0].contiguous();
-    auto task = problem(y_grad, saved["seed"].toInt(), saved["p"].toDouble(), 0);
+    auto problem = new_problem(y_grad, saved["seed"].toInt(), saved["p"].toDouble(), 0);
     auto x_grad = at::empty_like(y_grad);
-    task.y_grad = y_grad.data_ptr();
-    task.x_grad = x_grad.data_ptr();
-    run(task, reinterpret_cast<Run>(saved["run"].toInt()), kBackward);
+    problem.y_grad = y_grad.data_ptr();
+    problem.x_grad = x_grad.data_ptr();
+    run(problem, reinterpret_cast<Run>(saved["run"].toInt()), kBackward);
     return {x_grad, at::Tensor(), at::Tensor()};
   }
 };
 
-// What goes on to two, as a tensor for each of them.
-struct Twice : torch::autograd::Function<Twice> {
+// Two tensors equal to x, for two uses. Adds their gradients in a fixed order.
+struct Fork : torch::autograd::Function<Fork> {
   static variable_list forward(AutogradContext* ctx, at::Tensor x) {
     ctx->set_materialize_grads(false);
-    return {again(x), again(x)};
+    return {same_storage(x), same_storage(x)};
   }
 
   static variable_list backward(AutogradContext*, variable_list grads) {
@@ -291,9 +292,9 @@ struct Twice : torch::autograd::Function<Twice> {
   }
 };
 
-extern "C" int sst_twice(TensorPtr x, TensorPtr* both) {
+extern "C" int sst_fork(TensorPtr x, TensorPtr* both) {
   SST_GUARD({
-    auto made = Twice::apply(*x);
+    auto made = Fork::apply(*x);
     for (size_t i = 0; i < 2; ++i) both[i] = new at::Tensor(made[i]);
   })
 }
@@ -308,7 +309,7 @@ extern "C" int sst_residual_norm(TensorPtr x, TensorPtr residual, TensorPtr weig
     } else {
       auto made = residual_norm(*x, *residual, *weight, *bias, p, draw(p), eps, run, false)[0];
       *y = new at::Tensor(made);
-      *twin = new at::Tensor(again(made));
+      *twin = new at::Tensor(same_storage(made));
     }
   })
 }

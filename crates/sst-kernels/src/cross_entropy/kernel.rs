@@ -1,4 +1,4 @@
-//! The logits of one token at a time, in fp32 in a buffer that stays in the cache.
+//! Computes the loss and the gradient of one token at a time, in fp32, in a buffer that stays in the cache.
 
 use std::ffi::c_void;
 use std::ops::Range;
@@ -8,23 +8,23 @@ use crate::cpu::CpuLevel;
 use crate::number::{Kind, load_line, store_line};
 use crate::simd::{Simd, SimdBody};
 
-/// What is computed: `[n, v]` matrices that are contiguous.
+/// The arguments. The matrices are `[n, v]` and contiguous.
 pub(super) struct Problem<'a> {
     pub(super) logits: *const c_void,
-    /// Null if it is not wanted.
+    /// Null if no gradient is wanted.
     pub(super) gradient: *mut c_void,
     pub(super) kind: Kind,
     pub(super) labels: &'a [i64],
     pub(super) tokens: &'a [Token],
     pub(super) vocab: usize,
-    pub(super) unscored: i64,
+    pub(super) ignore_index: i64,
     pub(super) z_loss: f32,
 }
 
-// SAFETY: each token's numbers are written by one thread, and the rest is only read.
+// SAFETY: each token's numbers are written by one thread, and all else is only read.
 unsafe impl Sync for Problem<'_> {}
 
-/// What came of a token: zeros where it does not count.
+/// The results of a token; zeros if its label is ignored.
 #[derive(Default)]
 pub(super) struct Token {
     loss: AtomicU32,
@@ -56,11 +56,11 @@ impl Token {
     }
 }
 
-/// Does the tokens of `range`.
+/// Computes the tokens of `range`.
 ///
 /// # Safety
-/// The pointers must be valid for the sizes, labels that count be below the vocabulary, the level be this
-/// processor's, and no other thread do these tokens.
+/// The pointers must be valid for the sizes, labels that are not ignored must be smaller than the vocabulary, the
+/// processor must have the level, and no other thread may compute these tokens.
 pub(super) unsafe fn run(level: CpuLevel, problem: &Problem<'_>, range: Range<usize>) {
     level.run_simd(Tokens { problem, range });
 }
@@ -80,7 +80,7 @@ impl SimdBody for Tokens<'_> {
         for token in range {
             let at = token * problem.vocab;
             let label = problem.labels[token];
-            if label == problem.unscored {
+            if label == problem.ignore_index {
                 if !problem.gradient.is_null() {
                     line.fill(0.0);
                     // SAFETY: the line is the token's.
@@ -101,8 +101,8 @@ impl SimdBody for Tokens<'_> {
     }
 }
 
-/// Turns the logits of a token into their gradient; returns loss, z-loss, and 1 where the label is the first of
-/// the largest.
+/// Replaces the logits of a token by their gradient. Returns the loss, the z-loss, and 1 if the label is the first of
+/// the largest logits.
 #[inline(always)]
 unsafe fn one<S: Simd>(line: &mut [f32], label: usize, z_weight: f32) -> [f32; 3] {
     let logit = line[label];
@@ -117,7 +117,8 @@ unsafe fn one<S: Simd>(line: &mut [f32], label: usize, z_weight: f32) -> [f32; 3
     let sum = unsafe { exponents::<S>(line, largest) };
     let log_sum = largest + sum.ln();
     let z_loss = z_weight * log_sum * log_sum;
-    // The gradient of the logarithm is the softmax, for the loss once and for its square by the chain rule.
+    // The gradient of the log-sum-exp is the softmax. It enters once for the loss, and by the chain rule for the
+    // squared term.
     let factor = (1.0 + 2.0 * z_weight * log_sum) / sum;
     for x in line.iter_mut() {
         *x *= factor;
@@ -126,7 +127,7 @@ unsafe fn one<S: Simd>(line: &mut [f32], label: usize, z_weight: f32) -> [f32; 3
     [log_sum - logit + z_loss, z_loss, if correct { 1.0 } else { 0.0 }]
 }
 
-/// The largest number; any where one is NaN.
+/// The largest number; unspecified if one is NaN.
 #[inline(always)]
 unsafe fn max<S: Simd>(line: &[f32]) -> f32 {
     let whole = line.len() - line.len() % S::LANES;
@@ -143,7 +144,7 @@ unsafe fn max<S: Simd>(line: &[f32]) -> f32 {
     rest.fold(f32::NEG_INFINITY, |largest, x| largest.max(*x))
 }
 
-/// Turns numbers into `e^(x - largest)`, and returns their sum.
+/// Replaces the numbers by `e^(x - largest)`, and returns their sum.
 #[inline(always)]
 unsafe fn exponents<S: Simd>(line: &mut [f32], largest: f32) -> f32 {
     let whole = line.len() - line.len() % S::LANES;

@@ -1,5 +1,5 @@
-//! Softmax cross-entropy and its gradient in one pass over the logits, which stay in the type they have: libtorch
-//! makes fp32 copies of them, of their log-probabilities and of the gradients.
+//! Softmax cross-entropy and its gradient in one pass over the logits, which keep their type. libtorch makes fp32
+//! copies of the logits, the log-probabilities and the gradients.
 
 mod kernel;
 
@@ -12,14 +12,14 @@ use super::number::Kind as Number;
 use super::parallel::parallel;
 use crate::error::{Error, Result};
 
-/// Tokens that a thread takes at a time.
+/// The number of tokens that a thread takes at a time.
 const TOKENS: usize = 8;
 
 /// The options of [`cross_entropy`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CrossEntropy {
-    /// The label of tokens that are left out, as `ignore_index` of PyTorch.
-    pub unscored: i64,
+    /// The label of tokens that are left out, as in PyTorch's `cross_entropy`.
+    pub ignore_index: i64,
     /// The weight of the z-loss, the squared logarithm of the softmax's denominator, which is added to the loss.
     pub z_loss: f64,
 }
@@ -61,7 +61,7 @@ pub fn cross_entropy(
         return broken("there must be one int64 label for each row of logits".to_owned());
     }
     let numbers: Vec<i64> = Vec::try_from(labels)?;
-    let is_known = |label: &i64| *label == options.unscored || (0..vocab).contains(label);
+    let is_known = |label: &i64| *label == options.ignore_index || (0..vocab).contains(label);
     if let Some(label) = numbers.iter().find(|label| !is_known(label)) {
         return broken(format!("label {label} is outside the vocabulary of {vocab}"));
     }
@@ -76,7 +76,7 @@ pub fn cross_entropy(
         labels: &numbers,
         tokens: &tokens,
         vocab: vocab as usize,
-        unscored: options.unscored,
+        ignore_index: options.ignore_index,
         z_loss: options.z_loss as f32,
     };
     let level = CpuLevel::current();

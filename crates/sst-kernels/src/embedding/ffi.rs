@@ -6,7 +6,7 @@ use torch_sys::C_tensor;
 
 use super::kernel::EmbeddingProblem;
 
-/// One pass of the sum of embeddings: whether it is the backward one.
+/// Runs one pass of the sum of embeddings; the second argument is 1 for the backward pass.
 pub(super) type EmbeddingRun = unsafe extern "C" fn(*const EmbeddingProblem, c_int) -> c_int;
 
 unsafe extern "C" {

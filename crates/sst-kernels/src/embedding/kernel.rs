@@ -1,4 +1,4 @@
-//! Sums of rows, and what goes back to each: in fp32 in buffers that stay in the cache.
+//! Sums of embedding rows and their gradients, in fp32, in buffers that stay in the cache.
 
 use std::ffi::c_void;
 use std::ops::Range;
@@ -8,26 +8,27 @@ use crate::error::Result;
 use crate::number::{Body, Kind, load_line, store_line};
 use crate::parallel::parallel;
 
-/// Tokens that a thread takes at a time.
+/// The number of tokens that a thread takes at a time.
 const TOKENS: usize = 64;
-/// Columns that a thread takes at a time, for all tokens and tables: so each number of a gradient is written by one
-/// thread, also where two tables are one.
+/// The number of columns that a thread takes at a time, for all tokens and tables. So each number of a gradient is
+/// written by one thread, even if two tables are the same tensor.
 const COLUMNS: usize = 64;
 
-/// `SstTable` of `cpp/embedding.cc`, field by field.
+/// The struct `SstTable` of `cpp/embedding.cc`, with the same fields.
 #[repr(C)]
 pub(super) struct Table {
-    /// `[rows, d]`, in the forward pass.
+    /// The table `[rows, d]`; used in the forward pass.
     weight: *const c_void,
-    /// The same, in the backward pass.
+    /// The gradient `[rows, d]`; used in the backward pass.
     grad: *mut c_void,
-    /// `[t]`, each that of a row.
+    /// The row numbers `[t]`.
     ids: *const i64,
     /// The row that gets no gradient.
     padding: i64,
 }
 
-/// `SstEmbedding` of `cpp/embedding.cc`, field by field. Tables and both `[t, d]` are contiguous and of one kind.
+/// The struct `SstEmbedding` of `cpp/embedding.cc`, with the same fields. The tables and both `[t, d]` are contiguous
+/// and have one type.
 #[repr(C)]
 pub(crate) struct EmbeddingProblem {
     tables: *const Table,
@@ -39,32 +40,32 @@ pub(crate) struct EmbeddingProblem {
     kind: Kind,
 }
 
-// SAFETY: threads read all of it, and write rows or columns of their own.
+// SAFETY: threads read all of it, and write disjoint rows or columns.
 unsafe impl Sync for EmbeddingProblem {}
 
 impl EmbeddingProblem {
     fn tables(&self) -> &[Table] {
-        // SAFETY: the bridge gives as many tables as it says, which outlive the call.
+        // SAFETY: the bridge passes `count` tables, which outlive the call.
         unsafe { std::slice::from_raw_parts(self.tables, self.count) }
     }
 }
 
 impl Table {
     /// # Safety
-    /// There must be such a token.
+    /// `token` must be smaller than the number of tokens.
     unsafe fn id(&self, token: usize) -> usize {
         // SAFETY: as promised; ids were checked to be rows.
         unsafe { *self.ids.add(token) as usize }
     }
 
-    /// The tokens that send something back, those of one row side by side and in order.
+    /// The row and the index of each token that has a gradient, sorted by row and then by token.
     ///
     /// # Safety
-    /// There must be so many tokens.
+    /// There must be `tokens` ids.
     unsafe fn sorted(&self, tokens: usize) -> Vec<(usize, usize)> {
         // SAFETY: as promised.
-        let of = |token: usize| (unsafe { self.id(token) }, token);
-        let mut sorted: Vec<_> = (0..tokens).map(of).collect();
+        let row_and_token = |token: usize| (unsafe { self.id(token) }, token);
+        let mut sorted: Vec<_> = (0..tokens).map(row_and_token).collect();
         sorted.retain(|(id, _)| *id as i64 != self.padding);
         sorted.sort_unstable();
         sorted
@@ -74,17 +75,17 @@ impl Table {
 /// Writes `y`.
 ///
 /// # Safety
-/// The pointers of `task` must be valid for its sizes.
-pub(super) unsafe fn forward(task: &EmbeddingProblem) -> Result<()> {
+/// The pointers of `problem` must be valid for its sizes.
+pub(super) unsafe fn forward(problem: &EmbeddingProblem) -> Result<()> {
     let level = CpuLevel::current();
-    parallel(c"sst::embedding_rows", task.tokens.div_ceil(TOKENS), |block| {
-        let tokens = block * TOKENS..task.tokens.min((block + 1) * TOKENS);
-        level.run(Forward { task, tokens });
+    parallel(c"sst::embedding_rows", problem.tokens.div_ceil(TOKENS), |block| {
+        let tokens = block * TOKENS..problem.tokens.min((block + 1) * TOKENS);
+        level.run(Forward { problem, tokens });
     })
 }
 
 struct Forward<'a> {
-    task: &'a EmbeddingProblem,
+    problem: &'a EmbeddingProblem,
     tokens: Range<usize>,
 }
 
@@ -93,11 +94,11 @@ impl Body for Forward<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { task, tokens } = self;
-        let (d, kind) = (task.width, task.kind);
+        let Self { problem, tokens } = self;
+        let (d, kind) = (problem.width, problem.kind);
         let (mut sum, mut row) = (vec![0.0; d], vec![0.0; d]);
         for token in tokens {
-            for (i, table) in task.tables().iter().enumerate() {
+            for (i, table) in problem.tables().iter().enumerate() {
                 let into = if i == 0 { &mut sum } else { &mut row };
                 // SAFETY: ids were checked to be rows.
                 unsafe { load_line(table.weight, kind, table.id(token) * d, into) };
@@ -106,30 +107,30 @@ impl Body for Forward<'_> {
                 }
             }
             // SAFETY: this thread alone writes the token.
-            unsafe { store_line(task.y, kind, token * d, &sum) };
+            unsafe { store_line(problem.y, kind, token * d, &sum) };
         }
     }
 }
 
-/// Adds to the gradients of the tables.
+/// Adds the gradients of the tokens to those of the tables.
 ///
 /// # Safety
 /// As for [`forward`].
-pub(super) unsafe fn backward(task: &EmbeddingProblem) -> Result<()> {
+pub(super) unsafe fn backward(problem: &EmbeddingProblem) -> Result<()> {
     // SAFETY: as promised.
-    let sorted = task.tables().iter().map(|table| unsafe { table.sorted(task.tokens) });
+    let sorted = problem.tables().iter().map(|table| unsafe { table.sorted(problem.tokens) });
     let sorted: Vec<_> = sorted.collect();
     let level = CpuLevel::current();
-    parallel(c"sst::embedding_grads", task.width.div_ceil(COLUMNS), |part| {
-        let columns = part * COLUMNS..task.width.min((part + 1) * COLUMNS);
-        for (table, sorted) in task.tables().iter().zip(&sorted) {
-            level.run(Backward { task, table, sorted, columns: columns.clone() });
+    parallel(c"sst::embedding_grads", problem.width.div_ceil(COLUMNS), |part| {
+        let columns = part * COLUMNS..problem.width.min((part + 1) * COLUMNS);
+        for (table, sorted) in problem.tables().iter().zip(&sorted) {
+            level.run(Backward { problem, table, sorted, columns: columns.clone() });
         }
     })
 }
 
 struct Backward<'a> {
-    task: &'a EmbeddingProblem,
+    problem: &'a EmbeddingProblem,
     table: &'a Table,
     sorted: &'a [(usize, usize)],
     columns: Range<usize>,
@@ -140,17 +141,17 @@ impl Body for Backward<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { task, table, sorted, columns } = self;
-        let (d, kind) = (task.width, task.kind);
+        let Self { problem, table, sorted, columns } = self;
+        let (d, kind) = (problem.width, problem.kind);
         let (mut sum, mut row) = ([0.0; COLUMNS], [0.0; COLUMNS]);
         let (sum, row) = (&mut sum[..columns.len()], &mut row[..columns.len()]);
         for of_row in sorted.chunk_by(|a, b| a.0 == b.0) {
             let to = of_row[0].0 * d + columns.start;
             // SAFETY: ids were checked to be rows, and this thread alone has these columns of the table.
             unsafe {
-                load_line(task.y_grad, kind, of_row[0].1 * d + columns.start, sum);
+                load_line(problem.y_grad, kind, of_row[0].1 * d + columns.start, sum);
                 for (_, token) in &of_row[1..] {
-                    load_line(task.y_grad, kind, token * d + columns.start, row);
+                    load_line(problem.y_grad, kind, token * d + columns.start, row);
                     add(sum, row);
                 }
                 load_line(table.grad, kind, to, row);

@@ -31,7 +31,7 @@ impl Lookup<'_> {
         takes && self.ids.kind() == Kind::Int64 && is_plain(weight) && is_plain(self.ids)
     }
 
-    /// Checks that every id is the number of a row.
+    /// Checks that every id is a row number of the table.
     fn check(&self) -> Result<()> {
         let count = self.weight.size2()?.0;
         // SAFETY: contiguous int64 numbers on the host, which nobody changes meanwhile.
@@ -96,12 +96,12 @@ pub fn embedding_sum(lookups: &[Lookup<'_>]) -> Result<Tensor> {
     Ok(unsafe { Tensor::from_ptr(y) })
 }
 
-/// The forward or the backward pass; 1 if libtorch fails.
+/// Runs the forward or the backward pass; returns 1 if libtorch fails.
 ///
 /// # Safety
-/// `task` must be a whole [`EmbeddingProblem`] with its tables.
-unsafe extern "C" fn run(task: *const EmbeddingProblem, is_backward: c_int) -> c_int {
+/// `problem` must be a complete [`EmbeddingProblem`] with its tables.
+unsafe extern "C" fn run(problem: *const EmbeddingProblem, is_backward: c_int) -> c_int {
     // SAFETY: as promised.
-    let result = unsafe { if is_backward == 0 { forward(&*task) } else { backward(&*task) } };
+    let result = unsafe { if is_backward == 0 { forward(&*problem) } else { backward(&*problem) } };
     c_int::from(result.is_err())
 }

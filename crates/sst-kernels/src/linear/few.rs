@@ -1,17 +1,17 @@
-//! A few rows, as when text is generated: weights are read once and in order, for all rows, as fast as they come out
-//! of memory. A chunk of outputs is one thread's piece of work.
+//! Products with few rows, as in text generation. The weights are read once and in order for all rows, at the speed
+//! of memory. A chunk of outputs is the unit of work of a thread.
 
 use super::{Problem, WeightLayout};
 use crate::cpu::CpuLevel;
 use crate::simd::{Simd, SimdBody};
 
-/// Outputs of a chunk where the weight is `[out, in]`: a multiple of 3 and 4, the outputs of a tile.
+/// The number of outputs in a chunk if the weight is `[out, in]`: a multiple of 3 and 4, the heights of a tile.
 const OUTPUTS: usize = 96;
-/// Outputs of a chunk where it is `[in, out]`: their sums, of all rows, stay in the cache.
+/// The number of outputs in a chunk if the weight is `[in, out]`: their sums, for all rows, stay in the cache.
 const COLUMNS: usize = 512;
-/// Inputs that are added to the sums at once there.
+/// The number of inputs that are added to these sums at once.
 const INPUTS: usize = 4;
-/// Rows that are done together at most.
+/// The largest number of rows that are computed together.
 const ROWS: usize = 8;
 
 fn chunk_size(layout: WeightLayout) -> usize {
@@ -29,7 +29,8 @@ pub(super) fn chunks(problem: &Problem) -> usize {
 /// Computes one chunk.
 ///
 /// # Safety
-/// The pointers must be valid for the sizes, the level be this processor's, and no other thread run the chunk.
+/// The pointers must be valid for the sizes, the processor must have the level, and no other thread may compute the
+/// chunk.
 pub(super) unsafe fn run(level: CpuLevel, problem: &Problem, chunk: usize) {
     level.run_simd(Chunk { problem, chunk });
 }
@@ -57,10 +58,10 @@ impl SimdBody for Chunk<'_> {
     }
 }
 
-/// Outputs `start..end` as inner products of rows of `x` and of the weight.
+/// Computes outputs `start..end` as inner products of rows of `x` and rows of the weight.
 #[inline(always)]
 unsafe fn dots<S: Simd>(p: &Problem, start: usize, end: usize) {
-    // What fills the registers: 32 vectors of AVX-512, 16 elsewhere.
+    // The tile fills the registers: 32 vectors with AVX-512, 16 elsewhere.
     let (most, wide) = if S::LANES == 16 { (ROWS, 4) } else { (4, 2) };
     let mut output = start;
     while output < end {
@@ -69,7 +70,7 @@ unsafe fn dots<S: Simd>(p: &Problem, start: usize, end: usize) {
         while row < p.rows {
             let rows = (p.rows - row).min(most);
             let full = if rows > 4 { 3 } else { wide };
-            // All rows go by the same outputs, whose weights the first brings into the cache.
+            // All rows use the same outputs, whose weights are in the cache after the first row.
             step = if row > 0 { step } else { full.min(end - output) };
             // SAFETY: as promised; a tile is within the rows and outputs.
             unsafe {
@@ -103,7 +104,7 @@ unsafe fn tile<S: Simd, const R: usize>(p: &Problem, row: usize, output: usize, 
     }
 }
 
-/// `R` rows by `O` outputs.
+/// Computes `R` rows by `O` outputs.
 #[inline(always)]
 unsafe fn tile_of<S: Simd, const R: usize, const O: usize>(p: &Problem, row: usize, output: usize) {
     // SAFETY: the tile is within the rows and outputs; prefetching outside memory does nothing.
@@ -117,7 +118,7 @@ unsafe fn tile_of<S: Simd, const R: usize, const O: usize>(p: &Problem, row: usi
             let mut weights = [S::splat(0.0); O];
             for (o, w) in weights.iter_mut().enumerate() {
                 let from = weight.add(o * p.input + at);
-                // The place that the next tile has there.
+                // Prefetches the weights of the next tile.
                 S::prefetch(from.wrapping_add(O * p.input));
                 *w = S::load(from);
             }
@@ -141,7 +142,7 @@ unsafe fn tile_of<S: Simd, const R: usize, const O: usize>(p: &Problem, row: usi
     }
 }
 
-/// Outputs `start..end` as sums of the weight's rows.
+/// Computes outputs `start..end` as weighted sums of the rows of the weight.
 #[inline(always)]
 unsafe fn sums<S: Simd>(p: &Problem, start: usize, end: usize) {
     // SAFETY: as promised; all stays within the rows, inputs and outputs.
@@ -202,7 +203,7 @@ unsafe fn add<S: Simd, const R: usize, const I: usize>(
             let mut weights = [S::splat(0.0); I];
             for (i, w) in weights.iter_mut().enumerate() {
                 let from = weight.add(i * p.output + output);
-                // The place that the next inputs have there.
+                // Prefetches the weights of the next inputs.
                 S::prefetch(from.wrapping_add(I * p.output));
                 *w = S::load(from);
             }

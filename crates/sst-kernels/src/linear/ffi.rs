@@ -4,7 +4,8 @@ use std::ffi::{c_char, c_int};
 
 use torch_sys::C_tensor;
 
-/// Makes up to two tensors of up to three: what and how, the tensors, and where to put those made or a message.
+/// Computes up to two tensors from up to three. The arguments are the kind of product, its options, the tensors, and
+/// pointers for the results and for an error message.
 pub(super) type LinearProduct = unsafe extern "C" fn(
     c_int,
     c_int,

@@ -17,17 +17,17 @@ thread_local! {
     static KEPT: RefCell<Kept> = RefCell::new(Kept::default());
 }
 
-/// The cached weights. Each is stored with the tensors that it was made from: while those live, no other tensor can have
-/// their address, so that the address identifies them.
+/// The cached weights. The cache also holds the tensors that they were made from. While these live, no other tensor
+/// can have their address, so that the address identifies them.
 #[derive(Default)]
 struct Kept {
     guards: usize,
-    /// The key includes the type of the product, which autocast may choose.
+    /// The key includes the type of the product, which autocast may change.
     joints: HashMap<([Place; 3], Kind), ([Tensor; 3], Tensor)>,
     packed: HashMap<Product, (Tensor, Rc<PackedWeight>)>,
 }
 
-/// The address, shape and type, which identify a tensor among those that live.
+/// The address, shape and type of a tensor, which identify it while it lives.
 type Place = (usize, Vec<i64>, Kind);
 
 /// A weight, its layout, whether its products are in fp32, and the unit of the processor that computes them.
@@ -41,9 +41,10 @@ fn place(tensor: &Tensor) -> Place {
 #[derive(Debug)]
 pub struct KeepWeights(PhantomData<*const ()>);
 
-/// Caches the packed form of each weight on this thread until the guard is dropped, so that it is made once and not for
-/// every product. Only products without gradients use it. The weights must not change while the guard lives. A packed
-/// weight takes as much memory as the weight itself, or half as much more; those of [`joint`](crate::joint) twice that.
+/// Caches the packed form of each weight on this thread until the guard is dropped, so that a weight is packed once
+/// and not for every product. Only products without gradients use the cache. The weights must not change while the
+/// guard lives. A packed weight takes as much memory as the weight, or 1.5 times as much; with
+/// [`joint`](crate::joint), twice that.
 #[must_use = "the cache is cleared when the guard is dropped"]
 pub fn keep_weights() -> KeepWeights {
     KEPT.with_borrow_mut(|kept| kept.guards += 1);
@@ -65,7 +66,7 @@ fn is_keeping() -> Result<bool> {
     Ok(KEPT.with_borrow(|kept| kept.guards > 0) && !grad_enabled()?)
 }
 
-/// The result of `make` for three tensors, from the cache if it was made before.
+/// The result of `make` for three tensors, from the cache if it is there.
 pub(crate) fn kept_joint(
     parts: [&Tensor; 3],
     make: impl FnOnce() -> Result<Tensor>,
@@ -84,7 +85,7 @@ pub(crate) fn kept_joint(
     Ok(made)
 }
 
-/// A contiguous weight in packed form, from the cache if it was packed before.
+/// The packed form of a contiguous weight, from the cache if it is there.
 pub(super) fn packed(
     weight: &Tensor,
     layout: WeightLayout,

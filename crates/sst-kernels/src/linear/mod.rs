@@ -25,7 +25,7 @@ use super::grad::grad_enabled;
 use super::parallel::parallel;
 use crate::error::{Error, Result};
 
-/// With more rows than this, each weight is used so often that memory no longer limits the speed.
+/// With more rows than this, each weight is used often enough that memory no longer limits the speed.
 const FEW: i64 = 16;
 
 /// The order of the dimensions of a linear layer's weight.
@@ -49,7 +49,7 @@ pub enum FusedActivation {
 /// The parameters of a linear layer.
 #[derive(Debug, Clone, Copy)]
 pub struct Affine<'a> {
-    /// A matrix whose dimensions are in the order that the layout says.
+    /// A matrix whose layout is given separately.
     pub weight: &'a Tensor,
     /// `[out]`.
     pub bias: Option<&'a Tensor>,
@@ -78,18 +78,18 @@ impl Affine<'_> {
         }
     }
 
-    /// The bias as kernels read it.
+    /// The bias in fp32, as kernels read it.
     fn full_bias(&self) -> Result<Option<Tensor>> {
         Ok(self.bias.map(|bias| bias.f_to_kind(Kind::Float)?.f_contiguous()).transpose()?)
     }
 }
 
-/// What is computed; contiguous matrices of `[rows, input]`, `[rows, output]` and, for the weight, as the layout
-/// says.
+/// The arguments of a product with few rows. The matrices are contiguous: `[rows, input]`, `[rows, output]`, and the
+/// weight in its layout.
 struct Problem {
     x: *const f32,
     weight: *const f32,
-    /// Null for none.
+    /// Null for no bias.
     bias: *const f32,
     y: *mut f32,
     rows: usize,
@@ -98,28 +98,28 @@ struct Problem {
     layout: WeightLayout,
 }
 
-// SAFETY: each chunk of `y` is written by one thread, and the rest is only read.
+// SAFETY: each chunk of `y` is written by one thread, and all else is only read.
 unsafe impl Sync for Problem {}
 
 impl Problem {
     /// # Safety
-    /// There must be such an output.
+    /// `output` must be smaller than the number of outputs.
     #[inline(always)]
     unsafe fn bias(&self, output: usize) -> f32 {
-        // SAFETY: there is one for each output, or none.
+        // SAFETY: the bias has one number for each output, unless it is null.
         if self.bias.is_null() { 0.0 } else { unsafe { *self.bias.add(output) } }
     }
 }
 
-/// How a product is computed.
+/// The kernel that computes a product.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kernel {
     Few,
-    /// By tiles; in fp32 if `exact`, in bf16 if not.
+    /// The tiled kernel without gradients; in fp32 if `exact`, else in bf16.
     Tiles {
         exact: bool,
     },
-    /// The same with gradients, or as if there were some.
+    /// The tiled kernel with gradients. A checkpointed first pass uses it too, to compute the same bits.
     Trained {
         exact: bool,
     },
@@ -166,18 +166,18 @@ pub fn has_linear_kernel(x: &Tensor, weight: &Tensor) -> Result<bool> {
 pub fn takes_any_rows(rows: usize) -> bool {
     match tiles::unit() {
         None => false,
-        // bf16 has a kernel; fp32 goes to MKL, which libtorch has on x86-64 alone.
+        // A kernel of sst computes bf16. MKL, which libtorch has only on x86-64, computes fp32.
         Some(Unit::Lanes) => cfg!(target_arch = "x86_64"),
         Some(_) => rows >= tiles::LEAST_ROWS,
     }
 }
 
-/// Whether products of so many rows are made by [`fast_linear`]: in fp32 if `exact`, else in bf16.
+/// Whether [`fast_linear`] computes products with this many rows: in fp32 if `exact`, else in bf16.
 fn has_kernel(rows: usize, exact: bool) -> bool {
     match (tiles::unit(), exact) {
         (None, _) => false,
-        // libtorch multiplies bf16 a number at a time where the processor has no instruction for it, while its fp32
-        // products (MKL) are the faster ones: docs/benchmarks.md has the figures.
+        // Without bf16 instructions, libtorch multiplies bf16 one number at a time, while its fp32 products (MKL) are
+        // faster than ours: docs/benchmarks.md has the figures.
         (Some(Unit::Lanes), exact) => !exact,
         _ => rows >= tiles::LEAST_ROWS,
     }
@@ -236,11 +236,11 @@ pub fn fast_activated_linear(
     x: &Tensor,
     layer: Affine<'_>,
     layout: WeightLayout,
-    curve: FusedActivation,
+    activation: FusedActivation,
 ) -> Result<Option<Tensor>> {
     if let Some(Kernel::Trained { exact }) = kernel(x, layer.weight)? {
         layer.check(layout, x.size2()?.1)?;
-        return Ok(Some(tiles::trained_linear(x, layer, layout, Some(curve), exact)?));
+        return Ok(Some(tiles::trained_linear(x, layer, layout, Some(activation), exact)?));
     }
     Ok(None)
 }
@@ -258,7 +258,7 @@ pub fn has_mlp_kernel(x: &Tensor, up: &Tensor, down: &Tensor) -> Result<bool> {
     Ok(mlp_kernel(x, up, down)?.is_some())
 }
 
-/// How both products are computed, if by tiles.
+/// The kernel for both products, if it is a tiled one.
 fn mlp_kernel(x: &Tensor, up: &Tensor, down: &Tensor) -> Result<Option<Kernel>> {
     let kernels = (kernel(x, up)?, kernel(x, down)?);
     Ok(kernels.0.filter(|kernel| *kernel != Kernel::Few && kernels.1 == Some(*kernel)))
@@ -274,7 +274,7 @@ pub fn fast_mlp(
     x: &Tensor,
     [up, down]: [Affine<'_>; 2],
     layout: WeightLayout,
-    curve: FusedActivation,
+    activation: FusedActivation,
 ) -> Result<Tensor> {
     if let Some(kernel) = mlp_kernel(x, up.weight, down.weight)? {
         down.check(layout, up.check(layout, x.size2()?.1)?)?;
@@ -282,14 +282,14 @@ pub fn fast_mlp(
             Kernel::Few => return Err(without_kernel()),
             Kernel::Tiles { exact } => exact,
             Kernel::Trained { exact } => {
-                return tiles::trained_mlp(x, [up, down], layout, curve, exact);
+                return tiles::trained_mlp(x, [up, down], layout, activation, exact);
             }
         };
         let (up_bias, down_bias) = (up.full_bias()?, down.full_bias()?);
         let up = kept::packed(up.weight, layout, exact)?;
         let down = kept::packed(down.weight, layout, exact)?;
         let biases = [up_bias.as_ref(), down_bias.as_ref()];
-        return tiles::mlp(&x.f_contiguous()?, [&up, &down], biases, curve);
+        return tiles::mlp(&x.f_contiguous()?, [&up, &down], biases, activation);
     }
     Err(without_kernel())
 }

@@ -4,7 +4,8 @@ use std::ffi::{c_int, c_void};
 
 use torch_sys::C_tensor;
 
-/// `SstPlain` of `cpp/optim.cc`, field by field: the numbers of a tensor.
+/// The struct `SstPlain` of `cpp/optim.cc`, with the same fields: the data pointer, the number of elements and the
+/// type of a tensor.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct Plain {

@@ -1,21 +1,22 @@
-//! AdamW, and the norm of gradients, on the CPU: one pass over memory each.
+//! AdamW and the norm of gradients on the CPU, each in one pass over memory.
 
 use std::ffi::c_void;
 use std::ops::Range;
 
 use super::AdamW;
-use super::halves::{join, split};
+use super::remainder::{join, split};
 use crate::cpu::CpuLevel;
 use crate::error::Result;
 use crate::number::{Body, Kind, load_line, store_line};
 use crate::parallel::parallel;
 
-/// Numbers that a thread takes at a time. Sums are made by chunk, so that they do not depend on the threads.
+/// The number of elements that a thread takes at a time. Sums are computed for each chunk, so that they do not depend
+/// on the number of threads.
 const CHUNK: usize = 1 << 16;
-/// Numbers that are brought to fp32 at a time, in a buffer that stays in the cache.
+/// The number of elements that are converted to fp32 at a time, in a buffer that stays in the cache.
 const LINE: usize = 512;
 
-/// The numbers of one gradient.
+/// The elements of one gradient.
 #[derive(Clone, Copy)]
 pub(super) struct Grad {
     pub(super) data: *const c_void,
@@ -26,31 +27,31 @@ pub(super) struct Grad {
 // SAFETY: only read, by threads that end before the tensor is freed.
 unsafe impl Sync for Grad {}
 
-/// A parameter, with its moments and a copy in bf16 or null, all as long as the gradient. With a rest it is that and
-/// the copy.
+/// A parameter with its moments, and its bf16 copy or null, all with as many elements as the gradient. With a
+/// remainder, the copy and the remainder are the parameter, and `param` is not used.
 pub(super) struct Slot {
     pub(super) grad: Grad,
     pub(super) param: *mut f32,
     pub(super) exp_avg: *mut f32,
     pub(super) exp_avg_sq: *mut f32,
     pub(super) copy: *mut c_void,
-    pub(super) rest: *mut i16,
-    /// Updates, this one included.
+    pub(super) remainder: *mut i16,
+    /// The number of updates, this one included.
     pub(super) step: f32,
 }
 
 // SAFETY: each chunk is written by one thread.
 unsafe impl Sync for Slot {}
 
-/// The chunks of tensors of these sizes: which tensor, and which of its numbers.
+/// Divides tensors of these sizes into chunks: the index of the tensor, and the range of its elements.
 fn chunks(counts: impl Iterator<Item = usize>) -> Vec<(usize, Range<usize>)> {
-    let of = |(i, count): (usize, usize)| {
+    let chunks_of = |(i, count): (usize, usize)| {
         (0..count).step_by(CHUNK).map(move |start| (i, start..count.min(start + CHUNK)))
     };
-    counts.enumerate().flat_map(of).collect()
+    counts.enumerate().flat_map(chunks_of).collect()
 }
 
-/// One update of all slots; gradients are divided by `grad_scale` first.
+/// Updates all slots; gradients are divided by `grad_scale` first.
 ///
 /// # Safety
 /// The pointers of the slots must be valid, and no two may overlap.
@@ -78,8 +79,8 @@ impl Body for Update<'_> {
         let Self { slot, range, options, grad_scale } = self;
         let (beta1, beta2) = options.betas;
         let correction = |beta: f64| 1.0 - beta.powf(f64::from(slot.step));
-        // Numerator and denominator of the step are both multiplied by the root of the second correction, so that
-        // no number is divided by it: a division takes as long as ten sums.
+        // Numerator and denominator of the update are both multiplied by the root of the second bias correction,
+        // which saves a division for each element. A division takes as long as ten additions.
         let root = correction(beta2).sqrt();
         let rate = (options.lr / correction(beta1) * root) as f32;
         let decay = (1.0 - options.lr * options.weight_decay) as f32;
@@ -110,34 +111,34 @@ impl Body for Update<'_> {
 }
 
 impl Slot {
-    /// Reads numbers of the parameter from place `at` on.
+    /// Loads elements of the parameter from index `at` on.
     ///
     /// # Safety
-    /// There must be as many.
+    /// There must be `line.len()` elements.
     #[inline(always)]
     unsafe fn load(&self, at: usize, line: &mut [f32]) {
         // SAFETY: as promised.
         unsafe {
-            if self.rest.is_null() {
+            if self.remainder.is_null() {
                 return load_line(self.param.cast_const().cast(), Kind::Float, at, line);
             }
             let high = std::slice::from_raw_parts(self.copy.cast::<u16>().add(at), line.len());
-            let rest = std::slice::from_raw_parts(self.rest.add(at), line.len());
-            for ((x, high), rest) in line.iter_mut().zip(high).zip(rest) {
-                *x = join(*high, *rest);
+            let remainder = std::slice::from_raw_parts(self.remainder.add(at), line.len());
+            for ((x, high), remainder) in line.iter_mut().zip(high).zip(remainder) {
+                *x = join(*high, *remainder);
             }
         }
     }
 
-    /// Writes them.
+    /// Stores elements of the parameter from index `at` on.
     ///
     /// # Safety
-    /// As above, and nobody else may use them.
+    /// As for [`Self::load`]; no other thread may use them.
     #[inline(always)]
     unsafe fn store(&self, at: usize, line: &[f32]) {
         // SAFETY: as promised.
         unsafe {
-            if self.rest.is_null() {
+            if self.remainder.is_null() {
                 store_line(self.param.cast(), Kind::Float, at, line);
                 if !self.copy.is_null() {
                     store_line(self.copy, Kind::BFloat16, at, line);
@@ -145,15 +146,15 @@ impl Slot {
                 return;
             }
             let high = std::slice::from_raw_parts_mut(self.copy.cast::<u16>().add(at), line.len());
-            let rest = std::slice::from_raw_parts_mut(self.rest.add(at), line.len());
-            for ((x, high), rest) in line.iter().zip(high).zip(rest) {
-                (*high, *rest) = split(*x);
+            let remainder = std::slice::from_raw_parts_mut(self.remainder.add(at), line.len());
+            for ((x, high), remainder) in line.iter().zip(high).zip(remainder) {
+                (*high, *remainder) = split(*x);
             }
         }
     }
 }
 
-/// The 2-norm over all numbers of `grads`.
+/// The 2-norm over all elements of `grads`.
 ///
 /// # Safety
 /// The pointers must be valid.
@@ -183,8 +184,8 @@ impl Body for Squares {
         const LANES: usize = 32;
         let Self { grad, range } = self;
         let mut line = [0.0_f32; LINE];
-        // Sums of a line in fp32, of all lines in fp64, each number's place modulo `LANES` apart: none of them waits
-        // for the one before.
+        // A line is summed in fp32, and the lines in fp64. There is one sum for each index modulo `LANES`, so that no
+        // addition waits for the previous one.
         let (mut sums, mut tail) = ([0.0_f64; LANES], 0.0);
         for start in range.clone().step_by(LINE) {
             let line = &mut line[..LINE.min(range.end - start)];

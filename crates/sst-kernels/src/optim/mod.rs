@@ -1,11 +1,11 @@
 //! AdamW in one pass over memory: a kernel of this crate on the CPU, libtorch's fused kernel elsewhere.
 
 mod ffi;
-mod halves;
 mod kernel;
+mod remainder;
 
 use ffi::Plain;
-pub use halves::{join_halves, split_halves};
+pub use remainder::{join_bf16_remainder, split_bf16_remainder};
 use std::ffi::c_int;
 
 use tch::Tensor;
@@ -22,9 +22,9 @@ pub struct AdamW {
     pub lr: f64,
     /// Decay rates of the two moments.
     pub betas: (f64, f64),
-    /// Added to the square root of the second moment.
+    /// The number that is added to the square root of the second moment.
     pub eps: f64,
-    /// Decoupled weight decay.
+    /// The coefficient of the decoupled weight decay.
     pub weight_decay: f64,
 }
 
@@ -42,10 +42,11 @@ pub struct AdamWTensors<'a> {
     /// The number of updates so far, this one included, as an fp32 scalar for each parameter. The caller advances it.
     pub steps: Vec<&'a Tensor>,
     /// bf16 copies of the parameters, which every update writes as well; an empty list for none.
-    pub copies: Vec<Option<&'a Tensor>>,
-    /// The int16 remainders of [`split_halves`]. Where there is one, the bf16 copy and the remainder together are the fp32
-    /// parameter, and the entry of `params` is not used. On the CPU only; an empty list for none.
-    pub rests: Vec<Option<&'a Tensor>>,
+    pub bf16_params: Vec<Option<&'a Tensor>>,
+    /// The int16 remainders of [`split_bf16_remainder`]. If a parameter has one, its bf16 copy and its remainder
+    /// together are the fp32 parameter, and its entry in `params` is not used. On the CPU only; an empty list for
+    /// none.
+    pub remainders: Vec<Option<&'a Tensor>>,
 }
 
 /// Updates the parameters and moments in place. Gradients are first divided by `grad_scale`, an fp32 scalar, and may be
@@ -62,17 +63,17 @@ pub fn fused_adamw(
 ) -> Result<()> {
     let n = tensors.params.len();
     let lists = [&tensors.grads, &tensors.exp_avgs, &tensors.exp_avg_sqs, &tensors.steps];
-    let optional = [tensors.copies.len(), tensors.rests.len()];
+    let optional = [tensors.bf16_params.len(), tensors.remainders.len()];
     if lists.iter().any(|list| list.len() != n) || optional.iter().any(|m| ![0, n].contains(m)) {
-        return Err(Error::Contract("fused_adamw needs lists of one length".into()));
+        return Err(Error::Contract("fused_adamw needs lists of equal length".into()));
     }
     if n == 0 {
         return Ok(());
     }
     match slots(tensors)? {
-        None if tensors.rests.iter().any(Option::is_some) => {
-            Err(Error::Contract("fused_adamw takes parameters in halves on the CPU alone".into()))
-        }
+        None if tensors.remainders.iter().any(Option::is_some) => Err(Error::Contract(
+            "fused_adamw takes parameters with a remainder on the CPU only".into(),
+        )),
         None => libtorch(tensors, options, grad_scale, found_inf),
         Some(_) if found(found_inf)? => Ok(()),
         Some(slots) => {
@@ -88,7 +89,7 @@ fn found(found_inf: Option<&Tensor>) -> Result<bool> {
     Ok(found_inf.map_or(Ok(0.0), |found| found.f_double_value(&[]))? != 0.0)
 }
 
-/// The kind of what is in int16.
+/// The number of the int16 type in [`Plain`].
 const INT16: c_int = 2;
 
 impl Plain {
@@ -109,7 +110,7 @@ impl Plain {
     }
 }
 
-/// The numbers of tensors, found in one call.
+/// The data pointers of several tensors, in one call.
 fn plain<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Vec<Plain>> {
     let pointers = pointers(tensors);
     let mut plain = vec![Plain { data: std::ptr::null_mut(), count: 0, kind: -1 }; pointers.len()];
@@ -118,7 +119,7 @@ fn plain<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Vec<Plain>
     Ok(plain)
 }
 
-/// What the kernel takes; `None` if it cannot take one of them.
+/// The slots for the kernel; `None` if it does not support one of the tensors.
 fn slots(tensors: &AdamWTensors<'_>) -> Result<Option<Vec<kernel::Slot>>> {
     const FULL: number::Kind = number::Kind::Float;
     let list = |list: &[&Tensor]| plain(list.iter().copied());
@@ -129,15 +130,17 @@ fn slots(tensors: &AdamWTensors<'_>) -> Result<Option<Vec<kernel::Slot>>> {
         list(&tensors.steps)?,
         list(&tensors.grads)?,
     ];
-    let (copies, rests) = (optional(&tensors.copies)?, optional(&tensors.rests)?);
+    let (bf16_params, remainders) =
+        (optional(&tensors.bf16_params)?, optional(&tensors.remainders)?);
     let mut slots = Vec::with_capacity(params.len());
     for i in 0..params.len() {
         let count = grads[i].count;
-        let (copy, rest) = (copies.get(i).copied().flatten(), rests.get(i).copied().flatten());
+        let (copy, remainder) =
+            (bf16_params.get(i).copied().flatten(), remainders.get(i).copied().flatten());
         let full = [exp_avgs[i], exp_avg_sqs[i]].into_iter().all(|plain| plain.is(FULL, count));
-        let fits = match (copy, rest) {
+        let fits = match (copy, remainder) {
             (None, Some(_)) => false,
-            (Some(_), Some(rest)) => rest.kind == INT16 && rest.count == count,
+            (Some(_), Some(remainder)) => remainder.kind == INT16 && remainder.count == count,
             (_, None) => params[i].is(FULL, count),
         } && copy.is_none_or(|copy| copy.is(number::Kind::BFloat16, count));
         let (true, Some(grad)) = (full && fits && steps[i].is(FULL, 1), grads[i].grad()) else {
@@ -150,7 +153,7 @@ fn slots(tensors: &AdamWTensors<'_>) -> Result<Option<Vec<kernel::Slot>>> {
             exp_avg: exp_avgs[i].data.cast(),
             exp_avg_sq: exp_avg_sqs[i].data.cast(),
             copy: data(copy),
-            rest: data(rest).cast(),
+            remainder: data(remainder).cast(),
             // SAFETY: one fp32 number.
             step: unsafe { *steps[i].data.cast::<f32>() },
         });
@@ -158,7 +161,7 @@ fn slots(tensors: &AdamWTensors<'_>) -> Result<Option<Vec<kernel::Slot>>> {
     Ok(Some(slots))
 }
 
-/// [`plain`] of those that there are.
+/// [`plain`] for the tensors that are present.
 fn optional(tensors: &[Option<&Tensor>]) -> Result<Vec<Option<Plain>>> {
     let mut found = plain(tensors.iter().copied().flatten())?.into_iter();
     Ok(tensors.iter().map(|tensor| tensor.and_then(|_| found.next())).collect())
@@ -198,7 +201,7 @@ fn libtorch(
     };
     check(code)?;
     tch::no_grad(|| {
-        for (copy, param) in tensors.copies.iter().zip(&tensors.params) {
+        for (copy, param) in tensors.bf16_params.iter().zip(&tensors.params) {
             if let Some(copy) = copy {
                 copy.shallow_clone().f_copy_(param)?;
             }

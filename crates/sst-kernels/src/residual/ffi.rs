@@ -6,8 +6,7 @@ use torch_sys::C_tensor;
 
 use super::kernel::ResidualProblem;
 
-/// The body that each thread of dropout, residual and norm runs: the problem, the counter of tasks, and what
-/// is done with it.
+/// The function that each thread calls, with the problem, the shared counter of tasks, and the pass.
 pub(super) type ResidualRun = unsafe extern "C" fn(*const ResidualProblem, *const c_void, c_int);
 
 unsafe extern "C" {
@@ -41,5 +40,5 @@ unsafe extern "C" {
         run: ResidualRun,
         y: *mut *mut C_tensor,
     ) -> c_int;
-    pub(super) fn sst_twice(x: *const C_tensor, both: *mut *mut C_tensor) -> c_int;
+    pub(super) fn sst_fork(x: *const C_tensor, both: *mut *mut C_tensor) -> c_int;
 }

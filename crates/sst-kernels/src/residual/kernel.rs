@@ -1,4 +1,4 @@
-//! One token at a time, in fp32 in buffers that stay in the cache.
+//! Dropout, residual connection and norm of one token at a time, in fp32, in buffers that stay in the cache.
 
 use std::ffi::c_void;
 
@@ -6,30 +6,30 @@ use crate::number::{Kind, number, put_number};
 use crate::random::{Dropout, LineDropout};
 use crate::simd::Simd;
 
-/// `SstResidual` of `cpp/residual.cc`, field by field. All matrices are `[t, d]` and contiguous; those of the
-/// other pass, and those that are not wanted, are null.
+/// The struct `SstResidual` of `cpp/residual.cc`, with the same fields. All matrices are `[t, d]` and contiguous.
+/// Those of the other pass, and those that are not wanted, are null.
 #[repr(C)]
 pub(crate) struct ResidualProblem {
-    /// Null where the residual is normalised as it is.
+    /// Null if only the residual is normalised.
     x: *const c_void,
     residual: *const c_void,
-    /// `[d]`; null for dropout alone.
+    /// The weight `[d]` of the norm; null for dropout alone.
     weight: *const f32,
-    /// Null for none.
+    /// The bias `[d]` of the norm; null for RMSNorm.
     bias: *const f32,
-    /// What is normalised, `dropout(x) + residual`; null where it is not kept.
+    /// The input of the norm, `dropout(x) + residual`; null if it is not saved.
     sum: *mut c_void,
     y: *mut c_void,
-    /// Mean and reciprocal deviation of each token, `[t, 2]`; null where they are not kept.
+    /// The mean and the reciprocal standard deviation of each token, `[t, 2]`; null if they are not saved.
     moments: *mut f32,
     y_grad: *const c_void,
-    /// That of a second use of `y`; null for none.
+    /// The gradient of the second use of `y`; null for none.
     y_grad2: *const c_void,
-    /// Of the sum, where that is a result too.
+    /// The gradient of the sum, if that is a result too.
     sum_grad: *const c_void,
     x_grad: *mut c_void,
     residual_grad: *mut c_void,
-    /// For each block of tokens its part of the gradients of weight and bias, `[blocks, 2, d]`.
+    /// Each block's part of the gradients of weight and bias, `[blocks, 2, d]`.
     param_sums: *mut f32,
     /// `[d]`.
     weight_grad: *mut f32,
@@ -41,19 +41,19 @@ pub(crate) struct ResidualProblem {
     dropout: f32,
     eps: f32,
     x_kind: Kind,
-    /// Of the residual and the sum.
+    /// The type of the residual and the sum.
     kind: Kind,
     y_kind: Kind,
-    /// Not 0 for a mean of 0, as RMSNorm has.
+    /// 1 for RMSNorm, which takes the mean as 0.
     is_rms: i32,
 }
 
-/// Buffers of one token each.
+/// The buffers for one token.
 pub(super) struct Scratch(Vec<f32>);
 
 impl Scratch {
-    pub(super) fn new(task: &ResidualProblem) -> Self {
-        Self(vec![0.0; 2 * task.width])
+    pub(super) fn new(problem: &ResidualProblem) -> Self {
+        Self(vec![0.0; 2 * problem.width])
     }
 
     #[inline(always)]
@@ -64,43 +64,47 @@ impl Scratch {
 }
 
 /// The tokens of a block.
-fn tokens(task: &ResidualProblem, block: usize) -> std::ops::Range<usize> {
-    let bound = |block: usize| task.tokens * block / task.blocks;
+fn tokens(problem: &ResidualProblem, block: usize) -> std::ops::Range<usize> {
+    let bound = |block: usize| problem.tokens * block / problem.blocks;
     bound(block)..bound(block + 1)
 }
 
-/// Writes `y`, and `sum` and `moments` where it normalises.
+/// Writes `y`; and `sum` and `moments`, if there is a norm.
 ///
 /// # Safety
-/// The pointers of `task` must be valid for its sizes, no other thread may run the same block, and the processor must
-/// have what `S` needs.
+/// The pointers of `problem` must be valid for its sizes, no other thread may run the same block, and the processor must
+/// have the features that `S` needs.
 #[inline(always)]
-pub(super) unsafe fn forward<S: Simd>(task: &ResidualProblem, block: usize, scratch: &mut Scratch) {
-    let d = task.width;
-    let dropout = Dropout::new(task.dropout, task.seed);
+pub(super) unsafe fn forward<S: Simd>(
+    problem: &ResidualProblem,
+    block: usize,
+    scratch: &mut Scratch,
+) {
+    let d = problem.width;
+    let dropout = Dropout::new(problem.dropout, problem.seed);
     let [line, _] = scratch.lines(d);
-    for token in tokens(task, block) {
+    for token in tokens(problem, block) {
         let at = token * d;
         // SAFETY: `at` is the token's place in matrices of `tokens` rows.
         unsafe {
             let dropout = dropout.map(|dropout| dropout.line([token]));
-            if task.weight.is_null() {
-                drop_some::<S>([task.x, task.y.cast_const()], task.x_kind, at, d, dropout);
+            if problem.weight.is_null() {
+                drop_some::<S>([problem.x, problem.y.cast_const()], problem.x_kind, at, d, dropout);
                 continue;
             }
-            let total = add::<S>(task, at, line, dropout);
-            let mean = if task.is_rms != 0 { 0.0 } else { total / d as f32 };
-            let scale = (variance::<S>(line, mean) + task.eps).sqrt().recip();
-            if !task.moments.is_null() {
-                *task.moments.add(2 * token) = mean;
-                *task.moments.add(2 * token + 1) = scale;
+            let total = add::<S>(problem, at, line, dropout);
+            let mean = if problem.is_rms != 0 { 0.0 } else { total / d as f32 };
+            let scale = (variance::<S>(line, mean) + problem.eps).sqrt().recip();
+            if !problem.moments.is_null() {
+                *problem.moments.add(2 * token) = mean;
+                *problem.moments.add(2 * token + 1) = scale;
             }
-            normalise::<S>(task, at, line, [mean, scale]);
+            normalise::<S>(problem, at, line, [mean, scale]);
         }
     }
 }
 
-/// Writes a line of the second matrix, what dropout leaves of that of the first.
+/// Applies dropout to a line of the first matrix and writes it to the second.
 ///
 /// # Safety
 /// As for [`forward`].
@@ -130,13 +134,14 @@ unsafe fn drop_some<S: Simd>(
     }
 }
 
-/// Writes what is normalised to `line` and, where there is an `x`, to the sum if it is kept; returns the sum of its numbers.
+/// Writes the input of the norm to `line` and, if there is an `x` and the sum is saved, to the sum. Returns the sum
+/// of its numbers.
 ///
 /// # Safety
 /// As for [`forward`].
 #[inline(always)]
 unsafe fn add<S: Simd>(
-    task: &ResidualProblem,
+    problem: &ResidualProblem,
     at: usize,
     line: &mut [f32],
     dropout: Option<LineDropout>,
@@ -146,15 +151,15 @@ unsafe fn add<S: Simd>(
     unsafe {
         let mut total = S::splat(0.0);
         for c in (0..whole).step_by(S::LANES) {
-            let mut x = S::load_kind(task.residual, task.kind, at + c);
-            if !task.x.is_null() {
-                let mut more = S::load_kind(task.x, task.x_kind, at + c);
+            let mut x = S::load_kind(problem.residual, problem.kind, at + c);
+            if !problem.x.is_null() {
+                let mut more = S::load_kind(problem.x, problem.x_kind, at + c);
                 if let Some(dropout) = dropout {
                     more = S::mul(more, S::dropout(dropout, c));
                 }
                 x = S::add(x, more);
-                if !task.sum.is_null() {
-                    S::store_kind(task.sum, task.kind, at + c, x);
+                if !problem.sum.is_null() {
+                    S::store_kind(problem.sum, problem.kind, at + c, x);
                 }
             }
             S::store(line.as_mut_ptr().add(c), x);
@@ -162,12 +167,12 @@ unsafe fn add<S: Simd>(
         }
         let mut total = S::sum(total);
         for (c, x) in line.iter_mut().enumerate().skip(whole) {
-            *x = number(task.residual, task.kind, at + c);
-            if !task.x.is_null() {
+            *x = number(problem.residual, problem.kind, at + c);
+            if !problem.x.is_null() {
                 let factor = dropout.map_or(1.0, |dropout| dropout.factor(c));
-                *x += number(task.x, task.x_kind, at + c) * factor;
-                if !task.sum.is_null() {
-                    put_number(task.sum, task.kind, at + c, *x);
+                *x += number(problem.x, problem.x_kind, at + c) * factor;
+                if !problem.sum.is_null() {
+                    put_number(problem.sum, problem.kind, at + c, *x);
                 }
             }
             total += *x;
@@ -176,10 +181,10 @@ unsafe fn add<S: Simd>(
     }
 }
 
-/// The mean square of what is left without the mean.
+/// The variance of a line with this mean.
 ///
 /// # Safety
-/// The processor must have what `S` needs.
+/// The processor must have the features that `S` needs.
 #[inline(always)]
 unsafe fn variance<S: Simd>(line: &[f32], mean: f32) -> f32 {
     let whole = line.len() - line.len() % S::LANES;
@@ -198,13 +203,13 @@ unsafe fn variance<S: Simd>(line: &[f32], mean: f32) -> f32 {
     total / line.len() as f32
 }
 
-/// Writes the normalised line, times the weight and with the bias, to `y`.
+/// Writes the normalised line, multiplied by the weight and with the bias added, to `y`.
 ///
 /// # Safety
 /// As for [`forward`].
 #[inline(always)]
 unsafe fn normalise<S: Simd>(
-    task: &ResidualProblem,
+    problem: &ResidualProblem,
     at: usize,
     line: &[f32],
     [mean, scale]: [f32; 2],
@@ -214,17 +219,17 @@ unsafe fn normalise<S: Simd>(
     unsafe {
         for c in (0..whole).step_by(S::LANES) {
             let x = S::add(S::load(line.as_ptr().add(c)), S::splat(-mean));
-            let weight = S::mul(S::load(task.weight.add(c)), S::splat(scale));
-            let y = match task.bias.is_null() {
+            let weight = S::mul(S::load(problem.weight.add(c)), S::splat(scale));
+            let y = match problem.bias.is_null() {
                 true => S::mul(x, weight),
-                false => S::fma(x, weight, S::load(task.bias.add(c))),
+                false => S::fma(x, weight, S::load(problem.bias.add(c))),
             };
-            S::store_kind(task.y, task.y_kind, at + c, y);
+            S::store_kind(problem.y, problem.y_kind, at + c, y);
         }
         for (c, x) in line.iter().enumerate().skip(whole) {
-            let bias = if task.bias.is_null() { 0.0 } else { *task.bias.add(c) };
-            let y = (x - mean) * scale * *task.weight.add(c) + bias;
-            put_number(task.y, task.y_kind, at + c, y);
+            let bias = if problem.bias.is_null() { 0.0 } else { *problem.bias.add(c) };
+            let y = (x - mean) * scale * *problem.weight.add(c) + bias;
+            put_number(problem.y, problem.y_kind, at + c, y);
         }
     }
 }
@@ -235,86 +240,86 @@ unsafe fn normalise<S: Simd>(
 /// As for [`forward`].
 #[inline(always)]
 pub(super) unsafe fn backward<S: Simd>(
-    task: &ResidualProblem,
+    problem: &ResidualProblem,
     block: usize,
     scratch: &mut Scratch,
 ) {
-    let d = task.width;
-    let dropout = Dropout::new(task.dropout, task.seed);
+    let d = problem.width;
+    let dropout = Dropout::new(problem.dropout, problem.seed);
     let [normal, weighted] = scratch.lines(d);
-    let param_sums = task.param_sums.wrapping_add(2 * d * block);
-    if !task.weight.is_null() {
+    let param_sums = problem.param_sums.wrapping_add(2 * d * block);
+    if !problem.weight.is_null() {
         // SAFETY: the block's own part of the sums.
         unsafe { param_sums.write_bytes(0, 2 * d) };
     }
-    for token in tokens(task, block) {
+    for token in tokens(problem, block) {
         let at = token * d;
         // SAFETY: `at` is the token's place in matrices of `tokens` rows.
         unsafe {
             let dropout = dropout.map(|dropout| dropout.line([token]));
-            if task.weight.is_null() {
+            if problem.weight.is_null() {
                 drop_some::<S>(
-                    [task.y_grad, task.x_grad.cast_const()],
-                    task.x_kind,
+                    [problem.y_grad, problem.x_grad.cast_const()],
+                    problem.x_kind,
                     at,
                     d,
                     dropout,
                 );
                 continue;
             }
-            let moments = [*task.moments.add(2 * token), *task.moments.add(2 * token + 1)];
-            let sums = weigh::<S>(task, at, moments, [normal, weighted], param_sums);
+            let moments = [*problem.moments.add(2 * token), *problem.moments.add(2 * token + 1)];
+            let sums = weigh::<S>(problem, at, moments, [normal, weighted], param_sums);
             let [mean_grad, mean_product] = sums.map(|sum| sum / d as f32);
-            let mean_grad = if task.is_rms != 0 { 0.0 } else { mean_grad };
+            let mean_grad = if problem.is_rms != 0 { 0.0 } else { mean_grad };
             let through = Through { mean_grad, mean_product, scale: moments[1], dropout };
-            write_grads::<S>(task, at, [normal, weighted], through);
+            write_grads::<S>(problem, at, [normal, weighted], through);
         }
     }
 }
 
-/// Writes the normalised token and the gradient times the weight, and adds to the gradients of weight and bias, `[2, d]`;
-/// returns the sum of the second, and of the product of both.
+/// Writes the normalised token and the gradient multiplied by the weight. Adds to the gradients of weight and bias,
+/// `[2, d]`. Returns the sum of the weighted gradient, and the inner product of it with the normalised token.
 ///
 /// # Safety
 /// As for [`forward`].
 #[inline(always)]
 unsafe fn weigh<S: Simd>(
-    task: &ResidualProblem,
+    problem: &ResidualProblem,
     at: usize,
     [mean, scale]: [f32; 2],
     [normal, weighted]: [&mut [f32]; 2],
     param_sums: *mut f32,
 ) -> [f32; 2] {
-    let d = task.width;
+    let d = problem.width;
     let whole = d - d % S::LANES;
     let (weight_grad, bias_grad) = (param_sums, param_sums.wrapping_add(d));
     // SAFETY: the caller promises the numbers.
     unsafe {
         let mut sums = [S::splat(0.0); 2];
         for c in (0..whole).step_by(S::LANES) {
-            let mut grad = S::load_kind(task.y_grad, task.y_kind, at + c);
-            if !task.y_grad2.is_null() {
-                grad = S::add(grad, S::load_kind(task.y_grad2, task.y_kind, at + c));
+            let mut grad = S::load_kind(problem.y_grad, problem.y_kind, at + c);
+            if !problem.y_grad2.is_null() {
+                grad = S::add(grad, S::load_kind(problem.y_grad2, problem.y_kind, at + c));
             }
-            let x = S::add(S::load_kind(task.sum, task.kind, at + c), S::splat(-mean));
+            let x = S::add(S::load_kind(problem.sum, problem.kind, at + c), S::splat(-mean));
             let x = S::mul(x, S::splat(scale));
             S::store(weight_grad.add(c), S::fma(grad, x, S::load(weight_grad.add(c))));
             S::store(bias_grad.add(c), S::add(S::load(bias_grad.add(c)), grad));
-            let grad = S::mul(grad, S::load(task.weight.add(c)));
+            let grad = S::mul(grad, S::load(problem.weight.add(c)));
             S::store(normal.as_mut_ptr().add(c), x);
             S::store(weighted.as_mut_ptr().add(c), grad);
             sums = [S::add(sums[0], grad), S::fma(grad, x, sums[1])];
         }
         let mut sums = [S::sum(sums[0]), S::sum(sums[1])];
         for c in whole..d {
-            let mut grad = number(task.y_grad, task.y_kind, at + c);
-            if !task.y_grad2.is_null() {
-                grad += number(task.y_grad2, task.y_kind, at + c);
+            let mut grad = number(problem.y_grad, problem.y_kind, at + c);
+            if !problem.y_grad2.is_null() {
+                grad += number(problem.y_grad2, problem.y_kind, at + c);
             }
-            let x = (number(task.sum, task.kind, at + c) - mean) * scale;
+            let x = (number(problem.sum, problem.kind, at + c) - mean) * scale;
             *weight_grad.add(c) += grad * x;
             *bias_grad.add(c) += grad;
-            let grad = grad * *task.weight.add(c);
+            let grad = grad * *problem.weight.add(c);
             (normal[c], weighted[c]) = (x, grad);
             sums = [sums[0] + grad, sums[1] + grad * x];
         }
@@ -322,28 +327,28 @@ unsafe fn weigh<S: Simd>(
     }
 }
 
-/// What the gradient of a token goes through.
+/// The statistics of a token that its gradient needs.
 #[derive(Clone, Copy)]
 struct Through {
-    /// Of the gradient times the weight, and of this times the normalised token.
+    /// The mean of the weighted gradient, and the mean of its product with the normalised token.
     mean_grad: f32,
     mean_product: f32,
     scale: f32,
     dropout: Option<LineDropout>,
 }
 
-/// Writes the gradients of the residual and, if there was one, of `x`.
+/// Writes the gradients of the residual and, if there is one, of `x`.
 ///
 /// # Safety
 /// As for [`forward`].
 #[inline(always)]
 unsafe fn write_grads<S: Simd>(
-    task: &ResidualProblem,
+    problem: &ResidualProblem,
     at: usize,
     [normal, weighted]: [&[f32]; 2],
     Through { mean_grad, mean_product, scale, dropout }: Through,
 ) {
-    let d = task.width;
+    let d = problem.width;
     let whole = d - d % S::LANES;
     // SAFETY: the caller promises the numbers.
     unsafe {
@@ -351,46 +356,47 @@ unsafe fn write_grads<S: Simd>(
             let (x, grad) = (S::load(normal.as_ptr().add(c)), S::load(weighted.as_ptr().add(c)));
             let grad = S::fma(x, S::splat(-mean_product), S::add(grad, S::splat(-mean_grad)));
             let mut grad = S::mul(grad, S::splat(scale));
-            if !task.sum_grad.is_null() {
-                grad = S::add(grad, S::load_kind(task.sum_grad, task.kind, at + c));
+            if !problem.sum_grad.is_null() {
+                grad = S::add(grad, S::load_kind(problem.sum_grad, problem.kind, at + c));
             }
-            S::store_kind(task.residual_grad, task.kind, at + c, grad);
-            if !task.x_grad.is_null() {
+            S::store_kind(problem.residual_grad, problem.kind, at + c, grad);
+            if !problem.x_grad.is_null() {
                 if let Some(dropout) = dropout {
                     grad = S::mul(grad, S::dropout(dropout, c));
                 }
-                S::store_kind(task.x_grad, task.x_kind, at + c, grad);
+                S::store_kind(problem.x_grad, problem.x_kind, at + c, grad);
             }
         }
         for c in whole..d {
             let mut grad = (weighted[c] - mean_grad - normal[c] * mean_product) * scale;
-            if !task.sum_grad.is_null() {
-                grad += number(task.sum_grad, task.kind, at + c);
+            if !problem.sum_grad.is_null() {
+                grad += number(problem.sum_grad, problem.kind, at + c);
             }
-            put_number(task.residual_grad, task.kind, at + c, grad);
-            if !task.x_grad.is_null() {
+            put_number(problem.residual_grad, problem.kind, at + c, grad);
+            if !problem.x_grad.is_null() {
                 let factor = dropout.map_or(1.0, |dropout| dropout.factor(c));
-                put_number(task.x_grad, task.x_kind, at + c, grad * factor);
+                put_number(problem.x_grad, problem.x_kind, at + c, grad * factor);
             }
         }
     }
 }
 
-/// Adds up the parts of the gradients of weight and bias, in the order of the blocks.
+/// Adds up the blocks' parts of the gradients of weight and bias, in order.
 ///
 /// # Safety
-/// The pointers of `task` must be valid for its sizes, and no other thread may run it.
+/// The pointers of `problem` must be valid for its sizes, and no other thread may run it.
 #[inline(always)]
-pub(super) unsafe fn params(task: &ResidualProblem) {
-    let d = task.width;
+pub(super) unsafe fn params(problem: &ResidualProblem) {
+    let d = problem.width;
     // SAFETY: as promised.
     unsafe {
-        for (to, from) in
-            [(task.weight_grad, task.param_sums), (task.bias_grad, task.param_sums.add(d))]
-        {
+        for (to, from) in [
+            (problem.weight_grad, problem.param_sums),
+            (problem.bias_grad, problem.param_sums.add(d)),
+        ] {
             let to = std::slice::from_raw_parts_mut(to, d);
             to.fill(0.0);
-            for block in 0..task.blocks {
+            for block in 0..problem.blocks {
                 let from = std::slice::from_raw_parts(from.add(2 * d * block), d);
                 for (to, from) in to.iter_mut().zip(from) {
                     *to += from;

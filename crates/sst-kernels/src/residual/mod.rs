@@ -16,10 +16,10 @@ use crate::error::{Error, Result};
 use crate::ffi::check;
 use crate::panics;
 
-/// `LayerNorm(dropout(x) + residual)` over the last dimension (Ba et al. 2016), with `p` the probability of
-/// dropout, drawn from libtorch's generator. `x` and `residual` are of one shape, fp32 or bf16 each; the
-/// result has the residual's type. It is returned twice, for the product and the residual that it goes on to: so
-/// their gradients are added as they are read. Differentiable once; sums are fp32.
+/// `LayerNorm(dropout(x) + residual)` over the last dimension (Ba et al. 2016). `p` is the probability of dropout,
+/// which libtorch's generator draws. `x` and `residual` have one shape and are fp32 or bf16; the result has the type
+/// of the residual. It is returned as two tensors, for the next product and the next residual connection, and their
+/// gradients are added while they are read. Sums are accumulated in fp32. Differentiable once.
 ///
 /// # Errors
 /// If shapes or types do not fit, a tensor is not on the CPU, or libtorch fails.
@@ -69,7 +69,7 @@ pub fn residual_norm(
 pub fn fork(x: &Tensor) -> Result<[Tensor; 2]> {
     let mut both = [std::ptr::null_mut(); 2];
     // SAFETY: a live tensor and two writable places.
-    check(unsafe { ffi::sst_twice(x.as_ptr(), both.as_mut_ptr()) })?;
+    check(unsafe { ffi::sst_fork(x.as_ptr(), both.as_mut_ptr()) })?;
     // SAFETY: on success the bridge hands over two new tensors that nothing else owns.
     Ok(both.map(|tensor| unsafe { Tensor::from_ptr(tensor) }))
 }
@@ -81,7 +81,7 @@ pub struct Norm<'a> {
     pub weight: &'a Tensor,
     /// `[d]` for LayerNorm; `None` for RMSNorm (Zhang and Sennrich 2019), which does not subtract the mean.
     pub bias: Option<&'a Tensor>,
-    /// Added to the variance.
+    /// The number that is added to the variance.
     pub eps: f64,
 }
 
@@ -108,7 +108,7 @@ pub fn add_norm(
 /// [`add_norm`] of the residual alone.
 ///
 /// # Errors
-/// As there.
+/// As for [`add_norm`].
 pub fn norm(residual: &Tensor, norm: Norm<'_>, kind: Kind) -> Result<Tensor> {
     let [y, _] = run_norm(None, residual, norm, 0.0, kind)?;
     y.ok_or_else(|| Error::Contract("norm: there is no result".to_owned()))
@@ -161,11 +161,11 @@ fn run_norm(
     Ok([owned(y), owned(sum)])
 }
 
-/// Dropout with probability `p`, in (0, 1), drawn from libtorch's generator, of a tensor for which
-/// [`has_residual_kernel`].
+/// Dropout with probability `p`, in (0, 1), which libtorch's generator draws. [`has_residual_kernel`] must hold for
+/// `x`.
 ///
 /// # Errors
-/// If it has none, or libtorch fails.
+/// If it does not hold, or libtorch fails.
 pub fn fast_dropout(x: &Tensor, p: f64) -> Result<Tensor> {
     if p.is_nan() || p <= 0.0 || p >= 1.0 || !has_residual_kernel(x) {
         let message = "dropout: fp32 or bf16 on the CPU, and a probability, are needed";
@@ -179,35 +179,35 @@ pub fn fast_dropout(x: &Tensor, p: f64) -> Result<Tensor> {
     Ok(unsafe { Tensor::from_ptr(y) })
 }
 
-/// Whether these kernels take such a tensor.
+/// Whether these kernels accept the tensor.
 pub fn has_residual_kernel(x: &Tensor) -> bool {
     x.device() == Device::Cpu && matches!(x.kind(), Kind::Float | Kind::BFloat16) && x.dim() > 0
 }
 
-/// What is done: `What` in `cpp/residual.cc`.
+/// The passes, with the numbers of `What` in `cpp/residual.cc`.
 const FORWARD: c_int = 0;
 const BACKWARD: c_int = 1;
 
-/// Called by each thread: takes blocks of tokens until none is left. After the backward pass it is called once more, by
-/// one thread, for the gradients of weight and bias.
+/// Runs blocks of tokens until none is left. Each thread calls it once; after the backward pass one thread calls it
+/// again for the gradients of weight and bias.
 ///
 /// # Safety
-/// `task` must be a whole [`ResidualProblem`], and `next` the counter that the threads share.
-unsafe extern "C" fn run(task: *const ResidualProblem, next: *const c_void, what: c_int) {
+/// `problem` must be a complete [`ResidualProblem`], and `next` the counter that the threads share.
+unsafe extern "C" fn run(problem: *const ResidualProblem, next: *const c_void, what: c_int) {
     // SAFETY: both live until every thread has returned; for the last of the three nobody needs the counter.
     panics::catch_for_later("sst::residual", || unsafe {
-        let task = &*task;
+        let problem = &*problem;
         if !matches!(what, FORWARD | BACKWARD) {
-            return params(task);
+            return params(problem);
         }
         let next = &*next.cast::<AtomicUsize>();
-        CpuLevel::current().run_simd(Take { task, next, is_backward: what == BACKWARD });
+        CpuLevel::current().run_simd(Take { problem, next, is_backward: what == BACKWARD });
     });
 }
 
-/// Takes blocks until none is left.
+/// Runs blocks until none is left.
 struct Take<'a> {
-    task: &'a ResidualProblem,
+    problem: &'a ResidualProblem,
     next: &'a AtomicUsize,
     is_backward: bool,
 }
@@ -217,19 +217,19 @@ impl SimdBody for Take<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { task, next, is_backward } = self;
-        let mut scratch = Scratch::new(task);
+        let Self { problem, next, is_backward } = self;
+        let mut scratch = Scratch::new(problem);
         loop {
             let block = next.fetch_add(1, Ordering::Relaxed);
-            if block >= task.blocks() {
+            if block >= problem.blocks() {
                 return;
             }
             // SAFETY: each block is taken once; the processor has what `S` needs.
             unsafe {
                 if is_backward {
-                    backward::<S>(task, block, &mut scratch);
+                    backward::<S>(problem, block, &mut scratch);
                 } else {
-                    forward::<S>(task, block, &mut scratch);
+                    forward::<S>(problem, block, &mut scratch);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The few vector operations that kernels are written in, for the processors they run on.
+//! The vector operations that kernels use, for each instruction set.
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -26,7 +26,7 @@ use super::random::LineDropout;
 /// Every function needs the processor features that the implementation names; `load` and `store` need
 /// `LANES` numbers behind the pointer.
 pub(super) unsafe trait Simd {
-    /// Numbers in a vector.
+    /// The number of lanes of a vector.
     const LANES: usize;
     type V: Copy;
     unsafe fn splat(x: f32) -> Self::V;
@@ -36,21 +36,21 @@ pub(super) unsafe trait Simd {
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
-    /// The larger one; the second if one is NaN.
+    /// The larger number; the second if one of them is NaN.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// The absolute value of `a` with the sign of `b`.
     unsafe fn copysign(a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// The nearest whole number.
+    /// Rounds to the nearest integer.
     unsafe fn round(x: Self::V) -> Self::V;
-    /// `x * 2^n` for whole `n` in -126..=127.
+    /// `x * 2^n` for an integer `n` in -126..=127.
     unsafe fn scale(x: Self::V, n: Self::V) -> Self::V;
 
-    /// Brings the cache line of an address near; an address outside memory does nothing.
+    /// Prefetches the cache line of an address; an invalid address has no effect.
     unsafe fn prefetch(at: *const f32);
 
-    /// The same of a line that will be written.
+    /// Prefetches a cache line that will be written.
     #[inline(always)]
     unsafe fn prefetch_to_write(at: *const f32) {
         // SAFETY: as promised for the trait.
@@ -71,7 +71,7 @@ pub(super) unsafe trait Simd {
         unsafe { fold::<Self>(x, f32::max) }
     }
 
-    /// As many bf16 numbers.
+    /// Loads `LANES` bf16 numbers.
     #[inline(always)]
     unsafe fn load_bf16(from: *const u16) -> Self::V {
         let mut lanes = [0.0; MOST_LANES];
@@ -82,7 +82,7 @@ pub(super) unsafe trait Simd {
         }
     }
 
-    /// Writes as many bf16 numbers, rounded to the nearest even.
+    /// Stores bf16 numbers, rounded to the nearest even.
     #[inline(always)]
     unsafe fn store_bf16(to: *mut u16, x: Self::V) {
         let mut lanes = [0.0; MOST_LANES];
@@ -93,7 +93,7 @@ pub(super) unsafe trait Simd {
         }
     }
 
-    /// A vector of the numbers from place `at` on.
+    /// Loads a vector from index `at` on.
     #[inline(always)]
     unsafe fn load_kind(from: *const c_void, kind: Kind, at: usize) -> Self::V {
         // SAFETY: the caller promises the numbers.
@@ -105,7 +105,7 @@ pub(super) unsafe trait Simd {
         }
     }
 
-    /// Writes a vector from place `at` on.
+    /// Stores a vector from index `at` on.
     #[inline(always)]
     unsafe fn store_kind(to: *mut c_void, kind: Kind, at: usize, x: Self::V) {
         // SAFETY: the caller promises the room.
@@ -117,7 +117,7 @@ pub(super) unsafe trait Simd {
         }
     }
 
-    /// What dropout multiplies the numbers of a line by, from place `at` on.
+    /// The factors by which dropout multiplies the numbers of a line from index `at` on.
     #[inline(always)]
     unsafe fn dropout(line: LineDropout, at: usize) -> Self::V {
         let mut lanes = [0.0; MOST_LANES];
@@ -153,7 +153,7 @@ pub(super) unsafe trait Simd {
     unsafe fn exp(x: Self::V) -> Self::V {
         // SAFETY: as promised for the trait.
         unsafe {
-            // In this order NaN stays what it is.
+            // This order of arguments keeps NaN.
             let x = Self::max(Self::splat(-87.0), x);
             let n = Self::round(Self::mul(x, Self::splat(std::f32::consts::LOG2_E)));
             let r = Self::fma(n, Self::splat(-0.693_359_4), x);
@@ -168,10 +168,10 @@ pub(super) unsafe trait Simd {
     }
 }
 
-/// Lanes of the widest vector.
+/// The number of lanes of the widest vector.
 pub(super) const MOST_LANES: usize = 16;
 
-/// The upper half of the lanes onto the lower one, until one is left.
+/// Combines the upper half of the lanes with the lower half until one lane is left.
 #[inline(always)]
 unsafe fn fold<S: Simd + ?Sized>(x: S::V, both: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0; MOST_LANES];
@@ -187,19 +187,19 @@ unsafe fn fold<S: Simd + ?Sized>(x: S::V, both: impl Fn(f32, f32) -> f32) -> f32
     lanes[0]
 }
 
-/// What a kernel does, compiled once for each processor: `run` and all that it calls must be inlined.
+/// A kernel that is compiled once for each instruction set: `run` and every function that it calls must be inlined.
 pub(super) trait SimdBody {
-    /// What comes of it.
+    /// The result of the kernel.
     type Output;
-    /// Does it.
+    /// Runs the kernel.
     ///
     /// # Safety
-    /// The processor must have what `S` needs.
+    /// The processor must have the features that `S` needs.
     unsafe fn run<S: Simd>(self) -> Self::Output;
 }
 
 impl CpuLevel {
-    /// Runs the `body` that is compiled for this level.
+    /// Runs the version of `body` that is compiled for this level.
     pub(super) fn run_simd<B: SimdBody>(self, body: B) -> B::Output {
         match self {
             // SAFETY: the processor has this level.

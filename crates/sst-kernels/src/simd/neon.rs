@@ -1,4 +1,4 @@
-//! Vectors of NEON, two registers in each.
+//! Vectors of two NEON registers each.
 
 use std::arch::aarch64::*;
 
@@ -7,7 +7,7 @@ use super::{MOST_LANES, Simd};
 /// NEON with fused multiply-adds, which every 64-bit Arm processor has.
 pub(crate) struct Neon;
 
-/// Lanes of one register.
+/// The number of lanes of one register.
 const HALF: usize = 4;
 
 type V = [float32x4_t; 2];

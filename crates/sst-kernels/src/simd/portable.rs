@@ -2,7 +2,7 @@
 
 use super::Simd;
 
-/// No assumption on the processor; four lanes, which the compiler puts into one register of 128 bits where there is one.
+/// Four lanes on any processor. The compiler uses a 128-bit register where there is one.
 pub(crate) struct Portable;
 
 const WIDE: usize = 4;
@@ -58,7 +58,7 @@ unsafe impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        // A call of the C library's fma would cost more than its rounding is worth.
+        // `f32::mul_add` would call the C library's fma, which costs more than its rounding is worth.
         each(|i| a[i] * b[i] + c[i])
     }
     #[inline(always)]

@@ -6,7 +6,7 @@ use std::mem::transmute;
 use super::{MOST_LANES, Simd};
 use crate::random::LineDropout;
 
-/// AVX-512F, with its bf16 or without.
+/// AVX-512F, with or without bf16 instructions.
 pub(crate) struct Wide<const HAS_BF16: bool>;
 /// AVX-512F.
 pub(crate) type Avx512 = Wide<false>;
@@ -152,7 +152,7 @@ unsafe impl<const HAS_BF16: bool> Simd for Wide<HAS_BF16> {
 }
 
 impl<const HAS_BF16: bool> Wide<HAS_BF16> {
-    /// Whether the draws that numbers become by mixing are kept: the rest of `LineDropout::factor`.
+    /// Mixes the draws and compares them with the threshold; the rest of `LineDropout::factor`.
     #[inline(always)]
     pub(crate) fn is_kept(x: __m512i, threshold: u32) -> __mmask16 {
         const SHIFTS: [u32; 3] = LineDropout::SHIFTS;
@@ -169,7 +169,7 @@ impl<const HAS_BF16: bool> Wide<HAS_BF16> {
     }
 }
 
-/// Within pairs of lines, then of twos, fours and eights.
+/// Transposes within pairs of lines, then within groups of 4, 8 and 16.
 #[inline(always)]
 unsafe fn transpose(lines: &mut [__m512; MOST_LANES]) {
     // SAFETY: the caller has made sure of AVX-512F.
@@ -341,7 +341,7 @@ unsafe impl Simd for Avx2 {
             let x = _mm256_xor_si256(x, _mm256_srli_epi32::<{ SHIFTS[1].cast_signed() }>(x));
             let x = _mm256_mullo_epi32(x, _mm256_set1_epi32(g));
             let x = _mm256_xor_si256(x, _mm256_srli_epi32::<{ SHIFTS[2].cast_signed() }>(x));
-            // Unsigned: the draw is at least the threshold where it is the larger of the two.
+            // An unsigned comparison: the draw is at least the threshold if it is the larger of the two.
             let threshold = _mm256_set1_epi32(line.threshold.cast_signed());
             let is_kept = _mm256_cmpeq_epi32(_mm256_max_epu32(x, threshold), x);
             _mm256_and_ps(_mm256_castsi256_ps(is_kept), _mm256_set1_ps(line.keep_scale))

@@ -1,4 +1,4 @@
-//! Attention of rows of unequal length gives what its definition does.
+//! Attention over ragged rows gives the same results as its definition.
 
 use sst_kernels::RaggedAttention;
 use tch::{Device, Kind, Tensor};
@@ -25,7 +25,7 @@ fn bf16_differs_from_fp32_by_its_rounding_alone() {
         RaggedAttention { num_heads: 3, num_kv_heads: 3, scale: 0.3, dropout: 0.0, causal: false };
     let attend = |kind| {
         let inputs = [0, 1, 2].map(|i| {
-            // Numbers that bf16 holds exactly.
+            // These numbers are exact in bf16.
             let exact = normal(i, &[77, 24]).to_kind(Kind::BFloat16);
             exact.to_kind(kind).set_requires_grad(true)
         });
@@ -37,11 +37,11 @@ fn bf16_differs_from_fp32_by_its_rounding_alone() {
         all.extend(inputs.iter().map(|x| x.grad().to_kind(Kind::Float)));
         all
     };
-    // Half a unit in the last of eight binary places.
+    // Half a unit in the last of the eight bits of bf16.
     close(&attend(Kind::BFloat16), &attend(Kind::Float), 4e-3);
 }
 
-/// Scores, mask and softmax in plain tensor operations, for one row.
+/// The reference: scores, mask and softmax of one row with plain tensor operations.
 fn reference([q, k, v]: [&Tensor; 3], options: RaggedAttention, length: i64) -> Tensor {
     let split = |x: &Tensor, heads: i64| x.reshape([length, heads, -1]).transpose(0, 1);
     let group = options.num_heads / options.num_kv_heads;
@@ -87,7 +87,7 @@ fn causal_rows_and_shared_keys_equal_the_definition() {
     }
 }
 
-/// As [`reference`], of the queries of a row's last tokens.
+/// [`reference`] for the queries of a row's last tokens.
 fn reference_of_last([q, k, v]: [&Tensor; 3], options: RaggedAttention) -> Tensor {
     let (queries, keys) = (q.size()[0], k.size()[0]);
     let before = Tensor::zeros([keys - queries, q.size()[1]], (Kind::Float, Device::Cpu));
@@ -97,7 +97,7 @@ fn reference_of_last([q, k, v]: [&Tensor; 3], options: RaggedAttention) -> Tenso
 
 #[test]
 fn some_queries_see_the_keys_of_their_row() {
-    // A row without queries, one with all, keys that are in no row, and tokens after the last row.
+    // A row without queries, a row with all of them, keys of no row, and tokens after the last row.
     let offsets = [0, 5, 5, 54, 55];
     let keys = [[0, 60], [60, 64], [70, 119], [119, 122]];
     for causal in [false, true] {
@@ -162,7 +162,7 @@ fn reference_of(
     reference([&q, &k, &v], options, length)
 }
 
-/// Contexts and gradients in fp32 of numbers that bf16 holds exactly, attended to in the type.
+/// Contexts and gradients in fp32. The inputs are exact in bf16, and the attention runs in the given type.
 fn attend_in(kind: Kind, offsets: &[i64], width: i64, options: RaggedAttention) -> Vec<Tensor> {
     let tokens = *offsets.last().unwrap();
     let heads = [options.num_heads, options.num_kv_heads, options.num_kv_heads];
@@ -189,7 +189,7 @@ fn products_of_pairs_differ_from_fp32_by_their_rounding_alone() {
             RaggedAttention { num_heads: 4, num_kv_heads, scale: 0.2, dropout: 0.0, causal };
         let [found, expected] =
             [Kind::BFloat16, Kind::Float].map(|kind| attend_in(kind, &offsets, width, options));
-        // Half a unit in the last of eight binary places, for what is rounded in between too.
+        // Half a unit in the last of the eight bits of bf16, for intermediate results as well.
         close(&found, &expected, 6e-3);
     }
 }
@@ -214,7 +214,7 @@ fn a_score_that_is_no_number_shows() {
         let x = normal(4, &[20, 32]).to_kind(kind);
         let broken = x.copy();
         let _ = broken.get(7).fill_(f64::NAN);
-        // One query, or a key that all of them see.
+        // Rows with one query, or with a key that all queries attend to.
         for (tensors, expected) in [([&broken, &x, &x], 1), ([&x, &broken, &x], 20)] {
             let out = sst_kernels::ragged_attention(tensors, &[0, 20], options).unwrap();
             let rows = out.isnan().all_dim(1, false).sum(Kind::Int64).int64_value(&[]);
@@ -233,16 +233,17 @@ fn dropout_keeps_the_mean_and_repeats_with_the_seed() {
     let zeros = Tensor::zeros([rows * length, 8], (Kind::Float, Device::Cpu));
     let ones = zeros.ones_like().set_requires_grad(true);
     let run = || sst_kernels::ragged_attention([&zeros, &zeros, &ones], &offsets, options).unwrap();
-    // All scores are equal and all values one: each number is the share of keys that are kept, over 0.7.
+    // All scores are equal and all values one, so that each number of the result is the fraction of keys that are
+    // kept, divided by 0.7.
     let out = run();
     let mean = out.mean(Kind::Double).double_value(&[]);
-    // 4,000 lines of 50 draws: the deviation of the mean is sqrt(0.3 / 0.7 / 200,000).
+    // 4,000 lines of 50 draws: the standard deviation of the mean is sqrt(0.3 / 0.7 / 200,000).
     let deviation = (0.3_f64 / 0.7 / 200_000.0).sqrt();
     assert!((mean - 1.0).abs() < 4.0 * deviation, "{mean}");
     let spread = out.std(false).double_value(&[]);
     let expected = (0.3_f64 / 0.7 / 50.0).sqrt();
     assert!((spread / expected - 1.0).abs() < 0.1, "{spread} instead of {expected}");
-    // The gradient goes through the keys that were kept: both sums count them.
+    // The gradient passes through the keys that were kept, so both sums count them.
     out.sum(Kind::Double).f_backward().unwrap();
     let (kept, sent) = (out.sum(Kind::Double), ones.grad().sum(Kind::Double));
     close(&[sent], &[kept], 1e-6);
@@ -272,7 +273,7 @@ fn a_problem_that_does_not_fit_is_refused() {
     check([&x, &double, &x], &[0, 6], options, "one type");
     let causal = RaggedAttention { causal: true, ..options };
     for (keys, options, part) in [
-        (&[[0, 4], [3, 6]][..], options, "one row's after the other's"),
+        (&[[0, 4], [3, 6]][..], options, "must be inside the tensor, and in order"),
         (&[[0, 4], [4, 7]], options, "inside"),
         (&[[0, 4]], options, "its keys"),
         (&[[0, 4], [5, 5]], options, "fewer keys"),

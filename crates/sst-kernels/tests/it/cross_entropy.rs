@@ -1,4 +1,4 @@
-//! Cross-entropy in one pass gives what libtorch's operators give.
+//! Cross-entropy in one pass gives the same results as libtorch's operators.
 
 use sst_kernels::{CrossEntropy, CrossEntropySums, cross_entropy};
 use tch::{Kind, Reduction, Tensor};
@@ -13,11 +13,11 @@ fn logits(rows: i64, vocab: i64, kind: Kind) -> Tensor {
 }
 
 fn run(logits: &Tensor, labels: &[i64], z_loss: f64) -> CrossEntropySums {
-    let options = CrossEntropy { unscored: UNSCORED, z_loss };
+    let options = CrossEntropy { ignore_index: UNSCORED, z_loss };
     cross_entropy(logits, &Tensor::from_slice(labels), options).unwrap()
 }
 
-/// Loss, z-loss and correct of fp64, with the gradient of a quarter of the loss.
+/// The loss, the z-loss and the number of correct tokens in fp64, and the gradient of a quarter of the loss.
 fn reference(logits: &Tensor, labels: &[i64], z_loss: f64) -> ([f64; 3], Tensor) {
     let double = logits.detach().to_kind(Kind::Double).set_requires_grad(true);
     let labels = Tensor::from_slice(labels);
@@ -42,12 +42,12 @@ fn loss_gradient_and_counts() {
                 let logits = logits(rows, vocab, kind);
                 let (expected, gradient) = reference(&logits, &labels, z_loss);
                 let found = run(&logits, &labels, z_loss);
-                // Scaled as the mean over a batch is.
+                // The factor is that of the mean over a batch.
                 (&found.loss * 0.25).backward();
                 let case = format!("{kind:?} {rows} x {vocab}, z {z_loss}");
                 let sums = [&found.loss, &found.z_loss, &found.correct];
                 for (found, expected) in sums.map(|x| x.double_value(&[])).iter().zip(expected) {
-                    // The logits are exact in both, so that sums are as precise in bf16.
+                    // The logits are exact in both types, so that sums are equally precise in bf16.
                     assert!((found - expected).abs() <= 2e-6 * expected.abs().max(1.0), "{case}");
                 }
                 let grad = logits.grad();
@@ -67,7 +67,7 @@ fn of_equal_logits_the_first_is_the_answer() {
     assert_eq!([0, 1, 2, 3].map(correct), [0.0, 1.0, 0.0, 0.0]);
 }
 
-/// A run must see that its model has broken.
+/// A run must notice that its model is broken: a NaN logit gives a NaN loss.
 #[test]
 fn what_is_no_number_is_not_hidden() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
@@ -76,7 +76,7 @@ fn what_is_no_number_is_not_hidden() {
             values[place] = bad;
             let logits = Tensor::from_slice(&values).reshape([1, 19]).set_requires_grad(true);
             let loss = run(&logits, &[3], 0.0).loss;
-            // A logit of minus infinity has no share, and breaks nothing.
+            // A logit of minus infinity has probability zero and is allowed.
             let is_fine = bad == f32::NEG_INFINITY;
             assert_eq!(loss.double_value(&[]).is_finite(), is_fine, "{bad} at {place}");
             loss.backward();
@@ -88,7 +88,7 @@ fn what_is_no_number_is_not_hidden() {
 
 #[test]
 fn what_does_not_fit_is_an_error() {
-    let options = CrossEntropy { unscored: UNSCORED, z_loss: 0.0 };
+    let options = CrossEntropy { ignore_index: UNSCORED, z_loss: 0.0 };
     let x = logits(2, 5, Kind::Float);
     for (labels, expected) in
         [(vec![1_i64, 5], "label 5 is outside the vocabulary of 5"), (vec![1], "one int64 label")]

@@ -1,11 +1,11 @@
-//! Sums of rows of tables, and their gradients, are libtorch's.
+//! Sums of embedding rows and their gradients equal those of libtorch.
 
 use sst_kernels::Lookup;
 use tch::{Kind, Tensor};
 
 use crate::numbers::Numbers;
 
-/// Tables of so many rows, and ids for each of `tokens`, some of them often.
+/// Tables with these numbers of rows, and ids for `tokens` tokens, some of which occur often.
 fn tables(counts: &[i64], width: i64, tokens: i64, kind: Kind) -> Vec<(Tensor, Tensor)> {
     let mut rng = Numbers::new(8, "test.embedding", 0);
     let mut table = |count: i64| {
@@ -19,7 +19,8 @@ fn tables(counts: &[i64], width: i64, tokens: i64, kind: Kind) -> Vec<(Tensor, T
     counts.iter().map(|count| table(*count)).collect()
 }
 
-/// The sum, and the gradients of the tables when each has a head of its own as well, if it is tied.
+/// The sum and the gradients of the tables. With `is_tied`, each table has a second use, as a tied head would: the
+/// sum of its squares is added to the loss.
 fn run(tables: &[(Tensor, Tensor)], is_tied: bool, sum: impl Fn() -> Tensor) -> Vec<Tensor> {
     let y = sum();
     let factors = Tensor::arange(y.numel() as i64, (Kind::Float, tch::Device::Cpu)).sin();
@@ -79,7 +80,7 @@ fn sums_and_gradients_equal_libtorchs() {
     }
 }
 
-/// What is asked for by name, or is no parameter, gets a gradient of its own.
+/// A table gets a dense gradient if its gradient is requested by name, or if it is not a parameter.
 #[test]
 fn a_gradient_that_is_asked_for_is_made() {
     let tables = tables(&[9], 4, 20, Kind::Float);
@@ -89,7 +90,7 @@ fn a_gradient_that_is_asked_for_is_made() {
     assert!(!weight.grad().defined());
     let counts = ids.flatten(0, -1).bincount::<Tensor>(None, 9).to_kind(Kind::Float);
     assert_eq!(grads[0], counts.unsqueeze(1).expand([9, 4], false));
-    // Half of a table that is computed.
+    // A table that is not a parameter but a result: half of the parameter.
     let half = (weight * 0.5, ids.shallow_clone());
     sst_kernels::embedding_sum(&[lookup(&half, None)]).unwrap().sum(Kind::Float).backward();
     assert_eq!(weight.grad(), counts.unsqueeze(1).expand([9, 4], false) * 0.5);

@@ -1,5 +1,5 @@
-//! Layers as the callers of this crate run them: by a kernel where there is one for the tensors, by libtorch elsewhere. So
-//! the tests hold at every level of the processor.
+//! Layers as the callers of this crate run them: with a kernel if there is one for the tensors, and with libtorch
+//! otherwise. So the tests hold at every CPU level.
 
 use sst_kernels::{
     Affine, FusedActivation, Result, WeightLayout, fast_activated_linear, fast_linear, fast_mlp,
@@ -7,19 +7,19 @@ use sst_kernels::{
 };
 use tch::Tensor;
 
-/// What stands between two linear layers.
+/// The activation between two linear layers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Activation {
     /// Exact GELU, which kernels apply themselves.
     Gelu,
     /// GELU by the tanh approximation, which kernels apply themselves.
     GeluTanh,
-    /// ReLU, which no kernel knows.
+    /// ReLU, for which there is no kernel.
     Relu,
 }
 
 impl Activation {
-    pub(crate) fn curve(self) -> Option<FusedActivation> {
+    pub(crate) fn fused(self) -> Option<FusedActivation> {
         match self {
             Self::Gelu => Some(FusedActivation::Gelu),
             Self::GeluTanh => Some(FusedActivation::GeluTanh),
@@ -27,7 +27,7 @@ impl Activation {
         }
     }
 
-    /// By libtorch.
+    /// Applies the activation with libtorch.
     pub(crate) fn apply(self, x: &Tensor) -> Tensor {
         match self {
             Self::Gelu => x.gelu("none"),
@@ -59,8 +59,8 @@ pub(crate) fn activated_linear(
     layer: Affine<'_>,
     activation: Activation,
 ) -> Result<Tensor> {
-    if let Some(curve) = activation.curve()
-        && let Some(y) = fast_activated_linear(x, layer, WeightLayout::OutIn, curve)?
+    if let Some(fused) = activation.fused()
+        && let Some(y) = fast_activated_linear(x, layer, WeightLayout::OutIn, fused)?
     {
         return Ok(y);
     }
@@ -75,10 +75,10 @@ pub(crate) fn mlp(
     activation: Activation,
 ) -> Result<Tensor> {
     let [up, down] = layers;
-    if let Some(curve) = activation.curve()
+    if let Some(fused) = activation.fused()
         && has_mlp_kernel(x, up.weight, down.weight)?
     {
-        return fast_mlp(x, layers, layout, curve);
+        return fast_mlp(x, layers, layout, fused);
     }
     let apply = |x: &Tensor, Affine { weight, bias }: Affine<'_>| match (layout, bias) {
         (WeightLayout::OutIn, _) => linear(x, weight, bias),

@@ -1,5 +1,5 @@
-//! Every level of the processor gives the same results, to the rounding of the type: a process for each level runs every
-//! kernel on the same numbers, and what they write is compared with the portable level's.
+//! Every CPU level gives the same results, to the rounding of the type. A process for each level runs every kernel on
+//! the same numbers, and its results are compared with those of the portable level.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 use crate::layers::{self, Activation};
 use crate::linear::{distance, normal};
 
-/// Tells the process of a level where its results go.
+/// The variable that gives the process of a level the path for its results.
 const OUT: &str = "SST_TEST_LEVEL_OUT";
 
 const KINDS: [(Kind, &str, f64); 2] = [(Kind::Float, "fp32", 5e-6), (Kind::BFloat16, "bf16", 2e-2)];
@@ -28,7 +28,7 @@ fn every_level_gives_the_same_results() {
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args(["--exact", "levels::results_of_one_level", "--nocapture"]);
         child.env(CPU_LEVEL_VARIABLE, level.name()).env(OUT, &out);
-        // What another level set for libtorch's libraries must not stand.
+        // Variables of libtorch's libraries that another level has set must not remain.
         for name in ["ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"] {
             child.env_remove(name);
         }
@@ -53,7 +53,7 @@ fn every_level_gives_the_same_results() {
     }
 }
 
-/// What `every_level_gives_the_same_results` runs in a process for each level; it does nothing elsewhere.
+/// `every_level_gives_the_same_results` runs this test in a process for each level; otherwise it does nothing.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "a test tells its own process what to write")]
 fn results_of_one_level() {
@@ -92,7 +92,7 @@ fn write(all: &[(String, Tensor)], out: &Path) {
     Tensor::write_safetensors(all, out).unwrap();
 }
 
-/// The result and the gradients of the leaves.
+/// The result, and the gradients of the leaves.
 fn differentiated(leaves: &[&Tensor], y: &Tensor) -> Vec<Tensor> {
     let weights = normal(90, &y.size());
     (y.to_kind(Kind::Float) * weights).sum(Kind::Float).backward();
@@ -140,7 +140,7 @@ fn embedding(kind: Kind) -> Vec<Tensor> {
 fn cross_entropy(kind: Kind) -> Vec<Tensor> {
     let logits = leaf(0, &[20, 203], kind);
     let labels = Tensor::arange(20, (Kind::Int64, Device::Cpu)) * 7;
-    let options = CrossEntropy { unscored: -100, z_loss: 0.01 };
+    let options = CrossEntropy { ignore_index: -100, z_loss: 0.01 };
     let sums = sst_kernels::cross_entropy(&logits, &labels, options).unwrap();
     differentiated(&[&logits], &sums.loss)
 }
@@ -192,8 +192,8 @@ fn adamw() -> Vec<Tensor> {
         exp_avgs: vec![&exp_avg],
         exp_avg_sqs: vec![&exp_avg_sq],
         steps: vec![&step],
-        copies: vec![],
-        rests: vec![],
+        bf16_params: vec![],
+        remainders: vec![],
     };
     let options = AdamW { lr: 0.01, betas: (0.9, 0.98), eps: 1e-6, weight_decay: 0.1 };
     sst_kernels::fused_adamw(&tensors, options, None, None).unwrap();

@@ -1,4 +1,4 @@
-//! The bridge to what tch does not bind.
+//! The functions of libtorch that tch does not bind.
 
 use sst_kernels::{AdamW, AdamWTensors};
 use tch::{Device, Kind, Tensor};
@@ -71,8 +71,8 @@ fn fused_adamw_follows_the_paper_for_one_step() {
         exp_avgs: vec![&m],
         exp_avg_sqs: vec![&v],
         steps: vec![&step],
-        copies: vec![],
-        rests: vec![],
+        bf16_params: vec![],
+        remainders: vec![],
     };
     let options = AdamW { lr, betas: (beta1, beta2), eps, weight_decay: decay };
     let halve = Tensor::from(2_f32);
@@ -87,7 +87,7 @@ fn fused_adamw_follows_the_paper_for_one_step() {
     assert_eq!(values(&w), before, "found_inf holds the update back");
 }
 
-/// The update of one number in f64.
+/// The update of one number in fp64.
 fn adamw_by_hand(x: f64, grad: f64, [m, v]: [f64; 2], step: i32, options: AdamW) -> [f64; 3] {
     let (beta1, beta2) = options.betas;
     let m = beta1 * m + (1.0 - beta1) * grad;
@@ -99,7 +99,7 @@ fn adamw_by_hand(x: f64, grad: f64, [m, v]: [f64; 2], step: i32, options: AdamW)
 
 #[test]
 fn fused_adamw_takes_bf16_gradients_and_writes_copies() {
-    // More than two chunks of the kernel, and a tail.
+    // The size is more than two chunks of the kernel, and a remainder.
     let count = 150_001;
     let wave = |factor: f64| {
         (Tensor::arange(count, (Kind::Double, Device::Cpu)) * factor).sin().to_kind(Kind::Float)
@@ -117,8 +117,8 @@ fn fused_adamw_takes_bf16_gradients_and_writes_copies() {
             exp_avgs: vec![&exp_avg],
             exp_avg_sqs: vec![&exp_avg_sq],
             steps: vec![&step],
-            copies: vec![Some(&copy)],
-            rests: vec![],
+            bf16_params: vec![Some(&copy)],
+            remainders: vec![],
         };
         sst_kernels::fused_adamw(&tensors, options, Some(&Tensor::from(2_f32)), None).unwrap();
         let after = [&param, &exp_avg, &exp_avg_sq].map(values);
@@ -181,18 +181,18 @@ fn the_cpu_has_no_allocator_to_ask() {
 #[test]
 fn memory_that_was_freed_is_handed_out_again() {
     sst_kernels::keep_freed_memory().unwrap();
-    // Twice is once.
+    // A second call changes nothing.
     sst_kernels::keep_freed_memory().unwrap();
     let make = |count: i64, value: f64| Tensor::full([count], value, (Kind::Float, Device::Cpu));
     let address = |tensor: &Tensor| tensor.data_ptr() as usize;
-    // Another test may take what is freed first: that they all do, always, cannot be.
+    // Another test may take the memory that is freed first, but not in every attempt.
     let is_taken_again = (0..100).any(|_| {
         let first = make(8_000_000, 1.0);
         let place = address(&first);
         let second = make(8_000_000, 2.0);
         assert!(address(&second) != place);
         drop(first);
-        // Parts of it, side by side, and the whole when both are free.
+        // Allocates parts of it side by side, and then the whole after both parts are freed.
         let parts = [make(3_000_000, 3.0), make(4_000_000, 4.0)];
         let are_inside =
             parts.each_ref().map(|x| (place..place + 32_000_000).contains(&address(x)));
@@ -204,7 +204,7 @@ fn memory_that_was_freed_is_handed_out_again() {
         are_inside == [true; 2] && address(&whole) == place
     });
     assert!(is_taken_again);
-    // Far more than memory: the error by which a shortage is known.
+    // A request far beyond the memory of the machine gives the error that callers recognise.
     let error = Tensor::f_zeros([1 << 46], (Kind::Float, Device::Cpu)).unwrap_err().to_string();
     assert!(error.contains("DefaultCPUAllocator: not enough memory"), "{error}");
 }
@@ -222,7 +222,7 @@ fn parts_that_lie_side_by_side_are_joined_where_they_lie() {
     (&joint * &weight).sum(Kind::Float).backward();
     let grads = parts.each_ref().map(Tensor::grad);
     assert!(Tensor::cat(&grads, 0).equal(&weight));
-    // In another order, or with a gap, they are copied.
+    // Tensors in another order, or with a gap between them, are copied.
     for parts in [[a, c, b], [&part(0, 3), b, c]] {
         let joint = sst_kernels::joint(parts).unwrap();
         assert!(joint.data_ptr() != parts[0].data_ptr());
@@ -249,10 +249,10 @@ fn parts_are_joined_and_their_gradients_taken_apart() {
     low.to_kind(Kind::Float).sum(Kind::Float).f_backward().unwrap();
     assert_eq!((a.grad().kind(), values(&a.grad())), (Kind::Float, vec![1., 2.]));
     let wide = Tensor::zeros([1, 3], (Kind::Float, Device::Cpu));
-    assert!(sst_kernels::joint([a, b, &wide]).unwrap_err().to_string().contains("alike"));
+    assert!(sst_kernels::joint([a, b, &wide]).unwrap_err().to_string().contains("equal shapes"));
 }
 
-/// Numbers of all sizes, those between two in bf16, and what is no number.
+/// Numbers of all magnitudes, numbers halfway between two bf16 numbers, and NaN and infinities.
 fn wild() -> Tensor {
     let mut bits: Vec<u32> = (0..70_000_u32).map(|i| i.wrapping_mul(0x9e37_79b9)).collect();
     bits.extend([0, 0x8000_0000, 0x3f80_8000, 0x3f80_7fff, 0xbf81_8000, 0x7f80_0000, 0xff80_0000]);
@@ -264,11 +264,11 @@ fn halves_are_the_number_bit_for_bit() {
     let full = wild();
     let high = Tensor::zeros(full.size(), (Kind::BFloat16, Device::Cpu));
     let rest = Tensor::zeros(full.size(), (Kind::Int16, Device::Cpu));
-    sst_kernels::split_halves(&full, &high, &rest).unwrap();
-    let joined = sst_kernels::join_halves(&high, &rest).unwrap();
+    sst_kernels::split_bf16_remainder(&full, &high, &rest).unwrap();
+    let joined = sst_kernels::join_bf16_remainder(&high, &rest).unwrap();
     let bits = |x: &Tensor| Vec::<i32>::try_from(x.view_dtype(Kind::Int)).unwrap();
     assert_eq!(bits(&joined), bits(&full));
-    // The nearest in bf16; of two, the even one or the other.
+    // The high part is the nearest bf16 number; for ties either of the two.
     let nearest = full.to_kind(Kind::BFloat16);
     let numbers = nearest.isfinite();
     let [found, expected] = [&high, &nearest].map(|x| values(&x.masked_select(&numbers)));
@@ -279,7 +279,7 @@ fn halves_are_the_number_bit_for_bit() {
     }
     let short = rest.narrow(0, 0, 5);
     assert!(
-        sst_kernels::split_halves(&joined, &high, &short)
+        sst_kernels::split_bf16_remainder(&joined, &high, &short)
             .unwrap_err()
             .to_string()
             .contains("one size")
@@ -294,7 +294,7 @@ fn fused_adamw_of_halves_is_that_of_the_whole() {
     let options = AdamW { lr: 0.01, betas: (0.9, 0.98), eps: 1e-6, weight_decay: 0.1 };
     let (whole, none) = (wave(0.37, Kind::Float), Tensor::zeros([0], (Kind::Float, Device::Cpu)));
     let (high, rest) = (wave(0.0, Kind::BFloat16), wave(0.0, Kind::Int16));
-    sst_kernels::split_halves(&whole, &high, &rest).unwrap();
+    sst_kernels::split_bf16_remainder(&whole, &high, &rest).unwrap();
     let step = Tensor::from(1_f32);
     for (param, copy, rest) in [(&whole, None, None), (&none, Some(&high), Some(&rest))] {
         let moments = [wave(0.5, Kind::Float), wave(0.7, Kind::Float).square()];
@@ -306,13 +306,13 @@ fn fused_adamw_of_halves_is_that_of_the_whole() {
                 exp_avgs: vec![&moments[0]],
                 exp_avg_sqs: vec![&moments[1]],
                 steps: vec![&step],
-                copies: vec![copy],
-                rests: vec![rest],
+                bf16_params: vec![copy],
+                remainders: vec![rest],
             };
             sst_kernels::fused_adamw(&tensors, options, None, None).unwrap();
         }
     }
-    assert_eq!(values(&sst_kernels::join_halves(&high, &rest).unwrap()), values(&whole));
+    assert_eq!(values(&sst_kernels::join_bf16_remainder(&high, &rest).unwrap()), values(&whole));
     let grad = wave(0.1, Kind::Double);
     let tensors = AdamWTensors {
         params: vec![&none],
@@ -320,9 +320,9 @@ fn fused_adamw_of_halves_is_that_of_the_whole() {
         exp_avgs: vec![&whole],
         exp_avg_sqs: vec![&whole],
         steps: vec![&step],
-        copies: vec![Some(&high)],
-        rests: vec![Some(&rest)],
+        bf16_params: vec![Some(&high)],
+        remainders: vec![Some(&rest)],
     };
     let error = sst_kernels::fused_adamw(&tensors, options, None, None).unwrap_err();
-    assert!(error.to_string().contains("in halves"), "{error}");
+    assert!(error.to_string().contains("with a remainder"), "{error}");
 }

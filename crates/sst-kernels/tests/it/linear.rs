@@ -1,4 +1,4 @@
-//! Linear layers without gradients give what libtorch's give.
+//! Linear layers without gradients give the same results as libtorch's.
 
 use sst_kernels::{
     Affine, CpuLevel, FusedActivation, WeightLayout, autocast, checkpoint, fast_linear, fast_mlp,
@@ -13,7 +13,7 @@ pub(crate) fn normal(index: u64, shape: &[i64]) -> Tensor {
     numbers::normal("test.linear", index, shape)
 }
 
-/// The 2-norm of the difference, relative.
+/// The relative 2-norm of the difference.
 pub(crate) fn distance(found: &Tensor, expected: &Tensor) -> f64 {
     let (found, expected) = (found.to_kind(Kind::Double), expected.to_kind(Kind::Double));
     assert_eq!(found.size(), expected.size());
@@ -25,7 +25,7 @@ fn both_layouts_of_any_size() {
     with_every_unit(check_layouts);
 }
 
-/// As this processor does it, and as those do that have less.
+/// Runs with the units of this processor, and with slower ones only.
 pub(crate) fn with_every_unit(check: impl Fn()) {
     check();
     #[cfg(target_arch = "x86_64")]
@@ -40,7 +40,7 @@ pub(crate) fn with_every_unit(check: impl Fn()) {
 }
 
 fn check_layouts() {
-    // Vectors and tiles with and without a rest; more than one chunk; every number of rows.
+    // Sizes that are and are not multiples of vectors and tiles, more than one chunk, and every number of rows.
     for (input, output) in [
         (1, 1),
         (7, 5),
@@ -52,7 +52,7 @@ fn check_layouts() {
         (520, 33),
         (1100, 40),
     ] {
-        // The few, and many with every rest that tiles leave.
+        // Few rows, and many rows with every remainder of a tile.
         for rows in (1..=16).chain(17..=33).chain([63, 112, 113, 250, 600]) {
             let x = normal(0, &[rows, input]);
             let weight = normal(1, &[output, input]);
@@ -75,7 +75,7 @@ fn check_layouts() {
     }
 }
 
-/// Tokens that are generated in a batch are those that are generated alone.
+/// A token that is generated in a batch equals one that is generated alone.
 #[test]
 fn a_row_does_not_depend_on_the_others() {
     let (x, weight) = (normal(0, &[13, 70]), normal(1, &[130, 70]));
@@ -110,7 +110,7 @@ fn what_does_not_fit_goes_to_libtorch_or_is_an_error() {
             assert!(!has(x, &weight.to_kind(Kind::BFloat16)));
             assert!(!has(&x.to_kind(Kind::Half), &weight.to_kind(Kind::Half)));
         }
-        // Few rows in bf16 are libtorch's where it has instructions for them.
+        // libtorch computes few rows in bf16 if it has instructions for them.
         let is_ours = has(&x.to_kind(Kind::BFloat16), &weight.to_kind(Kind::BFloat16));
         assert_eq!(is_ours, !CpuLevel::current().has_fast_bf16());
         assert!(!has(&x.unsqueeze(0), &weight));
@@ -126,7 +126,7 @@ fn what_does_not_fit_goes_to_libtorch_or_is_an_error() {
     });
 }
 
-/// What is between bf16 results and fp64 is the rounding to bf16, 2^-9 at most and less in the mean.
+/// The difference of bf16 results from fp64 is the rounding to bf16: at most 2^-9, and less on average.
 #[test]
 fn bf16_of_any_size() {
     with_every_unit(check_bf16);
@@ -157,7 +157,7 @@ fn check_bf16() {
     }
 }
 
-/// Whole results, so that one in the wrong place cannot hide in a norm.
+/// Compares every number, so that one in the wrong place cannot hide in a norm.
 #[test]
 fn every_result_has_its_place() {
     with_every_unit(check_places);
@@ -165,7 +165,7 @@ fn every_result_has_its_place() {
 
 fn check_places() {
     let [rows, input, output] = [75, 70, 90];
-    // Numbers that bf16 holds exactly, and no two alike in a row or column.
+    // The numbers are exact in bf16, and those of a row or a column all differ.
     let numbers = Tensor::arange(output * input, (Kind::Int64, Device::Cpu)).remainder(251);
     for kind in [Kind::Float, Kind::BFloat16] {
         let x = Tensor::eye(rows, (kind, Device::Cpu)).narrow(1, 0, input).contiguous();
@@ -181,7 +181,7 @@ fn a_matrix_may_begin_anywhere() {
     with_every_unit(check_beginnings);
 }
 
-/// The left factor is read as it lies: here from the first place after a multiple of 64 bytes.
+/// The left factor is read in place; its address here is not a multiple of 64 bytes.
 fn check_beginnings() {
     let [rows, input, output] = [70, 64, 40];
     for kind in [Kind::Float, Kind::BFloat16] {
@@ -195,7 +195,7 @@ fn check_beginnings() {
     }
 }
 
-/// fp32's precision for numbers of very different sizes too: as close to fp64 as libtorch's, within a factor.
+/// The precision of fp32 for numbers of very different magnitudes: the error is that of libtorch, within a factor.
 #[test]
 fn fp32_keeps_its_precision() {
     let [rows, input, output] = [200, 1536, 96];
@@ -244,7 +244,7 @@ fn weights_are_kept_while_a_guard_lives() {
         assert_eq!(all(&parts), before);
         assert_eq!(all(&parts), before);
         drop(inner);
-        // Another tensor in the place of one that is gone must not be taken for it.
+        // A new tensor at the address of a freed one must not get its cached weight.
         for i in 4..40 {
             let weight = normal(i, &[32, 64]);
             let expected = x.matmul(&weight.tr());
@@ -258,7 +258,7 @@ fn weights_are_kept_while_a_guard_lives() {
     });
 }
 
-/// Two layers and GELU in one kernel, or whatever a processor does that has no unit for it.
+/// Two layers and GELU in one kernel, or the substitute on a processor without a unit for it.
 #[test]
 fn mlp_of_any_size() {
     with_every_unit(check_mlp);
@@ -304,7 +304,7 @@ fn check_mlp() {
     }
 }
 
-/// The activation itself, through weights of one.
+/// The activation alone, with weights of one.
 #[test]
 fn curves_are_those_of_libtorch() {
     with_every_unit(check_curves);
@@ -336,7 +336,7 @@ fn check_curves() {
     }
 }
 
-/// The forward pass of a checkpointed layer records no graph, and must still be what the backward pass makes of it.
+/// The forward pass of a checkpointed layer records no graph, but must give the same bits as the second one.
 #[test]
 fn a_checkpointed_layer_is_computed_as_one_with_gradients() {
     for rows in [8, 40, 200] {

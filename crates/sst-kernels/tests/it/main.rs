@@ -1,5 +1,5 @@
 //! Tests of sst-kernels.
-// Tests fail by panicking, and read what the variable of a test says.
+// Tests fail by panicking, and read the variables that they set for their processes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 mod attention;
@@ -13,7 +13,7 @@ mod numbers;
 mod residual;
 mod trained;
 
-/// Held by tests that draw from libtorch's generator, which is one for all threads.
+/// Tests that draw from libtorch's generator hold this lock, as all threads share the generator.
 pub(crate) fn generator() -> std::sync::MutexGuard<'static, ()> {
     static GENERATOR: std::sync::Mutex<()> = std::sync::Mutex::new(());
     GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -1,5 +1,5 @@
-//! Numbers for tests, which depend on nothing but their keys: no other test can disturb them, as it could libtorch's
-//! generator, which is one for all threads.
+//! Random numbers for tests. They depend on their keys only, so that other tests cannot change them. libtorch's
+//! generator is shared by all threads.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -8,12 +8,12 @@ use tch::Tensor;
 /// A generator for the tensors of one test.
 pub(crate) struct Numbers {
     generator: ChaCha8Rng,
-    /// The second of two normal numbers, which are made together.
+    /// The second of two normal numbers, which Box and Muller's method makes together.
     spare: Option<f64>,
 }
 
 impl Numbers {
-    /// The numbers of test `name`; each `index` has its own.
+    /// The generator for tensor `index` of test `name`.
     pub(crate) fn new(seed: u64, name: &str, index: u64) -> Self {
         // The hash of the name is FNV-1a.
         let mix =

@@ -1,4 +1,4 @@
-//! Dropout, residual and LayerNorm in one pass give what they give one by one.
+//! Dropout, residual connection and LayerNorm in one pass give the same results as the separate operators.
 
 use tch::{Kind, Tensor};
 
@@ -41,12 +41,12 @@ fn the_kernel_equals_the_operators() {
     for shape in [&[1, 3][..], &[40, 17], &[3, 50, 256]] {
         for (kinds, tolerance) in [
             ([Kind::Float, Kind::Float], 1e-6),
-            // The reference rounds to bf16 where the kernel does, but for the sum's own rounding.
+            // The reference rounds to bf16 where the kernel does, except for the rounding of the sum.
             ([Kind::BFloat16, Kind::Float], 3e-3),
             ([Kind::BFloat16, Kind::BFloat16], 1e-2),
         ] {
             let kernel = run(shape, kinds, |[x, residual, weight, bias]| {
-                // Both handles are used, and gradients come from both.
+                // Both handles are used, so that gradients come from both.
                 let [y, twin] =
                     sst_kernels::residual_norm(x, residual, [weight, bias], 0.0, eps).unwrap();
                 y * 0.25 + twin * 0.75
@@ -61,7 +61,7 @@ fn the_kernel_equals_the_operators() {
     }
 }
 
-/// A layer whose norm comes first: the sum goes on beside its norm, and both send a gradient back.
+/// A pre-norm layer: the sum is a second result, and both results have gradients.
 #[test]
 fn the_sum_and_its_norm_equal_the_operators() {
     let eps = 1e-5;
@@ -88,7 +88,7 @@ fn the_sum_and_its_norm_equal_the_operators() {
                         );
                     }
                     let mean = sum.square().mean_dim(-1, true, Kind::Double);
-                    // So that the bias has a gradient, which is zero.
+                    // This term gives the bias a gradient of zero instead of none.
                     sum * (mean + eps).rsqrt() * weight + bias * 0.0
                 };
                 let kernel = run(shape, kinds, |[x, residual, weight, bias]| {
@@ -104,7 +104,7 @@ fn the_sum_and_its_norm_equal_the_operators() {
                 let size = |all: &[Tensor]| if has_bias { all.len() } else { all.len() - 1 };
                 let compared = size(&kernel);
                 close(&kernel[..compared], &operators[..compared], tolerance);
-                // Alone, of the residual as it is.
+                // The norm of the residual alone.
                 let kernel = run(shape, kinds, |[x, residual, weight, bias]| {
                     let norm = sst_kernels::Norm { weight, bias: has_bias.then_some(bias), eps };
                     sst_kernels::norm(residual, norm, result).unwrap() + (x + bias) * 0.0
@@ -121,7 +121,7 @@ fn the_sum_and_its_norm_equal_the_operators() {
     }
 }
 
-/// What is dropped before the sum is dropped in both passes.
+/// The forward and the backward pass drop the same numbers.
 #[test]
 fn dropout_before_a_sum_is_that_of_the_generator() {
     let _turn = crate::generator();
@@ -154,7 +154,7 @@ fn what_is_dropped_is_dropped_in_both_passes() {
         y.sum(Kind::Float).f_backward().unwrap();
         let kept = y.ne(0.0);
         let rate = 1.0 - kept.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
-        // The 99.99 % interval of 48,000 draws; a value of exactly zero is not to be expected.
+        // The 99.99 % interval of 48,000 draws. A value of exactly zero is improbable.
         assert!((rate - 0.25).abs() < 3.9 * (0.25_f64 * 0.75 / 48_000.0).sqrt(), "{rate}");
         let factor = 1.0 / 0.75;
         let grad = x.grad().to_kind(Kind::Float);
@@ -163,7 +163,7 @@ fn what_is_dropped_is_dropped_in_both_passes() {
         let wanted = x.detach().to_kind(Kind::Float) * kept.to_kind(Kind::Float) * factor;
         let far = (y.detach().to_kind(Kind::Float) - wanted).abs().max().double_value(&[]);
         assert!(far < 2e-2, "{far}");
-        // No place has the mask of another: rows and columns agree no more often than chance.
+        // Rows and columns of the mask agree no more often than by chance.
         let kept = kept.to_kind(Kind::Double);
         let both = (kept.narrow(0, 0, 499) * kept.narrow(0, 1, 499)).mean(Kind::Double);
         assert!((both.double_value(&[]) - 0.5625).abs() < 0.02);

@@ -1,4 +1,4 @@
-//! Linear layers with gradients, beside fp64.
+//! Linear layers with gradients, compared with fp64.
 
 use sst_kernels::{Affine, WeightLayout, autocast, has_linear_kernel};
 use tch::{Device, Kind, Tensor, no_grad};
@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use crate::layers::{self, Activation};
 use crate::linear::{distance, normal, with_every_unit};
 
-/// What a layer is made of, and a gradient of its result; in fp64, of numbers that bf16 holds.
+/// The inputs of a layer and a gradient of its result, in fp64, with numbers that are exact in bf16.
 fn case(rows: i64, widths: &[i64]) -> Vec<Tensor> {
     let first = [normal(0, &[rows, widths[0]])];
     let layers = widths.windows(2).enumerate().flat_map(|(i, pair)| {
@@ -19,7 +19,7 @@ fn case(rows: i64, widths: &[i64]) -> Vec<Tensor> {
     all.map(|x| x.to_kind(Kind::BFloat16).to_kind(Kind::Double)).collect()
 }
 
-/// The result and the gradients of what `run` is given, all but the last, in the types of `kinds`.
+/// The result of `run` and the gradients of its arguments, except the last, in the types of `kinds`.
 fn gradients(tensors: &[Tensor], kinds: &[Kind], run: impl Fn(&[Tensor]) -> Tensor) -> Vec<Tensor> {
     let (last, first) = tensors.split_last().unwrap();
     let leaves: Vec<Tensor> = first
@@ -51,7 +51,7 @@ const SIZES: [(i64, i64); 7] =
 fn one_layer_of_any_size() {
     with_every_unit(|| {
         for (input, output) in SIZES {
-            // More rows than are packed at once, too.
+            // More rows than are packed at once.
             for rows in [32, 33, 75, 512, 2049, 4500] {
                 if rows > 600 && input * output > 10_000 {
                     continue;
@@ -81,7 +81,7 @@ fn one_layer(rows: i64, input: i64, output: i64, layout: WeightLayout) {
     for (kind, limit) in [(Kind::BFloat16, 3e-3), (Kind::Float, 2e-6)] {
         check(&gradients(&tensors, &[kind; 3], run), &expected, limit, &name);
     }
-    // Weights in fp32 get gradients in fp32, which nothing has rounded where the kernel is there.
+    // Gradients of fp32 weights are in fp32; the kernel does not round them.
     let _cast = autocast(Device::Cpu, Some(Kind::BFloat16)).unwrap();
     let found = gradients(&tensors, &[Kind::BFloat16, Kind::Float, Kind::Float], run);
     check(&found, &expected, 3e-3, &name);
@@ -157,7 +157,7 @@ fn two_layers(rows: i64, widths: [i64; 3], activation: Activation, layout: Weigh
     }
 }
 
-/// Whole gradients, so that a number in the wrong place cannot hide in a norm.
+/// Compares every number of the gradients, so that one in the wrong place cannot hide in a norm.
 #[test]
 fn every_gradient_has_its_place() {
     with_every_unit(|| {
@@ -186,7 +186,7 @@ fn check_places(kind: Kind) {
     assert_eq!(x.grad(), weight.detach().narrow(0, 0, rows));
 }
 
-/// A frozen layer passes gradients on and gets none.
+/// A frozen layer passes gradients to its input and gets none.
 #[test]
 fn only_what_asks_for_a_gradient_gets_one() {
     let make = |index, shape: &[i64]| normal(index, shape).to_kind(Kind::BFloat16);
@@ -214,7 +214,7 @@ fn only_what_asks_for_a_gradient_gets_one() {
     }
 }
 
-/// What has no second gradient says so where the kernel is there; libtorch has one.
+/// The kernel refuses second-order gradients; libtorch computes them.
 #[test]
 fn a_second_gradient_is_an_error() {
     let x = normal(0, &[40, 64]).set_requires_grad(true);
@@ -227,7 +227,7 @@ fn a_second_gradient_is_an_error() {
     }
 }
 
-/// The threads share the work out, and change nothing.
+/// The result does not depend on the number of threads.
 #[test]
 fn gradients_do_not_depend_on_the_threads() {
     let tensors = case(700, &[96, 160, 64]);

@@ -1,4 +1,4 @@
-//! config.json of BERT.
+//! The config.json of BERT.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,39 +8,39 @@ use sst_data::Harmless;
 use crate::config::{Refused, check_dropout, check_refused, check_sizes, is_false, padding_row};
 use crate::error::{ModelError, bad};
 
-/// The keys of a BERT config.json that shape the model; defaults are those of `bert-base-uncased`.
+/// The keys of a BERT config.json that define the model. The defaults are those of `bert-base-uncased`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BertConfig {
-    /// v: token ids.
+    /// v, the number of token ids.
     pub vocab_size: i64,
-    /// d.
+    /// d, the width of hidden states.
     pub hidden_size: i64,
-    /// Layers.
+    /// The number of layers.
     pub num_hidden_layers: i64,
-    /// h.
+    /// h, the number of attention heads.
     pub num_attention_heads: i64,
-    /// Width of the MLP.
+    /// The width of the MLP.
     pub intermediate_size: i64,
-    /// Its activation.
+    /// The activation of the MLP and of the language-model head.
     pub hidden_act: Activation,
-    /// Dropout after the embeddings, the attention and the MLP.
+    /// The dropout probability after the embeddings, the attention and the MLP.
     pub hidden_dropout_prob: f64,
-    /// Dropout on the attention probabilities.
+    /// The dropout probability of the attention probabilities.
     pub attention_probs_dropout_prob: f64,
-    /// The longest row, special tokens included.
+    /// The largest number of tokens in a row, special tokens included.
     pub max_position_embeddings: i64,
-    /// Segment ids.
+    /// The number of segment ids.
     pub type_vocab_size: i64,
-    /// Standard deviation of the first weights.
+    /// The standard deviation of the initial weights.
     pub initializer_range: f64,
-    /// Added to the variance in LayerNorm.
+    /// The number that LayerNorm adds to the variance.
     pub layer_norm_eps: f64,
-    /// The padding token; its input embedding gets no gradient.
+    /// The id of the padding token; its word embedding gets no gradient.
     pub pad_token_id: Option<i64>,
-    /// Whether the vocabulary projection is the word embeddings.
+    /// Whether the head's projection is tied to the word embeddings.
     pub tie_word_embeddings: bool,
-    /// Keys that do not shape the model; kept as they are when it is saved.
+    /// Keys that do not define the model. They are saved again unchanged.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -68,10 +68,10 @@ impl Default for BertConfig {
 }
 
 impl BertConfig {
-    /// Checks what serde cannot.
+    /// Checks the values, after serde has checked their types.
     ///
     /// # Errors
-    /// If a value cannot be, or asks for a variant of BERT that sst does not have.
+    /// If a value is out of range, or asks for a variant of BERT that sst does not implement.
     pub fn check(&self) -> Result<(), ModelError> {
         check_sizes(&[
             ("vocab_size", self.vocab_size),
@@ -95,10 +95,11 @@ impl BertConfig {
         check_refused(&self.other, &REFUSED)
     }
 
-    /// The dropout before the linear layer of a task head: `classifier_dropout`, or that of hidden states.
+    /// The dropout probability before the linear layer of a task head: `classifier_dropout`, or else
+    /// `hidden_dropout_prob`.
     pub(super) fn classifier_dropout(&self) -> f64 {
-        let own = self.other.get("classifier_dropout").and_then(Value::as_f64);
-        own.unwrap_or(self.hidden_dropout_prob)
+        let dropout = self.other.get("classifier_dropout").and_then(Value::as_f64);
+        dropout.unwrap_or(self.hidden_dropout_prob)
     }
 
     /// The row of the word embeddings that gets no gradient.
@@ -113,7 +114,7 @@ const REFUSED: [Refused; 3] = [
     ("add_cross_attention", is_false, "sst has BERT as an encoder only"),
 ];
 
-/// Keys of BERT's config.json that do not matter to what sst computes.
+/// Keys of BERT's config.json that do not change what sst computes, each with the reason.
 pub(super) const HARMLESS: &[Harmless] = &[
     ("position_embedding_type", "absolute; another is an error"),
     ("is_decoder", "false; true is an error"),

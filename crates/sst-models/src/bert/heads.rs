@@ -1,6 +1,6 @@
-//! The heads of BERT: masked tokens, and next sentence.
+//! The pretraining heads of BERT: the masked-language-model head and the next-sentence head.
 //!
-//! Shapes: n selected positions, d hidden size, v vocabulary.
+//! Shapes: n selected positions, d hidden size, v vocabulary size.
 
 use sst_core::nn::{Activation, LayerNorm, Linear, activated_linear, linear};
 use sst_core::{Forward, Head, HeadInput, Init, Result, Scope};
@@ -9,7 +9,8 @@ use tch::Tensor;
 use super::config::BertConfig;
 use crate::heads::Pooler;
 
-/// Scores the vocabulary: a transform, then the word embeddings as projection.
+/// The masked-language-model head: a linear layer with activation and norm, then a projection that may be the word
+/// embeddings.
 #[derive(Debug)]
 pub(super) struct MaskedHead {
     dense: Linear,
@@ -58,7 +59,8 @@ impl Head for MaskedHead {
     }
 }
 
-/// Scores whether the second segment follows the first, from the pooled first token. Output 0 is "follows".
+/// The next-sentence head: a linear layer on the pooled first token. Output 0 means that the second segment follows
+/// the first.
 #[derive(Debug)]
 pub(super) struct NextSentenceHead {
     pooler: Pooler,

@@ -1,6 +1,6 @@
 //! One layer of the encoder.
 //!
-//! Shapes: b batch, l length, t tokens of all rows, n of them that are wanted, d hidden size.
+//! Shapes: b batch, l length, t tokens of all rows, n selected tokens, d hidden size.
 
 use sst_core::nn::{Activation, Attention, LayerNorm, Linear, Rows, has_attention_kernel, mlp};
 use sst_core::{Forward, RaggedRows, Result, Scope};
@@ -10,7 +10,7 @@ use tch::Tensor;
 use super::config::BertConfig;
 use crate::init::{InitOptions, Queries};
 
-/// Attention, then two linear layers, each with a residual and a norm after it.
+/// A post-norm transformer layer: attention and a two-layer MLP, each followed by a residual connection and a norm.
 #[derive(Debug)]
 pub(super) struct Layer {
     query: Linear,
@@ -26,38 +26,39 @@ pub(super) struct Layer {
     dropout: f64,
 }
 
-/// A hidden state, as the norm that made it gives it: a handle for each of the two that it goes on to.
+/// Two handles on a hidden state, for its two uses. A fused norm returns both, and adds their gradients in its
+/// backward pass.
 #[derive(Debug)]
 pub(super) struct Hidden {
-    /// For products.
-    pub(super) factor: Tensor,
-    /// For the residual.
+    /// The handle for matrix products.
+    pub(super) input: Tensor,
+    /// The handle for the residual connection.
     pub(super) residual: Tensor,
 }
 
 impl Hidden {
-    /// Of what no norm gives twice.
+    /// Makes both handles from one tensor that does not come from a fused norm.
     pub(super) fn new(hidden: &Tensor) -> Result<Self> {
         Ok(fork(hidden)?.into())
     }
 
-    pub(super) fn both(&self) -> [&Tensor; 2] {
-        [&self.factor, &self.residual]
+    pub(super) fn handles(&self) -> [&Tensor; 2] {
+        [&self.input, &self.residual]
     }
 }
 
 impl From<[Tensor; 2]> for Hidden {
-    fn from([factor, residual]: [Tensor; 2]) -> Self {
-        Self { factor, residual }
+    fn from([input, residual]: [Tensor; 2]) -> Self {
+        Self { input, residual }
     }
 }
 
-/// The tokens whose next hidden states are wanted.
+/// The tokens whose hidden states the last layer has to compute.
 #[derive(Debug)]
 pub(super) struct Picked {
-    /// Their places, in order.
+    /// Their positions, sorted.
     pub(super) positions_n: Tensor,
-    /// The first of each row, and the end of the last.
+    /// The index of the first of each row in `positions_n`, then their number.
     pub(super) offsets: Vec<i64>,
 }
 
@@ -94,7 +95,7 @@ impl Layer {
         })
     }
 
-    /// Another handle on the same parameters.
+    /// A second handle on the same parameters.
     pub(super) fn handle(&self) -> Self {
         Self {
             query: self.query.handle(),
@@ -111,35 +112,36 @@ impl Layer {
         }
     }
 
-    /// The next hidden state and, if wanted, the attention probabilities.
+    /// The next hidden states and, if wanted, the attention probabilities.
     pub(super) fn forward(
         &self,
         hidden_bld: &Hidden,
         rows: Rows<'_>,
         forward: Forward,
     ) -> Result<(Hidden, Option<Tensor>)> {
-        let Hidden { factor, residual } = hidden_bld;
+        let Hidden { input, residual } = hidden_bld;
         let Forward { train, want } = forward;
         if let (Rows::Ragged(rows), true) = (rows, train && !want.attentions)
             && has_attention_kernel(&self.query.weight)?
         {
-            // One product instead of three, for which the weights are copied: too much for a few tokens.
-            let joint = Linear::forward_joint([&self.query, &self.key, &self.value], factor)?;
+            // A single product gives queries, keys and values. It has to copy the weights, which does not pay for a
+            // few tokens.
+            let joint = Linear::forward_joint([&self.query, &self.key, &self.value], input)?;
             let context = self.attention.forward_joint(&joint, rows, train)?;
-            return Ok((self.rest(context, residual, train)?, None));
+            return Ok((self.after_attention(context, residual, train)?, None));
         }
         let mixed = {
-            // None of them is needed after that, and others may have their memory.
-            let query = self.query.forward(factor)?;
-            let key = self.key.forward(factor)?;
-            let value = self.value.forward(factor)?;
+            // These tensors are dropped at the end of the block, so that later ones may reuse their memory.
+            let query = self.query.forward(input)?;
+            let key = self.key.forward(input)?;
+            let value = self.value.forward(input)?;
             self.attention.forward([&query, &key, &value], rows, train, want.attentions)?
         };
-        Ok((self.rest(mixed.context, residual, train)?, mixed.probabilities))
+        Ok((self.after_attention(mixed.context, residual, train)?, mixed.probabilities))
     }
 
-    /// The next hidden state `[n, d]` of some tokens of the ragged `[t, d]`. The others are keys and values
-    /// and nothing else.
+    /// The next hidden states `[n, d]` of the selected tokens. The other tokens of `[t, d]` serve as keys and values
+    /// only.
     pub(super) fn forward_at(
         &self,
         hidden_td: &Hidden,
@@ -149,15 +151,15 @@ impl Layer {
     ) -> Result<Hidden> {
         let hidden_nd = hidden_td.residual.f_index_select(0, &picked.positions_n)?;
         let query = self.query.forward(&hidden_nd)?;
-        let key = self.key.forward(&hidden_td.factor)?;
-        let value = self.value.forward(&hidden_td.factor)?;
+        let key = self.key.forward(&hidden_td.input)?;
+        let value = self.value.forward(&hidden_td.input)?;
         let projections = [&query, &key, &value];
         let context = self.attention.forward_at(projections, &picked.offsets, rows, train)?;
-        self.rest(context, &hidden_nd, train)
+        self.after_attention(context, &hidden_nd, train)
     }
 
-    /// What follows the attention, token by token.
-    fn rest(&self, context: Tensor, residual: &Tensor, train: bool) -> Result<Hidden> {
+    /// The part of the layer after the attention.
+    fn after_attention(&self, context: Tensor, residual: &Tensor, train: bool) -> Result<Hidden> {
         let mixed = self.attention_output.forward(&context)?;
         drop(context);
         let [attended, residual] =

@@ -1,5 +1,5 @@
-//! BERT (Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers"), for any Hugging
-//! Face config.json of `model_type` `bert`, with absolute positions and as an encoder.
+//! BERT (Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers"). Reads every Hugging Face
+//! config.json of `model_type` `bert` that has absolute positions and is an encoder.
 
 mod config;
 mod heads;

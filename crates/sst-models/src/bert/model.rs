@@ -1,11 +1,11 @@
-//! The encoder: embeddings, layers, pooler.
+//! The encoder: embeddings, layers and pooler.
 //!
 //! Shapes: b batch, l length, d hidden size.
 
 use sst_core::nn::{Embedding, LayerNorm, Rows, dropout, has_attention_kernel};
 use sst_core::{
     Embedded, Encoder, EncoderOutput, Error, Forward, Init, Input, InputSpec, RaggedRows, Result,
-    RowLayout, Scope, Tokens, Want, pad_even,
+    RowLayout, Scope, Tokens, Want, pad_to_kernel_rows,
 };
 use tch::{Kind, Tensor};
 
@@ -19,7 +19,7 @@ use crate::init::InitOptions;
 pub struct BertModel {
     embeddings: Embeddings,
     layers: Vec<Layer>,
-    /// Layers that run again in the backward pass.
+    /// Which layers use activation checkpointing, and so run again in the backward pass.
     checkpointed: Vec<bool>,
     pooler: Option<Pooler>,
     num_positions: i64,
@@ -37,7 +37,7 @@ struct Embeddings {
 }
 
 impl BertModel {
-    /// Makes the parameters of the encoder in `scope`, under the hub's names.
+    /// Makes the parameters of the encoder in `scope`, under their names on the Hugging Face hub.
     ///
     /// # Errors
     /// If a name is taken, or libtorch fails.
@@ -65,7 +65,7 @@ impl BertModel {
         Ok(Self { embeddings, layers, checkpointed, pooler, num_positions, num_tokens, width })
     }
 
-    /// Picks the layers that run again in the backward pass; returns how many there are.
+    /// Turns on activation checkpointing for the layers that `select` returns true for. Returns their number.
     pub fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> usize {
         for (i, checkpointed) in self.checkpointed.iter_mut().enumerate() {
             *checkpointed = select(i);
@@ -73,17 +73,18 @@ impl BertModel {
         self.checkpointed.iter().filter(|on| **on).count()
     }
 
-    /// The word embeddings `[v, d]`, to tie a head to them.
+    /// The word embeddings `[v, d]`, for a head that is tied to them.
     pub fn word_embeddings(&self) -> &Tensor {
         &self.embeddings.word.weight
     }
 
-    /// Its pooler, if this model has one.
+    /// The pooler, if this model has one.
     pub(super) fn pooler(&self) -> Option<&Pooler> {
         self.pooler.as_ref()
     }
 
-    /// The rows without padding and the tokens at `positions_n` in them, if the last layer can run for these alone.
+    /// The ragged rows, and the tokens at `positions_n` in them, if the last layer can run for these tokens only;
+    /// `None` if not.
     fn pick(
         &self,
         embedded: &Embedded,
@@ -106,7 +107,7 @@ impl BertModel {
         Ok(offsets.map(|offsets| (rows, picked(offsets))))
     }
 
-    /// Runs layer `i`, or has it run again in the backward pass.
+    /// Runs layer `i`, with activation checkpointing if it is on for this layer.
     fn layer(
         &self,
         i: usize,
@@ -118,16 +119,17 @@ impl BertModel {
             return self.layers[i].forward(hidden_bld, rows, forward);
         }
         let (layer, rows) = (self.layers[i].handle(), rows.to_owned());
-        let next_bld = sst_kernels::checkpoint_all(hidden_bld.both(), move |both| -> Result<_> {
-            let hidden_bld = both.map(Tensor::shallow_clone).into();
-            let Hidden { factor, residual } =
-                layer.forward(&hidden_bld, rows.as_rows(), forward)?.0;
-            Ok([factor, residual])
-        })?;
+        let next_bld =
+            sst_kernels::checkpoint_all(hidden_bld.handles(), move |handles| -> Result<_> {
+                let hidden_bld = handles.map(Tensor::shallow_clone).into();
+                let Hidden { input, residual } =
+                    layer.forward(&hidden_bld, rows.as_rows(), forward)?.0;
+                Ok([input, residual])
+            })?;
         Ok((next_bld.into(), None))
     }
 
-    /// The same of the last layer, for some tokens alone.
+    /// Runs the last layer for the selected tokens only.
     fn last_layer_at(
         &self,
         hidden_td: &Hidden,
@@ -137,13 +139,14 @@ impl BertModel {
     ) -> Result<Tensor> {
         let last = self.layers.len() - 1;
         if !(self.checkpointed[last] && train) {
-            return Ok(self.layers[last].forward_at(hidden_td, rows, &picked, train)?.factor);
+            return Ok(self.layers[last].forward_at(hidden_td, rows, &picked, train)?.input);
         }
         let (layer, rows) = (self.layers[last].handle(), rows.clone());
-        let [last_nd] = sst_kernels::checkpoint_all(hidden_td.both(), move |both| -> Result<_> {
-            let hidden_td = both.map(Tensor::shallow_clone).into();
-            Ok([layer.forward_at(&hidden_td, &rows, &picked, train)?.factor])
-        })?;
+        let [last_nd] =
+            sst_kernels::checkpoint_all(hidden_td.handles(), move |handles| -> Result<_> {
+                let hidden_td = handles.map(Tensor::shallow_clone).into();
+                Ok([layer.forward_at(&hidden_td, &rows, &picked, train)?.input])
+            })?;
         Ok(last_nd)
     }
 }
@@ -160,7 +163,7 @@ impl Encoder for BertModel {
         self.width
     }
 
-    /// The sum of word, position and segment embeddings, after its norm and dropout.
+    /// The sum of word, position and segment embeddings, after norm and dropout.
     fn embed(&self, input: Input<'_>, forward: Forward) -> Result<Embedded> {
         let tokens = input.tokens()?;
         let length = longest(tokens);
@@ -178,7 +181,7 @@ impl Encoder for BertModel {
     fn encode_embedded(&self, embedded: Embedded, forward: Forward) -> Result<EncoderOutput> {
         let Embedded { hidden: mut hidden_bld, rows: layout } = embedded;
         let mask = match &layout {
-            // [b, l] to [b, 1, 1, l]: every query sees the same keys.
+            // The mask `[b, l]` becomes `[b, 1, 1, l]`, as it is the same for every query.
             RowLayout::Padded { mask_bl: Some(mask_bl) } => {
                 Some(mask_bl.f_unsqueeze(1)?.f_unsqueeze(1)?)
             }
@@ -191,7 +194,7 @@ impl Encoder for BertModel {
         let Want { attentions, hidden_states } = forward.want;
         let num_tokens = hidden_bld.size()[0];
         if matches!(layout, RowLayout::Ragged(_)) && !attentions && !hidden_states {
-            hidden_bld = pad_even(hidden_bld)?;
+            hidden_bld = pad_to_kernel_rows(hidden_bld)?;
         }
         let mut hidden_bld = Hidden::new(&hidden_bld)?;
         let mut hidden_states = hidden_states.then(Vec::new);
@@ -216,7 +219,8 @@ impl Encoder for BertModel {
         Ok(EncoderOutput { hidden_bld, rows: layout, attentions, hidden_states })
     }
 
-    /// The last layer computes keys and values of all tokens, and everything else of the wanted ones.
+    /// The last layer computes keys and values for all tokens, and everything else for the tokens at `positions_n`
+    /// only.
     fn encode_at(
         &self,
         input: Input<'_>,
@@ -227,7 +231,8 @@ impl Encoder for BertModel {
         let Some((rows, picked)) = self.pick(&embedded, positions_n)? else {
             return self.encode_embedded(embedded, forward)?.at(positions_n);
         };
-        let hidden_td = pad_even(embedded.hidden.f_reshape([rows.num_tokens(), self.width])?)?;
+        let hidden_td =
+            pad_to_kernel_rows(embedded.hidden.f_reshape([rows.num_tokens(), self.width])?)?;
         let mut hidden_td = Hidden::new(&hidden_td)?;
         for i in 0..self.layers.len() - 1 {
             hidden_td = self.layer(i, &hidden_td, Rows::Ragged(&rows), forward)?.0;
@@ -236,7 +241,7 @@ impl Encoder for BertModel {
     }
 }
 
-/// The tokens of the longest row.
+/// The number of tokens of the longest row.
 fn longest(tokens: Tokens<'_>) -> i64 {
     let padded = || tokens.input_ids.size().last().copied().unwrap_or(0);
     tokens.rows.map_or_else(padded, RaggedRows::longest)
@@ -266,7 +271,7 @@ impl Embeddings {
         let ids = tokens.input_ids;
         let segments = match tokens.token_type_ids {
             Some(segments) => segments.shallow_clone(),
-            // All in segment 0.
+            // Every token is in segment 0.
             None => ids.f_zeros_like()?,
         };
         let positions = match tokens.rows {

@@ -1,13 +1,13 @@
-//! What older or smaller files call the parameters of BERT.
+//! Names of BERT's parameters in older files, and in files of the encoder alone.
 
-/// The parameters below the encoder, without the `bert.` prefix.
+/// Prefixes of the encoder's parameters, after the prefix `bert.`.
 const BASE: [&str; 3] = ["embeddings.", "encoder.", "pooler."];
 
-/// The parameter that `name` of a file stands for, as `BertModel` calls it: without the prefix `bert.`, and
-/// with the newer names of the norms' parameters.
+/// The parameter that the tensor `name` of a file stands for: without the prefix `bert.`, and with `weight` and
+/// `bias` instead of the old names `gamma` and `beta` in norms.
 pub(super) fn canonical(name: &str) -> String {
     let base = name.strip_prefix("bert.").filter(|base| is_base(base)).unwrap_or(name);
-    // The names of the first TensorFlow release.
+    // The first TensorFlow release used these names.
     match base.rsplit_once('.') {
         Some((stem, "gamma")) => format!("{stem}.weight"),
         Some((stem, "beta")) => format!("{stem}.bias"),
@@ -15,12 +15,12 @@ pub(super) fn canonical(name: &str) -> String {
     }
 }
 
-/// Whether it is a parameter of the encoder, by its canonical name.
+/// Whether a canonical name is that of a parameter of the encoder.
 pub(super) fn is_base(name: &str) -> bool {
     BASE.iter().any(|part| name.starts_with(part))
 }
 
-/// Whether it is a buffer that transformers kept until version 4.31.
+/// Whether the tensor is a buffer that transformers saved until version 4.31.
 pub(super) fn is_buffer(name: &str) -> bool {
     name.ends_with("embeddings.position_ids")
 }

@@ -1,4 +1,4 @@
-//! Which architecture of BERT a file of weights is loaded as.
+//! Decides which architecture of BERT a file of weights is loaded as.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,22 @@ use super::names::{canonical, is_base, is_buffer};
 use crate::error::ModelError;
 use crate::plan::{LoadHead, Plan, Request};
 
-/// With a head for masked tokens.
+/// The encoder with the masked-language-model head.
 pub(super) const MASKED: &str = "BertForMaskedLM";
-/// With that head, the pooler and the sentence-pair head.
+/// The encoder with the masked-language-model head, the pooler and the sentence-pair head.
 pub(super) const PRETRAINING: &str = "BertForPreTraining";
-/// With a head that classifies rows, on the pooler.
+/// The encoder with a head that classifies rows, on the pooler.
 pub(super) const SEQUENCE: &str = "BertForSequenceClassification";
-/// With a head that classifies tokens.
+/// The encoder with a head that classifies tokens.
 pub(super) const TOKEN: &str = "BertForTokenClassification";
-/// With a head that finds the start and the end of an answer.
+/// The encoder with a head that scores the start and the end of an answer.
 pub(super) const SPAN: &str = "BertForQuestionAnswering";
 /// The encoder with its pooler.
 pub(super) const BASE: &str = "BertModel";
 
 const WORDS: &str = "embeddings.word_embeddings.weight";
 const PROJECTION: &str = "cls.predictions.decoder.weight";
-/// The head's bias under its two names. transformers adds the second one.
+/// The two names of the head's bias. transformers has added the second one.
 const BIASES: [&str; 2] = ["cls.predictions.bias", "cls.predictions.decoder.bias"];
 const HEAD: &str = "cls.predictions.";
 const MASKED_PARAMETERS: [&str; 5] = [
@@ -48,7 +48,7 @@ const PRETRAINING_PARAMETERS: [&str; 9] = [
 const POOLER: [&str; 2] = ["pooler.dense.weight", "pooler.dense.bias"];
 const PAIR: [&str; 2] = ["cls.seq_relationship.weight", "cls.seq_relationship.bias"];
 
-/// The tensors of each head beside the encoder, without the prefix `bert.`.
+/// The tensors of an architecture besides those of the encoder, without the prefix `bert.`.
 fn tensors(architecture: &str) -> &'static [&'static str] {
     match architecture {
         MASKED => &MASKED_PARAMETERS,
@@ -69,11 +69,12 @@ fn architecture_with(request: &Request<'_>, kind: HeadKind) -> Result<&'static s
     }
 }
 
-/// Without a head that the caller asks for: the head of the task that the config names, if the file holds all of it;
-/// else the head for masked tokens if the file holds it, and the sentence-pair head with the pooler if the file holds
-/// all three and the config does not name `BertForMaskedLM`.
+/// Chooses the architecture and the use of each tensor. If the caller asks for no head, it is the head of the task
+/// that the config names, if the file holds all of it. Otherwise it is the masked-language-model head, if the file
+/// holds it; with pooler and sentence-pair head, if the file holds these as well and the config does not name
+/// `BertForMaskedLM`.
 pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
-    // The names in the file by the names of parameters.
+    // Maps the names of parameters to their names in the file.
     let mut held = BTreeMap::new();
     for name in request.weights.names() {
         held.insert(canonical(name), name);
@@ -99,7 +100,7 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
             (None, true) => masked,
             (None, false) => BASE,
         },
-        // A file without embeddings is of another model, and what it lacks is listed.
+        // A file without embeddings belongs to another model; the error then lists everything that it lacks.
         (None, LoadHead::Needed(HeadKind::LanguageModel))
             if !has_head && held.contains_key(WORDS) =>
         {
@@ -149,7 +150,7 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
         } else if !builds_masked && target.starts_with("cls.") {
             Renamed::Unused
         } else if target == PROJECTION && tied && !untied {
-            // The projection is the embeddings: a copy, or all there is of them.
+            // The projection is tied: it is a copy of the embeddings, or the only tensor that holds them.
             match words {
                 Some(_) => Renamed::Ignore,
                 None => Renamed::To(prefixed(WORDS, architecture)),
@@ -157,7 +158,7 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
         } else if target == BIASES[1] {
             Renamed::To(BIASES[0].to_owned())
         } else if let (true, Some(second)) = (target == BIASES[0], second_bias) {
-            // transformers does not read the first one of an untied head, and writes it as it was made: zeros.
+            // transformers does not read the first bias of an untied head, and writes its initial zeros.
             let as_made = !tied && is_zero(request, name)?;
             match as_made || request.weights.same(name, second)? {
                 true => Renamed::Ignore,
@@ -171,13 +172,13 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
     Ok(Plan { architecture, pooler: has_pooler, untied, new, absent, renames })
 }
 
-/// Whether a tensor of the file is all zeros.
+/// Whether all values of a tensor of the file are zero.
 fn is_zero(request: &Request<'_>, name: &str) -> Result<bool, ModelError> {
     let any = request.weights.tensor(name)?.f_any().map_err(sst_core::Error::from)?;
     Ok(any.f_int64_value(&[]).map_err(sst_core::Error::from)? == 0)
 }
 
-/// The name of a parameter in the model, where the encoder has a scope of its own beside a head.
+/// The name of a parameter in the model. Beside a head, the encoder's parameters have the prefix `bert.`.
 fn prefixed(name: &str, architecture: &str) -> String {
     match is_base(name) && architecture != BASE {
         true => format!("bert.{name}"),
@@ -185,7 +186,7 @@ fn prefixed(name: &str, architecture: &str) -> String {
     }
 }
 
-/// What messages call the head of an architecture, and its tensors.
+/// The head of an architecture and its tensors, for error messages.
 fn described(architecture: &str) -> (&'static str, &'static str) {
     match architecture {
         PRETRAINING => ("sentence-pair head", "cls.seq_relationship.*, pooler.*"),
@@ -195,7 +196,7 @@ fn described(architecture: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// What the architecture that the config names has and the file lacks, where the model is built without it.
+/// The parameters of the architecture that the config names which the file lacks, if the model is built without them.
 fn absent(
     named: Option<&str>,
     built: &str,

@@ -1,4 +1,5 @@
-//! The architectures of BERT as [`Model`]s: `BertModel`, `BertForMaskedLM`, `BertForPreTraining`, and those of tasks.
+//! The architectures of BERT as [`Model`]s: `BertModel`, `BertForMaskedLM`, `BertForPreTraining`, and those of task
+//! heads.
 
 use std::cell::RefCell;
 
@@ -20,7 +21,7 @@ use crate::heads::{Heads, SequenceClassification, Span, TokenClassification};
 use crate::options::BuildOptions;
 use crate::plan::Parts;
 
-/// BERT's word of registration.
+/// The registry's entry for BERT.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "bert",
     summary: "bidirectional encoder with a masked-token head, for masked language modelling",
@@ -38,7 +39,7 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     plan,
 };
 
-/// What the names of the layers' parameters hold.
+/// The prefix of the names of the layers' parameters, after the prefix of the encoder.
 const LAYERS: &str = "encoder.layer.";
 
 struct Bert {
@@ -49,7 +50,7 @@ struct Bert {
     heads: Heads,
 }
 
-/// Builds the architecture that the options name, or `BertForMaskedLM`.
+/// Builds the architecture that the options name, or else `BertForMaskedLM`.
 fn build(
     config: &Value,
     options: &BuildOptions,
@@ -70,7 +71,7 @@ fn build(
     Ok(Box::new(Bert { architecture, config, params, encoder, heads }))
 }
 
-/// Makes the heads of an architecture in `root`.
+/// Makes the heads of an architecture in the scope `root`.
 fn heads(
     architecture: &str,
     root: &Scope<'_>,
@@ -138,8 +139,8 @@ impl Model for Bert {
         &mut self.params
     }
 
-    /// transformers has two biases where the head has a projection of its own, and adds the second.
-    fn copies(&self) -> Vec<(String, String)> {
+    /// An untied head has one bias here and two in transformers, which adds the second one.
+    fn saved_aliases(&self) -> Vec<(String, String)> {
         match self.lm_head().is_ok() && !self.config.tie_word_embeddings {
             true => {
                 let [bias, copy] = ["cls.predictions.bias", "cls.predictions.decoder.bias"];
@@ -164,23 +165,23 @@ impl Model for Bert {
         vec![LayerStack { prefix, depth: self.config.num_hidden_layers as usize }]
     }
 
-    /// Of the last layer only keys and values are made at every position ([`Encoder::encode_at`]).
-    fn flops_per_token(&self, length: usize, scored: f64) -> Option<f64> {
+    /// The last layer computes only keys and values at every position ([`Encoder::encode_at`]).
+    fn flops_per_token(&self, length: usize, head_token_fraction: f64) -> Option<f64> {
         let [width, layers, vocab] =
             [self.config.hidden_size, self.config.num_hidden_layers, self.config.vocab_size]
                 .map(|n| n as f64);
         let last = format!("{LAYERS}{}.", self.config.num_hidden_layers - 1);
-        let of_layers = |(name, parameter): (&str, &Tensor)| {
+        let layer_share = |(name, parameter): (&str, &Tensor)| {
             let everywhere = !name.contains(&last)
                 || ["self.key.", "self.value."].iter().any(|part| name.contains(part));
-            let share = if everywhere { 1.0 } else { scored };
+            let share = if everywhere { 1.0 } else { head_token_fraction };
             let counts = name.contains(LAYERS) && parameter.dim() == 2;
             if counts { share * parameter.numel() as f64 } else { 0.0 }
         };
-        let body: f64 = self.params.iter().map(of_layers).sum();
+        let body: f64 = self.params.iter().map(layer_share).sum();
         let head = if self.lm_head().is_ok() { width * width + width * vocab } else { 0.0 };
-        let attention = 12.0 * (layers - 1.0 + scored) * width * length as f64;
-        Some(6.0 * (body + scored * head) + attention)
+        let attention = 12.0 * (layers - 1.0 + head_token_fraction) * width * length as f64;
+        Some(6.0 * (body + head_token_fraction * head) + attention)
     }
 
     fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> Result<usize> {

@@ -1,9 +1,9 @@
-//! Numbers as GGML packs them: in blocks with one scale, and perhaps one least value, for all of a block.
+//! Quantised numbers of GGML. They are stored in blocks, each with one scale and, in some types, one minimum.
 
 use super::half::half;
 use super::k_quants::{self, q2_k, q3_k, q4_k, q5_k, q6_k};
 
-/// How a tensor's numbers are packed.
+/// The type of a tensor's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quantised {
     F32,
@@ -21,15 +21,15 @@ pub(super) enum Quantised {
     Q6K,
 }
 
-/// Numbers in a block of the older quantised kinds.
+/// The number of elements in a block of the older quantised types.
 const BLOCK: usize = 32;
 
 impl Quantised {
-    /// All kinds, for messages.
+    /// The names of all types, for error messages.
     pub(super) const NAMES: &str =
         "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K and Q6_K";
 
-    /// The kind of a GGML type.
+    /// The type with this GGML type number; `None` if sst does not read it.
     pub(super) fn of(ggml_type: u32) -> Option<Self> {
         Some(match ggml_type {
             0 => Self::F32,
@@ -49,7 +49,7 @@ impl Quantised {
         })
     }
 
-    /// Numbers in a block.
+    /// The number of elements in a block.
     pub(super) fn block(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
@@ -75,12 +75,12 @@ impl Quantised {
         }
     }
 
-    /// The bytes of so many numbers, whole blocks of them.
+    /// The number of bytes of `count` elements, which fill whole blocks.
     pub(super) fn bytes(self, count: u64) -> u64 {
         count / self.block() as u64 * self.block_bytes() as u64
     }
 
-    /// The numbers of whole blocks.
+    /// Dequantises whole blocks.
     pub(super) fn numbers(self, bytes: &[u8]) -> Vec<f32> {
         let blocks = bytes.chunks_exact(self.block_bytes());
         let mut numbers = Vec::with_capacity(blocks.len() * self.block());
@@ -95,16 +95,16 @@ impl Quantised {
                 }
                 Self::Q4_0 => nibbles(&mut numbers, &block[2..], None, |q| half(block) * (q - 8.0)),
                 Self::Q4_1 => {
-                    let (scale, least) = (half(block), half(&block[2..]));
-                    nibbles(&mut numbers, &block[4..], None, |q| scale * q + least);
+                    let (scale, minimum) = (half(block), half(&block[2..]));
+                    nibbles(&mut numbers, &block[4..], None, |q| scale * q + minimum);
                 }
                 Self::Q5_0 => {
                     let fifth = Some(&block[2..6]);
                     nibbles(&mut numbers, &block[6..], fifth, |q| half(block) * (q - 16.0));
                 }
                 Self::Q5_1 => {
-                    let (scale, least) = (half(block), half(&block[2..]));
-                    nibbles(&mut numbers, &block[8..], Some(&block[4..8]), |q| scale * q + least);
+                    let (scale, minimum) = (half(block), half(&block[2..]));
+                    nibbles(&mut numbers, &block[8..], Some(&block[4..8]), |q| scale * q + minimum);
                 }
                 Self::Q8_0 => {
                     let scale = half(block);
@@ -121,7 +121,7 @@ impl Quantised {
     }
 }
 
-/// The name of a GGML type, for messages.
+/// The name of a GGML type number, for error messages.
 pub(super) fn type_name(ggml_type: u32) -> &'static str {
     const NAMES: [&str; 40] = [
         "F32",
@@ -168,8 +168,8 @@ pub(super) fn type_name(ggml_type: u32) -> &'static str {
     NAMES.get(ggml_type as usize).copied().unwrap_or("unknown")
 }
 
-/// The first half of a block is in the low halves of its bytes, the second in the high ones; a fifth bit of each
-/// number may lie apart.
+/// Unpacks numbers of four bits. The low halves of the bytes hold the first half of the block, the high halves the
+/// second. `fifth` holds a fifth bit of each number, in types that have one.
 fn nibbles(
     numbers: &mut Vec<f32>,
     bytes: &[u8],
@@ -187,7 +187,7 @@ fn nibbles(
 mod tests {
     use super::*;
 
-    /// Blocks made by hand after the definitions of GGML.
+    /// Blocks built by hand from the definitions in GGML.
     #[test]
     fn blocks() {
         let (two, minus_three) = (0x4000_u16.to_le_bytes(), 0xc200_u16.to_le_bytes());
@@ -201,7 +201,7 @@ mod tests {
         };
         check(Quantised::Q4_0, &[&two, &bytes], &|at| 2.0 * (q(at) - 8.0));
         check(Quantised::Q4_1, &[&two, &minus_three, &bytes], &|at| 2.0 * q(at) - 3.0);
-        // The first and the last number have their fifth bit.
+        // The first and the last number have their fifth bit set.
         let fifth = 0x8000_0001_u32.to_le_bytes();
         let more = |at: usize| if [0, 31].contains(&at) { 16.0 } else { 0.0 };
         check(Quantised::Q5_0, &[&two, &fifth, &bytes], &|at| 2.0 * (q(at) + more(at) - 16.0));

@@ -1,6 +1,7 @@
-//! The container: a header, metadata by key, and where each tensor lies.
+//! The GGUF container: a header, metadata, and the positions of the tensors.
 //!
-//! Layout after <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian.
+//! The layout is that of <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3,
+//! little-endian.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,38 +16,37 @@ use super::meta::MetaValue;
 use super::reader::Reader;
 use crate::error::ModelError;
 
-/// A file that is read as it is needed: tensors stay on the disk. It knows which of its keys and tensors were asked
-/// for.
+/// An open GGUF file. Tensors are read on request. The file records which keys and tensors were requested.
 #[derive(Debug)]
 pub struct Gguf {
     path: PathBuf,
     metadata: BTreeMap<String, MetaValue>,
     tensors: BTreeMap<String, Place>,
-    /// Where the tensors begin.
+    /// The offset of the first tensor.
     data: u64,
-    /// The keys and the tensors that were asked for.
+    /// The keys and the tensors that were requested.
     asked: RefCell<[BTreeSet<String>; 2]>,
 }
 
 #[derive(Debug)]
 struct Place {
-    /// The slowest dimension first.
+    /// The dimensions in row-major order, as in PyTorch; GGUF stores them reversed.
     shape: Vec<i64>,
     quantised: Quantised,
     offset: u64,
-    /// Its bytes.
+    /// The number of bytes.
     bytes: u64,
 }
 
-/// Numbers of a tensor at most.
+/// The largest number of elements of a tensor.
 const MAX_NUMBERS: u64 = 1 << 32;
 
 impl Gguf {
     /// Reads the header and the metadata.
     ///
     /// # Errors
-    /// If the file cannot be read, is no GGUF, is cut off or contradicts itself, or holds a tensor of a type that sst
-    /// does not read.
+    /// If the file cannot be read, is not a GGUF file, is truncated or inconsistent, or holds a tensor of a type that
+    /// sst does not read.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let io = |source| ModelError::Io { path: path.to_owned(), source };
         require_file(path).map_err(io)?;
@@ -63,9 +63,9 @@ impl Gguf {
         gguf.check_magic(reader.bytes()?)?;
         gguf.check_version(reader.u32()?)?;
         let (tensors, pairs) = (reader.u64()?, reader.u64()?);
-        // Each takes several bytes.
+        // Every entry takes several bytes, so that a count cannot exceed the length of the file.
         if let Some(count) = [tensors, pairs].into_iter().find(|count| *count > length) {
-            return Err(gguf.bad(format!("has a count that cannot be: {count}")));
+            return Err(gguf.bad(format!("has an impossible count: {count}")));
         }
         for _ in 0..pairs {
             let (key, kind) = (reader.name()?, reader.u32()?);
@@ -96,7 +96,9 @@ impl Gguf {
                     "is of a format from before GGUF: convert it with a llama.cpp of August 2023";
                 Err(self.bad(message.to_owned()))
             }
-            _ => Err(self.bad("is no GGUF file: it does not begin with those letters".into())),
+            _ => {
+                Err(self.bad("is not a GGUF file: it does not begin with the letters GGUF".into()))
+            }
         }
     }
 
@@ -127,7 +129,7 @@ impl Gguf {
         }
     }
 
-    /// The rest of a tensor's line.
+    /// Reads the rest of a tensor's entry, after its name.
     fn place(
         &self,
         name: &str,
@@ -150,22 +152,22 @@ impl Gguf {
         let count = sizes.iter().try_fold(1_u64, |count, size| {
             count.checked_mul(*size).filter(|count| (1..MAX_NUMBERS).contains(count))
         });
-        // A row, the fastest dimension, is of whole blocks.
+        // A row, along the fastest dimension, consists of whole blocks.
         let whole = sizes[0].is_multiple_of(quantised.block() as u64);
         sizes.reverse();
         let Some(count) = count.filter(|_| whole) else {
-            let message = format!("tensor `{name}` has a shape that cannot be: {sizes:?}");
+            let message = format!("tensor `{name}` has an impossible shape: {sizes:?}");
             return Err(self.bad(message));
         };
         if !offset.is_multiple_of(alignment) {
-            let message = "which is no multiple of the file's alignment";
+            let message = "which is not a multiple of the file's alignment";
             return Err(self.bad(format!("tensor `{name}` begins at {offset}, {message}")));
         }
         let shape = sizes.into_iter().map(|size| size as i64).collect();
         Ok(Place { shape, quantised, offset, bytes: quantised.bytes(count) })
     }
 
-    /// Refuses tensors that end after the file, and those that lie over each other.
+    /// Refuses tensors that extend beyond the end of the file, and tensors that overlap.
     fn check_places(&self, length: u64) -> Result<(), ModelError> {
         let mut places: Vec<(&String, &Place)> = self.tensors.iter().collect();
         places.sort_by_key(|(_, place)| place.offset);
@@ -187,23 +189,23 @@ impl Gguf {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// Whether there is a tensor of that name.
+    /// Whether the file has a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }
 
-    /// The shape of a tensor, the slowest dimension first.
+    /// The shape of a tensor, in row-major order.
     ///
     /// # Errors
-    /// If there is none of that name.
+    /// If there is no tensor of this name.
     pub fn shape(&self, name: &str) -> Result<&[i64], ModelError> {
         Ok(&self.look_up(name)?.shape)
     }
 
-    /// The numbers of a tensor and its shape, the slowest dimension first.
+    /// The dequantised values of a tensor and its shape, in row-major order.
     ///
     /// # Errors
-    /// If there is none of that name, one of its numbers is NaN or infinite, or the file cannot be read.
+    /// If there is no tensor of this name, one of its values is NaN or infinite, or the file cannot be read.
     pub fn tensor(&self, name: &str) -> Result<(Vec<f32>, Vec<i64>), ModelError> {
         let place = self.look_up(name)?;
         self.asked.borrow_mut()[1].insert(name.to_owned());
@@ -224,16 +226,16 @@ impl Gguf {
         self.tensors.get(name).ok_or_else(|| self.bad(format!("has no tensor `{name}`")))
     }
 
-    /// A value of the metadata.
+    /// A value of the metadata; `None` if the key is missing.
     pub fn find(&self, key: &str) -> Option<&MetaValue> {
         self.asked.borrow_mut()[0].insert(key.to_owned());
         self.metadata.get(key)
     }
 
-    /// A text of the metadata, if it is there.
+    /// A text of the metadata; `None` if the key is missing.
     ///
     /// # Errors
-    /// If it is no text.
+    /// If the value is not a text.
     pub fn text(&self, key: &str) -> Result<Option<&str>, ModelError> {
         match self.find(key) {
             None => Ok(None),
@@ -242,10 +244,10 @@ impl Gguf {
         }
     }
 
-    /// A whole number of the metadata, if it is there.
+    /// An integer of the metadata; `None` if the key is missing.
     ///
     /// # Errors
-    /// If it is no whole number, or one beyond 64 bits.
+    /// If the value is not an integer, or does not fit 64 bits.
     pub fn whole(&self, key: &str) -> Result<Option<i64>, ModelError> {
         match self.find(key) {
             None => Ok(None),
@@ -254,10 +256,10 @@ impl Gguf {
         }
     }
 
-    /// A number of the metadata, if it is there.
+    /// A number of the metadata; `None` if the key is missing.
     ///
     /// # Errors
-    /// If it is none, or NaN or infinite.
+    /// If the value is not a number, or is NaN or infinite.
     pub fn real(&self, key: &str) -> Result<Option<f64>, ModelError> {
         match self.find(key) {
             None => Ok(None),
@@ -267,10 +269,10 @@ impl Gguf {
         }
     }
 
-    /// True or false of the metadata, if it is there.
+    /// A boolean of the metadata; `None` if the key is missing.
     ///
     /// # Errors
-    /// If it is neither.
+    /// If the value is not a boolean.
     pub fn flag(&self, key: &str) -> Result<Option<bool>, ModelError> {
         match self.find(key) {
             None => Ok(None),
@@ -279,7 +281,7 @@ impl Gguf {
         }
     }
 
-    /// The keys that nobody asked for, and the tensors that nobody read.
+    /// The keys and the tensors that were not requested.
     pub(super) fn left(&self) -> [Vec<&str>; 2] {
         let asked = self.asked.borrow();
         let keys = self.metadata.keys().filter(|key| !asked[0].contains(*key));
@@ -292,18 +294,18 @@ impl Gguf {
         ModelError::BadFile { path: self.path.clone(), message }
     }
 
-    /// Warns of something about the file.
+    /// Prints a warning about this file.
     pub(super) fn warn(&self, message: &str) {
         tracing::warn!("{} {message}", self.path.display());
     }
 
-    /// An error about a key that is of another type than it should be.
+    /// An error about a key whose value has the wrong type.
     pub(super) fn wrong(&self, key: &str, needed: &str, found: &MetaValue) -> ModelError {
         self.bad(format!("{key} is {}; {needed} is needed", found.describe()))
     }
 }
 
-/// A number of single precision, as it is usually written: 1e-5 and not 0.000009999999747378752.
+/// An fp32 number as the fp64 number with the same shortest decimal form: 1e-5 and not 0.000009999999747378752.
 fn short(x: f64) -> f64 {
     match f64::from(x as f32) == x {
         true => (x as f32).to_string().parse().unwrap_or(x),

@@ -1,6 +1,6 @@
-//! Numbers in IEEE half precision.
+//! Numbers in IEEE half precision (fp16).
 
-/// The number in the first two bytes of `bytes`, little end first.
+/// The fp16 number in the first two bytes, little-endian.
 pub(super) fn half(bytes: &[u8]) -> f32 {
     let bits = u16::from_le_bytes([bytes[0], bytes[1]]);
     let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));

@@ -1,4 +1,4 @@
-//! Configuration and weights of architecture `llama`.
+//! The configuration and the weights of a GGUF file of architecture `llama`.
 
 use serde_json::{Value, json};
 use sst_core::Model;
@@ -8,7 +8,7 @@ use super::file::Gguf;
 use super::rope;
 use crate::error::ModelError;
 
-/// The largest size that is read: products of two of them are no overflow.
+/// The largest size that is accepted, so that products of two sizes do not overflow.
 const MAX_SIZE: i64 = i32::MAX as i64;
 
 /// The config.json of the model.
@@ -38,7 +38,7 @@ pub(super) fn config(gguf: &Gguf) -> Result<Value, ModelError> {
     if let Some(turned) = optional("rope.dimension_count")?.filter(|turned| *turned != head_width) {
         let message =
             format!("llama.rope.dimension_count is {turned} and a head is {head_width} wide");
-        return Err(gguf.bad(format!("{message}; sst reads models that turn whole heads")));
+        return Err(gguf.bad(format!("{message}; sst reads models that rotate whole heads")));
     }
     if let Some(scale) = gguf.real("llama.attention.scale")?.filter(|scale| *scale != 0.0) {
         let usual = (head_width as f64).powf(-0.5);
@@ -54,14 +54,14 @@ pub(super) fn config(gguf: &Gguf) -> Result<Value, ModelError> {
     let words = gguf.shape("token_embd.weight")?;
     let [vocab, _] = words[..] else {
         return Err(
-            gguf.bad(format!("token_embd.weight has the shape {words:?}, which is no table"))
+            gguf.bad(format!("token_embd.weight has the shape {words:?}, which is not a matrix"))
         );
     };
     let token = |role: &str| gguf.whole(&format!("tokenizer.ggml.{role}_token_id"));
     let has_bias = |parts: &[&str]| {
         gguf.names().any(|name| parts.iter().any(|part| name.ends_with(&format!(".{part}.bias"))))
     };
-    // llama.cpp ends a text at each of them.
+    // llama.cpp ends a text at each of these tokens.
     let mut ends = Vec::new();
     for role in ["eos", "eot", "eom"] {
         ends.extend(token(role)?.filter(|id| !ends.contains(id)));
@@ -94,7 +94,7 @@ pub(super) fn config(gguf: &Gguf) -> Result<Value, ModelError> {
     Ok(config)
 }
 
-/// Compares the sizes of the config with the tensors, before memory is taken for a model of these sizes.
+/// Checks the sizes of the config against the shapes of the tensors, before a model of these sizes is allocated.
 fn check_shapes(gguf: &Gguf, config: &Value) -> Result<(), ModelError> {
     let size = |key: &str| config[key].as_i64().unwrap_or(0);
     let (width, inner, head) = (size("hidden_size"), size("intermediate_size"), size("head_dim"));
@@ -102,8 +102,8 @@ fn check_shapes(gguf: &Gguf, config: &Value) -> Result<(), ModelError> {
     let keys = size("num_key_value_heads") * head;
     let check = |name: &str, want: &[i64]| {
         if !gguf.has(name) {
-            let own = parameter(name).unwrap_or_default();
-            return Err(gguf.bad(format!("lacks the tensor of `{own}`: `{name}`")));
+            let parameter = parameter(name).unwrap_or_default();
+            return Err(gguf.bad(format!("lacks the tensor of `{parameter}`: `{name}`")));
         }
         let found = gguf.shape(name)?;
         match found == want {
@@ -120,7 +120,7 @@ fn check_shapes(gguf: &Gguf, config: &Value) -> Result<(), ModelError> {
     if gguf.has("output.weight") {
         check("output.weight", &[vocab, width])?;
     }
-    // The first layer that is not there ends this, however many the metadata counts.
+    // The loop ends at the first missing layer, so that a wrong count in the metadata costs no time.
     for layer in 0..size("num_hidden_layers") {
         for (part, shape) in [
             ("attn_norm", &[width][..]),
@@ -143,7 +143,7 @@ fn check_shapes(gguf: &Gguf, config: &Value) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// What the parts of a name are called here and there.
+/// The names of the parts of a layer in GGUF and in transformers.
 const PARTS: [(&str, &str); 9] = [
     ("attn_norm", "input_layernorm"),
     ("attn_q", "self_attn.q_proj"),
@@ -156,7 +156,7 @@ const PARTS: [(&str, &str); 9] = [
     ("ffn_down", "mlp.down_proj"),
 ];
 
-/// The parameter that a tensor is.
+/// The transformers name of a GGUF tensor; `None` if it is no parameter of a Llama.
 fn parameter(name: &str) -> Option<String> {
     match name {
         "token_embd.weight" => return Some("model.embed_tokens.weight".to_owned()),
@@ -166,11 +166,12 @@ fn parameter(name: &str) -> Option<String> {
     }
     let mut parts = name.strip_prefix("blk.")?.splitn(3, '.');
     let (layer, part, end) = (parts.next()?, parts.next()?, parts.next()?);
-    let (_, own) = PARTS.iter().find(|(theirs, _)| *theirs == part)?;
-    Some(format!("model.layers.{layer}.{own}.{end}"))
+    let (_, part) = PARTS.iter().find(|(theirs, _)| *theirs == part)?;
+    Some(format!("model.layers.{layer}.{part}.{end}"))
 }
 
-/// Fills the model. Tensors that are no parameter of a Llama are left, unless they would change what it computes.
+/// Loads the tensors into the model. Other tensors are left unused, but refused if they would change what the model
+/// computes.
 pub(super) fn load(gguf: &Gguf, config: &Value, model: &mut dyn Model) -> Result<(), ModelError> {
     let heads = |key: &str| config[key].as_i64().unwrap_or(1);
     let mut missing: std::collections::BTreeSet<String> =
@@ -198,16 +199,16 @@ pub(super) fn load(gguf: &Gguf, config: &Value, model: &mut dyn Model) -> Result
         let tensor = tensor()?;
         model.params_mut().assign(&parameter, &tensor)?;
     }
-    // Where some projections have a bias, as those of queries, keys and values of Qwen2, others have one of zeros, as
-    // the model was built.
+    // Some models, such as Qwen2, have biases in a part of the projections only. The biases of the others stay zero,
+    // as the model was built.
     match missing.iter().find(|name| !name.ends_with("_proj.bias")) {
         None => Ok(()),
         Some(name) => Err(gguf.bad(format!("lacks the tensor of `{name}`"))),
     }
 }
 
-/// Whether a tensor that is no parameter of a Llama takes part in what the model computes. One of no layer may be of
-/// a part that is not used, such as an image encoder.
+/// Whether a tensor that is no parameter of a Llama would change what the model computes. A tensor outside the layers
+/// may belong to an unused part, such as an image encoder.
 fn changes_numbers(name: &str) -> bool {
     let is_table = name.ends_with(".attn_rot_embd.weight") || name.ends_with(".attn_rot_embd");
     (name.starts_with("blk.") && !is_table)
@@ -216,7 +217,8 @@ fn changes_numbers(name: &str) -> bool {
             .any(|part| name.starts_with(part))
 }
 
-/// Rows that turn together lie side by side in GGUF, and half a head apart in transformers.
+/// Reorders the rows of a query or key projection. The two dimensions that rotary positions rotate together are
+/// adjacent in GGUF, and half a head apart in transformers.
 fn halves(rows: &Tensor, heads: i64) -> sst_core::Result<Tensor> {
     let by_pair = rows.f_unflatten(0, [heads, -1, 2])?;
     Ok(by_pair.f_transpose(1, 2)?.f_contiguous()?.f_flatten(0, 2)?)

@@ -1,32 +1,32 @@
 //! Values of GGUF metadata.
 
-/// A value of the metadata.
+/// A metadata value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MetaValue {
-    /// Any whole number.
+    /// An integer.
     Whole(i128),
-    /// Any other number.
+    /// A floating-point number.
     Real(f64),
-    /// True or false.
+    /// A boolean.
     Bool(bool),
-    /// Text.
+    /// A text.
     Text(String),
-    /// Several numbers, or several of true and false.
+    /// A list of numbers or booleans.
     Numbers(Numbers),
-    /// Several texts.
+    /// A list of texts.
     Texts(Vec<String>),
-    /// Several lists.
+    /// A list of lists.
     Lists(Vec<MetaValue>),
 }
 
-/// Several numbers of one kind, as they lie in the file: a list of bytes takes no more memory than there.
+/// A list of numbers of one type, in the bytes of the file, so that a list of bytes does not grow in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Numbers {
     pub(super) kind: NumberKind,
     pub(super) bytes: Vec<u8>,
 }
 
-/// The kinds of number, by their GGUF type.
+/// The number types, by their GGUF type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NumberKind {
     U8,
@@ -71,28 +71,28 @@ impl NumberKind {
 }
 
 impl Numbers {
-    /// How many there are.
+    /// The number of elements.
     pub fn len(&self) -> usize {
         self.bytes.len() / self.kind.bytes() as usize
     }
 
-    /// Whether there are none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// The first one.
+    /// The first element.
     pub fn first(&self) -> Option<MetaValue> {
         self.iter().next()
     }
 
-    /// Each as a value of its own.
+    /// The elements, as values.
     pub fn iter(&self) -> impl Iterator<Item = MetaValue> {
         self.bytes.chunks_exact(self.kind.bytes() as usize).map(|bytes| {
             let mut wide = [0; 8];
             wide[..bytes.len()].copy_from_slice(bytes);
             let unsigned = u64::from_le_bytes(wide);
-            // Whole numbers of fewer bytes: their sign is in the last one.
+            // The number has fewer than eight bytes, and its sign bit is in the last of them.
             let unused = 64 - 8 * bytes.len() as u32;
             let signed = (unsigned << unused) as i64 >> unused;
             match self.kind {
@@ -111,7 +111,7 @@ impl Numbers {
 }
 
 impl MetaValue {
-    /// What it is, for messages: a long list is not written out.
+    /// A description for error messages, which does not list the elements of a list.
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Whole(n) => format!("the whole number {n}"),

@@ -1,5 +1,6 @@
-//! Models in GGUF, the file format of llama.cpp: one file with the weights, most of them quantised, the
-//! configuration and the tokenizer. Read only; what is read becomes an ordinary model and a Hugging Face folder.
+//! Reads models in GGUF, the file format of llama.cpp: one file with the configuration, the tokenizer, and weights
+//! that are usually quantised. The result is a model in fp32 and a tokenizer, which can be saved as a Hugging Face
+//! folder.
 
 mod blocks;
 mod file;
@@ -24,7 +25,7 @@ use tch::Device;
 use crate::error::ModelError;
 use crate::registry::{self, BuildOptions};
 
-/// What a GGUF file holds, as sst and transformers know it.
+/// The content of a GGUF file, converted to the formats of transformers.
 pub struct Converted {
     /// The model, in fp32.
     pub model: Box<dyn Model>,
@@ -32,14 +33,14 @@ pub struct Converted {
     pub tokenizer: serde_json::Value,
     /// The content of its tokenizer_config.json.
     pub tokenizer_config: serde_json::Value,
-    /// Keys of the metadata and tensors that neither of them is made of.
+    /// Keys of the metadata and tensors that were not used.
     pub unused: Unused,
 }
 
 /// Reads a file of architecture `llama` with a byte-level BPE tokenizer.
 ///
 /// # Errors
-/// If the file is broken, or of an architecture, a tokenizer or a quantisation that sst does not read.
+/// If the file is damaged, or has an architecture, a tokenizer or a quantisation that sst does not read.
 pub fn read(path: &Path) -> Result<Converted, ModelError> {
     let gguf = Gguf::open(path)?;
     let parts = gguf.whole("split.count")?.unwrap_or(1);

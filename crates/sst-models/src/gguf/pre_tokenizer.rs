@@ -1,17 +1,18 @@
-//! How a GGUF file says that text is split before it is merged (`tokenizer.ggml.pre`), as parts of a tokenizer.json.
+//! The pre-tokenizer that `tokenizer.ggml.pre` of a GGUF file names, as a part of a tokenizer.json.
 //!
-//! The splits are those of llama.cpp (src/llama-vocab.cpp), which runs several expressions one after the other, each
-//! on the pieces that the one before it left.
+//! The splits are those of llama.cpp (src/llama-vocab.cpp). It applies several regular expressions in turn, each to
+//! the pieces that the previous one left.
 
 use serde_json::{Value, json};
 
-/// The split of GPT-2.
+/// The pre-tokenizer of GPT-2.
 pub(super) const GPT2: &str = "gpt-2";
-/// What llama.cpp does with a file that does not say how it is split.
+/// llama.cpp's pre-tokenizer for files that name none.
 pub(super) const DEFAULT: &str = "default";
-/// The split of Llama 3, as published with it.
+/// The regular expression of Llama 3, as published with it.
 const LLAMA3_SPLIT: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-/// llama.cpp's `default`: no model was trained with it, so that the tokens are often other ones than in training.
+/// The regular expressions of llama.cpp's `default`. No model was trained with them, so that a text may get other
+/// tokens than in training.
 const DEFAULT_SPLITS: [&str; 4] = [
     "[\\p{P}\\$\\+<=>\\^~\\|]+",
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)",
@@ -19,12 +20,12 @@ const DEFAULT_SPLITS: [&str; 4] = [
     "[0-9][0-9][0-9]",
 ];
 
-/// Whether `pre` is Llama 3's split; llama.cpp then also puts the first token before a text.
+/// Whether `pre` is the pre-tokenizer of Llama 3. llama.cpp then also adds the first token to every text.
 pub(super) fn is_llama3(pre: &str) -> bool {
     ["llama-bpe", "llama3", "llama-v3"].contains(&pre)
 }
 
-/// The pre-tokenizer that `pre` stands for; `None` if it is not known.
+/// The pre-tokenizer that `pre` names; `None` if it is unknown.
 pub(super) fn pre_tokenizer(pre: &str) -> Option<Value> {
     let split = |pattern: &str| {
         json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated",
@@ -40,7 +41,7 @@ pub(super) fn pre_tokenizer(pre: &str) -> Option<Value> {
     Some(json!({"type": "Sequence", "pretokenizers": steps}))
 }
 
-/// Bytes as letters, after GPT-2's split if `use_regex`.
+/// The byte-level pre-tokenizer, which maps bytes to printable characters. `use_regex` turns on GPT-2's split.
 pub(super) fn byte_level(use_regex: bool) -> Value {
     json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
            "use_regex": use_regex})
@@ -52,7 +53,7 @@ mod tests {
 
     use super::*;
 
-    /// The pieces of a text: each is an unknown word of a model that knows none.
+    /// The pieces of a text. The model has no vocabulary, so that each piece is one unknown token.
     #[allow(clippy::unwrap_used, reason = "a test may panic")]
     fn pieces(pre: &str, text: &str) -> Vec<String> {
         let json = json!({
@@ -68,7 +69,8 @@ mod tests {
     fn text_is_split_as_llama_cpp_splits_it() {
         let text = "it's (x) 12345+6";
         assert_eq!(pieces("gpt-2", text), ["it", "'s", " (", "x", ")", " 12345", "+", "6"]);
-        // Punctuation is cut out first, so that `'s` and ` (` are no pieces; numbers lose the space before them.
+        // Punctuation is split off first, so that `'s` and ` (` are not pieces, and numbers lose the space before
+        // them.
         let default = ["it", "'", "s", " ", "(", "x", ")", " ", "123", "45", "+", "6"];
         assert_eq!(pieces("default", text), default);
         let smollm = ["it", "'s", " (", "x", ")", " ", "1", "2", "3", "4", "5", "+", "6"];

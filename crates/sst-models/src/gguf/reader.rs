@@ -1,4 +1,5 @@
-//! Reading a GGUF header: numbers, texts and metadata, never beyond the end of the file or a limit.
+//! Reads the header of a GGUF file: numbers, texts and metadata. It never reads beyond the end of the file or a
+//! limit.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -7,19 +8,19 @@ use std::path::Path;
 use super::meta::{MetaValue, NumberKind, Numbers};
 use crate::error::ModelError;
 
-/// Bytes of all metadata and tensor infos at most; a vocabulary of 256,000 tokens takes about 20 MB.
+/// The largest total size of metadata and tensor entries in bytes. A vocabulary of 256,000 tokens takes about 20 MB.
 const MAX_HEADER: u64 = 256 << 20;
 
-/// Bytes of the name of a key or a tensor at most, as in the specification.
+/// The largest length of the name of a key or a tensor in bytes, as in the specification.
 const MAX_NAME: u64 = 65_535;
 
-/// How deep lists may lie in lists.
+/// The largest depth of nested lists.
 const MAX_DEPTH: usize = 4;
 
 pub(super) struct Reader<'a> {
     input: BufReader<File>,
     path: &'a Path,
-    /// The bytes read so far, and those of the file.
+    /// The number of bytes read so far, and the length of the file.
     at: u64,
     length: u64,
 }
@@ -29,7 +30,7 @@ impl<'a> Reader<'a> {
         Self { input: BufReader::new(file), path, at: 0, length }
     }
 
-    /// Where it is in the file.
+    /// The current offset in the file.
     pub(super) fn position(&self) -> u64 {
         self.at
     }
@@ -49,7 +50,7 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(self.bytes()?))
     }
 
-    /// The name of a key or a tensor.
+    /// Reads the name of a key or a tensor.
     pub(super) fn name(&mut self) -> Result<String, ModelError> {
         let count = self.u64()?;
         if count > MAX_NAME {
@@ -77,7 +78,7 @@ impl<'a> Reader<'a> {
                 if let Some(kind) = NumberKind::of(kind) {
                     return Ok(MetaValue::Numbers(self.numbers(kind, count)?));
                 }
-                // An element takes its length at least: eight bytes, or twelve.
+                // An element starts with its length, which takes at least eight bytes.
                 self.check(count.checked_mul(8))?;
                 match kind {
                     8 => {
@@ -116,7 +117,7 @@ impl<'a> Reader<'a> {
         String::from_utf8(bytes).map_err(|_| self.bad("holds text that is not UTF-8".to_owned()))
     }
 
-    /// Refuses what is not there before any memory is taken for it.
+    /// Checks that `count` more bytes exist and are within the limit, before memory is allocated for them.
     fn check(&self, count: Option<u64>) -> Result<(), ModelError> {
         match count.filter(|count| *count <= self.length - self.at) {
             None => Err(self.cut_off()),
@@ -129,7 +130,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Counts bytes that are about to be read.
+    /// Checks and counts bytes that will be read next.
     fn claim(&mut self, count: u64) -> Result<(), ModelError> {
         self.check(Some(count))?;
         self.at += count;

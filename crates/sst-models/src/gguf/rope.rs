@@ -1,22 +1,23 @@
-//! How positions turn queries and keys in a GGUF file: as llama.cpp reads its keys and tensors, as `rope_parameters`
-//! of transformers.
+//! Rotary positions of a GGUF file: converts the keys and tensors that llama.cpp reads to the `rope_parameters` of
+//! transformers.
 
 use serde_json::{Value, json};
 
 use super::file::Gguf;
 use crate::error::ModelError;
 
-/// The divisor of each wave's rate, in one tensor for all layers: Llama 3.1 and later.
+/// The divisors of the frequencies, in one tensor for all layers (Llama 3.1 and later).
 const FREQS: &str = "rope_freqs.weight";
-/// The same for rows within the original positions, and for longer ones.
+/// The divisors for rows within the original positions, and those for longer rows.
 const SHORT_AND_LONG: [&str; 2] = ["rope_factors_short.weight", "rope_factors_long.weight"];
 
-/// `rope_parameters` for heads of `width` in a model of `positions`.
+/// The `rope_parameters` for heads of width `width` in a model with `positions` positions.
 pub(super) fn parameters(gguf: &Gguf, width: i64, positions: i64) -> Result<Value, ModelError> {
     let real = |key: &str| gguf.real(&format!("llama.rope.{key}"));
     let theta = real("freq_base")?.unwrap_or(10_000.0);
     let scaling = gguf.text("llama.rope.scaling.type")?;
-    // A factor without a type stretches linearly, by its newer key or by that of GGUF's first year; 0 stands for none.
+    // A factor without a type means linear scaling. It has a newer key, and an older one of GGUF's first year; 0
+    // means no scaling.
     let factor = match scaling {
         Some("none") => None,
         _ => match real("scaling.factor")? {
@@ -26,9 +27,7 @@ pub(super) fn parameters(gguf: &Gguf, width: i64, positions: i64) -> Result<Valu
     };
     let factor = factor.filter(|factor| *factor != 0.0);
     if let Some(factor) = factor.filter(|factor| *factor < 0.0) {
-        return Err(
-            gguf.bad(format!("stretches positions by {factor}; a factor above 0 is needed"))
-        );
+        return Err(gguf.bad(format!("scales positions by {factor}; a factor above 0 is needed")));
     }
     let original = gguf.whole("llama.rope.scaling.original_context_length")?;
     let original = original.filter(|original| *original > 0).unwrap_or(positions);
@@ -47,7 +46,7 @@ pub(super) fn parameters(gguf: &Gguf, width: i64, positions: i64) -> Result<Valu
             Ok(with_theta(match divisors {
                 None if factor == 1.0 => json!({"rope_type": "default"}),
                 None => json!({"rope_type": "linear", "factor": factor}),
-                // What divides each rate by a number of its own, long rows and short ones alike.
+                // `longrope` with the same factors for short and long rows divides each frequency by its own divisor.
                 Some(divisors) => {
                     let divisors: Vec<f64> = divisors.iter().map(|by| by * factor).collect();
                     json!({
@@ -87,7 +86,7 @@ pub(super) fn parameters(gguf: &Gguf, width: i64, positions: i64) -> Result<Valu
                 }
             }
             if let Some(magnitude) = magnitude {
-                // llama.cpp multiplies what the paper recommends.
+                // llama.cpp multiplies the factor that the paper recommends by this number.
                 let recommended = if factor <= 1.0 { 1.0 } else { 0.1 * factor.ln() + 1.0 };
                 rope["attention_factor"] = json!(magnitude * recommended);
             }
@@ -111,12 +110,12 @@ pub(super) fn parameters(gguf: &Gguf, width: i64, positions: i64) -> Result<Valu
             })))
         }
         other => Err(gguf.bad(format!(
-            "stretches positions as `{other}`; sst reads none, linear, yarn and longrope"
+            "scales positions by the method `{other}`; sst reads none, linear, yarn and longrope"
         ))),
     }
 }
 
-/// The numbers of a tensor that divides the rates of heads of `width`, if it is there.
+/// The divisors in tensor `name`, for heads of width `width`; `None` if the file has no such tensor.
 fn divisors(gguf: &Gguf, name: &str, width: i64) -> Result<Option<Vec<f64>>, ModelError> {
     if !gguf.has(name) {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! The tokenizer in a GGUF file, as tokenizer.json and tokenizer_config.json.
+//! The tokenizer of a GGUF file, converted to tokenizer.json and tokenizer_config.json.
 
 use serde_json::{Map, Value, json};
 
@@ -7,11 +7,11 @@ use super::meta::MetaValue;
 use super::pre_tokenizer::{DEFAULT, GPT2, byte_level, is_llama3, pre_tokenizer};
 use crate::error::ModelError;
 
-/// GGML's kinds of token that are never made from text: control tokens.
+/// The GGML type of control tokens, which are never made from text.
 const CONTROL: i128 = 3;
-/// Added by hand, and found in text before it is split.
+/// The GGML type of added tokens, which are found in a text before it is split.
 const USER_DEFINED: i128 = 4;
-/// Both files, for a model of `rows` token ids.
+/// Returns the contents of both files, for a model with `rows` token ids.
 pub(super) fn read(gguf: &Gguf, rows: usize) -> Result<(Value, Value), ModelError> {
     let model = gguf.text("tokenizer.ggml.model")?.unwrap_or("none");
     if model != "gpt2" {
@@ -59,7 +59,7 @@ pub(super) fn read(gguf: &Gguf, rows: usize) -> Result<(Value, Value), ModelErro
             _ => {}
         }
     }
-    // llama.cpp puts the first token before a text of Llama 3 unless the file says otherwise.
+    // llama.cpp adds the first token to texts of Llama 3 by default.
     let [bos, eos] = special;
     let add = |key: &str, usual: bool, token: Option<(usize, &str)>| match gguf.flag(key)? {
         Some(true) if token.is_none() => {
@@ -74,7 +74,7 @@ pub(super) fn read(gguf: &Gguf, rows: usize) -> Result<(Value, Value), ModelErro
     let around = [bos.filter(|_| before), eos.filter(|_| after)];
     let mut added = Vec::new();
     for (id, (token, kind)) in tokens.iter().zip(&kinds).enumerate() {
-        // A token that the file names for a role is one, whether or not it says so of the token.
+        // A token that the file names as bos or eos is a special token, whatever its own type is.
         let is_named = special.iter().flatten().any(|(named, _)| *named == id);
         if is_named || [CONTROL, USER_DEFINED].contains(kind) {
             added.push(json!({
@@ -104,7 +104,7 @@ pub(super) fn read(gguf: &Gguf, rows: usize) -> Result<(Value, Value), ModelErro
     Ok((tokenizer, Value::Object(config)))
 }
 
-/// What stands around a text: the first token, the last one, both or neither.
+/// The post-processor, which adds the first token, the last token, both or neither to a text.
 fn post_processor([before, after]: [Option<(usize, &str)>; 2]) -> Value {
     let byte_level = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false,
                             "use_regex": true});
@@ -134,7 +134,7 @@ fn post_processor([before, after]: [Option<(usize, &str)>; 2]) -> Value {
     json!({"type": "Sequence", "processors": [byte_level, template]})
 }
 
-/// The kind of each of `count` tokens; a file that does not say has no tokens but usual ones.
+/// The types of `count` tokens. Without the list in the file, all tokens are normal ones.
 fn kinds(gguf: &Gguf, count: usize) -> Result<Vec<i128>, ModelError> {
     const KEY: &str = "tokenizer.ggml.token_type";
     let kinds: Vec<i128> = match gguf.find(KEY) {

@@ -1,10 +1,10 @@
-//! Keys and tensors of a GGUF file that nothing was made of.
+//! Lists the keys and tensors of a GGUF file that were not used.
 
 use sst_data::{Harmless, Unused, UnusedKind};
 
 use super::file::Gguf;
 
-/// Keys that do not change what is read.
+/// Keys that do not change what is read, each with the reason.
 const HARMLESS: &[Harmless] = &[
     ("general.type", "says that the file holds a model"),
     ("general.name", "names the model"),
@@ -34,7 +34,7 @@ const HARMLESS: &[Harmless] = &[
     ("split.tensors.count", "the file is whole"),
 ];
 
-/// What such keys begin with, where there are several.
+/// Prefixes of keys that do not change what is read, each with the reason.
 const HARMLESS_FAMILIES: &[Harmless] = &[
     ("general.license", "says what may be done with it"),
     ("general.source.", "says where it comes from"),
@@ -43,11 +43,11 @@ const HARMLESS_FAMILIES: &[Harmless] = &[
     ("quantize.imatrix.", "says how it was packed"),
 ];
 
-/// Tensors that hold what their names say of positions, which the metadata says too.
+/// Tensors of position tables, which follow from the metadata.
 const HARMLESS_TENSORS: &[Harmless] =
     &[(".attn_rot_embd.weight", "a table of rates that the metadata gives")];
 
-/// What was neither used nor is known not to matter.
+/// The keys and tensors that were neither used nor are listed as harmless.
 pub(super) fn list(gguf: &Gguf) -> Unused {
     let [keys, tensors] = gguf.left();
     let mut unused = Unused::new();

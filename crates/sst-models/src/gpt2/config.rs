@@ -1,4 +1,4 @@
-//! config.json of GPT-2.
+//! The config.json of GPT-2.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,47 +8,47 @@ use sst_data::Harmless;
 use crate::config::{Refused, check_dropout, check_refused, check_sizes, is_false};
 use crate::error::{ModelError, bad};
 
-/// The keys of a GPT-2 config.json that shape the model; defaults are those of `gpt2`.
+/// The keys of a GPT-2 config.json that define the model. The defaults are those of `gpt2`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Gpt2Config {
-    /// v: token ids.
+    /// v, the number of token ids.
     pub vocab_size: i64,
-    /// The longest row.
+    /// The largest number of tokens in a row.
     pub n_positions: i64,
-    /// d.
+    /// d, the width of hidden states.
     pub n_embd: i64,
-    /// Layers.
+    /// The number of layers.
     pub n_layer: i64,
-    /// h.
+    /// h, the number of attention heads.
     pub n_head: i64,
-    /// Width of the MLP; `None` for four times d.
+    /// The width of the MLP; `None` for 4 d.
     pub n_inner: Option<i64>,
-    /// Its activation.
+    /// The activation of the MLP.
     pub activation_function: Activation,
-    /// Dropout after the attention and the MLP.
+    /// The dropout probability after the attention and the MLP.
     pub resid_pdrop: f64,
-    /// Dropout after the embeddings.
+    /// The dropout probability after the embeddings.
     pub embd_pdrop: f64,
-    /// Dropout on the attention probabilities.
+    /// The dropout probability of the attention probabilities.
     pub attn_pdrop: f64,
-    /// Added to the variance in LayerNorm.
+    /// The number that LayerNorm adds to the variance.
     pub layer_norm_epsilon: f64,
-    /// Standard deviation of the first weights.
+    /// The standard deviation of the initial weights.
     pub initializer_range: f64,
-    /// Whether attention scores are divided by the root of a head's width.
+    /// Whether attention scores are divided by the square root of a head's width.
     pub scale_attn_weights: bool,
-    /// Whether they are divided by the number of the layer, from 1, too.
+    /// Whether attention scores are also divided by the number of the layer, from 1.
     pub scale_attn_by_inverse_layer_idx: bool,
-    /// Whether the vocabulary projection is the word embeddings.
+    /// Whether the head's projection is tied to the word embeddings.
     pub tie_word_embeddings: bool,
-    /// The token that begins a text.
+    /// The id of the token that begins a text.
     pub bos_token_id: Option<i64>,
-    /// The tokens that end one: a number or a list.
+    /// The ids of the tokens that end a text: a number or a list.
     pub eos_token_id: Value,
-    /// The padding token. Nothing depends on it.
+    /// The id of the padding token. The model does not use it.
     pub pad_token_id: Option<i64>,
-    /// Keys that do not shape the model; kept as they are when it is saved.
+    /// Keys that do not define the model. They are saved again unchanged.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -80,15 +80,15 @@ impl Default for Gpt2Config {
 }
 
 impl Gpt2Config {
-    /// Width of the MLP.
+    /// The width of the MLP.
     pub fn inner(&self) -> i64 {
         self.n_inner.unwrap_or(self.n_embd.saturating_mul(4))
     }
 
-    /// Checks what serde cannot.
+    /// Checks the values, after serde has checked their types.
     ///
     /// # Errors
-    /// If a value cannot be, or asks for a variant of GPT-2 that sst does not have.
+    /// If a value is out of range, or asks for a variant of GPT-2 that sst does not implement.
     pub fn check(&self) -> Result<(), ModelError> {
         check_sizes(&[
             ("vocab_size", self.vocab_size),
@@ -114,7 +114,7 @@ impl Gpt2Config {
 const REFUSED: [Refused; 1] =
     [("add_cross_attention", is_false, "sst has GPT-2 without cross-attention only")];
 
-/// Keys of GPT-2's config.json that do not matter to what sst computes.
+/// Keys of GPT-2's config.json that do not change what sst computes, each with the reason.
 pub(super) const HARMLESS: &[Harmless] = &[
     ("add_cross_attention", "false; true is an error"),
     ("is_decoder", "GPT-2 is one in any case"),

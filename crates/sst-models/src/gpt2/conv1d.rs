@@ -1,4 +1,4 @@
-//! The linear layer of GPT-2, whose weight lies the other way round.
+//! The linear layer of GPT-2, whose weight is transposed compared to PyTorch's Linear.
 
 use sst_core::nn::conv1d;
 use sst_core::{Init, Result, Scope};
@@ -20,17 +20,17 @@ impl Conv1d {
         Ok(Self { weight, bias })
     }
 
-    /// Another handle on the same parameters.
+    /// A second handle on the same parameters.
     pub(super) fn handle(&self) -> Self {
         Self { weight: self.weight.shallow_clone(), bias: self.bias.shallow_clone() }
     }
 
-    /// Its parameters, for products of several layers.
+    /// The parameters, for a call that runs several layers.
     pub(super) fn affine(&self) -> Affine<'_> {
         Affine { weight: &self.weight, bias: Some(&self.bias) }
     }
 
-    /// Applies it to `[t, in]`.
+    /// Applies the layer to `[t, in]`.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         conv1d(x, &self.weight, &self.bias)
     }

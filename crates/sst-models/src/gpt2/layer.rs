@@ -9,9 +9,10 @@ use tch::Tensor;
 
 use super::config::Gpt2Config;
 use super::conv1d::Conv1d;
-use crate::decoder::{DecoderLayer, Seen};
+use crate::decoder::{DecoderLayer, LayerContext};
 
-/// Attention, then two linear layers, each with a norm before and a residual after it.
+/// A pre-norm transformer layer: attention and a two-layer MLP, each with a norm before it and a residual connection
+/// after it.
 #[derive(Debug)]
 pub(super) struct Layer {
     attention_norm: LayerNorm,
@@ -26,11 +27,11 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// Layer `i`, from 0.
+    /// Makes layer `i`, counted from 0.
     pub(super) fn new(scope: &Scope<'_>, config: &Gpt2Config, i: i64) -> Result<Self> {
         let (width, std, eps) =
             (config.n_embd, config.initializer_range, config.layer_norm_epsilon);
-        // What is added to the residual stream starts smaller, the more is added (section 2.3 of the paper).
+        // Projections into the residual stream start smaller in deeper models (section 2.3 of the paper).
         let residual_std = std / (2.0 * config.n_layer as f64).sqrt();
         let plain = if config.scale_attn_weights {
             ((width / config.n_head) as f64).powf(-0.5)
@@ -72,16 +73,21 @@ impl DecoderLayer for Layer {
         }
     }
 
-    fn forward(&self, hidden_td: &Tensor, seen: Seen<'_>) -> Result<(Tensor, Option<Tensor>)> {
-        let train = seen.forward.train;
+    fn forward(
+        &self,
+        hidden_td: &Tensor,
+        layer_context: LayerContext<'_>,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let train = layer_context.forward.train;
         let joint = self.projections.forward(&self.attention_norm.before(hidden_td)?)?;
-        let (context, probabilities) = match seen.joint_rows() {
+        let (context, probabilities) = match layer_context.joint_rows() {
             Some(rows) if has_attention_kernel(&joint)? => {
                 (self.attention.forward_joint(&joint, rows, train)?, None)
             }
             _ => {
                 let parts = joint.f_chunk(3, 1)?;
-                let mixed = seen.attend(&self.attention, [&parts[0], &parts[1], &parts[2]])?;
+                let mixed =
+                    layer_context.attend(&self.attention, [&parts[0], &parts[1], &parts[2]])?;
                 (mixed.context, mixed.probabilities)
             }
         };

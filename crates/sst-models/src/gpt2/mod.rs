@@ -1,4 +1,4 @@
-//! GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"), for any Hugging Face
+//! GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"). Reads every Hugging Face
 //! config.json of `model_type` `gpt2` without cross-attention.
 
 mod config;

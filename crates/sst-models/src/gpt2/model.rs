@@ -1,4 +1,4 @@
-//! The decoder of GPT-2: embeddings, layers, the last norm.
+//! The decoder of GPT-2: embeddings, layers and the last norm.
 //!
 //! Shapes: t tokens of all rows, d hidden size.
 
@@ -68,11 +68,11 @@ impl Encoder for Gpt2Model {
         Ok(Embedded { hidden: flat.restore(&hidden_td)?, rows })
     }
 
-    /// The last of the hidden states that may be wanted is the result, as in transformers.
+    /// The last of the hidden states, if wanted, is the output after the last norm, as in transformers.
     fn encode_embedded(&self, embedded: Embedded, forward: Forward) -> Result<EncoderOutput> {
         let Embedded { hidden, rows } = embedded;
         let flat = Flat::new(&rows, &hidden)?;
-        let hidden_td = flat.even(flat.take(&hidden)?, forward)?;
+        let hidden_td = flat.pad_to_kernel_rows(flat.take(&hidden)?, forward)?;
         drop(hidden);
         let mut output = self.layers.run(hidden_td, &flat.rows, None, forward)?;
         output.hidden_bld = self.norm.before(&output.hidden_bld)?;

@@ -1,11 +1,11 @@
-//! What files call the parameters of GPT-2.
+//! Names of GPT-2's parameters in files.
 
 use sst_core::checkpoint::Renamed;
 
-/// The parameter that `name` of a file stands for, but for the head's projection. `prefixed`: the model's
-/// decoder is called `transformer.`.
+/// The use of the tensor `name` of a file, except for the head's projection. With `prefixed`, the decoder's
+/// parameters have the prefix `transformer.`.
 pub(super) fn rename(name: &str, prefixed: bool) -> Renamed {
-    // Masks that transformers kept as buffers until version 4.31.
+    // transformers saved these masks as buffers until version 4.31.
     if name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") {
         return Renamed::Ignore;
     }

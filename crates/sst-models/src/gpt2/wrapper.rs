@@ -15,7 +15,7 @@ use crate::init::Queries;
 use crate::options::BuildOptions;
 use crate::plan::Parts;
 
-/// GPT-2's word of registration.
+/// The registry's entry for GPT-2.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "gpt2",
     summary: "decoder with learned positions, for causal language modelling",

@@ -6,17 +6,17 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{ModelError, bad};
 
-/// Keys of a config.json that describe a task head; they are kept as they are when a model is saved.
+/// Keys of a config.json that describe a task head. They are saved again unchanged.
 pub(crate) const KEYS: &[&str] = &["id2label", "label2id", "num_labels", "problem_type"];
 
-/// What the numbers of a classification head mean, and so which loss trains it.
+/// The kind of labels of a classification head, which determines the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemType {
-    /// They are the predicted numbers: mean squared error.
+    /// The outputs are predicted numbers; the loss is the mean squared error.
     Regression,
-    /// Exactly one class is right: cross-entropy.
+    /// Each row has exactly one class; the loss is the cross-entropy.
     SingleLabel,
-    /// Any number of classes are right: binary cross-entropy of each.
+    /// Each row may have any number of classes; the loss is the binary cross-entropy of each class.
     MultiLabel,
 }
 
@@ -25,23 +25,23 @@ pub enum ProblemType {
 pub struct Labels {
     /// The name of each class.
     pub names: Vec<String>,
-    /// `None` where the file leaves it to the labels of the data, as transformers does: regression for one class, one
-    /// right class for whole numbers, several for other numbers.
+    /// `None` if the file leaves it to the labels of the data, as in transformers: regression for one class,
+    /// otherwise single-label for integer labels and multi-label for other numbers.
     pub problem_type: Option<ProblemType>,
 }
 
 impl Labels {
-    /// Of the content of a config.json. Without any of the keys there are two classes, `LABEL_0` and `LABEL_1`, as in
-    /// transformers. `id2label` goes before `num_labels`.
+    /// Reads the classes from the content of a config.json. Without any of the keys there are two classes, `LABEL_0`
+    /// and `LABEL_1`, as in transformers. `id2label` overrides `num_labels`.
     ///
     /// # Errors
-    /// If ids are not 0, 1, ..., a name is no string, or the problem type is none that there is.
+    /// If ids are not 0, 1, ..., a name is not a string, or the problem type is unknown.
     pub fn of(config: &Value) -> Result<Self, ModelError> {
         let empty = Map::new();
         Self::of_keys(config.as_object().unwrap_or(&empty))
     }
 
-    /// The same of some keys of a config.json.
+    /// [`Self::of`] for some keys of a config.json.
     pub(crate) fn of_keys(keys: &Map<String, Value>) -> Result<Self, ModelError> {
         let get = |key: &str| keys.get(key).filter(|value| !value.is_null());
         let names = match (get("id2label"), get("num_labels")) {
@@ -87,7 +87,7 @@ fn default_names(count: u64) -> Vec<String> {
     (0..count).map(|id| format!("LABEL_{id}")).collect()
 }
 
-/// The names of `id2label`, whose keys are numbers written as strings.
+/// The names in `id2label`, whose keys are numbers written as strings.
 fn names(value: &Value) -> Result<Vec<String>, ModelError> {
     let wrong = || bad("id2label", "must give each of the ids \"0\", \"1\", ... a name");
     let mut names = BTreeMap::new();
@@ -103,7 +103,7 @@ fn names(value: &Value) -> Result<Vec<String>, ModelError> {
     }
 }
 
-/// Keys that have no effect beside `id2label` and say something else.
+/// Keys that `id2label` overrides and that contradict it.
 pub(crate) fn without_effect(config: &Value) -> Vec<String> {
     let Some(Ok(names)) = config.get("id2label").filter(|value| !value.is_null()).map(names) else {
         return Vec::new();

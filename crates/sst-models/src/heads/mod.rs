@@ -1,4 +1,4 @@
-//! The heads that a model has, and those that many models share, a file each.
+//! The collection of a model's heads, and the heads that several models share, one file each.
 
 pub(crate) mod labels;
 mod pooler;
@@ -15,7 +15,7 @@ pub(crate) use span::Span;
 pub(crate) use token_classification::TokenClassification;
 pub(crate) use vocabulary::VocabularyProjection;
 
-/// The heads of a model by their kinds, one of each at most.
+/// The heads of a model, at most one of each kind.
 #[derive(Default)]
 pub(crate) struct Heads(Vec<(HeadKind, Box<dyn Head + Send>)>);
 
@@ -27,7 +27,7 @@ impl Heads {
 
     /// The head of this kind, if the model has it.
     pub(crate) fn get(&self, kind: HeadKind) -> Option<&dyn Head> {
-        let found = self.0.iter().find(|(of, _)| *of == kind);
+        let found = self.0.iter().find(|(held, _)| *held == kind);
         found.map(|(_, head)| &**head as &dyn Head)
     }
 }

@@ -6,19 +6,20 @@ use sst_core::nn::Linear;
 use sst_core::{Result, Scope};
 use tch::Tensor;
 
-/// The hidden state of the first token through a linear layer and tanh; heads on whole rows read it.
+/// The pooler: a linear layer and tanh on the hidden state of the first token. Heads that score whole rows read its
+/// result.
 #[derive(Debug)]
 pub(crate) struct Pooler {
     dense: Linear,
 }
 
 impl Pooler {
-    /// Makes its parameters below `scope`, with this standard deviation.
+    /// Makes the parameters in `scope`, drawn with this standard deviation.
     pub(crate) fn new(scope: &Scope<'_>, width: i64, std: f64) -> Result<Self> {
         Ok(Self { dense: Linear::new(&scope.sub("dense"), width, width, std)? })
     }
 
-    /// Another handle on the same parameters.
+    /// A second handle on the same parameters.
     pub(crate) fn handle(&self) -> Self {
         Self { dense: self.dense.handle() }
     }
@@ -28,7 +29,7 @@ impl Pooler {
         self.dense.parameters()
     }
 
-    /// `[b, d]` for the first tokens' hidden states `[b, d]`.
+    /// Applies the pooler to the hidden states `[b, d]` of the first tokens.
     pub(crate) fn forward(&self, first_bd: &Tensor) -> Result<Tensor> {
         Ok(self.dense.forward(first_bd)?.f_tanh()?)
     }

@@ -8,9 +8,9 @@ use tch::Tensor;
 
 use super::Pooler;
 
-/// One linear layer on the hidden state of one token of each row. In encoders it is the first token, through the pooler
-/// and dropout (`BertForSequenceClassification`); in decoders the last token, which has seen all others
-/// (`GPT2ForSequenceClassification`, `LlamaForSequenceClassification`).
+/// One linear layer on the hidden state of one token of each row. Encoders use the first token, with the pooler and
+/// dropout before the layer (`BertForSequenceClassification`). Decoders use the last token, which attends to all
+/// others (`GPT2ForSequenceClassification`, `LlamaForSequenceClassification`).
 #[derive(Debug)]
 pub(crate) struct SequenceClassification {
     pooler: Option<Pooler>,
@@ -19,12 +19,12 @@ pub(crate) struct SequenceClassification {
 }
 
 impl SequenceClassification {
-    /// On the pooled hidden state of the first token, with this dropout before the linear layer.
+    /// A head on the pooled hidden state of the first token, with this dropout probability before the linear layer.
     pub(crate) fn of_first_token(pooler: Pooler, dropout: f64, classifier: Linear) -> Self {
         Self { pooler: Some(pooler), dropout, classifier }
     }
 
-    /// On the hidden state of the last token.
+    /// A head on the hidden state of the last token.
     pub(crate) fn of_last_token(classifier: Linear) -> Self {
         Self { pooler: None, dropout: 0.0, classifier }
     }

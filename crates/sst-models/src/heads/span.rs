@@ -1,4 +1,4 @@
-//! The head that finds a span: where an answer starts and ends, as in extractive question answering.
+//! The head for extractive question answering, which scores where an answer starts and ends.
 //!
 //! Shapes: n tokens, d hidden size.
 
@@ -14,7 +14,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// With this linear layer of two outputs.
+    /// A head with this linear layer, which has two outputs.
     pub(crate) fn new(outputs: Linear) -> Self {
         Self { outputs }
     }

@@ -14,7 +14,7 @@ pub(crate) struct TokenClassification {
 }
 
 impl TokenClassification {
-    /// With this dropout before the linear layer.
+    /// A head with this dropout probability before the linear layer.
     pub(crate) fn new(dropout: f64, classifier: Linear) -> Self {
         Self { dropout, classifier }
     }

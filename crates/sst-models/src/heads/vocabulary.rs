@@ -1,19 +1,19 @@
-//! The language-model head of decoders: one matrix.
+//! The language-model head of decoders.
 //!
-//! Shapes: n selected positions, d hidden size, v vocabulary.
+//! Shapes: n selected positions, d hidden size, v vocabulary size.
 
 use sst_core::nn::linear;
 use sst_core::{Forward, Head, HeadInput, Result};
 use tch::Tensor;
 
-/// Scores the vocabulary by one product, without a bias.
+/// A projection to the vocabulary, without a bias.
 #[derive(Debug)]
 pub(crate) struct VocabularyProjection {
     projection_vd: Tensor,
 }
 
 impl VocabularyProjection {
-    /// With this matrix `[v, d]`, which may be the word embeddings.
+    /// A head with this projection `[v, d]`, which may be the word embeddings.
     pub(crate) fn new(projection_vd: Tensor) -> Self {
         Self { projection_vd }
     }

@@ -1,4 +1,4 @@
-//! config.json of Llama.
+//! The config.json of Llama.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,59 +8,59 @@ use sst_data::Harmless;
 use crate::config::{check_dropout, check_refused, check_sizes, padding_row};
 use crate::error::{ModelError, bad};
 
-/// The keys of a Llama config.json that shape the model; defaults are those of `Llama-2-7b`.
+/// The keys of a Llama config.json that define the model. The defaults are those of `Llama-2-7b`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LlamaConfig {
-    /// v: token ids.
+    /// v, the number of token ids.
     pub vocab_size: i64,
-    /// d.
+    /// d, the width of hidden states.
     pub hidden_size: i64,
-    /// Width of the MLP.
+    /// The width of the MLP.
     pub intermediate_size: i64,
-    /// Layers.
+    /// The number of layers.
     pub num_hidden_layers: i64,
-    /// h: heads of the queries.
+    /// h, the number of query heads.
     pub num_attention_heads: i64,
-    /// Heads of keys and values; `None` for as many as of the queries.
+    /// The number of key and value heads; `None` for h.
     pub num_key_value_heads: Option<i64>,
-    /// e: width of a head; `None` for d / h.
+    /// e, the width of a head; `None` for d / h.
     pub head_dim: Option<i64>,
     /// The activation of the MLP's gate.
     pub hidden_act: Activation,
-    /// The longest row.
+    /// The largest number of tokens in a row.
     pub max_position_embeddings: i64,
-    /// Standard deviation of the first weights.
+    /// The standard deviation of the initial weights.
     pub initializer_range: f64,
-    /// Added to the mean square in RMSNorm.
+    /// The number that RMSNorm adds to the mean square.
     pub rms_norm_eps: f64,
     /// Whether the projections of the attention have biases.
     pub attention_bias: bool,
-    /// Dropout on the attention probabilities.
+    /// The dropout probability of the attention probabilities.
     pub attention_dropout: f64,
-    /// Whether those of the MLP have.
+    /// Whether the projections of the MLP have biases.
     pub mlp_bias: bool,
-    /// Whether the vocabulary projection is the word embeddings.
+    /// Whether the head's projection is tied to the word embeddings.
     pub tie_word_embeddings: bool,
-    /// How positions turn queries and keys.
+    /// The settings of rotary positions.
     pub rope_parameters: Option<Map<String, Value>>,
-    /// The base of the wavelengths, in older files.
+    /// The base of the rotary frequencies, in older files.
     pub rope_theta: Option<f64>,
-    /// How wavelengths are stretched, in older files.
+    /// The scaling of the rotary frequencies, in older files.
     pub rope_scaling: Option<Map<String, Value>>,
-    /// The positions of the first training, in files in the way of Phi-3; goes before that in `rope_parameters`.
+    /// The maximal length in pretraining, where Phi-3 stores it; overrides the key in `rope_parameters`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original_max_position_embeddings: Option<i64>,
-    /// The share of each head that turns, for kinds of rope that read it.
+    /// The fraction of each head that is rotated, for the kinds of scaling that read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial_rotary_factor: Option<f64>,
-    /// The token that begins a text.
+    /// The id of the token that begins a text.
     pub bos_token_id: Option<i64>,
-    /// The tokens that end one: a number or a list.
+    /// The ids of the tokens that end a text: a number or a list.
     pub eos_token_id: Value,
-    /// The padding token; its input embedding gets no gradient.
+    /// The id of the padding token; its word embedding gets no gradient.
     pub pad_token_id: Option<i64>,
-    /// Keys that do not shape the model; kept as they are when it is saved.
+    /// Keys that do not define the model. They are saved again unchanged.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -97,12 +97,12 @@ impl Default for LlamaConfig {
 }
 
 impl LlamaConfig {
-    /// Width of a head.
+    /// The width of a head.
     pub fn head_width(&self) -> i64 {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads)
     }
 
-    /// Heads of keys and values.
+    /// The number of key and value heads.
     pub fn kv_heads(&self) -> i64 {
         self.num_key_value_heads.unwrap_or(self.num_attention_heads)
     }
@@ -112,10 +112,10 @@ impl LlamaConfig {
         padding_row(self.pad_token_id, self.vocab_size).unwrap_or(None)
     }
 
-    /// Checks what serde cannot.
+    /// Checks the values, after serde has checked their types.
     ///
     /// # Errors
-    /// If a value cannot be, or asks for a variant of Llama that sst does not have.
+    /// If a value is out of range, or asks for a variant of Llama that sst does not implement.
     pub fn check(&self) -> Result<(), ModelError> {
         check_sizes(&[
             ("vocab_size", self.vocab_size),
@@ -144,11 +144,11 @@ impl LlamaConfig {
     }
 }
 
-/// Keys of Llama's config.json that do not matter to what sst computes.
+/// Keys of Llama's config.json that do not change what sst computes, each with the reason.
 pub(super) const HARMLESS: &[Harmless] = &[
     ("pretraining_tp", "transformers may compute products in parts, to the same numbers"),
     ("is_decoder", "Llama is one in any case"),
-    // Told by `unused_rope_keys` where they have no effect.
+    // `unused_rope_keys` reports these two if they have no effect.
     ("original_max_position_embeddings", "read with the keys of rope"),
     ("partial_rotary_factor", "read with the keys of rope"),
 ];

@@ -7,10 +7,10 @@ use sst_core::{Result, Scope};
 use tch::Tensor;
 
 use super::config::LlamaConfig;
-use crate::decoder::{DecoderLayer, Seen};
+use crate::decoder::{DecoderLayer, LayerContext};
 
-/// Attention, then a gated MLP (Shazeer 2020, "GLU Variants Improve Transformer"), each with a norm before and
-/// a residual after it.
+/// A pre-norm transformer layer: attention and a gated MLP (Shazeer 2020, "GLU Variants Improve Transformer"), each
+/// with a norm before it and a residual connection after it.
 #[derive(Debug)]
 pub(super) struct Layer {
     attention_norm: RmsNorm,
@@ -74,12 +74,16 @@ impl DecoderLayer for Layer {
         }
     }
 
-    fn forward(&self, hidden_td: &Tensor, seen: Seen<'_>) -> Result<(Tensor, Option<Tensor>)> {
+    fn forward(
+        &self,
+        hidden_td: &Tensor,
+        layer_context: LayerContext<'_>,
+    ) -> Result<(Tensor, Option<Tensor>)> {
         let normal_td = self.attention_norm.before(hidden_td)?;
         let query = self.query.forward(&normal_td)?;
         let key = self.key.forward(&normal_td)?;
         let value = self.value.forward(&normal_td)?;
-        let mixed = seen.attend(&self.attention, [&query, &key, &value])?;
+        let mixed = layer_context.attend(&self.attention, [&query, &key, &value])?;
         let output = self.attention_output.forward(&mixed.context)?;
         let [hidden_td, normal_td] = self.norm.between(&output, hidden_td)?;
         let gate = self.activation.apply(&self.gate.forward(&normal_td)?)?;

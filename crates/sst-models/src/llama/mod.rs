@@ -1,5 +1,5 @@
-//! Llama (Touvron et al. 2023, "LLaMA: Open and Efficient Foundation Language Models") and what has its shape:
-//! for any Hugging Face config.json of `model_type` `llama`.
+//! Llama (Touvron et al. 2023, "LLaMA: Open and Efficient Foundation Language Models") and models of the same
+//! architecture. Reads every Hugging Face config.json of `model_type` `llama`.
 
 mod config;
 mod layer;

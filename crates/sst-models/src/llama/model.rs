@@ -1,4 +1,4 @@
-//! The decoder of Llama: embeddings, layers, the last norm.
+//! The decoder of Llama: embeddings, layers and the last norm.
 //!
 //! Shapes: t tokens of all rows, d hidden size.
 
@@ -49,7 +49,7 @@ impl Encoder for LlamaModel {
         self.words.weight.size()[1]
     }
 
-    /// The word embeddings; positions turn queries and keys in each layer.
+    /// The word embeddings. Positions enter in each layer, by the rotation of queries and keys.
     fn embed(&self, input: Input<'_>, _forward: Forward) -> Result<Embedded> {
         let tokens = input.tokens()?;
         let rows = tokens.layout();
@@ -59,11 +59,11 @@ impl Encoder for LlamaModel {
         Ok(Embedded { hidden: flat.restore(&hidden_td)?, rows })
     }
 
-    /// The last of the hidden states that may be wanted is the result, as in transformers.
+    /// The last of the hidden states, if wanted, is the output after the last norm, as in transformers.
     fn encode_embedded(&self, embedded: Embedded, forward: Forward) -> Result<EncoderOutput> {
         let Embedded { hidden, rows } = embedded;
         let flat = Flat::new(&rows, &hidden)?;
-        let hidden_td = flat.even(flat.take(&hidden)?, forward)?;
+        let hidden_td = flat.pad_to_kernel_rows(flat.take(&hidden)?, forward)?;
         drop(hidden);
         let rotation = self.rotary.rotation(&flat.positions(hidden_td.size()[0])?, flat.parts())?;
         let mut output = self.layers.run(hidden_td, &flat.rows, Some(&rotation), forward)?;
@@ -74,8 +74,8 @@ impl Encoder for LlamaModel {
 
 impl Decoder for LlamaModel {
     fn extend(&self, input_ids: &Tensor, rows: &RaggedRows, cache: &mut KvCache) -> Result<Tensor> {
-        // Where rates follow the length of a row, it is read again when they change: then a cache gives the numbers
-        // that the whole row has without one.
+        // If the frequencies depend on the length of a row, its cached keys and values become invalid when they
+        // change. The row is then computed again, so that the results with a cache equal those without.
         let read = match self.rotary.changes(0, self.rotary.max_length()) {
             false => None,
             true => Some(cache.renew(input_ids, rows, |from, to| self.rotary.changes(from, to))?),

@@ -1,11 +1,11 @@
-//! What files call the parameters of Llama.
+//! Names of Llama's parameters in files.
 
 use sst_core::checkpoint::Renamed;
 
-/// The parameter that `name` of a file stands for, but for the head's projection. `prefixed`: the model's
-/// decoder is called `model.`.
+/// The use of the tensor `name` of a file, except for the head's projection. With `prefixed`, the decoder's
+/// parameters have the prefix `model.`.
 pub(super) fn rename(name: &str, prefixed: bool) -> Renamed {
-    // A buffer of older releases.
+    // Older releases saved this buffer.
     if name.ends_with("rotary_emb.inv_freq") {
         return Renamed::Ignore;
     }

@@ -1,4 +1,4 @@
-//! The keys of a Llama config.json that say how positions turn queries and keys, in all their spellings.
+//! The keys of rotary positions in a Llama config.json, in all their spellings.
 
 use serde_json::{Map, Value, json};
 use sst_core::nn::{RopeParameters, RopeScaling, Rotary};
@@ -7,19 +7,19 @@ use super::config::LlamaConfig;
 use crate::error::{ModelError, bad};
 
 impl LlamaConfig {
-    /// How positions turn queries and keys, whichever keys say it.
+    /// The rotary positions that the keys define.
     ///
     /// # Errors
-    /// If a key is missing, unknown to sst or cannot be.
+    /// If a key is missing, unknown or out of range.
     pub fn rotary(&self) -> Result<Rotary, ModelError> {
         let parameters = self.rope_parameters()?;
         let is_partial = self.partial_rotary().is_some_and(|share| share != 1.0);
         match parameters.scaling {
-            // transformers reads the share for these alone, or does not look at it.
+            // transformers reads the fraction for `proportional` only, and ignores it for `default`.
             RopeScaling::Proportional { .. } | RopeScaling::Default => {}
             _ if is_partial => {
                 let message =
-                    "is not 1, and a Llama turns whole heads; transformers cannot run it either";
+                    "is not 1, and a Llama rotates whole heads; transformers cannot run it either";
                 return Err(bad("rope_parameters.partial_rotary_factor", message));
             }
             _ => {}
@@ -32,8 +32,8 @@ impl LlamaConfig {
         })
     }
 
-    /// The keys about rope that have no effect on the model, as `rope_parameters.KEY` or as they stand at the top:
-    /// those that the kind of rope does not read, and those that another key goes before.
+    /// The rotary keys without effect, as `rope_parameters.KEY` or, at the top level, as `KEY`: keys that the kind of
+    /// scaling does not read, and keys that another key overrides.
     pub fn unused_rope_keys(&self) -> Vec<String> {
         let Ok(parameters) = self.rope_parameters() else { return Vec::new() };
         let (given, name) = self.given();
@@ -41,7 +41,7 @@ impl LlamaConfig {
         let mut unused = Vec::new();
         for (key, value) in given {
             let is_known = ["rope_theta", "rope_type", "type"].contains(&key.as_str());
-            // What changes nothing by its value need not be told.
+            // A value that means the default need not be reported.
             let is_whole_head = key == "partial_rotary_factor" && value.as_f64() == Some(1.0);
             if !is_known && !is_whole_head && !used.contains(&key.as_str()) {
                 unused.push(format!("{name}.{key}"));
@@ -52,7 +52,7 @@ impl LlamaConfig {
         if old.is_some() && new.is_some() && old != new {
             unused.push(format!("{name}.type"));
         }
-        // Older exporters write both, alike.
+        // Older exporters write both objects with the same content.
         let differs = |other: &Map<String, Value>| !other.is_empty() && other != given;
         if name == "rope_scaling" && self.rope_parameters.as_ref().is_some_and(differs) {
             unused.push("rope_parameters".to_owned());
@@ -79,8 +79,8 @@ impl LlamaConfig {
             .map_err(|error| bad("rope_parameters", &error.to_string()))
     }
 
-    /// The object that says it, and what it is called. The older key goes before the newer one where it says
-    /// anything, as in transformers.
+    /// The object with the rotary keys, and its name. As in transformers, the older key overrides the newer one
+    /// unless it is empty.
     fn given(&self) -> (&Map<String, Value>, &'static str) {
         static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
         match (&self.rope_scaling, &self.rope_parameters) {
@@ -95,7 +95,7 @@ impl LlamaConfig {
         inside.or(self.partial_rotary_factor)
     }
 
-    /// The keys of `rope_parameters`, in the way of transformers 5.
+    /// The keys of `rope_parameters` in the spelling of transformers 5.
     fn rope(&self) -> Map<String, Value> {
         let mut rope = self.given().0.clone();
         let kind = rope.remove("type").unwrap_or_else(|| json!("default"));
@@ -116,7 +116,7 @@ impl LlamaConfig {
                     rope.entry(ORIGINAL).or_insert(positions);
                 }
             }
-            // Some files write a whole number with a point.
+            // Some files write an integer with a decimal point.
             if let Some(positions) = rope.get_mut(ORIGINAL)
                 && let Some(real) = positions.as_f64().filter(|real| real.fract() == 0.0)
             {
@@ -126,7 +126,7 @@ impl LlamaConfig {
         rope
     }
 
-    /// The config with `rope_parameters` for transformers 5, and what earlier releases read.
+    /// The config with `rope_parameters` for transformers 5 and the older keys for earlier releases.
     pub(super) fn complete(&self) -> Self {
         let rope = self.rope();
         let is_plain = rope.get("rope_type") == Some(&json!("default"));
@@ -180,7 +180,7 @@ mod tests {
             assert_eq!(saved["rope_scaling"]["original_max_position_embeddings"], 16, "{kind}");
             let alone = config(json!({"rope_parameters": inside}));
             assert_eq!(alone.rope()["original_max_position_embeddings"], 64, "{kind}");
-            // A null there would stop transformers.
+            // A null there would make transformers fail.
             assert!(json!(alone.complete()).get("original_max_position_embeddings").is_none());
         }
         let plain = config(json!({"original_max_position_embeddings": 16}));

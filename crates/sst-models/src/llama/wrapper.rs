@@ -15,7 +15,7 @@ use crate::init::InitOptions;
 use crate::options::BuildOptions;
 use crate::plan::Parts;
 
-/// Llama's word of registration.
+/// The registry's entry for Llama.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "llama",
     summary: "decoder with rotary positions and a gated MLP, for causal language modelling",

@@ -14,14 +14,14 @@ use super::keys::{self, unused_keys};
 use crate::error::ModelError;
 use crate::files::{not_found, read_json};
 
-/// Its config.json.
+/// The config.json of a Dense module.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Config {
     in_features: i64,
     out_features: i64,
     #[serde(default = "yes")]
     bias: bool,
-    /// A Python class; Tanh where there is none.
+    /// The name of a Python class; Tanh if the key is missing.
     #[serde(default = "tanh")]
     activation_function: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -32,7 +32,7 @@ fn yes() -> bool {
     true
 }
 
-/// sentence-transformers' default.
+/// The default of sentence-transformers.
 fn tanh() -> String {
     "torch.nn.modules.activation.Tanh".to_owned()
 }
@@ -40,7 +40,7 @@ fn tanh() -> String {
 /// An activation without parameters.
 type Apply = fn(&Tensor) -> Result<Tensor, tch::TchError>;
 
-/// The activations of PyTorch as its classes are made without arguments.
+/// PyTorch's activation classes with their default arguments.
 const ACTIVATIONS: [(&str, Apply); 17] = [
     ("Tanh", Tensor::f_tanh),
     ("Identity", |x| Ok(x.shallow_clone())),
@@ -70,8 +70,8 @@ pub(super) struct Dense {
 }
 
 impl Dense {
-    /// Reads config.json and model.safetensors of its folder, for vectors of `width`. `name` is what the user
-    /// knows the folder as; what was not used is added to `unused`.
+    /// Reads config.json and model.safetensors of the module's folder, for vectors of width `width`. `name` is the
+    /// folder in messages. Keys and tensors that were not used are added to `unused`.
     pub(super) fn load(
         folder: &Path,
         name: &str,
@@ -104,7 +104,7 @@ impl Dense {
             return Err(refuse(message));
         }
         if !config.activation_function.starts_with("torch.") {
-            // sentence-transformers trusts PyTorch's own classes only, and falls back to its default.
+            // sentence-transformers runs PyTorch's own classes only, and uses its default instead of others.
             let class = &config.activation_function;
             unused.add(
                 UnusedKind::ConfigKey,

@@ -1,67 +1,89 @@
-//! Vectors of texts.
+//! Computes the vectors of texts.
 //!
 //! Shapes: n texts, t tokens of a batch, d width of a vector.
 
-use sst_core::{Forward, RaggedRows, Tokens};
+use sst_core::{Forward, Model, RaggedRows, Tokens};
 use tch::{Device, Kind, Tensor};
 
 use super::model::SentenceModel;
 use crate::error::ModelError;
 
-/// So many characters of a text are shown in a message.
+/// The number of characters of a text in an error message.
 const SHOWN_CHARS: usize = 60;
 
-/// Turns texts into vectors, many at a time: those of like length together, without padding.
+/// Computes the vectors of many texts. Texts of similar length are batched together, without padding.
 pub struct Embedder<'m> {
     model: &'m SentenceModel,
+    /// The encoder whose hidden states are pooled.
+    encoder: &'m dyn Model,
+    /// Put before each text.
+    prompt: &'m str,
     device: Device,
-    /// The type of matrix products, where it is not that of the weights.
+    /// The type of matrix products, if it differs from that of the weights.
     autocast: Option<Kind>,
-    /// Tokens in a forward pass at most, but for a text that has more.
+    /// The largest number of tokens in a forward pass, unless a single text has more.
     batch_tokens: usize,
 }
 
-/// Vectors, and what became of the texts.
+/// Vectors, and how many tokens of each text were used.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Embedded {
-    /// `[n, d]`, in the order of the texts; zeros for a text without tokens.
+    /// The vectors `[n, d]` in the order of the texts; zeros for a text without tokens.
     pub vectors: Vec<f32>,
-    /// For each text the tokens that were cut off.
+    /// For each text, the number of tokens that were cut off.
     pub cut: Vec<usize>,
-    /// For each text the tokens that the tokenizer does not know.
+    /// For each text, the number of tokens that the tokenizer does not know.
     pub unknown: Vec<usize>,
-    /// For each text whether it has no token, not even a special one.
+    /// For each text, whether it has no tokens, not even special ones.
     pub empty: Vec<bool>,
-    /// Tokens that were read.
+    /// The number of tokens that were encoded.
     pub tokens: u64,
 }
 
 impl<'m> Embedder<'m> {
-    /// For a model on `device`.
+    /// An embedder for a model on `device`.
     pub fn new(
         model: &'m SentenceModel,
         device: Device,
         autocast: Option<Kind>,
         batch_tokens: usize,
     ) -> Self {
-        Self { model, device, autocast, batch_tokens }
+        let (encoder, prompt) = (model.model(), model.prompt());
+        Self { model, encoder, prompt, device, autocast, batch_tokens }
     }
 
-    /// The vectors of `texts`.
+    /// Puts `prompt` before each text, instead of the prompt of the sentence model.
     ///
     /// # Errors
-    /// If a text cannot be encoded, or libtorch fails.
+    /// If the folder's pooling leaves prompts out, which sst cannot.
+    pub fn with_prompt(self, prompt: &'m str) -> Result<Self, ModelError> {
+        self.model.check_prompt(prompt)?;
+        Ok(Self { prompt, ..self })
+    }
+
+    /// Pools the hidden states of `encoder`, instead of those of the sentence model's own encoder. Both must be of the
+    /// same shape and on the same device.
+    #[must_use]
+    pub fn with_encoder(self, encoder: &'m dyn Model) -> Self {
+        Self { encoder, ..self }
+    }
+
+    /// Computes the vectors of `texts`.
+    ///
+    /// # Errors
+    /// If a text cannot be tokenized, a vector is not finite, or libtorch fails.
     pub fn embed(&self, texts: &[&str]) -> Result<Embedded, ModelError> {
         let _weights = sst_kernels::keep_weights();
-        let rows = self.model.tokens(texts)?;
+        let rows = self.model.tokens_after(self.prompt, texts)?;
         let width = self.model.width() as usize;
         let mut vectors = vec![0.0; rows.len() * width];
         let mut order: Vec<usize> = (0..rows.len()).filter(|i| !rows[*i].ids.is_empty()).collect();
-        // The longest first: what memory is needed shows at once, and is used again.
+        // The longest texts come first: the largest allocation happens at the start, and later batches reuse it.
         order.sort_by_key(|i| std::cmp::Reverse(rows[*i].ids.len()));
         let mut rest = order.as_slice();
         while !rest.is_empty() {
-            // At least one text; never more tokens than asked for, so that batches are of like size.
+            // A batch has at least one text, and otherwise at most `batch_tokens` tokens, so that batches have
+            // similar sizes.
             let mut tokens = 0;
             let count = rest.iter().take_while(|i| {
                 tokens += rows[**i].ids.len();
@@ -87,7 +109,7 @@ impl<'m> Embedder<'m> {
         })
     }
 
-    /// The vectors of a batch, one after the other.
+    /// Computes the vectors of a batch, one after the other.
     fn batch<'r>(&self, rows: impl Iterator<Item = &'r [u32]>) -> sst_core::Result<Vec<f32>> {
         let (mut ids, mut lengths) = (Vec::new(), Vec::new());
         for row in rows {
@@ -99,7 +121,7 @@ impl<'m> Embedder<'m> {
         let input = Tokens::ragged(&ids_t, &rows);
         let _autocast =
             self.autocast.map(|kind| sst_kernels::autocast(self.device, Some(kind))).transpose()?;
-        let vectors_bd = self.model.vectors(input, Forward::EVAL)?;
+        let vectors_bd = self.model.vectors_of(self.encoder, input, Forward::EVAL)?;
         let flat = vectors_bd.f_to_device(Device::Cpu)?.f_contiguous()?.f_flatten(0, -1)?;
         Ok(Vec::try_from(&flat)?)
     }

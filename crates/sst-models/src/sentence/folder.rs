@@ -1,4 +1,4 @@
-//! The JSON files of such a folder.
+//! Reads the JSON files of a sentence-transformers folder.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::files::{self, not_found, read_json};
 
 pub(super) const MODULES: &str = "modules.json";
 pub(super) const SENTENCE: &str = "sentence_bert_config.json";
-/// What releases before 2 called it, by the kind of encoder.
+/// The names of this file before release 2, which depended on the kind of encoder.
 const OLDER: [&str; 6] = [
     "sentence_roberta_config.json",
     "sentence_distilbert_config.json",
@@ -23,20 +23,20 @@ const OLDER: [&str; 6] = [
     "sentence_xlm-roberta_config.json",
     "sentence_xlnet_config.json",
 ];
-/// The most modules of a folder, and the most poolings of a module: each costs memory for every text.
+/// The largest number of modules in a folder, and of poolings in a module. Each of them costs memory for every text.
 const MAX_LIST: usize = 16;
 
 /// An entry of modules.json.
 #[derive(Debug, Deserialize)]
 struct Module {
-    /// Its folder below; empty for the model's own.
+    /// The folder of the module, relative to the model's folder; empty for the model's folder itself.
     path: String,
-    /// A Python class.
+    /// The name of a Python class.
     #[serde(rename = "type")]
     class: String,
 }
 
-/// sentence_bert_config.json, what matters of it.
+/// The keys of sentence_bert_config.json that sst reads.
 #[derive(Debug, Default, Deserialize)]
 struct Sentence {
     max_seq_length: Option<usize>,
@@ -44,24 +44,24 @@ struct Sentence {
     do_lower_case: bool,
 }
 
-/// What the folder says.
+/// The content of the folder.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(super) struct SentenceFolder {
     /// The Hugging Face folder of the encoder.
     pub(super) encoder: PathBuf,
     pub(super) poolings: Vec<Pooling>,
     pub(super) include_prompt: bool,
-    /// Folders of linear layers, with their names in messages.
+    /// The folders of linear layers, with their names in messages.
     pub(super) dense: Vec<(PathBuf, String)>,
     pub(super) normalize: bool,
     pub(super) max_length: Option<usize>,
     pub(super) lowercase: bool,
     pub(super) prompts: Prompts,
-    /// What was found and not used.
+    /// Files and keys that were found and not used.
     pub(super) unused: Unused,
 }
 
-impl Layout {
+impl SentenceFolder {
     /// Reads the folder; `None` if it has no modules.json.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, ModelError> {
         let path = folder.join(MODULES);
@@ -108,7 +108,7 @@ impl Layout {
                         unused_keys(&mut layout.unused, &file, &config, &keys::NORMALIZE);
                     }
                 }
-                // It does nothing but in training.
+                // Dropout is active in training only.
                 ("Dropout", 2.., false, _) => {}
                 _ => {
                     return refuse(format!(
@@ -129,7 +129,7 @@ impl Layout {
         Ok(Some(layout))
     }
 
-    /// Takes the settings of the encoder from its folder.
+    /// Reads the settings of the encoder from its folder.
     fn transformer(&mut self, folder: PathBuf) -> Result<(), ModelError> {
         for name in std::iter::once(SENTENCE).chain(OLDER) {
             let path = folder.join(name);
@@ -145,7 +145,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Takes the poolings of a module from its folder.
+    /// Reads the poolings of a module from its folder.
     fn pooling(&mut self, folder: &Path, name: &str) -> Result<(), ModelError> {
         let path = folder.join("config.json");
         let config: Value = read_json(&path)?.ok_or_else(|| not_found(&path))?;
@@ -159,7 +159,8 @@ impl Layout {
         Ok(())
     }
 
-    /// Adds the files of the folder that belong to no module. Those of the encoder are told where it is loaded.
+    /// Adds the files of the folder that belong to no module. Files in the encoder's folder are reported when it is
+    /// loaded.
     fn unused_files(&mut self, folder: &Path, modules: &[PathBuf]) -> Result<(), ModelError> {
         if self.encoder == *folder {
             return Ok(());
@@ -174,20 +175,20 @@ impl Layout {
     }
 }
 
-/// The Hugging Face folder of the encoder in `folder`: where modules.json has its first module, or `folder` itself
-/// if it has a config.json or no modules.json.
+/// The Hugging Face folder of the encoder in `folder`: the first module of modules.json, or `folder` itself if it has
+/// a config.json or no modules.json.
 ///
 /// # Errors
-/// If modules.json cannot be read, or its first module does not lie within the folder.
+/// If modules.json cannot be read, or its first module is not within the folder.
 pub fn encoder_folder(folder: &Path) -> Result<PathBuf, ModelError> {
     if folder.join("config.json").is_file() || !folder.join(MODULES).is_file() {
         return Ok(folder.to_owned());
     }
-    Ok(Layout::read(folder)?.map_or_else(|| folder.to_owned(), |layout| layout.encoder))
+    Ok(SentenceFolder::read(folder)?.map_or_else(|| folder.to_owned(), |layout| layout.encoder))
 }
 
-/// The files and modules of a folder of sentence-transformers that are lost where `encoder`, a folder below it, is
-/// trained alone: all of them but those known not to matter.
+/// The files and modules of a sentence-transformers folder that are lost if only `encoder`, a folder within it, is
+/// trained. Files that are listed as harmless are left out.
 ///
 /// # Errors
 /// If the folder cannot be read.
@@ -202,7 +203,7 @@ pub fn around_encoder(folder: &Path, encoder: &Path) -> Result<Unused, ModelErro
     Ok(unused)
 }
 
-/// The folder of a module, if its path stays within the folder of the model, links included.
+/// The folder of a module, if it is within the folder of the model after links are resolved; `None` otherwise.
 fn below(folder: &Path, path: &str) -> Option<PathBuf> {
     let parts = Path::new(path).components();
     if parts.into_iter().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
@@ -211,14 +212,14 @@ fn below(folder: &Path, path: &str) -> Option<PathBuf> {
     let below = folder.join(path);
     let inside = match (folder.canonicalize(), below.canonicalize()) {
         (Ok(folder), Ok(below)) => below.starts_with(folder),
-        // What is not there is an error where it is read.
+        // A missing folder causes an error later, when it is read.
         _ => true,
     };
-    // A path of an empty name ends with a slash otherwise.
+    // Joining an empty path would add a slash at the end.
     inside.then(|| if path.is_empty() { folder.to_owned() } else { below })
 }
 
-/// The key of a pooling in configurations before release 6, one flag each.
+/// The key of a pooling in configurations before release 6, which had one boolean for each.
 pub(super) fn flag(pooling: Pooling) -> &'static str {
     match pooling {
         Pooling::Cls => "pooling_mode_cls_token",
@@ -230,7 +231,7 @@ pub(super) fn flag(pooling: Pooling) -> &'static str {
     }
 }
 
-/// The poolings of a configuration, and whether a prompt's tokens take part.
+/// The poolings of a configuration, and whether the tokens of the prompt take part in them.
 fn poolings(config: &Value) -> Result<(Vec<Pooling>, bool), String> {
     let config: &Map<String, Value> = config.as_object().ok_or("is not an object")?;
     let include = config.get("include_prompt") != Some(&Value::Bool(false));

@@ -1,27 +1,27 @@
-//! The keys of the JSON files of sentence-transformers, and what each does here.
+//! The keys in the JSON files of sentence-transformers, and the effect of each in sst.
 
 use serde_json::Value;
 use sst_data::{Unused, UnusedKind};
 
-/// What a key does.
+/// The effect of a key.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rule {
-    /// It is read.
+    /// sst reads the key.
     Used,
-    /// It does not matter.
+    /// The key does not matter.
     Harmless,
-    /// It does not matter while it has this value; any other is told.
+    /// The key does not matter if it has this value; any other value is reported.
     Neutral(&'static str),
-    /// It does not matter while it is empty or null.
+    /// The key does not matter if it is empty or null.
     Empty,
 }
 
-/// A key, what it does, and why it does not matter if it does not.
+/// A key, its effect, and the reason if it does not matter.
 pub(super) type Key = (&'static str, Rule, &'static str);
 
 use Rule::{Empty, Harmless, Neutral, Used};
 
-/// Of an entry of modules.json.
+/// The keys of an entry of modules.json.
 pub(super) const MODULE: [Key; 4] = [
     ("path", Used, ""),
     ("type", Used, ""),
@@ -29,7 +29,7 @@ pub(super) const MODULE: [Key; 4] = [
     ("name", Harmless, "counts the modules, which stand in order"),
 ];
 
-/// Of sentence_bert_config.json.
+/// The keys of sentence_bert_config.json.
 pub(super) const SENTENCE: [Key; 15] = [
     ("max_seq_length", Used, ""),
     ("do_lower_case", Used, ""),
@@ -48,7 +48,7 @@ pub(super) const SENTENCE: [Key; 15] = [
     ("query_expansion", Empty, "nothing is set"),
 ];
 
-/// Of the config.json of a Pooling, besides a flag for each way.
+/// The keys in the config.json of a Pooling module, besides one boolean for each kind.
 pub(super) const POOLING: [Key; 4] = [
     ("pooling_mode", Used, ""),
     ("include_prompt", Used, ""),
@@ -56,7 +56,7 @@ pub(super) const POOLING: [Key; 4] = [
     ("embedding_dimension", Harmless, "the width of the hidden states, which the model has"),
 ];
 
-/// Of the config.json of a Dense.
+/// The keys in the config.json of a Dense module.
 pub(super) const DENSE: [Key; 7] = [
     ("in_features", Used, ""),
     ("out_features", Used, ""),
@@ -67,13 +67,13 @@ pub(super) const DENSE: [Key; 7] = [
     ("module_output_name", Neutral("sentence_embedding"), "sst has this one only"),
 ];
 
-/// Of the config.json of a Normalize.
+/// The keys in the config.json of a Normalize module.
 pub(super) const NORMALIZE: [Key; 2] = [
     ("module_input_name", Neutral("sentence_embedding"), "sst has this one only"),
     ("module_output_name", Neutral("sentence_embedding"), "sst has this one only"),
 ];
 
-/// Of config_sentence_transformers.json.
+/// The keys of config_sentence_transformers.json.
 pub(super) const PROMPTS: [Key; 6] = [
     ("prompts", Used, ""),
     ("default_prompt_name", Used, ""),
@@ -83,7 +83,7 @@ pub(super) const PROMPTS: [Key; 6] = [
     ("truncate_dim", Used, ""),
 ];
 
-/// Adds the keys of `object` that are neither read nor known not to matter.
+/// Adds the keys of `object` that are neither read nor listed as harmless.
 pub(super) fn unused_keys(unused: &mut Unused, file: &str, object: &Value, known: &[Key]) {
     for (key, value) in object.as_object().into_iter().flatten() {
         let rule = known.iter().find(|(name, ..)| name == key).map(|(_, rule, _)| rule);

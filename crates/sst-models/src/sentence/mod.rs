@@ -1,5 +1,5 @@
-//! Models that turn a text into one vector, as folders of sentence-transformers: an encoder, a pooling, perhaps
-//! linear layers, perhaps a norm (Reimers and Gurevych 2019, "Sentence-BERT").
+//! Sentence embedding models in sentence-transformers folders: an encoder, a pooling, optional linear layers and an
+//! optional normalisation (Reimers and Gurevych 2019, "Sentence-BERT").
 
 mod dense;
 mod embed;

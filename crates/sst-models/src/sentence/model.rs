@@ -1,4 +1,4 @@
-//! The model: text to tokens, tokens to vectors.
+//! A sentence embedding model: tokenizes texts and computes their vectors.
 //!
 //! Shapes: b rows, d width of the vectors.
 
@@ -11,80 +11,79 @@ use sst_data::tokenize::Tokenizer;
 use tch::{Device, Kind, Tensor};
 
 use super::dense::Dense;
-use super::folder::Layout;
+use super::folder::SentenceFolder;
 use super::prompts::{Prompts, Side};
 use crate::error::ModelError;
 use crate::files::{Carried, Role};
 use crate::load::LoadOptions;
 
-/// What a folder is read with instead of what it says.
+/// Options that override the settings of a folder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SentenceOptions {
-    /// The pooling; of a folder without modules.json it is the mean if it is not given here.
+    /// The pooling. The default for a folder without modules.json is the mean.
     pub pooling: Option<Pooling>,
-    /// Whether vectors have length one.
+    /// Whether vectors are normalised to length one.
     pub normalize: Option<bool>,
-    /// Tokens of a text at most, special ones included.
+    /// The largest number of tokens of a text, special tokens included.
     pub max_length: Option<usize>,
 }
 
-/// The tokens of a text as the model reads them.
+/// The tokens of a text that the model reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SentenceTokens {
-    /// Token ids, special ones included.
+    /// Token ids, special tokens included.
     pub ids: Vec<u32>,
-    /// Tokens that did not fit and were cut off.
+    /// The number of tokens that exceeded the limit and were cut off.
     pub cut: usize,
-    /// Tokens that the tokenizer does not know, among those that were not cut off.
+    /// The number of unknown tokens, among those that were not cut off.
     pub unknown: usize,
 }
 
 /// A model that turns a text into one vector.
 pub struct SentenceModel {
     pub(super) model: Box<dyn Model>,
-    /// The width of its hidden states.
+    /// The width of the hidden states of the encoder.
     pub(super) hidden_size: i64,
-    /// As it is written again.
+    /// The tokenizer as it will be saved.
     pub(super) tokenizer: Tokenizer,
-    /// What texts are read with: the same, perhaps in lower case.
+    /// The tokenizer for texts: the same, with lower-casing if the folder asks for it.
     reader: Tokenizer,
     pub(super) poolings: Vec<Pooling>,
     pub(super) dense: Vec<Dense>,
     pub(super) normalize: bool,
-    /// So many numbers of a vector are kept, where it has more.
+    /// The number of dimensions that are kept of longer vectors.
     pub(super) truncate: Option<i64>,
-    /// Whether the norm comes after what `truncate` cuts off, not before as in a folder.
+    /// Whether vectors are normalised after truncation, instead of before it.
     pub(super) normalize_last: bool,
     pub(super) max_length: usize,
     pub(super) lowercase: bool,
     pub(super) prompts: Prompts,
-    /// Put before each text.
+    /// The prompt, which is prepended to each text.
     prompt: String,
     pub(super) carried: Carried,
-    /// Whether the prompt's tokens take part in the pooling.
+    /// Whether the tokens of the prompt take part in the pooling.
     pub(super) include_prompt: bool,
 }
 
 impl SentenceModel {
-    /// Loads a folder of sentence-transformers, or a Hugging Face folder, whose hidden states are pooled as the
-    /// options say.
+    /// Loads a sentence-transformers folder, or a Hugging Face folder with the pooling of the options. Content that
+    /// is not used is added to `ledger`.
     ///
     /// # Errors
-    /// If a file cannot be read, a module is not one of those that sst has, or modules do not fit together.
-    /// What is found and not used goes to `ledger`.
+    /// If a file cannot be read, sst does not implement a module, or modules do not fit together.
     pub fn load(
         folder: &Path,
         device: Device,
         options: SentenceOptions,
         ledger: &Ledger,
     ) -> Result<Self, ModelError> {
-        let layout = Layout::read(folder)?;
+        let layout = SentenceFolder::read(folder)?;
         let encoder = layout.as_ref().map_or(folder, |layout| &*layout.encoder);
         let tokenizer = Tokenizer::load(encoder)?;
         ledger.add_unused(&tokenizer.unused_beside_truncation());
         let load = LoadOptions { role: Role::Sentence, ..LoadOptions::new(device) };
         let loaded = crate::open(encoder, &load)?;
-        loaded.tell(ledger);
+        loaded.add_to(ledger);
         let mut this = Self::new(loaded.model, tokenizer, options)?;
         this.carried = loaded.carried;
         let Some(layout) = layout else { return Ok(this) };
@@ -114,8 +113,8 @@ impl SentenceModel {
         Ok(this)
     }
 
-    /// A model with a pooling after it. Where the options do not say it, a text may have as many tokens as
-    /// tokenizer_config.json says (`model_max_length`), and never more than the model has positions.
+    /// A model with a pooling after its encoder. If the options set no `max_length`, it is the `model_max_length` of
+    /// tokenizer_config.json. It is never larger than the number of the model's positions.
     ///
     /// # Errors
     /// If the model has no encoder for text.
@@ -151,19 +150,31 @@ impl SentenceModel {
         })
     }
 
-    /// The tokens of each text: the prompt before it, special tokens around it, and what is too long cut off at
-    /// the end, or at the side that the tokenizer says.
+    /// Tokenizes texts: adds the prompt and the special tokens, and cuts off tokens beyond the limit on the
+    /// truncation side of the tokenizer.
     ///
     /// # Errors
-    /// If there is no room beside the special tokens, or the tokenizer cannot encode a text.
+    /// If the special tokens leave no room, or a text cannot be tokenized.
     pub fn tokens(&self, texts: &[&str]) -> Result<Vec<SentenceTokens>, ModelError> {
-        let frame = self.tokenizer.frame();
+        self.tokens_after(&self.prompt, texts)
+    }
+
+    /// [`SentenceModel::tokens`] with `prompt` before each text, instead of the prompt that is set.
+    ///
+    /// # Errors
+    /// As those of [`SentenceModel::tokens`]. Whether the folder allows a prompt is not checked here:
+    /// see [`SentenceModel::check_prompt`].
+    pub fn tokens_after(
+        &self,
+        prompt: &str,
+        texts: &[&str],
+    ) -> Result<Vec<SentenceTokens>, ModelError> {
+        let template = self.tokenizer.special_token_template();
         let room = self.room()?;
-        let all = if self.prompt.is_empty() {
+        let all = if prompt.is_empty() {
             self.reader.encode_batch(texts)?
         } else {
-            let texts: Vec<String> =
-                texts.iter().map(|text| format!("{}{text}", self.prompt)).collect();
+            let texts: Vec<String> = texts.iter().map(|text| format!("{prompt}{text}")).collect();
             self.reader.encode_batch(&texts.iter().map(String::as_str).collect::<Vec<_>>())?
         };
         let side = self.tokenizer.truncation_side();
@@ -171,18 +182,22 @@ impl SentenceModel {
             let kept = side.keep(&ids, room);
             let cut = ids.len() - kept.len();
             let unknown = self.tokenizer.count_unknown(kept) as usize;
-            SentenceTokens { ids: [&frame.prefix[..], kept, &frame.suffix].concat(), cut, unknown }
+            SentenceTokens {
+                ids: [&template.prefix[..], kept, &template.suffix].concat(),
+                cut,
+                unknown,
+            }
         };
         Ok(all.into_iter().map(row).collect())
     }
 
-    /// The tokens of a text at most, beside the special ones.
+    /// The largest number of tokens of a text, without the special tokens.
     ///
     /// # Errors
-    /// If there are none.
+    /// If the special tokens leave no room.
     pub fn room(&self) -> Result<usize, ModelError> {
-        let frame = self.tokenizer.frame();
-        let framing = frame.prefix.len() + frame.suffix.len();
+        let template = self.tokenizer.special_token_template();
+        let framing = template.prefix.len() + template.suffix.len();
         if self.max_length <= framing {
             let message = format!(
                 "is {}, and special tokens alone take {framing}: raise it to {} or more",
@@ -194,13 +209,27 @@ impl SentenceModel {
         Ok(self.max_length - framing)
     }
 
-    /// The vectors `[b, d]` of rows of tokens, none of them empty; fp32.
+    /// Computes the vectors `[b, d]`, fp32, of rows of tokens.
     ///
     /// # Errors
-    /// If the input does not fit the model, or libtorch fails.
+    /// If a row is empty, the input does not fit the model, or libtorch fails.
     pub fn vectors(&self, input: Tokens<'_>, forward: Forward) -> sst_core::Result<Tensor> {
+        self.vectors_of(&*self.model, input, forward)
+    }
+
+    /// [`SentenceModel::vectors`] with the hidden states of `model`, an encoder of the same shape: the one of this
+    /// folder, or another state of it.
+    ///
+    /// # Errors
+    /// As those of [`SentenceModel::vectors`].
+    pub fn vectors_of(
+        &self,
+        model: &dyn Model,
+        input: Tokens<'_>,
+        forward: Forward,
+    ) -> sst_core::Result<Tensor> {
         let mut vectors_bd =
-            encode_pooled(self.model.text_encoder()?, input.into(), &self.poolings, forward)?;
+            encode_pooled(model.text_encoder()?, input.into(), &self.poolings, forward)?;
         for dense in &self.dense {
             vectors_bd = dense.apply(&vectors_bd)?.f_to_kind(Kind::Float)?;
         }
@@ -222,7 +251,7 @@ impl SentenceModel {
         &self.tokenizer
     }
 
-    /// d.
+    /// d, the width of the vectors.
     pub fn width(&self) -> i64 {
         let pooled = self.poolings.len() as i64 * self.hidden_size;
         let full = self.dense.last().map_or(pooled, Dense::width);
@@ -234,36 +263,46 @@ impl SentenceModel {
         &*self.model
     }
 
-    /// The same, to change it.
+    /// The encoder with its parameters, for changes.
     pub fn model_mut(&mut self) -> &mut dyn Model {
         &mut *self.model
     }
 
-    /// What is put before each text.
+    /// The prompt, which is prepended to each text.
     pub fn prompt(&self) -> &str {
         &self.prompt
     }
 
-    /// What the folder puts before the texts of a side: its prompt `query` or `document`, or nothing.
+    /// The prompt of the folder for queries or documents; empty if it has none.
     pub fn prompt_of(&self, side: Side) -> &str {
         self.prompts.of(side)
     }
 
-    /// The function that compares two vectors, if the folder names one: `cosine`, `dot`, ...
+    /// The similarity function that the folder names, if any: `cosine`, `dot`, ...
     pub fn similarity(&self) -> Option<&str> {
         self.prompts.similarity()
     }
 
-    /// Whether vectors have length one, so that dot products are cosines.
+    /// Whether vectors have length one, so that dot products are cosine similarities.
     pub fn normalizes(&self) -> bool {
         self.normalize && (self.truncate.is_none() || self.normalize_last)
     }
 
-    /// Puts `prompt` before each text, instead of what the folder says.
+    /// Prepends `prompt` to each text, instead of the prompt of the folder.
+    ///
+    /// # Errors
+    /// If the folder excludes the prompt from pooling, which sst does not implement.
+    pub fn set_prompt(&mut self, prompt: String) -> Result<(), ModelError> {
+        self.check_prompt(&prompt)?;
+        self.prompt = prompt;
+        Ok(())
+    }
+
+    /// Checks whether `prompt` can be put before texts.
     ///
     /// # Errors
     /// If the folder's pooling leaves prompts out, which sst cannot.
-    pub fn set_prompt(&mut self, prompt: String) -> Result<(), ModelError> {
+    pub fn check_prompt(&self, prompt: &str) -> Result<(), ModelError> {
         if !prompt.is_empty() && !self.include_prompt {
             let message =
                 "cannot be, for the folder's pooling leaves prompts out, which sst does not have: \
@@ -271,7 +310,6 @@ impl SentenceModel {
                     .to_owned();
             return Err(ModelError::Option { name: "prompt", message });
         }
-        self.prompt = prompt;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The prompts of a folder of sentence-transformers: texts that are put before a text.
+//! The prompts of a sentence-transformers folder, which are prepended to texts.
 
 use std::path::Path;
 
@@ -12,25 +12,25 @@ use crate::files::read_json;
 
 pub(super) const PROMPTS: &str = "config_sentence_transformers.json";
 
-/// config_sentence_transformers.json.
+/// The content of config_sentence_transformers.json.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Prompts {
-    /// As the file has them; written again as they are.
+    /// The prompts of the file, which are saved again unchanged.
     named: Map<String, Value>,
     default: Option<String>,
-    /// The function that compares two vectors.
+    /// The name of the function that compares two vectors.
     similarity: Option<String>,
-    /// The numbers of a vector that are kept.
+    /// The number of dimensions of a vector that are kept.
     truncate_dim: Option<i64>,
     file: Value,
 }
 
-/// Which of two kinds of text a prompt is for.
+/// The kind of text that a prompt is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// What looks for others.
+    /// A query.
     Query,
-    /// What is found.
+    /// A document.
     Document,
 }
 
@@ -44,7 +44,7 @@ struct File {
 }
 
 impl Prompts {
-    /// Reads the file; a folder without it has no prompts.
+    /// Reads the file. A folder without it has no prompts.
     pub(super) fn read(path: &Path) -> Result<Self, ModelError> {
         let bad = |message: String| ModelError::BadFile { path: path.to_owned(), message };
         let Some(value) = read_json::<Value>(path)? else { return Ok(Self::default()) };
@@ -57,7 +57,7 @@ impl Prompts {
             return Err(bad(format!("the prompt `{name}` is not a text")));
         }
         let default = file.default_prompt_name;
-        // sentence-transformers has a query and a document prompt, both empty, where the file has not.
+        // sentence-transformers adds an empty `query` and an empty `document` prompt if the file has none.
         let is_known =
             |name: &String| named.contains_key(name) || name == "query" || name == "document";
         if let Some(name) = default.as_ref().filter(|name| !is_known(name)) {
@@ -78,20 +78,20 @@ impl Prompts {
         Ok(Self { named, default, similarity, truncate_dim, file: value })
     }
 
-    /// Keys of the file that were not read.
+    /// The keys of the file that were not read.
     pub(super) fn unused(&self) -> Unused {
         let mut unused = Unused::new();
         unused_keys(&mut unused, PROMPTS, &self.file, &keys::PROMPTS);
         unused
     }
 
-    /// What is put before each text where nothing else is asked for.
+    /// The prompt that is used by default.
     pub(super) fn default_prompt(&self) -> &str {
         self.default.as_deref().map_or("", |name| self.text(name))
     }
 
-    /// What is put before the texts of a side: the prompt `query` or `document`, or nothing. The default prompt
-    /// is for neither, as in sentence-transformers' `encode_query` and `encode_document`.
+    /// The prompt for queries or documents; empty if the file has none. As in sentence-transformers' `encode_query`
+    /// and `encode_document`, the default prompt is not used for either.
     pub(super) fn of(&self, side: Side) -> &str {
         match side {
             Side::Query => self.text("query"),
@@ -103,17 +103,17 @@ impl Prompts {
         self.named.get(name).and_then(Value::as_str).unwrap_or("")
     }
 
-    /// The function that compares two vectors, if the folder names one.
+    /// The name of the function that compares two vectors, if the folder sets it.
     pub(super) fn similarity(&self) -> Option<&str> {
         self.similarity.as_deref()
     }
 
-    /// How many numbers of each vector are kept, if the folder says so.
+    /// The number of dimensions of a vector that are kept, if the folder sets it.
     pub(super) fn truncate_dim(&self) -> Option<i64> {
         self.truncate_dim
     }
 
-    /// The file again, with what sst writes into it.
+    /// The content of the file for saving.
     pub(super) fn to_json(&self) -> Value {
         let mut file = json!({
             "prompts": self.named,

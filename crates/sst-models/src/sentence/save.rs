@@ -1,4 +1,4 @@
-//! Writing such a folder, in the form that every release of sentence-transformers reads.
+//! Writes a sentence-transformers folder in the format that every release can read.
 
 use std::path::Path;
 
@@ -14,12 +14,12 @@ use crate::error::ModelError;
 use crate::export::HostModel;
 
 impl SentenceModel {
-    /// Writes the Hugging Face folder of the encoder, and beside it what sentence-transformers adds:
-    /// modules.json, the pooling, linear layers and the norm.
+    /// Writes the Hugging Face folder of the encoder, and the additional files of sentence-transformers:
+    /// modules.json, the pooling, linear layers and the normalisation.
     ///
     /// # Errors
-    /// If a file cannot be written, with its path; or the model was loaded with a norm after `truncate_dim`, which
-    /// no folder can say.
+    /// If a file cannot be written, with its path; or if the model normalises after `truncate_dim`, for which the
+    /// format has no setting.
     pub fn save(&self, folder: &Path, card: &ModelCard) -> Result<(), ModelError> {
         if self.truncate.is_some() && self.normalize_last {
             let message = format!(
@@ -60,7 +60,7 @@ impl SentenceModel {
                 config.insert(flag(pooling).to_owned(), json!(on(&pooling)));
             }
         } else {
-            // Flags have no order; releases before 6 cannot read it.
+            // The boolean keys cannot express the order of poolings. Releases before 6 cannot read this key.
             config.insert("pooling_mode".to_owned(), json!(self.poolings));
         }
         config.insert("include_prompt".to_owned(), json!(self.include_prompt));

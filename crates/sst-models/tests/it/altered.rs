@@ -1,4 +1,4 @@
-//! Copies of golden folders with something changed.
+//! Copies of golden folders with changes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// Of a folder of `tests/goldens`.
+    /// Reads a folder of `tests/goldens`.
     pub(crate) fn of(name: &str) -> Self {
         let text = std::fs::read_to_string(golden(name).join("config.json")).unwrap();
         let weights = Weights::open(&golden(name)).unwrap();
@@ -26,7 +26,7 @@ impl Content {
         Self { config: serde_json::from_str(&text).unwrap(), tensors }
     }
 
-    /// Leaves out the tensors whose names hold `part`.
+    /// Removes the tensors whose names contain `part`.
     pub(crate) fn drop(&mut self, part: &str) {
         self.tensors.retain(|name, _| !name.contains(part));
     }

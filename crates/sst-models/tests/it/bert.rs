@@ -9,7 +9,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 use crate::case::{Case, close, golden};
 use crate::steps;
 
-/// Mathematically zero (softmax does not see a shift of its scores), so only rounding is left.
+/// Mathematically zero, as the softmax is invariant to a shift of its scores; only rounding is left.
 const ZERO_GRADIENT: &str = "attention.self.key.bias";
 
 struct Inputs {
@@ -40,7 +40,7 @@ impl Inputs {
     }
 }
 
-/// Mean cross-entropy of the labelled positions; the head runs on those alone.
+/// The mean cross-entropy of the labelled positions. The head runs on these only.
 fn masked_loss(model: &dyn Model, inputs: &Inputs, hidden_bld: &Tensor) -> Tensor {
     let labels = inputs.labels.flatten(0, 1);
     let positions = labels.ne(-100).nonzero().squeeze_dim(1);
@@ -105,7 +105,7 @@ fn check_gradients(folder: &Path) {
     steps::check_gradients(&case, &*model, ZERO_GRADIENT);
 }
 
-/// The steps are on the loss of masked tokens alone.
+/// The loss of the steps is that of masked tokens only.
 fn check_steps(folder: &Path) {
     let (case, model) = (Case::open(folder), load(folder));
     steps::check(&case, &*model, ZERO_GRADIENT, &|model, prefix| {
@@ -137,7 +137,7 @@ fn relu_with_the_next_sentence_head_equals_transformers() {
     check_all(&golden("bert/relu"));
 }
 
-/// A case made on the spot by `cargo xtask parity`, in the folder that the environment names.
+/// A case that `cargo xtask parity` has just made, in the folder that the environment variable names.
 #[test]
 fn parity_external() {
     if let Some(folder) = crate::folders::environment("SST_PARITY_CASE") {

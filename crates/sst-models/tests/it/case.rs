@@ -1,4 +1,4 @@
-//! Goldens: where they are, how they are read, how tensors are compared. And a small model.
+//! Goldens: their paths, how to read them, and how to compare tensors. Also a small model.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub(crate) fn golden(name: &str) -> PathBuf {
 pub(crate) struct Case(Weights);
 
 impl Case {
-    /// Opens `case.safetensors` of a folder; a missing one fails.
+    /// Opens `case.safetensors` of a folder. A missing file fails the test.
     pub(crate) fn open(folder: &Path) -> Self {
         Self(Weights::open(&folder.join("case.safetensors")).unwrap())
     }
@@ -43,13 +43,13 @@ pub(crate) fn distance(got: &Tensor, want: &Tensor) -> f64 {
     norm(&(got.to_device(Device::Cpu) - &want)) / norm(&want).max(1e-30)
 }
 
-/// Fails with the name and the distance if they are further apart than `tolerance`.
+/// Fails with the name and the distance if the tensors differ by more than `tolerance`.
 pub(crate) fn close(name: &str, got: &Tensor, want: &Tensor, tolerance: f64) {
     let distance = distance(got, want);
     assert!(distance <= tolerance, "{name}: relative distance {distance:e} is above {tolerance:e}");
 }
 
-/// A BERT of three layers with 50 tokens and 40 positions, always the same, with this much dropout.
+/// A BERT with three layers, 50 tokens and 40 positions, with fixed weights and this dropout probability.
 pub(crate) fn small(dropout: f64) -> Box<dyn Model> {
     let config = json!({
         "model_type": "bert", "vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 3,

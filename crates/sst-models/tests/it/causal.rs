@@ -1,5 +1,5 @@
-//! GPT-2 and Llama against transformers: hidden states, attention maps, logits, loss, every gradient, ten steps,
-//! and names. And with a cache against without.
+//! GPT-2 and Llama against transformers: hidden states, attention maps, logits, loss, every gradient, ten steps, and
+//! names of parameters. Also a cache against whole rows.
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ use crate::case::{Case, close, golden};
 use crate::steps;
 
 const CASES: [&str; 4] = ["gpt2", "gpt2-odd", "llama", "llama-odd"];
-/// The keys' third of it is a shift of all scores, which the softmax does not see; the rest is large, so that
-/// the whole is held to the tolerance too, where it is not in the way of ten steps.
+/// A third of this gradient, that of the keys, is a shift of all scores, to which the softmax is invariant. The rest
+/// is large, so that the tolerance holds for the whole gradient too, but not during ten steps.
 const PARTLY_ZERO: &str = "c_attn.bias";
 const NOTHING: &str = "nothing";
 
@@ -42,7 +42,7 @@ impl Inputs {
     }
 }
 
-/// Mean cross-entropy of each row's tokens but the first, by what comes before them.
+/// The mean cross-entropy of each row's tokens, except the first, given the tokens before them.
 fn next_token_loss(model: &dyn Model, inputs: &Inputs) -> Tensor {
     let output =
         model.text_encoder().unwrap().encode(inputs.encoder().into(), Forward::TRAIN).unwrap();
@@ -119,7 +119,7 @@ fn llama_with_biases_and_stretched_positions_equals_transformers() {
     check_all(&golden("causal/llama-odd"));
 }
 
-/// A case made on the spot by `cargo xtask parity`, in the folder that the environment names.
+/// A case that `cargo xtask parity` has just made, in the folder that the environment variable names.
 #[test]
 fn causal_parity_external() {
     if let Some(folder) = crate::folders::environment("SST_CAUSAL_CASE") {
@@ -153,7 +153,7 @@ fn names_and_shapes_are_those_of_transformers() {
     }
 }
 
-/// The encoder alone, its names without a prefix, of a folder that has a head.
+/// Loads the encoder alone, with names without a prefix, from a folder that has a head.
 #[test]
 fn a_decoder_without_its_head_loads_from_a_folder_that_has_one() {
     for (name, architecture, head) in [
@@ -180,7 +180,7 @@ fn a_decoder_without_its_head_loads_from_a_folder_that_has_one() {
     }
 }
 
-/// Rows of unequal length that are read bit by bit have the hidden states of whole rows.
+/// Ragged rows that are read in several parts with a cache have the hidden states of whole rows.
 #[test]
 fn a_cache_changes_nothing() {
     for name in CASES {
@@ -218,7 +218,7 @@ fn a_cache_changes_nothing() {
     }
 }
 
-/// What runs again in the backward pass gives the same gradients, bit for bit, dropout included.
+/// Activation checkpointing gives the same gradients bit for bit, also with dropout.
 #[test]
 fn layers_that_run_again_change_nothing() {
     let _turn = crate::generator();

@@ -1,4 +1,4 @@
-//! Layers that run again in the backward pass give the same gradients, bit for bit.
+//! Activation checkpointing gives the same gradients bit for bit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::case::small;
 
-/// The loss and all gradients, with the layers that `select` picks run again.
+/// The loss and all gradients, with checkpointing of the layers that `select` returns true for.
 fn gradients(select: &dyn Fn(usize) -> bool, ragged: bool, bf16: bool) -> (usize, Vec<Tensor>) {
     let mut model = small(0.1);
     let picked = model.checkpoint_layers(select).unwrap();
@@ -32,7 +32,7 @@ fn gradients(select: &dyn Fn(usize) -> bool, ragged: bool, bf16: bool) -> (usize
     let loss = hidden.to_kind(Kind::Float).pow_tensor_scalar(3).sum(Kind::Float);
     loss.f_backward().unwrap();
     let mut all = vec![loss.detach()];
-    // The draws after the step are as they would have been.
+    // Random numbers after the step are the same as without checkpointing.
     all.push(Tensor::rand([4], (Kind::Float, Device::Cpu)));
     for (name, parameter) in model.params().trainable() {
         if !name.starts_with("cls.") {

@@ -1,4 +1,4 @@
-//! The way into a model between its embeddings and its layers.
+//! Encoding from embeddings: `embed` and `encode_embedded`.
 
 use sst_core::checkpoint::Allow;
 use sst_core::{Embedded, Forward, HeadInput, Input, Model, Pixels, RaggedRows, Tokens};
@@ -35,7 +35,7 @@ impl Inputs {
         Tokens { attention_mask, token_type_ids, ..Tokens::new(&self.ids) }
     }
 
-    /// `[t, ...]` of `[b, l, ...]`.
+    /// Gathers `[b, l, ...]` into `[t, ...]`.
     fn flat(&self, x: &Tensor) -> Tensor {
         x.flatten(0, 1).index_select(0, &self.mask.flatten(0, 1).nonzero().squeeze_dim(1))
     }
@@ -45,7 +45,7 @@ fn load(folder: &str) -> Box<dyn Model> {
     sst_models::load(&golden(folder), None, Device::Cpu, &Allow::default()).unwrap().0
 }
 
-/// The chosen logits, and the gradient of their sum with respect to the hidden states that go in.
+/// The chosen logits, and the gradient of their sum with respect to the embedded input.
 fn saliency(model: &dyn Model, embedded: &Embedded, case: &Case) -> (Tensor, Tensor) {
     let hidden = embedded.hidden.detach().set_requires_grad(true);
     let input = embedded.with_hidden(hidden.shallow_clone()).unwrap();
@@ -81,7 +81,7 @@ fn gradients_with_respect_to_embeddings_equal_transformers() {
     }
 }
 
-/// Also with dropout, whose random numbers are drawn in the same order.
+/// The same with dropout, whose random numbers are drawn in the same order.
 #[test]
 fn two_halves_equal_the_whole_bit_for_bit() {
     let _turn = crate::generator();

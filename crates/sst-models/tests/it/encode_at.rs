@@ -1,4 +1,4 @@
-//! Hidden states of some positions are those that all positions have there, and so are their gradients.
+//! `encode_at` gives the hidden states and the gradients that `encode` gives at these positions.
 
 use sst_core::{Forward, RaggedRows, Tokens};
 use tch::{Device, Kind, Tensor};
@@ -60,7 +60,7 @@ fn assert_close(found: &[Tensor], expected: &[Tensor], tolerance: f64) {
     assert_eq!(found.len(), expected.len());
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let difference = (found - expected).norm().double_value(&[]);
-        // The gradient of the keys' bias is zero but for rounding.
+        // The gradient of the key bias is zero, except for rounding.
         let size = expected.norm().double_value(&[]).max(0.1);
         assert!(difference <= tolerance * size, "{i}: {difference} of {size}");
     }
@@ -69,9 +69,9 @@ fn assert_close(found: &[Tensor], expected: &[Tensor], tolerance: f64) {
 #[test]
 fn some_positions_get_what_all_give_them() {
     let _turn = crate::generator();
-    // The second row has none, and one is asked for twice.
+    // The second row has no position, and one position occurs twice.
     let positions = [0, 3, 16, 57, 58, 58, 62];
-    // fp16 has no kernel, and takes the long way.
+    // fp16 has no kernel, so all hidden states are computed.
     for (checkpointed, low, tolerance) in [
         (false, None, 1e-5),
         (true, None, 1e-5),
@@ -82,7 +82,7 @@ fn some_positions_get_what_all_give_them() {
         let found = run(&positions, true, false, checkpointed, low);
         assert_close(&found, &expected, tolerance);
     }
-    // Padded rows, and positions out of order, take the long way.
+    // For padded rows, and for positions out of order, all hidden states are computed.
     let expected = run(&positions, false, true, false, None);
     assert_close(&run(&positions, true, true, false, None), &expected, 1e-6);
     let swapped = [16, 3, 0];
@@ -110,7 +110,7 @@ fn what_is_left_out_does_not_count_as_work() {
     let all = 6.0 * (3.0 * layer + head) + 12.0 * 3.0 * width * length;
     let found = |scored| small(0.0).flops_per_token(16, scored).unwrap();
     assert!((found(1.0) - all).abs() < 1e-6 * all);
-    // With no position scored, the last layer's keys and values are all it makes.
+    // Without any position, the last layer computes keys and values only.
     let none = 6.0 * (2.0 * layer + 2.0 * width * width) + 12.0 * 2.0 * width * length;
     assert!((found(0.0) - none).abs() < 1e-6 * none);
 }

@@ -1,4 +1,4 @@
-//! Model folders: old names, missing prefixes, shards, and what sst writes itself.
+//! Model folders: old names, missing prefixes, shards, and folders that sst has written.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use tch::{Device, Kind};
 
 use crate::case::{Case, close, golden};
 
-/// The folder that an environment variable names, for checks that need something from outside.
+/// The folder that an environment variable names, for tests that need external files.
 pub(crate) fn environment(name: &str) -> Option<PathBuf> {
     std::env::var(name).ok().map(PathBuf::from)
 }

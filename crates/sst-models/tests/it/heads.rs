@@ -48,7 +48,7 @@ fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
     logits.cross_entropy_loss(labels, None::<Tensor>, Reduction::Mean, -100, 0.0)
 }
 
-/// As transformers chooses it.
+/// The loss that transformers chooses for the problem type.
 fn loss(model: &dyn Model, case: &Case, logits: &Tensor) -> Tensor {
     if let Some(starts) = case.find("start_positions") {
         let size = case.get("logits").size();
@@ -94,14 +94,14 @@ fn task_heads_equal_transformers() {
         let loss = loss(model, &case, &got);
         close(&format!("{name}: loss"), &loss, &case.get("loss"), 1e-5);
         loss.backward();
-        // A span is chosen among the tokens of a row, so that a shift of all its scores changes nothing.
+        // The softmax runs over the tokens of a row, so that it is invariant to a shift of all scores.
         let shifts = ["qa_outputs.bias", "layer.1.output.LayerNorm.bias"];
         steps::check_gradients_but(&case, model, &|name| {
             name.ends_with(ZERO_GRADIENT)
                 || kind == HeadKind::Span && shifts.iter().any(|end| name.ends_with(end))
         });
 
-        // Rows without padding get the same.
+        // Ragged rows give the same results.
         let places = mask.flatten(0, 1).nonzero().squeeze_dim(1);
         let lengths = Vec::<i64>::try_from(mask.sum_dim_intlist(1, false, Kind::Int64)).unwrap();
         let lengths: Vec<usize> = lengths.into_iter().map(|length| length as usize).collect();
@@ -136,7 +136,7 @@ fn folders_with_task_heads_are_written_as_they_were() {
     }
 }
 
-/// A pretrained folder becomes a model to fine-tune, whose head starts as a new one and nothing else does.
+/// A pretrained folder is loaded for fine-tuning: only the head has the initial values of a new model.
 #[test]
 fn a_head_that_a_folder_lacks_starts_anew_or_is_missed_by_name() {
     let no_pooler = &["bert.pooler.dense.weight", "bert.pooler.dense.bias"][..];
@@ -178,7 +178,7 @@ fn a_head_that_a_folder_lacks_starts_anew_or_is_missed_by_name() {
 
 #[test]
 fn what_a_task_head_lacks_is_told() {
-    // An encoder whose config names a task is an encoder, and what it lacks is listed.
+    // An encoder whose config names a task head is loaded as an encoder, and the missing parameters are listed.
     let dir = altered("heads/token", |content| content.drop("classifier.bias"));
     let loaded = found(dir.path());
     assert_eq!(loaded.model.config()["architectures"], json!(["BertModel"]));
@@ -198,7 +198,7 @@ fn what_a_task_head_lacks_is_told() {
     let dir = altered("heads/token", |content| content.set("id2label", json!({"1": "a"})));
     let error = open(dir.path(), &LoadOptions::new(Device::Cpu)).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("config.json: id2label"), "{error}");
-    // Of two keys that disagree, one is used and the other is told.
+    // If two keys disagree, one is used and the other is reported.
     let dir = altered("heads/token", |content| content.set("num_labels", 7));
     let loaded = found(dir.path());
     let unused: Vec<&str> = loaded.unused.of(UnusedKind::ConfigKey).collect();

@@ -1,4 +1,4 @@
-//! Mutated configs and headers: an error or a model, and never a panic, a hang or much memory.
+//! Mutated configs and headers give an error or a model, but no panic, no endless loop and no large allocation.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,12 +12,12 @@ use tch::{Device, Tensor};
 
 use crate::altered::Content;
 
-/// `PROPTEST_CASES` asks for more cases than the usual 256.
+/// `PROPTEST_CASES` sets the number of cases; the default is 256.
 fn cases() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// The most memory that this process has had, in bytes; 0 where the system does not say.
+/// The peak memory of this process in bytes; 0 if the system does not report it.
 pub(crate) fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -25,7 +25,7 @@ pub(crate) fn peak() -> u64 {
     number.unwrap_or(0) * 1024
 }
 
-/// Tries to load, with a bound on the memory.
+/// Loads a folder and checks a bound on the memory.
 fn try_open(folder: &Path) {
     for head in [LoadHead::AsFound, LoadHead::New(HeadKind::LanguageModel)] {
         let options = LoadOptions { head, ..LoadOptions::new(Device::Cpu) };
@@ -36,7 +36,7 @@ fn try_open(folder: &Path) {
     assert!(peak() < 1 << 30, "{} bytes", peak());
 }
 
-/// A number, text or list as a hostile file may hold.
+/// A number, text or list that a hostile file may contain.
 fn value() -> impl Strategy<Value = Value> {
     let number = prop_oneof![
         Just(i64::MAX),
@@ -155,7 +155,7 @@ proptest! {
     }
 }
 
-/// Files of our own that took memory or time before.
+/// Hand-written files that used to need much memory or time.
 #[test]
 fn hostile_folders_are_errors_at_once() {
     for (model, key) in [
@@ -171,7 +171,7 @@ fn hostile_folders_are_errors_at_once() {
             assert!(open(folder.path(), &LoadOptions::new(Device::Cpu)).is_err());
         }
     }
-    // A header with 300,000 keys of metadata is parsed once, and not for each tensor.
+    // A header with 300,000 metadata keys is parsed once, and not for each tensor.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     let tensors = BTreeMap::from([("a".to_owned(), Tensor::from_slice(&[1_f32]))]);

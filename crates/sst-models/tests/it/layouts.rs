@@ -1,4 +1,4 @@
-//! What may be missing from a file of weights, and what may be there besides, for each architecture.
+//! Which tensors may be missing from a file of weights, and which may be additional, for each architecture.
 
 use std::path::Path;
 
@@ -17,12 +17,12 @@ const NEW: LoadHead = LoadHead::New(HeadKind::LanguageModel);
 
 type Change = fn(&mut Content);
 
-/// What comes of a folder.
+/// The result of loading a folder.
 #[derive(Clone, Copy)]
 struct Comes {
     architecture: &'static str,
-    /// Tensors that are not used, parameters that the model does without, and parameters that start anew: by the
-    /// beginning of their names, and how many there are of them.
+    /// Tensors that are not used, parameters that the model does without, and parameters with the initial values of a
+    /// new model: prefixes of their names, and how many there are.
     unused: &'static [(&'static str, usize)],
     absent: &'static [(&'static str, usize)],
     new: &'static [(&'static str, usize)],
@@ -57,7 +57,7 @@ fn check(golden: &str, label: &str, head: LoadHead, change: Change, want: Result
     };
     assert_eq!(loaded.model.config()["architectures"], json!([want.architecture]), "{label}");
     let ledger = Ledger::new();
-    loaded.tell(&ledger);
+    loaded.add_to(&ledger);
     let entries = ledger.entries();
     for (name, want) in [
         ("unused.tensors", want.unused),
@@ -253,7 +253,7 @@ fn causal_models_are_what_their_files_hold() {
             let unused: &[&str] = if want == of_task { &[] } else { &["score.weight"] };
             assert_eq!(loaded.unused.of(UnusedKind::Tensor).collect::<Vec<_>>(), unused);
         };
-        // Tied, so that there is always a head for who needs one.
+        // The head is tied, so there is always one.
         named(Some(with_head), AS_FOUND, with_head);
         named(None, AS_FOUND, with_head);
         named(Some(base), AS_FOUND, base);
@@ -266,7 +266,7 @@ fn causal_models_are_what_their_files_hold() {
         ("causal/gpt2-odd", "GPT2LMHeadModel", "GPT2Model"),
         ("causal/llama-odd", "LlamaForCausalLM", "LlamaModel"),
     ] {
-        // Untied: without its projection a file holds no head.
+        // An untied head needs its projection in the file.
         let no_head: Change = |content| content.drop("lm_head");
         let absent = &[("lm_head.weight", 1)];
         check(
@@ -320,7 +320,7 @@ fn the_layout_of_the_hub_gives_the_numbers_of_transformers() {
     close("logits", &logits(&folder, &case), &case.get("logits").flatten(0, 1), 1e-5);
 }
 
-/// The logits follow from the tensor of the head that the file holds, and from what is written again too.
+/// The logits follow from the head that the file holds, before and after the model is saved again.
 #[test]
 fn a_head_that_differs_from_the_embeddings_is_used_and_kept() {
     for (golden_name, head, words) in [
@@ -400,7 +400,7 @@ fn the_bias_of_an_untied_head_is_decoder_bias_and_is_written_under_both_names() 
         let loaded = open(folder, &LoadOptions::new(Device::Cpu)).unwrap();
         loaded.unused.of(UnusedKind::Tensor).map(str::to_owned).collect()
     };
-    // transformers writes zeros there; other numbers are told.
+    // transformers writes zeros there; other numbers are reported.
     assert!(!unused(folder.path()).contains(&"cls.predictions.bias".to_owned()));
     let other = altered("bert/hub", |content| {
         content.set("tie_word_embeddings", false);

@@ -20,8 +20,8 @@ mod sentence;
 mod steps;
 mod unused;
 
-/// Held by tests that draw from libtorch's generator or run layers again, which puts it back: it is one for all
-/// threads.
+/// Tests that draw from libtorch's generator hold this lock, as all threads share the generator. So do tests of
+/// activation checkpointing, which resets it.
 pub(crate) fn generator() -> std::sync::MutexGuard<'static, ()> {
     static GENERATOR: std::sync::Mutex<()> = std::sync::Mutex::new(());
     GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -40,7 +40,7 @@ fn check(model_folder: &Path, case: &Case) {
     close("normalised", &(pooled / norm), &case.get("normalized"), 1e-5);
 }
 
-/// Run by `cargo xtask parity`, which gets the model and makes the case.
+/// `cargo xtask parity` gets the model, makes the case and runs this test.
 #[test]
 fn parity_minilm() {
     if let Some(folder) = crate::folders::environment("SST_PARITY_MINILM") {

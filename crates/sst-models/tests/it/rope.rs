@@ -1,5 +1,5 @@
-//! A text alone, in a batch of unequal lengths, with a cache and without has the same numbers, for every model and
-//! every kind of rope; and those of transformers.
+//! The results for a text are the same alone, in a batch of unequal lengths, and with a cache, for every model and
+//! every kind of rotary scaling. They equal those of transformers.
 
 use std::path::Path;
 
@@ -12,14 +12,14 @@ use tch::{Device, Kind, Tensor};
 
 use crate::case::{close, golden};
 
-/// Rows of these lengths are read together; those of some kinds of rope change at 16 tokens, or 20.
+/// The lengths of rows that are read together. Some kinds of scaling change at 16 tokens, others at 20.
 const LENGTHS: [usize; 6] = [7, 30, 16, 2, 21, 17];
 
 fn read(folder: &Path) -> Box<dyn Model> {
     load(folder, None, Device::Cpu, &Allow::default()).unwrap().0
 }
 
-/// The Llama of the goldens with another rope; and where the goldens of each are.
+/// The Llama of the goldens with another scaling, and the folder of its goldens.
 fn every_rope(check: &mut dyn FnMut(&str, &dyn Model, &Weights)) {
     let weights = Weights::open(&golden("causal/rope.safetensors")).unwrap();
     let made_with = weights.metadata()["made_with"].clone();
@@ -32,7 +32,7 @@ fn every_rope(check: &mut dyn FnMut(&str, &dyn Model, &Weights)) {
     for (name, rope) in ways {
         let mut config = config.clone();
         config["rope_parameters"] = rope.clone();
-        // That way is for rows that are longer than the model's positions.
+        // This case is for rows that are longer than the model's positions.
         config["max_position_embeddings"] = json!(if name == "dynamic" { 20 } else { 40 });
         let dir = tempfile::tempdir().unwrap();
         save_folder(dir.path(), &*trained, None, &ModelCard::default()).unwrap();
@@ -57,7 +57,7 @@ fn rows_of(ids_l: &Tensor) -> Vec<Tensor> {
     LENGTHS.iter().map(|length| ids_l.narrow(0, 0, *length as i64)).collect()
 }
 
-/// Ragged and padded batches against each row alone.
+/// Compares ragged and padded batches with each row alone.
 fn check_batches(name: &str, model: &dyn Model, ids_l: &Tensor) {
     let rows = rows_of(ids_l);
     let want: Vec<Tensor> = rows.iter().map(|row| alone(model, row)).collect();
@@ -83,7 +83,7 @@ fn check_batches(name: &str, model: &dyn Model, ids_l: &Tensor) {
     }
 }
 
-/// Rows that grow in a cache against each row as it stands, read at once without one.
+/// Compares rows that grow in a cache with whole rows without a cache.
 fn check_cache(name: &str, model: &dyn Model, ids_l: &Tensor) {
     let (rows, decoder) = (rows_of(ids_l), model.decoder().unwrap());
     let mut order: Vec<usize> = (0..rows.len()).collect();

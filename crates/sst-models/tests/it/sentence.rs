@@ -1,5 +1,4 @@
-//! Folders of sentence-transformers: which end of a long text is kept, how wide vectors are, and where the encoder
-//! lies.
+//! Folders of sentence-transformers: truncation side, width of vectors, and folder of the encoder.
 
 use std::path::Path;
 
@@ -56,7 +55,7 @@ fn vectors_are_as_wide_as_truncate_dim_says() {
     edit(folder.path(), PROMPTS, "truncate_dim", json!(6));
     let (model, unused) = load(folder.path(), SentenceOptions::default());
     assert_eq!((unused, model.width()), (vec![], 6));
-    // The norm comes before, so the vectors are shorter than one.
+    // The vectors are normalised before they are truncated, so they are shorter than one.
     assert!(!model.normalizes());
     assert_eq!(vector(&model), full[..6]);
     let saved = tempfile::tempdir().unwrap();

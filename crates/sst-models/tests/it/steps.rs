@@ -8,13 +8,13 @@ use tch::{Kind, Tensor};
 
 use crate::case::{Case, close};
 
-/// Every gradient equals `grad.NAME`. Those of parameters whose names end with `zero` are sums that cancel
-/// out, so that only rounding is left of them.
+/// Checks that every gradient equals `grad.NAME`. Gradients of parameters whose names end with `zero` are sums that
+/// cancel out, so that only rounding is left.
 pub(crate) fn check_gradients(case: &Case, model: &dyn Model, zero: &str) {
     check_gradients_but(case, model, &|name| name.ends_with(zero));
 }
 
-/// The same, but for parameters that `is_zero` names.
+/// The same, with `is_zero` instead of a suffix.
 pub(crate) fn check_gradients_but(case: &Case, model: &dyn Model, is_zero: &dyn Fn(&str) -> bool) {
     let names = case.names("grad.");
     assert_eq!(names.len(), model.params().iter().count(), "a gradient for every parameter");
@@ -29,7 +29,7 @@ pub(crate) fn check_gradients_but(case: &Case, model: &dyn Model, is_zero: &dyn 
     }
 }
 
-/// Ten steps on the batches that the golden holds under `step.N.`; `loss_of` makes the loss of one of them.
+/// Ten steps on the batches of the golden under `step.N.`. `loss_of` computes the loss of a batch.
 pub(crate) fn check(
     case: &Case,
     model: &dyn Model,

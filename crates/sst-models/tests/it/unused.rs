@@ -1,4 +1,4 @@
-//! One thing in a folder that sst does not know is listed by name; a folder without one lists nothing.
+//! Every unknown file, key or tensor in a folder is listed by its name, and nothing else is listed.
 
 use std::path::Path;
 
@@ -11,11 +11,11 @@ use tempfile::TempDir;
 use crate::altered::{Content, altered};
 use crate::case::golden;
 
-/// All that a folder lists as unused, with the role of one that is written again.
+/// The unused content of a folder whose model will be saved again.
 fn listed(folder: &Path) -> Vec<String> {
     let options = LoadOptions { role: Role::Write, ..LoadOptions::new(Device::Cpu) };
     let ledger = Ledger::new();
-    open(folder, &options).unwrap().tell(&ledger);
+    open(folder, &options).unwrap().add_to(&ledger);
     items(&ledger)
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn items(ledger: &Ledger) -> Vec<String> {
     unused.flat_map(|(_, entry)| entry.items).collect()
 }
 
-/// A model of `golden` in which nothing is unknown.
+/// A model of `golden` without unknown content.
 fn plain(golden: &str, content: &mut Content) {
     if golden == "bert/hub" {
         content.drop("pooler");
@@ -149,7 +149,7 @@ fn a_key_that_changes_the_numbers_and_is_not_implemented_is_an_error() {
         let folder = altered(golden, |content| content.set(key, value));
         let error = open(folder.path(), &LoadOptions::new(Device::Cpu)).map(|_| ()).unwrap_err();
         let error = error.to_string();
-        // A bias that the file lacks is missing there.
+        // A bias that the file lacks is missing in the head.
         assert!(
             error.contains(key) || error.contains("missing: ") && key.ends_with("bias"),
             "{error}"

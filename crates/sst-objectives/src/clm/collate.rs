@@ -1,11 +1,11 @@
 //! The host half: rows and the tokens that follow.
 
-use sst_data::tokenize::{Frame, Tokenizer};
+use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Units};
 
 use super::config::ClmConfig;
 use crate::error::ObjectiveError;
-use crate::layout::Layout;
+use crate::layout::RowLayout;
 
 /// The label of a token that no other follows.
 pub(crate) const UNSCORED: i64 = -100;
@@ -18,7 +18,7 @@ pub(crate) const UNSCORED: i64 = -100;
 pub struct ClmCollate {
     /// Begins a row of its own, where documents are isolated.
     boundary: Option<u32>,
-    layout: Layout,
+    layout: RowLayout,
 }
 
 /// The token after each document: the end-of-text token, or the separator of tokenizers in the way of BERT.
@@ -27,8 +27,8 @@ fn end_of_text(tokenizer: &Tokenizer) -> Option<u32> {
 }
 
 /// Nothing stands around a row, and the end-of-text token after each document.
-pub(super) fn frame(tokenizer: &Tokenizer) -> Frame {
-    Frame { end: end_of_text(tokenizer), ..Frame::default() }
+pub(super) fn special_token_template(tokenizer: &Tokenizer) -> SpecialTokenTemplate {
+    SpecialTokenTemplate { end: end_of_text(tokenizer), ..SpecialTokenTemplate::default() }
 }
 
 impl ClmCollate {
@@ -46,8 +46,8 @@ impl ClmCollate {
             return Err(ObjectiveError::NoToken { objective: "clm", token: "eos" });
         };
         // Padding is never seen, so any id serves where the tokenizer has none for it.
-        let padded = Layout::Padded { pad: tokenizer.special().pad.unwrap_or(end) };
-        let layout = if padding_free { Layout::Ragged } else { padded };
+        let padded = RowLayout::Padded { pad: tokenizer.special().pad.unwrap_or(end) };
+        let layout = if padding_free { RowLayout::Ragged } else { padded };
         Ok(Self { boundary: config.isolate_documents.then_some(end), layout })
     }
 
@@ -99,8 +99,8 @@ impl Collate for ClmCollate {
         seed: u64,
     ) -> Result<HostBatch, CollateError> {
         match self.layout {
-            Layout::Ragged => self.collate(examples, seed),
-            Layout::Padded { .. } => Err(CollateError::Packs),
+            RowLayout::Ragged => self.collate(examples, seed),
+            RowLayout::Padded { .. } => Err(CollateError::Packs),
         }
     }
 }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sst_core::{
-    Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens, even, pad_even,
+    Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens, kernel_rows,
+    pad_to_kernel_rows,
 };
 use sst_data::{Collate, RowSpec};
 use tch::Device;
 
-use super::collate::{ClmCollate, UNSCORED, frame};
+use super::collate::{ClmCollate, UNSCORED, special_token_template};
 use super::config::ClmConfig;
-use crate::entry::{Context, Entry, HeldOut, MOST_COUNT};
+use crate::entry::{Context, Entry, MOST_COUNT};
 use crate::error::ObjectiveError;
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
@@ -23,11 +24,11 @@ pub(crate) const ENTRY: Entry = Entry {
     default_config: || json!(ClmConfig::default()),
     limits: || vec![("z_loss", 0.0, 1e6), ("logits_at_once", 0.0, MOST_COUNT)],
     rows: |_| RowSpec::Tokens,
-    held_out: HeldOut::Loss,
+    held_out: "held-out-loss",
     pipeline_tag: None,
     head: Some(HeadKind::LanguageModel),
     idle_keys: |_| Vec::new(),
-    frame,
+    special_token_template,
     check: |config, padding_free| parse::<ClmConfig>(config)?.check(padding_free),
     build,
 };
@@ -64,9 +65,9 @@ impl Objective for Clm {
         let mut labels_n = batch.get("labels")?.f_flatten(0, -1)?;
         if hidden_nd.device() == Device::Cpu {
             let count = labels_n.size()[0];
-            let more = even(count as usize) as i64 - count;
+            let more = kernel_rows(count as usize) as i64 - count;
             labels_n = labels_n.f_pad([0, more], "constant", Some(UNSCORED as f64))?;
-            hidden_nd = pad_even(hidden_nd)?;
+            hidden_nd = pad_to_kernel_rows(hidden_nd)?;
         }
         self.loss.of(model, [&hidden_nd, &labels_n], UNSCORED, context.forward)
     }

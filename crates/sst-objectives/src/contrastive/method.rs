@@ -14,7 +14,7 @@ use super::config;
 use super::grad_cache::Input;
 use super::info_nce::Compared;
 use super::shared::Shared;
-use crate::entry::{Context, Entry, HeldOut, Limit};
+use crate::entry::{Context, Entry, Limit};
 use crate::error::ObjectiveError;
 
 /// What one objective has to itself.
@@ -69,11 +69,11 @@ pub(super) const fn entry<M: Method>() -> Entry {
         default_config: || config::defaults::<M::Keys>(M::POOLING),
         limits: || [config::LIMITS, M::LIMITS].concat(),
         rows: |_| M::ROWS,
-        held_out: HeldOut::Loss,
+        held_out: "held-out-loss",
         pipeline_tag: None,
         head: None,
         idle_keys: |_| Vec::new(),
-        frame: |tokenizer| tokenizer.frame().clone(),
+        special_token_template: |tokenizer| tokenizer.special_token_template().clone(),
         check: |config, _| config::read::<M::Keys>(config, M::POOLING).map(|_| ()),
         build: build::<M>,
     }
@@ -110,7 +110,7 @@ impl<M: Method> Objective for Contrastive<M> {
     }
 
     /// Vectors need no head of the model's.
-    fn scored_share(&self) -> f64 {
+    fn head_token_fraction(&self) -> f64 {
         0.0
     }
 

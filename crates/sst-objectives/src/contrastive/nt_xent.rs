@@ -14,7 +14,7 @@ use super::method::{Method, entry};
 use super::views::{lay, layout, tokens};
 use crate::entry::{Context, Entry, Limit};
 use crate::error::ObjectiveError;
-use crate::layout::Layout;
+use crate::layout::RowLayout;
 use crate::parse::check_rate;
 
 /// The word of registration.
@@ -46,7 +46,7 @@ struct NtXent;
 /// Two augmented views of each row. Arrays as of all contrastive objectives.
 struct Augment {
     config: NtXentConfig,
-    layout: Layout,
+    layout: RowLayout,
     mask: u32,
     /// Sorted.
     special: Vec<u32>,

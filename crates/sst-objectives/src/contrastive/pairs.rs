@@ -19,7 +19,7 @@ use super::temperature::Temperature;
 use super::views::{lay, layout, tokens_of};
 use crate::entry::{Context, Entry, Limit};
 use crate::error::ObjectiveError;
-use crate::layout::Layout;
+use crate::layout::RowLayout;
 
 /// The word of registration.
 pub(crate) const ENTRY: Entry = entry::<Pairs>();
@@ -47,7 +47,7 @@ struct Pairs {
 
 /// All first texts, then all second ones, and so on. Arrays as of all contrastive objectives, and `same` `[b, v b]`
 /// where a text equals another: true for what would be a false negative.
-struct Groups(Layout);
+struct Groups(RowLayout);
 
 impl Collate for Groups {
     fn collate(&self, examples: &[Example], _seed: u64) -> Result<HostBatch, CollateError> {

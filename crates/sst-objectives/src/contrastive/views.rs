@@ -5,13 +5,13 @@ use sst_data::tokenize::Tokenizer;
 use sst_data::{Collate, CollateError, Example, HostBatch, Units};
 use tch::Tensor;
 
-use crate::layout::Layout;
+use crate::layout::RowLayout;
 
 /// How rows lie: padded with the tokenizer's padding, or ragged.
-pub(super) fn layout(tokenizer: &Tokenizer, padding_free: bool) -> Layout {
+pub(super) fn layout(tokenizer: &Tokenizer, padding_free: bool) -> RowLayout {
     // Padding is never seen, so any id serves where the tokenizer has none for it.
-    let padded = Layout::Padded { pad: tokenizer.special().pad.unwrap_or(0) };
-    if padding_free { Layout::Ragged } else { padded }
+    let padded = RowLayout::Padded { pad: tokenizer.special().pad.unwrap_or(0) };
+    if padding_free { RowLayout::Ragged } else { padded }
 }
 
 /// The tokens of an example's field `input_ids`.
@@ -38,7 +38,7 @@ pub(super) fn tokens_of<'e>(example: &'e Example, field: &str) -> Result<&'e [u3
 /// The batch of these views. Arrays: `input_ids` `[v b, l]` and `attention_mask`, or ragged `[t]`. Units: the
 /// whole batch.
 pub(super) fn lay(
-    layout: Layout,
+    layout: RowLayout,
     examples: &[Example],
     views: &[Vec<Vec<u32>>],
 ) -> Result<HostBatch, CollateError> {
@@ -48,7 +48,7 @@ pub(super) fn lay(
 }
 
 /// Makes batches that hold each row twice, to be read with other dropout.
-pub(super) struct Twice(Layout);
+pub(super) struct Twice(RowLayout);
 
 impl Twice {
     pub(super) fn new(tokenizer: &Tokenizer, padding_free: bool) -> Self {

@@ -7,7 +7,7 @@ use super::config::MlmConfig;
 use super::select::{Fate, select};
 use super::words::WordGrouper;
 use crate::error::ObjectiveError;
-use crate::layout::Layout;
+use crate::layout::RowLayout;
 
 /// The stream of the draws; part of what makes a run repeatable.
 const STREAM: &str = "mlm.mask";
@@ -21,7 +21,7 @@ pub struct MlmCollate {
     config: MlmConfig,
     grouper: WordGrouper,
     mask: u32,
-    layout: Layout,
+    layout: RowLayout,
     /// Every id that may replace a token: all that the model knows but the special ones and gaps of the vocabulary.
     ordinary: Vec<u32>,
 }
@@ -49,8 +49,8 @@ impl MlmCollate {
             return Err(ObjectiveError::NoOrdinaryToken);
         }
         // Padding is never seen, so any id serves where the tokenizer has none for it.
-        let padded = Layout::Padded { pad: special.pad.unwrap_or(mask) };
-        let layout = if padding_free { Layout::Ragged } else { padded };
+        let padded = RowLayout::Padded { pad: special.pad.unwrap_or(mask) };
+        let layout = if padding_free { RowLayout::Ragged } else { padded };
         Ok(Self { config, grouper, mask, layout, ordinary })
     }
 }
@@ -100,8 +100,8 @@ impl Collate for MlmCollate {
         seed: u64,
     ) -> Result<HostBatch, CollateError> {
         match self.layout {
-            Layout::Ragged => self.collate(examples, seed),
-            Layout::Padded { .. } => Err(CollateError::Packs),
+            RowLayout::Ragged => self.collate(examples, seed),
+            RowLayout::Padded { .. } => Err(CollateError::Packs),
         }
     }
 }

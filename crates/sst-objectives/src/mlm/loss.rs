@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sst_core::{Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens, even};
+use sst_core::{
+    Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens, kernel_rows,
+};
 use sst_data::{Collate, RowSpec};
 use tch::{Device, Kind, Tensor};
 
 use super::collate::MlmCollate;
 use super::config::{MlmConfig, idle_keys};
-use crate::entry::{Context, Entry, HeldOut};
+use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
@@ -29,11 +31,11 @@ pub(crate) const ENTRY: Entry = Entry {
         ]
     },
     rows: |_| RowSpec::Tokens,
-    held_out: HeldOut::MaskAccuracy,
+    held_out: "mask-accuracy",
     pipeline_tag: Some("fill-mask"),
     head: Some(HeadKind::LanguageModel),
     idle_keys,
-    frame: |tokenizer| tokenizer.frame().clone(),
+    special_token_template: |tokenizer| tokenizer.special_token_template().clone(),
     check: |config, _| parse::<MlmConfig>(config)?.check(),
     build,
 };
@@ -54,10 +56,10 @@ fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, Ob
 const UNSCORED: i64 = -100;
 
 /// The positions and their labels, and on the CPU the last position as often again as makes their number
-/// [`even`].
+/// [`kernel_rows`].
 fn scored(positions_n: &Tensor, labels_n: &Tensor) -> Result<(Tensor, Tensor)> {
     let count = labels_n.numel();
-    let more = (even(count) - count) as i64;
+    let more = (kernel_rows(count) - count) as i64;
     if count == 0 || more == 0 || labels_n.device() != Device::Cpu {
         return Ok((positions_n.shallow_clone(), labels_n.shallow_clone()));
     }
@@ -71,7 +73,7 @@ impl Objective for Mlm {
         ENTRY.name
     }
 
-    fn scored_share(&self) -> f64 {
+    fn head_token_fraction(&self) -> f64 {
         self.mask_rate
     }
 

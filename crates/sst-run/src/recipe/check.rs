@@ -1,4 +1,4 @@
-//! Checks across sections. Each names the key to change.
+//! Checks that involve several sections. Each error names the key to change.
 
 use serde_json::Value;
 use sst_data::RowSpec;
@@ -14,9 +14,9 @@ use super::section;
 use super::task::Task;
 use super::train::{Checkpointing, Train};
 
-/// Refuses what cannot run, as far as it can be told before any data is read.
+/// Makes all checks that need no data.
 pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
-    // Before any of the others, which compute with the numbers.
+    // The ranges of numbers come first, because the other checks compute with them.
     limits::check(config)?;
     let tasks = &config.tasks.list;
     config.run.check()?;
@@ -51,7 +51,7 @@ fn positions(config: &RunConfig) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Prepared data and tokenizers of a run lie in one folder.
+/// All tasks of a run must use the same cache folder.
 fn one_cache(config: &RunConfig) -> Result<(), Problem> {
     let mut tasks = config.tasks.list.iter();
     let Some(first) = tasks.next() else { return Ok(()) };
@@ -62,19 +62,19 @@ fn one_cache(config: &RunConfig) -> Result<(), Problem> {
         .map_or(Ok(()), |task| Err(Problem::new(&task.key("data.cache"), message)))
 }
 
-/// The objective's own rules on its keys, which need no tokenizer.
+/// Checks the keys of the objective itself, as far as no tokenizer is needed.
 fn objective(task: &Task, train: &Train) -> Result<(), Problem> {
     let (name, config) = (task.objective_name(), task.objective_config());
     match sst_objectives::check(name, &config, train.batching.padding_free) {
         Err(ObjectiveError::Config { path, message }) => {
             Err(section::problem(&task.key("objective"), &path, &message))
         }
-        // Whatever else is told of where the objective is built.
+        // Other errors are reported where the objective is built.
         _ => Ok(()),
     }
 }
 
-/// A checkpoint can only be kept for its figure if there is one at its step.
+/// A checkpoint can only be kept for its metric if it is evaluated at its step.
 fn best(config: &RunConfig) -> Result<(), Problem> {
     let Train { eval_every, save_every, keep, steps, .. } = &config.train;
     if let Some(by) = &keep.by {
@@ -88,7 +88,7 @@ fn best(config: &RunConfig) -> Result<(), Problem> {
         );
         require(by.metric.starts_with("eval/"), "train.keep.by.metric", message)?;
     }
-    // All are kept, or none for its figure.
+    // Either all checkpoints are kept, or none is kept for its metric.
     if keep.last == 0 || keep.best == 0 {
         return Ok(());
     }
@@ -105,9 +105,9 @@ fn best(config: &RunConfig) -> Result<(), Problem> {
     )
 }
 
-/// Refuses evaluations at steps that are not saved: the best of them could not be kept.
+/// Checks that every evaluated step is saved; otherwise the best one could not be kept.
 pub(crate) fn misses(eval: u64, save: u64, steps: Option<u64>) -> Result<(), Problem> {
-    // The last step is evaluated and saved in any case.
+    // The last step is always evaluated and saved.
     let within = |every: u64| every > 0 && steps.is_none_or(|steps| every < steps);
     if !within(eval) || (save > 0 && eval.is_multiple_of(save)) {
         return Ok(());
@@ -120,7 +120,7 @@ pub(crate) fn misses(eval: u64, save: u64, steps: Option<u64>) -> Result<(), Pro
     Err(Problem::new("train.save_every", message))
 }
 
-/// Contrastive losses in chunks run their own backward passes, beside which some of the engine has no place.
+/// Contrastive losses in chunks run their own backward passes, which excludes some settings of the trainer.
 fn chunks(task: &Task, train: &Train) -> Result<(), Problem> {
     let rows = task.objective_config().get("chunk_rows").and_then(Value::as_u64).unwrap_or(0);
     let key = task.key("objective.chunk_rows");

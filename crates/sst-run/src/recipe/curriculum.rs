@@ -1,4 +1,4 @@
-//! `[curriculum]`: easy rows first.
+//! `[curriculum]`: training starts with easy rows and adds harder ones.
 
 use serde::{Deserialize, Serialize};
 use sst_data::curriculum::{Difficulty, Pacing};
@@ -8,16 +8,16 @@ use super::duration::{Duration, Scale};
 use super::error::Problem;
 use super::limits::MOST_STEPS;
 
-/// How fast the data is opened.
+/// How the fraction of rows in use grows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PacingName {
-    /// As many rows in each step.
+    /// The same number of rows is added in each step.
     Linear,
-    /// Fewer and fewer, the more are open.
+    /// The more rows are in use, the fewer are added per step (Platanios et al. 2019).
     #[default]
     Root,
-    /// At given steps.
+    /// The fractions are given for some steps.
     Steps,
 }
 
@@ -36,15 +36,15 @@ pub(super) struct CurriculumFile {
 /// `[curriculum]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Curriculum {
-    /// What makes a row difficult. It has no default.
+    /// The measure of difficulty. It has no default.
     pub difficulty: Difficulty,
-    /// How fast the data is opened. Default: `root`.
+    /// How the fraction of rows in use grows. Default: `root`.
     pub pacing: PacingName,
-    /// The share of the rows that is open in the first step, for `linear` and `root`. Default: 0.1.
+    /// The fraction of rows in use at the first step, for `linear` and `root`. Default: 0.1.
     pub start: Option<f64>,
-    /// When all rows are open, for `linear` and `root`. Default: after half of the run.
+    /// When all rows are in use, for `linear` and `root`. Default: after half of the run.
     pub duration: Option<Duration>,
-    /// Pairs of a step and the share that is open from there on, for `steps`.
+    /// For `steps`: pairs of a step and the fraction of rows in use from there on.
     pub steps: Option<Vec<(u64, f64)>>,
 }
 
@@ -62,12 +62,12 @@ pub(super) const KEYS: Keys = Keys {
 };
 
 impl CurriculumFile {
-    /// `section` with its defaults filled in: a tenth of the data, all of it half way through the run.
+    /// Fills in the defaults: a tenth of the rows at the start, all of them after half of the run.
     pub(super) fn fill(self, section: &str) -> Result<Curriculum, Problem> {
         let Self { difficulty, pacing, start, duration, steps } = self;
         let staged = pacing == PacingName::Steps;
         let refuse = |key: &str, what: &str| {
-            let message = format!("is for pacing = {what}");
+            let message = format!("applies only to pacing = {what}");
             Err(Problem::new(&format!("{section}.{key}"), message))
         };
         match (staged, start, duration, &steps) {
@@ -75,7 +75,8 @@ impl CurriculumFile {
             (true, _, Some(_), _) => return refuse("duration", "\"linear\" or \"root\""),
             (false, _, _, Some(_)) => return refuse("steps", "\"steps\""),
             (true, _, _, None) => {
-                let message = "is missing: list (step, share), as in [[0, 0.2], [1000, 1.0]]";
+                let message =
+                    "is missing: list pairs (step, fraction), as in [[0, 0.2], [1000, 1.0]]";
                 return Err(Problem::new(&format!("{section}.steps"), message));
             }
             _ => {}

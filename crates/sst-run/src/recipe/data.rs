@@ -1,4 +1,4 @@
-//! `[data]`: what is read, how it is cleaned, and how documents become rows.
+//! `[data]`: which files are read, how the texts are cleaned, and how documents are split into rows.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use super::nearest::{name, unknown_name};
 use super::section::{self, without};
 use super::{Effect, Keys};
 
-/// Threads that make batches.
+/// The largest number of threads that build batches.
 const MOST_WORKERS: f64 = 256.0;
 
 /// `[data]` as it is written.
@@ -47,13 +47,13 @@ pub(super) struct DataFile {
 pub struct Data {
     /// Files, folders and globs, relative to the working directory.
     pub paths: Vec<String>,
-    /// How documents lie in a file. Default: as each file's extension says.
+    /// The format of the files. Default: from the extension of each file.
     pub format: Option<Format>,
-    /// The field of the text in JSON, CSV and Parquet files. Default: `text`.
+    /// The field that holds the text in JSON, CSV and Parquet files. Default: `text`.
     pub text_field: String,
-    /// The field of a number that curricula rank documents by. Default: none.
+    /// The field that holds a number by which curricula rank documents. Default: none.
     pub score_field: Option<String>,
-    /// The fields of the texts that belong to the one in `text_field`, for objectives on pairs. Default: none.
+    /// The fields that hold the texts which match the one in `text_field`, for objectives on pairs. Default: none.
     pub pair_fields: Vec<String>,
     /// The field of the label, for objectives on labelled records. Default: `label`.
     pub label_field: Option<String>,
@@ -63,15 +63,15 @@ pub struct Data {
     pub labels: Vec<String>,
     /// What happens where a document cannot be read. Default: the run fails.
     pub on_error: OnError,
-    /// The share of the documents that is held out for evaluation. Default: 0.02.
+    /// The fraction of documents that is held out for evaluation. Default: 0.02.
     pub validation: f64,
     /// How documents become rows. Default: `chunk`, and `document` for pairs and records.
     pub rows: RowMode,
-    /// The most tokens of a row, special ones included. Default: what the model reads.
+    /// The largest number of tokens of a row, special tokens included. Default: the context length of the model.
     pub max_length: usize,
-    /// The folder of prepared data. Default, written as an empty text: the caller's.
+    /// The folder for prepared data. Default: the empty string, which stands for the caller's cache folder.
     pub cache: String,
-    /// Threads that make batches. Default: 2.
+    /// The number of threads that build batches. Default: 2.
     pub workers: usize,
     /// What is done to documents before they are tokenised, once. Records are cleaned by a transform instead.
     pub clean: CleanConfig,
@@ -93,7 +93,7 @@ pub(super) const KEYS: Keys = Keys {
     idle_in_task: |task| match &task.curriculum {
         Some(curriculum) if curriculum.difficulty == Difficulty::Score => Vec::new(),
         _ => {
-            let why = "is for curriculum.difficulty = \"score\"";
+            let why = "applies only to curriculum.difficulty = \"score\"";
             vec![("data.score_field".to_owned(), Value::Null, why)]
         }
     },
@@ -101,7 +101,7 @@ pub(super) const KEYS: Keys = Keys {
 };
 
 impl DataFile {
-    /// Reads `[data]`, or that of a task.
+    /// Reads `[data]`, or `[tasks.NAME.data]`.
     pub(super) fn read(section: &str, value: Value) -> Result<Self, Problem> {
         section::parse(section, &value)
     }
@@ -176,7 +176,7 @@ fn fill_transform(
 }
 
 impl Data {
-    /// The files to read, and how.
+    /// The source of documents that the section describes.
     pub fn source(&self) -> Source {
         Source {
             paths: self.paths.clone(),

@@ -1,4 +1,4 @@
-//! Lengths of training with their units.
+//! Durations: lengths of training with a unit.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,35 +6,35 @@ use std::str::FromStr;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// `"2000step"`, `"3epoch"`, `"3e9tok"`, `"0.06run"`; a bare whole number counts steps.
+/// A duration such as `"2000step"`, `"3epoch"`, `"3e9tok"` or `"0.06run"`. A number without a unit counts steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Duration {
-    /// Updates.
+    /// Optimizer steps.
     Steps(u64),
     /// Passes over the training rows.
     Epochs(f64),
-    /// Tokens of rows seen, special ones included.
+    /// Tokens seen, special tokens included.
     Tokens(f64),
-    /// A share of the whole run.
+    /// A fraction of the whole run.
     Run(f64),
 }
 
-/// What one step is, to turn other units into steps.
+/// The size of a step, which converts other units to steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
-    /// Rows in the training set.
+    /// The number of rows of the training set.
     pub rows: u64,
-    /// Rows in a step, on average.
+    /// The mean number of rows per step.
     pub rows_per_step: f64,
-    /// Tokens in a row, on average.
+    /// The mean number of tokens per row.
     pub tokens_per_row: f64,
 }
 
 impl Duration {
-    /// No steps at all.
+    /// Zero steps.
     pub const ZERO: Self = Self::Steps(0);
 
-    /// The steps of a whole run, rounded up. A share of the run has none.
+    /// Converts to the total number of steps of a run, rounded up; `None` for a fraction of the run.
     pub fn total_steps(self, scale: Scale) -> Option<u64> {
         let batch = scale.rows_per_step;
         match self {
@@ -45,7 +45,7 @@ impl Duration {
         }
     }
 
-    /// The steps of a part of a run of `total` steps; at least one unless it is zero.
+    /// Converts to steps within a run of `total` steps; at least 1 unless the duration is zero.
     pub fn steps(self, scale: Scale, total: u64) -> u64 {
         match self {
             Self::Run(share) if share > 0.0 => ((share * total as f64).round() as u64).max(1),
@@ -54,7 +54,7 @@ impl Duration {
         }
     }
 
-    /// Whether it is no time at all.
+    /// Whether the duration is zero.
     pub fn is_zero(self) -> bool {
         match self {
             Self::Steps(steps) => steps == 0,
@@ -68,7 +68,7 @@ impl FromStr for Duration {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let split = text.find(|c: char| c.is_ascii_alphabetic() && c != 'e' && c != 'E');
-        // `3e9tok` and `3epoch`: an `e` is of the number if digits follow it.
+        // In `3e9tok` the `e` belongs to the number, because digits follow it; in `3epoch` it belongs to the unit.
         let split = text
             .char_indices()
             .find(|(i, c)| matches!(c, 'e' | 'E') && !text[i + 1..].starts_with(digit_or_sign))
@@ -80,7 +80,7 @@ impl FromStr for Duration {
         let (number, unit) = (text[..split].trim().replace('_', ""), text[split..].trim());
         let amount: f64 = number.parse().map_err(|_| format!("\"{text}\" has no number"))?;
         if !amount.is_finite() || amount < 0.0 {
-            return Err(format!("\"{text}\" is not a length of time"));
+            return Err(format!("\"{text}\" is not a duration"));
         }
         match unit {
             "step" | "steps" if amount.fract() == 0.0 => Ok(Self::Steps(amount as u64)),
@@ -122,7 +122,7 @@ impl<'de> Deserialize<'de> for Duration {
             type Value = Duration;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a length such as \"200step\", \"3epoch\", \"3e9tok\" or \"0.06run\"")
+                f.write_str("a duration such as \"200step\", \"3epoch\", \"3e9tok\" or \"0.06run\"")
             }
 
             fn visit_u64<E: Error>(self, steps: u64) -> Result<Duration, E> {
@@ -167,7 +167,7 @@ mod tests {
         check("2000", "has no unit");
         check("12 parsecs", "has no unit");
         check("step", "has no number");
-        check("-3epoch", "not a length of time");
+        check("-3epoch", "not a duration");
         check("1.5step", "whole number of steps");
         check("2run", "more than the whole run");
         check("", "has no number");

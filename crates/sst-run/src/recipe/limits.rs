@@ -1,4 +1,4 @@
-//! What each number of a recipe may be.
+//! The allowed range of every number in a recipe.
 //!
 //! The limits keep a slip of a digit from taking memory or time without end: they lie well above what is in
 //! use anywhere, and whoever needs more raises them. Each stands with its key, in the file of its section or with the objective. What several
@@ -10,24 +10,24 @@ use super::duration::Duration;
 use super::error::Problem;
 use super::{RunConfig, SECTIONS, objective};
 
-/// Steps of a run.
+/// The largest number of steps of a run.
 pub(crate) const MOST_STEPS: u64 = 1_000_000_000;
-/// Tokens of one update: the largest models are trained with some 60 million.
+/// The largest number of tokens per update: the largest models are trained with some 60 million.
 pub(super) const MOST_TOKENS_PER_STEP: u64 = 1 << 26;
-/// Tokens of a row, and of a pack.
+/// The largest number of tokens of a row, and of a pack.
 pub(super) const MOST_LENGTH: f64 = 1_048_576.0;
-/// Rows, or packs, of one update.
+/// The largest number of rows or packs per update.
 pub(super) const MOST_ROWS: f64 = 4_194_304.0;
-/// Token ids.
+/// The largest token id.
 pub(super) const MOST_TOKENS: f64 = 4_194_304.0;
-/// The width of a vector.
+/// The largest hidden size.
 pub(super) const MOST_WIDTH: f64 = 65_536.0;
-/// Counts that cost nothing.
+/// The limit of counts that need no memory.
 pub(super) const MOST_COUNT: f64 = 1e15;
-/// Real numbers that nothing is known of.
+/// The limit of real numbers without a range of their own.
 pub(super) const MOST_REAL: f64 = 1e12;
 
-/// Refuses numbers that are out of their range, alone or together.
+/// Checks that every number, and products of some numbers, are in range.
 pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     let all = config.to_json().map_err(|error| Problem::new("", error.to_string()))?;
     walk("", &all, &mut |key, value| {
@@ -96,7 +96,7 @@ fn real(number: &Number) -> f64 {
     number.as_f64().unwrap_or(f64::INFINITY)
 }
 
-/// Lengths of training are texts in a recipe.
+/// Durations are strings in a recipe.
 fn durations(config: &RunConfig) -> Result<(), Problem> {
     for (key, duration) in SECTIONS.iter().flat_map(|keys| (keys.durations)(config)) {
         let fits = match duration {
@@ -114,7 +114,7 @@ fn durations(config: &RunConfig) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Tokens of an update.
+/// The number of tokens per update.
 fn step(config: &RunConfig) -> Result<(), Problem> {
     let (key, tokens) = config.train.batching.most_tokens(config.tasks.max_length() as u64);
     if tokens <= MOST_TOKENS_PER_STEP {

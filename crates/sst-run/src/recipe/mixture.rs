@@ -16,19 +16,19 @@ pub enum MixBy {
     /// In proportion to each task's `weight`.
     #[default]
     Weight,
-    /// In proportion to the tasks' rows, to the power of one over a temperature.
+    /// In proportion to rows ^ (1 / temperature).
     Temperature,
-    /// By weights that change on the way.
+    /// By weights that change during the run.
     Schedule,
 }
 
-/// Weights from a step on. A task that is not named has none.
+/// The weights from a step on. A task without a weight is not drawn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
-    /// From here on.
+    /// The step from which the weights hold.
     pub from: Duration,
-    /// Weights by task.
+    /// The weights by task name.
     pub weights: BTreeMap<String, f64>,
 }
 
@@ -46,7 +46,8 @@ pub(super) struct MixtureFile {
 pub struct Mixing {
     /// How the task of a step is drawn. Default: by `weight`.
     pub by: MixBy,
-    /// For `by = "temperature"`: 1, the default, draws by the number of rows; more evens the tasks out.
+    /// For `by = "temperature"`: at 1, the default, tasks are drawn in proportion to their rows; larger values even
+    /// the tasks out.
     pub temperature: Option<f64>,
     /// For `by = "schedule"`: the weights from given steps on.
     pub schedule: Option<Vec<Stage>>,
@@ -59,11 +60,11 @@ pub(super) const KEYS: Keys = Keys {
 };
 
 impl MixtureFile {
-    /// Fills in the defaults; `known` are the names of the tasks.
+    /// Fills in the defaults. `known` holds the names of the tasks.
     pub(super) fn fill(self, known: &[&str]) -> Result<Mixing, Problem> {
         let Self { by, temperature, schedule } = self;
         let refuse = |key: &str, what: &str| {
-            Err(Problem::new(key, format!("is for mixture.by = \"{what}\"")))
+            Err(Problem::new(key, format!("applies only to mixture.by = \"{what}\"")))
         };
         if temperature.is_some() && by != MixBy::Temperature {
             return refuse("mixture.temperature", "temperature");
@@ -78,7 +79,7 @@ impl MixtureFile {
         }
         let mut named = schedule.iter().flatten().flat_map(|stage| stage.weights.keys());
         if let Some(name) = named.find(|name| !known.contains(&name.as_str())) {
-            let message = format!("names \"{name}\", and there is no [tasks.{name}]");
+            let message = format!("names \"{name}\", but there is no [tasks.{name}]");
             return Err(Problem::new("mixture.schedule", message));
         }
         let temperature = (by == MixBy::Temperature).then(|| temperature.unwrap_or(1.0));

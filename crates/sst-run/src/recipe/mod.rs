@@ -1,9 +1,9 @@
-//! From a recipe as it is written to a configuration that runs.
+//! Turns a recipe as it is written into a complete configuration.
 //!
-//! Each section is a file: its written form, where everything may be absent and unknown keys are refused; its checked
-//! form, where nothing is absent that is needed; its defaults, checks and limits; and what changes when a run is resumed
-//! with other values ([`Keys`]). What crosses sections stands in [`check`]. Every error names the file and line, or the
-//! `--set`, that it comes from.
+//! Each section is a file with: the written form, in which every key is optional and unknown keys are refused; the
+//! checked form, in which all values are present; the defaults, checks and limits; and which keys may change when a
+//! run is resumed ([`Keys`]). Checks that involve several sections are in [`check`]. Every error names the line of
+//! the file, or the `--set`, that it comes from.
 
 mod check;
 mod curriculum;
@@ -54,17 +54,17 @@ pub use train::{
 pub(crate) use unused::unused;
 pub(crate) use written::Written;
 
-/// The whole file as it is written.
+/// The sections of a recipe as they are written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RecipeFile {
     run: run::RunFile,
-    /// For each task to put its own keys on.
+    /// The section that the tasks share; each task overrides keys of it.
     data: Map<String, Value>,
     tokenizer: tokenizer::TokenizerFile,
-    /// The keys of the model's config.json, and ours.
+    /// The keys of the model's config.json, and `init`.
     model: Map<String, Value>,
-    /// The objective's own keys, and its name.
+    /// The keys of the objective, and its name.
     objective: Map<String, Value>,
     curriculum: Option<curriculum::CurriculumFile>,
     mixture: Option<mixture::MixtureFile>,
@@ -72,7 +72,7 @@ struct RecipeFile {
     train: Map<String, Value>,
 }
 
-/// All that decides a run. It serialises to a recipe that resolves to itself.
+/// The complete configuration of a run. Serialised, it is a recipe that resolves to the same configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunConfig {
     /// `[run]`
@@ -89,7 +89,7 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
-    /// Fills in what `written` leaves out. Types are checked, values are not: see [`super::check`].
+    /// Fills in the defaults of keys that `written` lacks. Types are checked, values are not: see [`super::check`].
     pub(super) fn fill(written: &Written) -> Result<Self, Problem> {
         let file: RecipeFile = section::parse("", written.value())?;
         let run = file.run.fill(&written.stem());
@@ -100,25 +100,23 @@ impl RunConfig {
         Ok(Self { run, tasks, tokenizer: file.tokenizer.fill()?, model, train })
     }
 
-    /// The run's folder.
+    /// The folder of the run.
     pub fn folder(&self) -> PathBuf {
         Path::new(&self.run.dir).join(&self.run.name)
     }
 
-    /// As JSON, in the shape of a recipe, without what is absent.
+    /// The configuration as JSON, in the structure of a recipe. Absent keys are left out.
     ///
-    /// # Errors
-    /// Never for the types that are in it.
+    /// Never, for the types that the configuration contains.
     pub fn to_json(&self) -> Result<Value, serde_json::Error> {
         let mut value = serde_json::to_value(self)?;
         drop_nulls(&mut value);
         Ok(value)
     }
 
-    /// As the text of a recipe.
+    /// The configuration as the text of a recipe.
     ///
-    /// # Errors
-    /// If a key holds what TOML cannot.
+    /// If a value cannot be written as TOML.
     pub fn to_toml(&self) -> Result<String, RunError> {
         let body = toml::to_string(&self.to_json()?)?;
         Ok(format!(
@@ -127,7 +125,7 @@ impl RunConfig {
     }
 }
 
-/// TOML has no null: absent is absent.
+/// Removes nulls, which TOML does not have.
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(object) => {
@@ -139,34 +137,34 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
-/// The facts on the keys of one section. Keys are written as in `train.batch_size`, without `tasks.NAME.`.
+/// Properties of the keys of one section. Keys are written as in `train.batch_size`, without `tasks.NAME.`.
 struct Keys {
-    /// The least and the most of each number.
+    /// The range of each number.
     limits: &'static [(&'static str, f64, f64)],
-    /// The keys that may differ between the parts of a resumed run, since they do not say what is learned.
+    /// The keys that may change when a run is resumed, because they do not affect what is learned.
     may_differ: &'static [(&'static str, Effect)],
-    /// The lengths of training, each with its key.
+    /// The durations, each with its key.
     durations: fn(&RunConfig) -> Vec<(String, Duration)>,
-    /// The keys that have no effect beside the others of this recipe.
+    /// Returns the keys that have no effect in this recipe because of other keys.
     idle: fn(&RunConfig) -> Vec<Idle>,
-    /// The keys of a task that have no effect beside its others.
+    /// Returns the keys of a task that have no effect because of its other keys.
     idle_in_task: fn(&Task) -> Vec<Idle>,
 }
 
-/// What a changed key does to a run that is resumed.
+/// The effect of a changed key on a run that is resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// The run ends with the very same weights.
+    /// The run ends with exactly the same weights.
     None,
-    /// The last bits of the weights may differ.
+    /// The weights may differ by rounding.
     LastBits,
 }
 
-/// A key without effect, its default, and what it is for.
+/// A key without effect, its default, and the reason.
 type Idle = (String, Value, &'static str);
 
 impl Keys {
-    /// A section of which there is nothing to say.
+    /// A section without such properties.
     const NONE: Self = Self {
         limits: &[],
         may_differ: &[],
@@ -176,7 +174,7 @@ impl Keys {
     };
 }
 
-/// The sections.
+/// The properties of all sections.
 const SECTIONS: [&Keys; 17] = [
     &run::KEYS,
     &data::KEYS,
@@ -197,7 +195,7 @@ const SECTIONS: [&Keys; 17] = [
     &train::schedule::KEYS,
 ];
 
-/// What a change of `key` does to a run that is resumed; `None` where the run must be refused.
+/// The effect of a change of `key` on a run that is resumed; `None` if the run must be refused.
 pub(crate) fn effect_of_change(key: &str) -> Option<Effect> {
     let own = key.strip_prefix("tasks.").and_then(|key| key.split_once('.'));
     let plain = own.map_or(key, |(_, key)| key);
@@ -205,8 +203,8 @@ pub(crate) fn effect_of_change(key: &str) -> Option<Effect> {
     all.find(|(name, _)| *name == plain).map(|(_, effect)| *effect)
 }
 
-/// The configuration of a run as it was written when the run began, with today's defaults for the keys that it does not
-/// hold. Nothing is checked: its files may have moved since.
+/// Reads the configuration that a run wrote when it began, with today's defaults for keys that it lacks. Values are
+/// not checked, because its files may have moved since.
 ///
 /// # Errors
 /// If the file cannot be read, or a key is unknown or of the wrong type.
@@ -215,10 +213,10 @@ pub(crate) fn read_config(path: &Path) -> Result<RunConfig, RecipeError> {
     RunConfig::fill(&written).map_err(|problem| written.locate(problem))
 }
 
-/// The complete, checked configuration of `written`.
+/// Returns the complete, checked configuration of `written`.
 ///
 /// # Errors
-/// If a key is unknown, of the wrong type, or cannot be, with its place.
+/// If a key is unknown, or its value has the wrong type or is invalid; the error names the place.
 pub(crate) fn resolve(written: &Written) -> Result<RunConfig, RecipeError> {
     let config = RunConfig::fill(written);
     let checked = config.and_then(|config| check::check(&config).map(|()| config));

@@ -1,4 +1,4 @@
-//! `[model]`: one that starts from random weights, or one that goes on from a folder.
+//! `[model]`: a new model with random weights, or an existing one from a folder.
 
 use std::path::Path;
 
@@ -14,24 +14,24 @@ use super::limits::{MOST_REAL, MOST_TOKENS, MOST_WIDTH};
 use super::nearest::{name, unknown_name};
 use super::section::{self, without};
 
-/// Parameters of a new model: 400 GB in fp32.
+/// The largest number of parameters of a new model: 400 GB in fp32.
 const MOST_PARAMETERS: f64 = 1e11;
-/// Heads, and their width.
+/// The largest number of attention heads, and the largest head size.
 const MOST_HEADS: f64 = 65_536.0;
-/// Layers.
+/// The largest number of layers.
 const MOST_LAYERS: f64 = 1_024.0;
-/// Positions that a model reads; those of Llama 4 are 10 million.
+/// The largest context length; that of Llama 4 is 10 million.
 const MOST_POSITIONS: f64 = 16_777_216.0;
 
-/// Keys of a model that follow from the tokenizer where the recipe does not give them. They stand last,
-/// so that a resolved recipe has one order.
+/// Keys of a model that are taken from the tokenizer unless the recipe sets them. They are written last, so that the
+/// order of keys in a resolved recipe does not vary.
 pub(crate) const FROM_TOKENIZER: [&str; 4] =
     ["vocab_size", "pad_token_id", "bos_token_id", "eos_token_id"];
 
-/// What config.json calls the number of positions.
+/// The names that config.json files use for the context length.
 pub(super) const POSITIONS: [&str; 2] = ["max_position_embeddings", "n_positions"];
 
-/// `[model]` with a `path`, as it is written. Without one, its keys are those of config.json.
+/// `[model]` with a `path`, as it is written. Without `path`, the keys are those of config.json.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct FolderFile {
@@ -44,23 +44,23 @@ struct FolderFile {
 /// `[model]`
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelChoice {
-    /// A model that starts from random weights.
+    /// A new model with random weights.
     New {
-        /// The content of its config.json, `model_type` first (`type` in a recipe, by default `bert`). `vocab_size` is
-        /// absent until the tokenizer is there, unless the recipe gives it.
+        /// The content of its config.json, `model_type` first (called `type` in a recipe; default: `bert`).
+        /// `vocab_size` is absent until the tokenizer is known, unless the recipe sets it.
         config: Map<String, Value>,
-        /// `[model.init]`: how its weights start, where not as usual.
+        /// `[model.init]`: how the weights are initialized.
         init: InitOptions,
     },
-    /// A model that goes on from a folder.
+    /// A model that is loaded from a folder.
     Folder {
-        /// The folder.
+        /// The path of the folder.
         path: String,
-        /// Parameters that may be missing there, by the beginning of their name.
+        /// Prefixes of the names of parameters that may be missing in the folder.
         allow_missing: Vec<String>,
-        /// Tensors that may be left unused, by the beginning of their name.
+        /// Prefixes of the names of tensors that may stay unused.
         allow_unexpected: Vec<String>,
-        /// Keys of its config.json that are other than there.
+        /// Keys of config.json to override.
         config: Map<String, Value>,
     },
 }
@@ -110,7 +110,7 @@ impl ModelChoice {
                 let key = format!("model.{key}");
                 return Err(Problem::new(
                     &key,
-                    "has no place beside model.path, which says it all",
+                    "cannot be combined with model.path: the folder's config.json defines the model",
                 ));
             }
             let file: FolderFile = section::parse("model", &Value::Object(given.clone()))?;
@@ -139,7 +139,7 @@ impl ModelChoice {
         Ok(Self::New { config, init: init_options(init.transpose()?.unwrap_or_default())? })
     }
 
-    /// The longest row that the model reads, if its configuration says so.
+    /// The context length of the model, if its configuration has one.
     pub(super) fn positions(&self) -> Result<Option<usize>, Problem> {
         let limit = |config: &Value| {
             let limit = POSITIONS.iter().find_map(|key| config.get(*key));
@@ -176,7 +176,7 @@ impl ModelChoice {
 
     pub(super) fn check(&self) -> Result<(), Problem> {
         let Self::New { config: model, init } = self else { return Ok(()) };
-        // Whatever else is wrong is told of where the model is built.
+        // Other errors are reported where the model is built.
         let checked = sst_models::check_config(&Value::Object(model.clone()));
         if let Err(ModelError::Config { path, message }) = checked {
             return Err(section::problem("model", &path, &message));
@@ -189,7 +189,8 @@ impl ModelChoice {
         require(fits, "model.init.base", "must be above 1")
     }
 
-    /// Refuses a new model of far too many parameters, counted roughly: enough to tell a slip from a large model.
+    /// Refuses a new model with far too many parameters. The count is rough, but enough to tell a typing error from a
+    /// large model.
     pub(super) fn check_size(&self) -> Result<(), Problem> {
         let Self::New { config, .. } = self else { return Ok(()) };
         let number = |names: [&str; 2]| {
@@ -205,7 +206,7 @@ impl ModelChoice {
         let is_llama = config.get("model_type").is_some_and(|name| name == "llama");
         let heads = number(["num_attention_heads", "n_head"]) * number(["head_dim", ""]);
         let attention = 2.0 * width * (width + width.max(heads));
-        // Rotary positions have no table.
+        // Rotary position embeddings have no parameters.
         let positions =
             if is_llama { 0.0 } else { number(["max_position_embeddings", "n_positions"]) };
         let rows = number(["vocab_size", ""]) + positions + number(["type_vocab_size", ""]);
@@ -214,13 +215,12 @@ impl ModelChoice {
         if count <= MOST_PARAMETERS {
             return Ok(());
         }
-        let message =
-            format!("is of about {count:.1e} parameters, more than {MOST_PARAMETERS:.0e}");
+        let message = format!("has about {count:.1e} parameters, more than {MOST_PARAMETERS:.0e}");
         Err(Problem::sentence("model", format!("model: the model that it describes {message}")))
     }
 }
 
-/// Fills in what applies, and refuses what does not.
+/// Fills in the keys of `[model.init]` that apply, and refuses those that do not.
 fn init_options(given: InitOptions) -> Result<InitOptions, Problem> {
     let sinusoid = given.positions == Positions::Sinusoid;
     let alike = given.attention == Queries::Alike;
@@ -230,7 +230,7 @@ fn init_options(given: InitOptions) -> Result<InitOptions, Problem> {
         (true, value) => Ok(Some(value.unwrap_or(default))),
         (false, None) => Ok(None),
         (false, Some(_)) => {
-            let message = format!("is for {what}; the others have initializer_range");
+            let message = format!("applies only to {what}; otherwise initializer_range is used");
             Err(Problem::new(&format!("model.init.{key}"), message))
         }
     };
@@ -250,7 +250,7 @@ fn init_options(given: InitOptions) -> Result<InitOptions, Problem> {
     })
 }
 
-/// `[model]` as a recipe has it: `type` for config.json's `model_type`.
+/// Converts to `[model]` of a recipe, where config.json's `model_type` is called `type`.
 impl Serialize for ModelChoice {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut section = Map::new();

@@ -1,13 +1,13 @@
-//! The key or name that was most likely meant.
+//! Suggests the key or name that was most likely meant.
 
 use serde_json::Value;
 
 use super::error::Problem;
 
-/// Names less alike than this are not offered; 1 is equality.
+/// Names that are less similar than this are not suggested; 1 means equality.
 const ALIKE: f64 = 0.6;
 
-/// The one of `known` that looks most like `name`, if one looks like it at all.
+/// The most similar name in `known`, if one is similar enough.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
@@ -26,7 +26,7 @@ pub(crate) fn unknown_key(key: &str, known: &[&str]) -> String {
     }
 }
 
-/// The text of `key`, one of the `known` names.
+/// Reads the string under `key`, which must be one of the `known` names.
 pub(super) fn name<'a>(
     key: &str,
     value: &Value,
@@ -38,7 +38,7 @@ pub(super) fn name<'a>(
     })
 }
 
-/// The problem of a name that is none of `known`.
+/// The problem for a name that is not in `known`.
 pub(super) fn unknown_name<'a>(
     key: &str,
     name: &str,

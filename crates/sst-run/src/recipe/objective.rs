@@ -1,4 +1,4 @@
-//! `[objective]`: what the model learns. Its keys are those of the objective in sst-objectives.
+//! `[objective]`: the training objective. Its keys are those of the objective in sst-objectives.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use super::section::{self, without};
 
 pub(super) const KEYS: Keys = Keys {
     idle_in_task: |task| {
-        // An unknown objective is told of where it is built.
+        // An unknown objective is reported where it is built.
         let Ok(entry) = sst_objectives::entry(task.objective_name()) else { return Vec::new() };
         let defaults = (entry.default_config)();
         let default = |key: &str| defaults.get(key).cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `[run]`: what a run is called, where it writes and where it computes.
+//! `[run]`: the name of a run, its folder, its seed and its device.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,15 +20,15 @@ pub(super) struct RunFile {
 /// `[run]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunSection {
-    /// The name of the run folder. Default: that of the recipe's file, without its extension.
+    /// The name of the run folder. Default: the file name of the recipe without its extension.
     pub name: String,
-    /// The folder that run folders lie in. Default: `runs`.
+    /// The parent of run folders. Default: `runs`.
     pub dir: String,
-    /// Seeds every random draw. Default: 0.
+    /// The seed of all random numbers. Default: 0.
     pub seed: u64,
     /// `auto` (the default: a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
     pub device: String,
-    /// Threads of libtorch; 0, the default, for as many as libtorch chooses.
+    /// The number of threads of libtorch. 0, the default, leaves the number to libtorch.
     pub threads: usize,
 }
 
@@ -43,7 +43,7 @@ pub(super) const KEYS: Keys = Keys {
 };
 
 impl RunFile {
-    /// Fills in the defaults; `stem` is the name of a run that has none.
+    /// Fills in the defaults. `stem` is the name of a run that sets none.
     pub(super) fn fill(self, stem: &str) -> RunSection {
         RunSection {
             name: self.name.unwrap_or_else(|| stem.to_owned()),

@@ -1,4 +1,4 @@
-//! Reads a section into a type, with errors that name the key.
+//! Deserializes a section; errors name the key.
 
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, Error, Visitor};
@@ -7,17 +7,17 @@ use serde_json::{Map, Value};
 use super::error::Problem;
 use super::nearest::unknown_key;
 
-/// Reads `value`, which stands below `prefix`, into a `T`.
+/// Deserializes `value`, which stands under the key `prefix`.
 pub(crate) fn parse<T: DeserializeOwned>(prefix: &str, value: &Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value)
         .map_err(|error| problem(prefix, &error.path().to_string(), &error.inner().to_string()))
 }
 
-/// The problem that serde tells of as `message` at `path` below `prefix`.
+/// Turns serde's `message` on `path` below `prefix` into a problem with a key.
 pub(crate) fn problem(prefix: &str, path: &str, message: &str) -> Problem {
     let key = join(prefix, path.trim_matches('.'));
     if let Some((name, known)) = unknown_field(message) {
-        // serde says it of the section or of the key, depending on how the type is read.
+        // Depending on the type, serde reports the error for the section or for the key.
         let last = key.rsplit('.').next().unwrap_or_default();
         let key = if last == name { key } else { join(&key, name) };
         return Problem::sentence(&key, unknown_key(&key, &known));
@@ -25,33 +25,34 @@ pub(crate) fn problem(prefix: &str, path: &str, message: &str) -> Problem {
     Problem::new(&key, friendly(message))
 }
 
-/// Reads the keys of section `prefix` that `T` knows, and takes them out of `table`. `others` are the keys that its other
-/// parts know: a key that nobody knows is refused.
+/// Reads the keys of section `prefix` that `T` has, and removes them from `table`. `others` are the keys that other
+/// types read from the same section; a key that is in neither is refused.
 pub(crate) fn take<T: DeserializeOwned>(
     prefix: &str,
     table: &mut Map<String, Value>,
     others: &[&str],
 ) -> Result<T, Problem> {
-    let own = keys::<T>();
-    if let Some(name) = table.keys().find(|name| ![own, others].concat().contains(&name.as_str())) {
+    let known = keys::<T>();
+    if let Some(name) = table.keys().find(|name| ![known, others].concat().contains(&name.as_str()))
+    {
         let key = join(prefix, name);
-        return Err(Problem::sentence(&key, unknown_key(&key, &[others, own].concat())));
+        return Err(Problem::sentence(&key, unknown_key(&key, &[others, known].concat())));
     }
     let (taken, rest) =
-        std::mem::take(table).into_iter().partition(|(name, _)| own.contains(&name.as_str()));
+        std::mem::take(table).into_iter().partition(|(name, _)| known.contains(&name.as_str()));
     *table = rest;
     parse(prefix, &Value::Object(taken))
 }
 
-/// The keys that the struct `T` reads.
+/// The field names of the struct `T`.
 pub(crate) fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut found: &'static [&'static str] = &[];
-    // It asks for its fields and is then told that there is nothing to read.
+    // The struct requests its fields, and then gets an error instead of values.
     let _ = T::deserialize(FieldNames(&mut found));
     found
 }
 
-/// A deserializer that reads nothing and notes the names of the fields that a struct asks for.
+/// A deserializer that only records the field names that a struct requests.
 struct FieldNames<'a>(&'a mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for FieldNames<'_> {
@@ -77,7 +78,7 @@ impl<'de> Deserializer<'de> for FieldNames<'_> {
     }
 }
 
-/// Refuses keys of `given` that `known` lacks, and values that are of another kind than there.
+/// Refuses keys of `given` that are not in `known`, and values of another type than in `known`.
 pub(crate) fn check_against(
     prefix: &str,
     given: &Map<String, Value>,
@@ -91,7 +92,7 @@ pub(crate) fn check_against(
             return Err(Problem::sentence(&key, unknown_key(&key, &names)));
         };
         let (have, want) = (kind(value), kind(default));
-        // A whole number may stand for a real one, and what has no default may be anything.
+        // An integer is accepted for a real number, and a null default accepts any type.
         let fits = have == want || default.is_null() || (value.is_i64() && default.is_f64());
         if !fits {
             return Err(Problem::new(&key, format!("is {}; expected {want}", shown(value))));
@@ -100,7 +101,7 @@ pub(crate) fn check_against(
     Ok(())
 }
 
-/// `prefix.name`, or `name` where there is no prefix.
+/// Joins `prefix.name`; returns `name` if the prefix is empty.
 pub(crate) fn join(prefix: &str, name: &str) -> String {
     match (prefix, name) {
         ("", name) => name.to_owned(),
@@ -109,7 +110,7 @@ pub(crate) fn join(prefix: &str, name: &str) -> String {
     }
 }
 
-/// `table` without `keys`.
+/// Returns `table` without `keys`.
 pub(crate) fn without(table: &Map<String, Value>, keys: &[&str]) -> Map<String, Value> {
     let kept = table.iter().filter(|(key, _)| !keys.contains(&key.as_str()));
     kept.map(|(key, value)| (key.clone(), value.clone())).collect()
@@ -136,14 +137,14 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The name and the known names in serde's ``unknown field `a`, expected one of `b`, `c` ``.
+/// Extracts the name and the known names from serde's ``unknown field `a`, expected one of `b`, `c` ``.
 fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
     let rest = message.strip_prefix("unknown field ")?;
     let mut names = rest.split('`').skip(1).step_by(2);
     Some((names.next()?, names.collect()))
 }
 
-/// serde's sentence on a wrong type, in the words of a recipe.
+/// Rewrites serde's message on a wrong type in the terms of a recipe.
 fn friendly(message: &str) -> String {
     let words = [
         ("invalid type: string ", "is the text "),

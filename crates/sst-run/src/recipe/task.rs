@@ -1,4 +1,4 @@
-//! `[tasks.NAME]`: one of several tasks that take turns. A run of one task has `[data]`, `[objective]` and
+//! `[tasks.NAME]`: one of several tasks of a run. A run with a single task has `[data]`, `[objective]` and
 //! `[curriculum]` instead.
 
 use std::collections::BTreeMap;
@@ -25,21 +25,21 @@ use super::section::without;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TaskFile {
     weight: Option<f64>,
-    /// Keys that stand before those of `[data]`.
+    /// Keys that override those of `[data]`.
     data: Map<String, Value>,
-    /// Instead of `[objective]`.
+    /// Replaces `[objective]`.
     objective: Option<Map<String, Value>>,
-    /// Instead of `[curriculum]`.
+    /// Replaces `[curriculum]`.
     curriculum: Option<CurriculumFile>,
 }
 
-/// An objective on a data set.
+/// An objective and the data that it is trained on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Task {
-    /// Empty for the only task of a run.
+    /// The name; empty for the only task of a run.
     #[serde(skip)]
     pub name: String,
-    /// For a mixture by weight. Default: 1.
+    /// The weight in a mixture by weight. Default: 1.
     pub weight: Option<f64>,
     /// `[tasks.NAME.data]`, or `[data]`.
     pub data: Data,
@@ -49,19 +49,19 @@ pub struct Task {
     pub curriculum: Option<Curriculum>,
 }
 
-/// What a run trains on.
+/// The tasks of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tasks {
-    /// One task without a name, or several with one, in the order of their names.
+    /// One task without a name, or several with names, sorted by name.
     pub list: Vec<Task>,
-    /// Present where tasks have names.
+    /// How the task of a step is drawn; present if the tasks have names.
     pub mixture: Option<Mixing>,
 }
 
 pub(super) const KEYS: Keys = Keys { limits: &[("weight", 0.0, MOST_REAL)], ..Keys::NONE };
 
 impl TaskFile {
-    /// What all tasks share.
+    /// The sections that all tasks share.
     pub(super) fn shared(
         data: Map<String, Value>,
         objective: Map<String, Value>,
@@ -70,7 +70,7 @@ impl TaskFile {
         Self { weight: None, data, objective: Some(objective), curriculum }
     }
 
-    /// Takes from `shared` what this task does not say.
+    /// Fills in from `shared` the sections and keys that this task lacks.
     fn on(self, shared: &Self) -> Self {
         let mut data = Value::Object(shared.data.clone());
         put_on(&mut data, &Value::Object(self.data));
@@ -99,7 +99,7 @@ impl TaskFile {
     }
 }
 
-/// Puts the values of `over` on those of `base`, section by section.
+/// Overrides the values of `base` with those of `over`, section by section.
 fn put_on(base: &mut Value, over: &Value) {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => {
@@ -112,7 +112,7 @@ fn put_on(base: &mut Value, over: &Value) {
 }
 
 impl Task {
-    /// Where `key`, such as `data.paths`, stands in a recipe for this task.
+    /// The full name in the recipe of `key`, such as `data.paths`, for this task.
     pub fn key(&self, key: &str) -> String {
         task_key(&self.name, key)
     }
@@ -155,8 +155,8 @@ fn task_key(name: &str, key: &str) -> String {
 }
 
 impl Tasks {
-    /// The tasks of `named`, which take from `shared` what they do not say; without any, `shared` is the only one.
-    /// `positions` is the longest row that the model reads, if it has a limit.
+    /// Builds the tasks of `named`, which inherit from `shared`; without any, `shared` is the only task. `positions`
+    /// is the context length of the model, if it has a limit.
     pub(super) fn fill(
         shared: TaskFile,
         named: BTreeMap<String, TaskFile>,
@@ -167,7 +167,8 @@ impl Tasks {
             return match mixture {
                 None => Ok(Self { list: vec![shared.fill("", positions)?], mixture: None }),
                 Some(_) => {
-                    let message = "is for several tasks: describe each in a section [tasks.NAME]";
+                    let message =
+                        "applies only to several tasks: describe each in a section [tasks.NAME]";
                     Err(Problem::new("mixture", message))
                 }
             };
@@ -189,7 +190,7 @@ impl Tasks {
                 (MixBy::Weight, weight) => task.weight = Some(weight.unwrap_or(1.0)),
                 (_, None) => {}
                 (_, Some(_)) => {
-                    let message = "is for mixture.by = \"weight\"";
+                    let message = "applies only to mixture.by = \"weight\"";
                     return Err(Problem::new(&task.key("weight"), message));
                 }
             }
@@ -197,15 +198,14 @@ impl Tasks {
         Ok(Self { list, mixture: Some(mixture) })
     }
 
-    /// The most tokens that a row has.
+    /// The largest row length of all tasks.
     pub fn max_length(&self) -> usize {
         self.list.iter().map(|task| task.data.max_length).max().unwrap_or(0)
     }
 
-    /// The task called `name`; without a name, the only one.
+    /// Finds the task `name`; without a name, returns the only task.
     ///
-    /// # Errors
-    /// If there is none, or several to choose from, with their names.
+    /// If there is no such task, or several and no name; the message lists the names.
     pub fn find(&self, name: Option<&str>) -> Result<&Task, String> {
         let names: Vec<_> = self.list.iter().map(|task| &*task.name).collect();
         match (name, &self.list[..]) {
@@ -224,10 +224,10 @@ impl Tasks {
         }
     }
 
-    /// The mixture of a run of `total` steps over tasks of so many rows.
+    /// Builds the mixture of a run of `total` steps, given the number of rows of each task.
     ///
     /// # Errors
-    /// If a weight, the temperature or the schedule cannot be.
+    /// If a weight, the temperature or the schedule is invalid.
     pub(crate) fn mixture(
         &self,
         rows: &[u64],

@@ -1,4 +1,4 @@
-//! `[tokenizer]`: one that exists, or one that is trained on the data.
+//! `[tokenizer]`: an existing tokenizer, or one that is trained on the data.
 
 use std::path::Path;
 
@@ -23,9 +23,9 @@ pub(super) struct TokenizerFile {
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::large_enum_variant)] // There is one in a run.
 pub enum TokenizerChoice {
-    /// `tokenizer.path`: the folder of a tokenizer that exists.
+    /// `tokenizer.path`: the folder of an existing tokenizer.
     Path(String),
-    /// `[tokenizer.train]`: one that is trained on the data of all tasks.
+    /// `[tokenizer.train]`: a tokenizer that is trained on the data of all tasks.
     Train(TrainConfig),
 }
 
@@ -46,11 +46,11 @@ impl TokenizerFile {
             (None, Some(train)) => Ok(TokenizerChoice::Train(train)),
             (None, None) => Err(Problem::new(
                 "tokenizer",
-                "say which one with path = \"FOLDER\", or train one with [tokenizer.train]",
+                "is missing a tokenizer: name one with path = \"FOLDER\", or train one with [tokenizer.train]",
             )),
             (Some(_), Some(_)) => Err(Problem::new(
                 "tokenizer",
-                "has both path and train: remove one, for a tokenizer is either loaded or trained",
+                "has both path and train: remove one of them, because a tokenizer is either loaded or trained",
             )),
         }
     }
@@ -68,7 +68,7 @@ impl TokenizerChoice {
     }
 }
 
-/// What is wrong with a tokenizer that is to be trained.
+/// Turns an error of training a tokenizer into a problem with a key.
 pub(crate) fn tokenizer_problem(error: TokenizeError) -> Problem {
     match error {
         TokenizeError::Config { key, message } => {

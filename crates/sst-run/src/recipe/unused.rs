@@ -29,12 +29,12 @@ pub(crate) fn unused(config: &RunConfig, written: &Written) -> Unused {
     }
     for task in tasks {
         for (key, default, why) in idle_in(task) {
-            let own = task.key(&key);
-            let shared = !task.name.is_empty() && written.get(&own).is_none();
+            let task_key = task.key(&key);
+            let shared = !task.name.is_empty() && written.get(&task_key).is_none();
             let idle_in_all =
                 || tasks.iter().all(|t| idle_in(t).iter().any(|(other, ..)| *other == key));
             match shared {
-                false => add(&mut unused, written, &own, &default, why),
+                false => add(&mut unused, written, &task_key, &default, why),
                 true if idle_in_all() => add(&mut unused, written, &key, &default, why),
                 true => {}
             }

@@ -1,4 +1,4 @@
-//! A run: from a recipe to a trained model.
+//! A run: trains the model that a recipe describes.
 
 mod record;
 mod stages;
@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
-use sst_core::{Evaluator, Model, Objective, Tracker};
+use sst_core::{Model, Objective, Solo, Tracker};
 use sst_data::Ledger;
 use sst_data::tokenize::Tokenizer;
 use sst_models::Carried;
-use sst_train::{Fit, FitConfig, Outcome, Restored, Saver, Task, Tasks, TrainError, fit};
+use sst_train::{
+    Fit, FitConfig, Outcome, Restored, Saver, TaskEvaluator, Tasks, TrainError, TrainTask, fit,
+};
 
 use self::record::{exporter, trackers};
 use crate::builder::Recipe;
@@ -39,22 +41,22 @@ pub struct Run {
     stop: Arc<AtomicBool>,
 }
 
-/// What is trained.
+/// The model and the objectives that are trained.
 struct Learner {
     model: Box<dyn Model>,
-    /// The files that go with a model from a folder.
+    /// If the model was loaded from a folder: the files of that folder to copy into every export.
     carried: Option<Carried>,
     /// One for each task.
     objectives: Vec<Box<dyn Objective>>,
 }
 
-/// All that the loop works on.
+/// Everything that the training loop needs.
 struct Ready<'r> {
     config: FitConfig,
     tokenizer: Arc<Tokenizer>,
     learner: Learner,
     tasks: TaskSet<'r>,
-    evaluators: Vec<Box<dyn Evaluator>>,
+    evaluators: Vec<TaskEvaluator>,
     trackers: Vec<Box<dyn Tracker>>,
     resume: Option<Restored>,
 }
@@ -79,33 +81,34 @@ impl Run {
         })
     }
 
-    /// Whether to go on from the newest good checkpoint of the run folder, or to start if there is none yet. Without it,
-    /// a folder with checkpoints is refused.
+    /// If `on`, the run continues from the newest good checkpoint in its folder, or starts if there is none.
+    /// Otherwise a folder with checkpoints is refused.
     pub fn resume(&mut self, on: bool) -> &mut Self {
         self.resume = on;
         self
     }
 
-    /// Resumes although these keys of the recipe have changed; `data` stands for the documents themselves.
+    /// Allows these keys of the recipe to differ from the run to be resumed. `data` stands for the documents
+    /// themselves.
     pub fn allow_change(&mut self, keys: impl IntoIterator<Item = String>) -> &mut Self {
         self.allow_change.extend(keys);
         self
     }
 
-    /// Records so many steps, after the first five, by operator, in profile/ of the run folder.
+    /// Profiles `steps` steps after the first five, into profile/ of the run folder.
     pub fn profile(&mut self, steps: u64) -> &mut Self {
         self.profile = Some(steps);
         self
     }
 
-    /// Adds a listener to the events of the run, beside those that write its record.
+    /// Adds a tracker of training events, in addition to those that write the files of the run.
     pub fn tracker(&mut self, tracker: impl Tracker + 'static) -> &mut Self {
         self.trackers.push(Box::new(tracker));
         self
     }
 
-    /// A flag that another thread or a signal may set: the run then finishes its step, saves a checkpoint and returns
-    /// [`Outcome::Stopped`].
+    /// Sets the flag that another thread or a signal handler may set to stop the run: it then finishes its step,
+    /// saves a checkpoint and returns [`Outcome::Stopped`].
     pub fn stop_flag(&mut self, flag: Arc<AtomicBool>) -> &mut Self {
         self.stop = flag;
         self
@@ -116,7 +119,8 @@ impl Run {
         self.recipe.config.folder()
     }
 
-    /// Every setting of the run. What follows from data, tokenizer or device is there after [`Run::train`].
+    /// Every setting of the run. Values that follow from the data, the tokenizer or the device are filled in by
+    /// [`Run::train`].
     pub fn config(&self) -> &RunConfig {
         &self.recipe.config
     }
@@ -126,11 +130,11 @@ impl Run {
         &self.ledger
     }
 
-    /// The checked recipe with every default as TOML, without training. Tells the observer the precision of this machine.
+    /// Returns the checked recipe with every default as TOML, without training. Notifies the observer of the
+    /// precision on this machine.
     ///
-    /// # Errors
-    /// If the precision that the recipe asks for is not one of this machine, or the run would be refused once it had its
-    /// tokenizer.
+    /// If this machine does not support the precision of the recipe, or the run would be refused before it reads
+    /// data.
     pub fn dry_run(&mut self) -> Result<String> {
         let resolved = self.recipe.config.to_toml()?;
         match self.recipe.device() {
@@ -138,14 +142,14 @@ impl Run {
                 let CheckedRecipe { config, observer, .. } = &mut self.recipe;
                 precision::decide(config, device, false, &**observer)?;
             }
-            // A recipe for a GPU may be looked at where there is none.
+            // A recipe for a GPU may be checked on a machine without one.
             Err(error) => tracing::warn!("a run on this machine would be refused: {error}"),
         }
         self.recipe.rehearse()?;
         Ok(resolved)
     }
 
-    /// Trains to the last step, until a budget is spent, or until the stop flag is set.
+    /// Trains until the last step, until a budget is used up, or until the stop flag is set.
     ///
     /// # Errors
     /// If data, tokenizer or model cannot be read or do not fit each other; if the run folder is in use or cannot be
@@ -158,7 +162,7 @@ impl Run {
         let resuming = self.may_start(&saver)?;
         let (device, precision) = self.open_device(resuming)?;
 
-        // What can be refused early is refused before the data is read.
+        // Errors that can be found without data are reported before the data is read.
         self.recipe.rehearse_training()?;
         let tokenizer = Arc::new(self.open_tokenizer(resuming)?);
         self.recipe.complete(&tokenizer)?;
@@ -179,7 +183,7 @@ impl Run {
         if resuming {
             environment.check(&folder, &run.allow_change)?;
         }
-        let evaluators = run.evaluators(&tasks, &tokenizer, &learner)?;
+        let evaluators = run.evaluators(&tasks, &learner)?;
         let checkpoint = run.checkpoint(&saver, resuming, config.total_steps)?;
         environment.write(&folder, &run.recipe.config)?;
         let resume = run.restore(checkpoint, &mut learner)?;
@@ -189,7 +193,7 @@ impl Run {
         run.fit(&saver, ready)
     }
 
-    /// Takes the steps.
+    /// Runs the training loop.
     fn fit(&self, saver: &Saver, ready: Ready<'_>) -> Result<Outcome> {
         let Ready { config, tokenizer, mut learner, tasks, .. } = ready;
         let Ready { mut evaluators, mut trackers, resume, .. } = ready;
@@ -200,12 +204,13 @@ impl Run {
             tasks.list.iter().zip(&mut learner.objectives).zip(&open_loaders)
         {
             let name = data.task.name.clone();
-            list.push(Task { name, objective: &mut **objective, open_loader: &**open_loader });
+            list.push(TrainTask { name, objective: &mut **objective, open_loader: &**open_loader });
         }
         let observer = &self.recipe.observer;
         observer.training_begins(saver).map_err(RunError::Observer)?;
         let outcome = fit(Fit {
             config,
+            ranks: &Solo,
             model: &mut *learner.model,
             tasks: Tasks { list, mixture: tasks.mixture.clone() },
             evaluators: &mut evaluators,
@@ -221,7 +226,8 @@ impl Run {
         self.write_ledger(outcome)
     }
 
-    /// Writes ledger.json. A failed run has one too, which may say why it failed; its own error comes first.
+    /// Writes ledger.json, also for a failed run, because it may show the cause. If both fail, the error of the run
+    /// is returned.
     fn write_ledger(&self, outcome: Result<Outcome, TrainError>) -> Result<Outcome> {
         let path = self.folder().join("ledger.json");
         let written = folder::write_json(&path, &json!(self.ledger.entries()));

@@ -1,4 +1,4 @@
-//! What a run writes beside its checkpoints, and the model card of each of these.
+//! The log files that a run writes, and the model cards of its checkpoints.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use sst_train::{Export, TrainError};
 use crate::error::Result;
 use crate::recipe::RunConfig;
 
-/// Those that write the record of a run that goes on after `step` steps.
+/// The trackers that write the log files of a run that continues after `step` steps.
 ///
 /// # Errors
 /// If a file cannot be opened.
 pub(super) fn trackers(folder: &Path, step: u64) -> Result<Vec<Box<dyn Tracker>>> {
     let metrics = folder.join("metrics.jsonl");
-    // The plot reads what the first one writes.
+    // `LossPlot` reads the file that `Jsonl` writes.
     Ok(vec![
         Box::new(Jsonl::open(&metrics, step)?),
         Box::new(TensorBoard::open(&folder.join("tb"), step)?),
@@ -26,7 +26,8 @@ pub(super) fn trackers(folder: &Path, step: u64) -> Result<Vec<Box<dyn Tracker>>
     ])
 }
 
-/// What copies the model and writes it, with its tokenizer, its card and the files it was loaded with.
+/// Returns the function that exports the model: it copies the weights to the host, and writes them with the
+/// tokenizer, the model card and the files that were loaded with the model.
 pub(super) fn exporter(
     config: &RunConfig,
     tokenizer: Arc<Tokenizer>,

@@ -1,11 +1,13 @@
-//! The stages of a run before its first step, in the order of [`Run::train`].
+//! The stages of a run before its first step, in the order in which [`Run::train`] calls them.
 
 use std::path::Path;
 
 use serde_json::json;
-use sst_core::{Evaluator, Objective};
+use sst_core::Objective;
 use sst_data::tokenize::Tokenizer;
-use sst_train::{Checkpoint, FitConfig, Precision, ProfileConfig, Restored, Retention, Saver};
+use sst_train::{
+    Checkpoint, FitConfig, Precision, ProfileConfig, Restored, Retention, Saver, TaskEvaluator,
+};
 use tch::Device;
 
 use super::{Learner, Run};
@@ -17,15 +19,16 @@ use crate::tasks::TaskSet;
 use crate::{folder, precision, processor};
 
 impl Run {
-    /// Whether there is something to go on from. A folder with checkpoints is never started anew.
+    /// Returns whether there is a checkpoint to resume from. A run never starts from the beginning in a folder with
+    /// checkpoints.
     pub(super) fn may_start(&self, saver: &Saver) -> Result<bool> {
         let (folder, saved) = (self.folder(), !saver.steps()?.is_empty());
         let beside = self.recipe.written.path().and_then(Path::parent);
         let beside = beside.filter(|place| place.join("checkpoints").is_dir());
         if let Some(beside) = beside.filter(|_| self.resume && !saved) {
             let message = format!(
-                "{} holds no checkpoint, but {} does: if that run was moved or renamed, say so with --set \
-                 run.dir=FOLDER --set run.name=NAME",
+                "{} holds no checkpoint, but {} does: if that run was moved or renamed, name its place with \
+                 --set run.dir=FOLDER --set run.name=NAME",
                 folder.display(),
                 beside.display()
             );
@@ -33,7 +36,7 @@ impl Run {
         }
         if saved && !self.resume {
             let message = format!(
-                "{} holds checkpoints of an earlier run: go on with --resume, or start another run with \
+                "{} holds checkpoints of an earlier run: continue it with --resume, or start another run with \
                  --set run.name=NAME",
                 folder.display()
             );
@@ -45,8 +48,8 @@ impl Run {
         Ok(saved)
     }
 
-    /// The device and the precision. A resumed run keeps its precision where the recipe leaves it open, and is refused if
-    /// the recipe asks for other learning than before.
+    /// Returns the device and the precision. A resumed run keeps its precision if the recipe says `auto`. It is
+    /// refused if the recipe has changed in keys that affect what is learned.
     pub(super) fn open_device(&mut self, resuming: bool) -> Result<(Device, Precision)> {
         let folder = self.folder();
         let CheckedRecipe { config, observer, .. } = &mut self.recipe;
@@ -64,14 +67,14 @@ impl Run {
         Ok((device, precision))
     }
 
-    /// The tokenizer, which for a resumed run must be the same as before.
+    /// Returns the tokenizer. For a resumed run it must be the same as before.
     pub(super) fn open_tokenizer(&self, resuming: bool) -> Result<Tokenizer> {
         let tokenizer = self.recipe.tokenizer()?;
         self.ledger.add_unused(tokenizer.unused());
         if resuming {
             let now = json!(tokenizer.fingerprint());
             folder::check_data(&self.folder(), "tokenizer", &now, &[]).map_err(|error| {
-                // A tokenizer that was trained again on changed data, for example.
+                // The tokenizer may have been trained again on changed data, for example.
                 let source = self.recipe.tokenizer_source().unwrap_or_default();
                 RunError::Resume(format!("{error}; the tokenizer is {source}"))
             })?;
@@ -102,7 +105,7 @@ impl Run {
         Ok(Learner { model, carried, objectives })
     }
 
-    /// The settings of the loop, every duration in steps.
+    /// The settings of the training loop, with every duration in steps.
     pub(super) fn fit_config(
         &self,
         tasks: &TaskSet<'_>,
@@ -115,7 +118,7 @@ impl Run {
         fit_config.seed = config.run.seed;
         fit_config.device = device;
         fit_config.precision = precision;
-        self.keeps_the_best(&fit_config)?;
+        self.check_best_is_saved(&fit_config)?;
         if config.train.measure_mfu {
             let (model, objectives) = (&*learner.model, &learner.objectives);
             fit_config.flops_per_token = tasks.flops_per_token(model, objectives);
@@ -125,8 +128,8 @@ impl Run {
         Ok(fit_config)
     }
 
-    /// Checks in steps what the recipe may say in shares of the run.
-    fn keeps_the_best(&self, config: &FitConfig) -> Result<()> {
+    /// Checks that evaluated steps are saved, now that fractions of the run are converted to steps.
+    fn check_best_is_saved(&self, config: &FitConfig) -> Result<()> {
         let Retention { last, best, .. } = config.retention;
         if last == 0 || best == 0 {
             return Ok(());
@@ -135,27 +138,30 @@ impl Run {
         misses(eval, save, Some(config.total_steps)).map_err(|problem| self.recipe.refuse(problem))
     }
 
-    /// What measures the model. The figure that checkpoints are kept for must be of one of them.
+    /// Builds the evaluators. The metric of `train.keep.by` must belong to one of them.
     pub(super) fn evaluators(
         &self,
         tasks: &TaskSet<'_>,
-        tokenizer: &Tokenizer,
         learner: &Learner,
-    ) -> Result<Vec<Box<dyn Evaluator>>> {
-        let evaluators = tasks.evaluators(tokenizer, &*learner.model, &learner.objectives)?;
+    ) -> Result<Vec<TaskEvaluator>> {
+        let evaluators = tasks.evaluators(&learner.objectives)?;
         let Some(by) = &self.recipe.config.train.keep.by else { return Ok(evaluators) };
-        let names: Vec<_> = evaluators.iter().map(|one| format!("eval/{}/", one.name())).collect();
+        let names: Vec<_> = evaluators.iter().map(|one| format!("eval/{}/", one.name)).collect();
         if names.iter().any(|name| by.metric.starts_with(name)) {
             return Ok(evaluators);
         }
         let message = match names.is_empty() {
-            true => format!("is \"{}\", and there is nothing to evaluate on", by.metric),
-            false => format!("is \"{}\", but figures begin with {}", by.metric, names.join(" or ")),
+            true => format!("is \"{}\", but there is no held-out data to evaluate on", by.metric),
+            false => format!(
+                "is \"{}\", but held-out metrics begin with {}",
+                by.metric,
+                names.join(" or ")
+            ),
         };
         Err(self.recipe.refuse(Problem::new("train.keep.by.metric", message)))
     }
 
-    /// The newest good checkpoint of a resumed run, which must not be beyond its last step.
+    /// The newest good checkpoint of a resumed run. Its step must not be beyond the last step of the recipe.
     pub(super) fn checkpoint(
         &self,
         saver: &Saver,
@@ -166,7 +172,7 @@ impl Run {
         let done = checkpoint.as_ref().map_or(0, Checkpoint::step);
         if done > total_steps {
             let message = format!(
-                "{} has done {done} steps, and train.steps asks for {total_steps} in all: raise it to go on",
+                "{} has done {done} steps, and train.steps asks for {total_steps} in all: raise it to continue",
                 self.folder().display(),
             );
             return Err(RunError::Resume(message));
@@ -174,7 +180,7 @@ impl Run {
         Ok(checkpoint)
     }
 
-    /// Puts the weights and the state of `checkpoint` into model and objectives.
+    /// Loads the weights and the state of `checkpoint` into the model and the objectives.
     pub(super) fn restore(
         &self,
         checkpoint: Option<Checkpoint>,

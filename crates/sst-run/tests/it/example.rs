@@ -1,4 +1,4 @@
-//! The example of the crate.
+//! Runs the example of the crate.
 
 use sst_core::Event;
 use sst_run::{Outcome, Recipe, Run};
@@ -11,7 +11,10 @@ mod pretrain;
 fn the_example_trains_a_model_that_loads() {
     let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
-    let outcome = pretrain::pretrain(folder.path()).unwrap();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let (recipe, corpus) =
+        (format!("{root}/recipes/tiny.toml"), format!("{root}/corpora/kjv.txt.gz"));
+    let outcome = pretrain::run(&recipe, &corpus, folder.path()).unwrap();
     let Outcome::Finished { step: 20, metrics, checkpoint } = outcome else {
         panic!("{outcome:?}");
     };
@@ -23,7 +26,7 @@ fn the_example_trains_a_model_that_loads() {
     assert!(body.filter(|line| !line.trim().is_empty()).count() <= 30);
 }
 
-/// Keeps what it is told.
+/// Records all notices and events.
 #[derive(Clone, Default)]
 struct Log(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
 
@@ -65,7 +68,7 @@ fn trackers_and_observers_are_told_everything_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::default();
     let recipe = crate::resume::recipe(folder.path()).observer(std::sync::Arc::new(log.clone()));
-    // A checkpoint that is written while training goes on is told of later.
+    // A checkpoint that is written in the background is reported later.
     let recipe = recipe.set("train.async_save=false").unwrap();
     Run::new(recipe).unwrap().tracker(log.clone()).train().unwrap();
     let told = log.0.lock().unwrap().clone();

@@ -1,4 +1,4 @@
-//! Integration tests of sst-run, a module a topic.
+//! Integration tests of sst-run, one module per topic.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 

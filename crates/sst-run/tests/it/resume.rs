@@ -1,4 +1,4 @@
-//! Runs that are stopped and go on, all in one process.
+//! Runs that are stopped and resumed in one process.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ eval_every = 0
 save_every = "3step"
 "#;
 
-/// Writes a corpus into `folder`; the override that names it.
+/// Writes a corpus into `folder` and returns the override that names it.
 pub(crate) fn corpus(folder: &Path) -> String {
     let words = ["in", "the", "beginning", "was", "word", "and", "light", "day"];
     let text: String = (0..200usize)
@@ -58,14 +58,14 @@ pub(crate) fn corpus(folder: &Path) -> String {
     format!("data.paths=[\"{}\"]", path.display())
 }
 
-/// The recipe of a run in `folder`, with its corpus and cache there too.
+/// The recipe of a run in `folder`, where its corpus and cache are too.
 pub(crate) fn recipe(folder: &Path) -> Recipe {
     let recipe = Recipe::parse(RECIPE).unwrap().set(&corpus(folder)).unwrap();
     let recipe = recipe.set(&format!("run.dir=\"{}\"", folder.join("runs").display())).unwrap();
     recipe.default_cache(folder.join("cache"))
 }
 
-/// Asks for a stop once a step is done.
+/// Sets the stop flag after a step.
 struct StopAt(u64, Arc<AtomicBool>);
 
 impl Tracker for StopAt {
@@ -82,7 +82,7 @@ fn a_run_that_is_stopped_and_resumed_equals_one_that_is_left_alone() {
     let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
-    // The same texts for all, whose path stands in the model cards.
+    // All runs use the same corpus path, because it is written to the model cards.
     let set_dir = |dir: &Path| recipe(folder.path()).set(&format!("run.dir=\"{}\"", dir.display()));
     let train = |dir: &Path, stop_at: Option<u64>| {
         let recipe = set_dir(dir).unwrap().set("train.log_every=1step").unwrap();
@@ -106,7 +106,7 @@ fn a_run_that_is_stopped_and_resumed_equals_one_that_is_left_alone() {
     assert_eq!(verify::differences(&whole, &broken, 6).unwrap(), Vec::<String>::new());
     assert_eq!(verify::last_logged_step(&broken), 6);
 
-    // A run of another seed differs, and the check says where.
+    // A run with another seed differs, and the check says where.
     let other = set_dir(&folder.path().join("other")).unwrap();
     let mut run = Run::new(other.set("run.seed=1").unwrap()).unwrap();
     run.train().unwrap();

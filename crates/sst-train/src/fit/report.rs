@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use sst_core::{Event, Metrics};
 
+use super::Fit;
 use super::run::Run;
+use super::task::TaskEvaluator;
 use crate::error::TrainError;
 use crate::memory;
-use crate::window::{Window, WindowState};
+use crate::window::{MetricWindow, WindowState};
 
 impl Run<'_> {
     /// Reports the means since the last report and starts anew.
@@ -25,10 +27,12 @@ impl Run<'_> {
         if let (Some(flops), Some(peak), Some(rate)) =
             (config.flops_per_token, self.peak, timing.get("tokens_per_second"))
         {
+            // The rate is that of all ranks together.
+            let peak = peak * self.fit.ranks.world() as f64;
             timing.insert("mfu".into(), flops * rate / peak);
         }
         timing.extend(memory::usage(config.device)?);
-        self.window = Window::new(self.fit.tasks.list.len());
+        self.window = MetricWindow::new(self.fit.tasks.list.len());
         self.remember("train", &metrics);
         self.logged = Some(self.step);
         self.tell(&Event::Step { step: self.step, metrics, timing })?;
@@ -43,9 +47,12 @@ impl Run<'_> {
         let averaged = self.fit.config.ema.is_some_and(|ema| ema.evaluate);
         let mut figures = Vec::new();
         self.with_weights(averaged, |run| {
-            for evaluator in run.fit.evaluators.iter_mut() {
-                let metrics = evaluator.evaluate(&*run.fit.model)?;
-                figures.push((evaluator.name().to_owned(), metrics));
+            let Fit { model, tasks, evaluators, .. } = &mut run.fit;
+            for TaskEvaluator { name, task, evaluator } in evaluators.iter_mut() {
+                let task = task.and_then(|task| tasks.list.get(task));
+                let objective = task.map(|task| &*task.objective);
+                let report = evaluator.evaluate(&**model, objective)?;
+                figures.push((name.clone(), report.metrics));
             }
             Ok(())
         })?;
@@ -114,8 +121,10 @@ impl Run<'_> {
     }
 
     pub(super) fn tell(&mut self, event: &Event) -> Result<(), TrainError> {
-        for tracker in self.fit.trackers.iter_mut() {
-            tracker.on_event(event)?;
+        if self.is_first_rank() {
+            for tracker in self.fit.trackers.iter_mut() {
+                tracker.on_event(event)?;
+            }
         }
         Ok(())
     }

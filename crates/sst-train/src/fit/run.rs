@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use sst_core::Metrics;
+use sst_core::{Metrics, Verdict};
 use sst_data::loader::Loader;
+use tch::Device;
 
 use super::{Fit, Outcome, StopReason};
+use crate::agree::agree_on_success;
+use crate::config::FitConfig;
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::finite::FiniteCheck;
@@ -20,7 +23,7 @@ use crate::saver::writer::Writer;
 use crate::scaler::Scaler;
 use crate::state::Spent;
 use crate::step::Step;
-use crate::window::Window;
+use crate::window::MetricWindow;
 
 pub(super) struct Run<'a> {
     pub(super) fit: Fit<'a>,
@@ -32,7 +35,7 @@ pub(super) struct Run<'a> {
     pub(super) ema: Option<Ema>,
     pub(super) micro: Micro,
     pub(super) finite: FiniteCheck,
-    pub(super) window: Window,
+    pub(super) window: MetricWindow,
     /// One a task.
     pub(super) loaders: Vec<Loader>,
     pub(super) writer: Writer,
@@ -70,17 +73,49 @@ impl Run<'_> {
         Spent { seconds, ..self.spent }
     }
 
-    /// Why the run should end now, if it should.
-    pub(super) fn stop_reason(&self) -> Option<StopReason> {
-        match self.fit.stop.load(Ordering::SeqCst) {
+    /// Whether this process evaluates, saves and reports.
+    pub(super) fn is_first_rank(&self) -> bool {
+        self.fit.ranks.rank() == 0
+    }
+
+    /// Why all ranks should end now, if they should.
+    pub(super) fn stop_reason(&self) -> Result<Option<StopReason>, TrainError> {
+        self.agree_to_stop(match self.fit.stop.load(Ordering::SeqCst) {
             true => Some(StopReason::Asked),
             false => self.exhausted(self.spent()),
-        }
+        })
     }
 
     /// The budget that was spent before this part of the run began, if one was.
-    pub(super) fn spent_before(&self) -> Option<StopReason> {
-        self.exhausted(self.spent)
+    pub(super) fn spent_before(&self) -> Result<Option<StopReason>, TrainError> {
+        self.agree_to_stop(self.exhausted(self.spent))
+    }
+
+    /// A reason that one of the ranks has, the same for all of them.
+    fn agree_to_stop(&self, mine: Option<StopReason>) -> Result<Option<StopReason>, TrainError> {
+        let ranks = self.fit.ranks;
+        let verdict = if mine.is_some() { Verdict::Stop } else { Verdict::Go };
+        if ranks.agree(verdict)? < Verdict::Stop {
+            return Ok(None);
+        }
+        let mut counts = StopReason::ALL.map(|reason| u64::from(mine == Some(reason)));
+        ranks.sum(&mut counts)?;
+        let found = StopReason::ALL.into_iter().zip(counts).find(|(_, count)| *count > 0);
+        Ok(found.map(|(reason, _)| reason))
+    }
+
+    /// # Errors
+    /// If a rank has other settings than rank 0, or starts at another step.
+    pub(super) fn check_ranks_are_alike(&self) -> Result<(), TrainError> {
+        // The device is the one thing in which ranks differ.
+        let config = FitConfig { device: Device::Cpu, ..self.fit.config.clone() };
+        let (step, halvings) = (self.step, self.micro.halvings());
+        let all = format!("{step} {halvings} {:?} {config:?}", self.fit.tasks.names());
+        let all = self.fit.ranks.gather_bytes(all.as_bytes())?;
+        match all.iter().position(|other| *other != all[0]) {
+            None => Ok(()),
+            Some(rank) => Err(TrainError::RanksDiffer { rank }),
+        }
     }
 
     fn exhausted(&self, spent: Spent) -> Option<StopReason> {
@@ -96,6 +131,8 @@ impl Run<'_> {
     pub(super) fn act(&mut self, action: Action) -> Result<(), TrainError> {
         match action {
             Action::Log => self.log(),
+            // The other ranks wait in the agreement that follows.
+            _ if !self.is_first_rank() => self.finite.look(),
             Action::Evaluate => self.evaluate(),
             Action::Save => self.save(),
             Action::Delete(step) => self.fit.saver.delete(step),
@@ -109,13 +146,15 @@ impl Run<'_> {
         }
         let started = Instant::now();
         let task = self.fit.tasks.mixture.task(self.fit.config.seed, self.step);
-        let Some(data) = self.loaders[task].next().transpose()? else {
-            let total_steps = self.fit.config.total_steps;
-            return Err(TrainError::DataEnded { step: self.step, total_steps });
+        let total_steps = self.fit.config.total_steps;
+        let loaded = match self.loaders[task].next() {
+            Some(loaded) => loaded.map_err(TrainError::from),
+            None => Err(TrainError::DataEnded { step: self.step, total_steps }),
         };
         let waited = started.elapsed().as_secs_f64();
         let mut step = Step {
             config: &self.fit.config,
+            ranks: self.fit.ranks,
             model: &*self.fit.model,
             objective: &mut *self.fit.tasks.list[task].objective,
             optimizer: &mut self.optimizer,
@@ -128,7 +167,7 @@ impl Run<'_> {
             ledger: self.fit.ledger,
             fault: self.fit.fault,
         };
-        let report = step.take(self.step, &data)?;
+        let report = step.take(self.step, loaded)?;
         self.spent.tokens += report.useful_tokens;
         self.window.add(task, report)?;
         self.window.add_seconds(0.0, waited);
@@ -141,12 +180,14 @@ impl Run<'_> {
     }
 
     pub(super) fn stop(mut self, reason: StopReason) -> Result<Outcome, TrainError> {
-        self.end()?;
+        let ended = self.end();
+        agree_on_success(self.fit.ranks, ended)?;
         Ok(Outcome::Stopped { reason, step: self.step, checkpoint: self.checkpoint() })
     }
 
     pub(super) fn finish(mut self) -> Result<Outcome, TrainError> {
-        self.end()?;
+        let ended = self.end();
+        agree_on_success(self.fit.ranks, ended)?;
         let checkpoint = self.checkpoint();
         Ok(Outcome::Finished { step: self.step, metrics: self.metrics, checkpoint })
     }

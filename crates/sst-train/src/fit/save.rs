@@ -5,7 +5,7 @@ use sst_core::{Event, ParamStore};
 use sst_data::loader::Loader;
 
 use super::run::Run;
-use super::task::Task;
+use super::task::TrainTask;
 use crate::error::TrainError;
 use crate::policy::Best;
 use crate::saver::files;
@@ -118,7 +118,7 @@ impl Run<'_> {
     /// its task before it.
     fn objective_state(&self) -> Result<StateDict, TrainError> {
         let mut all = StateDict::new();
-        for Task { name: task, objective, .. } in &self.fit.tasks.list {
+        for TrainTask { name: task, objective, .. } in &self.fit.tasks.list {
             for (name, tensor) in to_host(&objective.state()?)? {
                 all.insert(of_task(task, &format!("state.{name}")), tensor);
             }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use sst_core::{Event, ParamStore};
 
 use super::run::Run;
-use super::{Fit, Task};
+use super::{Fit, TrainTask};
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::finite::FiniteCheck;
@@ -20,7 +20,7 @@ use crate::profile::Profile;
 use crate::saver::writer::Writer;
 use crate::scaler::Scaler;
 use crate::state::{Restored, TrainerState};
-use crate::window::Window;
+use crate::window::MetricWindow;
 
 impl<'a> Run<'a> {
     pub(super) fn start(mut fit: Fit<'a>) -> Result<Self, TrainError> {
@@ -57,9 +57,12 @@ impl<'a> Run<'a> {
         // Gradients of an earlier run on this model must not leak into the first step.
         optimizer.reset_gradients()?;
 
-        fit.saver.remove_leftovers()?;
+        let is_first_rank = fit.ranks.rank() == 0;
+        if is_first_rank {
+            fit.saver.remove_leftovers()?;
+        }
         let state = match fit.resume.take() {
-            None if !fit.saver.steps()?.is_empty() => {
+            None if is_first_rank && !fit.saver.steps()?.is_empty() => {
                 return Err(TrainError::RunExists { path: fit.saver.folder().to_owned() });
             }
             None => None,
@@ -69,8 +72,10 @@ impl<'a> Run<'a> {
                 if let (Some(ema), Some(saved)) = (&mut ema, &restored.ema) {
                     ema.load_state(saved, restored.state.ema_updates.unwrap_or(0))?;
                 }
-                fit.saver.rewind_to(restored.state.step)?;
-                delete_old(&fit, &restored.state)?;
+                if is_first_rank {
+                    fit.saver.rewind_to(restored.state.step)?;
+                    delete_old(&fit, &restored.state)?;
+                }
                 fit.ledger.restore(restored.state.ledger.clone());
                 Some(restored.state)
             }
@@ -86,12 +91,12 @@ impl<'a> Run<'a> {
             None => None,
         };
         let window = match &state {
-            Some(state) => Window::restore(state.window.clone(), config.device)?,
-            None => Window::new(fit.tasks.list.len()),
+            Some(state) => MetricWindow::restore(state.window.clone(), config.device)?,
+            None => MetricWindow::new(fit.tasks.list.len()),
         };
-        let open = |(number, task): (usize, &Task<'_>)| {
+        let open = |(number, task): (usize, &TrainTask<'_>)| {
             let place = state.as_ref().map(|state| state.tasks[number].position);
-            (task.open_loader)(place.unwrap_or_default())
+            (task.open_loader)(place.unwrap_or_default(), fit.ranks)
         };
         let loaders = fit.tasks.list.iter().enumerate().map(open).collect::<Result<_, _>>()?;
         let step = state.as_ref().map_or(0, |state| state.step);

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use sst_core::Objective;
+use sst_core::{Evaluator, Objective, Ranks};
 use sst_data::batching::Position;
 use sst_data::loader::Loader;
 use sst_data::mixture::Mixture;
 
 use crate::error::TrainError;
 
-/// Opens the data of a task at a position.
-pub type OpenLoader<'a> = dyn Fn(Position) -> Result<Loader, TrainError> + 'a;
+/// Opens the data of a task at a position. The rank and the number of ranks go into the loader's
+/// [`sst_data::loader::LoaderConfig`], so that each rank reads its share of every batch.
+pub type OpenLoader<'a> = dyn Fn(Position, &dyn Ranks) -> Result<Loader, TrainError> + 'a;
 
 /// An objective on a data set.
-pub struct Task<'a> {
+pub struct TrainTask<'a> {
     /// Its name in figures and checkpoints; empty for the only task of a run.
     pub name: String,
     /// What the model trains on.
@@ -22,11 +23,38 @@ pub struct Task<'a> {
     pub open_loader: &'a OpenLoader<'a>,
 }
 
+/// An evaluator that runs while a model is trained.
+pub struct TaskEvaluator {
+    /// The name of its figures, which are logged as `eval/NAME/FIGURE`.
+    pub name: String,
+    /// The place in [`Tasks::list`] of the task whose objective is passed to it; `None` to pass no objective.
+    pub task: Option<usize>,
+    /// What measures the model.
+    pub evaluator: Box<dyn Evaluator>,
+}
+
+impl TaskEvaluator {
+    /// An evaluator under its own name that is given the objective of the only, or first, task.
+    pub fn new(evaluator: Box<dyn Evaluator>) -> Self {
+        Self { name: evaluator.name().to_owned(), task: Some(0), evaluator }
+    }
+
+    /// An evaluator that is given the objective of the task at place `task`, whose name is `task_name`. Its figures are
+    /// named `TASK_NAME/EVALUATOR`, or `EVALUATOR` if the task has no name.
+    pub fn of_task(task: usize, task_name: &str, evaluator: Box<dyn Evaluator>) -> Self {
+        let name = match task_name {
+            "" => evaluator.name().to_owned(),
+            _ => format!("{task_name}/{}", evaluator.name()),
+        };
+        Self { name, task: Some(task), evaluator }
+    }
+}
+
 /// The tasks of a run, in the order of `mixture`, which says which of them each step is of. They train one
 /// model; each has its own data, and its own place in it.
 pub struct Tasks<'a> {
     /// The tasks.
-    pub list: Vec<Task<'a>>,
+    pub list: Vec<TrainTask<'a>>,
     /// Whose turn it is.
     pub mixture: Mixture,
 }
@@ -34,7 +62,7 @@ pub struct Tasks<'a> {
 impl<'a> Tasks<'a> {
     /// A run of one task.
     pub fn one(objective: &'a mut dyn Objective, open_loader: &'a OpenLoader<'a>) -> Self {
-        let list = vec![Task { name: String::new(), objective, open_loader }];
+        let list = vec![TrainTask { name: String::new(), objective, open_loader }];
         Self { list, mixture: Mixture::single() }
     }
 

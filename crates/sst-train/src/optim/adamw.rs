@@ -107,6 +107,10 @@ impl UpdateRule for AdamW {
         self.slots.iter().map(|slot| &slot.param).collect()
     }
 
+    fn moments(&self) -> Vec<&Tensor> {
+        self.slots.iter().map(|slot| &slot.exp_avg).collect()
+    }
+
     fn update(
         &mut self,
         lr: f64,
@@ -131,8 +135,8 @@ impl UpdateRule for AdamW {
                 tensors.exp_avg_sqs.push(&slot.exp_avg_sq);
                 tensors.steps.push(&slot.step);
                 let low = slot.low.as_ref();
-                tensors.copies.push(low.map(|low| &low.weights));
-                tensors.rests.push(low.and_then(|low| low.rest.as_ref()));
+                tensors.bf16_params.push(low.map(|low| &low.weights));
+                tensors.remainders.push(low.and_then(|low| low.rest.as_ref()));
             }
             let ([beta1, beta2], eps) = (self.betas, self.eps);
             let (lr, weight_decay) = (lr * alike.lr_factor, alike.weight_decay);

@@ -1,12 +1,12 @@
-//! Parameters that are kept in bf16.
+//! Weights in bf16.
 
 use tch::Tensor;
 
-/// A parameter in bf16, beside that in fp32 or instead of it.
+/// A parameter in bf16, beside its fp32 weights or in place of them.
 #[derive(Debug)]
 pub struct LowWeights {
-    /// Its numbers, rounded.
+    /// The bf16 weights: rounded from fp32, or the bf16 high part of the value.
     pub weights: Tensor,
-    /// What these lack, where there is no other parameter in fp32 ([`sst_kernels::split_halves`]). For AdamW on the CPU.
+    /// The int16 remainder, if no fp32 weights are kept ([`sst_kernels::split_halves`]). For AdamW on the CPU.
     pub rest: Option<Tensor>,
 }

@@ -142,6 +142,10 @@ impl UpdateRule for Muon {
         self.slots.iter().map(|slot| &slot.param).collect()
     }
 
+    fn moments(&self) -> Vec<&Tensor> {
+        self.slots.iter().map(|slot| &slot.momentum).collect()
+    }
+
     fn update(
         &mut self,
         lr: f64,

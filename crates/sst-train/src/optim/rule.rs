@@ -9,7 +9,7 @@ use super::{LowWeights, OptimizerConfig, ParamGroup};
 
 /// A rule of updates with its parameters and their state.
 pub(super) trait UpdateRule: Debug + Send {
-    /// Has every update written in bf16 as well, to what `low` gives for the names of parameters.
+    /// From now on, every update also writes the bf16 weights that `low` returns for the name of a parameter.
     ///
     /// # Errors
     /// If libtorch fails.
@@ -17,6 +17,9 @@ pub(super) trait UpdateRule: Debug + Send {
 
     /// Its parameters, in one order.
     fn params(&self) -> Vec<&Tensor>;
+
+    /// The first moment of each parameter, in the order of [`UpdateRule::params`] and in the parameter's shape.
+    fn moments(&self) -> Vec<&Tensor>;
 
     /// One update at rate `lr`. `grads` has one entry a parameter, `None` for those that have no gradient; flags as for
     /// [`super::Optimizer::update`].
@@ -38,9 +41,9 @@ pub(super) trait UpdateRule: Debug + Send {
 /// Makes a rule for the parameters of these groups.
 type Build = fn(&OptimizerConfig, Vec<ParamGroup>) -> Result<Box<dyn UpdateRule>>;
 
-/// What the list knows of an optimiser.
+/// The registration of an optimiser.
 pub(super) struct RuleEntry {
-    /// Whether it takes the matrices of layers alone, and leaves the rest to AdamW.
+    /// Whether it updates only the matrices inside the layers. AdamW updates the other parameters then.
     pub(super) takes_layer_matrices_only: bool,
     /// Whether it can update a parameter that is kept as a bf16 high half and an int16 remainder, on the CPU.
     pub(super) updates_halves: bool,

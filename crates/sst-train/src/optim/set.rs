@@ -19,17 +19,22 @@ pub struct Optimizer {
 /// The gradients of one step, by parameter.
 #[derive(Debug)]
 pub struct Gradients {
-    /// Of each rule, those of its parameters.
+    /// For each rule, the gradients of its parameters; `None` for a parameter without one.
     by_rule: Vec<Vec<Option<Tensor>>>,
 }
 
 impl Gradients {
-    /// Those that are there.
+    /// The gradients that exist.
     pub fn iter(&self) -> impl Iterator<Item = &Tensor> {
         self.by_rule.iter().flatten().flatten()
     }
 
-    /// The 2-norm over all of them, a scalar on the device; `None` if no parameter has one.
+    /// Whether each parameter has one, in the order of the parameters.
+    pub(crate) fn present(&self) -> impl Iterator<Item = bool> {
+        self.by_rule.iter().flatten().map(Option::is_some)
+    }
+
+    /// The 2-norm over all gradients, a scalar on the device; `None` if no parameter has a gradient.
     ///
     /// # Errors
     /// If libtorch fails.
@@ -68,7 +73,8 @@ impl Optimizer {
         Ok(Self { rules })
     }
 
-    /// Has every update written in bf16 as well: to what `low` gives for the names of parameters. For a new optimiser.
+    /// From now on, every update also writes the bf16 weights that `low` returns for the name of a parameter. To be
+    /// called before the first update.
     ///
     /// # Errors
     /// If libtorch fails.
@@ -87,6 +93,26 @@ impl Optimizer {
         };
         let of_rule = |rule: &Box<dyn UpdateRule>| rule.params().into_iter().map(of).collect();
         Ok(Gradients { by_rule: self.rules.iter().map(of_rule).collect::<Result<_>>()? })
+    }
+
+    /// Gives a gradient of zeros to each parameter that has none and is to have one; `wanted` is asked with its place
+    /// among all parameters.
+    ///
+    /// # Errors
+    /// If libtorch fails.
+    pub(crate) fn add_zeros(
+        &self,
+        gradients: &mut Gradients,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<()> {
+        let moments = self.rules.iter().flat_map(|rule| rule.moments());
+        let gradients = gradients.by_rule.iter_mut().flatten();
+        for (place, (moment, gradient)) in moments.zip(gradients).enumerate() {
+            if gradient.is_none() && wanted(place) {
+                *gradient = Some(moment.f_zeros_like()?);
+            }
+        }
+        Ok(())
     }
 
     /// Sets the gradients to none, for the next step.
@@ -128,7 +154,7 @@ impl Optimizer {
         self.tensors().map(|(name, tensor)| (name, tensor.shallow_clone())).collect()
     }
 
-    /// Takes back what [`Optimizer::state`] gave.
+    /// Restores a state that [`Optimizer::state`] returned.
     ///
     /// # Errors
     /// If a tensor is missing, unexpected or of another shape; nothing is changed then.

@@ -115,7 +115,7 @@ impl Checkpoint {
             Exported::Raw => Weights::open(&self.model())?,
             Exported::Ema => Weights::open(&self.path.join(files::WEIGHTS))?,
         };
-        let copies: Vec<String> = model.copies().into_iter().map(|(_, copy)| copy).collect();
+        let copies: Vec<String> = model.saved_aliases().into_iter().map(|(_, copy)| copy).collect();
         let same = |name: &str| match copies.iter().any(|copy| copy == name) {
             true => Renamed::Ignore,
             false => Renamed::To(name.to_owned()),

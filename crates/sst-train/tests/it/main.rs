@@ -16,6 +16,7 @@ mod optim;
 mod plot;
 mod policy;
 mod progress;
+mod ranks;
 mod resume;
 mod saving;
 mod schedule;

@@ -26,11 +26,11 @@ pub(crate) fn run(command: &CheckpointCommand) -> Result<Exit> {
     }
 }
 
-/// The checkpoints of a run folder, or the one that `path` is, wherever it lies.
+/// The checkpoints of a run folder, or the single checkpoint if `path` is a checkpoint folder.
 fn checkpoints(path: &Path) -> Result<Vec<Checkpoint>> {
     files::must_exist(path)?;
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    // One whose manifest does not parse is one too: it is broken.
+    // A folder whose manifest does not parse is still treated as a checkpoint: it is reported as broken.
     if real.join("MANIFEST.json").is_file() {
         let found =
             Checkpoint::at(&real).with_context(|| format!("{} is broken", path.display()))?;
@@ -98,7 +98,7 @@ fn verify(path: &Path, as_json: bool) -> Result<Exit> {
 }
 
 fn prune(run: &Path, rules: &Retention, dry_run: bool, as_json: bool) -> Result<Exit> {
-    // Says that there are none before anything else can.
+    // If there are no checkpoints, this error comes before any other.
     checkpoints(run)?;
     let _lock = if dry_run { None } else { Some(RunLock::take(run)?) };
     let pruned = Saver::new(run).prune(rules, dry_run)?;

@@ -11,8 +11,7 @@ use sst_models::{ModelCard, gguf, save_folder};
 
 /// Reads a GGUF file and writes a Hugging Face folder.
 ///
-/// # Errors
-/// If the file cannot be read, or the folder exists or cannot be written; then there is no folder.
+/// If the file cannot be read, or the folder exists or cannot be written. After an error there is no folder.
 pub(crate) fn run(args: &ConvertArgs) -> Result<Exit> {
     if args.out.exists() {
         let message = format!("{} exists: name a folder that does not", args.out.display());
@@ -33,7 +32,7 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<Exit> {
             atomic::write(&path, format!("{content:#}\n").as_bytes())
                 .with_context(|| format!("cannot write {}", args.out.join(name).display()))?;
         }
-        // Loaded as a user's would be, so that what is written is known to be one.
+        // Load the tokenizer that was just written, to verify that it is valid.
         let tokenizer = Tokenizer::load(folder).map_err(|error| {
             let [made, file] = [folder, &args.file].map(|path| path.display().to_string());
             anyhow!("{}", error.to_string().replace(&made, &file))

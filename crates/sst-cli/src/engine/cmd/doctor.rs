@@ -11,8 +11,8 @@ use sst_run::{libtorch, precision, processor};
 use sst_train::{Precision, PrecisionChoice, measure_peak};
 use tch::{Cuda, Device, Kind, Tensor};
 
-/// Prints what sst found on this machine. The exit code is 1 if something that training needs is
-/// missing.
+/// Prints the libraries, processor and devices that sst found on this machine. The exit code is 1 if something that
+/// training needs is missing.
 ///
 /// # Errors
 /// If stdout cannot be written to.
@@ -56,7 +56,7 @@ fn answer(result: std::result::Result<String, String>) -> Value {
     }
 }
 
-/// Whether a GPU can be used, and if not, why.
+/// Whether a GPU can be used, and the reason if not.
 fn cuda() -> Value {
     match sst_kernels::load_cuda() {
         Err(error) => answer(Err(format!("its libraries cannot be loaded: {error}"))),
@@ -68,8 +68,8 @@ fn cuda() -> Value {
     }
 }
 
-/// The speed of matrix products on the CPU by precision, in GFLOP/s, and which one `auto` takes. That of fp16 shows why
-/// sst refuses it on the CPU.
+/// Measures matrix products on the CPU in each precision, in GFLOP/s, and the precision that `auto` chooses. The
+/// speed of fp16 shows why sst refuses fp16 on the CPU.
 fn products() -> Result<Value> {
     let speed = |precision| -> Result<u64> {
         Ok((measure_peak(Device::Cpu, precision)? / 1e9).round() as u64)

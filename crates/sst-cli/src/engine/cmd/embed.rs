@@ -19,12 +19,12 @@ use sst_run::{device, precision};
 use sst_train::{Precision, PrecisionChoice};
 use tch::Kind;
 
-use crate::model::{self, Found};
+use crate::model::{self, ModelLocation};
 
-/// Texts that are sorted by length together, and held in memory.
+/// The number of texts that are held in memory and sorted by length at a time.
 const WINDOW: usize = 16_384;
 
-/// Writes the vectors of all texts.
+/// Embeds all texts and writes their vectors.
 ///
 /// # Errors
 /// If the model or the data cannot be read, or the file cannot be written.
@@ -41,10 +41,10 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
         .into());
     }
     let found = model::find(&args.model)?;
-    // A vector a line, so that the rows of the file are the lines of the text.
+    // Blank lines get a vector too, so that row i of the output belongs to line i of the text.
     let source = Source { keep_blank_lines: true, ..source(&args.data, &args.documents)? };
     output::check(&args.out, &source, &[])?;
-    // No model is in a .npy.
+    // A model folder may hold .safetensors and .jsonl files, which must not be overwritten, but no .npy files.
     if format != VectorFormat::Npy {
         output::check_folder(&args.out, &args.model)?;
         output::check_folder(&args.out, &found.folder)?;
@@ -69,13 +69,13 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
     let documents = source.read(&ledger)?;
     let embedder = Embedder::new(&model, device, autocast, args.batch_tokens as usize);
     let start = Instant::now();
-    let mut told = None;
+    let mut totals = None;
     let mut failed = None;
     let written = atomic::write_with(&args.out, |file| {
         let mut writer = VectorWriter::new(file, format, model.width() as usize)?;
         match write(documents, &model, &embedder, &mut writer, &ledger, &args.out) {
             Ok(tokens) => {
-                told = Some((writer.finish()?, tokens));
+                totals = Some((writer.finish()?, tokens));
                 Ok(())
             }
             Err(error) => {
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
         return Err(error);
     }
     written.with_context(|| format!("cannot write {}", args.out.display()))?;
-    let (texts, tokens) = told.unwrap_or_default();
+    let (texts, tokens) = totals.unwrap_or_default();
     let seconds = start.elapsed().as_secs_f64();
     if args.json {
         render::json(&json!({
@@ -110,12 +110,13 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What the arguments say otherwise than the folder, or else the run it belongs to.
-pub(super) fn options(args: &PoolingArgs, found: &Found) -> Result<SentenceOptions> {
+/// The options of `SentenceModel`: those of the arguments, or else the pooling of the run that the model belongs to.
+/// What neither names is taken from the model folder.
+pub(super) fn options(args: &PoolingArgs, found: &ModelLocation) -> Result<SentenceOptions> {
     let trained = match &args.pooling {
-        None => found.pooling().map_err(|error| {
-            anyhow!("{error}; or say with --pooling what the run's config does")
-        })?,
+        None => found
+            .pooling()
+            .map_err(|error| anyhow!("{error}; or name the pooling with --pooling"))?,
         Some(_) => None,
     };
     let pooling = args.pooling.as_deref().or(trained.as_deref());
@@ -127,7 +128,7 @@ pub(super) fn options(args: &PoolingArgs, found: &Found) -> Result<SentenceOptio
     Ok(SentenceOptions { pooling, normalize, max_length: args.max_length })
 }
 
-/// Writes the vectors of `documents`, a window at a time; returns the tokens that were read.
+/// Embeds `documents`, [`WINDOW`] texts at a time, and writes the vectors. Returns the number of tokens read.
 fn write(
     mut documents: Documents,
     model: &SentenceModel,
@@ -141,7 +142,7 @@ fn write(
     loop {
         let window: Vec<Example> = documents.by_ref().take(WINDOW).collect::<Result<_, _>>()?;
         if window.is_empty() {
-            unknown.tell(ledger, tokens);
+            unknown.report(ledger, tokens);
             return Ok(tokens);
         }
         let texts: Vec<&str> =

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
             ledger.add_unused(&tokenizer.unused_beside_truncation());
             let options = LoadOptions { role: Role::Write, ..LoadOptions::new(Device::Cpu) };
             let loaded = sst_models::open(&folder, &options)?;
-            loaded.tell(&ledger);
+            loaded.add_to(&ledger);
             let card = ModelCard { pipeline_tag: None, ..card("") };
             let model = HostModel::copy(&*loaded.model)?.carry(loaded.carried);
             atomic::folder(&args.out, |folder| -> Result<()> {

@@ -14,10 +14,9 @@ use sst_run::device;
 
 use crate::model;
 
-/// Prints the likeliest words for each blank of each text.
+/// Prints the most likely tokens for each mask token of each text.
 ///
-/// # Errors
-/// If the model cannot be loaded or is causal, or a text has no blank or is too long.
+/// If the model cannot be loaded or is causal, or a text has no mask token or is too long.
 pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
     let found = model::find(&args.model)?;
     let device = device::open(&args.device.device, args.device.threads)?;
@@ -26,7 +25,7 @@ pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
         found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
     let tokenizer = processor.tokenizer()?;
     found.must_be_masked(&*model, "sst generate")?;
-    UnknownCount::tell_texts(tokenizer, &args.text, &ledger)?;
+    UnknownCount::report_texts(tokenizer, &args.text, &ledger)?;
     for text in &args.text {
         let masks = fill_mask(&*model, tokenizer, text, args.top_k as usize)?;
         if args.json {

@@ -22,7 +22,7 @@ use tch::Device;
 
 use crate::model;
 
-/// Continues each prompt and prints what came.
+/// Continues each prompt and prints the result.
 ///
 /// # Errors
 /// If the model cannot be loaded or is not causal, or a prompt cannot be continued.
@@ -30,12 +30,13 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     let sampling = sampling(args)?;
     if args.stop.iter().any(String::is_empty) {
         return Err(Usage(
-            "--stop is empty, and every text holds that: name a text to end before".to_owned(),
+            "--stop is empty: write the string before which a text should end".to_owned(),
         )
         .into());
     }
     if let Some(count) = args.beams.filter(|count| args.num_samples > *count) {
-        let message = format!("--num-samples is {} of {count} --beams", args.num_samples);
+        let message =
+            format!("--num-samples is {}, but there are only {count} --beams", args.num_samples);
         return Err(Usage(message).into());
     }
     let found = model::find(&args.model)?;
@@ -47,12 +48,12 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     let tokenizer = processor.tokenizer()?;
     found.must_be_causal(&*model, "sst fill-mask")?;
     let ids = prompts.iter().map(|prompt| encode(prompt, tokenizer)).collect::<Result<Vec<_>>>()?;
-    UnknownCount::tell_texts(tokenizer, &prompts, &ledger)?;
+    UnknownCount::report_texts(tokenizer, &prompts, &ledger)?;
     let (generation, unused) = GenerationConfig::read(&found.encoder()?)?;
     ledger.add_unused(&unused);
     let ends = ends(generation, &*model, tokenizer)?;
     let limits = Limits { max_new_tokens: args.max_new_tokens as usize, ends };
-    let told = Told {
+    let printer = Printer {
         args,
         tokenizer,
         prompts: &prompts,
@@ -60,8 +61,8 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
         limit: model.max_length()?,
         ledger: &ledger,
     };
-    let done = go_on(&told, &*model, device, &sampling, &limits);
-    // A model whose numbers are none is known by its folder.
+    let done = continue_prompts(&printer, &*model, device, &sampling, &limits);
+    // If the logits are NaN or infinite, the error names the folder of the model.
     done.map_err(|error| match error.downcast_ref() {
         Some(EvalError::NotFinite(_)) => error.context(found.folder.display().to_string()),
         _ => error,
@@ -70,42 +71,43 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Continues the prompts in the way that is asked for.
-fn go_on(
-    told: &Told<'_>,
+/// Continues the prompts by beam search or by sampling, as the arguments say.
+fn continue_prompts(
+    printer: &Printer<'_>,
     model: &dyn Model,
     device: Device,
     sampling: &Sampling,
     limits: &Limits,
 ) -> Result<()> {
-    let args = told.args;
-    let Some(count) = args.beams else { return sample(told, model, device, sampling, limits) };
+    let args = printer.args;
+    let Some(count) = args.beams else { return sample(printer, model, device, sampling, limits) };
     let beams = Beams { count: count as usize, length_penalty: args.length_penalty };
-    for (place, prompt) in told.ids.iter().enumerate() {
+    for (place, prompt) in printer.ids.iter().enumerate() {
         let found = beam_search(model, device, prompt, beams, limits)?;
         for (sample, completion) in found.iter().take(args.num_samples as usize).enumerate() {
-            told.tell(place, sample, completion)?;
+            printer.print(place, sample, completion)?;
         }
     }
     Ok(())
 }
 
 fn sample(
-    told: &Told<'_>,
+    printer: &Printer<'_>,
     model: &dyn Model,
     device: Device,
     sampling: &Sampling,
     limits: &Limits,
 ) -> Result<()> {
-    let args = told.args;
+    let args = printer.args;
     let count = args.num_samples as usize;
     let rows: Vec<Vec<u32>> =
-        told.ids.iter().flat_map(|prompt| std::iter::repeat_n(prompt.clone(), count)).collect();
-    let streams = rows.iter().map(|prompt| TextStream::new(told.tokenizer, &args.stop, prompt));
+        printer.ids.iter().flat_map(|prompt| std::iter::repeat_n(prompt.clone(), count)).collect();
+    let streams = rows.iter().map(|prompt| TextStream::new(printer.tokenizer, &args.stop, prompt));
     let mut streams: Vec<TextStream<'_>> = streams.collect::<Result<_, _>>()?;
-    // One text alone can be shown while it comes, its prompt when something has come: else an error is all there is.
+    // A single text is printed while it is generated. The prompt is printed with the first token, so that an error
+    // before it leaves stdout empty.
     let is_live = rows.len() == 1 && !args.json;
-    let mut prompt = is_live.then_some(told.prompts[0].as_str());
+    let mut prompt = is_live.then_some(printer.prompts[0].as_str());
     let mut generator = Generator::new(model, device);
     generator.use_cache = !args.no_cache;
     let mut broken = None;
@@ -129,11 +131,11 @@ fn sample(
         write(streams[0].finish().map_err(EvalError::from)?)?;
         render::line("")?;
         if found[0].finish == Finish::Length && !streams[0].stopped() {
-            told.length_limit(&found[0]);
+            printer.length_limit(&found[0]);
         }
     } else {
         for (row, completion) in found.iter().enumerate() {
-            told.tell(row / count, row % count, completion)?;
+            printer.print(row / count, row % count, completion)?;
         }
     }
     match timing {
@@ -146,16 +148,16 @@ fn sample(
     }
 }
 
-/// When tokens came.
+/// Measures when tokens are generated.
 struct Timing {
     start: Instant,
     has_begun: Vec<bool>,
-    /// When the last sample had its first token.
+    /// The time at which the last of the samples got its first token.
     begun: Duration,
     tokens: usize,
 }
 
-/// How fast samples came.
+/// The measured speed of a generation.
 struct Spent {
     tokens: usize,
     first_token: f64,
@@ -203,33 +205,34 @@ impl Spent {
     }
 }
 
-/// What completions are told with.
-struct Told<'a> {
+/// What is needed to print completions.
+struct Printer<'a> {
     args: &'a GenerateArgs,
     tokenizer: &'a Tokenizer,
     prompts: &'a [String],
-    /// The tokens of the prompts.
+    /// The token ids of each prompt.
     ids: &'a [Vec<u32>],
-    /// Tokens that the model reads at most, those of the prompt included.
+    /// The context length of the model: the largest number of tokens, prompt included.
     limit: usize,
     ledger: &'a Ledger,
 }
 
-impl Told<'_> {
-    /// Which limit ended a text that ended by its length: that of the options, or the model's, of which the user is told.
+impl Printer<'_> {
+    /// Which limit ended a text that stopped because of its length: `max_new_tokens`, or `model` for the context
+    /// length of the model. The user is warned of the latter.
     fn length_limit(&self, completion: &Completion) -> &'static str {
         if completion.ids.len() >= self.args.max_new_tokens as usize {
             return "max_new_tokens";
         }
         tracing::warn!(
-            "a text ends after {} new tokens, for the model reads {} tokens at most, the prompt included",
+            "a text ends after {} new tokens, because the model reads at most {} tokens, prompt included",
             completion.ids.len(),
             self.limit
         );
         "model"
     }
 
-    fn tell(&self, place: usize, sample: usize, completion: &Completion) -> Result<()> {
+    fn print(&self, place: usize, sample: usize, completion: &Completion) -> Result<()> {
         let mut stream = TextStream::new(self.tokenizer, &self.args.stop, &self.ids[place])?;
         for id in &completion.ids {
             stream.push(*id)?;
@@ -273,7 +276,7 @@ fn sampling(args: &GenerateArgs) -> Result<Sampling> {
     let temperature = args.temperature.or(draws.then_some(1.0));
     if temperature.is_some_and(|t| !(t > 0.0 && t.is_finite())) {
         return refuse(
-            "--temperature must be above 0; for the likeliest token, always, say --greedy",
+            "--temperature must be above 0; to always take the most likely token, use --greedy",
         );
     }
     if !(args.repetition_penalty > 0.0 && args.repetition_penalty.is_finite()) {
@@ -284,7 +287,7 @@ fn sampling(args: &GenerateArgs) -> Result<Sampling> {
         return refuse("--top-p and --min-p must be from 0 to 1");
     }
     if args.num_samples > 1 && temperature.is_none() && args.beams.is_none() {
-        return refuse("--num-samples would be alike without a --temperature");
+        return refuse("all --num-samples would be equal without sampling: add --temperature");
     }
     Ok(Sampling {
         repetition_penalty: args.repetition_penalty,
@@ -311,11 +314,11 @@ fn prompts(args: &GenerateArgs) -> Result<Vec<String>> {
     Ok(prompts)
 }
 
-/// The tokens of a prompt within what the tokenizer puts before a text.
+/// Encodes a prompt, with the special tokens that the tokenizer puts before a text.
 fn encode(prompt: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
     let special = tokenizer.special();
-    let mut ids = tokenizer.frame().prefix.clone();
-    // What BERT puts around a text is not what a causal model reads.
+    let mut ids = tokenizer.special_token_template().prefix.clone();
+    // A causal model is not trained with BERT's [CLS].
     ids.retain(|id| Some(*id) != special.cls);
     ids.extend(tokenizer.encode(prompt)?);
     if ids.is_empty() {
@@ -324,9 +327,9 @@ fn encode(prompt: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
-/// The tokens that end a text: those of generation_config.json where there is one, else those of config.json, as in
-/// transformers. Where neither names one, transformers goes on to the greatest length; here the tokenizer's own end of a
-/// text ends it, for configurations of models that were trained from scratch often leave the key out.
+/// The token ids that end a text: those of generation_config.json if that file exists, else those of config.json, as
+/// in transformers. If neither names one, transformers generates up to the length limit; here the end-of-text token
+/// of the tokenizer ends a text, because configurations of models trained from scratch often lack the key.
 fn ends(
     generation: GenerationConfig,
     model: &dyn Model,
@@ -335,7 +338,7 @@ fn ends(
     if let Some(ends) = generation.eos_token_ids {
         if ends.is_empty() {
             render::note(
-                "generation_config.json names no eos_token_id, so that texts end by --max-new-tokens alone, as in \
+                "generation_config.json names no eos_token_id, so only --max-new-tokens ends a text, as in \
                  transformers",
             );
         }

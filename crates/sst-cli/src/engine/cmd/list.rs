@@ -7,11 +7,11 @@ use sst_cli::exit::Exit;
 use sst_cli::render;
 use sst_train::{OptimizerConfig, OptimizerName, ScheduleConfig};
 
-/// One thing that can be named in a recipe or on the command line.
+/// One entry of the list: something that a recipe or a command can name.
 struct Item {
     name: &'static str,
     summary: &'static str,
-    /// Its keys with their defaults, for what has keys of its own.
+    /// Its configuration keys with their defaults, if it has any.
     config: Option<Value>,
 }
 
@@ -26,7 +26,7 @@ const KINDS: [(ListKind, &str); 8] = [
     (ListKind::Augmentations, "augmentations"),
 ];
 
-/// Prints what there is, with every key and its default.
+/// Prints the entries of all kinds, or of one, with every key and its default.
 ///
 /// # Errors
 /// If stdout cannot be written to.
@@ -63,7 +63,7 @@ fn rows(item: &Item) -> Vec<Vec<String>> {
     rows
 }
 
-/// What a registry holds: something with keys.
+/// An entry of a registry, which has configuration keys.
 fn item(name: &'static str, summary: &'static str, default_config: fn() -> Value) -> Item {
     Item { name, summary, config: Some(default_config()) }
 }
@@ -85,27 +85,24 @@ fn items(kind: ListKind) -> Vec<Item> {
                 .collect()
         }
         ListKind::Readers => plain(&[
-            ("text", "one document a line; .txt, .text"),
-            ("paragraphs", "blank lines between documents; asked for by name"),
-            ("jsonl", "one JSON object a line; .jsonl, .ndjson"),
+            ("text", "one document per line; .txt, .text"),
+            ("paragraphs", "documents separated by blank lines; only if the format is set"),
+            ("jsonl", "one JSON object per line; .jsonl, .ndjson"),
             ("csv", "comma-separated values with a header; .csv"),
             ("tsv", "tab-separated values with a header; .tsv"),
             ("parquet", "Apache Parquet; .parquet"),
         ]),
         ListKind::Tokenizers => plain(&[
-            ("wordpiece", "BERT's: the longest piece of a word first"),
-            ("bpe", "GPT-2's: byte pair encoding; nothing is unknown to it"),
-            ("unigram", "SentencePiece's: the likeliest pieces"),
+            ("wordpiece", "WordPiece as in BERT: longest match first"),
+            ("bpe", "byte-level BPE as in GPT-2; no text is unknown"),
+            ("unigram", "unigram model as in SentencePiece: most likely segmentation"),
         ]),
         ListKind::Optimizers => optimizers(),
         ListKind::Schedules => schedules(),
-        ListKind::Evaluators => plain(&[
-            ("mask-accuracy", "how often the hidden token is found, and the loss"),
-            ("pseudo-perplexity", "how unsure the model is of each token, given all others"),
-            ("perplexity", "how unsure a decoder is of each token, given those before it"),
-            ("retrieval", "how often a text's vector finds its partner's"),
-            ("sts", "how far cosines follow scores of similarity"),
-        ]),
+        ListKind::Evaluators => {
+            let entries = sst_eval::list().iter();
+            entries.map(|entry| item(entry.name, entry.summary, entry.default_config)).collect()
+        }
         ListKind::Augmentations => {
             let entries = sst_data::augment::list().iter();
             entries.map(|entry| item(entry.name, entry.summary, entry.default_config)).collect()
@@ -130,13 +127,13 @@ fn optimizers() -> Vec<Item> {
 
 fn schedules() -> Vec<Item> {
     let mut items = plain(&[
-        ("linear", "a straight line to the minimum"),
-        ("cosine", "half a cosine to the minimum"),
-        ("constant", "no change after the warm-up"),
-        ("inverse_sqrt", "one over the root of the step"),
-        ("wsd", "warm-up, stable, decay over the cooldown"),
+        ("linear", "linear decay to the minimum"),
+        ("cosine", "cosine decay to the minimum"),
+        ("constant", "constant after the warm-up"),
+        ("inverse_sqrt", "decay with the inverse square root of the step"),
+        ("wsd", "warm-up, stable phase, decay over the cooldown steps"),
     ]);
-    // Their names are those the type knows, or this command would promise what no recipe gets.
+    // Keep only names that a recipe accepts.
     items.retain(|item| {
         serde_json::from_value::<ScheduleConfig>(json!({ "name": item.name })).is_ok()
     });

@@ -10,16 +10,16 @@ use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::output;
 use sst_cli::host::source::source;
 use sst_data::{Ledger, atomic};
-use sst_eval::Report;
 use sst_eval::mine::{Corpus, MineError, MineOptions, Mined, Strategy, mine};
+use sst_eval::{Report, TextRole};
 
-use super::pairs::{Kind, Pairs, vectors};
+use super::pairs::Pairs;
 use super::show::show_with;
+use super::vectors::{Prompts, TextEncoder};
 
 /// Writes the hard negatives of each query.
 ///
-/// # Errors
-/// If model or data cannot be read, an option cannot be, or the file cannot be written.
+/// If the model or the data cannot be read, an option is out of range, or the file cannot be written.
 pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     let ledger = Ledger::new();
     let options = MineOptions {
@@ -45,13 +45,13 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     output::check(&args.out, &source(&args.pairs.data, &documents)?, &[])?;
     output::check_folder(&args.out, &args.pairs.model)?;
     let pairs = Pairs::read(&args.pairs, &ledger)?;
-    let texts: [&[String]; 2] = [&pairs.queries, &pairs.corpus];
-    let vectors = vectors(&args.pairs, Kind::Search, texts, &ledger)?;
-    let [queries_qd, corpus_cd] = &vectors.tensors;
+    let encoder = TextEncoder::of_pairs(&args.pairs, Prompts::Search, &ledger)?;
+    let queries_qd = encoder.embed(&pairs.queries, TextRole::First)?;
+    let corpus_cd = encoder.embed(&pairs.corpus, TextRole::Second)?;
     // No text is in the corpus twice.
-    let corpus = Corpus { vectors_cd: &unit(corpus_cd)?, groups: None };
+    let corpus = Corpus { vectors_cd: &unit(&corpus_cd)?, groups: None };
     let start = Instant::now();
-    let mined = mine(&unit(queries_qd)?, corpus, &pairs.relevant, &options);
+    let mined = mine(&unit(&queries_qd)?, corpus, &pairs.relevant, &options);
     let seconds = start.elapsed().as_secs_f64();
     let mined = mined.map_err(refuse)?;
     let mut lines = 0;
@@ -65,15 +65,15 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     counts.insert("lines".to_owned(), lines);
     let metrics = [("seconds".to_owned(), seconds)].into();
     let report = Report { name: "mine".to_owned(), metrics, counts, ..Report::default() };
-    show_with(&report, &ledger, args.pairs.json, &vectors.told)
+    show_with(&report, &ledger, args.pairs.json, &encoder.told())
 }
 
-/// Rows of length 1.
+/// Normalizes each row to length 1.
 fn unit(x_nd: &tch::Tensor) -> Result<tch::Tensor> {
     Ok(sst_objectives::contrastive::info_nce::normalized(x_nd)?)
 }
 
-/// Writes the lines; returns how many.
+/// Writes the lines and returns their number.
 fn write(
     file: &mut impl Write,
     pairs: &Pairs,

@@ -1,10 +1,12 @@
-//! The commands that use tensors, one a file.
+//! The commands that need libtorch, one per file.
 
 pub(crate) mod checkpoint;
 pub(crate) mod convert;
 pub(crate) mod doctor;
 pub(crate) mod embed;
 pub(crate) mod eval;
+mod eval_other;
+mod eval_rows;
 pub(crate) mod export;
 pub(crate) mod fill_mask;
 pub(crate) mod generate;
@@ -15,4 +17,5 @@ pub(crate) mod perplexity;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;
 mod show;
+mod vectors;
 pub(crate) mod verify_resume;

@@ -15,10 +15,9 @@ use sst_run::{CheckedRecipe, PreparedData};
 
 use crate::recipe;
 
-/// Trains the tokenizer if need be, and puts the tokens of the data into the cache.
+/// Trains the tokenizer if the recipe says so, and stores the tokenized data in the cache.
 ///
-/// # Errors
-/// If the recipe is wrong, or the data cannot be read or the cache not be written.
+/// If the recipe is wrong, the data cannot be read, or the cache cannot be written.
 pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
     let recipe = recipe::check(&args.recipe, &args.set)?;
     let ledger = Ledger::new();
@@ -63,7 +62,8 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What was prepared for a task. Rows are counted and not indexed, which would take memory for each document.
+/// The prepared data of a task. The rows are counted but not indexed, because an index takes memory for each
+/// document.
 struct Prepared<'r> {
     task: &'r Task,
     data: PreparedData,

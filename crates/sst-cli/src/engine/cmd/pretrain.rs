@@ -21,7 +21,7 @@ use crate::recipe;
 use crate::signals::Signals;
 use crate::terminal::Terminal;
 
-/// Trains as the recipe says.
+/// Trains the model that the recipe describes.
 ///
 /// # Errors
 /// If the recipe is wrong, the data cannot be read, the run cannot be written, or the loss is not
@@ -42,11 +42,11 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
     if let Some(steps) = args.profile {
         run.profile(steps);
     }
-    let outcome = run.train().map_err(|error| how_to_go_on(error, &run.folder()))?;
+    let outcome = run.train().map_err(|error| with_advice(error, &run.folder()))?;
     conclude(args, &run.folder(), run.config(), &outcome)
 }
 
-/// Progress on stderr, from the first event on: nothing is drawn for a run that is refused.
+/// Shows progress on stderr from the first training event on, so that a run that is refused shows none.
 struct LateProgress(Option<Progress>);
 
 impl Tracker for LateProgress {
@@ -55,7 +55,7 @@ impl Tracker for LateProgress {
     }
 }
 
-/// Prints notices and the ledger, and listens to signals while the run trains.
+/// Prints notices and the ledger, and handles signals while the run trains.
 struct Listener {
     stop: Arc<AtomicBool>,
     signals: OnceLock<Signals>,
@@ -71,7 +71,7 @@ impl Observer for Listener {
         saver: &Saver,
     ) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let signals = Signals::listen(saver.clone(), Arc::clone(&self.stop))?;
-        // A run trains once.
+        // This is called once per run, so the cell is empty.
         let _ = self.signals.set(signals);
         Ok(())
     }
@@ -84,9 +84,9 @@ impl Observer for Listener {
     }
 }
 
-/// Adds to an error of the system, such as a full disk, how the run goes on once its cause is gone.
-fn how_to_go_on(error: RunError, folder: &Path) -> anyhow::Error {
-    let passes = matches!(
+/// Adds to an error of the system, such as a full disk, the command that continues the run once the cause is fixed.
+fn with_advice(error: RunError, folder: &Path) -> anyhow::Error {
+    let is_system_error = matches!(
         error,
         RunError::Train(
             TrainError::Save { .. }
@@ -97,28 +97,34 @@ fn how_to_go_on(error: RunError, folder: &Path) -> anyhow::Error {
         )
     );
     let error = with_exit_code(error.into());
-    if !passes {
+    if !is_system_error {
         return error;
     }
     let newest = Saver::new(folder).steps().ok().and_then(|steps| steps.last().copied());
     let advice = match newest {
         Some(step) => {
-            format!("when that is mended, go on from step {step} with: {}", resume_command(folder))
+            format!(
+                "when that is fixed, continue from step {step} with: {}",
+                resume_command(folder)
+            )
         }
-        None => "there is no checkpoint yet: when that is mended, start it again with the same \
+        None => {
+            "there is no checkpoint yet: when that is fixed, start the run again with the same \
                  command"
-            .to_owned(),
+                .to_owned()
+        }
     };
     Ends { exit: Exit::Failed, message: format!("{}. {advice}", exit::message(&error)) }.into()
 }
 
-/// What resumes the run in `folder`: its own config.toml holds what --set said, and the run's name.
+/// The command that resumes the run in `folder`. It names the run's config.toml, which includes the overrides of
+/// --set and the name of the run.
 fn resume_command(folder: &Path) -> String {
     let recipe = folder.join(CONFIG).display().to_string();
     format!("sst pretrain {} --resume", render::shell_word(&recipe))
 }
 
-/// Tells how it ended.
+/// Prints how the run ended.
 fn conclude(
     args: &PretrainArgs,
     folder: &Path,
@@ -135,21 +141,27 @@ fn conclude(
         }
     };
     if let Outcome::Stopped { reason, .. } = outcome {
-        // A budget is of the run as a whole: to go on, it must be raised.
+        // A budget holds for the whole run, so it must be raised to continue.
         let budget = &config.train.budget;
         let (why, more) = match reason {
             StopReason::Asked => ("", String::new()),
             StopReason::MaxTokens => {
                 let tokens = budget.tokens.unwrap_or(1).saturating_mul(2);
-                (", its tokens spent", format!(" --set train.budget.tokens={tokens}"))
+                (
+                    " because train.budget.tokens is used up",
+                    format!(" --set train.budget.tokens={tokens}"),
+                )
             }
             StopReason::MaxSeconds => {
                 let seconds = budget.seconds.unwrap_or(1.0) * 2.0;
-                (", its time spent", format!(" --set train.budget.seconds={seconds}"))
+                (
+                    " because train.budget.seconds is used up",
+                    format!(" --set train.budget.seconds={seconds}"),
+                )
             }
         };
         let command = resume_command(folder);
-        render::note(&format!("stopped at step {step}{why}; go on with: {command}{more}"));
+        render::note(&format!("stopped at step {step}{why}; continue with: {command}{more}"));
     }
     if args.json {
         let value: Value = json!({

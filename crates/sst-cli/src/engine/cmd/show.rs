@@ -1,4 +1,4 @@
-//! Reports of evaluators, as they are printed.
+//! Prints the reports of evaluators.
 
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
@@ -7,31 +7,33 @@ use sst_cli::render;
 use sst_data::Ledger;
 use sst_eval::Report;
 
+/// A part of the names of figures that are infinite where the loss is merely large.
+const MAY_BE_INFINITE: &str = "perplexity";
+
 /// Prints a report, and what was left out on the way.
 ///
 /// # Errors
-/// If a figure is no number, or stdout cannot be written to.
+/// If a metric is NaN or infinite, or stdout cannot be written to.
 pub(super) fn show(report: &Report, ledger: &Ledger, as_json: bool) -> Result<Exit> {
     show_with(report, ledger, as_json, &Map::new())
 }
 
-/// [`show`] with more that belongs to the report: in JSON beside its figures, or else a line each before them.
+/// Like [`show`], with additional values: in JSON beside the metrics, otherwise one per line before them.
 ///
 /// # Errors
-/// If a figure is no number, or stdout cannot be written to.
+/// If a metric is NaN or infinite, or stdout cannot be written to.
 pub(super) fn show_with(
     report: &Report,
     ledger: &Ledger,
     as_json: bool,
     more: &Map<String, Value>,
 ) -> Result<Exit> {
-    // A perplexity is infinite where the loss is merely large.
     let is_bad = |(name, value): &(&String, &f64)| {
-        value.is_nan() || !value.is_finite() && !name.contains("perplexity")
+        value.is_nan() || !value.is_finite() && !name.contains(MAY_BE_INFINITE)
     };
     if let Some((name, value)) = report.metrics.iter().find(is_bad) {
         bail!(
-            "{name} is {value}: the model's numbers grow too large for a figure; try an earlier checkpoint, or fp32"
+            "{name} is {value}: the outputs of the model overflow; try an earlier checkpoint, or fp32"
         );
     }
     if as_json {

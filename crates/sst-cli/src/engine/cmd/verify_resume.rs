@@ -1,5 +1,5 @@
-//! `sst verify-resume`: a run that is killed and resumed, in processes of its own, beside one that is left alone, in this
-//! process.
+//! `sst verify-resume`: compares a run that is killed and resumed, each time in a new process, with an uninterrupted
+//! run in this process.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,21 +19,20 @@ use crate::recipe;
 
 const WHOLE: &str = "whole";
 const BROKEN: &str = "broken";
-/// How often a run is looked at before it is killed.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// The interval at which the log of a run is polled until it is time to kill it.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Trains twice and compares every weight, moment and figure.
+/// Trains twice and compares all weights, optimizer states and metrics.
 ///
-/// # Errors
-/// If a run fails, or fewer kills than asked for hit a running process.
+/// If a run fails, or if fewer kills than requested hit a running process.
 pub(crate) fn run(args: &VerifyResumeArgs) -> Result<Exit> {
     let folder = Folder::new(args)?;
     let steps = folder.train_whole()?;
-    render::note(&format!("{WHOLE}: {steps} steps without a break"));
+    render::note(&format!("{WHOLE}: {steps} steps without interruption"));
     let mut rng = SeqRng::new(args.seed, "verify-resume", 0, 0);
     let mut killed_at = Vec::new();
     for i in 0..args.kills {
-        // One kill in each part of the run, anywhere in it.
+        // The run is divided into equal parts, and each kill is at a random step of its part.
         let share = (f64::from(i) + rng.uniform()) / f64::from(args.kills + 1);
         let pause = Duration::from_micros(rng.below(20_000));
         if let Some(step) = folder.kill((share * steps as f64) as u64, pause)? {
@@ -44,7 +43,7 @@ pub(crate) fn run(args: &VerifyResumeArgs) -> Result<Exit> {
     folder.resume_broken()?;
     if killed_at.len() < args.kills as usize {
         bail!(
-            "only {} of {} kills hit a running process: let it train for longer with --set train.steps=N",
+            "only {} of {} kills hit a running process: make the run longer with --set train.steps=N",
             killed_at.len(),
             args.kills
         );
@@ -57,7 +56,7 @@ pub(crate) fn run(args: &VerifyResumeArgs) -> Result<Exit> {
         }))?;
     } else if differences.is_empty() {
         render::line(&format!(
-            "identical after {steps} steps and {} kills: weights, moments, state and figures",
+            "identical after {steps} steps and {} kills: weights, optimizer state, trainer state and metrics",
             killed_at.len()
         ))?;
     } else {
@@ -69,31 +68,31 @@ pub(crate) fn run(args: &VerifyResumeArgs) -> Result<Exit> {
     Ok(if differences.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
-/// Where both runs are.
+/// The folder that holds both runs.
 struct Folder {
     path: PathBuf,
-    /// Both runs have the recipe's name, which stands in their model cards, and a folder each.
+    /// The name of both runs, which is that of the recipe because it is written to their model cards. Each run has a
+    /// folder of its own.
     name: String,
     recipe: PathBuf,
-    /// The overrides that both runs have.
+    /// The overrides of both runs.
     sets: Vec<String>,
 }
 
 impl Folder {
     fn new(args: &VerifyResumeArgs) -> Result<Self> {
-        // Says what is wrong with the recipe before anything is started.
+        // An error in the recipe is reported before a run is started.
         let config = recipe::check(&args.recipe, &args.set)?.config;
         let path = Path::new(&config.run.dir).join(format!("{}.verify", config.run.name));
         if path.exists() {
-            let message =
-                format!("{} exists: remove it, it is of an earlier check", path.display());
+            let message = format!("{} exists from an earlier check: remove it", path.display());
             return Err(Usage(message).into());
         }
         let sets = args.set.iter().cloned().chain(["train.log_every=1".to_owned()]).collect();
         Ok(Self { path, name: config.run.name, recipe: args.recipe.clone(), sets })
     }
 
-    /// What starts or resumes the run that is killed.
+    /// The command that starts or resumes the run that is killed.
     fn command(&self) -> Result<Command> {
         let program = std::env::current_exe().context("cannot find the program itself")?;
         let mut command = Command::new(program);
@@ -106,21 +105,21 @@ impl Folder {
         Ok(command)
     }
 
-    /// Trains to the end in this process; the steps that were done.
+    /// Trains to the end in this process and returns the number of steps.
     fn train_whole(&self) -> Result<u64> {
         let dir = format!("run.dir={}", self.path.join(WHOLE).display());
         let sets = self.sets.iter().cloned().chain([dir]).collect::<Vec<_>>();
-        // Its notices would stand between those of the check.
+        // The notices of the run are not printed, because they would mix with those of the check.
         let mut run = Run::new(recipe::read(&self.recipe, &sets)?.observer(Arc::new(Silent)))?;
         match run.train()? {
             Outcome::Finished { step, .. } => Ok(step),
             Outcome::Stopped { step, .. } => {
-                bail!("the run {WHOLE} stopped at step {step}: leave train.budget out")
+                bail!("the run {WHOLE} stopped at step {step}: remove train.budget from the recipe")
             }
         }
     }
 
-    /// Resumes the killed run in a process of its own, and trains to the end.
+    /// Resumes the killed run in a new process, and trains to the end.
     fn resume_broken(&self) -> Result<()> {
         let output = self.command()?.stderr(Stdio::piped()).output()?;
         if !output.status.success() {
@@ -129,13 +128,13 @@ impl Folder {
         Ok(())
     }
 
-    /// Starts or resumes the run and kills it once it has done `step` steps; the step it had logged last,
-    /// or nothing if it ended before.
+    /// Starts or resumes the run and kills it after `step` steps. Returns the last step that it had logged, or `None`
+    /// if it ended by itself before.
     fn kill(&self, step: u64, pause: Duration) -> Result<Option<u64>> {
         let mut child = self.command()?.stderr(Stdio::null()).spawn()?;
         let reached = self.wait(&mut child, step)?;
         std::thread::sleep(pause);
-        // SIGKILL: the process has no say in it.
+        // This sends SIGKILL, which the process cannot handle.
         child.kill()?;
         let ended_by_itself = child.wait()?.code().is_some();
         Ok(if ended_by_itself || !reached {
@@ -150,7 +149,7 @@ impl Folder {
             if child.try_wait()?.is_some() {
                 return Ok(false);
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(POLL_INTERVAL);
         }
         Ok(true)
     }

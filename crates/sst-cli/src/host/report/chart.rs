@@ -1,4 +1,4 @@
-//! A line chart as SVG.
+//! Draws a line chart as SVG.
 
 use std::fmt;
 
@@ -13,12 +13,12 @@ const LEFT: f64 = 64.0;
 const BOTTOM: f64 = 28.0;
 const TOP: f64 = 12.0;
 const RIGHT: f64 = 12.0;
-/// Points of a line at most: about two a pixel.
+/// The largest number of points of a line: about two per pixel.
 const POINTS: usize = 1200;
-/// Told apart by people who see few colours too (Okabe and Ito 2008).
+/// A palette that colour-blind readers can distinguish (Okabe and Ito 2008).
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
-/// The lines under their names, over steps.
+/// The lines by name, over training steps.
 pub(super) fn chart(title: &str, lines: &[(&str, &Series)]) -> Html {
     let points = || lines.iter().flat_map(|(_, points)| points.iter());
     let (x0, x1) = axis::range(points().map(|point| point.0));
@@ -74,7 +74,7 @@ pub(super) fn chart(title: &str, lines: &[(&str, &Series)]) -> Html {
     svg
 }
 
-/// A place in the picture, to a tenth.
+/// A coordinate of the picture, rounded to a tenth.
 struct Pixel(f64);
 
 impl fmt::Display for Pixel {
@@ -83,7 +83,7 @@ impl fmt::Display for Pixel {
     }
 }
 
-/// A number in few characters.
+/// Formats a number in few characters.
 pub(super) fn short(value: f64) -> String {
     let size = value.abs();
     let trim = |text: String| match text.contains('.') {

@@ -1,32 +1,32 @@
-//! HTML in which only what stands in this program is markup.
+//! HTML in which all text that does not come from this program's source is escaped.
 
 use std::fmt::{self, Display, Write};
 
-/// A piece of a page. Markup is text of the program itself; all else is escaped.
+/// A piece of a page. Markup must be a string literal of this program; everything else is escaped.
 #[derive(Debug, Default)]
 pub(super) struct Html(String);
 
 impl Html {
-    /// Appends markup, which can only be a text of the program.
+    /// Appends markup, which must be a string literal of the program.
     pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
         self.0 += markup;
         self
     }
 
-    /// Appends a text or a number, escaped.
+    /// Appends an escaped text or a number.
     pub(super) fn text(&mut self, text: impl Display) -> &mut Self {
         // Writing to a string cannot fail.
         let _ = write!(Escaping(&mut self.0), "{text}");
         self
     }
 
-    /// Appends a piece made elsewhere.
+    /// Appends another piece.
     pub(super) fn html(&mut self, piece: &Self) -> &mut Self {
         self.0 += &piece.0;
         self
     }
 
-    /// Appends a row of a table with these cells, a number in a class of its own.
+    /// Appends a table row with these cells. Numbers get a CSS class of their own.
     pub(super) fn row(&mut self, cells: &[Cell<'_>]) -> &mut Self {
         self.raw("<tr>");
         for cell in cells {
@@ -54,7 +54,7 @@ pub(super) enum Cell<'a> {
     Number(&'a str),
 }
 
-/// Escapes what is written through it.
+/// A writer that escapes HTML.
 struct Escaping<'a>(&'a mut String);
 
 impl Write for Escaping<'_> {
@@ -66,7 +66,7 @@ impl Write for Escaping<'_> {
                 '>' => self.0.push_str("&gt;"),
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
-                // HTML has no way to write these.
+                // HTML cannot represent these characters.
                 c if c.is_control() && !matches!(c, '\n' | '\t') => self.0.push('\u{fffd}'),
                 c => self.0.push(c),
             }

@@ -1,4 +1,4 @@
-//! `sst report`: a run as one HTML page that needs no network.
+//! `sst report`: writes a run as one HTML page that needs no network.
 
 mod chart;
 mod html;
@@ -16,8 +16,7 @@ use crate::{files, render};
 
 /// Reads the run folder and writes the page.
 ///
-/// # Errors
-/// If the folder is not a run's, one of its files is damaged, or the page cannot be written.
+/// If the folder is not a run folder, one of its files is damaged, or the page cannot be written.
 pub fn run(args: &ReportArgs) -> Result<Exit> {
     if let Some(out) = &args.out {
         let extension = out.extension().unwrap_or_default().to_ascii_lowercase();
@@ -30,7 +29,7 @@ pub fn run(args: &ReportArgs) -> Result<Exit> {
     if let Some(line) = record.cut_off {
         let metrics = args.run.join("metrics.jsonl");
         render::note(&format!(
-            "{}:{line}, the last line, is cut off (the run may be writing it) and left out",
+            "{}:{line}, the last line, is incomplete (the run may be writing it) and is not shown",
             metrics.display()
         ));
     }
@@ -53,7 +52,7 @@ mod tests {
 
     use super::*;
 
-    /// Good files of a run, in each of which something is changed.
+    /// Valid files of a run; each test damages one of them.
     const FILES: [(&str, &str); 3] = [
         (
             "metrics.jsonl",

@@ -1,4 +1,4 @@
-//! The page itself.
+//! Builds the HTML page.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +16,11 @@ svg{width:100%;height:auto}svg text{font-size:11px;fill:#555}.grid{stroke:#ddd}\
 polyline{fill:none;stroke-width:1.5}.legend{margin:0;font-size:13px}\
 pre{background:#f6f6f6;padding:.8rem;overflow-x:auto;font-size:13px}";
 
-/// Charts, and rows of a table, at most: a page with more cannot be read, and takes minutes to show.
+/// The largest number of charts, and of rows of a table. A page with more is hard to read and takes minutes to
+/// display.
 const MOST: usize = 200;
 
-/// The page of a run: what it came to, its curves, its ledger, what it ran on, and its recipe.
+/// Builds the page of a run: final metrics, curves, ledger, environment and recipe.
 pub(super) fn page(record: &Record) -> String {
     let mut html = Html::default();
     html.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>");
@@ -40,7 +41,7 @@ pub(super) fn page(record: &Record) -> String {
     html.into_string()
 }
 
-/// The last of every held-out figure.
+/// The last value of every held-out metric.
 fn evaluation(record: &Record) -> Html {
     let mut rows = Rows::default();
     for (name, points) in &record.series {
@@ -55,9 +56,9 @@ fn evaluation(record: &Record) -> Html {
     rows.table("<tr><th>figure</th><th>last</th><th>step</th></tr>", "Nothing was evaluated.")
 }
 
-/// One chart a figure of training; a held-out figure of the same name lies in the same chart.
+/// One chart per training metric. A held-out metric of the same name is drawn in the same chart.
 fn curves(record: &Record) -> Html {
-    // `train/loss` has `eval/mlm/loss` beside it, `train/TASK/loss` has `eval/TASK/mlm/loss`.
+    // `train/loss` is drawn with `eval/mlm/loss`, and `train/TASK/loss` with `eval/TASK/mlm/loss`.
     let mut held_out: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for name in record.series.keys() {
         match name.split('/').collect::<Vec<_>>()[..] {
@@ -92,14 +93,14 @@ fn curves(record: &Record) -> Html {
     html
 }
 
-/// Says how many of `count` things were left out, if any were.
+/// Says how many of `count` entries are not shown, if there are any.
 fn more(html: &mut Html, count: usize, what: &'static str) {
     if let Some(left) = count.checked_sub(MOST).filter(|left| *left > 0) {
         html.raw("<p>").text(left).raw(" more ").raw(what).raw("</p>");
     }
 }
 
-/// The rows of a table, of which the first are shown.
+/// The rows of a table, up to the limit.
 #[derive(Default)]
 struct Rows {
     html: Html,
@@ -204,7 +205,7 @@ mod tests {
             assert!(html.contains(part), "{part}");
         }
         assert!(!html.contains("http") && !html.contains("<script"), "asks for something");
-        // The held-out loss lies in the chart of the loss, so there are two charts.
+        // The held-out loss is drawn in the chart of the training loss, so there are two charts.
         assert_eq!(html.matches("<svg").count(), 2);
         record.ledger = None;
         assert!(page(&record).contains("has not ended"));

@@ -1,4 +1,4 @@
-//! What a run has left on disk.
+//! Reads the files of a run folder.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,20 +10,21 @@ use sst_data::json_problem;
 use crate::exit::Usage;
 use crate::files;
 
-/// The points of one figure: step and value, by step.
+/// The points of one metric: (step, value) in the order of steps.
 pub(super) type Series = Vec<(f64, f64)>;
 
-/// The record of a run.
+/// The files of a run, parsed.
 pub(super) struct Record {
     pub(super) name: String,
-    /// Every figure of metrics.jsonl under its name there.
+    /// Every metric of metrics.jsonl by its name.
     pub(super) series: BTreeMap<String, Series>,
-    /// config.toml, as it stands.
+    /// The text of config.toml.
     pub(super) recipe: String,
     /// `None` while the run has not ended.
     pub(super) ledger: Option<Value>,
     pub(super) environment: Value,
-    /// The last line of metrics.jsonl, counted from 1, if it is cut off: the run may be writing it.
+    /// The number of the last line of metrics.jsonl, counted from 1, if that line is incomplete: the run may be
+    /// writing it.
     pub(super) cut_off: Option<usize>,
 }
 
@@ -63,21 +64,21 @@ impl Record {
         })
     }
 
-    /// The last step with a figure.
+    /// The last step that has a metric.
     pub(super) fn last_step(&self) -> u64 {
         let last = self.series.values().filter_map(|points| points.last());
         last.fold(0.0, |step: f64, point| step.max(point.0)) as u64
     }
 
-    /// The last value of every figure.
+    /// The last value of every metric.
     pub(super) fn last(&self) -> BTreeMap<&str, f64> {
         let values = self.series.iter();
         values.filter_map(|(name, points)| Some((name.as_str(), points.last()?.1))).collect()
     }
 }
 
-/// The figures of metrics.jsonl, and the number of its last line if that is cut off: it has no line end and is
-/// no JSON.
+/// Parses metrics.jsonl. Returns the metrics, and the number of the last line if it is incomplete: it has no line end
+/// and is not valid JSON.
 fn series(text: &[u8], path: &Path) -> Result<(BTreeMap<String, Series>, Option<usize>)> {
     let mut all: BTreeMap<String, Series> = BTreeMap::new();
     for (i, line) in (1..).zip(text.split_inclusive(|byte| *byte == b'\n')) {
@@ -91,7 +92,7 @@ fn series(text: &[u8], path: &Path) -> Result<(BTreeMap<String, Series>, Option<
         };
         let step = row.get("_step").and_then(Value::as_f64).with_context(place)?;
         for (name, value) in row.iter().filter(|(name, _)| !name.starts_with('_')) {
-            // A figure that was not finite is null.
+            // A metric that was not finite is null.
             if let Some(value) = value.as_f64() {
                 match all.get_mut(name) {
                     Some(points) => points.push((step, value)),
@@ -119,7 +120,7 @@ mod tests {
         let error = series(b"{\"_step\":1}\n{\"a\"\n", path).unwrap_err().to_string();
         assert!(error.contains("m.jsonl:2"), "{error}");
         assert!(series(b"{\"a\":1}", path).is_err(), "a line without a step");
-        // A run that goes on may be writing the last one.
+        // A running process may be writing the last line.
         for cut in ["{\"_step\":2,\"a\":1", "{", "{\"_step\":2,\"\u{e4}"] {
             for length in 1..=cut.len() {
                 let rows = [b"{\"_step\":1,\"a\":3}\n", &cut.as_bytes()[..length]].concat();

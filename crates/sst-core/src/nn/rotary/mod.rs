@@ -1,6 +1,7 @@
-//! Rotary positions (Su et al. 2021, "RoFormer"), with the published ways to stretch them to longer rows.
+//! Rotary position embeddings (RoPE; Su et al. 2021, "RoFormer"), with the published ways to scale them to longer
+//! rows.
 //!
-//! Shapes: t tokens, h heads, e width of a head, r = e / 2 rotations.
+//! Shapes: t tokens, h heads, e width of a head, r = e / 2 frequencies.
 
 mod rates;
 
@@ -9,101 +10,107 @@ use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
 
-/// How fast each pair of numbers turns: the keys of `rope_parameters` in a config.json.
+/// The rotation frequencies: the keys of `rope_parameters` in a config.json.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RopeParameters {
-    /// The base of the wavelengths.
+    /// The base of the frequencies: frequency i is `rope_theta^(-2 i / e)`.
     pub rope_theta: f64,
-    /// How they are stretched.
+    /// How the frequencies are scaled.
     #[serde(flatten)]
     pub scaling: RopeScaling,
 }
 
-/// How wavelengths are stretched to rows longer than those of the first training.
+/// How the frequencies are scaled for rows longer than those of pretraining.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "rope_type", rename_all = "lowercase")]
 pub enum RopeScaling {
-    /// Not at all.
+    /// The frequencies are not scaled.
     Default,
-    /// All by one factor (Chen et al. 2023, "Extending Context Window of Large Language Models via Positional
-    /// Interpolation").
+    /// Every frequency is divided by one factor (Chen et al. 2023, "Extending Context Window of Large Language Models
+    /// via Positional Interpolation").
     Linear {
-        /// How much longer rows may be.
+        /// The ratio of the new maximal length to the original one.
         factor: f64,
     },
-    /// The base grows with the row beyond the model's positions ("NTK-aware" scaling, its dynamic form).
+    /// The base grows with the length of the row, once it exceeds the model's positions ("NTK-aware" scaling in its
+    /// dynamic form).
     Dynamic {
-        /// How much longer rows may be.
+        /// The ratio of the new maximal length to the original one.
         factor: f64,
     },
-    /// Long waves are stretched and short ones are not (Peng et al. 2023, "YaRN").
+    /// Low frequencies are divided by the factor, high ones are kept, and those between are interpolated (Peng et al.
+    /// 2023, "YaRN").
     Yarn {
-        /// How much longer rows may be; `None` for the model's positions over the original ones.
+        /// The ratio of the new maximal length to the original one; `None` for `max_position_embeddings` divided by
+        /// `original_max_position_embeddings`.
         #[serde(skip_serializing_if = "Option::is_none")]
         factor: Option<f64>,
-        /// The positions of the first training.
+        /// The maximal length in pretraining.
         original_max_position_embeddings: i64,
-        /// What cosines and sines are multiplied by; `None` for what the paper recommends.
+        /// The factor by which cosines and sines are multiplied; `None` for the paper's recommendation.
         #[serde(skip_serializing_if = "Option::is_none")]
         attention_factor: Option<f64>,
-        /// Waves that turn more often in the original positions are not stretched.
+        /// Frequencies with more rotations than this within the original positions are kept; `None` for 32.
         #[serde(skip_serializing_if = "Option::is_none")]
         beta_fast: Option<f64>,
-        /// Waves that turn less often are stretched fully.
+        /// Frequencies with fewer rotations than this within the original positions are divided by the whole factor;
+        /// `None` for 1.
         #[serde(skip_serializing_if = "Option::is_none")]
         beta_slow: Option<f64>,
-        /// DeepSeek's share of the logarithm in `attention_factor`.
+        /// DeepSeek's coefficient of the logarithm in the numerator of `attention_factor`.
         #[serde(skip_serializing_if = "Option::is_none")]
         mscale: Option<f64>,
-        /// What that is divided by.
+        /// The same coefficient in the denominator of `attention_factor`.
         #[serde(skip_serializing_if = "Option::is_none")]
         mscale_all_dim: Option<f64>,
-        /// Whether the bounds become whole numbers; `None` for yes.
+        /// Whether the two bounds are rounded to whole indices of frequencies; `None` for true.
         #[serde(skip_serializing_if = "Option::is_none")]
         truncate: Option<bool>,
     },
-    /// A factor of its own for each wave (Ding et al. 2024, "LongRoPE").
+    /// Each frequency is divided by a factor of its own (Ding et al. 2024, "LongRoPE").
     Longrope {
-        /// The factors of rows within the original positions, r of them.
+        /// The r factors for rows within the original positions.
         short_factor: Vec<f64>,
-        /// Those of longer rows.
+        /// The r factors for longer rows.
         long_factor: Vec<f64>,
-        /// How much longer rows may be; `None` for the model's positions over the original ones.
+        /// The ratio of the new maximal length to the original one; `None` for `max_position_embeddings` divided by
+        /// `original_max_position_embeddings`.
         #[serde(skip_serializing_if = "Option::is_none")]
         factor: Option<f64>,
-        /// The positions of the first training.
+        /// The maximal length in pretraining.
         original_max_position_embeddings: i64,
-        /// What cosines and sines are multiplied by; `None` for what the paper recommends.
+        /// The factor by which cosines and sines are multiplied; `None` for the paper's recommendation.
         #[serde(skip_serializing_if = "Option::is_none")]
         attention_factor: Option<f64>,
     },
-    /// Waves longer than a bound are stretched, those shorter than another are not, and between it is a mix
-    /// (Llama 3.1).
+    /// Frequencies below a bound are divided by the factor, those above another bound are kept, and those between are
+    /// interpolated (Llama 3.1).
     Llama3 {
-        /// How much the long waves are stretched.
+        /// The factor that low frequencies are divided by.
         factor: f64,
-        /// Waves longer than the original positions over this are.
+        /// Frequencies with wavelengths above `original_max_position_embeddings / low_freq_factor` are divided by the
+        /// factor.
         low_freq_factor: f64,
-        /// Waves shorter than the original positions over this are not.
+        /// Frequencies with wavelengths below `original_max_position_embeddings / high_freq_factor` are kept.
         high_freq_factor: f64,
-        /// The positions of the first training.
+        /// The maximal length in pretraining.
         original_max_position_embeddings: i64,
     },
-    /// A share of the waves turns, at the rates of the whole head, and the others stand still (the global layers of
-    /// Gemma 3n and 4).
+    /// The first frequencies, a fraction of them, are divided by the factor; the others are zero, so that their
+    /// dimensions are not rotated (the global layers of Gemma 3n and 4).
     Proportional {
-        /// How much longer rows may be; `None` for 1.
+        /// The ratio of the new maximal length to the original one; `None` for 1.
         #[serde(skip_serializing_if = "Option::is_none")]
         factor: Option<f64>,
-        /// The share of the waves that turn; `None` for all.
+        /// The fraction of the frequencies that are not zero; `None` for all.
         #[serde(skip_serializing_if = "Option::is_none")]
         partial_rotary_factor: Option<f64>,
     },
 }
 
 impl RopeScaling {
-    /// The keys of `rope_parameters` that this kind reads, besides `rope_theta`, `rope_type` and its older spelling
-    /// `type`.
+    /// The keys of `rope_parameters` that this kind reads, besides `rope_theta`, `rope_type` and the older spelling
+    /// `type` of the latter.
     pub fn keys(&self) -> &'static [&'static str] {
         match self {
             Self::Default => &[],
@@ -136,16 +143,16 @@ impl RopeScaling {
     }
 }
 
-/// Tokens that follow each other in one row.
+/// Consecutive tokens of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowPart {
-    /// How many tokens there are.
+    /// The number of tokens.
     pub count: i64,
-    /// The length of their whole row, with the tokens that a cache holds.
+    /// The length of the whole row, including tokens that are in a cache.
     pub row_length: i64,
 }
 
-/// Turns queries and keys by their positions.
+/// Rotates queries and keys by angles that depend on their positions.
 #[derive(Debug, Clone)]
 pub struct Rotary {
     parameters: RopeParameters,
@@ -153,7 +160,7 @@ pub struct Rotary {
     max_positions: i64,
 }
 
-/// The cosines and sines of some tokens, `[t, 1, e]` each, fp32.
+/// The cosines and sines of the angles of t tokens, `[t, 1, e]` each, fp32.
 #[derive(Debug)]
 pub struct Rotation {
     cos: Tensor,
@@ -161,10 +168,10 @@ pub struct Rotation {
 }
 
 impl Rotary {
-    /// For heads of width `width` in a model of `max_positions` positions.
+    /// Rotary position embeddings for heads of width `width` in a model with `max_positions` positions.
     ///
     /// # Errors
-    /// If the width is odd or a parameter cannot be, with its key.
+    /// If the width is odd or a parameter is out of range; the error names the key.
     pub fn new(parameters: RopeParameters, width: i64, max_positions: i64) -> Result<Self> {
         let bad = |key: &str, reason: String| Err(Error::Config { key: key.to_owned(), reason });
         if width < 2 || width % 2 != 0 {
@@ -179,7 +186,7 @@ impl Rotary {
             | RopeScaling::Proportional { factor, .. } => *factor,
             RopeScaling::Default => None,
         };
-        // Below 1 positions are pressed together: unusual, and transformers computes it with a warning.
+        // A factor below 1 compresses positions. That is unusual; transformers warns and computes it.
         if factor.is_some_and(|factor| !(factor.is_finite() && factor > 0.0)) {
             return bad("rope_parameters.factor", "must be above 0".to_owned());
         }
@@ -225,7 +232,7 @@ impl Rotary {
         Ok(Self { parameters, width, max_positions })
     }
 
-    /// The longest row: of [`RopeScaling::Dynamic`] more than the model's positions.
+    /// The length of the longest row. With [`RopeScaling::Dynamic`] it exceeds the model's positions.
     pub fn max_length(&self) -> i64 {
         match self.parameters.scaling {
             RopeScaling::Dynamic { factor } => (factor.max(1.0) * self.max_positions as f64) as i64,
@@ -233,16 +240,16 @@ impl Rotary {
         }
     }
 
-    /// Whether the tokens of a row are turned otherwise when it grows from `before` tokens to `after`: what was
-    /// computed of them before no longer holds, in any layer. Only of [`RopeScaling::Dynamic`] and
+    /// Whether the frequencies of a row change when it grows from `before` tokens to `after`. Cached keys and values
+    /// of the row are then invalid in every layer. Only true of [`RopeScaling::Dynamic`] and
     /// [`RopeScaling::Longrope`].
     pub fn changes(&self, before: i64, after: i64) -> bool {
         self.rate_set(before) != self.rate_set(after)
     }
 
-    /// What tokens at `positions_t` (int64) are turned by. `parts` says row by row how many of them there are, in
-    /// order; each row has the rates of its own length, whatever rows lie beside it. Positions after the last part
-    /// belong to no row.
+    /// The rotation of tokens at `positions_t` (`[t]`, int64). `parts` gives the number of tokens of each row, in
+    /// order. The frequencies of a row depend on its own length alone, not on the other rows of the batch. Positions
+    /// after the last part belong to no row.
     ///
     /// # Errors
     /// If libtorch fails.
@@ -295,21 +302,21 @@ impl Rotary {
 }
 
 impl Rotation {
-    /// Another handle on the same.
+    /// A second handle on the same tensors.
     pub fn handle(&self) -> Self {
         Self { cos: self.cos.shallow_clone(), sin: self.sin.shallow_clone() }
     }
 
-    /// Turns each head of `[t, h e]`; the type stays.
+    /// Rotates each head of `[t, h e]` and keeps the type.
     ///
     /// # Errors
-    /// If there are not as many tokens, the width is no multiple of e, or libtorch fails.
+    /// If the number of tokens is not t, the width is no multiple of e, or libtorch fails.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
         let (tokens, width) = x.size2()?;
         let (known, head) = (self.cos.size()[0], self.cos.size()[2]);
         if width % head != 0 || tokens != known {
             let message =
-                format!("{tokens} x {width} numbers cannot be turned as {known} x {head}");
+                format!("{tokens} x {width} numbers cannot be rotated as {known} x {head}");
             return Err(Error::Contract(message));
         }
         let heads = x.f_unflatten(1, [-1, head])?;

@@ -1,12 +1,12 @@
-//! How fast each wave turns, for each way to stretch positions: the formulas of `modeling_rope_utils.py` of
-//! transformers 5.23.
+//! The frequencies for each kind of scaling: the formulas of `modeling_rope_utils.py` of transformers 5.23.
 
 use std::f64::consts::PI;
 
 use super::{RopeScaling, Rotary};
 
 impl Rotary {
-    /// A number that says which rates a row of `length` tokens has: rows with equal numbers turn alike.
+    /// An identifier of the frequencies of a row of `length` tokens: rows with the same identifier have the same
+    /// frequencies.
     pub(super) fn rate_set(&self, length: i64) -> i64 {
         match &self.parameters.scaling {
             RopeScaling::Dynamic { .. } => length.max(self.max_positions),
@@ -20,12 +20,12 @@ impl Rotary {
         }
     }
 
-    /// Radians a position of each of the r waves for rows of this [`Rotary::rate_set`], and what cosines and sines
-    /// are multiplied by, which is the same for all sets.
+    /// The r frequencies, in radians per position, of rows with this [`Rotary::rate_set`], and the factor by which
+    /// cosines and sines are multiplied. The factor is the same for all sets.
     pub(super) fn rates(&self, set: i64) -> (Vec<f32>, f64) {
         let (base, width) = (self.parameters.rope_theta, self.width as f64);
         let half = self.width as usize / 2;
-        // In fp32 as the models were trained.
+        // Computed in fp32, as in the code that the models were trained with.
         let rate =
             |base: f64, i: usize| 1.0 / (base as f32).powf((2 * i) as f32 / self.width as f32);
         let plain: Vec<f32> = (0..half).map(|i| rate(base, i)).collect();
@@ -61,11 +61,11 @@ impl Rotary {
                     (Some(a), Some(b)) if *a != 0.0 && *b != 0.0 => magnitude(*a) / magnitude(*b),
                     _ => magnitude(1.0),
                 };
-                // The wave that turns so many times in the original positions.
+                // The index of the frequency with this number of rotations within the original positions.
                 let wave = |turns: f64| {
                     width * (*original as f64 / (turns * 2.0 * PI)).ln() / (2.0 * base.ln())
                 };
-                // A bound of 0 stands for none in transformers.
+                // transformers reads a bound of 0 as the default.
                 let bound = |given: &Option<f64>, usual| {
                     given.filter(|turns| *turns != 0.0).unwrap_or(usual)
                 };

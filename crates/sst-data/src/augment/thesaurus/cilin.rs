@@ -1,6 +1,6 @@
-//! Cilin: groups of words under codes such as `Aa01A03=`, as lines of text or as a tree in JSON.
+//! Reads Cilin: groups of words under codes such as `Aa01A03=`, as lines of text or as a tree in JSON.
 //!
-//! A code that ends in `=` is of synonyms, `#` of words of one kind, `@` of a word alone.
+//! A code that ends in `=` has synonyms, `#` has related words, and `@` has a single word.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub(super) fn is_one(bytes: &[u8]) -> bool {
     first.is_some_and(|line| is_code(line.split(|byte| *byte == b' ').next().unwrap_or_default()))
 }
 
-/// `Aa01A03=`: two letters, two digits, a letter, two digits, a mark.
+/// Whether `code` has the form `Aa01A03=`: two letters, two digits, a letter, two digits, a mark.
 fn is_code(code: &[u8]) -> bool {
     let [a, b, c, d, e, f, g, mark] = code else { return false };
     [a, e].iter().all(|byte| byte.is_ascii_uppercase())
@@ -37,7 +37,7 @@ pub(super) fn read_text(
         let mut words = line.split_whitespace();
         let Some(code) = words.next() else { continue };
         if !is_code(code.as_bytes()) {
-            let reason = format!("`{code}` is no code such as Aa01A03=");
+            let reason = format!("`{code}` is not a code such as Aa01A03=");
             return Err(ThesaurusError::Malformed { path: path.to_owned(), line: number, reason });
         }
         if code.ends_with('=') {
@@ -47,11 +47,11 @@ pub(super) fn read_text(
     Ok(())
 }
 
-/// Reads the tree of the package `cilin` into `thesaurus`: objects by the parts of the code, with what
-/// is below them in `sub`, and lists of words at the end.
+/// Reads the tree of the package `cilin` into `thesaurus`: objects keyed by the parts of the code, with the level
+/// below in `sub`, and lists of words at the last level.
 ///
 /// # Errors
-/// If it is not JSON.
+/// If the file is not JSON.
 pub(super) fn read_tree(
     path: &Path,
     bytes: &[u8],
@@ -82,7 +82,7 @@ fn walk(tree: &Value, thesaurus: &mut Thesaurus) {
     }
 }
 
-/// Words that all mean the same.
+/// Adds words that all have the same meaning.
 fn add<'a>(thesaurus: &mut Thesaurus, words: impl Iterator<Item = &'a str> + Clone) {
     let group = thesaurus.add_group(words.clone());
     words.for_each(|word| thesaurus.add_sense(word, group));

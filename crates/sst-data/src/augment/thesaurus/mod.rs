@@ -1,9 +1,9 @@
-//! Synonyms by word, from the files in which they are given away.
+//! Loads synonyms from the files of several thesauri.
 //!
-//! English from MyThes (`th_en_US_v2.dat`, made of WordNet) or from WordNet itself (Fellbaum 1998),
-//! Chinese from Cilin (梅家驹 and others 1983, 《同义词词林》; the extended edition of HIT). Broader
-//! terms, antonyms and related words that such files have too are no synonyms and are left out, and
-//! so are phrases: a thesaurus knows words, and its phrases are seldom what stands in a sentence.
+//! English synonyms come from MyThes (`th_en_US_v2.dat`, made from WordNet) or from WordNet itself (Fellbaum 1998),
+//! Chinese ones from Cilin (梅家驹 and others 1983, 《同义词词林》; the extended edition of HIT). Broader terms, antonyms and
+//! related words in such files are not synonyms and are left out. Phrases are left out, too, because they seldom fit a
+//! sentence.
 
 mod cilin;
 mod mythes;
@@ -15,18 +15,18 @@ use std::path::{Path, PathBuf};
 
 use crate::read::require_readable;
 
-/// Why synonyms could not be read.
+/// Why a thesaurus could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ThesaurusError {
-    /// A file or folder that cannot be read.
+    /// A file or folder cannot be read.
     #[error("cannot read {path}: {source}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file of no known form.
+    /// The format of a file is unknown.
     #[error(
         "{path} is no thesaurus that sst knows: it reads mythes' .dat files (an encoding, then \
          `word|meanings`), Cilin as text (`Aa01A01= 人 士`) or cilin_tree.json, and folders of WordNet"
@@ -35,28 +35,28 @@ pub enum ThesaurusError {
         /// The file.
         path: PathBuf,
     },
-    /// An encoding that cannot be read.
+    /// The encoding of a file is not supported.
     #[error(
         "{path} is in the encoding {encoding}: convert it to UTF-8 and say so in its first line"
     )]
     Encoding {
         /// The file.
         path: PathBuf,
-        /// What its first line says.
+        /// The encoding that its first line states.
         encoding: String,
     },
-    /// A line or value that is not of the file's form.
+    /// A line or value does not follow the format of the file.
     #[error("{path}:{line}: {reason}")]
     Malformed {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// A file without a single synonym.
-    #[error("{path} holds no synonym: check that it is whole")]
+    /// A file contains no synonym.
+    #[error("{path} contains no synonym: check that it is complete")]
     Empty {
         /// The file or folder.
         path: PathBuf,
@@ -66,17 +66,17 @@ pub enum ThesaurusError {
 /// Synonyms by word.
 #[derive(Debug, Clone, Default)]
 pub struct Thesaurus {
-    /// Words that mean the same, a meaning each.
+    /// The words of each meaning.
     groups: Vec<Box<[Box<str>]>>,
-    /// The meanings of a word, in the order of its file. English words are in lower case.
+    /// The meanings of each word as indices into `groups`, in the order of the file. English words are in lower case.
     senses: HashMap<Box<str>, Vec<u32>>,
 }
 
 impl Thesaurus {
-    /// Reads files and folders, each in its own form, into one thesaurus.
+    /// Reads files and folders, each in its own format, into one thesaurus.
     ///
     /// # Errors
-    /// If one cannot be read, is of no known form, damaged, or empty.
+    /// If a file cannot be read, has an unknown format, is damaged, or is empty.
     pub fn load(paths: &[PathBuf]) -> Result<Self, ThesaurusError> {
         let mut thesaurus = Self::default();
         for path in paths {
@@ -89,18 +89,18 @@ impl Thesaurus {
         Ok(thesaurus)
     }
 
-    /// How many words it knows.
+    /// The number of words.
     pub fn len(&self) -> usize {
         self.senses.len()
     }
 
-    /// Whether it knows none.
+    /// Whether there are no words.
     pub fn is_empty(&self) -> bool {
         self.senses.is_empty()
     }
 
-    /// The synonyms of `word` (English in lower case) in the first `senses` of its meanings, each once;
-    /// none if those have none. Names are left out: they have capitals.
+    /// The synonyms of `word` (English words in lower case) in its first `senses` meanings, without duplicates. The
+    /// result is empty if these meanings have no synonyms. Names, which are capitalised, are left out.
     pub fn synonyms(&self, word: &str, senses: usize) -> Vec<&str> {
         let mut synonyms: Vec<&str> = Vec::new();
         for other in self.meanings(word).take(senses).flatten().map(|other| &**other) {
@@ -112,7 +112,7 @@ impl Thesaurus {
         synonyms
     }
 
-    /// Whether some meaning of `word` is a name's: one that is written with a capital.
+    /// Whether a meaning of `word` is that of a name, which is written with a capital.
     pub fn knows_as_name(&self, word: &str) -> bool {
         self.meanings(word).flatten().any(|other| other.starts_with(char::is_uppercase))
     }
@@ -139,15 +139,15 @@ impl Thesaurus {
         }
     }
 
-    /// Adds a meaning, of which phrases are left out, and gives its number.
+    /// Adds a meaning without its phrases, and returns its index.
     fn add_group<'a>(&mut self, words: impl Iterator<Item = &'a str>) -> u32 {
         let words = words.filter(|word| is_one_word(word)).map(Box::from).collect();
         self.groups.push(words);
-        // There is no language of so many meanings; what is beyond finds no group.
+        // No language has so many meanings. A larger index finds no group.
         u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// Says that `head` has meaning `group`.
+    /// Adds the meaning `group` to the word `head`.
     fn add_sense(&mut self, head: &str, group: u32) {
         if is_one_word(head) {
             self.senses.entry(Box::from(head)).or_default().push(group);
@@ -155,12 +155,12 @@ impl Thesaurus {
     }
 }
 
-/// Whether `word` is no phrase.
+/// Whether `word` is a single word and not a phrase.
 fn is_one_word(word: &str) -> bool {
     !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c == '_')
 }
 
-/// The text of `bytes`, line by line; the number of a line that is not UTF-8 is in the error.
+/// The lines of `bytes` as text. The error holds the number of a line that is not UTF-8.
 fn lines<'a>(
     path: &'a Path,
     bytes: &'a [u8],

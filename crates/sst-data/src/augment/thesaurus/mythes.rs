@@ -1,14 +1,15 @@
-//! MyThes: an encoding, then for each word `word|n` and `n` lines `(pos)|synonym|other (a note)`.
+//! Reads MyThes: a line with the encoding, then for each word a line `word|n` and `n` lines `(pos)|synonym|other (a
+//! note)`.
 
 use std::borrow::Cow;
 use std::path::Path;
 
 use super::{Thesaurus, ThesaurusError, lines};
 
-/// The notes after words that are no synonyms.
+/// The notes after words that are not synonyms.
 const OTHERS: [&str; 3] = ["(generic term)", "(related term)", "(antonym)"];
 
-/// The note after words of much the same meaning, which stand for an adjective in few sentences.
+/// The note after words of similar meaning, which can replace an adjective in few sentences.
 const SIMILAR: &str = "(similar term)";
 
 /// Whether the second line begins an entry.
@@ -22,7 +23,7 @@ pub(super) fn is_one(bytes: &[u8]) -> bool {
 /// Reads a file into `thesaurus`.
 ///
 /// # Errors
-/// If the encoding is unknown, or an entry has another number of meanings than it says.
+/// If the encoding is unknown, or an entry does not have the number of meanings that it states.
 pub(super) fn read(
     path: &Path,
     bytes: &[u8],
@@ -32,7 +33,7 @@ pub(super) fn read(
     let encoding = String::from_utf8_lossy(first).trim().to_owned();
     let text = match encoding.to_ascii_uppercase().as_str() {
         "UTF-8" | "UTF8" | "US-ASCII" | "ASCII" => Cow::Borrowed(bytes),
-        // Latin 1 is the first 256 characters of Unicode.
+        // Latin-1 is the first 256 characters of Unicode.
         "ISO8859-1" | "ISO-8859-1" => {
             Cow::Owned(bytes.iter().map(|byte| char::from(*byte)).collect::<String>().into_bytes())
         }
@@ -50,12 +51,12 @@ pub(super) fn read(
             reason,
         };
         let Some((head, count)) = parse_head(line) else {
-            return Err(malformed(format!("`{line}` is no `word|number of meanings`")));
+            return Err(malformed(format!("`{line}` is not `word|number of meanings`")));
         };
         let head = head.to_lowercase();
-        // What is only similar counts as further meanings, after the others: else an old man would be
-        // gaga. A meaning that has nothing else is passed over, since an adjective's are close to each
-        // other; a noun's are not, and one without a synonym counts.
+        // Similar words become further meanings, after the others. Otherwise "old" could be replaced by "gaga". The
+        // meanings of an adjective are close to each other, so one that has only similar words is skipped. The
+        // meanings of a noun are not, so one without a synonym counts.
         let mut similar = Vec::new();
         for _ in 0..count {
             let meaning = match lines.next() {
@@ -92,7 +93,7 @@ fn parse_head(line: &str) -> Option<(&str, usize)> {
     (!head.is_empty() && !is_pos(head)).then_some((head, count))
 }
 
-/// `(noun)`, or `-` in files without parts of speech.
+/// Whether `text` is a part of speech such as `(noun)`, or `-` in files without them.
 fn is_pos(text: &str) -> bool {
     text == "-" || (text.starts_with('(') && text.ends_with(')'))
 }

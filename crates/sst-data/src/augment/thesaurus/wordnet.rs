@@ -1,5 +1,5 @@
-//! WordNet: `data.noun` and its like have the sets of synonyms, `index.noun` the sets of a word, the
-//! commonest first. The formats are described in WordNet's manual pages wndb(5) and wninput(5).
+//! Reads WordNet: `data.noun` and similar files list the sets of synonyms; `index.noun` and similar files list the
+//! sets of each word, the most common first. The manual pages wndb(5) and wninput(5) of WordNet describe the formats.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Thesaurus, ThesaurusError, lines};
 use crate::read::require_readable;
 
-/// In the order in which the meanings of a word are told.
+/// The parts of speech, in the order of the meanings of a word.
 const PARTS: [&str; 4] = ["noun", "verb", "adj", "adv"];
 
 /// Reads a folder into `thesaurus`.
@@ -22,7 +22,7 @@ pub(super) fn read(folder: &Path, thesaurus: &mut Thesaurus) -> Result<(), Thesa
     Ok(())
 }
 
-/// The number in `thesaurus` of each set, by its offset.
+/// The index in `thesaurus` of each set, by the offset of the set.
 fn read_data(
     path: PathBuf,
     thesaurus: &mut Thesaurus,
@@ -30,7 +30,7 @@ fn read_data(
     let bytes = open(&path)?;
     let mut sets = HashMap::new();
     for (number, line) in entries(&path, &bytes) {
-        // offset, file, kind, number of words in hexadecimal, then word and identifier by turns.
+        // The fields are offset, file, kind, number of words in hexadecimal, and then each word with an identifier.
         let line = line?;
         let mut fields = line.split(' ');
         let offset = fields.next();
@@ -38,13 +38,13 @@ fn read_data(
         let (Some(offset), Some(count)) = (offset, count) else {
             return Err(malformed(&path, number));
         };
-        // An adjective's place, as in `galore(ip)`, is no part of it.
+        // The position of an adjective, as in `galore(ip)`, is not part of the word.
         let plain = |word: &'_ str| word.split('(').next().unwrap_or_default().to_owned();
         let words: Vec<String> = fields.step_by(2).take(count).map(plain).collect();
         if words.len() != count {
             return Err(malformed(&path, number));
         }
-        // An adjective's meanings are close to each other: one without a synonym is passed over.
+        // The meanings of an adjective are close to each other, so one without a synonym is skipped.
         let alone = count == 1 && path.ends_with("data.adj");
         let group = (!alone).then(|| thesaurus.add_group(words.iter().map(String::as_str)));
         sets.insert(offset.to_owned(), group);
@@ -59,7 +59,7 @@ fn read_index(
 ) -> Result<(), ThesaurusError> {
     let bytes = open(&path)?;
     for (number, line) in entries(&path, &bytes) {
-        // word, part of speech, number of sets, ..., and at the end as many offsets.
+        // The fields are word, part of speech, number of sets, further fields, and at the end the offset of each set.
         let line = line?;
         let fields: Vec<&str> = line.split_whitespace().collect();
         let count = fields.get(2).and_then(|count| count.parse::<usize>().ok());
@@ -83,7 +83,7 @@ fn open(path: &Path) -> Result<Vec<u8>, ThesaurusError> {
     bytes.map_err(|source| ThesaurusError::Io { path: path.to_owned(), source })
 }
 
-/// The lines after the licence, whose own begin with spaces.
+/// The lines after the licence, whose lines begin with spaces.
 fn entries<'a>(
     path: &'a Path,
     bytes: &'a [u8],
@@ -96,6 +96,6 @@ fn entries<'a>(
 }
 
 fn malformed(path: &Path, line: usize) -> ThesaurusError {
-    let reason = "is no entry of WordNet: fetch or unpack the file again".to_owned();
+    let reason = "is not an entry of WordNet: fetch or unpack the file again".to_owned();
     ThesaurusError::Malformed { path: path.to_owned(), line, reason }
 }

@@ -1,10 +1,10 @@
-//! Apertium as one process for the whole run (Forcada et al. 2011, "Apertium: a free/open-source
-//! platform for rule-based machine translation").
+//! Runs Apertium as one process for the whole run (Forcada et al. 2011, "Apertium: a free/open-source platform for
+//! rule-based machine translation").
 //!
-//! Given texts as lines, Apertium takes them for one text: rules that reorder words move them across
-//! line ends ("the big" and "house is red" become "La casa" and "grande es roja"), while the number of
-//! lines stays right. So the texts go through a pipeline that flushes at zero bytes (`-z -f none`),
-//! where none sees another, and each carries its number, which has to come back with it.
+//! If texts are sent as lines, Apertium takes them for one text. Rules that reorder words then move words across line
+//! ends ("the big" and "house is red" become "La casa" and "grande es roja"), although the number of lines is right.
+//! Therefore the texts go through a pipeline that flushes at zero bytes (`-z -f none`), where no text affects another,
+//! and each text carries its number, which has to come back with it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -20,12 +20,12 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::error::excerpt;
 use super::{TranslateError, Translator, check_whole, split_pair, stream};
 
-/// What is kept of what it writes to stderr, in bytes.
-const SAID: usize = 4096;
-/// How long a process may take to close its output once its input ends, and to end by itself once its output is closed.
-const LAST_BREATH: Duration = Duration::from_secs(2);
+/// The number of bytes of stderr that are kept.
+const STDERR_BYTES: usize = 4096;
+/// How long a process may take to close its output after its input ends, and to exit after its output is closed.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A pair of languages of an installed Apertium.
+/// A translator between two languages of an installed Apertium.
 #[derive(Debug)]
 pub struct Apertium {
     program: PathBuf,
@@ -33,16 +33,16 @@ pub struct Apertium {
     name: String,
     timeout: Duration,
     process: Option<Process>,
-    /// The number of the last text sent.
+    /// The number of the last text that was sent.
     sent: u64,
 }
 
 impl Apertium {
-    /// The `pair` (`eng-spa`) of `program` (`apertium`, or a path). It starts with the first text, and
-    /// may be silent for `timeout` before it counts as hanging.
+    /// A translator for `pair` (such as `eng-spa`) with `program` (`apertium`, or a path). The process starts with the
+    /// first text. If it is silent for longer than `timeout`, it counts as hanging.
     ///
     /// # Errors
-    /// If the pair is none.
+    /// If `pair` does not name two languages.
     pub fn new(
         program: impl Into<PathBuf>,
         pair: &str,
@@ -70,10 +70,10 @@ impl Apertium {
         process.send(encoded.chain(stream::push()).collect());
         let mut answers = Vec::with_capacity(texts.len());
         for (number, text) in (first..).zip(texts) {
-            let (found, answer) = self.next(process, text, answers.len(), texts.len())?;
-            if found != number {
-                let place = found.wrapping_sub(first).wrapping_add(1);
-                let found = format!("`{}`, of text {place}", excerpt(&answer));
+            let (answer_number, answer) = self.next(process, text, answers.len(), texts.len())?;
+            if answer_number != number {
+                let position = answer_number.wrapping_sub(first).wrapping_add(1);
+                let found = format!("`{}`, of text {position}", excerpt(&answer));
                 return Err(self.out_of_step(text, answers.len(), found));
             }
             answers.push(answer);
@@ -82,7 +82,7 @@ impl Apertium {
         Ok(answers)
     }
 
-    /// The number and text of the next answer, which should be that to `text`.
+    /// The number and the text of the next answer, which should belong to `text`.
     fn next(
         &self,
         process: &mut Process,
@@ -100,10 +100,10 @@ impl Apertium {
                 Err(_) => return Err(self.died(process, answered, asked)),
             };
             match stream::decode(&answer, stream::needs_stop(text)) {
-                Ok((stream::NOBODYS, _)) => {}
+                Ok((stream::NO_TEXT, _)) => {}
                 Ok(answer) => return Ok(answer),
-                // When one program of the pipeline ends, each of those after it ends its own text, and the whole waits
-                // for the end of its input.
+                // When a program of the pipeline exits, each program after it writes the end of its own text, while
+                // the pipeline waits for the end of its input.
                 Err(_) if answer.is_empty() && process.has_ended() => {
                     return Err(self.died(process, answered, asked));
                 }
@@ -113,8 +113,8 @@ impl Apertium {
     }
 
     fn died(&self, process: &mut Process, answered: usize, asked: usize) -> TranslateError {
-        let (by, (status, said)) = (self.name.clone(), process.end());
-        TranslateError::Died { by, status, answered, asked, said }
+        let (by, (status, stderr_text)) = (self.name.clone(), process.end());
+        TranslateError::Died { by, status, answered, asked, said: stderr_text }
     }
 
     fn out_of_step(&self, text: &str, answered: usize, found: String) -> TranslateError {
@@ -141,28 +141,29 @@ impl Translator for Apertium {
             None => Process::start(&self.program, &self.pair)?,
         };
         let answers = self.exchange(&mut process, texts)?;
-        // Only a process that is in step is kept; another one ends here, with what it still had to say.
+        // The process is kept only if its answers match the texts. Otherwise it ends here, and its remaining answers
+        // are lost.
         self.process = Some(process);
         Ok(answers)
     }
 }
 
-/// A running pipeline. It is a process group, which ends when this is dropped.
+/// A running pipeline. It is a process group, which is killed when this value is dropped.
 #[derive(Debug)]
 struct Process {
     child: Child,
-    /// What is to be written to its stdin, by a thread: it may wait for its answers to be read first.
-    /// `None` once there is no more.
+    /// The bytes that a thread writes to its stdin. The thread may have to wait until answers are read. `None` once
+    /// the input is closed.
     texts: Option<Sender<Vec<u8>>>,
-    /// Its answers, without their zero bytes; closed when its stdout is.
+    /// Its answers without their zero bytes. The channel closes when its stdout does.
     answers: Receiver<Vec<u8>>,
-    said: Arc<Mutex<Vec<u8>>>,
+    stderr_text: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Process {
     fn start(program: &PathBuf, pair: &str) -> Result<Self, TranslateError> {
         let missing = |source| TranslateError::Missing { program: program.clone(), source };
-        // -u: words it does not know come without a mark.
+        // The option `-u` leaves out the mark on unknown words.
         let mut child = Command::new(program)
             .args(["-u", "-z", "-f", "none", pair])
             .stdin(Stdio::piped())
@@ -173,7 +174,7 @@ impl Process {
             .map_err(missing)?;
         let (texts, to_write) = unbounded::<Vec<u8>>();
         if let Some(mut stdin) = child.stdin.take() {
-            // Ends when the sender is dropped or the process no longer reads: then its stdout tells.
+            // The thread ends when the sender is dropped or the process stops reading, which its stdout then shows.
             thread::spawn(move || {
                 to_write
                     .iter()
@@ -192,25 +193,25 @@ impl Process {
                 }
             });
         }
-        let said = Arc::default();
+        let stderr_text: Arc<Mutex<Vec<u8>>> = Arc::default();
         if let Some(stderr) = child.stderr.take() {
-            let said = Arc::clone(&said);
-            thread::spawn(move || listen(stderr, &said));
+            let stderr_text = Arc::clone(&stderr_text);
+            thread::spawn(move || listen(stderr, &stderr_text));
         }
-        Ok(Self { child, texts: Some(texts), answers, said })
+        Ok(Self { child, texts: Some(texts), answers, stderr_text })
     }
 
     fn send(&self, bytes: Vec<u8>) {
         if let Some(texts) = &self.texts {
-            // If the writer has ended, so has the process, and the wait for its answer says how.
+            // If the writing thread has ended, the process has ended as well, and waiting for its answer reports how.
             let _ = texts.send(bytes);
         }
     }
 
-    /// Ends its input, and tells whether its output then ends with no other answers than these.
+    /// Closes its input, and returns whether its output then ends with only such answers as `may_come` accepts.
     fn ends_with(&mut self, may_come: impl Fn(&[u8]) -> bool) -> bool {
         self.texts = None;
-        let deadline = Instant::now() + LAST_BREATH;
+        let deadline = Instant::now() + EXIT_TIMEOUT;
         loop {
             match self.answers.recv_deadline(deadline) {
                 Ok(answer) if may_come(&answer) => {}
@@ -220,20 +221,20 @@ impl Process {
         }
     }
 
-    /// Ends its input, and tells whether its output then ends without a further answer.
+    /// Closes its input, and returns whether its output then ends without a further answer.
     fn has_ended(&mut self) -> bool {
         self.ends_with(|answer| stream::decode(answer, false).is_err())
     }
 
-    /// Ends its input, and tells whether it then fails. Before that its last programs may let go of what they still held of
-    /// a text (see [`stream::push`]).
+    /// Closes its input, and returns whether it then fails. Before that its last programs may write text that they had
+    /// buffered (see [`stream::push`]).
     fn breaks_off(&mut self) -> bool {
         self.ends_with(|_| true) && matches!(self.wait(), Ok(Some(status)) if !status.success())
     }
 
-    /// How it ended; `None` if it does not. Waits a little for that.
+    /// Waits a short time for the process to end, and returns its exit status; `None` if it keeps running.
     fn wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        let deadline = Instant::now() + LAST_BREATH;
+        let deadline = Instant::now() + EXIT_TIMEOUT;
         loop {
             match self.child.try_wait()? {
                 None if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
@@ -242,35 +243,35 @@ impl Process {
         }
     }
 
-    /// How it ended, and what it said on stderr.
+    /// How the process ended, and what it wrote to stderr.
     fn end(&mut self) -> (String, String) {
         let status = match self.wait() {
             Ok(Some(status)) => status.to_string(),
             Ok(None) => "it closed its output and still runs".to_owned(),
             Err(error) => error.to_string(),
         };
-        // The thread that listens may be a moment behind.
+        // The thread that reads stderr may be a moment behind.
         thread::sleep(Duration::from_millis(20));
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        (status, excerpt(&String::from_utf8_lossy(&said)))
+        let stderr_text = self.stderr_text.lock().unwrap_or_else(PoisonError::into_inner);
+        (status, excerpt(&String::from_utf8_lossy(&stderr_text)))
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // The program is a script around a pipeline, so its children have to end too. An error means
-        // that they have.
+        // The program is a script around a pipeline, so its child processes have to end too. An error means that they
+        // have ended already.
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }
 }
 
-/// Keeps the beginning of what a process says, and reads the rest so that it can go on.
-fn listen(mut stderr: ChildStderr, said: &Mutex<Vec<u8>>) {
+/// Keeps the beginning of stderr, and reads the rest so that the process is not blocked.
+fn listen(mut stderr: ChildStderr, stderr_text: &Mutex<Vec<u8>>) {
     let mut buffer = [0; 1024];
     while let Ok(length @ 1..) = stderr.read(&mut buffer) {
-        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = SAID.saturating_sub(said.len()).min(length);
-        said.extend_from_slice(&buffer[..room]);
+        let mut stderr_text = stderr_text.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = STDERR_BYTES.saturating_sub(stderr_text.len()).min(length);
+        stderr_text.extend_from_slice(&buffer[..room]);
     }
 }

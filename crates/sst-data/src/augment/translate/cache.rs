@@ -1,4 +1,4 @@
-//! Translations kept on disk, so that none is asked for twice.
+//! Caches translations on disk, so that no text is translated twice.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use sha2::{Digest, Sha256};
 use super::{TranslateError, Translator, check_whole};
 use crate::atomic;
 
-/// A translator whose translations are kept in a folder, a file each, which several processes may share.
+/// A translator whose translations are cached in a folder, one file each. Several processes may share the folder.
 ///
-/// The file of a translation is named by the SHA-256 of translator and text and holds both: one that is
-/// damaged, or of another text, counts as missing and is written again.
+/// The name of a file is the SHA-256 of translator and text, and the file contains both. A file that is damaged, or
+/// belongs to another text, counts as missing and is written again.
 #[derive(Debug)]
 pub struct Cached<T> {
     translator: T,
     folder: PathBuf,
 }
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry<'a> {
@@ -30,14 +30,14 @@ struct Entry<'a> {
 }
 
 impl<T: Translator> Cached<T> {
-    /// `translator`, with its translations in `folder`, which is made when the first is kept.
+    /// Caches the translations of `translator` in `folder`, which is created with the first translation.
     pub fn new(translator: T, folder: impl Into<PathBuf>) -> Self {
         Self { translator, folder: folder.into() }
     }
 
-    /// The file of a text's translation.
+    /// The file of the translation of a text.
     fn path(&self, text: &str) -> PathBuf {
-        // The lengths tell where the one ends and the other begins.
+        // The lengths separate the two strings.
         let mut hash = Sha256::new();
         for part in [self.translator.name(), text] {
             hash.update((part.len() as u64).to_le_bytes());
@@ -47,7 +47,7 @@ impl<T: Translator> Cached<T> {
         self.folder.join(&name[..2]).join(format!("{}.json", &name[2..]))
     }
 
-    /// The translation that is kept; `None` if there is none that can be trusted.
+    /// The cached translation; `None` if there is none, or it is damaged.
     fn read(&self, text: &str) -> Option<String> {
         let bytes = fs::read(self.path(text)).ok()?;
         let entry: Entry<'_> = serde_json::from_slice(&bytes).ok()?;
@@ -55,7 +55,7 @@ impl<T: Translator> Cached<T> {
         (is_own && !entry.translation.trim().is_empty()).then(|| entry.translation.into_owned())
     }
 
-    /// Keeps a translation.
+    /// Caches a translation.
     fn write(&self, text: &str, translation: &str) -> Result<(), TranslateError> {
         let path = self.path(text);
         let failed = |path: &Path, source| TranslateError::Cache { path: path.to_owned(), source };
@@ -81,7 +81,7 @@ impl<T: Translator + Sync> Translator for Cached<T> {
         let asked: Vec<String> = missing.iter().map(|at| texts[*at].clone()).collect();
         let new = self.translator.translate(&asked)?;
         check_whole(self.translator.name(), &asked, &new)?;
-        // Side by side: each file is synced, and a disk syncs many in the time of one.
+        // The files are written in parallel, because each is synced, and a disk syncs many files in the time of one.
         let kept = &*self;
         asked.par_iter().zip(&new).try_for_each(|(text, answer)| kept.write(text, answer))?;
         for (at, answer) in missing.into_iter().zip(new) {

@@ -1,15 +1,15 @@
-//! What can go wrong between a text and its translation.
+//! Errors of translators.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Characters of somebody else's words that a message shows.
+/// The number of characters of foreign output that a message shows.
 const SHOWN: usize = 200;
 
-/// Why texts could not be translated. None of them got a translation.
+/// Why texts could not be translated. If there is an error, no text is translated.
 #[derive(Debug, thiserror::Error)]
 pub enum TranslateError {
-    /// A pair of languages that is none.
+    /// The pair does not name two languages.
     #[error(
         "`{pair}` is no pair of languages: write eng-spa, or zh-Hans:en where a name has a hyphen"
     )]
@@ -17,15 +17,15 @@ pub enum TranslateError {
         /// The pair, as written.
         pair: String,
     },
-    /// A server's address that cannot be used.
+    /// The address of a server is not valid.
     #[error("{url}: {reason}")]
     BadUrl {
         /// The address.
         url: String,
-        /// What is wrong and what to do.
+        /// The problem and what to do.
         reason: String,
     },
-    /// A program that cannot be started.
+    /// A program cannot be started.
     #[error(
         "cannot start {program} ({source}): install it, e.g. with `apt-get install apertium \
          apertium-eng-spa`, or give its path"
@@ -33,24 +33,24 @@ pub enum TranslateError {
     Missing {
         /// The program.
         program: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A program that ended before it had translated everything.
-    #[error("{by} ended ({status}) with {answered} of {asked} texts translated{}", told(.said))]
+    /// A program ended before it had translated all texts.
+    #[error("{by} ended ({status}) with {answered} of {asked} texts translated{}", with_output(.said))]
     Died {
         /// The translator.
         by: String,
         /// How it ended.
         status: String,
-        /// Texts that it had translated.
+        /// The number of texts that it had translated.
         answered: usize,
-        /// Texts that it was given.
+        /// The number of texts that it was given.
         asked: usize,
         /// What it wrote to stderr.
         said: String,
     },
-    /// A program or server that took too long.
+    /// A program or server took too long.
     #[error(
         "{by} said nothing for {seconds} s, with {answered} of {asked} texts translated: see whether it \
          hangs, or allow it more time"
@@ -58,26 +58,26 @@ pub enum TranslateError {
     Slow {
         /// The translator.
         by: String,
-        /// How long was waited, in seconds.
+        /// The time limit, in seconds.
         seconds: f64,
-        /// Texts that it had translated.
+        /// The number of texts that it had translated.
         answered: usize,
-        /// Texts that it was given.
+        /// The number of texts that it was given.
         asked: usize,
     },
-    /// Another number of translations than of texts.
+    /// The number of translations differs from the number of texts.
     #[error(
-        "{by} answered with {answered} translations to {asked} texts, so none can be told whose it is"
+        "{by} answered with {answered} translations to {asked} texts, so they cannot be matched"
     )]
     Count {
         /// The translator.
         by: String,
-        /// Texts that it was given.
+        /// The number of texts that it was given.
         asked: usize,
-        /// Translations that came back.
+        /// The number of translations that came back.
         answered: usize,
     },
-    /// A translation that is of another text than the one whose turn it is.
+    /// A translation belongs to another text than the expected one.
     #[error(
         "{by} lost its place: text {expected} of the batch (`{text}`) was answered with {found}, so no \
          translation of the batch can be trusted"
@@ -85,14 +85,14 @@ pub enum TranslateError {
     OutOfStep {
         /// The translator.
         by: String,
-        /// The text whose turn it was, from 1.
+        /// The position of the expected text, from 1.
         expected: u64,
-        /// That text, or its beginning.
+        /// The expected text, or its beginning.
         text: String,
-        /// What came.
+        /// What came instead.
         found: String,
     },
-    /// A text of which nothing came back.
+    /// The translation of a text is empty.
     #[error("{by} gave nothing back for `{text}`")]
     Lost {
         /// The translator.
@@ -100,15 +100,15 @@ pub enum TranslateError {
         /// The text, or its beginning.
         text: String,
     },
-    /// A server that cannot be reached.
+    /// A server cannot be reached.
     #[error("cannot reach {url}: {reason}")]
     Unreachable {
         /// The address.
         url: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A server with which no secret can be had.
+    /// A secure connection to a server cannot be made.
     #[error(
         "cannot agree on TLS with {url}: {reason}; see whether https is spoken there, and whether this \
          system trusts its certificate"
@@ -116,46 +116,46 @@ pub enum TranslateError {
     Tls {
         /// The address.
         url: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// A server that refuses.
-    #[error("{url} answers with status {status}{}", told(.said))]
+    /// A server answered with an HTTP error.
+    #[error("{url} answers with status {status}{}", with_output(.said))]
     Status {
         /// The address.
         url: String,
         /// The HTTP status.
         status: u16,
-        /// What else it says.
+        /// The rest of the answer.
         said: String,
     },
-    /// An answer that is no translation.
+    /// The answer of a server is not a translation.
     #[error("{url} does not answer as LibreTranslate does: {reason}")]
     BadAnswer {
         /// The address.
         url: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
-    /// A translation that cannot be kept.
+    /// A translation cannot be written to the cache.
     #[error("cannot write {path}: {source}")]
     Cache {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// The end of a message: what the other side said, if anything.
-fn told(words: &str) -> String {
+/// The end of a message: the output of the program or server, if there is any.
+fn with_output(words: &str) -> String {
     match words.trim() {
         "" => String::new(),
         words => format!(": {words}"),
     }
 }
 
-/// The beginning of `text`, in one line.
+/// The beginning of `text` as one line.
 pub(super) fn excerpt(text: &str) -> String {
     let mut words: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = words.char_indices().nth(SHOWN) {

@@ -1,4 +1,4 @@
-//! Any server that speaks LibreTranslate's protocol: `POST /translate` with a list of texts.
+//! A client for servers with LibreTranslate's protocol: `POST /translate` with a list of texts.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use ureq::tls::{RootCerts, TlsConfig};
 use super::error::excerpt;
 use super::{TranslateError, Translator, check_whole, split_pair};
 
-/// Texts in a request: servers refuse long lists.
+/// The most texts in a request, because servers refuse long lists.
 const TEXTS: usize = 32;
 /// The longest answer that is read, in bytes.
 const LONGEST: u64 = 64 << 20;
 
-/// A pair of languages of a server.
+/// A translator between two languages of a server.
 #[derive(Debug)]
 pub struct LibreTranslate {
     agent: Agent,
     url: String,
-    /// The address as it is shown: see [`without_secrets`].
+    /// The address as messages show it (see [`without_secrets`]).
     shown: String,
     source: String,
     target: String,
@@ -29,7 +29,7 @@ pub struct LibreTranslate {
     timeout: Duration,
 }
 
-/// What the server answers with.
+/// The answer of the server.
 #[derive(Debug, Deserialize)]
 struct Answer {
     #[serde(rename = "translatedText")]
@@ -37,11 +37,11 @@ struct Answer {
 }
 
 impl LibreTranslate {
-    /// The `pair` (`en-es`, in the server's own names) of the server at `url`, which may take `timeout`
-    /// for a request of at most 32 texts. Over https its certificate must be one that the system trusts.
+    /// A translator for `pair` (such as `en-es`, by the names that the server uses) with the server at `url`. A
+    /// request of at most 32 texts may take `timeout`. With https the system must trust the certificate of the server.
     ///
     /// # Errors
-    /// If the address or the pair cannot be.
+    /// If the address or the pair is not valid.
     pub fn new(url: &str, pair: &str, timeout: Duration) -> Result<Self, TranslateError> {
         let (source, target) = split_pair(pair)?;
         let bad = |reason: &str| {
@@ -66,7 +66,7 @@ impl LibreTranslate {
         Ok(Self { agent, url, shown, source, target, name, timeout })
     }
 
-    /// The translations of as many texts as fit a request.
+    /// The translations of texts that fit one request.
     fn request(&self, texts: &[String]) -> Result<Vec<String>, TranslateError> {
         let body = json!({
             "q": texts, "source": self.source, "target": self.target, "format": "text",
@@ -81,7 +81,7 @@ impl LibreTranslate {
         let read = response.body_mut().with_config().limit(LONGEST).read_to_vec();
         let bytes = read.map_err(|error| self.failed(&error, texts))?;
         if status != 200 {
-            let said = match serde_json::from_slice::<Value>(&bytes) {
+            let message = match serde_json::from_slice::<Value>(&bytes) {
                 Ok(value) if value["error"].is_string() => {
                     value["error"].as_str().unwrap_or_default().to_owned()
                 }
@@ -90,7 +90,7 @@ impl LibreTranslate {
             return Err(TranslateError::Status {
                 url: self.shown.clone(),
                 status,
-                said: excerpt(&said),
+                said: excerpt(&message),
             });
         }
         let answer: Answer =
@@ -117,7 +117,7 @@ impl LibreTranslate {
             }
             ureq::Error::Tls(reason) => TranslateError::Tls { url, reason: (*reason).to_owned() },
             ureq::Error::Rustls(error) => TranslateError::Tls { url, reason: error.to_string() },
-            // What comes to light while both sides agree on TLS is told as of the stream.
+            // rustls reports problems of the TLS handshake as errors of the stream.
             ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
                 TranslateError::Tls { url, reason: error.to_string() }
             }
@@ -143,8 +143,8 @@ impl Translator for LibreTranslate {
     }
 }
 
-/// An address without the name and password before its `@` and without the values of its query: it is printed in
-/// errors, which end up in logs.
+/// An address without the name and password before its `@` and without the values of its query. Messages show it, and
+/// they end up in logs.
 fn without_secrets(url: &str) -> String {
     let (address, query) = url.split_once(['?', '#']).map_or((url, ""), |(a, q)| (a, q));
     let (scheme, rest) = address.split_once("://").unwrap_or(("", address));

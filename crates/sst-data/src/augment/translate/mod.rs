@@ -1,4 +1,4 @@
-//! Translators: programs and servers that turn texts into another language, each text into its own.
+//! Translators are programs and servers that translate each text by itself.
 
 mod apertium;
 mod cache;
@@ -11,23 +11,22 @@ pub use cache::Cached;
 pub use error::TranslateError;
 pub use libre::LibreTranslate;
 
-/// What translates texts from one language into another.
+/// Translates texts from one language into another.
 pub trait Translator: Send {
-    /// What does it, and between which languages: two translators of one name translate alike.
+    /// The name of the translator with its languages. Two translators of the same name translate alike.
     fn name(&self) -> &str;
 
-    /// The translation of each of `texts`, in their order. A text is a line: it has words, and no line
-    /// end.
+    /// The translation of each text, in the same order. A text is a single line with at least one word.
     ///
     /// # Errors
-    /// If not every text got a translation of its own; then none is handed out.
+    /// If a text has no translation of its own. Then no translation is returned.
     fn translate(&mut self, texts: &[String]) -> Result<Vec<String>, TranslateError>;
 }
 
 /// The two languages of `pair`: `eng-spa`, or `zh-Hans:en` where a language has a hyphen of its own.
 ///
 /// # Errors
-/// If it is not two names.
+/// If `pair` does not consist of two names.
 pub fn split_pair(pair: &str) -> Result<(&str, &str), TranslateError> {
     let parts = pair.split_once(':').or_else(|| pair.split_once('-'));
     let is_name = |name: &str| {
@@ -45,7 +44,7 @@ pub fn split_pair(pair: &str) -> Result<(&str, &str), TranslateError> {
     }
 }
 
-/// Refuses a translation that has lost its text.
+/// Refuses translations that are empty.
 fn check_whole(by: &str, texts: &[String], answers: &[String]) -> Result<(), TranslateError> {
     if texts.len() != answers.len() {
         let (asked, answered) = (texts.len(), answers.len());

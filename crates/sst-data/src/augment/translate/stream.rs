@@ -1,24 +1,25 @@
-//! Apertium's stream format, as far as plain text needs it.
+//! Encodes and decodes Apertium's stream format, as far as plain text needs it.
 //!
-//! Between Apertium's programs a text goes with its special characters escaped by `\` and with what is
-//! not to be translated in `[` `]`. Blanks of that kind come back as they went, which is how a text
-//! carries its number through the pipeline.
+//! Between Apertium's programs, special characters of a text are escaped by `\`, and parts that must not be translated
+//! stand in `[` `]`. These parts, called blanks, come back unchanged. A text carries its number through the pipeline
+//! in such a blank.
 
 use super::error::excerpt;
 
-/// Characters that mean something in the stream.
+/// Characters with a meaning in the stream format.
 const ESCAPED: &str = r"\[]{}^$@/<>";
 
-/// The number of what is no text.
-pub(super) const NOBODYS: u64 = 0;
+/// The number of a blank that belongs to no text.
+pub(super) const NO_TEXT: u64 = 0;
 
-/// `text` as number `number` of the stream, with the zero byte that has it translated at once.
+/// Encodes `text` with the number `number`, and the zero byte that makes Apertium translate it at once.
 pub(super) fn encode(text: &str, number: u64) -> Vec<u8> {
     let mut out = String::with_capacity(text.len() + 32);
     let text = text.trim();
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
-        // Blanks other than one space, and what the generator would take for a mark of its own.
+        // White space other than a single space, and `~`, which the generator would take for a mark of its own, are
+        // put in a blank.
         let odd = |c: char| c == '~' || (c.is_whitespace() || c.is_control());
         if c == ' ' && !rest.peek().copied().is_some_and(odd) {
             out.push(c);
@@ -38,8 +39,8 @@ pub(super) fn encode(text: &str, number: u64) -> Vec<u8> {
             out.push(c);
         }
     }
-    // Words are told apart better in whole sentences, and a `^` before a blank would have the blank
-    // lost. This full stop is taken out again.
+    // The part-of-speech tagger works better on whole sentences, and a `^` before a blank would make Apertium lose the
+    // blank. The added full stop is removed by [`decode`].
     if needs_stop(text) {
         out.push('.');
     }
@@ -47,11 +48,11 @@ pub(super) fn encode(text: &str, number: u64) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// The number and the text of an answer, without its zero byte, to a text of which `stopped` says
-/// whether [`encode`] gave it a full stop.
+/// Decodes an answer, without its zero byte, into its number and its text. `stopped` says whether [`encode`] added a
+/// full stop.
 ///
 /// # Errors
-/// What came instead, if it has no number.
+/// If the answer has no number; the error describes the answer.
 pub(super) fn decode(answer: &[u8], stopped: bool) -> Result<(u64, String), String> {
     let answer = std::str::from_utf8(answer).map_err(|_| "bytes that are not UTF-8".to_owned())?;
     let numbered = answer.trim_end().strip_suffix(']').and_then(|rest| rest.rsplit_once("[sst "));
@@ -70,17 +71,17 @@ pub(super) fn decode(answer: &[u8], stopped: bool) -> Result<(u64, String), Stri
             _ => text.push(c),
         }
     }
-    // Where a pronoun is dropped its space stays.
+    // If a pronoun is dropped, its space remains.
     Ok((number, text.trim().to_owned()))
 }
 
-/// What goes after a batch. Apertium's script has awk read the stream at both ends, and awk gives a text
-/// out when the next one has begun: so two that are nobody's push those before them through.
+/// The bytes to send after a batch. Apertium's script pipes the stream through awk at both ends, and awk writes a text
+/// only when the next one begins. Two blanks without a text therefore push out the texts before them.
 pub(super) fn push() -> Vec<u8> {
-    format!("[][sst {NOBODYS}]\0").repeat(2).into_bytes()
+    format!("[][sst {NO_TEXT}]\0").repeat(2).into_bytes()
 }
 
-/// Whether `text` does not end as a sentence does.
+/// Whether `text` lacks the punctuation at the end of a sentence.
 pub(super) fn needs_stop(text: &str) -> bool {
     !text.trim_end().ends_with(['.', '!', '?'])
 }

@@ -1,4 +1,4 @@
-//! The columns of a batch whose values are used: texts and numbers.
+//! Columns of a batch that hold texts and numbers.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use arrow_schema::DataType;
 
 use crate::example::Field;
 
-/// One column in the widest type of its kind.
+/// One column, converted to the widest type of its kind.
 pub(super) enum Column {
-    /// Strings, or plain bytes, as old Spark writes strings.
+    /// Strings, or plain bytes, which old versions of Spark write for strings.
     Bytes(Arc<dyn Array>),
     Int(Int64Array),
     Unsigned(Arc<dyn Array>),
@@ -23,7 +23,7 @@ pub(super) enum Column {
     Other(DataType),
 }
 
-/// Integers or reals in the widest type of their kind.
+/// Integers or floating-point numbers in the widest type of their kind.
 fn ints<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &dyn Array) -> Column {
     Column::Int(array.as_primitive::<T>().unary(Into::into))
 }
@@ -55,8 +55,8 @@ impl Column {
         }
     }
 
-    /// The value in `row`; none for a null, or for a type that is neither text nor number. Fails with the first byte
-    /// that is not UTF-8.
+    /// The value in `row`; `None` for a null, or a type that is neither text nor number. The error is the offset of
+    /// the first byte that is not UTF-8.
     pub(super) fn value(&self, row: usize) -> Result<Option<Field>, usize> {
         Ok(match self {
             Self::Bytes(array) => match bytes(array, row).map(std::str::from_utf8) {
@@ -74,7 +74,7 @@ impl Column {
         })
     }
 
-    /// What stands in `row` instead of text, with its article.
+    /// Describes the value in `row` that is not text, with its article.
     pub(super) fn kind(&self, row: usize) -> String {
         match self {
             Self::Bytes(_) => "null".to_owned(),
@@ -86,7 +86,7 @@ impl Column {
     }
 }
 
-/// The bytes in an array of one of the types of bytes; none for a null.
+/// The bytes in `row` of an array of one of the byte types; `None` for a null.
 pub(super) fn bytes(array: &dyn Array, row: usize) -> Option<&[u8]> {
     if !array.is_valid(row) {
         return None;

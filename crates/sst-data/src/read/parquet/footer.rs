@@ -1,5 +1,5 @@
-//! The schema in the footer, looked at before it is decoded: the decoder calls itself once for each level of types that
-//! lie in each other, and a footer of 1 MB could have a hundred thousand of them.
+//! Checks the schema in the footer before it is decoded. The decoder recurses once for each level of nested types, and
+//! a footer of 1 MB could have a hundred thousand of them.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -7,20 +7,20 @@ use std::os::unix::fs::FileExt;
 use super::thrift::Thrift;
 use crate::read::limits::MAX_PARQUET_DEPTH;
 
-/// Checks how deep the types of the schema lie in each other.
+/// Checks how deep the types of the schema are nested.
 ///
 /// # Errors
-/// If they lie too deep, or the footer makes no sense; what it says otherwise is left to the decoder.
+/// If they are nested too deep, or the footer is not valid. Everything else is left to the decoder.
 pub(super) fn check_depth(file: &File) -> Result<(), String> {
-    let footer = read(file).ok_or("it does not end as Parquet does")?;
-    let depth = depth(&footer).ok_or("it makes no sense")?;
+    let footer = read(file).ok_or("it does not end like a Parquet file")?;
+    let depth = depth(&footer).ok_or("its footer is not valid")?;
     match depth <= MAX_PARQUET_DEPTH {
         true => Ok(()),
-        false => Err(format!("its types lie more than {MAX_PARQUET_DEPTH} levels deep")),
+        false => Err(format!("its types are nested more than {MAX_PARQUET_DEPTH} levels deep")),
     }
 }
 
-/// The bytes of the footer: its length and `PAR1` are the last eight of the file.
+/// The bytes of the footer. The last eight bytes of the file are its length and `PAR1`.
 fn read(file: &File) -> Option<Vec<u8>> {
     let size = file.metadata().ok()?.len();
     let mut end = [0; 8];
@@ -32,7 +32,7 @@ fn read(file: &File) -> Option<Vec<u8>> {
     Some(footer)
 }
 
-/// How deep the elements of the schema lie in each other: each says how many of those after it are its own.
+/// The nesting depth of the schema. Each element states how many of the following elements are its children.
 fn depth(footer: &[u8]) -> Option<usize> {
     let mut thrift = Thrift::new(footer);
     let (mut id, mut deepest) = (0, 0);
@@ -42,7 +42,7 @@ fn depth(footer: &[u8]) -> Option<usize> {
             continue;
         }
         let (count, _) = thrift.list()?;
-        // How many children are still to come, of each element that has begun.
+        // The number of children that are still to come of each element that has begun.
         let mut open: Vec<i64> = Vec::new();
         for _ in 0..count {
             let children = children(&mut thrift)?;
@@ -64,7 +64,7 @@ fn depth(footer: &[u8]) -> Option<usize> {
     Some(deepest)
 }
 
-/// The number of children of the element that comes next.
+/// The number of children of the next element.
 fn children(thrift: &mut Thrift<'_>) -> Option<i64> {
     let (mut id, mut children) = (0, 0);
     while let Some(kind) = thrift.field(&mut id)? {
@@ -80,12 +80,12 @@ fn children(thrift: &mut Thrift<'_>) -> Option<i64> {
 mod tests {
     use super::*;
 
-    /// A footer with a schema of these numbers of children, as its second field.
+    /// A footer whose second field is a schema with these numbers of children.
     fn footer(children: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0x15, 0x02, 0x19, 0xfc];
         let count = children.len();
         bytes.extend([(count & 0x7f) as u8 | 0x80, (count >> 7) as u8]);
-        // Field 4, a name of one byte, and field 5, the number in zigzag.
+        // Field 4 is a name of one byte, and field 5 the number of children in zigzag encoding.
         children.iter().for_each(|n| bytes.extend([0x48, 1, b'a', 0x15, n * 2, 0]));
         bytes.push(0);
         bytes

@@ -1,4 +1,4 @@
-//! Values of any type as JSON, for the commands that write all fields again.
+//! Writes values of any type as JSON, for the commands that copy all fields.
 
 use std::fmt::Write;
 
@@ -17,35 +17,36 @@ use serde_json::Value;
 
 use super::column::bytes;
 
-/// What of a value is not the same in JSON.
+/// How a value differs from its JSON.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Told {
-    /// It holds a date, a time or bytes, for which JSON has no type.
+pub(super) struct Conversion {
+    /// The value contains a date, a time or bytes, which became text because JSON has no type for them.
     pub(super) as_text: bool,
-    /// It holds NaN or an infinity, written as Python's `json` does.
+    /// The value contains NaN or an infinity, which is written as Python's `json` writes it.
     pub(super) not_finite: bool,
-    /// It holds a value of a type that is not kept: null stands in its place.
+    /// The value contains a value of an unsupported type, which became null.
     pub(super) lost: bool,
 }
 
-/// Writes the value in `row` of `array`, whose type the file declares as `declared` (strings come as bytes).
+/// Writes the value in `row` of `array`. `declared` is the type in the file's schema, because strings are decoded as
+/// bytes.
 ///
 /// # Errors
-/// The first byte that is not UTF-8 of a string.
+/// The offset of the first byte of a string that is not UTF-8.
 pub(super) fn write(
     out: &mut String,
     array: &dyn Array,
     declared: &DataType,
     row: usize,
-) -> Result<Told, usize> {
-    let mut writer = Writer { out, told: Told::default() };
+) -> Result<Conversion, usize> {
+    let mut writer = Writer { out, conversion: Conversion::default() };
     writer.value(array, declared, row)?;
-    Ok(writer.told)
+    Ok(writer.conversion)
 }
 
 struct Writer<'a> {
     out: &'a mut String,
-    told: Told,
+    conversion: Conversion,
 }
 
 /// Writes an integer or a decimal of type `$kind`.
@@ -61,7 +62,7 @@ macro_rules! decimal {
     };
 }
 
-/// Writes a time of type `$kind` by the method that makes it one of chrono's types.
+/// Writes a time of type `$kind`, converted by the given method to a type of chrono.
 macro_rules! time {
     ($self:ident, $array:ident, $row:ident, $kind:ty, $method:ident, $end:expr) => {
         $self.time(
@@ -125,7 +126,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A date, a time or a duration in ISO 8601; anything else is lost.
+    /// Writes a date, a time or a duration in ISO 8601. Anything else becomes null.
     fn temporal(&mut self, array: &dyn Array, row: usize) {
         use DataType as T;
         use TimeUnit as U;
@@ -133,7 +134,7 @@ impl Writer<'_> {
             T::Date32 => time!(self, array, row, Date32Type, value_as_date, ""),
             T::Date64 => time!(self, array, row, Date64Type, value_as_datetime, ""),
             T::Timestamp(unit, zone) => {
-                // What has a time zone is kept as UTC.
+                // A time with a time zone is written in UTC.
                 let end = if zone.is_some() { "Z" } else { "" };
                 match unit {
                     U::Second => {
@@ -174,22 +175,22 @@ impl Writer<'_> {
     }
 
     fn lose(&mut self) {
-        self.told.lost = true;
+        self.conversion.lost = true;
         self.plain("null");
     }
 
     fn time(&mut self, text: Option<String>, end: &str) {
         match text {
             Some(text) => {
-                self.told.as_text = true;
+                self.conversion.as_text = true;
                 self.string(&(text + end));
             }
-            // Beyond the years that the calendar has.
+            // The year is beyond the range of the calendar.
             None => self.lose(),
         }
     }
 
-    /// The shortest number that reads as the same 32 bits.
+    /// Writes the shortest number that is parsed as the same `f32`.
     fn float32(&mut self, value: f32) {
         match value.is_finite() {
             true => self.plain(format_args!("{value:?}")),
@@ -201,7 +202,7 @@ impl Writer<'_> {
         if value.is_finite() {
             return self.plain(format_args!("{value:?}"));
         }
-        self.told.not_finite = true;
+        self.conversion.not_finite = true;
         self.plain(match (value.is_nan(), value > 0.0) {
             (true, _) => "NaN",
             (_, true) => "Infinity",
@@ -214,7 +215,7 @@ impl Writer<'_> {
             Ok(text) => self.string(text),
             Err(error) if is_string => return Err(error.valid_up_to()),
             Err(_) => {
-                self.told.as_text = true;
+                self.conversion.as_text = true;
                 let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
                 self.string(&hex);
             }
@@ -250,7 +251,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A map as an object where its keys are strings, and as a list of pairs where they are not.
+    /// Writes a map as an object if its keys are strings, otherwise as a list of pairs.
     fn map(&mut self, array: &dyn Array, declared: &DataType, row: usize) -> Result<(), usize> {
         let entries = array.as_map().value(row);
         let [keys, values] = entries.columns() else {
@@ -281,7 +282,7 @@ impl Writer<'_> {
     }
 }
 
-/// The type of the values of a dictionary, or else the type itself.
+/// The type of the values of a dictionary, or the type itself if it is no dictionary.
 fn declared_values(kind: &DataType) -> &DataType {
     match kind {
         DataType::Dictionary(_, values) => values,

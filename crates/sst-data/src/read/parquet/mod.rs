@@ -1,5 +1,5 @@
-//! Parquet, as the Hugging Face hub keeps its data sets: row groups are read in small batches, and of their columns only
-//! those that are used.
+//! Reads Parquet, the format of data sets on the Hugging Face hub. Row groups are read in small batches, and only the
+//! used columns are read.
 
 mod column;
 mod footer;
@@ -30,43 +30,44 @@ use super::{ReadError, file};
 use crate::example::{Field, Key};
 use column::Column;
 
-/// Rows decoded at a time: enough to amortise the decoding, few enough for long documents.
+/// The number of rows decoded at a time: enough to amortise the decoding, and few enough for long documents.
 const BATCH_ROWS: usize = 256;
 
-/// One document a row. Columns that are not used are not read; a null is given as no field at all.
+/// A reader of one document a row. Unused columns are not read. A null value gives no field.
 pub(super) struct Parquet {
     name: Arc<str>,
     wanted: Wanted,
     file: File,
     metadata: ArrowReaderMetadata,
     mask: ProjectionMask,
-    /// The row group that is read, and the next one: each is decoded by itself, so that the others survive its damage.
+    /// The current row group, and the number of the next one. Each is decoded by itself, so that damage in one does
+    /// not affect the others.
     group: Option<Group>,
     next_group: usize,
     /// All columns of the file, for the error of a missing one.
     column_names: Vec<String>,
     /// The columns that are read.
     places: Vec<Place>,
-    /// One batch of them.
+    /// The values of the current batch.
     columns: Vec<Column>,
     arrays: Vec<Arc<dyn Array>>,
-    /// The rows of the batch, the next of them, and how many rows of the file came before it.
+    /// The number of rows of the batch, the next row in it, and the number of rows of the file before it.
     len: usize,
     next: usize,
     before: u64,
 }
 
-/// A row group on its way.
+/// A row group that is being read.
 struct Group {
     batches: ParquetRecordBatchReader,
-    /// The row of the file after its last one.
+    /// The row of the file after the last row of the group.
     end: u64,
 }
 
 /// A column that is read.
 struct Place {
     name: Arc<str>,
-    /// The type that the file declares; strings are read as bytes, so that one bad value costs one row.
+    /// The type in the file's schema. Strings are decoded as bytes, so that an invalid value costs only its own row.
     declared: DataType,
     is_text: bool,
     is_used: bool,
@@ -95,7 +96,7 @@ impl Parquet {
         let (mut places, mut roots, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         for (root, field) in schema.declared.fields().iter().enumerate() {
             if !seen.insert(field.name().as_str()) {
-                let what = format!("column `{}` stands twice in the schema", field.name());
+                let what = format!("column `{}` occurs twice in the schema", field.name());
                 let reason = format!("{what}: rename or remove one of them");
                 return Err(ReadError::Refused { path: name.to_string(), reason });
             }
@@ -205,8 +206,8 @@ impl Parquet {
         Ok(Record { number, fields, whole })
     }
 
-    /// A value of any type as JSON; what is not the same in JSON is counted. Fails with the first byte of a string that
-    /// is not UTF-8.
+    /// A value of any type as JSON. Differences are counted. The error is the offset of the first byte of a string
+    /// that is not UTF-8.
     fn whole_value(
         &self,
         place: &Place,
@@ -214,15 +215,15 @@ impl Parquet {
         key: &Key,
     ) -> Result<RawField, usize> {
         let mut value = String::new();
-        let told = json::write(&mut value, array, &place.declared, self.next)?;
+        let conversion = json::write(&mut value, array, &place.declared, self.next)?;
         let ledger = &self.wanted.ledger;
-        ledger.add("fields.as_text", u64::from(told.as_text), Some(key));
-        ledger.add("fields.not_finite", u64::from(told.not_finite), Some(key));
-        ledger.add("fields.lost", u64::from(told.lost), Some(key));
+        ledger.add("fields.as_text", u64::from(conversion.as_text), Some(key));
+        ledger.add("fields.not_finite", u64::from(conversion.not_finite), Some(key));
+        ledger.add("fields.lost", u64::from(conversion.lost), Some(key));
         Ok(RawField::new(&place.name, &value))
     }
 
-    /// The error of a row group that cannot be decoded: its rows from here on are lost, and counted.
+    /// The error for a row group that cannot be decoded. Its remaining rows are lost, and counted.
     fn broken(&mut self, reason: &str) -> ReadError {
         let groups = self.metadata.metadata().row_groups();
         let rows = |group: &RowGroupMetaData| u64::try_from(group.num_rows()).unwrap_or(0);
@@ -235,7 +236,7 @@ impl Parquet {
         ReadError::DamagedRows { path: self.name.to_string(), key, reason }
     }
 
-    /// The next batch of the file; `None` at its end.
+    /// Reads the next batch of the file; `None` at its end.
     fn batch(&mut self) -> Option<Result<(), ReadError>> {
         self.before += self.len as u64;
         (self.next, self.len) = (0, 0);
@@ -254,7 +255,7 @@ impl Parquet {
                 Some(Ok(()))
             }
             Ok(None) if self.before == group.end => Some(Ok(())),
-            Ok(_) => Some(Err(self.broken("the footer promises another number of rows"))),
+            Ok(_) => Some(Err(self.broken("the number of rows differs from that in the footer"))),
             Err(reason) => Some(Err(self.broken(&reason))),
         }
     }
@@ -277,15 +278,15 @@ impl Reader for Parquet {
     }
 }
 
-/// Calls the decoder, which panics on some damaged files (an overflow of row counts, for one).
+/// Calls the decoder and catches its panics. It panics on some damaged files, for example if row counts overflow.
 fn guarded<T, E: Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("the decoder cannot make sense of it".to_owned()),
+        Err(_) => Err("the decoder panicked on it".to_owned()),
     }
 }
 
-/// Checks that all row groups together have as many rows as the file says.
+/// Checks that the row groups together have as many rows as the file states.
 fn check_rows(metadata: &ParquetMetaData) -> Result<(), String> {
     let count = |rows: i64| u64::try_from(rows).ok();
     let total = metadata.row_groups().iter().try_fold(0_u64, |sum, group| {
@@ -297,7 +298,7 @@ fn check_rows(metadata: &ParquetMetaData) -> Result<(), String> {
     }
 }
 
-/// Checks that the columns to read are packed in a way that is read here.
+/// Checks that the columns to read are compressed in a supported way.
 fn check_codecs(
     name: &str,
     metadata: &ParquetMetaData,

@@ -1,5 +1,5 @@
-//! The headers of pages, looked at before anything is unpacked: a page says how large it becomes, and the decoder
-//! allocates what it says.
+//! Checks the headers of pages before anything is decompressed. A header states the decompressed size, and the decoder
+//! allocates it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,14 +12,14 @@ use crate::read::limits::{
     MAX_PARQUET_GROUP_BYTES, MAX_PARQUET_PAGE_BYTES, MAX_PARQUET_PAGE_VALUES,
 };
 
-/// Bytes read for a header at first, and at most: statistics may be long.
+/// The number of bytes that are read for a header at first. Headers with long statistics need more.
 const HEADER_BYTES: usize = 512;
 const MAX_HEADER_BYTES: usize = 16 << 20;
 
 /// Checks the pages of the columns of a row group that are read.
 ///
 /// # Errors
-/// What is beyond a limit and what to do, or that a header makes no sense.
+/// If a page goes beyond a limit, with advice; or if a header is not valid.
 pub(super) fn check(
     file: &File,
     group: &RowGroupMetaData,
@@ -39,14 +39,14 @@ pub(super) fn check(
     Ok(())
 }
 
-/// The size of the largest page of a column, unpacked.
+/// The decompressed size of the largest page of a column.
 fn largest_page(file: &File, column: &ColumnChunkMetaData) -> Result<u64, String> {
     let broken =
-        || format!("the pages of column `{}` make no sense", column.column_path().string());
+        || format!("the page headers of column `{}` are not valid", column.column_path().string());
     let (mut at, length) = column_range(column).ok_or_else(broken)?;
     let end = at.checked_add(length).ok_or_else(broken)?;
     let (mut largest, mut seen) = (0, 0);
-    // As the decoder does, which does not look at what follows the last value.
+    // Like the decoder, this ignores bytes after the last value.
     let values = u64::try_from(column.num_values()).unwrap_or(0);
     while at < end && seen < values {
         let page = header_at(file, at, end - at).ok_or_else(broken)?;
@@ -66,7 +66,7 @@ fn largest_page(file: &File, column: &ColumnChunkMetaData) -> Result<u64, String
     Ok(largest)
 }
 
-/// Where the pages of a column lie: their first byte and their length.
+/// The offset and the length of the pages of a column, in bytes.
 fn column_range(column: &ColumnChunkMetaData) -> Option<(u64, u64)> {
     let start = match column.dictionary_page_offset() {
         Some(dictionary) => dictionary,
@@ -75,15 +75,15 @@ fn column_range(column: &ColumnChunkMetaData) -> Option<(u64, u64)> {
     Some((u64::try_from(start).ok()?, u64::try_from(column.compressed_size()).ok()?))
 }
 
-/// What the header of a page says.
+/// The contents of a page header.
 #[derive(Debug, PartialEq, Eq)]
 struct Page {
-    /// Bytes of the header itself.
+    /// The size of the header in bytes.
     header: u64,
     unpacked: u64,
     packed: u64,
     values: u64,
-    /// Whether it is a page of data and not a dictionary.
+    /// Whether it is a data page and not a dictionary page.
     is_data: bool,
 }
 
@@ -110,7 +110,8 @@ fn header_at(file: &File, at: u64, rest: u64) -> Option<Page> {
     }
 }
 
-/// The page header that begins `bytes`, in Thrift's compact protocol; none if it does not end within them.
+/// Parses the page header at the start of `bytes`, in Thrift's compact protocol; `None` if it does not end within
+/// them.
 fn parse(bytes: &[u8]) -> Option<Page> {
     let mut thrift = Thrift::new(bytes);
     let (mut unpacked, mut packed, mut values, mut is_data) = (None, None, 0, false);
@@ -120,7 +121,7 @@ fn parse(bytes: &[u8]) -> Option<Page> {
             (1, Thrift::I32) => is_data = matches!(thrift.zigzag()?, 0 | 3),
             (2, Thrift::I32) => unpacked = u64::try_from(thrift.zigzag()?).ok(),
             (3, Thrift::I32) => packed = u64::try_from(thrift.zigzag()?).ok(),
-            // The headers of a data page, a dictionary page and a data page of version 2.
+            // These fields are the headers of a data page, a dictionary page and a data page of version 2.
             (5 | 7 | 8, Thrift::STRUCT) => {
                 let mut inner = 0;
                 while let Some(kind) = thrift.field(&mut inner)? {
@@ -142,7 +143,8 @@ mod tests {
 
     #[test]
     fn a_header_is_read_whatever_else_is_in_it() {
-        // Field 1 (type 0), 2 (unpacked 300), 3 (packed 200), 5: a struct of num_values 7, a list of i32, a string.
+        // The header has the fields 1 (type 0), 2 (decompressed size 300), 3 (compressed size 200) and 5: a struct of
+        // num_values 7, a list of i32, and a string.
         let header = [
             0x15, 0x00, 0x15, 0xd8, 0x04, 0x15, 0x90, 0x03, 0x2c, 0x15, 0x0e, 0x19, 0x25, 0x02,
             0x04, 0x18, 0x02, b'h', b'i', 0x00, 0x00,
@@ -152,7 +154,7 @@ mod tests {
         for cut in 0..header.len() {
             assert_eq!(parse(&header[..cut]), None);
         }
-        // Sizes below zero, and structs without end.
+        // Negative sizes and structs without an end are not valid.
         assert_eq!(parse(&[0x15, 0x00, 0x15, 0x01, 0x15, 0x02, 0x00]), None);
         assert_eq!(parse(&[0x1c; 100]), None);
     }

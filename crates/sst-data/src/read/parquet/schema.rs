@@ -1,8 +1,9 @@
-//! The schema that a file is decoded with: its own, but for strings, which are decoded as bytes.
+//! Builds the schema that a file is decoded with. It is the file's own schema, except that strings are decoded as
+//! bytes.
 //!
-//! Arrow checks the strings of a whole batch at once and fails with all of it. As bytes they are checked one by one, so
-//! a bad value costs its own row, and only where its column is used. As views into the page they are not copied either:
-//! a page of 1 MB that repeats one value a thousand times stays 1 MB.
+//! Arrow checks the strings of a whole batch at once, and one invalid string fails the whole batch. Bytes are checked
+//! one by one, so an invalid value costs only its own row, and only if its column is used. Views into the page also
+//! avoid copies: a page of 1 MB that repeats one value a thousand times takes 1 MB.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub(super) struct Decoding {
     pub(super) declared: SchemaRef,
 }
 
-/// The metadata of a file with every string as bytes.
+/// The metadata of a file with every string declared as bytes.
 pub(super) fn strings_as_bytes(metadata: ParquetMetaData) -> Result<Decoding> {
     let file = metadata.file_metadata();
     let schema = SchemaDescriptor::new(Arc::new(without_strings(file.schema())?));
@@ -34,7 +35,7 @@ pub(super) fn strings_as_bytes(metadata: ParquetMetaData) -> Result<Decoding> {
     );
     let bytes = Arc::new(ParquetMetaData::new(bytes, metadata.row_groups().to_vec()));
     let metadata = Arc::new(metadata);
-    // What Arrow noted about types that Parquet lacks is used where it fits the file.
+    // Arrow's own notes about types that Parquet lacks are used if they fit the file.
     let noted = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new());
     if let Ok(noted) = noted {
         let declared = noted.schema().clone();
@@ -48,7 +49,7 @@ pub(super) fn strings_as_bytes(metadata: ParquetMetaData) -> Result<Decoding> {
     Ok(Decoding { metadata: ArrowReaderMetadata::try_new(bytes, plain())?, declared })
 }
 
-/// The same type without the notes that make bytes a string.
+/// The same type without the annotations that declare bytes to be a string.
 fn without_strings(kind: &Type) -> Result<Type> {
     let info = kind.get_basic_info();
     let id = info.has_id().then(|| info.id());

@@ -1,26 +1,26 @@
-//! Just enough of Thrift's compact protocol to look at sizes before a decoder believes them.
+//! Parses as much of Thrift's compact protocol as is needed to check sizes before the decoder uses them.
 //!
-//! Every method gives none where the bytes end too early or make no sense.
+//! Every method returns `None` if the bytes end too early or are not valid.
 
-/// Passes over structs and reads the integers among their fields.
+/// Reads the integers among the fields of structs and skips everything else.
 pub(super) struct Thrift<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Thrift<'a> {
-    /// Types of fields.
+    /// The types of fields.
     pub(super) const I32: u8 = 5;
     pub(super) const LIST: u8 = 9;
     pub(super) const STRUCT: u8 = 12;
     const MAX_DEPTH: usize = 16;
 
-    /// Begins at the start of `bytes`.
+    /// Starts at the beginning of `bytes`.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    /// The bytes read so far.
+    /// The number of bytes read so far.
     pub(super) fn at(&self) -> usize {
         self.at
     }
@@ -43,7 +43,7 @@ impl<'a> Thrift<'a> {
         None
     }
 
-    /// An integer.
+    /// Reads an integer.
     pub(super) fn zigzag(&mut self) -> Option<i64> {
         let value = self.varint()?;
         Some((value >> 1) as i64 ^ -((value & 1) as i64))
@@ -54,7 +54,8 @@ impl<'a> Thrift<'a> {
         (self.at <= self.bytes.len()).then_some(())
     }
 
-    /// The type of the next field of a struct, whose number goes to `id`; `None` within at its end.
+    /// Reads the header of the next field of a struct, stores its number in `id`, and returns its type; `Some(None)`
+    /// at the end of the struct.
     pub(super) fn field(&mut self, id: &mut i64) -> Option<Option<u8>> {
         let byte = self.byte()?;
         if byte == 0 {
@@ -67,13 +68,13 @@ impl<'a> Thrift<'a> {
         Some(Some(byte & 0x0f))
     }
 
-    /// Passes over a value of type `kind`, which lies in `depth` others.
+    /// Skips a value of type `kind` that is nested in `depth` others.
     pub(super) fn skip(&mut self, kind: u8, depth: usize) -> Option<()> {
         if depth > Self::MAX_DEPTH {
             return None;
         }
         match kind {
-            // Booleans of a struct are in the field's type.
+            // The value of a boolean field is in the type of the field.
             1 | 2 => Some(()),
             3 => self.pass(1),
             4..=6 => self.varint().map(|_| ()),
@@ -105,14 +106,14 @@ impl<'a> Thrift<'a> {
         }
     }
 
-    /// The number of elements of a list, and their type.
+    /// Reads the number of elements of a list, and their type.
     pub(super) fn list(&mut self) -> Option<(u64, u8)> {
         let head = self.byte()?;
         let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
         Some((count, head & 0x0f))
     }
 
-    /// Passes over an element of a list, where a boolean takes a byte.
+    /// Skips an element of a list. A boolean takes one byte there.
     fn element(&mut self, kind: u8, depth: usize) -> Option<()> {
         match kind {
             1 | 2 => self.pass(1),

@@ -16,7 +16,7 @@ fn fake(there: fn(&str) -> String, back: fn(&str) -> String) -> (BackTranslation
 }
 
 #[test]
-fn lines_are_translated_and_all_else_stays() {
+fn only_the_words_of_a_line_are_translated() {
     let (kind, ledger) = fake(|text| format!("<{text}>"), |text| text.replace("one", "two"));
     fn check(kind: &BackTranslation, text: &str, expected: &str) {
         assert_eq!(view(kind, text, 0), expected);
@@ -29,7 +29,7 @@ fn lines_are_translated_and_all_else_stays() {
 }
 
 #[test]
-fn special_tokens_stay_or_the_text_does() {
+fn a_text_whose_special_tokens_change_is_kept() {
     let (kind, ledger) = fake(|text| text.to_lowercase(), |text| format!("{text}."));
     let draws = [sst_data::augment::Draw { seed: 0, epoch: 0, index: 0 }; 3];
     let asked = ["The [MASK] sat", "The cat", "<mask> sat"].map(str::to_owned).to_vec();
@@ -49,7 +49,7 @@ fn a_batch_keeps_its_order() {
 }
 
 #[test]
-fn a_server_is_asked_both_ways() {
+fn a_server_translates_in_both_directions() {
     let url = server(|request| {
         let (from, to) = (request["source"].as_str().unwrap(), request["target"].as_str().unwrap());
         let answers: Vec<String> =
@@ -60,7 +60,7 @@ fn a_server_is_asked_both_ways() {
     let config = json!({"translator": url, "pair": "zh-Hans:en", "cache": cache.path()});
     let kind = kind("back_translation", &config);
     assert_eq!(view(&*kind, "你好", 0), "你好 zh-Hans>en en>zh-Hans");
-    // Both ways are kept now.
+    // The cache now holds the translations in both directions.
     assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 2);
 }
 

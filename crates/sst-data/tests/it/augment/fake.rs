@@ -21,7 +21,7 @@ impl Program {
     /// A bash script.
     pub(super) fn new(script: &str) -> Self {
         let program = Self { folder: tempfile::tempdir().unwrap() };
-        // Another process writes it: one that this process has open for writing cannot be started.
+        // Another process writes the script, because a file that this process has open for writing cannot be executed.
         let mut write = Command::new("sh")
             .args(["-c", "cat > apertium && chmod +x apertium"])
             .current_dir(program.folder.path())
@@ -43,7 +43,7 @@ impl Program {
     }
 }
 
-/// A translator that has `f` made of each text, and remembers what it was asked.
+/// A translator that applies `f` to each text, and records the texts that it gets.
 pub(super) struct Fake<F> {
     pub(super) f: F,
     pub(super) asked: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
@@ -66,8 +66,8 @@ impl<F: Fn(&str) -> String + Send> Translator for Fake<F> {
     }
 }
 
-/// A server at the address that is returned, which answers each request's JSON with what `answer`
-/// makes of it: a status, a body, and how long it takes.
+/// Starts a server and returns its address. It answers each request with the result of `answer` for the JSON of the
+/// request: a status, a body, and a delay.
 pub(super) fn server(
     answer: impl Fn(&Value) -> (u16, String, Duration) + Send + 'static,
 ) -> String {
@@ -99,7 +99,7 @@ pub(super) fn server(
                  Connection: close\r\n\r\n",
                 body.len()
             );
-            // A client that has lost its patience is gone by now.
+            // The client may have timed out by now.
             let _ =
                 stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
         }
@@ -107,8 +107,8 @@ pub(super) fn server(
     address
 }
 
-/// A server at the https address that is returned, which knows nothing of TLS: it says so in plain text, and sends the
-/// first byte of what it got.
+/// Starts a server without TLS and returns an https address for it. It answers in plain text, and sends the first byte
+/// that it gets through the channel.
 pub(super) fn plain_server() -> (String, Receiver<u8>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("https://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! The kinds on words: never empty, never beyond the rate, the same with the same seed.
+//! Augmentations of words never empty a text, never exceed the rate, and give the same result for the same seed.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -29,11 +29,11 @@ const ENGLISH: &[&str] = &[
     "U2",
     "été",
 ];
-/// Dictionary words that jieba does not cut.
+/// Words of the dictionary that jieba does not split.
 const CHINESE: &[&str] = &["高兴", "美丽", "北京", "今天", "学习", "朋友", "我们", "喜欢"];
 const SPECIAL: &[&str] = &["[MASK]", "[SEP]", "</s>", "<|endoftext|>"];
 
-/// Each kind on words at `rate`.
+/// Every augmentation of words with the given rate.
 fn kinds(rate: f64) -> Vec<Box<dyn Augment>> {
     let mut kinds: Vec<_> = ["mask", "deletion", "swap", "crop"]
         .iter()
@@ -53,7 +53,7 @@ fn thesaurus() -> &'static [std::path::PathBuf] {
     })
 }
 
-/// The words of a text made by [`english`], as a reader would count them.
+/// The words of a text made by [`english`], counted as a reader would count them.
 fn words(text: &str) -> Vec<String> {
     let text = SPECIAL.iter().fold(text.to_owned(), |text, special| text.replace(special, " "));
     let bare = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
@@ -63,7 +63,7 @@ fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Words with what stands between them; the words of one special token in ten.
+/// Joins words with the text between them. One word in ten is a special token.
 fn text_of(
     own: &'static [&'static str],
     separators: &'static [&'static str],
@@ -81,7 +81,7 @@ fn english() -> impl Strategy<Value = String> {
     text_of(ENGLISH, &[" ", "  ", ", ", ". ", "\n", " (", ") ", " \"", "\t"])
 }
 
-/// Words apart, so that it is known where each begins.
+/// The words are separated, so that it is known where each begins.
 #[cfg(feature = "jieba")]
 fn chinese() -> impl Strategy<Value = String> {
     text_of(CHINESE, &["，"])
@@ -113,7 +113,7 @@ fn is_subsequence(part: &[String], whole: &[String]) -> bool {
     part.iter().all(|word| whole.any(|other| other == word))
 }
 
-/// Checks what `name` made `after` of `before` against the most words that it may change.
+/// Checks the result `after` of the augmentation `name` for `before`, given the most words that it may change.
 fn check_change(name: &str, before: &[String], after: &[String], masks: usize, most: usize) {
     let differing = before.iter().zip(after).filter(|(a, b)| a != b).count();
     match name {
@@ -200,10 +200,10 @@ proptest! {
 }
 
 #[test]
-fn only_what_is_changed_changes() {
+fn bytes_outside_the_changed_words_are_kept() {
     let text = " \"The quick,\tbrown fox\" —\njumps\u{a0}over [MASK]; the lazy dogs… ";
     for seed in 0..50 {
-        // Without words, gaps and special tokens of a masked text are those of the text.
+        // Apart from its words, a masked text has the same gaps and special tokens as before.
         let masked = view(&*kind("mask", &json!({"rate": 0.4, "mask": "□"})), text, seed);
         let (mut a, mut b) = (text, masked.as_str());
         for part in masked.split('□') {
@@ -230,7 +230,7 @@ fn draws_are_keyed_by_seed_epoch_and_index() {
     for (seed, epoch, index) in [(2, 0, 0), (1, 1, 0), (1, 0, 1)] {
         assert_ne!(of(seed, epoch, index), first);
     }
-    // What a text becomes does not depend on those beside it.
+    // The view of a text does not depend on the other texts.
     let draws: Vec<Draw> = (0..3).map(|index| Draw { seed: 1, epoch: 0, index }).collect();
     let together = kind.augment(vec![text.to_owned(); 3], &draws).unwrap();
     assert_eq!(together, [of(1, 0, 0), of(1, 0, 1), of(1, 0, 2)]);
@@ -250,7 +250,7 @@ fn examples() {
         let cropped = view(&*kind("crop", &json!({"rate": 0.5})), text, seed);
         assert!(text.contains(&cropped) && words(&cropped).len() == 5, "{cropped}");
     }
-    // A special token outlives the stretch that it stood in.
+    // A special token is kept even if the span around it is cut off.
     for seed in 0..20 {
         let cropped = view(&*kind("crop", &json!({"rate": 0.9})), "[CLS] a b c [SEP] d e", seed);
         assert!(cropped.starts_with("[CLS] ") && cropped.contains("[SEP]"), "{cropped}");

@@ -13,12 +13,12 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use sst_data::augment::{Augment, AugmentError, Context, Draw, build, list};
 
-/// The kind `name` with `config`.
+/// The augmentation `name` with `config`.
 fn kind(name: &str, config: &Value) -> Box<dyn Augment> {
     build(name, config, &Context::default()).unwrap()
 }
 
-/// What `kind` makes of `text`.
+/// The view of `text` that `kind` makes.
 fn view(kind: &dyn Augment, text: &str, seed: u64) -> String {
     let draw = Draw { seed, epoch: 0, index: 0 };
     let views = kind.augment(vec![text.to_owned()], &[draw]).unwrap();
@@ -39,7 +39,7 @@ fn every_default_is_a_configuration() {
         let config = (entry.default_config)();
         match build(entry.name, &config, &Context::default()) {
             Ok(kind) => assert_eq!(kind.name(), entry.name),
-            // There is no thesaurus that everybody has.
+            // There is no default thesaurus.
             Err(error) => assert_eq!(entry.name, "synonym", "{error}"),
         }
         assert!(!entry.summary.is_empty());
@@ -51,7 +51,7 @@ fn every_default_is_a_configuration() {
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
+fn invalid_settings_are_refused() {
     fn check(name: &str, config: Value, expected: &str) {
         let error = build(name, &config, &Context::default()).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
@@ -77,7 +77,7 @@ fn a_chain_applies_its_kinds_in_order_and_none_twice() {
     let chain = chain.unwrap();
     assert_eq!(chain.names(), ["mask", "deletion"]);
     let draw = [Draw { seed: 1, epoch: 0, index: 0 }];
-    // There is no word left that the deletion could take.
+    // The deletion has no word left to delete.
     assert_eq!(chain.augment(vec!["a b, c".into()], &draw).unwrap(), ["[MASK] [MASK], [MASK]"]);
     let twice = sst_data::augment::Chain::new(vec![mask(), mask()]).unwrap_err();
     assert!(matches!(twice, AugmentError::Twice { kind: "mask" }));

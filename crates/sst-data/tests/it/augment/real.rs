@@ -1,4 +1,4 @@
-//! Apertium itself, where it is installed.
+//! Tests with the real Apertium, if it is installed.
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,8 @@ use sst_data::augment::translate::{Apertium, Cached, TranslateError, Translator}
 use super::fake::Program;
 use super::{kind, view};
 
-/// Whether Apertium has English and Spanish. Says so if it has not, past the test's captured output.
+/// Whether Apertium can translate between English and Spanish. If not, this prints a message that the test harness
+/// does not capture.
 fn has_apertium() -> bool {
     let listed = Command::new("apertium").arg("-l").output();
     let listed = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
@@ -37,14 +38,14 @@ fn apertium_itself() {
     }
     let timeout = Duration::from_secs(60);
     let mut apertium = Apertium::new("apertium", "eng-spa", timeout).unwrap();
-    // As lines of one input, the adjective of the first goes to the second.
+    // If both texts were lines of one input, the adjective of the first would move into the second.
     let texts =
         ["the big", "house is red", "The house is red.", "10/2 [x] <b> {y} $5 @ ~ \\ ^z^", "中文"];
     let texts = texts.map(str::to_owned);
     let together = apertium.translate(&texts).unwrap();
     assert_eq!(together[1..3], ["La casa es roja", "La casa es roja."]);
     assert_eq!(together[3..], ["10/2 [x] <b> {y} $5 @ ~ \\ ^z^", "中文"]);
-    // However they are put together, each text has the translation that it has alone.
+    // In any batch, each text has the translation that it has alone.
     for (text, expected) in texts.iter().zip(&together) {
         let alone = apertium.translate(std::slice::from_ref(text)).unwrap();
         assert_eq!(alone, std::slice::from_ref(expected));
@@ -63,9 +64,10 @@ fn apertium_itself() {
     assert!(error.contains("eng-xxx does not exist"), "{error}");
 }
 
-/// Texts dense in what means something between Apertium's programs: in none does it lose its place.
+/// Texts with many characters that have a meaning in Apertium's stream. None of them may confuse the numbering of the
+/// answers.
 #[test]
-fn apertium_keeps_in_step_whatever_a_text_holds() {
+fn apertium_answers_in_order_whatever_a_text_contains() {
     if !has_apertium() {
         return;
     }
@@ -136,14 +138,15 @@ fn apertium_keeps_in_step_whatever_a_text_holds() {
     }
 }
 
-/// What of Apertium is killed.
+/// The part of Apertium that is killed.
 #[derive(Debug, Clone, Copy)]
 enum Victim {
-    /// All of its processes at once.
+    /// All processes at once.
     All,
-    /// The one in its middle that knows the words of both languages: those after it go on to the end of what they have.
+    /// The bilingual dictionary lookup in the middle of the pipeline. The programs after it continue until their input
+    /// ends.
     Dictionary,
-    /// The last that has to do with words: nothing comes any more.
+    /// The last program that processes words. After it, no output follows.
     Last,
 }
 
@@ -157,20 +160,20 @@ fn members(group: i32) -> impl Iterator<Item = i32> {
         entry.unwrap().file_name().to_str().and_then(|name| name.parse::<i32>().ok())
     });
     pids.filter(move |pid| {
-        // After the name: state, parent, group.
+        // The name is followed by the state, the parent and the process group.
         let stat = read_of(*pid, "stat").unwrap_or_default();
         let of = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(2));
         of == Some(&group.to_string())
     })
 }
 
-/// That of a group whose command has `word` in it.
+/// The process of a group whose command contains `word`.
 fn process(group: i32, word: &str) -> Option<i32> {
     members(group).find(|pid| read_of(*pid, "cmdline").is_ok_and(|command| command.contains(word)))
 }
 
-/// Bytes that a group's processes have written to where their translations go, which is where the output of the first goes
-/// too.
+/// The number of bytes that the processes of a group have written to the file of the translations, which is also where
+/// the output of the first process goes.
 fn written(group: i32) -> u64 {
     let output = |pid: i32| fs::read_link(format!("/proc/{pid}/fd/1")).ok();
     let Some(end) = output(group) else { return 0 };
@@ -183,7 +186,7 @@ fn written(group: i32) -> u64 {
     writers.map(bytes).sum()
 }
 
-/// Waits for the program in `folder` to have written translations out, and kills it.
+/// Waits until the program in `folder` has written translations, and kills it.
 fn kill_in_mid_batch(folder: &Path, victim: Victim) {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -191,9 +194,9 @@ fn kill_in_mid_batch(folder: &Path, victim: Victim) {
         thread::sleep(Duration::from_millis(2));
         let pid = fs::read_to_string(folder.join("pid")).unwrap_or_default();
         let Ok(group) = pid.trim().parse::<i32>() else { continue };
-        // The last one that has to do with words.
+        // This is the last program that processes words.
         let Some(last) = process(group, "autopgen.bin") else { continue };
-        // More than the first texts: what is there can be read although its writer is killed.
+        // Wait for more than the first texts. Output that is in the pipe can be read although its writer is killed.
         if written(group) < 2000 {
             continue;
         }
@@ -210,7 +213,7 @@ fn kill_in_mid_batch(folder: &Path, victim: Victim) {
     }
 }
 
-/// What a cache holds, by text.
+/// The contents of a cache, sorted by text.
 fn kept(cache: &Path) -> Vec<(String, String)> {
     let folders = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path());
     let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap());
@@ -239,7 +242,7 @@ fn apertium_killed_in_mid_batch_loses_nothing_and_pairs_nothing_wrongly() {
     let all = [&first[..], &batch].concat();
     let want = Apertium::new("apertium", "eng-spa", timeout).unwrap().translate(&all).unwrap();
     for victim in [Victim::All, Victim::Dictionary, Victim::Last] {
-        // The process is Apertium's own; the script is gone once it has told its number.
+        // The process belongs to Apertium; the script has exited after it wrote its process id.
         let program = Program::new("echo $$ > \"$(dirname \"$0\")/pid\"\nexec apertium \"$@\"");
         let cache = program.folder().join("cache");
         let open = |path: &Path| {
@@ -259,10 +262,10 @@ fn apertium_killed_in_mid_batch_loses_nothing_and_pairs_nothing_wrongly() {
         assert!(0 < answered && answered < asked && asked == 1480, "{message}");
         println!("{victim:?}: {message}");
         assert!(message.starts_with("apertium eng-spa ended ("), "{message}");
-        // Of a batch that is not whole nothing is kept.
+        // Nothing of an incomplete batch is cached.
         assert_eq!(kept(&cache), before, "{victim:?}");
 
-        // It begins anew by itself, and asks only for what is not kept.
+        // The translator restarts the process, and translates only texts that are not cached.
         assert_eq!(translator.translate(&all).unwrap(), want, "{victim:?}");
         let mut pairs: Vec<_> = all.iter().cloned().zip(want.iter().cloned()).collect();
         pairs.sort();

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{file, kind, view};
 
-/// All that `text` can become at a rate of one.
+/// Every view of `text` at a rate of one.
 fn views(thesaurus: &str, text: &str) -> Vec<String> {
     let name = if thesaurus.starts_with("UTF-8") { "th.dat" } else { "cilin.txt" };
     let kind = kind("synonym", &json!({"rate": 1.0, "files": [file(name, thesaurus)]}));
@@ -41,17 +41,17 @@ fn synonyms_keep_the_case() {
 #[test]
 fn names_are_left_alone() {
     for text in [
-        // Inside a sentence; in capitals among others; with digits; mixed.
+        // The words are inside a sentence, in capitals among others, with digits, and in mixed case.
         "Mr. Smith met Happy.",
         "The HAPPY few",
         "u2 and U2",
         "a hAppy end",
-        // At the start of a sentence, but known to be a name: to the thesaurus, and by the text.
+        // The word is at the start of a sentence, but the thesaurus or the rest of the text shows that it is a name.
         "Paris sleeps. Rose woke.",
         "I know Happy. Happy knows me.",
-        // Words that belong to grammar.
+        // Function words are kept.
         "I can.",
-        // Nothing but an inflected form.
+        // The thesaurus does not list the inflected form.
         "the smiths",
     ] {
         assert_eq!(views(ENGLISH, text), [text]);
@@ -84,8 +84,9 @@ fn chinese_words_are_replaced_and_names_are_not() {
 }
 
 #[test]
-fn a_text_without_candidates_is_counted_as_its_words_are() {
-    // One word in ten at a rate of a tenth: the rate is of all words, not of those with synonyms.
+fn the_rate_counts_words_without_synonyms() {
+    // One word in ten is replaced at a rate of 0.1: the rate applies to all words, and not only to those with
+    // synonyms.
     let text = "x x x x x x x x x happy";
     let kind = kind("synonym", &json!({"rate": 0.1, "files": [file("th.dat", ENGLISH)]}));
     assert!((0..20).all(|seed| view(&*kind, text, seed) != text));

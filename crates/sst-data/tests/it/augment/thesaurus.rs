@@ -1,4 +1,4 @@
-//! Thesauri: each form, and each kind of damage.
+//! Thesauri in each format, and with each kind of damage.
 
 use std::fs;
 
@@ -25,7 +25,7 @@ fn mythes_is_read_without_its_notes() {
     check(&thesaurus, "happy", 9, &["felicitous", "bright"]);
     check(&thesaurus, "lonely", 9, &[]);
     check(&thesaurus, "unknown", 9, &[]);
-    // A meaning without a synonym counts, unless it is an adjective's.
+    // A meaning without a synonym counts, except for adjectives.
     check(&thesaurus, "cat", 1, &[]);
     check(&thesaurus, "cat", 2, &["guy", "hombre"]);
     assert!(thesaurus.knows_as_name("happy") && !thesaurus.knows_as_name(".22"));
@@ -77,7 +77,7 @@ fn wordnet_is_read_as_a_folder() {
     check(&thesaurus, "glad", 2, &["happy"]);
 
     write("index.adj", "glad a 1 1 ! 1 1 00009999\n");
-    assert!(load().unwrap_err().to_string().contains("index.adj:2: is no entry of WordNet"));
+    assert!(load().unwrap_err().to_string().contains("index.adj:2: is not an entry of WordNet"));
     fs::remove_file(folder.path().join("data.verb")).unwrap();
     assert!(load().unwrap_err().to_string().contains("data.verb"));
 }
@@ -91,7 +91,7 @@ fn several_files_make_one_thesaurus() {
 }
 
 #[test]
-fn damage_is_told_with_its_place() {
+fn damage_is_reported_with_file_and_line() {
     fn check(name: &str, bytes: impl AsRef<[u8]>, expected: &str) {
         let error = load(name, bytes).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
@@ -104,15 +104,15 @@ fn damage_is_told_with_its_place() {
     check(
         "a.dat",
         "UTF-8\nhappy|1\n(adj)|glad\n(adj)|merry\n",
-        "a.dat:4: `(adj)|merry` is no `word|",
+        "a.dat:4: `(adj)|merry` is not `word|",
     );
     check("a.dat", "KOI8-R\nx|1\n-|y\n", "is in the encoding KOI8-R");
     check("a.dat", b"UTF-8\nx|1\n-|\xff\n", "a.dat:3: is not UTF-8");
-    check("a.txt", "Aa01A01= a b\nAa01 c d\n", "a.txt:2: `Aa01` is no code");
+    check("a.txt", "Aa01A01= a b\nAa01 c d\n", "a.txt:2: `Aa01` is not a code");
     check("a.json", "{\"A\":", "a.json:1: not valid JSON");
-    check("a.json", "{\"A\":{\"sub\":{}}}", "holds no synonym");
+    check("a.json", "{\"A\":{\"sub\":{}}}", "contains no synonym");
     check("a.txt", "Just some text.\nIn lines.\n", "is no thesaurus that sst knows");
-    check("a.txt", " \n", "holds no synonym");
+    check("a.txt", " \n", "contains no synonym");
     let missing = Thesaurus::load(&["nowhere.dat".into()]).unwrap_err().to_string();
     assert!(missing.starts_with("cannot read nowhere.dat"), "{missing}");
 }

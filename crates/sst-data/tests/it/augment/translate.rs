@@ -1,4 +1,4 @@
-//! Translators: each text has its own translation, or there is an error that says why not.
+//! Each text gets its own translation, or there is an error that states the reason.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::fake::{Fake, Program, plain_server, server, texts};
 const PATIENCE: Duration = Duration::from_secs(20);
 const NO_TIME: Duration = Duration::ZERO;
 
-/// Answers each text with itself, `hello` as `hola`.
+/// A script that returns each text unchanged, except `hello`, which becomes `hola`.
 const WORKS: &str = r#"while IFS= read -r -d '' text; do printf '%s\0' "${text/hello/hola}"; done"#;
 
 fn strings(texts: &[&str]) -> Vec<String> {
@@ -22,12 +22,12 @@ fn apertium(program: &Program, timeout: Duration) -> Apertium {
     Apertium::new(program.path(), "eng-spa", timeout).unwrap()
 }
 
-/// The error of a program that does `script` when it is asked for three texts.
+/// The error if a program runs `script` when it gets three texts.
 fn fails(script: &str, timeout: Duration) -> TranslateError {
     let program = Program::new(script);
     let mut translator = apertium(&program, timeout);
     let error = translator.translate(&strings(&["one", "two", "three"])).unwrap_err();
-    // It does not go on with a process that has lost its way.
+    // A process that lost its place is not used again.
     assert!(translator.translate(&strings(&["one", "two", "three"])).is_err());
     error
 }
@@ -66,10 +66,10 @@ fn a_program_that_is_killed_is_an_error() {
     assert!(message.contains("signal: 9") && message.ends_with(": gone"), "{message}");
 }
 
-/// As a pipeline does of which one program was killed: those before it wait for the end of their input, and one after it
-/// holds the last text that came through.
+/// The script behaves like a pipeline in which one program was killed: the programs before it wait for the end of
+/// their input, and one after it holds the last text that came through.
 #[test]
-fn a_program_that_breaks_off_is_told_from_one_that_hangs_by_what_it_does_at_the_end_of_its_input() {
+fn a_broken_pipeline_is_distinguished_from_a_hanging_program() {
     let script = |status: i32| {
         format!(
             "IFS= read -r -d '' one; IFS= read -r -d '' two; printf '%s\\0' \"$one\"; cat >/dev/null; \
@@ -119,7 +119,7 @@ fn too_many_answers_are_noticed() {
     assert!(message.contains("`one`, of text 1"), "{message}");
 }
 
-/// What doubles the last text of a batch is found out by the next batch.
+/// An extra answer for the last text of a batch is detected by the next batch.
 #[test]
 fn an_answer_too_many_does_not_pass_to_the_next_batch() {
     let doubles = "n=0; while IFS= read -r -d '' text; do printf '%s\\0' \"$text\"; n=$((n+1)); \
@@ -132,7 +132,7 @@ fn an_answer_too_many_does_not_pass_to_the_next_batch() {
 }
 
 #[test]
-fn answers_of_something_else_are_noticed() {
+fn answers_without_a_number_are_noticed() {
     let error = fails("while IFS= read -r -d '' text; do printf 'hola\\0'; done", PATIENCE);
     assert!(error.to_string().contains("`hola`, which has no number"), "{error}");
     let empty =
@@ -153,7 +153,7 @@ fn a_program_that_hangs_is_ended_with_its_children() {
     let pid = fs::read_to_string(program.folder().join("pid")).unwrap();
     let mut group = std::process::Command::new("kill");
     group.args(["-0", "--", &format!("-{}", pid.trim())]).stderr(std::process::Stdio::null());
-    // The children become somebody else's to bury, which may take a moment.
+    // Another process has to reap the children, which may take a moment.
     let gone = (0..100).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
         !group.status().unwrap().success()
@@ -177,7 +177,7 @@ fn a_server_translates_in_requests_of_a_limited_size() {
     assert!(translator.translate(&[]).unwrap().is_empty());
 }
 
-/// The error of a server that answers two texts so.
+/// The error if a server gives this answer to two texts.
 fn server_fails(status: u16, body: &str, delay: Duration) -> TranslateError {
     let body = body.to_owned();
     let url = server(move |_| (status, body.clone(), delay));
@@ -209,7 +209,7 @@ fn a_server_that_is_slow_or_absent_is_an_error() {
     let error = server_fails(200, answer, Duration::from_secs(5));
     assert!(matches!(error, TranslateError::Slow { asked: 2, .. }), "{error}");
     assert!(start.elapsed() < Duration::from_secs(4));
-    // A port that was just free.
+    // This port was free a moment ago.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -220,11 +220,11 @@ fn a_server_that_is_slow_or_absent_is_an_error() {
 }
 
 #[test]
-fn a_server_that_is_to_speak_tls_and_does_not_is_an_error() {
+fn a_server_without_tls_at_an_https_address_is_an_error() {
     let (url, first) = plain_server();
     let mut translator = LibreTranslate::new(&url, "en-es", PATIENCE).unwrap();
     let error = translator.translate(&strings(&["one"])).unwrap_err();
-    // The first byte of a TLS record with a handshake (RFC 8446, section 5.1).
+    // This is the first byte of a TLS record with a handshake (RFC 8446, section 5.1).
     assert_eq!(first.recv().unwrap(), 22);
     let message = error.to_string();
     assert!(matches!(error, TranslateError::Tls { .. }), "{message}");
@@ -232,7 +232,7 @@ fn a_server_that_is_to_speak_tls_and_does_not_is_an_error() {
 }
 
 #[test]
-fn what_is_kept_is_not_asked_again() {
+fn cached_translations_are_not_requested_again() {
     let folder = tempfile::tempdir().unwrap();
     let open = || {
         let fake = Fake::new(|text: &str| text.to_uppercase());
@@ -248,7 +248,7 @@ fn what_is_kept_is_not_asked_again() {
         (3, &strings(&["c"])[..])
     );
 
-    // Every kind of damage to a file makes it be written again.
+    // A file with any kind of damage is written again.
     let files: Vec<_> = fs::read_dir(folder.path().join("kept"))
         .unwrap()
         .flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap())
@@ -266,7 +266,7 @@ fn what_is_kept_is_not_asked_again() {
 }
 
 #[test]
-fn nothing_is_kept_of_a_batch_that_failed() {
+fn a_failed_batch_is_not_cached() {
     let folder = tempfile::tempdir().unwrap();
     let mut cached = Cached::new(Fake::new(|text: &str| text.replace("bad", "")), folder.path());
     assert!(cached.translate(&strings(&["good", "bad"])).is_err());

@@ -1,4 +1,4 @@
-//! Steps by tokens: never over budget, hardly under it, and not ordered by length.
+//! Token budgets are never exceeded, nearly used up, and give steps that are not ordered by length.
 
 use std::sync::Arc;
 
@@ -29,9 +29,9 @@ fn mean_length(rows: &Rows, plan: &StepPlan) -> f64 {
     lengths.iter().sum::<usize>() as f64 / lengths.len() as f64
 }
 
-/// What a budget makes of a corpus, over an epoch: the mean part of the budget that is used, the
-/// part of that which is tokens and not padding, the standard deviation of the steps' mean lengths
-/// over their mean, and the rank correlation of step and length.
+/// Statistics of one epoch under a budget: the mean fraction of the budget that is used, the fraction of that which is
+/// tokens and not padding, the standard deviation of the mean lengths of steps over their mean, and the rank
+/// correlation of step and length.
 fn figures(max_tokens: usize, micro: usize, cost: Cost) -> [f64; 4] {
     let rows = Rows::lognormal(40_000, 60.0, 0.8, 512);
     let config = BudgetConfig { micro_max_tokens: micro, cost, ..BudgetConfig::new(max_tokens) };
@@ -51,7 +51,7 @@ fn check(max_tokens: usize, micro: usize, cost: Cost, [least, useful, spread]: [
     assert!(found[0] >= least, "{max_tokens} in {micro}: {found:?}");
     assert!(found[1] >= useful, "{max_tokens} in {micro}: {} of it is no padding", found[1]);
     assert!(found[2] <= spread, "{max_tokens} in {micro}: mean lengths spread by {}", found[2]);
-    // Of 600 steps; three standard deviations are 0.12. The largest budget has 80: 0.34.
+    // With 600 steps three standard deviations are 0.12. The largest budget gives 80 steps, for which they are 0.34.
     let limit = if max_tokens > 4096 { 0.34 } else { 0.12 };
     assert!(found[3].abs() < limit, "{max_tokens} in {micro}: correlation {}", found[3]);
 }
@@ -60,7 +60,7 @@ fn check(max_tokens: usize, micro: usize, cost: Cost, [least, useful, spread]: [
 fn the_budget_is_used_and_lengths_are_mixed() {
     // A single micro-batch of similar lengths cannot mix them.
     check(4096, 4096, Cost::Padded, [0.98, 0.98, 1.0]);
-    // Two rows of 400 tokens are all that fits 1,024.
+    // Only two rows of 400 tokens fit in 1,024 tokens.
     check(4096, 1024, Cost::Padded, [0.93, 0.99, 0.25]);
     check(32768, 4096, Cost::Padded, [0.93, 0.98, 0.15]);
     check(4096, 4096, Cost::Real, [0.97, 1.0, 0.13]);
@@ -68,7 +68,7 @@ fn the_budget_is_used_and_lengths_are_mixed() {
 
 #[test]
 fn rows_that_fit_exactly_are_cut_evenly() {
-    // 10 rows of 2 tokens, 8 tokens a step: three steps, of 4, 3 and 3 rows in some order.
+    // Ten rows of 2 tokens with 8 tokens a step give three steps of 4, 3 and 3 rows, in some order.
     let rows = Rows::of(vec![2; 10]);
     for cost in [Cost::Padded, Cost::Real] {
         let config = BudgetConfig { cost, ..BudgetConfig::new(8) };
@@ -77,7 +77,7 @@ fn rows_that_fit_exactly_are_cut_evenly() {
         sizes.sort_unstable();
         assert!(sizes == [2, 4, 4] || sizes == [3, 3, 4], "{sizes:?}");
     }
-    // A budget of 2.25 micro-batches is used up by three smaller ones.
+    // A budget of 2.25 micro-batches is filled by three smaller ones.
     let rows = Rows::of(vec![2; 9]);
     let config = BudgetConfig { micro_max_tokens: 8, ..BudgetConfig::new(18) };
     let plan = take(&rule(&rows, config), Position::default(), 1).remove(0);

@@ -1,4 +1,4 @@
-//! What every rule promises: ranks, resuming, and epochs.
+//! Properties of every batching rule: ranks, resuming, and epochs.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, SeqRng, Uni
 
 use super::{Rows, samples, take};
 
-/// Every rule over the same rows, of at most 40 tokens. With it, the step its epochs begin at.
+/// Every rule over the same rows of at most 40 tokens, with the step at which its epochs begin.
 fn rules(
     seed: u64,
     rows: &Arc<Rows>,
@@ -49,8 +49,8 @@ fn rules(
     ]
 }
 
-/// The rows of each micro-batch of all ranks, in order, and the packs likewise. A rank without a
-/// share of a micro-batch leaves it out, so only whole steps are compared where there are few rows.
+/// The rows of each micro-batch over all ranks, in order, and likewise the packs. A rank that has no rows of a
+/// micro-batch leaves it out, so if there are few rows only whole steps are compared.
 fn union(parts: &[StepPlan]) -> StepPlan {
     let mut union = StepPlan { micro: vec![], packs: None, ..parts[0].clone() };
     for number in 0..parts[0].micro.len() {
@@ -82,7 +82,7 @@ proptest! {
             for plan in take(&*rule, Position::default(), 30) {
                 for world in [1, 2, 3, 8] {
                     let parts: Vec<_> = (0..world).map(|rank| plan.part(rank, world)).collect();
-                    // A micro-batch with something for every rank stands in all parts.
+                    // A micro-batch with rows for every rank is in the plan of every rank.
                     let units = |i: usize| plan.packs.as_ref().map_or(plan.micro[i].len(), |p| p[i].len());
                     if (0..plan.micro.len()).all(|i| units(i) >= world) {
                         prop_assert_eq!(&union(&parts), &plan, "{}", name);

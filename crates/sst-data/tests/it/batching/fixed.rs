@@ -60,7 +60,7 @@ proptest! {
             prop_assert!(part.micro.iter().all(|m| !m.is_empty()));
         }
         if micro.min(batch) >= world {
-            // Every rank has a share of every full micro-batch, in order.
+            // Every rank has rows of every full micro-batch, in order.
             for (i, whole) in plan.micro.iter().enumerate().filter(|(_, m)| m.len() >= world) {
                 let union: Vec<_> = parts.iter().flat_map(|p| p.micro[i].clone()).collect();
                 prop_assert_eq!(&union, whole);
@@ -77,7 +77,7 @@ proptest! {
 }
 
 #[test]
-fn a_batch_may_straddle_epochs() {
+fn a_batch_may_extend_over_two_epochs() {
     let rule = FixedBatches::new(1, 3, 4, 4).unwrap();
     let epochs: Vec<_> =
         samples(&take(&rule, Position::default(), 3)).iter().map(|s| s.epoch).collect();

@@ -1,4 +1,4 @@
-//! Steps are a pure function of a position, and every rule shows every row.
+//! Steps are a pure function of the position, and every rule uses every row.
 
 mod budget;
 mod cut;
@@ -14,11 +14,11 @@ use sst_data::batching::{Batching, Position, SampleRef, StepPlan};
 use sst_data::rows::{Dataset, DatasetError};
 use sst_data::{Example, Field, Key, SeqRng};
 
-/// Rows of which only the lengths matter.
+/// Rows of which only the lengths are used.
 pub(crate) struct Rows {
     pub(crate) len: u64,
     pub(crate) length: Box<dyn Fn(u64) -> usize + Send + Sync>,
-    /// How often a length was asked for.
+    /// How often a length was requested.
     pub(crate) asked: AtomicU64,
 }
 
@@ -34,7 +34,7 @@ impl Rows {
         Self::new(lengths.len() as u64, move |index| lengths[index as usize])
     }
 
-    /// Lengths as corpora have them: lognormal with this mean and spread, from 3 to `most`.
+    /// Lengths as in corpora: lognormal with this mean and spread, from 3 to `most`.
     pub(crate) fn lognormal(len: u64, mean: f64, sigma: f64, most: usize) -> Arc<Self> {
         let mut rng = SeqRng::new(5, "lengths", 0, 0);
         let mut draw = || (mean.ln() - sigma * sigma / 2.0 + sigma * rng.normal()).exp();
@@ -75,7 +75,7 @@ fn epochs(rule: &dyn Batching, len: u64, epochs: u64) -> Vec<StepPlan> {
     rule.steps(Position::default()).take_while(|plan| plan.end.sample <= len * epochs).collect()
 }
 
-/// Spearman's correlation of `values` with their places, ties broken by place.
+/// The Spearman correlation of `values` with their positions. Ties are ordered by position.
 fn rank_correlation(values: &[f64]) -> f64 {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));

@@ -1,4 +1,4 @@
-//! Packs: full, never over, and cut where the plan says.
+//! Packs are nearly full, never too long, and cut as the plan says.
 
 use proptest::prelude::*;
 use sst_data::batching::{Batching, PackConfig, Packed, Position, StepPlan};
@@ -33,7 +33,7 @@ fn ordinary_corpora_fill_their_packs() {
         let all: Vec<_> = plans.iter().flat_map(|plan| packs(&rows, plan)).collect();
         let tokens: usize = all.iter().flatten().sum();
         let fill = tokens as f64 / (512 * all.len()) as f64;
-        // Not even where a step got the packs of leftovers.
+        // This holds also for a step with packs of leftovers.
         assert!(plans.iter().all(|plan| rule.fill_rate(plan) > 0.9), "spread {sigma}");
         assert!(fill > 0.99, "spread {sigma}: {fill} full");
         let means = plans.iter().map(|plan| {
@@ -48,7 +48,7 @@ fn ordinary_corpora_fill_their_packs() {
 
 #[test]
 fn best_fit_decreasing() {
-    // 6+4, 5+3+2: the 5 does not go to the 4, nor the 3 to the 6.
+    // The packs are 6+4 and 5+3+2: 5 does not fit beside 4, nor 3 beside 6.
     let rows = Rows::of(vec![2, 3, 4, 5, 6]);
     let rule = Packed::new(9, rows.clone(), config(10, 2, 1)).unwrap();
     let plan = rule.steps(Position::default()).next().unwrap();

@@ -1,4 +1,4 @@
-//! Compressed files: members, what follows the last one, windows and limits.
+//! Compressed files: members, bytes after the last member, windows and limits.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn other_bytes_after_the_last_member_are_counted() {
             check_skip(name, &bytes, &["1:one"], &[("read.trailing_bytes", count as u64, &first)]);
         }
     }
-    // What begins as a member and is none is damage.
+    // Data that begins like a member and is not one is damage.
     let broken = [gzip(b"one\n").as_slice(), b"\x1f\x8b\x00"].concat();
     check_skip("a.txt.gz", &broken, &["1:one"], &[("read.damaged_file", 1, "a.txt.gz:1")]);
     check_error(
@@ -35,13 +35,14 @@ fn other_bytes_after_the_last_member_are_counted() {
     );
 }
 
-/// `bytes` in a frame with a window of `1 << log` bytes that does not tell its size.
+/// Compresses `bytes` to a frame with a window of `1 << log` bytes that does not state its size.
 fn long(bytes: &[u8], log: u32) -> Vec<u8> {
     let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
     encoder.window_log(27.min(log)).unwrap();
     encoder.write_all(bytes).unwrap();
     let mut frame = encoder.finish().unwrap();
-    // The encoder would need the memory; the frame's header says the window (RFC 8878, 3.1.1.1.2).
+    // The encoder would need the memory of the window, so the window is set in the header of the frame afterwards (RFC
+    // 8878, 3.1.1.1.2).
     assert_eq!(frame[4] & 0x20, 0, "a frame that tells its window");
     frame[5] = ((log - 10) << 3) as u8;
     frame

@@ -59,7 +59,7 @@ fn folders_and_globs_are_sorted_and_filtered() {
         "README.md",
         None,
         Err(
-            "README.md: the extension does not tell the format: set it to one of text, paragraphs, \
+            "README.md: the extension does not name the format: set it to one of text, paragraphs, \
              jsonl, csv, tsv or parquet",
         ),
     );
@@ -128,7 +128,7 @@ fn of_hugging_face_shards_only_train_is_taken() {
     let error = "*[tn].jsonl holds data of the splits validation and test and none to train on: name the files \
                  that are meant, such as test.jsonl";
     check_files(&["test.jsonl", "validation.jsonl"], "*[tn].jsonl", None, Err(error));
-    // The folder that the user names says nothing of a split; those below it do.
+    // The folder that the user names does not decide the split, but the folders below it do.
     let folders = ["my-test/test/a.jsonl", "my-test/train/a.jsonl"];
     check_files(&folders, "my-test", None, Ok(&folders[1..]));
     check_files(&folders, "my-test/*", None, Ok(&folders[1..]));
@@ -154,7 +154,7 @@ fn of_hugging_face_shards_only_train_is_taken() {
 }
 
 #[test]
-fn what_has_no_fields_is_asked_for_none() {
+fn fields_of_a_format_without_fields_are_refused() {
     let folder = Folder::new(&[("a.txt", b"one\n")]);
     let source = folder.source("a.txt");
     for (setting, source) in [

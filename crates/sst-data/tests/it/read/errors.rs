@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn bad_utf8_is_placed_and_explained() {
+fn bad_utf8_is_reported_with_place_and_advice() {
     let latin = b"plain\ncaf\xe9 cr\xe8me\nlast\n";
     check_error(
         "a.txt",
@@ -69,7 +69,7 @@ fn files_of_other_kinds_are_named() {
             let first = format!("{name}:1");
             check_skip(name, &bytes, &[], &[("read.foreign_file", 1, &first)]);
         }
-        // Also within a compressed file.
+        // The same holds within a compressed file.
         let folder = Folder::new(&[("a.txt.gz", &gzip(&bytes))]);
         let error = read(&folder.source("a.txt.gz")).unwrap_err().to_string();
         let expected =
@@ -80,7 +80,7 @@ fn files_of_other_kinds_are_named() {
     }
 }
 
-/// The second byte of a character of GB18030 may be a backslash or a bracket, which breaks JSON.
+/// The second byte of a GB18030 character may be a backslash or a bracket, which breaks JSON.
 #[test]
 fn an_encoding_that_breaks_the_format_is_still_named() {
     // "俓 天下" as the value, and "文本" as the key, in GB18030.
@@ -114,7 +114,7 @@ fn a_paragraph_with_a_bad_line_is_skipped_whole() {
 }
 
 #[test]
-fn bad_jsonl_is_placed_and_explained() {
+fn bad_jsonl_is_reported_with_place_and_advice() {
     check_error(
         "a.jsonl",
         b"{\"text\": \"x\"}\n{\"text\": \"y\"\n",
@@ -150,7 +150,7 @@ fn bad_jsonl_is_placed_and_explained() {
 }
 
 #[test]
-fn bad_csv_is_placed_and_explained() {
+fn bad_csv_is_reported_with_place_and_advice() {
     check_error(
         "a.csv",
         b"id;text\n1;x\n",
@@ -168,12 +168,12 @@ fn bad_csv_is_placed_and_explained() {
     );
     let twice = |column: &str| {
         format!(
-            "a.csv:1: column `{column}` stands twice in the header: rename or remove one of them"
+            "a.csv:1: column `{column}` occurs twice in the header: rename or remove one of them"
         )
     };
     check_error("a.csv", b"text,text\n1,2\n", &twice("text"));
     check_error("a.csv", b"a,text, a\n1,2,3\n", &twice("a"));
-    // Columns without a name are what spreadsheets leave at the end.
+    // Spreadsheets leave columns without a name at the end.
     check("a.csv", b"text,,\none,,\n", &["2:one"]);
     check_skip(
         "a.csv",
@@ -241,7 +241,7 @@ fn damaged_compression_is_an_error() {
 }
 
 #[test]
-fn skipping_goes_on_with_the_next_file() {
+fn skipping_continues_with_the_next_file() {
     let folder = Folder::new(&[("1.txt", b""), ("2.txt.gz", b"\x1f\x8bxx"), ("3.txt", b"x\ny\n")]);
     let ledger = Ledger::new();
     let source = Source { on_error: OnError::Skip, ..folder.source("") };

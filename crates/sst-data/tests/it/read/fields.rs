@@ -1,4 +1,4 @@
-//! Fields: which are given, which are passed over and listed, and which are kept as they are.
+//! Fields that are returned, fields that are skipped and listed, and fields that are kept as they are.
 
 use sst_data::Field;
 use sst_data::read::limits::MAX_UNUSED_NAMES;
@@ -41,7 +41,7 @@ fn unused_columns_are_listed_once_over_all_files() {
     assert_eq!(folder.source("").read(&ledger).unwrap().map(Result::unwrap).count(), 4);
     let entry = &ledger.entries()["unused.columns"];
     assert_eq!(entry.items, ["date", "lang", "title", "url"]);
-    // Keys that are data do not fill the ledger.
+    // Keys that are data do not fill up the ledger.
     let many: String =
         (0..2000).map(|i| format!("{{\"text\": \"a\", \"key {i}\": 1}}\n")).collect();
     let (folder, ledger) = (Folder::new(&[("a.jsonl", many.as_bytes())]), Ledger::new());
@@ -52,7 +52,7 @@ fn unused_columns_are_listed_once_over_all_files() {
 }
 
 #[test]
-fn what_is_odd_in_an_unused_field_does_no_harm() {
+fn invalid_values_of_unused_fields_are_ignored() {
     for odd in [
         "NaN",
         "-Infinity",
@@ -66,8 +66,13 @@ fn what_is_odd_in_an_unused_field_does_no_harm() {
         let line = format!("{{\"x\": {odd}, \"text\": \"fine\"}}");
         check("a.jsonl", line.as_bytes(), &["1:fine"]);
         let folder = Folder::new(&[("a.jsonl", line.as_bytes())]);
-        let whole =
-            folder.source("a.jsonl").read_whole(&Ledger::new()).unwrap().next().unwrap().unwrap();
+        let whole = folder
+            .source("a.jsonl")
+            .read_all_fields(&Ledger::new())
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap();
         assert_eq!(whole.fields[0].json, format!("\"x\":{odd}"));
     }
     check("a.jsonl", br#"{"text": "fine", "k\ud83d": 1}"#, &["1:fine"]);
@@ -89,14 +94,14 @@ fn what_is_odd_in_an_unused_field_does_no_harm() {
 }
 
 #[test]
-fn a_key_that_stands_twice_is_an_error() {
+fn a_duplicate_key_is_an_error() {
     for (line, name) in [
         (r#"{"text": "a", "text": "b"}"#, "text"),
         (r#"{"x": 1, "text": "a", "x": 2}"#, "x"),
         (r#"{"x": 1, "text": "a", "\u0078": 2}"#, "x"),
     ] {
         let reason =
-            format!("a.jsonl:1: the key `{name}` stands twice in the object: remove one of them");
+            format!("a.jsonl:1: the key `{name}` occurs twice in the object: remove one of them");
         check_error("a.jsonl", line.as_bytes(), &reason);
     }
     let wide = |last: &str| {
@@ -110,14 +115,14 @@ fn a_key_that_stands_twice_is_an_error() {
         &[],
         &[("read.malformed", 1, "a.jsonl:1"), ("unused.columns", 100, "")],
     );
-    // Within a value that is nobody's concern it stays.
+    // Inside the value of an unused field it is allowed.
     check("a.jsonl", br#"{"meta": {"a": 1, "a": 2}, "text": "a"}"#, &["1:a"]);
 }
 
-/// The fields of all documents as JSON, the text's as `TEXT`.
+/// The fields of all documents as JSON. The text field is `TEXT`.
 fn whole(source: &Source) -> (Vec<Vec<String>>, Ledger) {
     let ledger = Ledger::new();
-    let fields = source.read_whole(&ledger).unwrap().map(|document| {
+    let fields = source.read_all_fields(&ledger).unwrap().map(|document| {
         let fields = document.unwrap().fields.into_iter();
         fields.map(|field| if field.is_text { "TEXT".to_owned() } else { field.json }).collect()
     });
@@ -139,7 +144,7 @@ fn all_fields_are_kept_as_they_are() {
     let (fields, _) = whole(&folder.source("b.csv"));
     assert_eq!(fields, [[r#""id":"007""#, "TEXT", r#""q":"x \"y\"""#]]);
     assert_eq!(whole(&folder.source("c.txt")).0, [["TEXT"]]);
-    // A bad byte in a field that is kept costs the row.
+    // An invalid byte in a kept field costs the row.
     let folder = Folder::new(&[
         ("a.csv", b"id,text\n\xff,a\n2,b\n"),
         ("b.jsonl", b"{\"x\": \"\xff\", \"text\": \"a\"}\n"),
@@ -149,7 +154,7 @@ fn all_fields_are_kept_as_they_are() {
     assert_eq!((fields.len(), ledger.count("read.invalid_utf8")), (1, 2));
 }
 
-/// A text that is too long costs its record alone.
+/// A text that is too long costs only its own record.
 #[test]
 fn a_long_text_is_left_out() {
     let text = "b".repeat((128 << 20) + 1);

@@ -1,4 +1,4 @@
-//! What each format gives.
+//! The documents that each format gives.
 
 use super::*;
 
@@ -41,7 +41,7 @@ fn lines_end_in_lf_crlf_or_cr() {
         check("a.txt.zst", &zstandard(&join(&["one", "two"])), &["1:one", "2:two"]);
     }
     check("a.txt", b"a\rb\nc\r\nd\r\n\re\r", &["1:a", "2:b", "3:c", "4:d", "6:e"]);
-    // A CR and its LF that are read apart are one line end: the buffers hold 64 KiB.
+    // A CR and its LF count as one line end also if they are in two buffers, which hold 64 KiB.
     let long = format!("{}\r\nnext", "x".repeat((1 << 16) - 1));
     check("a.txt", long.as_bytes(), &[&format!("1:{}", "x".repeat((1 << 16) - 1)), "2:next"]);
     let error = "a.txt:3 is not UTF-8 (byte 9 of the file): it looks like Latin-1: convert the file with \
@@ -50,7 +50,7 @@ fn lines_end_in_lf_crlf_or_cr() {
 }
 
 #[test]
-fn marks_of_joined_files_are_passed_over_and_counted() {
+fn byte_order_marks_of_joined_files_are_skipped_and_counted() {
     let mark = "\u{feff}";
     let marks = |count, place| [("read.byte_order_marks", count, place)];
     let jsonl = format!("{mark}{{\"text\": \"a\"}}\n{mark}{{\"text\": \"b\"}}\n");
@@ -63,7 +63,7 @@ fn marks_of_joined_files_are_passed_over_and_counted() {
         &["1:a", "2:b", &format!("3:c{mark}")],
         &marks(1, "a.txt:2"),
     );
-    // A table that begins anew within the file has its header again.
+    // Where a table was appended to a file, its header occurs again.
     let csv = format!("{mark}text,id\none,1\n{mark}text,id\ntwo,1\n");
     let counts = [
         marks(1, "a.csv:3")[0],
@@ -104,18 +104,18 @@ fn csv_is_quoted_and_tsv_is_raw() {
 
 #[test]
 fn tsv_is_unquoted_where_its_writer_had_to_quote() {
-    // As pandas and `csv.writer` write it.
+    // These are fields as pandas and `csv.writer` write them.
     let written = b"text\tid\n\"he said \"\"hi\"\" ok\"\t1\nplain\t2\n\"\"\"q\"\"\"\t3\n\"\"\t4\n\"\"\"\"\t5\n";
     let counts = [("read.unquoted_fields", 4, "a.tsv:2"), ("unused.columns", 1, "")];
     let expected = ["2:he said \"hi\" ok", "3:plain", "4:\"q\"", "5:", "6:\""];
     check_skip("a.tsv", written, &expected, &counts);
-    // With `csv.QUOTE_ALL`, and `csv.QUOTE_NONNUMERIC` with an index.
+    // These are files with `csv.QUOTE_ALL`, and with `csv.QUOTE_NONNUMERIC` and an index.
     let all = b"\"text\"\t\"id\"\r\n\"a \"\"b\"\"\"\t\"1\"\r\n\"plain\"\t\"2\"\r\n";
     let counts = [("read.unquoted_fields", 4, "a.tsv:2"), ("unused.columns", 1, "")];
     check_skip("a.tsv", all, &["2:a \"b\"", "3:plain"], &counts);
     let some = b"\"\"\t\"text\"\n0\t\"plain\"\n1\t\"open\n2\t\"a\" and \"b\"\n";
     check("a.tsv", some, &["2:plain", "3:\"open", "4:\"a\" and \"b\""]);
-    // The names of columns too.
+    // Column names are unquoted, too.
     let names = b"\"a \"\"b\"\"\"\ttext\n1\tx\n";
     check("a.tsv", names, &["2:x"]);
 }
@@ -134,7 +134,7 @@ fn raw_quotes_of_tsv_are_kept() {
     ];
     let counts = [("read.ambiguous_quotes", 1, "a.tsv:2"), ("unused.columns", 1, "")];
     check_skip("a.tsv", raw, &expected, &counts);
-    // In one column no number of fields tells that a quoted value goes on in the next line.
+    // In a single column, the number of fields does not show that a quoted value continues on the next line.
     let counts = [("read.ambiguous_quotes", 2, "a.tsv:2")];
     check_skip("a.tsv", b"text\n\"a\nb\"\n", &["2:\"a", "3:b\""], &counts);
     let advice = "check the tabs; a tab or line end within quotes is not read in TSV: write such a table as CSV";

@@ -1,4 +1,4 @@
-//! Readers: what comes out of files, and what is said about broken ones.
+//! Readers: the documents of files, and the errors of broken ones.
 
 mod compress;
 mod discover;
@@ -84,7 +84,7 @@ fn check_error(name: &str, bytes: &[u8], expected: &str) {
     assert_eq!(folder.strip(&error.to_string()), expected);
 }
 
-/// What is left of a file when errors are skipped, and what the ledger says.
+/// Checks the documents that remain when errors are skipped, and the ledger.
 fn check_skip(name: &str, bytes: &[u8], expected: &[&str], ledger: &[(&str, u64, &str)]) {
     check_skip_as(None, name, bytes, expected, ledger);
 }

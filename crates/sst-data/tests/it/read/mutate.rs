@@ -1,23 +1,23 @@
-//! Small valid files, changed at random: whatever comes of it, nothing panics, little memory is taken, and what is
-//! skipped is counted. `cargo xtask fuzz mutated_files` runs longer.
+//! Small valid files are changed at random. Reading them must never panic nor take much memory, and must count what is
+//! skipped. `cargo xtask fuzz mutated_files` runs longer.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
 
-/// A change of a file's bytes.
+/// A change of the bytes of a file.
 #[derive(Debug, Clone)]
 enum Mutation {
-    /// Changes the bits of one byte.
+    /// Flips bits of one byte.
     Flip(Index, u8),
-    /// Writes bytes that mean something in one of the formats.
+    /// Overwrites bytes with a token of one of the formats.
     Write(Index, Vec<u8>),
-    /// Puts such bytes in between.
+    /// Inserts such a token.
     Insert(Index, Vec<u8>),
-    /// Removes up to so many bytes.
+    /// Removes up to this many bytes.
     Remove(Index, usize),
-    /// Copies a part over another place.
+    /// Copies a part of the file over another part.
     Copy(Index, Index, usize),
     /// Repeats a part.
     Repeat(Index, usize, usize),
@@ -127,7 +127,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     seeds
 }
 
-/// Reads a file in every way, and checks that it is bounded and told.
+/// Reads a file in every way, and checks that the result is bounded and that everything skipped is counted.
 fn check_read(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     let folder = Folder::new(&[(name, bytes)]);
     let start = std::time::Instant::now();
@@ -142,13 +142,13 @@ fn check_read(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
             documents += 1;
             prop_assert!(documents < 100_000, "more documents than the file can hold");
         }
-        let whole: Vec<_> = source.read_whole(&ledger).unwrap().collect();
+        let whole: Vec<_> = source.read_all_fields(&ledger).unwrap().collect();
         prop_assert!(on_error == OnError::Fail || whole.iter().all(Result::is_ok));
         if on_error == OnError::Skip && documents == 0 {
             prop_assert!(!ledger.entries().is_empty(), "nothing is read and nothing is told");
         }
         for document in whole.into_iter().flatten() {
-            // What is kept can be read again.
+            // The kept fields can be read again.
             let kept = document.fields.iter().filter(|field| !field.is_text);
             let line: Vec<&str> = kept.map(|field| field.json.as_str()).collect();
             let line = format!(
@@ -185,7 +185,7 @@ proptest! {
             apply(&mut bytes, mutation);
         }
         check_read(name, &bytes)?;
-        // The same damage within intact compression.
+        // The same damage inside intact compression.
         if !name.contains(".gz") && !name.contains(".zst") && !name.contains("parquet") {
             check_read(&format!("{name}.gz"), &gzip(&bytes))?;
         }

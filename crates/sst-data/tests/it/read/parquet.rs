@@ -113,7 +113,7 @@ fn used_columns_are_given_and_others_are_listed() {
 
 #[test]
 fn one_bad_string_costs_its_row() {
-    // A string column as other writers make it: the bytes of the value are changed in the file.
+    // A string column of another writer, made by changing the bytes of the value in the file.
     let rows: Vec<String> = (0..1000).map(|i| format!("row {i:04}")).collect();
     let text: ArrayRef = Arc::new(StringArray::from(rows.clone()));
     let plain = WriterProperties::builder()
@@ -153,7 +153,7 @@ fn damage_costs_its_row_group_and_no_other() {
         .set_statistics_enabled(EnabledStatistics::None)
         .build();
     let mut bytes = write_as(vec![("text", rows)], plain);
-    // The length of a string in the second of four row groups is made longer than its page.
+    // In the second of four row groups, the length of a string is changed to exceed its page.
     let place = bytes.windows(8).position(|window| window == b"row 0400").unwrap();
     bytes[place - 2] = 0xff;
     let folder = Folder::new(&[("a.parquet", &bytes)]);
@@ -174,9 +174,9 @@ fn damage_costs_its_row_group_and_no_other() {
     );
 }
 
-/// A page that says it is large, or that is: nothing is allocated for it.
+/// Neither a large page nor one that only claims to be large is allocated.
 #[test]
-fn large_pages_are_refused_before_they_are_unpacked() {
+fn large_pages_are_refused_before_they_are_decompressed() {
     let zeros = "0".repeat(300 << 20);
     let text: ArrayRef = Arc::new(StringArray::from(vec!["a", &zeros]));
     let bytes = write(vec![("text", text)], Compression::ZSTD(ZstdLevel::default()));
@@ -191,13 +191,13 @@ fn large_pages_are_refused_before_they_are_unpacked() {
     assert_eq!((source.read(&ledger).unwrap().count(), ledger.count("read.lost_rows")), (0, 2));
 }
 
-/// The fields of all types, from the values that `pyarrow` wrote.
+/// The fields of all types, with values that `pyarrow` wrote.
 #[test]
 fn all_types_are_kept_as_json() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/parquet/types.parquet");
     let ledger = Ledger::new();
     let rows: Vec<Vec<String>> = Source::new([path])
-        .read_whole(&ledger)
+        .read_all_fields(&ledger)
         .unwrap()
         .map(|row| row.unwrap().fields.into_iter().map(|field| field.json).collect())
         .collect();
@@ -221,12 +221,12 @@ fn two_columns_of_one_name_are_an_error() {
         let bytes = write(columns.to_vec(), Compression::UNCOMPRESSED);
         let folder = Folder::new(&[("a.parquet", &bytes)]);
         let error = read(&folder.source("a.parquet")).unwrap_err().to_string();
-        assert!(error.contains(&format!("column `{}` stands twice", names[1])), "{error}");
+        assert!(error.contains(&format!("column `{}` occurs twice", names[1])), "{error}");
     }
 }
 
 #[test]
-fn rows_without_text_are_placed_and_explained() {
+fn rows_without_text_are_reported_with_place_and_advice() {
     let some: ArrayRef = Arc::new(StringArray::from(vec![Some("x"), None, Some("z")]));
     let bytes = write(vec![("text", some.clone())], Compression::UNCOMPRESSED);
     check_error(

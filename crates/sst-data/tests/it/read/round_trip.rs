@@ -1,10 +1,10 @@
-//! Arbitrary documents come back; arbitrary bytes do no harm.
+//! Arbitrary documents survive a round trip, and arbitrary bytes do no harm.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Documents that a line can hold: no line ends, not blank.
+/// Documents that fit in one line: they are not blank and have no line ends.
 fn line() -> impl Strategy<Value = String> {
     "[^\r\n]{0,30}[^\\s]"
         .prop_filter("a byte order mark is no text", |s| !s.starts_with('\u{feff}'))
@@ -53,7 +53,7 @@ proptest! {
             writer.write_record(["1", text, "z"]).unwrap();
         }
         let bytes = writer.into_inner().unwrap();
-        // A line end of CRLF is one of LF, inside quotes too.
+        // CRLF becomes LF, also inside quotes.
         let expected: Vec<String> = documents.iter().map(|text| text.replace("\r\n", "\n")).collect();
         prop_assert_eq!(read_back("a.csv", &bytes), expected);
     }

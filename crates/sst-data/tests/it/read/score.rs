@@ -1,4 +1,4 @@
-//! Scores: a number of every record, or an error with its place.
+//! Every record has a score, or there is an error with its place.
 
 use super::*;
 use sst_data::Field;
@@ -36,7 +36,7 @@ fn numbers_of_any_format_are_scores() {
 }
 
 #[test]
-fn what_is_no_number_is_placed() {
+fn a_score_that_is_not_a_number_is_reported_with_its_place() {
     check_bad(
         "a.jsonl",
         b"{\"text\": \"x\"}",

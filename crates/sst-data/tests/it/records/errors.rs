@@ -138,7 +138,7 @@ fn columns_that_do_not_go_together_are_refused() {
     };
     let label = || Column::new("label", ColumnKind::Label);
     assert!(refused(vec![label()]).contains("need a column of texts"));
-    assert!(refused(vec![text("text"), label(), label()]).contains("stands twice"));
+    assert!(refused(vec![text("text"), label(), label()]).contains("occurs twice"));
     assert!(refused(vec![text("input_ids").from_field("text")]).contains("have this name"));
     let spans = Column::new("spans", ColumnKind::Spans { text: "label".into() });
     assert!(refused(vec![text("text"), label(), spans]).contains("no column of texts"));

@@ -1,11 +1,11 @@
-//! The backward pass.
+//! The backward pass of attention in bf16.
 
 use std::arch::x86_64::*;
 
 use super::dropout::Lines;
 use super::lines::{join, pair, token, turn, write, zip};
 use super::mix::over_keys;
-use super::scores::{are_seen, hide, with_tokens};
+use super::scores::{are_seen, mask_scores, with_tokens};
 use super::tile::{Left, product};
 use super::{LANES, NUMBERS};
 use crate::attention::place::{Place, heads, prefetch_next};
@@ -20,14 +20,14 @@ use crate::simd::{Avx512, MOST_LANES, Simd};
 /// As for [`kernel::backward`](crate::attention::kernel::backward); [`takes`](super::takes) must hold.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
 pub(in crate::attention) unsafe fn backward(
-    task: &AttentionProblem,
+    problem: &AttentionProblem,
     place: Place,
     scratch: &mut Scratch,
 ) {
     let Place { row, queries: (start, m), keys: (key_start, l), group } = place;
-    let e = task.width;
-    // Gradients of keys and values are sums if blocks or heads are more than one.
-    let is_once = m.div_ceil(BLOCK) * heads(task, group).len() == 1;
+    let e = problem.width;
+    // With several blocks or heads, the gradients of keys and values are sums, which are accumulated in fp32.
+    let is_once = m.div_ceil(BLOCK) * heads(problem, group).len() == 1;
     let sums_len = if is_once { 0 } else { l * e };
     let half = BLOCK.div_ceil(2);
     let [
@@ -56,40 +56,42 @@ pub(in crate::attention) unsafe fn backward(
     let [key_pairs, turned, turned_grads, query_pairs, grad_pairs, slope_pairs] =
         [key_pairs, turned, turned_grads, query_pairs, grad_pairs, slope_pairs]
             .map(|buffer| buffer.cast::<i32>());
-    let out = Source { data: task.out.cast_const(), stride: task.heads * e };
+    let out = Source { data: problem.out.cast_const(), stride: problem.heads * e };
     // SAFETY: every buffer has the size that its use below needs.
     unsafe {
         key_sums.write_bytes(0, sums_len);
         value_sums.write_bytes(0, sums_len);
-        let [keys, values] = [task.key, task.value].map(|from| token(from, key_start, group * e));
+        let [keys, values] =
+            [problem.key, problem.value].map(|from| token(from, key_start, group * e));
         let [key_grads, value_grads] =
-            [task.key_grad, task.value_grad].map(|to| target(to, key_start, group * e));
+            [problem.key_grad, problem.value_grad].map(|to| target(to, key_start, group * e));
         pair(keys, l, e, key_pairs);
-        prefetch_next::<Avx512>(task, place);
-        for head in heads(task, group) {
+        prefetch_next::<Avx512>(problem, place);
+        for head in heads(problem, group) {
             for first in (0..m).step_by(BLOCK) {
                 let count = (m - first).min(BLOCK);
-                let (seen, wide) = (place.seen(task, first + count - 1), padded(count));
+                let (seen, wide) = (place.seen(problem, first + count - 1), padded(count));
                 let at = |from: Source| token(from, start + first, head * e);
-                let (queries, grads) = (at(task.query), at(task.out_grad));
+                let (queries, grads) = (at(problem.query), at(problem.out_grad));
                 turn(queries, count, e, (turned, wide));
                 turn(grads, count, e, (turned_grads, wide));
                 pair(queries, count, e, query_pairs);
                 pair(grads, count, e, grad_pairs);
-                with_tokens(keys, (turned, wide), [seen, e], (scores, task.scale));
+                with_tokens(keys, (turned, wide), [seen, e], (scores, problem.scale));
                 with_tokens(values, (turned_grads, wide), [seen, e], (slopes, 1.0));
-                hide(task, place, first..first + count, (scores, wide));
+                mask_scores(problem, place, first..first + count, (scores, wide));
                 for i in (0..wide).step_by(LANES) {
                     let rest = (count - i).min(LANES);
                     let mut log_sums = [0.0; LANES];
                     for (j, log_sum) in log_sums.iter_mut().enumerate().take(rest) {
-                        *log_sum = *task.log_sums.add((start + first + i + j) * task.heads + head);
+                        *log_sum =
+                            *problem.log_sums.add((start + first + i + j) * problem.heads + head);
                     }
                     let from = |(data, stride): (*const u16, usize)| (data.add(i * stride), stride);
                     let lanes = Lanes {
                         log_sum: _mm512_loadu_ps(log_sums.as_ptr()),
                         mean: means(from(grads), from(at(out)), rest, e),
-                        lines: Dropout::new(task.dropout, task.seed)
+                        lines: Dropout::new(problem.dropout, problem.seed)
                             .map(|dropout| Lines::new(dropout, [row, head, first + i], rest)),
                     };
                     through_softmax(lanes, [scores, slopes], slope_pairs, [i, wide, seen]);
@@ -98,10 +100,10 @@ pub(in crate::attention) unsafe fn backward(
                 let key_to = (key_grads, (!is_once).then_some(key_sums));
                 let value_to = (value_grads, (!is_once).then_some(value_sums));
                 over_queries((scores, wide), grad_pairs, sizes, value_to, 1.0);
-                over_queries((slopes, wide), query_pairs, sizes, key_to, task.scale);
-                let to = target(task.query_grad, start + first, head * e);
+                over_queries((slopes, wide), query_pairs, sizes, key_to, problem.scale);
+                let to = target(problem.query_grad, start + first, head * e);
                 let sizes = [count, seen, e];
-                over_keys((slope_pairs, wide), key_pairs, sizes, to, |_| task.scale);
+                over_keys((slope_pairs, wide), key_pairs, sizes, to, |_| problem.scale);
             }
         }
         if !is_once {
@@ -118,15 +120,15 @@ pub(in crate::attention) unsafe fn backward(
     }
 }
 
-/// As [`token`], for what is written.
+/// [`token`] for a target.
 fn target(to: Target, token: usize, column: usize) -> (*mut u16, usize) {
     (to.data.cast::<u16>().wrapping_add(token * to.stride + column), to.stride)
 }
 
-/// The inner products of the gradients and the results of up to sixteen queries, one in each lane.
+/// The inner products of the output gradients and the outputs of up to sixteen queries, one in each lane.
 ///
 /// # Safety
-/// The numbers must be there.
+/// The numbers must be readable.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn means(
@@ -156,7 +158,7 @@ unsafe fn means(
     sum
 }
 
-/// What the scores of sixteen queries go through.
+/// What the gradient of the softmax needs of sixteen queries.
 #[derive(Clone, Copy)]
 struct Lanes {
     log_sum: __m512,
@@ -164,11 +166,13 @@ struct Lanes {
     lines: Option<Lines>,
 }
 
-/// Of scores `[l, wide]` and the slopes of probabilities, those of vector `i`: makes of both bf16 numbers at the
-/// start of each row, what the values were mixed by and the slopes of scores; the latter also as pairs of keys.
+/// The gradient through the softmax for the sixteen queries of vector `i`. From scores and gradients of
+/// probabilities, `[l, wide]` each, computes the probabilities after dropout and the gradients of scores. Both are
+/// written as bf16 numbers at the start of each row; the gradients also as pairs of keys.
 ///
 /// # Safety
-/// The numbers must be there, and room for the pairs; vectors come in order, as one is written over those before it.
+/// The numbers must be readable and the pairs writable. Vectors must be processed in order, as the results of one
+/// overwrite the input of earlier ones.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
 unsafe fn through_softmax(
@@ -205,10 +209,11 @@ unsafe fn through_softmax(
     }
 }
 
-/// Sums over pairs of queries, of `[l, wide]` rows that begin with bf16 numbers, to tokens, or else added to fp32 sums.
+/// Multiplies the transpose of `[l, wide]` rows, which begin with bf16 numbers, with pairs of queries. Writes the
+/// results to tokens, or adds them to fp32 sums.
 ///
 /// # Safety
-/// The numbers must be there, and room for what comes of them.
+/// The numbers must be readable and the results writable.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn over_queries(

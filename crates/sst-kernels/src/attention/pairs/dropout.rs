@@ -1,4 +1,4 @@
-//! Dropout of sixteen lines abreast.
+//! Dropout for sixteen queries, one in each lane.
 
 use std::arch::x86_64::*;
 
@@ -6,7 +6,7 @@ use super::LANES;
 use crate::random::{Dropout, LineDropout};
 use crate::simd::Avx512;
 
-/// The dropout of a line in each lane.
+/// The dropout of sixteen lines, one in each lane.
 #[derive(Clone, Copy)]
 pub(super) struct Lines {
     starts: [u32; LANES],
@@ -15,7 +15,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// That of `count` queries from `first` on, for those of a head of a row; the other lanes are as the last one.
+    /// The dropout of `count` queries of a head and row from query `first` on. Unused lanes repeat the last query.
     pub(super) fn new(dropout: Dropout, [row, head, first]: [usize; 3], count: usize) -> Self {
         let line = |i: usize| dropout.line([row, head, first + i.min(count - 1)]);
         let lines: [LineDropout; LANES] = std::array::from_fn(line);
@@ -23,7 +23,7 @@ impl Lines {
         Self { starts: lines.map(|line| line.start), threshold, keep_scale }
     }
 
-    /// What the numbers at this place of each line are multiplied by, as [`LineDropout::factor`] has it.
+    /// The factors by which dropout multiplies the numbers at index `at` of each line, as in [`LineDropout::factor`].
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn factors(&self, at: usize) -> __m512 {

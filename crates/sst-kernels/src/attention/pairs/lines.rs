@@ -1,4 +1,4 @@
-//! Tokens as products of pairs want them.
+//! Loads and stores tokens in the layouts that dot products of bf16 pairs need.
 
 use std::arch::x86_64::*;
 use std::mem::transmute;
@@ -7,14 +7,14 @@ use super::{LANES, NUMBERS};
 use crate::attention::problem::Source;
 use crate::simd::{Avx512, MOST_LANES, Simd};
 
-/// Where a token's numbers begin, and how many there are from one token to the next.
+/// The address of a token's numbers, and the distance between tokens in numbers.
 pub(super) fn token(from: Source, token: usize, column: usize) -> (*const u16, usize) {
     let place = token * from.stride + column;
     (from.data.cast::<u16>().wrapping_add(place), from.stride)
 }
 
-/// Numbers `2 c` and `2 c + 1` of each of `count` tokens side by side at row `c`, with zeros for tokens up to a whole
-/// vector.
+/// Transposes `count` tokens: row `c` holds numbers `2 c` and `2 c + 1` of each token side by side, with zeros up to
+/// a whole vector.
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn turn(
@@ -40,7 +40,8 @@ pub(super) unsafe fn turn(
     }
 }
 
-/// The numbers of tokens `2 k` and `2 k + 1` side by side at row `k`; zeros for a token after the last.
+/// Interleaves tokens: row `k` holds the numbers of tokens `2 k` and `2 k + 1` side by side, with zeros after the
+/// last token.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) unsafe fn pair(
@@ -70,7 +71,7 @@ pub(super) unsafe fn pair(
     }
 }
 
-/// The places of numbers from the first on and of those so many further, by turns.
+/// Indices that alternate between the first numbers and those `further` behind them.
 const fn alternating(further: usize) -> [i16; NUMBERS] {
     let mut all = [0; NUMBERS];
     let mut i = 0;
@@ -82,7 +83,7 @@ const fn alternating(further: usize) -> [i16; NUMBERS] {
     all
 }
 
-/// The numbers of two vectors side by side in bf16, of each lane one pair.
+/// Interleaves two vectors as bf16: each lane of the result holds one pair.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 pub(super) fn zip(a: __m512, b: __m512) -> __m512i {
@@ -92,7 +93,7 @@ pub(super) fn zip(a: __m512, b: __m512) -> __m512i {
     _mm512_permutexvar_epi16(order, join(a, b))
 }
 
-/// The numbers of one vector after those of another, in bf16.
+/// Concatenates two vectors as bf16: the numbers of `a`, then those of `b`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) fn join(a: __m512, b: __m512) -> __m512i {
@@ -100,10 +101,10 @@ pub(super) fn join(a: __m512, b: __m512) -> __m512i {
     unsafe { transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(b, a)) }
 }
 
-/// Writes the numbers of two vectors, times a factor, in bf16.
+/// Writes two vectors, multiplied by a factor, in bf16.
 ///
 /// # Safety
-/// The processor must have AVX-512 bf16, and there be room.
+/// The processor must have AVX-512 bf16, and the numbers must be writable.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) unsafe fn write(to: *mut u16, sums: &[__m512], factor: __m512) {

@@ -1,4 +1,4 @@
-//! Sums over keys.
+//! The weighted sums of values, or of keys in the backward pass.
 
 use std::arch::x86_64::*;
 
@@ -6,11 +6,11 @@ use super::NUMBERS;
 use super::lines::write;
 use super::tile::{Left, product};
 
-/// Of each of m queries the sum over `[l / 2, wide]` pairs of keys, a query in each lane, with the pairs of tokens
-/// `[l / 2, e]`, times a factor of the query, to tokens.
+/// For m queries, one in each lane, multiplies `[l / 2, wide]` pairs of weights with the pairs of tokens
+/// `[l / 2, e]`, sums over the keys, multiplies by the factor of the query, and writes the results to tokens.
 ///
 /// # Safety
-/// The processor must have AVX-512 bf16, the numbers be there, and room for what comes of them.
+/// The processor must have AVX-512 bf16, the numbers must be readable, and the results writable.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 pub(super) unsafe fn over_keys(

@@ -1,9 +1,10 @@
-//! Attention in bf16 by dot products of pairs (AVX-512 bf16): half the steps of fp32, and nothing is widened.
+//! Attention in bf16 with the dot products of pairs of AVX-512 bf16. It takes half the instructions of fp32, and bf16
+//! numbers need not be converted to fp32.
 //!
-//! As in `abreast` there is a query in each lane. Scores sum over pairs along the width of a head: of a key they are
-//! read where it lies, queries are turned so that a pair of each lies side by side. What mixes the values sums over
-//! pairs of keys, and gradients over pairs of queries. Probabilities and the slopes of scores are rounded to bf16 for
-//! that, as what comes of them is.
+//! As in `query_lanes`, each lane holds one query. The products for the scores sum over pairs along the width of a head:
+//! keys are read in place, and queries are transposed, so that a pair of each query is in each lane. The weighted
+//! sums of values run over pairs of keys, and the gradients of keys and values over pairs of queries. For this,
+//! probabilities and gradients of scores are rounded to bf16, like the results.
 //!
 //! Letters: m queries of the row, l keys, e width of a head, a multiple of 32.
 
@@ -22,14 +23,14 @@ use super::problem::AttentionProblem;
 use crate::cpu::CpuLevel;
 use crate::number::Kind;
 
-/// Pairs in a vector, and queries.
+/// The number of pairs in a vector, and of queries.
 const LANES: usize = 16;
-/// Numbers of a vector.
+/// The number of bf16 numbers in a vector.
 const NUMBERS: usize = 2 * LANES;
 
-/// Whether these are for such a task.
-pub(super) fn takes(task: &AttentionProblem) -> bool {
-    task.kind == Kind::BFloat16
-        && task.width.is_multiple_of(NUMBERS)
+/// Whether this implementation can run the task.
+pub(super) fn takes(problem: &AttentionProblem) -> bool {
+    problem.kind == Kind::BFloat16
+        && problem.width.is_multiple_of(NUMBERS)
         && CpuLevel::current() >= CpuLevel::Avx512Bf16
 }

@@ -1,4 +1,4 @@
-//! Products of each query with each key, a query in each lane.
+//! The products of each query with each key, one query in each lane.
 
 use std::arch::x86_64::*;
 use std::ops::Range;
@@ -8,10 +8,11 @@ use super::tile::{Left, product};
 use crate::attention::place::Place;
 use crate::attention::problem::AttentionProblem;
 
-/// Those of turned queries `[e / 2, wide]` with `l` tokens where they lie, times a scale, to `[l, wide]`.
+/// Multiplies transposed queries `[e / 2, wide]` with `l` tokens, which are read in place, and with a scale. Writes
+/// `[l, wide]`.
 ///
 /// # Safety
-/// The processor must have AVX-512 bf16, the numbers be there, and room for what comes of them.
+/// The processor must have AVX-512 bf16, the numbers must be readable, and the results writable.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) unsafe fn with_tokens(
@@ -33,30 +34,31 @@ pub(super) unsafe fn with_tokens(
     }
 }
 
-/// Makes minus infinity of the scores of keys that one of these queries does not see and the last one does.
+/// Sets the scores of masked keys to minus infinity: keys that the last of these queries attends to, and an earlier
+/// one does not.
 ///
 /// # Safety
-/// The scores must be there.
+/// The scores must be readable and writable.
 #[inline]
-pub(super) unsafe fn hide(
-    task: &AttentionProblem,
+pub(super) unsafe fn mask_scores(
+    problem: &AttentionProblem,
     place: Place,
     queries: Range<usize>,
     (scores, wide): (*mut f32, usize),
 ) {
-    let most = place.seen(task, queries.end - 1);
+    let most = place.seen(problem, queries.end - 1);
     for (i, query) in queries.enumerate() {
-        for key in place.seen(task, query)..most {
+        for key in place.seen(problem, query)..most {
             // SAFETY: as promised.
             unsafe { *scores.add(key * wide + i) = f32::NEG_INFINITY };
         }
     }
 }
 
-/// Of which vectors of scores are seen.
+/// A bit for each score that is not masked.
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) fn are_seen(scores: __m512) -> __mmask16 {
-    // What is no number is seen.
+    // A NaN score counts as not masked, so that it reaches the result.
     _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(scores, _mm512_set1_ps(f32::NEG_INFINITY))
 }

@@ -1,4 +1,4 @@
-//! Products whose left factor is read where it lies.
+//! Matrix products that read the left factor in place.
 
 use std::arch::x86_64::*;
 use std::ffi::c_void;
@@ -6,7 +6,8 @@ use std::mem::transmute;
 
 use super::LANES;
 
-/// The left factor of a product: bytes from one row to the next, and from one pair of a row to the next.
+/// The left factor of a product. `row` and `pair` are distances in bytes, from one row to the next and from one pair
+/// of a row to the next.
 #[derive(Clone, Copy)]
 pub(super) struct Left {
     pub(super) data: *const c_void,
@@ -14,16 +15,16 @@ pub(super) struct Left {
     pub(super) pair: usize,
 }
 
-/// Rows whose sums stay in registers, of up to three vectors each.
+/// The number of rows whose sums stay in registers, with up to three vectors each.
 const HEIGHT: usize = 8;
-/// As many as need not wait for the last sum where there is one vector of each.
+/// The number of rows if there is one vector of each: enough independent sums to hide the latency of an addition.
 const TALL: usize = 16;
 
-/// Calls `done` with the sums of each row of a product with one to three vectors of columns over `pairs`. Of the right
-/// factor rows of pairs lie so many apart.
+/// Multiplies one to three vectors of columns, and calls `done` with the sums of each row. The rows of pairs of the
+/// right factor are a fixed distance apart.
 ///
 /// # Safety
-/// The processor must have AVX-512 bf16, and the numbers be there.
+/// The processor must have AVX-512 bf16, and the numbers must be readable.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) unsafe fn product(
@@ -62,7 +63,7 @@ unsafe fn rows<const H: usize, const W: usize>(
             return;
         }
         for first in (0..count).step_by(H) {
-            // The last ones begin earlier instead of being fewer.
+            // The last tile begins earlier and repeats rows, instead of having fewer rows.
             let row = first.min(count - H);
             for (i, sums) in tile::<H, W>(at(row), right, pairs).iter().enumerate() {
                 if row + i >= first {
@@ -73,7 +74,7 @@ unsafe fn rows<const H: usize, const W: usize>(
     }
 }
 
-/// The sums of some rows, held in registers while the pairs run.
+/// Computes the sums of some rows, held in registers during the loop over pairs.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn tile<const H: usize, const W: usize>(
@@ -93,7 +94,7 @@ unsafe fn tile<const H: usize, const W: usize>(
             }
             let first = left.data.wrapping_byte_add(pair * left.pair);
             for (row, sums) in sums.iter_mut().enumerate() {
-                // A matrix in bf16 may begin between two of these.
+                // The address of a bf16 pair need not be a multiple of four.
                 let number = first.wrapping_byte_add(row * left.row).cast::<i32>();
                 let number = as_pairs(_mm512_set1_epi32(number.read_unaligned()));
                 for (sum, column) in sums.iter_mut().zip(columns) {

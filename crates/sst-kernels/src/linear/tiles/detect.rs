@@ -1,4 +1,4 @@
-//! What this process may multiply tiles with.
+//! Selects the unit of the processor that multiplies tiles.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -9,26 +9,26 @@ thread_local! {
     static FORBIDDEN: Cell<Option<Unit>> = const { Cell::new(None) };
 }
 
-/// What multiplies tiles, the better the greater.
+/// A unit that multiplies tiles, from the slowest to the fastest.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unit {
-    /// Vectors of fp32 numbers, of any processor; bf16 is widened.
+    /// Vectors of fp32 numbers, on any processor; bf16 is converted to fp32.
     Lanes,
-    /// AVX-512, in bf16 with dot products of two numbers (`VDPBF16PS`).
+    /// AVX-512, with dot products of bf16 pairs (`VDPBF16PS`).
     Vectors,
     /// AMX.
     Tiles,
 }
 
-/// Makes this thread compute as if the processor had neither this unit nor a better one, or has all again: to compare
-/// the ways.
+/// Makes this thread compute as if the processor had neither this unit nor a faster one; `None` restores all units.
+/// For comparisons of the units.
 #[doc(hidden)]
 pub fn forbid_unit(unit: Option<Unit>) {
     FORBIDDEN.set(unit);
 }
 
-/// What this process multiplies with; `None` where a test forbids everything.
+/// The unit that this process uses; `None` if a test forbids all units.
 pub(in crate::linear) fn unit() -> Option<Unit> {
     let best = match CpuLevel::current() {
         CpuLevel::Amx => Unit::Tiles,
@@ -43,15 +43,15 @@ pub(in crate::linear) fn unit() -> Option<Unit> {
     }
 }
 
-/// Bytes that rows may take of the second cache, so that weights have room beside them: five eighths.
-pub(super) fn near_bytes() -> usize {
+/// The part of the L2 cache that rows may fill, in bytes: five eighths, which leaves room for weights.
+pub(super) fn l2_budget() -> usize {
     static FOUND: OnceLock<usize> = OnceLock::new();
-    *FOUND.get_or_init(|| second_cache().max(512) * (1024 / 8 * 5))
+    *FOUND.get_or_init(|| l2_kib().max(512) * (1024 / 8 * 5))
 }
 
-/// The size of the second cache in KiB (AMD, "Architecture Programmer's Manual" volume 3, appendix E.4.5; Intel's
-/// processors tell it there too); 0 where it is not known.
-fn second_cache() -> usize {
+/// The size of the L2 cache in KiB (AMD, "Architecture Programmer's Manual" volume 3, appendix E.4.5; Intel's
+/// processors report it in the same way); 0 if it is unknown.
+fn l2_kib() -> usize {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::__cpuid;

@@ -1,8 +1,9 @@
-//! Products of packed factors, in blocks of 32 x 32 results. Bf16 is multiplied by AMX, or by AVX-512 with its bf16
-//! instructions at a tenth of that speed; other processors widen it to fp32. Fp32 is multiplied by vectors of any
-//! processor, or by AMX, with each number made of three in bf16: six products for one, which keeps fp32's precision.
+//! Products of packed factors, in blocks of 32 x 32 results. bf16 is multiplied with AMX, or at a tenth of that speed
+//! with the bf16 instructions of AVX-512; other processors convert it to fp32. fp32 is multiplied with the vectors of
+//! any processor, or with AMX, where each number is the sum of three bf16 numbers: six products instead of one, which
+//! keep the precision of fp32.
 //!
-//! With AMX an infinite number in fp32 gives NaN. Where bf16 is multiplied, numbers below 1e-38 count as zero.
+//! With AMX an infinite fp32 number gives NaN. Where bf16 is multiplied, numbers below 1e-38 count as zero.
 #![cfg_attr(
     not(target_arch = "x86_64"),
     allow(dead_code, reason = "AVX-512 and AMX alone use some parts")
@@ -29,5 +30,5 @@ pub(super) use product::{linear, mlp};
 pub(super) use trained::{trained_linear, trained_mlp};
 pub(super) use weight::PackedWeight;
 
-/// Below it weights are packed for too few products.
+/// With fewer rows than this, packing a weight takes longer than it saves.
 pub(super) const LEAST_ROWS: usize = 32;

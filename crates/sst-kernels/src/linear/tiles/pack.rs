@@ -1,6 +1,6 @@
-//! Factors as they are stored, and as products read them: packed in strips of 32 rows and panels of 32 columns.
+//! Matrices as they are stored, and their packed form for products: strips of 32 rows and panels of 32 columns.
 //!
-//! Each processor has its own layout: see [`super::lanes`] and [`super::avx512`].
+//! The layout depends on the unit of the processor: see [`super::lanes`] and [`super::avx512`].
 
 use std::ffi::c_void;
 
@@ -12,16 +12,16 @@ use crate::error::Result;
 use crate::linear::WeightLayout;
 use crate::number::Kind;
 
-/// The parts of numbers that stay in fp32.
+/// The value of `parts` for numbers that stay in fp32.
 pub(super) const FP32: usize = 2;
-/// Numbers along k of a step: as many bf16 numbers as a row of a tile holds.
+/// The number of elements along k in a step: as many bf16 numbers as a row of a tile holds.
 pub(super) const STEP: usize = 32;
-/// Rows of a tile.
+/// The number of rows of a tile.
 pub(super) const ROWS: usize = 16;
-/// Numbers of a tile.
+/// The number of elements of a tile.
 pub(super) const TILE: usize = ROWS * STEP;
 
-/// A matrix as it is stored, row by row.
+/// A matrix in row-major order.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix {
     pub(super) numbers: *const c_void,
@@ -31,7 +31,7 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
-    /// Of a contiguous tensor in fp32 or bf16.
+    /// The matrix of a contiguous tensor in fp32 or bf16.
     pub(super) fn of(tensor: &Tensor) -> Result<Self> {
         let (rows, columns) = tensor.size2()?;
         Ok(Self {
@@ -43,7 +43,7 @@ impl Matrix {
     }
 }
 
-/// What the numbers of a tensor in fp32 or bf16 are.
+/// The number type of a tensor in fp32 or bf16.
 pub(super) fn kind(tensor: &Tensor) -> Kind {
     match tensor.kind() {
         tch::Kind::BFloat16 => Kind::BFloat16,
@@ -54,22 +54,22 @@ pub(super) fn kind(tensor: &Tensor) -> Kind {
 /// 32 rows of the left factor, along k.
 #[derive(Clone, Copy)]
 pub(super) struct Strip {
-    /// The first number of the first row.
+    /// A pointer to the first number of the first row.
     pub(super) numbers: *const c_void,
-    /// Bytes from one row to the next, within the first 16 rows and within the others.
+    /// The distance between rows in bytes, within the first 16 rows and within the others.
     pub(super) row: usize,
-    /// Bytes from the first row to the one after 16.
+    /// The distance in bytes from the first row to row 16.
     half: usize,
-    /// Bytes from one number to the next along k, within a step.
+    /// The distance in bytes between numbers along k, within a step.
     pub(super) k: usize,
-    /// Bytes from one step, or tile, to the next along k.
+    /// The distance in bytes between steps, or tiles, along k.
     pub(super) step: usize,
-    /// Rows that there are; the others may hold anything.
+    /// The number of rows that exist; the content of the others is unspecified.
     pub(super) rows: usize,
 }
 
 impl Strip {
-    /// That of a later step.
+    /// The strip from a later step on.
     pub(super) fn at(self, step: usize) -> Self {
         Self { numbers: self.numbers.wrapping_byte_add(step * self.step), ..self }
     }
@@ -79,12 +79,12 @@ impl Strip {
         self.numbers.cast()
     }
 
-    /// The tile of the others.
+    /// The tile of the other 16 rows.
     pub(super) fn lower(&self) -> *const u16 {
         self.upper().wrapping_byte_add(self.half)
     }
 
-    /// Of numbers that are packed for `unit`, and the rows that there are.
+    /// A strip of numbers that are packed for `unit`, with `rows` rows that exist.
     pub(super) fn packed(unit: Unit, tiles: *const u16, parts: usize, rows: usize) -> Self {
         let numbers = tiles.cast();
         let row = 2 * STEP;
@@ -101,7 +101,7 @@ impl Strip {
         }
     }
 
-    /// The same of numbers that were turned as they were packed.
+    /// A strip of numbers that were transposed while they were packed.
     pub(super) fn turned(unit: Unit, tiles: *const u16, parts: usize, rows: usize) -> Self {
         let strip = Self::packed(unit, tiles, parts, rows);
         match unit {
@@ -110,7 +110,7 @@ impl Strip {
         }
     }
 
-    /// Of a matrix as it lies, and the rows that there are.
+    /// A strip of a matrix that is read in place, with `rows` rows that exist.
     pub(super) fn in_place(matrix: &Matrix, row: usize, rows: usize) -> Self {
         let k = match matrix.kind {
             Kind::Float => 4,
@@ -126,24 +126,24 @@ impl Strip {
 #[derive(Clone, Copy)]
 pub(super) struct Panel {
     pub(super) tiles: *const u16,
-    /// What to bring near for later, if it is there.
+    /// The data to prefetch for a later step, or null.
     pub(super) next: *const u16,
 }
 
-/// Numbers of a packed strip or panel.
+/// The number of elements of a packed strip or panel.
 pub(super) fn packed_len(steps: usize, parts: usize) -> usize {
     2 * steps * parts * TILE
 }
 
-/// Where the tile of a step, a part and a half (of rows or columns) begins.
+/// The index of the tile of a step, a part and a half (of the rows or columns).
 pub(super) fn place(parts: usize, step: usize, part: usize, half: usize) -> usize {
     ((step * parts + part) * 2 + half) * TILE
 }
 
-/// Lays out the strip of `x` that begins with `row`.
+/// Packs the strip of `x` that begins with `row`.
 ///
 /// # Safety
-/// The processor must have the unit, the matrix its numbers, and there be room for a packed strip.
+/// The processor must have the unit, the matrix must be readable, and the packed strip writable.
 pub(super) unsafe fn strip(unit: Unit, parts: usize, x: &Matrix, row: usize, to: *mut u16) {
     // SAFETY: as promised.
     unsafe {
@@ -159,8 +159,8 @@ pub(super) unsafe fn strip(unit: Unit, parts: usize, x: &Matrix, row: usize, to:
     }
 }
 
-/// Lays out one step of a strip of the transpose of a matrix: its columns from `first` on. Adds these columns' sums to
-/// `sums`, where that of the first column of all is, unless it is null.
+/// Packs one step of a strip of the transposed matrix: the columns of the matrix from `first` on. Unless `sums` is
+/// null, adds the sums of these columns to it; `sums` points to the sum of the matrix's first column.
 ///
 /// # Safety
 /// As for [`strip`]; there must be a sum for each column.
@@ -195,7 +195,7 @@ pub(super) unsafe fn turned_step(
     }
 }
 
-/// Lays out one step of the panel of a weight that begins with output `first`.
+/// Packs one step of the panel of a weight that begins with output `first`.
 ///
 /// # Safety
 /// As for [`strip`].

@@ -1,66 +1,68 @@
-//! How products are cut for the threads.
+//! Divides products into pieces of work for the threads.
 
 use std::ops::Range;
 
-use super::detect::near_bytes;
+use super::detect::l2_budget;
 use super::threads::threads;
 
-/// Strips of a piece, at most.
+/// The largest number of strips in a piece.
 const STRIPS: usize = 8;
-/// Pieces for each thread, if there is work enough: a core that others use too may take twice as long as the other
-/// ones, which wait for it at the end.
+/// The number of pieces for each thread, if there is enough work. A core that other processes use too may take twice
+/// as long as the others, which wait for it at the end.
 pub(super) const PIECES: usize = 16;
-/// What a piece is not made smaller than for that: the strips of one, each of which reads all panels of the weight, and
-/// the panels of one, for which its strips are read.
+/// The smallest size of a piece: its number of strips, as each piece reads all panels of the weight, and its number
+/// of panels, as its strips are read for each piece.
 const FEW_STRIPS: usize = 3;
 const FEW_PANELS: usize = 4;
 
-/// The last pieces, for each thread, that are split, and in how many parts at most.
+/// The number of last pieces, for each thread, that are split, and the largest number of parts of each.
 const LAST: usize = 2;
 const PARTS: usize = 4;
 
-/// Pieces of work: what the rows of one take stays in the second cache while all weights go by.
+/// Pieces of work. The rows of one piece stay in the L2 cache while all weights are read.
 pub(super) struct Pieces {
     pub(super) pieces: usize,
-    /// Strips of a piece, at most.
+    /// The largest number of strips in a piece.
     pub(super) most: usize,
 }
 
 impl Pieces {
-    /// Of strips that take so many bytes each: as many for each thread, if they suffice.
+    /// Divides strips that take `bytes` bytes each. Every thread gets the same number of pieces, if there are enough
+    /// strips.
     pub(super) fn new(strips: usize, bytes: usize) -> Self {
-        Self::of(strips, STRIPS.min(near_bytes() / bytes).max(1))
+        Self::of(strips, STRIPS.min(l2_budget() / bytes).max(1))
     }
 
-    /// Of so many strips at most.
+    /// Divides strips into pieces of at most `most` strips.
     fn of(strips: usize, most: usize) -> Self {
         let pieces = strips.div_ceil(most).next_multiple_of(threads()).min(strips);
         Self { pieces, most: strips.div_ceil(pieces.max(1)) }
     }
 
-    /// As many as threads should have, if strips suffice.
+    /// Divides the strips into more pieces, [`PIECES`] for each thread, if there are enough strips.
     pub(super) fn smaller(self, strips: usize) -> Self {
         let most = (strips / (PIECES * threads())).max(FEW_STRIPS);
         if most < self.most { Self::of(strips, most) } else { self }
     }
 }
 
-/// Pieces of work in order, the last ones in smaller parts: so no thread waits long for another one's last.
+/// Pieces of work in order. The last ones are split into smaller parts, so that no thread waits long for the last
+/// part of another one.
 #[derive(Clone, Copy)]
 pub(super) struct Items {
-    /// Those that are taken whole, and the others.
+    /// The number of pieces that are not split, and of those that are.
     whole: usize,
     split: usize,
-    /// Of each of the others.
+    /// The number of parts of each piece that is split.
     parts: usize,
 }
 
-/// Which of so many parts.
+/// A part of a piece: its index and the number of parts.
 #[derive(Clone, Copy)]
 pub(super) struct Part(usize, usize);
 
 impl Items {
-    /// So many, each of so many strips.
+    /// The items for `count` pieces with `strips` strips each.
     pub(super) fn new(count: usize, strips: usize) -> Self {
         let split = count.min(LAST * threads());
         Self { whole: count - split, split, parts: strips.clamp(1, PARTS) }
@@ -70,7 +72,7 @@ impl Items {
         self.whole + self.split * self.parts
     }
 
-    /// The number of an item, and what of it.
+    /// The index of the piece of an item, and the part of that piece.
     pub(super) fn at(self, i: usize) -> (usize, Part) {
         match i.checked_sub(self.whole) {
             None => (i, Part(0, 1)),
@@ -80,7 +82,7 @@ impl Items {
 }
 
 impl Part {
-    /// That of some strips.
+    /// The strips of this part.
     pub(super) fn of(self, strips: Range<usize>) -> Range<usize> {
         let Self(i, parts) = self;
         let part = share(strips.len(), parts, i);
@@ -88,15 +90,15 @@ impl Part {
     }
 }
 
-/// In how many parts pieces are shared out by panels too: so that each thread has one, and as many as are wanted of
-/// panels enough.
+/// The number of groups into which panels are divided, in addition to the division into pieces: enough that each
+/// thread has work, and up to `wanted` if there are enough panels.
 pub(super) fn groups(pieces: usize, panels: usize, wanted: usize) -> usize {
     let needed = threads().div_ceil(pieces).min(panels);
     let wanted = (wanted * threads()).div_ceil(pieces).min(panels / FEW_PANELS);
     needed.max(wanted)
 }
 
-/// The part `i` of `count` in `parts` that differ by one at most.
+/// The range of part `i`, if `count` is divided into `parts` parts whose sizes differ by at most one.
 pub(super) fn share(count: usize, parts: usize, i: usize) -> Range<usize> {
     i * count / parts..(i + 1) * count / parts
 }

@@ -1,4 +1,4 @@
-//! Products with packed weights, in pieces for the threads.
+//! Products with packed weights, divided into pieces for the threads.
 
 use std::ops::Range;
 
@@ -15,13 +15,12 @@ use crate::error::Result;
 use crate::linear::FusedActivation;
 use crate::number::Kind;
 
-/// Panels of the first of two layers after which the second goes on.
+/// The number of panels of the first of two layers that are computed before the second layer continues.
 const CHUNK: usize = 12;
-/// Steps along k whose strips and panels are multiplied before others are packed: of rows that are summed over there
-/// may be any number.
+/// The number of steps along k that are packed and multiplied together, as the sum over rows may be of any length.
 const STEPS: usize = 64;
 
-/// The left factor of a piece of work, packed where it cannot be read as it lies.
+/// The left factor of a piece of work. It is packed if it cannot be read in place.
 #[derive(Clone, Copy)]
 struct Left {
     x: Matrix,
@@ -30,13 +29,14 @@ struct Left {
     unit: Unit,
     parts: usize,
     len: usize,
-    /// Room for the packed strips of a piece.
+    /// The buffer for the packed strips of a piece.
     scratch: *mut u16,
 }
 
 impl Left {
     fn is_in_place(&self, strip: usize) -> bool {
-        // Vectors of AVX-512 multiply fp32 as it is. Others need every register for sums, and none for strides.
+        // AVX-512 vectors multiply fp32 in place. Other units need all registers for sums, and none is left for
+        // strides.
         let is_read = match self.x.kind {
             Kind::BFloat16 => self.parts == 1,
             Kind::Float => self.parts == FP32 && self.unit != Unit::Lanes,
@@ -49,7 +49,7 @@ impl Left {
     }
 
     /// # Safety
-    /// The processor must have AVX-512 bf16, and there be room for the strips.
+    /// The processor must have AVX-512 bf16, and the buffer must have room for the strips.
     unsafe fn pack(&self, strips: Range<usize>) {
         for strip in strips.filter(|strip| !self.is_in_place(*strip)) {
             // SAFETY: as promised.
@@ -60,7 +60,7 @@ impl Left {
         }
     }
 
-    /// The same of the transpose, along some steps, with the sums of each column that there is.
+    /// [`Self::pack`] for the transposed matrix, along some steps, with the sums of its columns.
     ///
     /// # Safety
     /// As for [`Self::pack`].
@@ -88,7 +88,7 @@ impl Left {
     }
 }
 
-/// `x W + b` for a contiguous `x` `[m, input]` and a bias in fp32, in fp32 if the weight is exact and else in bf16.
+/// `x W + b` for a contiguous `x` `[m, input]` and a bias in fp32; in fp32 if the weight is exact, else in bf16.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -99,14 +99,14 @@ pub(in crate::linear) fn linear(
 ) -> Result<Tensor> {
     let (x, y) = (x.f_to_kind(weight.kind())?, weight.results(x.size()[0])?);
     let output = Shared(outputs(&y)?);
-    // SAFETY: there is room for the results of all blocks.
+    // SAFETY: the results of all blocks are writable.
     each_block(&x, weight, bias, |block, some| unsafe {
         block.write(output.get(), some);
     })?;
     Ok(y)
 }
 
-/// Calls `done` with some rows of each block of `x W + b`, from several threads.
+/// Computes `x W + b` and calls `done` with some rows of each block, from several threads.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -121,7 +121,7 @@ pub(super) fn each_block(
     let (strips, panels, len) = (left.rows.div_ceil(BLOCK), weight.panels(), weight.len());
     let threads = threads();
     let Pieces { pieces, most: piece } = Pieces::new(strips, 2 * len);
-    // What is split in three parts takes too long for doing it again.
+    // Splitting numbers into three parts is too slow to repeat it.
     let groups = groups(pieces, panels, if weight.parts == 3 { 1 } else { PIECES });
     let scratch = bytes(threads * piece * 2 * len)?;
     let shared = Shared((left, weight, scratch.data_ptr().cast::<u16>()));
@@ -137,7 +137,7 @@ pub(super) fn each_block(
         let scratch = scratch.wrapping_add(thread * piece * len);
         let (first, unit, parts) = (rows.start, weight.unit, weight.parts);
         let left = Left { x, first, unit, parts, len, scratch };
-        // SAFETY: that a weight is packed shows that the processor can multiply it; a thread has its own scratch, and
+        // SAFETY: the weight was packed for this unit, so the processor has it. Each thread has its own buffer, and
         // no other piece has these blocks.
         unsafe {
             weight.lay_out(columns.clone());
@@ -154,8 +154,8 @@ pub(super) fn each_block(
     })
 }
 
-/// `y^T x` in the type of `result`, `[output, input]`, for `y` `[m, output]` and a packed `x` `[m, input]`; and the
-/// sums of the columns of `y`, if wanted, in fp32.
+/// `y^T x` `[output, input]` in the type of `result`, for `y` `[m, output]` and a packed `x` `[m, input]`; and the
+/// sums of the columns of `y` in fp32, if wanted.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -174,12 +174,12 @@ pub(super) fn turned(
     let weight = Weight::new(x, None)?;
     let (strips, panels) = (left.columns.div_ceil(BLOCK), weight.panels());
     let len = packed_len(STEPS.min(weight.steps), weight.parts);
-    // What is multiplied at once needs no room for sums that others add to.
+    // A product that is computed in one pass needs no buffer for partial sums.
     let is_all = weight.steps <= STEPS;
     let sums_len = if is_all { 0 } else { panels * size_of::<Sums>() / size_of::<u16>() };
     let threads = threads();
     let Pieces { pieces, most: piece } = Pieces::new(strips, 2 * (len + sums_len)).smaller(strips);
-    // A strip is turned for each group.
+    // Each group transposes the strips again.
     let groups = groups(pieces, panels, 1);
     let scratch_len = piece * (len + sums_len);
     let scratch = bytes(threads * scratch_len * 2)?;
@@ -192,7 +192,7 @@ pub(super) fn turned(
         if rows.is_empty() {
             return;
         }
-        // A strip's sums are added up once.
+        // The column sums of a strip are computed by one group only.
         let column_sums = if group == 0 { column_sums } else { std::ptr::null_mut() };
         let scratch = scratch.wrapping_add(thread * scratch_len);
         let (first, unit, parts) = (rows.start, weight.unit, weight.parts);
@@ -204,8 +204,7 @@ pub(super) fn turned(
         for start in (0..weight.steps).step_by(STEPS) {
             let steps = start..weight.steps.min(start + STEPS);
             let is_last = steps.end == weight.steps;
-            // SAFETY: as for `each_block`; the sums of a column are added to by the one piece that
-            // has its strip and the first panels.
+            // SAFETY: as for `each_block`; only the piece with a column's strip and the first panels adds to its sum.
             unsafe {
                 left.pack_turned(rows.clone(), steps.clone(), column_sums);
                 let work = Work {
@@ -232,7 +231,7 @@ pub(super) fn turned(
     })
 }
 
-/// Two linear layers with an activation between them, as [`linear`]: what is between them stays in the cache.
+/// Two linear layers with an activation between them, as in [`linear`]. The hidden values stay in the cache.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -240,13 +239,13 @@ pub(in crate::linear) fn mlp(
     x: &Tensor,
     [up, down]: [&PackedWeight; 2],
     [up_bias, down_bias]: [Option<&Tensor>; 2],
-    curve: FusedActivation,
+    activation: FusedActivation,
 ) -> Result<Tensor> {
     let (x, y) = (x.f_to_kind(up.kind())?, down.results(x.size()[0])?);
     let (left, output) = (Matrix::of(&x)?, outputs(&y)?);
     let (up, down) = (Weight::new(up, up_bias)?, Weight::new(down, down_bias)?);
     let (strips, len) = (left.rows.div_ceil(BLOCK), up.len());
-    // Numbers of a strip's part of what is between, and of its sums.
+    // The number of elements of a strip's part of the hidden values, and of its sums.
     let (inner_len, sums_len) =
         (packed_len(CHUNK, up.parts), down.panels() * size_of::<Sums>() / size_of::<u16>());
     let threads = threads();
@@ -283,7 +282,7 @@ pub(in crate::linear) fn mlp(
                     |strip| left.strip(strip),
                     |block, some| {
                         let to = inner(block.strip).add(packed_len(block.panel - chunk, up.parts));
-                        block.write_step(up.parts, curve, to, some);
+                        block.write_step(up.parts, activation, to, some);
                     },
                 );
                 let is_last = steps.end == panels;
@@ -308,12 +307,12 @@ pub(in crate::linear) fn mlp(
     Ok(y)
 }
 
-/// How many of so many rows are those of a strip.
+/// The number of rows of a strip, if the matrix has `rows` rows.
 fn share_of(rows: usize, strip: usize) -> usize {
     BLOCK.min(rows - strip * BLOCK)
 }
 
-/// Where the numbers of a contiguous matrix are.
+/// A contiguous matrix for results.
 pub(super) fn outputs(y: &Tensor) -> Result<Output> {
     let (rows, columns) = y.size2()?;
     let (rows, stride) = (rows as usize, columns as usize);

@@ -1,4 +1,4 @@
-//! What becomes of the sums of a block.
+//! Writes the results of complete blocks of sums.
 
 use std::ops::Range;
 
@@ -12,10 +12,10 @@ use super::pack::FP32;
 use crate::cpu::CpuLevel;
 use crate::linear::FusedActivation;
 
-/// A block of sums that is complete.
+/// A block whose sums are complete.
 pub(super) struct Block<'a> {
     pub(super) sums: &'a Sums,
-    /// That of its columns.
+    /// The bias of the block's columns.
     pub(super) bias: &'a [f32; BLOCK],
     pub(super) panel: usize,
     pub(super) strip: usize,
@@ -23,17 +23,17 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Where this block begins in `matrix`, which of `some` rows of it there are, and how many columns.
+    /// The start of this block in `matrix`, the rows of `some` that exist, and the number of columns that exist.
     fn within(&self, matrix: Output, some: Range<usize>) -> (Output, Range<usize>, usize) {
         let (row, column) = (self.strip * BLOCK, self.panel * BLOCK);
         let some = some.start..some.end.min(matrix.rows - row);
         (matrix.at(row, column), some, BLOCK.min(matrix.stride - column))
     }
 
-    /// Writes some rows of the sums, with the bias, to a matrix of results.
+    /// Writes some rows of the sums, with the bias added, to a matrix of results.
     ///
     /// # Safety
-    /// The sums must be computed, and the results be writable.
+    /// The sums must be computed, and the results writable.
     pub(super) unsafe fn write(&self, to: Output, some: Range<usize>) {
         let (output, rows, columns) = self.within(to, some);
         // SAFETY: that a weight is packed for the unit shows that the processor has it.
@@ -49,13 +49,13 @@ impl Block<'_> {
         }
     }
 
-    /// Writes what [`Self::write`] does, and what a curve makes of it.
+    /// Writes the results of [`Self::write`], and an activation of them.
     ///
     /// # Safety
-    /// As there.
-    pub(super) unsafe fn write_curve(
+    /// As for [`Self::write`].
+    pub(super) unsafe fn write_activated(
         &self,
-        curve: FusedActivation,
+        activation: FusedActivation,
         to: [Output; 2],
         some: Range<usize>,
     ) {
@@ -66,23 +66,31 @@ impl Block<'_> {
             match self.unit {
                 #[cfg(target_arch = "x86_64")]
                 Unit::Vectors | Unit::Tiles => {
-                    self.sums.write_curve(self.bias, curve, to, rows, columns);
+                    self.sums.write_activated(self.bias, activation, to, rows, columns);
                 }
                 _ => {
                     let part = lanes::Part { rows, columns };
-                    lanes::write_curve(CpuLevel::current(), self.sums, self.bias, curve, to, part);
+                    lanes::write_activated(
+                        CpuLevel::current(),
+                        self.sums,
+                        self.bias,
+                        activation,
+                        to,
+                        part,
+                    );
                 }
             }
         }
     }
 
-    /// Writes the sums times the slope of a curve at what was before it: of these matrices the first is read.
+    /// Writes the sums multiplied by the derivative of an activation at its input. The first of the two matrices is
+    /// this input and is only read.
     ///
     /// # Safety
-    /// As for [`Self::write`]; what was before must be there.
-    pub(super) unsafe fn write_slope(
+    /// As for [`Self::write`]; the input must be readable.
+    pub(super) unsafe fn write_derivative(
         &self,
-        curve: FusedActivation,
+        activation: FusedActivation,
         both: [Output; 2],
         some: Range<usize>,
     ) {
@@ -93,26 +101,26 @@ impl Block<'_> {
             match self.unit {
                 #[cfg(target_arch = "x86_64")]
                 Unit::Vectors | Unit::Tiles => {
-                    self.sums.write_slope(curve, before, output, rows, columns);
+                    self.sums.write_derivative(activation, before, output, rows, columns);
                 }
                 _ => {
                     let part = lanes::Part { rows, columns };
                     let level = CpuLevel::current();
-                    lanes::write_slope(level, self.sums, curve, [before, output], part);
+                    lanes::write_derivative(level, self.sums, activation, [before, output], part);
                 }
             }
         }
     }
 
-    /// Writes some rows, after the curve, as a step of a packed strip of the next product, whose numbers have so many
-    /// parts.
+    /// Applies the activation to some rows, and writes them as a step of a packed strip of the next product, whose
+    /// numbers have `parts` parts.
     ///
     /// # Safety
-    /// As for [`Self::write`]; there must be room for a step.
+    /// As for [`Self::write`]; a step must be writable.
     pub(super) unsafe fn write_step(
         &self,
         parts: usize,
-        curve: FusedActivation,
+        activation: FusedActivation,
         to: *mut u16,
         rows: Range<usize>,
     ) {
@@ -122,30 +130,31 @@ impl Block<'_> {
             match (self.unit, parts) {
                 #[cfg(target_arch = "x86_64")]
                 (Unit::Vectors | Unit::Tiles, 1) => {
-                    avx512::write_step::<1>(sums, bias, curve, to, rows)
+                    avx512::write_step::<1>(sums, bias, activation, to, rows)
                 }
                 #[cfg(target_arch = "x86_64")]
                 (Unit::Vectors | Unit::Tiles, FP32) => {
-                    avx512::write_step::<FP32>(sums, bias, curve, to, rows)
+                    avx512::write_step::<FP32>(sums, bias, activation, to, rows)
                 }
                 #[cfg(target_arch = "x86_64")]
                 (Unit::Vectors | Unit::Tiles, _) => {
-                    avx512::write_step::<3>(sums, bias, curve, to, rows)
+                    avx512::write_step::<3>(sums, bias, activation, to, rows)
                 }
                 _ => {
-                    lanes::write_step(CpuLevel::current(), sums, bias, curve, to.cast(), rows);
+                    lanes::write_step(CpuLevel::current(), sums, bias, activation, to.cast(), rows);
                 }
             }
         }
     }
 }
 
-/// Writes a row of `grad` times the slopes of a curve at that of `before` to `made`; all three have one shape.
+/// Multiplies a row of `grad` by the derivatives of an activation at the same row of `before`, and writes it to
+/// `made`. The three matrices have one shape.
 ///
 /// # Safety
-/// The first two must be there, and the third be writable.
-pub(super) unsafe fn write_slopes(
-    curve: FusedActivation,
+/// The first two must be readable, and the third writable.
+pub(super) unsafe fn write_derivatives(
+    activation: FusedActivation,
     [grad, before]: [Output; 2],
     made: Output,
     row: usize,
@@ -154,8 +163,12 @@ pub(super) unsafe fn write_slopes(
     unsafe {
         match unit() {
             #[cfg(target_arch = "x86_64")]
-            Some(Unit::Vectors | Unit::Tiles) => made.write_slopes(curve, [grad, before], row),
-            _ => lanes::write_slopes(CpuLevel::current(), curve, [grad, before], made, row),
+            Some(Unit::Vectors | Unit::Tiles) => {
+                made.write_derivatives(activation, [grad, before], row)
+            }
+            _ => {
+                lanes::write_derivatives(CpuLevel::current(), activation, [grad, before], made, row)
+            }
         }
     }
 }

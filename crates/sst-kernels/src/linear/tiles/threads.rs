@@ -1,4 +1,4 @@
-//! Pieces of work for libtorch's threads, and what they share.
+//! Runs pieces of work on libtorch's threads, and shares pointers between them.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,11 +8,11 @@ use tch::{Device, Kind, Tensor};
 use crate::error::Result;
 use crate::parallel::parallel;
 
-/// Places in memory that threads share: each is written by one of them.
+/// A pointer that threads share. Each place in its memory is written by one thread only.
 #[derive(Clone, Copy)]
 pub(super) struct Shared<T>(pub(super) T);
 
-// SAFETY: as said.
+// SAFETY: see [`Shared`].
 unsafe impl<T> Sync for Shared<T> {}
 
 impl<T: Copy> Shared<T> {
@@ -21,7 +21,7 @@ impl<T: Copy> Shared<T> {
     }
 }
 
-/// Memory from libtorch, which keeps what is freed and begins where a cache line does.
+/// Uninitialised memory from libtorch's allocator, which reuses freed memory and aligns it to cache lines.
 pub(super) fn bytes(count: usize) -> Result<Tensor> {
     Ok(Tensor::f_empty([count as i64], (Kind::Uint8, Device::Cpu))?)
 }
@@ -30,7 +30,8 @@ pub(super) fn threads() -> usize {
     tch::get_num_threads().max(1) as usize
 }
 
-/// Calls `body` with a thread's number and each number below `count`; a thread that is done takes the next.
+/// Calls `body` with the number of a thread and with each number below `count`. A thread that finishes takes the next
+/// number.
 pub(super) fn each(
     name: &'static CStr,
     count: usize,

@@ -1,5 +1,5 @@
-//! Linear layers with gradients. The graph is in `cpp/linear.cc`, which calls [`product`] for all products: of the
-//! forward pass, for the gradient of the input, and for that of the weight.
+//! Linear layers with gradients. `cpp/linear.cc` has the graph, and calls [`product`] for all products: those of the
+//! forward pass, of the gradient of the input, and of the gradient of the weight.
 
 use std::ffi::{c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,7 @@ use torch_sys::C_tensor;
 
 use super::block::BLOCK;
 use super::product::{each_block, linear, outputs, turned};
-use super::results::write_slopes;
+use super::results::write_derivatives;
 use super::threads::{Shared, each};
 use super::weight::PackedWeight;
 use crate::error::{Error, Result};
@@ -18,8 +18,9 @@ use crate::linear::ffi::{self, LinearProduct};
 use crate::linear::{Affine, FusedActivation, WeightLayout};
 use crate::panics;
 
-/// A linear layer for `x` `[m, input]`, and perhaps a curve, whose result is in fp32 if it is `exact`, and else in bf16. Differentiable once;
-/// gradients of weights are summed in fp32, and rounded only if the weight is in bf16.
+/// A linear layer for `x` `[m, input]`, optionally followed by an activation. The result is in fp32 if it is `exact`,
+/// else in bf16. Gradients of weights are summed in fp32, and rounded only if the weight is in bf16. Differentiable
+/// once.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -27,19 +28,19 @@ pub(in crate::linear) fn trained_linear(
     x: &Tensor,
     layer: Affine<'_>,
     layout: WeightLayout,
-    curve: Option<FusedActivation>,
+    activation: Option<FusedActivation>,
     exact: bool,
 ) -> Result<Tensor> {
     let mut y = std::ptr::null_mut();
     let body: LinearProduct = product;
     let options = Options {
         layout,
-        curve: curve.unwrap_or(FusedActivation::Gelu),
+        activation: activation.unwrap_or(FusedActivation::Gelu),
         exact,
-        is_curved: curve.is_some(),
+        is_activated: activation.is_some(),
     };
-    // SAFETY: live tensors, or null for a bias that there is none of, and a writable place. `body` is given what it
-    // expects.
+    // SAFETY: live tensors, or null for a missing bias, and a writable place. The bridge calls `body` with
+    // the arguments that it expects.
     check(unsafe {
         ffi::sst_linear(
             x.as_ptr(),
@@ -62,7 +63,7 @@ pub(in crate::linear) fn trained_mlp(
     x: &Tensor,
     [up, down]: [Affine<'_>; 2],
     layout: WeightLayout,
-    curve: FusedActivation,
+    activation: FusedActivation,
     exact: bool,
 ) -> Result<Tensor> {
     let mut y = std::ptr::null_mut();
@@ -75,7 +76,7 @@ pub(in crate::linear) fn trained_mlp(
             pointer(up.bias),
             down.weight.as_ptr(),
             pointer(down.bias),
-            Options { layout, curve, exact, is_curved: true }.number(),
+            Options { layout, activation, exact, is_activated: true }.number(),
             body,
             &raw mut y,
         )
@@ -88,34 +89,38 @@ fn pointer(tensor: Option<&Tensor>) -> *const C_tensor {
     tensor.map_or(std::ptr::null(), Tensor::as_ptr)
 }
 
-/// What all products of a layer have in common.
+/// The options that all products of a layer share.
 #[derive(Clone, Copy)]
 struct Options {
     layout: WeightLayout,
-    curve: FusedActivation,
+    activation: FusedActivation,
     exact: bool,
-    /// Of one layer: whether the curve follows.
-    is_curved: bool,
+    /// For a single layer: whether an activation follows.
+    is_activated: bool,
 }
 
 impl Options {
     fn number(self) -> c_int {
         c_int::from(self.layout == WeightLayout::InOut)
-            | c_int::from(self.curve == FusedActivation::GeluTanh) << 1
+            | c_int::from(self.activation == FusedActivation::GeluTanh) << 1
             | c_int::from(self.exact) << 2
-            | c_int::from(self.is_curved) << 3
+            | c_int::from(self.is_activated) << 3
     }
 
     fn of(number: c_int) -> Self {
         Self {
             layout: if number & 1 == 0 { WeightLayout::OutIn } else { WeightLayout::InOut },
-            curve: if number & 2 == 0 { FusedActivation::Gelu } else { FusedActivation::GeluTanh },
+            activation: if number & 2 == 0 {
+                FusedActivation::Gelu
+            } else {
+                FusedActivation::GeluTanh
+            },
             exact: number & 4 != 0,
-            is_curved: number & 8 != 0,
+            is_activated: number & 8 != 0,
         }
     }
 
-    /// How the transpose of a weight lies.
+    /// The layout of the transposed weight.
     fn turned(self) -> WeightLayout {
         match self.layout {
             WeightLayout::OutIn => WeightLayout::InOut,
@@ -124,38 +129,39 @@ impl Options {
     }
 }
 
-/// What is computed, by the numbers of `What` in `cpp/linear.cc`.
+/// The kind of product, with the numbers of `What` in `cpp/linear.cc`.
 #[derive(Clone, Copy)]
 enum What {
-    /// `x W + b` of a factor, a weight and perhaps a bias.
+    /// `x W + b` from an input, a weight and an optional bias.
     Forward,
-    /// The same, and what the curve makes of it.
-    ForwardCurve,
-    /// `y W^T` of a gradient and a weight.
+    /// [`Self::Forward`], and the activation of its result.
+    ForwardActivated,
+    /// `y W^T` from a gradient and a weight.
     Input,
-    /// The same times the slope of the curve at a third tensor.
-    InputCurve,
-    /// `x^T y` of a gradient and a factor, as the third, the weight, lies; and the sums of the gradient.
+    /// [`Self::Input`] multiplied by the derivative of the activation at a third tensor.
+    InputDerivative,
+    /// `x^T y` from a gradient and an input, in the layout of the third tensor, the weight; and the column sums of
+    /// the gradient.
     Weight,
-    /// A gradient times the slope of the curve at a second tensor.
-    Slope,
+    /// A gradient multiplied by the derivative of the activation at a second tensor.
+    Derivative,
 }
 
 impl What {
     fn of(number: c_int) -> Option<Self> {
         let all = [
             Self::Forward,
-            Self::ForwardCurve,
+            Self::ForwardActivated,
             Self::Input,
-            Self::InputCurve,
+            Self::InputDerivative,
             Self::Weight,
-            Self::Slope,
+            Self::Derivative,
         ];
         all.get(usize::try_from(number).ok()?).copied()
     }
 
     fn make(self, options: Options, from: [Option<&Tensor>; 3]) -> Result<[Option<Tensor>; 2]> {
-        let Options { layout, curve, exact, .. } = options;
+        let Options { layout, activation, exact, .. } = options;
         let [Some(a), Some(b), c] = from else {
             return Err(Error::Contract("linear layer: a factor is missing".to_owned()));
         };
@@ -164,33 +170,33 @@ impl What {
             |weight: &Tensor, layout| PackedWeight::new(&weight.f_contiguous()?, layout, exact);
         match self {
             Self::Forward => Ok([Some(linear(a, &pack(b, layout)?, in_fp32(c)?.as_ref())?), None]),
-            Self::ForwardCurve => {
+            Self::ForwardActivated => {
                 let weight = pack(b, layout)?;
                 let results = || weight.results(a.size()[0]);
                 let [before, after] = [results()?, results()?];
                 let to = Shared([outputs(&before)?, outputs(&after)?]);
                 let bias = in_fp32(c)?;
-                // SAFETY: there is room for the results of all blocks.
+                // SAFETY: the results of all blocks are writable.
                 each_block(a, &weight, bias.as_ref(), |block, some| unsafe {
-                    block.write_curve(curve, to.get(), some);
+                    block.write_activated(activation, to.get(), some);
                 })?;
                 Ok([Some(before), Some(after)])
             }
             Self::Input => Ok([Some(linear(a, &pack(b, options.turned())?, None)?), None]),
-            Self::InputCurve => {
+            Self::InputDerivative => {
                 let (before, weight) = (c.ok_or_else(missing)?, pack(b, options.turned())?);
                 let made = weight.results(a.size()[0])?;
                 let to = Shared([outputs(before)?, outputs(&made)?]);
-                // SAFETY: as above; what was before the curve has the same shape.
+                // SAFETY: as above; the input of the activation has the same shape.
                 each_block(a, &weight, None, |block, some| unsafe {
-                    block.write_slope(curve, to.get(), some);
+                    block.write_derivative(activation, to.get(), some);
                 })?;
                 Ok([Some(made), None])
             }
             Self::Weight => {
                 let weight = c.ok_or_else(missing)?;
                 let made = Tensor::f_empty(weight.size(), (weight.f_kind()?, Device::Cpu))?;
-                // The gradient is the left factor in one layout and the right one in the other.
+                // The gradient is the left factor in one layout and the right factor in the other.
                 let sums = match layout {
                     WeightLayout::OutIn => {
                         let sums = Tensor::f_empty([a.size2()?.1], (Kind::Float, Device::Cpu))?;
@@ -204,24 +210,24 @@ impl What {
                 };
                 Ok([Some(made), Some(sums)])
             }
-            Self::Slope => Ok([Some(times_slope(a, b, curve)?), None]),
+            Self::Derivative => Ok([Some(times_derivative(a, b, activation)?), None]),
         }
     }
 }
 
-/// A gradient times the slope of the curve at what was before it.
-fn times_slope(grad: &Tensor, before: &Tensor, curve: FusedActivation) -> Result<Tensor> {
+/// A gradient multiplied by the derivative of the activation at its input `before`.
+fn times_derivative(grad: &Tensor, before: &Tensor, activation: FusedActivation) -> Result<Tensor> {
     let (before, made) = (before.f_contiguous()?, grad.f_contiguous()?.f_empty_like()?);
     let grad = grad.f_contiguous()?;
     let all = Shared([outputs(&grad)?, outputs(&before)?, outputs(&made)?]);
     let rows = grad.size2()?.0 as usize;
-    each(c"sst::curve_slope", rows.div_ceil(BLOCK), |_, block| {
+    each(c"sst::activation_derivative", rows.div_ceil(BLOCK), |_, block| {
         let [grad, before, made] = all.get();
-        // SAFETY: a product was made of these, which needs what the slopes do; all have one shape, and nobody else has
-        // these rows.
+        // SAFETY: the processor has the features, as it has computed a product of these tensors. They have one shape,
+        // and no other thread has these rows.
         unsafe {
             for row in block * BLOCK..rows.min((block + 1) * BLOCK) {
-                write_slopes(curve, [grad, before], made, row);
+                write_derivatives(activation, [grad, before], made, row);
             }
         }
     })?;
@@ -232,7 +238,7 @@ fn in_fp32(bias: Option<&Tensor>) -> Result<Option<Tensor>> {
     Ok(bias.map(|bias| bias.f_to_kind(Kind::Float)?.f_contiguous()).transpose()?)
 }
 
-/// Makes up to two tensors of up to three; nothing unwinds across the C boundary.
+/// Computes up to two tensors from up to three. A panic does not unwind across the C boundary.
 unsafe extern "C" fn product(
     what: c_int,
     options: c_int,
@@ -242,7 +248,7 @@ unsafe extern "C" fn product(
     room: usize,
 ) -> c_int {
     let run = || {
-        // SAFETY: three places, each with a live tensor, that is copied as a handle, or null.
+        // SAFETY: three pointers, each null or to a live tensor, which is copied as a handle.
         let from: [Option<Tensor>; 3] = std::array::from_fn(|i| unsafe {
             let tensor = *from.add(i);
             (!tensor.is_null()).then(|| Tensor::clone_from_ptr(tensor.cast_mut()))
@@ -255,6 +261,6 @@ unsafe extern "C" fn product(
     let result = result.unwrap_or_else(|payload| {
         Err(Error::Contract(format!("a product panicked: {}", panics::text(&*payload))))
     });
-    // SAFETY: two places for tensors, which the bridge takes over, and room for the message.
+    // SAFETY: the pointers for two tensors, which the bridge takes over, and room for the message.
     unsafe { hand_over(result, made, message, room) }
 }

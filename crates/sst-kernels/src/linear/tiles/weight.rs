@@ -1,4 +1,4 @@
-//! Weights that are laid out for products of tiles.
+//! Weights that are packed for products of tiles.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -21,26 +21,27 @@ use crate::error::{Error, Result};
 use crate::linear::WeightLayout;
 use crate::number::Kind;
 
-/// Panels that a thread lays out at a time, so that others find some too.
+/// The number of panels that a thread packs at a time, so that other threads have some to pack as well.
 const FEW: usize = 4;
 
-/// Whether a panel is laid out.
+/// The state of a panel: not packed, being packed, or packed.
 const NOT_YET: u8 = 0;
 const TAKEN: u8 = 1;
 const DONE: u8 = 2;
 
-/// A weight laid out for products of tiles: each panel by the thread that first multiplies it, in whose cache it then is.
+/// A weight that is packed for products of tiles. Each panel is packed by the thread that first multiplies it, and is
+/// then in its cache.
 #[derive(Debug)]
 pub(in crate::linear) struct PackedWeight {
     weight: Tensor,
     layout: WeightLayout,
-    /// The panels, one after the other.
+    /// The packed panels, one after the other.
     tiles: Tensor,
-    /// Of each panel.
+    /// The state of each panel.
     states: Vec<AtomicU8>,
-    /// Those of a number: see [`pack`].
+    /// The number of parts of each number: see [`pack`].
     parts: usize,
-    /// Whether results are in fp32; else in bf16.
+    /// Whether results are in fp32; otherwise they are in bf16.
     exact: bool,
     unit: Unit,
     input: usize,
@@ -48,8 +49,8 @@ pub(in crate::linear) struct PackedWeight {
 }
 
 impl PackedWeight {
-    /// Of a contiguous matrix on the CPU, for factors in fp32 (`exact`, from fp32) or bf16 (from either). It must not
-    /// change.
+    /// Prepares a contiguous matrix on the CPU for factors in fp32 (`exact`; the matrix must be fp32 too) or bf16.
+    /// The matrix must not change.
     ///
     /// # Errors
     /// If the processor has no unit for it, or libtorch fails.
@@ -80,25 +81,25 @@ impl PackedWeight {
         Ok(Self { weight, layout, tiles, states, parts, exact, unit, input, output })
     }
 
-    /// The type of products with this.
+    /// The type of the products.
     pub(super) fn kind(&self) -> tch::Kind {
         if self.exact { tch::Kind::Float } else { tch::Kind::BFloat16 }
     }
 
-    /// Room for `[rows, output]` results.
+    /// An uninitialised tensor for the results `[rows, output]`.
     pub(super) fn results(&self, rows: i64) -> Result<Tensor> {
         Ok(Tensor::f_empty([rows, self.output as i64], (self.kind(), Device::Cpu))?)
     }
 }
 
-/// What a thread needs of a packed weight and its bias.
+/// The pointers and sizes of a packed weight and its bias that a thread needs.
 #[derive(Clone, Copy)]
 pub(super) struct Weight {
     matrix: Matrix,
     layout: WeightLayout,
     tiles: *mut u16,
     states: *const AtomicU8,
-    /// fp32; null for none.
+    /// The bias in fp32; null for none.
     bias: *const f32,
     pub(super) parts: usize,
     pub(super) unit: Unit,
@@ -125,10 +126,10 @@ impl Weight {
         })
     }
 
-    /// Lays out those of some panels that nobody has laid out, and waits for those that another thread does.
+    /// Packs the panels of a range that are not packed yet, and waits for those that another thread is packing.
     ///
     /// # Safety
-    /// The packed weight must be there, and what it is of.
+    /// The packed weight and the weight itself must be alive.
     pub(super) unsafe fn lay_out(&self, panels: Range<usize>) {
         // SAFETY: each panel has a state.
         let state = |panel| unsafe { &*self.states.add(panel) };
@@ -152,13 +153,13 @@ impl Weight {
             let mut tries = 0_u32;
             while state(panel).load(Ordering::Acquire) != DONE {
                 tries += 1;
-                // The other thread may have no core at the moment.
+                // The other thread may not be running at the moment.
                 if tries.is_multiple_of(1 << 12) { thread::yield_now() } else { hint::spin_loop() }
             }
         }
     }
 
-    /// Lays out some panels.
+    /// Packs some panels.
     ///
     /// # Safety
     /// As for [`Self::lay_out`]; no other thread may write or read them.
@@ -169,7 +170,7 @@ impl Weight {
             // SAFETY: the matrix is as large as it says, and there is room for all panels.
             unsafe { pack::panel_step(self.unit, self.parts, matrix, layout, (first, step), to) };
         };
-        // As the matrix lies: a few rows at a time.
+        // In the order of the matrix, a few rows at a time.
         match self.layout {
             WeightLayout::OutIn => panels.for_each(|panel| {
                 (0..self.steps).for_each(|step| write(panel, step));
@@ -180,7 +181,7 @@ impl Weight {
         }
     }
 
-    /// Numbers of a panel of this, and of a strip that it is multiplied with.
+    /// The number of elements of a packed panel, and of a strip that is multiplied with it.
     pub(super) fn len(&self) -> usize {
         packed_len(self.steps, self.parts)
     }
@@ -189,7 +190,7 @@ impl Weight {
         self.output.div_ceil(BLOCK)
     }
 
-    /// How many outputs a panel has.
+    /// The number of outputs in a panel.
     fn columns(&self, panel: usize) -> usize {
         BLOCK.min(self.output - panel * BLOCK)
     }
@@ -206,23 +207,23 @@ impl Weight {
     /// The bias of a panel.
     ///
     /// # Safety
-    /// It must be there.
+    /// The bias must be readable.
     unsafe fn bias(&self, panel: usize) -> [f32; BLOCK] {
         let mut bias = [0.0; BLOCK];
         if !self.bias.is_null() {
             let count = self.columns(panel);
-            // SAFETY: a panel has as many numbers of bias as columns.
+            // SAFETY: the bias of a panel has as many numbers as the panel has columns.
             let from = unsafe { std::slice::from_raw_parts(self.bias.add(panel * BLOCK), count) };
             bias[..count].copy_from_slice(from);
         }
         bias
     }
 
-    /// Multiplies each strip with each panel along some steps, and calls `done` with all blocks of sums, some rows at a
-    /// time.
+    /// Multiplies each strip with each panel along some steps, and calls `done` with each block of sums, some rows at
+    /// a time.
     ///
     /// # Safety
-    /// All tiles and sums must be there: the panels laid out.
+    /// The tiles and the sums must be readable, and the panels packed.
     pub(super) unsafe fn multiply(
         self,
         work: Work,
@@ -239,15 +240,15 @@ impl Weight {
         }
     }
 
-    /// See [`Self::multiply`].
+    /// [`Self::multiply`] with vectors.
     unsafe fn by_vectors(
         self,
         work: Work,
         lines: impl Fn(usize) -> Strip,
         mut done: impl FnMut(&Block<'_>, Range<usize>),
     ) {
-        let mut own = Sums::zeroed();
-        // Numbers along k: the last step may have fewer than it has room for.
+        let mut block_sums = Sums::zeroed();
+        // The number of elements along k; the last step may be incomplete.
         let depth = (work.steps.len() * STEP).min(self.input - work.steps.start * STEP);
         // SAFETY: as promised.
         unsafe {
@@ -257,7 +258,7 @@ impl Weight {
                 for strip in work.strips.clone() {
                     let (start, sums) = self
                         .sums(&work, [strip, panel])
-                        .unwrap_or((std::ptr::null(), &raw mut own));
+                        .unwrap_or((std::ptr::null(), &raw mut block_sums));
                     let left = lines(strip);
                     self.one_block(left, tiles, depth, (start, sums));
                     let sums = &*sums;
@@ -267,7 +268,7 @@ impl Weight {
         }
     }
 
-    /// The sums of one block: what they begin with, and where they go.
+    /// Computes the sums of one block from their initial values.
     unsafe fn one_block(
         &self,
         left: Strip,
@@ -293,7 +294,7 @@ impl Weight {
         }
     }
 
-    /// What the sums of a block begin with, and where they go, if other steps add to them.
+    /// The initial values and the destination of the sums of a block, if several passes add to them.
     fn sums(&self, work: &Work, [strip, panel]: [usize; 2]) -> Option<(*const Sums, *mut Sums)> {
         work.before.map(|(is_first, all)| {
             let place = (strip - work.strips.start) * self.panels() + panel;
@@ -303,8 +304,8 @@ impl Weight {
     }
 
     #[cfg(target_arch = "x86_64")]
-    /// See [`Self::multiply`]: the sums of one block are told while the tiles of the next are multiplied, which the
-    /// processor does beside it.
+    /// [`Self::multiply`] with AMX. The results of a block are written while the tiles of the next one are
+    /// multiplied, as the processor can do both at the same time.
     unsafe fn by_tiles(
         self,
         work: Work,
@@ -330,7 +331,7 @@ impl Weight {
                     false => work.after,
                 };
                 for strip in work.strips.clone() {
-                    // Each strip brings its part of what comes next.
+                    // Each strip prefetches its part of the next data.
                     let part = (strip - work.strips.start) * count * AHEAD[parts / 3];
                     let is_needed = part < 2 * packed_len(count, parts);
                     let next = if is_needed { later.wrapping_byte_add(part) } else { tiles };
@@ -369,8 +370,8 @@ pub(super) struct Work {
     pub(super) strips: Range<usize>,
     pub(super) panels: Range<usize>,
     pub(super) steps: Range<usize>,
-    /// Sums for each strip and panel, which other steps add to, and whether these are the first.
+    /// The sums for each strip and panel, to which several passes add, and whether this is the first pass.
     pub(super) before: Option<(bool, *mut Sums)>,
-    /// What comes next.
+    /// The data that is needed next, for prefetching.
     pub(super) after: *const u16,
 }

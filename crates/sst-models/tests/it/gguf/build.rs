@@ -14,7 +14,7 @@ pub(super) enum Meta<'a> {
     Bytes(usize),
 }
 
-/// A tensor as it lies in a file: its name, its shape with the slowest dimension first, its GGML type, its bytes.
+/// A tensor of a file: its name, its shape in row-major order, its GGML type and its bytes.
 pub(super) struct Raw {
     pub(super) name: String,
     pub(super) shape: Vec<i64>,

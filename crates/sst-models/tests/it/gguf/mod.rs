@@ -1,4 +1,4 @@
-//! GGUF files that are made here: a small model there and back, and files that are broken.
+//! GGUF files that the tests make: a small model is written and read, and damaged files are refused.
 
 mod build;
 mod mutation;
@@ -12,12 +12,12 @@ use tch::Tensor;
 use self::build::{Meta, Raw, fp32};
 use crate::case::golden;
 
-/// Rows of queries and keys in the order of GGUF: those that turn together side by side.
+/// Reorders the rows of queries and keys for GGUF: the two dimensions of a rotation are adjacent.
 fn pairs(rows: &Tensor, heads: i64) -> Tensor {
     rows.unflatten(0, [heads, 2, -1]).transpose(1, 2).contiguous().flatten(0, 2)
 }
 
-/// The golden Llama under the names of GGUF.
+/// The Llama of the goldens, with GGUF names.
 fn tensors() -> Vec<Raw> {
     let weights = Weights::open(&golden("causal/llama")).unwrap();
     let rename = |name: &str| {
@@ -82,7 +82,7 @@ fn read(bytes: &[u8]) -> Result<gguf::Converted, String> {
     gguf::read(&path).map_err(|error| error.to_string())
 }
 
-/// The metadata with one more key, or with another value of one.
+/// The metadata with one more key, or another value for an existing key.
 fn with<'a>(key: &'a str, value: Meta<'a>) -> Vec<(&'a str, Meta<'a>)> {
     let mut all = metadata();
     all.retain(|(other, _)| *other != key);
@@ -90,7 +90,7 @@ fn with<'a>(key: &'a str, value: Meta<'a>) -> Vec<(&'a str, Meta<'a>)> {
     all
 }
 
-/// The file of that metadata.
+/// A file with this metadata.
 fn file_with(key: &str, value: Meta<'_>) -> Vec<u8> {
     build::file(&with(key, value), &tensors())
 }

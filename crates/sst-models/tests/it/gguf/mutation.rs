@@ -1,4 +1,4 @@
-//! Files that are damaged at random are read or refused: no panic, nothing without end, no memory out of proportion.
+//! Randomly damaged files are read or refused, without a panic, an endless loop or a large allocation.
 //! `PROPTEST_CASES=100000 cargo test -p sst-models mutated_gguf` tries more of them.
 
 use proptest::prelude::*;
@@ -7,20 +7,20 @@ use super::build::{self, Meta};
 use super::{metadata, read, tensors, with};
 use crate::hostile::peak;
 
-/// What is done to the bytes of a file.
+/// A change to the bytes of a file.
 #[derive(Debug, Clone)]
 enum Damage {
-    /// One byte becomes another.
+    /// Replaces one byte.
     Byte(usize, u8),
-    /// Eight bytes become a number, at some place of the header.
+    /// Replaces eight bytes of the header by a number.
     Number(usize, u64),
-    /// Four bytes become a number: types and counts of dimensions.
+    /// Replaces four bytes by a number, such as a type or a number of dimensions.
     Kind(usize, u32),
-    /// The rest is cut off.
+    /// Truncates the file.
     Cut(usize),
-    /// Bytes come twice.
+    /// Repeats some bytes.
     Twice(usize, usize),
-    /// Bytes are gone.
+    /// Removes some bytes.
     Gone(usize, usize),
 }
 
@@ -70,7 +70,7 @@ fn apply(bytes: &mut Vec<u8>, damage: &Damage, header: usize) {
     }
 }
 
-/// Files to begin with: a usual one, and one with every key that asks for a decision.
+/// The files to damage: a normal one, and one with every key that changes how the file is read.
 fn corpus() -> Vec<Vec<u8>> {
     let mut all = with("llama.rope.scaling.type", Meta::Text("yarn"));
     for (key, value) in [

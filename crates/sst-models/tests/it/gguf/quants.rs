@@ -39,7 +39,7 @@ fn every_quantisation_has_the_numbers_of_ggml() {
         assert_eq!(shape, want.size(), "{name}");
         let want = Vec::<f32>::try_from(want.flatten(0, -1)).unwrap();
         for (at, (found, want)) in found.iter().zip(&want).enumerate() {
-            // Products are rounded in another order here and there.
+            // Some products are rounded in another order.
             let off = (found - want).abs();
             assert!(off <= 2e-6 * want.abs().max(1e-2), "{name} at {at}: {found} {want}");
         }

@@ -1,4 +1,4 @@
-//! What is read of a file, and which files are refused.
+//! Which files are read, with which result, and which are refused.
 
 use serde_json::{Value, json};
 use sst_core::checkpoint::Allow;
@@ -35,7 +35,7 @@ fn broken_and_foreign_files_are_refused_by_what_is_wrong() {
         let error = read(bytes).map(|_| ()).unwrap_err();
         assert!(error.contains("model.gguf") && error.contains(expected), "{expected}: {error}");
     };
-    check(b"PK..and so on", "no GGUF file");
+    check(b"PK..and so on", "not a GGUF file");
     check(&whole[..200], "cut off in its header");
     check(&whole[..whole.len() - 40], "is not all there");
     let mut version = whole.clone();
@@ -47,7 +47,7 @@ fn broken_and_foreign_files_are_refused_by_what_is_wrong() {
     check(b"lmgg\x03\0\0\0", "before GGUF");
     let mut long = whole.clone();
     long[16..24].copy_from_slice(&u64::MAX.to_le_bytes());
-    check(&long, "a count that cannot be");
+    check(&long, "an impossible count");
     check(&file_with("general.architecture", Meta::Text("mamba")), "architecture `mamba`");
     check(&file_with("tokenizer.ggml.model", Meta::Text("llama")), "a `llama` tokenizer");
     check(&file_with("tokenizer.ggml.pre", Meta::Text("qwen2")), "as `qwen2` does");
@@ -64,14 +64,14 @@ fn broken_and_foreign_files_are_refused_by_what_is_wrong() {
     check(&file_with("llama.expert_count", Meta::Whole(8)), "a mixture of 8 experts");
     check(&file_with("split.count", Meta::Whole(2)), "one of 2 parts");
     check(&file_with("tokenizer.ggml.add_bos_token", Meta::Flag(true)), "add_bos_token is true");
-    // A value of the wrong type is no value that is missing.
+    // A value of the wrong type is an error, and does not count as missing.
     check(
         &file_with("llama.attention.head_count_kv", Meta::Wholes(&[2, 1])),
         "a whole number is needed",
     );
     check(&file_with("tokenizer.ggml.eos_token_id", Meta::Text("0")), "a whole number is needed");
     check(&file_with("tokenizer.ggml.pre", Meta::Whole(1)), "a text is needed");
-    // Sizes are compared with the tensors before memory is taken for them.
+    // Sizes are compared with the tensors before memory is allocated for them.
     check(&file_with("llama.embedding_length", Meta::Whole(1 << 30)), "a head is 268435456 wide");
     check(
         &file_with("llama.feed_forward_length", Meta::Whole(1 << 30)),
@@ -98,7 +98,7 @@ fn tensors_that_cannot_be_are_refused() {
         |all: &mut Vec<Raw>, name: &str| all.iter().position(|raw| raw.name == name).unwrap();
     check(&|all| all[0].shape.clear(), "has 0 dimensions");
     check(&|all| all[0].shape = vec![1; 5], "has 5 dimensions");
-    check(&|all| all[0].shape[0] = 0, "a shape that cannot be");
+    check(&|all| all[0].shape[0] = 0, "an impossible shape");
     check(&|all| all[0].kind = 23, "type 23 (IQ4_XS); sst reads F32");
     check(&|all| all[0].kind = 99, "type 99 (unknown)");
     check(
@@ -120,7 +120,7 @@ fn tensors_that_cannot_be_are_refused() {
             let at = find(all, "token_embd.weight");
             all[at].shape = vec![97 * 32];
         },
-        "which is no table",
+        "which is not a matrix",
     );
     check(
         &|all| all.push(fp32("blk.0.attn_q_norm.weight", &Tensor::from(1.0_f32).view(1))),
@@ -141,7 +141,7 @@ fn tensors_over_each_other_are_refused() {
     assert!(error.contains("lies over the one before it"), "{error}");
     bytes[at] = 3;
     let error = read(&bytes).map(|_| ()).unwrap_err();
-    assert!(error.contains("no multiple of the file's alignment"), "{error}");
+    assert!(error.contains("not a multiple of the file's alignment"), "{error}");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_key_that_is_there_twice_is_refused() {
     assert!(error.contains("says `llama.context_length` twice"), "{error}");
 }
 
-/// Metadata takes about the memory that it takes in the file, and more than a limit is not read.
+/// Metadata takes about as much memory as in the file, and is not read beyond a limit.
 #[test]
 fn a_long_list_takes_its_own_size_and_nothing_has_no_end() {
     let found = read(&file_with("x", Meta::Bytes(20_000_000))).unwrap();
@@ -244,7 +244,7 @@ fn stretched_positions_are_those_of_llama_cpp() {
     assert_eq!(rope(&long, &divisors), want);
 }
 
-/// Queries, keys and values may have biases and the rest none, as in Qwen2.
+/// Queries, keys and values may have biases without the other projections, as in Qwen2.
 #[test]
 fn biases_are_read_and_turned_as_their_rows() {
     let mut all = tensors();
@@ -255,7 +255,7 @@ fn biases_are_read_and_turned_as_their_rows() {
     let config = found.model.config();
     assert_eq!((&config["attention_bias"], &config["mlp_bias"]), (&json!(true), &json!(false)));
     let get = |name: &str| found.model.params().get(&format!("model.layers.{name}.bias")).unwrap();
-    // Four heads of four pairs: numbers that turn together lay side by side.
+    // Four heads with four pairs: the two dimensions of a rotation were adjacent.
     let want = bias.view([4, 4, 2]).transpose(1, 2).flatten(0, 2);
     assert_eq!(get("0.self_attn.q_proj"), &want);
     assert_eq!(get("1.self_attn.v_proj"), &bias.narrow(0, 0, 16));
@@ -281,7 +281,7 @@ fn first_and_last_tokens_stand_where_llama_cpp_puts_them() {
     assert_eq!(ids(&[(bos, Meta::Flag(true))], "smollm"), [1, 2]);
     assert_eq!(ids(&[(bos, Meta::Flag(true)), (eos, Meta::Flag(true))], "gpt-2"), [1, 2, 0]);
     assert_eq!(ids(&[(eos, Meta::Flag(true))], "gpt-2"), [2, 0]);
-    // Llama 3 has its first token unless the file says no.
+    // Texts of Llama 3 begin with the first token, unless the file says otherwise.
     assert_eq!(ids(&[], "llama-bpe"), [1, 2]);
     assert_eq!(ids(&[(bos, Meta::Flag(false))], "llama-bpe"), [2]);
 }
@@ -299,7 +299,7 @@ fn every_token_that_ends_a_text_is_one_of_the_config() {
     assert_eq!(ends(&[eot, ("tokenizer.ggml.eom_token_id", Meta::Whole(0))]), json!([0, 3]));
 }
 
-/// A file that does not say what its tokens are has usual ones, but for those it names for a role.
+/// In a file without token types, all tokens are normal ones, except those that it names as bos or eos.
 #[test]
 fn tokens_without_types_are_usual_ones() {
     let mut all = metadata();
@@ -309,7 +309,7 @@ fn tokens_without_types_are_usual_ones() {
     assert_eq!((added.len(), &added[0]["content"]), (1, &json!("<|end|>")));
 }
 
-/// llama.cpp splits a file that does not say how as its `default`, which is not GPT-2's split.
+/// A file without a pre-tokenizer uses llama.cpp's `default`, which differs from GPT-2's.
 #[test]
 fn a_file_that_does_not_say_how_text_is_split_is_split_as_llama_cpp_does() {
     let split = |change: &dyn Fn(&mut Vec<(&'static str, Meta<'static>)>)| {

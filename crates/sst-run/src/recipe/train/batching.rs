@@ -7,7 +7,7 @@ use crate::recipe::error::Problem;
 use crate::recipe::limits::{MOST_LENGTH, MOST_ROWS, MOST_TOKENS_PER_STEP};
 use crate::recipe::{Effect, Keys, RunConfig};
 
-/// The keys of `[train]` that this file has, as they are written.
+/// The keys of `[train]` that this file handles, as they are written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct BatchingFile {
@@ -25,16 +25,16 @@ pub(super) struct BatchingFile {
     padding_free: Option<bool>,
 }
 
-/// What an update is made of.
+/// How rows are grouped into steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum BatchingName {
     /// A fixed number of rows.
     #[default]
     Rows,
-    /// As many rows as a number of tokens has room for.
+    /// As many rows as fit into a number of tokens.
     Tokens,
-    /// A fixed number of packs, each of rows that fill it together.
+    /// A fixed number of packs. A pack holds several rows that together have the pack's length.
     Packs,
 }
 
@@ -44,44 +44,44 @@ pub struct BatchingSection {
     /// How rows become steps and micro-batches.
     #[serde(flatten)]
     pub rule: Batching,
-    /// Short rows first. Default: rows are whole from the start.
+    /// Training starts with shorter rows. Default: full rows from the start.
     pub length_warmup: Option<LengthWarmup>,
-    /// Rows lie one after the other instead of being padded to one length. Default: true.
+    /// Rows are concatenated instead of padded to one length. Default: true.
     pub padding_free: bool,
 }
 
-/// `train.batching`: how rows become steps and micro-batches. A micro-batch is what one forward pass takes; by default
-/// it is all of the step.
+/// `train.batching`: how rows are grouped into steps and micro-batches. A micro-batch is the input of one forward
+/// pass; by default it is the whole step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "batching", rename_all = "lowercase")]
 pub enum Batching {
     /// A fixed number of rows. This is the default.
     Rows {
-        /// Rows of a step. Default: 64.
+        /// The number of rows per step. Default: 64.
         batch_size: usize,
-        /// Rows of a micro-batch.
+        /// The number of rows per micro-batch.
         micro_batch_size: usize,
-        /// Fewer rows first. Default: none.
+        /// Training starts with fewer rows per step. Default: none.
         batch_warmup: Option<BatchWarmup>,
     },
-    /// As many rows as a number of tokens has room for.
+    /// As many rows as fit into a number of tokens.
     Tokens {
-        /// Tokens of a step. Default: 64 times `data.max_length`.
+        /// The number of tokens per step. Default: 64 times `data.max_length`.
         max_tokens: usize,
-        /// Tokens of a micro-batch.
+        /// The number of tokens per micro-batch.
         micro_max_tokens: usize,
-        /// Rows among which rows of like length are looked for.
+        /// The number of rows among which rows of similar length are searched.
         window: Option<usize>,
     },
-    /// A fixed number of packs, each of rows that fill it together.
+    /// A fixed number of packs. A pack holds several rows that together have the pack's length.
     Packs {
-        /// Tokens of a pack. Default: `data.max_length`.
+        /// The number of tokens per pack. Default: `data.max_length`.
         pack_length: usize,
-        /// Packs of a step. Default: 64.
+        /// The number of packs per step. Default: 64.
         packs_per_step: usize,
-        /// Packs of a micro-batch.
+        /// The number of packs per micro-batch.
         micro_packs: usize,
-        /// Rows among which those that fill a pack are looked for.
+        /// The number of rows among which rows that fill a pack are searched.
         window: Option<usize>,
     },
 }
@@ -90,9 +90,9 @@ pub enum Batching {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchWarmup {
-    /// Rows of the first update.
+    /// The number of rows of the first step.
     pub from: usize,
-    /// Until the full size is reached.
+    /// The time until the full size is reached.
     pub duration: Duration,
 }
 
@@ -100,11 +100,11 @@ pub struct BatchWarmup {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LengthWarmup {
-    /// Tokens of the longest row in the first update.
+    /// The largest row length in the first step.
     pub from: usize,
-    /// Until rows are whole.
+    /// The time until rows have their full length.
     pub duration: Duration,
-    /// Lengths on the way are rounded down to a multiple of this.
+    /// Intermediate lengths are rounded down to a multiple of this.
     #[serde(default = "one")]
     pub multiple_of: usize,
 }
@@ -153,12 +153,12 @@ impl BatchingFile {
             ("micro_packs", self.micro_packs.is_some(), BatchingName::Packs, "packs"),
         ] {
             if given && !here(kind) {
-                let message = format!("is for train.batching = \"{word}\"");
+                let message = format!("applies only to train.batching = \"{word}\"");
                 return Err(Problem::new(&format!("train.{key}"), message));
             }
         }
         if self.window.is_some() && here(BatchingName::Rows) {
-            let message = "is for train.batching = \"tokens\" or \"packs\"";
+            let message = "applies only to train.batching = \"tokens\" or \"packs\"";
             return Err(Problem::new("train.window", message));
         }
         let rule = match name {
@@ -188,7 +188,7 @@ impl BatchingFile {
 }
 
 impl BatchingSection {
-    /// Checks what the rules of batching cannot say before the data is read.
+    /// Makes the checks that need no data.
     pub(super) fn check(&self) -> Result<(), Problem> {
         let (small, large) = match &self.rule {
             Batching::Rows { batch_size, micro_batch_size, .. } => {
@@ -213,7 +213,8 @@ impl BatchingSection {
         Ok(())
     }
 
-    /// The key that says how much a step holds, and the most tokens that it may come to with rows of `max_length`.
+    /// The key for the size of a step, and the largest number of tokens that a step may have with rows of
+    /// `max_length`.
     pub(in crate::recipe) fn most_tokens(&self, max_length: u64) -> (&'static str, u64) {
         match self.rule {
             Batching::Rows { batch_size, .. } => {
@@ -228,7 +229,7 @@ impl BatchingSection {
 }
 
 impl Batching {
-    /// Rows of one forward pass of an evaluation: about as much work as a micro-batch.
+    /// The number of rows in a forward pass of an evaluation, which costs about as much as a micro-batch.
     pub(crate) fn eval_rows(&self, max_length: usize) -> usize {
         match self {
             Self::Rows { micro_batch_size, .. } => *micro_batch_size,
@@ -239,7 +240,7 @@ impl Batching {
         }
     }
 
-    /// What a step is, for data of `rows` rows of `tokens_per_row` on average.
+    /// The size of a step, for `rows` rows with `tokens_per_row` tokens on average.
     pub(crate) fn scale(&self, rows: u64, tokens_per_row: f64) -> Scale {
         let rows_per_step = match self {
             Self::Rows { batch_size, .. } => *batch_size as f64,
@@ -251,7 +252,7 @@ impl Batching {
         Scale { rows, rows_per_step: rows_per_step.max(1.0), tokens_per_row }
     }
 
-    /// For the model card.
+    /// Describes the batches for the model card.
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Rows { batch_size, .. } => format!("batches of {batch_size} rows"),

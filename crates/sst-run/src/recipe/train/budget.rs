@@ -1,17 +1,17 @@
-//! `[train.budget]`: what ends a run before its last step.
+//! `[train.budget]`: limits that end a run before its last step.
 
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::limits::MOST_COUNT;
 use crate::recipe::{Effect, Keys};
 
-/// `[train.budget]`. Without any key, the run takes all of its steps.
+/// `[train.budget]`. Without any key, there is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Budget {
-    /// Tokens that carry data.
+    /// The largest number of tokens, padding not included.
     pub tokens: Option<u64>,
-    /// Seconds, over all parts of a resumed run.
+    /// The largest training time in seconds, summed over all resumed parts of the run.
     pub seconds: Option<f64>,
 }
 

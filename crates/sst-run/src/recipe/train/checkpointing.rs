@@ -1,21 +1,22 @@
-//! `train.activation_checkpointing`: which layers run again in the backward pass instead of being kept.
+//! `train.activation_checkpointing`: the layers whose activations are recomputed in the backward pass instead of
+//! stored.
 
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::error::Problem;
 
-/// The most that "every n-th layer" and the number of a layer may be.
+/// The largest n of "every n-th layer", and the largest layer number.
 pub(super) const MOST: f64 = 1_024.0;
 
-/// Which layers run again in the backward pass instead of being kept.
+/// The layers whose activations are recomputed in the backward pass.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Checkpointing {
-    /// None of them, or all of them.
+    /// No layer, or all layers.
     All(bool),
-    /// Every n-th, the first included.
+    /// Every n-th layer, starting with the first.
     Every(usize),
-    /// These, from 0.
+    /// These layers, counted from 0.
     Layers(Vec<usize>),
 }
 
@@ -28,7 +29,7 @@ impl Checkpointing {
         Ok(())
     }
 
-    /// Whether `layer` is one of them.
+    /// Whether `layer` is selected.
     pub fn picks(&self, layer: usize) -> bool {
         match self {
             Self::All(all) => *all,

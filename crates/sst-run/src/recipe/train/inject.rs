@@ -1,4 +1,4 @@
-//! `[train.inject]`: failures made on purpose, to see what happens then.
+//! `[train.inject]`: failures on purpose, to test how a run handles them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -8,15 +8,15 @@ use crate::recipe::error::Problem;
 use crate::recipe::limits::MOST_COUNT;
 use crate::recipe::{Effect, Idle, Keys, RunConfig};
 
-/// `[train.inject]`. 0, the default of every key, for never.
+/// `[train.inject]`. 0, the default of every key, means never.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inject {
-    /// The loss of this step is not a number.
+    /// The step whose loss is NaN.
     pub nan_at: u64,
-    /// The gradients of this step overflow fp16.
+    /// The step whose fp16 gradients overflow.
     pub overflow_at: u64,
-    /// From this step on memory holds `memory_rows` rows at a time.
+    /// The step from which on more than `memory_rows` rows per forward pass run out of memory.
     pub out_of_memory_at: u64,
     /// See `out_of_memory_at`.
     pub memory_rows: usize,
@@ -48,7 +48,7 @@ impl Inject {
         Ok(())
     }
 
-    /// The failure to make, if any.
+    /// The failure to inject, if any.
     pub(crate) fn fault(&self) -> Option<Fault> {
         let Self { nan_at, overflow_at, out_of_memory_at, memory_rows } = *self;
         let nan = (nan_at > 0).then_some(Fault::NanLoss { step: nan_at });
@@ -62,6 +62,6 @@ fn idle(config: &RunConfig) -> Vec<Idle> {
     if config.train.inject.out_of_memory_at > 0 {
         return Vec::new();
     }
-    let why = "is for train.inject.out_of_memory_at";
+    let why = "applies only to train.inject.out_of_memory_at";
     vec![("train.inject.memory_rows".to_owned(), json!(0), why)]
 }

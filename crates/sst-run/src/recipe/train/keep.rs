@@ -1,4 +1,4 @@
-//! `[train.keep]`: which checkpoints stay.
+//! `[train.keep]`: which checkpoints are kept.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -21,13 +21,13 @@ pub(super) struct KeepFile {
 /// `[train.keep]`. The defaults are those of [`Retention`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Keep {
-    /// The newest so many; 0 for all.
+    /// How many of the newest are kept; 0 keeps all.
     pub last: usize,
-    /// The best so many.
+    /// How many of the best are kept.
     pub best: usize,
-    /// The figure that says which is best, and whether more of it is better. Default: the loss of the first evaluator.
+    /// The metric that decides which is best, and its direction. Default: the lowest loss of the first evaluator.
     pub by: Option<BestBy>,
-    /// Those at multiples of this. Default: none.
+    /// Checkpoints at multiples of this are kept too. Default: none.
     pub every: Duration,
 }
 
@@ -58,7 +58,7 @@ impl KeepFile {
 }
 
 impl Keep {
-    /// The rule of a run of `total_steps` steps.
+    /// Converts to the retention rule of a run of `total_steps` steps.
     pub(super) fn retention(&self, scale: Scale, total_steps: u64) -> Retention {
         let every = self.every.steps(scale, total_steps);
         Retention {

@@ -23,7 +23,7 @@ fn idle(config: &RunConfig) -> Vec<Idle> {
     }
     let LossScaling { init_scale, growth_factor, backoff_factor, growth_interval } =
         LossScaling::default();
-    let why = "is for train.precision = \"fp16\"";
+    let why = "applies only to train.precision = \"fp16\"";
     vec![
         ("train.loss_scaling.init_scale".to_owned(), json!(init_scale), why),
         ("train.loss_scaling.growth_factor".to_owned(), json!(growth_factor), why),

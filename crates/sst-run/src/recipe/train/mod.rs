@@ -1,5 +1,5 @@
-//! `[train]`: how long, in which precision, and what is logged, evaluated and saved. The parts of the section that have
-//! more than a key or two are a file each.
+//! `[train]`: length, precision, logging, evaluation and checkpoints. Parts of the section with more than a key or
+//! two have a file each.
 
 pub(super) mod batching;
 pub(super) mod budget;
@@ -59,32 +59,33 @@ struct TrainFile {
 /// `[train]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Train {
-    /// How long to train. It has no default.
+    /// The length of the training. It has no default.
     pub steps: Duration,
     /// How rows become steps and micro-batches.
     #[serde(flatten)]
     pub batching: BatchingSection,
-    /// `auto` (the default: bf16 where the device multiplies it fast) until the run starts; then what it is.
+    /// The precision. `auto`, the default, is bf16 if the device computes it fast and fp32 otherwise; when the run
+    /// starts, it is replaced by the precision in use.
     pub precision: PrecisionChoice,
-    /// Gradients of a larger norm are scaled down to this one; 0 for no clipping. Default: 1.
+    /// The gradient norm to clip to; 0 means no clipping. Default: 1.
     pub max_grad_norm: f64,
-    /// How often figures are logged. Default: every 10 steps.
+    /// How often metrics are logged. Default: every 10 steps.
     pub log_every: Duration,
-    /// How often the model is evaluated; zero for the end of the run alone. Default: every tenth of the run.
+    /// How often the model is evaluated; 0 evaluates only at the end. Default: every tenth of the run.
     pub eval_every: Duration,
-    /// How often a checkpoint is saved; zero for the end of the run alone. Default: every tenth of the run.
+    /// How often a checkpoint is saved; 0 saves only at the end. Default: every tenth of the run.
     pub save_every: Duration,
-    /// Layers that are computed again in the backward pass. Default: none.
+    /// The layers whose activations are recomputed in the backward pass. Default: none.
     pub activation_checkpointing: Checkpointing,
-    /// Parameters that are not trained, by the beginning of their name. Default: none.
+    /// Prefixes of the names of parameters that are not trained. Default: none.
     pub freeze: Vec<String>,
     /// Whether checkpoints are written while training goes on. Default: true.
     pub async_save: bool,
-    /// Whether to log the share of the device's peak that is used. Default: false.
+    /// Whether to log the fraction of the device's peak speed that is used (MFU). Default: false.
     pub measure_mfu: bool,
-    /// Whether GPUs may multiply fp32 in TF32. Default: false.
+    /// Whether fp32 matrix products may use TF32 on a GPU. Default: false.
     pub allow_tf32: bool,
-    /// Whether weights are kept in bf16, beside what they lack of fp32. Default: false.
+    /// Whether the weights are bf16; the remaining bits of fp32 are stored separately. Default: false.
     pub bf16_weights: bool,
     /// `[train.loss_scaling]`, for fp16.
     pub loss_scaling: LossScaling,
@@ -122,14 +123,14 @@ pub(super) const KEYS: Keys = Keys {
 };
 
 impl Train {
-    /// Reads `[train]` and fills in the defaults; `max_length` is that of the longest row.
+    /// Reads `[train]` and fills in the defaults. `max_length` is the length of the longest row.
     pub(super) fn fill(section: &Map<String, Value>, max_length: usize) -> Result<Self, Problem> {
         let mut rest = section.clone();
         let batching: BatchingFile =
             section::take("train", &mut rest, section::keys::<TrainFile>())?;
         let file: TrainFile = section::parse("train", &Value::Object(rest))?;
         let Some(steps) = file.steps else {
-            let message = "is missing: say how long to train, as in \"1500step\" or \"3epoch\"";
+            let message = "is missing: write how long to train, as in \"1500step\" or \"3epoch\"";
             return Err(Problem::new("train.steps", message));
         };
         Ok(Self {
@@ -164,10 +165,14 @@ impl Train {
         self.activation_checkpointing.check()?;
         let can_be_bf16 = matches!(self.precision, PrecisionChoice::Auto | PrecisionChoice::Bf16);
         let fits = !self.bf16_weights || can_be_bf16;
-        require(fits, "train.bf16_weights", "is for train.precision = \"bf16\" or \"auto\"")?;
+        require(
+            fits,
+            "train.bf16_weights",
+            "applies only to train.precision = \"bf16\" or \"auto\"",
+        )?;
         require(!self.steps.is_zero(), "train.steps", "is zero: there would be nothing to do")?;
         let whole = !matches!(self.steps, Duration::Run(_));
-        let message = "cannot be a share of the run: give it in step, epoch or tok";
+        let message = "cannot be a fraction of the run: write it in step, epoch or tok";
         require(whole, "train.steps", message)?;
         require(!self.log_every.is_zero(), "train.log_every", "must be at least one step")?;
         let clip = self.max_grad_norm;
@@ -176,8 +181,8 @@ impl Train {
         self.schedule.check(self.steps)
     }
 
-    /// The settings of the loop for a run of `total_steps` steps, every duration in steps. Seed, device and precision are
-    /// the caller's.
+    /// The settings of the training loop for a run of `total_steps` steps, with every duration in steps. The caller
+    /// sets seed, device and precision.
     pub(crate) fn fit_config(&self, scale: Scale, total_steps: u64) -> FitConfig {
         let every = |duration: Duration| match duration.steps(scale, total_steps) {
             0 => None,
@@ -218,7 +223,7 @@ fn durations(config: &RunConfig) -> Vec<(String, Duration)> {
 fn idle(config: &RunConfig) -> Vec<Idle> {
     let mut found = Vec::<Idle>::new();
     if config.run.device == "cpu" {
-        found.push(("train.allow_tf32".to_owned(), json!(false), "is for GPUs"));
+        found.push(("train.allow_tf32".to_owned(), json!(false), "applies only to GPUs"));
     }
     if config.tasks.list.iter().all(|task| task.data.validation == 0.0) {
         let why = "data.validation = 0 leaves nothing to evaluate on";

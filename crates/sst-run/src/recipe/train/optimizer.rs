@@ -1,4 +1,4 @@
-//! `[train.optimizer]`: what updates the weights. Its keys are those of [`OptimizerConfig`].
+//! `[train.optimizer]`: the optimizer. Its keys are those of [`OptimizerConfig`].
 
 use serde_json::json;
 use sst_train::{OptimizerConfig, OptimizerName};
@@ -36,7 +36,7 @@ fn idle(config: &RunConfig) -> Vec<Idle> {
         return Vec::new();
     }
     let default = OptimizerConfig::default();
-    let why = "is for name = \"muon\"";
+    let why = "applies only to name = \"muon\"";
     vec![
         ("train.optimizer.momentum".to_owned(), json!(default.momentum), why),
         ("train.optimizer.iterations".to_owned(), json!(default.iterations), why),

@@ -22,15 +22,15 @@ pub(super) struct ScheduleFile {
 /// `[train.schedule]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Schedule {
-    /// The shape. Default: `linear`.
+    /// The shape of the decay. Default: `linear`.
     pub name: ScheduleName,
-    /// How long the rate grows from 0. Default: 0.06 of the run.
+    /// How long the learning rate grows from 0. Default: 0.06 of the run.
     pub warmup: Duration,
-    /// How long it decays at the end, for `wsd`. Default: a tenth of the run.
+    /// For `wsd`: how long the learning rate decays at the end. Default: a tenth of the run.
     pub cooldown: Duration,
-    /// The shape of that decay. Default: `linear`.
+    /// For `wsd`: the shape of that decay. Default: `linear`.
     pub cooldown_shape: Decay,
-    /// The rate at the end, as a share of the highest. Default: 0.
+    /// The final learning rate as a fraction of the highest. Default: 0.
     pub min_lr_factor: f64,
 }
 
@@ -53,10 +53,10 @@ impl ScheduleFile {
 }
 
 impl Schedule {
-    /// Checks the keys for a run of `steps`.
+    /// Checks the keys for a run of this length.
     pub(super) fn check(&self, steps: Duration) -> Result<(), Problem> {
         let wsd = self.name == ScheduleName::Wsd;
-        let message = "is for name = \"wsd\"; the others decay all the way or not at all";
+        let message = "applies only to name = \"wsd\"; the other schedules decay over the whole run or not at all";
         require(wsd || self.cooldown.is_zero(), "train.schedule.cooldown", message)?;
         let factor = (0.0..=1.0).contains(&self.min_lr_factor);
         require(factor, "train.schedule.min_lr_factor", "must be from 0 to 1")?;
@@ -67,7 +67,7 @@ impl Schedule {
         Ok(())
     }
 
-    /// With every duration in steps.
+    /// Converts all durations to steps.
     pub(super) fn in_steps(&self, scale: Scale, total: u64) -> ScheduleConfig {
         ScheduleConfig {
             name: self.name,
@@ -94,14 +94,14 @@ fn idle(config: &RunConfig) -> Vec<Idle> {
         found.push((
             "train.schedule.cooldown_shape".to_owned(),
             json!("linear"),
-            "is for name = \"wsd\"",
+            "applies only to name = \"wsd\"",
         ));
     }
     if name == ScheduleName::Constant {
         found.push((
             "train.schedule.min_lr_factor".to_owned(),
             json!(0.0),
-            "the rate does not decay",
+            "the learning rate does not decay",
         ));
     }
     found

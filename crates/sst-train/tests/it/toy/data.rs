@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sst_core::{
-    Batch, Evaluator, Event, Forward, Metrics, Model, Objective, Result, StepContext, Tracker,
+    Batch, Evaluator, Event, Forward, Model, Objective, Report, Result, StepContext, Tracker,
 };
 use sst_data::rows::{Dataset, DatasetError};
 use sst_data::{Collate, Example, Field, Key, SeqRng};
@@ -58,13 +58,13 @@ impl Evaluator for HeldOut {
         "held"
     }
 
-    fn evaluate(&mut self, model: &dyn Model) -> Result<Metrics> {
+    fn evaluate(&mut self, model: &dyn Model, _: Option<&dyn Objective>) -> Result<Report> {
         let examples: Vec<_> = (0..8).map(|i| Rows::default().get(i, 0).unwrap()).collect();
         let host = Shift(Count::Tokens).collate(&examples, 0).unwrap();
         let batch = Batch::from_host(&host, Device::Cpu)?;
         let context = StepContext { step: 0, micro: 0, forward: Forward::EVAL };
         let loss = tch::no_grad(|| NextToken::new().loss(model, &batch, &context))?.loss;
-        Ok(Metrics::from([("loss".into(), loss.double_value(&[]) / 64.0)]))
+        Ok(Report::new("held", [("loss", loss.double_value(&[]) / 64.0)], []))
     }
 }
 
@@ -76,8 +76,9 @@ impl Evaluator for Watched {
         "watched"
     }
 
-    fn evaluate(&mut self, _: &dyn Model) -> Result<Metrics> {
-        Ok(Metrics::from([("value".into(), self.0.double_value(&[0]))]))
+    fn evaluate(&mut self, _: &dyn Model, objective: Option<&dyn Objective>) -> Result<Report> {
+        assert!(objective.is_some(), "an evaluator is given the objective of its task");
+        Ok(Report::new("watched", [("value", self.0.double_value(&[0]))], []))
     }
 }
 

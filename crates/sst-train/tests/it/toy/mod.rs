@@ -4,27 +4,29 @@
 mod data;
 mod model;
 mod objective;
+mod threads;
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sst_core::checkpoint::write_tensors;
-use sst_core::{Evaluator, Metrics, Model, Objective, Tracker};
+use sst_core::{Metrics, Model, Objective, Ranks, Solo, Tracker};
 use sst_data::Ledger;
 use sst_data::batching::{FixedBatches, Position};
 use sst_data::loader::{Loader, LoaderConfig};
 use sst_train::track::Jsonl;
 use sst_train::{
     Fault, Fit, FitConfig, OptimizerConfig, Outcome, Restored, Retention, Saver, ScheduleConfig,
-    ScheduleName, Tasks, TrainError, WriteModel, fit,
+    ScheduleName, TaskEvaluator, Tasks, TrainError, WriteModel, fit,
 };
 use tch::Tensor;
 
 pub(crate) use self::data::{HeldOut, Record, Rows, Watched};
 pub(crate) use self::model::Toy;
 pub(crate) use self::objective::{Count, NextToken};
+pub(crate) use self::threads::Threads;
 
 pub(crate) const VOCAB: i64 = 16;
 pub(crate) const ROWS: u64 = 50;
@@ -46,6 +48,12 @@ pub(crate) fn config(total_steps: u64) -> FitConfig {
 /// Keeps the newest so many (0: all) and the best.
 pub(crate) fn keep(last: usize) -> Retention {
     Retention { last, ..Retention::default() }
+}
+
+/// Waits until no other run of the toy goes on: libtorch's generator is the process's own, and dropout draws from it.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A run: what it works on, and how it is varied.
@@ -107,17 +115,25 @@ impl<'a> Run<'a> {
         config: FitConfig,
         resume: Option<Restored>,
     ) -> std::result::Result<Outcome, TrainError> {
-        // libtorch's generator is the process's own, and dropout draws from it.
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = turn();
+        self.fit_ranks(config, resume, &Solo)
+    }
+
+    /// Runs as one of several ranks. The caller has the [`turn`].
+    pub(crate) fn fit_ranks(
+        &mut self,
+        config: FitConfig,
+        resume: Option<Restored>,
+        ranks: &dyn Ranks,
+    ) -> std::result::Result<Outcome, TrainError> {
         let saver = self.saver();
         let step = resume.as_ref().map_or(0, |restored| restored.state.step);
-        let jsonl = Jsonl::open(&self.folder.join("metrics.jsonl"), step)?;
         let (collate, micro, seed) = (self.objective.collate(), self.micro_batch_size, config.seed);
         let stop = self.stop_after.map(|step| (step * 8 - 3, Arc::clone(&self.stop)));
-        let open_loader = move |from: Position| {
+        let open_loader = move |from: Position, ranks: &dyn Ranks| {
+            let (rank, world) = (ranks.rank(), ranks.world());
             let steps = FixedBatches::new(seed, ROWS, 8, micro).unwrap();
-            let settings = LoaderConfig { seed, workers: 0, ..LoaderConfig::default() };
+            let settings = LoaderConfig { seed, workers: 0, prefetch: 2, rank, world };
             let rows = Rows { stop: stop.clone(), ..Rows::default() };
             Ok(Loader::new(Arc::new(rows), collate.clone(), Arc::new(steps), settings, from)?)
         };
@@ -136,14 +152,17 @@ impl<'a> Run<'a> {
                 Ok(())
             }))
         };
-        let mut trackers: Vec<Box<dyn Tracker>> =
-            vec![Box::new(jsonl), Box::new(self.record.clone())];
-        let mut evaluators: Vec<Box<dyn Evaluator>> = vec![Box::new(HeldOut)];
+        let mut trackers: Vec<Box<dyn Tracker>> = vec![Box::new(self.record.clone())];
+        if ranks.rank() == 0 {
+            trackers.insert(0, Box::new(Jsonl::open(&self.folder.join("metrics.jsonl"), step)?));
+        }
+        let mut evaluators = vec![TaskEvaluator::new(Box::new(HeldOut))];
         if let Some(watched) = &self.watched {
-            evaluators.push(Box::new(Watched(watched.shallow_clone())));
+            evaluators.push(TaskEvaluator::new(Box::new(Watched(watched.shallow_clone()))));
         }
         fit(Fit {
             config,
+            ranks,
             model: &mut self.model,
             tasks: Tasks::one(&mut self.objective, &open_loader),
             evaluators: &mut evaluators,

@@ -1,12 +1,13 @@
-//! 32 x 32 results by AMX: four tiles of sums, so that each tile that is read serves two products.
+//! Computes 32 x 32 results with AMX. There are four tiles of sums, so that each tile that is loaded takes part in
+//! two products.
 
 use std::arch::asm;
 
 use crate::linear::tiles::block::Sums;
 use crate::linear::tiles::pack::{Panel, Strip};
 
-/// Brings 512 bytes near: to the first cache what the next step needs, to the second what the next panel is. A core
-/// that is shared, or whose weights lie in a cache further off, waits for them otherwise.
+/// Prefetches 512 bytes: the data of the next step into the L1 cache, and the next panel into the L2 cache. Otherwise
+/// a core that is shared, or whose weights are in a more distant cache, would wait for them.
 macro_rules! ahead {
     ($hint:literal, $from:literal, $at:literal) => {
         concat!(
@@ -62,14 +63,15 @@ macro_rules! ahead {
     };
 }
 
-/// Bytes of the next panel that a step brings near: for numbers in one part, and in three.
+/// The number of bytes of the next panel that a step prefetches: for one part, and for three parts.
 pub(in crate::linear::tiles) const AHEAD: [usize; 2] = [512, 1536];
 
-/// Shapes of the eight tile registers, as `LDTILECFG` reads them.
+/// The shapes of the eight tile registers in the format of `LDTILECFG`.
 #[repr(C, align(64))]
 struct Shapes([u8; 64]);
 
-/// The tile registers of this thread are set up until this is dropped; other users of tiles (oneDNN) set up their own.
+/// A guard: the tile registers of this thread are configured until it is dropped. Other users of tiles (oneDNN)
+/// configure their own.
 pub(in crate::linear::tiles) struct Tiles(());
 
 impl Tiles {
@@ -77,7 +79,7 @@ impl Tiles {
     /// The process must be allowed to use AMX.
     pub(in crate::linear::tiles) unsafe fn set_up() -> Self {
         let mut shapes = Shapes([0; 64]);
-        // Palette 1; 16 rows of 64 bytes in each.
+        // Palette 1, with 16 rows of 64 bytes in each register.
         shapes.0[0] = 1;
         for tile in 0..8 {
             shapes.0[16 + 2 * tile] = 64;
@@ -88,10 +90,10 @@ impl Tiles {
         Self(())
     }
 
-    /// Begins with `sums`, in four registers, which no compiled code touches.
+    /// Loads `sums` into four registers, which no compiled code uses.
     ///
     /// # Safety
-    /// The sums must be computed.
+    /// The sums must be initialised.
     #[inline]
     pub(in crate::linear::tiles) unsafe fn begin(&self, sums: *const Sums) {
         // SAFETY: 32 readable rows of 128 bytes.
@@ -109,10 +111,10 @@ impl Tiles {
         }
     }
 
-    /// Writes the sums.
+    /// Stores the sums.
     ///
     /// # Safety
-    /// They must be writable.
+    /// `sums` must be writable.
     #[inline]
     pub(in crate::linear::tiles) unsafe fn end(&self, sums: *mut Sums) {
         // SAFETY: 32 writable rows of 128 bytes.
@@ -132,7 +134,7 @@ impl Tiles {
     /// Adds the products of one step of a strip and of a panel of bf16 numbers to the sums.
     ///
     /// # Safety
-    /// Both must be there.
+    /// The strip and the panel must be readable.
     #[inline]
     pub(in crate::linear::tiles) unsafe fn multiply(&self, strip: Strip, panel: Panel) {
         // SAFETY: the caller promises the tiles.
@@ -164,7 +166,7 @@ impl Tiles {
         }
     }
 
-    /// Adds the products of zeros to four sums, so many times, without a look at memory.
+    /// Adds products of zeros to the four sums, `times` times, without access to memory.
     pub(in crate::linear::tiles) fn multiply_themselves(&self, times: usize) {
         // SAFETY: the registers are set up, and no compiled code touches them.
         unsafe {
@@ -189,8 +191,8 @@ impl Tiles {
         }
     }
 
-    /// The same where each number is the sum of three: six of the nine products, the small ones first. What the
-    /// others would add is below the rounding of fp32.
+    /// [`Tiles::multiply`] for numbers that are sums of three bf16 numbers. Computes six of the nine products, the
+    /// smallest first; the other three are below the rounding of fp32.
     ///
     /// # Safety
     /// As for [`Tiles::multiply`]; the strip must be packed.
@@ -199,7 +201,7 @@ impl Tiles {
         // SAFETY: as above. A step of a strip and of a panel is three times two tiles.
         unsafe {
             asm!(
-                // First of the strip, third of the panel.
+                // The first part of the strip with the third of the panel.
                 "tileloadd tmm4, [{strip} + {dense}]",
                 "tileloadd tmm6, [{panel} + {dense} + 4096]",
                 "tileloadd tmm7, [{panel} + {dense} + 5120]",
@@ -213,7 +215,7 @@ impl Tiles {
                 ahead!("prefetcht0", "panel", 6144),
                 ahead!("prefetcht0", "strip", 6656),
                 ahead!("prefetcht0", "panel", 6656),
-                // First and second.
+                // The first part with the second.
                 "tileloadd tmm7, [{panel} + {dense} + 3072]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm1, tmm4, tmm7",
@@ -225,7 +227,7 @@ impl Tiles {
                 ahead!("prefetcht0", "strip", 7680),
                 ahead!("prefetcht0", "panel", 7680),
                 ahead!("prefetcht1", "next", 0),
-                // Second and second.
+                // The second part with the second.
                 "tileloadd tmm5, [{strip} + {dense} + 3072]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm1, tmm4, tmm7",
@@ -236,7 +238,7 @@ impl Tiles {
                 ahead!("prefetcht0", "panel", 8192),
                 ahead!("prefetcht0", "strip", 8704),
                 ahead!("prefetcht0", "panel", 8704),
-                // Second and first.
+                // The second part with the first.
                 "tileloadd tmm7, [{panel} + {dense} + 1024]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm1, tmm4, tmm7",
@@ -248,7 +250,7 @@ impl Tiles {
                 ahead!("prefetcht0", "strip", 9728),
                 ahead!("prefetcht0", "panel", 9728),
                 ahead!("prefetcht1", "next", 512),
-                // Third and first.
+                // The third part with the first.
                 "tileloadd tmm5, [{strip} + {dense} + 5120]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm1, tmm4, tmm7",
@@ -259,7 +261,7 @@ impl Tiles {
                 ahead!("prefetcht0", "panel", 10240),
                 ahead!("prefetcht0", "strip", 10752),
                 ahead!("prefetcht0", "panel", 10752),
-                // First and first.
+                // The first part with the first.
                 "tileloadd tmm5, [{strip} + {dense} + 1024]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm1, tmm4, tmm7",

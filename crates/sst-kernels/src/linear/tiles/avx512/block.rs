@@ -1,4 +1,4 @@
-//! What becomes of the sums of a block, by AVX-512.
+//! Writes the results of a block of sums, with AVX-512.
 
 use std::arch::x86_64::*;
 use std::mem::transmute;
@@ -11,11 +11,11 @@ use crate::linear::tiles::pack::{ROWS, place};
 use crate::number::Kind;
 
 impl Sums {
-    /// Writes the sums of some rows and the first columns, with a bias for each column, to `output`, where the first
-    /// row begins.
+    /// Writes some rows and the first columns of the sums to `output`, which points to the first of these rows, and
+    /// adds a bias to each column.
     ///
     /// # Safety
-    /// The processor must have AVX-512 bf16, the sums been computed, and the results be writable.
+    /// The processor must have AVX-512 bf16, the sums must be computed, and the results writable.
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     pub(in crate::linear::tiles) unsafe fn write(
         &self,
@@ -27,21 +27,21 @@ impl Sums {
         // SAFETY: as promised.
         unsafe {
             for r in rows {
-                output.bring::<_MM_HINT_ET0>(r + BLOCK);
+                output.prefetch_row::<_MM_HINT_ET0>(r + BLOCK);
                 output.write(r, columns, self.line(bias, r));
             }
         }
     }
 
-    /// Writes what [`Self::write`] does, and what a curve makes of it.
+    /// Writes the results of [`Self::write`], and an activation of them.
     ///
     /// # Safety
-    /// As there.
+    /// As for [`Self::write`].
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
-    pub(in crate::linear::tiles) unsafe fn write_curve(
+    pub(in crate::linear::tiles) unsafe fn write_activated(
         &self,
         bias: &[f32; BLOCK],
-        curve: FusedActivation,
+        activation: FusedActivation,
         [before, after]: [Output; 2],
         rows: Range<usize>,
         columns: usize,
@@ -49,23 +49,23 @@ impl Sums {
         // SAFETY: as promised.
         unsafe {
             for r in rows {
-                before.bring::<_MM_HINT_ET0>(r + BLOCK);
-                after.bring::<_MM_HINT_ET0>(r + BLOCK);
+                before.prefetch_row::<_MM_HINT_ET0>(r + BLOCK);
+                after.prefetch_row::<_MM_HINT_ET0>(r + BLOCK);
                 let [a, b] = self.line(bias, r);
                 before.write(r, columns, [a, b]);
-                after.write(r, columns, [curve.apply(a), curve.apply(b)]);
+                after.write(r, columns, [activation.apply(a), activation.apply(b)]);
             }
         }
     }
 
-    /// Writes the sums times the slope of a curve at what was `before` it.
+    /// Writes the sums multiplied by the derivative of an activation at its input `before`.
     ///
     /// # Safety
-    /// As for [`Self::write`]; what was before must be there.
+    /// As for [`Self::write`]; `before` must be readable.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
-    pub(in crate::linear::tiles) unsafe fn write_slope(
+    pub(in crate::linear::tiles) unsafe fn write_derivative(
         &self,
-        curve: FusedActivation,
+        activation: FusedActivation,
         before: Output,
         output: Output,
         rows: Range<usize>,
@@ -74,17 +74,17 @@ impl Sums {
         // SAFETY: as promised.
         unsafe {
             for r in rows {
-                before.bring::<_MM_HINT_T0>(r + BLOCK);
-                output.bring::<_MM_HINT_ET0>(r + BLOCK);
+                before.prefetch_row::<_MM_HINT_T0>(r + BLOCK);
+                output.prefetch_row::<_MM_HINT_ET0>(r + BLOCK);
                 let [a, b] = self.line(&[0.0; BLOCK], r);
                 let [x, y] = before.read(r, columns);
-                let [x, y] = [curve.slope(x), curve.slope(y)];
+                let [x, y] = [activation.derivative(x), activation.derivative(y)];
                 output.write(r, columns, [_mm512_mul_ps(a, x), _mm512_mul_ps(b, y)]);
             }
         }
     }
 
-    /// A row of the sums, with the bias.
+    /// A row of the sums, with the bias added.
     #[inline]
     #[target_feature(enable = "avx512f")]
     unsafe fn line(&self, bias: &[f32; BLOCK], row: usize) -> [__m512; 2] {
@@ -99,16 +99,16 @@ impl Sums {
     }
 }
 
-/// Writes some rows of the sums of a block as a step of a packed strip, after the curve: they are the left factor of the next
-/// product.
+/// Applies the activation to some rows of the sums of a block, and writes them as a step of a packed strip, the left
+/// factor of the next product.
 ///
 /// # Safety
-/// As for [`Sums::write`]; there must be room for the tiles of a step.
+/// As for [`Sums::write`]; the tiles of a step must be writable.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
 pub(in crate::linear::tiles) unsafe fn write_step<const P: usize>(
     sums: &Sums,
     bias: &[f32; BLOCK],
-    curve: FusedActivation,
+    activation: FusedActivation,
     to: *mut u16,
     rows: Range<usize>,
 ) {
@@ -116,7 +116,9 @@ pub(in crate::linear::tiles) unsafe fn write_step<const P: usize>(
     unsafe {
         for r in rows {
             let [a, b] = sums.line(bias, r);
-            for (p, numbers) in split::<P>(curve.apply(a), curve.apply(b)).into_iter().enumerate() {
+            for (p, numbers) in
+                split::<P>(activation.apply(a), activation.apply(b)).into_iter().enumerate()
+            {
                 store(to.add(place(P, 0, p, r / ROWS)), r % ROWS, numbers);
             }
         }
@@ -124,29 +126,30 @@ pub(in crate::linear::tiles) unsafe fn write_step<const P: usize>(
 }
 
 impl Output {
-    /// Brings a row of the block to the first cache, if there is one: rows of the next strip, which mostly comes next,
-    /// are too far apart for the processor to see them coming.
+    /// Prefetches a row of the block, if it exists, into the L1 cache. The rows of the next strip, which is usually
+    /// next, are too far apart for the hardware prefetcher.
     #[inline]
-    fn bring<const HINT: i32>(self, row: usize) {
+    fn prefetch_row<const HINT: i32>(self, row: usize) {
         let from = self.at(row, 0).numbers.cast::<i8>().cast_const();
         let lines = match self.kind {
             Kind::Float => 2,
             Kind::BFloat16 => 1,
         };
         for line in 0..lines {
-            // SAFETY: any place may be asked for.
+            // SAFETY: a prefetch of any address is allowed.
             unsafe { _mm_prefetch::<HINT>(from.wrapping_add(64 * line)) };
         }
     }
 
-    /// Writes a row of the first matrix times the slopes of a curve at that of the second; all three have one shape.
+    /// Multiplies a row of the first matrix by the derivatives of an activation at the same row of the second. The
+    /// three matrices have one shape.
     ///
     /// # Safety
-    /// As for [`Sums::write_slope`].
+    /// As for [`Sums::write_derivative`].
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16")]
-    pub(in crate::linear::tiles) unsafe fn write_slopes(
+    pub(in crate::linear::tiles) unsafe fn write_derivatives(
         self,
-        curve: FusedActivation,
+        activation: FusedActivation,
         [grad, before]: [Self; 2],
         row: usize,
     ) {
@@ -156,7 +159,10 @@ impl Output {
             unsafe {
                 let [x, y] = before.at(row, column).read(0, count);
                 let [a, b] = grad.at(row, column).read(0, count);
-                let (x, y) = (_mm512_mul_ps(a, curve.slope(x)), _mm512_mul_ps(b, curve.slope(y)));
+                let (x, y) = (
+                    _mm512_mul_ps(a, activation.derivative(x)),
+                    _mm512_mul_ps(b, activation.derivative(y)),
+                );
                 self.at(row, column).write(0, count, [x, y]);
             }
         }
@@ -165,7 +171,7 @@ impl Output {
     /// Writes the first columns of a row.
     ///
     /// # Safety
-    /// There must be room.
+    /// They must be writable.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     unsafe fn write(self, row: usize, columns: usize, [a, b]: [__m512; 2]) {
@@ -190,7 +196,7 @@ impl Output {
     /// Reads the first columns of a row.
     ///
     /// # Safety
-    /// They must be there.
+    /// They must be readable.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     unsafe fn read(self, row: usize, columns: usize) -> [__m512; 2] {
@@ -213,7 +219,7 @@ impl Output {
     }
 }
 
-/// One bit for each of the first columns of a block.
+/// A mask with one bit for each of the first columns of a block.
 #[inline]
 fn first(columns: usize) -> u32 {
     if columns >= BLOCK { u32::MAX } else { (1 << columns) - 1 }

@@ -1,4 +1,4 @@
-//! What no product is faster than.
+//! Measures the upper bound of the speed of products.
 
 use std::arch::x86_64::*;
 use std::hint::black_box;
@@ -6,11 +6,11 @@ use std::hint::black_box;
 use super::amx::Tiles;
 use crate::linear::tiles::{Unit, unit};
 
-/// Sums of vectors that do not wait for each other: as many as products of tiles have in the making.
+/// The number of independent sums of vectors, as many as the products of tiles have.
 const SUMS: usize = 16;
 
-/// Adds up products in bf16 that never leave this thread's registers, by what multiplies tiles, so many times for each
-/// sum. Returns how many multiplications and additions these were; `None` where there is no such unit.
+/// Runs the multiplication of bf16 tiles on data in registers, `times` times for each sum. Returns the number of
+/// multiplications and additions; `None` if the processor has no such unit.
 #[doc(hidden)]
 pub fn multiply_in_registers(times: usize) -> Option<u64> {
     let each = match unit()? {

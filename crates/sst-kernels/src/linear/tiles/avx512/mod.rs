@@ -1,9 +1,9 @@
-//! Products by AVX-512, in bf16 with dot products of two numbers, and by AMX.
+//! Products with AMX, and with AVX-512, in bf16 by dot products of pairs.
 
+mod activation;
 mod amx;
 mod block;
 mod bound;
-mod curve;
 mod normal;
 mod pack;
 mod vectors;

@@ -1,21 +1,21 @@
-//! Odd functions of the normal distribution as cubics, one for each of 32 pieces from zero on.
+//! Odd functions of the normal distribution, approximated by cubics, one for each of 32 pieces from zero on.
 
-/// Where the last piece ends: from there on the functions are taken to be a half, of which 2e-8 is missing.
+/// The end of the last piece. Beyond it the functions are taken as one half, with an error of 2e-8.
 pub(in crate::linear::tiles) const END: f32 = 5.5;
-/// As many as two vectors hold.
+/// The number of pieces, which two vectors hold.
 pub(in crate::linear::tiles) const PIECES: usize = 32;
 
-/// The coefficients of 1, t, t² and t³ of each piece, along which t goes from 0 to 1.
+/// The coefficients of 1, t, t² and t³ for each piece, along which t runs from 0 to 1.
 #[repr(align(64))]
 pub(in crate::linear::tiles) struct Cubics(pub(super) [[f32; PIECES]; 4]);
 
-/// `P(X < x) - 1/2`, off by 3e-7 at most.
+/// `P(X < x) - 1/2`, with an error of at most 3e-7.
 pub(in crate::linear::tiles) static SHARE: Cubics = cubics(false);
-/// The same and `x` times the density: the derivative of GELU less a half. Off by 2e-6 at most.
-pub(in crate::linear::tiles) static SLOPE: Cubics = cubics(true);
+/// `P(X < x) - 1/2` plus `x` times the density: the derivative of GELU minus one half. The error is at most 2e-6.
+pub(in crate::linear::tiles) static DERIVATIVE: Cubics = cubics(true);
 
-/// Through four Chebyshev nodes of each piece.
-const fn cubics(is_slope: bool) -> Cubics {
+/// Interpolates at four Chebyshev nodes of each piece.
+const fn cubics(is_derivative: bool) -> Cubics {
     // (1 + cos k pi/8) / 2 for k = 7, 5, 3, 1.
     const OUTER: f64 = 0.923_879_532_511_286_8 / 2.0;
     const INNER: f64 = 0.382_683_432_365_089_8 / 2.0;
@@ -27,7 +27,7 @@ const fn cubics(is_slope: bool) -> Cubics {
         let mut k = 0;
         while k < 4 {
             let x = (piece as f64 + NODES[k]) * END as f64 / PIECES as f64;
-            d[k] = if is_slope { share(x) + x * density(x) } else { share(x) };
+            d[k] = if is_derivative { share(x) + x * density(x) } else { share(x) };
             k += 1;
         }
         // Newton's divided differences, from the last to the first.
@@ -40,7 +40,7 @@ const fn cubics(is_slope: bool) -> Cubics {
             }
             order += 1;
         }
-        // ((d3 (t - n2) + d2) (t - n1) + d1) (t - n0) + d0, multiplied out.
+        // The expanded form of ((d3 (t - n2) + d2) (t - n1) + d1) (t - n0) + d0.
         let mut c = [d[3], 0.0, 0.0, 0.0];
         let mut k = 3;
         while k > 0 {
@@ -109,9 +109,9 @@ mod tests {
         let x = tch::Tensor::linspace(0.0, f64::from(END) - 1e-6, 20_001, tch::kind::FLOAT_CPU);
         let wide = x.to_kind(tch::Kind::Double);
         let share = (&wide * 0.5_f64.sqrt()).erf() * 0.5;
-        let slope = &share + &wide * (&wide * &wide * -0.5).exp() / ROOT;
+        let derivative = &share + &wide * (&wide * &wide * -0.5).exp() / ROOT;
         let numbers: Vec<f32> = Vec::try_from(&x).unwrap();
-        for (cubics, right, bound) in [(&SHARE, &share, 3e-7), (&SLOPE, &slope, 2e-6)] {
+        for (cubics, right, bound) in [(&SHARE, &share, 3e-7), (&DERIVATIVE, &derivative, 2e-6)] {
             let right: Vec<f64> = Vec::try_from(right).unwrap();
             let off = |(x, right): (&f32, f64)| (f64::from(at(cubics, *x)) - right).abs();
             let most = numbers.iter().zip(right).map(off).fold(0.0, f64::max);

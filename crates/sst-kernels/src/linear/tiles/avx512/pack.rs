@@ -1,13 +1,14 @@
-//! Factors as tiles of AVX-512 and AMX: 16 rows of 64 bytes each, one after the other.
+//! Packs factors into the tiles of AVX-512 and AMX: 16 rows of 64 bytes each, one after the other.
 //!
-//! A tile of the left factor is 16 rows of 32 numbers along k. One of the right factor is 16 pairs along k of 16
+//! A tile of the left factor has 16 rows of 32 numbers along k. A tile of the right factor has 16 pairs along k of 16
 //! columns: each row holds, column by column, the two numbers of a pair (Intel, "Architecture Instruction Set
 //! Extensions", `TDPBF16PS`).
 //!
-//! With P = 1 numbers are in bf16. With P = 2 they stay in fp32, those of a step in two parts of sixteen, one after the
-//! other along k; then a tile holds 16 x 16 numbers. With P = 3 a number is laid out as the sum of three in bf16: itself
-//! rounded, what that leaves, rounded, and what this leaves. With 8 bits each they hold all its 24 (Henry, Tang and
-//! Heinecke 2019, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations").
+//! With P = 1 numbers are in bf16. With P = 2 they stay in fp32, and a step is stored as two parts of sixteen numbers
+//! along k, so that a tile holds 16 x 16 numbers. With P = 3 a number is stored as the sum of three bf16 numbers: the
+//! rounded number, the rounded remainder, and the rounded remainder of that. Their 8 bits each hold all 24 bits of
+//! fp32 (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 Artificial Intelligence Datatype For
+//! Higher-Precision Computations").
 #![allow(clippy::needless_range_loop, reason = "a number is a place in several arrays")]
 
 use std::arch::x86_64::*;
@@ -19,13 +20,13 @@ use crate::linear::tiles::pack::{FP32, Matrix, ROWS, STEP, place};
 use crate::number::Kind;
 use crate::simd::{Avx512, Simd};
 
-/// Steps along k that rows of a weight are brought near before.
+/// The number of steps along k by which rows of a weight are prefetched in advance.
 const AHEAD: usize = 4;
 
-/// Brings 32 numbers of a row from `column` on to the first cache, if they are there: rows are too far apart for the
-/// processor to see them coming.
+/// Prefetches 32 numbers of a row from `column` on into the L1 cache, if they exist. Rows are too far apart for the
+/// hardware prefetcher.
 #[inline]
-fn bring(matrix: &Matrix, row: usize, column: usize) {
+fn prefetch_row(matrix: &Matrix, row: usize, column: usize) {
     let place = row * matrix.columns + column;
     let (size, lines) = match matrix.kind {
         Kind::Float => (4, 2),
@@ -33,12 +34,12 @@ fn bring(matrix: &Matrix, row: usize, column: usize) {
     };
     let from = matrix.numbers.cast::<i8>().wrapping_add(place * size);
     for line in 0..lines {
-        // SAFETY: any place may be asked for.
+        // SAFETY: a prefetch of any address is allowed.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(64 * line)) };
     }
 }
 
-/// 32 numbers of a row from `column` on, in P parts: zeros where there is none.
+/// Loads 32 numbers of a row from `column` on in P parts, with zeros outside the matrix.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 unsafe fn line<const P: usize>(matrix: &Matrix, row: usize, column: usize) -> [__m512i; P] {
@@ -68,7 +69,7 @@ unsafe fn line<const P: usize>(matrix: &Matrix, row: usize, column: usize) -> [_
     }
 }
 
-/// 32 fp32 numbers in P parts.
+/// Splits 32 fp32 numbers into P parts.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 pub(in crate::linear::tiles) fn split<const P: usize>(
@@ -92,7 +93,7 @@ pub(in crate::linear::tiles) fn split<const P: usize>(
     parts
 }
 
-/// bf16 numbers in fp32, whose upper half they are.
+/// Converts bf16 numbers to fp32; they are its upper half.
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(in crate::linear::tiles) fn wide(half: __m256i) -> __m512 {
@@ -106,10 +107,10 @@ pub(in crate::linear::tiles) unsafe fn store(tile: *mut u16, row: usize, numbers
     unsafe { _mm512_storeu_si512(tile.add(row * STEP).cast(), numbers) }
 }
 
-/// Lays out the strip of `x` that begins with `row`.
+/// Packs the strip of `x` that begins with `row`.
 ///
 /// # Safety
-/// The processor must have AVX-512 bf16, the matrix its numbers, and there be room for a packed strip.
+/// The processor must have AVX-512 bf16, the matrix must be readable, and the packed strip writable.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 pub(in crate::linear::tiles) unsafe fn strip<const P: usize>(x: &Matrix, row: usize, to: *mut u16) {
     for r in 0..BLOCK {
@@ -124,7 +125,7 @@ pub(in crate::linear::tiles) unsafe fn strip<const P: usize>(x: &Matrix, row: us
     }
 }
 
-/// Lays out one step of the panel of a weight that begins with output `first`.
+/// Packs one step of the panel of a weight that begins with output `first`.
 ///
 /// # Safety
 /// As for [`strip`].
@@ -143,7 +144,7 @@ pub(in crate::linear::tiles) unsafe fn panel_step<const P: usize>(
                 for half in 0..2 {
                     for r in 0..ROWS {
                         let row = first + half * ROWS + r;
-                        bring(weight, row, (step + AHEAD) * STEP);
+                        prefetch_row(weight, row, (step + AHEAD) * STEP);
                         let parts = line::<P>(weight, row, step * STEP);
                         for (p, numbers) in parts.into_iter().enumerate() {
                             store(to.add(place(P, 0, p, half)), r, numbers);
@@ -156,7 +157,7 @@ pub(in crate::linear::tiles) unsafe fn panel_step<const P: usize>(
             }
             WeightLayout::InOut if P == FP32 => {
                 for r in 0..STEP {
-                    bring(weight, (step + 1) * STEP + r, first);
+                    prefetch_row(weight, (step + 1) * STEP + r, first);
                     let halves = line::<P>(weight, step * STEP + r, first);
                     for half in 0..2 {
                         store(to.add(place(P, 0, r / ROWS, half)), r % ROWS, halves[half]);
@@ -165,8 +166,8 @@ pub(in crate::linear::tiles) unsafe fn panel_step<const P: usize>(
             }
             WeightLayout::InOut => {
                 for r in 0..ROWS {
-                    bring(weight, (step + 1) * STEP + 2 * r, first);
-                    bring(weight, (step + 1) * STEP + 2 * r + 1, first);
+                    prefetch_row(weight, (step + 1) * STEP + 2 * r, first);
+                    prefetch_row(weight, (step + 1) * STEP + 2 * r + 1, first);
                     let both = pairs::<P>(weight, step * STEP + 2 * r, first);
                     for p in 0..P {
                         for half in 0..2 {
@@ -179,7 +180,7 @@ pub(in crate::linear::tiles) unsafe fn panel_step<const P: usize>(
     }
 }
 
-/// The pairs of a row and the next, of two times 16 columns from `first` on, in P parts.
+/// Loads the pairs of a row and the next one, for two times 16 columns from `first` on, in P parts.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 unsafe fn pairs<const P: usize>(matrix: &Matrix, row: usize, first: usize) -> [[__m512i; 2]; P] {
@@ -207,8 +208,8 @@ unsafe fn pairs<const P: usize>(matrix: &Matrix, row: usize, first: usize) -> [[
     pairs
 }
 
-/// Lays out one step of a strip of the transpose of a matrix: its columns from `first` on. Adds these columns' sums to
-/// `sums`, where that of the first column of all is, unless it is null.
+/// Packs one step of a strip of the transposed matrix: the columns of the matrix from `first` on. Unless `sums` is
+/// null, adds the sums of these columns to it; `sums` points to the sum of the matrix's first column.
 ///
 /// # Safety
 /// As for [`strip`]; there must be a sum for each column.
@@ -225,7 +226,7 @@ pub(in crate::linear::tiles) unsafe fn turned_step<const P: usize>(
     unsafe {
         if P == FP32 {
             for r in 0..STEP {
-                bring(matrix, (step + 1) * STEP + r, first);
+                prefetch_row(matrix, (step + 1) * STEP + r, first);
                 let halves = line::<P>(matrix, step * STEP + r, first);
                 for half in 0..2 {
                     added[half] = _mm512_add_ps(added[half], _mm512_castsi512_ps(halves[half]));
@@ -235,8 +236,8 @@ pub(in crate::linear::tiles) unsafe fn turned_step<const P: usize>(
         } else {
             let ones = transmute::<__m512i, __m512bh>(_mm512_set1_epi32(0x3f80_3f80));
             for r in 0..ROWS {
-                bring(matrix, (step + 1) * STEP + 2 * r, first);
-                bring(matrix, (step + 1) * STEP + 2 * r + 1, first);
+                prefetch_row(matrix, (step + 1) * STEP + 2 * r, first);
+                prefetch_row(matrix, (step + 1) * STEP + 2 * r + 1, first);
                 let both = pairs::<P>(matrix, step * STEP + 2 * r, first);
                 for p in 0..P {
                     for half in 0..2 {
@@ -268,7 +269,7 @@ pub(in crate::linear::tiles) unsafe fn turned_step<const P: usize>(
     }
 }
 
-/// Makes of a tile, as 16 x 16 numbers of 32 bits, its transpose.
+/// Transposes a tile as 16 x 16 numbers of 32 bits.
 #[inline]
 #[target_feature(enable = "avx512f")]
 unsafe fn turn(tile: *mut u16) {

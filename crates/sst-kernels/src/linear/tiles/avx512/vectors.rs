@@ -1,4 +1,5 @@
-//! 32 x 32 results by AVX-512, eight rows at a time: a number of a row meets a row of the weight, or two in bf16 a pair.
+//! Computes 32 x 32 results with AVX-512, eight rows at a time. An instruction multiplies one number of a row (in
+//! bf16 a pair) with one row of the weight.
 
 use std::arch::x86_64::*;
 use std::mem::transmute;
@@ -6,14 +7,15 @@ use std::mem::transmute;
 use crate::linear::tiles::block::{BLOCK, Sums};
 use crate::linear::tiles::pack::{ROWS, STEP, Strip, TILE};
 
-/// Rows whose sums stay in registers: two of each, and so many that one need not wait for the last.
+/// The number of rows whose sums stay in registers. With two vectors each, there are enough independent sums to hide
+/// the latency of an addition.
 const HEIGHT: usize = 8;
 
-/// `start`, and the products of the rows of a strip and of a panel, in fp32 or in bf16, along so many numbers or pairs,
-/// with so many bytes from one tile of the strip to the next.
+/// Adds the products of the rows of a strip and of a panel, in fp32 or bf16, to `start`. `count` is the number of
+/// fp32 numbers or bf16 pairs along k, and `step` the number of bytes between tiles of the strip.
 ///
 /// # Safety
-/// The processor must have AVX-512 bf16, both be there, `start` be computed, and `sums` be writable.
+/// The processor must have AVX-512 bf16, both factors and `start` must be readable, and `sums` writable.
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(in crate::linear::tiles) unsafe fn multiply<const IS_FP32: bool>(
     strip: Strip,
@@ -57,10 +59,10 @@ pub(in crate::linear::tiles) unsafe fn multiply<const IS_FP32: bool>(
     }
 }
 
-/// Adds the products of a number, or a pair, of each row with a row of two tiles.
+/// Multiplies one number, or one pair, of each row with a row of two tiles and adds the products to the sums.
 ///
 /// # Safety
-/// They must be there.
+/// All of them must be readable.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn add_all<const IS_FP32: bool>(
@@ -73,7 +75,7 @@ unsafe fn add_all<const IS_FP32: bool>(
     unsafe {
         let right = [_mm512_load_si512(line.cast()), _mm512_load_si512(line.add(TILE).cast())];
         for (r, both) in all.iter_mut().enumerate() {
-            // A matrix in bf16 may begin between two of these.
+            // The address of a bf16 pair need not be a multiple of four.
             let numbers = _mm512_set1_epi32(left.byte_add(r * stride).read_unaligned());
             for (sum, right) in both.iter_mut().zip(right) {
                 *sum = add::<IS_FP32>(*sum, numbers, right);
@@ -82,7 +84,7 @@ unsafe fn add_all<const IS_FP32: bool>(
     }
 }
 
-/// Adds the products of sixteen numbers each, or of sixteen pairs in bf16.
+/// Multiplies sixteen numbers, or sixteen bf16 pairs, and adds the products to `sum`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn add<const IS_FP32: bool>(sum: __m512, left: __m512i, right: __m512i) -> __m512 {

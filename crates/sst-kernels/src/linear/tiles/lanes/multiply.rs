@@ -1,4 +1,4 @@
-//! The inner loop: some rows by two vectors of columns, whose sums stay in registers.
+//! The inner loop: multiplies some rows with two vectors of columns, and keeps the sums in registers.
 
 use crate::cpu::CpuLevel;
 use crate::linear::tiles::block::{BLOCK, Sums};
@@ -7,15 +7,15 @@ use crate::simd::{Simd, SimdBody};
 
 use super::{HALF, HALF_LEN, STEP_LEN};
 
-/// Rows at most: 16 registers hold 6 x 2 sums beside two vectors of the panel and one of the strip.
+/// The largest number of rows: 16 registers hold 6 x 2 sums, two vectors of the panel and one of the strip.
 const HEIGHT: usize = 6;
-/// Vectors of columns.
+/// The number of vectors of columns.
 const WIDTH: usize = 2;
 
-/// `start`, or zeros where it is null, and the products of the rows of a strip and of a panel along `depth` numbers.
+/// Adds the products of the rows of a strip and of a panel along `depth` numbers to `start`, which is null for zeros.
 ///
 /// # Safety
-/// The processor must have the level, both factors be there, `start` be computed, and `sums` be writable.
+/// The processor must have the level, both factors and `start` must be readable, and `sums` writable.
 pub(in crate::linear::tiles) unsafe fn multiply(
     level: CpuLevel,
     strip: Strip,
@@ -50,12 +50,13 @@ impl SimdBody for Multiply {
     }
 }
 
-/// Bytes of a number, and of a row of a step.
+/// The number of bytes of an element, and of a row of a step.
 const NUMBER: usize = size_of::<f32>();
 const LINE: usize = NUMBER * STEP;
 
 impl Multiply {
-    /// All sums, where so many bytes lie between two rows of the strip and between two numbers along k.
+    /// Computes all sums. `ROW` is the number of bytes between two rows of the strip, and `K` between two numbers
+    /// along k.
     #[inline(always)]
     unsafe fn all_rows<S: Simd, const ROW: usize, const K: usize>(&self) {
         let rows = self.strip.rows;
@@ -64,7 +65,7 @@ impl Multiply {
         unsafe {
             for column in (0..BLOCK).step_by(WIDTH * S::LANES) {
                 for group in 0..groups {
-                    // Groups that differ by one row at most.
+                    // Splits the rows into groups whose sizes differ by at most one.
                     let row = group * rows / groups;
                     match (group + 1) * rows / groups - row {
                         1 => self.rows::<S, ROW, K, 1>(row, column),
@@ -79,7 +80,7 @@ impl Multiply {
         }
     }
 
-    /// The sums of `H` rows from `row` on, and of two vectors of columns from `column` on.
+    /// Computes the sums of `H` rows from `row` on, and of two vectors of columns from `column` on.
     #[inline(always)]
     unsafe fn rows<S: Simd, const ROW: usize, const K: usize, const H: usize>(
         &self,
@@ -127,7 +128,7 @@ unsafe fn add_products<S: Simd, const ROW: usize, const H: usize>(
 ) {
     // SAFETY: as promised for `multiply`.
     unsafe {
-        // The second vector is the other half of the panel where a vector is as wide as a half.
+        // If a vector is as wide as half a panel, the second vector is in the other half.
         let second = if S::LANES == HALF { HALF_LEN } else { S::LANES };
         let columns: [S::V; WIDTH] = [S::load(right), S::load(right.add(second))];
         for (r, sums) in all.iter_mut().enumerate() {

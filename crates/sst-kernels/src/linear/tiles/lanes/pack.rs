@@ -1,4 +1,4 @@
-//! Factors laid out for [`super::multiply`].
+//! Packs factors for [`super::multiply`].
 
 use crate::cpu::CpuLevel;
 use crate::linear::WeightLayout;
@@ -9,10 +9,10 @@ use crate::simd::{MOST_LANES, Simd, SimdBody};
 
 use super::{HALF, HALF_LEN, STEP_LEN};
 
-/// Lays out the strip of `x` that begins with `row`.
+/// Packs the strip of `x` that begins with `row`.
 ///
 /// # Safety
-/// The processor must have the level, the matrix its numbers, and there be room for a packed strip.
+/// The processor must have the level, the matrix must be readable, and the packed strip writable.
 pub(in crate::linear::tiles) unsafe fn strip(
     level: CpuLevel,
     x: &Matrix,
@@ -22,7 +22,7 @@ pub(in crate::linear::tiles) unsafe fn strip(
     level.run_simd(Pack { matrix: x, what: What::Strip { row }, to });
 }
 
-/// Lays out one step of the panel of a weight that begins with output `first`.
+/// Packs one step of the panel of a weight that begins with output `first`.
 ///
 /// # Safety
 /// As for [`strip`].
@@ -41,8 +41,8 @@ pub(in crate::linear::tiles) unsafe fn panel_step(
     level.run_simd(Pack { matrix: weight, what, to });
 }
 
-/// Lays out one step of a strip of the transpose of a matrix: its columns from `first` on. Adds these columns' sums to
-/// `sums`, where that of the first column of all is, unless it is null.
+/// Packs one step of a strip of the transposed matrix: the columns of the matrix from `first` on. Unless `sums` is
+/// null, adds the sums of these columns to it; `sums` points to the sum of the matrix's first column.
 ///
 /// # Safety
 /// As for [`strip`]; there must be a sum for each column.
@@ -59,13 +59,13 @@ pub(in crate::linear::tiles) unsafe fn turned_step(
 
 #[derive(Clone, Copy)]
 enum What {
-    /// 32 rows from `row` on, all their steps.
+    /// All steps of 32 rows from `row` on.
     Strip { row: usize },
-    /// Of 32 rows from `first` on the numbers of one step, as columns.
+    /// One step of 32 rows from `first` on, transposed into the halves of a panel.
     Transposed { first: usize, step: usize },
-    /// Of the rows of one step 32 columns from `first` on, as the halves of a panel.
+    /// The rows of one step, and 32 columns of them from `first` on, as the halves of a panel.
     Halves { first: usize, step: usize },
-    /// The same as a turned strip.
+    /// The rows of one step, and 32 columns of them from `first` on, as a transposed strip.
     Columns { first: usize, step: usize, sums: *mut f32 },
 }
 
@@ -117,21 +117,21 @@ impl SimdBody for Pack<'_> {
     }
 }
 
-/// Steps along a row that its numbers are brought near before.
+/// The number of steps along a row by which its numbers are prefetched in advance.
 const AHEAD: usize = 2;
 
-/// Brings 32 numbers near from place `at` on.
+/// Prefetches 32 numbers from index `at` on.
 #[inline(always)]
-fn bring<S: Simd>(matrix: &Matrix, at: usize) {
+fn prefetch_line<S: Simd>(matrix: &Matrix, at: usize) {
     let (size, lines) = if matrix.kind == Kind::Float { (4, 2) } else { (2, 1) };
     let from = matrix.numbers.wrapping_byte_add(at * size);
     for line in 0..lines {
-        // SAFETY: any place may be asked for.
+        // SAFETY: a prefetch of any address is allowed.
         unsafe { S::prefetch(from.wrapping_byte_add(64 * line).cast()) };
     }
 }
 
-/// Copies 32 numbers of a row from `column` on: zeros where there is none.
+/// Copies 32 numbers of a row from `column` on, with zeros outside the matrix.
 #[inline(always)]
 unsafe fn line<S: Simd>(matrix: &Matrix, row: usize, column: usize, to: *mut f32) {
     // SAFETY: only numbers of the matrix are read; there is room for 32.
@@ -141,7 +141,7 @@ unsafe fn line<S: Simd>(matrix: &Matrix, row: usize, column: usize, to: *mut f32
             false => 0,
         };
         let at = row * matrix.columns + column;
-        bring::<S>(matrix, at + AHEAD * STEP);
+        prefetch_line::<S>(matrix, at + AHEAD * STEP);
         if count == STEP {
             for c in (0..STEP).step_by(S::LANES) {
                 S::store(to.add(c), S::load_kind(matrix.numbers, matrix.kind, at + c));

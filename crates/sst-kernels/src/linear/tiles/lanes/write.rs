@@ -1,4 +1,4 @@
-//! What becomes of the sums of a block.
+//! Writes the results of a block of sums.
 
 use std::ops::Range;
 
@@ -15,10 +15,10 @@ pub(in crate::linear::tiles) struct Part {
     pub(in crate::linear::tiles) columns: usize,
 }
 
-/// Writes the sums with a bias for each column to `output`, where the first row begins.
+/// Writes the sums to `output`, which points to the first of the rows, and adds a bias to each column.
 ///
 /// # Safety
-/// The processor must have the level, the sums been computed, and the results be writable.
+/// The processor must have the level, the sums must be computed, and the results writable.
 pub(in crate::linear::tiles) unsafe fn write(
     level: CpuLevel,
     sums: &Sums,
@@ -29,15 +29,15 @@ pub(in crate::linear::tiles) unsafe fn write(
     level.run_simd(Write { sums: sums.numbers(), bias, part, what: What::Plain(output) });
 }
 
-/// Writes what [`write()`] does, and what a curve makes of it.
+/// Writes the results of [`write()`], and an activation of them.
 ///
 /// # Safety
-/// As there.
-pub(in crate::linear::tiles) unsafe fn write_curve(
+/// As for [`write()`].
+pub(in crate::linear::tiles) unsafe fn write_activated(
     level: CpuLevel,
     sums: &Sums,
     bias: &[f32; BLOCK],
-    curve: FusedActivation,
+    activation: FusedActivation,
     outputs: [Output; 2],
     part: Part,
 ) {
@@ -45,61 +45,62 @@ pub(in crate::linear::tiles) unsafe fn write_curve(
         sums: sums.numbers(),
         bias,
         part,
-        what: What::FusedActivation(curve, outputs),
+        what: What::Activated(activation, outputs),
     });
 }
 
-/// Writes the sums times the slope of a curve at what was `before` it.
+/// Writes the sums multiplied by the derivative of an activation at its input `before`.
 ///
 /// # Safety
-/// As for [`write()`]; what was before must be there.
-pub(in crate::linear::tiles) unsafe fn write_slope(
+/// As for [`write()`]; `before` must be readable.
+pub(in crate::linear::tiles) unsafe fn write_derivative(
     level: CpuLevel,
     sums: &Sums,
-    curve: FusedActivation,
+    activation: FusedActivation,
     [before, output]: [Output; 2],
     part: Part,
 ) {
     let bias = &[0.0; BLOCK];
-    let what = What::Slope(curve, before, output);
+    let what = What::Derivative(activation, before, output);
     level.run_simd(Write { sums: sums.numbers(), bias, part, what });
 }
 
-/// Writes some rows of the sums of a block as a step of a packed strip, after the curve: they are the left factor of the
-/// next product.
+/// Applies the activation to some rows of the sums of a block, and writes them as a step of a packed strip, the left
+/// factor of the next product.
 ///
 /// # Safety
-/// As for [`write()`]; there must be room for a step.
+/// As for [`write()`]; a step must be writable.
 pub(in crate::linear::tiles) unsafe fn write_step(
     level: CpuLevel,
     sums: &Sums,
     bias: &[f32; BLOCK],
-    curve: FusedActivation,
+    activation: FusedActivation,
     to: *mut f32,
     rows: Range<usize>,
 ) {
     let part = Part { rows, columns: BLOCK };
-    level.run_simd(Write { sums: sums.numbers(), bias, part, what: What::Step(curve, to) });
+    level.run_simd(Write { sums: sums.numbers(), bias, part, what: What::Step(activation, to) });
 }
 
-/// Writes a row of `grad` times the slopes of a curve at that of `before` to `made`; all three have one shape.
+/// Multiplies a row of `grad` by the derivatives of an activation at the same row of `before`, and writes it to
+/// `made`. The three matrices have one shape.
 ///
 /// # Safety
-/// The processor must have the level, the first two be there, and the third be writable.
-pub(in crate::linear::tiles) unsafe fn write_slopes(
+/// The processor must have the level, the first two must be readable, and the third writable.
+pub(in crate::linear::tiles) unsafe fn write_derivatives(
     level: CpuLevel,
-    curve: FusedActivation,
+    activation: FusedActivation,
     [grad, before]: [Output; 2],
     made: Output,
     row: usize,
 ) {
-    level.run_simd(Slopes { curve, grad, before, made, row });
+    level.run_simd(Derivatives { activation, grad, before, made, row });
 }
 
 enum What {
     Plain(Output),
-    FusedActivation(FusedActivation, [Output; 2]),
-    Slope(FusedActivation, Output, Output),
+    Activated(FusedActivation, [Output; 2]),
+    Derivative(FusedActivation, Output, Output),
     Step(FusedActivation, *mut f32),
 }
 
@@ -121,13 +122,13 @@ impl SimdBody for Write<'_> {
             for r in rows {
                 let line = sums.add(r * BLOCK);
                 match &what {
-                    What::Plain(output) => bring::<S>(*output, r + BLOCK),
-                    What::FusedActivation(_, both) => {
-                        both.iter().for_each(|to| bring::<S>(*to, r + BLOCK))
+                    What::Plain(output) => prefetch_row::<S>(*output, r + BLOCK),
+                    What::Activated(_, both) => {
+                        both.iter().for_each(|to| prefetch_row::<S>(*to, r + BLOCK))
                     }
-                    What::Slope(_, before, output) => {
-                        bring::<S>(*before, r + BLOCK);
-                        bring::<S>(*output, r + BLOCK);
+                    What::Derivative(_, before, output) => {
+                        prefetch_row::<S>(*before, r + BLOCK);
+                        prefetch_row::<S>(*output, r + BLOCK);
                     }
                     What::Step(..) => {}
                 }
@@ -135,16 +136,17 @@ impl SimdBody for Write<'_> {
                     let sum = S::add(S::load(line.add(at)), S::load(bias.as_ptr().add(at)));
                     match &what {
                         What::Plain(output) => put::<S>(*output, r, columns, at, sum),
-                        What::FusedActivation(curve, [before, after]) => {
+                        What::Activated(activation, [before, after]) => {
                             put::<S>(*before, r, columns, at, sum);
-                            put::<S>(*after, r, columns, at, curve.values::<S>(sum));
+                            put::<S>(*after, r, columns, at, activation.values::<S>(sum));
                         }
-                        What::Slope(curve, before, output) => {
-                            let slope = curve.slopes::<S>(get::<S>(*before, r, columns, at));
-                            put::<S>(*output, r, columns, at, S::mul(sum, slope));
+                        What::Derivative(activation, before, output) => {
+                            let derivative =
+                                activation.derivatives::<S>(get::<S>(*before, r, columns, at));
+                            put::<S>(*output, r, columns, at, S::mul(sum, derivative));
                         }
-                        What::Step(curve, to) => {
-                            S::store(to.add(r * STEP + at), curve.values::<S>(sum));
+                        What::Step(activation, to) => {
+                            S::store(to.add(r * STEP + at), activation.values::<S>(sum));
                         }
                     }
                 }
@@ -153,28 +155,28 @@ impl SimdBody for Write<'_> {
     }
 }
 
-struct Slopes {
-    curve: FusedActivation,
+struct Derivatives {
+    activation: FusedActivation,
     grad: Output,
     before: Output,
     made: Output,
     row: usize,
 }
 
-impl SimdBody for Slopes {
+impl SimdBody for Derivatives {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { curve, grad, before, made, row } = self;
+        let Self { activation, grad, before, made, row } = self;
         for column in (0..made.stride).step_by(BLOCK) {
             let count = BLOCK.min(made.stride - column);
             let [grad, before, made] = [grad, before, made].map(|matrix| matrix.at(row, column));
-            // SAFETY: as promised for `write_slopes`.
+            // SAFETY: as promised for `write_derivatives`.
             unsafe {
                 for at in (0..BLOCK).step_by(S::LANES) {
-                    let slope = curve.slopes::<S>(get::<S>(before, 0, count, at));
-                    let made_here = S::mul(get::<S>(grad, 0, count, at), slope);
+                    let derivative = activation.derivatives::<S>(get::<S>(before, 0, count, at));
+                    let made_here = S::mul(get::<S>(grad, 0, count, at), derivative);
                     put::<S>(made, 0, count, at, made_here);
                 }
             }
@@ -182,23 +184,23 @@ impl SimdBody for Slopes {
     }
 }
 
-/// Brings a row of the block to the first cache, if there is one: rows of the next strip, which mostly comes next, are too
-/// far apart for the processor to see them coming.
+/// Prefetches a row of the block, if it exists, into the L1 cache. The rows of the next strip, which is usually next,
+/// are too far apart for the hardware prefetcher.
 #[inline(always)]
-fn bring<S: Simd>(to: Output, row: usize) {
+fn prefetch_row<S: Simd>(to: Output, row: usize) {
     let from = to.at(row, 0).numbers;
     let lines = if to.kind == Kind::Float { 2 } else { 1 };
     for line in 0..lines {
-        // SAFETY: any place may be asked for.
+        // SAFETY: a prefetch of any address is allowed.
         unsafe { S::prefetch_to_write(from.wrapping_byte_add(64 * line).cast()) };
     }
 }
 
-/// Writes the vector of a row from column `at` on, as far as there are columns.
+/// Stores the vector of a row from column `at` on, up to the last column.
 #[inline(always)]
 unsafe fn put<S: Simd>(to: Output, row: usize, columns: usize, at: usize, x: S::V) {
     let start = row * to.stride + at;
-    // SAFETY: only the columns that there are get written.
+    // SAFETY: only existing columns are written.
     unsafe {
         if at + S::LANES <= columns {
             return S::store_kind(to.numbers, to.kind, start, x);
@@ -211,11 +213,11 @@ unsafe fn put<S: Simd>(to: Output, row: usize, columns: usize, at: usize, x: S::
     }
 }
 
-/// The vector of a row from a column on: zeros where there is none.
+/// Loads the vector of a row from column `at` on, with zeros after the last column.
 #[inline(always)]
 unsafe fn get<S: Simd>(from: Output, row: usize, columns: usize, at: usize) -> S::V {
     let start = row * from.stride + at;
-    // SAFETY: only the columns that there are get read.
+    // SAFETY: only existing columns are read.
     unsafe {
         if at + S::LANES <= columns {
             return S::load_kind(from.numbers, from.kind, start);

@@ -1,30 +1,32 @@
-//! What an evaluation found.
+//! The result of an evaluation.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sst_core::Metrics;
 
-/// How much was measured, by name (`rows`, `tokens`).
+/// Figures by name, such as `loss` or `mask_accuracy`; sorted, so that reports are stable.
+pub type Metrics = BTreeMap<String, f64>;
+
+/// How much was measured, by name, such as `rows` or `tokens`.
 pub type Counts = BTreeMap<String, u64>;
 
-/// The figures of one evaluation, and how much they rest on.
+/// The figures of one evaluation, and how much data they were measured on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// The evaluator.
+    /// The name of the evaluator, or of the objective whose loss was measured.
     pub name: String,
-    /// Its figures.
+    /// The figures.
     pub metrics: Metrics,
     /// How much was measured.
     pub counts: Counts,
-    /// How it was measured, where there is more than one way.
+    /// The settings that decide what a figure means, where there are several definitions of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
 }
 
 impl Report {
-    /// A report of `name` with these figures and counts.
+    /// A report of evaluator `name` with these figures and counts, and no settings.
     pub fn new<'a>(
         name: &str,
         metrics: impl IntoIterator<Item = (&'a str, f64)>,
@@ -38,7 +40,7 @@ impl Report {
         }
     }
 
-    /// Adds how it was measured.
+    /// Adds the setting `name` with its value.
     #[must_use]
     pub fn with_setting(mut self, name: &str, value: &str) -> Self {
         self.settings.insert(name.to_owned(), value.to_owned());

@@ -1,14 +1,14 @@
-//! Activations and their derivatives.
+//! Activations and their derivatives, with the vectors of any processor.
 
 use crate::linear::FusedActivation;
 use crate::simd::Simd;
 
-/// `sqrt(2 / pi) * 2`, of the tanh approximation.
+/// `2 * sqrt(2 / pi)`, from the tanh approximation.
 const SCALE: f32 = 1.595_769;
 const CUBIC: f32 = 0.044_715;
 
 impl FusedActivation {
-    /// Its values.
+    /// The activation of each number.
     #[inline(always)]
     pub(super) unsafe fn values<S: Simd>(self, x: S::V) -> S::V {
         // SAFETY: the processor has what `S` needs.
@@ -20,9 +20,9 @@ impl FusedActivation {
         }
     }
 
-    /// Their derivatives.
+    /// The derivative of the activation at each number.
     #[inline(always)]
-    pub(super) unsafe fn slopes<S: Simd>(self, x: S::V) -> S::V {
+    pub(super) unsafe fn derivatives<S: Simd>(self, x: S::V) -> S::V {
         // SAFETY: as above.
         unsafe {
             match self {
@@ -45,14 +45,15 @@ impl FusedActivation {
     }
 }
 
-/// `P(X < x)` of the normal distribution, off by 1e-7 at most, and `e^(-x²/2)` (Abramowitz and Stegun 1964, 7.1.26).
+/// `P(X < x)` of the normal distribution, with an error of at most 1e-7, and `e^(-x²/2)` (Abramowitz and Stegun 1964,
+/// 7.1.26).
 #[inline(always)]
 unsafe fn normal<S: Simd>(x: S::V) -> (S::V, S::V) {
     // SAFETY: as above.
     unsafe {
         let half = S::splat(0.5);
         let size = S::copysign(x, S::splat(1.0));
-        // 0.3275911 / sqrt(2), for the error function of x / sqrt(2).
+        // 0.3275911 / sqrt(2), as the argument of the error function is x / sqrt(2).
         let t = S::fma(size, S::splat(0.231_641_9), S::splat(1.0));
         let t = S::div(S::splat(1.0), t);
         let mut p = S::splat(1.061_405_4);
@@ -60,7 +61,7 @@ unsafe fn normal<S: Simd>(x: S::V) -> (S::V, S::V) {
             p = S::fma(p, t, S::splat(c));
         }
         let exponential = S::exp(S::mul(S::mul(x, x), S::splat(-0.5)));
-        // What lies beyond |x| on one side, taken off a half: the share between 0 and |x|.
+        // One half minus the tail beyond |x|: the probability between 0 and |x|.
         let beyond = S::mul(S::mul(S::mul(p, t), half), exponential);
         let between = S::copysign(S::sub(half, beyond), x);
         (S::add(half, between), exponential)
@@ -75,7 +76,7 @@ unsafe fn gate<S: Simd>(x: S::V) -> S::V {
         let one = S::splat(1.0);
         let cubic = S::fma(S::mul(x, x), S::splat(CUBIC), one);
         let twice = S::mul(S::mul(x, cubic), S::splat(SCALE));
-        // At most 88, with NaN kept.
+        // At most 88; this order of arguments keeps NaN.
         let twice = S::max(S::splat(-88.0), twice);
         let exponential = S::exp(S::mul(twice, S::splat(-1.0)));
         S::div(one, S::add(one, exponential))
@@ -108,7 +109,7 @@ mod tests {
                 unsafe {
                     let x = S::load(X.as_ptr().add(at));
                     S::store(made[0].as_mut_ptr().add(at), self.0.values::<S>(x));
-                    S::store(made[1].as_mut_ptr().add(at), self.0.slopes::<S>(x));
+                    S::store(made[1].as_mut_ptr().add(at), self.0.derivatives::<S>(x));
                 }
             }
             made
@@ -116,20 +117,24 @@ mod tests {
     }
 
     #[test]
-    fn values_and_slopes_are_those_of_libtorch_far_out_too() {
-        for (curve, name) in [(FusedActivation::Gelu, "none"), (FusedActivation::GeluTanh, "tanh")]
+    fn values_and_derivatives_are_those_of_libtorch_far_out_too() {
+        for (activation, name) in
+            [(FusedActivation::Gelu, "none"), (FusedActivation::GeluTanh, "tanh")]
         {
             let x = Tensor::from_slice(&X).to_kind(Kind::Double).set_requires_grad(true);
             let y = x.gelu(name);
             y.sum(Kind::Double).f_backward().unwrap();
             let expected = [y.detach(), x.grad()].map(|t| Vec::<f64>::try_from(t).unwrap());
             for level in CpuLevel::available() {
-                let made = level.run_simd(Both(curve));
+                let made = level.run_simd(Both(activation));
                 for (made, expected) in made.iter().zip(&expected) {
                     for ((x, made), expected) in X.iter().zip(made).zip(expected) {
                         let off = (f64::from(*made) - expected).abs();
                         let bound = 1e-6 * expected.abs().max(1.0);
-                        assert!(off < bound, "{curve:?} of {x}, {level}: {made}, not {expected}");
+                        assert!(
+                            off < bound,
+                            "{activation:?} of {x}, {level}: {made}, not {expected}"
+                        );
                     }
                 }
             }

@@ -1,13 +1,13 @@
-//! Activations between two products.
+//! Activations and their derivatives, with AVX-512.
 
 use std::arch::x86_64::*;
 
-use super::normal::{Cubics, END, PIECES, SHARE, SLOPE};
+use super::normal::{Cubics, DERIVATIVE, END, PIECES, SHARE};
 use crate::linear::FusedActivation;
 use crate::simd::{Avx512, Simd};
 
 impl FusedActivation {
-    /// Its values.
+    /// The activation of each number.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
     pub(in crate::linear::tiles) fn apply(self, x: __m512) -> __m512 {
@@ -24,15 +24,15 @@ impl FusedActivation {
         }
     }
 
-    /// Their derivatives.
+    /// The derivative of the activation at each number.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
-    pub(in crate::linear::tiles) fn slope(self, x: __m512) -> __m512 {
+    pub(in crate::linear::tiles) fn derivative(self, x: __m512) -> __m512 {
         type S = Avx512;
         // SAFETY: the features are there.
         unsafe {
             match self {
-                Self::Gelu => above_half(x, &SLOPE),
+                Self::Gelu => above_half(x, &DERIVATIVE),
                 Self::GeluTanh => {
                     // With s = 1 / (1 + e^-2u): s + x s (1 - s) (2u)'.
                     let s = gate(x);
@@ -49,14 +49,14 @@ impl FusedActivation {
     }
 }
 
-/// A half and the odd function of these cubics.
+/// A half plus the odd function that these cubics approximate.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
 fn above_half(x: __m512, Cubics(all): &Cubics) -> __m512 {
     const WHOLE: f32 = PIECES as f32 / END;
     let at = _mm512_mul_ps(_mm512_abs_ps(x), _mm512_set1_ps(WHOLE));
     let is_beyond = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(at, _mm512_set1_ps(PIECES as f32));
-    // Of the numbers of pieces beyond only the last five bits are looked at.
+    // The permutation uses only the lower five bits of the index of a piece.
     let piece = _mm512_cvttps_epi32(at);
     let t = _mm512_reduce_ps::<{ _MM_FROUND_TO_ZERO }>(at);
     let [c0, c1, c2, c3] = all.each_ref().map(|c| {
@@ -86,7 +86,7 @@ unsafe fn gate(x: __m512) -> __m512 {
     }
 }
 
-/// `1 / x` for `x` of at least 1: an estimate of 14 bits, and a step of Newton's.
+/// `1 / x` for `x` of at least 1: an estimate with 14 bits, and one Newton step.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn inverse(x: __m512) -> __m512 {
@@ -100,7 +100,7 @@ mod tests {
     use crate::linear::tiles::{Unit, unit};
 
     #[test]
-    fn gelu_and_its_slope_are_those_of_libtorch_far_out_too() {
+    fn gelu_and_its_derivative_are_those_of_libtorch_far_out_too() {
         if unit() < Some(Unit::Vectors) {
             eprintln!("skipped: the processor has no AVX-512 bf16");
             return;
@@ -109,23 +109,29 @@ mod tests {
             -1e9, -100.0, -6.0, -5.500_001, -5.499_999, -3.0, -1.0, -1e-3, -0.0, 0.0, 1e-3, 0.7,
             3.0, 5.499_999, 5.5, 1e9,
         ];
-        let (mut y, mut slope) = ([0.0_f32; 16], [0.0_f32; 16]);
+        let (mut y, mut derivative) = ([0.0_f32; 16], [0.0_f32; 16]);
         // SAFETY: the processor has it all; 16 numbers each.
         unsafe {
             let x = _mm512_loadu_ps(x.as_ptr());
             _mm512_storeu_ps(y.as_mut_ptr(), FusedActivation::Gelu.apply(x));
-            _mm512_storeu_ps(slope.as_mut_ptr(), FusedActivation::Gelu.slope(x));
+            _mm512_storeu_ps(derivative.as_mut_ptr(), FusedActivation::Gelu.derivative(x));
         }
         let x_t = tch::Tensor::from_slice(&x).to_kind(tch::Kind::Double).set_requires_grad(true);
         let y_t = x_t.gelu("none");
         y_t.sum(tch::Kind::Double).f_backward().unwrap();
         let right: Vec<f64> = Vec::try_from(&y_t.detach()).unwrap();
-        let slopes: Vec<f64> = Vec::try_from(&x_t.grad()).unwrap();
+        let derivatives: Vec<f64> = Vec::try_from(&x_t.grad()).unwrap();
         for i in 0..16 {
             let (off, bound) = ((f64::from(y[i]) - right[i]).abs(), 1e-6 * right[i].abs().max(1.0));
             assert!(off < bound, "GELU of {}: {} instead of {}", x[i], y[i], right[i]);
-            let off = (f64::from(slope[i]) - slopes[i]).abs();
-            assert!(off < 2e-6, "slope at {}: {} instead of {}", x[i], slope[i], slopes[i]);
+            let off = (f64::from(derivative[i]) - derivatives[i]).abs();
+            assert!(
+                off < 2e-6,
+                "derivative at {}: {} instead of {}",
+                x[i],
+                derivative[i],
+                derivatives[i]
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The forward pass with queries abreast, one in each lane of a vector.
+//! The forward pass with one query in each lane of a vector.
 //!
-//! The softmax of a query then runs down its lane, and nothing is summed across lanes: with 32 keys that, once for
-//! the largest and once for the sum of each query, takes longer than the exponentials. It wants enough queries to
-//! fill vectors, and no dropout, whose draws run along the keys.
+//! The softmax of a query then runs within one lane, and needs no sums across lanes. With 32 keys such sums, once for
+//! the maximum and once for the sum of each query, take longer than the exponentials. This form needs enough queries
+//! to fill the vectors, and no dropout, whose mask is drawn along the keys.
 //!
 //! Letters: m queries of the row, l keys, e width of a head.
 
@@ -13,53 +13,55 @@ use super::product::{Left, product};
 use super::scratch::{BLOCK, Scratch, padded};
 use crate::simd::Simd;
 
-/// Writes `out` and the logarithms of the sums for the task at `place`.
+/// Writes `out` and the log-sum-exps for the task at `place`.
 ///
 /// # Safety
 /// As for [`super::kernel::forward`]; there must be no dropout.
 #[inline(always)]
 pub(super) unsafe fn forward<S: Simd>(
-    task: &AttentionProblem,
+    problem: &AttentionProblem,
     place: Place,
     scratch: &mut Scratch,
 ) {
     let Place { queries: (start, m), keys: (key_start, l), group, .. } = place;
-    let (e, ep) = (task.width, padded(task.width));
-    // What lies beyond the queries and the width of a head reaches no result.
+    let (e, ep) = (problem.width, padded(problem.width));
+    // The padding beyond the queries and the width of a head does not affect the result.
     let [keys_le, values_le, queries_em, scores_lm, mixed] =
         scratch.cut([l * e, l * ep, e * BLOCK, l * BLOCK, BLOCK * ep]);
     // SAFETY: every buffer has the size that its use below needs.
     unsafe {
         let keys = (key_start, l);
-        load::<S>(task.key, task.kind, keys, group * e, e, (keys_le, e), task.scale);
-        load::<S>(task.value, task.kind, keys, group * e, e, (values_le, ep), 1.0);
-        prefetch_next::<S>(task, place);
-        for head in heads(task, group) {
+        load::<S>(problem.key, problem.kind, keys, group * e, e, (keys_le, e), problem.scale);
+        load::<S>(problem.value, problem.kind, keys, group * e, e, (values_le, ep), 1.0);
+        prefetch_next::<S>(problem, place);
+        for head in heads(problem, group) {
             for first in (0..m).step_by(BLOCK) {
                 let count = (m - first).min(BLOCK);
-                let (seen, wide) = (place.seen(task, first + count - 1), padded(count));
+                let (seen, wide) = (place.seen(problem, first + count - 1), padded(count));
                 let (block, to) = ((start + first, count), (queries_em, wide));
-                load_transposed::<S>(task.query, task.kind, block, head * e, e, to);
+                load_transposed::<S>(problem.query, problem.kind, block, head * e, e, to);
                 let left = Left { data: keys_le, row: e, column: 1 };
                 product::<S>([seen, wide, e], left, (queries_em, wide), (scores_lm, wide), false);
-                let limits = |i| place.seen(task, first + i);
-                hide(scores_lm, wide, (0..count).map(limits), seen, f32::NEG_INFINITY);
+                let limits = |i| place.seen(problem, first + i);
+                mask_scores(scores_lm, wide, (0..count).map(limits), seen, f32::NEG_INFINITY);
                 let mut largest = [0.0; BLOCK];
                 let mut sums = [0.0; BLOCK];
                 for i in (0..wide).step_by(S::LANES) {
                     let (largest, sums) = (largest.as_mut_ptr().add(i), sums.as_mut_ptr().add(i));
                     softmax::<S>(scores_lm.add(i), wide, seen, largest, sums);
                 }
-                // What stands for e^-infinity is tiny and not zero.
-                hide(scores_lm, wide, (0..count).map(limits), seen, 0.0);
+                // `exp` of minus infinity gives a tiny number instead of zero here, so masked positions are set to
+                // zero.
+                mask_scores(scores_lm, wide, (0..count).map(limits), seen, 0.0);
                 let left = Left { data: scores_lm, row: 1, column: wide };
                 product::<S>([count, ep, seen], left, (values_le, ep), (mixed, ep), false);
                 for i in 0..count {
                     let token = start + first + i;
-                    let (at, line) = (token * task.heads * e + head * e, mixed.add(i * ep));
-                    store::<S>(task.out, task.kind, at, e, line, 1.0 / sums[i]);
-                    if !task.log_sums.is_null() {
-                        *task.log_sums.add(token * task.heads + head) = largest[i] + sums[i].ln();
+                    let (at, line) = (token * problem.heads * e + head * e, mixed.add(i * ep));
+                    store::<S>(problem.out, problem.kind, at, e, line, 1.0 / sums[i]);
+                    if !problem.log_sums.is_null() {
+                        *problem.log_sums.add(token * problem.heads + head) =
+                            largest[i] + sums[i].ln();
                     }
                 }
             }
@@ -67,9 +69,9 @@ pub(super) unsafe fn forward<S: Simd>(
     }
 }
 
-/// Puts `value` where a query must not see a key: from its limit on, up to `end`.
+/// Writes `value` at the masked keys of each query: from the query's limit up to `end`.
 #[inline(always)]
-unsafe fn hide(
+unsafe fn mask_scores(
     scores: *mut f32,
     wide: usize,
     limits: impl Iterator<Item = usize>,
@@ -84,7 +86,8 @@ unsafe fn hide(
     }
 }
 
-/// `e^(x - largest)` down each lane of `l` vectors that lie `wide` numbers apart; the largest, and the sums.
+/// Replaces each lane of `l` vectors, which are `wide` numbers apart, by `e^(x - largest)`. Returns the maximum and
+/// the sum of each lane.
 #[inline(always)]
 unsafe fn softmax<S: Simd>(
     scores: *mut f32,

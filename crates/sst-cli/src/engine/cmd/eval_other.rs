@@ -1,0 +1,108 @@
+//! `sst eval` with an evaluator that has no arguments of its own in `sst`: they are made from what the list of evaluators
+//! knows of it.
+
+use std::ffi::OsString;
+use std::io::{Write, stdout};
+
+use anyhow::Result;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use serde_json::Value;
+use sst_cli::args::{EmbeddedTextArgs, EvalArgs, MaskAccuracyArgs, PairArgs, TextArgs};
+use sst_cli::exit::{Exit, Usage};
+use sst_eval::{Entry, InputKind};
+
+use super::eval::Setting;
+use super::{eval_rows, pairs, perplexity, vectors};
+
+/// Measures a model and prints the report. The first of `words` is the name of the evaluator.
+///
+/// # Errors
+/// If an argument is wrong, model or data cannot be read, or there is nothing to measure.
+pub(super) fn run(entry: &Entry, words: &[OsString]) -> Result<Exit> {
+    if entry.needs_objective {
+        let message = format!(
+            "{} measures an objective with the parameters that it trains, so it runs while a model is trained: see \
+             the figures that begin with `eval/` in the run's metrics.jsonl",
+            entry.name
+        );
+        return Err(Usage(message).into());
+    }
+    let command = command(entry);
+    let matches = match command.clone().try_get_matches_from(words) {
+        Ok(matches) => matches,
+        Err(said) => {
+            said.print()?;
+            stdout().flush()?;
+            return Ok(if said.use_stderr() { Exit::Usage } else { Exit::Done });
+        }
+    };
+    let settings = settings(entry, &matches);
+    match entry.input {
+        InputKind::ObjectiveRows => eval_rows::objective_rows(
+            entry,
+            &MaskAccuracyArgs::from_arg_matches(&matches)?,
+            settings,
+        ),
+        InputKind::TokenRows => {
+            eval_rows::token_rows(entry, &EvalArgs::from_arg_matches(&matches)?, settings)
+        }
+        InputKind::Texts => {
+            perplexity::run(entry, &TextArgs::from_arg_matches(&matches)?, settings)
+        }
+        InputKind::Pairs => pairs::pairs(entry, &PairArgs::from_arg_matches(&matches)?, settings),
+        InputKind::ScoredPairs => {
+            pairs::scored_pairs(entry, &PairArgs::from_arg_matches(&matches)?, settings)
+        }
+        InputKind::EmbeddedTexts => {
+            let args = EmbeddedTextArgs::from_arg_matches(&matches)?;
+            vectors::embedded_texts(entry, &args, settings)
+        }
+    }
+}
+
+/// The arguments of an evaluator: those of its kind of data, and an option for each key of its configuration.
+fn command(entry: &Entry) -> Command {
+    let command = Command::new(entry.name)
+        .bin_name(format!("sst eval {}", entry.name))
+        .about(entry.summary)
+        .max_term_width(100);
+    let (command, example) = match entry.input {
+        InputKind::ObjectiveRows => {
+            (MaskAccuracyArgs::augment_args(command), "--data held-out.txt")
+        }
+        InputKind::TokenRows => (EvalArgs::augment_args(command), "--data held-out.txt"),
+        InputKind::Texts => (TextArgs::augment_args(command), "--data held-out.txt"),
+        InputKind::Pairs => (PairArgs::augment_args(command), "--data pairs.jsonl --fields a,b"),
+        InputKind::ScoredPairs => {
+            (PairArgs::augment_args(command), "--data sts.tsv --fields a,b,score")
+        }
+        InputKind::EmbeddedTexts => (EmbeddedTextArgs::augment_args(command), "--data texts.txt"),
+    };
+    let defaults = (entry.default_config)();
+    let has = |key: &str| command.get_arguments().any(|arg| arg.get_id() == key);
+    let options = entry.options.iter().filter(|(key, _)| !has(key)).map(|(key, help)| {
+        let help = match &defaults[*key] {
+            Value::Null => (*help).to_owned(),
+            Value::String(default) => format!("{help} [default: {default}]"),
+            default => format!("{help} [default: {default}]"),
+        };
+        Arg::new(*key).long(key.replace('_', "-")).value_name("VALUE").help(help)
+    });
+    let options: Vec<Arg> = options.collect();
+    let after = format!(
+        "Example:\n  sst eval {} --model runs/demo {example} --json\n\n{}",
+        entry.name, entry.details
+    );
+    command.args(options).after_help(after)
+}
+
+/// The values that the options of [`command`] give to keys of the configuration. A value that is not a JSON number,
+/// boolean or `null` is a string.
+fn settings(entry: &Entry, matches: &ArgMatches) -> Vec<Setting<'static>> {
+    let given = |key: &'static str| {
+        let text = matches.try_get_one::<String>(key).ok().flatten()?;
+        let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
+        Some((key, value))
+    };
+    entry.options.iter().filter_map(|(key, _)| given(key)).collect()
+}

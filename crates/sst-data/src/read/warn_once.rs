@@ -1,0 +1,16 @@
+//! Warnings that are printed once. Listing the files of a folder, training a tokenizer on them and preparing them
+//! reads the same files several times.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+/// The warnings that this process has printed.
+static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Prints a warning, unless this process has printed it already.
+pub(super) fn warn_once(message: String) {
+    let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if printed.insert(message.clone()) {
+        tracing::warn!("{message}");
+    }
+}

@@ -1,0 +1,91 @@
+//! Perplexity of a causal language model, by a window that slides over each document.
+//!
+//! Where windows lie and how they are weighted is by default that of the code on the page "Perplexity of fixed-length
+//! models" in the documentation of transformers 5; [`Placement::Full`] is the alternative.
+
+mod scorer;
+mod windows;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sst_core::{Evaluator, Model, Objective, Report};
+
+use self::scorer::Scorer;
+use self::windows::{Placement, Window};
+use crate::entry::{Entry, parse};
+use crate::error::EvalError;
+use crate::input::{Input, InputKind, TextSource};
+
+/// The word of registration.
+pub(crate) const ENTRY: Entry = Entry {
+    name: "perplexity",
+    summary: "how unsure a decoder is of each token, given those before it",
+    details: "Reports perplexity and loss of a token, and word_perplexity, byte_perplexity and bits_per_byte, which can \
+              be compared between tokenizers.",
+    input: InputKind::Texts,
+    needs_objective: false,
+    default_config: || json!(PerplexityConfig::default()),
+    options: &[
+        ("max_length", "Tokens in a window; the model's limit by default."),
+        ("stride", "How many tokens the window moves; half the window by default."),
+        ("windows", "`strided`, or `full`: the last window is moved back so that it is full."),
+        ("batch_tokens", "About how many tokens a forward pass reads."),
+    ],
+    build,
+};
+
+/// How the window slides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PerplexityConfig {
+    /// Tokens in a window; `null` for as many as the model reads.
+    max_length: Option<usize>,
+    /// How many tokens the window moves; `null` for half the window.
+    stride: Option<usize>,
+    windows: Placement,
+    batch_tokens: usize,
+}
+
+impl Default for PerplexityConfig {
+    /// The windows of transformers' documentation; as many tokens in a forward pass as keep a processor busy.
+    fn default() -> Self {
+        Self { max_length: None, stride: None, windows: Placement::Strided, batch_tokens: 8192 }
+    }
+}
+
+struct Perplexity<'a> {
+    config: PerplexityConfig,
+    texts: Box<dyn TextSource + 'a>,
+}
+
+fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>, EvalError> {
+    let config = parse(ENTRY.name, config)?;
+    Ok(Box::new(Perplexity { config, texts: input.texts(ENTRY.name)? }))
+}
+
+impl Perplexity<'_> {
+    /// The figures of [`Scorer::finish`] for all texts.
+    fn measure(&mut self, model: &dyn Model) -> Result<Report, EvalError> {
+        let PerplexityConfig { max_length, stride, windows, batch_tokens } = self.config;
+        let length = max_length.map_or_else(|| model.max_length(), Ok)?;
+        let stride = stride.unwrap_or((length / 2).max(1));
+        let window = Window { length, stride, placement: windows };
+        let mut scorer = Scorer::new(model, window, batch_tokens)?;
+        self.texts.for_each(&mut |text| scorer.add(text))?;
+        scorer.finish()
+    }
+}
+
+impl Evaluator for Perplexity<'_> {
+    fn name(&self) -> &str {
+        ENTRY.name
+    }
+
+    fn evaluate(
+        &mut self,
+        model: &dyn Model,
+        _objective: Option<&dyn Objective>,
+    ) -> sst_core::Result<Report> {
+        Ok(self.measure(model)?)
+    }
+}

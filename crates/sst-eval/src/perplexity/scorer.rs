@@ -1,0 +1,208 @@
+//! Scores the windows of texts, several windows in a forward pass.
+//!
+//! Shapes: t tokens of all windows, n scored tokens, v vocabulary.
+
+use sst_core::{Forward, Model, RaggedRows, Report, Tokens};
+use tch::{Device, Kind, Reduction, Tensor};
+
+use super::ENTRY;
+use super::windows::{Placement, Span, Window, spans};
+use crate::error::EvalError;
+use crate::input::Text;
+use crate::metric::perplexity;
+
+/// The most logits that one forward pass makes: 2^24 numbers of fp32 take 64 MiB.
+const LOGITS: usize = 1 << 24;
+
+/// Scores texts as they come, several windows in a forward pass.
+pub(super) struct Scorer<'m> {
+    model: &'m dyn Model,
+    device: Device,
+    window: Window,
+    /// A forward pass is run as soon as this many tokens are waiting.
+    batch_tokens: usize,
+    waiting: Vec<Waiting>,
+    sums: Sums,
+    counts: Counts,
+}
+
+/// A window that is to be scored.
+struct Waiting {
+    ids: Vec<u32>,
+    /// The number of its last tokens that are scored.
+    scored: usize,
+    /// The weight of the mean over its scored tokens.
+    weight: usize,
+}
+
+/// Negative log-likelihoods in nats.
+#[derive(Debug, Default, Clone, Copy)]
+struct Sums {
+    /// The sum over all scored tokens.
+    nll: f64,
+    /// The sum over windows of the mean over the scored tokens, times the weight of the window.
+    weighted: f64,
+    /// The sum of the weights.
+    weight: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    documents: u64,
+    tokens: u64,
+    scored: u64,
+    windows: u64,
+    words: u64,
+    bytes: u64,
+}
+
+impl<'m> Scorer<'m> {
+    /// A scorer that reads about `batch_tokens` tokens in a forward pass.
+    ///
+    /// Fails if the model is not causal, the window is longer than the model reads or shorter than two tokens, or the
+    /// stride is 0 or longer than the window.
+    pub(super) fn new(
+        model: &'m dyn Model,
+        window: Window,
+        batch_tokens: usize,
+    ) -> Result<Self, EvalError> {
+        model.decoder()?;
+        let limit = model.max_length()?;
+        if window.length > limit {
+            return Err(EvalError::Window(format!(
+                "a window of {} tokens does not fit the model, which reads {limit}",
+                window.length
+            )));
+        }
+        if window.placement == Placement::Strided && window.stride == 1 {
+            return Err(EvalError::Window(
+                "strided windows count their new tokens less one, which leaves nothing of a stride of 1: take a \
+                 longer stride, or full windows"
+                    .to_owned(),
+            ));
+        }
+        if window.length < 2 || window.stride == 0 || window.stride > window.length {
+            return Err(EvalError::Window(format!(
+                "a window of {} tokens cannot move by {}: it needs two tokens or more, and a stride from 1 to \
+                 its length",
+                window.length, window.stride
+            )));
+        }
+        let (waiting, counts) = (Vec::new(), Counts::default());
+        let sums = Sums::default();
+        let device = model.params().device();
+        Ok(Self { model, device, window, batch_tokens, waiting, sums, counts })
+    }
+
+    /// Adds a text. Each token is scored given the tokens before it in its window; a token without any is counted as
+    /// not scored.
+    pub(super) fn add(&mut self, text: &Text) -> Result<(), EvalError> {
+        let ids = &text.ids;
+        self.counts.documents += 1;
+        self.counts.words += text.words;
+        self.counts.bytes += text.bytes;
+        self.counts.tokens += (ids.len() - usize::from(text.has_start && !ids.is_empty())) as u64;
+        for Span { begin, end, scored, weight } in spans(ids.len(), self.window) {
+            self.counts.scored += scored as u64;
+            self.counts.windows += 1;
+            self.sums.weight += weight as u64;
+            self.waiting.push(Waiting { ids: ids[begin..end].to_vec(), scored, weight });
+            let (tokens, logits) = self.waiting.iter().fold((0, 0), |(tokens, logits), window| {
+                (tokens + window.ids.len(), logits + window.scored)
+            });
+            if tokens >= self.batch_tokens || logits * self.model.vocab_size()? >= LOGITS {
+                self.score()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `loss` (mean negative log-likelihood of a scored token in nats, weighted as [`Placement`] says), `perplexity`
+    /// (its exponential), `token_perplexity` (where each scored token has the same weight), and the same sum divided by
+    /// the words and bytes of the texts: `word_perplexity`, `byte_perplexity`, `bits_per_byte`. Counts
+    /// `documents`, `tokens`, `scored_tokens`, `unscored_tokens`, `windows`, `words`, `bytes`.
+    pub(super) fn finish(mut self) -> Result<Report, EvalError> {
+        self.score()?;
+        let Counts { documents, tokens, scored, windows, words, bytes } = self.counts;
+        if scored == 0 {
+            return Err(EvalError::Nothing(ENTRY.name.to_owned()));
+        }
+        let Sums { nll, weighted, weight } = self.sums;
+        let loss = weighted / weight as f64;
+        let per = |count: u64| nll / count.max(1) as f64;
+        let metrics = [
+            ("loss", loss),
+            ("perplexity", perplexity(loss)),
+            ("token_perplexity", perplexity(per(scored))),
+            ("word_perplexity", perplexity(per(words))),
+            ("byte_perplexity", perplexity(per(bytes))),
+            ("bits_per_byte", per(bytes) / std::f64::consts::LN_2),
+        ];
+        let counts = [
+            ("documents", documents),
+            ("tokens", tokens),
+            ("scored_tokens", scored),
+            ("unscored_tokens", tokens - scored),
+            ("windows", windows),
+            ("words", words),
+            ("bytes", bytes),
+        ];
+        let report = Report::new(ENTRY.name, metrics, counts);
+        Ok(report.with_setting("windows", self.window.placement.name()))
+    }
+
+    /// Scores the windows that are waiting.
+    fn score(&mut self) -> Result<(), EvalError> {
+        let waiting = std::mem::take(&mut self.waiting);
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let nll_of_windows = tch::no_grad(|| self.nll_of(&waiting))?;
+        for (window, nll) in waiting.iter().zip(nll_of_windows) {
+            if !nll.is_finite() {
+                return Err(EvalError::NotFinite("the loss of a window".to_owned()));
+            }
+            self.sums.nll += nll;
+            // Where weight and scored are equal, this is exactly the same sum.
+            self.sums.weighted += nll * (window.weight as f64 / window.scored as f64);
+        }
+        Ok(())
+    }
+
+    /// The summed negative log-likelihood of the scored tokens of each window.
+    fn nll_of(&self, windows: &[Waiting]) -> Result<Vec<f64>, EvalError> {
+        let (mut ids, mut lengths) = (Vec::new(), Vec::new());
+        let (mut places, mut labels) = (Vec::new(), Vec::new());
+        for window in windows {
+            // The last token is read too, although its logits are not needed: some rotary embeddings depend on the
+            // length of the row.
+            let (length, first) = (window.ids.len(), window.ids.len() - window.scored);
+            places.extend((first - 1..length - 1).map(|at| (ids.len() + at) as i64));
+            labels.extend(window.ids[first..].iter().map(|id| i64::from(*id)));
+            ids.extend(window.ids.iter().map(|id| i64::from(*id)));
+            lengths.push(length);
+        }
+        let on_device = |numbers: &[i64]| Tensor::f_from_slice(numbers)?.f_to_device(self.device);
+        let (rows, ids_t) = (RaggedRows::new(&lengths, self.device), on_device(&ids)?);
+        let input = Tokens::ragged(&ids_t, &rows);
+        let places_n = on_device(&places)?;
+        let hidden_nd =
+            self.model.text_encoder()?.encode_at(input.into(), &places_n, Forward::EVAL)?;
+        let logits_nv = self.model.lm_head()?.logits(&hidden_nd, Forward::EVAL)?;
+        let nll_n = logits_nv.f_to_kind(Kind::Float)?.f_cross_entropy_loss(
+            &on_device(&labels)?,
+            None::<Tensor>,
+            Reduction::None,
+            -100,
+            0.0,
+        )?;
+        let nll_n = Vec::<f32>::try_from(nll_n.f_to_device(Device::Cpu)?)?;
+        let mut rest = nll_n.as_slice();
+        let sums = windows.iter().map(|window| {
+            let (of_window, after) = rest.split_at(window.scored);
+            rest = after;
+            of_window.iter().map(|nll| f64::from(*nll)).sum()
+        });
+        Ok(sums.collect())
+    }
+}

@@ -1,0 +1,69 @@
+//! Semantic textual similarity: how well the cosines of pairs of texts agree with the scores that people gave.
+//!
+//! Shapes: n pairs, d numbers in a vector.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sst_core::{Evaluator, Model, Objective, Report};
+use tch::Kind;
+
+use crate::entry::{Entry, parse};
+use crate::error::EvalError;
+use crate::input::{Input, InputKind, ScoredPairs, TextRole};
+use crate::metric::{pearson, spearman};
+use crate::unit::unit;
+
+/// The word of registration.
+pub(crate) const ENTRY: Entry = Entry {
+    name: "sts",
+    summary: "how far cosines follow scores of similarity",
+    details: "Reports spearman and pearson, the correlations of cosine and score.",
+    input: InputKind::ScoredPairs,
+    needs_objective: false,
+    default_config: || json!(StsConfig::default()),
+    options: &[],
+    build,
+};
+
+/// It has no keys.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StsConfig {}
+
+struct Sts<'a>(ScoredPairs<'a>);
+
+fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>, EvalError> {
+    let StsConfig {} = parse(ENTRY.name, config)?;
+    Ok(Box::new(Sts(input.scored_pairs(ENTRY.name)?)))
+}
+
+impl Sts<'_> {
+    /// The `spearman` and `pearson` correlation of the cosines with the scores. Counts `pairs`.
+    fn measure(&mut self, model: &dyn Model) -> Result<Report, EvalError> {
+        let ScoredPairs { vectors, first, second, scores } = &mut self.0;
+        let first_nd = unit(&vectors.vectors(model, first, TextRole::First)?)?;
+        let second_nd = unit(&vectors.vectors(model, second, TextRole::Second)?)?;
+        let products_nd = first_nd.f_mul(&second_nd)?;
+        let cosines_n = products_nd.f_sum_dim_intlist([1_i64].as_slice(), false, Kind::Double)?;
+        let cosines = Vec::<f64>::try_from(&cosines_n)?;
+        let metrics = [
+            ("spearman", spearman(&cosines, scores).ok_or(EvalError::NoCorrelation)?),
+            ("pearson", pearson(&cosines, scores).ok_or(EvalError::NoCorrelation)?),
+        ];
+        Ok(Report::new(ENTRY.name, metrics, [("pairs", scores.len() as u64)]))
+    }
+}
+
+impl Evaluator for Sts<'_> {
+    fn name(&self) -> &str {
+        ENTRY.name
+    }
+
+    fn evaluate(
+        &mut self,
+        model: &dyn Model,
+        _objective: Option<&dyn Objective>,
+    ) -> sst_core::Result<Report> {
+        Ok(self.measure(model)?)
+    }
+}

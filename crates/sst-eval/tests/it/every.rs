@@ -1,0 +1,157 @@
+//! What holds for every evaluator of the list, and the evaluators of vectors by hand.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sst_core::Model;
+use sst_eval::{
+    EmbeddedTexts, EvalError, Input, InputKind, Pairs, Report, ScoredPairs, Text, TextRole,
+    TextVectors, TokenRows, build, entry, list,
+};
+use tch::Tensor;
+
+use crate::toy::{Fixed, Rows, eval_error, every_third, tokenizer};
+
+/// The vectors of texts that are numbers: the point at that angle, in degrees, on a circle of radius 3.
+struct Angles;
+
+impl TextVectors for Angles {
+    fn vectors(
+        &mut self,
+        _: &dyn Model,
+        texts: &[String],
+        _: TextRole,
+    ) -> Result<Tensor, EvalError> {
+        let angle = |text: &String| text.parse::<f32>().unwrap().to_radians();
+        let points: Vec<f32> = texts
+            .iter()
+            .map(angle)
+            .flat_map(|angle| [3.0 * angle.cos(), 3.0 * angle.sin()])
+            .collect();
+        Ok(Tensor::from_slice(&points).reshape([-1, 2]))
+    }
+}
+
+fn words(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+const KINDS: [InputKind; 6] = [
+    InputKind::ObjectiveRows,
+    InputKind::TokenRows,
+    InputKind::Texts,
+    InputKind::Pairs,
+    InputKind::ScoredPairs,
+    InputKind::EmbeddedTexts,
+];
+
+fn input(kind: InputKind) -> Input<'static> {
+    let rows = Arc::new(Rows(vec![vec![1, 7, 2, 2, 3]]));
+    let vectors = Box::new(Angles);
+    match kind {
+        InputKind::ObjectiveRows => every_third(rows),
+        InputKind::TokenRows => Input::TokenRows(TokenRows { rows, tokenizer: tokenizer() }),
+        InputKind::Texts => Input::Texts(Box::new(Vec::<Text>::new())),
+        InputKind::Pairs => Input::Pairs(Pairs {
+            vectors,
+            queries: words(&["0", "90"]),
+            corpus: words(&["80", "10"]),
+            relevant: vec![HashSet::from([1]), HashSet::from([0])],
+        }),
+        InputKind::ScoredPairs => Input::ScoredPairs(ScoredPairs {
+            vectors,
+            first: words(&["0", "0", "0"]),
+            second: words(&["0", "60", "90"]),
+            scores: vec![5.0, 3.0, 1.0],
+        }),
+        InputKind::EmbeddedTexts => {
+            Input::EmbeddedTexts(EmbeddedTexts { vectors, texts: words(&["0", "90", "180"]) })
+        }
+    }
+}
+
+#[test]
+fn default_configs_round_trip_and_unknown_keys_are_refused() {
+    for entry in list() {
+        let config = (entry.default_config)();
+        for config in [&config, &json!({})] {
+            let built = build(entry.name, config, input(entry.input)).map(|_| ());
+            assert!(built.is_ok(), "{}: {built:?}", entry.name);
+        }
+        assert_eq!(entry.config_with([("no_such_key", json!(1))]), config, "{}", entry.name);
+        let mut wrong = config;
+        wrong["no_such_key"] = json!(1);
+        let error = build(entry.name, &wrong, input(entry.input)).map(|_| ()).unwrap_err();
+        let told = error.to_string();
+        assert!(told.contains(entry.name) && told.contains("no_such_key"), "{told}");
+    }
+}
+
+#[test]
+fn names_are_unique_and_every_key_is_explained() {
+    let names: BTreeSet<_> = list().iter().map(|entry| entry.name).collect();
+    assert_eq!(names.len(), list().len());
+    for one in list() {
+        assert_eq!(entry(one.name).unwrap().name, one.name);
+        assert!(!one.summary.is_empty() && !one.details.is_empty(), "{}", one.name);
+        let Value::Object(keys) = (one.default_config)() else {
+            panic!("{} has no keys", one.name)
+        };
+        let keys: BTreeSet<_> = keys.keys().map(String::as_str).collect();
+        let options: BTreeSet<_> = one.options.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, options, "{}", one.name);
+    }
+    let error = entry("perplexty").map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("no evaluator `perplexty`") && error.contains("perplexity"), "{error}");
+}
+
+#[test]
+fn data_of_another_kind_is_refused() {
+    for entry in list() {
+        for kind in KINDS.into_iter().filter(|kind| *kind != entry.input) {
+            let error = build(entry.name, &json!({}), input(kind)).map(|_| ()).unwrap_err();
+            let EvalError::Input { evaluator, wanted, given } = error else { panic!("{error}") };
+            assert_eq!((evaluator, wanted, given), (entry.name, entry.input, kind));
+        }
+    }
+}
+
+/// The trainer gives the rows of an objective to the evaluator that the objective names.
+#[test]
+fn every_objective_names_an_evaluator_of_its_rows() {
+    for objective in sst_objectives::list() {
+        let entry = entry(objective.held_out).unwrap();
+        assert_eq!(entry.input, InputKind::ObjectiveRows, "{}", objective.name);
+    }
+}
+
+fn measure(name: &str, input: Input<'_>) -> Result<Report, EvalError> {
+    build(name, &json!({}), input)?.evaluate(&Fixed::uniform(10), None).map_err(eval_error)
+}
+
+#[test]
+fn similar_pairs_correlate_with_their_scores() {
+    let report = measure("sts", input(InputKind::ScoredPairs)).unwrap();
+    assert!((report.metrics["spearman"] - 1.0).abs() < 1e-12);
+    // Cosines 1, 1/2 and 0.
+    assert!((report.metrics["pearson"] - 1.0).abs() < 1e-6, "{report:?}");
+    assert_eq!(report.counts["pairs"], 3);
+    let alike = Input::ScoredPairs(ScoredPairs {
+        vectors: Box::new(Angles),
+        first: words(&["0", "0"]),
+        second: words(&["30", "30"]),
+        scores: vec![1.0, 2.0],
+    });
+    assert!(matches!(measure("sts", alike), Err(EvalError::NoCorrelation)));
+}
+
+#[test]
+fn queries_find_the_nearest_entries() {
+    let report = measure("retrieval", input(InputKind::Pairs)).unwrap();
+    assert_eq!((report.metrics["recall@1"], report.metrics["mrr@10"]), (1.0, 1.0));
+    // The squared distance of points 10 degrees apart on the unit circle.
+    let expected = 2.0 - 2.0 * 10_f64.to_radians().cos();
+    assert!((report.metrics["alignment"] - expected).abs() < 1e-6, "{report:?}");
+    assert_eq!((report.counts["queries"], report.counts["corpus"]), (2, 2));
+}
