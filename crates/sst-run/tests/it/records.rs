@@ -203,7 +203,10 @@ fn keys_of_records_and_of_texts_are_told_apart() {
         assert!(expected.iter().all(|part| error.contains(part)), "{sets:?}: {error}");
     };
     let texts = "objective={ name = 'mlm' }";
-    check(&[texts], &["recipe:11", "data.label_field: is for objectives on records", "`mlm`"]);
+    check(
+        &[texts],
+        &["recipe:11", "data.label_field: applies only to objectives on records", "`mlm`"],
+    );
     let config = RECIPE.replace("label_field = \"mood\"\n", "");
     let written = Recipe::parse(&config).unwrap().set(&corpus(folder.path())).unwrap();
     let plain = written.set(texts).unwrap().check().map(|_| ()).unwrap_err().to_string();
