@@ -57,7 +57,7 @@ impl ModelEntry {
         }
     }
 
-    /// The architecture of a task with this head.
+    /// The architecture with this task head.
     pub(crate) fn task_with(&self, head: HeadKind) -> Option<&'static str> {
         self.tasks.iter().find(|(_, kind)| *kind == head).map(|(name, _)| *name)
     }

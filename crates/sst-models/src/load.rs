@@ -147,7 +147,7 @@ pub fn labels_of(folder: &Path, kind: HeadKind) -> Result<Option<Vec<String>>, M
     Ok(has_names.then_some(names))
 }
 
-/// What is known of a folder before a model is made of it.
+/// The content of a folder before a model is built.
 struct Prepared {
     /// The config.json after the keys of the options were applied.
     config: Value,

@@ -123,8 +123,7 @@ impl Environment<'_> {
 
     /// Compares the data with that of the run to be resumed, unless `allow` contains `data`.
     ///
-    /// # Errors
-    /// If there are more or fewer documents, tokens or rows, or other labels.
+    /// If the number of documents, tokens or rows, or the labels, have changed.
     pub(crate) fn check(&self, folder: &Path, allow: &[String]) -> Result<()> {
         let now = self.to_json()?;
         for task in self.tasks {
@@ -185,8 +184,7 @@ impl Environment<'_> {
 /// Checks that the data of the run in `folder` has not changed before its held-out part is evaluated. With other
 /// data, another part would be held out, and it could contain texts that the model was trained on.
 ///
-/// # Errors
-/// If there are more or fewer documents or tokens than there were, or environment.json cannot be read.
+/// If the number of documents or tokens has changed, or environment.json cannot be read.
 pub fn check_held_out(folder: &Path, task: &Task, data: &PreparedData) -> Result<()> {
     let environment = read_environment(folder)?;
     let place = match &*task.name {

@@ -26,7 +26,7 @@ use crate::recipe::{
 };
 use crate::{cached_tokenizer, model};
 
-/// A recipe that was checked: its complete configuration, and what a run makes of it.
+/// A checked recipe: its complete configuration, and methods that build what a run needs.
 pub struct CheckedRecipe {
     /// Every setting, with defaults filled in.
     pub config: RunConfig,
@@ -253,9 +253,9 @@ impl CheckedRecipe {
         })
     }
 
-    /// The model, new or from a folder, on `device`, and the files that go with it. It has the head that the objectives
-    /// train, which gets an output for each of `classes`, if there are any. What is found in the folder and not used
-    /// goes to `ledger`, and so do weights that start anew.
+    /// Builds or loads the model on `device`, with the head that the objectives train, which gets an output for each of
+    /// `classes`, if there are any. A loaded model comes with the other files of its folder. Unused files and settings,
+    /// and weights that are newly initialized, are recorded in `ledger`.
     pub fn model(
         &self,
         tokenizer: &Tokenizer,
@@ -296,7 +296,7 @@ impl CheckedRecipe {
         }
     }
 
-    /// How the model of `model.path` is loaded.
+    /// The options for loading the model of `model.path`.
     pub(crate) fn load_options(&self, device: Device) -> Result<LoadOptions> {
         let options = LoadOptions {
             head: self.trained_head()?.map_or(LoadHead::AsFound, LoadHead::New),

@@ -152,8 +152,8 @@ impl<'r> TaskSet<'r> {
         self.recipe.classes(self.list.iter().map(|task| (task.task, &task.data)))
     }
 
-    /// Floating-point operations that a token takes in training, over the steps of the run; `None` if the
-    /// model does not say.
+    /// The floating-point operations per token in training, averaged over the steps of the run; `None` if the model
+    /// does not report them.
     pub(crate) fn flops_per_token(
         &self,
         model: &dyn Model,

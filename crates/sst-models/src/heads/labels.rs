@@ -80,7 +80,8 @@ pub fn label_keys(names: &[String]) -> Map<String, Value> {
     ])
 }
 
-/// The most classes. A head with more is no head of a task, and would take memory that the file does not.
+/// The largest number of classes. A larger number is most likely an error, and would allocate memory that the file
+/// does not justify.
 const MAX_LABELS: u64 = 1 << 24;
 
 fn default_names(count: u64) -> Vec<String> {

@@ -35,7 +35,7 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     best(config)
 }
 
-/// Rows must not be longer than what a new model reads.
+/// Rows must not be longer than the context length of a new model.
 fn positions(config: &RunConfig) -> Result<(), Problem> {
     let ModelChoice::New { config: model, .. } = &config.model else { return Ok(()) };
     let number = |key: &str| model.get(key).and_then(Value::as_u64);

@@ -61,11 +61,11 @@ pub struct Data {
     /// that is trained; else those of the data, sorted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
-    /// What happens where a document cannot be read. Default: the run fails.
+    /// What to do if a document cannot be read. Default: the run fails.
     pub on_error: OnError,
     /// The fraction of documents that is held out for evaluation. Default: 0.02.
     pub validation: f64,
-    /// How documents become rows. Default: `chunk`, and `document` for pairs and records.
+    /// How documents are split into rows. Default: `chunk`, and `document` for pairs and records.
     pub rows: RowMode,
     /// The largest number of tokens of a row, special tokens included. Default: the context length of the model.
     pub max_length: usize,
@@ -73,7 +73,7 @@ pub struct Data {
     pub cache: String,
     /// The number of threads that build batches. Default: 2.
     pub workers: usize,
-    /// What is done to documents before they are tokenised, once. Records are cleaned by a transform instead.
+    /// How documents are cleaned before they are tokenized. Records are cleaned by a transform instead.
     pub clean: CleanConfig,
     /// `[[data.transform]]`: what is done to the texts of a record each time that it is drawn, in this order. Each has all
     /// of its keys, `name` first. Those that draw at random change training rows alone. Default: none.
@@ -106,7 +106,7 @@ impl DataFile {
         section::parse(section, &value)
     }
 
-    /// Fills in the defaults. `positions` is the longest row that the model reads, if it has a limit, and `rows` are the
+    /// Fills in the defaults. `positions` is the context length of the model, if it has a limit, and `rows` are the
     /// rows that the objective learns from.
     pub(super) fn fill(
         self,
@@ -212,14 +212,16 @@ impl Data {
         let message =
             format!("is missing: `{name}` learns from pairs, and this names their other texts");
         require(is_grouped || !wants_groups, &pairs, message)?;
-        let message = format!("is for objectives on pairs, and `{name}` takes single texts");
+        let message =
+            format!("applies only to objectives on pairs, but `{name}` takes single texts");
         require(wants_groups || !is_grouped, &pairs, message)?;
         let fits = *rows == RowSpec::Tokens || self.rows == RowMode::Document;
         let what = if wants_groups { "pairs" } else { "records" };
-        let message = format!("must be \"document\" for {what}, or be left out");
+        let message = format!("must be \"document\" for {what}, or be omitted");
         require(fits, &key("data.rows"), message)?;
         let RowSpec::Records(columns) = rows else {
-            let message = |what| format!("is for objectives on records, and `{name}` {what}");
+            let message =
+                |what| format!("applies only to objectives on records, but `{name}` {what}");
             let unlabelled = || message("learns from texts without labels");
             require(self.label_field.is_none(), &key("data.label_field"), unlabelled())?;
             require(self.labels.is_empty(), &key("data.labels"), unlabelled())?;
@@ -228,11 +230,10 @@ impl Data {
         };
         let message = "has no place among records, which no curriculum ranks by a field";
         require(self.score_field.is_none(), &key("data.score_field"), message)?;
-        let message =
-            "is for documents; records are cleaned by [[data.transform]] with name = \"clean\"";
+        let message = "applies only to documents; records are cleaned by [[data.transform]] with name = \"clean\"";
         require(self.clean == CleanConfig::default(), &key("data.clean"), message)?;
         let has_label = columns.iter().any(|column| column.name == "label");
-        let message = format!("is for objectives on labels, and `{name}` has none");
+        let message = format!("applies only to objectives on labels, but `{name}` has none");
         require(has_label || self.label_field.is_none(), &key("data.label_field"), message)
     }
 

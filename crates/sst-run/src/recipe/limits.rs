@@ -1,8 +1,8 @@
 //! The allowed range of every number in a recipe.
 //!
-//! The limits keep a slip of a digit from taking memory or time without end: they lie well above what is in
-//! use anywhere, and whoever needs more raises them. Each stands with its key, in the file of its section or with the objective. What several
-//! keys make together is bounded too.
+//! The limits catch typing errors that would need endless memory or time. They are far above values in use anywhere,
+//! and can be raised. The limits of a key stand in the file of its section, and those of an objective's keys in
+//! sst-objectives. Products of several keys are limited too.
 
 use serde_json::{Number, Value};
 

@@ -146,7 +146,7 @@ fn rows(objective: &Map<String, Value>) -> Result<RowSpec, ObjectiveError> {
     Ok((entry.rows)(&Value::Object(without(objective, &["name"]))))
 }
 
-/// Where `key` stands for the task `name`.
+/// The full name of `key` for the task `name`.
 fn task_key(name: &str, key: &str) -> String {
     match name {
         "" => key.to_owned(),

@@ -82,7 +82,7 @@ impl Run {
         Ok(tokenizer)
     }
 
-    /// The model and the objective of each task. The trained head has an output for each of `classes`, if there are any.
+    /// Builds the model and the objective of each task. The trained head has an output for each of `classes`, if there are any.
     pub(super) fn learner(
         &self,
         tokenizer: &Tokenizer,

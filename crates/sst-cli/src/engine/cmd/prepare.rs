@@ -89,7 +89,7 @@ impl<'r> Prepared<'r> {
         Ok(Self { task, data, folder, training_rows, validation_rows })
     }
 
-    /// What is told about it.
+    /// The lines to print about it, as names and values.
     fn describe(&self) -> Vec<(&'static str, Value)> {
         let mut facts = vec![("store", json!(self.folder))];
         facts.extend(self.data.describe());
