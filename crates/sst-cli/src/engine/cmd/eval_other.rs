@@ -93,7 +93,8 @@ fn command(entry: &Entry) -> Command {
         "Example:\n  sst eval {} --model runs/demo {example} --json\n\n{}",
         entry.name, entry.details
     );
-    command.args(options).after_help(after)
+    // The arguments above bring a description of their own.
+    command.args(options).about(entry.summary).after_help(after)
 }
 
 /// The values that the options of [`command`] give to keys of the configuration. A value that is not a JSON number,

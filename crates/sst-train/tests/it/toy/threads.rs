@@ -198,7 +198,7 @@ fn gathered_rows_have_the_gradient_of_the_whole() {
     let loss = |rows: &Tensor| rows.matmul(&rows.transpose(0, 1)).exp().log1p().sum(Kind::Float);
     let weight = || Tensor::from_slice(&[0.1_f32, 0.2]).set_requires_grad(true);
     let alone = weight();
-    loss(&(&whole * &alone)).backward();
+    loss(&(&whole * &alone)).f_backward().unwrap();
     let parts = [whole.narrow(0, 0, 2), whole.narrow(0, 2, 1)];
     let threads: Vec<_> = Threads::new(2)
         .into_iter()
@@ -206,7 +206,7 @@ fn gathered_rows_have_the_gradient_of_the_whole() {
         .map(|(ranks, part)| {
             std::thread::spawn(move || {
                 let weight = weight();
-                loss(&ranks.gather(&(part * &weight)).unwrap()).backward();
+                loss(&ranks.gather(&(part * &weight)).unwrap()).f_backward().unwrap();
                 ranks.all_reduce(&[weight.grad()]).unwrap();
                 super::values(&weight.grad())
             })
