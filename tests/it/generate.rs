@@ -292,7 +292,11 @@ fn a_model_with_nan_weights_generates_nothing() {
 fn an_invalid_gguf_file_is_refused_and_a_folder_is_never_overwritten() {
     let sandbox = Sandbox::new();
     let ended = sandbox.sst(&["convert", "corpus.txt", "--out", "m"]);
-    assert!(ended.code == Some(1) && ended.stderr.contains("no GGUF file"), "{}", ended.stderr);
+    assert!(
+        ended.code == Some(1) && ended.stderr.contains("is not a GGUF file"),
+        "{}",
+        ended.stderr
+    );
     assert!(!sandbox.path("m").exists());
     std::fs::create_dir(sandbox.path("m")).unwrap();
     let ended = sandbox.sst(&["convert", "corpus.txt", "--out", "m"]);

@@ -78,8 +78,8 @@ fn the_hint_of_a_stopped_run_works_as_it_is_printed() {
         again.stderr
     );
     let step = |text: &str| -> u64 {
-        let step = text.split("stopped at step ").nth(1).unwrap().split(',').next().unwrap();
-        step.parse().unwrap()
+        let rest = text.split("stopped at step ").nth(1).unwrap();
+        rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
     };
     assert!(step(&again.stderr) > step(&ended.stderr), "{}", again.stderr);
     sandbox.good(&["pretrain", config, "--resume", "--set", "train.budget.tokens=100000"]);

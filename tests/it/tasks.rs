@@ -192,7 +192,7 @@ fn invalid_mixtures_are_refused() {
     check(recipe("[mixture]\nby = \"schedule\"\n"), "mixture.schedule: is missing");
     check(
         recipe("[mixture]\nby = \"schedule\"\nschedule = [{ from = 0, weights = { wrds = 1 } }]\n"),
-        "mixture.schedule: names \"wrds\", and there is no [tasks.wrds]",
+        "mixture.schedule: names \"wrds\", but there is no [tasks.wrds]",
     );
     check(
         recipe("[mixture]\ntemperature = 2.0\n"),

@@ -92,7 +92,7 @@ fn unknown_tokens_are_in_the_ledger() {
 fn unused_settings_of_a_tokenizer_folder_are_listed() {
     let sandbox = Sandbox::new();
     sandbox.good(&["tokenizer", "train", "corpus.txt", "--vocab-size", "60", "--out", "tok"]);
-    let config = r#"{"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": true}"#;
+    let config = r#"{"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": false}"#;
     sandbox.write("tok/tokenizer_config.json", config);
     let ended = sandbox.good(&["tokenizer", "encode", "--tokenizer", "tok", "--text", "the"]);
     assert!(ended.stderr.contains("tokenizer_config.json: do_lower_case"), "{}", ended.stderr);

@@ -184,7 +184,21 @@ pub fn encoder_folder(folder: &Path) -> Result<PathBuf, ModelError> {
     if folder.join("config.json").is_file() || !folder.join(MODULES).is_file() {
         return Ok(folder.to_owned());
     }
-    Ok(SentenceFolder::read(folder)?.map_or_else(|| folder.to_owned(), |layout| layout.encoder))
+    let path = folder.join(MODULES);
+    let modules = read_json::<Vec<Value>>(&path)?.unwrap_or_default();
+    let refuse = |message: String| ModelError::BadFile { path: path.clone(), message };
+    let Some(first) = modules.into_iter().next() else {
+        return Err(refuse("names no module".to_owned()));
+    };
+    let module: Module =
+        serde_json::from_value(first).map_err(|error| refuse(format!("module 0: {error}")))?;
+    below(folder, &module.path).ok_or_else(|| {
+        let message = format!(
+            "module 0 lies at `{}`: its path must be a folder within this one",
+            module.path
+        );
+        refuse(message)
+    })
 }
 
 /// The files and modules of a sentence-transformers folder that are lost if only `encoder`, a folder within it, is
