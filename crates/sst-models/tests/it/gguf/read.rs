@@ -56,7 +56,7 @@ fn broken_and_foreign_files_are_refused_by_what_is_wrong() {
         &file_with("llama.rope.scaling.type", Meta::Text("yarn")),
         "without llama.rope.scaling.factor",
     );
-    check(&file_with("llama.rope.scaling.type", Meta::Text("spiral")), "as `spiral`");
+    check(&file_with("llama.rope.scaling.type", Meta::Text("spiral")), "by the method `spiral`");
     check(&file_with("llama.rope.scale_linear", Meta::Real(f32::NAN)), "a finite number is needed");
     check(&file_with("llama.rope.scaling.factor", Meta::Real(-2.0)), "a factor above 0");
     check(&file_with("llama.attention.scale", Meta::Real(0.5)), "llama.attention.scale is 0.5");
