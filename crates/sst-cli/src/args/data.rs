@@ -231,7 +231,7 @@ pub struct TrainTokenizerArgs {
     #[arg(long)]
     pub cased: bool,
     /// Use this end-of-text token as the only special token, as causal language models do. Without it, the tokenizer
-    /// gets BERT's special tokens ([CLS], [SEP], [MASK], ...).
+    /// gets BERT's special tokens (`[CLS]`, `[SEP]`, `[MASK]`, ...).
     #[arg(long, value_name = "TOKEN")]
     pub end_of_text: Option<String>,
     /// The value of `model_max_length` in tokenizer_config.json.
@@ -249,7 +249,7 @@ pub struct EncodeArgs {
     /// The text to tokenize. If not given, each line of stdin is one text. May be given several times.
     #[arg(long)]
     pub text: Vec<String>,
-    /// Add the special tokens that the tokenizer puts around a text, such as [CLS] and [SEP].
+    /// Add the special tokens that the tokenizer puts around a text, such as `[CLS]` and `[SEP]`.
     #[arg(long)]
     pub special: bool,
     /// Print one line of JSON for each text, with its ids, tokens and byte offsets.

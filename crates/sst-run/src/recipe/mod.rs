@@ -2,7 +2,7 @@
 //!
 //! Each section is a file with: the written form, in which every key is optional and unknown keys are refused; the
 //! checked form, in which all values are present; the defaults, checks and limits; and which keys may change when a
-//! run is resumed ([`Keys`]). Checks that involve several sections are in [`check`]. Every error names the line of
+//! run is resumed (`Keys`). Checks that involve several sections are in `check`. Every error names the line of
 //! the file, or the `--set`, that it comes from.
 
 mod check;

@@ -7,6 +7,6 @@ use tch::Tensor;
 pub struct LowWeights {
     /// The bf16 weights: rounded from fp32, or the bf16 high part of the value.
     pub weights: Tensor,
-    /// The int16 remainder, if no fp32 weights are kept ([`sst_kernels::split_halves`]). For AdamW on the CPU.
+    /// The int16 remainder, if no fp32 weights are kept ([`sst_kernels::split_bf16_remainder`]). For AdamW on the CPU.
     pub rest: Option<Tensor>,
 }
