@@ -72,8 +72,8 @@ impl<'r> TaskData<'r> {
         )
     }
 
-    /// The evaluator that the objective names, on the validation rows; nothing if there are none. `place` is the place of
-    /// the task in the run.
+    /// The evaluator that the objective's entry names, on the validation rows of this task; `None` if it has none. `place`
+    /// is the index of the task in the run.
     fn evaluator(
         &self,
         place: usize,
@@ -183,7 +183,7 @@ impl<'r> TaskSet<'r> {
         open.collect()
     }
 
-    /// What measures the model on the validation rows of each task, whose objectives are `objectives`.
+    /// The evaluators of all tasks on their validation rows. `objectives` are the objectives of the tasks, in order.
     ///
     /// # Errors
     /// If an objective names an evaluator that cannot be made for it.

@@ -93,7 +93,8 @@ impl UpdateRule for AdamW {
     fn keep_low(&mut self, low: &dyn Fn(&str) -> Option<LowWeights>) -> Result<()> {
         for slot in &mut self.slots {
             slot.low = low(&slot.name);
-            // Of a parameter in halves the handle had no numbers whose moments there could be.
+            // If a parameter is stored as bf16 weights and an int16 remainder, its fp32 tensor has no storage here, so the
+            // moments get the shape of the bf16 weights.
             if let Some(LowWeights { weights, rest: Some(_) }) = &slot.low {
                 for moment in [&mut slot.exp_avg, &mut slot.exp_avg_sq] {
                     *moment = Tensor::f_zeros(weights.size(), (Kind::Float, weights.device()))?;
