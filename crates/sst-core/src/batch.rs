@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sst_data::{ArrayData, HostBatch, Key, Units};
+use sst_data::{ArrayData, HostBatch, Key, Normalizer};
 use tch::{Device, Tensor};
 
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ pub struct Batch {
     /// The layout of ragged rows in the arrays of tokens; `None` where rows are padded to `[b, l]`.
     pub rows: Option<RaggedRows>,
     /// The number that the summed loss is divided by.
-    pub units: Units,
+    pub normalizer: Normalizer,
     /// The origin of each row, for errors.
     pub keys: Vec<Key>,
 }
@@ -38,7 +38,7 @@ impl Batch {
             arrays.insert(name, flat.f_reshape(&shape)?.f_to_device(device)?);
         }
         let rows = host.row_lengths.as_deref().map(|lengths| RaggedRows::new(lengths, device));
-        Ok(Self { arrays, rows, units: host.units, keys: host.keys.clone() })
+        Ok(Self { arrays, rows, normalizer: host.normalizer, keys: host.keys.clone() })
     }
 
     /// The tensor `name`.

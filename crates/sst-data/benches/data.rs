@@ -22,7 +22,7 @@ use sst_data::rows::{Dataset, DatasetError, RowMode, Subset, TokenRows};
 use sst_data::store::StoreBuilder;
 use sst_data::tokenize::{Algorithm, Tokenizer, TrainConfig, train};
 use sst_data::{
-    ArrayData, Collate, CollateError, Example, Field, HostBatch, Key, Ledger, SeqRng, Units,
+    ArrayData, Collate, CollateError, Example, Field, HostBatch, Key, Ledger, Normalizer, SeqRng,
 };
 
 fn book() -> Vec<String> {
@@ -66,7 +66,7 @@ impl Collate for Copy {
             .map(|id| i64::from(*id))
             .collect();
         let keys = examples.iter().map(|example| example.key.clone()).collect();
-        let batch = HostBatch::new(Units::Count(ids.len() as u64), keys);
+        let batch = HostBatch::new(Normalizer::Count(ids.len() as u64), keys);
         Ok(batch.with("input_ids", &[ids.len()], ArrayData::I64(ids))?)
     }
 }

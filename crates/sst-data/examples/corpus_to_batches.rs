@@ -11,7 +11,7 @@ use sst_data::read::Source;
 use sst_data::rows::{Dataset, RowMode, Subset, TokenRows};
 use sst_data::store::Preparation;
 use sst_data::tokenize::{TrainConfig, train};
-use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Ledger, Units};
+use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Ledger, Normalizer};
 
 /// Concatenates the token ids of all rows, without padding.
 struct Ids;
@@ -21,7 +21,7 @@ impl Collate for Ids {
         let rows = examples.iter().filter_map(|example| example.tokens("input_ids"));
         let ids: Vec<i64> = rows.flatten().map(|id| i64::from(*id)).collect();
         let keys = examples.iter().map(|example| example.key.clone()).collect();
-        let batch = HostBatch::new(Units::Count(ids.len() as u64), keys);
+        let batch = HostBatch::new(Normalizer::Count(ids.len() as u64), keys);
         Ok(batch.with("input_ids", &[ids.len()], ArrayData::I64(ids))?)
     }
 }

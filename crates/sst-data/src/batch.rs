@@ -57,7 +57,7 @@ impl HostArray {
 /// forward pass, so that gradient accumulation and data parallelism divide by the count of the whole step
 /// and not by the count of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Units {
+pub enum Normalizer {
     /// The loss is a sum over so many units (masked tokens, predicted tokens, images) and is divided by them.
     Count(u64),
     /// The loss depends on the whole batch at once (in-batch negatives) and cannot be accumulated.
@@ -72,7 +72,7 @@ pub struct HostBatch {
     /// `[batch, length]`.
     pub row_lengths: Option<Vec<usize>>,
     /// The number that the summed loss is divided by.
-    pub units: Units,
+    pub normalizer: Normalizer,
     /// The origin of each row, for errors.
     pub keys: Vec<Key>,
     /// The number of tokens (or patches) that are not padding.
@@ -103,11 +103,11 @@ pub enum BatchError {
 
 impl HostBatch {
     /// An empty batch for the rows with these keys.
-    pub fn new(units: Units, keys: Vec<Key>) -> Self {
+    pub fn new(normalizer: Normalizer, keys: Vec<Key>) -> Self {
         Self {
             arrays: BTreeMap::new(),
             row_lengths: None,
-            units,
+            normalizer,
             keys,
             useful_tokens: 0,
             padded_tokens: 0,

@@ -85,7 +85,7 @@ pub mod unused;
 pub mod vectors;
 pub mod words;
 
-pub use batch::{ArrayData, BatchError, Collate, CollateError, HostArray, HostBatch, Units};
+pub use batch::{ArrayData, BatchError, Collate, CollateError, HostArray, HostBatch, Normalizer};
 pub use example::{Example, Field, Key, Span};
 pub use json_problem::json_problem;
 pub use ledger::Ledger;

@@ -90,7 +90,7 @@ pub enum EvalError {
     },
     /// A window that cannot slide over a text.
     #[error("{0}")]
-    Window(String),
+    SlidingWindow(String),
     /// A model whose weights are damaged, or whose numbers overflow. The caller adds the model's name.
     #[error(
         "{0} is not a finite number (NaN or infinity): the weights are damaged, or overflow in this precision; try an \

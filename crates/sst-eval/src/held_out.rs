@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sst_core::{Batch, Evaluator, Forward, Model, Objective, Report, StepContext};
-use sst_data::Units;
+use sst_data::Normalizer;
 use tch::Kind;
 
 use crate::entry::{Entry, parse};
@@ -71,11 +71,11 @@ impl HeldOut {
         let HeldOutConfig { batch_size, seed } = self.config;
         for host in rows::batches(&**rows, collate.clone(), batch_size, vocab_size, seed) {
             let host = host?;
-            let weight = match host.units {
-                Units::Count(0) => continue,
-                Units::Count(count) => count,
+            let weight = match host.normalizer {
+                Normalizer::Count(0) => continue,
+                Normalizer::Count(count) => count,
                 // A loss over the whole batch is already a mean, so each batch counts as one.
-                Units::WholeBatch => 1,
+                Normalizer::WholeBatch => 1,
             };
             let batch = Batch::from_host(&host, device)?;
             let parts = tch::no_grad(|| objective.loss(model, &batch, &context))?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sst_core::{Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens};
 use sst_data::records::{Column, ColumnKind};
-use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, RowSpec, Units};
+use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Normalizer, RowSpec};
 use tch::{Kind, Reduction, Tensor};
 
 use crate::entry::{Context, Entry};
@@ -71,7 +71,7 @@ fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, Ob
 /// Makes batches from the fields `input_ids` and `label`.
 ///
 /// Arrays: `input_ids` `[b, l]`, and `attention_mask` `[b, l]` where a row is padded, or `input_ids` `[t]` of ragged rows;
-/// `labels` `[b]`. Units: rows.
+/// `labels` `[b]`. Normalizer: rows.
 #[derive(Debug)]
 struct Labelled {
     layout: BatchLayout,
@@ -90,7 +90,7 @@ impl Collate for Labelled {
             labels.push(example.int(LABEL).ok_or_else(|| missing(example, LABEL))?);
         }
         let keys = examples.iter().map(|example| example.key.clone()).collect();
-        let batch = HostBatch::new(Units::Count(labels.len() as u64), keys);
+        let batch = HostBatch::new(Normalizer::Count(labels.len() as u64), keys);
         let (batch, _) = self.layout.lay(batch, &rows)?;
         Ok(batch.with("labels", &[labels.len()], ArrayData::I64(labels))?)
     }

@@ -16,7 +16,7 @@ mod fault;
 mod finite;
 pub mod fit;
 mod freeze;
-mod masters;
+mod master_weights;
 mod memory;
 mod micro;
 pub mod optim;

@@ -1,7 +1,7 @@
 //! Smaller micro-batches where memory does not suffice.
 
 use sst_core::Error;
-use sst_data::Units;
+use sst_data::Normalizer;
 use sst_data::loader::{Loader, StepData};
 use tch::TchError;
 
@@ -63,7 +63,7 @@ impl Micro {
         objective: &'static str,
         error: &TrainError,
     ) -> Result<(), TrainError> {
-        if whole.micro.iter().any(|batch| batch.units == Units::WholeBatch) {
+        if whole.micro.iter().any(|batch| batch.normalizer == Normalizer::WholeBatch) {
             return Err(TrainError::WholeBatchMemory { step, objective });
         }
         let rows = whole.plan.largest_micro();
@@ -85,9 +85,9 @@ impl Micro {
 }
 
 fn count(data: &StepData) -> u64 {
-    let counts = data.micro.iter().map(|batch| match batch.units {
-        Units::Count(count) => count,
-        Units::WholeBatch => 0,
+    let counts = data.micro.iter().map(|batch| match batch.normalizer {
+        Normalizer::Count(count) => count,
+        Normalizer::WholeBatch => 0,
     });
     counts.sum()
 }

@@ -3,7 +3,7 @@
 use sst_core::{Batch, Forward, Model, Objective, Ranks, StepContext, Verdict};
 use sst_data::batching::Pool;
 use sst_data::loader::{Loader, StepData};
-use sst_data::{Ledger, SeqRng, Units};
+use sst_data::{Ledger, Normalizer, SeqRng};
 use tch::{Kind, Tensor};
 
 use crate::agree::{agree, agree_on_success};
@@ -12,7 +12,7 @@ use crate::ema::Ema;
 use crate::error::{Listed, TrainError};
 use crate::fault::Fault;
 use crate::finite::FiniteCheck;
-use crate::masters::Masters;
+use crate::master_weights::MasterWeights;
 use crate::micro::{Micro, is_out_of_memory};
 use crate::optim::{Gradients, Optimizer};
 use crate::reduce::reduce;
@@ -28,7 +28,7 @@ pub(crate) struct Step<'a> {
     pub(crate) objective: &'a mut dyn Objective,
     pub(crate) optimizer: &'a mut Optimizer,
     pub(crate) scaler: Option<&'a mut Scaler>,
-    pub(crate) masters: Option<&'a mut Masters>,
+    pub(crate) master_weights: Option<&'a mut MasterWeights>,
     pub(crate) ema: Option<&'a mut Ema>,
     pub(crate) finite: &'a mut FiniteCheck,
     pub(crate) micro: &'a mut Micro,
@@ -152,8 +152,8 @@ impl Step<'_> {
             }
             Fault::root(fault, step + 1, mean)?.f_backward()?;
             Fault::memory(fault, step + 1, batch.keys.len())?;
-            if let Some(masters) = &self.masters {
-                masters.take_gradients(is_single)?;
+            if let Some(master_weights) = &self.master_weights {
+                master_weights.take_gradients(is_single)?;
             }
             sums.add(parts)?;
         }
@@ -188,8 +188,8 @@ impl Step<'_> {
         error: Option<TrainError>,
     ) -> Result<(), TrainError> {
         self.optimizer.reset_gradients()?;
-        if let Some(masters) = &self.masters {
-            masters.drop_gradients()?;
+        if let Some(master_weights) = &self.master_weights {
+            master_weights.drop_gradients()?;
         }
         self.micro.halve(number, &batches.whole, error.as_ref());
         self.ledger.add("train.out_of_memory", 1, keys(&batches.whole).first());
@@ -276,13 +276,13 @@ impl Counts {
     fn of(data: &StepData, objective: &'static str, world: usize) -> Result<Self, TrainError> {
         let mut units = 0;
         for batch in &data.micro {
-            match batch.units {
-                Units::Count(count) => units += count,
-                Units::WholeBatch if world > 1 => {
+            match batch.normalizer {
+                Normalizer::Count(count) => units += count,
+                Normalizer::WholeBatch if world > 1 => {
                     return Err(TrainError::WholeBatchRanks { objective, world });
                 }
-                Units::WholeBatch if data.micro.len() == 1 => units = 1,
-                Units::WholeBatch => {
+                Normalizer::WholeBatch if data.micro.len() == 1 => units = 1,
+                Normalizer::WholeBatch => {
                     return Err(TrainError::WholeBatch { objective, micro: data.micro.len() });
                 }
             }

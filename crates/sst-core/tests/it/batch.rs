@@ -1,13 +1,13 @@
 //! Host batches keep their shapes, types and numbers on the device.
 
 use sst_core::Batch;
-use sst_data::{ArrayData, HostBatch, Key, Units};
+use sst_data::{ArrayData, HostBatch, Key, Normalizer};
 use tch::{Device, Kind, Tensor};
 
 #[test]
 fn every_type_of_array_arrives_as_it_is() {
     let pixels: Vec<u8> = (0..=255).collect();
-    let host = HostBatch::new(Units::Count(2), vec![Key::new("a", 1), Key::new("a", 2)])
+    let host = HostBatch::new(Normalizer::Count(2), vec![Key::new("a", 1), Key::new("a", 2)])
         .with("pixels", &[2, 8, 16], ArrayData::U8(pixels.clone()))
         .and_then(|host| host.with("ids", &[2], ArrayData::I64(vec![-1, 1 << 40])))
         .and_then(|host| host.with("scores", &[1, 2], ArrayData::F32(vec![0.5, -2.0])))

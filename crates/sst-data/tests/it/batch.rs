@@ -1,9 +1,9 @@
 //! Host batches are checked when built; examples and their keys.
 
-use sst_data::{ArrayData, BatchError, Example, Field, HostBatch, Key, Units};
+use sst_data::{ArrayData, BatchError, Example, Field, HostBatch, Key, Normalizer};
 
 fn empty() -> HostBatch {
-    HostBatch::new(Units::Count(3), vec![Key::new("a.txt", 1)])
+    HostBatch::new(Normalizer::Count(3), vec![Key::new("a.txt", 1)])
 }
 
 #[test]
@@ -19,7 +19,10 @@ fn a_batch_keeps_its_arrays_by_name() {
     let labels = batch.get("labels").unwrap();
     assert_eq!((labels.shape(), labels.data()), ([3].as_slice(), &ArrayData::I64(vec![1, 2, 3])));
     assert!(batch.get("input_ids").is_none() && batch.get("none").unwrap().data().is_empty());
-    assert_eq!((batch.useful_tokens, batch.padded_tokens, batch.units), (3, 4, Units::Count(3)));
+    assert_eq!(
+        (batch.useful_tokens, batch.padded_tokens, batch.normalizer),
+        (3, 4, Normalizer::Count(3))
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use sst_data::rows::{Dataset, DatasetError, RowMode, Subset, TokenRows};
 use sst_data::store::StoreBuilder;
 use sst_data::tokenize::SpecialTokenTemplate;
 use sst_data::{
-    ArrayData, Collate, CollateError, Example, Field, HostBatch, Key, Ledger, SeqRng, Units,
+    ArrayData, Collate, CollateError, Example, Field, HostBatch, Key, Ledger, Normalizer, SeqRng,
 };
 
 const LEN: u64 = 37;
@@ -72,7 +72,7 @@ impl Collate for Draw {
             draws.push(rng.next_u64() as i64 ^ example.tokens("input_ids").unwrap().len() as i64);
         }
         let keys = examples.iter().map(|e| e.key.clone()).collect();
-        let units = Units::Count(draws.len() as u64);
+        let units = Normalizer::Count(draws.len() as u64);
         self.alive.fetch_sub(1, Ordering::SeqCst);
         Ok(HostBatch::new(units, keys).with("draws", &[draws.len()], ArrayData::I64(draws))?)
     }
@@ -238,7 +238,7 @@ impl Collate for Shape {
         let lengths: Vec<_> =
             examples.iter().map(|e| e.tokens("input_ids").unwrap().len() as i64).collect();
         let keys = examples.iter().map(|e| e.key.clone()).collect();
-        let batch = HostBatch::new(Units::Count(0), keys);
+        let batch = HostBatch::new(Normalizer::Count(0), keys);
         Ok(batch.with("lengths", &[lengths.len()], ArrayData::I64(lengths))?)
     }
 

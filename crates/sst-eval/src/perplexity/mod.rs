@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sst_core::{Evaluator, Model, Objective, Report};
 
 use self::scorer::Scorer;
-use self::windows::{Placement, Window};
+use self::windows::{Placement, SlidingWindow};
 use crate::entry::{Entry, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, TextSource};
@@ -69,7 +69,7 @@ impl Perplexity<'_> {
         let PerplexityConfig { max_length, stride, windows, batch_tokens } = self.config;
         let length = max_length.map_or_else(|| model.max_length(), Ok)?;
         let stride = stride.unwrap_or((length / 2).max(1));
-        let window = Window { length, stride, placement: windows };
+        let window = SlidingWindow { length, stride, placement: windows };
         let mut scorer = Scorer::new(model, window, batch_tokens)?;
         self.texts.for_each(&mut |text| scorer.add(text))?;
         scorer.finish()

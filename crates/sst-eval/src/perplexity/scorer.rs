@@ -6,7 +6,7 @@ use sst_core::{Forward, Model, RaggedRows, Report, Tokens};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::ENTRY;
-use super::windows::{Placement, Span, Window, spans};
+use super::windows::{Placement, SlidingWindow, Span, spans};
 use crate::error::EvalError;
 use crate::input::Text;
 use crate::metric::perplexity;
@@ -18,7 +18,7 @@ const LOGITS: usize = 1 << 24;
 pub(super) struct Scorer<'m> {
     model: &'m dyn Model,
     device: Device,
-    window: Window,
+    window: SlidingWindow,
     /// A forward pass is run as soon as this many tokens are waiting.
     batch_tokens: usize,
     waiting: Vec<Waiting>,
@@ -63,26 +63,26 @@ impl<'m> Scorer<'m> {
     /// stride is 0 or longer than the window.
     pub(super) fn new(
         model: &'m dyn Model,
-        window: Window,
+        window: SlidingWindow,
         batch_tokens: usize,
     ) -> Result<Self, EvalError> {
         model.decoder()?;
         let limit = model.max_length()?;
         if window.length > limit {
-            return Err(EvalError::Window(format!(
+            return Err(EvalError::SlidingWindow(format!(
                 "a window of {} tokens does not fit the model, which reads {limit}",
                 window.length
             )));
         }
         if window.placement == Placement::Strided && window.stride == 1 {
-            return Err(EvalError::Window(
+            return Err(EvalError::SlidingWindow(
                 "strided windows count their new tokens less one, which leaves nothing of a stride of 1: take a \
                  longer stride, or full windows"
                     .to_owned(),
             ));
         }
         if window.length < 2 || window.stride == 0 || window.stride > window.length {
-            return Err(EvalError::Window(format!(
+            return Err(EvalError::SlidingWindow(format!(
                 "a window of {} tokens cannot move by {}: it needs two tokens or more, and a stride from 1 to \
                  its length",
                 window.length, window.stride

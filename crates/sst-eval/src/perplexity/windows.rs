@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a window slides over a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Window {
+pub(super) struct SlidingWindow {
     /// The number of tokens in a window.
     pub(super) length: usize,
     /// How many tokens a window begins after the one before it, and so the most that it scores. A shorter stride gives
@@ -52,14 +52,14 @@ pub(super) struct Span {
 }
 
 /// The windows over a text of `count` tokens, without those that score no token.
-pub(super) fn spans(count: usize, window: Window) -> Vec<Span> {
+pub(super) fn spans(count: usize, window: SlidingWindow) -> Vec<Span> {
     match window.placement {
         Placement::Strided => strided(count, window),
         Placement::Full => full(count, window),
     }
 }
 
-fn strided(count: usize, window: Window) -> Vec<Span> {
+fn strided(count: usize, window: SlidingWindow) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut scored_to = 0;
     for begin in (0..count).step_by(window.stride) {
@@ -80,7 +80,7 @@ fn strided(count: usize, window: Window) -> Vec<Span> {
 }
 
 /// Windows in which every token but the first is scored exactly once.
-fn full(count: usize, window: Window) -> Vec<Span> {
+fn full(count: usize, window: SlidingWindow) -> Vec<Span> {
     let mut spans = Vec::new();
     // The first token of a text has no context.
     let mut scored_to = 1;
@@ -111,7 +111,7 @@ mod tests {
         length: usize,
         stride: usize,
     ) -> Vec<(usize, usize, usize, usize)> {
-        let spans = spans(count, Window { length, stride, placement });
+        let spans = spans(count, SlidingWindow { length, stride, placement });
         spans.into_iter().map(|span| (span.begin, span.end, span.scored, span.weight)).collect()
     }
 

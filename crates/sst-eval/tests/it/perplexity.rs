@@ -106,7 +106,7 @@ fn what_cannot_be_measured_is_refused() {
     };
     for (length, stride) in [(257, 2), (1, 2), (8, 0), (8, 1), (8, 9)] {
         let error = measure(length, stride);
-        assert!(matches!(error, Err(EvalError::Window(_))), "{length} {stride}");
+        assert!(matches!(error, Err(EvalError::SlidingWindow(_))), "{length} {stride}");
     }
     assert!(matches!(measure(8, 4), Err(EvalError::Nothing(_))));
 }

@@ -9,7 +9,7 @@ use sst_core::{
 };
 use sst_data::rows::{Dataset, DatasetError};
 use sst_data::tokenize::{Tokenizer, TrainConfig, train};
-use sst_data::{ArrayData, Collate, CollateError, Example, Field, HostBatch, Key, Units};
+use sst_data::{ArrayData, Collate, CollateError, Example, Field, HostBatch, Key, Normalizer};
 use sst_eval::{EvalError, ObjectiveRows};
 use tch::{Device, Kind, Reduction, Tensor};
 
@@ -152,7 +152,7 @@ impl Collate for EveryThird {
         let shape = [examples.len(), ids.len() / examples.len()];
         let n = [labels.len()];
         let keys = examples.iter().map(|example| example.key.clone()).collect();
-        let batch = HostBatch::new(Units::Count(labels.len() as u64), keys);
+        let batch = HostBatch::new(Normalizer::Count(labels.len() as u64), keys);
         Ok(batch
             .with("input_ids", &shape, ArrayData::I64(ids))?
             .with("masked_positions", &n, ArrayData::I64(positions))?

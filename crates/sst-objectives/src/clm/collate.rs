@@ -1,7 +1,7 @@
 //! The host half: rows and the tokens that follow.
 
 use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
-use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Units};
+use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Normalizer};
 
 use super::config::ClmConfig;
 use crate::error::ObjectiveError;
@@ -13,7 +13,7 @@ pub(crate) const UNSCORED: i64 = -100;
 /// Makes batches from the field `input_ids`.
 ///
 /// Arrays: `input_ids` `[b, l]`, and `attention_mask` `[b, l]` where a row is padded, or `input_ids` `[t]` of
-/// ragged rows; `labels` in the shape of `input_ids`, -100 where nothing follows. Units: labels.
+/// ragged rows; `labels` in the shape of `input_ids`, -100 where nothing follows. Normalizer: labels.
 #[derive(Debug)]
 pub struct ClmCollate {
     /// Begins a row of its own, where documents are isolated.
@@ -72,7 +72,7 @@ impl Collate for ClmCollate {
         }
         let count: usize = rows.iter().map(|row| row.len().saturating_sub(1)).sum();
         let keys = examples.iter().map(|example| example.key.clone()).collect();
-        let batch = HostBatch::new(Units::Count(count as u64), keys);
+        let batch = HostBatch::new(Normalizer::Count(count as u64), keys);
         let parts: Vec<Vec<u32>> =
             rows.iter().flat_map(|row| self.parts(row)).map(<[u32]>::to_vec).collect();
         let (batch, _) = self.layout.lay(batch, &parts)?;

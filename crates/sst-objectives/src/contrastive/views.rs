@@ -2,7 +2,7 @@
 
 use sst_core::{Batch, Error, RaggedRows, Tokens};
 use sst_data::tokenize::Tokenizer;
-use sst_data::{Collate, CollateError, Example, HostBatch, Units};
+use sst_data::{Collate, CollateError, Example, HostBatch, Normalizer};
 use tch::Tensor;
 
 use crate::layout::BatchLayout;
@@ -35,7 +35,7 @@ pub(super) fn tokens_of<'e>(example: &'e Example, field: &str) -> Result<&'e [u3
     }
 }
 
-/// The batch of these views. Arrays: `input_ids` `[v b, l]` and `attention_mask`, or ragged `[t]`. Units: the
+/// The batch of these views. Arrays: `input_ids` `[v b, l]` and `attention_mask`, or ragged `[t]`. Normalizer: the
 /// whole batch.
 pub(super) fn lay(
     layout: BatchLayout,
@@ -43,7 +43,7 @@ pub(super) fn lay(
     views: &[Vec<Vec<u32>>],
 ) -> Result<HostBatch, CollateError> {
     let keys = examples.iter().map(|example| example.key.clone()).collect();
-    let (batch, _) = layout.lay(HostBatch::new(Units::WholeBatch, keys), &views.concat())?;
+    let (batch, _) = layout.lay(HostBatch::new(Normalizer::WholeBatch, keys), &views.concat())?;
     Ok(batch)
 }
 

@@ -1,7 +1,7 @@
 //! The host half: masks and labels.
 
 use sst_data::tokenize::Tokenizer;
-use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, SeqRng, Units};
+use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Normalizer, SeqRng};
 
 use super::config::MlmConfig;
 use super::select::{Fate, select};
@@ -15,7 +15,7 @@ const STREAM: &str = "mlm.mask";
 /// Makes masked batches from the field `input_ids`.
 ///
 /// Arrays: `input_ids` `[b, l]`, and `attention_mask` `[b, l]` where a row is padded, or `input_ids` `[t]` of
-/// ragged rows; `masked_positions` `[n]`, flat into `b * l` or `t`; `masked_labels` `[n]`. Units: n.
+/// ragged rows; `masked_positions` `[n]`, flat into `b * l` or `t`; `masked_labels` `[n]`. Normalizer: n.
 #[derive(Debug)]
 pub struct MlmCollate {
     config: MlmConfig,
@@ -80,7 +80,7 @@ impl Collate for MlmCollate {
             rows.push(masked);
         }
         let keys = examples.iter().map(|example| example.key.clone()).collect();
-        let batch = HostBatch::new(Units::Count(labels.len() as u64), keys);
+        let batch = HostBatch::new(Normalizer::Count(labels.len() as u64), keys);
         let (batch, starts) = self.layout.lay(batch, &rows)?;
         let positions = labels.iter().map(|(row, at, _)| (starts[*row] + at) as i64).collect();
         let ids = labels.iter().map(|(_, _, id)| i64::from(*id)).collect();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sst_core::{Batch, Forward, Model, StepContext, Tokens};
-use sst_data::{Example, Field, Key, Units};
+use sst_data::{Example, Field, Key, Normalizer};
 use sst_objectives::build;
 use tch::{Device, Kind, Tensor};
 
@@ -46,10 +46,10 @@ fn labels_are_the_tokens_that_follow() {
     let rows = [example(0, &[5, 6, 7]), example(1, &[8]), example(2, &[9, 10])];
     let ragged = batch(&json!({}), true, &rows);
     assert_eq!(labels(&ragged), [6, 7, -100, -100, 10, -100]);
-    assert_eq!(ragged.units, Units::Count(3));
+    assert_eq!(ragged.normalizer, Normalizer::Count(3));
     let padded = batch(&json!({}), false, &rows);
     assert_eq!(labels(&padded), [6, 7, -100, -100, -100, -100, 10, -100, -100]);
-    assert_eq!(padded.units, Units::Count(3));
+    assert_eq!(padded.normalizer, Normalizer::Count(3));
 }
 
 /// A row of two documents: the second begins with the token that ends the first, and every token but the last of
@@ -62,7 +62,7 @@ fn isolated_documents_begin_with_the_end_of_the_one_before() {
     assert_eq!(isolated.rows.as_ref().unwrap().offsets(), [0, 2, 6, 7]);
     let end = i64::from(end);
     assert_eq!(labels(&isolated), [6, end, 7, 8, 9, end, -100]);
-    assert_eq!(isolated.units, Units::Count(6));
+    assert_eq!(isolated.normalizer, Normalizer::Count(6));
 
     let model = toy::decoder(toy::tokenizer().vocab_size());
     let hidden = |row: &[u32], isolate: bool| {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sst_core::{Batch, Forward, StepContext, Tokens};
-use sst_data::{CollateError, Example, Field, RowSpec, Units};
+use sst_data::{CollateError, Example, Field, Normalizer, RowSpec};
 use sst_objectives::{ObjectiveError, build, list};
 use tch::{Device, Kind, Tensor};
 
@@ -40,10 +40,10 @@ fn every_trainable_parameter_gets_a_gradient_and_the_loss_falls() {
         let host = objective.collate().collate(&examples, 1).unwrap();
         let batch = Batch::from_host(&host, Device::Cpu).unwrap();
         // A loss over the whole batch is a mean, and needs no head.
-        let whole = host.units == Units::WholeBatch;
-        let scale = match host.units {
-            Units::WholeBatch => 1.0,
-            Units::Count(count) => count.min(100) as f64,
+        let whole = host.normalizer == Normalizer::WholeBatch;
+        let scale = match host.normalizer {
+            Normalizer::WholeBatch => 1.0,
+            Normalizer::Count(count) => count.min(100) as f64,
         };
         let mut losses = Vec::new();
         for step in 0..30 {
@@ -86,7 +86,7 @@ fn grouping_and_padding_change_nothing() {
             };
             groups.iter().map(part).sum()
         };
-        if objective.collate().collate(&examples, 5).unwrap().units == Units::WholeBatch {
+        if objective.collate().collate(&examples, 5).unwrap().normalizer == Normalizer::WholeBatch {
             // What a row is compared with is the rest of the batch.
             continue;
         }
@@ -169,7 +169,7 @@ fn packed_rows_see_nothing_of_each_other() {
         let model = toy::model_for(entry, tokenizer.vocab_size());
         let objective = build(entry.name, &json!({}), &context).unwrap();
         let examples = toy::rows(&tokenizer, 4);
-        if objective.collate().collate(&examples, 5).unwrap().units == Units::WholeBatch {
+        if objective.collate().collate(&examples, 5).unwrap().normalizer == Normalizer::WholeBatch {
             let refused = objective.collate().collate_packs(&examples, &[4], 5);
             assert!(matches!(refused, Err(CollateError::Packs)), "{}", entry.name);
             continue;
@@ -210,7 +210,7 @@ fn entries_say_what_holds() {
             batch.find("masked_positions").is_some() && batch.find("masked_labels").is_some();
         assert_eq!(entry.held_out == "mask-accuracy", hides_tokens, "{}", entry.name);
         // A loss over the whole batch is one of vectors, which needs no head.
-        let needs_head = host.units != Units::WholeBatch;
+        let needs_head = host.normalizer != Normalizer::WholeBatch;
         assert_eq!(entry.head.is_some(), needs_head, "{}", entry.name);
         let mut alone = toy::rows(&tokenizer, 4);
         alone.iter_mut().for_each(|row| drop(row.fields.remove("input_ids.1")));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use sst_data::tokenize::{Algorithm, Tokenizer, TrainConfig, train};
-use sst_data::{ArrayData, Collate, Example, Field, HostBatch, Key, Units};
+use sst_data::{ArrayData, Collate, Example, Field, HostBatch, Key, Normalizer};
 use sst_objectives::mlm::{MlmCollate, MlmConfig, Unit};
 
 use crate::toy;
@@ -61,7 +61,7 @@ fn count(tokenizer: &Tokenizer, config: MlmConfig) -> Counts {
         ints(&batch, "masked_positions"),
         ints(&batch, "masked_labels"),
     );
-    assert_eq!(batch.units, Units::Count(at.len() as u64));
+    assert_eq!(batch.normalizer, Normalizer::Count(at.len() as u64));
     let original: Vec<u32> =
         rows.iter().flat_map(|r| r.tokens("input_ids").unwrap().to_vec()).collect();
     let special = tokenizer.special();

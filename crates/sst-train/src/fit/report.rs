@@ -88,14 +88,14 @@ impl Run<'_> {
             Some(ema) if averaged => ema.swap(),
             _ => Ok(()),
         };
-        if let Some(masters) = &mut self.masters {
-            masters.show_full()?;
+        if let Some(master_weights) = &mut self.master_weights {
+            master_weights.show_full()?;
         }
         swap(self)?;
         let result = work(self);
         swap(self)?;
-        if let Some(masters) = &mut self.masters {
-            masters.show_low()?;
+        if let Some(master_weights) = &mut self.master_weights {
+            master_weights.show_low()?;
         }
         result
     }

@@ -14,7 +14,7 @@ use crate::config::FitConfig;
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::finite::FiniteCheck;
-use crate::masters::Masters;
+use crate::master_weights::MasterWeights;
 use crate::micro::Micro;
 use crate::optim::Optimizer;
 use crate::policy::{Action, Best};
@@ -31,7 +31,7 @@ pub(super) struct Run<'a> {
     /// In fp16.
     pub(super) scaler: Option<Scaler>,
     /// With weights in bf16.
-    pub(super) masters: Option<Masters>,
+    pub(super) master_weights: Option<MasterWeights>,
     pub(super) ema: Option<Ema>,
     pub(super) micro: Micro,
     pub(super) finite: FiniteCheck,
@@ -159,7 +159,7 @@ impl Run<'_> {
             objective: &mut *self.fit.tasks.list[task].objective,
             optimizer: &mut self.optimizer,
             scaler: self.scaler.as_mut(),
-            masters: self.masters.as_mut(),
+            master_weights: self.master_weights.as_mut(),
             ema: self.ema.as_mut(),
             finite: &mut self.finite,
             micro: &mut self.micro,

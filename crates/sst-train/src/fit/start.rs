@@ -10,7 +10,7 @@ use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::finite::FiniteCheck;
 use crate::freeze::freeze;
-use crate::masters::Masters;
+use crate::master_weights::MasterWeights;
 use crate::micro::Micro;
 use crate::optim::{Optimizer, param_groups};
 use crate::peak::measure_peak;
@@ -36,23 +36,26 @@ impl<'a> Run<'a> {
         let in_halves = !config.device.is_cuda()
             && config.ema.is_none()
             && config.optimizer.name.updates_halves();
-        let masters = config.bf16_weights.then(|| Masters::new(fit.model.params(), in_halves));
-        let mut masters = masters.transpose()?;
+        let master_weights =
+            config.bf16_weights.then(|| MasterWeights::new(fit.model.params(), in_halves));
+        let mut master_weights = master_weights.transpose()?;
         for (name, tensor) in groups.iter_mut().flat_map(|group| &mut group.params) {
-            if let Some(full) = masters.as_ref().and_then(|masters| masters.full(name)) {
+            if let Some(full) =
+                master_weights.as_ref().and_then(|master_weights| master_weights.full(name))
+            {
                 *tensor = full.shallow_clone();
             }
         }
-        if let Some(masters) = &mut masters {
-            masters.show_low()?;
+        if let Some(master_weights) = &mut master_weights {
+            master_weights.show_low()?;
         }
         let averaged = groups.iter().flat_map(|group| &group.params);
         let averaged = averaged.map(|(name, tensor)| (name.as_str(), tensor));
         let ema = config.ema.map(|ema| Ema::new(ema, averaged));
         let mut ema = ema.transpose()?;
         let mut optimizer = Optimizer::new(config.optimizer, groups)?;
-        if let Some(masters) = &masters {
-            optimizer.keep_low(|name| masters.low(name))?;
+        if let Some(master_weights) = &master_weights {
+            optimizer.keep_low(|name| master_weights.low(name))?;
         }
         // Gradients of an earlier run on this model must not leak into the first step.
         optimizer.reset_gradients()?;
@@ -104,7 +107,7 @@ impl<'a> Run<'a> {
         let profile = profile.map(|profile| Profile::new(profile, step, config.device));
         let mut run = Self {
             scaler,
-            masters,
+            master_weights,
             ema,
             micro: Micro::new(state.as_ref().map_or(0, |state| state.halvings)),
             window,

@@ -5,7 +5,7 @@ use sst_kernels::AdamWTensors;
 use tch::{Device, Kind, Tensor};
 
 use super::rule::{RuleEntry, UpdateRule};
-use super::{LowWeights, OptimizerConfig, ParamGroup, state};
+use super::{Bf16Weights, OptimizerConfig, ParamGroup, state};
 
 /// The word of registration.
 pub(super) const ENTRY: RuleEntry = RuleEntry {
@@ -37,7 +37,7 @@ struct Slot {
     exp_avg_sq: Tensor,
     step: Tensor,
     /// The parameter in bf16, where it is kept.
-    low: Option<LowWeights>,
+    low: Option<Bf16Weights>,
 }
 
 /// What the parameters of one call of the kernel share.
@@ -90,12 +90,12 @@ impl AdamW {
 }
 
 impl UpdateRule for AdamW {
-    fn keep_low(&mut self, low: &dyn Fn(&str) -> Option<LowWeights>) -> Result<()> {
+    fn keep_low(&mut self, low: &dyn Fn(&str) -> Option<Bf16Weights>) -> Result<()> {
         for slot in &mut self.slots {
             slot.low = low(&slot.name);
             // If a parameter is stored as bf16 weights and an int16 remainder, its fp32 tensor has no storage here, so the
             // moments get the shape of the bf16 weights.
-            if let Some(LowWeights { weights, rest: Some(_) }) = &slot.low {
+            if let Some(Bf16Weights { weights, rest: Some(_) }) = &slot.low {
                 for moment in [&mut slot.exp_avg, &mut slot.exp_avg_sq] {
                     *moment = Tensor::f_zeros(weights.size(), (Kind::Float, weights.device()))?;
                 }

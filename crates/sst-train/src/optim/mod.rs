@@ -3,9 +3,9 @@
 //! An optimiser is a file here with an entry, a name in [`OptimizerName`], and its line in `list.rs`.
 
 mod adamw;
+mod bf16_weights;
 mod groups;
 mod list;
-mod low;
 mod muon;
 mod rule;
 mod set;
@@ -13,8 +13,8 @@ mod state;
 
 use serde::{Deserialize, Serialize};
 
+pub use bf16_weights::Bf16Weights;
 pub use groups::{ParamGroup, param_groups};
-pub use low::LowWeights;
 pub use set::{Gradients, Optimizer};
 
 /// The optimisers there are.

@@ -6,7 +6,7 @@ use sst_core::{Error, Result};
 use tch::{Kind, Tensor};
 
 use super::rule::{RuleEntry, UpdateRule};
-use super::{LowWeights, OptimizerConfig, ParamGroup, state};
+use super::{Bf16Weights, OptimizerConfig, ParamGroup, state};
 
 /// The word of registration.
 pub(super) const ENTRY: RuleEntry = RuleEntry {
@@ -131,7 +131,7 @@ impl Muon {
 }
 
 impl UpdateRule for Muon {
-    fn keep_low(&mut self, low: &dyn Fn(&str) -> Option<LowWeights>) -> Result<()> {
+    fn keep_low(&mut self, low: &dyn Fn(&str) -> Option<Bf16Weights>) -> Result<()> {
         for slot in &mut self.slots {
             slot.copy = low(&slot.name).map(|low| low.weights);
         }

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use sst_core::Result;
 use tch::Tensor;
 
-use super::{LowWeights, OptimizerConfig, ParamGroup};
+use super::{Bf16Weights, OptimizerConfig, ParamGroup};
 
 /// A rule of updates with its parameters and their state.
 pub(super) trait UpdateRule: Debug + Send {
@@ -13,7 +13,7 @@ pub(super) trait UpdateRule: Debug + Send {
     ///
     /// # Errors
     /// If libtorch fails.
-    fn keep_low(&mut self, low: &dyn Fn(&str) -> Option<LowWeights>) -> Result<()>;
+    fn keep_low(&mut self, low: &dyn Fn(&str) -> Option<Bf16Weights>) -> Result<()>;
 
     /// Its parameters, in one order.
     fn params(&self) -> Vec<&Tensor>;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sst_core::{Error, Result};
 use tch::Tensor;
 
-use super::low::LowWeights;
+use super::bf16_weights::Bf16Weights;
 use super::rule::UpdateRule;
 use super::{OptimizerConfig, OptimizerName, ParamGroup, state};
 
@@ -78,7 +78,7 @@ impl Optimizer {
     ///
     /// # Errors
     /// If libtorch fails.
-    pub fn keep_low(&mut self, low: impl Fn(&str) -> Option<LowWeights>) -> Result<()> {
+    pub fn keep_low(&mut self, low: impl Fn(&str) -> Option<Bf16Weights>) -> Result<()> {
         self.rules.iter_mut().try_for_each(|rule| rule.keep_low(&low))
     }
 

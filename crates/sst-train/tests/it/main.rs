@@ -9,7 +9,7 @@ mod fit;
 mod fp16;
 mod freeze;
 mod inventory;
-mod masters;
+mod master_weights;
 mod memory;
 mod nonfinite;
 mod optim;

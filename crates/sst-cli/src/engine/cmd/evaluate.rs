@@ -42,7 +42,7 @@ pub(super) fn evaluate(
 /// Errors that options of the command line cause are wrong usage.
 pub(super) fn evaluator_error(error: EvalError) -> anyhow::Error {
     match error {
-        EvalError::Window(_) | EvalError::Config { .. } | EvalError::Unknown { .. } => {
+        EvalError::SlidingWindow(_) | EvalError::Config { .. } | EvalError::Unknown { .. } => {
             Usage(error.to_string()).into()
         }
         other => other.into(),

@@ -11,7 +11,7 @@ use sst_data::batching::{
 };
 use sst_data::curriculum::{Curriculum, Pacing};
 use sst_data::loader::{Loader, LoaderConfig, StepData};
-use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, SeqRng, Units};
+use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Normalizer, SeqRng};
 
 use super::{Rows, samples, take};
 
@@ -143,7 +143,7 @@ impl Collate for Draws {
         let draw = |e: &Example| SeqRng::new(seed, "test", e.epoch, e.index).next_u64() as i64;
         let keys = examples.iter().map(|example| example.key.clone()).collect();
         let draws = ArrayData::I64(examples.iter().map(draw).collect());
-        Ok(HostBatch::new(Units::Count(0), keys).with("draws", &[examples.len()], draws)?)
+        Ok(HostBatch::new(Normalizer::Count(0), keys).with("draws", &[examples.len()], draws)?)
     }
 
     fn collate_packs(

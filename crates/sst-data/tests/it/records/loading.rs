@@ -9,7 +9,7 @@ use sst_data::loader::{Loader, LoaderConfig, StepData};
 use sst_data::records::Records;
 use sst_data::rows::{Dataset, Subset};
 use sst_data::transform::{Context, Transforms};
-use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Ledger, Units};
+use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Ledger, Normalizer};
 
 use super::{Place, classified};
 
@@ -29,7 +29,7 @@ impl Collate for Classes {
             labels.push(example.int("label").ok_or_else(|| missing("label"))?);
         }
         let keys = examples.iter().map(|example| example.key.clone()).collect();
-        Ok(HostBatch::new(Units::Count(labels.len() as u64), keys)
+        Ok(HostBatch::new(Normalizer::Count(labels.len() as u64), keys)
             .with("input_ids", &[ids.len()], ArrayData::I64(ids))?
             .with("labels", &[labels.len()], ArrayData::I64(labels))?)
     }

@@ -11,7 +11,7 @@ mod views;
 
 use serde_json::Value;
 use sst_core::{Batch, Forward, Model, Objective, StepContext};
-use sst_data::{SeqRng, Units};
+use sst_data::{Normalizer, SeqRng};
 use sst_objectives::build;
 use tch::{Device, Tensor};
 
@@ -69,7 +69,7 @@ fn batch(objective: &dyn Objective, first: u64, count: u64) -> Batch {
     let tokenizer = toy::tokenizer();
     let examples = toy::rows(&tokenizer, first + count).split_off(first as usize);
     let host = objective.collate().collate(&examples, 1).unwrap();
-    assert_eq!(host.units, Units::WholeBatch);
+    assert_eq!(host.normalizer, Normalizer::WholeBatch);
     Batch::from_host(&host, Device::Cpu).unwrap()
 }
 

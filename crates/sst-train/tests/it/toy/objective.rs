@@ -6,7 +6,7 @@ use sst_core::objective::StateDict;
 use sst_core::{
     Batch, Error, Init, LossParts, Model, Objective, ParamStore, Result, StepContext, Tokens,
 };
-use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Units};
+use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Normalizer};
 use tch::{Device, Kind, Tensor};
 
 use super::{WIDTH, values};
@@ -53,9 +53,9 @@ impl Collate for Shift {
         let labels = rows.iter().flat_map(|row| row[1..].iter().map(|id| i64::from(*id)));
         let tokens = (shape[0] * shape[1]) as u64;
         let units = match self.0 {
-            Count::Tokens => Units::Count(tokens),
-            Count::Whole => Units::WholeBatch,
-            Count::Nothing => Units::Count(0),
+            Count::Tokens => Normalizer::Count(tokens),
+            Count::Whole => Normalizer::WholeBatch,
+            Count::Nothing => Normalizer::Count(0),
         };
         let keys = examples.iter().map(|example| example.key.clone()).collect();
         Ok(HostBatch::new(units, keys)

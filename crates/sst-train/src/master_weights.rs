@@ -5,14 +5,14 @@ use sst_core::ParamStore;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::TrainError;
-use crate::optim::LowWeights;
+use crate::optim::Bf16Weights;
 
 /// The master weights of a model: each parameter in fp32 for the updates and in bf16 for the forward and backward pass.
-/// The model computes with the bf16 weights, except between [`Masters::show_full`] and [`Masters::show_low`]. On the
+/// The model computes with the bf16 weights, except between [`MasterWeights::show_full`] and [`MasterWeights::show_low`]. On the
 /// CPU vectors (norms and biases) stay in fp32, because the kernels read them so. For a parameter that is kept as a
 /// bf16 high part and an int16 remainder, fp32 storage is allocated only between those two calls.
 #[derive(Debug)]
-pub(crate) struct Masters {
+pub(crate) struct MasterWeights {
     pairs: Vec<Pair>,
 }
 
@@ -30,7 +30,7 @@ struct Pair {
     rest: Option<Tensor>,
 }
 
-impl Masters {
+impl MasterWeights {
     /// Makes bf16 copies of the parameters of `model`, which keeps its fp32 weights until [`Self::show_low`] is called.
     /// With `in_halves` a parameter is kept as a bf16 high part and an int16 remainder: for AdamW on the CPU, if
     /// nothing else reads the fp32 weights after each update.
@@ -54,10 +54,10 @@ impl Masters {
     }
 
     /// The bf16 weights of the parameter `name` of the model; `None` if it stays in fp32. Every update writes them too.
-    pub(crate) fn low(&self, name: &str) -> Option<LowWeights> {
+    pub(crate) fn low(&self, name: &str) -> Option<Bf16Weights> {
         let Pair { low, rest, .. } = self.pairs.iter().find(|pair| pair.name == name)?;
         let rest = rest.as_ref().map(Tensor::shallow_clone);
-        (low.kind() != Kind::Float).then(|| LowWeights { weights: low.shallow_clone(), rest })
+        (low.kind() != Kind::Float).then(|| Bf16Weights { weights: low.shallow_clone(), rest })
     }
 
     /// Moves the gradients of a backward pass to the fp32 weights. The gradients of several micro-batches add up in
@@ -136,7 +136,7 @@ fn low_copies(params: &[&Tensor]) -> Result<Vec<Tensor>, tch::TchError> {
     Ok(low)
 }
 
-impl Drop for Masters {
+impl Drop for MasterWeights {
     /// Leaves the model with its fp32 weights.
     fn drop(&mut self) {
         if let Err(error) = self.show_full() {
