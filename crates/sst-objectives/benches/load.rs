@@ -1,5 +1,5 @@
-//! Speed of the host half on the bundled book: from prepared tokens to batches, in tokens a second on one
-//! core, how long a resumed loader takes to its first batch, and what masking and collating cost alone.
+//! Measures the host half on the bundled book: the speed from prepared tokens to batches, in tokens per second on one
+//! core; the time until the first batch of a resumed loader; and the cost of masking and collating alone.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,7 +23,7 @@ use sst_data::tokenize::{Tokenizer, TrainConfig, train};
 use sst_objectives::Context;
 use tch::Device;
 
-/// The book's verses, tokenised.
+/// The tokenised verses of the book.
 fn prepared(folder: &Path) -> (Arc<Store>, Tokenizer) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpora/kjv.txt.gz");
     let source = Source { paths: vec![path.display().to_string()], ..Source::default() };
@@ -108,7 +108,7 @@ fn load(c: &mut Criterion, store: &Arc<Store>, tokenizer: &Tokenizer) {
     group.finish();
 }
 
-/// A batch of verses that are at hand: with `clm` collating alone, with `mlm` masking as well.
+/// Makes batches of verses that are already in memory: collating alone with `clm`, masking and collating with `mlm`.
 fn collate(c: &mut Criterion, store: &Arc<Store>, tokenizer: &Tokenizer) {
     let template = tokenizer.special_token_template().clone();
     let ledger = Ledger::new();

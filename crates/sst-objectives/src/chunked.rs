@@ -1,39 +1,39 @@
-//! Gradients that are made in the forward pass, one chunk of a batch after the other, so that the memory of one chunk
-//! suffices. The backward pass multiplies gradients that are known by then.
+//! Computes gradients during the forward pass, one chunk of a batch at a time, so that only the graph of one chunk is in
+//! memory. The backward pass then only multiplies these gradients by the gradient that reaches the loss.
 
 use sst_core::Result;
 use tch::{Kind, Tensor};
 
-/// The sums of the gradients of parameters over chunks.
+/// The gradients of parameters, summed over the chunks of a batch.
 pub(crate) struct ChunkedGradients<'a> {
     parameters: Vec<&'a Tensor>,
-    /// One a parameter, in fp32 whatever the parameter is, for it is the sum of many chunks. `None` if no chunk depended
-    /// on the parameter.
+    /// One sum for each parameter; `None` if no chunk depended on it. The sums are in fp32 whatever the parameter's type,
+    /// because they add up many chunks.
     sums: Vec<Option<Tensor>>,
 }
 
 impl<'a> ChunkedGradients<'a> {
-    /// No gradients yet, of parameters that train.
+    /// Starts with no gradients. All `parameters` must require gradients.
     pub(crate) fn new(parameters: Vec<&'a Tensor>) -> Self {
         let sums = parameters.iter().map(|_| None).collect();
         Self { parameters, sums }
     }
 
-    /// Whether there is no parameter.
+    /// Whether there are no parameters.
     pub(crate) fn is_empty(&self) -> bool {
         self.parameters.is_empty()
     }
 
-    /// Adds the gradients of `value`, the loss of one chunk, whose graph is freed. Returns the gradients of `inputs`,
-    /// which are of this chunk alone.
+    /// Runs the backward pass of `chunk_loss`, the loss of one chunk, and adds the gradients of the parameters to the
+    /// sums. Frees the graph of the chunk. Returns the gradients of `inputs`, tensors that belong to this chunk only.
     ///
     /// # Errors
-    /// If libtorch fails, or `value` has no graph.
-    pub(crate) fn add(&mut self, value: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    /// If libtorch fails, or `chunk_loss` has no graph.
+    pub(crate) fn add(&mut self, chunk_loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         let all: Vec<&Tensor> = inputs.iter().chain(&self.parameters).copied().collect();
-        let mut of_inputs = Tensor::f_run_backward(&[value], &all, false, false)?;
-        let of_parameters = of_inputs.split_off(inputs.len());
-        for (sum, gradient) in self.sums.iter_mut().zip(of_parameters) {
+        let mut input_gradients = Tensor::f_run_backward(&[chunk_loss], &all, false, false)?;
+        let parameter_gradients = input_gradients.split_off(inputs.len());
+        for (sum, gradient) in self.sums.iter_mut().zip(parameter_gradients) {
             if !gradient.defined() {
                 continue;
             }
@@ -45,10 +45,11 @@ impl<'a> ChunkedGradients<'a> {
                 }
             }
         }
-        Ok(of_inputs)
+        Ok(input_gradients)
     }
 
-    /// The value of `loss` with a graph that hands on the sums, and the gradients of `others` that are complete.
+    /// Returns the value of `loss` with a new graph. Its backward pass gives the parameters the summed gradients, and
+    /// the tensors of `others` the gradients beside them, each multiplied by the gradient of the result.
     ///
     /// # Errors
     /// If libtorch fails.
@@ -60,10 +61,13 @@ impl<'a> ChunkedGradients<'a> {
     where
         'a: 'b,
     {
-        let sums = self.parameters.into_iter().zip(self.sums);
-        let sums = sums.filter_map(|(parameter, sum)| Some((parameter, sum?)));
+        let summed = self
+            .parameters
+            .into_iter()
+            .zip(self.sums)
+            .filter_map(|(parameter, sum)| Some((parameter, sum?)));
         let (mut inputs, mut gradients) = (Vec::<&'b Tensor>::new(), Vec::new());
-        for (input, gradient) in others.into_iter().chain(sums) {
+        for (input, gradient) in others.into_iter().chain(summed) {
             gradients.push(gradient.f_to_kind(input.f_kind()?)?);
             inputs.push(input);
         }
@@ -85,21 +89,22 @@ mod tests {
         Tensor::from_slice(numbers).set_requires_grad(true)
     }
 
-    /// `sum(w * x)` over the chunks of x, times two in the backward pass: each gradient is known in closed form.
+    /// The loss is twice `sum(w * x)`, with one chunk for each element of x. Its gradients are known in closed form.
     #[test]
-    fn sums_over_chunks_are_the_gradients_of_the_whole() {
+    fn summed_gradients_of_chunks_equal_the_gradients_of_the_whole() {
         let (w, unused) = (leaf(&[2.0]), leaf(&[5.0]));
         let x = leaf(&[1.0, 2.0, 3.0]);
         let mut gradients = ChunkedGradients::new(vec![&w, &unused]);
-        let (mut of_x, mut loss) = (Vec::new(), Tensor::zeros([], (Kind::Float, Device::Cpu)));
+        let (mut x_gradients, mut loss) =
+            (Vec::new(), Tensor::zeros([], (Kind::Float, Device::Cpu)));
         for at in 0..3 {
             let part = x.detach().narrow(0, at, 1).set_requires_grad(true);
             let value = (&part * &w).sum(Kind::Float);
-            of_x.extend(gradients.add(&value, &[&part]).unwrap());
+            x_gradients.extend(gradients.add(&value, &[&part]).unwrap());
             loss += value.detach();
         }
-        let of_x = Tensor::cat(&of_x, 0);
-        let loss = gradients.attach(&loss, [(&x, of_x)]).unwrap();
+        let x_gradient = Tensor::cat(&x_gradients, 0);
+        let loss = gradients.attach(&loss, [(&x, x_gradient)]).unwrap();
         assert_eq!(loss.double_value(&[]), 12.0);
         (loss * 2.0).f_backward().unwrap();
         assert_eq!(Vec::<f32>::try_from(w.grad()).unwrap(), [12.0]);
@@ -108,10 +113,10 @@ mod tests {
     }
 
     #[test]
-    fn sums_of_bf16_parameters_are_made_in_fp32() {
+    fn gradients_of_bf16_parameters_are_summed_in_fp32() {
         let w = Tensor::ones([1], (Kind::BFloat16, Device::Cpu)).set_requires_grad(true);
         let mut gradients = ChunkedGradients::new(vec![&w]);
-        // In bf16 the sum would stay at 256: it has 8 bits.
+        // A bf16 sum would stop growing at 256, because a bf16 number has 8 significant bits.
         for _ in 0..300 {
             gradients.add(&w.sum(Kind::Float), &[]).unwrap();
         }
@@ -123,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn without_gradients_the_loss_is_a_number() {
+    fn without_gradients_the_loss_has_no_graph() {
         let loss = ChunkedGradients::new(Vec::new()).attach(&leaf(&[3.0]), []).unwrap();
         assert!(!loss.requires_grad());
         assert_eq!(loss.double_value(&[0]), 3.0);

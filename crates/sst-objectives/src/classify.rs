@@ -1,5 +1,6 @@
-//! `classify`: the class of a text, from labelled records. Cross-entropy of the head that classifies rows, which has one
-//! output for each label of the data (Devlin et al. 2019, "BERT", section 4.1; `BertForSequenceClassification`).
+//! `classify`: predicts the class of a text, from labelled records. The loss is the cross-entropy of the model's
+//! sequence-classification head, which has one output for each label of the data (Devlin et al. 2019, "BERT",
+//! section 4.1; transformers' `BertForSequenceClassification`).
 //!
 //! Shapes: b rows, o classes.
 
@@ -17,7 +18,7 @@ use crate::error::ObjectiveError;
 use crate::layout::BatchLayout;
 use crate::parse::{check_rate, parse};
 
-/// The word of registration.
+/// The entry in the list of objectives.
 pub(crate) const ENTRY: Entry = Entry {
     name: "classify",
     summary: "classification: predict the label of a text, from labelled records",
@@ -38,15 +39,16 @@ pub(crate) const ENTRY: Entry = Entry {
     build,
 };
 
-/// The column of the label.
+/// The name of the column that holds the label.
 const LABEL: &str = "label";
 
 /// The keys of `[objective]` for `name = "classify"`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassifyConfig {
-    /// The share of the target that is spread evenly over all classes (Szegedy et al. 2016, "Rethinking the Inception
-    /// Architecture", section 7), as `label_smoothing` of PyTorch's `CrossEntropyLoss`. It is part of the held-out loss too.
+    /// The fraction of the target that is spread evenly over all classes (Szegedy et al. 2016, "Rethinking the Inception
+    /// Architecture", section 7), as in PyTorch's `CrossEntropyLoss(label_smoothing=...)`. It also applies to the
+    /// held-out loss.
     pub label_smoothing: f64,
 }
 
@@ -62,22 +64,22 @@ fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, Ob
     let special = context.tokenizer()?.special();
     let layout = match context.padding_free {
         true => BatchLayout::Ragged,
-        // No layer sees padding, so that any id serves.
+        // The attention mask hides padding, so any id will do.
         false => BatchLayout::Padded { pad: special.pad.unwrap_or_default() },
     };
-    Ok(Box::new(Classify { config, collate: Arc::new(Labelled { layout }) }))
+    Ok(Box::new(Classify { config, collate: Arc::new(ClassifyCollate { layout }) }))
 }
 
 /// Makes batches from the fields `input_ids` and `label`.
 ///
-/// Arrays: `input_ids` `[b, l]`, and `attention_mask` `[b, l]` where a row is padded, or `input_ids` `[t]` of ragged rows;
-/// `labels` `[b]`. Normalizer: rows.
+/// Arrays: `input_ids` `[b, l]`, with `attention_mask` `[b, l]` if rows are padded, or `input_ids` `[t]` for ragged
+/// rows; `labels` `[b]`. Normalizer: the number of rows.
 #[derive(Debug)]
-struct Labelled {
+struct ClassifyCollate {
     layout: BatchLayout,
 }
 
-impl Collate for Labelled {
+impl Collate for ClassifyCollate {
     fn collate(&self, examples: &[Example], _seed: u64) -> Result<HostBatch, CollateError> {
         let missing = |example: &Example, field: &str| {
             let (key, field) = (example.key.clone(), field.to_owned());
@@ -91,11 +93,11 @@ impl Collate for Labelled {
         }
         let keys = examples.iter().map(|example| example.key.clone()).collect();
         let batch = HostBatch::new(Normalizer::Count(labels.len() as u64), keys);
-        let (batch, _) = self.layout.lay(batch, &rows)?;
+        let (batch, _) = self.layout.lay_out(batch, &rows)?;
         Ok(batch.with("labels", &[labels.len()], ArrayData::I64(labels))?)
     }
 
-    /// Without padding, no row of a pack sees another.
+    /// Without padding, the rows of a pack are separate rows of the batch and do not attend to each other.
     fn collate_packs(
         &self,
         examples: &[Example],
@@ -111,7 +113,7 @@ impl Collate for Labelled {
 
 struct Classify {
     config: ClassifyConfig,
-    collate: Arc<Labelled>,
+    collate: Arc<ClassifyCollate>,
 }
 
 impl Objective for Classify {
@@ -123,14 +125,14 @@ impl Objective for Classify {
         self.collate.clone()
     }
 
-    /// The sum over rows of minus the log-probability of the label; the sum `correct` counts rows whose label the model
-    /// ranks first.
+    /// The summed cross-entropy of the labels over rows. The sum `correct` counts the rows whose label the model ranks
+    /// first.
     fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
         let head = model.head(HeadKind::SequenceClassification)?;
         let input = Tokens::from_batch(batch)?;
         let output = model.text_encoder()?.encode(input.into(), context.forward)?;
         let hidden_bd = output.select(head.input())?;
-        // The sum over classes is taken in fp32 whatever autocast made of the product.
+        // The sum over classes is computed in fp32, even if autocast computed the logits in bf16.
         let logits_bo = head.logits(&hidden_bd, context.forward)?.f_to_kind(Kind::Float)?;
         let labels_b = batch.get("labels")?;
         let loss = logits_bo.f_cross_entropy_loss(

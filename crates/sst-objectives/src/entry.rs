@@ -1,4 +1,4 @@
-//! What the list of objectives knows of each, and what an objective is built from.
+//! The entry of an objective in the list, and the inputs that an objective is built from.
 
 use serde_json::Value;
 use sst_core::{HeadKind, Objective};
@@ -8,18 +8,18 @@ use tch::Device;
 
 use crate::error::ObjectiveError;
 
-/// What an objective is built from besides its configuration.
+/// The inputs that an objective is built from, besides its configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The tokenizer of the data; `None` if it holds no text.
+    /// The tokenizer of the data; `None` if the data holds no text.
     pub tokenizer: Option<&'a Tokenizer>,
-    /// Whether batches hold their rows one after the other, without padding.
+    /// Whether the rows of a batch are concatenated without padding.
     pub padding_free: bool,
-    /// The width of the encoder's hidden states, for parameters of its own.
+    /// The width of the encoder's hidden states, which gives the objective's own parameters their shapes.
     pub hidden_size: i64,
-    /// Where these are.
+    /// The device of the objective's own parameters.
     pub device: Device,
-    /// What they are drawn from: the seed of the run.
+    /// The seed of the run, from which the objective's own parameters are initialised.
     pub seed: u64,
 }
 
@@ -27,55 +27,56 @@ impl<'a> Context<'a> {
     /// The tokenizer, for an objective that reads text.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no tokenizer.
     pub fn tokenizer(&self) -> Result<&'a Tokenizer, ObjectiveError> {
         self.tokenizer.ok_or(ObjectiveError::NoTokenizer)
     }
 }
 
-/// A key of an objective that has no effect beside its other keys, and what it is for instead.
+/// A key that has no effect because of the values of other keys, and when it would have one (such as
+/// `is for unit = "span"`).
 pub type IdleKey = (&'static str, &'static str);
 
-/// A number of an objective's configuration: its key, the least and the most that it may be. Wide limits, which tell a slip
-/// of a digit from what may be meant; the objective's own check is stricter.
+/// The limits of a number in an objective's configuration: its key, its minimum and its maximum. The limits are wide and
+/// only catch typing errors; the objective's own check is stricter.
 pub type Limit = (&'static str, f64, f64);
 
-/// The most of a count that costs nothing.
-pub(crate) const MOST_COUNT: f64 = 1e15;
-/// The most rows that are held at once.
-pub(crate) const MOST_ROWS: f64 = 4_194_304.0;
-/// The largest width of a vector.
-pub(crate) const MOST_WIDTH: f64 = 65_536.0;
+/// The maximum of a count that costs no memory.
+pub(crate) const MAX_COUNT: f64 = 1e15;
+/// The maximum number of rows that are in memory at once.
+pub(crate) const MAX_ROWS: f64 = 4_194_304.0;
+/// The maximum width of a vector.
+pub(crate) const MAX_WIDTH: f64 = 65_536.0;
 
 /// Builds an objective from its configuration.
 type Build = fn(&Value, &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError>;
 
-/// What the list knows of an objective.
+/// Everything that the rest of sst needs to know about an objective.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// Its name in a recipe.
+    /// The name of the objective in a recipe.
     pub name: &'static str,
-    /// A line for `sst list`.
+    /// One line for `sst list`.
     pub summary: &'static str,
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,
     /// The limits of each number in `default_config`.
     pub limits: fn() -> Vec<Limit>,
-    /// The rows that it learns from, by its complete configuration.
+    /// The kind of rows that the objective learns from, given its complete configuration.
     pub rows: fn(&Value) -> RowSpec,
-    /// The evaluator (by its name in the list of sst-eval) that measures a model on held-out rows while it trains. It is
-    /// given the batches that the objective makes of them: `held-out-loss` for the objective's own figures,
-    /// `mask-accuracy` for objectives whose batches have `masked_positions` and `masked_labels`.
+    /// The evaluator (its name in the list of sst-eval) that measures the model on held-out rows during training. It
+    /// gets the batches that the objective makes of those rows. `held-out-loss` reports the objective's own loss;
+    /// `mask-accuracy` is for objectives whose batches have `masked_positions` and `masked_labels`.
     pub held_out: &'static str,
-    /// The task for which the Hugging Face hub lists a model that was trained with it; `None` to name none.
+    /// The task under which the Hugging Face hub lists a model that was trained with this objective; `None` for no task.
     pub pipeline_tag: Option<&'static str>,
-    /// The head of the model that it trains; `None` if it compares the encoder's vectors.
+    /// The kind of model head that the objective trains; `None` if it compares the encoder's vectors.
     pub head: Option<HeadKind>,
-    /// The keys of a complete configuration that have no effect beside its other keys.
+    /// The keys that have no effect in this complete configuration.
     pub idle_keys: fn(&Value) -> Vec<IdleKey>,
-    /// What stands around a row, and after each of its documents.
+    /// The special tokens around a row, and after each document of the row.
     pub(crate) special_token_template: fn(&Tokenizer) -> SpecialTokenTemplate,
-    /// Checks the configuration, with or without padding: all that needs no tokenizer.
+    /// Makes the checks of a configuration that need no tokenizer. The second argument is `padding_free`.
     pub(crate) check: fn(&Value, bool) -> Result<(), ObjectiveError>,
     pub(crate) build: Build,
 }

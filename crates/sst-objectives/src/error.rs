@@ -3,23 +3,23 @@
 /// Why an objective could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectiveError {
-    /// A configuration key that is unknown, of the wrong type, or that cannot be.
+    /// A configuration key is unknown, of the wrong type, or has an invalid value.
     #[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
     Config {
-        /// The key below `[objective]`; empty for the whole.
+        /// The key in `[objective]`; empty if the error is about the whole section.
         path: String,
         /// What is wrong and what to do.
         message: String,
     },
-    /// An objective that sst does not have.
+    /// sst has no objective of this name.
     #[error("there is no objective `{name}`; sst has {known}", known = known.join(", "))]
     Unknown {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The names there are.
+        /// The names that exist.
         known: Vec<&'static str>,
     },
-    /// The tokenizer has no token that the objective needs.
+    /// The tokenizer lacks a token that the objective needs.
     #[error(
         "objective `{objective}` needs a {token} token and the tokenizer has none; \
          choose another tokenizer or train one with the recipe's [tokenizer] section"
@@ -35,10 +35,13 @@ pub enum ObjectiveError {
         "this objective reads text, which needs a tokenizer: name one or train one with the recipe's [tokenizer] section"
     )]
     NoTokenizer,
-    /// The tokenizer knows nothing but special tokens.
-    #[error("the tokenizer has no ordinary token to replace a masked one with")]
+    /// The vocabulary holds special tokens only.
+    #[error(
+        "the vocabulary holds special tokens only, so there is no token to replace a masked one with; \
+         choose another tokenizer"
+    )]
     NoOrdinaryToken,
-    /// Parameters that cannot be made.
+    /// The objective's own parameters could not be created.
     #[error(transparent)]
     Core(#[from] sst_core::Error),
 }

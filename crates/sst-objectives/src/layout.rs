@@ -1,24 +1,25 @@
-//! Rows of unequal length as arrays: padded to one length, or one after the other.
+//! Arrays of rows of unequal length: padded to one length, or concatenated.
 
 use sst_data::{ArrayData, BatchError, HostBatch};
 
-/// How the rows of a batch lie.
+/// How the arrays of a batch hold rows of unequal length. Shapes: b rows, l tokens in the longest row, t tokens in all
+/// rows together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BatchLayout {
     /// `[b, l]`, padded on the right.
     Padded {
-        /// The id that pads.
+        /// The padding id.
         pad: u32,
     },
-    /// `[t]`, one row after the other: no layer sees padding.
+    /// `[t]`: the rows are concatenated without padding.
     Ragged,
 }
 
 impl BatchLayout {
-    /// Adds `input_ids`, and what says where the rows are: `attention_mask` `[b, l]` where a row is padded,
-    /// or the lengths of ragged rows. Returns the batch and the place of each row's first token in the
-    /// flattened arrays.
-    pub(crate) fn lay(
+    /// Adds `input_ids` of shape `[b, l]` or `[t]` to the batch. Padded rows also get an `attention_mask` `[b, l]` if
+    /// they differ in length; ragged rows get their lengths. Returns the batch, and for each row the index of its first
+    /// token in the flattened arrays.
+    pub(crate) fn lay_out(
         self,
         batch: HostBatch,
         rows: &[Vec<u32>],
@@ -28,12 +29,14 @@ impl BatchLayout {
             Self::Ragged => {
                 let ids: Vec<i64> = rows.iter().flatten().map(|id| i64::from(*id)).collect();
                 let lengths: Vec<usize> = rows.iter().map(Vec::len).collect();
-                let starts = lengths.iter().scan(0, |end, length| {
-                    let start = *end;
-                    *end += length;
-                    Some(start)
-                });
-                let starts = starts.collect();
+                let starts = lengths
+                    .iter()
+                    .scan(0, |end, length| {
+                        let start = *end;
+                        *end += length;
+                        Some(start)
+                    })
+                    .collect();
                 let batch = batch
                     .with("input_ids", &[useful], ArrayData::I64(ids))?
                     .with_row_lengths(lengths)
@@ -52,9 +55,9 @@ impl BatchLayout {
                     .with("input_ids", &shape, ArrayData::I64(ids))?
                     .with_tokens(useful as u64, (rows.len() * length) as u64);
                 if useful < rows.len() * length {
-                    let seen =
+                    let is_token =
                         rows.iter().flat_map(|row| (0..length).map(|at| at < row.len())).collect();
-                    batch = batch.with("attention_mask", &shape, ArrayData::Bool(seen))?;
+                    batch = batch.with("attention_mask", &shape, ArrayData::Bool(is_token))?;
                 }
                 Ok((batch, (0..rows.len()).map(|row| row * length).collect()))
             }

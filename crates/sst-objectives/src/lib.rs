@@ -1,8 +1,8 @@
 //! Self-supervised objectives.
 //!
-//! An objective is a module with a host half, its [`sst_data::Collate`], which makes the labels, and a
-//! device half, its [`sst_core::Objective`], which makes the loss. One line in [`mod@list`] makes it known
-//! to the rest of sst.
+//! An objective is a module with two halves. Its [`sst_data::Collate`] runs on the host and makes batches with labels;
+//! its [`sst_core::Objective`] computes the loss on the device. One line in [`mod@list`] registers it for the rest of
+//! sst.
 
 mod chunked;
 pub mod classify;

@@ -1,4 +1,4 @@
-//! The objectives there are, by name.
+//! The list of objectives, by name.
 
 use serde_json::Value;
 use sst_core::Objective;
@@ -9,7 +9,7 @@ use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
 use crate::{classify, clm, mlm};
 
-/// One word an objective.
+/// The registered objectives, one word each.
 const OBJECTIVES: &[Entry] = &[
     mlm::ENTRY,
     clm::ENTRY,
@@ -25,11 +25,10 @@ pub fn list() -> &'static [Entry] {
     OBJECTIVES
 }
 
-/// Builds objective `name` from its configuration: an object without the name; absent keys take their
-/// defaults.
+/// Builds the objective `name`. `config` is a JSON object without the key `name`; absent keys take their defaults.
 ///
 /// # Errors
-/// If there is no such objective, a key is unknown or cannot be, or the tokenizer lacks a token.
+/// If there is no such objective, a key is unknown or has an invalid value, or the tokenizer lacks a token.
 pub fn build(
     name: &str,
     config: &Value,
@@ -38,15 +37,15 @@ pub fn build(
     (entry(name)?.build)(config, context)
 }
 
-/// Checks a configuration as [`build`] does, as far as that needs neither tokenizer nor model.
+/// Makes those checks of [`build`] that need neither a tokenizer nor a model.
 ///
 /// # Errors
-/// If there is no such objective, or a key is unknown or cannot be.
+/// If there is no such objective, or a key is unknown or has an invalid value.
 pub fn check(name: &str, config: &Value, padding_free: bool) -> Result<(), ObjectiveError> {
     (entry(name)?.check)(config, padding_free)
 }
 
-/// What objective `name` wants around the rows of its data, and after each of their documents.
+/// The special tokens that the objective `name` needs around each row, and after each document of a row.
 ///
 /// # Errors
 /// If there is no such objective.
@@ -57,10 +56,10 @@ pub fn special_token_template(
     Ok((entry(name)?.special_token_template)(tokenizer))
 }
 
-/// What the list knows of objective `name`.
+/// The entry of the objective `name`.
 ///
 /// # Errors
-/// If there is no such objective, with the names that there are.
+/// If there is no such objective; the error lists the names that exist.
 pub fn entry(name: &str) -> Result<&'static Entry, ObjectiveError> {
     OBJECTIVES.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let known = OBJECTIVES.iter().map(|entry| entry.name).collect();

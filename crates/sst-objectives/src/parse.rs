@@ -1,11 +1,11 @@
-//! From a recipe's table to an objective's own configuration.
+//! Reads the `[objective]` section of a recipe into an objective's configuration struct.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::ObjectiveError;
 
-/// The serde form of `config`; the error names the key.
+/// Deserializes `config`; an error names the key.
 pub(crate) fn parse<T: DeserializeOwned>(config: &Value) -> Result<T, ObjectiveError> {
     serde_path_to_error::deserialize(config).map_err(|error| ObjectiveError::Config {
         path: error.path().to_string(),

@@ -1,4 +1,4 @@
-//! Cross-entropy of tokens, without holding the logits of all of them at once.
+//! The cross-entropy of tokens, which can be computed without having the logits of all tokens in memory.
 //!
 //! Shapes: n tokens, d hidden size, v vocabulary.
 
@@ -8,16 +8,16 @@ use tch::{Kind, Reduction, Tensor};
 
 use crate::chunked::ChunkedGradients;
 
-/// How the loss of tokens is made.
+/// The settings of the token loss.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TokenLoss {
-    /// The weight of the squared logarithm of the softmax's denominator.
+    /// The weight of the z-loss: the squared logarithm of the softmax's denominator.
     pub(crate) z_loss: f64,
-    /// How many logits are held at once; 0 for all.
+    /// The number of logits (tokens times vocabulary) that are in memory at once; 0 for all.
     pub(crate) logits_at_once: u64,
 }
 
-/// Sums over tokens.
+/// Scalar sums over tokens.
 struct Sums {
     loss: Tensor,
     correct: Tensor,
@@ -25,13 +25,13 @@ struct Sums {
 }
 
 impl TokenLoss {
-    /// The summed cross-entropy of labels `[n]` (int64, `unscored` for those that do not count) for hidden states
-    /// `[n, d]`. The sum `correct` counts labels that the model ranks first; with a z-loss, `z_loss` is its sum,
-    /// which is part of the loss.
+    /// The summed cross-entropy of the hidden states `[n, d]` and the labels `[n]` (int64; tokens with the label
+    /// `unscored` are ignored). The sum `correct` counts the labels that the model ranks first. With a z-loss, the sum
+    /// `z_loss` is the z-loss, which is also part of the loss.
     ///
-    /// In chunks, each of which makes its logits, its loss, and the gradients at once, so that no logits are
-    /// kept: the backward pass multiplies gradients that are known by then.
-    pub(crate) fn of(
+    /// If there are more than `logits_at_once` logits, the tokens are processed in chunks. Each chunk computes its
+    /// logits, its loss and its gradients at once and keeps no logits; the backward pass only scales these gradients.
+    pub(crate) fn compute(
         &self,
         model: &dyn Model,
         [hidden_nd, labels_n]: [&Tensor; 2],
@@ -40,15 +40,15 @@ impl TokenLoss {
     ) -> Result<LossParts> {
         let head = model.lm_head()?;
         let (count, vocab) = (labels_n.size()[0], head.num_outputs() as u64);
-        // Multiples of 16 suit the kernels of products.
+        // Matrix-product kernels work on blocks of 16 rows.
         let chunk = (self.logits_at_once / vocab.max(1) / 16 * 16).max(16) as i64;
         let sums = match self.logits_at_once == 0 || count <= chunk {
             true => self.sums(head, hidden_nd, labels_n, unscored, forward)?,
             false => self.in_chunks(head, [hidden_nd, labels_n], unscored, forward, chunk)?,
         };
         let z = sums.z.map(|z| ("z_loss", z));
-        let sums_of = [("correct", sums.correct)].into_iter().chain(z).collect();
-        Ok(LossParts { loss: sums.loss, sums: sums_of })
+        let logged = [("correct", sums.correct)].into_iter().chain(z).collect();
+        Ok(LossParts { loss: sums.loss, sums: logged })
     }
 
     fn sums(
@@ -66,7 +66,7 @@ impl TokenLoss {
             let z = (self.z_loss > 0.0).then_some(sums.z_loss);
             return Ok(Sums { loss: sums.loss, correct: sums.correct, z });
         }
-        // The sum over the vocabulary is taken in fp32 whatever autocast made of the product.
+        // The sum over the vocabulary is computed in fp32, even if autocast computed the logits in bf16.
         let logits_nv = logits_nv.f_to_kind(Kind::Float)?;
         let mut loss = logits_nv.f_cross_entropy_loss(
             labels_n,
@@ -105,7 +105,7 @@ impl TokenLoss {
         let parameters = head.parameters().into_iter().filter(|p| p.requires_grad()).collect();
         let mut gradients = ChunkedGradients::new(parameters);
         let mut total: Option<Sums> = None;
-        let mut of_hidden = Vec::new();
+        let mut hidden_gradients = Vec::new();
         let count = labels_n.size()[0];
         for at in (0..count).step_by(chunk as usize) {
             let length = chunk.min(count - at);
@@ -115,7 +115,7 @@ impl TokenLoss {
             let sums = self.sums(head, &part_nd, &labels_n, unscored, forward)?;
             if sums.loss.requires_grad() {
                 let hidden = hidden_nd.requires_grad().then_some(&part_nd);
-                of_hidden.extend(gradients.add(&sums.loss, hidden.as_slice())?);
+                hidden_gradients.extend(gradients.add(&sums.loss, hidden.as_slice())?);
             }
             total = Some(match total {
                 None => sums.detached()?,
@@ -125,11 +125,11 @@ impl TokenLoss {
         let Some(mut total) = total else {
             return self.sums(head, hidden_nd, labels_n, unscored, forward);
         };
-        let hidden = match of_hidden.as_slice() {
+        let hidden_gradient = match hidden_gradients.as_slice() {
             [] => None,
             parts => Some((hidden_nd, Tensor::f_cat(parts, 0)?)),
         };
-        total.loss = gradients.attach(&total.loss, hidden)?;
+        total.loss = gradients.attach(&total.loss, hidden_gradient)?;
         Ok(total)
     }
 }

@@ -1,4 +1,4 @@
-//! The host half: rows and the tokens that follow.
+//! The host half: makes batches whose labels are the next tokens.
 
 use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Normalizer};
@@ -7,35 +7,35 @@ use super::config::ClmConfig;
 use crate::error::ObjectiveError;
 use crate::layout::BatchLayout;
 
-/// The label of a token that no other follows.
+/// The label of a token that has no next token.
 pub(crate) const UNSCORED: i64 = -100;
 
 /// Makes batches from the field `input_ids`.
 ///
-/// Arrays: `input_ids` `[b, l]`, and `attention_mask` `[b, l]` where a row is padded, or `input_ids` `[t]` of
-/// ragged rows; `labels` in the shape of `input_ids`, -100 where nothing follows. Normalizer: labels.
+/// Arrays: `input_ids` `[b, l]`, with `attention_mask` `[b, l]` if rows are padded, or `input_ids` `[t]` for ragged
+/// rows; `labels` with the shape of `input_ids`, -100 where there is no next token. Normalizer: the number of labels.
 #[derive(Debug)]
 pub struct ClmCollate {
-    /// Begins a row of its own, where documents are isolated.
+    /// If documents are isolated: the token that begins a new row of the batch.
     boundary: Option<u32>,
     layout: BatchLayout,
 }
 
-/// The token after each document: the end-of-text token, or the separator of tokenizers in the way of BERT.
+/// The token after each document: the end-of-text token, or for BERT's tokenizers the separator.
 fn end_of_text(tokenizer: &Tokenizer) -> Option<u32> {
     tokenizer.special().eos.or(tokenizer.special().sep)
 }
 
-/// Nothing stands around a row, and the end-of-text token after each document.
+/// The end-of-text token after each document, and no tokens around a row.
 pub(super) fn special_token_template(tokenizer: &Tokenizer) -> SpecialTokenTemplate {
     SpecialTokenTemplate { end: end_of_text(tokenizer), ..SpecialTokenTemplate::default() }
 }
 
 impl ClmCollate {
-    /// For rows of this tokenizer.
+    /// Makes batches of rows of this tokenizer.
     ///
     /// # Errors
-    /// If a key cannot be, or the tokenizer has no end-of-text token.
+    /// If a key has an invalid value, or the tokenizer has no end-of-text token.
     pub fn new(
         config: &ClmConfig,
         tokenizer: &Tokenizer,
@@ -45,14 +45,14 @@ impl ClmCollate {
         let Some(end) = end_of_text(tokenizer) else {
             return Err(ObjectiveError::NoToken { objective: "clm", token: "eos" });
         };
-        // Padding is never seen, so any id serves where the tokenizer has none for it.
+        // The attention mask hides padding, so any id will do if the tokenizer has no padding token.
         let padded = BatchLayout::Padded { pad: tokenizer.special().pad.unwrap_or(end) };
         let layout = if padding_free { BatchLayout::Ragged } else { padded };
         Ok(Self { boundary: config.isolate_documents.then_some(end), layout })
     }
 
-    /// The parts of a row that see nothing of each other.
-    fn parts<'r>(&self, row: &'r [u32]) -> Vec<&'r [u32]> {
+    /// The parts of a row that must not attend to each other.
+    fn isolated_parts<'r>(&self, row: &'r [u32]) -> Vec<&'r [u32]> {
         let Some(boundary) = self.boundary else { return vec![row] };
         let inner = (1..row.len()).filter(|at| row[*at] == boundary);
         let bounds: Vec<usize> = std::iter::once(0).chain(inner).chain([row.len()]).collect();
@@ -74,12 +74,12 @@ impl Collate for ClmCollate {
         let keys = examples.iter().map(|example| example.key.clone()).collect();
         let batch = HostBatch::new(Normalizer::Count(count as u64), keys);
         let parts: Vec<Vec<u32>> =
-            rows.iter().flat_map(|row| self.parts(row)).map(<[u32]>::to_vec).collect();
-        let (batch, _) = self.layout.lay(batch, &parts)?;
-        let Some(shape) = batch.arrays().find(|(name, _)| *name == "input_ids") else {
+            rows.iter().flat_map(|row| self.isolated_parts(row)).map(<[u32]>::to_vec).collect();
+        let (batch, _) = self.layout.lay_out(batch, &parts)?;
+        let Some(input_ids) = batch.get("input_ids") else {
             return Ok(batch);
         };
-        let shape = shape.1.shape().to_vec();
+        let shape = input_ids.shape().to_vec();
         let padded = (shape.len() == 2).then(|| shape[1]);
         let mut labels = Vec::with_capacity(shape.iter().product());
         for row in rows {
@@ -90,8 +90,8 @@ impl Collate for ClmCollate {
         Ok(batch.with("labels", &shape, ArrayData::I64(labels))?)
     }
 
-    /// Rows of a pack are rows of their own where nothing is padded: none sees another, and the positions of
-    /// each begin anew.
+    /// Without padding, the rows of a pack are separate rows of the batch: they do not attend to each other, and the
+    /// positions of each start at 0.
     fn collate_packs(
         &self,
         examples: &[Example],

@@ -4,18 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ObjectiveError;
 
-/// How next tokens are predicted.
+/// The settings of causal language modelling.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClmConfig {
-    /// Whether documents that share a row are hidden from each other: attention does not cross the end-of-text
-    /// token, and positions begin anew with it.
+    /// Whether documents that share a row are isolated: tokens do not attend to earlier documents, and positions start
+    /// at 0 for each document.
     pub isolate_documents: bool,
-    /// The weight of the squared logarithm of the softmax's denominator, which keeps logits small (Chowdhery
-    /// et al. 2022, "PaLM", section 5); 1e-4 there.
+    /// The weight of the z-loss, the squared logarithm of the softmax's denominator, which keeps logits small. PaLM uses
+    /// 1e-4 (Chowdhery et al. 2022, section 5).
     pub z_loss: f64,
-    /// How many logits are held at once: the loss is computed for so many tokens at a time as that allows. 0
-    /// for all of them.
+    /// The number of logits (tokens times vocabulary) that are in memory at once: the loss is computed for as many
+    /// tokens at a time as fit. 0 for all tokens at once.
     pub logits_at_once: u64,
 }
 
@@ -27,10 +27,10 @@ impl Default for ClmConfig {
 }
 
 impl ClmConfig {
-    /// Checks what serde cannot.
+    /// Checks the values that serde cannot check.
     ///
     /// # Errors
-    /// If documents are to be isolated in padded rows, or the weight is below 0.
+    /// If documents are to be isolated in padded rows, or `z_loss` is below 0.
     pub fn check(&self, padding_free: bool) -> Result<(), ObjectiveError> {
         let refuse = |path: &str, message: &str| {
             Err(ObjectiveError::Config { path: path.into(), message: message.into() })

@@ -1,4 +1,4 @@
-//! The device half: cross-entropy of the tokens that follow.
+//! The device half: the cross-entropy of the next tokens.
 
 use std::sync::Arc;
 
@@ -12,17 +12,17 @@ use tch::Device;
 
 use super::collate::{ClmCollate, UNSCORED, special_token_template};
 use super::config::ClmConfig;
-use crate::entry::{Context, Entry, MOST_COUNT};
+use crate::entry::{Context, Entry, MAX_COUNT};
 use crate::error::ObjectiveError;
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
 
-/// The word of registration.
+/// The entry in the list of objectives.
 pub(crate) const ENTRY: Entry = Entry {
     name: "clm",
     summary: "causal language modelling: predict each token from those before it",
     default_config: || json!(ClmConfig::default()),
-    limits: || vec![("z_loss", 0.0, 1e6), ("logits_at_once", 0.0, MOST_COUNT)],
+    limits: || vec![("z_loss", 0.0, 1e6), ("logits_at_once", 0.0, MAX_COUNT)],
     rows: |_| RowSpec::Tokens,
     held_out: "held-out-loss",
     pipeline_tag: None,
@@ -54,10 +54,9 @@ impl Objective for Clm {
         self.collate.clone()
     }
 
-    /// The sum over tokens of minus the log-probability of the one that follows; the sum `correct` counts those
-    /// that the model ranks first.
+    /// The summed cross-entropy of the next tokens. The sum `correct` counts the next tokens that the model ranks first.
     fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
-        // An encoder that sees what follows would have nothing to predict.
+        // A model that attends to later tokens would see the labels, so it is refused.
         model.decoder()?;
         let input = Tokens::from_batch(batch)?;
         let hidden_bld = model.text_encoder()?.encode(input.into(), context.forward)?.hidden_bld;
@@ -69,6 +68,6 @@ impl Objective for Clm {
             labels_n = labels_n.f_pad([0, more], "constant", Some(UNSCORED as f64))?;
             hidden_nd = pad_to_kernel_rows(hidden_nd)?;
         }
-        self.loss.of(model, [&hidden_nd, &labels_n], UNSCORED, context.forward)
+        self.loss.compute(model, [&hidden_nd, &labels_n], UNSCORED, context.forward)
     }
 }

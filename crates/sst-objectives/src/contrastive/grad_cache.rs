@@ -1,7 +1,8 @@
-//! From the rows of a batch to their vectors and the gradients of a loss on all of them, in the memory of a few
-//! rows (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup", section 3.2).
+//! GradCache: encodes the rows of a batch in chunks, so that a loss on the vectors of the whole batch, and its gradients,
+//! need the memory of one chunk (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited
+//! Setup", section 3.2).
 //!
-//! Shapes: b rows of all views, d the encoder's width, p the width of what is compared.
+//! Shapes: b rows of all views together, d the encoder's width, p the width of the projected vectors.
 
 use std::ops::Range;
 
@@ -9,54 +10,55 @@ use sst_core::{Batch, Model, Result, StepContext, encode_pooled};
 use sst_data::SeqRng;
 use tch::{Device, Kind, Tensor};
 
-use super::info_nce::Compared;
+use super::info_nce::ContrastiveLoss;
 use super::shared::Shared;
-use super::views::{Part, count};
+use super::views::{RowSlice, num_rows};
 use crate::chunked::ChunkedGradients;
 
-/// What a loss is made from.
+/// The inputs of a contrastive loss.
 #[derive(Clone, Copy)]
-pub(super) struct Input<'a> {
+pub(super) struct LossInput<'a> {
     pub(super) model: &'a dyn Model,
     pub(super) batch: &'a Batch,
     pub(super) context: &'a StepContext,
     pub(super) shared: &'a Shared,
 }
 
-impl<'a> Input<'a> {
-    /// The rows `range` of the batch, or all of them.
-    pub(super) fn rows(self, range: Option<Range<i64>>) -> Result<Rows<'a>> {
+impl<'a> LossInput<'a> {
+    /// The rows `range` of the batch; `None` for all rows.
+    pub(super) fn rows(self, range: Option<Range<i64>>) -> Result<EncodedRows<'a>> {
         let range = match range {
             Some(range) => range,
-            None => 0..count(self.batch)?,
+            None => 0..num_rows(self.batch)?,
         };
-        Ok(Rows { input: self, range })
+        Ok(EncodedRows { input: self, range })
     }
 }
 
-/// Makes the vectors of rows of a batch.
-pub(super) struct Rows<'a> {
-    input: Input<'a>,
+/// Computes the vectors of some rows of a batch.
+pub(super) struct EncodedRows<'a> {
+    input: LossInput<'a>,
     range: Range<i64>,
 }
 
-impl Rows<'_> {
-    /// How many there are.
+impl EncodedRows<'_> {
+    /// The number of rows.
     pub(super) fn count(&self) -> i64 {
         self.range.end - self.range.start
     }
 
+    /// The vectors of the rows `range` of the batch, `[b, d]`.
     fn encode(&self, range: &Range<i64>) -> Result<Tensor> {
-        let Input { model, batch, context, shared } = self.input;
-        let part = Part::of(batch, range.start, range.end - range.start)?;
-        let pooling = shared.common.pooling;
-        encode_pooled(model.text_encoder()?, part.input().into(), &[pooling], context.forward)
+        let LossInput { model, batch, context, shared } = self.input;
+        let slice = RowSlice::new(batch, range.start, range.end - range.start)?;
+        let pooling = shared.config.pooling;
+        encode_pooled(model.text_encoder()?, slice.input().into(), &[pooling], context.forward)
     }
 
-    /// The ranges that are in memory at once.
+    /// The ranges of rows that are encoded at once.
     fn chunks(&self) -> Vec<Range<i64>> {
         let Range { start, end } = self.range;
-        match self.input.shared.common.chunk_rows as i64 {
+        match self.input.shared.config.chunk_rows as i64 {
             0 => vec![self.range.clone()],
             chunk => {
                 (start..end).step_by(chunk as usize).map(|at| at..(at + chunk).min(end)).collect()
@@ -64,7 +66,7 @@ impl Rows<'_> {
         }
     }
 
-    /// What is compared, `[b, p]`, without a graph.
+    /// The projected vectors, `[b, p]`, without a graph.
     pub(super) fn projected(&self) -> Result<Tensor> {
         let chunks = self.chunks();
         tch::no_grad(|| {
@@ -75,55 +77,56 @@ impl Rows<'_> {
     }
 }
 
-/// The loss that `compare` makes of what is compared of `rows`, `[b, p]`, with its graph down to the parameters of
-/// the model and of the objective. With `chunk_rows` the gradients are computed here, and the backward pass only
-/// hands them on.
-pub(super) fn compare(
-    rows: &Rows<'_>,
-    compare: &dyn Fn(&Tensor) -> Result<Compared>,
-) -> Result<Compared> {
-    let Input { model, shared, .. } = rows.input;
+/// Applies `loss_of` to the projected vectors of `rows`, `[b, p]`. The result has a graph down to the parameters of the
+/// model and of the objective. With `chunk_rows` the gradients are computed here, and the backward pass only scales them.
+pub(super) fn chunked_loss(
+    rows: &EncodedRows<'_>,
+    loss_of: &dyn Fn(&Tensor) -> Result<ContrastiveLoss>,
+) -> Result<ContrastiveLoss> {
+    let LossInput { model, shared, .. } = rows.input;
     let chunks = rows.chunks();
     if let [whole] = chunks.as_slice() {
-        return compare(&shared.project(rows.encode(whole)?)?);
+        return loss_of(&shared.project(rows.encode(whole)?)?);
     }
-    let of_model: Vec<&Tensor> = model.params().trainable().map(|(_, tensor)| tensor).collect();
-    let own: Vec<&Tensor> = shared.params().trainable().map(|(_, tensor)| tensor).collect();
-    if !sst_kernels::grad_enabled()? || (of_model.is_empty() && own.is_empty()) {
-        return compare(&rows.projected()?);
+    let model_params: Vec<&Tensor> = model.params().trainable().map(|(_, tensor)| tensor).collect();
+    let own_params: Vec<&Tensor> = shared.params().trainable().map(|(_, tensor)| tensor).collect();
+    if !sst_kernels::grad_enabled()? || (model_params.is_empty() && own_params.is_empty()) {
+        return loss_of(&rows.projected()?);
     }
-    // Dropout must be the same both times: each chunk has a seed of its own, drawn from that of the step.
-    let drawn = Tensor::f_randint(i64::MAX, [1_i64].as_slice(), (Kind::Int64, Device::Cpu))?;
-    let drawn = drawn.f_int64_value(&[0])? as u64;
-    let seeded = |range: &Range<i64>| {
-        let seed = SeqRng::new(drawn, "grad_cache.chunk", 0, range.start as u64).next_u64();
+    // Each chunk is encoded twice, and dropout must be the same both times. So each chunk seeds the generator with a
+    // number that is derived from one draw of the step.
+    let step_seed = Tensor::f_randint(i64::MAX, [1_i64].as_slice(), (Kind::Int64, Device::Cpu))?
+        .f_int64_value(&[0])? as u64;
+    let encode_seeded = |range: &Range<i64>| {
+        let seed = SeqRng::new(step_seed, "grad_cache.chunk", 0, range.start as u64).next_u64();
         tch::manual_seed(seed as i64);
         rows.encode(range)
     };
-    let vectors = tch::no_grad(|| chunks.iter().map(seeded).collect::<Result<Vec<_>>>())?;
-    let vectors_bd = Tensor::f_cat(&vectors, 0)?;
+    let vectors = tch::no_grad(|| chunks.iter().map(encode_seeded).collect::<Result<Vec<_>>>())?;
+    let vectors_bd = Tensor::f_cat(&vectors, 0)?.f_set_requires_grad(true)?;
     drop(vectors);
-    // Casts of weights that were made without a graph must not serve the second pass.
+    // The first pass may have cached casts of weights without a graph; the second pass must not use them.
     sst_kernels::clear_autocast_cache()?;
-    let vectors_bd = vectors_bd.f_set_requires_grad(true)?;
-    let Compared { loss, accuracy } = compare(&shared.project(vectors_bd.shallow_clone())?)?;
-    // The head and the temperature are no part of what is made in chunks: theirs are complete with this.
-    let mut of_loss = {
+    let ContrastiveLoss { loss, accuracy } = loss_of(&shared.project(vectors_bd.shallow_clone())?)?;
+    // The projection and the temperature are applied to all vectors at once, so their gradients are complete here.
+    let mut loss_gradients = {
         let _full = sst_kernels::autocast(vectors_bd.device(), None)?;
         let inputs: Vec<&Tensor> =
-            std::iter::once(&vectors_bd).chain(own.iter().copied()).collect();
+            std::iter::once(&vectors_bd).chain(own_params.iter().copied()).collect();
         Tensor::f_run_backward(&[&loss], &inputs, false, false)?
     };
-    let gradient_bd = of_loss.remove(0);
-    let mut gradients = ChunkedGradients::new(of_model);
-    // A frozen encoder has no gradients, so that its chunks need not be read again.
-    let again = if gradients.is_empty() { &[] } else { chunks.as_slice() };
-    for range in again {
+    let vector_gradients_bd = loss_gradients.remove(0);
+    let mut gradients = ChunkedGradients::new(model_params);
+    // A frozen encoder has no gradients, so its chunks are not encoded again.
+    let second_pass = if gradients.is_empty() { &[] } else { chunks.as_slice() };
+    for range in second_pass {
         let at = range.start - rows.range.start;
-        let part_bd = gradient_bd.f_narrow(0, at, range.end - range.start)?;
-        let product = seeded(range)?.f_mul(&part_bd)?.f_sum(Kind::Float)?;
+        let chunk_gradients_bd = vector_gradients_bd.f_narrow(0, at, range.end - range.start)?;
+        // The gradients of this product with respect to the parameters are the chunk's part of the loss gradients.
+        let product = encode_seeded(range)?.f_mul(&chunk_gradients_bd)?.f_sum(Kind::Float)?;
         gradients.add(&product, &[])?;
     }
-    let of_own = own.into_iter().zip(of_loss).filter(|(_, gradient)| gradient.defined());
-    Ok(Compared { loss: gradients.attach(&loss, of_own)?, accuracy })
+    let own_gradients =
+        own_params.into_iter().zip(loss_gradients).filter(|(_, gradient)| gradient.defined());
+    Ok(ContrastiveLoss { loss: gradients.attach(&loss, own_gradients)?, accuracy })
 }

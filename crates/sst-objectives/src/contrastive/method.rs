@@ -1,4 +1,5 @@
-//! A contrastive objective is what it makes of a text and what it compares; the rest is the same in all.
+//! The implementation of [`Objective`] that all contrastive objectives share. An objective only implements [`Method`]:
+//! how it makes views of a text, and which vectors it compares.
 
 use std::sync::Arc;
 
@@ -11,57 +12,57 @@ use sst_core::{Batch, LossParts, Model, Objective, ParamStore, Result, StepConte
 use sst_data::{Collate, RowSpec};
 
 use super::config;
-use super::grad_cache::Input;
-use super::info_nce::Compared;
+use super::grad_cache::LossInput;
+use super::info_nce::ContrastiveLoss;
 use super::shared::Shared;
 use crate::entry::{Context, Entry, Limit};
 use crate::error::ObjectiveError;
 
-/// What one objective has to itself.
+/// The part that differs between contrastive objectives.
 pub(super) trait Method: Sized + Send + 'static {
-    /// The keys of `[objective]` that are its own.
+    /// The objective's own keys in `[objective]`.
     type Keys: Default + Serialize + DeserializeOwned;
 
-    /// Its name in a recipe.
+    /// The name of the objective in a recipe.
     const NAME: &'static str;
-    /// A line for `sst list`.
+    /// One line for `sst list`.
     const SUMMARY: &'static str;
-    /// How hidden states become a vector where the recipe does not say.
+    /// The default pooling.
     const POOLING: Pooling;
-    /// The limits of the numbers in its own keys.
+    /// The limits of the numbers among the objective's own keys.
     const LIMITS: &'static [Limit] = &[];
-    /// The rows that it learns from.
+    /// The kind of rows that the objective learns from.
     const ROWS: RowSpec = RowSpec::Tokens;
 
-    /// The objective, and its host half.
+    /// Builds the objective and its host half.
     ///
     /// # Errors
-    /// If a key cannot be, or the tokenizer lacks a token.
+    /// If a key has an invalid value, or the tokenizer lacks a token.
     fn new(
         keys: Self::Keys,
         context: &Context<'_>,
     ) -> Result<(Self, Arc<dyn Collate>), ObjectiveError>;
 
     /// The mean loss of a batch.
-    fn compare(&self, input: Input<'_>) -> Result<Compared>;
+    fn loss(&self, input: LossInput<'_>) -> Result<ContrastiveLoss>;
 
-    /// As [`Objective::after_update`].
+    /// See [`Objective::after_update`].
     fn after_update(&mut self, _shared: &Shared, _model: &dyn Model) -> Result<()> {
         Ok(())
     }
 
-    /// As [`Objective::state`].
+    /// See [`Objective::state`].
     fn state(&self) -> StateDict {
         StateDict::new()
     }
 
-    /// As [`Objective::load_state`].
+    /// See [`Objective::load_state`].
     fn load_state(&mut self, state: StateDict) -> Result<()> {
         no_state(Self::NAME, &state)
     }
 }
 
-/// The word of registration of `M`.
+/// The entry of `M` in the list of objectives.
 pub(super) const fn entry<M: Method>() -> Entry {
     Entry {
         name: M::NAME,
@@ -83,13 +84,13 @@ fn build<M: Method>(
     config: &Value,
     context: &Context<'_>,
 ) -> Result<Box<dyn Objective>, ObjectiveError> {
-    let (common, keys) = config::read::<M::Keys>(config, M::POOLING)?;
+    let (shared_config, keys) = config::read::<M::Keys>(config, M::POOLING)?;
     let (method, collate) = M::new(keys, context)?;
-    let shared = Shared::new(common, context)?;
+    let shared = Shared::new(shared_config, context)?;
     Ok(Box::new(Contrastive { method, collate, shared }))
 }
 
-/// An objective of the list.
+/// The contrastive objective that uses the method `M`.
 struct Contrastive<M> {
     method: M,
     collate: Arc<dyn Collate>,
@@ -109,19 +110,19 @@ impl<M: Method> Objective for Contrastive<M> {
         Some(self.shared.params())
     }
 
-    /// Vectors need no head of the model's.
+    /// Contrastive objectives do not use the language-model head.
     fn head_token_fraction(&self) -> f64 {
         0.0
     }
 
-    /// The mean loss; `accuracy` is the share of queries that are nearest to their own key, and `temperature` what
-    /// has become of it, if it is learned.
+    /// The mean loss. `accuracy` is the fraction of queries whose most similar key is the positive one. A learned
+    /// temperature is logged as `temperature`.
     fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
-        let input = Input { model, batch, context, shared: &self.shared };
-        let found = self.method.compare(input)?;
-        let mut sums = vec![("accuracy", found.accuracy)];
+        let input = LossInput { model, batch, context, shared: &self.shared };
+        let ContrastiveLoss { loss, accuracy } = self.method.loss(input)?;
+        let mut sums = vec![("accuracy", accuracy)];
         sums.extend(self.shared.learned_temperature()?.map(|value| ("temperature", value)));
-        Ok(LossParts { loss: found.loss, sums })
+        Ok(LossParts { loss, sums })
     }
 
     fn after_update(&mut self, model: &dyn Model, _step: u64) -> Result<()> {

@@ -1,7 +1,8 @@
-//! MoCo on text (He et al. 2020, "Momentum Contrast for Unsupervised Visual Representation Learning", algorithm 1):
-//! the keys come from an encoder that follows the trained one slowly, and those of earlier batches stay as negatives.
+//! MoCo on text (He et al. 2020, "Momentum Contrast for Unsupervised Visual Representation Learning", algorithm 1). The
+//! keys come from a momentum encoder, a moving average of the trained encoder. A queue keeps the keys of earlier batches
+//! as negatives.
 //!
-//! Shapes: b texts, k keys, p the width of what is compared.
+//! Shapes: b texts, k keys, p the width of the projected vectors.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,66 +14,72 @@ use sst_core::{Error, Model, Result};
 use sst_data::Collate;
 use tch::{Kind, Tensor};
 
-use super::grad_cache::{Input, compare};
-use super::info_nce::{Compared, info_nce, normalized};
+use super::grad_cache::{LossInput, chunked_loss};
+use super::info_nce::{ContrastiveLoss, info_nce, normalized};
 use super::method::{Method, entry};
 use super::shared::Shared;
-use super::views::{Twice, count};
-use crate::entry::{Context, Entry, Limit, MOST_ROWS};
+use super::views::{DropoutViews, num_rows};
+use crate::entry::{Context, Entry, Limit, MAX_ROWS};
 use crate::error::ObjectiveError;
 use crate::parse::check_rate;
 
-/// The word of registration.
+/// The entry in the list of objectives.
 pub(crate) const ENTRY: Entry = entry::<Moco>();
 
 /// The keys of `[objective]` for `name = "moco"`, besides the shared ones.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MocoConfig {
-    /// How much of the momentum encoder stays at each update.
+    /// The momentum m of the momentum encoder: after each update its weights become m times themselves plus 1 - m times
+    /// the trained weights.
     pub momentum: f64,
-    /// Keys of earlier batches that are kept.
+    /// The maximum number of keys in the queue.
     pub queue_size: u64,
 }
 
 impl Default for MocoConfig {
     fn default() -> Self {
-        // Fewer keys and less momentum than for images, since text is learned from in fewer steps.
+        // A shorter queue and a lower momentum than the paper's for images, because training on text takes fewer steps.
         Self { momentum: 0.995, queue_size: 4096 }
     }
 }
 
 struct Moco {
     config: MocoConfig,
-    memory: RefCell<Memory>,
+    state: RefCell<MocoState>,
 }
 
-/// What outlives a step.
+/// The momentum encoder and the queue, which are kept between steps.
 #[derive(Default)]
-struct Memory {
-    /// The weights of the momentum encoder and of its head by name, fp32; empty before the first step.
+struct MocoState {
+    /// The weights of the momentum encoder and of its projection by name, fp32; empty before the first step.
     momentum: StateDict,
-    /// The newest keys `[k, p]`, oldest first, each of length one; at most as many as the queue may hold.
+    /// The keys `[k, p]` of earlier batches, oldest first, each of length 1; k is at most `queue_size`.
     queue: Option<Tensor>,
-    /// The keys of the batch, which join the queue once the update is done.
+    /// The keys of the current batch, which join the queue after the update.
     pending: Option<Tensor>,
 }
 
-/// The prefix of the momentum encoder's weights in the state.
+/// The prefix of the momentum encoder's weights in a checkpoint.
 const MOMENTUM: &str = "momentum.";
+/// The name of the queue in a checkpoint.
 const QUEUE: &str = "queue";
 
-/// What the momentum encoder has a copy of: the parameters of the model, and those of the head under `objective.`.
-fn followed<'a>(
+/// The trained parameters that the momentum encoder has copies of: those of the model, and those of the projection with
+/// the prefix `objective.`.
+fn averaged_params<'a>(
     shared: &'a Shared,
     model: &'a dyn Model,
 ) -> impl Iterator<Item = (String, &'a Tensor)> {
-    let of_model = model.params().iter().map(|(name, tensor)| (name.to_owned(), tensor));
-    of_model.chain(shared.head_params().map(|(name, t)| (format!("objective.{name}"), t)))
+    let model_params = model.params().iter().map(|(name, tensor)| (name.to_owned(), tensor));
+    let projection_params = shared.projection_params();
+    model_params
+        .chain(projection_params.map(|(name, tensor)| (format!("objective.{name}"), tensor)))
 }
 
-impl Memory {
-    /// Starts the momentum encoder as the trained one, or brings what a checkpoint held to the model's device.
+impl MocoState {
+    /// Moves tensors from a checkpoint to the model's device. If there is no momentum encoder yet, copies the trained
+    /// encoder.
     fn start(&mut self, shared: &Shared, model: &dyn Model) -> Result<()> {
         let device = model.params().device();
         for tensor in self.momentum.values_mut().chain(&mut self.queue) {
@@ -81,7 +88,7 @@ impl Memory {
             }
         }
         if self.momentum.is_empty() {
-            for (name, param) in followed(shared, model) {
+            for (name, param) in averaged_params(shared, model) {
                 let copy = param.f_detach()?.f_to_kind(Kind::Float)?.f_detach_copy()?;
                 self.momentum.insert(name, copy);
             }
@@ -89,34 +96,41 @@ impl Memory {
         Ok(())
     }
 
-    /// Runs `f` while model and head have the weights of the momentum encoder.
-    fn as_momentum<T>(&self, input: Input<'_>, f: impl FnOnce() -> Result<T>) -> Result<T> {
-        let mut swapped = Vec::new();
-        let result = self.swap_in(input, &mut swapped).and_then(|()| f());
-        for (mut param, own) in swapped {
-            param.f_set_data(&own)?;
+    /// Runs `f` while the model and the projection hold the weights of the momentum encoder, then puts the trained
+    /// weights back.
+    fn with_momentum_weights<T>(
+        &self,
+        input: LossInput<'_>,
+        f: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let mut replaced = Vec::new();
+        let result = self.swap_in(input, &mut replaced).and_then(|()| f());
+        for (mut param, trained) in replaced {
+            param.f_set_data(&trained)?;
         }
-        // Casts of the other encoder's weights must not serve this one.
+        // Autocast may have cached casts of the momentum weights; the trained model must not use them.
         sst_kernels::clear_autocast_cache()?;
         result
     }
 
-    fn swap_in(&self, input: Input<'_>, swapped: &mut Vec<(Tensor, Tensor)>) -> Result<()> {
+    /// Replaces the weights by those of the momentum encoder. Adds each parameter and its trained weights to `replaced`,
+    /// even if a later parameter fails.
+    fn swap_in(&self, input: LossInput<'_>, replaced: &mut Vec<(Tensor, Tensor)>) -> Result<()> {
         sst_kernels::clear_autocast_cache()?;
-        for (name, param) in followed(input.shared, input.model) {
+        for (name, param) in averaged_params(input.shared, input.model) {
             let Some(weights) = self.momentum.get(&name) else {
                 return Err(Error::Contract(format!("the momentum encoder has no `{name}`")));
             };
-            let own = param.f_detach()?;
-            let weights = weights.f_to_kind(own.f_kind()?)?;
+            let trained = param.f_detach()?;
+            let weights = weights.f_to_kind(trained.f_kind()?)?;
             let mut param = param.shallow_clone();
             param.f_set_data(&weights)?;
-            swapped.push((param, own));
+            replaced.push((param, trained));
         }
         Ok(())
     }
 
-    /// Takes the pending keys into the queue.
+    /// Appends the pending keys to the queue, and drops the oldest keys if there are more than `size`.
     fn enqueue(&mut self, size: i64) -> Result<()> {
         let Some(keys_kp) = self.pending.take() else { return Ok(()) };
         let all_kp = match self.queue.take() {
@@ -134,10 +148,9 @@ impl Method for Moco {
     type Keys = MocoConfig;
 
     const NAME: &'static str = "moco";
-    const SUMMARY: &'static str =
-        "MoCo on text: near its own reading by a momentum encoder, among a queue of earlier texts";
+    const SUMMARY: &'static str = "MoCo on text: keys come from a momentum encoder, and a queue of earlier keys gives negatives";
     const POOLING: Pooling = Pooling::Cls;
-    const LIMITS: &'static [Limit] = &[("momentum", 0.0, 1.0), ("queue_size", 1.0, MOST_ROWS)];
+    const LIMITS: &'static [Limit] = &[("momentum", 0.0, 1.0), ("queue_size", 1.0, MAX_ROWS)];
 
     fn new(
         keys: MocoConfig,
@@ -148,68 +161,69 @@ impl Method for Moco {
             let message = "must be at least 1; `simcse` has no queue".to_owned();
             return Err(ObjectiveError::Config { path: "queue_size".to_owned(), message });
         }
-        let collate = Twice::new(context.tokenizer()?, context.padding_free);
-        Ok((Self { config: keys, memory: RefCell::default() }, Arc::new(collate)))
+        let collate = DropoutViews::new(context.tokenizer()?, context.padding_free);
+        Ok((Self { config: keys, state: RefCell::default() }, Arc::new(collate)))
     }
 
-    /// The mean over texts of the InfoNCE of their first reading with the momentum encoder's of the second, among
-    /// those of the batch and of the queue. Without dropout, as when it is evaluated, both readings are the trained
-    /// encoder's and there is no queue.
-    fn compare(&self, input: Input<'_>) -> Result<Compared> {
+    /// The mean InfoNCE over texts. The query of a text is its first view, encoded by the trained encoder, and its key is
+    /// the second view, encoded by the momentum encoder. The negatives are the keys of the other texts of the batch and
+    /// of the queue. In evaluation, the trained encoder encodes both views and the queue is not used.
+    fn loss(&self, input: LossInput<'_>) -> Result<ContrastiveLoss> {
         let train = input.context.forward.train;
-        let texts = count(input.batch)? / 2;
-        let keys = input.rows(Some(texts..2 * texts))?;
-        let mut memory = self.memory.borrow_mut();
-        let keys_kp = if train {
-            memory.start(input.shared, input.model)?;
-            normalized(&memory.as_momentum(input, || keys.projected())?)?
+        let texts = num_rows(input.batch)? / 2;
+        let second_views = input.rows(Some(texts..2 * texts))?;
+        let mut state = self.state.borrow_mut();
+        let batch_keys_bp = if train {
+            state.start(input.shared, input.model)?;
+            normalized(&state.with_momentum_weights(input, || second_views.projected())?)?
         } else {
-            normalized(&keys.projected()?)?
+            normalized(&second_views.projected()?)?
         };
-        let all_kp = match &memory.queue {
-            Some(queue_kp) if train => Tensor::f_cat(&[&keys_kp, queue_kp], 0)?,
-            _ => keys_kp.shallow_clone(),
+        let keys_kp = match &state.queue {
+            Some(queue_kp) if train => Tensor::f_cat(&[&batch_keys_bp, queue_kp], 0)?,
+            _ => batch_keys_bp.shallow_clone(),
         };
         if train {
-            memory.pending = Some(keys_kp);
+            state.pending = Some(batch_keys_bp);
         }
-        compare(&input.rows(Some(0..texts))?, &|vectors_bp| {
-            info_nce(vectors_bp, &all_kp, input.shared.temperature(), None)
+        chunked_loss(&input.rows(Some(0..texts))?, &|vectors_bp| {
+            info_nce(vectors_bp, &keys_kp, input.shared.temperature(), None)
         })
     }
 
-    /// Moves the momentum encoder, `m * momentum + (1 - m) * model` (equation 2), and queues the batch's keys.
+    /// Updates the momentum encoder to `m * momentum + (1 - m) * model` (equation 2), and adds the keys of the batch to
+    /// the queue.
     fn after_update(&mut self, shared: &Shared, model: &dyn Model) -> Result<()> {
-        let memory = self.memory.get_mut();
+        let state = self.state.get_mut();
         let m = self.config.momentum;
-        memory.start(shared, model)?;
-        for (name, param) in followed(shared, model) {
-            if let Some(weights) = memory.momentum.get_mut(&name) {
+        state.start(shared, model)?;
+        for (name, param) in averaged_params(shared, model) {
+            if let Some(weights) = state.momentum.get_mut(&name) {
                 let step = param.f_detach()?.f_to_kind(Kind::Float)?.f_mul_scalar(1.0 - m)?;
                 let _ = weights.f_mul_scalar_(m)?.f_add_(&step)?;
             }
         }
-        memory.enqueue(self.config.queue_size as i64)
+        state.enqueue(self.config.queue_size as i64)
     }
 
     fn state(&self) -> StateDict {
-        let memory = self.memory.borrow();
-        let weights = memory.momentum.iter();
-        let mut state: StateDict = weights
+        let state = self.state.borrow();
+        let weights = state.momentum.iter();
+        let mut tensors: StateDict = weights
             .map(|(name, tensor)| (format!("{MOMENTUM}{name}"), tensor.shallow_clone()))
             .collect();
-        if let Some(queue) = &memory.queue {
-            state.insert(QUEUE.to_owned(), queue.shallow_clone());
+        if let Some(queue) = &state.queue {
+            tensors.insert(QUEUE.to_owned(), queue.shallow_clone());
         }
-        state
+        tensors
     }
 
-    fn load_state(&mut self, state: StateDict) -> Result<()> {
-        let mut memory = Memory::default();
-        for (name, tensor) in state {
+    fn load_state(&mut self, tensors: StateDict) -> Result<()> {
+        let mut state = MocoState::default();
+        for (name, tensor) in tensors {
             match name.strip_prefix(MOMENTUM) {
                 Some(name) => {
-                    memory.momentum.insert(name.to_owned(), tensor);
+                    state.momentum.insert(name.to_owned(), tensor);
                 }
                 None if name == QUEUE => {
                     let (count, size) = (tensor.size()[0], self.config.queue_size as i64);
@@ -218,14 +232,14 @@ impl Method for Moco {
                             "the checkpoint's queue holds {count} keys, and objective.queue_size is {size}"
                         )));
                     }
-                    memory.queue = Some(tensor);
+                    state.queue = Some(tensor);
                 }
                 None => {
                     return Err(Error::Contract(format!("`moco` has no state called `{name}`")));
                 }
             }
         }
-        self.memory = RefCell::new(memory);
+        self.state = RefCell::new(state);
         Ok(())
     }
 }

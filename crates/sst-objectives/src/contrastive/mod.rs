@@ -1,10 +1,11 @@
-//! Contrastive learning: vectors of texts that belong together are near, those of others far.
+//! Contrastive learning: trains the encoder so that the vectors of texts that belong together are similar and the
+//! vectors of other texts are not.
 //!
-//! An objective here is a file: how its views are made ([`sst_data::Collate`]) and which of them are compared. They
-//! share the seam to the trainer (`method.rs`), the row layout (`views.rs`), the way from rows to vectors in any
-//! memory (`grad_cache.rs`), what trains beside the model (`shared.rs`: the projection and the temperature) and the
-//! loss (`info_nce.rs`). A loss depends on the whole batch, so batches are not cut into micro-batches: where memory
-//! is short, `chunk_rows` does it.
+//! Each objective is one file, which makes the views of the texts ([`sst_data::Collate`]) and says which of them are
+//! compared. The objectives share the implementation of [`sst_core::Objective`] (`method.rs`), batches of several views
+//! (`views.rs`), encoding in chunks (`grad_cache.rs`), the parameters that are trained besides the model (`shared.rs`:
+//! the projection and the temperature) and the loss (`info_nce.rs`). The loss depends on the whole batch, so the trainer
+//! does not cut a batch into micro-batches; `chunk_rows` limits the memory instead.
 
 mod config;
 mod grad_cache;
@@ -19,7 +20,7 @@ pub(crate) mod simcse;
 mod temperature;
 mod views;
 
-pub use config::Common;
+pub use config::ContrastiveConfig;
 pub use moco::MocoConfig;
 pub use nt_xent::NtXentConfig;
 pub use pairs::PairsConfig;

@@ -1,6 +1,9 @@
-//! Supervised pairs and triplets: multiple negatives ranking (Henderson et al. 2017, "Efficient Natural Language
-//! Response Suggestion for Smart Reply", section 4.4). A text is to be near its partner, among the partners of the
-//! others in the batch and all hard negatives.
+//! Supervised pairs and triplets: the multiple-negatives ranking loss (Henderson et al. 2017, "Efficient Natural Language
+//! Response Suggestion for Smart Reply", section 4.4). The positive of a text is its partner; the negatives are the
+//! partners of the other texts of the batch and all hard negatives of the batch.
+//!
+//! Shapes: b groups (rows), v texts in each group, d the width of the compared vectors. The texts of a group are: the
+//! text, its partner, and v - 2 hard negatives.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,26 +15,27 @@ use sst_data::rows::group_fields;
 use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, RowSpec};
 use tch::{Kind, Tensor};
 
-use super::grad_cache::{Input, compare};
-use super::info_nce::{Compared, info_nce};
+use super::grad_cache::{LossInput, chunked_loss};
+use super::info_nce::{ContrastiveLoss, info_nce};
 use super::method::{Method, entry};
 use super::temperature::Temperature;
-use super::views::{lay, layout, tokens_of};
+use super::views::{batch_layout, field_tokens, views_batch};
 use crate::entry::{Context, Entry, Limit};
 use crate::error::ObjectiveError;
 use crate::layout::BatchLayout;
 
-/// The word of registration.
+/// The entry in the list of objectives.
 pub(crate) const ENTRY: Entry = entry::<Pairs>();
 
 /// The keys of `[objective]` for `name = "pairs"`, besides the shared ones.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PairsConfig {
-    /// How much a text's own hard negatives count in its sum, beside 1 for everything else (Gao et al. 2021,
-    /// "SimCSE", equation 8).
+    /// The weight of a text's own hard negatives in the denominator of its loss; all other terms have the weight 1 (Gao
+    /// et al. 2021, "SimCSE", equation 8).
     pub negative_weight: f64,
-    /// Whether partners are to find their texts too, among the texts of the batch.
+    /// Whether to add the loss in the other direction, where the partner is the query and the texts of the batch are the
+    /// keys. The result is the mean of both directions.
     pub symmetric: bool,
 }
 
@@ -45,36 +49,39 @@ struct Pairs {
     config: PairsConfig,
 }
 
-/// All first texts, then all second ones, and so on. Arrays as of all contrastive objectives, and `same` `[b, v b]`
-/// where a text equals another: true for what would be a false negative.
-struct Groups(BatchLayout);
+/// Makes batches of groups: all texts, then all partners, then all first hard negatives, and so on. Arrays: those of
+/// [`views_batch`], and `same` `[b, v b]` if any texts of the batch are equal: true where a text equals the group's text
+/// or partner, so that it would be a false negative.
+struct GroupCollate(BatchLayout);
 
-impl Collate for Groups {
+impl Collate for GroupCollate {
     fn collate(&self, examples: &[Example], _seed: u64) -> Result<HostBatch, CollateError> {
-        // A row may have other fields beside its texts.
-        let texts = |example: &Example| {
+        // A row may have other fields besides its texts.
+        let num_texts = |example: &Example| {
             example.fields.keys().filter(|name| name.starts_with("input_ids")).count()
         };
-        let size = examples.first().map_or(2, |example| texts(example).max(2));
+        let size = examples.first().map_or(2, |example| num_texts(example).max(2));
         let view = |field: &String| -> Result<Vec<Vec<u32>>, CollateError> {
-            examples.iter().map(|example| Ok(tokens_of(example, field)?.to_vec())).collect()
+            examples.iter().map(|example| Ok(field_tokens(example, field)?.to_vec())).collect()
         };
         let views: Vec<Vec<Vec<u32>>> =
             group_fields(size).iter().map(view).collect::<Result<_, _>>()?;
-        let batch = lay(self.0, examples, &views)?;
-        match same(&views) {
+        let batch = views_batch(self.0, examples, &views)?;
+        match false_negatives(&views) {
             None => Ok(batch),
-            Some(same) => {
+            Some(is_false) => {
                 let shape = [examples.len(), size * examples.len()];
-                Ok(batch.with("same", &shape, ArrayData::Bool(same))?)
+                Ok(batch.with("same", &shape, ArrayData::Bool(is_false))?)
             }
         }
     }
 }
 
-/// For each group, which texts of all views equal its first or its second and are not itself; `None` if none do.
-fn same(views: &[Vec<Vec<u32>>]) -> Option<Vec<bool>> {
+/// For each group and each text of the batch, whether the text equals the group's text or partner without being one of
+/// these two itself: `[b, v b]`, flattened. `None` if all texts of the batch are different.
+fn false_negatives(views: &[Vec<Vec<u32>>]) -> Option<Vec<bool>> {
     let mut numbers = HashMap::new();
+    // Equal texts get the same number.
     let texts: Vec<usize> = views
         .iter()
         .flatten()
@@ -83,61 +90,58 @@ fn same(views: &[Vec<Vec<u32>>]) -> Option<Vec<bool>> {
             *numbers.entry(ids).or_insert(next)
         })
         .collect();
-    let count = views.first().map_or(0, Vec::len);
+    let num_groups = views.first().map_or(0, Vec::len);
     if numbers.len() == texts.len() {
         return None;
     }
-    let own = |row: usize| [row, row + count];
-    let is_same = |row: usize, text: usize| {
-        !own(row).contains(&text) && own(row).iter().any(|own| texts[*own] == texts[text])
+    let is_false = |group: usize, text: usize| {
+        let positives = [group, group + num_groups];
+        !positives.contains(&text) && positives.iter().any(|at| texts[*at] == texts[text])
     };
-    let all = (0..count).flat_map(|row| (0..texts.len()).map(move |text| (row, text)));
-    Some(all.map(|(row, text)| is_same(row, text)).collect())
+    let cells = (0..num_groups).flat_map(|group| (0..texts.len()).map(move |text| (group, text)));
+    Some(cells.map(|(group, text)| is_false(group, text)).collect())
 }
 
 impl Pairs {
-    /// What is added to the logits of `rows` texts for all others of the batch, `[b, v b]`: the logarithm of the
-    /// weight of own negatives, and minus infinity for false ones.
-    fn bias(&self, batch: &Batch, rows: i64, views: i64) -> Result<Tensor> {
+    /// The bias on the logits of each group and each text of the batch, `[b, v b]`: the logarithm of `negative_weight`
+    /// for the group's own hard negatives, minus infinity for false negatives, 0 elsewhere.
+    fn bias(&self, batch: &Batch, groups: i64, views: i64) -> Result<Tensor> {
         let options = (Kind::Float, batch.get("input_ids")?.device());
-        let mut bias = Tensor::f_zeros([rows, views * rows], options)?;
+        let mut bias = Tensor::f_zeros([groups, views * groups], options)?;
         if views > 2 && self.config.negative_weight != 1.0 {
-            let own =
-                Tensor::f_eye(rows, options)?.f_mul_scalar(self.config.negative_weight.ln())?;
-            let own = own.f_repeat([1, views - 2])?;
-            bias.f_narrow(1, 2 * rows, (views - 2) * rows)?.f_copy_(&own)?;
+            let own_negatives = Tensor::f_eye(groups, options)?
+                .f_mul_scalar(self.config.negative_weight.ln())?
+                .f_repeat([1, views - 2])?;
+            bias.f_narrow(1, 2 * groups, (views - 2) * groups)?.f_copy_(&own_negatives)?;
         }
-        if let Some(same) = batch.find("same") {
-            let _ = bias.f_masked_fill_(same, f64::NEG_INFINITY)?;
+        if let Some(is_false) = batch.find("same") {
+            let _ = bias.f_masked_fill_(is_false, f64::NEG_INFINITY)?;
         }
         Ok(bias)
     }
 
-    /// The loss of the vectors of `rows` groups.
-    fn of_vectors(
+    /// The loss of the vectors `[v b, d]` of `groups` groups, with the result of [`Pairs::bias`].
+    fn vectors_loss(
         &self,
-        vectors_bd: &Tensor,
+        vectors: &Tensor,
         temperature: Temperature<'_>,
         bias: &Tensor,
-        rows: i64,
-    ) -> Result<Compared> {
-        let texts = vectors_bd.f_narrow(0, 0, rows)?;
-        let keys = vectors_bd.f_narrow(0, rows, vectors_bd.size()[0] - rows)?;
-        // Two groups with the same text or the same partner are no negatives of each other.
-        let groups = bias.f_narrow(1, 0, rows)?.f_add(&bias.f_narrow(1, rows, rows)?)?;
-        let more = bias.f_slice(1, 2 * rows, None, 1)?;
-        let bias = Tensor::f_cat(&[&groups, &more], 1)?;
-        let there = info_nce(&texts, &keys, temperature, Some(&bias))?;
+        groups: i64,
+    ) -> Result<ContrastiveLoss> {
+        let texts_bd = vectors.f_narrow(0, 0, groups)?;
+        let keys_kd = vectors.f_narrow(0, groups, vectors.size()[0] - groups)?;
+        // Two groups are not negatives of each other if they have the same text or the same partner.
+        let pair_bias_bb =
+            bias.f_narrow(1, 0, groups)?.f_add(&bias.f_narrow(1, groups, groups)?)?;
+        let negatives_bias = bias.f_slice(1, 2 * groups, None, 1)?;
+        let bias_bk = Tensor::f_cat(&[&pair_bias_bb, &negatives_bias], 1)?;
+        let text_to_partner = info_nce(&texts_bd, &keys_kd, temperature, Some(&bias_bk))?;
         if !self.config.symmetric {
-            return Ok(there);
+            return Ok(text_to_partner);
         }
-        let partners = keys.f_narrow(0, 0, rows)?;
-        let back = info_nce(&partners, &texts, temperature, Some(&groups))?;
-        let mean = |a: &Tensor, b: &Tensor| a.f_add(b)?.f_div_scalar(2);
-        Ok(Compared {
-            loss: mean(&there.loss, &back.loss)?,
-            accuracy: mean(&there.accuracy, &back.accuracy)?,
-        })
+        let partners_bd = keys_kd.f_narrow(0, 0, groups)?;
+        let partner_to_text = info_nce(&partners_bd, &texts_bd, temperature, Some(&pair_bias_bb))?;
+        text_to_partner.mean(&partner_to_text)
     }
 }
 
@@ -145,8 +149,7 @@ impl Method for Pairs {
     type Keys = PairsConfig;
 
     const NAME: &'static str = "pairs";
-    const SUMMARY: &'static str =
-        "supervised pairs and triplets: near the partner, far from others' and hard negatives";
+    const SUMMARY: &'static str = "supervised pairs and triplets: pulls a text to its partner, away from other partners and hard negatives";
     const POOLING: Pooling = Pooling::Mean;
     const LIMITS: &'static [Limit] = &[("negative_weight", 0.0, 1e6)];
     const ROWS: RowSpec = RowSpec::Groups { least: 2 };
@@ -160,16 +163,16 @@ impl Method for Pairs {
             let message = format!("is {weight} and must be above 0");
             return Err(ObjectiveError::Config { path: "negative_weight".to_owned(), message });
         }
-        let collate = Groups(layout(context.tokenizer()?, context.padding_free));
+        let collate = GroupCollate(batch_layout(context.tokenizer()?, context.padding_free));
         Ok((Self { config: keys }, Arc::new(collate)))
     }
 
-    /// The mean over texts of the InfoNCE with their partners.
-    fn compare(&self, input: Input<'_>) -> Result<Compared> {
-        let texts = input.batch.keys.len() as i64;
-        let all = input.rows(None)?;
-        let bias = self.bias(input.batch, texts, all.count() / texts.max(1))?;
+    /// The mean over groups of the InfoNCE of the text with its partner.
+    fn loss(&self, input: LossInput<'_>) -> Result<ContrastiveLoss> {
+        let groups = input.batch.keys.len() as i64;
+        let rows = input.rows(None)?;
+        let bias = self.bias(input.batch, groups, rows.count() / groups.max(1))?;
         let temperature = input.shared.temperature();
-        compare(&all, &|vectors_bd| self.of_vectors(vectors_bd, temperature, &bias, texts))
+        chunked_loss(&rows, &|vectors| self.vectors_loss(vectors, temperature, &bias, groups))
     }
 }

@@ -1,6 +1,6 @@
-//! What vectors go through before they are compared, while training alone.
+//! The projection head, which vectors pass through before they are compared. It is used in training only.
 //!
-//! Shapes: b rows, d the encoder's width, p the width of what is compared.
+//! Shapes: b rows, d the encoder's width, p the output width of the projection.
 
 use std::cell::RefCell;
 
@@ -9,42 +9,45 @@ use sst_core::nn::Linear;
 use sst_core::{ParamStore, Result, Scope};
 use tch::{Kind, Tensor};
 
-/// The kinds there are.
+/// The kind of projection head.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Projection {
-    /// The vectors themselves.
+    /// No projection: the vectors themselves are compared.
     #[default]
     None,
-    /// A linear layer (Chen et al. 2020, "SimCLR", section 4.2, for this and for `mlp`).
+    /// One linear layer. SimCLR compares this with `mlp` (Chen et al. 2020, section 4.2).
     Linear,
-    /// A linear layer and tanh, as SimCSE has it for training (Gao et al. 2021, section 6.3).
+    /// One linear layer and tanh, as in the training of SimCSE (Gao et al. 2021, section 6.3).
     Tanh,
-    /// Two linear layers with ReLU between them, the first as wide as the encoder (Chen et al. 2020, "Improved
-    /// Baselines with Momentum Contrastive Learning", section 2).
+    /// Two linear layers with ReLU between them; the hidden layer has the width of the encoder (Chen et al. 2020,
+    /// "Improved Baselines with Momentum Contrastive Learning", section 2).
     Mlp,
 }
 
-/// What all parameters of a head have before their names.
+/// The prefix of the names of all projection parameters.
 const PREFIX: &str = "projection";
 
-/// The layers of a projection.
+/// The layers of a projection head.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct ProjectionHead {
     dense: Linear,
-    kind: Kinds,
+    after_dense: AfterDense,
 }
 
+/// What follows the first linear layer.
 #[derive(Debug)]
-enum Kinds {
-    Linear,
+enum AfterDense {
+    Nothing,
     Tanh,
-    Mlp(Linear),
+    /// ReLU and this linear layer.
+    ReluLinear(Linear),
 }
 
-impl Head {
-    /// The head `kind` from `width` to `size`; `None` if that is none. Weights begin so that what comes out varies
-    /// about as much as what goes in (LeCun et al. 1998, "Efficient BackProp", section 4.6), biases at zero.
+impl ProjectionHead {
+    /// The projection `kind` from `width` to `size`; `None` if there is no projection. Weights are drawn with the
+    /// standard deviation `width^-0.5`, so that the output has about the variance of the input (LeCun et al. 1998,
+    /// "Efficient BackProp", section 4.6); biases are 0.
     pub(super) fn new(
         kind: Projection,
         params: &RefCell<ParamStore>,
@@ -55,28 +58,30 @@ impl Head {
         let layer = |name: &str, output: i64| {
             Linear::new(&scope.sub(name), width, output, (width as f64).powf(-0.5))
         };
-        let (dense, kind) = match kind {
+        let (dense, after_dense) = match kind {
             Projection::None => return Ok(None),
-            Projection::Linear => (layer("dense", size)?, Kinds::Linear),
-            Projection::Tanh => (layer("dense", size)?, Kinds::Tanh),
-            Projection::Mlp => (layer("dense", width)?, Kinds::Mlp(layer("output", size)?)),
+            Projection::Linear => (layer("dense", size)?, AfterDense::Nothing),
+            Projection::Tanh => (layer("dense", size)?, AfterDense::Tanh),
+            Projection::Mlp => {
+                (layer("dense", width)?, AfterDense::ReluLinear(layer("output", size)?))
+            }
         };
-        Ok(Some(Self { dense, kind }))
+        Ok(Some(Self { dense, after_dense }))
     }
 
-    /// `[b, p]` of `[b, d]`, in fp32 whatever autocast does elsewhere, for the reason that cosines are.
+    /// Projects `[b, d]` to `[b, p]`. Like the cosine similarities, this is computed in fp32 even under autocast.
     pub(super) fn forward(&self, vectors_bd: &Tensor) -> Result<Tensor> {
         let _full = sst_kernels::autocast(vectors_bd.device(), None)?;
         let dense = self.dense.forward(&vectors_bd.f_to_kind(Kind::Float)?)?;
-        match &self.kind {
-            Kinds::Linear => Ok(dense),
-            Kinds::Tanh => Ok(dense.f_tanh()?),
-            Kinds::Mlp(output) => output.forward(&dense.f_relu()?),
+        match &self.after_dense {
+            AfterDense::Nothing => Ok(dense),
+            AfterDense::Tanh => Ok(dense.f_tanh()?),
+            AfterDense::ReluLinear(output) => output.forward(&dense.f_relu()?),
         }
     }
 }
 
-/// Those of `params` that are of a head.
-pub(super) fn head_params(params: &ParamStore) -> impl Iterator<Item = (&str, &Tensor)> {
+/// The parameters of a projection head among `params`.
+pub(super) fn projection_params(params: &ParamStore) -> impl Iterator<Item = (&str, &Tensor)> {
     params.iter().filter(|(name, _)| name.starts_with(PREFIX))
 }

@@ -1,72 +1,72 @@
-//! What contrastive objectives share on the device: their keys, and parameters of their own.
+//! The shared keys of a contrastive objective, and its own trained parameters: the projection and the temperature.
 
 use std::cell::RefCell;
 
 use sst_core::{ParamStore, Result};
 use tch::Tensor;
 
-use super::config::Common;
-use super::projection::{Head, head_params};
-use super::temperature::{Learned, Temperature};
+use super::config::ContrastiveConfig;
+use super::projection::{ProjectionHead, projection_params};
+use super::temperature::{LearnedTemperature, Temperature};
 use crate::entry::Context;
 
-/// How vectors are made and compared, with what of it trains.
+/// The part of a contrastive objective that does not depend on its method.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) common: Common,
+    pub(super) config: ContrastiveConfig,
     params: ParamStore,
-    head: Option<Head>,
-    learned: Option<Learned>,
+    projection: Option<ProjectionHead>,
+    learned_temperature: Option<LearnedTemperature>,
 }
 
 impl Shared {
-    /// Parameters as they begin.
-    pub(super) fn new(common: Common, context: &Context<'_>) -> Result<Self> {
+    /// Creates the parameters with their initial values.
+    pub(super) fn new(config: ContrastiveConfig, context: &Context<'_>) -> Result<Self> {
         let params = RefCell::new(ParamStore::new(context.device, Some(context.seed)));
         let width = context.hidden_size;
-        let size = if common.projection_size == 0 { width } else { common.projection_size as i64 };
-        let head = Head::new(common.projection, &params, width, size)?;
+        let size = if config.projection_size == 0 { width } else { config.projection_size as i64 };
+        let projection = ProjectionHead::new(config.projection, &params, width, size)?;
         let mut params = params.into_inner();
-        let learned = match common.learn_temperature {
-            true => Some(Learned::new(&mut params, common.temperature)?),
+        let learned_temperature = match config.learn_temperature {
+            true => Some(LearnedTemperature::new(&mut params, config.temperature)?),
             false => None,
         };
-        Ok(Self { common, params, head, learned })
+        Ok(Self { config, params, projection, learned_temperature })
     }
 
-    /// All parameters of its own.
+    /// The objective's own parameters: those of the projection, and the learned temperature.
     pub(super) fn params(&self) -> &ParamStore {
         &self.params
     }
 
-    /// Those that vectors go through.
-    pub(super) fn head_params(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        head_params(&self.params)
+    /// The parameters of the projection.
+    pub(super) fn projection_params(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        projection_params(&self.params)
     }
 
-    /// What is compared, `[b, p]` of vectors `[b, d]`.
+    /// Projects vectors `[b, d]` to `[b, p]`; returns them unchanged if there is no projection.
     pub(super) fn project(&self, vectors_bd: Tensor) -> Result<Tensor> {
-        match &self.head {
-            Some(head) => head.forward(&vectors_bd),
+        match &self.projection {
+            Some(projection) => projection.forward(&vectors_bd),
             None => Ok(vectors_bd),
         }
     }
 
-    /// What cosines are divided by.
+    /// The current temperature.
     pub(super) fn temperature(&self) -> Temperature<'_> {
-        match &self.learned {
+        match &self.learned_temperature {
             Some(learned) => learned.get(),
-            None => Temperature::Fixed(self.common.temperature),
+            None => Temperature::Fixed(self.config.temperature),
         }
     }
 
-    /// The value of a temperature that trains, to be logged: a detached scalar.
+    /// The value of a learned temperature for the log, a detached scalar.
     pub(super) fn learned_temperature(&self) -> Result<Option<Tensor>> {
-        self.learned.as_ref().map(Learned::value).transpose()
+        self.learned_temperature.as_ref().map(LearnedTemperature::value).transpose()
     }
 
-    /// Keeps parameters within their bounds.
+    /// Clamps parameters to their limits.
     pub(super) fn after_update(&self) -> Result<()> {
-        self.learned.as_ref().map_or(Ok(()), Learned::clip)
+        self.learned_temperature.as_ref().map_or(Ok(()), LearnedTemperature::clamp)
     }
 }

@@ -1,5 +1,5 @@
-//! Unsupervised SimCSE (Gao et al. 2021, "SimCSE: Simple Contrastive Learning of Sentence Embeddings", section 3):
-//! the two views of a text are the text itself, read twice with other dropout.
+//! Unsupervised SimCSE (Gao et al. 2021, "SimCSE: Simple Contrastive Learning of Sentence Embeddings", section 3). The
+//! two views of a text are the text itself, encoded twice with different dropout masks.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use sst_core::Result;
 use sst_core::nn::Pooling;
 use sst_data::Collate;
 
-use super::grad_cache::{Input, compare};
-use super::info_nce::{Compared, info_nce};
+use super::grad_cache::{LossInput, chunked_loss};
+use super::info_nce::{ContrastiveLoss, info_nce};
 use super::method::{Method, entry};
-use super::views::Twice;
+use super::views::DropoutViews;
 use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
 
-/// The word of registration.
+/// The entry in the list of objectives.
 pub(crate) const ENTRY: Entry = entry::<SimCse>();
 
-/// The keys of `[objective]` for `name = "simcse"`, besides the shared ones: none.
+/// The keys of `[objective]` for `name = "simcse"`, besides the shared ones. There are none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimCseConfig {}
@@ -30,19 +30,19 @@ impl Method for SimCse {
 
     const NAME: &'static str = "simcse";
     const SUMMARY: &'static str =
-        "unsupervised SimCSE: two readings of a text with other dropout are near each other";
+        "unsupervised SimCSE: pulls two encodings of a text together that differ by dropout";
     const POOLING: Pooling = Pooling::Cls;
 
     fn new(
         _keys: SimCseConfig,
         context: &Context<'_>,
     ) -> Result<(Self, Arc<dyn Collate>), ObjectiveError> {
-        Ok((Self, Arc::new(Twice::new(context.tokenizer()?, context.padding_free))))
+        Ok((Self, Arc::new(DropoutViews::new(context.tokenizer()?, context.padding_free))))
     }
 
-    /// The mean over texts of the InfoNCE of their two readings.
-    fn compare(&self, input: Input<'_>) -> Result<Compared> {
-        compare(&input.rows(None)?, &|vectors_bd| {
+    /// The mean InfoNCE over texts; the query is the first view of a text and the key is the second.
+    fn loss(&self, input: LossInput<'_>) -> Result<ContrastiveLoss> {
+        chunked_loss(&input.rows(None)?, &|vectors_bd| {
             let views = vectors_bd.f_chunk(2, 0)?;
             info_nce(&views[0], &views[1], input.shared.temperature(), None)
         })

@@ -1,23 +1,24 @@
-//! What cosines are divided by: a number, or a parameter.
+//! The temperature, by which cosine similarities are divided: a fixed number or a trained parameter.
 
 use sst_core::{Error, Init, ParamStore, Result};
 use tch::Tensor;
 
-/// The most that cosines are multiplied by where the temperature is learned: beyond it CLIP's training was not stable
-/// (Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision", section 2.5).
+/// The maximum of the logit scale (1 / temperature) if the temperature is learned. CLIP clips it at 100 because training
+/// was unstable above (Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision",
+/// section 2.5).
 pub(super) const MAX_SCALE: f64 = 100.0;
 
-/// What cosines are divided by.
+/// The temperature of a contrastive loss.
 #[derive(Debug, Clone, Copy)]
 pub enum Temperature<'a> {
     /// This number, which must be above 0.
     Fixed(f64),
-    /// The exponential of minus this scalar, so that it is above 0 whatever training does.
+    /// The scalar is the logarithm of the logit scale, and the temperature is `exp(-scalar)`, which is always above 0.
     Learned(&'a Tensor),
 }
 
 impl Temperature<'_> {
-    /// `cosines` over the temperature.
+    /// The cosine similarities divided by the temperature.
     ///
     /// # Errors
     /// If the temperature is not above 0, or libtorch fails.
@@ -34,15 +35,16 @@ impl Temperature<'_> {
     }
 }
 
-/// A temperature that trains.
+/// A trained temperature.
 #[derive(Debug)]
-pub(super) struct Learned {
-    /// The logarithm of one over it, a scalar.
+pub(super) struct LearnedTemperature {
+    /// The logarithm of 1 / temperature, a scalar.
     log_scale: Tensor,
 }
 
-impl Learned {
-    /// Makes the parameter `log_scale`, which begins at `temperature`. A scalar, it has no weight decay.
+impl LearnedTemperature {
+    /// Creates the parameter `log_scale` with the initial value `-ln(temperature)`. It has no weight decay, because it is
+    /// a scalar.
     pub(super) fn new(params: &mut ParamStore, temperature: f64) -> Result<Self> {
         let log_scale = params.add("log_scale", &[], Init::Constant(-temperature.ln()))?;
         Ok(Self { log_scale })
@@ -52,13 +54,13 @@ impl Learned {
         Temperature::Learned(&self.log_scale)
     }
 
-    /// Its value, a detached scalar.
+    /// The temperature, a detached scalar.
     pub(super) fn value(&self) -> Result<Tensor> {
         Ok(self.log_scale.f_detach()?.f_neg()?.f_exp()?)
     }
 
-    /// Takes it back to the least that it may be, if an update has gone below.
-    pub(super) fn clip(&self) -> Result<()> {
+    /// Clamps the logit scale to [`MAX_SCALE`], so that the temperature is at least 0.01.
+    pub(super) fn clamp(&self) -> Result<()> {
         let mut log_scale = self.log_scale.shallow_clone();
         let _ = tch::no_grad(|| log_scale.f_clamp_max_(MAX_SCALE.ln()))?;
         Ok(())

@@ -1,4 +1,4 @@
-//! Batches of several views of each text: all rows of the first view, then all of the second.
+//! Batches of several views of each text: the first views of all texts, then the second views of all texts, and so on.
 
 use sst_core::{Batch, Error, RaggedRows, Tokens};
 use sst_data::tokenize::Tokenizer;
@@ -7,20 +7,23 @@ use tch::Tensor;
 
 use crate::layout::BatchLayout;
 
-/// How rows lie: padded with the tokenizer's padding, or ragged.
-pub(super) fn layout(tokenizer: &Tokenizer, padding_free: bool) -> BatchLayout {
-    // Padding is never seen, so any id serves where the tokenizer has none for it.
+/// The layout of batches: ragged, or padded with the tokenizer's padding token.
+pub(super) fn batch_layout(tokenizer: &Tokenizer, padding_free: bool) -> BatchLayout {
+    // The attention mask hides padding, so any id will do if the tokenizer has no padding token.
     let padded = BatchLayout::Padded { pad: tokenizer.special().pad.unwrap_or(0) };
     if padding_free { BatchLayout::Ragged } else { padded }
 }
 
-/// The tokens of an example's field `input_ids`.
+/// The tokens of the field `input_ids`; an error if there are none.
 pub(super) fn tokens(example: &Example) -> Result<&[u32], CollateError> {
-    tokens_of(example, "input_ids")
+    field_tokens(example, "input_ids")
 }
 
-/// The tokens of another field.
-pub(super) fn tokens_of<'e>(example: &'e Example, field: &str) -> Result<&'e [u32], CollateError> {
+/// The tokens of the field `field`; an error if there are none.
+pub(super) fn field_tokens<'e>(
+    example: &'e Example,
+    field: &str,
+) -> Result<&'e [u32], CollateError> {
     let missing =
         || CollateError::MissingField { key: example.key.clone(), field: field.to_owned() };
     let ids = example.tokens(field).ok_or_else(missing)?;
@@ -35,45 +38,50 @@ pub(super) fn tokens_of<'e>(example: &'e Example, field: &str) -> Result<&'e [u3
     }
 }
 
-/// The batch of these views. Arrays: `input_ids` `[v b, l]` and `attention_mask`, or ragged `[t]`. Normalizer: the
-/// whole batch.
-pub(super) fn lay(
+/// The batch of these views: `views[i][j]` are the tokens of view i of example j. Arrays: `input_ids` `[v b, l]`, with
+/// `attention_mask` `[v b, l]` if rows are padded, or `input_ids` `[t]` for ragged rows. Normalizer: the whole batch.
+pub(super) fn views_batch(
     layout: BatchLayout,
     examples: &[Example],
     views: &[Vec<Vec<u32>>],
 ) -> Result<HostBatch, CollateError> {
     let keys = examples.iter().map(|example| example.key.clone()).collect();
-    let (batch, _) = layout.lay(HostBatch::new(Normalizer::WholeBatch, keys), &views.concat())?;
-    Ok(batch)
+    let batch = HostBatch::new(Normalizer::WholeBatch, keys);
+    Ok(layout.lay_out(batch, &views.concat())?.0)
 }
 
-/// Makes batches that hold each row twice, to be read with other dropout.
-pub(super) struct Twice(BatchLayout);
+/// Makes batches that hold each row twice. The two views of a row differ only by the dropout masks of the encoder.
+pub(super) struct DropoutViews(BatchLayout);
 
-impl Twice {
+impl DropoutViews {
     pub(super) fn new(tokenizer: &Tokenizer, padding_free: bool) -> Self {
-        Self(layout(tokenizer, padding_free))
+        Self(batch_layout(tokenizer, padding_free))
     }
 }
 
-impl Collate for Twice {
+impl Collate for DropoutViews {
     fn collate(&self, examples: &[Example], _seed: u64) -> Result<HostBatch, CollateError> {
-        let rows = examples.iter().map(|example| tokens(example).map(<[u32]>::to_vec));
-        let rows: Vec<Vec<u32>> = rows.collect::<Result<_, _>>()?;
-        lay(self.0, examples, &[rows.clone(), rows])
+        let rows: Vec<Vec<u32>> = examples
+            .iter()
+            .map(|example| tokens(example).map(<[u32]>::to_vec))
+            .collect::<Result<_, _>>()?;
+        views_batch(self.0, examples, &[rows.clone(), rows])
     }
 }
 
-/// Some rows of a batch.
-pub(super) struct Part {
+/// A range of the rows of a batch.
+pub(super) struct RowSlice {
     input_ids: Tensor,
     rows: Option<RaggedRows>,
     attention_mask: Option<Tensor>,
 }
 
-impl Part {
-    /// Rows `start..start + count` of a batch, of `total` that it has.
-    pub(super) fn of(batch: &Batch, start: i64, count: i64) -> sst_core::Result<Self> {
+impl RowSlice {
+    /// The rows `start..start + count` of a batch.
+    ///
+    /// # Errors
+    /// If the batch has fewer rows, or libtorch fails.
+    pub(super) fn new(batch: &Batch, start: i64, count: i64) -> sst_core::Result<Self> {
         let ids = batch.get("input_ids")?;
         let Some(rows) = &batch.rows else {
             let narrow = |x: &Tensor| x.f_narrow(0, start, count);
@@ -103,8 +111,8 @@ impl Part {
     }
 }
 
-/// The rows of a batch, of all views.
-pub(super) fn count(batch: &Batch) -> sst_core::Result<i64> {
+/// The number of rows of a batch, all views counted.
+pub(super) fn num_rows(batch: &Batch) -> sst_core::Result<i64> {
     match &batch.rows {
         Some(rows) => Ok(rows.num_rows()),
         None => Ok(batch.get("input_ids")?.size()[0]),

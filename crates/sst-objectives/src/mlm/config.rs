@@ -7,36 +7,37 @@ use crate::entry::IdleKey;
 use crate::error::ObjectiveError;
 use crate::parse::check_rate;
 
-/// What is masked as a whole.
+/// The unit that is selected and masked as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
-    /// Each token by itself (BERT).
+    /// Single tokens (BERT).
     #[default]
     Token,
-    /// Whole words: all pieces of a word of the text (see `sst_data::words::word_ranges`), Chinese ones as jieba cuts
-    /// them (Cui et al. 2021, "Pre-Training with Whole Word Masking for Chinese BERT"), whatever the tokenizer.
+    /// Whole words: all tokens of a word of the text. Words come from `sst_data::words::word_ranges`, which segments
+    /// Chinese as jieba does (Cui et al. 2021, "Pre-Training with Whole Word Masking for Chinese BERT"), and do not
+    /// depend on the tokenizer.
     Word,
-    /// Spans of whole words of geometric length (Joshi et al. 2020, "SpanBERT").
+    /// Spans of whole words, whose lengths have a geometric distribution (Joshi et al. 2020, "SpanBERT").
     Span,
 }
 
-/// How tokens are masked.
+/// The settings of masking.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MlmConfig {
-    /// The share of ordinary tokens that is chosen. 0.15 as in BERT; Wettig et al. 2023 ("Should You
-    /// Mask 15% in Masked Language Modeling?") find more to be better for large models.
+    /// The fraction of ordinary tokens that are selected. The default is BERT's 0.15; Wettig et al. 2023 ("Should You
+    /// Mask 15% in Masked Language Modeling?") find higher rates better for large models.
     pub mask_rate: f64,
-    /// What is chosen as a whole.
+    /// The unit that is selected as a whole.
     pub unit: Unit,
-    /// Of the chosen, the share that becomes the mask token.
+    /// The fraction of the selected tokens that become the mask token.
     pub replace_mask: f64,
-    /// Of the chosen, the share that becomes a random ordinary token; the rest stays as it is.
+    /// The fraction of the selected tokens that become a random ordinary token. The rest stays unchanged.
     pub replace_random: f64,
-    /// For spans: the parameter of the geometric distribution of their length in words.
+    /// For spans: the parameter p of the geometric distribution of their length in words.
     pub span_p: f64,
-    /// For spans: the longest, in words.
+    /// For spans: the maximum length in words.
     pub max_span: u64,
 }
 
@@ -54,10 +55,11 @@ impl Default for MlmConfig {
 }
 
 impl MlmConfig {
-    /// Checks what serde cannot.
+    /// Checks the values that serde cannot check.
     ///
     /// # Errors
-    /// If a share is none, or the shares of one whole exceed it.
+    /// If a rate is outside 0 to 1, `mask_rate` or `max_span` is 0, or `replace_mask` and `replace_random` add up to more
+    /// than 1.
     pub fn check(&self) -> Result<(), ObjectiveError> {
         check_rate("mask_rate", self.mask_rate)?;
         check_rate("replace_mask", self.replace_mask)?;
@@ -81,11 +83,11 @@ impl MlmConfig {
     }
 }
 
-/// The shape of spans is for spans alone.
+/// `span_p` and `max_span` have an effect only with `unit = "span"`.
 pub(super) fn idle_keys(config: &Value) -> Vec<IdleKey> {
-    let why = "is for unit = \"span\"";
+    let reason = "is for unit = \"span\"";
     match config.get("unit").is_none_or(|unit| unit == "span") {
         true => Vec::new(),
-        false => vec![("span_p", why), ("max_span", why)],
+        false => vec![("span_p", reason), ("max_span", reason)],
     }
 }

@@ -1,4 +1,4 @@
-//! The device half: cross-entropy at the masked positions.
+//! The device half: the cross-entropy at the selected positions.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::error::ObjectiveError;
 use crate::parse::parse;
 use crate::token_loss::TokenLoss;
 
-/// The word of registration.
+/// The entry in the list of objectives.
 pub(crate) const ENTRY: Entry = Entry {
     name: "mlm",
     summary: "masked language modelling: predict hidden tokens, words or spans",
@@ -52,19 +52,19 @@ fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, Ob
     Ok(Box::new(Mlm { mask_rate, collate }))
 }
 
-/// The label of a position that does not count.
+/// The label of a position that the loss ignores.
 const UNSCORED: i64 = -100;
 
-/// The positions and their labels, and on the CPU the last position as often again as makes their number
-/// [`kernel_rows`].
-fn scored(positions_n: &Tensor, labels_n: &Tensor) -> Result<(Tensor, Tensor)> {
+/// Pads positions and labels on the CPU, so that their number becomes [`kernel_rows`]. The padding repeats the last
+/// position, with a label that the loss ignores.
+fn pad_positions(positions_n: &Tensor, labels_n: &Tensor) -> Result<(Tensor, Tensor)> {
     let count = labels_n.numel();
-    let more = (kernel_rows(count) - count) as i64;
-    if count == 0 || more == 0 || labels_n.device() != Device::Cpu {
+    let padding = (kernel_rows(count) - count) as i64;
+    if count == 0 || padding == 0 || labels_n.device() != Device::Cpu {
         return Ok((positions_n.shallow_clone(), labels_n.shallow_clone()));
     }
-    let last = positions_n.f_narrow(0, count as i64 - 1, 1)?.f_expand([more], false)?;
-    let unscored = labels_n.f_new_full([more], UNSCORED, (Kind::Int64, Device::Cpu))?;
+    let last = positions_n.f_narrow(0, count as i64 - 1, 1)?.f_expand([padding], false)?;
+    let unscored = labels_n.f_new_full([padding], UNSCORED, (Kind::Int64, Device::Cpu))?;
     Ok((Tensor::f_cat(&[positions_n, &last], 0)?, Tensor::f_cat(&[labels_n, &unscored], 0)?))
 }
 
@@ -81,15 +81,15 @@ impl Objective for Mlm {
         self.collate.clone()
     }
 
-    /// The sum over masked tokens of minus the log-probability of the token that was there; the sum
-    /// `correct` counts those that the model ranks first.
+    /// The summed cross-entropy of the original tokens at the selected positions. The sum `correct` counts the tokens
+    /// that the model ranks first.
     fn loss(&self, model: &dyn Model, batch: &Batch, context: &StepContext) -> Result<LossParts> {
         let input = Tokens::from_batch(batch)?;
         let (positions_n, labels_n) =
-            scored(batch.get("masked_positions")?, batch.get("masked_labels")?)?;
+            pad_positions(batch.get("masked_positions")?, batch.get("masked_labels")?)?;
         let hidden_nd =
             model.text_encoder()?.encode_at(input.into(), &positions_n, context.forward)?;
-        let whole = TokenLoss { z_loss: 0.0, logits_at_once: 0 };
-        whole.of(model, [&hidden_nd, &labels_n], UNSCORED, context.forward)
+        let loss = TokenLoss { z_loss: 0.0, logits_at_once: 0 };
+        loss.compute(model, [&hidden_nd, &labels_n], UNSCORED, context.forward)
     }
 }

@@ -1,8 +1,8 @@
-//! Masked language modelling (Devlin et al. 2019): hide some tokens, predict them from both sides.
+//! Masked language modelling (Devlin et al. 2019): select some tokens and predict them from the tokens on both sides.
 //!
-//! Of the chosen tokens 80 % become the mask token, 10 % a random ordinary token and 10 % stay, so that
-//! the model cannot rely on seeing the mask. Masks are drawn afresh for each (epoch, row), as in RoBERTa
-//! (Liu et al. 2019). The vocabulary is scored at the chosen positions alone.
+//! Of the selected tokens, 80 % become the mask token, 10 % become a random ordinary token and 10 % stay unchanged, so
+//! that the model cannot rely on seeing the mask token. The selection is drawn anew for each (epoch, row), as in RoBERTa
+//! (Liu et al. 2019). Logits are computed at the selected positions only.
 
 mod collate;
 mod config;

@@ -1,4 +1,4 @@
-//! Choosing what to mask.
+//! Selects the tokens of a row that are to be predicted, and draws what each is replaced with.
 
 use sst_data::SeqRng;
 use sst_data::rng::mix64;
@@ -6,108 +6,114 @@ use sst_data::rng::mix64;
 use super::config::{MlmConfig, Unit};
 use super::words::WordGrouper;
 
-/// What becomes of a chosen token.
+/// What a selected token is replaced with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Replacement {
+    /// The mask token.
     Mask,
+    /// A random ordinary token.
     Random,
+    /// The token itself.
     Keep,
 }
 
-/// Draws the fate of a chosen token.
-fn fate(config: &MlmConfig, rng: &mut SeqRng) -> Fate {
+fn draw_replacement(config: &MlmConfig, rng: &mut SeqRng) -> Replacement {
     let draw = rng.uniform();
     if draw < config.replace_mask {
-        Fate::Mask
+        Replacement::Mask
     } else if draw < config.replace_mask + config.replace_random {
-        Fate::Random
+        Replacement::Random
     } else {
-        Fate::Keep
+        Replacement::Keep
     }
 }
 
-/// The chosen positions of a row and their fates, in order of position.
+/// The selected positions of a row in ascending order, with their replacements.
 pub(super) fn select(
     config: &MlmConfig,
     grouper: &WordGrouper,
     ids: &[u32],
     rng: &mut SeqRng,
-) -> Vec<(usize, Fate)> {
+) -> Vec<(usize, Replacement)> {
+    let mut selected = Vec::with_capacity(ids.len() / 4);
     match config.unit {
         Unit::Token => {
-            let mut chosen = Vec::with_capacity(ids.len() / 4);
             for (at, id) in ids.iter().enumerate() {
                 if !grouper.is_special(*id) && rng.chance(config.mask_rate) {
-                    chosen.push((at, fate(config, rng)));
+                    selected.push((at, draw_replacement(config, rng)));
                 }
             }
-            chosen
         }
         Unit::Word => {
             let words = grouper.words(ids);
-            let chosen = chosen_words(config, &words.keys, rng);
-            let mut tokens = Vec::new();
+            let is_selected = select_words(config, &words.keys, rng);
             for group in &words.groups {
-                if group.word.map_or_else(|| rng.chance(config.mask_rate), |word| chosen[word]) {
-                    // Each piece has a fate of its own, as in Google's whole-word models.
-                    tokens.extend(group.tokens.clone().map(|at| (at, fate(config, rng))));
+                let masks_group = match group.word {
+                    Some(word) => is_selected[word],
+                    None => rng.chance(config.mask_rate),
+                };
+                if masks_group {
+                    // Each token of a word gets its own replacement, as in Google's whole-word models.
+                    let tokens = group.tokens.clone();
+                    selected.extend(tokens.map(|at| (at, draw_replacement(config, rng))));
                 }
             }
-            tokens
         }
         Unit::Span => {
             let words = grouper.words(ids);
-            let chosen = chosen_spans(config, &words.keys, rng);
-            let mut tokens = Vec::new();
+            let replacements = select_spans(config, &words.keys, rng);
             for group in &words.groups {
-                let fate = match group.word {
-                    Some(word) => chosen[word],
-                    None => rng.chance(config.mask_rate).then(|| fate(config, rng)),
+                let replacement = match group.word {
+                    Some(word) => replacements[word],
+                    None => rng.chance(config.mask_rate).then(|| draw_replacement(config, rng)),
                 };
-                tokens.extend(group.tokens.clone().filter_map(|at| Some((at, fate?))));
+                let tokens = group.tokens.clone();
+                selected.extend(tokens.filter_map(|at| Some((at, replacement?))));
             }
-            tokens
         }
     }
+    selected
 }
 
-/// The places of the words in an order of chance that depends on the row's draw and on each word's key alone: a word
-/// more or less elsewhere in the row leaves it as it is.
-fn shuffled(keys: &[u64], row: u64) -> Vec<usize> {
+/// The indices of the words in a random order, given `row_seed`, a random number of the row. The sort key of a word
+/// depends on nothing but `row_seed` and the word's own key, so adding or removing another word does not change the
+/// order of the rest.
+fn shuffled(keys: &[u64], row_seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..keys.len()).collect();
-    order.sort_by_cached_key(|word| (mix64(row ^ keys[*word]), *word));
+    order.sort_by_cached_key(|word| (mix64(row_seed ^ keys[*word]), *word));
     order
 }
 
-/// Whether each word is chosen: as many as the mask rate says, rounded up or down by chance so that the expected
-/// number is exact. BERT rounds too, but always to at least one, which masks too much of short rows.
-fn chosen_words(config: &MlmConfig, keys: &[u64], rng: &mut SeqRng) -> Vec<bool> {
-    let (row, rounding) = (rng.next_u64(), rng.uniform());
+/// For each word, whether it is selected. The number of selected words is `mask_rate` times the number of words, rounded
+/// up or down at random so that the expected number is exact. BERT rounds too, but always to at least one word, which
+/// masks too much of short rows.
+fn select_words(config: &MlmConfig, keys: &[u64], rng: &mut SeqRng) -> Vec<bool> {
+    let (row_seed, rounding) = (rng.next_u64(), rng.uniform());
     let count = (keys.len() as f64 * config.mask_rate + rounding) as usize;
-    let mut chosen = vec![false; keys.len()];
-    for word in shuffled(keys, row).into_iter().take(count) {
-        chosen[word] = true;
+    let mut is_selected = vec![false; keys.len()];
+    for word in shuffled(keys, row_seed).into_iter().take(count) {
+        is_selected[word] = true;
     }
-    chosen
+    is_selected
 }
 
-/// Spans of words until the mask rate is spent: the fate of each word that is chosen. Each begins at a word drawn
-/// without replacement. The last word is taken with the probability that makes the expected number exact. A span has
-/// one fate, as in SpanBERT.
-fn chosen_spans(config: &MlmConfig, keys: &[u64], rng: &mut SeqRng) -> Vec<Option<Fate>> {
-    let row = rng.next_u64();
+/// For each word, its replacement, or `None` if it is not selected. Spans start at words that are drawn without
+/// replacement, until `mask_rate` times the number of words are selected; the last word is selected with the probability
+/// that makes the expected number exact. All words of a span share one replacement, as in SpanBERT.
+fn select_spans(config: &MlmConfig, keys: &[u64], rng: &mut SeqRng) -> Vec<Option<Replacement>> {
+    let row_seed = rng.next_u64();
     let mut budget = keys.len() as f64 * config.mask_rate;
-    let mut chosen: Vec<Option<Fate>> = vec![None; keys.len()];
-    for start in shuffled(keys, row) {
+    let mut replacements: Vec<Option<Replacement>> = vec![None; keys.len()];
+    for start in shuffled(keys, row_seed) {
         if budget <= 0.0 {
             break;
         }
-        let mut rng = SeqRng::new(row, "mlm.span", keys[start], 0);
+        let mut rng = SeqRng::new(row_seed, "mlm.span", keys[start], 0);
         let length = span_length(config, &mut rng);
-        let fate = fate(config, &mut rng);
-        for slot in chosen.iter_mut().skip(start).take(length).filter(|slot| slot.is_none()) {
+        let replacement = draw_replacement(config, &mut rng);
+        for slot in replacements.iter_mut().skip(start).take(length).filter(|slot| slot.is_none()) {
             if budget >= 1.0 || rng.chance(budget) {
-                *slot = Some(fate);
+                *slot = Some(replacement);
             }
             budget -= 1.0;
             if budget <= 0.0 {
@@ -115,10 +121,10 @@ fn chosen_spans(config: &MlmConfig, keys: &[u64], rng: &mut SeqRng) -> Vec<Optio
             }
         }
     }
-    chosen
+    replacements
 }
 
-/// A geometric length, redrawn above the longest: P(n) is proportional to p (1 - p)^(n - 1).
+/// Draws a span length n from 1 to `max_span`, with P(n) proportional to p (1 - p)^(n - 1).
 fn span_length(config: &MlmConfig, rng: &mut SeqRng) -> usize {
     let weights = (0..config.max_span).map(|n| (1.0 - config.span_p).powf(n as f64));
     let total: f64 = weights.clone().sum();
@@ -145,7 +151,7 @@ mod tests {
         let mean = lengths.iter().sum::<usize>() as f64 / lengths.len() as f64;
         assert!((mean - 3.8).abs() < 0.05, "{mean}");
         let share = |n: usize| lengths.iter().filter(|l| **l == n).count() as f64 / 50_000.0;
-        assert!((share(2) / share(1) - 0.8).abs() < 0.03, "each length is 0.8 of the one before");
+        assert!((share(2) / share(1) - 0.8).abs() < 0.03, "P(2) / P(1) must be 1 - p");
         assert_eq!((lengths.iter().min(), lengths.iter().max()), (Some(&1), Some(&10)));
     }
 }

@@ -1,4 +1,5 @@
-//! Words of Chinese text are masked alike whatever the tokenizer, measured in characters of the text.
+//! Whole-word masking of Chinese text selects the same words with every tokenizer. Words are compared by their character
+//! ranges in the text.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -10,7 +11,7 @@ use sst_data::words::word_ranges;
 use sst_data::{ArrayData, Collate, Example, Field, Key};
 use sst_objectives::mlm::{MlmCollate, MlmConfig, Unit};
 
-/// Lines of the first 300 kB of the bundled novel, in parts of some 60 characters.
+/// Lines from the first 300 kB of the bundled novel, cut into parts of at most 60 characters.
 fn novel() -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpora/sanguo.txt.gz");
     let mut bytes = Vec::new();
@@ -32,19 +33,20 @@ fn trained(algorithm: Algorithm, texts: &[String], vocab_size: usize) -> Tokeniz
     train(&config, texts.iter().cloned()).unwrap()
 }
 
-/// What was masked of the texts.
+/// The result of masking some texts.
 struct Masked {
-    /// For each text, the words that tokens of their own spell, and whether they were masked.
+    /// For each text, the words whose tokens spell nothing of another word, and whether they were selected.
     words: Vec<Vec<(Range<usize>, bool)>>,
-    tokens: usize,
-    chosen: usize,
-    rows_without: usize,
+    num_tokens: usize,
+    num_selected: usize,
+    rows_without_selection: usize,
 }
 
 fn mask(tokenizer: &Tokenizer, texts: &[String], unit: Unit) -> Masked {
     let config = MlmConfig { unit, ..MlmConfig::default() };
     let collate = MlmCollate::new(config, tokenizer, false).unwrap();
-    let mut masked = Masked { words: Vec::new(), tokens: 0, chosen: 0, rows_without: 0 };
+    let mut masked =
+        Masked { words: Vec::new(), num_tokens: 0, num_selected: 0, rows_without_selection: 0 };
     for (index, text) in texts.iter().enumerate() {
         let encoding = tokenizer.encoding(text).unwrap();
         let row = Example::new(
@@ -54,35 +56,37 @@ fn mask(tokenizer: &Tokenizer, texts: &[String], unit: Unit) -> Masked {
             Field::Tokens(encoding.ids.clone()),
         );
         let batch = collate.collate(&[row], 3).unwrap();
-        let Some(ArrayData::I64(chosen)) = batch.get("masked_positions").map(|array| array.data())
+        let Some(ArrayData::I64(positions)) =
+            batch.get("masked_positions").map(|array| array.data())
         else {
             panic!("no positions");
         };
-        let chosen: HashSet<usize> = chosen.iter().map(|at| *at as usize).collect();
-        masked.tokens += encoding.ids.len();
-        masked.chosen += chosen.len();
-        masked.rows_without += usize::from(chosen.is_empty());
+        let selected: HashSet<usize> = positions.iter().map(|at| *at as usize).collect();
+        masked.num_tokens += encoding.ids.len();
+        masked.num_selected += selected.len();
+        masked.rows_without_selection += usize::from(selected.is_empty());
         let mut words = Vec::new();
         for word in word_ranges(text) {
-            let inside = |at: &usize| {
+            let overlaps_word = |at: &usize| {
                 let (start, end) = encoding.offsets[*at];
                 start < word.end && end > word.start
             };
-            let tokens: Vec<usize> = (0..encoding.ids.len()).filter(inside).collect();
-            // A token may take white space with it, but nothing of another word.
-            let own = |at: &usize| {
+            let tokens: Vec<usize> = (0..encoding.ids.len()).filter(overlaps_word).collect();
+            // A token may include white space, but no part of another word.
+            let is_only_this_word = |at: &usize| {
                 let (start, end) = encoding.offsets[*at];
                 text[start..word.start.max(start)].trim().is_empty()
                     && text[word.end.min(end)..end].trim().is_empty()
             };
-            let hits = tokens.iter().filter(|at| chosen.contains(at)).count();
-            let known = tokens.iter().all(|at| Some(encoding.ids[*at]) != tokenizer.special().unk);
+            let hits = tokens.iter().filter(|at| selected.contains(at)).count();
+            let is_known =
+                tokens.iter().all(|at| Some(encoding.ids[*at]) != tokenizer.special().unk);
             assert!(
-                !known || hits == 0 || hits == tokens.len(),
-                "{:?} is masked in part",
+                !is_known || hits == 0 || hits == tokens.len(),
+                "only some tokens of {:?} are masked",
                 &text[word]
             );
-            if known && tokens.iter().all(own) {
+            if is_known && tokens.iter().all(is_only_this_word) {
                 words.push((word, hits > 0));
             }
         }
@@ -100,38 +104,41 @@ fn wordpiece_bpe_and_unigram_mask_the_same_words() {
     for unit in [Unit::Word, Unit::Span] {
         let all: Vec<Masked> = tokenizers.iter().map(|t| mask(t, &texts, unit)).collect();
         for (masked, algorithm) in all.iter().zip(algorithms) {
-            let (n, rate) = (masked.tokens as f64, masked.chosen as f64 / masked.tokens as f64);
-            let half = 3.29 * (0.15 * 0.85 / n).sqrt();
+            let n = masked.num_tokens as f64;
+            let rate = masked.num_selected as f64 / n;
+            // The 99.9 % interval of a binomial distribution.
+            let tolerance = 3.29 * (0.15 * 0.85 / n).sqrt();
             assert!(
-                (rate - 0.15).abs() < half,
-                "{algorithm:?} {unit:?}: {rate}, not 0.15 +- {half}"
+                (rate - 0.15).abs() < tolerance,
+                "{algorithm:?} {unit:?}: {rate}, not 0.15 +- {tolerance}"
             );
-            let without = masked.rows_without as f64 / texts.len() as f64;
+            let without = masked.rows_without_selection as f64 / texts.len() as f64;
             assert!(without < 0.02, "{algorithm:?} {unit:?}: {without} of the rows have no mask");
         }
-        let (mut same, mut shared) = (0, 0);
+        // Compare each tokenizer with the first one, on the words that both spell with whole tokens.
+        let (mut equal, mut compared) = (0, 0);
         for other in &all[1..] {
-            for (a, b) in all[0].words.iter().zip(&other.words) {
-                let of_a: std::collections::HashMap<_, _> = a.iter().cloned().collect();
-                let both = b.iter().filter_map(|(word, hit)| Some(of_a.get(word)? == hit));
-                for equal in both {
-                    shared += 1;
-                    same += usize::from(equal);
+            for (first_words, other_words) in all[0].words.iter().zip(&other.words) {
+                let first: std::collections::HashMap<_, _> = first_words.iter().cloned().collect();
+                for (word, is_selected) in other_words {
+                    let Some(is_selected_by_first) = first.get(word) else { continue };
+                    compared += 1;
+                    equal += usize::from(is_selected_by_first == is_selected);
                 }
             }
         }
-        println!("{unit:?}: {same} of {shared}");
-        assert!(shared > 50_000, "{shared}");
+        println!("{unit:?}: {equal} of {compared}");
+        assert!(compared > 50_000, "{compared}");
         assert!(
-            same as f64 >= 0.995 * shared as f64,
-            "{unit:?}: {same} of {shared} words are masked alike"
+            equal as f64 >= 0.995 * compared as f64,
+            "{unit:?}: only {equal} of {compared} words are treated equally"
         );
     }
 }
 
-/// Texts whose words a pre-tokenizer does not show: one row each, masked many times.
+/// Texts whose words the pre-tokenizers do not separate. Each text is masked 40 times.
 #[test]
-fn words_of_other_scripts_are_masked_whole() {
+fn whole_words_of_other_scripts_are_masked() {
     let texts = [
         "昨天晚上老师在iPhone上练习观察星星，OK吗？",
         "今日は天気がいいので、ハイキングに行きました。",
@@ -147,11 +154,14 @@ fn words_of_other_scripts_are_masked_whole() {
         for unit in [Unit::Word, Unit::Span] {
             let masked = mask(&tokenizer, &rows, unit);
             assert!(
-                masked.chosen > 0 && masked.rows_without < rows.len(),
+                masked.num_selected > 0 && masked.rows_without_selection < rows.len(),
                 "{algorithm:?} {unit:?}"
             );
             let words: usize = masked.words.iter().map(Vec::len).sum();
-            assert!(words > rows.len(), "{algorithm:?}: {words} words have tokens of their own");
+            assert!(
+                words > rows.len(),
+                "{algorithm:?}: only {words} words consist of whole tokens"
+            );
         }
     }
 }

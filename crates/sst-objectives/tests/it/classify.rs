@@ -1,4 +1,4 @@
-//! `classify` against transformers, and against a closed form.
+//! Compares `classify` with transformers and with a closed form.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::toy;
 
 const CONTEXT: StepContext = StepContext { step: 0, micro: 0, forward: Forward::TRAIN };
 
-/// The rows of a golden case, without their padding, with their labels.
+/// The rows of a golden case with their labels, without padding.
 fn examples(case: &Weights) -> Vec<Example> {
     let get = |name: &str| case.tensor(name).unwrap();
     let (ids, mask, labels) = (get("input_ids"), get("attention_mask"), get("labels"));
@@ -60,7 +60,7 @@ fn loss_and_gradients_equal_those_of_transformers() {
         let case = Weights::open(&folder.join("case.safetensors")).unwrap();
         let model = open(&folder, &LoadOptions::new(Device::Cpu)).unwrap().model;
         let examples = examples(&case);
-        // transformers has the mean.
+        // The golden loss of transformers is the mean over rows.
         let mean = loss(&*model, &examples, padding_free, 0.0) / examples.len() as f64;
         let want = case.tensor("loss").unwrap().double_value(&[]);
         let got = mean.double_value(&[]);
@@ -69,10 +69,11 @@ fn loss_and_gradients_equal_those_of_transformers() {
         let mut compared = 0;
         for (parameter, tensor) in model.params().trainable() {
             let Ok(want) = case.tensor(&format!("grad.{parameter}")) else { continue };
-            let (got, size) = (tensor.grad(), want.norm().double_value(&[]));
-            let off = (got - &want).norm().double_value(&[]);
-            // The gradient of the keys' bias is zero but for rounding.
-            assert!(off <= 1e-5 * size.max(1e-2), "{name}: {parameter}: {off} of {size}");
+            let size = want.norm().double_value(&[]);
+            let difference = (tensor.grad() - &want).norm().double_value(&[]);
+            // The exact gradient of the key projection's bias is 0, so only rounding errors are left of it.
+            let tolerance = 1e-5 * size.max(1e-2);
+            assert!(difference <= tolerance, "{name}: {parameter}: {difference} of {size}");
             compared += 1;
         }
         assert!(compared > 20, "{name}: {compared}");
@@ -80,21 +81,21 @@ fn loss_and_gradients_equal_those_of_transformers() {
 }
 
 #[test]
-fn smoothed_labels_spread_their_share_over_all_classes() {
+fn label_smoothing_spreads_a_part_of_the_target_over_all_classes() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/goldens/heads/sequence");
     let case = Weights::open(&folder.join("case.safetensors")).unwrap();
     let model = open(&folder, &LoadOptions::new(Device::Cpu)).unwrap().model;
     let got = loss(&*model, &examples(&case), false, 0.3).double_value(&[]);
     let log_p = case.tensor("logits").unwrap().log_softmax(-1, Kind::Double);
     let labels = case.tensor("labels").unwrap();
-    let right = log_p.gather(1, &labels.unsqueeze(1), false).sum(Kind::Double);
-    let even = log_p.mean_dim(&[1_i64][..], false, Kind::Double).sum(Kind::Double);
-    let want = -(right * 0.7 + even * 0.3).double_value(&[]);
+    let label_term = log_p.gather(1, &labels.unsqueeze(1), false).sum(Kind::Double);
+    let uniform_term = log_p.mean_dim(&[1_i64][..], false, Kind::Double).sum(Kind::Double);
+    let want = -(label_term * 0.7 + uniform_term * 0.3).double_value(&[]);
     assert!((got - want).abs() < 1e-5 * want, "{got} {want}");
 }
 
 #[test]
-fn a_record_without_a_label_and_a_model_without_the_head_are_told() {
+fn a_missing_label_and_a_missing_head_are_errors() {
     let tokenizer = toy::tokenizer();
     let context = toy::context(&tokenizer, true);
     let objective = build("classify", &json!({}), &context).unwrap();

@@ -1,4 +1,4 @@
-//! Causal language modelling: labels, its closed form, documents that do not see each other, and a loss in chunks.
+//! Causal language modelling: its labels, the closed form of its loss, isolated documents, and the loss in chunks.
 
 use serde_json::{Value, json};
 use sst_core::{Batch, Forward, Model, StepContext, Tokens};
@@ -26,14 +26,14 @@ fn labels(batch: &Batch) -> Vec<i64> {
     Vec::<i64>::try_from(batch.get("labels").unwrap().flatten(0, -1)).unwrap()
 }
 
-/// The loss of a batch, what else it sums, and the gradients of all parameters.
+/// The loss of a batch, the other sums, and the gradients of all parameters.
 fn run(config: &Value, model: &dyn Model, batch: &Batch) -> (f64, Vec<f64>, Vec<Tensor>) {
     let tokenizer = toy::tokenizer();
     let context = toy::context(&tokenizer, true);
     let objective = build("clm", config, &context).unwrap();
     sst_kernels::reset_gradients(model.params().iter().map(|(_, p)| p)).unwrap();
     let parts = objective.loss(model, batch, &CONTEXT).unwrap();
-    // As the trainer does: gradients are those of a mean.
+    // Divides before the backward pass, as the trainer does.
     (&parts.loss / 7.0).f_backward().unwrap();
     let copy = |grad: Tensor| if grad.defined() { grad.copy() } else { grad };
     let grads = model.params().iter().map(|(_, p)| copy(p.grad())).collect();
@@ -42,7 +42,7 @@ fn run(config: &Value, model: &dyn Model, batch: &Batch) -> (f64, Vec<f64>, Vec<
 }
 
 #[test]
-fn labels_are_the_tokens_that_follow() {
+fn labels_are_the_next_tokens() {
     let rows = [example(0, &[5, 6, 7]), example(1, &[8]), example(2, &[9, 10])];
     let ragged = batch(&json!({}), true, &rows);
     assert_eq!(labels(&ragged), [6, 7, -100, -100, 10, -100]);
@@ -52,10 +52,10 @@ fn labels_are_the_tokens_that_follow() {
     assert_eq!(padded.normalizer, Normalizer::Count(3));
 }
 
-/// A row of two documents: the second begins with the token that ends the first, and every token but the last of
-/// the row still has a label.
+/// A row of two documents. The second document begins with the end-of-text token of the first, so that every token but
+/// the last of the row still has a label.
 #[test]
-fn isolated_documents_begin_with_the_end_of_the_one_before() {
+fn an_isolated_document_begins_with_the_end_of_text_token_of_the_previous_one() {
     let end = toy::tokenizer().special().sep.unwrap();
     let row = [5, 6, end, 7, 8, 9, end];
     let isolated = batch(&json!({"isolate_documents": true}), true, &[example(0, &row)]);
@@ -70,17 +70,18 @@ fn isolated_documents_begin_with_the_end_of_the_one_before() {
         let input = Tokens::from_batch(&batch).unwrap();
         model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap().hidden_bld
     };
-    let mut other = row;
-    other[0] = 20;
+    // A change in the first document changes the hidden states of the second one, unless documents are isolated.
+    let mut changed_row = row;
+    changed_row[0] = 20;
     for isolate in [true, false] {
-        let second = hidden(&row, isolate).narrow(0, 2, 4);
-        let same = second.equal(&hidden(&other, isolate).narrow(0, 2, 4));
-        assert_eq!(same, isolate, "isolated: {isolate}");
+        let second_document = hidden(&row, isolate).narrow(0, 2, 4);
+        let is_unchanged = second_document.equal(&hidden(&changed_row, isolate).narrow(0, 2, 4));
+        assert_eq!(is_unchanged, isolate, "isolated: {isolate}");
     }
 }
 
 #[test]
-fn the_loss_is_the_summed_negative_log_probability_of_what_follows() {
+fn the_loss_is_the_summed_negative_log_probability_of_the_next_tokens() {
     let tokenizer = toy::tokenizer();
     let model = toy::decoder(tokenizer.vocab_size());
     let batch = batch(&json!({}), true, &toy::rows(&tokenizer, 6));
@@ -89,8 +90,8 @@ fn the_loss_is_the_summed_negative_log_probability_of_what_follows() {
     let input = Tokens::from_batch(&batch).unwrap();
     let hidden =
         model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap().hidden_bld;
-    let logits = model.lm_head().unwrap().logits(&hidden, Forward::EVAL).unwrap();
-    let logits = logits.to_kind(Kind::Double);
+    let logits =
+        model.lm_head().unwrap().logits(&hidden, Forward::EVAL).unwrap().to_kind(Kind::Double);
     let log_p = logits.log_softmax(-1, Kind::Double);
     let (mut want, mut correct, mut z) = (0.0, 0.0, 0.0);
     for (at, label) in (0..).zip(labels(&batch)) {
@@ -105,8 +106,8 @@ fn the_loss_is_the_summed_negative_log_probability_of_what_follows() {
     assert!((sums[1] - z).abs() < 1e-5 * z, "{} {z}", sums[1]);
 }
 
-/// A loss that makes 16 rows of logits at a time has the gradients of one that makes all of them: tied and untied
-/// heads, alone and with autocast, with some parameters frozen.
+/// The loss in chunks of 16 tokens has the value and the gradients of the loss of all tokens at once: with and without
+/// z-loss, under autocast, and with frozen layers.
 #[test]
 fn chunks_change_neither_the_loss_nor_the_gradients() {
     let tokenizer = toy::tokenizer();
@@ -140,16 +141,16 @@ fn chunks_change_neither_the_loss_nor_the_gradients() {
         {
             assert_eq!(whole.defined(), parts.defined(), "{name}");
             if whole.defined() {
-                let off = (whole - parts).norm().double_value(&[]);
+                let difference = (whole - parts).norm().double_value(&[]);
                 let size = whole.norm().double_value(&[]).max(1e-6);
-                assert!(off <= tolerance * size, "{name}: {off:e} of {size:e}");
+                assert!(difference <= tolerance * size, "{name}: {difference:e} of {size:e}");
             }
         }
     }
 }
 
 #[test]
-fn a_model_that_sees_what_follows_is_refused_and_so_are_bad_keys() {
+fn bidirectional_models_and_invalid_keys_are_refused() {
     let tokenizer = toy::tokenizer();
     let model = toy::model(tokenizer.vocab_size());
     let context = toy::context(&tokenizer, true);

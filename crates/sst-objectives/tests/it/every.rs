@@ -1,4 +1,4 @@
-//! What holds for every objective of the list.
+//! Tests that every objective of the list must pass.
 
 use serde_json::json;
 use sst_core::{Batch, Forward, StepContext, Tokens};
@@ -39,8 +39,8 @@ fn every_trainable_parameter_gets_a_gradient_and_the_loss_falls() {
         let examples = toy::rows(&tokenizer, 32);
         let host = objective.collate().collate(&examples, 1).unwrap();
         let batch = Batch::from_host(&host, Device::Cpu).unwrap();
-        // A loss over the whole batch is a mean, and needs no head.
-        let whole = host.normalizer == Normalizer::WholeBatch;
+        // A loss over the whole batch is a mean. It compares vectors, so the model's head gets no gradients.
+        let is_whole_batch = host.normalizer == Normalizer::WholeBatch;
         let scale = match host.normalizer {
             Normalizer::WholeBatch => 1.0,
             Normalizer::Count(count) => count.min(100) as f64,
@@ -53,7 +53,7 @@ fn every_trainable_parameter_gets_a_gradient_and_the_loss_falls() {
             losses.push(loss.double_value(&[]));
             for (name, param) in model.params().trainable() {
                 let grad = param.grad();
-                if whole && !name.starts_with("bert.") {
+                if is_whole_batch && !name.starts_with("bert.") {
                     continue;
                 }
                 assert!(grad.defined(), "{}: {name} has no gradient", entry.name);
@@ -71,7 +71,7 @@ fn every_trainable_parameter_gets_a_gradient_and_the_loss_falls() {
 }
 
 #[test]
-fn grouping_and_padding_change_nothing() {
+fn the_summed_loss_does_not_depend_on_micro_batches_or_padding() {
     let tokenizer = toy::tokenizer();
     let context = toy::context(&tokenizer, false);
     for entry in list() {
@@ -87,7 +87,7 @@ fn grouping_and_padding_change_nothing() {
             groups.iter().map(part).sum()
         };
         if objective.collate().collate(&examples, 5).unwrap().normalizer == Normalizer::WholeBatch {
-            // What a row is compared with is the rest of the batch.
+            // Such a loss compares each row with the rest of the batch, so it does depend on the batch.
             continue;
         }
         let whole = sum(&[&examples]);
@@ -116,7 +116,7 @@ fn sums_are_finite_scalars() {
 }
 
 #[test]
-fn rows_without_padding_give_the_loss_and_the_gradients_of_padded_ones() {
+fn ragged_rows_give_the_loss_and_the_gradients_of_padded_rows() {
     let tokenizer = toy::tokenizer();
     for entry in list() {
         let examples: Vec<_> = toy::rows(&tokenizer, 8)
@@ -150,19 +150,20 @@ fn rows_without_padding_give_the_loss_and_the_gradients_of_padded_ones() {
         );
         let all =
             Tensor::cat(&padded_grads.iter().map(|(_, g)| g.flatten(0, -1)).collect::<Vec<_>>(), 0);
-        let size = all.norm().double_value(&[]);
+        let total_norm = all.norm().double_value(&[]);
         for ((name, padded), (_, ragged)) in padded_grads.iter().zip(&ragged_grads) {
-            let off = (padded - ragged).norm().double_value(&[]);
-            // The gradient of the keys' bias is zero but for rounding, so its own size says nothing.
+            let difference = (padded - ragged).norm().double_value(&[]);
+            // The exact gradient of the key projection's bias is 0, so its norm is only rounding error.
             let floor = if name.ends_with("key.bias") { 1e-2 } else { 1e-3 };
-            let own = padded.norm().double_value(&[]).max(floor * size);
-            assert!(off <= 1e-5 * own, "{}: {name}: {off} of {own}", entry.name);
+            let scale = padded.norm().double_value(&[]).max(floor * total_norm);
+            let case = entry.name;
+            assert!(difference <= 1e-5 * scale, "{case}: {name}: {difference} of {scale}");
         }
     }
 }
 
 #[test]
-fn packed_rows_see_nothing_of_each_other() {
+fn packed_rows_do_not_attend_to_each_other() {
     let tokenizer = toy::tokenizer();
     let context = toy::context(&tokenizer, true);
     for entry in list() {
@@ -184,7 +185,7 @@ fn packed_rows_see_nothing_of_each_other() {
         let before = hidden(&examples);
         let lengths: Vec<i64> =
             examples.iter().map(|e| e.tokens("input_ids").unwrap().len() as i64).collect();
-        // The second row becomes another one of the same length.
+        // Changes the second row without changing its length.
         let Some(Field::Tokens(ids)) = examples[1].fields.get_mut("input_ids") else { panic!() };
         ids[1..].reverse();
         let after = hidden(&examples);
@@ -192,13 +193,13 @@ fn packed_rows_see_nothing_of_each_other() {
         assert!(before.narrow(0, 0, lengths[0]).equal(&after.narrow(0, 0, lengths[0])));
         let rest = lengths[2] + lengths[3];
         assert!(before.narrow(0, end, rest).equal(&after.narrow(0, end, rest)), "{}", entry.name);
-        let own = before.narrow(0, lengths[0], lengths[1]);
-        assert!(!own.equal(&after.narrow(0, lengths[0], lengths[1])), "{}", entry.name);
+        let second = before.narrow(0, lengths[0], lengths[1]);
+        assert!(!second.equal(&after.narrow(0, lengths[0], lengths[1])), "{}", entry.name);
     }
 }
 
 #[test]
-fn entries_say_what_holds() {
+fn entries_agree_with_the_batches_and_configurations_of_their_objectives() {
     let tokenizer = toy::tokenizer();
     let context = toy::context(&tokenizer, false);
     for entry in list() {
@@ -206,15 +207,15 @@ fn entries_say_what_holds() {
         let objective = build(entry.name, &json!({}), &context).unwrap();
         let host = objective.collate().collate(&toy::rows(&tokenizer, 4), 1).unwrap();
         let batch = Batch::from_host(&host, Device::Cpu).unwrap();
-        let hides_tokens =
+        let masks_tokens =
             batch.find("masked_positions").is_some() && batch.find("masked_labels").is_some();
-        assert_eq!(entry.held_out == "mask-accuracy", hides_tokens, "{}", entry.name);
-        // A loss over the whole batch is one of vectors, which needs no head.
+        assert_eq!(entry.held_out == "mask-accuracy", masks_tokens, "{}", entry.name);
+        // A loss over the whole batch compares vectors, which needs no head.
         let needs_head = host.normalizer != Normalizer::WholeBatch;
         assert_eq!(entry.head.is_some(), needs_head, "{}", entry.name);
-        let mut alone = toy::rows(&tokenizer, 4);
-        alone.iter_mut().for_each(|row| drop(row.fields.remove("input_ids.1")));
-        let takes_single_texts = objective.collate().collate(&alone, 1).is_ok();
+        let mut single_texts = toy::rows(&tokenizer, 4);
+        single_texts.iter_mut().for_each(|row| drop(row.fields.remove("input_ids.1")));
+        let takes_single_texts = objective.collate().collate(&single_texts, 1).is_ok();
         let config = (entry.default_config)();
         let wants_groups = matches!((entry.rows)(&config), RowSpec::Groups { .. });
         assert_eq!(!wants_groups, takes_single_texts, "{}", entry.name);
@@ -232,7 +233,7 @@ fn entries_say_what_holds() {
 }
 
 #[test]
-fn the_shape_of_spans_is_idle_where_nothing_is_masked_in_spans() {
+fn span_keys_are_idle_unless_spans_are_masked() {
     let entry = sst_objectives::entry("mlm").unwrap();
     let idle = |unit: &str| -> Vec<&str> {
         let mut config = (entry.default_config)();

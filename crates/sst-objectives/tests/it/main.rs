@@ -1,5 +1,5 @@
 //! Tests of sst-objectives.
-// Tests fail by panicking, and damage files on purpose.
+// Tests fail by panicking, write files in place, and call `Tensor::backward`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 mod chinese;

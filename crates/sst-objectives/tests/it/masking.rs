@@ -1,4 +1,5 @@
-//! Who is masked, how often, and with what. Intervals are binomial, 99.9 % (z = 3.29).
+//! Which tokens are selected, how often, and what replaces them. Rates are tested with 99.9 % intervals of the binomial
+//! distribution (z = 3.29).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,13 +22,17 @@ fn collate(config: MlmConfig, tokenizer: &Tokenizer) -> MlmCollate {
     MlmCollate::new(config, tokenizer, false).unwrap()
 }
 
-fn within(name: &str, hits: usize, draws: usize, p: f64) {
-    let (n, got) = (draws as f64, hits as f64 / draws as f64);
-    let half = 3.29 * (p * (1.0 - p) / n).sqrt();
-    assert!((got - p).abs() <= half, "{name}: {got} of {draws} is not within {half} of {p}");
+/// Checks that `hits` of `draws` are within the 99.9 % interval around the probability `p`.
+fn check_rate(name: &str, hits: usize, draws: usize, p: f64) {
+    let rate = hits as f64 / draws as f64;
+    let tolerance = 3.29 * (p * (1.0 - p) / draws as f64).sqrt();
+    assert!(
+        (rate - p).abs() <= tolerance,
+        "{name}: {rate} of {draws} is not within {tolerance} of {p}"
+    );
 }
 
-/// Rows of 100,000 ordinary tokens and more, drawn evenly from the vocabulary.
+/// 1,000 rows of 105 ordinary tokens each, drawn uniformly from the vocabulary.
 fn many_rows(tokenizer: &Tokenizer) -> Vec<Example> {
     let special = tokenizer.special();
     let ordinary: Vec<u32> = (0..tokenizer.vocab_size() as u32)
@@ -46,13 +51,13 @@ fn many_rows(tokenizer: &Tokenizer) -> Vec<Example> {
 
 struct Counts {
     ordinary: usize,
-    chosen: usize,
+    selected: usize,
     masked: usize,
     kept: usize,
     random: usize,
 }
 
-/// Counts over a batch, checking every position on the way.
+/// Masks a batch of many rows, checks every position, and counts the outcomes.
 fn count(tokenizer: &Tokenizer, config: MlmConfig) -> Counts {
     let rows = many_rows(tokenizer);
     let batch = collate(config, tokenizer).collate(&rows, 17).unwrap();
@@ -68,10 +73,11 @@ fn count(tokenizer: &Tokenizer, config: MlmConfig) -> Counts {
     let is_special = |id: i64| special.all.binary_search(&(id as u32)).is_ok();
     let mask = i64::from(special.mask.unwrap());
     let (mut masked, mut kept, mut random) = (0, 0, 0);
-    let mut chosen = vec![false; original.len()];
+    let mut is_selected = vec![false; original.len()];
     for (position, label) in at.iter().zip(&labels) {
         let position = *position as usize;
-        assert!(!std::mem::replace(&mut chosen[position], true), "a position is chosen once");
+        let was_selected = std::mem::replace(&mut is_selected[position], true);
+        assert!(!was_selected, "a position was selected twice");
         assert_eq!(i64::from(original[position]), *label);
         assert!(!is_special(*label), "a special token was masked");
         match input[position] {
@@ -84,12 +90,12 @@ fn count(tokenizer: &Tokenizer, config: MlmConfig) -> Counts {
         }
     }
     for (position, id) in original.iter().enumerate() {
-        if !chosen[position] {
-            assert_eq!(input[position], i64::from(*id), "an unchosen token changed");
+        if !is_selected[position] {
+            assert_eq!(input[position], i64::from(*id), "a token changed that was not selected");
         }
     }
     let ordinary = original.iter().filter(|id| !is_special(i64::from(**id))).count();
-    Counts { ordinary, chosen: at.len(), masked, kept, random }
+    Counts { ordinary, selected: at.len(), masked, kept, random }
 }
 
 #[test]
@@ -97,22 +103,22 @@ fn rates_of_token_masking() {
     let tokenizer = toy::tokenizer();
     let counts = count(&tokenizer, MlmConfig::default());
     assert!(counts.ordinary >= 100_000);
-    within("chosen", counts.chosen, counts.ordinary, 0.15);
-    within("masked", counts.masked, counts.chosen, 0.8);
-    // A random replacement hits the token itself once in as many as there are ordinary ones.
+    check_rate("selected", counts.selected, counts.ordinary, 0.15);
+    check_rate("masked", counts.masked, counts.selected, 0.8);
+    // A random replacement is the token itself with probability 1 / (number of ordinary tokens), and then counts as kept.
     let choices = (tokenizer.vocab_size() - tokenizer.special().all.len()) as f64;
-    within("random", counts.random, counts.chosen, 0.1 * (1.0 - 1.0 / choices));
-    within("kept", counts.kept, counts.chosen, 0.1 + 0.1 / choices);
+    check_rate("random", counts.random, counts.selected, 0.1 * (1.0 - 1.0 / choices));
+    check_rate("kept", counts.kept, counts.selected, 0.1 + 0.1 / choices);
 }
 
 #[test]
 fn rates_of_span_masking() {
     let counts = count(&toy::tokenizer(), MlmConfig { unit: Unit::Span, ..MlmConfig::default() });
-    within("chosen", counts.chosen, counts.ordinary, 0.15);
+    check_rate("selected", counts.selected, counts.ordinary, 0.15);
 }
 
-/// Words as ranges, from the tokens' own spelling: an independent reading of `##`.
-fn words_of(tokenizer: &Tokenizer, ids: &[u32]) -> Vec<std::ops::Range<usize>> {
+/// The token ranges of words by WordPiece's `##` prefix, independent of the implementation.
+fn word_piece_words(tokenizer: &Tokenizer, ids: &[u32]) -> Vec<std::ops::Range<usize>> {
     let mut words: Vec<std::ops::Range<usize>> = Vec::new();
     for (at, id) in ids.iter().enumerate() {
         let token = tokenizer.token(*id).unwrap();
@@ -124,42 +130,50 @@ fn words_of(tokenizer: &Tokenizer, ids: &[u32]) -> Vec<std::ops::Range<usize>> {
     words
 }
 
-fn check_whole(unit: Unit) -> (usize, usize) {
+/// Checks that words are masked as a whole. Returns the number of masked words and of all words.
+fn check_whole_words(unit: Unit) -> (usize, usize) {
     let tokenizer = toy::tokenizer();
     let collate = collate(MlmConfig { unit, ..MlmConfig::default() }, &tokenizer);
-    let (mut chosen_words, mut all_words, mut longest) = (0, 0, 0);
+    let (mut masked_words, mut all_words, mut longest) = (0, 0, 0);
     for example in toy::rows(&tokenizer, 3_000) {
         let ids = example.tokens("input_ids").unwrap().to_vec();
         let batch = collate.collate(&[example], 23).unwrap();
-        let chosen: Vec<usize> =
+        let selected: Vec<usize> =
             ints(&batch, "masked_positions").iter().map(|p| *p as usize).collect();
-        let inner = 1..ids.len() - 1;
-        for word in words_of(&tokenizer, &ids).into_iter().filter(|w| inner.contains(&w.start)) {
-            let hits = word.clone().filter(|at| chosen.contains(at)).count();
-            assert!(hits == 0 || hits == word.len(), "{word:?} of {ids:?} is masked in part");
+        // The first and the last token are special tokens.
+        let ordinary = 1..ids.len() - 1;
+        for word in word_piece_words(&tokenizer, &ids) {
+            if !ordinary.contains(&word.start) {
+                continue;
+            }
+            let hits = word.clone().filter(|at| selected.contains(at)).count();
+            assert!(
+                hits == 0 || hits == word.len(),
+                "only some tokens of {word:?} of {ids:?} are masked"
+            );
             longest = longest.max(word.len());
             all_words += 1;
-            chosen_words += usize::from(hits > 0);
+            masked_words += usize::from(hits > 0);
         }
     }
-    assert!(longest > 2, "the corpus has words of several pieces");
-    (chosen_words, all_words)
+    assert!(longest > 2, "the corpus must have words of several tokens");
+    (masked_words, all_words)
 }
 
 #[test]
-fn whole_words_are_masked_whole_at_their_rate() {
-    let (chosen, all) = check_whole(Unit::Word);
-    within("words", chosen, all, 0.15);
+fn word_masking_masks_whole_words_at_the_mask_rate() {
+    let (masked, all) = check_whole_words(Unit::Word);
+    check_rate("words", masked, all, 0.15);
 }
 
 #[test]
-fn spans_are_of_whole_words() {
-    let (chosen, all) = check_whole(Unit::Span);
-    assert!(chosen > 0 && chosen < all);
+fn span_masking_masks_whole_words() {
+    let (masked, all) = check_whole_words(Unit::Span);
+    assert!(masked > 0 && masked < all);
 }
 
 #[test]
-fn chinese_words_are_masked_whole() {
+fn word_masking_masks_whole_chinese_words() {
     let text = "中华人民共和国今天天气很好适合出门散步北京大学生活动中心";
     let config = TrainConfig {
         algorithm: Algorithm::WordPiece,
@@ -169,7 +183,7 @@ fn chinese_words_are_masked_whole() {
     };
     let tokenizer = train(&config, std::iter::repeat_n(text.to_owned(), 4)).unwrap();
     let ids = tokenizer.encode(text).unwrap();
-    assert_eq!(ids.len(), text.chars().count(), "a token a character");
+    assert_eq!(ids.len(), text.chars().count(), "each character must be one token");
     let mut bounds = vec![0];
     for word in jieba_words(text) {
         bounds.push(bounds.last().unwrap() + word.chars().count());
@@ -177,20 +191,20 @@ fn chinese_words_are_masked_whole() {
     assert!(bounds.windows(2).any(|pair| pair[1] - pair[0] > 1));
     let collate =
         collate(MlmConfig { unit: Unit::Word, mask_rate: 0.4, ..MlmConfig::default() }, &tokenizer);
-    let mut seen_part = 0;
+    let mut num_masked = 0;
     for i in 0..200 {
         let example =
             Example::new(Key::new("zh", i + 1), i, "input_ids", Field::Tokens(ids.clone()));
         let batch = collate.collate(&[example], 5).unwrap();
-        let chosen: Vec<usize> =
+        let selected: Vec<usize> =
             ints(&batch, "masked_positions").iter().map(|p| *p as usize).collect();
         for pair in bounds.windows(2) {
-            let hits = (pair[0]..pair[1]).filter(|at| chosen.contains(at)).count();
+            let hits = (pair[0]..pair[1]).filter(|at| selected.contains(at)).count();
             assert!(hits == 0 || hits == pair[1] - pair[0], "{pair:?}");
-            seen_part += hits;
+            num_masked += hits;
         }
     }
-    assert!(seen_part > 0);
+    assert!(num_masked > 0);
 }
 
 fn jieba_words(text: &str) -> Vec<&str> {
@@ -198,7 +212,7 @@ fn jieba_words(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn masks_are_fresh_each_epoch_and_the_same_for_the_same_seed() {
+fn masks_depend_on_the_epoch_and_the_seed_only() {
     let tokenizer = toy::tokenizer();
     let collate = collate(MlmConfig::default(), &tokenizer);
     let mut rows = toy::rows(&tokenizer, 8);
@@ -212,7 +226,7 @@ fn masks_are_fresh_each_epoch_and_the_same_for_the_same_seed() {
 }
 
 #[test]
-fn a_loader_gives_the_same_bytes_with_one_and_with_eight_workers() {
+fn a_loader_gives_the_same_batches_with_one_and_with_eight_workers() {
     use sst_data::batching::{FixedBatches, Position};
     use sst_data::loader::{Loader, LoaderConfig};
     use sst_data::rows::{Dataset, DatasetError};
@@ -258,16 +272,16 @@ fn a_tokenizer_without_a_mask_token_is_refused() {
 }
 
 #[test]
-fn values_that_cannot_be_are_refused_by_key() {
+fn errors_about_invalid_values_name_the_key() {
     let tokenizer = toy::tokenizer();
-    let good = MlmConfig::default;
+    let valid = MlmConfig::default;
     for (config, key) in [
-        (MlmConfig { mask_rate: 1.5, ..good() }, "mask_rate"),
-        (MlmConfig { mask_rate: 0.0, ..good() }, "mask_rate"),
-        (MlmConfig { mask_rate: f64::NAN, ..good() }, "mask_rate"),
-        (MlmConfig { replace_mask: 0.95, ..good() }, "replace_random"),
-        (MlmConfig { span_p: 0.0, ..good() }, "span_p"),
-        (MlmConfig { max_span: 0, ..good() }, "max_span"),
+        (MlmConfig { mask_rate: 1.5, ..valid() }, "mask_rate"),
+        (MlmConfig { mask_rate: 0.0, ..valid() }, "mask_rate"),
+        (MlmConfig { mask_rate: f64::NAN, ..valid() }, "mask_rate"),
+        (MlmConfig { replace_mask: 0.95, ..valid() }, "replace_random"),
+        (MlmConfig { span_p: 0.0, ..valid() }, "span_p"),
+        (MlmConfig { max_span: 0, ..valid() }, "max_span"),
     ] {
         let error = MlmCollate::new(config, &tokenizer, false).unwrap_err().to_string();
         assert!(error.starts_with(key), "{error}");

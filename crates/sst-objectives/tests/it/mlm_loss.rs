@@ -1,4 +1,4 @@
-//! The loss of masked language modelling against its closed form.
+//! Compares the loss of masked language modelling with its closed form.
 
 use serde_json::json;
 use sst_core::{Batch, Forward, StepContext, Tokens};
@@ -7,7 +7,7 @@ use tch::{Device, Kind};
 
 use crate::toy;
 
-/// `-sum log softmax` at the masked positions, from the logits of every position.
+/// The closed form is `-sum log softmax` at the masked positions, from the logits of all positions.
 #[test]
 fn the_loss_is_the_summed_negative_log_probability() {
     let tokenizer = toy::tokenizer();

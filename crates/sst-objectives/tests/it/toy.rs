@@ -1,4 +1,4 @@
-//! A small tokenizer, rows and model to try objectives on.
+//! A small tokenizer, rows and models for the tests of objectives.
 
 use serde_json::{Value, json};
 use sst_core::{Batch, Forward, HeadKind, Model, Tokens};
@@ -8,16 +8,16 @@ use sst_models::{BuildOptions, InitOptions, list};
 use sst_objectives::{Context, Entry};
 use tch::{Device, Tensor};
 
-/// The width of the encoders here.
+/// The hidden size of all models here.
 pub(crate) const WIDTH: i64 = 32;
 
-/// What objectives are built from.
+/// The inputs that objectives are built from.
 pub(crate) fn context(tokenizer: &Tokenizer, padding_free: bool) -> Context<'_> {
     let tokenizer = Some(tokenizer);
     Context { tokenizer, padding_free, hidden_size: WIDTH, device: Device::Cpu, seed: 5 }
 }
 
-/// Text with words of several pieces.
+/// A text with words of several tokens.
 pub(crate) fn sentence(i: u64) -> String {
     let words =
         ["unbelievable", "light", "darkness", "waters", "firmament", "and", "the", "created"];
@@ -25,7 +25,7 @@ pub(crate) fn sentence(i: u64) -> String {
     (0..12).map(pick).collect::<Vec<_>>().join(" ")
 }
 
-/// WordPiece with so few entries that long words take several.
+/// A WordPiece tokenizer with a vocabulary so small that long words need several tokens.
 pub(crate) fn tokenizer() -> Tokenizer {
     let config = TrainConfig {
         algorithm: Algorithm::WordPiece,
@@ -42,10 +42,10 @@ pub(crate) fn rows(tokenizer: &Tokenizer, count: u64) -> Vec<Example> {
             let ids = tokenizer.encode_with_special(&sentence(i)).unwrap();
             let key = Key::new("toy.txt", i + 1);
             let mut example = Example::new(key, i, "input_ids", Field::Tokens(ids));
-            // Its partner, for objectives on pairs.
+            // The partner, for objectives on pairs.
             let ids = tokenizer.encode_with_special(&sentence(i + 1000)).unwrap();
             example.fields.insert("input_ids.1".into(), Field::Tokens(ids));
-            // Its class, for objectives on labelled records: most of the rows are of class 0.
+            // The class, for objectives on labelled records. Three of four rows have the class 0.
             example.fields.insert("label".into(), Field::Int(i64::from(i % 4 == 3)));
             example
         })
@@ -57,7 +57,7 @@ pub(crate) fn model(vocab_size: usize) -> Box<dyn Model> {
     encoder(vocab_size, 0.02, 0.0)
 }
 
-/// A small encoder with dropout, and first weights so large that other texts get other vectors.
+/// A small encoder with dropout. Its initial weights are so large that different texts get clearly different vectors.
 pub(crate) fn sentence_encoder(vocab_size: usize, dropout: f64) -> Box<dyn Model> {
     encoder(vocab_size, 0.3, dropout)
 }
@@ -75,7 +75,7 @@ fn encoder_config(vocab_size: usize, std: f64, p: f64) -> Value {
     })
 }
 
-/// The first tokens' hidden states of the rows of a ragged batch.
+/// The hidden states of the first tokens of the rows of a ragged batch.
 pub(crate) fn first_vectors(model: &dyn Model, batch: &Batch) -> Tensor {
     let input = Tokens::from_batch(batch).unwrap();
     let rows = batch.rows.as_ref().unwrap();
@@ -85,7 +85,7 @@ pub(crate) fn first_vectors(model: &dyn Model, batch: &Batch) -> Tensor {
     rows.first(&states).unwrap()
 }
 
-/// A small decoder without dropout, of two layers, so that positions matter.
+/// A small decoder without dropout. It has two layers, so that its output depends on positions.
 pub(crate) fn decoder(vocab_size: usize) -> Box<dyn Model> {
     build(
         &json!({
@@ -96,7 +96,7 @@ pub(crate) fn decoder(vocab_size: usize) -> Box<dyn Model> {
     )
 }
 
-/// One that the objective can train.
+/// A model that the objective can train.
 pub(crate) fn model_for(objective: &Entry, vocab_size: usize) -> Box<dyn Model> {
     match (objective.head, objective.name) {
         (_, "clm") => decoder(vocab_size),
@@ -105,7 +105,7 @@ pub(crate) fn model_for(objective: &Entry, vocab_size: usize) -> Box<dyn Model> 
     }
 }
 
-/// With the head of this kind, or the usual one.
+/// Builds a model with the head of this kind, or with the default head.
 fn build(config: &Value, head: Option<HeadKind>) -> Box<dyn Model> {
     let entry = list().iter().find(|entry| config["model_type"] == entry.model_type).unwrap();
     let architecture = head.map(|kind| entry.architecture_with(kind).unwrap().to_owned());

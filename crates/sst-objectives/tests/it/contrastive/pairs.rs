@@ -1,4 +1,4 @@
-//! Pairs and triplets against their sum.
+//! Compares the loss of pairs and triplets with its sum in fp64.
 
 use serde_json::json;
 use sst_core::{Batch, Forward};
@@ -9,7 +9,7 @@ use crate::toy;
 
 const TEMPERATURE: f64 = 0.1;
 
-/// Triplets of different texts, but that the last two have the same partner.
+/// Triplets of different texts, except that the last two triplets have the same partner.
 fn triplets() -> Vec<sst_data::Example> {
     let tokenizer = toy::tokenizer();
     let ids = |i: u64, change: &dyn Fn(&mut Vec<u32>)| {
@@ -28,7 +28,7 @@ fn triplets() -> Vec<sst_data::Example> {
 }
 
 #[test]
-fn pairs_weigh_their_own_negatives_and_leave_out_false_ones() {
+fn the_loss_weights_own_negatives_and_leaves_false_negatives_out() {
     const WEIGHT: f64 = 2.5;
     let model = toy::sentence_encoder(toy::tokenizer().vocab_size(), 0.0);
     for symmetric in [false, true] {
@@ -46,9 +46,9 @@ fn pairs_weigh_their_own_negatives_and_leave_out_false_ones() {
         let means = sst_core::nn::Pooling::Mean.apply(&states.hidden_bld, rows).unwrap();
         let all = matrix(&means);
         let (texts, keys) = (&all[..5], &all[5..]);
-        let there = |i: usize| {
+        let text_to_partner = |i: usize| {
             let term = |k: usize| {
-                // Texts 3 and 4 have the same partner, which is no negative of either.
+                // Texts 3 and 4 have the same partner, so the partner of the other is a false negative.
                 let is_false = i >= 3 && (3..5).contains(&k) && k != i;
                 let weight = if k == 5 + i { WEIGHT } else { 1.0 };
                 if is_false {
@@ -59,16 +59,19 @@ fn pairs_weigh_their_own_negatives_and_leave_out_false_ones() {
             };
             (0..10).map(term).sum::<f64>().ln() - cosine(&texts[i], &keys[i]) / TEMPERATURE
         };
-        // The other way round the partner is asked for its text, among the texts alone.
-        let back = |i: usize| {
+        // In the other direction, the partner is the query, and only the texts are keys.
+        let partner_to_text = |i: usize| {
             let is_false = |k: usize| i >= 3 && k >= 3 && k != i;
             let term = |k: usize| (cosine(&keys[i], &texts[k]) / TEMPERATURE).exp();
             (0..5).filter(|k| !is_false(*k)).map(term).sum::<f64>().ln()
                 - cosine(&keys[i], &texts[i]) / TEMPERATURE
         };
         let mean = |f: &dyn Fn(usize) -> f64| (0..5).map(f).sum::<f64>() / 5.0;
-        let want = if symmetric { (mean(&there) + mean(&back)) / 2.0 } else { mean(&there) };
-        let (found, _) = run(&*pairs, &*model, &batch);
-        assert!((found - want).abs() < 1e-5 * want, "symmetric = {symmetric}: {found} {want}");
+        let want = match symmetric {
+            true => (mean(&text_to_partner) + mean(&partner_to_text)) / 2.0,
+            false => mean(&text_to_partner),
+        };
+        let (got, _) = run(&*pairs, &*model, &batch);
+        assert!((got - want).abs() < 1e-5 * want, "symmetric = {symmetric}: {got} {want}");
     }
 }

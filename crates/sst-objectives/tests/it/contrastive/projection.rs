@@ -1,4 +1,4 @@
-//! What vectors go through while training.
+//! The projection head.
 
 use serde_json::json;
 use sst_core::nn::Pooling;
@@ -11,7 +11,7 @@ use crate::toy;
 
 const TEMPERATURE: f64 = 0.2;
 
-/// The parameters of a head in fp64, in the order they were made: a weight and a bias, and once more for `mlp`.
+/// The projection's parameters in fp64, in the order of their creation: weight and bias of each layer.
 fn weights(objective: &dyn Objective) -> Vec<Matrix> {
     let all = objective.params().unwrap().iter();
     let rows = |x: &Tensor| if x.dim() == 1 { x.unsqueeze(0) } else { x.shallow_clone() };
@@ -53,51 +53,54 @@ fn losses_and_gradients_are_those_of_the_formulas() {
         });
         let vectors = matrix(&Pooling::Mean.apply(&hidden, batch.rows.as_ref().unwrap()).unwrap());
         let weights = weights(&*nt_xent);
-        let wide = if size == 0 { toy::WIDTH as usize } else { size };
-        assert_eq!(weights[weights.len() - 2].len(), wide, "{kind}");
-        let at = |weights: &[Matrix]| {
+        let output_size = if size == 0 { toy::WIDTH as usize } else { size };
+        assert_eq!(weights[weights.len() - 2].len(), output_size, "{kind}");
+        let loss_with = |weights: &[Matrix]| {
             let all = project(kind, &vectors, weights);
             cross_entropy(&all, &all, TEMPERATURE, |i| (i + 6) % 12, |i, k| i != k)
         };
         let (loss, grads) = run(&*nt_xent, &*model, &batch);
-        let want = at(&weights);
+        let want = loss_with(&weights);
         assert!((loss - want).abs() < 1e-5 * want, "{kind}: {loss} {want}");
-        let own: Vec<_> = grads.iter().filter(|(name, _)| name.starts_with("objective.")).collect();
-        assert_eq!(own.len(), weights.len());
-        for (number, (name, grad)) in own.into_iter().enumerate() {
-            // Of three times the loss.
+        let projection_grads: Vec<_> =
+            grads.iter().filter(|(name, _)| name.starts_with("objective.")).collect();
+        assert_eq!(projection_grads.len(), weights.len());
+        for (number, (name, grad)) in projection_grads.into_iter().enumerate() {
             let grad = Vec::<f32>::try_from(grad.flatten(0, -1)).unwrap();
             let width = weights[number][0].len();
-            for at_ in (0..grad.len()).step_by(1 + grad.len() / 40) {
-                let moved = |by: f64| {
+            for at in (0..grad.len()).step_by(1 + grad.len() / 40) {
+                let loss_with_step = |step: f64| {
                     let mut weights = weights.clone();
-                    weights[number][at_ / width][at_ % width] += by;
-                    at(&weights)
+                    weights[number][at / width][at % width] += step;
+                    loss_with(&weights)
                 };
-                let want = 3.0 * (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
-                let off = (f64::from(grad[at_]) - want).abs();
-                assert!(off < 2e-5, "{kind} {name} {at_}: {} {want}", grad[at_]);
+                // The gradients are those of three times the loss.
+                let want = 3.0 * (loss_with_step(STEP) - loss_with_step(-STEP)) / (2.0 * STEP);
+                let difference = (f64::from(grad[at]) - want).abs();
+                assert!(difference < 2e-5, "{kind} {name} {at}: {} {want}", grad[at]);
             }
         }
     }
 }
 
 #[test]
-fn the_encoder_is_trained_through_it() {
+fn gradients_reach_the_encoder_through_the_projection() {
     let model = toy::sentence_encoder(toy::tokenizer().vocab_size(), 0.0);
     let plain = objective("nt_xent", &json!({}), true);
     let batch = batch(&*plain, 0, 6);
     let name = "bert.encoder.layer.0.output.dense.weight";
-    let of = |config| {
+    let gradient = |config| {
         let (_, grads) = run(&*objective("nt_xent", &config, true), &*model, &batch);
-        grads.into_iter().find(|(own, _)| own == name).unwrap().1
+        grads.into_iter().find(|(grad_name, _)| grad_name == name).unwrap().1
     };
-    let (without, with) = (of(json!({})), of(json!({"projection": "mlp"})));
-    assert!(with.norm().double_value(&[]) > 0.0 && !with.equal(&without));
+    let without_projection = gradient(json!({}));
+    let with_projection = gradient(json!({"projection": "mlp"}));
+    assert!(with_projection.norm().double_value(&[]) > 0.0);
+    assert!(!with_projection.equal(&without_projection));
 }
 
 #[test]
-fn it_is_drawn_from_the_seed_with_the_scale_of_its_input() {
+fn weights_are_drawn_from_the_seed_with_a_deviation_that_keeps_the_variance() {
     let tokenizer = toy::tokenizer();
     let drawn = |seed: u64| {
         let mut context = toy::context(&tokenizer, true);
@@ -118,11 +121,11 @@ fn it_is_drawn_from_the_seed_with_the_scale_of_its_input() {
 }
 
 #[test]
-fn keys_that_cannot_be_are_refused_by_name() {
+fn errors_about_invalid_keys_name_the_key() {
     let tokenizer = toy::tokenizer();
     let context = toy::context(&tokenizer, true);
     for name in ["simcse", "nt_xent", "moco", "pairs"] {
-        for (config, key, said) in [
+        for (config, key, reason) in [
             (json!({"projection_size": 8}), "projection_size", "is for a projection"),
             (json!({"projection": "relu"}), "projection", "unknown variant"),
             (json!({"projection_size": -1, "projection": "mlp"}), "projection_size", "-1"),
@@ -133,7 +136,7 @@ fn keys_that_cannot_be_are_refused_by_name() {
         ] {
             match build(name, &config, &context).map(|_| ()) {
                 Err(ObjectiveError::Config { path, message }) => {
-                    assert!(path == key && message.contains(said), "{name}: {path}: {message}");
+                    assert!(path == key && message.contains(reason), "{name}: {path}: {message}");
                 }
                 other => panic!("{name} {config}: {other:?}"),
             }

@@ -1,50 +1,51 @@
-//! A temperature that trains.
+//! The learned temperature.
 
 use serde_json::json;
 use tch::Tensor;
 
-use super::{CONTEXT, batch, objective, param, run, walk};
+use super::{CONTEXT, add_gradients, batch, objective, param, run};
 use crate::toy;
 
 #[test]
-fn it_begins_where_it_is_set_and_is_told() {
+fn a_learned_temperature_starts_at_its_configured_value_and_is_logged() {
     let model = toy::sentence_encoder(toy::tokenizer().vocab_size(), 0.0);
     for name in ["simcse", "nt_xent", "moco", "pairs"] {
         let config = |learn: bool| json!({"temperature": 0.07, "learn_temperature": learn});
-        let (fixed, learned) =
-            (objective(name, &config(false), true), objective(name, &config(true), true));
+        let fixed = objective(name, &config(false), true);
+        let learned = objective(name, &config(true), true);
         assert_eq!(fixed.params().unwrap().num_trainable(), 0);
         assert_eq!(learned.params().unwrap().num_trainable(), 1);
-        // A scalar, which has no weight decay.
+        // Weight decay does not apply to scalars.
         assert_eq!(param(&*learned, "log_scale").dim(), 0);
         let batch = batch(&*fixed, 0, 6);
         let (want, _) = run(&*fixed, &*model, &batch);
-        let (found, grads) = run(&*learned, &*model, &batch);
-        assert!((found - want).abs() < 1e-6 * want, "{name}: {found} {want}");
+        let (got, grads) = run(&*learned, &*model, &batch);
+        assert!((got - want).abs() < 1e-6 * want, "{name}: {got} {want}");
         assert!(grads.iter().any(|(name, _)| name == "objective.log_scale"));
-        let told = |objective: &dyn sst_core::Objective| {
+        let logged_temperature = |objective: &dyn sst_core::Objective| {
             let sums = objective.loss(&*model, &batch, &CONTEXT).unwrap().sums;
             sums.into_iter().find(|(name, _)| *name == "temperature").map(|(_, sum)| sum)
         };
-        assert!(told(&*fixed).is_none());
-        assert!((told(&*learned).unwrap().double_value(&[]) - 0.07).abs() < 1e-7);
+        assert!(logged_temperature(&*fixed).is_none());
+        let logged = logged_temperature(&*learned).unwrap().double_value(&[]);
+        assert!((logged - 0.07).abs() < 1e-7);
     }
 }
 
 #[test]
-fn it_follows_its_gradient_but_not_below_a_hundredth() {
+fn a_learned_temperature_follows_its_gradient_down_to_one_hundredth() {
     let model = toy::sentence_encoder(toy::tokenizer().vocab_size(), 0.0);
     let config = json!({"temperature": 0.5, "learn_temperature": true});
     let mut simcse = objective("simcse", &config, true);
     let batch = batch(&*simcse, 0, 8);
     let before = param(&*simcse, "log_scale").double_value(&[]);
     let (_, grads) = run(&*simcse, &*model, &batch);
-    let own: Vec<_> =
+    let own_grads: Vec<_> =
         grads.into_iter().filter(|(name, _)| name.starts_with("objective.")).collect();
-    walk(&*simcse, &*model, &own, -0.1);
+    add_gradients(&*simcse, &*model, &own_grads, -0.1);
     simcse.after_update(&*model, 0).unwrap();
     let after = param(&*simcse, "log_scale").double_value(&[]);
-    // Without dropout the two readings of a text are one, so colder is better.
+    // Without dropout the two views of a text have the same vector, so a lower temperature lowers the loss.
     assert!(after > before + 1e-3, "{before} {after}");
     for (set, want) in [(10.0, 100_f64.ln()), (4.7, 100_f64.ln()), (4.5, 4.5), (-3.0, -3.0)] {
         tch::no_grad(|| param(&*simcse, "log_scale").f_copy_(&Tensor::from(set as f32)).unwrap());

@@ -1,4 +1,4 @@
-//! What a batch holds of each text.
+//! The views of each text in a batch.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::objective;
 use crate::toy;
 
 #[test]
-fn views_are_other_texts_but_keep_their_special_tokens() {
+fn augmented_views_change_the_text_and_keep_its_special_tokens() {
     let tokenizer = toy::tokenizer();
     let config = json!({"delete": 0.3, "mask": 0.2, "swap": 0.2, "crop": 0.8});
     let nt_xent = objective("nt_xent", &config, true);
@@ -38,7 +38,7 @@ fn views_are_other_texts_but_keep_their_special_tokens() {
 }
 
 #[test]
-fn an_empty_row_names_its_document() {
+fn an_error_about_an_empty_row_names_its_document() {
     let tokenizer = toy::tokenizer();
     let mut examples = toy::rows(&tokenizer, 2);
     examples[1].fields.insert("input_ids".into(), sst_data::Field::Tokens(vec![]));
