@@ -1,4 +1,4 @@
-//! `augment`: a kind of [augmentation](crate::augment), another view each time that a text is drawn.
+//! `augment`: applies an [augmentation](crate::augment) to a text, with new random numbers in each epoch.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -12,26 +12,28 @@ use crate::rng::SeqRng;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "augment",
-    summary: "words masked, deleted, swapped or replaced: a kind of augmentation and its keys",
+    summary: "masks, deletes, swaps or replaces words: one of the augmentations, with its keys",
     default_config: || json!(AugmentTransformConfig::default()),
     is_random: true,
     takes_other_keys: true,
     build: |config, context| Ok(Box::new(Augmented::new(config, context)?)),
 };
 
-/// Why a kind that asks a server is none for a transform.
-const ASKS_A_SERVER: &str = "`back_translation` asks a server, which is too slow for each draw and may answer otherwise in \
-                             a resumed run: write the translated texts to a file first, with `sst data augment`";
+/// The error for `back_translation`, which uses a translation server.
+const NEEDS_A_SERVER: &str = "`back_translation` uses a translation server, which is too slow for a transform, and may \
+                              answer differently in a resumed run: write the translated texts to a file first, with \
+                              `sst data augment`";
 
-/// Which augmentation, of which texts.
+/// The keys of `augment`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AugmentTransformConfig {
-    /// The columns of texts; none for all.
+    /// The text columns to change; empty for all.
     pub columns: Vec<String>,
-    /// The kind, as `sst data augment` lists them; `back_translation` is none here, as it asks a server.
+    /// The kind of augmentation; `sst list augmentations` shows all kinds. `back_translation` is refused, because it uses
+    /// a server.
     pub kind: String,
-    /// The keys of the kind, such as `rate`.
+    /// The keys of this kind, such as `rate`.
     #[serde(flatten)]
     pub keys: Map<String, Value>,
 }
@@ -51,10 +53,10 @@ impl Augmented {
     fn new(config: &Value, context: &Context) -> Result<Self, TransformError> {
         let AugmentTransformConfig { columns, kind, keys } = parse(ENTRY.name, config)?;
         if kind == "back_translation" {
-            let reason = ASKS_A_SERVER.to_owned();
+            let reason = NEEDS_A_SERVER.to_owned();
             return Err(TransformError::Config { transform: ENTRY.name, reason });
         }
-        // It refuses the keys that it does not know.
+        // This refuses keys that the kind does not have.
         let kind = augment::build(&kind, &Value::Object(keys), context)?;
         Ok(Self { columns, kind })
     }
@@ -63,10 +65,12 @@ impl Augmented {
 impl Transform for Augmented {
     fn apply(&self, example: Example, rng: &mut SeqRng) -> Result<Example, TransformError> {
         for_each_text(example, &self.columns, |example, text| {
-            // The kind makes a generator of its own, from a seed that is drawn here.
-            let (seed, epoch, index) = (rng.next_u64(), example.epoch, example.index);
-            let texts = self.kind.augment(vec![text.to_owned()], &[Draw { seed, epoch, index }]);
-            let mut texts = texts.map_err(|error: AugmentError| TransformError::from(error))?;
+            // The augmentation creates its own generator from the seed that is drawn here.
+            let draw = Draw { seed: rng.next_u64(), epoch: example.epoch, index: example.index };
+            let mut texts = self
+                .kind
+                .augment(vec![text.to_owned()], &[draw])
+                .map_err(|error: AugmentError| TransformError::from(error))?;
             Ok(texts.pop().unwrap_or_default())
         })
     }

@@ -1,4 +1,4 @@
-//! Several transforms, one after the other.
+//! A chain of transforms.
 
 use serde_json::Value;
 
@@ -7,32 +7,33 @@ use super::{Context, Transform, TransformError};
 use crate::example::Example;
 use crate::rng::SeqRng;
 
-/// A transform, its name, and the name of its stream of random numbers.
-struct Named {
+/// A transform with its name.
+struct NamedTransform {
     name: String,
+    /// The name of the random stream of the transform.
     stream: String,
     is_random: bool,
     transform: Box<dyn Transform>,
 }
 
-/// Transforms that are applied in order, each to what the one before it made.
+/// Transforms that are applied in order, each to the result of the previous one.
 #[derive(Default)]
 pub struct Transforms {
     seed: u64,
-    transforms: Vec<Named>,
+    transforms: Vec<NamedTransform>,
 }
 
 impl Transforms {
-    /// No transform.
+    /// An empty chain.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// The transforms that `configs` describe: for each an object with its `name`, and its keys beside it, as a recipe has
-    /// them.
+    /// Builds a chain from `configs`. As in a recipe, each is an object with the key `name` and the keys of that
+    /// transform.
     ///
     /// # Errors
-    /// If one has no name, there is none of that name, or a key is unknown or cannot be.
+    /// If an object has no name, there is no transform of that name, or a key is unknown or has an invalid value.
     pub fn from_configs(
         seed: u64,
         configs: &[Value],
@@ -52,7 +53,7 @@ impl Transforms {
         Ok(transforms)
     }
 
-    /// The same transforms, and then one of your own. What it draws is keyed by `name` and its place in the order.
+    /// Appends a transform of your own. Its random numbers depend on `name` and on its position in the chain.
     #[must_use]
     pub fn then(self, name: &str, transform: Box<dyn Transform>) -> Self {
         self.add(name, true, transform)
@@ -61,38 +62,37 @@ impl Transforms {
     fn add(mut self, name: &str, is_random: bool, transform: Box<dyn Transform>) -> Self {
         let (name, stream) =
             (name.to_owned(), format!("transform.{}.{name}", self.transforms.len()));
-        self.transforms.push(Named { name, stream, is_random, transform });
+        self.transforms.push(NamedTransform { name, stream, is_random, transform });
         self
     }
 
-    /// The same transforms without those that draw at random, for rows that a model is measured on. One of your own counts
-    /// as random.
+    /// Removes the random transforms, for rows that a model is evaluated on. Transforms of your own count as random.
     #[must_use]
     pub fn without_random(mut self) -> Self {
         self.transforms.retain(|named| !named.is_random);
         self
     }
 
-    /// Transforms with draws of another seed.
+    /// Sets the seed of the random numbers.
     #[must_use]
     pub fn with_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
 
-    /// Whether there are none.
+    /// Whether the chain is empty.
     pub fn is_empty(&self) -> bool {
         self.transforms.is_empty()
     }
 
-    /// The name of each transform, and the columns of texts that it changes (none for all).
+    /// The name of each transform, and the text columns that it changes (empty for all).
     pub(crate) fn columns(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.transforms.iter().map(|named| (named.name.as_str(), named.transform.columns()))
     }
 
-    /// The transformed example.
+    /// Applies all transforms to the example, in order.
     ///
     /// # Errors
-    /// The first of a transform's.
+    /// The first error of a transform.
     pub fn apply(&self, example: Example) -> Result<Example, TransformError> {
         let (epoch, index) = (example.epoch, example.index);
         self.transforms.iter().try_fold(example, |example, named| {

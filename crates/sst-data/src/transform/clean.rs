@@ -1,11 +1,12 @@
-//! `clean`: the rules of [`CleanConfig`](crate::clean::CleanConfig) that change a text, without those that drop one.
+//! `clean`: applies the rules of [`CleanConfig`](crate::clean::CleanConfig) that change a text, but not those that drop
+//! texts.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::TransformError;
 use super::entry::{Entry, parse};
-use super::texts::{Change, Texts};
+use super::texts::{TextChange, TextTransform};
 use crate::clean::{CleanConfig, Cleaner};
 use crate::example::Key;
 use crate::ledger::Ledger;
@@ -13,7 +14,7 @@ use crate::rng::SeqRng;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "clean",
-    summary: "Unicode form, control characters and white space, as in data.clean",
+    summary: "normalises Unicode, control characters and white space, as data.clean does",
     default_config: || json!(CleanTransformConfig::default()),
     is_random: false,
     takes_other_keys: false,
@@ -21,28 +22,28 @@ pub(super) const ENTRY: Entry = Entry {
         let CleanTransformConfig { columns, nfc, nfkc, control, whitespace } =
             parse(ENTRY.name, config)?;
         let rules = CleanConfig { nfc, nfkc, control, whitespace, ..CleanConfig::default() };
-        let refused = |error: crate::clean::CleanConfigError| TransformError::Config {
+        let invalid = |error: crate::clean::CleanConfigError| TransformError::Config {
             transform: ENTRY.name,
             reason: error.to_string(),
         };
-        rules.check().map_err(refused)?;
-        Ok(Box::new(Texts { columns, change: Clean(rules) }))
+        rules.check().map_err(invalid)?;
+        Ok(Box::new(TextTransform { columns, change: Clean(rules) }))
     },
 };
 
-/// Which rules apply, as in [`CleanConfig`](crate::clean::CleanConfig).
+/// The keys of `clean`: the rules to apply, with the names of [`CleanConfig`](crate::clean::CleanConfig).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CleanTransformConfig {
-    /// The columns of texts; none for all.
+    /// The text columns to change; empty for all.
     pub columns: Vec<String>,
-    /// Unicode NFC.
+    /// Converts to Unicode NFC.
     pub nfc: bool,
-    /// Unicode NFKC.
+    /// Converts to Unicode NFKC.
     pub nfkc: bool,
     /// Removes control and invisible characters.
     pub control: bool,
-    /// Puts every run of white space as one space or line end.
+    /// Replaces every run of white space by one space or line break.
     pub whitespace: bool,
 }
 
@@ -55,9 +56,9 @@ impl Default for CleanTransformConfig {
 
 struct Clean(CleanConfig);
 
-impl Change for Clean {
+impl TextChange for Clean {
     fn change(&self, text: &str, _: &mut SeqRng) -> String {
-        // Counted nowhere: the same text would be counted in each epoch.
+        // The counts are discarded: they would count the same text again in each epoch.
         let mut cleaner = Cleaner::new(self.0.clone(), Ledger::new());
         cleaner.clean(&Key::new("", 0), text).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What the list knows of a transform.
+//! The entry of a transform in the list.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -10,23 +10,24 @@ pub use crate::augment::Context;
 /// Builds a transform from its configuration.
 pub(super) type Build = fn(&Value, &Context) -> Result<Box<dyn Transform>, TransformError>;
 
-/// What the list knows of a transform.
+/// Everything that the rest of sst needs to know about a transform.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// Its name.
+    /// The name of the transform in a recipe.
     pub name: &'static str,
-    /// A line for those who choose.
+    /// One line for `sst list`.
     pub summary: &'static str,
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,
-    /// Whether what it does is drawn anew each time, to learn from more than there is: not for what is measured on.
+    /// Whether the transform draws random numbers. Random transforms augment training rows and are not applied to rows
+    /// that a model is evaluated on.
     pub is_random: bool,
-    /// Whether it takes keys that `default_config` lacks and checks them itself.
+    /// Whether the transform has keys that `default_config` lacks, and checks them itself.
     pub takes_other_keys: bool,
     pub(super) build: Build,
 }
 
-/// The configuration of `transform`; absent keys take their defaults, and unknown ones are refused by its type.
+/// Deserializes the configuration of `transform`. The type `T` sets the defaults of absent keys and refuses unknown keys.
 pub(super) fn parse<T: DeserializeOwned>(
     transform: &'static str,
     config: &Value,

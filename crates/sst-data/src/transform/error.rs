@@ -1,4 +1,4 @@
-//! Why an example could not be transformed.
+//! The errors of transforms.
 
 use crate::augment::AugmentError;
 use crate::example::Key;
@@ -6,57 +6,57 @@ use crate::example::Key;
 /// Why a transform could not be built or applied.
 #[derive(Debug, thiserror::Error)]
 pub enum TransformError {
-    /// A transform that sst does not have.
+    /// sst has no transform of this name.
     #[error("there is no transform `{name}`; sst has {known}", known = known.join(", "))]
     Unknown {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The names there are.
+        /// The names that exist.
         known: Vec<&'static str>,
     },
-    /// A configuration without a name.
+    /// A configuration has no name.
     #[error("a transform needs a name: set name to one of {known}", known = known.join(", "))]
     NoName {
-        /// The names there are.
+        /// The names that exist.
         known: Vec<&'static str>,
     },
-    /// A configuration key that is unknown, of the wrong type, or that cannot be.
+    /// A configuration key is unknown, of the wrong type, or has an invalid value.
     #[error("transform `{transform}`: {reason}")]
     Config {
-        /// The transform.
+        /// The name of the transform.
         transform: &'static str,
         /// What is wrong and what to do.
         reason: String,
     },
-    /// A column that is named and is none of texts.
+    /// The configuration names a column that holds no texts.
     #[error(
-        "transform `{transform}` is to change column `{column}`, which is no column of texts: it may be {known}"
+        "transform `{transform}` cannot change column `{column}`, which is not a text column: the text columns are {known}"
     )]
     NoSuchColumn {
-        /// The transform.
+        /// The name of the transform.
         transform: String,
         /// The column.
         column: String,
-        /// The columns of texts.
+        /// The text columns.
         known: String,
     },
-    /// A text that spans belong to.
+    /// The transform would change a text that spans point into.
     #[error(
-        "transform `{transform}` changes the text of column `{text}`, whose spans in column `{spans}` would no longer fit: \
-         remove the transform, or name other columns for it"
+        "transform `{transform}` would change the text of column `{text}`, and the spans of column `{spans}` would no \
+         longer fit: remove the transform, or name other columns for it"
     )]
     HasSpans {
-        /// The transform.
+        /// The name of the transform.
         transform: String,
         /// The column of the text.
         text: String,
         /// The column of the spans.
         spans: String,
     },
-    /// An example without a text that is to be changed.
+    /// The example lacks a text that the transform would change.
     #[error("{key}: the example has no text `{column}` to transform")]
     NoText {
-        /// The example.
+        /// The key of the example.
         key: Key,
         /// The column.
         column: String,

@@ -1,4 +1,4 @@
-//! The transforms there are, by name.
+//! The list of transforms, by name.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::{
     truncate_words,
 };
 
-/// One word a transform.
+/// The registered transforms, one word each.
 const TRANSFORMS: &[Entry] = &[
     clean::ENTRY,
     lowercase::ENTRY,
@@ -28,16 +28,16 @@ pub(super) fn names() -> Vec<&'static str> {
     TRANSFORMS.iter().map(|entry| entry.name).collect()
 }
 
-/// The transform `name`, if there is one.
+/// The entry of the transform `name`.
 pub(super) fn find(name: &str) -> Result<&'static Entry, TransformError> {
     let unknown = || TransformError::Unknown { name: name.to_owned(), known: names() };
     TRANSFORMS.iter().find(|entry| entry.name == name).ok_or_else(unknown)
 }
 
-/// Builds transform `name` from its configuration: an object without the name; absent keys take their defaults.
+/// Builds the transform `name`. `config` is a JSON object without the key `name`; absent keys take their defaults.
 ///
 /// # Errors
-/// If there is no such transform, or a key is unknown or cannot be.
+/// If there is no such transform, or a key is unknown or has an invalid value.
 pub fn build(
     name: &str,
     config: &Value,

@@ -1,7 +1,8 @@
-//! Transforms of records: what is done to an example each time that it is drawn, before its texts are tokenised.
+//! Transforms of records. They change an example each time that the loader reads it, before its texts are tokenised.
 //!
-//! A transform is a file here and a word in `list.rs`. What it draws is keyed by (seed, its place and name, epoch, index), so
-//! an example is transformed alike whatever the workers, ranks or restarts, and anew in each epoch.
+//! Each transform is one file here and one word in `list.rs`. Its random numbers depend on (seed, position in the list of
+//! transforms, name, epoch, index). So an example is transformed in the same way with any number of workers and ranks and
+//! after a restart, and differently in each epoch.
 
 mod augment;
 mod chain;
@@ -31,16 +32,17 @@ pub use shuffle_sentences::ShuffleSentencesConfig;
 pub use truncate_words::{Keep, TruncateWordsConfig};
 pub use units::Unit;
 
-/// Something that is done to an example each time that it is drawn.
+/// A change of an example, applied each time that the loader reads the example.
 pub trait Transform: Send + Sync {
-    /// The transformed example. All randomness is from `rng`, which is keyed by the example's epoch and index.
+    /// Returns the transformed example. All random numbers must come from `rng`, which is seeded for the epoch and the
+    /// index of the example.
     ///
     /// # Errors
-    /// If it cannot be transformed, as when it lacks a field.
+    /// If the example cannot be transformed, for example because it lacks a field.
     fn apply(&self, example: Example, rng: &mut SeqRng) -> Result<Example, TransformError>;
 
-    /// The columns of texts that it changes; none for every column of texts. Spans of a changed text would no longer fit, so
-    /// that such a transform is refused beside them.
+    /// The text columns that the transform changes; empty for all text columns. A column with spans into its text must not
+    /// be changed, because the spans would no longer fit; such a transform is refused.
     fn columns(&self) -> &[String] {
         &[]
     }

@@ -1,16 +1,16 @@
-//! `random_crop`: a stretch of a long text, another one each time that it is drawn.
+//! `random_crop`: keeps a random contiguous part of a long text, another part in each epoch.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::entry::{Entry, parse};
-use super::texts::{Change, Texts};
+use super::texts::{TextChange, TextTransform};
 use super::{TransformError, Unit};
 use crate::rng::SeqRng;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "random_crop",
-    summary: "a random stretch of a long text",
+    summary: "keeps a random contiguous part of a long text",
     default_config: || json!(RandomCropConfig::default()),
     is_random: true,
     takes_other_keys: false,
@@ -20,20 +20,20 @@ pub(super) const ENTRY: Entry = Entry {
             let reason = "count is 0 and must be at least 1".to_owned();
             return Err(TransformError::Config { transform: ENTRY.name, reason });
         }
-        Ok(Box::new(Texts { columns: config.columns.clone(), change: RandomCrop(config) }))
+        Ok(Box::new(TextTransform { columns: config.columns.clone(), change: RandomCrop(config) }))
     },
 };
 
-/// How texts are cropped.
+/// The keys of `random_crop`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RandomCropConfig {
-    /// The columns of texts; none for all.
+    /// The text columns to change; empty for all.
     pub columns: Vec<String>,
-    /// The words (or characters) of the stretch; 384, of which most tokenizers make no more than 512 tokens. Shorter texts
-    /// stay as they are.
+    /// The number of words (or characters) that are kept. Shorter texts stay unchanged. Most tokenizers turn the default of
+    /// 384 words into at most 512 tokens.
     pub count: usize,
-    /// What is counted.
+    /// The unit of `count`.
     pub unit: Unit,
 }
 
@@ -45,8 +45,8 @@ impl Default for RandomCropConfig {
 
 struct RandomCrop(RandomCropConfig);
 
-impl Change for RandomCrop {
-    /// Every stretch of `count` units is as likely.
+impl TextChange for RandomCrop {
+    /// Keeps `count` consecutive units. Every position of the first unit has the same probability.
     fn change(&self, text: &str, rng: &mut SeqRng) -> String {
         let (count, units) = (self.0.count, self.0.unit.ranges(text));
         if units.len() <= count {

@@ -1,23 +1,24 @@
-//! A transform of the texts of an example, one after the other.
+//! Transforms that change each text of an example separately.
 
 use super::{Transform, TransformError};
 use crate::example::{Example, Field};
 use crate::rng::SeqRng;
 
 /// A change of one text.
-pub(super) trait Change: Send + Sync {
-    /// The changed text.
+pub(super) trait TextChange: Send + Sync {
+    /// Returns the changed text.
     fn change(&self, text: &str, rng: &mut SeqRng) -> String;
 }
 
-/// Changes the texts of some columns.
-pub(super) struct Texts<T> {
-    /// The columns; none for all.
+/// The transform that applies a [`TextChange`] to some columns.
+pub(super) struct TextTransform<T> {
+    /// The columns; empty for all text columns.
     pub(super) columns: Vec<String>,
     pub(super) change: T,
 }
 
-/// Calls `change` with the text of each of `columns`, or of every column with a text if none is named.
+/// Replaces the text of each of `columns` by the result of `change`. If `columns` is empty, it does so for all text
+/// columns.
 pub(super) fn for_each_text(
     mut example: Example,
     columns: &[String],
@@ -29,7 +30,7 @@ pub(super) fn for_each_text(
             let texts = example.fields.iter().filter(|(_, field)| is_text(field));
             texts.map(|(name, _)| name.to_string()).collect()
         }
-        named => named.to_vec(),
+        columns => columns.to_vec(),
     };
     for name in names {
         let no_text = || TransformError::NoText { key: example.key.clone(), column: name.clone() };
@@ -39,7 +40,7 @@ pub(super) fn for_each_text(
     Ok(example)
 }
 
-impl<T: Change> Transform for Texts<T> {
+impl<T: TextChange> Transform for TextTransform<T> {
     fn apply(&self, example: Example, rng: &mut SeqRng) -> Result<Example, TransformError> {
         for_each_text(example, &self.columns, |_, text| Ok(self.change.change(text, rng)))
     }

@@ -1,16 +1,16 @@
-//! `truncate_words`: the first or the last words of a text, or both, and not those between.
+//! `truncate_words`: keeps the first or the last words of a text, or some of both, and removes the rest.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::entry::{Entry, parse};
-use super::texts::{Change, Texts};
+use super::texts::{TextChange, TextTransform};
 use super::{TransformError, Unit};
 use crate::rng::SeqRng;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "truncate_words",
-    summary: "the first or last words of a text, or both",
+    summary: "keeps the first or last words of a text, or some of both",
     default_config: || json!(TruncateWordsConfig::default()),
     is_random: false,
     takes_other_keys: false,
@@ -20,35 +20,37 @@ pub(super) const ENTRY: Entry = Entry {
             let reason = "count is 0 and must be at least 1".to_owned();
             return Err(TransformError::Config { transform: ENTRY.name, reason });
         }
-        Ok(Box::new(Texts { columns: config.columns.clone(), change: TruncateWords(config) }))
+        let columns = config.columns.clone();
+        Ok(Box::new(TextTransform { columns, change: TruncateWords(config) }))
     },
 };
 
-/// Which end of a text is kept.
+/// The part of a text that is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
-    /// Its beginning.
+    /// The beginning.
     #[default]
     First,
-    /// Its end.
+    /// The end.
     Last,
-    /// A quarter of the words from its beginning and the rest from its end, as Sun et al. 2019, "How to Fine-Tune BERT for
-    /// Text Classification?", section 5.3.1, found best for long reviews (128 and 382 of 510 tokens).
+    /// A quarter of the words from the beginning and the rest from the end. Sun et al. 2019, "How to Fine-Tune BERT for
+    /// Text Classification?", section 5.3.1, found this best for long reviews (128 and 382 of 510 tokens).
     Both,
 }
 
-/// How texts are truncated.
+/// The keys of `truncate_words`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TruncateWordsConfig {
-    /// The columns of texts; none for all.
+    /// The text columns to change; empty for all.
     pub columns: Vec<String>,
-    /// How many words (or characters) are kept; 384, of which most tokenizers make no more than 512 tokens.
+    /// The number of words (or characters) that are kept. Most tokenizers turn the default of 384 words into at most 512
+    /// tokens.
     pub count: usize,
-    /// What is counted.
+    /// The unit of `count`.
     pub unit: Unit,
-    /// Which end of the text is kept.
+    /// The part of the text that is kept.
     pub keep: Keep,
 }
 
@@ -60,31 +62,26 @@ impl Default for TruncateWordsConfig {
 
 struct TruncateWords(TruncateWordsConfig);
 
-impl Change for TruncateWords {
+impl TextChange for TruncateWords {
     fn change(&self, text: &str, _: &mut SeqRng) -> String {
         let (count, units) = (self.0.count, self.0.unit.ranges(text));
         if units.len() <= count {
             return text.to_owned();
         }
-        let head = match self.0.keep {
+        let head_units = match self.0.keep {
             Keep::First => count,
             Keep::Last => 0,
             Keep::Both => count / 4,
         };
-        let tail = units.len() - (count - head);
-        let first = if head == 0 { "" } else { &text[..units[head - 1].end] };
-        let last = units.get(tail).map_or("", |unit| &text[unit.start..]);
-        // White space stays between the two where there was some.
-        let gap = match self.0.keep {
-            Keep::Both
-                if head > 0
-                    && text[units[head - 1].end..units[tail].start]
-                        .contains(char::is_whitespace) =>
-            {
-                " "
-            }
-            _ => "",
-        };
-        [first, gap, last].concat()
+        let tail_start = units.len() - (count - head_units);
+        let head = if head_units == 0 { "" } else { &text[..units[head_units - 1].end] };
+        let tail = units.get(tail_start).map_or("", |unit| &text[unit.start..]);
+        // If the removed part contains white space, head and tail are separated by a space.
+        let removes_white_space = self.0.keep == Keep::Both
+            && head_units > 0
+            && text[units[head_units - 1].end..units[tail_start].start]
+                .contains(char::is_whitespace);
+        let separator = if removes_white_space { " " } else { "" };
+        [head, separator, tail].concat()
     }
 }

@@ -1,4 +1,4 @@
-//! The units that texts are cut in.
+//! The units in which the length of a text is counted.
 
 use std::ops::Range;
 
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::words::word_ranges;
 
-/// What a text is counted in.
+/// The unit in which the length of a text is counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
-    /// Words, as [`word_ranges`] finds them: in Chinese those of jieba, elsewhere letters between spaces; every sign of
-    /// punctuation is one.
+    /// Words, as [`word_ranges`] finds them: Chinese words as jieba segments them, elsewhere runs of letters. Each
+    /// punctuation mark counts as a word.
     #[default]
     Words,
     /// Characters (Unicode code points) that are not white space.
@@ -19,7 +19,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The units of `text`, in order, as ranges of bytes.
+    /// The byte ranges of the units of `text`, in order.
     pub(super) fn ranges(self, text: &str) -> Vec<Range<usize>> {
         match self {
             Self::Words => word_ranges(text),

@@ -1,4 +1,4 @@
-//! Every transform of the list, alone and in a row.
+//! Tests every transform of the list, and chains of transforms.
 
 use serde_json::{Value, json};
 use sst_data::transform::{Context, Transform, TransformError, Transforms, build, list};
@@ -47,7 +47,7 @@ fn every_transform_has_a_default_that_builds_and_refuses_unknown_keys() {
 }
 
 #[test]
-fn every_transform_is_keyed_and_changes_only_the_columns_that_it_names() {
+fn every_transform_is_reproducible_and_changes_only_the_columns_that_it_names() {
     for entry in list() {
         let mut config = named(entry.name, &(entry.default_config)());
         let whole = |config: &Value, epoch| {
@@ -83,7 +83,7 @@ fn lowercase() {
 }
 
 #[test]
-fn clean_is_that_of_the_corpus() {
+fn clean_equals_the_cleaning_of_documents() {
     check(&json!({"name": "clean"}), "a\u{200b}b \u{3000} c\r\n\r\nd ", "ab c\n\nd");
     check(&json!({"name": "clean", "whitespace": false}), "a\u{200b}  b", "a  b");
     check(&json!({"name": "clean", "nfkc": true}), "Ａ，", "A,");
@@ -109,7 +109,7 @@ fn truncate_words() {
 }
 
 #[test]
-fn random_crop_draws_every_stretch_alike() {
+fn random_crop_draws_every_position_with_the_same_probability() {
     let config = json!({"name": "random_crop", "count": 3});
     let mut counts = std::collections::BTreeMap::new();
     for index in 0..4000 {
@@ -120,7 +120,7 @@ fn random_crop_draws_every_stretch_alike() {
     assert!(counts.values().all(|count| (880..1120).contains(count)), "{counts:?}");
     let views: std::collections::BTreeSet<String> =
         (0..50).map(|epoch| apply(&config, "a b c d e f", epoch, 0)).collect();
-    assert_eq!(views.len(), 4, "another epoch draws anew");
+    assert_eq!(views.len(), 4, "each epoch draws new numbers");
     check(&config, "a b c", "a b c");
     let characters = json!({"name": "random_crop", "count": 2, "unit": "characters"});
     let crop = apply(&characters, "刘备关羽", 0, 0);
@@ -128,7 +128,7 @@ fn random_crop_draws_every_stretch_alike() {
 }
 
 #[test]
-fn shuffle_sentences_draws_every_order_alike_and_leaves_white_space_in_place() {
+fn shuffle_sentences_draws_every_order_with_the_same_probability_and_keeps_white_space_in_place() {
     let config = json!({"name": "shuffle_sentences"});
     let mut counts = std::collections::BTreeMap::new();
     for index in 0..3000 {
@@ -152,7 +152,7 @@ fn shuffle_sentences_draws_every_order_alike_and_leaves_white_space_in_place() {
 }
 
 #[test]
-fn what_draws_at_random_is_left_out_for_rows_that_are_measured_on() {
+fn random_transforms_are_removed_for_evaluation() {
     let configs: Vec<Value> = ["lowercase", "random_crop", "shuffle_sentences", "augment"]
         .map(|name| json!({"name": name, "count": 2}))
         .into_iter()
@@ -183,7 +183,8 @@ fn augmentations_are_transforms() {
     assert!(error(json!({"name": "augment", "kind": "nonsense"})).contains("nonsense"));
     assert!(error(json!({"name": "augment", "kind": "swap", "rate": 2})).contains("from 0 to 1"));
     assert!(
-        error(json!({"name": "augment", "kind": "back_translation"})).contains("asks a server")
+        error(json!({"name": "augment", "kind": "back_translation"}))
+            .contains("uses a translation server")
     );
 }
 
@@ -198,7 +199,7 @@ fn names_are_checked() {
 }
 
 #[test]
-fn a_transform_may_stand_twice_and_draws_apart() {
+fn two_uses_of_one_transform_draw_different_numbers() {
     let crop = json!({"name": "random_crop", "count": 4});
     let twice = [crop.clone(), json!({"name": "random_crop", "count": 2})];
     let transforms = Transforms::from_configs(1, &twice, &Context::default()).unwrap();
@@ -208,11 +209,11 @@ fn a_transform_may_stand_twice_and_draws_apart() {
         let both = transforms.apply(example("a b c d e f g h", 0, index)).unwrap();
         starts.insert(first.find(both.text("text").unwrap()).unwrap());
     }
-    // The second crop begins at each of its three places.
+    // The second crop must begin at each of its three possible positions.
     assert_eq!(starts.into_iter().collect::<Vec<_>>(), [0, 2, 4]);
 }
 
-/// One of your own needs only the trait.
+/// A transform of your own implements the trait.
 struct Number;
 
 impl Transform for Number {
@@ -223,7 +224,7 @@ impl Transform for Number {
 }
 
 #[test]
-fn one_of_your_own_draws_by_seed_place_epoch_and_index() {
+fn a_transform_of_your_own_draws_by_seed_position_epoch_and_index() {
     let drawn = |seed, places: usize, epoch, index| {
         let mut transforms = Transforms::none().with_seed(seed);
         for _ in 0..places {

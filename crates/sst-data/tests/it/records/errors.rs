@@ -174,7 +174,7 @@ fn rows_that_cannot_be_are_refused() {
     assert!(
         new(Subset::All, 3, transforms)
             .unwrap_err()
-            .contains("which is no column of texts: it may be `text`")
+            .contains("which is not a text column: the text columns are `text`")
     );
     let other = Place::new("b.jsonl", "", classified());
     let words = other.file().with_file_name("vocab.txt");
@@ -202,7 +202,7 @@ fn a_transform_of_a_text_with_spans_is_refused() {
     };
     for columns in [serde_json::json!([]), serde_json::json!(["note", "text"])] {
         let error = with(serde_json::json!({"name": "lowercase", "columns": columns})).unwrap_err();
-        let expected = "transform `lowercase` changes the text of column `text`, whose spans in column `names`";
+        let expected = "transform `lowercase` would change the text of column `text`, and the spans of column `names`";
         assert!(error.to_string().starts_with(expected), "{error}");
     }
     let rows = with(serde_json::json!({"name": "lowercase", "columns": ["note"]})).unwrap();
