@@ -127,7 +127,7 @@ fn invalid_options_and_models_say_why() {
         "--num-samples is 3, but there are only 2 --beams",
     );
     check(&["--prompts-file", "nowhere"], 2, "cannot read --prompts-file nowhere");
-    check(&["--prompt", &"sea ".repeat(80)], 2, "the model reads 64");
+    check(&["--prompt", &"sea ".repeat(80)], 2, "the model reads at most 64");
     let other = Sandbox::trained();
     let refused = |sandbox: &Sandbox, args: &[&str], model: &str, instead: &str| {
         let ended = sandbox.sst(&[args, &["--model", "runs/r"]].concat());

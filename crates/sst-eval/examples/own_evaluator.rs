@@ -1,5 +1,5 @@
-//! A metric and an evaluator of one's own: the cosine between the vectors of a sentence and of its reversed words, which is
-//! near 1 for a model that ignores the order of words.
+//! A metric and an evaluator of your own. The evaluator computes the cosine similarity between the vectors of a sentence
+//! and of the same sentence with its words reversed; it is near 1 for a model that ignores word order.
 
 use serde_json::json;
 use sst_core::nn::Pooling;
@@ -8,19 +8,19 @@ use sst_eval::{Evaluator, Report};
 use sst_models::{BuildOptions, InitOptions};
 use tch::{Device, Tensor};
 
-/// A metric is a function on slices, which knows nothing of models.
+/// A metric is a function on slices and does not depend on models.
 pub fn cosine(x: &[f32], y: &[f32]) -> f64 {
     let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(x * y)).sum::<f64>();
     dot(x, y) / (dot(x, x) * dot(y, y)).sqrt()
 }
 
-/// An evaluator owns its data: here rows of token ids.
+/// An evaluator owns its data, here rows of token ids.
 pub struct WordOrder {
     /// The rows.
     pub rows: Vec<Vec<i64>>,
 }
 
-/// The mean of the hidden states of a row.
+/// The vector of a row: the mean of its hidden states.
 fn vector(encoder: &dyn Encoder, ids: &[i64]) -> sst_core::Result<Vec<f32>> {
     let (ids_t, rows) = (Tensor::from_slice(ids), RaggedRows::new(&[ids.len()], Device::Cpu));
     let input = Tokens::ragged(&ids_t, &rows).into();
@@ -50,7 +50,7 @@ impl Evaluator for WordOrder {
     }
 }
 
-/// Measures a small BERT with random weights.
+/// Evaluates a small BERT with random weights.
 pub fn measure() -> Result<Report, Box<dyn std::error::Error>> {
     let config = json!({
         "model_type": "bert", "vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 2,

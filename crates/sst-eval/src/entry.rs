@@ -1,4 +1,4 @@
-//! What the list of evaluators knows of each of them.
+//! The entry of an evaluator in the list.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -10,43 +10,43 @@ use crate::input::{Input, InputKind};
 /// Builds an evaluator from its configuration and its data.
 type Build = for<'a> fn(&Value, Input<'a>) -> Result<Box<dyn Evaluator + 'a>, EvalError>;
 
-/// What the list knows of an evaluator.
+/// Everything that the rest of sst needs to know about an evaluator.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// Its name: `sst eval NAME`, and what objectives call it by.
+    /// The name of the evaluator, as in `sst eval NAME` and in the entries of objectives.
     pub name: &'static str,
-    /// A line for `sst list`.
+    /// One line for `sst list`.
     pub summary: &'static str,
-    /// A paragraph for `sst eval NAME --help`: which figures it reports, and how to read them.
+    /// A paragraph for `sst eval NAME --help`: which metrics the evaluator reports, and how to interpret them.
     pub details: &'static str,
-    /// What it reads.
+    /// The kind of data that the evaluator reads.
     pub input: InputKind,
-    /// Whether it measures an objective, which must then be passed to [`Evaluator::evaluate`].
+    /// Whether the evaluator measures the loss of an objective, which must then be passed to [`Evaluator::evaluate`].
     pub needs_objective: bool,
     /// Every configuration key with its default, as a JSON object.
     pub default_config: fn() -> Value,
-    /// Every configuration key with a sentence of help.
+    /// Every configuration key with one sentence of help.
     pub options: &'static [(&'static str, &'static str)],
     pub(crate) build: Build,
 }
 
 impl Entry {
-    /// The default configuration with those of `values` whose keys this evaluator has. Other values are left out: for
-    /// callers that know a batch size or a seed, and not which evaluator asks for one.
+    /// The default configuration, overridden by those of `values` whose keys this evaluator has. Other values are
+    /// ignored, so a caller can pass a batch size and a seed without knowing whether the evaluator uses them.
     pub fn config_with<'v>(&self, values: impl IntoIterator<Item = (&'v str, Value)>) -> Value {
         let mut config = (self.default_config)();
         for (key, value) in values {
-            if let Some(place) = config.get_mut(key) {
-                *place = value;
+            if let Some(default) = config.get_mut(key) {
+                *default = value;
             }
         }
         config
     }
 
-    /// Builds the evaluator. `config` is a JSON object; keys that are absent take their defaults.
+    /// Builds the evaluator. `config` is a JSON object; absent keys take their defaults.
     ///
     /// # Errors
-    /// If a key is unknown or has a value that cannot be, or the input is of another kind than the evaluator reads.
+    /// If a key is unknown or has an invalid value, or the input is of another kind than the evaluator reads.
     pub fn build<'a>(
         &self,
         config: &Value,
@@ -56,7 +56,7 @@ impl Entry {
     }
 }
 
-/// The configuration of `evaluator`. Absent keys take their defaults, and unknown ones are refused by the type `T`.
+/// Deserializes the configuration of `evaluator`. The type `T` sets the defaults of absent keys and refuses unknown keys.
 pub(crate) fn parse<T: DeserializeOwned>(
     evaluator: &'static str,
     config: &Value,

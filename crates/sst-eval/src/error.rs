@@ -10,99 +10,102 @@ use crate::nearest::NearestError;
 /// Why a model could not be measured or used.
 #[derive(Debug, thiserror::Error)]
 pub enum EvalError {
-    /// An evaluator that is not in the list.
+    /// The list has no evaluator of this name.
     #[error("there is no evaluator `{name}`; there are {}", known.join(", "))]
     Unknown {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// The names that there are.
+        /// The names that exist.
         known: Vec<&'static str>,
     },
-    /// A configuration with an unknown key, or with a value that cannot be.
+    /// The configuration has an unknown key or an invalid value.
     #[error("evaluator `{evaluator}`: {reason}")]
     Config {
-        /// The evaluator.
+        /// The name of the evaluator.
         evaluator: &'static str,
         /// What is wrong, with the key.
         reason: String,
     },
-    /// Data of another kind than the evaluator reads.
+    /// The data is of another kind than the evaluator reads.
     #[error("evaluator `{evaluator}` reads {wanted}, and was given {given}")]
     Input {
-        /// The evaluator.
+        /// The name of the evaluator.
         evaluator: &'static str,
-        /// What it reads.
+        /// The kind of data that the evaluator reads.
         wanted: InputKind,
-        /// What it was given.
+        /// The kind of data that it was given.
         given: InputKind,
     },
-    /// The evaluator measures an objective, and was called without one.
+    /// The evaluator measures the loss of an objective, and was called without one.
     #[error("evaluator `{0}` measures the loss of an objective: pass the objective to `evaluate`")]
     NoObjective(&'static str),
-    /// Texts could not be read, or vectors could not be made. The error is of the caller who does it.
+    /// An error of the caller's [`TextSource`](crate::TextSource) or [`TextVectors`](crate::TextVectors).
     #[error("{0}")]
     Source(String),
-    /// There is nothing to measure on.
+    /// The data holds nothing to measure on. The string names the evaluator.
     #[error("{0} has nothing to measure: no row of the data holds a token to predict")]
     Nothing(String),
-    /// A text without a blank.
+    /// The text holds no mask token.
     #[error("the text `{text}` holds no {mask}: write {mask} where a word is to be filled in")]
-    NoBlank {
+    NoMaskInText {
         /// The text.
         text: String,
         /// The mask token.
         mask: String,
     },
-    /// A tokenizer that cannot mark a blank.
-    #[error("the tokenizer has no mask token: use the one of a masked language model")]
+    /// The tokenizer has no mask token.
+    #[error("the tokenizer has no mask token: use the tokenizer of a masked language model")]
     NoMaskToken,
-    /// A text that the model cannot read in one row.
-    #[error("the text has {length} tokens and the model reads {limit}: shorten it")]
+    /// The text is longer than the maximum length of the model.
+    #[error("the text has {length} tokens, but the model reads at most {limit}: shorten the text")]
     TooLong {
-        /// Its tokens, special ones included.
+        /// The number of tokens, special tokens included.
         length: usize,
-        /// The longest row of the model.
+        /// The maximum length of the model.
         limit: usize,
     },
-    /// A prompt of no token.
-    #[error("a prompt has no token to continue: give it a text")]
+    /// The prompt has no tokens.
+    #[error("the prompt is empty: give it at least one token")]
     EmptyPrompt,
-    /// A prompt that leaves no position for another token.
-    #[error("a prompt has {length} tokens and the model reads {limit}: shorten it to leave room")]
+    /// The prompt leaves no position for a new token.
+    #[error(
+        "the prompt has {length} tokens, but the model reads at most {limit}: shorten the prompt to leave room for new \
+         tokens"
+    )]
     LongPrompt {
-        /// Its tokens.
+        /// The number of tokens.
         length: usize,
-        /// The longest row of the model.
+        /// The maximum length of the model.
         limit: usize,
     },
-    /// A row that the model cannot read.
+    /// A row holds a token id outside of the model's vocabulary.
     #[error(
-        "the row that begins at {key} holds token {id}, and the model knows ids below {vocab_size}: use the tokenizer \
-         that the model was trained with"
+        "the row that begins at {key} holds the token id {id}, but the model knows only ids below {vocab_size}: use the \
+         tokenizer that the model was trained with"
     )]
     UnknownToken {
-        /// Where the row's text was read from.
+        /// The origin of the row's text.
         key: Key,
-        /// The token.
+        /// The token id.
         id: u32,
-        /// The model's ids are below this.
+        /// The vocabulary size of the model.
         vocab_size: usize,
     },
-    /// A window that cannot slide over a text.
+    /// The length or the stride of the sliding window is invalid.
     #[error("{0}")]
     SlidingWindow(String),
-    /// A model whose weights are damaged, or whose numbers overflow. The caller adds the model's name.
+    /// A result is NaN or infinite. The string names it; the caller adds the name of the model.
     #[error(
         "{0} is not a finite number (NaN or infinity): the weights are damaged, or overflow in this precision; try an \
          earlier checkpoint, or fp32"
     )]
     NotFinite(String),
-    /// A search that follows no sequence.
+    /// Beam search was called with no beams.
     #[error("beam search needs at least one beam")]
     NoBeams,
-    /// Scores or cosines that are all the same, or none.
+    /// There are fewer than two pairs, or all scores or all cosines are equal.
     #[error(
-        "scores and cosines correlate only where both differ from pair to pair, and these do not"
+        "there is no correlation: it needs at least two pairs, with scores and cosine similarities that are not all equal"
     )]
     NoCorrelation,
     /// Vectors could not be compared.
@@ -134,8 +137,8 @@ impl From<tch::TchError> for EvalError {
     }
 }
 
-/// An evaluator is called through a trait of sst-core. Its own errors pass through as
-/// [`sst_core::Error::Evaluation`], from which they can be downcast.
+/// Evaluators are called through a trait of sst-core, so their errors are wrapped in [`sst_core::Error::Evaluation`],
+/// from which they can be downcast.
 impl From<EvalError> for sst_core::Error {
     fn from(error: EvalError) -> Self {
         match error {

@@ -1,4 +1,4 @@
-//! The objective's own loss on data that it was not trained on.
+//! The loss of the training objective on held-out data.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ use crate::error::EvalError;
 use crate::input::{Input, InputKind, ObjectiveRows};
 use crate::rows;
 
-/// The word of registration.
+/// The entry in the list of evaluators.
 pub(crate) const ENTRY: Entry = Entry {
     name: "held-out-loss",
-    summary: "the objective's own loss on rows that it was not trained on",
-    details: "Reports loss and the objective's other figures (accuracy, correct) as means over what the loss is averaged \
-              over.",
+    summary: "the loss of the training objective on held-out rows",
+    details: "Reports loss and the objective's other metrics (such as accuracy or correct), divided by the same number as \
+              the loss: labels, rows or batches.",
     input: InputKind::ObjectiveRows,
     needs_objective: true,
     default_config: || json!(HeldOutConfig::default()),
     options: &[
         ("batch_size", "Rows in a forward pass. Contrastive losses depend on it."),
-        ("seed", "Seed of the masks and other draws."),
+        ("seed", "Seed of masks and of other random choices."),
     ],
     build,
 };
 
-/// How the rows are grouped and masked.
+/// The keys of `held-out-loss`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct HeldOutConfig {
@@ -38,15 +38,15 @@ struct HeldOutConfig {
 }
 
 impl Default for HeldOutConfig {
-    /// 32 rows fit the memory of any machine that trains; any seed is as good as another.
+    /// 32 rows fit into the memory of any machine that can train the model.
     fn default() -> Self {
         Self { batch_size: 32, seed: 0 }
     }
 }
 
-/// The mean loss of any objective, and the mean of each of its other sums (`correct` is then the fraction of labels that
-/// were predicted). The draws of the host (masks) are those of epoch 0 under the seed, so figures of two steps can be
-/// compared.
+/// Computes the mean loss of any objective, and the mean of each of its other sums (`correct` becomes the fraction of
+/// labels that are predicted correctly). Masks are drawn for epoch 0 with the seed, so the results of different training
+/// steps are comparable.
 struct HeldOut {
     config: HeldOutConfig,
     data: ObjectiveRows,
@@ -58,20 +58,20 @@ fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>
 }
 
 impl HeldOut {
-    /// `loss` and the means of the objective's sums. Counts `rows`, `units` (what the loss is averaged over) and
-    /// `batches`.
+    /// Reports `loss` and the means of the objective's sums. Counts `rows`, `units` (the sum of the normalizers, by which
+    /// the summed loss is divided) and `batches`.
     fn measure(&self, model: &dyn Model, objective: &dyn Objective) -> Result<Report, EvalError> {
         let context = StepContext { step: 0, micro: 0, forward: Forward::EVAL };
         let device = model.params().device();
-        let (mut units, mut batches) = (0, 0_u64);
+        let (mut normalizer, mut batches) = (0, 0_u64);
         let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
-        // A model without a text encoder gets no token ids, so there are none that it might not know.
+        // A model without a text encoder gets no token ids, so no id needs to be checked.
         let vocab_size = model.vocab_size().unwrap_or(usize::MAX);
         let ObjectiveRows { objective: name, collate, rows } = &self.data;
         let HeldOutConfig { batch_size, seed } = self.config;
         for host in rows::batches(&**rows, collate.clone(), batch_size, vocab_size, seed) {
             let host = host?;
-            let weight = match host.normalizer {
+            let batch_normalizer = match host.normalizer {
                 Normalizer::Count(0) => continue,
                 Normalizer::Count(count) => count,
                 // A loss over the whole batch is already a mean, so each batch counts as one.
@@ -79,18 +79,18 @@ impl HeldOut {
             };
             let batch = Batch::from_host(&host, device)?;
             let parts = tch::no_grad(|| objective.loss(model, &batch, &context))?;
-            units += weight;
+            normalizer += batch_normalizer;
             batches += 1;
             for (name, sum) in parts.sums.iter().chain(&[("loss", parts.loss)]) {
                 let sum = f64::try_from(sum.f_to_kind(Kind::Double)?)?;
                 *sums.entry(name).or_default() += sum;
             }
         }
-        if units == 0 {
+        if normalizer == 0 {
             return Err(EvalError::Nothing(format!("held-out {name}")));
         }
-        let metrics = sums.iter().map(|(name, sum)| (*name, sum / units as f64));
-        let counts = [("rows", rows.len()), ("units", units), ("batches", batches)];
+        let metrics = sums.iter().map(|(name, sum)| (*name, sum / normalizer as f64));
+        let counts = [("rows", rows.len()), ("units", normalizer), ("batches", batches)];
         Ok(Report::new(name, metrics, counts))
     }
 }

@@ -1,6 +1,6 @@
 //! The data that evaluators read. An evaluator is built with its data and owns it.
 //!
-//! Shapes: n texts, d numbers in a vector.
+//! Shapes: n texts, d the width of a vector.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -30,17 +30,17 @@ pub enum Input<'a> {
     EmbeddedTexts(EmbeddedTexts<'a>),
 }
 
-/// Rows of tokens, and how an objective makes batches of them.
+/// Rows of tokens, with the collate function of an objective.
 pub struct ObjectiveRows {
     /// The name of the objective.
     pub objective: String,
-    /// Makes batches with labels, as the objective does.
+    /// The collate function of the objective, which makes batches with labels.
     pub collate: Arc<dyn Collate>,
     /// The rows.
     pub rows: Arc<dyn Dataset>,
 }
 
-/// Rows of tokens, and their tokenizer.
+/// Rows of tokens, with their tokenizer.
 pub struct TokenRows {
     /// The rows.
     pub rows: Arc<dyn Dataset>,
@@ -48,21 +48,21 @@ pub struct TokenRows {
     pub tokenizer: Tokenizer,
 }
 
-/// Queries and what each of them is to find.
+/// Queries and a corpus, with the relevant texts of each query.
 pub struct Pairs<'a> {
-    /// Makes the vectors of both.
+    /// Computes the vectors of the queries and of the corpus.
     pub vectors: Box<dyn TextVectors + 'a>,
     /// The queries.
     pub queries: Vec<String>,
-    /// The texts to find.
+    /// The texts among which a query is to find its relevant texts.
     pub corpus: Vec<String>,
-    /// For each query the places in `corpus` of the texts that it is to find.
+    /// For each query, the indices in `corpus` of its relevant texts.
     pub relevant: Vec<HashSet<usize>>,
 }
 
-/// Pairs of texts with a score each. The three lists have one length.
+/// Pairs of texts with a similarity score each. The three lists have the same length.
 pub struct ScoredPairs<'a> {
-    /// Makes the vectors of both.
+    /// Computes the vectors of both texts of a pair.
     pub vectors: Box<dyn TextVectors + 'a>,
     /// The first text of each pair.
     pub first: Vec<String>,
@@ -72,31 +72,31 @@ pub struct ScoredPairs<'a> {
     pub scores: Vec<f64>,
 }
 
-/// Texts, and how their vectors are made.
+/// Texts, with a function that computes their vectors.
 pub struct EmbeddedTexts<'a> {
-    /// Makes their vectors.
+    /// Computes the vectors of the texts.
     pub vectors: Box<dyn TextVectors + 'a>,
     /// The texts.
     pub texts: Vec<String>,
 }
 
-/// A document as tokens, or several documents joined to one.
+/// A tokenised document, or several documents joined to one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text {
-    /// Its tokens.
+    /// The token ids.
     pub ids: Vec<u32>,
-    /// Whether the first token was put before the text and is not part of it. It gives the text's own first token
-    /// a context.
+    /// Whether the first token was added before the text (such as BOS) and is not part of it. The text's own first
+    /// token then has a context.
     pub has_start: bool,
-    /// Its words.
+    /// The number of words of the text.
     pub words: u64,
-    /// Its bytes.
+    /// The number of bytes of the text.
     pub bytes: u64,
 }
 
-/// Texts that are read one after the other, each time from the start.
+/// Tokenised texts that can be read several times.
 pub trait TextSource {
-    /// Calls `visit` with each text in order, and ends at the first error.
+    /// Calls `visit` with each text in order, from the first text on. Stops at the first error.
     ///
     /// # Errors
     /// If a text cannot be read, or `visit` fails.
@@ -115,18 +115,18 @@ impl TextSource for Vec<Text> {
     }
 }
 
-/// Which texts of a data set are meant, for encoders that put another prompt before each of them.
+/// The role of a text in a data set. Some encoders use a different prompt for each role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextRole {
-    /// Queries, the first texts of pairs, or the only texts.
+    /// A query, the first text of a pair, or a text of a data set with one role only.
     First,
-    /// The texts of a corpus, or the second texts of pairs.
+    /// A text of a corpus, or the second text of a pair.
     Second,
 }
 
-/// Makes the vectors of texts with a model: tokens, hidden states, pooling.
+/// Computes the vectors of texts with a model: tokenises them, computes hidden states, and pools these.
 pub trait TextVectors {
-    /// The vectors `[n, d]` of `texts`, in their order, fp32 on the CPU.
+    /// The vectors `[n, d]` of `texts`, in the same order, in fp32 on the CPU.
     ///
     /// # Errors
     /// If a text cannot be encoded, or the model fails.
@@ -139,7 +139,7 @@ pub trait TextVectors {
 }
 
 impl<'a> Input<'a> {
-    /// Its kind.
+    /// The kind of the data.
     pub fn kind(&self) -> InputKind {
         match self {
             Self::ObjectiveRows(_) => InputKind::ObjectiveRows,
@@ -151,73 +151,73 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Rows of tokens and how an objective makes batches of them, for the evaluator of that name.
+    /// The data as [`ObjectiveRows`]. An error names `evaluator`.
     ///
     /// # Errors
-    /// If it is data of another kind.
+    /// If the data is of another kind.
     pub fn objective_rows(self, evaluator: &'static str) -> Result<ObjectiveRows, EvalError> {
         match self {
             Self::ObjectiveRows(rows) => Ok(rows),
-            other => Err(other.refused(evaluator, InputKind::ObjectiveRows)),
+            other => Err(other.wrong_kind(evaluator, InputKind::ObjectiveRows)),
         }
     }
 
-    /// Rows of tokens and their tokenizer, for the evaluator of that name.
+    /// The data as [`TokenRows`]. An error names `evaluator`.
     ///
     /// # Errors
-    /// If it is data of another kind.
+    /// If the data is of another kind.
     pub fn token_rows(self, evaluator: &'static str) -> Result<TokenRows, EvalError> {
         match self {
             Self::TokenRows(rows) => Ok(rows),
-            other => Err(other.refused(evaluator, InputKind::TokenRows)),
+            other => Err(other.wrong_kind(evaluator, InputKind::TokenRows)),
         }
     }
 
-    /// Texts as tokens, for the evaluator of that name.
+    /// The data as a [`TextSource`]. An error names `evaluator`.
     ///
     /// # Errors
-    /// If it is data of another kind.
+    /// If the data is of another kind.
     pub fn texts(self, evaluator: &'static str) -> Result<Box<dyn TextSource + 'a>, EvalError> {
         match self {
             Self::Texts(texts) => Ok(texts),
-            other => Err(other.refused(evaluator, InputKind::Texts)),
+            other => Err(other.wrong_kind(evaluator, InputKind::Texts)),
         }
     }
 
-    /// Queries and a corpus, for the evaluator of that name.
+    /// The data as [`Pairs`]. An error names `evaluator`.
     ///
     /// # Errors
-    /// If it is data of another kind.
+    /// If the data is of another kind.
     pub fn pairs(self, evaluator: &'static str) -> Result<Pairs<'a>, EvalError> {
         match self {
             Self::Pairs(pairs) => Ok(pairs),
-            other => Err(other.refused(evaluator, InputKind::Pairs)),
+            other => Err(other.wrong_kind(evaluator, InputKind::Pairs)),
         }
     }
 
-    /// Pairs of texts with scores, for the evaluator of that name.
+    /// The data as [`ScoredPairs`]. An error names `evaluator`.
     ///
     /// # Errors
-    /// If it is data of another kind.
+    /// If the data is of another kind.
     pub fn scored_pairs(self, evaluator: &'static str) -> Result<ScoredPairs<'a>, EvalError> {
         match self {
             Self::ScoredPairs(pairs) => Ok(pairs),
-            other => Err(other.refused(evaluator, InputKind::ScoredPairs)),
+            other => Err(other.wrong_kind(evaluator, InputKind::ScoredPairs)),
         }
     }
 
-    /// Texts and how their vectors are made, for the evaluator of that name.
+    /// The data as [`EmbeddedTexts`]. An error names `evaluator`.
     ///
     /// # Errors
-    /// If it is data of another kind.
+    /// If the data is of another kind.
     pub fn embedded_texts(self, evaluator: &'static str) -> Result<EmbeddedTexts<'a>, EvalError> {
         match self {
             Self::EmbeddedTexts(texts) => Ok(texts),
-            other => Err(other.refused(evaluator, InputKind::EmbeddedTexts)),
+            other => Err(other.wrong_kind(evaluator, InputKind::EmbeddedTexts)),
         }
     }
 
-    fn refused(&self, evaluator: &'static str, wanted: InputKind) -> EvalError {
+    fn wrong_kind(&self, evaluator: &'static str, wanted: InputKind) -> EvalError {
         EvalError::Input { evaluator, wanted, given: self.kind() }
     }
 }

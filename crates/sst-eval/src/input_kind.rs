@@ -2,20 +2,20 @@
 
 use std::fmt;
 
-/// The kinds of data that evaluators read.
+/// The kind of data that an evaluator reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKind {
-    /// Rows of tokens, and how an objective makes batches of them.
+    /// Rows of tokens, with the collate function of an objective.
     ObjectiveRows,
-    /// Rows of tokens, and their tokenizer.
+    /// Rows of tokens, with their tokenizer.
     TokenRows,
-    /// Whole texts as tokens, read one after the other.
+    /// Tokenised texts, which are read one after the other.
     Texts,
-    /// Queries and the entries of a corpus that each of them is to find.
+    /// Queries and a corpus, with the relevant texts of each query.
     Pairs,
-    /// Pairs of texts with a score of how similar they are.
+    /// Pairs of texts with a similarity score each.
     ScoredPairs,
-    /// Texts, and how their vectors are made.
+    /// Texts, with a function that computes their vectors.
     EmbeddedTexts,
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for InputKind {
         f.write_str(match self {
             Self::ObjectiveRows => "rows of tokens with the batches of an objective",
             Self::TokenRows => "rows of tokens with their tokenizer",
-            Self::Texts => "texts as tokens",
+            Self::Texts => "tokenised texts",
             Self::Pairs => "queries and a corpus",
             Self::ScoredPairs => "pairs of texts with scores",
             Self::EmbeddedTexts => "texts with an encoder of vectors",

@@ -1,6 +1,6 @@
-//! Evaluators, the metrics that they are made of, and ways to use a model by hand.
+//! Evaluators, metrics, text generation, mask filling, and nearest-neighbour search.
 //!
-//! An evaluator is built from its name, its configuration and its data, and measures any model:
+//! An evaluator is built from its name, its configuration and its data. It can then measure any model:
 //!
 //! ```
 //! use serde_json::json;
@@ -14,7 +14,7 @@
 //! // let report = evaluator.evaluate(&*model, None)?;
 //! assert_eq!(evaluator.name(), "perplexity");
 //!
-//! // The list says of each evaluator what it reads, and every key with its default.
+//! // The list describes every evaluator: the data that it reads, and all keys with their defaults.
 //! for entry in sst_eval::list() {
 //!     println!("{} reads {}; {}", entry.name, entry.input, (entry.default_config)());
 //! }
@@ -22,14 +22,14 @@
 //! # }
 //! ```
 //!
-//! [`metric`] holds pure functions on slices, which know nothing of models. An evaluator gets what a metric needs from a
-//! [`Model`](sst_core::Model) and from the data that it owns (an [`Input`]), and returns a [`Report`]. The module
-//! [`mod@list`] has one word for each evaluator; `examples/own_evaluator.rs` shows one outside of the list.
-//! [`fill_mask`] asks a masked language model for the word behind a mask token, and [`generate`] lets a causal one continue
-//! a text. [`nearest`] and [`mine`] compare vectors that an encoder has made.
+//! [`metric`] holds pure functions on slices, which do not depend on models. An evaluator runs a
+//! [`Model`](sst_core::Model) on the data that it owns (an [`Input`]), computes metrics, and returns a [`Report`]. The
+//! module [`mod@list`] registers the evaluators of this crate; `examples/own_evaluator.rs` shows how to write one outside
+//! of this crate. [`fill_mask`] predicts the token behind a mask token with a masked language model. [`generate`]
+//! continues texts with a causal language model. [`nearest`] and [`mine`] compare vectors of texts.
 //!
-//! An evaluator changes nothing: dropout is off, no gradient is recorded, and the masks that it draws are
-//! those of epoch 0 under its own seed, so the same model always gets the same figures.
+//! An evaluator has no side effects: dropout is off, no gradients are recorded, and masks are drawn for epoch 0 with the
+//! evaluator's own seed. So the same model always gets the same metrics.
 
 mod entry;
 mod error;
@@ -43,13 +43,13 @@ mod mask_accuracy;
 pub mod metric;
 pub mod mine;
 pub mod nearest;
+mod normalize;
 mod perplexity;
 mod pseudo_perplexity;
 mod rankme;
 mod retrieval;
 mod rows;
 mod sts;
-mod unit;
 
 pub use entry::Entry;
 pub use error::EvalError;

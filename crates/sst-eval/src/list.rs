@@ -1,4 +1,4 @@
-//! The evaluators that there are, by name.
+//! The list of evaluators, by name.
 
 use serde_json::Value;
 use sst_core::Evaluator;
@@ -8,7 +8,7 @@ use crate::error::EvalError;
 use crate::input::Input;
 use crate::{held_out, mask_accuracy, perplexity, pseudo_perplexity, rankme, retrieval, sts};
 
-/// One word for each evaluator.
+/// The registered evaluators, one word each.
 const EVALUATORS: &[Entry] = &[
     held_out::ENTRY,
     mask_accuracy::ENTRY,
@@ -24,10 +24,10 @@ pub fn list() -> &'static [Entry] {
     EVALUATORS
 }
 
-/// What the list knows of evaluator `name`.
+/// The entry of the evaluator `name`.
 ///
 /// # Errors
-/// If there is no such evaluator, with the names that there are.
+/// If there is no such evaluator; the error lists the names that exist.
 pub fn entry(name: &str) -> Result<&'static Entry, EvalError> {
     EVALUATORS.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let known = EVALUATORS.iter().map(|entry| entry.name).collect();
@@ -35,12 +35,11 @@ pub fn entry(name: &str) -> Result<&'static Entry, EvalError> {
     })
 }
 
-/// Builds evaluator `name` from its configuration, a JSON object, and its data. Keys that are absent take their
-/// defaults.
+/// Builds the evaluator `name`. `config` is a JSON object; absent keys take their defaults.
 ///
 /// # Errors
-/// If there is no such evaluator, a key is unknown or has a value that cannot be, or the input is of another kind than
-/// the evaluator reads.
+/// If there is no such evaluator, a key is unknown or has an invalid value, or the input is of another kind than the
+/// evaluator reads.
 pub fn build<'a>(
     name: &str,
     config: &Value,

@@ -1,6 +1,6 @@
 //! How often a masked language model predicts the masked token.
 //!
-//! Shapes: b batch, l length, d hidden size, n masked positions, v vocabulary, k predictions kept.
+//! Shapes: b rows, l length, d hidden size, n masked positions, v vocabulary, k predictions for each position.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,12 +13,12 @@ use crate::input::{Input, InputKind, ObjectiveRows};
 use crate::metric::{commonest, perplexity, top_k_accuracy};
 use crate::rows;
 
-/// The word of registration.
+/// The entry in the list of evaluators.
 pub(crate) const ENTRY: Entry = Entry {
     name: "mask-accuracy",
-    summary: "how often the hidden token is found, and the loss",
-    details: "Reports mask_accuracy, mask_accuracy_top5, commonest_token_accuracy (what always predicting the commonest \
-              masked token would get), loss and perplexity.",
+    summary: "how often a masked token is predicted correctly, and the loss",
+    details: "Reports mask_accuracy, mask_accuracy_top5, commonest_token_accuracy (the accuracy of always predicting the \
+              most frequent masked token), loss and perplexity.",
     input: InputKind::ObjectiveRows,
     needs_objective: false,
     default_config: || json!(MaskAccuracyConfig::default()),
@@ -26,12 +26,12 @@ pub(crate) const ENTRY: Entry = Entry {
     build,
 };
 
-/// Predictions kept for each masked position.
-const KEPT: i64 = 5;
-/// How many seeds are tried until some token is masked: a few short rows may have no masked token with the first seed.
-const MASKINGS: u64 = 32;
+/// The number of predictions for each masked position.
+const TOP_K: i64 = 5;
+/// The number of seeds that are tried until a token is masked. With the first seed, a few short rows may have none.
+const MAX_SEEDS: u64 = 32;
 
-/// How the rows are grouped and masked.
+/// The keys of `mask-accuracy`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct MaskAccuracyConfig {
@@ -40,15 +40,15 @@ struct MaskAccuracyConfig {
 }
 
 impl Default for MaskAccuracyConfig {
-    /// 32 rows fit the memory of any machine that trains; any seed is as good as another.
+    /// 32 rows fit into the memory of any machine that can train the model.
     fn default() -> Self {
         Self { batch_size: 32, seed: 0 }
     }
 }
 
-/// Accuracy at the masked positions of the rows, beside the accuracy of a baseline that ignores the text.
+/// Computes the accuracy at the masked positions, and the accuracy of a baseline that ignores the text.
 ///
-/// Rows are masked by the collate function of an objective under the seed. It must write `masked_positions` and
+/// The collate function of an objective masks the rows with the seed; it must write `masked_positions` and
 /// `masked_labels`. If it masks no token at all, the next seeds are tried.
 struct MaskAccuracy {
     config: MaskAccuracyConfig,
@@ -64,23 +64,23 @@ fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>
 #[derive(Default)]
 struct Predictions {
     labels: Vec<i64>,
-    /// The `KEPT` likeliest ids at each position, likeliest first.
+    /// The `TOP_K` most probable ids at each position, most probable first.
     ranked: Vec<i64>,
     /// The summed negative log-likelihood of the labels, in nats.
     nll: f64,
 }
 
 impl MaskAccuracy {
-    /// `mask_accuracy`, `mask_accuracy_top5`, `loss` (mean negative log-likelihood in nats), `perplexity` (its
-    /// exponential), and `commonest_token_accuracy`: the fraction of the commonest label, which a model that knows
-    /// nothing but frequencies would reach. Counts `rows` and `masked_tokens`.
+    /// Reports `mask_accuracy`, `mask_accuracy_top5`, `loss` (the mean negative log-likelihood in nats), `perplexity` (its
+    /// exponential), and `commonest_token_accuracy`, the fraction of the most frequent label: the accuracy of a model that
+    /// knows only token frequencies. Counts `rows` and `masked_tokens`.
     fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
         let mut predictions = Predictions::default();
         let (vocab_size, device) = (model.vocab_size()?, model.params().device());
         let ObjectiveRows { collate, rows, .. } = &self.data;
         let MaskAccuracyConfig { batch_size, seed } = self.config;
-        for masking in 0..MASKINGS {
-            let seed = seed.wrapping_add(masking);
+        for attempt in 0..MAX_SEEDS {
+            let seed = seed.wrapping_add(attempt);
             for host in rows::batches(&**rows, collate.clone(), batch_size, vocab_size, seed) {
                 let batch = Batch::from_host(&host?, device)?;
                 tch::no_grad(|| predictions.add(model, &batch))?;
@@ -90,16 +90,16 @@ impl MaskAccuracy {
             }
         }
         let Predictions { labels, ranked, nll } = predictions;
-        let Some((_, commonest_share)) = commonest(&labels) else {
+        let Some((_, baseline_accuracy)) = commonest(&labels) else {
             return Err(EvalError::Nothing(ENTRY.name.to_owned()));
         };
         let loss = nll / labels.len() as f64;
-        let kept = ranked.len() / labels.len();
-        let accuracy = |k| top_k_accuracy(&labels, &ranked, kept, k).unwrap_or(0.0);
+        let per_label = ranked.len() / labels.len();
+        let accuracy = |k| top_k_accuracy(&labels, &ranked, per_label, k).unwrap_or(0.0);
         let metrics = [
             ("mask_accuracy", accuracy(1)),
-            ("mask_accuracy_top5", accuracy(KEPT as usize)),
-            ("commonest_token_accuracy", commonest_share),
+            ("mask_accuracy_top5", accuracy(TOP_K as usize)),
+            ("commonest_token_accuracy", baseline_accuracy),
             ("loss", loss),
             ("perplexity", perplexity(loss)),
         ];
@@ -119,13 +119,13 @@ impl Predictions {
         let input = Tokens::from_batch(batch)?;
         let hidden_bld = model.text_encoder()?.encode(input.into(), Forward::EVAL)?.hidden_bld;
         let hidden_nd = hidden_bld.f_flatten(0, -2)?.f_index_select(0, positions_n)?;
-        let logits_nv = model.lm_head()?.logits(&hidden_nd, Forward::EVAL)?;
-        let logits_nv = logits_nv.f_to_kind(Kind::Float)?;
+        let logits_nv =
+            model.lm_head()?.logits(&hidden_nd, Forward::EVAL)?.f_to_kind(Kind::Float)?;
         let nll =
             logits_nv.f_cross_entropy_loss(labels_n, None::<Tensor>, Reduction::Sum, -100, 0.0)?;
         self.nll += f64::try_from(nll)?;
-        let kept = KEPT.min(logits_nv.size()[1]);
-        let (_, best_nk) = logits_nv.f_topk(kept, 1, true, true)?;
+        let k = TOP_K.min(logits_nv.size()[1]);
+        let (_, best_nk) = logits_nv.f_topk(k, 1, true, true)?;
         self.ranked.extend(to_vec(&best_nk)?);
         self.labels.extend(to_vec(labels_n)?);
         Ok(())

@@ -1,7 +1,7 @@
-//! Pseudo-perplexity of a masked language model (Salazar, Liang, Nguyen and Kirchhoff 2020, "Masked
-//! Language Model Scoring", section 2.3): each token is masked in turn and scored from all the others.
+//! The pseudo-perplexity of a masked language model (Salazar, Liang, Nguyen and Kirchhoff 2020, "Masked Language Model
+//! Scoring", section 2.3): each token is masked in turn and predicted from all other tokens.
 //!
-//! Shapes: b copies of one row in a pass, l length, d hidden size, v vocabulary.
+//! Shapes: b copies of one row in a forward pass, l length, d hidden size, v vocabulary.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,10 +14,10 @@ use crate::input::{Input, InputKind, TokenRows};
 use crate::metric::perplexity;
 use crate::rows;
 
-/// The word of registration.
+/// The entry in the list of evaluators.
 pub(crate) const ENTRY: Entry = Entry {
     name: "pseudo-perplexity",
-    summary: "how unsure the model is of each token, given all others",
+    summary: "the perplexity of each token given all other tokens of its row",
     details: "Reports pseudo_perplexity and nll, the mean negative log-likelihood of a token in nats.",
     input: InputKind::TokenRows,
     needs_objective: false,
@@ -26,7 +26,7 @@ pub(crate) const ENTRY: Entry = Entry {
     build,
 };
 
-/// How much is done at once.
+/// The keys of `pseudo-perplexity`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct PseudoPerplexityConfig {
@@ -34,13 +34,13 @@ struct PseudoPerplexityConfig {
 }
 
 impl Default for PseudoPerplexityConfig {
-    /// 32 copies of a row fit the memory of any machine that trains.
+    /// 32 copies of a row fit into the memory of any machine that can train the model.
     fn default() -> Self {
         Self { batch_size: 32 }
     }
 }
 
-/// Scores every token of every row with one masked copy of the row for each token: exact, and slow.
+/// Scores every token of every row with a masked copy of the row for each token. This is exact but slow.
 struct PseudoPerplexity {
     config: PseudoPerplexityConfig,
     data: TokenRows,
@@ -52,8 +52,8 @@ fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>
 }
 
 impl PseudoPerplexity {
-    /// `nll`, the mean negative log-likelihood of a token in nats, and `pseudo_perplexity`, its exponential. Special
-    /// tokens are not scored. Counts `rows` and `tokens`.
+    /// Reports `nll`, the mean negative log-likelihood of a token in nats, and `pseudo_perplexity`, its exponential.
+    /// Special tokens are not scored. Counts `rows` and `tokens`.
     fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
         let TokenRows { rows, tokenizer } = &self.data;
         let mask = tokenizer.special().mask.ok_or(EvalError::NoMaskToken)?;
@@ -62,13 +62,13 @@ impl PseudoPerplexity {
             for example in row? {
                 let ids = example.tokens("input_ids").unwrap_or(&[]);
                 let special = &tokenizer.special().all;
-                let scored: Vec<usize> = (0..ids.len())
-                    .filter(|place| special.binary_search(&ids[*place]).is_err())
+                let ordinary: Vec<usize> = (0..ids.len())
+                    .filter(|position| special.binary_search(&ids[*position]).is_err())
                     .collect();
-                for places in scored.chunks(self.config.batch_size.max(1)) {
-                    nll += tch::no_grad(|| score(model, ids, places, mask))?;
+                for positions in ordinary.chunks(self.config.batch_size.max(1)) {
+                    nll += tch::no_grad(|| score(model, ids, positions, mask))?;
                 }
-                tokens += scored.len() as u64;
+                tokens += ordinary.len() as u64;
             }
         }
         if tokens == 0 {
@@ -81,24 +81,29 @@ impl PseudoPerplexity {
     }
 }
 
-/// The summed negative log-likelihood of the tokens at `places`, each masked in its own copy.
-fn score(model: &dyn Model, ids: &[u32], places: &[usize], mask: u32) -> Result<f64, EvalError> {
+/// The summed negative log-likelihood of the tokens at `positions`. Each of them is masked in its own copy of the row.
+fn score(model: &dyn Model, ids: &[u32], positions: &[usize], mask: u32) -> Result<f64, EvalError> {
     let device = model.params().device();
-    let (b, l) = (places.len() as i64, ids.len() as i64);
-    let mut copies = Vec::with_capacity(places.len() * ids.len());
-    for place in places {
-        let masked = |(i, id): (usize, &u32)| i64::from(if i == *place { mask } else { *id });
+    let (b, l) = (positions.len() as i64, ids.len() as i64);
+    let mut copies = Vec::with_capacity(positions.len() * ids.len());
+    for position in positions {
+        let masked = |(i, id): (usize, &u32)| i64::from(if i == *position { mask } else { *id });
         copies.extend(ids.iter().enumerate().map(masked));
     }
     let on_device = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(device);
     let input_ids = on_device(&copies)?.f_reshape([b, l])?;
-    let at: Vec<i64> = places.iter().enumerate().map(|(i, p)| (i * ids.len() + p) as i64).collect();
-    let labels: Vec<i64> = places.iter().map(|place| i64::from(ids[*place])).collect();
+    // The index of each masked token in the flattened copies.
+    let masked_positions: Vec<i64> = positions
+        .iter()
+        .enumerate()
+        .map(|(copy, position)| (copy * ids.len() + position) as i64)
+        .collect();
+    let labels: Vec<i64> = positions.iter().map(|position| i64::from(ids[*position])).collect();
     let input = Tokens::new(&input_ids);
     let hidden_bld = model.text_encoder()?.encode(input.into(), Forward::EVAL)?.hidden_bld;
-    let hidden_bd = hidden_bld.f_flatten(0, 1)?.f_index_select(0, &on_device(&at)?)?;
-    let logits_bv = model.lm_head()?.logits(&hidden_bd, Forward::EVAL)?;
-    let logits_bv = logits_bv.f_to_kind(Kind::Float)?;
+    let hidden_bd =
+        hidden_bld.f_flatten(0, 1)?.f_index_select(0, &on_device(&masked_positions)?)?;
+    let logits_bv = model.lm_head()?.logits(&hidden_bd, Forward::EVAL)?.f_to_kind(Kind::Float)?;
     let nll = logits_bv.f_cross_entropy_loss(
         &on_device(&labels)?,
         None::<Tensor>,

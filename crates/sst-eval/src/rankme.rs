@@ -1,7 +1,8 @@
 //! RankMe (Garrido, Balestriero, Najman and LeCun 2023, "RankMe: Assessing the Downstream Performance of Pretrained
-//! Self-Supervised Representations by Their Rank"): how many dimensions the vectors of texts fill, without labels.
+//! Self-Supervised Representations by Their Rank"): a smooth estimate of the rank of the matrix of text vectors. It needs
+//! no labels.
 //!
-//! Shapes: n texts, d numbers in a vector, k singular values.
+//! Shapes: n texts, d the width of a vector, k singular values.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,14 +13,14 @@ use crate::entry::{Entry, parse};
 use crate::error::EvalError;
 use crate::input::{EmbeddedTexts, Input, InputKind, TextRole};
 
-/// The word of registration.
+/// The entry in the list of evaluators.
 pub(crate) const ENTRY: Entry = Entry {
     name: "rankme",
-    summary: "how many dimensions the vectors of texts fill, which needs no labels",
+    summary: "the effective rank of the vectors of texts, which needs no labels",
     details: "Reports rankme, the exponential of the entropy of the normalised singular values of the matrix of vectors \
-              (Garrido et al. 2023): from 1, where all vectors lie on one line and the model has collapsed, to the lesser \
-              of the number of texts and the width of a vector. rankme_fraction is its share of that greatest value. Only \
-              figures of the same number of texts can be compared.",
+              (Garrido et al. 2023). It is 1 if all vectors lie on one line (the model has collapsed); its maximum is the \
+              number of texts or the width of a vector, whichever is smaller. rankme_fraction is rankme divided by this \
+              maximum. Only results with the same number of texts are comparable.",
     input: InputKind::EmbeddedTexts,
     needs_objective: false,
     default_config: || json!(RankMeConfig::default()),
@@ -27,10 +28,11 @@ pub(crate) const ENTRY: Entry = Entry {
     build,
 };
 
-/// The constant of the entropy.
+/// The keys of `rankme`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RankMeConfig {
+    /// The constant that is added to each normalised singular value.
     epsilon: f64,
 }
 
@@ -56,7 +58,8 @@ fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>
 }
 
 impl RankMe<'_> {
-    /// `rankme`, and `rankme_fraction`, its share of the greatest value min(n, d). Counts `texts` and `width`.
+    /// Reports `rankme` and `rankme_fraction`, which is rankme divided by its maximum min(n, d). Counts `texts` and
+    /// `width`.
     fn measure(&mut self, model: &dyn Model) -> Result<Report, EvalError> {
         let EmbeddedTexts { vectors, texts } = &mut self.data;
         if texts.is_empty() {
@@ -77,10 +80,10 @@ impl RankMe<'_> {
 /// The exponential of `-sum p_k ln p_k` with `p_k = s_k / sum s + epsilon` for the singular values `s_k` of `vectors_nd`
 /// `[n, d]` (equations 1 and 2), in fp64.
 fn rankme(vectors_nd: &Tensor, epsilon: f64) -> Result<f64, EvalError> {
-    // torch.svd with the reduced factors: without them it would return zeros of [n, n].
+    // With `compute_uv = false`, torch.svd would allocate U as zeros of [n, n]; the reduced factors are smaller.
     let (_, values_k, _) = vectors_nd.f_to_kind(Kind::Double)?.f_svd(true, true)?;
     let values = Vec::<f64>::try_from(&values_k)?;
-    // The matrix of zeros has no direction: as that of one line, it has the least rank.
+    // If all vectors are zero, the normalisation would divide by 0. The result is the minimum, as for a single line.
     let sum = values.iter().sum::<f64>();
     if sum == 0.0 {
         return Ok(1.0);

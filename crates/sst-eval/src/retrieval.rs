@@ -1,6 +1,6 @@
-//! Retrieval: whether the vectors of queries find what belongs to them among all entries of a corpus.
+//! Retrieval: how well the vectors of queries find their relevant texts among all texts of a corpus.
 //!
-//! Shapes: q queries, c entries of the corpus, d numbers in a vector.
+//! Shapes: q queries, c entries of the corpus, d the width of a vector.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,12 +12,12 @@ use crate::error::EvalError;
 use crate::input::{Input, InputKind, Pairs, TextRole};
 use crate::metric::{alignment, mrr_at_k, ndcg_at_k, recall_at_k, uniformity};
 use crate::nearest::{NearestError, nearest};
-use crate::unit::unit;
+use crate::normalize::normalize_rows;
 
-/// The word of registration.
+/// The entry in the list of evaluators.
 pub(crate) const ENTRY: Entry = Entry {
     name: "retrieval",
-    summary: "how often a text's vector finds its partner's",
+    summary: "how often the nearest vectors of a query are those of its relevant texts",
     details: "Reports recall@1, recall@5, recall@10, mrr@10 and ndcg@10, and the alignment and uniformity of the vectors \
               (Wang and Isola 2020; lower is better).",
     input: InputKind::Pairs,
@@ -27,12 +27,12 @@ pub(crate) const ENTRY: Entry = Entry {
     build,
 };
 
-/// Entries of the corpus that are ranked for each query.
+/// The number of nearest entries that are ranked for each query.
 const DEPTH: usize = 10;
-/// The greatest number of vectors whose uniformity is computed, since all pairs of them are compared.
-const SAMPLED: i64 = 2000;
+/// The maximum number of vectors for uniformity, which compares all pairs.
+const UNIFORMITY_SAMPLE: i64 = 2000;
 
-/// It has no keys.
+/// The keys of `retrieval`. There are none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RetrievalConfig {}
@@ -45,17 +45,21 @@ fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>
 }
 
 impl Retrieval<'_> {
-    /// `recall@1`, `recall@5`, `recall@10`, `mrr@10` and `ndcg@10` by cosine; `alignment` of queries with their first
-    /// relevant entry, and `uniformity` of the corpus (of 2,000 entries of a larger one). Counts `queries` and
-    /// `corpus`.
+    /// Reports `recall@1`, `recall@5`, `recall@10`, `mrr@10` and `ndcg@10` by cosine similarity, the `alignment` of each
+    /// query with its first relevant entry, and the `uniformity` of the corpus (of at most 2,000 of its entries). Counts
+    /// `queries` and `corpus`.
     fn measure(&mut self, model: &dyn Model) -> Result<Report, EvalError> {
         let Pairs { vectors, queries, corpus, relevant } = &mut self.0;
-        let queries_qd = unit(&vectors.vectors(model, queries, TextRole::First)?)?;
-        let corpus_cd = unit(&vectors.vectors(model, corpus, TextRole::Second)?)?;
+        let queries_qd = normalize_rows(&vectors.vectors(model, queries, TextRole::First)?)?;
+        let corpus_cd = normalize_rows(&vectors.vectors(model, corpus, TextRole::Second)?)?;
         let (count, width) = corpus_cd.size2()?;
-        let first: Option<Vec<i64>> =
-            relevant.iter().map(|found| found.iter().min().map(|entry| *entry as i64)).collect();
-        let Some(first) = first.filter(|_| relevant.len() as i64 == queries_qd.size()[0]) else {
+        // `None` if a query has no relevant entry.
+        let first_relevant: Option<Vec<i64>> = relevant
+            .iter()
+            .map(|entries| entries.iter().min().map(|entry| *entry as i64))
+            .collect();
+        let has_all_queries = relevant.len() as i64 == queries_qd.size()[0];
+        let Some(first_relevant) = first_relevant.filter(|_| has_all_queries) else {
             return Err(EvalError::Nothing(ENTRY.name.to_owned()));
         };
         let mut ranked: Vec<Vec<usize>> = Vec::with_capacity(relevant.len());
@@ -64,29 +68,30 @@ impl Retrieval<'_> {
             &corpus_cd,
             DEPTH,
             |_| true,
-            |_, found| {
-                ranked.push(found.iter().map(|neighbour| neighbour.index).collect());
+            |_, neighbours| {
+                ranked.push(neighbours.iter().map(|neighbour| neighbour.index).collect());
                 Ok(())
             },
         )?;
-        let own_qd = corpus_cd.f_index_select(0, &Tensor::f_from_slice(&first)?)?;
-        let step = (count / SAMPLED).max(1);
-        let sampled = corpus_cd.f_slice(0, None, None, step)?.f_narrow(0, 0, count.min(SAMPLED))?;
+        let relevant_qd = corpus_cd.f_index_select(0, &Tensor::f_from_slice(&first_relevant)?)?;
+        let step = (count / UNIFORMITY_SAMPLE).max(1);
+        let sample_size = count.min(UNIFORMITY_SAMPLE);
+        let sampled = corpus_cd.f_slice(0, None, None, step)?.f_narrow(0, 0, sample_size)?;
         let flat = |x: &Tensor| Ok::<_, EvalError>(Vec::<f32>::try_from(x.f_flatten(0, -1)?)?);
         let nothing = || EvalError::Nothing(ENTRY.name.to_owned());
         let width = width as usize;
-        let figures = [
+        let values = [
             ("recall@1", recall_at_k(&ranked, &*relevant, 1)),
             ("recall@5", recall_at_k(&ranked, &*relevant, 5)),
             ("recall@10", recall_at_k(&ranked, &*relevant, 10)),
             ("mrr@10", mrr_at_k(&ranked, &*relevant, 10)),
             ("ndcg@10", ndcg_at_k(&ranked, &*relevant, 10)),
-            ("alignment", alignment(&flat(&queries_qd)?, &flat(&own_qd)?, width)),
+            ("alignment", alignment(&flat(&queries_qd)?, &flat(&relevant_qd)?, width)),
             ("uniformity", uniformity(&flat(&sampled)?, width).or(Some(0.0))),
         ];
-        let metrics = figures
+        let metrics = values
             .into_iter()
-            .map(|(name, figure)| Ok((name, figure.ok_or_else(nothing)?)))
+            .map(|(name, value)| Ok((name, value.ok_or_else(nothing)?)))
             .collect::<Result<Vec<_>, EvalError>>()?;
         let counts = [("queries", relevant.len() as u64), ("corpus", count as u64)];
         Ok(Report::new(ENTRY.name, metrics, counts))

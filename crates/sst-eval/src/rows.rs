@@ -1,4 +1,4 @@
-//! Goes through a data set in the order of its rows.
+//! Reads the rows of a data set in order, in groups or as batches.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use sst_data::{Collate, Example, Field, HostBatch};
 
 use crate::error::EvalError;
 
-/// The rows of a data set as they are drawn in epoch 0, in groups of `batch_size`, for a model of `vocab_size` ids.
+/// The rows of epoch 0 in order, in groups of `batch_size`.
 ///
-/// A row that cannot be read, or that holds a token which the model does not know, is an error. Tokens that were prepared
-/// for a model of a larger vocabulary may hold one, though the tokenizer is the same.
+/// A row is an error if it cannot be read or holds a token id of `vocab_size` or above. Such an id can occur even if the
+/// tokenizer is right, because tokens may have been prepared for a model with a larger vocabulary.
 pub(crate) fn groups(
     dataset: &dyn Dataset,
     batch_size: usize,
@@ -20,24 +20,24 @@ pub(crate) fn groups(
     let starts = (0..dataset.len()).step_by(batch_size as usize);
     starts.map(move |start| {
         let end = (start + batch_size).min(dataset.len());
-        (start..end).map(|index| known(dataset.get(index, 0)?, vocab_size)).collect()
+        (start..end).map(|index| check_ids(dataset.get(index, 0)?, vocab_size)).collect()
     })
 }
 
-/// `example`, if all its tokens are below `vocab_size`.
-fn known(example: Example, vocab_size: usize) -> Result<Example, EvalError> {
-    let lists = example.fields.values().filter_map(|field| match field {
+/// Returns `example` if all its token ids are below `vocab_size`.
+fn check_ids(example: Example, vocab_size: usize) -> Result<Example, EvalError> {
+    let token_fields = example.fields.values().filter_map(|field| match field {
         Field::Tokens(ids) => Some(ids),
         _ => None,
     });
-    let unknown = lists.flatten().copied().find(|id| *id as usize >= vocab_size);
+    let unknown = token_fields.flatten().copied().find(|id| *id as usize >= vocab_size);
     match unknown {
         None => Ok(example),
         Some(id) => Err(EvalError::UnknownToken { key: example.key, id, vocab_size }),
     }
 }
 
-/// The batches that `collate` makes of them under `seed`.
+/// The batches that `collate` makes of [`groups`] with `seed`.
 pub(crate) fn batches(
     dataset: &dyn Dataset,
     collate: Arc<dyn Collate>,

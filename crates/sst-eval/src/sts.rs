@@ -1,6 +1,6 @@
-//! Semantic textual similarity: how well the cosines of pairs of texts agree with the scores that people gave.
+//! Semantic textual similarity: the correlation between cosine similarities of text pairs and human similarity scores.
 //!
-//! Shapes: n pairs, d numbers in a vector.
+//! Shapes: n pairs, d the width of a vector.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -11,13 +11,13 @@ use crate::entry::{Entry, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, ScoredPairs, TextRole};
 use crate::metric::{pearson, spearman};
-use crate::unit::unit;
+use crate::normalize::normalize_rows;
 
-/// The word of registration.
+/// The entry in the list of evaluators.
 pub(crate) const ENTRY: Entry = Entry {
     name: "sts",
-    summary: "how far cosines follow scores of similarity",
-    details: "Reports spearman and pearson, the correlations of cosine and score.",
+    summary: "how well cosine similarities correlate with human similarity scores",
+    details: "Reports spearman and pearson, the correlations of the cosine similarities with the scores.",
     input: InputKind::ScoredPairs,
     needs_objective: false,
     default_config: || json!(StsConfig::default()),
@@ -25,7 +25,7 @@ pub(crate) const ENTRY: Entry = Entry {
     build,
 };
 
-/// It has no keys.
+/// The keys of `sts`. There are none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct StsConfig {}
@@ -38,11 +38,11 @@ fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>
 }
 
 impl Sts<'_> {
-    /// The `spearman` and `pearson` correlation of the cosines with the scores. Counts `pairs`.
+    /// Reports the `spearman` and `pearson` correlations of the cosine similarities with the scores. Counts `pairs`.
     fn measure(&mut self, model: &dyn Model) -> Result<Report, EvalError> {
         let ScoredPairs { vectors, first, second, scores } = &mut self.0;
-        let first_nd = unit(&vectors.vectors(model, first, TextRole::First)?)?;
-        let second_nd = unit(&vectors.vectors(model, second, TextRole::Second)?)?;
+        let first_nd = normalize_rows(&vectors.vectors(model, first, TextRole::First)?)?;
+        let second_nd = normalize_rows(&vectors.vectors(model, second, TextRole::Second)?)?;
         let products_nd = first_nd.f_mul(&second_nd)?;
         let cosines_n = products_nd.f_sum_dim_intlist([1_i64].as_slice(), false, Kind::Double)?;
         let cosines = Vec::<f64>::try_from(&cosines_n)?;

@@ -31,7 +31,7 @@ fn of_core(error: &sst_core::Error) -> bool {
 fn of_text(error: &EvalError) -> bool {
     matches!(
         error,
-        EvalError::NoBlank { .. }
+        EvalError::NoMaskInText { .. }
             | EvalError::NoMaskToken
             | EvalError::TooLong { .. }
             | EvalError::EmptyPrompt

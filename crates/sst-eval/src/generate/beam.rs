@@ -1,33 +1,45 @@
-//! Beam search: the likeliest sequences that a limited search finds.
+//! Beam search.
 
 use sst_core::Model;
 use sst_core::nn::KvCache;
 use tch::{Device, Kind, Tensor};
 
-use super::run::{Completion, Finish, Limits, check_prompt, next_logits, room};
+use super::run::{Completion, Finish, Limits, cache_capacity, check_prompt, next_logits};
 use crate::error::EvalError;
 
-/// How wide is searched.
+/// The settings of beam search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Beams {
-    /// Sequences that are followed at a time.
+    /// The number of beams (transformers' `num_beams`).
     pub count: usize,
-    /// The power of its length that a sequence's log-probability is divided by: above 0 favours long ones.
+    /// The length penalty p, as in transformers: a sequence of n new tokens is ranked by its log-probability divided by
+    /// n^p. Values above 0 favour long sequences.
     pub length_penalty: f64,
 }
 
-/// A sequence that goes on.
+/// An unfinished sequence.
 struct Beam {
+    /// The new tokens.
     ids: Vec<u32>,
+    /// The log-probability of the new tokens.
     score: f64,
 }
 
-/// Continues `prompt`: `beams.count` sequences at most, the best first, as transformers finds them without early
-/// stopping.
+/// A candidate to extend a beam by one token.
+struct Candidate {
+    /// The index of the beam.
+    beam: usize,
+    id: u32,
+    /// The log-probability of the extended beam.
+    score: f64,
+}
+
+/// Continues `prompt` by beam search. Returns at most `beams.count` sequences, the best first; they are those of
+/// transformers with `early_stopping=False`.
 ///
 /// # Errors
 /// If there are no beams, the model is not causal or has no language-model head, the prompt is empty or leaves no
-/// position, or libtorch fails.
+/// position for a new token, or libtorch fails.
 pub fn beam_search(
     model: &dyn Model,
     device: Device,
@@ -40,43 +52,49 @@ pub fn beam_search(
     if beams.count == 0 {
         return Err(EvalError::NoBeams);
     }
-    let most = limits.max_new_tokens.min(limit - prompt.len());
-    let mut cache = KvCache::new(1, room(prompt.len(), most, limit));
+    let max_new_tokens = limits.max_new_tokens.min(limit - prompt.len());
+    let mut cache = KvCache::new(1, cache_capacity(prompt.len(), max_new_tokens, limit));
     let mut running = vec![Beam { ids: Vec::new(), score: 0.0 }];
-    let mut done: Vec<(f64, Completion)> = Vec::new();
-    let scored = |score: f64, length: usize| score / (length as f64).powf(beams.length_penalty);
-    for length in 1..=most {
+    // Finished sequences with their length-penalised scores.
+    let mut finished: Vec<(f64, Completion)> = Vec::new();
+    let penalised = |score: f64, length: usize| score / (length as f64).powf(beams.length_penalty);
+    for length in 1..=max_new_tokens {
         let new: Vec<&[u32]> = match length {
             1 => vec![prompt],
             _ => running.iter().map(|beam| &beam.ids[beam.ids.len() - 1..]).collect(),
         };
+        // Enough candidates to continue all beams, even if every end token is among the candidates of every beam.
+        let num_candidates = beams.count * (1 + limits.eos_token_ids.len()).max(2);
         let candidates = tch::no_grad(|| {
             let logits_bv = next_logits(model, device, &new, Some(&mut cache))?;
-            best(&logits_bv, &running, beams.count * (1 + limits.ends.len()).max(2))
+            best_candidates(&logits_bv, &running, num_candidates)
         })?;
-        let mut next = Vec::new();
+        let mut extended = Vec::new();
         let mut parents = Vec::new();
-        for (rank, (parent, id, score)) in candidates.into_iter().enumerate() {
-            let ids = &running[parent].ids;
-            if limits.ends.contains(&id) {
-                // One that is not among the best would not have been followed either.
+        for (rank, Candidate { beam, id, score }) in candidates.into_iter().enumerate() {
+            let ids = &running[beam].ids;
+            if limits.eos_token_ids.contains(&id) {
+                // An ended sequence counts only if it is among the best candidates, as in transformers.
                 if rank < beams.count {
                     let (ids, finish) = (ids.clone(), Finish::End);
                     let completion = Completion { ids, finish, log_probability: score };
-                    done.push((scored(score, length), completion));
+                    finished.push((penalised(score, length), completion));
                 }
-            } else if next.len() < beams.count {
-                next.push(Beam { ids: [ids.as_slice(), &[id]].concat(), score });
-                parents.push(parent);
+            } else if extended.len() < beams.count {
+                extended.push(Beam { ids: [ids.as_slice(), &[id]].concat(), score });
+                parents.push(beam);
             }
         }
-        done.sort_by(|a, b| b.0.total_cmp(&a.0));
-        done.truncate(beams.count);
-        running = next;
+        finished.sort_by(|a, b| b.0.total_cmp(&a.0));
+        finished.truncate(beams.count);
+        running = extended;
         cache.select(&parents)?;
-        let hope = running.first().map_or(f64::NEG_INFINITY, |beam| scored(beam.score, length));
-        let worst = done.last().map_or(f64::NEG_INFINITY, |(score, _)| *score);
-        if running.is_empty() || (done.len() == beams.count && worst >= hope) {
+        // The search ends when the best running beam is no better than the worst finished sequence.
+        let best_running =
+            running.first().map_or(f64::NEG_INFINITY, |beam| penalised(beam.score, length));
+        let worst_finished = finished.last().map_or(f64::NEG_INFINITY, |(score, _)| *score);
+        let is_full = finished.len() == beams.count;
+        if running.is_empty() || (is_full && worst_finished >= best_running) {
             running.clear();
             break;
         }
@@ -85,28 +103,30 @@ pub fn beam_search(
         let (length, score) = (beam.ids.len(), beam.score);
         let completion =
             Completion { ids: beam.ids, finish: Finish::Length, log_probability: score };
-        done.push((scored(score, length), completion));
+        finished.push((penalised(score, length), completion));
     }
-    done.sort_by(|a, b| b.0.total_cmp(&a.0));
-    done.truncate(beams.count);
-    Ok(done.into_iter().map(|(_, completion)| completion).collect())
+    finished.sort_by(|a, b| b.0.total_cmp(&a.0));
+    finished.truncate(beams.count);
+    Ok(finished.into_iter().map(|(_, completion)| completion).collect())
 }
 
-/// The likeliest continuations of all beams: whose, by which token, and the log-probability of the whole.
-fn best(
+/// The `count` best extensions of all beams by one token, the best first, given the logits `[b, v]` of the next token.
+fn best_candidates(
     logits_bv: &Tensor,
     running: &[Beam],
     count: usize,
-) -> Result<Vec<(usize, u32, f64)>, EvalError> {
+) -> Result<Vec<Candidate>, EvalError> {
     let scores: Vec<f32> = running.iter().map(|beam| beam.score as f32).collect();
-    let scores_b = Tensor::f_from_slice(&scores)?.f_unsqueeze(-1)?;
-    let all_bv = logits_bv.f_log_softmax(-1, Kind::Float)?.f_add(&scores_b)?;
-    let vocab = all_bv.size()[1];
-    let flat = all_bv.f_flatten(0, 1)?;
-    let (scores, places) = flat.f_topk((count as i64).min(flat.size()[0]), 0, true, true)?;
-    let (scores, places) = (Vec::<f32>::try_from(scores)?, Vec::<i64>::try_from(places)?);
-    let split = |(place, score): (i64, f32)| {
-        ((place / vocab) as usize, (place % vocab) as u32, f64::from(score))
+    let scores_b1 = Tensor::f_from_slice(&scores)?.f_unsqueeze(-1)?;
+    let sums_bv = logits_bv.f_log_softmax(-1, Kind::Float)?.f_add(&scores_b1)?;
+    let vocab = sums_bv.size()[1];
+    let flat = sums_bv.f_flatten(0, 1)?;
+    let (best, indices) = flat.f_topk((count as i64).min(flat.size()[0]), 0, true, true)?;
+    let (best, indices) = (Vec::<f32>::try_from(best)?, Vec::<i64>::try_from(indices)?);
+    let candidate = |(index, score): (i64, f32)| Candidate {
+        beam: (index / vocab) as usize,
+        id: (index % vocab) as u32,
+        score: f64::from(score),
     };
-    Ok(places.into_iter().zip(scores).map(split).collect())
+    Ok(indices.into_iter().zip(best).map(candidate).collect())
 }

@@ -1,6 +1,6 @@
-//! Text from a decoder, token by token: greedy, sampled, or by beam search.
+//! Generates text with a causal language model: greedy, by sampling, or by beam search.
 //!
-//! Shapes: b rows that are not done, t new tokens of all of them, d hidden size, v vocabulary.
+//! Shapes: b unfinished sequences, t tokens of all of them that are not in the cache yet, d hidden size, v vocabulary.
 
 mod beam;
 mod run;

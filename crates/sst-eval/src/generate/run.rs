@@ -1,4 +1,4 @@
-//! The loop: prompts in, tokens out.
+//! The generation loop for greedy decoding and sampling.
 
 use sst_core::nn::KvCache;
 use sst_core::{Forward, Model, RaggedRows, Tokens};
@@ -7,151 +7,154 @@ use tch::{Device, Kind, Tensor};
 use super::sample::Sampling;
 use crate::error::EvalError;
 
-/// Continues prompts.
+/// Continues prompts by greedy decoding or sampling.
 pub struct Generator<'m> {
     model: &'m dyn Model,
     device: Device,
-    /// Whether keys and values of tokens are kept. Without, every token is read again for each new one: the same
-    /// result, only slower.
+    /// Whether to cache keys and values. Without the cache, all tokens are read again for each new token; the result is
+    /// the same, but it takes longer.
     pub use_cache: bool,
 }
 
 /// When a sequence ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// New tokens at most.
+    /// The maximum number of new tokens.
     pub max_new_tokens: usize,
-    /// Tokens that end a sequence.
-    pub ends: Vec<u32>,
+    /// The tokens that end a sequence.
+    pub eos_token_ids: Vec<u32>,
 }
 
 /// Why a sequence ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
-    /// It has as many new tokens as it may, or the model's positions are used up.
+    /// It reached the maximum number of new tokens or the maximum length of the model.
     Length,
-    /// It ended by a token that ends sequences.
+    /// The model predicted one of [`Limits::eos_token_ids`].
     End,
-    /// Whoever listened wanted no more: a stop string.
+    /// The caller's `on_token` returned `false`, for example at a stop string.
     Stop,
 }
 
-/// What a prompt was continued with.
+/// The continuation of a prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
-    /// The new tokens, without the one that ended it.
+    /// The new tokens, without the end token.
     pub ids: Vec<u32>,
-    /// Why it ended.
+    /// Why the sequence ended.
     pub finish: Finish,
-    /// The sum of the new tokens' log-probabilities under the model as it is, of the one that ended it too.
+    /// The sum of the log-probabilities of the new tokens and of the end token. They are those of the model, before
+    /// temperature, penalties and truncation.
     pub log_probability: f64,
 }
 
-/// A sequence that is not done.
+/// An unfinished sequence.
 struct Row {
-    /// Its place in the prompts.
-    place: usize,
-    ids: Vec<u32>,
+    /// The index of the prompt.
     prompt: usize,
-    /// The tokens that the cache does not hold.
-    new: usize,
+    /// The tokens of the prompt and the new tokens.
+    ids: Vec<u32>,
+    prompt_length: usize,
+    /// The number of last tokens that the cache does not hold yet.
+    num_uncached: usize,
     log_probability: f64,
 }
 
 impl<'m> Generator<'m> {
-    /// With the cache.
+    /// A generator that uses the key-value cache.
     pub fn new(model: &'m dyn Model, device: Device) -> Self {
         Self { model, device, use_cache: true }
     }
 
-    /// Continues `prompts`, all at once; samples are drawn by the place of a prompt and of the token. `listen` is
-    /// told the place and each new token as it comes, and says whether to go on.
+    /// Continues all `prompts` together. `on_token` is called with the index of the prompt and each new token (but not
+    /// with end tokens); the sequence stops if it returns `false`. A sample depends on the seed, the index of the prompt
+    /// and the position of the token only, not on the other prompts.
     ///
     /// # Errors
-    /// If the model is not causal or has no language-model head, a prompt is empty or leaves no position, or libtorch
-    /// fails.
+    /// If the model is not causal or has no language-model head, a prompt is empty or leaves no position for a new token,
+    /// `on_token` fails, or libtorch fails.
     pub fn generate(
         &self,
         prompts: &[Vec<u32>],
         sampling: &Sampling,
         limits: &Limits,
-        listen: &mut dyn FnMut(usize, u32) -> Result<bool, EvalError>,
+        on_token: &mut dyn FnMut(usize, u32) -> Result<bool, EvalError>,
     ) -> Result<Vec<Completion>, EvalError> {
         let limit = self.model.max_length()?;
         for prompt in prompts {
             check_prompt(prompt, limit)?;
         }
-        let mut done: Vec<Option<Completion>> = prompts.iter().map(|_| None).collect();
-        let start = |(place, ids): (usize, &Vec<u32>)| Row {
-            place,
+        let mut completions: Vec<Option<Completion>> = prompts.iter().map(|_| None).collect();
+        let row = |(prompt, ids): (usize, &Vec<u32>)| Row {
+            prompt,
             ids: ids.clone(),
-            prompt: ids.len(),
-            new: ids.len(),
+            prompt_length: ids.len(),
+            num_uncached: ids.len(),
             log_probability: 0.0,
         };
-        let mut rows: Vec<Row> = prompts.iter().enumerate().map(start).collect();
+        let mut rows: Vec<Row> = prompts.iter().enumerate().map(row).collect();
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
-        let room = room(longest, limits.max_new_tokens, limit);
-        let mut cache = KvCache::new(rows.len(), room);
+        let capacity = cache_capacity(longest, limits.max_new_tokens, limit);
+        let mut cache = KvCache::new(rows.len(), capacity);
         while !rows.is_empty() && limits.max_new_tokens > 0 {
             let logits_bv = tch::no_grad(|| self.logits(&rows, &mut cache))?;
-            let picked = pick(&logits_bv, &rows, sampling)?;
-            let mut kept = Vec::new();
-            for (row, (id, log_probability)) in rows.iter_mut().zip(picked) {
+            let next_tokens = next_tokens(&logits_bv, &rows, sampling)?;
+            let mut is_unfinished = Vec::new();
+            for (row, (id, log_probability)) in rows.iter_mut().zip(next_tokens) {
                 row.log_probability += log_probability;
-                let is_end = limits.ends.contains(&id);
+                let is_end = limits.eos_token_ids.contains(&id);
                 if !is_end {
                     row.ids.push(id);
-                    row.new = 1;
+                    row.num_uncached = 1;
                 }
-                let goes_on = is_end || listen(row.place, id)?;
-                let count = row.ids.len() - row.prompt;
+                let continues = is_end || on_token(row.prompt, id)?;
+                let num_new = row.ids.len() - row.prompt_length;
                 let finish = match () {
                     () if is_end => Some(Finish::End),
-                    () if !goes_on => Some(Finish::Stop),
-                    () if count >= limits.max_new_tokens || row.ids.len() >= limit => {
+                    () if !continues => Some(Finish::Stop),
+                    () if num_new >= limits.max_new_tokens || row.ids.len() >= limit => {
                         Some(Finish::Length)
                     }
                     () => None,
                 };
-                kept.push(finish.is_none());
+                is_unfinished.push(finish.is_none());
                 if let Some(finish) = finish {
-                    let ids = row.ids[row.prompt..].to_vec();
+                    let ids = row.ids[row.prompt_length..].to_vec();
                     let log_probability = row.log_probability;
-                    done[row.place] = Some(Completion { ids, finish, log_probability });
+                    completions[row.prompt] = Some(Completion { ids, finish, log_probability });
                 }
             }
-            if kept.contains(&false) {
-                let places: Vec<usize> = (0..rows.len()).filter(|row| kept[*row]).collect();
+            if is_unfinished.contains(&false) {
+                let kept: Vec<usize> = (0..rows.len()).filter(|row| is_unfinished[*row]).collect();
                 if self.use_cache {
-                    cache.select(&places)?;
+                    cache.select(&kept)?;
                 }
-                let mut keeps = kept.into_iter();
-                rows.retain(|_| keeps.next().unwrap_or(false));
+                let mut keep = is_unfinished.into_iter();
+                rows.retain(|_| keep.next().unwrap_or(false));
             }
         }
-        let nothing =
-            || Completion { ids: Vec::new(), finish: Finish::Length, log_probability: 0.0 };
-        Ok(done.into_iter().map(|done| done.unwrap_or_else(nothing)).collect())
+        // Without any new token allowed, nothing was generated.
+        let empty = || Completion { ids: Vec::new(), finish: Finish::Length, log_probability: 0.0 };
+        Ok(completions.into_iter().map(|completion| completion.unwrap_or_else(empty)).collect())
     }
 
-    /// The logits `[b, v]` after each row, fp32 on the host.
+    /// The logits `[b, v]` of the next token of each row, in fp32 on the CPU.
     fn logits(&self, rows: &[Row], cache: &mut KvCache) -> Result<Tensor, EvalError> {
         let new: Vec<&[u32]> = match self.use_cache {
-            true => rows.iter().map(|row| &row.ids[row.ids.len() - row.new..]).collect(),
+            true => rows.iter().map(|row| &row.ids[row.ids.len() - row.num_uncached..]).collect(),
             false => rows.iter().map(|row| row.ids.as_slice()).collect(),
         };
         next_logits(self.model, self.device, &new, self.use_cache.then_some(cache))
     }
 }
 
-/// Tokens that a cache has room for at once; it grows with what comes.
-pub(super) fn room(prompt: usize, max_new_tokens: usize, limit: usize) -> usize {
-    const FIRST: usize = 512;
-    (prompt + max_new_tokens.min(FIRST)).min(limit)
+/// The initial capacity of a key-value cache in tokens per row. The cache grows if more tokens come.
+pub(super) fn cache_capacity(prompt: usize, max_new_tokens: usize, limit: usize) -> usize {
+    const MAX_INITIAL: usize = 512;
+    (prompt + max_new_tokens.min(MAX_INITIAL)).min(limit)
 }
 
-/// Refuses a prompt of no token, and one that leaves no position.
+/// Refuses an empty prompt, and a prompt that leaves no position for a new token.
 pub(super) fn check_prompt(prompt: &[u32], limit: usize) -> Result<(), EvalError> {
     match prompt.len() {
         0 => Err(EvalError::EmptyPrompt),
@@ -160,8 +163,8 @@ pub(super) fn check_prompt(prompt: &[u32], limit: usize) -> Result<(), EvalError
     }
 }
 
-/// The logits `[b, v]` after rows of new tokens, which continue those in the cache if there is one. On the host in
-/// fp32.
+/// Reads the new tokens of each row and returns the logits `[b, v]` of the next tokens, in fp32 on the CPU. With a cache,
+/// the new tokens continue the tokens in the cache, and are added to it.
 ///
 /// # Errors
 /// If the logits of a row hold NaN or infinity, or libtorch fails.
@@ -186,37 +189,42 @@ pub(super) fn next_logits(
     let last: Vec<i64> = rows.offsets()[1..].iter().map(|end| end - 1).collect();
     let last_b = Tensor::f_from_slice(&last)?.f_to_device(device)?;
     let hidden_bd = hidden_td.f_index_select(0, &last_b)?;
-    let logits_bv = model.lm_head()?.logits(&hidden_bd, Forward::EVAL)?;
-    let logits_bv = logits_bv.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?;
-    // The largest of numbers one of which is NaN is NaN. Minus infinity, a token that never comes, may be among them.
+    let logits_bv = model
+        .lm_head()?
+        .logits(&hidden_bd, Forward::EVAL)?
+        .f_to_kind(Kind::Float)?
+        .f_to_device(Device::Cpu)?;
+    // The maximum is NaN if any logit is NaN. Single logits may be minus infinity: such a token has probability 0.
     let largest_b = Vec::<f32>::try_from(logits_bv.f_amax([-1_i64], false)?)?;
     match largest_b.iter().all(|largest| largest.is_finite()) {
         true => Ok(logits_bv),
-        false => Err(EvalError::NotFinite("the score of a next token".to_owned())),
+        false => Err(EvalError::NotFinite("a logit of the next token".to_owned())),
     }
 }
 
-/// The next token of each row, and its log-probability under the model as it is.
-fn pick(
+/// The next token of each row, and the model's log-probability of it.
+fn next_tokens(
     logits_bv: &Tensor,
     rows: &[Row],
     sampling: &Sampling,
 ) -> Result<Vec<(u32, f64)>, EvalError> {
-    let is_plain = sampling.temperature.is_none() && sampling.repetition_penalty == 1.0;
-    let ids: Vec<i64> = if is_plain {
+    let is_argmax = sampling.temperature.is_none() && sampling.repetition_penalty == 1.0;
+    let ids: Vec<i64> = if is_argmax {
         Vec::try_from(logits_bv.f_argmax(-1, false)?)?
     } else {
         let vocab = logits_bv.size()[1] as usize;
         let flat = Vec::<f32>::try_from(logits_bv.f_flatten(0, -1)?)?;
-        let picks = rows.iter().zip(flat.chunks(vocab)).map(|(row, logits)| {
-            let place = (row.ids.len() - row.prompt) as u64;
-            i64::from(sampling.pick(logits, &row.ids, row.place as u64, place))
-        });
-        picks.collect()
+        rows.iter()
+            .zip(flat.chunks(vocab))
+            .map(|(row, logits)| {
+                let position = (row.ids.len() - row.prompt_length) as u64;
+                i64::from(sampling.next_token(logits, &row.ids, row.prompt as u64, position))
+            })
+            .collect()
     };
-    let picked = Tensor::f_from_slice(&ids)?.f_unsqueeze(-1)?;
-    let scores = logits_bv.f_gather(-1, &picked, false)?.f_squeeze_dim(-1)?;
-    let log_b = scores.f_sub(&logits_bv.f_logsumexp(&[-1_i64][..], false)?)?;
-    let log = Vec::<f32>::try_from(log_b)?;
-    Ok(ids.into_iter().map(|id| id as u32).zip(log.into_iter().map(f64::from)).collect())
+    let ids_b1 = Tensor::f_from_slice(&ids)?.f_unsqueeze(-1)?;
+    let logits_b = logits_bv.f_gather(-1, &ids_b1, false)?.f_squeeze_dim(-1)?;
+    let log_probs_b = logits_b.f_sub(&logits_bv.f_logsumexp(&[-1_i64][..], false)?)?;
+    let log_probs = Vec::<f32>::try_from(log_probs_b)?;
+    Ok(ids.into_iter().map(|id| id as u32).zip(log_probs.into_iter().map(f64::from)).collect())
 }

@@ -1,17 +1,18 @@
-//! Metrics of sentence vectors without labels (Wang and Isola 2020, "Understanding Contrastive Representation Learning
-//! through Alignment and Uniformity on the Hypersphere", section 4.1).
+//! Metrics of sentence vectors that need no labels (Wang and Isola 2020, "Understanding Contrastive Representation
+//! Learning through Alignment and Uniformity on the Hypersphere", section 4.1).
 //!
-//! Vectors are rows of `width` numbers, one after the other, and should have length 1. A last row that is not whole is
-//! left out.
+//! A slice holds vectors of `width` numbers, concatenated; the vectors should have length 1. An incomplete vector at the
+//! end is ignored.
 
-/// The factor of uniformity, `t`, that the paper uses.
+/// The factor t of uniformity in the paper.
 const T: f64 = 2.0;
 
-/// Numbers whose squares are summed side by side.
+/// The number of partial sums of a squared distance, so that the compiler vectorises the loop.
 const LANES: usize = 8;
 
-/// The mean of `||x - y||^2` over vectors that belong together, row by row up to the shorter one's end: the paper's
-/// alignment loss with alpha = 2, from 0 (the same) to 4 (opposite); lower is better. `None` if there are none.
+/// The mean of `||x - y||^2` over pairs of vectors: the paper's alignment loss with alpha = 2. It is from 0 (all pairs
+/// equal) to 4 (all pairs opposite); lower is better. `None` if there are no pairs. If there are more vectors on one
+/// side, its last ones are ignored.
 pub fn alignment(x: &[f32], y: &[f32], width: usize) -> Option<f64> {
     let (x, y) = (rows(x, width), rows(y, width));
     let count = x.len().min(y.len());
@@ -19,18 +20,18 @@ pub fn alignment(x: &[f32], y: &[f32], width: usize) -> Option<f64> {
     (count > 0).then(|| sum / count as f64)
 }
 
-/// The logarithm of the mean of `exp(-2 ||x - y||^2)` over all pairs of different rows: the paper's uniformity loss
-/// with t = 2 as its code has it, which pairs no row with itself. From -8 to 0 (all the same); lower is better. `None`
-/// if there is no pair. Takes time that grows with the square of the number of rows.
+/// The logarithm of the mean of `exp(-2 ||x - y||^2)` over all pairs of two different rows: the uniformity loss with t = 2
+/// as in the paper's code, which does not pair a row with itself. It is from -8 to 0 (all rows equal); lower is better.
+/// `None` if there are fewer than two rows. The time grows with the square of the number of rows.
 pub fn uniformity(x: &[f32], width: usize) -> Option<f64> {
     let rows = rows(x, width);
     let count = rows.len() as f64;
     let pairs = count * (count - 1.0) / 2.0;
     let mut sum = 0.0;
-    let mut after = rows.clone();
+    let mut later_rows = rows.clone();
     for x in rows {
-        after.next();
-        sum += after.clone().map(|y| (-T * squared_distance(x, y)).exp()).sum::<f64>();
+        later_rows.next();
+        sum += later_rows.clone().map(|y| (-T * squared_distance(x, y)).exp()).sum::<f64>();
     }
     (pairs > 0.0).then(|| (sum / pairs).ln())
 }

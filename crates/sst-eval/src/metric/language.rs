@@ -1,7 +1,7 @@
 //! Metrics of language models.
 
-/// The exponential of a mean negative log-likelihood in nats: the number of equally likely tokens that
-/// the model is as unsure between.
+/// The perplexity: the exponential of a mean negative log-likelihood in nats. A model that gives n tokens the same
+/// probability has the perplexity n.
 pub fn perplexity(mean_nll: f64) -> f64 {
     mean_nll.exp()
 }

@@ -1,43 +1,43 @@
-//! What became of the entries that were looked at.
+//! Counts why entries of the corpus were or were not selected as negatives.
 
 use sst_core::Counts;
 
-/// What became of the entries that were looked at: each is in one of the counts from `positives` to `negatives`, which
-/// add up to `looked_at`.
+/// Counts why entries of the corpus were or were not selected as negatives. Each examined pair of a query and an entry is
+/// in exactly one of the counts from `positives` to `negatives`, so that these add up to `looked_at`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MineCounts {
-    /// Queries.
+    /// The number of queries.
     pub queries: u64,
-    /// Queries that got fewer negatives than asked for.
+    /// The number of queries with fewer than `num_negatives` negatives.
     pub short: u64,
-    /// Entries of the corpus.
+    /// The number of entries of the corpus.
     pub corpus: u64,
-    /// Entries of the corpus that were candidates for no query, for they have the text of one before them.
+    /// The number of entries that have the text of an earlier entry, and so cannot be negatives.
     pub duplicates: u64,
-    /// Entries near a query that were looked at, summed over the queries.
+    /// The number of examined entries, summed over the queries: the nearest entries of each query.
     pub looked_at: u64,
-    /// Of those: positives of the query.
+    /// The entry is a positive of the query.
     pub positives: u64,
-    /// Not far enough below the least similar positive.
+    /// The score is less than `absolute_margin` below that of the least similar positive.
     pub absolute_margin: u64,
-    /// Not far enough below it for its size.
+    /// The score is less than the fraction `relative_margin` below that of the least similar positive.
     pub relative_margin: u64,
-    /// Too similar.
+    /// The score is above `max_score`.
     pub max_score: u64,
-    /// Not similar enough.
+    /// The score is below `min_score`.
     pub min_score: u64,
-    /// Of the nearest that are skipped.
+    /// The entry is one of the `range_min` nearest candidates, which are skipped.
     pub below_range_min: u64,
-    /// After the last that may be taken.
+    /// The entry comes after the `range_max` nearest candidates.
     pub above_range_max: u64,
-    /// Allowed, but enough others were taken.
+    /// The entry was allowed, but enough others were selected.
     pub not_needed: u64,
-    /// Taken.
+    /// The entry was selected.
     pub negatives: u64,
 }
 
 impl MineCounts {
-    /// By name, as in a [`Report`](crate::Report).
+    /// The counts by name, as in a [`Report`](crate::Report).
     pub fn to_counts(&self) -> Counts {
         let counts = [
             ("queries", self.queries),

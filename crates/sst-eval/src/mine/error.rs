@@ -1,11 +1,11 @@
-//! Why nothing could be mined.
+//! The errors of mining.
 
 use crate::nearest::NearestError;
 
-/// Why nothing could be mined.
+/// Why negatives could not be mined.
 #[derive(Debug, thiserror::Error)]
 pub enum MineError {
-    /// An option that cannot be.
+    /// An option is invalid.
     #[error("{key}: {reason}")]
     Option {
         /// The option to change.
@@ -13,32 +13,32 @@ pub enum MineError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Lists that do not belong to the vectors.
-    #[error("there are {found} {what} for {expected} vectors: give one to each")]
+    /// A list has another length than the vectors that it belongs to.
+    #[error("there are {found} {what} for {expected} vectors: give one for each vector")]
     Count {
-        /// What there are too many or too few of.
+        /// The kind of the list's elements, such as `groups`.
         what: &'static str,
-        /// How many there are.
+        /// The length of the list.
         found: usize,
-        /// How many there should be.
+        /// The number of vectors.
         expected: usize,
     },
-    /// A query that nothing is known to belong to.
-    #[error("query {query} has no positive: give it at least one, or leave it out")]
+    /// A query has no positive.
+    #[error("query {query} has no positive: give it at least one, or leave the query out")]
     NoPositive {
-        /// Its row, from 0.
+        /// The index of the query, from 0.
         query: usize,
     },
-    /// A positive that does not exist.
+    /// A positive is not in the corpus.
     #[error(
-        "query {query} has entry {entry} of the corpus as a positive, which has {corpus} entries from 0"
+        "query {query} has entry {entry} of the corpus as a positive, but the corpus has {corpus} entries, counted from 0"
     )]
     Outside {
-        /// The query's row, from 0.
+        /// The index of the query, from 0.
         query: usize,
-        /// The positive.
+        /// The index of the positive.
         entry: usize,
-        /// Entries of the corpus.
+        /// The number of entries of the corpus.
         corpus: usize,
     },
     /// Vectors could not be compared.

@@ -1,71 +1,72 @@
-//! Which entries of the corpus have the same text.
+//! Groups of corpus entries with the same text.
 
 use std::collections::HashSet;
 
 use super::error::MineError;
 
-/// The group of each entry, and whether it is the first of its group.
+/// The group of each corpus entry. Entries of one group have the same text.
 pub(super) struct Groups<'a> {
-    /// `None` where each entry is one of its own.
+    /// The group of each entry, and whether the entry is the first of its group. `None` if all texts are different.
     groups: Option<(&'a [usize], Vec<bool>)>,
-    count: usize,
+    num_entries: usize,
 }
 
 impl<'a> Groups<'a> {
     /// # Errors
-    /// If there are not as many groups as entries.
-    pub(super) fn new(groups: Option<&'a [usize]>, count: usize) -> Result<Self, MineError> {
-        if let Some(groups) = groups
-            && groups.len() != count
-        {
+    /// If the number of groups is not `num_entries`.
+    pub(super) fn new(groups: Option<&'a [usize]>, num_entries: usize) -> Result<Self, MineError> {
+        let Some(groups) = groups else { return Ok(Self { groups: None, num_entries }) };
+        if groups.len() != num_entries {
             let (what, found) = ("groups", groups.len());
-            return Err(MineError::Count { what, found, expected: count });
+            return Err(MineError::Count { what, found, expected: num_entries });
         }
         let mut seen = HashSet::new();
-        let mut firsts =
-            |groups: &[usize]| groups.iter().map(|group| seen.insert(*group)).collect();
-        Ok(Self { groups: groups.map(|groups| (groups, firsts(groups))), count })
+        let is_first = groups.iter().map(|group| seen.insert(*group)).collect();
+        Ok(Self { groups: Some((groups, is_first)), num_entries })
     }
 
-    pub(super) fn of(&self, entry: usize) -> usize {
+    /// The group of an entry. If all texts are different, it is the index of the entry.
+    pub(super) fn group_of(&self, entry: usize) -> usize {
         self.groups.as_ref().map_or(entry, |(groups, _)| groups[entry])
     }
 
+    /// Whether the entry is the first of its group.
     pub(super) fn is_first(&self, entry: usize) -> bool {
-        self.groups.as_ref().is_none_or(|(_, firsts)| firsts[entry])
+        self.groups.as_ref().is_none_or(|(_, is_first)| is_first[entry])
     }
 
-    /// Entries that are not the first of their group.
+    /// The number of entries that are not the first of their group.
     pub(super) fn duplicates(&self) -> u64 {
-        let repeats = |firsts: &Vec<bool>| firsts.iter().filter(|is_first| !**is_first).count();
-        self.groups.as_ref().map_or(0, |(_, firsts)| repeats(firsts) as u64)
+        let Some((_, is_first)) = &self.groups else { return 0 };
+        is_first.iter().filter(|is_first| !**is_first).count() as u64
     }
 
-    /// The groups of each query's positives, each once.
+    /// For each query, the distinct groups of its positives.
     ///
     /// # Errors
-    /// If there are not as many lists as queries, or one is empty or names no entry.
-    pub(super) fn of_positives(
+    /// If the number of lists is not `num_queries`, a list is empty, or a positive is not in the corpus.
+    pub(super) fn groups_of_positives(
         &self,
         positives: &[Vec<usize>],
-        queries: usize,
+        num_queries: usize,
     ) -> Result<Vec<Vec<usize>>, MineError> {
-        if positives.len() != queries {
+        if positives.len() != num_queries {
             let (what, found) = ("lists of positives", positives.len());
-            return Err(MineError::Count { what, found, expected: queries });
+            return Err(MineError::Count { what, found, expected: num_queries });
         }
-        let of_query = |(query, entries): (usize, &Vec<usize>)| {
+        let distinct_groups = |(query, entries): (usize, &Vec<usize>)| {
             if entries.is_empty() {
                 return Err(MineError::NoPositive { query });
             }
-            if let Some(entry) = entries.iter().copied().find(|entry| *entry >= self.count) {
-                return Err(MineError::Outside { query, entry, corpus: self.count });
+            if let Some(entry) = entries.iter().copied().find(|entry| *entry >= self.num_entries) {
+                return Err(MineError::Outside { query, entry, corpus: self.num_entries });
             }
-            let mut groups: Vec<usize> = entries.iter().map(|entry| self.of(*entry)).collect();
+            let mut groups: Vec<usize> =
+                entries.iter().map(|entry| self.group_of(*entry)).collect();
             groups.sort_unstable();
             groups.dedup();
             Ok(groups)
         };
-        positives.iter().enumerate().map(of_query).collect()
+        positives.iter().enumerate().map(distinct_groups).collect()
     }
 }

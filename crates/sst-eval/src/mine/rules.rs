@@ -1,27 +1,27 @@
-//! Which of the entries near a query become its negatives.
+//! Selects the negatives of a query from its nearest entries.
 
 use sst_data::SeqRng;
 
 use super::counts::MineCounts;
 use crate::nearest::Neighbour;
 
-/// Which of the candidates are taken.
+/// How negatives are selected from the candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
-    /// The nearest.
+    /// Selects the nearest candidates.
     Top,
-    /// Any, each with the same probability.
+    /// Selects candidates at random, each with the same probability.
     Random {
-        /// Of the draws, which depend on it and the query's number alone.
+        /// The seed. The selection depends on the seed and the index of the query only.
         seed: u64,
     },
 }
 
-/// The options as they run; scores are compared in fp32, as they are.
+/// The checked options. Limits are in fp32, like the scores.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
-    /// How many of the nearest entries are looked at, positives among them: enough for `range_max` others.
-    pub(super) window: usize,
+    /// The number of nearest entries that are examined: `range_max`, and as many more as a query can have positives.
+    pub(super) num_neighbours: usize,
     pub(super) range_min: usize,
     pub(super) range_max: usize,
     pub(super) max_score: Option<f32>,
@@ -33,77 +33,78 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// Chooses from the nearest entries of a query, which come in order, and counts what becomes of each. Ranks are
-    /// counted after the positives and what has a wrong score are gone, as sentence-transformers does. `least` is the
-    /// score of the query's least similar positive.
-    pub(super) fn choose(
+    /// Selects negatives from the nearest entries of a query, which are sorted by descending score, and counts the
+    /// outcome for each. Positives and entries with disallowed scores are removed before `range_min` and `range_max` are
+    /// applied, as in sentence-transformers. `min_positive` is the score of the query's least similar positive.
+    pub(super) fn select(
         &self,
         query: usize,
-        window: &[Neighbour],
+        neighbours: &[Neighbour],
         is_positive: impl Fn(usize) -> bool,
-        least: f32,
+        min_positive: f32,
         counts: &mut MineCounts,
     ) -> Vec<Neighbour> {
-        let mut left = Vec::new();
-        for neighbour in window {
+        let mut allowed = Vec::new();
+        for neighbour in neighbours {
             if is_positive(neighbour.index) {
                 counts.positives += 1;
-            } else if let Some(count) = self.broken(neighbour.score, least, counts) {
+            } else if let Some(count) = self.violated(neighbour.score, min_positive, counts) {
                 *count += 1;
-            } else if left.len() == self.range_max {
+            } else if allowed.len() == self.range_max {
                 counts.above_range_max += 1;
             } else {
-                left.push(*neighbour);
+                allowed.push(*neighbour);
             }
         }
-        counts.looked_at += window.len() as u64;
-        let skipped = self.range_min.min(left.len());
+        counts.looked_at += neighbours.len() as u64;
+        let skipped = self.range_min.min(allowed.len());
         counts.below_range_min += skipped as u64;
-        let left = &left[skipped..];
-        let wanted = self.num_negatives.min(left.len());
-        counts.not_needed += (left.len() - wanted) as u64;
-        counts.negatives += wanted as u64;
+        let candidates = &allowed[skipped..];
+        let num_selected = self.num_negatives.min(candidates.len());
+        counts.not_needed += (candidates.len() - num_selected) as u64;
+        counts.negatives += num_selected as u64;
         match self.strategy {
-            Strategy::Top => left[..wanted].to_vec(),
+            Strategy::Top => candidates[..num_selected].to_vec(),
             Strategy::Random { seed } => {
                 let mut rng = SeqRng::new(seed, "mine.negatives", 0, query as u64);
-                let places = draw(&mut rng, left.len(), wanted);
-                places.into_iter().map(|place| left[place]).collect()
+                let indices = sample(&mut rng, candidates.len(), num_selected);
+                indices.into_iter().map(|index| candidates[index]).collect()
             }
         }
     }
 
-    /// The count of the first rule that a score breaks.
-    fn broken<'c>(
+    /// The counter of the first rule that a score violates; `None` if the score is allowed.
+    fn violated<'c>(
         &self,
         score: f32,
-        least: f32,
+        min_positive: f32,
         counts: &'c mut MineCounts,
     ) -> Option<&'c mut u64> {
-        if self.absolute_margin.is_some_and(|margin| score + margin > least) {
+        if self.absolute_margin.is_some_and(|margin| score + margin > min_positive) {
             return Some(&mut counts.absolute_margin);
         }
-        // A share of the size, for a score below zero has to become smaller too.
-        if self.relative_margin.is_some_and(|margin| score > least - least.abs() * margin) {
+        // The margin is a fraction of the absolute value, so that a negative score is lowered too.
+        let relative_limit = |margin: f32| min_positive - min_positive.abs() * margin;
+        if self.relative_margin.is_some_and(|margin| score > relative_limit(margin)) {
             return Some(&mut counts.relative_margin);
         }
-        if self.max_score.is_some_and(|highest| score > highest) {
+        if self.max_score.is_some_and(|max| score > max) {
             return Some(&mut counts.max_score);
         }
-        self.min_score.is_some_and(|lowest| score < lowest).then_some(&mut counts.min_score)
+        self.min_score.is_some_and(|min| score < min).then_some(&mut counts.min_score)
     }
 }
 
-/// `wanted` different places of `count`, in order, each set of them with the same probability.
-fn draw(rng: &mut SeqRng, count: usize, wanted: usize) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..count).collect();
-    for i in 0..wanted {
+/// Draws `size` different numbers below `count`, in ascending order. Each set of numbers has the same probability.
+fn sample(rng: &mut SeqRng, count: usize, size: usize) -> Vec<usize> {
+    let mut indices: Vec<usize> = (0..count).collect();
+    for i in 0..size {
         let other = i + rng.below((count - i) as u64) as usize;
-        places.swap(i, other);
+        indices.swap(i, other);
     }
-    places.truncate(wanted);
-    places.sort_unstable();
-    places
+    indices.truncate(size);
+    indices.sort_unstable();
+    indices
 }
 
 #[cfg(test)]
@@ -113,16 +114,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_set_is_drawn_as_often() {
+    fn every_set_is_drawn_with_the_same_probability() {
         let mut counts: BTreeMap<Vec<usize>, u32> = BTreeMap::new();
         for query in 0..10_000 {
             let mut rng = SeqRng::new(1, "mine.negatives", 0, query);
-            *counts.entry(draw(&mut rng, 5, 2)).or_default() += 1;
+            *counts.entry(sample(&mut rng, 5, 2)).or_default() += 1;
         }
         assert_eq!(counts.len(), 10);
-        assert!(counts.keys().all(|places| places[0] < places[1]));
+        assert!(counts.keys().all(|indices| indices[0] < indices[1]));
         assert!(counts.values().all(|count| count.abs_diff(1000) < 120), "{counts:?}");
-        assert_eq!(draw(&mut SeqRng::new(1, "mine.negatives", 0, 0), 3, 3), [0, 1, 2]);
-        assert!(draw(&mut SeqRng::new(1, "mine.negatives", 0, 0), 0, 0).is_empty());
+        assert_eq!(sample(&mut SeqRng::new(1, "mine.negatives", 0, 0), 3, 3), [0, 1, 2]);
+        assert!(sample(&mut SeqRng::new(1, "mine.negatives", 0, 0), 0, 0).is_empty());
     }
 }

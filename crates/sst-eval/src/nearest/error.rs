@@ -1,38 +1,38 @@
-//! Why vectors could not be compared.
+//! The errors of nearest-neighbour search.
 
 /// Why vectors could not be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum NearestError {
-    /// Something other than rows of numbers.
-    #[error("the {what} must be fp32 vectors on the CPU, one a row, and are {found}")]
+    /// The tensor is not a matrix of fp32 on the CPU.
+    #[error("the {what} must be fp32 vectors on the CPU, one per row, but are {found}")]
     Shape {
         /// `queries` or `corpus`.
         what: &'static str,
-        /// Type, shape and device.
+        /// The type, shape and device of the tensor.
         found: String,
     },
-    /// Vectors of two models.
+    /// Queries and corpus have vectors of different widths.
     #[error(
-        "a query has {queries} numbers and an entry of the corpus {corpus}: use one model for both"
+        "the vectors of the queries have {queries} numbers, but those of the corpus have {corpus}: use one model for both"
     )]
     Width {
-        /// Of a query.
+        /// The width of the queries.
         queries: usize,
-        /// Of an entry of the corpus.
+        /// The width of the corpus.
         corpus: usize,
     },
-    /// A vector whose products might not be numbers.
+    /// A vector is not finite, or so long that a dot product could overflow.
     #[error(
-        "vector {row} of the {what} holds NaN, infinity or a length above 1e18: it cannot be compared"
+        "vector {row} of the {what} cannot be compared: it holds NaN or infinity, or its length is above 1e18"
     )]
     Length {
         /// `queries` or `corpus`.
         what: &'static str,
-        /// Its row, from 0.
+        /// The row of the vector, from 0.
         row: usize,
     },
-    /// The system gave no thread.
-    #[error("could not start a thread to compare vectors on: {0}")]
+    /// The operating system could not start a thread.
+    #[error("cannot start a thread to compare vectors: {0}")]
     Thread(std::io::Error),
     /// libtorch failed.
     #[error(transparent)]

@@ -1,14 +1,14 @@
-//! Vectors that are known to be comparable.
+//! Vectors whose type, shape and lengths are checked.
 
 use sst_kernels::bytes_of;
 use tch::{Device, Kind, Tensor};
 
 use super::error::NearestError;
 
-/// The longest vector: products of two are far from infinity.
-const LONGEST: f32 = 1e18;
+/// The maximum length of a vector: the dot product of two such vectors is far below the maximum of fp32.
+const MAX_LENGTH: f32 = 1e18;
 
-/// Rows of fp32 numbers on the CPU, none of them too long.
+/// A matrix of fp32 on the CPU, one vector per row, all of them finite and at most [`MAX_LENGTH`] long.
 pub(crate) struct Vectors {
     rows: Tensor,
     count: usize,
@@ -16,10 +16,10 @@ pub(crate) struct Vectors {
 }
 
 impl Vectors {
-    /// Takes `[count, width]`; `what` names them in errors.
+    /// Checks the matrix `rows` `[count, width]`. Errors call it `what`.
     ///
     /// # Errors
-    /// As [`nearest`](super::nearest()).
+    /// Those of [`nearest`](super::nearest()).
     pub(crate) fn new(what: &'static str, rows: &Tensor) -> Result<Self, NearestError> {
         let kind = rows.f_kind()?;
         let (count, width) = match rows.size()[..] {
@@ -33,20 +33,22 @@ impl Vectors {
         let lengths = rows.f_norm_scalaropt_dim(2.0, [1_i64].as_slice(), false)?;
         for (row, length) in bytes_of(&lengths)?.as_chunks::<4>().0.iter().enumerate() {
             let length = f32::from_ne_bytes(*length);
-            if length.is_nan() || length >= LONGEST {
+            if length.is_nan() || length >= MAX_LENGTH {
                 return Err(NearestError::Length { what, row });
             }
         }
         Ok(Self { rows, count: count as usize, width: width as usize })
     }
 
-    /// How many there are.
+    /// The number of vectors.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 
+    /// Checks that `corpus` has the width of these queries.
+    ///
     /// # Errors
-    /// If `corpus` has vectors of another width than these queries.
+    /// If the widths differ.
     pub(crate) fn check_width(&self, corpus: &Self) -> Result<(), NearestError> {
         if self.width != corpus.width {
             return Err(NearestError::Width { queries: self.width, corpus: corpus.width });
@@ -54,17 +56,22 @@ impl Vectors {
         Ok(())
     }
 
-    /// `count` rows from `first` on, `[count, width]`.
+    /// The rows `first..first + count`, `[count, width]`.
     pub(super) fn rows(&self, first: usize, count: usize) -> Result<Tensor, NearestError> {
         Ok(self.rows.f_narrow(0, first as i64, count as i64)?)
     }
 
-    /// The dot product of a row with a row of `other`, summed in fp64.
+    /// The dot product of the row `row` with the row `other_row` of `other`, summed in fp64.
     ///
     /// # Errors
     /// If libtorch fails.
-    pub(crate) fn dot(&self, row: usize, other: &Self, of: usize) -> Result<f32, NearestError> {
-        let products = self.numbers(row)?.zip(other.numbers(of)?).map(|(a, b)| a * b);
+    pub(crate) fn dot(
+        &self,
+        row: usize,
+        other: &Self,
+        other_row: usize,
+    ) -> Result<f32, NearestError> {
+        let products = self.numbers(row)?.zip(other.numbers(other_row)?).map(|(a, b)| a * b);
         Ok(products.sum::<f64>() as f32)
     }
 

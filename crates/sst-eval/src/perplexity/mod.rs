@@ -1,7 +1,7 @@
-//! Perplexity of a causal language model, by a window that slides over each document.
+//! The perplexity of a causal language model, with a window that slides over each document.
 //!
-//! Where windows lie and how they are weighted is by default that of the code on the page "Perplexity of fixed-length
-//! models" in the documentation of transformers 5; [`Placement::Full`] is the alternative.
+//! By default, windows are placed and weighted as in the code on the page "Perplexity of fixed-length models" in the
+//! documentation of transformers 5; [`Placement::Full`] is the alternative.
 
 mod scorer;
 mod windows;
@@ -16,10 +16,10 @@ use crate::entry::{Entry, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, TextSource};
 
-/// The word of registration.
+/// The entry in the list of evaluators.
 pub(crate) const ENTRY: Entry = Entry {
     name: "perplexity",
-    summary: "how unsure a decoder is of each token, given those before it",
+    summary: "the perplexity of each token given the tokens before it",
     details: "Reports perplexity and loss of a token, and word_perplexity, byte_perplexity and bits_per_byte, which can \
               be compared between tokenizers.",
     input: InputKind::Texts,
@@ -27,27 +27,27 @@ pub(crate) const ENTRY: Entry = Entry {
     default_config: || json!(PerplexityConfig::default()),
     options: &[
         ("max_length", "Tokens in a window; the model's limit by default."),
-        ("stride", "How many tokens the window moves; half the window by default."),
+        ("stride", "The number of tokens by which the window moves; half the window by default."),
         ("windows", "`strided`, or `full`: the last window is moved back so that it is full."),
-        ("batch_tokens", "About how many tokens a forward pass reads."),
+        ("batch_tokens", "The approximate number of tokens in a forward pass."),
     ],
     build,
 };
 
-/// How the window slides.
+/// The keys of `perplexity`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct PerplexityConfig {
-    /// Tokens in a window; `null` for as many as the model reads.
+    /// The number of tokens in a window; `null` for the maximum length of the model.
     max_length: Option<usize>,
-    /// How many tokens the window moves; `null` for half the window.
+    /// The number of tokens by which the window moves; `null` for half the window.
     stride: Option<usize>,
     windows: Placement,
     batch_tokens: usize,
 }
 
 impl Default for PerplexityConfig {
-    /// The windows of transformers' documentation; as many tokens in a forward pass as keep a processor busy.
+    /// The windows of transformers' documentation, and enough tokens in a forward pass to use all cores.
     fn default() -> Self {
         Self { max_length: None, stride: None, windows: Placement::Strided, batch_tokens: 8192 }
     }
@@ -64,7 +64,7 @@ fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>
 }
 
 impl Perplexity<'_> {
-    /// The figures of [`Scorer::finish`] for all texts.
+    /// The report of [`Scorer::finish`] for all texts.
     fn measure(&mut self, model: &dyn Model) -> Result<Report, EvalError> {
         let PerplexityConfig { max_length, stride, windows, batch_tokens } = self.config;
         let length = max_length.map_or_else(|| model.max_length(), Ok)?;

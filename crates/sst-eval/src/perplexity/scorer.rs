@@ -1,6 +1,6 @@
 //! Scores the windows of texts, several windows in a forward pass.
 //!
-//! Shapes: t tokens of all windows, n scored tokens, v vocabulary.
+//! Shapes: t tokens of all windows together, n scored tokens, v vocabulary.
 
 use sst_core::{Forward, Model, RaggedRows, Report, Tokens};
 use tch::{Device, Kind, Reduction, Tensor};
@@ -11,27 +11,27 @@ use crate::error::EvalError;
 use crate::input::Text;
 use crate::metric::perplexity;
 
-/// The most logits that one forward pass makes: 2^24 numbers of fp32 take 64 MiB.
-const LOGITS: usize = 1 << 24;
+/// The number of logits at which a forward pass is run. 2^24 fp32 numbers take 64 MiB.
+const MAX_LOGITS: usize = 1 << 24;
 
-/// Scores texts as they come, several windows in a forward pass.
+/// Scores texts one after the other, several windows in a forward pass.
 pub(super) struct Scorer<'m> {
     model: &'m dyn Model,
     device: Device,
     window: SlidingWindow,
-    /// A forward pass is run as soon as this many tokens are waiting.
+    /// A forward pass is run as soon as the pending windows have this many tokens.
     batch_tokens: usize,
-    waiting: Vec<Waiting>,
+    pending: Vec<PendingWindow>,
     sums: Sums,
     counts: Counts,
 }
 
-/// A window that is to be scored.
-struct Waiting {
+/// A window that is not scored yet.
+struct PendingWindow {
     ids: Vec<u32>,
-    /// The number of its last tokens that are scored.
+    /// The number of tokens at the end of the window that are scored.
     scored: usize,
-    /// The weight of the mean over its scored tokens.
+    /// The weight of the mean over the scored tokens.
     weight: usize,
 }
 
@@ -57,10 +57,11 @@ struct Counts {
 }
 
 impl<'m> Scorer<'m> {
-    /// A scorer that reads about `batch_tokens` tokens in a forward pass.
+    /// A scorer with about `batch_tokens` tokens in a forward pass.
     ///
-    /// Fails if the model is not causal, the window is longer than the model reads or shorter than two tokens, or the
-    /// stride is 0 or longer than the window.
+    /// # Errors
+    /// If the model is not causal, the window is longer than the maximum length of the model or shorter than two tokens,
+    /// the stride is 0 or longer than the window, or it is 1 with strided windows.
     pub(super) fn new(
         model: &'m dyn Model,
         window: SlidingWindow,
@@ -70,32 +71,31 @@ impl<'m> Scorer<'m> {
         let limit = model.max_length()?;
         if window.length > limit {
             return Err(EvalError::SlidingWindow(format!(
-                "a window of {} tokens does not fit the model, which reads {limit}",
+                "a window of {} tokens is too long: the model reads at most {limit}",
                 window.length
             )));
         }
         if window.placement == Placement::Strided && window.stride == 1 {
             return Err(EvalError::SlidingWindow(
-                "strided windows count their new tokens less one, which leaves nothing of a stride of 1: take a \
-                 longer stride, or full windows"
+                "with a stride of 1, every strided window has the weight 0, because its weight is the number of its \
+                 new tokens minus 1: use a longer stride, or full windows"
                     .to_owned(),
             ));
         }
         if window.length < 2 || window.stride == 0 || window.stride > window.length {
             return Err(EvalError::SlidingWindow(format!(
-                "a window of {} tokens cannot move by {}: it needs two tokens or more, and a stride from 1 to \
+                "a window of {} tokens cannot move by {}: a window needs at least two tokens, and a stride from 1 to \
                  its length",
                 window.length, window.stride
             )));
         }
-        let (waiting, counts) = (Vec::new(), Counts::default());
-        let sums = Sums::default();
         let device = model.params().device();
-        Ok(Self { model, device, window, batch_tokens, waiting, sums, counts })
+        let (pending, sums, counts) = (Vec::new(), Sums::default(), Counts::default());
+        Ok(Self { model, device, window, batch_tokens, pending, sums, counts })
     }
 
-    /// Adds a text. Each token is scored given the tokens before it in its window; a token without any is counted as
-    /// not scored.
+    /// Adds a text. Each token is scored given the tokens before it in its window. A token without a context is counted
+    /// as not scored.
     pub(super) fn add(&mut self, text: &Text) -> Result<(), EvalError> {
         let ids = &text.ids;
         self.counts.documents += 1;
@@ -106,23 +106,24 @@ impl<'m> Scorer<'m> {
             self.counts.scored += scored as u64;
             self.counts.windows += 1;
             self.sums.weight += weight as u64;
-            self.waiting.push(Waiting { ids: ids[begin..end].to_vec(), scored, weight });
-            let (tokens, logits) = self.waiting.iter().fold((0, 0), |(tokens, logits), window| {
-                (tokens + window.ids.len(), logits + window.scored)
-            });
-            if tokens >= self.batch_tokens || logits * self.model.vocab_size()? >= LOGITS {
-                self.score()?;
+            self.pending.push(PendingWindow { ids: ids[begin..end].to_vec(), scored, weight });
+            let tokens: usize = self.pending.iter().map(|window| window.ids.len()).sum();
+            let num_scored: usize = self.pending.iter().map(|window| window.scored).sum();
+            let logits = num_scored * self.model.vocab_size()?;
+            if tokens >= self.batch_tokens || logits >= MAX_LOGITS {
+                self.score_pending()?;
             }
         }
         Ok(())
     }
 
-    /// `loss` (mean negative log-likelihood of a scored token in nats, weighted as [`Placement`] says), `perplexity`
-    /// (its exponential), `token_perplexity` (where each scored token has the same weight), and the same sum divided by
-    /// the words and bytes of the texts: `word_perplexity`, `byte_perplexity`, `bits_per_byte`. Counts
-    /// `documents`, `tokens`, `scored_tokens`, `unscored_tokens`, `windows`, `words`, `bytes`.
+    /// Scores the pending windows and reports `loss` (the mean negative log-likelihood of a scored token in nats, weighted
+    /// according to [`Placement`]), `perplexity` (its exponential), `token_perplexity` (with the same weight for each
+    /// scored token), and with the sum over tokens divided by the words or bytes of the texts `word_perplexity`,
+    /// `byte_perplexity` and `bits_per_byte`. Counts `documents`, `tokens`, `scored_tokens`, `unscored_tokens`,
+    /// `windows`, `words` and `bytes`.
     pub(super) fn finish(mut self) -> Result<Report, EvalError> {
-        self.score()?;
+        self.score_pending()?;
         let Counts { documents, tokens, scored, windows, words, bytes } = self.counts;
         if scored == 0 {
             return Err(EvalError::Nothing(ENTRY.name.to_owned()));
@@ -151,33 +152,33 @@ impl<'m> Scorer<'m> {
         Ok(report.with_setting("windows", self.window.placement.name()))
     }
 
-    /// Scores the windows that are waiting.
-    fn score(&mut self) -> Result<(), EvalError> {
-        let waiting = std::mem::take(&mut self.waiting);
-        if waiting.is_empty() {
+    /// Scores the pending windows.
+    fn score_pending(&mut self) -> Result<(), EvalError> {
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
             return Ok(());
         }
-        let nll_of_windows = tch::no_grad(|| self.nll_of(&waiting))?;
-        for (window, nll) in waiting.iter().zip(nll_of_windows) {
+        let window_nlls = tch::no_grad(|| self.window_nlls(&pending))?;
+        for (window, nll) in pending.iter().zip(window_nlls) {
             if !nll.is_finite() {
                 return Err(EvalError::NotFinite("the loss of a window".to_owned()));
             }
             self.sums.nll += nll;
-            // Where weight and scored are equal, this is exactly the same sum.
+            // If weight and scored are equal, the factor is exactly 1.
             self.sums.weighted += nll * (window.weight as f64 / window.scored as f64);
         }
         Ok(())
     }
 
     /// The summed negative log-likelihood of the scored tokens of each window.
-    fn nll_of(&self, windows: &[Waiting]) -> Result<Vec<f64>, EvalError> {
+    fn window_nlls(&self, windows: &[PendingWindow]) -> Result<Vec<f64>, EvalError> {
         let (mut ids, mut lengths) = (Vec::new(), Vec::new());
-        let (mut places, mut labels) = (Vec::new(), Vec::new());
+        let (mut positions, mut labels) = (Vec::new(), Vec::new());
         for window in windows {
-            // The last token is read too, although its logits are not needed: some rotary embeddings depend on the
-            // length of the row.
+            // The model reads the last token too, although its logits are not needed: some rotary embeddings depend on
+            // the length of the row.
             let (length, first) = (window.ids.len(), window.ids.len() - window.scored);
-            places.extend((first - 1..length - 1).map(|at| (ids.len() + at) as i64));
+            positions.extend((first - 1..length - 1).map(|at| (ids.len() + at) as i64));
             labels.extend(window.ids[first..].iter().map(|id| i64::from(*id)));
             ids.extend(window.ids.iter().map(|id| i64::from(*id)));
             lengths.push(length);
@@ -185,9 +186,9 @@ impl<'m> Scorer<'m> {
         let on_device = |numbers: &[i64]| Tensor::f_from_slice(numbers)?.f_to_device(self.device);
         let (rows, ids_t) = (RaggedRows::new(&lengths, self.device), on_device(&ids)?);
         let input = Tokens::ragged(&ids_t, &rows);
-        let places_n = on_device(&places)?;
+        let positions_n = on_device(&positions)?;
         let hidden_nd =
-            self.model.text_encoder()?.encode_at(input.into(), &places_n, Forward::EVAL)?;
+            self.model.text_encoder()?.encode_at(input.into(), &positions_n, Forward::EVAL)?;
         let logits_nv = self.model.lm_head()?.logits(&hidden_nd, Forward::EVAL)?;
         let nll_n = logits_nv.f_to_kind(Kind::Float)?.f_cross_entropy_loss(
             &on_device(&labels)?,
@@ -197,11 +198,11 @@ impl<'m> Scorer<'m> {
             0.0,
         )?;
         let nll_n = Vec::<f32>::try_from(nll_n.f_to_device(Device::Cpu)?)?;
-        let mut rest = nll_n.as_slice();
+        let mut remaining = nll_n.as_slice();
         let sums = windows.iter().map(|window| {
-            let (of_window, after) = rest.split_at(window.scored);
-            rest = after;
-            of_window.iter().map(|nll| f64::from(*nll)).sum()
+            let (window_nlls, rest) = remaining.split_at(window.scored);
+            remaining = rest;
+            window_nlls.iter().map(|nll| f64::from(*nll)).sum()
         });
         Ok(sums.collect())
     }

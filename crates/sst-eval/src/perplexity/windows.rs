@@ -7,31 +7,30 @@ use serde::{Deserialize, Serialize};
 pub(super) struct SlidingWindow {
     /// The number of tokens in a window.
     pub(super) length: usize,
-    /// How many tokens a window begins after the one before it, and so the most that it scores. A shorter stride gives
-    /// each token more context and takes longer. A window scores at most one token less than its length, because its
-    /// first token has no context.
+    /// The distance between the starts of two windows in tokens, which is also the maximum number of tokens that a window
+    /// scores, apart from the first window. A shorter stride gives each token more context and takes longer. A window
+    /// scores at most one token less than its length, because its first token has no context.
     pub(super) stride: usize,
-    /// Where windows lie.
+    /// How windows are placed and weighted.
     pub(super) placement: Placement,
 }
 
-/// Where windows lie.
+/// How windows are placed and weighted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Placement {
-    /// Windows begin at multiples of the stride, so the last one may be shorter and its tokens have less context.
-    /// The mean of a window's scored tokens is weighted with the number of the window's new tokens less one, as in the
-    /// documentation of transformers, even for windows all of whose new tokens are scored. A first token of a
-    /// window that does not overlap the one before it is not scored.
+    /// Windows begin at multiples of the stride, so the last window may be shorter and its tokens have less context. The
+    /// mean over a window's scored tokens is weighted by the number of its new tokens minus 1, as in the documentation of
+    /// transformers, even if all new tokens are scored. If windows do not overlap, their first tokens are not scored.
     #[default]
     Strided,
-    /// Every window is full if the text is long enough: the last one is moved back. Each token of a text but the first
-    /// is scored in exactly one window, and has the same weight.
+    /// Every window is full if the text is long enough: the last window is moved back. Each token of a text but the first
+    /// is scored in exactly one window, and all have the same weight.
     Full,
 }
 
 impl Placement {
-    /// Its name in configurations and reports.
+    /// The name in configurations and reports.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Strided => "strided",
@@ -45,9 +44,9 @@ impl Placement {
 pub(super) struct Span {
     pub(super) begin: usize,
     pub(super) end: usize,
-    /// The number of its last tokens that are scored.
+    /// The number of tokens at the end of the window that are scored.
     pub(super) scored: usize,
-    /// The weight of their mean.
+    /// The weight of the mean over the scored tokens.
     pub(super) weight: usize,
 }
 
@@ -105,7 +104,8 @@ mod tests {
 
     use super::*;
 
-    fn found(
+    /// The windows as tuples `(begin, end, scored, weight)`.
+    fn windows(
         placement: Placement,
         count: usize,
         length: usize,
@@ -117,37 +117,37 @@ mod tests {
 
     #[test]
     fn strided_windows_begin_at_multiples_of_the_stride() {
-        let found = |count, length, stride| found(Placement::Strided, count, length, stride);
-        assert_eq!(found(10, 4, 2), [(0, 4, 3, 3), (2, 6, 2, 1), (4, 8, 2, 1), (6, 10, 2, 1)]);
+        let strided = |count, length, stride| windows(Placement::Strided, count, length, stride);
+        assert_eq!(strided(10, 4, 2), [(0, 4, 3, 3), (2, 6, 2, 1), (4, 8, 2, 1), (6, 10, 2, 1)]);
         // The last window is shorter, not moved back.
-        assert_eq!(found(9, 4, 3), [(0, 4, 3, 3), (3, 7, 3, 2), (6, 9, 2, 1)]);
-        // Without an overlap the first token of each is not scored.
-        assert_eq!(found(10, 4, 4), [(0, 4, 3, 3), (4, 8, 3, 3), (8, 10, 1, 1)]);
-        // A window with one new token has weight 0 and is left out.
-        assert_eq!(found(7, 4, 2), [(0, 4, 3, 3), (2, 6, 2, 1)]);
-        assert_eq!(found(3, 4, 1), [(0, 3, 2, 2)]);
-        assert_eq!(found(1, 4, 1), []);
-        assert_eq!(found(0, 4, 1), []);
+        assert_eq!(strided(9, 4, 3), [(0, 4, 3, 3), (3, 7, 3, 2), (6, 9, 2, 1)]);
+        // If windows do not overlap, the first token of each window is not scored.
+        assert_eq!(strided(10, 4, 4), [(0, 4, 3, 3), (4, 8, 3, 3), (8, 10, 1, 1)]);
+        // A window with one new token has the weight 0 and is left out.
+        assert_eq!(strided(7, 4, 2), [(0, 4, 3, 3), (2, 6, 2, 1)]);
+        assert_eq!(strided(3, 4, 1), [(0, 3, 2, 2)]);
+        assert_eq!(strided(1, 4, 1), []);
+        assert_eq!(strided(0, 4, 1), []);
     }
 
     #[test]
-    fn full_windows_move_the_last_one_back() {
-        let found = |count, length, stride| found(Placement::Full, count, length, stride);
-        assert_eq!(found(10, 4, 2), [(0, 4, 3, 3), (2, 6, 2, 2), (4, 8, 2, 2), (6, 10, 2, 2)]);
-        assert_eq!(found(8, 4, 4), [(0, 4, 3, 3), (3, 7, 3, 3), (4, 8, 1, 1)]);
-        assert_eq!(found(3, 4, 1), [(0, 3, 2, 2)]);
-        assert_eq!(found(1, 4, 1), []);
-        assert_eq!(found(0, 4, 1), []);
+    fn the_last_full_window_is_moved_back() {
+        let full = |count, length, stride| windows(Placement::Full, count, length, stride);
+        assert_eq!(full(10, 4, 2), [(0, 4, 3, 3), (2, 6, 2, 2), (4, 8, 2, 2), (6, 10, 2, 2)]);
+        assert_eq!(full(8, 4, 4), [(0, 4, 3, 3), (3, 7, 3, 3), (4, 8, 1, 1)]);
+        assert_eq!(full(3, 4, 1), [(0, 3, 2, 2)]);
+        assert_eq!(full(1, 4, 1), []);
+        assert_eq!(full(0, 4, 1), []);
     }
 
     proptest! {
         #[test]
-        fn every_token_but_the_first_is_scored_once_by_full_windows(
+        fn full_windows_score_every_token_but_the_first_exactly_once(
             count in 0_usize..200, length in 2_usize..40, stride in 1_usize..40
         ) {
             let mut next = 1;
             for (begin, end, scored, weight) in
-                found(Placement::Full, count, length, stride.min(length))
+                windows(Placement::Full, count, length, stride.min(length))
             {
                 prop_assert_eq!(end - scored, next);
                 prop_assert!(scored >= 1 && begin < end - scored && end - begin <= length);

@@ -1,4 +1,4 @@
-//! What holds for every evaluator of the list, and the evaluators of vectors by hand.
+//! Tests that every evaluator of the list must pass, and tests of `sts` and `retrieval` with known vectors.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tch::Tensor;
 
 use crate::toy::{Fixed, Rows, eval_error, every_third, tokenizer};
 
-/// The vectors of texts that are numbers: the point at that angle, in degrees, on a circle of radius 3.
+/// Each text is an angle in degrees; its vector is the point at that angle on a circle of radius 3.
 struct Angles;
 
 impl TextVectors for Angles {
@@ -33,7 +33,7 @@ impl TextVectors for Angles {
     }
 }
 
-fn words(texts: &[&str]) -> Vec<String> {
+fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
@@ -55,18 +55,18 @@ fn input(kind: InputKind) -> Input<'static> {
         InputKind::Texts => Input::Texts(Box::new(Vec::<Text>::new())),
         InputKind::Pairs => Input::Pairs(Pairs {
             vectors,
-            queries: words(&["0", "90"]),
-            corpus: words(&["80", "10"]),
+            queries: strings(&["0", "90"]),
+            corpus: strings(&["80", "10"]),
             relevant: vec![HashSet::from([1]), HashSet::from([0])],
         }),
         InputKind::ScoredPairs => Input::ScoredPairs(ScoredPairs {
             vectors,
-            first: words(&["0", "0", "0"]),
-            second: words(&["0", "60", "90"]),
+            first: strings(&["0", "0", "0"]),
+            second: strings(&["0", "60", "90"]),
             scores: vec![5.0, 3.0, 1.0],
         }),
         InputKind::EmbeddedTexts => {
-            Input::EmbeddedTexts(EmbeddedTexts { vectors, texts: words(&["0", "90", "180"]) })
+            Input::EmbeddedTexts(EmbeddedTexts { vectors, texts: strings(&["0", "90", "180"]) })
         }
     }
 }
@@ -80,27 +80,28 @@ fn default_configs_round_trip_and_unknown_keys_are_refused() {
             assert!(built.is_ok(), "{}: {built:?}", entry.name);
         }
         assert_eq!(entry.config_with([("no_such_key", json!(1))]), config, "{}", entry.name);
-        let mut wrong = config;
-        wrong["no_such_key"] = json!(1);
-        let error = build(entry.name, &wrong, input(entry.input)).map(|_| ()).unwrap_err();
-        let told = error.to_string();
-        assert!(told.contains(entry.name) && told.contains("no_such_key"), "{told}");
+        let mut unknown_key = config;
+        unknown_key["no_such_key"] = json!(1);
+        let error = build(entry.name, &unknown_key, input(entry.input)).map(|_| ()).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(entry.name) && message.contains("no_such_key"), "{message}");
     }
 }
 
 #[test]
-fn names_are_unique_and_every_key_is_explained() {
+fn names_are_unique_and_every_key_has_help() {
     let names: BTreeSet<_> = list().iter().map(|entry| entry.name).collect();
     assert_eq!(names.len(), list().len());
-    for one in list() {
-        assert_eq!(entry(one.name).unwrap().name, one.name);
-        assert!(!one.summary.is_empty() && !one.details.is_empty(), "{}", one.name);
-        let Value::Object(keys) = (one.default_config)() else {
-            panic!("{} has no keys", one.name)
+    for evaluator in list() {
+        let name = evaluator.name;
+        assert_eq!(entry(name).unwrap().name, name);
+        assert!(!evaluator.summary.is_empty() && !evaluator.details.is_empty(), "{name}");
+        let Value::Object(config) = (evaluator.default_config)() else {
+            panic!("the default configuration of {name} is not an object")
         };
-        let keys: BTreeSet<_> = keys.keys().map(String::as_str).collect();
-        let options: BTreeSet<_> = one.options.iter().map(|(key, _)| *key).collect();
-        assert_eq!(keys, options, "{}", one.name);
+        let keys: BTreeSet<_> = config.keys().map(String::as_str).collect();
+        let options: BTreeSet<_> = evaluator.options.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, options, "{name}");
     }
     let error = entry("perplexty").map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("no evaluator `perplexty`") && error.contains("perplexity"), "{error}");
@@ -117,9 +118,9 @@ fn data_of_another_kind_is_refused() {
     }
 }
 
-/// The trainer gives the rows of an objective to the evaluator that the objective names.
+/// During training, the evaluator that an objective names gets the objective's rows.
 #[test]
-fn every_objective_names_an_evaluator_of_its_rows() {
+fn every_objective_names_an_evaluator_that_reads_objective_rows() {
     for objective in sst_objectives::list() {
         let entry = entry(objective.held_out).unwrap();
         assert_eq!(entry.input, InputKind::ObjectiveRows, "{}", objective.name);
@@ -131,26 +132,26 @@ fn measure(name: &str, input: Input<'_>) -> Result<Report, EvalError> {
 }
 
 #[test]
-fn similar_pairs_correlate_with_their_scores() {
+fn sts_reports_the_correlation_of_cosines_and_scores() {
     let report = measure("sts", input(InputKind::ScoredPairs)).unwrap();
     assert!((report.metrics["spearman"] - 1.0).abs() < 1e-12);
-    // Cosines 1, 1/2 and 0.
+    // The cosines are 1, 1/2 and 0.
     assert!((report.metrics["pearson"] - 1.0).abs() < 1e-6, "{report:?}");
     assert_eq!(report.counts["pairs"], 3);
-    let alike = Input::ScoredPairs(ScoredPairs {
+    let equal_cosines = Input::ScoredPairs(ScoredPairs {
         vectors: Box::new(Angles),
-        first: words(&["0", "0"]),
-        second: words(&["30", "30"]),
+        first: strings(&["0", "0"]),
+        second: strings(&["30", "30"]),
         scores: vec![1.0, 2.0],
     });
-    assert!(matches!(measure("sts", alike), Err(EvalError::NoCorrelation)));
+    assert!(matches!(measure("sts", equal_cosines), Err(EvalError::NoCorrelation)));
 }
 
 #[test]
-fn queries_find_the_nearest_entries() {
+fn retrieval_finds_the_nearest_entries() {
     let report = measure("retrieval", input(InputKind::Pairs)).unwrap();
     assert_eq!((report.metrics["recall@1"], report.metrics["mrr@10"]), (1.0, 1.0));
-    // The squared distance of points 10 degrees apart on the unit circle.
+    // The squared distance of two points on the unit circle, 10 degrees apart.
     let expected = 2.0 - 2.0 * 10_f64.to_radians().cos();
     assert!((report.metrics["alignment"] - expected).abs() < 1e-6, "{report:?}");
     assert_eq!((report.counts["queries"], report.counts["corpus"]), (2, 2));

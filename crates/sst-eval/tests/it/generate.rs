@@ -1,5 +1,5 @@
-//! Generation against transformers: greedy, penalised, by beams; with a cache and without, alone and together; and
-//! the probabilities that sampling draws from.
+//! Compares generation with transformers: greedy decoding, repetition penalty and beam search, with and without a cache,
+//! one prompt alone and several together, and the distributions that tokens are sampled from.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use sst_eval::generate::{
 use tch::Device;
 
 const MODELS: [&str; 2] = ["generate-gpt2", "generate-llama"];
-const END: u32 = 2;
+const EOS: u32 = 2;
 
 pub(crate) fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/goldens/causal").join(name)
@@ -35,7 +35,7 @@ fn all_ids(value: &Value) -> Vec<Vec<u32>> {
 }
 
 fn limits(max_new_tokens: usize) -> Limits {
-    Limits { max_new_tokens, ends: vec![END] }
+    Limits { max_new_tokens, eos_token_ids: vec![EOS] }
 }
 
 fn run(generator: &Generator<'_>, prompts: &[Vec<u32>], sampling: &Sampling) -> Vec<Completion> {
@@ -47,11 +47,12 @@ fn only_ids(completions: Vec<Completion>) -> Vec<Vec<u32>> {
 }
 
 #[test]
-fn greedy_tokens_are_those_of_transformers() {
+fn greedy_tokens_equal_those_of_transformers() {
     for name in MODELS {
         let (model, golden) = load(name);
         let (prompts, want) = (all_ids(&golden["prompts"]), all_ids(&golden["greedy"]));
-        assert!(want.iter().any(|ids| ids.len() == 200), "{name}: nothing runs for 200 tokens");
+        let reaches_limit = want.iter().any(|ids| ids.len() == 200);
+        assert!(reaches_limit, "{name}: a sequence must reach the limit of 200 tokens");
         let mut generator = Generator::new(&*model, Device::Cpu);
         for use_cache in [true, false] {
             generator.use_cache = use_cache;
@@ -60,51 +61,51 @@ fn greedy_tokens_are_those_of_transformers() {
             for (prompt, want) in prompts.iter().zip(&want) {
                 let alone = run(&generator, std::slice::from_ref(prompt), &Sampling::GREEDY);
                 assert_eq!(&alone[0].ids, want, "{name}, cache: {use_cache}");
-                let ended = if want.len() == 200 { Finish::Length } else { Finish::End };
-                assert_eq!(alone[0].finish, ended);
+                let finish = if want.len() == 200 { Finish::Length } else { Finish::End };
+                assert_eq!(alone[0].finish, finish);
             }
         }
     }
 }
 
 #[test]
-fn penalised_tokens_are_those_of_transformers() {
+fn tokens_with_repetition_penalty_equal_those_of_transformers() {
     for name in MODELS {
         let (model, golden) = load(name);
         let sampling = Sampling { repetition_penalty: 1.3, ..Sampling::GREEDY };
-        let found =
+        let completions =
             run(&Generator::new(&*model, Device::Cpu), &all_ids(&golden["prompts"]), &sampling);
-        assert_eq!(only_ids(found), all_ids(&golden["penalised"]), "{name}");
+        assert_eq!(only_ids(completions), all_ids(&golden["penalised"]), "{name}");
     }
 }
 
 #[test]
-fn beams_are_those_of_transformers() {
+fn beams_equal_those_of_transformers() {
     for name in MODELS {
         let (model, golden) = load(name);
         for case in golden["beams"].as_array().unwrap() {
             let length_penalty = case["length_penalty"].as_f64().unwrap();
             let beams = Beams { count: 4, length_penalty };
             let prompt = ids(&case["prompt"]);
-            let found = beam_search(&*model, Device::Cpu, &prompt, beams, &limits(24)).unwrap();
-            let best = &found[0];
+            let completions =
+                beam_search(&*model, Device::Cpu, &prompt, beams, &limits(24)).unwrap();
+            let best = &completions[0];
             assert_eq!(best.ids, ids(&case["ids"]), "{name} {case}");
-            let length = best.ids.len() + usize::from(best.finish == Finish::End);
-            let score = best.log_probability / (length as f64).powf(length_penalty);
-            let want = case["score"].as_f64().unwrap();
-            assert!((score - want).abs() < 1e-4 * want.abs(), "{name}: {score} {want}");
-            let rank = |c: &Completion| {
-                let length = c.ids.len() + usize::from(c.finish == Finish::End);
-                c.log_probability / (length as f64).powf(length_penalty)
+            let score = |completion: &Completion| {
+                // The length includes the end token.
+                let length = completion.ids.len() + usize::from(completion.finish == Finish::End);
+                completion.log_probability / (length as f64).powf(length_penalty)
             };
-            assert!(found.windows(2).all(|pair| rank(&pair[0]) >= rank(&pair[1])));
+            let (got, want) = (score(best), case["score"].as_f64().unwrap());
+            assert!((got - want).abs() < 1e-4 * want.abs(), "{name}: {got} {want}");
+            assert!(completions.windows(2).all(|pair| score(&pair[0]) >= score(&pair[1])));
         }
     }
 }
 
-/// Samples depend on the seed, their place and nothing else.
+/// A sample depends on the seed and the index of its prompt, and not on other prompts.
 #[test]
-fn samples_repeat_with_the_seed_alone_and_together() {
+fn samples_repeat_with_the_same_seed_alone_and_together() {
     let (model, golden) = load("generate-gpt2");
     let prompts = all_ids(&golden["prompts"]);
     let generator = Generator::new(&*model, Device::Cpu);
@@ -116,9 +117,9 @@ fn samples_repeat_with_the_seed_alone_and_together() {
     assert_eq!(alone[0].ids, first[0].ids);
 }
 
-/// What is drawn from equals what transformers' processors leave.
+/// The distributions equal those after the logits processors of transformers.
 #[test]
-fn probabilities_are_those_of_transformers() {
+fn probabilities_equal_those_of_transformers() {
     let text = std::fs::read_to_string(golden("sampling.json")).unwrap();
     let cases: Value = serde_json::from_str(&text).unwrap();
     for case in cases.as_array().unwrap() {
@@ -135,22 +136,23 @@ fn probabilities_are_those_of_transformers() {
             seed: 0,
         };
         let logits: Vec<f32> = numbers("logits").into_iter().map(|x| x as f32).collect();
-        let found = distribution(&logits, &ids(&case["seen"]), &sampling);
+        let probabilities = distribution(&logits, &ids(&case["seen"]), &sampling);
         let want = numbers("probabilities");
-        assert_eq!(found.len(), want.iter().filter(|share| **share > 0.0).count(), "{case}");
-        for (id, share) in found {
-            let off = (share - want[id as usize]).abs();
-            assert!(off < 1e-6, "{}: token {id} is off by {off}", case["settings"]);
+        let num_kept = want.iter().filter(|probability| **probability > 0.0).count();
+        assert_eq!(probabilities.len(), num_kept, "{case}");
+        for (id, probability) in probabilities {
+            let difference = (probability - want[id as usize]).abs();
+            assert!(difference < 1e-6, "{}: token {id} differs by {difference}", case["settings"]);
         }
     }
 }
 
 #[test]
-fn log_probabilities_are_the_models_own() {
+fn beam_search_with_one_beam_equals_greedy_decoding() {
     let (model, golden) = load("generate-llama");
     let prompt = ids(&golden["prompts"][0]);
     let beams = Beams { count: 1, length_penalty: 0.0 };
-    let limits = Limits { max_new_tokens: 12, ends: Vec::new() };
+    let limits = Limits { max_new_tokens: 12, eos_token_ids: Vec::new() };
     let by_beam = beam_search(&*model, Device::Cpu, &prompt, beams, &limits).unwrap();
     let generator = Generator::new(&*model, Device::Cpu);
     let greedy =
@@ -161,49 +163,49 @@ fn log_probabilities_are_the_models_own() {
 }
 
 #[test]
-fn whoever_listens_can_stop_and_the_positions_are_the_limit() {
+fn generation_stops_when_the_caller_says_so_or_at_the_maximum_length() {
     let (model, golden) = load("generate-gpt2");
     let prompts = all_ids(&golden["prompts"]);
     let generator = Generator::new(&*model, Device::Cpu);
-    let mut told = Vec::new();
-    let found = generator
-        .generate(&prompts, &Sampling::GREEDY, &limits(9), &mut |place, id| {
-            told.push((place, id));
-            Ok(place != 1)
+    let mut tokens = Vec::new();
+    let completions = generator
+        .generate(&prompts, &Sampling::GREEDY, &limits(9), &mut |prompt, id| {
+            tokens.push((prompt, id));
+            Ok(prompt != 1)
         })
         .unwrap();
-    assert_eq!((found[1].ids.len(), found[1].finish), (1, Finish::Stop));
-    assert_eq!(told.iter().filter(|(place, _)| *place == 1).count(), 1);
-    let to_the_end = Limits { max_new_tokens: 10_000, ends: Vec::new() };
-    let found =
-        generator.generate(&prompts, &Sampling::GREEDY, &to_the_end, &mut |_, _| Ok(true)).unwrap();
-    for (prompt, completion) in prompts.iter().zip(&found) {
+    assert_eq!((completions[1].ids.len(), completions[1].finish), (1, Finish::Stop));
+    assert_eq!(tokens.iter().filter(|(prompt, _)| *prompt == 1).count(), 1);
+    let unlimited = Limits { max_new_tokens: 10_000, eos_token_ids: Vec::new() };
+    let completions =
+        generator.generate(&prompts, &Sampling::GREEDY, &unlimited, &mut |_, _| Ok(true)).unwrap();
+    for (prompt, completion) in prompts.iter().zip(&completions) {
         assert_eq!(prompt.len() + completion.ids.len(), 256);
     }
     let error = |prompt: Vec<u32>| {
-        let found =
-            generator.generate(&[prompt], &Sampling::GREEDY, &limits(1), &mut |_, _| Ok(true));
-        found.unwrap_err()
+        generator
+            .generate(&[prompt], &Sampling::GREEDY, &limits(1), &mut |_, _| Ok(true))
+            .unwrap_err()
     };
     assert!(matches!(error(Vec::new()), EvalError::EmptyPrompt));
     assert!(matches!(error(vec![5; 256]), EvalError::LongPrompt { length: 256, limit: 256 }));
 }
 
-/// Weights that are no numbers are an error, by whichever way tokens are picked.
+/// NaN or infinite weights are an error with every decoding method.
 #[test]
-fn scores_that_are_no_numbers_are_an_error() {
+fn logits_that_are_not_finite_are_an_error() {
     for value in [f64::NAN, f64::INFINITY] {
         let (mut model, golden) = load("generate-gpt2");
         let name = "transformer.ln_f.bias";
-        let broken = model.params().get(name).unwrap().full_like(value);
-        model.params_mut().assign(name, &broken).unwrap();
+        let not_finite = model.params().get(name).unwrap().full_like(value);
+        model.params_mut().assign(name, &not_finite).unwrap();
         let prompt = ids(&golden["prompts"][0]);
         let generator = Generator::new(&*model, Device::Cpu);
         let sampled = Sampling { temperature: Some(1.0), ..Sampling::GREEDY };
         for sampling in [Sampling::GREEDY, sampled] {
             let prompts = [prompt.clone()];
-            let mut listen = |_, _| panic!("a token was told");
-            let error = generator.generate(&prompts, &sampling, &limits(3), &mut listen);
+            let mut on_token = |_, _| panic!("a token was generated");
+            let error = generator.generate(&prompts, &sampling, &limits(3), &mut on_token);
             assert!(matches!(error, Err(EvalError::NotFinite(_))), "{error:?}");
         }
         let beams = Beams { count: 2, length_penalty: 1.0 };
@@ -212,10 +214,10 @@ fn scores_that_are_no_numbers_are_an_error() {
     }
 }
 
-/// Rows longer than the first positions of a rope whose rates follow the length go on alike with a cache, without,
-/// alone and together.
+/// Rotary embeddings whose frequencies depend on the length of the row (`longrope`, `dynamic`), with rows that grow past
+/// the length at which they change: generation gives the same result with and without a cache, alone and together.
 #[test]
-fn a_rope_that_follows_the_length_goes_on_alike_with_a_cache_and_without() {
+fn length_dependent_rope_gives_the_same_tokens_with_and_without_a_cache() {
     let (trained, golden_json) = load("generate-llama");
     let text = std::fs::read_to_string(golden("generate-llama/config.json")).unwrap();
     let config: Value = serde_json::from_str(&text).unwrap();
@@ -237,19 +239,19 @@ fn a_rope_that_follows_the_length_goes_on_alike_with_a_cache_and_without() {
         let allow = Allow::default();
         let (model, _) = sst_models::load(dir.path(), None, Device::Cpu, &allow).unwrap();
         let mut generator = Generator::new(&*model, Device::Cpu);
-        let all = Limits { max_new_tokens: 24, ends: Vec::new() };
-        let mut go_on = |use_cache: bool, prompts: &[Vec<u32>]| {
+        let limits = Limits { max_new_tokens: 24, eos_token_ids: Vec::new() };
+        let mut generate = |use_cache: bool, prompts: &[Vec<u32>]| {
             generator.use_cache = use_cache;
-            generator.generate(prompts, &Sampling::GREEDY, &all, &mut |_, _| Ok(true)).unwrap()
+            generator.generate(prompts, &Sampling::GREEDY, &limits, &mut |_, _| Ok(true)).unwrap()
         };
-        let plain = go_on(false, &prompts);
-        for (prompt, plain) in prompts.iter().zip(&plain) {
-            assert!(prompt.len() + plain.ids.len() > 12);
-            let alone = go_on(true, std::slice::from_ref(prompt));
-            assert_eq!(alone[0].ids, plain.ids, "{rope}");
-            let off = (alone[0].log_probability - plain.log_probability).abs();
-            assert!(off < 1e-4, "{rope}: off by {off}");
+        let uncached = generate(false, &prompts);
+        for (prompt, uncached) in prompts.iter().zip(&uncached) {
+            assert!(prompt.len() + uncached.ids.len() > 12);
+            let alone = generate(true, std::slice::from_ref(prompt));
+            assert_eq!(alone[0].ids, uncached.ids, "{rope}");
+            let difference = (alone[0].log_probability - uncached.log_probability).abs();
+            assert!(difference < 1e-4, "{rope}: {difference}");
         }
-        assert_eq!(only_ids(go_on(true, &prompts)), only_ids(plain));
+        assert_eq!(only_ids(generate(true, &prompts)), only_ids(uncached));
     }
 }

@@ -1,4 +1,4 @@
-//! The held-out loss is a mean over units, however the rows are grouped.
+//! The held-out loss divides sums by the normalizers of all batches, so it does not depend on the batch size.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use sst_eval::{EvalError, Evaluator, build};
 use crate::toy::{EveryThird, Fixed, Rows, eval_error, every_third};
 
 fn rows() -> Arc<Rows> {
-    // Masked: 7 3 / 7 7 / 5 3: half of them are 7.
+    // The masked tokens are 7 3 / 7 7 / 5 3. Half of them are 7.
     Arc::new(Rows(vec![vec![1, 7, 2, 2, 3], vec![1, 7, 2, 2, 7], vec![1, 5, 2, 2, 3]]))
 }
 
@@ -17,9 +17,9 @@ fn held_out(rows: Arc<Rows>, batch_size: usize) -> Box<dyn Evaluator> {
 }
 
 #[test]
-fn loss_and_sums_are_means_over_units() {
+fn loss_and_sums_are_means_over_masked_tokens() {
     let model = Fixed::favouring(10, 7, 2.0);
-    // -ln p of the favourite and of any other token.
+    // The mean of -ln p of the favourite and of any other token, which are equally frequent.
     let total = 2_f64.exp() + 9.0;
     let expected = 0.5 * (total.ln() - 2.0) + 0.5 * total.ln();
     for batch_size in [1, 2, 3, 64] {
@@ -31,7 +31,7 @@ fn loss_and_sums_are_means_over_units() {
 }
 
 #[test]
-fn its_name_is_the_objectives() {
+fn the_evaluator_has_the_name_of_the_objective() {
     let mut held_out = held_out(rows(), 2);
     assert_eq!(held_out.name(), "every-third");
     let report = held_out.evaluate(&Fixed::uniform(10), Some(&EveryThird)).unwrap();
@@ -42,8 +42,8 @@ fn its_name_is_the_objectives() {
 #[test]
 fn nothing_to_measure_is_an_error() {
     let model = Fixed::uniform(10);
-    let error = held_out(Arc::new(Rows(vec![])), 2).evaluate(&model, Some(&EveryThird));
-    let error = error.unwrap_err();
+    let error =
+        held_out(Arc::new(Rows(vec![])), 2).evaluate(&model, Some(&EveryThird)).unwrap_err();
     assert!(error.to_string().contains("every-third has nothing to measure"), "{error}");
 }
 

@@ -1,4 +1,4 @@
-//! Integration tests of sst-eval, a module a topic.
+//! Integration tests of sst-eval, one module for each topic.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 

@@ -1,10 +1,10 @@
-//! Metrics against figures worked out by hand.
+//! Compares metrics with values computed by hand.
 
 use proptest::prelude::*;
 use sst_eval::metric::{accuracy, commonest, perplexity, top_k_accuracy};
 
 #[test]
-fn accuracy_is_the_share_that_agrees() {
+fn accuracy_is_the_fraction_of_correct_predictions() {
     let check = |labels: &[i64], predictions: &[i64], expected| {
         assert_eq!(accuracy(labels, predictions), expected, "{labels:?} {predictions:?}");
     };
@@ -14,7 +14,7 @@ fn accuracy_is_the_share_that_agrees() {
 }
 
 #[test]
-fn top_k_looks_at_the_first_k_candidates() {
+fn top_k_accuracy_counts_the_first_k_predictions() {
     let ranked = [5, 1, 2, 5, 9, 8];
     let check = |k, expected| {
         assert_eq!(top_k_accuracy(&[1, 8], &ranked, 3, k), Some(expected), "{k}");
@@ -26,7 +26,7 @@ fn top_k_looks_at_the_first_k_candidates() {
 }
 
 #[test]
-fn the_commonest_label_and_ties() {
+fn of_equally_frequent_labels_the_smallest_is_the_commonest() {
     let check = |labels: &[i64], expected| assert_eq!(commonest(labels), expected, "{labels:?}");
     check(&[], None);
     check(&[3], Some((3, 1.0)));
@@ -42,11 +42,11 @@ fn perplexity_of_a_fair_die_is_six() {
 
 proptest! {
     #[test]
-    fn guessing_the_commonest_label_gets_its_share(labels in prop::collection::vec(0_i64..5, 1..60)) {
-        let (label, share) = commonest(&labels).unwrap();
-        prop_assert_eq!(accuracy(&labels, &vec![label; labels.len()]), Some(share));
+    fn no_constant_prediction_is_better_than_the_commonest_label(labels in prop::collection::vec(0_i64..5, 1..60)) {
+        let (label, fraction) = commonest(&labels).unwrap();
+        prop_assert_eq!(accuracy(&labels, &vec![label; labels.len()]), Some(fraction));
         for other in 0..5 {
-            prop_assert!(accuracy(&labels, &vec![other; labels.len()]).unwrap() <= share);
+            prop_assert!(accuracy(&labels, &vec![other; labels.len()]).unwrap() <= fraction);
         }
     }
 }

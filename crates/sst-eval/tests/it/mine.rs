@@ -1,4 +1,4 @@
-//! Hard negatives against sentence-transformers, and against a slow reading of what the options mean.
+//! Compares mined negatives with sentence-transformers, and with a simple implementation that sorts all scores.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ fn numbers(value: &Value) -> Vec<usize> {
 }
 
 #[test]
-fn negatives_are_those_of_sentence_transformers() {
+fn negatives_equal_those_of_sentence_transformers() {
     let weights = Weights::open(&golden("case.safetensors")).unwrap();
     let (queries, corpus) = (weights.tensor("queries").unwrap(), weights.tensor("corpus").unwrap());
     let text = std::fs::read_to_string(golden("cases.json")).unwrap();
@@ -44,27 +44,27 @@ fn negatives_are_those_of_sentence_transformers() {
             strategy: Strategy::Top,
         };
         let corpus = Corpus { vectors_cd: &corpus, groups: Some(&groups) };
-        let found = mine(&queries, corpus, &positives, &options).unwrap();
-        let of_case = &case["options"];
+        let mined = mine(&queries, corpus, &positives, &options).unwrap();
+        let options = &case["options"];
         for (query, want) in case["negatives"].as_array().unwrap().iter().enumerate() {
             let want = want.as_array().unwrap();
-            let found = &found.queries[query].negatives;
-            assert_eq!(found.len(), want.len(), "{of_case}, query {query}");
-            for (found, want) in found.iter().zip(want) {
-                assert_eq!(found.index as u64, want[0], "{of_case}, query {query}");
-                let off = (f64::from(found.score) - want[1].as_f64().unwrap()).abs();
-                assert!(off < 1e-6, "{of_case}, query {query}: a score is off by {off}");
+            let got = &mined.queries[query].negatives;
+            assert_eq!(got.len(), want.len(), "{options}, query {query}");
+            for (got, want) in got.iter().zip(want) {
+                assert_eq!(got.index as u64, want[0], "{options}, query {query}");
+                let difference = (f64::from(got.score) - want[1].as_f64().unwrap()).abs();
+                assert!(difference < 1e-6, "{options}, query {query}: {difference}");
             }
         }
         let skipped = |rule: &str| case["skipped"][rule].as_u64().unwrap_or(0);
-        assert_eq!(found.counts.absolute_margin, skipped("absolute_margin"), "{of_case}");
-        assert_eq!(found.counts.relative_margin, skipped("relative_margin"), "{of_case}");
-        assert_eq!(found.counts.max_score, skipped("max_score"), "{of_case}");
-        assert_eq!(found.counts.duplicates, 5);
+        assert_eq!(mined.counts.absolute_margin, skipped("absolute_margin"), "{options}");
+        assert_eq!(mined.counts.relative_margin, skipped("relative_margin"), "{options}");
+        assert_eq!(mined.counts.max_score, skipped("max_score"), "{options}");
+        assert_eq!(mined.counts.duplicates, 5);
     }
 }
 
-/// Vectors, groups and positives, all by chance.
+/// Random vectors, groups and positives.
 #[derive(Debug)]
 struct Case {
     queries: Vec<Vec<f32>>,
@@ -74,7 +74,7 @@ struct Case {
 }
 
 impl Case {
-    /// Numbers are eighths, so that sums of products are exact in any order, and many are equal.
+    /// Numbers are multiples of 1/8, so that dot products are exact in any order of summation and many are equal.
     fn new(seed: u64, queries: usize, corpus: usize, width: usize) -> Self {
         let mut rng = SeqRng::new(seed, "test", 0, 0);
         let mut below = |bound: usize| rng.below(bound as u64) as usize;
@@ -83,13 +83,14 @@ impl Case {
             (0..count).map(|_| vector()).collect()
         };
         let (queries, corpus) = (vectors(queries), vectors(corpus));
+        // One of ten entries shares a group with others.
         let group = |entry: usize, below: &mut dyn FnMut(usize) -> usize| match below(10) {
             0 => below(corpus.len()),
             _ => corpus.len() + entry,
         };
         let groups = (0..corpus.len()).map(|entry| group(entry, &mut below)).collect();
-        let mut of_query = || (0..=below(3)).map(|_| below(corpus.len())).collect();
-        let positives = queries.iter().map(|_| of_query()).collect();
+        let mut query_positives = || (0..=below(3)).map(|_| below(corpus.len())).collect();
+        let positives = queries.iter().map(|_| query_positives()).collect();
         Self { queries, corpus, groups, positives }
     }
 
@@ -99,7 +100,7 @@ impl Case {
         mine(&queries, corpus, &self.positives, options)
     }
 
-    /// What may be taken for a query, by comparing and sorting everything; and how many positives any query has.
+    /// The candidates of a query, by sorting the scores of all entries.
     fn candidates(&self, query: usize, options: &MineOptions) -> Vec<Neighbour> {
         let dot = |entry: &Vec<f32>| -> f32 {
             self.queries[query].iter().zip(entry).map(|(a, b)| a * b).sum()
@@ -107,15 +108,19 @@ impl Case {
         let texts = |entries: &Vec<usize>| -> HashSet<usize> {
             entries.iter().map(|entry| self.groups[*entry]).collect()
         };
-        let own = texts(&self.positives[query]);
-        let most = self.positives.iter().map(|entries| texts(entries).len()).max().unwrap();
-        let least = self.positives[query].iter().map(|entry| dot(&self.corpus[*entry]));
-        let least = least.fold(f32::INFINITY, f32::min);
+        let positive_texts = texts(&self.positives[query]);
+        let max_positives =
+            self.positives.iter().map(|entries| texts(entries).len()).max().unwrap();
+        let min_positive = self.positives[query]
+            .iter()
+            .map(|entry| dot(&self.corpus[*entry]))
+            .fold(f32::INFINITY, f32::min);
         let filters = [options.max_score, options.absolute_margin, options.relative_margin]
             .map(|x| x.is_some());
-        let ten = if filters.contains(&true) { 10 } else { 1 };
-        let range_max =
-            options.range_max.unwrap_or(options.range_min + ten * options.num_negatives + most);
+        let factor = if filters.contains(&true) { 10 } else { 1 };
+        let range_max = options
+            .range_max
+            .unwrap_or(options.range_min + factor * options.num_negatives + max_positives);
         let mut seen = HashSet::new();
         let mut all: Vec<Neighbour> = Vec::new();
         for (index, entry) in self.corpus.iter().enumerate() {
@@ -123,51 +128,57 @@ impl Case {
                 all.push(Neighbour { index, score: dot(entry) });
             }
         }
-        // Stable: of equal scores the lower index stays first.
+        // The sort is stable, so that equal scores stay in ascending order of their index.
         all.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap());
-        all.truncate(range_max + most);
-        all.retain(|found| !own.contains(&self.groups[found.index]));
+        all.truncate(range_max + max_positives);
+        all.retain(|entry| !positive_texts.contains(&self.groups[entry.index]));
         let fp32 = |option: Option<f64>| option.map(|x| x as f32);
         if let Some(margin) = fp32(options.absolute_margin) {
-            all.retain(|found| found.score + margin <= least);
+            all.retain(|entry| entry.score + margin <= min_positive);
         }
         if let Some(margin) = fp32(options.relative_margin) {
-            all.retain(|found| found.score <= least - margin * least.abs());
+            all.retain(|entry| entry.score <= min_positive - margin * min_positive.abs());
         }
-        all.retain(|found| fp32(options.max_score).is_none_or(|max| found.score <= max));
-        all.retain(|found| fp32(options.min_score).is_none_or(|min| found.score >= min));
+        all.retain(|entry| fp32(options.max_score).is_none_or(|max| entry.score <= max));
+        all.retain(|entry| fp32(options.min_score).is_none_or(|min| entry.score >= min));
         all.truncate(range_max);
         all.drain(..options.range_min.min(all.len()));
         all
     }
 
     fn check(&self, options: &MineOptions) {
-        let found = self.mine(options).unwrap();
-        let counts = found.counts;
-        assert_eq!(found.queries.len(), self.queries.len());
-        let (mut taken, mut short) = (0, Vec::new());
-        for (query, found) in found.queries.iter().enumerate() {
+        let mined = self.mine(options).unwrap();
+        let counts = mined.counts;
+        assert_eq!(mined.queries.len(), self.queries.len());
+        let (mut num_negatives, mut short) = (0, Vec::new());
+        for (query, mined) in mined.queries.iter().enumerate() {
             let candidates = self.candidates(query, options);
-            let wanted = options.num_negatives.min(candidates.len());
-            assert_eq!(found.negatives.len(), wanted, "query {query}");
+            let expected = options.num_negatives.min(candidates.len());
+            assert_eq!(mined.negatives.len(), expected, "query {query}");
             match options.strategy {
-                Strategy::Top => assert_eq!(found.negatives, candidates[..wanted], "query {query}"),
+                Strategy::Top => {
+                    assert_eq!(mined.negatives, candidates[..expected], "query {query}");
+                }
                 Strategy::Random { .. } => {
-                    let mut left = candidates.iter();
-                    // Candidates, each once, and in their order.
-                    assert!(found.negatives.iter().all(|one| left.any(|other| one == other)));
+                    // The negatives must be different candidates, in the same order.
+                    let mut remaining = candidates.iter();
+                    let is_next = |negative| remaining.any(|candidate| negative == candidate);
+                    assert!(mined.negatives.iter().all(is_next));
                 }
             }
-            assert_eq!(found.positive_scores.len(), self.positives[query].len());
-            taken += wanted as u64;
-            short.extend((wanted < options.num_negatives).then_some(query));
+            assert_eq!(mined.positive_scores.len(), self.positives[query].len());
+            num_negatives += expected as u64;
+            short.extend((expected < options.num_negatives).then_some(query));
         }
-        assert_eq!(counts.negatives, taken);
-        assert_eq!((counts.short as usize, &found.short), (short.len(), &short));
-        let parts = counts.to_counts();
-        let whole = ["queries", "short_queries", "corpus", "duplicates", "looked_at"];
-        let sum: u64 =
-            parts.iter().filter(|(name, _)| !whole.contains(&name.as_str())).map(|(_, n)| n).sum();
+        assert_eq!(counts.negatives, num_negatives);
+        assert_eq!((counts.short as usize, &mined.short), (short.len(), &short));
+        let totals = ["queries", "short_queries", "corpus", "duplicates", "looked_at"];
+        let sum: u64 = counts
+            .to_counts()
+            .iter()
+            .filter(|(name, _)| !totals.contains(&name.as_str()))
+            .map(|(_, count)| count)
+            .sum();
         assert_eq!(sum, counts.looked_at, "{counts:?}");
         let texts: HashSet<_> = self.groups.iter().collect();
         assert_eq!(counts.corpus - counts.duplicates, texts.len() as u64);
@@ -209,7 +220,7 @@ prop_compose! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
-    fn negatives_are_those_that_sorting_finds(
+    fn negatives_equal_those_found_by_sorting(
         seed: u64, q in 1_usize..12, c in 1_usize..90, d in 1_usize..5, options in options()
     ) {
         Case::new(seed, q, c, d).check(&options);
@@ -217,7 +228,7 @@ proptest! {
 }
 
 #[test]
-fn two_thousand_by_two_thousand() {
+fn negatives_of_two_thousand_queries_and_entries_equal_those_found_by_sorting() {
     let case = Case::new(3, 2000, 2000, 24);
     case.check(&MineOptions::default());
     let options = MineOptions {
@@ -233,9 +244,9 @@ fn two_thousand_by_two_thousand() {
     case.check(&options);
 }
 
-/// More than a block of each, and numbers whose sums are rounded.
+/// More queries and entries than fit into one block, and numbers whose dot products are rounded.
 #[test]
-fn many_real_vectors() {
+fn several_blocks_of_random_vectors() {
     tch::manual_seed(5);
     let vectors = |count| {
         let rows_nd = Tensor::randn([count, 33], (Kind::Float, tch::Device::Cpu));
@@ -245,40 +256,43 @@ fn many_real_vectors() {
     let (queries, corpus) = (vectors(2100), vectors(4500));
     let positives: Vec<_> = (0..2100).map(|query| vec![query]).collect();
     let options = MineOptions { num_negatives: 30, ..MineOptions::default() };
-    let found =
+    let mined =
         mine(&queries, Corpus { vectors_cd: &corpus, groups: None }, &positives, &options).unwrap();
-    let scores_qc = queries.to_kind(Kind::Double).matmul(&corpus.to_kind(Kind::Double).tr());
-    let own = Tensor::arange(2100, (Kind::Int64, tch::Device::Cpu)).unsqueeze(1);
-    let scores_qc = scores_qc.scatter_value(1, &own, f64::NEG_INFINITY);
+    let positive_q1 = Tensor::arange(2100, (Kind::Int64, tch::Device::Cpu)).unsqueeze(1);
+    let scores_qc = queries
+        .to_kind(Kind::Double)
+        .matmul(&corpus.to_kind(Kind::Double).tr())
+        .scatter_value(1, &positive_q1, f64::NEG_INFINITY);
     let (best_qk, _) = scores_qc.topk(30, 1, true, true);
-    for (query, found) in found.queries.iter().enumerate() {
+    for (query, mined) in mined.queries.iter().enumerate() {
         let best = Vec::<f64>::try_from(best_qk.get(query as i64)).unwrap();
         let mut seen = HashSet::new();
-        for (found, best) in found.negatives.iter().zip(best) {
-            assert!(found.index != query && seen.insert(found.index));
-            let exact = scores_qc.double_value(&[query as i64, found.index as i64]);
-            // As good as the best at its place, but for rounding.
-            assert!((exact - best).abs() < 1e-6 && (f64::from(found.score) - exact).abs() < 1e-6);
+        for (negative, best) in mined.negatives.iter().zip(best) {
+            assert!(negative.index != query && seen.insert(negative.index));
+            let exact = scores_qc.double_value(&[query as i64, negative.index as i64]);
+            // The order may differ from the exact order only by rounding.
+            assert!((exact - best).abs() < 1e-6);
+            assert!((f64::from(negative.score) - exact).abs() < 1e-6);
         }
         assert_eq!(seen.len(), 30);
     }
 }
 
 #[test]
-fn draws_repeat_with_the_seed_and_reach_all_candidates() {
+fn random_negatives_repeat_with_the_seed_and_reach_all_candidates() {
     let case = Case::new(1, 1, 50, 3);
-    let draw = |seed| {
+    let mine = |seed| {
         let strategy = Strategy::Random { seed };
         let options = MineOptions { range_max: Some(10), strategy, ..MineOptions::default() };
         case.mine(&options).unwrap().queries.remove(0).negatives
     };
-    assert!((0..20).all(|seed| draw(seed) == draw(seed)));
-    let reached: HashSet<_> = (0..200).flat_map(draw).map(|found| found.index).collect();
+    assert!((0..20).all(|seed| mine(seed) == mine(seed)));
+    let reached: HashSet<_> = (0..200).flat_map(mine).map(|negative| negative.index).collect();
     assert_eq!(reached.len(), 10);
 }
 
 #[test]
-fn what_cannot_be_mined_is_named() {
+fn errors_name_the_query_or_the_option() {
     let case = Case::new(2, 2, 9, 3);
     let check = |positives: &[Vec<usize>], groups: Option<&[usize]>, part: &str| {
         let (queries, corpus) = (tensor(&case.queries), tensor(&case.corpus));
@@ -290,24 +304,25 @@ fn what_cannot_be_mined_is_named() {
     check(&[vec![0], vec![]], None, "query 1 has no positive");
     check(&[vec![0], vec![9]], None, "has entry 9");
     check(&[vec![0], vec![1]], Some(&[0; 8]), "8 groups for 9 vectors");
-    let check = |options: MineOptions, key: &str| {
+    let check_option = |options: MineOptions, key: &str| {
         let error = case.mine(&options).unwrap_err();
         assert!(error.to_string().starts_with(&format!("{key}: ")), "{error}");
     };
-    let plain = MineOptions::default();
-    check(MineOptions { num_negatives: 0, ..plain }, "num_negatives");
-    check(MineOptions { range_min: 2, range_max: Some(4), ..plain }, "num_negatives");
-    check(MineOptions { range_min: 4, range_max: Some(4), ..plain }, "range_min");
-    check(MineOptions { min_score: Some(0.5), max_score: Some(0.4), ..plain }, "min_score");
-    check(MineOptions { absolute_margin: Some(f64::NAN), ..plain }, "absolute_margin");
+    let default = MineOptions::default();
+    check_option(MineOptions { num_negatives: 0, ..default }, "num_negatives");
+    check_option(MineOptions { range_min: 2, range_max: Some(4), ..default }, "num_negatives");
+    check_option(MineOptions { range_min: 4, range_max: Some(4), ..default }, "range_min");
+    let crossed = MineOptions { min_score: Some(0.5), max_score: Some(0.4), ..default };
+    check_option(crossed, "min_score");
+    check_option(MineOptions { absolute_margin: Some(f64::NAN), ..default }, "absolute_margin");
 }
 
 #[test]
-fn no_queries_are_no_work() {
+fn without_queries_the_result_is_empty() {
     let mut case = Case::new(2, 1, 9, 3);
     (case.queries, case.positives) = (Vec::new(), Vec::new());
     let queries = Tensor::zeros([0, 3], (Kind::Float, tch::Device::Cpu));
     let corpus = Corpus { vectors_cd: &tensor(&case.corpus), groups: None };
-    let found = mine(&queries, corpus, &[], &MineOptions::default()).unwrap();
-    assert!(found.queries.is_empty() && found.short.is_empty() && found.counts.looked_at == 0);
+    let mined = mine(&queries, corpus, &[], &MineOptions::default()).unwrap();
+    assert!(mined.queries.is_empty() && mined.short.is_empty() && mined.counts.looked_at == 0);
 }

@@ -1,4 +1,4 @@
-//! Perplexity against a plain reference of transformers, one window at a time.
+//! Compares perplexity with a simple implementation on transformers that scores one window at a time.
 
 use serde_json::{Value, json};
 use sst_core::Model;
@@ -60,11 +60,11 @@ fn check(windows: &str, key: &str, unscored: &dyn Fn(usize) -> u64) {
     }
 }
 
-/// The code of transformers' documentation.
+/// The reference is the code in transformers' documentation.
 #[test]
 fn strided_windows_equal_the_documentation() {
-    // The first token of each text; with a stride of 7 also one that is the only new one of its window, and without
-    // an overlap the first of each window.
+    // The first token of each text is not scored. With a stride of 7, one window has a single new token, which is not
+    // scored either. With the longest stride, windows do not overlap, and the first token of each is not scored.
     check("strided", "documentation", &|stride| match stride {
         7 => 5,
         16 => 4,
@@ -77,9 +77,9 @@ fn full_windows_equal_the_reference() {
     check("full", "strides", &|_| 4);
 }
 
-/// With a start before it a document's first token is scored, and the start is not one of its tokens.
+/// With a start token before it, the first token of a document is scored. The start token is not counted.
 #[test]
-fn a_start_gives_the_first_token_a_context() {
+fn a_start_token_gives_the_first_token_a_context() {
     let (model, golden) = load("generate-gpt2");
     let document = ids(&golden["perplexity"]["documents"][2]);
     let config = json!({ "max_length": 64, "stride": 32, "batch_tokens": 100 });
@@ -98,7 +98,7 @@ fn a_start_gives_the_first_token_a_context() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused() {
+fn invalid_windows_and_single_tokens_are_errors() {
     let (model, _) = load("generate-gpt2");
     let measure = |length, stride| {
         let config = json!({ "max_length": length, "stride": stride });
@@ -111,14 +111,14 @@ fn what_cannot_be_measured_is_refused() {
     assert!(matches!(measure(8, 4), Err(EvalError::Nothing(_))));
 }
 
-/// Weights that are no numbers are no perplexity, but an error.
+/// With NaN weights, there is an error instead of a perplexity.
 #[test]
-fn numbers_that_are_none_are_an_error() {
+fn a_loss_that_is_not_finite_is_an_error() {
     let (mut model, golden) = load("generate-gpt2");
     let document = ids(&golden["perplexity"]["documents"][2]);
     let name = "transformer.ln_f.bias";
-    let broken = model.params().get(name).unwrap().full_like(f64::NAN);
-    model.params_mut().assign(name, &broken).unwrap();
+    let not_finite = model.params().get(name).unwrap().full_like(f64::NAN);
+    model.params_mut().assign(name, &not_finite).unwrap();
     let config = json!({ "max_length": 64, "stride": 32, "batch_tokens": 100 });
     let error = measure(&*model, &config, vec![text(document)]);
     assert!(matches!(error, Err(EvalError::NotFinite(_))), "{error:?}");

@@ -1,4 +1,4 @@
-//! Pseudo-perplexity in closed form.
+//! Compares pseudo-perplexity with its closed form.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use sst_eval::{Input, TokenRows, build};
 use crate::toy::{Fixed, Rows, tokenizer};
 
 #[test]
-fn every_token_but_the_special_ones_is_scored_once() {
+fn every_ordinary_token_is_scored_once() {
     let tokenizer = tokenizer();
     let texts = ["and god said let there be light", "light was there"];
     let rows = Rows(texts.iter().map(|t| tokenizer.encode_with_special(t).unwrap()).collect());
@@ -17,7 +17,7 @@ fn every_token_but_the_special_ones_is_scored_once() {
     let lights = rows.0.iter().flatten().filter(|id| **id == light).count();
     assert_eq!(lights, 2);
     let v = tokenizer.vocab_size();
-    // ln of the sum of the exponentials, minus the favourite's 1.5 where it stands.
+    // The nll of a token is the logsumexp of the logits minus its logit, which is 1.5 for `light` and 0 for others.
     let total = (1.5_f64.exp() + v as f64 - 1.0).ln();
     let nll = total - 1.5 * lights as f64 / tokens as f64;
 

@@ -1,4 +1,4 @@
-//! RankMe against numpy.
+//! Compares RankMe with numpy.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 
 use crate::toy::{Fixed, eval_error};
 
-/// The rows of a matrix, as many as there are texts.
+/// Returns the rows of this matrix as the vectors of the texts.
 struct Matrix(Tensor);
 
 impl TextVectors for Matrix {
@@ -31,7 +31,7 @@ fn rankme(matrix: Tensor, config: &Value) -> Result<Report, EvalError> {
 }
 
 #[test]
-fn it_equals_numpy() {
+fn rankme_equals_numpy() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/goldens/rankme/case.json");
     let golden: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let cases = golden["cases"].as_array().unwrap();
@@ -39,8 +39,8 @@ fn it_equals_numpy() {
     for case in cases {
         let number = |x: &Value| x.as_f64().unwrap() as f32;
         let rows = case["rows"].as_array().unwrap();
-        let numbers = rows.iter().flat_map(|row| row.as_array().unwrap().iter().map(number));
-        let numbers: Vec<f32> = numbers.collect();
+        let numbers: Vec<f32> =
+            rows.iter().flat_map(|row| row.as_array().unwrap().iter().map(number)).collect();
         let matrix = Tensor::from_slice(&numbers).reshape([rows.len() as i64, -1]);
         let report = rankme(matrix, &json!({})).unwrap();
         let (got, want) = (report.metrics["rankme"], case["rankme"].as_f64().unwrap());
@@ -49,7 +49,7 @@ fn it_equals_numpy() {
 }
 
 #[test]
-fn orthogonal_vectors_fill_every_dimension_and_equal_ones_fill_one() {
+fn orthogonal_vectors_have_full_rank_and_equal_vectors_have_rank_one() {
     let exact = json!({ "epsilon": 0.0 });
     let report = rankme(Tensor::eye(4, (Kind::Float, tch::Device::Cpu)), &exact).unwrap();
     assert!((report.metrics["rankme"] - 4.0).abs() < 1e-12, "{report:?}");
@@ -62,7 +62,7 @@ fn orthogonal_vectors_fill_every_dimension_and_equal_ones_fill_one() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused() {
+fn an_invalid_epsilon_and_an_empty_data_set_are_errors() {
     let square = || Tensor::eye(2, (Kind::Float, tch::Device::Cpu));
     let negative = rankme(square(), &json!({ "epsilon": -1.0 }));
     assert!(matches!(negative, Err(EvalError::Config { .. })), "{negative:?}");

@@ -1,4 +1,5 @@
-//! Streams of text against the tokenizer's own decoding of the whole, for decoders that join, strip and merge.
+//! Compares text streams with the decoding of the whole sequence, for decoders whose text of a token depends on other
+//! tokens.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -13,12 +14,12 @@ fn tokenizer(model: Value, decoder: Value, special: &[(u32, &str)]) -> Tokenizer
                    "rstrip": false, "normalized": false, "special": true})
         })
         .collect();
-    let whole = json!({
+    let tokenizer = json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
         "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": decoder,
         "model": model,
     });
-    Tokenizer::from_json("t", whole.to_string().as_bytes()).unwrap()
+    Tokenizer::from_json("t", tokenizer.to_string().as_bytes()).unwrap()
 }
 
 fn bpe(tokens: &[String]) -> Value {
@@ -32,7 +33,7 @@ fn bpe(tokens: &[String]) -> Value {
 const WORDS: [&str; 10] =
     ["\u{2581}", "\u{2581}the", "\u{2581}cat", "a", "s", "天", "é", "\u{fffd}", ".", "<mask>"];
 
-/// In the way of Llama 2: bytes where there is no token, and the first space taken away.
+/// A tokenizer like that of Llama 2, with byte fallback, and a decoder that removes the first space.
 fn llama2() -> Tokenizer {
     let mut tokens = vec!["<unk>".to_owned(), "<s>".to_owned(), "</s>".to_owned()];
     tokens.extend((0..256).map(|byte| format!("<0x{byte:02X}>")));
@@ -53,7 +54,7 @@ fn metaspace() -> Tokenizer {
     tokenizer(bpe(&tokens), decoder, &[(0, "<unk>"), (1, "</s>")])
 }
 
-/// One token a byte, and some that end a character and begin the next.
+/// A byte-level BPE tokenizer with a token for each byte, and tokens that contain parts of two characters.
 fn byte_level() -> Tokenizer {
     let mut tokens = vec!["<unk>".to_owned()];
     tokens.extend((0..=255).map(|byte| letter(byte).to_string()));
@@ -64,39 +65,39 @@ fn byte_level() -> Tokenizer {
     tokenizer(bpe(&tokens), decoder, &[(0, "<unk>")])
 }
 
-/// GPT-2's letter for a byte.
+/// The character for a byte in GPT-2's byte-to-unicode table.
 fn letter(byte: u8) -> char {
-    let is_own = |byte: u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);
-    match is_own(byte) {
+    let is_printable = |byte: u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);
+    match is_printable(byte) {
         true => char::from(byte),
         false => {
-            let before = (0..byte).filter(|other| !is_own(*other)).count() as u32;
-            char::from_u32(256 + before).unwrap()
+            let number = (0..byte).filter(|other| !is_printable(*other)).count() as u32;
+            char::from_u32(256 + number).unwrap()
         }
     }
 }
 
-/// All that a stream told, and the text it ends with.
+/// The concatenation of all texts that a stream returned, and its whole text.
 fn streamed(tokenizer: &Tokenizer, prompt: &[u32], ids: &[u32]) -> (String, String) {
     let mut stream = TextStream::new(tokenizer, &[], prompt).unwrap();
-    let mut told = String::new();
+    let mut returned = String::new();
     for id in ids {
-        told.push_str(stream.push(*id).unwrap());
+        returned.push_str(stream.push(*id).unwrap());
     }
-    told.push_str(stream.finish().unwrap());
-    (told, stream.text().to_owned())
+    returned.push_str(stream.finish().unwrap());
+    (returned, stream.text().to_owned())
 }
 
-/// What follows the prompt when both are decoded at once.
-fn whole(tokenizer: &Tokenizer, prompt: &[u32], ids: &[u32]) -> String {
+/// The text after the prompt if prompt and new tokens are decoded at once.
+fn decoded_at_once(tokenizer: &Tokenizer, prompt: &[u32], ids: &[u32]) -> String {
     let before = tokenizer.decode(prompt, true).unwrap();
     let after = tokenizer.decode(&[prompt, ids].concat(), true).unwrap();
     after.strip_prefix(&before).unwrap().to_owned()
 }
 
 fn check(tokenizer: &Tokenizer, prompt: &[u32], ids: &[u32], want: &str) {
-    let (told, text) = streamed(tokenizer, prompt, ids);
-    assert_eq!((told.as_str(), text.as_str()), (want, want), "{prompt:?} {ids:?}");
+    let (returned, text) = streamed(tokenizer, prompt, ids);
+    assert_eq!((returned.as_str(), text.as_str()), (want, want), "{prompt:?} {ids:?}");
 }
 
 #[test]
@@ -107,66 +108,67 @@ fn the_first_new_token_keeps_its_space() {
         check(tokenizer, &[the], &[cat, s], " cats");
         check(tokenizer, &[the], &[word, cat], "  cat");
         check(tokenizer, &[the, s], &[s, cat], "s cat");
-        // At the beginning of a text the decoder takes it away.
+        // At the beginning of a text, the decoder removes the space.
         check(tokenizer, &[], &[cat, s], "cats");
-        // A special token between does not make it the beginning.
+        // A token after a special token is not at the beginning of the text.
         check(tokenizer, &[the, 1], &[cat], " cat");
         check(tokenizer, &[the], &[s, 1, 1, cat], "s cat");
     }
 }
 
 #[test]
-fn characters_in_several_tokens_are_never_lost() {
+fn characters_of_several_tokens_are_complete() {
     let tokenizer = byte_level();
     let bytes =
         |text: &[u8]| -> Vec<u32> { text.iter().map(|byte| u32::from(*byte) + 1).collect() };
-    // Stray bytes, a character, half of one at the end.
+    // Invalid bytes, then a character, then an ordinary letter.
     check(&tokenizer, &[], &bytes(b"\xff\xfe\xfd\xe5\xa4\xa9!"), "\u{fffd}\u{fffd}\u{fffd}天!");
     check(&tokenizer, &[], &bytes(b"a\xe5\xa4"), "a\u{fffd}");
-    // Tokens over the borders of emoji, as many as there may be.
+    // Tokens that contain the end of one emoji and the start of the next.
     for count in 1..20 {
         let ids = [vec![258], vec![259; count - 1], vec![0x81]].concat();
         check(&tokenizer, &bytes(b"x"), &ids, &"\u{1f600}".repeat(count));
     }
-    // A prompt that ends in the middle of a character, which the first tokens complete or do not.
+    // A prompt that ends in the middle of a character. The first new tokens complete it in one case only.
     check(&tokenizer, &bytes(b"a\xe5"), &bytes(b"\xa4\xa9b"), "天b");
     check(&tokenizer, &bytes(b"a\xe5\xa4"), &bytes(b"b"), "b");
-    // A prompt that ends in the mark of a broken character itself.
-    let mark = bytes("a\u{fffd}".as_bytes());
-    check(&tokenizer, &mark, &bytes("天".as_bytes()), "天");
-    check(&tokenizer, &mark, &[0, u32::from(b'b') + 1], "b");
+    // A prompt whose text ends in the replacement character itself.
+    let prompt = bytes("a\u{fffd}".as_bytes());
+    check(&tokenizer, &prompt, &bytes("天".as_bytes()), "天");
+    check(&tokenizer, &prompt, &[0, u32::from(b'b') + 1], "b");
     let llama = llama2();
     let bytes =
         |text: &[u8]| -> Vec<u32> { text.iter().map(|byte| u32::from(*byte) + 3).collect() };
     check(&llama, &[260], &[bytes("🚀😀".as_bytes()), vec![262]].concat(), "🚀😀a");
     check(&llama, &[260], &bytes("🚀😀".as_bytes()), "🚀😀");
-    // A special token is left out before bytes are joined.
+    // Special tokens are removed before bytes are joined.
     let split = [bytes(b"\xe5"), vec![1], bytes(b"\xa4\xa9"), vec![262]].concat();
     check(&llama, &[260], &split, "天a");
-    // One byte too many, and the run is none of it characters: nothing was told that was taken back.
+    // With one invalid byte, the whole run of byte tokens becomes replacement characters. The stream must not have
+    // returned the valid character before.
     let run = [bytes("天".as_bytes()), bytes(b"\xe5"), vec![262]].concat();
     check(&llama, &[260], &run, "\u{fffd}\u{fffd}\u{fffd}\u{fffd}a");
 }
 
 proptest! {
-    /// Whatever a model says, the stream is the tokenizer's text of it.
     #[test]
-    fn a_stream_is_the_decoding_of_the_whole(
+    fn a_stream_of_any_tokens_equals_the_decoding_of_the_whole_sequence(
         which in 0..3_usize, prompt in prop::collection::vec(any::<u32>(), 0..6),
         ids in prop::collection::vec(any::<u32>(), 0..40),
     ) {
         let tokenizer = [llama2(), metaspace(), byte_level()][which].clone();
-        // Half of the tokens are words, where bytes are most of the vocabulary.
+        // Half of the ids are from the end of the vocabulary, because bytes are most of two vocabularies.
         let size = tokenizer.vocab_size() as u32;
         let pick = |x: &u32| if x.is_multiple_of(2) { x / 2 % size } else { size - 1 - x / 2 % 12.min(size) };
         let (prompt, ids): (Vec<u32>, Vec<u32>) =
             (prompt.iter().map(pick).collect(), ids.iter().map(pick).collect());
         let before = tokenizer.decode(&prompt, true).unwrap();
         let after = tokenizer.decode(&[prompt.as_slice(), &ids].concat(), true).unwrap();
-        // A prompt whose own end changes has a test of its own.
+        // If new tokens change the text of the prompt itself, the text has no simple definition; the test above has such
+        // prompts.
         prop_assume!(after.starts_with(&before));
-        let want = whole(&tokenizer, &prompt, &ids);
-        let (told, text) = streamed(&tokenizer, &prompt, &ids);
-        prop_assert_eq!((told.as_str(), text.as_str()), (want.as_str(), want.as_str()));
+        let want = decoded_at_once(&tokenizer, &prompt, &ids);
+        let (returned, text) = streamed(&tokenizer, &prompt, &ids);
+        prop_assert_eq!((returned.as_str(), text.as_str()), (want.as_str(), want.as_str()));
     }
 }

@@ -1,4 +1,4 @@
-//! A model whose answers are known, an objective that masks every third token, and rows of ids.
+//! A model with known predictions, an objective that masks every third token, and rows of ids.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use sst_data::{ArrayData, Collate, CollateError, Example, Field, HostBatch, Key,
 use sst_eval::{EvalError, ObjectiveRows};
 use tch::{Device, Kind, Reduction, Tensor};
 
-/// Its hidden state is the one-hot input, and its logits are the same at every position.
+/// A model whose logits are the same at every position. Its hidden states are the one-hot token ids.
 pub(crate) struct Fixed {
     params: ParamStore,
     logits_v: Tensor,
@@ -21,18 +21,18 @@ pub(crate) struct Fixed {
 }
 
 impl Fixed {
-    /// Always answers with these logits.
+    /// A model with these logits.
     pub(crate) fn new(logits: &[f32]) -> Self {
         let params = ParamStore::new(Device::Cpu, None);
         Self { params, logits_v: Tensor::from_slice(logits), max_length: 64 }
     }
 
-    /// Knows nothing of `v` tokens.
+    /// A model that gives all `v` tokens the same probability.
     pub(crate) fn uniform(v: usize) -> Self {
         Self::new(&vec![0.5; v])
     }
 
-    /// Holds `favourite` for `boost` nats likelier than any other of `v` tokens.
+    /// A model whose logit of `favourite` is `boost` larger than those of the other `v - 1` tokens.
     pub(crate) fn favouring(v: usize, favourite: u32, boost: f32) -> Self {
         let mut logits = vec![0.0; v];
         logits[favourite as usize] = boost;
@@ -133,20 +133,20 @@ impl Dataset for Rows {
     }
 }
 
-/// Hides the tokens at places 1, 4, 7, ... of each row behind id 0. Rows must be of one length.
+/// Replaces the tokens at the positions 1, 4, 7, ... of each row by id 0. All rows must have the same length.
 pub(crate) struct EveryThird;
 
 impl Collate for EveryThird {
     fn collate(&self, examples: &[Example], _seed: u64) -> Result<HostBatch, CollateError> {
         let (mut ids, mut positions, mut labels) = (vec![], vec![], vec![]);
         for example in examples {
-            for (place, id) in example.tokens("input_ids").unwrap().iter().enumerate() {
-                let hidden = place % 3 == 1;
-                if hidden {
+            for (position, id) in example.tokens("input_ids").unwrap().iter().enumerate() {
+                let is_masked = position % 3 == 1;
+                if is_masked {
                     positions.push(ids.len() as i64);
                     labels.push(i64::from(*id));
                 }
-                ids.push(if hidden { 0 } else { i64::from(*id) });
+                ids.push(if is_masked { 0 } else { i64::from(*id) });
             }
         }
         let shape = [examples.len(), ids.len() / examples.len()];
@@ -194,7 +194,7 @@ pub(crate) fn every_third(rows: Arc<Rows>) -> sst_eval::Input<'static> {
     sst_eval::Input::ObjectiveRows(ObjectiveRows { objective, collate, rows })
 }
 
-/// The error of sst-eval in the error of an evaluator.
+/// Unwraps the error of sst-eval from the error of an evaluator.
 pub(crate) fn eval_error(error: sst_core::Error) -> EvalError {
     match error {
         sst_core::Error::Evaluation(inner) => *inner.downcast().unwrap(),

@@ -8,7 +8,7 @@ use sst_cli::render;
 use sst_core::HeadKind;
 use sst_data::Ledger;
 use sst_data::tokenize::UnknownCount;
-use sst_eval::fill_mask::{Filled, fill_mask};
+use sst_eval::fill_mask::{MaskPredictions, fill_mask};
 use sst_models::LoadHead;
 use sst_run::device;
 
@@ -16,6 +16,7 @@ use crate::model;
 
 /// Prints the most likely tokens for each mask token of each text.
 ///
+/// # Errors
 /// If the model cannot be loaded or is causal, or a text has no mask token or is too long.
 pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
     let found = model::find(&args.model)?;
@@ -39,7 +40,7 @@ pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn describe(text: &str, masks: &[Filled]) -> String {
+fn describe(text: &str, masks: &[MaskPredictions]) -> String {
     let mut rows = vec![];
     for mask in masks {
         for candidate in &mask.predictions {

@@ -51,8 +51,8 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     UnknownCount::report_texts(tokenizer, &prompts, &ledger)?;
     let (generation, unused) = GenerationConfig::read(&found.encoder()?)?;
     ledger.add_unused(&unused);
-    let ends = ends(generation, &*model, tokenizer)?;
-    let limits = Limits { max_new_tokens: args.max_new_tokens as usize, ends };
+    let eos_token_ids = eos_token_ids(generation, &*model, tokenizer)?;
+    let limits = Limits { max_new_tokens: args.max_new_tokens as usize, eos_token_ids };
     let printer = Printer {
         args,
         tokenizer,
@@ -330,24 +330,24 @@ fn encode(prompt: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
 /// The token ids that end a text: those of generation_config.json if that file exists, else those of config.json, as
 /// in transformers. If neither names one, transformers generates up to the length limit; here the end-of-text token
 /// of the tokenizer ends a text, because configurations of models trained from scratch often lack the key.
-fn ends(
+fn eos_token_ids(
     generation: GenerationConfig,
     model: &dyn Model,
     tokenizer: &Tokenizer,
 ) -> Result<Vec<u32>> {
-    if let Some(ends) = generation.eos_token_ids {
-        if ends.is_empty() {
+    if let Some(ids) = generation.eos_token_ids {
+        if ids.is_empty() {
             render::note(
                 "generation_config.json names no eos_token_id, so only --max-new-tokens ends a text, as in \
                  transformers",
             );
         }
-        return Ok(ends);
+        return Ok(ids);
     }
-    let of_config = model.config().get("eos_token_id").cloned().unwrap_or(Value::Null);
-    let Some(ends) = token_ids(&of_config) else {
-        bail!("eos_token_id of config.json is {of_config}: a token id or a list of them is needed");
+    let value = model.config().get("eos_token_id").cloned().unwrap_or(Value::Null);
+    let Some(ids) = token_ids(&value) else {
+        bail!("eos_token_id of config.json is {value}: a token id or a list of them is needed");
     };
     let special = tokenizer.special();
-    Ok(ends.unwrap_or_else(|| special.eos.or(special.sep).into_iter().collect()))
+    Ok(ids.unwrap_or_else(|| special.eos.or(special.sep).into_iter().collect()))
 }
