@@ -31,6 +31,7 @@ pub fn user_cache() -> Result<PathBuf> {
 
 /// Returns an error with exit code 2 if a path of the arguments does not exist.
 ///
+/// # Errors
 /// If `path` does not exist.
 pub fn must_exist(path: &Path) -> Result<()> {
     if path.exists() {

@@ -15,6 +15,7 @@ use crate::recipe::{Batching, RunConfig, Scale, Task};
 
 /// Builds the batching rule of a task that takes `total_steps` steps over `rows`.
 ///
+/// # Errors
 /// If a size is invalid, a row is longer than a step may be, or the rows cannot be ranked by difficulty.
 pub(crate) fn rule(
     config: &RunConfig,

@@ -43,6 +43,7 @@ impl Recipe {
 
     /// Overrides a key, as in `train.steps=200step`. The value is parsed as TOML; if that fails, it is a string.
     ///
+    /// # Errors
     /// If there is no `=`, or a part of the key before the last dot names a value instead of a section.
     pub fn set(mut self, key_and_value: &str) -> Result<Self> {
         self.written.set(key_and_value)?;
@@ -66,6 +67,7 @@ impl Recipe {
 
     /// Checks the recipe and fills in the defaults of absent keys.
     ///
+    /// # Errors
     /// If a key is unknown or its value has the wrong type or is invalid. The error names the line or the override.
     pub fn check(self) -> Result<CheckedRecipe> {
         let Self { written, default_cache, observer } = self;

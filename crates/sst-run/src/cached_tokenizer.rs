@@ -30,6 +30,7 @@ pub(crate) fn seal(folder: &Path) -> Result<()> {
 
 /// Loads the tokenizer in `folder`.
 ///
+/// # Errors
 /// If a file has changed since it was written, or the folder holds no tokenizer.
 pub(crate) fn load(folder: &Path) -> Result<Tokenizer> {
     let path = folder.join(HASHES);

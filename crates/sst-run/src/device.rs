@@ -32,6 +32,7 @@ pub(crate) fn parse(text: &str) -> Result<Wanted, String> {
 
 /// Finds the device and sets the number of CPU threads. Call it before the first tensor is created.
 ///
+/// # Errors
 /// If a GPU is asked for and none is usable; the message says why.
 pub fn open(text: &str, threads: usize) -> Result<Device> {
     if threads > MOST_THREADS {

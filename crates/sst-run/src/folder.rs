@@ -22,6 +22,7 @@ const ENVIRONMENT: &str = "environment.json";
 /// Compares the recipe with that of the run to be resumed. Differences in keys that affect what is learned are
 /// refused, unless `allow` names the key.
 ///
+/// # Errors
 /// If such keys differ; the message lists them with their values.
 pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) -> Result<()> {
     let written = read_config(folder)?;
@@ -123,6 +124,7 @@ impl Environment<'_> {
 
     /// Compares the data with that of the run to be resumed, unless `allow` contains `data`.
     ///
+    /// # Errors
     /// If the number of documents, tokens or rows, or the labels, have changed.
     pub(crate) fn check(&self, folder: &Path, allow: &[String]) -> Result<()> {
         let now = self.to_json()?;
@@ -184,6 +186,7 @@ impl Environment<'_> {
 /// Checks that the data of the run in `folder` has not changed before its held-out part is evaluated. With other
 /// data, another part would be held out, and it could contain texts that the model was trained on.
 ///
+/// # Errors
 /// If the number of documents or tokens has changed, or environment.json cannot be read.
 pub fn check_held_out(folder: &Path, task: &Task, data: &PreparedData) -> Result<()> {
     let environment = read_environment(folder)?;
@@ -209,6 +212,7 @@ pub fn check_held_out(folder: &Path, task: &Task, data: &PreparedData) -> Result
 /// Checks that `key` of the data, such as `documents`, has the same value as when the run began, unless `allow`
 /// contains `data`.
 ///
+/// # Errors
 /// If the value has changed, or environment.json cannot be read.
 pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]) -> Result<()> {
     let environment = read_environment(folder)?;
@@ -233,6 +237,7 @@ pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]
 
 /// Reads environment.json of the run in `folder`.
 ///
+/// # Errors
 /// If the file cannot be read or is not JSON; the message has its path.
 pub(crate) fn read_environment(folder: &Path) -> Result<Value> {
     let path = folder.join(ENVIRONMENT);

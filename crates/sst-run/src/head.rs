@@ -1,4 +1,4 @@
-//! The head that a run trains: which one, and the classes that it has outputs for.
+//! The head that a run trains: its kind, and the classes of its outputs.
 
 use std::path::Path;
 
@@ -13,15 +13,16 @@ impl CheckedRecipe {
     /// The kind of head that the objectives train; `None` if they train the encoder alone.
     ///
     /// # Errors
-    /// If two tasks train heads that no model has side by side.
+    /// If two tasks train heads that no model has together.
     pub(crate) fn trained_head(&self) -> Result<Option<HeadKind>> {
-        let mut found: Option<(&Task, HeadKind)> = None;
+        // The first task that trains a head, and the head for all tasks so far.
+        let mut trained: Option<(&Task, HeadKind)> = None;
         for task in &self.config.tasks.list {
             let entry = sst_objectives::entry(task.objective_name());
             let Some(kind) = entry.ok().and_then(|entry| entry.head) else { continue };
-            found = Some(match found {
+            trained = Some(match trained {
                 None => (task, kind),
-                Some((first, other)) => match both(other, kind) {
+                Some((first, other)) => match combined_head(other, kind) {
                     Some(kind) => (first, kind),
                     None => {
                         let message = format!(
@@ -35,19 +36,19 @@ impl CheckedRecipe {
                 },
             });
         }
-        Ok(found.map(|(_, kind)| kind))
+        Ok(trained.map(|(_, kind)| kind))
     }
 
-    /// The architecture of a new model with the head that is trained; `None` for the usual one of its type.
+    /// The architecture of a new model with the head that is trained; `None` for the default architecture of its type.
     ///
     /// # Errors
-    /// If models of its type have no such head.
+    /// If models of this type do not have such a head.
     pub(crate) fn new_architecture(&self) -> Result<Option<&'static str>> {
         let ModelChoice::New { config, .. } = &self.config.model else { return Ok(None) };
         let Some(kind) = self.trained_head()? else { return Ok(None) };
         let model_type = config.get("model_type").and_then(serde_json::Value::as_str);
         let entry = sst_models::list().iter().find(|entry| model_type == Some(entry.model_type));
-        // An unknown type is told of where the model is built.
+        // An unknown type is reported where the model is built.
         let Some(entry) = entry else { return Ok(None) };
         match entry.architecture_with(kind) {
             Some(architecture) => Ok(Some(architecture)),
@@ -61,9 +62,8 @@ impl CheckedRecipe {
         }
     }
 
-    /// The classes that the labels of a task are given as, in the order of the outputs of the model: those of
-    /// `data.labels`, or of the trained head if the model of `model.path` has one already. Empty if they are those that
-    /// the data has.
+    /// The classes of a task in the order of the outputs of the model, if they do not come from the data: those of
+    /// `data.labels`, or else those of the trained head of the model at `model.path`. Empty if they come from the data.
     pub(crate) fn given_labels(&self, task: &Task) -> Result<Vec<String>> {
         if !task.data.labels.is_empty() {
             return Ok(task.data.labels.clone());
@@ -80,15 +80,15 @@ impl CheckedRecipe {
     /// The classes of the head that is trained, from the data of the tasks; `None` if no task has labels.
     ///
     /// # Errors
-    /// If tasks have other labels than each other.
+    /// If two tasks have different labels, or all records have the same label.
     pub(crate) fn classes<'d>(
         &self,
         tasks: impl IntoIterator<Item = (&'d Task, &'d PreparedData)>,
     ) -> Result<Option<&'d [String]>> {
-        let mut found: Option<(&Task, &[String])> = None;
+        let mut labelled: Option<(&Task, &[String])> = None;
         for (task, data) in tasks {
             let Some(names) = data.labels() else { continue };
-            match found {
+            match labelled {
                 Some((first, others)) if others != names => {
                     let message = format!(
                         "are needed: the data of task \"{}\" has other labels ({}) than that of task \"{}\" ({}), and \
@@ -101,10 +101,10 @@ impl CheckedRecipe {
                     return Err(self.refuse(Problem::new(&task.key("data.labels"), message)));
                 }
                 Some(_) => {}
-                None => found = Some((task, names)),
+                None => labelled = Some((task, names)),
             }
         }
-        match found {
+        match labelled {
             Some((task, [only])) => {
                 let message = format!(
                     "all records have the label `{only}`: a classifier needs two or more; is data.label_field the right \
@@ -112,13 +112,13 @@ impl CheckedRecipe {
                 );
                 Err(self.refuse(Problem::new(&task.key("data.label_field"), message)))
             }
-            found => Ok(found.map(|(_, names)| names)),
+            labelled => Ok(labelled.map(|(_, names)| names)),
         }
     }
 }
 
-/// The head of an architecture that has heads of both kinds, if there is one.
-fn both(one: HeadKind, other: HeadKind) -> Option<HeadKind> {
+/// The head to load so that the model has heads of both kinds; `None` if no architecture has both.
+fn combined_head(one: HeadKind, other: HeadKind) -> Option<HeadKind> {
     use HeadKind::{LanguageModel, SentencePair};
     match (one, other) {
         (one, other) if one == other => Some(one),

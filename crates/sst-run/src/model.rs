@@ -25,6 +25,7 @@ pub struct ModelLocation {
 /// Finds the model at `path`, which is a model folder, a checkpoint folder or a run folder. Of a run, the newest good
 /// checkpoint is used. A model inside a checkpoint is first verified against the checkpoint's manifest.
 ///
+/// # Errors
 /// If there is no model, with the files that were looked for; or if the checkpoint is damaged.
 pub fn find(path: &Path) -> Result<ModelLocation> {
     must_exist(path)?;
@@ -91,6 +92,7 @@ pub fn verify_around(path: &Path) -> Result<()> {
 
 /// Checks that `path` exists.
 ///
+/// # Errors
 /// If it does not exist.
 pub(crate) fn must_exist(path: &Path) -> Result<()> {
     match path.exists() {
@@ -170,6 +172,7 @@ impl ModelLocation {
 
     /// The folder that holds the encoder's config.json. It may be a subfolder of a sentence-transformers folder.
     ///
+    /// # Errors
     /// If modules.json cannot be read, or names a folder outside of this one.
     pub fn encoder(&self) -> Result<PathBuf> {
         Ok(sst_models::encoder_folder(&self.folder)?)
@@ -178,6 +181,7 @@ impl ModelLocation {
     /// Loads the model and its processor. The tokenizer then refuses texts whose tokens are not in the vocabulary of
     /// the model. Files and settings that are not used go to `ledger`.
     ///
+    /// # Errors
     /// If the model or the processor cannot be read, or the model lacks the required head.
     pub fn load(
         &self,

@@ -16,6 +16,7 @@ use crate::run_folder::{CONFIG, read_config};
 /// the precision is not bf16. Notifies `observer` of the precision and the reason, unless `is_kept`: then [`keep`]
 /// has done so.
 ///
+/// # Errors
 /// If the precision is fp16 on the CPU, which no processor computes fast, or a GPU cannot be queried.
 pub(crate) fn decide(
     config: &mut RunConfig,

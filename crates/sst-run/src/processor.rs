@@ -8,6 +8,7 @@ use crate::error::Result;
 /// Returns the CPU level in use, the available levels, the level that `SST_CPU` requests, the processor model, and
 /// the variables that limit the instructions of oneDNN and MKL.
 ///
+/// # Errors
 /// If `SST_CPU` names a level that this processor does not have.
 pub fn describe() -> Result<Value> {
     let levels = CpuLevel::available();
@@ -38,6 +39,7 @@ fn from_cpuinfo(key: &str) -> Option<String> {
 /// Warns if a run that is resumed on the CPU was trained on another processor or at another level so far, according
 /// to its `environment`. Rounding differs from here on.
 ///
+/// # Errors
 /// If `SST_CPU` names a level that this processor does not have.
 pub(crate) fn compare(environment: &Value) -> Result<()> {
     let (before, now) = (&environment["cpu"], describe()?);

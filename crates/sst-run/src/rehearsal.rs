@@ -77,6 +77,7 @@ impl CheckedRecipe {
 
     /// The device of the run.
     ///
+    /// # Errors
     /// If this machine has no such device; the error names `run.device` in the recipe.
     pub(crate) fn device(&self) -> Result<Device> {
         let run = &self.config.run;

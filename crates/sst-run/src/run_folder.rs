@@ -11,6 +11,7 @@ pub const CONFIG: &str = "config.toml";
 
 /// Reads config.toml of the run in `folder`.
 ///
+/// # Errors
 /// If the file is missing, is not TOML (the message has the line) or is cut off.
 pub(crate) fn read_config(folder: &Path) -> Result<Value> {
     let path = folder.join(CONFIG);

@@ -25,6 +25,7 @@ pub struct RunLock {
 impl RunLock {
     /// Locks the run in `folder`, which is created if it does not exist.
     ///
+    /// # Errors
     /// If another process holds the lock; the message has its process id. If the folder cannot be created.
     pub fn take(folder: &Path) -> Result<Self> {
         let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();

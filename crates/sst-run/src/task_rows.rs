@@ -1,4 +1,4 @@
-//! The data of a task as its objective wants it: prepared once, and made rows of.
+//! Prepares the data of a task as its objective needs it, and makes rows of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use crate::observer::Notice;
 use crate::prepared::CheckedRecipe;
 use crate::recipe::{Problem, Task};
 
-/// How often a long preparation tells how far it is.
-const TELL_EVERY: Duration = Duration::from_secs(3);
+/// How often the progress of a long preparation is reported.
+const REPORT_EVERY: Duration = Duration::from_secs(3);
 
 /// The prepared data of a task.
 #[derive(Debug, Clone)]
 pub enum PreparedData {
     /// The tokens of documents.
     Tokens(Arc<Store>),
-    /// Records, with labels, numbers or spans beside their texts.
+    /// Records: texts with labels, numbers or spans.
     Records(Arc<RecordStore>),
 }
 
 impl PreparedData {
-    /// The hash of what it was made from, and the name of its folder in the cache.
+    /// The hash of everything that the prepared data depends on. It is also the name of its folder in the cache.
     pub fn fingerprint(&self) -> &str {
         match self {
             Self::Tokens(store) => store.fingerprint(),
@@ -38,7 +38,7 @@ impl PreparedData {
         }
     }
 
-    /// The folder of the cache that it lies in, below its fingerprint's.
+    /// The folder of the cache that holds prepared data of this kind, in a subfolder named by the fingerprint.
     pub fn cache_folder(&self) -> &'static str {
         match self {
             Self::Tokens(_) => "stores",
@@ -64,14 +64,14 @@ impl PreparedData {
         }
     }
 
-    /// The labels of the first column that has some, in the order of their numbers; `None` if no column has.
+    /// The labels of the first column with labels, in the order of their numbers; `None` if no column has labels.
     pub fn labels(&self) -> Option<&[String]> {
         let Self::Records(store) = self else { return None };
         let table = store.columns().iter().find_map(|column| store.labels(&column.name));
         table.map(|table| &table.names[..])
     }
 
-    /// What is told of it and compared when a run is resumed: counts, and the labels.
+    /// The counts and labels for environment.json. They are compared when a run is resumed.
     pub fn describe(&self) -> Vec<(&'static str, Value)> {
         let mut facts =
             vec![("documents", json!(self.num_documents())), ("tokens", json!(self.num_tokens()))];
@@ -81,17 +81,20 @@ impl PreparedData {
 }
 
 impl CheckedRecipe {
-    /// The prepared data of a task: from the cache, or made now.
+    /// The prepared data of a task. It is loaded from the cache, or prepared now.
+    ///
+    /// # Errors
+    /// If the data cannot be read, or a record is invalid.
     pub fn prepare(
         &self,
         task: &Task,
         tokenizer: &Tokenizer,
         ledger: &Ledger,
     ) -> Result<PreparedData> {
-        let mut told = Instant::now();
+        let mut reported = Instant::now();
         let mut progress = |documents: u64, tokens: u64| {
-            if told.elapsed() >= TELL_EVERY {
-                told = Instant::now();
+            if reported.elapsed() >= REPORT_EVERY {
+                reported = Instant::now();
                 self.observer.notice(&Notice::Preparing { documents, tokens });
             }
         };
@@ -123,7 +126,7 @@ impl CheckedRecipe {
         Ok(PreparedData::Tokens(preparation.prepare(&mut progress)?))
     }
 
-    /// The labels that are given for the first column with labels.
+    /// The labels of the first column with labels, if they do not come from the data.
     fn labels_by_column(
         &self,
         task: &Task,
@@ -134,7 +137,10 @@ impl CheckedRecipe {
         Ok(labelled.map(|column| (column.name.clone(), given)).into_iter().collect())
     }
 
-    /// The rows of a part of the data of a task. Of its transforms, those that draw at random change training rows alone.
+    /// The rows of a part of the data of a task. Random transforms are applied to training rows only.
+    ///
+    /// # Errors
+    /// If the data cannot be cut into rows, for example because a row has no room for special tokens.
     pub fn rows(
         &self,
         task: &Task,
@@ -169,7 +175,7 @@ impl CheckedRecipe {
                 SegmentPairRows::new(store, kind, subset, length, template, seed, ledger)
                     .map(|rows| Arc::new(rows) as _)
             }
-            // Records are not kept in a store of tokens.
+            // A store of tokens never holds records.
             RowSpec::Tokens | RowSpec::Records(_) => {
                 TokenRows::new(store, subset, task.data.rows, length, template, ledger)
                     .map(|rows| Arc::new(rows) as _)
@@ -178,7 +184,10 @@ impl CheckedRecipe {
         rows.map_err(|error| self.refuse_rows(task, error))
     }
 
-    /// Their number alone, which takes no memory for rows of tokens.
+    /// The number of rows that [`CheckedRecipe::rows`] would return. For rows of tokens, this needs no memory.
+    ///
+    /// # Errors
+    /// Those of [`CheckedRecipe::rows`].
     pub fn count_rows(
         &self,
         task: &Task,
@@ -206,7 +215,7 @@ impl CheckedRecipe {
         })
     }
 
-    /// What `[[data.transform]]` does to the records of a task.
+    /// The transforms of `[[data.transform]]` for a task.
     pub(crate) fn transforms(
         &self,
         task: &Task,

@@ -51,8 +51,8 @@ impl<'r> TaskData<'r> {
         let held_out = Subset::Validation { fraction };
         let held_out = recipe.rows(task, &data, held_out, tokenizer, &uncounted)?;
         let sampled = train.len().min(SAMPLED);
-        let place = |i: u64| i * train.len() / sampled.max(1);
-        let sum: usize = (0..sampled).map(|i| train.row_length(place(i))).sum();
+        let row = |i: u64| i * train.len() / sampled.max(1);
+        let sum: usize = (0..sampled).map(|i| train.row_length(row(i))).sum();
         let tokens_per_row = (sum as f64 / sampled.max(1) as f64).max(1.0);
         Ok(Self { task, data, train, held_out, tokens_per_row })
     }
@@ -72,11 +72,11 @@ impl<'r> TaskData<'r> {
         )
     }
 
-    /// The evaluator that the objective's entry names, on the validation rows of this task; `None` if it has none. `place`
-    /// is the index of the task in the run.
+    /// The evaluator that the objective's entry names, on the validation rows of this task; `None` if there are no such
+    /// rows. `index` is the index of the task in the run.
     fn evaluator(
         &self,
-        place: usize,
+        index: usize,
         config: &RunConfig,
         objective: &dyn Objective,
     ) -> Result<Option<TaskEvaluator>> {
@@ -90,8 +90,8 @@ impl<'r> TaskData<'r> {
         }
         let batch_size = config.train.batching.rule.eval_rows(task.data.max_length);
         let seed = config.run.seed;
-        let named = sst_objectives::entry(task.objective_name())?.held_out;
-        let entry = sst_eval::entry(named).map_err(sst_core::Error::from)?;
+        let name = sst_objectives::entry(task.objective_name())?.held_out;
+        let entry = sst_eval::entry(name).map_err(sst_core::Error::from)?;
         let config = entry.config_with([("batch_size", json!(batch_size)), ("seed", json!(seed))]);
         let input = Input::ObjectiveRows(ObjectiveRows {
             objective: objective.name().to_owned(),
@@ -99,7 +99,7 @@ impl<'r> TaskData<'r> {
             rows,
         });
         let evaluator = entry.build(&config, input).map_err(sst_core::Error::from)?;
-        Ok(Some(TaskEvaluator::of_task(place, &task.name, evaluator)))
+        Ok(Some(TaskEvaluator::of_task(index, &task.name, evaluator)))
     }
 }
 
@@ -147,7 +147,7 @@ impl<'r> TaskSet<'r> {
     /// The classes of the head that is trained; `None` if the data of no task has labels.
     ///
     /// # Errors
-    /// If tasks have other labels than each other.
+    /// If two tasks have different labels.
     pub(crate) fn classes(&self) -> Result<Option<&[String]>> {
         self.recipe.classes(self.list.iter().map(|task| (task.task, &task.data)))
     }
@@ -170,6 +170,7 @@ impl<'r> TaskSet<'r> {
 
     /// Functions that open the loader of each task at a position.
     ///
+    /// # Errors
     /// If rows cannot be batched as the recipe says.
     pub(crate) fn open_loaders(
         &self,
@@ -194,7 +195,7 @@ impl<'r> TaskSet<'r> {
         let config = &self.recipe.config;
         let tasks = self.list.iter().zip(objectives).enumerate();
         let evaluators =
-            tasks.map(|(place, (data, objective))| data.evaluator(place, config, &**objective));
+            tasks.map(|(index, (data, objective))| data.evaluator(index, config, &**objective));
         evaluators.filter_map(Result::transpose).collect()
     }
 }

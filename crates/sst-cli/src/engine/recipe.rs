@@ -12,6 +12,7 @@ use crate::terminal::Terminal;
 /// Reads the recipe at `path` and applies the overrides of `--set`. Prepared data goes to the user's cache folder,
 /// and notices are printed to stderr.
 ///
+/// # Errors
 /// If the recipe cannot be read, or an override is not of the form KEY=VALUE.
 pub(crate) fn read(path: &Path, sets: &[String]) -> Result<Recipe> {
     let mut recipe = Recipe::read(path)?.observer(Arc::new(Terminal));
@@ -28,6 +29,7 @@ pub(crate) fn read(path: &Path, sets: &[String]) -> Result<Recipe> {
 
 /// Calls [`read`] and checks the recipe.
 ///
+/// # Errors
 /// If the recipe is wrong; the command ends with exit code 2.
 pub(crate) fn check(path: &Path, sets: &[String]) -> Result<CheckedRecipe> {
     Ok(read(path, sets)?.check()?)

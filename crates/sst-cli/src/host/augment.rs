@@ -23,6 +23,7 @@ const OUTPUT_FIELDS: [&str; 3] = ["text", "augmented", "kind"];
 
 /// Augments the documents and writes their views to stdout or to a file, one JSON object per line.
 ///
+/// # Errors
 /// If a document cannot be read, an augmentation cannot be set up or fails, or a line cannot be written.
 pub fn run(args: &AugmentArgs) -> Result<Exit> {
     let ledger = Ledger::new();

@@ -26,6 +26,7 @@ pub fn source(paths: &[String], args: &DocumentArgs) -> Result<Source> {
 
 /// Parses a setting that is one of a fixed list of words, spelled as in a recipe.
 ///
+/// # Errors
 /// If `word` is not in the list; the message shows the list.
 pub fn named<T: DeserializeOwned>(option: &str, word: &str) -> Result<T> {
     let parsed = serde_json::from_value(Value::String(word.to_owned()));

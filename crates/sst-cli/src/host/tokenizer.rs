@@ -14,6 +14,7 @@ use crate::{files, render};
 
 /// Runs `sst tokenizer train` or `sst tokenizer encode`.
 ///
+/// # Errors
 /// If the text or the tokenizer cannot be read, or the result cannot be written.
 pub fn run(command: &TokenizerCommand) -> Result<Exit> {
     match command {

@@ -21,7 +21,7 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     let tasks = &config.tasks.list;
     config.run.check()?;
     tasks.iter().try_for_each(|task| {
-        // An unknown objective is told of where it is built.
+        // An unknown objective is reported where it is built.
         let rows = task.rows().unwrap_or(RowSpec::Tokens);
         task.data.check(&|key| task.key(key), task.objective_name(), &rows)
     })?;

@@ -107,7 +107,8 @@ impl RunConfig {
 
     /// The configuration as JSON, in the structure of a recipe. Absent keys are left out.
     ///
-    /// Never, for the types that the configuration contains.
+    /// # Errors
+    /// If a value cannot be written as JSON. The types of the configuration cause no such error.
     pub fn to_json(&self) -> Result<Value, serde_json::Error> {
         let mut value = serde_json::to_value(self)?;
         drop_nulls(&mut value);
@@ -116,6 +117,7 @@ impl RunConfig {
 
     /// The configuration as the text of a recipe.
     ///
+    /// # Errors
     /// If a value cannot be written as TOML.
     pub fn to_toml(&self) -> Result<String, RunError> {
         let body = toml::to_string(&self.to_json()?)?;
@@ -197,8 +199,8 @@ const SECTIONS: [&Keys; 17] = [
 
 /// The effect of a change of `key` on a run that is resumed; `None` if the run must be refused.
 pub(crate) fn effect_of_change(key: &str) -> Option<Effect> {
-    let own = key.strip_prefix("tasks.").and_then(|key| key.split_once('.'));
-    let plain = own.map_or(key, |(_, key)| key);
+    let in_task = key.strip_prefix("tasks.").and_then(|key| key.split_once('.'));
+    let plain = in_task.map_or(key, |(_, key)| key);
     let mut all = SECTIONS.iter().flat_map(|keys| keys.may_differ);
     all.find(|(name, _)| *name == plain).map(|(_, effect)| *effect)
 }

@@ -1,4 +1,4 @@
-//! Recipes with random changes: each resolves or is refused with its place, without a panic, and quickly.
+//! Checks recipes with random changes. Each must resolve or be refused with its place, without a panic, and quickly.
 
 use std::time::{Duration, Instant};
 
@@ -8,16 +8,16 @@ use serde_json::Value;
 use super::{resolve, unused};
 use crate::recipe::Written;
 
-/// Good recipes, each with other sections.
+/// Valid recipes with different sections.
 const RECIPES: [&str; 3] = [
     include_str!("../../../../recipes/demo.toml"),
     include_str!("../../../../recipes/gpt.toml"),
     include_str!("../../../../recipes/bilingual.toml"),
 ];
-/// No recipe takes longer to check: what is large is refused before anything is made of it.
-const LONGEST: Duration = Duration::from_secs(5);
+/// The maximum time to check a recipe. Values that are too large must be refused before anything of that size is built.
+const MAX_TIME: Duration = Duration::from_secs(5);
 
-/// What numbers and words are replaced by.
+/// The replacements of values.
 const VALUES: [&str; 32] = [
     "0",
     "-1",
@@ -53,20 +53,20 @@ const VALUES: [&str; 32] = [
     "'../../../etc/passwd'",
 ];
 
-/// A change to a text.
+/// A change of a text. Numbers select a line or a position, modulo the length of the text.
 #[derive(Debug, Clone)]
 enum Change {
-    /// The value of a line.
+    /// Replaces the value of a line.
     Value(usize, usize),
-    /// A line less.
+    /// Removes a line.
     Drop(usize),
-    /// A line twice.
+    /// Duplicates a line.
     Repeat(usize),
-    /// Two lines the other way round.
+    /// Swaps two lines.
     Swap(usize, usize),
-    /// A byte.
+    /// Replaces a byte.
     Byte(usize, u8),
-    /// The end.
+    /// Cuts the text off.
     Cut(usize),
 }
 
@@ -91,7 +91,7 @@ fn changed(recipe: &str, changes: &[Change]) -> String {
         let count = lines.len().max(1);
         match *change {
             Change::Value(line, value) => {
-                // A line with a value: comments and sections are passed over.
+                // Only lines with a value, not comments or sections.
                 let with_value: Vec<usize> =
                     (0..lines.len()).filter(|i| lines[*i].contains(" = ")).collect();
                 if let Some(at) = with_value.get(line % with_value.len().max(1)) {
@@ -143,16 +143,15 @@ proptest! {
                 Err(error) => prop_assert!(!error.message.is_empty() && !error.place.is_empty()),
                 Ok(config) => {
                     unused(&config, &written);
-                    // What resolves is written out, and resolves to itself.
-                    let again = config.to_toml().unwrap();
-                    let again = Written::parse("again.toml", "r".into(), &again).unwrap();
-                    let again = resolve(&again).unwrap();
-                    let (one, two): (Value, Value) = (config.to_json().unwrap(), again.to_json().unwrap());
-                    prop_assert_eq!(one, two);
+                    // A resolved configuration, written as a recipe, must resolve to itself.
+                    let text = config.to_toml().unwrap();
+                    let rewritten = Written::parse("again.toml", "r".into(), &text).unwrap();
+                    let resolved: Value = resolve(&rewritten).unwrap().to_json().unwrap();
+                    prop_assert_eq!(config.to_json().unwrap(), resolved);
                 }
             }
         }
-        prop_assert!(start.elapsed() < LONGEST, "{:?}", start.elapsed());
+        prop_assert!(start.elapsed() < MAX_TIME, "{:?}", start.elapsed());
     }
 }
 

@@ -71,9 +71,9 @@ impl TaskFile {
     }
 
     /// Fills in from `shared` the sections and keys that this task lacks.
-    fn on(self, shared: &Self) -> Self {
+    fn inherit(self, shared: &Self) -> Self {
         let mut data = Value::Object(shared.data.clone());
-        put_on(&mut data, &Value::Object(self.data));
+        override_values(&mut data, &Value::Object(self.data));
         Self {
             weight: self.weight,
             data: data.as_object().cloned().unwrap_or_default(),
@@ -99,15 +99,15 @@ impl TaskFile {
     }
 }
 
-/// Overrides the values of `base` with those of `over`, section by section.
-fn put_on(base: &mut Value, over: &Value) {
-    match (base, over) {
-        (Value::Object(base), Value::Object(over)) => {
-            for (key, value) in over {
-                put_on(base.entry(key).or_insert(Value::Null), value);
+/// Overrides the values of `base` with those of `overrides`, section by section.
+fn override_values(base: &mut Value, overrides: &Value) {
+    match (base, overrides) {
+        (Value::Object(base), Value::Object(overrides)) => {
+            for (key, value) in overrides {
+                override_values(base.entry(key).or_insert(Value::Null), value);
             }
         }
-        (base, over) => *base = over.clone(),
+        (base, overrides) => *base = overrides.clone(),
     }
 }
 
@@ -173,16 +173,16 @@ impl Tasks {
                 }
             };
         }
-        let own = |(name, file): (String, TaskFile)| {
+        let task = |(name, file): (String, TaskFile)| {
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
             if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(plain) {
                 let message =
                     "is no name for a task: begin with a letter, then letters, digits, - and _";
                 return Err(Problem::new(&format!("tasks.{name}"), message));
             }
-            file.on(&shared).fill(&name, positions)
+            file.inherit(&shared).fill(&name, positions)
         };
-        let mut list = named.into_iter().map(own).collect::<Result<Vec<_>, _>>()?;
+        let mut list = named.into_iter().map(task).collect::<Result<Vec<_>, _>>()?;
         let names: Vec<&str> = list.iter().map(|task| &*task.name).collect();
         let mixture = mixture.unwrap_or_default().fill(&names)?;
         for task in &mut list {
@@ -205,6 +205,7 @@ impl Tasks {
 
     /// Finds the task `name`; without a name, returns the only task.
     ///
+    /// # Errors
     /// If there is no such task, or several and no name; the message lists the names.
     pub fn find(&self, name: Option<&str>) -> Result<&Task, String> {
         let names: Vec<_> = self.list.iter().map(|task| &*task.name).collect();
@@ -235,7 +236,8 @@ impl Tasks {
         total: u64,
     ) -> Result<Mixture, MixtureError> {
         let Some(mixing) = &self.mixture else { return Ok(Mixture::single()) };
-        let weights = |of: &dyn Fn(&Task) -> f64| self.list.iter().map(of).collect::<Vec<_>>();
+        let weights =
+            |weight: &dyn Fn(&Task) -> f64| self.list.iter().map(weight).collect::<Vec<_>>();
         match mixing.by {
             MixBy::Weight => Mixture::weights(&weights(&|task| task.weight.unwrap_or(1.0))),
             MixBy::Temperature => Mixture::temperature(rows, mixing.temperature.unwrap_or(1.0)),

@@ -1,7 +1,7 @@
-//! Keys of a recipe that have no effect beside its other keys.
+//! Finds keys of a recipe that have no effect because of its other keys.
 //!
-//! What contradicts itself is an error elsewhere. These keys are only idle: they would matter if another key
-//! were different, and whoever wrote them most likely thinks that they do. Each section lists its own.
+//! Contradictory keys are errors elsewhere. The keys here are idle: they would have an effect if another key had another
+//! value, and the user probably expects them to have one. Each section lists its own idle keys.
 
 use serde_json::Value;
 use sst_data::{Unused, UnusedKind};
@@ -10,32 +10,34 @@ use super::task::Task;
 use super::written::Written;
 use super::{Idle, RunConfig, SECTIONS};
 
-/// The keys that were written with another value than their default and change nothing, each with its place and
-/// the reason.
+/// The idle keys that were written with another value than their default, each with its place and the reason.
 pub(crate) fn unused(config: &RunConfig, written: &Written) -> Unused {
     let mut unused = Unused::new();
-    for (key, default, why) in idle(config) {
-        add(&mut unused, written, &key, &default, why);
+    for (key, default, reason) in idle_in_run(config) {
+        add(&mut unused, written, &key, &default, reason);
     }
     let tasks = &config.tasks.list;
-    for (key, is_own) in [("objective", true), ("curriculum", false)] {
-        // Every task has its own, so that the shared one stands for nothing.
-        let has_own = |task: &Task| written.get(&task.key(key)).is_some();
-        if config.tasks.mixture.is_some() && tasks.iter().all(has_own) {
-            let why =
-                if is_own { "every task has its own objective" } else { "every task has its own" };
-            add(&mut unused, written, key, &Value::Null, why);
+    // A shared section is idle if every task has its own.
+    for (section, reason) in [
+        ("objective", "every task has its own objective"),
+        ("curriculum", "every task has its own curriculum"),
+    ] {
+        let has_own_section = |task: &Task| written.get(&task.key(section)).is_some();
+        if config.tasks.mixture.is_some() && tasks.iter().all(has_own_section) {
+            add(&mut unused, written, section, &Value::Null, reason);
         }
     }
     for task in tasks {
-        for (key, default, why) in idle_in(task) {
+        for (key, default, reason) in idle_in_task(task) {
             let task_key = task.key(&key);
-            let shared = !task.name.is_empty() && written.get(&task_key).is_none();
-            let idle_in_all =
-                || tasks.iter().all(|t| idle_in(t).iter().any(|(other, ..)| *other == key));
-            match shared {
-                false => add(&mut unused, written, &task_key, &default, why),
-                true if idle_in_all() => add(&mut unused, written, &key, &default, why),
+            let is_shared = !task.name.is_empty() && written.get(&task_key).is_none();
+            let is_idle_in_all_tasks = || {
+                tasks.iter().all(|task| idle_in_task(task).iter().any(|(name, ..)| *name == key))
+            };
+            match is_shared {
+                false => add(&mut unused, written, &task_key, &default, reason),
+                // A shared key is idle if no task uses it.
+                true if is_idle_in_all_tasks() => add(&mut unused, written, &key, &default, reason),
                 true => {}
             }
         }
@@ -43,21 +45,23 @@ pub(crate) fn unused(config: &RunConfig, written: &Written) -> Unused {
     unused
 }
 
-fn add(unused: &mut Unused, written: &Written, key: &str, default: &Value, why: &str) {
+/// Adds `key` to `unused` if it was written with another value than `default`.
+fn add(unused: &mut Unused, written: &Written, key: &str, default: &Value, reason: &str) {
     let Some(value) = written.get(key) else { return };
-    let same = value == default || value.as_f64().is_some() && value.as_f64() == default.as_f64();
-    if !same {
+    let is_default =
+        value == default || value.as_f64().is_some() && value.as_f64() == default.as_f64();
+    if !is_default {
         let place = written.place(key);
-        unused.add(UnusedKind::ConfigKey, format!("{place}: {key} ({why})"));
+        unused.add(UnusedKind::ConfigKey, format!("{place}: {key} ({reason})"));
     }
 }
 
-/// Keys of the whole run.
-fn idle(config: &RunConfig) -> Vec<Idle> {
+/// The idle keys of the run.
+fn idle_in_run(config: &RunConfig) -> Vec<Idle> {
     SECTIONS.iter().flat_map(|keys| (keys.idle)(config)).collect()
 }
 
-/// Keys of a task.
-fn idle_in(task: &Task) -> Vec<Idle> {
+/// The idle keys of a task.
+fn idle_in_task(task: &Task) -> Vec<Idle> {
     SECTIONS.iter().flat_map(|keys| (keys.idle_in_task)(task)).collect()
 }

@@ -1,4 +1,4 @@
-//! A recipe as it was written: its values, and where each stands.
+//! A recipe as it was written: its values, and the line or override that each value comes from.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,62 +14,68 @@ use crate::error::RecipeError;
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Origin {
-    /// A line of the recipe, from 1.
+    /// A line of the recipe, counted from 1.
     Line(usize),
-    /// The text of a `--set`.
+    /// The argument of a `--set`.
     Set(String),
 }
 
-/// The values of a recipe and of its overrides.
+/// The values of a recipe with its overrides, and their origins.
 #[derive(Debug)]
 pub(crate) struct Written {
-    /// What errors call it.
+    /// The name of the recipe in errors.
     file: String,
+    /// The path of the recipe; `None` if it was not read from a file.
     path: Option<PathBuf>,
+    /// The file name without its extension.
     stem: String,
     value: Value,
-    /// By key, such as `train.batch_size`; tables have one too.
+    /// The origin of each key, such as `train.batch_size`, and of each section.
     origins: BTreeMap<String, Origin>,
 }
 
 impl Written {
-    /// Reads a TOML file.
+    /// Reads a recipe from a TOML file.
     ///
     /// # Errors
-    /// If it cannot be read or is not TOML, with the line.
+    /// If the file cannot be read or is not TOML; the error has the line.
     pub(crate) fn read(path: &Path) -> Result<Self, RecipeError> {
         let file = path.display().to_string();
-        let text = require_readable(path).and_then(|()| std::fs::read_to_string(path));
-        let text = text.map_err(|error| RecipeError {
-            place: file.clone(),
-            message: format!("cannot read this recipe: {error}"),
-        })?;
+        let text = require_readable(path).and_then(|()| std::fs::read_to_string(path)).map_err(
+            |error| RecipeError {
+                place: file.clone(),
+                message: format!("cannot read this recipe: {error}"),
+            },
+        )?;
         let stem = path.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into());
         let written = Self::parse(&file, stem, &text)?;
         Ok(Self { path: Some(path.to_owned()), ..written })
     }
 
-    /// Takes the text of a recipe; `file` and `stem` are its name and that without the extension.
+    /// Parses the text of a recipe. Errors call it `file`; `stem` is the file name without its extension.
+    ///
+    /// # Errors
+    /// If the text is not TOML; the error has the line.
     pub(crate) fn parse(file: &str, stem: String, text: &str) -> Result<Self, RecipeError> {
-        let at = |offset: usize, message: String| RecipeError {
+        let error_at = |offset: usize, message: String| RecipeError {
             place: format!("{file}:{}", line_of(text, offset)),
             message,
         };
         let table = DeTable::parse(text)
-            .map_err(|e| at(e.span().map_or(0, |span| span.start), e.message().to_owned()))?;
+            .map_err(|e| error_at(e.span().map_or(0, |span| span.start), e.message().to_owned()))?;
         let mut origins = BTreeMap::new();
         let value = table_to_json(table.get_ref(), "", &mut |key, offset| {
             origins.insert(key.to_owned(), Origin::Line(line_of(text, offset)));
-        });
-        let value = value.map_err(|(offset, message)| at(offset, message))?;
+        })
+        .map_err(|(offset, message)| error_at(offset, message))?;
         Ok(Self { file: file.to_owned(), path: None, stem, value, origins })
     }
 
-    /// Puts an override `key=value` on it. The value is TOML; what is not TOML is taken as text, so
-    /// that `--set run.name=short` needs no quotes.
+    /// Applies an override `key=value`. The value is parsed as TOML; if that fails, it is a string, so that
+    /// `--set run.name=short` needs no quotes.
     ///
     /// # Errors
-    /// If there is no `=`, or the key runs through something that is no section.
+    /// If there is no `=`, or a part of the key before the last dot names a value instead of a section.
     pub(crate) fn set(&mut self, set: &str) -> Result<(), RecipeError> {
         let place = format!("--set {set}");
         let error = |message: String| RecipeError { place: place.clone(), message };
@@ -79,11 +85,12 @@ impl Written {
         let (key, text) = (key.trim(), text.trim());
         let parts: Vec<&str> = key.split('.').collect();
         if parts.iter().any(|part| part.is_empty()) {
-            return Err(error(format!("`{key}` is not a key, as train.steps is")));
+            return Err(error(format!("`{key}` is not a key; a key looks like train.steps")));
         }
-        let quoted = Value::String(text.to_owned());
-        let parsed = DeValue::parse(text).ok();
-        let parsed = parsed.and_then(|v| value_to_json(&v, key, &mut |_, _| {}).ok());
+        let value = DeValue::parse(text)
+            .ok()
+            .and_then(|value| value_to_json(&value, key, &mut |_, _| {}).ok())
+            .unwrap_or_else(|| Value::String(text.to_owned()));
         let mut target = &mut self.value;
         for (depth, part) in parts.iter().enumerate() {
             let Value::Object(table) = target else {
@@ -92,10 +99,11 @@ impl Written {
             };
             target = table.entry(*part).or_insert_with(|| Value::Object(Map::new()));
         }
-        *target = parsed.unwrap_or(quoted);
-        let is_below =
+        *target = value;
+        // The override replaces everything that was written under the key.
+        let is_under_key =
             |other: &str| other.strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', '[']));
-        self.origins.retain(|other, _| !is_below(other));
+        self.origins.retain(|other, _| !is_under_key(other));
         self.origins.insert(key.to_owned(), Origin::Set(set.to_owned()));
         Ok(())
     }
@@ -110,12 +118,13 @@ impl Written {
         key.split('.').try_fold(&self.value, |value, name| value.get(name))
     }
 
-    /// Where a key was written, or the section it would stand in.
+    /// The file and line, or the `--set`, where the key was written. For a key that was not written, those of its
+    /// section.
     pub(crate) fn place(&self, key: &str) -> String {
         self.locate(Problem::new(key, "")).place
     }
 
-    /// The recipe's file; nothing for a text that was read from none.
+    /// The path of the recipe; `None` if it was not read from a file.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -125,42 +134,42 @@ impl Written {
         self.stem.clone()
     }
 
-    /// The error for a problem: its key traced back to where it, or the section it would stand in,
-    /// was written.
+    /// Turns a problem into an error with the place where its key was written, as [`Written::place`] finds it.
     pub(crate) fn locate(&self, problem: Problem) -> RecipeError {
         let Problem { key, message, whole } = problem;
         let message = if whole || key.is_empty() { message } else { format!("{key}: {message}") };
-        // `data.paths[0]` stands where `data.paths` does, but a table of a list has a place of its own.
-        let mut wanted = &*key;
-        while wanted.contains('[') && !self.origins.contains_key(wanted) {
-            wanted = &wanted[..wanted.rfind(['.', '[']).unwrap_or_default()];
+        // Elements of a list have no origins, except tables: `data.paths[0]` has the place of `data.paths`, but
+        // `data.transform[0]` has its own.
+        let mut key = &*key;
+        while key.contains('[') && !self.origins.contains_key(key) {
+            key = &key[..key.rfind(['.', '[']).unwrap_or_default()];
         }
-        // What a task does not say it has from the section that all tasks share.
-        if let Some(shared) = shared(wanted)
-            && !self.origins.contains_key(wanted)
+        // A task takes the keys that it lacks from the section that all tasks share.
+        if let Some(shared) = shared_key(key)
+            && !self.origins.contains_key(key)
             && self.origins.contains_key(shared)
         {
-            wanted = shared;
+            key = shared;
         }
-        // A section that only an override below it makes, as `trian` is made by `--set trian.steps=1step`.
-        let below = format!("{wanted}.");
-        let mut inner =
-            self.origins.range(below.clone()..).take_while(|(key, _)| key.starts_with(&below));
-        if let (false, Some((_, Origin::Set(set)))) =
-            (wanted.is_empty() || self.origins.contains_key(wanted), inner.next())
-        {
+        // A section may exist only because of an override of a key in it: `--set trian.steps=1step` creates `trian`.
+        let prefix = format!("{key}.");
+        let mut keys_in_section =
+            self.origins.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+        let has_no_origin = !key.is_empty() && !self.origins.contains_key(key);
+        if has_no_origin && let Some((_, Origin::Set(set))) = keys_in_section.next() {
             return RecipeError { place: format!("--set {set}"), message };
         }
+        // The place is that of the innermost section that was written.
         loop {
-            match self.origins.get(wanted) {
+            match self.origins.get(key) {
                 Some(Origin::Set(set)) => {
                     return RecipeError { place: format!("--set {set}"), message };
                 }
                 Some(Origin::Line(line)) => {
                     return RecipeError { place: format!("{}:{line}", self.file), message };
                 }
-                None => match wanted.rsplit_once('.') {
-                    Some((section, _)) => wanted = section,
+                None => match key.rsplit_once('.') {
+                    Some((section, _)) => key = section,
                     None => return RecipeError { place: self.file.clone(), message },
                 },
             }
@@ -168,17 +177,19 @@ impl Written {
     }
 }
 
-/// `data.paths` for `tasks.NAME.data.paths`.
-fn shared(key: &str) -> Option<&str> {
+/// The shared key of a task's key: `data.paths` for `tasks.NAME.data.paths`.
+fn shared_key(key: &str) -> Option<&str> {
     key.strip_prefix("tasks.")?.split_once('.').map(|(_, key)| key)
 }
 
+/// The line of a byte offset, counted from 1.
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }
 
-/// Told the key and offset of every value.
+/// Called with the key and the byte offset of every value.
 type Visit<'a> = dyn FnMut(&str, usize) + 'a;
+/// A value, or the byte offset and the message of an error.
 type Converted = Result<Value, (usize, String)>;
 
 fn table_to_json(table: &DeTable<'_>, prefix: &str, visit: &mut Visit<'_>) -> Converted {
@@ -232,15 +243,11 @@ mod tests {
         Written::parse("r.toml", "r".into(), text).unwrap()
     }
 
-    fn place(written: &Written, key: &str) -> String {
-        written.place(key)
-    }
-
     #[test]
-    fn every_key_knows_its_line() {
+    fn every_key_has_the_line_where_it_was_written() {
         let written =
             recipe("[run]\nname = 'a'\n\n[data.clean]\nnfkc = true\npair = { one = 1 }\n");
-        let check = |key, expected| assert_eq!(place(&written, key), expected, "{key}");
+        let check = |key, expected| assert_eq!(written.place(key), expected, "{key}");
         check("run.name", "r.toml:2");
         check("data.clean.nfkc", "r.toml:5");
         check("data.clean.pair.one", "r.toml:6");
@@ -250,11 +257,11 @@ mod tests {
     }
 
     #[test]
-    fn tables_of_a_list_have_a_line_each() {
+    fn each_table_of_a_list_has_its_own_line() {
         let mut written =
             recipe("[[data.transform]]\nname = 'a'\n\n[[data.transform]]\nname = 'b'\ncount = 1\n");
         let check =
-            |written: &Written, key, expected| assert_eq!(place(written, key), expected, "{key}");
+            |written: &Written, key, expected| assert_eq!(written.place(key), expected, "{key}");
         check(&written, "data.transform[0].name", "r.toml:2");
         check(&written, "data.transform[1].count", "r.toml:6");
         check(&written, "data.transform[1].keep", "r.toml:4");
@@ -264,9 +271,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_task_does_not_say_stands_where_it_takes_it_from() {
+    fn a_key_that_a_task_inherits_has_the_place_of_the_shared_key() {
         let written = recipe("[data]\nrows = 'x'\n[tasks.a.data]\npaths = []\n[tasks.b]\n");
-        let check = |key, expected| assert_eq!(place(&written, key), expected, "{key}");
+        let check = |key, expected| assert_eq!(written.place(key), expected, "{key}");
         check("tasks.a.data.paths[0]", "r.toml:4");
         check("tasks.a.data.rows", "r.toml:2");
         check("tasks.b.data.rows", "r.toml:2");
@@ -274,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn an_override_takes_the_place_of_what_it_covers() {
+    fn an_override_replaces_the_value_and_its_place() {
         let mut written = recipe("[tokenizer]\ntrain = { vocab_size = 9 }\n");
         written.set("tokenizer.train.vocab_size=12").unwrap();
         written.set("run.name=short run").unwrap();
@@ -285,9 +292,9 @@ mod tests {
             "train": {"optimizer": {"betas": [0.9, 0.95]}},
         });
         assert_eq!(written.value(), &value);
-        assert_eq!(place(&written, "run.name"), "--set run.name=short run");
+        assert_eq!(written.place("run.name"), "--set run.name=short run");
         assert_eq!(
-            place(&written, "tokenizer.train.vocab_size"),
+            written.place("tokenizer.train.vocab_size"),
             "--set tokenizer.train.vocab_size=12"
         );
         let error = written.set("run.name.x=1").unwrap_err();
@@ -296,20 +303,20 @@ mod tests {
     }
 
     #[test]
-    fn a_section_that_an_override_makes_stands_there() {
+    fn a_section_that_an_override_creates_has_the_place_of_the_override() {
         let mut written = recipe("[run]\nname = 'a'\n");
         written.set("trian.steps=1step").unwrap();
         written.set("train.keep.last=1").unwrap();
-        let check = |key, expected| assert_eq!(place(&written, key), expected, "{key}");
+        let check = |key, expected| assert_eq!(written.place(key), expected, "{key}");
         check("trian", "--set trian.steps=1step");
         check("train.keep", "--set train.keep.last=1");
-        // What is missing in such a section is missing in the recipe.
+        // A key that is missing in such a section is missing in the recipe.
         check("train.steps", "r.toml");
         check("run.seed", "r.toml:1");
     }
 
     #[test]
-    fn broken_toml_names_its_line() {
+    fn errors_in_toml_have_their_line() {
         let error = Written::parse("r.toml", "r".into(), "[run]\nname = \n").unwrap_err();
         assert_eq!(error.place, "r.toml:2");
         let error = Written::parse("r.toml", "r".into(), "[a]\nb = nan\n").unwrap_err();

@@ -133,6 +133,7 @@ impl Run {
     /// Returns the checked recipe with every default as TOML, without training. Notifies the observer of the
     /// precision on this machine.
     ///
+    /// # Errors
     /// If this machine does not support the precision of the recipe, or the run would be refused before it reads
     /// data.
     pub fn dry_run(&mut self) -> Result<String> {

@@ -63,7 +63,7 @@ impl sst_run::Observer for Log {
 }
 
 #[test]
-fn trackers_and_observers_are_told_everything_in_order() {
+fn trackers_and_observers_get_all_messages_in_order() {
     let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
     let log = Log::default();
@@ -71,8 +71,8 @@ fn trackers_and_observers_are_told_everything_in_order() {
     // A checkpoint that is written in the background is reported later.
     let recipe = recipe.set("train.async_save=false").unwrap();
     Run::new(recipe).unwrap().tracker(log.clone()).train().unwrap();
-    let told = log.0.lock().unwrap().clone();
-    assert!(told[0].starts_with("precision fp32: "), "{told:?}");
+    let messages = log.0.lock().unwrap().clone();
+    assert!(messages[0].starts_with("precision fp32: "), "{messages:?}");
     let expected = [
         "training a tokenizer of 40 tokens",
         "training begins",
@@ -85,8 +85,8 @@ fn trackers_and_observers_are_told_everything_in_order() {
         "end 6",
         "training ended",
     ];
-    let told: Vec<_> = told[1..].iter().map(String::as_str).collect();
-    assert_eq!(told, expected);
+    let messages: Vec<_> = messages[1..].iter().map(String::as_str).collect();
+    assert_eq!(messages, expected);
 }
 
 #[test]

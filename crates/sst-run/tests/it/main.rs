@@ -7,9 +7,10 @@ mod recipe;
 mod records;
 mod resume;
 
-/// Runs of one process share libtorch's generator, which each step seeds anew: a test that trains waits for the others.
+/// Takes the lock that lets only one test train at a time: all runs of a process share libtorch's random generator, which
+/// every step seeds.
 fn alone() -> std::sync::MutexGuard<'static, ()> {
     static ONE_RUN: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    // A test that failed leaves nothing behind.
+    // The lock guards no data, so the panic of another test does not matter.
     ONE_RUN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

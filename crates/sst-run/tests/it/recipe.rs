@@ -28,7 +28,7 @@ fn an_error_names_the_place_of_the_key() {
 }
 
 #[test]
-fn what_runs_is_written_out_and_resolves_to_itself() {
+fn the_configuration_of_a_run_resolves_to_itself() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = crate::resume::recipe(folder.path());
     let config = recipe.check().unwrap().config;

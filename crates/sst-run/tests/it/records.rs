@@ -59,7 +59,7 @@ lr = 5e-3
 
 const MOODS: [&str; 3] = ["good", "bad", "plain"];
 
-/// A text and its mood, which one word of it tells: 4 of 8 are good.
+/// A text and its mood, which one word of the text determines. 4 of 8 records are good.
 fn record(i: usize, words: [&str; 8], telling: [&str; 3]) -> (String, &'static str) {
     let mood = [0, 1, 0, 2, 0, 1, 0, 2][i % 8];
     let mut text: Vec<&str> = (0..8).map(|j| words[(i * 5 + j * j * 3 + i / 8) % 8]).collect();
@@ -67,7 +67,7 @@ fn record(i: usize, words: [&str; 8], telling: [&str; 3]) -> (String, &'static s
     (text.join(" "), MOODS[mood])
 }
 
-/// Writes English records as CSV and Chinese ones as JSON lines; the override that names them.
+/// Writes English records as CSV and Chinese records as JSON lines. Returns the override that names the files.
 fn corpus(folder: &Path) -> String {
     let words = ["In", "the", "beginning", "was", "word", "and", "light", "day"];
     let mut csv = "id,text,mood\n".to_owned();
@@ -120,7 +120,7 @@ fn a_model_learns_the_labels_of_csv_and_json_lines_and_is_saved_with_their_names
     assert_eq!(environment["data"]["documents"], 320);
     assert_eq!(environment["data"]["labels"], json!(["bad", "good", "plain"]));
 
-    // It goes on from there with the same labels in the same order, though the data is without one of them.
+    // A run that continues from this model has the same labels in the same order, although its data lacks one of them.
     let model = format!("model.path=\"{}\"", checkpoint.join("model").display());
     let mut short = String::new();
     for i in 0..40 {
@@ -150,7 +150,7 @@ fn a_model_learns_the_labels_of_csv_and_json_lines_and_is_saved_with_their_names
     assert!(error.contains("`bad`, `good`, `plain`"), "{error}");
 }
 
-/// Asks for a stop once a step is done.
+/// Sets the stop flag after a step.
 struct StopAt(u64, Arc<AtomicBool>);
 
 impl Tracker for StopAt {
@@ -163,7 +163,7 @@ impl Tracker for StopAt {
 }
 
 #[test]
-fn a_run_on_records_goes_on_to_the_same_bytes_and_not_with_other_labels() {
+fn a_run_on_records_resumes_bit_for_bit_and_is_refused_with_other_labels() {
     let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
     let few = ["train.steps=6step", "train.save_every=2step"];
@@ -193,7 +193,7 @@ fn a_run_on_records_goes_on_to_the_same_bytes_and_not_with_other_labels() {
 }
 
 #[test]
-fn keys_of_records_and_of_texts_are_told_apart() {
+fn keys_for_the_other_kind_of_data_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = |sets: &[&str]| {
         recipe(folder.path(), "runs", sets).check().map(|_| ()).unwrap_err().to_string()
@@ -220,7 +220,7 @@ fn keys_of_records_and_of_texts_are_told_apart() {
     let wrong = "data.transform=[{ name = 'lowercase', count = 1 }]";
     check(&[wrong], &["unknown key data.transform[0].count"]);
 
-    // What can only be told with the tokenizer is told before it is trained.
+    // Problems that need a tokenizer to be found are reported before the tokenizer is trained.
     let train = |sets: &[&str]| {
         Run::new(recipe(folder.path(), "runs", sets)).unwrap().train().unwrap_err().to_string()
     };
@@ -233,7 +233,7 @@ fn keys_of_records_and_of_texts_are_told_apart() {
 }
 
 #[test]
-fn what_runs_on_records_is_written_out_and_resolves_to_itself() {
+fn the_configuration_of_a_run_on_records_resolves_to_itself() {
     let folder = tempfile::tempdir().unwrap();
     let config = recipe(folder.path(), "runs", &[]).check().unwrap().config;
     let text = config.to_toml().unwrap();

@@ -78,7 +78,7 @@ impl Tracker for StopAt {
 }
 
 #[test]
-fn a_run_that_is_stopped_and_resumed_equals_one_that_is_left_alone() {
+fn a_run_that_is_stopped_and_resumed_equals_an_uninterrupted_run() {
     let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
@@ -115,7 +115,7 @@ fn a_run_that_is_stopped_and_resumed_equals_one_that_is_left_alone() {
 }
 
 #[test]
-fn a_folder_with_checkpoints_is_neither_started_anew_nor_resumed_with_another_recipe() {
+fn a_folder_with_checkpoints_is_neither_restarted_nor_resumed_with_another_recipe() {
     let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
     Run::new(recipe(folder.path())).unwrap().train().unwrap();

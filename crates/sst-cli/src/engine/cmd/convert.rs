@@ -11,6 +11,7 @@ use sst_models::{ModelCard, gguf, save_folder};
 
 /// Reads a GGUF file and writes a Hugging Face folder.
 ///
+/// # Errors
 /// If the file cannot be read, or the folder exists or cannot be written. After an error there is no folder.
 pub(crate) fn run(args: &ConvertArgs) -> Result<Exit> {
     if args.out.exists() {

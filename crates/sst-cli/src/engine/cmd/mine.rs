@@ -19,6 +19,7 @@ use super::vectors::{Prompts, TextEncoder};
 
 /// Writes the hard negatives of each query.
 ///
+/// # Errors
 /// If the model or the data cannot be read, an option is out of range, or the file cannot be written.
 pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
     let ledger = Ledger::new();

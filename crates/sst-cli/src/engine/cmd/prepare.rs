@@ -17,6 +17,7 @@ use crate::recipe;
 
 /// Trains the tokenizer if the recipe says so, and stores the tokenized data in the cache.
 ///
+/// # Errors
 /// If the recipe is wrong, the data cannot be read, or the cache cannot be written.
 pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
     let recipe = recipe::check(&args.recipe, &args.set)?;

@@ -24,6 +24,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Trains twice and compares all weights, optimizer states and metrics.
 ///
+/// # Errors
 /// If a run fails, or if fewer kills than requested hit a running process.
 pub(crate) fn run(args: &VerifyResumeArgs) -> Result<Exit> {
     let folder = Folder::new(args)?;

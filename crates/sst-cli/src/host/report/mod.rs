@@ -16,6 +16,7 @@ use crate::{files, render};
 
 /// Reads the run folder and writes the page.
 ///
+/// # Errors
 /// If the folder is not a run folder, one of its files is damaged, or the page cannot be written.
 pub fn run(args: &ReportArgs) -> Result<Exit> {
     if let Some(out) = &args.out {
