@@ -24,12 +24,12 @@ pub struct StepContext {
     pub forward: Forward,
 }
 
-/// The loss of one micro-batch, as sums on the device. The trainer divides them by the units of the whole step.
+/// The loss of one micro-batch, as sums on the device. The trainer divides them by the summed normalizers of the step.
 #[derive(Debug)]
 pub struct LossParts {
     /// The summed loss, a scalar that gradients can be computed from.
     pub loss: Tensor,
-    /// Further sums to log, such as `correct`: detached scalars, also divided by the units.
+    /// Further sums to log, such as `correct`: detached scalars, also divided by the summed normalizers.
     pub sums: Vec<(&'static str, Tensor)>,
 }
 

@@ -58,7 +58,7 @@ impl HostArray {
 /// and not by the count of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Normalizer {
-    /// The loss is a sum over so many units (masked tokens, predicted tokens, images) and is divided by them.
+    /// The loss is a sum over so many labels, tokens or rows, and is divided by their number.
     Count(u64),
     /// The loss depends on the whole batch at once (in-batch negatives) and cannot be accumulated.
     WholeBatch,

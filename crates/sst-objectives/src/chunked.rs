@@ -48,8 +48,8 @@ impl<'a> ChunkedGradients<'a> {
         Ok(input_gradients)
     }
 
-    /// Returns the value of `loss` with a new graph. Its backward pass gives the parameters the summed gradients, and
-    /// the tensors of `others` the gradients beside them, each multiplied by the gradient of the result.
+    /// Returns the value of `loss` with a new graph. Its backward pass multiplies the gradient of the result by the
+    /// summed gradients of the parameters, and by the gradients that `others` pairs with further tensors.
     ///
     /// # Errors
     /// If libtorch fails.

@@ -163,10 +163,13 @@ impl CheckedRecipe {
             );
             for path in data.source().files()? {
                 let metadata = std::fs::metadata(&path).map_err(RunError::io("read", &path))?;
-                let changed = metadata.modified().ok();
-                let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-                let changed = changed.unwrap_or_default().as_nanos();
-                hash.update(format!("{}\n{}\n{changed}\n", path.display(), metadata.len()));
+                let modified = metadata
+                    .modified()
+                    .ok()
+                    .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+                    .unwrap_or_default()
+                    .as_nanos();
+                hash.update(format!("{}\n{}\n{modified}\n", path.display(), metadata.len()));
             }
         }
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())

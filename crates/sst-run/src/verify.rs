@@ -17,25 +17,25 @@ const METRICS: &str = "metrics.jsonl";
 /// # Errors
 /// If one of them has no such checkpoint, or a file cannot be read.
 pub fn differences(whole_run: &Path, broken_run: &Path, steps: u64) -> Result<Vec<String>> {
-    let mut found = Vec::new();
+    let mut differences = Vec::new();
     let checkpoint = |run: &Path| Saver::new(run).path(steps);
     let (whole, broken) = (files(&checkpoint(whole_run))?, files(&checkpoint(broken_run))?);
     for (name, bytes) in &whole {
         match broken.get(name) {
-            None => found.push(format!("{name} is missing after the kills")),
-            Some(other) if other != bytes => found.push(format!("{name} differs")),
+            None => differences.push(format!("{name} is missing after the kills")),
+            Some(other) if other != bytes => differences.push(format!("{name} differs")),
             Some(_) => {}
         }
     }
-    found.extend(
+    differences.extend(
         broken
             .keys()
             .filter(|name| !whole.contains_key(*name))
             .map(|name| format!("{name} is new")),
     );
-    let (whole, broken) = (figures(whole_run)?, figures(broken_run)?);
+    let (whole, broken) = (logged_metrics(whole_run)?, logged_metrics(broken_run)?);
     if whole.len() != broken.len() {
-        found.push(format!("{} lines of metrics instead of {}", broken.len(), whole.len()));
+        differences.push(format!("{} lines of metrics instead of {}", broken.len(), whole.len()));
     }
     for (whole, broken) in whole.iter().zip(&broken) {
         let at = &whole["_step"];
@@ -43,11 +43,11 @@ pub fn differences(whole_run: &Path, broken_run: &Path, steps: u64) -> Result<Ve
             let other = broken.get(key);
             if other != Some(value) {
                 let other = other.map_or("absent".to_owned(), Value::to_string);
-                found.push(format!("step {at}: {key} is {other} instead of {value}"));
+                differences.push(format!("step {at}: {key} is {other} instead of {value}"));
             }
         }
     }
-    Ok(found)
+    Ok(differences)
 }
 
 /// The last step that the run in `folder` has logged; 0 if there is none.
@@ -58,7 +58,7 @@ pub fn last_logged_step(folder: &Path) -> u64 {
 }
 
 /// Reads the lines of metrics.jsonl without timestamps and timings.
-fn figures(run: &Path) -> Result<Vec<Map<String, Value>>> {
+fn logged_metrics(run: &Path) -> Result<Vec<Map<String, Value>>> {
     let path = run.join(METRICS);
     let text = std::fs::read_to_string(&path).map_err(RunError::io("read", &path))?;
     let rows = text.lines().map(|line| {

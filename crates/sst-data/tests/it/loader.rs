@@ -72,9 +72,9 @@ impl Collate for Draw {
             draws.push(rng.next_u64() as i64 ^ example.tokens("input_ids").unwrap().len() as i64);
         }
         let keys = examples.iter().map(|e| e.key.clone()).collect();
-        let units = Normalizer::Count(draws.len() as u64);
+        let normalizer = Normalizer::Count(draws.len() as u64);
         self.alive.fetch_sub(1, Ordering::SeqCst);
-        Ok(HostBatch::new(units, keys).with("draws", &[draws.len()], ArrayData::I64(draws))?)
+        Ok(HostBatch::new(normalizer, keys).with("draws", &[draws.len()], ArrayData::I64(draws))?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The keys that all contrastive objectives share, and reading them together with an objective's own keys.
+//! The keys that all contrastive objectives share. They are read together with the objective's own keys.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

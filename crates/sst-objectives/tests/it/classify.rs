@@ -108,6 +108,6 @@ fn a_missing_label_and_a_missing_head_are_errors() {
     examples[1].fields.remove("label");
     let error = objective.collate().collate(&examples, 1).unwrap_err().to_string();
     assert!(error.contains("toy.txt:2") && error.contains("label"), "{error}");
-    let error = build("classify", &json!({"label_smoothing": 1.5}), &context).err().unwrap();
-    assert!(error.to_string().contains("label_smoothing"), "{error}");
+    let invalid = build("classify", &json!({"label_smoothing": 1.5}), &context).err().unwrap();
+    assert!(invalid.to_string().contains("label_smoothing"), "{invalid}");
 }

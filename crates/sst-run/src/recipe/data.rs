@@ -53,12 +53,13 @@ pub struct Data {
     pub text_field: String,
     /// The field that holds a number by which curricula rank documents. Default: none.
     pub score_field: Option<String>,
-    /// The fields that hold the texts which match the one in `text_field`, for objectives on pairs. Default: none.
+    /// The fields with the partner and the hard negatives of the text in `text_field`, for objectives on pairs. Default:
+    /// none.
     pub pair_fields: Vec<String>,
     /// The field of the label, for objectives on labelled records. Default: `label`.
     pub label_field: Option<String>,
-    /// The labels in the order of the outputs of the model. Default: those of the model of `model.path`, if it has the head
-    /// that is trained; else those of the data, sorted.
+    /// The labels in the order of the outputs of the model. Default: the labels of the model at `model.path`, if it has
+    /// the head that is trained; otherwise the labels of the data, sorted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// What to do if a document cannot be read. Default: the run fails.
@@ -75,8 +76,8 @@ pub struct Data {
     pub workers: usize,
     /// How documents are cleaned before they are tokenized. Records are cleaned by a transform instead.
     pub clean: CleanConfig,
-    /// `[[data.transform]]`: what is done to the texts of a record each time that it is drawn, in this order. Each has all
-    /// of its keys, `name` first. Those that draw at random change training rows alone. Default: none.
+    /// `[[data.transform]]`: the transforms that are applied to a record each time that it is read, in this order. Each has
+    /// all of its keys, `name` first. Random transforms are applied to training rows only. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub transform: Vec<Map<String, Value>>,
 }

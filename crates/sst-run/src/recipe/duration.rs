@@ -48,7 +48,9 @@ impl Duration {
     /// Converts to steps within a run of `total` steps; at least 1 unless the duration is zero.
     pub fn steps(self, scale: Scale, total: u64) -> u64 {
         match self {
-            Self::Run(share) if share > 0.0 => ((share * total as f64).round() as u64).max(1),
+            Self::Run(fraction) if fraction > 0.0 => {
+                ((fraction * total as f64).round() as u64).max(1)
+            }
             Self::Run(_) => 0,
             other => other.total_steps(scale).unwrap_or(0),
         }
@@ -104,7 +106,7 @@ impl fmt::Display for Duration {
             Self::Steps(steps) => write!(f, "{steps}step"),
             Self::Epochs(epochs) => write!(f, "{epochs}epoch"),
             Self::Tokens(tokens) => write!(f, "{tokens}tok"),
-            Self::Run(share) => write!(f, "{share}run"),
+            Self::Run(fraction) => write!(f, "{fraction}run"),
         }
     }
 }
