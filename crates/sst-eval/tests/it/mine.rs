@@ -162,7 +162,8 @@ impl Case {
                 Strategy::Random { .. } => {
                     // The negatives must be different candidates, in the same order.
                     let mut remaining = candidates.iter();
-                    let is_next = |negative| remaining.any(|candidate| negative == candidate);
+                    let is_next =
+                        |negative: &Neighbour| remaining.any(|candidate| negative == candidate);
                     assert!(mined.negatives.iter().all(is_next));
                 }
             }

@@ -19,7 +19,7 @@ use crate::token_loss::TokenLoss;
 /// The entry in the list of objectives.
 pub(crate) const ENTRY: Entry = Entry {
     name: "mlm",
-    summary: "masked language modelling: predict hidden tokens, words or spans",
+    summary: "masked language modelling: predict masked tokens, words or spans",
     default_config: || json!(MlmConfig::default()),
     limits: || {
         vec![
