@@ -80,7 +80,7 @@ pub enum EvalError {
     },
     /// A row holds a token id outside of the model's vocabulary.
     #[error(
-        "the row that begins at {key} holds the token id {id}, but the model knows only ids below {vocab_size}: use the \
+        "the row that begins at {key} holds the token id {id}, but the model knows ids below {vocab_size}: use the \
          tokenizer that the model was trained with"
     )]
     UnknownToken {
