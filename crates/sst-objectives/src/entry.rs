@@ -53,7 +53,7 @@ type Build = fn(&Value, &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveErr
 /// What the list knows of an objective.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// Its name in a recipe.
+    /// The name by which it is asked for.
     pub name: &'static str,
     /// A line for `sst list`.
     pub summary: &'static str,

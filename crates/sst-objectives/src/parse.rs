@@ -1,4 +1,4 @@
-//! From a recipe's table to an objective's own configuration.
+//! From a table of keys to an objective's own configuration.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;

@@ -28,8 +28,8 @@ impl Transforms {
         Self::default()
     }
 
-    /// The transforms that `configs` describe: for each an object with its `name`, and its keys beside it, as a recipe has
-    /// them.
+    /// The transforms that `configs` describe: for each an object with its `name`, and its keys
+    /// beside it.
     ///
     /// # Errors
     /// If one has no name, there is none of that name, or a key is unknown or cannot be.

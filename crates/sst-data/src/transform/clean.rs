@@ -13,7 +13,7 @@ use crate::rng::SeqRng;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "clean",
-    summary: "Unicode form, control characters and white space, as in data.clean",
+    summary: "Unicode form, control characters and white space, as documents are cleaned",
     default_config: || json!(CleanTransformConfig::default()),
     is_random: false,
     takes_other_keys: false,

@@ -78,7 +78,7 @@ impl Common {
 }
 
 /// Every key of an objective with its default: the shared ones, then its own, `K`. `pooling` is how its hidden states
-/// become a vector where the recipe does not say.
+/// become a vector where the configuration does not say.
 pub(super) fn defaults<K: Default + Serialize>(pooling: Pooling) -> Value {
     let mut all = shared(pooling);
     all.extend(object(json!(K::default())));

@@ -19,14 +19,14 @@ use crate::error::ObjectiveError;
 
 /// What one objective has to itself.
 pub(super) trait Method: Sized + Send + 'static {
-    /// The keys of `[objective]` that are its own.
+    /// The configuration keys that are its own.
     type Keys: Default + Serialize + DeserializeOwned;
 
-    /// Its name in a recipe.
+    /// The name by which it is asked for.
     const NAME: &'static str;
     /// A line for `sst list`.
     const SUMMARY: &'static str;
-    /// How hidden states become a vector where the recipe does not say.
+    /// How hidden states become a vector where the configuration does not say.
     const POOLING: Pooling;
     /// The limits of the numbers in its own keys.
     const LIMITS: &'static [Limit] = &[];

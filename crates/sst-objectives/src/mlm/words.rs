@@ -12,6 +12,8 @@ use sst_data::rng::mix64;
 use sst_data::tokenize::{Spelled, Spellings, Tokenizer};
 use sst_data::words::{spelling_key, word_ranges};
 
+use crate::setting;
+
 /// Rows of at least so many tokens are looked at for whether they are one word as a whole.
 const LONG_ROW: usize = 8;
 /// Rows seen before a warning.
@@ -88,8 +90,9 @@ impl WordGrouper {
         let single = self.single.fetch_add(is_single, Ordering::Relaxed) + is_single;
         if rows == SEEN_ROWS && most_are_single(rows, single) {
             tracing::warn!(
+                setting = setting::UNIT.path(),
                 "{single} of the first {rows} rows are one word as a whole, so all of such a row is masked or nothing: \
-                 set objective.unit = \"token\""
+                 set `unit` to token"
             );
         }
     }
