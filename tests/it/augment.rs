@@ -211,7 +211,8 @@ fn options_that_do_not_fit_the_kind_are_refused() {
     check(&["--kind", "masc"], "there is no augmentation `masc`; sst has mask, deletion");
     check(&["--kind", "mask", "--rate", "2"], "rate is 2 and must be from 0 to 1");
     check(&["--kind", "mask", "--kind", "mask"], "is asked for twice");
-    check(&["--kind", "synonym"], "no thesaurus is given: set files (--synonyms)");
+    check(&["--kind", "synonym"], "no thesaurus is given: set `files` to a mythes .dat file");
+    check(&["--kind", "synonym"], "a WordNet folder (`--synonyms`)\n");
     check(&["--kind", "swap", "--pair", "eng-spa"], "--pair does not apply to swap");
     check(
         &["--kind", "back_translation", "--rate", "1"],

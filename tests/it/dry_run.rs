@@ -35,11 +35,12 @@ fn a_dry_run_refuses_what_the_run_refuses() {
         (&[no_mask], "objective `mlm` needs a mask token"),
         (
             &["data.max_length=1"],
-            "data.max_length is 1, but the tokenizer's special tokens alone take 2",
+            "`max_length` is 1, but the tokenizer's special tokens alone take 2: raise it to 3 or more (`data.max_length` \
+             in the recipe)",
         ),
         (
             &["data.max_length=2"],
-            "data.max_length is 2, but the tokenizer's special tokens alone take 2",
+            "`max_length` is 2, but the tokenizer's special tokens alone take 2",
         ),
         (
             &["tokenizer={path=\"empty\"}"],

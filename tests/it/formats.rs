@@ -59,8 +59,18 @@ fn records_in_a_text_file_are_told_with_the_format_to_set() {
     ] {
         sandbox.write("own/a.txt", text);
         let told = prepare(&sandbox, &[]);
-        let expected = format!("set the format (--format {format}, or data.format = \"{format}\"");
-        assert_eq!(told.matches(&expected).count(), 1, "{told}");
+        let expected = format!(
+            "set `format` to {format} to read their fields, or to text if plain text is meant"
+        );
+        let key = " (`data.format` in the recipe)\n";
+        assert_eq!(told.matches(&(expected.clone() + key)).count(), 1, "{told}");
+        let ended = sandbox.sst(&["data", "inspect", "own/a.txt"]);
+        assert_eq!(
+            ended.stderr.matches(&(expected + " (`--format`)\n")).count(),
+            1,
+            "{}",
+            ended.stderr
+        );
         assert!(told.contains("read.records_as_text"), "{told}");
         assert!(!prepare(&sandbox, &["data.format=text"]).contains("look like"));
     }

@@ -41,7 +41,7 @@ fn wrong_usage_ends_with_its_code() {
         ),
         (
             "embed --model m --data corpus.txt --max-length 1 --out v.npy",
-            "max_length is 1, and special",
+            "`max_length` is 1, and special tokens alone take 2: raise it to 3 or more (`--max-length`)",
         ),
         ("embed --model m --data corpus.txt --out nodir/v.npy", nowhere),
         ("data augment corpus.txt --kind swap --out nodir/v.jsonl", nowhere),

@@ -7,6 +7,7 @@
 pub mod args;
 pub mod exit;
 pub mod files;
+pub mod flags;
 pub mod host;
 pub mod interrupt;
 pub mod logging;

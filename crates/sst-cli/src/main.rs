@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 use sst_cli::args::{Cli, Command, DataCommand};
 use sst_cli::exit::{Ends, Exit, conclude, conclude_arguments};
+use sst_cli::flags::{self, FLAGS, with_flags};
 use sst_cli::host::{augment, clean, inspect, report, tokenizer};
 use sst_cli::{interrupt, logging, render};
 
@@ -18,8 +19,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(said) => return conclude_arguments(&said),
     };
-    logging::start();
-    conclude(listen_and_run(&cli.command), |_| false)
+    logging::start(flags::of_path);
+    let ended = listen_and_run(&cli.command);
+    conclude(ended.map_err(|error| with_flags(error, FLAGS, flags::settings)), |_| false)
 }
 
 fn listen_and_run(command: &Command) -> Result<Exit> {

@@ -5,6 +5,8 @@ mod load_report;
 
 use std::path::PathBuf;
 
+use sst_data::setting::{self, NamesSettings, Setting};
+
 use crate::kind::{HeadKind, Modality};
 
 pub use checkpoint::CheckpointError;
@@ -81,6 +83,24 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A setting that does not fit what it is used with.
+    #[error("{setting} {reason}")]
+    Setting {
+        /// The setting to change.
+        setting: Setting,
+        /// What is wrong with it, as a phrase that follows its name.
+        reason: String,
+    },
+    /// A row has more tokens than the model reads.
+    #[error(
+        "a row of {length} tokens does not fit the model's {limit} positions: shorten or truncate it"
+    )]
+    RowTooLong {
+        /// The tokens of the row.
+        length: i64,
+        /// The positions of the model.
+        limit: i64,
+    },
     /// A checkpoint could not be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -114,6 +134,16 @@ impl From<sst_kernels::Error> for Error {
         match error {
             sst_kernels::Error::Torch(error) => Self::Torch(error),
             sst_kernels::Error::Contract(message) => Self::Contract(message),
+        }
+    }
+}
+
+impl NamesSettings for Error {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::Setting { setting, .. } => vec![*setting],
+            Self::RowTooLong { .. } => vec![setting::MAX_LENGTH],
+            _ => Vec::new(),
         }
     }
 }

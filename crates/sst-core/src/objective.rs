@@ -38,7 +38,7 @@ pub type StateDict = BTreeMap<String, Tensor>;
 
 /// A self-supervised objective.
 pub trait Objective: Send {
-    /// Its name in a recipe.
+    /// The name by which it is asked for.
     fn name(&self) -> &'static str;
 
     /// The part that makes batches on the host. It runs in the workers of the loader.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::example::{Example, Key};
+use crate::setting::{self, NamesSettings, Setting};
 
 /// The numbers of one array, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,12 +179,25 @@ pub enum CollateError {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// An example has no token, but the objective needs a vector of it.
+    #[error("{0}: the row has no token, so it has no vector: leave empty documents out")]
+    NoTokens(Key),
     /// Rows are packed, but the objective does not support packs.
-    #[error("this objective takes one row at a time: remove train.pack_length")]
+    #[error("this objective takes one row at a time: use another batching rule than `Packed`")]
     Packs,
     /// The arrays do not fit together.
     #[error(transparent)]
     Batch(#[from] BatchError),
+}
+
+impl NamesSettings for CollateError {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::NoTokens(_) => vec![setting::MIN_LENGTH],
+            Self::Packs => vec![setting::PACKED],
+            Self::MissingField { .. } | Self::BadExample { .. } | Self::Batch(_) => Vec::new(),
+        }
+    }
 }
 
 /// Turns examples into one batch, labels included: the host half of an objective.

@@ -11,6 +11,7 @@ use crate::batch::{Collate, CollateError, HostBatch};
 use crate::batching::{Batching, Position, SampleRef, StepPlan};
 use crate::panic::panic_message;
 use crate::rows::{Dataset, DatasetError};
+use crate::setting::{self, NamesSettings, Setting};
 
 /// The batches of one step.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,11 +61,22 @@ pub enum LoadError {
         message: String,
     },
     /// The threads could not be started.
-    #[error("cannot start a loader thread: {0}; lower data.workers")]
+    #[error("cannot start a loader thread: {0}; lower `workers`")]
     Spawn(#[source] std::io::Error),
     /// The worker threads ended without giving the step.
     #[error("the loader's workers ended before step {0} was made")]
     Gone(u64),
+}
+
+impl NamesSettings for LoadError {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::Dataset(error) => error.settings(),
+            Self::Collate(error) => error.settings(),
+            Self::Spawn(_) => vec![setting::WORKERS],
+            Self::Panic { .. } | Self::Gone(_) => Vec::new(),
+        }
+    }
 }
 
 /// The data set, collator and settings with which a worker makes steps.

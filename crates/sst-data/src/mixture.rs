@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::rng::SeqRng;
+use crate::setting::{self, NamesSettings, Setting};
 
 /// Why a mixture cannot be made.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -23,12 +24,23 @@ pub enum MixtureError {
     AllZero,
     /// The temperature is not above 0.
     #[error(
-        "mixture.temperature is {0}: it must be above 0 (1 draws by size, larger values draw more evenly)"
+        "`temperature` is {0}: it must be above 0 (1 draws by size, larger values draw more evenly)"
     )]
     BadTemperature(f64),
     /// The stages of a schedule are not in order, or do not fit together.
-    #[error("mixture.schedule {0}: list weights from step 0 on, the steps growing")]
+    #[error("the schedule {0}: list weights from step 0 on, the steps growing")]
     BadSchedule(&'static str),
+}
+
+impl NamesSettings for MixtureError {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::NoTasks => Vec::new(),
+            Self::BadWeight { .. } | Self::AllZero => vec![setting::MIXTURE_WEIGHTS],
+            Self::BadTemperature(_) => vec![setting::MIXTURE_TEMPERATURE],
+            Self::BadSchedule(_) => vec![setting::MIXTURE_SCHEDULE],
+        }
+    }
 }
 
 /// A mixture of tasks. Each step trains one task, which is drawn by the weights of that step.

@@ -1,7 +1,7 @@
 //! The only source of randomness on the host: a counter-based generator keyed by (seed, stream, epoch, index).
 //!
 //! The algorithm is fixed (ChaCha8 with a 64-bit block counter), and the draws are implemented here and not by `rand`,
-//! whose sampling may change between versions. A recipe gives the same bytes as long as the golden test of this file
+//! whose sampling may change between versions. The same settings give the same bytes as long as the golden test of this file
 //! passes.
 
 use rand_chacha::ChaCha8Rng;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
 use crate::rng::SeqRng;
+use crate::setting::{self, NamesSettings, Setting};
 use crate::store::{Store, StoreError};
 use crate::tokenize::SpecialTokenTemplate;
 pub use groups::{GroupRows, group_fields};
@@ -32,7 +33,7 @@ pub enum DatasetError {
     },
     /// `max_length` leaves no room for a token of text beside the special tokens.
     #[error(
-        "data.max_length is {max_length}, but the tokenizer's special tokens alone take {num_special}: \
+        "`max_length` is {max_length}, but the tokenizer's special tokens alone take {num_special}: \
          raise it to {least} or more",
         least = num_special + 1
     )]
@@ -45,7 +46,7 @@ pub enum DatasetError {
     /// The length of a piece leaves no room for a token of text beside the special tokens.
     #[error(
         "rows are to be split into pieces of {max_length} tokens, but the tokenizer's special tokens \
-         alone take {num_special}: raise train.length_warmup.from to {least} or more",
+         alone take {num_special}: raise `from` of the length warm-up to {least} or more",
         least = num_special + 1
     )]
     NoRoomInPiece {
@@ -55,7 +56,7 @@ pub enum DatasetError {
         num_special: usize,
     },
     /// The fraction of documents in validation is not in `[0, 1)`.
-    #[error("data.validation is {0}: it must be at least 0 and below 1")]
+    #[error("`fraction` is {0}: it must be at least 0 and below 1")]
     BadFraction(f64),
     /// The number of documents is not a multiple of the group size.
     #[error(
@@ -69,7 +70,7 @@ pub enum DatasetError {
     },
     /// No room for two segments beside the special tokens of a pair.
     #[error(
-        "data.max_length is {max_length}, but the special tokens of a pair alone take {special}: raise it to {least} or \
+        "`max_length` is {max_length}, but the special tokens of a pair alone take {special}: raise it to {least} or \
          more",
         least = special + 2
     )]
@@ -93,6 +94,15 @@ pub enum DatasetError {
          documents, such as one a line or one a paragraph"
     )]
     NoOtherDocument(Key),
+    /// The row is longer than a piece may be, but this kind of data set cannot split rows.
+    #[error("{0}: a row of this kind of data cannot be split: remove the length warm-up")]
+    CannotSplit(Key),
+    /// The pieces of the row cannot be numbered.
+    #[error(
+        "{0}: the row has too many pieces, or too many rows stand before it: raise `from` of the length warm-up, or \
+         remove the warm-up"
+    )]
+    TooManyPieces(Key),
     /// The prepared tokens cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -104,6 +114,24 @@ pub enum DatasetError {
         /// What is wrong and what to do.
         reason: String,
     },
+}
+
+impl NamesSettings for DatasetError {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::NoRoom { .. } | Self::NoRoomForPair { .. } => vec![setting::MAX_LENGTH],
+            Self::NoRoomInPiece { .. } => vec![setting::LENGTH_RAMP_FROM],
+            Self::BadFraction(_) => vec![setting::FRACTION],
+            Self::CannotSplit(_) => vec![setting::LENGTH_WARM_UP],
+            Self::TooManyPieces(_) => vec![setting::LENGTH_RAMP_FROM, setting::LENGTH_WARM_UP],
+            Self::OutOfRange { .. }
+            | Self::NoGroups { .. }
+            | Self::BadShare { .. }
+            | Self::NoOtherDocument(_)
+            | Self::Store(_)
+            | Self::Unreadable { .. } => Vec::new(),
+        }
+    }
 }
 
 /// The tokens of a row of at most `max_length` tokens beside those of `template`.
@@ -155,8 +183,7 @@ pub trait Dataset: Send + Sync {
         if self.row_length(index) <= max_length {
             return Ok(vec![self.get(index, epoch)?]);
         }
-        let reason = "a row of this kind of data cannot be split: remove train.length_warmup";
-        Err(DatasetError::Unreadable { key: self.key(index), reason: reason.to_owned() })
+        Err(DatasetError::CannotSplit(self.key(index)))
     }
 
     /// The score that the files give for row `index`, such as its difficulty; `None` if they give none.

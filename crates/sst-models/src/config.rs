@@ -101,10 +101,7 @@ const HARMLESS: &[Harmless] = &[
     ("dtype", "the type of the weights in the file, which says it itself"),
     ("torch_dtype", "the older name of dtype"),
     ("use_cache", "how transformers generates: it changes the speed alone"),
-    (
-        "gradient_checkpointing",
-        "how transformers trains: train.activation_checkpointing says it here",
-    ),
+    ("gradient_checkpointing", "how transformers trains: Model::checkpoint_layers says it here"),
     ("output_attentions", "what transformers' forward pass returns"),
     ("output_hidden_states", "what transformers' forward pass returns"),
     ("return_dict", "how transformers' forward pass returns it"),

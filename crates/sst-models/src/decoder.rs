@@ -292,10 +292,7 @@ pub(crate) fn flops_per_token(
 /// Refuses a row that is longer than the model's positions.
 pub(crate) fn check_length(longest: i64, max_positions: i64) -> Result<()> {
     if longest > max_positions {
-        return Err(Error::Contract(format!(
-            "a row of {longest} tokens does not fit the model's {max_positions} positions; \
-             lower data.max_length or truncate"
-        )));
+        return Err(Error::RowTooLong { length: longest, limit: max_positions });
     }
     Ok(())
 }

@@ -2,22 +2,26 @@
 
 use std::path::PathBuf;
 
+use sst_data::setting::{NamesSettings, Setting};
+
+use crate::setting;
+
 /// A model could not be built, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// A configuration key is unknown, or its value has the wrong type or is out of range.
     #[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
     Config {
-        /// The key within `[model]` or config.json; empty if the error is about the whole.
+        /// The key of config.json; empty if the error is about the whole.
         path: String,
         /// What is wrong and what to do.
         message: String,
     },
     /// A setting for a sentence model is not possible.
-    #[error("{name} {message}")]
+    #[error("{setting} {message}")]
     Option {
-        /// The setting, such as `max_length`.
-        name: &'static str,
+        /// The setting.
+        setting: Setting,
         /// The problem and what to do, as a continuation of the name.
         message: String,
     },
@@ -53,12 +57,21 @@ pub enum ModelError {
     },
     /// A vector holds NaN or infinity.
     #[error(
-        "the vector of the text {text:?} holds NaN or infinity: the model's numbers grow too large; try --precision \
-         fp32, or an earlier checkpoint"
+        "the vector of the text {text:?} holds NaN or infinity: the model's numbers grow too large; try fp32, or an \
+         earlier checkpoint"
     )]
     NotFinite {
         /// The beginning of the text that the vector belongs to.
         text: String,
+    },
+    /// The format cannot hold a model that cuts its vectors and normalises them after that.
+    #[error(
+        "truncate_dim: {file} has it, and sentence-transformers cuts vectors after their norm is taken: leave \
+         `normalize` unset, or remove the key"
+    )]
+    NormalizedLast {
+        /// The name of the file with the key.
+        file: &'static str,
     },
     /// A file could not be read or written.
     #[error("{path}: {source}", path = path.display())]
@@ -74,6 +87,18 @@ pub enum ModelError {
     /// The weights do not fit the model, or libtorch failed.
     #[error(transparent)]
     Core(#[from] sst_core::Error),
+}
+
+impl NamesSettings for ModelError {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::Option { setting, .. } => vec![*setting],
+            Self::NormalizedLast { .. } => vec![setting::NORMALIZE],
+            Self::NotFinite { .. } => vec![setting::AUTOCAST],
+            Self::Core(error) => error.settings(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// An error about the configuration key `key`.

@@ -23,6 +23,7 @@ mod options;
 mod plan;
 pub mod registry;
 mod sentence;
+pub mod setting;
 
 pub use bert::{BertConfig, BertModel};
 pub use card::ModelCard;

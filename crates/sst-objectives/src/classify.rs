@@ -42,7 +42,7 @@ pub(crate) const ENTRY: Entry = Entry {
 /// The name of the column that holds the label.
 const LABEL: &str = "label";
 
-/// The keys of `[objective]` for `name = "classify"`.
+/// The configuration of `classify`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassifyConfig {

@@ -14,6 +14,7 @@ mod layout;
 pub mod list;
 pub mod mlm;
 mod parse;
+pub mod setting;
 mod token_loss;
 
 pub use entry::{Context, Entry, IdleKey, Limit};

@@ -1,4 +1,4 @@
-//! Reads the `[objective]` section of a recipe into an objective's configuration struct.
+//! Reads a JSON object of keys into an objective's configuration struct.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;

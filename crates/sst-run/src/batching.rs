@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use sst_data::batching::{
-    Batching as Rule, BudgetConfig, Cost, Fill, FixedBatches, LengthRamp, LengthWarmUp, PackConfig,
-    Packed, SizeRamp, TokenBudget,
+    Batching as Rule, BatchingError, BudgetConfig, Cost, Fill, FixedBatches, LengthRamp,
+    LengthWarmUp, PackConfig, Packed, SizeRamp, TokenBudget,
 };
-use sst_data::curriculum::{Curriculum, rank};
+use sst_data::curriculum::{Curriculum, CurriculumError, rank};
 use sst_data::rows::Dataset;
 use sst_data::tokenize::Tokenizer;
 
@@ -25,7 +25,8 @@ pub(crate) fn rule(
     scale: Scale,
     total_steps: u64,
 ) -> Result<Arc<dyn Rule>> {
-    let usage = |error: &dyn std::error::Error| RunError::Settings(error.to_string());
+    let usage = |error: &BatchingError| RunError::Settings(task.message(error));
+    let unranked = |error: &CurriculumError| RunError::Settings(task.message(error));
     let seed = config.run.seed;
     let filler: Arc<dyn Fill> = match config.train.batching.rule {
         Batching::Rows { batch_size, micro_batch_size, batch_warmup } => {
@@ -56,14 +57,14 @@ pub(crate) fn rule(
         None => filler,
         Some(curriculum) => {
             let template = sst_objectives::special_token_template(task.objective_name(), tokenizer);
-            let template = template.map_err(|error| usage(&error))?;
+            let template = template.map_err(|error| RunError::Settings(task.message(&error)))?;
             let mut special = [&template.prefix[..], &template.suffix[..]].concat();
             special.extend(template.end);
-            let scores = curriculum.difficulty.of(&**rows, &special).map_err(|e| usage(&e))?;
-            let order = rank(&scores).map_err(|error| usage(&error))?;
+            let scores = curriculum.difficulty.of(&**rows, &special).map_err(|e| unranked(&e))?;
+            let order = rank(&scores).map_err(|error| unranked(&error))?;
             let pacing = curriculum.pacing(scale, total_steps);
             let rule = Curriculum::new(seed, filler, order, pacing);
-            Arc::new(rule.map_err(|error| usage(&error))?)
+            Arc::new(rule.map_err(|error| unranked(&error))?)
         }
     };
     match config.train.batching.length_warmup {

@@ -13,6 +13,8 @@ use sst_models::ModelError;
 use sst_objectives::ObjectiveError;
 use sst_train::TrainError;
 
+use crate::recipe::keys;
+
 /// The advice for a damaged file that a run writes at its start and reads when it is resumed.
 pub(crate) const PUT_BACK: &str =
     "restore the file as the run wrote it, or start another run with --set run.name=NAME";
@@ -28,6 +30,9 @@ pub struct RecipeError {
 }
 
 /// Why a run could not be set up, or why its training failed.
+///
+/// An error of a library names settings of the library; the message here ends with the keys of the recipe that give
+/// them.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A key of the recipe or of an override is wrong; the error names file and line.
@@ -95,19 +100,19 @@ pub enum RunError {
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     /// Documents could not be read.
-    #[error(transparent)]
+    #[error("{0}{keys}", keys = keys(.0))]
     Read(#[from] ReadError),
     /// Documents could not be cleaned, tokenized or stored.
-    #[error(transparent)]
+    #[error("{0}{keys}", keys = keys(.0))]
     Prepare(#[from] PrepareError),
     /// Records could not be prepared: a value is missing or wrong, for example.
-    #[error(transparent)]
-    Records(RecordsError),
+    #[error("{0}{keys}", keys = keys(.0))]
+    Records(#[source] RecordsError),
     /// Prepared data could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Documents could not be split into rows.
-    #[error(transparent)]
+    #[error("{0}{keys}", keys = keys(.0))]
     Rows(#[from] DatasetError),
     /// The tokenizer could not be loaded or saved.
     #[error(transparent)]
@@ -119,20 +124,20 @@ pub enum RunError {
     #[error(transparent)]
     Models(#[from] ModelError),
     /// The objective could not be built.
-    #[error(transparent)]
+    #[error("{0}{keys}", keys = keys(.0))]
     Objective(#[from] ObjectiveError),
     /// The processor does not have the level that `SST_CPU` names, or libtorch failed.
     #[error(transparent)]
     Kernels(#[from] sst_kernels::Error),
     /// libtorch failed, or a model lacks what an objective needs.
-    #[error(transparent)]
+    #[error("{0}{keys}", keys = keys(.0))]
     Core(#[from] sst_core::Error),
     /// A checkpoint or a log file could not be read or written before the first step.
-    #[error(transparent)]
+    #[error("{0}{keys}", keys = keys(.0))]
     Checkpoint(#[from] TrainError),
     /// Training failed after it had begun.
-    #[error(transparent)]
-    Train(TrainError),
+    #[error("{0}{keys}", keys = keys(.0))]
+    Train(#[source] TrainError),
     /// An [`Observer`] returned an error.
     ///
     /// [`Observer`]: crate::Observer

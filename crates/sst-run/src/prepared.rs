@@ -21,7 +21,7 @@ use tch::Device;
 use crate::error::{Result, RunError};
 use crate::observer::{Notice, Observer};
 use crate::recipe::{
-    Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
+    Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, join, key_problem,
     tokenizer_problem, unused,
 };
 use crate::{cached_tokenizer, model};
@@ -244,10 +244,14 @@ impl CheckedRecipe {
                 ObjectiveError::Config { path, message } => {
                     key_problem(&task.key("objective"), path, message)
                 }
+                ObjectiveError::Needs { path, .. } => {
+                    let key = join(&task.key("objective"), path);
+                    Problem::sentence(&key, task.message(&error))
+                }
                 ObjectiveError::NoToken { .. }
                 | ObjectiveError::NoTokenizer
                 | ObjectiveError::NoOrdinaryToken => {
-                    Problem::sentence("tokenizer", error.to_string())
+                    Problem::sentence("tokenizer", task.message(&error))
                 }
                 ObjectiveError::Unknown { .. } => {
                     Problem::sentence(&task.key("objective.name"), error.to_string())

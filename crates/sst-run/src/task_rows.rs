@@ -211,7 +211,7 @@ impl CheckedRecipe {
         tokenizer: &Tokenizer,
     ) -> Result<SpecialTokenTemplate> {
         sst_objectives::special_token_template(task.objective_name(), tokenizer).map_err(|error| {
-            self.refuse(Problem::sentence(&task.key("objective.name"), error.to_string()))
+            self.refuse(Problem::sentence(&task.key("objective.name"), task.message(&error)))
         })
     }
 
@@ -238,7 +238,8 @@ impl CheckedRecipe {
             DatasetError::Store(error) => error.into(),
             error @ DatasetError::NoGroups { .. } => error.into(),
             other => {
-                self.refuse(Problem::sentence(&task.key("data.max_length"), other.to_string()))
+                let message = task.message(&other);
+                self.refuse(Problem::sentence(&task.key("data.max_length"), message))
             }
         }
     }
@@ -246,7 +247,7 @@ impl CheckedRecipe {
     fn refuse_records(&self, task: &Task, error: RecordsError) -> RunError {
         match error {
             RecordsError::NoRoom { .. } => {
-                self.refuse(Problem::sentence(&task.key("data.max_length"), error.to_string()))
+                self.refuse(Problem::sentence(&task.key("data.max_length"), task.message(&error)))
             }
             RecordsError::Transform(error) => self.refuse_transform(task, &error.to_string()),
             RecordsError::BadLabels { .. } => {

@@ -16,7 +16,7 @@ use sst_train::{OpenLoader, TaskEvaluator, TrainError};
 use crate::batching;
 use crate::error::{Result, RunError};
 use crate::prepared::CheckedRecipe;
-use crate::recipe::{MOST_STEPS, Problem, RunConfig, Scale, Task};
+use crate::recipe::{MOST_STEPS, Problem, RunConfig, Scale, Task, keys};
 use crate::task_rows::PreparedData;
 
 /// The number of finished steps that the loader keeps ready.
@@ -139,7 +139,8 @@ impl<'r> TaskSet<'r> {
             return Err(recipe.refuse(Problem::new("train.steps", message)));
         }
         let mixture = config.tasks.mixture(&rows, scale, total_steps);
-        let mixture = mixture.map_err(|error| RunError::Settings(error.to_string()))?;
+        let mixture =
+            mixture.map_err(|error| RunError::Settings(format!("{error}{}", keys(&error))))?;
         let steps = mixture.counts(config.run.seed, 0..total_steps);
         Ok(Self { recipe, list, scale, total_steps, mixture, steps })
     }

@@ -10,6 +10,7 @@ use crate::precision::Precision;
 use crate::profile::ProfileConfig;
 use crate::scaler::LossScaling;
 use crate::schedule::ScheduleConfig;
+use crate::setting;
 
 /// A run's settings, resolved: every duration in steps.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,20 +109,22 @@ impl FitConfig {
     /// # Errors
     /// If a number is one that would end the run before it began.
     pub(crate) fn check(&self) -> Result<(), TrainError> {
-        let steps = [("train.log_every", self.log_every), ("train.steps", self.total_steps)];
-        let (key, reason) = if let Some((key, _)) = steps.into_iter().find(|(_, n)| *n == 0) {
-            (key, "must be at least 1 step")
+        let steps =
+            [(setting::LOG_EVERY, self.log_every), (setting::TOTAL_STEPS, self.total_steps)];
+        let none = steps.into_iter().find(|(_, steps)| *steps == 0);
+        let (setting, reason) = if let Some((setting, _)) = none {
+            (setting, "must be at least 1 step")
         } else if self.max_tokens == Some(0) {
-            ("train.budget.tokens", "must be at least 1 token")
+            (setting::MAX_TOKENS, "must be at least 1 token")
         } else if self.max_seconds.is_some_and(|seconds| seconds.is_nan() || seconds <= 0.0) {
-            ("train.budget.seconds", "must be more than 0 seconds")
+            (setting::MAX_SECONDS, "must be more than 0 seconds")
         } else if self.bf16_weights && self.precision != Precision::Bf16 {
-            ("train.bf16_weights", "is for train.precision = \"bf16\"")
+            (setting::BF16_WEIGHTS, "is for `precision` bf16")
         } else if self.flops_per_token.is_some_and(|flops| !(flops > 0.0 && flops.is_finite())) {
-            ("train.flops_per_token", "must be above 0 and finite")
+            (setting::FLOPS_PER_TOKEN, "must be above 0 and finite")
         } else {
             return Ok(());
         };
-        Err(TrainError::Config { key, reason: reason.into() })
+        Err(TrainError::Config { setting, reason: reason.into() })
     }
 }

@@ -6,6 +6,7 @@ use sst_core::objective::StateDict;
 use tch::Tensor;
 
 use crate::error::TrainError;
+use crate::setting;
 
 /// How weights are averaged, and what the average is for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -58,7 +59,7 @@ impl Ema {
     ) -> Result<Self, TrainError> {
         if !(0.0..1.0).contains(&config.decay) {
             let reason = format!("{} is not in [0, 1)", config.decay);
-            return Err(TrainError::Config { key: "train.ema.decay", reason });
+            return Err(TrainError::Config { setting: setting::EMA_DECAY, reason });
         }
         let slots = params.into_iter().map(|(name, param)| {
             let mut average = param.f_detach()?.f_empty_like()?;

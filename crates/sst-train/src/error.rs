@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use sst_data::Key;
+use sst_data::setting::{self as data, NamesSettings, Setting};
+
+use crate::setting;
 
 /// Why a run could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +20,7 @@ pub enum TrainError {
     /// The loss or the gradient is not a number, or infinite. The weights are as they were before.
     #[error(
         "step {step}: the loss is {loss} and the gradient norm {grad_norm}; the weights were left as \
-         they were. Lower train.optimizer.lr, or look at the rows of this step: {}",
+         they were. Lower `optimizer.lr`, or look at the rows of this step: {}",
         Listed(keys)
     )]
     NonFinite {
@@ -33,7 +36,7 @@ pub enum TrainError {
     /// A loss over the whole batch cannot be summed over micro-batches.
     #[error(
         "objective `{objective}` compares all rows of a batch with each other, so a step cannot be \
-         split into {micro} micro-batches: set train.micro_batch_size to train.batch_size"
+         split into {micro} micro-batches: make the micro-batch as large as the batch"
     )]
     WholeBatch {
         /// The objective.
@@ -55,7 +58,7 @@ pub enum TrainError {
     /// Memory does not suffice, and the batch cannot be cut.
     #[error(
         "step {step}: memory does not suffice for the batch, and objective `{objective}` compares all of \
-         its rows with each other, so that it cannot be cut: lower train.batch_size"
+         its rows with each other, so that it cannot be cut: make batches smaller"
     )]
     WholeBatchMemory {
         /// The step, from 1.
@@ -66,7 +69,7 @@ pub enum TrainError {
     /// Memory does not suffice for a single row.
     #[error(
         "step {step}: memory does not suffice for one row at a time ({reason}): choose shorter rows, a \
-         smaller model, or train.precision = \"bf16\"; the step's rows: {}",
+         smaller model, or `precision` bf16; the step's rows: {}",
         Listed(keys)
     )]
     OutOfMemory {
@@ -87,7 +90,7 @@ pub enum TrainError {
         step: u64,
     },
     /// The batching rule ended before the run did.
-    #[error("the data ended after step {step} of {total_steps}: lower train.steps")]
+    #[error("the data ended after step {step} of {total_steps}: lower `total_steps`")]
     DataEnded {
         /// Steps done.
         step: u64,
@@ -95,15 +98,15 @@ pub enum TrainError {
         total_steps: u64,
     },
     /// A setting that cannot be.
-    #[error("{key}: {reason}")]
+    #[error("{setting}: {reason}")]
     Config {
-        /// The key to change.
-        key: &'static str,
+        /// The setting to change.
+        setting: Setting,
         /// What is wrong with it.
         reason: String,
     },
     /// A new run where an old one left checkpoints.
-    #[error("{path} already holds checkpoints: resume that run, or choose another run.name", path = path.display())]
+    #[error("{path} already holds checkpoints: resume that run, or choose another folder", path = path.display())]
     RunExists {
         /// The folder.
         path: PathBuf,
@@ -124,6 +127,15 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A run with checkpoints, all of them damaged.
+    #[error(
+        "{path}: none of its checkpoints is whole: copy one of them again, or start another run in another folder",
+        path = path.display()
+    )]
+    NoneWhole {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A checkpoint of another run.
     #[error("cannot resume from {path}: {reason}", path = path.display())]
     Resume {
@@ -131,6 +143,8 @@ pub enum TrainError {
         path: PathBuf,
         /// What differs.
         reason: String,
+        /// The setting that differs.
+        setting: Setting,
     },
     /// Another rank of the run failed, and with it the run.
     #[error("rank {rank} failed, so that all ranks end: {message}")]
@@ -142,8 +156,8 @@ pub enum TrainError {
     },
     /// Ranks that were started differently.
     #[error(
-        "rank {rank} has other settings than rank 0, or resumes from another step: start all ranks with one \
-         recipe and one checkpoint"
+        "rank {rank} has other settings than rank 0, or resumes from another step: start all ranks with the same \
+         settings and the same checkpoint"
     )]
     RanksDiffer {
         /// The first rank that differs from rank 0.
@@ -171,6 +185,30 @@ impl From<sst_kernels::Error> for TrainError {
 impl From<tch::TchError> for TrainError {
     fn from(error: tch::TchError) -> Self {
         Self::Core(error.into())
+    }
+}
+
+impl NamesSettings for TrainError {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::Core(error) => error.settings(),
+            Self::Load(error) => error.settings(),
+            Self::NonFinite { .. } => vec![setting::LR],
+            Self::WholeBatch { .. } => vec![data::MICRO_BATCH_SIZE, data::BATCH_SIZE],
+            Self::WholeBatchMemory { .. } => vec![data::BATCH_SIZE],
+            Self::OutOfMemory { .. } => vec![setting::PRECISION],
+            Self::DataEnded { .. } => vec![setting::TOTAL_STEPS],
+            Self::Config { setting, .. } | Self::Resume { setting, .. } => vec![*setting],
+            Self::RunExists { .. } | Self::NoneWhole { .. } => vec![setting::FOLDER],
+            Self::WholeBatchRanks { .. }
+            | Self::NoGradient { .. }
+            | Self::Save { .. }
+            | Self::Broken { .. }
+            | Self::OtherRank { .. }
+            | Self::RanksDiffer { .. }
+            | Self::Io { .. }
+            | Self::Other(_) => Vec::new(),
+        }
     }
 }
 

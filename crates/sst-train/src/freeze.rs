@@ -4,6 +4,7 @@ use glob::Pattern;
 use sst_core::ParamStore;
 
 use crate::error::TrainError;
+use crate::setting;
 
 /// Takes the parameters that `patterns` name out of training and returns their names, in the store's
 /// order: they get no gradient, no moments and no decay.
@@ -28,7 +29,7 @@ pub fn freeze(params: &mut ParamStore, patterns: &[String]) -> Result<Vec<String
             let reason = format!(
                 "`{pattern}` matches no parameter of the model; its names are like `{first}`"
             );
-            return Err(TrainError::Config { key: "train.freeze", reason });
+            return Err(TrainError::Config { setting: setting::FREEZE, reason });
         }
     }
     let names: Vec<String> = (frozen.iter().zip(params.iter()))
@@ -51,7 +52,7 @@ impl Matcher {
             return Ok(Self::Prefix(pattern.trim_end_matches('.').to_owned()));
         }
         Pattern::new(pattern).map(Self::Glob).map_err(|error| TrainError::Config {
-            key: "train.freeze",
+            setting: setting::FREEZE,
             reason: format!("`{pattern}` is no glob: {error}"),
         })
     }

@@ -29,6 +29,7 @@ mod row_keys;
 pub mod saver;
 pub mod scaler;
 pub mod schedule;
+pub mod setting;
 mod state;
 mod step;
 mod sums;

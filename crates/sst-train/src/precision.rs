@@ -86,7 +86,7 @@ impl Precision {
         }
     }
 
-    /// Its name in recipes.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fp32 => "fp32",

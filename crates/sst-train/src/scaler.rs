@@ -10,6 +10,7 @@ use tch::Tensor;
 
 use crate::error::TrainError;
 use crate::optim::Gradients;
+use crate::setting;
 
 /// Below this scale a gradient that overflows is larger than 2^30: no matter of fp16's range.
 pub const MIN_SCALE: f32 = 1.0 / 16_384.0;
@@ -31,7 +32,7 @@ pub struct LossScaling {
     pub growth_interval: u64,
 }
 
-/// A number that fp32 holds: 1e308 would become infinity, which no recipe can write down again.
+/// A number that fp32 holds: 1e308 would become infinity, which no configuration file can hold.
 fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
     let wide = f64::deserialize(from)?;
     let number = wide as f32;
@@ -56,18 +57,18 @@ impl LossScaling {
     /// # Errors
     /// If the scale could not move as the names say.
     fn check(&self) -> Result<(), TrainError> {
-        let (key, reason) = if !(self.init_scale >= MIN_SCALE && self.init_scale.is_finite()) {
-            ("train.loss_scaling.init_scale", format!("must be at least {MIN_SCALE} and finite"))
+        let (setting, reason) = if !(self.init_scale >= MIN_SCALE && self.init_scale.is_finite()) {
+            (setting::INIT_SCALE, format!("must be at least {MIN_SCALE} and finite"))
         } else if !(self.growth_factor > 1.0 && self.growth_factor.is_finite()) {
-            ("train.loss_scaling.growth_factor", "must be above 1 and finite".to_owned())
+            (setting::GROWTH_FACTOR, "must be above 1 and finite".to_owned())
         } else if !(self.backoff_factor > 0.0 && self.backoff_factor < 1.0) {
-            ("train.loss_scaling.backoff_factor", "must be between 0 and 1".to_owned())
+            (setting::BACKOFF_FACTOR, "must be between 0 and 1".to_owned())
         } else if self.growth_interval == 0 {
-            ("train.loss_scaling.growth_interval", "must be at least 1 step".to_owned())
+            (setting::GROWTH_INTERVAL, "must be at least 1 step".to_owned())
         } else {
             return Ok(());
         };
-        Err(TrainError::Config { key, reason })
+        Err(TrainError::Config { setting, reason })
     }
 }
 

@@ -15,6 +15,7 @@ mod objective_names;
 mod pins;
 mod printing;
 mod readme;
+mod recipe_keys;
 mod recipes;
 mod rust_text;
 mod tree;
@@ -59,7 +60,7 @@ impl fmt::Display for Finding {
 type Rule = fn(&Tree) -> Vec<Finding>;
 
 /// Every rule, by name.
-const RULES: [(&str, Rule); 15] = [
+const RULES: [(&str, Rule); 16] = [
     ("circles", circles::check),
     ("goldens", goldens::check),
     ("layering", layering::check),
@@ -71,6 +72,7 @@ const RULES: [(&str, Rule); 15] = [
     ("pins", pins::check),
     ("printing", printing::check),
     ("readme", readme::check),
+    ("recipe_keys", recipe_keys::check),
     ("recipes", recipes::check),
     ("unfinished", unfinished::check),
     ("unsafe_code", unsafe_code::check),

@@ -2,15 +2,18 @@
 
 use sst_cli::exit::{Ends, Exit, Usage};
 use sst_cli::files;
+use sst_cli::flags::{FLAGS, with_flags};
 use sst_run::RunError;
 use sst_train::TrainError;
 
-/// Wraps an error of `sst-run` so that it ends the command with the right exit code. Other errors are returned
-/// unchanged.
+use crate::settings;
+
+/// Wraps an error of `sst-run` so that it ends the command with the right exit code. Its message names the keys of the
+/// recipe where it is about settings; the messages of other errors get the flags instead.
 pub(crate) fn with_exit_code(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<RunError>() {
         Ok(error) => of_run(error),
-        Err(other) => other,
+        Err(other) => with_flags(other, &[FLAGS, settings::FLAGS].concat(), settings::of),
     }
 }
 
@@ -25,33 +28,26 @@ fn of_run(error: RunError) -> anyhow::Error {
         | RunError::Model(_) => Usage(error.to_string()).into(),
         // The environment names no cache folder; this error says which variables are missing.
         RunError::NoCache => files::user_cache().err().unwrap_or_else(|| error.into()),
-        // The errors of the libraries are passed on unwrapped: `conclude` knows which of them are wrong usage.
-        RunError::Read(error) => error.into(),
-        RunError::Prepare(error) => error.into(),
+        // The errors of the libraries are passed on: `conclude` knows which of them are wrong usage. Those that name
+        // keys of the recipe have the library's error as their source.
         RunError::Store(error) => error.into(),
-        RunError::Rows(error) => error.into(),
         RunError::Tokenizer(error) => error.into(),
         RunError::Models(error) => error.into(),
-        RunError::Objective(error) => error.into(),
         RunError::Kernels(error) => error.into(),
-        RunError::Core(error) => error.into(),
         RunError::Observer(error) => anyhow::Error::from_boxed(error),
-        RunError::Checkpoint(error) | RunError::Train(error) => of_training(error),
-        other => other.into(),
-    }
-}
-
-fn of_training(error: TrainError) -> anyhow::Error {
-    match error {
-        TrainError::NonFinite { .. } => {
-            Ends { exit: Exit::NonFinite, message: error.to_string() }.into()
-        }
-        TrainError::Config { .. }
-        | TrainError::WholeBatch { .. }
-        | TrainError::WholeBatchMemory { .. }
-        | TrainError::RunExists { .. }
-        | TrainError::Resume { .. } => Usage(error.to_string()).into(),
-        TrainError::Other(inner) => anyhow::Error::from_boxed(inner),
+        RunError::Checkpoint(TrainError::Other(error))
+        | RunError::Train(TrainError::Other(error)) => anyhow::Error::from_boxed(error),
+        RunError::Checkpoint(ref inner) | RunError::Train(ref inner) => match inner {
+            TrainError::NonFinite { .. } => {
+                Ends { exit: Exit::NonFinite, message: error.to_string() }.into()
+            }
+            TrainError::Config { .. }
+            | TrainError::WholeBatch { .. }
+            | TrainError::WholeBatchMemory { .. }
+            | TrainError::RunExists { .. }
+            | TrainError::Resume { .. } => Usage(error.to_string()).into(),
+            _ => error.into(),
+        },
         other => other.into(),
     }
 }

@@ -4,6 +4,7 @@ mod cmd;
 mod error;
 mod model;
 mod recipe;
+mod settings;
 mod signals;
 mod terminal;
 mod usage;
@@ -19,7 +20,7 @@ use sst_kernels::CpuLevel;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start();
+    logging::start(settings::name(&cli.command));
     let ended = run_command(&cli.command).map_err(error::with_exit_code);
     conclude(ended, usage::is_usage)
 }

@@ -8,12 +8,13 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use sst_data::augment::{AugmentError, Chain, Context, Draw, build, list};
 use sst_data::read::{DocumentWithFields, DocumentsWithFields};
-use sst_data::{Ledger, atomic};
+use sst_data::{Ledger, NamesSettings, atomic};
 
 use super::output;
 use super::source::source;
 use crate::args::AugmentArgs;
 use crate::exit::{Exit, Usage};
+use crate::flags::{self, FLAGS};
 use crate::{files, render};
 
 /// The number of documents that are augmented at a time: enough to keep a translator busy.
@@ -110,8 +111,12 @@ fn chain(args: &AugmentArgs, ledger: &Ledger) -> Result<Chain> {
     chain.map_err(|error| match error {
         AugmentError::Unknown { .. }
         | AugmentError::Config { .. }
+        | AugmentError::NoThesaurus { .. }
         | AugmentError::Twice { .. }
-        | AugmentError::Translate(_) => Usage(error.to_string()).into(),
+        | AugmentError::Translate(_) => {
+            let flags = flags::shown(&error.settings(), FLAGS);
+            Usage(format!("{error}{flags}")).into()
+        }
         error @ AugmentError::Thesaurus(_) => error.into(),
     })
 }

@@ -10,7 +10,7 @@ type Build = fn(&Value, &Context) -> Result<Box<dyn Augment>, AugmentError>;
 /// An entry of the list of augmentations.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// The name in recipes.
+    /// The name by which it is asked for.
     pub name: &'static str,
     /// A one-line description for users.
     pub summary: &'static str,

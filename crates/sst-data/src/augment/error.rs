@@ -2,6 +2,7 @@
 
 use super::thesaurus::ThesaurusError;
 use super::translate::TranslateError;
+use crate::setting::{self, NamesSettings, Setting};
 
 /// Why an augmentation could not be built or applied.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,15 @@ pub enum AugmentError {
         /// The problem and what to do.
         reason: String,
     },
+    /// There is no thesaurus to take synonyms from.
+    #[error(
+        "augmentation `{kind}`: no thesaurus is given: set `files` to a mythes .dat file (Debian's mythes-en-us has one \
+         of English), a Cilin file or a WordNet folder"
+    )]
+    NoThesaurus {
+        /// The augmentation.
+        kind: &'static str,
+    },
     /// The same augmentation occurs twice in a chain.
     #[error(
         "augmentation `{kind}` is asked for twice: it would draw the same both times, so give it \
@@ -37,4 +47,13 @@ pub enum AugmentError {
     /// A translator failed.
     #[error(transparent)]
     Translate(#[from] TranslateError),
+}
+
+impl NamesSettings for AugmentError {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::NoThesaurus { .. } => vec![setting::SYNONYM_FILES],
+            _ => Vec::new(),
+        }
+    }
 }

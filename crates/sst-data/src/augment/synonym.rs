@@ -62,9 +62,7 @@ impl Synonym {
     fn load(config: &Value, context: &Context) -> Result<Self, AugmentError> {
         let config: SynonymConfig = parse(Self::NAME, config)?;
         if config.files.is_empty() {
-            let reason = "no thesaurus is given: set files (--synonyms) to a mythes .dat file (Debian's \
-                          mythes-en-us has one of English), a Cilin file or a WordNet folder";
-            return Err(AugmentError::Config { kind: Self::NAME, reason: reason.to_owned() });
+            return Err(AugmentError::NoThesaurus { kind: Self::NAME });
         }
         let thesaurus = Thesaurus::load(&config.files)?;
         Self::new(config, thesaurus, context)

@@ -9,6 +9,7 @@ use super::window::{Group, Row, Windows};
 use super::{Batching, BatchingError, Fill, Position, SampleRef, StepPlan};
 use crate::rng::SeqRng;
 use crate::rows::Dataset;
+use crate::setting;
 
 /// How the tokens of a micro-batch are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -94,13 +95,13 @@ impl TokenBudget {
     ) -> Result<Self, BatchingError> {
         let BudgetConfig { max_tokens, micro_max_tokens: micro, cost, window } = config;
         let limit = match (max_tokens, micro) {
-            (0, _) => return Err(BatchingError::Zero("max_tokens")),
-            (_, 0) => return Err(BatchingError::Zero("micro_max_tokens")),
+            (0, _) => return Err(BatchingError::Zero(setting::MAX_TOKENS)),
+            (_, 0) => return Err(BatchingError::Zero(setting::MICRO_MAX_TOKENS)),
             (max, micro) if micro > max => {
                 return Err(BatchingError::MicroOverBudget { micro, max });
             }
-            (max, micro) if micro == max => ("max_tokens", max),
-            (_, micro) => ("micro_max_tokens", micro),
+            (max, micro) if micro == max => (setting::MAX_TOKENS, max),
+            (_, micro) => (setting::MICRO_MAX_TOKENS, micro),
         };
         let windows = Windows::new(seed, rows, window, max_tokens, limit)?;
         // A budget of 2.5 micro-batches becomes three smaller micro-batches, if every row fits into them.

@@ -2,6 +2,7 @@
 
 use super::epochs::Epochs;
 use super::{Batching, BatchingError, Fill, Position, SampleRef, SizeRamp, StepPlan};
+use crate::setting;
 
 /// Batches of a fixed number of samples.
 ///
@@ -29,8 +30,8 @@ impl FixedBatches {
     ) -> Result<Self, BatchingError> {
         match (len, batch_size, micro_batch_size) {
             (0, _, _) => Err(BatchingError::Empty),
-            (_, 0, _) => Err(BatchingError::Zero("batch_size")),
-            (_, _, 0) => Err(BatchingError::Zero("micro_batch_size")),
+            (_, 0, _) => Err(BatchingError::Zero(setting::BATCH_SIZE)),
+            (_, _, 0) => Err(BatchingError::Zero(setting::MICRO_BATCH_SIZE)),
             (_, batch, micro) if micro > batch => {
                 Err(BatchingError::MicroTooLarge { micro, batch })
             }
@@ -47,9 +48,9 @@ impl FixedBatches {
     /// If the ramp starts at 0, or above the batch size.
     pub fn with_ramp(self, ramp: SizeRamp) -> Result<Self, BatchingError> {
         match ramp.from {
-            0 => Err(BatchingError::Zero("batch_warmup.from")),
+            0 => Err(BatchingError::Zero(setting::SIZE_RAMP_FROM)),
             from if from > self.batch_size => Err(BatchingError::RampTooHigh {
-                key: "batch_warmup.from",
+                setting: setting::SIZE_RAMP_FROM,
                 from,
                 full: self.batch_size,
             }),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ramp::grow;
 use super::{Batching, BatchingError, Position, StepPlan};
+use crate::setting;
 
 /// The length of the longest row of an update, which grows linearly from `from` to the full length over `steps`
 /// updates.
@@ -58,12 +59,12 @@ impl LengthWarmUp {
         full: usize,
     ) -> Result<Self, BatchingError> {
         match ramp {
-            LengthRamp { from: 0, .. } => Err(BatchingError::Zero("length_warmup.from")),
+            LengthRamp { from: 0, .. } => Err(BatchingError::Zero(setting::LENGTH_RAMP_FROM)),
             LengthRamp { multiple_of: 0, .. } => {
-                Err(BatchingError::Zero("length_warmup.multiple_of"))
+                Err(BatchingError::Zero(setting::LENGTH_RAMP_MULTIPLE_OF))
             }
             LengthRamp { from, .. } if from > full => {
-                Err(BatchingError::RampTooHigh { key: "length_warmup.from", from, full })
+                Err(BatchingError::RampTooHigh { setting: setting::LENGTH_RAMP_FROM, from, full })
             }
             _ if rule.is_packed() => Err(BatchingError::PackedLengthRamp),
             _ => Ok(Self { rule, ramp, full }),

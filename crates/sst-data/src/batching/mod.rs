@@ -14,6 +14,8 @@ mod plan;
 mod ramp;
 mod window;
 
+use crate::setting::{self, NamesSettings, Setting};
+
 pub use budget::{BudgetConfig, Cost, TokenBudget};
 pub use fixed::FixedBatches;
 pub use length::{LengthRamp, LengthWarmUp};
@@ -44,13 +46,15 @@ pub trait Fill: Batching {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BatchingError {
     /// No samples.
-    #[error("the data set has no rows: check data.paths, data.clean and data.validation")]
+    #[error(
+        "the data set has no rows: check which files are read, how they are cleaned and how much is held out"
+    )]
     Empty,
     /// A size is zero.
-    #[error("train.{0} must be at least 1")]
-    Zero(&'static str),
+    #[error("{0} must be at least 1")]
+    Zero(Setting),
     /// The micro-batch is larger than the batch.
-    #[error("train.micro_batch_size ({micro}) is larger than train.batch_size ({batch})")]
+    #[error("`micro_batch_size` ({micro}) is larger than `batch_size` ({batch})")]
     MicroTooLarge {
         /// Samples in a micro-batch.
         micro: usize,
@@ -58,7 +62,7 @@ pub enum BatchingError {
         batch: usize,
     },
     /// The token budget of a micro-batch is larger than that of a step.
-    #[error("train.micro_max_tokens ({micro}) is larger than train.max_tokens ({max})")]
+    #[error("`micro_max_tokens` ({micro}) is larger than `max_tokens` ({max})")]
     MicroOverBudget {
         /// Tokens of a micro-batch.
         micro: usize,
@@ -66,7 +70,7 @@ pub enum BatchingError {
         max: usize,
     },
     /// A micro-batch has more packs than a step.
-    #[error("train.micro_packs ({micro}) is larger than train.packs_per_step ({packs})")]
+    #[error("`micro_packs` ({micro}) is larger than `packs_per_step` ({packs})")]
     MicroOverPacks {
         /// Packs in a micro-batch.
         micro: usize,
@@ -75,24 +79,24 @@ pub enum BatchingError {
     },
     /// A row is longer than a step, micro-batch or pack may be.
     #[error(
-        "the row that begins at {row} has {length} tokens and train.{key} is {limit}: raise it to \
-         {length} or lower data.max_length to {limit}"
+        "the row that begins at {row} has {length} tokens, more than the {limit} of {setting}: raise that to {length}, \
+         or lower the `max_length` of rows to {limit}"
     )]
     RowTooLong {
         /// The file and line, as in [`crate::Key`].
         row: String,
         /// Its tokens, special ones included.
         length: usize,
-        /// The key of the limit, without its section.
-        key: &'static str,
+        /// The setting that is the limit.
+        setting: Setting,
         /// The tokens that fit.
         limit: usize,
     },
     /// A warm-up starts above the value that it should grow to.
-    #[error("train.{key} starts at {from}, above the {full} it should grow to: lower it")]
+    #[error("{setting} is {from}, above the {full} that it should grow to: lower it")]
     RampTooHigh {
-        /// The key, without its section.
-        key: &'static str,
+        /// The setting of the warm-up.
+        setting: Setting,
         /// Where it starts.
         from: usize,
         /// Where it should end.
@@ -100,8 +104,22 @@ pub enum BatchingError {
     },
     /// Rows are both packed and split.
     #[error(
-        "train.length_warmup cannot split packed rows, whose pieces might overflow their pack: \
-         remove it or train.pack_length"
+        "`LengthWarmUp` cannot split packed rows, whose pieces might overflow their pack: remove it, or use another \
+         rule than `Packed`"
     )]
     PackedLengthRamp,
+}
+
+impl NamesSettings for BatchingError {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::Empty => vec![setting::PATHS, setting::CLEAN, setting::FRACTION],
+            Self::Zero(setting) | Self::RampTooHigh { setting, .. } => vec![*setting],
+            Self::MicroTooLarge { .. } => vec![setting::MICRO_BATCH_SIZE, setting::BATCH_SIZE],
+            Self::MicroOverBudget { .. } => vec![setting::MICRO_MAX_TOKENS, setting::MAX_TOKENS],
+            Self::MicroOverPacks { .. } => vec![setting::MICRO_PACKS, setting::PACKS_PER_STEP],
+            Self::RowTooLong { setting, .. } => vec![*setting, setting::MAX_LENGTH],
+            Self::PackedLengthRamp => vec![setting::LENGTH_WARM_UP, setting::PACKED],
+        }
+    }
 }

@@ -8,6 +8,7 @@ use super::window::{Group, Row, Windows};
 use super::{Batching, BatchingError, Fill, Position, SampleRef, StepPlan};
 use crate::rng::SeqRng;
 use crate::rows::Dataset;
+use crate::setting;
 
 /// The sizes of [`Packed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +52,13 @@ impl Packed {
     ) -> Result<Self, BatchingError> {
         let PackConfig { length, packs_per_step: packs, micro_packs: micro, window } = config;
         match (length, packs, micro) {
-            (0, _, _) => return Err(BatchingError::Zero("pack_length")),
-            (_, 0, _) => return Err(BatchingError::Zero("packs_per_step")),
-            (_, _, 0) => return Err(BatchingError::Zero("micro_packs")),
+            (0, _, _) => return Err(BatchingError::Zero(setting::PACK_LENGTH)),
+            (_, 0, _) => return Err(BatchingError::Zero(setting::PACKS_PER_STEP)),
+            (_, _, 0) => return Err(BatchingError::Zero(setting::MICRO_PACKS)),
             _ if micro > packs => return Err(BatchingError::MicroOverPacks { micro, packs }),
             _ => {}
         }
-        let limit = ("pack_length", length);
+        let limit = (setting::PACK_LENGTH, length);
         let windows = Windows::new(seed, rows, window, packs.saturating_mul(length), limit)?;
         Ok(Self { windows, config })
     }

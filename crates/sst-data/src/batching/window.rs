@@ -14,6 +14,7 @@ use super::epochs::Epochs;
 use super::{BatchingError, Position, SampleRef, StepPlan};
 use crate::rng::SeqRng;
 use crate::rows::Dataset;
+use crate::setting::{self, Setting};
 
 /// The smallest default window. Sorting it takes about a millisecond, and packs of ordinary corpora are then full up
 /// to a few per mille.
@@ -60,13 +61,13 @@ impl Windows {
     /// `step_tokens` tokens.
     ///
     /// # Errors
-    /// If there are no rows, `size` is 0, or a row is longer than `limit`, which is the value of the setting `key`.
+    /// If there are no rows, `size` is 0, or a row is longer than `limit`, which is the value of `setting`.
     pub(super) fn new(
         seed: u64,
         rows: Arc<dyn Dataset>,
         size: Option<usize>,
         step_tokens: usize,
-        (key, limit): (&'static str, usize),
+        (setting, limit): (Setting, usize),
     ) -> Result<Self, BatchingError> {
         let len = rows.len();
         // Finds the first of the longest rows, and the total number of tokens.
@@ -80,10 +81,10 @@ impl Windows {
         let default = (STEPS.saturating_mul(step_tokens as u64) / mean_length).max(WINDOW as u64);
         match size.map_or(default, |size| size as u64) {
             _ if len == 0 => Err(BatchingError::Empty),
-            0 => Err(BatchingError::Zero("window")),
+            0 => Err(BatchingError::Zero(setting::WINDOW)),
             _ if length > limit => {
                 let row = rows.key(index).to_string();
-                Err(BatchingError::RowTooLong { row, length, key, limit })
+                Err(BatchingError::RowTooLong { row, length, setting, limit })
             }
             size => {
                 let count = len.div_ceil(size);

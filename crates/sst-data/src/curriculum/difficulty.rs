@@ -22,7 +22,7 @@ pub enum Difficulty {
     /// The mean of `-ln p(token)`, where `p` is the token's frequency in the data set. In the paper
     /// (equation 4) it is the sum, which is mostly the length again. The mean ranks rows differently.
     Rarity,
-    /// The score that the data gives (`data.score_field`).
+    /// The score that the data gives, in the `score_field` of its source.
     Score,
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::batching::{Batching, Fill, Pool, Position, SampleRef, StepPlan};
 use crate::rng::SeqRng;
+use crate::setting::{self, NamesSettings, Setting};
 
 pub use difficulty::{Difficulty, rank};
 pub use pacing::Pacing;
@@ -18,28 +19,44 @@ pub use pacing::Pacing;
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum CurriculumError {
     /// No rows.
-    #[error("the data set has no rows: check data.paths, data.clean and data.validation")]
+    #[error(
+        "the data set has no rows: check which files are read, how they are cleaned and how much is held out"
+    )]
     Empty,
     /// There are more rows than can be ranked.
     #[error("a curriculum can rank {limit} rows, and the data set has {0}", limit = u32::MAX)]
     TooManyRows(u64),
     /// Rows are ranked by their score, but a row has none.
-    #[error("the row that begins at {0} has no score: set data.score_field")]
+    #[error(
+        "the row that begins at {0} has no score: set `score_field` to the field that holds it"
+    )]
     NoScore(String),
     /// A share of the rows is not in `(0, 1]`.
-    #[error("curriculum.{key} is {share}: it must be above 0 and at most 1")]
+    #[error("the share {share} of {setting} must be above 0 and at most 1")]
     BadShare {
-        /// The key, without its section.
-        key: &'static str,
-        /// Its value.
+        /// The setting that has it.
+        setting: Setting,
+        /// The share.
         share: f64,
     },
     /// The stages do not grow from step 0 to a share of 1.
-    #[error("curriculum.steps {0}: list (step, share), from step 0 to a share of 1, both growing")]
+    #[error("the list `Steps` {0}: list (step, share), from step 0 to a share of 1, both growing")]
     BadStages(&'static str),
     /// A row cannot be read.
     #[error("{0}")]
     Unreadable(String),
+}
+
+impl NamesSettings for CurriculumError {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::Empty => vec![setting::PATHS, setting::CLEAN, setting::FRACTION],
+            Self::NoScore(_) => vec![setting::SCORE_FIELD],
+            Self::BadShare { setting, .. } => vec![*setting],
+            Self::BadStages(_) => vec![setting::PACING_STEPS],
+            Self::TooManyRows(_) | Self::Unreadable(_) => Vec::new(),
+        }
+    }
 }
 
 /// The epoch numbers of rows that a curriculum draws have this bit set, which no ordinary epoch has.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::CurriculumError;
+use crate::setting;
 
 /// The competence of each step: the share of the rows, counted from the easiest, that the step draws from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,15 +35,17 @@ impl Pacing {
     /// # Errors
     /// If a share is not in (0, 1], or the stages do not grow from step 0 to a share of 1.
     pub fn check(&self) -> Result<(), CurriculumError> {
-        let check = |key, share| match share {
+        let check = |setting, share| match share {
             share if share > 0.0 && share <= 1.0 => Ok(()),
-            share => Err(CurriculumError::BadShare { key, share }),
+            share => Err(CurriculumError::BadShare { setting, share }),
         };
         let stages = match self {
-            Self::Linear { start, .. } | Self::Root { start, .. } => return check("start", *start),
+            Self::Linear { start, .. } | Self::Root { start, .. } => {
+                return check(setting::PACING_START, *start);
+            }
             Self::Steps(stages) => stages,
         };
-        stages.iter().try_for_each(|(_, share)| check("steps", *share))?;
+        stages.iter().try_for_each(|(_, share)| check(setting::PACING_STEPS, *share))?;
         let grow = |pair: &[(u64, f64)]| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1;
         match (stages.first(), stages.last()) {
             (None, _) | (_, None) => Err(CurriculumError::BadStages("is empty")),

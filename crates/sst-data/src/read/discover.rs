@@ -7,6 +7,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::splits::{self, Split};
 use super::{Format, ReadError, Source, file, warn_once};
+use crate::setting;
 
 /// The files that the paths name, and those that are left out.
 #[derive(Default)]
@@ -31,8 +32,12 @@ pub(super) fn extension(path: &Path) -> String {
 }
 
 /// The advice for a file whose extension does not name a format.
-const UNKNOWN: &str = "the extension does not name the format: set it to one of text, paragraphs, jsonl, csv, tsv or \
+const UNKNOWN: &str = "the extension does not name the format: set `format` to text, paragraphs, jsonl, csv, tsv or \
                        parquet";
+/// The advice for a JSON file.
+const JSON: &str = "a .json file is read where it holds JSON lines: set `format` to jsonl; a list of objects becomes \
+                    such with `jq -c '.[]' FILE > FILE.jsonl`, objects over several lines with `jq -c . FILE > \
+                    FILE.jsonl`";
 
 /// Whether the extension is that of a data format, readable or not.
 fn is_data(path: &Path) -> bool {
@@ -51,17 +56,17 @@ fn warn_about(found: &DiscoveredFiles, format: Option<Format>) {
             found.other_splits.iter().map(|(_, split)| split.name()).collect();
         splits.sort_unstable();
         splits.dedup();
-        warn_once::warn_once(format!(
-            "files of the splits {} are kept apart and not read ({} of them, the first is {}): name a file to read \
-             it, or measure on it with `sst eval EVALUATOR --data FILE` (data.validation holds out a share of the files \
-             that are read)",
+        let message = format!(
+            "files of the splits {} are kept apart and not read ({} of them, the first is {}): name a file to read it, \
+             or to measure on it (`fraction` holds out a share of the files that are read)",
             splits.join(", "),
             found.other_splits.len(),
             first.display()
-        ));
+        );
+        warn_once::warn_once(Some(setting::FRACTION), message);
     }
     if let Some(message) = other_data(&found.other_files, format) {
-        warn_once::warn_once(message);
+        warn_once::warn_once(None, message);
     }
 }
 
@@ -104,17 +109,14 @@ pub(super) fn unknown_extension(path: &Path) -> ReadError {
         ("tgz", _) | (_, "tar") => {
             "tar archives are not read: unpack it with `tar -xf` and name the files in it"
         }
-        (_, "json") => {
-            "a .json file is read where it holds JSON lines: set the format to jsonl (--format jsonl); a list \
-             of objects becomes such with `jq -c '.[]' FILE > FILE.jsonl`, objects over several lines with \
-             `jq -c . FILE > FILE.jsonl`"
-        }
+        (_, "json") => JSON,
         (_, "arrow" | "feather") => {
             "Arrow files are not read: write it as Parquet (`datasets`: `to_parquet`)"
         }
         _ => UNKNOWN,
     };
-    ReadError::UnknownExtension { path: path.to_string_lossy().into_owned(), advice }
+    let setting = [UNKNOWN, JSON].contains(&advice).then_some(setting::FORMAT);
+    ReadError::UnknownExtension { path: path.to_string_lossy().into_owned(), advice, setting }
 }
 
 /// Checks a configured format against the extension. A `.txt` file may hold any text format, and a table may have

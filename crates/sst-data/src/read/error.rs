@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::example::{Field, Key};
+use crate::setting::{self, NamesSettings, Setting};
 
 /// Why documents could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -30,12 +31,12 @@ pub enum ReadError {
         reason: String,
     },
     /// No path is given.
-    #[error("no data path is given: set `data.paths` to a file, a folder or a glob")]
+    #[error("no data path is given: set `paths` to a file, a folder or a glob")]
     NoPaths,
     /// A folder or glob contains no readable file.
     #[error(
         "{path} holds no file of a known format (it holds {found}): \
-         set the format and name the files with a glob such as {path}/*"
+         set `format` and name the files with a glob such as {path}/*"
     )]
     NoFiles {
         /// The folder or pattern, as written.
@@ -50,6 +51,8 @@ pub enum ReadError {
         path: String,
         /// What to do.
         advice: &'static str,
+        /// The setting that the advice is about.
+        setting: Option<Setting>,
     },
     /// A folder or glob contains several splits, none of which is for training.
     #[error(
@@ -66,8 +69,8 @@ pub enum ReadError {
     },
     /// The configured format contradicts the extension.
     #[error(
-        "{path}: the format is set to {format}, but the extension says {extension}: set the format to \
-         {extension}, leave it out, or rename the file"
+        "{path}: the format is set to {format}, but the extension says {extension}: set `format` to {extension}, leave it \
+         out, or rename the file"
     )]
     AgainstExtension {
         /// The file.
@@ -85,7 +88,7 @@ pub enum ReadError {
         /// The file.
         path: String,
         /// The setting that names the field.
-        setting: &'static str,
+        setting: Setting,
         /// The field.
         field: String,
         /// The format.
@@ -272,6 +275,21 @@ pub enum ReadError {
         /// The file.
         path: String,
     },
+}
+
+impl NamesSettings for ReadError {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::NoPaths => vec![setting::PATHS],
+            Self::NoFiles { .. } | Self::AgainstExtension { .. } => vec![setting::FORMAT],
+            Self::UnknownExtension { setting, .. } => setting.iter().copied().collect(),
+            Self::NoFields { setting, .. } => vec![*setting],
+            Self::MissingField { .. } => vec![setting::TEXT_FIELD],
+            Self::MissingPair { .. } => vec![setting::PAIR_FIELDS],
+            Self::BadScore { .. } => vec![setting::SCORE_FIELD],
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl ReadError {

@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::example::{Example, Key};
 use crate::ledger::Ledger;
+use crate::setting::{self, NamesSettings};
 use record::{Keep, Reader, Wanted};
 
 pub use error::ReadError;
@@ -83,7 +84,7 @@ impl Format {
         }
     }
 
-    /// The name of the format in recipes.
+    /// The name of the format.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -305,9 +306,9 @@ impl Reading {
         let Source { text_field, score_field, pair_fields, .. } = &self.source;
         let text = Some(text_field).filter(|field| *field != TEXT);
         let settings = [
-            ("text_field", text),
-            ("score_field", score_field.as_ref()),
-            ("pair_fields", pair_fields.first()),
+            (setting::TEXT_FIELD, text),
+            (setting::SCORE_FIELD, score_field.as_ref()),
+            (setting::PAIR_FIELDS, pair_fields.first()),
         ];
         match settings.into_iter().find_map(|(setting, field)| Some((setting, field?.clone()))) {
             Some((setting, field)) => {
@@ -325,7 +326,8 @@ impl Reading {
                 // Only the first error of a kind is printed, because a bad file may have millions. The ledger counts
                 // all of them.
                 if self.ledger.count(name) == 0 {
-                    tracing::warn!("skipped, like all further ones of this kind: {error}");
+                    let setting = error.settings().first().map(|setting| setting.path());
+                    tracing::warn!(setting, "skipped, like all further ones of this kind: {error}");
                 }
                 let file = Key::new(path.clone(), 1);
                 self.ledger.add(name, 1, Some(error.key().unwrap_or(&file)));

@@ -70,12 +70,13 @@ impl Sorted {
     /// Warns about files that the user may not want to train on.
     fn warn(&self) {
         let Some(first) = self.unnamed.first() else { return };
-        warn_once::warn_once(format!(
+        let message = format!(
             "files are read whose names state no split, beside others that are named for training ({} of them, the \
              first is {}); `datasets` would leave them out: move away what is held out, or name the files to read",
             self.unnamed.len(),
             first.display()
-        ));
+        );
+        warn_once::warn_once(None, message);
     }
 }
 

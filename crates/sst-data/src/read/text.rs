@@ -9,6 +9,7 @@ use super::lines::LineReader;
 use super::record::{Reader, Record};
 use super::warn_once;
 use crate::ledger::Ledger;
+use crate::setting;
 
 /// A reader of one document a line. Blank lines are either skipped and counted in the ledger as `read.blank_lines`, or
 /// are empty documents.
@@ -34,10 +35,11 @@ impl Lines {
             let (file, format) = (lines.key_at(1), format.name());
             let what =
                 if format == "jsonl" { "JSON objects" } else { "rows of a table with a header" };
-            warn_once::warn_once(format!(
-                "{file}: the lines look like {what} and are read as plain text: for their fields set the format \
-                 (--format {format}, or data.format = \"{format}\" in a recipe), and say \"text\" if plain text is meant",
-            ));
+            let message = format!(
+                "{file}: the lines look like {what} and are read as plain text: set `format` to {format} to read their \
+                 fields, or to text if plain text is meant",
+            );
+            warn_once::warn_once(Some(setting::FORMAT), message);
             ledger.add("read.records_as_text", 1, Some(&file));
         }
         Ok(Self { lines, ledger: ledger.clone(), keep_blank })

@@ -4,13 +4,15 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
+use crate::setting::Setting;
+
 /// The warnings that this process has printed.
 static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Prints a warning, unless this process has printed it already.
-pub(super) fn warn_once(message: String) {
+/// Prints a warning, unless this process has printed it already. `setting` is the one that it advises to change.
+pub(super) fn warn_once(setting: Option<Setting>, message: String) {
     let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
     if printed.insert(message.clone()) {
-        tracing::warn!("{message}");
+        tracing::warn!(setting = setting.map(Setting::path), "{message}");
     }
 }

@@ -3,6 +3,7 @@
 use crate::example::Key;
 use crate::lock::LockError;
 use crate::read::ReadError;
+use crate::setting::{self, NamesSettings, Setting};
 use crate::store::StoreError;
 use crate::tokenize::TokenizeError;
 use crate::transform::TransformError;
@@ -126,7 +127,7 @@ pub enum RecordsError {
     Empty(String),
     /// A sequence has no room for a token of each of its texts.
     #[error(
-        "data.max_length is {max_length}, but the special tokens alone take {special}: raise it to {least} or more"
+        "`max_length` is {max_length}, but the special tokens alone take {special}: raise it to {least} or more"
     )]
     NoRoom {
         /// The most tokens of a sequence.
@@ -137,7 +138,7 @@ pub enum RecordsError {
         least: usize,
     },
     /// The validation fraction is not in `[0, 1)`.
-    #[error("data.validation is {0}: it must be at least 0 and below 1")]
+    #[error("`fraction` is {0}: it must be at least 0 and below 1")]
     BadFraction(f64),
     /// A transform is not compatible with the columns.
     #[error(transparent)]
@@ -145,4 +146,15 @@ pub enum RecordsError {
     /// The store was prepared with another tokenizer.
     #[error("the records were prepared with another tokenizer: prepare them with this one")]
     OtherTokenizer,
+}
+
+impl NamesSettings for RecordsError {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::Read(error) => error.settings(),
+            Self::NoRoom { .. } => vec![setting::MAX_LENGTH],
+            Self::BadFraction(_) => vec![setting::FRACTION],
+            _ => Vec::new(),
+        }
+    }
 }

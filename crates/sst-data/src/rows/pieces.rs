@@ -31,9 +31,7 @@ pub(crate) fn split(
     let tokens = &ids[prefix.len()..ids.len() - suffix.len()];
     let count = tokens.len().div_ceil(max_length - num_special);
     if row.index >> ROW_BITS != 0 || count as u64 >> (u64::BITS - ROW_BITS) != 0 {
-        let reason = "it has too many pieces or too many rows stand before it: raise \
-                      train.length_warmup.from or remove the warm-up";
-        return Err(DatasetError::Unreadable { key: row.key, reason: reason.to_owned() });
+        return Err(DatasetError::TooManyPieces(row.key));
     }
     let bound = |piece: usize| tokens.len() * piece / count;
     let piece = |number: usize| {

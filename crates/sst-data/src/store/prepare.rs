@@ -20,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::lock::{self, FileLock, LockError};
 use crate::read::{self, ReadError, SCORE, Source, check_regular};
 use crate::sentence;
+use crate::setting::{self, NamesSettings, Setting};
 use crate::tokenize::{TokenizeError, Tokenizer, UnknownCount, unknown_warning};
 
 /// The number of bytes of text that are tokenized at once. It bounds the memory, and is enough to keep every core
@@ -52,6 +53,16 @@ pub enum PrepareError {
     /// No document is left after cleaning.
     #[error("cleaning left no document of {0}: the ledger says what was dropped")]
     Empty(String),
+}
+
+impl NamesSettings for PrepareError {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::Read(error) => error.settings(),
+            Self::Empty(_) => vec![setting::CLEAN],
+            Self::Tokenize { .. } | Self::Store(_) | Self::Lock(_) => Vec::new(),
+        }
+    }
 }
 
 /// A list of numbers for each document: its tokens, or its sentence ends.

@@ -14,7 +14,7 @@ use crate::rng::SeqRng;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "clean",
-    summary: "normalises Unicode, control characters and white space, as data.clean does",
+    summary: "normalises Unicode, control characters and white space, as documents are cleaned",
     default_config: || json!(CleanTransformConfig::default()),
     is_random: false,
     takes_other_keys: false,

@@ -319,7 +319,7 @@ fn packs_reach_the_objective() {
     let mut loader =
         Loader::new(data, Arc::new(Draw::default()), rule, config(0), Position::default()).unwrap();
     let error = loader.next().unwrap().unwrap_err().to_string();
-    assert!(error.contains("remove train.pack_length"), "{error}");
+    assert!(error.contains("use another batching rule than `Packed`"), "{error}");
 }
 
 /// A rule that ends, and that would then start again.

@@ -181,7 +181,7 @@ fn rows_that_cannot_be_split_are_errors() {
     let rows = rows(&store, RowMode::Document, 64, &Ledger::new());
     let error = rows.pieces(0, 0, 3).unwrap_err();
     assert!(matches!(error, DatasetError::NoRoomInPiece { max_length: 3, num_special: 3 }));
-    assert!(error.to_string().contains("train.length_warmup.from to 4"), "{error}");
+    assert!(error.to_string().contains("raise `from` of the length warm-up to 4"), "{error}");
     assert!(matches!(rows.pieces(1, 0, 9), Err(DatasetError::OutOfRange { index: 1, len: 1 })));
     // This data set does not implement splitting.
     let other = crate::batching::Rows::of(vec![3, 9]);

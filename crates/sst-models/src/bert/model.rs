@@ -168,11 +168,7 @@ impl Encoder for BertModel {
         let tokens = input.tokens()?;
         let length = longest(tokens);
         if length > self.num_positions {
-            return Err(Error::Contract(format!(
-                "a row of {length} tokens does not fit the model's {} positions; \
-                 lower data.max_length or truncate",
-                self.num_positions
-            )));
+            return Err(Error::RowTooLong { length, limit: self.num_positions });
         }
         let hidden = self.embeddings.forward(tokens, forward.train)?;
         Ok(Embedded { hidden, rows: tokens.layout() })

@@ -16,6 +16,7 @@ use super::prompts::{Prompts, Side};
 use crate::error::ModelError;
 use crate::files::{Carried, Role};
 use crate::load::LoadOptions;
+use crate::setting;
 
 /// Options that override the settings of a folder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -127,7 +128,8 @@ impl SentenceModel {
         let limit = model.max_length()?;
         if let Some(asked) = options.max_length.filter(|asked| *asked > limit) {
             tracing::warn!(
-                "max_length is {asked}, and the model reads {limit} tokens at most: longer texts are cut there"
+                setting = setting::MAX_LENGTH.path(),
+                "`max_length` is {asked}, and the model reads {limit} tokens at most: longer texts are cut there"
             );
         }
         let length = options.max_length.or(tokenizer.model_max_length()).unwrap_or(limit);
@@ -204,7 +206,7 @@ impl SentenceModel {
                 self.max_length,
                 framing + 1
             );
-            return Err(ModelError::Option { name: "max_length", message });
+            return Err(ModelError::Option { setting: setting::MAX_LENGTH, message });
         }
         Ok(self.max_length - framing)
     }
@@ -308,7 +310,7 @@ impl SentenceModel {
                 "cannot be, for the folder's pooling leaves prompts out, which sst does not have: \
                            leave it out"
                     .to_owned();
-            return Err(ModelError::Option { name: "prompt", message });
+            return Err(ModelError::Option { setting: setting::PROMPT, message });
         }
         Ok(())
     }

@@ -22,11 +22,7 @@ impl SentenceModel {
     /// format has no setting.
     pub fn save(&self, folder: &Path, card: &ModelCard) -> Result<(), ModelError> {
         if self.truncate.is_some() && self.normalize_last {
-            let message = format!(
-                "{PROMPTS} has it, and sentence-transformers cuts vectors after their norm is taken: leave out \
-                 --normalize, or remove the key"
-            );
-            return Err(ModelError::Config { path: "truncate_dim".to_owned(), message });
+            return Err(ModelError::NormalizedLast { file: PROMPTS });
         }
         let model = HostModel::copy(&*self.model)?.carry(self.carried.clone());
         model.save(folder, Some(&self.tokenizer), card)?;

@@ -67,7 +67,7 @@ fn vectors_are_as_wide_as_truncate_dim_says() {
     let norm: f32 = vector(&model).iter().map(|x| x * x).sum();
     assert!(model.normalizes() && (norm - 1.0).abs() < 1e-5, "{norm}");
     let error = model.save(saved.path(), &ModelCard::default()).unwrap_err().to_string();
-    assert!(error.contains("truncate_dim") && error.contains("--normalize"), "{error}");
+    assert!(error.contains("truncate_dim") && error.contains("leave `normalize` unset"), "{error}");
     edit(folder.path(), PROMPTS, "truncate_dim", json!(1000));
     assert_eq!(vector(&load(folder.path(), SentenceOptions::default()).0), full);
     for bad in [json!(0), json!(-2), json!(1.5), json!("6"), json!([6])] {

@@ -1,8 +1,9 @@
-//! The keys of `[objective]` for `name = "clm"`.
+//! The configuration of causal language modelling.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::ObjectiveError;
+use crate::setting;
 
 /// The settings of causal language modelling.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,7 +37,11 @@ impl ClmConfig {
             Err(ObjectiveError::Config { path: path.into(), message: message.into() })
         };
         if self.isolate_documents && !padding_free {
-            return refuse("isolate_documents", "needs train.padding_free = true");
+            return Err(ObjectiveError::Needs {
+                path: "isolate_documents",
+                setting: setting::PADDING_FREE,
+                value: "true",
+            });
         }
         if !(self.z_loss >= 0.0 && self.z_loss.is_finite()) {
             return refuse("z_loss", "must be at least 0");

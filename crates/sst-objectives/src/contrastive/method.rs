@@ -20,7 +20,7 @@ use crate::error::ObjectiveError;
 
 /// The part that differs between contrastive objectives.
 pub(super) trait Method: Sized + Send + 'static {
-    /// The objective's own keys in `[objective]`.
+    /// The configuration keys that only this objective has.
     type Keys: Default + Serialize + DeserializeOwned;
 
     /// The name of the objective in a recipe.

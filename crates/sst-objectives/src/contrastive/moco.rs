@@ -22,11 +22,12 @@ use super::views::{DropoutViews, num_rows};
 use crate::entry::{Context, Entry, Limit, MAX_ROWS};
 use crate::error::ObjectiveError;
 use crate::parse::check_rate;
+use crate::setting;
 
 /// The entry in the list of objectives.
 pub(crate) const ENTRY: Entry = entry::<Moco>();
 
-/// The keys of `[objective]` for `name = "moco"`, besides the shared ones.
+/// The configuration of `moco`, besides the shared keys.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MocoConfig {
@@ -228,9 +229,9 @@ impl Method for Moco {
                 None if name == QUEUE => {
                     let (count, size) = (tensor.size()[0], self.config.queue_size as i64);
                     if count > size {
-                        return Err(Error::Contract(format!(
-                            "the checkpoint's queue holds {count} keys, and objective.queue_size is {size}"
-                        )));
+                        let reason =
+                            format!("is {size}, and the checkpoint's queue holds {count} keys");
+                        return Err(Error::Setting { setting: setting::QUEUE_SIZE, reason });
                     }
                     state.queue = Some(tensor);
                 }

@@ -20,7 +20,7 @@ use crate::parse::check_rate;
 /// The entry in the list of objectives.
 pub(crate) const ENTRY: Entry = entry::<NtXent>();
 
-/// The keys of `[objective]` for `name = "nt_xent"`, besides the shared ones.
+/// The configuration of `nt_xent`, besides the shared keys.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NtXentConfig {

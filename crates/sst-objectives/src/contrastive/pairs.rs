@@ -27,7 +27,7 @@ use crate::layout::BatchLayout;
 /// The entry in the list of objectives.
 pub(crate) const ENTRY: Entry = entry::<Pairs>();
 
-/// The keys of `[objective]` for `name = "pairs"`, besides the shared ones.
+/// The configuration of `pairs`, besides the shared keys.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PairsConfig {

@@ -18,7 +18,7 @@ use crate::error::ObjectiveError;
 /// The entry in the list of objectives.
 pub(crate) const ENTRY: Entry = entry::<SimCse>();
 
-/// The keys of `[objective]` for `name = "simcse"`, besides the shared ones. There are none.
+/// The configuration of `simcse`, besides the shared keys. It has none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimCseConfig {}

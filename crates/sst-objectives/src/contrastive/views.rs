@@ -29,12 +29,7 @@ pub(super) fn field_tokens<'e>(
     let ids = example.tokens(field).ok_or_else(missing)?;
     match ids.is_empty() {
         false => Ok(ids),
-        true => Err(CollateError::BadExample {
-            key: example.key.clone(),
-            reason: "the row has no token, so it has no vector: leave empty documents out \
-                     (data.clean.min_length)"
-                .to_owned(),
-        }),
+        true => Err(CollateError::NoTokens(example.key.clone())),
     }
 }
 

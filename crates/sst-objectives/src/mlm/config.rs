@@ -1,4 +1,4 @@
-//! The keys of `[objective]` for `name = "mlm"`.
+//! The configuration of masked language modelling.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

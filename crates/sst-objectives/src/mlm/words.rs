@@ -13,6 +13,8 @@ use sst_data::rng::mix64;
 use sst_data::tokenize::{Spelled, Spellings, Tokenizer};
 use sst_data::words::{spelling_key, word_ranges};
 
+use crate::setting;
+
 /// Rows with at least this many tokens count for the warning about rows that are a single word.
 const LONG_ROW: usize = 8;
 /// The number of long rows that are counted before the warning is given.
@@ -90,8 +92,9 @@ impl WordGrouper {
         let single = self.single_group_rows.fetch_add(is_single, Ordering::Relaxed) + is_single;
         if rows == COUNTED_ROWS && most_are_single(rows, single) {
             tracing::warn!(
+                setting = setting::UNIT.path(),
                 "{single} of the first {rows} rows are one word as a whole, so all of such a row is masked or nothing: \
-                 set objective.unit = \"token\""
+                 set `unit` to token"
             );
         }
     }

@@ -160,7 +160,7 @@ fn bidirectional_models_and_invalid_keys_are_refused() {
     assert!(error.contains("bert") && error.contains("not causal"), "{error}");
     let padded = toy::context(&tokenizer, false);
     for (config, key) in [
-        (json!({"isolate_documents": true}), "isolate_documents: needs train.padding_free"),
+        (json!({"isolate_documents": true}), "isolate_documents: needs `padding_free` = true"),
         (json!({"z_loss": -1.0}), "z_loss"),
     ] {
         let error = build("clm", &config, &padded).map(|_| ()).unwrap_err().to_string();

@@ -69,6 +69,10 @@ fn objective(task: &Task, train: &Train) -> Result<(), Problem> {
         Err(ObjectiveError::Config { path, message }) => {
             Err(section::problem(&task.key("objective"), &path, &message))
         }
+        Err(error @ ObjectiveError::Needs { path, .. }) => {
+            let key = section::join(&task.key("objective"), path);
+            Err(Problem::sentence(&key, task.message(&error)))
+        }
         // Other errors are reported where the objective is built.
         _ => Ok(()),
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sst_data::curriculum::{Difficulty, Pacing};
+use sst_data::setting;
 
 use super::Keys;
 use super::duration::{Duration, Scale};
@@ -58,6 +59,10 @@ pub(super) const KEYS: Keys = Keys {
         });
         found.collect()
     },
+    settings: &[
+        (setting::PACING_START, "curriculum.start"),
+        (setting::PACING_STEPS, "curriculum.steps"),
+    ],
     ..Keys::NONE
 };
 

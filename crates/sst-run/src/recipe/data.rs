@@ -10,6 +10,7 @@ use sst_data::curriculum::Difficulty;
 use sst_data::read::{Format, OnError, Source};
 use sst_data::records::Column;
 use sst_data::rows::RowMode;
+use sst_data::setting;
 use sst_data::transform;
 
 use super::error::{Problem, require};
@@ -98,6 +99,18 @@ pub(super) const KEYS: Keys = Keys {
             vec![("data.score_field".to_owned(), Value::Null, why)]
         }
     },
+    settings: &[
+        (setting::PATHS, "data.paths"),
+        (setting::FORMAT, "data.format"),
+        (setting::TEXT_FIELD, "data.text_field"),
+        (setting::SCORE_FIELD, "data.score_field"),
+        (setting::PAIR_FIELDS, "data.pair_fields"),
+        (setting::FRACTION, "data.validation"),
+        (setting::MAX_LENGTH, "data.max_length"),
+        (setting::WORKERS, "data.workers"),
+        (setting::CLEAN, "data.clean"),
+        (setting::MIN_LENGTH, "data.clean.min_length"),
+    ],
     ..Keys::NONE
 };
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sst_data::setting;
 
 use super::duration::Duration;
 use super::error::Problem;
@@ -56,6 +57,10 @@ pub struct Mixing {
 pub(super) const KEYS: Keys = Keys {
     limits: &[("mixture.temperature", 0.0, 1e6), ("mixture.schedule.weights.*", 0.0, MOST_REAL)],
     durations,
+    settings: &[
+        (setting::MIXTURE_TEMPERATURE, "mixture.temperature"),
+        (setting::MIXTURE_SCHEDULE, "mixture.schedule"),
+    ],
     ..Keys::NONE
 };
 

@@ -2,7 +2,7 @@
 //!
 //! Each section is a file with: the written form, in which every key is optional and unknown keys are refused; the
 //! checked form, in which all values are present; the defaults, checks and limits; and which keys may change when a
-//! run is resumed (`Keys`). Checks that involve several sections are in `check`. Every error names the line of
+//! run is resumed, and which settings of the libraries the keys give (`Keys`). Checks that involve several sections are in `check`. Every error names the line of
 //! the file, or the `--set`, that it comes from.
 
 mod check;
@@ -19,6 +19,7 @@ mod nearest;
 mod objective;
 mod run;
 mod section;
+mod settings;
 mod task;
 mod tokenizer;
 mod train;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sst_data::Setting;
 
 use crate::error::{RecipeError, Result, RunError};
 
@@ -43,7 +45,9 @@ pub use mixture::{MixBy, Mixing, Stage};
 pub(crate) use model::FROM_TOKENIZER;
 pub use model::ModelChoice;
 pub use run::RunSection;
-pub(crate) use section::problem as key_problem;
+pub(crate) use section::{join, problem as key_problem};
+pub use settings::key_of;
+pub(crate) use settings::keys;
 pub use task::{Task, Tasks};
 pub use tokenizer::TokenizerChoice;
 pub(crate) use tokenizer::tokenizer_problem;
@@ -151,6 +155,8 @@ struct Keys {
     idle: fn(&RunConfig) -> Vec<Idle>,
     /// Returns the keys of a task that have no effect because of its other keys.
     idle_in_task: fn(&Task) -> Vec<Idle>,
+    /// The settings of the libraries that errors name, each with the key that gives it.
+    settings: &'static [(Setting, &'static str)],
 }
 
 /// The effect of a changed key on a run that is resumed.
@@ -173,6 +179,7 @@ impl Keys {
         durations: |_| Vec::new(),
         idle: |_| Vec::new(),
         idle_in_task: |_| Vec::new(),
+        settings: &[],
     };
 }
 

@@ -1,6 +1,7 @@
 //! `[objective]`: the training objective. Its keys are those of the objective in sst-objectives.
 
 use serde_json::{Map, Value, json};
+use sst_objectives::setting;
 
 use super::Keys;
 use super::error::Problem;
@@ -16,6 +17,7 @@ pub(super) const KEYS: Keys = Keys {
         let keys = (entry.idle_keys)(&task.objective_config());
         keys.into_iter().map(|(key, why)| (format!("objective.{key}"), default(key), why)).collect()
     },
+    settings: &[(setting::UNIT, "objective.unit"), (setting::QUEUE_SIZE, "objective.queue_size")],
     ..Keys::NONE
 };
 

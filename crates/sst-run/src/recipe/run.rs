@@ -1,6 +1,7 @@
 //! `[run]`: the name of a run, its folder, its seed and its device.
 
 use serde::{Deserialize, Serialize};
+use sst_train::setting;
 
 use super::error::{Problem, require};
 use super::{Effect, Keys};
@@ -39,6 +40,7 @@ pub(super) const KEYS: Keys = Keys {
         ("run.device", Effect::LastBits),
         ("run.threads", Effect::LastBits),
     ],
+    settings: &[(setting::SEED, "run.seed"), (setting::FOLDER, "run.name")],
     ..Keys::NONE
 };
 

@@ -58,7 +58,14 @@ pub struct Tasks {
     pub mixture: Option<Mixing>,
 }
 
-pub(super) const KEYS: Keys = Keys { limits: &[("weight", 0.0, MOST_REAL)], ..Keys::NONE };
+pub(super) const KEYS: Keys = Keys {
+    limits: &[("weight", 0.0, MOST_REAL)],
+    settings: &[
+        (sst_data::setting::MIXTURE_WEIGHTS, "tasks.NAME.weight"),
+        (sst_train::setting::TASKS, "tasks"),
+    ],
+    ..Keys::NONE
+};
 
 impl TaskFile {
     /// The sections that all tasks share.

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sst_data::tokenize::{Algorithm, TokenizeError, TrainConfig};
+use sst_objectives::setting;
 
 use super::error::{Problem, require};
 use super::limits::{MOST_COUNT, MOST_TOKENS};
@@ -36,6 +37,7 @@ pub(super) const KEYS: Keys = Keys {
         ("tokenizer.train.limit_alphabet", 0.0, 1_114_112.0),
     ],
     idle,
+    settings: &[(setting::TOKENIZER, "tokenizer")],
     ..Keys::NONE
 };
 

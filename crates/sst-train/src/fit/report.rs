@@ -9,6 +9,7 @@ use super::run::Run;
 use super::task::TaskEvaluator;
 use crate::error::TrainError;
 use crate::memory;
+use crate::setting;
 use crate::window::{MetricWindow, WindowState};
 
 impl Run<'_> {
@@ -69,7 +70,7 @@ impl Run<'_> {
                 let known: Vec<_> =
                     self.metrics.keys().filter(|name| name.starts_with("eval/")).collect();
                 let reason = format!("no evaluator reports `{}`; there are {known:?}", by.metric);
-                return Err(TrainError::Config { key: "train.keep.by.metric", reason });
+                return Err(TrainError::Config { setting: setting::BEST_METRIC, reason });
             };
             self.held_out = Some((by.metric.clone(), *value));
         }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use sst_core::{Event, ParamStore};
+use sst_data::Setting;
 
 use super::run::Run;
 use super::{Fit, TrainTask};
@@ -19,6 +20,7 @@ use crate::precision::Precision;
 use crate::profile::Profile;
 use crate::saver::writer::Writer;
 use crate::scaler::Scaler;
+use crate::setting;
 use crate::state::{Restored, TrainerState};
 use crate::window::MetricWindow;
 
@@ -155,27 +157,27 @@ fn delete_old(fit: &Fit<'_>, state: &TrainerState) -> Result<(), TrainError> {
 /// A state that this run has no use for, or lacks, is that of another run.
 fn check_same(fit: &Fit<'_>, restored: &Restored) -> Result<(), TrainError> {
     let (config, state) = (&fit.config, &restored.state);
-    let differs = |key: &str, was: String, is: String| {
-        let reason = format!("it was made with {key} = {was}, and this run has {is}");
-        Err(TrainError::Resume { path: restored.path.clone(), reason })
+    let differs = |setting: Setting, was: String, is: String| {
+        let reason = format!("it was made with {setting} = {was}, and this run has {is}");
+        Err(TrainError::Resume { path: restored.path.clone(), reason, setting })
     };
     let (was, is): (Vec<_>, _) =
         (state.tasks.iter().map(|task| &*task.name).collect(), fit.tasks.names());
     if was != is {
-        return differs("tasks", was.join(", "), is.join(", "));
+        return differs(setting::TASKS, was.join(", "), is.join(", "));
     }
     if state.seed != config.seed {
-        return differs("run.seed", state.seed.to_string(), config.seed.to_string());
+        return differs(setting::SEED, state.seed.to_string(), config.seed.to_string());
     }
     let (was, is) = (state.ema_updates.is_some(), config.ema.is_some());
     if was != is {
         let word = |on: bool| if on { "an average" } else { "none" }.to_owned();
-        return differs("train.ema", word(was), word(is));
+        return differs(setting::EMA, word(was), word(is));
     }
     let (was, is) = (state.scaler.is_some(), config.precision == Precision::Fp16);
     if was != is {
         let word = |fp16: bool| if fp16 { "fp16" } else { "another precision" }.to_owned();
-        return differs("train.precision", word(was), word(is));
+        return differs(setting::PRECISION, word(was), word(is));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use sst_data::loader::Loader;
 use sst_data::mixture::Mixture;
 
 use crate::error::TrainError;
+use crate::setting;
 
 /// Opens the data of a task at a position. The rank and the number of ranks go into the loader's
 /// [`sst_data::loader::LoaderConfig`], so that each rank reads its share of every batch.
@@ -84,6 +85,6 @@ impl<'a> Tasks<'a> {
         } else {
             return Ok(());
         };
-        Err(TrainError::Config { key: "tasks", reason })
+        Err(TrainError::Config { setting: setting::TASKS, reason })
     }
 }

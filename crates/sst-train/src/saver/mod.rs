@@ -86,8 +86,7 @@ impl Saver {
         if steps.is_empty() {
             return Ok(None);
         }
-        let reason = "none of its checkpoints is whole: copy one of them again, or start another run with another run.name";
-        Err(TrainError::broken(&self.folder, reason))
+        Err(TrainError::NoneWhole { path: self.folder.clone() })
     }
 
     /// Writes the checkpoint of `step`: `fill` writes its files into the folder it is given, in which

@@ -1,6 +1,6 @@
 //! A run ends when its tokens or its time are spent, with a checkpoint.
 
-use sst_train::{FitConfig, Outcome, StopReason, TrainError};
+use sst_train::{FitConfig, Outcome, StopReason, TrainError, setting};
 
 use crate::toy::{Run, config};
 
@@ -63,14 +63,15 @@ fn seconds() {
 
 #[test]
 fn budgets_of_nothing_are_refused() {
-    for (config, key) in [
-        (FitConfig { max_tokens: Some(0), ..config(2) }, "train.budget.tokens"),
-        (FitConfig { max_seconds: Some(0.0), ..config(2) }, "train.budget.seconds"),
-        (FitConfig { max_seconds: Some(f64::NAN), ..config(2) }, "train.budget.seconds"),
-        (FitConfig { flops_per_token: Some(0.0), ..config(2) }, "train.flops_per_token"),
+    for (config, expected) in [
+        (FitConfig { max_tokens: Some(0), ..config(2) }, setting::MAX_TOKENS),
+        (FitConfig { max_seconds: Some(0.0), ..config(2) }, setting::MAX_SECONDS),
+        (FitConfig { max_seconds: Some(f64::NAN), ..config(2) }, setting::MAX_SECONDS),
+        (FitConfig { flops_per_token: Some(0.0), ..config(2) }, setting::FLOPS_PER_TOKEN),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let error = Run::new(folder.path()).fit(config).unwrap_err();
-        assert!(matches!(&error, TrainError::Config { key: k, .. } if *k == key), "{error}");
+        let TrainError::Config { setting, .. } = error else { panic!("{error}") };
+        assert_eq!(setting, expected);
     }
 }

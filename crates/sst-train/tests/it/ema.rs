@@ -143,7 +143,7 @@ fn a_decay_of_one_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let ema = Some(EmaConfig { decay, ..EMA });
         let error = Run::new(folder.path()).fit(FitConfig { ema, ..config(2) }).unwrap_err();
-        let TrainError::Config { key, .. } = error else { panic!("{error}") };
-        assert_eq!(key, "train.ema.decay");
+        let TrainError::Config { setting, .. } = error else { panic!("{error}") };
+        assert_eq!(setting, sst_train::setting::EMA_DECAY);
     }
 }

@@ -128,12 +128,12 @@ fn clipping_limits_the_first_update_only_through_the_norm() {
 
 #[test]
 fn steps_and_reports_of_zero_are_refused() {
-    for (config, key) in
-        [(FitConfig { log_every: 0, ..config(2) }, "train.log_every"), (config(0), "train.steps")]
+    for (config, start) in
+        [(FitConfig { log_every: 0, ..config(2) }, "`log_every`: "), (config(0), "`total_steps`: ")]
     {
         let folder = tempfile::tempdir().unwrap();
         let error = Run::new(folder.path()).fit(config).unwrap_err();
-        assert!(error.to_string().starts_with(key), "{error}");
+        assert!(error.to_string().starts_with(start), "{error}");
     }
 }
 

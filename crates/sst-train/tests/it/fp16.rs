@@ -136,6 +136,6 @@ fn settings_that_cannot_be_are_refused() {
         (LossScaling { growth_interval: 0, ..good }, "growth_interval"),
     ] {
         let error = Scaler::new(config, None).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("train.loss_scaling.{key}: ")), "{error}");
+        assert!(error.starts_with(&format!("`{key}`: ")), "{error}");
     }
 }

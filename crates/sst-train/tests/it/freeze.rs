@@ -1,7 +1,7 @@
 //! Frozen parameters do not move.
 
 use sst_core::{Init, Model, ParamStore};
-use sst_train::{FitConfig, TrainError, freeze};
+use sst_train::{FitConfig, TrainError, freeze, setting};
 use tch::Device;
 
 use crate::toy::{Run, config};
@@ -40,7 +40,7 @@ fn check_refused(patterns: &[&str], message: &str) {
     let mut params = store();
     let patterns: Vec<String> = patterns.iter().map(|p| (*p).to_owned()).collect();
     let error = freeze(&mut params, &patterns).unwrap_err();
-    assert!(matches!(error, TrainError::Config { key: "train.freeze", .. }), "{error}");
+    assert!(matches!(error, TrainError::Config { setting: setting::FREEZE, .. }), "{error}");
     assert!(error.to_string().contains(message), "{error}");
     assert_eq!(params.trainable().count(), 5, "nothing is frozen then");
 }

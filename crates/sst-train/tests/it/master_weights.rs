@@ -1,7 +1,7 @@
 //! Weights in bf16 beside fp32 ones.
 
 use sst_core::Model;
-use sst_train::{EmaConfig, FitConfig, OptimizerConfig, Precision, TrainError};
+use sst_train::{EmaConfig, FitConfig, OptimizerConfig, Precision, TrainError, setting};
 use tch::Kind;
 
 use crate::toy::{Run, Toy, config};
@@ -77,7 +77,7 @@ fn they_are_for_bf16() {
     let folder = tempfile::tempdir().unwrap();
     let config = FitConfig { precision: Precision::Fp32, ..low(1) };
     let error = Run::new(folder.path()).fit(config).unwrap_err();
-    assert!(matches!(error, TrainError::Config { key: "train.bf16_weights", .. }), "{error}");
+    assert!(matches!(error, TrainError::Config { setting: setting::BF16_WEIGHTS, .. }), "{error}");
 }
 
 #[test]

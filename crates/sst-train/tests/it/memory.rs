@@ -1,5 +1,6 @@
 //! What happens when memory does not suffice: smaller micro-batches, and the same result.
 
+use sst_data::{NamesSettings, setting};
 use sst_train::{Fault, FitConfig, TrainError};
 
 use crate::toy::{Count, Run, Toy, config};
@@ -74,6 +75,6 @@ fn a_loss_over_the_whole_batch_is_not_cut() {
     let before = run.model.values();
     let error = run.fit(config(1)).unwrap_err();
     assert!(matches!(error, TrainError::WholeBatchMemory { step: 1, .. }), "{error}");
-    assert!(error.to_string().contains("train.batch_size"), "{error}");
+    assert_eq!(error.settings(), [setting::BATCH_SIZE]);
     assert_eq!(run.model.values(), before);
 }

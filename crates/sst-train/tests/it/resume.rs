@@ -191,7 +191,7 @@ fn another_seed_is_refused() {
     Run::new(folder.path()).fit(config(4)).unwrap();
     let error = Run::new(folder.path()).resume(FitConfig { seed: 8, ..config(9) }).unwrap_err();
     assert!(matches!(error, TrainError::Resume { .. }), "{error}");
-    assert!(error.to_string().contains("run.seed = 7"), "{error}");
+    assert!(error.to_string().contains("`seed` = 7"), "{error}");
 }
 
 #[test]
@@ -220,8 +220,8 @@ fn check_refused(before: FitConfig, after: FitConfig, message: &str) {
 #[test]
 fn what_would_be_lost_or_is_lacking_is_refused() {
     let ema = FitConfig { ema: Some(EmaConfig::default()), ..config(2) };
-    check_refused(ema.clone(), config(4), "train.ema = an average");
-    check_refused(config(2), FitConfig { total_steps: 4, ..ema }, "train.ema = none");
+    check_refused(ema.clone(), config(4), "`ema` = an average");
+    check_refused(config(2), FitConfig { total_steps: 4, ..ema }, "`ema` = none");
     let fp16 = FitConfig { precision: Precision::Fp16, ..config(2) };
-    check_refused(fp16, config(4), "train.precision = fp16");
+    check_refused(fp16, config(4), "`precision` = fp16");
 }

@@ -1,6 +1,7 @@
 //! What a loss is averaged over.
 
 use sst_core::Event;
+use sst_data::{NamesSettings, setting};
 use sst_train::{FitConfig, TrainError};
 
 use crate::toy::{Count, Run, Toy, config};
@@ -47,7 +48,7 @@ fn a_loss_over_the_whole_batch_is_not_accumulated() {
     let before = run.model.values();
     let error = run.fit(config(1)).unwrap_err();
     assert!(matches!(error, TrainError::WholeBatch { micro: 2, .. }), "{error}");
-    assert!(error.to_string().contains("train.micro_batch_size"), "{error}");
+    assert_eq!(error.settings(), [setting::MICRO_BATCH_SIZE, setting::BATCH_SIZE]);
     assert_eq!(run.model.values(), before);
 }
 

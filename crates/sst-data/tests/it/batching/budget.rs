@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use sst_data::batching::{
     BatchingError, BudgetConfig, Cost, Position, SampleRef, StepPlan, TokenBudget,
 };
+use sst_data::setting;
 
 use super::{Rows, epochs, rank_correlation, take};
 
@@ -90,16 +91,19 @@ fn refused(lengths: &[usize], config: BudgetConfig) -> String {
 
 #[test]
 fn budgets_that_cannot_work_are_refused_by_key() {
-    let row = "the row that begins at rows.txt:2 has 9 tokens and train.max_tokens is 8: raise it \
-               to 9 or lower data.max_length to 8";
+    let row = "the row that begins at rows.txt:2 has 9 tokens, more than the 8 of `max_tokens`: \
+               raise that to 9, or lower the `max_length` of rows to 8";
     assert_eq!(refused(&[3, 9, 9], BudgetConfig::new(8)), row);
     let micro = BudgetConfig { micro_max_tokens: 8, ..BudgetConfig::new(100) };
-    assert!(refused(&[3, 9], micro).contains("train.micro_max_tokens is 8"));
+    assert!(refused(&[3, 9], micro).contains("the 8 of `micro_max_tokens`"));
     let above = BudgetConfig { micro_max_tokens: 101, ..BudgetConfig::new(100) };
-    assert!(refused(&[3], above).contains("train.micro_max_tokens (101) is larger than"));
+    assert!(refused(&[3], above).contains("`micro_max_tokens` (101) is larger than"));
     let window = BudgetConfig { window: Some(0), ..BudgetConfig::new(8) };
-    assert_eq!(refused(&[3], window), BatchingError::Zero("window").to_string());
-    assert_eq!(refused(&[3], BudgetConfig::new(0)), BatchingError::Zero("max_tokens").to_string());
+    assert_eq!(refused(&[3], window), BatchingError::Zero(setting::WINDOW).to_string());
+    assert_eq!(
+        refused(&[3], BudgetConfig::new(0)),
+        BatchingError::Zero(setting::MAX_TOKENS).to_string()
+    );
     assert_eq!(refused(&[], BudgetConfig::new(8)), BatchingError::Empty.to_string());
 }
 

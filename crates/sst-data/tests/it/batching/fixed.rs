@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use sst_data::batching::{BatchingError, FixedBatches, Position, StepPlan};
+use sst_data::setting;
 
 use super::{samples, take};
 
@@ -12,8 +13,8 @@ fn refused(len: u64, batch: usize, micro: usize) -> BatchingError {
 #[test]
 fn sizes_that_cannot_work_are_refused() {
     assert_eq!(refused(0, 4, 2), BatchingError::Empty);
-    assert_eq!(refused(9, 0, 2), BatchingError::Zero("batch_size"));
-    assert_eq!(refused(9, 4, 0), BatchingError::Zero("micro_batch_size"));
+    assert_eq!(refused(9, 0, 2), BatchingError::Zero(setting::BATCH_SIZE));
+    assert_eq!(refused(9, 4, 0), BatchingError::Zero(setting::MICRO_BATCH_SIZE));
     assert_eq!(refused(9, 4, 5), BatchingError::MicroTooLarge { micro: 5, batch: 4 });
 }
 

@@ -65,11 +65,11 @@ fn sizes_that_cannot_work_are_refused_by_key() {
         let error = Packed::new(1, Rows::of(vec![3, 9]), config).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     };
-    check(config(8, 2, 1), "rows.txt:2 has 9 tokens and train.pack_length is 8");
-    check(config(0, 2, 1), "train.pack_length must be at least 1");
-    check(config(9, 0, 1), "train.packs_per_step must");
-    check(config(9, 2, 0), "train.micro_packs must");
-    check(config(9, 2, 3), "train.micro_packs (3) is larger than train.packs_per_step (2)");
+    check(config(8, 2, 1), "rows.txt:2 has 9 tokens, more than the 8 of `length`");
+    check(config(0, 2, 1), "`length` must be at least 1");
+    check(config(9, 0, 1), "`packs_per_step` must");
+    check(config(9, 2, 0), "`micro_packs` must");
+    check(config(9, 2, 3), "`micro_packs` (3) is larger than `packs_per_step` (2)");
 }
 
 proptest! {

@@ -29,8 +29,8 @@ fn the_batch_grows_linearly() {
         let rule = FixedBatches::new(1, 100, 12, 4).unwrap();
         rule.with_ramp(SizeRamp { from, steps: 4 }).unwrap_err().to_string()
     };
-    assert!(refused(0).contains("train.batch_warmup.from must be"));
-    assert!(refused(13).contains("train.batch_warmup.from starts at 13, above the 12"));
+    assert!(refused(0).contains("`from` must be"));
+    assert!(refused(13).contains("`from` is 13, above the 12"));
 }
 
 #[test]
@@ -52,9 +52,9 @@ fn the_length_grows_in_multiples() {
     let refused = |rule: Arc<dyn Batching>, ramp| LengthWarmUp::new(rule, ramp, 512).err().unwrap();
     assert_eq!(refused(Arc::new(packed), ramp), BatchingError::PackedLengthRamp);
     for (ramp, expected) in [
-        (LengthRamp { from: 0, ..ramp }, "train.length_warmup.from must"),
-        (LengthRamp { multiple_of: 0, ..ramp }, "train.length_warmup.multiple_of must"),
-        (LengthRamp { from: 513, ..ramp }, "train.length_warmup.from starts at 513"),
+        (LengthRamp { from: 0, ..ramp }, "`from` must"),
+        (LengthRamp { multiple_of: 0, ..ramp }, "`multiple_of` must"),
+        (LengthRamp { from: 513, ..ramp }, "`from` is 513, above"),
     ] {
         let error = refused(rule.clone(), ramp).to_string();
         assert!(error.contains(expected), "{error}");

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use sst_data::{NamesSettings, setting};
+
 use super::*;
 
 #[test]
@@ -59,7 +61,7 @@ fn folders_and_globs_are_sorted_and_filtered() {
         "README.md",
         None,
         Err(
-            "README.md: the extension does not name the format: set it to one of text, paragraphs, \
+            "README.md: the extension does not name the format: set `format` to text, paragraphs, \
              jsonl, csv, tsv or parquet",
         ),
     );
@@ -68,7 +70,7 @@ fn folders_and_globs_are_sorted_and_filtered() {
         "sub/d.csv",
         Some(Format::Jsonl),
         Err(
-            "sub/d.csv: the format is set to jsonl, but the extension says csv: set the format to csv, \
+            "sub/d.csv: the format is set to jsonl, but the extension says csv: set `format` to csv, \
              leave it out, or rename the file",
         ),
     );
@@ -158,9 +160,9 @@ fn fields_of_a_format_without_fields_are_refused() {
     let folder = Folder::new(&[("a.txt", b"one\n")]);
     let source = folder.source("a.txt");
     for (setting, source) in [
-        ("text_field is `body`", Source { text_field: "body".into(), ..source.clone() }),
-        ("score_field is `body`", Source { score_field: Some("body".into()), ..source.clone() }),
-        ("pair_fields is `body`", Source { pair_fields: vec!["body".into()], ..source.clone() }),
+        ("`text_field` is `body`", Source { text_field: "body".into(), ..source.clone() }),
+        ("`score_field` is `body`", Source { score_field: Some("body".into()), ..source.clone() }),
+        ("`pair_fields` is `body`", Source { pair_fields: vec!["body".into()], ..source.clone() }),
     ] {
         for (format, name) in [(None, "text"), (Some(Format::Paragraphs), "paragraphs")] {
             let error = read(&Source { format, ..source.clone() }).unwrap_err();
@@ -181,12 +183,14 @@ fn extensions_that_are_not_read_are_explained() {
         ("a.zip", "`unzip`"),
         ("a.tar.gz", "`tar -xf`"),
         ("a.json", "`jq -c '.[]' FILE > FILE.jsonl`"),
-        ("a.json.gz", "--format jsonl"),
+        ("a.json.gz", "set `format` to jsonl"),
         ("a.arrow", "`to_parquet`"),
     ] {
         let folder = Folder::new(&[(name, b"x")]);
-        let error = folder.source(name).files().unwrap_err().to_string();
-        assert!(error.contains(command), "{error}");
+        let error = folder.source(name).files().unwrap_err();
+        assert!(error.to_string().contains(command), "{error}");
+        let is_about_format = name.contains(".json") && !name.contains(".jsonl");
+        assert_eq!(error.settings() == [setting::FORMAT], is_about_format, "{error}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The keys of `[train]` on batches: how rows become steps and micro-batches.
 
 use serde::{Deserialize, Serialize};
+use sst_data::setting;
 
 use crate::recipe::duration::{Duration, Scale};
 use crate::recipe::error::Problem;
@@ -134,6 +135,22 @@ pub(in crate::recipe) const KEYS: Keys = Keys {
         ("train.padding_free", Effect::LastBits),
     ],
     durations,
+    settings: &[
+        (setting::PACKED, "train.batching"),
+        (setting::BATCH_SIZE, "train.batch_size"),
+        (setting::MICRO_BATCH_SIZE, "train.micro_batch_size"),
+        (setting::SIZE_RAMP_FROM, "train.batch_warmup.from"),
+        (setting::MAX_TOKENS, "train.max_tokens"),
+        (setting::MICRO_MAX_TOKENS, "train.micro_max_tokens"),
+        (setting::PACK_LENGTH, "train.pack_length"),
+        (setting::PACKS_PER_STEP, "train.packs_per_step"),
+        (setting::MICRO_PACKS, "train.micro_packs"),
+        (setting::WINDOW, "train.window"),
+        (setting::LENGTH_WARM_UP, "train.length_warmup"),
+        (setting::LENGTH_RAMP_FROM, "train.length_warmup.from"),
+        (setting::LENGTH_RAMP_MULTIPLE_OF, "train.length_warmup.multiple_of"),
+        (sst_objectives::setting::PADDING_FREE, "train.padding_free"),
+    ],
     ..Keys::NONE
 };
 

@@ -1,6 +1,7 @@
 //! `[train.budget]`: limits that end a run before its last step.
 
 use serde::{Deserialize, Serialize};
+use sst_train::setting;
 
 use crate::recipe::limits::MOST_COUNT;
 use crate::recipe::{Effect, Keys};
@@ -18,5 +19,9 @@ pub struct Budget {
 pub(in crate::recipe) const KEYS: Keys = Keys {
     limits: &[("train.budget.tokens", 1.0, MOST_COUNT), ("train.budget.seconds", 0.0, MOST_COUNT)],
     may_differ: &[("train.budget.tokens", Effect::None), ("train.budget.seconds", Effect::None)],
+    settings: &[
+        (setting::MAX_TOKENS, "train.budget.tokens"),
+        (setting::MAX_SECONDS, "train.budget.seconds"),
+    ],
     ..Keys::NONE
 };

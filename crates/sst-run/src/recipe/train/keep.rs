@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sst_train::{BestBy, Retention};
+use sst_train::{BestBy, Retention, setting};
 
 use crate::recipe::duration::{Duration, Scale};
 use crate::recipe::limits::MOST_COUNT;
@@ -42,6 +42,7 @@ pub(in crate::recipe) const KEYS: Keys = Keys {
     ],
     durations,
     idle,
+    settings: &[(setting::BEST_METRIC, "train.keep.by.metric")],
     ..Keys::NONE
 };
 

@@ -1,7 +1,7 @@
 //! `[train.loss_scaling]`: what keeps gradients of fp16 in range. Its keys are those of [`sst_train::LossScaling`].
 
 use serde_json::json;
-use sst_train::{LossScaling, PrecisionChoice};
+use sst_train::{LossScaling, PrecisionChoice, setting};
 
 use crate::recipe::limits::MOST_COUNT;
 use crate::recipe::{Idle, Keys, RunConfig};
@@ -14,6 +14,12 @@ pub(in crate::recipe) const KEYS: Keys = Keys {
         ("train.loss_scaling.growth_interval", 1.0, MOST_COUNT),
     ],
     idle,
+    settings: &[
+        (setting::INIT_SCALE, "train.loss_scaling.init_scale"),
+        (setting::GROWTH_FACTOR, "train.loss_scaling.growth_factor"),
+        (setting::BACKOFF_FACTOR, "train.loss_scaling.backoff_factor"),
+        (setting::GROWTH_INTERVAL, "train.loss_scaling.growth_interval"),
+    ],
     ..Keys::NONE
 };
 

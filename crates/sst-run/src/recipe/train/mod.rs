@@ -13,7 +13,7 @@ pub(super) mod schedule;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use sst_train::{EmaConfig, FitConfig, LossScaling, OptimizerConfig, PrecisionChoice};
+use sst_train::{EmaConfig, FitConfig, LossScaling, OptimizerConfig, PrecisionChoice, setting};
 
 pub use self::batching::{BatchWarmup, Batching, BatchingSection, LengthWarmup};
 pub use self::budget::Budget;
@@ -119,6 +119,14 @@ pub(super) const KEYS: Keys = Keys {
     ],
     durations,
     idle,
+    settings: &[
+        (setting::TOTAL_STEPS, "train.steps"),
+        (setting::LOG_EVERY, "train.log_every"),
+        (setting::PRECISION, "train.precision"),
+        (setting::BF16_WEIGHTS, "train.bf16_weights"),
+        (setting::FREEZE, "train.freeze"),
+        (setting::FLOPS_PER_TOKEN, "train.measure_mfu"),
+    ],
     ..Keys::NONE
 };
 

@@ -1,7 +1,7 @@
 //! `[train.optimizer]`: the optimizer. Its keys are those of [`OptimizerConfig`].
 
 use serde_json::json;
-use sst_train::{OptimizerConfig, OptimizerName};
+use sst_train::{OptimizerConfig, OptimizerName, setting};
 
 use crate::recipe::error::{Problem, require};
 use crate::recipe::{Idle, Keys, RunConfig};
@@ -17,6 +17,7 @@ pub(in crate::recipe) const KEYS: Keys = Keys {
         ("train.optimizer.layer_decay", 0.0, 1.0),
     ],
     idle,
+    settings: &[(setting::LR, "train.optimizer.lr")],
     ..Keys::NONE
 };
 

@@ -1,0 +1,60 @@
+//! What the user calls the settings that messages of the libraries name: the key of the recipe, or the flag.
+
+use std::error::Error;
+
+use sst_cli::args::{Command, DataCommand};
+use sst_cli::flags;
+use sst_cli::logging::NameOfSetting;
+use sst_data::{NamesSettings, Setting};
+use sst_models::{ModelError, setting};
+use sst_run::recipe;
+
+/// The flags of settings of the libraries over libtorch.
+pub(crate) const FLAGS: &[(Setting, &str)] = &[
+    (setting::MAX_LENGTH, "--max-length"),
+    (setting::NORMALIZE, "--normalize"),
+    (setting::PROMPT, "--prompt"),
+    (setting::AUTOCAST, "--precision"),
+];
+
+/// The settings that an error names.
+pub(crate) fn of(error: &(dyn Error + 'static)) -> Vec<Setting> {
+    match error.downcast_ref::<ModelError>() {
+        Some(error) => error.settings(),
+        None => flags::settings(error),
+    }
+}
+
+/// How warnings name settings in this command.
+pub(crate) fn name(command: &Command) -> NameOfSetting {
+    let of_recipe = |path: &str| recipe::key_of(path).map(|key| format!("`{key}` in the recipe"));
+    let of_flags = |path: &str| {
+        let found = FLAGS.iter().find(|(setting, _)| setting.path() == path);
+        found.map(|(_, flag)| format!("`{flag}`")).or_else(|| flags::of_path(path))
+    };
+    match command {
+        Command::Pretrain(_)
+        | Command::VerifyResume(_)
+        | Command::Data(DataCommand::Prepare(_)) => of_recipe,
+        _ => of_flags,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_a_key_or_a_flag() {
+        let lists = [
+            sst_data::setting::ALL,
+            setting::ALL,
+            sst_objectives::setting::ALL,
+            sst_train::setting::ALL,
+        ];
+        for setting in lists.concat() {
+            let is_flag = [flags::FLAGS, FLAGS].concat().iter().any(|(known, _)| *known == setting);
+            assert!(is_flag || recipe::key_of(setting.path()).is_some(), "{}", setting.path());
+        }
+    }
+}
