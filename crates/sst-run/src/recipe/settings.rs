@@ -22,7 +22,7 @@ pub fn key_of(setting: &str) -> Option<&'static str> {
 
 /// `` (`data.max_length` in the recipe)``: the keys that give the settings of the error. Empty if there are none.
 pub(crate) fn keys(error: &impl NamesSettings) -> String {
-    listed(error, |key| key.to_owned())
+    listed(error, str::to_owned)
 }
 
 impl Task {
