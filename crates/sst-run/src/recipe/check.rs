@@ -69,10 +69,7 @@ fn objective(task: &Task, train: &Train) -> Result<(), Problem> {
         Err(ObjectiveError::Config { path, message }) => {
             Err(section::problem(&task.key("objective"), path, message))
         }
-        Err(error @ ObjectiveError::Needs { path, .. }) => {
-            let key = section::join(&task.key("objective"), path);
-            Err(Problem::sentence(&key, task.message(error)))
-        }
+        Err(error @ ObjectiveError::Needs { path, .. }) => Err(task.objective_problem(path, error)),
         // Other errors are reported where the objective is built.
         _ => Ok(()),
     }

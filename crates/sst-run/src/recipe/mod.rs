@@ -45,7 +45,7 @@ pub use mixture::{MixBy, Mixing, Stage};
 pub(crate) use model::FROM_TOKENIZER;
 pub use model::ModelChoice;
 pub use run::RunSection;
-pub(crate) use section::{join, problem as key_problem};
+pub(crate) use section::problem as key_problem;
 pub use settings::key_of;
 pub(crate) use settings::keys;
 pub use task::{Task, Tasks};

@@ -6,8 +6,11 @@
 use std::fmt::Display;
 
 use sst_data::NamesSettings;
+use sst_objectives::ObjectiveError;
 
 use super::SECTIONS;
+use super::error::Problem;
+use super::section::join;
 use super::task::Task;
 
 /// The sections that each task has for itself.
@@ -34,6 +37,13 @@ impl Task {
                 false => key.to_owned(),
             });
         format!("{error}{keys}")
+    }
+
+    /// The problem of the objective's key `path`, with which the message of `error` begins.
+    pub(crate) fn objective_problem(&self, path: &str, error: &ObjectiveError) -> Problem {
+        let message = self.message(error);
+        let message = message.strip_prefix(path).unwrap_or(&message).trim_start_matches(": ");
+        Problem::new(&join(&self.key("objective"), path), message)
     }
 }
 
