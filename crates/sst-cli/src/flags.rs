@@ -42,8 +42,9 @@ pub fn with_flags(
     flags: &[(Setting, &str)],
     settings: fn(&(dyn Error + 'static)) -> Vec<Setting>,
 ) -> anyhow::Error {
-    let found = error.chain().map(|cause| shown(&settings(cause), flags));
-    match found.into_iter().find(|shown| !shown.is_empty()) {
+    let found =
+        error.chain().map(|cause| shown(&settings(cause), flags)).find(|shown| !shown.is_empty());
+    match found {
         Some(shown) => {
             let message = exit::message(&error) + &shown;
             error.context(message)

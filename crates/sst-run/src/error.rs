@@ -15,19 +15,11 @@ use sst_train::TrainError;
 
 use crate::recipe::keys;
 
+pub use crate::recipe::RecipeError;
+
 /// The advice for a damaged file that a run writes at its start and reads when it is resumed.
 pub(crate) const PUT_BACK: &str =
     "restore the file as the run wrote it, or start another run with --set run.name=NAME";
-
-/// An error in a recipe, with the file and line, or the override, that it comes from.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{place}: {message}")]
-pub struct RecipeError {
-    /// `recipes/x.toml:12`, or `--set train.steps=many`.
-    pub place: String,
-    /// What is wrong, and what to write instead.
-    pub message: String,
-}
 
 /// Why a run could not be set up, or why its training failed.
 ///

@@ -54,6 +54,7 @@ mod run_lock;
 mod task_rows;
 mod tasks;
 pub mod verify;
+mod wanted_device;
 
 pub use builder::Recipe;
 pub use error::{RecipeError, RunError};

@@ -21,7 +21,7 @@ use tch::Device;
 use crate::error::{Result, RunError};
 use crate::observer::{Notice, Observer};
 use crate::recipe::{
-    Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, join, key_problem,
+    Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
     tokenizer_problem, unused,
 };
 use crate::{cached_tokenizer, model};
@@ -244,10 +244,7 @@ impl CheckedRecipe {
                 ObjectiveError::Config { path, message } => {
                     key_problem(&task.key("objective"), path, message)
                 }
-                ObjectiveError::Needs { path, .. } => {
-                    let key = join(&task.key("objective"), path);
-                    Problem::sentence(&key, task.message(&error))
-                }
+                ObjectiveError::Needs { path, .. } => task.objective_problem(path, &error),
                 ObjectiveError::NoToken { .. }
                 | ObjectiveError::NoTokenizer
                 | ObjectiveError::NoOrdinaryToken => {

@@ -13,8 +13,13 @@ use crate::settings;
 pub(crate) fn with_exit_code(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<RunError>() {
         Ok(error) => of_run(error),
-        Err(other) => with_flags(other, &[FLAGS, settings::FLAGS].concat(), settings::of),
+        Err(other) => flagged(other),
     }
+}
+
+/// Adds the flags of the settings that an error of a library names.
+fn flagged(error: anyhow::Error) -> anyhow::Error {
+    with_flags(error, &[FLAGS, settings::FLAGS].concat(), settings::of)
 }
 
 fn of_run(error: RunError) -> anyhow::Error {
@@ -32,22 +37,32 @@ fn of_run(error: RunError) -> anyhow::Error {
         // keys of the recipe have the library's error as their source.
         RunError::Store(error) => error.into(),
         RunError::Tokenizer(error) => error.into(),
-        RunError::Models(error) => error.into(),
+        // Commands without a recipe load models, too.
+        RunError::Models(error) => flagged(error.into()),
         RunError::Kernels(error) => error.into(),
         RunError::Observer(error) => anyhow::Error::from_boxed(error),
         RunError::Checkpoint(TrainError::Other(error))
         | RunError::Train(TrainError::Other(error)) => anyhow::Error::from_boxed(error),
-        RunError::Checkpoint(ref inner) | RunError::Train(ref inner) => match inner {
-            TrainError::NonFinite { .. } => {
-                Ends { exit: Exit::NonFinite, message: error.to_string() }.into()
+        RunError::Checkpoint(ref inner) | RunError::Train(ref inner) => {
+            let exit = exit_of(inner);
+            match exit {
+                Some(exit) => Ends { exit, message: error.to_string() }.into(),
+                None => error.into(),
             }
-            TrainError::Config { .. }
-            | TrainError::WholeBatch { .. }
-            | TrainError::WholeBatchMemory { .. }
-            | TrainError::RunExists { .. }
-            | TrainError::Resume { .. } => Usage(error.to_string()).into(),
-            _ => error.into(),
-        },
+        }
         other => other.into(),
+    }
+}
+
+/// The exit code of an error of training that has one of its own.
+fn exit_of(error: &TrainError) -> Option<Exit> {
+    match error {
+        TrainError::NonFinite { .. } => Some(Exit::NonFinite),
+        TrainError::Config { .. }
+        | TrainError::WholeBatch { .. }
+        | TrainError::WholeBatchMemory { .. }
+        | TrainError::RunExists { .. }
+        | TrainError::Resume { .. } => Some(Exit::Usage),
+        _ => None,
     }
 }

@@ -27,17 +27,21 @@ pub(crate) fn of(error: &(dyn Error + 'static)) -> Vec<Setting> {
 
 /// How warnings name settings in this command.
 pub(crate) fn name(command: &Command) -> NameOfSetting {
-    let of_recipe = |path: &str| recipe::key_of(path).map(|key| format!("`{key}` in the recipe"));
-    let of_flags = |path: &str| {
-        let found = FLAGS.iter().find(|(setting, _)| setting.path() == path);
-        found.map(|(_, flag)| format!("`{flag}`")).or_else(|| flags::of_path(path))
-    };
     match command {
         Command::Pretrain(_)
         | Command::VerifyResume(_)
-        | Command::Data(DataCommand::Prepare(_)) => of_recipe,
-        _ => of_flags,
+        | Command::Data(DataCommand::Prepare(_)) => key,
+        _ => flag,
     }
+}
+
+fn key(path: &str) -> Option<String> {
+    recipe::key_of(path).map(|key| format!("`{key}` in the recipe"))
+}
+
+fn flag(path: &str) -> Option<String> {
+    let found = FLAGS.iter().find(|(setting, _)| setting.path() == path);
+    found.map(|(_, flag)| format!("`{flag}`")).or_else(|| flags::of_path(path))
 }
 
 #[cfg(test)]

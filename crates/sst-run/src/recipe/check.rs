@@ -65,14 +65,11 @@ fn one_cache(config: &RunConfig) -> Result<(), Problem> {
 /// Checks the keys of the objective itself, as far as no tokenizer is needed.
 fn objective(task: &Task, train: &Train) -> Result<(), Problem> {
     let (name, config) = (task.objective_name(), task.objective_config());
-    match sst_objectives::check(name, &config, train.batching.padding_free) {
+    match &sst_objectives::check(name, &config, train.batching.padding_free) {
         Err(ObjectiveError::Config { path, message }) => {
-            Err(section::problem(&task.key("objective"), &path, &message))
+            Err(section::problem(&task.key("objective"), path, message))
         }
-        Err(error @ ObjectiveError::Needs { path, .. }) => {
-            let key = section::join(&task.key("objective"), path);
-            Err(Problem::sentence(&key, task.message(&error)))
-        }
+        Err(error @ ObjectiveError::Needs { path, .. }) => Err(task.objective_problem(path, error)),
         // Other errors are reported where the objective is built.
         _ => Ok(()),
     }

@@ -1,5 +1,15 @@
 //! What is wrong with a key of a recipe.
 
+/// An error in a recipe, with the file and line, or the override, that it comes from.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{place}: {message}")]
+pub struct RecipeError {
+    /// `recipes/x.toml:12`, or `--set train.steps=many`.
+    pub place: String,
+    /// What is wrong, and what to write instead.
+    pub message: String,
+}
+
 /// Something wrong with a key, before it is known where that key was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {

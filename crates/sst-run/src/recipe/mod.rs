@@ -1,9 +1,9 @@
 //! Turns a recipe as it is written into a complete configuration.
 //!
 //! Each section is a file with: the written form, in which every key is optional and unknown keys are refused; the
-//! checked form, in which all values are present; the defaults, checks and limits; and which keys may change when a
-//! run is resumed, and which settings of the libraries the keys give (`Keys`). Checks that involve several sections are in `check`. Every error names the line of
-//! the file, or the `--set`, that it comes from.
+//! checked form, in which all values are present; the defaults, checks and limits; which keys may change when a run is
+//! resumed; and which settings of the libraries the keys give (`Keys`). Checks that involve several sections are in
+//! `check`. Every error names the line of the file, or the `--set`, that it comes from.
 
 mod check;
 mod curriculum;
@@ -29,23 +29,23 @@ mod written;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sst_data::Setting;
-
-use crate::error::{RecipeError, Result, RunError};
 
 pub(crate) use check::misses;
 pub use curriculum::{Curriculum, PacingName};
 pub use data::Data;
 pub use duration::{Duration, Scale};
 pub(crate) use error::Problem;
+pub use error::RecipeError;
 pub(crate) use limits::MOST_STEPS;
 pub use mixture::{MixBy, Mixing, Stage};
 pub(crate) use model::FROM_TOKENIZER;
 pub use model::ModelChoice;
 pub use run::RunSection;
-pub(crate) use section::{join, problem as key_problem};
+pub(crate) use section::problem as key_problem;
 pub use settings::key_of;
 pub(crate) use settings::keys;
 pub use task::{Task, Tasks};
@@ -123,8 +123,8 @@ impl RunConfig {
     ///
     /// # Errors
     /// If a value cannot be written as TOML.
-    pub fn to_toml(&self) -> Result<String, RunError> {
-        let body = toml::to_string(&self.to_json()?)?;
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        let body = toml::to_string(&self.to_json().map_err(toml::ser::Error::custom)?)?;
         Ok(format!(
             "# Every setting of this run. `sst pretrain` takes this file as a recipe.\n\n{body}"
         ))

@@ -5,7 +5,7 @@ use sst_train::setting;
 
 use super::error::{Problem, require};
 use super::{Effect, Keys};
-use crate::device::{self, MOST_THREADS};
+use crate::wanted_device::{self, MOST_THREADS};
 
 /// `[run]` as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -65,7 +65,8 @@ impl RunSection {
             && !name.contains(char::is_control)
             && !matches!(name.as_str(), "." | "..");
         require(plain, "run.name", format!("\"{name}\" is not a folder name"))?;
-        device::parse(&self.device).map_err(|message| Problem::new("run.device", message))?;
+        wanted_device::parse(&self.device)
+            .map_err(|message| Problem::new("run.device", message))?;
         Ok(())
     }
 }

@@ -6,8 +6,11 @@
 use std::fmt::Display;
 
 use sst_data::NamesSettings;
+use sst_objectives::ObjectiveError;
 
 use super::SECTIONS;
+use super::error::Problem;
+use super::section::join;
 use super::task::Task;
 
 /// The sections that each task has for itself.
@@ -22,7 +25,7 @@ pub fn key_of(setting: &str) -> Option<&'static str> {
 
 /// `` (`data.max_length` in the recipe)``: the keys that give the settings of the error. Empty if there are none.
 pub(crate) fn keys(error: &impl NamesSettings) -> String {
-    listed(error, |key| key.to_owned())
+    listed(error, str::to_owned)
 }
 
 impl Task {
@@ -34,6 +37,13 @@ impl Task {
                 false => key.to_owned(),
             });
         format!("{error}{keys}")
+    }
+
+    /// The problem of the objective's key `path`, with which the message of `error` begins.
+    pub(crate) fn objective_problem(&self, path: &str, error: &ObjectiveError) -> Problem {
+        let message = self.message(error);
+        let message = message.strip_prefix(path).unwrap_or(&message).trim_start_matches(": ");
+        Problem::new(&join(&self.key("objective"), path), message)
     }
 }
 

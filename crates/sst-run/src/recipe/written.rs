@@ -8,8 +8,7 @@ use sst_data::read::require_readable;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::Problem;
-use crate::error::RecipeError;
+use super::error::{Problem, RecipeError};
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
