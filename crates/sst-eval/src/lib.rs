@@ -24,7 +24,8 @@
 //!
 //! [`metric`] holds pure functions on slices, which know nothing of models. An evaluator gets what a metric needs from a
 //! [`Model`](sst_core::Model) and from the data that it owns (an [`Input`]), and returns a [`Report`]. The module
-//! [`mod@list`] has one word for each evaluator; `examples/own_evaluator.rs` shows one outside of the list.
+//! [`mod@list`] has one word for each evaluator. `examples/own_metric.rs` has a metric and `examples/own_evaluator.rs` an
+//! evaluator outside of the list.
 //! [`fill_mask`] asks a masked language model for the word behind a mask token, and [`generate`] lets a causal one continue
 //! a text. [`nearest`] and [`mine`] compare vectors that an encoder has made.
 //!
