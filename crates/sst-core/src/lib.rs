@@ -1,5 +1,46 @@
 //! The traits of sst, and layers over libtorch.
 //!
+//! ```
+//! use std::cell::RefCell;
+//!
+//! use sst_core::nn::Linear;
+//! use sst_core::{Forward, Head, HeadInput, ParamStore, Result, Scope};
+//! use tch::{Device, Kind, Tensor};
+//!
+//! /// A head of your own: two classes of a row, from the hidden state of its first token.
+//! struct TwoClasses(Linear);
+//!
+//! impl Head for TwoClasses {
+//!     fn logits(&self, hidden_nd: &Tensor, _: Forward) -> Result<Tensor> {
+//!         self.0.forward(hidden_nd)
+//!     }
+//!
+//!     fn num_outputs(&self) -> usize {
+//!         2
+//!     }
+//!
+//!     fn input(&self) -> HeadInput {
+//!         HeadInput::FirstToken
+//!     }
+//!
+//!     fn parameters(&self) -> Vec<&Tensor> {
+//!         self.0.parameters().collect()
+//!     }
+//! }
+//!
+//! # fn main() -> Result<()> {
+//! // The parameters are `classifier.weight` and `classifier.bias`.
+//! let params = RefCell::new(ParamStore::new(Device::Cpu, Some(1)));
+//! let head = TwoClasses(Linear::new(&Scope::root(&params).sub("classifier"), 16, 2, 0.02)?);
+//! let hidden_nd = Tensor::ones([5, 16], (Kind::Float, Device::Cpu));
+//! assert_eq!(head.logits(&hidden_nd, Forward::EVAL)?.size(), [5, 2]);
+//! assert_eq!(params.borrow().num_trainable(), 2 * 16 + 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/own_encoder.rs` has an encoder, and saves and loads its weights.
+//!
 //! Models, objectives and evaluators implement [`Model`], [`Objective`] and [`Evaluator`], and share [`ParamStore`],
 //! [`Batch`], [`nn`] and [`checkpoint`]. The crates of models, objectives, training and evaluation depend on this
 //! crate and never on each other. The crate sst-kernels has the kernels that layers call, and bindings to parts of

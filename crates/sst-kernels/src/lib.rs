@@ -11,7 +11,7 @@
 //! From libtorch come, among others, [`autocast`], activation checkpointing ([`checkpoint()`]), the profiler
 //! ([`Profiler`]) and gradients that are known before the backward pass ([`with_gradients`]).
 //!
-//! ```no_run
+//! ```
 //! use sst_kernels::{RaggedAttention, ragged_attention};
 //! use tch::{Device, Kind, Tensor};
 //!

@@ -1,5 +1,37 @@
 //! The models of sst. Each can be read from and written to a Hugging Face folder.
 //!
+//! ```
+//! use serde_json::json;
+//! use sst_core::checkpoint::Allow;
+//! use sst_core::{Forward, Tokens};
+//! use sst_models::{BuildOptions, InitOptions, ModelCard};
+//! use tch::{Device, Tensor};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! // A new model, from the keys of a config.json. Keys that are left out have their defaults.
+//! let config = json!({
+//!     "model_type": "bert", "vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2,
+//!     "num_attention_heads": 2, "intermediate_size": 64,
+//! });
+//! let (device, seed) = (Device::Cpu, Some(1));
+//! let options = BuildOptions { device, seed, architecture: None, init: InitOptions::default() };
+//! let model = sst_models::build(&config, &options)?;
+//! // A folder that transformers loads.
+//! sst_models::save_folder(folder, &*model, None, &ModelCard::default())?;
+//!
+//! // Any folder of the Hugging Face hub with a model of a type that sst has.
+//! let (model, _) = sst_models::load(folder, None, device, &Allow::default())?;
+//! let ids_bl = Tensor::from_slice(&[2_i64, 17, 45, 3]).reshape([1, 4]);
+//! let output = model.text_encoder()?.encode(Tokens::new(&ids_bl).into(), Forward::EVAL)?;
+//! assert_eq!(output.hidden_bld.size(), [1, 4, 32]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/sentence_vectors.rs` makes vectors of texts.
+//!
 //! A model is a module with `config.rs` (its config.json), `model.rs` and `heads.rs` (its parameters, under their
 //! names on the hub) and `names.rs` (their names in older files). One line in [`registry`] adds it to sst.
 

@@ -1,5 +1,51 @@
 //! The training engine of sst.
 //!
+//! ```
+//! use std::path::Path;
+//! use std::sync::Arc;
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use sst_core::{Metrics, Model, Objective, Ranks, Solo};
+//! use sst_data::Ledger;
+//! use sst_data::batching::{Batching, Position};
+//! use sst_data::loader::{Loader, LoaderConfig};
+//! use sst_data::rows::Dataset;
+//! use sst_train::{Fit, FitConfig, Outcome, Saver, Tasks, TrainError, WriteModel};
+//!
+//! /// Trains `model` on `rows`, one process alone. `folder` gets the checkpoints.
+//! fn train(
+//!     model: &mut dyn Model,
+//!     objective: &mut dyn Objective,
+//!     rows: Arc<dyn Dataset>,
+//!     batching: Arc<dyn Batching>,
+//!     write: fn(&dyn Model) -> Result<WriteModel, TrainError>,
+//!     folder: &Path,
+//! ) -> Result<Outcome, TrainError> {
+//!     let collate = objective.collate();
+//!     let open_loader = |from: Position, _: &dyn Ranks| {
+//!         let (rows, collate, batching) = (rows.clone(), collate.clone(), batching.clone());
+//!         Ok(Loader::new(rows, collate, batching, LoaderConfig::default(), from)?)
+//!     };
+//!     sst_train::fit(Fit {
+//!         // Everything else has a default: AdamW, a linear schedule, clipping, fp32.
+//!         config: FitConfig { total_steps: 1000, save_every: Some(200), ..FitConfig::default() },
+//!         ranks: &Solo,
+//!         model,
+//!         tasks: Tasks::one(objective, &open_loader),
+//!         evaluators: &mut [],
+//!         trackers: &mut [],
+//!         saver: &Saver::new(folder),
+//!         export: &|model: &dyn Model, _: &Metrics| write(model),
+//!         ledger: &Ledger::new(),
+//!         stop: &AtomicBool::new(false),
+//!         resume: None,
+//!         fault: None,
+//!     })
+//! }
+//! ```
+//!
+//! `examples/own_objective.rs` calls it with an objective of its own.
+//!
 //! [`fit()`] is the outer loop: it takes steps, and does what the [`Policy`] says after each (log,
 //! evaluate, save, delete). One step is the algorithm in `step.rs`. The [`Saver`] owns the checkpoints on
 //! disk, [`track`] holds the listeners that write a run's record, [`optim`] the optimiser with a state

@@ -9,6 +9,7 @@ mod causal;
 mod checkpointing;
 mod embedded;
 mod encode_at;
+mod example;
 mod folders;
 mod gguf;
 mod heads;

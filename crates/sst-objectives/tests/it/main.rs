@@ -7,6 +7,7 @@ mod classify;
 mod clm;
 mod contrastive;
 mod every;
+mod example;
 mod masking;
 mod mlm_loss;
 mod toy;

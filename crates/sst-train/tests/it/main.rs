@@ -5,6 +5,7 @@
 mod budget;
 mod checkpoint;
 mod ema;
+mod example;
 mod fit;
 mod fp16;
 mod freeze;
