@@ -25,8 +25,9 @@
 //! [`metric`] holds pure functions on slices, which do not depend on models. An evaluator runs a
 //! [`Model`](sst_core::Model) on the data that it owns (an [`Input`]), computes metrics, and returns a [`Report`]. The
 //! module [`mod@list`] registers the evaluators of this crate; `examples/own_metric.rs` has a metric and
-//! `examples/own_evaluator.rs` an evaluator outside of this crate. [`fill_mask`] predicts the token behind a mask token with a masked language model. [`generate`]
-//! continues texts with a causal language model. [`nearest`] and [`mine`] compare vectors of texts.
+//! `examples/own_evaluator.rs` an evaluator outside of this crate. [`fill_mask`] predicts the token behind a mask token
+//! with a masked language model. [`generate`] continues texts with a causal language model. [`nearest`] and [`mine`]
+//! compare vectors of texts.
 //!
 //! An evaluator has no side effects: dropout is off, no gradients are recorded, and masks are drawn for epoch 0 with the
 //! evaluator's own seed. So the same model always gets the same metrics.
