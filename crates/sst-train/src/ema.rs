@@ -83,21 +83,12 @@ impl Ema {
         Ok(())
     }
 
-    /// Exchanges the weights with their average, in place; once more puts both back, bit for bit.
-    ///
-    /// # Errors
-    /// If libtorch fails.
-    pub fn swap(&mut self) -> Result<(), TrainError> {
-        tch::no_grad(|| {
-            for (_, param, average) in &mut self.slots {
-                let mut weights = param.f_detach()?;
-                let mut kept = weights.f_empty_like()?;
-                kept.f_copy_(&weights)?;
-                weights.f_copy_(average)?;
-                average.f_copy_(&kept)?;
-            }
-            Ok(())
-        })
+    /// Handles on each parameter and on its average, to compute with the averages ([`sst_core::with_values`]).
+    pub fn values(&self) -> Vec<(Tensor, Tensor)> {
+        let pair = |(_, param, average): &(String, Tensor, Tensor)| {
+            (param.shallow_clone(), average.shallow_clone())
+        };
+        self.slots.iter().map(pair).collect()
     }
 
     /// The number of updates that the average has followed.

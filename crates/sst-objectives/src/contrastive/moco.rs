@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sst_core::nn::Pooling;
 use sst_core::objective::StateDict;
-use sst_core::{Error, Model, Result};
+use sst_core::{Error, Model, Result, with_values};
 use sst_data::Collate;
 use tch::{Kind, Tensor};
 
@@ -89,31 +89,16 @@ impl Memory {
         Ok(())
     }
 
-    /// Runs `f` while model and head have the weights of the momentum encoder.
-    fn as_momentum<T>(&self, input: Input<'_>, f: impl FnOnce() -> Result<T>) -> Result<T> {
-        let mut swapped = Vec::new();
-        let result = self.swap_in(input, &mut swapped).and_then(|()| f());
-        for (mut param, own) in swapped {
-            param.f_set_data(&own)?;
-        }
-        // Casts of the other encoder's weights must not serve this one.
-        sst_kernels::clear_autocast_cache()?;
-        result
-    }
-
-    fn swap_in(&self, input: Input<'_>, swapped: &mut Vec<(Tensor, Tensor)>) -> Result<()> {
-        sst_kernels::clear_autocast_cache()?;
+    /// Runs `work` while model and head have the weights of the momentum encoder.
+    fn as_momentum<T>(&self, input: Input<'_>, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut values = Vec::new();
         for (name, param) in followed(input.shared, input.model) {
             let Some(weights) = self.momentum.get(&name) else {
                 return Err(Error::Contract(format!("the momentum encoder has no `{name}`")));
             };
-            let own = param.f_detach()?;
-            let weights = weights.f_to_kind(own.f_kind()?)?;
-            let mut param = param.shallow_clone();
-            param.f_set_data(&weights)?;
-            swapped.push((param, own));
+            values.push((param.shallow_clone(), weights.f_to_kind(param.f_kind()?)?));
         }
-        Ok(())
+        with_values(values, work)
     }
 
     /// Takes the pending keys into the queue.

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use sst_core::{Event, Metrics};
+use sst_core::{Event, Metrics, with_values};
 
 use super::Fit;
 use super::run::Run;
 use super::task::TaskEvaluator;
+use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::memory;
 use crate::window::{MetricWindow, WindowState};
@@ -77,27 +78,25 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Works with the fp32 weights, and with their average in their place if `averaged` and there is one, and
-    /// puts back what the model trains with, whatever became of the work.
+    /// Runs `work` while the model has its fp32 weights, or their moving average if `averaged` and if the run has one.
+    /// Afterwards the model has the weights that it trains with again, also if `work` fails.
     pub(super) fn with_weights<T>(
         &mut self,
         averaged: bool,
         work: impl FnOnce(&mut Self) -> Result<T, TrainError>,
     ) -> Result<T, TrainError> {
-        let swap = |run: &mut Self| match &mut run.ema {
-            Some(ema) if averaged => ema.swap(),
-            _ => Ok(()),
-        };
-        if let Some(master_weights) = &mut self.master_weights {
-            master_weights.show_full()?;
-        }
-        swap(self)?;
-        let result = work(self);
-        swap(self)?;
-        if let Some(master_weights) = &mut self.master_weights {
-            master_weights.show_low()?;
-        }
-        result
+        // The average is shown in the fp32 master weights, which the model then takes its weights from.
+        let average = self.ema.as_ref().filter(|_| averaged).map(Ema::values);
+        with_values(average.unwrap_or_default(), || {
+            if let Some(master_weights) = &mut self.master_weights {
+                master_weights.show_full()?;
+            }
+            let result = work(self);
+            if let Some(master_weights) = &mut self.master_weights {
+                master_weights.show_low()?;
+            }
+            result
+        })
     }
 
     /// Keeps figures under their logged names. Those that are not finite have no place in JSON.

@@ -1,7 +1,7 @@
 //! The average of the weights: its formula, and what it is for.
 
 use sst_core::checkpoint::{Allow, Renamed, Weights, load_params};
-use sst_core::{Evaluator, Init, Model, Objective, ParamStore};
+use sst_core::{Evaluator, Init, Model, Objective, ParamStore, with_values};
 use sst_train::{Ema, EmaConfig, Exported, Fault, FitConfig, Precision, TrainError};
 use tch::{Device, Tensor};
 
@@ -44,17 +44,16 @@ fn the_warm_up_is_tensorflows() {
 }
 
 #[test]
-fn swapping_twice_changes_no_bit() {
+fn the_average_is_paired_with_its_parameter_and_shown_in_its_place() {
     let mut params = ParamStore::new(Device::Cpu, Some(3));
     let weight = params.add("w", &[100], Init::Normal(1.0)).unwrap();
-    let mut ema = Ema::new(EMA, params.trainable()).unwrap();
+    let ema = Ema::new(EMA, params.trainable()).unwrap();
     params.assign("w", &Tensor::from_slice(&[f32::MIN_POSITIVE; 100])).unwrap();
     let (raw, average) = (values(&weight), values(&ema.state()["w"]));
-    ema.swap().unwrap();
-    assert_eq!((values(&weight), values(&ema.state()["w"])), (average.clone(), raw.clone()));
-    ema.swap().unwrap();
+    assert_ne!(raw, average);
+    let seen = with_values(ema.values(), || Ok::<_, TrainError>(values(&weight)));
+    assert_eq!(seen.unwrap(), average);
     assert_eq!((values(&weight), values(&ema.state()["w"])), (raw, average));
-    assert!(weight.requires_grad());
 }
 
 /// The held-out loss of the weights in a folder or file.
@@ -69,18 +68,19 @@ fn loss_of(path: &std::path::Path) -> f64 {
     HeldOut.evaluate(&model, None).unwrap().metrics["loss"]
 }
 
-#[test]
-fn averaging_does_not_change_the_training() {
+/// An average that is evaluated and exported changes no weight that trains, and is what is evaluated and exported.
+#[track_caller]
+fn check_average_beside_training(base: impl Fn(u64) -> FitConfig) {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut plain = Run::new(one.path());
-    plain.fit(FitConfig { eval_every: Some(2), ..config(7) }).unwrap();
+    plain.fit(FitConfig { eval_every: Some(2), ..base(7) }).unwrap();
     let mut run = Run::new(two.path());
     let ema = EmaConfig { evaluate: true, export: true, ..EMA };
-    run.fit(FitConfig { ema: Some(ema), eval_every: Some(2), save_every: Some(3), ..config(7) })
+    run.fit(FitConfig { ema: Some(ema), eval_every: Some(2), save_every: Some(3), ..base(7) })
         .unwrap();
     assert_eq!(run.model.values(), plain.model.values());
 
-    // `model/` holds what was evaluated, and the file beside it what goes on.
+    // `model/` holds the weights that were evaluated, and `state/model.safetensors` those that go on training.
     let checkpoint = run.saver().path(7);
     let state = run.saver().checkpoint(7).state().unwrap();
     assert_eq!((state.model, state.ema_updates), (Exported::Ema, Some(7)));
@@ -90,6 +90,20 @@ fn averaging_does_not_change_the_training() {
     assert_eq!(raw, HeldOut.evaluate(&plain.model, None).unwrap().metrics["loss"]);
     assert_ne!(raw, average);
     assert_eq!(average, loss_of(&checkpoint.join("state/ema.safetensors")));
+}
+
+#[test]
+fn averaging_does_not_change_the_training() {
+    check_average_beside_training(config);
+}
+
+#[test]
+fn averaging_does_not_change_the_training_with_weights_in_bf16() {
+    check_average_beside_training(|steps| FitConfig {
+        precision: Precision::Bf16,
+        bf16_weights: true,
+        ..config(steps)
+    });
 }
 
 #[test]
