@@ -1,4 +1,4 @@
-//! The average of the weights: its formula, and what it is for.
+//! The moving average of the weights: its formula, its evaluation and its export.
 
 use sst_core::checkpoint::{Allow, Renamed, Weights, load_params};
 use sst_core::{Evaluator, Init, Model, Objective, ParamStore, with_values};
@@ -9,6 +9,7 @@ use crate::toy::{HeldOut, Run, Toy, config, values};
 
 const EMA: EmaConfig = EmaConfig { decay: 0.9, warmup: true, evaluate: false, export: false };
 
+/// Compares 50 updates of the average of one parameter with the formula, bit for bit.
 #[track_caller]
 fn check_formula(config: EmaConfig) {
     let mut params = ParamStore::new(Device::Cpu, Some(3));
@@ -31,14 +32,14 @@ fn check_formula(config: EmaConfig) {
 }
 
 #[test]
-fn it_follows_the_formula() {
+fn the_average_equals_the_formula() {
     check_formula(EMA);
     check_formula(EmaConfig { decay: 0.7, ..EMA });
     check_formula(EmaConfig { warmup: false, ..EMA });
 }
 
 #[test]
-fn the_warm_up_is_tensorflows() {
+fn the_warm_up_is_that_of_tensorflow() {
     let decay = |t| EmaConfig { decay: 0.99, ..EMA }.decay(t);
     assert_eq!([decay(0), decay(8), decay(90), decay(10_000)], [0.1, 0.5, 0.91, 0.99]);
 }
@@ -60,17 +61,18 @@ fn the_average_is_paired_with_its_parameter_and_shown_in_its_place() {
 fn loss_of(path: &std::path::Path) -> f64 {
     let mut model = Toy::new(0.2);
     let weights = Weights::open(path).unwrap();
-    let same = |name: &str| match name.starts_with("objective.") {
+    let rename = |name: &str| match name.starts_with("objective.") {
         true => Renamed::Ignore,
         false => Renamed::To(name.to_owned()),
     };
-    load_params(model.params_mut(), &weights, same, &Allow::default()).unwrap();
+    load_params(model.params_mut(), &weights, rename, &Allow::default()).unwrap();
     HeldOut.evaluate(&model, None).unwrap().metrics["loss"]
 }
 
-/// An average that is evaluated and exported changes no weight that trains, and is what is evaluated and exported.
+/// Trains with and without an average that is evaluated and exported. The trained weights are the same, and the
+/// evaluated and exported weights are the average.
 #[track_caller]
-fn check_average_beside_training(base: impl Fn(u64) -> FitConfig) {
+fn check_average(base: impl Fn(u64) -> FitConfig) {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut plain = Run::new(one.path());
     plain.fit(FitConfig { eval_every: Some(2), ..base(7) }).unwrap();
@@ -94,12 +96,12 @@ fn check_average_beside_training(base: impl Fn(u64) -> FitConfig) {
 
 #[test]
 fn averaging_does_not_change_the_training() {
-    check_average_beside_training(config);
+    check_average(config);
 }
 
 #[test]
 fn averaging_does_not_change_the_training_with_weights_in_bf16() {
-    check_average_beside_training(|steps| FitConfig {
+    check_average(|steps| FitConfig {
         precision: Precision::Bf16,
         bf16_weights: true,
         ..config(steps)
@@ -115,19 +117,20 @@ fn evaluators_see_the_average_of_the_objectives_parameters_too() {
     let ema = EmaConfig { evaluate: true, export: true, ..EMA };
     run.fit(FitConfig { ema: Some(ema), ..config(4) }).unwrap();
     let seen = run.saver().checkpoint(4).state().unwrap().metrics["eval/watched/value"];
-    let average = Weights::open(&run.saver().path(4).join("state/ema.safetensors")).unwrap();
-    let average = average.tensor("objective.temperature").unwrap().double_value(&[0]);
-    assert_eq!(seen, average);
+    let saved = |file: &str, name: &str| {
+        let weights = Weights::open(&run.saver().path(4).join(file)).unwrap();
+        weights.tensor(name).unwrap().double_value(&[0])
+    };
+    assert_eq!(seen, saved("state/ema.safetensors", "objective.temperature"));
     assert_ne!(seen, temperature.double_value(&[0]));
 
-    // What goes on is the raw one.
-    let raw = Weights::open(&run.saver().path(4).join("state/objective.safetensors")).unwrap();
-    let raw = raw.tensor("param.temperature").unwrap().double_value(&[0]);
-    assert_eq!(raw, temperature.double_value(&[0]));
+    // The trained value, and not the average, is what a resume needs.
+    let trained = saved("state/objective.safetensors", "param.temperature");
+    assert_eq!(trained, temperature.double_value(&[0]));
 }
 
 #[test]
-fn the_raw_weights_are_evaluated_and_exported_if_that_is_asked_for() {
+fn without_evaluate_and_export_the_trained_weights_are_evaluated_and_exported() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.fit(FitConfig { ema: Some(EMA), ..config(4) }).unwrap();
@@ -143,7 +146,7 @@ fn the_raw_weights_are_evaluated_and_exported_if_that_is_asked_for() {
 }
 
 #[test]
-fn a_skipped_step_is_no_update() {
+fn a_skipped_step_does_not_update_the_average() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.fault = Some(Fault::Overflow { step: 2 });
