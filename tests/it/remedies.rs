@@ -64,7 +64,7 @@ fn a_file_that_a_checkpoint_lacks_is_named_by_verify() {
     std::fs::remove_file(sandbox.path(file)).unwrap();
     let ended = sandbox.sst(&["checkpoint", "verify", "runs/r"]);
     fails(&ended, 1, &["take the newest good one", "delete its folder"]);
-    let told = format!("{file}: it is missing, and the checkpoint was written with it");
+    let told = format!("{file}: the file is missing from the checkpoint");
     assert!(ended.stdout.contains(&told), "{}", ended.stdout);
     std::fs::remove_file(sandbox.path("runs/r/checkpoints/step-00000008/MANIFEST.json")).unwrap();
     let ended = sandbox.sst(&["checkpoint", "verify", "runs/r"]);

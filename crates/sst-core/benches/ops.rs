@@ -284,7 +284,7 @@ fn update(c: &mut Criterion) {
         lists.bf16_params = weights.bf16_params.iter().map(Some).collect();
         b.iter(|| sst_kernels::fused_adamw(&lists, options, None, None).unwrap());
     });
-    group.bench_function("adamw-halves", |b| {
+    group.bench_function("adamw-remainder", |b| {
         let mut lists = weights.lists();
         lists.bf16_params = weights.bf16_params.iter().map(Some).collect();
         lists.remainders = weights.remainders.iter().map(Some).collect();

@@ -64,6 +64,7 @@ mod pooled;
 pub mod ragged;
 pub mod ranks;
 mod report;
+mod with_values;
 
 pub use batch::Batch;
 pub use encoder::{Decoder, Embedded, Encoder, EncoderOutput};
@@ -81,3 +82,4 @@ pub use pooled::encode_pooled;
 pub use ragged::{RaggedRows, RowLayout, kernel_rows, pad_to_kernel_rows};
 pub use ranks::{Ranks, Solo, Verdict};
 pub use report::{Counts, Metrics, Report};
+pub use with_values::with_values;

@@ -1,13 +1,15 @@
-//! Agreements between ranks: what one of them cannot do, none of them does.
+//! Agreement between ranks: if one rank fails or has to skip a step, all ranks do the same.
 
 use sst_core::{Ranks, Verdict};
 
 use crate::error::TrainError;
 
-/// The greatest verdict of all ranks, with what this rank has. An error is the verdict [`Verdict::Fail`].
+/// Exchanges the verdicts of all ranks. Returns the greatest one with this rank's value. An error counts as
+/// [`Verdict::Fail`].
 ///
 /// # Errors
-/// If a rank has an error: the rank itself returns it, all others return [`TrainError::OtherRank`] with its message.
+/// If a rank has an error. That rank returns its own error, and the others return [`TrainError::OtherRank`] with the
+/// message of the first rank that failed.
 pub(crate) fn agree<T>(
     ranks: &dyn Ranks,
     mine: Result<(Verdict, T), TrainError>,
@@ -18,7 +20,7 @@ pub(crate) fn agree<T>(
         let (_, value) = mine?;
         return Ok((agreed, value));
     }
-    // All ranks exchange their messages; those without an error send an empty one.
+    // All ranks take part in the exchange of messages. The message of a rank without an error is empty.
     let message = mine.as_ref().err().map(ToString::to_string).unwrap_or_default();
     let messages = ranks.gather_bytes(message.as_bytes());
     mine?;
@@ -27,7 +29,7 @@ pub(crate) fn agree<T>(
     Err(TrainError::OtherRank { rank, message: String::from_utf8_lossy(&message).into_owned() })
 }
 
-/// What this rank has, if no rank has an error.
+/// Returns this rank's value if no rank has an error.
 ///
 /// # Errors
 /// As for [`agree`].

@@ -1,4 +1,4 @@
-//! A run's settings, resolved.
+//! The settings of a run.
 
 use tch::Device;
 
@@ -12,57 +12,59 @@ use crate::scaler::LossScaling;
 use crate::schedule::ScheduleConfig;
 use crate::setting;
 
-/// A run's settings, resolved: every duration in steps.
+/// The settings of a run, with every duration converted to steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitConfig {
-    /// Steps in all, those before a resume included.
+    /// The number of steps, including the steps before a resume.
     pub total_steps: u64,
-    /// Stop once so many tokens that carry data have been seen, those before a resume included.
+    /// Stop once the run has trained on this many tokens. Padding does not count; tokens before a resume do.
     pub max_tokens: Option<u64>,
-    /// Stop once the run has taken so many seconds, its parts before a resume included.
+    /// Stop once the run has taken this many seconds, including the time before a resume.
     pub max_seconds: Option<f64>,
-    /// The gradient's 2-norm is clipped to this.
+    /// The largest 2-norm of all gradients together; larger gradients are scaled down to it. `None` for no clipping.
     pub max_grad_norm: Option<f64>,
-    /// Report each time so many steps are done.
+    /// The number of steps between two reports of training metrics. The last step is always reported.
     pub log_every: u64,
-    /// Evaluate each time so many steps are done, and at the end.
+    /// The number of steps between two evaluations. The model is always evaluated after the last step.
     pub eval_every: Option<u64>,
-    /// Save each time so many steps are done, and at the end.
+    /// The number of steps between two checkpoints. A checkpoint is always written after the last step.
     pub save_every: Option<u64>,
-    /// Which checkpoints stay.
+    /// Which checkpoints are kept.
     pub retention: Retention,
-    /// Whether checkpoints are written on a thread of their own while training goes on. They are the same
-    /// either way; it takes a copy of weights and moments on the host.
+    /// Whether a separate thread writes the checkpoints while training goes on. The checkpoints are the same either
+    /// way. Meanwhile the host holds a copy of the weights and of the optimiser state.
     pub async_save: bool,
-    /// Precision of the forward pass.
+    /// The precision of the forward pass.
     pub precision: Precision,
-    /// Whether the model computes with weights in bf16, and updates go to fp32 ones. For precision bf16.
+    /// Whether the model computes with bf16 weights, while the optimiser updates fp32 master weights. Only for
+    /// [`Precision::Bf16`].
     pub bf16_weights: bool,
     /// How the loss is scaled in fp16.
     pub loss_scaling: LossScaling,
-    /// Whether CUDA may round the factors of fp32 products to TF32.
+    /// Whether CUDA may use TF32 in fp32 matrix products.
     pub allow_tf32: bool,
-    /// The parameters that do not train, as [`crate::freeze`] reads them.
+    /// Patterns for the names of the parameters that are not trained. [`crate::freeze`] describes them.
     pub freeze: Vec<String>,
-    /// The average of the weights, if one is kept.
+    /// The moving average of the weights; `None` for none.
     pub ema: Option<EmaConfig>,
-    /// What one token takes ([`sst_core::Model::flops_per_token`]). With it, the speed of matrix products
-    /// is measured at the start, for about half a second, and `mfu` reported.
+    /// The floating-point operations of training on one token ([`sst_core::Model::flops_per_token`]). If it is given,
+    /// the run first measures the speed of matrix products, for about half a second, and then reports the model FLOPs
+    /// utilisation `mfu`.
     pub flops_per_token: Option<f64>,
-    /// What is recorded of where the time goes.
+    /// The settings of the profiler; `None` for no profile.
     pub profile: Option<ProfileConfig>,
     /// The seed of the run.
     pub seed: u64,
-    /// Where the model is.
+    /// The device of the model.
     pub device: Device,
     /// The optimiser.
     pub optimizer: OptimizerConfig,
-    /// The learning rate's schedule.
+    /// The learning rate schedule.
     pub schedule: ScheduleConfig,
 }
 
 impl Default for FitConfig {
-    /// One step on the CPU with nothing optional.
+    /// One step on the CPU in fp32, with gradients clipped to 1 and no optional feature.
     fn default() -> Self {
         Self {
             total_steps: 1,
@@ -91,12 +93,12 @@ impl Default for FitConfig {
 }
 
 impl FitConfig {
-    /// The learning rate of the update after `step` updates.
+    /// The learning rate of step `step`, counted from 0.
     pub fn learning_rate(&self, step: u64) -> f64 {
         self.optimizer.lr * self.schedule.lr_factor(step, self.total_steps)
     }
 
-    /// The clocks of the run.
+    /// When the run logs, evaluates and saves.
     pub fn policy(&self) -> Policy {
         Policy {
             total_steps: self.total_steps,
@@ -106,8 +108,10 @@ impl FitConfig {
         }
     }
 
+    /// Checks the values that a run cannot start with.
+    ///
     /// # Errors
-    /// If a number is one that would end the run before it began.
+    /// If a value is out of its range, or two settings exclude each other.
     pub(crate) fn check(&self) -> Result<(), TrainError> {
         let steps =
             [(setting::LOG_EVERY, self.log_every), (setting::TOTAL_STEPS, self.total_steps)];

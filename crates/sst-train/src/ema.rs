@@ -1,5 +1,5 @@
-//! An exponential moving average of the weights (Polyak and Juditsky 1992 for averaging; Tarvainen and
-//! Valpola 2017, "Mean teachers", for this form): `ema += (1 - d) (weight - ema)` after each update.
+//! An exponential moving average (EMA) of the weights: `ema += (1 - d) (weight - ema)` after each update, with the
+//! decay d (Polyak and Juditsky 1992 for averaging; Tarvainen and Valpola 2017, "Mean teachers", for this form).
 
 use serde::{Deserialize, Serialize};
 use sst_core::objective::StateDict;
@@ -8,19 +8,19 @@ use tch::Tensor;
 use crate::error::TrainError;
 use crate::setting;
 
-/// How weights are averaged, and what the average is for.
+/// How the weights are averaged, and where the average is used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EmaConfig {
-    /// What is kept of the average at each update, d.
+    /// The decay d: the share of the old average in the new one, at least 0 and below 1.
     pub decay: f64,
-    /// Begin with `min(decay, (1 + t) / (10 + t))` after t updates, so that the first weights are soon
-    /// forgotten (TensorFlow's `ExponentialMovingAverage` with `num_updates`).
+    /// Whether the decay after t updates is `min(decay, (1 + t) / (10 + t))`, so that the average soon forgets the
+    /// first weights (TensorFlow's `ExponentialMovingAverage` with `num_updates`).
     pub warmup: bool,
-    /// Whether evaluators see the average.
+    /// Whether evaluators run on the average.
     pub evaluate: bool,
-    /// Whether a checkpoint's `model/` holds the average; the weights that a resume needs are in its
-    /// `state/` then.
+    /// Whether `model/` in a checkpoint holds the average. The trained weights, which a resume needs, are then in
+    /// `state/model.safetensors`.
     pub export: bool,
 }
 
@@ -31,25 +31,25 @@ impl Default for EmaConfig {
 }
 
 impl EmaConfig {
-    /// The decay d of the next update, once `updates` updates are done.
+    /// The decay of the next update, after `updates` updates.
     pub fn decay(&self, updates: u64) -> f64 {
         let t = updates as f64;
         if self.warmup { self.decay.min((1.0 + t) / (10.0 + t)) } else { self.decay }
     }
 }
 
-/// The average of the trainable parameters of a model and, since evaluators may see them together, of its objectives.
-/// Frozen ones are their own average.
+/// The average of the trainable parameters of a model and of the objectives that it is trained with, because an
+/// evaluator may use both. Frozen parameters have no average: they do not change.
 #[derive(Debug)]
 pub struct Ema {
     config: EmaConfig,
-    /// Name, parameter, and its average, which shares nothing with it.
+    /// The name of each parameter, a handle on it, and its average, which has its own storage.
     slots: Vec<(String, Tensor, Tensor)>,
     updates: u64,
 }
 
 impl Ema {
-    /// An average that starts at the parameters as they are.
+    /// An average that starts as a copy of the parameters, which are given with their names.
     ///
     /// # Errors
     /// If the decay is not in `[0, 1)`, or libtorch fails.
@@ -70,7 +70,7 @@ impl Ema {
         Ok(Self { config, slots, updates: 0 })
     }
 
-    /// Follows an update of the weights.
+    /// Moves the average towards the weights. To be called after each update of the weights.
     ///
     /// # Errors
     /// If libtorch fails.
@@ -84,37 +84,30 @@ impl Ema {
         Ok(())
     }
 
-    /// Exchanges the weights with their average, in place; once more puts both back, bit for bit.
-    ///
-    /// # Errors
-    /// If libtorch fails.
-    pub fn swap(&mut self) -> Result<(), TrainError> {
-        tch::no_grad(|| {
-            for (_, param, average) in &mut self.slots {
-                let mut weights = param.f_detach()?;
-                let mut kept = weights.f_empty_like()?;
-                kept.f_copy_(&weights)?;
-                weights.f_copy_(average)?;
-                average.f_copy_(&kept)?;
-            }
-            Ok(())
-        })
+    /// Handles on each parameter and on its average, to compute with the averages ([`sst_core::with_values`]).
+    pub fn values(&self) -> Vec<(Tensor, Tensor)> {
+        let pair = |(_, param, average): &(String, Tensor, Tensor)| {
+            (param.shallow_clone(), average.shallow_clone())
+        };
+        self.slots.iter().map(pair).collect()
     }
 
-    /// The number of updates that the average has followed.
+    /// The number of calls of [`Ema::update`], also before a resume.
     pub fn updates(&self) -> u64 {
         self.updates
     }
 
-    /// The average by the parameters' names.
+    /// The average of each parameter under the parameter's name.
     pub fn state(&self) -> StateDict {
-        self.slots.iter().map(|(name, _, t)| (name.clone(), t.shallow_clone())).collect()
+        let average =
+            |(name, _, average): &(String, Tensor, Tensor)| (name.clone(), average.shallow_clone());
+        self.slots.iter().map(average).collect()
     }
 
     /// Restores a state that [`Ema::state`] and [`Ema::updates`] returned.
     ///
     /// # Errors
-    /// If a tensor is missing, unexpected or of another shape; nothing is changed then.
+    /// If a tensor is missing, unexpected or of another shape. The average is then unchanged.
     pub fn load_state(&mut self, state: &StateDict, updates: u64) -> Result<(), TrainError> {
         let wrong = |reason| TrainError::Core(sst_core::Error::Contract(reason));
         for (name, _, average) in &self.slots {
@@ -125,7 +118,7 @@ impl Ema {
         }
         if let Some(name) = state.keys().find(|name| self.slots.iter().all(|s| s.0 != **name)) {
             return Err(wrong(format!(
-                "no trainable parameter takes `{name}` of the saved average"
+                "`{name}` of the saved average belongs to no trainable parameter"
             )));
         }
         for (name, _, average) in &mut self.slots {

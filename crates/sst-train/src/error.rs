@@ -8,7 +8,7 @@ use sst_data::setting::{self as data, NamesSettings, Setting};
 
 use crate::setting;
 
-/// Why a run could not go on.
+/// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// A model, an objective, a tracker or libtorch failed.
@@ -17,7 +17,7 @@ pub enum TrainError {
     /// A batch could not be loaded.
     #[error(transparent)]
     Load(#[from] sst_data::loader::LoadError),
-    /// The loss or the gradient is not a number, or infinite. The weights are as they were before.
+    /// The loss or the gradient is NaN or infinite. The weights were not updated.
     #[error(
         "step {step}: the loss is {loss} and the gradient norm {grad_norm}; the weights were left as \
          they were. Lower `optimizer.lr`, or look at the rows of this step: {}",
@@ -28,9 +28,9 @@ pub enum TrainError {
         step: u64,
         /// The mean loss of the step.
         loss: f64,
-        /// The norm of its gradient, before clipping.
+        /// The 2-norm of the gradients, before clipping.
         grad_norm: f64,
-        /// Where its rows came from.
+        /// The origins of its rows.
         keys: Vec<Key>,
     },
     /// A loss over the whole batch cannot be summed over micro-batches.
@@ -39,9 +39,9 @@ pub enum TrainError {
          split into {micro} micro-batches: make the micro-batch as large as the batch"
     )]
     WholeBatch {
-        /// The objective.
+        /// The name of the objective.
         objective: &'static str,
-        /// Micro-batches in the step.
+        /// The number of micro-batches in the step.
         micro: usize,
     },
     /// A loss over the whole batch cannot be summed over ranks.
@@ -50,12 +50,12 @@ pub enum TrainError {
          processes: train it in one process"
     )]
     WholeBatchRanks {
-        /// The objective.
+        /// The name of the objective.
         objective: &'static str,
         /// The number of ranks.
         world: usize,
     },
-    /// Memory does not suffice, and the batch cannot be cut.
+    /// The memory does not suffice for a batch, and its loss cannot be split into smaller micro-batches.
     #[error(
         "step {step}: memory does not suffice for the batch, and objective `{objective}` compares all of \
          its rows with each other, so that it cannot be cut: make batches smaller"
@@ -63,10 +63,10 @@ pub enum TrainError {
     WholeBatchMemory {
         /// The step, from 1.
         step: u64,
-        /// The objective.
+        /// The name of the objective.
         objective: &'static str,
     },
-    /// Memory does not suffice for a single row.
+    /// The memory does not suffice for a single row.
     #[error(
         "step {step}: memory does not suffice for one row at a time ({reason}): choose shorter rows, a \
          smaller model, or `precision` bf16; the step's rows: {}",
@@ -75,14 +75,14 @@ pub enum TrainError {
     OutOfMemory {
         /// The step, from 1.
         step: u64,
-        /// What libtorch said.
+        /// The message of libtorch.
         reason: String,
-        /// Where its rows came from.
+        /// The origins of its rows.
         keys: Vec<Key>,
     },
-    /// Nothing to train.
+    /// No parameter has a gradient after the backward pass.
     #[error(
-        "step {step}: no trainable parameter got a gradient; check what is frozen and whether the \
+        "step {step}: no trainable parameter got a gradient; check which parameters are frozen, and whether the \
          objective uses the model"
     )]
     NoGradient {
@@ -92,17 +92,17 @@ pub enum TrainError {
     /// The batching rule ended before the run did.
     #[error("the data ended after step {step} of {total_steps}: lower `total_steps`")]
     DataEnded {
-        /// Steps done.
+        /// The number of steps done.
         step: u64,
-        /// Steps asked for.
+        /// The number of steps of the run.
         total_steps: u64,
     },
-    /// A setting that cannot be.
+    /// A setting has a value that a run cannot start with.
     #[error("{setting}: {reason}")]
     Config {
         /// The setting to change.
         setting: Setting,
-        /// What is wrong with it.
+        /// What is wrong with its value.
         reason: String,
     },
     /// A new run where an old one left checkpoints.
@@ -111,15 +111,15 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
-    /// A checkpoint could not be written. The ones before it are untouched.
+    /// A checkpoint could not be written. Earlier checkpoints were not touched.
     #[error("cannot save {path}: {reason}; the checkpoints before it are untouched", path = path.display())]
     Save {
-        /// The checkpoint.
+        /// The folder of the checkpoint.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: String,
     },
-    /// A checkpoint that is not what its manifest says.
+    /// A checkpoint is damaged or incomplete: it does not agree with its manifest, or cannot be parsed.
     #[error("{path}: {reason}", path = path.display())]
     Broken {
         /// The file or folder that is wrong.
@@ -127,7 +127,7 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A run with checkpoints, all of them damaged.
+    /// The run has checkpoints, and all of them are damaged.
     #[error(
         "{path}: none of its checkpoints is whole: copy one of them again, or start another run in another folder",
         path = path.display()
@@ -136,25 +136,25 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
-    /// A checkpoint of another run.
+    /// The checkpoint was made with other settings than those of this run.
     #[error("cannot resume from {path}: {reason}", path = path.display())]
     Resume {
-        /// The checkpoint.
+        /// The folder of the checkpoint.
         path: PathBuf,
-        /// What differs.
+        /// The setting that differs.
         reason: String,
         /// The setting that differs.
         setting: Setting,
     },
-    /// Another rank of the run failed, and with it the run.
+    /// Another rank failed, so this rank ends as well.
     #[error("rank {rank} failed, so that all ranks end: {message}")]
     OtherRank {
         /// The rank that failed.
         rank: usize,
-        /// Its error.
+        /// The message of its error.
         message: String,
     },
-    /// Ranks that were started differently.
+    /// The ranks were started with different settings, or from different steps.
     #[error(
         "rank {rank} has other settings than rank 0, or resumes from another step: start all ranks with the same \
          settings and the same checkpoint"
@@ -168,10 +168,10 @@ pub enum TrainError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// What a caller's closure (the loader's opening, the export) failed with.
+    /// A closure of the caller failed, such as the one that opens a loader or exports a model.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -213,17 +213,18 @@ impl NamesSettings for TrainError {
 }
 
 impl TrainError {
-    /// An I/O error at `path`, for `map_err`.
+    /// A function for `map_err` that turns an I/O error at `path` into [`TrainError::Io`].
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 
+    /// [`TrainError::Broken`] for the file or folder `path`.
     pub(crate) fn broken(path: &Path, reason: impl Into<String>) -> Self {
         Self::Broken { path: path.to_owned(), reason: reason.into() }
     }
 }
 
-/// The first keys of a list and the number of the rest.
+/// Displays the first keys of a list and the number of the others.
 pub(crate) struct Listed<'a>(pub(crate) &'a [Key]);
 
 impl fmt::Display for Listed<'_> {

@@ -1,4 +1,4 @@
-//! The outer loop: steps, and what the policy asks for after each.
+//! The outer loop: one step after the other, and after each step the actions of the policy.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -22,53 +22,54 @@ pub(crate) mod task;
 use run::Run;
 pub use task::{OpenLoader, TaskEvaluator, Tasks, TrainTask};
 
-/// Takes a copy of the model, with the figures of its step for its card, and returns what writes it.
+/// Copies a model, and returns a function that writes the copy into a folder. The metrics of the step are for the model
+/// card.
 pub type Export<'a> = dyn Fn(&dyn Model, &Metrics) -> Result<WriteModel, TrainError> + 'a;
 
-/// All that a run works on.
+/// The arguments of [`fit()`].
 pub struct Fit<'a> {
-    /// Its settings.
+    /// The settings of the run.
     pub config: FitConfig,
-    /// The processes that train the model together: [`sst_core::Solo`] for this one alone. Each calls [`fit`] with a
-    /// copy of the model, with the same settings and tasks, and with the same checkpoint if it resumes.
+    /// The processes that train the model together; [`sst_core::Solo`] for this process alone. Each process calls
+    /// [`fit`] with its copy of the model, with the same settings and tasks, and, to resume, with the same checkpoint.
     pub ranks: &'a dyn Ranks,
-    /// The model; a resumed one already has its weights ([`crate::Checkpoint::restore`]). Parameters that
-    /// the settings freeze stay frozen.
+    /// The model. To resume, [`crate::Checkpoint::restore`] must have restored its weights. Parameters that
+    /// [`FitConfig::freeze`] matches stay frozen afterwards.
     pub model: &'a mut dyn Model,
-    /// What it trains on.
+    /// The objectives and their data.
     pub tasks: Tasks<'a>,
-    /// What measures it, on rank 0 alone. The first that reports a `loss` decides which checkpoint is best, unless the
-    /// settings name another figure.
+    /// The evaluators, which run on rank 0 alone. The first one that reports a `loss` decides which checkpoint is best,
+    /// unless [`crate::Retention::by`] names another metric.
     pub evaluators: &'a mut [TaskEvaluator],
-    /// Who is told. Those of other ranks than rank 0 are told nothing.
+    /// The trackers, which receive events on rank 0 alone.
     pub trackers: &'a mut [Box<dyn Tracker>],
-    /// Where checkpoints go. Rank 0 alone writes them.
+    /// Writes the checkpoints, on rank 0 alone.
     pub saver: &'a Saver,
-    /// Writes a checkpoint's `model/`.
+    /// Exports the model to `model/` of a checkpoint.
     pub export: &'a Export<'a>,
-    /// Counts what was dropped or skipped on this rank; replaced by the checkpoint's when resuming.
+    /// Counts what this rank drops or skips. A resumed run replaces its entries by those of the checkpoint.
     pub ledger: &'a Ledger,
-    /// Set by Ctrl-C: the step is finished, the run saved and left. Setting it on one rank stops all.
+    /// If this flag becomes true on one rank, as by Ctrl-C, all ranks finish the current step, save, and stop.
     pub stop: &'a AtomicBool,
-    /// Where to go on; `None` for a new run.
+    /// The checkpoint to resume from; `None` for a new run.
     pub resume: Option<Restored>,
-    /// A failure to make.
+    /// A failure to inject, for tests.
     pub fault: Option<Fault>,
 }
 
-/// Why a run ended before its last step, the reasons that come first first.
+/// Why a run stopped before its last step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// It was asked to.
+    /// The flag [`Fit::stop`] was set.
     Asked,
-    /// It has seen as many tokens as it may.
+    /// The run has trained on [`FitConfig::max_tokens`] tokens.
     MaxTokens,
-    /// It has taken as long as it may.
+    /// The run has taken [`FitConfig::max_seconds`] seconds.
     MaxSeconds,
 }
 
 impl StopReason {
-    /// All of them. If ranks have different reasons, the first of these holds.
+    /// All reasons. If the ranks have different reasons, the first one in this order is reported.
     const ALL: [Self; 3] = [Self::Asked, Self::MaxTokens, Self::MaxSeconds];
 }
 
@@ -77,46 +78,48 @@ impl StopReason {
 pub enum Outcome {
     /// All steps are done.
     Finished {
-        /// Steps done.
+        /// The number of steps done.
         step: u64,
-        /// The latest figures under their logged names (`train/loss`, `eval/mlm/loss`, ...); those of evaluators on
-        /// rank 0 alone.
+        /// The latest value of each metric under its logged name (`train/loss`, `eval/mlm/loss`, ...). Only rank 0 has
+        /// the metrics of evaluators.
         metrics: Metrics,
-        /// The last checkpoint.
+        /// The folder of the last checkpoint.
         checkpoint: PathBuf,
     },
-    /// It ended before, and can go on from here.
+    /// The run stopped before its last step. It can be resumed from the checkpoint.
     Stopped {
-        /// Why.
+        /// Why it stopped.
         reason: StopReason,
-        /// Steps done.
+        /// The number of steps done.
         step: u64,
-        /// The checkpoint of that step.
+        /// The folder of the checkpoint of this step.
         checkpoint: PathBuf,
     },
 }
 
-/// Trains until the last step, until a budget is spent, or until asked to stop.
+/// Trains a model until its last step, until a budget of tokens or seconds is used up, or until [`Fit::stop`] is set.
 ///
 /// # Errors
-/// If data, model, objective or a tracker fail; if a checkpoint cannot be written (those before it are
-/// untouched); if the loss is not finite (the weights are untouched); if this is a new run and the folder
-/// holds checkpoints. An error of one rank ends all: the others return [`TrainError::OtherRank`].
+/// - If the data, the model, an objective, an evaluator or a tracker fails.
+/// - If the loss or a gradient is not finite. The weights are then those before the step.
+/// - If a checkpoint cannot be written. Earlier checkpoints are then untouched.
+/// - If this is a new run and its folder already holds checkpoints.
+/// - If another rank fails: [`TrainError::OtherRank`].
 pub fn fit(fit: Fit<'_>) -> Result<Outcome, TrainError> {
     let (policy, ranks) = (fit.config.policy(), fit.ranks);
     let mut run = agree_on_success(ranks, Run::start(fit))?;
     run.check_ranks_are_alike()?;
-    if let Some(reason) = run.spent_before()?
+    if let Some(reason) = run.budget_spent_before()?
         && run.step() < policy.total_steps
     {
         return run.stop(reason);
     }
     while run.step() < policy.total_steps {
-        run.advance()?;
+        run.take_step()?;
         let (step, stop) = (run.step(), run.stop_reason()?);
         let mut actions = policy.after_step(step, stop.is_some()).into_iter();
-        let done = actions.try_for_each(|action| run.act(action));
-        agree_on_success(ranks, done.and_then(|()| run.look_at_saver()))?;
+        let done = actions.try_for_each(|action| run.perform(action));
+        agree_on_success(ranks, done.and_then(|()| run.poll_writer()))?;
         if let Some(reason) = stop
             && step < policy.total_steps
         {

@@ -1,4 +1,4 @@
-//! Freezing parameters by name.
+//! Freezing: some parameters, selected by name, are not trained.
 
 use glob::Pattern;
 use sst_core::ParamStore;
@@ -6,25 +6,25 @@ use sst_core::ParamStore;
 use crate::error::TrainError;
 use crate::setting;
 
-/// Takes the parameters that `patterns` name out of training and returns their names, in the store's
-/// order: they get no gradient, no moments and no decay.
+/// Turns gradients off for the parameters that `patterns` match, and returns their names in the order of the store.
+/// Frozen parameters get no gradient, no optimiser state and no weight decay.
 ///
-/// A pattern with `*`, `?` or `[` is a glob over the whole name. Any other is the beginning of a name, up
-/// to the end or a dot: `encoder.layer.1` is layer 1 and not layer 10.
+/// A pattern with `*`, `?` or `[` is a glob that must match the whole name. Any other pattern matches a name that it
+/// equals, or that begins with the pattern and a dot: `encoder.layer.1` matches layer 1 and not layer 10.
 ///
 /// # Errors
-/// If a pattern is no glob or names no parameter, with the pattern; nothing is changed then.
+/// If a pattern is not a valid glob, or matches no parameter. Nothing is then changed.
 pub fn freeze(params: &mut ParamStore, patterns: &[String]) -> Result<Vec<String>, TrainError> {
-    let mut frozen = vec![false; params.iter().count()];
+    let mut is_frozen = vec![false; params.iter().count()];
     for pattern in patterns {
         let matcher = Matcher::new(pattern)?;
-        let mut found = false;
-        for (mark, (name, _)) in frozen.iter_mut().zip(params.iter()) {
+        let mut has_match = false;
+        for (is_frozen, (name, _)) in is_frozen.iter_mut().zip(params.iter()) {
             if matcher.matches(name) {
-                (*mark, found) = (true, true);
+                (*is_frozen, has_match) = (true, true);
             }
         }
-        if !found {
+        if !has_match {
             let first = params.iter().next().map_or("none", |(name, _)| name).to_owned();
             let reason = format!(
                 "`{pattern}` matches no parameter of the model; its names are like `{first}`"
@@ -32,15 +32,15 @@ pub fn freeze(params: &mut ParamStore, patterns: &[String]) -> Result<Vec<String
             return Err(TrainError::Config { setting: setting::FREEZE, reason });
         }
     }
-    let names: Vec<String> = (frozen.iter().zip(params.iter()))
-        .filter(|(frozen, _)| **frozen)
+    let frozen: Vec<String> = (is_frozen.iter().zip(params.iter()))
+        .filter(|(is_frozen, _)| **is_frozen)
         .map(|(_, (name, _))| name.to_owned())
         .collect();
-    params.set_trainable(false, |name| names.iter().any(|frozen| frozen == name))?;
-    Ok(names)
+    params.set_trainable(false, |name| frozen.iter().any(|frozen| frozen == name))?;
+    Ok(frozen)
 }
 
-/// What a pattern says of a name.
+/// A pattern, ready to be compared with names.
 enum Matcher {
     Glob(Pattern),
     Prefix(String),
@@ -53,7 +53,7 @@ impl Matcher {
         }
         Pattern::new(pattern).map(Self::Glob).map_err(|error| TrainError::Config {
             setting: setting::FREEZE,
-            reason: format!("`{pattern}` is no glob: {error}"),
+            reason: format!("`{pattern}` is not a valid glob: {error}"),
         })
     }
 

@@ -1,4 +1,4 @@
-//! The training engine of sst.
+//! The training loop of sst.
 //!
 //! ```
 //! use std::path::Path;
@@ -46,13 +46,13 @@
 //!
 //! `examples/own_objective.rs` calls it with an objective of its own.
 //!
-//! [`fit()`] is the outer loop: it takes steps, and does what the [`Policy`] says after each (log,
-//! evaluate, save, delete). One step is the algorithm in `step.rs`. The [`Saver`] owns the checkpoints on
-//! disk, [`track`] holds the listeners that write a run's record, [`optim`] the optimiser with a state
-//! that can be saved, and [`schedule`] the learning rate as a pure function of the step. What fp16 needs
-//! is in [`scaler`]; [`ema`] averages the weights.
+//! [`fit()`] is the outer loop. It runs one step after the other, and after each step it carries out the actions of the
+//! [`Policy`]: log, evaluate, save, delete. `step.rs` is the algorithm of one step. The [`Saver`] manages the
+//! checkpoints on disk, and [`track`] has the trackers that write metrics. [`optim`] has the optimisers, [`schedule`]
+//! the learning rate as a pure function of the step, [`scaler`] the loss scaling of fp16, and [`ema`] the moving
+//! average of the weights.
 //!
-//! Only this crate calls backward or an optimiser. It knows no model and no objective by name.
+//! Only this crate runs backward passes and optimisers, and it refers to no model and no objective by name.
 
 mod agree;
 mod config;
@@ -94,7 +94,7 @@ pub use peak::measure_peak;
 pub use policy::{Action, Best, BestBy, Direction, Policy, Retention};
 pub use precision::{Precision, PrecisionChoice};
 pub use profile::ProfileConfig;
-pub use saver::{Checkpoint, Listed, Pruned, Saver, WriteModel};
+pub use saver::{Checkpoint, CheckpointInfo, Pruned, Saver, WriteModel};
 pub use scaler::{LossScaling, Scaler, ScalerState};
 pub use schedule::{Decay, ScheduleConfig, ScheduleName};
 pub use state::{Exported, Restored, Spent, TaskState, TrainerState};

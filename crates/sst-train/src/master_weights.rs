@@ -1,5 +1,5 @@
-//! Weights in bf16 for the passes beside those in fp32 that updates go to (Micikevicius et al. 2018, "Mixed
-//! Precision Training", section 3.1), so that no weight is cast twice and activations take half the memory.
+//! bf16 weights for the forward and backward pass, with fp32 master weights for the updates (Micikevicius et al. 2018,
+//! "Mixed Precision Training", section 3.1). A step then casts no weight, and activations take half the memory.
 
 use sst_core::ParamStore;
 use tch::{Device, Kind, Tensor};
@@ -7,140 +7,158 @@ use tch::{Device, Kind, Tensor};
 use crate::error::TrainError;
 use crate::optim::Bf16Weights;
 
-/// The master weights of a model: each parameter in fp32 for the updates and in bf16 for the forward and backward pass.
-/// The model computes with the bf16 weights, except between [`MasterWeights::show_full`] and [`MasterWeights::show_low`]. On the
-/// CPU vectors (norms and biases) stay in fp32, because the kernels read them so. For a parameter that is kept as a
-/// bf16 high part and an int16 remainder, fp32 storage is allocated only between those two calls.
+/// The parameters of a model in fp32 and in bf16.
+///
+/// The model computes with the bf16 weights, except between [`MasterWeights::show_fp32`] and
+/// [`MasterWeights::show_bf16`]. On the CPU, vectors (norms and biases) are fp32 in both cases, because the kernels
+/// need them in fp32.
+///
+/// A parameter with a remainder is not stored twice: the bf16 weights, which are the high 16 bits of the rounded fp32
+/// weights, and the int16 remainder together are the fp32 weights ([`sst_kernels::split_bf16_remainder`]). Its fp32
+/// storage is allocated only between those two calls.
 #[derive(Debug)]
 pub(crate) struct MasterWeights {
-    pairs: Vec<Pair>,
+    entries: Vec<Entry>,
 }
 
+/// One parameter.
 #[derive(Debug)]
-struct Pair {
+struct Entry {
     name: String,
-    /// The model's handle. It shares its storage with `full` or with `low`.
+    /// The model's handle. It shares its storage with `fp32` or with `bf16`.
     param: Tensor,
-    /// The weights in fp32.
-    full: Tensor,
-    /// The weights in bf16. It shares its storage with `full` if the parameter stays in fp32.
-    low: Tensor,
-    /// The int16 remainder: the low bits of the fp32 value that bf16 cuts off. Its storage is allocated only while that
-    /// of `full` is not. `None` if the parameter is not kept in two parts.
-    rest: Option<Tensor>,
+    /// The fp32 weights, which the optimiser updates.
+    fp32: Tensor,
+    /// The weights that a step computes with. They are bf16, or, if the parameter stays in fp32, a handle on the
+    /// storage of `fp32`.
+    bf16: Tensor,
+    /// The int16 remainder of the fp32 weights; `None` if the parameter has none. Its storage is allocated only while
+    /// that of `fp32` is not.
+    remainder: Option<Tensor>,
 }
 
 impl MasterWeights {
-    /// Makes bf16 copies of the parameters of `model`, which keeps its fp32 weights until [`Self::show_low`] is called.
-    /// With `in_halves` a parameter is kept as a bf16 high part and an int16 remainder: for AdamW on the CPU, if
-    /// nothing else reads the fp32 weights after each update.
-    pub(crate) fn new(model: &ParamStore, in_halves: bool) -> Result<Self, TrainError> {
+    /// Makes the bf16 weights of `model`, which goes on computing in fp32 until [`Self::show_bf16`] is called.
+    ///
+    /// With `use_remainders`, each parameter that becomes bf16 is kept as bf16 weights with an int16 remainder. The
+    /// optimiser must support that, the model must be on the CPU, and nothing else may read the fp32 weights after each
+    /// update.
+    pub(crate) fn new(model: &ParamStore, use_remainders: bool) -> Result<Self, TrainError> {
         let params: Vec<&Tensor> = model.iter().map(|(_, param)| param).collect();
-        let pair = |((name, param), low): ((&str, &Tensor), Tensor)| -> Result<Pair, TrainError> {
-            let full = if low.kind() == Kind::Float { &low } else { param };
-            let full = full.f_detach()?.f_set_requires_grad(param.requires_grad())?;
-            let has_rest = in_halves && low.kind() == Kind::BFloat16;
-            let rest = has_rest.then(|| Tensor::f_empty([0], (Kind::Int16, low.device())));
-            let (name, param) = (name.to_owned(), param.shallow_clone());
-            Ok(Pair { name, param, full, low, rest: rest.transpose()? })
-        };
-        let pairs = model.iter().zip(low_copies(&params)?).map(pair).collect::<Result<_, _>>()?;
-        Ok(Self { pairs })
+        let entry =
+            |((name, param), bf16): ((&str, &Tensor), Tensor)| -> Result<Entry, TrainError> {
+                let stays_fp32 = bf16.kind() == Kind::Float;
+                let source = if stays_fp32 { &bf16 } else { param };
+                let fp32 = source.f_detach()?.f_set_requires_grad(param.requires_grad())?;
+                let remainder = (use_remainders && !stays_fp32)
+                    .then(|| Tensor::f_empty([0], (Kind::Int16, bf16.device())))
+                    .transpose()?;
+                let (name, param) = (name.to_owned(), param.shallow_clone());
+                Ok(Entry { name, param, fp32, bf16, remainder })
+            };
+        let entries = model.iter().zip(bf16_copies(&params)?).map(entry);
+        Ok(Self { entries: entries.collect::<Result<_, _>>()? })
     }
 
-    /// The fp32 weights of the parameter `name` of the model.
-    pub(crate) fn full(&self, name: &str) -> Option<&Tensor> {
-        self.pairs.iter().find(|pair| pair.name == name).map(|pair| &pair.full)
+    /// The fp32 weights of the model's parameter `name`.
+    pub(crate) fn fp32(&self, name: &str) -> Option<&Tensor> {
+        self.entries.iter().find(|entry| entry.name == name).map(|entry| &entry.fp32)
     }
 
-    /// The bf16 weights of the parameter `name` of the model; `None` if it stays in fp32. Every update writes them too.
-    pub(crate) fn low(&self, name: &str) -> Option<Bf16Weights> {
-        let Pair { low, rest, .. } = self.pairs.iter().find(|pair| pair.name == name)?;
-        let rest = rest.as_ref().map(Tensor::shallow_clone);
-        (low.kind() != Kind::Float).then(|| Bf16Weights { weights: low.shallow_clone(), rest })
+    /// The bf16 weights of the model's parameter `name`, which every update writes as well. `None` if the parameter
+    /// stays in fp32.
+    pub(crate) fn bf16(&self, name: &str) -> Option<Bf16Weights> {
+        let Entry { bf16, remainder, .. } = self.entries.iter().find(|entry| entry.name == name)?;
+        (bf16.kind() != Kind::Float).then(|| Bf16Weights {
+            weights: bf16.shallow_clone(),
+            remainder: remainder.as_ref().map(Tensor::shallow_clone),
+        })
     }
 
-    /// Moves the gradients of a backward pass to the fp32 weights. The gradients of several micro-batches add up in
-    /// fp32. On the CPU the gradients of a single micro-batch (`is_single`) stay in bf16, because the updates read them
-    /// so.
+    /// Moves the gradients of a backward pass from the model's parameters to the fp32 weights, where those of several
+    /// micro-batches add up in fp32. If the step has only this micro-batch (`is_single`), the gradients stay in bf16 on
+    /// the CPU, where the updates can read bf16.
     pub(crate) fn take_gradients(&self, is_single: bool) -> Result<(), TrainError> {
-        let from = self.pairs.iter().map(|pair| &pair.param);
-        let to = self.pairs.iter().map(|pair| &pair.full);
-        let on_cpu = self.pairs.iter().all(|pair| pair.full.device() == Device::Cpu);
-        Ok(sst_kernels::move_gradients(from, to, is_single && on_cpu)?)
+        let from = self.entries.iter().map(|entry| &entry.param);
+        let to = self.entries.iter().map(|entry| &entry.fp32);
+        let is_on_cpu = self.entries.iter().all(|entry| entry.fp32.device() == Device::Cpu);
+        Ok(sst_kernels::move_gradients(from, to, is_single && is_on_cpu)?)
     }
 
     /// Drops the gradients of a backward pass that failed.
     pub(crate) fn drop_gradients(&self) -> Result<(), TrainError> {
-        Ok(sst_kernels::reset_gradients(self.pairs.iter().map(|pair| &pair.param))?)
+        Ok(sst_kernels::reset_gradients(self.entries.iter().map(|entry| &entry.param))?)
     }
 
-    /// Shows the model its fp32 weights, to evaluate or save them.
-    pub(crate) fn show_full(&mut self) -> Result<(), TrainError> {
-        for Pair { param, full, low, rest, .. } in &mut self.pairs {
-            if let (Some(rest), 0) = (rest, full.numel()) {
-                full.f_set_data(&sst_kernels::join_bf16_remainder(low, rest)?)?;
-                release(rest)?;
+    /// Gives the model its fp32 weights, for an evaluation or a checkpoint.
+    pub(crate) fn show_fp32(&mut self) -> Result<(), TrainError> {
+        for Entry { param, fp32, bf16, remainder, .. } in &mut self.entries {
+            if let (Some(remainder), 0) = (remainder, fp32.numel()) {
+                fp32.f_set_data(&sst_kernels::join_bf16_remainder(bf16, remainder)?)?;
+                release(remainder)?;
             }
-            param.f_set_data(&full.f_detach()?)?;
+            param.f_set_data(&fp32.f_detach()?)?;
         }
         Ok(())
     }
 
-    /// Shows the model its bf16 weights.
-    pub(crate) fn show_low(&mut self) -> Result<(), TrainError> {
-        for Pair { param, full, low, rest, .. } in &mut self.pairs {
-            param.f_set_data(low)?;
-            if let Some(rest) = rest {
-                rest.f_set_data(&Tensor::f_empty(low.size(), (Kind::Int16, low.device()))?)?;
-                sst_kernels::split_bf16_remainder(&full.f_detach()?.f_contiguous()?, low, rest)?;
-                release(full)?;
+    /// Gives the model its bf16 weights.
+    pub(crate) fn show_bf16(&mut self) -> Result<(), TrainError> {
+        for Entry { param, fp32, bf16, remainder, .. } in &mut self.entries {
+            param.f_set_data(bf16)?;
+            if let Some(remainder) = remainder {
+                remainder
+                    .f_set_data(&Tensor::f_empty(bf16.size(), (Kind::Int16, bf16.device()))?)?;
+                let source = fp32.f_detach()?.f_contiguous()?;
+                sst_kernels::split_bf16_remainder(&source, bf16, remainder)?;
+                release(fp32)?;
             }
         }
         Ok(())
     }
 }
 
-/// Frees the storage of a tensor. All handles on it stay valid and have no elements.
+/// Frees the storage of a tensor. All handles on the tensor stay valid, and have no elements.
 fn release(tensor: &mut Tensor) -> Result<(), tch::TchError> {
-    let none = Tensor::f_empty([0], (tensor.f_kind()?, tensor.device()))?;
-    tensor.f_set_data(&none)
+    let empty = Tensor::f_empty([0], (tensor.f_kind()?, tensor.device()))?;
+    tensor.f_set_data(&empty)
 }
 
-/// Copies the parameters that become bf16 into one allocation and those that stay in fp32 into another one, each in the
-/// order of `params`. Weights that are used together then mostly lie side by side, and [`sst_kernels::joint`] can treat
-/// them as one tensor without a copy.
-fn low_copies(params: &[&Tensor]) -> Result<Vec<Tensor>, tch::TchError> {
-    /// Every copy begins at a multiple of this number of elements: a cache line of bf16.
+/// Copies of all parameters: in bf16, or in fp32 for the vectors of a model on the CPU.
+///
+/// All bf16 copies lie in one allocation and all fp32 copies in another one, in the order of `params`. Weights that are
+/// used together are then mostly adjacent in memory, and [`sst_kernels::joint`] need not copy them.
+fn bf16_copies(params: &[&Tensor]) -> Result<Vec<Tensor>, tch::TchError> {
+    /// Every copy begins at a multiple of this number of elements: a cache line of bf16 numbers.
     const ALIGNED: i64 = 32;
     let Some(device) = params.first().map(|param| param.device()) else { return Ok(Vec::new()) };
     let kind_of = |param: &Tensor| match param.dim() < 2 && device == Device::Cpu {
         true => Kind::Float,
         false => Kind::BFloat16,
     };
-    let mut low: Vec<Tensor> = params.iter().map(|param| param.shallow_clone()).collect();
+    let mut copies: Vec<Tensor> = params.iter().map(|param| param.shallow_clone()).collect();
     for kind in [Kind::BFloat16, Kind::Float] {
         let of_kind = || (0..params.len()).filter(|i| kind_of(params[*i]) == kind);
         let room = |i: usize| (params[i].numel() as i64 + ALIGNED - 1) / ALIGNED * ALIGNED;
         let all = Tensor::f_zeros([of_kind().map(room).sum::<i64>()], (kind, device))?;
         let mut offset = 0;
         for i in of_kind() {
-            let part =
-                all.f_narrow(0, offset, params[i].numel() as i64)?.f_view(&*params[i].size())?;
-            // libtorch counts the changes of all views of a tensor together; a detached one is no view.
-            low[i] = part.f_detach()?;
-            tch::no_grad(|| low[i].f_copy_(&params[i].f_detach()?))?;
+            let elements = all.f_narrow(0, offset, params[i].numel() as i64)?;
+            let view = elements.f_view(&*params[i].size())?;
+            // A detached tensor is not a view, so autograd does not treat it as a part of `all`.
+            copies[i] = view.f_detach()?;
+            tch::no_grad(|| copies[i].f_copy_(&params[i].f_detach()?))?;
             offset += room(i);
         }
     }
-    Ok(low)
+    Ok(copies)
 }
 
 impl Drop for MasterWeights {
     /// Leaves the model with its fp32 weights.
     fn drop(&mut self) {
-        if let Err(error) = self.show_full() {
-            tracing::warn!("the model is left with its weights in bf16: {error}");
+        if let Err(error) = self.show_fp32() {
+            tracing::warn!("the weights of the model stay in bf16: {error}");
         }
     }
 }

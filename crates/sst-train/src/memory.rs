@@ -1,15 +1,16 @@
-//! How much memory the process takes.
+//! The memory that the process uses, as metrics.
 
 use sst_core::Metrics;
 use tch::Device;
 
 use crate::error::TrainError;
 
-/// Bytes of memory: `memory_bytes` now and `peak_memory_bytes` at most (Linux only, from the kernel), and
-/// with the prefix `device_` what tensors take on an accelerator.
+/// The memory in bytes: `memory_bytes` is the resident memory of the process, and `peak_memory_bytes` its maximum so
+/// far (on Linux only). On an accelerator, `device_memory_bytes` and `device_peak_memory_bytes` say the same of the
+/// tensors on the device.
 pub(crate) fn usage(device: Device) -> Result<Metrics, TrainError> {
     let mut usage = Metrics::new();
-    // Elsewhere there is no such file, and the figures are left out.
+    // Systems other than Linux have no such file. The metrics of the process are then left out.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     for (name, key) in [("memory_bytes", "VmRSS:"), ("peak_memory_bytes", "VmHWM:")] {
         if let Some(bytes) = field(&status, key) {
@@ -23,7 +24,7 @@ pub(crate) fn usage(device: Device) -> Result<Metrics, TrainError> {
     Ok(usage)
 }
 
-/// The bytes in a line like `VmRSS:     1234 kB`.
+/// The number of bytes that the line of `key` states, which looks like `VmRSS:     1234 kB`.
 fn field(status: &str, key: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -35,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_figures_are_read() {
+    fn sizes_are_read_from_the_status_file_of_linux() {
         let status = "Name:\tsst\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\nThreads:\t2\n";
         assert_eq!(field(status, "VmRSS:"), Some(1024.0 * 1024.0));
         assert_eq!(field(status, "VmHWM:"), Some(2048.0 * 1024.0));

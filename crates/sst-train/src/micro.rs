@@ -1,4 +1,4 @@
-//! Smaller micro-batches where memory does not suffice.
+//! Smaller micro-batches, for when the memory of the device does not suffice for those of the plan.
 
 use sst_core::Error;
 use sst_data::Normalizer;
@@ -6,84 +6,91 @@ use sst_data::loader::{Loader, StepData};
 use tch::TchError;
 
 use crate::error::TrainError;
-use crate::row_keys::keys;
+use crate::row_keys::row_keys;
 
-/// How the micro-batches of the plan are cut. Losses are sums over their rows, divided by the units of the
-/// whole step, so a cut changes the gradient by no more than rounding (and by which elements dropout
-/// picks). Once cut, the rest of the run stays so, and its resumed parts too: they are then the same bit
-/// for bit. The parts are collated anew in the training thread.
+/// Splits the micro-batches of each step into 2, 4, 8, ... parts, once the device has run out of memory.
+///
+/// The loss is a sum over rows and is divided by the normaliser of the whole step, so that the parts give the same
+/// gradient up to rounding (and up to the elements that dropout draws). The number of parts never decreases, and a
+/// checkpoint keeps it, so that a resumed run is the same bit for bit. The training thread collates the parts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Micro {
+pub(crate) struct MicroBatchSplit {
     halvings: u32,
 }
 
-impl Micro {
+impl MicroBatchSplit {
+    /// A split into `2^halvings` parts.
     pub(crate) fn new(halvings: u32) -> Self {
         Self { halvings }
     }
 
-    /// How often the micro-batches of the plan were cut in half.
+    /// How often the micro-batches have been halved.
     pub(crate) fn halvings(self) -> u32 {
         self.halvings
     }
 
-    /// The step with its micro-batches cut; `None` if they stay as they are in `whole`.
-    pub(crate) fn cut(
+    /// The step `planned` with smaller micro-batches; `None` if they are not split.
+    ///
+    /// # Errors
+    /// If a row cannot be read or collated again, or the normaliser differs from that of `planned`.
+    pub(crate) fn split(
         self,
-        whole: &StepData,
+        planned: &StepData,
         loader: &Loader,
     ) -> Result<Option<StepData>, TrainError> {
         if self.halvings == 0 {
             return Ok(None);
         }
-        let cut = loader.make(whole.plan.cut(self.parts()))?;
-        let (units, before) = (count(&cut), count(whole));
-        if units == before {
-            return Ok(Some(cut));
+        let split = loader.make(planned.plan.cut(self.parts()))?;
+        let (planned_count, split_count) = (count(planned), count(&split));
+        if split_count == planned_count {
+            return Ok(Some(split));
         }
         let message = format!(
-            "the batches of a step count {before} units, and smaller ones of the same rows {units}: the \
+            "the normaliser of a step is {planned_count}, and {split_count} after its micro-batches were split: the \
              objective's collate must not depend on how rows are grouped"
         );
         Err(Error::Contract(message).into())
     }
 
+    /// The number of parts of each planned micro-batch.
     fn parts(self) -> usize {
         1_usize.checked_shl(self.halvings).unwrap_or(usize::MAX)
     }
 
-    /// Whether smaller micro-batches can help after `error`, which is of memory, at step `step` (from 1).
+    /// Checks that smaller micro-batches can help after `error`, the error that memory ran out in step `step`, counted
+    /// from 1.
     ///
     /// # Errors
-    /// If the objective needs all rows at once, or one row alone is too much.
+    /// If the objective needs all rows of the batch at once, or the memory does not suffice for a single row.
     pub(crate) fn check_can_halve(
         self,
         step: u64,
-        whole: &StepData,
+        planned: &StepData,
         objective: &'static str,
         error: &TrainError,
     ) -> Result<(), TrainError> {
-        if whole.micro.iter().any(|batch| batch.normalizer == Normalizer::WholeBatch) {
+        if planned.micro.iter().any(|batch| batch.normalizer == Normalizer::WholeBatch) {
             return Err(TrainError::WholeBatchMemory { step, objective });
         }
-        let rows = whole.plan.largest_micro();
-        if self.parts() >= rows {
+        if self.parts() >= planned.plan.largest_micro() {
             let reason = error.to_string();
-            return Err(TrainError::OutOfMemory { step, reason, keys: keys(whole) });
+            return Err(TrainError::OutOfMemory { step, reason, keys: row_keys(planned) });
         }
         Ok(())
     }
 
-    /// Cuts once more from step `step` (from 1) on. `error` is what libtorch said, if this rank is the one that ran out
-    /// of memory.
-    pub(crate) fn halve(&mut self, step: u64, whole: &StepData, error: Option<&TrainError>) {
+    /// Doubles the number of parts from step `step` on, counted from 1. `error` is the error of this rank if it ran out
+    /// of memory; `None` if another rank did.
+    pub(crate) fn halve(&mut self, step: u64, planned: &StepData, error: Option<&TrainError>) {
         self.halvings += 1;
-        let rows = whole.plan.largest_micro().div_ceil(self.parts());
+        let rows = planned.plan.largest_micro().div_ceil(self.parts());
         let reason = error.map_or("another rank ran out of memory".to_owned(), ToString::to_string);
         tracing::warn!("step {step}: {reason}; going on with {rows} rows at a time");
     }
 }
 
+/// The sum of the normalisers of all micro-batches. A loss over the whole batch is not split and counts 0.
 fn count(data: &StepData) -> u64 {
     let counts = data.micro.iter().map(|batch| match batch.normalizer {
         Normalizer::Count(count) => count,
@@ -92,7 +99,7 @@ fn count(data: &StepData) -> u64 {
     counts.sum()
 }
 
-/// Whether libtorch says that memory did not suffice. It says so in words only.
+/// Whether an error of libtorch says that memory ran out. Only the message tells: these errors have no code.
 pub(crate) fn is_out_of_memory(error: &TrainError) -> bool {
     let TrainError::Core(Error::Torch(TchError::Torch(text))) = error else { return false };
     [
@@ -103,7 +110,7 @@ pub(crate) fn is_out_of_memory(error: &TrainError) -> bool {
         "DefaultCPUAllocator: not enough memory",
     ]
     .iter()
-    .any(|words| text.contains(words))
+    .any(|message| text.contains(message))
 }
 
 #[cfg(test)]
@@ -113,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn libtorchs_own_words_are_known() {
+    fn messages_of_libtorch_about_memory_are_recognised() {
         let options = (Kind::Float, Device::Cpu);
         let memory = Tensor::f_zeros([1 << 46], options).unwrap_err();
         assert!(is_out_of_memory(&memory.into()));

@@ -1,4 +1,4 @@
-//! The speed of matrix products on this machine: what the utilisation is measured against.
+//! The peak speed of matrix products on this machine. The model FLOPs utilisation (MFU) is a fraction of it.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,15 @@ use tch::{Device, Kind, Tensor};
 use crate::error::TrainError;
 use crate::precision::Precision;
 
-/// How long it is measured.
+/// How long the measurement takes.
 const TIME: Duration = Duration::from_millis(500);
 
-/// Floating-point operations a second of square matrix products in the type that `precision` multiplies
-/// in: the best of several runs within half a second, so that a disturbance does not lower the measure.
-/// Factors are 1,024 wide on the CPU and 8,192 on an accelerator, which smaller ones would not fill; in fp16 on the CPU
-/// 256, for libtorch multiplies it a number at a time. The products are libtorch's, but for bf16 on a processor without
-/// instructions for it, whose products are sst's own in a run.
+/// The speed of square matrix products in floating-point operations per second, in the type that `precision` gives to
+/// their factors. It is the best of several runs within half a second, so that a disturbance does not lower it.
+///
+/// The matrices have 1,024 rows on the CPU, and 8,192 on an accelerator, which smaller products would not fill. For
+/// fp16 on the CPU they have 256, because libtorch's products of that type are slow. The products are those that
+/// training uses: sst's own for bf16 on a processor without bf16 instructions, and libtorch's otherwise.
 ///
 /// # Errors
 /// If libtorch fails.
@@ -26,7 +27,7 @@ pub fn measure_peak(device: Device, precision: Precision) -> Result<f64, TrainEr
         (false, Precision::Fp16) => (256, 1),
         (false, _) => (1024, 4),
     };
-    let is_widened = device == Device::Cpu
+    let has_own_kernel = device == Device::Cpu
         && precision == Precision::Bf16
         && !CpuLevel::current().has_fast_bf16();
     let options = (Kind::Float, device);
@@ -38,16 +39,16 @@ pub fn measure_peak(device: Device, precision: Precision) -> Result<f64, TrainEr
         let began = Instant::now();
         let mut product = factor.shallow_clone();
         for _ in 0..products {
-            product = match is_widened {
+            product = match has_own_kernel {
                 true => nn::linear(&product, &factor, None)?,
                 false => factor.f_matmul(&product)?,
             };
         }
-        // Reading an element waits for the device.
+        // The host waits for the device when it reads an element.
         product.f_double_value(&[0, 0])?;
         Ok(began.elapsed().as_secs_f64())
     };
-    // The first run chooses and prepares kernels.
+    // In the first run libtorch chooses and prepares its kernels, so the run is not counted.
     run()?;
     let (start, mut best) = (Instant::now(), f64::INFINITY);
     while start.elapsed() < TIME {

@@ -1,15 +1,15 @@
-//! The precision of the forward pass. Moments are always fp32, and so are the
-//! weights that are updated; [`crate::FitConfig::bf16_weights`] has bf16 copies beside them.
+//! The precision of the forward pass. The weights that the optimiser updates and its state are always fp32. With
+//! [`crate::FitConfig::bf16_weights`] the model computes with bf16 weights.
 
 use serde::{Deserialize, Serialize};
 use sst_kernels::{Autocast, CpuLevel};
 use tch::{Device, Kind};
 
-/// A precision as it is asked for.
+/// The precision that a user asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PrecisionChoice {
-    /// The one that [`PrecisionChoice::on`] finds.
+    /// bf16 where it is fast and fp32 elsewhere, see [`PrecisionChoice::on`].
     #[default]
     Auto,
     /// [`Precision::Fp32`].
@@ -20,15 +20,15 @@ pub enum PrecisionChoice {
     Fp16,
 }
 
-/// NVIDIA's first compute capability with bf16 matrix units: Ampere.
+/// The major compute capability of Ampere, the first NVIDIA GPUs whose tensor cores multiply bf16.
 const AMPERE: i32 = 8;
 
 impl PrecisionChoice {
-    /// The precision on `device`. `Auto` is bf16 where the device multiplies it faster than fp32: a processor with
-    /// AVX-512 bf16 or AMX, or a GPU of compute capability 8 or higher. Elsewhere it is fp32.
+    /// The precision on `device`. `Auto` becomes bf16 on a device that multiplies bf16 faster than fp32: a processor
+    /// with AVX-512 bf16 or AMX, or a GPU of compute capability 8 or higher. On other devices it becomes fp32.
     ///
     /// # Errors
-    /// If the GPU cannot be asked.
+    /// If libtorch cannot tell the compute capability of the GPU.
     pub fn on(self, device: Device) -> sst_core::Result<Precision> {
         Ok(match self {
             Self::Fp32 => Precision::Fp32,
@@ -50,6 +50,7 @@ impl From<Precision> for PrecisionChoice {
     }
 }
 
+/// Whether `device` multiplies bf16 faster than fp32.
 fn has_fast_bf16(device: Device) -> sst_core::Result<bool> {
     match device {
         Device::Cpu => Ok(CpuLevel::current().has_fast_bf16()),
@@ -62,23 +63,24 @@ fn has_fast_bf16(device: Device) -> sst_core::Result<bool> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 32-bit throughout.
+    /// fp32, without autocast.
     #[default]
     Fp32,
-    /// bfloat16 under autocast (Micikevicius et al. 2018, "Mixed Precision Training", without the loss
-    /// scaling, which bf16's range makes needless).
+    /// bf16 under autocast (Micikevicius et al. 2018, "Mixed Precision Training"). bf16 has the range of fp32, so the
+    /// loss is not scaled.
     Bf16,
-    /// 16-bit floats under autocast with a scaled loss ([`crate::scaler`]). For accelerators without bf16:
-    /// the host waits for the gradients of each step, to know whether it has to be skipped.
+    /// fp16 under autocast with a scaled loss ([`crate::scaler`]), for accelerators without bf16. In each step the host
+    /// waits for the gradients, to know whether the step has to be skipped.
     Fp16,
 }
 
 impl Precision {
-    /// Switches autocast on until the guard is dropped. Take one for each forward pass and drop it before
-    /// backward: leaving it empties the cache of cast weights, so that no step sees old ones.
+    /// Turns autocast on until the guard is dropped; `None` for fp32, which needs none. Make a guard for each forward
+    /// pass, and drop it before the backward pass: dropping it clears the cache of cast weights, which the next update
+    /// makes stale.
     ///
     /// # Errors
-    /// If libtorch refuses the type on `device`.
+    /// If libtorch does not support the type on `device`.
     pub fn autocast(self, device: Device) -> sst_core::Result<Option<Autocast>> {
         match self.kind() {
             Kind::Float => Ok(None),
@@ -86,7 +88,7 @@ impl Precision {
         }
     }
 
-    /// Its name.
+    /// The name of the precision, as it is written in a configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fp32 => "fp32",

@@ -1,4 +1,4 @@
-//! Where the time of a step goes, by operator.
+//! The profiler of a run: how long the operators of a step take.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,154 +10,160 @@ use tch::Device;
 
 use crate::error::TrainError;
 
-/// Steps at the beginning that are not recorded: memory is still being asked for.
+/// The number of steps after the start or a resume that are not recorded, because the allocator is still getting memory
+/// from the system.
 const WARM_UP: u64 = 5;
-/// Operators with shapes that the table lists.
-const LISTED: usize = 25;
+/// The number of rows in the tables that tell operators apart by the shapes of their inputs.
+const MOST_ROWS: usize = 25;
 
-/// What is recorded of a run, and where that goes.
+/// The settings of the profiler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileConfig {
-    /// So many steps, after the first five of this part of the run.
+    /// The number of steps that are recorded. Recording begins five steps after the start or the resume.
     pub steps: u64,
-    /// The folder for `table.md` and `trace.json` (Chrome's format, for `chrome://tracing` or Perfetto).
+    /// The folder for the results: `table.md`, and `trace.json` in Chrome's format for `chrome://tracing` or Perfetto.
     pub folder: PathBuf,
 }
 
-/// The profile of a run in progress.
+/// The profiler of a run in progress.
 pub(crate) struct Profile {
     config: ProfileConfig,
-    cuda: bool,
-    /// The first step that is recorded.
+    is_cuda: bool,
+    /// The first step that is recorded, counted from 0.
     first: u64,
+    /// libtorch's profiler and the time of its start, while steps are recorded.
     running: Option<(Profiler, Instant)>,
 }
 
 impl Profile {
-    /// Of a run that goes on from `step`.
+    /// A profiler for a run that starts, or resumes, after `step` steps.
     pub(crate) fn new(config: ProfileConfig, step: u64, device: Device) -> Self {
-        Self { config, cuda: device.is_cuda(), first: step + WARM_UP, running: None }
+        Self { config, is_cuda: device.is_cuda(), first: step + WARM_UP, running: None }
     }
 
-    /// Before step number `step`, from 0.
-    pub(crate) fn before(&mut self, step: u64) -> Result<(), TrainError> {
+    /// To be called before step number `step`, counted from 0.
+    pub(crate) fn before_step(&mut self, step: u64) -> Result<(), TrainError> {
         if step == self.first {
-            self.running = Some((Profiler::start(self.cuda)?, Instant::now()));
+            self.running = Some((Profiler::start(self.is_cuda)?, Instant::now()));
         }
         Ok(())
     }
 
-    /// After `step` steps; `last` if there are no more.
-    pub(crate) fn after(&mut self, step: u64, last: bool) -> Result<(), TrainError> {
-        if last && step <= self.first {
-            let steps = self.first + 1;
-            tracing::warn!("nothing was recorded: a profile begins with step {steps} of this part");
+    /// To be called when `step` steps are done. `is_end` says that the run ends. Once all steps are recorded, or at the
+    /// end of the run, it writes the results.
+    pub(crate) fn after_step(&mut self, step: u64, is_end: bool) -> Result<(), TrainError> {
+        if is_end && step <= self.first {
+            tracing::warn!(
+                "nothing was recorded: the run ended before step {}, with which the profile begins",
+                self.first + 1
+            );
         }
-        let enough = step == self.first + self.config.steps;
-        let Some((profiler, began)) = self.running.take_if(|_| enough || last) else {
+        let is_complete = step == self.first + self.config.steps;
+        let Some((profiler, began)) = self.running.take_if(|_| is_complete || is_end) else {
             return Ok(());
         };
         let seconds = began.elapsed().as_secs_f64();
         let folder = &self.config.folder;
         std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
         let events = profiler.stop(&folder.join("trace.json"))?;
-        let table = table(&events, step - self.first, seconds);
+        let text = report(&events, step - self.first, seconds);
         let path = folder.join("table.md");
-        sst_data::atomic::write(&path, table.as_bytes()).map_err(TrainError::io(&path))?;
+        sst_data::atomic::write(&path, text.as_bytes()).map_err(TrainError::io(&path))?;
         tracing::info!("the profile of {} steps is in {}", step - self.first, folder.display());
         Ok(())
     }
 }
 
-/// Calls and time of one operator.
+/// The calls of one operator and their self time: the time without that of the operators that it calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Spent {
+struct OperatorTime {
     calls: u64,
-    /// Without what it called.
-    own_ns: u64,
+    self_ns: u64,
 }
 
-/// The time of each event without that of the events inside it.
-fn own_times(events: &[OperatorEvent]) -> Vec<u64> {
+/// The self time of each event in nanoseconds.
+fn self_times(events: &[OperatorEvent]) -> Vec<u64> {
     let mut order: Vec<usize> = (0..events.len()).collect();
-    // Those outside come before those inside that begin at the same moment.
+    // Of two events that start at the same time, the longer one comes first, as it contains the other one.
     let key = |i: &usize| {
         let event = &events[*i];
         (event.on_device, event.thread, event.start_ns, u64::MAX - event.duration_ns)
     };
     order.sort_by_key(key);
-    let mut own: Vec<u64> = events.iter().map(|event| event.duration_ns).collect();
+    let mut self_times: Vec<u64> = events.iter().map(|event| event.duration_ns).collect();
+    // The events that have started and not ended yet. Each one contains the next one.
     let mut open: Vec<usize> = Vec::new();
     for i in order {
         let event = &events[i];
-        let holds = |outer: &usize| {
+        let contains_event = |outer: &usize| {
             let outer = &events[*outer];
             (outer.on_device, outer.thread) == (event.on_device, event.thread)
                 && event.start_ns < outer.start_ns + outer.duration_ns
         };
-        while open.last().is_some_and(|outer| !holds(outer)) {
+        while open.last().is_some_and(|outer| !contains_event(outer)) {
             open.pop();
         }
         if let Some(outer) = open.last() {
-            own[*outer] = own[*outer].saturating_sub(event.duration_ns);
+            self_times[*outer] = self_times[*outer].saturating_sub(event.duration_ns);
         }
         open.push(i);
     }
-    own
+    self_times
 }
 
-fn table(events: &[OperatorEvent], steps: u64, seconds: f64) -> String {
-    let own = own_times(events);
+/// The report in Markdown, for events of `steps` steps that took `seconds` altogether.
+fn report(events: &[OperatorEvent], steps: u64, seconds: f64) -> String {
+    let self_times = self_times(events);
     let mut text = format!(
         "# Where the time of a step goes\n\n{steps} steps in {seconds:.3} s, {:.2} ms each, recording included. \
-         An operator's own time is without the operators it calls.\n",
+         The self time of an operator does not include the operators that it calls.\n",
         1e3 * seconds / steps.max(1) as f64
     );
-    let kinds = [(false, "On the host"), (true, "On the device")];
-    for (on_device, title) in kinds {
-        let pairs = || events.iter().zip(&own).filter(|(event, _)| event.on_device == on_device);
-        if pairs().next().is_none() {
+    for (on_device, title) in [(false, "On the host"), (true, "On the device")] {
+        let times = || {
+            let pairs = events.iter().zip(&self_times);
+            pairs.filter(|(event, _)| event.on_device == on_device)
+        };
+        if times().next().is_none() {
             continue;
         }
         let _ = write!(text, "\n## {title}\n");
-        section(
-            &mut text,
-            pairs().map(|(e, own)| (e.name.clone(), *own)),
-            steps,
-            seconds,
-            usize::MAX,
-        );
+        let by_name = times().map(|(event, self_ns)| (event.name.clone(), *self_ns));
+        write_table(&mut text, by_name, steps, seconds, usize::MAX);
         let _ = write!(text, "\n## {title}, by shapes\n");
-        let by_shape = pairs().map(|(e, own)| (format!("{} {}", e.name, e.shapes), *own));
-        section(&mut text, by_shape, steps, seconds, LISTED);
+        let by_shapes =
+            times().map(|(event, self_ns)| (format!("{} {}", event.name, event.shapes), *self_ns));
+        write_table(&mut text, by_shapes, steps, seconds, MOST_ROWS);
     }
     text
 }
 
-fn section(
+/// Adds a table with a row for each name, the longest self time first and at most `limit` rows. `times` are names with
+/// the self time of one call.
+fn write_table(
     text: &mut String,
-    events: impl Iterator<Item = (String, u64)>,
+    times: impl Iterator<Item = (String, u64)>,
     steps: u64,
     seconds: f64,
     limit: usize,
 ) {
-    let mut all: BTreeMap<String, Spent> = BTreeMap::new();
-    for (name, own_ns) in events {
-        let spent = all.entry(name).or_default();
-        spent.calls += 1;
-        spent.own_ns += own_ns;
+    let mut totals: BTreeMap<String, OperatorTime> = BTreeMap::new();
+    for (name, self_ns) in times {
+        let total = totals.entry(name).or_default();
+        total.calls += 1;
+        total.self_ns += self_ns;
     }
-    let mut rows: Vec<_> = all.into_iter().collect();
-    rows.sort_by_key(|(name, spent)| (std::cmp::Reverse(spent.own_ns), name.clone()));
-    *text += "\n| operator | calls a step | own ms a step | share |\n| --- | --- | --- | --- |\n";
-    let a_step = |value: f64| value / steps.max(1) as f64;
-    for (name, Spent { calls, own_ns }) in rows.into_iter().take(limit) {
+    let mut rows: Vec<_> = totals.into_iter().collect();
+    rows.sort_by_key(|(name, total)| (std::cmp::Reverse(total.self_ns), name.clone()));
+    *text += "\n| operator | calls a step | self ms a step | share |\n| --- | --- | --- | --- |\n";
+    let per_step = |value: f64| value / steps.max(1) as f64;
+    for (name, OperatorTime { calls, self_ns }) in rows.into_iter().take(limit) {
         let _ = writeln!(
             text,
             "| {name} | {:.1} | {:.3} | {:.1} % |",
-            a_step(calls as f64),
-            a_step(own_ns as f64 / 1e6),
-            own_ns as f64 / (seconds * 1e7)
+            per_step(calls as f64),
+            per_step(self_ns as f64 / 1e6),
+            self_ns as f64 / (seconds * 1e7)
         );
     }
 }
@@ -172,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn own_time_is_without_what_was_called() {
+    fn self_time_does_not_include_the_operators_that_are_called() {
         let events = [
             event("inner", 1, 12, 3),
             event("outer", 1, 10, 10),
@@ -181,8 +187,8 @@ mod tests {
             event("same start", 1, 10, 1),
             event("next", 1, 20, 7),
         ];
-        assert_eq!(own_times(&events), [3, 4, 2, 4, 1, 7]);
-        let table = table(&events, 2, 5e-8);
-        assert!(table.contains("| next | 0.5 | 0.000 | 14.0 % |"), "{table}");
+        assert_eq!(self_times(&events), [3, 4, 2, 4, 1, 7]);
+        let text = report(&events, 2, 5e-8);
+        assert!(text.contains("| next | 0.5 | 0.000 | 14.0 % |"), "{text}");
     }
 }

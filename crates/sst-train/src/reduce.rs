@@ -1,4 +1,4 @@
-//! Sums over the ranks of a run.
+//! The all-reduce of a step: gradients and sums are added over the ranks.
 
 use sst_core::Ranks;
 use tch::Tensor;
@@ -7,7 +7,8 @@ use crate::error::TrainError;
 use crate::optim::{Gradients, Optimizer};
 use crate::sums::Sums;
 
-/// Sums the gradients and the sums of a step over all ranks. A parameter has a gradient if it has one on any rank.
+/// Replaces the gradients and the sums of a step by their totals over all ranks. A parameter that has a gradient on any
+/// rank afterwards has one on all ranks.
 ///
 /// # Errors
 /// If the ranks cannot exchange them, or libtorch fails.
@@ -20,10 +21,10 @@ pub(crate) fn reduce(
     if ranks.world() == 1 {
         return Ok(());
     }
-    let mut present: Vec<u64> = gradients.present().map(u64::from).collect();
-    ranks.sum(&mut present)?;
-    optimizer.add_zeros(gradients, |parameter| present[parameter] > 0)?;
-    sums.share_names(ranks)?;
+    let mut with_gradient: Vec<u64> = gradients.is_present().map(u64::from).collect();
+    ranks.sum(&mut with_gradient)?;
+    optimizer.add_missing(gradients, |parameter| with_gradient[parameter] > 0)?;
+    sums.add_missing(ranks)?;
     let tensors = gradients.iter().chain(sums.tensors()).map(Tensor::shallow_clone);
     ranks.all_reduce(&tensors.collect::<Vec<_>>())?;
     Ok(())

@@ -1,9 +1,9 @@
-//! Loss scaling for fp16 (Micikevicius et al. 2018, "Mixed Precision Training", section 3.2), with the
-//! scale adjusted as PyTorch's `GradScaler` does.
+//! Loss scaling for fp16 (Micikevicius et al. 2018, "Mixed Precision Training", section 3.2). The scale is adjusted in
+//! the same way as by PyTorch's `GradScaler`.
 //!
-//! The loss is multiplied by the scale before backward, so that small gradients do not vanish in fp16,
-//! and the gradients are divided by it before they are clipped. When one of them overflowed, the step is
-//! skipped and the scale falls; after many good steps it rises.
+//! The loss is multiplied by the scale before the backward pass, so that small gradients do not become zero in fp16.
+//! The gradients are divided by the scale before they are clipped. If one of them has overflowed, the step is skipped
+//! and the scale becomes smaller. After many steps without an overflow the scale becomes larger.
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -12,33 +12,35 @@ use crate::error::TrainError;
 use crate::optim::Gradients;
 use crate::setting;
 
-/// Below this scale a gradient that overflows is larger than 2^30: no matter of fp16's range.
+/// The smallest scale. A gradient that overflows even at this scale is larger than 2^30, so the range of fp16 is not
+/// the cause.
 pub const MIN_SCALE: f32 = 1.0 / 16_384.0;
 
-/// How the scale moves. The defaults are PyTorch's.
+/// How the scale is adjusted. The defaults are those of PyTorch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossScaling {
     /// The first scale.
     #[serde(deserialize_with = "finite")]
     pub init_scale: f32,
-    /// What it is multiplied by after `growth_interval` good steps in a row.
+    /// The factor on the scale after `growth_interval` steps in a row without an overflow.
     #[serde(deserialize_with = "finite")]
     pub growth_factor: f32,
-    /// What it is multiplied by after a step that overflowed.
+    /// The factor on the scale after a step that overflowed.
     #[serde(deserialize_with = "finite")]
     pub backoff_factor: f32,
-    /// Good steps in a row until it grows.
+    /// The number of steps in a row without an overflow after which the scale grows.
     pub growth_interval: u64,
 }
 
-/// A number that fp32 holds: 1e308 would become infinity, which no configuration file can hold.
-fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
-    let wide = f64::deserialize(from)?;
+/// Reads a number that is finite in fp32. A larger number, such as 1e308, would become infinity, which no configuration
+/// file can hold.
+fn finite<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    let wide = f64::deserialize(deserializer)?;
     let number = wide as f32;
     match number.is_finite() {
         true => Ok(number),
-        false => Err(serde::de::Error::custom(format!("{wide:e} is beyond what fp32 holds"))),
+        false => Err(serde::de::Error::custom(format!("{wide:e} is outside the range of fp32"))),
     }
 }
 
@@ -54,8 +56,10 @@ impl Default for LossScaling {
 }
 
 impl LossScaling {
+    /// Checks the range of each setting.
+    ///
     /// # Errors
-    /// If the scale could not move as the names say.
+    /// If a setting is out of its range.
     fn check(&self) -> Result<(), TrainError> {
         let (setting, reason) = if !(self.init_scale >= MIN_SCALE && self.init_scale.is_finite()) {
             (setting::INIT_SCALE, format!("must be at least {MIN_SCALE} and finite"))
@@ -72,17 +76,17 @@ impl LossScaling {
     }
 }
 
-/// What a resumed run needs of a [`Scaler`].
+/// The state of a [`Scaler`], which a checkpoint saves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScalerState {
     /// The scale of the next step.
     pub scale: f32,
-    /// Good steps since the scale last moved.
+    /// The number of steps without an overflow since the scale was last changed.
     pub good_steps: u64,
 }
 
-/// The scale of the loss, and what moves it.
+/// The scale of the loss, with the rule that adjusts it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scaler {
     config: LossScaling,
@@ -90,22 +94,22 @@ pub struct Scaler {
 }
 
 impl Scaler {
-    /// A scaler that goes on from `state`, or starts.
+    /// A scaler that continues from `state`, or starts with `config.init_scale`.
     ///
     /// # Errors
-    /// If a setting cannot be.
+    /// If a setting is out of its range.
     pub fn new(config: LossScaling, state: Option<ScalerState>) -> Result<Self, TrainError> {
         config.check()?;
         let start = ScalerState { scale: config.init_scale, good_steps: 0 };
         Ok(Self { config, state: state.unwrap_or(start) })
     }
 
-    /// The scale, and how long it has stood.
+    /// The current scale, and the number of steps without an overflow.
     pub fn state(&self) -> ScalerState {
         self.state
     }
 
-    /// `loss` times the scale.
+    /// `loss`, a scalar, times the scale.
     ///
     /// # Errors
     /// If libtorch fails.
@@ -113,44 +117,47 @@ impl Scaler {
         Ok(loss.f_mul_scalar(f64::from(self.state.scale))?)
     }
 
-    /// Divides the gradients by the scale in place. Those that overflowed stay infinite or NaN, and so
-    /// does their norm: [`Scaler::accepts`] looks at that.
+    /// Divides the gradients by the scale, in place. Gradients that have overflowed stay infinite or NaN, so their norm
+    /// is not finite either, which [`Scaler::accepts`] checks.
     ///
     /// # Errors
     /// If libtorch fails.
     pub fn unscale(&self, gradients: &Gradients) -> Result<(), TrainError> {
         let Some(first) = gradients.iter().next() else { return Ok(()) };
         let inv_scale = Tensor::from(1.0 / self.state.scale).f_to_device(first.device())?;
-        // The norm says the same of all gradients at once.
+        // `found_inf` is not needed: the norm of all gradients is checked instead.
         let _found_inf = sst_kernels::unscale(gradients.iter(), &inv_scale)?;
         Ok(())
     }
 
-    /// Moves the scale for a step whose loss and gradient norm were these. False if the step has to be
-    /// skipped. True also if it is bad and no smaller scale can mend it: when the loss is not finite at a
-    /// scale of 1 or less, for the forward pass knows no scale, and when a gradient overflows at
-    /// [`MIN_SCALE`].
+    /// Adjusts the scale after a step with this loss and this gradient norm. Returns false if the step has to be
+    /// skipped.
+    ///
+    /// It returns true for a step that is not finite if no smaller scale can help, so that the caller reports an error
+    /// and does not skip steps forever. This is so if a gradient overflows at [`MIN_SCALE`], or if the loss itself is
+    /// not finite at a scale of 1 or less: the scale does not change the forward pass.
     pub fn accepts(&mut self, loss: f64, grad_norm: f64) -> bool {
         let ScalerState { scale, good_steps } = &mut self.state;
         if loss.is_finite() && grad_norm.is_finite() {
             *good_steps += 1;
             if *good_steps >= self.config.growth_interval {
                 let grown = *scale * self.config.growth_factor;
-                // As PyTorch: a scale that would itself overflow stays.
+                // A scale that would itself overflow is kept, as in PyTorch.
                 *scale = if grown.is_finite() { grown } else { *scale };
                 *good_steps = 0;
             }
             return true;
         }
-        let floor = if loss.is_finite() { MIN_SCALE } else { 1.0 };
-        if *scale <= floor {
+        let smallest = if loss.is_finite() { MIN_SCALE } else { 1.0 };
+        if *scale <= smallest {
             return true;
         }
         self.back_off();
         false
     }
 
-    /// Lowers the scale from what it was before a step that overflowed on another rank.
+    /// Lowers the scale after a step that overflowed on another rank. `before` is the state before the step, which this
+    /// rank has counted as one without an overflow.
     pub(crate) fn back_off_from(&mut self, before: ScalerState) {
         self.state = before;
         self.back_off();

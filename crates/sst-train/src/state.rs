@@ -1,4 +1,4 @@
-//! What a resumed run needs beside the weights: `state/trainer.json`.
+//! The state of a run in a checkpoint, apart from tensors: `state/trainer.json`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,89 +13,90 @@ use crate::policy::Best;
 use crate::scaler::ScalerState;
 use crate::window::WindowState;
 
-/// The layout of a checkpoint's `state/`; it changes when old ones can no longer be resumed.
+/// The version of `state/`. It changes whenever checkpoints of earlier versions can no longer be resumed.
 pub(crate) const STATE_VERSION: u32 = 3;
 
-/// Which weights a checkpoint's `model/` holds.
+/// Which weights `model/` of a checkpoint holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Exported {
-    /// Those that are trained.
+    /// The weights that are trained.
     #[default]
     Raw,
-    /// Their moving average; those that are trained are in `state/model.safetensors`.
+    /// The moving average of the weights. The weights that are trained are in `state/model.safetensors`.
     Ema,
 }
 
-/// How much of a run is done, over all its parts.
+/// The tokens and the time that a run has used, including the parts before a resume.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spent {
-    /// Tokens that carried data.
+    /// The number of tokens that the run has trained on, without padding.
     pub tokens: u64,
-    /// Seconds by the clock, evaluation and saving included, preparation not.
+    /// The elapsed time in seconds. It includes evaluations and checkpoints, and not the preparation of the data.
     pub seconds: f64,
 }
 
-/// How far a task of a run is.
+/// The position of a task in its data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskState {
-    /// Its name; empty for the only task of a run.
+    /// The name of the task; empty for the only task of a run.
     pub name: String,
-    /// Where its loader goes on. It counts the task's own steps.
+    /// The position where its loader continues. It counts the steps of this task alone.
     pub position: Position,
 }
 
-/// `state/trainer.json`.
+/// The content of `state/trainer.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainerState {
-    /// The layout of `state/`.
+    /// The version of `state/`.
     pub version: u32,
-    /// The version of sst that wrote it.
+    /// The version of sst that wrote the checkpoint.
     pub sst_version: String,
-    /// Steps done.
+    /// The number of steps done.
     pub step: u64,
-    /// Tokens and seconds spent on them.
+    /// The tokens and seconds that these steps took.
     pub spent: Spent,
-    /// The tasks, in order.
+    /// The tasks of the run, in order.
     pub tasks: Vec<TaskState>,
     /// The seed of the run.
     pub seed: u64,
     /// Which weights `model/` holds.
     pub model: Exported,
-    /// The loss scale of a run in fp16.
+    /// The state of the loss scaler, for a run in fp16.
     pub scaler: Option<ScalerState>,
-    /// Updates that the average of the weights has followed, if there is one.
+    /// The number of updates of the moving average, if the run has one.
     pub ema_updates: Option<u64>,
-    /// How often micro-batches were halved because memory did not suffice.
+    /// How often the micro-batches were halved because memory ran out.
     pub halvings: u32,
-    /// Sums since the last report.
+    /// The sums since the last report.
     pub window: WindowState,
-    /// The latest figures under their logged names (`train/loss`, `eval/mlm/loss`, ...).
+    /// The latest value of each metric under its logged name (`train/loss`, `eval/mlm/loss`, ...).
     pub metrics: Metrics,
-    /// The step of the latest evaluation: whether those figures are of these weights.
+    /// The step of the latest evaluation. If it is `step`, the metrics that begin with `eval/` belong to the weights of
+    /// this checkpoint.
     pub evaluated: Option<u64>,
-    /// The step of the latest report of training: whether `train/` figures are of this step.
+    /// The step of the latest report. If it is `step`, the metrics that begin with `train/` belong to this checkpoint.
     #[serde(default)]
     pub logged: Option<u64>,
-    /// The best checkpoints so far, the best first.
+    /// The best checkpoints so far, the best one first.
     pub best: Vec<Best>,
-    /// The ledger.
+    /// The entries of the ledger.
     pub ledger: BTreeMap<String, Entry>,
 }
 
 impl TrainerState {
-    /// The figures that were measured at this step, and not at an earlier one.
-    pub fn figures(&self) -> Metrics {
-        figures_of(&self.metrics, self.step, self.logged, self.evaluated)
+    /// The metrics that were measured at the step of this checkpoint, and not at an earlier one.
+    pub fn metrics_of_step(&self) -> Metrics {
+        metrics_of_step(&self.metrics, self.step, self.logged, self.evaluated)
     }
 }
 
-/// Those of `metrics` that are of `step`: of training if it was `logged` last, held-out ones if it was `evaluated`
-/// last.
-pub(crate) fn figures_of(
+/// The entries of `metrics` that were measured at step `step`: the training metrics if the latest report, `logged`, was
+/// at this step, and the metrics of evaluators if the latest evaluation, `evaluated`, was.
+pub(crate) fn metrics_of_step(
     metrics: &Metrics,
     step: u64,
     logged: Option<u64>,
@@ -105,20 +106,20 @@ pub(crate) fn figures_of(
         true => evaluated == Some(step),
         false => logged == Some(step),
     };
-    let own = metrics.iter().filter(|(name, _)| is_of_step(name));
-    own.map(|(name, value)| (name.clone(), *value)).collect()
+    let measured = metrics.iter().filter(|(name, _)| is_of_step(name));
+    measured.map(|(name, value)| (name.clone(), *value)).collect()
 }
 
-/// A checkpoint read back. Weights and the objective are already in place; [`crate::fit()`] takes the
-/// rest from here.
+/// The part of a checkpoint that [`crate::fit()`] restores. [`crate::Checkpoint::restore`] has already restored the
+/// weights of the model and the objectives.
 #[derive(Debug)]
 pub struct Restored {
-    /// The checkpoint's folder.
+    /// The folder of the checkpoint.
     pub path: PathBuf,
-    /// Steps, position, sums, ledger.
+    /// The content of `state/trainer.json`.
     pub state: TrainerState,
-    /// The optimiser's named tensors.
+    /// The named tensors of the optimiser.
     pub optimizer: StateDict,
-    /// The average of the weights, if there was one.
+    /// The moving average of the weights, if the run had one.
     pub ema: Option<StateDict>,
 }

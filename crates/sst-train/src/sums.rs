@@ -1,4 +1,4 @@
-//! The sums of a step.
+//! The sums of a step: its loss, and the other sums that its objective computes.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,17 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::TrainError;
 
-/// The sums of a step: f64 scalars on the device, detached.
+/// The sums of a step over its micro-batches: f64 scalars on the device, without a graph.
 #[derive(Debug)]
 pub(crate) struct Sums {
-    /// The loss.
+    /// The summed loss.
     pub(crate) loss: Tensor,
-    /// The objective's further sums by name.
+    /// The other sums of the objective ([`LossParts::sums`]) by name.
     pub(crate) others: BTreeMap<String, Tensor>,
 }
 
 impl Sums {
+    /// A loss of zero, and no other sums.
     pub(crate) fn zero(device: Device) -> Result<Self, TrainError> {
         Ok(Self { loss: Tensor::f_zeros([], (Kind::Double, device))?, others: BTreeMap::new() })
     }
@@ -26,21 +27,21 @@ impl Sums {
         let double = |tensor: &Tensor| tensor.f_detach()?.f_to_kind(Kind::Double);
         self.loss = self.loss.f_add(&double(&parts.loss)?)?;
         for (name, sum) in parts.sums {
-            let sum = match self.others.remove(name) {
+            let total = match self.others.remove(name) {
                 Some(total) => total.f_add(&double(&sum)?)?,
                 None => double(&sum)?,
             };
-            self.others.insert(name.to_owned(), sum);
+            self.others.insert(name.to_owned(), total);
         }
         Ok(())
     }
 
-    /// Adds a zero under each name that only other ranks have (a rank without a row in this step has none), so that all
-    /// ranks have the same names.
-    pub(crate) fn share_names(&mut self, ranks: &dyn Ranks) -> Result<(), TrainError> {
+    /// Adds a zero for each sum that only other ranks have, so that all ranks have the same sums. A rank without rows
+    /// in this step has none of its own.
+    pub(crate) fn add_missing(&mut self, ranks: &dyn Ranks) -> Result<(), TrainError> {
         let names: Vec<&str> = self.others.keys().map(String::as_str).collect();
-        for names in ranks.gather_bytes(names.join("\n").as_bytes())? {
-            for name in String::from_utf8_lossy(&names).lines() {
+        for rank_names in ranks.gather_bytes(names.join("\n").as_bytes())? {
+            for name in String::from_utf8_lossy(&rank_names).lines() {
                 if !self.others.contains_key(name) {
                     self.others.insert(name.to_owned(), self.loss.f_zeros_like()?);
                 }
@@ -49,7 +50,7 @@ impl Sums {
         Ok(())
     }
 
-    /// All of them, in the order of their names.
+    /// The loss, and then the other sums in the order of their names.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
         std::iter::once(&self.loss).chain(self.others.values())
     }

@@ -1,9 +1,10 @@
-//! Names of what belongs to one task of several.
+//! Names of metrics and of saved tensors that belong to one task of a run.
 
-/// `figure` of the task `name`: `name/figure`, or `figure` alone where there is one task.
-pub(crate) fn of_task(name: &str, figure: &str) -> String {
-    match name {
-        "" => figure.to_owned(),
-        name => format!("{name}/{figure}"),
+/// The name `name` with that of its task before it: `TASK/NAME`. In a run with one task, which has no name, it is
+/// `name` itself.
+pub(crate) fn with_task(task: &str, name: &str) -> String {
+    match task {
+        "" => name.to_owned(),
+        task => format!("{task}/{name}"),
     }
 }

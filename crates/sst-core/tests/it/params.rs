@@ -1,9 +1,9 @@
-//! The initial values of parameters depend on their names, and not on the order in which they are made.
+//! The initial values of parameters, which depend on their names and not on their order, and other values in their place.
 
 use std::cell::RefCell;
 
-use sst_core::{Init, ParamStore, Scope};
-use tch::{Device, Tensor};
+use sst_core::{Error, Init, ParamStore, Result, Scope, with_values};
+use tch::{Device, Kind, Tensor};
 
 fn values(tensor: &Tensor) -> Vec<f32> {
     Vec::<f32>::try_from(tensor.detach().flatten(0, -1)).unwrap()
@@ -82,4 +82,69 @@ fn a_cpu_copy_does_not_follow_later_updates() {
     let copy = store.to_cpu().unwrap();
     store.assign("w", &Tensor::from_slice(&[5_f32])).unwrap();
     assert_eq!(values(&copy["w"]), [0.0]);
+}
+
+/// Two parameters with gradients, the first of them frozen, and other values for both.
+fn two_params() -> (ParamStore, [Tensor; 2], Vec<(Tensor, Tensor)>) {
+    let mut store = ParamStore::new(Device::Cpu, None);
+    let params = ["a", "b"].map(|name| store.add(name, &[2], Init::Ones).unwrap());
+    (&params[0] * &params[1]).sum(Kind::Float).f_backward().unwrap();
+    store.set_trainable(false, |name| name == "a").unwrap();
+    let values = [[3_f32, 4.0], [5.0, 6.0]].map(|value| Tensor::from_slice(&value));
+    let pairs = store.iter().map(|(_, param)| param.shallow_clone()).zip(values).collect();
+    (store, params, pairs)
+}
+
+fn shown(params: &[Tensor; 2]) -> [Vec<f32>; 2] {
+    [values(&params[0]), values(&params[1])]
+}
+
+#[test]
+fn other_values_are_shown_to_every_handle_and_the_first_ones_come_back() {
+    let (store, params, pairs) = two_params();
+    let storages = params.each_ref().map(Tensor::data_ptr);
+    let others: Vec<_> = pairs.iter().map(|(_, value)| value.shallow_clone()).collect();
+    let seen = with_values(pairs, || {
+        assert_eq!(params[0].data_ptr(), others[0].data_ptr(), "a value is not copied");
+        assert_eq!(values(store.get("b").unwrap()), [5.0, 6.0]);
+        Ok::<_, Error>(shown(&params))
+    });
+    assert_eq!(seen.unwrap(), [[3.0, 4.0], [5.0, 6.0]]);
+    assert_eq!(shown(&params), [[1.0, 1.0], [1.0, 1.0]]);
+    assert_eq!(params.each_ref().map(Tensor::data_ptr), storages);
+    assert_eq!([values(&others[0]), values(&others[1])], [[3.0, 4.0], [5.0, 6.0]]);
+    assert_eq!(params.each_ref().map(Tensor::requires_grad), [false, true]);
+    assert!(params.iter().all(|param| values(&param.grad()) == [1.0, 1.0]));
+}
+
+#[test]
+fn the_first_values_come_back_after_an_error() {
+    let (_store, params, pairs) = two_params();
+    let result: Result<()> = with_values(pairs, || {
+        assert_eq!(shown(&params)[0], [3.0, 4.0]);
+        Err(Error::Contract("the work failed".to_owned()))
+    });
+    assert!(result.unwrap_err().to_string().contains("the work failed"));
+    assert_eq!(shown(&params), [[1.0, 1.0], [1.0, 1.0]]);
+
+    // The second value does not fit, so the first parameter is given its own value again before any work is done.
+    let (_store, params, mut pairs) = two_params();
+    pairs[1].1 = Tensor::from_slice(&[7_f32]);
+    let error = with_values(pairs, || -> Result<()> { panic!("work must not begin") }).unwrap_err();
+    assert!(error.to_string().contains("shape [2]"), "{error}");
+    assert_eq!(shown(&params), [[1.0, 1.0], [1.0, 1.0]]);
+    assert_eq!(params.each_ref().map(Tensor::requires_grad), [false, true]);
+}
+
+#[test]
+fn gradients_reach_a_parameter_that_has_another_value() {
+    let (_store, params, pairs) = two_params();
+    with_values(pairs, || {
+        // The gradient of a b with respect to b is a, which is 3 and 4 here; b already has a gradient of 1.
+        (&params[0] * &params[1]).sum(Kind::Float).f_backward()?;
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+    assert_eq!(values(&params[1].grad()), [4.0, 5.0]);
+    assert_eq!(values(&params[0].grad()), [1.0, 1.0], "a frozen parameter gets no gradient");
 }

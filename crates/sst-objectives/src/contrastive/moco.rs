@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sst_core::nn::Pooling;
 use sst_core::objective::StateDict;
-use sst_core::{Error, Model, Result};
+use sst_core::{Error, Model, Result, with_values};
 use sst_data::Collate;
 use tch::{Kind, Tensor};
 
@@ -97,38 +97,21 @@ impl MocoState {
         Ok(())
     }
 
-    /// Runs `f` while the model and the projection hold the weights of the momentum encoder, then puts the trained
+    /// Runs `work` while the model and the projection hold the weights of the momentum encoder, then puts the trained
     /// weights back.
     fn with_momentum_weights<T>(
         &self,
         input: LossInput<'_>,
-        f: impl FnOnce() -> Result<T>,
+        work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        let mut replaced = Vec::new();
-        let result = self.swap_in(input, &mut replaced).and_then(|()| f());
-        for (mut param, trained) in replaced {
-            param.f_set_data(&trained)?;
-        }
-        // Autocast may have cached casts of the momentum weights; the trained model must not use them.
-        sst_kernels::clear_autocast_cache()?;
-        result
-    }
-
-    /// Replaces the weights by those of the momentum encoder. Adds each parameter and its trained weights to `replaced`,
-    /// even if a later parameter fails.
-    fn swap_in(&self, input: LossInput<'_>, replaced: &mut Vec<(Tensor, Tensor)>) -> Result<()> {
-        sst_kernels::clear_autocast_cache()?;
+        let mut values = Vec::new();
         for (name, param) in averaged_params(input.shared, input.model) {
             let Some(weights) = self.momentum.get(&name) else {
                 return Err(Error::Contract(format!("the momentum encoder has no `{name}`")));
             };
-            let trained = param.f_detach()?;
-            let weights = weights.f_to_kind(trained.f_kind()?)?;
-            let mut param = param.shallow_clone();
-            param.f_set_data(&weights)?;
-            replaced.push((param, trained));
+            values.push((param.shallow_clone(), weights.f_to_kind(param.f_kind()?)?));
         }
-        Ok(())
+        with_values(values, work)
     }
 
     /// Appends the pending keys to the queue, and drops the oldest keys if there are more than `size`.

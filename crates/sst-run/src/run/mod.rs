@@ -159,7 +159,7 @@ impl Run {
         let folder = self.folder();
         let _lock = RunLock::take(&folder)?;
         let saver = Saver::new(&folder);
-        saver.take_in_latest()?;
+        saver.repair_latest()?;
         let resuming = self.may_start(&saver)?;
         let (device, precision) = self.open_device(resuming)?;
 

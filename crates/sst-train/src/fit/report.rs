@@ -1,22 +1,23 @@
-//! What a run tells: means since the last report, evaluations, events.
+//! The reports of a run: training metrics, evaluations, and the events that trackers receive.
 
 use std::time::Instant;
 
-use sst_core::{Event, Metrics};
+use sst_core::{Event, Metrics, with_values};
 
 use super::Fit;
 use super::run::Run;
 use super::task::TaskEvaluator;
+use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::memory;
 use crate::setting;
 use crate::window::{MetricWindow, WindowState};
 
 impl Run<'_> {
-    /// Reports the means since the last report and starts anew.
+    /// Reports the training metrics over the steps since the last report.
     pub(super) fn log(&mut self) -> Result<(), TrainError> {
-        self.finite.look()?;
-        let sums = self.pause()?;
+        self.finite.read_deferred()?;
+        let sums = self.pause_step_clock()?;
         let config = &self.fit.config;
         let mut metrics = sums.metrics(&self.fit.tasks.names());
         metrics.insert("lr".into(), config.learning_rate(self.step.saturating_sub(1)));
@@ -24,45 +25,45 @@ impl Run<'_> {
             metrics.insert("loss_scale".into(), scaler.state().scale.into());
         }
         let mut timing = sums.timing();
-        // Utilisation as PaLM (appendix B) and nanoGPT define it; padding is no progress.
+        // The model FLOPs utilisation of PaLM (appendix B) and nanoGPT. Padding does not count.
         if let (Some(flops), Some(peak), Some(rate)) =
             (config.flops_per_token, self.peak, timing.get("tokens_per_second"))
         {
-            // The rate is that of all ranks together.
+            // The tokens per second are those of all ranks together.
             let peak = peak * self.fit.ranks.world() as f64;
             timing.insert("mfu".into(), flops * rate / peak);
         }
         timing.extend(memory::usage(config.device)?);
         self.window = MetricWindow::new(self.fit.tasks.list.len());
-        self.remember("train", &metrics);
+        self.keep_latest("train", &metrics);
         self.logged = Some(self.step);
-        self.tell(&Event::Step { step: self.step, metrics, timing })?;
-        self.resume_clock();
+        self.notify(&Event::Step { step: self.step, metrics, timing })?;
+        self.resume_step_clock();
         Ok(())
     }
 
-    /// Runs the evaluators, on the average of the weights if that is asked for.
+    /// Runs the evaluators, on the moving average of the weights if the settings say so.
     pub(super) fn evaluate(&mut self) -> Result<(), TrainError> {
-        self.finite.look()?;
-        self.pause()?;
+        self.finite.read_deferred()?;
+        self.pause_step_clock()?;
         let averaged = self.fit.config.ema.is_some_and(|ema| ema.evaluate);
-        let mut figures = Vec::new();
+        let mut results = Vec::new();
         self.with_weights(averaged, |run| {
             let Fit { model, tasks, evaluators, .. } = &mut run.fit;
             for TaskEvaluator { name, task, evaluator } in evaluators.iter_mut() {
-                let task = task.and_then(|task| tasks.list.get(task));
-                let objective = task.map(|task| &*task.objective);
+                let train_task = task.and_then(|index| tasks.list.get(index));
+                let objective = train_task.map(|train_task| &*train_task.objective);
                 let report = evaluator.evaluate(&**model, objective)?;
-                figures.push((name.clone(), report.metrics));
+                results.push((name.clone(), report.metrics));
             }
             Ok(())
         })?;
-        for (name, metrics) in figures {
-            self.remember(&format!("eval/{name}"), &metrics);
-            if let (None, Some(loss)) = (&self.held_out, metrics.get("loss")) {
-                self.held_out = Some((format!("eval/{name}/loss"), *loss));
+        for (name, metrics) in results {
+            self.keep_latest(&format!("eval/{name}"), &metrics);
+            if let (None, Some(loss)) = (&self.ranking_metric, metrics.get("loss")) {
+                self.ranking_metric = Some((format!("eval/{name}/loss"), *loss));
             }
-            self.tell(&Event::Evaluation { step: self.step, name, metrics })?;
+            self.notify(&Event::Evaluation { step: self.step, name, metrics })?;
         }
         self.evaluated = Some(self.step);
         if let Some(by) = &self.fit.config.retention.by {
@@ -72,56 +73,57 @@ impl Run<'_> {
                 let reason = format!("no evaluator reports `{}`; there are {known:?}", by.metric);
                 return Err(TrainError::Config { setting: setting::BEST_METRIC, reason });
             };
-            self.held_out = Some((by.metric.clone(), *value));
+            self.ranking_metric = Some((by.metric.clone(), *value));
         }
-        self.resume_clock();
+        self.resume_step_clock();
         Ok(())
     }
 
-    /// Works with the fp32 weights, and with their average in their place if `averaged` and there is one, and
-    /// puts back what the model trains with, whatever became of the work.
+    /// Runs `work` while the model has its fp32 weights, or their moving average if `averaged` is true and the run has
+    /// one. Afterwards the model again has the weights that it trains with, also if `work` fails.
     pub(super) fn with_weights<T>(
         &mut self,
         averaged: bool,
         work: impl FnOnce(&mut Self) -> Result<T, TrainError>,
     ) -> Result<T, TrainError> {
-        let swap = |run: &mut Self| match &mut run.ema {
-            Some(ema) if averaged => ema.swap(),
-            _ => Ok(()),
-        };
-        if let Some(master_weights) = &mut self.master_weights {
-            master_weights.show_full()?;
-        }
-        swap(self)?;
-        let result = work(self);
-        swap(self)?;
-        if let Some(master_weights) = &mut self.master_weights {
-            master_weights.show_low()?;
-        }
-        result
+        // With master weights, the average takes the place of the fp32 weights, which are then given to the model.
+        let average = self.ema.as_ref().filter(|_| averaged).map(Ema::values);
+        with_values(average.unwrap_or_default(), || {
+            if let Some(master_weights) = &mut self.master_weights {
+                master_weights.show_fp32()?;
+            }
+            let result = work(self);
+            if let Some(master_weights) = &mut self.master_weights {
+                master_weights.show_bf16()?;
+            }
+            result
+        })
     }
 
-    /// Keeps figures under their logged names. Those that are not finite have no place in JSON.
-    fn remember(&mut self, prefix: &str, metrics: &Metrics) {
+    /// Keeps metrics under their logged names, as the latest values. Values that are not finite are left out, because
+    /// JSON cannot represent them.
+    fn keep_latest(&mut self, prefix: &str, metrics: &Metrics) {
         for (name, value) in metrics.iter().filter(|(_, value)| value.is_finite()) {
             self.metrics.insert(format!("{prefix}/{name}"), *value);
         }
     }
 
-    /// Ends the time that belongs to steps, once the device has done them.
-    pub(super) fn pause(&mut self) -> Result<WindowState, TrainError> {
-        // Reading waits for the device; the time after it is the time the steps took.
+    /// Waits until the device has finished all steps, adds the time that they took to the window, and returns its sums.
+    pub(super) fn pause_step_clock(&mut self) -> Result<WindowState, TrainError> {
+        // Reading the sums waits for the device, so the clock is read afterwards.
         self.window.read()?;
-        self.window.add_seconds(self.clock.elapsed().as_secs_f64(), 0.0);
-        self.resume_clock();
+        self.window.add_seconds(self.step_clock.elapsed().as_secs_f64(), 0.0);
+        self.resume_step_clock();
         self.window.read()
     }
 
-    pub(super) fn resume_clock(&mut self) {
-        self.clock = Instant::now();
+    /// From now on, the elapsed time belongs to steps.
+    pub(super) fn resume_step_clock(&mut self) {
+        self.step_clock = Instant::now();
     }
 
-    pub(super) fn tell(&mut self, event: &Event) -> Result<(), TrainError> {
+    /// Sends an event to the trackers, on rank 0 alone.
+    pub(super) fn notify(&mut self, event: &Event) -> Result<(), TrainError> {
         if self.is_first_rank() {
             for tracker in self.fit.trackers.iter_mut() {
                 tracker.on_event(event)?;

@@ -1,4 +1,4 @@
-//! A run in progress.
+//! A run in progress: its steps, its actions and its end.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::finite::FiniteCheck;
 use crate::master_weights::MasterWeights;
-use crate::micro::Micro;
+use crate::micro::MicroBatchSplit;
 use crate::optim::Optimizer;
 use crate::policy::{Action, Best};
 use crate::profile::Profile;
@@ -25,73 +25,76 @@ use crate::state::Spent;
 use crate::step::Step;
 use crate::window::MetricWindow;
 
+/// A run in progress.
 pub(super) struct Run<'a> {
     pub(super) fit: Fit<'a>,
     pub(super) optimizer: Optimizer,
-    /// In fp16.
+    /// The loss scaler of a run in fp16.
     pub(super) scaler: Option<Scaler>,
-    /// With weights in bf16.
+    /// The fp32 and bf16 weights of a run with bf16 weights.
     pub(super) master_weights: Option<MasterWeights>,
     pub(super) ema: Option<Ema>,
-    pub(super) micro: Micro,
+    pub(super) split: MicroBatchSplit,
     pub(super) finite: FiniteCheck,
     pub(super) window: MetricWindow,
-    /// One a task.
+    /// The loader of each task.
     pub(super) loaders: Vec<Loader>,
     pub(super) writer: Writer,
-    /// Steps done.
+    /// The number of steps done.
     pub(super) step: u64,
-    /// Tokens seen, and the seconds of the parts of the run before this one.
+    /// The tokens of the whole run, and the seconds that it took before the latest resume.
     pub(super) spent: Spent,
-    /// When this part began.
-    pub(super) began: Instant,
-    /// When the time that belongs to steps began.
-    pub(super) clock: Instant,
+    /// The time of the start or of the latest resume.
+    pub(super) started: Instant,
+    /// The time since which the elapsed time belongs to steps, and not to evaluations or checkpoints.
+    pub(super) step_clock: Instant,
     pub(super) profile: Option<Profile>,
-    /// Floating-point operations a second of matrix products, if it was measured.
+    /// The peak speed of matrix products in floating-point operations per second, if it was measured.
     pub(super) peak: Option<f64>,
-    /// The latest figures under their logged names.
+    /// The latest value of each metric under its logged name.
     pub(super) metrics: Metrics,
-    /// The step they were measured at.
+    /// The step of the latest evaluation.
     pub(super) evaluated: Option<u64>,
-    /// The step of the latest report of training.
+    /// The step of the latest report of training metrics.
     pub(super) logged: Option<u64>,
-    /// The figure that checkpoints are ranked by, if it was measured at this step.
-    pub(super) held_out: Option<(String, f64)>,
+    /// The name and value of the metric that checkpoints are ranked by, if it was measured at this step.
+    pub(super) ranking_metric: Option<(String, f64)>,
+    /// The best checkpoints so far, the best one first.
     pub(super) best: Vec<Best>,
 }
 
 impl Run<'_> {
-    /// Steps done.
+    /// The number of steps done.
     pub(super) fn step(&self) -> u64 {
         self.step
     }
 
-    /// Tokens and seconds of the whole run until now.
+    /// The tokens and seconds of the whole run until now.
     pub(super) fn spent(&self) -> Spent {
-        let seconds = self.spent.seconds + self.began.elapsed().as_secs_f64();
+        let seconds = self.spent.seconds + self.started.elapsed().as_secs_f64();
         Spent { seconds, ..self.spent }
     }
 
-    /// Whether this process evaluates, saves and reports.
+    /// Whether this process is the one that evaluates, saves and reports.
     pub(super) fn is_first_rank(&self) -> bool {
         self.fit.ranks.rank() == 0
     }
 
-    /// Why all ranks should end now, if they should.
+    /// Why all ranks have to stop after this step; `None` to go on.
     pub(super) fn stop_reason(&self) -> Result<Option<StopReason>, TrainError> {
         self.agree_to_stop(match self.fit.stop.load(Ordering::SeqCst) {
             true => Some(StopReason::Asked),
-            false => self.exhausted(self.spent()),
+            false => self.exhausted_budget(self.spent()),
         })
     }
 
-    /// The budget that was spent before this part of the run began, if one was.
-    pub(super) fn spent_before(&self) -> Result<Option<StopReason>, TrainError> {
-        self.agree_to_stop(self.exhausted(self.spent))
+    /// The budget that was already used up when the run started or resumed; `None` if there is some left.
+    pub(super) fn budget_spent_before(&self) -> Result<Option<StopReason>, TrainError> {
+        self.agree_to_stop(self.exhausted_budget(self.spent))
     }
 
-    /// A reason that one of the ranks has, the same for all of them.
+    /// Whether all ranks stop, which they do if one of them has a reason. `mine` is the reason of this rank. The result
+    /// is the same on all ranks.
     fn agree_to_stop(&self, mine: Option<StopReason>) -> Result<Option<StopReason>, TrainError> {
         let ranks = self.fit.ranks;
         let verdict = if mine.is_some() { Verdict::Stop } else { Verdict::Go };
@@ -100,49 +103,53 @@ impl Run<'_> {
         }
         let mut counts = StopReason::ALL.map(|reason| u64::from(mine == Some(reason)));
         ranks.sum(&mut counts)?;
-        let found = StopReason::ALL.into_iter().zip(counts).find(|(_, count)| *count > 0);
-        Ok(found.map(|(reason, _)| reason))
+        let first = StopReason::ALL.into_iter().zip(counts).find(|(_, count)| *count > 0);
+        Ok(first.map(|(reason, _)| reason))
     }
 
+    /// Checks that all ranks have the same settings and start from the same step.
+    ///
     /// # Errors
-    /// If a rank has other settings than rank 0, or starts at another step.
+    /// If a rank differs from rank 0.
     pub(super) fn check_ranks_are_alike(&self) -> Result<(), TrainError> {
-        // The device is the one thing in which ranks differ.
+        // Only the device may differ from rank to rank.
         let config = FitConfig { device: Device::Cpu, ..self.fit.config.clone() };
-        let (step, halvings) = (self.step, self.micro.halvings());
-        let all = format!("{step} {halvings} {:?} {config:?}", self.fit.tasks.names());
-        let all = self.fit.ranks.gather_bytes(all.as_bytes())?;
+        let (step, halvings) = (self.step, self.split.halvings());
+        let mine = format!("{step} {halvings} {:?} {config:?}", self.fit.tasks.names());
+        let all = self.fit.ranks.gather_bytes(mine.as_bytes())?;
         match all.iter().position(|other| *other != all[0]) {
             None => Ok(()),
             Some(rank) => Err(TrainError::RanksDiffer { rank }),
         }
     }
 
-    fn exhausted(&self, spent: Spent) -> Option<StopReason> {
+    /// The budget that is used up once the run has taken `spent`; `None` if there is some left of each.
+    fn exhausted_budget(&self, spent: Spent) -> Option<StopReason> {
         let config = &self.fit.config;
         if config.max_tokens.is_some_and(|limit| spent.tokens >= limit) {
             return Some(StopReason::MaxTokens);
         }
-        let late = config.max_seconds.is_some_and(|limit| spent.seconds >= limit);
-        late.then_some(StopReason::MaxSeconds)
+        let is_late = config.max_seconds.is_some_and(|limit| spent.seconds >= limit);
+        is_late.then_some(StopReason::MaxSeconds)
     }
 
-    /// Does what the policy says.
-    pub(super) fn act(&mut self, action: Action) -> Result<(), TrainError> {
+    /// Performs an action of the policy.
+    pub(super) fn perform(&mut self, action: Action) -> Result<(), TrainError> {
         match action {
             Action::Log => self.log(),
-            // The other ranks wait in the agreement that follows.
-            _ if !self.is_first_rank() => self.finite.look(),
+            // Rank 0 alone evaluates, saves and deletes. The other ranks only check their latest steps, as rank 0 does
+            // before it evaluates or saves, and wait for rank 0 in the agreement that follows.
+            _ if !self.is_first_rank() => self.finite.read_deferred(),
             Action::Evaluate => self.evaluate(),
             Action::Save => self.save(),
             Action::Delete(step) => self.fit.saver.delete(step),
         }
     }
 
-    /// Takes one step.
-    pub(super) fn advance(&mut self) -> Result<(), TrainError> {
+    /// Runs the next step.
+    pub(super) fn take_step(&mut self) -> Result<(), TrainError> {
         if let Some(profile) = &mut self.profile {
-            profile.before(self.step)?;
+            profile.before_step(self.step)?;
         }
         let started = Instant::now();
         let task = self.fit.tasks.mixture.task(self.fit.config.seed, self.step);
@@ -162,29 +169,31 @@ impl Run<'_> {
             master_weights: self.master_weights.as_mut(),
             ema: self.ema.as_mut(),
             finite: &mut self.finite,
-            micro: &mut self.micro,
+            split: &mut self.split,
             loader: &self.loaders[task],
             ledger: self.fit.ledger,
             fault: self.fit.fault,
         };
-        let report = step.take(self.step, loaded)?;
+        let report = step.run(self.step, loaded)?;
         self.spent.tokens += report.useful_tokens;
         self.window.add(task, report)?;
         self.window.add_seconds(0.0, waited);
         self.step += 1;
         if let Some(profile) = &mut self.profile {
-            profile.after(self.step, false)?;
+            profile.after_step(self.step, false)?;
         }
-        self.held_out = None;
+        self.ranking_metric = None;
         Ok(())
     }
 
+    /// Ends the run before its last step, when the checkpoint of this step is complete.
     pub(super) fn stop(mut self, reason: StopReason) -> Result<Outcome, TrainError> {
         let ended = self.end();
         agree_on_success(self.fit.ranks, ended)?;
         Ok(Outcome::Stopped { reason, step: self.step, checkpoint: self.checkpoint() })
     }
 
+    /// Ends the run after its last step, when the checkpoint of this step is complete.
     pub(super) fn finish(mut self) -> Result<Outcome, TrainError> {
         let ended = self.end();
         agree_on_success(self.fit.ranks, ended)?;
@@ -192,6 +201,7 @@ impl Run<'_> {
         Ok(Outcome::Finished { step: self.step, metrics: self.metrics, checkpoint })
     }
 
+    /// The folder of the checkpoint of this step.
     fn checkpoint(&self) -> PathBuf {
         self.fit.saver.path(self.step)
     }

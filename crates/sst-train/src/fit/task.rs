@@ -1,4 +1,4 @@
-//! What a run trains on: one task, or several in turn.
+//! The tasks of a run: one objective, or several that take turns.
 
 use std::collections::BTreeSet;
 
@@ -10,38 +10,39 @@ use sst_data::mixture::Mixture;
 use crate::error::TrainError;
 use crate::setting;
 
-/// Opens the data of a task at a position. The rank and the number of ranks go into the loader's
+/// Opens a loader for a task at a position. It must put the rank and the number of ranks into
 /// [`sst_data::loader::LoaderConfig`], so that each rank reads its share of every batch.
 pub type OpenLoader<'a> = dyn Fn(Position, &dyn Ranks) -> Result<Loader, TrainError> + 'a;
 
-/// An objective on a data set.
+/// A task: an objective and its data.
 pub struct TrainTask<'a> {
-    /// Its name in figures and checkpoints; empty for the only task of a run.
+    /// The name of the task in metrics and checkpoints; empty for the only task of a run.
     pub name: String,
-    /// What the model trains on.
+    /// The objective.
     pub objective: &'a mut dyn Objective,
-    /// Opens its data.
+    /// Opens a loader for its data.
     pub open_loader: &'a OpenLoader<'a>,
 }
 
-/// An evaluator that runs while a model is trained.
+/// An evaluator that runs during training.
 pub struct TaskEvaluator {
-    /// The name of its figures, which are logged as `eval/NAME/FIGURE`.
+    /// The name of the evaluator. Its metrics are logged as `eval/NAME/METRIC`.
     pub name: String,
-    /// The place in [`Tasks::list`] of the task whose objective is passed to it; `None` to pass no objective.
+    /// The index in [`Tasks::list`] of the task whose objective is passed to the evaluator; `None` to pass no
+    /// objective.
     pub task: Option<usize>,
-    /// What measures the model.
+    /// The evaluator.
     pub evaluator: Box<dyn Evaluator>,
 }
 
 impl TaskEvaluator {
-    /// An evaluator under its own name that is given the objective of the only, or first, task.
+    /// An evaluator with its own name, to which the objective of the first task is passed.
     pub fn new(evaluator: Box<dyn Evaluator>) -> Self {
         Self { name: evaluator.name().to_owned(), task: Some(0), evaluator }
     }
 
-    /// An evaluator that is given the objective of the task at place `task`, whose name is `task_name`. Its figures are
-    /// named `TASK_NAME/EVALUATOR`, or `EVALUATOR` if the task has no name.
+    /// An evaluator to which the objective of the task with index `task` and name `task_name` is passed. It gets the
+    /// name `TASK_NAME/EVALUATOR`, or `EVALUATOR` if the task has no name.
     pub fn of_task(task: usize, task_name: &str, evaluator: Box<dyn Evaluator>) -> Self {
         let name = match task_name {
             "" => evaluator.name().to_owned(),
@@ -51,12 +52,12 @@ impl TaskEvaluator {
     }
 }
 
-/// The tasks of a run, in the order of `mixture`, which says which of them each step is of. They train one
-/// model; each has its own data, and its own place in it.
+/// The tasks of a run. They train the same model in turns: each step belongs to one task. Each task has its own data,
+/// and its own position in the data.
 pub struct Tasks<'a> {
-    /// The tasks.
+    /// The tasks, in the order of the weights of `mixture`.
     pub list: Vec<TrainTask<'a>>,
-    /// Whose turn it is.
+    /// Decides which task a step belongs to.
     pub mixture: Mixture,
 }
 
@@ -67,21 +68,26 @@ impl<'a> Tasks<'a> {
         Self { list, mixture: Mixture::single() }
     }
 
-    /// The tasks' names, in order.
+    /// The names of the tasks, in order.
     pub(crate) fn names(&self) -> Vec<&str> {
         self.list.iter().map(|task| task.name.as_str()).collect()
     }
 
+    /// Checks that the tasks fit the mixture and that their names differ.
+    ///
     /// # Errors
-    /// If there is no task for every weight, or a name is used twice or missing.
+    /// If the number of tasks is not that of the mixture, or one of several tasks has no name or that of another task.
     pub(super) fn check(&self) -> Result<(), TrainError> {
         let (count, names) = (self.list.len(), self.names());
         let reason = if self.mixture.num_tasks() != count {
-            format!("there are {count} tasks, and {} that are mixed", self.mixture.num_tasks())
+            format!(
+                "there are {count} tasks, and the mixture is one of {}",
+                self.mixture.num_tasks()
+            )
         } else if count > 1 && names.contains(&"") {
             "each of several tasks needs a name".to_owned()
         } else if names.iter().collect::<BTreeSet<_>>().len() != count {
-            format!("a name is used twice: {}", names.join(", "))
+            format!("two tasks have the same name: {}", names.join(", "))
         } else {
             return Ok(());
         };

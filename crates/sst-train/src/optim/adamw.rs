@@ -1,4 +1,4 @@
-//! AdamW on a fused kernel.
+//! AdamW, with a fused kernel.
 
 use sst_core::{Error, Result};
 use sst_kernels::AdamWTensors;
@@ -7,48 +7,50 @@ use tch::{Device, Kind, Tensor};
 use super::rule::{RuleEntry, UpdateRule};
 use super::{Bf16Weights, OptimizerConfig, ParamGroup, state};
 
-/// The word of registration.
+/// The entry of AdamW in the list of optimisers.
 pub(super) const ENTRY: RuleEntry = RuleEntry {
     takes_layer_matrices_only: false,
-    updates_halves: true,
+    supports_bf16_remainder: true,
     build: |config, groups| Ok(Box::new(AdamW::new(config, groups)?)),
 };
 
-/// AdamW (Loshchilov and Hutter 2019). A parameter without a gradient is left as it is: not decayed, its
-/// moments and its step counter unchanged.
+/// AdamW (Loshchilov and Hutter 2019). An update changes nothing of a parameter that has no gradient: neither its
+/// weights, nor its moments, nor its step counter.
 #[derive(Debug)]
 struct AdamW {
     betas: [f64; 2],
     eps: f64,
     slots: Vec<Slot>,
-    /// Updates done, one number a parameter, fp32 as the kernel wants; each slot holds a view.
+    /// The number of updates of each parameter, fp32 as the kernel requires, of shape `[number of parameters]`. Each
+    /// slot holds a view of its element.
     steps: Tensor,
-    /// Which parameters had a gradient in the last update, on the host and as 0 and 1 on the device, so
-    /// that a pattern which stays is sent to the device once.
+    /// Which parameters had a gradient in the last update: on the host, and as a tensor of 0 and 1 on the device. The
+    /// tensor is made again only when the pattern changes.
     active: (Vec<bool>, Tensor),
 }
 
+/// A parameter and its state.
 #[derive(Debug)]
 struct Slot {
     name: String,
     param: Tensor,
-    alike: Alike,
+    options: GroupOptions,
     exp_avg: Tensor,
     exp_avg_sq: Tensor,
     step: Tensor,
-    /// The parameter in bf16, where it is kept.
-    low: Option<Bf16Weights>,
+    /// The bf16 weights, if the model computes with bf16 weights.
+    bf16: Option<Bf16Weights>,
 }
 
-/// What the parameters of one call of the kernel share.
+/// The hyper-parameters of a parameter group. One call of the kernel updates all parameters that share them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Alike {
+struct GroupOptions {
     lr_factor: f64,
     weight_decay: f64,
 }
 
 impl AdamW {
-    /// Moments at zero.
+    /// An optimiser whose moments are zero.
     fn new(config: &OptimizerConfig, groups: Vec<ParamGroup>) -> Result<Self> {
         let count = groups.iter().map(|group| group.params.len()).sum::<usize>();
         let mut params = groups.iter().flat_map(|group| &group.params);
@@ -56,22 +58,23 @@ impl AdamW {
         let steps = Tensor::f_zeros([count as i64], (Kind::Float, device))?;
         let mut slots = Vec::with_capacity(count);
         for group in groups {
-            let alike = Alike { lr_factor: group.lr_factor, weight_decay: group.weight_decay };
+            let ParamGroup { lr_factor, weight_decay, .. } = group;
+            let options = GroupOptions { lr_factor, weight_decay };
             for (name, param) in group.params {
                 let (exp_avg, exp_avg_sq) = (moment(&param)?, moment(&param)?);
                 let step = steps.f_select(0, slots.len() as i64)?;
-                slots.push(Slot { name, param, alike, exp_avg, exp_avg_sq, step, low: None });
+                slots.push(Slot { name, param, options, exp_avg, exp_avg_sq, step, bf16: None });
             }
         }
         let active = (vec![true; slots.len()], steps.f_ones_like()?);
         Ok(Self { betas: config.betas, eps: config.eps, slots, steps, active })
     }
 
-    /// Counts the update for the parameters that have a gradient, unless `found_inf`.
-    fn advance(&mut self, grads: &[Option<Tensor>], found_inf: Option<&Tensor>) -> Result<()> {
+    /// Adds 1 to the step counter of each parameter that has a gradient, unless `found_inf` is 1.
+    fn count_step(&mut self, grads: &[Option<Tensor>], found_inf: Option<&Tensor>) -> Result<()> {
         let pattern: Vec<bool> = grads.iter().map(Option::is_some).collect();
         if pattern.len() != self.slots.len() {
-            return Err(Error::Contract("the gradients are of another optimiser".into()));
+            return Err(Error::Contract("the gradients come from another optimiser".into()));
         }
         if pattern != self.active.0 {
             let numbers: Vec<f32> = pattern.iter().map(|on| f32::from(u8::from(*on))).collect();
@@ -80,8 +83,8 @@ impl AdamW {
         }
         let _ = match found_inf {
             None => self.steps.f_add_(&self.active.1)?,
-            Some(found) => {
-                let counted = self.active.1.f_mul(&found.f_rsub_scalar(1.0)?)?;
+            Some(found_inf) => {
+                let counted = self.active.1.f_mul(&found_inf.f_rsub_scalar(1.0)?)?;
                 self.steps.f_add_(&counted)?
             }
         };
@@ -90,12 +93,15 @@ impl AdamW {
 }
 
 impl UpdateRule for AdamW {
-    fn keep_low(&mut self, low: &dyn Fn(&str) -> Option<Bf16Weights>) -> Result<()> {
+    fn set_bf16_weights(
+        &mut self,
+        bf16_weights: &dyn Fn(&str) -> Option<Bf16Weights>,
+    ) -> Result<()> {
         for slot in &mut self.slots {
-            slot.low = low(&slot.name);
-            // If a parameter is stored as bf16 weights and an int16 remainder, its fp32 tensor has no storage here, so the
-            // moments get the shape of the bf16 weights.
-            if let Some(Bf16Weights { weights, rest: Some(_) }) = &slot.low {
+            slot.bf16 = bf16_weights(&slot.name);
+            // If a parameter is stored as bf16 weights and an int16 remainder, its fp32 tensor has no elements here, so
+            // the moments get the shape of the bf16 weights.
+            if let Some(Bf16Weights { weights, remainder: Some(_) }) = &slot.bf16 {
                 for moment in [&mut slot.exp_avg, &mut slot.exp_avg_sq] {
                     *moment = Tensor::f_zeros(weights.size(), (Kind::Float, weights.device()))?;
                 }
@@ -119,30 +125,33 @@ impl UpdateRule for AdamW {
         grad_scale: Option<&Tensor>,
         found_inf: Option<&Tensor>,
     ) -> Result<()> {
-        self.advance(grads, found_inf)?;
-        let mut kinds: Vec<Alike> = Vec::new();
+        self.count_step(grads, found_inf)?;
+        let mut all_options: Vec<GroupOptions> = Vec::new();
         for slot in &self.slots {
-            if !kinds.contains(&slot.alike) {
-                kinds.push(slot.alike);
+            if !all_options.contains(&slot.options) {
+                all_options.push(slot.options);
             }
         }
-        for alike in kinds {
+        for options in all_options {
             let mut tensors = AdamWTensors::default();
             for (slot, grad) in self.slots.iter().zip(grads) {
-                let (true, Some(grad)) = (slot.alike == alike, grad) else { continue };
+                let (true, Some(grad)) = (slot.options == options, grad) else { continue };
                 tensors.params.push(&slot.param);
                 tensors.grads.push(grad);
                 tensors.exp_avgs.push(&slot.exp_avg);
                 tensors.exp_avg_sqs.push(&slot.exp_avg_sq);
                 tensors.steps.push(&slot.step);
-                let low = slot.low.as_ref();
-                tensors.bf16_params.push(low.map(|low| &low.weights));
-                tensors.remainders.push(low.and_then(|low| low.rest.as_ref()));
+                let bf16 = slot.bf16.as_ref();
+                tensors.bf16_params.push(bf16.map(|bf16| &bf16.weights));
+                tensors.remainders.push(bf16.and_then(|bf16| bf16.remainder.as_ref()));
             }
-            let ([beta1, beta2], eps) = (self.betas, self.eps);
-            let (lr, weight_decay) = (lr * alike.lr_factor, alike.weight_decay);
-            let options = sst_kernels::AdamW { lr, betas: (beta1, beta2), eps, weight_decay };
-            sst_kernels::fused_adamw(&tensors, options, grad_scale, found_inf)?;
+            let hyper_parameters = sst_kernels::AdamW {
+                lr: lr * options.lr_factor,
+                betas: self.betas.into(),
+                eps: self.eps,
+                weight_decay: options.weight_decay,
+            };
+            sst_kernels::fused_adamw(&tensors, hyper_parameters, grad_scale, found_inf)?;
         }
         Ok(())
     }
@@ -160,6 +169,7 @@ impl UpdateRule for AdamW {
     }
 }
 
+/// A moment of zero, in the shape of the parameter.
 fn moment(param: &Tensor) -> Result<Tensor> {
     Ok(param.f_detach()?.f_zeros_like()?)
 }

@@ -1,12 +1,14 @@
-//! Weights in bf16.
+//! The bf16 weights of a parameter, as an optimiser sees them.
 
 use tch::Tensor;
 
-/// A parameter in bf16, beside its fp32 weights or in place of them.
+/// The bf16 weights of a parameter. An update writes them as well.
 #[derive(Debug)]
 pub struct Bf16Weights {
-    /// The bf16 weights: rounded from fp32, or the bf16 high part of the value.
+    /// The weights in bf16, in the shape of the parameter.
     pub weights: Tensor,
-    /// The int16 remainder, if no fp32 weights are kept ([`sst_kernels::split_bf16_remainder`]). For AdamW on the CPU.
-    pub rest: Option<Tensor>,
+    /// The int16 remainder, in the shape of the parameter. If there is one, `weights` and the remainder together are
+    /// the fp32 parameter, which has no storage of its own ([`sst_kernels::split_bf16_remainder`]). `None` if the fp32
+    /// parameter is stored.
+    pub remainder: Option<Tensor>,
 }

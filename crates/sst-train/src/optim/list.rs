@@ -1,13 +1,13 @@
-//! The optimisers there are, by name.
+//! The list of optimisers.
 
 use super::rule::RuleEntry;
 use super::{OptimizerName, adamw, muon};
 
 impl OptimizerName {
-    /// All of them. Gradients and states are in this order.
+    /// All optimisers. Gradients and states are in this order.
     pub(super) const ALL: [Self; 2] = [Self::AdamW, Self::Muon];
 
-    /// What is known of it.
+    /// The entry of this optimiser.
     pub(super) fn entry(self) -> RuleEntry {
         match self {
             Self::AdamW => adamw::ENTRY,
@@ -15,8 +15,8 @@ impl OptimizerName {
         }
     }
 
-    /// Whether it can update parameters that are kept as a bf16 high half and an int16 remainder, on the CPU.
-    pub(crate) fn updates_halves(self) -> bool {
-        self.entry().updates_halves
+    /// Whether it can update parameters that are stored as bf16 weights and an int16 remainder. On the CPU only.
+    pub(crate) fn supports_bf16_remainder(self) -> bool {
+        self.entry().supports_bf16_remainder
     }
 }

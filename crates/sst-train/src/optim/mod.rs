@@ -1,6 +1,6 @@
-//! Optimisers whose state is named tensors that can be saved.
+//! Optimisers. Their state is a set of named tensors, which a checkpoint saves.
 //!
-//! An optimiser is a file here with an entry, a name in [`OptimizerName`], and its line in `list.rs`.
+//! An optimiser is a file of this folder with an entry, a variant of [`OptimizerName`], and a line in `list.rs`.
 
 mod adamw;
 mod bf16_weights;
@@ -17,37 +17,38 @@ pub use bf16_weights::Bf16Weights;
 pub use groups::{ParamGroup, param_groups};
 pub use set::{Gradients, Optimizer};
 
-/// The optimisers there are.
+/// The names of the optimisers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerName {
     /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
     #[default]
     AdamW,
-    /// Orthogonalised momentum for the matrices of the layers (Jordan et al. 2024), AdamW for the rest.
+    /// Orthogonalised momentum for the matrices of the layers (Jordan et al. 2024), and AdamW for the other parameters.
     Muon,
 }
 
-/// An optimiser. The defaults are RoBERTa's (Liu et al. 2019, table 9) but for the rate, which depends on
-/// the batch and the model, and Muon's own.
+/// The settings of an optimiser. The defaults of AdamW are those of RoBERTa (Liu et al. 2019, table 9), except for the
+/// learning rate, which depends on the batch and the model. The defaults of Muon are those of its authors.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerConfig {
-    /// Which one.
+    /// The optimiser.
     pub name: OptimizerName,
-    /// The full learning rate, on which the schedule puts a factor.
+    /// The peak learning rate. The schedule multiplies it by a factor between 0 and 1.
     pub lr: f64,
-    /// Decay rates of AdamW's two moments.
+    /// The decay rates of the first and the second moment of AdamW.
     pub betas: [f64; 2],
-    /// Added to the root of AdamW's second moment.
+    /// The number that AdamW adds to the square root of the second moment.
     pub eps: f64,
-    /// Decoupled weight decay; biases, norms and other vectors never decay.
+    /// The coefficient of the decoupled weight decay. It applies to matrices, and not to biases, norms and other
+    /// vectors.
     pub weight_decay: f64,
-    /// Muon's: decay rate of the momentum.
+    /// The decay rate of Muon's momentum.
     pub momentum: f64,
-    /// Muon's: rounds of the iteration that makes updates orthogonal.
+    /// The number of Newton-Schulz iterations with which Muon makes an update orthogonal.
     pub iterations: u32,
-    /// The rate of each layer as a share of that of the layer above; 1 for one rate.
+    /// The learning rate of each layer, relative to that of the layer above it. 1 gives all layers the same rate.
     pub layer_decay: f64,
 }
 

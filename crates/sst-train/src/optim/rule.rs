@@ -1,4 +1,4 @@
-//! What an optimiser is: a rule of updates for some of the parameters.
+//! The trait of optimisers: a rule that updates some of the parameters.
 
 use std::fmt::Debug;
 
@@ -7,25 +7,31 @@ use tch::Tensor;
 
 use super::{Bf16Weights, OptimizerConfig, ParamGroup};
 
-/// A rule of updates with its parameters and their state.
+/// An update rule, with its parameters and their state.
 pub(super) trait UpdateRule: Debug + Send {
-    /// From now on, every update also writes the bf16 weights that `low` returns for the name of a parameter.
+    /// From now on, every update also writes the bf16 weights that `bf16_weights` returns for the name of a parameter.
+    /// To be called before the first update.
     ///
     /// # Errors
     /// If libtorch fails.
-    fn keep_low(&mut self, low: &dyn Fn(&str) -> Option<Bf16Weights>) -> Result<()>;
+    fn set_bf16_weights(
+        &mut self,
+        bf16_weights: &dyn Fn(&str) -> Option<Bf16Weights>,
+    ) -> Result<()>;
 
-    /// Its parameters, in one order.
+    /// The parameters, always in the same order.
     fn params(&self) -> Vec<&Tensor>;
 
-    /// The first moment of each parameter, in the order of [`UpdateRule::params`] and in the parameter's shape.
+    /// The first moment (or momentum) of each parameter, in the order of [`UpdateRule::params`] and in the shape of the
+    /// parameter.
     fn moments(&self) -> Vec<&Tensor>;
 
-    /// One update at rate `lr`. `grads` has one entry a parameter, `None` for those that have no gradient; flags as for
+    /// One update at the learning rate `lr`. `grads` has an entry for each parameter, in the order of
+    /// [`UpdateRule::params`]: `None` for a parameter without a gradient. `grad_scale` and `found_inf` are those of
     /// [`super::Optimizer::update`].
     ///
     /// # Errors
-    /// If `grads` is not of these parameters, or libtorch fails.
+    /// If `grads` has another number of entries, or libtorch fails.
     fn update(
         &mut self,
         lr: f64,
@@ -34,18 +40,18 @@ pub(super) trait UpdateRule: Debug + Send {
         found_inf: Option<&Tensor>,
     ) -> Result<()>;
 
-    /// Its state: each tensor under a name of its own, such as `exp_avg.NAME`.
+    /// The state: every tensor with a unique name, such as `exp_avg.NAME` for the parameter `NAME`.
     fn tensors(&self) -> Vec<(String, &Tensor)>;
 }
 
-/// Makes a rule for the parameters of these groups.
+/// Makes an update rule for the parameters of some groups.
 type Build = fn(&OptimizerConfig, Vec<ParamGroup>) -> Result<Box<dyn UpdateRule>>;
 
-/// The registration of an optimiser.
+/// What the rest of this crate asks of an optimiser.
 pub(super) struct RuleEntry {
-    /// Whether it updates only the matrices inside the layers. AdamW updates the other parameters then.
+    /// Whether it updates only the matrices inside the layers. AdamW then updates the other parameters.
     pub(super) takes_layer_matrices_only: bool,
-    /// Whether it can update a parameter that is kept as a bf16 high half and an int16 remainder, on the CPU.
-    pub(super) updates_halves: bool,
+    /// Whether it can update parameters that are stored as bf16 weights and an int16 remainder. On the CPU only.
+    pub(super) supports_bf16_remainder: bool,
     pub(super) build: Build,
 }

@@ -1,4 +1,4 @@
-//! A checkpoint on disk, read back.
+//! A checkpoint on disk: verifying and restoring it.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,9 @@ use super::files;
 use super::manifest::{Depth, Manifest};
 use crate::error::TrainError;
 use crate::state::{Exported, Restored, STATE_VERSION, TrainerState};
-use crate::task_name::of_task;
+use crate::task_name::with_task;
 
-/// A checkpoint folder, `step-00000200`.
+/// The folder of a checkpoint, such as `step-00000200`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     step: u64,
@@ -24,21 +24,21 @@ impl Checkpoint {
         Self { step, path }
     }
 
-    /// The checkpoint in `folder`, wherever that lies, whole or not; `None` if it has no manifest, which every
-    /// checkpoint has.
+    /// The checkpoint in `folder`, which may be anywhere and may be damaged. `None` if the folder has no manifest, so
+    /// that it is not a checkpoint.
     ///
     /// # Errors
-    /// If the step stands in the manifest alone, and that cannot be read.
+    /// If the name of the folder does not tell the step, and the manifest cannot be read.
     pub fn at(folder: &Path) -> Result<Option<Self>, TrainError> {
-        let named = folder.file_name().and_then(|name| super::step_of(name.to_str()?));
-        let step = match named.filter(|_| folder.join(files::MANIFEST).is_file()) {
+        let step_of_name = folder.file_name().and_then(|name| super::step_of(name.to_str()?));
+        let step = match step_of_name.filter(|_| folder.join(files::MANIFEST).is_file()) {
             Some(step) => Some(step),
             None => Manifest::step_of(folder)?,
         };
         Ok(step.map(|step| Self::new(step, folder.to_owned())))
     }
 
-    /// The steps that had been done.
+    /// The number of steps done.
     pub fn step(&self) -> u64 {
         self.step
     }
@@ -48,63 +48,66 @@ impl Checkpoint {
         &self.path
     }
 
-    /// The Hugging Face model folder in it.
+    /// The Hugging Face model folder inside the checkpoint.
     pub fn model(&self) -> PathBuf {
         self.path.join(files::MODEL)
     }
 
-    /// Compares every file with the manifest.
+    /// Compares the length and the hash of every file with the manifest.
     ///
     /// # Errors
-    /// If one is missing, cut off or changed, with its name.
+    /// If a file is missing, too short or changed. The error names the file.
     pub fn verify(&self) -> Result<(), TrainError> {
         self.check(Depth::Content)
     }
 
+    /// Compares every file with the manifest, and checks that no file is missing that the state needs.
     pub(super) fn check(&self, depth: Depth) -> Result<(), TrainError> {
         let manifest = Manifest::verify(&self.path, self.step, depth)?;
-        // As it lies there: a checkpoint of an older sst has a state that this one does not resume, and is whole.
+        // The state is read as plain JSON, because a checkpoint of an older sst is complete even if this sst cannot
+        // resume it.
         let state: serde_json::Value = files::read_json(&self.path.join(files::TRAINER))?;
         let has_ema = state.get("ema_updates").is_some_and(|updates| !updates.is_null());
         let is_averaged = state.get("model").is_some_and(|model| model == "ema");
-        for (name, needed) in [(files::EMA, has_ema), (files::WEIGHTS, is_averaged)] {
-            if needed && !manifest.names(name) {
+        for (name, is_needed) in [(files::EMA, has_ema), (files::WEIGHTS, is_averaged)] {
+            if is_needed && !manifest.lists(name) {
                 let path = self.path.join(files::MANIFEST);
-                return Err(TrainError::broken(&path, format!("it does not name {name}")));
+                return Err(TrainError::broken(&path, format!("it does not list {name}")));
             }
         }
         Ok(())
     }
 
-    /// Reads `state/trainer.json` alone.
+    /// Reads `state/trainer.json`, and no other file.
     ///
     /// # Errors
-    /// If it does not parse, or is of another version or step.
+    /// If it cannot be parsed, or has another version or another step.
     pub fn state(&self) -> Result<TrainerState, TrainError> {
         let path = self.path.join(files::TRAINER);
         let state: serde_json::Value = files::read_json(&path)?;
-        // Other versions have other fields, so the version is looked at before them.
+        // Other versions have other fields, so the version is checked before the fields are parsed.
         let number = |name: &str| state.get(name).and_then(serde_json::Value::as_u64);
         let (version, step) = (number("version"), number("step"));
         if (version, step) == (Some(STATE_VERSION.into()), Some(self.step)) {
             return files::parse_json(&path, state);
         }
-        let shown = |number: Option<u64>| number.map_or("none".to_owned(), |n| n.to_string());
+        let text = |number: Option<u64>| number.map_or("none".to_owned(), |n| n.to_string());
         let reason = format!(
-            "it is of version {} and step {}, not of version {STATE_VERSION} and step {}",
-            shown(version),
-            shown(step),
+            "it has version {} and step {}, and version {STATE_VERSION} and step {} are expected",
+            text(version),
+            text(step),
             self.step
         );
         Err(TrainError::broken(&path, reason))
     }
 
-    /// Puts the trained weights into `model` (those of `model/`, unless that holds their average), the
-    /// objectives' parameters and state into `objectives`, each with the name of its task, and returns the
-    /// rest for [`crate::fit()`].
+    /// Restores the trained weights of `model`, and the parameters and states of `objectives`, which are given with the
+    /// names of their tasks. Returns the rest of the checkpoint for [`crate::fit()`].
+    ///
+    /// The weights are those of `model/`, or of `state/model.safetensors` if `model/` holds the moving average.
     ///
     /// # Errors
-    /// If a file cannot be read or does not fit the model or an objective.
+    /// If a file cannot be read, or does not fit the model or an objective.
     pub fn restore(
         &self,
         model: &mut dyn Model,
@@ -115,12 +118,14 @@ impl Checkpoint {
             Exported::Raw => Weights::open(&self.model())?,
             Exported::Ema => Weights::open(&self.path.join(files::WEIGHTS))?,
         };
-        let copies: Vec<String> = model.saved_aliases().into_iter().map(|(_, copy)| copy).collect();
-        let same = |name: &str| match copies.iter().any(|copy| copy == name) {
+        // A tied parameter is saved under two names and restored from one of them.
+        let aliases: Vec<String> =
+            model.saved_aliases().into_iter().map(|(_, alias)| alias).collect();
+        let rename = |name: &str| match aliases.iter().any(|alias| alias == name) {
             true => Renamed::Ignore,
             false => Renamed::To(name.to_owned()),
         };
-        load_params(model.params_mut(), &weights, same, &Allow::default())?;
+        load_params(model.params_mut(), &weights, rename, &Allow::default())?;
         self.restore_objectives(objectives)?;
         let optimizer = tensors(&self.path.join(files::OPTIMIZER))?;
         let ema = match state.ema_updates {
@@ -130,6 +135,7 @@ impl Checkpoint {
         Ok(Restored { path: self.path.clone(), state, optimizer, ema })
     }
 
+    /// Restores the parameters and the states of the objectives from `state/objective.safetensors`.
     fn restore_objectives(
         &self,
         objectives: &mut [(&str, &mut dyn Objective)],
@@ -138,29 +144,30 @@ impl Checkpoint {
         let mut saved = tensors(&path)?;
         for (task, objective) in objectives.iter_mut() {
             for (name, target) in objective.params().into_iter().flat_map(|params| params.iter()) {
-                let stored = saved.remove(&of_task(task, &format!("param.{name}")));
+                let stored = saved.remove(&with_task(task, &format!("param.{name}")));
                 let Some(tensor) = stored.filter(|tensor| tensor.size() == target.size()) else {
-                    let name = of_task(task, name);
-                    let reason = format!("it has nothing for the objective's parameter `{name}`");
+                    let (name, shape) = (with_task(task, name), target.size());
+                    let reason =
+                        format!("it lacks the objective's parameter `{name}` of shape {shape:?}");
                     return Err(TrainError::broken(&path, reason));
                 };
-                let mut target = target.shallow_clone();
-                tch::no_grad(|| target.f_copy_(&tensor))?;
+                let mut param = target.shallow_clone();
+                tch::no_grad(|| param.f_copy_(&tensor))?;
             }
-            let prefix = of_task(task, "state.");
-            let mut own = StateDict::new();
-            for name in
-                saved.keys().filter(|name| name.starts_with(&prefix)).cloned().collect::<Vec<_>>()
-            {
-                own.extend(
-                    saved.remove(&name).map(|tensor| (name[prefix.len()..].to_owned(), tensor)),
-                );
-            }
-            objective.load_state(own)?;
+            let prefix = with_task(task, "state.");
+            let mut state = StateDict::new();
+            saved.retain(|name, tensor| match name.strip_prefix(&prefix) {
+                Some(name) => {
+                    state.insert(name.to_owned(), tensor.shallow_clone());
+                    false
+                }
+                None => true,
+            });
+            objective.load_state(state)?;
         }
         match saved.keys().next() {
             Some(name) => {
-                let reason = format!("no objective of this run takes its `{name}`");
+                let reason = format!("its `{name}` belongs to no objective of this run");
                 Err(TrainError::broken(&path, reason))
             }
             None => Ok(()),
@@ -168,6 +175,7 @@ impl Checkpoint {
     }
 }
 
+/// All tensors of a file by name.
 fn tensors(path: &Path) -> Result<StateDict, TrainError> {
     let weights = Weights::open(path)?;
     weights.names().map(|name| Ok((name.to_owned(), weights.tensor(name)?))).collect()

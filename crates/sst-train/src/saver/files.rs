@@ -1,4 +1,4 @@
-//! What lies where in a checkpoint.
+//! The files of a checkpoint.
 
 use std::path::Path;
 
@@ -7,28 +7,28 @@ use serde::de::DeserializeOwned;
 
 use crate::error::TrainError;
 
-/// The Hugging Face folder.
+/// The Hugging Face model folder.
 pub(crate) const MODEL: &str = "model";
-/// The model's weights.
+/// The weights of the model.
 pub(crate) const WEIGHTS_FILE: &str = "model/model.safetensors";
-/// The model's configuration.
+/// The configuration of the model.
 pub(crate) const MODEL_CONFIG: &str = "model/config.json";
-/// What only a resumed run needs.
+/// The folder of the files that only a resumed run needs.
 pub(crate) const STATE: &str = "state";
-/// The optimiser's named tensors.
+/// The named tensors of the optimiser.
 pub(crate) const OPTIMIZER: &str = "state/optimizer.safetensors";
-/// The objective's parameters and state.
+/// The parameters and states of the objectives.
 pub(crate) const OBJECTIVE: &str = "state/objective.safetensors";
-/// The average of the weights, if there is one.
+/// The moving average of the weights, if the run has one.
 pub(crate) const EMA: &str = "state/ema.safetensors";
-/// The weights that are trained, where `model/` holds their average.
+/// The weights that are trained, if `model/` holds their moving average.
 pub(crate) const WEIGHTS: &str = "state/model.safetensors";
-/// Steps, position, sums, ledger.
+/// The state that is not tensors: [`crate::TrainerState`].
 pub(crate) const TRAINER: &str = "state/trainer.json";
-/// Length and SHA-256 of every other file.
+/// The length and the SHA-256 of every other file.
 pub(crate) const MANIFEST: &str = "MANIFEST.json";
 
-/// Writes `value` as indented JSON, whole or not at all.
+/// Writes `value` as indented JSON. After an error there is no incomplete file.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {
     let error = |reason: serde_json::Error| TrainError::Io {
         path: path.to_owned(),
@@ -39,20 +39,21 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Trai
     sst_data::atomic::write(path, text.as_bytes()).map_err(TrainError::io(path))
 }
 
-/// Reads JSON.
+/// Reads a value from a JSON file.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
     let text = std::fs::read(path).map_err(TrainError::io(path))?;
-    serde_json::from_slice(&text).map_err(does_not_parse(path))
+    serde_json::from_slice(&text).map_err(parse_error(path))
 }
 
-/// Takes the JSON of `path` for what it should be.
+/// Parses a value from the JSON of the file `path`.
 pub(crate) fn parse_json<T: DeserializeOwned>(
     path: &Path,
     value: serde_json::Value,
 ) -> Result<T, TrainError> {
-    serde_json::from_value(value).map_err(does_not_parse(path))
+    serde_json::from_value(value).map_err(parse_error(path))
 }
 
-fn does_not_parse(path: &Path) -> impl FnOnce(serde_json::Error) -> TrainError + '_ {
-    move |error| TrainError::broken(path, format!("it does not parse: {error}"))
+/// A function for `map_err` that turns an error of the JSON parser into [`TrainError::Broken`].
+fn parse_error(path: &Path) -> impl FnOnce(serde_json::Error) -> TrainError + '_ {
+    move |error| TrainError::broken(path, format!("it cannot be parsed: {error}"))
 }

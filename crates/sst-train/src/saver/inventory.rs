@@ -1,4 +1,4 @@
-//! What checkpoints there are, whether they are whole, and which can go: for people, outside a run.
+//! Listing, verifying and pruning the checkpoints of a run, for commands that are used while it is not running.
 
 use std::path::{Path, PathBuf};
 
@@ -10,80 +10,73 @@ use crate::error::TrainError;
 use crate::policy::{Action, Best, Retention};
 use crate::state::TrainerState;
 
-/// A checkpoint in a list.
+/// A checkpoint in the list of [`Saver::list`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Listed {
-    /// The steps that had been done.
+pub struct CheckpointInfo {
+    /// The number of steps done.
     pub step: u64,
-    /// Its folder.
+    /// The folder of the checkpoint.
     pub path: PathBuf,
-    /// Bytes of all its files.
+    /// The size of all files in bytes.
     pub bytes: u64,
-    /// The figures that were measured at its step; none if it is broken.
+    /// The metrics that were measured at this step; empty if the checkpoint is broken.
     pub metrics: Metrics,
-    /// Its place among the best that the newest whole checkpoint knows of, from 1.
+    /// The rank among the best checkpoints that the newest complete checkpoint lists: 1 for the best one.
     pub best: Option<usize>,
-    /// Whether `latest` points to it.
+    /// Whether the link `latest` points to it.
     pub latest: bool,
-    /// What is wrong with it; `None` if it is whole.
+    /// Why the checkpoint is broken; `None` if it is complete.
     pub broken: Option<String>,
 }
 
-/// What [`Saver::prune`] did, or would do.
+/// The checkpoints that [`Saver::prune`] has kept and deleted, or in a dry run would keep and delete.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Steps that stay, ascending.
+    /// The steps of the checkpoints that are kept, ascending.
     pub kept: Vec<u64>,
-    /// Steps that go, ascending.
+    /// The steps of the checkpoints that are deleted, ascending.
     pub deleted: Vec<u64>,
-    /// Steps whose checkpoint is broken, and why. They stay, for a person to look at.
+    /// The steps of broken checkpoints, ascending, with the reason. They are not deleted: the user decides.
     pub broken: Vec<(u64, String)>,
-    /// Bytes of what goes.
+    /// The size of the deleted checkpoints in bytes.
     pub bytes: u64,
 }
 
 impl Saver {
-    /// All checkpoints, ascending. Files are checked for their presence and length; their content is not
-    /// read, for which there is [`Saver::verify`].
+    /// All checkpoints, ascending by step. A checkpoint counts as complete if all of its files exist and have their
+    /// lengths. Their contents are not read; [`Saver::verify`] does that.
     ///
     /// # Errors
     /// If the folder cannot be read.
-    pub fn list(&self) -> Result<Vec<Listed>, TrainError> {
+    pub fn list(&self) -> Result<Vec<CheckpointInfo>, TrainError> {
         let latest = self.folder().join(super::latest::LATEST).read_link().ok();
-        let mut listed = Vec::new();
+        let mut infos = Vec::new();
         let mut best: Vec<Best> = Vec::new();
         for step in self.steps()? {
             let checkpoint = self.checkpoint(step);
             let path = checkpoint.path().to_owned();
             let is_latest = latest.as_deref() == path.file_name().map(Path::new);
-            let (metrics, broken) = match whole(&checkpoint, Depth::Lengths) {
+            let (metrics, broken) = match complete_state(&checkpoint, Depth::Lengths) {
                 Ok(state) => {
-                    let figures = state.figures();
+                    let metrics = state.metrics_of_step();
                     best = state.best;
-                    (figures, None)
+                    (metrics, None)
                 }
                 Err(error) => (Metrics::new(), Some(error.to_string())),
             };
             let bytes = size(&path)?;
-            listed.push(Listed {
-                step,
-                path,
-                bytes,
-                metrics,
-                best: None,
-                latest: is_latest,
-                broken,
-            });
+            let latest = is_latest;
+            infos.push(CheckpointInfo { step, path, bytes, metrics, best: None, latest, broken });
         }
-        for entry in &mut listed {
-            let place = best.iter().position(|best| best.step == entry.step);
-            entry.best = place.filter(|_| entry.broken.is_none()).map(|place| place + 1);
+        for info in &mut infos {
+            let index = best.iter().position(|best| best.step == info.step);
+            info.best = index.filter(|_| info.broken.is_none()).map(|index| index + 1);
         }
-        Ok(listed)
+        Ok(infos)
     }
 
-    /// Compares every file of the checkpoint of `step`, or of all, with what was written: for each step,
-    /// what is wrong with it, or `None` if it is whole.
+    /// Compares every file of the checkpoint of `step`, or of all checkpoints, with its manifest. Returns for each step
+    /// why its checkpoint is broken, or `None` if it is complete.
     ///
     /// # Errors
     /// If there is no checkpoint of `step`, or the folder cannot be read.
@@ -95,33 +88,36 @@ impl Saver {
             }
             steps = vec![step];
         }
-        let verdict = |step| whole(&self.checkpoint(step), Depth::Content).err();
-        Ok(steps.into_iter().map(|s| (s, verdict(s).map(|error| error.to_string()))).collect())
+        let error = |step| complete_state(&self.checkpoint(step), Depth::Content).err();
+        Ok(steps.into_iter().map(|step| (step, error(step).map(|e| e.to_string()))).collect())
     }
 
-    /// Deletes the checkpoints that `retention` does not keep, or only says which those are. Where it asks
-    /// for a figure, a checkpoint counts that was evaluated at its own step. The newest stays in any case,
-    /// after its content was compared with its manifest. Not to be used while a run writes there.
+    /// Deletes the checkpoints that `retention` does not keep. With `dry_run` it deletes nothing, and only returns
+    /// which ones it would delete. If `retention` names a metric, only the checkpoints that were evaluated at their own
+    /// step are ranked.
+    ///
+    /// The newest complete checkpoint is always kept, and every byte of it is compared with its manifest. No run may
+    /// write to the folder at the same time.
     ///
     /// # Errors
-    /// If no checkpoint is whole, or one cannot be deleted.
+    /// If no checkpoint is complete, or one cannot be deleted.
     pub fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Pruned, TrainError> {
-        let (mut whole_ones, mut pruned) = (Vec::new(), Pruned::default());
+        let (mut complete, mut pruned) = (Vec::new(), Pruned::default());
         for step in self.steps()?.into_iter().rev() {
-            // The content of the one that is relied on, the lengths of the others.
-            let depth = if whole_ones.is_empty() { Depth::Content } else { Depth::Lengths };
-            match whole(&self.checkpoint(step), depth) {
-                Ok(state) => whole_ones.push(state),
+            // The newest complete checkpoint is the one to resume from, so its content is checked as well.
+            let depth = if complete.is_empty() { Depth::Content } else { Depth::Lengths };
+            match complete_state(&self.checkpoint(step), depth) {
+                Ok(state) => complete.push(state),
                 Err(error) => pruned.broken.push((step, error.to_string())),
             }
         }
-        whole_ones.reverse();
+        complete.reverse();
         pruned.broken.reverse();
-        let Some(newest) = whole_ones.last() else {
+        let Some(newest) = complete.last() else {
             return Err(TrainError::broken(self.folder(), "none of its checkpoints is whole"));
         };
-        let best: Vec<u64> = ranked(retention, &whole_ones).iter().map(|best| best.step).collect();
-        let steps: Vec<u64> = whole_ones.iter().map(|state| state.step).collect();
+        let best: Vec<u64> = ranked(retention, &complete).iter().map(|best| best.step).collect();
+        let steps: Vec<u64> = complete.iter().map(|state| state.step).collect();
         for action in retention.after_save(newest.step, &steps, &best) {
             let Action::Delete(step) = action else { continue };
             pruned.bytes += size(&self.path(step))?;
@@ -135,7 +131,7 @@ impl Saver {
     }
 }
 
-/// The best of the checkpoints with these states, ascending by step.
+/// The best checkpoints, the best one first. `states` are those of all complete checkpoints, ascending by step.
 fn ranked(retention: &Retention, states: &[TrainerState]) -> Vec<Best> {
     let Some(by) = &retention.by else {
         return states.last().map(|state| state.best.clone()).unwrap_or_default();
@@ -150,19 +146,22 @@ fn ranked(retention: &Retention, states: &[TrainerState]) -> Vec<Best> {
     })
 }
 
-/// The state of a checkpoint that is whole.
-fn whole(checkpoint: &Checkpoint, depth: Depth) -> Result<TrainerState, TrainError> {
+/// The state of a checkpoint.
+///
+/// # Errors
+/// If the checkpoint is broken or cannot be resumed.
+fn complete_state(checkpoint: &Checkpoint, depth: Depth) -> Result<TrainerState, TrainError> {
     checkpoint.check(depth)?;
     checkpoint.state()
 }
 
-/// Bytes of all files in `folder`.
+/// The size of all files in `folder` in bytes.
 fn size(folder: &Path) -> Result<u64, TrainError> {
     let mut bytes = 0;
     for entry in folder.read_dir().map_err(TrainError::io(folder))? {
         let path = entry.map_err(TrainError::io(folder))?.path();
-        let found = path.symlink_metadata().map_err(TrainError::io(&path))?;
-        bytes += if found.is_dir() { size(&path)? } else { found.len() };
+        let metadata = path.symlink_metadata().map_err(TrainError::io(&path))?;
+        bytes += if metadata.is_dir() { size(&path)? } else { metadata.len() };
     }
     Ok(bytes)
 }

@@ -1,4 +1,4 @@
-//! `MANIFEST.json`: what a whole checkpoint holds.
+//! `MANIFEST.json`: the files of a checkpoint with their lengths and hashes.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,38 +11,42 @@ use sha2::{Digest, Sha256};
 use super::files;
 use crate::error::TrainError;
 
+/// The version of a manifest that is written now.
 const VERSION: u32 = 2;
-/// Had no seal.
+/// The version of a manifest without a seal.
 const UNSEALED: u32 = 1;
-/// What every checkpoint has. A manifest that names too little would call a checkpoint whole that is not.
-const ALWAYS: [&str; 5] =
+/// The files that every checkpoint has. Without this list, a checkpoint would count as complete if its manifest had
+/// lost an entry.
+const REQUIRED: [&str; 5] =
     [files::OPTIMIZER, files::OBJECTIVE, files::TRAINER, files::WEIGHTS_FILE, files::MODEL_CONFIG];
-/// What `sst pretrain` writes besides: without a seal, only this tells that a name was lost.
-const BESIDES: [&str; 3] =
+/// Further files that `sst pretrain` always writes. They are required in a manifest without a seal, which would not
+/// show that an entry is missing.
+const REQUIRED_IF_UNSEALED: [&str; 3] =
     ["model/tokenizer.json", "model/tokenizer_config.json", "model/README.md"];
 
-/// How closely files are compared.
+/// How closely the files of a checkpoint are compared with the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// Whether they are there in full length: quick, whatever their size.
+    /// Their lengths. This is fast for files of any size.
     Lengths,
     /// Every byte.
     Content,
 }
 
-/// Length and hash of every file of a checkpoint but itself. Written last.
+/// The manifest of a checkpoint, with the length and the hash of every other file. It is the last file to be written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
     version: u32,
     step: u64,
-    /// By path inside the checkpoint, with `/`.
+    /// The files by their path inside the checkpoint, with `/` as the separator.
     files: BTreeMap<String, Record>,
-    /// The SHA-256 of all above, so that a name that is missing is noticed.
+    /// The SHA-256 of all other fields, which shows whether an entry is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seal: Option<String>,
 }
 
+/// The length and the hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
@@ -51,14 +55,15 @@ struct Record {
 }
 
 impl Manifest {
-    /// The manifest of what lies in `folder` now. Every file and folder in it is synced to the disk.
+    /// Makes the manifest of all files in `folder`, and syncs every file and folder in it to the disk.
     pub(super) fn seal(folder: &Path, step: u64) -> Result<Self, TrainError> {
         let mut files = BTreeMap::new();
-        walk(folder, "", &mut files)?;
-        let open = Self { version: VERSION, step, files, seal: None };
-        Ok(Self { seal: Some(open.hash()), ..open })
+        add_files(folder, "", &mut files)?;
+        let unsealed = Self { version: VERSION, step, files, seal: None };
+        Ok(Self { seal: Some(unsealed.hash()), ..unsealed })
     }
 
+    /// The SHA-256 of all fields but the seal.
     fn hash(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(format!("{}\n{}\n", self.version, self.step));
@@ -68,7 +73,7 @@ impl Manifest {
         hex(&hash.finalize())
     }
 
-    /// The step that the manifest in `folder` tells; `None` if there is no manifest.
+    /// The step in the manifest in `folder`; `None` if there is no manifest.
     pub(super) fn step_of(folder: &Path) -> Result<Option<u64>, TrainError> {
         let path = folder.join(files::MANIFEST);
         if !path.is_file() {
@@ -78,47 +83,51 @@ impl Manifest {
         Ok(Some(manifest.step))
     }
 
-    /// Whether `name`, a path inside the checkpoint, was written with it.
-    pub(super) fn names(&self, name: &str) -> bool {
+    /// Whether the file `name`, a path inside the checkpoint, was written with the checkpoint.
+    pub(super) fn lists(&self, name: &str) -> bool {
         self.files.contains_key(name)
     }
 
-    /// Reads the manifest in `folder` and compares everything it names.
+    /// Reads the manifest in `folder`, which must be of step `step`, and compares all files with it.
+    ///
+    /// # Errors
+    /// If the manifest or a file is missing or differs.
     pub(super) fn verify(folder: &Path, step: u64, depth: Depth) -> Result<Self, TrainError> {
         let path = folder.join(files::MANIFEST);
         if !path.exists() {
             return Err(TrainError::broken(&path, "it is missing, so the checkpoint is not whole"));
         }
         let manifest: Self = files::read_json(&path)?;
-        let known = [VERSION, UNSEALED].contains(&manifest.version);
-        if !known || manifest.step != step {
+        let is_known = [VERSION, UNSEALED].contains(&manifest.version);
+        if !is_known || manifest.step != step {
             let reason = format!(
-                "it is of version {} and step {}, not of version {VERSION} and step {step}",
+                "it has version {} and step {}, and version {VERSION} and step {step} are expected",
                 manifest.version, manifest.step
             );
             return Err(TrainError::broken(&path, reason));
         }
-        let unsealed = manifest.version == UNSEALED && manifest.seal.is_none();
-        if !unsealed && manifest.seal.as_ref() != Some(&manifest.hash()) {
+        let is_unsealed = manifest.version == UNSEALED && manifest.seal.is_none();
+        if !is_unsealed && manifest.seal.as_ref() != Some(&manifest.hash()) {
             return Err(TrainError::broken(&path, "it changed since it was written"));
         }
-        let besides = if unsealed { &BESIDES[..] } else { &[] };
-        if let Some(name) = ALWAYS.iter().chain(besides).find(|name| !manifest.names(name)) {
-            return Err(TrainError::broken(&path, format!("it does not name {name}")));
+        let further = if is_unsealed { &REQUIRED_IF_UNSEALED[..] } else { &[] };
+        if let Some(name) = REQUIRED.iter().chain(further).find(|name| !manifest.lists(name)) {
+            return Err(TrainError::broken(&path, format!("it does not list {name}")));
         }
         for (name, record) in &manifest.files {
             let path = folder.join(name);
-            // The length first: it is cheap, and a cut-off file is the common case.
+            // The length is compared first, because that is fast and most damaged files are too short.
             let bytes = match path.metadata() {
                 Ok(metadata) => metadata.len(),
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    let reason = "it is missing, and the checkpoint was written with it";
+                    let reason = "the file is missing from the checkpoint";
                     return Err(TrainError::broken(&path, reason));
                 }
                 Err(error) => return Err(TrainError::io(&path)(error)),
             };
             if bytes != record.bytes {
-                let reason = format!("it has {bytes} bytes and was written with {}", record.bytes);
+                let reason =
+                    format!("it has {bytes} bytes, and had {} when it was written", record.bytes);
                 return Err(TrainError::broken(&path, reason));
             }
             if depth == Depth::Content && hash(&path)?.sha256 != record.sha256 {
@@ -129,11 +138,13 @@ impl Manifest {
     }
 }
 
+/// The bytes as hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn walk(
+/// Adds all files in `folder` to `files`, with `prefix` before their names, and syncs all of them and `folder`.
+fn add_files(
     folder: &Path,
     prefix: &str,
     files: &mut BTreeMap<String, Record>,
@@ -145,7 +156,7 @@ fn walk(
         };
         let name = format!("{prefix}{name}");
         if path.is_dir() {
-            walk(&path, &format!("{name}/"), files)?;
+            add_files(&path, &format!("{name}/"), files)?;
         } else {
             files.insert(name, hash(&path)?);
             sync(&path)?;
@@ -154,10 +165,12 @@ fn walk(
     sync(folder)
 }
 
+/// Writes a file or a folder to the disk (fsync).
 fn sync(path: &Path) -> Result<(), TrainError> {
     File::open(path).and_then(|file| file.sync_all()).map_err(TrainError::io(path))
 }
 
+/// The length and the hash of a file.
 fn hash(path: &Path) -> Result<Record, TrainError> {
     let mut file = File::open(path).map_err(TrainError::io(path))?;
     let (mut hash, mut bytes) = (Sha256::new(), 0);

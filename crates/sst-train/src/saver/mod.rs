@@ -1,9 +1,9 @@
-//! Checkpoints on disk: a whole one or none.
+//! Checkpoints on disk. A checkpoint appears under its name only when it is complete.
 //!
-//! A checkpoint is written as `step-N.tmp`, every file is synced, a manifest with the length and SHA-256
-//! of each is written last, the folder is renamed to `step-N` and the folder above synced. Only then does
-//! `latest` point to it, and only then are old ones deleted. All of that can happen on a thread of its own,
-//! from a copy on the host, while training goes on.
+//! It is first written to the folder `step-N.tmp`. All files are synced to the disk, and a manifest with the length and
+//! the SHA-256 of each file is written last. Then the folder is renamed to `step-N`, and its parent folder is synced.
+//! Only after that does `latest` point to the checkpoint, and are old checkpoints deleted. A separate thread can do all
+//! of this from a copy on the host, while training goes on.
 
 mod checkpoint;
 pub(crate) mod files;
@@ -18,49 +18,49 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use checkpoint::Checkpoint;
-pub use inventory::{Listed, Pruned};
+pub use inventory::{CheckpointInfo, Pruned};
 pub use snapshot::WriteModel;
 
 use self::manifest::Manifest;
 use crate::error::TrainError;
 
-/// The checkpoints of a run, in `RUN/checkpoints`.
+/// The checkpoints of a run, in the folder `RUN/checkpoints`.
 #[derive(Debug, Clone)]
 pub struct Saver {
     folder: PathBuf,
-    /// Held while a checkpoint is written, by this saver or a clone of it.
-    gate: Arc<Mutex<()>>,
+    /// Locked while this saver or a clone of it writes a checkpoint.
+    is_writing: Arc<Mutex<()>>,
 }
 
 impl Saver {
-    /// The saver of the run in `run_dir`. Touches nothing yet.
+    /// The saver of the run in the folder `run_dir`. It does not access the disk yet.
     pub fn new(run_dir: &Path) -> Self {
-        Self { folder: run_dir.join("checkpoints"), gate: Arc::default() }
+        Self { folder: run_dir.join("checkpoints"), is_writing: Arc::default() }
     }
 
-    /// Waits until the checkpoint that this saver or a clone of it is writing is whole (or has failed); none begins
-    /// while what this returns is kept. So who is about to end the process knows which checkpoints stand.
+    /// Waits until this saver and its clones have finished writing a checkpoint, and lets them begin no other one until
+    /// the guard is dropped. Code that ends the process calls it first, so that no checkpoint is cut off.
     pub fn hold(&self) -> MutexGuard<'_, ()> {
-        // A save that panicked has no say in this: what it left is a `.tmp`.
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+        // A save that panicked has left a `.tmp` folder at most, so the lock can still be used.
+        self.is_writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The folder that holds the checkpoints.
+    /// The folder of all checkpoints.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The folder of the checkpoint of `step`, there or not.
+    /// The folder of the checkpoint of `step`, which need not exist.
     pub fn path(&self, step: u64) -> PathBuf {
         self.folder.join(format!("step-{step:08}"))
     }
 
-    /// The checkpoint of `step`, there or not, whole or not.
+    /// The checkpoint of `step`, which need not exist and may be broken.
     pub fn checkpoint(&self, step: u64) -> Checkpoint {
         Checkpoint::new(step, self.path(step))
     }
 
-    /// The steps with a checkpoint, whole or not, in ascending order.
+    /// The steps that have a checkpoint, complete or broken, in ascending order.
     ///
     /// # Errors
     /// If the folder cannot be read.
@@ -70,17 +70,19 @@ impl Saver {
         Ok(steps)
     }
 
-    /// The newest checkpoint that is whole. Broken ones are named in the log and passed over.
+    /// The newest complete checkpoint; `None` if there are no checkpoints. Broken ones are skipped and logged.
     ///
     /// # Errors
-    /// If there are checkpoints and none is whole, or the folder cannot be read.
+    /// If all checkpoints are broken, or the folder cannot be read.
     pub fn latest_good(&self) -> Result<Option<Checkpoint>, TrainError> {
         let steps = self.steps()?;
         for step in steps.iter().rev() {
             let checkpoint = Checkpoint::new(*step, self.path(*step));
             match checkpoint.verify() {
                 Ok(()) => return Ok(Some(checkpoint)),
-                Err(error) => tracing::error!("{error}; going back to the checkpoint before it"),
+                Err(error) => {
+                    tracing::error!("{error}; trying the checkpoint before this one instead");
+                }
             }
         }
         if steps.is_empty() {
@@ -89,18 +91,17 @@ impl Saver {
         Err(TrainError::NoneWhole { path: self.folder.clone() })
     }
 
-    /// Writes the checkpoint of `step`: `fill` writes its files into the folder it is given, in which
-    /// `model/` and `state/` already stand.
+    /// Writes the checkpoint of `step`, and points `latest` to it. `fill` writes the files into the folder that it is
+    /// given, in which `model/` and `state/` exist already.
     ///
     /// # Errors
-    /// If anything cannot be written: nothing is left of it then, and the checkpoints before it are
-    /// untouched.
+    /// If anything cannot be written. No incomplete checkpoint is then left, and earlier checkpoints are untouched.
     pub fn save(
         &self,
         step: u64,
         fill: impl FnOnce(&Path) -> Result<(), TrainError>,
     ) -> Result<PathBuf, TrainError> {
-        let _one = self.hold();
+        let _lock = self.hold();
         let path = self.path(step);
         let temporary = self.folder.join(format!("step-{step:08}.tmp"));
         let result =
@@ -109,13 +110,14 @@ impl Saver {
             Ok(()) => Ok(path),
             Err(error) => {
                 if let Err(error) = remove(&temporary) {
-                    tracing::warn!("{error}; delete it by hand");
+                    tracing::warn!("an incomplete checkpoint is left: {error}; delete it yourself");
                 }
                 Err(TrainError::Save { path, reason: error.to_string() })
             }
         }
     }
 
+    /// Writes the files of the checkpoint of `step` and their manifest into the folder `temporary`.
     fn write(
         &self,
         step: u64,
@@ -132,6 +134,7 @@ impl Saver {
         files::write_json(&temporary.join(files::MANIFEST), &manifest)
     }
 
+    /// Renames the complete folder `temporary` to the name of the checkpoint of `step`, and points `latest` to it.
     fn publish(&self, step: u64, temporary: &Path) -> Result<(), TrainError> {
         let path = self.path(step);
         self.set_aside(step)?;
@@ -140,34 +143,34 @@ impl Saver {
         self.point_latest_to(step)
     }
 
-    /// Deletes the checkpoint of `step`. It is renamed first, so that a crash leaves no half checkpoint
-    /// under its name.
+    /// Deletes the checkpoint of `step`. The folder is first renamed, so that a crash leaves no incomplete folder with
+    /// the name of a checkpoint.
     ///
     /// # Errors
-    /// If it cannot be removed.
+    /// If it cannot be renamed or removed.
     pub fn delete(&self, step: u64) -> Result<(), TrainError> {
         let path = self.path(step);
-        let doomed = self.folder.join(format!("step-{step:08}.deleted.tmp"));
-        remove(&doomed)?;
-        fs::rename(&path, &doomed).map_err(TrainError::io(&path))?;
-        remove(&doomed)
+        let temporary = self.folder.join(format!("step-{step:08}.deleted.tmp"));
+        remove(&temporary)?;
+        fs::rename(&path, &temporary).map_err(TrainError::io(&path))?;
+        remove(&temporary)
     }
 
-    /// Removes what a killed run left half written or half deleted.
+    /// Removes the folders that a killed run has not written or deleted completely.
     ///
     /// # Errors
-    /// If it cannot be removed.
+    /// If one cannot be removed.
     pub fn remove_leftovers(&self) -> Result<(), TrainError> {
         for name in self.names()?.iter().filter(|name| name.ends_with(".tmp")) {
             let path = self.folder.join(name);
-            tracing::warn!("removing {}, left unfinished by a run that was killed", path.display());
+            tracing::warn!("removing {}, which a killed run left incomplete", path.display());
             remove(&path)?;
         }
         Ok(())
     }
 
-    /// Makes `step` the latest checkpoint: those after it belong to a future that is now run again (or
-    /// are broken), and are renamed to `step-N.aside`.
+    /// Makes the checkpoint of `step` the latest one. Later checkpoints, whose steps the run now repeats, are renamed
+    /// to `step-N.aside`.
     ///
     /// # Errors
     /// If one cannot be renamed.
@@ -178,6 +181,7 @@ impl Saver {
         self.point_latest_to(step)
     }
 
+    /// Renames the checkpoint of `step`, if there is one, to `step-N.aside`.
     fn set_aside(&self, step: u64) -> Result<(), TrainError> {
         let path = self.path(step);
         if !path.exists() {
@@ -187,19 +191,20 @@ impl Saver {
         remove(&aside)?;
         fs::rename(&path, &aside).map_err(TrainError::io(&path))?;
         tracing::warn!(
-            "{} is from a run that went another way: now {}",
+            "{} is renamed to {}, because this run does not continue from it",
             path.display(),
             aside.display()
         );
         Ok(())
     }
 
+    /// Writes the folder of all checkpoints to the disk (fsync).
     fn sync(&self) -> Result<(), TrainError> {
         let folder = fs::File::open(&self.folder).and_then(|folder| folder.sync_all());
         folder.map_err(TrainError::io(&self.folder))
     }
 
-    /// The names in the folder; none if there is no folder yet.
+    /// The names in the folder of all checkpoints; an empty list if there is no such folder yet.
     fn names(&self) -> Result<Vec<String>, TrainError> {
         if !self.folder.exists() {
             return Ok(Vec::new());
@@ -217,12 +222,12 @@ fn step_of(name: &str) -> Option<u64> {
     if plain { digits.parse().ok() } else { None }
 }
 
-/// Removes a file, a link or a folder with all in it, if it is there.
+/// Removes a file, a link, or a folder with its contents. Does nothing if there is none.
 fn remove(path: &Path) -> Result<(), TrainError> {
     let result = match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => Err(error),
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
     };
     result.map_err(TrainError::io(path))

@@ -1,4 +1,4 @@
-//! All that a checkpoint holds, on the host, so that it can be written while training goes on.
+//! A copy on the host of everything that a checkpoint holds, which can be written while training goes on.
 
 use std::path::Path;
 
@@ -10,21 +10,21 @@ use super::files;
 use crate::error::TrainError;
 use crate::state::TrainerState;
 
-/// Writes a model into an empty folder as a Hugging Face model. It holds its own copy of the weights.
+/// Writes a Hugging Face model into an empty folder. The function owns a copy of the weights.
 pub type WriteModel = Box<dyn FnOnce(&Path) -> Result<(), TrainError> + Send>;
 
-/// A checkpoint before it is written. Shares nothing with what trains.
+/// A checkpoint that is not written yet. It shares no storage with the run.
 pub(crate) struct Snapshot {
     /// Writes `model/`.
     pub(crate) model: WriteModel,
-    /// The files of `state/` with their tensors.
+    /// The names of the safetensors files of `state/` with their tensors.
     pub(crate) tensors: Vec<(&'static str, StateDict)>,
-    /// `state/trainer.json`.
+    /// The content of `state/trainer.json`.
     pub(crate) trainer: TrainerState,
 }
 
 impl Snapshot {
-    /// Writes it into a folder in which `model/` and `state/` already stand.
+    /// Writes the checkpoint into a folder in which `model/` and `state/` exist already.
     pub(crate) fn write(self, folder: &Path) -> Result<(), TrainError> {
         (self.model)(&folder.join(files::MODEL))?;
         for (file, tensors) in &self.tensors {

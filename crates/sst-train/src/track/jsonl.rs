@@ -1,7 +1,7 @@
-//! `metrics.jsonl`: one flat object a report.
+//! `metrics.jsonl`: one flat JSON object for each report.
 //!
-//! Each holds `_step`, `_timestamp` (seconds since 1970) and figures with slashes in their names. A
-//! figure that is not finite is `null`.
+//! An object holds `_step`, `_timestamp` (seconds since 1970), and the metrics under their logged names, such as
+//! `train/loss`. A value that is not finite is `null`.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use sst_core::{Error, Event, Tracker};
 
-use super::{now, scalars};
+use super::{logged_metrics, now};
 use crate::error::TrainError;
 
-/// One row.
+/// One line of the file, parsed.
 pub type Row = Map<String, Value>;
 
-/// Appends to `metrics.jsonl`.
+/// A tracker that appends to `metrics.jsonl`.
 #[derive(Debug)]
 pub struct Jsonl {
     path: PathBuf,
@@ -24,15 +24,15 @@ pub struct Jsonl {
 }
 
 impl Jsonl {
-    /// Opens `path` for a run that goes on after `step` (0 for a new run): rows of later steps, and a row
-    /// that a crash cut off, are taken out by writing the file anew.
+    /// Opens the file `path` for a run that continues after `step` steps (0 for a new run). The file is first rewritten
+    /// without the rows of later steps, and without a last row that a crash has cut off.
     ///
     /// # Errors
     /// If the file cannot be read or written.
     pub fn open(path: &Path, step: u64) -> Result<Self, TrainError> {
         let mut kept = String::new();
         for row in read(path)? {
-            if row.get("_step").and_then(Value::as_u64).is_some_and(|at| at <= step) {
+            if row.get("_step").and_then(Value::as_u64).is_some_and(|of_row| of_row <= step) {
                 kept.push_str(&Value::Object(row).to_string());
                 kept.push('\n');
             }
@@ -43,16 +43,16 @@ impl Jsonl {
     }
 
     fn write(&mut self, event: &Event) -> std::io::Result<()> {
-        if let Some((step, figures)) = scalars(event) {
+        if let Some((step, metrics)) = logged_metrics(event) {
             let mut row = Row::new();
             row.insert("_step".into(), step.into());
             row.insert("_timestamp".into(), now().into());
-            row.extend(figures.into_iter().map(|(name, value)| (name, value.into())));
-            // One write a row, so that a reader beside us sees whole rows.
+            row.extend(metrics.into_iter().map(|(name, value)| (name, value.into())));
+            // A row is one write, so that a process that reads the file meanwhile sees complete rows.
             self.file.write_all(format!("{}\n", Value::Object(row)).as_bytes())?;
         }
         if let Event::Saved { .. } | Event::End { .. } = event {
-            // A checkpoint on disk must not be ahead of the record that leads up to it.
+            // After a crash, the file must not lack metrics of steps before the checkpoint.
             self.file.sync_data()?;
         }
         Ok(())
@@ -65,8 +65,8 @@ impl Tracker for Jsonl {
     }
 }
 
-/// The rows of `path`; none if there is no such file. A row that does not parse, as a crash leaves at the
-/// end, is named in the log and passed over.
+/// The rows of the file `path`; an empty list if there is no such file. A row that cannot be parsed, such as a last row
+/// that a crash has cut off, is skipped and logged.
 ///
 /// # Errors
 /// If the file cannot be read.
@@ -83,7 +83,10 @@ pub fn read(path: &Path) -> Result<Vec<Row>, TrainError> {
         match serde_json::from_slice(line) {
             Ok(row) => rows.push(row),
             Err(error) => {
-                tracing::warn!("{}:{number} is not a row of metrics ({error})", path.display());
+                tracing::warn!(
+                    "{}:{number} is skipped: it is not a row of metrics ({error})",
+                    path.display()
+                );
             }
         }
     }

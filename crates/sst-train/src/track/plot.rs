@@ -1,4 +1,4 @@
-//! `loss.png`: training and held-out loss over the steps.
+//! `loss.png`: a plot of the training and evaluation losses over the steps.
 
 mod chart;
 
@@ -11,14 +11,14 @@ use sst_core::{Event, Tracker};
 use super::jsonl::{self, Row};
 use crate::error::TrainError;
 
-/// Width and height of the picture in pixels.
+/// The width and height of the picture in pixels.
 pub const SIZE: (u32, u32) = (960, 540);
 
-/// Points of one line: step and loss.
+/// The points of one line: the step and the loss.
 type Points = Vec<(f64, f64)>;
 
-/// Draws the loss again at each checkpoint and at the end, from `metrics.jsonl`, so that a resumed run
-/// shows all of it.
+/// A tracker that draws the losses at each checkpoint and at the end of the run. It reads them from `metrics.jsonl`, so
+/// the plot of a resumed run also shows the steps before the resume.
 #[derive(Debug)]
 pub struct LossPlot {
     metrics: PathBuf,
@@ -26,15 +26,15 @@ pub struct LossPlot {
 }
 
 impl LossPlot {
-    /// A plot of `metrics` (a `metrics.jsonl`) in `picture` (a PNG).
+    /// A plot of the file `metrics` (a `metrics.jsonl`), to be drawn to the file `picture` (a PNG).
     pub fn new(metrics: &Path, picture: &Path) -> Self {
         Self { metrics: metrics.to_owned(), picture: picture.to_owned() }
     }
 
-    /// Draws it now. With no finite loss yet, nothing is drawn.
+    /// Draws the picture. Writes no file if there is no finite loss yet.
     ///
     /// # Errors
-    /// If the metrics cannot be read or the picture not be written.
+    /// If the metrics cannot be read, or the picture cannot be written.
     pub fn draw(&self) -> Result<(), TrainError> {
         let lines = lines(&jsonl::read(&self.metrics)?);
         if lines.values().all(Vec::is_empty) {
@@ -45,7 +45,7 @@ impl LossPlot {
             .and_then(|()| std::fs::File::open(&temporary)?.sync_all())
             .and_then(|()| std::fs::rename(&temporary, &self.picture));
         if written.is_err() {
-            // The first error is the one worth reporting; the leftover is removed if it can be.
+            // The error of writing is reported. An error of removing the temporary file would only hide it.
             let _ = std::fs::remove_file(&temporary);
         }
         written.map_err(TrainError::io(&self.picture))
@@ -55,17 +55,17 @@ impl LossPlot {
 impl Tracker for LossPlot {
     fn on_event(&mut self, event: &Event) -> sst_core::Result<()> {
         if let Event::Saved { .. } | Event::End { .. } = event {
-            // The picture can be drawn again from the metrics: no reason to end a run.
+            // The picture can be drawn later from the metrics, so this error does not end the run.
             if let Err(error) = self.draw() {
-                tracing::warn!("the loss was not drawn: {error}");
+                tracing::warn!("the plot of the loss was not drawn: {error}");
             }
         }
         Ok(())
     }
 }
 
-/// `train/loss`, `train/TASK/loss`, `eval/NAME/loss` and `eval/TASK/NAME/loss`, under these names, which are those of
-/// metrics.jsonl and stand in the legend.
+/// The lines of the plot under the names of their metrics, which the legend shows: `train/loss`, `train/TASK/loss`,
+/// `eval/NAME/loss` and `eval/TASK/NAME/loss`.
 fn lines(rows: &[Row]) -> BTreeMap<String, Points> {
     let mut lines: BTreeMap<String, Points> = BTreeMap::new();
     for row in rows {

@@ -1,4 +1,4 @@
-//! How far the run is, for a person: a bar on a terminal, otherwise a plain line every few seconds.
+//! The progress of a run: a progress bar on a terminal, and otherwise a line of text every few seconds.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -6,22 +6,25 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sst_core::{Error, Event, Metrics, Tracker};
 
-/// Seconds between plain lines.
+/// The time between two lines of text for steps.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Shows steps, loss, speed and the time left.
+/// A tracker that shows the number of steps, the loss, the speed and the remaining time.
 pub struct Progress {
-    shown: Shown,
+    display: Display,
     total_steps: u64,
 }
 
-enum Shown {
+/// How the progress is shown.
+enum Display {
+    /// As a progress bar on a terminal.
     Bar(ProgressBar),
+    /// As lines of text. `last` is the time of the last line of a step.
     Lines { out: Box<dyn Write + Send>, every: Duration, last: Option<Instant> },
 }
 
 impl Progress {
-    /// A bar on stderr if that is a terminal, plain lines on it every five seconds if not.
+    /// Shows the progress on stderr: as a bar if stderr is a terminal, and otherwise as a line every five seconds.
     pub fn stderr() -> Self {
         let hidden = ProgressDrawTarget::stderr().is_hidden();
         if hidden || !std::io::stderr().is_terminal() {
@@ -30,25 +33,26 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { shown: Shown::Bar(bar), total_steps: 0 }
+        Self { display: Display::Bar(bar), total_steps: 0 }
     }
 
-    /// Plain lines to `out`, those of steps at most once in `every`.
+    /// Writes lines of text to `out`: a line for a step at most once in `every`, and a line for every other event.
     pub fn lines(out: Box<dyn Write + Send>, every: Duration) -> Self {
-        Self { shown: Shown::Lines { out, every, last: None }, total_steps: 0 }
+        Self { display: Display::Lines { out, every, last: None }, total_steps: 0 }
     }
 
-    /// The line of a step may be left out when another has just been written; others never are.
+    /// Shows `text` for step `step`. `is_step` says that the text is about a step. Such a line is left out if the last
+    /// one was written a short time ago and the run has more steps.
     fn show(&mut self, step: u64, text: &str, is_step: bool) -> std::io::Result<()> {
-        match &mut self.shown {
-            Shown::Bar(bar) if is_step => {
+        match &mut self.display {
+            Display::Bar(bar) if is_step => {
                 bar.set_position(step);
                 bar.set_message(text.to_owned());
             }
-            Shown::Bar(bar) => bar.println(format!("step {step}: {text}")),
-            Shown::Lines { out, every, last } => {
-                let due = last.is_none_or(|last| last.elapsed() >= *every);
-                if is_step && !due && step < self.total_steps {
+            Display::Bar(bar) => bar.println(format!("step {step}: {text}")),
+            Display::Lines { out, every, last } => {
+                let is_due = last.is_none_or(|last| last.elapsed() >= *every);
+                if is_step && !is_due && step < self.total_steps {
                     return Ok(());
                 }
                 if is_step {
@@ -61,29 +65,29 @@ impl Progress {
         Ok(())
     }
 
-    fn on(&mut self, event: &Event) -> std::io::Result<()> {
+    fn show_event(&mut self, event: &Event) -> std::io::Result<()> {
         match event {
             Event::Start { step, total_steps, parameters } => {
                 self.total_steps = *total_steps;
-                if let Shown::Bar(bar) = &self.shown {
+                if let Display::Bar(bar) = &self.display {
                     bar.set_length(*total_steps);
                     bar.set_position(*step);
                 }
                 self.show(*step, &format!("{} trainable parameters", grouped(*parameters)), false)
             }
             Event::Step { step, metrics, timing } => {
-                let left = self.total_steps.saturating_sub(*step);
-                self.show(*step, &step_text(metrics, timing, left), true)
+                let steps_left = self.total_steps.saturating_sub(*step);
+                self.show(*step, &step_text(metrics, timing, steps_left), true)
             }
             Event::Evaluation { step, name, metrics } => {
-                let figures = metrics.iter().map(|(key, value)| format!("  {key} {value:.4}"));
-                self.show(*step, &format!("{name}{}", figures.collect::<String>()), false)
+                let values = metrics.iter().map(|(key, value)| format!("  {key} {value:.4}"));
+                self.show(*step, &format!("{name}{}", values.collect::<String>()), false)
             }
             Event::Saved { step, path } => {
                 self.show(*step, &format!("saved {}", path.display()), false)
             }
             Event::End { .. } => {
-                if let Shown::Bar(bar) = &self.shown {
+                if let Display::Bar(bar) = &self.display {
                     bar.abandon();
                 }
                 Ok(())
@@ -94,10 +98,11 @@ impl Progress {
 
 impl Tracker for Progress {
     fn on_event(&mut self, event: &Event) -> sst_core::Result<()> {
-        self.on(event).map_err(|source| Error::Io { path: "stderr".into(), source })
+        self.show_event(event).map_err(|source| Error::Io { path: "stderr".into(), source })
     }
 }
 
+/// The text for a step: loss, speed, utilisation and remaining time, as far as they are known.
 fn step_text(metrics: &Metrics, timing: &Metrics, steps_left: u64) -> String {
     let mut text = String::new();
     if let Some(loss) = metrics.get("loss") {
@@ -115,7 +120,7 @@ fn step_text(metrics: &Metrics, timing: &Metrics, steps_left: u64) -> String {
     text
 }
 
-/// `1234567` as `1,234,567`.
+/// A number with commas between groups of three digits: `1,234,567`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -128,7 +133,7 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// Seconds as `45s`, `12m05s` or `3h02m`.
+/// A number of seconds as text: `45s`, `12m05s` or `3h02m`.
 fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {

@@ -1,9 +1,9 @@
 //! TensorBoard event files.
 //!
-//! A record is the payload's length (u64, little-endian), the masked CRC-32C of those eight bytes, the
-//! payload, and its masked CRC-32C. The payload is a protobuf message, of which a few fields are enough:
-//! `Event{wall_time=1, step=2, file_version=3, summary=5, session_log=7}`, `Summary{value=1}`,
-//! `Value{tag=1, simple_value=2}`, `SessionLog{status=1}`.
+//! An event file is a sequence of records. A record consists of the length of the payload (u64, little-endian), the
+//! masked CRC-32C of these eight bytes, the payload, and the masked CRC-32C of the payload. The payload is a protobuf
+//! message. These of its fields are written: `Event{wall_time=1, step=2, file_version=3, summary=5, session_log=7}`,
+//! `Summary{value=1}`, `Value{tag=1, simple_value=2}`, `SessionLog{status=1}`.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use sst_core::{Error, Event, Tracker};
 
-use super::{now, scalars};
+use super::{logged_metrics, now};
 use crate::error::TrainError;
 
-/// Writes `events.out.tfevents.*`.
+/// A tracker that writes a file `events.out.tfevents.*`.
 #[derive(Debug)]
 pub struct TensorBoard {
     path: PathBuf,
@@ -22,11 +22,11 @@ pub struct TensorBoard {
 }
 
 impl TensorBoard {
-    /// A new event file in `folder` for a run that goes on after `step` (0 for a new run). TensorBoard
-    /// then drops the figures of later steps that earlier files of the folder hold.
+    /// Creates an event file in `folder` for a run that continues after `step` steps (0 for a new run). The file makes
+    /// TensorBoard ignore the metrics of later steps in older files of the folder.
     ///
     /// # Errors
-    /// If the file cannot be made.
+    /// If the folder or the file cannot be created or written.
     pub fn open(folder: &Path, step: u64) -> Result<Self, TrainError> {
         std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
         let (file, path) = create(folder)?;
@@ -41,15 +41,15 @@ impl TensorBoard {
         Ok(board)
     }
 
-    /// The file.
+    /// The path of the event file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     fn write(&mut self, event: &Event) -> std::io::Result<()> {
-        let Some((step, figures)) = scalars(event) else { return Ok(()) };
+        let Some((step, metrics)) = logged_metrics(event) else { return Ok(()) };
         let mut summary = Vec::new();
-        for (tag, value) in figures {
+        for (tag, value) in metrics {
             let mut entry = Vec::new();
             put_bytes(&mut entry, 1, tag.as_bytes());
             entry.push(2 << 3 | FIXED32);
@@ -59,10 +59,11 @@ impl TensorBoard {
         let mut payload = event_header(step);
         put_bytes(&mut payload, 5, &summary);
         self.record(&payload)?;
-        // Reports are seconds apart, so each is shown at once.
+        // Reports come every few seconds at most, so each is written at once for TensorBoard to show.
         self.file.flush()
     }
 
+    /// Writes a record.
     fn record(&mut self, payload: &[u8]) -> std::io::Result<()> {
         let length = (payload.len() as u64).to_le_bytes();
         self.file.write_all(&length)?;
@@ -78,12 +79,12 @@ impl Tracker for TensorBoard {
     }
 }
 
-/// TensorBoard reads the files of a folder in the order of their names, which begin with the time; the
-/// number at the end tells those of one second apart.
+/// Creates an event file with a new name. TensorBoard reads the files of a folder in the order of their names, which
+/// begin with the time. The number at the end of the name is different for files of the same second.
 fn create(folder: &Path) -> Result<(File, PathBuf), TrainError> {
     let seconds = now() as u64;
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if hostname.trim().is_empty() { "localhost" } else { hostname.trim() };
     let mut number = 0_u32;
     loop {
         let process = std::process::id();
@@ -103,7 +104,7 @@ const FIXED64: u8 = 1;
 const BYTES: u8 = 2;
 const FIXED32: u8 = 5;
 
-/// `wall_time` and `step` of an event.
+/// The fields `wall_time` and `step` of an event, with which its payload begins.
 fn event_header(step: u64) -> Vec<u8> {
     let mut payload = vec![1 << 3 | FIXED64];
     payload.extend(now().to_le_bytes());
@@ -112,12 +113,14 @@ fn event_header(step: u64) -> Vec<u8> {
     payload
 }
 
+/// Appends a field of bytes, a string or a message.
 fn put_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     out.push(field << 3 | BYTES);
     put_varint(out, bytes.len() as u64);
     out.extend(bytes);
 }
 
+/// Appends an integer in protobuf's variable-length encoding.
 fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -126,7 +129,7 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// CRC-32C (Castagnoli), bits reversed, as in RFC 3720, appendix B.4.
+/// The table of the CRC-32C (Castagnoli) of RFC 3720, appendix B.4, with reversed bits.
 const CRC_TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -143,7 +146,8 @@ const CRC_TABLE: [u32; 256] = {
     table
 };
 
-/// The CRC, rotated and offset so that a CRC of data that holds CRCs stays sound.
+/// The masked CRC-32C: it is rotated and a constant is added, because the CRC of data that contains CRCs is less
+/// reliable.
 fn masked_crc(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| crc >> 8 ^ CRC_TABLE[(crc as u8 ^ byte) as usize];
     let crc = !bytes.iter().fold(!0, step);

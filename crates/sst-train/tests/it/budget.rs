@@ -1,4 +1,4 @@
-//! A run ends when its tokens or its time are spent, with a checkpoint.
+//! A run stops when its budget of tokens or seconds is used up, and leaves a checkpoint.
 
 use sst_train::{FitConfig, Outcome, StopReason, TrainError, setting};
 
@@ -14,9 +14,9 @@ fn stopped(outcome: &Outcome) -> (StopReason, u64) {
     }
 }
 
-/// A step of the toy sees 64 tokens.
+/// The toy trains on 64 tokens in a step.
 #[test]
-fn tokens() {
+fn a_run_stops_after_its_budget_of_tokens() {
     for (max_tokens, steps) in [(1, 1), (64, 1), (65, 2), (256, 4)] {
         let folder = tempfile::tempdir().unwrap();
         let mut run = Run::new(folder.path());
@@ -27,24 +27,28 @@ fn tokens() {
     }
     let folder = tempfile::tempdir().unwrap();
     let outcome = Run::new(folder.path()).fit(FitConfig { max_tokens: Some(128), ..config(2) });
-    assert!(matches!(outcome.unwrap(), Outcome::Finished { step: 2, .. }), "both at once");
+    let outcome = outcome.unwrap();
+    assert!(
+        matches!(outcome, Outcome::Finished { step: 2, .. }),
+        "the last step uses up the budget"
+    );
 }
 
 #[test]
-fn they_are_counted_over_all_parts_of_a_run() {
+fn tokens_before_a_resume_count() {
     let folder = tempfile::tempdir().unwrap();
     Run::new(folder.path()).fit(FitConfig { max_tokens: Some(128), ..config(9) }).unwrap();
     let more = FitConfig { max_tokens: Some(320), ..config(9) };
     let outcome = Run::new(folder.path()).resume(more.clone()).unwrap();
     assert_eq!(stopped(&outcome), (StopReason::MaxTokens, 5));
-    // Nothing is left of it: not one step more.
+    // The budget is used up already, so another resume runs no step.
     let mut again = Run::new(folder.path());
     assert_eq!(stopped(&again.resume(more).unwrap()), (StopReason::MaxTokens, 5));
     assert_eq!(again.saver().steps().unwrap(), [2, 5]);
 }
 
 #[test]
-fn seconds() {
+fn a_run_stops_after_its_budget_of_seconds() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     let short = FitConfig { max_seconds: Some(1e-6), ..config(6) };
@@ -52,17 +56,17 @@ fn seconds() {
     assert_eq!(stopped(&outcome), (StopReason::MaxSeconds, 1));
     let spent = run.saver().checkpoint(1).state().unwrap().spent.seconds;
     assert!(spent > 1e-6, "{spent}");
-    // The time before counts, and is added to.
+    // The time before a resume counts, and the time after it is added to it.
     let outcome = Run::new(folder.path()).resume(short).unwrap();
     assert_eq!(stopped(&outcome), (StopReason::MaxSeconds, 1));
-    let mut rest = Run::new(folder.path());
-    let outcome = rest.resume(FitConfig { max_seconds: Some(3600.0), ..config(6) }).unwrap();
+    let mut resumed = Run::new(folder.path());
+    let outcome = resumed.resume(FitConfig { max_seconds: Some(3600.0), ..config(6) }).unwrap();
     assert!(matches!(outcome, Outcome::Finished { step: 6, .. }), "{outcome:?}");
-    assert!(rest.saver().checkpoint(6).state().unwrap().spent.seconds > spent);
+    assert!(resumed.saver().checkpoint(6).state().unwrap().spent.seconds > spent);
 }
 
 #[test]
-fn budgets_of_nothing_are_refused() {
+fn budgets_of_zero_are_refused() {
     for (config, expected) in [
         (FitConfig { max_tokens: Some(0), ..config(2) }, setting::MAX_TOKENS),
         (FitConfig { max_seconds: Some(0.0), ..config(2) }, setting::MAX_SECONDS),

@@ -1,4 +1,4 @@
-//! Checkpoints are whole or not there.
+//! A checkpoint is complete or does not exist, and damage to one is noticed.
 
 #![allow(clippy::disallowed_methods)] // Tests damage files in place.
 
@@ -17,24 +17,24 @@ fn two_checkpoints(folder: &Path) {
     run.fit(FitConfig { save_every: Some(2), retention: keep(0), ..config(4) }).unwrap();
 }
 
-/// Every file of a checkpoint, by path inside it.
+/// The paths of all files in `folder`, sorted, with `prefix` before them.
 fn files(folder: &Path, prefix: &str) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut paths = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
         if entry.path().is_dir() {
-            found.extend(files(&entry.path(), &format!("{name}/")));
+            paths.extend(files(&entry.path(), &format!("{name}/")));
         } else {
-            found.push(name);
+            paths.push(name);
         }
     }
-    found.sort();
-    found
+    paths.sort();
+    paths
 }
 
 #[test]
-fn a_checkpoint_holds_what_it_should() {
+fn a_checkpoint_has_these_files() {
     let folder = tempfile::tempdir().unwrap();
     two_checkpoints(folder.path());
     let expected = [
@@ -48,7 +48,8 @@ fn a_checkpoint_holds_what_it_should() {
     assert_eq!(files(&folder.path().join("checkpoints/latest"), ""), expected);
 }
 
-/// Damages one file of the newest checkpoint; the one before it must be taken, and the error name it.
+/// Damages the file `name` of the newest checkpoint. The error must name the file, and the checkpoint before it must be
+/// used instead. `what` describes the damage.
 #[track_caller]
 fn check_damage(name: &str, what: &str, damage: impl FnOnce(&Path)) {
     let folder = tempfile::tempdir().unwrap();
@@ -63,7 +64,8 @@ fn check_damage(name: &str, what: &str, damage: impl FnOnce(&Path)) {
     assert_eq!(saver.latest_good().unwrap().unwrap().step(), 2, "{what} of {name}");
 }
 
-fn each_file(what: &str, damage: impl Fn(&Path)) {
+/// Calls [`check_damage`] for each file of a checkpoint.
+fn check_each_file(what: &str, damage: impl Fn(&Path)) {
     let folder = tempfile::tempdir().unwrap();
     two_checkpoints(folder.path());
     for name in files(&Saver::new(folder.path()).path(4), "") {
@@ -73,7 +75,7 @@ fn each_file(what: &str, damage: impl Fn(&Path)) {
 
 #[test]
 fn a_file_cut_off_is_noticed() {
-    each_file("a cut", |path| {
+    check_each_file("a cut", |path| {
         let bytes = fs::read(path).unwrap();
         fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
     });
@@ -81,17 +83,17 @@ fn a_file_cut_off_is_noticed() {
 
 #[test]
 fn an_empty_file_is_noticed() {
-    each_file("emptying", |path| fs::write(path, b"").unwrap());
+    check_each_file("emptying", |path| fs::write(path, b"").unwrap());
 }
 
 #[test]
 fn a_missing_file_is_noticed() {
-    each_file("removal", |path| fs::remove_file(path).unwrap());
+    check_each_file("removal", |path| fs::remove_file(path).unwrap());
 }
 
 #[test]
 fn a_flipped_bit_is_noticed() {
-    each_file("a flipped bit", |path| {
+    check_each_file("a flipped bit", |path| {
         let mut bytes = fs::read(path).unwrap();
         let last = bytes.len() - 5;
         bytes[last] ^= 1;
@@ -100,7 +102,7 @@ fn a_flipped_bit_is_noticed() {
 }
 
 #[test]
-fn every_bit_of_the_manifest_counts() {
+fn a_flipped_bit_anywhere_in_the_manifest_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     two_checkpoints(folder.path());
     let checkpoint = Saver::new(folder.path()).latest_good().unwrap().unwrap();
@@ -136,11 +138,11 @@ proptest! {
         let whole = fs::read(&path).unwrap();
         let mut bytes = whole.clone();
         for (place, byte, inserts) in changes {
-            let at = place.index(bytes.len().max(1)).min(bytes.len());
+            let i = place.index(bytes.len().max(1)).min(bytes.len());
             match (inserts, byte) {
-                (true, _) => bytes.insert(at, byte),
-                (false, 0..32) => bytes.truncate(at),
-                (false, _) if at < bytes.len() => bytes[at] = byte,
+                (true, _) => bytes.insert(i, byte),
+                (false, 0..32) => bytes.truncate(i),
+                (false, _) if i < bytes.len() => bytes[i] = byte,
                 _ => {}
             }
         }
@@ -149,14 +151,14 @@ proptest! {
         let newest = saver.latest_good().unwrap().unwrap().step();
         fs::write(&path, &whole).unwrap();
         drop((state, listed.unwrap()));
-        // White space and the order of a manifest's keys do not count.
+        // A manifest may change in white space, or in the order of its keys, and mean the same.
         prop_assert!(verified.is_err() || bytes == whole || file == "MANIFEST.json");
         prop_assert_eq!(newest, if verified.is_ok() { 4 } else { 2 });
     }
 }
 
-/// A checkpoint whose manifest was written before there was a seal, without `lost`.
-fn unsealed(checkpoint: &Checkpoint, lost: Option<&str>) {
+/// Turns the manifest into one of version 1, which has no seal. Removes the file `lost` and its entry.
+fn remove_seal(checkpoint: &Checkpoint, lost: Option<&str>) {
     let path = checkpoint.path().join("MANIFEST.json");
     let mut manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -170,7 +172,7 @@ fn unsealed(checkpoint: &Checkpoint, lost: Option<&str>) {
 }
 
 #[test]
-fn a_manifest_that_names_too_little_is_not_good() {
+fn a_manifest_that_has_lost_an_entry_is_noticed() {
     for lost in [
         "model/model.safetensors",
         "model/config.json",
@@ -181,10 +183,10 @@ fn a_manifest_that_names_too_little_is_not_good() {
         let folder = tempfile::tempdir().unwrap();
         two_checkpoints(folder.path());
         let saver = Saver::new(folder.path());
-        // With the seal of the whole manifest, and as an older sst wrote it.
-        unsealed(&saver.checkpoint(4), Some(lost));
+        // First in a manifest of an older sst, which has no seal, and then in a manifest with the seal of all entries.
+        remove_seal(&saver.checkpoint(4), Some(lost));
         let error = saver.checkpoint(4).verify().unwrap_err().to_string();
-        assert!(error.contains(&format!("does not name {lost}")), "{lost}: {error}");
+        assert!(error.contains(&format!("does not list {lost}")), "{lost}: {error}");
         assert_eq!(saver.latest_good().unwrap().unwrap().step(), 2, "{lost}");
         let path = saver.path(2).join("MANIFEST.json");
         let mut manifest: serde_json::Value =
@@ -202,48 +204,43 @@ fn latest_may_be_a_folder_or_a_file() {
         let status = std::process::Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap();
         assert!(status.success());
     };
-    let names = |saver: &Saver| {
-        let mut names: Vec<_> =
-            saver.folder().read_dir().unwrap().map(|e| e.unwrap().file_name()).collect();
-        names.sort();
-        names.into_iter().map(|name| name.into_string().unwrap()).collect::<Vec<_>>()
-    };
+
     let folder = tempfile::tempdir().unwrap();
     two_checkpoints(folder.path());
     let saver = Saver::new(folder.path());
     let latest = saver.folder().join("latest");
     let unlink = || fs::remove_file(&latest).unwrap();
-    saver.take_in_latest().unwrap();
+    saver.repair_latest().unwrap();
     assert!(latest.is_symlink());
 
-    // A copy that followed the link.
+    // A copy of the run that followed the link.
     unlink();
     copy(&saver.path(4), &latest);
-    saver.take_in_latest().unwrap();
+    saver.repair_latest().unwrap();
     assert_eq!(names(&saver), ["step-00000002", "step-00000004"]);
-    // The text of a link, as in a zip archive.
+    // A file with the target of the link, as some zip archives store it.
     fs::write(&latest, "step-00000004").unwrap();
     saver.rewind_to(4).unwrap();
     assert_eq!(fs::read_link(&latest).unwrap(), Path::new("step-00000004"));
-    // The checkpoint lies nowhere else.
+    // The only copy of the checkpoint.
     unlink();
     fs::rename(saver.path(4), &latest).unwrap();
-    saver.take_in_latest().unwrap();
+    saver.repair_latest().unwrap();
     assert_eq!(names(&saver), ["step-00000002", "step-00000004"]);
     assert_eq!(saver.latest_good().unwrap().unwrap().step(), 4);
-    // The one under its name is damaged: neither is thrown away.
+    // The copy under the name of the checkpoint is damaged, so none of both is deleted.
     copy(&saver.path(4), &latest);
     fs::write(saver.path(4).join("model/config.json"), "{}").unwrap();
-    saver.take_in_latest().unwrap();
+    saver.repair_latest().unwrap();
     assert_eq!(names(&saver), ["latest.aside", "step-00000002", "step-00000004"]);
-    // What is no checkpoint.
+    // A folder that is not a checkpoint.
     fs::create_dir(&latest).unwrap();
     saver.rewind_to(2).unwrap();
     assert!(latest.is_symlink() && saver.folder().join("latest.aside").is_dir());
 }
 
 #[test]
-fn old_checkpoints_go_when_a_run_starts_that_was_killed_before_it_deleted_them() {
+fn a_resumed_run_deletes_old_checkpoints_that_it_was_killed_before_deleting() {
     let folder = tempfile::tempdir().unwrap();
     two_checkpoints(folder.path());
     let mut run = Run::new(folder.path());
@@ -252,7 +249,7 @@ fn old_checkpoints_go_when_a_run_starts_that_was_killed_before_it_deleted_them()
 }
 
 #[test]
-fn with_no_whole_checkpoint_the_run_does_not_start_from_scratch() {
+fn if_all_checkpoints_are_broken_the_run_does_not_start_from_scratch() {
     let folder = tempfile::tempdir().unwrap();
     let saver = Saver::new(folder.path());
     assert_eq!(saver.latest_good().unwrap(), None);
@@ -265,7 +262,7 @@ fn with_no_whole_checkpoint_the_run_does_not_start_from_scratch() {
 }
 
 #[test]
-fn going_back_sets_the_later_ones_aside() {
+fn resuming_from_an_earlier_checkpoint_sets_the_later_ones_aside() {
     let folder = tempfile::tempdir().unwrap();
     two_checkpoints(folder.path());
     let saver = Saver::new(folder.path());
@@ -278,20 +275,20 @@ fn going_back_sets_the_later_ones_aside() {
 }
 
 #[test]
-fn what_a_killed_run_left_is_removed() {
+fn an_incomplete_checkpoint_of_a_killed_run_is_removed() {
     let folder = tempfile::tempdir().unwrap();
     two_checkpoints(folder.path());
     let saver = Saver::new(folder.path());
     let left = saver.folder().join("step-00000006.tmp/model");
     fs::create_dir_all(&left).unwrap();
     fs::write(left.join("model.safetensors"), "half").unwrap();
-    assert_eq!(saver.latest_good().unwrap().unwrap().step(), 4, "half a checkpoint is none");
+    assert_eq!(saver.latest_good().unwrap().unwrap().step(), 4, "step 6 is incomplete");
     Run::new(folder.path()).resume(config(5)).unwrap();
     assert!(!left.exists());
     assert_eq!(saver.steps().unwrap(), [4, 5]);
 }
 
-/// What stands in the checkpoints folder.
+/// The names in the folder of checkpoints, sorted.
 fn names(saver: &Saver) -> Vec<String> {
     let entries = fs::read_dir(saver.folder()).unwrap();
     let mut names: Vec<_> =
@@ -323,10 +320,10 @@ fn a_folder_that_cannot_be_written_is_named() {
     assert!(error.to_string().contains("checkpoints/step-00000001"), "{error}");
 }
 
-/// Set in the process that `a_full_disk_leaves_nothing_half_written` starts.
+/// The environment variable that is set in the process that `a_full_disk_leaves_nothing_half_written` starts.
 const LITTLE_ROOM: &str = "SST_TEST_LITTLE_ROOM";
 
-/// Does its work in a process of its own, whose files may not grow past 64 KiB.
+/// Does something only in that process, whose files may not grow beyond 64 KiB.
 #[test]
 #[allow(clippy::disallowed_methods)]
 fn child_with_little_room() {
@@ -362,7 +359,7 @@ fn child_with_little_room() {
 
 #[test]
 fn a_full_disk_leaves_nothing_half_written() {
-    // With the signal ignored, a write past the limit fails as one to a full disk does.
+    // As the signal is ignored, a write beyond the limit fails, like a write to a full disk.
     let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" --exact checkpoint::child_with_little_room \
                   --test-threads 1";
     let output = std::process::Command::new("sh")

@@ -1,7 +1,7 @@
-//! The average of the weights: its formula, and what it is for.
+//! The moving average of the weights: its formula, its evaluation and its export.
 
 use sst_core::checkpoint::{Allow, Renamed, Weights, load_params};
-use sst_core::{Evaluator, Init, Model, Objective, ParamStore};
+use sst_core::{Evaluator, Init, Model, Objective, ParamStore, with_values};
 use sst_train::{Ema, EmaConfig, Exported, Fault, FitConfig, Precision, TrainError};
 use tch::{Device, Tensor};
 
@@ -9,6 +9,7 @@ use crate::toy::{HeldOut, Run, Toy, config, values};
 
 const EMA: EmaConfig = EmaConfig { decay: 0.9, warmup: true, evaluate: false, export: false };
 
+/// Compares 50 updates of the average of one parameter with the formula, bit for bit.
 #[track_caller]
 fn check_formula(config: EmaConfig) {
     let mut params = ParamStore::new(Device::Cpu, Some(3));
@@ -31,56 +32,57 @@ fn check_formula(config: EmaConfig) {
 }
 
 #[test]
-fn it_follows_the_formula() {
+fn the_average_equals_the_formula() {
     check_formula(EMA);
     check_formula(EmaConfig { decay: 0.7, ..EMA });
     check_formula(EmaConfig { warmup: false, ..EMA });
 }
 
 #[test]
-fn the_warm_up_is_tensorflows() {
+fn the_warm_up_is_that_of_tensorflow() {
     let decay = |t| EmaConfig { decay: 0.99, ..EMA }.decay(t);
     assert_eq!([decay(0), decay(8), decay(90), decay(10_000)], [0.1, 0.5, 0.91, 0.99]);
 }
 
 #[test]
-fn swapping_twice_changes_no_bit() {
+fn the_average_is_paired_with_its_parameter_and_shown_in_its_place() {
     let mut params = ParamStore::new(Device::Cpu, Some(3));
     let weight = params.add("w", &[100], Init::Normal(1.0)).unwrap();
-    let mut ema = Ema::new(EMA, params.trainable()).unwrap();
+    let ema = Ema::new(EMA, params.trainable()).unwrap();
     params.assign("w", &Tensor::from_slice(&[f32::MIN_POSITIVE; 100])).unwrap();
     let (raw, average) = (values(&weight), values(&ema.state()["w"]));
-    ema.swap().unwrap();
-    assert_eq!((values(&weight), values(&ema.state()["w"])), (average.clone(), raw.clone()));
-    ema.swap().unwrap();
+    assert_ne!(raw, average);
+    let seen = with_values(ema.values(), || Ok::<_, TrainError>(values(&weight)));
+    assert_eq!(seen.unwrap(), average);
     assert_eq!((values(&weight), values(&ema.state()["w"])), (raw, average));
-    assert!(weight.requires_grad());
 }
 
 /// The held-out loss of the weights in a folder or file.
 fn loss_of(path: &std::path::Path) -> f64 {
     let mut model = Toy::new(0.2);
     let weights = Weights::open(path).unwrap();
-    let same = |name: &str| match name.starts_with("objective.") {
+    let rename = |name: &str| match name.starts_with("objective.") {
         true => Renamed::Ignore,
         false => Renamed::To(name.to_owned()),
     };
-    load_params(model.params_mut(), &weights, same, &Allow::default()).unwrap();
+    load_params(model.params_mut(), &weights, rename, &Allow::default()).unwrap();
     HeldOut.evaluate(&model, None).unwrap().metrics["loss"]
 }
 
-#[test]
-fn averaging_does_not_change_the_training() {
+/// Trains with and without an average that is evaluated and exported. The trained weights are the same, and the
+/// evaluated and exported weights are the average.
+#[track_caller]
+fn check_average(base: impl Fn(u64) -> FitConfig) {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut plain = Run::new(one.path());
-    plain.fit(FitConfig { eval_every: Some(2), ..config(7) }).unwrap();
+    plain.fit(FitConfig { eval_every: Some(2), ..base(7) }).unwrap();
     let mut run = Run::new(two.path());
     let ema = EmaConfig { evaluate: true, export: true, ..EMA };
-    run.fit(FitConfig { ema: Some(ema), eval_every: Some(2), save_every: Some(3), ..config(7) })
+    run.fit(FitConfig { ema: Some(ema), eval_every: Some(2), save_every: Some(3), ..base(7) })
         .unwrap();
     assert_eq!(run.model.values(), plain.model.values());
 
-    // `model/` holds what was evaluated, and the file beside it what goes on.
+    // `model/` holds the weights that were evaluated, and `state/model.safetensors` those that go on training.
     let checkpoint = run.saver().path(7);
     let state = run.saver().checkpoint(7).state().unwrap();
     assert_eq!((state.model, state.ema_updates), (Exported::Ema, Some(7)));
@@ -93,6 +95,20 @@ fn averaging_does_not_change_the_training() {
 }
 
 #[test]
+fn averaging_does_not_change_the_training() {
+    check_average(config);
+}
+
+#[test]
+fn averaging_does_not_change_the_training_with_weights_in_bf16() {
+    check_average(|steps| FitConfig {
+        precision: Precision::Bf16,
+        bf16_weights: true,
+        ..config(steps)
+    });
+}
+
+#[test]
 fn evaluators_see_the_average_of_the_objectives_parameters_too() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
@@ -101,19 +117,20 @@ fn evaluators_see_the_average_of_the_objectives_parameters_too() {
     let ema = EmaConfig { evaluate: true, export: true, ..EMA };
     run.fit(FitConfig { ema: Some(ema), ..config(4) }).unwrap();
     let seen = run.saver().checkpoint(4).state().unwrap().metrics["eval/watched/value"];
-    let average = Weights::open(&run.saver().path(4).join("state/ema.safetensors")).unwrap();
-    let average = average.tensor("objective.temperature").unwrap().double_value(&[0]);
-    assert_eq!(seen, average);
+    let saved = |file: &str, name: &str| {
+        let weights = Weights::open(&run.saver().path(4).join(file)).unwrap();
+        weights.tensor(name).unwrap().double_value(&[0])
+    };
+    assert_eq!(seen, saved("state/ema.safetensors", "objective.temperature"));
     assert_ne!(seen, temperature.double_value(&[0]));
 
-    // What goes on is the raw one.
-    let raw = Weights::open(&run.saver().path(4).join("state/objective.safetensors")).unwrap();
-    let raw = raw.tensor("param.temperature").unwrap().double_value(&[0]);
-    assert_eq!(raw, temperature.double_value(&[0]));
+    // The trained value, and not the average, is what a resume needs.
+    let trained = saved("state/objective.safetensors", "param.temperature");
+    assert_eq!(trained, temperature.double_value(&[0]));
 }
 
 #[test]
-fn the_raw_weights_are_evaluated_and_exported_if_that_is_asked_for() {
+fn without_evaluate_and_export_the_trained_weights_are_evaluated_and_exported() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.fit(FitConfig { ema: Some(EMA), ..config(4) }).unwrap();
@@ -129,7 +146,7 @@ fn the_raw_weights_are_evaluated_and_exported_if_that_is_asked_for() {
 }
 
 #[test]
-fn a_skipped_step_is_no_update() {
+fn a_skipped_step_does_not_update_the_average() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.fault = Some(Fault::Overflow { step: 2 });

@@ -1,10 +1,11 @@
-//! The outer loop: it learns, tells what happens in order, and keeps the checkpoints it should.
+//! The outer loop: training lowers the loss, events come in order, and the right checkpoints are kept.
 
 use sst_core::Event;
 use sst_train::{FitConfig, Outcome, Precision, TrainError};
 
 use crate::toy::{Run, config, keep};
 
+/// A name for each event of a run, in order.
 fn names(run: &Run<'_>) -> Vec<String> {
     let events = run.record.0.lock().unwrap();
     let name = |event: &Event| match event {
@@ -31,17 +32,17 @@ fn check_learns(precision: Precision) {
 }
 
 #[test]
-fn it_learns() {
+fn a_run_learns_in_fp32() {
     check_learns(Precision::Fp32);
 }
 
 #[test]
-fn it_learns_in_bf16() {
+fn a_run_learns_in_bf16() {
     check_learns(Precision::Bf16);
 }
 
 #[test]
-fn it_learns_in_fp16() {
+fn a_run_learns_in_fp16() {
     check_learns(Precision::Fp16);
 }
 
@@ -49,7 +50,7 @@ fn it_learns_in_fp16() {
 fn events_come_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
-    // A checkpoint that is written beside the training is told of when it is complete.
+    // With `async_save`, a checkpoint would be reported some steps later.
     let config = FitConfig { async_save: false, ..config(5) };
     run.fit(FitConfig { eval_every: Some(4), save_every: Some(4), ..config }).unwrap();
     let expected =
@@ -75,12 +76,12 @@ fn events_come_in_order() {
 }
 
 #[test]
-fn old_checkpoints_go_and_the_best_stays() {
+fn old_checkpoints_are_deleted_and_the_best_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     let mut config =
         FitConfig { eval_every: Some(2), save_every: Some(2), retention: keep(1), ..config(6) };
-    // The first checkpoint is the best when everything after it goes wrong.
+    // With this learning rate the loss grows, so that the first checkpoint is the best one.
     config.optimizer.lr = 3.0;
     config.schedule.warmup_steps = 0;
     run.fit(config).unwrap();
@@ -95,8 +96,8 @@ fn old_checkpoints_go_and_the_best_stays() {
     expected.dedup();
     assert_eq!(run.saver().steps().unwrap(), expected, "held-out losses {losses:?}");
     let state = run.saver().latest_good().unwrap().unwrap().state().unwrap();
-    let kept = state.best.first().unwrap();
-    assert_eq!((kept.step, kept.metric.as_str()), (best, "eval/held/loss"));
+    let first = state.best.first().unwrap();
+    assert_eq!((first.step, first.metric.as_str()), (best, "eval/held/loss"));
 }
 
 #[test]
@@ -109,8 +110,8 @@ fn a_new_run_does_not_write_over_an_old_one() {
 
 #[test]
 fn clipping_limits_the_first_update_only_through_the_norm() {
-    // AdamW's first update does not depend on the scale of the gradient, so a tiny limit changes nothing
-    // but what eps hides.
+    // Without eps, AdamW's first update would not depend on the scale of the gradient. Clipping to a tiny norm
+    // therefore changes it a little.
     let weights = |limit| {
         let folder = tempfile::tempdir().unwrap();
         let mut run = Run::new(folder.path());
@@ -127,7 +128,7 @@ fn clipping_limits_the_first_update_only_through_the_norm() {
 }
 
 #[test]
-fn steps_and_reports_of_zero_are_refused() {
+fn zero_steps_and_zero_steps_between_reports_are_refused() {
     for (config, start) in
         [(FitConfig { log_every: 0, ..config(2) }, "`log_every`: "), (config(0), "`total_steps`: ")]
     {
@@ -138,15 +139,15 @@ fn steps_and_reports_of_zero_are_refused() {
 }
 
 #[test]
-fn utilisation_is_reported_when_the_work_is_known() {
+fn utilisation_is_reported_if_the_operations_per_token_are_known() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.fit(FitConfig { flops_per_token: Some(1e6), ..config(3) }).unwrap();
     let rows = sst_train::track::jsonl::read(&folder.path().join("metrics.jsonl")).unwrap();
-    let figure = |name: &str| rows[0][name].as_f64().unwrap();
-    let peak = 1e6 * figure("perf/tokens_per_second") / figure("perf/mfu");
+    let metric = |name: &str| rows[0][name].as_f64().unwrap();
+    let peak = 1e6 * metric("perf/tokens_per_second") / metric("perf/mfu");
     assert!((1e8..1e16).contains(&peak), "{peak} floating-point operations a second");
     let again = sst_train::measure_peak(tch::Device::Cpu, Precision::Fp32).unwrap();
-    // The machine may be busy with other tests.
+    // The machine may be busy with other tests, so the two measurements may differ much.
     assert!((0.05..20.0).contains(&(peak / again)), "{peak} and {again}");
 }

@@ -1,4 +1,4 @@
-//! Loss scaling: small gradients survive, large ones cost a step, and the scale finds its place.
+//! Loss scaling: the scale follows PyTorch's rule, and a step whose gradients overflow is skipped.
 
 use sst_core::Event;
 use sst_train::scaler::MIN_SCALE;
@@ -17,9 +17,9 @@ fn starting_at(init_scale: f32) -> LossScaling {
     LossScaling { init_scale, ..LossScaling::default() }
 }
 
-/// libtorch's own rule is the oracle.
+/// The expected values are those of libtorch's `_amp_update_scale_`.
 #[test]
-fn the_scale_moves_as_in_libtorch() {
+fn the_scale_changes_as_in_libtorch() {
     let config = LossScaling { growth_interval: 3, ..LossScaling::default() };
     let mut scaler = Scaler::new(config, None).unwrap();
     let mut scale = Tensor::from(config.init_scale);
@@ -38,7 +38,7 @@ fn the_scale_moves_as_in_libtorch() {
 }
 
 #[test]
-fn a_scale_that_would_be_infinite_stays() {
+fn a_scale_that_would_become_infinite_is_kept() {
     let config = LossScaling { growth_interval: 1, init_scale: f32::MAX, ..LossScaling::default() };
     let mut scaler = Scaler::new(config, None).unwrap();
     assert!(scaler.accepts(1.0, 1.0));
@@ -46,7 +46,7 @@ fn a_scale_that_would_be_infinite_stays() {
 }
 
 #[test]
-fn an_overflow_costs_a_step_and_nothing_else() {
+fn an_overflow_skips_a_step_and_changes_nothing_else() {
     let (good, bad) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut three = Run::new(good.path());
     three.fit(fp16(3, LossScaling::default())).unwrap();
@@ -77,29 +77,29 @@ fn an_overflow_costs_a_step_and_nothing_else() {
     assert_eq!(steps[3], (None, 32_768.0), "a step that was skipped has no loss");
 }
 
-/// Fails at step 2, and says whether the run goes on.
+/// Injects `fault` in step 2. If `continues`, the run must skip the step and go on, and otherwise end with an error.
 #[track_caller]
-fn check_goes_on(fault: Fault, init_scale: f32, expected: bool) {
+fn check_fault(fault: Fault, init_scale: f32, continues: bool) {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.fault = Some(fault);
     match run.fit(fp16(3, starting_at(init_scale))) {
-        Ok(Outcome::Finished { step: 3, .. }) => assert!(expected, "{fault:?} at {init_scale}"),
+        Ok(Outcome::Finished { step: 3, .. }) => assert!(continues, "{fault:?} at {init_scale}"),
         Err(TrainError::NonFinite { step: 2, keys, .. }) => {
-            assert!(!expected && keys.len() == 8, "{fault:?} at {init_scale}");
+            assert!(!continues && keys.len() == 8, "{fault:?} at {init_scale}");
         }
         other => panic!("{fault:?} at {init_scale}: {other:?}"),
     }
 }
 
 #[test]
-fn what_no_smaller_scale_can_mend_is_an_error() {
-    check_goes_on(Fault::Overflow { step: 2 }, 1.0, true);
-    check_goes_on(Fault::Overflow { step: 2 }, MIN_SCALE * 2.0, true);
-    check_goes_on(Fault::Overflow { step: 2 }, MIN_SCALE, false);
-    // The forward pass knows no scale.
-    check_goes_on(Fault::NanLoss { step: 2 }, 2.0, true);
-    check_goes_on(Fault::NanLoss { step: 2 }, 1.0, false);
+fn a_step_that_no_smaller_scale_can_help_is_an_error() {
+    check_fault(Fault::Overflow { step: 2 }, 1.0, true);
+    check_fault(Fault::Overflow { step: 2 }, MIN_SCALE * 2.0, true);
+    check_fault(Fault::Overflow { step: 2 }, MIN_SCALE, false);
+    // The scale does not change the forward pass, so a loss that is not finite at a scale of 1 stays so.
+    check_fault(Fault::NanLoss { step: 2 }, 2.0, true);
+    check_fault(Fault::NanLoss { step: 2 }, 1.0, false);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn gradients_are_clipped_and_reported_without_the_scale() {
 }
 
 #[test]
-fn settings_that_cannot_be_are_refused() {
+fn settings_out_of_range_are_refused() {
     let good = LossScaling::default();
     for (config, key) in [
         (LossScaling { init_scale: 0.0, ..good }, "init_scale"),

@@ -1,4 +1,4 @@
-//! Frozen parameters do not move.
+//! Freezing: patterns select parameters, and frozen parameters do not change.
 
 use sst_core::{Init, Model, ParamStore};
 use sst_train::{FitConfig, TrainError, freeze, setting};
@@ -19,12 +19,13 @@ fn check(patterns: &[&str], expected: &[&str]) {
     let mut params = store();
     let patterns: Vec<String> = patterns.iter().map(|p| (*p).to_owned()).collect();
     assert_eq!(freeze(&mut params, &patterns).unwrap(), expected, "{patterns:?}");
-    let still: Vec<&str> = params.trainable().map(|(name, _)| name).collect();
-    assert!(expected.iter().all(|name| !still.contains(name)) && still.len() + expected.len() == 5);
+    let trainable: Vec<&str> = params.trainable().map(|(name, _)| name).collect();
+    assert!(expected.iter().all(|name| !trainable.contains(name)));
+    assert_eq!(trainable.len() + expected.len(), 5);
 }
 
 #[test]
-fn by_the_beginning_of_a_name_or_by_glob() {
+fn patterns_are_globs_or_beginnings_of_names() {
     check(&[], &[]);
     check(&["layer.1"], &["layer.1.weight", "layer.1.bias"]);
     check(&["layer.1."], &["layer.1.weight", "layer.1.bias"]);
@@ -42,16 +43,16 @@ fn check_refused(patterns: &[&str], message: &str) {
     let error = freeze(&mut params, &patterns).unwrap_err();
     assert!(matches!(error, TrainError::Config { setting: setting::FREEZE, .. }), "{error}");
     assert!(error.to_string().contains(message), "{error}");
-    assert_eq!(params.trainable().count(), 5, "nothing is frozen then");
+    assert_eq!(params.trainable().count(), 5, "nothing is frozen");
 }
 
 #[test]
-fn a_pattern_that_names_nothing_is_refused() {
+fn a_pattern_that_matches_nothing_is_refused() {
     check_refused(&["embed", "layer.2"], "`layer.2` matches no parameter");
     check_refused(&["lay"], "`lay` matches no parameter");
     check_refused(&[""], "`` matches no parameter");
     check_refused(&["*.gamma"], "`*.gamma` matches no parameter");
-    check_refused(&["layer.[1"], "`layer.[1` is no glob");
+    check_refused(&["layer.[1"], "`layer.[1` is not a valid glob");
 }
 
 #[test]

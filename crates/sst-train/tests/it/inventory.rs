@@ -18,7 +18,7 @@ fn five(folder: &Path) -> Saver {
 }
 
 #[test]
-fn a_list_tells_size_figures_and_what_is_broken() {
+fn a_list_has_sizes_metrics_and_what_is_broken() {
     let folder = tempfile::tempdir().unwrap();
     let saver = five(folder.path());
     assert!(Saver::new(&folder.path().join("other")).list().unwrap().is_empty());
@@ -53,7 +53,7 @@ fn verifying_reads_every_byte() {
     let mut bytes = fs::read(&path).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&path, bytes).unwrap();
-    assert!(saver.list().unwrap()[3].broken.is_none(), "a list looks at lengths only");
+    assert!(saver.list().unwrap()[3].broken.is_none(), "a list compares lengths only");
     let [(8, Some(why))] = &saver.verify(Some(8)).unwrap()[..] else { panic!() };
     assert!(why.contains("optimizer.safetensors") && why.contains("changed"), "{why}");
     assert_eq!(saver.verify(Some(6)).unwrap(), [(6, None)]);
@@ -84,14 +84,15 @@ fn pruning_follows_the_policy() {
     check_prune(&none, &[10]);
     check_prune(&Retention { last: 3, ..none.clone() }, &[6, 8, 10]);
     check_prune(&Retention { every: Some(4), ..none.clone() }, &[4, 8, 10]);
-    // The toy learns, so the first evaluation is the worst. Step 6 shows the figure of step 4.
+    // The toy learns, so the first evaluation is the worst. The metric of step 6 was measured at step 4 and is not
+    // ranked.
     let by = |direction| Some(BestBy { metric: "eval/held/loss".into(), direction });
     check_prune(&Retention { best: 1, by: by(Direction::Higher), ..none.clone() }, &[4, 10]);
     check_prune(&Retention { best: 2, by: by(Direction::Lower), ..none }, &[8, 10]);
 }
 
 #[test]
-fn pruning_relies_on_no_broken_checkpoint() {
+fn pruning_keeps_the_newest_checkpoint_that_is_not_broken() {
     let folder = tempfile::tempdir().unwrap();
     let saver = five(folder.path());
     for step in [10, 4] {

@@ -1,4 +1,4 @@
-//! Weights in bf16 beside fp32 ones.
+//! bf16 weights with fp32 master weights.
 
 use sst_core::Model;
 use sst_train::{EmaConfig, FitConfig, OptimizerConfig, Precision, TrainError, setting};
@@ -6,12 +6,13 @@ use tch::Kind;
 
 use crate::toy::{Run, Toy, config};
 
-fn low(total_steps: u64) -> FitConfig {
+/// The settings of a run with bf16 weights.
+fn bf16_config(total_steps: u64) -> FitConfig {
     FitConfig { precision: Precision::Bf16, bf16_weights: true, ..config(total_steps) }
 }
 
-/// The largest change of a weight in a run.
-fn moved(config: FitConfig) -> f32 {
+/// The largest change of a weight in a run. The model must be in fp32 after the run.
+fn largest_change(config: FitConfig) -> f32 {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     let before = run.model.values();
@@ -25,19 +26,24 @@ fn moved(config: FitConfig) -> f32 {
 #[test]
 fn steps_too_small_for_bf16_add_up() {
     let optimizer = OptimizerConfig { lr: 1e-5, ..OptimizerConfig::default() };
-    // Ten steps of 1e-5: of weights about 0.5, bf16 knows no difference below 2e-3.
-    let small = moved(FitConfig { optimizer, ..low(10) });
-    assert!((5e-5..2e-4).contains(&small), "{small}");
-    let plain = FitConfig { precision: Precision::Bf16, optimizer, ..config(10) };
-    assert!((moved(plain) - small).abs() < 3e-5);
+    // Each of the ten steps changes a weight by about 1e-5. Near 0.5, the distance between two bf16 numbers is 2e-3.
+    let change = largest_change(FitConfig { optimizer, ..bf16_config(10) });
+    assert!((5e-5..2e-4).contains(&change), "{change}");
+    let fp32_weights = FitConfig { precision: Precision::Bf16, optimizer, ..config(10) };
+    assert!((largest_change(fp32_weights) - change).abs() < 3e-5);
 }
 
-/// With an average, which needs the weights in fp32 after each update, and without, where they are in halves.
+/// With a moving average, which needs stored fp32 weights after each update, and without one, when the weights are kept
+/// as bf16 weights with a remainder.
 #[test]
 fn a_resumed_run_is_the_same_bit_for_bit() {
     for ema in [None, Some(EmaConfig { decay: 0.9, ..EmaConfig::default() })] {
-        let config =
-            |steps| FitConfig { ema, save_every: Some(5), eval_every: Some(5), ..low(steps) };
+        let config = |steps| FitConfig {
+            ema,
+            save_every: Some(5),
+            eval_every: Some(5),
+            ..bf16_config(steps)
+        };
         let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut one = Run::new(whole.path());
         one.fit(config(10)).unwrap();
@@ -59,23 +65,26 @@ fn a_resumed_run_is_the_same_bit_for_bit() {
     }
 }
 
-/// Halves lose nothing of a weight: but for numbers half-way between two in bf16, a run is the one with whole weights.
+/// bf16 weights and an int16 remainder hold every bit of the fp32 weights, so a run equals one with stored fp32
+/// weights. The two would differ only for a weight halfway between two bf16 numbers, which they round in different
+/// directions.
 #[test]
-fn weights_in_halves_are_those_in_one_piece() {
+fn weights_with_a_remainder_train_like_stored_fp32_weights() {
     let weights = |ema: Option<EmaConfig>| {
         let folder = tempfile::tempdir().unwrap();
         let mut run = Run::new(folder.path());
-        run.fit(FitConfig { ema, ..low(10) }).unwrap();
+        run.fit(FitConfig { ema, ..bf16_config(10) }).unwrap();
         run.model.values()
     };
-    let whole = EmaConfig { evaluate: false, export: false, ..EmaConfig::default() };
-    assert_eq!(weights(None), weights(Some(whole)));
+    // With a moving average, the fp32 weights are stored.
+    let unused = EmaConfig { evaluate: false, export: false, ..EmaConfig::default() };
+    assert_eq!(weights(None), weights(Some(unused)));
 }
 
 #[test]
-fn they_are_for_bf16() {
+fn bf16_weights_need_precision_bf16() {
     let folder = tempfile::tempdir().unwrap();
-    let config = FitConfig { precision: Precision::Fp32, ..low(1) };
+    let config = FitConfig { precision: Precision::Fp32, ..bf16_config(1) };
     let error = Run::new(folder.path()).fit(config).unwrap_err();
     assert!(matches!(error, TrainError::Config { setting: setting::BF16_WEIGHTS, .. }), "{error}");
 }
@@ -85,6 +94,6 @@ fn a_failed_run_leaves_the_model_in_fp32() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.fault = Some(sst_train::Fault::NanLoss { step: 3 });
-    run.fit(low(5)).unwrap_err();
+    run.fit(bf16_config(5)).unwrap_err();
     assert!(run.model.params().iter().all(|(_, param)| param.kind() == Kind::Float));
 }

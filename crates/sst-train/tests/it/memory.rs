@@ -1,10 +1,11 @@
-//! What happens when memory does not suffice: smaller micro-batches, and the same result.
+//! When memory runs out, a run continues with smaller micro-batches and the same result.
 
 use sst_data::{NamesSettings, setting};
 use sst_train::{Fault, FitConfig, TrainError};
 
 use crate::toy::{Count, Run, Toy, config};
 
+/// The weights after five steps with micro-batches of `micro` rows.
 fn five_steps(fault: Option<Fault>, micro: usize, dropout: f64) -> Vec<(String, Vec<f32>)> {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
@@ -15,11 +16,11 @@ fn five_steps(fault: Option<Fault>, micro: usize, dropout: f64) -> Vec<(String, 
     run.model.values()
 }
 
-/// With memory for `rows` rows from the first step on, batches of 8 are run in parts of `micro`.
+/// If the memory suffices for `rows` rows, a run with batches of 8 rows equals one with micro-batches of `micro` rows.
 #[track_caller]
 fn check(rows: usize, micro: usize) {
-    let cut = five_steps(Some(Fault::OutOfMemory { step: 1, rows }), 8, 0.2);
-    assert_eq!(cut, five_steps(None, micro, 0.2), "memory for {rows} rows");
+    let split = five_steps(Some(Fault::OutOfMemory { step: 1, rows }), 8, 0.2);
+    assert_eq!(split, five_steps(None, micro, 0.2), "memory for {rows} rows");
 }
 
 #[test]
@@ -33,8 +34,8 @@ fn batches_are_halved_until_they_fit() {
 
 #[test]
 fn a_step_that_begins_again_gives_the_same_gradient() {
-    let cut = five_steps(Some(Fault::OutOfMemory { step: 3, rows: 2 }), 4, 0.0);
-    for ((name, a), (_, b)) in cut.iter().zip(&five_steps(None, 4, 0.0)) {
+    let split = five_steps(Some(Fault::OutOfMemory { step: 3, rows: 2 }), 4, 0.0);
+    for ((name, a), (_, b)) in split.iter().zip(&five_steps(None, 4, 0.0)) {
         for (a, b) in a.iter().zip(b) {
             assert!((a - b).abs() < 2e-5, "{name}: {a} and {b}");
         }
@@ -42,19 +43,19 @@ fn a_step_that_begins_again_gives_the_same_gradient() {
 }
 
 #[test]
-fn it_is_in_the_ledger_once_a_halving() {
+fn each_halving_is_counted_in_the_ledger_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.fault = Some(Fault::OutOfMemory { step: 2, rows: 3 });
     run.fit(config(5)).unwrap();
     let entry = &run.ledger.entries()["train.out_of_memory"];
-    assert_eq!(entry.count, 2, "8 to 4 to 2 rows, and never again");
+    assert_eq!(entry.count, 2, "from 8 to 4 rows and from 4 to 2, in step 2 alone");
     assert!(entry.first.as_ref().unwrap().starts_with("rows.txt:"), "{entry:?}");
     assert_eq!(run.saver().checkpoint(5).state().unwrap().halvings, 2);
 }
 
 #[test]
-fn a_row_that_is_too_much_alone_ends_the_run() {
+fn a_run_ends_if_memory_does_not_suffice_for_one_row() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.fault = Some(Fault::OutOfMemory { step: 2, rows: 0 });
@@ -67,7 +68,7 @@ fn a_row_that_is_too_much_alone_ends_the_run() {
 }
 
 #[test]
-fn a_loss_over_the_whole_batch_is_not_cut() {
+fn the_batch_of_a_loss_over_the_whole_batch_is_not_split() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.objective.count = Count::Whole;

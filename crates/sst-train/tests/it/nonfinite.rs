@@ -1,11 +1,11 @@
-//! A loss that is not a number never reaches the weights.
+//! A loss that is NaN never changes the weights.
 
 use sst_train::{Fault, FitConfig, Precision, TrainError};
 
 use crate::toy::{Run, config};
 
 #[test]
-fn a_bad_step_leaves_the_weights_and_names_its_rows() {
+fn a_step_with_a_nan_loss_changes_no_weights_and_its_error_names_its_rows() {
     let (good, bad) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut three = Run::new(good.path());
     three.fit(config(3)).unwrap();
@@ -20,12 +20,12 @@ fn a_bad_step_leaves_the_weights_and_names_its_rows() {
     assert!(text.contains("step 4") && text.contains("rows.txt:"), "{text}");
     assert_eq!(run.model.values(), three.model.values(), "as after step 3");
     assert_eq!(run.objective.values(), three.objective.values());
-    // The good checkpoint before it is there to go on from, and no later one.
+    // The newest checkpoint is the one before that step.
     assert_eq!(run.saver().latest_good().unwrap().unwrap().step(), 2);
 }
 
 #[test]
-fn it_is_found_under_autocast_as_well() {
+fn a_nan_loss_is_found_under_autocast() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.fault = Some(Fault::NanLoss { step: 1 });

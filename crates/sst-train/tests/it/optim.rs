@@ -1,4 +1,4 @@
-//! AdamW against torch.optim.AdamW, and what it does with missing and infinite gradients.
+//! AdamW and Muon against PyTorch, parameter groups, and missing or infinite gradients.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,11 +17,13 @@ fn assert_close(got: &Tensor, want: &Tensor, tolerance: f64, what: &str) {
     assert!(error <= tolerance, "{what}: off by {error}");
 }
 
+/// Adds `grad` to the gradient of `param`.
 fn set_gradient(param: &Tensor, grad: &Tensor) {
     // The gradient of sum(param * grad) is grad.
     (param * grad).sum(Kind::Float).f_backward().unwrap();
 }
 
+/// AdamW for parameters with weight decay (`decayed`) and without it (`plain`).
 fn adamw(
     config: OptimizerConfig,
     decayed: &[(&str, &Tensor)],
@@ -37,7 +39,7 @@ fn adamw(
 }
 
 #[test]
-fn twenty_steps_equal_torch() {
+fn twenty_steps_of_adamw_equal_torch() {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/goldens/optim/case.safetensors");
     let case = Weights::open(&path).unwrap();
@@ -77,7 +79,7 @@ fn twenty_steps_equal_torch() {
 #[test]
 fn only_matrices_decay() {
     let mut model = ParamStore::new(Device::Cpu, None);
-    let mut own = ParamStore::new(Device::Cpu, None);
+    let mut objective = ParamStore::new(Device::Cpu, None);
     for (name, shape) in [
         ("a.weight", vec![2, 3]),
         ("a.bias", vec![2]),
@@ -88,10 +90,10 @@ fn only_matrices_decay() {
     }
     let _ = model.add("frozen.weight", &[2, 2], Init::Ones).unwrap();
     model.set_trainable(false, |name| name.starts_with("frozen")).unwrap();
-    let _ = own.add("head.weight", &[2, 2, 1], Init::Ones).unwrap();
-    let _ = own.add("temperature", &[], Init::Ones).unwrap();
+    let _ = objective.add("head.weight", &[2, 2, 1], Init::Ones).unwrap();
+    let _ = objective.add("temperature", &[], Init::Ones).unwrap();
     let config = OptimizerConfig { weight_decay: 0.1, ..OptimizerConfig::default() };
-    let groups = param_groups(&model, &[], &[("", Some(&own))], &config);
+    let groups = param_groups(&model, &[], &[("", Some(&objective))], &config);
     let listed: Vec<(f64, Vec<&str>)> = groups
         .iter()
         .map(|g| (g.weight_decay, g.params.iter().map(|(name, _)| name.as_str()).collect()))
@@ -101,7 +103,7 @@ fn only_matrices_decay() {
 }
 
 #[test]
-fn a_parameter_without_a_gradient_is_left_alone() {
+fn a_parameter_without_a_gradient_is_not_updated() {
     let used = Tensor::ones([2, 2], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let unused = Tensor::ones([2, 2], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let mut optimizer =
@@ -123,7 +125,7 @@ fn a_parameter_without_a_gradient_is_left_alone() {
 }
 
 #[test]
-fn found_inf_holds_everything_back() {
+fn found_inf_prevents_the_update() {
     let param = Tensor::ones([3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let mut optimizer = adamw(OptimizerConfig::default(), &[("p", &param)], &[]);
     set_gradient(&param, &Tensor::from_slice(&[1_f32, f32::NAN, 2.0]));
@@ -135,7 +137,7 @@ fn found_inf_holds_everything_back() {
     }
 }
 
-/// Loads `change(state)` and expects an error that says `message`, and an optimiser unchanged by it.
+/// Loads a state that `change` has changed. The error must contain `message`, and the optimiser must not change.
 #[track_caller]
 fn check_refused(change: impl FnOnce(&mut BTreeMap<String, Tensor>), message: &str) {
     let param = Tensor::ones([3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
@@ -159,7 +161,7 @@ fn a_state_that_does_not_fit_is_refused() {
 }
 
 #[test]
-fn two_parameters_of_one_name_and_none_at_all_are_refused() {
+fn two_parameters_with_the_same_name_and_no_parameters_are_refused() {
     let param = Tensor::ones([3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let named = || ("p".to_owned(), param.shallow_clone());
     let twice = ParamGroup {
@@ -173,8 +175,15 @@ fn two_parameters_of_one_name_and_none_at_all_are_refused() {
     assert!(Optimizer::new(OptimizerConfig::default(), vec![]).is_err());
 }
 
+/// The rule and the learning rate factor of each parameter, by name.
+fn rules_and_factors(groups: &[ParamGroup]) -> BTreeMap<&str, (OptimizerName, f64)> {
+    let params =
+        groups.iter().flat_map(|group| group.params.iter().map(move |param| (group, param)));
+    params.map(|(group, (name, _))| (name.as_str(), (group.rule, group.lr_factor))).collect()
+}
+
 #[test]
-fn layers_are_told_from_what_is_below_and_above_them() {
+fn groups_depend_on_the_layer_of_a_parameter() {
     let mut model = ParamStore::new(Device::Cpu, None);
     for name in [
         "bert.embeddings.word_embeddings.weight",
@@ -190,20 +199,17 @@ fn layers_are_told_from_what_is_below_and_above_them() {
     let config = OptimizerConfig { name, layer_decay: 0.5, ..OptimizerConfig::default() };
     let stacks = [LayerStack { prefix: "bert.encoder.layer.".to_owned(), depth: 2 }];
     let groups = param_groups(&model, &stacks, &[], &config);
-    let found = groups.iter().flat_map(|group| {
-        group.params.iter().map(|(name, _)| (name.as_str(), (group.rule, group.lr_factor)))
-    });
-    let found: BTreeMap<_, _> = found.collect();
+    let by_name = rules_and_factors(&groups);
     let (muon, adamw) = (OptimizerName::Muon, OptimizerName::AdamW);
-    assert_eq!(found["bert.embeddings.word_embeddings.weight"], (adamw, 0.125));
-    assert_eq!(found["bert.encoder.layer.0.output.dense.weight"], (muon, 0.25));
-    assert_eq!(found["bert.encoder.layer.0.output.dense.bias"], (adamw, 0.25));
-    assert_eq!(found["bert.encoder.layer.1.output.dense.weight"], (muon, 0.5));
-    assert_eq!(found["cls.predictions.transform.dense.weight"], (adamw, 1.0));
+    assert_eq!(by_name["bert.embeddings.word_embeddings.weight"], (adamw, 0.125));
+    assert_eq!(by_name["bert.encoder.layer.0.output.dense.weight"], (muon, 0.25));
+    assert_eq!(by_name["bert.encoder.layer.0.output.dense.bias"], (adamw, 0.25));
+    assert_eq!(by_name["bert.encoder.layer.1.output.dense.weight"], (muon, 0.5));
+    assert_eq!(by_name["cls.predictions.transform.dense.weight"], (adamw, 1.0));
 }
 
 #[test]
-fn two_stacks_have_their_own_depths_and_other_numbers_are_no_layers() {
+fn each_stack_has_its_own_depth_and_other_numbers_in_names_are_not_layers() {
     let mut model = ParamStore::new(Device::Cpu, None);
     for name in [
         "text.layers.0.weight",
@@ -222,20 +228,17 @@ fn two_stacks_have_their_own_depths_and_other_numbers_are_no_layers() {
         ..OptimizerConfig::default()
     };
     let groups = param_groups(&model, &stacks, &[], &config);
-    let found = groups.iter().flat_map(|group| {
-        group.params.iter().map(|(name, _)| (name.as_str(), (group.rule, group.lr_factor)))
-    });
-    let found: BTreeMap<_, _> = found.collect();
+    let by_name = rules_and_factors(&groups);
     let (muon, adamw) = (OptimizerName::Muon, OptimizerName::AdamW);
-    assert_eq!(found["text.layers.0.weight"], (muon, 0.5));
-    assert_eq!(found["vision.layers.0.weight"], (muon, 0.125));
-    assert_eq!(found["vision.layers.2.weight"], (muon, 0.5));
-    assert_eq!(found["vision.embeddings.weight"], (adamw, 0.0625));
-    assert_eq!(found["decoder.blocks.1.weight"], (adamw, 1.0));
+    assert_eq!(by_name["text.layers.0.weight"], (muon, 0.5));
+    assert_eq!(by_name["vision.layers.0.weight"], (muon, 0.125));
+    assert_eq!(by_name["vision.layers.2.weight"], (muon, 0.5));
+    assert_eq!(by_name["vision.embeddings.weight"], (adamw, 0.0625));
+    assert_eq!(by_name["decoder.blocks.1.weight"], (adamw, 1.0));
 }
 
-/// An optimiser of `name` for one parameter of a layer.
-fn of_one(name: OptimizerName, param: &Tensor, lr_factor: f64) -> Optimizer {
+/// The optimiser `name` for one parameter, which is in a layer.
+fn optimizer_of_one(name: OptimizerName, param: &Tensor, lr_factor: f64) -> Optimizer {
     let params = vec![("layer.0.weight".to_owned(), param.shallow_clone())];
     let config = OptimizerConfig { name, ..OptimizerConfig::default() };
     let group = ParamGroup { params, rule: name, lr_factor, weight_decay: 0.1 };
@@ -243,11 +246,11 @@ fn of_one(name: OptimizerName, param: &Tensor, lr_factor: f64) -> Optimizer {
 }
 
 #[test]
-fn a_rate_factor_is_a_factor_of_the_rate() {
+fn the_factor_of_a_group_multiplies_the_learning_rate() {
     for name in [OptimizerName::AdamW, OptimizerName::Muon] {
         let run = |lr, lr_factor| {
             let param = Tensor::ones([2, 3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
-            let mut optimizer = of_one(name, &param, lr_factor);
+            let mut optimizer = optimizer_of_one(name, &param, lr_factor);
             set_gradient(
                 &param,
                 &Tensor::from_slice(&[1_f32, -2.0, 3.0, 0.5, 0.1, 7.0]).view([2, 3]),
@@ -297,11 +300,10 @@ fn muon_equals_torch() {
         optimizer.reset_gradients().unwrap();
         for (name, param) in names.iter().zip(&params) {
             let want = tensor(&format!("param.{name}")).get(step);
-            // The iteration is in bf16, whose products differ in the last of eight places from one
-            // processor to the next.
-            let moved = (&want - &tensor(&format!("init.{name}"))).norm().double_value(&[]);
-            let off = (param.detach() - want).norm().double_value(&[]);
-            assert!(off <= 0.01 * moved, "{name}, step {step}: off by {off}, moved by {moved}");
+            // The iteration runs in bf16. The last of the eight bits of its results depends on the processor.
+            let change = (&want - &tensor(&format!("init.{name}"))).norm().double_value(&[]);
+            let error = (param.detach() - want).norm().double_value(&[]);
+            assert!(error <= 0.01 * change, "{name}, step {step}: off by {error} of {change}");
         }
     }
     for name in names {
@@ -311,9 +313,9 @@ fn muon_equals_torch() {
 }
 
 #[test]
-fn muon_holds_back_what_is_not_finite_and_takes_matrices_alone() {
+fn muon_skips_gradients_that_are_not_finite_and_updates_matrices_only() {
     let param = Tensor::ones([2, 2], (Kind::Float, Device::Cpu)).set_requires_grad(true);
-    let mut optimizer = of_one(OptimizerName::Muon, &param, 1.0);
+    let mut optimizer = optimizer_of_one(OptimizerName::Muon, &param, 1.0);
     set_gradient(&param, &Tensor::from_slice(&[1_f32, f32::NAN, 2.0, 3.0]).view([2, 2]));
     let grads = optimizer.gradients().unwrap();
     optimizer.update(0.1, &grads, None, Some(&Tensor::from(1_f32))).unwrap();
@@ -325,5 +327,5 @@ fn muon_holds_back_what_is_not_finite_and_takes_matrices_alone() {
     let rule = OptimizerName::Muon;
     let group = ParamGroup { params, rule, lr_factor: 1.0, weight_decay: 0.0 };
     let error = Optimizer::new(OptimizerConfig::default(), vec![group]).unwrap_err().to_string();
-    assert!(error.contains("`v` is [3]"), "{error}");
+    assert!(error.contains("`v` has shape [3]"), "{error}");
 }

@@ -1,10 +1,11 @@
-//! The picture of the loss.
+//! The plot of the losses.
 
 use std::path::Path;
 
 use sst_core::{Event, Tracker};
 use sst_train::track::{LossPlot, plot};
 
+/// Draws the plot of a `metrics.jsonl` with this content. Returns its folder and the path of the picture.
 fn draw(metrics: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let (rows, picture) = (folder.path().join("metrics.jsonl"), folder.path().join("loss.png"));
@@ -14,7 +15,7 @@ fn draw(metrics: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     (folder, picture)
 }
 
-/// Width and height in a PNG's header.
+/// The width and height in the header of a PNG.
 fn size(path: &Path) -> (u32, u32) {
     let bytes = std::fs::read(path).unwrap();
     assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
@@ -24,7 +25,7 @@ fn size(path: &Path) -> (u32, u32) {
 }
 
 #[test]
-fn it_has_its_size_and_nothing_is_left_beside_it() {
+fn the_picture_has_its_size_and_no_temporary_file_is_left() {
     let (folder, picture) = draw(
         "{\"_step\":1,\"train/loss\":3.5}\n{\"_step\":2,\"train/loss\":2.5}\n\
          {\"_step\":2,\"eval/mlm/loss\":3.0}\n{\"_step\":3,\"train/loss\":null}\n",
@@ -40,7 +41,7 @@ fn a_single_point_can_be_drawn() {
 }
 
 #[test]
-fn whatever_the_losses_are_they_can_be_drawn() {
+fn losses_of_any_size_can_be_drawn() {
     let check = |first: f64, second: f64| {
         let row = |step: u64, loss: f64| format!("{{\"_step\":{step},\"train/loss\":{loss:e}}}\n");
         let (_folder, picture) = draw(&(row(1, first) + &row(u64::MAX, second)));
@@ -53,7 +54,7 @@ fn whatever_the_losses_are_they_can_be_drawn() {
 }
 
 #[test]
-fn a_hundred_lines_have_a_legend_and_their_names_make_the_picture() {
+fn a_hundred_lines_can_be_drawn_and_the_legend_shows_their_names() {
     let row = |name: &str| {
         let losses: Vec<_> = (0..100).map(|i| format!("\"eval/{name}{i}/loss\":{i}")).collect();
         format!("{{\"_step\":1,{}}}\n", losses.join(","))
@@ -67,7 +68,7 @@ fn a_hundred_lines_have_a_legend_and_their_names_make_the_picture() {
 }
 
 #[test]
-fn another_loss_is_another_picture() {
+fn another_loss_gives_another_picture() {
     let bytes = |metrics: &str| {
         let (_folder, picture) = draw(metrics);
         std::fs::read(picture).unwrap()

@@ -1,4 +1,4 @@
-//! The policy as a table.
+//! The actions after a step and after a save, as tables.
 
 use sst_train::Action::{self, Delete, Evaluate, Log, Save};
 use sst_train::{Best, BestBy, Direction, Policy, Retention};
@@ -7,8 +7,8 @@ const POLICY: Policy =
     Policy { total_steps: 10, log_every: 2, eval_every: Some(3), save_every: Some(4) };
 
 #[track_caller]
-fn check(policy: Policy, step: u64, stopping: bool, expected: &[Action]) {
-    assert_eq!(policy.after_step(step, stopping), expected, "after step {step}");
+fn check(policy: Policy, step: u64, is_stopping: bool, expected: &[Action]) {
+    assert_eq!(policy.after_step(step, is_stopping), expected, "after step {step}");
 }
 
 #[test]
@@ -19,7 +19,7 @@ fn after_a_step() {
     check(POLICY, 4, false, &[Log, Save]);
     check(POLICY, 6, false, &[Log, Evaluate]);
     check(POLICY, 10, false, &[Log, Evaluate, Save]);
-    // Asked to stop: saved at once, without an evaluation; but a run at its end is simply finished.
+    // A run that is asked to stop saves at once, without an evaluation. After its last step it is finished anyway.
     check(POLICY, 1, true, &[Save]);
     check(POLICY, 6, true, &[Log, Save]);
     check(POLICY, 10, true, &[Log, Evaluate, Save]);
@@ -28,6 +28,8 @@ fn after_a_step() {
     check(rare, 10, false, &[Log, Evaluate, Save]);
 }
 
+/// `rule` is the number of newest checkpoints that are kept, the number of best ones, and the number whose multiples
+/// are kept, or 0. `saved` are the steps of all checkpoints, the one that was just written first.
 #[track_caller]
 fn check_deleted(rule: (usize, usize, u64), saved: &[u64], best: &[u64], expected: &[u64]) {
     let (last, count, every) = rule;
@@ -38,29 +40,29 @@ fn check_deleted(rule: (usize, usize, u64), saved: &[u64], best: &[u64], expecte
     assert_eq!(retention.after_save(step, saved, best), expected, "{rule:?} {saved:?} {best:?}");
 }
 
-/// The one just written first, then the others in any order.
 #[test]
 fn after_a_save() {
     check_deleted((2, 1, 0), &[4], &[], &[]);
     check_deleted((2, 1, 0), &[12, 4, 8], &[], &[4]);
     check_deleted((2, 1, 0), &[12, 8, 4], &[], &[4]);
     check_deleted((1, 1, 0), &[12, 4, 8], &[], &[4, 8]);
-    // The best stay, as many as are asked for.
+    // The best checkpoints are kept, as many as the rule says.
     check_deleted((1, 1, 0), &[12, 4, 8], &[4], &[8]);
     check_deleted((1, 1, 0), &[12, 4, 8], &[12], &[4, 8]);
     check_deleted((1, 2, 0), &[16, 4, 8, 12], &[8, 4, 12], &[12]);
     check_deleted((1, 0, 0), &[16, 4, 8, 12], &[8, 4], &[4, 8, 12]);
     check_deleted((1, 9, 0), &[16, 4, 8, 12], &[8], &[4, 12]);
-    // Landmarks stay for ever.
+    // Checkpoints at multiples of a number are kept.
     check_deleted((1, 0, 8), &[20, 4, 8, 12, 16], &[], &[4, 12]);
     check_deleted((2, 1, 10), &[30, 5, 10, 15, 20, 25], &[15], &[5]);
-    // All rules at once, and none.
+    // All rules together, and no rule.
     check_deleted((1, 1, 10), &[35, 5, 10, 15, 20, 25, 30], &[5], &[15, 25]);
     check_deleted((0, 0, 0), &[12, 4, 8], &[], &[]);
-    // The one just written always stays, even if a later one is there.
+    // The checkpoint that was just written is kept, even if there is a later one.
     check_deleted((1, 0, 0), &[4, 8], &[], &[]);
 }
 
+/// Ranks checkpoints, given as steps with values, of which `count` are kept.
 #[track_caller]
 fn check_ranks(count: usize, direction: Direction, values: &[(u64, f64)], expected: &[u64]) {
     let metric = || "eval/a/b".to_owned();
@@ -79,14 +81,14 @@ fn the_best_come_first() {
     check_ranks(3, Direction::Lower, &values, &[2, 4, 3]);
     check_ranks(3, Direction::Higher, &values, &[1, 3, 2]);
     check_ranks(1, Direction::Lower, &values, &[2]);
-    // One is remembered to tell of, also when none is kept for it.
+    // The best checkpoint stays in the list even if no checkpoint is kept for being best.
     check_ranks(0, Direction::Higher, &values, &[1]);
-    // A step saved again counts once, with its new value.
+    // A step that is saved again is listed once, with its new value.
     check_ranks(3, Direction::Lower, &[(1, 3.0), (2, 2.0), (1, 1.0)], &[1, 2]);
 }
 
 #[test]
-fn another_figure_is_not_compared() {
+fn values_of_another_metric_are_not_compared() {
     let best = |step, metric: &str, value| Best { step, metric: metric.to_owned(), value };
     let ranked = Retention::default().rank(vec![best(1, "a", 0.1)], best(2, "b", 7.0));
     assert_eq!(ranked, [best(2, "b", 7.0)]);

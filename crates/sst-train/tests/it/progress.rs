@@ -1,4 +1,4 @@
-//! The plain lines of progress.
+//! The progress of a run as lines of text.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -7,6 +7,7 @@ use std::time::Duration;
 use sst_core::{Event, Metrics, Tracker};
 use sst_train::track::Progress;
 
+/// A writer that the test can read from.
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);
 
@@ -21,6 +22,7 @@ impl Write for Shared {
     }
 }
 
+/// The report of a step, with a loss and a speed.
 fn step(step: u64) -> Event {
     Event::Step {
         step,
@@ -32,6 +34,7 @@ fn step(step: u64) -> Event {
     }
 }
 
+/// Sends the events of a run, and compares the text. `every` is the time between two lines for steps.
 #[track_caller]
 fn check(every: Duration, expected: &str) {
     let out = Shared::default();
@@ -52,7 +55,7 @@ fn check(every: Duration, expected: &str) {
 }
 
 #[test]
-fn every_report() {
+fn every_report_has_a_line() {
     check(
         Duration::ZERO,
         "step 0/300: 1,024 trainable parameters\n\
@@ -65,7 +68,7 @@ fn every_report() {
 }
 
 #[test]
-fn the_first_and_the_last_of_many() {
+fn of_many_reports_in_a_short_time_the_first_and_the_last_have_a_line() {
     check(
         Duration::from_secs(3600),
         "step 0/300: 1,024 trainable parameters\n\

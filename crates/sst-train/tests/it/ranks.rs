@@ -1,4 +1,4 @@
-//! Several ranks, as threads, train as one process does, and none of them acts alone.
+//! Several ranks, run as threads, train like one process, and do the same whatever happens on one of them.
 
 use std::path::Path;
 
@@ -10,17 +10,21 @@ use sst_train::{
 
 use crate::toy::{Count, Run, Threads, Toy, config, turn};
 
-/// How a rank ended.
+/// A rank after its run.
 struct Ended {
     result: Result<Outcome, TrainError>,
     weights: Vec<(String, Vec<f32>)>,
+    /// The parameters and the state of the objective.
     objective: Vec<f32>,
+    /// The entries of the ledger with their counts.
     ledger: Vec<(String, u64)>,
     events: Vec<Event>,
+    /// The number of collective operations.
     operations: u64,
 }
 
-/// Runs so many ranks, each as `vary` changes it. A rank that waits longer than the limit of [`Threads`] has an error.
+/// Trains with `world` ranks. `vary` is called with the number of each rank and changes its run. A rank that waits
+/// longer than the limit of [`Threads`] gets an error.
 fn train(
     world: usize,
     folder: &Path,
@@ -54,7 +58,8 @@ fn train(
     })
 }
 
-/// Two ranks end with the same weights as one, whose micro-batches are of `micro` rows.
+/// Checks that two ranks end with the same weights as one. A step has micro-batches of `micro` rows. `fault` is
+/// injected on rank 1.
 #[track_caller]
 fn check(settings: &FitConfig, micro: usize, fault: Option<Fault>) -> Vec<Ended> {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -77,7 +82,7 @@ fn check(settings: &FitConfig, micro: usize, fault: Option<Fault>) -> Vec<Ended>
     both
 }
 
-/// With an eps that does not blow up the rounding of gradients near zero.
+/// Settings with a large eps, so that AdamW does not magnify the rounding errors of gradients near zero.
 fn smooth(total_steps: u64) -> FitConfig {
     let optimizer = OptimizerConfig { eps: 1e-3, lr: 0.01, ..OptimizerConfig::default() };
     FitConfig { optimizer, ..config(total_steps) }
@@ -87,7 +92,7 @@ fn smooth(total_steps: u64) -> FitConfig {
 fn two_ranks_with_half_a_batch_each_train_as_one_with_the_whole() {
     check(&smooth(8), 8, None);
     check(&smooth(8), 3, None);
-    // Of micro-batches of one row the second rank has all, and the first one none.
+    // If micro-batches have one row, the second rank has all rows and the first one has none.
     check(&smooth(4), 1, None);
     check(&FitConfig { ema: Some(EmaConfig::default()), ..smooth(4) }, 8, None);
     let muon = OptimizerConfig { name: OptimizerName::Muon, ..smooth(1).optimizer };
@@ -95,7 +100,7 @@ fn two_ranks_with_half_a_batch_each_train_as_one_with_the_whole() {
 }
 
 #[test]
-fn weights_in_bf16_are_the_same_on_all_ranks() {
+fn bf16_weights_are_the_same_on_all_ranks() {
     let settings =
         FitConfig { precision: Precision::Bf16, bf16_weights: true, log_every: 1, ..smooth(4) };
     let folder = tempfile::tempdir().unwrap();
@@ -152,7 +157,7 @@ fn a_step_that_overflows_on_one_rank_is_skipped_on_all() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_on_one_rank_reaches_the_weights_of_none() {
+fn a_nan_loss_on_one_rank_changes_the_weights_of_no_rank() {
     let (good, bad) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let before = train(2, good.path(), &smooth(1), |_, _| ());
     let both = train(2, bad.path(), &smooth(4), |rank, run| {
@@ -166,21 +171,21 @@ fn a_loss_that_is_no_number_on_one_rank_reaches_the_weights_of_none() {
 }
 
 #[test]
-fn out_of_memory_on_one_rank_halves_on_all() {
+fn if_one_rank_runs_out_of_memory_all_halve_their_micro_batches() {
     let both = check(&smooth(5), 8, Some(Fault::OutOfMemory { step: 2, rows: 2 }));
     for rank in &both {
-        assert_eq!(rank.ledger, [("train.out_of_memory".to_owned(), 1)], "4 to 2 rows");
+        assert_eq!(rank.ledger, [("train.out_of_memory".to_owned(), 1)], "from 4 to 2 rows");
     }
 }
 
 #[test]
-fn memory_that_one_row_is_too_much_for_ends_all() {
+fn if_memory_does_not_suffice_for_one_row_on_one_rank_all_end() {
     let folder = tempfile::tempdir().unwrap();
     let both = train(2, folder.path(), &smooth(3), |rank, run| {
         run.fault = (rank == 1).then_some(Fault::OutOfMemory { step: 2, rows: 0 });
     });
-    let own = both[1].result.as_ref().unwrap_err();
-    assert!(matches!(own, TrainError::OutOfMemory { step: 2, .. }), "{own}");
+    let error = both[1].result.as_ref().unwrap_err();
+    assert!(matches!(error, TrainError::OutOfMemory { step: 2, .. }), "{error}");
     check_other(&both[0], 1, "one row at a time");
 }
 
@@ -188,10 +193,10 @@ fn memory_that_one_row_is_too_much_for_ends_all() {
 fn a_stop_on_one_rank_stops_all_at_the_same_step() {
     let folder = tempfile::tempdir().unwrap();
     let both = train(2, folder.path(), &smooth(9), |rank, run| {
-        // A rank draws four rows a step; the flag is set by that many draws.
+        // The flag is set when rank 1 has drawn 2 * 8 - 3 = 13 rows. A rank draws 4 rows in a step.
         run.stop_after = (rank == 1).then_some(2);
     });
-    let at: Vec<_> = both
+    let steps: Vec<_> = both
         .iter()
         .map(|rank| match rank.result.as_ref().unwrap() {
             Outcome::Stopped { reason: StopReason::Asked, step, checkpoint } => {
@@ -201,7 +206,7 @@ fn a_stop_on_one_rank_stops_all_at_the_same_step() {
             outcome => panic!("{outcome:?}"),
         })
         .collect();
-    assert_eq!(at, [4, 4]);
+    assert_eq!(steps, [4, 4]);
     assert_eq!(both[0].weights, both[1].weights);
 }
 
@@ -217,6 +222,7 @@ fn tokens_of_all_ranks_count_for_the_budget() {
     }
 }
 
+/// Checks that `rank` ended because rank number `failed` failed with `message`.
 #[track_caller]
 fn check_other(rank: &Ended, failed: usize, message: &str) {
     match rank.result.as_ref().unwrap_err() {
@@ -237,7 +243,7 @@ fn an_error_of_one_rank_ends_all_with_its_message() {
     assert!(matches!(both[0].result.as_ref().unwrap_err(), TrainError::Save { .. }));
     check_other(&both[1], 0, "the export is broken");
 
-    // Checkpoints in the way are found by rank 0 before the first step.
+    // Before the first step, rank 0 finds the checkpoints of another run in the folder.
     train(2, folder.path(), &smooth(1), |_, _| ());
     let both = train(2, folder.path(), &smooth(1), |_, _| ());
     assert!(matches!(both[0].result.as_ref().unwrap_err(), TrainError::RunExists { .. }));

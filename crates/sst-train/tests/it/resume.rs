@@ -1,4 +1,4 @@
-//! An interrupted run equals an uninterrupted one, bit for bit.
+//! A run that was interrupted and resumed equals an uninterrupted one, bit for bit.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,26 +11,27 @@ use sst_train::{
 
 use crate::toy::{Run, config, keep};
 
-/// The rows of `metrics.jsonl` without what differs from run to run.
+/// The rows of `metrics.jsonl`, without times and speeds, which differ from run to run.
 fn rows(folder: &Path) -> Vec<Value> {
     let rows = jsonl::read(&folder.join("metrics.jsonl")).unwrap();
-    let steady = |key: &str| !key.starts_with("perf/") && key != "_timestamp";
+    let is_compared = |key: &str| !key.starts_with("perf/") && key != "_timestamp";
     rows.into_iter()
-        .map(|row| Value::Object(row.into_iter().filter(|(key, _)| steady(key)).collect()))
+        .map(|row| Value::Object(row.into_iter().filter(|(key, _)| is_compared(key)).collect()))
         .collect()
 }
 
 fn settings(total_steps: u64) -> FitConfig {
-    // Reports every 3 steps: step 10 lies between two of them.
+    // Reports come every 3 steps, so that the run is interrupted between two reports.
     FitConfig { eval_every: Some(5), ..config(total_steps) }
 }
 
-/// Twenty steps, and eleven and nine, by runs that `vary` has changed; stopped in the middle of a step.
+/// Compares a run of twenty steps with one that is asked to stop during step 11 and resumed. `vary` changes both runs.
 #[track_caller]
 fn check(config: FitConfig, vary: impl Fn(&mut Run<'_>)) {
     check_stopped(StopReason::Asked, config, vary);
 }
 
+/// As [`check`], for a run that stops for `reason`.
 #[track_caller]
 fn check_stopped(reason: StopReason, config: FitConfig, vary: impl Fn(&mut Run<'_>)) {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -83,30 +84,30 @@ fn check_stopped(reason: StopReason, config: FitConfig, vary: impl Fn(&mut Run<'
 }
 
 #[test]
-fn a_stopped_run_goes_on_as_if_it_had_not_stopped() {
+fn a_resumed_run_equals_an_uninterrupted_one() {
     check(settings(20), |_| {});
 }
 
 #[test]
-fn so_does_one_with_micro_batches() {
+fn with_micro_batches() {
     check(settings(20), |run| run.micro_batch_size = 3);
 }
 
 #[test]
-fn so_does_one_in_bf16() {
+fn in_bf16() {
     check(FitConfig { precision: Precision::Bf16, ..settings(20) }, |_| {});
 }
 
-/// The scale grows every fourth step, falls at step 7, and is one good step along when the run stops.
+/// The scale grows after three steps in a row, and falls in step 7. When the run stops, one step has been counted.
 #[test]
-fn so_does_one_in_fp16_with_a_skipped_step() {
+fn in_fp16_with_a_skipped_step() {
     let loss_scaling = LossScaling { growth_interval: 3, ..LossScaling::default() };
     let config = FitConfig { precision: Precision::Fp16, loss_scaling, ..settings(20) };
     check(config, |run| run.fault = Some(Fault::Overflow { step: 7 }));
 }
 
 #[test]
-fn so_does_one_that_averages_its_weights() {
+fn with_a_moving_average_of_the_weights() {
     for export in [false, true] {
         let ema = EmaConfig { decay: 0.9, export, ..EmaConfig::default() };
         check(FitConfig { ema: Some(ema), save_every: Some(4), ..settings(20) }, |_| {});
@@ -114,24 +115,25 @@ fn so_does_one_that_averages_its_weights() {
 }
 
 #[test]
-fn so_does_one_whose_checkpoints_are_written_while_it_trains() {
+fn with_checkpoints_that_are_written_during_training() {
     for async_save in [false, true] {
         let often = FitConfig { async_save, save_every: Some(1), ..settings(20) };
         check(often, |run| run.slow_export = Duration::from_millis(10));
     }
 }
 
-/// The resumed run cuts its batches as before without running out of memory again.
+/// The resumed run splits its micro-batches as before, without running out of memory again.
 #[test]
-fn so_does_one_that_ran_out_of_memory() {
-    // The toy asks to stop by counting the rows drawn, and rows of a step that begins again are drawn again.
+fn after_running_out_of_memory() {
+    // The toy sets its stop flag after a number of rows, and a step that begins again draws its rows again. So a budget
+    // of tokens stops this run.
     check_stopped(StopReason::MaxTokens, settings(20), |run| {
         run.fault = Some(Fault::OutOfMemory { step: 3, rows: 3 });
     });
 }
 
 #[test]
-fn ten_and_ten_are_twenty() {
+fn ten_steps_and_ten_more_equal_twenty() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut whole = Run::new(one.path());
     whole.fit(config(20)).unwrap();
@@ -143,7 +145,7 @@ fn ten_and_ten_are_twenty() {
 }
 
 #[test]
-fn the_seed_alone_decides() {
+fn the_losses_depend_on_the_seed_alone() {
     let loss = |seed| {
         let folder = tempfile::tempdir().unwrap();
         let mut run = Run::new(folder.path());
@@ -155,12 +157,12 @@ fn the_seed_alone_decides() {
 }
 
 #[test]
-fn rows_after_the_resumed_step_are_taken_out() {
+fn a_resume_removes_the_rows_of_later_steps() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.fit(FitConfig { log_every: 1, save_every: Some(4), retention: keep(0), ..config(8) })
         .unwrap();
-    // The last checkpoint is lost, and a crash cut the last row off.
+    // The last checkpoint is lost, and a crash has cut off the last row of the file.
     std::fs::remove_dir_all(run.saver().path(8)).unwrap();
     let path = folder.path().join("metrics.jsonl");
     let mut text = std::fs::read(&path).unwrap();
@@ -178,7 +180,7 @@ fn rows_after_the_resumed_step_are_taken_out() {
 }
 
 #[test]
-fn a_finished_run_is_finished() {
+fn resuming_a_finished_run_gives_its_outcome_again() {
     let folder = tempfile::tempdir().unwrap();
     let first = Run::new(folder.path()).fit(config(4)).unwrap();
     let mut again = Run::new(folder.path());
@@ -195,19 +197,19 @@ fn another_seed_is_refused() {
 }
 
 #[test]
-fn the_ledger_is_the_checkpoints_and_counts_on() {
+fn a_resume_restores_the_ledger_of_the_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.ledger.add("rows.cut", 3, None);
     run.fit(config(2)).unwrap();
     let mut again = Run::new(folder.path());
-    // Preparing the data again counted it again.
+    // As the data is prepared again, the entry is counted again.
     again.ledger.add("rows.cut", 3, None);
     again.resume(config(4)).unwrap();
     assert_eq!(again.ledger.count("rows.cut"), 3);
 }
 
-/// A run stopped at once with `before`, resumed with `after`.
+/// A run with the settings `before` cannot be resumed with the settings `after`.
 #[track_caller]
 fn check_refused(before: FitConfig, after: FitConfig, message: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -218,7 +220,7 @@ fn check_refused(before: FitConfig, after: FitConfig, message: &str) {
 }
 
 #[test]
-fn what_would_be_lost_or_is_lacking_is_refused() {
+fn a_checkpoint_with_or_without_an_average_or_a_scale_needs_a_run_like_it() {
     let ema = FitConfig { ema: Some(EmaConfig::default()), ..config(2) };
     check_refused(ema.clone(), config(4), "`ema` = an average");
     check_refused(config(2), FitConfig { total_steps: 4, ..ema }, "`ema` = none");

@@ -1,4 +1,4 @@
-//! Checkpoints written while training goes on: the same, and safe at any moment.
+//! Checkpoints that are written during training: they are the same, and killing the run does no harm.
 
 #![allow(clippy::disallowed_methods)] // Tests run themselves in a process that is killed.
 
@@ -12,7 +12,7 @@ use sst_train::{BestBy, Direction, FitConfig, Retention, Saver, TrainError};
 
 use crate::toy::{Run, config, keep};
 
-/// The files of a checkpoint but those that tell the time.
+/// The files of a checkpoint that do not contain times.
 fn content(checkpoint: &Path) -> Vec<(String, Vec<u8>)> {
     [
         "model/config.json",
@@ -26,10 +26,10 @@ fn content(checkpoint: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn they_are_the_same_as_those_that_were_waited_for() {
+fn they_equal_checkpoints_that_training_waits_for() {
     let run = |folder: &Path, async_save| {
         let mut run = Run::new(folder);
-        // Slower than a step: training changes the weights while they are written.
+        // The export takes longer than a step, so that training changes the weights meanwhile.
         run.slow_export = Duration::from_millis(if async_save { 30 } else { 0 });
         let config = FitConfig { save_every: Some(3), retention: keep(0), ..config(12) };
         run.fit(FitConfig { async_save, ..config }).unwrap();
@@ -48,15 +48,15 @@ fn they_are_the_same_as_those_that_were_waited_for() {
 }
 
 #[test]
-fn training_goes_on_meanwhile() {
+fn training_goes_on_while_a_checkpoint_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.slow_export = Duration::from_millis(300);
     run.fit(FitConfig { save_every: Some(4), log_every: 1, ..config(6) }).unwrap();
     let events = run.record.0.lock().unwrap();
-    let place = |wanted: &dyn Fn(&Event) -> bool| events.iter().position(wanted).unwrap();
-    let saved = place(&|event| matches!(event, Event::Saved { step: 4, .. }));
-    let fifth = place(&|event| matches!(event, Event::Step { step: 5, .. }));
+    let index = |wanted: &dyn Fn(&Event) -> bool| events.iter().position(wanted).unwrap();
+    let saved = index(&|event| matches!(event, Event::Saved { step: 4, .. }));
+    let fifth = index(&|event| matches!(event, Event::Step { step: 5, .. }));
     assert!(fifth < saved, "{events:?}");
     assert!(matches!(
         events[events.len() - 2..],
@@ -79,7 +79,7 @@ fn an_error_ends_the_run_at_the_next_step() {
 }
 
 #[test]
-fn the_best_by_another_figure_stays() {
+fn the_best_checkpoints_by_a_named_metric_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let by = |metric: &str| Some(BestBy { metric: metric.into(), direction: Direction::Higher });
     let retention = Retention { last: 1, best: 2, by: by("eval/held/loss"), every: Some(5) };
@@ -105,7 +105,8 @@ fn the_best_by_another_figure_stays() {
     assert!(error.to_string().contains("eval/held/loss"), "{error}");
 }
 
-/// Set in the process that `a_kill_at_any_moment_leaves_a_good_one` starts.
+/// The environment variable with the run folder of the process that `a_kill_at_any_moment_leaves_a_good_checkpoint`
+/// starts.
 const FOLDER: &str = "SST_TEST_KILLED_IN";
 
 #[test]
@@ -117,7 +118,7 @@ fn child_that_is_killed() {
 }
 
 #[test]
-fn a_kill_at_any_moment_leaves_a_good_one() {
+fn a_kill_at_any_moment_leaves_a_good_checkpoint() {
     for round in 0..8_u64 {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -133,14 +134,13 @@ fn a_kill_at_any_moment_leaves_a_good_one() {
             assert!(began.elapsed() < Duration::from_secs(60), "it never saved");
             std::thread::sleep(Duration::from_millis(1));
         }
-        // Some way into one of the saves that follow each other.
+        // The run saves after every step, so the process is most likely writing a checkpoint when it is killed.
         std::thread::sleep(Duration::from_micros(1500 * round + 377 * round * round));
         child.kill().unwrap();
         child.wait().unwrap();
 
         let good = saver.latest_good().unwrap().unwrap();
-        let linked = fs::read_link(&latest).unwrap();
-        let linked = saver.folder().join(linked);
+        let linked = saver.folder().join(fs::read_link(&latest).unwrap());
         let steps = saver.verify(None).unwrap();
         assert!(steps.iter().all(|(_, broken)| broken.is_none()), "{steps:?}");
         assert!(linked.as_path() <= good.path() && linked.exists(), "{linked:?} {steps:?}");

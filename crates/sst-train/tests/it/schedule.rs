@@ -1,4 +1,4 @@
-//! The schedules against transformers' `get_scheduler`.
+//! The learning rate schedules against `get_scheduler` of transformers.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use sst_train::{Decay, ScheduleConfig, ScheduleName};
 
 #[test]
-fn they_equal_transformers() {
+fn schedules_equal_those_of_transformers() {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/goldens/optim/schedules.json");
     let golden: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
@@ -35,7 +35,7 @@ fn they_equal_transformers() {
     }
 }
 
-/// The factor of a schedule written as in a recipe.
+/// Compares the factor of a schedule, written as in a recipe, in step `step` of `total`.
 #[track_caller]
 fn check(recipe: &str, step: u64, total: u64, expected: f64) {
     let schedule: ScheduleConfig = serde_json::from_str(recipe).unwrap();
@@ -44,7 +44,7 @@ fn check(recipe: &str, step: u64, total: u64, expected: f64) {
 }
 
 #[test]
-fn edges() {
+fn the_first_and_the_last_steps_have_these_factors() {
     check("{}", 0, 10, 1.0);
     check("{}", 10, 10, 0.0);
     check("{}", 11, 10, 0.0);

@@ -1,11 +1,11 @@
-//! The event file, read back by a reader of its own.
+//! The TensorBoard event file, read by an independent reader in this file.
 
 use std::path::Path;
 
 use sst_core::{Event, Metrics, Tracker};
 use sst_train::track::TensorBoard;
 
-/// CRC-32C by its definition, a bit at a time.
+/// The masked CRC-32C by its definition, one bit after the other.
 fn masked_crc(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     for byte in bytes {
@@ -27,6 +27,7 @@ enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
+/// Reads an integer in protobuf's variable-length encoding, and removes its bytes.
 fn varint(bytes: &mut &[u8]) -> u64 {
     let (mut value, mut shift) = (0, 0);
     loop {
@@ -40,6 +41,7 @@ fn varint(bytes: &mut &[u8]) -> u64 {
     }
 }
 
+/// The fields of a message: numbers and values.
 fn message(mut bytes: &[u8]) -> Vec<(u64, Value<'_>)> {
     let mut fields = Vec::new();
     while !bytes.is_empty() {
@@ -53,12 +55,12 @@ fn message(mut bytes: &[u8]) -> Vec<(u64, Value<'_>)> {
                     2 => varint(&mut bytes) as usize,
                     other => panic!("wire type {other}"),
                 };
-                let (head, rest) = bytes.split_at(length);
-                bytes = rest;
+                let (content, remaining) = bytes.split_at(length);
+                bytes = remaining;
                 match kind {
-                    1 => Value::Double(f64::from_le_bytes(head.try_into().unwrap())),
-                    5 => Value::Float(f32::from_le_bytes(head.try_into().unwrap())),
-                    _ => Value::Bytes(head),
+                    1 => Value::Double(f64::from_le_bytes(content.try_into().unwrap())),
+                    5 => Value::Float(f32::from_le_bytes(content.try_into().unwrap())),
+                    _ => Value::Bytes(content),
                 }
             }
         };
@@ -67,6 +69,7 @@ fn message(mut bytes: &[u8]) -> Vec<(u64, Value<'_>)> {
     fields
 }
 
+/// The payloads of all records of a file, whose CRCs are checked.
 fn records(path: &Path) -> Vec<Vec<u8>> {
     let file = std::fs::read(path).unwrap();
     let (mut rest, mut records) = (file.as_slice(), Vec::new());
@@ -82,10 +85,12 @@ fn records(path: &Path) -> Vec<Vec<u8>> {
     records
 }
 
+/// The value of a field.
 fn field<'a>(message: &[(u64, Value<'a>)], number: u64) -> Option<Value<'a>> {
-    message.iter().find(|(at, _)| *at == number).map(|(_, value)| value.clone())
+    message.iter().find(|(field, _)| *field == number).map(|(_, value)| value.clone())
 }
 
+/// The fields of the message in a field.
 fn inner<'a>(message: &[(u64, Value<'a>)], number: u64) -> Vec<(u64, Value<'a>)> {
     match field(message, number) {
         Some(Value::Bytes(bytes)) => self::message(bytes),
@@ -101,7 +106,7 @@ fn the_check_value_of_crc32c() {
 }
 
 #[test]
-fn figures_come_back() {
+fn metrics_can_be_read_from_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let mut board = TensorBoard::open(&folder.path().join("tb"), 300).unwrap();
     let name = board.path().file_name().unwrap().to_string_lossy().into_owned();
@@ -119,7 +124,7 @@ fn figures_come_back() {
     let version = message(&records[0]);
     assert_eq!(field(&version, 3), Some(Value::Bytes(b"brain.Event:2")));
     let start = message(&records[1]);
-    assert_eq!(field(&start, 2), Some(Value::Int(301)), "figures from there on are dropped");
+    assert_eq!(field(&start, 2), Some(Value::Int(301)), "metrics from step 301 on are ignored");
     assert_eq!(inner(&start, 7), [(1, Value::Int(1))]);
     let event = message(&records[2]);
     assert_eq!(field(&event, 2), Some(Value::Int(320)));
@@ -136,7 +141,7 @@ fn figures_come_back() {
 }
 
 #[test]
-fn two_files_of_one_second_are_told_apart() {
+fn two_files_of_the_same_second_have_different_names() {
     let folder = tempfile::tempdir().unwrap();
     let first = TensorBoard::open(folder.path(), 0).unwrap();
     let second = TensorBoard::open(folder.path(), 0).unwrap();

@@ -48,7 +48,7 @@ fn list(run: &Path, as_json: bool) -> Result<Exit> {
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for checkpoint in checkpoints(run)? {
         let state = checkpoint.state();
-        let metrics = state.as_ref().map(|state| state.figures()).unwrap_or_default();
+        let metrics = state.as_ref().map(|state| state.metrics_of_step()).unwrap_or_default();
         let error = state.err().map(|error| error.to_string());
         values.push(json!({
             "step": checkpoint.step(), "path": checkpoint.path(), "metrics": metrics,

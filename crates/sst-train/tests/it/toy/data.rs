@@ -1,4 +1,4 @@
-//! Rows of tokens, a figure on held-out ones, and a tracker that remembers.
+//! Rows of tokens, evaluators, and a tracker that keeps all events.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,11 +13,13 @@ use tch::{Device, Tensor};
 use super::objective::Shift;
 use super::{Count, NextToken, ROWS, VOCAB};
 
-/// Rows that count upwards from a random token, with now and then another.
+/// Rows of nine tokens that count upwards from a random token. One token in ten is replaced by a random one.
 #[derive(Default)]
 pub(crate) struct Rows {
+    /// The number of rows that have been drawn.
     pub(crate) drawn: AtomicU64,
-    /// Set this flag when so many samples have been drawn: the signal arrives in the middle of a step.
+    /// A number of rows, and a flag to set when that many rows have been drawn. So a run is asked to stop in the middle
+    /// of a step.
     pub(crate) stop: Option<(u64, Arc<AtomicBool>)>,
 }
 
@@ -50,7 +52,7 @@ impl Dataset for Rows {
     }
 }
 
-/// The mean loss on the first rows, without dropout.
+/// An evaluator of the mean loss of the first eight rows, without dropout.
 pub(crate) struct HeldOut;
 
 impl Evaluator for HeldOut {
@@ -68,7 +70,7 @@ impl Evaluator for HeldOut {
     }
 }
 
-/// Tells a number that is not the model's.
+/// An evaluator that reports the number in a tensor.
 pub(crate) struct Watched(pub(crate) Tensor);
 
 impl Evaluator for Watched {
@@ -82,7 +84,7 @@ impl Evaluator for Watched {
     }
 }
 
-/// Keeps all events.
+/// A tracker that keeps all events.
 #[derive(Clone, Default)]
 pub(crate) struct Record(pub(crate) Arc<Mutex<Vec<Event>>>);
 

@@ -1,5 +1,4 @@
-//! A toy model with dropout, a toy objective with a parameter and a state of its own, toy data, and a run
-//! over them in a temporary folder.
+//! A toy model with dropout, a toy objective with a parameter and a state, toy data, and a run with them in a folder.
 
 mod data;
 mod model;
@@ -32,6 +31,7 @@ pub(crate) const VOCAB: i64 = 16;
 pub(crate) const ROWS: u64 = 50;
 const WIDTH: i64 = 8;
 
+/// The settings of most tests.
 pub(crate) fn config(total_steps: u64) -> FitConfig {
     FitConfig {
         total_steps,
@@ -39,24 +39,25 @@ pub(crate) fn config(total_steps: u64) -> FitConfig {
         log_every: 3,
         seed: 7,
         optimizer: OptimizerConfig { lr: 0.05, ..OptimizerConfig::default() },
-        // Constant, so that a run of ten steps is the beginning of one of twenty.
+        // The learning rate is constant, so that a run of ten steps equals the first ten steps of a longer run.
         schedule: ScheduleConfig { name: ScheduleName::Constant, ..ScheduleConfig::default() },
         ..FitConfig::default()
     }
 }
 
-/// Keeps the newest so many (0: all) and the best.
+/// Keeps the newest `last` checkpoints (all if it is 0) and the best one.
 pub(crate) fn keep(last: usize) -> Retention {
     Retention { last, ..Retention::default() }
 }
 
-/// Waits until no other run of the toy goes on: libtorch's generator is the process's own, and dropout draws from it.
+/// Waits until no other test runs the toy, and keeps others waiting until the guard is dropped. Dropout draws from
+/// libtorch's random number generator, of which the process has only one.
 pub(crate) fn turn() -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A run: what it works on, and how it is varied.
+/// A run of the toy, with the settings that tests vary.
 pub(crate) struct Run<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) model: Toy,
@@ -66,13 +67,13 @@ pub(crate) struct Run<'a> {
     pub(crate) ledger: Ledger,
     pub(crate) record: Record,
     pub(crate) stop: Arc<AtomicBool>,
-    /// Ask it to stop during this step, counted from where it starts.
+    /// Set `stop` during this step, counted from the start or the resume.
     pub(crate) stop_after: Option<u64>,
-    /// Fail the export at this step.
+    /// Let the export of this step fail.
     pub(crate) broken_export: Option<u64>,
-    /// How long an export takes.
+    /// The time that an export takes.
     pub(crate) slow_export: Duration,
-    /// Report this number beside the held-out loss.
+    /// A tensor with one number, which an evaluator reports beside the loss.
     pub(crate) watched: Option<Tensor>,
 }
 
@@ -98,19 +99,20 @@ impl<'a> Run<'a> {
         Saver::new(self.folder)
     }
 
-    /// Runs anew.
+    /// Starts a new run.
     pub(crate) fn fit(&mut self, config: FitConfig) -> std::result::Result<Outcome, TrainError> {
-        self.go(config, None)
+        self.run(config, None)
     }
 
-    /// Goes on from the latest good checkpoint.
+    /// Resumes from the newest complete checkpoint.
     pub(crate) fn resume(&mut self, config: FitConfig) -> std::result::Result<Outcome, TrainError> {
         let checkpoint = self.saver().latest_good()?.expect("a checkpoint");
         let restored = checkpoint.restore(&mut self.model, &mut [("", &mut self.objective)])?;
-        self.go(config, Some(restored))
+        self.run(config, Some(restored))
     }
 
-    fn go(
+    /// Runs as the only rank.
+    fn run(
         &mut self,
         config: FitConfig,
         resume: Option<Restored>,
@@ -119,7 +121,7 @@ impl<'a> Run<'a> {
         self.fit_ranks(config, resume, &Solo)
     }
 
-    /// Runs as one of several ranks. The caller has the [`turn`].
+    /// Runs as one of several ranks. The caller holds the guard of [`turn`].
     pub(crate) fn fit_ranks(
         &mut self,
         config: FitConfig,
@@ -177,6 +179,7 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The numbers of a tensor.
 pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     Vec::<f32>::try_from(tensor.detach().flatten(0, -1)).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Embedding, dropout, linear.
+//! A toy model: an embedding, dropout and a linear layer.
 
 use sst_core::nn::{Embedding, Linear, dropout};
 use sst_core::{
@@ -9,7 +9,7 @@ use tch::Device;
 
 use super::{VOCAB, WIDTH, values};
 
-/// Embedding, dropout, linear.
+/// A model of an embedding, dropout and a linear layer. Its hidden states are logits.
 pub(crate) struct Toy {
     params: ParamStore,
     table: Embedding,
@@ -27,6 +27,7 @@ impl Toy {
         Self { params: store.into_inner(), table, output, dropout }
     }
 
+    /// The numbers of all parameters by name.
     pub(crate) fn values(&self) -> Vec<(String, Vec<f32>)> {
         self.params.to_cpu().unwrap().into_iter().map(|(name, t)| (name, values(&t))).collect()
     }

@@ -1,4 +1,4 @@
-//! Next-token prediction with a parameter and a state of its own.
+//! A toy objective: next-token prediction with a parameter and a state.
 
 use std::sync::Arc;
 
@@ -11,15 +11,19 @@ use tch::{Device, Kind, Tensor};
 
 use super::{WIDTH, values};
 
-/// What a batch of [`NextToken`] says of its units.
+/// The normaliser of a batch of [`NextToken`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Count {
+    /// The number of tokens.
     Tokens,
+    /// The loss is one over the whole batch.
     Whole,
+    /// Zero.
     Nothing,
 }
 
-/// Predicts the next token, with a temperature that trains and a running mean of the table as its state.
+/// Predicts the next token. It has a temperature that is trained, and a moving average of the model's embeddings as its
+/// state.
 pub(crate) struct NextToken {
     params: ParamStore,
     mean: Tensor,
@@ -34,11 +38,13 @@ impl NextToken {
         Self { params, mean, count: Count::Tokens }
     }
 
+    /// The numbers of its parameter and its state.
     pub(crate) fn values(&self) -> Vec<f32> {
         [values(self.params.get("temperature").unwrap()), values(&self.mean)].concat()
     }
 }
 
+/// Makes labels from rows: the label of a token is the token after it.
 pub(crate) struct Shift(pub(crate) Count);
 
 impl Collate for Shift {
@@ -52,13 +58,13 @@ impl Collate for Shift {
         let ids = rows.iter().flat_map(|row| row[..shape[1]].iter().map(|id| i64::from(*id)));
         let labels = rows.iter().flat_map(|row| row[1..].iter().map(|id| i64::from(*id)));
         let tokens = (shape[0] * shape[1]) as u64;
-        let units = match self.0 {
+        let normalizer = match self.0 {
             Count::Tokens => Normalizer::Count(tokens),
             Count::Whole => Normalizer::WholeBatch,
             Count::Nothing => Normalizer::Count(0),
         };
         let keys = examples.iter().map(|example| example.key.clone()).collect();
-        Ok(HostBatch::new(units, keys)
+        Ok(HostBatch::new(normalizer, keys)
             .with("input_ids", &shape, ArrayData::I64(ids.collect()))?
             .with("labels", &[shape[0] * shape[1]], ArrayData::I64(labels.collect()))?
             .with_tokens(tokens, tokens))
@@ -101,8 +107,8 @@ impl Objective for NextToken {
 
     fn after_update(&mut self, model: &dyn Model, _step: u64) -> Result<()> {
         let table = model.params().get("table.weight").unwrap();
-        let now = table.f_mean_dim([0_i64].as_slice(), false, Kind::Float)?;
-        self.mean = self.mean.f_mul_scalar(0.9)?.f_add(&now.f_mul_scalar(0.1)?)?;
+        let mean = table.f_mean_dim([0_i64].as_slice(), false, Kind::Float)?;
+        self.mean = self.mean.f_mul_scalar(0.9)?.f_add(&mean.f_mul_scalar(0.1)?)?;
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Threads of this process as ranks.
+//! Ranks that are threads of this process.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,32 +6,33 @@ use std::time::Duration;
 use sst_core::{Error, Ranks, Result, Verdict};
 use tch::{Kind, Tensor};
 
-/// How long a rank waits for the others.
+/// The longest time that a rank waits for the others.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// One of several threads that train together.
+/// One of several threads that train together. Dropping it tells the others that this rank has left.
 pub(crate) struct Threads {
     rank: usize,
     shared: Arc<Shared>,
 }
 
+/// The state that all ranks share.
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 struct State {
-    /// What each rank brought to the operation in progress: its name, and the rank's part.
+    /// For each rank, the name of the operation in progress and the rank's input; `None` until the rank takes part.
     parts: Vec<Option<(&'static str, Part)>>,
-    /// How many ranks have read the parts, once all are there.
+    /// The number of ranks that have read the inputs of all ranks.
     readers: usize,
-    /// Whether a rank has left for good.
+    /// For each rank, whether it has left.
     has_left: Vec<bool>,
-    /// How many operations are done.
+    /// The number of finished operations.
     done: u64,
 }
 
-/// What a rank brings to an operation.
+/// The input of a rank to an operation.
 enum Part {
     Counts(Vec<u64>),
     Tensors(Vec<Tensor>),
@@ -39,6 +40,7 @@ enum Part {
 }
 
 impl Threads {
+    /// The ranks of a group of `world`.
     pub(crate) fn new(world: usize) -> Vec<Self> {
         let state = State {
             parts: (0..world).map(|_| None).collect(),
@@ -50,7 +52,7 @@ impl Threads {
         (0..world).map(|rank| Self { rank, shared: Arc::clone(&shared) }).collect()
     }
 
-    /// How many operations this rank and the others have done.
+    /// The number of operations that all ranks have finished together.
     pub(crate) fn operations(&self) -> u64 {
         self.lock().done
     }
@@ -63,7 +65,7 @@ impl Threads {
         Error::Ranks { rank: self.rank, reason }
     }
 
-    /// Waits until `ready`; fails if a rank leaves before, or the time limit is over.
+    /// Waits until `ready` is true of the state. Fails if a rank leaves before that, or after [`LIMIT`].
     fn wait<'a>(
         &self,
         operation: &str,
@@ -76,11 +78,12 @@ impl Threads {
         match state.has_left.iter().position(|left| *left) {
             _ if ready(&state) => Ok(state),
             Some(rank) => Err(self.error(format!("rank {rank} has left before `{operation}`"))),
-            None => Err(self.error(format!("the others did not come to `{operation}`"))),
+            None => Err(self.error(format!("the other ranks did not take part in `{operation}`"))),
         }
     }
 
-    /// Brings `part` to an operation, and reads what all ranks brought.
+    /// Takes part in an operation with the input `part`. When all ranks have taken part, calls `read` with the inputs
+    /// of all ranks.
     fn exchange<T>(
         &self,
         operation: &'static str,
@@ -95,7 +98,10 @@ impl Threads {
         let mut state = self.wait(operation, state, all)?;
         let parts: Vec<_> = state.parts.iter().flatten().collect();
         let result = match parts.iter().find(|(other, _)| *other != operation) {
-            Some((other, _)) => Err(self.error(format!("`{operation}` here and `{other}` there"))),
+            Some((other, _)) => {
+                let reason = format!("this rank calls `{operation}` and another one `{other}`");
+                Err(self.error(reason))
+            }
             None => read(parts.iter().map(|(_, part)| part).collect()),
         };
         state.readers += 1;
@@ -191,7 +197,7 @@ fn a_rank_that_leaves_ends_the_wait_of_the_others() {
     assert!(error.contains("rank 0: rank 1 has left before `agree`"), "{error}");
 }
 
-/// A loss over the rows of all ranks, computed by each, has its exact gradient as the sum over ranks.
+/// Each rank computes a loss over the rows of all ranks. The sum of their gradients is the exact gradient of the loss.
 #[test]
 fn gathered_rows_have_the_gradient_of_the_whole() {
     let whole = Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0]).reshape([3, 2]);

@@ -1,4 +1,4 @@
-//! What a loss is averaged over.
+//! The normaliser: the number that the summed loss of a step is divided by.
 
 use sst_core::Event;
 use sst_data::{NamesSettings, setting};
@@ -6,11 +6,11 @@ use sst_train::{FitConfig, TrainError};
 
 use crate::toy::{Count, Run, Toy, config};
 
-/// The weights after three steps of 8 rows in micro-batches of `micro`, and the losses logged.
+/// The weights after three steps of 8 rows in micro-batches of `micro` rows, and the logged losses.
 fn three_steps(micro: usize) -> (Vec<(String, Vec<f32>)>, Vec<f64>) {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
-    // Dropout draws differ with the shape of a micro-batch.
+    // There is no dropout, because its random draws depend on the shape of a micro-batch.
     run.model = Toy::new(0.0);
     run.micro_batch_size = micro;
     run.fit(FitConfig { log_every: 1, ..config(3) }).unwrap();
@@ -53,7 +53,7 @@ fn a_loss_over_the_whole_batch_is_not_accumulated() {
 }
 
 #[test]
-fn a_loss_over_the_whole_batch_is_taken_as_it_is() {
+fn a_loss_over_the_whole_batch_is_not_divided() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.objective.count = Count::Whole;
@@ -63,12 +63,12 @@ fn a_loss_over_the_whole_batch_is_taken_as_it_is() {
     else {
         panic!("nothing was logged")
     };
-    // The sum over 64 tokens, not its mean.
+    // The toy's loss is a sum over 64 tokens. Their mean would be below 64.
     assert!(metrics["loss"] > 64.0, "{metrics:?}");
 }
 
 #[test]
-fn a_step_without_units_is_counted_and_changes_nothing() {
+fn a_step_whose_normaliser_is_zero_is_counted_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     run.objective.count = Count::Nothing;
