@@ -63,6 +63,7 @@ pub(crate) fn run(texts: &[String], mask_rate: f64) -> Result<BatchLoss, Box<dyn
 fn main() -> Result<(), Box<dyn Error>> {
     let texts: Vec<String> = std::env::args().skip(1).collect();
     let loss = run(&texts, 0.15)?;
-    println!("{:.3} for {} masked tokens", loss.mean, loss.masked);
+    let guessing = (loss.vocab_size as f64).ln();
+    println!("loss {:.3} of {} masked tokens; guessing: {guessing:.3}", loss.mean, loss.masked);
     Ok(())
 }
