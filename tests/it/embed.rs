@@ -310,7 +310,8 @@ fn a_length_above_the_models_limit_gives_a_warning() {
         sandbox.good(&[&args[..], &["--max-length", length]].concat()).stderr
     };
     let told = embed("100");
-    let expected = "max_length is 100, and the model reads 16 tokens at most: longer texts are cut";
+    let expected =
+        "`max_length` is 100, and the model reads 16 tokens at most: longer texts are cut";
     assert!(told.contains(expected), "{told}");
     assert!(!embed("16").contains("at most"));
 }

@@ -86,7 +86,7 @@ fn a_cpu_copy_does_not_follow_later_updates() {
 
 /// Two parameters with gradients, the first of them frozen, and other values for both.
 fn two_params() -> (ParamStore, [Tensor; 2], Vec<(Tensor, Tensor)>) {
-    let mut store = ParamStore::new(Device::Cpu, None);
+    let mut store = ParamStore::new(Device::Cpu, Some(1));
     let params = ["a", "b"].map(|name| store.add(name, &[2], Init::Ones).unwrap());
     (&params[0] * &params[1]).sum(Kind::Float).f_backward().unwrap();
     store.set_trainable(false, |name| name == "a").unwrap();

@@ -92,10 +92,8 @@ fn folders_and_globs_are_sorted_and_filtered() {
         &files,
         "sub",
         Some(Format::Parquet),
-        Err(
-            "sub holds no file of a known format (it holds .csv, .jsonl): set the format and name \
-             the files with a glob such as sub/*",
-        ),
+        Err("sub holds no file of a known format (it holds .csv, .jsonl): set `format` and name \
+             the files with a glob such as sub/*"),
     );
     assert!(matches!(Source::default().files(), Err(ReadError::NoPaths)));
     check_files(

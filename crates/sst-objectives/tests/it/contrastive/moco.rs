@@ -84,7 +84,7 @@ fn the_queue_holds_the_newest_keys_also_after_a_resume() {
         }
         let mut small = objective("moco", &json!({"queue_size": 9}), true);
         let error = small.load_state(moco.state().unwrap()).unwrap_err().to_string();
-        assert!(error.contains("10 keys") && error.contains("queue_size is 9"), "{error}");
+        assert!(error.contains("10 keys") && error.contains("`queue_size` is 9"), "{error}");
     }
 }
 
