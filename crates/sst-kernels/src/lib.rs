@@ -1,16 +1,5 @@
 //! The kernels of sst for the CPU, and the functions of libtorch that tch does not bind, behind a safe interface.
 //!
-//! The kernels are fused operations that libtorch does not have, or has only for padded batches: attention over rows of
-//! unequal length ([`ragged_attention`]), linear layers and whole MLPs ([`fast_linear`], [`fast_mlp`]), dropout, the
-//! residual connection and LayerNorm or RMSNorm in one pass ([`residual_norm`], [`add_norm`]), sums of embeddings
-//! ([`embedding_sum`]), cross-entropy ([`cross_entropy`]) and AdamW ([`fused_adamw`]). They take and return tensors of
-//! tch, are differentiable, and are compiled for each instruction set in [`CpuLevel`]; the environment variable `SST_CPU`
-//! selects a lower one. A function such as [`has_linear_kernel`] says whether a kernel takes the tensors; where it does not,
-//! the caller uses libtorch's operators.
-//!
-//! From libtorch come, among others, [`autocast`], activation checkpointing ([`checkpoint()`]), the profiler
-//! ([`Profiler`]) and gradients that are known before the backward pass ([`with_gradients`]).
-//!
 //! ```
 //! use sst_kernels::{RaggedAttention, ragged_attention};
 //! use tch::{Device, Kind, Tensor};
@@ -31,6 +20,17 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! The kernels are fused operations that libtorch does not have, or has only for padded batches: attention over rows of
+//! unequal length ([`ragged_attention`]), linear layers and whole MLPs ([`fast_linear`], [`fast_mlp`]), dropout, the
+//! residual connection and LayerNorm or RMSNorm in one pass ([`residual_norm`], [`add_norm`]), sums of embeddings
+//! ([`embedding_sum`]), cross-entropy ([`cross_entropy`]) and AdamW ([`fused_adamw`]). They take and return tensors of
+//! tch, are differentiable, and are compiled for each instruction set in [`CpuLevel`]; the environment variable `SST_CPU`
+//! selects a lower one. A function such as [`has_linear_kernel`] says whether a kernel takes the tensors; where it does not,
+//! the caller uses libtorch's operators.
+//!
+//! From libtorch come, among others, [`autocast`], activation checkpointing ([`checkpoint()`]), the profiler
+//! ([`Profiler`]) and gradients that are known before the backward pass ([`with_gradients`]).
 //!
 //! This crate holds the only `unsafe` of the project. It knows neither models nor data. Its C++ side is in `cpp/`; every
 //! function there catches its exceptions and returns them as errors.
