@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
+mod classification;
 mod every;
 mod example;
 mod fill_mask;
 mod generate;
+mod golden;
 mod held_out;
 mod mask_accuracy;
 mod metric;
