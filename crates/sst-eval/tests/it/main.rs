@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
 mod classification;
+mod entities;
 mod every;
 mod example;
 mod fill_mask;
