@@ -160,8 +160,22 @@ fn chinese_is_cut_into_characters_and_the_rest_into_words() {
     check("“赤壁”……", "赤|壁|……");
     check("mr. x went. he said", "mr.|x|went|.|he|said");
     check("dogs' \"tail\" 'em", "dogs|'|``|tail|''|'|em");
-    let run = cmrc_answer("甲乙丙", &["甲乙丁丙"]);
-    close("the longest run has two characters", run.f1, 4.0 / 7.0, TOLERANCE);
+    check("wanna… gonna… wanna go", "wanna…|gon|na|…|wan|na|go");
+    check("wait... so", "wait|...|so");
+    check("it's' we'll", "it|'s|'|we|'ll");
+    check("x! ''two'' «w» (5@c)", "x|!|''|two|''|«|w|»|(|5|@|c|)");
+}
+
+#[test]
+fn chinese_f1_counts_the_longest_run() {
+    let check = |prediction: &str, gold: &str, expected: f64| {
+        close(prediction, cmrc_answer(prediction, &[gold]).f1, expected, TOLERANCE);
+    };
+    check("甲乙丙", "甲乙丁丙", 4.0 / 7.0);
+    check("甲乙丙", "甲丙", 0.4);
+    check("甲", "乙", 0.0);
+    check("", "", 0.0);
+    check("甲乙甲乙丙", "甲乙丙", 0.75);
 }
 
 /// The windows of a case, as lists that an [`AnswerWindow`] can borrow.
