@@ -66,7 +66,8 @@ fn entities_are_right_if_type_and_both_ends_are() {
         vec![entity(0, 1, "人名")],
     ];
     let predicted = vec![
-        vec![entity(0, 2, "PER"), entity(4, 6, "LOC"), entity(8, 9, "ORG")],
+        // The last entity touches a gold one, and shares no token with it.
+        vec![entity(0, 2, "PER"), entity(4, 6, "LOC"), entity(8, 9, "ORG"), entity(6, 7, "LOC")],
         vec![entity(1, 2, "ORG")],
         vec![entity(0, 1, "人名"), entity(0, 1, "人名")],
     ];
@@ -78,11 +79,11 @@ fn entities_are_right_if_type_and_both_ends_are() {
         assert_eq!([gold_found, gold, predicted_right, predicted], overlaps, "{kind}");
     };
     check("PER", [1, 1, 2], [1, 2, 1, 1]);
-    check("LOC", [0, 1, 1], [1, 1, 1, 1]);
+    check("LOC", [0, 2, 1], [1, 1, 1, 2]);
     check("ORG", [0, 2, 0], [0, 0, 0, 2]);
     // One that stands twice counts once.
     check("人名", [1, 1, 1], [1, 1, 1, 1]);
-    assert_eq!(found.total(), ClassCounts { true_positives: 2, predicted: 5, gold: 4 });
+    assert_eq!(found.total(), ClassCounts { true_positives: 2, predicted: 6, gold: 4 });
     let averages = found.averages();
     assert_eq!((averages.classes, averages.without_gold, averages.without_predictions), (4, 1, 0));
 }
