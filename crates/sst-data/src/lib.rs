@@ -61,6 +61,7 @@ pub mod batch;
 pub mod batching;
 pub mod clean;
 pub mod curriculum;
+pub mod entities;
 pub mod example;
 mod hex;
 mod json_problem;

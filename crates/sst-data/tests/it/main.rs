@@ -8,6 +8,7 @@ mod batch;
 mod batching;
 mod clean;
 mod curriculum;
+mod entities;
 mod examples;
 mod ledger;
 mod loader;

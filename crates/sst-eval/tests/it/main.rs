@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
+mod answers;
+mod classification;
+mod entities;
 mod every;
 mod example;
 mod fill_mask;
 mod generate;
+mod golden;
 mod held_out;
+mod interval;
 mod mask_accuracy;
 mod metric;
 mod mine;
