@@ -4,7 +4,7 @@ use std::fs::File;
 
 use clap::builder::ValueParser;
 use clap::{CommandFactory, Parser};
-use sst_cli::args::Cli;
+use sst_cli::args::{Cli, Command};
 
 use crate::sandbox::Sandbox;
 
@@ -65,9 +65,18 @@ fn wrong_usage_ends_with_its_code() {
 }
 
 #[test]
+fn train_and_pretrain_are_one_command() {
+    let recipe = |name: &str| match Cli::try_parse_from(["sst", name, "a.toml", "--resume"]) {
+        Ok(Cli { command: Command::Train(args) }) => (args.recipe, args.resume),
+        other => panic!("{name}: {other:?}"),
+    };
+    assert_eq!(recipe("train"), recipe("pretrain"));
+}
+
+#[test]
 fn help_that_cannot_be_written_is_an_error() {
     let sandbox = Sandbox::new();
-    for line in ["--help", "--version", "pretrain --help", "completions bash"] {
+    for line in ["--help", "--version", "train --help", "completions bash"] {
         let mut command = sandbox.command(&line.split(' ').collect::<Vec<_>>());
         let full = File::options().write(true).open("/dev/full").unwrap();
         let ended = command.stdout(full).output().unwrap();

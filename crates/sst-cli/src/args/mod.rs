@@ -19,7 +19,7 @@ pub use eval::{
 };
 pub use model::{ConvertArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MineArgs};
 pub use shared::{DeviceArgs, PoolingArgs};
-pub use train::{CheckpointCommand, PretrainArgs, ReportArgs, VerifyResumeArgs};
+pub use train::{CheckpointCommand, ReportArgs, TrainArgs, VerifyResumeArgs};
 
 const AFTER: &str = "\
 Examples:
@@ -45,8 +45,9 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Train a model on raw text, as described by a recipe.
-    Pretrain(PretrainArgs),
+    /// Train a model with any objective, as described by a recipe.
+    #[command(visible_alias = "pretrain")]
+    Train(TrainArgs),
     /// Check that a run that is killed and resumed ends with the same weights as an uninterrupted run.
     VerifyResume(VerifyResumeArgs),
     /// Write one HTML page with the curves, metrics, ledger and recipe of a run.

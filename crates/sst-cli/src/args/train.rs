@@ -6,26 +6,26 @@ use clap::{Args, Subcommand};
 
 use super::limits;
 
-/// Arguments of `sst pretrain`.
+/// Arguments of `sst train`, whose other name is `sst pretrain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sst pretrain recipes/demo.toml
-  sst pretrain recipes/demo.toml --set train.steps=200step --set run.name=short
-  sst pretrain recipes/demo.toml --resume
-  sst pretrain recipes/demo.toml --resume --set train.batch_size=128 \\
+  sst train recipes/demo.toml
+  sst train recipes/demo.toml --set train.steps=200step --set run.name=short
+  sst train recipes/demo.toml --resume
+  sst train recipes/demo.toml --resume --set train.batch_size=128 \\
       --allow-change train.batch_size
-  sst pretrain recipes/demo.toml --set run.name=profiled \\
+  sst train recipes/demo.toml --set run.name=profiled \\
       --set train.steps=30step --profile 20
-  sst pretrain recipes/demo.toml --dry-run
-  sst pretrain runs/demo/config.toml --set run.name=again
+  sst train recipes/demo.toml --dry-run
+  sst train runs/demo/config.toml --set run.name=again
 
 The run is written to the folder run.dir/run.name. It holds config.toml, environment.json, metrics.jsonl, ledger.json, \
 loss.png, TensorBoard events, and checkpoints/; each checkpoint contains a Hugging Face model folder. Paths in a recipe \
 are relative to the current folder. If you press Ctrl-C while the data is prepared, sst exits at once with code 130 and \
 leaves no run behind. If you press Ctrl-C during training, sst finishes the step, saves a checkpoint and exits with code \
 3. A second Ctrl-C stops at once: with code 3 if there is a checkpoint, otherwise with code 1.")]
-pub struct PretrainArgs {
+pub struct TrainArgs {
     /// The recipe (a TOML file). The config.toml of an earlier run is a recipe too.
     pub recipe: PathBuf,
     /// Override a key of the recipe, as in `train.steps=200step`. May be given several times.

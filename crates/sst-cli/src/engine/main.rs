@@ -31,7 +31,7 @@ fn run_command(command: &Command) -> Result<Exit> {
     CpuLevel::requested().map_err(|error| Usage(error.to_string()))?;
     sst_kernels::keep_freed_memory()?;
     match command {
-        Command::Pretrain(args) => cmd::pretrain::run(args),
+        Command::Train(args) => cmd::train::run(args),
         Command::VerifyResume(args) => cmd::verify_resume::run(args),
         Command::Eval(command) => cmd::eval::run(command),
         Command::FillMask(args) => cmd::fill_mask::run(args),

@@ -28,9 +28,9 @@ pub(crate) fn of(error: &(dyn Error + 'static)) -> Vec<Setting> {
 /// How warnings name settings in this command.
 pub(crate) fn name(command: &Command) -> NameOfSetting {
     match command {
-        Command::Pretrain(_)
-        | Command::VerifyResume(_)
-        | Command::Data(DataCommand::Prepare(_)) => key,
+        Command::Train(_) | Command::VerifyResume(_) | Command::Data(DataCommand::Prepare(_)) => {
+            key
+        }
         _ => flag,
     }
 }

@@ -16,7 +16,7 @@ pub(crate) mod mine;
 pub(crate) mod pairs;
 pub(crate) mod perplexity;
 pub(crate) mod prepare;
-pub(crate) mod pretrain;
 mod show;
+pub(crate) mod train;
 mod vectors;
 pub(crate) mod verify_resume;

@@ -1,4 +1,4 @@
-//! `sst pretrain`.
+//! `sst train`, whose other name is `sst pretrain`.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use sst_cli::args::PretrainArgs;
+use sst_cli::args::TrainArgs;
 use sst_cli::exit::{self, Ends, Exit};
 use sst_cli::render;
 use sst_core::Metrics;
@@ -26,7 +26,7 @@ use crate::terminal::Terminal;
 /// # Errors
 /// If the recipe is wrong, the data cannot be read, the run cannot be written, or the loss is not
 /// finite.
-pub(crate) fn run(args: &PretrainArgs) -> Result<Exit> {
+pub(crate) fn run(args: &TrainArgs) -> Result<Exit> {
     let stop = Arc::<AtomicBool>::default();
     let listener = Listener { stop: Arc::clone(&stop), signals: OnceLock::new() };
     let recipe = recipe::read(&args.recipe, &args.set)?.observer(Arc::new(listener));
@@ -126,7 +126,7 @@ fn resume_command(folder: &Path) -> String {
 
 /// Prints how the run ended.
 fn conclude(
-    args: &PretrainArgs,
+    args: &TrainArgs,
     folder: &Path,
     config: &RunConfig,
     outcome: &Outcome,
