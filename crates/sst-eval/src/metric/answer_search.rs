@@ -89,8 +89,8 @@ impl AnswerSearch {
     ///
     /// # Errors
     /// [`MetricError::Length`] for windows without logits or with lists that differ in length,
-    /// [`MetricError::NotFinite`] for a logit that is NaN, infinite or close to it, and [`MetricError::Setting`] for an `n_best_size`
-    /// or `max_answer_length` of 0.
+    /// [`MetricError::NotFinite`] for a logit that is NaN, infinite or close to it, and [`MetricError::Setting`] for an
+    /// `n_best_size` or `max_answer_length` of 0.
     pub fn find(&self, windows: &[AnswerWindow<'_>]) -> Result<FoundAnswer, MetricError> {
         let positive = |what, value: usize| match value {
             0 => Err(MetricError::Setting { what, value: 0.0, wanted: "1 at least" }),

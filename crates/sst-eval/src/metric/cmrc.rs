@@ -11,7 +11,7 @@ use super::treebank::word_tokenize;
 const MARKS: &str = "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』";
 
 /// The parts in which answers are compared: each Chinese character (U+4E00 to U+9FA5) by itself, and what stands between
-/// them as English words, in small letters and without [marks](without_marks).
+/// them as English words, in small letters and without punctuation marks of Chinese and some of ASCII.
 pub fn mixed_segmentation(text: &str) -> Vec<String> {
     let mut parts = Vec::new();
     let mut between = String::new();

@@ -2,7 +2,7 @@
 //! Comprehension of Text", section 6.1; Rajpurkar et al. 2018, "Know What You Don't Know: Unanswerable Questions for
 //! SQuAD"), with the figures of the scripts `evaluate-v1.1.py` and `evaluate-v2.0.py`, from 0 to 1 instead of 0 to 100.
 //!
-//! Not for Chinese, where words are not separated by white space: see [`cmrc`](super::cmrc).
+//! Not for Chinese, where words are not separated by white space: see [`cmrc()`](super::cmrc()).
 
 use std::collections::HashMap;
 

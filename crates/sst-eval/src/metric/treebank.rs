@@ -1,7 +1,7 @@
 //! Words of English, as the Penn Treebank separates them and `nltk.word_tokenize` finds them: punctuation marks, brackets
 //! and quotes by themselves, `don't` as `do n't`, `gonna` as `gon na`.
 //!
-//! The text is in small letters and without the characters that [`cmrc`](super::cmrc) removes before, so what NLTK does
+//! The text is in small letters and without the characters that [`cmrc()`](super::cmrc()) removes before, so what NLTK does
 //! with capital letters, hyphens, colons, asterisks and closing quotes is left out.
 
 use super::python_text::{is_space, is_word};
