@@ -31,7 +31,16 @@ fn list_prints_every_entry_with_its_keys() {
     let mlm = &all["objectives"][0];
     assert_eq!((&mlm["name"], &mlm["config"]["mask_rate"]), (&"mlm".into(), &0.15.into()));
     assert_eq!(all["models"][0]["config"]["hidden_size"], 768);
+    let keys_of = |kind: &str, name: &str| {
+        let item = all[kind].as_array().unwrap().iter().find(|item| item["name"] == name).unwrap();
+        assert!(item["config"].get("name").is_none_or(|given| *given == name), "{item}");
+        item["config"].clone()
+    };
     assert_eq!(all["schedules"].as_array().unwrap().len(), 5);
+    assert_eq!(keys_of("schedules", "wsd")["cooldown"], "0.1run");
+    assert_eq!(keys_of("tokenizers", "unigram")["algorithm"], "unigram");
+    assert_eq!(keys_of("tokenizers", "bpe")["extra_tokens"], serde_json::json!([]));
+    assert!(!keys_of("transforms", "random_crop").as_object().unwrap().is_empty());
     let optimizers = all["optimizers"].as_array().unwrap();
     let names = |key: fn(&serde_json::Value) -> &serde_json::Value| -> Vec<&str> {
         optimizers.iter().map(|item| key(item).as_str().unwrap()).collect()

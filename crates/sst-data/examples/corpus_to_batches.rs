@@ -30,7 +30,7 @@ impl Collate for Ids {
 /// `cache`.
 pub(crate) fn run(corpus: &str, cache: &Path) -> Result<(usize, usize), Box<dyn Error>> {
     let (ledger, source) = (Ledger::new(), Source::new([corpus]));
-    // Trains a tokenizer on the corpus. `Tokenizer::load` reads one from the Hugging Face hub.
+    // Trains a tokenizer on the corpus. `Tokenizer::load` reads a folder of Hugging Face.
     let texts: Vec<Example> = source.read(&ledger)?.collect::<Result<_, _>>()?;
     let texts = texts.iter().filter_map(|example| example.text("text")).map(str::to_owned);
     let tokenizer = train(&TrainConfig { vocab_size: 1000, ..TrainConfig::default() }, texts)?;

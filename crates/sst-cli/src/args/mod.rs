@@ -133,4 +133,6 @@ pub enum ListKind {
     Evaluators,
     /// Text augmentations.
     Augmentations,
+    /// Transforms of labelled records, for `[[data.transform]]`.
+    Transforms,
 }

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use sst_cli::args::{ListArgs, ListKind};
 use sst_cli::exit::Exit;
 use sst_cli::render;
-use sst_train::{OptimizerConfig, OptimizerName, ScheduleConfig};
+use sst_data::tokenize::{Algorithm, TrainConfig};
+use sst_run::recipe::Schedule;
+use sst_train::{OptimizerConfig, OptimizerName, ScheduleName};
 
 /// One entry of the list: something that a recipe or a command can name.
 struct Item {
@@ -15,7 +17,7 @@ struct Item {
     config: Option<Value>,
 }
 
-const KINDS: [(ListKind, &str); 8] = [
+const KINDS: [(ListKind, &str); 9] = [
     (ListKind::Objectives, "objectives"),
     (ListKind::Models, "models"),
     (ListKind::Readers, "readers"),
@@ -24,6 +26,7 @@ const KINDS: [(ListKind, &str); 8] = [
     (ListKind::Schedules, "schedules"),
     (ListKind::Evaluators, "evaluators"),
     (ListKind::Augmentations, "augmentations"),
+    (ListKind::Transforms, "transforms"),
 ];
 
 /// Prints the entries of all kinds, or of one, with every key and its default.
@@ -92,11 +95,7 @@ fn items(kind: ListKind) -> Vec<Item> {
             ("tsv", "tab-separated values with a header; .tsv"),
             ("parquet", "Apache Parquet; .parquet"),
         ]),
-        ListKind::Tokenizers => plain(&[
-            ("wordpiece", "WordPiece as in BERT: longest match first"),
-            ("bpe", "byte-level BPE as in GPT-2; no text is unknown"),
-            ("unigram", "unigram model as in SentencePiece: most likely segmentation"),
-        ]),
+        ListKind::Tokenizers => tokenizers(),
         ListKind::Optimizers => optimizers(),
         ListKind::Schedules => schedules(),
         ListKind::Evaluators => {
@@ -107,7 +106,28 @@ fn items(kind: ListKind) -> Vec<Item> {
             let entries = sst_data::augment::list().iter();
             entries.map(|entry| item(entry.name, entry.summary, entry.default_config)).collect()
         }
+        ListKind::Transforms => {
+            let entries = sst_data::transform::list().iter();
+            entries.map(|entry| item(entry.name, entry.summary, entry.default_config)).collect()
+        }
     }
+}
+
+/// The kinds of tokenizers. They have the same keys.
+fn tokenizers() -> Vec<Item> {
+    let describe = |algorithm| match algorithm {
+        Algorithm::WordPiece => ("wordpiece", "WordPiece as in BERT: longest match first"),
+        Algorithm::Bpe => ("bpe", "byte-level BPE as in GPT-2; no text is unknown"),
+        Algorithm::Unigram => {
+            ("unigram", "unigram model as in SentencePiece: most likely segmentation")
+        }
+    };
+    let item = |algorithm| {
+        let (name, summary) = describe(algorithm);
+        let config = TrainConfig { algorithm, ..TrainConfig::default() };
+        Item { name, summary, config: serde_json::to_value(config).ok() }
+    };
+    [Algorithm::WordPiece, Algorithm::Bpe, Algorithm::Unigram].map(item).into()
 }
 
 fn optimizers() -> Vec<Item> {
@@ -125,17 +145,27 @@ fn optimizers() -> Vec<Item> {
     [OptimizerName::AdamW, OptimizerName::Muon].map(item).into()
 }
 
+/// The schedules. They have the same keys.
 fn schedules() -> Vec<Item> {
-    let mut items = plain(&[
-        ("linear", "linear decay to the minimum"),
-        ("cosine", "cosine decay to the minimum"),
-        ("constant", "constant after the warm-up"),
-        ("inverse_sqrt", "decay with the inverse square root of the step"),
-        ("wsd", "warm-up, stable phase, decay over the cooldown steps"),
-    ]);
-    // Keep only names that a recipe accepts.
-    items.retain(|item| {
-        serde_json::from_value::<ScheduleConfig>(json!({ "name": item.name })).is_ok()
-    });
-    items
+    let describe = |name| match name {
+        ScheduleName::Linear => ("linear", "linear decay to the minimum"),
+        ScheduleName::Cosine => ("cosine", "cosine decay to the minimum"),
+        ScheduleName::Constant => ("constant", "constant after the warm-up"),
+        ScheduleName::InverseSqrt => {
+            ("inverse_sqrt", "decay with the inverse square root of the step")
+        }
+        ScheduleName::Wsd => ("wsd", "warm-up, stable phase, decay over the cooldown steps"),
+    };
+    let item = |name| {
+        let (text, summary) = describe(name);
+        Item { name: text, summary, config: serde_json::to_value(Schedule::named(name)).ok() }
+    };
+    let all = [
+        ScheduleName::Linear,
+        ScheduleName::Cosine,
+        ScheduleName::Constant,
+        ScheduleName::InverseSqrt,
+        ScheduleName::Wsd,
+    ];
+    all.map(item).into()
 }

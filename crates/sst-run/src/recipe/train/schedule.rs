@@ -53,6 +53,11 @@ impl ScheduleFile {
 }
 
 impl Schedule {
+    /// The schedule of this name, with the default of every other key.
+    pub fn named(name: ScheduleName) -> Self {
+        ScheduleFile { name: Some(name), ..ScheduleFile::default() }.fill()
+    }
+
     /// Checks the keys for a run of this length.
     pub(super) fn check(&self, steps: Duration) -> Result<(), Problem> {
         let wsd = self.name == ScheduleName::Wsd;
