@@ -60,15 +60,18 @@ impl EncoderOutput {
     }
 
     /// The last hidden states that a head reads: `[b * l, d]` or `[t, d]` for every token, or `[b, d]` for one token
-    /// of each row.
+    /// of each row. `input_ids` are the tokens of this output, `[b, l]` or `[t]`.
     ///
     /// # Errors
     /// If a row has no token, or libtorch fails.
-    pub fn select(&self, input: HeadInput) -> Result<Tensor> {
-        match input {
+    pub fn select(&self, head_input: HeadInput, input_ids: &Tensor) -> Result<Tensor> {
+        match head_input {
             HeadInput::EveryToken => Ok(self.hidden_bld.f_flatten(0, -2)?),
             HeadInput::FirstToken => self.rows.first(&self.hidden_bld),
-            HeadInput::LastToken => self.rows.last(&self.hidden_bld),
+            HeadInput::LastToken { padding_id: None } => self.rows.last(&self.hidden_bld),
+            HeadInput::LastToken { padding_id: Some(id) } => {
+                self.rows.last_but(&self.hidden_bld, input_ids, id)
+            }
         }
     }
 }

@@ -15,7 +15,11 @@ pub enum HeadInput {
     /// The hidden state of the first token, `[CLS]` in BERT.
     FirstToken,
     /// The hidden state of the last token that is not padding. Decoders use it.
-    LastToken,
+    LastToken {
+        /// The token id that counts as padding wherever it stands: the `pad_token_id` of config.json. transformers skips
+        /// it at the end of a text too, where the padding token is also the end-of-text token. `None` for no id.
+        padding_id: Option<i64>,
+    },
 }
 
 /// Computes logits from hidden states.

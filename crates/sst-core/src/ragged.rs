@@ -239,22 +239,67 @@ impl RowLayout {
     pub fn last(&self, hidden: &Tensor) -> Result<Tensor> {
         match self {
             Self::Padded { mask_bl: None } => Ok(hidden.f_select(1, -1)?),
-            Self::Padded { mask_bl: Some(mask_bl) } => {
-                let (rows, length) = mask_bl.size2()?;
-                let places_l = Tensor::f_arange(length, (Kind::Int64, mask_bl.device()))?;
-                let last_b = places_l.f_mul(mask_bl)?.f_amax([1_i64], false)?;
-                let starts_b = Tensor::f_arange(rows, (Kind::Int64, mask_bl.device()))?
-                    .f_mul_scalar(length)?;
-                Ok(hidden.f_flatten(0, 1)?.f_index_select(0, &starts_b.f_add(&last_b)?)?)
-            }
+            Self::Padded { mask_bl: Some(mask_bl) } => last_of_mask(hidden, mask_bl),
             Self::Ragged(rows) => rows.last(hidden),
         }
     }
+
+    /// The hidden state of the last token of each row that is neither padding nor `padding_id`, `[b, d]`; that of the
+    /// first position of a row without such a token. `input_ids` are the tokens, `[b, l]` or `[t]`.
+    ///
+    /// # Errors
+    /// If a ragged row is empty, or libtorch fails.
+    pub fn last_but(&self, hidden: &Tensor, input_ids: &Tensor, padding_id: i64) -> Result<Tensor> {
+        match self {
+            Self::Padded { mask_bl } => {
+                let is_text_bl = input_ids.f_ne(padding_id)?;
+                let mask_bl = match mask_bl {
+                    Some(mask_bl) => is_text_bl.f_logical_and(mask_bl)?,
+                    None => is_text_bl,
+                };
+                last_of_mask(hidden, &mask_bl)
+            }
+            Self::Ragged(rows) => {
+                let ids: Vec<i64> = Vec::try_from(input_ids.f_to_device(Device::Cpu)?)?;
+                rows.one_of_each(hidden, |[start, end]| {
+                    let is_text = |place: &i64| ids[*place as usize] != padding_id;
+                    (start..end).rev().find(is_text).unwrap_or(start)
+                })
+            }
+        }
+    }
+}
+
+/// The hidden state `[b, d]` of the last position of each row where `mask_bl` is true; of the first position where it is
+/// true nowhere.
+fn last_of_mask(hidden_bld: &Tensor, mask_bl: &Tensor) -> Result<Tensor> {
+    let (rows, length) = mask_bl.size2()?;
+    let places_l = Tensor::f_arange(length, (Kind::Int64, mask_bl.device()))?;
+    let last_b = places_l.f_mul(mask_bl)?.f_amax([1_i64], false)?;
+    let starts_b = Tensor::f_arange(rows, (Kind::Int64, mask_bl.device()))?.f_mul_scalar(length)?;
+    Ok(hidden_bld.f_flatten(0, 1)?.f_index_select(0, &starts_b.f_add(&last_b)?)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_token_is_found_before_padding_and_before_the_padding_id() {
+        // Two rows, 5 6 9 9 and 7 9, where 9 is the padding id, and a row of 9 alone.
+        let hidden_td = Tensor::arange(7, (Kind::Float, Device::Cpu)).unsqueeze(1);
+        let ids_t = Tensor::from_slice(&[5_i64, 6, 9, 9, 7, 9, 9]);
+        let numbers = |rows: Tensor| Vec::<f32>::try_from(rows.flatten(0, -1)).unwrap();
+        let ragged = RowLayout::Ragged(RaggedRows::new(&[4, 2, 1], Device::Cpu));
+        assert_eq!(numbers(ragged.last(&hidden_td).unwrap()), [3.0, 5.0, 6.0]);
+        assert_eq!(numbers(ragged.last_but(&hidden_td, &ids_t, 9).unwrap()), [1.0, 4.0, 6.0]);
+        // The same rows padded to four tokens: the hidden state of a position is its number.
+        let ids_bl = Tensor::from_slice(&[5_i64, 6, 9, 9, 7, 9, 0, 0, 9, 0, 0, 0]).reshape([3, 4]);
+        let hidden_bld = Tensor::arange(12, (Kind::Float, Device::Cpu)).reshape([3, 4, 1]);
+        let padded = RowLayout::Padded { mask_bl: Some(ids_bl.ne(0)) };
+        assert_eq!(numbers(padded.last(&hidden_bld).unwrap()), [3.0, 5.0, 8.0]);
+        assert_eq!(numbers(padded.last_but(&hidden_bld, &ids_bl, 9).unwrap()), [1.0, 4.0, 8.0]);
+    }
 
     #[test]
     fn kernel_row_counts_are_few_and_little_larger() {

@@ -75,7 +75,8 @@ pub(crate) fn build<D: CausalDecoder>(
         let outputs = Labels::of(&shape.config)?.names.len() as i64;
         let width = decoder.hidden_size();
         let score = Linear::without_bias(&root.sub("score"), width, outputs, shape.std)?;
-        let head = SequenceClassification::of_last_token(score);
+        let padding_id = shape.config.get("pad_token_id").and_then(Value::as_i64);
+        let head = SequenceClassification::of_last_token(score, padding_id);
         heads.add(HeadKind::SequenceClassification, head);
     } else if !is_base {
         let words_vd = decoder.word_embeddings();

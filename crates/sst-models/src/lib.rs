@@ -67,7 +67,7 @@ pub use gpt2::Gpt2Config;
 pub use heads::labels::{Labels, ProblemType, label_keys};
 pub use init::{InitOptions, Positions, Queries};
 pub use llama::LlamaConfig;
-pub use load::{LoadOptions, Loaded, Sizes, check_folder, labels_of, load, open};
+pub use load::{HeadLabels, LoadOptions, Loaded, Sizes, check_folder, labels_of, load, open};
 pub use plan::LoadHead;
 pub use registry::{BuildOptions, ModelEntry, build, check_config, list};
 pub use sentence::{

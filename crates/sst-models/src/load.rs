@@ -128,23 +128,31 @@ pub fn check_folder(folder: &Path, options: &LoadOptions) -> Result<Sizes, Model
     Ok(Sizes { vocab_size: number("vocab_size"), max_length })
 }
 
-/// The classes of the head of kind `kind` that the config.json of a folder describes; `None` if it describes no such head,
-/// or leaves its classes without names (`LABEL_0`, ...).
+/// The classes of a head that a folder holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadLabels {
+    /// Their names, in the order of the outputs.
+    pub names: Vec<String>,
+    /// Whether the folder names any of them; otherwise they are `LABEL_0`, `LABEL_1`, ...
+    pub are_named: bool,
+}
+
+/// The classes of the head of kind `kind` that the config.json of a folder describes; `None` if it describes no such head.
 ///
 /// # Errors
 /// If the config.json cannot be read.
-pub fn labels_of(folder: &Path, kind: HeadKind) -> Result<Option<Vec<String>>, ModelError> {
+pub fn labels_of(folder: &Path, kind: HeadKind) -> Result<Option<HeadLabels>, ModelError> {
     let path = folder.join("config.json");
     let config: Value = files::read_json(&path)?.ok_or_else(|| files::not_found(&path))?;
     let entry = registry::entry(model_type(&config).map_err(in_file(&path))?)?;
     let named = config.pointer("/architectures/0").and_then(Value::as_str);
-    if config.get("id2label").is_none() || entry.task(named).is_none_or(|(_, head)| head != kind) {
+    if entry.task(named).is_none_or(|(_, head)| head != kind) {
         return Ok(None);
     }
     let names = labels::Labels::of(&config).map_err(in_file(&path))?.names;
-    let has_names =
+    let are_named =
         names.iter().zip(0..).any(|(name, id): (_, u32)| *name != format!("LABEL_{id}"));
-    Ok(has_names.then_some(names))
+    Ok(Some(HeadLabels { names, are_named }))
 }
 
 /// The content of a folder before a model is built.
@@ -187,6 +195,7 @@ fn prepare(
         }
         config[key] = value.clone();
     }
+    labels::drop_overridden(&mut config);
     let weights = Weights::open(folder)?;
     let mut build = BuildOptions {
         device: options.device,

@@ -131,7 +131,7 @@ impl Objective for Classify {
         let head = model.head(HeadKind::SequenceClassification)?;
         let input = Tokens::from_batch(batch)?;
         let output = model.text_encoder()?.encode(input.into(), context.forward)?;
-        let hidden_bd = output.select(head.input())?;
+        let hidden_bd = output.select(head.input(), input.input_ids)?;
         // The sum over classes is computed in fp32, even if autocast computed the logits in bf16.
         let logits_bo = head.logits(&hidden_bd, context.forward)?.f_to_kind(Kind::Float)?;
         let labels_b = batch.get("labels")?;

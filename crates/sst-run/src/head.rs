@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
+use serde_json::{Map, Value, json};
 use sst_core::HeadKind;
 
 use crate::error::Result;
 use crate::prepared::CheckedRecipe;
 use crate::recipe::{ModelChoice, Problem, Task};
 use crate::task_rows::PreparedData;
+
+/// The keys of config.json that describe the classes of a head.
+const CLASS_KEYS: [&str; 4] = ["id2label", "label2id", "num_labels", "problem_type"];
 
 impl CheckedRecipe {
     /// The kind of head that the objectives train; `None` if they train the encoder alone.
@@ -64,17 +68,60 @@ impl CheckedRecipe {
 
     /// The classes of a task in the order of the outputs of the model, if they do not come from the data: those of
     /// `data.labels`, or else those of the trained head of the model at `model.path`. Empty if they come from the data.
+    ///
+    /// # Errors
+    /// If the head of the model has named classes, and `data.labels` gives others or another order: its outputs would
+    /// then stand for other classes than those that they were trained for.
     pub(crate) fn given_labels(&self, task: &Task) -> Result<Vec<String>> {
-        if !task.data.labels.is_empty() {
-            return Ok(task.data.labels.clone());
-        }
+        let given = &task.data.labels;
         let (ModelChoice::Folder { path, .. }, Some(kind)) =
             (&self.config.model, self.trained_head()?)
         else {
-            return Ok(Vec::new());
+            return Ok(given.clone());
         };
         let encoder = sst_models::encoder_folder(Path::new(path))?;
-        Ok(sst_models::labels_of(&encoder, kind)?.unwrap_or_default())
+        match sst_models::labels_of(&encoder, kind)? {
+            None => Ok(given.clone()),
+            Some(head) if given.is_empty() => Ok(head.names),
+            Some(head) if head.are_named && head.names != *given => {
+                let message = format!(
+                    "are {}, but the outputs of the {kind} in {path} stand for {}, in this order: remove data.labels, \
+                     or give the same",
+                    given.join(", "),
+                    head.names.join(", ")
+                );
+                Err(self.refuse(Problem::new(&task.key("data.labels"), message)))
+            }
+            Some(_) => Ok(given.clone()),
+        }
+    }
+
+    /// The keys of config.json that follow from the classes of the head that is trained.
+    pub(crate) fn class_keys(&self, classes: &[String]) -> Result<Map<String, Value>> {
+        let mut keys = sst_models::label_keys(classes);
+        if self.trained_head()? == Some(HeadKind::SequenceClassification) {
+            keys.insert("problem_type".to_owned(), json!("single_label_classification"));
+        }
+        Ok(keys)
+    }
+
+    /// Refuses keys of `model.config` that follow from the labels of the data.
+    ///
+    /// # Errors
+    /// If there is one, and a head with classes is trained.
+    pub(crate) fn check_class_keys(&self) -> Result<()> {
+        let ModelChoice::Folder { config, .. } = &self.config.model else { return Ok(()) };
+        let labelled = self.config.tasks.list.iter().find(|task| task.data.label_field.is_some());
+        let (Some(task), Some(key)) =
+            (labelled, config.keys().find(|key| CLASS_KEYS.contains(&&***key)))
+        else {
+            return Ok(());
+        };
+        let message = format!(
+            "follows from the labels of the data: remove it, and use {} to name them in another order",
+            task.key("data.labels")
+        );
+        Err(self.refuse(Problem::new(&format!("model.config.{key}"), message)))
     }
 
     /// The classes of the head that is trained, from the data of the tasks; `None` if no task has labels.

@@ -127,12 +127,29 @@ impl ModelLocation {
     /// The pooling that the model was trained with, if it belongs to a run with a contrastive objective.
     ///
     /// # Errors
-    /// If the run's config.toml cannot be read.
+    /// If the run's config.toml cannot be read, or its tasks trained with different poolings.
     pub fn pooling(&self) -> Result<Option<String>> {
         let Some(run) = &self.run else { return Ok(None) };
         let config = read_config(run)?;
-        let pooling = config.pointer("/objective/pooling").and_then(Value::as_str);
-        Ok(pooling.map(str::to_owned))
+        let tasks = config.get("tasks").and_then(Value::as_object);
+        let sections = tasks.into_iter().flat_map(|tasks| tasks.values()).chain([&config]);
+        let mut poolings: Vec<&str> = sections
+            .filter_map(|section| section.pointer("/objective/pooling").and_then(Value::as_str))
+            .collect();
+        poolings.sort_unstable();
+        poolings.dedup();
+        match poolings[..] {
+            [] => Ok(None),
+            [pooling] => Ok(Some(pooling.to_owned())),
+            _ => {
+                let message = format!(
+                    "the tasks of {} trained the model with different poolings ({}): choose one of them",
+                    run.display(),
+                    poolings.join(", ")
+                );
+                Err(RunError::Model(message))
+            }
+        }
     }
 
     /// Checks that the model is not causal. In a causal model a token attends only to the tokens before it, so its

@@ -267,10 +267,12 @@ impl CheckedRecipe {
         device: Device,
         ledger: &Ledger,
     ) -> Result<(Box<dyn Model>, Option<Carried>)> {
+        let class_keys =
+            classes.map(|classes| self.class_keys(classes)).transpose()?.unwrap_or_default();
         match &self.config.model {
             ModelChoice::New { config, init } => {
                 let mut config = config.clone();
-                config.extend(classes.map(sst_models::label_keys).unwrap_or_default());
+                config.extend(class_keys);
                 let options = BuildOptions {
                     device,
                     seed: Some(self.config.run.seed),
@@ -285,7 +287,7 @@ impl CheckedRecipe {
                 model::verify_around(Path::new(path))?;
                 let encoder = sst_models::encoder_folder(Path::new(path))?;
                 let mut options = self.load_options(device)?;
-                options.config.extend(classes.map(sst_models::label_keys).unwrap_or_default());
+                options.config.extend(class_keys);
                 let loaded = sst_models::open(&encoder, &options);
                 let loaded = loaded.map_err(|error| self.refuse_folder(error))?;
                 if encoder != Path::new(path) {

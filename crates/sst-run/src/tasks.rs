@@ -47,9 +47,8 @@ impl<'r> TaskData<'r> {
         let data = recipe.prepare(task, tokenizer, ledger)?;
         let fraction = task.data.validation;
         let train = recipe.rows(task, &data, Subset::Train { fraction }, tokenizer, ledger)?;
-        let uncounted = Ledger::new();
         let held_out = Subset::Validation { fraction };
-        let held_out = recipe.rows(task, &data, held_out, tokenizer, &uncounted)?;
+        let held_out = recipe.rows(task, &data, held_out, tokenizer, ledger)?;
         let sampled = train.len().min(SAMPLED);
         let row = |i: u64| i * train.len() / sampled.max(1);
         let sum: usize = (0..sampled).map(|i| train.row_length(row(i))).sum();

@@ -71,9 +71,10 @@ impl Objective for Substitution {
         context: &StepContext,
     ) -> sst_core::Result<LossParts> {
         let head = model.head(HeadKind::TokenClassification)?;
-        let input = Tokens::from_batch(batch)?.into();
-        let output = model.text_encoder()?.encode(input, context.forward)?;
-        let logits_to = head.logits(&output.select(head.input())?, context.forward)?;
+        let tokens = Tokens::from_batch(batch)?;
+        let output = model.text_encoder()?.encode(tokens.into(), context.forward)?;
+        let hidden = output.select(head.input(), tokens.input_ids)?;
+        let logits_to = head.logits(&hidden, context.forward)?;
         let (labels_t, weight) = (batch.get("labels")?, None::<Tensor>);
         let loss = logits_to.f_cross_entropy_loss(labels_t, weight, Reduction::Sum, -100, 0.0)?;
         Ok(LossParts { loss, sums: Vec::new() })

@@ -27,6 +27,7 @@ const PROJECTION: &str = "cls.predictions.decoder.weight";
 /// The two names of the head's bias. transformers has added the second one.
 const BIASES: [&str; 2] = ["cls.predictions.bias", "cls.predictions.decoder.bias"];
 const HEAD: &str = "cls.predictions.";
+const CLASSIFIER: &str = "classifier.";
 const MASKED_PARAMETERS: [&str; 5] = [
     "cls.predictions.bias",
     "cls.predictions.transform.dense.weight",
@@ -82,9 +83,17 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
     let has_head = held.keys().any(|name| name.starts_with(HEAD));
     let [has_pooler, has_pair] = [POOLER[0], PAIR[0]].map(|name| held.contains_key(name));
     let named = request.named();
+    // Two tasks have a head of this name. The file holds that of the task which the config names.
+    let is_of_other_task = |name: &str, architecture: &str| {
+        let is_task = |architecture: &str| [SEQUENCE, TOKEN].contains(&architecture);
+        name.starts_with(CLASSIFIER)
+            && is_task(architecture)
+            && named.is_some_and(|named| is_task(named) && named != architecture)
+    };
     let lacks = |architecture: &str| -> Vec<&'static str> {
         let is_held = |name: &str| {
-            held.contains_key(name) || name == BIASES[0] && held.contains_key(BIASES[1])
+            held.contains_key(name) && !is_of_other_task(name, architecture)
+                || name == BIASES[0] && held.contains_key(BIASES[1])
         };
         tensors(architecture).iter().copied().filter(|name| !is_held(name)).collect()
     };
@@ -147,7 +156,9 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
         let target = canonical(name);
         let renamed = if is_buffer(name) {
             Renamed::Ignore
-        } else if !builds_masked && target.starts_with("cls.") {
+        } else if !builds_masked && target.starts_with("cls.")
+            || is_of_other_task(&target, architecture)
+        {
             Renamed::Unused
         } else if target == PROJECTION && tied && !untied {
             // The projection is tied: it is a copy of the embeddings, or the only tensor that holds them.

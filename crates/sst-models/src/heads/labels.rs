@@ -104,6 +104,14 @@ fn names(value: &Value) -> Result<Vec<String>, ModelError> {
     }
 }
 
+/// Removes a `num_labels` that `id2label` overrides. Saved again, it would make transformers build a head of another size.
+pub(crate) fn drop_overridden(config: &mut Value) {
+    let overrides = config.get("id2label").is_some_and(|value| !value.is_null());
+    if let (true, Some(keys)) = (overrides, config.as_object_mut()) {
+        keys.remove("num_labels");
+    }
+}
+
 /// Keys that `id2label` overrides and that contradict it.
 pub(crate) fn without_effect(config: &Value) -> Vec<String> {
     let Some(Ok(names)) = config.get("id2label").filter(|value| !value.is_null()).map(names) else {

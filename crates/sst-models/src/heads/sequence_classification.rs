@@ -16,17 +16,19 @@ pub(crate) struct SequenceClassification {
     pooler: Option<Pooler>,
     dropout: f64,
     classifier: Linear,
+    /// For a head on the last token: the token id that is skipped as padding.
+    padding_id: Option<i64>,
 }
 
 impl SequenceClassification {
     /// A head on the pooled hidden state of the first token, with this dropout probability before the linear layer.
     pub(crate) fn of_first_token(pooler: Pooler, dropout: f64, classifier: Linear) -> Self {
-        Self { pooler: Some(pooler), dropout, classifier }
+        Self { pooler: Some(pooler), dropout, classifier, padding_id: None }
     }
 
-    /// A head on the hidden state of the last token.
-    pub(crate) fn of_last_token(classifier: Linear) -> Self {
-        Self { pooler: None, dropout: 0.0, classifier }
+    /// A head on the hidden state of the last token whose id is not `padding_id`.
+    pub(crate) fn of_last_token(classifier: Linear, padding_id: Option<i64>) -> Self {
+        Self { pooler: None, dropout: 0.0, classifier, padding_id }
     }
 }
 
@@ -46,7 +48,7 @@ impl Head for SequenceClassification {
     fn input(&self) -> HeadInput {
         match self.pooler {
             Some(_) => HeadInput::FirstToken,
-            None => HeadInput::LastToken,
+            None => HeadInput::LastToken { padding_id: self.padding_id },
         }
     }
 

@@ -50,7 +50,8 @@ fn saliency(model: &dyn Model, embedded: &Embedded, case: &Case) -> (Tensor, Ten
     let hidden = embedded.hidden.detach().set_requires_grad(true);
     let input = embedded.with_hidden(hidden.shallow_clone()).unwrap();
     let output = model.text_encoder().unwrap().encode_embedded(input, Forward::EVAL).unwrap();
-    let last_bd = output.select(HeadInput::LastToken).unwrap();
+    let last_bd =
+        output.select(HeadInput::LastToken { padding_id: None }, &case.get("input_ids")).unwrap();
     let logits_bv = model.lm_head().unwrap().logits(&last_bd, Forward::EVAL).unwrap();
     let logits_b = logits_bv.gather(1, &case.get("tokens").unsqueeze(1), false).squeeze_dim(1);
     logits_b.sum(Kind::Float).backward();

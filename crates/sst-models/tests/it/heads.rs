@@ -39,9 +39,9 @@ fn found(folder: &Path) -> Loaded {
     open(folder, &LoadOptions::new(Device::Cpu)).unwrap()
 }
 
-fn logits(model: &dyn Model, kind: HeadKind, output: &EncoderOutput) -> Tensor {
+fn logits(model: &dyn Model, kind: HeadKind, output: &EncoderOutput, ids: &Tensor) -> Tensor {
     let head = model.head(kind).unwrap();
-    head.logits(&output.select(head.input()).unwrap(), Forward::TRAIN).unwrap()
+    head.logits(&output.select(head.input(), ids).unwrap(), Forward::TRAIN).unwrap()
 }
 
 fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
@@ -83,7 +83,7 @@ fn task_heads_equal_transformers() {
         let padded = Tokens { attention_mask: Some(&mask), ..Tokens::new(&ids) };
         let encoder = model.text_encoder().unwrap();
         let output = encoder.encode(padded.into(), Forward::TRAIN).unwrap();
-        let got = logits(model, kind, &output);
+        let got = logits(model, kind, &output, &ids);
         let want = case.get("logits");
         let is_each = want.dim() == 3;
         let shown = match is_each {
@@ -109,7 +109,7 @@ fn task_heads_equal_transformers() {
         let flat = ids.flatten(0, 1).index_select(0, &places);
         let output = encoder.encode(Tokens::ragged(&flat, &rows).into(), Forward::EVAL).unwrap();
         let want = if is_each { want.flatten(0, 1).index_select(0, &places) } else { want };
-        close(&format!("{name}: ragged"), &logits(model, kind, &output), &want, 1e-5);
+        close(&format!("{name}: ragged"), &logits(model, kind, &output, &flat), &want, 1e-5);
     }
 }
 
@@ -203,6 +203,21 @@ fn what_a_task_head_lacks_is_told() {
     let loaded = found(dir.path());
     let unused: Vec<&str> = loaded.unused.of(UnusedKind::ConfigKey).collect();
     assert!(unused.len() == 1 && unused[0].contains("num_labels"), "{unused:?}");
+    // Saved again, the size would make transformers build another head.
+    assert_eq!(loaded.model.config().get("num_labels"), None);
+    // The head of another task is not taken for that of this one, although the tensors have one name and fit.
+    let head = LoadHead::New(HeadKind::SequenceClassification);
+    let loaded =
+        open(&folder("token"), &LoadOptions { head, ..LoadOptions::new(Device::Cpu) }).unwrap();
+    assert!(
+        loaded.report.missing.iter().any(|name| name == "classifier.weight"),
+        "{:?}",
+        loaded.report
+    );
+    let head = LoadHead::Needed(HeadKind::SequenceClassification);
+    let options = LoadOptions { head, ..LoadOptions::new(Device::Cpu) };
+    let error = open(&folder("token"), &options).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("sequence-classification head"), "{error}");
     // A kind of head that no model of this type has.
     let options =
         LoadOptions { head: LoadHead::New(HeadKind::Span), ..LoadOptions::new(Device::Cpu) };

@@ -49,7 +49,7 @@ fn logits(model: &dyn Model, batch: &Batch) -> Tensor {
     let head = model.head(HeadKind::SequenceClassification).unwrap();
     let input = sst_core::Tokens::from_batch(batch).unwrap();
     let output = model.text_encoder().unwrap().encode(input.into(), Forward::EVAL).unwrap();
-    head.logits(&output.select(head.input()).unwrap(), Forward::EVAL).unwrap()
+    head.logits(&output.select(head.input(), input.input_ids).unwrap(), Forward::EVAL).unwrap()
 }
 
 #[test]

@@ -34,9 +34,13 @@ pub(super) fn exporter(
     carried: Option<Carried>,
 ) -> Box<Export<'static>> {
     let card = card(config);
+    // The exported weights are not the evaluated ones if only one of both is the moving average.
+    let ema = config.train.ema.as_ref();
+    let is_evaluated = ema.is_none_or(|ema| ema.evaluate == ema.export);
     Box::new(move |model: &dyn Model, metrics: &Metrics| {
         let other = |error| TrainError::Other(Box::new(error));
-        let card = ModelCard { metrics: held_out_only(metrics), ..card.clone() };
+        let metrics = if is_evaluated { held_out_only(metrics) } else { Metrics::new() };
+        let card = ModelCard { metrics, ..card.clone() };
         let (model, tokenizer) = (HostModel::copy(model).map_err(other)?, Arc::clone(&tokenizer));
         let model = match &carried {
             Some(carried) => model.carry(carried.clone()),

@@ -99,6 +99,14 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
 #[test]
 fn a_model_learns_the_labels_of_csv_and_json_lines_and_is_saved_with_their_names() {
     let _alone = crate::alone();
@@ -129,7 +137,11 @@ fn a_model_learns_the_labels_of_csv_and_json_lines_and_is_saved_with_their_names
     }
     let path = folder.path().join("short.jsonl");
     sst_data::atomic::write(&path, short.as_bytes()).unwrap();
-    let next = |path: &Path| {
+    let source = checkpoint.join("model");
+    let trained = folder.path().join("source");
+    copy(&source, &trained);
+    let model = model.replace(&*source.to_string_lossy(), &trained.to_string_lossy());
+    let next = |path: &Path, more: &[&str]| {
         let written = RECIPE.split("[tokenizer.train]").next().unwrap().to_owned()
             + &RECIPE[RECIPE.find("[objective]").unwrap()..];
         let written = Recipe::parse(&written).unwrap().default_cache(folder.path().join("cache"));
@@ -137,17 +149,39 @@ fn a_model_learns_the_labels_of_csv_and_json_lines_and_is_saved_with_their_names
         let tokenizer = model.replace("model.path", "tokenizer.path");
         let paths = format!("data.paths={}", json!([path]));
         let sets = [&model, &tokenizer, &run_dir, &paths, "train.steps=2step", "run.name=next"];
-        let recipe = sets.into_iter().fold(written, |recipe, set| recipe.set(set).unwrap());
-        Run::new(recipe).unwrap().train()
+        let sets = sets.into_iter().chain(more.iter().copied());
+        let recipe = sets.fold(written, |recipe, set| recipe.set(set).unwrap());
+        Run::new(recipe)?.train()
     };
-    let Outcome::Finished { checkpoint, .. } = next(&path).unwrap() else { panic!() };
+    let Outcome::Finished { checkpoint, .. } = next(&path, &[]).unwrap() else { panic!() };
     assert_eq!(read(&checkpoint.join("model/config.json"))["id2label"], config["id2label"]);
     std::fs::remove_dir_all(folder.path().join("next")).unwrap();
     let unknown = short.replacen("\"good\"}", "\"merry\"}", 1);
     sst_data::atomic::write(&path, unknown.as_bytes()).unwrap();
-    let error = next(&path).unwrap_err().to_string();
+    let error = next(&path, &[]).unwrap_err().to_string();
     assert!(error.contains("short.jsonl:2") && error.contains("`merry`"), "{error}");
     assert!(error.contains("`bad`, `good`, `plain`"), "{error}");
+
+    // The outputs stand for the labels that they were trained for: another order is refused.
+    sst_data::atomic::write(&path, short.as_bytes()).unwrap();
+    let error = next(&path, &["data.labels=[\"good\",\"bad\",\"plain\"]"]).unwrap_err().to_string();
+    assert!(error.contains("data.labels") && error.contains("bad, good, plain"), "{error}");
+    let error = next(&path, &["model.config.num_labels=7"]).unwrap_err().to_string();
+    assert!(error.contains("model.config.num_labels") && error.contains("data.labels"), "{error}");
+    // Outputs without names keep their order, whatever order the names have as text.
+    let file = trained.join("config.json");
+    let mut unnamed = config.clone();
+    unnamed["id2label"] = json!({"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"});
+    unnamed["label2id"] = json!({"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2});
+    unnamed["problem_type"] = json!("multi_label_classification");
+    sst_data::atomic::write(&file, unnamed.to_string().as_bytes()).unwrap();
+    let error = next(&path, &[]).unwrap_err().to_string();
+    assert!(error.contains("`LABEL_0`, `LABEL_1`, `LABEL_2`"), "{error}");
+    let given = ["data.labels=[\"plain\",\"good\",\"bad\"]"];
+    let Outcome::Finished { checkpoint, .. } = next(&path, &given).unwrap() else { panic!() };
+    let saved = read(&checkpoint.join("model/config.json"));
+    assert_eq!(saved["id2label"], json!({"0": "plain", "1": "good", "2": "bad"}));
+    assert_eq!(saved["problem_type"], "single_label_classification");
 }
 
 /// Sets the stop flag after a step.
