@@ -17,6 +17,8 @@ enum Origin {
     Line(usize),
     /// The argument of a `--set`.
     Set(String),
+    /// An option of the command, such as `--max-length`.
+    Option(String),
 }
 
 /// The values of a recipe with its overrides, and their origins.
@@ -76,7 +78,22 @@ impl Written {
     /// # Errors
     /// If there is no `=`, or a part of the key before the last dot names a value instead of a section.
     pub(crate) fn set(&mut self, set: &str) -> Result<(), RecipeError> {
-        let place = format!("--set {set}");
+        self.put(set, Origin::Set(set.to_owned()))
+    }
+
+    /// Applies an override that an option of the command gives. Errors name the option instead of the key.
+    ///
+    /// # Errors
+    /// Those of [`Written::set`].
+    pub(crate) fn set_by_option(&mut self, option: &str, set: &str) -> Result<(), RecipeError> {
+        self.put(set, Origin::Option(option.to_owned()))
+    }
+
+    fn put(&mut self, set: &str, origin: Origin) -> Result<(), RecipeError> {
+        let place = match &origin {
+            Origin::Option(option) => option.clone(),
+            Origin::Set(_) | Origin::Line(_) => format!("--set {set}"),
+        };
         let error = |message: String| RecipeError { place: place.clone(), message };
         let (key, text) = set
             .split_once('=')
@@ -103,7 +120,7 @@ impl Written {
         let is_under_key =
             |other: &str| other.strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', '[']));
         self.origins.retain(|other, _| !is_under_key(other));
-        self.origins.insert(key.to_owned(), Origin::Set(set.to_owned()));
+        self.origins.insert(key.to_owned(), origin);
         Ok(())
     }
 
@@ -135,8 +152,17 @@ impl Written {
 
     /// Turns a problem into an error with the place where its key was written, as [`Written::place`] finds it.
     pub(crate) fn locate(&self, problem: Problem) -> RecipeError {
-        let Problem { key, message, whole } = problem;
-        let message = if whole || key.is_empty() { message } else { format!("{key}: {message}") };
+        let Problem { key, message: said, whole } = problem;
+        let message = match whole || key.is_empty() {
+            true => said.clone(),
+            false => format!("{key}: {said}"),
+        };
+        let error = |place: String| RecipeError { place, message: message.clone() };
+        let error_at = |origin: &Origin| match origin {
+            Origin::Set(set) => error(format!("--set {set}")),
+            Origin::Line(line) => error(format!("{}:{line}", self.file)),
+            Origin::Option(option) => RecipeError { place: option.clone(), message: said.clone() },
+        };
         // Elements of a list have no origins, except tables: `data.paths[0]` has the place of `data.paths`, but
         // `data.transform[0]` has its own.
         let mut key = &*key;
@@ -146,6 +172,7 @@ impl Written {
         // A task takes the keys that it lacks from the section that all tasks share.
         if let Some(shared) = shared_key(key)
             && !self.origins.contains_key(key)
+            && self.get(key).is_none()
             && self.origins.contains_key(shared)
         {
             key = shared;
@@ -155,21 +182,19 @@ impl Written {
         let mut keys_in_section =
             self.origins.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
         let has_no_origin = !key.is_empty() && !self.origins.contains_key(key);
-        if has_no_origin && let Some((_, Origin::Set(set))) = keys_in_section.next() {
-            return RecipeError { place: format!("--set {set}"), message };
+        if has_no_origin
+            && let Some((_, origin)) = keys_in_section.next()
+            && !matches!(origin, Origin::Line(_))
+        {
+            return error_at(origin);
         }
         // The place is that of the innermost section that was written.
         loop {
             match self.origins.get(key) {
-                Some(Origin::Set(set)) => {
-                    return RecipeError { place: format!("--set {set}"), message };
-                }
-                Some(Origin::Line(line)) => {
-                    return RecipeError { place: format!("{}:{line}", self.file), message };
-                }
+                Some(origin) => return error_at(origin),
                 None => match key.rsplit_once('.') {
                     Some((section, _)) => key = section,
-                    None => return RecipeError { place: self.file.clone(), message },
+                    None => return error(self.file.clone()),
                 },
             }
         }
@@ -277,6 +302,23 @@ mod tests {
         check("tasks.a.data.rows", "r.toml:2");
         check("tasks.b.data.rows", "r.toml:2");
         check("tasks.b.data.paths", "r.toml:5");
+    }
+
+    #[test]
+    fn a_key_within_the_override_of_a_task_has_the_place_of_the_override() {
+        let mut written = recipe("[data]\nrows = 'x'\nmax_length = 8\n");
+        written.set("tasks.a={data={max_length=2}}").unwrap();
+        assert_eq!(written.place("tasks.a.data.max_length"), "--set tasks.a={data={max_length=2}}");
+        assert_eq!(written.place("tasks.a.data.rows"), "r.toml:2");
+    }
+
+    #[test]
+    fn an_override_by_an_option_is_named_by_the_option_alone() {
+        let mut written = recipe("[data]\nmax_length = 8\n");
+        written.set_by_option("--max-length", "data.max_length=64").unwrap();
+        assert_eq!(written.get("data.max_length"), Some(&serde_json::json!(64)));
+        let error = written.locate(Problem::new("data.max_length", "is 64: lower it"));
+        assert_eq!(error.to_string(), "--max-length: is 64: lower it");
     }
 
     #[test]

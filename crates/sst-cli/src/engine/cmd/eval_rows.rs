@@ -100,11 +100,6 @@ pub(super) fn objective_rows(
 impl Bench {
     fn open(args: &EvalArgs) -> Result<Self> {
         let found = model::find(&args.model)?;
-        let of_run = found.run.as_ref().map(|run| run.join("config.toml"));
-        let recipe = match args.recipe.as_ref().or(of_run.as_ref()) {
-            Some(path) => Some(recipe_with(path, args)?),
-            None => None,
-        };
         let device = device::open(&args.device.device, args.device.threads)?;
         let ledger = Ledger::new();
         let (model, processor) =
@@ -112,6 +107,15 @@ impl Bench {
         let tokenizer = processor.tokenizer()?.clone();
         found.must_be_masked(&*model, "sst eval perplexity")?;
         let (limit, known) = (model.max_length()?, model.vocab_size()?);
+        if let Some(length) = args.max_length.filter(|length| *length > limit) {
+            let message = format!("--max-length is {length}, but the model reads {limit} tokens");
+            return Err(Usage(message).into());
+        }
+        let of_run = found.run.as_ref().map(|run| run.join("config.toml"));
+        let recipe = match args.recipe.as_ref().or(of_run.as_ref()) {
+            Some(path) => Some(recipe_with(path, args)?),
+            None => None,
+        };
         if let Some(mask) = tokenizer.special().mask.filter(|mask| *mask as usize >= known) {
             let message = format!(
                 "{}: the tokenizer's mask token is id {mask}, and the model knows ids below {known}: use the tokenizer \
@@ -145,15 +149,22 @@ impl Bench {
 
 /// The recipe with what the arguments say otherwise.
 fn recipe_with(path: &Path, args: &EvalArgs) -> Result<CheckedRecipe> {
-    let mut sets = Vec::new();
+    let mut recipe = recipe::read(path, &[])?;
     let prefix = args.task.as_ref().map_or(String::new(), |task| format!("tasks.{task}."));
     // Data given by hand is read from elsewhere; the run's own may have moved.
     if let Some(first) = args.data.first() {
-        sets.push(format!("{prefix}data.paths=[{}]", json!(first)));
+        let set = format!("{prefix}data.paths=[{}]", json!(first));
+        recipe = recipe.set_by_option("--data", &set)?;
     }
-    sets.extend(args.rows.as_ref().map(|rows| format!("{prefix}data.rows={rows}")));
-    sets.extend(args.max_length.map(|length| format!("{prefix}data.max_length={length}")));
-    recipe::check(path, &sets)
+    if let Some(rows) = &args.rows {
+        named::<RowMode>("--rows", rows)?;
+        recipe = recipe.set_by_option("--rows", &format!("{prefix}data.rows={rows}"))?;
+    }
+    if let Some(length) = args.max_length {
+        let set = format!("{prefix}data.max_length={length}");
+        recipe = recipe.set_by_option("--max-length", &set)?;
+    }
+    Ok(recipe.check()?)
 }
 
 /// The task whose data and masks are meant.
@@ -194,7 +205,9 @@ fn given_rows(
     };
     let length = args.max_length.or(data.map(|data| data.max_length)).unwrap_or(limit);
     if length > limit {
-        let message = format!("--max-length is {length}, but the model reads {limit} tokens");
+        let message = format!(
+            "data.max_length of the recipe is {length}, but the model reads {limit} tokens: give --max-length"
+        );
         return Err(Usage(message).into());
     }
     let template = tokenizer.special_token_template().clone();
