@@ -64,6 +64,10 @@ settings! {
     FORMAT = "Source::format";
     /// The field of the text.
     TEXT_FIELD = "Source::text_field";
+    /// The field of the label, which a column of labels names.
+    LABEL_FIELD = "Column::field";
+    /// The labels in the order of their numbers.
+    LABELS = "RecordPreparation::labels";
     /// The field of the score.
     SCORE_FIELD = "Source::score_field";
     /// The fields of the other texts of a group.

@@ -1,16 +1,19 @@
 //! Prepares the data of a task as its objective needs it, and makes rows of it.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sst_data::records::{Column, RecordPreparation, RecordStore, Records, RecordsError};
+use sst_data::records::{
+    Column, ColumnError, RecordPreparation, RecordStore, Records, RecordsError,
+};
 use sst_data::rows::{Dataset, DatasetError, GroupRows, SegmentPairRows, Subset, TokenRows};
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 use sst_data::transform::{Context, Transforms};
-use sst_data::{Ledger, RowSpec};
+use sst_data::{Ledger, NamesSettings, RowSpec};
 
 use crate::error::{Result, RunError};
 use crate::observer::Notice;
@@ -123,7 +126,8 @@ impl CheckedRecipe {
             ledger,
             cache: &cache.join("stores"),
         };
-        Ok(PreparedData::Tokens(preparation.prepare(&mut progress)?))
+        let store = preparation.prepare(&mut progress);
+        Ok(PreparedData::Tokens(store.map_err(|error| of_task(task, error))?))
     }
 
     /// The labels of the first column with labels, if they do not come from the data.
@@ -253,10 +257,27 @@ impl CheckedRecipe {
             RecordsError::BadLabels { .. } => {
                 self.refuse(Problem::sentence(&task.key("data.labels"), error.to_string()))
             }
-            RecordsError::Read(error) => error.into(),
+            RecordsError::Read(error) => of_task(task, error),
             RecordsError::Store(error) => error.into(),
             RecordsError::Lock(error) => error.into(),
-            other => RunError::Records(other),
+            RecordsError::Column(ColumnError::UnknownLabel { .. })
+                if task.data.labels.is_empty() =>
+            {
+                let message = format!(
+                    "{}; without this key, the labels are those of the model at `model.path`",
+                    task.message(&error)
+                );
+                RunError::OfTask { message, source: error.into() }
+            }
+            other => of_task(task, other),
         }
     }
+}
+
+/// The error of a library about the data of `task`, with the task's keys.
+pub(crate) fn of_task<E>(task: &Task, error: E) -> RunError
+where
+    E: Error + NamesSettings + Send + Sync + 'static,
+{
+    RunError::OfTask { message: task.message(&error), source: error.into() }
 }

@@ -103,6 +103,8 @@ pub(super) const KEYS: Keys = Keys {
         (setting::PATHS, "data.paths"),
         (setting::FORMAT, "data.format"),
         (setting::TEXT_FIELD, "data.text_field"),
+        (setting::LABEL_FIELD, "data.label_field"),
+        (setting::LABELS, "data.labels"),
         (setting::SCORE_FIELD, "data.score_field"),
         (setting::PAIR_FIELDS, "data.pair_fields"),
         (setting::FRACTION, "data.validation"),
