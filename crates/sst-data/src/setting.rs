@@ -118,6 +118,8 @@ settings! {
     MIXTURE_TEMPERATURE = "Mixture::temperature";
     /// The weights of tasks from given steps on.
     MIXTURE_SCHEDULE = "Mixture::schedule";
+    /// How often a pair or piece of a new tokenizer must be seen.
+    MIN_FREQUENCY = "TrainConfig::min_frequency";
     /// The files of a thesaurus.
     SYNONYM_FILES = "SynonymConfig::files";
 }

@@ -229,8 +229,14 @@ impl CheckedRecipe {
         let special = tokenizer.special().all.iter().filter_map(|id| tokenizer.token(*id));
         let context = Context { special: special.collect(), ledger: ledger.clone() };
         let configs: Vec<Value> = task.data.transform.iter().cloned().map(Value::Object).collect();
-        Transforms::from_configs(self.config.run.seed, &configs, &context)
-            .map_err(|error| self.refuse_transform(task, &error.to_string()))
+        let build =
+            |configs: &[Value]| Transforms::from_configs(self.config.run.seed, configs, &context);
+        build(&configs).map_err(|error| {
+            let is_wrong = |config: &Value| build(std::slice::from_ref(config)).is_err();
+            let at = configs.iter().position(is_wrong).unwrap_or_default();
+            let key = task.key(&format!("data.transform[{at}]"));
+            self.refuse(Problem::new(&key, error.to_string()))
+        })
     }
 
     fn refuse_transform(&self, task: &Task, message: &str) -> RunError {

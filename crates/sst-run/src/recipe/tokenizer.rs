@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sst_data::setting::MIN_FREQUENCY;
 use sst_data::tokenize::{Algorithm, TokenizeError, TrainConfig};
 use sst_objectives::setting;
 
@@ -37,7 +38,10 @@ pub(super) const KEYS: Keys = Keys {
         ("tokenizer.train.limit_alphabet", 0.0, 1_114_112.0),
     ],
     idle,
-    settings: &[(setting::TOKENIZER, "tokenizer")],
+    settings: &[
+        (setting::TOKENIZER, "tokenizer"),
+        (MIN_FREQUENCY, "tokenizer.train.min_frequency"),
+    ],
     ..Keys::NONE
 };
 

@@ -161,7 +161,12 @@ impl Written {
         let error_at = |origin: &Origin| match origin {
             Origin::Set(set) => error(format!("--set {set}")),
             Origin::Line(line) => error(format!("{}:{line}", self.file)),
-            Origin::Option(option) => RecipeError { place: option.clone(), message: said.clone() },
+            Origin::Option(option) => {
+                // The user of an option knows no key.
+                let message = said.strip_suffix(&format!(" (`{key}` in the recipe)"));
+                let message = message.unwrap_or(&said).to_owned();
+                RecipeError { place: option.clone(), message }
+            }
         };
         // Elements of a list have no origins, except tables: `data.paths[0]` has the place of `data.paths`, but
         // `data.transform[0]` has its own.
@@ -319,6 +324,9 @@ mod tests {
         assert_eq!(written.get("data.max_length"), Some(&serde_json::json!(64)));
         let error = written.locate(Problem::new("data.max_length", "is 64: lower it"));
         assert_eq!(error.to_string(), "--max-length: is 64: lower it");
+        let named = "`max_length` is 2: raise it (`data.max_length` in the recipe)";
+        let error = written.locate(Problem::sentence("data.max_length", named));
+        assert_eq!(error.to_string(), "--max-length: `max_length` is 2: raise it");
     }
 
     #[test]

@@ -226,7 +226,11 @@ fn keys_for_the_other_kind_of_data_are_refused() {
         Run::new(recipe(folder.path(), "runs", sets)).unwrap().train().unwrap_err().to_string()
     };
     let none = train(&["data.transform=[{ name = 'random_crop', count = 0 }]"]);
-    assert!(none.contains("data.transform") && none.contains("at least 1"), "{none}");
+    assert!(none.contains("data.transform[0]: ") && none.contains("at least 1"), "{none}");
+    let text = "data.transform=[{ name = 'lowercase' }, { name = 'augment', kind = 'deletion', rate = 'x' }]";
+    let text = train(&[text]);
+    let expected = "data.transform[1]: augmentation `deletion`: rate is \"x\" and must be a number";
+    assert!(text.contains(expected), "{text}");
     let missing = train(&["data.label_field=tone"]);
     let expected = "en.csv:2 has no field `tone` (it has `id`, `text`, `mood`): choose another field \
                     (`data.label_field` in the recipe)";

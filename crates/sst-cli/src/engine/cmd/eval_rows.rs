@@ -8,22 +8,24 @@ use serde_json::{Value, json};
 use sst_cli::args::{EvalArgs, MaskAccuracyArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::files;
+use sst_cli::flags;
 use sst_cli::host::source::{named, source};
 use sst_core::{HeadKind, Modality, Model};
-use sst_data::Ledger;
 use sst_data::clean::CleanConfig;
 use sst_data::rows::{Dataset, RowMode, Subset, TokenRows};
 use sst_data::store::Preparation;
 use sst_data::tokenize::Tokenizer;
+use sst_data::{Ledger, NamesSettings};
 use sst_eval::{Entry, Input, ObjectiveRows};
 use sst_models::LoadHead;
+use sst_objectives::ObjectiveError;
 use sst_run::recipe::Task;
-use sst_run::{CheckedRecipe, check_held_out, device};
+use sst_run::{CheckedRecipe, check_held_out};
 use tch::Device;
 
 use super::evaluate::{Setting, evaluate};
 use super::show::show;
-use crate::{model, recipe};
+use crate::{model, recipe, settings};
 
 /// What an evaluator of rows works on.
 struct Bench {
@@ -84,8 +86,14 @@ pub(super) fn objective_rows(
         device: bench.device,
         seed,
     };
-    let objective =
-        sst_objectives::build(name, &keys, &context).map_err(|error| Usage(error.to_string()))?;
+    let objective = sst_objectives::build(name, &keys, &context).map_err(|error| match error {
+        ObjectiveError::Config { path, message }
+            if path == "mask_rate" && args.mask_rate.is_some() =>
+        {
+            Usage(format!("--mask-rate {message}"))
+        }
+        other => Usage(other.to_string()),
+    })?;
     settings.extend([("batch_size", json!(args.eval.batch_size)), ("seed", json!(seed))]);
     let input = Input::ObjectiveRows(ObjectiveRows {
         objective: name.to_owned(),
@@ -100,7 +108,7 @@ pub(super) fn objective_rows(
 impl Bench {
     fn open(args: &EvalArgs) -> Result<Self> {
         let found = model::find(&args.model)?;
-        let device = device::open(&args.device.device, args.device.threads)?;
+        let device = settings::open_device(&args.device)?;
         let ledger = Ledger::new();
         let (model, processor) =
             found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
@@ -211,6 +219,8 @@ fn given_rows(
         return Err(Usage(message).into());
     }
     let template = tokenizer.special_token_template().clone();
-    TokenRows::new(store, Subset::All, mode, length, template, ledger)
-        .map_err(|error| Usage(error.to_string()).into())
+    TokenRows::new(store, Subset::All, mode, length, template, ledger).map_err(|error| {
+        let flags = flags::shown(&error.settings(), flags::FLAGS);
+        Usage(format!("{error}{flags}")).into()
+    })
 }

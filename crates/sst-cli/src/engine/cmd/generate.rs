@@ -17,10 +17,9 @@ use sst_eval::generate::{
     Beams, Completion, Finish, Generator, Limits, Sampling, TextStream, beam_search,
 };
 use sst_models::{GenerationConfig, LoadHead, token_ids};
-use sst_run::device;
 use tch::Device;
 
-use crate::model;
+use crate::{model, settings};
 
 /// Continues each prompt and prints the result.
 ///
@@ -41,7 +40,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
     }
     let found = model::find(&args.model)?;
     let prompts = prompts(args)?;
-    let device = device::open(&args.device.device, args.device.threads)?;
+    let device = settings::open_device(&args.device)?;
     let ledger = Ledger::new();
     let (model, processor) =
         found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use sst_cli::args::{DocumentArgs, MineArgs};
 use sst_cli::exit::{Exit, Usage};
+use sst_cli::flags;
 use sst_cli::host::output;
 use sst_cli::host::source::source;
 use sst_data::{Ledger, atomic};
@@ -34,7 +35,7 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
         strategy: args.random.map_or(Strategy::Top, |seed| Strategy::Random { seed }),
     };
     let refuse = |error: MineError| match error {
-        MineError::Option { .. } => Usage(error.to_string()).into(),
+        MineError::Option { key, .. } => Usage(format!("{error}{}", flags::of_keys(&[key]))).into(),
         other => anyhow::Error::from(other),
     };
     options.check().map_err(refuse)?;
