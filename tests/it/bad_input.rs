@@ -56,6 +56,29 @@ fn an_unknown_key_names_file_line_and_the_nearest_key() {
 }
 
 #[test]
+fn an_objective_that_needs_a_causal_model_is_refused_without_one() {
+    check_set(
+        "objective={name=\"clm\"}",
+        "objective.name: is \"clm\", which needs a causal model, and a bert model is not causal: set model.type to gpt2 \
+         or llama, or choose another objective",
+    );
+}
+
+#[test]
+fn a_short_context_of_the_model_is_named_where_it_gives_the_length_of_rows() {
+    let sandbox = Sandbox::new();
+    let recipe = RECIPE.replace("max_length = 16\n", "");
+    sandbox.write("recipe.toml", &recipe);
+    let set = "model.max_position_embeddings=1";
+    let ended = sandbox.sst(&["pretrain", "recipe.toml", "--set", set]);
+    let expected = "raise it to 3 or more (`model.max_position_embeddings` in the recipe, which data.max_length \
+                    follows)";
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("error: --set {set}: ")), "{}", ended.stderr);
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+}
+
+#[test]
 fn a_wrong_type_says_what_was_expected() {
     check_line(
         "batch_size = 8",

@@ -10,6 +10,7 @@ use sst_data::records::{
     Column, ColumnError, RecordPreparation, RecordStore, Records, RecordsError,
 };
 use sst_data::rows::{Dataset, DatasetError, GroupRows, SegmentPairRows, Subset, TokenRows};
+use sst_data::setting::MAX_LENGTH;
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 use sst_data::transform::{Context, Transforms};
@@ -18,7 +19,7 @@ use sst_data::{Ledger, NamesSettings, RowSpec};
 use crate::error::{Result, RunError};
 use crate::observer::Notice;
 use crate::prepared::CheckedRecipe;
-use crate::recipe::{Problem, Task};
+use crate::recipe::{POSITIONS, Problem, Task};
 
 /// How often the progress of a long preparation is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(3);
@@ -247,18 +248,31 @@ impl CheckedRecipe {
         match error {
             DatasetError::Store(error) => error.into(),
             error @ DatasetError::NoGroups { .. } => error.into(),
-            other => {
-                let message = task.message(&other);
-                self.refuse(Problem::sentence(&task.key("data.max_length"), message))
-            }
+            other => self.refuse_length(task, &other),
         }
+    }
+
+    /// The error of a length of rows, at the key that gives it: that of the model, if the recipe has no other.
+    fn refuse_length<E: Error + NamesSettings>(&self, task: &Task, error: &E) -> RunError {
+        let key = task.key("data.max_length");
+        let is_written = |key: &str| self.written.get(key).is_some();
+        let mut of_model = POSITIONS.iter().map(|name| format!("model.{name}"));
+        let of_model = of_model.find(|key| is_written(key));
+        let of_model = of_model.filter(|_| !is_written(&key) && !is_written("data.max_length"));
+        let problem = match of_model.filter(|_| error.settings().contains(&MAX_LENGTH)) {
+            Some(of_model) => {
+                let message =
+                    format!("{error} (`{of_model}` in the recipe, which data.max_length follows)");
+                Problem::sentence(&of_model, message)
+            }
+            None => Problem::sentence(&key, task.message(error)),
+        };
+        self.refuse(problem)
     }
 
     fn refuse_records(&self, task: &Task, error: RecordsError) -> RunError {
         match error {
-            RecordsError::NoRoom { .. } => {
-                self.refuse(Problem::sentence(&task.key("data.max_length"), task.message(&error)))
-            }
+            error @ RecordsError::NoRoom { .. } => self.refuse_length(task, &error),
             RecordsError::Transform(error) => self.refuse_transform(task, &error.to_string()),
             RecordsError::BadLabels { .. } => {
                 self.refuse(Problem::sentence(&task.key("data.labels"), error.to_string()))

@@ -70,6 +70,7 @@ pub(super) const fn entry<M: Method>() -> Entry {
         default_config: || config::defaults::<M::Keys>(M::POOLING),
         limits: || [config::LIMITS, M::LIMITS].concat(),
         rows: |_| M::ROWS,
+        needs_causal: false,
         held_out: "held-out-loss",
         pipeline_tag: None,
         head: None,

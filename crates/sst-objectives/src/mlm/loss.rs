@@ -31,6 +31,7 @@ pub(crate) const ENTRY: Entry = Entry {
         ]
     },
     rows: |_| RowSpec::Tokens,
+    needs_causal: false,
     held_out: "mask-accuracy",
     pipeline_tag: Some("fill-mask"),
     head: Some(HeadKind::LanguageModel),

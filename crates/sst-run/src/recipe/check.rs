@@ -29,6 +29,7 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     one_cache(config)?;
     config.model.check()?;
     positions(config)?;
+    causal(config)?;
     tasks.iter().try_for_each(|task| objective(task, &config.train))?;
     tasks.iter().try_for_each(|task| chunks(task, &config.train))?;
     config.train.check()?;
@@ -47,6 +48,34 @@ fn positions(config: &RunConfig) -> Result<(), Problem> {
             "is {length}, but the model has {limit} positions: lower it, or raise model.{key}"
         );
         require(length as u64 <= limit, &task.key("data.max_length"), message)?;
+    }
+    Ok(())
+}
+
+/// An objective that predicts each token from those before it needs a model whose tokens attend to no others.
+fn causal(config: &RunConfig) -> Result<(), Problem> {
+    let Some(model_type) = config.model.model_type() else { return Ok(()) };
+    let list = sst_models::list();
+    // An unknown type is reported where the model is built.
+    let found = list.iter().find(|entry| entry.model_type == model_type);
+    if found.is_none_or(|entry| entry.is_causal) {
+        return Ok(());
+    }
+    let causal: Vec<&str> =
+        list.iter().filter(|entry| entry.is_causal).map(|entry| entry.model_type).collect();
+    let causal = causal.join(" or ");
+    let remedy = match &config.model {
+        ModelChoice::New { .. } => format!("set model.type to {causal}"),
+        ModelChoice::Folder { .. } => format!("name the folder of a {causal} model in model.path"),
+    };
+    for task in &config.tasks.list {
+        let name = task.objective_name();
+        let needs = sst_objectives::entry(name).is_ok_and(|entry| entry.needs_causal);
+        let message = format!(
+            "is \"{name}\", which needs a causal model, and a {model_type} model is not causal: {remedy}, or choose \
+             another objective"
+        );
+        require(!needs, &task.key("objective.name"), message)?;
     }
     Ok(())
 }
