@@ -126,7 +126,8 @@ fn invalid_values_name_their_key() {
         "steps = \"12step\"",
         "steps = \"12parsec\"",
         "steps",
-        "train.steps: \"12parsec\" has no unit",
+        "train.steps: \"12parsec\" has the unit parsec: write 200step, 3epoch or 3e9tok; elsewhere also 0.06run, which \
+         is a part of train.steps",
     );
     check_line(
         "num_attention_heads = 2",
@@ -135,7 +136,12 @@ fn invalid_values_name_their_key() {
         "model.hidden_size: 16 does not divide into 3 heads",
     );
     check_set("objective.mask_rate=1.5", "objective.mask_rate: is 1.5 and must be from 0 to 1");
-    check_set("data.validation=1", "data.validation: is 1 and must be at least 0 and below 1");
+    for value in [1, 2] {
+        for key in ["data.validation", "train.ema.decay"] {
+            let expected = format!("{key}: is {value} and must be at least 0 and below 1");
+            check_set(&format!("{key}={value}"), &expected);
+        }
+    }
     check_set("run.device=tpu", "run.device: \"tpu\" is not a device");
     check_set("objective.name=mlmm", "objective.name: there is no \"mlmm\"; did you mean \"mlm\"?");
     check_set("run.name=a/b", "run.name: \"a/b\" is not a folder name");

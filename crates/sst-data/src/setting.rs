@@ -111,7 +111,7 @@ settings! {
     /// The share of the rows in the first step.
     PACING_START = "Pacing::start";
     /// The shares of the rows from given steps on.
-    PACING_STEPS = "Pacing::Steps";
+    PACING_STEPS = "Pacing::steps";
     /// The weights of tasks.
     MIXTURE_WEIGHTS = "Mixture::weights";
     /// How evenly tasks of unequal size are drawn.

@@ -85,7 +85,6 @@ pub struct Data {
 
 pub(super) const KEYS: Keys = Keys {
     limits: &[
-        ("data.validation", 0.0, 1.0),
         ("data.max_length", 1.0, MOST_LENGTH),
         ("data.workers", 0.0, MOST_WORKERS),
         ("data.clean.min_length", 0.0, MOST_COUNT),
