@@ -79,6 +79,16 @@ fn a_short_context_of_the_model_is_named_where_it_gives_the_length_of_rows() {
 }
 
 #[test]
+fn texts_that_cleaning_leaves_out_are_named_where_no_tokenizer_can_be_trained() {
+    let sandbox = Sandbox::new();
+    let set = "data.clean.min_length=100000";
+    let ended = sandbox.sst(&["pretrain", "recipe.toml", "--set", set]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let expected = "the texts contain no word; data.clean.min_length leaves out ";
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+}
+
+#[test]
 fn a_wrong_type_says_what_was_expected() {
     check_line(
         "batch_size = 8",

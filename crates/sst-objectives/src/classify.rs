@@ -31,6 +31,7 @@ pub(crate) const ENTRY: Entry = Entry {
         ])
     },
     needs_causal: false,
+    least_rows: 1,
     held_out: "held-out-loss",
     pipeline_tag: Some("text-classification"),
     head: Some(HeadKind::SequenceClassification),

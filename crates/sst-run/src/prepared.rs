@@ -84,6 +84,19 @@ impl CheckedRecipe {
         self.refuse(tokenizer_problem(error))
     }
 
+    /// The error of training a tokenizer. If there was no word to train on, it says what cleaning has left out.
+    fn refuse_training(&self, error: TokenizeError, ledger: &Ledger) -> RunError {
+        let Problem { key, mut message, .. } = tokenizer_problem(error);
+        let limits = [("clean.too_short", "min_length"), ("clean.too_long", "max_length")];
+        for (name, limit) in limits {
+            let left_out = ledger.count(name);
+            if left_out > 0 {
+                message += &format!("; data.clean.{limit} leaves out {left_out} documents");
+            }
+        }
+        self.refuse(Problem::new(&key, message))
+    }
+
     fn trained(&self, config: &TrainConfig) -> Result<Tokenizer> {
         let place = self.tokenizer_place(config)?;
         if let Ok(tokenizer) = cached_tokenizer::load(&place) {
@@ -124,7 +137,7 @@ impl CheckedRecipe {
         {
             return Err(self.of_data(data, error));
         }
-        let tokenizer = trained.map_err(|error| self.refuse_tokenizer(error))?;
+        let tokenizer = trained.map_err(|error| self.refuse_training(error, &uncounted))?;
         let temporary = place.with_extension(format!("{}.tmp", std::process::id()));
         tokenizer.save(&temporary, self.config.tasks.max_length())?;
         cached_tokenizer::seal(&temporary)?;

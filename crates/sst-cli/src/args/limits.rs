@@ -1,6 +1,8 @@
 //! The largest values of options that would otherwise allow unlimited memory or time, and the parser of real numbers.
 //! The limits are checked when the arguments are parsed.
 
+use std::str::FromStr;
+
 use clap::builder::RangedU64ValueParser;
 
 /// The largest number of beams. Each beam takes the memory of one row and its key-value cache.
@@ -23,6 +25,12 @@ const MAX_THREADS: u64 = 1024;
 /// The parser of a number of threads.
 pub(super) fn threads() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(0..=MAX_THREADS)
+}
+
+/// Parses a whole number from 1.
+pub(super) fn positive<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
+    let number = text.parse::<T>().ok().filter(|number| *number >= T::from(1));
+    number.ok_or_else(|| "write a whole number from 1".to_owned())
 }
 
 /// Parses a finite real number. NaN and infinity are refused, because they are valid for no option.

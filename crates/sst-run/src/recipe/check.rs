@@ -12,7 +12,7 @@ use super::limits;
 use super::model::{ModelChoice, POSITIONS};
 use super::section;
 use super::task::Task;
-use super::train::{Checkpointing, Train};
+use super::train::{Batching, Checkpointing, Train};
 
 /// Makes all checks that need no data.
 pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
@@ -32,6 +32,7 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     causal(config)?;
     tasks.iter().try_for_each(|task| objective(task, &config.train))?;
     tasks.iter().try_for_each(|task| chunks(task, &config.train))?;
+    tasks.iter().try_for_each(|task| least_rows(task, &config.train))?;
     config.train.check()?;
     best(config)
 }
@@ -148,6 +149,17 @@ pub(crate) fn misses(eval: u64, save: u64, steps: Option<u64>) -> Result<(), Pro
         if save == 0 { "0 (the last step alone)".to_owned() } else { format!("{save}step") }
     );
     Err(Problem::new("train.save_every", message))
+}
+
+/// An objective that compares the rows of a step needs several.
+fn least_rows(task: &Task, train: &Train) -> Result<(), Problem> {
+    let Batching::Rows { batch_size, .. } = &train.batching.rule else { return Ok(()) };
+    let name = task.objective_name();
+    let least = sst_objectives::entry(name).map_or(1, |entry| entry.least_rows);
+    let message = format!(
+        "is {batch_size}, but `{name}` compares each row with the others of its step: raise it to {least} or more"
+    );
+    require(*batch_size >= least, "train.batch_size", message)
 }
 
 /// Contrastive losses in chunks run their own backward passes, which excludes some settings of the trainer.

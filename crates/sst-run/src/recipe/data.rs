@@ -13,7 +13,7 @@ use sst_data::rows::RowMode;
 use sst_data::setting;
 use sst_data::transform;
 
-use super::error::{Problem, require};
+use super::error::{Problem, require, require_folder};
 use super::limits::{MOST_COUNT, MOST_LENGTH};
 use super::nearest::{name, unknown_name};
 use super::section::{self, without};
@@ -268,6 +268,7 @@ impl Data {
                 format!("{path} does not exist (paths are relative to the current folder)");
             require(pattern || Path::new(path).exists(), &paths, message)?;
         }
+        require_folder(&key("data.cache"), &self.cache)?;
         let fraction = self.validation;
         let message = format!("is {fraction} and must be at least 0 and below 1");
         require((0.0..1.0).contains(&fraction), &key("data.validation"), message)?;

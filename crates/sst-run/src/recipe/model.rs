@@ -188,6 +188,13 @@ impl ModelChoice {
     }
 
     pub(super) fn check(&self) -> Result<(), Problem> {
+        if let Self::Folder { config, .. } = self
+            && config.contains_key("num_labels")
+        {
+            let message =
+                "follows from the labels: name those with data.labels, and leave this out";
+            return Err(Problem::new("model.config.num_labels", message));
+        }
         let Self::New { config: model, init } = self else { return Ok(()) };
         // Other errors are reported where the model is built.
         let checked = sst_models::check_config(&Value::Object(model.clone()));

@@ -52,7 +52,7 @@ impl TokenizerFile {
             (None, Some(train)) => Ok(TokenizerChoice::Train(train)),
             (None, None) => Err(Problem::new(
                 "tokenizer",
-                "is missing a tokenizer: name one with path = \"FOLDER\", or train one with [tokenizer.train]",
+                "is missing: name one with path = \"FOLDER\", or train one with [tokenizer.train]",
             )),
             (Some(_), Some(_)) => Err(Problem::new(
                 "tokenizer",

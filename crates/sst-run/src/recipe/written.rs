@@ -42,12 +42,17 @@ impl Written {
     /// If the file cannot be read or is not TOML; the error has the line.
     pub(crate) fn read(path: &Path) -> Result<Self, RecipeError> {
         let file = path.display().to_string();
-        let text = require_readable(path).and_then(|()| std::fs::read_to_string(path)).map_err(
-            |error| RecipeError {
-                place: file.clone(),
-                message: format!("cannot read this recipe: {error}"),
-            },
-        )?;
+        let error = |message: String| RecipeError { place: file.clone(), message };
+        if path.is_dir() {
+            return Err(error("this is a folder: name a recipe, which is a TOML file".to_owned()));
+        }
+        let bytes = require_readable(path).and_then(|()| std::fs::read(path));
+        let bytes = bytes.map_err(|cause| error(format!("cannot read this recipe: {cause}")))?;
+        let text = String::from_utf8(bytes).map_err(|cause| {
+            let valid = &cause.as_bytes()[..cause.utf8_error().valid_up_to()];
+            let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+            error(format!("line {line} is not UTF-8: save the recipe as UTF-8"))
+        })?;
         let stem = path.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into());
         let written = Self::parse(&file, stem, &text)?;
         Ok(Self { path: Some(path.to_owned()), ..written })
@@ -62,8 +67,16 @@ impl Written {
             place: format!("{file}:{}", line_of(text, offset)),
             message,
         };
-        let table = DeTable::parse(text)
-            .map_err(|e| error_at(e.span().map_or(0, |span| span.start), e.message().to_owned()))?;
+        let table = DeTable::parse(text).map_err(|error| {
+            let span = error.span().unwrap_or_default();
+            let message = match (error.message(), text.get(span.clone())) {
+                ("duplicate key", Some(key)) => {
+                    format!("the key {} is written twice: remove one of them", key.trim())
+                }
+                (message, _) => format!("this is not TOML: {message}"),
+            };
+            error_at(span.start, message)
+        })?;
         let mut origins = BTreeMap::new();
         let value = table_to_json(table.get_ref(), "", &mut |key, offset| {
             origins.insert(key.to_owned(), Origin::Line(line_of(text, offset)));
@@ -368,6 +381,14 @@ mod tests {
     fn errors_in_toml_have_their_line() {
         let error = Written::parse("r.toml", "r".into(), "[run]\nname = \n").unwrap_err();
         assert_eq!(error.place, "r.toml:2");
+        let error = Written::parse("r.toml", "r".into(), "[run]\nname = = 1\n").unwrap_err();
+        assert!(error.to_string().starts_with("r.toml:2: this is not TOML: "), "{error}");
+        let error =
+            Written::parse("r.toml", "r".into(), "[run]\nseed = 1\nseed = 2\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "r.toml:3: the key seed is written twice: remove one of them"
+        );
         let error = Written::parse("r.toml", "r".into(), "[a]\nb = nan\n").unwrap_err();
         assert_eq!(error.to_string(), "r.toml:2: a.b: this number is not finite");
     }

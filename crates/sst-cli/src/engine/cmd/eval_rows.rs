@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use sst_cli::args::{EvalArgs, MaskAccuracyArgs};
+use sst_cli::args::{DocumentArgs, EvalArgs, MaskAccuracyArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::files;
 use sst_cli::flags;
@@ -107,6 +107,12 @@ pub(super) fn objective_rows(
 
 impl Bench {
     fn open(args: &EvalArgs) -> Result<Self> {
+        let DocumentArgs { format, text_field, skip_errors } = &args.documents;
+        if args.data.is_empty() && (format.is_some() || text_field != "text" || *skip_errors) {
+            let message = "--format, --text-field and --skip-errors say how the files of --data are read: give --data, \
+                           or omit them";
+            return Err(Usage(message.to_owned()).into());
+        }
         let found = model::find(&args.model)?;
         let device = settings::open_device(&args.device)?;
         let ledger = Ledger::new();

@@ -30,6 +30,7 @@ pub(super) fn run(entry: &Entry, args: &TextArgs, settings: Vec<Setting<'_>>) ->
         return Err(Usage(message).into());
     }
     let found = model::find(&args.model)?;
+    found.type_must_be_causal("sst eval pseudo-perplexity")?;
     let device = settings::open_device(&args.device)?;
     let ledger = Ledger::new();
     let (model, processor) =
