@@ -56,6 +56,39 @@ fn an_unknown_key_names_file_line_and_the_nearest_key() {
 }
 
 #[test]
+fn an_objective_that_needs_a_causal_model_is_refused_without_one() {
+    check_set(
+        "objective={name=\"clm\"}",
+        "objective.name: is \"clm\", which needs a causal model, and a bert model is not causal: set model.type to gpt2 \
+         or llama, or choose another objective",
+    );
+}
+
+#[test]
+fn a_short_context_of_the_model_is_named_where_it_gives_the_length_of_rows() {
+    let sandbox = Sandbox::new();
+    let recipe = RECIPE.replace("max_length = 16\n", "");
+    sandbox.write("recipe.toml", &recipe);
+    let set = "model.max_position_embeddings=1";
+    let ended = sandbox.sst(&["pretrain", "recipe.toml", "--set", set]);
+    let expected = "raise it to 3 or more (`model.max_position_embeddings` in the recipe, which data.max_length \
+                    follows)";
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("error: --set {set}: ")), "{}", ended.stderr);
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+}
+
+#[test]
+fn texts_that_cleaning_leaves_out_are_named_where_no_tokenizer_can_be_trained() {
+    let sandbox = Sandbox::new();
+    let set = "data.clean.min_length=100000";
+    let ended = sandbox.sst(&["pretrain", "recipe.toml", "--set", set]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let expected = "the texts contain no word; data.clean.min_length leaves out ";
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+}
+
+#[test]
 fn a_wrong_type_says_what_was_expected() {
     check_line(
         "batch_size = 8",
@@ -103,7 +136,8 @@ fn invalid_values_name_their_key() {
         "steps = \"12step\"",
         "steps = \"12parsec\"",
         "steps",
-        "train.steps: \"12parsec\" has no unit",
+        "train.steps: \"12parsec\" has the unit parsec: write 200step, 3epoch or 3e9tok; elsewhere also 0.06run, which \
+         is a part of train.steps",
     );
     check_line(
         "num_attention_heads = 2",
@@ -112,7 +146,12 @@ fn invalid_values_name_their_key() {
         "model.hidden_size: 16 does not divide into 3 heads",
     );
     check_set("objective.mask_rate=1.5", "objective.mask_rate: is 1.5 and must be from 0 to 1");
-    check_set("data.validation=1", "data.validation: is 1 and must be at least 0 and below 1");
+    for value in [1, 2] {
+        for key in ["data.validation", "train.ema.decay"] {
+            let expected = format!("{key}: is {value} and must be at least 0 and below 1");
+            check_set(&format!("{key}={value}"), &expected);
+        }
+    }
     check_set("run.device=tpu", "run.device: \"tpu\" is not a device");
     check_set("objective.name=mlmm", "objective.name: there is no \"mlmm\"; did you mean \"mlm\"?");
     check_set("run.name=a/b", "run.name: \"a/b\" is not a folder name");

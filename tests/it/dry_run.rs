@@ -47,6 +47,14 @@ fn a_dry_run_refuses_what_the_run_refuses() {
             "tokenizer.path: empty holds no tokenizer.json, no vocab.txt",
         ),
         (&["model={path=\"empty\"}"], "model.path: empty holds no config.json"),
+        (
+            &["model={path=\"bare\",config={num_labels=5}}"],
+            "model.config.num_labels: follows from the labels: name those with data.labels",
+        ),
+        (
+            &["objective={name=\"simcse\"}", "train.batch_size=1"],
+            "train.batch_size: is 1, but `simcse` compares",
+        ),
         (&["model={path=\"bare\"}"], "bare holds neither model.safetensors nor"),
         (&[gpt2, "objective={name=\"clm\"}", "data.max_length=17"], "raise model.n_positions"),
         (

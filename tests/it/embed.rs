@@ -183,6 +183,13 @@ fn texts_find_their_partners_and_hard_negatives() {
         assert!(ended.stderr.contains(expected), "{expected}\n{}", ended.stderr);
     };
     refused("query,query", 2, "names `query` twice");
+    let missing = "has no field `missing` (it has `query`, `answer`, `score`): choose another one with --fields";
+    refused("missing,query", 1, missing);
+    sandbox.write("plain.txt", "a\n");
+    let fields = ["--fields", "query,answer", "--data", "plain.txt", "--model", "runs/r"];
+    let ended = sandbox.sst(&[&["eval", "retrieval"][..], &fields].concat());
+    let expected = "plain.txt: a text file has no fields for --fields to name: give jsonl, csv, tsv or parquet";
+    assert!(ended.code == Some(2) && ended.stderr.contains(expected), "{}", ended.stderr);
     let fields = "fields are `query`, `answer`, `score`";
     let number = format!("pairs.jsonl:1: field `score` is a number, not a string (the {fields})");
     refused("query,score", 1, &number);

@@ -95,6 +95,11 @@ fn what_cannot_be_measured_says_what_is_missing() {
         assert!(ended.stderr.contains(expected), "{expected}\n{}", ended.stderr);
     };
     check(&["--model", "nowhere"], "nowhere does not exist");
+    let given = ["--model", "runs/r", "--data", "corpus.txt"];
+    let long = [&given[..], &["--max-length", "100000"]].concat();
+    check(&long, "error: --max-length is 100000, but the model reads ");
+    let rows = [&given[..], &["--rows", "documents"]].concat();
+    check(&rows, "error: --rows is `documents`; expected one of `document`, `chunk`, `stream`");
     check(&["--model", "cache"], "is no model folder");
     std::fs::rename(sandbox.path("runs/r/checkpoints/step-00000012/model"), sandbox.path("m"))
         .unwrap();

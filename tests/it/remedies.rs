@@ -89,13 +89,13 @@ fn a_run_that_cannot_save_says_how_to_go_on() {
     };
     let ended = limited(&["train.steps=14step"]);
     let command =
-        "when that is fixed, continue from step 12 with: sst pretrain runs/r/config.toml --resume";
+        "When that is fixed, continue from step 12 with: sst pretrain runs/r/config.toml --resume";
     fails(&ended, 1, &["cannot save runs/r/checkpoints/step-00000014: ", command]);
     let ended = limited(&["run.name=other"]);
     fails(
         &ended,
         1,
-        &["cannot save runs/other/checkpoints/step-00000004: ", "there is no checkpoint yet"],
+        &["cannot save runs/other/checkpoints/step-00000004: ", "There is no checkpoint yet"],
     );
     // The printed command works.
     sandbox.good(&["pretrain", "runs/r/config.toml", "--resume"]);

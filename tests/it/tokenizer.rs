@@ -32,7 +32,7 @@ fn invalid_settings_say_why() {
         assert!(ended.stderr.contains(expected), "{expected}\n{}", ended.stderr);
         assert!(!sandbox.path("tok").exists());
     };
-    check(&["corpus.txt", "--algorithm", "wordpeace"], 2, "--algorithm: unknown variant");
+    check(&["corpus.txt", "--algorithm", "wordpeace"], 2, "--algorithm is `wordpeace`; expected");
     check(&["corpus.txt", "--vocab-size", "3"], 2, "vocab_size is 3 and must be from 6");
     check(&["nope.txt"], 2, "nope.txt does not exist");
 }

@@ -19,6 +19,7 @@ fn wrong_usage_ends_with_its_code() {
         sandbox.write(&format!("bare/{name}"), sandbox.read(&format!("m/{name}")));
     }
     sandbox.write("pairs.jsonl", "{\"a\":\"the old man\",\"b\":\"the sea\"}\n");
+    sandbox.write("latin.toml", b"[run]\nname = \"caf\xe9\"\n");
     let nowhere = "the folder nodir does not exist: create it first";
     for (line, expected) in [
         (
@@ -35,6 +36,60 @@ fn wrong_usage_ends_with_its_code() {
             "bare holds neither model.safetensors nor",
         ),
         ("tokenizer train corpus.txt --vocab-size 0 --out t", "vocab_size is 0 and must be from 6"),
+        ("tokenizer train corpus.txt --vocab-size 0 --out t", "every vocabulary (`--vocab-size`)"),
+        ("embed --model m --data corpus.txt --device tpu --out v.npy", "cuda:N (`--device`)"),
+        ("embed --model m --data corpus.txt --threads 5000 --out v.npy", "5000 is not in 0..=1024"),
+        (
+            "export --model m --format sentence-transformers --max-length 2 --out e",
+            "raise it to 3 or more (`--max-length`)",
+        ),
+        (
+            "mine --model m --data pairs.jsonl --fields a,b --out t.csv",
+            "--out t.csv: the lines are JSON, and the name says csv: name a .jsonl",
+        ),
+        ("eval mask-accuracy --model m --format csv", "how the files of --data are read"),
+        ("generate --model m --prompt a --top-p 1.5", "--top-p is 1.5 and must be from 0 to 1"),
+        ("checkpoint prune runs/r --last 0", "write a whole number from 1"),
+        ("train empty", "empty: this is a folder: name a recipe, which is a TOML file"),
+        ("train latin.toml", "latin.toml: line 2 is not UTF-8: save the recipe as UTF-8"),
+        (
+            "train recipe.toml --set run.dir=corpus.txt",
+            "run.dir: is corpus.txt, but corpus.txt is a file: name a folder",
+        ),
+        (
+            "train recipe.toml --set data.cache=corpus.txt/a",
+            "data.cache: is corpus.txt/a, but corpus.txt is a file: name a folder",
+        ),
+        (
+            "data clean corpus.txt --min-length 10 --max-length 5",
+            "no document would be left (`--min-length` and `--max-length`)",
+        ),
+        ("data augment corpus.txt --kind swap --rate 2", "must be from 0 to 1 (`--rate`)"),
+        ("data augment corpus.txt --kind delete", " (`--kind`)"),
+        (
+            "data augment corpus.txt --kind back_translation --translator a --pair x",
+            "where a name has a hyphen (`--pair`)",
+        ),
+        (
+            "mine --model m --data pairs.jsonl --fields a,b --num-negatives 0 --out v.jsonl",
+            "num_negatives: must be at least 1 (`--num-negatives`)",
+        ),
+        (
+            "eval rankme --model m --data corpus.txt --epsilon -1",
+            "epsilon is -1, and must be at least 0 (`--epsilon`)",
+        ),
+        (
+            "eval rankme --model m --data corpus.txt --epsilon abc",
+            "epsilon is \"abc\" and must be a number (`--epsilon`)",
+        ),
+        (
+            "eval mask-accuracy --model m --data corpus.txt --max-length 2",
+            "raise it to 3 or more (`--max-length`)",
+        ),
+        (
+            "eval mask-accuracy --model m --data corpus.txt --mask-rate 0",
+            "error: --mask-rate is 0: there would be nothing to predict",
+        ),
         (
             "tokenizer train corpus.txt --out corpus.txt",
             "--out corpus.txt is a file: name a folder",

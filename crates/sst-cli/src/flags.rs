@@ -13,6 +13,8 @@ use crate::exit;
 pub const FLAGS: &[(Setting, &str)] = &[
     (setting::FORMAT, "--format"),
     (setting::TEXT_FIELD, "--text-field"),
+    (setting::MAX_LENGTH, "--max-length"),
+    (setting::MIN_FREQUENCY, "--min-frequency"),
     (setting::SYNONYM_FILES, "--synonyms"),
 ];
 
@@ -21,7 +23,18 @@ pub fn shown(settings: &[Setting], flags: &[(Setting, &str)]) -> String {
     let flag = |setting: &Setting| flags.iter().find(|(known, _)| known == setting);
     let found: Vec<String> =
         settings.iter().filter_map(flag).map(|(_, flag)| format!("`{flag}`")).collect();
-    if found.is_empty() { String::new() } else { format!(" ({})", found.join(" and ")) }
+    listed(&found)
+}
+
+/// `` (`--range-min`)``: the flags of the keys of a configuration, where each key is a flag with hyphens. Empty if there
+/// are none.
+pub fn of_keys(keys: &[&str]) -> String {
+    let flags = keys.iter().map(|key| format!("`--{}`", key.replace('_', "-")));
+    listed(&flags.collect::<Vec<String>>())
+}
+
+fn listed(flags: &[String]) -> String {
+    if flags.is_empty() { String::new() } else { format!(" ({})", flags.join(" and ")) }
 }
 
 /// The settings that an error of sst-data names.
@@ -57,4 +70,15 @@ pub fn with_flags(
 pub fn of_path(path: &str) -> Option<String> {
     let found = FLAGS.iter().find(|(setting, _)| setting.path() == path);
     found.map(|(_, flag)| format!("`{flag}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_of_keys_have_hyphens() {
+        assert_eq!(of_keys(&[]), "");
+        assert_eq!(of_keys(&["stride", "range_min"]), " (`--stride` and `--range-min`)");
+    }
 }

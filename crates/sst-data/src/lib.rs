@@ -89,7 +89,7 @@ pub mod words;
 
 pub use batch::{ArrayData, BatchError, Collate, CollateError, HostArray, HostBatch, Normalizer};
 pub use example::{Example, Field, Key, Span};
-pub use json_problem::json_problem;
+pub use json_problem::{config_problem, json_problem};
 pub use ledger::Ledger;
 pub use processor::Processor;
 pub use rng::SeqRng;

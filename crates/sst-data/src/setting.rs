@@ -64,6 +64,10 @@ settings! {
     FORMAT = "Source::format";
     /// The field of the text.
     TEXT_FIELD = "Source::text_field";
+    /// The field of the label, which a column of labels names.
+    LABEL_FIELD = "Column::field";
+    /// The labels in the order of their numbers.
+    LABELS = "RecordPreparation::labels";
     /// The field of the score.
     SCORE_FIELD = "Source::score_field";
     /// The fields of the other texts of a group.
@@ -107,13 +111,15 @@ settings! {
     /// The share of the rows in the first step.
     PACING_START = "Pacing::start";
     /// The shares of the rows from given steps on.
-    PACING_STEPS = "Pacing::Steps";
+    PACING_STEPS = "Pacing::steps";
     /// The weights of tasks.
     MIXTURE_WEIGHTS = "Mixture::weights";
     /// How evenly tasks of unequal size are drawn.
     MIXTURE_TEMPERATURE = "Mixture::temperature";
     /// The weights of tasks from given steps on.
     MIXTURE_SCHEDULE = "Mixture::schedule";
+    /// How often a pair or piece of a new tokenizer must be seen.
+    MIN_FREQUENCY = "TrainConfig::min_frequency";
     /// The files of a thesaurus.
     SYNONYM_FILES = "SynonymConfig::files";
 }

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sst_core::Evaluator;
+use sst_data::config_problem;
 
 use crate::error::EvalError;
 use crate::input::{Input, InputKind};
@@ -61,6 +62,8 @@ pub(crate) fn parse<T: DeserializeOwned>(
     evaluator: &'static str,
     config: &Value,
 ) -> Result<T, EvalError> {
-    T::deserialize(config)
-        .map_err(|error| EvalError::Config { evaluator, reason: error.to_string() })
+    T::deserialize(config).map_err(|error| {
+        let (key, reason) = config_problem::<T>(config, &error);
+        EvalError::Config { evaluator, key, reason }
+    })
 }

@@ -23,6 +23,8 @@ pub enum EvalError {
     Config {
         /// The name of the evaluator.
         evaluator: &'static str,
+        /// The key, if one is at fault.
+        key: Option<String>,
         /// What is wrong, with the key.
         reason: String,
     },
@@ -92,8 +94,13 @@ pub enum EvalError {
         vocab_size: usize,
     },
     /// The length or the stride of the sliding window is invalid.
-    #[error("{0}")]
-    SlidingWindow(String),
+    #[error("{reason}")]
+    SlidingWindow {
+        /// The keys of the evaluator's configuration to change.
+        keys: &'static [&'static str],
+        /// What is wrong and what to do.
+        reason: String,
+    },
     /// A result is NaN or infinite. The string names it; the caller adds the name of the model.
     #[error(
         "{0} is not a finite number (NaN or infinity): the weights are damaged, or overflow in this precision; try an \
@@ -123,6 +130,17 @@ pub enum EvalError {
     /// The model or libtorch failed.
     #[error(transparent)]
     Core(#[from] sst_core::Error),
+}
+
+impl EvalError {
+    /// The keys of the evaluator's configuration that the error is about.
+    pub fn keys(&self) -> Vec<&str> {
+        match self {
+            Self::SlidingWindow { keys, .. } => keys.to_vec(),
+            Self::Config { key, .. } => key.iter().map(String::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl From<sst_kernels::Error> for EvalError {

@@ -52,7 +52,8 @@ fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>
     let config: RankMeConfig = parse(ENTRY.name, config)?;
     if !(config.epsilon >= 0.0 && config.epsilon.is_finite()) {
         let reason = format!("epsilon is {}, and must be at least 0", config.epsilon);
-        return Err(EvalError::Config { evaluator: ENTRY.name, reason });
+        let key = Some("epsilon".to_owned());
+        return Err(EvalError::Config { evaluator: ENTRY.name, key, reason });
     }
     Ok(Box::new(RankMe { config, data: input.embedded_texts(ENTRY.name)? }))
 }

@@ -23,6 +23,8 @@ pub struct ModelEntry {
     pub model_type: &'static str,
     /// One line for `sst list`.
     pub summary: &'static str,
+    /// Whether a token attends only to those before it.
+    pub is_causal: bool,
     /// The architectures that it builds, the default first, without those of task heads.
     pub architectures: &'static [&'static str],
     /// The architectures with a task head, and the kind of that head.

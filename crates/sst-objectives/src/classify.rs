@@ -30,6 +30,8 @@ pub(crate) const ENTRY: Entry = Entry {
             Column::new(LABEL, ColumnKind::Label),
         ])
     },
+    needs_causal: false,
+    least_rows: 1,
     held_out: "held-out-loss",
     pipeline_tag: Some("text-classification"),
     head: Some(HeadKind::SequenceClassification),

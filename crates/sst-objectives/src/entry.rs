@@ -64,6 +64,10 @@ pub struct Entry {
     pub limits: fn() -> Vec<Limit>,
     /// The kind of rows that the objective learns from, given its complete configuration.
     pub rows: fn(&Value) -> RowSpec,
+    /// The fewest rows of a step that are something to learn from: 2 if each is compared with the others of its step.
+    pub least_rows: usize,
+    /// Whether the model must be causal.
+    pub needs_causal: bool,
     /// The evaluator (its name in the list of sst-eval) that measures the model on held-out rows during training. It
     /// gets the batches that the objective makes of those rows. `held-out-loss` reports the objective's own loss;
     /// `mask-accuracy` is for objectives whose batches have `masked_positions` and `masked_labels`.

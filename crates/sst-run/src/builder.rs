@@ -50,6 +50,16 @@ impl Recipe {
         Ok(self)
     }
 
+    /// Overrides a key like [`Recipe::set`], on behalf of an option of a command, such as `--max-length`. Errors name
+    /// the option instead of the key.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::set`].
+    pub fn set_by_option(mut self, option: &str, key_and_value: &str) -> Result<Self> {
+        self.written.set_by_option(option, key_and_value)?;
+        Ok(self)
+    }
+
     /// Sets the folder for prepared data and trained tokenizers, for recipes that do not set `data.cache`. Many runs
     /// may share it.
     #[must_use]

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use sst_data::lock::LockError;
 use sst_data::read::ReadError;
-use sst_data::records::RecordsError;
 use sst_data::rows::DatasetError;
 use sst_data::store::{PrepareError, StoreError};
 use sst_data::tokenize::TokenizeError;
@@ -97,9 +96,15 @@ pub enum RunError {
     /// Documents could not be cleaned, tokenized or stored.
     #[error("{0}{keys}", keys = keys(.0))]
     Prepare(#[from] PrepareError),
-    /// Records could not be prepared: a value is missing or wrong, for example.
-    #[error("{0}{keys}", keys = keys(.0))]
-    Records(#[source] RecordsError),
+    /// The data of a task could not be prepared: a value is missing or wrong, for example.
+    #[error("{message}")]
+    OfTask {
+        /// The message of the library, and the keys of the task that give the settings.
+        message: String,
+        /// The error of the library.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Prepared data could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),

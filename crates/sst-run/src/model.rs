@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use sst_core::Model;
+use sst_data::read::require_readable;
 use sst_data::{Ledger, Processor};
 use sst_models::{LoadHead, LoadOptions};
 use sst_train::{Checkpoint, Saver, TrainError};
@@ -175,16 +176,38 @@ impl ModelLocation {
     /// # Errors
     /// If the model is not causal.
     pub fn must_be_causal(&self, model: &dyn Model, instead: &str) -> Result<()> {
-        if model.decoder().is_ok() {
-            return Ok(());
+        match model.decoder() {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.not_causal(model.model_type(), instead)),
         }
-        let message = format!(
-            "{}: a `{}` model is not causal (its tokens attend to later ones), and this command is for causal \
+    }
+
+    /// Like [`ModelLocation::must_be_causal`], before the model is loaded: a model that is not causal may also lack the
+    /// head that the command needs. A config.json that cannot be read is reported where the model is loaded.
+    ///
+    /// # Errors
+    /// If models of its type are not causal.
+    pub fn type_must_be_causal(&self, instead: &str) -> Result<()> {
+        let read = || -> Option<Value> {
+            let file = self.encoder().ok()?.join("config.json");
+            require_readable(&file).ok()?;
+            serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()
+        };
+        let config = read().unwrap_or_default();
+        let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
+        let entry = sst_models::list().iter().find(|entry| entry.model_type == model_type);
+        match entry.is_none_or(|entry| entry.is_causal) {
+            true => Ok(()),
+            false => Err(self.not_causal(model_type, instead)),
+        }
+    }
+
+    fn not_causal(&self, model_type: &str, instead: &str) -> RunError {
+        RunError::Model(format!(
+            "{}: a `{model_type}` model is not causal (its tokens attend to later ones), and this command is for causal \
              language models: use `{instead}`",
-            self.folder.display(),
-            model.model_type()
-        );
-        Err(RunError::Model(message))
+            self.folder.display()
+        ))
     }
 
     /// The folder that holds the encoder's config.json. It may be a subfolder of a sentence-transformers folder.

@@ -11,7 +11,7 @@ use sst_core::checkpoint::{Allow, CheckpointError};
 use sst_core::{Modality, Model, Objective};
 use sst_data::clean::Cleaner;
 use sst_data::lock::{self, FileLock};
-use sst_data::read;
+use sst_data::read::{self, ReadError};
 use sst_data::tokenize::{TokenizeError, Tokenizer, TrainConfig, train};
 use sst_data::{Ledger, Unused};
 use sst_models::{BuildOptions, Carried, LoadHead, LoadOptions, ModelError, Role};
@@ -24,6 +24,7 @@ use crate::recipe::{
     Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
     tokenizer_problem, unused,
 };
+use crate::task_rows::of_task;
 use crate::{cached_tokenizer, model};
 
 /// A checked recipe: its complete configuration, and methods that build what a run needs.
@@ -83,6 +84,19 @@ impl CheckedRecipe {
         self.refuse(tokenizer_problem(error))
     }
 
+    /// The error of training a tokenizer. If there was no word to train on, it says what cleaning has left out.
+    fn refuse_training(&self, error: TokenizeError, ledger: &Ledger) -> RunError {
+        let Problem { key, mut message, .. } = tokenizer_problem(error);
+        let limits = [("clean.too_short", "min_length"), ("clean.too_long", "max_length")];
+        for (name, limit) in limits {
+            let left_out = ledger.count(name);
+            if left_out > 0 {
+                message += &format!("; data.clean.{limit} leaves out {left_out} documents");
+            }
+        }
+        self.refuse(Problem::new(&key, message))
+    }
+
     fn trained(&self, config: &TrainConfig) -> Result<Tokenizer> {
         let place = self.tokenizer_place(config)?;
         if let Ok(tokenizer) = cached_tokenizer::load(&place) {
@@ -112,15 +126,18 @@ impl CheckedRecipe {
         let mut documents: Vec<Box<dyn Iterator<Item = String> + Send + '_>> = Vec::new();
         for (data, failed) in data.iter().zip(&mut failed) {
             let mut cleaner = Cleaner::new(data.clean.clone(), uncounted.clone());
-            let texts = data.source().texts(&uncounted, failed)?;
+            let texts = data.source().texts(&uncounted, failed);
+            let texts = texts.map_err(|error| self.of_data(data, error))?;
             let no_key = sst_data::Key::new("", 0);
             documents.push(Box::new(texts.filter_map(move |text| cleaner.clean(&no_key, &text))));
         }
         let trained = train(config, documents.into_iter().flatten());
-        if let Some(error) = failed.into_iter().flatten().next() {
-            return Err(error.into());
+        if let Some((data, error)) =
+            data.iter().zip(failed).find_map(|(data, failed)| Some((data, failed?)))
+        {
+            return Err(self.of_data(data, error));
         }
-        let tokenizer = trained.map_err(|error| self.refuse_tokenizer(error))?;
+        let tokenizer = trained.map_err(|error| self.refuse_training(error, &uncounted))?;
         let temporary = place.with_extension(format!("{}.tmp", std::process::id()));
         tokenizer.save(&temporary, self.config.tasks.max_length())?;
         cached_tokenizer::seal(&temporary)?;
@@ -180,6 +197,14 @@ impl CheckedRecipe {
         let mut seen = BTreeSet::new();
         let data = self.config.tasks.list.iter().map(|task| &task.data);
         data.filter(|data| seen.insert(json!([data.source(), data.clean]).to_string())).collect()
+    }
+
+    /// The error of reading `data`, with the keys of the first task that has it.
+    fn of_data(&self, data: &Data, error: ReadError) -> RunError {
+        match self.config.tasks.list.iter().find(|task| task.data == *data) {
+            Some(task) => of_task(task, error),
+            None => error.into(),
+        }
     }
 
     /// Fills in the keys of the model that follow from the tokenizer: the vocabulary size and the ids of special

@@ -1,21 +1,25 @@
 //! Prepares the data of a task as its objective needs it, and makes rows of it.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sst_data::records::{Column, RecordPreparation, RecordStore, Records, RecordsError};
+use sst_data::records::{
+    Column, ColumnError, RecordPreparation, RecordStore, Records, RecordsError,
+};
 use sst_data::rows::{Dataset, DatasetError, GroupRows, SegmentPairRows, Subset, TokenRows};
+use sst_data::setting::MAX_LENGTH;
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 use sst_data::transform::{Context, Transforms};
-use sst_data::{Ledger, RowSpec};
+use sst_data::{Ledger, NamesSettings, RowSpec};
 
 use crate::error::{Result, RunError};
 use crate::observer::Notice;
 use crate::prepared::CheckedRecipe;
-use crate::recipe::{Problem, Task};
+use crate::recipe::{POSITIONS, Problem, Task};
 
 /// How often the progress of a long preparation is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(3);
@@ -123,7 +127,8 @@ impl CheckedRecipe {
             ledger,
             cache: &cache.join("stores"),
         };
-        Ok(PreparedData::Tokens(preparation.prepare(&mut progress)?))
+        let store = preparation.prepare(&mut progress);
+        Ok(PreparedData::Tokens(store.map_err(|error| of_task(task, error))?))
     }
 
     /// The labels of the first column with labels, if they do not come from the data.
@@ -225,8 +230,14 @@ impl CheckedRecipe {
         let special = tokenizer.special().all.iter().filter_map(|id| tokenizer.token(*id));
         let context = Context { special: special.collect(), ledger: ledger.clone() };
         let configs: Vec<Value> = task.data.transform.iter().cloned().map(Value::Object).collect();
-        Transforms::from_configs(self.config.run.seed, &configs, &context)
-            .map_err(|error| self.refuse_transform(task, &error.to_string()))
+        let build =
+            |configs: &[Value]| Transforms::from_configs(self.config.run.seed, configs, &context);
+        build(&configs).map_err(|error| {
+            let is_wrong = |config: &Value| build(std::slice::from_ref(config)).is_err();
+            let at = configs.iter().position(is_wrong).unwrap_or_default();
+            let key = task.key(&format!("data.transform[{at}]"));
+            self.refuse(Problem::new(&key, error.to_string()))
+        })
     }
 
     fn refuse_transform(&self, task: &Task, message: &str) -> RunError {
@@ -237,26 +248,56 @@ impl CheckedRecipe {
         match error {
             DatasetError::Store(error) => error.into(),
             error @ DatasetError::NoGroups { .. } => error.into(),
-            other => {
-                let message = task.message(&other);
-                self.refuse(Problem::sentence(&task.key("data.max_length"), message))
-            }
+            other => self.refuse_length(task, &other),
         }
+    }
+
+    /// The error of a length of rows, at the key that gives it: that of the model, if the recipe has no other.
+    fn refuse_length<E: Error + NamesSettings>(&self, task: &Task, error: &E) -> RunError {
+        let key = task.key("data.max_length");
+        let is_written = |key: &str| self.written.get(key).is_some();
+        let mut of_model = POSITIONS.iter().map(|name| format!("model.{name}"));
+        let of_model = of_model.find(|key| is_written(key));
+        let of_model = of_model.filter(|_| !is_written(&key) && !is_written("data.max_length"));
+        let problem = match of_model.filter(|_| error.settings().contains(&MAX_LENGTH)) {
+            Some(of_model) => {
+                let message =
+                    format!("{error} (`{of_model}` in the recipe, which data.max_length follows)");
+                Problem::sentence(&of_model, message)
+            }
+            None => Problem::sentence(&key, task.message(error)),
+        };
+        self.refuse(problem)
     }
 
     fn refuse_records(&self, task: &Task, error: RecordsError) -> RunError {
         match error {
-            RecordsError::NoRoom { .. } => {
-                self.refuse(Problem::sentence(&task.key("data.max_length"), task.message(&error)))
-            }
+            error @ RecordsError::NoRoom { .. } => self.refuse_length(task, &error),
             RecordsError::Transform(error) => self.refuse_transform(task, &error.to_string()),
             RecordsError::BadLabels { .. } => {
                 self.refuse(Problem::sentence(&task.key("data.labels"), error.to_string()))
             }
-            RecordsError::Read(error) => error.into(),
+            RecordsError::Read(error) => of_task(task, error),
             RecordsError::Store(error) => error.into(),
             RecordsError::Lock(error) => error.into(),
-            other => RunError::Records(other),
+            RecordsError::Column(ColumnError::UnknownLabel { .. })
+                if task.data.labels.is_empty() =>
+            {
+                let message = format!(
+                    "{}; without this key, the labels are those of the model at `model.path`",
+                    task.message(&error)
+                );
+                RunError::OfTask { message, source: error.into() }
+            }
+            other => of_task(task, other),
         }
     }
+}
+
+/// The error of a library about the data of `task`, with the task's keys.
+pub(crate) fn of_task<E>(task: &Task, error: E) -> RunError
+where
+    E: Error + NamesSettings + Send + Sync + 'static,
+{
+    RunError::OfTask { message: task.message(&error), source: error.into() }
 }

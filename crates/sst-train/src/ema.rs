@@ -58,7 +58,7 @@ impl Ema {
         params: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
     ) -> Result<Self, TrainError> {
         if !(0.0..1.0).contains(&config.decay) {
-            let reason = format!("{} is not in [0, 1)", config.decay);
+            let reason = format!("is {} and must be at least 0 and below 1", config.decay);
             return Err(TrainError::Config { setting: setting::EMA_DECAY, reason });
         }
         let slots = params.into_iter().map(|(name, param)| {

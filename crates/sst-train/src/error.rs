@@ -20,7 +20,7 @@ pub enum TrainError {
     /// The loss or the gradient is NaN or infinite. The weights were not updated.
     #[error(
         "step {step}: the loss is {loss} and the gradient norm {grad_norm}; the weights were left as \
-         they were. Lower `optimizer.lr`, or look at the rows of this step: {}",
+         they were. Look at the rows of this step ({}), or lower `optimizer.lr`",
         Listed(keys)
     )]
     NonFinite {

@@ -162,7 +162,7 @@ pub struct AugmentArgs {
     #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
     /// The number of views of each document.
-    #[arg(long, allow_negative_numbers = true, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1, value_parser = limits::positive::<u64>)]
     pub copies: u64,
     /// For `mask`: the token that replaces a word.
     #[arg(long, value_name = "TOKEN")]

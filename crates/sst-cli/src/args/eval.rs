@@ -230,7 +230,7 @@ pub struct EvalArgs {
     #[arg(long)]
     pub rows: Option<String>,
     /// The number of rows in a forward pass.
-    #[arg(long, allow_negative_numbers = true, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 32, value_parser = limits::positive::<u32>)]
     pub batch_size: u32,
     /// The device and the threads.
     #[command(flatten)]

@@ -26,7 +26,7 @@ pub struct FillMaskArgs {
     #[arg(long, required = true)]
     pub text: Vec<String>,
     /// The number of candidates to print for each mask token.
-    #[arg(long, allow_negative_numbers = true, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 5, value_parser = limits::positive::<u32>)]
     pub top_k: u32,
     /// The device and the threads.
     #[command(flatten)]
@@ -183,7 +183,7 @@ pub struct EmbedArgs {
     #[arg(long, default_value = "auto")]
     pub precision: String,
     /// The approximate number of tokens in a forward pass.
-    #[arg(long, allow_negative_numbers = true, default_value_t = 8192, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 8192, value_parser = limits::positive::<u64>)]
     pub batch_tokens: u64,
     /// The device and the threads.
     #[command(flatten)]
@@ -231,7 +231,14 @@ The hard negatives of a query are the answers to other queries whose vectors are
 line per negative, {\"anchor\":..,\"positive\":..,\"negative\":..,\"score\":..}; with --ntuple it has one line per pair, \
 with \"negatives\":[..] and \"scores\":[..]. Pairs for which no negative is found are left out and counted. With --json, \
 one line says how many candidates were considered and why candidates were excluded; its seconds are those of the search \
-alone.")]
+alone.
+
+Among the counts, looked_at are the entries nearest to the queries, summed over the queries. The counts from positives to \
+negatives add up to it: an entry is a positive of its query, is excluded by the option of that name (below_range_min and \
+above_range_max by --range-min and --range-max), is not_needed because enough others were selected, or is a negative. \
+Without --range-max, it is --range-min plus --num-negatives (ten times that with --max-score or a margin) plus the largest \
+number of positives of a query. short_queries have fewer negatives than --num-negatives, and duplicates are entries with \
+the text of an earlier one.")]
 pub struct MineArgs {
     /// The pairs, and the model that embeds them.
     #[command(flatten)]

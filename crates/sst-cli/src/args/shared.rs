@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use super::limits;
+
 /// The device and the threads that a model runs on.
 #[derive(Debug, Clone, Args)]
 pub struct DeviceArgs {
@@ -9,7 +11,7 @@ pub struct DeviceArgs {
     #[arg(long, default_value = "auto")]
     pub device: String,
     /// The number of CPU threads that libtorch uses. 0 means one per core.
-    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0, value_parser = limits::threads())]
     pub threads: usize,
 }
 

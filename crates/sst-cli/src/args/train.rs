@@ -44,7 +44,7 @@ pub struct TrainArgs {
     pub dry_run: bool,
     /// Profile this many steps after the first five. The folder profile/ of the run gets a table of operators and a
     /// Chrome trace.
-    #[arg(long, allow_negative_numbers = true, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, allow_negative_numbers = true, value_name = "STEPS", value_parser = limits::positive::<u64>)]
     pub profile: Option<u64>,
     /// Print the result as JSON.
     #[arg(long)]
@@ -136,13 +136,13 @@ Examples:
         /// The run folder.
         run: PathBuf,
         /// Keep this many of the newest checkpoints.
-        #[arg(long, allow_negative_numbers = true, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, allow_negative_numbers = true, default_value_t = 2, value_parser = limits::positive::<u64>)]
         last: u64,
         /// Keep this many of the checkpoints with the lowest held-out loss.
         #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
         best: usize,
         /// Also keep the checkpoints whose step is a multiple of this number.
-        #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, allow_negative_numbers = true, value_parser = limits::positive::<u64>)]
         every: Option<u64>,
         /// Print what would be deleted, and delete nothing.
         #[arg(long)]

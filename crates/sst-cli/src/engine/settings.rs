@@ -2,12 +2,15 @@
 
 use std::error::Error;
 
-use sst_cli::args::{Command, DataCommand};
+use anyhow::Result;
+use sst_cli::args::{Command, DataCommand, DeviceArgs};
+use sst_cli::exit::Usage;
 use sst_cli::flags;
 use sst_cli::logging::NameOfSetting;
 use sst_data::{NamesSettings, Setting};
 use sst_models::{ModelError, setting};
-use sst_run::recipe;
+use sst_run::{RunError, device, recipe};
+use tch::Device;
 
 /// The flags of settings of the libraries over libtorch.
 pub(crate) const FLAGS: &[(Setting, &str)] = &[
@@ -23,6 +26,17 @@ pub(crate) fn of(error: &(dyn Error + 'static)) -> Vec<Setting> {
         Some(error) => error.settings(),
         None => flags::settings(error),
     }
+}
+
+/// Opens the device that the options of a command ask for.
+///
+/// # Errors
+/// If it is not usable; the message names the option.
+pub(crate) fn open_device(args: &DeviceArgs) -> Result<Device> {
+    device::open(&args.device, args.threads).map_err(|error| match error {
+        RunError::Device(message) => Usage(format!("{message} (`--device`)")).into(),
+        other => other.into(),
+    })
 }
 
 /// How warnings name settings in this command.

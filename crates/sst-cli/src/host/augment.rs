@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
+use sst_data::augment::translate::TranslateError;
 use sst_data::augment::{AugmentError, Chain, Context, Draw, build, list};
 use sst_data::read::{DocumentWithFields, DocumentsWithFields};
 use sst_data::{Ledger, NamesSettings, atomic};
@@ -114,11 +115,25 @@ fn chain(args: &AugmentArgs, ledger: &Ledger) -> Result<Chain> {
         | AugmentError::NoThesaurus { .. }
         | AugmentError::Twice { .. }
         | AugmentError::Translate(_) => {
-            let flags = flags::shown(&error.settings(), FLAGS);
-            Usage(format!("{error}{flags}")).into()
+            Usage(format!("{error}{}", flags_of(&error, &given.map(|(key, _)| key)))).into()
         }
         error @ AugmentError::Thesaurus(_) => error.into(),
     })
+}
+
+/// The flags that an error of setting up augmentations is about. `keys` are the keys of augmentations that have flags.
+fn flags_of(error: &AugmentError, keys: &[&str]) -> String {
+    match error {
+        AugmentError::Unknown { .. } | AugmentError::Twice { .. } => flags::of_keys(&["kind"]),
+        AugmentError::Config { reason, .. } => {
+            let first = reason.split(' ').next().unwrap_or_default();
+            let key = keys.iter().copied().find(|key| *key == first && *key != "files");
+            flags::of_keys(key.as_slice())
+        }
+        AugmentError::Translate(TranslateError::BadPair { .. }) => flags::of_keys(&["pair"]),
+        AugmentError::Translate(TranslateError::BadUrl { .. }) => flags::of_keys(&["translator"]),
+        other => flags::shown(&other.settings(), FLAGS),
+    }
 }
 
 /// Augments the documents in batches and passes the output lines to `write`, in the order of the documents.

@@ -3,13 +3,13 @@
 use anyhow::Result;
 use serde_json::json;
 use sst_data::Ledger;
-use sst_data::clean::{CleanConfig, Cleaner};
+use sst_data::clean::{CleanConfig, CleanConfigError, Cleaner};
 use sst_data::read::DocumentWithFields;
 
 use super::source::source;
 use crate::args::CleanArgs;
 use crate::exit::{Exit, Usage};
-use crate::render;
+use crate::{flags, render};
 
 /// Writes the cleaned documents to stdout, one JSON object per line. Their other fields are unchanged.
 ///
@@ -25,7 +25,13 @@ pub fn run(args: &CleanArgs) -> Result<Exit> {
         max_length: args.max_length,
         dedup: args.dedup,
     };
-    config.check().map_err(|error| Usage(error.to_string()))?;
+    config.check().map_err(|error| {
+        let keys = match error {
+            CleanConfigError::Lengths { .. } => ["min_length", "max_length"],
+            CleanConfigError::TwoForms => ["nfc", "nfkc"],
+        };
+        Usage(format!("{error}{}", flags::of_keys(&keys)))
+    })?;
     let ledger = Ledger::new();
     let mut cleaner = Cleaner::new(config, ledger.clone());
     for document in source(&args.paths, &args.documents)?.read_all_fields(&ledger)? {

@@ -30,5 +30,12 @@ pub fn source(paths: &[String], args: &DocumentArgs) -> Result<Source> {
 /// If `word` is not in the list; the message shows the list.
 pub fn named<T: DeserializeOwned>(option: &str, word: &str) -> Result<T> {
     let parsed = serde_json::from_value(Value::String(word.to_owned()));
-    parsed.map_err(|error| Usage(format!("{option}: {error}")).into())
+    parsed.map_err(|error: serde_json::Error| {
+        let error = error.to_string();
+        let message = match error.split_once(", expected ") {
+            Some((_, known)) => format!("{option} is `{word}`; expected {known}"),
+            None => format!("{option}: {error}"),
+        };
+        Usage(message).into()
+    })
 }

@@ -4,13 +4,13 @@ use std::io::{self, BufRead};
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use sst_data::tokenize::{Algorithm, SpecialNames, Tokenizer, TrainConfig, train};
+use sst_data::tokenize::{Algorithm, SpecialNames, TokenizeError, Tokenizer, TrainConfig, train};
 use sst_data::{Ledger, atomic};
 
 use super::source::{named, source};
 use crate::args::{EncodeArgs, TokenizerCommand, TrainTokenizerArgs};
 use crate::exit::{Exit, Usage};
-use crate::{files, render};
+use crate::{files, flags, render};
 
 /// Runs `sst tokenizer train` or `sst tokenizer encode`.
 ///
@@ -40,7 +40,12 @@ fn train_one(args: &TrainTokenizerArgs) -> Result<Exit> {
         },
         extra_tokens: Vec::new(),
     };
-    config.check()?;
+    config.check().map_err(|error| match &error {
+        TokenizeError::Config { key: "vocab_size", .. } => {
+            Usage(format!("{error}{}", flags::of_keys(&["vocab_size"])))
+        }
+        other => Usage(other.to_string()),
+    })?;
     let (ledger, mut failed) = (Ledger::new(), None);
     let source = source(&args.paths, &args.documents)?;
     let trained = train(&config, source.texts(&ledger, &mut failed)?);

@@ -25,6 +25,7 @@ pub mod translate;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::config_problem;
 use crate::ledger::Ledger;
 use crate::rng::SeqRng;
 
@@ -106,7 +107,10 @@ impl<T: WordAugment> Augment for T {
 
 /// Parses the configuration of `kind`. Missing keys have their defaults.
 fn parse<T: DeserializeOwned>(kind: &'static str, config: &Value) -> Result<T, AugmentError> {
-    T::deserialize(config).map_err(|error| AugmentError::Config { kind, reason: error.to_string() })
+    T::deserialize(config).map_err(|error| {
+        let (_, reason) = config_problem::<T>(config, &error);
+        AugmentError::Config { kind, reason }
+    })
 }
 
 /// Refuses a rate outside `0..=1`.

@@ -40,7 +40,7 @@ pub enum CurriculumError {
         share: f64,
     },
     /// The stages do not grow from step 0 to a share of 1.
-    #[error("the list `Steps` {0}: list (step, share), from step 0 to a share of 1, both growing")]
+    #[error("the list `steps` {0}: list (step, share), from step 0 to a share of 1, both growing")]
     BadStages(&'static str),
     /// A row cannot be read.
     #[error("{0}")]

@@ -347,7 +347,7 @@ impl ReadError {
 }
 
 /// Lists at most a dozen field names for a message, such as `id, body and url`.
-pub(super) fn name_fields<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn name_fields<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 12;
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     match names.len() {

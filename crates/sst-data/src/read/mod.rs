@@ -38,6 +38,7 @@ use crate::setting::{self, NamesSettings};
 use record::{Keep, Reader, Wanted};
 
 pub use error::ReadError;
+pub(crate) use error::name_fields;
 pub(crate) use file::check_regular;
 pub use file::{NotAFile, require_file, require_readable};
 pub use limits::MAX_RECORD_BYTES;

@@ -12,6 +12,7 @@ use super::{Column, ColumnError, RecordsError, column, spans};
 use crate::example::Key;
 use crate::ledger::Ledger;
 use crate::read::{DocumentWithFields, OnError};
+use crate::setting::NamesSettings;
 use crate::tokenize::{Encoding, TokenizeError, Tokenizer, UnknownCount};
 
 /// A record that was read and is not tokenized yet.
@@ -43,7 +44,8 @@ impl Building<'_> {
         let name = error.ledger_name();
         // Only the first error of a kind is printed. The ledger counts all of them.
         if self.ledger.count(name) == 0 {
-            tracing::warn!("skipped, like all further ones of this kind: {error}");
+            let setting = error.settings().first().map(|setting| setting.path());
+            tracing::warn!(setting, "skipped, like all further ones of this kind: {error}");
         }
         self.ledger.add(name, 1, Some(error.key()));
         Ok(())

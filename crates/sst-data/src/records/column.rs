@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::RecordsError;
+use crate::setting::{self, Setting};
 use crate::transform::{TransformError, Transforms};
 
 /// A field of a record that an objective uses.
@@ -63,6 +64,15 @@ impl Column {
     /// Whether its values are texts.
     pub fn is_text(&self) -> bool {
         matches!(self.kind, ColumnKind::Text | ColumnKind::SecondText { .. })
+    }
+
+    /// The setting that names its field.
+    pub(super) fn setting(&self) -> Option<Setting> {
+        match self.kind {
+            ColumnKind::Text => Some(setting::TEXT_FIELD),
+            ColumnKind::Label | ColumnKind::Labels => Some(setting::LABEL_FIELD),
+            ColumnKind::SecondText { .. } | ColumnKind::Number | ColumnKind::Spans { .. } => None,
+        }
     }
 
     /// Whether its values have classes, which are collected in a table of labels.

@@ -11,13 +11,29 @@ use crate::transform::TransformError;
 /// The error of a value of one record.
 #[derive(Debug, thiserror::Error)]
 pub enum ColumnError {
-    /// The record lacks the field, or it is null.
+    /// The record lacks the field.
+    #[error("{key} has no field `{field}`{found}: {advice}")]
+    NoField {
+        /// The line or row.
+        key: Key,
+        /// The field.
+        field: String,
+        /// Which fields exist, or why there are none; empty if that is not known.
+        found: String,
+        /// What to do.
+        advice: &'static str,
+        /// The setting that names the field.
+        setting: Option<Setting>,
+    },
+    /// The field is null.
     #[error("{key} has no value in field `{field}`: fill it in, or choose another field")]
     Missing {
         /// The line or row.
         key: Key,
         /// The field.
         field: String,
+        /// The setting that names the field.
+        setting: Option<Setting>,
     },
     /// The text is empty.
     #[error("{key}: the text in field `{field}` is empty: fill it in, or remove the record")]
@@ -36,6 +52,8 @@ pub enum ColumnError {
         field: String,
         /// The value, and what to do.
         reason: String,
+        /// The setting that names the field.
+        setting: Option<Setting>,
     },
     /// The label is not in the given table.
     #[error(
@@ -58,7 +76,7 @@ impl ColumnError {
     /// The name under which the ledger counts a record that is skipped because of this error.
     pub fn ledger_name(&self) -> &'static str {
         match self {
-            Self::Missing { .. } => "records.missing_field",
+            Self::NoField { .. } | Self::Missing { .. } => "records.missing_field",
             Self::EmptyText { .. } => "records.empty_text",
             Self::BadValue { .. } => "records.bad_value",
             Self::UnknownLabel { .. } => "records.unknown_label",
@@ -68,10 +86,23 @@ impl ColumnError {
     /// The line or row.
     pub fn key(&self) -> &Key {
         match self {
-            Self::Missing { key, .. }
+            Self::NoField { key, .. }
+            | Self::Missing { key, .. }
             | Self::EmptyText { key, .. }
             | Self::BadValue { key, .. }
             | Self::UnknownLabel { key, .. } => key,
+        }
+    }
+}
+
+impl NamesSettings for ColumnError {
+    fn settings(&self) -> Vec<Setting> {
+        match self {
+            Self::NoField { setting, .. }
+            | Self::Missing { setting, .. }
+            | Self::BadValue { setting, .. } => setting.iter().copied().collect(),
+            Self::UnknownLabel { .. } => vec![setting::LABELS],
+            Self::EmptyText { .. } => Vec::new(),
         }
     }
 }
@@ -152,6 +183,7 @@ impl NamesSettings for RecordsError {
     fn settings(&self) -> Vec<Setting> {
         match self {
             Self::Read(error) => error.settings(),
+            Self::Column(error) => error.settings(),
             Self::NoRoom { .. } => vec![setting::MAX_LENGTH],
             Self::BadFraction(_) => vec![setting::FRACTION],
             _ => Vec::new(),

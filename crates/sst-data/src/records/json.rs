@@ -12,8 +12,7 @@ pub(super) fn label(value: &Value) -> Result<String, String> {
         Value::Bool(value) => Ok(value.to_string()),
         Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
         Value::Number(number) => Err(format!(
-            "is {number}, a real number, where a label is needed: write labels as texts or integers, or use the column as \
-             a number"
+            "is {number}, a real number, where a label is needed: write labels as texts or integers"
         )),
         other => Err(format!("is {}, not a label: choose another field", kind_of(other))),
     }

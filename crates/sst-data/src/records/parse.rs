@@ -36,19 +36,25 @@ pub(super) fn parse(
     raw: Option<&RawField>,
     text: &str,
 ) -> Result<Parsed, ColumnError> {
-    let missing = || ColumnError::Missing { key: key.clone(), field: column.field.clone() };
-    let value = match raw.ok_or_else(missing)? {
+    let (field, setting) = (|| column.field.clone(), column.setting());
+    let no_field = || ColumnError::NoField {
+        key: key.clone(),
+        field: field(),
+        found: String::new(),
+        advice: "choose another field",
+        setting,
+    };
+    let value = match raw.ok_or_else(no_field)? {
         raw if raw.is_text => Value::String(text.to_owned()),
         raw => json(raw).map_err(|reason| bad(key, column, reason))?,
     };
     if value.is_null() {
-        return Err(missing());
+        return Err(ColumnError::Missing { key: key.clone(), field: field(), setting });
     }
     let parsed = match &column.kind {
         ColumnKind::Text | ColumnKind::SecondText { .. } => match value {
             Value::String(text) if text.trim().is_empty() => {
-                let (key, field) = (key.clone(), column.field.clone());
-                return Err(ColumnError::EmptyText { key, field });
+                return Err(ColumnError::EmptyText { key: key.clone(), field: field() });
             }
             Value::String(text) => Ok(Parsed::Text(text)),
             other => Err(format!("is {}, not a text: choose another field", kind_of(&other))),
@@ -66,7 +72,8 @@ pub(super) fn parse(
 
 /// The error for a value that is not of the column's kind.
 pub(super) fn bad(key: &Key, column: &Column, reason: String) -> ColumnError {
-    ColumnError::BadValue { key: key.clone(), field: column.field.clone(), reason }
+    let (field, setting) = (column.field.clone(), column.setting());
+    ColumnError::BadValue { key: key.clone(), field, reason, setting }
 }
 
 fn json(raw: &RawField) -> Result<Value, String> {

@@ -12,10 +12,10 @@ use super::labels::LabelCollector;
 use super::parse::Parsed;
 use super::store::VERSION;
 use super::writer::{Description, RecordWriter};
-use super::{Column, RecordStore, RecordsError, column};
+use super::{Column, ColumnError, RecordStore, RecordsError, column};
 use crate::hex::hex;
 use crate::ledger::Ledger;
-use crate::read::{self, Source, check_regular};
+use crate::read::{self, Format, Source, check_regular, name_fields};
 use crate::store::{StoreError, open_or_build, sample};
 use crate::tokenize::{Tokenizer, UnknownCount};
 
@@ -137,7 +137,8 @@ impl RecordPreparation<'_> {
             self.columns.iter().map(|column| Arc::from(column.field.as_str())).collect();
         let (mut pending, mut bytes) = (Vec::new(), 0);
         for whole in source.read_fields(&fields, &ledger)? {
-            let Some(record) = building.parsed(&whole?)? else { continue };
+            let parsed = building.parsed(&whole?).map_err(|error| with_fields(&source, error))?;
+            let Some(record) = parsed else { continue };
             bytes += record.values.iter().filter_map(Parsed::text).map(str::len).sum::<usize>();
             pending.push(record);
             if bytes >= BATCH_BYTES {
@@ -164,4 +165,27 @@ impl RecordPreparation<'_> {
             ledger: ledger.entries(),
         })?)
     }
+}
+
+/// Adds to the error of a record without a field which fields it has. They are read again, all of them.
+fn with_fields(source: &Source, error: RecordsError) -> RecordsError {
+    let RecordsError::Column(ColumnError::NoField { key, field, setting, .. }) = error else {
+        return error;
+    };
+    let format = source.format.or_else(|| Format::of(Path::new(&*key.source)));
+    if let Some(Format::Text | Format::Paragraphs) = format {
+        let (found, advice) = (
+            ", because a text file has no fields".to_owned(),
+            "write the records to jsonl, csv, tsv or parquet",
+        );
+        return ColumnError::NoField { key, field, found, advice, setting: None }.into();
+    }
+    let records = source.read_all_fields(&Ledger::new()).ok().into_iter().flatten();
+    let record = records.flatten().find(|record| record.example.key == key);
+    let fields = record.map_or_else(Vec::new, |record| record.fields);
+    if fields.iter().any(|found| *found.name == *field) {
+        return ColumnError::Missing { key, field, setting }.into();
+    }
+    let found = format!(" (it has {})", name_fields(fields.iter().map(|found| &*found.name)));
+    ColumnError::NoField { key, field, found, advice: "choose another field", setting }.into()
 }

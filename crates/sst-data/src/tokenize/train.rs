@@ -15,6 +15,7 @@ use tokenizers::{
 
 use super::pipeline::{added_tokens, bert_parts, byte_level_parts, metaspace_parts, template};
 use super::{SpecialNames, TokenizeError, Tokenizer, bpe, limits, long, unigram};
+use crate::setting;
 
 /// The number of bytes of text whose words are counted at once.
 const BATCH_BYTES: usize = 4 << 20;
@@ -91,7 +92,11 @@ pub fn train(
             ),
             false => "every word of the texts is one token already: train on more text".to_owned(),
         };
-        tracing::warn!("the tokenizer has {size} tokens instead of vocab_size = {wanted}: {why}");
+        let setting = has_rare.then_some(setting::MIN_FREQUENCY.path());
+        tracing::warn!(
+            setting,
+            "the tokenizer has {size} tokens instead of vocab_size = {wanted}: {why}"
+        );
     }
     Ok(tokenizer)
 }

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Transform, TransformError};
+use crate::config_problem;
 
 pub use crate::augment::Context;
 
@@ -32,6 +33,8 @@ pub(super) fn parse<T: DeserializeOwned>(
     transform: &'static str,
     config: &Value,
 ) -> Result<T, TransformError> {
-    T::deserialize(config)
-        .map_err(|error| TransformError::Config { transform, reason: error.to_string() })
+    T::deserialize(config).map_err(|error| {
+        let (_, reason) = config_problem::<T>(config, &error);
+        TransformError::Config { transform, reason }
+    })
 }

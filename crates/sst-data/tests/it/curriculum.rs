@@ -102,7 +102,7 @@ fn pacing_that_leads_nowhere_is_refused() {
         (vec![(0, 0.0), (3, 1.0)], "above 0 and at most 1"),
     ] {
         let error = Pacing::Steps(stages).check().unwrap_err().to_string();
-        assert!(error.contains(expected), "{error}");
+        assert!(error.contains(expected) && error.contains("`steps`"), "{error}");
     }
 }
 

@@ -69,25 +69,34 @@ impl<'m> Scorer<'m> {
     ) -> Result<Self, EvalError> {
         model.decoder()?;
         let limit = model.max_length()?;
-        if window.length > limit {
-            return Err(EvalError::SlidingWindow(format!(
-                "a window of {} tokens is too long: the model reads at most {limit}",
-                window.length
-            )));
+        let SlidingWindow { length, stride, placement } = window;
+        let refuse = |keys: &'static [&'static str], reason: String| {
+            Err(EvalError::SlidingWindow { keys, reason })
+        };
+        if length > limit {
+            let reason = format!(
+                "a window of {length} tokens is too long, because the model reads at most {limit}: lower `max_length`"
+            );
+            return refuse(&["max_length"], reason);
         }
-        if window.placement == Placement::Strided && window.stride == 1 {
-            return Err(EvalError::SlidingWindow(
-                "with a stride of 1, every strided window has the weight 0, because its weight is the number of its \
-                 new tokens minus 1: use a longer stride, or full windows"
-                    .to_owned(),
-            ));
+        if length < 2 {
+            let reason = format!(
+                "a window of {length} tokens is too short, because a token is predicted from those before it: raise \
+                 `max_length` to 2 or more"
+            );
+            return refuse(&["max_length"], reason);
         }
-        if window.length < 2 || window.stride == 0 || window.stride > window.length {
-            return Err(EvalError::SlidingWindow(format!(
-                "a window of {} tokens cannot move by {}: a window needs at least two tokens, and a stride from 1 to \
-                 its length",
-                window.length, window.stride
-            )));
+        if stride == 0 || stride > length {
+            let reason = format!(
+                "a window of {length} tokens cannot move by {stride}: set `stride` to a number from 1 to {length}"
+            );
+            return refuse(&["stride"], reason);
+        }
+        if placement == Placement::Strided && stride == 1 {
+            let reason = "the window moves by 1 token (half its length, if no `stride` is set), and the weight of a \
+                          strided window is the number of its new tokens minus 1, so every weight would be 0: raise \
+                          `stride`, or set `windows` to full";
+            return refuse(&["stride", "windows"], reason.to_owned());
         }
         let device = model.params().device();
         let (pending, sums, counts) = (Vec::new(), Sums::default(), Counts::default());

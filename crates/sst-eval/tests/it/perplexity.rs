@@ -104,9 +104,17 @@ fn invalid_windows_and_single_tokens_are_errors() {
         let config = json!({ "max_length": length, "stride": stride });
         measure(&*model, &config, vec![text(vec![5])])
     };
-    for (length, stride) in [(257, 2), (1, 2), (8, 0), (8, 1), (8, 9)] {
-        let error = measure(length, stride);
-        assert!(matches!(error, Err(EvalError::SlidingWindow(_))), "{length} {stride}");
+    for (length, stride, keys) in [
+        (257, 2, &["max_length"][..]),
+        (1, 2, &["max_length"][..]),
+        (8, 0, &["stride"][..]),
+        (8, 1, &["stride", "windows"][..]),
+        (8, 9, &["stride"][..]),
+    ] {
+        let error = measure(length, stride).unwrap_err();
+        assert!(matches!(error, EvalError::SlidingWindow { .. }), "{length} {stride}");
+        assert_eq!(error.keys(), keys);
+        keys.iter().for_each(|key| assert!(error.to_string().contains(key), "{error}"));
     }
     assert!(matches!(measure(8, 4), Err(EvalError::Nothing(_))));
 }

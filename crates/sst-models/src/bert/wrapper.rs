@@ -25,6 +25,7 @@ use crate::plan::Parts;
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "bert",
     summary: "bidirectional encoder with a masked-token head, for masked language modelling",
+    is_causal: false,
     architectures: &[MASKED, PRETRAINING, BASE],
     tasks: &[
         (SEQUENCE, HeadKind::SequenceClassification),

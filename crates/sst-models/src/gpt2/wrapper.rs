@@ -19,6 +19,7 @@ use crate::plan::Parts;
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "gpt2",
     summary: "decoder with learned positions, for causal language modelling",
+    is_causal: true,
     architectures: &["GPT2LMHeadModel", "GPT2Model"],
     tasks: &[("GPT2ForSequenceClassification", HeadKind::SequenceClassification)],
     default_config: || json!(Gpt2Config::default()),

@@ -19,6 +19,7 @@ use crate::plan::Parts;
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "llama",
     summary: "decoder with rotary positions and a gated MLP, for causal language modelling",
+    is_causal: true,
     architectures: &["LlamaForCausalLM", "LlamaModel"],
     tasks: &[("LlamaForSequenceClassification", HeadKind::SequenceClassification)],
     default_config: || json!(LlamaConfig::default()),

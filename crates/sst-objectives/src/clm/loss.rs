@@ -24,6 +24,8 @@ pub(crate) const ENTRY: Entry = Entry {
     default_config: || json!(ClmConfig::default()),
     limits: || vec![("z_loss", 0.0, 1e6), ("logits_at_once", 0.0, MAX_COUNT)],
     rows: |_| RowSpec::Tokens,
+    needs_causal: true,
+    least_rows: 1,
     held_out: "held-out-loss",
     pipeline_tag: None,
     head: Some(HeadKind::LanguageModel),

@@ -33,6 +33,8 @@ pub(super) trait Method: Sized + Send + 'static {
     const LIMITS: &'static [Limit] = &[];
     /// The kind of rows that the objective learns from.
     const ROWS: RowSpec = RowSpec::Tokens;
+    /// The fewest rows of a step that are something to learn from.
+    const LEAST_ROWS: usize = 1;
 
     /// Builds the objective and its host half.
     ///
@@ -70,6 +72,8 @@ pub(super) const fn entry<M: Method>() -> Entry {
         default_config: || config::defaults::<M::Keys>(M::POOLING),
         limits: || [config::LIMITS, M::LIMITS].concat(),
         rows: |_| M::ROWS,
+        needs_causal: false,
+        least_rows: M::LEAST_ROWS,
         held_out: "held-out-loss",
         pipeline_tag: None,
         head: None,

@@ -104,6 +104,7 @@ impl Method for NtXent {
     type Keys = NtXentConfig;
 
     const NAME: &'static str = "nt_xent";
+    const LEAST_ROWS: usize = 2;
     const SUMMARY: &'static str = "SimCLR on text: pulls two views together, made by deleting, masking, swapping and cropping tokens";
     /// The mean depends on every token, so every augmentation changes it.
     const POOLING: Pooling = Pooling::Mean;

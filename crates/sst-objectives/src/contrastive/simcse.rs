@@ -29,6 +29,7 @@ impl Method for SimCse {
     type Keys = SimCseConfig;
 
     const NAME: &'static str = "simcse";
+    const LEAST_ROWS: usize = 2;
     const SUMMARY: &'static str =
         "unsupervised SimCSE: pulls two encodings of a text together that differ by dropout";
     const POOLING: Pooling = Pooling::Cls;

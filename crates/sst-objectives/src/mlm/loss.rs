@@ -31,6 +31,8 @@ pub(crate) const ENTRY: Entry = Entry {
         ]
     },
     rows: |_| RowSpec::Tokens,
+    needs_causal: false,
+    least_rows: 1,
     held_out: "mask-accuracy",
     pipeline_tag: Some("fill-mask"),
     head: Some(HeadKind::LanguageModel),

@@ -12,7 +12,7 @@ use super::limits;
 use super::model::{ModelChoice, POSITIONS};
 use super::section;
 use super::task::Task;
-use super::train::{Checkpointing, Train};
+use super::train::{Batching, Checkpointing, Train};
 
 /// Makes all checks that need no data.
 pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
@@ -29,8 +29,10 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
     one_cache(config)?;
     config.model.check()?;
     positions(config)?;
+    causal(config)?;
     tasks.iter().try_for_each(|task| objective(task, &config.train))?;
     tasks.iter().try_for_each(|task| chunks(task, &config.train))?;
+    tasks.iter().try_for_each(|task| least_rows(task, &config.train))?;
     config.train.check()?;
     best(config)
 }
@@ -47,6 +49,34 @@ fn positions(config: &RunConfig) -> Result<(), Problem> {
             "is {length}, but the model has {limit} positions: lower it, or raise model.{key}"
         );
         require(length as u64 <= limit, &task.key("data.max_length"), message)?;
+    }
+    Ok(())
+}
+
+/// An objective that predicts each token from those before it needs a model whose tokens attend to no others.
+fn causal(config: &RunConfig) -> Result<(), Problem> {
+    let Some(model_type) = config.model.model_type() else { return Ok(()) };
+    let list = sst_models::list();
+    // An unknown type is reported where the model is built.
+    let found = list.iter().find(|entry| entry.model_type == model_type);
+    if found.is_none_or(|entry| entry.is_causal) {
+        return Ok(());
+    }
+    let causal: Vec<&str> =
+        list.iter().filter(|entry| entry.is_causal).map(|entry| entry.model_type).collect();
+    let causal = causal.join(" or ");
+    let remedy = match &config.model {
+        ModelChoice::New { .. } => format!("set model.type to {causal}"),
+        ModelChoice::Folder { .. } => format!("name the folder of a {causal} model in model.path"),
+    };
+    for task in &config.tasks.list {
+        let name = task.objective_name();
+        let needs = sst_objectives::entry(name).is_ok_and(|entry| entry.needs_causal);
+        let message = format!(
+            "is \"{name}\", which needs a causal model, and a {model_type} model is not causal: {remedy}, or choose \
+             another objective"
+        );
+        require(!needs, &task.key("objective.name"), message)?;
     }
     Ok(())
 }
@@ -119,6 +149,17 @@ pub(crate) fn misses(eval: u64, save: u64, steps: Option<u64>) -> Result<(), Pro
         if save == 0 { "0 (the last step alone)".to_owned() } else { format!("{save}step") }
     );
     Err(Problem::new("train.save_every", message))
+}
+
+/// An objective that compares the rows of a step needs several.
+fn least_rows(task: &Task, train: &Train) -> Result<(), Problem> {
+    let Batching::Rows { batch_size, .. } = &train.batching.rule else { return Ok(()) };
+    let name = task.objective_name();
+    let least = sst_objectives::entry(name).map_or(1, |entry| entry.least_rows);
+    let message = format!(
+        "is {batch_size}, but `{name}` compares each row with the others of its step: raise it to {least} or more"
+    );
+    require(*batch_size >= least, "train.batch_size", message)
 }
 
 /// Contrastive losses in chunks run their own backward passes, which excludes some settings of the trainer.

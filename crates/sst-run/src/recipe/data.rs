@@ -13,7 +13,7 @@ use sst_data::rows::RowMode;
 use sst_data::setting;
 use sst_data::transform;
 
-use super::error::{Problem, require};
+use super::error::{Problem, require, require_folder};
 use super::limits::{MOST_COUNT, MOST_LENGTH};
 use super::nearest::{name, unknown_name};
 use super::section::{self, without};
@@ -85,7 +85,6 @@ pub struct Data {
 
 pub(super) const KEYS: Keys = Keys {
     limits: &[
-        ("data.validation", 0.0, 1.0),
         ("data.max_length", 1.0, MOST_LENGTH),
         ("data.workers", 0.0, MOST_WORKERS),
         ("data.clean.min_length", 0.0, MOST_COUNT),
@@ -103,6 +102,8 @@ pub(super) const KEYS: Keys = Keys {
         (setting::PATHS, "data.paths"),
         (setting::FORMAT, "data.format"),
         (setting::TEXT_FIELD, "data.text_field"),
+        (setting::LABEL_FIELD, "data.label_field"),
+        (setting::LABELS, "data.labels"),
         (setting::SCORE_FIELD, "data.score_field"),
         (setting::PAIR_FIELDS, "data.pair_fields"),
         (setting::FRACTION, "data.validation"),
@@ -267,6 +268,7 @@ impl Data {
                 format!("{path} does not exist (paths are relative to the current folder)");
             require(pattern || Path::new(path).exists(), &paths, message)?;
         }
+        require_folder(&key("data.cache"), &self.cache)?;
         let fraction = self.validation;
         let message = format!("is {fraction} and must be at least 0 and below 1");
         require((0.0..1.0).contains(&fraction), &key("data.validation"), message)?;

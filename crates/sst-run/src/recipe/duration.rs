@@ -91,7 +91,14 @@ impl FromStr for Duration {
             "tok" | "toks" => Ok(Self::Tokens(amount)),
             "run" if amount <= 1.0 => Ok(Self::Run(amount)),
             "run" => Err(format!("\"{text}\" is more than the whole run, 1run")),
-            _ => Err(format!("\"{text}\" has no unit: write 200step, 3epoch, 3e9tok or 0.06run")),
+            _ => {
+                let has =
+                    if unit.is_empty() { "no unit".to_owned() } else { format!("the unit {unit}") };
+                Err(format!(
+                    "\"{text}\" has {has}: write 200step, 3epoch or 3e9tok; elsewhere also 0.06run, which is a part of \
+                     train.steps"
+                ))
+            }
         }
     }
 }
@@ -167,7 +174,7 @@ mod tests {
             assert!(error.contains(expected), "{text}: {error}");
         };
         check("2000", "has no unit");
-        check("12 parsecs", "has no unit");
+        check("12 parsecs", "has the unit parsecs: write 200step, 3epoch or 3e9tok");
         check("step", "has no number");
         check("-3epoch", "not a duration");
         check("1.5step", "whole number of steps");

@@ -1,5 +1,7 @@
 //! What is wrong with a key of a recipe.
 
+use std::path::Path;
+
 /// An error in a recipe, with the file and line, or the override, that it comes from.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{place}: {message}")]
@@ -30,6 +32,18 @@ impl Problem {
     /// A sentence about `key` that names it itself.
     pub(crate) fn sentence(key: &str, message: impl Into<String>) -> Self {
         Self { key: key.to_owned(), message: message.into(), whole: true }
+    }
+}
+
+/// Refuses the folder `path` of `key` where a file is in the way.
+pub(super) fn require_folder(key: &str, path: &str) -> Result<(), Problem> {
+    let existing = Path::new(path).ancestors().find(|path| path.exists());
+    match existing.filter(|path| !path.is_dir()) {
+        Some(file) => {
+            let message = format!("is {path}, but {} is a file: name a folder", file.display());
+            Err(Problem::new(key, message))
+        }
+        None => Ok(()),
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) const FROM_TOKENIZER: [&str; 4] =
     ["vocab_size", "pad_token_id", "bos_token_id", "eos_token_id"];
 
 /// The names that config.json files use for the context length.
-pub(super) const POSITIONS: [&str; 2] = ["max_position_embeddings", "n_positions"];
+pub(crate) const POSITIONS: [&str; 2] = ["max_position_embeddings", "n_positions"];
 
 /// `[model]` with a `path`, as it is written. Without `path`, the keys are those of config.json.
 #[derive(Debug, Default, Deserialize)]
@@ -174,7 +174,27 @@ impl ModelChoice {
         }
     }
 
+    /// The type of the model, if it can be read.
+    pub(super) fn model_type(&self) -> Option<String> {
+        let read = |path: &str| -> Option<Map<String, Value>> {
+            let file = sst_models::encoder_folder(Path::new(path)).ok()?.join("config.json");
+            serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()
+        };
+        let config = match self {
+            Self::New { config, .. } => config.clone(),
+            Self::Folder { path, .. } => read(path)?,
+        };
+        config.get("model_type")?.as_str().map(str::to_owned)
+    }
+
     pub(super) fn check(&self) -> Result<(), Problem> {
+        if let Self::Folder { config, .. } = self
+            && config.contains_key("num_labels")
+        {
+            let message =
+                "follows from the labels: name those with data.labels, and leave this out";
+            return Err(Problem::new("model.config.num_labels", message));
+        }
         let Self::New { config: model, init } = self else { return Ok(()) };
         // Other errors are reported where the model is built.
         let checked = sst_models::check_config(&Value::Object(model.clone()));

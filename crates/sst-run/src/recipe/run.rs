@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sst_train::setting;
 
-use super::error::{Problem, require};
+use super::error::{Problem, require, require_folder};
 use super::{Effect, Keys};
 use crate::wanted_device::{self, MOST_THREADS};
 
@@ -67,6 +67,6 @@ impl RunSection {
         require(plain, "run.name", format!("\"{name}\" is not a folder name"))?;
         wanted_device::parse(&self.device)
             .map_err(|message| Problem::new("run.device", message))?;
-        Ok(())
+        require_folder("run.dir", &self.dir)
     }
 }

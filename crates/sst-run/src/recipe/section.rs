@@ -18,8 +18,9 @@ pub(crate) fn problem(prefix: &str, path: &str, message: &str) -> Problem {
     let key = join(prefix, path.trim_matches('.'));
     if let Some((name, known)) = unknown_field(message) {
         // Depending on the type, serde reports the error for the section or for the key.
-        let last = key.rsplit('.').next().unwrap_or_default();
-        let key = if last == name { key } else { join(&key, name) };
+        let is_of_key =
+            key.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        let key = if is_of_key { key } else { join(&key, name) };
         return Problem::sentence(&key, unknown_key(&key, &known));
     }
     Problem::new(&key, friendly(message))

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sst_data::setting::MIN_FREQUENCY;
 use sst_data::tokenize::{Algorithm, TokenizeError, TrainConfig};
 use sst_objectives::setting;
 
@@ -37,7 +38,10 @@ pub(super) const KEYS: Keys = Keys {
         ("tokenizer.train.limit_alphabet", 0.0, 1_114_112.0),
     ],
     idle,
-    settings: &[(setting::TOKENIZER, "tokenizer")],
+    settings: &[
+        (setting::TOKENIZER, "tokenizer"),
+        (MIN_FREQUENCY, "tokenizer.train.min_frequency"),
+    ],
     ..Keys::NONE
 };
 
@@ -48,7 +52,7 @@ impl TokenizerFile {
             (None, Some(train)) => Ok(TokenizerChoice::Train(train)),
             (None, None) => Err(Problem::new(
                 "tokenizer",
-                "is missing a tokenizer: name one with path = \"FOLDER\", or train one with [tokenizer.train]",
+                "is missing: name one with path = \"FOLDER\", or train one with [tokenizer.train]",
             )),
             (Some(_), Some(_)) => Err(Problem::new(
                 "tokenizer",

@@ -17,6 +17,8 @@ enum Origin {
     Line(usize),
     /// The argument of a `--set`.
     Set(String),
+    /// An option of the command, such as `--max-length`.
+    Option(String),
 }
 
 /// The values of a recipe with its overrides, and their origins.
@@ -40,12 +42,17 @@ impl Written {
     /// If the file cannot be read or is not TOML; the error has the line.
     pub(crate) fn read(path: &Path) -> Result<Self, RecipeError> {
         let file = path.display().to_string();
-        let text = require_readable(path).and_then(|()| std::fs::read_to_string(path)).map_err(
-            |error| RecipeError {
-                place: file.clone(),
-                message: format!("cannot read this recipe: {error}"),
-            },
-        )?;
+        let error = |message: String| RecipeError { place: file.clone(), message };
+        if path.is_dir() {
+            return Err(error("this is a folder: name a recipe, which is a TOML file".to_owned()));
+        }
+        let bytes = require_readable(path).and_then(|()| std::fs::read(path));
+        let bytes = bytes.map_err(|cause| error(format!("cannot read this recipe: {cause}")))?;
+        let text = String::from_utf8(bytes).map_err(|cause| {
+            let valid = &cause.as_bytes()[..cause.utf8_error().valid_up_to()];
+            let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+            error(format!("line {line} is not UTF-8: save the recipe as UTF-8"))
+        })?;
         let stem = path.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into());
         let written = Self::parse(&file, stem, &text)?;
         Ok(Self { path: Some(path.to_owned()), ..written })
@@ -60,8 +67,16 @@ impl Written {
             place: format!("{file}:{}", line_of(text, offset)),
             message,
         };
-        let table = DeTable::parse(text)
-            .map_err(|e| error_at(e.span().map_or(0, |span| span.start), e.message().to_owned()))?;
+        let table = DeTable::parse(text).map_err(|error| {
+            let span = error.span().unwrap_or_default();
+            let message = match (error.message(), text.get(span.clone())) {
+                ("duplicate key", Some(key)) => {
+                    format!("the key {} is written twice: remove one of them", key.trim())
+                }
+                (message, _) => format!("this is not TOML: {message}"),
+            };
+            error_at(span.start, message)
+        })?;
         let mut origins = BTreeMap::new();
         let value = table_to_json(table.get_ref(), "", &mut |key, offset| {
             origins.insert(key.to_owned(), Origin::Line(line_of(text, offset)));
@@ -76,7 +91,22 @@ impl Written {
     /// # Errors
     /// If there is no `=`, or a part of the key before the last dot names a value instead of a section.
     pub(crate) fn set(&mut self, set: &str) -> Result<(), RecipeError> {
-        let place = format!("--set {set}");
+        self.put(set, Origin::Set(set.to_owned()))
+    }
+
+    /// Applies an override that an option of the command gives. Errors name the option instead of the key.
+    ///
+    /// # Errors
+    /// Those of [`Written::set`].
+    pub(crate) fn set_by_option(&mut self, option: &str, set: &str) -> Result<(), RecipeError> {
+        self.put(set, Origin::Option(option.to_owned()))
+    }
+
+    fn put(&mut self, set: &str, origin: Origin) -> Result<(), RecipeError> {
+        let place = match &origin {
+            Origin::Option(option) => option.clone(),
+            Origin::Set(_) | Origin::Line(_) => format!("--set {set}"),
+        };
         let error = |message: String| RecipeError { place: place.clone(), message };
         let (key, text) = set
             .split_once('=')
@@ -103,7 +133,7 @@ impl Written {
         let is_under_key =
             |other: &str| other.strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', '[']));
         self.origins.retain(|other, _| !is_under_key(other));
-        self.origins.insert(key.to_owned(), Origin::Set(set.to_owned()));
+        self.origins.insert(key.to_owned(), origin);
         Ok(())
     }
 
@@ -135,8 +165,22 @@ impl Written {
 
     /// Turns a problem into an error with the place where its key was written, as [`Written::place`] finds it.
     pub(crate) fn locate(&self, problem: Problem) -> RecipeError {
-        let Problem { key, message, whole } = problem;
-        let message = if whole || key.is_empty() { message } else { format!("{key}: {message}") };
+        let Problem { key, message: said, whole } = problem;
+        let message = match whole || key.is_empty() {
+            true => said.clone(),
+            false => format!("{key}: {said}"),
+        };
+        let error = |place: String| RecipeError { place, message: message.clone() };
+        let error_at = |origin: &Origin| match origin {
+            Origin::Set(set) => error(format!("--set {set}")),
+            Origin::Line(line) => error(format!("{}:{line}", self.file)),
+            Origin::Option(option) => {
+                // The user of an option knows no key.
+                let message = said.strip_suffix(&format!(" (`{key}` in the recipe)"));
+                let message = message.unwrap_or(&said).to_owned();
+                RecipeError { place: option.clone(), message }
+            }
+        };
         // Elements of a list have no origins, except tables: `data.paths[0]` has the place of `data.paths`, but
         // `data.transform[0]` has its own.
         let mut key = &*key;
@@ -146,6 +190,7 @@ impl Written {
         // A task takes the keys that it lacks from the section that all tasks share.
         if let Some(shared) = shared_key(key)
             && !self.origins.contains_key(key)
+            && self.get(key).is_none()
             && self.origins.contains_key(shared)
         {
             key = shared;
@@ -155,21 +200,19 @@ impl Written {
         let mut keys_in_section =
             self.origins.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
         let has_no_origin = !key.is_empty() && !self.origins.contains_key(key);
-        if has_no_origin && let Some((_, Origin::Set(set))) = keys_in_section.next() {
-            return RecipeError { place: format!("--set {set}"), message };
+        if has_no_origin
+            && let Some((_, origin)) = keys_in_section.next()
+            && !matches!(origin, Origin::Line(_))
+        {
+            return error_at(origin);
         }
         // The place is that of the innermost section that was written.
         loop {
             match self.origins.get(key) {
-                Some(Origin::Set(set)) => {
-                    return RecipeError { place: format!("--set {set}"), message };
-                }
-                Some(Origin::Line(line)) => {
-                    return RecipeError { place: format!("{}:{line}", self.file), message };
-                }
+                Some(origin) => return error_at(origin),
                 None => match key.rsplit_once('.') {
                     Some((section, _)) => key = section,
-                    None => return RecipeError { place: self.file.clone(), message },
+                    None => return error(self.file.clone()),
                 },
             }
         }
@@ -280,6 +323,26 @@ mod tests {
     }
 
     #[test]
+    fn a_key_within_the_override_of_a_task_has_the_place_of_the_override() {
+        let mut written = recipe("[data]\nrows = 'x'\nmax_length = 8\n");
+        written.set("tasks.a={data={max_length=2}}").unwrap();
+        assert_eq!(written.place("tasks.a.data.max_length"), "--set tasks.a={data={max_length=2}}");
+        assert_eq!(written.place("tasks.a.data.rows"), "r.toml:2");
+    }
+
+    #[test]
+    fn an_override_by_an_option_is_named_by_the_option_alone() {
+        let mut written = recipe("[data]\nmax_length = 8\n");
+        written.set_by_option("--max-length", "data.max_length=64").unwrap();
+        assert_eq!(written.get("data.max_length"), Some(&serde_json::json!(64)));
+        let error = written.locate(Problem::new("data.max_length", "is 64: lower it"));
+        assert_eq!(error.to_string(), "--max-length: is 64: lower it");
+        let named = "`max_length` is 2: raise it (`data.max_length` in the recipe)";
+        let error = written.locate(Problem::sentence("data.max_length", named));
+        assert_eq!(error.to_string(), "--max-length: `max_length` is 2: raise it");
+    }
+
+    #[test]
     fn an_override_replaces_the_value_and_its_place() {
         let mut written = recipe("[tokenizer]\ntrain = { vocab_size = 9 }\n");
         written.set("tokenizer.train.vocab_size=12").unwrap();
@@ -318,6 +381,14 @@ mod tests {
     fn errors_in_toml_have_their_line() {
         let error = Written::parse("r.toml", "r".into(), "[run]\nname = \n").unwrap_err();
         assert_eq!(error.place, "r.toml:2");
+        let error = Written::parse("r.toml", "r".into(), "[run]\nname = = 1\n").unwrap_err();
+        assert!(error.to_string().starts_with("r.toml:2: this is not TOML: "), "{error}");
+        let error =
+            Written::parse("r.toml", "r".into(), "[run]\nseed = 1\nseed = 2\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "r.toml:3: the key seed is written twice: remove one of them"
+        );
         let error = Written::parse("r.toml", "r".into(), "[a]\nb = nan\n").unwrap_err();
         assert_eq!(error.to_string(), "r.toml:2: a.b: this number is not finite");
     }

@@ -19,7 +19,8 @@ fn an_error_names_the_place_of_the_key() {
     check(&[], missing);
     let unknown = "--set train.bath_size=3: unknown key train.bath_size; did you mean batch_size?";
     check(&["train.bath_size=3"], unknown);
-    let other = "--set train.window=3: train.window: applies only to train.batching = \"tokens\" or \"packs\"";
+    let other = "--set train.window=3: train.window: applies only to train.batching = \"tokens\" or \"packs\": remove \
+                 this key, or change that one";
     check(&["train.window=3"], other);
     let no_section = "--set train=3: train: is 3; expected a section";
     check(&["train=3"], no_section);

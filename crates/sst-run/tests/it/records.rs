@@ -161,6 +161,7 @@ fn a_model_learns_the_labels_of_csv_and_json_lines_and_is_saved_with_their_names
     let error = next(&path, &[]).unwrap_err().to_string();
     assert!(error.contains("short.jsonl:2") && error.contains("`merry`"), "{error}");
     assert!(error.contains("`bad`, `good`, `plain`"), "{error}");
+    assert!(error.contains("(`data.labels` in the recipe); without this key"), "{error}");
 
     // The outputs stand for the labels that they were trained for: another order is refused.
     sst_data::atomic::write(&path, short.as_bytes()).unwrap();
@@ -259,11 +260,18 @@ fn keys_for_the_other_kind_of_data_are_refused() {
         Run::new(recipe(folder.path(), "runs", sets)).unwrap().train().unwrap_err().to_string()
     };
     let none = train(&["data.transform=[{ name = 'random_crop', count = 0 }]"]);
-    assert!(none.contains("data.transform") && none.contains("at least 1"), "{none}");
+    assert!(none.contains("data.transform[0]: ") && none.contains("at least 1"), "{none}");
+    let text = "data.transform=[{ name = 'lowercase' }, { name = 'augment', kind = 'deletion', rate = 'x' }]";
+    let text = train(&[text]);
+    let expected = "data.transform[1]: augmentation `deletion`: rate is \"x\" and must be a number";
+    assert!(text.contains(expected), "{text}");
     let missing = train(&["data.label_field=tone"]);
-    assert!(missing.contains("en.csv") && missing.contains("tone"), "{missing}");
+    let expected = "en.csv:2 has no field `tone` (it has `id`, `text`, `mood`): choose another field \
+                    (`data.label_field` in the recipe)";
+    assert!(missing.contains(expected), "{missing}");
     let unknown = train(&["data.labels=['good', 'bad']"]);
     assert!(unknown.contains("en.csv:5") && unknown.contains("`plain`"), "{unknown}");
+    assert!(unknown.ends_with("that has it (`data.labels` in the recipe)"), "{unknown}");
 }
 
 #[test]

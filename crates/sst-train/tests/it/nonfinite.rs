@@ -18,6 +18,8 @@ fn a_step_with_a_nan_loss_changes_no_weights_and_its_error_names_its_rows() {
     assert_eq!((step, keys.len()), (4, 8));
     assert!(loss.is_nan() && grad_norm.is_nan());
     assert!(text.contains("step 4") && text.contains("rows.txt:"), "{text}");
+    // The program adds its own name of the setting at the end.
+    assert!(text.ends_with("or lower `optimizer.lr`"), "{text}");
     assert_eq!(run.model.values(), three.model.values(), "as after step 3");
     assert_eq!(run.objective.values(), three.objective.values());
     // The newest checkpoint is the one before that step.

@@ -15,11 +15,12 @@ use sst_data::tokenize::UnknownCount;
 use sst_data::vectors::{VectorFormat, VectorWriter};
 use sst_data::{Example, Ledger, atomic};
 use sst_models::{Embedder, SentenceModel, SentenceOptions};
-use sst_run::{device, precision};
+use sst_run::precision;
 use sst_train::{Precision, PrecisionChoice};
 use tch::Kind;
 
 use crate::model::{self, ModelLocation};
+use crate::settings;
 
 /// The number of texts that are held in memory and sorted by length at a time.
 const WINDOW: usize = 16_384;
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
         output::check_folder(&args.out, &args.model)?;
         output::check_folder(&args.out, &found.folder)?;
     }
-    let device = device::open(&args.device.device, args.device.threads)?;
+    let device = settings::open_device(&args.device)?;
     let precision = wanted.on(device)?;
     if wanted == PrecisionChoice::Auto && !args.json {
         let reason = precision::reason(precision, device);

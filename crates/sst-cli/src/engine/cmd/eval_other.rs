@@ -86,7 +86,8 @@ fn command(entry: &Entry) -> Command {
             Value::String(default) => format!("{help} [default: {default}]"),
             default => format!("{help} [default: {default}]"),
         };
-        Arg::new(*key).long(key.replace('_', "-")).value_name("VALUE").help(help)
+        let arg = Arg::new(*key).long(key.replace('_', "-")).value_name("VALUE");
+        arg.allow_negative_numbers(true).help(help)
     });
     let options: Vec<Arg> = options.collect();
     let after = format!(

@@ -5,25 +5,27 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use sst_cli::args::{EvalArgs, MaskAccuracyArgs};
+use sst_cli::args::{DocumentArgs, EvalArgs, MaskAccuracyArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::files;
+use sst_cli::flags;
 use sst_cli::host::source::{named, source};
 use sst_core::{HeadKind, Modality, Model};
-use sst_data::Ledger;
 use sst_data::clean::CleanConfig;
 use sst_data::rows::{Dataset, RowMode, Subset, TokenRows};
 use sst_data::store::Preparation;
 use sst_data::tokenize::Tokenizer;
+use sst_data::{Ledger, NamesSettings};
 use sst_eval::{Entry, Input, ObjectiveRows};
 use sst_models::LoadHead;
+use sst_objectives::ObjectiveError;
 use sst_run::recipe::Task;
-use sst_run::{CheckedRecipe, check_held_out, device};
+use sst_run::{CheckedRecipe, check_held_out};
 use tch::Device;
 
 use super::evaluate::{Setting, evaluate};
 use super::show::show;
-use crate::{model, recipe};
+use crate::{model, recipe, settings};
 
 /// What an evaluator of rows works on.
 struct Bench {
@@ -84,8 +86,14 @@ pub(super) fn objective_rows(
         device: bench.device,
         seed,
     };
-    let objective =
-        sst_objectives::build(name, &keys, &context).map_err(|error| Usage(error.to_string()))?;
+    let objective = sst_objectives::build(name, &keys, &context).map_err(|error| match error {
+        ObjectiveError::Config { path, message }
+            if path == "mask_rate" && args.mask_rate.is_some() =>
+        {
+            Usage(format!("--mask-rate {message}"))
+        }
+        other => Usage(other.to_string()),
+    })?;
     settings.extend([("batch_size", json!(args.eval.batch_size)), ("seed", json!(seed))]);
     let input = Input::ObjectiveRows(ObjectiveRows {
         objective: name.to_owned(),
@@ -99,19 +107,29 @@ pub(super) fn objective_rows(
 
 impl Bench {
     fn open(args: &EvalArgs) -> Result<Self> {
+        let DocumentArgs { format, text_field, skip_errors } = &args.documents;
+        if args.data.is_empty() && (format.is_some() || text_field != "text" || *skip_errors) {
+            let message = "--format, --text-field and --skip-errors say how the files of --data are read: give --data, \
+                           or omit them";
+            return Err(Usage(message.to_owned()).into());
+        }
         let found = model::find(&args.model)?;
-        let of_run = found.run.as_ref().map(|run| run.join("config.toml"));
-        let recipe = match args.recipe.as_ref().or(of_run.as_ref()) {
-            Some(path) => Some(recipe_with(path, args)?),
-            None => None,
-        };
-        let device = device::open(&args.device.device, args.device.threads)?;
+        let device = settings::open_device(&args.device)?;
         let ledger = Ledger::new();
         let (model, processor) =
             found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
         let tokenizer = processor.tokenizer()?.clone();
         found.must_be_masked(&*model, "sst eval perplexity")?;
         let (limit, known) = (model.max_length()?, model.vocab_size()?);
+        if let Some(length) = args.max_length.filter(|length| *length > limit) {
+            let message = format!("--max-length is {length}, but the model reads {limit} tokens");
+            return Err(Usage(message).into());
+        }
+        let of_run = found.run.as_ref().map(|run| run.join("config.toml"));
+        let recipe = match args.recipe.as_ref().or(of_run.as_ref()) {
+            Some(path) => Some(recipe_with(path, args)?),
+            None => None,
+        };
         if let Some(mask) = tokenizer.special().mask.filter(|mask| *mask as usize >= known) {
             let message = format!(
                 "{}: the tokenizer's mask token is id {mask}, and the model knows ids below {known}: use the tokenizer \
@@ -145,15 +163,22 @@ impl Bench {
 
 /// The recipe with what the arguments say otherwise.
 fn recipe_with(path: &Path, args: &EvalArgs) -> Result<CheckedRecipe> {
-    let mut sets = Vec::new();
+    let mut recipe = recipe::read(path, &[])?;
     let prefix = args.task.as_ref().map_or(String::new(), |task| format!("tasks.{task}."));
     // Data given by hand is read from elsewhere; the run's own may have moved.
     if let Some(first) = args.data.first() {
-        sets.push(format!("{prefix}data.paths=[{}]", json!(first)));
+        let set = format!("{prefix}data.paths=[{}]", json!(first));
+        recipe = recipe.set_by_option("--data", &set)?;
     }
-    sets.extend(args.rows.as_ref().map(|rows| format!("{prefix}data.rows={rows}")));
-    sets.extend(args.max_length.map(|length| format!("{prefix}data.max_length={length}")));
-    recipe::check(path, &sets)
+    if let Some(rows) = &args.rows {
+        named::<RowMode>("--rows", rows)?;
+        recipe = recipe.set_by_option("--rows", &format!("{prefix}data.rows={rows}"))?;
+    }
+    if let Some(length) = args.max_length {
+        let set = format!("{prefix}data.max_length={length}");
+        recipe = recipe.set_by_option("--max-length", &set)?;
+    }
+    Ok(recipe.check()?)
 }
 
 /// The task whose data and masks are meant.
@@ -194,10 +219,14 @@ fn given_rows(
     };
     let length = args.max_length.or(data.map(|data| data.max_length)).unwrap_or(limit);
     if length > limit {
-        let message = format!("--max-length is {length}, but the model reads {limit} tokens");
+        let message = format!(
+            "data.max_length of the recipe is {length}, but the model reads {limit} tokens: give --max-length"
+        );
         return Err(Usage(message).into());
     }
     let template = tokenizer.special_token_template().clone();
-    TokenRows::new(store, Subset::All, mode, length, template, ledger)
-        .map_err(|error| Usage(error.to_string()).into())
+    TokenRows::new(store, Subset::All, mode, length, template, ledger).map_err(|error| {
+        let flags = flags::shown(&error.settings(), flags::FLAGS);
+        Usage(format!("{error}{flags}")).into()
+    })
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 use sst_cli::exit::Usage;
+use sst_cli::flags;
 use sst_core::{Model, Objective};
 use sst_eval::{Entry, EvalError, Input, Report};
 
@@ -42,8 +43,8 @@ pub(super) fn evaluate(
 /// Errors that options of the command line cause are wrong usage.
 pub(super) fn evaluator_error(error: EvalError) -> anyhow::Error {
     match error {
-        EvalError::SlidingWindow(_) | EvalError::Config { .. } | EvalError::Unknown { .. } => {
-            Usage(error.to_string()).into()
+        EvalError::SlidingWindow { .. } | EvalError::Config { .. } | EvalError::Unknown { .. } => {
+            Usage(format!("{error}{}", flags::of_keys(&error.keys()))).into()
         }
         other => other.into(),
     }

@@ -64,6 +64,8 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
         }
         Format::SentenceTransformers => {
             let model = SentenceModel::load(&found.folder, Device::Cpu, pooling, &ledger)?;
+            // A length without room for a text would be refused by every command that reads the folder.
+            model.room()?;
             let card = ModelCard {
                 tags: vec!["sentence-transformers".to_owned(), "feature-extraction".to_owned()],
                 ..card("sentence-similarity")

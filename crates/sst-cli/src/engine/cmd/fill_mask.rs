@@ -10,9 +10,8 @@ use sst_data::Ledger;
 use sst_data::tokenize::UnknownCount;
 use sst_eval::fill_mask::{MaskPredictions, fill_mask};
 use sst_models::LoadHead;
-use sst_run::device;
 
-use crate::model;
+use crate::{model, settings};
 
 /// Prints the most likely tokens for each mask token of each text.
 ///
@@ -20,7 +19,7 @@ use crate::model;
 /// If the model cannot be loaded or is causal, or a text has no mask token or is too long.
 pub(crate) fn run(args: &FillMaskArgs) -> Result<Exit> {
     let found = model::find(&args.model)?;
-    let device = device::open(&args.device.device, args.device.threads)?;
+    let device = settings::open_device(&args.device)?;
     let ledger = Ledger::new();
     let (model, processor) =
         found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;

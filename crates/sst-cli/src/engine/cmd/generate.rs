@@ -17,10 +17,9 @@ use sst_eval::generate::{
     Beams, Completion, Finish, Generator, Limits, Sampling, TextStream, beam_search,
 };
 use sst_models::{GenerationConfig, LoadHead, token_ids};
-use sst_run::device;
 use tch::Device;
 
-use crate::model;
+use crate::{model, settings};
 
 /// Continues each prompt and prints the result.
 ///
@@ -40,8 +39,9 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
         return Err(Usage(message).into());
     }
     let found = model::find(&args.model)?;
+    found.type_must_be_causal("sst fill-mask")?;
     let prompts = prompts(args)?;
-    let device = device::open(&args.device.device, args.device.threads)?;
+    let device = settings::open_device(&args.device)?;
     let ledger = Ledger::new();
     let (model, processor) =
         found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;
@@ -283,8 +283,10 @@ fn sampling(args: &GenerateArgs) -> Result<Sampling> {
         return refuse("--repetition-penalty must be above 0");
     }
     let is_share = |x: f64| (0.0..=1.0).contains(&x);
-    if ![args.top_p, args.min_p].into_iter().flatten().all(is_share) {
-        return refuse("--top-p and --min-p must be from 0 to 1");
+    for (flag, share) in [("--top-p", args.top_p), ("--min-p", args.min_p)] {
+        if let Some(share) = share.filter(|share| !is_share(*share)) {
+            return refuse(&format!("{flag} is {share} and must be from 0 to 1"));
+        }
     }
     if args.num_samples > 1 && temperature.is_none() && args.beams.is_none() {
         return refuse("all --num-samples would be equal without sampling: add --temperature");

@@ -7,8 +7,10 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use sst_cli::args::{DocumentArgs, MineArgs};
 use sst_cli::exit::{Exit, Usage};
+use sst_cli::flags;
 use sst_cli::host::output;
 use sst_cli::host::source::source;
+use sst_data::read::Format;
 use sst_data::{Ledger, atomic};
 use sst_eval::mine::{Corpus, MineError, MineOptions, Mined, Strategy, mine};
 use sst_eval::{Report, TextRole};
@@ -34,10 +36,18 @@ pub(crate) fn run(args: &MineArgs) -> Result<Exit> {
         strategy: args.random.map_or(Strategy::Top, |seed| Strategy::Random { seed }),
     };
     let refuse = |error: MineError| match error {
-        MineError::Option { .. } => Usage(error.to_string()).into(),
+        MineError::Option { key, .. } => Usage(format!("{error}{}", flags::of_keys(&[key]))).into(),
         other => anyhow::Error::from(other),
     };
     options.check().map_err(refuse)?;
+    if let Some(format) = Format::of(&args.out).filter(|format| *format != Format::Jsonl) {
+        let message = format!(
+            "--out {}: the lines are JSON, and the name says {}: name a .jsonl",
+            args.out.display(),
+            format.name()
+        );
+        return Err(Usage(message).into());
+    }
     let documents = DocumentArgs {
         format: args.pairs.format.clone(),
         text_field: String::new(),

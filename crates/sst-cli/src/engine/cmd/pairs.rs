@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sst_cli::args::{DocumentArgs, PairArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::source;
-use sst_data::read::{RawField, Source};
+use sst_data::read::{RawField, ReadError, Source};
 use sst_data::{Example, Field, Key, Ledger};
 use sst_eval::{Entry, Input, ScoredPairs};
 
@@ -36,8 +36,8 @@ impl Pairs {
         let (mut query_indices, mut corpus_indices) = (HashMap::new(), HashMap::new());
         let mut pairs = Self::default();
         let (first, source) = records(args, [query, answer])?;
-        for example in source.read(ledger)? {
-            let example = example?;
+        for example in source.read(ledger).map_err(of_fields)? {
+            let example = example.map_err(of_fields)?;
             let text = field(&source, &example, first, query)?;
             let found = field(&source, &example, answer, answer)?;
             let document = place(&mut corpus_indices, &mut pairs.corpus, found);
@@ -94,8 +94,8 @@ pub(super) fn scored_pairs(
     let mut texts: [Vec<String>; 2] = Default::default();
     let mut scores = Vec::new();
     let (called, source) = records(args, [left, right, score])?;
-    for example in source.read(&ledger)? {
-        let example = example?;
+    for example in source.read(&ledger).map_err(of_fields)? {
+        let example = example.map_err(of_fields)?;
         texts[0].push(field(&source, &example, called, left)?.to_owned());
         texts[1].push(field(&source, &example, right, right)?.to_owned());
         scores.push(number(&source, &example, score)?);
@@ -138,6 +138,20 @@ fn records<'n, const N: usize>(args: &PairArgs, names: [&'n str; N]) -> Result<(
         ..source(&args.data, &documents)?
     };
     Ok((first, source))
+}
+
+/// The error of records whose fields `--fields` names.
+fn of_fields(error: ReadError) -> anyhow::Error {
+    match error {
+        ReadError::NoFields { path, format, .. } => Usage(format!(
+            "{path}: a {format} file has no fields for --fields to name: give jsonl, csv, tsv or parquet"
+        ))
+        .into(),
+        ReadError::MissingField { key, field, found } => anyhow!(
+            "{key} has no field `{field}` (it has {found}): choose another one with --fields"
+        ),
+        other => other.into(),
+    }
 }
 
 fn field<'e>(source: &Source, example: &'e Example, name: &str, called: &str) -> Result<&'e str> {

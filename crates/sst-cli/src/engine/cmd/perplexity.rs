@@ -11,11 +11,10 @@ use sst_data::tokenize::{Tokenizer, UnknownCount};
 use sst_data::words::count_length;
 use sst_eval::{Entry, EvalError, Input, Text, TextSource};
 use sst_models::LoadHead;
-use sst_run::device;
 
 use super::evaluate::{Setting, evaluate};
 use super::show::show;
-use crate::model;
+use crate::{model, settings};
 
 /// Measures the perplexity of a causal model and prints the report.
 ///
@@ -31,7 +30,8 @@ pub(super) fn run(entry: &Entry, args: &TextArgs, settings: Vec<Setting<'_>>) ->
         return Err(Usage(message).into());
     }
     let found = model::find(&args.model)?;
-    let device = device::open(&args.device.device, args.device.threads)?;
+    found.type_must_be_causal("sst eval pseudo-perplexity")?;
+    let device = settings::open_device(&args.device)?;
     let ledger = Ledger::new();
     let (model, processor) =
         found.load(device, LoadHead::Needed(HeadKind::LanguageModel), &ledger)?;

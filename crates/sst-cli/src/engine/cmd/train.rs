@@ -104,12 +104,12 @@ fn with_advice(error: RunError, folder: &Path) -> anyhow::Error {
     let advice = match newest {
         Some(step) => {
             format!(
-                "when that is fixed, continue from step {step} with: {}",
+                "When that is fixed, continue from step {step} with: {}",
                 resume_command(folder)
             )
         }
         None => {
-            "there is no checkpoint yet: when that is fixed, start the run again with the same \
+            "There is no checkpoint yet: when that is fixed, start the run again with the same \
                  command"
                 .to_owned()
         }

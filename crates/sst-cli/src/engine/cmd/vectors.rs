@@ -13,13 +13,12 @@ use sst_data::tokenize::UnknownCount;
 use sst_data::{Ledger, Unused, UnusedKind};
 use sst_eval::{EmbeddedTexts, Entry, EvalError, Input, TextRole, TextVectors};
 use sst_models::{Embedder, SentenceModel, Side};
-use sst_run::device;
 use tch::{Device, Tensor};
 
 use super::embed::options;
 use super::evaluate::{Setting, evaluate};
 use super::show::show_with;
-use crate::model;
+use crate::{model, settings};
 
 /// Which prompts of a folder are put before two lists of texts.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,7 +63,7 @@ impl<'l> TextEncoder<'l> {
         ledger: &'l Ledger,
     ) -> Result<Self> {
         let found = model::find(path)?;
-        let device = device::open(&device.device, device.threads)?;
+        let device = settings::open_device(device)?;
         let options = options(pooling, &found)?;
         let sentence = SentenceModel::load(&found.folder, device, options, ledger)?;
         let other =

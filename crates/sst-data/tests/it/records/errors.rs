@@ -27,8 +27,18 @@ fn check(columns: &[Column], line: &str, expected: &str, entry: &str) {
 fn wrong_values_are_told_with_their_line() {
     let with = |kind: ColumnKind, name: &str| vec![text("text"), Column::new(name, kind)];
     let label = with(ColumnKind::Label, "label");
-    check(&label, "{\"text\": \"a\"}", "has no value in field `label`", "records.missing_field");
-    check(&label, "{\"text\": \"a\", \"label\": null}", "no value", "records.missing_field");
+    check(
+        &label,
+        "{\"text\": \"a\"}",
+        "has no field `label` (it has `text`): choose another field",
+        "records.missing_field",
+    );
+    check(
+        &label,
+        "{\"text\": \"a\", \"label\": null}",
+        "has no value in field `label`",
+        "records.missing_field",
+    );
     check(
         &label,
         "{\"text\": \" \", \"label\": \"x\"}",
@@ -93,6 +103,15 @@ fn wrong_values_are_told_with_their_line() {
         "is a number, not a text",
         "records.bad_value",
     );
+}
+
+#[test]
+fn records_of_a_text_file_have_no_fields() {
+    let error = Place::new("a.txt", "one\ntwo\n", classified()).prepare(&Ledger::new());
+    let error = error.unwrap_err().to_string();
+    let expected =
+        "a.txt:1 has no field `label`, because a text file has no fields: write the records to";
+    assert!(error.contains(expected), "{error}");
 }
 
 #[test]

@@ -170,12 +170,14 @@ impl BatchingFile {
             ("micro_packs", self.micro_packs.is_some(), BatchingName::Packs, "packs"),
         ] {
             if given && !here(kind) {
-                let message = format!("applies only to train.batching = \"{word}\"");
+                let message = format!(
+                    "applies only to train.batching = \"{word}\": remove this key, or change that one"
+                );
                 return Err(Problem::new(&format!("train.{key}"), message));
             }
         }
         if self.window.is_some() && here(BatchingName::Rows) {
-            let message = "applies only to train.batching = \"tokens\" or \"packs\"";
+            let message = "applies only to train.batching = \"tokens\" or \"packs\": remove this key, or change that one";
             return Err(Problem::new("train.window", message));
         }
         let rule = match name {

@@ -185,6 +185,7 @@ impl Train {
         require(!self.log_every.is_zero(), "train.log_every", "must be at least one step")?;
         let clip = self.max_grad_norm;
         require(clip >= 0.0, "train.max_grad_norm", "must be above 0, or 0 for no clipping")?;
+        ema::check(self.ema.as_ref())?;
         optimizer::check(&self.optimizer)?;
         self.schedule.check(self.steps)
     }
