@@ -10,9 +10,6 @@ use crate::prepared::CheckedRecipe;
 use crate::recipe::{ModelChoice, Problem, Task};
 use crate::task_rows::PreparedData;
 
-/// The keys of config.json that describe the classes of a head.
-const CLASS_KEYS: [&str; 4] = ["id2label", "label2id", "num_labels", "problem_type"];
-
 impl CheckedRecipe {
     /// The kind of head that the objectives train; `None` if they train the encoder alone.
     ///
@@ -103,25 +100,6 @@ impl CheckedRecipe {
             keys.insert("problem_type".to_owned(), json!("single_label_classification"));
         }
         Ok(keys)
-    }
-
-    /// Refuses keys of `model.config` that follow from the labels of the data.
-    ///
-    /// # Errors
-    /// If there is one, and a head with classes is trained.
-    pub(crate) fn check_class_keys(&self) -> Result<()> {
-        let ModelChoice::Folder { config, .. } = &self.config.model else { return Ok(()) };
-        let labelled = self.config.tasks.list.iter().find(|task| task.data.label_field.is_some());
-        let (Some(task), Some(key)) =
-            (labelled, config.keys().find(|key| CLASS_KEYS.contains(&&***key)))
-        else {
-            return Ok(());
-        };
-        let message = format!(
-            "follows from the labels of the data: remove it, and use {} to name them in another order",
-            task.key("data.labels")
-        );
-        Err(self.refuse(Problem::new(&format!("model.config.{key}"), message)))
     }
 
     /// The classes of the head that is trained, from the data of the tasks; `None` if no task has labels.

@@ -43,7 +43,6 @@ impl CheckedRecipe {
     /// If the run would be refused, with the place in the recipe.
     pub(crate) fn check_model_folder(&self, vocab_size: usize) -> Result<()> {
         let ModelChoice::Folder { path, .. } = &self.config.model else { return Ok(()) };
-        self.check_class_keys()?;
         model::verify_around(Path::new(path))?;
         let options = self.load_options(Device::Cpu)?;
         let sizes =

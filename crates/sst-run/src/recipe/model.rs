@@ -28,6 +28,9 @@ const MOST_POSITIONS: f64 = 16_777_216.0;
 pub(crate) const FROM_TOKENIZER: [&str; 4] =
     ["vocab_size", "pad_token_id", "bos_token_id", "eos_token_id"];
 
+/// The keys of config.json that describe the classes of a head. They follow from the labels of the data.
+const CLASS_KEYS: [&str; 4] = ["id2label", "label2id", "num_labels", "problem_type"];
+
 /// The names that config.json files use for the context length.
 pub(crate) const POSITIONS: [&str; 2] = ["max_position_embeddings", "n_positions"];
 
@@ -189,11 +192,11 @@ impl ModelChoice {
 
     pub(super) fn check(&self) -> Result<(), Problem> {
         if let Self::Folder { config, .. } = self
-            && config.contains_key("num_labels")
+            && let Some(key) = CLASS_KEYS.iter().find(|key| config.contains_key(**key))
         {
             let message =
                 "follows from the labels: name those with data.labels, and leave this out";
-            return Err(Problem::new("model.config.num_labels", message));
+            return Err(Problem::new(&format!("model.config.{key}"), message));
         }
         let Self::New { config: model, init } = self else { return Ok(()) };
         // Other errors are reported where the model is built.

@@ -167,8 +167,11 @@ fn a_model_learns_the_labels_of_csv_and_json_lines_and_is_saved_with_their_names
     sst_data::atomic::write(&path, short.as_bytes()).unwrap();
     let error = next(&path, &["data.labels=[\"good\",\"bad\",\"plain\"]"]).unwrap_err().to_string();
     assert!(error.contains("data.labels") && error.contains("bad, good, plain"), "{error}");
-    let error = next(&path, &["model.config.num_labels=7"]).unwrap_err().to_string();
-    assert!(error.contains("model.config.num_labels") && error.contains("data.labels"), "{error}");
+    let error = next(&path, &["model.config.problem_type=\"regression\""]).unwrap_err().to_string();
+    assert!(
+        error.contains("model.config.problem_type") && error.contains("data.labels"),
+        "{error}"
+    );
     // Outputs without names keep their order, whatever order the names have as text.
     let file = trained.join("config.json");
     let mut unnamed = config.clone();
