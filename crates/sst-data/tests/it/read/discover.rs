@@ -60,7 +60,7 @@ fn folders_and_globs_are_sorted_and_filtered() {
         None,
         Err(
             "README.md: the extension does not name the format: set it to one of text, paragraphs, \
-             jsonl, csv, tsv or parquet",
+             jsonl, csv, tsv, parquet, conll, conllu or squad",
         ),
     );
     check_files(
