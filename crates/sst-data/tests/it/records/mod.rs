@@ -3,10 +3,12 @@
 #![allow(clippy::disallowed_methods)] // Tests write their inputs in place.
 
 mod columns;
+mod entities;
 mod errors;
 mod loading;
 mod spans;
 mod store;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::fs;
