@@ -1,8 +1,8 @@
 //! Entities in sequences of labels such as `B-PER I-PER O`, one label a token.
 //!
 //! An [`EntityScheme`] says which label a token of an entity gets. [`read_lenient`] and [`read_strict`] find the entities
-//! of a sequence of labels, [`write()`] does the reverse, and [`convert`] goes from one scheme to another and counts the
-//! sequences that it had to repair. [`detect`] finds the scheme of a data set. [`Constraints`] say which label may follow
+//! of a sequence of labels, [`write()`] does the reverse, and [`convert()`] goes from one scheme to another and counts the
+//! sequences that it had to repair. [`detect()`] finds the scheme of a data set. [`Constraints`] say which label may follow
 //! which, and find the best sequence of labels that a scheme allows.
 //!
 //! ```

@@ -28,7 +28,7 @@ pub enum EntityScheme {
 }
 
 impl EntityScheme {
-    /// Every scheme. The order is that in which [`detect`](super::detect) prefers them.
+    /// Every scheme. The order is that in which [`detect()`](super::detect()) prefers them.
     pub const ALL: [Self; 7] =
         [Self::Iob2, Self::Bioes, Self::Bmes, Self::Bmewo, Self::Bilou, Self::Iob1, Self::Io];
 

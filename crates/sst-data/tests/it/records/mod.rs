@@ -8,6 +8,7 @@ mod errors;
 mod loading;
 mod spans;
 mod store;
+mod window_properties;
 mod windows;
 
 use std::collections::BTreeMap;
