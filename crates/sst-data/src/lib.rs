@@ -40,8 +40,8 @@
 //!
 //! `examples/corpus_to_batches.rs` goes on from here to batches.
 //!
-//! 1. [`read`] yields [`Example`]s from text, JSON lines, CSV, TSV and Parquet. Each has a [`Key`] that names its file and
-//!    line.
+//! 1. [`read`] yields [`Example`]s from text, JSON lines, CSV, TSV, Parquet, CoNLL and SQuAD. Each has a [`Key`] that
+//!    names its file and line.
 //! 2. Documents are [cleaned](clean), tokenised ([`tokenize`]) and kept in a [`store`]. Examples with labels, numbers or
 //!    spans are kept as [`records`].
 //! 3. A [`Dataset`](rows::Dataset) gives rows by index: [`rows`] of tokens, of groups of texts and of two segments, and

@@ -1,6 +1,6 @@
 //! Describes the rows that an objective needs.
 
-use crate::records::Column;
+use crate::records::{Column, WindowSpec};
 use crate::rows::SegmentPairs;
 
 /// The kind of rows that an objective needs.
@@ -16,11 +16,21 @@ pub enum RowSpec {
     /// Two segments in one sequence: [`SegmentPairRows`](crate::rows::SegmentPairRows), over a store with sentence
     /// ends.
     SegmentPairs(SegmentPairs),
-    /// Records with these columns: [`Records`](crate::records::Records).
-    Records(Vec<Column>),
+    /// Records: [`Records`](crate::records::Records).
+    Records {
+        /// The columns: the fields that are used.
+        columns: Vec<Column>,
+        /// The text that is read in windows; `None` truncates all texts.
+        window: Option<WindowSpec>,
+    },
 }
 
 impl RowSpec {
+    /// Records with these columns, whose texts are truncated.
+    pub fn records(columns: Vec<Column>) -> Self {
+        Self::Records { columns, window: None }
+    }
+
     /// Whether the token store has to keep sentence ends.
     pub fn needs_sentence_ends(&self) -> bool {
         matches!(self, Self::SegmentPairs(_))

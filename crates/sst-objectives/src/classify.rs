@@ -25,7 +25,7 @@ pub(crate) const ENTRY: Entry = Entry {
     default_config: || json!(ClassifyConfig::default()),
     limits: || vec![("label_smoothing", 0.0, 1.0)],
     rows: |_| {
-        RowSpec::Records(vec![
+        RowSpec::records(vec![
             Column::new("text", ColumnKind::Text),
             Column::new(LABEL, ColumnKind::Label),
         ])

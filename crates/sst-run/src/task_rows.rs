@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sst_data::records::{
-    Column, ColumnError, RecordPreparation, RecordStore, Records, RecordsError,
+    Column, ColumnError, RecordPreparation, RecordStore, Records, RecordsError, RowLimits,
 };
 use sst_data::rows::{Dataset, DatasetError, GroupRows, SegmentPairRows, Subset, TokenRows};
 use sst_data::setting::MAX_LENGTH;
@@ -104,7 +104,7 @@ impl CheckedRecipe {
         };
         let (data, rows) = (&task.data, task.rows()?);
         let (source, cache) = (data.source(), self.cache()?);
-        if let RowSpec::Records(columns) = &rows {
+        if let RowSpec::Records { columns, .. } = &rows {
             let columns = data.columns(columns);
             let preparation = RecordPreparation {
                 source: &source,
@@ -163,8 +163,13 @@ impl CheckedRecipe {
                     Subset::Validation { .. } => transforms.without_random(),
                     Subset::All | Subset::Train { .. } => transforms,
                 };
+                let window = match task.rows()? {
+                    RowSpec::Records { window, .. } => window,
+                    _ => None,
+                };
+                let limits = RowLimits { max_length: length, window, on_error: task.data.on_error };
                 let store = Arc::clone(store);
-                let rows = Records::new(store, tokenizer, transforms, subset, length, ledger);
+                let rows = Records::new(store, tokenizer, transforms, subset, limits, ledger);
                 return Ok(Arc::new(rows.map_err(|error| self.refuse_records(task, error))?));
             }
         };
@@ -181,7 +186,7 @@ impl CheckedRecipe {
                     .map(|rows| Arc::new(rows) as _)
             }
             // A store of tokens never holds records.
-            RowSpec::Tokens | RowSpec::Records(_) => {
+            RowSpec::Tokens | RowSpec::Records { .. } => {
                 TokenRows::new(store, subset, task.data.rows, length, template, ledger)
                     .map(|rows| Arc::new(rows) as _)
             }
@@ -274,6 +279,9 @@ impl CheckedRecipe {
         match error {
             error @ RecordsError::NoRoom { .. } => self.refuse_length(task, &error),
             RecordsError::Transform(error) => self.refuse_transform(task, &error.to_string()),
+            RecordsError::TransformInWindow { .. } => {
+                self.refuse_transform(task, &error.to_string())
+            }
             RecordsError::BadLabels { .. } => {
                 self.refuse(Problem::sentence(&task.key("data.labels"), error.to_string()))
             }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::format::extension;
 use super::splits::{self, Split};
 use super::{Format, ReadError, Source, file, warn_once};
 use crate::setting;
@@ -22,22 +23,13 @@ pub(super) struct DiscoveredFiles {
     pub(super) unnamed: Vec<PathBuf>,
 }
 
-/// The extension of `path` in lower case, without `.gz` or `.zst`; empty if there is none.
-pub(super) fn extension(path: &Path) -> String {
-    let lower = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    match lower(path).as_str() {
-        "gz" | "zst" => path.file_stem().map(Path::new).map(lower).unwrap_or_default(),
-        other => other.to_owned(),
-    }
-}
-
 /// The advice for a file whose extension does not name a format.
-const UNKNOWN: &str = "the extension does not name the format: set `format` to text, paragraphs, jsonl, csv, tsv or \
-                       parquet";
+const UNKNOWN: &str = "the extension does not name the format: set `format` to text, paragraphs, jsonl, csv, tsv, \
+                       parquet, conll, conllu or squad";
 /// The advice for a JSON file.
-const JSON: &str = "a .json file is read where it holds JSON lines: set `format` to jsonl; a list of objects becomes \
-                    such with `jq -c '.[]' FILE > FILE.jsonl`, objects over several lines with `jq -c . FILE > \
-                    FILE.jsonl`";
+const JSON: &str = "a .json file is read where it holds JSON lines, or questions as in SQuAD: set `format` to jsonl or \
+                    squad; a list of objects becomes such with `jq -c '.[]' FILE > FILE.jsonl`, objects over several \
+                    lines with `jq -c . FILE > FILE.jsonl`";
 
 /// Whether the extension is that of a data format, readable or not.
 fn is_data(path: &Path) -> bool {
@@ -128,6 +120,8 @@ fn check_format(path: &Path, written: &str, format: Option<Format>) -> Result<()
         (None, Some(_)) | (Some(_), None) => Ok(()),
         (Some(set), Some(format)) if set == format => Ok(()),
         (Some(F::Csv | F::Tsv), Some(F::Csv | F::Tsv)) => Ok(()),
+        // Words and tags separated by tabs are often in files that are called tables.
+        (Some(F::Conll), Some(F::Tsv)) => Ok(()),
         (Some(set), Some(F::Text)) if set != F::Parquet => Ok(()),
         (Some(set), Some(from_extension)) => Err(ReadError::AgainstExtension {
             path: written.to_owned(),
@@ -195,6 +189,11 @@ pub(super) fn is_of(file: &Path, format: Option<Format>) -> bool {
         (Some(Format::Text | Format::Paragraphs), from_extension) => {
             from_extension == Some(Format::Text)
         }
+        // Many sets of CoNLL have names such as `train.txt`.
+        (Some(Format::Conll), from_extension) => {
+            matches!(from_extension, Some(Format::Conll | Format::Text))
+        }
+        (Some(Format::Squad), _) => extension(file) == "json",
         (configured, from_extension) => configured == from_extension,
     }
 }

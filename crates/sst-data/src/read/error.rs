@@ -94,6 +94,34 @@ pub enum ReadError {
         /// The format.
         format: &'static str,
     },
+    /// The tags of a file are of no known form.
+    #[error("{path}: {reason}")]
+    BadTags {
+        /// The file.
+        path: String,
+        /// The problem and what to do.
+        reason: String,
+    },
+    /// The setting that says where the tags are does not fit the file.
+    #[error("{path}: {reason}")]
+    BadTagField {
+        /// The file.
+        path: String,
+        /// The problem and what to do.
+        reason: String,
+    },
+    /// A setting for tags is configured, but files of this format have none.
+    #[error(
+        "{path}: {setting} is set, but a {format} file has no column of tags: leave the setting out, or set the format"
+    )]
+    NoTags {
+        /// The file.
+        path: String,
+        /// The setting.
+        setting: &'static str,
+        /// The format.
+        format: &'static str,
+    },
     /// Another configured field is called `text`, which is the name of the text field after reading.
     #[error(
         "the text is read from field `{text_field}` and is called `text` from then on, so a field `text` \
@@ -304,6 +332,7 @@ impl ReadError {
             Self::NotText { .. } => Some("read.not_text"),
             Self::BadScore { .. } => Some("read.bad_score"),
             Self::LongText { .. } => Some("read.long_text"),
+            Self::BadTags { .. } => Some("read.bad_tags"),
             Self::DamagedRows { .. } => Some("read.damaged_row_group"),
             Self::Damaged { .. } | Self::TooLong { .. } | Self::Refused { .. } => {
                 Some("read.damaged_file")

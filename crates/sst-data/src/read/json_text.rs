@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::example::Field;
+
 /// Why a string cannot be decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum StringError {
@@ -9,6 +11,40 @@ pub(super) enum StringError {
     InvalidUtf8(usize),
     /// The string contains half of a surrogate pair, given here as written.
     LoneSurrogate(String),
+}
+
+/// What is wrong with field `name`, which holds `escape`, and what to do.
+pub(super) fn explain_surrogate(name: &str, escape: &str) -> String {
+    format!(
+        "field `{name}` holds {escape}, half of a surrogate pair and no character: write the text \
+         again, in Python with `text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')`"
+    )
+}
+
+/// A value that is no string; `None` for a null, an array or an object.
+pub(super) fn scalar(raw: &[u8]) -> Option<Field> {
+    match raw.first()? {
+        b't' => Some(Field::Int(1)),
+        b'f' => Some(Field::Int(0)),
+        b'n' | b'[' | b'{' => None,
+        _ => {
+            let text = std::str::from_utf8(raw).unwrap_or_default();
+            let real = || text.replace("Infinity", "inf").parse().unwrap_or(f64::NAN);
+            Some(text.parse().map_or_else(|_| Field::Float(real()), Field::Int))
+        }
+    }
+}
+
+/// The kind of a value, with its article.
+pub(super) fn kind_of(value: &[u8]) -> &'static str {
+    match value.first() {
+        Some(b'"') => "a string",
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') | None => "null",
+        Some(_) => "a number",
+    }
 }
 
 /// Decodes a string with its quotes, which [`super::json::Fields`] has already split off without an error.

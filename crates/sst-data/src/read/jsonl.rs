@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::ReadError;
 use super::error::name_fields;
 use super::json::{Fields, JsonError, Member};
-use super::json_text::{self, StringError};
+use super::json_text::{self, StringError, kind_of};
 use super::limits::MAX_FIELDS;
 use super::lines::LineReader;
 use super::record::{RawField, Reader, Record, Wanted};
@@ -144,27 +144,17 @@ fn value(
     number: u64,
 ) -> Result<Option<Field>, ReadError> {
     let raw = member.value;
-    Ok(match raw.first() {
-        Some(b'"') => match json_text::string(raw) {
-            Ok(text) => Some(Field::Text(text.into_owned())),
-            Err(StringError::InvalidUtf8(byte)) => return Err(lines.invalid_utf8(member.at + byte)),
-            Err(StringError::LoneSurrogate(escape)) => {
-                let reason = format!(
-                    "field `{name}` holds {escape}, half of a surrogate pair and no character: write the text \
-                     again, in Python with `text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')`"
-                );
-                return Err(malformed(lines.key_at(number), reason));
-            }
-        },
-        Some(b't') => Some(Field::Int(1)),
-        Some(b'f') => Some(Field::Int(0)),
-        Some(b'n' | b'[' | b'{') | None => None,
-        Some(_) => {
-            let text = std::str::from_utf8(raw).unwrap_or_default();
-            let real = || text.replace("Infinity", "inf").parse().unwrap_or(f64::NAN);
-            Some(text.parse().map_or_else(|_| Field::Float(real()), Field::Int))
+    if raw.first() != Some(&b'"') {
+        return Ok(json_text::scalar(raw));
+    }
+    match json_text::string(raw) {
+        Ok(text) => Ok(Some(Field::Text(text.into_owned()))),
+        Err(StringError::InvalidUtf8(byte)) => Err(lines.invalid_utf8(member.at + byte)),
+        Err(StringError::LoneSurrogate(escape)) => {
+            let reason = json_text::explain_surrogate(name, &escape);
+            Err(malformed(lines.key_at(number), reason))
         }
-    })
+    }
 }
 
 /// A field as it is written in the file. It is an error if its bytes are not UTF-8, because it could not be written
@@ -219,15 +209,4 @@ fn explain(error: &JsonError, line: &[u8]) -> String {
         );
     }
     format!("not valid JSON ({what}, column {}): write one object a line", error.at + 1)
-}
-
-fn kind_of(value: &[u8]) -> &'static str {
-    match value.first() {
-        Some(b'"') => "a string",
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'n') | None => "null",
-        Some(_) => "a number",
-    }
 }

@@ -19,6 +19,16 @@ pub const MAX_JSON_DEPTH: usize = 512;
 /// may be millions.
 pub const MAX_UNUSED_NAMES: usize = 256;
 
+/// The largest article of a SQuAD file, with all its questions: 256 MiB. The largest one of SQuAD has 0.4 MB.
+pub const MAX_ARTICLE_BYTES: u64 = 256 << 20;
+
+/// The number of sentences that the scheme of their tags is found from. Rare labels, such as a `B-` of IOB1, occur among
+/// them.
+pub const MAX_HEAD_SENTENCES: usize = 1000;
+
+/// The number of bytes of these sentences after which no further one is read.
+pub const MAX_HEAD_BYTES: u64 = 4 << 20;
+
 /// The largest window of a zstd frame, as a power of two: 2 GiB. `zstd --long=31` and the Reddit dumps use it, and
 /// zstd allows no more on 64 bits. Memory grows only with the amount that is decompressed.
 pub const MAX_ZSTD_WINDOW_LOG: u32 = 31;

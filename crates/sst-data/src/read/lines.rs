@@ -17,7 +17,28 @@ use crate::ledger::Ledger;
 /// The number of bytes at the start of a file that its kind is recognised from.
 const HEAD_BYTES: usize = 4096;
 /// The byte order mark U+FEFF in UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Opens a file of text, called `name` in errors, and returns its first bytes with it.
+///
+/// # Errors
+/// If the file cannot be opened, or its first bytes are not those of UTF-8 text.
+pub(super) fn open_text(
+    path: &Path,
+    name: &str,
+    ledger: &Ledger,
+) -> Result<(Opened, Vec<u8>), ReadError> {
+    let mut opened = compress::open(path, name, ledger)?;
+    let head = opened.reader.peek(HEAD_BYTES).to_vec();
+    if let Some(found) = encoding::foreign(&head) {
+        let is_packed_twice = opened.compressed && found.advice.starts_with("end the file's name");
+        let advice =
+            if is_packed_twice { "it is packed twice: unpack it once" } else { found.advice };
+        let what = found.what;
+        return Err(ReadError::Foreign { path: name.to_owned(), what, advice });
+    }
+    Ok((opened, head))
+}
 
 /// Reads a file line by line. Each line may end in LF, CRLF or CR alone.
 pub(super) struct LineReader {
@@ -44,16 +65,7 @@ impl LineReader {
     /// # Errors
     /// If the file cannot be opened, or its first bytes are not those of UTF-8 text.
     pub(super) fn open(path: &Path, name: Arc<str>, ledger: &Ledger) -> Result<Self, ReadError> {
-        let mut opened = compress::open(path, &name, ledger)?;
-        let head = opened.reader.peek(HEAD_BYTES).to_vec();
-        if let Some(found) = encoding::foreign(&head) {
-            let is_packed_twice =
-                opened.compressed && found.advice.starts_with("end the file's name");
-            let advice =
-                if is_packed_twice { "it is packed twice: unpack it once" } else { found.advice };
-            let what = found.what;
-            return Err(ReadError::Foreign { path: name.to_string(), what, advice });
-        }
+        let (opened, head) = open_text(path, &name, ledger)?;
         let (line, start, next, marks) = (0, 0, 0, 0);
         let (buffer, lone_cr, ledger) = (Vec::new(), false, ledger.clone());
         Ok(Self { opened, name, ledger, line, start, next, head, buffer, marks, lone_cr })

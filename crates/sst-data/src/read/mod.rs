@@ -3,8 +3,9 @@
 //! A [`Source`] names files, folders and globs. Each document has its text in the field `text`, whatever the field was
 //! called in the file, the other fields that the source names, and a [`Key`] that names file and line. Unused fields
 //! are not decoded; the ledger lists their names as `unused.columns`. [`Source::read_all_fields`] keeps all fields as they
-//! are. Text formats may be compressed with gzip (also with several members) or zstd, byte order marks are removed,
-//! and lines end in LF, CRLF or CR. [`limits`] lists the limits.
+//! are. Sentences with tags (CoNLL) and questions with answers (SQuAD) become records with fields, too. Text formats may
+//! be compressed with gzip (also with several members) or zstd, byte order marks are removed, and lines end in LF, CRLF
+//! or CR. [`limits`] lists the limits.
 
 mod compress;
 mod csv;
@@ -12,6 +13,7 @@ mod discover;
 mod encoding;
 mod error;
 mod file;
+mod format;
 mod json;
 mod json_text;
 mod jsonl;
@@ -23,6 +25,8 @@ mod record;
 mod records;
 mod score;
 mod splits;
+mod squad;
+mod tagged;
 mod text;
 mod texts;
 mod warn_once;
@@ -41,62 +45,15 @@ pub use error::ReadError;
 pub(crate) use error::name_fields;
 pub(crate) use file::check_regular;
 pub use file::{NotAFile, require_file, require_readable};
+pub use format::Format;
 pub use limits::MAX_RECORD_BYTES;
 pub use record::{DocumentWithFields, RawField};
 pub(crate) use score::SCORE;
+pub use tagged::TagScheme;
 
 /// The version of the readers. It is raised when the same files and settings give other documents than before, so that
 /// data prepared from them is prepared again.
 pub const VERSION: u32 = 3;
-
-/// The format of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// One document a line. Blank lines are skipped and counted in the ledger as `read.blank_lines`. The extensions
-    /// are `.txt` and `.text`.
-    Text,
-    /// Documents are separated by blank lines, and the lines of one document are joined by `\n`. No extension selects
-    /// this format.
-    Paragraphs,
-    /// One JSON object a line. The extensions are `.jsonl` and `.ndjson`.
-    Jsonl,
-    /// Comma-separated values with a header line, quoted as in RFC 4180. The extension is `.csv`.
-    Csv,
-    /// Tab-separated values with a header line. Quotes are data, as in the IANA media type and in GLUE. There are
-    /// three exceptions: fields with doubled quotes inside, empty fields (`""`), and all fields of a file whose whole
-    /// header is quoted. Their quotes are removed and they are counted as `read.unquoted_fields`. Other fields in
-    /// quotes are counted as `read.ambiguous_quotes`. The extension is `.tsv`.
-    Tsv,
-    /// Apache Parquet. The extension is `.parquet`.
-    Parquet,
-}
-
-impl Format {
-    /// The format that the extension of `path` names, apart from `.gz` or `.zst`.
-    pub fn of(path: &Path) -> Option<Self> {
-        match discover::extension(path).as_str() {
-            "txt" | "text" => Some(Self::Text),
-            "jsonl" | "ndjson" => Some(Self::Jsonl),
-            "csv" => Some(Self::Csv),
-            "tsv" => Some(Self::Tsv),
-            "parquet" => Some(Self::Parquet),
-            _ => None,
-        }
-    }
-
-    /// The name of the format.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Paragraphs => "paragraphs",
-            Self::Jsonl => "jsonl",
-            Self::Csv => "csv",
-            Self::Tsv => "tsv",
-            Self::Parquet => "parquet",
-        }
-    }
-}
 
 /// What to do with a record or file that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -107,7 +64,7 @@ pub enum OnError {
     Fail,
     /// The record or file is skipped and counted in the ledger. Records are counted as `read.invalid_utf8`,
     /// `read.missing_field`, `read.not_text`, `read.malformed`, `read.bad_score` or `read.long_text`; a file, or the
-    /// rest of it, as `read.empty_file`, `read.foreign_file` or `read.damaged_file`; and a row group as
+    /// rest of it, as `read.empty_file`, `read.foreign_file`, `read.damaged_file` or `read.bad_tags`; and a row group as
     /// `read.damaged_row_group`, with its rows as `read.lost_rows`. A file that does not exist, or that may not be
     /// read, is still an error.
     Skip,
@@ -134,6 +91,14 @@ pub struct Source {
     /// Further fields that an example keeps if its record has them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_fields: Vec<String>,
+    /// The tags of words. In CoNLL files it is the number of their column, from 1 for the word; `None` takes the last
+    /// one. In CoNLL-U it is `UPOS`, `XPOS` or the name of a key in MISC; `None` takes UPOS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag_field: Option<String>,
+    /// The scheme of the tags. `None` finds it from the first sentences of each file, but takes each part of speech for
+    /// an entity of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag_scheme: Option<TagScheme>,
     /// Whether a blank line of a text file is an empty document, so that there is one document a line.
     #[serde(skip_serializing_if = "is_false")]
     pub keep_blank_lines: bool,
@@ -150,6 +115,8 @@ impl Default for Source {
             score_field: None,
             pair_fields: Vec::new(),
             other_fields: Vec::new(),
+            tag_field: None,
+            tag_scheme: None,
             keep_blank_lines: false,
             on_error: OnError::Fail,
         }
@@ -278,6 +245,7 @@ impl Reading {
         let format = format.ok_or_else(|| discover::unknown_extension(path))?;
         let (ledger, blank) = (&self.ledger, self.source.keep_blank_lines);
         let wanted = Wanted::new(&self.source, &self.keep, ledger);
+        self.check_tags(&name, format)?;
         match format {
             Format::Text | Format::Paragraphs => {
                 self.check_no_fields(&name, format)?;
@@ -299,6 +267,11 @@ impl Reading {
             Format::Csv => Ok(Box::new(csv::Csv::open(path, name, wanted, csv::Dialect::Csv)?)),
             Format::Tsv => Ok(Box::new(csv::Csv::open(path, name, wanted, csv::Dialect::Tsv)?)),
             Format::Parquet => open_parquet(path, name, wanted),
+            Format::Conll => Ok(Box::new(tagged::Tagged::conll(path, name, wanted, &self.source)?)),
+            Format::Conllu => {
+                Ok(Box::new(tagged::Tagged::conllu(path, name, wanted, &self.source)?))
+            }
+            Format::Squad => Ok(Box::new(squad::Squad::open(path, name, wanted)?)),
         }
     }
 
@@ -318,6 +291,18 @@ impl Reading {
             }
             None => Ok(()),
         }
+    }
+
+    /// Checks that nothing is configured for tags in a format without tags.
+    fn check_tags(&self, path: &Arc<str>, format: Format) -> Result<(), ReadError> {
+        let Source { tag_field, tag_scheme, .. } = &self.source;
+        let setting = match (tag_field, tag_scheme) {
+            _ if matches!(format, Format::Conll | Format::Conllu) => return Ok(()),
+            (Some(_), _) => "tag_field",
+            (None, Some(_)) => "tag_scheme",
+            (None, None) => return Ok(()),
+        };
+        Err(ReadError::NoTags { path: path.to_string(), setting, format: format.name() })
     }
 
     /// Counts the error if such errors are skipped, and returns it otherwise.

@@ -138,9 +138,16 @@ impl Wanted {
         matches!(self.keep, Keep::All)
     }
 
-    /// Notes the name of an unused field, once each, up to [`MAX_UNUSED_NAMES`] names.
+    /// Notes the name of a field that is not used, unless it is kept.
     pub(super) fn found_unused(&mut self, name: &str) {
-        if self.keeps(name) || self.unused.contains(name) || self.unused.len() > MAX_UNUSED_NAMES {
+        if !self.keeps(name) {
+            self.list_unused(name);
+        }
+    }
+
+    /// Lists the name of what no record has, once each, up to [`MAX_UNUSED_NAMES`] names.
+    pub(super) fn list_unused(&mut self, name: &str) {
+        if self.unused.contains(name) || self.unused.len() > MAX_UNUSED_NAMES {
             return;
         }
         let full = self.unused.len() == MAX_UNUSED_NAMES;

@@ -6,9 +6,10 @@ use rayon::prelude::*;
 
 use super::labels::{LabelCollector, LabelError};
 use super::parse::{self, Parsed};
-use super::value::Value;
+use super::places::TokenPlaces;
+use super::value::{StoredSpan, Value};
 use super::writer::RecordWriter;
-use super::{Column, ColumnError, RecordsError, column, spans};
+use super::{Column, ColumnError, ColumnKind, RecordsError, column, spans};
 use crate::example::Key;
 use crate::ledger::Ledger;
 use crate::read::{DocumentWithFields, OnError};
@@ -23,6 +24,15 @@ pub(super) struct Pending {
 
 /// The token ids of the texts of a record, in the order of its text columns.
 type Encoded = Result<Vec<Encoding>, (Key, TokenizeError)>;
+
+/// How many spans of a record have larger tokens than they are.
+#[derive(Default)]
+struct Widened {
+    /// Spans that begin or end within a token.
+    spans: u64,
+    /// Entities whose first token is also one of the entity before.
+    sharing: u64,
+}
 
 /// A store that is being built.
 pub(super) struct Building<'a> {
@@ -99,15 +109,16 @@ impl Building<'_> {
             self.ledger.add("tokenize.no_tokens", 1, Some(&key));
             return Ok(());
         }
-        let (mut values, mut within) = (Vec::with_capacity(parsed.len()), 0);
+        let (mut values, mut widened) = (Vec::with_capacity(parsed.len()), Widened::default());
         for (column, value) in self.columns.iter().zip(parsed) {
-            match self.value(&key, column, value, &texts, encodings, &mut within) {
+            match self.value(&key, column, value, &texts, encodings, &mut widened) {
                 Ok(value) => values.push(value),
                 Err(RecordsError::Column(error)) => return self.count_or_fail(error),
                 Err(error) => return Err(error),
             }
         }
-        self.ledger.add("records.spans_within_tokens", within, Some(&key));
+        self.ledger.add("records.spans_within_tokens", widened.spans, Some(&key));
+        self.ledger.add("records.entities_sharing_tokens", widened.sharing, Some(&key));
         for (column, value) in self.columns.iter().zip(&values) {
             if let Some(collector) = self.labels.get_mut(&column.name) {
                 value.labels().into_iter().for_each(|label| collector.count(label));
@@ -118,7 +129,7 @@ impl Building<'_> {
         Ok(self.writer.push(&key, &values, &lengths)?)
     }
 
-    /// Numbers the labels of a value and locates its spans. `within` counts spans that begin or end within a token.
+    /// Numbers the labels of a value and locates its spans.
     fn value(
         &mut self,
         key: &Key,
@@ -126,7 +137,7 @@ impl Building<'_> {
         value: Parsed,
         texts: &[String],
         encodings: &[Encoding],
-        within: &mut u64,
+        widened: &mut Widened,
     ) -> Result<Value, RecordsError> {
         Ok(match value {
             Parsed::Text(text) => Value::Text(text),
@@ -141,15 +152,19 @@ impl Building<'_> {
             }
             Parsed::Spans(raw) => {
                 let place = column::text_of(column, self.columns);
-                let mut spans = Vec::with_capacity(raw.len());
+                let places = TokenPlaces::new(&texts[place], &encodings[place].offsets);
+                let mut spans: Vec<StoredSpan> = Vec::with_capacity(raw.len());
                 for span in &raw {
                     let label = span.label.as_ref().map(|label| self.number(key, column, label));
-                    let located =
-                        spans::locate(span, label.transpose()?, &texts[place], &encodings[place]);
+                    let located = spans::locate(span, label.transpose()?, &places);
                     let (span, is_larger) =
-                        located.map_err(|reason| parse::bad(key, column, reason))?;
-                    *within += u64::from(is_larger);
+                        located.map_err(|error| parse::bad_span(key, column, error))?;
+                    widened.spans += u64::from(is_larger);
                     spans.push(span);
+                }
+                if matches!(column.kind, ColumnKind::Entities { .. }) {
+                    let share = |pair: &&[StoredSpan]| pair[1].tokens.0 < pair[0].tokens.1;
+                    widened.sharing += spans.windows(2).filter(share).count() as u64;
                 }
                 Value::Spans(spans)
             }

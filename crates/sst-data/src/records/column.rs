@@ -46,6 +46,15 @@ pub enum ColumnKind {
         /// The column with the text.
         text: String,
     },
+    /// Named entities of the text in column `text`, in the forms of [`ColumnKind::Spans`]. Each has a class, and no two of
+    /// them overlap. In the example they are in the order of the text. An entity has every token that overlaps it, so
+    /// two entities that touch may share a token; the ledger counts these as `records.entities_sharing_tokens`. Of an
+    /// entity that the sequence cuts off, the part inside is kept. The field `NAME.cut` has a number for each entity:
+    /// 0 for a whole one, plus 1 if tokens are missing at its beginning, plus 2 if they are missing at its end.
+    Entities {
+        /// The column with the text.
+        text: String,
+    },
 }
 
 impl Column {
@@ -77,7 +86,21 @@ impl Column {
 
     /// Whether its values have classes, which are collected in a table of labels.
     pub fn has_labels(&self) -> bool {
-        matches!(self.kind, ColumnKind::Label | ColumnKind::Labels | ColumnKind::Spans { .. })
+        matches!(
+            self.kind,
+            ColumnKind::Label
+                | ColumnKind::Labels
+                | ColumnKind::Spans { .. }
+                | ColumnKind::Entities { .. }
+        )
+    }
+
+    /// The column with the text that its spans or entities belong to; `None` if its values are neither.
+    pub(super) fn spanned_text(&self) -> Option<&str> {
+        match &self.kind {
+            ColumnKind::Spans { text } | ColumnKind::Entities { text } => Some(text),
+            _ => None,
+        }
     }
 }
 
@@ -107,7 +130,7 @@ pub(super) fn check(columns: &[Column]) -> Result<(), RecordsError> {
                     return refuse(column, format!("`{first}` has two second texts"));
                 }
             }
-            ColumnKind::Spans { text }
+            ColumnKind::Spans { text } | ColumnKind::Entities { text }
                 if !columns.iter().any(|other| other.name == *text && other.is_text()) =>
             {
                 return refuse(column, format!("`{text}`, its text, is no column of texts"));
@@ -124,10 +147,7 @@ pub(super) fn check(columns: &[Column]) -> Result<(), RecordsError> {
 /// The index among the texts of `columns` of the text that the spans of `column` belong to.
 pub(super) fn text_of(column: &Column, columns: &[Column]) -> usize {
     let mut texts = columns.iter().filter(|other| other.is_text());
-    let is_text = |other: &Column| match &column.kind {
-        ColumnKind::Spans { text } => other.name == *text,
-        _ => false,
-    };
+    let is_text = |other: &Column| column.spanned_text() == Some(&other.name);
     // [`check`] has made sure that this column exists.
     texts.position(is_text).unwrap_or(0)
 }
@@ -150,11 +170,11 @@ pub(super) fn check_transforms(
             });
         }
         for column in columns {
-            let ColumnKind::Spans { text } = &column.kind else { continue };
-            if changed.is_empty() || changed.contains(text) {
+            let Some(text) = column.spanned_text() else { continue };
+            if changed.is_empty() || changed.iter().any(|changed| changed == text) {
                 return Err(TransformError::HasSpans {
                     transform: name.to_owned(),
-                    text: text.clone(),
+                    text: text.to_owned(),
                     spans: column.name.clone(),
                 });
             }

@@ -55,6 +55,26 @@ pub enum ColumnError {
         /// The setting that names the field.
         setting: Option<Setting>,
     },
+    /// The text does not have the span's own text, such as the answer of a question, where the span is.
+    #[error("{key}: field `{field}` {reason}")]
+    MisplacedSpan {
+        /// The line or row.
+        key: Key,
+        /// The field.
+        field: String,
+        /// Both texts, and what to do.
+        reason: String,
+    },
+    /// Two entities share characters.
+    #[error("{key}: field `{field}` {reason}")]
+    OverlappingEntities {
+        /// The line or row.
+        key: Key,
+        /// The field.
+        field: String,
+        /// Both entities, and what to do.
+        reason: String,
+    },
     /// The label is not in the given table.
     #[error(
         "{key}: the label `{label}` in field `{field}` is none of {known}: correct it, or give a table of labels that \
@@ -79,6 +99,8 @@ impl ColumnError {
             Self::NoField { .. } | Self::Missing { .. } => "records.missing_field",
             Self::EmptyText { .. } => "records.empty_text",
             Self::BadValue { .. } => "records.bad_value",
+            Self::MisplacedSpan { .. } => "records.misplaced_spans",
+            Self::OverlappingEntities { .. } => "records.overlapping_entities",
             Self::UnknownLabel { .. } => "records.unknown_label",
         }
     }
@@ -90,6 +112,8 @@ impl ColumnError {
             | Self::Missing { key, .. }
             | Self::EmptyText { key, .. }
             | Self::BadValue { key, .. }
+            | Self::MisplacedSpan { key, .. }
+            | Self::OverlappingEntities { key, .. }
             | Self::UnknownLabel { key, .. } => key,
         }
     }
@@ -167,6 +191,49 @@ pub enum RecordsError {
         special: usize,
         /// The fewest tokens that it needs.
         least: usize,
+    },
+    /// The text that is to be read in windows is not one that can be, or the windows are too short.
+    #[error("column `{column}` cannot be read in windows: {reason}")]
+    BadWindow {
+        /// The column.
+        column: String,
+        /// The problem and what to do.
+        reason: String,
+    },
+    /// The first text of a pair leaves no room for a window of the second one.
+    #[error(
+        "{key}: the text in column `{first}` has {tokens} tokens, which leaves {room} of {max_length} for a window of \
+         column `{text}`, and windows share {stride} tokens: raise the longest length to {least} or more, lower the \
+         stride, or shorten the text"
+    )]
+    NoRoomForWindow {
+        /// The record.
+        key: Key,
+        /// The column with the first text.
+        first: String,
+        /// The number of its tokens.
+        tokens: usize,
+        /// The column with the text that is read in windows.
+        text: String,
+        /// The number of tokens that are left for a window.
+        room: usize,
+        /// The most tokens of a sequence.
+        max_length: usize,
+        /// The number of tokens that a window shares with the next one.
+        stride: usize,
+        /// The length of a sequence in which the window would have room.
+        least: usize,
+    },
+    /// A transform changes a text whose tokens are counted for the windows.
+    #[error(
+        "transform `{transform}` changes the text of column `{text}`, whose tokens are counted for the windows before: \
+         remove the transform, or name other columns for it"
+    )]
+    TransformInWindow {
+        /// The transform.
+        transform: String,
+        /// The column of the text.
+        text: String,
     },
     /// The validation fraction is not in `[0, 1)`.
     #[error("`fraction` is {0}: it must be at least 0 and below 1")]

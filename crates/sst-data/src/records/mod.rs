@@ -1,10 +1,11 @@
 //! Records are examples with labels, numbers or spans beside their texts.
 //!
 //! A [`Column`] names a field and the kind of its values. A [`RecordPreparation`] reads the fields of files in any
-//! format with fields (JSON lines, CSV, TSV, Parquet), checks every value, numbers the labels, and keeps the records
-//! in a [`RecordStore`], whose name is a hash of everything that it depends on. [`Records`] are the rows over it: a
-//! [`Dataset`](crate::rows::Dataset) that is shuffled, batched and loaded like any other. The texts are
-//! [transformed](crate::transform) and tokenized in the loader's workers when a row is requested.
+//! format with fields (JSON lines, CSV, TSV, Parquet, CoNLL, SQuAD), checks every value, numbers the labels, and keeps
+//! the records in a [`RecordStore`], whose name is a hash of everything that it depends on. [`Records`] are the rows over
+//! it: a [`Dataset`](crate::rows::Dataset) that is shuffled, batched and loaded like any other. A record is one row, or
+//! with a [`WindowSpec`] as many rows as its text has windows. The texts are [transformed](crate::transform) and tokenized
+//! in the loader's workers when a row is requested.
 //!
 //! ```text
 //! CACHE/FINGERPRINT/
@@ -21,17 +22,20 @@ mod error;
 mod json;
 mod labels;
 mod parse;
+mod places;
 mod prepare;
 mod rows;
 mod sequence;
 mod spans;
 mod store;
 mod value;
+mod window;
 mod writer;
 
 pub use column::{Column, ColumnKind};
 pub use error::{ColumnError, RecordsError};
 pub use labels::LabelTable;
 pub use prepare::RecordPreparation;
-pub use rows::Records;
+pub use rows::{Records, RowLimits};
 pub use store::RecordStore;
+pub use window::{TextWindow, WindowSpec};

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::json::{kind_of, label};
-use super::spans::{self, RawSpan};
+use super::spans::{self, RawSpan, SpanError};
 use super::{Column, ColumnError, ColumnKind};
 use crate::example::Key;
 use crate::read::RawField;
@@ -65,7 +65,14 @@ pub(super) fn parse(
             labels.map(Parsed::Labels)
         }),
         ColumnKind::Number => number(&value).map(Parsed::Number),
-        ColumnKind::Spans { .. } => spans::parse(&from_text(value)).map(Parsed::Spans),
+        ColumnKind::Spans { .. } | ColumnKind::Entities { .. } => {
+            let value = from_text(value);
+            let spans = match &column.kind {
+                ColumnKind::Entities { .. } => spans::parse_entities(&value),
+                _ => spans::parse(&value),
+            };
+            return spans.map(Parsed::Spans).map_err(|error| bad_span(key, column, error));
+        }
     };
     parsed.map_err(|reason| bad(key, column, reason))
 }
@@ -74,6 +81,16 @@ pub(super) fn parse(
 pub(super) fn bad(key: &Key, column: &Column, reason: String) -> ColumnError {
     let (field, setting) = (column.field.clone(), column.setting());
     ColumnError::BadValue { key: key.clone(), field, reason, setting }
+}
+
+/// The error for spans that are not valid.
+pub(super) fn bad_span(key: &Key, column: &Column, error: SpanError) -> ColumnError {
+    let (key, field) = (key.clone(), column.field.clone());
+    match error {
+        SpanError::Bad(reason) => ColumnError::BadValue { key, field, reason },
+        SpanError::Misplaced(reason) => ColumnError::MisplacedSpan { key, field, reason },
+        SpanError::Overlapping(reason) => ColumnError::OverlappingEntities { key, field, reason },
+    }
 }
 
 fn json(raw: &RawField) -> Result<Value, String> {

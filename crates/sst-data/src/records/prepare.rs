@@ -73,9 +73,11 @@ impl RecordPreparation<'_> {
     ///
     /// A value that is missing, empty or of another kind than its column, or a label that is not in a given table, is
     /// an error with file and line. With [`OnError::Skip`](crate::read::OnError::Skip) the record is skipped instead
-    /// and counted in the ledger as `records.missing_field`, `records.empty_text`, `records.bad_value` or
-    /// `records.unknown_label`. A record with a text that has no tokens is counted as `tokenize.no_tokens`, and spans
-    /// that begin or end within a token as `records.spans_within_tokens`.
+    /// and counted in the ledger as `records.missing_field`, `records.empty_text`, `records.bad_value`,
+    /// `records.misplaced_spans` (an answer that is not where it says), `records.overlapping_entities` or
+    /// `records.unknown_label`. A record with a text that has no tokens is counted as `tokenize.no_tokens`, spans
+    /// that begin or end within a token as `records.spans_within_tokens`, and entities whose first token is also the
+    /// last one of the entity before as `records.entities_sharing_tokens`.
     ///
     /// # Errors
     /// If a file cannot be read, a value is not valid, the disk is full, or no record is left.

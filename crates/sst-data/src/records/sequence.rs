@@ -18,13 +18,25 @@ pub(super) struct Sequence {
     pub(super) second: Option<usize>,
 }
 
-/// The tokens of a text that are kept, and their position in the sequence.
+/// The tokens of a text that a sequence holds, and their position in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kept {
-    /// The first kept token, and the position after the last one.
+    /// The first token, and the position after the last one.
     pub(super) range: (usize, usize),
-    /// The position of the first kept token in the sequence.
+    /// The position of the first token in the sequence.
     pub(super) at: usize,
+}
+
+impl Kept {
+    /// The number of tokens.
+    pub(super) fn len(self) -> usize {
+        self.range.1 - self.range.0
+    }
+
+    /// These tokens of a text; `None` if it has fewer tokens.
+    pub(super) fn of(self, ids: &[u32]) -> Option<&[u32]> {
+        ids.get(self.range.0..self.range.1)
+    }
 }
 
 /// The sequences of the columns, in the order of their first texts.
@@ -79,46 +91,57 @@ impl Framing {
 
     /// The numbers of tokens that are kept of the texts of a sequence, which have `first` and `second` tokens.
     fn lengths(&self, sequence: &Sequence, first: usize, second: usize) -> (usize, usize) {
-        let room = self.max_length - self.num_special(sequence);
+        let room = self.room(sequence);
         match sequence.second {
             Some(_) => longest_first(first, second, room),
             None => (first.min(room), 0),
         }
     }
 
-    /// The tokens that are kept of the texts of a sequence, and their positions in it.
+    /// The tokens of the texts of a sequence that are kept if they have `first` and `second` tokens, and their positions in
+    /// the sequence.
     pub(super) fn kept(&self, sequence: &Sequence, first: usize, second: usize) -> (Kept, Kept) {
         let (of_first, of_second) = self.lengths(sequence, first, second);
         let range = |kept: usize, all: usize| match self.side {
             TruncationSide::Left => (all - kept, all),
             TruncationSide::Right => (0, kept),
         };
+        self.place(sequence, range(of_first, first), range(of_second, second))
+    }
+
+    /// The positions in a sequence of these tokens of its texts.
+    pub(super) fn place(
+        &self,
+        sequence: &Sequence,
+        first: (usize, usize),
+        second: (usize, usize),
+    ) -> (Kept, Kept) {
         let (prefix, middle) = match (&self.pair, sequence.second) {
             (Some(pair), Some(_)) => (pair.prefix.len(), pair.middle.len()),
             _ => (self.template.prefix.len(), 0),
         };
-        let at = prefix + of_first + middle;
-        let first = Kept { range: range(of_first, first), at: prefix };
-        (first, Kept { range: range(of_second, second), at })
+        let at = prefix + (first.1 - first.0) + middle;
+        (Kept { range: first, at: prefix }, Kept { range: second, at })
     }
 
-    /// The length of a sequence, special tokens included, from the numbers of tokens of its texts; and the number of
-    /// tokens that are cut off.
-    pub(super) fn count(&self, sequence: &Sequence, first: usize, second: usize) -> (usize, usize) {
-        let (of_first, of_second) = self.lengths(sequence, first, second);
-        let kept = of_first + of_second;
-        (kept + self.num_special(sequence), first + second - kept)
+    /// The number of tokens of the texts of a sequence that fit into it.
+    pub(super) fn room(&self, sequence: &Sequence) -> usize {
+        // [`Framing::new`] has made sure that there is room.
+        self.max_length - self.num_special(sequence)
     }
 
-    /// The token ids of a sequence, and its token types if it has two texts.
+    /// The most tokens of a sequence, special tokens included.
+    pub(super) fn max_length(&self) -> usize {
+        self.max_length
+    }
+
+    /// The token ids of a sequence of these tokens, and its token types if it has two texts.
     pub(super) fn join(
         &self,
         sequence: &Sequence,
         first: &[u32],
         second: &[u32],
     ) -> (Vec<u32>, Option<Vec<u32>>) {
-        let (of_first, of_second) = self.lengths(sequence, first.len(), second.len());
-        let (first, second) = (self.side.keep(first, of_first), self.side.keep(second, of_second));
         match (&self.pair, sequence.second) {
             (Some(pair), Some(_)) => {
                 let (ids, types) = pair.join(first, second);

@@ -3,8 +3,25 @@
 use serde_json::{Map, Value};
 
 use super::json::{kind_of, label};
+use super::places::TokenPlaces;
 use super::value::StoredSpan;
-use crate::tokenize::Encoding;
+
+/// What is wrong with the spans of a record: the rest of a sentence that begins with the field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SpanError {
+    /// A value that is no span, or a span that is not in the text.
+    Bad(String),
+    /// The text does not have the span's own text where the span is.
+    Misplaced(String),
+    /// Two entities that share characters.
+    Overlapping(String),
+}
+
+impl From<String> for SpanError {
+    fn from(reason: String) -> Self {
+        Self::Bad(reason)
+    }
+}
 
 /// A span as it is written: from character `start` up to `end`, or as long as `text`.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,15 +34,37 @@ pub(super) struct RawSpan {
 }
 
 /// Parses the spans of a field in any of the forms that [`super::ColumnKind::Spans`] lists.
-pub(super) fn parse(value: &Value) -> Result<Vec<RawSpan>, String> {
+pub(super) fn parse(value: &Value) -> Result<Vec<RawSpan>, SpanError> {
     match value {
-        Value::Array(spans) => spans.iter().map(span).collect(),
+        Value::Array(spans) => Ok(spans.iter().map(span).collect::<Result<_, _>>()?),
         Value::Object(object) if object.contains_key("answer_start") => answers(object),
-        other => Err(format!(
+        other => Err(SpanError::Bad(format!(
             "is {}, not a list of spans: write [start, end] or [start, end, label] for each, in CSV and TSV as JSON",
             kind_of(other)
-        )),
+        ))),
     }
+}
+
+/// Parses spans as [`parse`] does, sorts them, and checks that each has a label and that no two of them overlap.
+pub(super) fn parse_entities(value: &Value) -> Result<Vec<RawSpan>, SpanError> {
+    let mut spans = parse(value)?;
+    spans.sort_by_key(|span| (span.start, span.end));
+    if let Some(RawSpan { start, end, .. }) = spans.iter().find(|span| span.label.is_none()) {
+        return Err(SpanError::Bad(format!(
+            "has a span of the characters {start} to {end} without a label: give each entity one"
+        )));
+    }
+    let overlap = spans.windows(2).find(|pair| pair[1].start < pair[0].end);
+    let Some([first, second]) = overlap else { return Ok(spans) };
+    let shown = |span: &RawSpan| {
+        let label = span.label.as_deref().unwrap_or_default();
+        format!("{label} (characters {} to {})", span.start, span.end)
+    };
+    Err(SpanError::Overlapping(format!(
+        "has two entities that overlap, {} and {}: keep one of them",
+        shown(first),
+        shown(second)
+    )))
 }
 
 fn place(value: Option<&Value>, what: &str) -> Result<u64, String> {
@@ -58,70 +97,64 @@ fn span(value: &Value) -> Result<RawSpan, String> {
 }
 
 /// Parses `{"text": [..], "answer_start": [..]}`, the form of SQuAD in the `datasets` library.
-fn answers(object: &Map<String, Value>) -> Result<Vec<RawSpan>, String> {
+fn answers(object: &Map<String, Value>) -> Result<Vec<RawSpan>, SpanError> {
     let list = |name: &str| object.get(name).and_then(Value::as_array);
     let (Some(texts), Some(starts)) = (list("text"), list("answer_start")) else {
-        return Err(
-            "has no lists `text` and `answer_start`: write the answers as SQuAD does".into()
-        );
+        let reason = "has no lists `text` and `answer_start`: write the answers as SQuAD does";
+        return Err(SpanError::Bad(reason.to_owned()));
     };
     if texts.len() != starts.len() {
         let (texts, starts) = (texts.len(), starts.len());
-        return Err(format!("has {texts} texts and {starts} starts of answers: put it right"));
+        let reason = format!("has {texts} texts and {starts} starts of answers: put it right");
+        return Err(SpanError::Bad(reason));
     }
     let answer = |(text, start): (&Value, &Value)| {
-        let text = text.as_str().ok_or("has an answer that is no text: put it right")?;
+        let no_text = || SpanError::Bad("has an answer that is no text: put it right".to_owned());
+        let text = text.as_str().ok_or_else(no_text)?;
+        if start.as_i64().is_some_and(|start| start < 0) {
+            return Err(SpanError::Misplaced(format!(
+                "says that `{text}` stands at character {start}: count Unicode characters, from 0"
+            )));
+        }
         let start = place(Some(start), "start")?;
-        let end = start + text.chars().count() as u64;
+        let end = start.saturating_add(text.chars().count() as u64);
         Ok(RawSpan { start, end, label: None, text: Some(text.to_owned()) })
     };
     texts.iter().zip(starts).map(answer).collect()
 }
 
-/// Converts a span of `text` to tokens. The second value says whether the tokens cover more than the span, because it
+/// Converts a span of a text to tokens. The second value says whether the tokens cover more than the span, because it
 /// begins or ends within a token. The span has the class `label`.
 pub(super) fn locate(
     span: &RawSpan,
     label: Option<u32>,
-    text: &str,
-    encoding: &Encoding,
-) -> Result<(StoredSpan, bool), String> {
-    let (start, end) = (span.start, span.end);
-    // The list has one entry more than there are characters, so that a span may end at the end of the text.
-    let byte_of = |character: u64| {
-        let places = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-        usize::try_from(character).ok().and_then(|character| places.into_iter().nth(character))
-    };
-    let (Some(from), Some(to)) = (byte_of(start), byte_of(end)) else {
-        let characters = text.chars().count();
-        return Err(format!(
+    places: &TokenPlaces<'_>,
+) -> Result<(StoredSpan, bool), SpanError> {
+    let (start, end, text) = (span.start, span.end, places.text());
+    let (Some(from), Some(to)) = (places.byte(start), places.byte(end)) else {
+        let characters = places.num_characters();
+        return Err(SpanError::Bad(format!(
             "has a span of the characters {start} to {end}, but its text has {characters}: count Unicode characters, from 0"
-        ));
+        )));
     };
     if from >= to {
-        return Err(format!(
+        return Err(SpanError::Bad(format!(
             "has a span of the characters {start} to {end}, which is empty: remove it"
-        ));
+        )));
     }
-    if let Some(expected) = span.text.as_ref().filter(|expected| **expected != text[from..to]) {
-        let found = &text[from..to];
-        return Err(format!(
+    let found = &text[from..to];
+    if let Some(expected) = span.text.as_ref().filter(|expected| *expected != found) {
+        return Err(SpanError::Misplaced(format!(
             "says that `{expected}` stands at character {start}, where `{found}` stands: count Unicode characters, from 0"
-        ));
+        )));
     }
-    let overlaps = |offsets: &(usize, usize)| offsets.0 < to && offsets.1 > from;
-    let Some(first) = encoding.offsets.iter().position(overlaps) else {
-        let found = &text[from..to];
-        return Err(format!("has the span `{found}`, which has no token of its own: remove it"));
+    let Some((first, last)) = places.overlapping(from, to) else {
+        let reason = format!("has the span `{found}`, which has no token of its own: remove it");
+        return Err(SpanError::Bad(reason));
     };
-    let last = encoding.offsets.iter().rposition(overlaps).unwrap_or(first);
-    // A token that only adds white space at an edge does not count as larger.
-    let (begin, stop) = (encoding.offsets[first].0, encoding.offsets[last].1);
-    let is_larger = begin < from && !text[begin..from].trim().is_empty()
-        || stop > to && !text[to..stop].trim().is_empty();
+    let is_larger = places.token(first).0 < from || places.token(last - 1).1 > to;
     let characters = (start as u32, end as u32);
-    let tokens = (first as u32, last as u32 + 1);
-    Ok((StoredSpan { characters, tokens, label }, is_larger))
+    Ok((StoredSpan { characters, tokens: (first as u32, last as u32), label }, is_larger))
 }
 
 #[cfg(test)]
@@ -178,9 +211,43 @@ mod tests {
         start: u64,
         end: u64,
     ) -> Result<((u32, u32), bool), String> {
-        let encoding = Encoding { offsets: tokens.to_vec(), ..Encoding::default() };
+        let places = TokenPlaces::new(text, tokens);
         let span = RawSpan { start, end, label: None, text: None };
-        locate(&span, None, text, &encoding).map(|(span, is_larger)| (span.tokens, is_larger))
+        match locate(&span, None, &places) {
+            Ok((span, is_larger)) => Ok((span.tokens, is_larger)),
+            Err(SpanError::Bad(reason)) => Err(reason),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn entities_are_sorted_and_have_labels_and_no_characters_in_common() {
+        let entities = parse_entities(&json!([[3, 5, "LOC"], [0, 3, "PER"]])).unwrap();
+        let found: Vec<_> = entities.iter().map(|span| (span.start, span.end)).collect();
+        assert_eq!(found, [(0, 3), (3, 5)]);
+        let refused = |value| parse_entities(&value).unwrap_err();
+        assert!(
+            matches!(refused(json!([[3, 5]])), SpanError::Bad(reason) if reason.contains("without a label"))
+        );
+        let answers = json!({"text": ["a"], "answer_start": [0]});
+        assert!(matches!(refused(answers), SpanError::Bad(_)));
+        let overlapping = SpanError::Overlapping(
+            "has two entities that overlap, PER (characters 0 to 3) and LOC (characters 2 to 5): keep one of them"
+                .to_owned(),
+        );
+        assert_eq!(refused(json!([[2, 5, "LOC"], [0, 3, "PER"]])), overlapping);
+        for twice in [json!([[0, 3, "A"], [0, 3, "A"]]), json!([[0, 9, "A"], [2, 3, "B"]])] {
+            assert!(matches!(refused(twice), SpanError::Overlapping(_)));
+        }
+    }
+
+    #[test]
+    fn an_answer_before_the_text_is_misplaced() {
+        let value = json!({"text": ["三国"], "answer_start": [-1]});
+        let error = parse(&value).unwrap_err();
+        assert!(
+            matches!(&error, SpanError::Misplaced(reason) if reason.contains("`三国` stands at character -1"))
+        );
     }
 
     #[test]

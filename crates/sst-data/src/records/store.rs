@@ -16,7 +16,7 @@ use crate::store::{
 
 /// The version of the format. It is raised whenever a byte of the files or its meaning changes, so that older stores
 /// are prepared again.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 pub(super) const RECORDS: &str = "records.bin";
 pub(super) const LENGTHS: &str = "lengths.bin";
@@ -200,7 +200,7 @@ impl RecordStore {
                 Value::Labels(labels)
             }
             ColumnKind::Number => Value::Number(reader.real()?),
-            ColumnKind::Spans { .. } => {
+            ColumnKind::Spans { .. } | ColumnKind::Entities { .. } => {
                 let span = |span: StoredSpan| match span.label {
                     Some(read) => Some(StoredSpan { label: Some(label(read)?), ..span }),
                     None => Some(span),

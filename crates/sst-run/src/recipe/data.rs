@@ -234,7 +234,7 @@ impl Data {
         let what = if wants_groups { "pairs" } else { "records" };
         let message = format!("must be \"document\" for {what}, or be omitted");
         require(fits, &key("data.rows"), message)?;
-        let RowSpec::Records(columns) = rows else {
+        let RowSpec::Records { columns, .. } = rows else {
             let message =
                 |what| format!("applies only to objectives on records, but `{name}` {what}");
             let unlabelled = || message("learns from texts without labels");

@@ -62,7 +62,7 @@ fn folders_and_globs_are_sorted_and_filtered() {
         None,
         Err(
             "README.md: the extension does not name the format: set `format` to text, paragraphs, \
-             jsonl, csv, tsv or parquet",
+             jsonl, csv, tsv, parquet, conll, conllu or squad",
         ),
     );
     check_files(

@@ -1,6 +1,8 @@
 //! Readers: the documents of files, and the errors of broken ones.
 
 mod compress;
+mod conll;
+mod conllu;
 mod discover;
 mod errors;
 mod fields;
@@ -10,6 +12,7 @@ mod mutate;
 mod parquet;
 mod round_trip;
 mod score;
+mod squad;
 
 use std::fs::File;
 use std::io::Write;

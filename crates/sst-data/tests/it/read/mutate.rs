@@ -26,7 +26,7 @@ enum Mutation {
 }
 
 fn tokens() -> impl Strategy<Value = Vec<u8>> {
-    let known: [&[u8]; 22] = [
+    let known: [&[u8]; 26] = [
         b"\0",
         b"\0\0\0\0",
         b"\xff\xff\xff\xff",
@@ -49,6 +49,10 @@ fn tokens() -> impl Strategy<Value = Vec<u8>> {
         b"\x28\xb5\x2f\xfd",
         b"\x50\x2a\x4d\x18\xff\xff\xff\xff",
         b"PAR1",
+        b"\n\n",
+        b" B-X",
+        b"\"qas\": [",
+        b"\"answers\": [{\"text\":",
     ];
     prop_oneof![
         prop::sample::select(known.map(<[u8]>::to_vec).to_vec()),
@@ -106,6 +110,11 @@ fn apply(bytes: &mut Vec<u8>, mutation: &Mutation) {
 
 const JSONL: &str = "{\"text\": \"天下大勢\", \"n\": [1, {\"a\": null}], \"s\": \"\\u00e9\\ud83d\\ude00\"}\n\
                      {\"n\": -1.5e3, \"text\": \"fēn jiǔ bì hé\"}\n";
+const SQUAD: &str = "{\"version\": \"v2.0\", \"data\": [{\"title\": \"n\", \"paragraphs\": [{\"context\": \"in 巴黎 \\ud83d\\ude00\",\n \
+                     \"qas\": [{\"id\": \"a\", \"question\": \"where\", \"answers\": [{\"text\": \"巴黎\", \"answer_start\": 3}]},\n \
+                     {\"id\": 2, \"question\": \"who\", \"is_impossible\": true, \"answers\": []}]}]}]}\n";
+const CMRC: &str = "[{\"context_text\": \"在巴黎\", \"qas\": [{\"query_id\": \"q\", \"query_text\": \"where\", \"answers\": \
+                    [\"巴黎\", \"x\"]}]}, {\"context_text\": \"\", \"qas\": []}]";
 const CSV: &str = "id,text,more\n1,\"a, \"\"b\"\"\nc\",x\n2,合久必分,\r\n";
 
 /// The names and bytes of the valid files.
@@ -122,9 +131,23 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     for (name, text) in [("a.jsonl.zst", JSONL), ("a.csv.zst", CSV)] {
         seeds.push((name, [zstandard(text.as_bytes()), zstandard(b"x\n")].concat()));
     }
+    seeds.push(("a.conll", super::conll::CONLL.into()));
+    seeds.push(("b.bmes", "当 O\r\n北 B-LOC\r\n京 E-LOC\r\n\r\n沪 S-LOC\r\n".into()));
+    seeds.push(("a.conllu", super::conllu::CONLLU.into()));
+    seeds.push(("a.json", SQUAD.into()));
+    seeds.push(("b.json", CMRC.into()));
+    seeds.push(("a.json.gz", gzip(SQUAD.as_bytes())));
     #[cfg(feature = "parquet")]
     seeds.extend(super::parquet::seeds());
     seeds
+}
+
+/// The format of a seed, and its field of texts.
+fn format_of(name: &str) -> (Option<Format>, &'static str) {
+    match name.contains(".json") && !name.contains(".jsonl") {
+        true => (Some(Format::Squad), "question"),
+        false => (None, "text"),
+    }
 }
 
 /// Reads a file in every way, and checks that the result is bounded and that everything skipped is counted.
@@ -132,8 +155,14 @@ fn check_read(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     let folder = Folder::new(&[(name, bytes)]);
     let start = std::time::Instant::now();
     for on_error in [OnError::Fail, OnError::Skip] {
-        let source =
-            Source { on_error, other_fields: vec!["n".into(), "id".into()], ..folder.source(name) };
+        let (format, text_field) = format_of(name);
+        let source = Source {
+            on_error,
+            format,
+            text_field: text_field.into(),
+            other_fields: vec!["n".into(), "id".into()],
+            ..folder.source(name)
+        };
         let ledger = Ledger::new();
         let read = source.read(&ledger).unwrap();
         let mut documents = 0_u64;

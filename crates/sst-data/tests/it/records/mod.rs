@@ -3,10 +3,13 @@
 #![allow(clippy::disallowed_methods)] // Tests write their inputs in place.
 
 mod columns;
+mod entities;
 mod errors;
 mod loading;
 mod spans;
 mod store;
+mod window_properties;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::fs;

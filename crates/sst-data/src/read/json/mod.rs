@@ -1,13 +1,16 @@
-//! Splits a line of JSON into its fields without decoding the values.
+//! Splits a line of JSON into its fields, and an array into its values, without decoding them.
 //!
 //! Values of unused fields are skipped, whatever they contain: `NaN` and `Infinity` as Python writes them, numbers
 //! that fit no type, halves of surrogate pairs, bytes that are not UTF-8, lists of a hundred million numbers. No JSON
 //! parser skips all of these, and the bytes of a field that is copied must not change. Therefore this module splits
 //! the line, and [`super::json_text`] decodes the strings that are used.
 
+mod array;
+
 use memchr::memchr2;
 
 use super::limits::MAX_JSON_DEPTH;
+pub(super) use array::ArrayCursor;
 
 /// The error of a line, and the offset in bytes where it occurs, from 0.
 #[derive(Debug, PartialEq, Eq)]
