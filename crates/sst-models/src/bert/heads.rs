@@ -2,7 +2,7 @@
 //!
 //! Shapes: n selected positions, d hidden size, v vocabulary size.
 
-use sst_core::nn::{Activation, LayerNorm, Linear, activated_linear, linear};
+use sst_core::nn::{Activation, LayerNorm, Linear, linear};
 use sst_core::{Forward, Head, HeadInput, Init, Result, Scope};
 use tch::Tensor;
 
@@ -41,7 +41,7 @@ impl MaskedHead {
 
 impl Head for MaskedHead {
     fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
-        let transformed = activated_linear(hidden_nd, self.dense.affine(), self.activation)?;
+        let transformed = self.dense.forward_activated(hidden_nd, self.activation)?;
         linear(&self.norm.forward(&transformed)?, &self.projection_vd, Some(&self.bias))
     }
 

@@ -2,9 +2,9 @@
 //!
 //! Shapes: b batch, l length, t tokens of all rows, n selected tokens, d hidden size.
 
-use sst_core::nn::{Activation, Attention, LayerNorm, Linear, Rows, has_attention_kernel, mlp};
+use sst_core::nn::{Activation, Attention, LayerNorm, Linear, Rows, has_attention_kernel};
 use sst_core::{Forward, RaggedRows, Result, Scope};
-use sst_kernels::{WeightLayout, fork};
+use sst_kernels::fork;
 use tch::Tensor;
 
 use super::config::BertConfig;
@@ -164,8 +164,7 @@ impl Layer {
         drop(context);
         let [attended, residual] =
             self.attention_norm.after(mixed, residual, self.dropout, train)?;
-        let layers = [self.intermediate.affine(), self.output.affine()];
-        let output = mlp(&attended, layers, WeightLayout::OutIn, self.activation)?;
+        let output = Linear::mlp([&self.intermediate, &self.output], &attended, self.activation)?;
         Ok(self.output_norm.after(output, &residual, self.dropout, train)?.into())
     }
 }

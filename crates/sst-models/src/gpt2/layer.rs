@@ -2,13 +2,11 @@
 //!
 //! Shapes: t tokens of all rows, d hidden size.
 
-use sst_core::nn::{Activation, Attention, LayerNorm, dropout, has_attention_kernel, mlp};
+use sst_core::nn::{Activation, Attention, LayerNorm, Linear, dropout, has_attention_kernel};
 use sst_core::{Result, Scope};
-use sst_kernels::WeightLayout;
 use tch::Tensor;
 
 use super::config::Gpt2Config;
-use super::conv1d::Conv1d;
 use crate::decoder::{DecoderLayer, LayerContext};
 
 /// A pre-norm transformer layer: attention and a two-layer MLP, each with a norm before it and a residual connection
@@ -16,13 +14,13 @@ use crate::decoder::{DecoderLayer, LayerContext};
 #[derive(Debug)]
 pub(super) struct Layer {
     attention_norm: LayerNorm,
-    projections: Conv1d,
+    projections: Linear,
     attention: Attention,
-    attention_output: Conv1d,
+    attention_output: Linear,
     norm: LayerNorm,
-    inner: Conv1d,
+    inner: Linear,
     activation: Activation,
-    output: Conv1d,
+    output: Linear,
     dropout: f64,
 }
 
@@ -42,17 +40,17 @@ impl Layer {
         let (attention, mlp) = (scope.sub("attn"), scope.sub("mlp"));
         Ok(Self {
             attention_norm: LayerNorm::new(&scope.sub("ln_1"), width, eps)?,
-            projections: Conv1d::new(&attention.sub("c_attn"), width, 3 * width, std)?,
+            projections: Linear::in_out(&attention.sub("c_attn"), width, 3 * width, std)?,
             attention: Attention {
                 scale: Some(plain / by_layer),
                 causal: true,
                 ..Attention::bidirectional(config.n_head, config.attn_pdrop)
             },
-            attention_output: Conv1d::new(&attention.sub("c_proj"), width, width, residual_std)?,
+            attention_output: Linear::in_out(&attention.sub("c_proj"), width, width, residual_std)?,
             norm: LayerNorm::new(&scope.sub("ln_2"), width, eps)?,
-            inner: Conv1d::new(&mlp.sub("c_fc"), width, config.inner(), std)?,
+            inner: Linear::in_out(&mlp.sub("c_fc"), width, config.inner(), std)?,
             activation: config.activation_function,
-            output: Conv1d::new(&mlp.sub("c_proj"), config.inner(), width, residual_std)?,
+            output: Linear::in_out(&mlp.sub("c_proj"), config.inner(), width, residual_std)?,
             dropout: config.resid_pdrop,
         })
     }
@@ -93,8 +91,7 @@ impl DecoderLayer for Layer {
         };
         let mixed = self.attention_output.forward(&context)?;
         let [hidden_td, normal_td] = self.norm.between(mixed, hidden_td, self.dropout, train)?;
-        let layers = [self.inner.affine(), self.output.affine()];
-        let output = mlp(&normal_td, layers, WeightLayout::InOut, self.activation)?;
+        let output = Linear::mlp([&self.inner, &self.output], &normal_td, self.activation)?;
         Ok((hidden_td.f_add(&dropout(output, self.dropout, train)?)?, probabilities))
     }
 }

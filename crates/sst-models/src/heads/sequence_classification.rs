@@ -40,7 +40,7 @@ impl Head for SequenceClassification {
     }
 
     fn num_outputs(&self) -> usize {
-        self.classifier.weight.size()[0] as usize
+        self.classifier.num_outputs() as usize
     }
 
     fn input(&self) -> HeadInput {
