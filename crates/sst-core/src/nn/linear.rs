@@ -4,11 +4,13 @@ use sst_kernels::{Affine, WeightLayout, joint};
 use tch::Tensor;
 
 use super::activation::Activation;
+use super::lora::Lora;
 use super::product::{self, activated_linear, conv1d, linear};
 use crate::error::{Error, Result};
 use crate::params::{Init, Scope};
 
-/// `y = x W^T + b`, with a weight in either layout.
+/// `y = x W^T + b`, with a weight in either layout; and what LoRA adds to it, if the model is adapted
+/// ([`crate::lora`]).
 #[derive(Debug)]
 pub struct Linear {
     /// `[out, in]`, or `[in, out]` for a layer of [`Linear::in_out`].
@@ -16,6 +18,7 @@ pub struct Linear {
     /// `[out]`.
     pub bias: Option<Tensor>,
     layout: WeightLayout,
+    lora: Option<Lora>,
 }
 
 impl Linear {
@@ -27,7 +30,7 @@ impl Linear {
     pub fn new(scope: &Scope<'_>, input: i64, output: i64, std: f64) -> Result<Self> {
         let weight = scope.param("weight", &[output, input], Init::Normal(std))?;
         let bias = Some(scope.param("bias", &[output], Init::Zeros)?);
-        Ok(Self { weight, bias, layout: WeightLayout::OutIn })
+        Self::with(scope, weight, bias, WeightLayout::OutIn)
     }
 
     /// A layer without a bias.
@@ -36,7 +39,7 @@ impl Linear {
     /// As for [`Linear::new`].
     pub fn without_bias(scope: &Scope<'_>, input: i64, output: i64, std: f64) -> Result<Self> {
         let weight = scope.param("weight", &[output, input], Init::Normal(std))?;
-        Ok(Self { weight, bias: None, layout: WeightLayout::OutIn })
+        Self::with(scope, weight, None, WeightLayout::OutIn)
     }
 
     /// A layer as [`Linear::new`] makes it, with a weight `[in, out]`: the `Conv1D` of transformers, which GPT-2 uses.
@@ -46,7 +49,7 @@ impl Linear {
     pub fn in_out(scope: &Scope<'_>, input: i64, output: i64, std: f64) -> Result<Self> {
         let weight = scope.param("weight", &[input, output], Init::Normal(std))?;
         let bias = Some(scope.param("bias", &[output], Init::Zeros)?);
-        Ok(Self { weight, bias, layout: WeightLayout::InOut })
+        Self::with(scope, weight, bias, WeightLayout::InOut)
     }
 
     /// A layer as [`Linear::new`] makes it, whose weight has the initial values of the weight in the scope `like`.
@@ -62,7 +65,22 @@ impl Linear {
     ) -> Result<Self> {
         let weight = scope.param_like(like, "weight", &[output, input], Init::Normal(std))?;
         let bias = Some(scope.param("bias", &[output], Init::Zeros)?);
-        Ok(Self { weight, bias, layout: WeightLayout::OutIn })
+        Self::with(scope, weight, bias, WeightLayout::OutIn)
+    }
+
+    fn with(
+        scope: &Scope<'_>,
+        weight: Tensor,
+        bias: Option<Tensor>,
+        layout: WeightLayout,
+    ) -> Result<Self> {
+        let (input, output) = match (weight.size2()?, layout) {
+            ((output, input), WeightLayout::OutIn) | ((input, output), WeightLayout::InOut) => {
+                (input, output)
+            }
+        };
+        let lora = Lora::new(scope, input, output, layout)?;
+        Ok(Self { weight, bias, layout, lora })
     }
 
     /// A second handle on the same parameters.
@@ -71,12 +89,19 @@ impl Linear {
             weight: self.weight.shallow_clone(),
             bias: self.bias.as_ref().map(Tensor::shallow_clone),
             layout: self.layout,
+            lora: self.lora.as_ref().map(Lora::handle),
         }
     }
 
     /// Its parameters.
     pub fn parameters(&self) -> impl Iterator<Item = &Tensor> {
-        std::iter::once(&self.weight).chain(&self.bias)
+        let lora = self.lora.iter().flat_map(Lora::parameters);
+        std::iter::once(&self.weight).chain(&self.bias).chain(lora)
+    }
+
+    /// Whether LoRA adapts the layer, so that its parameters alone do not say what it computes.
+    pub fn is_adapted(&self) -> bool {
+        self.lora.is_some()
     }
 
     /// The width of its output.
@@ -88,11 +113,14 @@ impl Linear {
     }
 
     /// Applies three layers to one input with a single matrix product. The outputs are side by side in the last
-    /// dimension. All weights must be `[out, in]`.
+    /// dimension. All weights must be `[out, in]`, and no layer adapted ([`Linear::is_adapted`]).
     ///
     /// # Errors
-    /// If widths differ, some layers have a bias and others none, or libtorch fails.
+    /// If widths differ, some layers have a bias and others none, a layer is adapted, or libtorch fails.
     pub fn forward_joint(layers: [&Self; 3], x: &Tensor) -> Result<Tensor> {
+        if layers.iter().any(|layer| layer.is_adapted()) {
+            return Err(Error::Contract("layers with LoRA have no joint product".to_owned()));
+        }
         let weight = joint(layers.map(|layer| &layer.weight))?;
         let bias = match layers.map(|layer| layer.bias.as_ref()) {
             [Some(a), Some(b), Some(c)] => Some(joint([a, b, c])?),
@@ -102,15 +130,20 @@ impl Linear {
         linear(x, &weight, bias.as_ref())
     }
 
-    /// Applies the layer to the last dimension; to `[t, in]` if the weight is `[in, out]`.
+    /// Applies the layer to the last dimension; to `[t, in]` if the weight is `[in, out]`. `train` turns on the
+    /// dropout of LoRA.
     ///
     /// # Errors
     /// If the width differs, or libtorch fails.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match (self.layout, &self.bias) {
-            (WeightLayout::OutIn, bias) => linear(x, &self.weight, bias.as_ref()),
-            (WeightLayout::InOut, Some(bias)) => conv1d(x, &self.weight, bias),
-            (WeightLayout::InOut, None) => Ok(x.f_matmul(&self.weight)?),
+    pub fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let y = match (self.layout, &self.bias) {
+            (WeightLayout::OutIn, bias) => linear(x, &self.weight, bias.as_ref())?,
+            (WeightLayout::InOut, Some(bias)) => conv1d(x, &self.weight, bias)?,
+            (WeightLayout::InOut, None) => x.f_matmul(&self.weight)?,
+        };
+        match &self.lora {
+            None => Ok(y),
+            Some(lora) => lora.add_to(&y, x, train),
         }
     }
 
@@ -118,10 +151,15 @@ impl Linear {
     ///
     /// # Errors
     /// As for [`Linear::forward`].
-    pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        match self.layout {
-            WeightLayout::OutIn => activated_linear(x, self.affine(), activation),
-            WeightLayout::InOut => activation.apply(&self.forward(x)?),
+    pub fn forward_activated(
+        &self,
+        x: &Tensor,
+        activation: Activation,
+        train: bool,
+    ) -> Result<Tensor> {
+        match (self.layout, &self.lora) {
+            (WeightLayout::OutIn, None) => activated_linear(x, self.affine(), activation),
+            _ => activation.apply(&self.forward(x, train)?),
         }
     }
 
@@ -129,11 +167,20 @@ impl Linear {
     ///
     /// # Errors
     /// As for [`Linear::forward`]; also if the layouts differ.
-    pub fn mlp(layers: [&Self; 2], x: &Tensor, activation: Activation) -> Result<Tensor> {
+    pub fn mlp(
+        layers: [&Self; 2],
+        x: &Tensor,
+        activation: Activation,
+        train: bool,
+    ) -> Result<Tensor> {
         let [up, down] = layers;
         if up.layout != down.layout {
             let reason = "the two layers of an MLP must have weights of the same layout";
             return Err(Error::Contract(reason.to_owned()));
+        }
+        // The kernel for both layers knows nothing of what LoRA adds between them.
+        if layers.iter().any(|layer| layer.is_adapted()) {
+            return down.forward(&up.forward_activated(x, activation, train)?, train);
         }
         product::mlp(x, [up.affine(), down.affine()], up.layout, activation)
     }

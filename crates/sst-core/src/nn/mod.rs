@@ -7,6 +7,7 @@ mod attention;
 mod cache;
 mod layers;
 mod linear;
+mod lora;
 mod pooling;
 mod product;
 mod rotary;

@@ -6,6 +6,7 @@ mod activation;
 mod attention;
 mod batch;
 mod checkpoint;
+mod linear;
 mod params;
 mod pooling;
 mod product;

@@ -77,7 +77,7 @@ impl DecoderLayer for Layer {
         layer_context: LayerContext<'_>,
     ) -> Result<(Tensor, Option<Tensor>)> {
         let train = layer_context.forward.train;
-        let joint = self.projections.forward(&self.attention_norm.before(hidden_td)?)?;
+        let joint = self.projections.forward(&self.attention_norm.before(hidden_td)?, train)?;
         let (context, probabilities) = match layer_context.joint_rows() {
             Some(rows) if has_attention_kernel(&joint)? => {
                 (self.attention.forward_joint(&joint, rows, train)?, None)
@@ -89,9 +89,10 @@ impl DecoderLayer for Layer {
                 (mixed.context, mixed.probabilities)
             }
         };
-        let mixed = self.attention_output.forward(&context)?;
+        let mixed = self.attention_output.forward(&context, train)?;
         let [hidden_td, normal_td] = self.norm.between(mixed, hidden_td, self.dropout, train)?;
-        let output = Linear::mlp([&self.inner, &self.output], &normal_td, self.activation)?;
+        let layers = [&self.inner, &self.output];
+        let output = Linear::mlp(layers, &normal_td, self.activation, train)?;
         Ok((hidden_td.f_add(&dropout(output, self.dropout, train)?)?, probabilities))
     }
 }

@@ -31,12 +31,12 @@ impl SequenceClassification {
 }
 
 impl Head for SequenceClassification {
-    fn logits(&self, hidden_nd: &Tensor, forward: Forward) -> Result<Tensor> {
+    fn logits(&self, hidden_nd: &Tensor, Forward { train, .. }: Forward) -> Result<Tensor> {
         let pooled_bd = match &self.pooler {
-            Some(pooler) => pooler.forward(hidden_nd)?,
+            Some(pooler) => pooler.forward(hidden_nd, train)?,
             None => hidden_nd.shallow_clone(),
         };
-        self.classifier.forward(&dropout(pooled_bd, self.dropout, forward.train)?)
+        self.classifier.forward(&dropout(pooled_bd, self.dropout, train)?, train)
     }
 
     fn num_outputs(&self) -> usize {

@@ -21,8 +21,9 @@ impl TokenClassification {
 }
 
 impl Head for TokenClassification {
-    fn logits(&self, hidden_nd: &Tensor, forward: Forward) -> Result<Tensor> {
-        self.classifier.forward(&dropout(hidden_nd.shallow_clone(), self.dropout, forward.train)?)
+    fn logits(&self, hidden_nd: &Tensor, Forward { train, .. }: Forward) -> Result<Tensor> {
+        let hidden_nd = dropout(hidden_nd.shallow_clone(), self.dropout, train)?;
+        self.classifier.forward(&hidden_nd, train)
     }
 
     fn num_outputs(&self) -> usize {

@@ -67,11 +67,13 @@ impl Head {
     /// `[b, p]` of `[b, d]`, in fp32 whatever autocast does elsewhere, for the reason that cosines are.
     pub(super) fn forward(&self, vectors_bd: &Tensor) -> Result<Tensor> {
         let _full = sst_kernels::autocast(vectors_bd.device(), None)?;
-        let dense = self.dense.forward(&vectors_bd.f_to_kind(Kind::Float)?)?;
+        // LoRA, whose dropout training turns on, adapts no layer of an objective.
+        let train = false;
+        let dense = self.dense.forward(&vectors_bd.f_to_kind(Kind::Float)?, train)?;
         match &self.kind {
             Kinds::Linear => Ok(dense),
             Kinds::Tanh => Ok(dense.f_tanh()?),
-            Kinds::Mlp(output) => output.forward(&dense.f_relu()?),
+            Kinds::Mlp(output) => output.forward(&dense.f_relu()?, train),
         }
     }
 }
