@@ -2,30 +2,30 @@
 //!
 //! Shapes: b rows, d hidden size, o classes.
 
-use sst_core::nn::{Linear, dropout};
+use sst_core::nn::dropout;
 use sst_core::{Forward, Head, HeadInput, Result};
 use tch::Tensor;
 
-use super::Pooler;
+use super::{Classifier, Pooler};
 
-/// One linear layer on the hidden state of one token of each row. Encoders use the first token, with the pooler and
-/// dropout before the layer (`BertForSequenceClassification`). Decoders use the last token, which attends to all
+/// A classifier on the hidden state of one token of each row. Encoders use the first token, with the pooler and
+/// dropout before the classifier (`BertForSequenceClassification`). Decoders use the last token, which attends to all
 /// others (`GPT2ForSequenceClassification`, `LlamaForSequenceClassification`).
 #[derive(Debug)]
 pub(crate) struct SequenceClassification {
     pooler: Option<Pooler>,
     dropout: f64,
-    classifier: Linear,
+    classifier: Classifier,
 }
 
 impl SequenceClassification {
-    /// A head on the pooled hidden state of the first token, with this dropout probability before the linear layer.
-    pub(crate) fn of_first_token(pooler: Pooler, dropout: f64, classifier: Linear) -> Self {
+    /// A head on the pooled hidden state of the first token, with this dropout probability before the classifier.
+    pub(crate) fn of_first_token(pooler: Pooler, dropout: f64, classifier: Classifier) -> Self {
         Self { pooler: Some(pooler), dropout, classifier }
     }
 
     /// A head on the hidden state of the last token.
-    pub(crate) fn of_last_token(classifier: Linear) -> Self {
+    pub(crate) fn of_last_token(classifier: Classifier) -> Self {
         Self { pooler: None, dropout: 0.0, classifier }
     }
 }
@@ -40,7 +40,7 @@ impl Head for SequenceClassification {
     }
 
     fn num_outputs(&self) -> usize {
-        self.classifier.num_outputs() as usize
+        self.classifier.num_outputs()
     }
 
     fn input(&self) -> HeadInput {

@@ -2,20 +2,23 @@
 //!
 //! Shapes: n tokens, d hidden size, o classes.
 
-use sst_core::nn::{Linear, dropout};
+use sst_core::nn::dropout;
 use sst_core::{Forward, Head, HeadInput, Result};
 use tch::Tensor;
 
-/// Dropout and one linear layer on the hidden state of each token (`BertForTokenClassification`).
+use super::Classifier;
+
+/// Dropout and a classifier on the hidden state of each token (`BertForTokenClassification`,
+/// `GPT2ForTokenClassification`, `LlamaForTokenClassification`).
 #[derive(Debug)]
 pub(crate) struct TokenClassification {
     dropout: f64,
-    classifier: Linear,
+    classifier: Classifier,
 }
 
 impl TokenClassification {
-    /// A head with this dropout probability before the linear layer.
-    pub(crate) fn new(dropout: f64, classifier: Linear) -> Self {
+    /// A head with this dropout probability before the classifier.
+    pub(crate) fn new(dropout: f64, classifier: Classifier) -> Self {
         Self { dropout, classifier }
     }
 }
@@ -27,7 +30,7 @@ impl Head for TokenClassification {
     }
 
     fn num_outputs(&self) -> usize {
-        self.classifier.num_outputs() as usize
+        self.classifier.num_outputs()
     }
 
     fn input(&self) -> HeadInput {
@@ -35,6 +38,6 @@ impl Head for TokenClassification {
     }
 
     fn parameters(&self) -> Vec<&Tensor> {
-        self.classifier.parameters().collect()
+        self.classifier.parameters()
     }
 }
