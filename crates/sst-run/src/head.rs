@@ -38,6 +38,12 @@ impl CheckedRecipe {
         Ok(found.map(|(_, kind)| kind))
     }
 
+    /// Whether an objective trains a head that scores classes, which may have the layers of `model.head`.
+    pub(crate) fn trains_classifier(&self) -> bool {
+        let kind = self.trained_head().ok().flatten();
+        [HeadKind::SequenceClassification, HeadKind::TokenClassification].map(Some).contains(&kind)
+    }
+
     /// The architecture of a new model with the head that is trained; `None` for the usual one of its type.
     ///
     /// # Errors
@@ -68,11 +74,14 @@ impl CheckedRecipe {
         if !task.data.labels.is_empty() {
             return Ok(task.data.labels.clone());
         }
-        let (ModelChoice::Folder { path, .. }, Some(kind)) =
+        let (ModelChoice::Folder { path, head, .. }, Some(kind)) =
             (&self.config.model, self.trained_head()?)
         else {
             return Ok(Vec::new());
         };
+        if head.new {
+            return Ok(Vec::new());
+        }
         let encoder = sst_models::encoder_folder(Path::new(path))?;
         Ok(sst_models::labels_of(&encoder, kind)?.unwrap_or_default())
     }

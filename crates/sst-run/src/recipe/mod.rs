@@ -10,7 +10,9 @@ mod curriculum;
 mod data;
 mod duration;
 mod error;
+mod head;
 mod limits;
+mod lora;
 mod mixture;
 mod model;
 #[cfg(test)]
@@ -38,6 +40,7 @@ pub use curriculum::{Curriculum, PacingName};
 pub use data::Data;
 pub use duration::{Duration, Scale};
 pub(crate) use error::Problem;
+pub use head::HeadChoice;
 pub(crate) use limits::MOST_STEPS;
 pub use mixture::{MixBy, Mixing, Stage};
 pub(crate) use model::FROM_TOKENIZER;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sst_core::checkpoint::{Allow, Renamed, Weights, load_params};
+use sst_core::lora::ADAPTER_PREFIX;
 use sst_core::objective::StateDict;
 use sst_core::{Model, Objective};
 
@@ -99,7 +100,8 @@ impl Checkpoint {
         Err(TrainError::broken(&path, reason))
     }
 
-    /// Puts the trained weights into `model` (those of `model/`, unless that holds their average), the
+    /// Puts the trained weights into `model` (those of `model/`, unless that holds their average; of a model with an
+    /// adapter those of the adapter, as its other weights never change), the
     /// objectives' parameters and state into `objectives`, each with the name of its task, and returns the
     /// rest for [`crate::fit()`].
     ///
@@ -111,16 +113,21 @@ impl Checkpoint {
         objectives: &mut [(&str, &mut dyn Objective)],
     ) -> Result<Restored, TrainError> {
         let state = self.state()?;
-        let weights = match state.model {
-            Exported::Raw => Weights::open(&self.model())?,
-            Exported::Ema => Weights::open(&self.path.join(files::WEIGHTS))?,
+        let weights = match (state.model, model.params().adapter()) {
+            (Exported::Raw, None) => Weights::open(&self.model())?,
+            (Exported::Raw, Some(_)) => Weights::open(&self.path.join(files::ADAPTER_FILE))?,
+            (Exported::Ema, _) => Weights::open(&self.path.join(files::WEIGHTS))?,
         };
         let copies: Vec<String> = model.saved_aliases().into_iter().map(|(_, copy)| copy).collect();
         let same = |name: &str| match copies.iter().any(|copy| copy == name) {
             true => Renamed::Ignore,
-            false => Renamed::To(name.to_owned()),
+            false => Renamed::To(name.strip_prefix(ADAPTER_PREFIX).unwrap_or(name).to_owned()),
         };
-        load_params(model.params_mut(), &weights, same, &Allow::default())?;
+        // The frozen weights of a model with an adapter are those of its base model, which are in place.
+        let params = model.params();
+        let frozen = params.iter().map(|(name, _)| name).filter(|name| !params.is_saved(name));
+        let allow = Allow { missing: frozen.map(str::to_owned).collect(), ..Allow::default() };
+        load_params(model.params_mut(), &weights, same, &allow)?;
         self.restore_objectives(objectives)?;
         let optimizer = tensors(&self.path.join(files::OPTIMIZER))?;
         let ema = match state.ema_updates {

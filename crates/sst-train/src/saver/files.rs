@@ -11,6 +11,8 @@ use crate::error::TrainError;
 pub(crate) const MODEL: &str = "model";
 /// The model's weights.
 pub(crate) const WEIGHTS_FILE: &str = "model/model.safetensors";
+/// The weights of a model with an adapter, in place of `WEIGHTS_FILE`.
+pub(crate) const ADAPTER_FILE: &str = "model/adapter_model.safetensors";
 /// The model's configuration.
 pub(crate) const MODEL_CONFIG: &str = "model/config.json";
 /// What only a resumed run needs.
@@ -21,7 +23,7 @@ pub(crate) const OPTIMIZER: &str = "state/optimizer.safetensors";
 pub(crate) const OBJECTIVE: &str = "state/objective.safetensors";
 /// The average of the weights, if there is one.
 pub(crate) const EMA: &str = "state/ema.safetensors";
-/// The weights that are trained, where `model/` holds their average.
+/// The weights that are trained, where `model/` holds their average. Of a model with an adapter, those of the adapter.
 pub(crate) const WEIGHTS: &str = "state/model.safetensors";
 /// Steps, position, sums, ledger.
 pub(crate) const TRAINER: &str = "state/trainer.json";

@@ -15,8 +15,7 @@ const VERSION: u32 = 2;
 /// Had no seal.
 const UNSEALED: u32 = 1;
 /// What every checkpoint has. A manifest that names too little would call a checkpoint whole that is not.
-const ALWAYS: [&str; 5] =
-    [files::OPTIMIZER, files::OBJECTIVE, files::TRAINER, files::WEIGHTS_FILE, files::MODEL_CONFIG];
+const ALWAYS: [&str; 4] = [files::OPTIMIZER, files::OBJECTIVE, files::TRAINER, files::MODEL_CONFIG];
 /// What `sst pretrain` writes besides: without a seal, only this tells that a name was lost.
 const BESIDES: [&str; 3] =
     ["model/tokenizer.json", "model/tokenizer_config.json", "model/README.md"];
@@ -104,6 +103,10 @@ impl Manifest {
         }
         let besides = if unsealed { &BESIDES[..] } else { &[] };
         if let Some(name) = ALWAYS.iter().chain(besides).find(|name| !manifest.names(name)) {
+            return Err(TrainError::broken(&path, format!("it does not name {name}")));
+        }
+        if !manifest.names(files::WEIGHTS_FILE) && !manifest.names(files::ADAPTER_FILE) {
+            let name = files::WEIGHTS_FILE;
             return Err(TrainError::broken(&path, format!("it does not name {name}")));
         }
         for (name, record) in &manifest.files {
