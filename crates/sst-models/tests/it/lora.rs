@@ -1,5 +1,4 @@
-//! LoRA against PEFT: folders that PEFT wrote, logits, loss, gradients, ten steps, merged weights, and folders that sst
-//! writes.
+//! LoRA against PEFT: its folders, logits, loss, gradients, ten steps and merged weights, and folders that sst writes.
 
 use std::path::{Path, PathBuf};
 
@@ -100,8 +99,7 @@ fn ten_steps_of_adapters_equal_peft() {
     }
 }
 
-/// Ragged rows, activation checkpointing and positions that are selected before the last layer give the same gradients
-/// as padded rows.
+/// Ragged rows, activation checkpointing and selected positions give the gradients of padded rows.
 #[test]
 fn every_path_has_the_matrices() {
     let _turn = crate::generator();
@@ -278,7 +276,6 @@ fn a_new_adapter_begins_as_its_base_model() {
             matrix.unwrap().1.copy()
         };
         assert!(first(&loaded).equal(&first(&again)) && !first(&loaded).equal(&first(&other)));
-
         // What is saved is loaded again, with the names of the classes.
         let dir = tempfile::tempdir().unwrap();
         save_folder(dir.path(), model, None, &ModelCard::default()).unwrap();
@@ -339,8 +336,7 @@ fn targets_that_name_no_layer_are_refused() {
     assert!(error.contains("train the head first"), "{error}");
 }
 
-/// Writes adapters and merged models for `tests/parity/lora.py`, which loads them with PEFT and transformers and compares
-/// the logits with those in `case.safetensors`.
+/// Writes adapters and merged models for `tests/parity/lora.py`, which compares their logits in PEFT and transformers.
 #[test]
 fn folders_for_peft() {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lora-folders");
