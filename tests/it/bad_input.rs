@@ -281,6 +281,7 @@ fn every_command_reports_a_missing_path_in_the_same_words() {
         "embed --model nowhere --data corpus.txt --out v.npy",
         "embed --model runs/r --data nowhere --out v.npy",
         "export --model nowhere --format huggingface --out e",
+        "merge --model nowhere --out e",
         "convert nowhere --out c",
         "pretrain recipe.toml --set run.name=x --set data.paths=[\"nowhere\"]",
         "pretrain recipe.toml --set run.name=x --set tokenizer={path=\"nowhere\"}",

@@ -20,6 +20,7 @@ mod generate;
 mod help;
 mod kill;
 mod limits;
+mod merge;
 mod outputs;
 mod precision;
 mod pretrain;

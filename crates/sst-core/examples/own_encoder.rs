@@ -43,8 +43,8 @@ impl Encoder for BagOfTokens {
         Ok(Embedded { hidden: self.embeddings.forward(tokens.input_ids)?, rows: tokens.layout() })
     }
 
-    fn encode_embedded(&self, embedded: Embedded, _: Forward) -> Result<EncoderOutput> {
-        let hidden_bld = self.dense.forward(&embedded.hidden)?.f_tanh()?;
+    fn encode_embedded(&self, embedded: Embedded, forward: Forward) -> Result<EncoderOutput> {
+        let hidden_bld = self.dense.forward(&embedded.hidden, forward.train)?.f_tanh()?;
         Ok(EncoderOutput { hidden_bld, rows: embedded.rows, attentions: None, hidden_states: None })
     }
 }

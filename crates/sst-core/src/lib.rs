@@ -11,8 +11,8 @@
 //! struct TwoClasses(Linear);
 //!
 //! impl Head for TwoClasses {
-//!     fn logits(&self, hidden_nd: &Tensor, _: Forward) -> Result<Tensor> {
-//!         self.0.forward(hidden_nd)
+//!     fn logits(&self, hidden_nd: &Tensor, forward: Forward) -> Result<Tensor> {
+//!         self.0.forward(hidden_nd, forward.train)
 //!     }
 //!
 //!     fn num_outputs(&self) -> usize {
@@ -56,6 +56,7 @@ pub mod forward;
 pub mod head;
 pub mod input;
 pub mod kind;
+pub mod lora;
 pub mod model;
 pub mod nn;
 pub mod objective;
@@ -75,6 +76,7 @@ pub use forward::{Forward, Want};
 pub use head::{Head, HeadInput};
 pub use input::{Input, InputSpec, Pixels, Tokens};
 pub use kind::{HeadKind, Modality};
+pub use lora::{Adapter, BaseModel, LoraConfig, LoraTargets};
 pub use model::{LayerStack, Model};
 pub use objective::{LossParts, Objective, StepContext};
 pub use params::{Init, ParamStore, Scope};

@@ -1,5 +1,7 @@
 //! Named parameters in a fixed order.
 
+mod adapted;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -7,7 +9,9 @@ use std::sync::Arc;
 use sst_data::SeqRng;
 use tch::{Device, Kind, Tensor};
 
+use self::adapted::AdaptedLayer;
 use crate::error::{Error, Result};
+use crate::lora::Adapter;
 
 /// The initial values of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,6 +24,8 @@ pub enum Init {
     Constant(f64),
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
+    /// Uniform between minus this number and this number.
+    Uniform(f64),
     /// Sinusoids along dimension 0, the position (Vaswani et al. 2017, section 3.5).
     Sinusoid {
         /// The largest value.
@@ -57,6 +63,8 @@ pub struct ParamStore {
     file: Option<Arc<dyn Admit>>,
     params: Vec<(String, Tensor)>,
     index: HashMap<String, usize>,
+    adapter: Option<Adapter>,
+    adapted: Vec<AdaptedLayer>,
 }
 
 impl ParamStore {
@@ -64,7 +72,8 @@ impl ParamStore {
     /// alone, so that they depend neither on the order of the parameters nor on the device. Without a seed they are
     /// zeros, for a model that will be loaded.
     pub fn new(device: Device, seed: Option<u64>) -> Self {
-        Self { device, seed, file: None, params: Vec::new(), index: HashMap::new() }
+        let (params, index) = (Vec::new(), HashMap::new());
+        Self { device, seed, file: None, params, index, adapter: None, adapted: Vec::new() }
     }
 
     /// An empty store for a model that will be loaded from `file`. Parameters that the file holds start as zeros.
@@ -102,8 +111,8 @@ impl ParamStore {
             return Err(Error::DuplicateParameter(name.to_owned()));
         }
         let admitted = match &self.file {
-            Some(file) => file.admit(name, shape)?,
-            None => Admitted::New,
+            Some(file) if !self.is_new_matrix(name) => file.admit(name, shape)?,
+            _ => Admitted::New,
         };
         let zeros = |shape: &[i64]| Tensor::f_zeros(shape, (Kind::Float, Device::Cpu));
         let value = match (admitted, self.seed) {
@@ -112,7 +121,7 @@ impl ParamStore {
             // All elements share one number, which is never written to.
             (Admitted::Refused, _) => zeros(&[1])?.f_expand(shape, false)?,
         };
-        let tensor = value.f_to_device(self.device)?.f_set_requires_grad(true)?;
+        let tensor = value.f_to_device(self.device)?.f_set_requires_grad(self.is_saved(name))?;
         self.index.insert(name.to_owned(), self.params.len());
         self.params.push((name.to_owned(), tensor.shallow_clone()));
         Ok(tensor)
@@ -141,11 +150,18 @@ impl ParamStore {
     /// Turns gradients on or off for the parameters whose name `select` returns true for. Returns their number.
     ///
     /// # Errors
-    /// If libtorch fails.
+    /// If a parameter that the adapter of the model does not hold would be trained, because that would not be saved; or
+    /// if libtorch fails.
     pub fn set_trainable(&mut self, train: bool, select: impl Fn(&str) -> bool) -> Result<usize> {
         let mut count = 0;
         for (name, tensor) in &self.params {
             if select(name) {
+                if train && !self.is_saved(name) {
+                    let reason = format!(
+                        "`{name}` is a weight of the base model, which stays as it is: an adapter does not hold it"
+                    );
+                    return Err(Error::Contract(reason));
+                }
                 let _ = tensor.f_set_requires_grad(train)?;
                 count += 1;
             }
@@ -250,12 +266,8 @@ fn initial(seed: u64, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
         Init::Zeros => Ok(Tensor::f_zeros(shape, options)?),
         Init::Ones => Ok(Tensor::f_ones(shape, options)?),
         Init::Constant(value) => Ok(Tensor::f_full(shape, value, options)?),
-        Init::Normal(std) => {
-            let count: i64 = shape.iter().product();
-            let mut rng = SeqRng::new(seed, &format!("init.{name}"), 0, 0);
-            let values: Vec<f32> = (0..count).map(|_| (rng.normal() * std) as f32).collect();
-            shaped(&values, shape)
-        }
+        Init::Normal(std) => drawn(seed, name, shape, |rng| rng.normal() * std),
+        Init::Uniform(bound) => drawn(seed, name, shape, |rng| (2.0 * rng.uniform() - 1.0) * bound),
         Init::Sinusoid { amplitude, base } => {
             let (rows, width) = match shape {
                 [rows, width] => (*rows, *width),
@@ -275,6 +287,19 @@ fn initial(seed: u64, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
             shaped(&values, shape)
         }
     }
+}
+
+/// Values that `draw` returns one after the other.
+fn drawn(
+    seed: u64,
+    name: &str,
+    shape: &[i64],
+    draw: impl Fn(&mut SeqRng) -> f64,
+) -> Result<Tensor> {
+    let mut rng = SeqRng::new(seed, &format!("init.{name}"), 0, 0);
+    let count: i64 = shape.iter().product();
+    let values: Vec<f32> = (0..count).map(|_| draw(&mut rng) as f32).collect();
+    shaped(&values, shape)
 }
 
 /// A tensor with storage of its own. A view would keep the original storage alive, even after its parameter is

@@ -16,6 +16,8 @@ pub struct ModelCard {
     pub datasets: Vec<String>,
     /// The task on the hub: `fill-mask`, `text-generation`, ...
     pub pipeline_tag: Option<String>,
+    /// The folder of the base model, if the weights are an adapter. [`crate::HostModel::save`] sets it.
+    pub base_model: Option<String>,
     /// Metrics on held-out data.
     pub metrics: Metrics,
     /// The text below the header, as Markdown.
@@ -34,7 +36,13 @@ impl ModelCard {
         if let Some(license) = &self.license {
             add("license", json!(license));
         }
-        add("library_name", json!("transformers"));
+        match &self.base_model {
+            None => add("library_name", json!("transformers")),
+            Some(base_model) => {
+                add("base_model", json!(base_model));
+                add("library_name", json!("peft"));
+            }
+        }
         if let Some(tag) = &self.pipeline_tag {
             add("pipeline_tag", json!(tag));
         }

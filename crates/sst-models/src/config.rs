@@ -5,7 +5,7 @@ use sst_data::{Harmless, Unused, UnusedKind};
 
 use crate::entry::{COMMON, ModelEntry};
 use crate::error::{ModelError, bad};
-use crate::heads::labels;
+use crate::heads::{classifier, labels};
 
 /// The largest number of layers, of heads, and of dimensions of a head. Products of sizes then never overflow.
 const MAX_PARTS: i64 = 1 << 16;
@@ -120,6 +120,11 @@ const HARMLESS: &[Harmless] = &[
     ("_num_labels", "an older spelling of num_labels, beside which id2label stands"),
     ("problem_type", "which loss a task head has"),
     ("classifier_dropout", "dropout of a task head"),
+    (
+        "hidden_dropout",
+        "dropout of a task head of a decoder, beside which classifier_dropout counts first",
+    ),
+    (classifier::KEY, "the layers of a classification head"),
     ("finetuning_task", "names the task that the model was trained for"),
     ("task_specific_params", "settings of transformers' pipelines by task"),
     ("tokenizer_class", "the tokenizer's own files say what it is"),

@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use sst_core::checkpoint::Renamed;
 use sst_core::{HeadKind, Model};
 use sst_data::Harmless;
 
@@ -38,6 +39,8 @@ pub struct ModelEntry {
     /// Lists the keys of a config.json that the model reads, but that other keys override.
     pub(crate) without_effect: fn(&Value) -> Vec<String>,
     pub(crate) build: Build,
+    /// The parameter that a tensor stands for in an architecture, whatever release of transformers named it.
+    pub(crate) rename: fn(&str, &str) -> Renamed,
     /// Decides which architecture a folder is loaded as, and how each tensor is used.
     pub(crate) plan: fn(&Request<'_>) -> Result<Plan, ModelError>,
 }

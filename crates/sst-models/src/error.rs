@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use sst_core::HeadKind;
 use sst_data::setting::{NamesSettings, Setting};
 
 use crate::setting;
@@ -55,6 +56,67 @@ pub enum ModelError {
         /// The names of the head's tensors.
         tensors: &'static str,
     },
+    /// The head of a folder has another number of classes than its config.json or the caller.
+    #[error(
+        "{path}: its {head} has {held} outputs, and {wanted} are needed{}: train on a folder without this head, or start \
+         the head anew with model.head.new = true",
+        classes(.labels),
+        path = path.display()
+    )]
+    HeadSize {
+        /// The folder.
+        path: PathBuf,
+        /// The kind of the head.
+        head: HeadKind,
+        /// The number of outputs in the file.
+        held: i64,
+        /// The number of classes.
+        wanted: usize,
+        /// The names of the classes.
+        labels: Vec<String>,
+    },
+    /// The base model of an adapter is not found.
+    #[error(
+        "{path} names the base model `{named}`, which is no folder with a config.json in {folder} or in the working \
+         directory: download the base model, and set base_model_name_or_path to its folder",
+        path = path.display(),
+        folder = folder.display()
+    )]
+    NoBase {
+        /// The adapter_config.json.
+        path: PathBuf,
+        /// The name in it.
+        named: String,
+        /// The folder of the adapter.
+        folder: PathBuf,
+    },
+    /// The base model of an adapter is not the one that it was trained on.
+    #[error(
+        "{base} is not the base model that the adapter was trained on: {file} differs from its hash in {path}; restore \
+         the base model, or delete {path} to use this one all the same",
+        path = path.display(),
+        base = base.display()
+    )]
+    OtherBase {
+        /// The base_model.json.
+        path: PathBuf,
+        /// The folder of the base model.
+        base: PathBuf,
+        /// The file that differs.
+        file: String,
+    },
+    /// A whole model is needed, and the folder holds an adapter.
+    #[error(
+        "{path} holds an adapter, and a whole model is needed: make one with `sst merge --model {path} --out FOLDER`",
+        path = path.display()
+    )]
+    IsAdapter {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An adapter cannot be merged into its base model.
+    #[error("{0}")]
+    Merge(String),
     /// A vector holds NaN or infinity.
     #[error(
         "the vector of the text {text:?} holds NaN or infinity: the model's numbers grow too large; try fp32, or an \
@@ -100,6 +162,19 @@ impl NamesSettings for ModelError {
         }
     }
 }
+
+/// ` (a, b, c)`, or nothing if there are no names; at most eight of them.
+fn classes(labels: &[String]) -> String {
+    let shown = labels.iter().take(MAX_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match labels.len() {
+        0 => String::new(),
+        count if count > MAX_SHOWN => format!(" ({shown}, ...)"),
+        _ => format!(" ({shown})"),
+    }
+}
+
+/// The largest number of classes that a message names.
+const MAX_SHOWN: usize = 8;
 
 /// An error about the configuration key `key`.
 pub(crate) fn bad(key: &str, message: &str) -> ModelError {

@@ -1,4 +1,4 @@
-//! Writes a Hugging Face model folder that transformers can load.
+//! Writes a Hugging Face model folder that transformers can load, or the folder of an adapter that PEFT can load.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,6 +10,7 @@ use sst_data::atomic;
 use sst_data::tokenize::Tokenizer;
 use tch::Tensor;
 
+use crate::adapter::AdapterFiles;
 use crate::card::ModelCard;
 use crate::error::ModelError;
 use crate::files::Carried;
@@ -18,7 +19,8 @@ use crate::files::Carried;
 const TRANSFORMERS_VERSION: &str = "5.23.0";
 
 /// Writes config.json, model.safetensors, README.md and, if there is one, the tokenizer into `folder`, which is
-/// created if necessary. Each file is written atomically.
+/// created if necessary. Each file is written atomically. Of a model with an adapter, the files of the adapter are written
+/// in place of model.safetensors.
 ///
 /// # Errors
 /// If a file cannot be written, with its path.
@@ -31,10 +33,17 @@ pub fn save_folder(
     HostModel::copy(model)?.save(folder, tokenizer, card)
 }
 
+#[derive(Debug)]
+enum HostWeights {
+    Whole(BTreeMap<String, Tensor>),
+    Adapter(AdapterFiles),
+}
+
 /// The content of a model folder, copied to the host. Another thread can write it while the model continues training.
 #[derive(Debug)]
 pub struct HostModel {
-    tensors: BTreeMap<String, Tensor>,
+    /// The whole weights, or the adapter.
+    weights: HostWeights,
     config: Value,
     model_type: &'static str,
     /// The largest number of tokens in a row of the text encoder, if there is one.
@@ -49,19 +58,17 @@ impl HostModel {
     /// # Errors
     /// If libtorch cannot copy, or the type of the weights has no name in Hugging Face configs.
     pub fn copy(model: &dyn Model) -> Result<Self, ModelError> {
-        let mut tensors = model.params().to_cpu()?;
-        let dtype = match tensors.values().next() {
-            Some(tensor) => kind_name(tensor.f_kind().map_err(sst_core::Error::from)?)?,
+        let dtype = match model.params().iter().next() {
+            Some((_, tensor)) => kind_name(tensor.f_kind().map_err(sst_core::Error::from)?)?,
             None => "float32",
         };
         let config = sorted(model.config(), dtype);
-        for (name, copy) in model.saved_aliases() {
-            if let Some(tensor) = tensors.get(&name).map(Tensor::shallow_clone) {
-                tensors.insert(copy, tensor);
-            }
-        }
+        let weights = match model.params().adapter() {
+            Some(adapter) => HostWeights::Adapter(AdapterFiles::copy(model, adapter)?),
+            None => HostWeights::Whole(whole(model)?),
+        };
         let max_length = model.max_length().ok();
-        Ok(Self { tensors, config, model_type: model.model_type(), max_length, from: None })
+        Ok(Self { weights, config, model_type: model.model_type(), max_length, from: None })
     }
 
     /// Also writes the files `carried` of the folder that the model was loaded from, and keeps the `model_max_length`
@@ -85,7 +92,16 @@ impl HostModel {
             move |source| ModelError::Io { path, source }
         };
         std::fs::create_dir_all(folder).map_err(io(folder))?;
-        write_tensors(&folder.join("model.safetensors"), &self.tensors, &[])?;
+        let base_model = match &self.weights {
+            HostWeights::Whole(tensors) => {
+                write_tensors(&folder.join("model.safetensors"), tensors, &[])?;
+                None
+            }
+            HostWeights::Adapter(files) => {
+                files.write(folder)?;
+                Some(files.base_model())
+            }
+        };
         let text = format!("{:#}\n", self.config);
         let path = folder.join("config.json");
         atomic::write(&path, text.as_bytes()).map_err(io(&path))?;
@@ -100,9 +116,21 @@ impl HostModel {
         if let Some(carried) = &self.from {
             carried.write(folder)?;
         }
+        let card = ModelCard { base_model, ..card.clone() };
         let path = folder.join("README.md");
         atomic::write(&path, card.render().as_bytes()).map_err(io(&path))
     }
+}
+
+/// A copy of all parameters, with the names under which transformers has some of them a second time.
+fn whole(model: &dyn Model) -> Result<BTreeMap<String, Tensor>, ModelError> {
+    let mut tensors = model.params().to_cpu()?;
+    for (name, copy) in model.saved_aliases() {
+        if let Some(tensor) = tensors.get(&name).map(Tensor::shallow_clone) {
+            tensors.insert(copy, tensor);
+        }
+    }
+    Ok(tensors)
 }
 
 /// The config as transformers writes it: with sorted keys, and with the type of the weights as `dtype` and as

@@ -29,10 +29,12 @@ pub enum Role {
     Sentence,
 }
 
-/// The files of weights, configuration and tokenizer.
-const READ: [&str; 9] = [
+/// The files of weights, configuration, adapter and tokenizer.
+const READ: [&str; 11] = [
     "config.json",
     "model.safetensors.index.json",
+    "adapter_config.json",
+    "base_model.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -41,8 +43,6 @@ const READ: [&str; 9] = [
     "vocab.json",
     "merges.txt",
 ];
-/// Files that `Carried` copies to a folder that is written.
-const CARRIED: [&str; 1] = ["generation_config.json"];
 /// Chat templates, which are saved with the tokenizer.
 const TEMPLATES: [&str; 2] = ["chat_template.jinja", "additional_chat_templates"];
 /// Files that do not change what sst computes, each with the reason. A name that ends with `*` is a prefix.
@@ -89,7 +89,7 @@ pub(crate) fn add_unused(
                 && name.contains('_')
                 && path.is_dir();
         let is_known = READ.contains(&&*name) && !is_other_index
-            || CARRIED.contains(&&*name)
+            || Carried::NAMES.contains(&&*name)
             || TEMPLATES.contains(&&*name)
             || is_harmless(&name)
             || is_sentence && role != Role::Write
@@ -130,10 +130,13 @@ pub struct Carried {
 }
 
 impl Carried {
+    /// The names of the files.
+    pub(crate) const NAMES: [&str; 1] = ["generation_config.json"];
+
     /// Reads these files of a folder.
     pub(crate) fn read(folder: &Path) -> Result<Self, ModelError> {
         let mut files = Vec::new();
-        for name in CARRIED {
+        for name in Self::NAMES {
             if let Some(bytes) = read_limited(&folder.join(name))? {
                 files.push((name, bytes));
             }

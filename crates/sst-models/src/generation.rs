@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use sst_data::{Harmless, Unused, UnusedKind, json_problem};
 
+use crate::adapter::folder_with;
 use crate::error::ModelError;
 
 /// The name of the file.
@@ -71,6 +72,7 @@ impl GenerationConfig {
     /// # Errors
     /// If the file cannot be read or is not a JSON object, or its `eos_token_id` is neither an id nor a list of ids.
     pub fn read(folder: &Path) -> Result<(Self, Unused), ModelError> {
+        let folder = folder_with(folder, &[FILE])?;
         let (path, mut unused) = (folder.join(FILE), Unused::new());
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,

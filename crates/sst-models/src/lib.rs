@@ -35,6 +35,7 @@
 //! A model is a module with `config.rs` (its config.json), `model.rs` and `heads.rs` (its parameters, under their
 //! names on the hub) and `names.rs` (their names in older files). One line in [`registry`] adds it to sst.
 
+mod adapter;
 mod bert;
 mod card;
 mod causal;
@@ -51,12 +52,14 @@ mod heads;
 mod init;
 mod llama;
 mod load;
+mod merge;
 mod options;
 mod plan;
 pub mod registry;
 mod sentence;
 pub mod setting;
 
+pub use adapter::{adapter_base, check_base, is_adapter, tokenizer_folder};
 pub use bert::{BertConfig, BertModel};
 pub use card::ModelCard;
 pub use error::ModelError;
@@ -64,10 +67,12 @@ pub use export::{HostModel, save_folder};
 pub use files::{Carried, Role};
 pub use generation::{GenerationConfig, token_ids};
 pub use gpt2::Gpt2Config;
+pub use heads::classifier::HeadConfig;
 pub use heads::labels::{Labels, ProblemType, label_keys};
 pub use init::{InitOptions, Positions, Queries};
 pub use llama::LlamaConfig;
 pub use load::{HeadLabels, LoadOptions, Loaded, Sizes, check_folder, labels_of, load, open};
+pub use merge::{MergeCheck, merge};
 pub use plan::LoadHead;
 pub use registry::{BuildOptions, ModelEntry, build, check_config, list};
 pub use sentence::{

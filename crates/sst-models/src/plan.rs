@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sst_core::checkpoint::{FileShapes, Renamed, Weights};
-use sst_core::{HeadKind, ParamStore};
+use sst_core::{Adapter, HeadKind, ParamStore};
 
 use crate::error::ModelError;
 use crate::options::BuildOptions;
@@ -39,6 +39,8 @@ pub(crate) struct Request<'a> {
     /// The architecture that the caller asks for, if any. It overrides `head`.
     pub(crate) architecture: Option<&'static str>,
     pub(crate) head: LoadHead,
+    /// Whether a head that the caller trains has the initial values of a new model even if the file holds it.
+    pub(crate) reset_head: bool,
 }
 
 /// How a folder is loaded.
@@ -53,8 +55,20 @@ pub(crate) struct Plan {
     pub(crate) new: Vec<String>,
     /// Parameters of the architecture that the config names, which both the file and the model lack.
     pub(crate) absent: Vec<String>,
+    /// The task head of the architecture, if it has one.
+    pub(crate) task: Option<TaskHead>,
     /// The use of each tensor of the file.
     pub(crate) renames: BTreeMap<String, Renamed>,
+}
+
+/// The task head of an architecture.
+#[derive(Debug)]
+pub(crate) struct TaskHead {
+    pub(crate) kind: HeadKind,
+    /// The module that holds its parameters.
+    pub(crate) module: &'static str,
+    /// The parameter whose first dimension is the number of outputs.
+    pub(crate) outputs: String,
 }
 
 /// How a model is built, besides its options.
@@ -64,20 +78,26 @@ pub(crate) struct Parts {
     pub(crate) pooler: bool,
     /// The file that it will be loaded from, if any.
     pub(crate) file: Option<Arc<FileShapes>>,
+    /// The adapter of its weights, if any.
+    pub(crate) adapter: Option<Adapter>,
 }
 
 impl Parts {
     /// All parts, for a new model.
-    pub(crate) const NEW: Self = Self { pooler: true, file: None };
+    pub(crate) const NEW: Self = Self { pooler: true, file: None, adapter: None };
 
     /// An empty store for the parameters.
     pub(crate) fn store(&self, options: &BuildOptions) -> ParamStore {
-        match &self.file {
+        let store = match &self.file {
             Some(file) => {
                 let seed = options.seed.unwrap_or(0);
                 ParamStore::for_file(options.device, seed, Arc::clone(file))
             }
             None => ParamStore::new(options.device, options.seed),
+        };
+        match &self.adapter {
+            Some(adapter) => store.with_adapter(adapter.clone()),
+            None => store,
         }
     }
 }
@@ -99,6 +119,14 @@ impl Request<'_> {
     pub(crate) fn named_task(&self) -> Option<(&'static str, HeadKind)> {
         let named = self.named();
         self.tasks.iter().copied().find(|(name, _)| Some(*name) == named)
+    }
+
+    /// Whether the task head that the caller trains is a new one, although the file may hold tensors of its names:
+    /// if the caller wants that, or if these belong to the head of another task.
+    pub(crate) fn starts_head_anew(&self) -> bool {
+        let LoadHead::New(kind) = self.head else { return false };
+        let is_other = self.named_task().is_some_and(|(_, named)| named != kind);
+        kind != HeadKind::LanguageModel && (self.reset_head || is_other)
     }
 
     /// The architecture with this task head.

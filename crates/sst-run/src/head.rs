@@ -40,6 +40,12 @@ impl CheckedRecipe {
         Ok(trained.map(|(_, kind)| kind))
     }
 
+    /// Whether an objective trains a head that scores classes, which may have the layers of `model.head`.
+    pub(crate) fn trains_classifier(&self) -> bool {
+        let kind = self.trained_head().ok().flatten();
+        [HeadKind::SequenceClassification, HeadKind::TokenClassification].map(Some).contains(&kind)
+    }
+
     /// The architecture of a new model with the head that is trained; `None` for the default architecture of its type.
     ///
     /// # Errors
@@ -71,11 +77,14 @@ impl CheckedRecipe {
     /// then stand for other classes than those that they were trained for.
     pub(crate) fn given_labels(&self, task: &Task) -> Result<Vec<String>> {
         let given = &task.data.labels;
-        let (ModelChoice::Folder { path, .. }, Some(kind)) =
+        let (ModelChoice::Folder { path, head, .. }, Some(kind)) =
             (&self.config.model, self.trained_head()?)
         else {
             return Ok(given.clone());
         };
+        if head.new {
+            return Ok(given.clone());
+        }
         let encoder = sst_models::encoder_folder(Path::new(path))?;
         match sst_models::labels_of(&encoder, kind)? {
             None => Ok(given.clone()),

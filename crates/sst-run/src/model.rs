@@ -15,7 +15,7 @@ use crate::run_folder::read_config;
 
 /// A model folder, and the run that it belongs to.
 pub struct ModelLocation {
-    /// The Hugging Face model folder.
+    /// The Hugging Face model folder, or the folder of an adapter.
     pub folder: PathBuf,
     /// The run folder, which holds config.toml, if the model lies in a checkpoint of a run.
     pub run: Option<PathBuf>,
@@ -33,7 +33,9 @@ pub fn find(path: &Path) -> Result<ModelLocation> {
     let is_checkpoint =
         path.join("MANIFEST.json").is_file() || path.join("model/config.json").is_file();
     // In a sentence-transformers folder, config.json may lie in a subfolder.
-    let is_model = ["config.json", "modules.json"].iter().any(|name| path.join(name).is_file());
+    let is_model = ["config.json", "modules.json", "adapter_config.json"]
+        .iter()
+        .any(|name| path.join(name).is_file());
     let mut older = None;
     let folder = if is_model {
         verify_around(path)?;
@@ -69,7 +71,7 @@ fn newest_good(path: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
         return Ok((latest.join("model"), None));
     }
     let message = format!(
-        "{} is no model folder (config.json or modules.json), checkpoint folder (model/) or run folder (checkpoints/)",
+        "{} is no model folder (config.json, modules.json or adapter_config.json), checkpoint folder (model/) or run folder (checkpoints/)",
         path.display()
     );
     Err(RunError::Model(message))
@@ -230,7 +232,7 @@ impl ModelLocation {
         ledger: &Ledger,
     ) -> Result<(Box<dyn Model>, Processor)> {
         let folder = self.encoder()?;
-        let processor = Processor::load(&folder)?;
+        let processor = Processor::load(&sst_models::tokenizer_folder(&folder)?)?;
         if let Ok(tokenizer) = processor.tokenizer() {
             ledger.add_unused(tokenizer.unused());
         }

@@ -68,6 +68,7 @@ impl CheckedRecipe {
                 model::verify_around(Path::new(path))?;
                 // For a sentence-transformers folder, the tokenizer lies with the encoder, as the model does.
                 let folder = sst_models::encoder_folder(Path::new(path))?;
+                let folder = sst_models::tokenizer_folder(&folder)?;
                 Tokenizer::load(&folder).map_err(|error| match &error {
                     TokenizeError::NotFound(_) | TokenizeError::Foreign { .. } => {
                         self.refuse(Problem::new("tokenizer.path", error.to_string()))
@@ -295,9 +296,11 @@ impl CheckedRecipe {
         let class_keys =
             classes.map(|classes| self.class_keys(classes)).transpose()?.unwrap_or_default();
         match &self.config.model {
-            ModelChoice::New { config, init } => {
+            ModelChoice::New { config, init, head } => {
                 let mut config = config.clone();
                 config.extend(class_keys);
+                let layers = head.layers.filter(|_| self.trains_classifier()).unwrap_or_default();
+                config.extend(layers.keys());
                 let options = BuildOptions {
                     device,
                     seed: Some(self.config.run.seed),
@@ -337,14 +340,19 @@ impl CheckedRecipe {
         };
         Ok(match &self.config.model {
             ModelChoice::New { .. } => options,
-            ModelChoice::Folder { allow_missing, allow_unexpected, config, .. } => LoadOptions {
-                config: config.clone(),
-                allow: Allow {
-                    missing: allow_missing.clone(),
-                    unexpected: allow_unexpected.clone(),
-                },
-                ..options
-            },
+            ModelChoice::Folder { allow_missing, allow_unexpected, config, head, lora, .. } => {
+                LoadOptions {
+                    config: config.clone(),
+                    head_layers: head.layers.filter(|_| self.trains_classifier()),
+                    reset_head: head.new,
+                    lora: lora.clone(),
+                    allow: Allow {
+                        missing: allow_missing.clone(),
+                        unexpected: allow_unexpected.clone(),
+                    },
+                    ..options
+                }
+            }
         })
     }
 
@@ -371,8 +379,14 @@ impl CheckedRecipe {
     /// Turns an error of loading `model.path` into one that names the place in the recipe.
     pub(crate) fn refuse_folder(&self, error: ModelError) -> RunError {
         match &error {
+            ModelError::Config { path, message } if path.split('.').next() == Some("lora") => {
+                self.refuse(key_problem("model", path, message))
+            }
             ModelError::Config { path, message } => {
                 self.refuse(key_problem("model.config", path, message))
+            }
+            ModelError::HeadSize { .. } | ModelError::IsAdapter { .. } => {
+                self.refuse(Problem::new("model.path", error.to_string()))
             }
             ModelError::Core(sst_core::Error::Checkpoint(CheckpointError::NoWeights {
                 ..

@@ -17,7 +17,9 @@ pub use data::{
 pub use eval::{
     EmbeddedTextArgs, EvalArgs, EvalCommand, MaskAccuracyArgs, PairArgs, PerplexityArgs, TextArgs,
 };
-pub use model::{ConvertArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MineArgs};
+pub use model::{
+    ConvertArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MergeArgs, MineArgs,
+};
 pub use shared::{DeviceArgs, PoolingArgs};
 pub use train::{CheckpointCommand, ReportArgs, TrainArgs, VerifyResumeArgs};
 
@@ -70,6 +72,8 @@ pub enum Command {
     Convert(ConvertArgs),
     /// Write a model as a folder that transformers or sentence-transformers can load.
     Export(ExportArgs),
+    /// Merge an adapter (LoRA) into the weights of its base model.
+    Merge(MergeArgs),
     /// Inspect, clean, augment and prepare text data.
     #[command(subcommand)]
     Data(DataCommand),

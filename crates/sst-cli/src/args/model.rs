@@ -218,6 +218,30 @@ pub struct ExportArgs {
     pub json: bool,
 }
 
+/// Arguments of `sst merge`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sst merge --model runs/topics --out topics
+  sst merge --model adapter/ --out merged --json
+
+Adds what the adapter has learned to the weights of its base model, in fp32, and writes a whole model, which needs \
+neither the adapter nor PEFT. Before it writes, it runs both models on random token ids and prints the greatest change \
+of a logit, which is rounding; a model whose logits change by more, or are not finite, is not written. The base model \
+is the folder that adapter_config.json names. With --json:
+  {\"version\":1,\"out\":..,\"greatest_change\":..,\"largest_logit\":..,\"tokens\":..,\"ledger\":{..}}")]
+pub struct MergeArgs {
+    /// The folder of an adapter (adapter_config.json), or a checkpoint folder or run folder with one.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The folder to write, which must not exist.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `sst mine`.
 #[derive(Debug, Args)]
 #[command(after_help = "\

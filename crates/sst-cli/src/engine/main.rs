@@ -40,6 +40,7 @@ fn run_command(command: &Command) -> Result<Exit> {
         Command::Mine(args) => cmd::mine::run(args),
         Command::Convert(args) => cmd::convert::run(args),
         Command::Export(args) => cmd::export::run(args),
+        Command::Merge(args) => cmd::merge::run(args),
         Command::Data(DataCommand::Prepare(args)) => cmd::prepare::run(args),
         Command::Checkpoint(command) => cmd::checkpoint::run(command),
         Command::List(args) => cmd::list::run(args),

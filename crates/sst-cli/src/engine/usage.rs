@@ -17,7 +17,10 @@ pub(crate) fn is_usage(cause: &(dyn Error + 'static)) -> bool {
 
 fn of_model(error: &ModelError) -> bool {
     match error {
-        ModelError::Option { .. } => true,
+        ModelError::Option { .. }
+        | ModelError::HeadSize { .. }
+        | ModelError::NoBase { .. }
+        | ModelError::IsAdapter { .. } => true,
         ModelError::Tokenizer(error) => is_missing_tokenizer(error),
         ModelError::Core(error) => of_core(error),
         _ => false,

@@ -28,13 +28,21 @@ impl FileShapes {
     /// # Errors
     /// If the header of the file cannot be read.
     pub fn new(weights: &Weights, rename: impl Fn(&str) -> Renamed, allow: &Allow) -> Result<Self> {
-        let mut shapes = HashMap::new();
+        let (shapes, may_miss) = (HashMap::new(), allow.missing.clone());
+        Self { shapes, may_miss, report: Mutex::default() }.with(weights, rename)
+    }
+
+    /// Adds the tensors of a second file. Where both hold a parameter, the second one has its value.
+    ///
+    /// # Errors
+    /// If the header of the file cannot be read.
+    pub fn with(mut self, weights: &Weights, rename: impl Fn(&str) -> Renamed) -> Result<Self> {
         for name in weights.names() {
             if let Renamed::To(target) = rename(name) {
-                shapes.insert(target, weights.shape(name)?);
+                self.shapes.insert(target, weights.shape(name)?);
             }
         }
-        Ok(Self { shapes, may_miss: allow.missing.clone(), report: Mutex::default() })
+        Ok(self)
     }
 
     /// The parameters that were requested and do not fit; `None` if all of them do.

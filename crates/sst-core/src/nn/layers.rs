@@ -1,100 +1,13 @@
-//! Linear layers, LayerNorm, RMSNorm, embeddings and dropout.
+//! LayerNorm, RMSNorm, embeddings and dropout.
 
 use sst_kernels::{
-    Affine, Lookup, Norm, add_norm, embedding_sum, fast_dropout, fork, has_residual_kernel, joint,
-    norm, product_kind, residual_norm,
+    Lookup, Norm, add_norm, embedding_sum, fast_dropout, fork, has_residual_kernel, norm,
+    product_kind, residual_norm,
 };
 use tch::{Kind, Tensor};
 
-use super::product::linear;
 use crate::error::{Error, Result};
 use crate::params::{Init, Scope};
-
-/// `y = x W^T + b`.
-#[derive(Debug)]
-pub struct Linear {
-    /// `[out, in]`.
-    pub weight: Tensor,
-    /// `[out]`.
-    pub bias: Option<Tensor>,
-}
-
-impl Linear {
-    /// A layer whose bias starts at zero and whose weight is drawn from a normal distribution with standard deviation
-    /// `std`.
-    ///
-    /// # Errors
-    /// If the name of a parameter is taken, or libtorch fails.
-    pub fn new(scope: &Scope<'_>, input: i64, output: i64, std: f64) -> Result<Self> {
-        let weight = scope.param("weight", &[output, input], Init::Normal(std))?;
-        let bias = Some(scope.param("bias", &[output], Init::Zeros)?);
-        Ok(Self { weight, bias })
-    }
-
-    /// A layer without a bias.
-    ///
-    /// # Errors
-    /// As for [`Linear::new`].
-    pub fn without_bias(scope: &Scope<'_>, input: i64, output: i64, std: f64) -> Result<Self> {
-        let weight = scope.param("weight", &[output, input], Init::Normal(std))?;
-        Ok(Self { weight, bias: None })
-    }
-
-    /// A layer as [`Linear::new`] makes it, whose weight has the initial values of the weight in the scope `like`.
-    ///
-    /// # Errors
-    /// As for [`Linear::new`].
-    pub fn new_like(
-        scope: &Scope<'_>,
-        like: &Scope<'_>,
-        input: i64,
-        output: i64,
-        std: f64,
-    ) -> Result<Self> {
-        let weight = scope.param_like(like, "weight", &[output, input], Init::Normal(std))?;
-        let bias = Some(scope.param("bias", &[output], Init::Zeros)?);
-        Ok(Self { weight, bias })
-    }
-
-    /// A second handle on the same parameters.
-    pub fn handle(&self) -> Self {
-        let bias = self.bias.as_ref().map(Tensor::shallow_clone);
-        Self { weight: self.weight.shallow_clone(), bias }
-    }
-
-    /// Its parameters.
-    pub fn parameters(&self) -> impl Iterator<Item = &Tensor> {
-        std::iter::once(&self.weight).chain(&self.bias)
-    }
-
-    /// Applies three layers to one input with a single matrix product. The outputs are side by side in the last
-    /// dimension.
-    ///
-    /// # Errors
-    /// If widths differ, some layers have a bias and others none, or libtorch fails.
-    pub fn forward_joint(layers: [&Self; 3], x: &Tensor) -> Result<Tensor> {
-        let weight = joint(layers.map(|layer| &layer.weight))?;
-        let bias = match layers.map(|layer| layer.bias.as_ref()) {
-            [Some(a), Some(b), Some(c)] => Some(joint([a, b, c])?),
-            [None, None, None] => None,
-            _ => return Err(Error::Contract("all layers or none must have a bias".to_owned())),
-        };
-        linear(x, &weight, bias.as_ref())
-    }
-
-    /// Applies the layer to the last dimension.
-    ///
-    /// # Errors
-    /// If the width differs, or libtorch fails.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        linear(x, &self.weight, self.bias.as_ref())
-    }
-
-    /// The parameters, for a call that runs several layers.
-    pub fn affine(&self) -> Affine<'_> {
-        Affine { weight: &self.weight, bias: self.bias.as_ref() }
-    }
-}
 
 /// Normalises the last dimension (Ba et al. 2016).
 #[derive(Debug)]

@@ -7,6 +7,7 @@ mod attention;
 mod batch;
 mod checkpoint;
 mod example;
+mod linear;
 mod params;
 mod pooling;
 mod product;

@@ -2,7 +2,7 @@
 //!
 //! Shapes: n selected positions, d hidden size, v vocabulary size.
 
-use sst_core::nn::{Activation, LayerNorm, Linear, activated_linear, linear};
+use sst_core::nn::{Activation, LayerNorm, Linear, linear};
 use sst_core::{Forward, Head, HeadInput, Init, Result, Scope};
 use tch::Tensor;
 
@@ -40,8 +40,9 @@ impl MaskedHead {
 }
 
 impl Head for MaskedHead {
-    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
-        let transformed = activated_linear(hidden_nd, self.dense.affine(), self.activation)?;
+    fn logits(&self, hidden_nd: &Tensor, forward: Forward) -> Result<Tensor> {
+        let transformed =
+            self.dense.forward_activated(hidden_nd, self.activation, forward.train)?;
         linear(&self.norm.forward(&transformed)?, &self.projection_vd, Some(&self.bias))
     }
 
@@ -75,8 +76,8 @@ impl NextSentenceHead {
 }
 
 impl Head for NextSentenceHead {
-    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
-        self.relation.forward(&self.pooler.forward(hidden_nd)?)
+    fn logits(&self, hidden_nd: &Tensor, Forward { train, .. }: Forward) -> Result<Tensor> {
+        self.relation.forward(&self.pooler.forward(hidden_nd, train)?, train)
     }
 
     fn num_outputs(&self) -> usize {

@@ -2,9 +2,9 @@
 //!
 //! Shapes: b batch, l length, t tokens of all rows, n selected tokens, d hidden size.
 
-use sst_core::nn::{Activation, Attention, LayerNorm, Linear, Rows, has_attention_kernel, mlp};
+use sst_core::nn::{Activation, Attention, LayerNorm, Linear, Rows, has_attention_kernel};
 use sst_core::{Forward, RaggedRows, Result, Scope};
-use sst_kernels::{WeightLayout, fork};
+use sst_kernels::fork;
 use tch::Tensor;
 
 use super::config::BertConfig;
@@ -123,6 +123,7 @@ impl Layer {
         let Forward { train, want } = forward;
         if let (Rows::Ragged(rows), true) = (rows, train && !want.attentions)
             && has_attention_kernel(&self.query.weight)?
+            && ![&self.query, &self.key, &self.value].iter().any(|layer| layer.is_adapted())
         {
             // A single product gives queries, keys and values. It has to copy the weights, which does not pay for a
             // few tokens.
@@ -132,9 +133,9 @@ impl Layer {
         }
         let mixed = {
             // These tensors are dropped at the end of the block, so that later ones may reuse their memory.
-            let query = self.query.forward(input)?;
-            let key = self.key.forward(input)?;
-            let value = self.value.forward(input)?;
+            let query = self.query.forward(input, train)?;
+            let key = self.key.forward(input, train)?;
+            let value = self.value.forward(input, train)?;
             self.attention.forward([&query, &key, &value], rows, train, want.attentions)?
         };
         Ok((self.after_attention(mixed.context, residual, train)?, mixed.probabilities))
@@ -150,9 +151,9 @@ impl Layer {
         train: bool,
     ) -> Result<Hidden> {
         let hidden_nd = hidden_td.residual.f_index_select(0, &picked.positions_n)?;
-        let query = self.query.forward(&hidden_nd)?;
-        let key = self.key.forward(&hidden_td.input)?;
-        let value = self.value.forward(&hidden_td.input)?;
+        let query = self.query.forward(&hidden_nd, train)?;
+        let key = self.key.forward(&hidden_td.input, train)?;
+        let value = self.value.forward(&hidden_td.input, train)?;
         let projections = [&query, &key, &value];
         let context = self.attention.forward_at(projections, &picked.offsets, rows, train)?;
         self.after_attention(context, &hidden_nd, train)
@@ -160,12 +161,12 @@ impl Layer {
 
     /// The part of the layer after the attention.
     fn after_attention(&self, context: Tensor, residual: &Tensor, train: bool) -> Result<Hidden> {
-        let mixed = self.attention_output.forward(&context)?;
+        let mixed = self.attention_output.forward(&context, train)?;
         drop(context);
         let [attended, residual] =
             self.attention_norm.after(mixed, residual, self.dropout, train)?;
-        let layers = [self.intermediate.affine(), self.output.affine()];
-        let output = mlp(&attended, layers, WeightLayout::OutIn, self.activation)?;
+        let layers = [&self.intermediate, &self.output];
+        let output = Linear::mlp(layers, &attended, self.activation, train)?;
         Ok(self.output_norm.after(output, &residual, self.dropout, train)?.into())
     }
 }

@@ -7,7 +7,8 @@ use sst_core::checkpoint::Renamed;
 
 use super::names::{canonical, is_base, is_buffer};
 use crate::error::ModelError;
-use crate::plan::{LoadHead, Plan, Request};
+use crate::heads::HeadConfig;
+use crate::plan::{LoadHead, Plan, Request, TaskHead};
 
 /// The encoder with the masked-language-model head.
 pub(super) const MASKED: &str = "BertForMaskedLM";
@@ -27,7 +28,9 @@ const PROJECTION: &str = "cls.predictions.decoder.weight";
 /// The two names of the head's bias. transformers has added the second one.
 const BIASES: [&str; 2] = ["cls.predictions.bias", "cls.predictions.decoder.bias"];
 const HEAD: &str = "cls.predictions.";
-const CLASSIFIER: &str = "classifier.";
+/// The modules of task heads.
+const CLASSIFIER: &str = "classifier";
+const OUTPUTS: &str = "qa_outputs";
 const MASKED_PARAMETERS: [&str; 5] = [
     "cls.predictions.bias",
     "cls.predictions.transform.dense.weight",
@@ -49,16 +52,24 @@ const PRETRAINING_PARAMETERS: [&str; 9] = [
 const POOLER: [&str; 2] = ["pooler.dense.weight", "pooler.dense.bias"];
 const PAIR: [&str; 2] = ["cls.seq_relationship.weight", "cls.seq_relationship.bias"];
 
-/// The tensors of an architecture besides those of the encoder, without the prefix `bert.`.
-fn tensors(architecture: &str) -> &'static [&'static str] {
+/// The tensors of an architecture besides those of the encoder, without the prefix `bert.`. Those of a task head come
+/// first.
+fn tensors(architecture: &str, layers: HeadConfig) -> Vec<String> {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     match architecture {
-        MASKED => &MASKED_PARAMETERS,
-        PRETRAINING => &PRETRAINING_PARAMETERS,
-        SEQUENCE => &["classifier.weight", "classifier.bias", POOLER[0], POOLER[1]],
-        TOKEN => &["classifier.weight", "classifier.bias"],
-        SPAN => &["qa_outputs.weight", "qa_outputs.bias"],
-        _ => &[],
+        MASKED => owned(&MASKED_PARAMETERS),
+        PRETRAINING => owned(&PRETRAINING_PARAMETERS),
+        SEQUENCE => [layers.parameters(CLASSIFIER, true), owned(&POOLER)].concat(),
+        TOKEN => layers.parameters(CLASSIFIER, true),
+        SPAN => HeadConfig::Linear.parameters(OUTPUTS, true),
+        _ => Vec::new(),
     }
+}
+
+/// Whether the tensor is of a task head.
+fn is_task_head(name: &str) -> bool {
+    let module = name.split('.').next();
+    [CLASSIFIER, OUTPUTS].map(Some).contains(&module)
 }
 
 /// The architecture with the head that the caller asks for.
@@ -83,19 +94,24 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
     let has_head = held.keys().any(|name| name.starts_with(HEAD));
     let [has_pooler, has_pair] = [POOLER[0], PAIR[0]].map(|name| held.contains_key(name));
     let named = request.named();
+    let (layers, is_fresh) = (HeadConfig::of(request.config)?, request.starts_head_anew());
     // Two tasks have a head of this name. The file holds that of the task which the config names.
     let is_of_other_task = |name: &str, architecture: &str| {
         let is_task = |architecture: &str| [SEQUENCE, TOKEN].contains(&architecture);
-        name.starts_with(CLASSIFIER)
+        name.split('.').next() == Some(CLASSIFIER)
             && is_task(architecture)
             && named.is_some_and(|named| is_task(named) && named != architecture)
     };
-    let lacks = |architecture: &str| -> Vec<&'static str> {
+    let lacks = |architecture: &str| -> Vec<String> {
         let is_held = |name: &str| {
-            held.contains_key(name) && !is_of_other_task(name, architecture)
+            held.contains_key(name)
+                && !(is_fresh && is_task_head(name))
+                && !is_of_other_task(name, architecture)
                 || name == BIASES[0] && held.contains_key(BIASES[1])
         };
-        tensors(architecture).iter().copied().filter(|name| !is_held(name)).collect()
+        let mut names = tensors(architecture, layers);
+        names.retain(|name| !is_held(name));
+        names
     };
     let task = request.named_task().map(|(name, _)| name).filter(|name| lacks(name).is_empty());
     let masked = match has_head && has_pooler && has_pair && named != Some(MASKED) {
@@ -136,7 +152,7 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
             vec![HEAD.to_owned()]
         }
         LoadHead::New(kind) if kind != HeadKind::LanguageModel => {
-            lacks(architecture).into_iter().map(|name| prefixed(name, architecture)).collect()
+            lacks(architecture).iter().map(|name| prefixed(name, architecture)).collect()
         }
         _ => Vec::new(),
     };
@@ -157,6 +173,7 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
         let renamed = if is_buffer(name) {
             Renamed::Ignore
         } else if !builds_masked && target.starts_with("cls.")
+            || is_fresh && is_task_head(&target)
             || is_of_other_task(&target, architecture)
         {
             Renamed::Unused
@@ -180,7 +197,18 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, ModelError> {
         };
         renames.insert(name.to_owned(), renamed);
     }
-    Ok(Plan { architecture, pooler: has_pooler, untied, new, absent, renames })
+    let task = request.tasks.iter().find(|(name, _)| *name == architecture);
+    let task = task.map(|(_, kind)| TaskHead {
+        kind: *kind,
+        module: if *kind == HeadKind::Span { OUTPUTS } else { CLASSIFIER },
+        outputs: tensors(architecture, layers).swap_remove(0),
+    });
+    Ok(Plan { architecture, pooler: has_pooler, untied, new, absent, task, renames })
+}
+
+/// The parameter that a tensor of any spelling stands for, in this architecture.
+pub(super) fn parameter(name: &str, architecture: &str) -> Renamed {
+    Renamed::To(prefixed(&canonical(name), architecture))
 }
 
 /// Whether all values of a tensor of the file are zero.
@@ -208,21 +236,17 @@ fn described(architecture: &str) -> (&'static str, &'static str) {
 }
 
 /// The parameters of the architecture that the config names which the file lacks, if the model is built without them.
-fn absent(
-    named: Option<&str>,
-    built: &str,
-    lacks: &dyn Fn(&str) -> Vec<&'static str>,
-) -> Vec<String> {
+fn absent(named: Option<&str>, built: &str, lacks: &dyn Fn(&str) -> Vec<String>) -> Vec<String> {
     let mut absent = match named {
         Some(MASKED | PRETRAINING) if built == BASE => lacks(MASKED),
         Some(task @ (SEQUENCE | TOKEN | SPAN)) if built == BASE => lacks(task),
         _ => Vec::new(),
     };
     if named == Some(PRETRAINING) && built != PRETRAINING {
-        absent.extend(lacks(PRETRAINING).iter().filter(|name| PAIR.contains(name)));
+        absent.extend(lacks(PRETRAINING).into_iter().filter(|name| PAIR.contains(&&**name)));
     }
     if [BASE, PRETRAINING].map(Some).contains(&named) && ![PRETRAINING, SEQUENCE].contains(&built) {
-        absent.extend(lacks(PRETRAINING).iter().filter(|name| POOLER.contains(name)));
+        absent.extend(lacks(PRETRAINING).into_iter().filter(|name| POOLER.contains(&&**name)));
     }
-    absent.into_iter().map(str::to_owned).collect()
+    absent
 }

@@ -13,11 +13,13 @@ use tch::Tensor;
 use super::config::{BertConfig, HARMLESS};
 use super::heads::{MaskedHead, NextSentenceHead};
 use super::model::BertModel;
-use super::plan::{BASE, MASKED, PRETRAINING, SEQUENCE, SPAN, TOKEN, plan};
+use super::plan::{BASE, MASKED, PRETRAINING, SEQUENCE, SPAN, TOKEN, parameter, plan};
 use crate::entry::{ModelEntry, architecture, parse_config, saved_config};
 use crate::error::ModelError;
 use crate::heads::labels::Labels;
-use crate::heads::{Heads, SequenceClassification, Span, TokenClassification};
+use crate::heads::{
+    Classifier, HeadConfig, Heads, SequenceClassification, Sizes, Span, TokenClassification,
+};
 use crate::options::BuildOptions;
 use crate::plan::Parts;
 
@@ -37,6 +39,7 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     harmless: HARMLESS,
     without_effect: |_| Vec::new(),
     build,
+    rename: parameter,
     plan,
 };
 
@@ -86,11 +89,12 @@ fn heads(
         let head = MaskedHead::new(&scope.sub("predictions"), config, words_vd)?;
         heads.add(HeadKind::LanguageModel, head);
     }
-    let linear = |name: &str, outputs: usize| {
-        Linear::new(&root.sub(name), config.hidden_size, outputs as i64, std)
-    };
-    let classifier = || -> Result<Linear, ModelError> {
-        Ok(linear("classifier", Labels::of_keys(&config.other)?.names.len())?)
+    let width = config.hidden_size;
+    let classifier = || -> Result<Classifier, ModelError> {
+        let outputs = Labels::of_keys(&config.other)?.names.len() as i64;
+        let sizes = Sizes { width, outputs, std, has_bias: true };
+        let layers = HeadConfig::of_keys(&config.other)?;
+        Ok(Classifier::new(&root.sub("classifier"), layers, sizes)?)
     };
     let dropout = config.classifier_dropout();
     match (architecture, encoder.pooler()) {
@@ -100,15 +104,18 @@ fn heads(
             heads.add(HeadKind::SentencePair, head);
         }
         (SEQUENCE, Some(pooler)) => {
-            let (pooler, linear) = (pooler.handle(), classifier()?);
-            let head = SequenceClassification::of_first_token(pooler, dropout, linear);
+            let (pooler, classifier) = (pooler.handle(), classifier()?);
+            let head = SequenceClassification::of_first_token(pooler, dropout, classifier);
             heads.add(HeadKind::SequenceClassification, head);
         }
         (TOKEN, _) => {
             let head = TokenClassification::new(dropout, classifier()?);
             heads.add(HeadKind::TokenClassification, head);
         }
-        (SPAN, _) => heads.add(HeadKind::Span, Span::new(linear("qa_outputs", 2)?)),
+        (SPAN, _) => {
+            let outputs = Linear::new(&root.sub("qa_outputs"), width, 2, std)?;
+            heads.add(HeadKind::Span, Span::new(outputs));
+        }
         _ => {}
     }
     Ok(heads)

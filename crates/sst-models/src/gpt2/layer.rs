@@ -2,13 +2,11 @@
 //!
 //! Shapes: t tokens of all rows, d hidden size.
 
-use sst_core::nn::{Activation, Attention, LayerNorm, dropout, has_attention_kernel, mlp};
+use sst_core::nn::{Activation, Attention, LayerNorm, Linear, dropout, has_attention_kernel};
 use sst_core::{Result, Scope};
-use sst_kernels::WeightLayout;
 use tch::Tensor;
 
 use super::config::Gpt2Config;
-use super::conv1d::Conv1d;
 use crate::decoder::{DecoderLayer, LayerContext};
 
 /// A pre-norm transformer layer: attention and a two-layer MLP, each with a norm before it and a residual connection
@@ -16,13 +14,13 @@ use crate::decoder::{DecoderLayer, LayerContext};
 #[derive(Debug)]
 pub(super) struct Layer {
     attention_norm: LayerNorm,
-    projections: Conv1d,
+    projections: Linear,
     attention: Attention,
-    attention_output: Conv1d,
+    attention_output: Linear,
     norm: LayerNorm,
-    inner: Conv1d,
+    inner: Linear,
     activation: Activation,
-    output: Conv1d,
+    output: Linear,
     dropout: f64,
 }
 
@@ -42,17 +40,17 @@ impl Layer {
         let (attention, mlp) = (scope.sub("attn"), scope.sub("mlp"));
         Ok(Self {
             attention_norm: LayerNorm::new(&scope.sub("ln_1"), width, eps)?,
-            projections: Conv1d::new(&attention.sub("c_attn"), width, 3 * width, std)?,
+            projections: Linear::in_out(&attention.sub("c_attn"), width, 3 * width, std)?,
             attention: Attention {
                 scale: Some(plain / by_layer),
                 causal: true,
                 ..Attention::bidirectional(config.n_head, config.attn_pdrop)
             },
-            attention_output: Conv1d::new(&attention.sub("c_proj"), width, width, residual_std)?,
+            attention_output: Linear::in_out(&attention.sub("c_proj"), width, width, residual_std)?,
             norm: LayerNorm::new(&scope.sub("ln_2"), width, eps)?,
-            inner: Conv1d::new(&mlp.sub("c_fc"), width, config.inner(), std)?,
+            inner: Linear::in_out(&mlp.sub("c_fc"), width, config.inner(), std)?,
             activation: config.activation_function,
-            output: Conv1d::new(&mlp.sub("c_proj"), config.inner(), width, residual_std)?,
+            output: Linear::in_out(&mlp.sub("c_proj"), config.inner(), width, residual_std)?,
             dropout: config.resid_pdrop,
         })
     }
@@ -79,7 +77,7 @@ impl DecoderLayer for Layer {
         layer_context: LayerContext<'_>,
     ) -> Result<(Tensor, Option<Tensor>)> {
         let train = layer_context.forward.train;
-        let joint = self.projections.forward(&self.attention_norm.before(hidden_td)?)?;
+        let joint = self.projections.forward(&self.attention_norm.before(hidden_td)?, train)?;
         let (context, probabilities) = match layer_context.joint_rows() {
             Some(rows) if has_attention_kernel(&joint)? => {
                 (self.attention.forward_joint(&joint, rows, train)?, None)
@@ -91,10 +89,10 @@ impl DecoderLayer for Layer {
                 (mixed.context, mixed.probabilities)
             }
         };
-        let mixed = self.attention_output.forward(&context)?;
+        let mixed = self.attention_output.forward(&context, train)?;
         let [hidden_td, normal_td] = self.norm.between(mixed, hidden_td, self.dropout, train)?;
-        let layers = [self.inner.affine(), self.output.affine()];
-        let output = mlp(&normal_td, layers, WeightLayout::InOut, self.activation)?;
+        let layers = [&self.inner, &self.output];
+        let output = Linear::mlp(layers, &normal_td, self.activation, train)?;
         Ok((hidden_td.f_add(&dropout(output, self.dropout, train)?)?, probabilities))
     }
 }

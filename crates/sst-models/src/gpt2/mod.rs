@@ -2,7 +2,6 @@
 //! config.json of `model_type` `gpt2` without cross-attention.
 
 mod config;
-mod conv1d;
 mod layer;
 mod model;
 mod names;

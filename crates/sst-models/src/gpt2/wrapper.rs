@@ -1,12 +1,11 @@
-//! The architectures of GPT-2 as [`Model`]s: `GPT2Model`, `GPT2LMHeadModel`,
-//! `GPT2ForSequenceClassification`.
+//! The architectures of GPT-2 as [`Model`]s: `GPT2Model`, `GPT2LMHeadModel`, and those of task heads.
 
 use serde_json::{Value, json};
 use sst_core::{HeadKind, Model};
 
 use super::config::{Gpt2Config, HARMLESS};
 use super::model::Gpt2Model;
-use super::names;
+use super::names::NAMES;
 use crate::causal::{self, Shape};
 use crate::entry::{ModelEntry, parse_config};
 use crate::error::ModelError;
@@ -21,13 +20,18 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     summary: "decoder with learned positions, for causal language modelling",
     is_causal: true,
     architectures: &["GPT2LMHeadModel", "GPT2Model"],
-    tasks: &[("GPT2ForSequenceClassification", HeadKind::SequenceClassification)],
+    tasks: &[
+        ("GPT2ForSequenceClassification", HeadKind::SequenceClassification),
+        ("GPT2ForTokenClassification", HeadKind::TokenClassification),
+        ("GPT2ForQuestionAnswering", HeadKind::Span),
+    ],
     default_config: || json!(Gpt2Config::default()),
     check: |config| parse_config::<Gpt2Config>(config)?.check(),
     harmless: HARMLESS,
     without_effect: |_| Vec::new(),
     build,
-    plan: |request| causal::plan(request, "wte.weight", names::rename),
+    rename: |name, architecture| NAMES.parameter(name, architecture),
+    plan: |request| causal::plan(request, &NAMES),
 };
 
 fn build(
@@ -43,8 +47,7 @@ fn build(
     }
     let shape = Shape {
         config: json!(config),
-        prefix: "transformer",
-        layers: "h.",
+        names: &NAMES,
         depth: config.n_layer,
         queries: config.n_embd * config.n_layer,
         tied: config.tie_word_embeddings,

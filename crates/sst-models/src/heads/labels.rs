@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::classifier;
 use crate::error::{ModelError, bad};
 
 /// Keys of a config.json that describe a task head. They are saved again unchanged.
-pub(crate) const KEYS: &[&str] = &["id2label", "label2id", "num_labels", "problem_type"];
+pub(crate) const KEYS: &[&str] =
+    &["id2label", "label2id", "num_labels", "problem_type", "classifier_dropout", classifier::KEY];
 
 /// The kind of labels of a classification head, which determines the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

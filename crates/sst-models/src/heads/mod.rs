@@ -1,5 +1,6 @@
 //! The collection of a model's heads, and the heads that several models share, one file each.
 
+pub(crate) mod classifier;
 pub(crate) mod labels;
 mod pooler;
 mod sequence_classification;
@@ -9,6 +10,7 @@ mod vocabulary;
 
 use sst_core::{Head, HeadKind};
 
+pub(crate) use classifier::{Classifier, HeadConfig, Sizes};
 pub(crate) use pooler::Pooler;
 pub(crate) use sequence_classification::SequenceClassification;
 pub(crate) use span::Span;

@@ -30,7 +30,7 @@ impl Pooler {
     }
 
     /// Applies the pooler to the hidden states `[b, d]` of the first tokens.
-    pub(crate) fn forward(&self, first_bd: &Tensor) -> Result<Tensor> {
-        Ok(self.dense.forward(first_bd)?.f_tanh()?)
+    pub(crate) fn forward(&self, first_bd: &Tensor, train: bool) -> Result<Tensor> {
+        Ok(self.dense.forward(first_bd, train)?.f_tanh()?)
     }
 }

@@ -2,47 +2,47 @@
 //!
 //! Shapes: b rows, d hidden size, o classes.
 
-use sst_core::nn::{Linear, dropout};
+use sst_core::nn::dropout;
 use sst_core::{Forward, Head, HeadInput, Result};
 use tch::Tensor;
 
-use super::Pooler;
+use super::{Classifier, Pooler};
 
-/// One linear layer on the hidden state of one token of each row. Encoders use the first token, with the pooler and
-/// dropout before the layer (`BertForSequenceClassification`). Decoders use the last token, which attends to all
+/// A classifier on the hidden state of one token of each row. Encoders use the first token, with the pooler and
+/// dropout before the classifier (`BertForSequenceClassification`). Decoders use the last token, which attends to all
 /// others (`GPT2ForSequenceClassification`, `LlamaForSequenceClassification`).
 #[derive(Debug)]
 pub(crate) struct SequenceClassification {
     pooler: Option<Pooler>,
     dropout: f64,
-    classifier: Linear,
+    classifier: Classifier,
     /// For a head on the last token: the token id that is skipped as padding.
     padding_id: Option<i64>,
 }
 
 impl SequenceClassification {
-    /// A head on the pooled hidden state of the first token, with this dropout probability before the linear layer.
-    pub(crate) fn of_first_token(pooler: Pooler, dropout: f64, classifier: Linear) -> Self {
+    /// A head on the pooled hidden state of the first token, with this dropout probability before the classifier.
+    pub(crate) fn of_first_token(pooler: Pooler, dropout: f64, classifier: Classifier) -> Self {
         Self { pooler: Some(pooler), dropout, classifier, padding_id: None }
     }
 
     /// A head on the hidden state of the last token whose id is not `padding_id`.
-    pub(crate) fn of_last_token(classifier: Linear, padding_id: Option<i64>) -> Self {
+    pub(crate) fn of_last_token(classifier: Classifier, padding_id: Option<i64>) -> Self {
         Self { pooler: None, dropout: 0.0, classifier, padding_id }
     }
 }
 
 impl Head for SequenceClassification {
-    fn logits(&self, hidden_nd: &Tensor, forward: Forward) -> Result<Tensor> {
+    fn logits(&self, hidden_nd: &Tensor, Forward { train, .. }: Forward) -> Result<Tensor> {
         let pooled_bd = match &self.pooler {
-            Some(pooler) => pooler.forward(hidden_nd)?,
+            Some(pooler) => pooler.forward(hidden_nd, train)?,
             None => hidden_nd.shallow_clone(),
         };
-        self.classifier.forward(&dropout(pooled_bd, self.dropout, forward.train)?)
+        self.classifier.forward(&dropout(pooled_bd, self.dropout, train)?, train)
     }
 
     fn num_outputs(&self) -> usize {
-        self.classifier.weight.size()[0] as usize
+        self.classifier.num_outputs()
     }
 
     fn input(&self) -> HeadInput {

@@ -7,7 +7,8 @@ use sst_core::{Forward, Head, HeadInput, Result};
 use tch::Tensor;
 
 /// One linear layer on the hidden state of each token (Devlin et al. 2019, "BERT", section 4.2;
-/// `BertForQuestionAnswering`). Output 0 scores the start of the span, output 1 its end.
+/// `BertForQuestionAnswering`, `GPT2ForQuestionAnswering`, `LlamaForQuestionAnswering`). Output 0 scores the start of
+/// the span, output 1 its end.
 #[derive(Debug)]
 pub(crate) struct Span {
     outputs: Linear,
@@ -21,8 +22,8 @@ impl Span {
 }
 
 impl Head for Span {
-    fn logits(&self, hidden_nd: &Tensor, _forward: Forward) -> Result<Tensor> {
-        self.outputs.forward(hidden_nd)
+    fn logits(&self, hidden_nd: &Tensor, forward: Forward) -> Result<Tensor> {
+        self.outputs.forward(hidden_nd, forward.train)
     }
 
     fn num_outputs(&self) -> usize {

@@ -2,31 +2,35 @@
 //!
 //! Shapes: n tokens, d hidden size, o classes.
 
-use sst_core::nn::{Linear, dropout};
+use sst_core::nn::dropout;
 use sst_core::{Forward, Head, HeadInput, Result};
 use tch::Tensor;
 
-/// Dropout and one linear layer on the hidden state of each token (`BertForTokenClassification`).
+use super::Classifier;
+
+/// Dropout and a classifier on the hidden state of each token (`BertForTokenClassification`,
+/// `GPT2ForTokenClassification`, `LlamaForTokenClassification`).
 #[derive(Debug)]
 pub(crate) struct TokenClassification {
     dropout: f64,
-    classifier: Linear,
+    classifier: Classifier,
 }
 
 impl TokenClassification {
-    /// A head with this dropout probability before the linear layer.
-    pub(crate) fn new(dropout: f64, classifier: Linear) -> Self {
+    /// A head with this dropout probability before the classifier.
+    pub(crate) fn new(dropout: f64, classifier: Classifier) -> Self {
         Self { dropout, classifier }
     }
 }
 
 impl Head for TokenClassification {
-    fn logits(&self, hidden_nd: &Tensor, forward: Forward) -> Result<Tensor> {
-        self.classifier.forward(&dropout(hidden_nd.shallow_clone(), self.dropout, forward.train)?)
+    fn logits(&self, hidden_nd: &Tensor, Forward { train, .. }: Forward) -> Result<Tensor> {
+        let hidden_nd = dropout(hidden_nd.shallow_clone(), self.dropout, train)?;
+        self.classifier.forward(&hidden_nd, train)
     }
 
     fn num_outputs(&self) -> usize {
-        self.classifier.weight.size()[0] as usize
+        self.classifier.num_outputs()
     }
 
     fn input(&self) -> HeadInput {
@@ -34,6 +38,6 @@ impl Head for TokenClassification {
     }
 
     fn parameters(&self) -> Vec<&Tensor> {
-        self.classifier.parameters().collect()
+        self.classifier.parameters()
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use sst_core::nn::Activation;
 use sst_data::Harmless;
 
-use crate::config::{check_dropout, check_refused, check_sizes, padding_row};
+use crate::config::{Refused, check_dropout, check_refused, check_sizes, padding_row};
 use crate::error::{ModelError, bad};
 
 /// The keys of a Llama config.json that define the model. The defaults are those of `Llama-2-7b`.
@@ -138,14 +138,21 @@ impl LlamaConfig {
         check_sizes(&[("head_dim", self.head_width())])?;
         check_dropout(&[("attention_dropout", self.attention_dropout)])?;
         padding_row(self.pad_token_id, self.vocab_size)?;
-        check_refused(&self.other, &[])?;
+        check_refused(&self.other, &REFUSED)?;
         self.rotary()?;
         Ok(())
     }
 }
 
+const REFUSED: [Refused; 1] = [(
+    "token_classification_bias",
+    |value| value == true,
+    "sst has token-classification heads with a bias only",
+)];
+
 /// Keys of Llama's config.json that do not change what sst computes, each with the reason.
 pub(super) const HARMLESS: &[Harmless] = &[
+    ("token_classification_bias", "true; false is an error"),
     ("pretraining_tp", "transformers may compute products in parts, to the same numbers"),
     ("is_decoder", "Llama is one in any case"),
     // `unused_rope_keys` reports these two if they have no effect.

@@ -79,15 +79,16 @@ impl DecoderLayer for Layer {
         hidden_td: &Tensor,
         layer_context: LayerContext<'_>,
     ) -> Result<(Tensor, Option<Tensor>)> {
+        let train = layer_context.forward.train;
         let normal_td = self.attention_norm.before(hidden_td)?;
-        let query = self.query.forward(&normal_td)?;
-        let key = self.key.forward(&normal_td)?;
-        let value = self.value.forward(&normal_td)?;
+        let query = self.query.forward(&normal_td, train)?;
+        let key = self.key.forward(&normal_td, train)?;
+        let value = self.value.forward(&normal_td, train)?;
         let mixed = layer_context.attend(&self.attention, [&query, &key, &value])?;
-        let output = self.attention_output.forward(&mixed.context)?;
+        let output = self.attention_output.forward(&mixed.context, train)?;
         let [hidden_td, normal_td] = self.norm.between(&output, hidden_td)?;
-        let gate = self.activation.apply(&self.gate.forward(&normal_td)?)?;
-        let inner = gate.f_mul(&self.up.forward(&normal_td)?)?;
-        Ok((hidden_td.f_add(&self.down.forward(&inner)?)?, mixed.probabilities))
+        let gate = self.activation.apply(&self.gate.forward(&normal_td, train)?)?;
+        let inner = gate.f_mul(&self.up.forward(&normal_td, train)?)?;
+        Ok((hidden_td.f_add(&self.down.forward(&inner, train)?)?, mixed.probabilities))
     }
 }

@@ -1,12 +1,11 @@
-//! The architectures of Llama as [`Model`]s: `LlamaModel`, `LlamaForCausalLM`,
-//! `LlamaForSequenceClassification`.
+//! The architectures of Llama as [`Model`]s: `LlamaModel`, `LlamaForCausalLM`, and those of task heads.
 
 use serde_json::{Value, json};
 use sst_core::{HeadKind, Model};
 
 use super::config::{HARMLESS, LlamaConfig};
 use super::model::LlamaModel;
-use super::names;
+use super::names::NAMES;
 use crate::causal::{self, Shape};
 use crate::entry::{ModelEntry, parse_config};
 use crate::error::ModelError;
@@ -21,7 +20,11 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     summary: "decoder with rotary positions and a gated MLP, for causal language modelling",
     is_causal: true,
     architectures: &["LlamaForCausalLM", "LlamaModel"],
-    tasks: &[("LlamaForSequenceClassification", HeadKind::SequenceClassification)],
+    tasks: &[
+        ("LlamaForSequenceClassification", HeadKind::SequenceClassification),
+        ("LlamaForTokenClassification", HeadKind::TokenClassification),
+        ("LlamaForQuestionAnswering", HeadKind::Span),
+    ],
     default_config: || json!(LlamaConfig::default()),
     check: |config| parse_config::<LlamaConfig>(config)?.check(),
     harmless: HARMLESS,
@@ -31,7 +34,8 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
             .unwrap_or_default()
     },
     build,
-    plan: |request| causal::plan(request, "embed_tokens.weight", names::rename),
+    rename: |name, architecture| NAMES.parameter(name, architecture),
+    plan: |request| causal::plan(request, &NAMES),
 };
 
 fn build(
@@ -47,8 +51,7 @@ fn build(
     let rotary = config.rotary()?;
     let shape = Shape {
         config: json!(config.complete()),
-        prefix: "model",
-        layers: "layers.",
+        names: &NAMES,
         depth: config.num_hidden_layers,
         queries: config.num_attention_heads * config.head_width() * config.num_hidden_layers,
         tied: config.tie_word_embeddings,

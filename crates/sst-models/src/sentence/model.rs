@@ -80,7 +80,7 @@ impl SentenceModel {
     ) -> Result<Self, ModelError> {
         let layout = SentenceFolder::read(folder)?;
         let encoder = layout.as_ref().map_or(folder, |layout| &*layout.encoder);
-        let tokenizer = Tokenizer::load(encoder)?;
+        let tokenizer = Tokenizer::load(&crate::tokenizer_folder(encoder)?)?;
         ledger.add_unused(&tokenizer.unused_beside_truncation());
         let load = LoadOptions { role: Role::Sentence, ..LoadOptions::new(device) };
         let loaded = crate::open(encoder, &load)?;

@@ -2,6 +2,7 @@
 // Tests fail by panicking, and damage files on purpose.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
+mod adapter_folders;
 mod altered;
 mod bert;
 mod case;
@@ -15,7 +16,9 @@ mod gguf;
 mod heads;
 mod hostile;
 mod layouts;
+mod lora;
 mod minilm;
+mod mlp_head;
 mod rope;
 mod sentence;
 mod steps;

@@ -72,11 +72,13 @@ impl ProjectionHead {
     /// Projects `[b, d]` to `[b, p]`. Like the cosine similarities, this is computed in fp32 even under autocast.
     pub(super) fn forward(&self, vectors_bd: &Tensor) -> Result<Tensor> {
         let _full = sst_kernels::autocast(vectors_bd.device(), None)?;
-        let dense = self.dense.forward(&vectors_bd.f_to_kind(Kind::Float)?)?;
+        // LoRA, whose dropout training turns on, adapts no layer of an objective.
+        let train = false;
+        let dense = self.dense.forward(&vectors_bd.f_to_kind(Kind::Float)?, train)?;
         match &self.after_dense {
             AfterDense::Nothing => Ok(dense),
             AfterDense::Tanh => Ok(dense.f_tanh()?),
-            AfterDense::ReluLinear(output) => output.forward(&dense.f_relu()?),
+            AfterDense::ReluLinear(output) => output.forward(&dense.f_relu()?, train),
         }
     }
 }

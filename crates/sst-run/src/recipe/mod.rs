@@ -10,7 +10,9 @@ mod curriculum;
 mod data;
 mod duration;
 mod error;
+mod head;
 mod limits;
+mod lora;
 mod mixture;
 mod model;
 #[cfg(test)]
@@ -40,6 +42,7 @@ pub use data::Data;
 pub use duration::{Duration, Scale};
 pub(crate) use error::Problem;
 pub use error::RecipeError;
+pub use head::HeadChoice;
 pub(crate) use limits::MOST_STEPS;
 pub use mixture::{MixBy, Mixing, Stage};
 pub use model::ModelChoice;

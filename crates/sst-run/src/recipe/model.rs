@@ -4,15 +4,17 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sst_core::{HeadKind, LoraConfig};
 use sst_data::json_problem;
 use sst_data::read::require_readable;
 use sst_models::{InitOptions, ModelError, Positions, Queries};
 
-use super::Keys;
 use super::error::{Problem, require};
+use super::head::HeadChoice;
 use super::limits::{MOST_REAL, MOST_TOKENS, MOST_WIDTH};
 use super::nearest::{name, unknown_name};
 use super::section::{self, without};
+use super::{Idle, Keys, RunConfig, lora};
 
 /// The largest number of parameters of a new model: 400 GB in fp32.
 const MOST_PARAMETERS: f64 = 1e11;
@@ -42,6 +44,8 @@ struct FolderFile {
     allow_missing: Vec<String>,
     allow_unexpected: Vec<String>,
     config: Map<String, Value>,
+    head: Option<Value>,
+    lora: Option<Value>,
 }
 
 /// `[model]`
@@ -54,6 +58,8 @@ pub enum ModelChoice {
         config: Map<String, Value>,
         /// `[model.init]`: how the weights are initialized.
         init: InitOptions,
+        /// `[model.head]`: the classification head.
+        head: HeadChoice,
     },
     /// A model that is loaded from a folder.
     Folder {
@@ -65,6 +71,10 @@ pub enum ModelChoice {
         allow_unexpected: Vec<String>,
         /// Keys of config.json to override.
         config: Map<String, Value>,
+        /// `[model.head]`: the classification head.
+        head: HeadChoice,
+        /// `[model.lora]`: LoRA; `None` to train the weights themselves.
+        lora: Option<LoraConfig>,
     },
 }
 
@@ -101,9 +111,32 @@ pub(super) const KEYS: Keys = Keys {
         ("model.init.amplitude", 0.0, 1e3),
         ("model.init.base", 1.0, MOST_REAL),
         ("model.init.attention_std", 0.0, 1e3),
+        ("model.head.hidden_size", 1.0, 16.0 * MOST_WIDTH),
+        ("model.head.dropout", 0.0, 1.0),
+        ("model.lora.rank", 1.0, MOST_WIDTH),
+        ("model.lora.alpha", 0.0, 1e6),
+        ("model.lora.dropout", 0.0, 1.0),
     ],
+    idle,
     ..Keys::NONE
 };
+
+/// The layers of a classification head have no effect if no objective trains one.
+fn idle(config: &RunConfig) -> Vec<Idle> {
+    let classifies = |kind: HeadKind| {
+        matches!(kind, HeadKind::SequenceClassification | HeadKind::TokenClassification)
+    };
+    let mut heads = config.tasks.list.iter().filter_map(|task| {
+        sst_objectives::entry(task.objective_name()).ok().and_then(|entry| entry.head)
+    });
+    match heads.any(classifies) {
+        true => Vec::new(),
+        false => {
+            let why = "no objective of the recipe trains a classification head";
+            vec![("model.head.type".to_owned(), Value::Null, why)]
+        }
+    }
+}
 
 impl ModelChoice {
     /// Reads `[model]` and fills in the defaults of its type.
@@ -117,15 +150,21 @@ impl ModelChoice {
                 ));
             }
             let file: FolderFile = section::parse("model", &Value::Object(given.clone()))?;
-            let FolderFile { path, allow_missing, allow_unexpected, config } = file;
-            return Ok(Self::Folder { path, allow_missing, allow_unexpected, config });
+            let FolderFile { path, allow_missing, allow_unexpected, config, head, lora } = file;
+            let head = HeadChoice::fill(head.as_ref())?;
+            let lora = lora.as_ref().map(lora::fill).transpose()?;
+            return Ok(Self::Folder { path, allow_missing, allow_unexpected, config, head, lora });
+        }
+        if given.contains_key("lora") {
+            let message = "needs model.path: LoRA adapts the weights of a trained model";
+            return Err(Problem::new("model.lora", message));
         }
         let known = || sst_models::list().iter().map(|entry| entry.model_type);
         let name = name("model.type", given.get("type").unwrap_or(&json!("bert")), known())?;
         let Some(entry) = sst_models::list().iter().find(|entry| entry.model_type == name) else {
             return Err(unknown_name("model.type", &name, known()));
         };
-        let keys = without(given, &["type", "init"]);
+        let keys = without(given, &["type", "init", "head"]);
         let defaults = (entry.default_config)();
         section::check_against("model", &keys, &defaults)?;
         let mut config = Map::from_iter([("model_type".to_owned(), json!(name))]);
@@ -139,7 +178,14 @@ impl ModelChoice {
         config.extend(given_here.map(|(key, value)| (key.clone(), value.clone())));
         let init =
             given.get("init").map(|value| section::parse::<InitOptions>("model.init", value));
-        Ok(Self::New { config, init: init_options(init.transpose()?.unwrap_or_default())? })
+        let init = init_options(init.transpose()?.unwrap_or_default())?;
+        let head = HeadChoice::fill(given.get("head"))?;
+        require(
+            !head.new,
+            "model.head.new",
+            "applies only with model.path: all of a new model is new",
+        )?;
+        Ok(Self::New { config, init, head })
     }
 
     /// The context length of the model, if its configuration has one.
@@ -153,6 +199,13 @@ impl ModelChoice {
             Self::Folder { path, .. } => {
                 if !Path::new(path).exists() {
                     return Err(Problem::new("model.path", format!("{path} does not exist")));
+                }
+                if sst_models::is_adapter(Path::new(path)) {
+                    let message = format!(
+                        "{path} holds an adapter, and a whole model is needed: make one with `sst merge --model {path} \
+                         --out FOLDER`"
+                    );
+                    return Err(Problem::new("model.path", message));
                 }
                 let encoder = sst_models::encoder_folder(Path::new(path))
                     .map_err(|error| Problem::new("model.path", error.to_string()))?;
@@ -190,6 +243,13 @@ impl ModelChoice {
         config.get("model_type")?.as_str().map(str::to_owned)
     }
 
+    /// `[model.head]`.
+    pub fn head(&self) -> HeadChoice {
+        match self {
+            Self::New { head, .. } | Self::Folder { head, .. } => *head,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), Problem> {
         if let Self::Folder { config, .. } = self
             && let Some(key) = CLASS_KEYS.iter().find(|key| config.contains_key(**key))
@@ -198,7 +258,11 @@ impl ModelChoice {
                 "follows from the labels: name those with data.labels, and leave this out";
             return Err(Problem::new(&format!("model.config.{key}"), message));
         }
-        let Self::New { config: model, init } = self else { return Ok(()) };
+        self.head().check()?;
+        let (model, init) = match self {
+            Self::New { config, init, .. } => (config, init),
+            Self::Folder { lora, .. } => return lora.as_ref().map_or(Ok(()), lora::check),
+        };
         // Other errors are reported where the model is built.
         let checked = sst_models::check_config(&Value::Object(model.clone()));
         if let Err(ModelError::Config { path, message }) = checked {
@@ -278,18 +342,21 @@ impl Serialize for ModelChoice {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut section = Map::new();
         match self {
-            Self::New { config, init } => {
+            Self::New { config, init, head } => {
                 for (key, value) in config {
                     let key = if key == "model_type" { "type" } else { key };
                     section.insert(key.to_owned(), value.clone());
                 }
                 section.insert("init".to_owned(), json!(init));
+                section.extend(head.to_json().map(|head| ("head".to_owned(), head)));
             }
-            Self::Folder { path, allow_missing, allow_unexpected, config } => {
+            Self::Folder { path, allow_missing, allow_unexpected, config, head, lora } => {
                 section.insert("path".to_owned(), json!(path));
                 section.insert("allow_missing".to_owned(), json!(allow_missing));
                 section.insert("allow_unexpected".to_owned(), json!(allow_unexpected));
                 section.insert("config".to_owned(), json!(config));
+                section.extend(head.to_json().map(|head| ("head".to_owned(), head)));
+                section.extend(lora.as_ref().map(|lora| ("lora".to_owned(), lora::to_json(lora))));
             }
         }
         section.serialize(to)

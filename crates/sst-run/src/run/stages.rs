@@ -189,6 +189,7 @@ impl Run {
         let Some(checkpoint) = checkpoint else { return Ok(None) };
         let place = checkpoint.path().to_owned();
         self.recipe.observer.notice(&Notice::Resuming { checkpoint: place });
+        sst_models::check_base(&checkpoint.model(), &*learner.model)?;
         let names = self.recipe.config.tasks.list.iter().map(|task| &*task.name);
         let mut named: Vec<(&str, &mut dyn Objective)> = Vec::new();
         for (name, objective) in names.zip(&mut learner.objectives) {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
 mod example;
+mod lora;
 mod recipe;
 mod records;
 mod resume;

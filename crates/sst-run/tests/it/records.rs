@@ -10,7 +10,8 @@ use sst_models::{LoadHead, LoadOptions};
 use sst_run::{Outcome, Recipe, Run, RunError, Tracker, verify};
 use tch::Device;
 
-const RECIPE: &str = r#"
+/// A run on records of two languages.
+pub(crate) const RECIPE: &str = r#"
 [run]
 name = "r"
 device = "cpu"
@@ -68,7 +69,7 @@ fn record(i: usize, words: [&str; 8], telling: [&str; 3]) -> (String, &'static s
 }
 
 /// Writes English records as CSV and Chinese records as JSON lines. Returns the override that names the files.
-fn corpus(folder: &Path) -> String {
+pub(crate) fn corpus(folder: &Path) -> String {
     let words = ["In", "the", "beginning", "was", "word", "and", "light", "day"];
     let mut csv = "id,text,mood\n".to_owned();
     let mut jsonl = String::new();
@@ -86,7 +87,7 @@ fn corpus(folder: &Path) -> String {
     format!("data.paths={}", json!(paths))
 }
 
-fn recipe(folder: &Path, run: &str, sets: &[&str]) -> Recipe {
+pub(crate) fn recipe(folder: &Path, run: &str, sets: &[&str]) -> Recipe {
     let mut recipe = Recipe::parse(RECIPE).unwrap().set(&corpus(folder)).unwrap();
     recipe = recipe.set(&format!("run.dir=\"{}\"", folder.join(run).display())).unwrap();
     for set in sets {

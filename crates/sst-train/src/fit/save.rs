@@ -87,7 +87,8 @@ impl Run<'_> {
             tensors.push((files::EMA, to_host(&ema.state())?));
         }
         if averaged {
-            let weights = self.with_weights(false, |run| Ok(run.fit.model.params().to_cpu()?))?;
+            let weights =
+                self.with_weights(false, |run| Ok(run.fit.model.params().saved_to_cpu()?))?;
             tensors.push((files::WEIGHTS, weights));
         }
         let trainer = TrainerState {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sst_core::checkpoint::{Allow, Renamed, Weights, load_params};
+use sst_core::lora::ADAPTER_PREFIX;
 use sst_core::objective::StateDict;
 use sst_core::{Model, Objective};
 
@@ -104,7 +105,8 @@ impl Checkpoint {
     /// Restores the trained weights of `model`, and the parameters and states of `objectives`, which are given with the
     /// names of their tasks. Returns the rest of the checkpoint for [`crate::fit()`].
     ///
-    /// The weights are those of `model/`, or of `state/model.safetensors` if `model/` holds the moving average.
+    /// The weights are those of `model/`, or of `state/model.safetensors` if `model/` holds the moving average. For a
+    /// model with an adapter, they are those of the adapter, because its other weights never change.
     ///
     /// # Errors
     /// If a file cannot be read, or does not fit the model or an objective.
@@ -114,18 +116,23 @@ impl Checkpoint {
         objectives: &mut [(&str, &mut dyn Objective)],
     ) -> Result<Restored, TrainError> {
         let state = self.state()?;
-        let weights = match state.model {
-            Exported::Raw => Weights::open(&self.model())?,
-            Exported::Ema => Weights::open(&self.path.join(files::WEIGHTS))?,
+        let weights = match (state.model, model.params().adapter()) {
+            (Exported::Raw, None) => Weights::open(&self.model())?,
+            (Exported::Raw, Some(_)) => Weights::open(&self.path.join(files::ADAPTER_FILE))?,
+            (Exported::Ema, _) => Weights::open(&self.path.join(files::WEIGHTS))?,
         };
         // A tied parameter is saved under two names and restored from one of them.
         let aliases: Vec<String> =
             model.saved_aliases().into_iter().map(|(_, alias)| alias).collect();
         let rename = |name: &str| match aliases.iter().any(|alias| alias == name) {
             true => Renamed::Ignore,
-            false => Renamed::To(name.to_owned()),
+            false => Renamed::To(name.strip_prefix(ADAPTER_PREFIX).unwrap_or(name).to_owned()),
         };
-        load_params(model.params_mut(), &weights, rename, &Allow::default())?;
+        // The frozen weights of a model with an adapter are those of its base model, which are in place.
+        let params = model.params();
+        let frozen = params.iter().map(|(name, _)| name).filter(|name| !params.is_saved(name));
+        let allow = Allow { missing: frozen.map(str::to_owned).collect(), ..Allow::default() };
+        load_params(model.params_mut(), &weights, rename, &allow)?;
         self.restore_objectives(objectives)?;
         let optimizer = tensors(&self.path.join(files::OPTIMIZER))?;
         let ema = match state.ema_updates {

@@ -11,6 +11,8 @@ use crate::error::TrainError;
 pub(crate) const MODEL: &str = "model";
 /// The weights of the model.
 pub(crate) const WEIGHTS_FILE: &str = "model/model.safetensors";
+/// The weights of a model with an adapter, in place of `WEIGHTS_FILE`.
+pub(crate) const ADAPTER_FILE: &str = "model/adapter_model.safetensors";
 /// The configuration of the model.
 pub(crate) const MODEL_CONFIG: &str = "model/config.json";
 /// The folder of the files that only a resumed run needs.
@@ -21,7 +23,8 @@ pub(crate) const OPTIMIZER: &str = "state/optimizer.safetensors";
 pub(crate) const OBJECTIVE: &str = "state/objective.safetensors";
 /// The moving average of the weights, if the run has one.
 pub(crate) const EMA: &str = "state/ema.safetensors";
-/// The weights that are trained, if `model/` holds their moving average.
+/// The weights that are trained, if `model/` holds their moving average. For a model with an adapter, those of the
+/// adapter.
 pub(crate) const WEIGHTS: &str = "state/model.safetensors";
 /// The state that is not tensors: [`crate::TrainerState`].
 pub(crate) const TRAINER: &str = "state/trainer.json";

@@ -15,10 +15,10 @@ use crate::error::TrainError;
 const VERSION: u32 = 2;
 /// The version of a manifest without a seal.
 const UNSEALED: u32 = 1;
-/// The files that every checkpoint has. Without this list, a checkpoint would count as complete if its manifest had
-/// lost an entry.
-const REQUIRED: [&str; 5] =
-    [files::OPTIMIZER, files::OBJECTIVE, files::TRAINER, files::WEIGHTS_FILE, files::MODEL_CONFIG];
+/// The files that every checkpoint has, besides the weights of the model or of its adapter. Without this list, a
+/// checkpoint would count as complete if its manifest had lost an entry.
+const REQUIRED: [&str; 4] =
+    [files::OPTIMIZER, files::OBJECTIVE, files::TRAINER, files::MODEL_CONFIG];
 /// Further files that `sst pretrain` always writes. They are required in a manifest without a seal, which would not
 /// show that an entry is missing.
 const REQUIRED_IF_UNSEALED: [&str; 3] =
@@ -112,6 +112,10 @@ impl Manifest {
         }
         let further = if is_unsealed { &REQUIRED_IF_UNSEALED[..] } else { &[] };
         if let Some(name) = REQUIRED.iter().chain(further).find(|name| !manifest.lists(name)) {
+            return Err(TrainError::broken(&path, format!("it does not list {name}")));
+        }
+        if !manifest.lists(files::WEIGHTS_FILE) && !manifest.lists(files::ADAPTER_FILE) {
+            let name = files::WEIGHTS_FILE;
             return Err(TrainError::broken(&path, format!("it does not list {name}")));
         }
         for (name, record) in &manifest.files {

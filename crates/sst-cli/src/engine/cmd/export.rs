@@ -7,9 +7,12 @@ use sst_cli::args::ExportArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::named;
 use sst_cli::render;
+use sst_core::Model;
 use sst_data::tokenize::Tokenizer;
 use sst_data::{Ledger, atomic};
-use sst_models::{HostModel, LoadOptions, ModelCard, Role, SentenceModel, SentenceOptions};
+use sst_models::{
+    HeadConfig, HostModel, LoadOptions, ModelCard, ModelError, Role, SentenceModel, SentenceOptions,
+};
 use tch::Device;
 
 use super::embed::options;
@@ -51,11 +54,12 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
                 return Err(Usage(message.to_owned()).into());
             }
             let folder = found.encoder()?;
-            let tokenizer = Tokenizer::load(&folder)?;
+            let tokenizer = Tokenizer::load(&sst_models::tokenizer_folder(&folder)?)?;
             ledger.add_unused(&tokenizer.unused_beside_truncation());
             let options = LoadOptions { role: Role::Write, ..LoadOptions::new(Device::Cpu) };
             let loaded = sst_models::open(&folder, &options)?;
             loaded.add_to(&ledger);
+            warn_of_head(&*loaded.model)?;
             let card = ModelCard { pipeline_tag: None, ..card("") };
             let model = HostModel::copy(&*loaded.model)?.carry(loaded.carried);
             atomic::folder(&args.out, |folder| -> Result<()> {
@@ -63,6 +67,9 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
             })?;
         }
         Format::SentenceTransformers => {
+            if sst_models::is_adapter(&found.encoder()?) {
+                return Err(ModelError::IsAdapter { path: found.folder }.into());
+            }
             let model = SentenceModel::load(&found.folder, Device::Cpu, pooling, &ledger)?;
             // A length without room for a text would be refused by every command that reads the folder.
             model.room()?;
@@ -80,4 +87,18 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
     }
     render::ledger(&ledger.entries());
     Ok(Exit::Done)
+}
+
+/// Warns if the model has a classification head that transformers does not have.
+///
+/// # Errors
+/// If its config names no such head.
+pub(super) fn warn_of_head(model: &dyn Model) -> Result<()> {
+    if HeadConfig::of(&model.config())? != HeadConfig::Linear {
+        tracing::warn!(
+            "the classification head is an MLP, which transformers does not have: it would load the encoder and start \
+             a head of its own; sst reads the folder as it is"
+        );
+    }
+    Ok(())
 }

@@ -94,9 +94,15 @@ fn items(kind: ListKind) -> Vec<Item> {
             ("csv", "comma-separated values with a header; .csv"),
             ("tsv", "tab-separated values with a header; .tsv"),
             ("parquet", "Apache Parquet; .parquet"),
-            ("conll", "words with tags in columns, as in CoNLL-2003; .conll, .iob, .iob2, .bio, .bioes, .bmes"),
+            (
+                "conll",
+                "words with tags in columns, as in CoNLL-2003; .conll, .iob, .iob2, .bio, .bioes, .bmes",
+            ),
             ("conllu", "CoNLL-U of Universal Dependencies; .conllu"),
-            ("squad", "questions with answers, as in SQuAD and CMRC 2018; only if the format is set"),
+            (
+                "squad",
+                "questions with answers, as in SQuAD and CMRC 2018; only if the format is set",
+            ),
         ]),
         ListKind::Tokenizers => tokenizers(),
         ListKind::Optimizers => optimizers(),

@@ -12,6 +12,7 @@ pub(crate) mod export;
 pub(crate) mod fill_mask;
 pub(crate) mod generate;
 pub(crate) mod list;
+pub(crate) mod merge;
 pub(crate) mod mine;
 pub(crate) mod pairs;
 pub(crate) mod perplexity;

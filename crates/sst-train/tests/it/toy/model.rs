@@ -49,9 +49,9 @@ impl Encoder for Toy {
         Ok(Embedded { hidden, rows: tokens.layout() })
     }
 
-    fn encode_embedded(&self, embedded: Embedded, _: Forward) -> Result<EncoderOutput> {
+    fn encode_embedded(&self, embedded: Embedded, forward: Forward) -> Result<EncoderOutput> {
         let Embedded { hidden, rows } = embedded;
-        let hidden_bld = self.output.forward(&hidden)?;
+        let hidden_bld = self.output.forward(&hidden, forward.train)?;
         Ok(EncoderOutput { hidden_bld, rows, attentions: None, hidden_states: None })
     }
 }

@@ -1,24 +1,24 @@
-//! Reads a Hugging Face model folder.
+//! Reads a Hugging Face model folder, or the folder of an adapter together with that of its base model.
 
-use std::path::Path;
-use std::sync::Arc;
+mod fill;
+mod prepare;
+mod targets;
+
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use sst_core::checkpoint::{
-    Allow, CheckpointError, FileShapes, LoadReport, Renamed, Weights, load_params,
-};
-use sst_core::{HeadKind, Model};
+use sst_core::checkpoint::{Allow, LoadReport};
+use sst_core::{HeadKind, LoraConfig, Model};
 use sst_data::{Ledger, Unused, UnusedKind};
 use tch::Device;
 
-use crate::config::add_unused;
-use crate::entry::{architecture as architecture_of, model_type};
+use self::prepare::{Prepared, in_file, prepare};
+use crate::adapter::{AdapterFolder, folder_with};
+use crate::entry::model_type;
 use crate::error::ModelError;
 use crate::files::{self, Carried, Role};
-use crate::heads::labels;
-use crate::init::InitOptions;
-use crate::options::BuildOptions;
-use crate::plan::{LoadHead, Parts, Plan, Request};
+use crate::heads::{HeadConfig, labels};
+use crate::plan::LoadHead;
 use crate::registry;
 
 /// The options of [`open`].
@@ -34,6 +34,13 @@ pub struct LoadOptions {
     pub config: Map<String, Value>,
     /// Parameters that may be missing, and tensors that may be left unused without a report.
     pub allow: Allow,
+    /// The layers of a classification head that is loaded or made; `None` for those that config.json names.
+    pub head_layers: Option<HeadConfig>,
+    /// Whether a head that is trained ([`LoadHead::New`]) has the initial values of a new model even if the folder
+    /// holds it.
+    pub reset_head: bool,
+    /// LoRA, for a caller that trains an adapter of the model. The head that it trains is part of the adapter.
+    pub lora: Option<LoraConfig>,
     /// The seed for the initial values of parameters that the file may lack.
     pub seed: u64,
 }
@@ -47,6 +54,9 @@ impl LoadOptions {
             role: Role::Run,
             config: Map::new(),
             allow: Allow::default(),
+            head_layers: None,
+            reset_head: false,
+            lora: None,
             seed: 0,
         }
     }
@@ -79,14 +89,16 @@ impl Loaded {
     }
 }
 
-/// Loads the model of a folder with config.json and weights in one file or in shards.
+/// Loads the model of a folder with config.json and weights in one file or in shards; or the adapter of a folder with
+/// adapter_config.json, and its base model.
 ///
 /// The architecture follows from the tensors in the file and, if these leave a choice, from the config.
 /// `architecture` overrides both; the file must then hold all of its parameters, except those that `allow` names.
 ///
 /// # Errors
 /// If the config or the weights cannot be read, a size in the config differs from the weights, or a parameter is
-/// missing, has another shape, or is not finite.
+/// missing, has another shape, or is not finite. For an adapter also if its base model is not found or has changed, or
+/// it needs what sst does not implement.
 pub fn load(
     folder: &Path,
     architecture: Option<&str>,
@@ -101,7 +113,8 @@ pub fn load(
 /// [`load`] with all options. Also returns the report.
 ///
 /// # Errors
-/// As for [`load`]; also if a key of `options.config` does not exist in the model, or the required head is missing.
+/// As for [`load`]; also if a key of `options.config` does not exist in the model, the required head is missing or has
+/// another number of classes, LoRA has no layer to adapt, or the folder holds an adapter and the caller trains.
 pub fn open(folder: &Path, options: &LoadOptions) -> Result<Loaded, ModelError> {
     load_as(folder, None, options)
 }
@@ -120,7 +133,7 @@ pub struct Sizes {
 ///
 /// # Errors
 /// If the config or the weights cannot be read, a key of `options.config` does not exist in the model, or the
-/// required head is missing.
+/// required head is missing or has another number of classes.
 pub fn check_folder(folder: &Path, options: &LoadOptions) -> Result<Sizes, ModelError> {
     let prepared = prepare(folder, None, options)?;
     let number = |key: &str| prepared.config.get(key).and_then(Value::as_u64);
@@ -142,8 +155,7 @@ pub struct HeadLabels {
 /// # Errors
 /// If the config.json cannot be read.
 pub fn labels_of(folder: &Path, kind: HeadKind) -> Result<Option<HeadLabels>, ModelError> {
-    let path = folder.join("config.json");
-    let config: Value = files::read_json(&path)?.ok_or_else(|| files::not_found(&path))?;
+    let (path, config) = config_of(folder)?;
     let entry = registry::entry(model_type(&config).map_err(in_file(&path))?)?;
     let named = config.pointer("/architectures/0").and_then(Value::as_str);
     if entry.task(named).is_none_or(|(_, head)| head != kind) {
@@ -155,78 +167,14 @@ pub fn labels_of(folder: &Path, kind: HeadKind) -> Result<Option<HeadLabels>, Mo
     Ok(Some(HeadLabels { names, are_named }))
 }
 
-/// The content of a folder before a model is built.
-struct Prepared {
-    /// The config.json after the keys of the options were applied.
-    config: Value,
-    weights: Weights,
-    plan: Plan,
-    build: BuildOptions,
-    unused: Unused,
-}
-
-/// Adds the name of the file to an error about a key.
-fn in_file(path: &Path) -> impl Fn(ModelError) -> ModelError {
-    move |error| match error {
-        ModelError::Config { .. } => {
-            ModelError::BadFile { path: path.to_owned(), message: error.to_string() }
-        }
-        other => other,
+/// The config.json of a folder, and its path. For an adapter it describes the model with the adapter.
+fn config_of(folder: &Path) -> Result<(PathBuf, Value), ModelError> {
+    if let Some(adapter) = AdapterFolder::read(folder)? {
+        return Ok((adapter.config_path, adapter.config));
     }
-}
-
-fn prepare(
-    folder: &Path,
-    architecture: Option<&str>,
-    options: &LoadOptions,
-) -> Result<Prepared, ModelError> {
     let path = folder.join("config.json");
-    let mut config: Value = files::read_json(&path)?.ok_or_else(|| files::not_found(&path))?;
-    let in_file = in_file(&path);
-    let entry = registry::entry(model_type(&config).map_err(in_file)?)?;
-    let mut unused = Unused::new();
-    add_unused(&mut unused, "config.json", &config, entry);
-    let known = (entry.default_config)();
-    for (key, value) in &options.config {
-        let is_task_key = !entry.tasks.is_empty() && labels::KEYS.contains(&key.as_str());
-        if key == "model_type" || known.get(key).is_none() && !is_task_key {
-            let message = format!("a model of type `{}` has no such key", entry.model_type);
-            return Err(ModelError::Config { path: key.clone(), message });
-        }
-        config[key] = value.clone();
-    }
-    labels::drop_overridden(&mut config);
-    let weights = Weights::open(folder)?;
-    let mut build = BuildOptions {
-        device: options.device,
-        seed: Some(options.seed),
-        architecture: architecture.map(str::to_owned),
-        init: InitOptions::default(),
-    };
-    let architecture = match architecture {
-        Some(_) => Some(architecture_of(entry, &build)?),
-        None => None,
-    };
-    let request = Request {
-        model_type: entry.model_type,
-        architectures: entry.architectures,
-        tasks: entry.tasks,
-        default_config: entry.default_config,
-        config: &config,
-        weights: &weights,
-        architecture,
-        head: options.head,
-    };
-    let plan = (entry.plan)(&request)?;
-    build.architecture = Some(plan.architecture.to_owned());
-    if plan.untied {
-        unused.add(
-            UnusedKind::ConfigKey,
-            "config.json: tie_word_embeddings (the head in the file differs from the embeddings and is used)",
-        );
-        config["tie_word_embeddings"] = Value::Bool(false);
-    }
-    Ok(Prepared { config, weights, plan, build, unused })
+    let config = files::read_json(&path)?.ok_or_else(|| files::not_found(&path))?;
+    Ok((path, config))
 }
 
 fn load_as(
@@ -234,57 +182,23 @@ fn load_as(
     architecture: Option<&str>,
     options: &LoadOptions,
 ) -> Result<Loaded, ModelError> {
-    let Prepared { config, weights, plan, build, mut unused } =
-        prepare(folder, architecture, options)?;
-    let path = folder.join("config.json");
-    let in_file = in_file(&path);
-    let (model, report) = filled(&config, &weights, &plan, &build, options).map_err(|error| {
+    let prepared = prepare(folder, architecture, options)?;
+    let in_file = in_file(&prepared.config_path);
+    let (model, report) = prepared.fill(options).map_err(|error| {
         match (error, options.config.is_empty()) {
             // The key may come from the options; the caller knows their source.
             (error @ ModelError::Config { .. }, false) => error,
             (error, _) => in_file(error),
         }
     })?;
+    let Prepared { weights, adapter, plan, mut unused, .. } = prepared;
     let is_allowed =
         |name: &String| options.allow.unexpected.iter().any(|start| name.starts_with(&**start));
     for name in report.unexpected.iter().filter(|name| !is_allowed(name)) {
         unused.add(UnusedKind::Tensor, name);
     }
-    files::add_unused(&mut unused, folder, &weights, options.role)?;
-    let carried = Carried::read(folder)?;
+    let files = adapter.as_ref().map_or(&weights, |adapter| &adapter.weights);
+    files::add_unused(&mut unused, folder, files, options.role)?;
+    let carried = Carried::read(&folder_with(folder, &Carried::NAMES)?)?;
     Ok(Loaded { model, report, unused, absent: plan.absent, carried })
-}
-
-/// Builds the model that was planned and loads its weights.
-fn filled(
-    config: &Value,
-    weights: &Weights,
-    plan: &Plan,
-    build: &BuildOptions,
-    options: &LoadOptions,
-) -> Result<(Box<dyn Model>, LoadReport), ModelError> {
-    let entry = registry::entry(model_type(config)?)?;
-    let rename = |name: &str| plan.renames.get(name).cloned().unwrap_or(Renamed::Unused);
-    // Additional tensors in the file are reported and not refused.
-    let allow = Allow {
-        missing: [&options.allow.missing[..], &plan.new].concat(),
-        unexpected: vec![String::new()],
-    };
-    let shapes = Arc::new(FileShapes::new(weights, rename, &allow)?);
-    let parts = Parts { pooler: plan.pooler, file: Some(Arc::clone(&shapes)) };
-    let built = (entry.build)(config, build, &parts);
-    if let Some(mut report) = shapes.problems() {
-        // The names in the file may show why parameters are missing.
-        let (path, known) = (weights.path().to_owned(), built.as_ref().ok());
-        let unknown = |name: &&str| match (rename(name), known) {
-            (Renamed::To(target), Some(model)) => model.params().get(&target).is_none(),
-            _ => false,
-        };
-        report.unexpected = weights.names().filter(unknown).map(str::to_owned).collect();
-        let report = Box::new(report);
-        return Err(sst_core::Error::from(CheckpointError::Mismatch { path, report }).into());
-    }
-    let mut model = built?;
-    let report = load_params(model.params_mut(), weights, rename, &allow)?;
-    Ok((model, report))
 }
