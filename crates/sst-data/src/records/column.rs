@@ -80,7 +80,10 @@ impl Column {
         match self.kind {
             ColumnKind::Text => Some(setting::TEXT_FIELD),
             ColumnKind::Label | ColumnKind::Labels => Some(setting::LABEL_FIELD),
-            ColumnKind::SecondText { .. } | ColumnKind::Number | ColumnKind::Spans { .. } => None,
+            ColumnKind::SecondText { .. }
+            | ColumnKind::Number
+            | ColumnKind::Spans { .. }
+            | ColumnKind::Entities { .. } => None,
         }
     }
 

@@ -126,7 +126,9 @@ impl NamesSettings for ColumnError {
             | Self::Missing { setting, .. }
             | Self::BadValue { setting, .. } => setting.iter().copied().collect(),
             Self::UnknownLabel { .. } => vec![setting::LABELS],
-            Self::EmptyText { .. } => Vec::new(),
+            Self::EmptyText { .. }
+            | Self::MisplacedSpan { .. }
+            | Self::OverlappingEntities { .. } => Vec::new(),
         }
     }
 }

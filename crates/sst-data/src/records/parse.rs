@@ -87,7 +87,9 @@ pub(super) fn bad(key: &Key, column: &Column, reason: String) -> ColumnError {
 pub(super) fn bad_span(key: &Key, column: &Column, error: SpanError) -> ColumnError {
     let (key, field) = (key.clone(), column.field.clone());
     match error {
-        SpanError::Bad(reason) => ColumnError::BadValue { key, field, reason },
+        SpanError::Bad(reason) => {
+            ColumnError::BadValue { key, field, reason, setting: column.setting() }
+        }
         SpanError::Misplaced(reason) => ColumnError::MisplacedSpan { key, field, reason },
         SpanError::Overlapping(reason) => ColumnError::OverlappingEntities { key, field, reason },
     }

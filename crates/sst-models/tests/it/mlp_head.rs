@@ -48,7 +48,7 @@ fn an_mlp_is_two_layers_with_relu_and_is_saved_and_loaded() {
         let linear = |x: &tch::Tensor, name: &str| {
             x.linear(&param(&format!("{name}.weight")), Some(&param(&format!("{name}.bias"))))
         };
-        let mut hidden = output.select(model.head(kind).unwrap().input()).unwrap();
+        let mut hidden = output.select(model.head(kind).unwrap().input(), &ids).unwrap();
         if is_pooled {
             hidden = linear(&hidden, "bert.pooler.dense").tanh();
         }
