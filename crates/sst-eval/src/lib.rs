@@ -44,6 +44,7 @@ pub mod metric;
 pub mod mine;
 pub mod nearest;
 mod perplexity;
+pub mod probe;
 mod pseudo_perplexity;
 mod rankme;
 mod retrieval;
