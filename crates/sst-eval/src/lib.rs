@@ -46,6 +46,7 @@ pub mod mine;
 pub mod nearest;
 mod normalize;
 mod perplexity;
+pub mod probe;
 mod pseudo_perplexity;
 mod rankme;
 mod retrieval;

@@ -16,6 +16,7 @@ mod mask_accuracy;
 mod metric;
 mod mine;
 mod perplexity;
+mod probe;
 mod pseudo_perplexity;
 mod rankme;
 mod retrieval;
