@@ -50,7 +50,7 @@ fn what_is_not_finite_is_not_merged() {
     let sandbox = Sandbox::new();
     copied(&sandbox, "bert");
     let mut config = sandbox.json("adapter/adapter_config.json");
-    config["lora_alpha"] = json!(1e38);
+    config["lora_alpha"] = json!(1e40);
     sandbox.write("adapter/adapter_config.json", config.to_string());
     let ended = sandbox.sst(&["merge", "--model", "adapter", "--out", "merged"]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);

@@ -69,6 +69,7 @@ fn pipes_are_refused_without_waiting_by_every_command() {
             _ => pipe(&sandbox, name),
         }
     }
+    sandbox.write("pairs.jsonl", "{\"text\":\"the old man\",\"a\":\"the sea\"}\n");
     let what = "a pipe, not a file: write the data to a file and name that";
     for (line, expected) in [
         ("convert p --out c", what),
@@ -84,7 +85,7 @@ fn pipes_are_refused_without_waiting_by_every_command() {
         ("pretrain recipe.toml --set run.name=x --set tokenizer={path=\"p\"}", what),
         ("embed --model runs/r --data corpus.txt --out p.npy", what),
         ("embed --model runs/r --data corpus.txt --out folder.npy", "it is a folder, not a file"),
-        ("mine --model runs/r --fields text,a --data corpus.txt --out p.jsonl", what),
+        ("mine --model runs/r --fields text,a --data pairs.jsonl --out p.jsonl", what),
         ("report runs/r --out p.html", what),
     ] {
         refused(&sandbox, line, expected);
