@@ -206,7 +206,7 @@ fn files_that_are_no_questions_are_refused() {
         "{error}"
     );
     check_error_kind("a.json", b"[]", |error| {
-        error.to_string().contains("set the format to jsonl or squad")
+        error.to_string().contains("set `format` to jsonl or squad")
     });
 }
 
