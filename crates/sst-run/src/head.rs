@@ -92,7 +92,7 @@ impl CheckedRecipe {
             Some(head) if head.are_named && head.names != *given => {
                 let message = format!(
                     "are {}, but the outputs of the {kind} in {path} stand for {}, in this order: remove data.labels, \
-                     or give the same",
+                     give the same, or start the head anew with model.head.new = true",
                     given.join(", "),
                     head.names.join(", ")
                 );
