@@ -110,12 +110,13 @@ impl Manifest {
         if !is_unsealed && manifest.seal.as_ref() != Some(&manifest.hash()) {
             return Err(TrainError::broken(&path, "it changed since it was written"));
         }
+        let weights = match manifest.lists(files::ADAPTER_FILE) {
+            true => files::ADAPTER_FILE,
+            false => files::WEIGHTS_FILE,
+        };
         let further = if is_unsealed { &REQUIRED_IF_UNSEALED[..] } else { &[] };
-        if let Some(name) = REQUIRED.iter().chain(further).find(|name| !manifest.lists(name)) {
-            return Err(TrainError::broken(&path, format!("it does not list {name}")));
-        }
-        if !manifest.lists(files::WEIGHTS_FILE) && !manifest.lists(files::ADAPTER_FILE) {
-            let name = files::WEIGHTS_FILE;
+        let required = REQUIRED.iter().chain([&weights]).chain(further);
+        if let Some(name) = required.copied().find(|name| !manifest.lists(name)) {
             return Err(TrainError::broken(&path, format!("it does not list {name}")));
         }
         for (name, record) in &manifest.files {
