@@ -38,9 +38,9 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<Exit> {
             format!("--num-samples is {}, but there are only {count} --beams", args.num_samples);
         return Err(Usage(message).into());
     }
+    let prompts = prompts(args)?;
     let found = model::find(&args.model)?;
     found.type_must_be_causal("sst fill-mask")?;
-    let prompts = prompts(args)?;
     let device = settings::open_device(&args.device)?;
     let ledger = Ledger::new();
     let (model, processor) =
