@@ -38,7 +38,7 @@ fn an_adapter_becomes_a_whole_model() {
     refused(&["merge", "--model", "adapter", "--out", "merged"], "merged exists");
     refused(&["merge", "--model", "merged", "--out", "x"], "nothing to merge");
     let sentences = ["export", "--format", "sentence-transformers", "--out", "x"];
-    refused(&[&sentences[..], &["--model", "adapter"]].concat(), "sst merge --model");
+    refused(&[&sentences[..], &["--model", "adapter"]].concat(), "sst merge");
     std::fs::remove_dir_all(sandbox.path("base")).unwrap();
     refused(&["merge", "--model", "adapter", "--out", "x"], "base_model_name_or_path");
     assert!(!sandbox.path("x").exists());

@@ -58,8 +58,8 @@ pub enum ModelError {
     },
     /// The head of a folder has another number of classes than its config.json or the caller.
     #[error(
-        "{path}: its {head} has {held} outputs, and {wanted} are needed{}: train on a folder without this head, or start \
-         the head anew with model.head.new = true",
+        "{path}: its {head} has {held} outputs, and {wanted} are needed{}: use a folder without this head, or start the \
+         head anew (`reset_head`)",
         classes(.labels),
         path = path.display()
     )]
@@ -107,7 +107,7 @@ pub enum ModelError {
     },
     /// A whole model is needed, and the folder holds an adapter.
     #[error(
-        "{path} holds an adapter, and a whole model is needed: make one with `sst merge --model {path} --out FOLDER`",
+        "{path} holds an adapter, and a whole model is needed: `sst merge` makes one",
         path = path.display()
     )]
     IsAdapter {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sst_data::NamesSettings;
 use sst_data::lock::LockError;
 use sst_data::read::ReadError;
 use sst_data::rows::DatasetError;
@@ -12,7 +13,7 @@ use sst_models::ModelError;
 use sst_objectives::ObjectiveError;
 use sst_train::TrainError;
 
-use crate::recipe::keys;
+use crate::recipe::{Task, keys};
 
 pub use crate::recipe::RecipeError;
 
@@ -146,6 +147,14 @@ pub enum RunError {
 pub type Result<T, E = RunError> = std::result::Result<T, E>;
 
 impl RunError {
+    /// The error of a library about the data of `task`, with the task's keys.
+    pub(crate) fn of_task<E>(task: &Task, error: E) -> Self
+    where
+        E: std::error::Error + NamesSettings + Send + Sync + 'static,
+    {
+        Self::OfTask { message: task.message(&error), source: error.into() }
+    }
+
     /// For `map_err`: turns an IO error on `path` into [`RunError::Io`].
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }

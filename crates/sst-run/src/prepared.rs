@@ -24,7 +24,6 @@ use crate::recipe::{
     Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
     tokenizer_problem, unused,
 };
-use crate::task_rows::of_task;
 use crate::{cached_tokenizer, model};
 
 /// A checked recipe: its complete configuration, and methods that build what a run needs.
@@ -203,7 +202,7 @@ impl CheckedRecipe {
     /// The error of reading `data`, with the keys of the first task that has it.
     fn of_data(&self, data: &Data, error: ReadError) -> RunError {
         match self.config.tasks.list.iter().find(|task| task.data == *data) {
-            Some(task) => of_task(task, error),
+            Some(task) => RunError::of_task(task, error),
             None => error.into(),
         }
     }
@@ -385,7 +384,11 @@ impl CheckedRecipe {
             ModelError::Config { path, message } => {
                 self.refuse(key_problem("model.config", path, message))
             }
-            ModelError::HeadSize { .. } | ModelError::IsAdapter { .. } => {
+            ModelError::HeadSize { .. } => {
+                let message = format!("{error} (`model.head.new = true` in the recipe)");
+                self.refuse(Problem::new("model.path", message))
+            }
+            ModelError::IsAdapter { .. } => {
                 self.refuse(Problem::new("model.path", error.to_string()))
             }
             ModelError::Core(sst_core::Error::Checkpoint(CheckpointError::NoWeights {

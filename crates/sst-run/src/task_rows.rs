@@ -128,7 +128,7 @@ impl CheckedRecipe {
             cache: &cache.join("stores"),
         };
         let store = preparation.prepare(&mut progress);
-        Ok(PreparedData::Tokens(store.map_err(|error| of_task(task, error))?))
+        Ok(PreparedData::Tokens(store.map_err(|error| RunError::of_task(task, error))?))
     }
 
     /// The labels of the first column with labels, if they do not come from the data.
@@ -285,7 +285,7 @@ impl CheckedRecipe {
             RecordsError::BadLabels { .. } => {
                 self.refuse(Problem::sentence(&task.key("data.labels"), error.to_string()))
             }
-            RecordsError::Read(error) => of_task(task, error),
+            RecordsError::Read(error) => RunError::of_task(task, error),
             RecordsError::Store(error) => error.into(),
             RecordsError::Lock(error) => error.into(),
             RecordsError::Column(ColumnError::UnknownLabel { .. })
@@ -297,15 +297,7 @@ impl CheckedRecipe {
                 );
                 RunError::OfTask { message, source: error.into() }
             }
-            other => of_task(task, other),
+            other => RunError::of_task(task, other),
         }
     }
-}
-
-/// The error of a library about the data of `task`, with the task's keys.
-pub(crate) fn of_task<E>(task: &Task, error: E) -> RunError
-where
-    E: Error + NamesSettings + Send + Sync + 'static,
-{
-    RunError::OfTask { message: task.message(&error), source: error.into() }
 }

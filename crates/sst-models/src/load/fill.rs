@@ -97,7 +97,7 @@ impl Prepared {
                 }
                 _ => {
                     let message = "the folder lacks the language-model head that is trained, and an adapter holds no \
-                                   such head: train the head first, without model.lora";
+                                   such head: train the head first, without LoRA";
                     return Err(bad("lora", message));
                 }
             }
