@@ -92,7 +92,10 @@ pub(crate) fn check_but(
     for (name, param) in model.params().trainable() {
         let want = case.get(&format!("final.{name}"));
         if is_zero(name) {
-            assert!((param - want).abs().max().double_value(&[]) < 1e-4, "{name}");
+            // The gradient is rounding noise, of which AdamW makes steps of up to the learning rate.
+            let most: f64 = rates.iter().sum();
+            let moved = (param - want).abs().max().double_value(&[]);
+            assert!(moved <= most, "{name}: {moved} {most}");
         } else {
             close(name, param, &want, 1e-5);
         }
