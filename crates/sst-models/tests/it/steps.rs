@@ -70,12 +70,17 @@ pub(crate) fn check_but(
         let norm = sst_kernels::global_norm(with_grad.iter().map(|(_, _, grad)| grad)).unwrap();
         let got = norm.double_value(&[]);
         assert!((got - norms[step]).abs() <= 1e-5 * norms[step], "norm {step}: {got}");
+        // AdamW would make steps of the learning rate out of rounding noise, in any direction: it is left out.
+        let is_noise =
+            |name: &str, grad: &Tensor| is_zero(name) && grad.abs().max().double_value(&[]) < 1e-6;
         let scale = ((norm + 1e-6) / 0.5).clamp_min(1.0);
         let count = Tensor::from(step as f32 + 1.0);
         for decays in [true, false] {
             let mut group = AdamWTensors::default();
-            for (name, param, grad) in with_grad.iter().filter(|(_, p, _)| (p.dim() >= 2) == decays)
-            {
+            let updated = with_grad.iter().filter(|(name, param, grad)| {
+                (param.dim() >= 2) == decays && !is_noise(name, grad)
+            });
+            for (name, param, grad) in updated {
                 group.params.push(*param);
                 group.grads.push(grad);
                 group.exp_avgs.push(&exp_avgs[name]);
@@ -92,10 +97,7 @@ pub(crate) fn check_but(
     for (name, param) in model.params().trainable() {
         let want = case.get(&format!("final.{name}"));
         if is_zero(name) {
-            // The gradient is rounding noise, of which AdamW makes steps of up to the learning rate.
-            let most: f64 = rates.iter().sum();
-            let moved = (param - want).abs().max().double_value(&[]);
-            assert!(moved <= most, "{name}: {moved} {most}");
+            assert!((param - want).abs().max().double_value(&[]) < 1e-4, "{name}");
         } else {
             close(name, param, &want, 1e-5);
         }
