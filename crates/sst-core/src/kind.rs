@@ -50,3 +50,33 @@ impl fmt::Display for HeadKind {
         }
     }
 }
+
+/// What a sequence-classification head predicts, which determines the loss and how its outputs become probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemType {
+    /// The outputs are predicted numbers; the loss is the mean squared error.
+    Regression,
+    /// Each row has exactly one class; the loss is the cross-entropy.
+    SingleLabel,
+    /// Each row may have any number of classes; the loss is the binary cross-entropy of each class.
+    MultiLabel,
+}
+
+impl ProblemType {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Regression, Self::SingleLabel, Self::MultiLabel];
+
+    /// The name that transformers' config.json has for it under `problem_type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Regression => "regression",
+            Self::SingleLabel => "single_label_classification",
+            Self::MultiLabel => "multi_label_classification",
+        }
+    }
+
+    /// The one of this name; `None` if there is none.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|problem| problem.name() == name)
+    }
+}

@@ -11,6 +11,27 @@ pub type Metrics = BTreeMap<String, f64>;
 /// How much was measured, by name, such as `rows` or `tokens`.
 pub type Counts = BTreeMap<String, u64>;
 
+/// Figures of several things of one kind, such as the classes of a classifier.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// The name of each row, and a figure for each column.
+    pub rows: Vec<(String, Vec<f64>)>,
+}
+
+impl Table {
+    /// A table with these columns and no row.
+    pub fn new(columns: &[&str]) -> Self {
+        Self { columns: columns.iter().map(|name| (*name).to_owned()).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, name: &str, figures: Vec<f64>) {
+        self.rows.push((name.to_owned(), figures));
+    }
+}
+
 /// The figures of one evaluation, and how much data they were measured on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -23,6 +44,9 @@ pub struct Report {
     /// The settings that decide what a figure means, where there are several definitions of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
+    /// Tables by name, such as the figures of each class, or the confusion matrix.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, Table>,
 }
 
 impl Report {
@@ -37,6 +61,7 @@ impl Report {
             metrics: metrics.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
             counts: counts.into_iter().map(|(key, count)| (key.to_owned(), count)).collect(),
             settings: BTreeMap::new(),
+            tables: BTreeMap::new(),
         }
     }
 
@@ -47,13 +72,24 @@ impl Report {
         self
     }
 
-    /// `{"version": 1, "name": .., "metrics": {..}, "counts": {..}}`, and `"settings": {..}` where there are any.
+    /// Adds the table `name`.
+    #[must_use]
+    pub fn with_table(mut self, name: &str, table: Table) -> Self {
+        self.tables.insert(name.to_owned(), table);
+        self
+    }
+
+    /// `{"version": 1, "name": .., "metrics": {..}, "counts": {..}}`, and `"settings": {..}` and `"tables": {..}`
+    /// where there are any. A table is `{"columns": [..], "rows": [[name, [..]], ..]}`.
     pub fn to_json(&self) -> Value {
-        let Self { name, metrics, counts, settings } = self;
+        let Self { name, metrics, counts, settings, tables } = self;
         let mut report =
             json!({ "version": 1, "name": name, "metrics": metrics, "counts": counts });
         if !settings.is_empty() {
             report["settings"] = json!(settings);
+        }
+        if !tables.is_empty() {
+            report["tables"] = json!(tables);
         }
         report
     }

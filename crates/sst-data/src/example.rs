@@ -101,6 +101,24 @@ impl Example {
         }
     }
 
+    /// The integers in field `name`, such as the classes of a row; `None` if there is no such field or it does not hold
+    /// integers.
+    pub fn ints(&self, name: &str) -> Option<&[i64]> {
+        match self.fields.get(name) {
+            Some(Field::Ints(values)) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The number in field `name`, such as the target of a regression; `None` if there is no such field or it is not a
+    /// number.
+    pub fn float(&self, name: &str) -> Option<f64> {
+        match self.fields.get(name) {
+            Some(Field::Float(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
     /// The spans of field `name`; `None` if there is no such field or it does not hold spans.
     pub fn spans(&self, name: &str) -> Option<&[Span]> {
         match self.fields.get(name) {

@@ -7,6 +7,7 @@ use sst_data::config_problem;
 
 use crate::error::EvalError;
 use crate::input::{Input, InputKind};
+use crate::record_spec::RecordSpec;
 
 /// Builds an evaluator from its configuration and its data.
 type Build = for<'a> fn(&Value, Input<'a>) -> Result<Box<dyn Evaluator + 'a>, EvalError>;
@@ -22,6 +23,8 @@ pub struct Entry {
     pub details: &'static str,
     /// The kind of data that the evaluator reads.
     pub input: InputKind,
+    /// For [`InputKind::Records`]: the rows that it reads.
+    pub records: Option<RecordSpec>,
     /// Whether the evaluator measures the loss of an objective, which must then be passed to [`Evaluator::evaluate`].
     pub needs_objective: bool,
     /// Every configuration key with its default, as a JSON object.

@@ -107,6 +107,28 @@ pub enum EvalError {
          earlier checkpoint, or fp32"
     )]
     NotFinite(String),
+    /// The labels of the data are not those of the model.
+    #[error("the data has the label `{label}`, and the model knows {known}")]
+    UnknownLabel {
+        /// The label.
+        label: String,
+        /// The labels of the model.
+        known: String,
+    },
+    /// The outputs of a token-classification head are no labels of entities.
+    #[error("the outputs of the model are no labels of entities: {0}")]
+    Entities(#[from] sst_data::entities::EntityError),
+    /// A row lacks a field that the evaluator reads.
+    #[error("{key} has no field `{field}`, which the evaluator reads")]
+    MissingField {
+        /// The origin of the row.
+        key: Key,
+        /// The name of the field.
+        field: String,
+    },
+    /// A metric could not be computed.
+    #[error(transparent)]
+    Metric(#[from] crate::metric::MetricError),
     /// Beam search was called with no beams.
     #[error("beam search needs at least one beam")]
     NoBeams,

@@ -20,6 +20,7 @@ pub(crate) const ENTRY: Entry = Entry {
     details: "Reports loss and the objective's other metrics (such as accuracy or correct), divided by the same number as \
               the loss: labels, rows or batches.",
     input: InputKind::ObjectiveRows,
+    records: None,
     needs_objective: true,
     default_config: || json!(HeldOutConfig::default()),
     options: &[

@@ -2,13 +2,13 @@
 //!
 //! Shapes: n texts, d the width of a vector.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use sst_core::Model;
-use sst_data::Collate;
 use sst_data::rows::Dataset;
 use sst_data::tokenize::Tokenizer;
+use sst_data::{Collate, Key};
 use tch::Tensor;
 
 use crate::error::EvalError;
@@ -28,6 +28,8 @@ pub enum Input<'a> {
     ScoredPairs(ScoredPairs<'a>),
     /// See [`InputKind::EmbeddedTexts`].
     EmbeddedTexts(EmbeddedTexts<'a>),
+    /// See [`InputKind::Records`].
+    Records(RecordRows),
 }
 
 /// Rows of tokens, with the collate function of an objective.
@@ -46,6 +48,17 @@ pub struct TokenRows {
     pub rows: Arc<dyn Dataset>,
     /// The tokenizer that made them.
     pub tokenizer: Tokenizer,
+}
+
+/// Rows of records with their gold labels.
+pub struct RecordRows {
+    /// The rows, with the columns and the windows that the evaluator's entry asks for.
+    pub rows: Arc<dyn Dataset>,
+    /// The labels that the rows have the indices of; empty if they have none.
+    pub labels: Vec<String>,
+    /// The gold answers to the questions of these records, as the file has them; empty for the texts of the rows' own
+    /// spans, which lack an answer that is not where the file says.
+    pub gold_answers: BTreeMap<Key, Vec<String>>,
 }
 
 /// Queries and a corpus, with the relevant texts of each query.
@@ -148,6 +161,7 @@ impl<'a> Input<'a> {
             Self::Pairs(_) => InputKind::Pairs,
             Self::ScoredPairs(_) => InputKind::ScoredPairs,
             Self::EmbeddedTexts(_) => InputKind::EmbeddedTexts,
+            Self::Records(_) => InputKind::Records,
         }
     }
 
@@ -214,6 +228,17 @@ impl<'a> Input<'a> {
         match self {
             Self::EmbeddedTexts(texts) => Ok(texts),
             other => Err(other.wrong_kind(evaluator, InputKind::EmbeddedTexts)),
+        }
+    }
+
+    /// The data as [`RecordRows`]. An error names `evaluator`.
+    ///
+    /// # Errors
+    /// If the data is of another kind.
+    pub fn records(self, evaluator: &'static str) -> Result<RecordRows, EvalError> {
+        match self {
+            Self::Records(rows) => Ok(rows),
+            other => Err(other.wrong_kind(evaluator, InputKind::Records)),
         }
     }
 

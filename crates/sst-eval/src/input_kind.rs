@@ -17,6 +17,8 @@ pub enum InputKind {
     ScoredPairs,
     /// Texts, with a function that computes their vectors.
     EmbeddedTexts,
+    /// Rows of records with their gold labels, for a head that was trained on such records.
+    Records,
 }
 
 impl fmt::Display for InputKind {
@@ -28,6 +30,7 @@ impl fmt::Display for InputKind {
             Self::Pairs => "queries and a corpus",
             Self::ScoredPairs => "pairs of texts with scores",
             Self::EmbeddedTexts => "texts with an encoder of vectors",
+            Self::Records => "rows of labelled records",
         })
     }
 }

@@ -32,6 +32,7 @@
 //! An evaluator has no side effects: dropout is off, no gradients are recorded, and masks are drawn for epoch 0 with the
 //! evaluator's own seed. So the same model always gets the same metrics.
 
+mod classification;
 mod entry;
 mod error;
 pub mod fill_mask;
@@ -44,11 +45,15 @@ mod mask_accuracy;
 pub mod metric;
 pub mod mine;
 pub mod nearest;
+mod ner;
 mod normalize;
 mod perplexity;
+pub mod predict;
 pub mod probe;
 mod pseudo_perplexity;
+mod qa;
 mod rankme;
+mod record_spec;
 mod retrieval;
 mod rows;
 mod sts;
@@ -56,9 +61,10 @@ mod sts;
 pub use entry::Entry;
 pub use error::EvalError;
 pub use input::{
-    EmbeddedTexts, Input, ObjectiveRows, Pairs, ScoredPairs, Text, TextRole, TextSource,
-    TextVectors, TokenRows,
+    EmbeddedTexts, Input, ObjectiveRows, Pairs, RecordRows, ScoredPairs, Text, TextRole,
+    TextSource, TextVectors, TokenRows,
 };
 pub use input_kind::InputKind;
 pub use list::{build, entry, list};
-pub use sst_core::{Counts, Evaluator, Metrics, Report};
+pub use record_spec::RecordSpec;
+pub use sst_core::{Counts, Evaluator, Metrics, Report, Table};

@@ -6,7 +6,10 @@ use sst_core::Evaluator;
 use crate::entry::Entry;
 use crate::error::EvalError;
 use crate::input::Input;
-use crate::{held_out, mask_accuracy, perplexity, pseudo_perplexity, rankme, retrieval, sts};
+use crate::{
+    classification, held_out, mask_accuracy, ner, perplexity, pseudo_perplexity, qa, rankme,
+    retrieval, sts,
+};
 
 /// The registered evaluators, one word each.
 const EVALUATORS: &[Entry] = &[
@@ -17,6 +20,9 @@ const EVALUATORS: &[Entry] = &[
     retrieval::ENTRY,
     sts::ENTRY,
     rankme::ENTRY,
+    classification::ENTRY,
+    ner::ENTRY,
+    qa::ENTRY,
 ];
 
 /// All evaluators.

@@ -20,6 +20,7 @@ pub(crate) const ENTRY: Entry = Entry {
     details: "Reports mask_accuracy, mask_accuracy_top5, commonest_token_accuracy (the accuracy of always predicting the \
               most frequent masked token), loss and perplexity.",
     input: InputKind::ObjectiveRows,
+    records: None,
     needs_objective: false,
     default_config: || json!(MaskAccuracyConfig::default()),
     options: &[("batch_size", "Rows in a forward pass."), ("seed", "Seed of the masks.")],

@@ -20,6 +20,7 @@ pub(crate) const ENTRY: Entry = Entry {
     summary: "the perplexity of each token given all other tokens of its row",
     details: "Reports pseudo_perplexity and nll, the mean negative log-likelihood of a token in nats.",
     input: InputKind::TokenRows,
+    records: None,
     needs_objective: false,
     default_config: || json!(PseudoPerplexityConfig::default()),
     options: &[("batch_size", "Masked copies of a row in a forward pass.")],

@@ -22,6 +22,7 @@ pub(crate) const ENTRY: Entry = Entry {
               number of texts or the width of a vector, whichever is smaller. rankme_fraction is rankme divided by this \
               maximum. Only results with the same number of texts are comparable.",
     input: InputKind::EmbeddedTexts,
+    records: None,
     needs_objective: false,
     default_config: || json!(RankMeConfig::default()),
     options: &[("epsilon", "Added to each normalised singular value.")],

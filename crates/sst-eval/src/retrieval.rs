@@ -21,6 +21,7 @@ pub(crate) const ENTRY: Entry = Entry {
     details: "Reports recall@1, recall@5, recall@10, mrr@10 and ndcg@10, and the alignment and uniformity of the vectors \
               (Wang and Isola 2020; lower is better).",
     input: InputKind::Pairs,
+    records: None,
     needs_objective: false,
     default_config: || json!(RetrievalConfig::default()),
     options: &[],

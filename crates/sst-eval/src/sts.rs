@@ -19,6 +19,7 @@ pub(crate) const ENTRY: Entry = Entry {
     summary: "how well cosine similarities correlate with human similarity scores",
     details: "Reports spearman and pearson, the correlations of the cosine similarities with the scores.",
     input: InputKind::ScoredPairs,
+    records: None,
     needs_objective: false,
     default_config: || json!(StsConfig::default()),
     options: &[],

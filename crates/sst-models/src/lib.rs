@@ -68,7 +68,7 @@ pub use files::{Carried, Role};
 pub use generation::{GenerationConfig, token_ids};
 pub use gpt2::Gpt2Config;
 pub use heads::classifier::HeadConfig;
-pub use heads::labels::{Labels, ProblemType, label_keys};
+pub use heads::labels::{Labels, label_keys};
 pub use init::{InitOptions, Positions, Queries};
 pub use llama::LlamaConfig;
 pub use load::{HeadLabels, LoadOptions, Loaded, Sizes, check_folder, labels_of, load, open};
@@ -79,3 +79,4 @@ pub use sentence::{
     Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens, Side, around_encoder,
     encoder_folder,
 };
+pub use sst_core::ProblemType;

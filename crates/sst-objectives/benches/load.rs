@@ -66,13 +66,8 @@ fn load(c: &mut Criterion, store: &Arc<Store>, tokenizer: &Tokenizer) {
         let rule: Arc<dyn Batching> = Arc::new(FixedBatches::new(1, rows.len(), 64, 64).unwrap());
         for unit in ["token", "word", "span"] {
             for padding_free in [true, false] {
-                let context = Context {
-                    tokenizer: Some(tokenizer),
-                    padding_free,
-                    hidden_size: 1,
-                    device: Device::Cpu,
-                    seed: 0,
-                };
+                let context = Context::new(Some(tokenizer), 1, Device::Cpu, 0);
+                let context = Context { padding_free, ..context };
                 let objective = sst_objectives::build("mlm", &json!({"unit": unit}), &context);
                 let collate = objective.unwrap().collate();
                 let open = |rule: &Arc<dyn Batching>, from| {
@@ -127,8 +122,10 @@ fn collate(c: &mut Criterion, store: &Arc<Store>, tokenizer: &Tokenizer) {
     ] {
         for (layout, padding_free) in [("ragged", true), ("padded", false)] {
             let (device, hidden_size, seed) = (Device::Cpu, 1, 0);
-            let context =
-                Context { tokenizer: Some(tokenizer), padding_free, hidden_size, device, seed };
+            let context = Context {
+                padding_free,
+                ..Context::new(Some(tokenizer), hidden_size, device, seed)
+            };
             let objective = name.split('/').next().unwrap();
             let collate = sst_objectives::build(objective, &options, &context).unwrap().collate();
             group.bench_function(BenchmarkId::new(name, layout), |b| {

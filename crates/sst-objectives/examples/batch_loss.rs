@@ -34,7 +34,8 @@ pub(crate) fn run(texts: &[String], mask_rate: f64) -> Result<BatchLoss, Box<dyn
     let options = BuildOptions { device, seed: Some(seed), architecture, init };
     let model = sst_models::build(&config, &options)?;
     let (hidden_size, tokenizer) = (32, Some(&tokenizer));
-    let context = Context { tokenizer, padding_free: true, hidden_size, device, seed };
+    let context =
+        Context { padding_free: true, ..Context::new(tokenizer, hidden_size, device, seed) };
     let objective = build("mlm", &json!({ "mask_rate": mask_rate }), &context)?;
 
     // On the host: rows of token ids become a batch with masks and labels.

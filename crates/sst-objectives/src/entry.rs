@@ -15,6 +15,11 @@ pub struct Context<'a> {
     pub tokenizer: Option<&'a Tokenizer>,
     /// Whether the rows of a batch are concatenated without padding.
     pub padding_free: bool,
+    /// The labels of the data, which the examples have the indices of; empty for data without labels.
+    pub labels: &'a [String],
+    /// The names of the outputs of the head that is trained, in their order; empty for an objective without
+    /// [`Entry::classes`].
+    pub outputs: &'a [String],
     /// The width of the encoder's hidden states, which gives the objective's own parameters their shapes.
     pub hidden_size: i64,
     /// The device of the objective's own parameters.
@@ -24,6 +29,17 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// The inputs for padded batches of data without labels.
+    pub fn new(
+        tokenizer: Option<&'a Tokenizer>,
+        hidden_size: i64,
+        device: Device,
+        seed: u64,
+    ) -> Self {
+        let padding_free = false;
+        Self { tokenizer, padding_free, labels: &[], outputs: &[], hidden_size, device, seed }
+    }
+
     /// The tokenizer, for an objective that reads text.
     ///
     /// # Errors
@@ -48,6 +64,17 @@ pub(crate) const MAX_ROWS: f64 = 4_194_304.0;
 /// The maximum width of a vector.
 pub(crate) const MAX_WIDTH: f64 = 65_536.0;
 
+/// How the labels of the data become the outputs of the head that an objective trains.
+#[derive(Debug, Clone, Copy)]
+pub struct Classes {
+    /// The names of the outputs for data with these labels, given the complete configuration.
+    pub outputs: fn(&Value, &[String]) -> Result<Vec<String>, ObjectiveError>,
+    /// The labels of data that a model with these outputs is trained on further.
+    pub labels: fn(&Value, &[String]) -> Result<Vec<String>, ObjectiveError>,
+    /// The `problem_type` of config.json; `None` for a head that has none.
+    pub problem_type: fn(&Value) -> Option<&'static str>,
+}
+
 /// Builds an objective from its configuration.
 type Build = fn(&Value, &Context<'_>) -> Result<Box<dyn Objective>, ObjectiveError>;
 
@@ -68,14 +95,16 @@ pub struct Entry {
     pub least_rows: usize,
     /// Whether the model must be causal.
     pub needs_causal: bool,
-    /// The evaluator (its name in the list of sst-eval) that measures the model on held-out rows during training. It
-    /// gets the batches that the objective makes of those rows. `held-out-loss` reports the objective's own loss;
-    /// `mask-accuracy` is for objectives whose batches have `masked_positions` and `masked_labels`.
-    pub held_out: &'static str,
+    /// The evaluators (their names in the list of sst-eval) that measure the model on held-out rows during training.
+    /// `held-out-loss` reports the objective's own loss on the batches that it makes of those rows; `mask-accuracy` is for
+    /// objectives whose batches have `masked_positions` and `masked_labels`; evaluators of records get the rows alone.
+    pub held_out: &'static [&'static str],
     /// The task under which the Hugging Face hub lists a model that was trained with this objective; `None` for no task.
     pub pipeline_tag: Option<&'static str>,
     /// The kind of model head that the objective trains; `None` if it compares the encoder's vectors.
     pub head: Option<HeadKind>,
+    /// How the outputs of that head are named; `None` if they are not classes.
+    pub classes: Option<Classes>,
     /// The keys that have no effect in this complete configuration.
     pub idle_keys: fn(&Value) -> Vec<IdleKey>,
     /// The special tokens around a row, and after each document of the row.

@@ -25,6 +25,12 @@ pub enum ObjectiveError {
         /// The value that it must have.
         value: &'static str,
     },
+    /// The labels of the data, or those of the outputs of the model, are not ones that the objective can learn.
+    #[error("{message}")]
+    Labels {
+        /// What is wrong and what to do.
+        message: String,
+    },
     /// sst has no objective of this name.
     #[error("there is no objective `{name}`; sst has {known}", known = known.join(", "))]
     Unknown {
@@ -66,6 +72,7 @@ impl NamesSettings for ObjectiveError {
                 vec![setting::TOKENIZER]
             }
             Self::Core(error) => error.settings(),
+            Self::Labels { .. } => vec![sst_data::setting::LABELS],
             Self::Config { .. } | Self::Unknown { .. } => Vec::new(),
         }
     }

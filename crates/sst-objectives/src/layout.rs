@@ -1,6 +1,7 @@
 //! Arrays of rows of unequal length: padded to one length, or concatenated.
 
-use sst_data::{ArrayData, BatchError, HostBatch};
+use sst_data::tokenize::Tokenizer;
+use sst_data::{ArrayData, BatchError, CollateError, Example, HostBatch, Normalizer};
 
 /// How the arrays of a batch hold rows of unequal length. Shapes: b rows, l tokens in the longest row, t tokens in all
 /// rows together.
@@ -15,7 +16,62 @@ pub(crate) enum BatchLayout {
     Ragged,
 }
 
+/// The field `name` of `example`, as `get` reads it.
+pub(crate) fn field<'a, T>(
+    example: &'a Example,
+    name: &str,
+    get: impl FnOnce(&'a Example, &str) -> Option<T>,
+) -> Result<T, CollateError> {
+    get(example, name).ok_or_else(|| {
+        let (key, field) = (example.key.clone(), name.to_owned());
+        CollateError::MissingField { key, field }
+    })
+}
+
 impl BatchLayout {
+    /// The layout for records of texts.
+    pub(crate) fn of_records(tokenizer: &Tokenizer, padding_free: bool) -> Self {
+        match padding_free {
+            true => Self::Ragged,
+            // The attention mask hides padding, so any id will do.
+            false => Self::Padded { pad: tokenizer.special().pad.unwrap_or_default() },
+        }
+    }
+
+    /// A batch of the fields `input_ids` of `examples`, and of `token_type_ids` where they have any (pairs of texts).
+    /// Returns what [`BatchLayout::lay_out`] returns.
+    pub(crate) fn lay_out_examples(
+        self,
+        examples: &[Example],
+        normalizer: Normalizer,
+    ) -> Result<(HostBatch, Vec<usize>), CollateError> {
+        let rows = examples
+            .iter()
+            .map(|example| field(example, "input_ids", Example::tokens).map(<[u32]>::to_vec));
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let keys = examples.iter().map(|example| example.key.clone()).collect();
+        let (batch, starts) = self.lay_out(HostBatch::new(normalizer, keys), &rows)?;
+        let types: Vec<_> =
+            examples.iter().map(|example| example.tokens("token_type_ids")).collect();
+        if types.iter().all(Option::is_none) {
+            return Ok((batch, starts));
+        }
+        let length = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let mut flat: Vec<i64> = Vec::new();
+        for (row, types) in rows.iter().zip(types) {
+            let types = types.unwrap_or_default().iter().map(|kind| i64::from(*kind));
+            let width = if self == Self::Ragged { row.len() } else { length };
+            let end = flat.len() + width;
+            flat.extend(types);
+            flat.resize(end, 0);
+        }
+        let shape = match self {
+            Self::Ragged => vec![flat.len()],
+            Self::Padded { .. } => vec![rows.len(), length],
+        };
+        Ok((batch.with("token_type_ids", &shape, ArrayData::I64(flat))?, starts))
+    }
+
     /// Adds `input_ids` of shape `[b, l]` or `[t]` to the batch. Padded rows also get an `attention_mask` `[b, l]` if
     /// they differ in length; ragged rows get their lengths. Returns the batch, and for each row the index of its first
     /// token in the flattened arrays.

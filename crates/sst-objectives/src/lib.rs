@@ -12,8 +12,10 @@
 //! let config = TrainConfig { vocab_size: 60, min_frequency: 1, ..TrainConfig::default() };
 //! let tokenizer = train(&config, std::iter::once(text.to_owned()))?;
 //! let (hidden_size, device, seed) = (32, Device::Cpu, 1);
-//! let tokenizer = Some(&tokenizer);
-//! let context = Context { tokenizer, padding_free: true, hidden_size, device, seed };
+//! let context = Context {
+//!     padding_free: true,
+//!     ..Context::new(Some(&tokenizer), hidden_size, device, seed)
+//! };
 //! let objective = sst_objectives::build("mlm", &json!({ "mask_rate": 0.3 }), &context)?;
 //!
 //! // The host half: rows of token ids become a batch with masks and labels.
@@ -39,6 +41,7 @@
 //! its [`sst_core::Objective`] computes the loss on the device. One line in [`mod@list`] registers it for the rest of
 //! sst.
 
+pub mod answer;
 mod chunked;
 pub mod classify;
 pub mod clm;
@@ -49,9 +52,11 @@ mod layout;
 pub mod list;
 pub mod mlm;
 mod parse;
+mod positions;
 pub mod setting;
+pub mod tag;
 mod token_loss;
 
-pub use entry::{Context, Entry, IdleKey, Limit};
+pub use entry::{Classes, Context, Entry, IdleKey, Limit};
 pub use error::ObjectiveError;
 pub use list::{build, check, entry, list, special_token_template};

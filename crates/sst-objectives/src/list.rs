@@ -7,7 +7,7 @@ use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 use crate::contrastive::{moco, nt_xent, pairs, simcse};
 use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
-use crate::{classify, clm, mlm};
+use crate::{answer, classify, clm, mlm, tag};
 
 /// The registered objectives, one word each.
 const OBJECTIVES: &[Entry] = &[
@@ -18,6 +18,8 @@ const OBJECTIVES: &[Entry] = &[
     moco::ENTRY,
     pairs::ENTRY,
     classify::ENTRY,
+    tag::ENTRY,
+    answer::ENTRY,
 ];
 
 /// All objectives.

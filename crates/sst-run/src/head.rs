@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use sst_core::HeadKind;
+use sst_core::{HeadKind, ProblemType};
+use sst_models::HeadLabels;
+use sst_objectives::ObjectiveError;
 
-use crate::error::Result;
+use crate::error::{Result, RunError};
 use crate::prepared::CheckedRecipe;
-use crate::recipe::{ModelChoice, Problem, Task};
-use crate::task_rows::PreparedData;
+use crate::recipe::{ModelChoice, Problem, Task, key_problem};
 
 impl CheckedRecipe {
     /// The kind of head that the objectives train; `None` if they train the encoder alone.
@@ -69,61 +70,120 @@ impl CheckedRecipe {
         }
     }
 
-    /// The classes of a task in the order of the outputs of the model, if they do not come from the data: those of
-    /// `data.labels`, or else those of the trained head of the model at `model.path`. Empty if they come from the data.
-    ///
-    /// # Errors
-    /// If the head of the model has named classes, and `data.labels` gives others or another order: its outputs would
-    /// then stand for other classes than those that they were trained for.
-    pub(crate) fn given_labels(&self, task: &Task) -> Result<Vec<String>> {
-        let given = &task.data.labels;
+    /// The head of the model at `model.path` that a task goes on training; `None` if the head is new.
+    fn loaded_head(&self, task: &Task) -> Result<Option<(&str, HeadKind, HeadLabels)>> {
         let (ModelChoice::Folder { path, head, .. }, Some(kind)) =
             (&self.config.model, self.trained_head()?)
         else {
-            return Ok(given.clone());
+            return Ok(None);
         };
-        if head.new {
-            return Ok(given.clone());
+        let has_classes = sst_objectives::entry(task.objective_name())?.classes.is_some();
+        if head.new || !has_classes {
+            return Ok(None);
         }
         let encoder = sst_models::encoder_folder(Path::new(path))?;
-        match sst_models::labels_of(&encoder, kind)? {
-            None => Ok(given.clone()),
-            Some(head) if given.is_empty() => Ok(head.names),
-            Some(head) if head.are_named && head.names != *given => {
-                let message = format!(
-                    "are {}, but the outputs of the {kind} in {path} stand for {}, in this order: remove data.labels, \
-                     give the same, or start the head anew with model.head.new = true",
-                    given.join(", "),
-                    head.names.join(", ")
-                );
-                Err(self.refuse(Problem::new(&task.key("data.labels"), message)))
-            }
-            Some(_) => Ok(given.clone()),
+        let labels = sst_models::labels_of(&encoder, kind)?;
+        Ok(labels.map(|labels| (&**path, kind, labels)))
+    }
+
+    /// The labels of the data of a task, if they do not come from the data: those of `data.labels`, or else those of the
+    /// trained head of the model at `model.path`. Empty if they come from the data.
+    ///
+    /// # Errors
+    /// If the head of the model has named classes, and `data.labels` gives others or another order: its outputs would
+    /// then stand for other classes than those that they were trained for. Also if the objective cannot train this head.
+    pub(crate) fn given_labels(&self, task: &Task) -> Result<Vec<String>> {
+        let given = &task.data.labels;
+        let Some((path, kind, head)) = self.loaded_head(task)? else { return Ok(given.clone()) };
+        let Some(classes) = sst_objectives::entry(task.objective_name())?.classes else {
+            return Ok(given.clone());
+        };
+        let config = task.objective_config();
+        if let (Some(found), Some(wanted)) =
+            (head.problem_type.map(ProblemType::name), (classes.problem_type)(&config))
+            && found != wanted
+        {
+            let message = format!(
+                "trains a head for {wanted}, but the head in {path} is for {found}: change objective.problem, or start the \
+                 head anew with model.head.new = true"
+            );
+            return Err(self.refuse(Problem::new(&task.key("objective.problem"), message)));
         }
+        if !head.are_named && !given.is_empty() {
+            return Ok(given.clone());
+        }
+        let of_head = (classes.labels)(&config, &head.names);
+        let of_head = of_head.map_err(|error| self.refuse_labels(task, &error))?;
+        if given.is_empty() || *given == of_head {
+            return Ok(of_head);
+        }
+        let message = format!(
+            "are {}, but the outputs of the {kind} in {path} stand for {}, in this order: remove data.labels, give the \
+             same, or start the head anew with model.head.new = true",
+            given.join(", "),
+            of_head.join(", ")
+        );
+        Err(self.refuse(Problem::new(&task.key("data.labels"), message)))
+    }
+
+    /// The error of labels that an objective cannot learn, at the key that is wrong.
+    fn refuse_labels(&self, task: &Task, error: &ObjectiveError) -> RunError {
+        let problem = match error {
+            ObjectiveError::Config { path, message } => {
+                key_problem(&task.key("objective"), path, message)
+            }
+            // A recipe without labels takes those of the data or of the model.
+            ObjectiveError::Labels { message } if task.data.labels.is_empty() => {
+                let key = match &self.config.model {
+                    ModelChoice::Folder { head, .. } if !head.new => "model.path".to_owned(),
+                    _ => task.key("data"),
+                };
+                let message = format!("{message} (data.label_field, model.head.new)");
+                Problem::sentence(&key, message)
+            }
+            other => Problem::sentence(&task.key("data.labels"), other.to_string()),
+        };
+        self.refuse(problem)
     }
 
     /// The keys of config.json that follow from the classes of the head that is trained.
     pub(crate) fn class_keys(&self, classes: &[String]) -> Result<Map<String, Value>> {
         let mut keys = sst_models::label_keys(classes);
-        if self.trained_head()? == Some(HeadKind::SequenceClassification) {
-            keys.insert("problem_type".to_owned(), json!("single_label_classification"));
+        for task in &self.config.tasks.list {
+            let classes = sst_objectives::entry(task.objective_name())?.classes;
+            let problem_type =
+                classes.and_then(|classes| (classes.problem_type)(&task.objective_config()));
+            let Some(problem_type) = problem_type else { continue };
+            let before = keys.insert("problem_type".to_owned(), json!(problem_type));
+            if before.is_some_and(|before| before != problem_type) {
+                let message = "is another one than that of an earlier task, and the model has one head for both";
+                return Err(self.refuse(Problem::new(&task.key("objective.problem"), message)));
+            }
         }
         Ok(keys)
     }
 
-    /// The classes of the head that is trained, from the data of the tasks; `None` if no task has labels.
+    /// The names of the outputs of the head that is trained, for tasks whose data has these labels; `None` if no objective
+    /// has classes.
     ///
     /// # Errors
-    /// If two tasks have different labels, or all records have the same label.
-    pub(crate) fn classes<'d>(
+    /// If two tasks need different outputs, or an objective cannot learn the labels.
+    pub(crate) fn outputs<'d>(
         &self,
-        tasks: impl IntoIterator<Item = (&'d Task, &'d PreparedData)>,
-    ) -> Result<Option<&'d [String]>> {
-        let mut labelled: Option<(&Task, &[String])> = None;
-        for (task, data) in tasks {
-            let Some(names) = data.labels() else { continue };
-            match labelled {
-                Some((first, others)) if others != names => {
+        tasks: impl IntoIterator<Item = (&'d Task, &'d [String])>,
+    ) -> Result<Option<Vec<String>>> {
+        let mut named: Option<(&Task, Vec<String>)> = None;
+        for (task, labels) in tasks {
+            let Some(classes) = sst_objectives::entry(task.objective_name())?.classes else {
+                continue;
+            };
+            let names = match self.loaded_head(task)? {
+                Some((_, _, head)) if head.are_named => head.names,
+                _ => (classes.outputs)(&task.objective_config(), labels)
+                    .map_err(|error| self.refuse_labels(task, &error))?,
+            };
+            match &named {
+                Some((first, others)) if *others != names => {
                     let message = format!(
                         "are needed: the data of task \"{}\" has other labels ({}) than that of task \"{}\" ({}), and \
                          the model has one head for both",
@@ -135,19 +195,10 @@ impl CheckedRecipe {
                     return Err(self.refuse(Problem::new(&task.key("data.labels"), message)));
                 }
                 Some(_) => {}
-                None => labelled = Some((task, names)),
+                None => named = Some((task, names)),
             }
         }
-        match labelled {
-            Some((task, [only])) => {
-                let message = format!(
-                    "all records have the label `{only}`: a classifier needs two or more; is data.label_field the right \
-                     field?"
-                );
-                Err(self.refuse(Problem::new(&task.key("data.label_field"), message)))
-            }
-            labelled => Ok(labelled.map(|(_, names)| names)),
-        }
+        Ok(named.map(|(_, names)| names))
     }
 }
 

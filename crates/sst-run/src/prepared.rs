@@ -11,9 +11,10 @@ use sst_core::checkpoint::{Allow, CheckpointError};
 use sst_core::{Modality, Model, Objective};
 use sst_data::clean::Cleaner;
 use sst_data::lock::{self, FileLock};
-use sst_data::read::{self, ReadError};
+use sst_data::read::{self, Source};
+use sst_data::records::Column;
 use sst_data::tokenize::{TokenizeError, Tokenizer, TrainConfig, train};
-use sst_data::{Ledger, Unused};
+use sst_data::{Ledger, RowSpec, Unused};
 use sst_models::{BuildOptions, Carried, LoadHead, LoadOptions, ModelError, Role};
 use sst_objectives::ObjectiveError;
 use tch::Device;
@@ -21,7 +22,7 @@ use tch::Device;
 use crate::error::{Result, RunError};
 use crate::observer::{Notice, Observer};
 use crate::recipe::{
-    Data, ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
+    ModelChoice, Problem, RunConfig, Task, TokenizerChoice, Written, key_problem,
     tokenizer_problem, unused,
 };
 use crate::{cached_tokenizer, model};
@@ -121,21 +122,21 @@ impl CheckedRecipe {
         self.observer.notice(&Notice::TrainingTokenizer { vocab_size });
         // Documents that are left out here are not counted; they are counted when the data is prepared.
         let uncounted = Ledger::new();
-        let data = self.data_sets();
+        let data = self.text_sources();
         let mut failed: Vec<_> = data.iter().map(|_| None).collect();
         let mut documents: Vec<Box<dyn Iterator<Item = String> + Send + '_>> = Vec::new();
-        for (data, failed) in data.iter().zip(&mut failed) {
-            let mut cleaner = Cleaner::new(data.clean.clone(), uncounted.clone());
-            let texts = data.source().texts(&uncounted, failed);
-            let texts = texts.map_err(|error| self.of_data(data, error))?;
+        for ((task, source), failed) in data.iter().zip(&mut failed) {
+            let mut cleaner = Cleaner::new(task.data.clean.clone(), uncounted.clone());
+            let texts = source.texts(&uncounted, failed);
+            let texts = texts.map_err(|error| RunError::of_task(task, error))?;
             let no_key = sst_data::Key::new("", 0);
             documents.push(Box::new(texts.filter_map(move |text| cleaner.clean(&no_key, &text))));
         }
         let trained = train(config, documents.into_iter().flatten());
-        if let Some((data, error)) =
-            data.iter().zip(failed).find_map(|(data, failed)| Some((data, failed?)))
+        if let Some((task, error)) =
+            data.iter().zip(failed).find_map(|((task, _), failed)| Some((task, failed?)))
         {
-            return Err(self.of_data(data, error));
+            return Err(RunError::of_task(task, error));
         }
         let tokenizer = trained.map_err(|error| self.refuse_training(error, &uncounted))?;
         let temporary = place.with_extension(format!("{}.tmp", std::process::id()));
@@ -174,11 +175,11 @@ impl CheckedRecipe {
     fn tokenizer_fingerprint(&self, train: &TrainConfig) -> Result<String> {
         let mut hash = Sha256::new();
         let version = env!("CARGO_PKG_VERSION");
-        for data in self.data_sets() {
+        for (task, source) in self.text_sources() {
             hash.update(
-                json!([version, read::VERSION, train, data.source(), data.clean]).to_string(),
+                json!([version, read::VERSION, train, source, task.data.clean]).to_string(),
             );
-            for path in data.source().files()? {
+            for path in source.files()? {
                 let metadata = std::fs::metadata(&path).map_err(RunError::io("read", &path))?;
                 let modified = metadata
                     .modified()
@@ -192,19 +193,23 @@ impl CheckedRecipe {
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// The data sections of the tasks without repetition: two tasks may train on the same texts.
-    fn data_sets(&self) -> Vec<&Data> {
+    /// The texts of the tasks without repetition, as two tasks may train on the same texts. Of records they are all columns
+    /// of texts.
+    fn text_sources(&self) -> Vec<(&Task, Source)> {
         let mut seen = BTreeSet::new();
-        let data = self.config.tasks.list.iter().map(|task| &task.data);
-        data.filter(|data| seen.insert(json!([data.source(), data.clean]).to_string())).collect()
-    }
-
-    /// The error of reading `data`, with the keys of the first task that has it.
-    fn of_data(&self, data: &Data, error: ReadError) -> RunError {
-        match self.config.tasks.list.iter().find(|task| task.data == *data) {
-            Some(task) => RunError::of_task(task, error),
-            None => error.into(),
-        }
+        let sources = self.config.tasks.list.iter().map(|task| {
+            let mut source = task.data.source();
+            if let Ok(RowSpec::Records { columns, .. }) = task.rows() {
+                let columns = task.data.columns(&columns).into_iter();
+                let mut fields = columns.filter(Column::is_text).map(|column| column.field);
+                source.text_field = fields.next().unwrap_or(source.text_field);
+                source.pair_fields = fields.collect();
+            }
+            (task, source)
+        });
+        sources
+            .filter(|(task, source)| seen.insert(json!([source, task.data.clean]).to_string()))
+            .collect()
     }
 
     /// Fills in the keys of the model that follow from the tokenizer: the vocabulary size and the ids of special
@@ -236,31 +241,38 @@ impl CheckedRecipe {
         Ok(())
     }
 
-    /// Builds the objective of a task for `model`.
+    /// Builds the objective of a task for `model`. `labels` are those of the task's data; empty for data without labels.
     pub fn objective(
         &self,
         task: &Task,
         tokenizer: &Tokenizer,
         model: &dyn Model,
+        labels: &[String],
     ) -> Result<Box<dyn Objective>> {
         let hidden_size = model.hidden_size(Modality::Text)?;
-        self.objective_of(task, tokenizer, hidden_size, model.params().device())
+        self.objective_of(task, tokenizer, hidden_size, model.params().device(), Some(labels))
     }
 
-    /// Builds the objective of a task for a model of this hidden size.
+    /// Builds the objective of a task for a model of this hidden size. `labels` is `None` for a check without data.
     pub(crate) fn objective_of(
         &self,
         task: &Task,
         tokenizer: &Tokenizer,
         hidden_size: i64,
         device: Device,
+        labels: Option<&[String]>,
     ) -> Result<Box<dyn Objective>> {
+        let outputs = labels.map(|labels| self.outputs([(task, labels)])).transpose()?.flatten();
         let context = sst_objectives::Context {
-            tokenizer: Some(tokenizer),
             padding_free: self.config.train.batching.padding_free,
-            hidden_size,
-            device,
-            seed: self.config.run.seed,
+            labels: labels.unwrap_or_default(),
+            outputs: outputs.as_deref().unwrap_or_default(),
+            ..sst_objectives::Context::new(
+                Some(tokenizer),
+                hidden_size,
+                device,
+                self.config.run.seed,
+            )
         };
         let (name, config) = (task.objective_name(), task.objective_config());
         sst_objectives::build(name, &config, &context).map_err(|error| {
@@ -274,6 +286,9 @@ impl CheckedRecipe {
                 | ObjectiveError::NoTokenizer
                 | ObjectiveError::NoOrdinaryToken => {
                     Problem::sentence("tokenizer", task.message(&error))
+                }
+                ObjectiveError::Labels { message } => {
+                    Problem::sentence(&task.key("data.labels"), message.clone())
                 }
                 ObjectiveError::Unknown { .. } => {
                     Problem::sentence(&task.key("objective.name"), error.to_string())

@@ -67,7 +67,9 @@ impl CheckedRecipe {
         self.new_architecture()?;
         for task in &self.config.tasks.list {
             // No check depends on the hidden size, so a size of 1 saves memory.
-            self.objective_of(task, tokenizer, 1, Device::Cpu)?;
+            let labels = self.given_labels(task)?;
+            let labels = (!labels.is_empty()).then_some(&*labels);
+            self.objective_of(task, tokenizer, 1, Device::Cpu, labels)?;
             room(&self.special_token_template(task, tokenizer)?, task.data.max_length)
                 .map_err(|error| self.refuse_rows(task, error))?;
             self.transforms(task, tokenizer, &Ledger::new())?;

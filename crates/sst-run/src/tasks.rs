@@ -1,5 +1,6 @@
 //! The tasks of a run with their data: rows, loaders, evaluators, and which task each step trains.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -10,7 +11,7 @@ use sst_data::loader::{Loader, LoaderConfig};
 use sst_data::mixture::Mixture;
 use sst_data::rows::{Dataset, Subset};
 use sst_data::tokenize::Tokenizer;
-use sst_eval::{Input, ObjectiveRows};
+use sst_eval::{Input, InputKind, ObjectiveRows, RecordRows};
 use sst_train::{OpenLoader, TaskEvaluator, TrainError};
 
 use crate::batching;
@@ -71,34 +72,49 @@ impl<'r> TaskData<'r> {
         )
     }
 
-    /// The evaluator that the objective's entry names, on the validation rows of this task; `None` if there are no such
+    /// The evaluators that the objective's entry names, on the validation rows of this task; none if there are no such
     /// rows. `index` is the index of the task in the run.
-    fn evaluator(
+    fn evaluators(
         &self,
         index: usize,
         config: &RunConfig,
         objective: &dyn Objective,
-    ) -> Result<Option<TaskEvaluator>> {
+    ) -> Result<Vec<TaskEvaluator>> {
         let task = self.task;
-        let rows = Arc::clone(&self.held_out);
-        if rows.is_empty() {
+        if self.held_out.is_empty() {
             if task.data.validation > 0.0 {
                 tracing::warn!("{}", self.nothing_held_out());
             }
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let batch_size = config.train.batching.rule.eval_rows(task.data.max_length);
         let seed = config.run.seed;
-        let name = sst_objectives::entry(task.objective_name())?.held_out;
-        let entry = sst_eval::entry(name).map_err(sst_core::Error::from)?;
-        let config = entry.config_with([("batch_size", json!(batch_size)), ("seed", json!(seed))]);
-        let input = Input::ObjectiveRows(ObjectiveRows {
-            objective: objective.name().to_owned(),
-            collate: objective.collate(),
-            rows,
-        });
-        let evaluator = entry.build(&config, input).map_err(sst_core::Error::from)?;
-        Ok(Some(TaskEvaluator::of_task(index, &task.name, evaluator)))
+        let build = |name: &&str| -> Result<TaskEvaluator> {
+            let entry = sst_eval::entry(name).map_err(sst_core::Error::from)?;
+            // The intervals of a bootstrap are for the evaluation of a finished model.
+            let settings = [
+                ("batch_size", json!(batch_size)),
+                ("seed", json!(seed)),
+                ("bootstrap_samples", json!(0)),
+            ];
+            let rows = Arc::clone(&self.held_out);
+            let input = match entry.input {
+                InputKind::Records => Input::Records(RecordRows {
+                    rows,
+                    labels: self.data.labels().unwrap_or_default().to_vec(),
+                    gold_answers: BTreeMap::new(),
+                }),
+                _ => Input::ObjectiveRows(ObjectiveRows {
+                    objective: objective.name().to_owned(),
+                    collate: objective.collate(),
+                    rows,
+                }),
+            };
+            let evaluator = entry.build(&entry.config_with(settings), input);
+            let evaluator = evaluator.map_err(sst_core::Error::from)?;
+            Ok(TaskEvaluator::of_task(index, &task.name, evaluator))
+        };
+        sst_objectives::entry(task.objective_name())?.held_out.iter().map(build).collect()
     }
 }
 
@@ -144,12 +160,13 @@ impl<'r> TaskSet<'r> {
         Ok(Self { recipe, list, scale, total_steps, mixture, steps })
     }
 
-    /// The classes of the head that is trained; `None` if the data of no task has labels.
+    /// The names of the outputs of the head that is trained; `None` if no objective has classes.
     ///
     /// # Errors
-    /// If two tasks have different labels.
-    pub(crate) fn classes(&self) -> Result<Option<&[String]>> {
-        self.recipe.classes(self.list.iter().map(|task| (task.task, &task.data)))
+    /// If two tasks need different outputs, or an objective cannot learn the labels of its data.
+    pub(crate) fn outputs(&self) -> Result<Option<Vec<String>>> {
+        let labels = self.list.iter().map(|data| data.data.labels().unwrap_or_default());
+        self.recipe.outputs(self.list.iter().map(|data| data.task).zip(labels))
     }
 
     /// The floating-point operations per token in training, averaged over the steps of the run; `None` if the model
@@ -195,8 +212,8 @@ impl<'r> TaskSet<'r> {
         let config = &self.recipe.config;
         let tasks = self.list.iter().zip(objectives).enumerate();
         let evaluators =
-            tasks.map(|(index, (data, objective))| data.evaluator(index, config, &**objective));
-        evaluators.filter_map(Result::transpose).collect()
+            tasks.map(|(index, (data, objective))| data.evaluators(index, config, &**objective));
+        Ok(evaluators.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 }
 

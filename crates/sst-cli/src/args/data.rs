@@ -10,8 +10,8 @@ use super::limits;
 #[derive(Debug, Clone, Args)]
 pub struct DocumentArgs {
     /// The format of the files: `text` (one document per line), `paragraphs` (documents separated by blank lines),
-    /// `jsonl`, `csv`, `tsv` or `parquet`. If not given, it follows from the file extension. A format that
-    /// contradicts the extension is an error.
+    /// `jsonl`, `csv`, `tsv`, `parquet`, `conll`, `conllu` or `squad`. If not given, it follows from the file
+    /// extension. A format that contradicts the extension is an error.
     #[arg(long)]
     pub format: Option<String>,
     /// The field (column) that holds the text. It applies to jsonl, csv, tsv and parquet.

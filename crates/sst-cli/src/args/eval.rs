@@ -254,6 +254,29 @@ pub struct MaskAccuracyArgs {
     pub seed: Option<u64>,
 }
 
+/// Arguments of an evaluator of a task head on labelled records.
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    /// A Hugging Face model folder, a checkpoint folder or a run folder, with the head that is measured.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Files, folders or globs of labelled records.
+    #[arg(long, num_args = 1.., required = true)]
+    pub data: Vec<String>,
+    /// How the records are read.
+    #[command(flatten)]
+    pub records: super::RecordFieldArgs,
+    /// The largest number of tokens in a row, special tokens included. If not given, it is the model's limit.
+    #[arg(long, allow_negative_numbers = true)]
+    pub max_length: Option<usize>,
+    /// The device and the threads.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of the commands that embed pairs of texts: `sst eval retrieval`, `sst eval sts` and `sst mine`.
 #[derive(Debug, Args)]
 pub struct PairArgs {

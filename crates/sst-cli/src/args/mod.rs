@@ -4,6 +4,7 @@ mod data;
 mod eval;
 mod limits;
 mod model;
+mod predict;
 mod shared;
 mod train;
 
@@ -15,12 +16,14 @@ pub use data::{
     TokenizerCommand, TrainTokenizerArgs,
 };
 pub use eval::{
-    EmbeddedTextArgs, EvalArgs, EvalCommand, MaskAccuracyArgs, PairArgs, PerplexityArgs, TextArgs,
+    EmbeddedTextArgs, EvalArgs, EvalCommand, MaskAccuracyArgs, PairArgs, PerplexityArgs,
+    RecordArgs, TextArgs,
 };
 pub use model::{
     ConvertArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MergeArgs, MineArgs,
 };
-pub use shared::{DeviceArgs, PoolingArgs};
+pub use predict::PredictArgs;
+pub use shared::{DeviceArgs, PoolingArgs, RecordFieldArgs};
 pub use train::{CheckpointCommand, ReportArgs, TrainArgs, VerifyResumeArgs};
 
 const AFTER: &str = "\
@@ -60,6 +63,8 @@ pub enum Command {
         after_help = "Other evaluators of `sst list evaluators` are called in the same way: see `sst eval NAME --help`."
     )]
     Eval(EvalCommand),
+    /// Predict with a task head: the classes or entities of texts, or the answers to questions.
+    Predict(PredictArgs),
     /// Fill in the masked tokens of a text with a masked language model.
     FillMask(FillMaskArgs),
     /// Generate text from a prompt with a causal language model.

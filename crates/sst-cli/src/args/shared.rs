@@ -33,3 +33,27 @@ pub struct PoolingArgs {
     #[arg(long, allow_negative_numbers = true)]
     pub max_length: Option<usize>,
 }
+
+/// How the fields of labelled records are read.
+#[derive(Debug, Clone, Args)]
+pub struct RecordFieldArgs {
+    /// The format of the files: `jsonl`, `csv`, `tsv`, `parquet`, `conll`, `conllu` or `squad`. If not given, it
+    /// follows from the file extension.
+    #[arg(long)]
+    pub format: Option<String>,
+    /// The field that holds a column, such as `text=sentence` or `label=sentiment`. If not given, the field has the
+    /// name of the column. May be given several times.
+    #[arg(long, value_name = "COLUMN=FIELD")]
+    pub field: Vec<String>,
+    /// The tags of words in CoNLL files: the number of their column, from 1 for the word. In CoNLL-U: `UPOS`, `XPOS`
+    /// or the name of a key in MISC.
+    #[arg(long)]
+    pub tag_field: Option<String>,
+    /// The scheme of the tags in CoNLL files, such as `IOB2`. If not given, it is found from the first sentences.
+    #[arg(long)]
+    pub tag_scheme: Option<String>,
+    /// Skip records that cannot be read instead of stopping at the first one. The number of skipped records is
+    /// printed.
+    #[arg(long)]
+    pub skip_errors: bool,
+}

@@ -19,6 +19,18 @@ pub enum EntityError {
         /// The scheme that was asked for.
         scheme: EntityScheme,
     },
+    /// Labels that no scheme has together.
+    #[error("no scheme has the labels {labels} together: there are {}", EntityScheme::names())]
+    NoScheme {
+        /// The labels.
+        labels: String,
+    },
+    /// Labels without one for the tokens outside of all entities.
+    #[error("the labels {labels} have no `O` for tokens outside of every entity")]
+    NoOutside {
+        /// The labels.
+        labels: String,
+    },
     /// The name of no scheme.
     #[error("there is no scheme `{name}`; there are {}", EntityScheme::names())]
     UnknownScheme {

@@ -2,7 +2,7 @@
 //!
 //! An [`EntityScheme`] says which label a token of an entity gets. [`read_lenient`] and [`read_strict`] find the entities
 //! of a sequence of labels, [`write()`] does the reverse, and [`convert()`] goes from one scheme to another and counts the
-//! sequences that it had to repair. [`detect()`] finds the scheme of a data set. [`Constraints`] say which label may follow
+//! sequences that it had to repair. [`detect()`] finds the scheme of a data set, and a [`EntityLabels`] that of a model. [`Constraints`] say which label may follow
 //! which, and find the best sequence of labels that a scheme allows.
 //!
 //! ```
@@ -26,6 +26,7 @@ mod convert;
 mod detect;
 mod error;
 mod label;
+mod labels;
 mod legal;
 mod parse;
 mod read;
@@ -36,6 +37,7 @@ pub use constraints::Constraints;
 pub use convert::{ConversionCounts, convert};
 pub use detect::{SchemeFit, detect, scheme_fits};
 pub use error::EntityError;
+pub use labels::EntityLabels;
 pub use legal::is_legal;
 pub use read::{Entity, read_lenient, read_strict};
 pub use scheme::EntityScheme;

@@ -70,6 +70,21 @@ pub struct RawField {
 }
 
 impl RawField {
+    /// The value as JSON, without the name. Empty for the text field.
+    pub fn value(&self) -> &str {
+        let mut is_escaped = false;
+        for (at, c) in self.json.char_indices().skip(1) {
+            match c {
+                '"' if !is_escaped => {
+                    return self.json[at + 1..].trim_start().trim_start_matches(':').trim_start();
+                }
+                '\\' => is_escaped = !is_escaped,
+                _ => is_escaped = false,
+            }
+        }
+        ""
+    }
+
     /// The text field, whose value is in the example.
     pub(super) fn text(name: Arc<str>) -> Self {
         Self { name, json: String::new(), is_text: true }
@@ -160,5 +175,23 @@ impl Wanted {
     /// Adds the text as the field `text`, replacing any other field of that name.
     pub(super) fn put_text(&self, fields: &mut BTreeMap<Arc<str>, Field>, text: String) {
         fields.insert(Arc::from(TEXT), Field::Text(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RawField;
+
+    #[test]
+    fn the_value_of_a_field_is_what_follows_its_name() {
+        for (json, value) in [
+            (r#""a":1"#, "1"),
+            (r#""a" : {"b":"c"}"#, r#"{"b":"c"}"#),
+            (r#""a:b\\\"c":"d:e""#, r#""d:e""#),
+            ("", ""),
+        ] {
+            let field = RawField { name: "a".into(), json: json.to_owned(), is_text: false };
+            assert_eq!(field.value(), value, "{json}");
+        }
     }
 }

@@ -42,6 +42,8 @@ pub enum ColumnKind {
     /// `[start, end, label]` or `{"start": .., "end": .., "label": ..}`, or the `{"text": [..], "answer_start": [..]}`
     /// of SQuAD. Start and end count characters (Unicode code points, as in Python), and the end is the position after
     /// the last character. In the example, start and end count tokens of the text's sequence, special tokens included.
+    /// The field `NAME.characters` has all of them in characters, as in the file, and `NAME.index` says which of these
+    /// the sequence has: one whose tokens are not all there is left out.
     Spans {
         /// The column with the text.
         text: String,
@@ -50,7 +52,8 @@ pub enum ColumnKind {
     /// them overlap. In the example they are in the order of the text. An entity has every token that overlaps it, so
     /// two entities that touch may share a token; the ledger counts these as `records.entities_sharing_tokens`. Of an
     /// entity that the sequence cuts off, the part inside is kept. The field `NAME.cut` has a number for each entity:
-    /// 0 for a whole one, plus 1 if tokens are missing at its beginning, plus 2 if they are missing at its end.
+    /// 0 for a whole one, plus 1 if tokens are missing at its beginning, plus 2 if they are missing at its end. The
+    /// field `NAME.characters` has all of them, in characters.
     Entities {
         /// The column with the text.
         text: String,

@@ -38,4 +38,4 @@ pub use labels::LabelTable;
 pub use prepare::RecordPreparation;
 pub use rows::{Records, RowLimits};
 pub use store::RecordStore;
-pub use window::{TextWindow, WindowSpec};
+pub use window::{Stride, TextWindow, WindowSpec};

@@ -1,6 +1,7 @@
 //! Where the tokens of a text stand in it, in bytes and in characters.
 
 use crate::example::Span;
+use crate::words::begins_word;
 
 /// The places of the tokens of a text.
 #[derive(Debug)]
@@ -73,6 +74,23 @@ impl<'a> TokenPlaces<'a> {
         self.tokens[number]
     }
 
+    /// For each token 1 if it begins a word ([`begins_word`]), 0 if it is a further token of one or a part of a character
+    /// that an earlier token has too, and -1 if it stands for white space or nothing.
+    pub(super) fn word_starts(&self) -> Vec<i64> {
+        let mut end_before = 0;
+        let kind = |(start, end): &(usize, usize)| {
+            let is_further = *start < end_before;
+            end_before = end_before.max(*end);
+            match self.text[*start..*end].chars().next() {
+                None => -1,
+                Some(c) if c.is_whitespace() => -1,
+                Some(_) if is_further => 0,
+                Some(c) => i64::from(begins_word(self.text[..*start].chars().next_back(), c)),
+            }
+        };
+        self.tokens.iter().map(kind).collect()
+    }
+
     /// The characters of each token.
     pub(super) fn in_characters(&self) -> Vec<Span> {
         // Every bound is the beginning of a character or the end of the text.
@@ -102,6 +120,7 @@ mod tests {
             places.in_characters().iter().map(|span| (span.start, span.end)).collect();
         assert_eq!(found, [(0, 2), (3, 5), (5, 6), (5, 6), (6, 7), (7, 7), (3, 3)]);
         assert_eq!((places.num_characters(), places.byte(7), places.byte(8)), (7, Some(14), None));
+        assert_eq!(places.word_starts(), [1, 1, 1, 0, -1, -1, -1]);
         let overlapping =
             |start, end| places.overlapping(places.byte(start).unwrap(), places.byte(end).unwrap());
         assert_eq!(overlapping(3, 5), Some((1, 2)));

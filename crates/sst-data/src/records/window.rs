@@ -2,14 +2,17 @@
 
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::example::{Example, Field, Span};
+use crate::example::{Example, Span};
 
 /// The field of a window's number, the number of windows of its record, and the first token of the text that it holds.
 pub(super) const WINDOW: &str = "window";
 /// The field of the place of each token of a window in the text.
 pub(super) const TOKEN_OFFSETS: &str = "token_offsets";
+/// The field that says which tokens of a window begin a word.
+pub(super) const WORD_STARTS: &str = "word_starts";
 /// The field of the index of the record.
 pub(super) const RECORD: &str = "record";
 /// The field of the positions in the sequence: of the first token of the text, of the first token that is scored, and
@@ -29,13 +32,64 @@ pub struct WindowSpec {
     /// and stands in each window.
     pub text: String,
     /// The number of tokens that a window shares with the next one, which transformers calls `stride` too.
-    pub stride: usize,
+    pub stride: Stride,
+}
+
+/// The number of tokens that two windows share. In JSON it is a number, or `"auto"`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stride {
+    /// A quarter of the longest sequence.
+    #[default]
+    Auto,
+    /// This number.
+    Tokens(usize),
+}
+
+impl Stride {
+    /// The number of tokens, for sequences of at most `max_length`.
+    pub fn tokens(self, max_length: usize) -> usize {
+        match self {
+            Self::Auto => max_length / 4,
+            Self::Tokens(tokens) => tokens,
+        }
+    }
+}
+
+impl From<Option<usize>> for Stride {
+    fn from(tokens: Option<usize>) -> Self {
+        tokens.map_or(Self::Auto, Self::Tokens)
+    }
+}
+
+impl Serialize for Stride {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => to.serialize_str("auto"),
+            Self::Tokens(tokens) => tokens.serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Stride {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Tokens(usize),
+            Word(String),
+        }
+        match Written::deserialize(from) {
+            Ok(Written::Tokens(tokens)) => Ok(Self::Tokens(tokens)),
+            Ok(Written::Word(word)) if word == "auto" => Ok(Self::Auto),
+            _ => Err(D::Error::custom("must be \"auto\" or a number of tokens")),
+        }
+    }
 }
 
 /// What an example says of the window of a text that it holds.
 ///
 /// The examples of [`Records`](super::Records) with a [`WindowSpec`] have it in the fields `window` (three integers),
-/// `record` (one), `window_positions` (three) and `token_offsets` (spans).
+/// `record` (one), `window_positions` (three), `token_offsets` (spans) and `word_starts` (integers).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextWindow<'a> {
     /// The index of the record in its store, which all windows of a record share.
@@ -56,17 +110,17 @@ pub struct TextWindow<'a> {
     /// For each token of the window, the characters of the text that it stands for (Unicode code points), without
     /// white space at its edges. A token that is a part of a character has the whole character.
     pub offsets: &'a [Span],
+    /// For each token of the window 1 if it begins a word ([`begins_word`](crate::words::begins_word)), 0 if it is a
+    /// further token of one, and -1 for white space. They do not depend on where the window begins.
+    pub word_starts: &'a [i64],
 }
 
 impl<'a> TextWindow<'a> {
     /// The window that `example` holds; `None` if its rows are not windows.
     pub fn of(example: &'a Example) -> Option<Self> {
-        let integers = |name: &str| match example.fields.get(name) {
-            Some(Field::Ints(values)) => {
-                let values = values.iter().map(|value| usize::try_from(*value).ok());
-                values.collect::<Option<Vec<usize>>>()
-            }
-            _ => None,
+        let integers = |name: &str| {
+            let values = example.ints(name)?.iter().map(|value| usize::try_from(*value).ok());
+            values.collect::<Option<Vec<usize>>>()
         };
         let (window, positions) = (integers(WINDOW)?, integers(WINDOW_POSITIONS)?);
         let (&[number, count, first_token], &[position, from, to]) =
@@ -75,8 +129,9 @@ impl<'a> TextWindow<'a> {
             return None;
         };
         let record = u64::try_from(example.int(RECORD)?).ok()?;
-        let offsets = example.spans(TOKEN_OFFSETS)?;
-        Some(Self { record, number, count, first_token, position, scored: from..to, offsets })
+        let (offsets, word_starts) = (example.spans(TOKEN_OFFSETS)?, example.ints(WORD_STARTS)?);
+        let scored = from..to;
+        Some(Self { record, number, count, first_token, position, scored, offsets, word_starts })
     }
 }
 

@@ -5,6 +5,7 @@ mod ranges;
 
 pub use key::spelling_key;
 pub use ranges::word_ranges;
+use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Whether `c` is a Han character: those of the blocks that BERT's tokenizer splits off, those added to Unicode since,
@@ -26,6 +27,21 @@ pub(crate) fn is_unspaced(c: char) -> bool {
     is_cjk(c)
         || matches!(c,
             '\u{3005}' | '\u{3041}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{ff66}'..='\u{ff9f}')
+}
+
+/// Whether a word begins at character `c`, which follows `before` in the text. A word is a run of letters and digits; each
+/// Han character, kana and punctuation mark is a word by itself, as in BERT. A combining mark belongs to the character
+/// before it.
+pub fn begins_word(before: Option<char>, c: char) -> bool {
+    if c.is_whitespace() {
+        return false;
+    }
+    let is_inner = |c: char| c.is_alphanumeric() && !is_unspaced(c);
+    match before {
+        None => true,
+        Some(before) if is_combining_mark(c) => before.is_whitespace(),
+        Some(before) => !(is_inner(c) && (is_inner(before) || is_combining_mark(before))),
+    }
 }
 
 /// The length of a text, in characters or in words.
@@ -100,5 +116,27 @@ impl ChineseWords {
 impl std::fmt::Debug for ChineseWords {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ChineseWords")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::begins_word;
+
+    #[test]
+    fn words_begin_after_spaces_and_punctuation_and_at_each_han_character() {
+        let starts = |text: &str| -> String {
+            let mut before = None;
+            let mark = |c: char| {
+                let begins = begins_word(before.replace(c), c);
+                if begins { format!("|{c}") } else { c.to_string() }
+            };
+            text.chars().map(mark).collect()
+        };
+        assert_eq!(starts("U.S. 3kg, don't"), "|U|.|S|. |3kg|, |don|'|t");
+        assert_eq!(starts("在iPhone上"), "|在|iPhone|上");
+        assert_eq!(starts("nai\u{308}ve"), "|nai\u{308}ve");
+        assert_eq!(starts("한국어를 배"), "|한국어를 |배");
+        assert_eq!(starts("カタ"), "|カ|タ");
     }
 }

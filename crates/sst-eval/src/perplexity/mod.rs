@@ -23,6 +23,7 @@ pub(crate) const ENTRY: Entry = Entry {
     details: "Reports perplexity and loss of a token, and word_perplexity, byte_perplexity and bits_per_byte, which can \
               be compared between tokenizers.",
     input: InputKind::Texts,
+    records: None,
     needs_objective: false,
     default_config: || json!(PerplexityConfig::default()),
     options: &[

@@ -1,13 +1,13 @@
 //! Tests that every evaluator of the list must pass, and tests of `sts` and `retrieval` with known vectors.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sst_core::Model;
 use sst_eval::{
-    EmbeddedTexts, EvalError, Input, InputKind, Pairs, Report, ScoredPairs, Text, TextRole,
-    TextVectors, TokenRows, build, entry, list,
+    EmbeddedTexts, EvalError, Input, InputKind, Pairs, RecordRows, Report, ScoredPairs, Text,
+    TextRole, TextVectors, TokenRows, build, entry, list,
 };
 use tch::Tensor;
 
@@ -37,13 +37,14 @@ fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-const KINDS: [InputKind; 6] = [
+const KINDS: [InputKind; 7] = [
     InputKind::ObjectiveRows,
     InputKind::TokenRows,
     InputKind::Texts,
     InputKind::Pairs,
     InputKind::ScoredPairs,
     InputKind::EmbeddedTexts,
+    InputKind::Records,
 ];
 
 fn input(kind: InputKind) -> Input<'static> {
@@ -64,6 +65,11 @@ fn input(kind: InputKind) -> Input<'static> {
             first: strings(&["0", "0", "0"]),
             second: strings(&["0", "60", "90"]),
             scores: vec![5.0, 3.0, 1.0],
+        }),
+        InputKind::Records => Input::Records(RecordRows {
+            rows,
+            labels: strings(&["a", "b"]),
+            gold_answers: BTreeMap::new(),
         }),
         InputKind::EmbeddedTexts => {
             Input::EmbeddedTexts(EmbeddedTexts { vectors, texts: strings(&["0", "90", "180"]) })
@@ -118,12 +124,24 @@ fn data_of_another_kind_is_refused() {
     }
 }
 
-/// During training, the evaluator that an objective names gets the objective's rows.
+/// During training, the evaluators that an objective names get its rows: an evaluator of records reads those that the
+/// objective learns from.
 #[test]
-fn every_objective_names_an_evaluator_that_reads_objective_rows() {
+fn every_objective_names_evaluators_that_read_its_rows() {
     for objective in sst_objectives::list() {
-        let entry = entry(objective.held_out).unwrap();
-        assert_eq!(entry.input, InputKind::ObjectiveRows, "{}", objective.name);
+        assert!(!objective.held_out.is_empty(), "{}", objective.name);
+        for name in objective.held_out {
+            let evaluator = entry(name).unwrap();
+            let Some(records) = evaluator.records else {
+                assert_eq!(evaluator.input, InputKind::ObjectiveRows, "{}", objective.name);
+                continue;
+            };
+            assert_eq!(evaluator.input, InputKind::Records, "{name}");
+            assert_eq!(objective.head, Some(records.head), "{name}");
+            let rows = (objective.rows)(&(objective.default_config)());
+            let config = (evaluator.default_config)();
+            assert_eq!((records.rows)(&json!({}), &config), rows, "{name}");
+        }
     }
 }
 

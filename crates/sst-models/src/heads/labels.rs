@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use sst_core::ProblemType;
 
 use super::classifier;
 use crate::error::{ModelError, bad};
@@ -10,17 +11,6 @@ use crate::error::{ModelError, bad};
 /// Keys of a config.json that describe a task head. They are saved again unchanged.
 pub(crate) const KEYS: &[&str] =
     &["id2label", "label2id", "num_labels", "problem_type", "classifier_dropout", classifier::KEY];
-
-/// The kind of labels of a classification head, which determines the loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProblemType {
-    /// The outputs are predicted numbers; the loss is the mean squared error.
-    Regression,
-    /// Each row has exactly one class; the loss is the cross-entropy.
-    SingleLabel,
-    /// Each row may have any number of classes; the loss is the binary cross-entropy of each class.
-    MultiLabel,
-}
 
 /// The classes of a task head: the keys `id2label` (or `num_labels`) and `problem_type` of a config.json.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,17 +47,15 @@ impl Labels {
                 }
             },
         };
-        let problem_type = match get("problem_type").map(|value| value.as_str().unwrap_or("")) {
-            None => None,
-            Some("regression") => Some(ProblemType::Regression),
-            Some("single_label_classification") => Some(ProblemType::SingleLabel),
-            Some("multi_label_classification") => Some(ProblemType::MultiLabel),
-            Some(_) => {
-                let message = "must be regression, single_label_classification or \
-                               multi_label_classification";
-                return Err(bad("problem_type", message));
-            }
-        };
+        let problem_type = get("problem_type").map(|value| {
+            ProblemType::named(value.as_str().unwrap_or_default()).ok_or_else(|| {
+                bad(
+                    "problem_type",
+                    &format!("must be {}", ProblemType::ALL.map(ProblemType::name).join(", ")),
+                )
+            })
+        });
+        let problem_type = problem_type.transpose()?;
         Ok(Self { names, problem_type })
     }
 }

@@ -17,7 +17,8 @@ use crate::adapter::{AdapterFolder, folder_with};
 use crate::entry::model_type;
 use crate::error::ModelError;
 use crate::files::{self, Carried, Role};
-use crate::heads::{HeadConfig, labels};
+use crate::heads::HeadConfig;
+use crate::heads::labels::Labels;
 use crate::plan::LoadHead;
 use crate::registry;
 
@@ -148,6 +149,8 @@ pub struct HeadLabels {
     pub names: Vec<String>,
     /// Whether the folder names any of them; otherwise they are `LABEL_0`, `LABEL_1`, ...
     pub are_named: bool,
+    /// What the outputs predict, if the folder says it: the `problem_type` of its config.json.
+    pub problem_type: Option<sst_core::ProblemType>,
 }
 
 /// The classes of the head of kind `kind` that the config.json of a folder describes; `None` if it describes no such head.
@@ -161,10 +164,10 @@ pub fn labels_of(folder: &Path, kind: HeadKind) -> Result<Option<HeadLabels>, Mo
     if entry.task(named).is_none_or(|(_, head)| head != kind) {
         return Ok(None);
     }
-    let names = labels::Labels::of(&config).map_err(in_file(&path))?.names;
+    let Labels { names, problem_type } = Labels::of(&config).map_err(in_file(&path))?;
     let are_named =
         names.iter().zip(0..).any(|(name, id): (_, u32)| *name != format!("LABEL_{id}"));
-    Ok(Some(HeadLabels { names, are_named }))
+    Ok(Some(HeadLabels { names, are_named, problem_type }))
 }
 
 /// The config.json of a folder, and its path. For an adapter it describes the model with the adapter.

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-use sst_core::{
-    Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens, kernel_rows,
-};
-use sst_data::{Collate, RowSpec};
-use tch::{Device, Kind, Tensor};
-
 use super::collate::MlmCollate;
 use super::config::{MlmConfig, idle_keys};
 use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
 use crate::parse::parse;
+use crate::positions::{UNSCORED, pad_positions};
 use crate::token_loss::TokenLoss;
+use serde_json::{Value, json};
+use sst_core::{Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens};
+use sst_data::{Collate, RowSpec};
 
 /// The entry in the list of objectives.
 pub(crate) const ENTRY: Entry = Entry {
@@ -33,9 +30,10 @@ pub(crate) const ENTRY: Entry = Entry {
     rows: |_| RowSpec::Tokens,
     needs_causal: false,
     least_rows: 1,
-    held_out: "mask-accuracy",
+    held_out: &["mask-accuracy"],
     pipeline_tag: Some("fill-mask"),
     head: Some(HeadKind::LanguageModel),
+    classes: None,
     idle_keys,
     special_token_template: |tokenizer| tokenizer.special_token_template().clone(),
     check: |config, _| parse::<MlmConfig>(config)?.check(),
@@ -52,22 +50,6 @@ fn build(config: &Value, context: &Context<'_>) -> Result<Box<dyn Objective>, Ob
     let mask_rate = config.mask_rate;
     let collate = Arc::new(MlmCollate::new(config, context.tokenizer()?, context.padding_free)?);
     Ok(Box::new(Mlm { mask_rate, collate }))
-}
-
-/// The label of a position that the loss ignores.
-const UNSCORED: i64 = -100;
-
-/// Pads positions and labels on the CPU, so that their number becomes [`kernel_rows`]. The padding repeats the last
-/// position, with a label that the loss ignores.
-fn pad_positions(positions_n: &Tensor, labels_n: &Tensor) -> Result<(Tensor, Tensor)> {
-    let count = labels_n.numel();
-    let padding = (kernel_rows(count) - count) as i64;
-    if count == 0 || padding == 0 || labels_n.device() != Device::Cpu {
-        return Ok((positions_n.shallow_clone(), labels_n.shallow_clone()));
-    }
-    let last = positions_n.f_narrow(0, count as i64 - 1, 1)?.f_expand([padding], false)?;
-    let unscored = labels_n.f_new_full([padding], UNSCORED, (Kind::Int64, Device::Cpu))?;
-    Ok((Tensor::f_cat(&[positions_n, &last], 0)?, Tensor::f_cat(&[labels_n, &unscored], 0)?))
 }
 
 impl Objective for Mlm {

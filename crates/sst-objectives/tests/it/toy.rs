@@ -1,9 +1,11 @@
 //! A small tokenizer, rows and models for the tests of objectives.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 use sst_core::{Batch, Forward, HeadKind, Model, Tokens};
 use sst_data::tokenize::{Algorithm, Tokenizer, TrainConfig, train};
-use sst_data::{Example, Field, Key};
+use sst_data::{Example, Field, Key, Span};
 use sst_models::{BuildOptions, InitOptions, list};
 use sst_objectives::{Context, Entry};
 use tch::{Device, Tensor};
@@ -11,10 +13,13 @@ use tch::{Device, Tensor};
 /// The hidden size of all models here.
 pub(crate) const WIDTH: i64 = 32;
 
+/// The labels of the rows.
+static LABELS: LazyLock<Vec<String>> = LazyLock::new(|| vec!["PER".to_owned()]);
+
 /// The inputs that objectives are built from.
 pub(crate) fn context(tokenizer: &Tokenizer, padding_free: bool) -> Context<'_> {
-    let tokenizer = Some(tokenizer);
-    Context { tokenizer, padding_free, hidden_size: WIDTH, device: Device::Cpu, seed: 5 }
+    let context = Context::new(Some(tokenizer), WIDTH, Device::Cpu, 5);
+    Context { padding_free, labels: &LABELS, ..context }
 }
 
 /// A text with words of several tokens.
@@ -47,9 +52,31 @@ pub(crate) fn rows(tokenizer: &Tokenizer, count: u64) -> Vec<Example> {
             example.fields.insert("input_ids.1".into(), Field::Tokens(ids));
             // The class, for objectives on labelled records. Three of four rows have the class 0.
             example.fields.insert("label".into(), Field::Int(i64::from(i % 4 == 3)));
+            add_window(&mut example);
             example
         })
         .collect()
+}
+
+/// Adds what objectives on windows read: all tokens as one window in which each token is a word, an entity and an answer.
+pub(crate) fn add_window(row: &mut Example) {
+    let tokens = row.tokens("input_ids").unwrap().len();
+    let offsets = (0..tokens).map(|at| Span { start: at, end: at + 1, label: None });
+    let start = 2.min(tokens - 1);
+    let span = |label| Field::Spans(vec![Span { start, end: tokens.min(start + 2), label }]);
+    for (name, field) in [
+        ("record", Field::Int(row.index as i64)),
+        ("window", Field::Ints(vec![0, 1, 0])),
+        ("window_positions", Field::Ints(vec![0, 0, tokens as i64])),
+        ("token_offsets", Field::Spans(offsets.collect())),
+        ("word_starts", Field::Ints(vec![1; tokens])),
+        ("entities", span(Some(0))),
+        ("entities.cut", Field::Ints(vec![0])),
+        ("answers", span(None)),
+        ("answers.index", Field::Ints(vec![0])),
+    ] {
+        row.fields.insert(name.into(), field);
+    }
 }
 
 /// A small encoder without dropout.
@@ -101,7 +128,13 @@ pub(crate) fn model_for(objective: &Entry, vocab_size: usize) -> Box<dyn Model> 
     match (objective.head, objective.name) {
         (_, "clm") => decoder(vocab_size),
         (Some(HeadKind::LanguageModel), _) => model(vocab_size),
-        (head, _) => build(&encoder_config(vocab_size, 0.3, 0.0), head),
+        (head, _) => {
+            let mut config = encoder_config(vocab_size, 0.3, 0.0);
+            if head == Some(HeadKind::TokenClassification) {
+                config["id2label"] = json!({"0": "O", "1": "B-PER", "2": "I-PER"});
+            }
+            build(&config, head)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `[data]`: which files are read, how the texts are cleaned, and how documents are split into rows.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use serde_json::{Map, Value, json};
 use sst_data::RowSpec;
 use sst_data::clean::CleanConfig;
 use sst_data::curriculum::Difficulty;
-use sst_data::read::{Format, OnError, Source};
+use sst_data::read::{Format, OnError, Source, TagScheme};
 use sst_data::records::Column;
 use sst_data::rows::RowMode;
 use sst_data::setting;
@@ -33,6 +34,9 @@ pub(super) struct DataFile {
     pair_fields: Vec<String>,
     label_field: Option<String>,
     labels: Vec<String>,
+    fields: BTreeMap<String, String>,
+    tag_field: Option<String>,
+    tag_scheme: Option<TagScheme>,
     on_error: Option<OnError>,
     validation: Option<f64>,
     rows: Option<RowMode>,
@@ -63,6 +67,15 @@ pub struct Data {
     /// the head that is trained; otherwise the labels of the data, sorted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// The fields of the other columns of records, by the name of the column, such as `{ text_pair = "hypothesis" }`.
+    /// Default: the field has the name of the column.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
+    /// The tags of words in CoNLL files: the number of their column, from 1 for the word. In CoNLL-U: `UPOS`, `XPOS` or
+    /// the name of a key in MISC. Default: the last column, and UPOS.
+    pub tag_field: Option<String>,
+    /// The scheme of the tags in CoNLL files, such as `IOB2`. Default: found from the first sentences of each file.
+    pub tag_scheme: Option<TagScheme>,
     /// What to do if a document cannot be read. Default: the run fails.
     pub on_error: OnError,
     /// The fraction of documents that is held out for evaluation. Default: 0.02.
@@ -148,6 +161,9 @@ impl DataFile {
             pair_fields: self.pair_fields,
             label_field: self.label_field,
             labels: self.labels,
+            fields: self.fields,
+            tag_field: self.tag_field,
+            tag_scheme: self.tag_scheme,
             on_error: self.on_error.unwrap_or(OnError::Fail),
             validation: self.validation.unwrap_or(0.02),
             rows: self.rows.unwrap_or(match is_cut {
@@ -199,6 +215,8 @@ impl Data {
             text_field: self.text_field.clone(),
             score_field: self.score_field.clone(),
             pair_fields: self.pair_fields.clone(),
+            tag_field: self.tag_field.clone(),
+            tag_scheme: self.tag_scheme,
             on_error: self.on_error,
             ..Source::default()
         }
@@ -209,8 +227,8 @@ impl Data {
     pub(crate) fn columns(&self, columns: &[Column]) -> Vec<Column> {
         let field = |column: &Column| match (&*column.name, &self.label_field) {
             ("text", _) => self.text_field.clone(),
-            ("label", Some(field)) => field.clone(),
-            _ => column.field.clone(),
+            ("label" | "labels", Some(field)) => field.clone(),
+            (name, _) => self.fields.get(name).unwrap_or(&column.field).clone(),
         };
         columns.iter().map(|column| column.clone().from_field(field(column))).collect()
     }
@@ -240,6 +258,7 @@ impl Data {
             let unlabelled = || message("learns from texts without labels");
             require(self.label_field.is_none(), &key("data.label_field"), unlabelled())?;
             require(self.labels.is_empty(), &key("data.labels"), unlabelled())?;
+            require(self.fields.is_empty(), &key("data.fields"), unlabelled())?;
             let message = message("reads prepared tokens: clean its texts with data.clean");
             return require(self.transform.is_empty(), &key("data.transform"), message);
         };
@@ -247,7 +266,26 @@ impl Data {
         require(self.score_field.is_none(), &key("data.score_field"), message)?;
         let message = "applies only to documents; records are cleaned by [[data.transform]] with name = \"clean\"";
         require(self.clean == CleanConfig::default(), &key("data.clean"), message)?;
-        let has_label = columns.iter().any(|column| column.name == "label");
+        let has = |name: &str| columns.iter().any(|column| column.name == name);
+        let message = format!("applies only to a text, but `{name}` has no column of this name");
+        require(has("text") || self.text_field == "text", &key("data.text_field"), message)?;
+        for column in self.fields.keys() {
+            let of_key = match column.as_str() {
+                "text" => Some("data.text_field"),
+                "label" | "labels" => Some("data.label_field"),
+                _ => None,
+            };
+            let message = match of_key {
+                Some(of_key) => format!("has a key of its own: {of_key}"),
+                None => {
+                    let known = columns.iter().map(|column| &*column.name).collect::<Vec<_>>();
+                    format!("is no column of `{name}`, which has {}", known.join(", "))
+                }
+            };
+            let is_known = has(column) && of_key.is_none();
+            require(is_known, &key(&format!("data.fields.{column}")), message)?;
+        }
+        let has_label = has("label") || has("labels");
         let message = format!("applies only to objectives on labels, but `{name}` has none");
         require(has_label || self.label_field.is_none(), &key("data.label_field"), message)
     }

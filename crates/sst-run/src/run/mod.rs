@@ -172,7 +172,7 @@ impl Run {
         run.recipe.check_model_folder(tokenizer.vocab_size())?;
         // The labels of the data say how many outputs a head has.
         let tasks = TaskSet::read(&run.recipe, &tokenizer, &run.ledger)?;
-        let mut learner = run.learner(&tokenizer, tasks.classes()?, device)?;
+        let mut learner = run.learner(&tokenizer, &tasks, device)?;
         let config = run.fit_config(&tasks, &learner, device, precision)?;
         let environment = Environment {
             device,

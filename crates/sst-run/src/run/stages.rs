@@ -82,17 +82,21 @@ impl Run {
         Ok(tokenizer)
     }
 
-    /// Builds the model and the objective of each task. The trained head has an output for each of `classes`, if there are any.
+    /// Builds the model and the objective of each task. The outputs of the trained head follow from the labels of the data.
     pub(super) fn learner(
         &self,
         tokenizer: &Tokenizer,
-        classes: Option<&[String]>,
+        tasks: &TaskSet<'_>,
         device: Device,
     ) -> Result<Learner> {
         let recipe = &self.recipe;
-        let (mut model, carried) = recipe.model(tokenizer, classes, device, &self.ledger)?;
-        let tasks = recipe.config.tasks.list.iter();
-        let objectives = tasks.map(|task| recipe.objective(task, tokenizer, &*model));
+        let outputs = tasks.outputs()?;
+        let (mut model, carried) =
+            recipe.model(tokenizer, outputs.as_deref(), device, &self.ledger)?;
+        let objectives = tasks.list.iter().map(|data| {
+            let labels = data.data.labels().unwrap_or_default();
+            recipe.objective(data.task, tokenizer, &*model, labels)
+        });
         let objectives = objectives.collect::<Result<_>>()?;
         let checkpointing = &recipe.config.train.activation_checkpointing;
         if *checkpointing != Checkpointing::All(false) {

@@ -178,7 +178,13 @@ fn a_model_learns_the_labels_of_csv_and_json_lines_and_is_saved_with_their_names
     let mut unnamed = config.clone();
     unnamed["id2label"] = json!({"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"});
     unnamed["label2id"] = json!({"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2});
+    // A head for any number of classes is not trained on for one class.
     unnamed["problem_type"] = json!("multi_label_classification");
+    sst_data::atomic::write(&file, unnamed.to_string().as_bytes()).unwrap();
+    let error = next(&path, &[]).unwrap_err().to_string();
+    assert!(error.contains("objective.problem: trains a head for single_label"), "{error}");
+    assert!(error.contains("is for multi_label_classification"), "{error}");
+    unnamed["problem_type"] = json!(null);
     sst_data::atomic::write(&file, unnamed.to_string().as_bytes()).unwrap();
     let error = next(&path, &[]).unwrap_err().to_string();
     assert!(error.contains("`LABEL_0`, `LABEL_1`, `LABEL_2`"), "{error}");

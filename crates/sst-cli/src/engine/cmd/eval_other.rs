@@ -7,12 +7,12 @@ use std::io::{Write, stdout};
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::Value;
-use sst_cli::args::{EmbeddedTextArgs, EvalArgs, MaskAccuracyArgs, PairArgs, TextArgs};
+use sst_cli::args::{EmbeddedTextArgs, EvalArgs, MaskAccuracyArgs, PairArgs, RecordArgs, TextArgs};
 use sst_cli::exit::{Exit, Usage};
 use sst_eval::{Entry, InputKind};
 
 use super::evaluate::Setting;
-use super::{eval_rows, pairs, perplexity, vectors};
+use super::{eval_records, eval_rows, pairs, perplexity, vectors};
 
 /// Measures a model and prints the report. The first of `words` is the name of the evaluator.
 ///
@@ -53,6 +53,9 @@ pub(super) fn run(entry: &Entry, words: &[OsString]) -> Result<Exit> {
         InputKind::ScoredPairs => {
             pairs::scored_pairs(entry, &PairArgs::from_arg_matches(&matches)?, settings)
         }
+        InputKind::Records => {
+            eval_records::records(entry, &RecordArgs::from_arg_matches(&matches)?, settings)
+        }
         InputKind::EmbeddedTexts => {
             let args = EmbeddedTextArgs::from_arg_matches(&matches)?;
             vectors::embedded_texts(entry, &args, settings)
@@ -77,6 +80,7 @@ fn command(entry: &Entry) -> Command {
             (PairArgs::augment_args(command), "--data sts.tsv --fields a,b,score")
         }
         InputKind::EmbeddedTexts => (EmbeddedTextArgs::augment_args(command), "--data texts.txt"),
+        InputKind::Records => (RecordArgs::augment_args(command), "--data test.jsonl"),
     };
     let defaults = (entry.default_config)();
     let has = |key: &str| command.get_arguments().any(|arg| arg.get_id() == key);

@@ -68,7 +68,7 @@ pub(super) fn objective_rows(
     let bench = Bench::open(&args.eval)?;
     let config = bench.recipe.as_ref().map(|recipe| &recipe.config);
     let task = bench.recipe.as_ref().map(|recipe| task(recipe, &args.eval)).transpose()?;
-    let fits = |objective: &&sst_objectives::Entry| objective.held_out == entry.name;
+    let fits = |objective: &&sst_objectives::Entry| objective.held_out.contains(&entry.name);
     let of_task = task.and_then(|task| sst_objectives::entry(task.objective_name()).ok());
     let of_task = of_task.filter(fits);
     let fitting_task = task.filter(|_| of_task.is_some());
@@ -79,13 +79,10 @@ pub(super) fn objective_rows(
         keys.insert("mask_rate".to_owned(), json!(rate));
     }
     let seed = args.seed.or(config.map(|config| config.run.seed)).unwrap_or(0);
-    let context = sst_objectives::Context {
-        tokenizer: Some(&bench.tokenizer),
-        padding_free: true,
-        hidden_size: bench.model.hidden_size(Modality::Text)?,
-        device: bench.device,
-        seed,
-    };
+    let hidden_size = bench.model.hidden_size(Modality::Text)?;
+    let context =
+        sst_objectives::Context::new(Some(&bench.tokenizer), hidden_size, bench.device, seed);
+    let context = sst_objectives::Context { padding_free: true, ..context };
     let objective = sst_objectives::build(name, &keys, &context).map_err(|error| match error {
         ObjectiveError::Config { path, message }
             if path == "mask_rate" && args.mask_rate.is_some() =>

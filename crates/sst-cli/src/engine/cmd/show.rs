@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use sst_cli::exit::Exit;
 use sst_cli::render;
 use sst_data::Ledger;
-use sst_eval::Report;
+use sst_eval::{Report, Table};
 
 /// A part of the names of figures that are infinite where the loss is merely large.
 const MAY_BE_INFINITE: &str = "perplexity";
@@ -62,5 +62,28 @@ fn describe(report: &Report) -> String {
         .chain(settings)
         .map(|(name, value)| vec![name.clone(), value])
         .collect();
-    format!("{}\n{}", report.name, render::table(&rows))
+    let mut shown = format!("{}\n{}", report.name, render::table(&rows));
+    for (name, table) in &report.tables {
+        shown += &format!("\n{name}\n{}", describe_table(table));
+    }
+    shown
+}
+
+/// A table, with its numbers as integers where all of a column are.
+fn describe_table(table: &Table) -> String {
+    let is_whole = |at: usize| {
+        let mut values = table.rows.iter().filter_map(|(_, row)| row.get(at));
+        values.all(|value| value.fract() == 0.0 && *value > 1.0 || *value == 0.0)
+    };
+    let whole: Vec<bool> = (0..table.columns.len()).map(is_whole).collect();
+    let head = std::iter::once(String::new()).chain(table.columns.iter().cloned()).collect();
+    let rows = table.rows.iter().map(|(name, row)| {
+        let cell = |(value, whole): (&f64, &bool)| match (value.is_nan(), whole) {
+            (true, _) => "-".to_owned(),
+            (false, true) => render::count(*value as u64),
+            (false, false) => format!("{value:.4}"),
+        };
+        std::iter::once(name.clone()).chain(row.iter().zip(&whole).map(cell)).collect()
+    });
+    render::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
 }

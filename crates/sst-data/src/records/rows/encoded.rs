@@ -14,6 +14,8 @@ pub(super) struct EncodedText {
     pub(super) ids: Vec<u32>,
     /// The characters of each token.
     pub(super) offsets: Vec<Span>,
+    /// For each token whether it begins a word, as in [`TextWindow`](super::super::TextWindow).
+    pub(super) word_starts: Vec<i64>,
 }
 
 /// The texts that were encoded last, by the index of their record. Without it, a text of a hundred windows would be
@@ -56,7 +58,11 @@ mod tests {
             let mut count = 0;
             let text = texts.get(number, || -> Result<_, ()> {
                 count += 1;
-                Ok(EncodedText { ids: vec![number as u32], offsets: Vec::new() })
+                Ok(EncodedText {
+                    ids: vec![number as u32],
+                    offsets: Vec::new(),
+                    word_starts: Vec::new(),
+                })
             });
             assert_eq!(text.unwrap().ids, [number as u32]);
             count

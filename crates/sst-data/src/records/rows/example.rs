@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::places::TokenPlaces;
 use super::super::sequence::Kept;
 use super::super::value::{StoredSpan, Value};
-use super::super::window::{RECORD, TOKEN_OFFSETS, WINDOW, WINDOW_POSITIONS};
+use super::super::window::{RECORD, TOKEN_OFFSETS, WINDOW, WINDOW_POSITIONS, WORD_STARTS};
 use super::super::{Column, ColumnKind};
 use super::encoded::EncodedText;
 use super::{Records, Row, Windowed};
@@ -16,6 +16,10 @@ use crate::tokenize::TokenizeError;
 
 /// What is added to the name of a column of entities for the field that says which of them are cut off.
 const CUT: &str = ".cut";
+/// What is added to the name of a column of spans or entities for the field that says which of them the row has.
+const INDEX: &str = ".index";
+/// What is added to the name of a column of spans or entities for the field with all of them in characters.
+const IN_CHARACTERS: &str = ".characters";
 
 impl Records {
     /// The record as it is stored, with its texts, and its spans in characters.
@@ -72,12 +76,15 @@ impl Records {
                 let window =
                     [row.window, windows.count(), kept.range.0].map(|number| number as i64);
                 let positions = [kept.at as i64, position(from), position(to)];
-                let offsets = text.offsets[kept.range.0..kept.range.1].to_vec();
+                let tokens = kept.range.0..kept.range.1;
+                let offsets = text.offsets[tokens.clone()].to_vec();
+                let word_starts = text.word_starts[tokens].to_vec();
                 for (name, field) in [
                     (RECORD, Field::Int(row.record as i64)),
                     (WINDOW, Field::Ints(window.to_vec())),
                     (WINDOW_POSITIONS, Field::Ints(positions.to_vec())),
                     (TOKEN_OFFSETS, Field::Spans(offsets)),
+                    (WORD_STARTS, Field::Ints(word_starts)),
                 ] {
                     example.fields.insert(Arc::from(name), field);
                 }
@@ -129,8 +136,9 @@ impl Records {
         let encode = || -> Result<EncodedText, DatasetError> {
             let encoding = self.tokenizer.encoding(text);
             let encoding = encoding.map_err(|error| unreadable(example, error.to_string()))?;
-            let offsets = TokenPlaces::new(text, &encoding.offsets).in_characters();
-            Ok(EncodedText { ids: encoding.ids, offsets })
+            let places = TokenPlaces::new(text, &encoding.offsets);
+            let (offsets, word_starts) = (places.in_characters(), places.word_starts());
+            Ok(EncodedText { ids: encoding.ids, offsets, word_starts })
         };
         let windows = self.windows(windowed, &self.store.text_lengths(row.record));
         match windows.count() {
@@ -149,13 +157,14 @@ fn in_characters(span: &StoredSpan) -> Span {
     Span { start: start as usize, end: end as usize, label: span.label }
 }
 
-/// Adds the spans of a column in tokens of its sequence, which holds the tokens `kept` of their text. A span of which a
-/// token is cut off is left out. Of an entity the tokens inside are kept, and a second field says where it is cut off.
+/// Adds the spans of a column in tokens of its sequence, which holds the tokens `kept` of their text, and all of them in
+/// characters under a second name. A span of which a token is cut off is left out. Of an entity the tokens inside are kept, and a further field
+/// says where it is cut off.
 fn insert_spans(example: &mut Example, column: &Column, spans: &[StoredSpan], kept: Kept) {
     let are_entities = matches!(column.kind, ColumnKind::Entities { .. });
     let (first, last) = kept.range;
-    let (mut inside, mut cuts) = (Vec::new(), Vec::new());
-    for span in spans {
+    let (mut inside, mut cuts, mut indices) = (Vec::new(), Vec::new(), Vec::new());
+    for (span, index) in spans.iter().zip(0..) {
         let (start, end) = (span.tokens.0 as usize, span.tokens.1 as usize);
         let cut = i64::from(start < first) + 2 * i64::from(last < end);
         let (start, end) = (start.max(first), end.min(last));
@@ -164,9 +173,13 @@ fn insert_spans(example: &mut Example, column: &Column, spans: &[StoredSpan], ke
             let (start, end) = (position(start), position(end));
             inside.push(Span { start, end, label: span.label });
             cuts.push(cut);
+            indices.push(index);
         }
     }
     let name = column.name.as_str();
+    let all = spans.iter().map(in_characters).collect();
+    example.fields.insert(Arc::from(format!("{name}{IN_CHARACTERS}")), Field::Spans(all));
+    example.fields.insert(Arc::from(format!("{name}{INDEX}")), Field::Ints(indices));
     example.fields.insert(Arc::from(name), Field::Spans(inside));
     if are_entities {
         example.fields.insert(Arc::from(format!("{name}{CUT}")), Field::Ints(cuts));

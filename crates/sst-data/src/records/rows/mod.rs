@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::column::check_transforms;
 use super::sequence::{Framing, Kept, Sequence, sequences};
-use super::window::{RECORD, TOKEN_OFFSETS, WINDOW, WINDOW_POSITIONS, Windows};
+use super::window::{RECORD, TOKEN_OFFSETS, WINDOW, WINDOW_POSITIONS, WORD_STARTS, Windows};
 use super::{RecordStore, RecordsError, WindowSpec};
 use crate::example::{Example, Key};
 use crate::ledger::Ledger;
@@ -153,7 +153,7 @@ impl Records {
         ledger: &Ledger,
     ) -> Result<(), RecordsError> {
         let windowed = self.windowed(window)?;
-        let reserved = [WINDOW, WINDOW_POSITIONS, TOKEN_OFFSETS, RECORD];
+        let reserved = [WINDOW, WINDOW_POSITIONS, TOKEN_OFFSETS, WORD_STARTS, RECORD];
         let columns = self.store.columns();
         if let Some(column) = columns.iter().find(|column| reserved.contains(&&*column.name)) {
             let reason = "a field of windows has this name".to_owned();
@@ -202,7 +202,7 @@ impl Records {
         };
         let of_pair = usize::from(self.sequences[sequence].second.is_some());
         let room = self.framing.room(&self.sequences[sequence]) - of_pair;
-        let stride = window.stride;
+        let stride = window.stride.tokens(self.framing.max_length());
         if stride >= room {
             return refuse(format!(
                 "windows share {stride} tokens and have room for {room} at most: lower the stride, or raise the longest \

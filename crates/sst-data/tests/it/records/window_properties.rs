@@ -106,7 +106,7 @@ fn check_windows(
     limits: RowLimits,
     expected: &[(usize, usize)],
 ) -> Result<(), TestCaseError> {
-    let stride = limits.window.as_ref().unwrap().stride;
+    let stride = limits.window.as_ref().unwrap().stride.tokens(limits.max_length);
     let ledger = Ledger::new();
     let rows = windows(place, limits, &ledger).unwrap();
     let found = examples(&rows);

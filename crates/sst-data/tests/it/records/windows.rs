@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sst_data::read::{Format, OnError};
 use sst_data::records::{
-    Column, ColumnKind, Records, RecordsError, RowLimits, TextWindow, WindowSpec,
+    Column, ColumnKind, Records, RecordsError, RowLimits, Stride, TextWindow, WindowSpec,
 };
 use sst_data::rows::{Dataset, Subset};
 use sst_data::transform::{Context, Transforms};
@@ -16,7 +16,7 @@ use super::entities::{columns as with_entities, entities};
 use super::{Place, text};
 
 pub(super) fn limits(max_length: usize, text: &str, stride: usize) -> RowLimits {
-    let window = Some(WindowSpec { text: text.to_owned(), stride });
+    let window = Some(WindowSpec { text: text.to_owned(), stride: Stride::Tokens(stride) });
     RowLimits { max_length, window, on_error: OnError::Fail }
 }
 

@@ -1,0 +1,114 @@
+//! `sst eval` with evaluators of a task head on labelled records.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde_json::Value;
+use sst_cli::args::RecordArgs;
+use sst_cli::exit::{Exit, Usage};
+use sst_cli::files;
+use sst_data::{Key, Ledger};
+use sst_eval::predict::output_names;
+use sst_eval::{Entry, Input, RecordRows, RecordSpec};
+use sst_models::LoadHead;
+
+use super::evaluate::{Setting, evaluate, evaluator_error};
+use super::records::RecordFiles;
+use super::show::show;
+use crate::{model, settings};
+
+/// Measures the head of a model on labelled records and prints the report.
+///
+/// # Errors
+/// If an argument is wrong, model or data cannot be read, or there is nothing to measure.
+pub(super) fn records(entry: &Entry, args: &RecordArgs, given: Vec<Setting<'_>>) -> Result<Exit> {
+    let Some(RecordSpec { head, rows, labels }) = entry.records else {
+        return Err(Usage(format!("{} reads no records", entry.name)).into());
+    };
+    let files = RecordFiles::new(&args.data, &args.records)?;
+    let found = model::find(&args.model)?;
+    let device = settings::open_device(&args.device)?;
+    let ledger = Ledger::new();
+    let (model, processor) = found.load(device, LoadHead::Needed(head), &ledger)?;
+    let tokenizer = processor.tokenizer()?;
+    let max_length = max_length(args.max_length, model.max_length()?)?;
+    let config = entry.config_with(given.clone());
+    // A wrong value is told before the data is read.
+    entry.build(&config, empty()).map_err(evaluator_error)?;
+    let outputs = output_names(&*model, head).map_err(evaluator_error)?;
+    let of_model = model.config();
+    let spec = rows(&of_model, &config);
+    let labels = labels(&of_model, &outputs);
+    let cache = files::user_cache()?.join("prepared").join("records");
+    let rows = files.rows(&spec, &labels, tokenizer, max_length, &cache, &ledger)?;
+    let gold_answers = gold_answers(&files, &rows)?;
+    let input = Input::Records(RecordRows { rows: Arc::new(rows), labels, gold_answers });
+    let report = evaluate(entry, given, input, &*model, None, &args.model)?;
+    show(&report, &ledger, args.json)
+}
+
+/// No rows, for the check of a configuration.
+fn empty() -> Input<'static> {
+    struct NoRows;
+    impl sst_data::rows::Dataset for NoRows {
+        fn len(&self) -> u64 {
+            0
+        }
+        fn row_length(&self, _index: u64) -> usize {
+            0
+        }
+        fn get(
+            &self,
+            index: u64,
+            _epoch: u64,
+        ) -> Result<sst_data::Example, sst_data::rows::DatasetError> {
+            Err(sst_data::rows::DatasetError::OutOfRange { index, len: 0 })
+        }
+        fn key(&self, _index: u64) -> Key {
+            Key::new("?", 0)
+        }
+    }
+    let (labels, gold_answers) = (Vec::new(), BTreeMap::new());
+    Input::Records(RecordRows { rows: Arc::new(NoRows), labels, gold_answers })
+}
+
+/// The longest row: the given one, which must not be above that of the model.
+///
+/// # Errors
+/// If it is above that of the model.
+pub(super) fn max_length(given: Option<usize>, limit: usize) -> Result<usize> {
+    match given {
+        Some(length) if length > limit => {
+            let message =
+                format!("--max-length is {length}, but the model reads {limit} tokens: lower it");
+            Err(Usage(message).into())
+        }
+        given => Ok(given.unwrap_or(limit)),
+    }
+}
+
+/// The gold answers of each question as the files have them: also those that are not where the file says. Empty if the
+/// records have no answers.
+fn gold_answers(
+    files: &RecordFiles,
+    rows: &sst_data::records::Records,
+) -> Result<BTreeMap<Key, Vec<String>>> {
+    let mut answers = BTreeMap::new();
+    let columns = rows.store().columns();
+    let Some(column) = columns.iter().find(|column| column.name == "answers") else {
+        return Ok(answers);
+    };
+    // The counts of reading are those of the prepared records.
+    for document in files.source("context").read_all_fields(&Ledger::new())? {
+        let document = document?;
+        let Some(field) = document.fields.iter().find(|field| *field.name == *column.field) else {
+            continue;
+        };
+        let value: Value = serde_json::from_str(field.value())?;
+        let texts = value.get("text").and_then(Value::as_array);
+        let texts = texts.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+        answers.insert(document.example.key, texts.collect());
+    }
+    Ok(answers)
+}
