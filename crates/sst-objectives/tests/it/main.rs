@@ -10,4 +10,5 @@ mod every;
 mod example;
 mod masking;
 mod mlm_loss;
+mod task_heads;
 mod toy;
