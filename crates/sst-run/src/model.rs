@@ -11,7 +11,7 @@ use sst_train::{Checkpoint, Saver, TrainError};
 use tch::Device;
 
 use crate::error::{Result, RunError};
-use crate::run_folder::read_config;
+use crate::run_folder::{CONFIG, read_config};
 
 /// A model folder, and the run that it belongs to.
 pub struct ModelLocation {
@@ -21,10 +21,12 @@ pub struct ModelLocation {
     pub run: Option<PathBuf>,
     /// The checkpoint in use, if a newer one of the run is damaged.
     pub older: Option<PathBuf>,
+    /// The checkpoint in use, if it is the best one of the run and not the newest.
+    pub best: Option<PathBuf>,
 }
 
 /// Finds the model at `path`, which is a model folder, a checkpoint folder or a run folder. Of a run, the newest good
-/// checkpoint is used. A model inside a checkpoint is first verified against the checkpoint's manifest.
+/// checkpoint is used, or the best one if its recipe says so (`train.keep.restore_best`). A model inside a checkpoint is first verified against the checkpoint's manifest.
 ///
 /// # Errors
 /// If there is no model, with the files that were looked for; or if the checkpoint is damaged.
@@ -36,7 +38,7 @@ pub fn find(path: &Path) -> Result<ModelLocation> {
     let is_model = ["config.json", "modules.json", "adapter_config.json"]
         .iter()
         .any(|name| path.join(name).is_file());
-    let mut older = None;
+    let (mut older, mut best) = (None, None);
     let folder = if is_model {
         verify_around(path)?;
         path.to_owned()
@@ -46,12 +48,15 @@ pub fn find(path: &Path) -> Result<ModelLocation> {
     } else {
         let folder;
         (folder, older) = newest_good(path)?;
-        folder
+        best = best_of(path)?;
+        best.as_ref().map_or(folder, Checkpoint::model)
     };
     // The path is RUN/checkpoints/step-N/model once `latest` and other links are resolved.
     let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
     let run = real.ancestors().nth(3).filter(|run| run.join("config.toml").is_file());
-    Ok(ModelLocation { run: run.map(Path::to_owned), folder, older })
+    let best = best.map(|checkpoint| checkpoint.path().to_owned());
+    let older = older.filter(|_| best.is_none());
+    Ok(ModelLocation { run: run.map(Path::to_owned), folder, older, best })
 }
 
 /// Returns the model folder of the newest good checkpoint of the run in `path`; and that checkpoint, if a newer one
@@ -75,6 +80,26 @@ fn newest_good(path: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
         path.display()
     );
     Err(RunError::Model(message))
+}
+
+/// The best checkpoint of the run in `path`, if the run asks for it in place of the newest one, which is another.
+fn best_of(path: &Path) -> Result<Option<Checkpoint>> {
+    if !path.join(CONFIG).is_file() {
+        return Ok(None);
+    }
+    let config = read_config(path)?;
+    let is_wanted = config.pointer("/train/keep/restore_best").and_then(Value::as_bool);
+    let saver = Saver::new(path);
+    let Some(newest) = saver.latest_good()?.filter(|_| is_wanted == Some(true)) else {
+        return Ok(None);
+    };
+    let Some(best) = newest.state()?.best.into_iter().next() else { return Ok(None) };
+    if best.step == newest.step() {
+        return Ok(None);
+    }
+    let checkpoint = saver.checkpoint(best.step);
+    verify(checkpoint.path())?;
+    Ok(Some(checkpoint))
 }
 
 /// If the model folder `path` lies in a checkpoint, verifies the checkpoint against its manifest.

@@ -2,6 +2,7 @@
 
 use tch::Device;
 
+use crate::early_stopping::EarlyStopping;
 use crate::ema::EmaConfig;
 use crate::error::TrainError;
 use crate::optim::OptimizerConfig;
@@ -11,6 +12,7 @@ use crate::profile::ProfileConfig;
 use crate::scaler::LossScaling;
 use crate::schedule::ScheduleConfig;
 use crate::setting;
+use crate::unfreeze::Unfreeze;
 
 /// The settings of a run, with every duration converted to steps.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +47,10 @@ pub struct FitConfig {
     pub allow_tf32: bool,
     /// Patterns for the names of the parameters that are not trained. [`crate::freeze`] describes them.
     pub freeze: Vec<String>,
+    /// Which layers are trained; `None` for all of them from the first step on.
+    pub unfreeze: Option<Unfreeze>,
+    /// Ends the run when the metric that decides which checkpoints are best has not improved; `None` for never.
+    pub early_stopping: Option<EarlyStopping>,
     /// The moving average of the weights; `None` for none.
     pub ema: Option<EmaConfig>,
     /// The floating-point operations of training on one token ([`sst_core::Model::flops_per_token`]). If it is given,
@@ -81,6 +87,8 @@ impl Default for FitConfig {
             loss_scaling: LossScaling::default(),
             allow_tf32: false,
             freeze: Vec::new(),
+            unfreeze: None,
+            early_stopping: None,
             ema: None,
             flops_per_token: None,
             profile: None,
@@ -116,8 +124,14 @@ impl FitConfig {
         let steps =
             [(setting::LOG_EVERY, self.log_every), (setting::TOTAL_STEPS, self.total_steps)];
         let none = steps.into_iter().find(|(_, steps)| *steps == 0);
+        let is_bad = |stop: EarlyStopping| stop.patience == 0 || !(stop.min_delta >= 0.0);
         let (setting, reason) = if let Some((setting, _)) = none {
             (setting, "must be at least 1 step")
+        } else if self.early_stopping.is_some_and(is_bad) {
+            (
+                setting::EARLY_STOPPING,
+                "needs a patience of at least 1 and a least change of 0 or more",
+            )
         } else if self.max_tokens == Some(0) {
             (setting::MAX_TOKENS, "must be at least 1 token")
         } else if self.max_seconds.is_some_and(|seconds| seconds.is_nan() || seconds <= 0.0) {

@@ -10,6 +10,7 @@ use crate::agree::agree_on_success;
 use crate::config::FitConfig;
 use crate::error::TrainError;
 use crate::fault::Fault;
+use crate::policy::Action;
 use crate::saver::{Saver, WriteModel};
 use crate::state::Restored;
 
@@ -76,14 +77,17 @@ impl StopReason {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// All steps are done.
+    /// All steps are done, or early stopping has ended the run.
     Finished {
         /// The number of steps done.
         step: u64,
+        /// Whether early stopping has ended the run, before its last step.
+        is_early: bool,
         /// The latest value of each metric under its logged name (`train/loss`, `eval/mlm/loss`, ...). Only rank 0 has
         /// the metrics of evaluators.
         metrics: Metrics,
-        /// The folder of the last checkpoint.
+        /// The folder of the last checkpoint, or of the best one if [`crate::Retention::restore_best`] is set; the
+        /// metrics are then those of the best one.
         checkpoint: PathBuf,
     },
     /// The run stopped before its last step. It can be resumed from the checkpoint.
@@ -114,12 +118,20 @@ pub fn fit(fit: Fit<'_>) -> Result<Outcome, TrainError> {
     {
         return run.stop(reason);
     }
-    while run.step() < policy.total_steps {
+    let evaluated = run.evaluate_if_due();
+    agree_on_success(ranks, evaluated)?;
+    while run.step() < policy.total_steps && !run.ends_early()? {
         run.take_step()?;
         let (step, stop) = (run.step(), run.stop_reason()?);
-        let mut actions = policy.after_step(step, stop.is_some()).into_iter();
-        let done = actions.try_for_each(|action| run.perform(action));
-        agree_on_success(ranks, done.and_then(|()| run.poll_writer()))?;
+        let actions = policy.after_step(step, stop.is_some());
+        let is_saved = actions.contains(&Action::Save);
+        let done = actions.into_iter().try_for_each(|action| run.perform(action));
+        agree_on_success(ranks, done)?;
+        if !is_saved && run.ends_early()? {
+            let saved = run.perform(Action::Save);
+            agree_on_success(ranks, saved)?;
+        }
+        agree_on_success(ranks, run.poll_writer())?;
         if let Some(reason) = stop
             && step < policy.total_steps
         {

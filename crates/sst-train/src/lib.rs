@@ -56,7 +56,8 @@
 
 mod agree;
 mod config;
-pub mod ema;
+pub mod early_stopping;
+mod ema;
 pub mod error;
 mod fault;
 mod finite;
@@ -81,9 +82,11 @@ mod step;
 mod sums;
 mod task_name;
 pub mod track;
+mod unfreeze;
 mod window;
 
 pub use config::FitConfig;
+pub use early_stopping::{EarlyStopping, EarlyStoppingState};
 pub use ema::{Ema, EmaConfig};
 pub use error::TrainError;
 pub use fault::Fault;
@@ -98,4 +101,5 @@ pub use saver::{Checkpoint, CheckpointInfo, Pruned, Saver, WriteModel};
 pub use scaler::{LossScaling, Scaler, ScalerState};
 pub use schedule::{Decay, ScheduleConfig, ScheduleName};
 pub use state::{Exported, Restored, Spent, TaskState, TrainerState};
+pub use unfreeze::Unfreeze;
 pub use window::{TaskSums, WindowState};

@@ -96,11 +96,13 @@ pub struct Retention {
     pub by: Option<BestBy>,
     /// If given, checkpoints whose step is a multiple of this number are kept.
     pub every: Option<u64>,
+    /// Whether the model of the run is the best checkpoint once the run has finished, and not the last one.
+    pub restore_best: bool,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { last: 2, best: 1, by: None, every: None }
+        Self { last: 2, best: 1, by: None, every: None, restore_best: false }
     }
 }
 

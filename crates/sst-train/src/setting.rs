@@ -17,6 +17,10 @@ sst_data::settings! {
     BF16_WEIGHTS = "FitConfig::bf16_weights";
     /// The parameters that do not train.
     FREEZE = "FitConfig::freeze";
+    /// Which layers are trained.
+    UNFREEZE = "FitConfig::unfreeze";
+    /// When a run ends early.
+    EARLY_STOPPING = "FitConfig::early_stopping";
     /// The moving average of the weights.
     EMA = "FitConfig::ema";
     /// What one token takes.

@@ -9,6 +9,7 @@ use sst_core::objective::StateDict;
 use sst_data::batching::Position;
 use sst_data::ledger::Entry;
 
+use crate::early_stopping::EarlyStoppingState;
 use crate::policy::Best;
 use crate::scaler::ScalerState;
 use crate::window::WindowState;
@@ -83,6 +84,9 @@ pub struct TrainerState {
     pub logged: Option<u64>,
     /// The best checkpoints so far, the best one first.
     pub best: Vec<Best>,
+    /// The evaluations so far, for a run that may end early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStoppingState>,
     /// The entries of the ledger.
     pub ledger: BTreeMap<String, Entry>,
 }

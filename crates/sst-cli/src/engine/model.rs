@@ -17,5 +17,8 @@ pub(crate) fn find(path: &Path) -> Result<ModelLocation> {
     if let Some(older) = &found.older {
         render::note(&format!("using {}, the newest good checkpoint", older.display()));
     }
+    if let Some(best) = &found.best {
+        render::note(&format!("using {}, the best checkpoint of the run", best.display()));
+    }
     Ok(found)
 }

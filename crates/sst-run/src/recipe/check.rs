@@ -12,7 +12,7 @@ use super::limits;
 use super::model::{ModelChoice, POSITIONS};
 use super::section;
 use super::task::Task;
-use super::train::{Batching, Checkpointing, Train};
+use super::train::{self, Batching, Checkpointing, Train};
 
 /// Makes all checks that need no data.
 pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
@@ -119,6 +119,9 @@ fn best(config: &RunConfig) -> Result<(), Problem> {
         );
         require(by.metric.starts_with("eval/"), "train.keep.by.metric", message)?;
     }
+    train::early_stopping::check(config)?;
+    let message = "needs the best checkpoint: set train.keep.best to 1 or more";
+    require(!keep.restore_best || keep.best > 0, "train.keep.restore_best", message)?;
     // Either all checkpoints are kept, or none is kept for its metric.
     if keep.last == 0 || keep.best == 0 {
         return Ok(());

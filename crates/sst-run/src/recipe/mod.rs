@@ -56,7 +56,7 @@ pub use tokenizer::TokenizerChoice;
 pub(crate) use tokenizer::tokenizer_problem;
 pub use train::{
     BatchWarmup, Batching, BatchingSection, Budget, Checkpointing, Inject, Keep, LengthWarmup,
-    Schedule, Train,
+    Schedule, Train, UnfreezeSection,
 };
 pub(crate) use unused::unused;
 pub(crate) use written::Written;
@@ -187,7 +187,7 @@ impl Keys {
 }
 
 /// The properties of all sections.
-const SECTIONS: [&Keys; 17] = [
+const SECTIONS: [&Keys; 19] = [
     &run::KEYS,
     &data::KEYS,
     &tokenizer::KEYS,
@@ -200,6 +200,8 @@ const SECTIONS: [&Keys; 17] = [
     &train::batching::KEYS,
     &train::loss_scaling::KEYS,
     &train::ema::KEYS,
+    &train::early_stopping::KEYS,
+    &train::unfreeze::KEYS,
     &train::budget::KEYS,
     &train::keep::KEYS,
     &train::inject::KEYS,

@@ -15,7 +15,7 @@ fn the_example_trains_a_model_that_loads() {
     let (recipe, corpus) =
         (format!("{root}/recipes/tiny.toml"), format!("{root}/corpora/kjv.txt.gz"));
     let outcome = pretrain::run(&recipe, &corpus, folder.path()).unwrap();
-    let Outcome::Finished { step: 20, metrics, checkpoint } = outcome else {
+    let Outcome::Finished { step: 20, metrics, checkpoint, .. } = outcome else {
         panic!("{outcome:?}");
     };
     assert!(metrics["eval/mask-accuracy/loss"] < 6.2, "{metrics:?}");

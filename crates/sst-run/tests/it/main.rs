@@ -7,6 +7,7 @@ mod lora;
 mod recipe;
 mod records;
 mod resume;
+mod task_training;
 
 /// Takes the lock that lets only one test train at a time: all runs of a process share libtorch's random generator, which
 /// every step seeds.

@@ -7,9 +7,11 @@ use sst_core::{Event, Metrics, with_values};
 use super::Fit;
 use super::run::Run;
 use super::task::TaskEvaluator;
+use crate::early_stopping::EarlyStoppingState;
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::memory;
+use crate::policy::Action;
 use crate::setting;
 use crate::window::{MetricWindow, WindowState};
 
@@ -42,6 +44,19 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Makes the evaluation that was due at the step of the checkpoint, for a run that was stopped there before it. So a
+    /// resumed run has the evaluations of one that was never stopped.
+    pub(super) fn evaluate_if_due(&mut self) -> Result<(), TrainError> {
+        let policy = self.fit.config.policy();
+        let is_due = policy.after_step(self.step, false).contains(&Action::Evaluate);
+        if self.step == 0 || !is_due || self.evaluated == Some(self.step) {
+            return Ok(());
+        }
+        self.perform(Action::Evaluate)?;
+        self.rank();
+        Ok(())
+    }
+
     /// Runs the evaluators, on the moving average of the weights if the settings say so.
     pub(super) fn evaluate(&mut self) -> Result<(), TrainError> {
         self.finite.read_deferred()?;
@@ -66,7 +81,8 @@ impl Run<'_> {
             self.notify(&Event::Evaluation { step: self.step, name, metrics })?;
         }
         self.evaluated = Some(self.step);
-        if let Some(by) = &self.fit.config.retention.by {
+        let config = &self.fit.config;
+        if let Some(by) = &config.retention.by {
             let Some(value) = self.metrics.get(&by.metric) else {
                 let known: Vec<_> =
                     self.metrics.keys().filter(|name| name.starts_with("eval/")).collect();
@@ -74,6 +90,12 @@ impl Run<'_> {
                 return Err(TrainError::Config { setting: setting::BEST_METRIC, reason });
             };
             self.ranking_metric = Some((by.metric.clone(), *value));
+        }
+        if let (Some(rule), Some((_, value))) = (config.early_stopping, &self.ranking_metric) {
+            let direction = config.retention.by.as_ref().map(|by| by.direction).unwrap_or_default();
+            let state =
+                EarlyStoppingState::after(self.early_stopping, *value, direction, rule.min_delta);
+            self.early_stopping = Some(state);
         }
         self.resume_step_clock();
         Ok(())

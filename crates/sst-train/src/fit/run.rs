@@ -11,6 +11,7 @@ use tch::Device;
 use super::{Fit, Outcome, StopReason};
 use crate::agree::agree_on_success;
 use crate::config::FitConfig;
+use crate::early_stopping::EarlyStoppingState;
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::finite::FiniteCheck;
@@ -23,6 +24,7 @@ use crate::saver::writer::Writer;
 use crate::scaler::Scaler;
 use crate::state::Spent;
 use crate::step::Step;
+use crate::unfreeze::Unfreezing;
 use crate::window::MetricWindow;
 
 /// A run in progress.
@@ -61,6 +63,10 @@ pub(super) struct Run<'a> {
     pub(super) ranking_metric: Option<(String, f64)>,
     /// The best checkpoints so far, the best one first.
     pub(super) best: Vec<Best>,
+    /// The evaluations so far, for a run that may end early.
+    pub(super) early_stopping: Option<EarlyStoppingState>,
+    /// The layers that are unfrozen one after the other.
+    pub(super) unfreezing: Option<Unfreezing>,
 }
 
 impl Run<'_> {
@@ -91,6 +97,15 @@ impl Run<'_> {
     /// The budget that was already used up when the run started or resumed; `None` if there is some left.
     pub(super) fn budget_spent_before(&self) -> Result<Option<StopReason>, TrainError> {
         self.agree_to_stop(self.exhausted_budget(self.spent))
+    }
+
+    /// Whether the metric has not improved for so long that the run ends here. The result is the same on all ranks.
+    pub(super) fn ends_early(&self) -> Result<bool, TrainError> {
+        let Some(rule) = self.fit.config.early_stopping else { return Ok(false) };
+        // Rank 0 alone evaluates.
+        let is_due = self.early_stopping.is_some_and(|state| state.since >= rule.patience);
+        let verdict = if is_due { Verdict::Stop } else { Verdict::Go };
+        Ok(self.fit.ranks.agree(verdict)? >= Verdict::Stop)
     }
 
     /// Whether all ranks stop, which they do if one of them has a reason. `mine` is the reason of this rank. The result
@@ -151,6 +166,9 @@ impl Run<'_> {
         if let Some(profile) = &mut self.profile {
             profile.before_step(self.step)?;
         }
+        if let Some(unfreezing) = &mut self.unfreezing {
+            unfreezing.before_step(self.step);
+        }
         let started = Instant::now();
         let task = self.fit.tasks.mixture.task(self.fit.config.seed, self.step);
         let total_steps = self.fit.config.total_steps;
@@ -193,12 +211,21 @@ impl Run<'_> {
         Ok(Outcome::Stopped { reason, step: self.step, checkpoint: self.checkpoint() })
     }
 
-    /// Ends the run after its last step, when the checkpoint of this step is complete.
+    /// Ends the run after its last step, when the checkpoint of this step is complete. If the settings say so, the best
+    /// checkpoint takes the place of the last one.
     pub(super) fn finish(mut self) -> Result<Outcome, TrainError> {
         let ended = self.end();
         agree_on_success(self.fit.ranks, ended)?;
         let checkpoint = self.checkpoint();
-        Ok(Outcome::Finished { step: self.step, metrics: self.metrics, checkpoint })
+        let is_early = self.step < self.fit.config.total_steps;
+        let best = self.best.first().filter(|best| best.step != self.step);
+        if let Some(best) = best.filter(|_| self.fit.config.retention.restore_best) {
+            let restored = self.fit.saver.checkpoint(best.step);
+            let metrics = restored.state()?.metrics_of_step();
+            let checkpoint = restored.path().to_owned();
+            return Ok(Outcome::Finished { step: self.step, is_early, metrics, checkpoint });
+        }
+        Ok(Outcome::Finished { step: self.step, is_early, metrics: self.metrics, checkpoint })
     }
 
     /// The folder of the checkpoint of this step.

@@ -22,6 +22,17 @@ impl Run<'_> {
         self.finite.read_deferred()?;
         let window = self.pause_step_clock()?;
         self.wait_for_writer()?;
+        self.rank();
+        let snapshot = self.snapshot(window)?;
+        if let Some(written) = self.writer.start(snapshot)? {
+            self.after_save(written)?;
+        }
+        self.resume_step_clock();
+        Ok(())
+    }
+
+    /// Ranks the checkpoint of this step among the best, if its metric was measured.
+    pub(super) fn rank(&mut self) {
         if let Some((metric, value)) = self.ranking_metric.take()
             && value.is_finite()
         {
@@ -29,12 +40,6 @@ impl Run<'_> {
             let best = std::mem::take(&mut self.best);
             self.best = self.fit.config.retention.rank(best, new);
         }
-        let snapshot = self.snapshot(window)?;
-        if let Some(written) = self.writer.start(snapshot)? {
-            self.after_save(written)?;
-        }
-        self.resume_step_clock();
-        Ok(())
     }
 
     /// Reports a checkpoint that has become complete, if there is one. Does not wait.
@@ -107,6 +112,7 @@ impl Run<'_> {
             evaluated: self.evaluated,
             logged: self.logged,
             best: self.best.clone(),
+            early_stopping: self.early_stopping,
             ledger: self.fit.ledger.entries(),
         };
         Ok(Snapshot { model, tensors, trainer })

@@ -22,6 +22,7 @@ use crate::saver::writer::Writer;
 use crate::scaler::Scaler;
 use crate::setting;
 use crate::state::{Restored, TrainerState};
+use crate::unfreeze::Unfreezing;
 use crate::window::MetricWindow;
 
 impl<'a> Run<'a> {
@@ -31,6 +32,11 @@ impl<'a> Run<'a> {
         fit.tasks.check()?;
         sst_kernels::allow_tf32(fit.config.allow_tf32)?;
         freeze(fit.model.params_mut(), &fit.config.freeze)?;
+        let total_steps = fit.config.total_steps;
+        let unfreezing = fit.config.unfreeze;
+        let unfreezing =
+            unfreezing.map(|rule| Unfreezing::start(rule, &mut *fit.model, total_steps));
+        let unfreezing = unfreezing.transpose()?;
         let Weights { mut optimizer, master_weights, mut ema } = Weights::new(&fit)?;
         let state = restore(&mut fit, &mut optimizer, ema.as_mut())?;
 
@@ -76,7 +82,9 @@ impl<'a> Run<'a> {
             metrics: state.as_ref().map(|state| state.metrics.clone()).unwrap_or_default(),
             evaluated: state.as_ref().and_then(|state| state.evaluated),
             logged: state.as_ref().and_then(|state| state.logged),
+            early_stopping: state.as_ref().and_then(|state| state.early_stopping),
             best: state.map(|state| state.best).unwrap_or_default(),
+            unfreezing,
             ranking_metric: None,
             optimizer,
             fit,

@@ -76,7 +76,7 @@ fn is_layer_matrix(name: &str, tensor: &Tensor, stacks: &[LayerStack]) -> bool {
 
 /// The exponent of `layer_decay` for a parameter: 0 above the layers, 1 in the last layer, L in the first of L layers,
 /// and L + 1 in the embeddings.
-fn distance_from_top(name: &str, stacks: &[LayerStack]) -> usize {
+pub(crate) fn distance_from_top(name: &str, stacks: &[LayerStack]) -> usize {
     let in_layer = |stack: &LayerStack| Some(stack.depth - stack.layer_of(name)?);
     if let Some(distance) = stacks.iter().find_map(in_layer) {
         return distance;

@@ -14,6 +14,7 @@ mod state;
 use serde::{Deserialize, Serialize};
 
 pub use bf16_weights::Bf16Weights;
+pub(crate) use groups::distance_from_top;
 pub use groups::{ParamGroup, param_groups};
 pub use set::{Gradients, Optimizer};
 

@@ -23,7 +23,7 @@ fn the_example_learns_which_tokens_were_replaced() {
     let corpus = folder.path().join("corpus.txt");
     sst_data::atomic::write(&corpus, verses.join("\n").as_bytes()).unwrap();
     let outcome = own_objective::run(corpus.to_str().unwrap(), folder.path()).unwrap();
-    let Outcome::Finished { step: 100, metrics, checkpoint } = outcome else {
+    let Outcome::Finished { step: 100, metrics, checkpoint, .. } = outcome else {
         panic!("{outcome:?}")
     };
 

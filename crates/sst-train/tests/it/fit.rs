@@ -23,7 +23,7 @@ fn check_learns(precision: Precision) {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path());
     let outcome = run.fit(FitConfig { precision, ..config(60) }).unwrap();
-    let Outcome::Finished { step: 60, metrics, checkpoint } = outcome else {
+    let Outcome::Finished { step: 60, metrics, checkpoint, .. } = outcome else {
         panic!("{outcome:?}")
     };
     assert!(metrics["eval/held/loss"] < 1.2, "{metrics:?}");

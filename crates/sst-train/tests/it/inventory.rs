@@ -79,7 +79,7 @@ fn check_prune(retention: &Retention, expected: &[u64]) {
 
 #[test]
 fn pruning_follows_the_policy() {
-    let none = Retention { last: 1, best: 0, by: None, every: None };
+    let none = Retention { last: 1, best: 0, by: None, every: None, restore_best: false };
     check_prune(&Retention { last: 0, ..none.clone() }, &[2, 4, 6, 8, 10]);
     check_prune(&none, &[10]);
     check_prune(&Retention { last: 3, ..none.clone() }, &[6, 8, 10]);
@@ -98,7 +98,7 @@ fn pruning_keeps_the_newest_checkpoint_that_is_not_broken() {
     for step in [10, 4] {
         fs::write(saver.path(step).join("state/optimizer.safetensors"), "cut").unwrap();
     }
-    let retention = Retention { last: 1, best: 0, by: None, every: None };
+    let retention = Retention { last: 1, best: 0, by: None, every: None, restore_best: false };
     let pruned = saver.prune(&retention, false).unwrap();
     assert_eq!((pruned.kept, pruned.deleted), (vec![8], vec![2, 6]));
     assert_eq!(pruned.broken.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [4, 10]);

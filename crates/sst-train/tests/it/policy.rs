@@ -34,7 +34,7 @@ fn after_a_step() {
 fn check_deleted(rule: (usize, usize, u64), saved: &[u64], best: &[u64], expected: &[u64]) {
     let (last, count, every) = rule;
     let every = (every > 0).then_some(every);
-    let retention = Retention { last, best: count, by: None, every };
+    let retention = Retention { last, best: count, by: None, every, restore_best: false };
     let expected: Vec<Action> = expected.iter().copied().map(Delete).collect();
     let step = saved[0];
     assert_eq!(retention.after_save(step, saved, best), expected, "{rule:?} {saved:?} {best:?}");

@@ -82,7 +82,13 @@ fn an_error_ends_the_run_at_the_next_step() {
 fn the_best_checkpoints_by_a_named_metric_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let by = |metric: &str| Some(BestBy { metric: metric.into(), direction: Direction::Higher });
-    let retention = Retention { last: 1, best: 2, by: by("eval/held/loss"), every: Some(5) };
+    let retention = Retention {
+        last: 1,
+        best: 2,
+        by: by("eval/held/loss"),
+        every: Some(5),
+        restore_best: false,
+    };
     let often = FitConfig { save_every: Some(1), eval_every: Some(1), ..config(8) };
     let mut run = Run::new(folder.path());
     run.fit(FitConfig { retention: retention.clone(), ..often.clone() }).unwrap();

@@ -133,13 +133,22 @@ fn conclude(
 ) -> Result<Exit> {
     let none = Metrics::new();
     let (exit, status, step, checkpoint, metrics): (_, _, _, &PathBuf, _) = match outcome {
-        Outcome::Finished { step, metrics, checkpoint } => {
+        Outcome::Finished { step, metrics, checkpoint, .. } => {
             (Exit::Done, "finished", step, checkpoint, metrics)
         }
         Outcome::Stopped { step, checkpoint, .. } => {
             (Exit::Stopped, "stopped", step, checkpoint, &none)
         }
     };
+    if matches!(outcome, Outcome::Finished { is_early: true, .. }) {
+        let patience = config.train.early_stopping.map_or(0, |rule| rule.patience);
+        render::note(&format!(
+            "ended early at step {step}: {patience} evaluations in a row brought no improvement"
+        ));
+    }
+    if config.train.keep.restore_best && exit == Exit::Done {
+        render::note(&format!("the best checkpoint is {}", checkpoint.display()));
+    }
     if let Outcome::Stopped { reason, .. } = outcome {
         // A budget holds for the whole run, so it must be raised to continue.
         let budget = &config.train.budget;

@@ -16,6 +16,7 @@ pub(super) struct KeepFile {
     best: Option<usize>,
     by: Option<BestBy>,
     every: Option<Duration>,
+    restore_best: Option<bool>,
 }
 
 /// `[train.keep]`. The defaults are those of [`Retention`].
@@ -29,6 +30,9 @@ pub struct Keep {
     pub by: Option<BestBy>,
     /// Checkpoints at multiples of this are kept too. Default: none.
     pub every: Duration,
+    /// Whether the model of the run is that of the best checkpoint, and not of the last one: for the result of a finished
+    /// run, and wherever the run folder is named as a model. Default: true with `[train.early_stopping]`, otherwise false.
+    pub restore_best: bool,
 }
 
 pub(in crate::recipe) const KEYS: Keys = Keys {
@@ -39,6 +43,7 @@ pub(in crate::recipe) const KEYS: Keys = Keys {
         ("train.keep.by.metric", Effect::None),
         ("train.keep.by.direction", Effect::None),
         ("train.keep.every", Effect::None),
+        ("train.keep.restore_best", Effect::None),
     ],
     durations,
     idle,
@@ -47,13 +52,15 @@ pub(in crate::recipe) const KEYS: Keys = Keys {
 };
 
 impl KeepFile {
-    pub(super) fn fill(self) -> Keep {
+    /// Fills in the defaults. `ends_early` says whether the run may end early.
+    pub(super) fn fill(self, ends_early: bool) -> Keep {
         let kept = Retention::default();
         Keep {
             last: self.last.unwrap_or(kept.last),
             best: self.best.unwrap_or(kept.best),
             by: self.by,
             every: self.every.unwrap_or(Duration::ZERO),
+            restore_best: self.restore_best.unwrap_or(ends_early),
         }
     }
 }
@@ -67,6 +74,7 @@ impl Keep {
             best: self.best,
             by: self.by.clone(),
             every: (every > 0).then_some(every),
+            restore_best: self.restore_best,
         }
     }
 }

@@ -4,16 +4,20 @@
 pub(super) mod batching;
 pub(super) mod budget;
 mod checkpointing;
+pub(super) mod early_stopping;
 pub(super) mod ema;
 pub(super) mod inject;
 pub(super) mod keep;
 pub(super) mod loss_scaling;
 pub(super) mod optimizer;
 pub(super) mod schedule;
+pub(super) mod unfreeze;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use sst_train::{EmaConfig, FitConfig, LossScaling, OptimizerConfig, PrecisionChoice, setting};
+use sst_train::{
+    EarlyStopping, EmaConfig, FitConfig, LossScaling, OptimizerConfig, PrecisionChoice, setting,
+};
 
 pub use self::batching::{BatchWarmup, Batching, BatchingSection, LengthWarmup};
 pub use self::budget::Budget;
@@ -21,6 +25,7 @@ pub use self::checkpointing::Checkpointing;
 pub use self::inject::Inject;
 pub use self::keep::Keep;
 pub use self::schedule::Schedule;
+pub use self::unfreeze::UnfreezeSection;
 
 use self::batching::BatchingFile;
 use self::keep::KeepFile;
@@ -43,6 +48,8 @@ struct TrainFile {
     save_every: Option<Duration>,
     activation_checkpointing: Option<Checkpointing>,
     freeze: Vec<String>,
+    unfreeze: Option<UnfreezeSection>,
+    early_stopping: Option<EarlyStopping>,
     async_save: Option<bool>,
     measure_mfu: Option<bool>,
     allow_tf32: bool,
@@ -79,6 +86,10 @@ pub struct Train {
     pub activation_checkpointing: Checkpointing,
     /// Prefixes of the names of parameters that are not trained. Default: none.
     pub freeze: Vec<String>,
+    /// `[train.unfreeze]`: which layers are trained. Default: all from the first step on.
+    pub unfreeze: Option<UnfreezeSection>,
+    /// `[train.early_stopping]`: ends the run when the metric of `[train.keep]` has not improved. Default: never.
+    pub early_stopping: Option<EarlyStopping>,
     /// Whether checkpoints are written while training goes on. Default: true.
     pub async_save: bool,
     /// Whether to log the fraction of the device's peak speed that is used (MFU). Default: false.
@@ -153,6 +164,8 @@ impl Train {
                 .activation_checkpointing
                 .unwrap_or(Checkpointing::All(false)),
             freeze: file.freeze,
+            unfreeze: file.unfreeze,
+            early_stopping: file.early_stopping,
             async_save: file.async_save.unwrap_or(true),
             measure_mfu: file.measure_mfu.unwrap_or(false),
             allow_tf32: file.allow_tf32,
@@ -160,7 +173,7 @@ impl Train {
             loss_scaling: file.loss_scaling,
             ema: file.ema,
             budget: file.budget,
-            keep: file.keep.fill(),
+            keep: file.keep.fill(file.early_stopping.is_some()),
             inject: file.inject,
             optimizer: file.optimizer,
             schedule: file.schedule.fill(),
@@ -213,6 +226,8 @@ impl Train {
             allow_tf32: self.allow_tf32,
             bf16_weights: self.bf16_weights,
             freeze: self.freeze.clone(),
+            unfreeze: self.unfreeze.map(|unfreeze| unfreeze.in_steps(scale, total_steps)),
+            early_stopping: self.early_stopping,
             ema: self.ema,
             ..FitConfig::default()
         }
