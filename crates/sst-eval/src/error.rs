@@ -126,6 +126,9 @@ pub enum EvalError {
         /// The name of the field.
         field: String,
     },
+    /// A probe could not be trained or measured.
+    #[error(transparent)]
+    Probe(#[from] crate::probe::ProbeError),
     /// A metric could not be computed.
     #[error(transparent)]
     Metric(#[from] crate::metric::MetricError),

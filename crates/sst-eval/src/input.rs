@@ -30,6 +30,10 @@ pub enum Input<'a> {
     EmbeddedTexts(EmbeddedTexts<'a>),
     /// See [`InputKind::Records`].
     Records(RecordRows),
+    /// See [`InputKind::LabelledTexts`].
+    LabelledTexts(LabelledTexts<'a>),
+    /// See [`InputKind::ComparedTexts`].
+    ComparedTexts(ComparedTexts<'a>),
 }
 
 /// Rows of tokens, with the collate function of an objective.
@@ -59,6 +63,26 @@ pub struct RecordRows {
     /// The gold answers to the questions of these records, as the file has them; empty for the texts of the rows' own
     /// spans, which lack an answer that is not where the file says.
     pub gold_answers: BTreeMap<Key, Vec<String>>,
+}
+
+/// Labelled texts, for probes of frozen vectors.
+pub struct LabelledTexts<'a> {
+    /// The rows that a probe is trained on: records with the columns `text` and `label`.
+    pub train: Arc<dyn Dataset>,
+    /// The rows that it is measured on.
+    pub test: Arc<dyn Dataset>,
+    /// The labels that the rows have the indices of.
+    pub labels: Vec<String>,
+    /// A model of the same shape that was never trained, to compare with; `None` for no comparison.
+    pub twin: Option<Box<dyn Model + 'a>>,
+}
+
+/// Texts whose vectors are compared.
+pub struct ComparedTexts<'a> {
+    /// The texts as rows of the model that is measured.
+    pub rows: Arc<dyn Dataset>,
+    /// Another model with the same texts as its rows, in the same order; `None` to compare the layers of one model.
+    pub other: Option<(Box<dyn Model + 'a>, Arc<dyn Dataset>)>,
 }
 
 /// Queries and a corpus, with the relevant texts of each query.
@@ -162,6 +186,8 @@ impl<'a> Input<'a> {
             Self::ScoredPairs(_) => InputKind::ScoredPairs,
             Self::EmbeddedTexts(_) => InputKind::EmbeddedTexts,
             Self::Records(_) => InputKind::Records,
+            Self::LabelledTexts(_) => InputKind::LabelledTexts,
+            Self::ComparedTexts(_) => InputKind::ComparedTexts,
         }
     }
 
@@ -239,6 +265,28 @@ impl<'a> Input<'a> {
         match self {
             Self::Records(rows) => Ok(rows),
             other => Err(other.wrong_kind(evaluator, InputKind::Records)),
+        }
+    }
+
+    /// The data as [`LabelledTexts`]. An error names `evaluator`.
+    ///
+    /// # Errors
+    /// If the data is of another kind.
+    pub fn labelled_texts(self, evaluator: &'static str) -> Result<LabelledTexts<'a>, EvalError> {
+        match self {
+            Self::LabelledTexts(texts) => Ok(texts),
+            other => Err(other.wrong_kind(evaluator, InputKind::LabelledTexts)),
+        }
+    }
+
+    /// The data as [`ComparedTexts`]. An error names `evaluator`.
+    ///
+    /// # Errors
+    /// If the data is of another kind.
+    pub fn compared_texts(self, evaluator: &'static str) -> Result<ComparedTexts<'a>, EvalError> {
+        match self {
+            Self::ComparedTexts(texts) => Ok(texts),
+            other => Err(other.wrong_kind(evaluator, InputKind::ComparedTexts)),
         }
     }
 

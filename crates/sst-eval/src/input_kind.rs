@@ -19,6 +19,10 @@ pub enum InputKind {
     EmbeddedTexts,
     /// Rows of records with their gold labels, for a head that was trained on such records.
     Records,
+    /// Labelled texts in a training and a test part.
+    LabelledTexts,
+    /// Texts, whose vectors in one model are compared with those in another.
+    ComparedTexts,
 }
 
 impl fmt::Display for InputKind {
@@ -31,6 +35,8 @@ impl fmt::Display for InputKind {
             Self::ScoredPairs => "pairs of texts with scores",
             Self::EmbeddedTexts => "texts with an encoder of vectors",
             Self::Records => "rows of labelled records",
+            Self::LabelledTexts => "labelled texts in a training and a test part",
+            Self::ComparedTexts => "texts for two models",
         })
     }
 }

@@ -36,6 +36,7 @@ mod classification;
 mod entry;
 mod error;
 pub mod fill_mask;
+mod frozen;
 pub mod generate;
 mod held_out;
 mod input;
@@ -61,8 +62,8 @@ mod sts;
 pub use entry::Entry;
 pub use error::EvalError;
 pub use input::{
-    EmbeddedTexts, Input, ObjectiveRows, Pairs, RecordRows, ScoredPairs, Text, TextRole,
-    TextSource, TextVectors, TokenRows,
+    ComparedTexts, EmbeddedTexts, Input, LabelledTexts, ObjectiveRows, Pairs, RecordRows,
+    ScoredPairs, Text, TextRole, TextSource, TextVectors, TokenRows,
 };
 pub use input_kind::InputKind;
 pub use list::{build, entry, list};

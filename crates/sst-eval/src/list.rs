@@ -7,8 +7,8 @@ use crate::entry::Entry;
 use crate::error::EvalError;
 use crate::input::Input;
 use crate::{
-    classification, held_out, mask_accuracy, ner, perplexity, pseudo_perplexity, qa, rankme,
-    retrieval, sts,
+    classification, frozen, held_out, mask_accuracy, ner, perplexity, pseudo_perplexity, qa,
+    rankme, retrieval, sts,
 };
 
 /// The registered evaluators, one word each.
@@ -23,6 +23,10 @@ const EVALUATORS: &[Entry] = &[
     classification::ENTRY,
     ner::ENTRY,
     qa::ENTRY,
+    frozen::probe::ENTRY,
+    frozen::knn::ENTRY,
+    frozen::mdl::ENTRY,
+    frozen::cka::ENTRY,
 ];
 
 /// All evaluators.

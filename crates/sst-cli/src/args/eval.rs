@@ -277,6 +277,63 @@ pub struct RecordArgs {
     pub json: bool,
 }
 
+/// Arguments of an evaluator of frozen vectors on labelled texts.
+#[derive(Debug, Args)]
+pub struct LabelledTextArgs {
+    /// A Hugging Face model folder, a checkpoint folder or a run folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Files, folders or globs of labelled texts to learn from: records with the columns `text` and `label`.
+    #[arg(long, num_args = 1.., required = true)]
+    pub data: Vec<String>,
+    /// Files, folders or globs of labelled texts to measure on. If not given, a fifth of --data is held out.
+    #[arg(long, num_args = 1..)]
+    pub test: Vec<String>,
+    /// How the records are read.
+    #[command(flatten)]
+    pub records: super::RecordFieldArgs,
+    /// Do not measure a model of the same shape that was never trained beside this one.
+    #[arg(long)]
+    pub no_twin: bool,
+    /// The largest number of tokens in a row, special tokens included; longer texts are truncated and counted. If not
+    /// given, it is the model's limit.
+    #[arg(long, allow_negative_numbers = true)]
+    pub max_length: Option<usize>,
+    /// The device and the threads.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of an evaluator that compares the vectors of texts in layers or models.
+#[derive(Debug, Args)]
+pub struct ComparedTextArgs {
+    /// A Hugging Face model folder, a checkpoint folder or a run folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Another model to compare with. If not given, the layers of the model are compared with each other.
+    #[arg(long, value_name = "MODEL")]
+    pub other: Option<PathBuf>,
+    /// Files, folders or globs of texts: records with the column `text`, or text files.
+    #[arg(long, num_args = 1.., required = true)]
+    pub data: Vec<String>,
+    /// How the records are read.
+    #[command(flatten)]
+    pub records: super::RecordFieldArgs,
+    /// The largest number of tokens in a row, special tokens included; longer texts are truncated and counted. If not
+    /// given, it is the smaller limit of the models.
+    #[arg(long, allow_negative_numbers = true)]
+    pub max_length: Option<usize>,
+    /// The device and the threads.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of the commands that embed pairs of texts: `sst eval retrieval`, `sst eval sts` and `sst mine`.
 #[derive(Debug, Args)]
 pub struct PairArgs {

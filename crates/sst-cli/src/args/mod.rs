@@ -16,8 +16,8 @@ pub use data::{
     TokenizerCommand, TrainTokenizerArgs,
 };
 pub use eval::{
-    EmbeddedTextArgs, EvalArgs, EvalCommand, MaskAccuracyArgs, PairArgs, PerplexityArgs,
-    RecordArgs, TextArgs,
+    ComparedTextArgs, EmbeddedTextArgs, EvalArgs, EvalCommand, LabelledTextArgs, MaskAccuracyArgs,
+    PairArgs, PerplexityArgs, RecordArgs, TextArgs,
 };
 pub use model::{
     ConvertArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MergeArgs, MineArgs,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sst_core::Model;
 use sst_eval::{
-    EmbeddedTexts, EvalError, Input, InputKind, Pairs, RecordRows, Report, ScoredPairs, Text,
-    TextRole, TextVectors, TokenRows, build, entry, list,
+    ComparedTexts, EmbeddedTexts, EvalError, Input, InputKind, LabelledTexts, Pairs, RecordRows,
+    Report, ScoredPairs, Text, TextRole, TextVectors, TokenRows, build, entry, list,
 };
 use tch::Tensor;
 
@@ -37,7 +37,7 @@ fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-const KINDS: [InputKind; 7] = [
+const KINDS: [InputKind; 9] = [
     InputKind::ObjectiveRows,
     InputKind::TokenRows,
     InputKind::Texts,
@@ -45,6 +45,8 @@ const KINDS: [InputKind; 7] = [
     InputKind::ScoredPairs,
     InputKind::EmbeddedTexts,
     InputKind::Records,
+    InputKind::LabelledTexts,
+    InputKind::ComparedTexts,
 ];
 
 fn input(kind: InputKind) -> Input<'static> {
@@ -66,6 +68,13 @@ fn input(kind: InputKind) -> Input<'static> {
             second: strings(&["0", "60", "90"]),
             scores: vec![5.0, 3.0, 1.0],
         }),
+        InputKind::LabelledTexts => Input::LabelledTexts(LabelledTexts {
+            train: rows.clone(),
+            test: rows,
+            labels: strings(&["a", "b"]),
+            twin: None,
+        }),
+        InputKind::ComparedTexts => Input::ComparedTexts(ComparedTexts { rows, other: None }),
         InputKind::Records => Input::Records(RecordRows {
             rows,
             labels: strings(&["a", "b"]),

@@ -7,12 +7,15 @@ use std::io::{Write, stdout};
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::Value;
-use sst_cli::args::{EmbeddedTextArgs, EvalArgs, MaskAccuracyArgs, PairArgs, RecordArgs, TextArgs};
+use sst_cli::args::{
+    ComparedTextArgs, EmbeddedTextArgs, EvalArgs, LabelledTextArgs, MaskAccuracyArgs, PairArgs,
+    RecordArgs, TextArgs,
+};
 use sst_cli::exit::{Exit, Usage};
 use sst_eval::{Entry, InputKind};
 
 use super::evaluate::Setting;
-use super::{eval_records, eval_rows, pairs, perplexity, vectors};
+use super::{eval_frozen, eval_records, eval_rows, pairs, perplexity, vectors};
 
 /// Measures a model and prints the report. The first of `words` is the name of the evaluator.
 ///
@@ -56,6 +59,14 @@ pub(super) fn run(entry: &Entry, words: &[OsString]) -> Result<Exit> {
         InputKind::Records => {
             eval_records::records(entry, &RecordArgs::from_arg_matches(&matches)?, settings)
         }
+        InputKind::LabelledTexts => {
+            let args = LabelledTextArgs::from_arg_matches(&matches)?;
+            eval_frozen::labelled(entry, &args, settings)
+        }
+        InputKind::ComparedTexts => {
+            let args = ComparedTextArgs::from_arg_matches(&matches)?;
+            eval_frozen::compared(entry, &args, settings)
+        }
         InputKind::EmbeddedTexts => {
             let args = EmbeddedTextArgs::from_arg_matches(&matches)?;
             vectors::embedded_texts(entry, &args, settings)
@@ -81,6 +92,12 @@ fn command(entry: &Entry) -> Command {
         }
         InputKind::EmbeddedTexts => (EmbeddedTextArgs::augment_args(command), "--data texts.txt"),
         InputKind::Records => (RecordArgs::augment_args(command), "--data test.jsonl"),
+        InputKind::LabelledTexts => {
+            (LabelledTextArgs::augment_args(command), "--data train.jsonl --test test.jsonl")
+        }
+        InputKind::ComparedTexts => {
+            (ComparedTextArgs::augment_args(command), "--other runs/tiny --data texts.txt")
+        }
     };
     let defaults = (entry.default_config)();
     let has = |key: &str| command.get_arguments().any(|arg| arg.get_id() == key);

@@ -5,6 +5,7 @@ pub(crate) mod convert;
 pub(crate) mod doctor;
 pub(crate) mod embed;
 pub(crate) mod eval;
+mod eval_frozen;
 mod eval_other;
 mod eval_records;
 mod eval_rows;

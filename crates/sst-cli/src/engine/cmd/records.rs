@@ -97,6 +97,27 @@ impl RecordFiles {
         cache: &Path,
         ledger: &Ledger,
     ) -> Result<Records> {
+        self.subset(Subset::All, spec, labels, tokenizer, max_length, cache, ledger)
+    }
+
+    /// [`RecordFiles::rows`] of a part of the records.
+    ///
+    /// # Errors
+    /// Those of [`RecordFiles::rows`].
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is a different thing, and no two belong together"
+    )]
+    pub(super) fn subset(
+        &self,
+        subset: Subset,
+        spec: &RowSpec,
+        labels: &[String],
+        tokenizer: &Tokenizer,
+        max_length: usize,
+        cache: &Path,
+        ledger: &Ledger,
+    ) -> Result<Records> {
         let RowSpec::Records { columns, window } = spec else {
             return Err(Usage("this command reads records".to_owned()).into());
         };
@@ -115,6 +136,6 @@ impl RecordFiles {
         let on_error = self.source.on_error;
         let limits = RowLimits { max_length, window: window.clone(), on_error };
         let none = Transforms::none();
-        Ok(Records::new(store, tokenizer, none, Subset::All, limits, ledger)?)
+        Ok(Records::new(store, tokenizer, none, subset, limits, ledger)?)
     }
 }

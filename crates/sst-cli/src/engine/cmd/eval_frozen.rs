@@ -1,0 +1,131 @@
+//! `sst eval` with evaluators of frozen vectors: probe, knn, mdl and cka.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde_json::Value;
+use sst_cli::args::{ComparedTextArgs, LabelledTextArgs};
+use sst_cli::exit::{Exit, Usage};
+use sst_cli::files;
+use sst_core::Model;
+use sst_data::records::{Column, ColumnKind, Records};
+use sst_data::rows::{Dataset, Subset};
+use sst_data::{Ledger, RowSpec};
+use sst_eval::{ComparedTexts, Entry, Input, LabelledTexts};
+use sst_models::{BuildOptions, InitOptions, LoadHead};
+use tch::Device;
+
+use super::eval_records::max_length;
+use super::evaluate::{Setting, evaluate};
+use super::records::RecordFiles;
+use super::show::show;
+use crate::{model, settings};
+
+/// The share of the texts that is held out where no test files are given.
+const HELD_OUT: f64 = 0.2;
+/// The seed of the initial weights of the model that was never trained.
+const TWIN_SEED: u64 = 0;
+
+/// Measures a model on labelled texts and prints the report.
+///
+/// # Errors
+/// If an argument is wrong, model or data cannot be read, or there is nothing to measure.
+pub(super) fn labelled(
+    entry: &Entry,
+    args: &LabelledTextArgs,
+    given: Vec<Setting<'_>>,
+) -> Result<Exit> {
+    let files = RecordFiles::new(&args.data, &args.records)?;
+    let found = model::find(&args.model)?;
+    let device = settings::open_device(&args.device)?;
+    let ledger = Ledger::new();
+    let (model, processor) = found.load(device, LoadHead::AsFound, &ledger)?;
+    let tokenizer = processor.tokenizer()?;
+    let length = max_length(args.max_length, model.max_length()?)?;
+    let spec = RowSpec::records(vec![
+        Column::new("text", ColumnKind::Text),
+        Column::new("label", ColumnKind::Label),
+    ]);
+    let cache = files::user_cache()?.join("prepared").join("records");
+    let rows = |files: &RecordFiles, labels: &[String], subset| {
+        files.subset(subset, &spec, labels, tokenizer, length, &cache, &ledger)
+    };
+    let held_out = args.test.is_empty();
+    let fraction = HELD_OUT;
+    let part = if held_out { Subset::Train { fraction } } else { Subset::All };
+    let train = rows(&files, &[], part)?;
+    let labels = names_of(&train);
+    let test = match held_out {
+        true => rows(&files, &labels, Subset::Validation { fraction })?,
+        false => rows(&RecordFiles::new(&args.test, &args.records)?, &labels, Subset::All)?,
+    };
+    if train.is_empty() || test.is_empty() {
+        let message =
+            "a part of the data is empty: give more records, or --test with files to measure on";
+        return Err(Usage(message.to_owned()).into());
+    }
+    let twin = if args.no_twin { None } else { Some(twin(&*model, device)?) };
+    let input = Input::LabelledTexts(LabelledTexts {
+        train: Arc::new(train),
+        test: Arc::new(test),
+        labels,
+        twin,
+    });
+    let report = evaluate(entry, given, input, &*model, None, &args.model)?;
+    show(&report, &ledger, args.json)
+}
+
+/// The labels of the records, in the order of their numbers.
+fn names_of(rows: &Records) -> Vec<String> {
+    rows.store().labels("label").map(|table| table.names.clone()).unwrap_or_default()
+}
+
+/// A model of the shape of `model` with new random weights.
+fn twin(model: &dyn Model, device: Device) -> Result<Box<dyn Model>> {
+    let config = model.config();
+    let architecture = config.pointer("/architectures/0").and_then(Value::as_str);
+    let options = BuildOptions {
+        device,
+        seed: Some(TWIN_SEED),
+        architecture: architecture.map(str::to_owned),
+        init: InitOptions::default(),
+    };
+    Ok(sst_models::build(&config, &options)?)
+}
+
+/// Compares the vectors of texts in two models, or in the layers of one, and prints the report.
+///
+/// # Errors
+/// If an argument is wrong, a model or the data cannot be read, or there is nothing to measure.
+pub(super) fn compared(
+    entry: &Entry,
+    args: &ComparedTextArgs,
+    given: Vec<Setting<'_>>,
+) -> Result<Exit> {
+    let files = RecordFiles::new(&args.data, &args.records)?;
+    let device = settings::open_device(&args.device)?;
+    let ledger = Ledger::new();
+    let (model, processor) = model::find(&args.model)?.load(device, LoadHead::AsFound, &ledger)?;
+    let other = match &args.other {
+        Some(path) => Some(model::find(path)?.load(device, LoadHead::AsFound, &ledger)?),
+        None => None,
+    };
+    let mut limit = model.max_length()?;
+    if let Some((other, _)) = &other {
+        limit = limit.min(other.max_length()?);
+    }
+    let length = max_length(args.max_length, limit)?;
+    let spec = RowSpec::records(vec![Column::new("text", ColumnKind::Text)]);
+    let cache = files::user_cache()?.join("prepared").join("records");
+    let rows = |tokenizer| -> Result<Arc<dyn Dataset>> {
+        Ok(Arc::new(files.rows(&spec, &[], tokenizer, length, &cache, &ledger)?))
+    };
+    let own = rows(processor.tokenizer()?)?;
+    let other = match other {
+        Some((model, processor)) => Some((model, rows(processor.tokenizer()?)?)),
+        None => None,
+    };
+    let input = Input::ComparedTexts(ComparedTexts { rows: own, other });
+    let report = evaluate(entry, given, input, &*model, None, &args.model)?;
+    show(&report, &ledger, args.json)
+}

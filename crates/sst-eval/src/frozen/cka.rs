@@ -1,0 +1,109 @@
+//! The evaluator `cka`: how similar the vectors of layers are, of one model or of two.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sst_core::nn::Pooling;
+use sst_core::{Evaluator, Model, Objective, Report, Table};
+
+use super::layers::LayerVectors;
+use crate::entry::{Entry, parse};
+use crate::error::EvalError;
+use crate::input::{ComparedTexts, Input, InputKind};
+use crate::probe::{cka, debiased_cka};
+
+/// The entry in the list of evaluators.
+pub(crate) const ENTRY: Entry = Entry {
+    name: "cka",
+    summary: "how similar the vectors of two layers or of two models are, up to rotation and scale",
+    details: "Centred kernel alignment (Kornblith et al. 2019) of the pooled hidden states of the same texts: 1 for vectors \
+              that are equal up to rotation and scale, about 0 for unrelated ones. The table compares each layer of the model \
+              (rows) with each layer of the other model, or with its own layers (columns). same_layer is the mean over the \
+              layers with the same number, and last_layer that of the last ones. By default the unbiased estimator is used, \
+              which may be below 0; the biased one is near 1 for unrelated vectors where there are few texts.",
+    input: InputKind::ComparedTexts,
+    records: None,
+    needs_objective: false,
+    default_config: || json!(CkaConfig::default()),
+    options: &[
+        ("debiased", "Whether the unbiased estimator is used: true or false."),
+        (
+            "pooling",
+            "How the hidden states of a text become one vector: mean, cls, max or lasttoken.",
+        ),
+        ("batch_size", "Texts in a forward pass. The figures do not depend on it."),
+    ],
+    build,
+};
+
+/// The keys of `cka`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct CkaConfig {
+    debiased: bool,
+    pooling: Pooling,
+    batch_size: usize,
+}
+
+impl Default for CkaConfig {
+    fn default() -> Self {
+        Self { debiased: true, pooling: Pooling::Mean, batch_size: 32 }
+    }
+}
+
+struct Cka<'a> {
+    config: CkaConfig,
+    data: ComparedTexts<'a>,
+}
+
+fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>, EvalError> {
+    let config = parse(ENTRY.name, config)?;
+    Ok(Box::new(Cka { config, data: input.compared_texts(ENTRY.name)? }))
+}
+
+impl Cka<'_> {
+    fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
+        let CkaConfig { debiased, pooling, batch_size } = self.config;
+        let own = LayerVectors::of(model, &*self.data.rows, pooling, batch_size)?;
+        let other = match &self.data.other {
+            Some((other, rows)) => Some(LayerVectors::of(&**other, &**rows, pooling, batch_size)?),
+            None => None,
+        };
+        let columns = other.as_ref().unwrap_or(&own);
+        let name = |layer: usize| match layer {
+            0 => "embeddings".to_owned(),
+            layer => format!("layer {layer}"),
+        };
+        let names: Vec<String> = (0..columns.vectors.len()).map(name).collect();
+        let mut table = Table::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        for (layer, x_nd) in own.vectors.iter().enumerate() {
+            let similarity =
+                |y_ne| if debiased { debiased_cka(x_nd, y_ne) } else { cka(x_nd, y_ne) };
+            let row = columns.vectors.iter().map(similarity);
+            table.push(&name(layer), row.collect::<Result<_, _>>()?);
+        }
+        let rows = &table.rows;
+        let last = rows.last().and_then(|(_, row)| row.last().copied()).unwrap_or(f64::NAN);
+        let both = rows.len().min(columns.vectors.len());
+        let same: f64 = (0..both).map(|layer| rows[layer].1[layer]).sum::<f64>() / both as f64;
+        let metrics = [("last_layer", last), ("same_layer", same)];
+        let texts = own.vectors.first().map_or(0, |first| first.size()[0] as u64);
+        let estimator = if debiased { "debiased" } else { "biased" };
+        Ok(Report::new(ENTRY.name, metrics, [("texts", texts)])
+            .with_setting("estimator", estimator)
+            .with_table("layers", table))
+    }
+}
+
+impl Evaluator for Cka<'_> {
+    fn name(&self) -> &str {
+        ENTRY.name
+    }
+
+    fn evaluate(
+        &mut self,
+        model: &dyn Model,
+        _objective: Option<&dyn Objective>,
+    ) -> sst_core::Result<Report> {
+        Ok(self.measure(model)?)
+    }
+}

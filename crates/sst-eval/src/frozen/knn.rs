@@ -1,0 +1,134 @@
+//! The evaluator `knn`: the labels of the nearest texts, in each layer.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sst_core::nn::Pooling;
+use sst_core::{Evaluator, Model, Objective, Report, Table};
+
+use super::Layers;
+use crate::entry::{Entry, parse};
+use crate::error::EvalError;
+use crate::input::{Input, InputKind, LabelledTexts};
+use crate::metric::{accuracy, wilson_interval};
+use crate::probe::{Vote, knn_classify, majority_accuracy};
+
+/// The entry in the list of evaluators.
+pub(crate) const ENTRY: Entry = Entry {
+    name: "knn",
+    summary: "how often the nearest training texts have the label of a text, which trains nothing",
+    details: "For each layer, the k training texts with the greatest cosine vote on the label of a test text. accuracy is \
+              that of the last layer, which is the one that other tools measure; the table has all layers. With a \
+              temperature above 0, a neighbour votes with exp(cosine / temperature), as in DINO (k = 20, 0.07); with 0, each \
+              has one vote, as in scikit-learn's KNeighborsClassifier(metric=\"cosine\"). twin_accuracy is that of the last \
+              layer of a model of the same shape that was never trained.",
+    input: InputKind::LabelledTexts,
+    records: None,
+    needs_objective: false,
+    default_config: || json!(KnnConfig::default()),
+    options: &[
+        ("k", "The number of neighbours."),
+        ("temperature", "The temperature of the votes; 0 for one vote each."),
+        (
+            "pooling",
+            "How the hidden states of a text become one vector: mean, cls, max or lasttoken.",
+        ),
+        ("batch_size", "Texts in a forward pass. The figures do not depend on it."),
+    ],
+    build,
+};
+
+/// The keys of `knn`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct KnnConfig {
+    k: usize,
+    temperature: f64,
+    pooling: Pooling,
+    batch_size: usize,
+}
+
+impl Default for KnnConfig {
+    fn default() -> Self {
+        Self { k: 20, temperature: 0.07, pooling: Pooling::Mean, batch_size: 32 }
+    }
+}
+
+struct Knn<'a> {
+    config: KnnConfig,
+    data: LabelledTexts<'a>,
+}
+
+fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>, EvalError> {
+    let config: KnnConfig = parse(ENTRY.name, config)?;
+    if !(config.temperature >= 0.0 && config.temperature.is_finite()) {
+        let reason = format!("temperature is {}, and must be at least 0", config.temperature);
+        let key = Some("temperature".to_owned());
+        return Err(EvalError::Config { evaluator: ENTRY.name, key, reason });
+    }
+    Ok(Box::new(Knn { config, data: input.labelled_texts(ENTRY.name)? }))
+}
+
+impl Knn<'_> {
+    /// The accuracy of each layer of a model.
+    fn accuracies(&self, layers: &Layers) -> Result<Vec<f64>, EvalError> {
+        let vote = match self.config.temperature {
+            0.0 => Vote::Majority,
+            temperature => Vote::Weighted { temperature },
+        };
+        let of_layer = |layer| {
+            let (train, test) = layers.layer(layer)?;
+            let found = knn_classify(&train, test.features_nd(), self.config.k, vote)?;
+            accuracy(test.labels(), &found).ok_or_else(|| EvalError::Nothing(ENTRY.name.to_owned()))
+        };
+        (0..layers.count()).map(of_layer).collect()
+    }
+
+    fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
+        let KnnConfig { pooling, batch_size, .. } = self.config;
+        let layers = Layers::of(model, &self.data, pooling, batch_size)?;
+        let accuracies = self.accuracies(&layers)?;
+        let last = accuracies.last().copied().unwrap_or_default();
+        let rows = layers.test.labels.len();
+        let mut metrics = vec![("accuracy", last)];
+        metrics.extend(
+            majority_accuracy(&layers.train.labels, &layers.test.labels)
+                .map(|majority| ("majority_accuracy", majority)),
+        );
+        let correct = (last * rows as f64).round() as u64;
+        if let Some(interval) = wilson_interval(correct, rows as u64, 0.95)? {
+            metrics.push(("accuracy_low", interval.low));
+            metrics.push(("accuracy_high", interval.high));
+        }
+        let twins = match &self.data.twin {
+            Some(twin) => {
+                Some(self.accuracies(&Layers::of(&**twin, &self.data, pooling, batch_size)?)?)
+            }
+            None => None,
+        };
+        let twin = twins.as_ref().and_then(|twins| twins.last().copied());
+        metrics.extend(twin.map(|accuracy| ("twin_accuracy", accuracy)));
+        let mut table = Table::new(&["accuracy", "twin_accuracy"]);
+        for (layer, accuracy) in accuracies.iter().enumerate() {
+            let twin = twins.as_ref().map_or(f64::NAN, |twins| twins[layer]);
+            let name = if layer == 0 { "embeddings".to_owned() } else { format!("layer {layer}") };
+            table.push(&name, vec![*accuracy, twin]);
+        }
+        let counts =
+            [("train_texts", layers.train.labels.len() as u64), ("test_texts", rows as u64)];
+        Ok(Report::new(ENTRY.name, metrics, counts).with_table("layers", table))
+    }
+}
+
+impl Evaluator for Knn<'_> {
+    fn name(&self) -> &str {
+        ENTRY.name
+    }
+
+    fn evaluate(
+        &mut self,
+        model: &dyn Model,
+        _objective: Option<&dyn Objective>,
+    ) -> sst_core::Result<Report> {
+        Ok(self.measure(model)?)
+    }
+}

@@ -1,0 +1,170 @@
+//! The evaluator `probe`: linear classifiers on the frozen vectors of each layer.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sst_core::nn::Pooling;
+use sst_core::{Evaluator, Model, Objective, Report, Table};
+
+use super::Layers;
+use crate::entry::{Entry, parse};
+use crate::error::EvalError;
+use crate::input::{Input, InputKind, LabelledTexts};
+use crate::metric::wilson_interval;
+use crate::probe::{
+    ControlTask, LinearProbe, LogisticOptions, SelectionOptions, linear_probe, seen_fraction,
+    selectivity,
+};
+
+/// The entry in the list of evaluators.
+pub(crate) const ENTRY: Entry = Entry {
+    name: "probe",
+    summary: "how well a linear classifier reads labels out of the frozen vectors of each layer",
+    details: "For each layer, logistic regression on the pooled hidden states of the training texts, whose regularisation C \
+              is chosen on folds of the training texts, and its accuracy on the test texts. accuracy is that of the layer \
+              with the best accuracy on the folds, so the test texts choose nothing. majority_accuracy always says the \
+              commonest training label; twin_accuracy is that of the best layer of a model of the same shape that was never \
+              trained. The control task (Hewitt and Liang 2019) gives all texts with the same first word one label drawn at \
+              random, which can only be memorised: selectivity is the accuracy without that of the control task in the same \
+              layer, and control_seen the share of test texts whose first word occurs in the training texts.",
+    input: InputKind::LabelledTexts,
+    records: None,
+    needs_objective: false,
+    default_config: || json!(ProbeConfig::default()),
+    options: &[
+        (
+            "pooling",
+            "How the hidden states of a text become one vector: mean, cls, max or lasttoken.",
+        ),
+        ("batch_size", "Texts in a forward pass. The figures do not depend on it."),
+        ("folds", "Folds of the training texts on which C is chosen."),
+        ("seed", "Seed of the folds and of the control task."),
+    ],
+    build,
+};
+
+/// The keys of `probe`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ProbeConfig {
+    pooling: Pooling,
+    batch_size: usize,
+    folds: usize,
+    seed: u64,
+}
+
+impl Default for ProbeConfig {
+    fn default() -> Self {
+        Self { pooling: Pooling::Mean, batch_size: 32, folds: 5, seed: 0 }
+    }
+}
+
+struct Probe<'a> {
+    config: ProbeConfig,
+    data: LabelledTexts<'a>,
+}
+
+fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>, EvalError> {
+    let config = parse(ENTRY.name, config)?;
+    Ok(Box::new(Probe { config, data: input.labelled_texts(ENTRY.name)? }))
+}
+
+impl Probe<'_> {
+    fn options(&self) -> (SelectionOptions, LogisticOptions) {
+        let ProbeConfig { folds, seed, .. } = self.config;
+        let selection = SelectionOptions { folds, seed, ..SelectionOptions::default() };
+        (selection, LogisticOptions::default())
+    }
+
+    /// The probe of each layer of a model.
+    fn probes(&self, layers: &Layers) -> Result<Vec<LinearProbe>, EvalError> {
+        let (selection, logistic) = self.options();
+        let probe = |layer| {
+            let (train, test) = layers.layer(layer)?;
+            Ok(linear_probe(&train, &test, &selection, &logistic)?)
+        };
+        (0..layers.count()).map(probe).collect()
+    }
+
+    fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
+        let ProbeConfig { pooling, batch_size, seed, .. } = self.config;
+        let layers = Layers::of(model, &self.data, pooling, batch_size)?;
+        let probes = self.probes(&layers)?;
+        let best = best_layer(&probes);
+        let probe = &probes[best];
+        let rows = layers.test.labels.len();
+        let correct = (probe.accuracy * rows as f64).round() as u64;
+        let mut metrics = vec![
+            ("accuracy", probe.accuracy),
+            ("best_layer", best as f64),
+            ("majority_accuracy", probe.majority),
+        ];
+        if let Some(interval) = wilson_interval(correct, rows as u64, 0.95)? {
+            metrics.push(("accuracy_low", interval.low));
+            metrics.push(("accuracy_high", interval.high));
+        }
+        // The control task of the best layer, with probes chosen in the same way.
+        let control = ControlTask::new(&layers.train.labels, layers.classes, seed)?;
+        let (train, test) = layers.layer(best)?;
+        let relabel = |part: &[String]| control.labels(part);
+        let (train_types, test_types) = (&layers.train.first_words, &layers.test.first_words);
+        let train = train.relabelled(&relabel(train_types), layers.classes)?;
+        let test = test.relabelled(&relabel(test_types), layers.classes)?;
+        let (selection, logistic) = self.options();
+        let controlled = linear_probe(&train, &test, &selection, &logistic)?;
+        metrics.push(("control_accuracy", controlled.accuracy));
+        metrics.push(("selectivity", selectivity(probe.accuracy, controlled.accuracy)));
+        metrics.extend(seen_fraction(train_types, test_types).map(|seen| ("control_seen", seen)));
+        let mut table = Table::new(&["accuracy", "folds_accuracy", "c", "twin_accuracy"]);
+        let twins = match &self.data.twin {
+            Some(twin) => {
+                Some(self.probes(&Layers::of(&**twin, &self.data, pooling, batch_size)?)?)
+            }
+            None => None,
+        };
+        if let Some(twins) = &twins {
+            metrics.push(("twin_accuracy", twins[best_layer(twins)].accuracy));
+        }
+        for (layer, probe) in probes.iter().enumerate() {
+            let twin = twins.as_ref().map_or(f64::NAN, |twins| twins[layer].accuracy);
+            let name = if layer == 0 { "embeddings".to_owned() } else { format!("layer {layer}") };
+            let c = probe.selection.c;
+            table.push(&name, vec![probe.accuracy, on_folds(probe), c, twin]);
+        }
+        let unconverged = probes.iter().filter(|probe| !probe.convergence.converged()).count();
+        let counts = [
+            ("train_texts", layers.train.labels.len() as u64),
+            ("test_texts", rows as u64),
+            ("classes", layers.classes as u64),
+            ("layers_not_converged", unconverged as u64),
+        ];
+        Ok(Report::new(ENTRY.name, metrics, counts).with_table("layers", table))
+    }
+}
+
+/// The accuracy on the folds with the C that was chosen.
+fn on_folds(probe: &LinearProbe) -> f64 {
+    let accuracies = probe.selection.candidates.iter().map(|candidate| candidate.accuracy);
+    accuracies.fold(0.0, f64::max)
+}
+
+/// The layer with the best accuracy on the folds, the first of equally good ones.
+fn best_layer(probes: &[LinearProbe]) -> usize {
+    let better = |best: usize, at: usize| {
+        if on_folds(&probes[at]) > on_folds(&probes[best]) { at } else { best }
+    };
+    (0..probes.len()).fold(0, better)
+}
+
+impl Evaluator for Probe<'_> {
+    fn name(&self) -> &str {
+        ENTRY.name
+    }
+
+    fn evaluate(
+        &mut self,
+        model: &dyn Model,
+        _objective: Option<&dyn Objective>,
+    ) -> sst_core::Result<Report> {
+        Ok(self.measure(model)?)
+    }
+}
