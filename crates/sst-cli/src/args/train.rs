@@ -17,6 +17,7 @@ Examples:
       --allow-change train.batch_size
   sst train recipes/demo.toml --set run.name=profiled \\
       --set train.steps=30step --profile 20
+  sst train recipes/demo.toml --seeds 3 --set train.steps=200step
   sst train recipes/demo.toml --dry-run
   sst train runs/demo/config.toml --set run.name=again
 
@@ -42,6 +43,11 @@ pub struct TrainArgs {
     /// the data or on the tokenizer are not filled in.
     #[arg(long, conflicts_with_all = ["resume", "json"])]
     pub dry_run: bool,
+    /// Train this many runs, with the seed of the recipe and those after it, and print the mean and the standard deviation
+    /// of their evaluations. The runs are called NAME-seed-1, NAME-seed-2 and so on, after their seeds.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "dry_run")]
+    #[arg(value_parser = limits::positive::<u32>)]
+    pub seeds: Option<u32>,
     /// Profile this many steps after the first five. The folder profile/ of the run gets a table of operators and a
     /// Chrome trace.
     #[arg(long, allow_negative_numbers = true, value_name = "STEPS", value_parser = limits::positive::<u64>)]

@@ -1,5 +1,7 @@
 //! `sst train`, whose other name is `sst pretrain`.
 
+mod seeds;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -9,7 +11,6 @@ use serde_json::{Value, json};
 use sst_cli::args::TrainArgs;
 use sst_cli::exit::{self, Ends, Exit};
 use sst_cli::render;
-use sst_core::Metrics;
 use sst_data::Ledger;
 use sst_run::recipe::RunConfig;
 use sst_run::{CONFIG, Event, Notice, Observer, Run, RunError, Tracker};
@@ -27,23 +28,40 @@ use crate::terminal::Terminal;
 /// If the recipe is wrong, the data cannot be read, the run cannot be written, or the loss is not
 /// finite.
 pub(crate) fn run(args: &TrainArgs) -> Result<Exit> {
-    let stop = Arc::<AtomicBool>::default();
-    let listener = Listener { stop: Arc::clone(&stop), signals: OnceLock::new() };
-    let recipe = recipe::read(&args.recipe, &args.set)?.observer(Arc::new(listener));
-    let mut run = Run::new(recipe)?;
+    if let Some(count) = args.seeds {
+        return seeds::run(args, u64::from(count));
+    }
     if args.dry_run {
+        let recipe = recipe::read(&args.recipe, &args.set)?.observer(Arc::new(Terminal));
+        let mut run = Run::new(recipe)?;
         let resolved = run.dry_run()?;
         render::line(resolved.trim_end())?;
         render::ledger(&run.ledger().entries());
         return Ok(Exit::Done);
     }
+    train(args, &args.set)?.conclude(args)
+}
+
+/// A run that has ended.
+struct Trained {
+    folder: PathBuf,
+    config: RunConfig,
+    outcome: Outcome,
+}
+
+/// Trains the run that the recipe with these overrides describes.
+fn train(args: &TrainArgs, sets: &[String]) -> Result<Trained> {
+    let stop = Arc::<AtomicBool>::default();
+    let listener = Listener { stop: Arc::clone(&stop), signals: OnceLock::new() };
+    let recipe = recipe::read(&args.recipe, sets)?.observer(Arc::new(listener));
+    let mut run = Run::new(recipe)?;
     run.resume(args.resume).allow_change(args.allow_change.iter().cloned());
     run.stop_flag(stop).tracker(LateProgress(None));
     if let Some(steps) = args.profile {
         run.profile(steps);
     }
     let outcome = run.train().map_err(|error| with_advice(error, &run.folder()))?;
-    conclude(args, &run.folder(), run.config(), &outcome)
+    Ok(Trained { folder: run.folder(), config: run.config().clone(), outcome })
 }
 
 /// Shows progress on stderr from the first training event on, so that a run that is refused shows none.
@@ -124,22 +142,45 @@ fn resume_command(folder: &Path) -> String {
     format!("sst pretrain {} --resume", render::shell_word(&recipe))
 }
 
-/// Prints how the run ended.
+impl Trained {
+    /// The folder of the checkpoint that the run ended with.
+    fn checkpoint(&self) -> &PathBuf {
+        match &self.outcome {
+            Outcome::Finished { checkpoint, .. } | Outcome::Stopped { checkpoint, .. } => {
+                checkpoint
+            }
+        }
+    }
+
+    /// The figures of a run that has finished.
+    fn metrics(&self) -> impl Iterator<Item = (&str, &f64)> {
+        let metrics = match &self.outcome {
+            Outcome::Finished { metrics, .. } => Some(metrics),
+            Outcome::Stopped { .. } => None,
+        };
+        metrics.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Prints how the run ended.
+    fn conclude(&self, args: &TrainArgs) -> Result<Exit> {
+        let Self { folder, config, outcome } = self;
+        conclude(args, folder, config, outcome, self)
+    }
+}
+
 fn conclude(
     args: &TrainArgs,
     folder: &Path,
     config: &RunConfig,
     outcome: &Outcome,
+    trained: &Trained,
 ) -> Result<Exit> {
-    let none = Metrics::new();
-    let (exit, status, step, checkpoint, metrics): (_, _, _, &PathBuf, _) = match outcome {
-        Outcome::Finished { step, metrics, checkpoint, .. } => {
-            (Exit::Done, "finished", step, checkpoint, metrics)
-        }
-        Outcome::Stopped { step, checkpoint, .. } => {
-            (Exit::Stopped, "stopped", step, checkpoint, &none)
-        }
+    let (exit, status, step) = match outcome {
+        Outcome::Finished { step, .. } => (Exit::Done, "finished", step),
+        Outcome::Stopped { step, .. } => (Exit::Stopped, "stopped", step),
     };
+    let checkpoint = trained.checkpoint();
+    let metrics: std::collections::BTreeMap<_, _> = trained.metrics().collect();
     if matches!(outcome, Outcome::Finished { is_early: true, .. }) {
         let patience = config.train.early_stopping.map_or(0, |rule| rule.patience);
         render::note(&format!(
