@@ -124,7 +124,9 @@ impl FitConfig {
         let steps =
             [(setting::LOG_EVERY, self.log_every), (setting::TOTAL_STEPS, self.total_steps)];
         let none = steps.into_iter().find(|(_, steps)| *steps == 0);
-        let is_bad = |stop: EarlyStopping| stop.patience == 0 || !(stop.min_delta >= 0.0);
+        let is_bad = |stop: EarlyStopping| {
+            stop.patience == 0 || stop.min_delta.is_nan() || stop.min_delta < 0.0
+        };
         let (setting, reason) = if let Some((setting, _)) = none {
             (setting, "must be at least 1 step")
         } else if self.early_stopping.is_some_and(is_bad) {

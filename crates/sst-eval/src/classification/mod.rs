@@ -60,7 +60,8 @@ impl Default for ClassificationConfig {
 /// The records for a model with this config.json.
 fn rows(model: &Value, config: &Value) -> RowSpec {
     let mut columns = vec![Column::new("text", ColumnKind::Text)];
-    if config.get("pairs").and_then(Value::as_bool).unwrap_or(false) {
+    let has_pairs = parse::<ClassificationConfig>(ENTRY.name, config).map(|config| config.pairs);
+    if has_pairs.unwrap_or(false) {
         let first = "text".to_owned();
         columns.push(Column::new("text_pair", ColumnKind::SecondText { first }));
     }

@@ -10,6 +10,9 @@ use crate::input::RecordRows;
 use crate::metric::{mean_squared_error, pearson, r_squared, spearman};
 use crate::predict::ClassScorer;
 
+/// A figure of labels and predictions.
+type Figure = dyn Fn(&[f64], &[f64]) -> Option<f64>;
+
 /// Measures a head that predicts a number.
 pub(super) fn measure(
     scorer: &ClassScorer,
@@ -28,7 +31,7 @@ pub(super) fn measure(
     }
     let rows = labels.len();
     let mut metrics = Vec::new();
-    let of = |sample: &[usize], figure: &dyn Fn(&[f64], &[f64]) -> Option<f64>| {
+    let of = |sample: &[usize], figure: &Figure| {
         let pick = |of: &[f64]| sample.iter().map(|at| of[*at]).collect::<Vec<_>>();
         figure(&pick(&labels), &pick(&predictions))
     };

@@ -10,6 +10,9 @@ use tch::{Device, Kind, Tensor};
 use crate::error::EvalError;
 use crate::rows;
 
+/// Is called with a row and its logits.
+pub(super) type Visit<'a> = dyn FnMut(&Example, &[f32]) -> Result<(), EvalError> + 'a;
+
 /// Calls `visit` with each row in order and the logits of a head for it: o numbers, or o for each of its tokens if the
 /// head reads every token. `batch_size` rows are computed at a time, without padding, dropout and gradients.
 pub(super) fn for_each_row(
@@ -17,7 +20,7 @@ pub(super) fn for_each_row(
     kind: HeadKind,
     dataset: &dyn Dataset,
     batch_size: usize,
-    visit: &mut dyn FnMut(&Example, &[f32]) -> Result<(), EvalError>,
+    visit: &mut Visit<'_>,
 ) -> Result<(), EvalError> {
     let head = model.head(kind)?;
     for examples in rows::groups(dataset, batch_size, model.vocab_size()?) {
