@@ -2,11 +2,18 @@
 //!
 //! Data that may not be redistributed is downloaded from its registry and never stored in the repository.
 
+mod msra_ner;
 mod pairs;
 mod paraphrases;
+mod split;
+mod tagged;
 mod translations;
+mod wnut16;
 
-use anyhow::Result;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
 
 use crate::archive::Take;
 use crate::download::{Artifact, Registry};
@@ -118,11 +125,18 @@ const DATA: &[Entry] = &[
     },
     paraphrases::ENTRY,
     translations::ENTRY,
+    msra_ner::ENTRY,
+    wnut16::ENTRY,
 ];
 
 /// Downloads the data set `name` and prints its file or folder.
 pub(crate) fn run(repo: &Repo, name: Option<&str>) -> Result<()> {
     registry::run(KIND, DATA, repo.root(), name)
+}
+
+/// Reads a file of text.
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 #[cfg(test)]
