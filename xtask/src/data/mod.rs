@@ -2,9 +2,12 @@
 //!
 //! Data that may not be redistributed is downloaded from its registry and never stored in the repository.
 
+mod labelled;
 mod msra_ner;
+mod newsgroups;
 mod pairs;
 mod paraphrases;
+mod sentiment_zh;
 mod split;
 mod tagged;
 mod translations;
@@ -127,6 +130,8 @@ const DATA: &[Entry] = &[
     translations::ENTRY,
     msra_ner::ENTRY,
     wnut16::ENTRY,
+    sentiment_zh::ENTRY,
+    newsgroups::ENTRY,
 ];
 
 /// Downloads the data set `name` and prints its file or folder.
