@@ -2,6 +2,7 @@
 //!
 //! Data that may not be redistributed is downloaded from its registry and never stored in the repository.
 
+mod cloze_qa;
 mod labelled;
 mod msra_ner;
 mod newsgroups;
@@ -132,6 +133,7 @@ const DATA: &[Entry] = &[
     wnut16::ENTRY,
     sentiment_zh::ENTRY,
     newsgroups::ENTRY,
+    cloze_qa::ENTRY,
 ];
 
 /// Downloads the data set `name` and prints its file or folder.
