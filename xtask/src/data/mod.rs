@@ -148,8 +148,21 @@ fn read(path: &Path) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     #[test]
     fn table() {
         crate::registry::check_table(super::DATA);
+    }
+
+    #[test]
+    fn the_document_has_every_name() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/data-sets.md");
+        let text = super::read(&path).unwrap();
+        let in_text =
+            |name: &str| text.lines().any(|line| line.starts_with(&format!("| `{name}` |")));
+        for entry in super::DATA {
+            assert!(in_text(entry.name), "docs/data-sets.md has no row of {}", entry.name);
+        }
     }
 }
