@@ -76,7 +76,10 @@ pub(crate) fn run(kind: &str, entries: &[Entry], root: &Path, name: Option<&str>
             eprintln!("{name} comes with the repository ({})", entry.license);
             root.join(file)
         }
-        _ => install(&Cache::open()?, root, kind, entry)?,
+        _ => {
+            eprintln!("licence: {}", entry.license);
+            install(&Cache::open()?, root, kind, entry)?
+        }
     };
     println!("{}", path.display());
     Ok(())

