@@ -31,6 +31,7 @@ mod report;
 mod resume;
 mod sandbox;
 mod signals;
+mod task_heads;
 mod tasks;
 mod tls;
 mod tokenizer;

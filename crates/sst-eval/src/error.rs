@@ -115,6 +115,16 @@ pub enum EvalError {
         /// The labels of the model.
         known: String,
     },
+    /// The head has more outputs than the evaluator measures.
+    #[error(
+        "the head of the model predicts {outputs} numbers, and `{evaluator}` measures heads that predict one"
+    )]
+    Outputs {
+        /// The name of the evaluator.
+        evaluator: &'static str,
+        /// The number of outputs.
+        outputs: usize,
+    },
     /// The outputs of a token-classification head are no labels of entities.
     #[error("the outputs of the model are no labels of entities: {0}")]
     Entities(#[from] sst_data::entities::EntityError),

@@ -117,10 +117,8 @@ impl Ner {
     fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
         let NerConfig { batch_size, decoding, bootstrap_samples, .. } = self.config;
         let finder = EntityFinder::new(model, decoding, batch_size)?;
-        let known: BTreeSet<&String> = finder.table().types().iter().collect();
         let (mut lenient, mut strict) = (Counts::default(), Counts::default());
         let (mut windows, mut words, mut illegal, mut unreachable) = (0, 0, 0, 0);
-        let mut unknown_types = BTreeSet::new();
         finder.for_each(model, &*self.data.rows, &mut |text| {
             let gold = self.gold(&text)?;
             let found = text.entities()?;
@@ -130,8 +128,6 @@ impl Ner {
             lenient.add(&gold, &as_entities(&found));
             strict.add(&gold, &as_entities(&by_scheme));
             unreachable += gold.iter().filter(|entity| !is_reachable(entity, &text)).count() as u64;
-            let types = gold.iter().map(|entity| entity.label.to_owned());
-            unknown_types.extend(types.filter(|label| !known.contains(label)));
             windows += text.windows as u64;
             words += text.words.len() as u64;
             Ok(())
@@ -176,7 +172,6 @@ impl Ner {
             ("correct_entities", total.true_positives),
             ("texts_with_illegal_labels", illegal),
             ("unreachable_entities", unreachable),
-            ("types_unknown_to_the_model", unknown_types.len() as u64),
         ];
         let metrics = metrics.iter().map(|(name, value)| (&**name, *value));
         let decoding = match decoding {

@@ -27,7 +27,7 @@ pub(crate) const ENTRY: Entry = Entry {
               the rule is cmrc if most gold answers are Chinese, squad_v2 if a question has no answer, and squad_v1 \
               otherwise; the report names it. With squad_v2, a question is answered unless the score of no answer is \
               greater than that of the best answer by more than null_threshold, and best_exact and best_f1 are those of \
-              the best threshold on this data. exact_match_low and so on are 95 % intervals by a bootstrap over questions.",
+              the best threshold on this data. A question that cannot be read counts as wrong, and as questions_not_read. exact_match_low and so on are 95 % intervals by a bootstrap over questions.",
     input: InputKind::Records,
     records: Some(RecordSpec { head: HeadKind::Span, rows, labels: |_, _| Vec::new() }),
     needs_objective: false,
@@ -132,14 +132,16 @@ struct Question {
     null_score: f64,
     /// The best answer, whatever the score of no answer.
     best: String,
+    /// Whether the model has read the question.
+    is_read: bool,
 }
 
 impl Qa {
     fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
         let config = &self.config;
-        let gold = self.gold_answers()?;
+        let Gold { answers: gold, missing } = self.gold_answers()?;
         let rule = match config.rule {
-            Rule::Auto => choose(&gold),
+            Rule::Auto => choose(gold.iter().chain(&missing)),
             given => given,
         };
         let threshold = (rule == Rule::SquadV2).then_some(config.null_threshold);
@@ -160,6 +162,8 @@ impl Qa {
         if questions.is_empty() {
             return Err(EvalError::Nothing(ENTRY.name.to_owned()));
         }
+        let num_missing = missing.len() as u64;
+        questions.extend(missing.into_iter().map(Question::unanswered));
         let scores: Vec<AnswerScores> = questions.iter().map(|one| one.scores(rule)).collect();
         let samples = config.bootstrap_samples;
         let intervals =
@@ -175,42 +179,54 @@ impl Qa {
             metrics.extend(two_kinds(&questions)?);
         }
         let without = questions.iter().filter(|one| one.gold.is_empty()).count();
-        let unanswered = questions.iter().filter(|one| one.answer.is_empty()).count();
+        let read = questions.iter().filter(|one| one.is_read);
+        let unanswered = read.filter(|one| one.answer.is_empty()).count();
         let counts = [
             ("questions", rows as u64),
             ("windows", windows),
             ("questions_without_answer", without as u64),
             ("predicted_no_answer", unanswered as u64),
+            ("questions_not_read", num_missing),
         ];
         let metrics = metrics.iter().map(|(name, value)| (&**name, *value));
         Ok(Report::new(ENTRY.name, metrics, counts).with_setting("rule", rule.name()))
     }
 
-    /// The gold answers of each question, in the order of the rows.
-    fn gold_answers(&self) -> Result<Vec<Vec<String>>, EvalError> {
-        let mut all: Vec<Vec<String>> = Vec::new();
+    /// The gold answers of each question.
+    fn gold_answers(&self) -> Result<Gold, EvalError> {
+        let mut answers: Vec<Vec<String>> = Vec::new();
+        let mut missing = self.data.gold_answers.clone();
         let mut last = None;
         for index in 0..self.data.rows.len() {
             let example = self.data.rows.get(index, 0)?;
-            let missing = |field: &str| EvalError::MissingField {
+            let no_field = |field: &str| EvalError::MissingField {
                 key: example.key.clone(),
                 field: field.to_owned(),
             };
-            let record = example.int("record").ok_or_else(|| missing("record"))?;
+            let record = example.int("record").ok_or_else(|| no_field("record"))?;
             if last.replace(record) == Some(record) {
                 continue;
             }
-            if let Some(given) = self.data.gold_answers.get(&example.key) {
-                all.push(given.clone());
+            if let Some(given) = missing.remove(&example.key) {
+                answers.push(given);
                 continue;
             }
-            let context = example.text("context").ok_or_else(|| missing("context"))?;
-            let spans = example.spans("answers.characters").ok_or_else(|| missing("answers"))?;
+            let context = example.text("context").ok_or_else(|| no_field("context"))?;
+            let spans = example.spans("answers.characters").ok_or_else(|| no_field("answers"))?;
             let text = |span: &sst_data::Span| slice(context, (span.start, span.end));
-            all.push(spans.iter().map(text).collect());
+            answers.push(spans.iter().map(text).collect());
         }
-        Ok(all)
+        Ok(Gold { answers, missing: missing.into_values().collect() })
     }
+}
+
+/// The gold answers of questions.
+struct Gold {
+    /// Of those that have rows, in the order of the rows.
+    answers: Vec<Vec<String>>,
+    /// Of those without a row, such as a question that leaves no room for its text. They count as wrong, as in the official
+    /// scripts.
+    missing: Vec<Vec<String>>,
 }
 
 /// The characters of a text from `start` up to `end`.
@@ -228,10 +244,19 @@ impl Question {
         let found = &answered.found;
         let best = found.candidates.iter().find_map(|candidate| candidate.span);
         let null_score = f64::from(found.null_score_diff.unwrap_or(0.0));
-        Ok(Self { gold, answer: text(found.span), null_score, best: text(best) })
+        Ok(Self { gold, answer: text(found.span), null_score, best: text(best), is_read: true })
+    }
+
+    /// A question that the model has not read.
+    fn unanswered(gold: Vec<String>) -> Self {
+        let (answer, best) = (String::new(), String::new());
+        Self { gold, answer, null_score: 0.0, best, is_read: false }
     }
 
     fn scores(&self, rule: Rule) -> AnswerScores {
+        if !self.is_read {
+            return AnswerScores { exact: 0.0, f1: 0.0 };
+        }
         let gold: Vec<&str> = self.gold.iter().map(String::as_str).collect();
         match rule {
             Rule::Cmrc => cmrc_answer(&self.answer, &gold),
@@ -254,7 +279,7 @@ fn two_kinds(questions: &[Question]) -> Result<Vec<(String, f64)>, EvalError> {
         let rows: Vec<AnsweredQuestion<'_>> = rows
             .map(|((one, gold), prediction)| AnsweredQuestion {
                 gold,
-                prediction: Some(prediction),
+                prediction: one.is_read.then_some(prediction),
                 no_answer_score: one.null_score,
             })
             .collect();
@@ -276,12 +301,12 @@ fn two_kinds(questions: &[Question]) -> Result<Vec<(String, f64)>, EvalError> {
 }
 
 /// The rule for questions with these answers.
-fn choose(gold: &[Vec<String>]) -> Rule {
-    let answers = || gold.iter().flatten();
+fn choose<'g>(gold: impl Iterator<Item = &'g Vec<String>> + Clone) -> Rule {
+    let answers = || gold.clone().flatten();
     let chinese = answers().filter(|answer| answer.chars().any(is_cjk)).count();
     if 2 * chinese > answers().count() {
         Rule::Cmrc
-    } else if gold.iter().any(Vec::is_empty) {
+    } else if gold.clone().any(Vec::is_empty) {
         Rule::SquadV2
     } else {
         Rule::SquadV1

@@ -45,7 +45,7 @@ pub enum ModelError {
     /// The folder lacks the head that the caller needs.
     #[error(
         "{path} holds no {head} (tensors `{tensors}`), which this command needs: name a folder that was saved \
-         with it, or train one with `sst pretrain`",
+         with it, or train one with `sst train`",
         path = path.display()
     )]
     NoHead {

@@ -41,6 +41,9 @@ pub struct RecordFieldArgs {
     /// follows from the file extension.
     #[arg(long)]
     pub format: Option<String>,
+    /// The field that holds the text, like `--field text=FIELD`.
+    #[arg(long)]
+    pub text_field: Option<String>,
     /// The field that holds a column, such as `text=sentence` or `label=sentiment`. If not given, the field has the
     /// name of the column. May be given several times.
     #[arg(long, value_name = "COLUMN=FIELD")]

@@ -53,7 +53,8 @@ pub enum ColumnKind {
     /// two entities that touch may share a token; the ledger counts these as `records.entities_sharing_tokens`. Of an
     /// entity that the sequence cuts off, the part inside is kept. The field `NAME.cut` has a number for each entity:
     /// 0 for a whole one, plus 1 if tokens are missing at its beginning, plus 2 if they are missing at its end. The
-    /// field `NAME.characters` has all of them, in characters.
+    /// field `NAME.characters` has all of them, in characters. In windows, the field `NAME.cut_words` counts words in the
+    /// same way: plus 1 if the first word of the entity begins before the window, plus 2 if its last one begins after it.
     Entities {
         /// The column with the text.
         text: String,

@@ -1,7 +1,7 @@
 //! Where the tokens of a text stand in it, in bytes and in characters.
 
 use crate::example::Span;
-use crate::words::begins_word;
+use crate::words::{begins_word, last_base};
 
 /// The places of the tokens of a text.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl<'a> TokenPlaces<'a> {
                 None => -1,
                 Some(c) if c.is_whitespace() => -1,
                 Some(_) if is_further => 0,
-                Some(c) => i64::from(begins_word(self.text[..*start].chars().next_back(), c)),
+                Some(c) => i64::from(begins_word(last_base(&self.text[..*start]), c)),
             }
         };
         self.tokens.iter().map(kind).collect()

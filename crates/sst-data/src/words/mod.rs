@@ -29,9 +29,9 @@ pub(crate) fn is_unspaced(c: char) -> bool {
             '\u{3005}' | '\u{3041}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{ff66}'..='\u{ff9f}')
 }
 
-/// Whether a word begins at character `c`, which follows `before` in the text. A word is a run of letters and digits; each
-/// Han character, kana and punctuation mark is a word by itself, as in BERT. A combining mark belongs to the character
-/// before it.
+/// Whether a word begins at character `c`. `before` is the last character before it that is no combining mark. A word is a
+/// run of letters and digits; each Han character, kana and punctuation mark is a word by itself, as in BERT. A combining
+/// mark belongs to the character before it.
 pub fn begins_word(before: Option<char>, c: char) -> bool {
     if c.is_whitespace() {
         return false;
@@ -40,8 +40,13 @@ pub fn begins_word(before: Option<char>, c: char) -> bool {
     match before {
         None => true,
         Some(before) if is_combining_mark(c) => before.is_whitespace(),
-        Some(before) => !(is_inner(c) && (is_inner(before) || is_combining_mark(before))),
+        Some(before) => !(is_inner(c) && is_inner(before)),
     }
+}
+
+/// The last character of `text` that is no combining mark, for [`begins_word`].
+pub fn last_base(text: &str) -> Option<char> {
+    text.chars().rev().find(|c| !is_combining_mark(*c))
 }
 
 /// The length of a text, in characters or in words.
@@ -121,22 +126,22 @@ impl std::fmt::Debug for ChineseWords {
 
 #[cfg(test)]
 mod tests {
-    use super::begins_word;
+    use super::{begins_word, last_base};
 
     #[test]
     fn words_begin_after_spaces_and_punctuation_and_at_each_han_character() {
         let starts = |text: &str| -> String {
-            let mut before = None;
-            let mark = |c: char| {
-                let begins = begins_word(before.replace(c), c);
-                if begins { format!("|{c}") } else { c.to_string() }
+            let mark = |(at, c): (usize, char)| match begins_word(last_base(&text[..at]), c) {
+                true => format!("|{c}"),
+                false => c.to_string(),
             };
-            text.chars().map(mark).collect()
+            text.char_indices().map(mark).collect()
         };
         assert_eq!(starts("U.S. 3kg, don't"), "|U|.|S|. |3kg|, |don|'|t");
         assert_eq!(starts("在iPhone上"), "|在|iPhone|上");
         assert_eq!(starts("nai\u{308}ve"), "|nai\u{308}ve");
         assert_eq!(starts("한국어를 배"), "|한국어를 |배");
+        assert_eq!(starts("中\u{301}c"), "|中\u{301}|c");
         assert_eq!(starts("カタ"), "|カ|タ");
     }
 }

@@ -20,6 +20,10 @@ pub(super) fn measure(
     data: &RecordRows,
     intervals: &Intervals,
 ) -> Result<Report, EvalError> {
+    let outputs = scorer.names().len();
+    if outputs != 1 {
+        return Err(EvalError::Outputs { evaluator: ENTRY.name, outputs });
+    }
     let (mut labels, mut predictions) = (Vec::new(), Vec::new());
     scorer.for_each(model, &*data.rows, &mut |example: &Example, scored| {
         labels.push(example.float("label").ok_or_else(|| missing(example, "label"))?);

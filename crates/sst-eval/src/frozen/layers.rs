@@ -6,7 +6,7 @@ use sst_core::nn::Pooling;
 use sst_core::{Forward, Model, RaggedRows, Tokens, Want};
 use sst_data::Example;
 use sst_data::rows::Dataset;
-use sst_data::words::begins_word;
+use sst_data::words::{begins_word, last_base};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::EvalError;
@@ -60,12 +60,9 @@ impl LayerVectors {
 /// The first word of a text ([`begins_word`]), which is one character in Chinese.
 fn first_word(text: &str) -> &str {
     let text = text.trim_start();
-    let mut before = None;
-    let next = text.char_indices().find(|(at, c)| {
-        let begins = c.is_whitespace() || begins_word(before, *c);
-        before = Some(*c);
-        *at > 0 && begins
-    });
+    let next = text
+        .char_indices()
+        .find(|(at, c)| *at > 0 && (c.is_whitespace() || begins_word(last_base(&text[..*at]), *c)));
     next.map_or(text, |(at, _)| &text[..at])
 }
 

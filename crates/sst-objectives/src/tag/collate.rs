@@ -59,7 +59,7 @@ impl TagCollate {
     /// token with it; a word that two entities share belongs to the first of them.
     fn write(&self, example: &Example, starts: &[usize]) -> Result<Vec<String>, CollateError> {
         let spans = field(example, ENTITIES, Example::spans)?;
-        let cuts = field(example, &format!("{ENTITIES}.cut"), Example::ints)?;
+        let cuts = field(example, &format!("{ENTITIES}.cut_words"), Example::ints)?;
         // A word before the window and one after it stand for what is cut off of entities.
         let (mut entities, mut free) = (Vec::new(), 0);
         for (span, cut) in spans.iter().zip(cuts) {

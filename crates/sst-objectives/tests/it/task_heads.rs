@@ -285,7 +285,7 @@ fn window(words: &[usize], entities: &[(usize, usize, u32, i64)], scored: (i64, 
         ("word_starts", Field::Ints(starts.collect())),
         ("token_offsets", Field::Spans(offsets.collect())),
         ("entities", Field::Spans(spans.collect())),
-        ("entities.cut", Field::Ints(cuts.collect())),
+        ("entities.cut_words", Field::Ints(cuts.collect())),
     ] {
         row.fields.insert(name.into(), field);
     }

@@ -71,7 +71,7 @@ pub(crate) fn add_window(row: &mut Example) {
         ("token_offsets", Field::Spans(offsets.collect())),
         ("word_starts", Field::Ints(vec![1; tokens])),
         ("entities", span(Some(0))),
-        ("entities.cut", Field::Ints(vec![0])),
+        ("entities.cut_words", Field::Ints(vec![0])),
         ("answers", span(None)),
         ("answers.index", Field::Ints(vec![0])),
     ] {

@@ -93,8 +93,11 @@ pub(crate) fn check_against(
             return Err(Problem::sentence(&key, unknown_key(&key, &names)));
         };
         let (have, want) = (kind(value), kind(default));
-        // An integer is accepted for a real number, and a null default accepts any type.
-        let fits = have == want || default.is_null() || (value.is_i64() && default.is_f64());
+        // An integer is accepted for a real number, and a null default accepts any type. A number that is worked out
+        // unless it is written has the default "auto".
+        let is_auto = default == "auto" && value.is_number();
+        let fits =
+            have == want || default.is_null() || (value.is_i64() && default.is_f64()) || is_auto;
         if !fits {
             return Err(Problem::new(&key, format!("is {}; expected {want}", shown(value))));
         }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sst_cli::args::RecordArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::files;
-use sst_data::{Key, Ledger};
+use sst_data::{Key, Ledger, RowSpec};
 use sst_eval::predict::output_names;
 use sst_eval::{Entry, Input, RecordRows, RecordSpec};
 use sst_models::LoadHead;
@@ -17,6 +17,9 @@ use super::evaluate::{Setting, evaluate, evaluator_error};
 use super::records::RecordFiles;
 use super::show::show;
 use crate::{model, settings};
+
+/// The column with the answers to questions.
+const ANSWERS: &str = "answers";
 
 /// Measures the head of a model on labelled records and prints the report.
 ///
@@ -38,11 +41,11 @@ pub(super) fn records(entry: &Entry, args: &RecordArgs, given: Vec<Setting<'_>>)
     entry.build(&config, empty()).map_err(evaluator_error)?;
     let outputs = output_names(&*model, head).map_err(evaluator_error)?;
     let of_model = model.config();
-    let spec = rows(&of_model, &config);
+    let mut spec = rows(&of_model, &config);
     let labels = labels(&of_model, &outputs);
+    let gold_answers = gold_answers(&files, &mut spec, &ledger)?;
     let cache = files::user_cache()?.join("prepared").join("records");
     let rows = files.rows(&spec, &labels, tokenizer, max_length, &cache, &ledger)?;
-    let gold_answers = gold_answers(&files, &rows)?;
     let input = Input::Records(RecordRows { rows: Arc::new(rows), labels, gold_answers });
     let report = evaluate(entry, given, input, &*model, None, &args.model)?;
     show(&report, &ledger, args.json)
@@ -88,27 +91,54 @@ pub(super) fn max_length(given: Option<usize>, limit: usize) -> Result<usize> {
     }
 }
 
-/// The gold answers of each question as the files have them: also those that are not where the file says. Empty if the
-/// records have no answers.
+/// The gold answers of each question as the files have them, in the form of SQuAD: texts that are right wherever they
+/// stand. Their column is then removed from `spec`, and answers that are not where the file says are counted. Empty if the
+/// records have no answers, or have them as spans.
 fn gold_answers(
     files: &RecordFiles,
-    rows: &sst_data::records::Records,
+    spec: &mut RowSpec,
+    ledger: &Ledger,
 ) -> Result<BTreeMap<Key, Vec<String>>> {
-    let mut answers = BTreeMap::new();
-    let columns = rows.store().columns();
-    let Some(column) = columns.iter().find(|column| column.name == "answers") else {
-        return Ok(answers);
-    };
+    let mut found = BTreeMap::new();
+    let RowSpec::Records { columns, .. } = spec else { return Ok(found) };
+    if !columns.iter().any(|column| column.name == ANSWERS) {
+        return Ok(found);
+    }
+    let field = files.field(ANSWERS);
     // The counts of reading are those of the prepared records.
     for document in files.source("context").read_all_fields(&Ledger::new())? {
-        let document = document?;
-        let Some(field) = document.fields.iter().find(|field| *field.name == *column.field) else {
-            continue;
+        // A document that cannot be read is reported, or counted, where the records are prepared.
+        let Ok(document) = document else { return Ok(BTreeMap::new()) };
+        let answers = document.fields.iter().find(|other| *other.name == *field);
+        let Some(answers) = answers.and_then(|answers| texts(answers.value())) else {
+            return Ok(BTreeMap::new());
         };
-        let value: Value = serde_json::from_str(field.value())?;
-        let texts = value.get("text").and_then(Value::as_array);
-        let texts = texts.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
-        answers.insert(document.example.key, texts.collect());
+        let context: Vec<char> =
+            document.example.text("text").unwrap_or_default().chars().collect();
+        let key = &document.example.key;
+        for (text, start) in &answers {
+            let start = start.and_then(|start| usize::try_from(start).ok());
+            let rest = start.and_then(|start| context.get(start..));
+            let is_there = rest.is_some_and(|rest| {
+                let mut rest = rest.iter();
+                text.chars().all(|c| rest.next() == Some(&c))
+            });
+            ledger.add("eval.misplaced_answers", u64::from(!is_there), Some(key));
+        }
+        found.insert(key.clone(), answers.into_iter().map(|(text, _)| text).collect());
     }
-    Ok(answers)
+    columns.retain(|column| column.name != ANSWERS);
+    Ok(found)
+}
+
+/// The texts and starts of answers in the form of SQuAD; `None` if the value has another form. In CSV it is JSON in a text.
+fn texts(json: &str) -> Option<Vec<(String, Option<i64>)>> {
+    let mut value: Value = serde_json::from_str(json).ok()?;
+    if let Value::String(inner) = &value {
+        value = serde_json::from_str(inner).ok()?;
+    }
+    let list = |name: &str| value.get(name).and_then(Value::as_array);
+    let (texts, starts) = (list("text")?, list("answer_start")?);
+    let text = |(text, start): (&Value, &Value)| Some((text.as_str()?.to_owned(), start.as_i64()));
+    (texts.len() == starts.len()).then(|| texts.iter().zip(starts).map(text).collect())?
 }

@@ -50,9 +50,11 @@ pub(crate) fn run(args: &PredictArgs) -> Result<Exit> {
     let spec = spec(args, kind);
     let rows = inputs.rows(&spec, processor.tokenizer()?, max_length, &ledger)?;
     let text = if kind == HeadKind::Span { "context" } else { "text" };
-    let mut lines = Lines::new(inputs.records(text)?, args.json);
+    let mut lines = Lines::new(inputs.records(text)?, inputs.text_fields(), args.json);
     predict(args, kind, &*model, &rows, &mut lines)?;
-    render::ledger(&ledger.entries());
+    // The other fields of a record are not dropped: they are written.
+    let entries = ledger.entries().into_iter().filter(|(name, _)| name != "unused.columns");
+    render::ledger(&entries.collect());
     Ok(Exit::Done)
 }
 
@@ -180,14 +182,15 @@ fn predict(
     }
 }
 
-/// The candidates with the answer that was decided for in front.
+/// The candidates with the answer that was decided for in front. Windows that overlap may have it several times.
 fn best_first(
     candidates: &[AnswerCandidate],
     decided: Option<(usize, usize)>,
 ) -> Vec<AnswerCandidate> {
     let mut order = candidates.to_vec();
-    // A stable sort: all others keep their order.
-    order.sort_by_key(|candidate| candidate.span != decided);
+    if let Some(at) = order.iter().position(|candidate| candidate.span == decided) {
+        order[..=at].rotate_right(1);
+    }
     order
 }
 

@@ -27,8 +27,10 @@ impl RecordFiles {
     /// # Errors
     /// If an argument is wrong.
     pub(super) fn new(paths: &[String], args: &RecordFieldArgs) -> Result<Self> {
-        let RecordFieldArgs { format, field, tag_field, tag_scheme, skip_errors } = args;
-        let mut fields = BTreeMap::new();
+        let RecordFieldArgs { format, text_field, field, tag_field, tag_scheme, skip_errors } =
+            args;
+        let mut fields: BTreeMap<String, String> =
+            text_field.iter().map(|name| ("text".to_owned(), name.clone())).collect();
         for given in field {
             let Some((column, name)) = given.split_once('=') else {
                 let message =
@@ -77,10 +79,14 @@ impl RecordFiles {
         Ok(columns.iter().map(field).collect())
     }
 
+    /// The field of a column.
+    pub(super) fn field(&self, column: &str) -> String {
+        self.fields.get(column).cloned().unwrap_or_else(|| column.to_owned())
+    }
+
     /// The source, for reading all fields of the records. `text` is the column with the text of a record.
     pub(super) fn source(&self, text: &str) -> Source {
-        let text_field = self.fields.get(text).cloned().unwrap_or_else(|| text.to_owned());
-        Source { text_field, ..self.source.clone() }
+        Source { text_field: self.field(text), ..self.source.clone() }
     }
 
     /// The rows of the records as `spec` says. `labels` are those of the column with labels; empty to take them from the

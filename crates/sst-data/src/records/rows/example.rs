@@ -16,6 +16,8 @@ use crate::tokenize::TokenizeError;
 
 /// What is added to the name of a column of entities for the field that says which of them are cut off.
 const CUT: &str = ".cut";
+/// What is added to the name of a column of entities for the field that says which of them have words in other windows.
+const WORD_CUTS: &str = ".cut_words";
 /// What is added to the name of a column of spans or entities for the field that says which of them the row has.
 const INDEX: &str = ".index";
 /// What is added to the name of a column of spans or entities for the field with all of them in characters.
@@ -47,6 +49,7 @@ impl Records {
         row: Row,
         values: &[Value],
     ) -> Result<(), DatasetError> {
+        let mut of_windows: Option<(usize, Arc<EncodedText>)> = None;
         for (number, sequence) in self.sequences.iter().enumerate() {
             let windowed = self.windowed.filter(|windowed| windowed.sequence == number);
             let encoded = windowed.map(|windowed| self.windowed_text(example, row, windowed));
@@ -88,6 +91,7 @@ impl Records {
                 ] {
                     example.fields.insert(Arc::from(name), field);
                 }
+                of_windows = Some((windowed.column, text));
             }
         }
         // No transform changes a text with spans, so its tokens are the ones that were counted.
@@ -99,6 +103,15 @@ impl Records {
                 continue;
             };
             insert_spans(example, column, spans, kept);
+            let text = column.spanned_text();
+            if let (Some((windowed, encoded)), ColumnKind::Entities { .. }) =
+                (&of_windows, &column.kind)
+                && text == Some(&*self.store.columns()[*windowed].name)
+            {
+                let cuts = word_cuts(spans, kept, &encoded.word_starts);
+                let name = format!("{}{WORD_CUTS}", column.name);
+                example.fields.insert(Arc::from(name), Field::Ints(cuts));
+            }
         }
         Ok(())
     }
@@ -184,4 +197,22 @@ fn insert_spans(example: &mut Example, column: &Column, spans: &[StoredSpan], ke
     if are_entities {
         example.fields.insert(Arc::from(format!("{name}{CUT}")), Field::Ints(cuts));
     }
+}
+
+/// For each entity of which the window has a token: 1 if its first word begins before the window, plus 2 if its last word
+/// begins after the window. A word is there if its first token is.
+fn word_cuts(spans: &[StoredSpan], kept: Kept, word_starts: &[i64]) -> Vec<i64> {
+    let (first, last) = kept.range;
+    // The first token of the word that a token belongs to.
+    let word_of = |token: usize| {
+        let before = word_starts.get(..=token).unwrap_or_default();
+        before.iter().rposition(|starts| *starts == 1).unwrap_or(0)
+    };
+    let tokens = spans.iter().map(|span| (span.tokens.0 as usize, span.tokens.1 as usize));
+    let inside = tokens.filter(|(start, end)| (*start).max(first) < (*end).min(last));
+    inside
+        .map(|(start, end)| {
+            i64::from(word_of(start) < first) + 2 * i64::from(word_of(end - 1) >= last)
+        })
+        .collect()
 }

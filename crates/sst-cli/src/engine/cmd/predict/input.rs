@@ -11,6 +11,7 @@ use sst_data::records::Records;
 use sst_data::tokenize::Tokenizer;
 use sst_data::{Ledger, RowSpec};
 
+use super::line::TEXTS;
 use crate::cmd::records::RecordFiles;
 
 /// Where the records come from, and a folder for what is prepared of them.
@@ -74,6 +75,11 @@ impl Inputs {
     ) -> Result<Records> {
         let cache = self.folder.0.join("records");
         self.files.rows(spec, &[], tokenizer, max_length, &cache, ledger)
+    }
+
+    /// The fields that hold the texts of records.
+    pub(super) fn text_fields(&self) -> Vec<String> {
+        TEXTS.map(|text| self.files.field(text)).to_vec()
     }
 
     /// The records with all their fields, if they come from files.

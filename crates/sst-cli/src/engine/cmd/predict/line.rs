@@ -6,19 +6,27 @@ use sst_cli::render;
 use sst_data::Example;
 use sst_data::read::{DocumentWithFields, DocumentsWithFields};
 
-/// The fields that a prediction has.
+/// The fields of a prediction that stand for no text.
 const OWN: [&str; 4] = ["version", "labels", "entities", "answers"];
+/// The fields of a prediction that are texts.
+pub(super) const TEXTS: [&str; 4] = ["question", "context", "text", "text_pair"];
 
 /// Writes the predictions, each with the other fields of its record.
 pub(super) struct Lines {
     records: Option<DocumentsWithFields>,
+    /// The fields of the records that hold their texts.
+    text_fields: Vec<String>,
     as_json: bool,
 }
 
 impl Lines {
-    /// Writes predictions for `records`, whose fields are kept, in the same order.
-    pub(super) fn new(records: Option<DocumentsWithFields>, as_json: bool) -> Self {
-        Self { records, as_json }
+    /// Writes predictions for `records`, whose fields are kept, in the same order. `text_fields` are those of [`TEXTS`].
+    pub(super) fn new(
+        records: Option<DocumentsWithFields>,
+        text_fields: Vec<String>,
+        as_json: bool,
+    ) -> Self {
+        Self { records, text_fields, as_json }
     }
 
     /// Writes the predictions for a record.
@@ -36,17 +44,25 @@ impl Lines {
             return Ok(render::line(&describe(example, &predictions))?);
         }
         let mut fields: Vec<String> = Vec::new();
-        let texts = ["question", "context", "text", "text_pair"];
-        for field in record.iter().flat_map(|record| &record.fields) {
-            let is_text = field.is_text || texts.contains(&&*field.name);
-            if is_text && example.text(&field.name).is_some() {
-                continue;
+        let texts: Vec<&str> =
+            TEXTS.into_iter().filter(|text| example.text(text).is_some()).collect();
+        let is_printed = |name: &str| {
+            let mut used = TEXTS.iter().zip(&self.text_fields);
+            used.any(|(text, field)| field == name && texts.contains(text))
+        };
+        let record_fields = record.iter().flat_map(|record| &record.fields);
+        let mut names: Vec<String> = Vec::new();
+        for field in record_fields.filter(|field| !field.is_text && !is_printed(&field.name)) {
+            // No name may occur twice.
+            let mut name = field.name.to_string();
+            let is_taken = |name: &String| {
+                OWN.contains(&&**name) || texts.contains(&&**name) || names.contains(name)
+            };
+            while is_taken(&name) {
+                name = format!("gold_{name}");
             }
-            let gold = if OWN.contains(&&*field.name) { "gold_" } else { "" };
-            let key = Value::String(format!("{gold}{}", field.name));
-            if !field.value().is_empty() {
-                fields.push(format!("{key}:{}", field.value()));
-            }
+            fields.push(format!("{}:{}", Value::String(name.clone()), field.value()));
+            names.push(name);
         }
         fields.insert(0, "\"version\":1".to_owned());
         for text in texts {
