@@ -288,11 +288,14 @@ fn answers_are_learned_found_and_scored() {
     let args = ["predict", "--model", "runs/r", "--question", "where", "--context", context];
     let found = sandbox.good(&[&args[..], &["--json"]].concat()).json();
     assert_eq!((&found["question"], &found["context"]), (&json!("where"), &json!(context)));
-    let best = &found["answers"][0];
-    assert_eq!(
-        (&best["text"], &best["start"], &best["end"]),
-        (&json!("洛阳"), &json!(18), &json!(20))
-    );
+    let answers = found["answers"].as_array().unwrap();
+    assert_eq!(answers.len(), 3, "{found}");
+    let letters: Vec<char> = context.chars().collect();
+    for answer in answers {
+        let place = |name: &str| answer[name].as_u64().unwrap() as usize;
+        let text: String = letters[place("start")..place("end")].iter().collect();
+        assert_eq!(answer["text"], text, "{found}");
+    }
     let eval = ["eval", "qa", "--model", "runs/r", "--format", "squad", "--json", "--data"];
     let report = sandbox.good(&[&eval[..], &["test.json"]].concat()).json();
     assert_eq!(

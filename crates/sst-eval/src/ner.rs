@@ -26,7 +26,7 @@ pub(crate) const ENTRY: Entry = Entry {
               missed. The figures without a prefix read the predicted labels as seqeval does by default (any label but O \
               is part of an entity); those with strict_ only as the scheme says. overlap_recall and overlap_precision \
               count an entity that shares a character with one of its type. f1_low and f1_high are a 95 % interval by a \
-              bootstrap over texts. unreachable counts gold entities that begin or end within a word of the tokenizer, \
+              bootstrap over texts. unreachable_entities counts gold entities that begin or end within a word of the tokenizer, \
               which no labels can give. The table has the figures of each type.",
     input: InputKind::Records,
     records: Some(RecordSpec { head: HeadKind::TokenClassification, rows, labels }),

@@ -25,7 +25,7 @@ pub(crate) const ENTRY: Entry = Entry {
     details: "Reports exact_match and f1 as the official scripts do: that of SQuAD 1.1 or 2.0 for English (lower case, \
               without articles and punctuation, by words), that of CMRC 2018 for Chinese (by characters). With rule = auto \
               the rule is cmrc if most gold answers are Chinese, squad_v2 if a question has no answer, and squad_v1 \
-              otherwise; the report names it. With squad_v2, a question is answered unless the score of no answer is \
+              otherwise; the report names it. Where questions have no answer, a question is answered unless the score of no answer is \
               greater than that of the best answer by more than null_threshold, and best_exact and best_f1 are those of \
               the best threshold on this data. A question that cannot be read counts as wrong, and as questions_not_read. exact_match_low and so on are 95 % intervals by a bootstrap over questions.",
     input: InputKind::Records,
@@ -144,7 +144,8 @@ impl Qa {
             Rule::Auto => choose(gold.iter().chain(&missing)),
             given => given,
         };
-        let threshold = (rule == Rule::SquadV2).then_some(config.null_threshold);
+        let may_decline = gold.iter().chain(&missing).any(Vec::is_empty);
+        let threshold = (rule == Rule::SquadV2 || may_decline).then_some(config.null_threshold);
         let search = AnswerSearch {
             n_best_size: config.n_best,
             max_answer_length: config.max_answer_length,
@@ -259,6 +260,11 @@ impl Question {
         }
         let gold: Vec<&str> = self.gold.iter().map(String::as_str).collect();
         match rule {
+            // The script knows no questions without an answer; they are scored as in SQuAD 2.0.
+            Rule::Cmrc if gold.is_empty() => {
+                let score = f64::from(u8::from(self.answer.is_empty()));
+                AnswerScores { exact: score, f1: score }
+            }
             Rule::Cmrc => cmrc_answer(&self.answer, &gold),
             Rule::SquadV2 => squad_v2_answer(&self.answer, &gold),
             Rule::SquadV1 | Rule::Auto => squad_v1_answer(&self.answer, &gold),

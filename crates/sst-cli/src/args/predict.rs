@@ -27,8 +27,7 @@ labels of the words:
 Answers, best first; the score is the softmax over the answers that were tried:
   {\"version\":1,\"question\":..,\"context\":..,\"answers\":[{\"text\":..,\"start\":..,\"end\":..,\"score\":..},..]}
 
-For --data, a line begins with the other fields of the record, in the order of the file, and there is one line for each \
-record. A field of the record that has the name of another one of the line (such as labels, entities or answers) is written as \
+For --data, there is one line for each record, in the order of the files, which also has the other fields of the record. A field of the record that has the name of another one of the line (such as labels, entities or answers) is written as \
 gold_NAME. Texts longer than the model reads are cut off and counted for classes, and read in overlapping windows for \
 entities and answers.")]
 pub struct PredictArgs {

@@ -24,8 +24,8 @@ pub(crate) const ENTRY: Entry = Entry {
     details: "For one class a text: accuracy, macro_f1, weighted_f1, matthews_correlation and roc_auc (one class against \
               the others), each as in scikit-learn, the loss, and as a baseline commonest_class_accuracy. For any number of \
               classes: subset_accuracy, hamming_loss, micro_f1, macro_f1 and roc_auc. For a regression: mean_squared_error, \
-              r_squared, pearson and spearman. A figure X has its 95 % interval in X_low and X_high: Wilson's for shares, \
-              and a bootstrap over texts for the others. The tables have precision, recall and F1 of each class, and the \
+              r_squared, pearson and spearman. X_low and X_high are the 95 % interval of X: Wilson's for shares of texts, and \
+              for F1, correlations and errors a bootstrap over texts. The tables have precision, recall and F1 of each class, and the \
               confusion matrix, with a row for each label and a column for each prediction.",
     input: InputKind::Records,
     records: Some(RecordSpec { head: HeadKind::SequenceClassification, rows, labels }),

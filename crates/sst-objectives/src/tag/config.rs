@@ -13,7 +13,7 @@ use crate::parse::check_rate;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TagConfig {
-    /// The scheme of the labels that the model learns: `IOB2`, `BIOES`, `BMES`, `BILOU`, `IOB1` or `IO`, or `auto`: that
+    /// The scheme of the labels that the model learns: `IOB2`, `BIOES`, `BMES`, `BMEWO`, `BILOU` or `IO`, or `auto`: that
     /// of the model's head, and IOB2 for a new head.
     pub scheme: String,
     /// The fraction of the target that is spread evenly over all labels, as in `classify`.
@@ -51,10 +51,18 @@ impl TagConfig {
         if self.scheme == "auto" {
             return Ok(None);
         }
-        self.scheme.parse().map(Some).map_err(|error| ObjectiveError::Config {
-            path: "scheme".to_owned(),
-            message: format!("{error}, and auto"),
-        })
+        let refuse =
+            |message: String| ObjectiveError::Config { path: "scheme".to_owned(), message };
+        match self.scheme.parse() {
+            // The names of the outputs would not tell which of the two it is.
+            Ok(EntityScheme::Iob1) => {
+                let message = "is IOB1, whose labels in a saved model cannot be told from those of IOB2: write IOB2 (data \
+                               in IOB1 is read and converted)";
+                Err(refuse(message.to_owned()))
+            }
+            Ok(scheme) => Ok(Some(scheme)),
+            Err(error) => Err(refuse(format!("{error}, and auto"))),
+        }
     }
 
     /// The labels of a new head for entities of these types.
@@ -78,7 +86,6 @@ impl TagConfig {
             )));
         }
         match self.given_scheme()? {
-            // The labels of IOB1 and IOB2 are the same.
             Some(given)
                 if EntityLabels::new(table.types(), given).names().len() != outputs.len() =>
             {

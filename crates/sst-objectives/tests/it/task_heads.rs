@@ -321,7 +321,6 @@ fn the_first_token_of_each_word_is_labelled_in_every_scheme() {
     };
     let row = window(&words, &[(2, 6, 0, 0), (6, 8, 0, 0)], (1, 9));
     check("IOB2", &row, &[(1, "O"), (2, "B-PER"), (5, "I-PER"), (6, "B-PER"), (8, "O")]);
-    check("IOB1", &row, &[(1, "O"), (2, "I-PER"), (5, "I-PER"), (6, "B-PER"), (8, "O")]);
     check("IO", &row, &[(1, "O"), (2, "I-PER"), (5, "I-PER"), (6, "I-PER"), (8, "O")]);
     check("BIOES", &row, &[(1, "O"), (2, "B-PER"), (5, "E-PER"), (6, "S-PER"), (8, "O")]);
     // Only what the window scores is labelled.
@@ -352,6 +351,8 @@ fn a_head_with_other_labels_is_refused_or_kept_in_its_own_order() {
     assert!(found.contains("no output for `I-PER`"), "{found}");
     let found = error(json!({"scheme": "BIOES"}), &["O", "B-PER", "I-PER"]).unwrap();
     assert!(found.contains("scheme") && found.contains("IOB2"), "{found}");
+    let found = error(json!({"scheme": "IOB1"}), &[]).unwrap();
+    assert!(found.contains("write IOB2"), "{found}");
     let found = error(json!({"scheme": "BOI"}), &[]).unwrap();
     assert!(found.contains("BOI") && found.contains("IOB2") && found.contains("auto"), "{found}");
 }

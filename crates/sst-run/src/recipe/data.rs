@@ -285,6 +285,9 @@ impl Data {
             let is_known = has(column) && of_key.is_none();
             require(is_known, &key(&format!("data.fields.{column}")), message)?;
         }
+        let are_labelled = columns.iter().any(Column::has_labels);
+        let message = format!("applies only to objectives on labels, but `{name}` has none here");
+        require(are_labelled || self.labels.is_empty(), &key("data.labels"), message)?;
         let has_label = has("label") || has("labels");
         let message = format!("applies only to objectives on labels, but `{name}` has none");
         require(has_label || self.label_field.is_none(), &key("data.label_field"), message)

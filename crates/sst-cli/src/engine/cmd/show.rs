@@ -73,7 +73,8 @@ fn describe(report: &Report) -> String {
 fn describe_table(table: &Table) -> String {
     let is_whole = |at: usize| {
         let mut values = table.rows.iter().filter_map(|(_, row)| row.get(at));
-        values.all(|value| value.fract() == 0.0 && *value > 1.0 || *value == 0.0)
+        let all = values.clone().all(|value| value.fract() == 0.0 && *value >= 0.0);
+        all && values.any(|value| *value > 1.0)
     };
     let whole: Vec<bool> = (0..table.columns.len()).map(is_whole).collect();
     let head = std::iter::once(String::new()).chain(table.columns.iter().cloned()).collect();
