@@ -35,6 +35,10 @@ fn surroundings() -> Sandbox {
     };
     let pairs = (0..64).map(|i| format!("{}\n", pair(i / 8, i % 8)));
     sandbox.write("translations/train.jsonl", pairs.collect::<String>());
+    let verse = |(text, label)| format!("{}\n", json!({ "text": text, "label": label }));
+    let verses = [("And it was so.", "law"), ("Praise ye the LORD.", "poetry")].map(verse);
+    std::fs::create_dir(sandbox.path("verses")).unwrap();
+    sandbox.write("verses/train.jsonl", verses.concat().repeat(20));
     shortly(&sandbox, "demo", &["data.paths=[\"corpus.txt\"]", "tokenizer.train.vocab_size=300"]);
     shortly(&sandbox, "translations-mlm", &["tokenizer.train.vocab_size=300"]);
     sandbox
@@ -71,6 +75,9 @@ fn recipes_continue_from_the_runs_of_others() {
     let sandbox = surroundings();
     shortly(&sandbox, "simcse", &["data.paths=[\"corpus.txt\"]"]);
     shortly(&sandbox, "translations", &[]);
+    shortly(&sandbox, "verses", &["train.keep={ last = 2 }"]);
+    let args = ["predict", "--model", "runs/verses", "--text", "And it was so.", "--json"];
+    assert_eq!(sandbox.good(&args).json()["labels"].as_array().unwrap().len(), 2);
     for run in ["simcse", "translations"] {
         let metrics = sandbox.read(&format!("runs/{run}/metrics.jsonl"));
         let rows = metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

@@ -34,8 +34,13 @@ pub(crate) enum Origin {
 /// The source of the files that others are built from.
 #[derive(Debug)]
 pub(crate) enum Source {
-    Package { artifact: Artifact, takes: &'static [Take] },
+    Package {
+        artifact: Artifact,
+        takes: &'static [Take],
+    },
     Debian(&'static [debian::Package]),
+    /// A file of the repository.
+    Bundled(&'static str),
 }
 
 /// How files are built from others.
@@ -105,9 +110,11 @@ pub(crate) fn install(cache: &Cache, root: &Path, kind: &str, entry: &Entry) -> 
                         take(cache, lock, artifact, takes, &taken)?;
                     }
                     Source::Debian(packages) => debian::take(packages, &taken)?,
+                    // It is read where it is.
+                    Source::Bundled(_) => {}
                 }
                 (maker.make)(&Making { root, taken: &taken, into: partial })?;
-                cache::remove(&taken)
+                if taken.exists() { cache::remove(&taken) } else { Ok(()) }
             })
         }
     }
@@ -161,6 +168,10 @@ pub(crate) fn check_table(entries: &[Entry]) {
                         assert!(artifact.sha256.len() == 64 && !takes.is_empty(), "{name}");
                     }
                     Source::Debian(packages) => assert!(!packages.is_empty(), "{name}"),
+                    Source::Bundled(file) => {
+                        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+                        assert!(root.join(file).is_file(), "{name}: no {file}");
+                    }
                 }
                 assert!(*megabytes > 0.0, "{name}");
             }

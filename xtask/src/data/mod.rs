@@ -12,6 +12,7 @@ mod sentiment_zh;
 mod split;
 mod tagged;
 mod translations;
+mod verses;
 mod wnut16;
 
 use std::fs;
@@ -131,6 +132,7 @@ const DATA: &[Entry] = &[
     translations::ENTRY,
     msra_ner::ENTRY,
     wnut16::ENTRY,
+    verses::ENTRY,
     sentiment_zh::ENTRY,
     newsgroups::ENTRY,
     cloze_qa::ENTRY,
