@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::archive::{self, Take};
 use crate::cache::{self, Cache, Lock};
@@ -111,7 +111,9 @@ pub(crate) fn install(cache: &Cache, root: &Path, kind: &str, entry: &Entry) -> 
                     }
                     Source::Debian(packages) => debian::take(packages, &taken)?,
                     // It is read where it is.
-                    Source::Bundled(_) => {}
+                    Source::Bundled(file) => {
+                        ensure!(root.join(file).is_file(), "the repository lacks {file}");
+                    }
                 }
                 (maker.make)(&Making { root, taken: &taken, into: partial })?;
                 if taken.exists() { cache::remove(&taken) } else { Ok(()) }

@@ -74,7 +74,7 @@ pub use llama::LlamaConfig;
 pub use load::{HeadLabels, LoadOptions, Loaded, Sizes, check_folder, labels_of, load, open};
 pub use merge::{MergeCheck, merge};
 pub use plan::LoadHead;
-pub use registry::{BuildOptions, ModelEntry, build, check_config, list};
+pub use registry::{BuildOptions, ModelEntry, build, build_anew, check_config, list};
 pub use sentence::{
     Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens, Side, around_encoder,
     encoder_folder,

@@ -56,6 +56,23 @@ pub fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, M
     (entry.build)(config, options, &Parts::NEW)
 }
 
+/// Builds a model of the shape that `config`, the config.json of a loaded model, describes, with new initial values. Like
+/// [`crate::load`], it passes over keys that sst does not know.
+///
+/// # Errors
+/// If the type is unknown, or the value of a key is out of range.
+pub fn build_anew(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, ModelError> {
+    let entry = entry(model_type(config)?)?;
+    let known = (entry.default_config)();
+    let is_known = |key: &str| {
+        known.get(key).is_some() || COMMON.contains(&key) || labels::KEYS.contains(&key)
+    };
+    let keys = config.as_object().into_iter().flatten();
+    let kept = keys.filter(|(key, _)| is_known(key));
+    let kept = kept.map(|(key, value)| (key.clone(), value.clone())).collect();
+    (entry.build)(&Value::Object(kept), options, &Parts::NEW)
+}
+
 /// Checks the content of a config.json as [`build`] does, without building the model.
 ///
 /// # Errors

@@ -286,7 +286,8 @@ pub struct LabelledTextArgs {
     /// Files, folders or globs of labelled texts to learn from: records with the columns `text` and `label`.
     #[arg(long, num_args = 1.., required = true)]
     pub data: Vec<String>,
-    /// Files, folders or globs of labelled texts to measure on. If not given, a fifth of --data is held out.
+    /// Files, folders or globs of labelled texts to measure on. If not given, a fifth of --data is held out;
+    /// texts that occur several times may then be in both parts.
     #[arg(long, num_args = 1..)]
     pub test: Vec<String>,
     /// How the records are read.

@@ -9,7 +9,7 @@ use super::layers::LayerVectors;
 use crate::entry::{Entry, parse};
 use crate::error::EvalError;
 use crate::input::{ComparedTexts, Input, InputKind};
-use crate::probe::{cka, debiased_cka};
+use crate::probe::{ProbeError, cka, debiased_cka};
 
 /// The entry in the list of evaluators.
 pub(crate) const ENTRY: Entry = Entry {
@@ -76,19 +76,32 @@ impl Cka<'_> {
         let names: Vec<String> = (0..columns.vectors.len()).map(name).collect();
         let mut table = Table::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
         for (layer, x_nd) in own.vectors.iter().enumerate() {
-            let similarity =
-                |y_ne| if debiased { debiased_cka(x_nd, y_ne) } else { cka(x_nd, y_ne) };
+            let similarity = |y_ne| {
+                let found = if debiased { debiased_cka(x_nd, y_ne) } else { cka(x_nd, y_ne) };
+                match found {
+                    // The embeddings of the first token of all texts are the same, for example.
+                    Err(ProbeError::Constant(_)) => Ok(f64::NAN),
+                    found => found,
+                }
+            };
             let row = columns.vectors.iter().map(similarity);
             table.push(&name(layer), row.collect::<Result<_, _>>()?);
         }
         let rows = &table.rows;
-        let last = rows.last().and_then(|(_, row)| row.last().copied()).unwrap_or(f64::NAN);
         let both = rows.len().min(columns.vectors.len());
-        let same: f64 = (0..both).map(|layer| rows[layer].1[layer]).sum::<f64>() / both as f64;
-        let metrics = [("last_layer", last), ("same_layer", same)];
+        let same = (0..both).map(|layer| rows[layer].1[layer]).filter(|value| !value.is_nan());
+        let same: Vec<f64> = same.collect();
+        let undefined = rows.iter().flat_map(|(_, row)| row).filter(|value| value.is_nan()).count();
+        let last = rows.last().and_then(|(_, row)| row.last().copied());
+        let mean = same.iter().sum::<f64>() / same.len() as f64;
+        let metrics = [("last_layer", last), ("same_layer", Some(mean))];
+        let metrics = metrics.into_iter().filter_map(|(name, value)| {
+            value.filter(|value| !value.is_nan()).map(|value| (name, value))
+        });
         let texts = own.vectors.first().map_or(0, |first| first.size()[0] as u64);
+        let counts = [("texts", texts), ("undefined_similarities", undefined as u64)];
         let estimator = if debiased { "debiased" } else { "biased" };
-        Ok(Report::new(ENTRY.name, metrics, [("texts", texts)])
+        Ok(Report::new(ENTRY.name, metrics, counts)
             .with_setting("estimator", estimator)
             .with_table("layers", table))
     }

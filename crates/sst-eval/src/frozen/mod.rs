@@ -13,6 +13,7 @@ use crate::error::EvalError;
 use crate::input::LabelledTexts;
 use crate::probe::Labelled;
 use layers::LayerVectors;
+use tch::Tensor;
 
 /// The vectors of each layer for both parts of labelled texts.
 struct Layers {
@@ -45,5 +46,12 @@ impl Layers {
         let part =
             |part: &LayerVectors| Labelled::new(&part.vectors[layer], &part.labels, self.classes);
         Ok((part(&self.train)?, part(&self.test)?))
+    }
+
+    /// Both parts of a layer together.
+    fn whole_layer(&self, layer: usize) -> Result<Labelled, EvalError> {
+        let vectors = [&self.train.vectors[layer], &self.test.vectors[layer]];
+        let labels = [&self.train.labels[..], &self.test.labels[..]].concat();
+        Ok(Labelled::new(&Tensor::f_cat(&vectors, 0)?, &labels, self.classes)?)
     }
 }

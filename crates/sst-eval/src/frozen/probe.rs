@@ -20,8 +20,9 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "probe",
     summary: "how well a linear classifier reads labels out of the frozen vectors of each layer",
     details: "For each layer, logistic regression on the pooled hidden states of the training texts, whose regularisation C \
-              is chosen on folds of the training texts, and its accuracy on the test texts. accuracy is that of the layer \
-              with the best accuracy on the folds, so the test texts choose nothing. majority_accuracy always says the \
+              is chosen on a part of the training texts that is kept apart (a fifth by default), and its accuracy on the test \
+              texts. accuracy is that of the layer with the best validation_accuracy, which is that on this part, so the test \
+              texts choose nothing. majority_accuracy always says the \
               commonest training label; twin_accuracy is that of the best layer of a model of the same shape that was never \
               trained. The control task (Hewitt and Liang 2019) gives all texts with the same first word one label drawn at \
               random, which can only be memorised: selectivity is the accuracy without that of the control task in the same \
@@ -36,7 +37,10 @@ pub(crate) const ENTRY: Entry = Entry {
             "How the hidden states of a text become one vector: mean, cls, max or lasttoken.",
         ),
         ("batch_size", "Texts in a forward pass. The figures do not depend on it."),
-        ("folds", "Folds of the training texts on which C is chosen."),
+        (
+            "folds",
+            "The training texts are divided into so many parts, and C is chosen on one of them.",
+        ),
         ("seed", "Seed of the folds and of the control task."),
     ],
     build,
@@ -110,11 +114,15 @@ impl Probe<'_> {
         let train = train.relabelled(&relabel(train_types), layers.classes)?;
         let test = test.relabelled(&relabel(test_types), layers.classes)?;
         let (selection, logistic) = self.options();
-        let controlled = linear_probe(&train, &test, &selection, &logistic)?;
-        metrics.push(("control_accuracy", controlled.accuracy));
-        metrics.push(("selectivity", selectivity(probe.accuracy, controlled.accuracy)));
+        // Too few first words give all texts one label, which no classifier is trained on.
+        let controlled = linear_probe(&train, &test, &selection, &logistic);
+        let no_control = controlled.as_ref().err().map(ToString::to_string);
+        if let Ok(controlled) = controlled {
+            metrics.push(("control_accuracy", controlled.accuracy));
+            metrics.push(("selectivity", selectivity(probe.accuracy, controlled.accuracy)));
+        }
         metrics.extend(seen_fraction(train_types, test_types).map(|seen| ("control_seen", seen)));
-        let mut table = Table::new(&["accuracy", "folds_accuracy", "c", "twin_accuracy"]);
+        let mut table = Table::new(&["accuracy", "validation_accuracy", "c", "twin_accuracy"]);
         let twins = match &self.data.twin {
             Some(twin) => {
                 Some(self.probes(&Layers::of(&**twin, &self.data, pooling, batch_size)?)?)
@@ -128,7 +136,7 @@ impl Probe<'_> {
             let twin = twins.as_ref().map_or(f64::NAN, |twins| twins[layer].accuracy);
             let name = if layer == 0 { "embeddings".to_owned() } else { format!("layer {layer}") };
             let c = probe.selection.c;
-            table.push(&name, vec![probe.accuracy, on_folds(probe), c, twin]);
+            table.push(&name, vec![probe.accuracy, validation_accuracy(probe), c, twin]);
         }
         let unconverged = probes.iter().filter(|probe| !probe.convergence.converged()).count();
         let counts = [
@@ -137,20 +145,28 @@ impl Probe<'_> {
             ("classes", layers.classes as u64),
             ("layers_not_converged", unconverged as u64),
         ];
-        Ok(Report::new(ENTRY.name, metrics, counts).with_table("layers", table))
+        let report = Report::new(ENTRY.name, metrics, counts).with_table("layers", table);
+        Ok(match no_control {
+            Some(reason) => report.with_setting("control_task", &format!("none: {reason}")),
+            None => report,
+        })
     }
 }
 
-/// The accuracy on the folds with the C that was chosen.
-fn on_folds(probe: &LinearProbe) -> f64 {
+/// The accuracy on the part of the training texts that chooses C, with that C.
+fn validation_accuracy(probe: &LinearProbe) -> f64 {
     let accuracies = probe.selection.candidates.iter().map(|candidate| candidate.accuracy);
     accuracies.fold(0.0, f64::max)
 }
 
-/// The layer with the best accuracy on the folds, the first of equally good ones.
+/// The layer with the best accuracy on that part, the first of equally good ones.
 fn best_layer(probes: &[LinearProbe]) -> usize {
     let better = |best: usize, at: usize| {
-        if on_folds(&probes[at]) > on_folds(&probes[best]) { at } else { best }
+        if validation_accuracy(&probes[at]) > validation_accuracy(&probes[best]) {
+            at
+        } else {
+            best
+        }
     };
     (0..probes.len()).fold(0, better)
 }

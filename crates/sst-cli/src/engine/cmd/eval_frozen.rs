@@ -90,7 +90,7 @@ fn twin(model: &dyn Model, device: Device) -> Result<Box<dyn Model>> {
         architecture: architecture.map(str::to_owned),
         init: InitOptions::default(),
     };
-    Ok(sst_models::build(&config, &options)?)
+    Ok(sst_models::build_anew(&config, &options)?)
 }
 
 /// Compares the vectors of texts in two models, or in the layers of one, and prints the report.
