@@ -16,7 +16,8 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "mdl",
     summary: "how many bits the labels take, given the frozen vectors (minimum description length)",
     details: "The online code of Voita and Titov 2020 (\"Information-Theoretic Probing with Minimum Description Length\"): the \
-              labels of all texts, of the training and of the test part, are sent portion by portion, each coded by a logistic regression on those before. \
+              labels of all texts, of the training and of the test part, are sent portion by portion, each coded by a logistic \
+              regression on those before. \
               bits is the length of the code in the layer with the shortest one, uniform_bits that of labels without a \
               probe, and compression their ratio: 1 if the vectors say nothing of the labels. \
               twin_compression is that of a model of the same shape that was never trained.",
