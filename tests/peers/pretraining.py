@@ -81,6 +81,7 @@ bf16_weights = {str(self.precision == 'bf16').lower()}
 measure_mfu = true
 log_every = "{WINDOW}step"
 save_every = "0step"
+keep = {{ best = 0 }}
 [train.optimizer]
 lr = {self.size.rate}
 [train.schedule]
