@@ -1,10 +1,6 @@
 //! Pretrains a tiny masked language model and prints its loss: `cargo run --example pretrain -- RECIPE CORPUS FOLDER`.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a program has arguments and prints"
-)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a program prints")]
 
 use std::path::Path;
 
