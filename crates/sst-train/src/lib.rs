@@ -56,8 +56,8 @@
 
 mod agree;
 mod config;
-pub mod early_stopping;
-mod ema;
+mod early_stopping;
+pub mod ema;
 pub mod error;
 mod fault;
 mod finite;
