@@ -15,7 +15,7 @@ use crate::metric::{
     AnswerScores, AnswerSearch, AnsweredQuestion, Bootstrap, cmrc_answer, squad_v1_answer,
     squad_v2, squad_v2_answer,
 };
-use crate::predict::{AnswerFinder, Answered};
+use crate::predict::{AnswerFinder, Answered, characters};
 use crate::record_spec::RecordSpec;
 
 /// The entry in the list of evaluators.
@@ -214,7 +214,7 @@ impl Qa {
             }
             let context = example.text("context").ok_or_else(|| no_field("context"))?;
             let spans = example.spans("answers.characters").ok_or_else(|| no_field("answers"))?;
-            let text = |span: &sst_data::Span| slice(context, (span.start, span.end));
+            let text = |span: &sst_data::Span| characters(context, (span.start, span.end));
             answers.push(spans.iter().map(text).collect());
         }
         Ok(Gold { answers, missing: missing.into_values().collect() })
@@ -230,18 +230,14 @@ struct Gold {
     missing: Vec<Vec<String>>,
 }
 
-/// The characters of a text from `start` up to `end`.
-fn slice(text: &str, (start, end): (usize, usize)) -> String {
-    text.chars().skip(start).take(end.saturating_sub(start)).collect()
-}
-
 impl Question {
     fn new(answered: &Answered, gold: Vec<String>) -> Result<Self, EvalError> {
         let context = answered.example.text("context").ok_or_else(|| EvalError::MissingField {
             key: answered.key.clone(),
             field: "context".to_owned(),
         })?;
-        let text = |span: Option<(usize, usize)>| span.map_or(String::new(), |s| slice(context, s));
+        let text =
+            |span: Option<(usize, usize)>| span.map_or(String::new(), |s| characters(context, s));
         let found = &answered.found;
         let best = found.candidates.iter().find_map(|candidate| candidate.span);
         let null_score = f64::from(found.null_score_diff.unwrap_or(0.0));

@@ -32,7 +32,10 @@ pub(crate) const ENTRY: Entry = Entry {
             "pooling",
             "How the hidden states of a text become one vector: mean, cls, max or lasttoken.",
         ),
-        ("batch_size", "Texts in a forward pass. The figures do not depend on it."),
+        (
+            "batch_size",
+            "Texts in a forward pass. It changes rounding alone, which may decide between equally near texts.",
+        ),
     ],
     build,
 };

@@ -5,12 +5,14 @@
 //! windows is put together again: a prediction is one for each record.
 
 mod answers;
+mod characters;
 mod classes;
 mod entities;
 mod forward;
 mod outputs;
 
 pub use answers::{AnswerFinder, Answered};
+pub use characters::characters;
 pub use classes::{ClassScorer, ScoredText};
 pub use entities::{Decoding, EntityFinder, FoundEntity, TaggedText};
 pub use outputs::{output_names, problem_type};

@@ -14,7 +14,7 @@ use sst_data::records::{Column, ColumnKind, Records, WindowSpec};
 use sst_data::{Ledger, RowSpec};
 use sst_eval::EvalError;
 use sst_eval::metric::{AnswerCandidate, AnswerSearch};
-use sst_eval::predict::{AnswerFinder, ClassScorer, Decoding, EntityFinder};
+use sst_eval::predict::{AnswerFinder, ClassScorer, Decoding, EntityFinder, characters};
 use sst_models::LoadHead;
 
 use super::eval_records::max_length;
@@ -157,7 +157,7 @@ fn predict(
                     let (start, end) = entity.characters;
                     json!({
                         "label": entity.label, "start": start, "end": end,
-                        "text": slice(text, start, end), "score": entity.score,
+                        "text": characters(text, (start, end)), "score": entity.score,
                     })
                 });
                 keep(lines.write(&tagged.example, "entities", entities.collect()))
@@ -197,14 +197,9 @@ fn best_first(
 fn answer(context: &str, candidate: &AnswerCandidate) -> Value {
     match candidate.span {
         Some((start, end)) => json!({
-            "text": slice(context, start, end), "start": start, "end": end,
+            "text": characters(context, (start, end)), "start": start, "end": end,
             "score": candidate.probability,
         }),
         None => json!({"text": "", "start": null, "end": null, "score": candidate.probability}),
     }
-}
-
-/// The characters of a text from `start` up to `end`.
-fn slice(text: &str, start: usize, end: usize) -> String {
-    text.chars().skip(start).take(end.saturating_sub(start)).collect()
 }
