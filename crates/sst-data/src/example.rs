@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::pixels::Pixels;
+
 /// The place that an example was read from, so that any later error can name it.
 ///
-/// It is displayed as `corpus/a.txt:131`.
+/// It is displayed as `corpus/a.txt:131`, and without a record as `cats/1.png`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// The file, as the user wrote its path.
     pub source: Arc<str>,
-    /// The line (text formats) or row (Parquet), counted from 1.
+    /// The line (text formats) or row (Parquet), counted from 1; 0 if the whole source is the example, such as a file
+    /// with a picture.
     pub record: u64,
 }
 
 impl Key {
-    /// A key for line or row `record` (from 1) of `source`.
+    /// A key for line or row `record` (from 1) of `source`, or with 0 for the whole of it.
     pub fn new(source: impl Into<Arc<str>>, record: u64) -> Self {
         Self { source: source.into(), record }
     }
@@ -24,7 +27,10 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.source, self.record)
+        match self.record {
+            0 => write!(f, "{}", self.source),
+            record => write!(f, "{}:{record}", self.source),
+        }
     }
 }
 
@@ -43,6 +49,10 @@ pub enum Field {
     Ints(Vec<i64>),
     /// Spans of a text, such as names or answers. The unit is given at [`Span`].
     Spans(Vec<Span>),
+    /// A file inside a record, such as a picture that is not decoded yet.
+    Bytes(Vec<u8>),
+    /// The pixels of a picture.
+    Pixels(Pixels),
 }
 
 /// A span of a text, with its class.
@@ -115,6 +125,22 @@ impl Example {
     pub fn float(&self, name: &str) -> Option<f64> {
         match self.fields.get(name) {
             Some(Field::Float(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The bytes of the file in field `name`; `None` if there is no such field or it does not hold a file.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        match self.fields.get(name) {
+            Some(Field::Bytes(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The pixels of field `name`; `None` if there is no such field or it does not hold pixels.
+    pub fn pixels(&self, name: &str) -> Option<&Pixels> {
+        match self.fields.get(name) {
+            Some(Field::Pixels(pixels)) => Some(pixels),
             _ => None,
         }
     }

@@ -47,6 +47,7 @@
 //! 3. A [`Dataset`](rows::Dataset) gives rows by index: [`rows`] of tokens, of groups of texts and of two segments, and
 //!    [`records`], which [`transform`]s may change each time that they are drawn. A [`RowSpec`] says which of them an
 //!    objective wants.
+//!    With the feature `pictures`, `pictures` decodes and stores pictures, and gives rows of their pixels.
 //! 4. [`order`] shuffles the rows of an epoch, and [`batching`] groups them into steps; [`curriculum`] and [`mixture`] choose
 //!    among rows and tasks.
 //! 5. The [`loader`] calls an objective's [`Collate`] in worker threads and hands the batches over in order.
@@ -72,6 +73,9 @@ pub mod lock;
 pub mod mixture;
 pub mod order;
 mod panic;
+#[cfg(feature = "pictures")]
+pub mod pictures;
+pub mod pixels;
 pub mod processor;
 pub mod read;
 pub mod records;
@@ -91,6 +95,7 @@ pub use batch::{ArrayData, BatchError, Collate, CollateError, HostArray, HostBat
 pub use example::{Example, Field, Key, Span};
 pub use json_problem::{config_problem, json_problem};
 pub use ledger::Ledger;
+pub use pixels::{PixelValues, Pixels};
 pub use processor::Processor;
 pub use rng::SeqRng;
 pub use row_spec::RowSpec;

@@ -191,7 +191,7 @@ pub trait Dataset: Send + Sync {
         None
     }
 
-    /// The file and line at which row `index` begins; `?:0` if there is no such row.
+    /// The file and line at which row `index` begins; `?` if there is no such row.
     fn key(&self, index: u64) -> Key;
 }
 

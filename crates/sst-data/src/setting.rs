@@ -122,6 +122,16 @@ settings! {
     MIN_FREQUENCY = "TrainConfig::min_frequency";
     /// The files of a thesaurus.
     SYNONYM_FILES = "SynonymConfig::files";
+    /// The files and folders that pictures are read from.
+    PICTURE_PATHS = "PictureSource::paths";
+    /// The field of the picture.
+    PICTURE_FIELD = "PictureSource::picture_field";
+    /// The most bytes of the file of a picture.
+    MAX_FILE_BYTES = "PictureLimits::max_file_bytes";
+    /// The most pixels of a picture.
+    MAX_PIXELS = "PictureLimits::max_pixels";
+    /// The size of the pictures of a store.
+    PICTURE_SIZE = "StoredSize";
 }
 
 #[cfg(test)]

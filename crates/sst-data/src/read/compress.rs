@@ -36,7 +36,7 @@ pub(super) fn open(path: &Path, name: &str, ledger: &Ledger) -> Result<Opened, R
     }
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let kind = match extension.as_str() {
-        "gz" => Kind::Gzip,
+        "gz" | "tgz" => Kind::Gzip,
         "zst" => Kind::Zstd,
         _ => return Ok(Opened { reader: Peek::new(Box::new(raw)), compressed: false }),
     };
@@ -44,6 +44,16 @@ pub(super) fn open(path: &Path, name: &str, ledger: &Ledger) -> Result<Opened, R
     let members = Members { kind, state: State::Between(raw), members: 0, name, ledger };
     let reader = BufReader::with_capacity(BUFFER_BYTES, members);
     Ok(Opened { reader: Peek::new(Box::new(reader)), compressed: true })
+}
+
+/// Opens `path` for streaming as bytes that are decompressed.
+#[cfg(feature = "pictures")]
+pub(crate) fn open_stream(
+    path: &Path,
+    name: &str,
+    ledger: &Ledger,
+) -> Result<Box<dyn BufRead + Send>, ReadError> {
+    Ok(Box::new(open(path, name, ledger)?.reader))
 }
 
 /// Turns a failed read into a [`ReadError`]: damage if the file is compressed, otherwise an error of the operating

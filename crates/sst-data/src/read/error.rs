@@ -403,6 +403,7 @@ pub(super) fn check_text(
         }
         Some(Field::Tokens(_) | Field::Ints(_) | Field::Spans(_)) => "a list",
         Some(Field::Int(_) | Field::Float(_)) => "a number",
+        Some(Field::Bytes(_) | Field::Pixels(_)) => "a file",
     };
     Err(ReadError::NotText { key, field, found: found.to_owned() })
 }

@@ -41,6 +41,8 @@ use crate::ledger::Ledger;
 use crate::setting::{self, NamesSettings};
 use record::{Keep, Reader, Wanted};
 
+#[cfg(feature = "pictures")]
+pub(crate) use compress::open_stream;
 pub use error::ReadError;
 pub(crate) use error::name_fields;
 pub(crate) use file::check_regular;
@@ -49,6 +51,8 @@ pub use format::Format;
 pub use limits::MAX_RECORD_BYTES;
 pub use record::{DocumentWithFields, RawField};
 pub(crate) use score::SCORE;
+#[cfg(feature = "pictures")]
+pub(crate) use splits::{choose_split, names_a_split};
 pub use tagged::TagScheme;
 
 /// The version of the readers. It is raised when the same files and settings give other documents than before, so that
@@ -157,7 +161,7 @@ impl Source {
     /// The errors of [`Source::files`] are returned at once; those of single files and records come from the iterator.
     pub fn read(&self, ledger: &Ledger) -> Result<Documents, ReadError> {
         Ok(Box::new(
-            self.reading(Keep::None, ledger)?.map(|whole| whole.map(|whole| whole.example)),
+            self.reading(Keep::None, false, ledger)?.map(|whole| whole.map(|whole| whole.example)),
         ))
     }
 
@@ -169,7 +173,7 @@ impl Source {
     /// # Errors
     /// Those of [`Source::read`].
     pub fn read_all_fields(&self, ledger: &Ledger) -> Result<DocumentsWithFields, ReadError> {
-        Ok(Box::new(self.reading(Keep::All, ledger)?))
+        Ok(Box::new(self.reading(Keep::All, false, ledger)?))
     }
 
     /// Like [`Source::read_all_fields`], but only with the fields of these names.
@@ -181,10 +185,29 @@ impl Source {
         names: &[Arc<str>],
         ledger: &Ledger,
     ) -> Result<DocumentsWithFields, ReadError> {
-        Ok(Box::new(self.reading(Keep::Fields(names.to_vec()), ledger)?))
+        Ok(Box::new(self.reading(Keep::Fields(names.to_vec()), false, ledger)?))
     }
 
-    fn reading(&self, keep: Keep, ledger: &Ledger) -> Result<Reading, ReadError> {
+    /// Like [`Source::read_fields`], but the text field may hold a file, such as a picture. A file in a record is
+    /// [`Field::Bytes`](crate::Field::Bytes); the path of a file, or a file in base64, is text.
+    ///
+    /// # Errors
+    /// Those of [`Source::read`].
+    #[cfg(feature = "pictures")]
+    pub(crate) fn read_files(
+        &self,
+        names: &[Arc<str>],
+        ledger: &Ledger,
+    ) -> Result<DocumentsWithFields, ReadError> {
+        Ok(Box::new(self.reading(Keep::Fields(names.to_vec()), true, ledger)?))
+    }
+
+    fn reading(
+        &self,
+        keep: Keep,
+        takes_files: bool,
+        ledger: &Ledger,
+    ) -> Result<Reading, ReadError> {
         let mut others = self.score_field.iter().chain(&self.pair_fields).chain(&self.other_fields);
         if self.text_field != TEXT && others.any(|field| field == TEXT) {
             return Err(ReadError::TextTaken { text_field: self.text_field.clone() });
@@ -202,6 +225,7 @@ impl Source {
         Ok(Reading {
             source: self.clone(),
             keep,
+            takes_files,
             ledger: ledger.clone(),
             files: found.files.into_iter(),
             current: None,
@@ -231,6 +255,8 @@ struct OpenFile {
 struct Reading {
     source: Source,
     keep: Keep,
+    /// Whether the text field may hold a file.
+    takes_files: bool,
     ledger: Ledger,
     files: std::vec::IntoIter<PathBuf>,
     current: Option<OpenFile>,
@@ -244,7 +270,7 @@ impl Reading {
         let format = self.source.format.or_else(|| Format::of(path));
         let format = format.ok_or_else(|| discover::unknown_extension(path))?;
         let (ledger, blank) = (&self.ledger, self.source.keep_blank_lines);
-        let wanted = Wanted::new(&self.source, &self.keep, ledger);
+        let wanted = Wanted::new(&self.source, &self.keep, ledger).with_files(self.takes_files);
         self.check_tags(&name, format)?;
         match format {
             Format::Text | Format::Paragraphs => {

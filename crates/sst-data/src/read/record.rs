@@ -41,9 +41,13 @@ impl Record {
 }
 
 impl Record {
-    /// The number of bytes of the longest text.
+    /// The number of bytes of the longest text or file.
     pub(super) fn text_bytes(&self) -> u64 {
-        let bytes = |field: &Field| if let Field::Text(text) = field { text.len() } else { 0 };
+        let bytes = |field: &Field| match field {
+            Field::Text(text) => text.len(),
+            Field::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
         self.fields.values().map(bytes).max().unwrap_or(0) as u64
     }
 }
@@ -116,6 +120,8 @@ pub(super) struct Wanted {
     others: Vec<Arc<str>>,
     /// Which fields are kept as they are in the file.
     keep: Keep,
+    /// Whether the text field may hold a file: bytes, or the structure `{bytes, path}` of the `datasets` library.
+    pub(super) takes_files: bool,
     unused: HashSet<Box<str>>,
     /// The ledger that lists the unused fields.
     pub(super) ledger: Ledger,
@@ -131,7 +137,12 @@ impl Wanted {
         others.dedup();
         let (text, unused) = (Arc::from(source.text_field.as_str()), HashSet::new());
         let keep = keep.clone();
-        Self { text, others, keep, unused, ledger: ledger.clone() }
+        Self { text, others, keep, takes_files: false, unused, ledger: ledger.clone() }
+    }
+
+    /// The same, where the text field may hold a file.
+    pub(super) fn with_files(self, takes_files: bool) -> Self {
+        Self { takes_files, ..self }
     }
 
     /// Whether a field is used.

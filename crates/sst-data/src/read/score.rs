@@ -33,6 +33,7 @@ fn number(field: Option<&Field>) -> Result<f64, String> {
         Some(Field::Tokens(_) | Field::Ints(_) | Field::Spans(_)) => {
             return Err("a list".to_owned());
         }
+        Some(Field::Bytes(_) | Field::Pixels(_)) => return Err("a file".to_owned()),
         Some(Field::Int(number)) => (*number as f64, number.to_string()),
         Some(Field::Float(number)) => (*number, number.to_string()),
         Some(Field::Text(text)) => match text.trim().parse::<f64>() {

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "pictures")]
+use super::ReadError;
 use super::warn_once;
 
 /// A split of a data set.
@@ -117,6 +119,45 @@ pub(super) fn sort(base: &Path, files: Vec<PathBuf>) -> Result<Sorted, Vec<Split
     }
     sorted.warn();
     Ok(sorted)
+}
+
+/// The files to train on of `files`, which the user named by `written`, and those of other splits. `base` is the part
+/// of their paths that the user wrote.
+///
+/// # Errors
+/// If there are several splits and none is for training.
+#[cfg(feature = "pictures")]
+pub(crate) fn choose_split(
+    written: &str,
+    base: &Path,
+    files: Vec<PathBuf>,
+) -> Result<(Vec<PathBuf>, Vec<PathBuf>), ReadError> {
+    let example = files.first().map(|file| file.to_string_lossy().into_owned());
+    let sorted = sort(base, files).map_err(|splits| {
+        let names: Vec<&str> = splits.iter().map(Split::name).collect();
+        ReadError::NoTrainingSplit {
+            path: written.to_owned(),
+            splits: names.join(" and "),
+            example: example.unwrap_or_default(),
+        }
+    })?;
+    let apart: Vec<PathBuf> = sorted.apart.into_iter().map(|(file, _)| file).collect();
+    if let Some(first) = apart.first() {
+        let message = format!(
+            "files of other splits than the one for training are kept apart and not read ({} of them, the first is {}): \
+             name a file or folder to read it",
+            apart.len(),
+            first.display()
+        );
+        warn_once::warn_once(None, message);
+    }
+    Ok((sorted.taken, apart))
+}
+
+/// Whether a whole name is a word for a split, such as `train` or `val`.
+#[cfg(feature = "pictures")]
+pub(crate) fn names_a_split(name: &str) -> bool {
+    word(&name.to_lowercase()).is_some()
 }
 
 /// The split that a path below the user's folder names. The name of a shard states it. Otherwise the words of folder

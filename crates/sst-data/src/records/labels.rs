@@ -49,7 +49,7 @@ fn sort_key(label: &str) -> (bool, i64, &str) {
 
 /// Numbers the labels of a column in the order in which they are read, or by the given table.
 #[derive(Debug)]
-pub(super) struct LabelCollector {
+pub(crate) struct LabelCollector {
     names: Vec<String>,
     numbers: HashMap<String, u32>,
     counts: Vec<u64>,
@@ -57,7 +57,7 @@ pub(super) struct LabelCollector {
 }
 
 /// Why a label has no number.
-pub(super) enum LabelError {
+pub(crate) enum LabelError {
     /// The label is not in the table, whose first labels are listed here.
     Unknown(String),
     /// The column has too many labels.
@@ -66,7 +66,7 @@ pub(super) enum LabelError {
 
 impl LabelCollector {
     /// Starts with the given table, or with an empty one that grows.
-    pub(super) fn new(column: &str, given: Option<&[String]>) -> Result<Self, RecordsError> {
+    pub(crate) fn new(column: &str, given: Option<&[String]>) -> Result<Self, RecordsError> {
         let names = given.map(<[String]>::to_vec).unwrap_or_default();
         let refuse =
             |reason: String| Err(RecordsError::BadLabels { column: column.to_owned(), reason });
@@ -88,7 +88,7 @@ impl LabelCollector {
     }
 
     /// The provisional number of `label`.
-    pub(super) fn number(&mut self, label: &str) -> Result<u32, LabelError> {
+    pub(crate) fn number(&mut self, label: &str) -> Result<u32, LabelError> {
         if let Some(number) = self.numbers.get(label) {
             return Ok(*number);
         }
@@ -112,13 +112,13 @@ impl LabelCollector {
     }
 
     /// Counts a label of a record that is kept.
-    pub(super) fn count(&mut self, number: u32) {
+    pub(crate) fn count(&mut self, number: u32) {
         self.counts[number as usize] += 1;
     }
 
     /// The table, and the final number for each provisional number. A collected label that no kept record has is left
     /// out, for example if its only record was skipped because of another field.
-    pub(super) fn finish(self) -> (LabelTable, Vec<u32>) {
+    pub(crate) fn finish(self) -> (LabelTable, Vec<u32>) {
         let mut order: Vec<usize> = (0..self.names.len()).collect();
         if !self.is_given {
             order.retain(|at| self.counts[*at] > 0);

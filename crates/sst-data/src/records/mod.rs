@@ -35,6 +35,8 @@ mod writer;
 pub use column::{Column, ColumnKind};
 pub use error::{ColumnError, RecordsError};
 pub use labels::LabelTable;
+#[cfg(feature = "pictures")]
+pub(crate) use labels::{LabelCollector, LabelError};
 pub use prepare::RecordPreparation;
 pub use rows::{Records, RowLimits};
 pub use store::RecordStore;

@@ -147,7 +147,7 @@ impl RecordStore {
         &self.manifest.ledger
     }
 
-    /// The place that record `number` was read from; `?:0` if there is no such record, or it cannot be read.
+    /// The place that record `number` was read from; `?` if there is no such record, or it cannot be read.
     pub fn key(&self, number: u64) -> Key {
         read_key(&self.keys, &self.sources, number, self.num_records())
     }

@@ -10,7 +10,7 @@ use super::keys::KeyWriter;
 use super::reader::HASH_ON_OPEN;
 use super::sentences::SentenceWriter;
 use super::temporary::TemporaryFolder;
-use super::verified::set_verified;
+use super::verified::{VERIFIED, set_verified};
 use super::{Store, StoreError};
 use crate::atomic;
 use crate::example::Key;
@@ -168,7 +168,7 @@ impl StoreBuilder {
             && record.size > HASH_ON_OPEN
         {
             let stamp = StoreFile::open(&self.temporary.path.join(TOKENS))?.stamp();
-            set_verified(&self.temporary.path, stamp, &record.sha256);
+            set_verified(&self.temporary.path, VERIFIED, stamp, &record.sha256);
         }
         // The store is opened before the rename, so other builders cannot affect it.
         let mut store = Store::open(&self.temporary.path)?;

@@ -48,7 +48,7 @@ impl KeyWriter {
     }
 }
 
-/// Key `number` of `count` keys in `file`; `?:0` if there is no such key, or it cannot be read.
+/// Key `number` of `count` keys in `file`; `?` if there is no such key, or it cannot be read.
 pub(crate) fn read_key(file: &StoreFile, sources: &[Arc<str>], number: u64, count: u64) -> Key {
     let mut record = [0; KEY_BYTES];
     let read = number < count && file.read_at(&mut record, number * KEY_BYTES as u64).is_ok();

@@ -26,6 +26,8 @@ mod file;
 mod format;
 mod hashed;
 mod keys;
+#[cfg(feature = "pictures")]
+mod large;
 mod prepare;
 mod reader;
 mod sentences;
@@ -38,6 +40,8 @@ pub(crate) use file::StoreFile;
 pub(crate) use format::{END_BYTES, ENDS, FileRecord, KEY_BYTES, KEYS, MANIFEST, Sealed};
 pub(crate) use hashed::HashedFile;
 pub(crate) use keys::{KeyWriter, read_key};
+#[cfg(feature = "pictures")]
+pub(crate) use large::{check_large, remember_verified};
 pub use prepare::{Preparation, PrepareError};
 pub(crate) use prepare::{open_or_build, sample};
 pub use reader::Store;

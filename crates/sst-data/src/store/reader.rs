@@ -13,7 +13,7 @@ use super::format::{
 };
 use super::keys::read_key;
 use super::sentences::Sentences;
-use super::verified::{is_verified, set_verified};
+use super::verified::{VERIFIED, is_verified, set_verified};
 use crate::example::Key;
 use crate::ledger::Entry;
 
@@ -87,9 +87,9 @@ impl Store {
         let (stamp, hash) = (store.tokens.stamp(), store.hash_of(TOKENS).unwrap_or_default());
         if stamp.size <= limit {
             store.verify()?;
-        } else if !is_verified(folder, stamp, hash) {
+        } else if !is_verified(folder, VERIFIED, stamp, hash) {
             store.verify()?;
-            set_verified(folder, stamp, hash);
+            set_verified(folder, VERIFIED, stamp, hash);
         }
         Ok(store)
     }
@@ -240,7 +240,7 @@ impl Store {
         })
     }
 
-    /// Where `document` was read from; `?:0` if there is no such document or it cannot be read.
+    /// Where `document` was read from; `?` if there is no such document or it cannot be read.
     pub fn key(&self, document: u64) -> Key {
         read_key(&self.keys, &self.sources, document, self.num_documents())
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::file::Stamp;
 use crate::atomic;
 
-/// The name of the file in the folder of a store.
+/// The name of the file in the folder of a token store.
 pub(super) const VERIFIED: &str = "verified.json";
 
 /// The size, the time of change and the hash of a file that was compared with the manifest.
@@ -29,20 +29,21 @@ impl Verified {
     }
 }
 
-/// Whether the token file of `folder`, with this size and time of change, was already found to have this hash.
-pub(super) fn is_verified(folder: &Path, stamp: Stamp, sha256: &str) -> bool {
-    let text = std::fs::read(folder.join(VERIFIED)).unwrap_or_default();
+/// Whether a file of `folder`, with this size and time of change, was already found to have this hash. `note` is the name
+/// of the file that says so.
+pub(super) fn is_verified(folder: &Path, note: &str, stamp: Stamp, sha256: &str) -> bool {
+    let text = std::fs::read(folder.join(note)).unwrap_or_default();
     let found = serde_json::from_slice::<Verified>(&text).ok();
     found.is_some() && found == Verified::of(stamp, sha256)
 }
 
-/// Records that the token file has this hash.
-pub(super) fn set_verified(folder: &Path, stamp: Stamp, sha256: &str) {
+/// Writes to the file `note` that a file has this hash.
+pub(super) fn set_verified(folder: &Path, note: &str, stamp: Stamp, sha256: &str) {
     let Some(text) = Verified::of(stamp, sha256).and_then(|v| serde_json::to_vec(&v).ok()) else {
         return;
     };
     // In a cache that cannot be written to, the file is verified each time.
-    if let Err(error) = atomic::write(&folder.join(VERIFIED), &text) {
+    if let Err(error) = atomic::write(&folder.join(note), &text) {
         tracing::debug!("cannot record that {} was verified: {error}", folder.display());
     }
 }

@@ -86,6 +86,38 @@ impl Column {
     }
 }
 
+/// The file in `row` of `array`: the bytes of a column of bytes, or of the structure `{bytes, path}` of the `datasets`
+/// library, whose path is returned as text if it has no bytes. Strings are text, too. `None` for a null or another
+/// type. The error is the offset of the first byte of a string that is not UTF-8.
+pub(super) fn file(
+    array: &dyn Array,
+    declared: &DataType,
+    row: usize,
+) -> Result<Option<Field>, usize> {
+    let text = |text: &[u8]| match std::str::from_utf8(text) {
+        Ok(text) => Ok(Some(Field::Text(text.to_owned()))),
+        Err(error) => Err(error.valid_up_to()),
+    };
+    if let DataType::Struct(_) = array.data_type() {
+        if array.is_null(row) {
+            return Ok(None);
+        }
+        let child = |name: &str| bytes(array.as_struct().column_by_name(name)?, row);
+        return match (child("bytes"), child("path")) {
+            (Some(bytes), _) => Ok(Some(Field::Bytes(bytes.to_vec()))),
+            (None, Some(path)) => text(path),
+            (None, None) => Ok(None),
+        };
+    }
+    match (bytes(array, row), declared) {
+        (Some(bytes), DataType::Binary | DataType::LargeBinary | DataType::BinaryView) => {
+            Ok(Some(Field::Bytes(bytes.to_vec())))
+        }
+        (Some(bytes), _) => text(bytes),
+        (None, _) => Ok(None),
+    }
+}
+
 /// The bytes in `row` of an array of one of the byte types; `None` for a null.
 pub(super) fn bytes(array: &dyn Array, row: usize) -> Option<&[u8]> {
     if !array.is_valid(row) {

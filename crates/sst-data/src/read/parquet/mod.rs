@@ -26,9 +26,9 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMe
 
 use super::error::name_fields;
 use super::record::{RawField, Reader, Record, Wanted};
-use super::{ReadError, file};
+use super::{ReadError, TEXT, file};
 use crate::example::{Field, Key};
-use column::Column;
+use column::{Column, file as file_in};
 
 /// The number of rows decoded at a time: enough to amortise the decoding, and few enough for long documents.
 const BATCH_ROWS: usize = 256;
@@ -172,12 +172,15 @@ impl Parquet {
                 field: place.name.to_string(),
                 offset,
             };
+            let is_file = place.is_text && self.wanted.takes_files;
             let value = match place.is_used {
+                true if is_file => file_in(array, &place.declared, self.next).map_err(invalid)?,
                 true => column.value(self.next).map_err(invalid)?,
                 false => None,
             };
             match value {
-                Some(Field::Text(found)) if place.is_text => text = Some(found),
+                Some(found @ Field::Text(_)) if place.is_text => text = Some(found),
+                Some(found @ Field::Bytes(_)) if is_file => text = Some(found),
                 _ if place.is_text => {
                     let (field, found) = (place.name.to_string(), column.kind(self.next));
                     return Err(ReadError::NotText { key: key(), field, found });
@@ -202,7 +205,7 @@ impl Parquet {
                 found,
             });
         };
-        self.wanted.put_text(&mut fields, text);
+        fields.insert(Arc::from(TEXT), text);
         Ok(Record { number, fields, whole })
     }
 

@@ -1,0 +1,161 @@
+//! Rows over a picture store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::store::{PictureRecord, PictureStore};
+use super::transform::PictureTransforms;
+use crate::example::{Example, Field, Key};
+use crate::rng::SeqRng;
+use crate::rows::{Dataset, DatasetError, Subset};
+use crate::transform::TransformError;
+
+/// The field of the pixels of a row. Further views have a number behind it: `pixel_values.1`.
+pub const PIXEL_VALUES: &str = "pixel_values";
+/// The field of the label of a row.
+pub const LABEL: &str = "label";
+
+/// Which caption a row has, where a picture has several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaptionChoice {
+    /// The first one, for rows that a model is evaluated on.
+    First,
+    /// One that is drawn in each epoch, with this seed.
+    Draw {
+        /// The seed.
+        seed: u64,
+    },
+}
+
+/// Rows over a [`PictureStore`], one for each picture, which a [`PictureTransforms`] changes each time that a row is
+/// requested. The field `pixel_values` has the pixels, `label` the number of the label if there are labels, and each field
+/// of captions has the text of one caption. Like a document, a picture is in the validation set by one draw on its index.
+#[derive(Debug)]
+pub struct Pictures {
+    store: Arc<PictureStore>,
+    transforms: PictureTransforms,
+    views: usize,
+    captions: CaptionChoice,
+    /// The pictures of the subset; `None` for all.
+    numbers: Option<Vec<u64>>,
+    /// The names of the fields of pixels.
+    names: Vec<Arc<str>>,
+}
+
+impl Pictures {
+    /// Rows of one view, with the first caption.
+    ///
+    /// # Errors
+    /// If the fraction of the subset is not in `[0, 1)`.
+    pub fn new(
+        store: Arc<PictureStore>,
+        transforms: PictureTransforms,
+        subset: Subset,
+    ) -> Result<Self, DatasetError> {
+        if let Subset::Train { fraction } | Subset::Validation { fraction } = subset
+            && !(0.0..1.0).contains(&fraction)
+        {
+            return Err(DatasetError::BadFraction(fraction));
+        }
+        let is_whole = matches!(subset, Subset::All | Subset::Train { fraction: 0.0 });
+        let all = 0..store.num_pictures();
+        let numbers = (!is_whole).then(|| all.filter(|number| subset.contains(*number)).collect());
+        let (captions, names) = (CaptionChoice::First, vec![Arc::from(PIXEL_VALUES)]);
+        Ok(Self { store, transforms, views: 1, captions, numbers, names })
+    }
+
+    /// The same rows with so many views of each picture, which are transformed independently. 0 reads no pixels.
+    #[must_use]
+    pub fn with_views(mut self, views: usize) -> Self {
+        let name = |view: usize| match view {
+            0 => Arc::from(PIXEL_VALUES),
+            view => Arc::from(format!("{PIXEL_VALUES}.{view}")),
+        };
+        self.names = (0..views).map(name).collect();
+        self.views = views;
+        self
+    }
+
+    /// The same rows with captions chosen in this way.
+    #[must_use]
+    pub fn with_captions(self, captions: CaptionChoice) -> Self {
+        Self { captions, ..self }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<PictureStore> {
+        &self.store
+    }
+
+    /// What stands beside the picture of row `index`, with all its captions.
+    ///
+    /// # Errors
+    /// If there is no such row, or the store cannot be read.
+    pub fn record(&self, index: u64) -> Result<PictureRecord, DatasetError> {
+        Ok(self.store.record(self.number(index)?)?)
+    }
+
+    /// The number in the store of row `index`.
+    fn number(&self, index: u64) -> Result<u64, DatasetError> {
+        let number = match &self.numbers {
+            Some(numbers) => numbers.get(index as usize).copied(),
+            None => (index < self.store.num_pictures()).then_some(index),
+        };
+        number.ok_or(DatasetError::OutOfRange { index, len: self.len() })
+    }
+
+    fn caption(&self, captions: &[String], field: usize, epoch: u64, index: u64) -> String {
+        let place = match self.captions {
+            CaptionChoice::First => 0,
+            CaptionChoice::Draw { seed } => {
+                let stream = format!("picture.caption.{field}");
+                SeqRng::new(seed, &stream, epoch, index).below(captions.len() as u64) as usize
+            }
+        };
+        captions.get(place).cloned().unwrap_or_default()
+    }
+}
+
+impl Dataset for Pictures {
+    fn len(&self) -> u64 {
+        self.numbers.as_ref().map_or(self.store.num_pictures(), |numbers| numbers.len() as u64)
+    }
+
+    /// 1 for each row, because pictures of a batch have one size.
+    fn row_length(&self, index: u64) -> usize {
+        usize::from(index < self.len())
+    }
+
+    fn get(&self, index: u64, epoch: u64) -> Result<Example, DatasetError> {
+        let number = self.number(index)?;
+        let PictureRecord { key, label, captions } = self.store.record(number)?;
+        let mut fields = BTreeMap::new();
+        if !self.names.is_empty() {
+            let unreadable = |error: TransformError| DatasetError::Unreadable {
+                key: key.clone(),
+                reason: error.to_string(),
+            };
+            let picture = self.store.picture(number)?;
+            for (view, name) in self.names.iter().enumerate().skip(1) {
+                let pixels = self.transforms.apply(picture.clone(), epoch, index, view);
+                fields.insert(name.clone(), Field::Pixels(pixels.map_err(unreadable)?));
+            }
+            let pixels = self.transforms.apply(picture, epoch, index, 0).map_err(unreadable)?;
+            fields.insert(self.names[0].clone(), Field::Pixels(pixels));
+        }
+        if let Some(label) = label {
+            fields.insert(Arc::from(LABEL), Field::Int(i64::from(label)));
+        }
+        let names = self.store.caption_fields().iter().zip(&captions);
+        for (at, (name, captions)) in names.enumerate() {
+            let caption = self.caption(captions, at, epoch, index);
+            fields.insert(Arc::from(name.as_str()), Field::Text(caption));
+        }
+        Ok(Example { key, index, epoch, fields })
+    }
+
+    fn key(&self, index: u64) -> Key {
+        let record = self.number(index).and_then(|number| Ok(self.store.record(number)?));
+        record.map_or_else(|_| Key::new("?", 0), |record| record.key)
+    }
+}

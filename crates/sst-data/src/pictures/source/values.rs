@@ -1,0 +1,47 @@
+//! The values that stand beside a picture: captions and labels.
+
+use serde_json::Value;
+
+use super::super::PictureProblem;
+
+fn problem(field: &str, reason: impl Into<String>) -> PictureProblem {
+    PictureProblem::Field { field: field.to_owned(), reason: reason.into() }
+}
+
+/// The captions in `value`: a text, or a list of texts, of which training draws one each time.
+pub(super) fn captions(field: &str, value: Option<&Value>) -> Result<Vec<String>, PictureProblem> {
+    let one = |value: &Value| match value {
+        Value::String(text) if text.trim().is_empty() => {
+            Err(problem(field, "is empty: fill it in, or remove the record"))
+        }
+        Value::String(text) => Ok(text.clone()),
+        Value::Null => Err(problem(field, "has no value: fill it in, or remove the record")),
+        _ => Err(problem(field, "holds neither a text nor a list of texts: choose another field")),
+    };
+    match value {
+        None => Err(problem(field, "is missing: add it, or choose another field")),
+        Some(Value::Array(list)) if list.is_empty() => {
+            Err(problem(field, "is an empty list: fill it in, or remove the record"))
+        }
+        Some(Value::Array(list)) => list.iter().map(one).collect(),
+        Some(value) => Ok(vec![one(value)?]),
+    }
+}
+
+/// The label in `value`: a text, a whole number, or true or false.
+pub(super) fn label(field: &str, value: Option<&Value>) -> Result<String, PictureProblem> {
+    match value {
+        None | Some(Value::Null) => {
+            Err(problem(field, "has no label: fill it in, or remove the record"))
+        }
+        Some(Value::String(text)) if text.trim().is_empty() => {
+            Err(problem(field, "is empty: fill it in, or remove the record"))
+        }
+        Some(Value::String(text)) => Ok(text.trim().to_owned()),
+        Some(Value::Number(number)) if !number.is_f64() => Ok(number.to_string()),
+        Some(Value::Bool(value)) => Ok(value.to_string()),
+        Some(_) => {
+            Err(problem(field, "is neither a text nor a whole number: choose another field"))
+        }
+    }
+}
