@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::sandbox::{Ended, Sandbox};
 
 /// A recipe for the objective `objective` on `data`. A row has at most 24 tokens.
-fn recipe(objective: &str, data: &str, steps: u32) -> String {
+pub(crate) fn recipe(objective: &str, data: &str, steps: u32) -> String {
     format!(
         r#"[run]
 name = "r"
@@ -57,7 +57,7 @@ const NAMES: [(&str, &str); 6] = [
 const WORDS: [&str; 6] = ["today", "went to", "来到", "遇见", "and", "，"];
 
 /// A text with entities, as `parts` words.
-fn tagged(seed: usize, parts: usize) -> (String, Vec<Value>) {
+pub(crate) fn tagged(seed: usize, parts: usize) -> (String, Vec<Value>) {
     let (mut text, mut entities) = (String::new(), Vec::new());
     for part in 0..parts {
         let drawn = (seed * 7 + part * part * 5 + part * seed * 3) % 11;
@@ -79,7 +79,8 @@ fn tagged(seed: usize, parts: usize) -> (String, Vec<Value>) {
     (text, entities)
 }
 
-fn lines(records: impl IntoIterator<Item = Value>) -> String {
+/// JSON lines.
+pub(crate) fn lines(records: impl IntoIterator<Item = Value>) -> String {
     records.into_iter().map(|record| format!("{record}\n")).collect()
 }
 

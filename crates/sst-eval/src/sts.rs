@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sst_core::{Evaluator, Model, Objective, Report};
 use tch::Kind;
 
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, ScoredPairs, TextRole};
 use crate::metric::{pearson, spearman};
@@ -21,6 +21,7 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::ScoredPairs,
     records: None,
     needs_objective: false,
+    figures: &[Figure::higher("spearman"), Figure::higher("pearson")],
     default_config: || json!(StsConfig::default()),
     options: &[],
     build,

@@ -6,7 +6,7 @@ use sst_core::nn::Pooling;
 use sst_core::{Evaluator, Model, Objective, Report, Table};
 
 use super::layers::LayerVectors;
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{ComparedTexts, Input, InputKind};
 use crate::probe::{ProbeError, cka, debiased_cka};
@@ -23,6 +23,7 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::ComparedTexts,
     records: None,
     needs_objective: false,
+    figures: &[Figure::neutral("last_layer"), Figure::neutral("same_layer")],
     default_config: || json!(CkaConfig::default()),
     options: &[
         ("debiased", "Whether the unbiased estimator is used: true or false."),

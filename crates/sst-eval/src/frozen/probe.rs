@@ -6,7 +6,7 @@ use sst_core::nn::Pooling;
 use sst_core::{Evaluator, Model, Objective, Report, Table};
 
 use super::Layers;
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, LabelledTexts};
 use crate::metric::wilson_interval;
@@ -30,6 +30,10 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::LabelledTexts,
     records: None,
     needs_objective: false,
+    figures: &[
+        Figure::higher("accuracy").with_baseline("majority_accuracy"),
+        Figure::higher("selectivity"),
+    ],
     default_config: || json!(ProbeConfig::default()),
     options: &[
         (
@@ -145,7 +149,11 @@ impl Probe<'_> {
             ("classes", layers.classes as u64),
             ("layers_not_converged", unconverged as u64),
         ];
-        let report = Report::new(ENTRY.name, metrics, counts).with_table("layers", table);
+        let right = layers.test.labels.iter().zip(&probe.predictions);
+        let right = right.map(|(label, found)| (f64::from(u8::from(label == found)), 1.0));
+        let report = Report::new(ENTRY.name, metrics, counts)
+            .with_table("layers", table)
+            .with_examples("accuracy", right);
         Ok(match no_control {
             Some(reason) => report.with_setting("control_task", &format!("none: {reason}")),
             None => report,

@@ -10,15 +10,8 @@ use sst_eval::{Report, Table};
 /// A part of the names of figures that are infinite where the loss is merely large.
 const MAY_BE_INFINITE: &str = "perplexity";
 
-/// Prints a report, and what was left out on the way.
-///
-/// # Errors
-/// If a metric is NaN or infinite, or stdout cannot be written to.
-pub(super) fn show(report: &Report, ledger: &Ledger, as_json: bool) -> Result<Exit> {
-    show_with(report, ledger, as_json, &Map::new())
-}
-
-/// Like [`show`], with additional values: in JSON beside the metrics, otherwise one per line before them.
+/// Prints a report, and what was left out on the way. `more` are additional values: in JSON beside the metrics, otherwise
+/// one per line before them.
 ///
 /// # Errors
 /// If a metric is NaN or infinite, or stdout cannot be written to.

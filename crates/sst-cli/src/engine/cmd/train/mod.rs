@@ -43,14 +43,18 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Exit> {
 }
 
 /// A run that has ended.
-struct Trained {
+pub(super) struct Trained {
     folder: PathBuf,
     config: RunConfig,
-    outcome: Outcome,
+    /// How it ended.
+    pub(super) outcome: Outcome,
 }
 
 /// Trains the run that the recipe with these overrides describes.
-fn train(args: &TrainArgs, sets: &[String]) -> Result<Trained> {
+///
+/// # Errors
+/// If the recipe is wrong, or training fails.
+pub(super) fn train(args: &TrainArgs, sets: &[String]) -> Result<Trained> {
     let stop = Arc::<AtomicBool>::default();
     let listener = Listener { stop: Arc::clone(&stop), signals: OnceLock::new() };
     let recipe = recipe::read(&args.recipe, sets)?.observer(Arc::new(listener));
