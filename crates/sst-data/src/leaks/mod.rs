@@ -23,9 +23,9 @@
 //!    changes up to five shingles: a text whose shingles are all distinct is still near with one word changed in its middle
 //!    if it has 49 words, and with its last word changed if it has 13. Shorter shingles forgive more.
 //! 3. **N-gram**: at least one of its runs of 13 words stands in a reference text (Brown et al. 2020, "Language Models are
-//!    Few-Shot Learners", appendix C). Other than there, n-grams that are frequent in the reference count, too, and a text
-//!    of fewer than 13 words is neither clean nor contaminated: [`Leaks::too_short`] counts these. Thirteen Han characters
-//!    are a shorter passage than thirteen English words.
+//!    Few-Shot Learners", appendix C). Other than there, n-grams that are frequent in the reference count, too, and the
+//!    length is the same for every test set. A text of fewer than 13 words is neither clean nor contaminated:
+//!    [`Leaks::too_short`] counts these. Thirteen Han characters are a shorter passage than thirteen English words.
 //!
 //! Whatever is found was compared word by word. Hashes only choose what is compared, so a collision changes no result. The
 //! counts depend neither on the order of the reference texts nor on the number of threads.

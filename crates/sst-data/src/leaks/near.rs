@@ -9,9 +9,9 @@ pub(super) struct Window {
     /// The first word of the window.
     pub(super) start: usize,
     /// The distinct shingles of both.
-    pub(super) common: usize,
+    common: usize,
     /// The distinct shingles of at least one of them.
-    pub(super) union: usize,
+    union: usize,
 }
 
 impl Window {

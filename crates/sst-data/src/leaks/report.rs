@@ -38,8 +38,8 @@ pub struct Leaks {
     /// Those of `ngrams` that stand in a reference text.
     pub ngrams_found: u64,
     /// The first test texts of each kind, at most [`LeakConfig::examples`] of each, by kind and in the order of the test
-    /// set. A text that is of several kinds is an example of the first of them only, but for `repeated`. The reference text is
-    /// the first one that was read.
+    /// set. A text that is of several kinds is an example of the first of them only, but for `repeated`. The reference
+    /// text is the first one that was read.
     pub examples: Vec<LeakExample>,
 }
 

@@ -143,8 +143,9 @@ impl Scan<'_> {
     fn compare(&self, text: u32, starts: &Range<usize>, width: usize) -> Option<Window> {
         let region = self.told_apart(starts.start..starts.end - 1 + width);
         let test = self.tests.text(text);
-        let window = most_similar(test, &region, width, self.config.shingle)?;
-        Some(Window { start: starts.start + window.start, ..window })
+        let mut window = most_similar(test, &region, width, self.config.shingle)?;
+        window.start += starts.start;
+        Some(window)
     }
 
     /// The words of the text in `range` as numbers, in which words of no test text have numbers of their own, too. So the
