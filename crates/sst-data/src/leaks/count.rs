@@ -52,10 +52,11 @@ pub(super) fn count(
             leaks.empty += 1;
             continue;
         };
-        if let Some(first) = first_keys.insert(text, key) {
-            first_keys.insert(text, first);
+        if let Some(first) = first_keys.get(&text) {
             leaks.repeated += 1;
             examples.add(LeakKind::Repeated, key, first, words);
+        } else {
+            first_keys.insert(text, key);
         }
         // The reference text that was the first to have an n-gram of the text, and where that n-gram begins.
         let mut first_ngram: Option<(u32, usize)> = None;

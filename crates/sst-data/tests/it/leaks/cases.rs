@@ -130,6 +130,15 @@ fn everything_is_counted() {
 }
 
 #[test]
+fn repeated_texts_name_the_first_one() {
+    let leaks = search(&LeakConfig::default(), &["a b", "c", "A, b", "a b.", "b a"], &["c"]);
+    let repeated = leaks.examples.iter().filter(|example| example.kind == LeakKind::Repeated);
+    let lines: Vec<(u64, u64)> =
+        repeated.map(|example| (example.text.record, example.reference.record)).collect();
+    assert_eq!((leaks.repeated, lines), (2, vec![(3, 1), (4, 1)]));
+}
+
+#[test]
 fn nothing_is_found_in_nothing() {
     let leaks = search::<&str, &str>(&LeakConfig::default(), &[], &["a b c"]);
     assert_eq!((leaks.texts, leaks.any_ngram_share(), leaks.ngrams_found_share()), (0, None, None));
