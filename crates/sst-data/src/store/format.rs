@@ -43,6 +43,17 @@ pub(crate) struct FileRecord {
     pub(crate) sha256: String,
 }
 
+/// The hash of all files of a store but the keys, which say where the contents were read from. A copy of the same data at
+/// another place has the same hash.
+pub(crate) fn hash_of_contents(files: &BTreeMap<String, FileRecord>, more: &str) -> String {
+    let mut hash = Sha256::new();
+    for (name, file) in files.iter().filter(|(name, _)| *name != KEYS) {
+        hash.update(format!("{name} {}\n", file.sha256));
+    }
+    hash.update(more);
+    hex(&hash.finalize())
+}
+
 /// The contents of `manifest.json`. It is written last, so a folder with a manifest is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -35,7 +35,9 @@ mod verified;
 pub use builder::StoreBuilder;
 pub use error::StoreError;
 pub(crate) use file::StoreFile;
-pub(crate) use format::{END_BYTES, ENDS, FileRecord, KEY_BYTES, KEYS, MANIFEST, Sealed};
+pub(crate) use format::{
+    END_BYTES, ENDS, FileRecord, KEY_BYTES, KEYS, MANIFEST, Sealed, hash_of_contents,
+};
 pub(crate) use hashed::HashedFile;
 pub(crate) use keys::{KeyWriter, read_key};
 pub use prepare::{Preparation, PrepareError};
