@@ -236,6 +236,15 @@ fn classes_are_learned_predicted_and_probed() {
     let same = eval("cka", &["--data", "test.jsonl", "--other", "runs/r"]);
     assert!((same["metrics"]["same_layer"].as_f64().unwrap() - 1.0).abs() < 1e-6, "{same}");
 
+    // A probe cannot learn a label that no training text, or only one, has.
+    let odd = lines((0..20).map(record).chain([json!({"text": "today", "label": "odd"})]));
+    sandbox.write("odd.jsonl", odd);
+    let probe = ["eval", "probe", "--model", "runs/r", "--data"];
+    let args = [&probe[..], &["odd.jsonl", "--test", "test.jsonl"]].concat();
+    refused(&sandbox, &args, &["1 training texts have the label `odd`", "needs 2"]);
+    let args = [&probe[..], &["train.jsonl", "--test", "odd.jsonl"]].concat();
+    refused(&sandbox, &args, &["odd.jsonl:21: no training text has the label `odd`", "--test"]);
+
     sandbox.write("bad.jsonl", lines([record(0), json!({"text": "today", "label": "left"})]));
     let args = ["eval", "classification", "--model", "runs/r", "--data", "bad.jsonl"];
     refused(&sandbox, &args, &["bad.jsonl:2", "`left`"]);

@@ -149,13 +149,15 @@ impl CheckedRecipe {
     /// The keys of config.json that follow from the classes of the head that is trained.
     pub(crate) fn class_keys(&self, classes: &[String]) -> Result<Map<String, Value>> {
         let mut keys = sst_models::label_keys(classes);
+        // A folder that is trained on may have the problem of another head.
+        keys.insert("problem_type".to_owned(), Value::Null);
         for task in &self.config.tasks.list {
             let classes = sst_objectives::entry(task.objective_name())?.classes;
             let problem_type =
                 classes.and_then(|classes| (classes.problem_type)(&task.objective_config()));
             let Some(problem_type) = problem_type else { continue };
             let before = keys.insert("problem_type".to_owned(), json!(problem_type));
-            if before.is_some_and(|before| before != problem_type) {
+            if before.is_some_and(|before| !before.is_null() && before != problem_type) {
                 let message = "is another one than that of an earlier task, and the model has one head for both";
                 return Err(self.refuse(Problem::new(&task.key("objective.problem"), message)));
             }

@@ -77,6 +77,18 @@ fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>
 }
 
 impl Probe<'_> {
+    /// Checks that every label has a training text besides those that C is chosen on.
+    fn check_classes(&self, train: &[i64]) -> Result<(), EvalError> {
+        for (class, label) in (0..).zip(&self.data.labels) {
+            let texts = train.iter().filter(|other| **other == class).count();
+            if texts < 2 {
+                let (evaluator, label) = (ENTRY.name, label.clone());
+                return Err(EvalError::FewTexts { evaluator, label, texts, needed: 2 });
+            }
+        }
+        Ok(())
+    }
+
     fn options(&self) -> (SelectionOptions, LogisticOptions) {
         let ProbeConfig { folds, seed, .. } = self.config;
         let selection = SelectionOptions { folds, seed, ..SelectionOptions::default() };
@@ -96,6 +108,7 @@ impl Probe<'_> {
     fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
         let ProbeConfig { pooling, batch_size, seed, .. } = self.config;
         let layers = Layers::of(model, &self.data, pooling, batch_size)?;
+        self.check_classes(&layers.train.labels)?;
         let probes = self.probes(&layers)?;
         let best = best_layer(&probes);
         let probe = &probes[best];

@@ -6,7 +6,7 @@ use anyhow::Result;
 use sst_cli::args::{ComparedTextArgs, LabelledTextArgs};
 use sst_cli::exit::Usage;
 use sst_cli::files;
-use sst_data::records::{Column, ColumnKind, Records};
+use sst_data::records::{Column, ColumnError, ColumnKind, Records, RecordsError};
 use sst_data::rows::{Dataset, Subset};
 use sst_data::{Ledger, RowSpec};
 use sst_eval::{ComparedTexts, Entry, Input, LabelledTexts};
@@ -54,7 +54,8 @@ pub(super) fn labelled(
     let labels = names_of(&train);
     let test = match held_out {
         true => rows(&files, &labels, Subset::Validation { fraction })?,
-        false => rows(&RecordFiles::new(&args.test, &args.records)?, &labels, Subset::All)?,
+        false => rows(&RecordFiles::new(&args.test, &args.records)?, &labels, Subset::All)
+            .map_err(of_test)?,
     };
     if train.is_empty() || test.is_empty() {
         let message =
@@ -71,6 +72,22 @@ pub(super) fn labelled(
     });
     let report = evaluate(entry, given, input, &*model, None, &args.model)?;
     Ok(Measured::new(report, ledger, args.json))
+}
+
+/// A label that only test texts have cannot be learned, so it cannot be added to those that are known.
+fn of_test(error: anyhow::Error) -> anyhow::Error {
+    let unknown = error.downcast_ref::<RecordsError>().and_then(|error| match error {
+        RecordsError::Column(ColumnError::UnknownLabel { key, label, .. }) => Some((key, label)),
+        _ => None,
+    });
+    match unknown {
+        Some((key, label)) => Usage(format!(
+            "{key}: no training text has the label `{label}`, so a probe cannot learn it: add texts that have it to \
+             --data, or remove this one from --test"
+        ))
+        .into(),
+        None => error,
+    }
 }
 
 /// The labels of the records, in the order of their numbers.

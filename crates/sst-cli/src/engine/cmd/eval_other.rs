@@ -114,7 +114,12 @@ pub(super) fn command(entry: &Entry) -> Command {
             default => format!("{help} [default: {default}]"),
         };
         let arg = Arg::new(*key).long(key.replace('_', "-")).value_name("VALUE");
-        arg.allow_negative_numbers(true).help(help)
+        let arg = arg.allow_negative_numbers(true).help(help);
+        match &defaults[*key] {
+            // `--pairs` alone is `--pairs true`, as in `sst predict`.
+            Value::Bool(_) => arg.num_args(0..=1).default_missing_value("true"),
+            _ => arg,
+        }
     });
     let options: Vec<Arg> = options.collect();
     let after = format!(

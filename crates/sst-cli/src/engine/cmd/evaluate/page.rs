@@ -13,6 +13,10 @@ use super::leaks::Compared;
 use super::result::{Estimate, Measured, OfModel, Row};
 use super::subject::Subject;
 
+/// Tables of figures with intervals need more room than the text.
+const WIDE: &str = "body{max-width:62rem}td.n{white-space:nowrap}th.n{text-align:right}figure{max-width:44rem}\
+                    p{max-width:46rem}details{margin:.6rem 0}";
+
 /// The table of a confusion matrix, and that of the layers.
 const CONFUSION: &str = "confusion";
 const LAYERS: &str = "layers";
@@ -28,7 +32,7 @@ pub(super) fn page(
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     html.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>");
     html.text(&name).raw("</title><meta name=\"viewport\" content=\"width=device-width\"><style>");
-    html.raw(STYLE).raw("</style></head><body><h1>Evaluation: ").text(&name).raw("</h1>");
+    html.raw(STYLE).raw(WIDE).raw("</style></head><body><h1>Evaluation: ").text(&name).raw("</h1>");
     html.html(&models(subjects));
     html.raw("<h2>Summary</h2>").html(&summary(sections));
     html.raw("<h2>Leak ledger</h2>").html(&leak_ledger(sections));
@@ -51,30 +55,29 @@ fn models(subjects: &[Subject]) -> Html {
 
 /// The most important figure of each section.
 fn summary(sections: &[Section]) -> Html {
+    let mut table =
+        Columns::new(&["section", "model", "figure", "value", "twin", "baseline", "difference"], 3);
     let mut html = Html::default();
     html.raw(
         "<p>The most important figure of each section with its 95 % interval. The twin is a model of the same shape, with \
          the same tokenizer, that was never trained; the baseline is what can be reached without a model. The difference \
          is that of the model and its twin on the same examples, with the 95 % interval of a paired bootstrap.</p>",
     );
-    let mut rows = Rows::default();
     for section in sections {
         let Some(row) = section.rows.first() else { continue };
         for of in &row.models {
-            rows.add(&[
-                Cell::Text(&section.name),
-                Cell::Text(&of.model),
-                Cell::Text(row.figure.name),
-                Cell::Number(&shown(of.estimate)),
-                Cell::Number(&of.twin.map_or("-".to_owned(), shown)),
-                Cell::Number(&of.baseline.map_or("-".to_owned(), short)),
-                Cell::Number(&difference(of)),
+            table.add(vec![
+                section.name.clone(),
+                of.model.clone(),
+                row.figure.name.to_owned(),
+                shown(of.estimate),
+                of.twin.map_or(NONE.to_owned(), shown),
+                of.baseline.map_or(NONE.to_owned(), short),
+                difference(of),
             ]);
         }
     }
-    let head = "<tr><th>section</th><th>model</th><th>figure</th><th>value</th><th>twin</th><th>baseline</th>\
-                <th>difference</th></tr>";
-    html.html(&rows.table(head, "Nothing was measured."));
+    html.html(&table.html());
     html
 }
 
@@ -89,7 +92,7 @@ fn shown(estimate: Estimate) -> String {
 }
 
 fn difference(of: &OfModel) -> String {
-    of.from_twin.as_ref().map_or("-".to_owned(), |found| {
+    of.from_twin.as_ref().map_or(NONE.to_owned(), |found| {
         let interval = found.difference.interval;
         let (low, high) = (interval.low, interval.high);
         format!("{} [{}, {}]", short(found.difference.estimate), short(low), short(high))
@@ -194,26 +197,67 @@ fn picture(row: &Row) -> Html {
 
 /// The table of all figures of a section.
 fn figures(rows: &[Row]) -> Html {
-    let mut table = Rows::default();
+    let names = ["figure", "model", "value", "twin", "baseline", "from twin", "from first model"];
+    let mut table = Columns::new(&names, 2);
     for row in rows {
         for of in &row.models {
-            let from_first = of.from_first.as_ref().map_or("-".to_owned(), |found| {
+            let from_first = of.from_first.as_ref().map_or(NONE.to_owned(), |found| {
                 format!("{} (p = {:.3})", short(found.difference.estimate), found.p_value)
             });
-            table.add(&[
-                Cell::Text(row.figure.name),
-                Cell::Text(&of.model),
-                Cell::Number(&shown(of.estimate)),
-                Cell::Number(&of.twin.map_or("-".to_owned(), shown)),
-                Cell::Number(&of.baseline.map_or("-".to_owned(), short)),
-                Cell::Number(&difference(of)),
-                Cell::Number(&from_first),
+            table.add(vec![
+                row.figure.name.to_owned(),
+                of.model.clone(),
+                shown(of.estimate),
+                of.twin.map_or(NONE.to_owned(), shown),
+                of.baseline.map_or(NONE.to_owned(), short),
+                difference(of),
+                from_first,
             ]);
         }
     }
-    let head = "<tr><th>figure</th><th>model</th><th>value</th><th>twin</th><th>baseline</th><th>from twin</th>\
-                <th>from first model</th></tr>";
-    table.table(head, "There are no figures.")
+    table.html()
+}
+
+/// What stands in a cell without a value.
+const NONE: &str = "-";
+
+/// A table without the columns that have no value in any row.
+struct Columns {
+    names: Vec<&'static str>,
+    /// The number of columns with texts; the others have numbers.
+    texts: usize,
+    rows: Vec<Vec<String>>,
+}
+
+impl Columns {
+    fn new(names: &[&'static str], texts: usize) -> Self {
+        Self { names: names.to_vec(), texts, rows: Vec::new() }
+    }
+
+    fn add(&mut self, row: Vec<String>) {
+        self.rows.push(row);
+    }
+
+    fn html(&self) -> Html {
+        let has_value = |at: &usize| self.rows.iter().any(|row| row[*at] != NONE);
+        let kept: Vec<usize> = (0..self.names.len()).filter(has_value).collect();
+        let mut html = Html::default();
+        html.raw("<table><tr>");
+        for at in &kept {
+            html.raw(if *at < self.texts { "<th>" } else { "<th class=\"n\">" });
+            html.text(self.names[*at]).raw("</th>");
+        }
+        html.raw("</tr>");
+        for row in &self.rows {
+            let cell = |at: &usize| match *at < self.texts {
+                true => Cell::Text(&row[*at]),
+                false => Cell::Number(&row[*at]),
+            };
+            html.row(&kept.iter().map(cell).collect::<Vec<_>>());
+        }
+        html.raw("</table>");
+        html
+    }
 }
 
 /// The tables of a report: layers as a chart, matrices as heat maps, others as tables.
