@@ -26,6 +26,7 @@ use self::result::{Measured, Row};
 use self::subject::{Subject, Tuned, Who, tune};
 use self::words::Words;
 use super::eval;
+use super::show::check_finite;
 
 /// What a section of the recipe gave.
 struct Section {
@@ -62,7 +63,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Exit> {
     }
     let out = &page.evaluate.out;
     std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-    let twins = out.join("twins");
+    // Twins of an earlier page that was interrupted may be those of other models.
+    let twins = out.join(TWINS);
+    remove(&twins)?;
     let subjects = Subject::find_all(&page, &twins)?;
     let (mut sections, mut ledger) = (Vec::new(), LeakLedger::default());
     for (section, words) in page.measurements.iter().zip(&words) {
@@ -86,11 +89,19 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Exit> {
             seconds: started.elapsed().as_secs_f64(),
         });
     }
-    // They were made for the page, and are made in the same way again.
-    if twins.is_dir() {
-        std::fs::remove_dir_all(&twins).with_context(|| twins.display().to_string())?;
-    }
+    remove(&twins)?;
     write(&page, args, &subjects, &sections)
+}
+
+/// The folder of the twins within that of the page, while the page is made.
+const TWINS: &str = ".sst-untrained-twins";
+
+/// Removes a folder if it exists.
+fn remove(folder: &Path) -> Result<()> {
+    match folder.is_dir() {
+        true => std::fs::remove_dir_all(folder).with_context(|| folder.display().to_string()),
+        false => Ok(()),
+    }
 }
 
 /// Checks what a section says beside the arguments of its evaluator.
@@ -154,6 +165,10 @@ fn measure(
             }
             let line = words.line(&folder, &more);
             let measured = eval::measure_words(words.entry(), &line)
+                .and_then(|measured| {
+                    check_finite(&measured.report)?;
+                    Ok(measured)
+                })
                 .with_context(|| format!("[eval.{}] on {}", section.name, folder.display()))?;
             reports.push((measured.report, measured.ledger));
         }

@@ -104,7 +104,7 @@ fn leak_ledger(sections: &[Section]) -> Html {
     let mut html = Html::default();
     html.raw(
         "<p>How much of each test set stands in the training part, and in what a model was pretrained on. An exact \
-         duplicate has all of its words there without a gap; a near one shares at least 80 % of the runs of five words \
+         duplicate has all of its words there without a gap (those of fewer than 13 words may do so by chance); a near one shares at least 80 % of the runs of five words \
          with a passage of its length; the last columns count the texts with at least one run of 13 words that stands \
          there, and the texts that are too short to have one.</p>",
     );
@@ -121,8 +121,9 @@ fn leak_ledger(sections: &[Section]) -> Html {
             }
         }
     }
-    let head = "<tr><th>section</th><th>compared with</th><th>texts</th><th>exact</th><th>near</th><th>13 words</th>\
-                <th>too short</th></tr>";
+    let head = "<tr><th>section</th><th>compared with</th><th class=\"n\">texts</th><th class=\"n\">exact</th>\
+                <th class=\"n\">of them short</th><th class=\"n\">near</th><th class=\"n\">13 words</th>\
+                <th class=\"n\">too short</th></tr>";
     html.html(&rows.table(head, "No test set was compared."));
     if !why.is_empty() {
         html.raw("<ul>").html(&why).raw("</ul>");
@@ -140,6 +141,7 @@ fn add_leaks(rows: &mut Rows, section: &str, reference: &str, leaks: &Leaks) {
         Cell::Text(reference),
         Cell::Number(&leaks.texts.to_string()),
         Cell::Number(&share(leaks.exact, leaks.texts)),
+        Cell::Number(&leaks.exact_short.to_string()),
         Cell::Number(&share(leaks.near, leaks.texts)),
         Cell::Number(&share(leaks.any_ngram, leaks.texts - leaks.too_short)),
         Cell::Number(&share(leaks.too_short, leaks.texts)),

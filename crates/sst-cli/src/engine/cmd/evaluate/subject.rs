@@ -84,8 +84,11 @@ pub(super) fn tune(
     device: &DeviceArgs,
 ) -> Result<Tuned> {
     let folder = match who {
-        Who::Model => subject.found.folder.clone(),
-        Who::Twin => subject.twin.clone().context("the model has no twin")?,
+        Who::Model => subject.found.encoder()?,
+        Who::Twin => {
+            let twin = subject.twin.as_deref().context("the model has no twin")?;
+            sst_models::encoder_folder(twin)?
+        }
     };
     let twin = if who == Who::Twin { "-twin" } else { "" };
     let hash = hash(&folder, recipe, section)?;
