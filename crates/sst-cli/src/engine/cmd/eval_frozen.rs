@@ -13,9 +13,9 @@ use sst_eval::{ComparedTexts, Entry, Input, LabelledTexts};
 use sst_models::LoadHead;
 
 use super::eval_records::max_length;
-use super::evaluate::twin;
 use super::measure::{Measured, Setting, evaluate};
 use super::records::RecordFiles;
+use super::twin;
 use crate::{model, settings};
 
 /// The share of the texts that is held out where no test files are given.

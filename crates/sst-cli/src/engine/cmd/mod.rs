@@ -24,5 +24,6 @@ pub(crate) mod prepare;
 mod records;
 mod show;
 pub(crate) mod train;
+mod twin;
 mod vectors;
 pub(crate) mod verify_resume;

@@ -5,7 +5,6 @@ mod leaks;
 mod page;
 mod result;
 mod subject;
-pub(crate) mod twin;
 mod words;
 
 use std::collections::BTreeMap;

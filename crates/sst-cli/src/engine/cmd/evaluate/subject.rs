@@ -12,8 +12,7 @@ use sst_run::model::{self, ModelLocation};
 use sst_run::{Evaluation, Measurement};
 use sst_train::Outcome;
 
-use super::twin;
-use crate::cmd::train;
+use crate::cmd::{train, twin};
 
 /// A model of the page.
 pub(super) struct Subject {

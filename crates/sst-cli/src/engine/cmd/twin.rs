@@ -19,7 +19,7 @@ const WEIGHTS: [&str; 6] = [".safetensors", ".bin", ".index.json", ".h5", ".msgp
 ///
 /// # Errors
 /// If the type of the model is unknown, or libtorch fails.
-pub(crate) fn build(config: &Value, device: Device, seed: u64) -> Result<Box<dyn sst_core::Model>> {
+pub(super) fn build(config: &Value, device: Device, seed: u64) -> Result<Box<dyn sst_core::Model>> {
     let architecture = config.pointer("/architectures/0").and_then(Value::as_str);
     let options = BuildOptions {
         device,
