@@ -324,6 +324,6 @@ fn answers_are_learned_found_and_scored() {
     refused(
         &sandbox,
         &[&["train", "answer.toml"], &sets[..]].concat(),
-        &["wrong.json:5", "says that"],
+        &["wrong.json (question 5)", "says that", "the id of the question is \"2a\""],
     );
 }
