@@ -108,6 +108,8 @@ fn entities_are_learned_found_and_scored_also_beyond_the_longest_row() {
     sandbox.write("tag.toml", recipe("name = \"tag\"\nstride = 6", data, 120));
     let trained = sandbox.good(&["train", "tag.toml", "--json"]).json();
     assert!(trained["metrics"]["eval/ner/f1"].as_f64().unwrap() > 0.9, "{trained}");
+    let config = sandbox.json("runs/r/checkpoints/latest/model/config.json");
+    assert_eq!(config.get("problem_type"), None, "{config}");
 
     let text = "today刘备来到洛阳，Mary Smith went to New York";
     let found = sandbox.good(&["predict", "--model", "runs/r", "--text", text, "--json"]).json();
@@ -266,6 +268,14 @@ fn classes_are_learned_predicted_and_probed() {
     let sets = other.map(|set| set.replace("runs/several", &folder));
     let args = ["train", "on.toml", "--set", &sets[0], "--set", &sets[1], "--set", "run.name=on"];
     refused(&sandbox, &args, &["multi_label_classification", "objective.problem"]);
+    // A model with another head keeps nothing that the folder says of the old one.
+    let sets = ["--set", &sets[0], "--set", &sets[1], "--set", "run.name=words"];
+    let more = ["--set", "objective.name=mlm", "--set", "train.steps=2step"];
+    sandbox.good(&[&["train", "on.toml"], &sets[..], &more[..]].concat());
+    let config = sandbox.json("runs/words/checkpoints/latest/model/config.json");
+    for key in ["id2label", "label2id", "num_labels", "problem_type"] {
+        assert_eq!(config.get(key), None, "{key}: {config}");
+    }
 }
 
 #[test]
