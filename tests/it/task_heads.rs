@@ -224,6 +224,19 @@ fn classes_are_learned_predicted_and_probed() {
         .count();
     assert!((right as f64 / 60.0 - accuracy).abs() < 1e-12, "{right} {accuracy}");
 
+    // A record that is skipped is told once, although the file is read twice.
+    sandbox.write("broken.jsonl", format!("{}\nbroken\n{}\n", record(0), record(1)));
+    let args =
+        ["predict", "--model", "runs/r", "--data", "broken.jsonl", "--skip-errors", "--json"];
+    let skipped = sandbox.good(&args);
+    assert_eq!(json_lines(&skipped).len(), 2);
+    assert_eq!(
+        skipped.stderr.matches("broken.jsonl:2: not valid JSON").count(),
+        1,
+        "{}",
+        skipped.stderr
+    );
+
     let data = ["--data", "train.jsonl", "--test", "test.jsonl"];
     let probe = eval("probe", &data);
     for name in ["accuracy", "control_accuracy", "twin_accuracy", "majority_accuracy"] {

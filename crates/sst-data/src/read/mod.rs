@@ -313,8 +313,8 @@ impl Reading {
                 // Only the first error of a kind is printed, because a bad file may have millions. The ledger counts
                 // all of them.
                 if self.ledger.count(name) == 0 {
-                    let setting = error.settings().first().map(|setting| setting.path());
-                    tracing::warn!(setting, "skipped, like all further ones of this kind: {error}");
+                    let message = format!("skipped, like all further ones of this kind: {error}");
+                    warn_once::warn_once(error.settings().first().copied(), message);
                 }
                 let file = Key::new(path.clone(), 1);
                 self.ledger.add(name, 1, Some(error.key().unwrap_or(&file)));
