@@ -292,6 +292,38 @@ fn classes_are_learned_predicted_and_probed() {
 }
 
 #[test]
+fn every_one_of_several_seeds_says_that_it_ended_early() {
+    let sandbox = Sandbox::new();
+    let record = |seed: usize| json!({"text": tagged(seed, 4).0, "label": ["a", "b"][seed % 2]});
+    sandbox.write("train.jsonl", lines((0..60).map(record)));
+    let data = "paths = [\"train.jsonl\"]";
+    sandbox.write("classes.toml", recipe("name = \"classify\"", data, 6));
+    let mut args = vec!["train", "classes.toml", "--seeds", "2", "--json"];
+    for set in [
+        "train.eval_every=1step",
+        "train.save_every=1step",
+        "train.early_stopping={patience=1,min_delta=100.0}",
+    ] {
+        args.extend(["--set", set]);
+    }
+    let ended = sandbox.good(&args);
+    assert_eq!(
+        ended.stderr.matches("ended early at step 2: 1 evaluations").count(),
+        2,
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(
+        ended.stderr.matches("the best checkpoint is runs/r-seed-").count(),
+        2,
+        "{}",
+        ended.stderr
+    );
+    let runs = ended.json()["runs"].as_array().unwrap().len();
+    assert_eq!(runs, 2);
+}
+
+#[test]
 fn answers_are_learned_found_and_scored() {
     let sandbox = Sandbox::new();
     let paragraph = |seed: usize, is_right: bool| {
