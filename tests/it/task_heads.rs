@@ -256,7 +256,7 @@ fn classes_are_learned_predicted_and_probed() {
     sandbox.write("odd.jsonl", odd);
     let probe = ["eval", "probe", "--model", "runs/r", "--data"];
     let args = [&probe[..], &["odd.jsonl", "--test", "test.jsonl"]].concat();
-    refused(&sandbox, &args, &["1 training texts have the label `odd`", "needs 2"]);
+    refused(&sandbox, &args, &["`probe` needs 2 training texts of each label, and `odd` has 1"]);
     let args = [&probe[..], &["train.jsonl", "--test", "odd.jsonl"]].concat();
     refused(&sandbox, &args, &["odd.jsonl:21: no training text has the label `odd`", "--test"]);
 
