@@ -199,6 +199,8 @@ fn classes_are_learned_predicted_and_probed() {
     };
     let report = eval("classification", &["--data", "test.jsonl"]);
     assert_eq!(report["counts"]["texts"], 60);
+    let card = sandbox.read("runs/r/checkpoints/latest/model/README.md");
+    assert!(card.contains("Trained on train.jsonl with the objective `classify`"), "{card}");
     let confusion = report["tables"]["confusion"]["rows"].as_array().unwrap();
     let sum: f64 = confusion
         .iter()
@@ -250,6 +252,26 @@ fn classes_are_learned_predicted_and_probed() {
     assert!(code["metrics"]["bits"].as_f64().unwrap() > 0.0, "{code}");
     let same = eval("cka", &["--data", "test.jsonl", "--other", "runs/r"]);
     assert!((same["metrics"]["same_layer"].as_f64().unwrap() - 1.0).abs() < 1e-6, "{same}");
+
+    // A switch may stand alone or have a value.
+    let estimator = |more: &[&str]| {
+        let data = &["--data", "test.jsonl"][..];
+        eval("cka", &[data, more].concat())["settings"]["estimator"].clone()
+    };
+    assert_eq!(estimator(&["--debiased"]), "debiased");
+    assert_eq!(estimator(&["--debiased", "false"]), "biased");
+    let pair =
+        |seed: usize| json!({"text": "today", "text_pair": record(seed)["text"], "label": "came"});
+    sandbox.write("pairs.jsonl", lines((0..8).map(pair)));
+    for (more, is_read) in
+        [("--pairs", true), ("--pairs true", true), ("--pairs false", false), ("", false)]
+    {
+        let mut args = vec!["--data", "pairs.jsonl"];
+        args.extend(more.split_whitespace());
+        let report = eval("classification", &args);
+        let unused = report["ledger"]["unused.columns"]["items"].to_string();
+        assert_eq!(!unused.contains("text_pair"), is_read, "{more:?}: {report}");
+    }
 
     // A probe cannot learn a label that no training text, or only one, has.
     let odd = lines((0..20).map(record).chain([json!({"text": "today", "label": "odd"})]));
