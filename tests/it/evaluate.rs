@@ -36,6 +36,7 @@ k = 5
 [eval.layers]
 evaluator = "cka"
 data = ["test.jsonl"]
+debiased = false
 
 [eval.tuned]
 evaluator = "classification"
@@ -99,6 +100,7 @@ fn a_page_has_every_figure_with_its_interval_twin_and_baseline() {
     let knn = section(&report, "knn");
     assert_eq!(knn["reports"]["r"]["metrics"]["accuracy"], alone["metrics"]["accuracy"]);
     assert_eq!(knn["twins"]["r"]["metrics"]["accuracy"], alone["metrics"]["twin_accuracy"]);
+    assert_eq!(section(&report, "layers")["reports"]["r"]["settings"]["estimator"], "biased");
 
     // The ledger counts the eight texts that are in both parts.
     let leaks = &section(&report, "animals")["leaks"];

@@ -6,25 +6,44 @@ use std::sync::Arc;
 
 /// The place that an example was read from, so that any later error can name it.
 ///
-/// It is displayed as `corpus/a.txt:131`.
+/// It is displayed as `corpus/a.txt:131`, or as `corpus/squad.json (question 131)`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// The file, as the user wrote its path.
     pub source: Arc<str>,
-    /// The line (text formats) or row (Parquet), counted from 1.
+    /// The line (text formats), row (Parquet) or question (SQuAD), counted from 1.
     pub record: u64,
+    /// What [`Key::record`] is the number of.
+    pub unit: Unit,
+}
+
+/// What the records of a file are counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unit {
+    /// Lines, or rows of a table.
+    Line,
+    /// Questions, of which a line may have many.
+    Question,
 }
 
 impl Key {
     /// A key for line or row `record` (from 1) of `source`.
     pub fn new(source: impl Into<Arc<str>>, record: u64) -> Self {
-        Self { source: source.into(), record }
+        Self { source: source.into(), record, unit: Unit::Line }
+    }
+
+    /// A key for question `number` (from 1) of `source`.
+    pub fn question(source: impl Into<Arc<str>>, number: u64) -> Self {
+        Self { source: source.into(), record: number, unit: Unit::Question }
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.source, self.record)
+        match self.unit {
+            Unit::Line => write!(f, "{}:{}", self.source, self.record),
+            Unit::Question => write!(f, "{} (question {})", self.source, self.record),
+        }
     }
 }
 

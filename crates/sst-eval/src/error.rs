@@ -117,8 +117,8 @@ pub enum EvalError {
     },
     /// A label with too few training texts.
     #[error(
-        "{texts} training texts have the label `{label}`, and `{evaluator}` needs {needed} of each label: give more texts \
-         with it, or remove those that have it"
+        "`{evaluator}` needs {needed} training texts of each label, and `{label}` has {texts}: give more texts with this \
+         label, or remove those that have it"
     )]
     FewTexts {
         /// The name of the evaluator.

@@ -8,7 +8,10 @@ use super::StoreError;
 use super::file::StoreFile;
 use super::format::{FileRecord, KEY_BYTES, KEYS};
 use super::hashed::HashedFile;
-use crate::example::Key;
+use crate::example::{Key, Unit};
+
+/// The bit of a record's number that says that it is the number of a question.
+const QUESTION: u64 = 1 << 63;
 
 /// Writes `keys.bin`.
 #[derive(Debug)]
@@ -29,7 +32,11 @@ impl KeyWriter {
     pub(crate) fn push(&mut self, key: &Key) -> Result<(), StoreError> {
         let source = self.source(&key.source)?;
         self.file.write(&source.to_le_bytes())?;
-        self.file.write(&key.record.to_le_bytes())
+        let unit = match key.unit {
+            Unit::Line => 0,
+            Unit::Question => QUESTION,
+        };
+        self.file.write(&(key.record | unit).to_le_bytes())
     }
 
     fn source(&mut self, source: &Arc<str>) -> Result<u32, StoreError> {
@@ -52,9 +59,13 @@ impl KeyWriter {
 pub(crate) fn read_key(file: &StoreFile, sources: &[Arc<str>], number: u64, count: u64) -> Key {
     let mut record = [0; KEY_BYTES];
     let read = number < count && file.read_at(&mut record, number * KEY_BYTES as u64).is_ok();
-    let found = record.split_first_chunk::<4>().filter(|_| read).and_then(|(source, line)| {
-        let source = sources.get(u32::from_le_bytes(*source) as usize)?;
-        Some(Key::new(Arc::clone(source), u64::from_le_bytes(line.try_into().ok()?)))
+    let found = record.split_first_chunk::<4>().filter(|_| read).and_then(|(source, number)| {
+        let source = Arc::clone(sources.get(u32::from_le_bytes(*source) as usize)?);
+        let number = u64::from_le_bytes(number.try_into().ok()?);
+        Some(match number & QUESTION {
+            0 => Key::new(source, number),
+            _ => Key::question(source, number & !QUESTION),
+        })
     });
     found.unwrap_or_else(|| Key::new("?", 0))
 }

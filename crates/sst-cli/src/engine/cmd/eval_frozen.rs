@@ -82,7 +82,7 @@ fn of_test(error: anyhow::Error) -> anyhow::Error {
     });
     match unknown {
         Some((key, label)) => Usage(format!(
-            "{key}: no training text has the label `{label}`, so a probe cannot learn it: add texts that have it to \
+            "{key}: no training text has the label `{label}`, so it is never predicted: add texts that have it to \
              --data, or remove this one from --test"
         ))
         .into(),

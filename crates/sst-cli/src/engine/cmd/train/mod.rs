@@ -165,6 +165,20 @@ impl Trained {
         metrics.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// Prints to stderr whether the run ended early, and which checkpoint is the best one if that is its model.
+    fn note_end(&self) {
+        let Outcome::Finished { step, is_early, .. } = &self.outcome else { return };
+        if *is_early {
+            let patience = self.config.train.early_stopping.map_or(0, |rule| rule.patience);
+            render::note(&format!(
+                "ended early at step {step}: {patience} evaluations in a row brought no improvement"
+            ));
+        }
+        if self.config.train.keep.restore_best {
+            render::note(&format!("the best checkpoint is {}", self.checkpoint().display()));
+        }
+    }
+
     /// Prints how the run ended.
     fn conclude(&self, args: &TrainArgs) -> Result<Exit> {
         let Self { folder, config, outcome } = self;
@@ -185,15 +199,7 @@ fn conclude(
     };
     let checkpoint = trained.checkpoint();
     let metrics: std::collections::BTreeMap<_, _> = trained.metrics().collect();
-    if matches!(outcome, Outcome::Finished { is_early: true, .. }) {
-        let patience = config.train.early_stopping.map_or(0, |rule| rule.patience);
-        render::note(&format!(
-            "ended early at step {step}: {patience} evaluations in a row brought no improvement"
-        ));
-    }
-    if config.train.keep.restore_best && exit == Exit::Done {
-        render::note(&format!("the best checkpoint is {}", checkpoint.display()));
-    }
+    trained.note_end();
     if let Outcome::Stopped { reason, .. } = outcome {
         // A budget holds for the whole run, so it must be raised to continue.
         let budget = &config.train.budget;
