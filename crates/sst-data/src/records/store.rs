@@ -17,7 +17,7 @@ use crate::store::{
 
 /// The version of the format. It is raised whenever a byte of the files or its meaning changes, so that older stores
 /// are prepared again.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 pub(super) const RECORDS: &str = "records.bin";
 pub(super) const LENGTHS: &str = "lengths.bin";

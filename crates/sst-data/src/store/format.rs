@@ -26,7 +26,7 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// The bytes of one record of `ends.bin`.
 pub(crate) const END_BYTES: usize = 8;
-/// The bytes of one record of `keys.bin`: the source (4) and the record number (8).
+/// The bytes of one record of `keys.bin`: the source (4), whose highest bit stands for a question, and the record number (8).
 pub(crate) const KEY_BYTES: usize = 12;
 /// The bytes of one record of `scores.bin`.
 pub(super) const SCORE_BYTES: usize = 4;
