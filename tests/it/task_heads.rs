@@ -316,7 +316,8 @@ fn classes_are_learned_predicted_and_probed() {
 #[test]
 fn every_one_of_several_seeds_says_that_it_ended_early() {
     let sandbox = Sandbox::new();
-    let record = |seed: usize| json!({"text": tagged(seed, 4).0, "label": ["a", "b"][seed % 2]});
+    let label = |seed: usize| ["a", "b"][seed % 2];
+    let record = |seed: usize| json!({"text": tagged(seed, 4).0, "label": label(seed)});
     sandbox.write("train.jsonl", lines((0..60).map(record)));
     let data = "paths = [\"train.jsonl\"]";
     sandbox.write("classes.toml", recipe("name = \"classify\"", data, 6));
