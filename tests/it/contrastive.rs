@@ -106,6 +106,22 @@ fn another_projection_is_another_run() {
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
 }
 
+#[test]
+fn views_that_are_equal_without_dropout_are_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("recipe.toml", recipe("name = \"simcse\""));
+    let start = ["pretrain", "recipe.toml", "--set", "train.steps=4"];
+    let none = ["--set", "model.hidden_dropout_prob=0.0"];
+    let told = "`simcse` compares encodings of a text that differ by dropout alone";
+    let ended = sandbox.good(&[&start[..], &none[..]].concat());
+    assert!(!ended.stderr.contains(told), "{}", ended.stderr);
+    let rest = ["--set", "model.attention_probs_dropout_prob=0.0", "--set", "run.name=s"];
+    let ended = sandbox.good(&[&start[..], &none[..], &rest[..]].concat());
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let keys = "model.hidden_dropout_prob, model.attention_probs_dropout_prob above 0";
+    assert!(ended.stderr.contains(keys), "{}", ended.stderr);
+}
+
 /// A model whose activations need more memory than its parameters.
 const WIDE: [&str; 14] = [
     "run.threads=2",

@@ -16,7 +16,8 @@ fn resolved(mut sst: Command) -> String {
 
 fn recipes() -> Vec<String> {
     let names = repository().join("recipes").read_dir().unwrap();
-    names.map(|entry| format!("recipes/{}", entry.unwrap().file_name().to_str().unwrap())).collect()
+    let files = names.filter(|entry| entry.as_ref().unwrap().path().is_file());
+    files.map(|entry| format!("recipes/{}", entry.unwrap().file_name().to_str().unwrap())).collect()
 }
 
 /// A folder with everything that the recipes refer to: the books, a substitute for the downloaded pairs, and short
@@ -95,6 +96,22 @@ fn recipes_continue_from_the_runs_of_others() {
         (&config["hidden_dropout_prob"], &config["attention_probs_dropout_prob"]),
         (&0.3.into(), &0.3.into())
     );
+}
+
+#[test]
+fn every_page_names_measurements_that_exist() {
+    let sandbox = surroundings();
+    let pages = repository().join("recipes/pages").read_dir().unwrap();
+    for page in pages.map(|entry| entry.unwrap().file_name()) {
+        let page = format!("recipes/pages/{}", page.to_str().unwrap());
+        let shown = sandbox.good(&["evaluate", &page, "--dry-run"]).stdout;
+        assert!(shown.lines().count() > 1 && shown.contains("sst eval "), "{page}: {shown}");
+        let text = std::fs::read_to_string(repository().join(&page)).unwrap();
+        assert!(
+            text.contains(&format!("#   sst evaluate {page}")),
+            "{page} does not say how to run it"
+        );
+    }
 }
 
 #[test]

@@ -188,6 +188,57 @@ fn a_change_of_what_is_learned_is_refused_by_its_key() {
 }
 
 #[test]
+fn other_data_with_the_same_counts_is_refused() {
+    let sandbox = Sandbox::trained();
+    let tokenizer = "tokenizer={path=\"runs/r/checkpoints/latest/model\"}";
+    let start = ["pretrain", "recipe.toml", "--set", "run.name=t", "--set", tokenizer];
+    sandbox.good(&start);
+    let corpus = sandbox.read("corpus.txt");
+    let reversed: Vec<&str> = corpus.lines().rev().collect();
+    sandbox.write("corpus.txt", reversed.join("\n") + "\n");
+    let go_on = [&start[..], &["--resume", "--set", "train.steps=16"]].concat();
+    let ended = sandbox.sst(&go_on);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let told = "there are as many texts and tokens as before, but not the same";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let ended = sandbox.sst(&["eval", "mask-accuracy", "--model", "runs/t"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains(told), "{}", ended.stderr);
+    // The same texts in another file are the same data, and so is a run that lacks the hash.
+    sandbox.write("corpus.txt", &corpus);
+    std::fs::rename(sandbox.path("corpus.txt"), sandbox.path("moved.txt")).unwrap();
+    let moved = [&go_on[..], &["--set", "data.paths=[\"moved.txt\"]"]].concat();
+    sandbox.good(&[&moved[..], &["--allow-change", "data.paths"]].concat());
+    let mut environment = sandbox.json("runs/t/environment.json");
+    environment["data"].as_object_mut().unwrap().remove("contents").unwrap();
+    sandbox.write("runs/t/environment.json", environment.to_string());
+    sandbox.good(&[&moved[..], &["--set", "train.steps=18"]].concat());
+}
+
+#[test]
+fn other_labels_of_the_same_texts_are_refused() {
+    let sandbox = Sandbox::trained();
+    let model = "runs/r/checkpoints/latest/model";
+    let record = |at: usize, label: &str| {
+        format!("{}\n", serde_json::json!({"text": format!("the old man {at}"), "label": label}))
+    };
+    let records = |first: &str, last: &str| -> String {
+        let middle = (1..39).map(|at| record(at, ["sea", "hill"][at % 2]));
+        std::iter::once(record(0, first)).chain(middle).chain([record(39, last)]).collect()
+    };
+    sandbox.write("train.jsonl", records("sea", "hill"));
+    let text = format!(
+        "[run]\ndevice = \"cpu\"\n[data]\npaths = [\"train.jsonl\"]\n[tokenizer]\npath = \"{model}\"\n[model]\npath = \
+         \"{model}\"\n[objective]\nname = \"classify\"\n[train]\nsteps = 4\nbatch_size = 8\n"
+    );
+    sandbox.write("classes.toml", text);
+    sandbox.good(&["train", "classes.toml"]);
+    sandbox.write("train.jsonl", records("hill", "sea"));
+    let ended = sandbox.sst(&["train", "classes.toml", "--resume", "--set", "train.steps=6"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("but not the same"), "{}", ended.stderr);
+}
+
+#[test]
 fn other_data_is_refused_by_name_unless_allowed() {
     let sandbox = Sandbox::trained();
     let tokenizer = "tokenizer={path=\"runs/r/checkpoints/latest/model\"}";

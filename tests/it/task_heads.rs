@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::sandbox::{Ended, Sandbox};
 
 /// A recipe for the objective `objective` on `data`. A row has at most 24 tokens.
-fn recipe(objective: &str, data: &str, steps: u32) -> String {
+pub(crate) fn recipe(objective: &str, data: &str, steps: u32) -> String {
     format!(
         r#"[run]
 name = "r"
@@ -57,7 +57,7 @@ const NAMES: [(&str, &str); 6] = [
 const WORDS: [&str; 6] = ["today", "went to", "来到", "遇见", "and", "，"];
 
 /// A text with entities, as `parts` words.
-fn tagged(seed: usize, parts: usize) -> (String, Vec<Value>) {
+pub(crate) fn tagged(seed: usize, parts: usize) -> (String, Vec<Value>) {
     let (mut text, mut entities) = (String::new(), Vec::new());
     for part in 0..parts {
         let drawn = (seed * 7 + part * part * 5 + part * seed * 3) % 11;
@@ -79,7 +79,8 @@ fn tagged(seed: usize, parts: usize) -> (String, Vec<Value>) {
     (text, entities)
 }
 
-fn lines(records: impl IntoIterator<Item = Value>) -> String {
+/// JSON lines.
+pub(crate) fn lines(records: impl IntoIterator<Item = Value>) -> String {
     records.into_iter().map(|record| format!("{record}\n")).collect()
 }
 
@@ -107,6 +108,8 @@ fn entities_are_learned_found_and_scored_also_beyond_the_longest_row() {
     sandbox.write("tag.toml", recipe("name = \"tag\"\nstride = 6", data, 120));
     let trained = sandbox.good(&["train", "tag.toml", "--json"]).json();
     assert!(trained["metrics"]["eval/ner/f1"].as_f64().unwrap() > 0.9, "{trained}");
+    let config = sandbox.json("runs/r/checkpoints/latest/model/config.json");
+    assert_eq!(config.get("problem_type"), None, "{config}");
 
     let text = "today刘备来到洛阳，Mary Smith went to New York";
     let found = sandbox.good(&["predict", "--model", "runs/r", "--text", text, "--json"]).json();
@@ -196,6 +199,8 @@ fn classes_are_learned_predicted_and_probed() {
     };
     let report = eval("classification", &["--data", "test.jsonl"]);
     assert_eq!(report["counts"]["texts"], 60);
+    let card = sandbox.read("runs/r/checkpoints/latest/model/README.md");
+    assert!(card.contains("Trained on train.jsonl with the objective `classify`"), "{card}");
     let confusion = report["tables"]["confusion"]["rows"].as_array().unwrap();
     let sum: f64 = confusion
         .iter()
@@ -221,6 +226,19 @@ fn classes_are_learned_predicted_and_probed() {
         .count();
     assert!((right as f64 / 60.0 - accuracy).abs() < 1e-12, "{right} {accuracy}");
 
+    // A record that is skipped is told once, although the file is read twice.
+    sandbox.write("broken.jsonl", format!("{}\nbroken\n{}\n", record(0), record(1)));
+    let args =
+        ["predict", "--model", "runs/r", "--data", "broken.jsonl", "--skip-errors", "--json"];
+    let skipped = sandbox.good(&args);
+    assert_eq!(json_lines(&skipped).len(), 2);
+    assert_eq!(
+        skipped.stderr.matches("broken.jsonl:2: not valid JSON").count(),
+        1,
+        "{}",
+        skipped.stderr
+    );
+
     let data = ["--data", "train.jsonl", "--test", "test.jsonl"];
     let probe = eval("probe", &data);
     for name in ["accuracy", "control_accuracy", "twin_accuracy", "majority_accuracy"] {
@@ -234,6 +252,35 @@ fn classes_are_learned_predicted_and_probed() {
     assert!(code["metrics"]["bits"].as_f64().unwrap() > 0.0, "{code}");
     let same = eval("cka", &["--data", "test.jsonl", "--other", "runs/r"]);
     assert!((same["metrics"]["same_layer"].as_f64().unwrap() - 1.0).abs() < 1e-6, "{same}");
+
+    // A switch may stand alone or have a value.
+    let estimator = |more: &[&str]| {
+        let data = &["--data", "test.jsonl"][..];
+        eval("cka", &[data, more].concat())["settings"]["estimator"].clone()
+    };
+    assert_eq!(estimator(&["--debiased"]), "debiased");
+    assert_eq!(estimator(&["--debiased", "false"]), "biased");
+    let pair =
+        |seed: usize| json!({"text": "today", "text_pair": record(seed)["text"], "label": "came"});
+    sandbox.write("pairs.jsonl", lines((0..8).map(pair)));
+    for (more, is_read) in
+        [("--pairs", true), ("--pairs true", true), ("--pairs false", false), ("", false)]
+    {
+        let mut args = vec!["--data", "pairs.jsonl"];
+        args.extend(more.split_whitespace());
+        let report = eval("classification", &args);
+        let unused = report["ledger"]["unused.columns"]["items"].to_string();
+        assert_eq!(!unused.contains("text_pair"), is_read, "{more:?}: {report}");
+    }
+
+    // A probe cannot learn a label that no training text, or only one, has.
+    let odd = lines((0..20).map(record).chain([json!({"text": "today", "label": "odd"})]));
+    sandbox.write("odd.jsonl", odd);
+    let probe = ["eval", "probe", "--model", "runs/r", "--data"];
+    let args = [&probe[..], &["odd.jsonl", "--test", "test.jsonl"]].concat();
+    refused(&sandbox, &args, &["`probe` needs 2 training texts of each label, and `odd` has 1"]);
+    let args = [&probe[..], &["train.jsonl", "--test", "odd.jsonl"]].concat();
+    refused(&sandbox, &args, &["odd.jsonl:21: no training text has the label `odd`", "--test"]);
 
     sandbox.write("bad.jsonl", lines([record(0), json!({"text": "today", "label": "left"})]));
     let args = ["eval", "classification", "--model", "runs/r", "--data", "bad.jsonl"];
@@ -256,6 +303,47 @@ fn classes_are_learned_predicted_and_probed() {
     let sets = other.map(|set| set.replace("runs/several", &folder));
     let args = ["train", "on.toml", "--set", &sets[0], "--set", &sets[1], "--set", "run.name=on"];
     refused(&sandbox, &args, &["multi_label_classification", "objective.problem"]);
+    // A model with another head keeps nothing that the folder says of the old one.
+    let sets = ["--set", &sets[0], "--set", &sets[1], "--set", "run.name=words"];
+    let more = ["--set", "objective.name=mlm", "--set", "train.steps=2step"];
+    sandbox.good(&[&["train", "on.toml"], &sets[..], &more[..]].concat());
+    let config = sandbox.json("runs/words/checkpoints/latest/model/config.json");
+    for key in ["id2label", "label2id", "num_labels", "problem_type"] {
+        assert_eq!(config.get(key), None, "{key}: {config}");
+    }
+}
+
+#[test]
+fn every_one_of_several_seeds_says_that_it_ended_early() {
+    let sandbox = Sandbox::new();
+    let label = |seed: usize| ["a", "b"][seed % 2];
+    let record = |seed: usize| json!({"text": tagged(seed, 4).0, "label": label(seed)});
+    sandbox.write("train.jsonl", lines((0..60).map(record)));
+    let data = "paths = [\"train.jsonl\"]";
+    sandbox.write("classes.toml", recipe("name = \"classify\"", data, 6));
+    let mut args = vec!["train", "classes.toml", "--seeds", "2", "--json"];
+    for set in [
+        "train.eval_every=1step",
+        "train.save_every=1step",
+        "train.early_stopping={patience=1,min_delta=100.0}",
+    ] {
+        args.extend(["--set", set]);
+    }
+    let ended = sandbox.good(&args);
+    assert_eq!(
+        ended.stderr.matches("ended early at step 2: 1 evaluations").count(),
+        2,
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(
+        ended.stderr.matches("the best checkpoint is runs/r-seed-").count(),
+        2,
+        "{}",
+        ended.stderr
+    );
+    let runs = ended.json()["runs"].as_array().unwrap().len();
+    assert_eq!(runs, 2);
 }
 
 #[test]
@@ -314,6 +402,6 @@ fn answers_are_learned_found_and_scored() {
     refused(
         &sandbox,
         &[&["train", "answer.toml"], &sets[..]].concat(),
-        &["wrong.json:5", "says that"],
+        &["wrong.json (question 5)", "says that", "the id of the question is \"2a\""],
     );
 }

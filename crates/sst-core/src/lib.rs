@@ -83,5 +83,5 @@ pub use params::{Init, ParamStore, Scope};
 pub use pooled::encode_pooled;
 pub use ragged::{RaggedRows, RowLayout, kernel_rows, pad_to_kernel_rows};
 pub use ranks::{Ranks, Solo, Verdict};
-pub use report::{Counts, Metrics, Report, Table};
+pub use report::{Counts, Metrics, Report, Table, Terms};
 pub use with_values::with_values;

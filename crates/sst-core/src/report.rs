@@ -47,7 +47,16 @@ pub struct Report {
     /// Tables by name, such as the figures of each class, or the confusion matrix.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tables: BTreeMap<String, Table>,
+    /// For figures that are the ratio of two sums over the examples of the data, such as an accuracy or an F1 of
+    /// entities: the terms of each example, in the order of the data. They make it possible to compare two models on the
+    /// same examples. They are not part of the JSON.
+    #[serde(skip)]
+    pub examples: BTreeMap<String, Vec<Terms>>,
 }
+
+/// What one example adds to the two sums whose ratio is a figure: to the sum above the line, and to the one below it.
+/// For an accuracy these are 1 or 0, and 1.
+pub type Terms = (f64, f64);
 
 impl Report {
     /// A report of evaluator `name` with these figures and counts, and no settings.
@@ -62,6 +71,7 @@ impl Report {
             counts: counts.into_iter().map(|(key, count)| (key.to_owned(), count)).collect(),
             settings: BTreeMap::new(),
             tables: BTreeMap::new(),
+            examples: BTreeMap::new(),
         }
     }
 
@@ -79,10 +89,17 @@ impl Report {
         self
     }
 
+    /// Adds the terms of each example for the figure `name`. See [`Report::examples`].
+    #[must_use]
+    pub fn with_examples(mut self, name: &str, terms: impl IntoIterator<Item = Terms>) -> Self {
+        self.examples.insert(name.to_owned(), terms.into_iter().collect());
+        self
+    }
+
     /// `{"version": 1, "name": .., "metrics": {..}, "counts": {..}}`, and `"settings": {..}` and `"tables": {..}`
     /// where there are any. A table is `{"columns": [..], "rows": [[name, [..]], ..]}`.
     pub fn to_json(&self) -> Value {
-        let Self { name, metrics, counts, settings, tables } = self;
+        let Self { name, metrics, counts, settings, tables, examples: _ } = self;
         let mut report =
             json!({ "version": 1, "name": name, "metrics": metrics, "counts": counts });
         if !settings.is_empty() {

@@ -204,7 +204,7 @@ fn remove_control(text: &mut Cow<'_, str>) -> u64 {
 }
 
 /// Controls, format characters and noncharacters. White space is never among them.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     (c.is_control() && !c.is_whitespace())
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'

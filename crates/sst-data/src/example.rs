@@ -8,28 +8,45 @@ use crate::pixels::Pixels;
 
 /// The place that an example was read from, so that any later error can name it.
 ///
-/// It is displayed as `corpus/a.txt:131`, and without a record as `cats/1.png`.
+/// It is displayed as `corpus/a.txt:131`, as `corpus/squad.json (question 131)`, or without a record as `cats/1.png`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// The file, as the user wrote its path.
     pub source: Arc<str>,
-    /// The line (text formats) or row (Parquet), counted from 1; 0 if the whole source is the example, such as a file
-    /// with a picture.
+    /// The line (text formats), row (Parquet) or question (SQuAD), counted from 1; 0 if the whole source is the example,
+    /// such as a file with a picture.
     pub record: u64,
+    /// What [`Key::record`] is the number of.
+    pub unit: Unit,
+}
+
+/// What the records of a file are counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unit {
+    /// Lines, or rows of a table.
+    Line,
+    /// Questions, of which a line may have many.
+    Question,
 }
 
 impl Key {
     /// A key for line or row `record` (from 1) of `source`, or with 0 for the whole of it.
     pub fn new(source: impl Into<Arc<str>>, record: u64) -> Self {
-        Self { source: source.into(), record }
+        Self { source: source.into(), record, unit: Unit::Line }
+    }
+
+    /// A key for question `number` (from 1) of `source`.
+    pub fn question(source: impl Into<Arc<str>>, number: u64) -> Self {
+        Self { source: source.into(), record: number, unit: Unit::Question }
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.record {
-            0 => write!(f, "{}", self.source),
-            record => write!(f, "{}:{record}", self.source),
+        match (self.unit, self.record) {
+            (Unit::Line, 0) => write!(f, "{}", self.source),
+            (Unit::Line, record) => write!(f, "{}:{record}", self.source),
+            (Unit::Question, record) => write!(f, "{} (question {record})", self.source),
         }
     }
 }

@@ -52,6 +52,8 @@
 //!    among rows and tasks.
 //! 5. The [`loader`] calls an objective's [`Collate`] in worker threads and hands the batches over in order.
 //!
+//! [`leaks`] counts how much of a test set was among the texts that a model was trained on.
+//!
 //! All randomness comes from [`rng::SeqRng`], which is keyed by (seed, stream, epoch, index): the same sample gets the same
 //! draw whatever the number of workers, ranks or restarts.
 
@@ -66,6 +68,7 @@ pub mod entities;
 pub mod example;
 mod hex;
 mod json_problem;
+pub mod leaks;
 pub mod ledger;
 pub mod leftovers;
 pub mod loader;

@@ -12,6 +12,53 @@ use crate::record_spec::RecordSpec;
 /// Builds an evaluator from its configuration and its data.
 type Build = for<'a> fn(&Value, Input<'a>) -> Result<Box<dyn Evaluator + 'a>, EvalError>;
 
+/// Which values of a figure are better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// Greater ones.
+    Higher,
+    /// Smaller ones.
+    Lower,
+    /// Neither: the figure describes a model.
+    Neither,
+}
+
+/// A figure of an evaluator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figure {
+    /// Its name among the metrics of a report.
+    pub name: &'static str,
+    /// Which values are better.
+    pub better: Better,
+    /// The metric of the same report that says what a method without a model reaches, such as always predicting the
+    /// commonest class.
+    pub baseline: Option<&'static str>,
+    /// The figure that this one is the exponential function of, such as a loss for a perplexity.
+    pub exp_of: Option<&'static str>,
+}
+
+impl Figure {
+    pub(crate) const fn higher(name: &'static str) -> Self {
+        Self { name, better: Better::Higher, baseline: None, exp_of: None }
+    }
+
+    pub(crate) const fn lower(name: &'static str) -> Self {
+        Self { name, better: Better::Lower, baseline: None, exp_of: None }
+    }
+
+    pub(crate) const fn neutral(name: &'static str) -> Self {
+        Self { name, better: Better::Neither, baseline: None, exp_of: None }
+    }
+
+    pub(crate) const fn exp_of(self, loss: &'static str) -> Self {
+        Self { exp_of: Some(loss), ..self }
+    }
+
+    pub(crate) const fn with_baseline(self, baseline: &'static str) -> Self {
+        Self { baseline: Some(baseline), ..self }
+    }
+}
+
 /// Everything that the rest of sst needs to know about an evaluator.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
@@ -27,6 +74,9 @@ pub struct Entry {
     pub records: Option<RecordSpec>,
     /// Whether the evaluator measures the loss of an objective, which must then be passed to [`Evaluator::evaluate`].
     pub needs_objective: bool,
+    /// The figures that a page of several evaluators shows, the most important one first. Those that a report lacks are
+    /// left out.
+    pub figures: &'static [Figure],
     /// Every configuration key with its default, as a JSON object.
     pub default_config: fn() -> Value,
     /// Every configuration key with one sentence of help.

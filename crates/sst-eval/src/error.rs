@@ -115,6 +115,21 @@ pub enum EvalError {
         /// The labels of the model.
         known: String,
     },
+    /// A label with too few training texts.
+    #[error(
+        "`{evaluator}` needs {needed} training texts of each label, and `{label}` has {texts}: give more texts with this \
+         label, or remove those that have it"
+    )]
+    FewTexts {
+        /// The name of the evaluator.
+        evaluator: &'static str,
+        /// The label.
+        label: String,
+        /// How many texts have it.
+        texts: usize,
+        /// How many are needed.
+        needed: usize,
+    },
     /// The head has more outputs than the evaluator measures.
     #[error(
         "the head of the model predicts {outputs} numbers, and `{evaluator}` measures heads that predict one"

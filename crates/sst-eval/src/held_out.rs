@@ -8,7 +8,7 @@ use sst_core::{Batch, Evaluator, Forward, Model, Objective, Report, StepContext}
 use sst_data::Normalizer;
 use tch::Kind;
 
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, ObjectiveRows};
 use crate::rows;
@@ -22,6 +22,7 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::ObjectiveRows,
     records: None,
     needs_objective: true,
+    figures: &[Figure::lower("loss")],
     default_config: || json!(HeldOutConfig::default()),
     options: &[
         ("batch_size", "Rows in a forward pass. Contrastive losses depend on it."),

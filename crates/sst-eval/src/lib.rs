@@ -41,6 +41,7 @@ pub mod generate;
 mod held_out;
 mod input;
 mod input_kind;
+mod intervals;
 pub mod list;
 mod mask_accuracy;
 pub mod metric;
@@ -59,13 +60,14 @@ mod retrieval;
 mod rows;
 mod sts;
 
-pub use entry::Entry;
+pub use entry::{Better, Entry, Figure};
 pub use error::EvalError;
 pub use input::{
     ComparedTexts, EmbeddedTexts, Input, LabelledTexts, ObjectiveRows, Pairs, RecordRows,
     ScoredPairs, Text, TextRole, TextSource, TextVectors, TokenRows,
 };
 pub use input_kind::InputKind;
+pub use intervals::{compare, interval_of};
 pub use list::{build, entry, list};
 pub use record_spec::RecordSpec;
-pub use sst_core::{Counts, Evaluator, Metrics, Report, Table};
+pub use sst_core::{Counts, Evaluator, Metrics, Report, Table, Terms};

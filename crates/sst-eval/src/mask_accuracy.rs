@@ -4,10 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sst_core::{Batch, Error, Evaluator, Forward, Model, Objective, Report, Tokens};
+use sst_core::{Batch, Error, Evaluator, Forward, Model, Objective, Report, Terms, Tokens};
 use tch::{Device, Kind, Reduction, Tensor};
 
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, ObjectiveRows};
 use crate::metric::{commonest, perplexity, top_k_accuracy};
@@ -22,6 +22,12 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::ObjectiveRows,
     records: None,
     needs_objective: false,
+    figures: &[
+        Figure::higher("mask_accuracy").with_baseline("commonest_token_accuracy"),
+        Figure::higher("mask_accuracy_top5"),
+        Figure::lower("loss"),
+        Figure::lower("perplexity").exp_of("loss"),
+    ],
     default_config: || json!(MaskAccuracyConfig::default()),
     options: &[("batch_size", "Rows in a forward pass."), ("seed", "Seed of the masks.")],
     build,
@@ -67,8 +73,12 @@ struct Predictions {
     labels: Vec<i64>,
     /// The `TOP_K` most probable ids at each position, most probable first.
     ranked: Vec<i64>,
-    /// The summed negative log-likelihood of the labels, in nats.
-    nll: f64,
+    /// The negative log-likelihood of each label, in nats.
+    nll: Vec<f64>,
+    /// The index of the row of each label.
+    rows: Vec<usize>,
+    /// The number of rows so far.
+    num_rows: usize,
 }
 
 impl MaskAccuracy {
@@ -90,11 +100,14 @@ impl MaskAccuracy {
                 break;
             }
         }
-        let Predictions { labels, ranked, nll } = predictions;
+        let by_row =
+            [1, TOP_K as usize].map(|k| predictions.terms(|at| predictions.is_right(at, k)));
+        let loss_by_row = predictions.terms(|at| predictions.nll[at]);
+        let Predictions { labels, ranked, nll, .. } = predictions;
         let Some((_, baseline_accuracy)) = commonest(&labels) else {
             return Err(EvalError::Nothing(ENTRY.name.to_owned()));
         };
-        let loss = nll / labels.len() as f64;
+        let loss = nll.iter().sum::<f64>() / labels.len() as f64;
         let per_label = ranked.len() / labels.len();
         let accuracy = |k| top_k_accuracy(&labels, &ranked, per_label, k).unwrap_or(0.0);
         let metrics = [
@@ -105,7 +118,11 @@ impl MaskAccuracy {
             ("perplexity", perplexity(loss)),
         ];
         let counts = [("rows", rows.len()), ("masked_tokens", labels.len() as u64)];
-        Ok(Report::new(ENTRY.name, metrics, counts))
+        let [right, among_first] = by_row;
+        Ok(Report::new(ENTRY.name, metrics, counts)
+            .with_examples("mask_accuracy", right)
+            .with_examples("mask_accuracy_top5", among_first)
+            .with_examples("loss", loss_by_row))
     }
 }
 
@@ -114,22 +131,54 @@ impl Predictions {
     fn add(&mut self, model: &dyn Model, batch: &Batch) -> Result<(), EvalError> {
         let positions_n = batch.get("masked_positions")?;
         let labels_n = batch.get("masked_labels")?;
+        let input = Tokens::from_batch(batch)?;
+        let positions = to_vec(positions_n)?;
+        let in_batch = match input.rows {
+            Some(rows) => {
+                let begin_before = |at: &i64| rows.offsets().partition_point(|begin| begin <= at);
+                self.rows.extend(positions.iter().map(|at| self.num_rows + begin_before(at) - 1));
+                rows.num_rows()
+            }
+            None => {
+                let (b, l) = input.input_ids.size2()?;
+                self.rows.extend(positions.iter().map(|at| self.num_rows + (at / l) as usize));
+                b
+            }
+        };
+        self.num_rows += in_batch as usize;
         if labels_n.numel() == 0 {
             return Ok(());
         }
-        let input = Tokens::from_batch(batch)?;
         let hidden_bld = model.text_encoder()?.encode(input.into(), Forward::EVAL)?.hidden_bld;
         let hidden_nd = hidden_bld.f_flatten(0, -2)?.f_index_select(0, positions_n)?;
         let logits_nv =
             model.lm_head()?.logits(&hidden_nd, Forward::EVAL)?.f_to_kind(Kind::Float)?;
         let nll =
-            logits_nv.f_cross_entropy_loss(labels_n, None::<Tensor>, Reduction::Sum, -100, 0.0)?;
-        self.nll += f64::try_from(nll)?;
+            logits_nv.f_cross_entropy_loss(labels_n, None::<Tensor>, Reduction::None, -100, 0.0)?;
+        let nll_n = Vec::<f32>::try_from(nll.f_to_device(Device::Cpu)?)?;
+        self.nll.extend(nll_n.into_iter().map(f64::from));
         let k = TOP_K.min(logits_nv.size()[1]);
         let (_, best_nk) = logits_nv.f_topk(k, 1, true, true)?;
         self.ranked.extend(to_vec(&best_nk)?);
         self.labels.extend(to_vec(labels_n)?);
         Ok(())
+    }
+
+    /// Whether the label at `at` is among the `k` most probable tokens: 1 or 0.
+    fn is_right(&self, at: usize, k: usize) -> f64 {
+        let per_label = self.ranked.len() / self.labels.len();
+        let ranked = &self.ranked[at * per_label..(at + 1) * per_label];
+        f64::from(u8::from(ranked[..k.min(per_label)].contains(&self.labels[at])))
+    }
+
+    /// The sum of a score of labels, and the number of labels, of each row.
+    fn terms(&self, score: impl Fn(usize) -> f64) -> Vec<Terms> {
+        let mut terms = vec![(0.0, 0.0); self.num_rows];
+        for (at, row) in self.rows.iter().enumerate() {
+            terms[*row].0 += score(at);
+            terms[*row].1 += 1.0;
+        }
+        terms
     }
 }
 

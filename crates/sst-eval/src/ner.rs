@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sst_core::{Evaluator, HeadKind, Model, Objective, Report, Table};
+use sst_core::{Evaluator, HeadKind, Model, Objective, Report, Table, Terms};
 use sst_data::RowSpec;
 use sst_data::entities::{Entity, EntityLabels, read_strict};
 use sst_data::records::{Column, ColumnKind, Stride, WindowSpec};
 
-use crate::classification::Intervals;
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, RecordRows};
-use crate::metric::{Bootstrap, ClassCounts, EntityCounts};
+use crate::intervals::Intervals;
+use crate::metric::{ClassCounts, EntityCounts};
 use crate::predict::{Decoding, EntityFinder, FoundEntity, TaggedText};
 use crate::record_spec::RecordSpec;
 
@@ -31,6 +31,13 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::Records,
     records: Some(RecordSpec { head: HeadKind::TokenClassification, rows, labels }),
     needs_objective: false,
+    figures: &[
+        Figure::higher("f1"),
+        Figure::higher("strict_f1"),
+        Figure::higher("precision"),
+        Figure::higher("recall"),
+        Figure::higher("macro_f1"),
+    ],
     default_config: || json!(NerConfig::default()),
     options: &[
         ("batch_size", "Windows in a forward pass. The figures do not depend on it."),
@@ -142,12 +149,13 @@ impl Ner {
             metrics.push((format!("{prefix}recall"), scores.recall));
             let averages = counts.all.averages();
             metrics.push((format!("{prefix}macro_f1"), averages.macro_average.f1));
-            let samples = bootstrap_samples;
-            let bootstrap = (samples > 0).then(|| Bootstrap { samples, ..Bootstrap::default() });
             let name = format!("{prefix}f1");
-            Intervals(bootstrap).add(&mut metrics, &name, counts.texts.len(), |sample| {
-                Some(sum(sample.iter().map(|at| &counts.texts[*at])).scores().f1)
-            })?;
+            Intervals::of(bootstrap_samples).add(
+                &mut metrics,
+                &name,
+                counts.texts.len(),
+                |sample| Some(sum(sample.iter().map(|at| &counts.texts[*at])).scores().f1),
+            )?;
         }
         let overlaps = lenient.all.overlaps.values();
         let [gold, gold_found, predicted, right] =
@@ -181,7 +189,9 @@ impl Ner {
         let report = Report::new(ENTRY.name, metrics, counts)
             .with_setting("scheme", finder.table().scheme().name())
             .with_setting("decoding", decoding)
-            .with_table("types", types(&lenient.all, &strict.all));
+            .with_table("types", types(&lenient.all, &strict.all))
+            .with_examples("f1", f1_terms(&lenient.texts))
+            .with_examples("strict_f1", f1_terms(&strict.texts));
         Ok(report)
     }
 
@@ -221,6 +231,13 @@ fn sum<'c>(counts: impl Iterator<Item = &'c ClassCounts>) -> ClassCounts {
         predicted: sum.predicted + one.predicted,
         gold: sum.gold + one.gold,
     })
+}
+
+/// The terms of an F1 over texts: twice what is right, and what is predicted together with what is gold.
+fn f1_terms(texts: &[ClassCounts]) -> impl Iterator<Item = Terms> {
+    texts
+        .iter()
+        .map(|text| (2.0 * text.true_positives as f64, text.predicted as f64 + text.gold as f64))
 }
 
 /// The figures of each type.

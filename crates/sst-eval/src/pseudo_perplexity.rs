@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sst_core::{Evaluator, Forward, Model, Objective, Report, Tokens};
+use sst_core::{Evaluator, Forward, Model, Objective, Report, Terms, Tokens};
 use tch::{Kind, Reduction, Tensor};
 
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, TokenRows};
 use crate::metric::perplexity;
@@ -22,6 +22,7 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::TokenRows,
     records: None,
     needs_objective: false,
+    figures: &[Figure::lower("pseudo_perplexity").exp_of("nll"), Figure::lower("nll")],
     default_config: || json!(PseudoPerplexityConfig::default()),
     options: &[("batch_size", "Masked copies of a row in a forward pass.")],
     build,
@@ -58,7 +59,7 @@ impl PseudoPerplexity {
     fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
         let TokenRows { rows, tokenizer } = &self.data;
         let mask = tokenizer.special().mask.ok_or(EvalError::NoMaskToken)?;
-        let (mut nll, mut tokens) = (0.0, 0);
+        let mut terms: Vec<Terms> = Vec::new();
         for row in rows::groups(&**rows, 1, model.vocab_size()?) {
             for example in row? {
                 let ids = example.tokens("input_ids").unwrap_or(&[]);
@@ -66,19 +67,21 @@ impl PseudoPerplexity {
                 let ordinary: Vec<usize> = (0..ids.len())
                     .filter(|position| special.binary_search(&ids[*position]).is_err())
                     .collect();
+                let mut nll = 0.0;
                 for positions in ordinary.chunks(self.config.batch_size.max(1)) {
                     nll += tch::no_grad(|| score(model, ids, positions, mask))?;
                 }
-                tokens += ordinary.len() as u64;
+                terms.push((nll, ordinary.len() as f64));
             }
         }
-        if tokens == 0 {
+        let tokens: f64 = terms.iter().map(|(_, tokens)| tokens).sum();
+        if tokens == 0.0 {
             return Err(EvalError::Nothing(ENTRY.name.to_owned()));
         }
-        let mean = nll / tokens as f64;
+        let mean = terms.iter().map(|(nll, _)| nll).sum::<f64>() / tokens;
         let metrics = [("nll", mean), ("pseudo_perplexity", perplexity(mean))];
-        let counts = [("rows", rows.len()), ("tokens", tokens)];
-        Ok(Report::new(ENTRY.name, metrics, counts))
+        let counts = [("rows", rows.len()), ("tokens", tokens as u64)];
+        Ok(Report::new(ENTRY.name, metrics, counts).with_examples("nll", terms))
     }
 }
 

@@ -7,13 +7,13 @@ use sst_data::RowSpec;
 use sst_data::records::{Column, ColumnKind, Stride, WindowSpec};
 use sst_data::words::is_cjk;
 
-use crate::classification::Intervals;
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, RecordRows};
+use crate::intervals::Intervals;
 use crate::metric::{
-    AnswerScores, AnswerSearch, AnsweredQuestion, Bootstrap, cmrc_answer, squad_v1_answer,
-    squad_v2, squad_v2_answer,
+    AnswerScores, AnswerSearch, AnsweredQuestion, cmrc_answer, squad_v1_answer, squad_v2,
+    squad_v2_answer,
 };
 use crate::predict::{AnswerFinder, Answered, characters};
 use crate::record_spec::RecordSpec;
@@ -31,6 +31,7 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::Records,
     records: Some(RecordSpec { head: HeadKind::Span, rows, labels: |_, _| Vec::new() }),
     needs_objective: false,
+    figures: &[Figure::higher("f1"), Figure::higher("exact_match")],
     default_config: || json!(QaConfig::default()),
     options: &[
         ("batch_size", "Windows in a forward pass. The figures do not depend on it."),
@@ -166,9 +167,7 @@ impl Qa {
         let num_missing = missing.len() as u64;
         questions.extend(missing.into_iter().map(Question::unanswered));
         let scores: Vec<AnswerScores> = questions.iter().map(|one| one.scores(rule)).collect();
-        let samples = config.bootstrap_samples;
-        let intervals =
-            Intervals((samples > 0).then(|| Bootstrap { samples, ..Bootstrap::default() }));
+        let intervals = Intervals::of(config.bootstrap_samples);
         let mut metrics = Vec::new();
         let mean = |sample: &[usize], score: &dyn Fn(&AnswerScores) -> f64| {
             Some(sample.iter().map(|at| score(&scores[*at])).sum::<f64>() / sample.len() as f64)
@@ -190,7 +189,10 @@ impl Qa {
             ("questions_not_read", num_missing),
         ];
         let metrics = metrics.iter().map(|(name, value)| (&**name, *value));
-        Ok(Report::new(ENTRY.name, metrics, counts).with_setting("rule", rule.name()))
+        Ok(Report::new(ENTRY.name, metrics, counts)
+            .with_setting("rule", rule.name())
+            .with_examples("exact_match", scores.iter().map(|one| (one.exact, 1.0)))
+            .with_examples("f1", scores.iter().map(|one| (one.f1, 1.0))))
     }
 
     /// The gold answers of each question.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sst_core::{Evaluator, Model, Objective, Report};
 use tch::{Kind, Tensor};
 
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{EmbeddedTexts, Input, InputKind, TextRole};
 
@@ -24,6 +24,7 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::EmbeddedTexts,
     records: None,
     needs_objective: false,
+    figures: &[Figure::higher("rankme"), Figure::higher("rankme_fraction")],
     default_config: || json!(RankMeConfig::default()),
     options: &[("epsilon", "Added to each normalised singular value.")],
     build,

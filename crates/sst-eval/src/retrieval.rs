@@ -2,12 +2,14 @@
 //!
 //! Shapes: q queries, c entries of the corpus, d the width of a vector.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sst_core::{Evaluator, Model, Objective, Report};
+use sst_core::{Evaluator, Model, Objective, Report, Terms};
 use tch::Tensor;
 
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, Pairs, TextRole};
 use crate::metric::{alignment, mrr_at_k, ndcg_at_k, recall_at_k, uniformity};
@@ -19,14 +21,35 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "retrieval",
     summary: "how often the nearest vectors of a query are those of its relevant texts",
     details: "Reports recall@1, recall@5, recall@10, mrr@10 and ndcg@10, and the alignment and uniformity of the vectors \
-              (Wang and Isola 2020; lower is better).",
+              (Wang and Isola 2020; lower is better). chance_recall@k is what a random order of the corpus reaches.",
     input: InputKind::Pairs,
     records: None,
     needs_objective: false,
+    figures: &[
+        Figure::higher("ndcg@10"),
+        Figure::higher("recall@1").with_baseline("chance_recall@1"),
+        Figure::higher("recall@5").with_baseline("chance_recall@5"),
+        Figure::higher("recall@10").with_baseline("chance_recall@10"),
+        Figure::higher("mrr@10"),
+        Figure::lower("alignment"),
+        Figure::lower("uniformity"),
+    ],
     default_config: || json!(RetrievalConfig::default()),
     options: &[],
     build,
 };
+
+/// A figure of ranked and relevant entries of the corpus.
+type ByQuery = fn(&[Vec<usize>], &[HashSet<usize>]) -> Option<f64>;
+
+/// The figures that are means over the queries.
+const BY_QUERY: [(&str, ByQuery); 5] = [
+    ("recall@1", |ranked, relevant| recall_at_k(ranked, relevant, 1)),
+    ("recall@5", |ranked, relevant| recall_at_k(ranked, relevant, 5)),
+    ("recall@10", |ranked, relevant| recall_at_k(ranked, relevant, 10)),
+    ("mrr@10", |ranked, relevant| mrr_at_k(ranked, relevant, 10)),
+    ("ndcg@10", |ranked, relevant| ndcg_at_k(ranked, relevant, 10)),
+];
 
 /// The number of nearest entries that are ranked for each query.
 const DEPTH: usize = 10;
@@ -81,21 +104,30 @@ impl Retrieval<'_> {
         let flat = |x: &Tensor| Ok::<_, EvalError>(Vec::<f32>::try_from(x.f_flatten(0, -1)?)?);
         let nothing = || EvalError::Nothing(ENTRY.name.to_owned());
         let width = width as usize;
-        let values = [
-            ("recall@1", recall_at_k(&ranked, &*relevant, 1)),
-            ("recall@5", recall_at_k(&ranked, &*relevant, 5)),
-            ("recall@10", recall_at_k(&ranked, &*relevant, 10)),
-            ("mrr@10", mrr_at_k(&ranked, &*relevant, 10)),
-            ("ndcg@10", ndcg_at_k(&ranked, &*relevant, 10)),
+        let of_vectors = [
             ("alignment", alignment(&flat(&queries_qd)?, &flat(&relevant_qd)?, width)),
             ("uniformity", uniformity(&flat(&sampled)?, width).or(Some(0.0))),
         ];
-        let metrics = values
-            .into_iter()
+        let metrics = BY_QUERY
+            .iter()
+            .map(|(name, figure)| (*name, figure(&ranked, relevant)))
+            .chain(of_vectors)
             .map(|(name, value)| Ok((name, value.ok_or_else(nothing)?)))
             .collect::<Result<Vec<_>, EvalError>>()?;
         let counts = [("queries", relevant.len() as u64), ("corpus", count as u64)];
-        Ok(Report::new(ENTRY.name, metrics, counts))
+        let mut report = Report::new(ENTRY.name, metrics, counts);
+        for k in [1, 5, 10] {
+            // What a random order of the corpus finds of the relevant texts among the first k.
+            let chance = (k as f64 / count as f64).min(1.0);
+            report.metrics.insert(format!("chance_recall@{k}"), chance);
+        }
+        for (name, figure) in BY_QUERY {
+            let of_query =
+                |at: usize| figure(&ranked[at..=at], &relevant[at..=at]).map(|value| (value, 1.0));
+            let terms: Option<Vec<Terms>> = (0..ranked.len()).map(of_query).collect();
+            report = report.with_examples(name, terms.ok_or_else(nothing)?);
+        }
+        Ok(report)
     }
 }
 

@@ -26,6 +26,8 @@ pub struct ModelEntry {
     pub summary: &'static str,
     /// Whether a token attends only to those before it.
     pub is_causal: bool,
+    /// The keys of its config.json that are dropout probabilities of the encoder.
+    pub dropout: &'static [&'static str],
     /// The architectures that it builds, the default first, without those of task heads.
     pub architectures: &'static [&'static str],
     /// The architectures with a task head, and the kind of that head.

@@ -93,6 +93,8 @@ pub struct Entry {
     pub rows: fn(&Value) -> RowSpec,
     /// The fewest rows of a step that are something to learn from: 2 if each is compared with the others of its step.
     pub least_rows: usize,
+    /// Whether it compares views of a text that differ by the dropout of the encoder alone, and are equal without it.
+    pub needs_dropout: bool,
     /// Whether the model must be causal.
     pub needs_causal: bool,
     /// The evaluators (their names in the list of sst-eval) that measure the model on held-out rows during training.

@@ -13,7 +13,7 @@ use tch::Device;
 use crate::error::{PUT_BACK, Result, RunError};
 use crate::recipe::{self, Effect, FROM_TOKENIZER, RunConfig, Task, effect_of_change};
 use crate::run_folder::{CONFIG, read, read_config};
-use crate::task_rows::PreparedData;
+use crate::task_rows::{CONTENTS, PreparedData};
 use crate::tasks::TaskData;
 use crate::{device, libtorch, processor};
 
@@ -125,7 +125,7 @@ impl Environment<'_> {
     /// Compares the data with that of the run to be resumed, unless `allow` contains `data`.
     ///
     /// # Errors
-    /// If the number of documents, tokens or rows, or the labels, have changed.
+    /// If the number of documents, tokens or rows, the labels, or the contents have changed.
     pub(crate) fn check(&self, folder: &Path, allow: &[String]) -> Result<()> {
         let now = self.to_json()?;
         for task in self.tasks {
@@ -134,7 +134,9 @@ impl Environment<'_> {
                 name => format!("tasks/{name}/"),
             };
             let facts = task.data.describe().into_iter().map(|(key, _)| key);
-            for key in facts.chain(["training_rows"]) {
+            // The counts first: they say more about what has changed.
+            let (hash, facts): (Vec<_>, Vec<_>) = facts.partition(|key| *key == CONTENTS);
+            for key in facts.into_iter().chain(["training_rows"]).chain(hash) {
                 let key = format!("{place}{key}");
                 let now = now.pointer(&format!("/data/{key}"));
                 check_data(folder, &key, now.unwrap_or_default(), allow)?;
@@ -187,7 +189,7 @@ impl Environment<'_> {
 /// data, another part would be held out, and it could contain texts that the model was trained on.
 ///
 /// # Errors
-/// If the number of documents or tokens has changed, or environment.json cannot be read.
+/// If the number of documents or tokens, or the contents have changed, or environment.json cannot be read.
 pub fn check_held_out(folder: &Path, task: &Task, data: &PreparedData) -> Result<()> {
     let environment = read_environment(folder)?;
     let place = match &*task.name {
@@ -206,6 +208,16 @@ pub fn check_held_out(folder: &Path, task: &Task, data: &PreparedData) -> Result
             return Err(RunError::Resume(message));
         }
     }
+    let before = environment.pointer(&format!("{place}/{CONTENTS}")).and_then(Value::as_str);
+    if before.is_some_and(|before| before != data.contents()) {
+        let message = format!(
+            "the data of {} changed since it was trained (there are as many texts and tokens as before, but not the \
+             same), so texts that the model was trained on could be held out: restore the files, or name other data with \
+             --data",
+            folder.display()
+        );
+        return Err(RunError::Resume(message));
+    }
     Ok(())
 }
 
@@ -217,10 +229,16 @@ pub fn check_held_out(folder: &Path, task: &Task, data: &PreparedData) -> Result
 pub(crate) fn check_data(folder: &Path, key: &str, now: &Value, allow: &[String]) -> Result<()> {
     let environment = read_environment(folder)?;
     let before = environment.pointer(&format!("/data/{key}")).unwrap_or_default();
-    if before == now {
+    let is_contents = key.rsplit('/').next() == Some(CONTENTS);
+    // Earlier versions did not write the hash of the contents.
+    if before == now || is_contents && before.is_null() {
         return Ok(());
     }
-    let change = format!("its data changed ({key} was {before} and is {now})");
+    let change = match is_contents {
+        true => "its data changed (there are as many texts and tokens as before, but not the same)"
+            .to_owned(),
+        false => format!("its data changed ({key} was {before} and is {now})"),
+    };
     if allow.iter().any(|allowed| allowed == "data") {
         tracing::warn!("{change}, as --allow-change allows");
         return Ok(());

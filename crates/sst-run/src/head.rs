@@ -146,16 +146,23 @@ impl CheckedRecipe {
         self.refuse(problem)
     }
 
-    /// The keys of config.json that follow from the classes of the head that is trained.
-    pub(crate) fn class_keys(&self, classes: &[String]) -> Result<Map<String, Value>> {
-        let mut keys = sst_models::label_keys(classes);
+    /// The keys of config.json that say what the outputs of the head that is trained stand for. `classes` are the names of
+    /// the outputs; `None` if they are no classes. A null removes what the folder of `model.path` says of another head.
+    /// There are no keys if no head is trained, since a head that the folder has is then kept.
+    pub(crate) fn class_keys(&self, classes: Option<&[String]>) -> Result<Map<String, Value>> {
+        if classes.is_none() && self.trained_head()?.is_none() {
+            return Ok(Map::new());
+        }
+        let removed = ["id2label", "label2id", "num_labels", "problem_type"];
+        let mut keys = Map::from_iter(removed.map(|key| (key.to_owned(), Value::Null)));
+        keys.extend(classes.map(sst_models::label_keys).unwrap_or_default());
         for task in &self.config.tasks.list {
             let classes = sst_objectives::entry(task.objective_name())?.classes;
             let problem_type =
                 classes.and_then(|classes| (classes.problem_type)(&task.objective_config()));
             let Some(problem_type) = problem_type else { continue };
             let before = keys.insert("problem_type".to_owned(), json!(problem_type));
-            if before.is_some_and(|before| before != problem_type) {
+            if before.is_some_and(|before| !before.is_null() && before != problem_type) {
                 let message = "is another one than that of an earlier task, and the model has one head for both";
                 return Err(self.refuse(Problem::new(&task.key("objective.problem"), message)));
             }

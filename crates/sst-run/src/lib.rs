@@ -38,6 +38,7 @@ mod builder;
 mod cached_tokenizer;
 pub mod device;
 pub mod error;
+mod evaluation;
 mod folder;
 mod head;
 pub mod libtorch;
@@ -58,6 +59,7 @@ mod wanted_device;
 
 pub use builder::Recipe;
 pub use error::{RecipeError, RunError};
+pub use evaluation::{Evaluate, Evaluation, Measurement};
 pub use folder::check_held_out;
 pub use observer::{Notice, Observer, Silent};
 pub use prepared::CheckedRecipe;

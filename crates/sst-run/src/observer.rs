@@ -32,6 +32,14 @@ pub enum Notice {
     },
     /// `train.bf16_weights` is on but has no effect, because the precision is not bf16.
     WeightsStayFp32,
+    /// The views of a text that an objective compares are equal, because they differ by dropout alone and all of its
+    /// probabilities are 0.
+    EqualViews {
+        /// The name of the objective.
+        objective: String,
+        /// The keys of the recipe that are dropout probabilities.
+        keys: Vec<String>,
+    },
     /// The run should be resumed, but its folder has no checkpoint yet.
     StartingAnew {
         /// The run folder.
@@ -63,6 +71,12 @@ impl fmt::Display for Notice {
             }
             Self::WeightsStayFp32 => f.write_str(
                 "weights stay in fp32: train.bf16_weights applies only to precision bf16",
+            ),
+            Self::EqualViews { objective, keys } => write!(
+                f,
+                "`{objective}` compares encodings of a text that differ by dropout alone, and without dropout they are \
+                 equal: set one of {} above 0",
+                keys.join(", ")
             ),
             Self::StartingAnew { folder } => {
                 write!(

@@ -307,12 +307,11 @@ impl CheckedRecipe {
         device: Device,
         ledger: &Ledger,
     ) -> Result<(Box<dyn Model>, Option<Carried>)> {
-        let class_keys =
-            classes.map(|classes| self.class_keys(classes)).transpose()?.unwrap_or_default();
+        let class_keys = self.class_keys(classes)?;
         match &self.config.model {
             ModelChoice::New { config, init, head } => {
                 let mut config = config.clone();
-                config.extend(class_keys);
+                config.extend(class_keys.into_iter().filter(|(_, value)| !value.is_null()));
                 let layers = head.layers.filter(|_| self.trains_classifier()).unwrap_or_default();
                 config.extend(layers.keys());
                 let options = BuildOptions {

@@ -21,6 +21,9 @@ use crate::observer::Notice;
 use crate::prepared::CheckedRecipe;
 use crate::recipe::{POSITIONS, Problem, Task};
 
+/// The hash of the contents in environment.json. Counts come before it, because they say more about a change.
+pub(crate) const CONTENTS: &str = "contents";
+
 /// How often the progress of a long preparation is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(3);
 
@@ -75,11 +78,20 @@ impl PreparedData {
         table.map(|table| &table.names[..])
     }
 
-    /// The counts and labels for environment.json. They are compared when a run is resumed.
+    /// The hash of the contents. A copy of the same data at another place has the same hash.
+    pub fn contents(&self) -> String {
+        match self {
+            Self::Tokens(store) => store.contents(),
+            Self::Records(store) => store.contents(),
+        }
+    }
+
+    /// The counts, the labels and the hash of the contents for environment.json. They are compared when a run is resumed.
     pub fn describe(&self) -> Vec<(&'static str, Value)> {
         let mut facts =
             vec![("documents", json!(self.num_documents())), ("tokens", json!(self.num_tokens()))];
         facts.extend(self.labels().map(|labels| ("labels", json!(labels))));
+        facts.push((CONTENTS, json!(self.contents())));
         facts
     }
 }

@@ -79,11 +79,14 @@ fn is_at_home(path: &str, home: &str, sources: &str) -> bool {
 }
 
 /// Whether a literal is an operand of a comparison, a pattern, in a list of words, or an argument. As a key of a
-/// table or the first item of a tuple, it names something else; and the list of evaluators in the entry of an objective
-/// is where they are to be named.
+/// table or the first item of a tuple, it names something else, and in `Figure::lower("loss")` a figure; and the list of
+/// evaluators in the entry of an objective is where they are to be named.
 fn is_compared(code: &str, literal: &Range<usize>) -> bool {
     let (before, after) = (code[..literal.start].trim_end(), code[literal.end..].trim_start());
-    if before.ends_with("held_out: &[") {
+    let names_a_figure = ["higher(", "lower(", "neutral("]
+        .iter()
+        .any(|end| before.ends_with(&format!("Figure::{end}")));
+    if before.ends_with("held_out: &[") || names_a_figure {
         return false;
     }
     let is_called = before.strip_suffix('(').is_some_and(|before| {
@@ -156,6 +159,7 @@ mod tests {
         check_file("crates/sst-cli/tests/it/a.rs", "x == \"mlm\"", &[]);
         check_file("crates/sst-objectives/src/mlm/collate.rs", "x == \"mlm\"", &[]);
         check_file("crates/sst-objectives/src/sort.rs", "held_out: &[\"sts\"],", &[]);
+        check_file("crates/sst-eval/src/other.rs", "Figure::lower(\"sts\").exp_of(\"loss\")", &[]);
     }
 
     #[test]

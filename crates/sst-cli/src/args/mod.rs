@@ -2,6 +2,7 @@
 
 mod data;
 mod eval;
+mod evaluate;
 mod limits;
 mod model;
 mod predict;
@@ -19,6 +20,7 @@ pub use eval::{
     ComparedTextArgs, EmbeddedTextArgs, EvalArgs, EvalCommand, LabelledTextArgs, MaskAccuracyArgs,
     PairArgs, PerplexityArgs, RecordArgs, TextArgs,
 };
+pub use evaluate::EvaluateArgs;
 pub use model::{
     ConvertArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MergeArgs, MineArgs,
 };
@@ -63,6 +65,8 @@ pub enum Command {
         after_help = "Other evaluators of `sst list evaluators` are called in the same way: see `sst eval NAME --help`."
     )]
     Eval(EvalCommand),
+    /// Run several evaluators on one or several models, and write one HTML page.
+    Evaluate(EvaluateArgs),
     /// Predict with a task head: the classes or entities of texts, or the answers to questions.
     Predict(PredictArgs),
     /// Fill in the masked tokens of a text with a masked language model.

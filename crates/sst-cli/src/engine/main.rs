@@ -34,6 +34,7 @@ fn run_command(command: &Command) -> Result<Exit> {
         Command::Train(args) => cmd::train::run(args),
         Command::VerifyResume(args) => cmd::verify_resume::run(args),
         Command::Eval(command) => cmd::eval::run(command),
+        Command::Evaluate(args) => cmd::evaluate::run(args),
         Command::Predict(args) => cmd::predict::run(args),
         Command::FillMask(args) => cmd::fill_mask::run(args),
         Command::Generate(args) => cmd::generate::run(args),

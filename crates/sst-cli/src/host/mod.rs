@@ -4,6 +4,7 @@ pub mod augment;
 pub mod clean;
 pub mod inspect;
 pub mod output;
+pub mod page;
 pub mod report;
 pub mod source;
 pub mod tokenizer;

@@ -9,7 +9,7 @@ use flate2::bufread::GzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
 use super::limits::{FREE_ZSTD_WINDOW_BYTES, MAX_LONG_WINDOW_RATIO, MAX_ZSTD_WINDOW_LOG};
-use super::{ReadError, file};
+use super::{ReadError, file, warn_once};
 use crate::example::Key;
 use crate::ledger::Ledger;
 
@@ -216,11 +216,12 @@ impl Members {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
             let count = io::copy(&mut raw, &mut io::sink())?;
-            tracing::warn!(
+            let message = format!(
                 "{}: the last {count} bytes of the file are not {} data and were skipped",
                 self.name,
                 kind.name()
             );
+            warn_once::warn_once(None, message);
             let place = Key::new(self.name.as_str(), 1);
             self.ledger.add("read.trailing_bytes", count, Some(&place));
             return Ok(State::End);

@@ -53,6 +53,7 @@ pub use record::{DocumentWithFields, RawField};
 pub(crate) use score::SCORE;
 #[cfg(feature = "pictures")]
 pub(crate) use splits::{choose_split, names_a_split};
+pub(crate) use squad::describe_id;
 pub use tagged::TagScheme;
 
 /// The version of the readers. It is raised when the same files and settings give other documents than before, so that
@@ -338,8 +339,8 @@ impl Reading {
                 // Only the first error of a kind is printed, because a bad file may have millions. The ledger counts
                 // all of them.
                 if self.ledger.count(name) == 0 {
-                    let setting = error.settings().first().map(|setting| setting.path());
-                    tracing::warn!(setting, "skipped, like all further ones of this kind: {error}");
+                    let message = format!("skipped, like all further ones of this kind: {error}");
+                    warn_once::warn_once(error.settings().first().copied(), message);
                 }
                 let file = Key::new(path.clone(), 1);
                 self.ledger.add(name, 1, Some(error.key().unwrap_or(&file)));
@@ -365,7 +366,7 @@ impl Reading {
             };
             let record = file.records.next().map(|record| -> Result<_, ReadError> {
                 let mut record = record?;
-                let key = Key::new(file.path.clone(), record.number);
+                let key = file.records.key(&file.path, record.number);
                 if record.text_bytes() > MAX_RECORD_BYTES {
                     return Err(ReadError::LongText { key, limit: MAX_RECORD_BYTES });
                 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::limits::MAX_UNUSED_NAMES;
 use super::{ReadError, Source, TEXT};
-use crate::example::{Example, Field};
+use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
 use crate::unused::{Unused, UnusedKind};
 
@@ -20,11 +20,16 @@ pub(super) trait Reader: Send {
     fn names(&self) -> Vec<String> {
         vec![TEXT.to_owned()]
     }
+
+    /// The place of the record with this number. `file` is the name of the file.
+    fn key(&self, file: &Arc<str>, number: u64) -> Key {
+        Key::new(Arc::clone(file), number)
+    }
 }
 
 /// One record of a file.
 pub(super) struct Record {
-    /// The line or row, from 1.
+    /// The line, row or question, from 1.
     pub(super) number: u64,
     /// The fields that are used. The text is the field `text`.
     pub(super) fields: BTreeMap<Arc<str>, Field>,

@@ -12,7 +12,7 @@
 //!   records.bin     the fields of all records
 //!   ends.bin        for each record, the number of bytes up to its end, u64
 //!   lengths.bin     for each record, the number of tokens of each of its texts, u32
-//!   keys.bin        for each record, its source (u32, into the manifest's list) and record (u64)
+//!   keys.bin        for each record, its source (u32, into the manifest's list, and a bit for questions) and number (u64)
 //!   manifest.json   columns, labels, sources, ledger, the size and SHA-256 of the files above, and a hash of itself
 //! ```
 

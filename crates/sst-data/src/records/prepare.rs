@@ -13,9 +13,10 @@ use super::parse::Parsed;
 use super::store::VERSION;
 use super::writer::{Description, RecordWriter};
 use super::{Column, ColumnError, RecordStore, RecordsError, column};
+use crate::example::{Key, Unit};
 use crate::hex::hex;
 use crate::ledger::Ledger;
-use crate::read::{self, Format, Source, check_regular, name_fields};
+use crate::read::{self, Format, Source, check_regular, describe_id, name_fields};
 use crate::store::{StoreError, open_or_build, sample};
 use crate::tokenize::{Tokenizer, UnknownCount};
 
@@ -139,18 +140,19 @@ impl RecordPreparation<'_> {
             self.columns.iter().map(|column| Arc::from(column.field.as_str())).collect();
         let (mut pending, mut bytes) = (Vec::new(), 0);
         for whole in source.read_fields(&fields, &ledger)? {
-            let parsed = building.parsed(&whole?).map_err(|error| with_fields(&source, error))?;
-            let Some(record) = parsed else { continue };
+            let parsed = building.parsed(&whole?).map_err(|error| with_fields(&source, error));
+            let Some(record) = parsed.map_err(|error| with_id(&source, error))? else { continue };
             bytes += record.values.iter().filter_map(Parsed::text).map(str::len).sum::<usize>();
             pending.push(record);
             if bytes >= BATCH_BYTES {
-                building.write(std::mem::take(&mut pending))?;
+                let written = building.write(std::mem::take(&mut pending));
+                written.map_err(|error| with_id(&source, error))?;
                 bytes = 0;
                 let (records, tokens) = building.writer.counts();
                 progress(records, tokens);
             }
         }
-        building.write(pending)?;
+        building.write(pending).map_err(|error| with_id(&source, error))?;
         let (records, tokens) = building.writer.counts();
         progress(records, tokens);
         let Building { writer, labels, unknown, .. } = building;
@@ -167,6 +169,29 @@ impl RecordPreparation<'_> {
             ledger: ledger.entries(),
         })?)
     }
+}
+
+/// Adds to the error of a question which id it has. The questions are read again.
+fn with_id(source: &Source, mut error: RecordsError) -> RecordsError {
+    if let RecordsError::Column(
+        ColumnError::BadValue { key, reason, .. }
+        | ColumnError::MisplacedSpan { key, reason, .. }
+        | ColumnError::OverlappingEntities { key, reason, .. },
+    ) = &mut error
+        && key.unit == Unit::Question
+    {
+        reason.push_str(&describe_id(id_of(source, key).as_deref()));
+    }
+    error
+}
+
+/// The id of the question at `key`, as it is written in the file.
+fn id_of(source: &Source, key: &Key) -> Option<String> {
+    const ID: &str = "id";
+    let records = source.read_fields(&[Arc::from(ID)], &Ledger::new()).ok()?;
+    let record = records.flatten().find(|record| record.example.key == *key)?;
+    let id = record.fields.iter().find(|field| *field.name == *ID && !field.is_text)?;
+    Some(id.value().to_owned())
 }
 
 /// Adds to the error of a record without a field which fields it has. They are read again, all of them.

@@ -11,12 +11,13 @@ use super::{Column, ColumnKind, LabelTable};
 use crate::example::Key;
 use crate::ledger::Entry;
 use crate::store::{
-    END_BYTES, ENDS, FileRecord, KEY_BYTES, KEYS, MANIFEST, Sealed, StoreError, StoreFile, read_key,
+    END_BYTES, ENDS, FileRecord, KEY_BYTES, KEYS, MANIFEST, Sealed, StoreError, StoreFile,
+    hash_of_contents, read_key,
 };
 
 /// The version of the format. It is raised whenever a byte of the files or its meaning changes, so that older stores
 /// are prepared again.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 4;
 
 pub(super) const RECORDS: &str = "records.bin";
 pub(super) const LENGTHS: &str = "lengths.bin";
@@ -135,6 +136,13 @@ impl RecordStore {
     /// The fingerprint of the inputs of the store.
     pub fn fingerprint(&self) -> &str {
         &self.manifest.fingerprint
+    }
+
+    /// The hash of the values of all records, labels included. Unlike [`RecordStore::fingerprint`], it does not depend on
+    /// the places of files.
+    pub fn contents(&self) -> String {
+        let Manifest { files, labels, numbers, .. } = &self.manifest;
+        hash_of_contents(files, &serde_json::json!([labels, numbers]).to_string())
     }
 
     /// The fingerprint of the tokenizer that lengths and spans were computed with.

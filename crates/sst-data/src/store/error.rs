@@ -53,7 +53,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// More source files than the format can number.
-    #[error("more than {} source files: join some of them", u32::MAX)]
+    #[error("more than {} source files: join some of them", i32::MAX)]
     TooManySources,
 }
 

@@ -26,7 +26,7 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// The bytes of one record of `ends.bin`.
 pub(crate) const END_BYTES: usize = 8;
-/// The bytes of one record of `keys.bin`: the source (4) and the record number (8).
+/// The bytes of one record of `keys.bin`: the source (4), whose highest bit stands for a question, and the record number (8).
 pub(crate) const KEY_BYTES: usize = 12;
 /// The bytes of one record of `scores.bin`.
 pub(super) const SCORE_BYTES: usize = 4;
@@ -41,6 +41,17 @@ pub(super) const COUNT_BYTES: usize = 8;
 pub(crate) struct FileRecord {
     pub(crate) size: u64,
     pub(crate) sha256: String,
+}
+
+/// The hash of all files of a store but the keys, which say where the contents were read from. A copy of the same data at
+/// another place has the same hash.
+pub(crate) fn hash_of_contents(files: &BTreeMap<String, FileRecord>, more: &str) -> String {
+    let mut hash = Sha256::new();
+    for (name, file) in files.iter().filter(|(name, _)| *name != KEYS) {
+        hash.update(format!("{name} {}\n", file.sha256));
+    }
+    hash.update(more);
+    hex(&hash.finalize())
 }
 
 /// The contents of `manifest.json`. It is written last, so a folder with a manifest is complete.

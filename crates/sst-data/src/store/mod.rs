@@ -4,7 +4,7 @@
 //! CACHE/FINGERPRINT/
 //!   tokens.bin      token ids of all documents, u16 or u32, little-endian
 //!   ends.bin        for each document, the number of tokens up to its end, u64
-//!   keys.bin        for each document, its source (u32, into the manifest's list) and record (u64)
+//!   keys.bin        for each document, its source (u32, into the manifest's list, and a bit for questions) and number (u64)
 //!   scores.bin      for each document, its score, f32; only where a score field was asked for
 //!   sentences.bin, sentence_counts.bin   where the sentences of each document end, in tokens; only where asked for
 //!   manifest.json   counts, sources, ledger, the size and SHA-256 of the files above, and a hash of itself
@@ -37,7 +37,9 @@ mod verified;
 pub use builder::StoreBuilder;
 pub use error::StoreError;
 pub(crate) use file::StoreFile;
-pub(crate) use format::{END_BYTES, ENDS, FileRecord, KEY_BYTES, KEYS, MANIFEST, Sealed};
+pub(crate) use format::{
+    END_BYTES, ENDS, FileRecord, KEY_BYTES, KEYS, MANIFEST, Sealed, hash_of_contents,
+};
 pub(crate) use hashed::HashedFile;
 pub(crate) use keys::{KeyWriter, read_key};
 #[cfg(feature = "pictures")]

@@ -9,7 +9,7 @@ use super::StoreError;
 use super::file::StoreFile;
 use super::format::{
     END_BYTES, ENDS, KEY_BYTES, KEYS, MANIFEST, Manifest, SCORE_BYTES, SCORES, SENTENCES, Sealed,
-    TOKENS, token_bits,
+    TOKENS, hash_of_contents, token_bits,
 };
 use super::keys::read_key;
 use super::sentences::Sentences;
@@ -134,6 +134,11 @@ impl Store {
     /// The hash of what it was made from.
     pub fn fingerprint(&self) -> &str {
         &self.manifest.fingerprint
+    }
+
+    /// The hash of the prepared tokens. Unlike [`Store::fingerprint`], it does not depend on the places of files.
+    pub fn contents(&self) -> String {
+        hash_of_contents(&self.manifest.files, "")
     }
 
     /// What reading, cleaning and tokenising counted when it was made.

@@ -10,6 +10,7 @@ mod clean;
 mod curriculum;
 mod entities;
 mod examples;
+mod leaks;
 mod ledger;
 mod loader;
 mod lock;

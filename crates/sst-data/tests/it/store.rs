@@ -47,7 +47,9 @@ proptest! {
             .into_iter()
             .map(|(source, record, ids)| {
                 let ids = ids.into_iter().map(|id| id % vocab_size as u32).collect::<Vec<_>>();
-                (Key::new(format!("数据/{source}.txt"), record), ids)
+                let name = format!("数据/{source}.txt");
+                let is_question = record % 3 == 0;
+                (if is_question { Key::question(name, record) } else { Key::new(name, record) }, ids)
             })
             .collect();
         let cache = tempfile::tempdir().unwrap();

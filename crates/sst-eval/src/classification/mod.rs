@@ -10,10 +10,10 @@ use sst_core::{Evaluator, HeadKind, Model, Objective, ProblemType, Report};
 use sst_data::RowSpec;
 use sst_data::records::{Column, ColumnKind};
 
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, RecordRows};
-use crate::metric::{Bootstrap, BootstrapInterval, MetricError};
+use crate::intervals::Intervals;
 use crate::predict::{ClassScorer, problem_type};
 use crate::record_spec::RecordSpec;
 
@@ -30,6 +30,21 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::Records,
     records: Some(RecordSpec { head: HeadKind::SequenceClassification, rows, labels }),
     needs_objective: false,
+    figures: &[
+        Figure::higher("accuracy").with_baseline("commonest_class_accuracy"),
+        Figure::higher("macro_f1"),
+        Figure::higher("weighted_f1"),
+        Figure::higher("matthews_correlation"),
+        Figure::higher("subset_accuracy"),
+        Figure::higher("micro_f1"),
+        Figure::lower("hamming_loss"),
+        Figure::higher("roc_auc"),
+        Figure::lower("mean_squared_error").with_baseline("mean_label_squared_error"),
+        Figure::higher("r_squared"),
+        Figure::higher("pearson"),
+        Figure::higher("spearman"),
+        Figure::lower("loss"),
+    ],
     default_config: || json!(ClassificationConfig::default()),
     options: &[
         ("batch_size", "Rows in a forward pass. The figures do not depend on it."),
@@ -118,8 +133,7 @@ impl Classification {
     }
 
     fn intervals(&self) -> Intervals {
-        let samples = self.config.bootstrap_samples;
-        Intervals((samples > 0).then(|| Bootstrap { samples, ..Bootstrap::default() }))
+        Intervals::of(self.config.bootstrap_samples)
     }
 }
 
@@ -130,37 +144,6 @@ fn class_of_label(labels: &[String], names: &[String]) -> Result<Vec<i64>, EvalE
         None => Err(EvalError::UnknownLabel { label: label.clone(), known: names.join(", ") }),
     };
     labels.iter().map(class).collect()
-}
-
-/// Draws the intervals of figures, if any are wanted.
-pub(crate) struct Intervals(pub(crate) Option<Bootstrap>);
-
-impl Intervals {
-    /// Adds the figure `name` of `examples` examples to `metrics`, with its interval as `NAME_low` and `NAME_high`.
-    pub(crate) fn add(
-        &self,
-        metrics: &mut Vec<(String, f64)>,
-        name: &str,
-        examples: usize,
-        mut figure: impl FnMut(&[usize]) -> Option<f64>,
-    ) -> Result<(), MetricError> {
-        let drawn: Option<BootstrapInterval> = match &self.0 {
-            Some(bootstrap) => bootstrap.interval(examples, &mut figure)?,
-            None => None,
-        };
-        match drawn {
-            Some(drawn) => {
-                metrics.push((name.to_owned(), drawn.estimate));
-                metrics.push((format!("{name}_low"), drawn.interval.low));
-                metrics.push((format!("{name}_high"), drawn.interval.high));
-            }
-            None => {
-                let all: Vec<usize> = (0..examples).collect();
-                metrics.extend(figure(&all).map(|estimate| (name.to_owned(), estimate)));
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Evaluator for Classification {

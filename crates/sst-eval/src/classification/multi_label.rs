@@ -2,10 +2,11 @@
 
 use sst_core::{Model, Report, Table};
 
+use super::ENTRY;
 use super::single_label::missing;
-use super::{ENTRY, Intervals};
 use crate::error::EvalError;
 use crate::input::RecordRows;
+use crate::intervals::Intervals;
 use crate::metric::{
     Averages, MacroOver, hamming_loss, multi_label_counts, roc_auc_multi_label, subset_accuracy,
     wilson_interval,
@@ -80,5 +81,9 @@ pub(super) fn measure(
         ("classes_without_roc_auc", areas.left_out as u64),
     ];
     let metrics = metrics.iter().map(|(name, value)| (&**name, *value));
-    Ok(Report::new(ENTRY.name, metrics, counts).with_table("classes", table))
+    let texts = labels.chunks(width).zip(predictions.chunks(width));
+    let right = texts.map(|(labels, found)| (f64::from(u8::from(labels == found)), 1.0));
+    Ok(Report::new(ENTRY.name, metrics, counts)
+        .with_table("classes", table)
+        .with_examples("subset_accuracy", right))
 }

@@ -3,10 +3,11 @@
 use sst_core::{Model, Report};
 use sst_data::Example;
 
+use super::ENTRY;
 use super::single_label::missing;
-use super::{ENTRY, Intervals};
 use crate::error::EvalError;
 use crate::input::RecordRows;
+use crate::intervals::Intervals;
 use crate::metric::{mean_squared_error, pearson, r_squared, spearman};
 use crate::predict::ClassScorer;
 

@@ -3,9 +3,10 @@
 use sst_core::{Model, Report, Table};
 use sst_data::Example;
 
-use super::{ENTRY, Intervals};
+use super::ENTRY;
 use crate::error::EvalError;
 use crate::input::RecordRows;
+use crate::intervals::Intervals;
 use crate::metric::{
     Averages, ConfusionMatrix, MacroOver, class_counts, commonest, matthews_correlation,
     roc_auc_one_vs_rest, wilson_interval,
@@ -83,7 +84,11 @@ pub(super) fn measure(
         ("classes_without_roc_auc", areas.left_out as u64),
     ];
     let metrics = metrics.iter().map(|(name, value)| (&**name, *value));
-    let report = Report::new(ENTRY.name, metrics, counts).with_table("classes", table);
+    let right = labels.iter().zip(&predictions);
+    let right = right.map(|(label, found)| (f64::from(u8::from(label == found)), 1.0));
+    let report = Report::new(ENTRY.name, metrics, counts)
+        .with_table("classes", table)
+        .with_examples("accuracy", right);
     if width > MAX_MATRIX {
         return Ok(report);
     }

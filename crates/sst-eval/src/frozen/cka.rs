@@ -6,7 +6,7 @@ use sst_core::nn::Pooling;
 use sst_core::{Evaluator, Model, Objective, Report, Table};
 
 use super::layers::LayerVectors;
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{ComparedTexts, Input, InputKind};
 use crate::probe::{ProbeError, cka, debiased_cka};
@@ -17,12 +17,18 @@ pub(crate) const ENTRY: Entry = Entry {
     summary: "how similar the vectors of two layers or of two models are, up to rotation and scale",
     details: "Centred kernel alignment (Kornblith et al. 2019) of the pooled hidden states of the same texts: 1 for vectors \
               that are equal up to rotation and scale, about 0 for unrelated ones. The table compares each layer of the model \
-              (rows) with each layer of the other model, or with its own layers (columns). same_layer is the mean over the \
-              layers with the same number, and last_layer that of the last ones. By default the unbiased estimator is used, \
+              (rows) with each layer of the other model, or with its own layers (columns). With another model, \
+              same_layer is the mean over the layers with the same number, and last_layer that of the last ones; \
+              embeddings_and_last_layer is that of the model's embeddings and the last layer. By default the unbiased estimator is used, \
               which may be below 0; the biased one is near 1 for unrelated vectors where there are few texts.",
     input: InputKind::ComparedTexts,
     records: None,
     needs_objective: false,
+    figures: &[
+        Figure::neutral("last_layer"),
+        Figure::neutral("same_layer"),
+        Figure::neutral("embeddings_and_last_layer"),
+    ],
     default_config: || json!(CkaConfig::default()),
     options: &[
         ("debiased", "Whether the unbiased estimator is used: true or false."),
@@ -94,7 +100,14 @@ impl Cka<'_> {
         let undefined = rows.iter().flat_map(|(_, row)| row).filter(|value| value.is_nan()).count();
         let last = rows.last().and_then(|(_, row)| row.last().copied());
         let mean = same.iter().sum::<f64>() / same.len() as f64;
-        let metrics = [("last_layer", last), ("same_layer", Some(mean))];
+        // Each layer of a model is as similar to itself as can be.
+        let of_two = other.is_some();
+        let across = rows.first().and_then(|(_, row)| row.last().copied());
+        let metrics = [
+            ("last_layer", last.filter(|_| of_two)),
+            ("same_layer", Some(mean).filter(|_| of_two)),
+            ("embeddings_and_last_layer", across),
+        ];
         let metrics = metrics.into_iter().filter_map(|(name, value)| {
             value.filter(|value| !value.is_nan()).map(|value| (name, value))
         });

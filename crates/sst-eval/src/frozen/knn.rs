@@ -6,7 +6,7 @@ use sst_core::nn::Pooling;
 use sst_core::{Evaluator, Model, Objective, Report, Table};
 
 use super::Layers;
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, LabelledTexts};
 use crate::metric::{accuracy, wilson_interval};
@@ -24,6 +24,7 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::LabelledTexts,
     records: None,
     needs_objective: false,
+    figures: &[Figure::higher("accuracy").with_baseline("majority_accuracy")],
     default_config: || json!(KnnConfig::default()),
     options: &[
         ("k", "The number of neighbours."),
@@ -72,24 +73,26 @@ fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>
 }
 
 impl Knn<'_> {
-    /// The accuracy of each layer of a model.
-    fn accuracies(&self, layers: &Layers) -> Result<Vec<f64>, EvalError> {
+    /// The accuracy of each layer of a model, and the predictions of the last one.
+    fn accuracies(&self, layers: &Layers) -> Result<(Vec<f64>, Vec<i64>), EvalError> {
         let vote = match self.config.temperature {
             0.0 => Vote::Majority,
             temperature => Vote::Weighted { temperature },
         };
-        let of_layer = |layer| {
+        let (mut accuracies, mut last) = (Vec::new(), Vec::new());
+        for layer in 0..layers.count() {
             let (train, test) = layers.layer(layer)?;
-            let found = knn_classify(&train, test.features_nd(), self.config.k, vote)?;
-            accuracy(test.labels(), &found).ok_or_else(|| EvalError::Nothing(ENTRY.name.to_owned()))
-        };
-        (0..layers.count()).map(of_layer).collect()
+            last = knn_classify(&train, test.features_nd(), self.config.k, vote)?;
+            let right = accuracy(test.labels(), &last);
+            accuracies.push(right.ok_or_else(|| EvalError::Nothing(ENTRY.name.to_owned()))?);
+        }
+        Ok((accuracies, last))
     }
 
     fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
         let KnnConfig { pooling, batch_size, .. } = self.config;
         let layers = Layers::of(model, &self.data, pooling, batch_size)?;
-        let accuracies = self.accuracies(&layers)?;
+        let (accuracies, found) = self.accuracies(&layers)?;
         let last = accuracies.last().copied().unwrap_or_default();
         let rows = layers.test.labels.len();
         let mut metrics = vec![("accuracy", last)];
@@ -104,7 +107,7 @@ impl Knn<'_> {
         }
         let twins = match &self.data.twin {
             Some(twin) => {
-                Some(self.accuracies(&Layers::of(&**twin, &self.data, pooling, batch_size)?)?)
+                Some(self.accuracies(&Layers::of(&**twin, &self.data, pooling, batch_size)?)?.0)
             }
             None => None,
         };
@@ -118,7 +121,11 @@ impl Knn<'_> {
         }
         let counts =
             [("train_texts", layers.train.labels.len() as u64), ("test_texts", rows as u64)];
-        Ok(Report::new(ENTRY.name, metrics, counts).with_table("layers", table))
+        let right = layers.test.labels.iter().zip(&found);
+        let right = right.map(|(label, found)| (f64::from(u8::from(label == found)), 1.0));
+        Ok(Report::new(ENTRY.name, metrics, counts)
+            .with_table("layers", table)
+            .with_examples("accuracy", right))
     }
 }
 

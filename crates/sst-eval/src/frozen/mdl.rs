@@ -6,7 +6,7 @@ use sst_core::nn::Pooling;
 use sst_core::{Evaluator, Model, Objective, Report, Table};
 
 use super::Layers;
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, LabelledTexts};
 use crate::probe::{LogisticOptions, OnlineCode, OnlineCodeOptions, online_code, shuffled_rows};
@@ -24,6 +24,7 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::LabelledTexts,
     records: None,
     needs_objective: false,
+    figures: &[Figure::higher("compression"), Figure::lower("bits").with_baseline("uniform_bits")],
     default_config: || json!(MdlConfig::default()),
     options: &[
         ("c", "The inverse strength of the regularisation, as in scikit-learn."),

@@ -6,7 +6,7 @@ use sst_core::nn::Pooling;
 use sst_core::{Evaluator, Model, Objective, Report, Table};
 
 use super::Layers;
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, LabelledTexts};
 use crate::metric::wilson_interval;
@@ -30,6 +30,10 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::LabelledTexts,
     records: None,
     needs_objective: false,
+    figures: &[
+        Figure::higher("accuracy").with_baseline("majority_accuracy"),
+        Figure::higher("selectivity"),
+    ],
     default_config: || json!(ProbeConfig::default()),
     options: &[
         (
@@ -73,6 +77,18 @@ fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>
 }
 
 impl Probe<'_> {
+    /// Checks that every label has a training text besides those that C is chosen on.
+    fn check_classes(&self, train: &[i64]) -> Result<(), EvalError> {
+        for (class, label) in (0..).zip(&self.data.labels) {
+            let texts = train.iter().filter(|other| **other == class).count();
+            if texts < 2 {
+                let (evaluator, label) = (ENTRY.name, label.clone());
+                return Err(EvalError::FewTexts { evaluator, label, texts, needed: 2 });
+            }
+        }
+        Ok(())
+    }
+
     fn options(&self) -> (SelectionOptions, LogisticOptions) {
         let ProbeConfig { folds, seed, .. } = self.config;
         let selection = SelectionOptions { folds, seed, ..SelectionOptions::default() };
@@ -92,6 +108,7 @@ impl Probe<'_> {
     fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
         let ProbeConfig { pooling, batch_size, seed, .. } = self.config;
         let layers = Layers::of(model, &self.data, pooling, batch_size)?;
+        self.check_classes(&layers.train.labels)?;
         let probes = self.probes(&layers)?;
         let best = best_layer(&probes);
         let probe = &probes[best];
@@ -145,7 +162,11 @@ impl Probe<'_> {
             ("classes", layers.classes as u64),
             ("layers_not_converged", unconverged as u64),
         ];
-        let report = Report::new(ENTRY.name, metrics, counts).with_table("layers", table);
+        let right = layers.test.labels.iter().zip(&probe.predictions);
+        let right = right.map(|(label, found)| (f64::from(u8::from(label == found)), 1.0));
+        let report = Report::new(ENTRY.name, metrics, counts)
+            .with_table("layers", table)
+            .with_examples("accuracy", right);
         Ok(match no_control {
             Some(reason) => report.with_setting("control_task", &format!("none: {reason}")),
             None => report,

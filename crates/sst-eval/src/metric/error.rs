@@ -71,7 +71,7 @@ pub enum MetricError {
 }
 
 /// Checks that there are as many of something as are needed.
-pub(super) fn check_length(
+pub(crate) fn check_length(
     what: &'static str,
     found: usize,
     wanted: usize,

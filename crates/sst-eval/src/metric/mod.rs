@@ -33,6 +33,7 @@ pub use correlation::{pearson, ranks, spearman};
 pub use embedding::{alignment, uniformity};
 pub use entities::{EntityCounts, OverlapCounts, Reading, entity_counts, entity_counts_of_labels};
 pub use error::MetricError;
+pub(crate) use error::check_length;
 pub use interval::{Bootstrap, BootstrapInterval, Interval, PairedComparison, wilson_interval};
 pub use language::perplexity;
 pub use multi_label::{hamming_loss, multi_label_counts, subset_accuracy};

@@ -12,7 +12,7 @@ use sst_core::{Evaluator, Model, Objective, Report};
 
 use self::scorer::Scorer;
 use self::windows::{Placement, SlidingWindow};
-use crate::entry::{Entry, parse};
+use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
 use crate::input::{Input, InputKind, TextSource};
 
@@ -25,6 +25,14 @@ pub(crate) const ENTRY: Entry = Entry {
     input: InputKind::Texts,
     records: None,
     needs_objective: false,
+    figures: &[
+        Figure::lower("perplexity").exp_of("loss"),
+        Figure::lower("loss"),
+        Figure::lower("token_perplexity"),
+        Figure::lower("word_perplexity"),
+        Figure::lower("byte_perplexity"),
+        Figure::lower("bits_per_byte"),
+    ],
     default_config: || json!(PerplexityConfig::default()),
     options: &[
         ("max_length", "Tokens in a window; the model's limit by default."),

@@ -2,7 +2,7 @@
 //!
 //! Shapes: t tokens of all windows together, n scored tokens, v vocabulary.
 
-use sst_core::{Forward, Model, RaggedRows, Report, Tokens};
+use sst_core::{Forward, Model, RaggedRows, Report, Terms, Tokens};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::ENTRY;
@@ -24,6 +24,8 @@ pub(super) struct Scorer<'m> {
     pending: Vec<PendingWindow>,
     sums: Sums,
     counts: Counts,
+    /// Of each text the weighted negative log-likelihood and the weight.
+    texts: Vec<Terms>,
 }
 
 /// A window that is not scored yet.
@@ -33,6 +35,8 @@ struct PendingWindow {
     scored: usize,
     /// The weight of the mean over the scored tokens.
     weight: usize,
+    /// The index of the text.
+    text: usize,
 }
 
 /// Negative log-likelihoods in nats.
@@ -100,13 +104,16 @@ impl<'m> Scorer<'m> {
         }
         let device = model.params().device();
         let (pending, sums, counts) = (Vec::new(), Sums::default(), Counts::default());
-        Ok(Self { model, device, window, batch_tokens, pending, sums, counts })
+        let texts = Vec::new();
+        Ok(Self { model, device, window, batch_tokens, pending, sums, counts, texts })
     }
 
     /// Adds a text. Each token is scored given the tokens before it in its window. A token without a context is counted
     /// as not scored.
     pub(super) fn add(&mut self, text: &Text) -> Result<(), EvalError> {
         let ids = &text.ids;
+        let index = self.texts.len();
+        self.texts.push((0.0, 0.0));
         self.counts.documents += 1;
         self.counts.words += text.words;
         self.counts.bytes += text.bytes;
@@ -115,7 +122,8 @@ impl<'m> Scorer<'m> {
             self.counts.scored += scored as u64;
             self.counts.windows += 1;
             self.sums.weight += weight as u64;
-            self.pending.push(PendingWindow { ids: ids[begin..end].to_vec(), scored, weight });
+            let ids = ids[begin..end].to_vec();
+            self.pending.push(PendingWindow { ids, scored, weight, text: index });
             let tokens: usize = self.pending.iter().map(|window| window.ids.len()).sum();
             let num_scored: usize = self.pending.iter().map(|window| window.scored).sum();
             let logits = num_scored * self.model.vocab_size()?;
@@ -157,7 +165,7 @@ impl<'m> Scorer<'m> {
             ("words", words),
             ("bytes", bytes),
         ];
-        let report = Report::new(ENTRY.name, metrics, counts);
+        let report = Report::new(ENTRY.name, metrics, counts).with_examples("loss", self.texts);
         Ok(report.with_setting("windows", self.window.placement.name()))
     }
 
@@ -174,7 +182,10 @@ impl<'m> Scorer<'m> {
             }
             self.sums.nll += nll;
             // If weight and scored are equal, the factor is exactly 1.
-            self.sums.weighted += nll * (window.weight as f64 / window.scored as f64);
+            let weighted = nll * (window.weight as f64 / window.scored as f64);
+            self.sums.weighted += weighted;
+            self.texts[window.text].0 += weighted;
+            self.texts[window.text].1 += window.weight as f64;
         }
         Ok(())
     }

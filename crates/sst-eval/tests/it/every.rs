@@ -11,7 +11,7 @@ use sst_eval::{
 };
 use tch::Tensor;
 
-use crate::toy::{Fixed, Rows, eval_error, every_third, tokenizer};
+use crate::toy::{Fixed, Rows, eval_error, every_third, terms_give_figures, tokenizer};
 
 /// Each text is an angle in degrees; its vector is the point at that angle on a circle of radius 3.
 struct Angles;
@@ -155,7 +155,10 @@ fn every_objective_names_evaluators_that_read_its_rows() {
 }
 
 fn measure(name: &str, input: Input<'_>) -> Result<Report, EvalError> {
-    build(name, &json!({}), input)?.evaluate(&Fixed::uniform(10), None).map_err(eval_error)
+    build(name, &json!({}), input)?
+        .evaluate(&Fixed::uniform(10), None)
+        .map_err(eval_error)
+        .inspect(terms_give_figures)
 }
 
 #[test]

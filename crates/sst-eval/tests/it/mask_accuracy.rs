@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde_json::json;
 use sst_eval::{EvalError, Report, build};
 
-use crate::toy::{Fixed, Rows, eval_error, every_third};
+use crate::toy::{Fixed, Rows, eval_error, every_third, terms_give_figures};
 
 fn measure(model: &Fixed, rows: Vec<Vec<u32>>, batch_size: usize) -> Result<Report, EvalError> {
     let input = every_third(Arc::new(Rows(rows)));
     let mut evaluator = build("mask-accuracy", &json!({ "batch_size": batch_size }), input)?;
-    evaluator.evaluate(model, None).map_err(eval_error)
+    evaluator.evaluate(model, None).map_err(eval_error).inspect(terms_give_figures)
 }
 
 fn rows() -> Vec<Vec<u32>> {

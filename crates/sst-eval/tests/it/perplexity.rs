@@ -5,7 +5,7 @@ use sst_core::Model;
 use sst_eval::{EvalError, Input, Report, Text, build};
 
 use crate::generate::{ids, load};
-use crate::toy::eval_error;
+use crate::toy::{eval_error, terms_give_figures};
 
 fn text(ids: Vec<u32>) -> Text {
     let (words, bytes) = (ids.len() as u64, 4 * ids.len() as u64);
@@ -14,7 +14,7 @@ fn text(ids: Vec<u32>) -> Text {
 
 fn measure(model: &dyn Model, config: &Value, texts: Vec<Text>) -> Result<Report, EvalError> {
     let mut evaluator = build("perplexity", config, Input::Texts(Box::new(texts)))?;
-    evaluator.evaluate(model, None).map_err(eval_error)
+    evaluator.evaluate(model, None).map_err(eval_error).inspect(terms_give_figures)
 }
 
 fn check(windows: &str, key: &str, unscored: &dyn Fn(usize) -> u64) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use sst_eval::{Input, TokenRows, build};
 
-use crate::toy::{Fixed, Rows, tokenizer};
+use crate::toy::{Fixed, Rows, terms_give_figures, tokenizer};
 
 #[test]
 fn every_ordinary_token_is_scored_once() {
@@ -29,6 +29,7 @@ fn every_ordinary_token_is_scored_once() {
         let config = json!({ "batch_size": batch_size });
         let mut evaluator = build("pseudo-perplexity", &config, input).unwrap();
         let report = evaluator.evaluate(&model, None).unwrap();
+        terms_give_figures(&report);
         assert!((report.metrics["nll"] - nll).abs() < 1e-5, "{batch_size}: {report:?} {nll}");
         assert!((report.metrics["pseudo_perplexity"] - nll.exp()).abs() < 1e-3);
         assert_eq!((report.counts["rows"], report.counts["tokens"]), (2, tokens as u64));

@@ -10,7 +10,7 @@ use sst_core::{
 use sst_data::rows::{Dataset, DatasetError};
 use sst_data::tokenize::{Tokenizer, TrainConfig, train};
 use sst_data::{ArrayData, Collate, CollateError, Example, Field, HostBatch, Key, Normalizer};
-use sst_eval::{EvalError, ObjectiveRows};
+use sst_eval::{EvalError, ObjectiveRows, Report};
 use tch::{Device, Kind, Reduction, Tensor};
 
 /// A model whose logits are the same at every position. Its hidden states are the one-hot token ids.
@@ -199,5 +199,14 @@ pub(crate) fn eval_error(error: sst_core::Error) -> EvalError {
     match error {
         sst_core::Error::Evaluation(inner) => *inner.downcast().unwrap(),
         other => EvalError::Core(other),
+    }
+}
+
+/// Checks that the terms of the examples of a report give its figures.
+pub(crate) fn terms_give_figures(report: &Report) {
+    for (name, terms) in &report.examples {
+        let sum = |of: fn(&(f64, f64)) -> f64| terms.iter().map(of).sum::<f64>();
+        let (figure, expected) = (sum(|one| one.0) / sum(|one| one.1), report.metrics[name]);
+        assert!((figure - expected).abs() < 1e-9 * expected.abs().max(1.0), "{name}: {figure}");
     }
 }

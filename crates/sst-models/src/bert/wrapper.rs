@@ -28,6 +28,7 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "bert",
     summary: "bidirectional encoder with a masked-token head, for masked language modelling",
     is_causal: false,
+    dropout: &["hidden_dropout_prob", "attention_probs_dropout_prob"],
     architectures: &[MASKED, PRETRAINING, BASE],
     tasks: &[
         (SEQUENCE, HeadKind::SequenceClassification),

@@ -19,6 +19,7 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "gpt2",
     summary: "decoder with learned positions, for causal language modelling",
     is_causal: true,
+    dropout: &["resid_pdrop", "embd_pdrop", "attn_pdrop"],
     architectures: &["GPT2LMHeadModel", "GPT2Model"],
     tasks: &[
         ("GPT2ForSequenceClassification", HeadKind::SequenceClassification),

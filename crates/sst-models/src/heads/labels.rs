@@ -12,6 +12,11 @@ use crate::error::{ModelError, bad};
 pub(crate) const KEYS: &[&str] =
     &["id2label", "label2id", "num_labels", "problem_type", "classifier_dropout", classifier::KEY];
 
+/// Whether the caller removes the key of a task head from a config.json, by the value null.
+pub(crate) fn is_removed(key: &str, value: &Value) -> bool {
+    value.is_null() && KEYS.contains(&key)
+}
+
 /// The classes of a task head: the keys `id2label` (or `num_labels`) and `problem_type` of a config.json.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {

@@ -19,6 +19,7 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "llama",
     summary: "decoder with rotary positions and a gated MLP, for causal language modelling",
     is_causal: true,
+    dropout: &["attention_dropout"],
     architectures: &["LlamaForCausalLM", "LlamaModel"],
     tasks: &[
         ("LlamaForSequenceClassification", HeadKind::SequenceClassification),

@@ -31,7 +31,8 @@ pub struct LoadOptions {
     pub head: LoadHead,
     /// The purpose; for a model that is saved again, content that is not kept is reported.
     pub role: Role,
-    /// Keys that override those of config.json, such as dropout probabilities.
+    /// Keys that override those of config.json, such as dropout probabilities. A null removes a key that describes a task
+    /// head.
     pub config: Map<String, Value>,
     /// Parameters that may be missing, and tensors that may be left unused without a report.
     pub allow: Allow,

@@ -64,6 +64,10 @@ pub(super) fn prepare(
     add_unused(&mut unused, "config.json", &config, entry);
     let known = (entry.default_config)();
     for (key, value) in &options.config {
+        if let (true, Some(keys)) = (labels::is_removed(key, value), config.as_object_mut()) {
+            keys.remove(key);
+            continue;
+        }
         let is_task_key = !entry.tasks.is_empty() && labels::KEYS.contains(&key.as_str());
         if key == "model_type" || known.get(key).is_none() && !is_task_key {
             let message = format!("a model of type `{}` has no such key", entry.model_type);

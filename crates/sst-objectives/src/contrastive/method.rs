@@ -35,6 +35,8 @@ pub(super) trait Method: Sized + Send + 'static {
     const ROWS: RowSpec = RowSpec::Tokens;
     /// The fewest rows of a step that are something to learn from.
     const LEAST_ROWS: usize = 1;
+    /// Whether the views of a text differ by the dropout of the encoder alone.
+    const NEEDS_DROPOUT: bool = false;
 
     /// Builds the objective and its host half.
     ///
@@ -74,6 +76,7 @@ pub(super) const fn entry<M: Method>() -> Entry {
         rows: |_| M::ROWS,
         needs_causal: false,
         least_rows: M::LEAST_ROWS,
+        needs_dropout: M::NEEDS_DROPOUT,
         held_out: &["held-out-loss"],
         pipeline_tag: None,
         head: None,

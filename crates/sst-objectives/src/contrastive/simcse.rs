@@ -30,6 +30,7 @@ impl Method for SimCse {
 
     const NAME: &'static str = "simcse";
     const LEAST_ROWS: usize = 2;
+    const NEEDS_DROPOUT: bool = true;
     const SUMMARY: &'static str =
         "unsupervised SimCSE: pulls two encodings of a text together that differ by dropout";
     const POOLING: Pooling = Pooling::Cls;

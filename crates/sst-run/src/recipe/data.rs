@@ -35,7 +35,7 @@ pub(super) struct DataFile {
     label_field: Option<String>,
     labels: Vec<String>,
     fields: BTreeMap<String, String>,
-    tag_field: Option<String>,
+    tag_field: Option<TagField>,
     tag_scheme: Option<TagScheme>,
     on_error: Option<OnError>,
     validation: Option<f64>,
@@ -45,6 +45,14 @@ pub(super) struct DataFile {
     workers: Option<usize>,
     clean: CleanConfig,
     transform: Vec<Map<String, Value>>,
+}
+
+/// The number of a column, or the name of a field.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected the number of a column, or a name in quotes")]
+enum TagField {
+    Number(u32),
+    Name(String),
 }
 
 /// `[data]`
@@ -162,7 +170,10 @@ impl DataFile {
             label_field: self.label_field,
             labels: self.labels,
             fields: self.fields,
-            tag_field: self.tag_field,
+            tag_field: self.tag_field.map(|field| match field {
+                TagField::Number(number) => number.to_string(),
+                TagField::Name(name) => name,
+            }),
             tag_scheme: self.tag_scheme,
             on_error: self.on_error.unwrap_or(OnError::Fail),
             validation: self.validation.unwrap_or(0.02),

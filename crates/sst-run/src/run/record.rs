@@ -69,7 +69,7 @@ fn card(config: &RunConfig) -> ModelCard {
     objectives.dedup();
     let plural = if objectives.len() > 1 { "s" } else { "" };
     let body = format!(
-        "# {}\n\nPretrained from {} with the objective{plural} `{}` for {}, {}, by [sst]({}).",
+        "# {}\n\nTrained on {} with the objective{plural} `{}` for {}, {}, by [sst]({}).",
         config.run.name,
         data.join(", "),
         objectives.join("`, `"),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use sst_core::Objective;
+use sst_core::{Model, Objective};
 use sst_data::tokenize::Tokenizer;
 use sst_train::{
     Checkpoint, FitConfig, Precision, ProfileConfig, Restored, Retention, Saver, TaskEvaluator,
@@ -14,7 +14,7 @@ use super::{Learner, Run};
 use crate::error::{Result, RunError};
 use crate::observer::Notice;
 use crate::prepared::CheckedRecipe;
-use crate::recipe::{Checkpointing, Problem, misses};
+use crate::recipe::{Checkpointing, ModelChoice, Problem, misses};
 use crate::tasks::TaskSet;
 use crate::{folder, precision, processor};
 
@@ -106,7 +106,34 @@ impl Run {
                 return Err(RunError::Settings(message.to_owned()));
             }
         }
+        self.note_equal_views(&*model);
         Ok(Learner { model, carried, objectives })
+    }
+
+    /// Notifies the observer if an objective compares views that differ by dropout, and the model has none.
+    fn note_equal_views(&self, model: &dyn Model) {
+        let config = &self.recipe.config;
+        let task = config.tasks.list.iter().find(|task| {
+            let entry = sst_objectives::entry(task.objective_name());
+            entry.is_ok_and(|entry| entry.needs_dropout)
+        });
+        let of_type = |entry: &&sst_models::ModelEntry| entry.model_type == model.model_type();
+        let entry = sst_models::list().iter().find(of_type);
+        let (Some(task), Some(entry)) = (task, entry) else { return };
+        let (section, lora) = match &config.model {
+            ModelChoice::New { .. } => ("model", None),
+            ModelChoice::Folder { lora, .. } => ("model.config", lora.as_ref()),
+        };
+        let values = model.config();
+        let has_dropout = |key: &&str| values[*key].as_f64().is_some_and(|value| value > 0.0);
+        let has_lora_dropout = lora.is_some_and(|lora| lora.dropout > 0.0);
+        if has_lora_dropout || entry.dropout.iter().any(has_dropout) {
+            return;
+        }
+        let keys = entry.dropout.iter().map(|key| format!("{section}.{key}"));
+        let keys = keys.chain(lora.map(|_| "model.lora.dropout".to_owned())).collect();
+        let objective = task.objective_name().to_owned();
+        self.recipe.observer.notice(&Notice::EqualViews { objective, keys });
     }
 
     /// The settings of the training loop, with every duration in steps.

@@ -3,22 +3,19 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use serde_json::Value;
 use sst_cli::args::{ComparedTextArgs, LabelledTextArgs};
-use sst_cli::exit::{Exit, Usage};
+use sst_cli::exit::Usage;
 use sst_cli::files;
-use sst_core::Model;
-use sst_data::records::{Column, ColumnKind, Records};
+use sst_data::records::{Column, ColumnError, ColumnKind, Records, RecordsError};
 use sst_data::rows::{Dataset, Subset};
 use sst_data::{Ledger, RowSpec};
 use sst_eval::{ComparedTexts, Entry, Input, LabelledTexts};
-use sst_models::{BuildOptions, InitOptions, LoadHead};
-use tch::Device;
+use sst_models::LoadHead;
 
 use super::eval_records::max_length;
-use super::evaluate::{Setting, evaluate};
+use super::measure::{Measured, Setting, evaluate};
 use super::records::RecordFiles;
-use super::show::show;
+use super::twin;
 use crate::{model, settings};
 
 /// The share of the texts that is held out where no test files are given.
@@ -26,7 +23,7 @@ const HELD_OUT: f64 = 0.2;
 /// The seed of the initial weights of the model that was never trained.
 const TWIN_SEED: u64 = 0;
 
-/// Measures a model on labelled texts and prints the report.
+/// Measures a model on labelled texts.
 ///
 /// # Errors
 /// If an argument is wrong, model or data cannot be read, or there is nothing to measure.
@@ -34,7 +31,7 @@ pub(super) fn labelled(
     entry: &Entry,
     args: &LabelledTextArgs,
     given: Vec<Setting<'_>>,
-) -> Result<Exit> {
+) -> Result<Measured> {
     let files = RecordFiles::new(&args.data, &args.records)?;
     let found = model::find(&args.model)?;
     let device = settings::open_device(&args.device)?;
@@ -57,14 +54,16 @@ pub(super) fn labelled(
     let labels = names_of(&train);
     let test = match held_out {
         true => rows(&files, &labels, Subset::Validation { fraction })?,
-        false => rows(&RecordFiles::new(&args.test, &args.records)?, &labels, Subset::All)?,
+        false => rows(&RecordFiles::new(&args.test, &args.records)?, &labels, Subset::All)
+            .map_err(of_test)?,
     };
     if train.is_empty() || test.is_empty() {
         let message =
             "a part of the data is empty: give more records, or --test with files to measure on";
         return Err(Usage(message.to_owned()).into());
     }
-    let twin = if args.no_twin { None } else { Some(twin(&*model, device)?) };
+    let twin =
+        if args.no_twin { None } else { Some(twin::build(&model.config(), device, TWIN_SEED)?) };
     let input = Input::LabelledTexts(LabelledTexts {
         train: Arc::new(train),
         test: Arc::new(test),
@@ -72,7 +71,23 @@ pub(super) fn labelled(
         twin,
     });
     let report = evaluate(entry, given, input, &*model, None, &args.model)?;
-    show(&report, &ledger, args.json)
+    Ok(Measured::new(report, ledger, args.json))
+}
+
+/// A label that only test texts have cannot be learned, so it cannot be added to those that are known.
+fn of_test(error: anyhow::Error) -> anyhow::Error {
+    let unknown = error.downcast_ref::<RecordsError>().and_then(|error| match error {
+        RecordsError::Column(ColumnError::UnknownLabel { key, label, .. }) => Some((key, label)),
+        _ => None,
+    });
+    match unknown {
+        Some((key, label)) => Usage(format!(
+            "{key}: no training text has the label `{label}`, so it is never predicted: add texts that have it to \
+             --data, or remove this one from --test"
+        ))
+        .into(),
+        None => error,
+    }
 }
 
 /// The labels of the records, in the order of their numbers.
@@ -80,20 +95,7 @@ fn names_of(rows: &Records) -> Vec<String> {
     rows.store().labels("label").map(|table| table.names.clone()).unwrap_or_default()
 }
 
-/// A model of the shape of `model` with new random weights.
-fn twin(model: &dyn Model, device: Device) -> Result<Box<dyn Model>> {
-    let config = model.config();
-    let architecture = config.pointer("/architectures/0").and_then(Value::as_str);
-    let options = BuildOptions {
-        device,
-        seed: Some(TWIN_SEED),
-        architecture: architecture.map(str::to_owned),
-        init: InitOptions::default(),
-    };
-    Ok(sst_models::build_anew(&config, &options)?)
-}
-
-/// Compares the vectors of texts in two models, or in the layers of one, and prints the report.
+/// Compares the vectors of texts in two models, or in the layers of one,.
 ///
 /// # Errors
 /// If an argument is wrong, a model or the data cannot be read, or there is nothing to measure.
@@ -101,7 +103,7 @@ pub(super) fn compared(
     entry: &Entry,
     args: &ComparedTextArgs,
     given: Vec<Setting<'_>>,
-) -> Result<Exit> {
+) -> Result<Measured> {
     let files = RecordFiles::new(&args.data, &args.records)?;
     let device = settings::open_device(&args.device)?;
     let ledger = Ledger::new();
@@ -127,5 +129,5 @@ pub(super) fn compared(
     };
     let input = Input::ComparedTexts(ComparedTexts { rows: own, other });
     let report = evaluate(entry, given, input, &*model, None, &args.model)?;
-    show(&report, &ledger, args.json)
+    Ok(Measured::new(report, ledger, args.json))
 }

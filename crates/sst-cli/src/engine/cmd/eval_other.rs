@@ -1,7 +1,6 @@
 //! `sst eval` with an evaluator that has no arguments of its own in `sst`: they are made from what the list of evaluators
 //! knows of it.
 
-use std::ffi::OsString;
 use std::io::{Write, stdout};
 
 use anyhow::Result;
@@ -14,14 +13,14 @@ use sst_cli::args::{
 use sst_cli::exit::{Exit, Usage};
 use sst_eval::{Entry, InputKind};
 
-use super::evaluate::Setting;
+use super::measure::{Measured, Setting};
 use super::{eval_frozen, eval_records, eval_rows, pairs, perplexity, vectors};
 
-/// Measures a model and prints the report. The first of `words` is the name of the evaluator.
+/// Checks that the evaluator can be run by itself.
 ///
 /// # Errors
-/// If an argument is wrong, model or data cannot be read, or there is nothing to measure.
-pub(super) fn run(entry: &Entry, words: &[OsString]) -> Result<Exit> {
+/// If it measures an objective.
+pub(super) fn check(entry: &Entry) -> Result<()> {
     if entry.needs_objective {
         let message = format!(
             "{} measures an objective with the parameters that it trains, so it runs while a model is trained: see \
@@ -30,52 +29,59 @@ pub(super) fn run(entry: &Entry, words: &[OsString]) -> Result<Exit> {
         );
         return Err(Usage(message).into());
     }
-    let command = command(entry);
-    let matches = match command.clone().try_get_matches_from(words) {
-        Ok(matches) => matches,
-        Err(said) => {
-            said.print()?;
-            stdout().flush()?;
-            return Ok(if said.use_stderr() { Exit::Usage } else { Exit::Done });
-        }
-    };
-    let settings = settings(entry, &matches);
+    Ok(())
+}
+
+/// Prints the help, or why the arguments are wrong.
+///
+/// # Errors
+/// If stdout cannot be written to.
+pub(super) fn print(said: &clap::Error) -> Result<Exit> {
+    said.print()?;
+    stdout().flush()?;
+    Ok(if said.use_stderr() { Exit::Usage } else { Exit::Done })
+}
+
+/// Measures a model.
+///
+/// # Errors
+/// If an argument is wrong, model or data cannot be read, or there is nothing to measure.
+pub(super) fn measure(entry: &Entry, matches: &ArgMatches) -> Result<Measured> {
+    let settings = settings(entry, matches);
     match entry.input {
         InputKind::ObjectiveRows => eval_rows::objective_rows(
             entry,
-            &MaskAccuracyArgs::from_arg_matches(&matches)?,
+            &MaskAccuracyArgs::from_arg_matches(matches)?,
             settings,
         ),
         InputKind::TokenRows => {
-            eval_rows::token_rows(entry, &EvalArgs::from_arg_matches(&matches)?, settings)
+            eval_rows::token_rows(entry, &EvalArgs::from_arg_matches(matches)?, settings)
         }
-        InputKind::Texts => {
-            perplexity::run(entry, &TextArgs::from_arg_matches(&matches)?, settings)
-        }
-        InputKind::Pairs => pairs::pairs(entry, &PairArgs::from_arg_matches(&matches)?, settings),
+        InputKind::Texts => perplexity::run(entry, &TextArgs::from_arg_matches(matches)?, settings),
+        InputKind::Pairs => pairs::pairs(entry, &PairArgs::from_arg_matches(matches)?, settings),
         InputKind::ScoredPairs => {
-            pairs::scored_pairs(entry, &PairArgs::from_arg_matches(&matches)?, settings)
+            pairs::scored_pairs(entry, &PairArgs::from_arg_matches(matches)?, settings)
         }
         InputKind::Records => {
-            eval_records::records(entry, &RecordArgs::from_arg_matches(&matches)?, settings)
+            eval_records::records(entry, &RecordArgs::from_arg_matches(matches)?, settings)
         }
         InputKind::LabelledTexts => {
-            let args = LabelledTextArgs::from_arg_matches(&matches)?;
+            let args = LabelledTextArgs::from_arg_matches(matches)?;
             eval_frozen::labelled(entry, &args, settings)
         }
         InputKind::ComparedTexts => {
-            let args = ComparedTextArgs::from_arg_matches(&matches)?;
+            let args = ComparedTextArgs::from_arg_matches(matches)?;
             eval_frozen::compared(entry, &args, settings)
         }
         InputKind::EmbeddedTexts => {
-            let args = EmbeddedTextArgs::from_arg_matches(&matches)?;
+            let args = EmbeddedTextArgs::from_arg_matches(matches)?;
             vectors::embedded_texts(entry, &args, settings)
         }
     }
 }
 
 /// The arguments of an evaluator: those of its kind of data, and an option for each key of its configuration.
-fn command(entry: &Entry) -> Command {
+pub(super) fn command(entry: &Entry) -> Command {
     let command = Command::new(entry.name)
         .bin_name(format!("sst eval {}", entry.name))
         .about(entry.summary)
@@ -108,7 +114,12 @@ fn command(entry: &Entry) -> Command {
             default => format!("{help} [default: {default}]"),
         };
         let arg = Arg::new(*key).long(key.replace('_', "-")).value_name("VALUE");
-        arg.allow_negative_numbers(true).help(help)
+        let arg = arg.allow_negative_numbers(true).help(help);
+        match &defaults[*key] {
+            // `--pairs` alone is `--pairs true`, as in `sst predict`.
+            Value::Bool(_) => arg.num_args(0..=1).default_missing_value("true"),
+            _ => arg,
+        }
     });
     let options: Vec<Arg> = options.collect();
     let after = format!(

@@ -6,26 +6,29 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde_json::Value;
 use sst_cli::args::RecordArgs;
-use sst_cli::exit::{Exit, Usage};
+use sst_cli::exit::Usage;
 use sst_cli::files;
 use sst_data::{Key, Ledger, RowSpec};
 use sst_eval::predict::output_names;
 use sst_eval::{Entry, Input, RecordRows, RecordSpec};
 use sst_models::LoadHead;
 
-use super::evaluate::{Setting, evaluate, evaluator_error};
+use super::measure::{Measured, Setting, evaluate, evaluator_error};
 use super::records::RecordFiles;
-use super::show::show;
 use crate::{model, settings};
 
 /// The column with the answers to questions.
 const ANSWERS: &str = "answers";
 
-/// Measures the head of a model on labelled records and prints the report.
+/// Measures the head of a model on labelled records.
 ///
 /// # Errors
 /// If an argument is wrong, model or data cannot be read, or there is nothing to measure.
-pub(super) fn records(entry: &Entry, args: &RecordArgs, given: Vec<Setting<'_>>) -> Result<Exit> {
+pub(super) fn records(
+    entry: &Entry,
+    args: &RecordArgs,
+    given: Vec<Setting<'_>>,
+) -> Result<Measured> {
     let Some(RecordSpec { head, rows, labels }) = entry.records else {
         return Err(Usage(format!("{} reads no records", entry.name)).into());
     };
@@ -48,7 +51,7 @@ pub(super) fn records(entry: &Entry, args: &RecordArgs, given: Vec<Setting<'_>>)
     let rows = files.rows(&spec, &labels, tokenizer, max_length, &cache, &ledger)?;
     let input = Input::Records(RecordRows { rows: Arc::new(rows), labels, gold_answers });
     let report = evaluate(entry, given, input, &*model, None, &args.model)?;
-    show(&report, &ledger, args.json)
+    Ok(Measured::new(report, ledger, args.json))
 }
 
 /// No rows, for the check of a configuration.

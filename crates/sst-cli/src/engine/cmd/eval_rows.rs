@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sst_cli::args::{DocumentArgs, EvalArgs, MaskAccuracyArgs};
-use sst_cli::exit::{Exit, Usage};
+use sst_cli::exit::Usage;
 use sst_cli::files;
 use sst_cli::flags;
 use sst_cli::host::source::{named, source};
@@ -23,8 +23,7 @@ use sst_run::recipe::Task;
 use sst_run::{CheckedRecipe, check_held_out};
 use tch::Device;
 
-use super::evaluate::{Setting, evaluate};
-use super::show::show;
+use super::measure::{Measured, Setting, evaluate};
 use crate::{model, recipe, settings};
 
 /// What an evaluator of rows works on.
@@ -46,13 +45,13 @@ pub(super) fn token_rows(
     entry: &Entry,
     args: &EvalArgs,
     mut settings: Vec<Setting<'_>>,
-) -> Result<Exit> {
+) -> Result<Measured> {
     let bench = Bench::open(args)?;
     settings.push(("batch_size", json!(args.batch_size)));
     let (rows, tokenizer) = (Arc::clone(&bench.rows), bench.tokenizer.clone());
     let input = Input::TokenRows(sst_eval::TokenRows { rows, tokenizer });
     let report = evaluate(entry, settings, input, &*bench.model, None, &args.model)?;
-    show(&report, &bench.ledger, args.json)
+    Ok(Measured::new(report, bench.ledger, args.json))
 }
 
 /// Measures a model with an evaluator of the batches that an objective makes: the objective of the run, or the first of
@@ -64,7 +63,7 @@ pub(super) fn objective_rows(
     entry: &Entry,
     args: &MaskAccuracyArgs,
     mut settings: Vec<Setting<'_>>,
-) -> Result<Exit> {
+) -> Result<Measured> {
     let bench = Bench::open(&args.eval)?;
     let config = bench.recipe.as_ref().map(|recipe| &recipe.config);
     let task = bench.recipe.as_ref().map(|recipe| task(recipe, &args.eval)).transpose()?;
@@ -99,7 +98,7 @@ pub(super) fn objective_rows(
     });
     let model = &args.eval.model;
     let report = evaluate(entry, settings, input, &*bench.model, Some(&*objective), model)?;
-    show(&report, &bench.ledger, args.eval.json)
+    Ok(Measured::new(report, bench.ledger, args.eval.json))
 }
 
 impl Bench {

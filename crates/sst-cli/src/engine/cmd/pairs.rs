@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 use anyhow::{Result, anyhow};
 use serde_json::{Map, Value};
 use sst_cli::args::{DocumentArgs, PairArgs};
-use sst_cli::exit::{Exit, Usage};
+use sst_cli::exit::Usage;
 use sst_cli::host::source::source;
 use sst_data::read::{RawField, ReadError, Source};
 use sst_data::{Example, Field, Key, Ledger};
 use sst_eval::{Entry, Input, ScoredPairs};
 
-use super::evaluate::Setting;
+use super::measure::{Measured, Setting};
 use super::vectors::{Prompts, TextEncoder};
 
 /// Queries, a corpus of documents, and which documents are relevant for each query.
@@ -69,15 +69,20 @@ pub(super) fn place(
 ///
 /// # Errors
 /// If model or data cannot be read, or there is no pair.
-pub(super) fn pairs(entry: &Entry, args: &PairArgs, settings: Vec<Setting<'_>>) -> Result<Exit> {
+pub(super) fn pairs(
+    entry: &Entry,
+    args: &PairArgs,
+    settings: Vec<Setting<'_>>,
+) -> Result<Measured> {
     let ledger = Ledger::new();
     let Pairs { queries, corpus, relevant } = Pairs::read(args, &ledger)?;
     let relevant: Vec<HashSet<usize>> =
         relevant.into_iter().map(|places| places.into_iter().collect()).collect();
     let encoder = TextEncoder::of_pairs(args, Prompts::Search, &ledger)?;
-    encoder.measure(entry, settings, args.json, |vectors| {
+    let (report, told) = encoder.measure(entry, settings, |vectors| {
         Input::Pairs(sst_eval::Pairs { vectors, queries, corpus, relevant })
-    })
+    })?;
+    Ok(Measured { report, ledger, told, as_json: args.json })
 }
 
 /// Measures a model with an evaluator of pairs and scores.
@@ -88,7 +93,7 @@ pub(super) fn scored_pairs(
     entry: &Entry,
     args: &PairArgs,
     settings: Vec<Setting<'_>>,
-) -> Result<Exit> {
+) -> Result<Measured> {
     let [left, right, score] = fields(args)?;
     let ledger = Ledger::new();
     let mut texts: [Vec<String>; 2] = Default::default();
@@ -102,9 +107,10 @@ pub(super) fn scored_pairs(
     }
     let encoder = TextEncoder::of_pairs(args, Prompts::Default, &ledger)?;
     let [first, second] = texts;
-    encoder.measure(entry, settings, args.json, |vectors| {
+    let (report, told) = encoder.measure(entry, settings, |vectors| {
         Input::ScoredPairs(ScoredPairs { vectors, first, second, scores })
-    })
+    })?;
+    Ok(Measured { report, ledger, told, as_json: args.json })
 }
 
 fn fields<const N: usize>(args: &PairArgs) -> Result<[&str; N]> {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use sst_cli::args::TextArgs;
-use sst_cli::exit::{Exit, Usage};
+use sst_cli::exit::Usage;
 use sst_cli::host::source::source;
 use sst_core::HeadKind;
 use sst_data::Ledger;
@@ -12,15 +12,14 @@ use sst_data::words::count_length;
 use sst_eval::{Entry, EvalError, Input, Text, TextSource};
 use sst_models::LoadHead;
 
-use super::evaluate::{Setting, evaluate};
-use super::show::show;
+use super::measure::{Measured, Setting, evaluate};
 use crate::{model, settings};
 
-/// Measures the perplexity of a causal model and prints the report.
+/// Measures the perplexity of a causal model.
 ///
 /// # Errors
 /// If model or data cannot be read, the model is not causal, or no token can be scored.
-pub(super) fn run(entry: &Entry, args: &TextArgs, settings: Vec<Setting<'_>>) -> Result<Exit> {
+pub(super) fn run(entry: &Entry, args: &TextArgs, settings: Vec<Setting<'_>>) -> Result<Measured> {
     let windows = settings.iter().find(|(key, _)| *key == "windows");
     if let Some(other) = windows.and_then(|(_, value)| value.as_str())
         && other != "strided"
@@ -45,7 +44,8 @@ pub(super) fn run(entry: &Entry, args: &TextArgs, settings: Vec<Setting<'_>>) ->
     if let Some(error) = failed {
         return Err(error);
     }
-    show(&measured?, &ledger, args.json)
+    let report = measured?;
+    Ok(Measured::new(report, ledger, args.json))
 }
 
 /// The texts of the files of a command.

@@ -18,7 +18,7 @@ use sst_eval::predict::{AnswerFinder, ClassScorer, Decoding, EntityFinder, chara
 use sst_models::LoadHead;
 
 use super::eval_records::max_length;
-use super::evaluate::evaluator_error;
+use super::measure::evaluator_error;
 use crate::{model, settings};
 use input::Inputs;
 use line::Lines;

@@ -10,15 +10,8 @@ use sst_eval::{Report, Table};
 /// A part of the names of figures that are infinite where the loss is merely large.
 const MAY_BE_INFINITE: &str = "perplexity";
 
-/// Prints a report, and what was left out on the way.
-///
-/// # Errors
-/// If a metric is NaN or infinite, or stdout cannot be written to.
-pub(super) fn show(report: &Report, ledger: &Ledger, as_json: bool) -> Result<Exit> {
-    show_with(report, ledger, as_json, &Map::new())
-}
-
-/// Like [`show`], with additional values: in JSON beside the metrics, otherwise one per line before them.
+/// Prints a report, and what was left out on the way. `more` are additional values: in JSON beside the metrics, otherwise
+/// one per line before them.
 ///
 /// # Errors
 /// If a metric is NaN or infinite, or stdout cannot be written to.
@@ -28,14 +21,7 @@ pub(super) fn show_with(
     as_json: bool,
     more: &Map<String, Value>,
 ) -> Result<Exit> {
-    let is_bad = |(name, value): &(&String, &f64)| {
-        value.is_nan() || !value.is_finite() && !name.contains(MAY_BE_INFINITE)
-    };
-    if let Some((name, value)) = report.metrics.iter().find(is_bad) {
-        bail!(
-            "{name} is {value}: the outputs of the model overflow; try an earlier checkpoint, or fp32"
-        );
-    }
+    check_finite(report)?;
     if as_json {
         let mut value = report.to_json();
         if let Value::Object(fields) = &mut value {
@@ -51,6 +37,22 @@ pub(super) fn show_with(
     }
     render::ledger(&ledger.entries());
     Ok(Exit::Done)
+}
+
+/// Checks that the figures are numbers.
+///
+/// # Errors
+/// If a metric is NaN or infinite.
+pub(super) fn check_finite(report: &Report) -> Result<()> {
+    let is_bad = |(name, value): &(&String, &f64)| {
+        value.is_nan() || !value.is_finite() && !name.contains(MAY_BE_INFINITE)
+    };
+    if let Some((name, value)) = report.metrics.iter().find(is_bad) {
+        bail!(
+            "{name} is {value}: the outputs of the model overflow; try an earlier checkpoint, or fp32"
+        );
+    }
+    Ok(())
 }
 
 fn describe(report: &Report) -> String {

@@ -6,18 +6,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 use sst_cli::args::{DeviceArgs, EmbeddedTextArgs, PairArgs, PoolingArgs};
-use sst_cli::exit::Exit;
 use sst_cli::host::source::source;
 use sst_core::Model;
 use sst_data::tokenize::UnknownCount;
 use sst_data::{Ledger, Unused, UnusedKind};
-use sst_eval::{EmbeddedTexts, Entry, EvalError, Input, TextRole, TextVectors};
+use sst_eval::{EmbeddedTexts, Entry, EvalError, Input, Report, TextRole, TextVectors};
 use sst_models::{Embedder, SentenceModel, Side};
 use tch::{Device, Tensor};
 
 use super::embed::options;
-use super::evaluate::{Setting, evaluate};
-use super::show::show_with;
+use super::measure::{Measured, Setting, evaluate};
 use crate::{model, settings};
 
 /// Which prompts of a folder are put before two lists of texts.
@@ -130,7 +128,8 @@ impl<'l> TextEncoder<'l> {
         Ok(Tensor::f_from_slice(&found.vectors)?.f_reshape([-1, sentence.width()])?)
     }
 
-    /// Measures the folder's encoder with `entry`, on the data that `input` makes, and prints the report.
+    /// Measures the folder's encoder with `entry`, on the data that `input` makes. Returns the report and the
+    /// prompts as they are told.
     ///
     /// # Errors
     /// If a text cannot be encoded, or the evaluator fails.
@@ -138,9 +137,8 @@ impl<'l> TextEncoder<'l> {
         &self,
         entry: &Entry,
         settings: Vec<Setting<'_>>,
-        as_json: bool,
         input: impl for<'v> FnOnce(Box<dyn TextVectors + 'v>) -> Input<'v>,
-    ) -> Result<Exit> {
+    ) -> Result<(Report, Map<String, Value>)> {
         let failed = RefCell::new(None);
         let input = input(Box::new(Vectors { encoder: self, failed: &failed }));
         let model = self.sentence.model();
@@ -148,7 +146,7 @@ impl<'l> TextEncoder<'l> {
         if let Some(error) = failed.into_inner() {
             return Err(error);
         }
-        show_with(&measured?, self.ledger, as_json, &self.told())
+        Ok((measured?, self.told()))
     }
 }
 
@@ -182,7 +180,7 @@ pub(super) fn embedded_texts(
     entry: &Entry,
     args: &EmbeddedTextArgs,
     settings: Vec<Setting<'_>>,
-) -> Result<Exit> {
+) -> Result<Measured> {
     let ledger = Ledger::new();
     let mut texts = Vec::new();
     for example in source(&args.data, &args.documents)?.read(&ledger)? {
@@ -198,7 +196,8 @@ pub(super) fn embedded_texts(
         &ledger,
     )?;
     let encoder = TextEncoder { told: &["prompt"], batch_tokens: args.batch_tokens, ..encoder };
-    encoder.measure(entry, settings, args.json, |vectors| {
+    let (report, told) = encoder.measure(entry, settings, |vectors| {
         Input::EmbeddedTexts(EmbeddedTexts { vectors, texts })
-    })
+    })?;
+    Ok(Measured { report, ledger, told, as_json: args.json })
 }

@@ -1,8 +1,6 @@
 //! `sst report`: writes a run as one HTML page that needs no network.
 
-mod chart;
-mod html;
-mod page;
+mod layout;
 mod record;
 
 use anyhow::Result;
@@ -35,7 +33,7 @@ pub fn run(args: &ReportArgs) -> Result<Exit> {
         ));
     }
     let place = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
-    files::write(&place, &page::page(&record))?;
+    files::write(&place, &layout::page(&record))?;
     if args.json {
         render::json(&json!({
             "version": 1, "report": place, "step": record.last_step(), "figures": record.last(),
@@ -108,7 +106,7 @@ mod tests {
                 sst_data::atomic::write(&run.path().join(name), bytes).unwrap();
             }
             if let Ok(record) = Record::read(run.path()) {
-                let html = page::page(&record);
+                let html = layout::page(&record);
                 prop_assert!(!html.contains("NaN") && !html.contains("<b>") && html.len() < 1 << 20);
             }
         }

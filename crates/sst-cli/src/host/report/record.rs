@@ -9,9 +9,7 @@ use sst_data::json_problem;
 
 use crate::exit::Usage;
 use crate::files;
-
-/// The points of one metric: (step, value) in the order of steps.
-pub(super) type Series = Vec<(f64, f64)>;
+use crate::host::page::Series;
 
 /// The files of a run, parsed.
 pub(super) struct Record {

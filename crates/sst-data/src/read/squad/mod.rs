@@ -75,11 +75,12 @@ impl Squad {
 
     /// The key of the next question.
     fn next_key(&self) -> Key {
-        Key::new(self.name.clone(), self.count + 1)
+        Key::question(self.name.clone(), self.count + 1)
     }
 
-    fn malformed(&self, reason: impl Into<String>) -> ReadError {
-        ReadError::Malformed { key: self.next_key(), reason: reason.into() }
+    /// The error of what begins at byte `at` of the last element and is no question.
+    fn malformed(&self, at: usize, reason: impl Into<String>) -> ReadError {
+        ReadError::Malformed { key: self.elements.line_of(at), reason: reason.into() }
     }
 
     /// The next question; `None` at the end.
@@ -91,7 +92,7 @@ impl Squad {
                     Ok(None) => self.paragraph = None,
                     Err(error) => {
                         self.paragraph = None;
-                        return Some(Err(self.malformed(error.what)));
+                        return Some(Err(self.malformed(0, error.what)));
                     }
                 }
             } else if let Some(article) = &mut self.article {
@@ -102,18 +103,17 @@ impl Squad {
                         let members = members.map_err(|reason| format!("a paragraph {reason}"));
                         match members.and_then(|members| self.paragraph(members, fields)) {
                             Ok(paragraph) => self.paragraph = Some(paragraph),
-                            Err(reason) => return Some(Err(self.malformed(reason))),
+                            Err(reason) => return Some(Err(self.malformed(range.start, reason))),
                         }
                     }
                     Ok(None) => self.article = None,
                     Err(error) => {
                         self.article = None;
-                        return Some(Err(self.malformed(error.what)));
+                        return Some(Err(self.malformed(0, error.what)));
                     }
                 }
             } else {
-                let key = self.next_key();
-                let read = self.elements.advance(&key);
+                let read = self.elements.advance();
                 for key in std::mem::take(&mut self.elements.keys) {
                     if key != VERSION {
                         self.wanted.list_unused(&key);
@@ -121,7 +121,7 @@ impl Squad {
                 }
                 let entered = read?.and_then(|()| {
                     let entered = self.enter();
-                    entered.map_err(|reason| self.malformed(reason))
+                    entered.map_err(|reason| self.malformed(0, reason))
                 });
                 if let Err(error) = entered {
                     return Some(Err(error));
@@ -172,6 +172,9 @@ impl Squad {
         for names in [ID, QUESTION, [IS_IMPOSSIBLE; 2]] {
             fields.extend(members.take(&names).map(|range| (names[0].to_owned(), range)));
         }
+        let id = fields.iter().find(|(name, _)| name == ID[0]);
+        let id = id.and_then(|(_, range)| std::str::from_utf8(&bytes[range.clone()]).ok());
+        let malformed = |reason: String| malformed(reason + &describe_id(id));
         let is_impossible =
             |(name, range): &Place| name == IS_IMPOSSIBLE && &bytes[range.clone()] == b"true";
         let is_impossible = fields.iter().any(is_impossible);
@@ -238,6 +241,13 @@ impl Squad {
     }
 }
 
+/// The id of a question, which is written as `id`, for the end of an error; empty if it has none, or a long one.
+pub(crate) fn describe_id(id: Option<&str>) -> String {
+    const LONGEST: usize = 100;
+    let id = id.filter(|id| id.len() <= LONGEST);
+    id.map_or_else(String::new, |id| format!(" (the id of the question is {id})"))
+}
+
 impl Reader for Squad {
     fn next(&mut self) -> Option<Result<Record, ReadError>> {
         let question = self.question()?;
@@ -246,6 +256,10 @@ impl Reader for Squad {
 
     fn names(&self) -> Vec<String> {
         self.names.clone()
+    }
+
+    fn key(&self, file: &Arc<str>, number: u64) -> Key {
+        Key::question(Arc::clone(file), number)
     }
 }
 

@@ -42,9 +42,10 @@ pub(super) struct Elements {
     /// The number of line ends and of bytes before the next byte.
     line_ends: u64,
     next: u64,
-    /// The last element, and the number of bytes before it.
+    /// The last element, the number of bytes before it, and the line that it begins on.
     buffer: Vec<u8>,
     start: u64,
+    first_line: u64,
 }
 
 impl Elements {
@@ -62,6 +63,7 @@ impl Elements {
             next: 0,
             buffer: Vec::new(),
             start: 0,
+            first_line: 1,
         })
     }
 
@@ -70,15 +72,27 @@ impl Elements {
         &self.buffer
     }
 
+    /// The line of byte `at` of the last element.
+    pub(super) fn line_of(&self, at: usize) -> Key {
+        let before = &self.buffer[..at.min(self.buffer.len())];
+        let line_ends = memchr::memchr_iter(b'\n', before).count() as u64;
+        Key::new(self.name.clone(), self.first_line + line_ends)
+    }
+
+    /// The line of the next byte.
+    fn line(&self) -> Key {
+        Key::new(self.name.clone(), self.line_ends + 1)
+    }
+
     /// The error for byte `byte` of the last element, which is not UTF-8. `value` is the value that it is in.
     pub(super) fn invalid_utf8(&self, key: Key, byte: usize, value: &[u8]) -> ReadError {
         let advice = encoding::advice(value, &self.head);
         ReadError::InvalidUtf8 { key, offset: self.start + byte as u64, advice }
     }
 
-    /// Reads the next element; `None` at the end. After an error there is none. `key` is the place that an error gets.
-    pub(super) fn advance(&mut self, key: &Key) -> Option<Result<(), ReadError>> {
-        let found = self.find(key);
+    /// Reads the next element; `None` at the end. After an error there is none.
+    pub(super) fn advance(&mut self) -> Option<Result<(), ReadError>> {
+        let found = self.find();
         if !matches!(found, Ok(true)) {
             self.state = State::End;
         }
@@ -90,7 +104,7 @@ impl Elements {
     }
 
     /// Reads on to the next element. Returns whether there is one.
-    fn find(&mut self, key: &Key) -> Result<bool, ReadError> {
+    fn find(&mut self) -> Result<bool, ReadError> {
         loop {
             let byte = match self.state {
                 State::End => return Ok(false),
@@ -105,18 +119,18 @@ impl Elements {
                 (State::Start, b'[') => self.enter(State::List { begun: false, in_object: false }),
                 (State::Object { .. }, b'}') => {
                     self.skip(1);
-                    self.check_end(key)?;
+                    self.check_end()?;
                     return match self.has_data {
                         true => Ok(false),
-                        false => Err(malformed(key, NO_LIST)),
+                        false => Err(self.malformed(NO_LIST)),
                     };
                 }
                 (State::Object { begun: true }, b',') => self.enter(State::Object { begun: false }),
-                (State::Object { begun: false }, b'"') => self.member(key)?,
+                (State::Object { begun: false }, b'"') => self.member()?,
                 (State::List { in_object, .. }, b']') => {
                     self.skip(1);
                     if !in_object {
-                        self.check_end(key)?;
+                        self.check_end()?;
                         return Ok(false);
                     }
                     self.state = State::Object { begun: true };
@@ -125,19 +139,18 @@ impl Elements {
                     self.enter(State::List { begun: false, in_object });
                 }
                 (State::List { begun: false, in_object }, _) => {
-                    self.start = self.next;
-                    self.value(Some(MAX_ARTICLE_BYTES), key)?;
+                    (self.start, self.first_line) = (self.next, self.line_ends + 1);
+                    self.value(Some(MAX_ARTICLE_BYTES))?;
                     self.state = State::List { begun: true, in_object };
                     return Ok(true);
                 }
-                (State::Start, _) => return Err(malformed(key, NO_LIST)),
+                (State::Start, _) => return Err(self.malformed(NO_LIST)),
                 _ => {
-                    let line = self.line_ends + 1;
                     let reason = format!(
-                        "not valid JSON on line {line} ({} is not expected there): write the file again",
+                        "not valid JSON ({} is not expected there): write the file again",
                         char::from(byte).escape_default()
                     );
-                    return Err(malformed(key, &reason));
+                    return Err(self.malformed(&reason));
                 }
             }
         }
@@ -149,12 +162,12 @@ impl Elements {
     }
 
     /// Reads a key of the object at the top, and enters the list or skips the value.
-    fn member(&mut self, key: &Key) -> Result<(), ReadError> {
-        self.value(Some(MAX_KEY_BYTES), key)?;
+    fn member(&mut self) -> Result<(), ReadError> {
+        self.value(Some(MAX_KEY_BYTES))?;
         let name = json_text::name(&self.buffer).into_owned();
         let colon = self.byte_after_space()?;
         if colon != Some(b':') {
-            return Err(malformed(key, &format!("not valid JSON (expected `:` after `{name}`)")));
+            return Err(self.malformed(&format!("not valid JSON (expected `:` after `{name}`)")));
         }
         self.skip(1);
         let Some(first) = self.byte_after_space()? else { return Err(self.cut_short(false)) };
@@ -163,22 +176,23 @@ impl Elements {
             if self.keys.len() <= MAX_UNUSED_NAMES {
                 self.keys.push(name);
             }
-            self.value(None, key)?;
+            self.value(None)?;
             self.state = State::Object { begun: true };
             return Ok(());
         }
         if std::mem::replace(&mut self.has_data, true) {
-            return Err(malformed(key, "the key `data` occurs twice: remove one of them"));
+            return Err(self.malformed("the key `data` occurs twice: remove one of them"));
         }
         if first != b'[' {
-            return Err(malformed(key, NO_LIST));
+            return Err(self.malformed(NO_LIST));
         }
         self.enter(State::List { begun: false, in_object: true });
         Ok(())
     }
 
     /// Reads a value. With `most`, its bytes are kept, and it may have so many of them.
-    fn value(&mut self, most: Option<u64>, key: &Key) -> Result<(), ReadError> {
+    fn value(&mut self, most: Option<u64>) -> Result<(), ReadError> {
+        let key = self.line();
         self.buffer.clear();
         let mut scan = Scan::default();
         loop {
@@ -193,7 +207,7 @@ impl Elements {
             if let Some(most) = most {
                 self.buffer.extend_from_slice(&bytes[..taken]);
                 if self.buffer.len() as u64 > most {
-                    return Err(ReadError::TooLong { key: key.clone(), limit: most });
+                    return Err(ReadError::TooLong { key, limit: most });
                 }
             }
             self.skip(taken);
@@ -204,16 +218,11 @@ impl Elements {
     }
 
     /// Checks that nothing follows the last value.
-    fn check_end(&mut self, key: &Key) -> Result<(), ReadError> {
+    fn check_end(&mut self) -> Result<(), ReadError> {
         self.state = State::End;
         match self.byte_after_space()? {
             None => Ok(()),
-            Some(_) => {
-                let line = self.line_ends + 1;
-                let reason =
-                    format!("there is more text on line {line}, after the last value: remove it");
-                Err(malformed(key, &reason))
-            }
+            Some(_) => Err(self.malformed("there is more text after the last value: remove it")),
         }
     }
 
@@ -252,6 +261,11 @@ impl Elements {
         self.next += count as u64;
     }
 
+    /// The error of the next byte.
+    fn malformed(&self, reason: &str) -> ReadError {
+        ReadError::Malformed { key: self.line(), reason: reason.to_owned() }
+    }
+
     fn cut_short(&self, is_empty: bool) -> ReadError {
         if is_empty {
             return ReadError::Empty { path: self.name.to_string() };
@@ -278,10 +292,6 @@ fn fill<'a>(opened: &'a mut Opened, name: &str, line_ends: u64) -> Result<&'a [u
 
 /// What is wrong with a file that has no list of articles.
 const NO_LIST: &str = "this is no file of questions as in SQuAD, which is {\"data\": [..]} or a list: set another format";
-
-fn malformed(key: &Key, reason: &str) -> ReadError {
-    ReadError::Malformed { key: key.clone(), reason: reason.to_owned() }
-}
 
 /// Finds the end of a value by its brackets and quotes. Whether the value is valid is checked when it is used.
 #[derive(Debug, Default)]

@@ -121,7 +121,10 @@ fn the_list_form_of_cmrc_has_answers_without_a_start() {
     );
     assert_eq!(found[1].1["answers"], json!({"text": ["越南"], "answer_start": [-1]}));
     let entry = &ledger.entries()["read.answers_without_start"];
-    assert_eq!((entry.count, entry.first.as_deref().unwrap().ends_with("a.json:1")), (3, true));
+    assert_eq!(
+        (entry.count, entry.first.as_deref().unwrap().ends_with("a.json (question 1)")),
+        (3, true)
+    );
     // The form of SQuAD that CMRC has too: a key `id` in a paragraph.
     let other = json!({"version": "v1.0", "data": [{"paragraphs": [{"id": "DEV_0", "context": "a", "qas": [
         {"question": "b", "id": "DEV_0_QUERY_0", "answers": [{"text": "a", "answer_start": 0}]}]}], "id": "DEV_0", "title": "c"}]});
@@ -139,7 +142,7 @@ fn files_that_are_no_questions_are_refused() {
     for (content, expected) in [
         (
             "{\"text\": \"a\"}\n{\"text\": \"b\"}\n",
-            "a.json:1: there is more text on line 2, after the last value",
+            "a.json:2: there is more text after the last value",
         ),
         ("{\"text\": \"a\"}", no_list),
         ("{\"data\": {}}", no_list),
@@ -154,14 +157,11 @@ fn files_that_are_no_questions_are_refused() {
         ("[{\"paragraphs\": [[]]}]", "a.json:1: a paragraph is an array, not an object"),
         ("{\"data\": [], \"data\": []}", "a.json:1: the key `data` occurs twice"),
         ("{\"data\" []}", "a.json:1: not valid JSON (expected `:` after `data`)"),
-        ("{\"data\": []]", "a.json:1: not valid JSON on line 1 (] is not expected there)"),
-        (
-            "{\"data\": [] \"x\": 1}",
-            "a.json:1: not valid JSON on line 1 (\\\" is not expected there)",
-        ),
+        ("{\"data\": []]", "a.json:1: not valid JSON (] is not expected there)"),
+        ("{\"data\": [] \"x\": 1}", "a.json:1: not valid JSON (\\\" is not expected there)"),
         (
             "[{\"qas\": [{\"a\": 1, \"a\": 2}], \"context\": \"a\"}]",
-            "a.json:1: a question has the key `a` twice",
+            "a.json (question 1): a question has the key `a` twice",
         ),
         (
             "[{\"qas\": [{\"a\": tru}], \"context\": \"a\"}]",
@@ -169,19 +169,19 @@ fn files_that_are_no_questions_are_refused() {
         ),
         (
             "[{\"qas\": [{\"id\": \"a\"}], \"context\": \"a\"}]",
-            "a.json:1 has no field `question` (it has `id`, `context`)",
+            "a.json (question 1) has no field `question` (it has `id`, `context`)",
         ),
         (
             "[{\"qas\": [{\"question\": 3}], \"context\": \"a\"}]",
-            "a.json:1: field `question` is a number",
+            "a.json (question 1): field `question` is a number",
         ),
         (
             "[{\"qas\": [{\"question\": \"\\ud800\"}], \"context\": \"a\"}]",
-            "a.json:1: field `question` holds \\ud800",
+            "a.json (question 1): field `question` holds \\ud800",
         ),
         (
             "[{\"qas\": [{\"question\": \"a\", \"answers\": [3]}], \"context\": \"a\"}]",
-            "a.json:1: an answer is a number",
+            "a.json (question 1): an answer is a number",
         ),
         (" \n ", "a.json holds no document"),
         ("{\"data\": []}", "a.json holds no document"),
@@ -194,15 +194,33 @@ fn files_that_are_no_questions_are_refused() {
     let impossible =
         squad().to_string().replace("\"is_impossible\":false", "\"is_impossible\":true");
     let error = read_json(&impossible, &Ledger::new()).unwrap_err();
-    assert!(
-        error.starts_with("a.json:1: `is_impossible` is true, but the question has answers"),
-        "{error}"
+    let expected = "a.json (question 1): `is_impossible` is true, but the question has answers: remove one of them \
+                    (the id of the question is \"q1\")";
+    assert_eq!(error, expected);
+    // What is no question is named by its line.
+    let lines = "[{\"title\": \"a\",\n\"paragraphs\": [\n{\"context\": \"b\", \"qas\": []},\n{\"context\": \"b\"}]},\n3]";
+    let folder = Folder::new(&[("a.json", lines.as_bytes())]);
+    let errors: Vec<String> = source(&folder)
+        .read(&Ledger::new())
+        .unwrap()
+        .map(|read| folder.strip(&read.unwrap_err().to_string()))
+        .collect();
+    assert_eq!(errors, ["a.json:4: a paragraph lacks `context` or `qas`: check the format"]);
+    let skipping = Source { on_error: OnError::Skip, ..source(&folder) };
+    let ledger = Ledger::new();
+    assert_eq!(skipping.read(&ledger).unwrap().count(), 0);
+    let entry = &ledger.entries()["read.malformed"];
+    assert_eq!(
+        (entry.count, entry.first.as_deref().map(|key| folder.strip(key))),
+        (2, Some("a.json:4".to_owned()))
     );
     let latin = b"[{\"qas\": [{\"question\": \"caf\xe9 ol\xe9\"}], \"context\": \"a\"}]";
     let folder = Folder::new(&[("a.json", latin)]);
     let error = folder.strip(&read(&source(&folder)).unwrap_err().to_string());
     assert!(
-        error.starts_with("a.json:1 is not UTF-8 (byte 27 of the file): it looks like Latin-1"),
+        error.starts_with(
+            "a.json (question 1) is not UTF-8 (byte 27 of the file): it looks like Latin-1"
+        ),
         "{error}"
     );
     check_error_kind("a.json", b"[]", |error| {

@@ -281,10 +281,11 @@ fn questions_of_squad_come_from_file_to_windows() {
     let error = place.prepare(&Ledger::new()).unwrap_err().to_string();
     assert!(
         error.contains(
-            "a.json:2: field `answers` says that `关` stands at character 3, where ` ` stands"
+            "a.json (question 2): field `answers` says that `关` stands at character 3, where ` ` stands"
         ),
         "{error}"
     );
+    assert!(error.ends_with("(the id of the question is \"q2\")"), "{error}");
     let (place, ledger) = (place.skipping(), Ledger::new());
     let store = place.prepare(&ledger).unwrap();
     assert_eq!((ledger.count("records.misplaced_spans"), store.num_records()), (1, 2));
@@ -298,13 +299,16 @@ fn questions_of_squad_come_from_file_to_windows() {
         })
         .collect();
     assert_eq!(shown, [(1, 0, 0), (1, 3, 1), (3, 0, 0), (3, 3, 0)]);
+    // A prepared record is named as one that was just read.
+    assert!(found[2].key.to_string().ends_with("a.json (question 3)"), "{}", found[2].key);
     // The list form of CMRC 2018 says -1 where the text has no answer.
     let cmrc = json!([{"context_text": "关羽", "qas": [{"query_id": "q", "query_text": "a", "answers": ["备"]}]}]);
     let mut place = Place::new("a.json", &cmrc.to_string(), question());
     place.source.format = Some(Format::Squad);
     let error = place.prepare(&Ledger::new()).unwrap_err().to_string();
     assert!(
-        error.contains("a.json:1: field `answers` says that `备` stands at character -1"),
+        error
+            .contains("a.json (question 1): field `answers` says that `备` stands at character -1"),
         "{error}"
     );
 }

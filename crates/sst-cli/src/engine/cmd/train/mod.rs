@@ -43,14 +43,18 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Exit> {
 }
 
 /// A run that has ended.
-struct Trained {
+pub(super) struct Trained {
     folder: PathBuf,
     config: RunConfig,
-    outcome: Outcome,
+    /// How it ended.
+    pub(super) outcome: Outcome,
 }
 
 /// Trains the run that the recipe with these overrides describes.
-fn train(args: &TrainArgs, sets: &[String]) -> Result<Trained> {
+///
+/// # Errors
+/// If the recipe is wrong, or training fails.
+pub(super) fn train(args: &TrainArgs, sets: &[String]) -> Result<Trained> {
     let stop = Arc::<AtomicBool>::default();
     let listener = Listener { stop: Arc::clone(&stop), signals: OnceLock::new() };
     let recipe = recipe::read(&args.recipe, sets)?.observer(Arc::new(listener));
@@ -161,6 +165,20 @@ impl Trained {
         metrics.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// Prints to stderr whether the run ended early, and which checkpoint is the best one if that is its model.
+    fn note_end(&self) {
+        let Outcome::Finished { step, is_early, .. } = &self.outcome else { return };
+        if *is_early {
+            let patience = self.config.train.early_stopping.map_or(0, |rule| rule.patience);
+            render::note(&format!(
+                "ended early at step {step}: {patience} evaluations in a row brought no improvement"
+            ));
+        }
+        if self.config.train.keep.restore_best {
+            render::note(&format!("the best checkpoint is {}", self.checkpoint().display()));
+        }
+    }
+
     /// Prints how the run ended.
     fn conclude(&self, args: &TrainArgs) -> Result<Exit> {
         let Self { folder, config, outcome } = self;
@@ -181,15 +199,7 @@ fn conclude(
     };
     let checkpoint = trained.checkpoint();
     let metrics: std::collections::BTreeMap<_, _> = trained.metrics().collect();
-    if matches!(outcome, Outcome::Finished { is_early: true, .. }) {
-        let patience = config.train.early_stopping.map_or(0, |rule| rule.patience);
-        render::note(&format!(
-            "ended early at step {step}: {patience} evaluations in a row brought no improvement"
-        ));
-    }
-    if config.train.keep.restore_best && exit == Exit::Done {
-        render::note(&format!("the best checkpoint is {}", checkpoint.display()));
-    }
+    trained.note_end();
     if let Outcome::Stopped { reason, .. } = outcome {
         // A budget holds for the whole run, so it must be raised to continue.
         let budget = &config.train.budget;

@@ -47,6 +47,7 @@ pub(super) fn run(args: &TrainArgs, count: u64) -> Result<Exit> {
         if let Outcome::Stopped { .. } = trained.outcome {
             return trained.conclude(args);
         }
+        trained.note_end();
         runs.push((seed, trained));
     }
     let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();

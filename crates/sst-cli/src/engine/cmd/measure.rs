@@ -1,16 +1,47 @@
-//! Builds an evaluator of the list and runs it, for the commands of `sst eval`.
+//! Builds an evaluator of the list and runs it, for the commands of `sst eval` and `sst evaluate`.
 
 use std::path::Path;
 
 use anyhow::Result;
-use serde_json::Value;
-use sst_cli::exit::Usage;
+use serde_json::{Map, Value};
+use sst_cli::exit::{Exit, Usage};
 use sst_cli::flags;
 use sst_core::{Model, Objective};
+use sst_data::Ledger;
 use sst_eval::{Entry, EvalError, Input, Report};
+
+use super::show::show_with;
 
 /// A key of an evaluator's configuration with the value that the command line gives it.
 pub(super) type Setting<'a> = (&'a str, Value);
+
+/// What a command of `sst eval` measured.
+pub(super) struct Measured {
+    /// The figures.
+    pub(super) report: Report,
+    /// What was left out on the way.
+    pub(super) ledger: Ledger,
+    /// Values that are printed beside the figures, such as the prompts before texts.
+    pub(super) told: Map<String, Value>,
+    /// Whether the command is to print JSON.
+    pub(super) as_json: bool,
+}
+
+impl Measured {
+    /// A report without further values.
+    pub(super) fn new(report: Report, ledger: Ledger, as_json: bool) -> Self {
+        Self { report, ledger, told: Map::new(), as_json }
+    }
+
+    /// Prints the report and the ledger.
+    ///
+    /// # Errors
+    /// If a metric is NaN or infinite, or stdout cannot be written to.
+    pub(super) fn show(&self) -> Result<Exit> {
+        let Self { report, ledger, told, as_json } = self;
+        show_with(report, ledger, *as_json, told)
+    }
+}
 
 /// Builds the evaluator `entry` and measures `model`, which is in `folder`.
 ///

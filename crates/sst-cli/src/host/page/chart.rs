@@ -4,8 +4,8 @@ use std::fmt;
 
 use sst_data::axis;
 
+use super::Series;
 use super::html::Html;
-use super::record::Series;
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 240.0;
@@ -16,10 +16,11 @@ const RIGHT: f64 = 12.0;
 /// The largest number of points of a line: about two per pixel.
 const POINTS: usize = 1200;
 /// A palette that colour-blind readers can distinguish (Okabe and Ito 2008).
-const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+pub(super) const COLOURS: [&str; 6] =
+    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
-/// The lines by name, over training steps.
-pub(super) fn chart(title: &str, lines: &[(&str, &Series)]) -> Html {
+/// The lines by name, over training steps or layers.
+pub fn chart(title: &str, lines: &[(&str, &Series)]) -> Html {
     let points = || lines.iter().flat_map(|(_, points)| points.iter());
     let (x0, x1) = axis::range(points().map(|point| point.0));
     let (y0, y1) = axis::range(points().map(|point| point.1));
@@ -75,7 +76,7 @@ pub(super) fn chart(title: &str, lines: &[(&str, &Series)]) -> Html {
 }
 
 /// A coordinate of the picture, rounded to a tenth.
-struct Pixel(f64);
+pub(super) struct Pixel(pub(super) f64);
 
 impl fmt::Display for Pixel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,7 +85,7 @@ impl fmt::Display for Pixel {
 }
 
 /// Formats a number in few characters.
-pub(super) fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     let size = value.abs();
     let trim = |text: String| match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),

@@ -4,21 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::chart::{chart, short};
-use super::html::{Cell, Html};
 use super::record::Record;
-
-const STYLE: &str = "\
-body{font:15px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#222}\
-h1,h2{line-height:1.2}table{border-collapse:collapse}td,th{padding:.15rem .8rem .15rem 0;text-align:left}\
-td.n{text-align:right;font-variant-numeric:tabular-nums}figure{margin:1rem 0}figcaption{font-weight:600}\
-svg{width:100%;height:auto}svg text{font-size:11px;fill:#555}.grid{stroke:#ddd}\
-polyline{fill:none;stroke-width:1.5}.legend{margin:0;font-size:13px}\
-pre{background:#f6f6f6;padding:.8rem;overflow-x:auto;font-size:13px}";
-
-/// The largest number of charts, and of rows of a table. A page with more is hard to read and takes minutes to
-/// display.
-const MOST: usize = 200;
+use crate::host::page::{Cell, Html, MOST, Rows, STYLE, chart, ledger, more, short};
 
 /// Builds the page of a run: final metrics, curves, ledger, environment and recipe.
 pub(super) fn page(record: &Record) -> String {
@@ -35,7 +22,11 @@ pub(super) fn page(record: &Record) -> String {
     }
     html.raw("<h2>Evaluation</h2>").html(&evaluation(record));
     html.raw("<h2>Curves</h2>").html(&curves(record));
-    html.raw("<h2>Ledger</h2>").html(&ledger(record.ledger.as_ref()));
+    html.raw("<h2>Ledger</h2>");
+    match &record.ledger {
+        Some(entries) => html.html(&ledger(entries)),
+        None => html.raw("<p>The run has not ended.</p>"),
+    };
     html.raw("<h2>Environment</h2>").html(&environment(&record.environment));
     html.raw("<h2>Recipe</h2><pre>").text(&record.recipe).raw("</pre></body></html>\n");
     html.into_string()
@@ -91,61 +82,6 @@ fn curves(record: &Record) -> Html {
     }
     more(&mut html, charts, "figures of metrics.jsonl are not drawn.");
     html
-}
-
-/// Says how many of `count` entries are not shown, if there are any.
-fn more(html: &mut Html, count: usize, what: &'static str) {
-    if let Some(left) = count.checked_sub(MOST).filter(|left| *left > 0) {
-        html.raw("<p>").text(left).raw(" more ").raw(what).raw("</p>");
-    }
-}
-
-/// The rows of a table, up to the limit.
-#[derive(Default)]
-struct Rows {
-    html: Html,
-    count: usize,
-}
-
-impl Rows {
-    fn add(&mut self, cells: &[Cell<'_>]) {
-        self.count += 1;
-        if self.count <= MOST {
-            self.html.row(cells);
-        }
-    }
-
-    fn table(self, head: &'static str, nothing: &'static str) -> Html {
-        let mut html = Html::default();
-        if self.html.is_empty() {
-            html.raw("<p>").raw(nothing).raw("</p>");
-            return html;
-        }
-        html.raw("<table>").raw(head).html(&self.html).raw("</table>");
-        more(&mut html, self.count, "rows are left out.");
-        html
-    }
-}
-
-fn ledger(ledger: Option<&Value>) -> Html {
-    let Some(entries) = ledger.and_then(Value::as_object) else {
-        let mut html = Html::default();
-        html.raw("<p>The run has not ended.</p>");
-        return html;
-    };
-    let mut rows = Rows::default();
-    for (name, entry) in entries {
-        let items = entry["items"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let items: Vec<&str> = items.take(MOST).collect();
-        let place = entry["first"].as_str().map_or_else(|| items.join(", "), str::to_owned);
-        rows.add(&[
-            Cell::Text(name),
-            Cell::Number(&entry["count"].to_string()),
-            Cell::Text(&place),
-        ]);
-    }
-    let head = "<tr><th>what</th><th>how often</th><th>first at</th></tr>";
-    rows.table(head, "Nothing was dropped, cut or skipped.")
 }
 
 fn environment(environment: &Value) -> Html {

@@ -4,30 +4,30 @@ use std::fmt::{self, Display, Write};
 
 /// A piece of a page. Markup must be a string literal of this program; everything else is escaped.
 #[derive(Debug, Default)]
-pub(super) struct Html(String);
+pub struct Html(String);
 
 impl Html {
     /// Appends markup, which must be a string literal of the program.
-    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
+    pub fn raw(&mut self, markup: &'static str) -> &mut Self {
         self.0 += markup;
         self
     }
 
     /// Appends an escaped text or a number.
-    pub(super) fn text(&mut self, text: impl Display) -> &mut Self {
+    pub fn text(&mut self, text: impl Display) -> &mut Self {
         // Writing to a string cannot fail.
         let _ = write!(Escaping(&mut self.0), "{text}");
         self
     }
 
     /// Appends another piece.
-    pub(super) fn html(&mut self, piece: &Self) -> &mut Self {
+    pub fn html(&mut self, piece: &Self) -> &mut Self {
         self.0 += &piece.0;
         self
     }
 
     /// Appends a table row with these cells. Numbers get a CSS class of their own.
-    pub(super) fn row(&mut self, cells: &[Cell<'_>]) -> &mut Self {
+    pub fn row(&mut self, cells: &[Cell<'_>]) -> &mut Self {
         self.raw("<tr>");
         for cell in cells {
             match cell {
@@ -39,18 +39,23 @@ impl Html {
         self.raw("</tr>")
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether nothing was appended.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn into_string(self) -> String {
+    /// The text of the piece.
+    #[must_use]
+    pub fn into_string(self) -> String {
         self.0
     }
 }
 
 /// A cell of a table.
-pub(super) enum Cell<'a> {
+pub enum Cell<'a> {
+    /// A text, on the left of the cell.
     Text(&'a str),
+    /// A number, on the right of the cell.
     Number(&'a str),
 }
 

@@ -1,0 +1,279 @@
+//! `sst evaluate`: several evaluators on one or several models, as one page.
+
+mod harness;
+mod leaks;
+mod page;
+mod result;
+mod subject;
+mod words;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+use sst_cli::args::EvaluateArgs;
+use sst_cli::exit::Exit;
+use sst_cli::{files, render};
+use sst_eval::{InputKind, Report};
+use sst_run::{CONFIG, Evaluation, Measurement};
+
+use self::leaks::{Compared, LeakLedger};
+use self::result::{Measured, Row};
+use self::subject::{Subject, Tuned, Who, tune};
+use self::words::Words;
+use super::eval;
+use super::show::check_finite;
+
+/// What a section of the recipe gave.
+struct Section {
+    name: String,
+    evaluator: &'static str,
+    summary: &'static str,
+    /// The recipe of the run that is measured in place of a model, if there is one.
+    train: Option<String>,
+    /// The keys of the evaluator.
+    arguments: Map<String, Value>,
+    measured: Vec<Measured>,
+    rows: Vec<Row>,
+    leaks: Vec<Compared>,
+    seconds: f64,
+}
+
+/// Measures the models of the recipe and writes the page.
+///
+/// # Errors
+/// If the recipe is wrong, a model or data cannot be read, a measurement fails, or a file cannot be written.
+pub(crate) fn run(args: &EvaluateArgs) -> Result<Exit> {
+    let page = Evaluation::read(&args.recipe, &args.set, &args.model)?;
+    // Everything that can be found without a model is checked before the first measurement.
+    let words: Vec<Words> = page
+        .measurements
+        .iter()
+        .map(|section| Words::read(&page, section))
+        .collect::<Result<_>>()?;
+    for (section, words) in page.measurements.iter().zip(&words) {
+        check(&page, section, words)?;
+    }
+    if args.dry_run {
+        return dry_run(&page, &words);
+    }
+    let out = &page.evaluate.out;
+    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    // Twins of an earlier page that was interrupted may be those of other models.
+    let twins = out.join(TWINS);
+    remove(&twins)?;
+    let subjects = Subject::find_all(&page, &twins)?;
+    let (mut sections, mut ledger) = (Vec::new(), LeakLedger::default());
+    for (section, words) in page.measurements.iter().zip(&words) {
+        let started = Instant::now();
+        render::note(&format!("[eval.{}] {}", section.name, words.entry().summary));
+        let measured = match measure(&page, section, words, &subjects, args)? {
+            Ok(measured) => measured,
+            Err(exit) => return Ok(exit),
+        };
+        let rows = result::rows(words.entry(), &measured, page.evaluate.seed)?;
+        let leaks = ledger.compare(&page, section, &subjects);
+        sections.push(Section {
+            name: section.name.clone(),
+            evaluator: words.entry().name,
+            summary: words.entry().summary,
+            train: section.train.as_ref().map(|path| path.display().to_string()),
+            arguments: section.arguments.clone(),
+            measured,
+            rows,
+            leaks,
+            seconds: started.elapsed().as_secs_f64(),
+        });
+    }
+    remove(&twins)?;
+    write(&page, args, &subjects, &sections)
+}
+
+/// The folder of the twins within that of the page, while the page is made.
+const TWINS: &str = ".sst-untrained-twins";
+
+/// Removes a folder if it exists.
+fn remove(folder: &Path) -> Result<()> {
+    match folder.is_dir() {
+        true => std::fs::remove_dir_all(folder).with_context(|| folder.display().to_string()),
+        false => Ok(()),
+    }
+}
+
+/// Checks what a section says beside the arguments of its evaluator.
+fn check(page: &Evaluation, section: &Measurement, words: &Words) -> Result<()> {
+    let key = format!("eval.{}", section.name);
+    if let Some(recipe) = &section.train {
+        crate::recipe::check(recipe, &section.set)
+            .map_err(|error| page.refuse(&format!("{key}.train"), format!("{error:#}")))?;
+        if !words.has_data() {
+            let message = "trains a model, so it needs the key data: what the model is measured on";
+            return Err(page.refuse(&key, message).into());
+        }
+    }
+    Ok(())
+}
+
+/// Prints what would be run.
+fn dry_run(page: &Evaluation, words: &[Words]) -> Result<Exit> {
+    for (section, words) in page.measurements.iter().zip(words) {
+        let line: Vec<String> = words
+            .line(Path::new("MODEL"), &[])
+            .iter()
+            .map(|word| render::shell_word(&word.to_string_lossy()).into_owned())
+            .collect();
+        let train = section.train.as_ref().map_or(String::new(), |recipe| {
+            format!(" (MODEL is the result of {}, which starts from the model)", recipe.display())
+        });
+        render::line(&format!("[eval.{}] sst eval {}{train}", section.name, line.join(" ")))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Measures every model with one section. `Err` has the exit code if a run was stopped.
+fn measure(
+    page: &Evaluation,
+    section: &Measurement,
+    words: &Words,
+    subjects: &[Subject],
+    args: &EvaluateArgs,
+) -> Result<Result<Vec<Measured>, Exit>> {
+    let mut all = Vec::new();
+    for subject in subjects {
+        let mut reports: Vec<(Report, _)> = Vec::new();
+        for who in [Who::Model, Who::Twin] {
+            let Some(folder) = subject.folder(who) else { continue };
+            let mut more = vec![
+                OsString::from(format!("--device={}", args.device.device)),
+                OsString::from(format!("--threads={}", args.device.threads)),
+            ];
+            let mut folder = folder.to_owned();
+            if let Some(recipe) = &section.train {
+                match tune(page, section, recipe, (subject, who), &args.device)? {
+                    Tuned::Run(run) => folder = run,
+                    Tuned::Stopped(exit) => return Ok(Err(exit)),
+                }
+            } else if let (Some(run), true) = (&subject.found.run, reads_run(words)) {
+                // The rows that the run of the model held out.
+                let mut word = OsString::from("--recipe=");
+                word.push(run.join(CONFIG));
+                more.push(word);
+            }
+            let line = words.line(&folder, &more);
+            let measured = eval::measure_words(words.entry(), &line)
+                .and_then(|measured| {
+                    check_finite(&measured.report)?;
+                    Ok(measured)
+                })
+                .with_context(|| format!("[eval.{}] on {}", section.name, folder.display()))?;
+            reports.push((measured.report, measured.ledger));
+        }
+        let mut reports = reports.into_iter();
+        let Some((report, ledger)) = reports.next() else { continue };
+        let twin = reports.next().map(|(report, _)| report);
+        all.push(Measured { model: subject.name.clone(), report, twin, ledger });
+    }
+    Ok(Ok(all))
+}
+
+/// Whether the evaluator reads the validation rows of the model's run.
+fn reads_run(words: &Words) -> bool {
+    let of_rows = matches!(words.entry().input, InputKind::ObjectiveRows | InputKind::TokenRows);
+    of_rows && !words.has_data()
+}
+
+impl Section {
+    /// The number of examples of the evaluator's most important figure; otherwise the first count of the report.
+    fn examples_of(&self, model: &str) -> u64 {
+        let measured = self.measured.iter().find(|measured| measured.model == model);
+        let report = measured.map(|measured| &measured.report);
+        let examples = report.and_then(|report| report.examples.values().next());
+        let counted = report.and_then(|report| report.counts.values().next().copied());
+        examples.map_or(counted.unwrap_or(0), |examples| examples.len() as u64)
+    }
+
+    fn to_json(&self) -> Value {
+        let reports: BTreeMap<&str, Value> = self
+            .measured
+            .iter()
+            .map(|of| {
+                let mut value = of.report.to_json();
+                value["ledger"] = json!(of.ledger.entries());
+                (of.model.as_str(), value)
+            })
+            .collect();
+        let twins: BTreeMap<&str, Value> = self
+            .measured
+            .iter()
+            .filter_map(|of| Some((of.model.as_str(), of.twin.as_ref()?.to_json())))
+            .collect();
+        json!({
+            "name": self.name, "evaluator": self.evaluator, "train": self.train,
+            "arguments": self.arguments,
+            "figures": self.rows.iter().map(Row::to_json).collect::<Vec<_>>(),
+            "leaks": self.leaks.iter().map(Compared::to_json).collect::<Vec<_>>(),
+            "reports": reports, "twins": twins, "seconds": self.seconds,
+        })
+    }
+}
+
+/// Writes report.json, report.html and the result files, and prints where they are.
+fn write(
+    page: &Evaluation,
+    args: &EvaluateArgs,
+    subjects: &[Subject],
+    sections: &[Section],
+) -> Result<Exit> {
+    let out = &page.evaluate.out;
+    let models = subjects.iter().map(|subject| {
+        json!({"name": subject.name, "path": subject.path, "folder": subject.found.folder})
+    });
+    let report = json!({
+        "version": 1, "recipe": args.recipe, "seed": page.evaluate.seed,
+        "models": models.collect::<Vec<_>>(),
+        "sections": sections.iter().map(Section::to_json).collect::<Vec<_>>(),
+    });
+    files::write_json(&out.join("report.json"), &report)?;
+    let recipe =
+        std::fs::read_to_string(&args.recipe).with_context(|| args.recipe.display().to_string())?;
+    let html = out.join("report.html");
+    files::write(&html, &page::page(&args.recipe, &recipe, subjects, sections))?;
+    for subject in subjects {
+        harness::write(out, subject, sections, page.evaluate.seed)?;
+    }
+    if args.json {
+        render::json(&report)?;
+    } else {
+        render::line(&render::table(&summary(sections)))?;
+        render::line(&html.display().to_string())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The most important figure of each section.
+fn summary(sections: &[Section]) -> Vec<Vec<String>> {
+    let head = ["section", "model", "figure", "value", "95 % interval", "twin", "baseline"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for section in sections {
+        let Some(row) = section.rows.first() else { continue };
+        for of in &row.models {
+            let number = |value: f64| format!("{value:.4}");
+            let interval = of.estimate.interval;
+            let interval =
+                interval.map_or("-".to_owned(), |(low, high)| format!("{low:.4} to {high:.4}"));
+            rows.push(vec![
+                section.name.clone(),
+                of.model.clone(),
+                row.figure.name.to_owned(),
+                number(of.estimate.value),
+                interval,
+                of.twin.map_or("-".to_owned(), |twin| number(twin.value)),
+                of.baseline.map_or("-".to_owned(), number),
+            ]);
+        }
+    }
+    rows
+}
