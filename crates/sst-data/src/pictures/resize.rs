@@ -54,9 +54,19 @@ impl Resample {
 }
 
 /// The picture with `width` columns and `height` rows. A number of 0 counts as 1.
+///
+/// Rows are filtered first, then columns, and the result of each is rounded to 8 bits and cut off at 0 and 255. Pillow
+/// and torchvision take the same order.
 #[must_use]
 pub fn resize(picture: Picture, width: u32, height: u32, resample: Resample) -> Picture {
     let (width, height) = (width.max(1), height.max(1));
+    let before = picture.height();
+    let across = pass(picture, width, before, resample);
+    pass(across, width, height, resample)
+}
+
+/// Resizes one side. Given both, the library would filter columns first.
+fn pass(picture: Picture, width: u32, height: u32, resample: Resample) -> Picture {
     if (picture.width(), picture.height()) == (width, height) {
         return picture;
     }

@@ -94,7 +94,7 @@ fn one(written: &str, ledger: &Ledger, inputs: &mut Vec<Input>) -> Result<(), Pi
     for entry in glob::glob(written).map_err(bad)? {
         let entry = entry.map_err(|error| ReadError::Io {
             path: error.path().to_string_lossy().into_owned(),
-            source: error.into_error(),
+            source: error.into(),
         })?;
         match entry.is_dir() {
             true => files.extend(walk(&entry)?),

@@ -144,7 +144,7 @@ impl PictureTransforms {
 }
 
 /// The pixels from 0 to 255, channel by channel.
-pub(in super::super) fn planes(picture: &Picture) -> Pixels {
+fn planes(picture: &Picture) -> Pixels {
     let (pixels, _) = picture.pixels().as_chunks::<3>();
     let mut values = vec![0; 3 * pixels.len()];
     for (channel, plane) in values.chunks_exact_mut(pixels.len()).enumerate() {

@@ -43,7 +43,6 @@ pub use side::Sides;
 pub use solarize::{SolarizeConfig, invert_from};
 
 pub(super) use center_crop::CenterCrop;
-pub(super) use chain::planes;
 pub(super) use resize::Resize;
 
 /// A change of a picture, applied each time that the loader draws it.
