@@ -16,6 +16,8 @@ mod loader;
 mod lock;
 mod mixture;
 mod order;
+#[cfg(feature = "pictures")]
+mod pictures;
 mod processor;
 mod read;
 mod records;

@@ -1,0 +1,6 @@
+//! Pictures: decoded, kept in a store, and transformed.
+
+mod golden;
+mod hostile;
+mod processor;
+mod store;

@@ -1,0 +1,67 @@
+//! Image processors, read from and written to the files of transformers.
+
+use serde_json::json;
+use sst_data::PixelValues;
+use sst_data::pictures::processor::ProcessorKind;
+use sst_data::pictures::{ImageProcessor, Picture};
+
+/// A picture of `side` x `side` pixels, whose value at each place is that of its position.
+fn picture(side: u32) -> Picture {
+    let pixels = (0..3 * side * side).map(|at| (at % 251) as u8).collect();
+    Picture::new(side, side, pixels).unwrap()
+}
+
+#[test]
+fn a_picture_of_the_models_size_is_only_normalised() {
+    for kind in [ProcessorKind::Vit, ProcessorKind::Clip, ProcessorKind::Siglip] {
+        let processor = ImageProcessor::new(kind, 8);
+        let picture = picture(8);
+        let pixels = processor.process(picture.clone()).unwrap();
+        assert_eq!((pixels.height, pixels.width), (8, 8));
+        let PixelValues::F32(values) = pixels.values else { panic!("normalised values are f32") };
+        let (mean, std) = (&processor.normalize.mean, &processor.normalize.std);
+        for channel in 0..3 {
+            for at in 0..64 {
+                let value = f64::from(picture.pixels()[3 * at + channel]);
+                let expected = (value / 255.0 - mean[channel]) / std[channel];
+                let found = f64::from(values[64 * channel + at]);
+                assert!((found - expected).abs() < 1e-5, "{kind:?} {channel} {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_saved_processor_is_read_back() {
+    for kind in [ProcessorKind::Vit, ProcessorKind::Clip, ProcessorKind::Siglip] {
+        let folder = tempfile::tempdir().unwrap();
+        let processor = ImageProcessor::new(kind, 24);
+        processor.save(folder.path()).unwrap();
+        let (read, unused) = ImageProcessor::load(folder.path()).unwrap();
+        assert_eq!(read, processor);
+        assert!(unused.is_empty(), "{unused:?}");
+    }
+}
+
+#[test]
+fn an_older_clip_file_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({
+        "crop_size": 224, "do_center_crop": true, "do_normalize": true, "do_resize": true,
+        "feature_extractor_type": "CLIPFeatureExtractor", "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711], "resample": 3, "size": 224,
+    });
+    let path = folder.path().join("preprocessor_config.json");
+    sst_data::atomic::write(&path, config.to_string().as_bytes()).unwrap();
+    let (read, _) = ImageProcessor::load(folder.path()).unwrap();
+    assert_eq!(read.width_height(), Some((224, 224)));
+    // The short side becomes 224, and the middle is cut out.
+    let tall = Picture::new(10, 20, vec![7; 600]).unwrap();
+    let fitted = read.fit(tall);
+    assert_eq!((fitted.width(), fitted.height()), (224, 224));
+
+    let wrong = json!({"image_processor_type": "CLIPImageProcessor", "image_std": [0.0, 1.0, 1.0]});
+    sst_data::atomic::write(&path, wrong.to_string().as_bytes()).unwrap();
+    let error = ImageProcessor::load(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("preprocessor_config.json") && error.contains("std"), "{error}");
+}
