@@ -3,9 +3,8 @@
 use serde_json::Value;
 
 use super::super::Picture;
-use super::entry::Step;
 use super::list::list;
-use super::{Normalize, PictureTransform};
+use super::{Normalize, PictureTransform, Step};
 use crate::pixels::{PixelValues, Pixels};
 use crate::rng::SeqRng;
 use crate::transform::TransformError;

@@ -5,9 +5,11 @@ use serde_json::json;
 
 use super::super::Picture;
 use super::PictureTransform;
-use super::entry::{PictureEntry, Step, parse, require, require_probability};
+use super::Step;
+use super::entry::{PictureEntry, parse, require, require_probability};
 use super::grayscale::luminance;
 use super::hue::shift_hue;
+use super::lookup::map_values;
 use crate::rng::SeqRng;
 use crate::transform::TransformError;
 
@@ -66,7 +68,7 @@ fn blend(value: u8, other: f32, factor: f64) -> u8 {
 
 /// Multiplies the values by `factor`.
 pub fn adjust_brightness(picture: &mut Picture, factor: f64) {
-    picture.pixels_mut().iter_mut().for_each(|value| *value = blend(*value, 0.0, factor));
+    map_values(picture, |value| blend(value, 0.0, factor));
 }
 
 /// Multiplies the differences to the mean luminance of the picture by `factor`.
@@ -74,7 +76,7 @@ pub fn adjust_contrast(picture: &mut Picture, factor: f64) {
     let (pixels, _) = picture.pixels().as_chunks::<3>();
     let sum: u64 = pixels.iter().map(|pixel| u64::from(luminance(*pixel))).sum();
     let mean = (sum as f64 / pixels.len() as f64) as f32;
-    picture.pixels_mut().iter_mut().for_each(|value| *value = blend(*value, mean, factor));
+    map_values(picture, |value| blend(value, mean, factor));
 }
 
 /// Multiplies the differences to the luminance of each pixel by `factor`.

@@ -3,17 +3,9 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Normalize, PictureTransform};
+use super::Step;
 use crate::config_problem;
 use crate::transform::TransformError;
-
-/// A step of a chain.
-pub enum Step {
-    /// Changes the pixels.
-    Change(Box<dyn PictureTransform>),
-    /// Turns the pixels into the numbers that a model reads. It is the last step.
-    Normalize(Normalize),
-}
 
 /// Everything that the rest of sst needs to know about a transform of pictures.
 #[derive(Debug, Clone, Copy)]

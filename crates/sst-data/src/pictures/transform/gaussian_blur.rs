@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::super::Picture;
 use super::PictureTransform;
-use super::entry::{PictureEntry, Step, parse, require, require_probability};
+use super::Step;
+use super::entry::{PictureEntry, parse, require, require_probability};
 use crate::rng::SeqRng;
 use crate::transform::TransformError;
 
@@ -73,6 +74,13 @@ fn mirrored(at: isize, length: usize) -> usize {
     at.min(period - at) as usize
 }
 
+/// Adds to each sum the values of `values(at)` times weight `at`, for all weights in order.
+fn add_weighted<'a>(sums: &mut [f32], weights: &[f32], values: impl Fn(usize) -> &'a [f32]) {
+    for (at, weight) in weights.iter().enumerate() {
+        sums.iter_mut().zip(values(at)).for_each(|(sum, value)| *sum += weight * value);
+    }
+}
+
 /// Blurs with a bell of standard deviation `sigma`, which is cut off after `kernel_size` pixels. At the border the
 /// picture is mirrored.
 #[must_use]
@@ -85,28 +93,24 @@ pub fn blur(picture: &Picture, kernel_size: usize, sigma: f64) -> Picture {
     let half = (weights.len() / 2) as isize;
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let stride = 3 * width;
-    let columns: Vec<Vec<usize>> = (0..width as isize)
-        .map(|x| (x - half..=x + half).map(|at| 3 * mirrored(at, width)).collect())
-        .collect();
+    // Each row with what is mirrored at both ends, so that the loops below have no borders.
+    let mut row = vec![0.0_f32; stride + 6 * half as usize];
     let mut across = vec![0.0_f32; stride * height];
-    for (row, out) in picture.pixels().chunks_exact(stride).zip(across.chunks_exact_mut(stride)) {
-        let (out, _) = out.as_chunks_mut::<3>();
-        for (out, places) in out.iter_mut().zip(&columns) {
-            for (place, weight) in places.iter().zip(&weights) {
-                for channel in 0..3 {
-                    out[channel] += weight * f32::from(row[place + channel]);
-                }
-            }
+    for (y, out) in (0..picture.height()).zip(across.chunks_exact_mut(stride)) {
+        let (from, _) = picture.row(y).as_chunks::<3>();
+        let (wide, _) = row.as_chunks_mut::<3>();
+        for (x, pixel) in (-half..).zip(wide) {
+            *pixel = from[mirrored(x, width)].map(f32::from);
         }
+        add_weighted(out, &weights, |at| &row[3 * at..][..stride]);
     }
     let mut pixels = Vec::with_capacity(stride * height);
     let mut sums = vec![0.0_f32; stride];
     for y in 0..height as isize {
         sums.fill(0.0);
-        for (at, weight) in (y - half..=y + half).zip(&weights) {
-            let row = &across[mirrored(at, height) * stride..][..stride];
-            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += weight * value);
-        }
+        add_weighted(&mut sums, &weights, |at| {
+            &across[mirrored(y - half + at as isize, height) * stride..][..stride]
+        });
         pixels.extend(sums.iter().map(|sum| sum.round_ties_even().clamp(0.0, 255.0) as u8));
     }
     Picture::of(picture.width(), picture.height(), pixels)

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::super::Picture;
 use super::PictureTransform;
-use super::entry::{PictureEntry, Step, parse, require_probability};
+use super::Step;
+use super::entry::{PictureEntry, parse, require_probability};
 use crate::rng::SeqRng;
 use crate::transform::TransformError;
 

@@ -4,8 +4,19 @@
 /// torchvision does it.
 pub(super) fn shift_hue(pixel: [u8; 3], shift: f32) -> [u8; 3] {
     let [hue, saturation, value] = to_hsv(pixel.map(|value| f32::from(value) / 255.0));
-    let shifted = (hue + shift).rem_euclid(1.0);
+    let shifted = turn(hue + shift);
     to_rgb([shifted, saturation, value]).map(|value| (value * (256.0 - 1e-3)) as u8)
+}
+
+/// The place on the circle of a hue from -1 to 2, as the remainder of a division by 1.
+fn turn(hue: f32) -> f32 {
+    if hue < 0.0 {
+        hue + 1.0
+    } else if hue >= 1.0 {
+        hue - 1.0
+    } else {
+        hue
+    }
 }
 
 fn to_hsv([red, green, blue]: [f32; 3]) -> [f32; 3] {
@@ -23,17 +34,18 @@ fn to_hsv([red, green, blue]: [f32; 3]) -> [f32; 3] {
     } else {
         4.0 + from_green - from_red
     };
-    [(sixths / 6.0 + 1.0) % 1.0, range / most, most]
+    [turn(sixths / 6.0 + 1.0), range / most, most]
 }
 
 fn to_rgb([hue, saturation, value]: [f32; 3]) -> [f32; 3] {
-    let sixth = (hue * 6.0).floor();
-    let within = hue * 6.0 - sixth;
+    // The hue is not negative, so the cast rounds down.
+    let sixth = (hue * 6.0) as i32;
+    let within = hue * 6.0 - sixth as f32;
     let low = value * (1.0 - saturation);
     let falling = value * (1.0 - saturation * within);
     let rising = value * (1.0 - saturation * (1.0 - within));
     let [low, falling, rising] = [low, falling, rising].map(|value| value.clamp(0.0, 1.0));
-    match sixth as i64 % 6 {
+    match sixth % 6 {
         0 => [value, rising, low],
         1 => [falling, value, low],
         2 => [low, value, rising],

@@ -14,6 +14,7 @@ mod grayscale;
 mod horizontal_flip;
 mod hue;
 mod list;
+mod lookup;
 mod normalize;
 mod random_resized_crop;
 mod resize;
@@ -29,7 +30,7 @@ pub use chain::PictureTransforms;
 pub use color_jitter::{
     ColorJitterConfig, adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation,
 };
-pub use entry::{PictureEntry, Step};
+pub use entry::PictureEntry;
 pub use gaussian_blur::{GaussianBlurConfig, blur};
 pub use grayscale::{GrayscaleConfig, to_gray};
 pub use horizontal_flip::{HorizontalFlipConfig, flip};
@@ -53,4 +54,12 @@ pub trait PictureTransform: Send + Sync {
     /// # Errors
     /// If the picture cannot be transformed.
     fn apply(&self, picture: Picture, rng: &mut SeqRng) -> Result<Picture, TransformError>;
+}
+
+/// A step of a chain.
+pub enum Step {
+    /// Changes the pixels.
+    Change(Box<dyn PictureTransform>),
+    /// Turns the pixels into the numbers that a model reads. It is the last step.
+    Normalize(Normalize),
 }

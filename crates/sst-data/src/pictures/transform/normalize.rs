@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::Picture;
-use super::entry::{PictureEntry, Step, parse, require};
+use super::Step;
+use super::entry::{PictureEntry, parse, require};
 use crate::pixels::{PixelValues, Pixels};
 use crate::transform::TransformError;
 

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::super::Picture;
 use super::super::resize::{Resample, resize};
-use super::entry::{PictureEntry, Step, parse, require};
+use super::Step;
+use super::entry::{PictureEntry, parse, require};
 use super::{PictureTransform, Sides};
 use crate::rng::SeqRng;
 use crate::transform::TransformError;

@@ -5,7 +5,9 @@ use serde_json::json;
 
 use super::super::Picture;
 use super::PictureTransform;
-use super::entry::{PictureEntry, Step, parse, require_probability};
+use super::Step;
+use super::entry::{PictureEntry, parse, require_probability};
+use super::lookup::map_values;
 use crate::rng::SeqRng;
 use crate::transform::TransformError;
 
@@ -41,9 +43,7 @@ struct Solarize(SolarizeConfig);
 
 /// Inverts the values from `threshold` on, in place.
 pub fn invert_from(picture: &mut Picture, threshold: u8) {
-    for value in picture.pixels_mut().iter_mut().filter(|value| **value >= threshold) {
-        *value = 255 - *value;
-    }
+    map_values(picture, |value| if value >= threshold { 255 - value } else { value });
 }
 
 impl PictureTransform for Solarize {
