@@ -1,16 +1,21 @@
 """Golden pictures: small files as Pillow decodes them, resized as Pillow does it, and changed as torchvision does it.
 
-Needs Pillow 13 and torchvision 0.26. `case.json`: `decoded` has the bytes of each file, its size and the pixels that Pillow
-reads, after its EXIF orientation and on white; `resized` the pixels by filter and size; `changed` those of each transform
-with given parameters. Bytes and pixels (RGB, row by row) are hexadecimal digits. All are made from one picture, `source`.
+Needs Pillow 13, torchvision 0.26 and transformers 5.23. `case.json`: `decoded` has the bytes of each file, its size and
+the pixels that Pillow reads, after its EXIF orientation and on white; `resized` the pixels by filter and size; `changed`
+those of each transform with given parameters; `processed` the saved configurations of image processors of transformers, and what they make of two
+pictures. Bytes and pixels (RGB, row by row) are hexadecimal digits. All are made from one picture, `source`.
 """
 
 import io
 import json
+import struct
+import tempfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
+import transformers
 from PIL import Image, ImageOps
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
@@ -37,6 +42,15 @@ def saved(picture: Image.Image, kind: str, **options) -> bytes:
     file = io.BytesIO()
     picture.save(file, kind, **options)
     return file.getvalue()
+
+
+def png16(values: np.ndarray) -> bytes:
+    """A PNG of 16 bits, which Pillow does not write: an RGB picture, row by row without a filter."""
+    height, width, _ = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    body = b"".join(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks)
+    return b"\x89PNG\r\n\x1a\n" + body
 
 
 def on_white(picture: Image.Image) -> Image.Image:
@@ -75,6 +89,42 @@ def decoded() -> list[dict]:
         file = saved(picture, "JPEG", quality=95, subsampling=0, exif=exif)
         expected = ImageOps.exif_transpose(Image.open(io.BytesIO(file))).convert("RGB")
         add(f"JPEG with orientation {orientation}", file, expected, exact=False)
+    rgb16 = np.asarray(picture).astype(np.uint16) * 256 + 99
+    add("16 bit PNG", png16(rgb16), picture)
+    grey_alpha = Image.merge("LA", [picture.convert("L"), alpha.getchannel("A")])
+    add("grey alpha PNG", saved(grey_alpha, "PNG"), on_white(grey_alpha))
+    clear = palette.copy()
+    file = saved(clear, "PNG", transparency=5)
+    add("palette PNG with a clear colour", file, on_white(Image.open(io.BytesIO(file))))
+    file = saved(clear, "GIF", transparency=5)
+    add("GIF with a clear colour", file, on_white(Image.open(io.BytesIO(file))))
+    bits = picture.convert("1")
+    add("1 bit PNG", saved(bits, "PNG"), bits.convert("RGB"))
+    add("1 bit TIFF", saved(bits, "TIFF"), bits.convert("RGB"))
+    for compression in ("tiff_lzw", "tiff_deflate", "packbits"):
+        add(f"TIFF {compression}", saved(picture, "TIFF", compression=compression), picture)
+    add("TIFF of two pages", saved(picture, "TIFF", save_all=True, append_images=[bits]), picture)
+    add("animated PNG", saved(picture, "PNG", save_all=True, append_images=[picture.rotate(180)]), picture)
+    turned = picture.transpose(Image.Transpose.ROTATE_180)
+    add("animated WEBP", saved(picture, "WEBP", save_all=True, append_images=[turned], lossless=True), picture)
+    add("palette BMP", saved(palette, "BMP"), palette.convert("RGB"))
+    add("interlaced GIF", saved(palette, "GIF", interlace=True), palette.convert("RGB"))
+    exif = Image.Exif()
+    exif[274] = 6
+    for kind, options in [("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})]:
+        file = saved(picture, kind, exif=exif, **options)
+        add(f"{kind} with orientation 6", file, ImageOps.exif_transpose(Image.open(io.BytesIO(file))).convert("RGB"))
+    for name, options in [("progressive JPEG", {"progressive": True}), ("RGB JPEG", {"keep_rgb": True}), ("optimized JPEG", {"optimize": True})]:
+        file = saved(picture, "JPEG", quality=90, **options)
+        add(name, file, Image.open(io.BytesIO(file)).convert("RGB"), exact=False)
+    file = saved(picture.convert("CMYK"), "JPEG", quality=95)
+    start = file.index(b"\xff\xee\x00\x0eAdobe")
+    file = file[:start] + file[start + 16:]
+    add("CMYK JPEG without a marker of Adobe", file, Image.open(io.BytesIO(file)).convert("RGB"), exact=False)
+    file = saved(picture, "WEBP", quality=90)
+    add("WEBP", file, Image.open(io.BytesIO(file)).convert("RGB"), exact=False)
+    file = saved(picture.convert("CMYK"), "TIFF")
+    add("CMYK TIFF", file, Image.open(io.BytesIO(file)).convert("RGB"), exact=False)
     for name, image in [("JPEG", picture), ("grey JPEG", picture.convert("L")), ("CMYK JPEG", picture.convert("CMYK"))]:
         file = saved(image, "JPEG", quality=95)
         add(name, file, Image.open(io.BytesIO(file)).convert("RGB"), exact=False)
@@ -115,11 +165,46 @@ def changed() -> list[dict]:
     return cases
 
 
+def processed() -> list[dict]:
+    """Image processors of transformers, as they are saved, and what they make of the source and of a part of their own size."""
+    cases = []
+    classes = [
+        (transformers.ViTImageProcessor, {"size": {"height": 12, "width": 16}}),
+        (transformers.ViTImageProcessor, {"size": {"height": 8, "width": 8}, "do_normalize": False}),
+        (transformers.ViTImageProcessor, {"do_resize": False, "do_rescale": False, "do_normalize": False}),
+        (transformers.CLIPImageProcessor, {"size": {"shortest_edge": 11}, "crop_size": {"height": 9, "width": 11}}),
+        (transformers.CLIPImageProcessor, {"size": {"shortest_edge": 10}, "crop_size": {"height": 14, "width": 13}}),
+        (transformers.SiglipImageProcessor, {"size": {"height": 30, "width": 30}}),
+        (transformers.BitImageProcessor, {"size": {"shortest_edge": 12}, "crop_size": {"height": 12, "width": 12}}),
+    ]
+    for kind, options in classes:
+        processor = kind(**options)
+        with tempfile.TemporaryDirectory() as folder:
+            processor.save_pretrained(folder)
+            config = json.loads((Path(folder) / "preprocessor_config.json").read_text(encoding="utf-8"))
+        shape = processor(source(), return_tensors="pt")["pixel_values"][0].shape
+        # Nothing is resized where the short side has the model's size already.
+        edge = options.get("size", {}).get("shortest_edge")
+        size = (edge + 3, edge) if edge else (shape[2], shape[1])
+        for name, picture in [("source", source()), ("own size", source().resize(size, 1))]:
+            values = processor(picture, return_tensors="pt")["pixel_values"][0].float()
+            cases.append({"config": config, "name": name, "picture_width": picture.width, "picture_height": picture.height,
+                          "picture": rgb(picture), "width": values.shape[2], "height": values.shape[1],
+                          "values": [round(value, 6) for value in values.flatten().tolist()]})
+    return cases
+
+
+def lines(golden: dict) -> str:
+    """JSON with a line for each case."""
+    rows = lambda value: "[\n  " + ",\n  ".join(map(json.dumps, value)) + "\n ]" if isinstance(value, list) else json.dumps(value)
+    return "{\n" + ",\n".join(f" {json.dumps(name)}: {rows(value)}" for name, value in golden.items()) + "\n}"
+
+
 def main() -> None:
     picture = source()
     golden = {"width": WIDTH, "height": HEIGHT, "source": rgb(picture), "decoded": decoded(), "resized": resized(),
-              "changed": changed()}
-    Path(__file__).with_name("case.json").write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
+              "changed": changed(), "processed": processed()}
+    Path(__file__).with_name("case.json").write_text(lines(golden) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
