@@ -3,4 +3,6 @@
 mod golden;
 mod hostile;
 mod processor;
+mod sources;
 mod store;
+mod transforms;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sst_data::pictures::transform::PictureTransforms;
 use sst_data::pictures::{
-    LABEL, PIXEL_VALUES, Picture, PicturePreparation, PictureSource, PictureStore, Pictures,
-    StoredPictures, StoredSize,
+    CaptionChoice, LABEL, PIXEL_VALUES, Picture, PicturePreparation, PictureSource, PictureStore,
+    Pictures, Resample, StoredPictures, StoredSize,
 };
 use sst_data::read::OnError;
 use sst_data::rows::{Dataset, Subset};
@@ -163,6 +163,184 @@ fn tables_and_tar_files_give_the_same_pictures() {
     assert_eq!(store.num_pictures(), 3);
     let entries: Value = json!(ledger.entries());
     assert_eq!(entries["pictures.unreadable"]["count"], 1, "{entries}");
+}
+
+/// A folder with three pictures, and a source that names it.
+fn three(folder: &Path) -> PictureSource {
+    for at in 0..3 {
+        write(folder, &format!("three/{at}.png"), &png([at, 100, 200], 5, 4));
+    }
+    source(folder, "three")
+}
+
+fn entries(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder.join("cache")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_build_killed_half_way_and_a_cut_store_do_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let source = three(folder);
+    let store = prepare(&source, folder, StoredSize::Square(2), &Ledger::new()).unwrap();
+    let whole = store.folder().to_owned();
+    // What a killed process leaves has every file but the manifest.
+    let half =
+        |name: &str| folder.join("cache").join(format!("{}.{name}.tmp", store.fingerprint()));
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    for name in ["999-0", "999-1"] {
+        std::fs::create_dir(half(name)).unwrap();
+        for file in ["pixels.bin", "records.bin", "index.bin"] {
+            std::fs::copy(whole.join(file), half(name).join(file)).unwrap();
+        }
+    }
+    for file in ["pixels.bin", "records.bin", "index.bin", "."] {
+        std::fs::File::open(half("999-0").join(file)).unwrap().set_modified(long_ago).unwrap();
+    }
+    assert!(PictureStore::open(&half("999-1")).is_err());
+    // Each file of the store is cut off in turn; it is noticed, and the store is built again.
+    for file in ["pixels.bin", "records.bin", "index.bin", "manifest.json"] {
+        let path = whole.join(file);
+        let size = std::fs::metadata(&path).unwrap().len();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(size - 1).unwrap();
+        assert!(PictureStore::open(&whole).is_err(), "{file}");
+        let again = prepare(&source, folder, StoredSize::Square(2), &Ledger::new()).unwrap();
+        assert_eq!(again.num_pictures(), 3);
+        assert_eq!(again.picture(2).unwrap().pixels()[..3], [2, 100, 200], "{file}");
+    }
+    // The build of long ago is gone, and the one that may be at work is left.
+    let mut left = entries(folder);
+    left.sort();
+    assert_eq!(
+        left,
+        [store.fingerprint().to_owned(), format!("{}.999-1.tmp", store.fingerprint())]
+    );
+}
+
+#[test]
+fn builders_at_the_same_time_make_one_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let source = three(folder);
+    let stores: Vec<_> = std::thread::scope(|scope| {
+        let build = || prepare(&source, folder, StoredSize::ShortSide(3), &Ledger::new()).unwrap();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(build)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for store in &stores {
+        assert_eq!(store.size(1).unwrap(), (3, 3), "int(3 * 5 / 4) columns");
+        assert_eq!(store.picture(1).unwrap(), stores[0].picture(1).unwrap());
+    }
+    assert_eq!(entries(folder), [stores[0].fingerprint()]);
+}
+
+#[test]
+fn a_changed_picture_or_setting_makes_another_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut source = three(folder);
+    let fingerprint = |source: &PictureSource, stored: StoredPictures| {
+        let (ledger, cache) = (Ledger::new(), folder.join("cache"));
+        let preparation =
+            PicturePreparation { source, stored, labels: None, ledger: &ledger, cache: &cache };
+        preparation.fingerprint().unwrap()
+    };
+    let stored = StoredPictures::default();
+    let mut seen = vec![fingerprint(&source, stored)];
+    assert_eq!(fingerprint(&source, stored), seen[0]);
+    seen.push(fingerprint(&source, StoredPictures { resample: Resample::Box, ..stored }));
+    source.on_error = OnError::Skip;
+    seen.push(fingerprint(&source, stored));
+    write(folder, "three/1.png", &png([1, 2, 3], 6, 6));
+    seen.push(fingerprint(&source, stored));
+    // Also a picture that a table names.
+    write(folder, "t.jsonl", b"{\"image\": \"three/1.png\"}\n");
+    source.paths = vec![folder.join("t.jsonl").display().to_string()];
+    seen.push(fingerprint(&source, stored));
+    write(folder, "three/1.png", &png([1, 2, 4], 7, 7));
+    seen.push(fingerprint(&source, stored));
+    let count = seen.len();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), count);
+}
+
+#[test]
+fn a_given_table_numbers_the_labels_and_captions_are_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, "1.png", &png([1; 3], 2, 2));
+    let line =
+        |label: &str| json!({"image": "1.png", "c": ["a", "b", "c"], "l": label}).to_string();
+    write(folder, "t.jsonl", format!("{}\n{}\n", line("dog"), line("cat")).as_bytes());
+    let mut source = source(folder, "t.jsonl");
+    (source.label_field, source.caption_fields) = (Some("l".to_owned()), vec!["c".to_owned()]);
+    let store = |labels: &[&str], on_error, ledger: &Ledger| {
+        let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+        let source = PictureSource { on_error, ..source.clone() };
+        let cache = folder.join("cache");
+        let (stored, labels) = (StoredPictures::default(), Some(&labels[..]));
+        let preparation =
+            PicturePreparation { source: &source, stored, labels, ledger, cache: &cache };
+        preparation.prepare(&mut |_, _| {})
+    };
+    let given = store(&["dog", "fox", "cat"], OnError::Fail, &Ledger::new()).unwrap();
+    let labels: Vec<_> = (0..2).map(|at| given.record(at).unwrap().label).collect();
+    assert_eq!(labels, [Some(0), Some(2)]);
+    let error = store(&["dog"], OnError::Fail, &Ledger::new()).unwrap_err().to_string();
+    assert!(error.contains("t.jsonl:2: field `l` is `cat`, which is none of `dog`"), "{error}");
+    let ledger = Ledger::new();
+    let skipped = store(&["dog"], OnError::Skip, &ledger).unwrap();
+    assert_eq!((skipped.num_pictures(), ledger.count("pictures.bad_field")), (1, 1));
+
+    let rows = |choice| {
+        let rows = Pictures::new(Arc::clone(&given), PictureTransforms::none(), Subset::All);
+        rows.unwrap().with_captions(choice)
+    };
+    let captions = |choice| -> Vec<String> {
+        let rows = rows(choice);
+        let caption = |epoch| rows.get(0, epoch).unwrap().text("c").unwrap().to_owned();
+        (0..20).map(caption).collect()
+    };
+    assert_eq!(captions(CaptionChoice::First), ["a"; 20]);
+    let drawn = captions(CaptionChoice::Draw { seed: 1 });
+    assert!(
+        ["a", "b", "c"].iter().all(|text| drawn.iter().any(|found| found == text)),
+        "{drawn:?}"
+    );
+    assert_eq!(drawn, captions(CaptionChoice::Draw { seed: 1 }));
+    assert_ne!(drawn, captions(CaptionChoice::Draw { seed: 2 }));
+    // The validation set and the rest share no picture; no view reads no pixels.
+    let none = rows(CaptionChoice::First).with_views(0).get(1, 0).unwrap();
+    assert_eq!((none.pixels(PIXEL_VALUES), none.int(LABEL)), (None, Some(2)));
+    assert!(rows(CaptionChoice::First).get(2, 0).is_err());
+}
+
+#[test]
+fn what_was_done_to_a_picture_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let golden = super::golden::golden();
+    let file = |name: &str| {
+        let cases = golden["decoded"].as_array().unwrap();
+        let case = cases.iter().find(|case| case["name"] == name).unwrap();
+        super::golden::bytes(&case["file"])
+    };
+    write(folder, "p/a.gif", &file("animated GIF"));
+    write(folder, "p/b.jpg", &file("alpha PNG"));
+    write(folder, "p/c.png", &file("PNG"));
+    let ledger = Ledger::new();
+    prepare(&source(folder, "p"), folder, StoredSize::Square(8), &ledger).unwrap();
+    for (name, place) in [
+        ("pictures.first_frame_only", "p/a.gif"),
+        ("pictures.composited", "p/b.jpg"),
+        ("pictures.misnamed", "p/b.jpg"),
+    ] {
+        let entry = &ledger.entries()[name];
+        assert_eq!(entry.count, 1, "{name}");
+        assert!(entry.first.as_ref().unwrap().ends_with(place), "{entry:?}");
+    }
 }
 
 pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
