@@ -2,8 +2,9 @@
 
 Needs Pillow 13, torchvision 0.26 and transformers 5.23. `case.json`: `decoded` has the bytes of each file, its size and
 the pixels that Pillow reads, after its EXIF orientation and on white; `resized` the pixels by filter and size; `changed`
-those of each transform with given parameters; `processed` the saved configurations of image processors of transformers, and what they make of two
-pictures. Bytes and pixels (RGB, row by row) are hexadecimal digits. All are made from one picture, `source`.
+those of each transform with given parameters; `processed` the saved configurations of image processors of transformers,
+and what they make of two pictures. Bytes and pixels (RGB, row by row) are hexadecimal digits. All are made from one
+picture, `source`.
 """
 
 import io
@@ -48,9 +49,11 @@ def png16(values: np.ndarray) -> bytes:
     """A PNG of 16 bits, which Pillow does not write: an RGB picture, row by row without a filter."""
     height, width, _ = values.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    body = b"".join(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks)
-    return b"\x89PNG\r\n\x1a\n" + body
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    file = b"\x89PNG\r\n\x1a\n"
+    for kind, data in [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]:
+        file += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return file
 
 
 def on_white(picture: Image.Image) -> Image.Image:
@@ -114,9 +117,9 @@ def decoded() -> list[dict]:
     for kind, options in [("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})]:
         file = saved(picture, kind, exif=exif, **options)
         add(f"{kind} with orientation 6", file, ImageOps.exif_transpose(Image.open(io.BytesIO(file))).convert("RGB"))
-    for name, options in [("progressive JPEG", {"progressive": True}), ("RGB JPEG", {"keep_rgb": True}), ("optimized JPEG", {"optimize": True})]:
-        file = saved(picture, "JPEG", quality=90, **options)
-        add(name, file, Image.open(io.BytesIO(file)).convert("RGB"), exact=False)
+    for option in ("progressive", "keep_rgb", "optimize"):
+        file = saved(picture, "JPEG", quality=90, **{option: True})
+        add(f"JPEG, {option}", file, Image.open(io.BytesIO(file)).convert("RGB"), exact=False)
     file = saved(picture.convert("CMYK"), "JPEG", quality=95)
     start = file.index(b"\xff\xee\x00\x0eAdobe")
     file = file[:start] + file[start + 16:]
@@ -166,7 +169,7 @@ def changed() -> list[dict]:
 
 
 def processed() -> list[dict]:
-    """Image processors of transformers, as they are saved, and what they make of the source and of a part of their own size."""
+    """Image processors of transformers, as they are saved, and what they make of the source and of their own size."""
     cases = []
     classes = [
         (transformers.ViTImageProcessor, {"size": {"height": 12, "width": 16}}),
@@ -196,7 +199,12 @@ def processed() -> list[dict]:
 
 def lines(golden: dict) -> str:
     """JSON with a line for each case."""
-    rows = lambda value: "[\n  " + ",\n  ".join(map(json.dumps, value)) + "\n ]" if isinstance(value, list) else json.dumps(value)
+
+    def rows(value: object) -> str:
+        if isinstance(value, list):
+            return "[\n  " + ",\n  ".join(map(json.dumps, value)) + "\n ]"
+        return json.dumps(value)
+
     return "{\n" + ",\n".join(f" {json.dumps(name)}: {rows(value)}" for name, value in golden.items()) + "\n}"
 
 
