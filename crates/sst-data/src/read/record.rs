@@ -126,6 +126,10 @@ pub(super) struct Wanted {
     /// Which fields are kept as they are in the file.
     keep: Keep,
     /// Whether the text field may hold a file: bytes, or the structure `{bytes, path}` of the `datasets` library.
+    #[cfg_attr(
+        not(feature = "parquet"),
+        expect(dead_code, reason = "only Parquet has files in records")
+    )]
     pub(super) takes_files: bool,
     unused: HashSet<Box<str>>,
     /// The ledger that lists the unused fields.
