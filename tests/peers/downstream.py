@@ -4,8 +4,8 @@
 sentences after a few hundred steps on few of the training sentences. Its untrained twin has the same tokenizer, shape,
 initialisation and steps, but begins with random weights.
 
-`topics`: all-MiniLM-L6-v2 tells the newsgroup of a message. Beside it stands its head alone, trained as long on the frozen
-encoder.
+`verses`: all-MiniLM-L6-v2 tells which part of the Bible a verse is from. Beside it stands its head alone, trained as many
+steps on the frozen encoder with a learning rate of its own.
 
 Each repeat is a seed of its own: of the new weights, the order of records and the dropout. Both sides train in turn. Their
 times are those of whole processes, data and saved model included, and of the steps alone; the CPU time changes less when
@@ -24,7 +24,7 @@ import transformers
 from pretraining import metrics
 from shared import THREADS, Rows, arguments, measured, peer, run
 
-CASES = ("names", "topics")
+CASES = ("names", "verses")
 SHAPE = {"hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 3, "intermediate_size": 768,
          "max_position_embeddings": 128}
 # Random weights of both the model that is pretrained and its twin, with attention to the neighbours from the first step on.
@@ -35,6 +35,8 @@ attention = "alike"
 # The dropout of BERT. The pretraining has none, as it makes few passes.
 DROPOUT = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
 PRETRAINING_STEPS = 3000
+# Of the head on the frozen encoder: the best of 3e-3, 1e-2 and 3e-2 on verses of the validation part.
+FROZEN_RATE = 1e-2
 
 
 @dataclass
@@ -129,6 +131,8 @@ def train_peer(folder: Path, task: Task, seed: int, model: Path, rate: float, pr
         "threads": THREADS, "objective": task.objective, "model": str(model), "config": DROPOUT, "train": str(task.train),
         "test": str(task.test), "out": str(out), "max_length": task.max_length, "steps": task.steps, "seed": seed,
         "batch_size": task.batch, "lr": rate, "warmup": task.warmup, "precision": precision,
+        # Batches of like length would be faster, but the model learns something else from them.
+        "sampling": "random",
     }, folder)
     return Trained({name: result[name] for name in task.scores}, result["seconds"], result["step_seconds"],
                    result["cpu_seconds"], out / "model")
@@ -228,23 +232,23 @@ def names(args, rows: Rows) -> None:
     seeds.summary()
 
 
-def topics(args, rows: Rows) -> None:
-    """The case of topics."""
+def verses(args, rows: Rows) -> None:
+    """The case of verses."""
     folder, precision = args.out.resolve(), args.processor["precision"]
-    data = Path(run("cargo", "xtask", "data", "newsgroups").stdout.strip())
+    data = Path(run("cargo", "xtask", "data", "verses").stdout.strip())
     model = Path(run("cargo", "xtask", "model", "minilm").stdout.strip())
     lines = {name: (data / f"{name}.jsonl").read_text(encoding="utf-8").splitlines() for name in ("train", "test")}
     task = Task("classify", "classification", ("accuracy", "macro_f1"),
-                part(folder / "topics-train.jsonl", lines["train"], 160 if args.quick else 1600, "\n"),
-                part(folder / "topics-test.jsonl", lines["test"], 100 if args.quick else 1000, "\n"),
-                max_length=128, batch=16, steps=10 if args.quick else 100, warmup=1 if args.quick else 10)
-    seeds, rate = Measured(rows, "topics"), 2e-4
+                part(folder / "verses-train.jsonl", lines["train"], 160 if args.quick else 3200, "\n"),
+                part(folder / "verses-test.jsonl", lines["test"], 100 if args.quick else 1500, "\n"),
+                max_length=128, batch=16, steps=10 if args.quick else 200, warmup=1 if args.quick else 20)
+    seeds, rate = Measured(rows, "verses"), 2e-4
     for seed in range(args.repeats):
-        ours = train_sst(args.sst, folder, task, "topics", seed, pretrained(model), rate)
+        ours = train_sst(args.sst, folder, task, "verses", seed, pretrained(model), rate)
         theirs = train_peer(folder, task, seed, model, rate, precision)
         seeds.pair(task, ours, theirs)
         check(args.sst, task, theirs)
-        frozen = train_sst(args.sst, folder, task, "frozen", seed, pretrained(model), 5e-3,
+        frozen = train_sst(args.sst, folder, task, "frozen", seed, pretrained(model), FROZEN_RATE,
                            "[train.unfreeze]\nlayers = 0\n")
         seeds.alone("head on the frozen encoder", task, frozen)
     seeds.summary()
@@ -260,9 +264,9 @@ def check(sst: Path, task: Task, trained: Trained) -> None:
 def main() -> None:
     args = arguments(__doc__, CASES)
     args.out.mkdir(parents=True, exist_ok=True)
-    rows = Rows("downstream", f"Trainer of transformers {transformers.__version__}, {args.processor['precision']}, batches of like "
-                "length", args.processor)
-    for case, measure in (("names", names), ("topics", topics)):
+    rows = Rows("downstream", f"Trainer of transformers {transformers.__version__}, {args.processor['precision']}, random batches",
+                args.processor)
+    for case, measure in (("names", names), ("verses", verses)):
         if case in args.only:
             measure(args, rows)
     rows.write(args.result)

@@ -72,7 +72,7 @@ class Tag:
             labels = [IGNORED] * len(row["input_ids"])
             for word, position in self.first_tokens(row):
                 labels[position] = ids[tags[word]]
-            rows.append(dict(row) | {"labels": labels, "length": len(labels)})
+            rows.append(dict(row) | {"labels": labels})
         return rows
 
     def scores(self, logits) -> dict:
@@ -102,7 +102,7 @@ class Classify:
         rows = []
         for text, label in records:
             row = self.tokenizer(text, truncation=True, max_length=self.length)
-            rows.append(dict(row) | {"labels": ids[label], "length": len(row["input_ids"])})
+            rows.append(dict(row) | {"labels": ids[label]})
         return rows
 
     def scores(self, logits) -> dict:
@@ -141,9 +141,7 @@ def main() -> None:
         logging_steps=50,
         report_to=[],
         disable_tqdm=True,
-        # Rows of like length share a batch, which leaves little padding.
-        train_sampling_strategy="group_by_length",
-        length_column_name="length",
+        train_sampling_strategy=job["sampling"],
     )
     trainer = Trainer(
         model=model,
@@ -156,6 +154,8 @@ def main() -> None:
     trainer.save_model(str(Path(job["out"]) / "model"))
     used = resource.getrusage(resource.RUSAGE_SELF)
     times = {"seconds": time.time() - START, "step_seconds": step_seconds, "cpu_seconds": used.ru_utime + used.ru_stime}
+    # With "group_by_length", predictions would have the order of that sampler, too.
+    arguments.train_sampling_strategy = "random"
     scores = task.scores(trainer.predict(task.rows(task.test)).predictions)
     Path(job["result"]).write_text(json.dumps(times | scores), encoding="utf-8")
 
