@@ -225,8 +225,9 @@ fn the_ledger_follows_a_run_to_those_that_it_started_from() {
 fn both_texts_of_a_pair_are_searched() {
     let sandbox = prepared();
     let record = |seed: usize| {
-        json!({"text": format!("a question {seed}"), "text_pair": format!("the old man saw the sea {seed}"),
-               "label": if seed % 2 == 0 { "yes" } else { "no" }})
+        let label = ["yes", "no"][seed % 2];
+        let pair = format!("the old man saw the sea {seed}");
+        json!({"text": format!("a question {seed}"), "text_pair": pair, "label": label})
     };
     sandbox.write("train.jsonl", lines((0..40).map(record)));
     let test = (30..50).map(|seed| {
