@@ -178,6 +178,11 @@ fn what_a_page_cannot_do_is_told_before_anything_is_measured() {
         format!("{head}[eval.classification]\ntrain = \"classes.toml\"\n"),
         &["bad.toml:3", "data"],
     );
+    check(format!("{head}[eval.knn]\ndata = [\"none.jsonl\"]\n"), &["bad.toml:4", "none.jsonl"]);
+    check(
+        format!("[evaluate]\nmodels = [\"none\"]\n[eval.knn]\n{data}"),
+        &["evaluate.models", "none"],
+    );
     check(
         format!("{head}[eval.classification]\ntrain = \"none.toml\"\n{data}"),
         &["bad.toml:4", "none.toml"],
@@ -186,4 +191,56 @@ fn what_a_page_cannot_do_is_told_before_anything_is_measured() {
     let shown = sandbox.good(&["evaluate", "page.toml", "--dry-run"]).stdout;
     assert!(shown.contains("[eval.knn] sst eval knn --model=MODEL --data=train.jsonl"), "{shown}");
     assert!(!sandbox.path("evaluations").exists());
+}
+
+#[test]
+fn the_ledger_follows_a_run_to_those_that_it_started_from() {
+    let sandbox = prepared();
+    let corpus = sandbox.read("corpus.txt");
+    let seen: Vec<&str> = corpus.lines().filter(|line| line.len() > 10).take(3).collect();
+    let records = seen.iter().map(|text| json!({"text": text, "label": "land"}));
+    sandbox.write("seen.jsonl", lines(records));
+    sandbox.good(&["train", "classes.toml", "--set", "run.name=tuned"]);
+    let page = "[evaluate]\nmodels = [\"runs/tuned\"]\ntwin = false\n[eval.classification]\ndata = [\"seen.jsonl\"]\n";
+    sandbox.write("page.toml", page);
+    let report = sandbox.good(&["evaluate", "page.toml", "--json"]).json();
+    let leaks = section(&report, "classification")["leaks"].as_array().unwrap();
+    assert_eq!(leaks.len(), 2, "{leaks:?}");
+    assert_eq!(
+        (&leaks[0]["reference"], &leaks[0]["leaks"]["exact"]),
+        (&json!("corpus of tuned"), &json!(0))
+    );
+    let through = leaks[1]["reference"].as_str().unwrap();
+    assert!(through.starts_with("corpus of tuned, through runs/r/"), "{through}");
+    assert_eq!(leaks[1]["leaks"]["exact"], 3, "{leaks:?}");
+
+    // Files with fewer texts than the run was trained on are not those of the run.
+    sandbox.write("corpus.txt", seen.join("\n"));
+    let report = sandbox.good(&["evaluate", "page.toml", "--json"]).json();
+    let why = &section(&report, "classification")["leaks"][1]["not_compared"];
+    assert!(why.as_str().unwrap().contains("they have changed"), "{why}");
+}
+
+#[test]
+fn both_texts_of_a_pair_are_searched() {
+    let sandbox = prepared();
+    let record = |seed: usize| {
+        let label = ["yes", "no"][seed % 2];
+        let pair = format!("the old man saw the sea {seed}");
+        json!({"text": format!("a question {seed}"), "text_pair": pair, "label": label})
+    };
+    sandbox.write("train.jsonl", lines((0..40).map(record)));
+    let test = (30..50).map(|seed| {
+        json!({"text": format!("another one {seed}"),
+        "text_pair": record(seed)["text_pair"], "label": record(seed)["label"]})
+    });
+    sandbox.write("test.jsonl", lines(test));
+    let sets = ["--set", "objective.pairs=true", "--set", "run.name=pairs"];
+    sandbox.good(&[&["train", "classes.toml"], &sets[..]].concat());
+    let page = "[evaluate]\nmodels = [\"runs/pairs\"]\ntwin = false\n[eval.classification]\npairs = true\n\
+                data = [\"test.jsonl\"]\n";
+    sandbox.write("page.toml", page);
+    let report = sandbox.good(&["evaluate", "page.toml", "--json"]).json();
+    let leaks = &section(&report, "classification")["leaks"][0]["leaks"];
+    assert_eq!((&leaks["texts"], &leaks["exact"]), (&json!(40), &json!(10)), "{leaks}");
 }

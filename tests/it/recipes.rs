@@ -39,7 +39,9 @@ fn surroundings() -> Sandbox {
     let verse = |(text, label)| format!("{}\n", json!({ "text": text, "label": label }));
     let verses = [("And it was so.", "law"), ("Praise ye the LORD.", "poetry")].map(verse);
     std::fs::create_dir(sandbox.path("verses")).unwrap();
-    sandbox.write("verses/train.jsonl", verses.concat().repeat(20));
+    for part in ["train", "validation", "test"] {
+        sandbox.write(&format!("verses/{part}.jsonl"), verses.concat().repeat(20));
+    }
     shortly(&sandbox, "demo", &["data.paths=[\"corpus.txt\"]", "tokenizer.train.vocab_size=300"]);
     shortly(&sandbox, "translations-mlm", &["tokenizer.train.vocab_size=300"]);
     sandbox

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-THREADS = os.cpu_count() or 1
+# Of both sides. The variable is for machines whose other cores are busy.
+THREADS = int(os.environ.get("SST_BENCH_THREADS") or os.cpu_count() or 1)
 
 
 def processor(sst: Path) -> dict:
@@ -59,6 +60,7 @@ class Ended:
     peak_memory: int  # bytes, of the process itself
     started: float
     stdout: str
+    cpu_seconds: float = 0.0  # of all threads, in user and system mode
 
 
 def run(*command: str | Path) -> Ended:
@@ -82,20 +84,21 @@ started = time.time()
 quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
 pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
 _, status, usage = os.wait4(pid, 0)
-print(os.waitstatus_to_exitcode(status), started, time.time() - started, usage.ru_maxrss * 1024)
+print(os.waitstatus_to_exitcode(status), started, time.time() - started, usage.ru_maxrss * 1024,
+      usage.ru_utime + usage.ru_stime)
 """
 
 
 def measured(*command: str | Path) -> Ended:
-    """Like `run`, with the peak memory of the process, which goes on under the same number when it becomes another
-    program."""
+    """Like `run`, with the peak memory and the CPU time of the process, which goes on under the same number when it
+    becomes another program."""
     words = [str(word) for word in command]
     show(words)
     told = subprocess.run([sys.executable, "-SE", "-c", LAUNCHER, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True,
                           check=True).stdout.split()
     if told[0] != "0":
         raise SystemExit(f"`{' '.join(words)}` ended with exit code {told[0]}")
-    return Ended(float(told[2]), int(told[3]), float(told[1]), "")
+    return Ended(float(told[2]), int(told[3]), float(told[1]), "", float(told[4]))
 
 
 def peer(script: str, job: dict, folder: Path) -> dict:

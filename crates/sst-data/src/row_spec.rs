@@ -1,6 +1,6 @@
 //! Describes the rows that an objective needs.
 
-use crate::records::{Column, WindowSpec};
+use crate::records::{Column, ColumnKind, WindowSpec};
 use crate::rows::SegmentPairs;
 
 /// The kind of rows that an objective needs.
@@ -29,6 +29,16 @@ impl RowSpec {
     /// Records with these columns, whose texts are truncated.
     pub fn records(columns: Vec<Column>) -> Self {
         Self::Records { columns, window: None }
+    }
+
+    /// The columns of records that hold texts: the one that is read in windows, or else all of them. Empty for other rows.
+    pub fn text_columns(&self) -> Vec<&Column> {
+        let Self::Records { columns, window } = self else { return Vec::new() };
+        let is_read = |column: &&Column| match window {
+            Some(window) => column.name == window.text,
+            None => matches!(column.kind, ColumnKind::Text | ColumnKind::SecondText { .. }),
+        };
+        columns.iter().filter(is_read).collect()
     }
 
     /// Whether the token store has to keep sentence ends.

@@ -35,19 +35,25 @@ pub struct Figure {
     pub baseline: Option<&'static str>,
     /// The figure that this one is the exponential function of, such as a loss for a perplexity.
     pub exp_of: Option<&'static str>,
+    /// Whether it is a mean over tokens, which models with different tokenizers have of different kinds.
+    pub is_per_token: bool,
 }
 
 impl Figure {
     pub(crate) const fn higher(name: &'static str) -> Self {
-        Self { name, better: Better::Higher, baseline: None, exp_of: None }
+        Self { name, better: Better::Higher, baseline: None, exp_of: None, is_per_token: false }
     }
 
     pub(crate) const fn lower(name: &'static str) -> Self {
-        Self { name, better: Better::Lower, baseline: None, exp_of: None }
+        Self { name, better: Better::Lower, baseline: None, exp_of: None, is_per_token: false }
     }
 
     pub(crate) const fn neutral(name: &'static str) -> Self {
-        Self { name, better: Better::Neither, baseline: None, exp_of: None }
+        Self { name, better: Better::Neither, baseline: None, exp_of: None, is_per_token: false }
+    }
+
+    pub(crate) const fn per_token(self) -> Self {
+        Self { is_per_token: true, ..self }
     }
 
     pub(crate) const fn exp_of(self, loss: &'static str) -> Self {

@@ -11,7 +11,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -55,6 +55,9 @@ struct SectionFile {
     train: Option<PathBuf>,
     set: Vec<String>,
 }
+
+/// What the keys begin with that the page sets in the recipe of a section with `train`.
+const OWN_KEYS: [&str; 4] = ["model.path", "tokenizer.path", "run.name", "run.dir"];
 
 /// `[evaluate]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -173,6 +176,11 @@ fn measurement((name, section): (String, Value)) -> Result<Measurement, Problem>
         let message = "overrides keys of the recipe `train`, which is not given: remove it";
         return Err(Problem::new(&format!("{key}.set"), message));
     }
+    let is_own = |set: &&String| OWN_KEYS.iter().any(|own| set.trim_start().starts_with(own));
+    if let Some(set) = set.iter().find(is_own) {
+        let message = format!("has {set}, which the page sets itself for each model: remove it");
+        return Err(Problem::new(&format!("{key}.set"), message));
+    }
     let evaluator = evaluator.unwrap_or_else(|| name.clone());
     Ok(Measurement { name, evaluator, train, set, arguments })
 }
@@ -201,7 +209,11 @@ fn named(paths: &[PathBuf]) -> Vec<(String, PathBuf)> {
     let shorts: Vec<String> = paths.iter().map(|path| short(path)).collect();
     let name = |(short, path): (&String, &PathBuf)| {
         let is_unique = shorts.iter().filter(|other| *other == short).count() == 1;
-        let long = path.to_string_lossy().replace(['/', '\\'], "-");
+        let parts = path.components().filter_map(|part| match part {
+            Component::Normal(name) => Some(name.to_string_lossy()),
+            _ => None,
+        });
+        let long = parts.collect::<Vec<_>>().join("-");
         let name = if is_unique { short.clone() } else { long };
         (name, path.clone())
     };
@@ -258,6 +270,10 @@ mod tests {
         check(
             "[evaluate]\nmodels = ['a']\n[eval.knn]\nset = ['a=1']\n",
             ":4: eval.knn.set: overrides",
+        );
+        check(
+            "[evaluate]\nmodels = ['a']\n[eval.knn]\ntrain = 'x.toml'\nset = ['model.path=b']\n",
+            ":5: eval.knn.set: has model.path=b",
         );
         check("[evaluate]\nmodels = ['a']\n[eval]\nknn = 3\n", ":4: eval.knn: is not a section");
         check(

@@ -212,11 +212,11 @@ pub enum RecordsError {
         /// The record.
         key: Key,
         /// The column with the first text.
-        first: String,
+        first: Box<str>,
         /// The number of its tokens.
         tokens: usize,
         /// The column with the text that is read in windows.
-        text: String,
+        text: Box<str>,
         /// The number of tokens that are left for a window.
         room: usize,
         /// The most tokens of a sequence.

@@ -26,9 +26,9 @@ pub(crate) const ENTRY: Entry = Entry {
     records: None,
     needs_objective: false,
     figures: &[
-        Figure::lower("perplexity").exp_of("loss"),
-        Figure::lower("loss"),
-        Figure::lower("token_perplexity"),
+        Figure::lower("perplexity").exp_of("loss").per_token(),
+        Figure::lower("loss").per_token(),
+        Figure::lower("token_perplexity").per_token(),
         Figure::lower("word_perplexity"),
         Figure::lower("byte_perplexity"),
         Figure::lower("bits_per_byte"),

@@ -26,6 +26,8 @@ pub(super) struct Scorer<'m> {
     counts: Counts,
     /// Of each text the weighted negative log-likelihood and the weight.
     texts: Vec<Terms>,
+    /// Of each text the negative log-likelihood in bits, and the number of bytes.
+    bits: Vec<Terms>,
 }
 
 /// A window that is not scored yet.
@@ -104,8 +106,8 @@ impl<'m> Scorer<'m> {
         }
         let device = model.params().device();
         let (pending, sums, counts) = (Vec::new(), Sums::default(), Counts::default());
-        let texts = Vec::new();
-        Ok(Self { model, device, window, batch_tokens, pending, sums, counts, texts })
+        let (texts, bits) = (Vec::new(), Vec::new());
+        Ok(Self { model, device, window, batch_tokens, pending, sums, counts, texts, bits })
     }
 
     /// Adds a text. Each token is scored given the tokens before it in its window. A token without a context is counted
@@ -114,6 +116,7 @@ impl<'m> Scorer<'m> {
         let ids = &text.ids;
         let index = self.texts.len();
         self.texts.push((0.0, 0.0));
+        self.bits.push((0.0, text.bytes as f64));
         self.counts.documents += 1;
         self.counts.words += text.words;
         self.counts.bytes += text.bytes;
@@ -165,7 +168,9 @@ impl<'m> Scorer<'m> {
             ("words", words),
             ("bytes", bytes),
         ];
-        let report = Report::new(ENTRY.name, metrics, counts).with_examples("loss", self.texts);
+        let report = Report::new(ENTRY.name, metrics, counts)
+            .with_examples("loss", self.texts)
+            .with_examples("bits_per_byte", self.bits);
         Ok(report.with_setting("windows", self.window.placement.name()))
     }
 
@@ -186,6 +191,7 @@ impl<'m> Scorer<'m> {
             self.sums.weighted += weighted;
             self.texts[window.text].0 += weighted;
             self.texts[window.text].1 += window.weight as f64;
+            self.bits[window.text].0 += nll / std::f64::consts::LN_2;
         }
         Ok(())
     }

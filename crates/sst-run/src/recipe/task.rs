@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use sst_data::RowSpec;
 use sst_data::mixture::{Mixture, MixtureError};
+use sst_data::read::Source;
+use sst_data::records::Column;
 use sst_objectives::ObjectiveError;
 
 use super::Keys;
@@ -135,6 +137,20 @@ impl Task {
     /// If there is no such objective.
     pub fn rows(&self) -> Result<RowSpec, ObjectiveError> {
         rows(&self.objective)
+    }
+
+    /// The texts that the objective learns from: one source for each field with texts.
+    ///
+    /// # Errors
+    /// If there is no such objective.
+    pub fn text_sources(&self) -> Result<Vec<Source>, ObjectiveError> {
+        let (rows, source) = (self.rows()?, self.data.source());
+        let columns: Vec<Column> = rows.text_columns().into_iter().cloned().collect();
+        if columns.is_empty() {
+            return Ok(vec![source]);
+        }
+        let of = |column: Column| Source { text_field: column.field, ..source.clone() };
+        Ok(self.data.columns(&columns).into_iter().map(of).collect())
     }
 
     /// The objective's keys without its name.

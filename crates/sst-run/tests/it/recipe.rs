@@ -30,14 +30,18 @@ fn an_error_names_the_place_of_the_key() {
 
 #[test]
 fn the_column_of_tags_may_be_a_number_or_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.conll");
+    sst_data::atomic::write(&file, b"word O\n").unwrap();
+    let paths = format!("data.paths=['{}']", file.display());
     let field = |set: &str| {
-        let config = Recipe::parse(RECIPE).unwrap().set("data.paths=[\"a.conll\"]").unwrap();
+        let config = Recipe::parse(RECIPE).unwrap().set(&paths).unwrap();
         config.set(set).unwrap().check().unwrap().config.tasks.list[0].data.tag_field.clone()
     };
     assert_eq!(field("data.tag_field=3").as_deref(), Some("3"));
     assert_eq!(field("data.tag_field=\"3\"").as_deref(), Some("3"));
     assert_eq!(field("data.tag_field=\"XPOS\"").as_deref(), Some("XPOS"));
-    let refused = error(&["data.paths=[\"a.conll\"]", "data.tag_field=3.5"]).to_string();
+    let refused = error(&[&paths, "data.tag_field=3.5"]).to_string();
     assert!(refused.contains("expected the number of a column, or a name in quotes"), "{refused}");
 }
 

@@ -218,9 +218,9 @@ impl Records {
         let num_special = self.framing.num_special(sequence);
         RecordsError::NoRoomForWindow {
             key: self.store.key(number),
-            first: columns[sequence.first].name.clone(),
+            first: columns[sequence.first].name.clone().into(),
             tokens,
-            text: columns[windowed.column].name.clone(),
+            text: columns[windowed.column].name.clone().into(),
             room: windows.room,
             max_length: self.framing.max_length(),
             stride: windows.stride,

@@ -1,6 +1,7 @@
 //! The leak ledger: how much of the test set of a section was in the training part, and in what a model was pretrained on.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -8,6 +9,9 @@ use sst_cli::host::source::named;
 use sst_data::Ledger;
 use sst_data::leaks::{LeakConfig, LeakSearch, Leaks};
 use sst_data::read::{OnError, Source};
+use sst_eval::InputKind;
+use sst_run::model::ModelLocation;
+use sst_run::recipe::ModelChoice;
 use sst_run::{CONFIG, Evaluation, Measurement};
 
 use super::subject::Subject;
@@ -40,27 +44,45 @@ impl LeakLedger {
             let leaks = Err(reason.to_owned());
             return vec![Compared { reference: "corpus".to_owned(), leaks }];
         };
-        let mut references = Vec::new();
-        if let Some(train) = sources(section, false) {
-            references.push(("training part".to_owned(), Ok(train)));
+        let mut references: Vec<Reference> = Vec::new();
+        let training = || "training part".to_owned();
+        let learns = sst_eval::entry(&section.evaluator)
+            .is_ok_and(|entry| entry.input == InputKind::LabelledTexts);
+        match sources(section, false) {
+            Some(train) => references.push((training(), Ok((train, 0)))),
+            None if learns => {
+                let reason = "the evaluator holds out a part of the same files, and texts that occur several times may be \
+                              in both parts";
+                references.push((training(), Err(reason.to_owned())));
+            }
+            None => {}
         }
         if let Some(recipe) = &section.train {
-            let of_recipe = sources_of_recipe(recipe, &section.set);
-            references.push(("training part".to_owned(), of_recipe));
+            references.push((training(), sources_of_recipe(recipe, &section.set)));
         }
         match &page.evaluate.corpus[..] {
-            [] => references.extend(
-                subjects
-                    .iter()
-                    .map(|subject| (format!("corpus of {}", subject.name), corpus(subject))),
-            ),
+            [] => {
+                for subject in subjects {
+                    add_corpora(&mut references, &subject.name, &subject.path, &subject.found);
+                }
+            }
             paths => {
                 let source = Source { paths: paths.to_vec(), ..Source::default() };
-                references.push(("corpus".to_owned(), Ok(vec![source])));
+                references.push(("corpus".to_owned(), Ok((vec![source], 0))));
             }
         }
         let compared = references.into_iter().map(|(reference, sources)| {
-            let leaks = sources.and_then(|sources| self.search(&tests, &sources));
+            let leaks = sources.and_then(|(sources, least)| {
+                let leaks = self.search(&tests, &sources)?;
+                match leaks.references < least {
+                    true => Err(format!(
+                        "its files have {} texts, and the run was trained on {least}: they have changed, or are not \
+                         those of the run; paths of a recipe are relative to the current folder",
+                        leaks.references
+                    )),
+                    false => Ok(leaks),
+                }
+            });
             Compared { reference, leaks }
         });
         compared.collect()
@@ -98,8 +120,19 @@ fn search(tests: &[Source], references: &[Source]) -> Result<Leaks> {
     Ok(search.finish())
 }
 
-/// The column with the texts of questions.
+/// The column with the texts of questions, which several questions share.
 const CONTEXT: &str = "context";
+
+/// What a test set is searched in: its name, the files, and the fewest texts that they must have.
+type Reference = (String, Result<(Vec<Source>, u64), String>);
+
+/// The files of a section by the key that names them.
+pub(super) fn files(section: &Measurement) -> Vec<(&'static str, Source)> {
+    let of = |test| sources(section, test).into_iter().flatten();
+    let key = if section.arguments.contains_key("test") { "test" } else { "data" };
+    let tests = of(true).map(|source| (key, source));
+    tests.chain(of(false).map(|source| ("data", source))).collect()
+}
 
 /// The files that the section measures on, or those that it learns from. `None` if it names none. There is one source for
 /// each field with texts.
@@ -126,11 +159,7 @@ fn sources(section: &Measurement, test: bool) -> Option<Vec<Source>> {
     }
     let pairs: Vec<String> =
         list("fields").iter().flat_map(|name| name.split(',')).take(2).map(str::to_owned).collect();
-    let fields = if pairs.is_empty() {
-        vec![text("text_field").unwrap_or_else(|| column(arguments.get("field"), section))]
-    } else {
-        pairs
-    };
+    let fields = if pairs.is_empty() { text_fields(section) } else { pairs };
     let format = text("format").and_then(|format| named("format", &format).ok());
     let skip = arguments.get("skip_errors") == Some(&json!(true));
     let source = |text_field| Source {
@@ -145,37 +174,79 @@ fn sources(section: &Measurement, test: bool) -> Option<Vec<Source>> {
     Some(fields.into_iter().map(source).collect())
 }
 
-/// The field of the column with the text: `text`, or `context` of questions.
-fn column(field: Option<&Value>, section: &Measurement) -> String {
-    let has_questions = sst_eval::entry(&section.evaluator).is_ok_and(|entry| {
-        entry.records.is_some_and(|records| records.head == sst_core::HeadKind::Span)
+/// The fields with texts: those of the columns that the evaluator reads, or else `text`.
+fn text_fields(section: &Measurement) -> Vec<String> {
+    let arguments = &section.arguments;
+    let entry = sst_eval::entry(&section.evaluator).ok();
+    let records = entry.and_then(|entry| Some((entry, entry.records?)));
+    let columns = records.map_or_else(Vec::new, |(entry, records)| {
+        let given = arguments.iter().map(|(key, value)| (key.as_str(), value.clone()));
+        let rows = (records.rows)(&json!({}), &entry.config_with(given));
+        rows.text_columns().into_iter().map(|column| column.name.clone()).collect()
     });
-    let column = if has_questions { CONTEXT } else { "text" };
-    let named = match field {
-        Some(Value::Object(table)) => table.get(column).and_then(Value::as_str),
-        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).find_map(|item| {
-            item.split_once('=').filter(|(name, _)| *name == column).map(|(_, field)| field)
-        }),
-        _ => None,
+    let columns = if columns.is_empty() { vec!["text".to_owned()] } else { columns };
+    let field = |column: String| {
+        let of_table = match arguments.get("field") {
+            Some(Value::Object(table)) => table.get(&column).and_then(Value::as_str),
+            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).find_map(|item| {
+                item.split_once('=').filter(|(name, _)| *name == column).map(|(_, field)| field)
+            }),
+            _ => None,
+        };
+        let of_text = arguments.get("text_field").and_then(Value::as_str);
+        let named = of_table.or(of_text.filter(|_| column == "text"));
+        named.map_or(column.clone(), str::to_owned)
     };
-    named.unwrap_or(column).to_owned()
+    columns.into_iter().map(field).collect()
 }
 
-/// What the run of a model was trained on.
-fn corpus(subject: &Subject) -> Result<Vec<Source>, String> {
-    match &subject.found.run {
-        Some(run) => sources_of_recipe(&run.join(CONFIG), &[]),
-        None => Err(format!(
-            "{} belongs to no run: name what it was pretrained on with corpus in [evaluate]",
-            subject.path.display()
-        )),
+/// What the run of a model was trained on, and what the models were that it and they started from.
+fn add_corpora(references: &mut Vec<Reference>, name: &str, path: &Path, found: &ModelLocation) {
+    let (mut path, mut run) = (path.to_owned(), found.run.clone());
+    let mut called = format!("corpus of {name}");
+    // A run that starts from itself is not possible; the bound is for a folder that was changed by hand.
+    for _ in 0..MOST_STARTS {
+        let Some(folder) = run else {
+            let reason = format!(
+                "{} belongs to no run: name what it was pretrained on with corpus in [evaluate]",
+                path.display()
+            );
+            references.push((called, Err(reason)));
+            return;
+        };
+        references.push((called, sources_of_recipe(&folder.join(CONFIG), &[])));
+        let config = recipe::check(&folder.join(CONFIG), &[]).ok();
+        let Some(ModelChoice::Folder { path: start, .. }) =
+            config.map(|recipe| recipe.config.model)
+        else {
+            return;
+        };
+        called = format!("corpus of {name}, through {start}");
+        path = PathBuf::from(start);
+        run = sst_run::model::find(&path).ok().and_then(|found| found.run);
     }
 }
 
-/// The data of every task of a recipe.
-fn sources_of_recipe(path: &std::path::Path, sets: &[String]) -> Result<Vec<Source>, String> {
+/// The most runs that are followed from one to the one that it started from.
+const MOST_STARTS: usize = 16;
+
+/// The texts of every task of a recipe. For the config.json of a run, also the number of its documents.
+fn sources_of_recipe(path: &Path, sets: &[String]) -> Result<(Vec<Source>, u64), String> {
     let recipe = recipe::check(path, sets).map_err(|error| format!("{error:#}"))?;
-    Ok(recipe.config.tasks.list.iter().map(|task| task.data.source()).collect())
+    let mut sources = Vec::new();
+    for task in &recipe.config.tasks.list {
+        sources.extend(task.text_sources().map_err(|error| error.to_string())?);
+    }
+    let environment = path.with_file_name("environment.json");
+    let environment = std::fs::read_to_string(environment).ok().filter(|_| path.ends_with(CONFIG));
+    let environment: Option<Value> = environment.and_then(|text| serde_json::from_str(&text).ok());
+    let documents = |data: &Value| data["documents"].as_u64().unwrap_or(0);
+    let least = environment.map_or(0, |environment| {
+        let data = &environment["data"];
+        let tasks = data["tasks"].as_object().into_iter().flatten();
+        documents(data) + tasks.map(|(_, data)| documents(data)).sum::<u64>()
+    });
+    Ok((sources, least))
 }
 
 impl Compared {

@@ -9,7 +9,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -17,8 +17,10 @@ use serde_json::{Map, Value, json};
 use sst_cli::args::EvaluateArgs;
 use sst_cli::exit::Exit;
 use sst_cli::{files, render};
-use sst_eval::{InputKind, Report};
-use sst_run::{CONFIG, Evaluation, Measurement};
+use sst_data::Ledger;
+use sst_eval::Report;
+use sst_run::model::{self, ModelLocation};
+use sst_run::{Evaluation, Measurement};
 
 use self::leaks::{Compared, LeakLedger};
 use self::result::{Measured, Row};
@@ -26,6 +28,7 @@ use self::subject::{Subject, Tuned, Who, tune};
 use self::words::Words;
 use super::eval;
 use super::show::check_finite;
+use crate::error::with_exit_code;
 
 /// What a section of the recipe gave.
 struct Section {
@@ -34,6 +37,8 @@ struct Section {
     summary: &'static str,
     /// The recipe of the run that is measured in place of a model, if there is one.
     train: Option<String>,
+    /// The overrides of that recipe.
+    set: Vec<String>,
     /// The keys of the evaluator.
     arguments: Map<String, Value>,
     measured: Vec<Measured>,
@@ -54,14 +59,26 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Exit> {
         .iter()
         .map(|section| Words::read(&page, section))
         .collect::<Result<_>>()?;
+    let find = |(name, path): &(String, PathBuf)| {
+        let refuse = |error| page.refuse("evaluate.models", format!("{name}: {error}"));
+        model::find(path).map_err(refuse)
+    };
+    let found = page.evaluate.models.iter().map(find).collect::<Result<Vec<_>, _>>()?;
     for (section, words) in page.measurements.iter().zip(&words) {
-        check(&page, section, words)?;
+        check(&page, section, words, &found[0])?;
     }
     if args.dry_run {
         return dry_run(&page, &words);
     }
     let out = &page.evaluate.out;
     std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    // A page that cannot be finished must not look like an older one that could.
+    for name in [REPORT, PAGE] {
+        let path = out.join(name);
+        if path.is_file() {
+            std::fs::remove_file(&path).with_context(|| path.display().to_string())?;
+        }
+    }
     // Twins of an earlier page that was interrupted may be those of other models.
     let twins = out.join(TWINS);
     remove(&twins)?;
@@ -81,6 +98,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Exit> {
             evaluator: words.entry().name,
             summary: words.entry().summary,
             train: section.train.as_ref().map(|path| path.display().to_string()),
+            set: section.set.clone(),
             arguments: section.arguments.clone(),
             measured,
             rows,
@@ -91,6 +109,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Exit> {
     remove(&twins)?;
     write(&page, args, &subjects, &sections)
 }
+
+/// The files of the page.
+const REPORT: &str = "report.json";
+const PAGE: &str = "report.html";
 
 /// The folder of the twins within that of the page, while the page is made.
 const TWINS: &str = ".sst-untrained-twins";
@@ -103,11 +125,26 @@ fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-/// Checks what a section says beside the arguments of its evaluator.
-fn check(page: &Evaluation, section: &Measurement, words: &Words) -> Result<()> {
+/// Checks what a section says beside the arguments of its evaluator. `found` is the first model.
+fn check(
+    page: &Evaluation,
+    section: &Measurement,
+    words: &Words,
+    found: &ModelLocation,
+) -> Result<()> {
     let key = format!("eval.{}", section.name);
+    // Data that is not there is told now, and not after the measurements before it.
+    for (name, source) in leaks::files(section) {
+        if let Err(error) = source.read(&Ledger::new()) {
+            return Err(page.refuse(&format!("{key}.{name}"), error.to_string()).into());
+        }
+    }
     if let Some(recipe) = &section.train {
-        crate::recipe::check(recipe, &section.set)
+        // The model is set as it will be, because some keys exclude a model from a folder.
+        let folder = json!(found.encoder()?);
+        let of_model = ["model", "tokenizer"].map(|section| format!("{section}.path={folder}"));
+        let set = [&section.set[..], &of_model[..]].concat();
+        crate::recipe::check(recipe, &set)
             .map_err(|error| page.refuse(&format!("{key}.train"), format!("{error:#}")))?;
         if !words.has_data() {
             let message = "trains a model, so it needs the key data: what the model is measured on";
@@ -146,7 +183,7 @@ fn measure(
         let mut reports: Vec<(Report, _)> = Vec::new();
         for who in [Who::Model, Who::Twin] {
             let Some(folder) = subject.folder(who) else { continue };
-            let mut more = vec![
+            let more = vec![
                 OsString::from(format!("--device={}", args.device.device)),
                 OsString::from(format!("--threads={}", args.device.threads)),
             ];
@@ -156,11 +193,6 @@ fn measure(
                     Tuned::Run(run) => folder = run,
                     Tuned::Stopped(exit) => return Ok(Err(exit)),
                 }
-            } else if let (Some(run), true) = (&subject.found.run, reads_run(words)) {
-                // The rows that the run of the model held out.
-                let mut word = OsString::from("--recipe=");
-                word.push(run.join(CONFIG));
-                more.push(word);
             }
             let line = words.line(&folder, &more);
             let measured = eval::measure_words(words.entry(), &line)
@@ -168,6 +200,7 @@ fn measure(
                     check_finite(&measured.report)?;
                     Ok(measured)
                 })
+                .map_err(with_exit_code)
                 .with_context(|| format!("[eval.{}] on {}", section.name, folder.display()))?;
             reports.push((measured.report, measured.ledger));
         }
@@ -177,12 +210,6 @@ fn measure(
         all.push(Measured { model: subject.name.clone(), report, twin, ledger });
     }
     Ok(Ok(all))
-}
-
-/// Whether the evaluator reads the validation rows of the model's run.
-fn reads_run(words: &Words) -> bool {
-    let of_rows = matches!(words.entry().input, InputKind::ObjectiveRows | InputKind::TokenRows);
-    of_rows && !words.has_data()
 }
 
 impl Section {
@@ -211,7 +238,7 @@ impl Section {
             .filter_map(|of| Some((of.model.as_str(), of.twin.as_ref()?.to_json())))
             .collect();
         json!({
-            "name": self.name, "evaluator": self.evaluator, "train": self.train,
+            "name": self.name, "evaluator": self.evaluator, "train": self.train, "set": self.set,
             "arguments": self.arguments,
             "figures": self.rows.iter().map(Row::to_json).collect::<Vec<_>>(),
             "leaks": self.leaks.iter().map(Compared::to_json).collect::<Vec<_>>(),
@@ -232,15 +259,16 @@ fn write(
         json!({"name": subject.name, "path": subject.path, "folder": subject.found.folder})
     });
     let report = json!({
-        "version": 1, "recipe": args.recipe, "seed": page.evaluate.seed,
+        "version": 1, "sst": env!("CARGO_PKG_VERSION"), "recipe": args.recipe, "set": args.set, "seed": page.evaluate.seed,
         "models": models.collect::<Vec<_>>(),
         "sections": sections.iter().map(Section::to_json).collect::<Vec<_>>(),
     });
-    files::write_json(&out.join("report.json"), &report)?;
+    files::write_json(&out.join(REPORT), &report)?;
     let recipe =
         std::fs::read_to_string(&args.recipe).with_context(|| args.recipe.display().to_string())?;
-    let html = out.join("report.html");
-    files::write(&html, &page::page(&args.recipe, &recipe, subjects, sections))?;
+    let html = out.join(PAGE);
+    let made = page::Made { recipe: &recipe, sets: &args.set, seed: page.evaluate.seed };
+    files::write(&html, &page::page(&args.recipe, &made, subjects, sections))?;
     for subject in subjects {
         harness::write(out, subject, sections, page.evaluate.seed)?;
     }

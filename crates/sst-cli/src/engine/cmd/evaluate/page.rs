@@ -14,17 +14,27 @@ use super::result::{Estimate, Measured, OfModel, Row};
 use super::subject::Subject;
 
 /// Tables of figures with intervals need more room than the text.
-const WIDE: &str = "body{max-width:62rem}td.n{white-space:nowrap}th.n{text-align:right}figure{max-width:44rem}\
+const WIDE: &str = "body{max-width:70rem}td.n{white-space:nowrap}th.n{text-align:right}figure{max-width:44rem}\
                     p{max-width:46rem}details{margin:.6rem 0}";
 
 /// The table of a confusion matrix, and that of the layers.
 const CONFUSION: &str = "confusion";
 const LAYERS: &str = "layers";
 
+/// What the page was made with.
+pub(super) struct Made<'a> {
+    /// The text of the recipe.
+    pub(super) recipe: &'a str,
+    /// The overrides of its keys.
+    pub(super) sets: &'a [String],
+    /// The seed of the twins and of the bootstrap.
+    pub(super) seed: u64,
+}
+
 /// Builds the page.
 pub(super) fn page(
     path: &Path,
-    recipe: &str,
+    made: &Made<'_>,
     subjects: &[Subject],
     sections: &[Section],
 ) -> String {
@@ -39,7 +49,12 @@ pub(super) fn page(
     for section in sections {
         html.html(&one(section));
     }
-    html.raw("<h2>Recipe</h2><pre>").text(recipe).raw("</pre></body></html>\n");
+    html.raw("<h2>Recipe</h2><p>sst ").text(env!("CARGO_PKG_VERSION")).raw(", seed ");
+    html.text(made.seed).raw(". The models are those of the first table.");
+    for set in made.sets {
+        html.raw(" Overridden: <code>").text(set).raw("</code>.");
+    }
+    html.raw("</p><pre>").text(made.recipe).raw("</pre></body></html>\n");
     html.into_string()
 }
 
@@ -72,7 +87,7 @@ fn summary(sections: &[Section]) -> Html {
                 row.figure.name.to_owned(),
                 shown(of.estimate),
                 of.twin.map_or(NONE.to_owned(), shown),
-                of.baseline.map_or(NONE.to_owned(), short),
+                of.baseline.map_or(NONE.to_owned(), figure),
                 difference(of),
             ]);
         }
@@ -85,9 +100,9 @@ fn summary(sections: &[Section]) -> Html {
 fn shown(estimate: Estimate) -> String {
     match estimate.interval {
         Some((low, high)) => {
-            format!("{} [{}, {}]", short(estimate.value), short(low), short(high))
+            format!("{} [{}, {}]", figure(estimate.value), figure(low), figure(high))
         }
-        None => short(estimate.value),
+        None => figure(estimate.value),
     }
 }
 
@@ -95,8 +110,18 @@ fn difference(of: &OfModel) -> String {
     of.from_twin.as_ref().map_or(NONE.to_owned(), |found| {
         let interval = found.difference.interval;
         let (low, high) = (interval.low, interval.high);
-        format!("{} [{}, {}]", short(found.difference.estimate), short(low), short(high))
+        format!("{} [{}, {}]", figure(found.difference.estimate), figure(low), figure(high))
     })
+}
+
+/// A figure with as many digits as an interval of it can need.
+fn figure(value: f64) -> String {
+    match value.abs() {
+        size if size >= 1e4 || size > 0.0 && size < 1e-3 => short(value),
+        size if size >= 100.0 => format!("{value:.1}"),
+        size if size >= 10.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
 }
 
 /// What was found of the test sets.
@@ -204,14 +229,14 @@ fn figures(rows: &[Row]) -> Html {
     for row in rows {
         for of in &row.models {
             let from_first = of.from_first.as_ref().map_or(NONE.to_owned(), |found| {
-                format!("{} (p = {:.3})", short(found.difference.estimate), found.p_value)
+                format!("{} (p = {:.3})", figure(found.difference.estimate), found.p_value)
             });
             table.add(vec![
                 row.figure.name.to_owned(),
                 of.model.clone(),
                 shown(of.estimate),
                 of.twin.map_or(NONE.to_owned(), shown),
-                of.baseline.map_or(NONE.to_owned(), short),
+                of.baseline.map_or(NONE.to_owned(), figure),
                 difference(of),
                 from_first,
             ]);
@@ -325,4 +350,24 @@ fn plain(title: &str, table: &Table) -> Html {
     }
     html.raw("</table></details>");
     html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::figure;
+
+    #[test]
+    fn figures_have_few_digits() {
+        for (value, expected) in [
+            (0.4956, "0.496"),
+            (0.0, "0.000"),
+            (-0.0241, "-0.024"),
+            (12.345, "12.35"),
+            (2852.31, "2852.3"),
+            (12_560_450.0, "12.56M"),
+            (0.000_47, "4.7e-4"),
+        ] {
+            assert_eq!(figure(value), expected);
+        }
+    }
 }

@@ -78,6 +78,7 @@ pub(super) fn rows(entry: &Entry, measured: &[Measured], seed: u64) -> Result<Ve
             };
             let baseline = figure.baseline.and_then(|name| one.report.metrics.get(name).copied());
             let from_twin = difference(figure, &one.report, one.twin.as_ref(), &bootstrap)?;
+            let are_shared = are_shared && !figure.is_per_token;
             let first = measured.first().filter(|first| first.model != one.model && are_shared);
             let first = first.map(|first| &first.report);
             let from_first = difference(figure, &one.report, first, &bootstrap)?;

@@ -112,7 +112,10 @@ pub(super) fn tune(
         profile: None,
         json: false,
     };
-    let trained = train::train(&args, &sets)?;
+    let trained = train::train(&args, &sets).with_context(|| {
+        let folder = runs.join(&name);
+        format!("[eval.{}] trains {} (remove it to train it anew)", section.name, folder.display())
+    })?;
     Ok(match trained.outcome {
         Outcome::Finished { .. } => Tuned::Run(runs.join(name)),
         Outcome::Stopped { .. } => Tuned::Stopped(Exit::Stopped),
