@@ -29,7 +29,7 @@ pub struct Entry {
 }
 
 /// Deserializes the configuration of `transform`. The type `T` sets the defaults of absent keys and refuses unknown keys.
-pub(super) fn parse<T: DeserializeOwned>(
+pub(crate) fn parse<T: DeserializeOwned>(
     transform: &'static str,
     config: &Value,
 ) -> Result<T, TransformError> {

@@ -23,6 +23,8 @@ use crate::rng::SeqRng;
 pub use augment::AugmentTransformConfig;
 pub use chain::Transforms;
 pub use clean::CleanTransformConfig;
+#[cfg(feature = "pictures")]
+pub(crate) use entry::parse;
 pub use entry::{Context, Entry};
 pub use error::TransformError;
 pub use list::{build, list};

@@ -1,11 +1,11 @@
 //! The entry of a transform of pictures in the list.
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Step;
-use crate::config_problem;
 use crate::transform::TransformError;
+
+pub(super) use crate::transform::parse;
 
 /// Everything that the rest of sst needs to know about a transform of pictures.
 #[derive(Debug, Clone, Copy)]
@@ -20,17 +20,6 @@ pub struct PictureEntry {
     /// that a model is evaluated on.
     pub is_random: bool,
     pub(super) build: fn(&Value) -> Result<Step, TransformError>,
-}
-
-/// Deserializes the configuration of `transform`. The type `T` sets the defaults of absent keys and refuses unknown keys.
-pub(super) fn parse<T: DeserializeOwned>(
-    transform: &'static str,
-    config: &Value,
-) -> Result<T, TransformError> {
-    T::deserialize(config).map_err(|error| {
-        let (_, reason) = config_problem::<T>(config, &error);
-        TransformError::Config { transform, reason }
-    })
 }
 
 /// Refuses the configuration of `transform` if `is_valid` is false.

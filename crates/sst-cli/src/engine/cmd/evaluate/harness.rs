@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 use sst_cli::files;
 use sst_eval::Better;
@@ -40,12 +40,13 @@ pub(super) fn write(out: &Path, subject: &Subject, sections: &[Section], seed: u
                 directions.insert(figure.to_owned(), json!(row.figure.better == Better::Higher));
             }
         }
-        let count = section.examples_of(&subject.name);
         results.insert(name.clone(), Value::Object(task));
         versions.insert(name.clone(), json!(1));
         shots.insert(name.clone(), json!(0));
         higher.insert(name.clone(), Value::Object(directions));
-        samples.insert(name.clone(), json!({"original": count, "effective": count}));
+        if let Some(count) = section.examples_of(&subject.name) {
+            samples.insert(name.clone(), json!({"original": count, "effective": count}));
+        }
         configs.insert(
             name.clone(),
             json!({"task": name, "evaluator": section.evaluator, "arguments": section.arguments,
@@ -67,7 +68,7 @@ pub(super) fn write(out: &Path, subject: &Subject, sections: &[Section], seed: u
         "sst_version": env!("CARGO_PKG_VERSION"),
     });
     let folder = out.join("harness").join(&subject.name);
-    std::fs::create_dir_all(&folder)?;
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let time = time_of(now.as_secs() as i64)?;
     files::write_json(&folder.join(format!("results_{time}.json")), &file)
 }

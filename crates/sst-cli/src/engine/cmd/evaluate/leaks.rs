@@ -215,6 +215,7 @@ fn add_corpora(references: &mut Vec<Reference>, name: &str, path: &Path, found: 
             return;
         };
         references.push((called, sources_of_recipe(&folder.join(CONFIG), &[])));
+        // A recipe that cannot be read is listed with the reason by the line above.
         let config = recipe::check(&folder.join(CONFIG), &[]).ok();
         let Some(ModelChoice::Folder { path: start, .. }) =
             config.map(|recipe| recipe.config.model)
@@ -223,14 +224,22 @@ fn add_corpora(references: &mut Vec<Reference>, name: &str, path: &Path, found: 
         };
         called = format!("corpus of {name}, through {start}");
         path = PathBuf::from(start);
-        run = sst_run::model::find(&path).ok().and_then(|found| found.run);
+        run = match sst_run::model::find(&path) {
+            Ok(found) => found.run,
+            Err(error) => {
+                references.push((called, Err(error.to_string())));
+                return;
+            }
+        };
     }
+    let reason = format!("more than {MOST_STARTS} runs started from one another");
+    references.push((called, Err(reason)));
 }
 
 /// The most runs that are followed from one to the one that it started from.
 const MOST_STARTS: usize = 16;
 
-/// The texts of every task of a recipe. For the config.json of a run, also the number of its documents.
+/// The texts of every task of a recipe. For the config.toml of a run, also the number of its documents; otherwise 0.
 fn sources_of_recipe(path: &Path, sets: &[String]) -> Result<(Vec<Source>, u64), String> {
     let recipe = recipe::check(path, sets).map_err(|error| format!("{error:#}"))?;
     let mut sources = Vec::new();

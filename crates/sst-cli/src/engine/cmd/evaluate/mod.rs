@@ -213,13 +213,11 @@ fn measure(
 }
 
 impl Section {
-    /// The number of examples of the evaluator's most important figure; otherwise the first count of the report.
-    fn examples_of(&self, model: &str) -> u64 {
-        let measured = self.measured.iter().find(|measured| measured.model == model);
-        let report = measured.map(|measured| &measured.report);
-        let examples = report.and_then(|report| report.examples.values().next());
-        let counted = report.and_then(|report| report.counts.values().next().copied());
-        examples.map_or(counted.unwrap_or(0), |examples| examples.len() as u64)
+    /// The number of examples of the first figure that has examples; `None` if no figure is known for each example.
+    fn examples_of(&self, model: &str) -> Option<usize> {
+        let report = &self.measured.iter().find(|measured| measured.model == model)?.report;
+        let of_figure = |row: &Row| report.examples.get(row.figure.name).map(Vec::len);
+        self.rows.iter().find_map(of_figure)
     }
 
     fn to_json(&self) -> Value {
