@@ -60,18 +60,25 @@ impl EncoderOutput {
     }
 
     /// The last hidden states that a head reads: `[b * l, d]` or `[t, d]` for every token, or `[b, d]` for one token
-    /// of each row. `input_ids` are the tokens of this output, `[b, l]` or `[t]`.
+    /// of each row. `input_ids` are the tokens of this output, `[b, l]` or `[t]`; `None` if it is not of a text.
     ///
     /// # Errors
-    /// If a row has no token, or libtorch fails.
-    pub fn select(&self, head_input: HeadInput, input_ids: &Tensor) -> Result<Tensor> {
+    /// If a row has no token, the head reads a token that only its id tells and there are no ids, or libtorch fails.
+    pub fn select<'t>(
+        &self,
+        head_input: HeadInput,
+        input_ids: impl Into<Option<&'t Tensor>>,
+    ) -> Result<Tensor> {
+        let (hidden, input_ids) = (&self.hidden_bld, input_ids.into());
+        let ids = || {
+            input_ids.ok_or_else(|| Error::Contract("this head needs the ids of the tokens".into()))
+        };
         match head_input {
-            HeadInput::EveryToken => Ok(self.hidden_bld.f_flatten(0, -2)?),
-            HeadInput::FirstToken => self.rows.first(&self.hidden_bld),
-            HeadInput::LastToken { padding_id: None } => self.rows.last(&self.hidden_bld),
-            HeadInput::LastToken { padding_id: Some(id) } => {
-                self.rows.last_but(&self.hidden_bld, input_ids, id)
-            }
+            HeadInput::EveryToken | HeadInput::WholeRow => Ok(hidden.f_flatten(0, -2)?),
+            HeadInput::FirstToken => self.rows.first(hidden),
+            HeadInput::LastToken { padding_id: None } => self.rows.last(hidden),
+            HeadInput::LastToken { padding_id: Some(id) } => self.rows.last_but(hidden, ids()?, id),
+            HeadInput::EndOfText { token_id } => self.rows.end_of_text(hidden, ids()?, token_id),
         }
     }
 }

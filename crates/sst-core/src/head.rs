@@ -20,6 +20,15 @@ pub enum HeadInput {
         /// it at the end of a text too, where the padding token is also the end-of-text token. `None` for no id.
         padding_id: Option<i64>,
     },
+    /// The hidden state of the token that ends the text. CLIP uses it.
+    EndOfText {
+        /// Its token id, whose first place in the row counts; the first position of a row without it. `None` for the
+        /// first place of the highest id of the row, as in the models of OpenAI.
+        token_id: Option<i64>,
+    },
+    /// The hidden states of all tokens of rows of one length, row after row: `[b * l, d]`. The head makes one output
+    /// of each row.
+    WholeRow,
 }
 
 /// Computes logits from hidden states.

@@ -148,4 +148,23 @@ impl<'a> Tokens<'a> {
 pub struct Pixels<'a> {
     /// Normalised pixel values `[b, c, h, w]`, fp32.
     pub pixel_values: &'a Tensor,
+    /// The numbers `[b, k]` (int64) of the patches that the encoder gets, in the order of its rows: patches are
+    /// numbered row by row from the top left. `None` for all patches in their order.
+    pub visible: Option<&'a Tensor>,
+}
+
+impl<'a> Pixels<'a> {
+    /// Whole images `[b, c, h, w]`.
+    pub fn new(pixel_values: &'a Tensor) -> Self {
+        Self { pixel_values, visible: None }
+    }
+
+    /// The arrays `pixel_values` and, if there is one, `visible_patches` of a batch.
+    ///
+    /// # Errors
+    /// If the batch has no `pixel_values`.
+    pub fn from_batch(batch: &'a Batch) -> Result<Self> {
+        let visible = batch.find("visible_patches");
+        Ok(Self { pixel_values: batch.get("pixel_values")?, visible })
+    }
 }

@@ -6,6 +6,8 @@ use crate::head::Head;
 use crate::input::InputSpec;
 use crate::kind::{HeadKind, Modality};
 use crate::params::ParamStore;
+use crate::patches::PatchDecoder;
+use crate::similarity::Similarity;
 
 /// Consecutive layers of a model, numbered from 0: the transformer blocks of an encoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +118,24 @@ pub trait Model: Send {
     /// If the model has no such head.
     fn lm_head(&self) -> Result<&dyn Head> {
         self.head(HeadKind::LanguageModel)
+    }
+
+    /// The part that reconstructs images from the patches that its image encoder gets.
+    ///
+    /// # Errors
+    /// If the model has none.
+    fn patch_decoder(&self) -> Result<&dyn PatchDecoder> {
+        let model_type = self.model_type().into();
+        Err(Error::Unsupported { model_type, what: "reconstruct images" })
+    }
+
+    /// What its projected vectors are compared with, for a model with encoders of two modalities.
+    ///
+    /// # Errors
+    /// If the model has none.
+    fn similarity(&self) -> Result<Similarity<'_>> {
+        let model_type = self.model_type().into();
+        Err(Error::Unsupported { model_type, what: "compare images with texts" })
     }
 
     /// The text encoder as a decoder, if its attention is causal.

@@ -268,6 +268,43 @@ impl RowLayout {
             }
         }
     }
+
+    /// The hidden state `[b, d]` of the token that ends the text of each row: the first one with id `token_id`, or with the
+    /// highest id of the row if that is `None`; that of the first position of a row without it. `input_ids` are the tokens,
+    /// `[b, l]` or `[t]`.
+    ///
+    /// # Errors
+    /// If a ragged row is empty, or libtorch fails.
+    pub fn end_of_text(
+        &self,
+        hidden: &Tensor,
+        input_ids: &Tensor,
+        token_id: Option<i64>,
+    ) -> Result<Tensor> {
+        let ids: Vec<i64> = Vec::try_from(input_ids.f_flatten(0, -1)?.f_to_device(Device::Cpu)?)?;
+        match self {
+            Self::Ragged(rows) => rows.one_of_each(hidden, |[start, end]| {
+                start + end_of_text_in(&ids[start as usize..end as usize], token_id) as i64
+            }),
+            Self::Padded { .. } => {
+                let (rows, length) = input_ids.size2()?;
+                let ends = (0..rows as usize).map(|row| {
+                    let ids = &ids[row * length as usize..(row + 1) * length as usize];
+                    row as i64 * length + end_of_text_in(ids, token_id) as i64
+                });
+                let ends_b = Tensor::f_from_slice(&ends.collect::<Vec<_>>())?;
+                let ends_b = ends_b.f_to_device(hidden.device())?;
+                Ok(hidden.f_flatten(0, 1)?.f_index_select(0, &ends_b)?)
+            }
+        }
+    }
+}
+
+/// The place of the token that ends a text of these ids: the first one with id `token_id`, or with the highest id if
+/// that is `None`; 0 if there is none.
+fn end_of_text_in(ids: &[i64], token_id: Option<i64>) -> usize {
+    let wanted = token_id.or_else(|| ids.iter().max().copied());
+    ids.iter().position(|id| Some(*id) == wanted).unwrap_or(0)
 }
 
 /// The hidden state `[b, d]` of the last position of each row where `mask_bl` is true; of the first position where it is
@@ -299,6 +336,24 @@ mod tests {
         let padded = RowLayout::Padded { mask_bl: Some(ids_bl.ne(0)) };
         assert_eq!(numbers(padded.last(&hidden_bld).unwrap()), [3.0, 5.0, 8.0]);
         assert_eq!(numbers(padded.last_but(&hidden_bld, &ids_bl, 9).unwrap()), [1.0, 4.0, 8.0]);
+    }
+
+    #[test]
+    fn the_end_of_a_text_is_its_first_such_token_or_the_highest_id() {
+        // 5 9 9 has its end at 9; 7 4 8 has no 9 and its highest id last; 9 1 begins with it.
+        let hidden_td = Tensor::arange(8, (Kind::Float, Device::Cpu)).unsqueeze(1);
+        let ids_t = Tensor::from_slice(&[5_i64, 9, 9, 7, 4, 8, 9, 1]);
+        let numbers = |rows: Tensor| Vec::<f32>::try_from(rows.flatten(0, -1)).unwrap();
+        let ragged = RowLayout::Ragged(RaggedRows::new(&[3, 3, 2], Device::Cpu));
+        let of = |id| numbers(ragged.end_of_text(&hidden_td, &ids_t, id).unwrap());
+        assert_eq!(of(Some(9)), [1.0, 3.0, 6.0]);
+        assert_eq!(of(None), [1.0, 5.0, 6.0]);
+        let padded = RowLayout::Padded { mask_bl: None };
+        let hidden_bld = Tensor::arange(6, (Kind::Float, Device::Cpu)).reshape([2, 3, 1]);
+        let ids_bl = ids_t.narrow(0, 0, 6).reshape([2, 3]);
+        let of = |id| numbers(padded.end_of_text(&hidden_bld, &ids_bl, id).unwrap());
+        assert_eq!(of(Some(9)), [1.0, 3.0]);
+        assert_eq!(of(None), [1.0, 5.0]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) fn for_each_row(
         for example in &examples {
             let tokens = match head.input() {
                 HeadInput::EveryToken => tokens_of(example)?.len(),
-                HeadInput::FirstToken | HeadInput::LastToken { .. } => 1,
+                _ => 1,
             };
             let (row, further) = rest.split_at(tokens * head.num_outputs());
             visit(example, row)?;
@@ -77,7 +77,7 @@ fn logits(model: &dyn Model, kind: HeadKind, examples: &[Example]) -> Result<Vec
     // Products of matrices may have been computed with more rows than there are tokens.
     let expected = match head.input() {
         HeadInput::EveryToken => ids.len(),
-        HeadInput::FirstToken | HeadInput::LastToken { .. } => examples.len(),
+        _ => examples.len(),
     };
     if logits.iter().any(|logit| !logit.is_finite()) {
         return Err(EvalError::NotFinite("a logit".to_owned()));

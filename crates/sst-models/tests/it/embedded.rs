@@ -116,7 +116,7 @@ fn inputs_that_do_not_fit_are_refused() {
     let model = crate::case::small(0.0);
     let encoder = model.text_encoder().unwrap();
     let pixel_values = Tensor::zeros([1, 3, 8, 8], (Kind::Float, Device::Cpu));
-    let image = Input::from(Pixels { pixel_values: &pixel_values });
+    let image = Input::from(Pixels::new(&pixel_values));
     let error = encoder.embed(image, Forward::EVAL).map(|_| ()).unwrap_err().to_string();
     assert_eq!(error, "an encoder for text inputs cannot read image inputs");
     let ids = Tensor::zeros([1, 4], (Kind::Int64, Device::Cpu));
