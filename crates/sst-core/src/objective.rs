@@ -24,6 +24,10 @@ pub struct StepContext {
     pub forward: Forward,
 }
 
+/// The name among [`LossParts::sums`] of the loss that a model which has learned nothing would have on this micro-batch. Where
+/// an objective gives it, a run warns if the loss stays there.
+pub const UNTRAINED_LOSS: &str = "untrained_loss";
+
 /// The loss of one micro-batch, as sums on the device. The trainer divides them by the summed normalizers of the step.
 #[derive(Debug)]
 pub struct LossParts {

@@ -23,6 +23,13 @@ pub enum RowSpec {
         /// The text that is read in windows; `None` truncates all texts.
         window: Option<WindowSpec>,
     },
+    /// Pictures of one size: [`Pictures`](crate::pictures::Pictures).
+    Pictures {
+        /// The number of views of each picture, which are transformed independently.
+        views: usize,
+        /// Whether each row has a caption, in `input_ids`.
+        captions: bool,
+    },
 }
 
 impl RowSpec {
@@ -39,6 +46,16 @@ impl RowSpec {
             None => matches!(column.kind, ColumnKind::Text | ColumnKind::SecondText { .. }),
         };
         columns.iter().filter(is_read).collect()
+    }
+
+    /// Whether the rows hold tokens, for which a tokenizer is needed.
+    pub fn have_tokens(&self) -> bool {
+        !matches!(self, Self::Pictures { captions: false, .. })
+    }
+
+    /// Whether the rows hold pictures.
+    pub fn have_pictures(&self) -> bool {
+        matches!(self, Self::Pictures { .. })
     }
 
     /// Whether the token store has to keep sentence ends.

@@ -1,7 +1,7 @@
 //! The entry of an objective in the list, and the inputs that an objective is built from.
 
-use serde_json::Value;
-use sst_core::{HeadKind, Objective};
+use serde_json::{Map, Value};
+use sst_core::{HeadKind, InputSpec, Objective};
 use sst_data::RowSpec;
 use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 use tch::Device;
@@ -20,8 +20,11 @@ pub struct Context<'a> {
     /// The names of the outputs of the head that is trained, in their order; empty for an objective without
     /// [`Entry::classes`].
     pub outputs: &'a [String],
-    /// The width of the encoder's hidden states, which gives the objective's own parameters their shapes.
+    /// The width of the hidden states of the encoder that reads the rows, which gives the objective's own parameters their
+    /// shapes. For rows of pictures it is that of the image encoder.
     pub hidden_size: i64,
+    /// The images that the model reads; `None` if it reads none, or for a check without a model.
+    pub images: Option<InputSpec>,
     /// The device of the objective's own parameters.
     pub device: Device,
     /// The seed of the run, from which the objective's own parameters are initialised.
@@ -37,7 +40,8 @@ impl<'a> Context<'a> {
         seed: u64,
     ) -> Self {
         let padding_free = false;
-        Self { tokenizer, padding_free, labels: &[], outputs: &[], hidden_size, device, seed }
+        let (labels, outputs, images) = (&[], &[], None);
+        Self { tokenizer, padding_free, labels, outputs, hidden_size, images, device, seed }
     }
 
     /// The tokenizer, for an objective that reads text.
@@ -107,6 +111,11 @@ pub struct Entry {
     pub head: Option<HeadKind>,
     /// How the outputs of that head are named; `None` if they are not classes.
     pub classes: Option<Classes>,
+    /// The keys of the model's config.json that follow from this complete configuration.
+    pub model_keys: fn(&Value) -> Map<String, Value>,
+    /// The transforms of pictures for a recipe that names none, as in `[[data.transform]]`. A key `size` that is missing is
+    /// the size of the images of the model. Empty for an objective on texts.
+    pub picture_transforms: fn() -> Vec<Value>,
     /// The keys that have no effect in this complete configuration.
     pub idle_keys: fn(&Value) -> Vec<IdleKey>,
     /// The special tokens around a row, and after each document of the row.

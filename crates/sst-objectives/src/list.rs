@@ -4,10 +4,11 @@ use serde_json::Value;
 use sst_core::Objective;
 use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 
-use crate::contrastive::{moco, nt_xent, pairs, simcse};
+use crate::contrastive::{moco, nt_xent, pairs, simclr, simcse};
 use crate::entry::{Context, Entry};
 use crate::error::ObjectiveError;
-use crate::{answer, classify, clm, mlm, tag};
+use crate::image_text::{clip, siglip};
+use crate::{answer, classify, clm, mae, mlm, tag};
 
 /// The registered objectives, one word each.
 const OBJECTIVES: &[Entry] = &[
@@ -17,6 +18,10 @@ const OBJECTIVES: &[Entry] = &[
     nt_xent::ENTRY,
     moco::ENTRY,
     pairs::ENTRY,
+    simclr::ENTRY,
+    mae::ENTRY,
+    clip::ENTRY,
+    siglip::ENTRY,
     classify::ENTRY,
     tag::ENTRY,
     answer::ENTRY,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use sst_data::Processor;
 use sst_data::batching::{
     Batching as Rule, BatchingError, BudgetConfig, Cost, Fill, FixedBatches, LengthRamp,
     LengthWarmUp, PackConfig, Packed, SizeRamp, TokenBudget,
 };
 use sst_data::curriculum::{Curriculum, CurriculumError, rank};
 use sst_data::rows::Dataset;
-use sst_data::tokenize::Tokenizer;
 
 use crate::error::{Result, RunError};
 use crate::recipe::{Batching, RunConfig, Scale, Task};
@@ -21,7 +21,7 @@ pub(crate) fn rule(
     config: &RunConfig,
     task: &Task,
     rows: &Arc<dyn Dataset>,
-    tokenizer: &Tokenizer,
+    processor: &Processor,
     scale: Scale,
     total_steps: u64,
 ) -> Result<Arc<dyn Rule>> {
@@ -56,6 +56,7 @@ pub(crate) fn rule(
     let rule: Arc<dyn Rule> = match &task.curriculum {
         None => filler,
         Some(curriculum) => {
+            let tokenizer = processor.tokenizer()?;
             let template = sst_objectives::special_token_template(task.objective_name(), tokenizer);
             let template = template.map_err(|error| RunError::Settings(task.message(&error)))?;
             let mut special = [&template.prefix[..], &template.suffix[..]].concat();

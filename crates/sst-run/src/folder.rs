@@ -6,12 +6,11 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use sst_data::atomic;
-use sst_data::tokenize::Tokenizer;
+use sst_data::{Processor, atomic};
 use tch::Device;
 
 use crate::error::{PUT_BACK, Result, RunError};
-use crate::recipe::{self, Effect, FROM_TOKENIZER, RunConfig, Task, effect_of_change};
+use crate::recipe::{self, Effect, FROM_TOKENIZER, RunConfig, TEXT_CONFIG, Task, effect_of_change};
 use crate::run_folder::{CONFIG, read, read_config};
 use crate::task_rows::{CONTENTS, PreparedData};
 use crate::tasks::TaskData;
@@ -42,7 +41,9 @@ pub(crate) fn check_same(folder: &Path, config: &RunConfig, allow: &[String]) ->
             }
             // Values that follow from the tokenizer are not filled in yet. The tokenizer itself is compared later.
             (Some(_), None) => {
-                key.strip_prefix("model.").is_some_and(|key| FROM_TOKENIZER.contains(&key))
+                let of_text = format!("model.{TEXT_CONFIG}.");
+                let name = key.strip_prefix(&*of_text).or_else(|| key.strip_prefix("model."));
+                name.is_some_and(|key| FROM_TOKENIZER.contains(&key))
             }
             _ => false,
         };
@@ -106,7 +107,7 @@ fn flatten(value: &Value) -> BTreeMap<String, Value> {
 /// The environment of a run: versions, device, threads and data.
 pub(crate) struct Environment<'a> {
     pub(crate) device: Device,
-    pub(crate) tokenizer: &'a Tokenizer,
+    pub(crate) processor: &'a Processor,
     pub(crate) tasks: &'a [TaskData<'a>],
     pub(crate) total_steps: u64,
     pub(crate) parameters: u64,
@@ -163,10 +164,13 @@ impl Environment<'_> {
     }
 
     fn data(&self) -> Value {
-        let mut data = json!({
-            "tokenizer": self.tokenizer.fingerprint(),
-            "vocab_size": self.tokenizer.vocab_size(),
-        });
+        let mut data = match self.processor.find_tokenizer() {
+            Some(tokenizer) => json!({
+                "tokenizer": tokenizer.fingerprint(),
+                "vocab_size": tokenizer.vocab_size(),
+            }),
+            None => json!({}),
+        };
         for TaskData { task, data: prepared, train, held_out, .. } in self.tasks {
             let mut facts = vec![("store", json!(prepared.fingerprint()))];
             facts.extend(prepared.describe());

@@ -44,6 +44,7 @@ mod head;
 pub mod libtorch;
 pub mod model;
 pub mod observer;
+mod pictures;
 pub mod precision;
 mod prepared;
 pub mod processor;
@@ -54,6 +55,7 @@ mod run_folder;
 mod run_lock;
 mod task_rows;
 mod tasks;
+mod tokenizer;
 pub mod verify;
 mod wanted_device;
 

@@ -23,6 +23,13 @@ pub enum Notice {
         /// Tokens so far.
         tokens: u64,
     },
+    /// Pictures are being prepared. This notice comes every few seconds.
+    PreparingPictures {
+        /// Pictures so far.
+        pictures: u64,
+        /// Bytes of resized pixels so far.
+        bytes: u64,
+    },
     /// The precision of the run was decided.
     Precision {
         /// The precision.
@@ -65,6 +72,13 @@ impl fmt::Display for Notice {
             }
             Self::Preparing { documents, tokens } => {
                 write!(f, "preparing data: {documents} documents, {tokens} tokens")
+            }
+            Self::PreparingPictures { pictures, bytes } => {
+                write!(
+                    f,
+                    "preparing data: {pictures} pictures, {:.1} MB of pixels",
+                    *bytes as f64 / 1e6
+                )
             }
             Self::Precision { precision, reason } => {
                 write!(f, "precision {}: {reason}", precision.name())

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use sst_data::Ledger;
-use sst_data::rows::room;
-use sst_data::tokenize::{Tokenizer, stand_in};
+use sst_data::rows::{Subset, room};
+use sst_data::tokenize::{Tokenizer, TrainConfig, stand_in};
+use sst_data::{Ledger, Processor};
 use tch::Device;
 
 use crate::error::Result;
-use crate::prepared::CheckedRecipe;
+use crate::prepared::{CheckedRecipe, ObjectiveContext};
 use crate::recipe::{ModelChoice, Problem, TokenizerChoice};
 use crate::{device, model};
 
@@ -20,20 +20,24 @@ impl CheckedRecipe {
     /// # Errors
     /// If a run would be refused; the error names the place in the recipe.
     pub(crate) fn rehearse(&mut self) -> Result<()> {
-        let (tokenizer, vocab_size) = match &self.config.tokenizer {
-            TokenizerChoice::Path(_) => {
-                let tokenizer = self.tokenizer()?;
-                let vocab_size = tokenizer.vocab_size();
-                self.complete(&tokenizer)?;
-                (tokenizer, vocab_size)
+        let (processor, vocab_size) = match &self.config.tokenizer {
+            None | Some(TokenizerChoice::Path(_)) => {
+                let processor = self.processor()?;
+                let vocab_size = vocab_size(&processor);
+                self.complete(&processor)?;
+                (processor, vocab_size)
             }
             // The corpus may give fewer tokens than the recipe asks for, so the size of the vocabulary is unknown.
-            TokenizerChoice::Train(config) => {
-                (stand_in(config).map_err(|error| self.refuse_tokenizer(error))?, 0)
-            }
+            Some(TokenizerChoice::Train(config)) => (self.stand_in(config)?, 0),
         };
-        self.rehearse_tasks(&tokenizer)?;
+        self.rehearse_tasks(&processor)?;
         self.check_model_folder(vocab_size)
+    }
+
+    /// A processor whose tokenizer has the special tokens of one that is yet to be trained.
+    fn stand_in(&self, config: &TrainConfig) -> Result<Processor> {
+        let tokenizer = stand_in(config).map_err(|error| self.refuse_tokenizer(error))?;
+        Ok(self.processor_with(Some(tokenizer)))
     }
 
     /// Checks the folder of `model.path`, if there is one, as far as that needs no number of a weight. `vocab_size` is
@@ -58,21 +62,34 @@ impl CheckedRecipe {
     /// # Errors
     /// If a run would be refused; the error names the place in the recipe.
     pub(crate) fn rehearse_training(&self) -> Result<()> {
-        let TokenizerChoice::Train(config) = &self.config.tokenizer else { return Ok(()) };
-        self.rehearse_tasks(&stand_in(config).map_err(|error| self.refuse_tokenizer(error))?)?;
+        let Some(TokenizerChoice::Train(config)) = &self.config.tokenizer else { return Ok(()) };
+        self.rehearse_tasks(&self.stand_in(config)?)?;
         self.check_model_folder(0)
     }
 
-    fn rehearse_tasks(&self, tokenizer: &Tokenizer) -> Result<()> {
+    fn rehearse_tasks(&self, processor: &Processor) -> Result<()> {
         self.new_architecture()?;
+        self.objective_keys()?;
         for task in &self.config.tasks.list {
             // No check depends on the hidden size, so a size of 1 saves memory.
             let labels = self.given_labels(task)?;
             let labels = (!labels.is_empty()).then_some(&*labels);
-            self.objective_of(task, tokenizer, 1, Device::Cpu, labels)?;
+            let images =
+                self.config.image.as_ref().and_then(|image| image.spec(&self.config.model));
+            let of_model = ObjectiveContext { hidden_size: 1, images, device: Device::Cpu };
+            self.objective_of(task, processor, of_model, labels)?;
+            let rows = task.rows()?;
+            if rows.have_pictures() {
+                self.picture_transforms(task, Subset::All)?;
+            }
+            let Some(tokenizer) = processor.find_tokenizer().filter(|_| rows.have_tokens()) else {
+                continue;
+            };
             room(&self.special_token_template(task, tokenizer)?, task.data.max_length)
                 .map_err(|error| self.refuse_rows(task, error))?;
-            self.transforms(task, tokenizer, &Ledger::new())?;
+            if !rows.have_pictures() {
+                self.transforms(task, tokenizer, &Ledger::new())?;
+            }
         }
         Ok(())
     }
@@ -86,4 +103,9 @@ impl CheckedRecipe {
         device::open(&run.device, run.threads)
             .map_err(|error| self.refuse(Problem::new("run.device", error.to_string())))
     }
+}
+
+/// The number of tokens of the tokenizer; 0 if there is none.
+pub(crate) fn vocab_size(processor: &Processor) -> usize {
+    processor.find_tokenizer().map_or(0, Tokenizer::vocab_size)
 }

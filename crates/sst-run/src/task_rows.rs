@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sst_data::pictures::PictureStore;
 use sst_data::records::{
     Column, ColumnError, RecordPreparation, RecordStore, Records, RecordsError, RowLimits,
 };
@@ -14,7 +15,7 @@ use sst_data::setting::MAX_LENGTH;
 use sst_data::store::{Preparation, Store};
 use sst_data::tokenize::{SpecialTokenTemplate, Tokenizer};
 use sst_data::transform::{Context, Transforms};
-use sst_data::{Ledger, NamesSettings, RowSpec};
+use sst_data::{Ledger, NamesSettings, Processor, RowSpec};
 
 use crate::error::{Result, RunError};
 use crate::observer::Notice;
@@ -25,7 +26,7 @@ use crate::recipe::{POSITIONS, Problem, Task};
 pub(crate) const CONTENTS: &str = "contents";
 
 /// How often the progress of a long preparation is reported.
-const REPORT_EVERY: Duration = Duration::from_secs(3);
+pub(crate) const REPORT_EVERY: Duration = Duration::from_secs(3);
 
 /// The prepared data of a task.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub enum PreparedData {
     Tokens(Arc<Store>),
     /// Records: texts with labels, numbers or spans.
     Records(Arc<RecordStore>),
+    /// Pictures, with captions where the objective reads them.
+    Pictures(Arc<PictureStore>),
 }
 
 impl PreparedData {
@@ -42,6 +45,7 @@ impl PreparedData {
         match self {
             Self::Tokens(store) => store.fingerprint(),
             Self::Records(store) => store.fingerprint(),
+            Self::Pictures(store) => store.fingerprint(),
         }
     }
 
@@ -50,24 +54,27 @@ impl PreparedData {
         match self {
             Self::Tokens(_) => "stores",
             Self::Records(_) => "records",
+            Self::Pictures(_) => "pictures",
         }
     }
 
-    /// The number of documents or records.
+    /// The number of documents, records or pictures.
     pub fn num_documents(&self) -> u64 {
         match self {
             Self::Tokens(store) => store.num_documents(),
             Self::Records(store) => store.num_records(),
+            Self::Pictures(store) => store.num_pictures(),
         }
     }
 
-    /// The number of tokens of all texts, without special tokens.
+    /// The number of tokens of all texts, without special tokens. A picture counts as one token, whatever its caption.
     pub fn num_tokens(&self) -> u64 {
         match self {
             Self::Tokens(store) => store.num_tokens(),
             Self::Records(store) => (0..store.num_records())
                 .map(|number| store.text_lengths(number).iter().sum::<usize>() as u64)
                 .sum(),
+            Self::Pictures(store) => store.num_pictures(),
         }
     }
 
@@ -83,13 +90,19 @@ impl PreparedData {
         match self {
             Self::Tokens(store) => store.contents(),
             Self::Records(store) => store.contents(),
+            Self::Pictures(store) => store.contents(),
         }
     }
 
     /// The counts, the labels and the hash of the contents for environment.json. They are compared when a run is resumed.
     pub fn describe(&self) -> Vec<(&'static str, Value)> {
-        let mut facts =
-            vec![("documents", json!(self.num_documents())), ("tokens", json!(self.num_tokens()))];
+        let mut facts = match self {
+            Self::Pictures(store) => vec![("documents", json!(store.num_pictures()))],
+            _ => vec![
+                ("documents", json!(self.num_documents())),
+                ("tokens", json!(self.num_tokens())),
+            ],
+        };
         facts.extend(self.labels().map(|labels| ("labels", json!(labels))));
         facts.push((CONTENTS, json!(self.contents())));
         facts
@@ -104,9 +117,13 @@ impl CheckedRecipe {
     pub fn prepare(
         &self,
         task: &Task,
-        tokenizer: &Tokenizer,
+        processor: &Processor,
         ledger: &Ledger,
     ) -> Result<PreparedData> {
+        if let RowSpec::Pictures { captions, .. } = task.rows()? {
+            return Ok(PreparedData::Pictures(self.prepare_pictures(task, captions, ledger)?));
+        }
+        let tokenizer = processor.tokenizer()?;
         let mut reported = Instant::now();
         let mut progress = |documents: u64, tokens: u64| {
             if reported.elapsed() >= REPORT_EVERY {
@@ -163,11 +180,20 @@ impl CheckedRecipe {
         task: &Task,
         data: &PreparedData,
         subset: Subset,
-        tokenizer: &Tokenizer,
+        processor: &Processor,
         ledger: &Ledger,
     ) -> Result<Arc<dyn Dataset>> {
         let length = task.data.max_length;
+        if let (PreparedData::Pictures(store), RowSpec::Pictures { views, captions }) =
+            (data, task.rows()?)
+        {
+            let row = (views, captions);
+            return self.picture_rows(task, store, subset, row, processor, ledger);
+        }
+        let tokenizer = processor.tokenizer()?;
         let store = match data {
+            // Pictures have rows of pictures, which were returned above.
+            PreparedData::Pictures(_) => return Err(RunError::Settings(wrong_rows(task))),
             PreparedData::Tokens(store) => Arc::clone(store),
             PreparedData::Records(store) => {
                 let transforms = self.transforms(task, tokenizer, ledger)?;
@@ -197,8 +223,8 @@ impl CheckedRecipe {
                 SegmentPairRows::new(store, kind, subset, length, template, seed, ledger)
                     .map(|rows| Arc::new(rows) as _)
             }
-            // A store of tokens never holds records.
-            RowSpec::Tokens | RowSpec::Records { .. } => {
+            // A store of tokens never holds records or pictures.
+            RowSpec::Tokens | RowSpec::Records { .. } | RowSpec::Pictures { .. } => {
                 TokenRows::new(store, subset, task.data.rows, length, template, ledger)
                     .map(|rows| Arc::new(rows) as _)
             }
@@ -215,13 +241,13 @@ impl CheckedRecipe {
         task: &Task,
         data: &PreparedData,
         subset: Subset,
-        tokenizer: &Tokenizer,
+        processor: &Processor,
         ledger: &Ledger,
     ) -> Result<u64> {
         let (PreparedData::Tokens(store), RowSpec::Tokens) = (data, task.rows()?) else {
-            return Ok(self.rows(task, data, subset, tokenizer, ledger)?.len());
+            return Ok(self.rows(task, data, subset, processor, ledger)?.len());
         };
-        let template = self.special_token_template(task, tokenizer)?;
+        let template = self.special_token_template(task, processor.tokenizer()?)?;
         TokenRows::count(store, subset, task.data.rows, task.data.max_length, &template, ledger)
             .map_err(|error| self.refuse_rows(task, error))
     }
@@ -246,7 +272,8 @@ impl CheckedRecipe {
     ) -> Result<Transforms> {
         let special = tokenizer.special().all.iter().filter_map(|id| tokenizer.token(*id));
         let context = Context { special: special.collect(), ledger: ledger.clone() };
-        let configs: Vec<Value> = task.data.transform.iter().cloned().map(Value::Object).collect();
+        let configs: Vec<Value> =
+            task.data.transforms().iter().cloned().map(Value::Object).collect();
         let build =
             |configs: &[Value]| Transforms::from_configs(self.config.run.seed, configs, &context);
         build(&configs).map_err(|error| {
@@ -312,4 +339,9 @@ impl CheckedRecipe {
             other => RunError::of_task(task, other),
         }
     }
+}
+
+/// The message for prepared data that is not of the rows of the objective.
+fn wrong_rows(task: &Task) -> String {
+    format!("the prepared data holds pictures, but `{}` learns from texts", task.objective_name())
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde_json::json;
 use sst_core::{Model, Objective, Ranks};
 use sst_data::Ledger;
+use sst_data::Processor;
 use sst_data::batching::Position;
 use sst_data::loader::{Loader, LoaderConfig};
 use sst_data::mixture::Mixture;
 use sst_data::rows::{Dataset, Subset};
-use sst_data::tokenize::Tokenizer;
 use sst_eval::{Input, InputKind, ObjectiveRows, RecordRows};
 use sst_train::{OpenLoader, TaskEvaluator, TrainError};
 
@@ -42,14 +42,14 @@ impl<'r> TaskData<'r> {
     pub(crate) fn read(
         recipe: &CheckedRecipe,
         task: &'r Task,
-        tokenizer: &Tokenizer,
+        processor: &Processor,
         ledger: &Ledger,
     ) -> Result<Self> {
-        let data = recipe.prepare(task, tokenizer, ledger)?;
+        let data = recipe.prepare(task, processor, ledger)?;
         let fraction = task.data.validation;
-        let train = recipe.rows(task, &data, Subset::Train { fraction }, tokenizer, ledger)?;
+        let train = recipe.rows(task, &data, Subset::Train { fraction }, processor, ledger)?;
         let held_out = Subset::Validation { fraction };
-        let held_out = recipe.rows(task, &data, held_out, tokenizer, ledger)?;
+        let held_out = recipe.rows(task, &data, held_out, processor, ledger)?;
         let sampled = train.len().min(SAMPLED);
         let row = |i: u64| i * train.len() / sampled.max(1);
         let sum: usize = (0..sampled).map(|i| train.row_length(row(i))).sum();
@@ -137,12 +137,12 @@ impl<'r> TaskSet<'r> {
     /// If data cannot be read, or the tasks cannot be mixed as the recipe says.
     pub(crate) fn read(
         recipe: &'r CheckedRecipe,
-        tokenizer: &Tokenizer,
+        processor: &Processor,
         ledger: &Ledger,
     ) -> Result<Self> {
         let config = &recipe.config;
         let tasks = config.tasks.list.iter();
-        let list = tasks.map(|task| TaskData::read(recipe, task, tokenizer, ledger));
+        let list = tasks.map(|task| TaskData::read(recipe, task, processor, ledger));
         let list: Vec<_> = list.collect::<Result<_>>()?;
         let rows: Vec<u64> = list.iter().map(|data| data.train.len()).collect();
         let all: u64 = rows.iter().sum();
@@ -176,6 +176,10 @@ impl<'r> TaskSet<'r> {
         model: &dyn Model,
         objectives: &[Box<dyn Objective>],
     ) -> Option<f64> {
+        // Formulas are for rows of tokens.
+        if self.list.iter().any(|data| matches!(data.data, PreparedData::Pictures(_))) {
+            return None;
+        }
         let mut sum = 0.0;
         for ((data, objective), steps) in self.list.iter().zip(objectives).zip(&self.steps) {
             let length = data.tokens_per_row.round() as usize;
@@ -192,11 +196,11 @@ impl<'r> TaskSet<'r> {
     pub(crate) fn open_loaders(
         &self,
         objectives: &[Box<dyn Objective>],
-        tokenizer: &Tokenizer,
+        processor: &Processor,
     ) -> Result<Vec<Box<OpenLoader<'static>>>> {
         let tasks = self.list.iter().zip(objectives).zip(&self.steps);
         let open = tasks.map(|((data, objective), steps)| {
-            open_loader(&self.recipe.config, data, &**objective, tokenizer, (*steps).max(1))
+            open_loader(&self.recipe.config, data, &**objective, processor, (*steps).max(1))
         });
         open.collect()
     }
@@ -222,12 +226,12 @@ fn open_loader(
     config: &RunConfig,
     data: &TaskData<'_>,
     objective: &dyn Objective,
-    tokenizer: &Tokenizer,
+    processor: &Processor,
     steps: u64,
 ) -> Result<Box<OpenLoader<'static>>> {
     let rows = Arc::clone(&data.train);
     let scale = config.train.batching.rule.scale(rows.len(), data.tokens_per_row);
-    let rule = batching::rule(config, data.task, &rows, tokenizer, scale, steps)?;
+    let rule = batching::rule(config, data.task, &rows, processor, scale, steps)?;
     let (seed, workers) = (config.run.seed, data.task.data.workers);
     let collate = objective.collate();
     Ok(Box::new(move |from: Position, ranks: &dyn Ranks| {

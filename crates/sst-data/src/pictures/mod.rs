@@ -9,6 +9,7 @@
 //! 6. An [`ImageProcessor`] does with a picture what the class of the same name in transformers does, and is read from and
 //!    written to `preprocessor_config.json`.
 
+mod captions;
 mod decode;
 mod error;
 pub mod limits;
@@ -21,12 +22,13 @@ mod source;
 mod store;
 pub mod transform;
 
+pub use captions::CaptionTokens;
 pub use decode::{Decoded, PictureFormat, decode};
 pub use error::{PictureError, PictureProblem};
 pub use limits::PictureLimits;
 pub use picture::Picture;
 pub use processor::ImageProcessor;
 pub use resize::Resample;
-pub use rows::{CaptionChoice, LABEL, PIXEL_VALUES, Pictures};
+pub use rows::{CaptionChoice, INPUT_IDS, LABEL, PIXEL_VALUES, Pictures};
 pub use source::{EncodedPicture, PictureSource, RawPicture};
 pub use store::{PicturePreparation, PictureRecord, PictureStore, StoredPictures, StoredSize};

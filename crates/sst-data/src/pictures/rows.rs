@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::captions::CaptionTokens;
 use super::store::{PictureRecord, PictureStore};
 use super::transform::PictureTransforms;
 use crate::example::{Example, Field, Key};
@@ -12,6 +13,8 @@ use crate::transform::TransformError;
 
 /// The field of the pixels of a row. Further views have a number behind it: `pixel_values.1`.
 pub const PIXEL_VALUES: &str = "pixel_values";
+/// The field of the tokens of a caption.
+pub const INPUT_IDS: &str = "input_ids";
 /// The field of the label of a row.
 pub const LABEL: &str = "label";
 
@@ -36,6 +39,8 @@ pub struct Pictures {
     transforms: PictureTransforms,
     views: usize,
     captions: CaptionChoice,
+    /// Tokenises the captions; `None` leaves them as texts.
+    tokens: Option<CaptionTokens>,
     /// The pictures of the subset; `None` for all.
     numbers: Option<Vec<u64>>,
     /// The names of the fields of pixels.
@@ -61,7 +66,7 @@ impl Pictures {
         let all = 0..store.num_pictures();
         let numbers = (!is_whole).then(|| all.filter(|number| subset.contains(*number)).collect());
         let (captions, names) = (CaptionChoice::First, vec![Arc::from(PIXEL_VALUES)]);
-        Ok(Self { store, transforms, views: 1, captions, numbers, names })
+        Ok(Self { store, transforms, views: 1, captions, tokens: None, numbers, names })
     }
 
     /// The same rows with so many views of each picture, which are transformed independently. 0 reads no pixels.
@@ -80,6 +85,13 @@ impl Pictures {
     #[must_use]
     pub fn with_captions(self, captions: CaptionChoice) -> Self {
         Self { captions, ..self }
+    }
+
+    /// The same rows with the tokens of one caption in the field `input_ids`, in place of the texts of captions. Where there
+    /// are several fields of captions, the field is chosen like the caption in it.
+    #[must_use]
+    pub fn with_caption_tokens(self, tokens: CaptionTokens) -> Self {
+        Self { tokens: Some(tokens), ..self }
     }
 
     /// The store.
@@ -102,6 +114,17 @@ impl Pictures {
             None => (index < self.store.num_pictures()).then_some(index),
         };
         number.ok_or(DatasetError::OutOfRange { index, len: self.len() })
+    }
+
+    /// The place in [`PictureStore::caption_fields`] of the field whose caption is tokenised.
+    fn caption_field(&self, fields: usize, epoch: u64, index: u64) -> usize {
+        match self.captions {
+            CaptionChoice::First => 0,
+            CaptionChoice::Draw { seed } => {
+                let mut rng = SeqRng::new(seed, "picture.caption_field", epoch, index);
+                rng.below(fields.max(1) as u64) as usize
+            }
+        }
     }
 
     fn caption(&self, captions: &[String], field: usize, epoch: u64, index: u64) -> String {
@@ -145,6 +168,17 @@ impl Dataset for Pictures {
         }
         if let Some(label) = label {
             fields.insert(Arc::from(LABEL), Field::Int(i64::from(label)));
+        }
+        if let Some(tokens) = &self.tokens {
+            let field = self.caption_field(captions.len(), epoch, index);
+            let none = || DatasetError::Unreadable {
+                key: key.clone(),
+                reason: "it has no caption: name the fields of captions".to_owned(),
+            };
+            let caption = self.caption(captions.get(field).ok_or_else(none)?, field, epoch, index);
+            let ids = tokens.ids(&key, &caption, epoch)?;
+            fields.insert(Arc::from(INPUT_IDS), Field::Tokens(ids));
+            return Ok(Example { key, index, epoch, fields });
         }
         let names = self.store.caption_fields().iter().zip(&captions);
         for (at, (name, captions)) in names.enumerate() {

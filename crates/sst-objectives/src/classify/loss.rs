@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sst_core::{Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens};
 use sst_data::Collate;
 use tch::{Kind, Reduction, Tensor};
@@ -30,6 +30,8 @@ pub(crate) const ENTRY: Entry = Entry {
     pipeline_tag: Some("text-classification"),
     head: Some(HeadKind::SequenceClassification),
     classes: Some(Classes { outputs, labels, problem_type }),
+    model_keys: |_| Map::new(),
+    picture_transforms: Vec::new,
     idle_keys,
     special_token_template: |tokenizer| tokenizer.special_token_template().clone(),
     check: |config, _| parse::<ClassifyConfig>(config)?.check(),

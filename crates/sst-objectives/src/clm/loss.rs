@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sst_core::{
     Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens, kernel_rows,
     pad_to_kernel_rows,
@@ -31,6 +31,8 @@ pub(crate) const ENTRY: Entry = Entry {
     pipeline_tag: None,
     head: Some(HeadKind::LanguageModel),
     classes: None,
+    model_keys: |_| Map::new(),
+    picture_transforms: Vec::new,
     idle_keys: |_| Vec::new(),
     special_token_template,
     check: |config, padding_free| parse::<ClmConfig>(config)?.check(padding_free),

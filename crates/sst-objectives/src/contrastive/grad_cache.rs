@@ -51,8 +51,8 @@ impl EncodedRows<'_> {
     fn encode(&self, range: &Range<i64>) -> Result<Tensor> {
         let LossInput { model, batch, context, shared } = self.input;
         let slice = RowSlice::new(batch, range.start, range.end - range.start)?;
-        let pooling = shared.config.pooling;
-        encode_pooled(model.text_encoder()?, slice.input().into(), &[pooling], context.forward)
+        let (input, pooling) = (slice.input(), shared.config.pooling);
+        encode_pooled(model.encoder(input.modality())?, input, &[pooling], context.forward)
     }
 
     /// The ranges of rows that are encoded at once.
@@ -84,49 +84,86 @@ pub(super) fn chunked_loss(
     loss_of: &dyn Fn(&Tensor) -> Result<ContrastiveLoss>,
 ) -> Result<ContrastiveLoss> {
     let LossInput { model, shared, .. } = rows.input;
-    let chunks = rows.chunks();
-    if let [whole] = chunks.as_slice() {
-        return loss_of(&shared.project(rows.encode(whole)?)?);
-    }
-    let model_params: Vec<&Tensor> = model.params().trainable().map(|(_, tensor)| tensor).collect();
-    let own_params: Vec<&Tensor> = shared.params().trainable().map(|(_, tensor)| tensor).collect();
-    if !sst_kernels::grad_enabled()? || (model_params.is_empty() && own_params.is_empty()) {
-        return loss_of(&rows.projected()?);
-    }
-    // Each chunk is encoded twice, and dropout must be the same both times. So each chunk seeds the generator with a
-    // number that is derived from one draw of the step.
-    let step_seed = Tensor::f_randint(i64::MAX, [1_i64].as_slice(), (Kind::Int64, Device::Cpu))?
-        .f_int64_value(&[0])? as u64;
-    let encode_seeded = |range: &Range<i64>| {
-        let seed = SeqRng::new(step_seed, "grad_cache.chunk", 0, range.start as u64).next_u64();
-        tch::manual_seed(seed as i64);
-        rows.encode(range)
+    let vectors = ChunkedVectors {
+        chunks: rows.chunks(),
+        encode: &|range| rows.encode(range),
+        // The projection and the temperature are applied to all vectors at once.
+        of_vectors: model.params().trainable().map(|(_, tensor)| tensor).collect(),
+        of_loss: shared.params().trainable().map(|(_, tensor)| tensor).collect(),
     };
-    let vectors = tch::no_grad(|| chunks.iter().map(encode_seeded).collect::<Result<Vec<_>>>())?;
-    let vectors_bd = Tensor::f_cat(&vectors, 0)?.f_set_requires_grad(true)?;
-    drop(vectors);
-    // The first pass may have cached casts of weights without a graph; the second pass must not use them.
-    sst_kernels::clear_autocast_cache()?;
-    let ContrastiveLoss { loss, accuracy } = loss_of(&shared.project(vectors_bd.shallow_clone())?)?;
-    // The projection and the temperature are applied to all vectors at once, so their gradients are complete here.
-    let mut loss_gradients = {
-        let _full = sst_kernels::autocast(vectors_bd.device(), None)?;
-        let inputs: Vec<&Tensor> =
-            std::iter::once(&vectors_bd).chain(own_params.iter().copied()).collect();
-        Tensor::f_run_backward(&[&loss], &inputs, false, false)?
-    };
-    let vector_gradients_bd = loss_gradients.remove(0);
-    let mut gradients = ChunkedGradients::new(model_params);
-    // A frozen encoder has no gradients, so its chunks are not encoded again.
-    let second_pass = if gradients.is_empty() { &[] } else { chunks.as_slice() };
-    for range in second_pass {
-        let at = range.start - rows.range.start;
-        let chunk_gradients_bd = vector_gradients_bd.f_narrow(0, at, range.end - range.start)?;
-        // The gradients of this product with respect to the parameters are the chunk's part of the loss gradients.
-        let product = encode_seeded(range)?.f_mul(&chunk_gradients_bd)?.f_sum(Kind::Float)?;
-        gradients.add(&product, &[])?;
+    vectors.loss(&|vectors_bd| loss_of(&shared.project(vectors_bd.shallow_clone())?))
+}
+
+/// Vectors of the rows of a batch, and a loss on all of them.
+pub(crate) struct ChunkedVectors<'a> {
+    /// The ranges of consecutive rows that are encoded at once.
+    pub(crate) chunks: Vec<Range<i64>>,
+    /// The vectors of a range of rows, `[b, d]`.
+    pub(crate) encode: &'a dyn Fn(&Range<i64>) -> Result<Tensor>,
+    /// The trained parameters that the vectors depend on.
+    pub(crate) of_vectors: Vec<&'a Tensor>,
+    /// The trained parameters that the loss depends on besides the vectors.
+    pub(crate) of_loss: Vec<&'a Tensor>,
+}
+
+impl ChunkedVectors<'_> {
+    /// Applies `loss_of` to the vectors of all rows, `[b, d]`. The result has a graph down to the parameters. With several
+    /// chunks the gradients are computed here, and the backward pass only scales them.
+    pub(crate) fn loss(
+        self,
+        loss_of: &dyn Fn(&Tensor) -> Result<ContrastiveLoss>,
+    ) -> Result<ContrastiveLoss> {
+        let Self { chunks, encode, of_vectors, of_loss } = self;
+        if let [whole] = chunks.as_slice() {
+            return loss_of(&encode(whole)?);
+        }
+        let all = |encode: &dyn Fn(&Range<i64>) -> Result<Tensor>| -> Result<Tensor> {
+            let parts =
+                tch::no_grad(|| chunks.iter().map(encode).collect::<Result<Vec<Tensor>>>())?;
+            Ok(Tensor::f_cat(&parts, 0)?)
+        };
+        if !sst_kernels::grad_enabled()? || (of_vectors.is_empty() && of_loss.is_empty()) {
+            return loss_of(&all(encode)?);
+        }
+        // Each chunk is encoded twice, and dropout must be the same both times. So each chunk seeds the generator with a
+        // number that is derived from one draw of the step.
+        let step_seed = Tensor::f_randint(i64::MAX, [1_i64].as_slice(), (Kind::Int64, Device::Cpu))?
+            .f_int64_value(&[0])? as u64;
+        let encode_seeded = |range: &Range<i64>| {
+            let seed = SeqRng::new(step_seed, "grad_cache.chunk", 0, range.start as u64).next_u64();
+            tch::manual_seed(seed as i64);
+            encode(range)
+        };
+        let vectors_bd = all(&encode_seeded)?.f_set_requires_grad(true)?;
+        // The first pass may have cached casts of weights without a graph; the second pass must not use them.
+        sst_kernels::clear_autocast_cache()?;
+        let ContrastiveLoss { loss, accuracy } = loss_of(&vectors_bd)?;
+        // The loss is computed of all vectors at once, so the gradients of its own parameters are complete here.
+        let mut loss_gradients = {
+            let _full = sst_kernels::autocast(vectors_bd.device(), None)?;
+            let inputs: Vec<&Tensor> =
+                std::iter::once(&vectors_bd).chain(of_loss.iter().copied()).collect();
+            Tensor::f_run_backward(&[&loss], &inputs, false, false)?
+        };
+        let vector_gradients_bd = loss_gradients.remove(0);
+        let mut gradients = ChunkedGradients::new(of_vectors);
+        // A frozen encoder has no gradients, so its chunks are not encoded again.
+        let second_pass = if gradients.is_empty() { &[] } else { chunks.as_slice() };
+        let first = chunks.first().map_or(0, |range| range.start);
+        for range in second_pass {
+            let (at, count) = (range.start - first, range.end - range.start);
+            let chunk_gradients_bd = vector_gradients_bd.f_narrow(0, at, count)?;
+            let vectors_bd = encode_seeded(range)?;
+            // One of two encoders may be frozen.
+            if !vectors_bd.requires_grad() {
+                continue;
+            }
+            // The gradients of this product with respect to the parameters are the chunk's part of the loss gradients.
+            let product = vectors_bd.f_mul(&chunk_gradients_bd)?.f_sum(Kind::Float)?;
+            gradients.add(&product, &[])?;
+        }
+        let own_gradients =
+            of_loss.into_iter().zip(loss_gradients).filter(|(_, gradient)| gradient.defined());
+        Ok(ContrastiveLoss { loss: gradients.attach(&loss, own_gradients)?, accuracy })
     }
-    let own_gradients =
-        own_params.into_iter().zip(loss_gradients).filter(|(_, gradient)| gradient.defined());
-    Ok(ContrastiveLoss { loss: gradients.attach(&loss, own_gradients)?, accuracy })
 }

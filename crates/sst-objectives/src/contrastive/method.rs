@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sst_core::nn::Pooling;
 use sst_core::objective::{StateDict, no_state};
 use sst_core::{Batch, LossParts, Model, Objective, ParamStore, Result, StepContext};
@@ -37,6 +37,11 @@ pub(super) trait Method: Sized + Send + 'static {
     const LEAST_ROWS: usize = 1;
     /// Whether the views of a text differ by the dropout of the encoder alone.
     const NEEDS_DROPOUT: bool = false;
+
+    /// The transforms that make views of pictures for a recipe that names none.
+    fn picture_transforms() -> Vec<Value> {
+        Vec::new()
+    }
 
     /// Builds the objective and its host half.
     ///
@@ -81,6 +86,8 @@ pub(super) const fn entry<M: Method>() -> Entry {
         pipeline_tag: None,
         head: None,
         classes: None,
+        model_keys: |_| Map::new(),
+        picture_transforms: M::picture_transforms,
         idle_keys: |_| Vec::new(),
         special_token_template: |tokenizer| tokenizer.special_token_template().clone(),
         check: |config, _| config::read::<M::Keys>(config, M::POOLING).map(|_| ()),

@@ -6,7 +6,7 @@ use tch::Tensor;
 /// The maximum of the logit scale (1 / temperature) if the temperature is learned. CLIP clips it at 100 because training
 /// was unstable above (Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision",
 /// section 2.5).
-pub(super) const MAX_SCALE: f64 = 100.0;
+pub(crate) const MAX_SCALE: f64 = 100.0;
 
 /// The temperature of a contrastive loss.
 #[derive(Debug, Clone, Copy)]

@@ -1,11 +1,12 @@
 //! Batches of several views of each text: the first views of all texts, then the second views of all texts, and so on.
 
-use sst_core::{Batch, Error, RaggedRows, Tokens};
+use sst_core::{Batch, Error, Input, Pixels, RaggedRows, Tokens};
 use sst_data::tokenize::Tokenizer;
 use sst_data::{Collate, CollateError, Example, HostBatch, Normalizer};
 use tch::Tensor;
 
 use crate::layout::BatchLayout;
+use crate::pixels::PIXEL_VALUES;
 
 /// The layout of batches: ragged, or padded with the tokenizer's padding token.
 pub(super) fn batch_layout(tokenizer: &Tokenizer, padding_free: bool) -> BatchLayout {
@@ -64,24 +65,44 @@ impl Collate for DropoutViews {
     }
 }
 
-/// A range of the rows of a batch.
-pub(super) struct RowSlice {
-    input_ids: Tensor,
-    rows: Option<RaggedRows>,
-    attention_mask: Option<Tensor>,
+/// A range of the rows of a batch of texts or of pictures.
+pub(crate) enum RowSlice {
+    /// Texts.
+    Tokens { input_ids: Tensor, rows: Option<RaggedRows>, attention_mask: Option<Tensor> },
+    /// Pictures.
+    Pixels(Tensor),
 }
 
 impl RowSlice {
-    /// The rows `start..start + count` of a batch.
+    /// The rows `start..start + count` of a batch: of its pictures, or of its texts if it has none.
     ///
     /// # Errors
     /// If the batch has fewer rows, or libtorch fails.
     pub(super) fn new(batch: &Batch, start: i64, count: i64) -> sst_core::Result<Self> {
+        match batch.find(PIXEL_VALUES) {
+            Some(_) => Self::of_pixels(batch, start, count),
+            None => Self::of_tokens(batch, start, count),
+        }
+    }
+
+    /// The pictures `start..start + count` of a batch.
+    ///
+    /// # Errors
+    /// If the batch has fewer of them, or libtorch fails.
+    pub(crate) fn of_pixels(batch: &Batch, start: i64, count: i64) -> sst_core::Result<Self> {
+        Ok(Self::Pixels(batch.get(PIXEL_VALUES)?.f_narrow(0, start, count)?))
+    }
+
+    /// The texts `start..start + count` of a batch.
+    ///
+    /// # Errors
+    /// If the batch has fewer of them, or libtorch fails.
+    pub(crate) fn of_tokens(batch: &Batch, start: i64, count: i64) -> sst_core::Result<Self> {
         let ids = batch.get("input_ids")?;
         let Some(rows) = &batch.rows else {
             let narrow = |x: &Tensor| x.f_narrow(0, start, count);
-            let mask = batch.find("attention_mask").map(narrow).transpose()?;
-            return Ok(Self { input_ids: narrow(ids)?, rows: None, attention_mask: mask });
+            let attention_mask = batch.find("attention_mask").map(narrow).transpose()?;
+            return Ok(Self::Tokens { input_ids: narrow(ids)?, rows: None, attention_mask });
         };
         let (start, end) = (start as usize, (start + count) as usize);
         let (Some(from), Some(to)) = (rows.offsets().get(start), rows.offsets().get(end)) else {
@@ -89,27 +110,32 @@ impl RowSlice {
         };
         let lengths: Vec<usize> =
             rows.lengths().skip(start).take(end - start).map(|length| length as usize).collect();
-        Ok(Self {
+        Ok(Self::Tokens {
             input_ids: ids.f_narrow(0, *from, to - from)?,
             rows: Some(RaggedRows::new(&lengths, rows.device())),
             attention_mask: None,
         })
     }
 
-    pub(super) fn input(&self) -> Tokens<'_> {
-        Tokens {
-            input_ids: &self.input_ids,
-            rows: self.rows.as_ref(),
-            attention_mask: self.attention_mask.as_ref(),
-            token_type_ids: None,
+    /// The rows as the input of an encoder.
+    pub(crate) fn input(&self) -> Input<'_> {
+        match self {
+            Self::Tokens { input_ids, rows, attention_mask } => Input::Tokens(Tokens {
+                input_ids,
+                rows: rows.as_ref(),
+                attention_mask: attention_mask.as_ref(),
+                token_type_ids: None,
+            }),
+            Self::Pixels(pixel_values) => Input::Pixels(Pixels::new(pixel_values)),
         }
     }
 }
 
-/// The number of rows of a batch, all views counted.
+/// The number of rows of a batch of texts or of pictures, all views counted.
 pub(super) fn num_rows(batch: &Batch) -> sst_core::Result<i64> {
-    match &batch.rows {
-        Some(rows) => Ok(rows.num_rows()),
-        None => Ok(batch.get("input_ids")?.size()[0]),
+    match (batch.find(PIXEL_VALUES), &batch.rows) {
+        (Some(pixels), _) => Ok(pixels.size()[0]),
+        (None, Some(rows)) => Ok(rows.num_rows()),
+        (None, None) => Ok(batch.get("input_ids")?.size()[0]),
     }
 }

@@ -9,7 +9,7 @@ use crate::error::ObjectiveError;
 use crate::parse::parse;
 use crate::positions::{UNSCORED, pad_positions};
 use crate::token_loss::TokenLoss;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sst_core::{Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens};
 use sst_data::{Collate, RowSpec};
 
@@ -35,6 +35,8 @@ pub(crate) const ENTRY: Entry = Entry {
     pipeline_tag: Some("fill-mask"),
     head: Some(HeadKind::LanguageModel),
     classes: None,
+    model_keys: |_| Map::new(),
+    picture_transforms: Vec::new,
     idle_keys,
     special_token_template: |tokenizer| tokenizer.special_token_template().clone(),
     check: |config, _| parse::<MlmConfig>(config)?.check(),

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sst_core::{Batch, HeadKind, LossParts, Model, Objective, Result, StepContext, Tokens};
 use sst_data::Collate;
 use tch::{Kind, Reduction, Tensor};
@@ -31,6 +31,8 @@ pub(crate) const ENTRY: Entry = Entry {
     pipeline_tag: Some("token-classification"),
     head: Some(HeadKind::TokenClassification),
     classes: Some(Classes { outputs, labels, problem_type: |_| None }),
+    model_keys: |_| Map::new(),
+    picture_transforms: Vec::new,
     idle_keys: |_| Vec::new(),
     special_token_template: |tokenizer| tokenizer.special_token_template().clone(),
     check: |config, _| parse::<TagConfig>(config)?.check(),

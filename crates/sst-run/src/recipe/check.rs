@@ -8,10 +8,12 @@ use sst_train::PrecisionChoice;
 use super::RunConfig;
 use super::duration::Duration;
 use super::error::{Problem, require};
+use super::image::ImageSection;
 use super::limits;
-use super::model::{ModelChoice, POSITIONS};
+use super::model::{ModelChoice, POSITIONS, TEXT_CONFIG, text_config};
 use super::section;
 use super::task::Task;
+use super::tokenizer::TokenizerChoice;
 use super::train::{self, Batching, Checkpointing, Train};
 
 /// Makes all checks that need no data.
@@ -25,7 +27,8 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
         let rows = task.rows().unwrap_or(RowSpec::Tokens);
         task.data.check(&|key| task.key(key), task.objective_name(), &rows)
     })?;
-    config.tokenizer.check()?;
+    config.tokenizer.as_ref().map_or(Ok(()), TokenizerChoice::check)?;
+    config.image.as_ref().map_or(Ok(()), ImageSection::check)?;
     one_cache(config)?;
     config.model.check()?;
     positions(config)?;
@@ -40,10 +43,17 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Problem> {
 /// Rows must not be longer than the context length of a new model.
 fn positions(config: &RunConfig) -> Result<(), Problem> {
     let ModelChoice::New { config: model, .. } = &config.model else { return Ok(()) };
-    let number = |key: &str| model.get(key).and_then(Value::as_u64);
+    let text = text_config(model);
+    let number = |key: &str| text.get(key).and_then(Value::as_u64);
     let limit = POSITIONS.iter().find_map(|key| Some((key, number(key)?)));
     let Some((key, limit)) = limit else { return Ok(()) };
-    for task in &config.tasks.list {
+    let key = if model.contains_key(TEXT_CONFIG) {
+        format!("{TEXT_CONFIG}.{key}")
+    } else {
+        (*key).to_owned()
+    };
+    let reads_text = |task: &&Task| task.rows().is_ok_and(|rows| rows.have_tokens());
+    for task in config.tasks.list.iter().filter(reads_text) {
         let length = task.data.max_length;
         let message = format!(
             "is {length}, but the model has {limit} positions: lower it, or raise model.{key}"

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sst_data::RowSpec;
 use sst_data::clean::CleanConfig;
 use sst_data::curriculum::Difficulty;
@@ -12,12 +12,13 @@ use sst_data::read::{Format, OnError, Source, TagScheme};
 use sst_data::records::Column;
 use sst_data::rows::RowMode;
 use sst_data::setting;
-use sst_data::transform;
+use sst_objectives::Entry;
 
 use super::error::{Problem, require, require_folder};
 use super::limits::{MOST_COUNT, MOST_LENGTH};
-use super::nearest::{name, unknown_name};
-use super::section::{self, without};
+use super::model::OfModel;
+use super::section;
+use super::transform;
 use super::{Effect, Keys};
 
 /// The largest number of threads that build batches.
@@ -35,6 +36,8 @@ pub(super) struct DataFile {
     label_field: Option<String>,
     labels: Vec<String>,
     fields: BTreeMap<String, String>,
+    image_field: Option<String>,
+    caption_fields: Option<Vec<String>>,
     tag_field: Option<TagField>,
     tag_scheme: Option<TagScheme>,
     on_error: Option<OnError>,
@@ -44,7 +47,7 @@ pub(super) struct DataFile {
     cache: Option<String>,
     workers: Option<usize>,
     clean: CleanConfig,
-    transform: Vec<Map<String, Value>>,
+    transform: Option<Vec<Map<String, Value>>>,
 }
 
 /// The number of a column, or the name of a field.
@@ -79,6 +82,13 @@ pub struct Data {
     /// Default: the field has the name of the column.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
+    /// The field of the picture in JSON, CSV and Parquet files and in tar files. Default: `image`, or the one that the format
+    /// suggests.
+    pub image_field: Option<String>,
+    /// The fields of captions, for objectives on pictures with captions. Of several, one is drawn each time that a picture is
+    /// read. Default: `text`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caption_fields: Vec<String>,
     /// The tags of words in CoNLL files: the number of their column, from 1 for the word. In CoNLL-U: `UPOS`, `XPOS` or
     /// the name of a key in MISC. Default: the last column, and UPOS.
     pub tag_field: Option<String>,
@@ -98,10 +108,11 @@ pub struct Data {
     pub workers: usize,
     /// How documents are cleaned before they are tokenized. Records are cleaned by a transform instead.
     pub clean: CleanConfig,
-    /// `[[data.transform]]`: the transforms that are applied to a record each time that it is read, in this order. Each has
-    /// all of its keys, `name` first. Random transforms are applied to training rows only. Default: none.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub transform: Vec<Map<String, Value>>,
+    /// `[[data.transform]]`: the transforms that are applied to a record or a picture each time that it is read, in this
+    /// order. Each has all of its keys, `name` first. Random transforms are applied to training rows only. Default: none, and
+    /// for pictures those of the objective.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transform: Option<Vec<Map<String, Value>>>,
 }
 
 pub(super) const KEYS: Keys = Keys {
@@ -121,6 +132,8 @@ pub(super) const KEYS: Keys = Keys {
     },
     settings: &[
         (setting::PATHS, "data.paths"),
+        (setting::PICTURE_PATHS, "data.paths"),
+        (setting::PICTURE_FIELD, "data.image_field"),
         (setting::FORMAT, "data.format"),
         (setting::TEXT_FIELD, "data.text_field"),
         (setting::LABEL_FIELD, "data.label_field"),
@@ -142,25 +155,30 @@ impl DataFile {
         section::parse(section, &value)
     }
 
-    /// Fills in the defaults. `positions` is the context length of the model, if it has a limit, and `rows` are the
-    /// rows that the objective learns from.
+    /// Fills in the defaults for an objective with the entry `objective`, which learns from `rows`.
     pub(super) fn fill(
         self,
         section: &str,
-        positions: Option<usize>,
+        of_model: &OfModel,
         rows: &RowSpec,
+        objective: Option<&Entry>,
     ) -> Result<Data, Problem> {
+        // Rows without tokens have no length.
+        let positions = if rows.have_tokens() { of_model.positions } else { Some(1) };
         let Some(max_length) = self.max_length.or(positions) else {
             let key = format!("{section}.max_length");
             return Err(Problem::new(&key, "is missing, and the model has no limit"));
         };
         let is_cut = *rows == RowSpec::Tokens && self.pair_fields.is_empty();
-        let transform = self
-            .transform
-            .iter()
-            .enumerate()
-            .map(|(i, given)| fill_transform(&format!("{section}.transform[{i}]"), given));
-        let transform = transform.collect::<Result<_, _>>()?;
+        let key = format!("{section}.transform");
+        let transform = transform::fill(&key, self.transform, of_model, rows, objective)?;
+        let captions = || vec!["text".to_owned()];
+        let caption_fields = match rows {
+            RowSpec::Pictures { captions: true, .. } => {
+                self.caption_fields.unwrap_or_else(captions)
+            }
+            _ => self.caption_fields.unwrap_or_default(),
+        };
         Ok(Data {
             paths: self.paths,
             format: self.format,
@@ -170,6 +188,8 @@ impl DataFile {
             label_field: self.label_field,
             labels: self.labels,
             fields: self.fields,
+            image_field: self.image_field,
+            caption_fields,
             tag_field: self.tag_field.map(|field| match field {
                 TagField::Number(number) => number.to_string(),
                 TagField::Name(name) => name,
@@ -190,33 +210,6 @@ impl DataFile {
     }
 }
 
-/// The keys of the transform that `given` names, all of them, `name` first.
-fn fill_transform(
-    section: &str,
-    given: &Map<String, Value>,
-) -> Result<Map<String, Value>, Problem> {
-    let key = format!("{section}.name");
-    let known = || transform::list().iter().map(|entry| entry.name);
-    let Some(name_given) = given.get("name") else {
-        let all: Vec<&str> = known().collect();
-        return Err(Problem::new(&key, format!("is missing: there are {}", all.join(", "))));
-    };
-    let name = name(&key, name_given, known())?;
-    let Some(entry) = transform::list().iter().find(|entry| entry.name == name) else {
-        return Err(unknown_name(&key, &name, known()));
-    };
-    let (keys, defaults) = (without(given, &["name"]), (entry.default_config)());
-    if !entry.takes_other_keys {
-        section::check_against(section, &keys, &defaults)?;
-    }
-    let mut config = Map::from_iter([("name".to_owned(), json!(name))]);
-    if let Value::Object(defaults) = defaults {
-        config.extend(defaults);
-    }
-    config.extend(keys);
-    Ok(config)
-}
-
 impl Data {
     /// The source of documents that the section describes.
     pub fn source(&self) -> Source {
@@ -231,6 +224,11 @@ impl Data {
             on_error: self.on_error,
             ..Source::default()
         }
+    }
+
+    /// The transforms of `[[data.transform]]`.
+    pub(crate) fn transforms(&self) -> &[Map<String, Value>] {
+        self.transform.as_deref().unwrap_or_default()
     }
 
     /// The columns of records with the fields that this section names. A column that no key is for has the name of its
@@ -251,6 +249,10 @@ impl Data {
         name: &str,
         rows: &RowSpec,
     ) -> Result<(), Problem> {
+        let of_pictures = "applies only to objectives on pictures";
+        require(self.image_field.is_none(), &key("data.image_field"), of_pictures)?;
+        let message = "applies only to objectives on pictures with captions";
+        require(self.caption_fields.is_empty(), &key("data.caption_fields"), message)?;
         let (is_grouped, pairs) = (!self.pair_fields.is_empty(), key("data.pair_fields"));
         let wants_groups = matches!(rows, RowSpec::Groups { .. });
         let message =
@@ -271,7 +273,7 @@ impl Data {
             require(self.labels.is_empty(), &key("data.labels"), unlabelled())?;
             require(self.fields.is_empty(), &key("data.fields"), unlabelled())?;
             let message = message("reads prepared tokens: clean its texts with data.clean");
-            return require(self.transform.is_empty(), &key("data.transform"), message);
+            return require(self.transforms().is_empty(), &key("data.transform"), message);
         };
         let message = "has no place among records, which no curriculum ranks by a field";
         require(self.score_field.is_none(), &key("data.score_field"), message)?;
@@ -311,7 +313,10 @@ impl Data {
         name: &str,
         rows: &RowSpec,
     ) -> Result<(), Problem> {
-        self.check_rows(key, name, rows)?;
+        match rows {
+            RowSpec::Pictures { captions, .. } => self.check_pictures(key, name, *captions)?,
+            _ => self.check_rows(key, name, rows)?,
+        }
         let paths = key("data.paths");
         require(!self.paths.is_empty(), &paths, "is empty: name a file, a folder or a glob")?;
         for path in &self.paths {

@@ -11,6 +11,7 @@ mod data;
 mod duration;
 mod error;
 mod head;
+mod image;
 mod limits;
 mod lora;
 mod mixture;
@@ -19,12 +20,14 @@ mod model;
 mod mutated;
 mod nearest;
 mod objective;
+mod pictures;
 mod run;
 mod section;
 mod settings;
 mod task;
 mod tokenizer;
 mod train;
+mod transform;
 mod unused;
 mod written;
 
@@ -34,7 +37,7 @@ use std::path::{Path, PathBuf};
 use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sst_data::Setting;
+use sst_data::{RowSpec, Setting};
 
 pub(crate) use check::misses;
 pub use curriculum::{Curriculum, PacingName};
@@ -43,10 +46,11 @@ pub use duration::{Duration, Scale};
 pub(crate) use error::Problem;
 pub use error::RecipeError;
 pub use head::HeadChoice;
+pub use image::ImageSection;
 pub(crate) use limits::MOST_STEPS;
 pub use mixture::{MixBy, Mixing, Stage};
 pub use model::ModelChoice;
-pub(crate) use model::{FROM_TOKENIZER, POSITIONS};
+pub(crate) use model::{FROM_TOKENIZER, POSITIONS, TEXT_CONFIG, change_text_config};
 pub(crate) use nearest::unknown_key;
 pub use run::RunSection;
 pub(crate) use section::{parse as parse_section, problem as key_problem, take as take_keys};
@@ -70,6 +74,7 @@ struct RecipeFile {
     /// The section that the tasks share; each task overrides keys of it.
     data: Map<String, Value>,
     tokenizer: tokenizer::TokenizerFile,
+    image: Option<image::ImageFile>,
     /// The keys of the model's config.json, and `init`.
     model: Map<String, Value>,
     /// The keys of the objective, and its name.
@@ -88,8 +93,10 @@ pub struct RunConfig {
     /// `[data]`, `[objective]` and `[curriculum]`, or `[mixture]` and `[tasks.NAME]`.
     #[serde(flatten)]
     pub tasks: Tasks,
-    /// `[tokenizer]`
-    pub tokenizer: TokenizerChoice,
+    /// `[tokenizer]`; `None` if no objective reads text.
+    pub tokenizer: Option<TokenizerChoice>,
+    /// `[image]`; `None` if no objective reads pictures.
+    pub image: Option<ImageSection>,
     /// `[model]`
     pub model: ModelChoice,
     /// `[train]`
@@ -103,9 +110,18 @@ impl RunConfig {
         let run = file.run.fill(&written.stem());
         let model = ModelChoice::fill(&file.model)?;
         let shared = task::TaskFile::shared(file.data, file.objective, file.curriculum);
-        let tasks = Tasks::fill(shared, file.tasks, file.mixture, model.positions()?)?;
+        let tasks = Tasks::fill(shared, file.tasks, file.mixture, &model.facts()?)?;
+        let image = match (tasks.any_rows(RowSpec::have_pictures), file.image) {
+            (true, image) => Some(image.unwrap_or_default().fill(&model)?),
+            (false, None) => None,
+            (false, Some(_)) => {
+                let message = "applies only to objectives on pictures, and the recipe has none";
+                return Err(Problem::new("image", message));
+            }
+        };
         let train = Train::fill(&file.train, tasks.max_length())?;
-        Ok(Self { run, tasks, tokenizer: file.tokenizer.fill()?, model, train })
+        let tokenizer = file.tokenizer.fill(tasks.any_rows(RowSpec::have_tokens))?;
+        Ok(Self { run, tasks, tokenizer, image, model, train })
     }
 
     /// The folder of the run.
@@ -188,10 +204,11 @@ impl Keys {
 }
 
 /// The properties of all sections.
-const SECTIONS: [&Keys; 19] = [
+const SECTIONS: [&Keys; 20] = [
     &run::KEYS,
     &data::KEYS,
     &tokenizer::KEYS,
+    &image::KEYS,
     &model::KEYS,
     &objective::KEYS,
     &curriculum::KEYS,

@@ -30,11 +30,39 @@ const MOST_POSITIONS: f64 = 16_777_216.0;
 pub(crate) const FROM_TOKENIZER: [&str; 4] =
     ["vocab_size", "pad_token_id", "bos_token_id", "eos_token_id"];
 
+/// The section of config.json that describes the text encoder of a model with two encoders.
+pub(crate) const TEXT_CONFIG: &str = "text_config";
+
+/// The keys that describe the text encoder: the whole config.json, or its section for that.
+pub(crate) fn text_config(config: &Map<String, Value>) -> &Map<String, Value> {
+    config.get(TEXT_CONFIG).and_then(Value::as_object).unwrap_or(config)
+}
+
+/// Changes the keys that describe the text encoder.
+pub(crate) fn change_text_config<T>(
+    config: &mut Map<String, Value>,
+    change: impl FnOnce(&mut Map<String, Value>) -> T,
+) -> T {
+    match config.get_mut(TEXT_CONFIG) {
+        Some(Value::Object(text)) => change(text),
+        _ => change(config),
+    }
+}
+
 /// The keys of config.json that describe the classes of a head. They follow from the labels of the data.
 const CLASS_KEYS: [&str; 4] = ["id2label", "label2id", "num_labels", "problem_type"];
 
 /// The names that config.json files use for the context length.
 pub(crate) const POSITIONS: [&str; 2] = ["max_position_embeddings", "n_positions"];
+
+/// What other sections take from the model.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OfModel {
+    /// The context length of the text encoder, if it has a limit.
+    pub(super) positions: Option<usize>,
+    /// Height and width of the pictures that it reads, if it reads any.
+    pub(super) image_size: Option<[u32; 2]>,
+}
 
 /// `[model]` with a `path`, as it is written. Without `path`, the keys are those of config.json.
 #[derive(Debug, Default, Deserialize)]
@@ -168,14 +196,7 @@ impl ModelChoice {
         let defaults = (entry.default_config)();
         section::check_against("model", &keys, &defaults)?;
         let mut config = Map::from_iter([("model_type".to_owned(), json!(name))]);
-        let of_tokenizer = |key: &str| FROM_TOKENIZER.contains(&key);
-        for (key, default) in defaults.as_object().into_iter().flatten() {
-            if key != "model_type" && !of_tokenizer(key) {
-                config.insert(key.clone(), keys.get(key).unwrap_or(default).clone());
-            }
-        }
-        let given_here = FROM_TOKENIZER.iter().filter_map(|key| keys.get_key_value(*key));
-        config.extend(given_here.map(|(key, value)| (key.clone(), value.clone())));
+        fill_config(&mut config, &keys, &defaults);
         let init =
             given.get("init").map(|value| section::parse::<InitOptions>("model.init", value));
         let init = init_options(init.transpose()?.unwrap_or_default())?;
@@ -188,14 +209,22 @@ impl ModelChoice {
         Ok(Self::New { config, init, head })
     }
 
-    /// The context length of the model, if its configuration has one.
-    pub(super) fn positions(&self) -> Result<Option<usize>, Problem> {
-        let limit = |config: &Value| {
-            let limit = POSITIONS.iter().find_map(|key| config.get(*key));
-            limit.and_then(Value::as_u64).map(|limit| limit as usize)
-        };
+    /// What other sections take from its configuration.
+    pub(super) fn facts(&self) -> Result<OfModel, Problem> {
+        let config = self.read_config()?;
+        let image_size = sst_models::image_size(&config);
+        let limit = config.as_object().and_then(|config| {
+            let text = text_config(config);
+            POSITIONS.iter().find_map(|key| text.get(*key))
+        });
+        let positions = limit.and_then(Value::as_u64).map(|limit| limit as usize);
+        Ok(OfModel { positions, image_size })
+    }
+
+    /// The config.json of the model: that of a new model without what follows from the tokenizer, or that of the folder.
+    pub(super) fn read_config(&self) -> Result<Value, Problem> {
         match self {
-            Self::New { config, .. } => Ok(limit(&Value::Object(config.clone()))),
+            Self::New { config, .. } => Ok(Value::Object(config.clone())),
             Self::Folder { path, .. } => {
                 if !Path::new(path).exists() {
                     return Err(Problem::new("model.path", format!("{path} does not exist")));
@@ -221,11 +250,10 @@ impl ModelChoice {
                 let text = text.map_err(|error| {
                     Problem::new("model.path", format!("cannot read {}: {error}", file.display()))
                 })?;
-                let config = serde_json::from_str(&text).map_err(|error| {
+                serde_json::from_str(&text).map_err(|error| {
                     let problem = format!("{} {}", file.display(), json_problem(&error));
                     Problem::new("model.path", problem)
-                })?;
-                Ok(limit(&config))
+                })
             }
         }
     }
@@ -305,6 +333,34 @@ impl ModelChoice {
         let message = format!("has about {count:.1e} parameters, more than {MOST_PARAMETERS:.0e}");
         Err(Problem::sentence("model", format!("model: the model that it describes {message}")))
     }
+}
+
+/// Adds the keys of `given`, and `defaults` for the others, section by section. Those that follow from the tokenizer are
+/// left out unless they are given, and stand last.
+fn fill_config(config: &mut Map<String, Value>, given: &Map<String, Value>, defaults: &Value) {
+    let of_tokenizer = |key: &str| FROM_TOKENIZER.contains(&key);
+    for (key, default) in defaults.as_object().into_iter().flatten() {
+        if key == "model_type" && config.contains_key(key) || of_tokenizer(key) {
+            continue;
+        }
+        let value = match (given.get(key), default) {
+            (Some(Value::Object(given)), Value::Object(_)) => filled(given, default),
+            (None, Value::Object(_)) => filled(&Map::new(), default),
+            (value, default) => value.unwrap_or(default).clone(),
+        };
+        config.insert(key.clone(), value);
+    }
+    // A section may have keys that are not known here, such as those of another type of encoder. They are checked with the
+    // whole configuration.
+    for (key, value) in given {
+        config.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+}
+
+fn filled(given: &Map<String, Value>, defaults: &Value) -> Value {
+    let mut section = Map::new();
+    fill_config(&mut section, given, defaults);
+    Value::Object(section)
 }
 
 /// Fills in the keys of `[model.init]` that apply, and refuses those that do not.

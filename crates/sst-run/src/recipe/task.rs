@@ -19,6 +19,7 @@ use super::duration::Scale;
 use super::error::Problem;
 use super::limits::MOST_REAL;
 use super::mixture::{MixBy, Mixing, MixtureFile, Stage};
+use super::model::OfModel;
 use super::objective;
 use super::section::without;
 
@@ -91,17 +92,18 @@ impl TaskFile {
         }
     }
 
-    fn fill(self, name: &str, positions: Option<usize>) -> Result<Task, Problem> {
+    fn fill(self, name: &str, of_model: &OfModel) -> Result<Task, Problem> {
         let section = |section: &str| task_key(name, section);
         let data = DataFile::read(&section("data"), Value::Object(self.data))?;
         let curriculum = self.curriculum.map(|file| file.fill(&section("curriculum")));
         let objective =
             objective::fill(&section("objective"), &self.objective.unwrap_or_default())?;
         let rows = rows(&objective).unwrap_or(RowSpec::Tokens);
+        let entry = sst_objectives::entry(objective_name(&objective)).ok();
         Ok(Task {
             name: name.to_owned(),
             weight: self.weight,
-            data: data.fill(&section("data"), positions, &rows)?,
+            data: data.fill(&section("data"), of_model, &rows, entry)?,
             objective,
             curriculum: curriculum.transpose()?,
         })
@@ -178,17 +180,17 @@ fn task_key(name: &str, key: &str) -> String {
 }
 
 impl Tasks {
-    /// Builds the tasks of `named`, which inherit from `shared`; without any, `shared` is the only task. `positions`
-    /// is the context length of the model, if it has a limit.
+    /// Builds the tasks of `named`, which inherit from `shared`; without any, `shared` is the only task. `of_model`
+    /// is what they take from the model.
     pub(super) fn fill(
         shared: TaskFile,
         named: BTreeMap<String, TaskFile>,
         mixture: Option<MixtureFile>,
-        positions: Option<usize>,
+        of_model: &OfModel,
     ) -> Result<Self, Problem> {
         if named.is_empty() {
             return match mixture {
-                None => Ok(Self { list: vec![shared.fill("", positions)?], mixture: None }),
+                None => Ok(Self { list: vec![shared.fill("", of_model)?], mixture: None }),
                 Some(_) => {
                     let message =
                         "applies only to several tasks: describe each in a section [tasks.NAME]";
@@ -203,7 +205,7 @@ impl Tasks {
                     "is no name for a task: begin with a letter, then letters, digits, - and _";
                 return Err(Problem::new(&format!("tasks.{name}"), message));
             }
-            file.inherit(&shared).fill(&name, positions)
+            file.inherit(&shared).fill(&name, of_model)
         };
         let mut list = named.into_iter().map(task).collect::<Result<Vec<_>, _>>()?;
         let names: Vec<&str> = list.iter().map(|task| &*task.name).collect();
@@ -219,6 +221,12 @@ impl Tasks {
             }
         }
         Ok(Self { list, mixture: Some(mixture) })
+    }
+
+    /// Whether a task learns from rows that `is` is true for.
+    pub(super) fn any_rows(&self, is: fn(&RowSpec) -> bool) -> bool {
+        // An unknown objective is reported where it is built. It may read text.
+        self.list.iter().any(|task| is(&task.rows().unwrap_or(RowSpec::Tokens)))
     }
 
     /// The largest row length of all tasks.

@@ -46,10 +46,17 @@ pub(super) const KEYS: Keys = Keys {
 };
 
 impl TokenizerFile {
-    pub(super) fn fill(self) -> Result<TokenizerChoice, Problem> {
+    /// The choice, if an objective reads text.
+    pub(super) fn fill(self, reads_text: bool) -> Result<Option<TokenizerChoice>, Problem> {
         match (self.path, self.train) {
-            (Some(path), None) => Ok(TokenizerChoice::Path(path)),
-            (None, Some(train)) => Ok(TokenizerChoice::Train(train)),
+            (None, None) if !reads_text => Ok(None),
+            _ if !reads_text => {
+                let message =
+                    "has no effect, because no objective of the recipe reads text: remove it";
+                Err(Problem::new("tokenizer", message))
+            }
+            (Some(path), None) => Ok(Some(TokenizerChoice::Path(path))),
+            (None, Some(train)) => Ok(Some(TokenizerChoice::Train(train))),
             (None, None) => Err(Problem::new(
                 "tokenizer",
                 "is missing: name one with path = \"FOLDER\", or train one with [tokenizer.train]",
@@ -86,7 +93,7 @@ pub(crate) fn tokenizer_problem(error: TokenizeError) -> Problem {
 
 fn idle(config: &RunConfig) -> Vec<Idle> {
     match &config.tokenizer {
-        TokenizerChoice::Train(train) if train.algorithm == Algorithm::Bpe => {
+        Some(TokenizerChoice::Train(train)) if train.algorithm == Algorithm::Bpe => {
             let why = "the alphabet of BPE is the bytes";
             vec![("tokenizer.train.limit_alphabet".to_owned(), Value::Null, why)]
         }

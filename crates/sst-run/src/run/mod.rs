@@ -9,8 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
 use sst_core::{Model, Objective, Solo, Tracker};
-use sst_data::Ledger;
-use sst_data::tokenize::Tokenizer;
+use sst_data::{Ledger, Processor};
 use sst_models::Carried;
 use sst_train::{
     Fit, FitConfig, Outcome, Restored, Saver, TaskEvaluator, Tasks, TrainError, TrainTask, fit,
@@ -24,6 +23,7 @@ use crate::observer::Notice;
 use crate::precision;
 use crate::prepared::CheckedRecipe;
 use crate::recipe::RunConfig;
+use crate::rehearsal::vocab_size;
 use crate::run_lock::RunLock;
 use crate::tasks::TaskSet;
 
@@ -53,7 +53,7 @@ struct Learner {
 /// Everything that the training loop needs.
 struct Ready<'r> {
     config: FitConfig,
-    tokenizer: Arc<Tokenizer>,
+    processor: Arc<Processor>,
     learner: Learner,
     tasks: TaskSet<'r>,
     evaluators: Vec<TaskEvaluator>,
@@ -165,18 +165,18 @@ impl Run {
 
         // Errors that can be found without data are reported before the data is read.
         self.recipe.rehearse_training()?;
-        let tokenizer = Arc::new(self.open_tokenizer(resuming)?);
-        self.recipe.complete(&tokenizer)?;
+        let processor = Arc::new(self.open_processor(resuming)?);
+        self.recipe.complete(&processor)?;
         let own_trackers = std::mem::take(&mut self.trackers);
         let run = &*self;
-        run.recipe.check_model_folder(tokenizer.vocab_size())?;
+        run.recipe.check_model_folder(vocab_size(&processor))?;
         // The labels of the data say how many outputs a head has.
-        let tasks = TaskSet::read(&run.recipe, &tokenizer, &run.ledger)?;
-        let mut learner = run.learner(&tokenizer, &tasks, device)?;
+        let tasks = TaskSet::read(&run.recipe, &processor, &run.ledger)?;
+        let mut learner = run.learner(&processor, &tasks, device)?;
         let config = run.fit_config(&tasks, &learner, device, precision)?;
         let environment = Environment {
             device,
-            tokenizer: &tokenizer,
+            processor: &processor,
             tasks: &tasks.list,
             total_steps: config.total_steps,
             parameters: learner.model.params().num_trainable(),
@@ -190,16 +190,16 @@ impl Run {
         let resume = run.restore(checkpoint, &mut learner)?;
         let mut trackers = trackers(&folder, resume.as_ref().map_or(0, |r| r.state.step))?;
         trackers.extend(own_trackers);
-        let ready = Ready { config, tokenizer, learner, tasks, evaluators, trackers, resume };
+        let ready = Ready { config, processor, learner, tasks, evaluators, trackers, resume };
         run.fit(&saver, ready)
     }
 
     /// Runs the training loop.
     fn fit(&self, saver: &Saver, ready: Ready<'_>) -> Result<Outcome> {
-        let Ready { config, tokenizer, mut learner, tasks, .. } = ready;
+        let Ready { config, processor, mut learner, tasks, .. } = ready;
         let Ready { mut evaluators, mut trackers, resume, .. } = ready;
-        let open_loaders = tasks.open_loaders(&learner.objectives, &tokenizer)?;
-        let export = exporter(&self.recipe.config, tokenizer, learner.carried.take());
+        let open_loaders = tasks.open_loaders(&learner.objectives, &processor)?;
+        let export = exporter(&self.recipe.config, processor, learner.carried.take());
         let mut list = Vec::new();
         for ((data, objective), open_loader) in
             tasks.list.iter().zip(&mut learner.objectives).zip(&open_loaders)

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sst_core::{Metrics, Model, Tracker};
-use sst_data::tokenize::Tokenizer;
+use sst_data::Processor;
 use sst_models::{Carried, HostModel, ModelCard};
 use sst_train::track::{Jsonl, LossPlot, TensorBoard};
 use sst_train::{Export, TrainError};
@@ -27,10 +27,10 @@ pub(super) fn trackers(folder: &Path, step: u64) -> Result<Vec<Box<dyn Tracker>>
 }
 
 /// Returns the function that exports the model: it copies the weights to the host, and writes them with the
-/// tokenizer, the model card and the files that were loaded with the model.
+/// tokenizer, the image processor, the model card and the files that were loaded with the model.
 pub(super) fn exporter(
     config: &RunConfig,
-    tokenizer: Arc<Tokenizer>,
+    processor: Arc<Processor>,
     carried: Option<Carried>,
 ) -> Box<Export<'static>> {
     let card = card(config);
@@ -41,12 +41,16 @@ pub(super) fn exporter(
         let other = |error| TrainError::Other(Box::new(error));
         let metrics = if is_evaluated { held_out_only(metrics) } else { Metrics::new() };
         let card = ModelCard { metrics, ..card.clone() };
-        let (model, tokenizer) = (HostModel::copy(model).map_err(other)?, Arc::clone(&tokenizer));
+        let (model, processor) = (HostModel::copy(model).map_err(other)?, Arc::clone(&processor));
         let model = match &carried {
             Some(carried) => model.carry(carried.clone()),
             None => model,
         };
-        Ok(Box::new(move |folder| model.save(folder, Some(&tokenizer), &card).map_err(other)))
+        Ok(Box::new(move |folder| {
+            model.save(folder, processor.find_tokenizer(), &card).map_err(other)?;
+            let images = processor.images().map_or(Ok(()), |images| images.save(folder));
+            images.map_err(|error| TrainError::Other(Box::new(error)))
+        }))
     })
 }
 

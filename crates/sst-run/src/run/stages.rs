@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use sst_core::{Model, Objective};
-use sst_data::tokenize::Tokenizer;
+use sst_data::Processor;
 use sst_train::{
     Checkpoint, FitConfig, Precision, ProfileConfig, Restored, Retention, Saver, TaskEvaluator,
 };
@@ -67,9 +67,11 @@ impl Run {
         Ok((device, precision))
     }
 
-    /// Returns the tokenizer. For a resumed run it must be the same as before.
-    pub(super) fn open_tokenizer(&self, resuming: bool) -> Result<Tokenizer> {
-        let tokenizer = self.recipe.tokenizer()?;
+    /// Returns the tokenizer and the image processor that the objectives need. For a resumed run the tokenizer must be the
+    /// same as before.
+    pub(super) fn open_processor(&self, resuming: bool) -> Result<Processor> {
+        let processor = self.recipe.processor()?;
+        let Some(tokenizer) = processor.find_tokenizer() else { return Ok(processor) };
         self.ledger.add_unused(tokenizer.unused());
         if resuming {
             let now = json!(tokenizer.fingerprint());
@@ -79,23 +81,23 @@ impl Run {
                 RunError::Resume(format!("{error}; the tokenizer is {source}"))
             })?;
         }
-        Ok(tokenizer)
+        Ok(processor)
     }
 
     /// Builds the model and the objective of each task. The outputs of the trained head follow from the labels of the data.
     pub(super) fn learner(
         &self,
-        tokenizer: &Tokenizer,
+        processor: &Processor,
         tasks: &TaskSet<'_>,
         device: Device,
     ) -> Result<Learner> {
         let recipe = &self.recipe;
         let outputs = tasks.outputs()?;
         let (mut model, carried) =
-            recipe.model(tokenizer, outputs.as_deref(), device, &self.ledger)?;
+            recipe.model(processor, outputs.as_deref(), device, &self.ledger)?;
         let objectives = tasks.list.iter().map(|data| {
             let labels = data.data.labels().unwrap_or_default();
-            recipe.objective(data.task, tokenizer, &*model, labels)
+            recipe.objective(data.task, processor, &*model, labels)
         });
         let objectives = objectives.collect::<Result<_>>()?;
         let checkpointing = &recipe.config.train.activation_checkpointing;

@@ -137,12 +137,12 @@ impl Bench {
         let rows: Arc<dyn Dataset> = match (&recipe, args.data.is_empty()) {
             (Some(recipe), true) => {
                 let task = task(recipe, args)?;
-                let data = recipe.prepare(task, &tokenizer, &ledger)?;
+                let data = recipe.prepare(task, &processor, &ledger)?;
                 if let (Some(folder), None) = (&found.run, &args.recipe) {
                     check_held_out(folder, task, &data)?;
                 }
                 let fraction = task.data.validation;
-                recipe.rows(task, &data, Subset::Validation { fraction }, &tokenizer, &ledger)?
+                recipe.rows(task, &data, Subset::Validation { fraction }, &processor, &ledger)?
             }
             (None, true) => {
                 let message = format!(

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use sst_cli::args::PrepareArgs;
 use sst_cli::exit::Exit;
 use sst_cli::render;
-use sst_data::Ledger;
 use sst_data::rows::Subset;
-use sst_data::tokenize::Tokenizer;
+use sst_data::{Ledger, Processor};
 use sst_run::recipe::Task;
 use sst_run::{CheckedRecipe, PreparedData};
 
@@ -22,16 +21,20 @@ use crate::recipe;
 pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
     let recipe = recipe::check(&args.recipe, &args.set)?;
     let ledger = Ledger::new();
-    let tokenizer = recipe.tokenizer()?;
-    ledger.add_unused(tokenizer.unused());
+    let processor = recipe.processor()?;
+    let tokenizer = processor.find_tokenizer();
+    if let Some(tokenizer) = tokenizer {
+        ledger.add_unused(tokenizer.unused());
+    }
     let tasks = recipe.config.tasks.list.iter();
-    let tasks = tasks.map(|task| Prepared::make(&recipe, task, &tokenizer, &ledger));
+    let tasks = tasks.map(|task| Prepared::make(&recipe, task, &processor, &ledger));
     let tasks: Vec<_> = tasks.collect::<Result<_>>()?;
     if args.json {
         let described: Vec<_> = tasks.iter().map(Prepared::describe).collect();
-        let mut report = json!({
-            "version": 1, "vocab_size": tokenizer.vocab_size(), "ledger": ledger.entries(),
-        });
+        let mut report = json!({ "version": 1, "ledger": ledger.entries() });
+        if let Some(tokenizer) = tokenizer {
+            report["vocab_size"] = json!(tokenizer.vocab_size());
+        }
         for (data, described) in tasks.iter().zip(described) {
             for (key, value) in described {
                 match &*data.task.name {
@@ -57,7 +60,9 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<Exit> {
             rows.push(vec![key.replace('_', " "), value]);
         }
     }
-    rows.push(vec!["vocabulary".to_owned(), render::count(tokenizer.vocab_size() as u64)]);
+    if let Some(tokenizer) = tokenizer {
+        rows.push(vec!["vocabulary".to_owned(), render::count(tokenizer.vocab_size() as u64)]);
+    }
     render::line(&render::table(&rows))?;
     render::ledger(&ledger.entries());
     Ok(Exit::Done)
@@ -77,13 +82,13 @@ impl<'r> Prepared<'r> {
     fn make(
         recipe: &CheckedRecipe,
         task: &'r Task,
-        tokenizer: &Tokenizer,
+        processor: &Processor,
         ledger: &Ledger,
     ) -> Result<Self> {
-        let data = recipe.prepare(task, tokenizer, ledger)?;
+        let data = recipe.prepare(task, processor, ledger)?;
         let fraction = task.data.validation;
         let count =
-            |subset, ledger: &Ledger| recipe.count_rows(task, &data, subset, tokenizer, ledger);
+            |subset, ledger: &Ledger| recipe.count_rows(task, &data, subset, processor, ledger);
         let folder = recipe.cache()?.join(data.cache_folder()).join(data.fingerprint());
         let training_rows = count(Subset::Train { fraction }, ledger)?;
         let validation_rows = count(Subset::Validation { fraction }, &Ledger::new())?;

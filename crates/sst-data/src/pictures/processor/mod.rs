@@ -168,7 +168,17 @@ impl ImageProcessor {
     /// # Errors
     /// If the numbers of the processor are not valid.
     pub fn transforms(&self) -> Result<PictureTransforms, ProcessorError> {
-        let mut transforms = PictureTransforms::none();
+        self.after(PictureTransforms::none())
+    }
+
+    /// The same steps after `transforms`. A picture that has the size of the model then is neither resized nor cut.
+    ///
+    /// # Errors
+    /// If the numbers of the processor are not valid.
+    pub fn after(
+        &self,
+        mut transforms: PictureTransforms,
+    ) -> Result<PictureTransforms, ProcessorError> {
         if let Some(size) = self.resize {
             let config = ResizeConfig { size, resample: self.resample };
             transforms.add("resize", false, Box::new(Resize(config)));

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::skip::Skipping;
 use super::{PictureError, PictureLimits, PictureProblem};
 use crate::example::Key;
+use crate::hex::hex;
 use crate::ledger::Ledger;
 use crate::read::{Format, OnError, check_regular};
 use crate::store::{StoreError, sample};
@@ -83,6 +84,18 @@ impl PictureSource {
     /// A source of these paths with default settings.
     pub fn new(paths: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { paths: paths.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// The SHA-256 of these settings, and for each file of its path, size and time of change, and of tables and tar files
+    /// also both ends.
+    ///
+    /// # Errors
+    /// If a file does not exist.
+    pub fn fingerprint(&self) -> Result<String, PictureError> {
+        let mut hash = Sha256::new();
+        hash.update(format!("{self:?}\n"));
+        self.hash_files(&mut hash)?;
+        Ok(hex(&hash.finalize()))
     }
 
     /// The fields beside the picture that are used.

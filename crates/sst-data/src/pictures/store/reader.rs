@@ -1,14 +1,16 @@
 //! Reads a picture store by position.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 use super::super::Picture;
 use super::format::{INDEX, INDEX_BYTES, Manifest, PIXELS, Place, RECORDS, StoredRecord};
 use crate::example::Key;
 use crate::ledger::Entry;
 use crate::records::LabelTable;
-use crate::store::{MANIFEST, Sealed, StoreError, StoreFile, check_large};
+use crate::store::{MANIFEST, Sealed, StoreError, StoreFile, check_large, hash_of_contents};
 
 /// Files of up to this many bytes are held in memory, and larger ones are read by position.
 const IN_MEMORY: u64 = 64 << 20;
@@ -95,6 +97,30 @@ impl PictureStore {
     /// The ledger of reading and decoding, from when the store was built.
     pub fn ledger(&self) -> &BTreeMap<String, Entry> {
         &self.manifest.ledger
+    }
+
+    /// The hash of the contents: the pixels, and what stands beside them. A copy of the same data at another place has
+    /// another hash, because records name their files.
+    pub fn contents(&self) -> String {
+        let Manifest { files, labels, label_numbers, .. } = &self.manifest;
+        hash_of_contents(files, &serde_json::json!([labels, label_numbers]).to_string())
+    }
+
+    /// How many pictures have a first caption in the first field of captions that an earlier picture has, too.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn repeated_captions(&self) -> Result<u64, StoreError> {
+        let mut seen = HashSet::new();
+        let mut repeated = 0;
+        for number in 0..self.num_pictures() {
+            let captions = self.record(number)?.captions;
+            let Some(caption) = captions.first().and_then(|captions| captions.first()) else {
+                continue;
+            };
+            repeated += u64::from(!seen.insert(Sha256::digest(caption.as_bytes())));
+        }
+        Ok(repeated)
     }
 
     /// The width and height of picture `number`.
