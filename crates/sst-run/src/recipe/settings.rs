@@ -68,13 +68,8 @@ mod tests {
     use crate::recipe::{RunConfig, Written};
 
     /// The settings that no recipe gives: those of commands without one.
-    const NOT_IN_RECIPES: [Setting; 10] = [
+    const NOT_IN_RECIPES: [Setting; 5] = [
         sst_data::setting::SYNONYM_FILES,
-        sst_data::setting::PICTURE_PATHS,
-        sst_data::setting::PICTURE_FIELD,
-        sst_data::setting::MAX_FILE_BYTES,
-        sst_data::setting::MAX_PIXELS,
-        sst_data::setting::PICTURE_SIZE,
         sst_models::setting::MAX_LENGTH,
         sst_models::setting::NORMALIZE,
         sst_models::setting::PROMPT,
