@@ -9,7 +9,8 @@ use crate::forward::Forward;
 use crate::head::HeadInput;
 use crate::input::{Input, InputSpec};
 use crate::nn::KvCache;
-use crate::ragged::{RaggedRows, RowLayout};
+use crate::ragged::RaggedRows;
+use crate::row_layout::RowLayout;
 
 /// The input of an encoder's first layer. The layers do not depend on the modality.
 #[derive(Debug)]
@@ -59,11 +60,11 @@ impl EncoderOutput {
         Ok(self.hidden_bld.f_flatten(0, -2)?.f_index_select(0, positions_n)?)
     }
 
-    /// The last hidden states that a head reads: `[b * l, d]` or `[t, d]` for every token, or `[b, d]` for one token
-    /// of each row. `input_ids` are the tokens of this output, `[b, l]` or `[t]`; `None` if it is not of a text.
+    /// The last hidden states that a head reads: `[b * l, d]` or `[t, d]` for every token, `[b, d]` for one token of each
+    /// row, or `[b, l, d]` for whole rows. `input_ids` are the tokens of this output, `[b, l]` or `[t]`; `None` if it is not of a text.
     ///
     /// # Errors
-    /// If a row has no token, the head reads a token that only its id tells and there are no ids, or libtorch fails.
+    /// If a row has no token, whole rows have different lengths, the head reads a token that only its id tells and there are no ids, or libtorch fails.
     pub fn select<'t>(
         &self,
         head_input: HeadInput,
@@ -74,7 +75,8 @@ impl EncoderOutput {
             input_ids.ok_or_else(|| Error::Contract("this head needs the ids of the tokens".into()))
         };
         match head_input {
-            HeadInput::EveryToken | HeadInput::WholeRow => Ok(hidden.f_flatten(0, -2)?),
+            HeadInput::EveryToken => Ok(hidden.f_flatten(0, -2)?),
+            HeadInput::WholeRow => self.rows.whole(hidden),
             HeadInput::FirstToken => self.rows.first(hidden),
             HeadInput::LastToken { padding_id: None } => self.rows.last(hidden),
             HeadInput::LastToken { padding_id: Some(id) } => self.rows.last_but(hidden, ids()?, id),

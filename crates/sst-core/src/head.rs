@@ -26,15 +26,14 @@ pub enum HeadInput {
         /// first place of the highest id of the row, as in the models of OpenAI.
         token_id: Option<i64>,
     },
-    /// The hidden states of all tokens of rows of one length, row after row: `[b * l, d]`. The head makes one output
-    /// of each row.
+    /// The hidden states of all tokens of rows of one length, `[b, l, d]`. The head makes one output of each row.
     WholeRow,
 }
 
 /// Computes logits from hidden states.
 pub trait Head {
-    /// Logits `[n, o]` for hidden states `[n, d]` at the positions that [`Head::input`] names. `forward.train` turns
-    /// on the dropout of the head.
+    /// Logits `[n, o]` for hidden states `[n, d]` at the positions that [`Head::input`] names; `[b, o]` for `[b, l, d]` if
+    /// the head reads whole rows. `forward.train` turns on the dropout of the head.
     ///
     /// # Errors
     /// If the width of the hidden states is not d, or libtorch fails.

@@ -7,7 +7,8 @@ use tch::Tensor;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::kind::Modality;
-use crate::ragged::{RaggedRows, RowLayout};
+use crate::ragged::RaggedRows;
+use crate::row_layout::RowLayout;
 
 /// The inputs that an encoder accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

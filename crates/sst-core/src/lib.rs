@@ -67,6 +67,7 @@ mod projected;
 pub mod ragged;
 pub mod ranks;
 mod report;
+mod row_layout;
 mod similarity;
 mod with_values;
 
@@ -86,8 +87,9 @@ pub use params::{Init, ParamStore, Scope};
 pub use patches::{PatchDecoder, PatchGrid};
 pub use pooled::encode_pooled;
 pub use projected::encode_projected;
-pub use ragged::{RaggedRows, RowLayout, kernel_rows, pad_to_kernel_rows};
+pub use ragged::{RaggedRows, kernel_rows, pad_to_kernel_rows};
 pub use ranks::{Ranks, Solo, Verdict};
 pub use report::{Counts, Metrics, Report, Table, Terms};
+pub use row_layout::RowLayout;
 pub use similarity::Similarity;
 pub use with_values::with_values;

@@ -3,7 +3,7 @@
 mod adapted;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use sst_data::SeqRng;
@@ -32,6 +32,12 @@ pub enum Init {
         amplitude: f64,
         /// Wavelengths run from 2 pi to 2 pi times this number; the paper has 10,000.
         base: f64,
+    },
+    /// Sinusoids of the place of each patch of an image: a first row of zeros, then a row a patch (sines and cosines of its column and of its row). The
+    /// last two dimensions are rows and width.
+    Grid {
+        /// Patches in a column and in a row.
+        size: [i64; 2],
     },
 }
 
@@ -63,6 +69,7 @@ pub struct ParamStore {
     file: Option<Arc<dyn Admit>>,
     params: Vec<(String, Tensor)>,
     index: HashMap<String, usize>,
+    fixed: HashSet<String>,
     adapter: Option<Adapter>,
     adapted: Vec<AdaptedLayer>,
 }
@@ -72,8 +79,16 @@ impl ParamStore {
     /// alone, so that they depend neither on the order of the parameters nor on the device. Without a seed they are
     /// zeros, for a model that will be loaded.
     pub fn new(device: Device, seed: Option<u64>) -> Self {
-        let (params, index) = (Vec::new(), HashMap::new());
-        Self { device, seed, file: None, params, index, adapter: None, adapted: Vec::new() }
+        Self {
+            device,
+            seed,
+            file: None,
+            params: Vec::new(),
+            index: HashMap::new(),
+            fixed: HashSet::new(),
+            adapter: None,
+            adapted: Vec::new(),
+        }
     }
 
     /// An empty store for a model that will be loaded from `file`. Parameters that the file holds start as zeros.
@@ -127,6 +142,21 @@ impl ParamStore {
         Ok(tensor)
     }
 
+    /// Makes a parameter that is saved with the model and never trained.
+    ///
+    /// # Errors
+    /// As for [`ParamStore::add`].
+    pub fn add_fixed(&mut self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        let tensor = self.add(name, shape, init)?;
+        self.fixed.insert(name.to_owned());
+        Ok(tensor.f_set_requires_grad(false)?)
+    }
+
+    /// Whether the parameter `name` is never trained ([`ParamStore::add_fixed`]).
+    pub fn is_fixed(&self, name: &str) -> bool {
+        self.fixed.contains(name)
+    }
+
     /// The parameter `name`.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.index.get(name).map(|i| &self.params[*i].1)
@@ -147,7 +177,8 @@ impl ParamStore {
         self.trainable().map(|(_, tensor)| tensor.numel() as u64).sum()
     }
 
-    /// Turns gradients on or off for the parameters whose name `select` returns true for. Returns their number.
+    /// Turns gradients on or off for the parameters whose name `select` returns true for. Returns their number. Those that
+    /// are never trained are left out ([`ParamStore::add_fixed`]).
     ///
     /// # Errors
     /// If a parameter that the adapter of the model does not hold would be trained, because that would not be saved; or
@@ -155,7 +186,7 @@ impl ParamStore {
     pub fn set_trainable(&mut self, train: bool, select: impl Fn(&str) -> bool) -> Result<usize> {
         let mut count = 0;
         for (name, tensor) in &self.params {
-            if select(name) {
+            if select(name) && !self.is_fixed(name) {
                 if train && !self.is_saved(name) {
                     let reason = format!(
                         "`{name}` is a weight of the base model, which stays as it is: an adapter does not hold it"
@@ -243,6 +274,14 @@ impl<'a> Scope<'a> {
         self.store.borrow_mut().add(&format!("{}{name}", self.prefix), shape, init)
     }
 
+    /// Makes the parameter `name` in this scope, which is saved with the model and never trained.
+    ///
+    /// # Errors
+    /// As for [`Scope::param`].
+    pub fn fixed(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        self.store.borrow_mut().add_fixed(&format!("{}{name}", self.prefix), shape, init)
+    }
+
     /// Makes the parameter `name` in this scope with the initial values that it would have in the scope `like`.
     ///
     /// # Errors
@@ -286,7 +325,35 @@ fn initial(seed: u64, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
                 .collect();
             shaped(&values, shape)
         }
+        Init::Grid { size } => grid(name, shape, size),
     }
+}
+
+/// The values of [`Init::Grid`]. A quarter of the width each has the sines and the cosines of the column, then those of
+/// the row: the order of the weights of He et al. 2021, "Masked Autoencoders Are Scalable Vision Learners". Wavelengths
+/// run from 2 pi to 2 pi times 10,000.
+fn grid(name: &str, shape: &[i64], [rows, columns]: [i64; 2]) -> Result<Tensor> {
+    let width = match shape {
+        [.., count, width] if *count == rows * columns + 1 && width % 4 == 0 => *width,
+        _ => {
+            let reason = format!(
+                "{rows} x {columns} patches have sinusoids of shape [{}, a multiple of 4], not {shape:?}",
+                rows * columns + 1
+            );
+            return Err(Error::Config { key: name.to_owned(), reason });
+        }
+    };
+    let quarter = width / 4;
+    let mut values = vec![0.0; width as usize];
+    for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+        for place in [column, row].map(|place| place as f64) {
+            let angles = (0..quarter).map(|i| place / 1e4_f64.powf(i as f64 / quarter as f64));
+            let angles: Vec<f64> = angles.collect();
+            values.extend(angles.iter().map(|angle| angle.sin() as f32));
+            values.extend(angles.iter().map(|angle| angle.cos() as f32));
+        }
+    }
+    shaped(&values, shape)
 }
 
 /// Values that `draw` returns one after the other.

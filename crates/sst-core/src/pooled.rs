@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::forward::Forward;
 use crate::input::{Input, Tokens};
 use crate::nn::Pooling;
-use crate::ragged::{RaggedRows, RowLayout};
+use crate::ragged::RaggedRows;
+use crate::row_layout::RowLayout;
 
 /// The vectors `[b, p d]` of the rows of `input` in fp32: the vectors of the p poolings side by side.
 ///

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 use sst_data::{Harmless, Unused, UnusedKind};
 
-use crate::entry::{COMMON, ModelEntry};
+use crate::dual::TowerEntry;
+use crate::entry::{COMMON, ConfigPart, ModelEntry};
 use crate::error::{ModelError, bad};
 use crate::heads::{classifier, labels};
 
@@ -175,4 +176,16 @@ pub(crate) fn add_unused(unused: &mut Unused, file: &str, config: &Value, entry:
     for key in (entry.without_effect)(config).into_iter().chain(labels::without_effect(config)) {
         unused.add(UnusedKind::ConfigKey, format!("{file}: {key}"));
     }
+    // An error is that of the model, which is built later.
+    for ConfigPart { key, value, tower } in (entry.parts)(config).unwrap_or_default() {
+        add_unused_keys(unused, &format!("{file}: {key}"), &value, tower);
+    }
+}
+
+/// [`add_unused`] for the configuration of a tower.
+pub(crate) fn add_unused_keys(unused: &mut Unused, file: &str, config: &Value, tower: &TowerEntry) {
+    let known = (tower.default_config)();
+    let used = known.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+    let harmless: Vec<Harmless> = HARMLESS.iter().chain(tower.harmless).copied().collect();
+    unused.add_keys(file, config, used.chain(COMMON.iter().copied()), &harmless);
 }

@@ -3,9 +3,10 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use sst_core::checkpoint::Renamed;
-use sst_core::{HeadKind, Model};
+use sst_core::{HeadKind, Modality, Model};
 use sst_data::Harmless;
 
+use crate::dual::TowerEntry;
 use crate::error::ModelError;
 use crate::options::BuildOptions;
 use crate::plan::{Parts, Plan, Request};
@@ -24,7 +25,9 @@ pub struct ModelEntry {
     pub model_type: &'static str,
     /// One line for `sst list`.
     pub summary: &'static str,
-    /// Whether a token attends only to those before it.
+    /// The modalities that it has encoders for.
+    pub modalities: &'static [Modality],
+    /// Whether a token attends only to those before it, and the model generates texts.
     pub is_causal: bool,
     /// The keys of its config.json that are dropout probabilities of the encoder.
     pub dropout: &'static [&'static str],
@@ -32,6 +35,8 @@ pub struct ModelEntry {
     pub architectures: &'static [&'static str],
     /// The architectures with a task head, and the kind of that head.
     pub tasks: &'static [(&'static str, HeadKind)],
+    /// Its encoders as towers of a dual encoder.
+    pub(crate) towers: &'static [TowerEntry],
     /// Every configuration key with its default.
     pub default_config: fn() -> Value,
     /// Checks a config.json without building the model.
@@ -40,11 +45,27 @@ pub struct ModelEntry {
     pub harmless: &'static [Harmless],
     /// Lists the keys of a config.json that the model reads, but that other keys override.
     pub(crate) without_effect: fn(&Value) -> Vec<String>,
+    /// The parts of a config.json that are the configurations of towers; [`no_parts`] for a model with one encoder.
+    pub(crate) parts: fn(&Value) -> Result<Vec<ConfigPart>, ModelError>,
     pub(crate) build: Build,
     /// The parameter that a tensor stands for in an architecture, whatever release of transformers named it.
     pub(crate) rename: fn(&str, &str) -> Renamed,
     /// Decides which architecture a folder is loaded as, and how each tensor is used.
     pub(crate) plan: fn(&Request<'_>) -> Result<Plan, ModelError>,
+}
+
+/// A key of a config.json whose value is the configuration of a tower.
+#[derive(Debug)]
+pub(crate) struct ConfigPart {
+    pub(crate) key: &'static str,
+    /// The value, with the keys that the tower reads.
+    pub(crate) value: Value,
+    pub(crate) tower: &'static TowerEntry,
+}
+
+/// The parts of the config.json of a model with one encoder.
+pub(crate) fn no_parts(_config: &Value) -> Result<Vec<ConfigPart>, ModelError> {
+    Ok(Vec::new())
 }
 
 impl ModelEntry {
@@ -56,7 +77,17 @@ impl ModelEntry {
     /// The architecture of a new model whose head of this kind is trained; `None` if models of this type have no such head.
     pub fn architecture_with(&self, kind: HeadKind) -> Option<&'static str> {
         match kind {
+            // Models of images have no language-model head.
+            HeadKind::LanguageModel | HeadKind::SentencePair
+                if self.modalities.contains(&Modality::Image) =>
+            {
+                None
+            }
             HeadKind::LanguageModel => self.architectures.first().copied(),
+            HeadKind::Projection(modality) => {
+                let is_dual = self.modalities.len() > 1 && self.modalities.contains(&modality);
+                self.architectures.first().copied().filter(|_| is_dual)
+            }
             HeadKind::SentencePair => {
                 self.architectures.iter().copied().find(|name| name.ends_with("ForPreTraining"))
             }

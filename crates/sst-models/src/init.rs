@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sst_core::Init;
 
+use crate::error::{ModelError, bad};
+
 /// The initial values of weights that differ from the model's defaults. A key that does not apply is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -65,4 +67,13 @@ impl InitOptions {
             },
         }
     }
+}
+
+/// Refuses options other than the defaults, for a model that does not have them.
+pub(crate) fn plain(init: &InitOptions, model_type: &str) -> Result<(), ModelError> {
+    if *init == InitOptions::default() {
+        return Ok(());
+    }
+    let key = if init.positions != Positions::Normal { "init.positions" } else { "init.attention" };
+    Err(bad(key, &format!("the weights of {model_type} start as \"normal\" only")))
 }

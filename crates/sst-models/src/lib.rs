@@ -37,10 +37,13 @@
 
 mod adapter;
 mod bert;
+mod block;
 mod card;
 mod causal;
+mod clip;
 mod config;
 mod decoder;
+mod dual;
 mod entry;
 mod error;
 mod export;
@@ -49,6 +52,7 @@ mod generation;
 pub mod gguf;
 mod gpt2;
 mod heads;
+mod image;
 mod image_size;
 mod init;
 mod llama;
@@ -59,10 +63,15 @@ mod plan;
 pub mod registry;
 mod sentence;
 pub mod setting;
+mod siglip;
+mod vit;
+mod vit_mae;
 
 pub use adapter::{adapter_base, check_base, is_adapter, tokenizer_folder};
 pub use bert::{BertConfig, BertModel};
 pub use card::ModelCard;
+pub use clip::{ClipConfig, ClipTextConfig, ClipVisionConfig};
+pub use dual::{DualConfig, DualOptions, TowerSource, dual_encoder};
 pub use error::ModelError;
 pub use export::{HostModel, save_folder};
 pub use files::{Carried, Role};
@@ -70,6 +79,7 @@ pub use generation::{GenerationConfig, token_ids};
 pub use gpt2::Gpt2Config;
 pub use heads::classifier::HeadConfig;
 pub use heads::labels::{Labels, label_keys};
+pub use image::{ImageSize, PatchSize};
 pub use image_size::image_size;
 pub use init::{InitOptions, Positions, Queries};
 pub use llama::LlamaConfig;
@@ -81,4 +91,7 @@ pub use sentence::{
     Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens, Side, around_encoder,
     encoder_folder,
 };
+pub use siglip::{SiglipConfig, SiglipTextConfig, SiglipVisionConfig};
 pub use sst_core::ProblemType;
+pub use vit::VitConfig;
+pub use vit_mae::VitMaeConfig;

@@ -3,17 +3,27 @@
 use serde_json::{Map, Value};
 use sst_core::Model;
 
-use crate::entry::{COMMON, model_type};
+use crate::dual::TowerEntry;
+use crate::entry::{COMMON, ConfigPart, model_type};
 use crate::error::ModelError;
 use crate::heads::labels;
 use crate::plan::Parts;
-use crate::{bert, gpt2, llama};
+use crate::{bert, clip, dual, gpt2, llama, siglip, vit, vit_mae};
 
 pub use crate::entry::ModelEntry;
 pub use crate::options::BuildOptions;
 
 /// One entry for each model.
-const MODELS: &[ModelEntry] = &[bert::ENTRY, gpt2::ENTRY, llama::ENTRY];
+const MODELS: &[ModelEntry] = &[
+    bert::ENTRY,
+    gpt2::ENTRY,
+    llama::ENTRY,
+    vit::ENTRY,
+    vit_mae::ENTRY,
+    clip::ENTRY,
+    siglip::ENTRY,
+    dual::ENTRY,
+];
 
 /// All models.
 pub fn list() -> &'static [ModelEntry] {
@@ -44,16 +54,40 @@ pub fn build(config: &Value, options: &BuildOptions) -> Result<Box<dyn Model>, M
     };
     let is_known =
         |key: &str| known.get(key).is_some() || COMMON.contains(&key) || task_keys.contains(&key);
-    let unknown = config.as_object().into_iter().flat_map(Map::keys).find(|key| !is_known(key));
-    if let Some(key) = unknown {
-        let keys = known.as_object().into_iter().flat_map(Map::keys);
-        let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
-        return Err(ModelError::Config {
-            path: key.clone(),
-            message: format!("unknown field `{key}`, expected one of {}", keys.join(", ")),
-        });
+    refuse_unknown("", config, &known, is_known)?;
+    for ConfigPart { key, value, tower } in (entry.parts)(config)? {
+        check_known(key, &value, tower)?;
     }
     (entry.build)(config, options, &Parts::NEW)
+}
+
+/// Refuses keys of the configuration of a tower that it does not have. `part` is the key of the configuration.
+pub(crate) fn check_known(
+    part: &str,
+    config: &Value,
+    tower: &TowerEntry,
+) -> Result<(), ModelError> {
+    let known = (tower.default_config)();
+    let is_known = |key: &str| known.get(key).is_some() || COMMON.contains(&key);
+    refuse_unknown(&format!("{part}."), config, &known, is_known)
+}
+
+/// Refuses the keys of `config` that `is_known` is false for. `start` comes before their names in the error, which lists
+/// the keys `known`.
+fn refuse_unknown(
+    start: &str,
+    config: &Value,
+    known: &Value,
+    is_known: impl Fn(&str) -> bool,
+) -> Result<(), ModelError> {
+    let unknown = config.as_object().into_iter().flat_map(Map::keys).find(|key| !is_known(key));
+    let Some(key) = unknown else { return Ok(()) };
+    let keys = known.as_object().into_iter().flat_map(Map::keys);
+    let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
+    Err(ModelError::Config {
+        path: format!("{start}{key}"),
+        message: format!("unknown field `{key}`, expected one of {}", keys.join(", ")),
+    })
 }
 
 /// Builds a model of the shape that `config`, the config.json of a loaded model, describes, with new initial values. Like

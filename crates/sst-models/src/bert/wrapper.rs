@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 
 use serde_json::{Value, json};
+use sst_core::checkpoint::Renamed;
 use sst_core::nn::Linear;
 use sst_core::{
     Encoder, Error, Head, HeadKind, LayerStack, Modality, Model, ParamStore, Result, Scope,
@@ -13,13 +14,16 @@ use tch::Tensor;
 use super::config::{BertConfig, HARMLESS};
 use super::heads::{MaskedHead, NextSentenceHead};
 use super::model::BertModel;
+use super::names::{canonical, is_buffer};
 use super::plan::{BASE, MASKED, PRETRAINING, SEQUENCE, SPAN, TOKEN, parameter, plan};
-use crate::entry::{ModelEntry, architecture, parse_config, saved_config};
+use crate::dual::{Tower, TowerEncoder, TowerEntry};
+use crate::entry::{ModelEntry, architecture, no_parts, parse_config, saved_config};
 use crate::error::ModelError;
 use crate::heads::labels::Labels;
 use crate::heads::{
-    Classifier, HeadConfig, Heads, SequenceClassification, Sizes, Span, TokenClassification,
+    Classifier, HeadConfig, Heads, Pooler, SequenceClassification, Sizes, Span, TokenClassification,
 };
+use crate::init::InitOptions;
 use crate::options::BuildOptions;
 use crate::plan::Parts;
 
@@ -27,6 +31,7 @@ use crate::plan::Parts;
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "bert",
     summary: "bidirectional encoder with a masked-token head, for masked language modelling",
+    modalities: &[Modality::Text],
     is_causal: false,
     dropout: &["hidden_dropout_prob", "attention_probs_dropout_prob"],
     architectures: &[MASKED, PRETRAINING, BASE],
@@ -35,10 +40,12 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
         (TOKEN, HeadKind::TokenClassification),
         (SPAN, HeadKind::Span),
     ],
+    towers: &[TOWER],
     default_config: || json!(BertConfig::default()),
     check: |config| parse_config::<BertConfig>(config)?.check(),
     harmless: HARMLESS,
     without_effect: |_| Vec::new(),
+    parts: no_parts,
     build,
     rename: parameter,
     plan,
@@ -203,5 +210,44 @@ impl Model for Bert {
             head: kind,
             architectures: architectures_with(kind),
         })
+    }
+}
+
+/// The encoder with its pooler as a tower of a dual encoder.
+const TOWER: TowerEntry = TowerEntry {
+    model_type: "bert",
+    modality: Modality::Text,
+    default_config: || json!(BertConfig::default()),
+    check: |config| parse_config::<BertConfig>(config)?.check(),
+    harmless: HARMLESS,
+    build: tower,
+    config: Value::clone,
+    rename: |name| match is_buffer(name) {
+        true => Renamed::Ignore,
+        false => Renamed::To(canonical(name)),
+    },
+    new: &["pooler."],
+};
+
+fn tower(scope: &Scope<'_>, config: &Value) -> Result<Tower, ModelError> {
+    let config: BertConfig = parse_config(config)?;
+    config.check()?;
+    let encoder = BertModel::new(scope, &config, InitOptions::default(), true)?;
+    let Some(pooler) = encoder.pooler().map(Pooler::handle) else {
+        return Err(Error::Contract("a tower of BERT needs its pooler".into()).into());
+    };
+    Ok(Tower {
+        encoder: Box::new(encoder),
+        pool: Box::new(pooler),
+        pooled_width: config.hidden_size,
+        layers: LAYERS,
+        depth: config.num_hidden_layers as usize,
+        config: json!(config),
+    })
+}
+
+impl TowerEncoder for BertModel {
+    fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> usize {
+        self.checkpoint_layers(select)
     }
 }

@@ -1,16 +1,17 @@
 //! The architectures of GPT-2 as [`Model`]s: `GPT2Model`, `GPT2LMHeadModel`, and those of task heads.
 
 use serde_json::{Value, json};
-use sst_core::{HeadKind, Model};
+use sst_core::{Encoder, HeadInput, HeadKind, Modality, Model, Scope};
 
 use super::config::{Gpt2Config, HARMLESS};
 use super::model::Gpt2Model;
 use super::names::NAMES;
-use crate::causal::{self, Shape};
-use crate::entry::{ModelEntry, parse_config};
+use crate::causal::{self, CausalDecoder, Shape};
+use crate::dual::{TokenPool, Tower, TowerEncoder, TowerEntry};
+use crate::entry::{ModelEntry, no_parts, parse_config};
 use crate::error::ModelError;
 use crate::error::bad;
-use crate::init::Queries;
+use crate::init::{InitOptions, Queries};
 use crate::options::BuildOptions;
 use crate::plan::Parts;
 
@@ -18,6 +19,7 @@ use crate::plan::Parts;
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "gpt2",
     summary: "decoder with learned positions, for causal language modelling",
+    modalities: &[Modality::Text],
     is_causal: true,
     dropout: &["resid_pdrop", "embd_pdrop", "attn_pdrop"],
     architectures: &["GPT2LMHeadModel", "GPT2Model"],
@@ -26,10 +28,12 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
         ("GPT2ForTokenClassification", HeadKind::TokenClassification),
         ("GPT2ForQuestionAnswering", HeadKind::Span),
     ],
+    towers: &[TOWER],
     default_config: || json!(Gpt2Config::default()),
     check: |config| parse_config::<Gpt2Config>(config)?.check(),
     harmless: HARMLESS,
     without_effect: |_| Vec::new(),
+    parts: no_parts,
     build,
     rename: |name, architecture| NAMES.parameter(name, architecture),
     plan: |request| causal::plan(request, &NAMES),
@@ -57,4 +61,37 @@ fn build(
     causal::build(&ENTRY, options, parts, shape, |scope| {
         Gpt2Model::new(scope, &config, options.init)
     })
+}
+
+/// The decoder as a tower of a dual encoder, pooled by its last token.
+const TOWER: TowerEntry = TowerEntry {
+    model_type: "gpt2",
+    modality: Modality::Text,
+    default_config: || json!(Gpt2Config::default()),
+    check: |config| parse_config::<Gpt2Config>(config)?.check(),
+    harmless: HARMLESS,
+    build: tower,
+    config: Value::clone,
+    rename: |name| NAMES.parameter(name, NAMES.base),
+    new: &[],
+};
+
+fn tower(scope: &Scope<'_>, config: &Value) -> Result<Tower, ModelError> {
+    let config: Gpt2Config = parse_config(config)?;
+    config.check()?;
+    let encoder = Gpt2Model::new(scope, &config, InitOptions::default())?;
+    Ok(Tower {
+        pooled_width: encoder.hidden_size(),
+        encoder: Box::new(encoder),
+        pool: Box::new(TokenPool(HeadInput::LastToken { padding_id: None })),
+        layers: NAMES.layers,
+        depth: config.n_layer as usize,
+        config: json!(config),
+    })
+}
+
+impl TowerEncoder for Gpt2Model {
+    fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> usize {
+        CausalDecoder::checkpoint_layers(self, select)
+    }
 }

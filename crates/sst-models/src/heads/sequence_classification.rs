@@ -9,26 +9,31 @@ use tch::Tensor;
 use super::{Classifier, Pooler};
 
 /// A classifier on the hidden state of one token of each row. Encoders use the first token, with the pooler and
-/// dropout before the classifier (`BertForSequenceClassification`). Decoders use the last token, which attends to all
-/// others (`GPT2ForSequenceClassification`, `LlamaForSequenceClassification`).
+/// dropout before the classifier (`BertForSequenceClassification`) or without (`ViTForImageClassification`). Decoders use
+/// the last token, which attends to all others (`GPT2ForSequenceClassification`, `LlamaForSequenceClassification`).
 #[derive(Debug)]
 pub(crate) struct SequenceClassification {
     pooler: Option<Pooler>,
     dropout: f64,
     classifier: Classifier,
-    /// For a head on the last token: the token id that is skipped as padding.
-    padding_id: Option<i64>,
+    input: HeadInput,
 }
 
 impl SequenceClassification {
     /// A head on the pooled hidden state of the first token, with this dropout probability before the classifier.
     pub(crate) fn of_first_token(pooler: Pooler, dropout: f64, classifier: Classifier) -> Self {
-        Self { pooler: Some(pooler), dropout, classifier, padding_id: None }
+        Self { pooler: Some(pooler), dropout, classifier, input: HeadInput::FirstToken }
+    }
+
+    /// A head on the hidden state of the class token, the first one of an image.
+    pub(crate) fn of_class_token(classifier: Classifier) -> Self {
+        Self { pooler: None, dropout: 0.0, classifier, input: HeadInput::FirstToken }
     }
 
     /// A head on the hidden state of the last token whose id is not `padding_id`.
     pub(crate) fn of_last_token(classifier: Classifier, padding_id: Option<i64>) -> Self {
-        Self { pooler: None, dropout: 0.0, classifier, padding_id }
+        let input = HeadInput::LastToken { padding_id };
+        Self { pooler: None, dropout: 0.0, classifier, input }
     }
 }
 
@@ -46,10 +51,7 @@ impl Head for SequenceClassification {
     }
 
     fn input(&self) -> HeadInput {
-        match self.pooler {
-            Some(_) => HeadInput::FirstToken,
-            None => HeadInput::LastToken { padding_id: self.padding_id },
-        }
+        self.input
     }
 
     fn parameters(&self) -> Vec<&Tensor> {

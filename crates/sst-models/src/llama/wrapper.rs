@@ -1,13 +1,14 @@
 //! The architectures of Llama as [`Model`]s: `LlamaModel`, `LlamaForCausalLM`, and those of task heads.
 
 use serde_json::{Value, json};
-use sst_core::{HeadKind, Model};
+use sst_core::{Encoder, HeadInput, HeadKind, Modality, Model, Scope};
 
 use super::config::{HARMLESS, LlamaConfig};
 use super::model::LlamaModel;
 use super::names::NAMES;
-use crate::causal::{self, Shape};
-use crate::entry::{ModelEntry, parse_config};
+use crate::causal::{self, CausalDecoder, Shape};
+use crate::dual::{TokenPool, Tower, TowerEncoder, TowerEntry};
+use crate::entry::{ModelEntry, no_parts, parse_config};
 use crate::error::ModelError;
 use crate::error::bad;
 use crate::init::InitOptions;
@@ -18,6 +19,7 @@ use crate::plan::Parts;
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     model_type: "llama",
     summary: "decoder with rotary positions and a gated MLP, for causal language modelling",
+    modalities: &[Modality::Text],
     is_causal: true,
     dropout: &["attention_dropout"],
     architectures: &["LlamaForCausalLM", "LlamaModel"],
@@ -26,6 +28,7 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
         ("LlamaForTokenClassification", HeadKind::TokenClassification),
         ("LlamaForQuestionAnswering", HeadKind::Span),
     ],
+    towers: &[TOWER],
     default_config: || json!(LlamaConfig::default()),
     check: |config| parse_config::<LlamaConfig>(config)?.check(),
     harmless: HARMLESS,
@@ -34,6 +37,7 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
             .map(|config| config.unused_rope_keys())
             .unwrap_or_default()
     },
+    parts: no_parts,
     build,
     rename: |name, architecture| NAMES.parameter(name, architecture),
     plan: |request| causal::plan(request, &NAMES),
@@ -59,4 +63,37 @@ fn build(
         std: config.initializer_range,
     };
     causal::build(&ENTRY, options, parts, shape, |scope| LlamaModel::new(scope, &config, rotary))
+}
+
+/// The decoder as a tower of a dual encoder, pooled by its last token.
+const TOWER: TowerEntry = TowerEntry {
+    model_type: "llama",
+    modality: Modality::Text,
+    default_config: || json!(LlamaConfig::default()),
+    check: |config| parse_config::<LlamaConfig>(config)?.check(),
+    harmless: HARMLESS,
+    build: tower,
+    config: Value::clone,
+    rename: |name| NAMES.parameter(name, NAMES.base),
+    new: &[],
+};
+
+fn tower(scope: &Scope<'_>, config: &Value) -> Result<Tower, ModelError> {
+    let config: LlamaConfig = parse_config(config)?;
+    config.check()?;
+    let encoder = LlamaModel::new(scope, &config, config.rotary()?)?;
+    Ok(Tower {
+        pooled_width: encoder.hidden_size(),
+        encoder: Box::new(encoder),
+        pool: Box::new(TokenPool(HeadInput::LastToken { padding_id: None })),
+        layers: NAMES.layers,
+        depth: config.num_hidden_layers as usize,
+        config: json!(config.complete()),
+    })
+}
+
+impl TowerEncoder for LlamaModel {
+    fn checkpoint_layers(&mut self, select: &dyn Fn(usize) -> bool) -> usize {
+        CausalDecoder::checkpoint_layers(self, select)
+    }
 }

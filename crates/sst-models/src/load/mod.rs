@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use sst_core::checkpoint::{Allow, LoadReport};
-use sst_core::{HeadKind, LoraConfig, Model};
+use sst_core::{HeadKind, LoraConfig, Modality, Model};
 use sst_data::{Ledger, Unused, UnusedKind};
 use tch::Device;
 
@@ -121,7 +121,7 @@ pub fn open(folder: &Path, options: &LoadOptions) -> Result<Loaded, ModelError> 
     load_as(folder, None, options)
 }
 
-/// The sizes in a folder's config.json that limit the texts of its model.
+/// The sizes in a folder's config.json that limit the texts of its model; `None` for a model of images alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sizes {
     /// The number of rows of the embedding table; every token id is smaller than this.
@@ -138,7 +138,15 @@ pub struct Sizes {
 /// required head is missing or has another number of classes.
 pub fn check_folder(folder: &Path, options: &LoadOptions) -> Result<Sizes, ModelError> {
     let prepared = prepare(folder, None, options)?;
-    let number = |key: &str| prepared.config.get(key).and_then(Value::as_u64);
+    let parts = (prepared.entry.parts)(&prepared.config)?;
+    let text = parts.iter().find(|part| part.tower.modality == Modality::Text);
+    let number = |key: &str| match text {
+        Some(part) => {
+            let value = part.value.get(key).and_then(Value::as_u64);
+            value.or_else(|| (part.tower.default_config)().get(key).and_then(Value::as_u64))
+        }
+        None => prepared.config.get(key).and_then(Value::as_u64),
+    };
     let max_length = number("max_position_embeddings").or_else(|| number("n_positions"));
     Ok(Sizes { vocab_size: number("vocab_size"), max_length })
 }
