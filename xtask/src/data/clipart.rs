@@ -1,7 +1,7 @@
 //! Drawings of the Open Clip Art Library. A PNG file has an SVG file beside it whose metadata hold the title and the
 //! keywords; the first folder of its path is the label.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::registry::{Entry, Maker, Making, Origin, Source};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "clipart",
-    about: "pictures: about 6,800 drawings with English titles and keywords, 22 labels",
+    about: "pictures: about 6,900 drawings, 3,000 with English titles and keywords, 22 labels",
     license: "public domain",
     warning: None,
     origin: Origin::Made {
@@ -38,10 +38,17 @@ pub(super) const ENTRY: Entry = Entry {
 /// Larger pictures are left out: a handful of drawings have up to 230 million pixels.
 const MAX_PIXELS: u64 = 16_000_000;
 
+/// A title of more pictures than this is the name of a collection, such as "Etiquette Icons", and no caption.
+const MAX_PICTURES_OF_A_TITLE: usize = 10;
+
+/// The files of pictures with captions, and of the others.
+const WITH: [&str; 2] = ["train", "test"];
+const WITHOUT: [&str; 2] = ["train-without-captions", "test-without-captions"];
+
 /// Writes the pictures and JSON lines with the fields `image`, `en`, `en_captions` and `label`.
 fn make(making: &Making<'_>) -> Result<()> {
     let (png, svg) = (making.taken.join("png"), making.taken.join("svg"));
-    let mut collected = Pictures::default();
+    let (mut collected, mut found) = (Pictures::default(), Vec::new());
     for path in pictures::files(&png, "png")? {
         let file = png.join(&path);
         let Some(label) = pictures::label(&path).map(|label| label.replace('_', " ")) else {
@@ -65,14 +72,29 @@ fn make(making: &Making<'_>) -> Result<()> {
             continue;
         }
         let text = fs::read(&twin).with_context(|| format!("cannot read {}", twin.display()))?;
-        let metadata = Metadata::read(&text);
-        let Some(captions) = metadata.captions() else {
-            collected.leave_out("without a title");
-            continue;
-        };
-        let captions = vec![("en", vec![metadata.title]), ("en_captions", captions)];
-        collected.add(Captioned { file, path, label, captions, names: ["train", "test"] });
+        found.push((file, path, label, Metadata::read(&text)));
     }
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, _, _, metadata) in &found {
+        *counts.entry(metadata.title.to_lowercase()).or_default() += 1;
+    }
+    let (mut untitled, mut of_collections) = (0, 0);
+    for (file, path, label, metadata) in found {
+        let is_name = counts[&metadata.title.to_lowercase()] > MAX_PICTURES_OF_A_TITLE;
+        let captions = metadata.captions();
+        untitled += usize::from(captions.is_none());
+        of_collections += usize::from(captions.is_some() && is_name);
+        let group = captions.is_some().then(|| metadata.title.clone());
+        let (captions, names) = match captions.filter(|_| !is_name) {
+            Some(captions) => (vec![("en", vec![metadata.title]), ("en_captions", captions)], WITH),
+            None => (Vec::new(), WITHOUT),
+        };
+        collected.add(Captioned { file, path, label, captions, group, names });
+    }
+    eprintln!(
+        "without captions: {untitled} pictures that have no title, and {of_collections} whose title stands for more than \
+         {MAX_PICTURES_OF_A_TITLE} pictures"
+    );
     collected.write(making.into)
 }
 
@@ -143,7 +165,10 @@ impl Metadata {
         let mut seen = HashSet::from([self.title.to_lowercase(), String::new()]);
         let mut long = self.title.clone();
         for keyword in &self.keywords {
-            if seen.insert(keyword.to_lowercase()) {
+            // Some program has written the address of a list in memory instead of what is in it.
+            let is_address = keyword.eq_ignore_ascii_case("hash")
+                || keyword.to_lowercase().starts_with("hash(0x");
+            if !is_address && seen.insert(keyword.to_lowercase()) {
                 long = format!("{long}, {keyword}");
             }
         }
@@ -160,7 +185,7 @@ mod tests {
 
     const SVG: &str = "<?xml version=\"1.0\"?><svg><title>no</title><metadata><rdf:RDF><cc:Work rdf:about=\"\">
         <dc:title>Salt &amp; pepper</dc:title><dc:creator><cc:Agent><dc:title>Ann</dc:title></cc:Agent></dc:creator>
-        <dc:subject><rdf:Bag><rdf:li></rdf:li><rdf:li>table_ware</rdf:li><rdf:li>Food</rdf:li><rdf:li>food</rdf:li>
+        <dc:subject><rdf:Bag><rdf:li></rdf:li><rdf:li>table_ware</rdf:li><rdf:li>Food</rdf:li><rdf:li>HASH(0x8a0)</rdf:li><rdf:li>hash</rdf:li><rdf:li>food</rdf:li>
         <rdf:li/></rdf:Bag></dc:subject></cc:Work></rdf:RDF></metadata><text><rdf:li>no</rdf:li></text></svg>";
 
     fn check(svg: &str, expected: Option<&[&str]>) {
@@ -198,14 +223,25 @@ mod tests {
             let svg = SVG.replace("Salt", &format!("Salt {number}"));
             put(format!("svg/signs_and_more/{number}.svg"), svg.as_bytes());
         }
+        for number in 100..111 {
+            put(format!("png/signs_and_more/{number}.png"), &png(10, 10, number));
+            put(format!("svg/signs_and_more/{number}.svg"), SVG.as_bytes());
+        }
+        put("png/signs_and_more/untitled.png".to_owned(), &png(10, 10, 111));
+        put("svg/signs_and_more/untitled.svg".to_owned(), b"<svg/>");
         put("png/signs_and_more/large.png".to_owned(), &png(10_000, 10_000, 0));
         put("svg/signs_and_more/large.svg".to_owned(), SVG.as_bytes());
         put("png/signs_and_more/text.png".to_owned(), b"a text that is long enough");
         put("png/signs_and_more/alone.png".to_owned(), &png(10, 10, 99));
         let into = dir.path().join("into");
         make(&Making { root: dir.path(), taken: dir.path(), into: &into }).unwrap();
-        let mut all = lines(&into, "train.jsonl");
-        all.extend(lines(&into, "test.jsonl"));
+        let of = |names: [&str; 2]| names.map(|name| lines(&into, &format!("{name}.jsonl")));
+        // A title of eleven pictures is no caption, and all of them are in one part.
+        let others = of(WITHOUT);
+        assert_eq!(others.concat().len(), 12);
+        assert!(others.iter().any(|part| part.len() >= 11));
+        assert!(others.concat().iter().all(|line| line["en"].is_null()));
+        let all = of(WITH).concat();
         assert_eq!(all.len(), 60);
         assert!(all.iter().all(|line| line["label"] == "signs and more"));
         let image = "pictures/signs_and_more/7.png";

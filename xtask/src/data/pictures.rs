@@ -27,6 +27,8 @@ pub(super) struct Captioned {
     pub(super) label: String,
     /// Fields of captions with the captions of each. Several are written as a list.
     pub(super) captions: Vec<(&'static str, Vec<String>)>,
+    /// Pictures with the same value are in the same part, as if it were a caption.
+    pub(super) group: Option<String>,
     /// The names of the files: `["train", "test"]`, or others for pictures that lack a field of captions.
     pub(super) names: [&'static str; 2],
 }
@@ -49,7 +51,7 @@ impl Pictures {
     }
 
     /// Moves the pictures into the folder `into` and writes the JSON lines. Of equal files the first one is kept.
-    /// Pictures that have a caption in common, in whatever case, are in the same part. Prints how many pictures there are
+    /// Pictures that have a caption in common, in whatever case, or are of one group, are in the same part. Prints how many pictures there are
     /// and how many were left out.
     pub(super) fn write(mut self, into: &Path) -> Result<()> {
         self.rows.sort_by(|a, b| a.path.cmp(&b.path));
@@ -108,40 +110,39 @@ fn write_lines(into: &Path, name: &str, rows: &[&Captioned]) -> Result<()> {
     }
     file.flush()?;
     let fields: Vec<_> = fields.iter().map(|(name, count)| format!("{count} `{name}`")).collect();
-    eprintln!("{name}: {} pictures ({}; {} labels)", rows.len(), fields.join(", "), labels.len());
+    let fields = if fields.is_empty() { "no captions".to_owned() } else { fields.join(", ") };
+    eprintln!("{name}: {} pictures ({fields}; {} labels)", rows.len(), labels.len());
     Ok(())
 }
 
-/// Whether each picture is for tests. Pictures with a caption in common form a group, and the hash of the smallest path
-/// in a group decides.
+/// Whether each picture is for tests. Pictures that belong together form a set, and the hash of the smallest path in a
+/// set decides.
 fn are_for_tests(rows: &[Captioned]) -> Vec<bool> {
     let mut parents: Vec<usize> = (0..rows.len()).collect();
     let mut first: HashMap<(&str, String), usize> = HashMap::new();
     for (index, row) in rows.iter().enumerate() {
-        for (field, captions) in &row.captions {
-            for caption in captions {
-                let other = *first.entry((field, caption.to_lowercase())).or_insert(index);
-                let (one, other) = (root(&mut parents, index), root(&mut parents, other));
-                parents[one] = other;
-            }
+        let captions = row.captions.iter();
+        let captions =
+            captions.flat_map(|(field, captions)| captions.iter().map(move |text| (*field, text)));
+        for (field, text) in captions.chain(row.group.iter().map(|group| ("", group))) {
+            let other = *first.entry((field, text.to_lowercase())).or_insert(index);
+            let (one, other) = (root(&mut parents, index), root(&mut parents, other));
+            parents[one] = other;
         }
     }
     let roots: Vec<usize> = (0..rows.len()).map(|index| root(&mut parents, index)).collect();
-    let mut groups: HashMap<usize, (&str, usize)> = HashMap::new();
+    let mut sets: HashMap<usize, (&str, usize)> = HashMap::new();
     for (row, root) in rows.iter().zip(&roots) {
-        let (smallest, count) = groups.entry(*root).or_insert((row.path.as_str(), 0));
+        let (smallest, count) = sets.entry(*root).or_insert((row.path.as_str(), 0));
         *smallest = (*smallest).min(row.path.as_str());
         *count += 1;
     }
-    let largest = groups.values().map(|(_, count)| *count).max().unwrap_or_default();
-    eprintln!(
-        "{} groups of pictures with a caption in common, the largest of {largest}",
-        groups.len()
-    );
-    roots.iter().map(|root| split::hash(groups[root].0) % 20 < TEST_PARTS).collect()
+    let largest = sets.values().map(|(_, count)| *count).max().unwrap_or_default();
+    eprintln!("{} sets of pictures that stay together, the largest of {largest}", sets.len());
+    roots.iter().map(|root| split::hash(sets[root].0) % 20 < TEST_PARTS).collect()
 }
 
-/// The representative of the group of `index`.
+/// The representative of the set of `index`.
 fn root(parents: &mut [usize], mut index: usize) -> usize {
     while parents[index] != index {
         parents[index] = parents[parents[index]];
@@ -198,7 +199,7 @@ pub(super) mod tests {
             let captions = captions.iter().map(|caption| (*caption).to_owned()).collect();
             let (path, label) = ((*path).to_owned(), label(path).unwrap_or_default().to_owned());
             let (captions, names) = (vec![("en", captions)], ["train", "test"]);
-            collected.add(Captioned { file, path, label, captions, names });
+            collected.add(Captioned { file, path, label, captions, group: None, names });
         }
         collected.write(folder)
     }
@@ -253,7 +254,14 @@ pub(super) mod tests {
             let file = dir.path().join(path);
             fs::write(&file, path).unwrap();
             let (label, captions) = ("x".to_owned(), vec![("en", captions)]);
-            Captioned { file, path: path.to_owned(), label, captions, names: ["train", "test"] }
+            Captioned {
+                file,
+                path: path.to_owned(),
+                label,
+                captions,
+                group: None,
+                names: ["train", "test"],
+            }
         };
         let of_part = |part: bool| {
             let mut paths = (0..).map(|number| format!("{number}.png"));

@@ -65,7 +65,7 @@ fn make(making: &Making<'_>) -> Result<()> {
         let mut captions = vec![("en", vec![english])];
         let names = if chinese.is_some() { BOTH } else { ENGLISH };
         captions.extend(chinese.map(|chinese| ("zh", vec![chinese])));
-        collected.add(Captioned { file, path, label, captions, names });
+        collected.add(Captioned { file, path, label, captions, group: None, names });
     }
     collected.write(making.into)
 }
