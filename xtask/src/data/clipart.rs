@@ -92,8 +92,8 @@ fn make(making: &Making<'_>) -> Result<()> {
         collected.add(Captioned { file, path, label, captions, group, names });
     }
     eprintln!(
-        "without captions: {untitled} pictures that have no title, and {of_collections} whose title stands for more than \
-         {MAX_PICTURES_OF_A_TITLE} pictures"
+        "without captions: {untitled} pictures that have no title, and {of_collections} whose title stands \
+         for more than {MAX_PICTURES_OF_A_TITLE} pictures"
     );
     collected.write(making.into)
 }

@@ -51,8 +51,8 @@ impl Pictures {
     }
 
     /// Moves the pictures into the folder `into` and writes the JSON lines. Of equal files the first one is kept.
-    /// Pictures that have a caption in common, in whatever case, or are of one group, are in the same part. Prints how many pictures there are
-    /// and how many were left out.
+    /// Pictures that have a caption in common, in whatever case, or are of one group, are in the same part. Prints how
+    /// many pictures there are and how many were left out.
     pub(super) fn write(mut self, into: &Path) -> Result<()> {
         self.rows.sort_by(|a, b| a.path.cmp(&b.path));
         let mut seen = HashSet::new();

@@ -325,7 +325,7 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_put_away_is_taken_again() {
-        // The output of pickle.dumps in Python for `(array, array)`, in which names and the data type stand once.
+        // Two arrays of one number each. The names and the data type stand once, as Python writes them.
         let head = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nq\x02K\0\x85U\x01b\x87Rq\x03(K\x01K\x01\x85\
             cnumpy\ndtype\nq\x04U\x02i8K\0K\x01\x87Rq\x05(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89U\x08\x2a\0\0\0\0\0\0\0tb";
         let tail =
