@@ -23,7 +23,7 @@ pub(crate) struct Entry {
 
 /// The source of an entry.
 pub(crate) enum Origin {
-    /// A file of the repository.
+    /// A file or a folder of the repository.
     Bundled(&'static str),
     /// A package. Only the named files are extracted, and its code is never executed.
     Package { artifact: Artifact, megabytes: f64, takes: &'static [Take] },
@@ -156,9 +156,9 @@ pub(crate) fn check_table(entries: &[Entry]) {
         assert!(!name.is_empty() && name != "list" && !entry.license.is_empty(), "{name}");
         assert!(!entry.about.ends_with('.'), "{name}: one phrase, no full stop");
         match &entry.origin {
-            Origin::Bundled(file) => {
+            Origin::Bundled(path) => {
                 let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-                assert!(root.join(file).is_file(), "{name}: no {file}");
+                assert!(root.join(path).exists(), "{name}: no {path}");
             }
             Origin::Package { artifact, takes, megabytes } => {
                 assert_eq!(artifact.sha256.len(), 64, "{name}");

