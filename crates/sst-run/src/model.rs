@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use sst_core::Model;
+use sst_core::{InputSpec, Modality, Model};
+use sst_data::pictures::ImageProcessor;
+use sst_data::pictures::processor::{ProcessorError, ProcessorKind};
 use sst_data::read::require_readable;
 use sst_data::{Ledger, Processor};
 use sst_models::{LoadHead, LoadOptions};
@@ -246,7 +248,8 @@ impl ModelLocation {
     }
 
     /// Loads the model and its processor. The tokenizer then refuses texts whose tokens are not in the vocabulary of
-    /// the model. Files and settings that are not used go to `ledger`.
+    /// the model. A model that reads pictures has an image processor: that of the folder, or else that of its type in
+    /// transformers, with a warning. Files and settings that are not used go to `ledger`.
     ///
     /// # Errors
     /// If the model or the processor cannot be read, or the model lacks the required head.
@@ -269,6 +272,36 @@ impl ModelLocation {
             // A model without a text encoder has no vocabulary.
             Err(_) => processor,
         };
-        Ok((loaded.model, processor))
+        let images = image_processor(&folder, &*loaded.model, ledger)?;
+        Ok((loaded.model, processor.with_images(images)))
+    }
+}
+
+/// The image processor of a folder, or else that of the type of its model; `None` for a model that reads no pictures.
+fn image_processor(
+    folder: &Path,
+    model: &dyn Model,
+    ledger: &Ledger,
+) -> Result<Option<ImageProcessor>> {
+    let Ok(encoder) = model.encoder(Modality::Image) else { return Ok(None) };
+    match ImageProcessor::load(folder) {
+        Ok((processor, unused)) => {
+            ledger.add_unused(&unused);
+            Ok(Some(processor))
+        }
+        Err(ProcessorError::NotFound(_)) => {
+            let InputSpec::Image { size: [height, width], .. } = encoder.spec() else {
+                return Ok(None);
+            };
+            let side = u32::try_from(height.min(width)).unwrap_or(u32::MAX);
+            let kind = ProcessorKind::of_model(model.model_type());
+            tracing::warn!(
+                "{} has no preprocessor_config.json: pictures are prepared as by transformers' {}",
+                folder.display(),
+                kind.class()
+            );
+            Ok(Some(ImageProcessor::new(kind, side)))
+        }
+        Err(error) => Err(RunError::Model(error.to_string())),
     }
 }
