@@ -53,7 +53,8 @@ fn every_trainable_parameter_gets_a_gradient_and_the_loss_falls() {
             losses.push(loss.double_value(&[]));
             for (name, param) in model.params().trainable() {
                 let grad = param.grad();
-                if is_whole_batch && !name.starts_with("bert.") {
+                // A pooler is no part of the vectors that are compared, unless a model projects it.
+                if is_whole_batch && (name.starts_with("cls.") || name.contains("pooler.")) {
                     continue;
                 }
                 assert!(grad.defined(), "{}: {name} has no gradient", entry.name);
@@ -135,7 +136,9 @@ fn ragged_rows_give_the_loss_and_the_gradients_of_padded_rows() {
             let objective = build(entry.name, &json!({}), &context).unwrap();
             let model = toy::model_for(entry, tokenizer.vocab_size());
             let host = objective.collate().collate(&examples, 5).unwrap();
-            assert_eq!(host.padded_tokens > host.useful_tokens, !padding_free, "{}", entry.name);
+            if !(entry.rows)(&(entry.default_config)()).have_pictures() {
+                assert_eq!(host.padded_tokens > host.useful_tokens, !padding_free, "{}", entry.name);
+            }
             let batch = Batch::from_host(&host, Device::Cpu).unwrap();
             let loss = objective.loss(&*model, &batch, &CONTEXT).unwrap().loss;
             loss.f_backward().unwrap();
@@ -174,7 +177,8 @@ fn packed_rows_do_not_attend_to_each_other() {
         let model = toy::model_for(entry, tokenizer.vocab_size());
         let objective = build(entry.name, &json!({}), &context).unwrap();
         let examples = toy::rows(&tokenizer, 4);
-        if objective.collate().collate(&examples, 5).unwrap().normalizer == Normalizer::WholeBatch {
+        let is_whole = objective.collate().collate(&examples, 5).unwrap().normalizer == Normalizer::WholeBatch;
+        if is_whole || (entry.rows)(&(entry.default_config)()).have_pictures() {
             let refused = objective.collate().collate_packs(&examples, &[4], 5);
             assert!(matches!(refused, Err(CollateError::Packs)), "{}", entry.name);
             continue;
@@ -214,9 +218,14 @@ fn entries_agree_with_the_batches_and_configurations_of_their_objectives() {
         let masks_tokens =
             batch.find("masked_positions").is_some() && batch.find("masked_labels").is_some();
         assert_eq!(entry.held_out == ["mask-accuracy"], masks_tokens, "{}", entry.name);
-        // A loss over the whole batch compares vectors, which needs no head.
-        let needs_head = host.normalizer != Normalizer::WholeBatch;
+        // A loss over the whole batch compares vectors, which needs no head. Pictures are reconstructed by a decoder.
+        let have_pictures = (entry.rows)(&(entry.default_config)()).have_pictures();
+        let needs_head = host.normalizer != Normalizer::WholeBatch && !have_pictures;
         assert_eq!(entry.head.is_some(), needs_head, "{}", entry.name);
+        assert_eq!(!(entry.picture_transforms)().is_empty(), have_pictures, "{}", entry.name);
+        for (key, value) in (entry.model_keys)(&(entry.default_config)()) {
+            assert_eq!((entry.default_config)()[&key], value, "{}", entry.name);
+        }
         let mut single_texts = toy::rows(&tokenizer, 4);
         single_texts.iter_mut().for_each(|row| drop(row.fields.remove("input_ids.1")));
         let takes_single_texts = objective.collate().collate(&single_texts, 1).is_ok();

@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use sst_core::{Batch, Forward, HeadKind, Model, Tokens};
+use sst_core::{Batch, Forward, HeadKind, InputSpec, Model, Tokens};
 use sst_data::tokenize::{Algorithm, Tokenizer, TrainConfig, train};
-use sst_data::{Example, Field, Key, Span};
+use sst_data::{Example, Field, Key, PixelValues, Pixels, SeqRng, Span};
 use sst_models::{BuildOptions, InitOptions, list};
 use sst_objectives::{Context, Entry};
 use tch::{Device, Tensor};
@@ -13,13 +13,16 @@ use tch::{Device, Tensor};
 /// The hidden size of all models here.
 pub(crate) const WIDTH: i64 = 32;
 
+/// The pictures of the rows.
+pub(crate) const IMAGES: InputSpec = InputSpec::Image { size: [12, 12], channels: 3, patch: 4 };
+
 /// The labels of the rows.
 static LABELS: LazyLock<Vec<String>> = LazyLock::new(|| vec!["PER".to_owned()]);
 
 /// The inputs that objectives are built from.
 pub(crate) fn context(tokenizer: &Tokenizer, padding_free: bool) -> Context<'_> {
     let context = Context::new(Some(tokenizer), WIDTH, Device::Cpu, 5);
-    Context { padding_free, labels: &LABELS, ..context }
+    Context { padding_free, labels: &LABELS, images: Some(IMAGES), ..context }
 }
 
 /// A text with words of several tokens.
@@ -50,12 +53,25 @@ pub(crate) fn rows(tokenizer: &Tokenizer, count: u64) -> Vec<Example> {
             // The partner, for objectives on pairs.
             let ids = tokenizer.encode_with_special(&sentence(i + 1000)).unwrap();
             example.fields.insert("input_ids.1".into(), Field::Tokens(ids));
+            // Two views of a picture. The text is its caption.
+            for (view, name) in ["pixel_values", "pixel_values.1"].into_iter().enumerate() {
+                example.fields.insert(name.into(), Field::Pixels(picture(i, view as u64)));
+            }
             // The class, for objectives on labelled records. Three of four rows have the class 0.
             example.fields.insert("label".into(), Field::Int(i64::from(i % 4 == 3)));
             add_window(&mut example);
             example
         })
         .collect()
+}
+
+/// Noise around a colour that the picture has in all views.
+pub(crate) fn picture(i: u64, view: u64) -> Pixels {
+    let mut colour = SeqRng::new(7, "test.colour", 0, i);
+    let colour = [(); 3].map(|()| colour.normal() as f32);
+    let mut noise = SeqRng::new(7, "test.noise", view, i);
+    let values = (0..3 * 12 * 12).map(|at| colour[at / 144] + 0.3 * noise.normal() as f32);
+    Pixels { height: 12, width: 12, values: PixelValues::F32(values.collect()) }
 }
 
 /// Adds what objectives on windows read: all tokens as one window in which each token is a word, an entity and an answer.
@@ -125,6 +141,34 @@ pub(crate) fn decoder(vocab_size: usize) -> Box<dyn Model> {
 
 /// A model that the objective can train.
 pub(crate) fn model_for(objective: &Entry, vocab_size: usize) -> Box<dyn Model> {
+    let layers = json!({
+        "hidden_size": WIDTH, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64,
+    });
+    let with = |more: Value| -> Value {
+        let mut config = layers.clone();
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        config
+    };
+    let image = json!({"image_size": 12, "patch_size": 4, "initializer_range": 0.3});
+    if let "mae" | "simclr" = objective.name {
+        let mut config = with(image);
+        config["model_type"] = json!(if objective.name == "mae" { "vit_mae" } else { "vit" });
+        if objective.name == "mae" {
+            for key in ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"] {
+                config[format!("decoder_{key}")] = config[key].clone();
+            }
+        }
+        return build(&config, None);
+    }
+    if let "clip" | "siglip" = objective.name {
+        let text = with(json!({"vocab_size": vocab_size, "max_position_embeddings": 128, "eos_token_id": 3}));
+        let image = with(json!({"image_size": 12, "patch_size": 4}));
+        let mut config = json!({"model_type": objective.name, "text_config": text, "vision_config": image});
+        if objective.name == "clip" {
+            config["projection_dim"] = json!(WIDTH);
+        }
+        return build(&config, None);
+    }
     match (objective.head, objective.name) {
         (_, "clm") => decoder(vocab_size),
         (Some(HeadKind::LanguageModel), _) => model(vocab_size),
