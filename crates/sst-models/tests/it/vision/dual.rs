@@ -11,6 +11,7 @@ use sst_models::{
 use tch::{Device, Kind, Tensor};
 
 use super::folder;
+use super::folders::written;
 use super::inputs::options;
 use crate::case::{close, golden};
 
@@ -99,6 +100,7 @@ fn trained_towers_keep_their_weights_and_what_is_left_over_is_reported() {
         }
         assert!(count > 20, "{count}");
     }
+    save_folder(&written("made"), model, None, &ModelCard::default()).unwrap();
     let new: Vec<&str> = made.report.missing.iter().map(String::as_str).collect();
     assert!(
         new.iter().all(|name| ["pooler.", "_projection.", "logit_scale"]

@@ -129,7 +129,7 @@ fn losses_and_gradients_equal_transformers() {
 
 #[test]
 fn ten_steps_equal_transformers() {
-    for (name, ..) in CASES {
+    for name in ["vit", "mae", "mae-norm", "clip", "siglip", "dual"] {
         let (case, loaded) = (Case::open(&folder(name)), found(&folder(name)));
         steps::check_but(&case, &*loaded.model, &is_zero_in_steps, &|model, prefix| {
             loss(model, &Inputs::read(&case, prefix), Forward::TRAIN)
