@@ -12,7 +12,7 @@ from goldens.casefile import save_case, save_json, shapes
 
 OPTIMIZER = {"lr": 3e-3, "betas": [0.9, 0.98], "eps": 1e-6, "weight_decay": 0.01}
 STEPS, WARMUP, MAX_GRAD_NORM = 10, 3, 0.5
-NORM = re.compile(r"(^|\.)(LayerNorm|ln_\w+|\w*norm)\.weight$")
+NORM = re.compile(r"(^|\.)(LayerNorm|ln_\w+|\w*norm\w*)\.weight$")
 
 Batch = dict[str, torch.Tensor]
 
@@ -35,8 +35,8 @@ def step_case(model, batches: list[Batch], loss_of: Callable[[torch.nn.Module, B
     """
     parameters = list(model.parameters())
     groups = [
-        {"params": [p for p in parameters if p.ndim == 2]},
-        {"params": [p for p in parameters if p.ndim != 2], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim >= 2]},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, **OPTIMIZER, foreach=False, fused=False)
     scheduler = get_linear_schedule_with_warmup(optimizer, WARMUP, STEPS)

@@ -12,7 +12,7 @@ use crate::registry;
 
 /// An encoder of a model as a tower of a dual encoder.
 #[derive(Debug, Clone, Copy)]
-pub struct TowerEntry {
+pub(crate) struct TowerEntry {
     /// The `model_type` of its part of a config.json.
     pub(crate) model_type: &'static str,
     pub(crate) modality: Modality,

@@ -23,6 +23,7 @@ mod rope;
 mod sentence;
 mod steps;
 mod unused;
+mod vision;
 
 /// Tests that draw from libtorch's generator hold this lock, as all threads share the generator. So do tests of
 /// activation checkpointing, which resets it.
