@@ -137,7 +137,12 @@ fn ragged_rows_give_the_loss_and_the_gradients_of_padded_rows() {
             let model = toy::model_for(entry, tokenizer.vocab_size());
             let host = objective.collate().collate(&examples, 5).unwrap();
             if !(entry.rows)(&(entry.default_config)()).have_pictures() {
-                assert_eq!(host.padded_tokens > host.useful_tokens, !padding_free, "{}", entry.name);
+                assert_eq!(
+                    host.padded_tokens > host.useful_tokens,
+                    !padding_free,
+                    "{}",
+                    entry.name
+                );
             }
             let batch = Batch::from_host(&host, Device::Cpu).unwrap();
             let loss = objective.loss(&*model, &batch, &CONTEXT).unwrap().loss;
@@ -177,7 +182,8 @@ fn packed_rows_do_not_attend_to_each_other() {
         let model = toy::model_for(entry, tokenizer.vocab_size());
         let objective = build(entry.name, &json!({}), &context).unwrap();
         let examples = toy::rows(&tokenizer, 4);
-        let is_whole = objective.collate().collate(&examples, 5).unwrap().normalizer == Normalizer::WholeBatch;
+        let is_whole =
+            objective.collate().collate(&examples, 5).unwrap().normalizer == Normalizer::WholeBatch;
         if is_whole || (entry.rows)(&(entry.default_config)()).have_pictures() {
             let refused = objective.collate().collate_packs(&examples, &[4], 5);
             assert!(matches!(refused, Err(CollateError::Packs)), "{}", entry.name);

@@ -8,6 +8,7 @@ mod clm;
 mod contrastive;
 mod every;
 mod example;
+mod image_text;
 mod masking;
 mod mlm_loss;
 mod task_heads;

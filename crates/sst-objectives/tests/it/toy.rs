@@ -154,16 +154,21 @@ pub(crate) fn model_for(objective: &Entry, vocab_size: usize) -> Box<dyn Model> 
         let mut config = with(image);
         config["model_type"] = json!(if objective.name == "mae" { "vit_mae" } else { "vit" });
         if objective.name == "mae" {
-            for key in ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"] {
+            for key in
+                ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"]
+            {
                 config[format!("decoder_{key}")] = config[key].clone();
             }
         }
         return build(&config, None);
     }
     if let "clip" | "siglip" = objective.name {
-        let text = with(json!({"vocab_size": vocab_size, "max_position_embeddings": 128, "eos_token_id": 3}));
+        let text = with(
+            json!({"vocab_size": vocab_size, "max_position_embeddings": 128, "eos_token_id": 3}),
+        );
         let image = with(json!({"image_size": 12, "patch_size": 4}));
-        let mut config = json!({"model_type": objective.name, "text_config": text, "vision_config": image});
+        let mut config =
+            json!({"model_type": objective.name, "text_config": text, "vision_config": image});
         if objective.name == "clip" {
             config["projection_dim"] = json!(WIDTH);
         }
