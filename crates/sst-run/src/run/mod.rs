@@ -2,6 +2,7 @@
 
 mod record;
 mod stages;
+mod stuck;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use sst_train::{
 };
 
 use self::record::{exporter, trackers};
+use self::stuck::StuckLoss;
 use crate::builder::Recipe;
 use crate::error::{Result, RunError};
 use crate::folder::{self, Environment};
@@ -189,6 +191,7 @@ impl Run {
         environment.write(&folder, &run.recipe.config)?;
         let resume = run.restore(checkpoint, &mut learner)?;
         let mut trackers = trackers(&folder, resume.as_ref().map_or(0, |r| r.state.step))?;
+        trackers.push(Box::new(StuckLoss::default()));
         trackers.extend(own_trackers);
         let ready = Ready { config, processor, learner, tasks, evaluators, trackers, resume };
         run.fit(&saver, ready)
