@@ -148,4 +148,6 @@ pub enum ListKind {
     Augmentations,
     /// Transforms of labelled records, for `[[data.transform]]`.
     Transforms,
+    /// Transforms of pictures, for `[[data.transform]]`.
+    PictureTransforms,
 }

@@ -9,10 +9,12 @@ use super::{resolve, unused};
 use crate::recipe::Written;
 
 /// Valid recipes with different sections.
-const RECIPES: [&str; 3] = [
+const RECIPES: [&str; 5] = [
     include_str!("../../../../recipes/demo.toml"),
     include_str!("../../../../recipes/gpt.toml"),
     include_str!("../../../../recipes/bilingual.toml"),
+    include_str!("../../../../recipes/mae.toml"),
+    include_str!("../../../../recipes/clip.toml"),
 ];
 /// The maximum time to check a recipe. Values that are too large must be refused before anything of that size is built.
 const MAX_TIME: Duration = Duration::from_secs(5);

@@ -17,7 +17,7 @@ struct Item {
     config: Option<Value>,
 }
 
-const KINDS: [(ListKind, &str); 9] = [
+const KINDS: [(ListKind, &str); 10] = [
     (ListKind::Objectives, "objectives"),
     (ListKind::Models, "models"),
     (ListKind::Readers, "readers"),
@@ -27,6 +27,7 @@ const KINDS: [(ListKind, &str); 9] = [
     (ListKind::Evaluators, "evaluators"),
     (ListKind::Augmentations, "augmentations"),
     (ListKind::Transforms, "transforms"),
+    (ListKind::PictureTransforms, "picture-transforms"),
 ];
 
 /// Prints the entries of all kinds, or of one, with every key and its default.
@@ -103,6 +104,10 @@ fn items(kind: ListKind) -> Vec<Item> {
                 "squad",
                 "questions with answers, as in SQuAD and CMRC 2018; only if the format is set",
             ),
+            (
+                "pictures",
+                "for objectives on pictures: folders, tables that name or hold pictures, tar files (WebDataset)",
+            ),
         ]),
         ListKind::Tokenizers => tokenizers(),
         ListKind::Optimizers => optimizers(),
@@ -117,6 +122,10 @@ fn items(kind: ListKind) -> Vec<Item> {
         }
         ListKind::Transforms => {
             let entries = sst_data::transform::list().iter();
+            entries.map(|entry| item(entry.name, entry.summary, entry.default_config)).collect()
+        }
+        ListKind::PictureTransforms => {
+            let entries = sst_data::pictures::transform::list().iter();
             entries.map(|entry| item(entry.name, entry.summary, entry.default_config)).collect()
         }
     }
