@@ -230,7 +230,7 @@ fn what_a_head_reads_is_what_the_whole_encoder_gives() {
                     false => encoder.encode_for(input, head.input(), Forward::TRAIN).unwrap(),
                 };
                 let vectors = head.logits(&hidden, Forward::TRAIN).unwrap();
-                sum = sum + vectors.sin().sum(Kind::Float);
+                sum += vectors.sin().sum(Kind::Float);
                 found.push(vectors);
             }
             sum.backward();
