@@ -12,7 +12,7 @@ use tch::Tensor;
 use super::{EmbeddingConfig, ImageEmbeddings};
 use crate::block::{Block, run, run_for};
 use crate::decoder::Stack;
-use crate::dual::TowerEncoder;
+use crate::tower::TowerEncoder;
 
 /// Patches, layers, and norms before and after them.
 #[derive(Debug)]

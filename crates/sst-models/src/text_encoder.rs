@@ -9,9 +9,9 @@ use sst_core::{
 };
 use tch::{Device, Kind, Tensor};
 
-use super::tower::TowerEncoder;
 use crate::block::{Block, BlockConfig, CLIP_NAMES, run, run_for};
 use crate::decoder::{Flat, Stack, check_length};
+use crate::tower::TowerEncoder;
 
 /// The sizes and initial values of a text encoder.
 #[derive(Debug, Clone, Copy)]
