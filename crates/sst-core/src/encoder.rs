@@ -70,18 +70,7 @@ impl EncoderOutput {
         head_input: HeadInput,
         input_ids: impl Into<Option<&'t Tensor>>,
     ) -> Result<Tensor> {
-        let (hidden, input_ids) = (&self.hidden_bld, input_ids.into());
-        let ids = || {
-            input_ids.ok_or_else(|| Error::Contract("this head needs the ids of the tokens".into()))
-        };
-        match head_input {
-            HeadInput::EveryToken => Ok(hidden.f_flatten(0, -2)?),
-            HeadInput::WholeRow => self.rows.whole(hidden),
-            HeadInput::FirstToken => self.rows.first(hidden),
-            HeadInput::LastToken { padding_id: None } => self.rows.last(hidden),
-            HeadInput::LastToken { padding_id: Some(id) } => self.rows.last_but(hidden, ids()?, id),
-            HeadInput::EndOfText { token_id } => self.rows.end_of_text(hidden, ids()?, token_id),
-        }
+        self.rows.select(&self.hidden_bld, head_input, input_ids.into())
     }
 }
 
@@ -127,6 +116,20 @@ pub trait Encoder {
         forward: Forward,
     ) -> Result<Tensor> {
         self.encode(input, forward)?.at(positions_n)
+    }
+
+    /// The last hidden states that a head reads ([`EncoderOutput::select`]). An encoder may skip its last layer elsewhere.
+    /// Ignores `forward.want`.
+    ///
+    /// # Errors
+    /// As for [`Encoder::encode`] and [`EncoderOutput::select`].
+    fn encode_for(
+        &self,
+        input: Input<'_>,
+        head_input: HeadInput,
+        forward: Forward,
+    ) -> Result<Tensor> {
+        self.encode(input, forward)?.select(head_input, input.ids())
     }
 }
 

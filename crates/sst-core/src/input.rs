@@ -81,6 +81,14 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// The ids of the tokens; `None` for images.
+    pub fn ids(&self) -> Option<&'a Tensor> {
+        match self {
+            Self::Tokens(tokens) => Some(tokens.input_ids),
+            Self::Pixels(_) => None,
+        }
+    }
+
     fn not_for(&self, encoder: Modality) -> Error {
         Error::WrongModality { encoder, input: self.modality() }
     }

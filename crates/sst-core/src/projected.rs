@@ -16,11 +16,6 @@ use crate::model::Model;
 pub fn encode_projected(model: &dyn Model, input: Input<'_>, forward: Forward) -> Result<Tensor> {
     let modality = input.modality();
     let head = model.head(HeadKind::Projection(modality))?;
-    let output = model.encoder(modality)?.encode(input, forward)?;
-    let input_ids = match input {
-        Input::Tokens(tokens) => Some(tokens.input_ids),
-        Input::Pixels(_) => None,
-    };
-    let hidden = output.select(head.input(), input_ids)?;
+    let hidden = model.encoder(modality)?.encode_for(input, head.input(), forward)?;
     Ok(head.logits(&hidden, forward)?.f_to_kind(Kind::Float)?)
 }

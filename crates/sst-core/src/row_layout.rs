@@ -5,6 +5,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
+use crate::head::HeadInput;
 use crate::ragged::RaggedRows;
 
 /// The layout of the rows of hidden states.
@@ -116,6 +117,51 @@ impl RowLayout {
                 Ok(hidden.f_flatten(0, 1)?.f_index_select(0, &ends_b)?)
             }
         }
+    }
+
+    /// The hidden states that a head reads ([`crate::EncoderOutput::select`]).
+    ///
+    /// # Errors
+    /// As for that function.
+    pub fn select(
+        &self,
+        hidden: &Tensor,
+        head_input: HeadInput,
+        input_ids: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let ids = || {
+            input_ids.ok_or_else(|| Error::Contract("this head needs the ids of the tokens".into()))
+        };
+        match head_input {
+            HeadInput::EveryToken => Ok(hidden.f_flatten(0, -2)?),
+            HeadInput::WholeRow => self.whole(hidden),
+            HeadInput::FirstToken => self.first(hidden),
+            HeadInput::LastToken { padding_id: None } => self.last(hidden),
+            HeadInput::LastToken { padding_id: Some(id) } => self.last_but(hidden, ids()?, id),
+            HeadInput::EndOfText { token_id } => self.end_of_text(hidden, ids()?, token_id),
+        }
+    }
+
+    /// The places `[b]` (int64) in the flattened `[b * l]` or `[t]` of the hidden states that a head reads, for rows of this
+    /// `size`, which is `[b, l]` or `[t]`; `None` if it reads more than one of each row.
+    ///
+    /// # Errors
+    /// As for [`RowLayout::select`].
+    pub fn places(
+        &self,
+        size: &[i64],
+        head_input: HeadInput,
+        input_ids: Option<&Tensor>,
+        device: Device,
+    ) -> Result<Option<Tensor>> {
+        if matches!(head_input, HeadInput::EveryToken | HeadInput::WholeRow) {
+            return Ok(None);
+        }
+        // Hidden states that are their own places.
+        let count: i64 = size.iter().product();
+        let places = Tensor::f_arange(count, (Kind::Int64, device))?.f_reshape(size)?;
+        let found = self.select(&places.f_unsqueeze(-1)?, head_input, input_ids)?;
+        Ok(Some(found.f_squeeze_dim(-1)?))
     }
 
     /// The hidden states `[b, l, d]` of rows that all have l tokens.

@@ -3,8 +3,10 @@
 //! Shapes: t tokens of all rows, d hidden size.
 
 use sst_core::nn::{Activation, Attention, LayerNorm, Linear, dropout, has_attention_kernel};
-use sst_core::{Embedded, EncoderOutput, Forward, Result, Scope};
-use tch::Tensor;
+use sst_core::{
+    Embedded, EncoderOutput, Error, Forward, HeadInput, RaggedRows, Result, RowLayout, Scope,
+};
+use tch::{Device, Tensor};
 
 use crate::decoder::{DecoderLayer, Flat, LayerContext, Stack};
 use crate::error::{ModelError, bad};
@@ -117,6 +119,64 @@ pub(crate) fn run(
     Ok(EncoderOutput { hidden_bld: flat.restore(&last_td)?, rows, ..output })
 }
 
+/// The last hidden states `[b, d]` that a head reads, if it reads one of each row and the device has the kernel: the last
+/// layer then computes keys and values for all tokens, and everything else for these only. Otherwise what [`run`] gives.
+/// `ids` are the tokens of `embedded`.
+pub(crate) fn run_for(
+    layers: &Stack<Block>,
+    last_norm: Option<&LayerNorm>,
+    embedded: Embedded,
+    (head_input, ids): (HeadInput, Option<&Tensor>),
+    forward: Forward,
+) -> Result<Tensor> {
+    let forward = Forward { train: forward.train, ..Forward::EVAL };
+    let flat = Flat::new(&embedded.rows, &embedded.hidden)?;
+    let ids_t = ids.map(|ids| flat.take(ids)).transpose()?;
+    let (layout, device) = (RowLayout::Ragged(flat.rows.clone()), embedded.hidden.device());
+    let places = layout.places(&[flat.rows.num_tokens()], head_input, ids_t.as_ref(), device)?;
+    let (Some(places_b), true) = (places, has_attention_kernel(&embedded.hidden)?) else {
+        return run(layers, last_norm, embedded, forward)?.select(head_input, ids);
+    };
+    let hidden_td = flat.pad_to_kernel_rows(flat.take(&embedded.hidden)?, forward)?;
+    drop(embedded);
+    let Some((hidden_td, last, checkpointed)) =
+        layers.run_to_last(hidden_td, &flat.rows, forward)?
+    else {
+        return Err(Error::Contract("a model without layers has no last one".into()));
+    };
+    let picked = Picked::new(places_b, &flat.rows, last.attention.causal)?;
+    let train = forward.train;
+    let last_bd = if checkpointed && train {
+        let layer = last.handle();
+        sst_kernels::checkpoint(&hidden_td, move |hidden_td| {
+            layer.forward_at(hidden_td, &picked, train)
+        })?
+    } else {
+        last.forward_at(&hidden_td, &picked, train)?
+    };
+    match last_norm {
+        Some(norm) => norm.before(&last_bd),
+        None => Ok(last_bd),
+    }
+}
+
+/// One token of each row.
+struct Picked {
+    /// Their places in `[t]`.
+    places_b: Tensor,
+    /// The ranges of the tokens that they attend to.
+    keys: Vec<[i64; 2]>,
+}
+
+impl Picked {
+    fn new(places_b: Tensor, rows: &RaggedRows, causal: bool) -> Result<Self> {
+        let places = Vec::<i64>::try_from(places_b.f_to_device(Device::Cpu)?)?;
+        let bounds = rows.offsets().windows(2).zip(places);
+        let keys = bounds.map(|(pair, place)| [pair[0], if causal { place + 1 } else { pair[1] }]);
+        Ok(Self { places_b, keys: keys.collect() })
+    }
+}
+
 /// A pre-norm transformer layer: attention and a two-layer MLP, each with a norm before it and a residual connection
 /// after it.
 #[derive(Debug)]
@@ -174,6 +234,25 @@ impl Block {
         Ok(Stack::new(layers.collect::<Result<_>>()?))
     }
 
+    /// The next hidden states `[b, d]` of one token of each row. The other tokens of `[t, d]` serve as keys and values only.
+    fn forward_at(&self, hidden_td: &Tensor, picked: &Picked, train: bool) -> Result<Tensor> {
+        let normal_td = self.attention_norm.before(hidden_td)?;
+        let query = self.query.forward(&normal_td.f_index_select(0, &picked.places_b)?, train)?;
+        let key = self.key.forward(&normal_td, train)?;
+        let value = self.value.forward(&normal_td, train)?;
+        let context = self.attention.forward_one([&query, &key, &value], &picked.keys, train)?;
+        self.after_attention(&context, &hidden_td.f_index_select(0, &picked.places_b)?, train)
+    }
+
+    /// The part of the layer after the attention.
+    fn after_attention(&self, context: &Tensor, residual: &Tensor, train: bool) -> Result<Tensor> {
+        let mixed = self.attention_output.forward(context, train)?;
+        let [hidden, normal] = self.norm.between(mixed, residual, self.dropout, train)?;
+        let layers = [&self.inner, &self.output];
+        let output = Linear::mlp(layers, &normal, self.activation, train)?;
+        Ok(hidden.f_add(&dropout(output, self.dropout, train)?)?)
+    }
+
     /// The attention to the normalised hidden states `normal_td`, and its probabilities if wanted.
     fn attend(
         &self,
@@ -223,11 +302,6 @@ impl DecoderLayer for Block {
         let normal_td = self.attention_norm.before(hidden_td)?;
         let (context, probabilities) = self.attend(&normal_td, layer_context)?;
         drop(normal_td);
-        let mixed = self.attention_output.forward(&context, train)?;
-        drop(context);
-        let [hidden_td, normal_td] = self.norm.between(mixed, hidden_td, self.dropout, train)?;
-        let layers = [&self.inner, &self.output];
-        let output = Linear::mlp(layers, &normal_td, self.activation, train)?;
-        Ok((hidden_td.f_add(&dropout(output, self.dropout, train)?)?, probabilities))
+        Ok((self.after_attention(&context, hidden_td, train)?, probabilities))
     }
 }

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value};
 use sst_data::{Harmless, Unused, UnusedKind};
 
-use crate::dual::TowerEntry;
-use crate::entry::{COMMON, ConfigPart, ModelEntry};
+use crate::entry::{COMMON, ModelEntry};
 use crate::error::{ModelError, bad};
 use crate::heads::{classifier, labels};
+use crate::tower::{ConfigPart, TowerEntry};
 
 /// The largest number of layers, of heads, and of dimensions of a head. Products of sizes then never overflow.
 const MAX_PARTS: i64 = 1 << 16;

@@ -118,6 +118,22 @@ impl<L: DecoderLayer> Stack<L> {
         Ok(EncoderOutput { hidden_bld: hidden_td, rows, attentions, hidden_states })
     }
 
+    /// Runs all layers but the last one. Returns its input, the layer, and whether it uses activation checkpointing; `None`
+    /// if there are no layers.
+    pub(crate) fn run_to_last(
+        &self,
+        hidden_td: Tensor,
+        rows: &RaggedRows,
+        forward: Forward,
+    ) -> Result<Option<(Tensor, &L, bool)>> {
+        let Some((last, others)) = self.layers.split_last() else { return Ok(None) };
+        let mut hidden_td = hidden_td;
+        for i in 0..others.len() {
+            hidden_td = self.layer(i, &hidden_td, rows, None, forward)?.0;
+        }
+        Ok(Some((hidden_td, last, self.checkpointed[others.len()])))
+    }
+
     fn layer(
         &self,
         i: usize,

@@ -6,10 +6,10 @@ use sst_core::checkpoint::Renamed;
 use sst_core::{HeadKind, Modality, Model};
 use sst_data::Harmless;
 
-use crate::dual::TowerEntry;
 use crate::error::ModelError;
 use crate::options::BuildOptions;
 use crate::plan::{Parts, Plan, Request};
+use crate::tower::{ConfigPart, TowerEntry};
 
 /// Keys of every model's config.json that do not define the model. They are written anew when a model is saved.
 pub(crate) const COMMON: &[&str] =
@@ -52,15 +52,6 @@ pub struct ModelEntry {
     pub(crate) rename: fn(&str, &str) -> Renamed,
     /// Decides which architecture a folder is loaded as, and how each tensor is used.
     pub(crate) plan: fn(&Request<'_>) -> Result<Plan, ModelError>,
-}
-
-/// A key of a config.json whose value is the configuration of a tower.
-#[derive(Debug)]
-pub(crate) struct ConfigPart {
-    pub(crate) key: &'static str,
-    /// The value, with the keys that the tower reads.
-    pub(crate) value: Value,
-    pub(crate) tower: &'static TowerEntry,
 }
 
 /// The parts of the config.json of a model with one encoder.

@@ -44,6 +44,7 @@ mod clip;
 mod config;
 mod decoder;
 mod dual;
+mod dual_encoder;
 mod entry;
 mod error;
 mod export;
@@ -64,6 +65,8 @@ pub mod registry;
 mod sentence;
 pub mod setting;
 mod siglip;
+mod text_encoder;
+mod tower;
 mod vit;
 mod vit_mae;
 
@@ -71,7 +74,7 @@ pub use adapter::{adapter_base, check_base, is_adapter, tokenizer_folder};
 pub use bert::{BertConfig, BertModel};
 pub use card::ModelCard;
 pub use clip::{ClipConfig, ClipTextConfig, ClipVisionConfig};
-pub use dual::{DualConfig, DualOptions, TowerSource, dual_encoder};
+pub use dual_encoder::{DualOptions, TowerSource, dual_encoder};
 pub use error::ModelError;
 pub use export::{HostModel, save_folder};
 pub use files::{Carried, Role};
@@ -86,6 +89,7 @@ pub use llama::LlamaConfig;
 pub use load::{HeadLabels, LoadOptions, Loaded, Sizes, check_folder, labels_of, load, open};
 pub use merge::{MergeCheck, merge};
 pub use plan::LoadHead;
+pub use registry::vision_text::DualConfig;
 pub use registry::{BuildOptions, ModelEntry, build, build_anew, check_config, list};
 pub use sentence::{
     Embedded, Embedder, SentenceModel, SentenceOptions, SentenceTokens, Side, around_encoder,

@@ -15,6 +15,9 @@ use crate::error::Result;
 const LAPLACE_MEAN: f64 = 0.707_107;
 const LAPLACE_DEVIATION: f64 = 0.282_095;
 
+/// The factor in `QuickGelu`: it is `silu(factor * x) / factor`.
+pub(super) const QUICK_SCALE: f64 = 1.702;
+
 /// An activation function in the spelling of `hidden_act` in a config.json. All of transformers' functions are here,
 /// except for the two with parameters (`prelu`, `xielu`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +98,10 @@ impl Activation {
             | Self::GeluFast
             | Self::GeluAccurate
             | Self::GeluPythonTanh => x.f_gelu("tanh")?,
-            Self::QuickGelu => x.f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?,
+            // The same by SiLU, whose forward and backward pass are one operator each.
+            Self::QuickGelu => {
+                x.f_mul_scalar(QUICK_SCALE)?.f_silu()?.f_mul_scalar(1.0 / QUICK_SCALE)?
+            }
             Self::Relu => x.f_relu()?,
             Self::Relu2 => x.f_relu()?.f_square()?,
             Self::Relu6 => x.f_clamp(0.0, 6.0)?,

@@ -180,6 +180,22 @@ impl Attention {
         self.kernel_at(tensors, offsets, &row_spans(rows.offsets()), train)
     }
 
+    /// Attends with one query a row, `[b, d]`, to the keys and values in the range `keys` of its row. The query of a causal
+    /// attention is that of the last token in its range. Returns `[b, d]`. The device must have the kernel
+    /// ([`has_attention_kernel`]).
+    ///
+    /// # Errors
+    /// If shapes or ranges do not fit, or libtorch fails.
+    pub fn forward_one(
+        &self,
+        tensors: [&Tensor; 3],
+        keys: &[[i64; 2]],
+        train: bool,
+    ) -> Result<Tensor> {
+        let offsets: Vec<i64> = (0..=keys.len() as i64).collect();
+        self.kernel_at(tensors, &offsets, keys, train)
+    }
+
     /// [`Attention::forward_at`] for keys in the ranges `keys`, one for each row. The queries are those of the last
     /// tokens of each row.
     pub(super) fn kernel_at(

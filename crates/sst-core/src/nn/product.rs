@@ -4,9 +4,9 @@ use sst_kernels::{
     Affine, WeightLayout, fast_activated_linear, fast_linear, fast_mlp, has_linear_kernel,
     has_mlp_kernel,
 };
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use super::activation::Activation;
+use super::activation::{Activation, QUICK_SCALE};
 use crate::error::Result;
 
 /// `x W^T + b` with a weight `[out, in]`, as in PyTorch's Linear.
@@ -44,6 +44,12 @@ pub fn conv1d(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     Ok(bias.f_addmm(x, weight)?)
 }
 
+/// Whether the numbers between two layers are so many that it pays to scale the weights instead. Weights in a narrow type
+/// would lose precision.
+fn scales_weights(x: &Tensor, up: Affine<'_>) -> Result<bool> {
+    Ok(up.weight.f_kind()? == Kind::Float && x.numel() > up.weight.numel() / 2)
+}
+
 /// Two linear layers with an activation between them. `layout` is the layout of both weights.
 ///
 /// # Errors
@@ -59,6 +65,17 @@ pub fn mlp(
         && has_mlp_kernel(x, up.weight, down.weight)?
     {
         return Ok(fast_mlp(x, layers, layout, fused)?);
+    }
+    if activation == Activation::QuickGelu && scales_weights(x, up)? {
+        // Scaled weights spare two passes over the hidden numbers, and two more in the backward pass.
+        let weights =
+            [up.weight.f_mul_scalar(QUICK_SCALE)?, down.weight.f_mul_scalar(1.0 / QUICK_SCALE)?];
+        let bias = up.bias.map(|bias| bias.f_mul_scalar(QUICK_SCALE)).transpose()?;
+        let layers = [
+            Affine { weight: &weights[0], bias: bias.as_ref() },
+            Affine { weight: &weights[1], bias: down.bias },
+        ];
+        return mlp(x, layers, layout, Activation::Silu);
     }
     let apply = |x: &Tensor, Affine { weight, bias }: Affine<'_>| match (layout, bias) {
         (WeightLayout::OutIn, _) => linear(x, weight, bias),

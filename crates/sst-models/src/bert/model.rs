@@ -4,8 +4,8 @@
 
 use sst_core::nn::{Embedding, LayerNorm, Rows, dropout, has_attention_kernel};
 use sst_core::{
-    Embedded, Encoder, EncoderOutput, Error, Forward, Init, Input, InputSpec, RaggedRows, Result,
-    RowLayout, Scope, Tokens, Want, pad_to_kernel_rows,
+    Embedded, Encoder, EncoderOutput, Error, Forward, HeadInput, Init, Input, InputSpec,
+    RaggedRows, Result, RowLayout, Scope, Tokens, Want, pad_to_kernel_rows,
 };
 use tch::{Kind, Tensor};
 
@@ -234,6 +234,20 @@ impl Encoder for BertModel {
             hidden_td = self.layer(i, &hidden_td, Rows::Ragged(&rows), forward)?.0;
         }
         self.last_layer_at(&hidden_td, &rows, picked, forward.train)
+    }
+
+    fn encode_for(
+        &self,
+        input: Input<'_>,
+        head_input: HeadInput,
+        forward: Forward,
+    ) -> Result<Tensor> {
+        let tokens = input.tokens()?;
+        let (ids, layout) = (tokens.input_ids, tokens.layout());
+        match layout.places(&ids.size(), head_input, Some(ids), ids.device())? {
+            Some(places_b) => self.encode_at(input, &places_b, forward),
+            None => self.encode(input, forward)?.select(head_input, ids),
+        }
     }
 }
 

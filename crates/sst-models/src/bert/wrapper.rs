@@ -16,7 +16,6 @@ use super::heads::{MaskedHead, NextSentenceHead};
 use super::model::BertModel;
 use super::names::{canonical, is_buffer};
 use super::plan::{BASE, MASKED, PRETRAINING, SEQUENCE, SPAN, TOKEN, parameter, plan};
-use crate::dual::{Tower, TowerEncoder, TowerEntry};
 use crate::entry::{ModelEntry, architecture, no_parts, parse_config, saved_config};
 use crate::error::ModelError;
 use crate::heads::labels::Labels;
@@ -26,6 +25,7 @@ use crate::heads::{
 use crate::init::InitOptions;
 use crate::options::BuildOptions;
 use crate::plan::Parts;
+use crate::tower::{Tower, TowerEncoder, TowerEntry};
 
 /// The registry's entry for BERT.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {

@@ -1,15 +1,16 @@
 //! The config.json of CLIP, and those of its towers.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sst_core::nn::Activation;
 use sst_data::Harmless;
 
 use crate::block::{BlockConfig, BlockInit, check_heads};
 use crate::config::{check_dropout, check_refused, check_sizes};
-use crate::dual::TextConfig;
 use crate::error::{ModelError, bad};
 use crate::image::{EmbeddingConfig, ImageSize, Parameters, PatchSize, check_image, image_spec};
+use crate::text_encoder::TextConfig;
+use crate::tower::{TEXT_CONFIG, VISION_CONFIG};
 
 /// The keys of a CLIP config.json that define the model, besides those of its towers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -288,3 +289,25 @@ pub(super) const HARMLESS: &[Harmless] = &[
     ("initializer_range", "the text tower starts from initializer_factor alone"),
     ("dropout", "written by older releases, which had no such dropout"),
 ];
+
+/// Keys whose values override those of a tower, in files of older releases. They are part of the tower's configuration
+/// when the model is saved.
+pub(super) const OVERRIDES: [(&str, &str); 2] =
+    [("text_config_dict", TEXT_CONFIG), ("vision_config_dict", VISION_CONFIG)];
+
+/// The config.json with the configurations of the towers as transformers reads them: one of `OVERRIDES` replaces all keys
+/// that transformers knows, also by its defaults.
+pub(super) fn merged(config: &Value) -> Value {
+    let mut merged = config.clone();
+    let defaults = [json!(ClipTextConfig::default()), json!(ClipVisionConfig::default())];
+    for ((from, key), defaults) in OVERRIDES.into_iter().zip(defaults) {
+        let given = merged.as_object_mut().and_then(|keys| keys.remove(from));
+        let mut part = merged.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
+        if let Some(Value::Object(given)) = given {
+            part.extend(defaults.as_object().cloned().unwrap_or_default());
+            part.extend(given);
+        }
+        merged[key] = Value::Object(part);
+    }
+    merged
+}

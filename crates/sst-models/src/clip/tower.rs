@@ -4,15 +4,15 @@ use serde_json::{Value, json};
 use sst_core::nn::LayerNorm;
 use sst_core::{HeadInput, Modality, Scope};
 
-use super::config::{ClipTextConfig, ClipVisionConfig, HARMLESS};
-use super::wrapper::merged;
+use super::config::{ClipTextConfig, ClipVisionConfig, HARMLESS, merged};
 use crate::block::{Block, CLIP_NAMES};
-use crate::dual::{
-    FirstNorm, TEXT_CONFIG, TextEncoder, TokenPool, Tower, TowerEntry, VISION_CONFIG, tower_name,
-};
 use crate::entry::parse_config;
 use crate::error::ModelError;
 use crate::image::ImageEncoder;
+use crate::text_encoder::TextEncoder;
+use crate::tower::{
+    FirstNorm, TEXT_CONFIG, TokenPool, Tower, TowerEntry, VISION_CONFIG, tower_name,
+};
 
 /// The prefix of the names of the layers' parameters, after that of the tower.
 const LAYERS: &str = "encoder.layers.";

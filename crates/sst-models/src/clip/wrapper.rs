@@ -4,13 +4,14 @@ use serde_json::{Map, Value, json};
 use sst_core::{Modality, Model};
 use sst_data::Harmless;
 
-use super::config::ClipConfig;
+use super::config::{ClipConfig, OVERRIDES, merged};
 use super::tower::{IMAGE, TEXT};
-use crate::dual::{self, DualShape, TEXT_CONFIG, VISION_CONFIG, default_config, part};
+use crate::dual::{self, DualShape};
 use crate::entry::{ModelEntry, parse_config};
 use crate::error::ModelError;
 use crate::options::BuildOptions;
 use crate::plan::Parts;
+use crate::tower::{check_parts, default_config, part};
 
 /// The registry's entry for CLIP.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
@@ -32,36 +33,15 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     },
     build,
     rename: dual::parameter,
-    plan: dual::plan,
+    plan: |request| dual::plan(request, &(ENTRY.parts)(request.config)?),
 };
 
-/// Keys whose values override those of a tower, in files of older releases. They are part of the tower's configuration
-/// when the model is saved.
-const OVERRIDES: [(&str, &str); 2] =
-    [("text_config_dict", TEXT_CONFIG), ("vision_config_dict", VISION_CONFIG)];
 const HARMLESS: &[Harmless] =
     &[(OVERRIDES[0].0, "read as text_config"), (OVERRIDES[1].0, "read as vision_config")];
 
-/// The config.json with the configurations of the towers as transformers reads them: one of `OVERRIDES` replaces all keys
-/// that transformers knows, also by its defaults.
-pub(super) fn merged(config: &Value) -> Value {
-    let mut merged = config.clone();
-    for ((from, key), tower) in OVERRIDES.into_iter().zip([TEXT, IMAGE]) {
-        let given = merged.as_object_mut().and_then(|keys| keys.remove(from));
-        let mut part = merged.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
-        if let Some(Value::Object(given)) = given {
-            let defaults = (tower.default_config)();
-            part.extend(defaults.as_object().cloned().unwrap_or_default());
-            part.extend(given);
-        }
-        merged[key] = Value::Object(part);
-    }
-    merged
-}
-
 fn check(config: &Value) -> Result<(), ModelError> {
     parse_config::<ClipConfig>(config)?.check()?;
-    dual::check_parts((ENTRY.parts)(config)?)
+    check_parts((ENTRY.parts)(config)?)
 }
 
 fn build(

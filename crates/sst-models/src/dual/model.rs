@@ -10,15 +10,14 @@ use sst_core::{
 };
 use tch::Tensor;
 
-use super::config::in_part;
-use super::pool::Projection;
-use super::tower::{TowerEncoder, names, with_type};
-use crate::entry::{ConfigPart, ModelEntry, architecture, saved_config};
+use super::projection::Projection;
+use crate::entry::{ModelEntry, architecture, saved_config};
 use crate::error::{ModelError, bad};
 use crate::heads::Heads;
 use crate::init::plain;
 use crate::options::BuildOptions;
 use crate::plan::Parts;
+use crate::tower::{ConfigPart, TowerEncoder, in_part, names, with_type};
 
 /// The differences between dual encoders, besides the towers.
 pub(crate) struct DualShape {

@@ -7,13 +7,13 @@ use super::config::{Gpt2Config, HARMLESS};
 use super::model::Gpt2Model;
 use super::names::NAMES;
 use crate::causal::{self, CausalDecoder, Shape};
-use crate::dual::{TokenPool, Tower, TowerEncoder, TowerEntry};
 use crate::entry::{ModelEntry, no_parts, parse_config};
 use crate::error::ModelError;
 use crate::error::bad;
 use crate::init::{InitOptions, Queries};
 use crate::options::BuildOptions;
 use crate::plan::Parts;
+use crate::tower::{TokenPool, Tower, TowerEncoder, TowerEntry};
 
 /// The registry's entry for GPT-2.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {

@@ -4,13 +4,15 @@
 
 use sst_core::nn::{LayerNorm, dropout};
 use sst_core::{
-    Embedded, Encoder, EncoderOutput, Forward, Input, InputSpec, Result, RowLayout, Scope,
+    Embedded, Encoder, EncoderOutput, Forward, HeadInput, Input, InputSpec, Result, RowLayout,
+    Scope,
 };
+use tch::Tensor;
 
 use super::{EmbeddingConfig, ImageEmbeddings};
-use crate::block::{Block, run};
+use crate::block::{Block, run, run_for};
 use crate::decoder::Stack;
-use crate::dual::TowerEncoder;
+use crate::tower::TowerEncoder;
 
 /// Patches, layers, and norms before and after them.
 #[derive(Debug)]
@@ -75,6 +77,16 @@ impl Encoder for ImageEncoder {
     /// The last of the hidden states, if wanted, is the output of the last layer, before the last norm.
     fn encode_embedded(&self, embedded: Embedded, forward: Forward) -> Result<EncoderOutput> {
         run(&self.layers, self.last_norm.as_ref(), embedded, forward)
+    }
+
+    fn encode_for(
+        &self,
+        input: Input<'_>,
+        head_input: HeadInput,
+        forward: Forward,
+    ) -> Result<Tensor> {
+        let embedded = self.embed(input, forward)?;
+        run_for(&self.layers, self.last_norm.as_ref(), embedded, (head_input, None), forward)
     }
 }
 

@@ -6,9 +6,9 @@ use sst_core::nn::Activation;
 
 use crate::block::{BlockConfig, BlockInit, check_heads};
 use crate::config::{check_dropout, check_refused, check_sizes};
-use crate::dual::TextConfig;
 use crate::error::{ModelError, bad};
 use crate::image::{EmbeddingConfig, ImageSize, Parameters, PatchSize, check_image, image_spec};
+use crate::text_encoder::TextConfig;
 
 /// The keys of a SigLIP config.json besides those of its towers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

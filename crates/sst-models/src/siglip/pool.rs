@@ -7,7 +7,7 @@ use sst_core::{HeadInput, Init, RaggedRows, Result, Scope};
 use tch::Tensor;
 
 use super::config::{SiglipVisionConfig, init};
-use crate::dual::Pool;
+use crate::tower::Pool;
 
 /// A linear layer on the hidden state of the last token, which may be padding.
 pub(super) struct TextHead(pub(super) Linear);
@@ -43,15 +43,16 @@ pub(super) struct AttentionPool {
 }
 
 impl AttentionPool {
-    /// Makes the parameters in `scope`.
-    pub(super) fn new(scope: &Scope<'_>, config: &SiglipVisionConfig) -> Result<Self> {
+    /// Makes the parameters in the module `head` of `scope`, the tower's.
+    pub(super) fn new(tower: &Scope<'_>, config: &SiglipVisionConfig) -> Result<Self> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
+        let scope = tower.sub("head");
         let (attention, mlp, stds) = (scope.sub("attention"), scope.sub("mlp"), init(width, inner));
         let normal = |variance: f64| Init::Normal(variance.sqrt());
         let (probe, joint) = (normal(1.0 / width as f64), normal(0.5 / width as f64));
         let output = attention.sub("out_proj");
         Ok(Self {
-            probe: scope.param("probe", &[1, 1, width], probe)?,
+            probe: tower.param("head.probe", &[1, 1, width], probe)?,
             weight: attention.param("in_proj_weight", &[3 * width, width], joint)?,
             bias: attention.param("in_proj_bias", &[3 * width], Init::Zeros)?,
             attention: Attention::bidirectional(config.num_attention_heads, 0.0),

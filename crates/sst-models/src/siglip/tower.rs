@@ -7,10 +7,11 @@ use sst_core::{Modality, Scope};
 use super::config::{SiglipTextConfig, SiglipVisionConfig};
 use super::pool::{AttentionPool, TextHead};
 use crate::block::{Block, CLIP_NAMES};
-use crate::dual::{TEXT_CONFIG, TextEncoder, Tower, TowerEntry, VISION_CONFIG, tower_name};
 use crate::entry::parse_config;
 use crate::error::ModelError;
 use crate::image::ImageEncoder;
+use crate::text_encoder::TextEncoder;
+use crate::tower::{TEXT_CONFIG, Tower, TowerEntry, VISION_CONFIG, tower_name};
 
 /// The prefix of the names of the layers' parameters, after that of the tower.
 const LAYERS: &str = "encoder.layers.";
@@ -66,7 +67,7 @@ fn image(scope: &Scope<'_>, config: &Value) -> Result<Tower, ModelError> {
     let encoder = ImageEncoder::new(scope, config.embeddings(), layers)?.with_last_norm(norm);
     Ok(Tower {
         encoder: Box::new(encoder),
-        pool: Box::new(AttentionPool::new(&scope.sub("head"), &config)?),
+        pool: Box::new(AttentionPool::new(scope, &config)?),
         pooled_width: config.hidden_size,
         layers: LAYERS,
         depth: config.num_hidden_layers as usize,

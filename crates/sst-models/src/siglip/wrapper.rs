@@ -7,11 +7,12 @@ use sst_data::Harmless;
 use super::config::SiglipConfig;
 use super::tower::{IMAGE, TEXT};
 use crate::config::check_refused;
-use crate::dual::{self, DualShape, default_config, part};
-use crate::entry::{ConfigPart, ModelEntry, parse_config};
+use crate::dual::{self, DualShape};
+use crate::entry::{ModelEntry, parse_config};
 use crate::error::ModelError;
 use crate::options::BuildOptions;
 use crate::plan::Parts;
+use crate::tower::{ConfigPart, check_parts, default_config, part};
 
 /// The registry's entry for SigLIP.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
@@ -30,7 +31,7 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     parts,
     build,
     rename: dual::parameter,
-    plan: dual::plan,
+    plan: |request| dual::plan(request, &parts(request.config)?),
 };
 
 const HARMLESS: &[Harmless] = &[("initializer_factor", "of a classification head")];
@@ -41,7 +42,7 @@ fn parts(config: &Value) -> Result<Vec<ConfigPart>, ModelError> {
 
 fn check(config: &Value) -> Result<(), ModelError> {
     check_refused(&parse_config::<SiglipConfig>(config)?.other, &[])?;
-    dual::check_parts(parts(config)?)
+    check_parts(parts(config)?)
 }
 
 fn build(

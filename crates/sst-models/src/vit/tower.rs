@@ -8,11 +8,11 @@ use sst_core::{Modality, Result, Scope};
 use super::config::{HARMLESS, VitConfig};
 use super::names::canonical;
 use crate::block::{Block, VIT_NAMES};
-use crate::dual::{Tower, TowerEntry};
 use crate::entry::parse_config;
 use crate::error::ModelError;
 use crate::heads::Pooler;
 use crate::image::ImageEncoder;
+use crate::tower::{Tower, TowerEntry};
 
 /// The prefix of the names of the layers' parameters, after the prefix of the encoder.
 pub(super) const LAYERS: &str = "encoder.layer.";

@@ -11,7 +11,6 @@ use super::config::{HARMLESS, VitConfig};
 use super::plan::{BASE, CLASSIFICATION, parameter, plan};
 use super::tower::{LAYERS, TOWER, encoder, pooler};
 use crate::decoder::flops_per_token;
-use crate::dual::TowerEncoder;
 use crate::entry::{ModelEntry, architecture, no_parts, parse_config, saved_config};
 use crate::error::ModelError;
 use crate::heads::labels::Labels;
@@ -20,6 +19,7 @@ use crate::image::ImageEncoder;
 use crate::init::plain;
 use crate::options::BuildOptions;
 use crate::plan::Parts;
+use crate::tower::TowerEncoder;
 
 /// The registry's entry for ViT.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {

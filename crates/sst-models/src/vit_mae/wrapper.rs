@@ -12,13 +12,13 @@ use super::config::VitMaeConfig;
 use super::decoder::Decoder;
 use super::plan::{BASE, DECODER, PRETRAINING, parameter, plan};
 use crate::block::{Block, VIT_NAMES};
-use crate::dual::{TowerEncoder, TowerEntry};
 use crate::entry::{ModelEntry, architecture, no_parts, parse_config, saved_config};
 use crate::error::ModelError;
 use crate::image::ImageEncoder;
 use crate::init::plain;
 use crate::options::BuildOptions;
 use crate::plan::Parts;
+use crate::tower::{TowerEncoder, TowerEntry};
 use crate::vit::TOWER;
 
 /// The registry's entry for ViTMAE.

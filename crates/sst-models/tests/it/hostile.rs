@@ -62,21 +62,42 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
-const MODELS: [&str; 3] = ["bert/hub", "causal/gpt2", "causal/llama"];
+const MODELS: [&str; 7] = [
+    "bert/hub",
+    "causal/gpt2",
+    "causal/llama",
+    "vision/vit",
+    "vision/mae",
+    "vision/siglip",
+    "vision/dual",
+];
 
 proptest! {
     #![proptest_config(cases())]
 
     #[test]
     fn mutated_keys_of_a_config_do_no_harm(
-        model in 0..3_usize,
+        model in 0..MODELS.len(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), value()), 1..4),
     ) {
         let mut content = Content::of(MODELS[model]);
         let mut keys: Vec<String> = content.config.keys().cloned().collect();
         keys.extend(["head_dim", "n_inner", "rope_scaling", "rope_theta"].map(str::to_owned));
+        for part in ["text_config", "vision_config"] {
+            let nested = content.config.get(part).and_then(Value::as_object).cloned();
+            keys.extend(nested.unwrap_or_default().keys().map(|key| format!("{part}.{key}")));
+        }
         for (key, value) in changes {
-            content.set(key.get(&keys[..]).as_str(), value);
+            match key.get(&keys[..]).split_once('.') {
+                Some((part, key)) => {
+                    if let Some(Value::Object(nested)) = content.config.get_mut(part) {
+                        nested.insert(key.to_owned(), value);
+                    }
+                }
+                None => {
+                    content.set(key.get(&keys[..]).as_str(), value);
+                }
+            }
         }
         let folder = tempfile::tempdir().unwrap();
         content.write(folder.path());
@@ -85,7 +106,7 @@ proptest! {
 
     #[test]
     fn mutated_bytes_of_a_config_do_no_harm(
-        model in 0..3_usize,
+        model in 0..MODELS.len(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         end in any::<prop::sample::Index>(),
         cut in any::<bool>(),

@@ -60,6 +60,10 @@ fn limit(key: &str) -> Option<(f64, f64)> {
     if names.starts_with(&["model", "config"]) {
         names.remove(1);
     }
+    // So is that of a tower of a dual encoder, `model.text_config.KEY`.
+    if let ["model", "text_config" | "vision_config", _] = names[..] {
+        names.remove(1);
+    }
     if let ["objective", key] = names[..] {
         return objective::limit(key);
     }
@@ -152,6 +156,7 @@ mod tests {
         assert_eq!(limit("tasks.a.weight"), limit("weight"));
         assert_eq!(limit("train.optimizer.betas[1]"), Some((0.0, 1.0)));
         assert_eq!(limit("model.config.n_layer"), limit("model.n_layer"));
+        assert_eq!(limit("model.text_config.n_layer"), limit("model.n_layer"));
         assert_eq!(limit("mixture.schedule[2].weights.any"), Some((0.0, MOST_REAL)));
         assert_eq!(limit("data.workers.x"), None);
     }

@@ -22,6 +22,8 @@ const MOST_PARAMETERS: f64 = 1e11;
 const MOST_HEADS: f64 = 65_536.0;
 /// The largest number of layers.
 const MOST_LAYERS: f64 = 1_024.0;
+/// The most pixels in a row or a column, and the most channels.
+const MOST_SIDE: f64 = 65_536.0;
 /// The largest context length; that of Llama 4 is 10 million.
 const MOST_POSITIONS: f64 = 16_777_216.0;
 
@@ -122,6 +124,19 @@ pub(super) const KEYS: Keys = Keys {
         ("model.max_position_embeddings", 1.0, MOST_POSITIONS),
         ("model.n_positions", 1.0, MOST_POSITIONS),
         ("model.type_vocab_size", 1.0, MOST_WIDTH),
+        ("model.image_size", 1.0, MOST_SIDE),
+        ("model.patch_size", 1.0, MOST_SIDE),
+        ("model.num_channels", 1.0, MOST_SIDE),
+        ("model.pooler_output_size", 1.0, MOST_WIDTH),
+        ("model.decoder_hidden_size", 1.0, MOST_WIDTH),
+        ("model.decoder_num_hidden_layers", 1.0, MOST_LAYERS),
+        ("model.decoder_num_attention_heads", 1.0, MOST_HEADS),
+        ("model.decoder_intermediate_size", 1.0, 16.0 * MOST_WIDTH),
+        ("model.mask_ratio", 0.0, 1.0),
+        ("model.projection_dim", 1.0, MOST_WIDTH),
+        ("model.projection_size", 1.0, MOST_WIDTH),
+        ("model.logit_scale_init_value", -100.0, 100.0),
+        ("model.initializer_factor", 0.0, 1e3),
         ("model.hidden_dropout_prob", 0.0, 1.0),
         ("model.attention_probs_dropout_prob", 0.0, 1.0),
         ("model.attention_dropout", 0.0, 1.0),

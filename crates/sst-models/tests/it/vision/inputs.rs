@@ -196,3 +196,56 @@ fn siglip_pads_texts_of_every_layout_in_the_same_way() {
     let error = encoder.encode(Tokens::ragged(&long, &rows).into(), Forward::EVAL).unwrap_err();
     assert!(matches!(error, Error::RowTooLong { length: 10, limit: 9 }), "{error}");
 }
+
+/// The last layer runs for one token of each row only, and gives what the whole encoder gives.
+#[test]
+fn what_a_head_reads_is_what_the_whole_encoder_gives() {
+    for (name, model_type, _) in CASES {
+        if model_type.starts_with("vit") {
+            continue;
+        }
+        let inputs = Inputs::read(&Case::open(&folder(name)), "");
+        let (ids_t, rows) = inputs.ragged();
+        // The text of the second row ends early: tokens that belong to no text follow.
+        let mut ids = Vec::<i64>::try_from(&ids_t).unwrap();
+        ids[8] = 30;
+        let ids_t = Tensor::from_slice(&ids);
+        let gradients = |whole: bool| {
+            let model = found(&folder(name)).model;
+            let mut sum = Tensor::zeros([], (Kind::Float, Device::Cpu));
+            let mut found = Vec::new();
+            let named = Tensor::from_slice(&[1_i64, 0, 1]).reshape([3, 1]);
+            let some = Pixels { visible: Some(&named), ..inputs.pixels() };
+            let ragged = Tokens::ragged(&ids_t, &rows);
+            let inputs: [sst_core::Input<'_>; 4] =
+                [inputs.pixels().into(), some.into(), inputs.tokens().into(), ragged.into()];
+            for input in inputs {
+                let head = model.head(sst_core::HeadKind::Projection(input.modality())).unwrap();
+                let encoder = model.encoder(input.modality()).unwrap();
+                let hidden = match whole {
+                    true => {
+                        let output = encoder.encode(input, Forward::TRAIN).unwrap();
+                        output.select(head.input(), input.ids()).unwrap()
+                    }
+                    false => encoder.encode_for(input, head.input(), Forward::TRAIN).unwrap(),
+                };
+                let vectors = head.logits(&hidden, Forward::TRAIN).unwrap();
+                sum += vectors.sin().sum(Kind::Float);
+                found.push(vectors);
+            }
+            sum.backward();
+            let gradients =
+                model.params().trainable().filter(|(name, _)| !name.starts_with("logit_"));
+            found.extend(gradients.map(|(_, parameter)| parameter.grad()));
+            found
+        };
+        for (i, (got, want)) in gradients(false).iter().zip(&gradients(true)).enumerate() {
+            let largest = (got - want).abs().max().double_value(&[]);
+            let scale = want.abs().max().double_value(&[]);
+            assert!(
+                largest <= 1e-5 * scale.max(1.0),
+                "{name}: {i} differs by {largest:e} of {scale:e}"
+            );
+        }
+    }
+}

@@ -62,7 +62,7 @@ fn check_states(
             let mask = mask.narrow(1, 0, l);
             let both = mask.unsqueeze(1).unsqueeze(1) * mask.unsqueeze(1).unsqueeze(-1);
             wanted = wanted.narrow(2, 0, l).narrow(3, 0, l) * &both;
-            got = got * both;
+            got *= both;
         }
         close(&format!("{prefix}attentions.{i}"), &got, &wanted, 1e-5);
     }

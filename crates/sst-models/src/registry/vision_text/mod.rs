@@ -5,17 +5,22 @@
 //! token that ends the text, SigLIP by its heads. Decoders (GPT-2, Llama) are pooled by their last token; transformers
 //! reads their folders, but has no pooled output for them and cannot run such a model.
 
+mod config;
+mod find;
+
 use serde_json::{Value, json};
 use sst_core::{Modality, Model};
 
-use super::config::{DualConfig, check_parts, default_config};
-use super::model::{DualShape, build as build_dual};
-use super::plan::{parameter, plan};
-use super::tower::{names, of_type};
-use crate::entry::{ConfigPart, ModelEntry, parse_config};
+use self::find::of_type;
+use crate::dual::{self, DualShape};
+use crate::entry::{ModelEntry, parse_config};
 use crate::error::{ModelError, bad};
 use crate::options::BuildOptions;
 use crate::plan::Parts;
+use crate::tower::{ConfigPart, check_parts, default_config, names, part};
+
+pub use config::DualConfig;
+pub(crate) use find::of_model;
 
 /// The registry's entry for dual encoders of any two towers.
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
@@ -40,13 +45,13 @@ pub(crate) const ENTRY: ModelEntry = ModelEntry {
     without_effect: |_| Vec::new(),
     parts,
     build,
-    rename: parameter,
-    plan,
+    rename: dual::parameter,
+    plan: |request| dual::plan(request, &parts(request.config)?),
 };
 
 /// The configurations of the towers. Without a `model_type` they are those of BERT and ViT, as in transformers.
 fn parts(config: &Value) -> Result<Vec<ConfigPart>, ModelError> {
-    let part = |modality: Modality, default: &str| {
+    let of = |modality: Modality, default: &str| {
         let (_, key) = names(modality);
         let model_type = config.pointer(&format!("/{key}/model_type")).and_then(Value::as_str);
         let model_type = match (model_type, default) {
@@ -62,9 +67,9 @@ fn parts(config: &Value) -> Result<Vec<ConfigPart>, ModelError> {
             }
             (found, default) => found.unwrap_or(default),
         };
-        super::part(config, of_type(modality, model_type)?)
+        part(config, of_type(modality, model_type)?)
     };
-    Ok(vec![part(Modality::Text, "bert")?, part(Modality::Image, "vit")?])
+    Ok(vec![of(Modality::Text, "bert")?, of(Modality::Image, "vit")?])
 }
 
 fn check(config: &Value) -> Result<(), ModelError> {
@@ -77,16 +82,16 @@ fn build(
     options: &BuildOptions,
     parts: &Parts,
 ) -> Result<Box<dyn Model>, ModelError> {
-    let dual: DualConfig = parse_config(config)?;
-    dual.check()?;
+    let keys: DualConfig = parse_config(config)?;
+    keys.check()?;
     let shape = DualShape {
-        projection: Some(dual.projection_dim),
+        projection: Some(keys.projection_dim),
         // The standard deviation of CLIP's projections.
         std: 1.0,
         scalar: &[],
-        log_scale: dual.logit_scale_init_value,
+        log_scale: keys.logit_scale_init_value,
         bias: None,
-        config: json!(dual),
+        config: json!(keys),
     };
-    build_dual(&ENTRY, config, options, parts, shape)
+    dual::build(&ENTRY, config, options, parts, shape)
 }

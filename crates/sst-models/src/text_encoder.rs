@@ -4,14 +4,14 @@
 
 use sst_core::nn::{Embedding, LayerNorm};
 use sst_core::{
-    Embedded, Encoder, EncoderOutput, Error, Forward, Init, Input, InputSpec, Result, RowLayout,
-    Scope, Tokens,
+    Embedded, Encoder, EncoderOutput, Error, Forward, HeadInput, Init, Input, InputSpec, Result,
+    RowLayout, Scope, Tokens,
 };
 use tch::{Device, Kind, Tensor};
 
-use super::tower::TowerEncoder;
-use crate::block::{Block, BlockConfig, CLIP_NAMES, run};
+use crate::block::{Block, BlockConfig, CLIP_NAMES, run, run_for};
 use crate::decoder::{Flat, Stack, check_length};
+use crate::tower::TowerEncoder;
 
 /// The sizes and initial values of a text encoder.
 #[derive(Debug, Clone, Copy)]
@@ -138,6 +138,18 @@ impl Encoder for TextEncoder {
     /// The last of the hidden states, if wanted, is the output of the last layer, before the last norm.
     fn encode_embedded(&self, embedded: Embedded, forward: Forward) -> Result<EncoderOutput> {
         run(&self.layers, Some(&self.norm), embedded, forward)
+    }
+
+    /// Heads read SigLIP's padded rows by their last position, and so without ids.
+    fn encode_for(
+        &self,
+        input: Input<'_>,
+        head_input: HeadInput,
+        forward: Forward,
+    ) -> Result<Tensor> {
+        let ids = input.ids().filter(|_| self.padding_id.is_none());
+        let embedded = self.embed(input, forward)?;
+        run_for(&self.layers, Some(&self.norm), embedded, (head_input, ids), forward)
     }
 
     fn encode_at(

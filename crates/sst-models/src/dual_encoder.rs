@@ -8,9 +8,6 @@ use sst_core::{Modality, Model, ParamStore};
 use sst_data::{Unused, UnusedKind};
 use tch::Device;
 
-use super::config::DualConfig;
-use super::tower::{TowerEntry, names, of_model, with_type};
-use super::wrapper::ENTRY;
 use crate::adapter::is_adapter;
 use crate::config::{add_unused, add_unused_keys};
 use crate::entry::model_type;
@@ -20,6 +17,8 @@ use crate::init::InitOptions;
 use crate::load::Loaded;
 use crate::options::BuildOptions;
 use crate::registry;
+use crate::registry::vision_text::{DualConfig, ENTRY, of_model};
+use crate::tower::{TowerEntry, names, with_type};
 
 /// Where a tower of a new dual encoder comes from.
 #[derive(Debug, Clone)]

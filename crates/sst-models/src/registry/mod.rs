@@ -1,14 +1,16 @@
 //! The registry of models, by `model_type`.
 
+pub(crate) mod vision_text;
+
 use serde_json::{Map, Value};
 use sst_core::Model;
 
-use crate::dual::TowerEntry;
-use crate::entry::{COMMON, ConfigPart, model_type};
+use crate::entry::{COMMON, model_type};
 use crate::error::ModelError;
 use crate::heads::labels;
 use crate::plan::Parts;
-use crate::{bert, clip, dual, gpt2, llama, siglip, vit, vit_mae};
+use crate::tower::{ConfigPart, TowerEntry};
+use crate::{bert, clip, gpt2, llama, siglip, vit, vit_mae};
 
 pub use crate::entry::ModelEntry;
 pub use crate::options::BuildOptions;
@@ -22,7 +24,7 @@ const MODELS: &[ModelEntry] = &[
     vit_mae::ENTRY,
     clip::ENTRY,
     siglip::ENTRY,
-    dual::ENTRY,
+    vision_text::ENTRY,
 ];
 
 /// All models.
