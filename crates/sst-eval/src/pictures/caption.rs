@@ -50,8 +50,23 @@ impl<'m> CaptionEncoder<'m> {
         captions: &[(Key, String)],
         ledger: &Ledger,
     ) -> Result<(Tensor, u64), EvalError> {
-        let _weights = sst_kernels::keep_weights();
         let mut unknown = UnknownCount::new();
+        let (vectors, tokens) = self.encode(captions, &mut unknown, ledger)?;
+        unknown.report(ledger, tokens);
+        Ok((vectors, tokens))
+    }
+
+    /// [`Self::vectors`] of a part of all captions. The caller reports `unknown` after the last part.
+    ///
+    /// # Errors
+    /// As for [`Self::vectors`].
+    pub fn encode(
+        &self,
+        captions: &[(Key, String)],
+        unknown: &mut UnknownCount,
+        ledger: &Ledger,
+    ) -> Result<(Tensor, u64), EvalError> {
+        let _weights = sst_kernels::keep_weights();
         let mut rows = Vec::with_capacity(captions.len());
         for (key, caption) in captions {
             let ids = self.tokens.ids(key, caption, 0)?;
@@ -61,7 +76,6 @@ impl<'m> CaptionEncoder<'m> {
             rows.push(ids);
         }
         let tokens = rows.iter().map(|ids| ids.len() as u64).sum();
-        unknown.report(ledger, tokens);
         // Captions of similar length are encoded together, the longest ones first.
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_key(|place| std::cmp::Reverse(rows[*place].len()));

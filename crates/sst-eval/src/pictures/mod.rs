@@ -6,6 +6,7 @@ mod caption;
 mod encode;
 mod pool;
 
+pub use crate::normalize::normalize_rows;
 pub use caption::CaptionEncoder;
 pub use encode::{PictureEncoder, pixel_values};
 pub(crate) use pool::pool;

@@ -8,8 +8,8 @@ use sst_core::Model;
 use sst_data::Ledger;
 use sst_data::pictures::CaptionTokens;
 use sst_eval::{
-    ComparedTexts, EmbeddedTexts, EvalError, Input, InputKind, LabelledRows, NamedPictures, Pairs, RecordRows,
-    Report, ScoredPairs, Text, TextRole, TextVectors, TokenRows, build, entry, list,
+    ComparedTexts, EmbeddedTexts, EvalError, Input, InputKind, LabelledRows, NamedPictures, Pairs,
+    RecordRows, Report, ScoredPairs, Text, TextRole, TextVectors, TokenRows, build, entry, list,
 };
 use tch::Tensor;
 
