@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use sst_cli::args::{CaptionsUsed, RetrievalArgs};
 use sst_cli::exit::Usage;
 use sst_cli::host::output;
+use sst_cli::render;
 use sst_core::Modality;
 use sst_data::Ledger;
 use sst_data::pictures::{ImageProcessor, Pictures};
@@ -94,9 +95,25 @@ pub(super) fn retrieval(
     let report = report.with_setting("captions_used", used);
     let mut told = Map::new();
     if let Some(grid) = &args.grid {
-        told.insert("grid".to_owned(), draw(grid, &rows, images, &texts, &nearest)?);
+        let drawn = draw(grid, &rows, images, &texts, &nearest)?;
+        if !pairs.json {
+            tell(&drawn);
+        }
+        told.insert("grid".to_owned(), if pairs.json { drawn } else { drawn["file"].clone() });
     }
     Ok(Measured { report, ledger, told, as_json: pairs.json })
+}
+
+/// Says what the rows of the grid are.
+fn tell(drawn: &Value) {
+    render::note(
+        "each row of the grid has a picture, then the nearest pictures to its caption, green if they have the caption and red \
+         if not:",
+    );
+    for (at, row) in drawn["rows"].as_array().into_iter().flatten().enumerate() {
+        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        render::note(&format!("  {}. {}: {}", at + 1, text("key"), text("caption")));
+    }
 }
 
 /// The fields of the picture and of the captions.
