@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use sst_data::augment::AugmentError;
 use sst_data::augment::thesaurus::ThesaurusError;
 use sst_data::augment::translate::TranslateError;
+use sst_data::pictures::PictureError;
 use sst_data::read::{NotAFile, ReadError};
 use sst_data::store::PrepareError;
 use sst_data::tokenize::TokenizeError;
@@ -102,33 +103,45 @@ pub fn message(error: &anyhow::Error) -> String {
 /// Whether a path in the arguments does not exist or is not of the kind that the arguments say. That is wrong usage
 /// in every command.
 fn is_missing_input(error: &anyhow::Error) -> bool {
-    let is_missing = |error: &ReadError| {
-        matches!(
-            error,
-            ReadError::NotFound { .. }
-                | ReadError::NoMatch { .. }
-                | ReadError::BadPattern { .. }
-                | ReadError::NoPaths
-                | ReadError::NoFiles { .. }
-                | ReadError::UnknownExtension { .. }
-                | ReadError::AgainstExtension { .. }
-                | ReadError::NoFields { .. }
-                | ReadError::NoTrainingSplit { .. }
-                | ReadError::TextTaken { .. }
-                | ReadError::NotAFile { .. }
-                | ReadError::Dangling { .. }
-        )
-    };
     error.chain().any(|cause| {
         let prepare = cause.downcast_ref::<PrepareError>();
         let augment = cause.downcast_ref::<AugmentError>();
         let io = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         cause.downcast_ref::<ReadError>().is_some_and(is_missing)
             || io.is_some_and(|inner| inner.is::<NotAFile>())
+            || cause.downcast_ref::<PictureError>().is_some_and(is_missing_picture)
             || matches!(prepare, Some(PrepareError::Read(error)) if is_missing(error))
             || augment.is_some_and(is_missing_augment)
             || cause.downcast_ref::<TokenizeError>().is_some_and(is_missing_tokenizer)
     })
+}
+
+/// Whether what the arguments name does not exist or is of another kind.
+fn is_missing(error: &ReadError) -> bool {
+    matches!(
+        error,
+        ReadError::NotFound { .. }
+            | ReadError::NoMatch { .. }
+            | ReadError::BadPattern { .. }
+            | ReadError::NoPaths
+            | ReadError::NoFiles { .. }
+            | ReadError::UnknownExtension { .. }
+            | ReadError::AgainstExtension { .. }
+            | ReadError::NoFields { .. }
+            | ReadError::NoTrainingSplit { .. }
+            | ReadError::TextTaken { .. }
+            | ReadError::NotAFile { .. }
+            | ReadError::Dangling { .. }
+    )
+}
+
+/// Whether a path of pictures does not exist or holds none.
+fn is_missing_picture(error: &PictureError) -> bool {
+    match error {
+        PictureError::NoPictures { .. } | PictureError::BadRange { .. } => true,
+        PictureError::Read(error) => is_missing(error),
+        _ => false,
+    }
 }
 
 fn is_missing_augment(error: &AugmentError) -> bool {

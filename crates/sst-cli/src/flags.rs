@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use sst_data::augment::AugmentError;
+use sst_data::pictures::PictureError;
 use sst_data::read::ReadError;
 use sst_data::store::PrepareError;
 use sst_data::{NamesSettings, Setting, setting};
@@ -16,6 +17,10 @@ pub const FLAGS: &[(Setting, &str)] = &[
     (setting::MAX_LENGTH, "--max-length"),
     (setting::MIN_FREQUENCY, "--min-frequency"),
     (setting::SYNONYM_FILES, "--synonyms"),
+    (setting::PICTURE_PATHS, "--data"),
+    (setting::PICTURE_FIELD, "--image-field"),
+    (setting::MAX_PIXELS, "--max-pixels"),
+    (setting::MAX_FILE_BYTES, "--max-file-bytes"),
 ];
 
 /// `` (`--format`)``: the flags among `flags` that give these settings. Empty if there are none.
@@ -45,7 +50,8 @@ pub fn settings(error: &(dyn Error + 'static)) -> Vec<Setting> {
         error.downcast_ref::<E>().map(NamesSettings::settings)
     }
     let found = of::<ReadError>(error).or_else(|| of::<PrepareError>(error));
-    found.or_else(|| of::<AugmentError>(error)).unwrap_or_default()
+    let found = found.or_else(|| of::<AugmentError>(error));
+    found.or_else(|| of::<PictureError>(error)).unwrap_or_default()
 }
 
 /// Adds to the message of an error the flags that give the settings which it names. `settings` returns the settings

@@ -4,6 +4,7 @@ mod groups;
 mod pieces;
 mod segment_pairs;
 mod segments;
+mod selected;
 mod walk;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::store::{Store, StoreError};
 use crate::tokenize::SpecialTokenTemplate;
 pub use groups::{GroupRows, group_fields};
 pub use segment_pairs::{PAIR_LABEL, SegmentPairRows, SegmentPairs};
+pub use selected::{SelectedRows, balanced};
 use walk::Walk;
 
 /// Why a data set cannot be built or a row cannot be read.

@@ -1,10 +1,12 @@
-//! Writes text vectors to files that other tools read: NumPy, safetensors and JSON lines.
+//! Writes vectors of texts and pictures to files that other tools read: NumPy, safetensors and JSON lines.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use serde_json::json;
+
+use crate::example::Key;
 
 /// The size of the header of a `.npy` file. NumPy needs a multiple of 64.
 const NPY_HEADER: usize = 128;
@@ -18,7 +20,8 @@ pub enum VectorFormat {
     Npy,
     /// One tensor `embeddings` `[n, d]` of fp32.
     Safetensors,
-    /// One line for each text: `{"index":..,"text":..,"embedding":[..]}`.
+    /// One line for each vector: `{"index":..,"text":..,"embedding":[..]}` for a text. A picture has its `key` in place of the
+    /// text, and a caption has the key of its picture as well.
     Jsonl,
 }
 
@@ -61,13 +64,42 @@ impl<'f> VectorWriter<'f> {
     /// # Errors
     /// Any I/O error, or if the vector does not have `width` numbers.
     pub fn push(&mut self, text: &str, vector: &[f32]) -> io::Result<()> {
+        self.push_named(None, Some(text), vector)
+    }
+
+    /// Writes the vector of the picture `key`, or of its caption `text`.
+    ///
+    /// # Errors
+    /// As for [`Self::push`].
+    pub fn push_of_picture(
+        &mut self,
+        key: &Key,
+        text: Option<&str>,
+        vector: &[f32],
+    ) -> io::Result<()> {
+        self.push_named(Some(key), text, vector)
+    }
+
+    fn push_named(
+        &mut self,
+        key: Option<&Key>,
+        text: Option<&str>,
+        vector: &[f32],
+    ) -> io::Result<()> {
         if vector.len() != self.width {
             let message =
                 format!("a vector of {} numbers among those of {}", vector.len(), self.width);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         if self.format == VectorFormat::Jsonl {
-            let line = json!({"index": self.count, "text": text, "embedding": vector});
+            let mut line = json!({"index": self.count});
+            if let Some(key) = key {
+                line["key"] = json!(key.to_string());
+            }
+            if let Some(text) = text {
+                line["text"] = json!(text);
+            }
+            line["embedding"] = json!(vector);
             writeln!(self.file, "{line}")?;
         } else {
             for number in vector {

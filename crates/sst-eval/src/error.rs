@@ -115,21 +115,26 @@ pub enum EvalError {
         /// The labels of the model.
         known: String,
     },
-    /// A label with too few training texts.
+    /// A label with too few training rows.
     #[error(
-        "`{evaluator}` needs {needed} training texts of each label, and `{label}` has {texts}: give more texts with this \
+        "`{evaluator}` needs {needed} training {what} of each label, and `{label}` has {count}: give more {what} with this \
          label, or remove those that have it"
     )]
-    FewTexts {
+    FewRows {
         /// The name of the evaluator.
         evaluator: &'static str,
         /// The label.
         label: String,
-        /// How many texts have it.
-        texts: usize,
+        /// `texts` or `pictures`.
+        what: &'static str,
+        /// How many rows have it.
+        count: usize,
         /// How many are needed.
         needed: usize,
     },
+    /// Pictures have no such pooling.
+    #[error("{0}")]
+    PicturePooling(String),
     /// The head has more outputs than the evaluator measures.
     #[error(
         "the head of the model predicts {outputs} numbers, and `{evaluator}` measures heads that predict one"
@@ -188,6 +193,7 @@ impl EvalError {
         match self {
             Self::SlidingWindow { keys, .. } => keys.to_vec(),
             Self::Config { key, .. } => key.iter().map(String::as_str).collect(),
+            Self::PicturePooling(_) => vec!["pooling"],
             _ => Vec::new(),
         }
     }

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use sst_core::Model;
+use sst_data::pictures::CaptionTokens;
 use sst_data::rows::Dataset;
 use sst_data::tokenize::Tokenizer;
-use sst_data::{Collate, Key};
+use sst_data::{Collate, Key, Ledger};
 use tch::Tensor;
 
 use crate::error::EvalError;
@@ -24,14 +25,18 @@ pub enum Input<'a> {
     Texts(Box<dyn TextSource + 'a>),
     /// See [`InputKind::Pairs`].
     Pairs(Pairs<'a>),
+    /// Pictures and their captions, for evaluators that read [`InputKind::Pairs`].
+    CaptionedPictures(CaptionedPictures<'a>),
     /// See [`InputKind::ScoredPairs`].
     ScoredPairs(ScoredPairs<'a>),
     /// See [`InputKind::EmbeddedTexts`].
     EmbeddedTexts(EmbeddedTexts<'a>),
     /// See [`InputKind::Records`].
     Records(RecordRows),
-    /// See [`InputKind::LabelledTexts`].
-    LabelledTexts(LabelledTexts<'a>),
+    /// See [`InputKind::LabelledRows`].
+    LabelledRows(LabelledRows<'a>),
+    /// See [`InputKind::NamedPictures`].
+    NamedPictures(NamedPictures),
     /// See [`InputKind::ComparedTexts`].
     ComparedTexts(ComparedTexts<'a>),
 }
@@ -65,16 +70,58 @@ pub struct RecordRows {
     pub gold_answers: BTreeMap<Key, Vec<String>>,
 }
 
-/// Labelled texts, for probes of frozen vectors.
-pub struct LabelledTexts<'a> {
-    /// The rows that a probe is trained on: records with the columns `text` and `label`.
+/// Labelled texts or pictures, for probes of frozen vectors.
+pub struct LabelledRows<'a> {
+    /// The rows that a probe is trained on: records with the columns `text` and `label`, or
+    /// [`Pictures`](sst_data::pictures::Pictures) with labels.
     pub train: Arc<dyn Dataset>,
     /// The rows that it is measured on.
     pub test: Arc<dyn Dataset>,
     /// The labels that the rows have the indices of.
     pub labels: Vec<String>,
+    /// The pictures that a baseline without labels (PCA) learns from; `None` for those of `train`.
+    pub unlabelled: Option<Arc<dyn Dataset>>,
     /// A model of the same shape that was never trained, to compare with; `None` for no comparison.
     pub twin: Option<Box<dyn Model + 'a>>,
+}
+
+/// Labelled pictures, with texts that name the labels.
+pub struct NamedPictures {
+    /// The pictures, with labels.
+    pub rows: Arc<dyn Dataset>,
+    /// The labels that the rows have the indices of.
+    pub labels: Vec<String>,
+    /// The text that stands for each label in a prompt.
+    pub names: Vec<String>,
+    /// Tokenises the prompts.
+    pub tokens: CaptionTokens,
+    /// Counts what the tokenizer does not know.
+    pub ledger: Ledger,
+}
+
+/// Pictures and their captions.
+pub struct CaptionedPictures<'a> {
+    /// The pictures.
+    pub rows: Arc<dyn Dataset>,
+    /// The captions that are used of each picture, at least one.
+    pub captions: Vec<Vec<String>>,
+    /// Tokenises the captions.
+    pub tokens: CaptionTokens,
+    /// Counts what the tokenizer does not know.
+    pub ledger: Ledger,
+    /// Is called with what was found for some of the captions; `None` if nobody looks.
+    pub show: Option<ShowNearest<'a>>,
+}
+
+/// Shows the pictures that are nearest to some captions.
+pub struct ShowNearest<'a> {
+    /// The pictures whose first captions are searched for.
+    pub pictures: Vec<usize>,
+    /// How many pictures are shown for each.
+    pub count: usize,
+    /// Is called with a picture, and the nearest pictures to its first caption, the nearest first, each with whether it has
+    /// that caption.
+    pub each: Box<dyn FnMut(usize, &[(usize, bool)]) + 'a>,
 }
 
 /// Texts whose vectors are compared.
@@ -182,11 +229,12 @@ impl<'a> Input<'a> {
             Self::ObjectiveRows(_) => InputKind::ObjectiveRows,
             Self::TokenRows(_) => InputKind::TokenRows,
             Self::Texts(_) => InputKind::Texts,
-            Self::Pairs(_) => InputKind::Pairs,
+            Self::Pairs(_) | Self::CaptionedPictures(_) => InputKind::Pairs,
             Self::ScoredPairs(_) => InputKind::ScoredPairs,
             Self::EmbeddedTexts(_) => InputKind::EmbeddedTexts,
             Self::Records(_) => InputKind::Records,
-            Self::LabelledTexts(_) => InputKind::LabelledTexts,
+            Self::LabelledRows(_) => InputKind::LabelledRows,
+            Self::NamedPictures(_) => InputKind::NamedPictures,
             Self::ComparedTexts(_) => InputKind::ComparedTexts,
         }
     }
@@ -268,14 +316,25 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The data as [`LabelledTexts`]. An error names `evaluator`.
+    /// The data as [`LabelledRows`]. An error names `evaluator`.
     ///
     /// # Errors
     /// If the data is of another kind.
-    pub fn labelled_texts(self, evaluator: &'static str) -> Result<LabelledTexts<'a>, EvalError> {
+    pub fn labelled_rows(self, evaluator: &'static str) -> Result<LabelledRows<'a>, EvalError> {
         match self {
-            Self::LabelledTexts(texts) => Ok(texts),
-            other => Err(other.wrong_kind(evaluator, InputKind::LabelledTexts)),
+            Self::LabelledRows(rows) => Ok(rows),
+            other => Err(other.wrong_kind(evaluator, InputKind::LabelledRows)),
+        }
+    }
+
+    /// The data as [`NamedPictures`]. An error names `evaluator`.
+    ///
+    /// # Errors
+    /// If the data is of another kind.
+    pub fn named_pictures(self, evaluator: &'static str) -> Result<NamedPictures, EvalError> {
+        match self {
+            Self::NamedPictures(pictures) => Ok(pictures),
+            other => Err(other.wrong_kind(evaluator, InputKind::NamedPictures)),
         }
     }
 

@@ -11,7 +11,7 @@ pub enum InputKind {
     TokenRows,
     /// Tokenised texts, which are read one after the other.
     Texts,
-    /// Queries and a corpus, with the relevant texts of each query.
+    /// Queries and a corpus, with the relevant texts of each query; or pictures and their captions.
     Pairs,
     /// Pairs of texts with a similarity score each.
     ScoredPairs,
@@ -19,8 +19,10 @@ pub enum InputKind {
     EmbeddedTexts,
     /// Rows of records with their gold labels, for a head that was trained on such records.
     Records,
-    /// Labelled texts in a training and a test part.
-    LabelledTexts,
+    /// Labelled texts or pictures in a training and a test part.
+    LabelledRows,
+    /// Labelled pictures, with texts that name the labels.
+    NamedPictures,
     /// Texts, whose vectors in one model are compared with those in another.
     ComparedTexts,
 }
@@ -35,7 +37,8 @@ impl fmt::Display for InputKind {
             Self::ScoredPairs => "pairs of texts with scores",
             Self::EmbeddedTexts => "texts with an encoder of vectors",
             Self::Records => "rows of labelled records",
-            Self::LabelledTexts => "labelled texts in a training and a test part",
+            Self::LabelledRows => "labelled texts or pictures in a training and a test part",
+            Self::NamedPictures => "labelled pictures with the names of their labels",
             Self::ComparedTexts => "texts for two models",
         })
     }

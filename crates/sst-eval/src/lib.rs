@@ -26,7 +26,8 @@
 //! [`Model`](sst_core::Model) on the data that it owns (an [`Input`]), computes metrics, and returns a [`Report`]. The
 //! module [`mod@list`] registers the evaluators of this crate; `examples/own_metric.rs` has a metric and
 //! `examples/own_evaluator.rs` an evaluator outside of this crate. [`fill_mask`] predicts the token behind a mask token
-//! with a masked language model. [`generate`] continues texts with a causal language model. [`nearest`] and [`mine`]
+//! with a masked language model, and [`reconstruct`] the masked patches of a picture with a masked autoencoder.
+//! [`pictures`] computes vectors of pictures and captions. [`generate`] continues texts with a causal language model. [`nearest`] and [`mine`]
 //! compare vectors of texts.
 //!
 //! An evaluator has no side effects: dropout is off, no gradients are recorded, and masks are drawn for epoch 0 with the
@@ -50,21 +51,25 @@ pub mod nearest;
 mod ner;
 mod normalize;
 mod perplexity;
+pub mod pictures;
 pub mod predict;
 pub mod probe;
 mod pseudo_perplexity;
 mod qa;
 mod rankme;
+pub mod reconstruct;
 mod record_spec;
 mod retrieval;
 mod rows;
 mod sts;
+mod zero_shot;
 
 pub use entry::{Better, Entry, Figure};
 pub use error::EvalError;
 pub use input::{
-    ComparedTexts, EmbeddedTexts, Input, LabelledTexts, ObjectiveRows, Pairs, RecordRows,
-    ScoredPairs, Text, TextRole, TextSource, TextVectors, TokenRows,
+    CaptionedPictures, ComparedTexts, EmbeddedTexts, Input, LabelledRows, NamedPictures,
+    ObjectiveRows, Pairs, RecordRows, ScoredPairs, ShowNearest, Text, TextRole, TextSource,
+    TextVectors, TokenRows,
 };
 pub use input_kind::InputKind;
 pub use intervals::{compare, interval_of};

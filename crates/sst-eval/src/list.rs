@@ -8,7 +8,7 @@ use crate::error::EvalError;
 use crate::input::Input;
 use crate::{
     classification, frozen, held_out, mask_accuracy, ner, perplexity, pseudo_perplexity, qa,
-    rankme, retrieval, sts,
+    rankme, retrieval, sts, zero_shot,
 };
 
 /// The registered evaluators, one word each.
@@ -18,6 +18,7 @@ const EVALUATORS: &[Entry] = &[
     pseudo_perplexity::ENTRY,
     perplexity::ENTRY,
     retrieval::ENTRY,
+    zero_shot::ENTRY,
     sts::ENTRY,
     rankme::ENTRY,
     classification::ENTRY,

@@ -24,6 +24,18 @@ pub(crate) fn groups(
     })
 }
 
+/// Each `step`th row of epoch 0, in groups of `batch_size`, for rows without tokens.
+pub(crate) fn every(
+    dataset: &dyn Dataset,
+    step: u64,
+    batch_size: usize,
+) -> impl Iterator<Item = Result<Vec<Example>, EvalError>> {
+    let places: Vec<u64> = (0..dataset.len()).step_by(step.max(1) as usize).collect();
+    let batches: Vec<Vec<u64>> = places.chunks(batch_size.max(1)).map(<[u64]>::to_vec).collect();
+    let batches = batches.into_iter();
+    batches.map(move |batch| batch.into_iter().map(|at| Ok(dataset.get(at, 0)?)).collect())
+}
+
 /// Returns `example` if all its token ids are below `vocab_size`.
 fn check_ids(example: Example, vocab_size: usize) -> Result<Example, EvalError> {
     let token_fields = example.fields.values().filter_map(|field| match field {

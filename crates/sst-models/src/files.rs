@@ -43,6 +43,8 @@ const READ: [&str; 11] = [
     "vocab.json",
     "merges.txt",
 ];
+/// The files of image processors, which the caller reads for a model that reads pictures.
+const IMAGES: [&str; 2] = ["preprocessor_config.json", "processor_config.json"];
 /// Chat templates, which are saved with the tokenizer.
 const TEMPLATES: [&str; 2] = ["chat_template.jinja", "additional_chat_templates"];
 /// Files that do not change what sst computes, each with the reason. A name that ends with `*` is a prefix.
@@ -73,12 +75,13 @@ const HARMLESS: &[Harmless] = &[
 pub(crate) const SENTENCE: [&str; 3] =
     ["modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"];
 
-/// Adds the files of a folder that are neither read, nor copied, nor listed as harmless.
+/// Adds the files of a folder that are neither read, nor copied, nor listed as harmless. The last argument is what the folder
+/// is read for, and whether the model reads pictures.
 pub(crate) fn add_unused(
     unused: &mut Unused,
     folder: &Path,
     weights: &Weights,
-    role: Role,
+    (role, reads_pictures): (Role, bool),
 ) -> Result<(), ModelError> {
     let used: Vec<&Path> = weights.files().collect();
     for (name, path) in entries(folder)? {
@@ -93,6 +96,7 @@ pub(crate) fn add_unused(
             || TEMPLATES.contains(&&*name)
             || is_harmless(&name)
             || is_sentence && role != Role::Write
+            || IMAGES.contains(&&*name) && reads_pictures && role != Role::Write
             || used.iter().any(|file| **file == *path);
         if !is_known {
             let slash = if path.is_dir() { "/" } else { "" };

@@ -211,18 +211,29 @@ impl ModelLocation {
         }
     }
 
+    /// Whether models of its type read inputs of this modality. A config.json that cannot be read, or whose type is not known,
+    /// is reported where the model is loaded.
+    pub fn reads(&self, modality: Modality) -> bool {
+        let config = self.config().unwrap_or_default();
+        let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
+        let entry = sst_models::list().iter().find(|entry| entry.model_type == model_type);
+        entry.is_some_and(|entry| entry.modalities.contains(&modality))
+    }
+
+    /// The config.json of the encoder, if it can be read.
+    fn config(&self) -> Option<Value> {
+        let file = self.encoder().ok()?.join("config.json");
+        require_readable(&file).ok()?;
+        serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()
+    }
+
     /// Like [`ModelLocation::must_be_causal`], before the model is loaded: a model that is not causal may also lack the
     /// head that the command needs. A config.json that cannot be read is reported where the model is loaded.
     ///
     /// # Errors
     /// If models of its type are not causal.
     pub fn type_must_be_causal(&self, instead: &str) -> Result<()> {
-        let read = || -> Option<Value> {
-            let file = self.encoder().ok()?.join("config.json");
-            require_readable(&file).ok()?;
-            serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()
-        };
-        let config = read().unwrap_or_default();
+        let config = self.config().unwrap_or_default();
         let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
         let entry = sst_models::list().iter().find(|entry| entry.model_type == model_type);
         match entry.is_none_or(|entry| entry.is_causal) {

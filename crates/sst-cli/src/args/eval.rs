@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DeviceArgs, DocumentArgs, limits};
+use super::{DeviceArgs, DocumentArgs, RetrievalArgs, ZeroShotArgs, limits};
 
 /// The subcommands of `sst eval`: one for each evaluator.
 #[derive(Debug, Subcommand)]
@@ -39,18 +39,40 @@ fixed-length models\"), which weights the mean loss of each window by its number
 is moved back so that it is full; each token except the first of a text is scored once, and perplexity and \
 token_perplexity are equal. The output names the kind of windows.")]
     Perplexity(PerplexityArgs),
-    /// Measure retrieval by vectors: does each query rank its own document first among all documents?
+    /// Measure retrieval by vectors: does each query rank its own document first among all documents? Or do pictures and
+    /// captions find each other?
     #[command(after_help = "\
 Examples:
   sst eval retrieval --model runs/simcse --data pairs.jsonl \\
       --fields query,answer
   sst eval retrieval --model all-MiniLM-L6-v2/ --data pairs.tsv --fields en,zh \\
       --json
+  sst eval retrieval --model runs/clip --data corpora/emoji/test.jsonl.gz \\
+      --fields image,en_captions --grid nearest.png
 
 Each record holds a query and the document that it should find. All documents together are the corpus; a text that \
 occurs several times counts once. Prints recall@1, recall@5, recall@10, mrr@10 and ndcg@10, and the alignment and \
-uniformity of the vectors (Wang and Isola 2020; lower is better).")]
-    Retrieval(PairArgs),
+uniformity of the vectors (Wang and Isola 2020; lower is better).
+
+With a model that reads pictures and texts (CLIP, SigLIP, a dual encoder), the first field is that of the picture (`image` \
+stands for the one that the format suggests) and the second that of its captions. Prints, for pictures that search for \
+captions (image_to_text) and captions that search for pictures (text_to_image), recall@1, recall@5 and recall@10 (the \
+share with a hit among so many) and mrr (the mean reciprocal rank over all), each with a 95 % interval and with what a \
+random order reaches (chance). Of several captions of a picture the first is used, unless --captions all makes each of \
+them a hit; they are never averaged. Equal captions count once and belong to all of their pictures.")]
+    Retrieval(RetrievalArgs),
+    /// Classify pictures without training: which label's prompt is most similar to a picture?
+    #[command(after_help = "\
+Examples:
+  sst eval zero-shot --model runs/clip --data photos/test --json
+  sst eval zero-shot --model runs/clip --data corpora/emoji/test.jsonl.gz \\
+      --template \"a picture of {}\" --template \"{}\" --label-name geo=geometric
+
+Prints top1 and top5 (the shares of pictures whose label is the first, or among the first five), mean_class_accuracy, and \
+as baselines chance_top1, chance_top5 and majority_accuracy, which always names the commonest label of the data; then a table \
+of all labels and the confusion matrix. The vector of a label is the mean of those of its prompts, each of length 1, as in \
+open_clip.")]
+    ZeroShot(ZeroShotArgs),
     /// Measure semantic textual similarity (STS): how well cosine similarity correlates with human scores.
     #[command(after_help = "\
 Examples:
@@ -81,6 +103,7 @@ impl EvalCommand {
             Self::MaskAccuracy(_) => "mask-accuracy".into(),
             Self::Perplexity(_) => "perplexity".into(),
             Self::Retrieval(_) => "retrieval".into(),
+            Self::ZeroShot(_) => "zero-shot".into(),
             Self::Sts(_) => "sts".into(),
             Self::PseudoPerplexity(_) => "pseudo-perplexity".into(),
             Self::Other(words) => {
@@ -277,22 +300,32 @@ pub struct RecordArgs {
     pub json: bool,
 }
 
-/// Arguments of an evaluator of frozen vectors on labelled texts.
+/// Arguments of an evaluator of frozen vectors on labelled texts or pictures.
 #[derive(Debug, Args)]
-pub struct LabelledTextArgs {
+pub struct LabelledRowArgs {
     /// A Hugging Face model folder, a checkpoint folder or a run folder.
     #[arg(long)]
     pub model: PathBuf,
-    /// Files, folders or globs of labelled texts to learn from: records with the columns `text` and `label`.
+    /// Files, folders or globs of labelled texts to learn from: records with the columns `text` and `label`. For a model that
+    /// reads pictures: labelled pictures, in folders whose subfolders are the labels, or in records.
     #[arg(long, num_args = 1.., required = true)]
     pub data: Vec<String>,
-    /// Files, folders or globs of labelled texts to measure on. If not given, a fifth of --data is held out;
-    /// texts that occur several times may then be in both parts.
+    /// Files, folders or globs of labelled texts or pictures to measure on. If not given, a fifth of --data is held out;
+    /// those that occur several times may then be in both parts.
     #[arg(long, num_args = 1..)]
     pub test: Vec<String>,
     /// How the records are read.
     #[command(flatten)]
     pub records: super::RecordFieldArgs,
+    /// How pictures are read.
+    #[command(flatten)]
+    pub pictures: super::PictureArgs,
+    /// Learn from this many texts or pictures only, with as many of each label as possible, drawn at random.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = limits::positive::<u64>)]
+    pub train_limit: Option<u64>,
+    /// The seed of --train-limit.
+    #[arg(long, value_name = "SEED", allow_negative_numbers = true, default_value_t = 0)]
+    pub train_limit_seed: u64,
     /// Do not measure a model of the same shape that was never trained beside this one.
     #[arg(long)]
     pub no_twin: bool,
@@ -335,7 +368,7 @@ pub struct ComparedTextArgs {
     pub json: bool,
 }
 
-/// Arguments of the commands that embed pairs of texts: `sst eval retrieval`, `sst eval sts` and `sst mine`.
+/// Arguments of the commands that embed pairs: `sst eval retrieval`, `sst eval sts` and `sst mine`.
 #[derive(Debug, Args)]
 pub struct PairArgs {
     /// A sentence-transformers folder, a Hugging Face model folder, a checkpoint folder or a run folder.

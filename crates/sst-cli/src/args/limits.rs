@@ -19,6 +19,9 @@ pub(super) const MAX_NEW_TOKENS: u64 = 1_000_000;
 /// second.
 pub(super) const MAX_KILLS: i64 = 1000;
 
+/// The largest number of pictures on a sheet.
+pub(super) const MAX_SHOWN: i64 = 256;
+
 /// The largest number of threads, as in recipes.
 const MAX_THREADS: u64 = 1024;
 

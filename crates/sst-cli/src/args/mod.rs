@@ -5,6 +5,7 @@ mod eval;
 mod evaluate;
 mod limits;
 mod model;
+mod pictures;
 mod predict;
 mod shared;
 mod train;
@@ -17,13 +18,14 @@ pub use data::{
     TokenizerCommand, TrainTokenizerArgs,
 };
 pub use eval::{
-    ComparedTextArgs, EmbeddedTextArgs, EvalArgs, EvalCommand, LabelledTextArgs, MaskAccuracyArgs,
+    ComparedTextArgs, EmbeddedTextArgs, EvalArgs, EvalCommand, LabelledRowArgs, MaskAccuracyArgs,
     PairArgs, PerplexityArgs, RecordArgs, TextArgs,
 };
 pub use evaluate::EvaluateArgs;
 pub use model::{
     ConvertArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MergeArgs, MineArgs,
 };
+pub use pictures::{CaptionsUsed, PictureArgs, ReconstructArgs, RetrievalArgs, ZeroShotArgs};
 pub use predict::PredictArgs;
 pub use shared::{DeviceArgs, PoolingArgs, RecordFieldArgs};
 pub use train::{CheckpointCommand, ReportArgs, TrainArgs, VerifyResumeArgs};
@@ -59,7 +61,7 @@ pub enum Command {
     VerifyResume(VerifyResumeArgs),
     /// Write one HTML page with the curves, metrics, ledger and recipe of a run.
     Report(ReportArgs),
-    /// Measure a model on held-out text.
+    /// Measure a model on held-out texts or pictures.
     #[command(
         subcommand,
         after_help = "Other evaluators of `sst list evaluators` are called in the same way: see `sst eval NAME --help`."
@@ -73,8 +75,10 @@ pub enum Command {
     FillMask(FillMaskArgs),
     /// Generate text from a prompt with a causal language model.
     Generate(GenerateArgs),
-    /// Compute embedding vectors of texts.
+    /// Compute embedding vectors of texts, pictures or captions.
     Embed(EmbedArgs),
+    /// Show how a masked autoencoder reconstructs pictures of which most patches are masked.
+    Reconstruct(ReconstructArgs),
     /// Find hard negatives for pairs of texts, to train an embedding model on.
     Mine(MineArgs),
     /// Convert a GGUF file to a Hugging Face model folder.

@@ -155,17 +155,37 @@ Examples:
   sst embed --model all-MiniLM-L6-v2/ --data sentences.txt --out vectors.npy
   sst embed --model runs/demo --pooling cls --normalize --data corpus.jsonl \\
       --out vectors.safetensors --json
+  sst embed --model runs/clip --data photos/ --out photos.jsonl
+  sst embed --model runs/clip --data corpora/emoji/test.jsonl.gz \\
+      --fields en_captions --out captions.npy
 
 The vectors are fp32 and in the order of the texts. A .npy file holds one array of shape [texts, width], a .safetensors \
 file the same array as `embeddings`, and a .jsonl file one line per text. With --json: {\"version\":1,\"texts\":.., \
-\"width\":..,\"tokens\":..,\"seconds\":..,\"ledger\":{..}}. The seconds do not include loading the model.")]
+\"width\":..,\"tokens\":..,\"seconds\":..,\"ledger\":{..}}. The seconds do not include loading the model.
+
+A model that reads pictures makes vectors of the pictures of --data, or with --fields FIELD of the first caption of each \
+picture in this field, or with --texts of texts. A model with a projection (CLIP, SigLIP, a dual encoder) projects both \
+into one space and normalizes them, unless --no-normalize or --pooling is given. Any other model gives the class token, or \
+the pooling `mean` or `max` over the patches. Each line of a .jsonl file has the key of its picture; take this format \
+with --skip-errors, which leaves pictures out. With --json there is \"pictures\" or \"captions\" in place of \"texts\", and \
+\"vector\" says which one it is.")]
 pub struct EmbedArgs {
     /// A sentence-transformers folder, a Hugging Face model folder, a checkpoint folder or a run folder.
     #[arg(long)]
     pub model: PathBuf,
-    /// Files, folders or globs of texts. May be given several times.
+    /// Files, folders or globs of texts, or of pictures. May be given several times.
     #[arg(long, required = true, num_args = 1..)]
     pub data: Vec<String>,
+    /// For a model that reads pictures: `image` for the vectors of pictures, or the field of captions for those of captions.
+    /// If not given, it is `image`.
+    #[arg(long, value_name = "FIELD", conflicts_with = "texts")]
+    pub fields: Option<String>,
+    /// For a model that reads pictures and texts: the data are texts, without pictures.
+    #[arg(long)]
+    pub texts: bool,
+    /// How pictures are read.
+    #[command(flatten)]
+    pub pictures: super::PictureArgs,
     /// Options that say how the data is read.
     #[command(flatten)]
     pub documents: super::DocumentArgs,

@@ -39,6 +39,7 @@ fn run_command(command: &Command) -> Result<Exit> {
         Command::FillMask(args) => cmd::fill_mask::run(args),
         Command::Generate(args) => cmd::generate::run(args),
         Command::Embed(args) => cmd::embed::run(args),
+        Command::Reconstruct(args) => cmd::reconstruct::run(args),
         Command::Mine(args) => cmd::mine::run(args),
         Command::Convert(args) => cmd::convert::run(args),
         Command::Export(args) => cmd::export::run(args),

@@ -32,6 +32,28 @@ pub fn check(out: &Path, source: &Source, others: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
+/// Refuses an `option` that is not a regular file, that is one of `paths`, or that lies in a folder among them, where it
+/// would be read the next time.
+///
+/// # Errors
+/// [`Usage`].
+pub fn check_paths(option: &str, out: &Path, paths: &[String]) -> Result<()> {
+    require_replaceable(out)?;
+    let place = canonical(out);
+    for path in paths {
+        let Ok(input) = Path::new(path).canonicalize() else { continue };
+        if place.starts_with(&input) {
+            let message = format!(
+                "{option} {} is the input {path}, or lies in it and would be read as input the next time: name a file in \
+                 another folder",
+                out.display()
+            );
+            return Err(Usage(message).into());
+        }
+    }
+    Ok(())
+}
+
 /// Refuses an `--out` that exists and lies in `folder`, whose files are inputs.
 ///
 /// # Errors

@@ -32,8 +32,16 @@ impl CaptionTokens {
         Ok(Self { tokenizer: tokenizer.clone(), room, ledger: ledger.clone() })
     }
 
-    /// The token ids of a caption with special tokens around them.
-    pub(super) fn ids(&self, key: &Key, text: &str, epoch: u64) -> Result<Vec<u32>, DatasetError> {
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The token ids of the caption `text` of the picture `key`, as drawn in `epoch`, with special tokens around them.
+    ///
+    /// # Errors
+    /// If the text cannot be tokenised, or has no token.
+    pub fn ids(&self, key: &Key, text: &str, epoch: u64) -> Result<Vec<u32>, DatasetError> {
         let unreadable = |reason: String| DatasetError::Unreadable { key: key.clone(), reason };
         let mut ids = self.tokenizer.encode(text).map_err(|error| unreadable(error.to_string()))?;
         if ids.is_empty() {

@@ -1,25 +1,37 @@
-//! The vectors of texts in each layer of a model.
+//! The vectors of texts or pictures in each layer of a model.
 //!
-//! Shapes: n texts, t tokens of some texts, d width.
+//! Shapes: n texts or pictures, b of a batch, t tokens of some texts, d width.
 
 use sst_core::nn::Pooling;
-use sst_core::{Forward, Model, RaggedRows, Tokens, Want};
+use sst_core::{Forward, Modality, Model, Pixels, RaggedRows, Tokens, Want};
 use sst_data::Example;
+use sst_data::pictures::PIXEL_VALUES;
 use sst_data::rows::Dataset;
 use sst_data::words::{begins_word, last_base};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::EvalError;
+use crate::pictures::{pixel_values, pool};
 use crate::rows;
 
-/// The vectors of texts, and what the rows say of them.
+/// The vectors of texts or pictures, and what the rows say of them.
 pub(super) struct LayerVectors {
-    /// For each layer, the embeddings first, the pooled hidden states `[n, d]`, fp32 on the CPU.
+    /// For each layer, the embeddings first, the pooled hidden states `[n, d]`, fp32 on the CPU. An image encoder with a norm
+    /// after its last layer has one more: its output.
     pub(super) vectors: Vec<Tensor>,
-    /// The label of each text; empty for texts without labels.
+    /// What each of `vectors` is called.
+    pub(super) names: Vec<String>,
+    /// The label of each row; empty for rows without labels.
     pub(super) labels: Vec<i64>,
-    /// The first word of each text, by which texts are grouped for a control task.
+    /// The first word of each text, by which texts are grouped for a control task; empty for pictures.
     pub(super) first_words: Vec<String>,
+    /// Whether the rows are pictures.
+    pub(super) are_pictures: bool,
+}
+
+/// Whether the rows of a data set are pictures.
+fn are_pictures(dataset: &dyn Dataset) -> Result<bool, EvalError> {
+    Ok(!dataset.is_empty() && dataset.get(0, 0)?.pixels(PIXEL_VALUES).is_some())
 }
 
 impl LayerVectors {
@@ -32,17 +44,33 @@ impl LayerVectors {
     ) -> Result<Self, EvalError> {
         let mut parts: Vec<Vec<Tensor>> = Vec::new();
         let (mut labels, mut first_words) = (Vec::new(), Vec::new());
-        for examples in rows::groups(dataset, batch_size, model.vocab_size()?) {
+        let are_pictures = are_pictures(dataset)?;
+        let (mut has_output, vocab_size) = (
+            false,
+            match are_pictures {
+                true => usize::MAX,
+                false => model.vocab_size()?,
+            },
+        );
+        for examples in rows::groups(dataset, batch_size, vocab_size) {
             let examples = examples?;
-            let states = tch::no_grad(|| pooled(model, &examples, pooling))?;
+            let states = tch::no_grad(|| match are_pictures {
+                true => pooled_pictures(model, &examples, pooling).map(|(states, is_normed)| {
+                    has_output = is_normed;
+                    states
+                }),
+                false => pooled(model, &examples, pooling),
+            })?;
             parts.resize_with(states.len(), Vec::new);
             for (part, state) in parts.iter_mut().zip(states) {
                 part.push(state);
             }
             for example in &examples {
                 labels.extend(example.int("label"));
-                let text = example.text("text").unwrap_or_default();
-                first_words.push(first_word(text).to_owned());
+                if !are_pictures {
+                    let text = example.text("text").unwrap_or_default();
+                    first_words.push(first_word(text).to_owned());
+                }
             }
         }
         let joined = parts.iter().map(|part| Ok(Tensor::f_cat(part, 0)?));
@@ -53,7 +81,13 @@ impl LayerVectors {
         if !bool::try_from(last.f_isfinite()?.f_all()?)? {
             return Err(EvalError::NotFinite("a vector".to_owned()));
         }
-        Ok(Self { vectors, labels, first_words })
+        let name = |layer: usize| match layer {
+            0 => "embeddings".to_owned(),
+            last if has_output && last + 1 == vectors.len() => "output".to_owned(),
+            layer => format!("layer {layer}"),
+        };
+        let names = (0..vectors.len()).map(name).collect();
+        Ok(Self { vectors, names, labels, first_words, are_pictures })
     }
 }
 
@@ -94,6 +128,30 @@ fn pooled(
         Ok(vectors.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?)
     });
     pooled.collect()
+}
+
+/// The pooled hidden states `[b, d]` of each layer of an image encoder, and of its output, if that is another. Returns also
+/// whether it is.
+fn pooled_pictures(
+    model: &dyn Model,
+    examples: &[Example],
+    pooling: Pooling,
+) -> Result<(Vec<Tensor>, bool), EvalError> {
+    let encoder = model.encoder(Modality::Image)?;
+    let pixels = pixel_values(examples)?.f_to_device(model.params().device())?;
+    let want = Want { hidden_states: true, attentions: false };
+    let output = encoder.encode(Pixels::new(&pixels).into(), Forward { want, ..Forward::EVAL })?;
+    let mut states = output.hidden_states.unwrap_or_default();
+    let is_normed = match states.last() {
+        Some(last) => !last.f_equal(&output.hidden_bld)?,
+        None => true,
+    };
+    if is_normed {
+        states.push(output.hidden_bld);
+    }
+    let states =
+        states.iter().map(|state| Ok(pool(encoder, state, pooling)?.f_to_device(Device::Cpu)?));
+    Ok((states.collect::<Result<_, EvalError>>()?, is_normed))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use sst_core::{Evaluator, Model, Objective, Report, Table};
 use super::Layers;
 use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
-use crate::input::{Input, InputKind, LabelledTexts};
+use crate::input::{Input, InputKind, LabelledRows};
 use crate::probe::{LogisticOptions, OnlineCode, OnlineCodeOptions, online_code, shuffled_rows};
 
 /// The entry in the list of evaluators.
@@ -21,7 +21,7 @@ pub(crate) const ENTRY: Entry = Entry {
               bits is the length of the code in the layer with the shortest one, uniform_bits that of labels without a \
               probe, and compression their ratio: 1 if the vectors say nothing of the labels. \
               twin_compression is that of a model of the same shape that was never trained.",
-    input: InputKind::LabelledTexts,
+    input: InputKind::LabelledRows,
     records: None,
     needs_objective: false,
     figures: &[Figure::higher("compression"), Figure::lower("bits").with_baseline("uniform_bits")],
@@ -56,12 +56,12 @@ impl Default for MdlConfig {
 
 struct Mdl<'a> {
     config: MdlConfig,
-    data: LabelledTexts<'a>,
+    data: LabelledRows<'a>,
 }
 
 fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>, EvalError> {
     let config = parse(ENTRY.name, config)?;
-    Ok(Box::new(Mdl { config, data: input.labelled_texts(ENTRY.name)? }))
+    Ok(Box::new(Mdl { config, data: input.labelled_rows(ENTRY.name)? }))
 }
 
 impl Mdl<'_> {
@@ -101,11 +101,10 @@ impl Mdl<'_> {
         let mut table = Table::new(&["bits", "compression", "twin_compression"]);
         for (layer, code) in codes.iter().enumerate() {
             let twin = twins.as_ref().map_or(f64::NAN, |twins| twins[layer].compression());
-            let name = if layer == 0 { "embeddings".to_owned() } else { format!("layer {layer}") };
-            table.push(&name, vec![code.bits, code.compression(), twin]);
+            table.push(layers.name(layer), vec![code.bits, code.compression(), twin]);
         }
-        let counts =
-            [("train_texts", layers.train.labels.len() as u64), ("classes", layers.classes as u64)];
+        let [train, _] = layers.counts();
+        let counts = [train, ("classes", layers.classes as u64)];
         Ok(Report::new(ENTRY.name, metrics, counts).with_table("layers", table))
     }
 }

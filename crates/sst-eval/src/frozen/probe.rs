@@ -5,14 +5,15 @@ use serde_json::{Value, json};
 use sst_core::nn::Pooling;
 use sst_core::{Evaluator, Model, Objective, Report, Table};
 
-use super::Layers;
+use super::baselines::Method;
+use super::{Layers, Predict};
 use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
-use crate::input::{Input, InputKind, LabelledTexts};
+use crate::input::{Input, InputKind, LabelledRows};
 use crate::metric::wilson_interval;
 use crate::probe::{
-    ControlTask, LinearProbe, LogisticOptions, SelectionOptions, linear_probe, seen_fraction,
-    selectivity,
+    ControlTask, Labelled, LinearProbe, LogisticOptions, SelectionOptions, linear_probe,
+    seen_fraction, selectivity,
 };
 
 /// The entry in the list of evaluators.
@@ -26,8 +27,11 @@ pub(crate) const ENTRY: Entry = Entry {
               commonest training label; twin_accuracy is that of the best layer of a model of the same shape that was never \
               trained. The control task (Hewitt and Liang 2019) gives all texts with the same first word one label drawn at \
               random, which can only be memorised: selectivity is the accuracy without that of the control task in the same \
-              layer, and control_seen the share of test texts whose first word occurs in the training texts.",
-    input: InputKind::LabelledTexts,
+              layer, and control_seen the share of test texts whose first word occurs in the training texts. \
+              Pictures have no control task; for them the table `methods` compares the model with its twin, with probes of the pixels \
+              themselves (pixels_accuracy; averaged to 32 x 32 at most) and with probes of their principal components \
+              (pca_accuracy; as many as the hidden size).",
+    input: InputKind::LabelledRows,
     records: None,
     needs_objective: false,
     figures: &[
@@ -38,14 +42,18 @@ pub(crate) const ENTRY: Entry = Entry {
     options: &[
         (
             "pooling",
-            "How the hidden states of a text become one vector: mean, cls, max or lasttoken.",
+            "How the hidden states become one vector: mean, cls, max, or for texts lasttoken. The mean of a picture is that of its patches.",
         ),
-        ("batch_size", "Texts in a forward pass. The figures do not depend on it."),
+        ("batch_size", "Texts or pictures in a forward pass. The figures do not depend on it."),
         (
             "folds",
             "The training texts are divided into so many parts, and C is chosen on one of them.",
         ),
         ("seed", "Seed of the folds and of the control task."),
+        (
+            "pixel_baselines",
+            "For pictures: whether pixels and their principal components are measured, too.",
+        ),
     ],
     build,
 };
@@ -58,32 +66,34 @@ struct ProbeConfig {
     batch_size: usize,
     folds: usize,
     seed: u64,
+    pixel_baselines: bool,
 }
 
 impl Default for ProbeConfig {
     fn default() -> Self {
-        Self { pooling: Pooling::Mean, batch_size: 32, folds: 5, seed: 0 }
+        Self { pooling: Pooling::Mean, batch_size: 32, folds: 5, seed: 0, pixel_baselines: true }
     }
 }
 
 struct Probe<'a> {
     config: ProbeConfig,
-    data: LabelledTexts<'a>,
+    data: LabelledRows<'a>,
 }
 
 fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>, EvalError> {
     let config = parse(ENTRY.name, config)?;
-    Ok(Box::new(Probe { config, data: input.labelled_texts(ENTRY.name)? }))
+    Ok(Box::new(Probe { config, data: input.labelled_rows(ENTRY.name)? }))
 }
 
 impl Probe<'_> {
-    /// Checks that every label has a training text besides those that C is chosen on.
-    fn check_classes(&self, train: &[i64]) -> Result<(), EvalError> {
+    /// Checks that every label has a training row besides those that C is chosen on.
+    fn check_classes(&self, layers: &Layers) -> Result<(), EvalError> {
+        let what = if layers.are_pictures() { "pictures" } else { "texts" };
         for (class, label) in (0..).zip(&self.data.labels) {
-            let texts = train.iter().filter(|other| **other == class).count();
-            if texts < 2 {
+            let count = layers.train.labels.iter().filter(|other| **other == class).count();
+            if count < 2 {
                 let (evaluator, label) = (ENTRY.name, label.clone());
-                return Err(EvalError::FewTexts { evaluator, label, texts, needed: 2 });
+                return Err(EvalError::FewRows { evaluator, label, what, count, needed: 2 });
             }
         }
         Ok(())
@@ -106,9 +116,9 @@ impl Probe<'_> {
     }
 
     fn measure(&self, model: &dyn Model) -> Result<Report, EvalError> {
-        let ProbeConfig { pooling, batch_size, seed, .. } = self.config;
+        let ProbeConfig { pooling, batch_size, .. } = self.config;
         let layers = Layers::of(model, &self.data, pooling, batch_size)?;
-        self.check_classes(&layers.train.labels)?;
+        self.check_classes(&layers)?;
         let probes = self.probes(&layers)?;
         let best = best_layer(&probes);
         let probe = &probes[best];
@@ -123,22 +133,10 @@ impl Probe<'_> {
             metrics.push(("accuracy_low", interval.low));
             metrics.push(("accuracy_high", interval.high));
         }
-        // The control task of the best layer, with probes chosen in the same way.
-        let control = ControlTask::new(&layers.train.labels, layers.classes, seed)?;
-        let (train, test) = layers.layer(best)?;
-        let relabel = |part: &[String]| control.labels(part);
-        let (train_types, test_types) = (&layers.train.first_words, &layers.test.first_words);
-        let train = train.relabelled(&relabel(train_types), layers.classes)?;
-        let test = test.relabelled(&relabel(test_types), layers.classes)?;
-        let (selection, logistic) = self.options();
-        // Too few first words give all texts one label, which no classifier is trained on.
-        let controlled = linear_probe(&train, &test, &selection, &logistic);
-        let no_control = controlled.as_ref().err().map(ToString::to_string);
-        if let Ok(controlled) = controlled {
-            metrics.push(("control_accuracy", controlled.accuracy));
-            metrics.push(("selectivity", selectivity(probe.accuracy, controlled.accuracy)));
-        }
-        metrics.extend(seen_fraction(train_types, test_types).map(|seen| ("control_seen", seen)));
+        let control = match layers.are_pictures() {
+            true => Err("pictures have no first words".to_owned()),
+            false => self.control(&layers, best, &mut metrics)?,
+        };
         let mut table = Table::new(&["accuracy", "validation_accuracy", "c", "twin_accuracy"]);
         let twins = match &self.data.twin {
             Some(twin) => {
@@ -151,14 +149,17 @@ impl Probe<'_> {
         }
         for (layer, probe) in probes.iter().enumerate() {
             let twin = twins.as_ref().map_or(f64::NAN, |twins| twins[layer].accuracy);
-            let name = if layer == 0 { "embeddings".to_owned() } else { format!("layer {layer}") };
             let c = probe.selection.c;
-            table.push(&name, vec![probe.accuracy, validation_accuracy(probe), c, twin]);
+            table.push(
+                layers.name(layer),
+                vec![probe.accuracy, validation_accuracy(probe), c, twin],
+            );
         }
         let unconverged = probes.iter().filter(|probe| !probe.convergence.converged()).count();
+        let [train, test] = layers.counts();
         let counts = [
-            ("train_texts", layers.train.labels.len() as u64),
-            ("test_texts", rows as u64),
+            train,
+            test,
             ("classes", layers.classes as u64),
             ("layers_not_converged", unconverged as u64),
         ];
@@ -167,10 +168,49 @@ impl Probe<'_> {
         let report = Report::new(ENTRY.name, metrics, counts)
             .with_table("layers", table)
             .with_examples("accuracy", right);
-        Ok(match no_control {
-            Some(reason) => report.with_setting("control_task", &format!("none: {reason}")),
-            None => report,
-        })
+        let report = match control {
+            Err(reason) => report.with_setting("control_task", &format!("none: {reason}")),
+            Ok(()) => report,
+        };
+        if !layers.are_pictures() {
+            return Ok(report);
+        }
+        let twin = twins.map(|mut twins| {
+            let predictions = twins.swap_remove(best_layer(&twins)).predictions;
+            Method { name: "twin", predictions }
+        });
+        let (selection, logistic) = self.options();
+        let predict = |train: &Labelled, test: &Labelled| {
+            Ok(linear_probe(train, test, &selection, &logistic)?.predictions)
+        };
+        let given = self.config.pixel_baselines.then_some(&predict as Predict<'_>);
+        let found = &probe.predictions;
+        layers.compare(report, &self.data, model, batch_size, found, twin, given)
+    }
+
+    /// Adds the control task of the layer `best`, with probes chosen in the same way. The inner error is why there is none.
+    fn control(
+        &self,
+        layers: &Layers,
+        best: usize,
+        metrics: &mut Vec<(&'static str, f64)>,
+    ) -> Result<Result<(), String>, EvalError> {
+        let control = ControlTask::new(&layers.train.labels, layers.classes, self.config.seed)?;
+        let (train, test) = layers.layer(best)?;
+        let relabel = |part: &[String]| control.labels(part);
+        let (train_types, test_types) = (&layers.train.first_words, &layers.test.first_words);
+        let train = train.relabelled(&relabel(train_types), layers.classes)?;
+        let test = test.relabelled(&relabel(test_types), layers.classes)?;
+        let (selection, logistic) = self.options();
+        // Too few first words give all texts one label, which no classifier is trained on.
+        let controlled = linear_probe(&train, &test, &selection, &logistic);
+        let accuracy = metrics.iter().find(|(name, _)| *name == "accuracy").map_or(0.0, |of| of.1);
+        if let Ok(controlled) = &controlled {
+            metrics.push(("control_accuracy", controlled.accuracy));
+            metrics.push(("selectivity", selectivity(accuracy, controlled.accuracy)));
+        }
+        metrics.extend(seen_fraction(train_types, test_types).map(|seen| ("control_seen", seen)));
+        Ok(controlled.map(|_| ()).map_err(|error| error.to_string()))
     }
 }
 

@@ -38,7 +38,10 @@ pub use interval::{Bootstrap, BootstrapInterval, Interval, PairedComparison, wil
 pub use language::perplexity;
 pub use multi_label::{hamming_loss, multi_label_counts, subset_accuracy};
 pub use regression::{mean_squared_error, r_squared};
-pub use retrieval::{hit_rate_at_k, map_at_k, mrr_at_k, ndcg_at_k, recall_at_k};
+pub use retrieval::{
+    best_rank, chance_hit_rate_at_k, chance_reciprocal_rank, hit_rate_at_k, map_at_k, mrr_at_k,
+    ndcg_at_k, recall_at_k,
+};
 pub use roc_auc::{ClassRocAucs, roc_auc, roc_auc_multi_label, roc_auc_one_vs_rest};
 pub use squad::{
     BestThreshold, SquadV2Scores, normalize_answer, squad_v1, squad_v1_answer, squad_v2,

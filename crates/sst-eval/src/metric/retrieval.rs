@@ -48,6 +48,43 @@ pub fn map_at_k(ranked: &[Vec<usize>], relevant: &[HashSet<usize>], k: usize) ->
     })
 }
 
+/// The rank, from 1, of the best of the documents for which `is_relevant` is true, by the scores of all documents. Documents
+/// with equal scores count as if those that are not relevant came first, so that a model that gives all documents one score
+/// finds nothing. `None` if no document is relevant.
+pub fn best_rank(scores: &[f32], is_relevant: impl Fn(usize) -> bool) -> Option<usize> {
+    let relevant = scores.iter().enumerate().filter(|(at, _)| is_relevant(*at));
+    let best = relevant.map(|(_, score)| *score).max_by(f32::total_cmp)?;
+    let before = |(at, score): &(usize, &f32)| **score >= best && !is_relevant(*at);
+    Some(1 + scores.iter().enumerate().filter(before).count())
+}
+
+/// What a random order of `documents` documents, of which `relevant` are relevant, reaches on average as
+/// [`hit_rate_at_k`]: `1 - C(documents - relevant, k) / C(documents, k)`. 0 if there is no relevant document.
+pub fn chance_hit_rate_at_k(documents: usize, relevant: usize, k: usize) -> f64 {
+    let others = documents.saturating_sub(relevant);
+    // The probability that none of the first k is relevant.
+    let miss = |at: usize| (others.saturating_sub(at)) as f64 / (documents - at) as f64;
+    1.0 - (0..k.min(documents)).map(miss).product::<f64>()
+}
+
+/// What a random order of `documents` documents, of which `relevant` are relevant, reaches on average as the reciprocal
+/// rank of the first relevant document. 0 if there is no relevant document.
+pub fn chance_reciprocal_rank(documents: usize, relevant: usize) -> f64 {
+    let others = documents.saturating_sub(relevant);
+    if relevant == 0 {
+        return 0.0;
+    }
+    // The probability that none of the documents before this rank is relevant.
+    let mut none_before = 1.0;
+    let mut sum = 0.0;
+    for before in 0..=others.min(documents - 1) {
+        let rest = (documents - before) as f64;
+        sum += none_before * (relevant as f64 / rest) / (before + 1) as f64;
+        none_before *= (others - before) as f64 / rest;
+    }
+    sum
+}
+
 /// The indices in `ranked`, from 0, of the relevant documents among the first `k`.
 fn hits(ranked: &[usize], relevant: &HashSet<usize>, k: usize) -> impl Iterator<Item = usize> {
     let first_k = ranked.iter().take(k).enumerate();

@@ -23,6 +23,7 @@ mod linear;
 mod logistic;
 mod mdl;
 mod objective;
+mod pca;
 mod select;
 mod standardize;
 
@@ -35,5 +36,6 @@ pub use knn::{Vote, knn_classify};
 pub use linear::{LinearProbe, linear_probe};
 pub use logistic::{Convergence, Logistic, LogisticOptions};
 pub use mdl::{OnlineCode, OnlineCodeOptions, Portion, online_code};
+pub use pca::{Pca, pca};
 pub use select::{Candidate, GridEnd, Selection, SelectionOptions, select_c, select_c_on};
 pub use standardize::Standardizer;

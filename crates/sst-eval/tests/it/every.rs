@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sst_core::Model;
+use sst_data::Ledger;
+use sst_data::pictures::CaptionTokens;
 use sst_eval::{
-    ComparedTexts, EmbeddedTexts, EvalError, Input, InputKind, LabelledTexts, Pairs, RecordRows,
-    Report, ScoredPairs, Text, TextRole, TextVectors, TokenRows, build, entry, list,
+    ComparedTexts, EmbeddedTexts, EvalError, Input, InputKind, LabelledRows, NamedPictures, Pairs,
+    RecordRows, Report, ScoredPairs, Text, TextRole, TextVectors, TokenRows, build, entry, list,
 };
 use tch::Tensor;
 
@@ -37,7 +39,7 @@ fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-const KINDS: [InputKind; 9] = [
+const KINDS: [InputKind; 10] = [
     InputKind::ObjectiveRows,
     InputKind::TokenRows,
     InputKind::Texts,
@@ -45,7 +47,8 @@ const KINDS: [InputKind; 9] = [
     InputKind::ScoredPairs,
     InputKind::EmbeddedTexts,
     InputKind::Records,
-    InputKind::LabelledTexts,
+    InputKind::LabelledRows,
+    InputKind::NamedPictures,
     InputKind::ComparedTexts,
 ];
 
@@ -68,11 +71,19 @@ fn input(kind: InputKind) -> Input<'static> {
             second: strings(&["0", "60", "90"]),
             scores: vec![5.0, 3.0, 1.0],
         }),
-        InputKind::LabelledTexts => Input::LabelledTexts(LabelledTexts {
+        InputKind::LabelledRows => Input::LabelledRows(LabelledRows {
             train: rows.clone(),
             test: rows,
             labels: strings(&["a", "b"]),
+            unlabelled: None,
             twin: None,
+        }),
+        InputKind::NamedPictures => Input::NamedPictures(NamedPictures {
+            rows,
+            labels: strings(&["a", "b"]),
+            names: strings(&["a", "b"]),
+            tokens: CaptionTokens::new(&tokenizer(), 8, &Ledger::new()).unwrap(),
+            ledger: Ledger::new(),
         }),
         InputKind::ComparedTexts => Input::ComparedTexts(ComparedTexts { rows, other: None }),
         InputKind::Records => Input::Records(RecordRows {

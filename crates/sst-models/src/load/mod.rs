@@ -210,7 +210,8 @@ fn load_as(
         unused.add(UnusedKind::Tensor, name);
     }
     let files = adapter.as_ref().map_or(&weights, |adapter| &adapter.weights);
-    files::add_unused(&mut unused, folder, files, options.role)?;
+    let reads_pictures = model.encoder(Modality::Image).is_ok();
+    files::add_unused(&mut unused, folder, files, (options.role, reads_pictures))?;
     let carried = Carried::read(&folder_with(folder, &Carried::NAMES)?)?;
     Ok(Loaded { model, report, unused, absent: plan.absent, carried })
 }

@@ -10,6 +10,7 @@ use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::output;
 use sst_cli::host::source::{named, source};
 use sst_cli::render;
+use sst_core::Modality;
 use sst_data::read::{Documents, Source};
 use sst_data::tokenize::UnknownCount;
 use sst_data::vectors::{VectorFormat, VectorWriter};
@@ -17,8 +18,10 @@ use sst_data::{Example, Ledger, atomic};
 use sst_models::{Embedder, SentenceModel, SentenceOptions};
 use sst_run::precision;
 use sst_train::{Precision, PrecisionChoice};
-use tch::Kind;
+use tch::{Device, Kind};
 
+use super::embed_pictures;
+use super::pictures::refuse_for_texts;
 use crate::model::{self, ModelLocation};
 use crate::settings;
 
@@ -34,14 +37,12 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
         let message = format!("--out {}: name a .npy, .safetensors or .jsonl", args.out.display());
         return Err(Usage(message).into());
     };
-    let wanted: PrecisionChoice = named("--precision", &args.precision)?;
-    if wanted == PrecisionChoice::Fp16 {
-        return Err(Usage(
-            "--precision fp16 is not for vectors: write auto, fp32 or bf16".to_owned(),
-        )
-        .into());
-    }
     let found = model::find(&args.model)?;
+    if found.reads(Modality::Image) {
+        return embed_pictures::run(args, &found, format);
+    }
+    let for_pictures = [("--fields", args.fields.is_some()), ("--texts", args.texts)];
+    refuse_for_texts(&found, &args.pictures, &for_pictures)?;
     // Blank lines get a vector too, so that row i of the output belongs to line i of the text.
     let source = Source { keep_blank_lines: true, ..source(&args.data, &args.documents)? };
     output::check(&args.out, &source, &[])?;
@@ -51,12 +52,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
         output::check_folder(&args.out, &found.folder)?;
     }
     let device = settings::open_device(&args.device)?;
-    let precision = wanted.on(device)?;
-    if wanted == PrecisionChoice::Auto && !args.json {
-        let reason = precision::reason(precision, device);
-        render::note(&format!("precision {}: {reason}", precision.name()));
-    }
-    let autocast = (precision == Precision::Bf16).then_some(Kind::BFloat16);
+    let Computing { precision, autocast } = computing(args, device)?;
     let ledger = Ledger::new();
     let options = options(&args.pooling, &found)?;
     let mut model = SentenceModel::load(&found.folder, device, options, &ledger)?;
@@ -109,6 +105,34 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Exit> {
         render::ledger(&ledger.entries());
     }
     Ok(Exit::Done)
+}
+
+/// How vectors are computed.
+pub(super) struct Computing {
+    pub(super) precision: Precision,
+    /// The type of matrix products, if it is not that of fp32.
+    pub(super) autocast: Option<Kind>,
+}
+
+/// The precision that the arguments ask for, on `device`. A choice that is left to sst is printed with its reason.
+///
+/// # Errors
+/// If it is none for vectors, or the device cannot compute it.
+pub(super) fn computing(args: &EmbedArgs, device: Device) -> Result<Computing> {
+    let wanted: PrecisionChoice = named("--precision", &args.precision)?;
+    if wanted == PrecisionChoice::Fp16 {
+        return Err(Usage(
+            "--precision fp16 is not for vectors: write auto, fp32 or bf16".to_owned(),
+        )
+        .into());
+    }
+    let precision = wanted.on(device)?;
+    if wanted == PrecisionChoice::Auto && !args.json {
+        let reason = precision::reason(precision, device);
+        render::note(&format!("precision {}: {reason}", precision.name()));
+    }
+    let autocast = (precision == Precision::Bf16).then_some(Kind::BFloat16);
+    Ok(Computing { precision, autocast })
 }
 
 /// The options of `SentenceModel`: those of the arguments, or else the pooling of the run that the model belongs to.

@@ -5,13 +5,16 @@ use std::ffi::OsString;
 use anyhow::Result;
 use clap::{Command, FromArgMatches, Subcommand};
 use serde_json::json;
-use sst_cli::args::EvalCommand;
+use sst_cli::args::{CaptionsUsed, EvalCommand};
 use sst_cli::exit::Exit;
+use sst_core::Modality;
 use sst_eval::Entry;
 
 use super::eval_other;
 use super::measure::{Measured, evaluator_error};
-use super::{eval_rows, pairs, perplexity};
+use super::pictures::refuse_for_texts;
+use super::{eval_rows, pairs, perplexity, picture_pairs, zero_shot};
+use crate::model;
 
 /// Evaluates a model and prints the report.
 ///
@@ -62,7 +65,27 @@ fn measure(entry: &Entry, command: &EvalCommand) -> Result<Measured> {
             ];
             perplexity::run(entry, &args.texts(), settings)
         }
-        EvalCommand::Retrieval(args) => pairs::pairs(entry, args, Vec::new()),
+        EvalCommand::Retrieval(args) => {
+            let found = model::find(&args.pairs.model)?;
+            if found.reads(Modality::Image) {
+                return picture_pairs::retrieval(entry, args, &found);
+            }
+            let for_pictures = [
+                ("--grid", args.grid.is_some()),
+                ("--captions all", args.captions == CaptionsUsed::All),
+                ("--skip-errors", args.skip_errors),
+            ];
+            refuse_for_texts(&found, &args.pictures, &for_pictures)?;
+            pairs::pairs(entry, &args.pairs, Vec::new())
+        }
+        EvalCommand::ZeroShot(args) => {
+            let settings = vec![
+                ("templates", json!(args.templates)),
+                ("batch_size", json!(args.batch_size)),
+                ("bootstrap_samples", json!(args.bootstrap_samples)),
+            ];
+            zero_shot::named_pictures(entry, args, settings)
+        }
         EvalCommand::Sts(args) => pairs::scored_pairs(entry, args, Vec::new()),
         EvalCommand::Other(words) => {
             let matches = eval_other::command(entry).try_get_matches_from(words)?;

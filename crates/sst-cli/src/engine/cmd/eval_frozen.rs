@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use sst_cli::args::{ComparedTextArgs, LabelledTextArgs};
+use sst_cli::args::{ComparedTextArgs, LabelledRowArgs};
 use sst_cli::exit::Usage;
 use sst_cli::files;
+use sst_core::{Modality, Model};
+use sst_data::pictures::LABEL;
 use sst_data::records::{Column, ColumnError, ColumnKind, Records, RecordsError};
-use sst_data::rows::{Dataset, Subset};
-use sst_data::{Ledger, RowSpec};
-use sst_eval::{ComparedTexts, Entry, Input, LabelledTexts};
+use sst_data::rows::{Dataset, SelectedRows, Subset, balanced};
+use sst_data::{Ledger, Processor, RowSpec};
+use sst_eval::{ComparedTexts, Entry, Input, LabelledRows};
 use sst_models::LoadHead;
 
 use super::eval_records::max_length;
+use super::labelled_pictures;
 use super::measure::{Measured, Setting, evaluate};
+use super::pictures::refuse_for_texts;
 use super::records::RecordFiles;
 use super::twin;
 use crate::{model, settings};
@@ -23,20 +27,82 @@ const HELD_OUT: f64 = 0.2;
 /// The seed of the initial weights of the model that was never trained.
 const TWIN_SEED: u64 = 0;
 
-/// Measures a model on labelled texts.
+/// Measures a model on labelled texts or pictures.
 ///
 /// # Errors
 /// If an argument is wrong, model or data cannot be read, or there is nothing to measure.
 pub(super) fn labelled(
     entry: &Entry,
-    args: &LabelledTextArgs,
+    args: &LabelledRowArgs,
     given: Vec<Setting<'_>>,
 ) -> Result<Measured> {
-    let files = RecordFiles::new(&args.data, &args.records)?;
     let found = model::find(&args.model)?;
     let device = settings::open_device(&args.device)?;
     let ledger = Ledger::new();
+    let are_pictures = found.reads(Modality::Image);
+    let files = match are_pictures {
+        true => None,
+        false => {
+            refuse_for_texts(&found, &args.pictures, &[])?;
+            Some(RecordFiles::new(&args.data, &args.records)?)
+        }
+    };
+    if are_pictures {
+        labelled_pictures::check(args, &found)?;
+    }
     let (model, processor) = found.load(device, LoadHead::AsFound, &ledger)?;
+    let (train, test, labels) = match &files {
+        Some(files) => labelled_texts(args, files, &*model, &processor, &ledger)?,
+        None => labelled_pictures::read(args, &found, &processor, &ledger)?,
+    };
+    if train.is_empty() || test.is_empty() {
+        let message =
+            "a part of the data is empty: give more records, or --test with files to measure on";
+        return Err(Usage(message.to_owned()).into());
+    }
+    let (train, unlabelled) = match args.train_limit {
+        Some(limit) => (limited(&train, limit, args.train_limit_seed, &ledger)?, Some(train)),
+        None => (train, None),
+    };
+    let twin =
+        if args.no_twin { None } else { Some(twin::build(&model.config(), device, TWIN_SEED)?) };
+    let input = Input::LabelledRows(LabelledRows { train, test, labels, unlabelled, twin });
+    let report = evaluate(entry, given, input, &*model, None, &args.model)?;
+    Ok(Measured::new(report, ledger, args.json))
+}
+
+/// `limit` of the training rows, with as many of each label as possible.
+fn limited(
+    train: &Arc<dyn Dataset>,
+    limit: u64,
+    seed: u64,
+    ledger: &Ledger,
+) -> Result<Arc<dyn Dataset>> {
+    let label = |row: u64| -> Result<i64> {
+        let example = train.get(row, 0)?;
+        Ok(example.int(LABEL).unwrap_or_default())
+    };
+    let labels = (0..train.len()).map(label).collect::<Result<Vec<i64>>>()?;
+    let chosen = usize::try_from(limit).ok().and_then(|limit| balanced(&labels, limit, seed));
+    let Some(chosen) = chosen else {
+        let message =
+            format!("--train-limit is {limit}, and there are {} training rows", train.len());
+        return Err(Usage(message).into());
+    };
+    ledger.add("train.beyond_limit", train.len() - limit, None);
+    Ok(Arc::new(SelectedRows::new(Arc::clone(train), chosen)?))
+}
+
+/// The training part, the test part, and the labels of both.
+pub(super) type Parts = (Arc<dyn Dataset>, Arc<dyn Dataset>, Vec<String>);
+
+fn labelled_texts(
+    args: &LabelledRowArgs,
+    files: &RecordFiles,
+    model: &dyn Model,
+    processor: &Processor,
+    ledger: &Ledger,
+) -> Result<Parts> {
     let tokenizer = processor.tokenizer()?;
     let length = max_length(args.max_length, model.max_length()?)?;
     let spec = RowSpec::records(vec![
@@ -45,33 +111,26 @@ pub(super) fn labelled(
     ]);
     let cache = files::user_cache()?.join("prepared").join("records");
     let rows = |files: &RecordFiles, labels: &[String], subset| {
-        files.subset(subset, &spec, labels, tokenizer, length, &cache, &ledger)
+        files.subset(subset, &spec, labels, tokenizer, length, &cache, ledger)
     };
-    let held_out = args.test.is_empty();
-    let fraction = HELD_OUT;
-    let part = if held_out { Subset::Train { fraction } } else { Subset::All };
-    let train = rows(&files, &[], part)?;
+    let [learned, held_out] = parts(args);
+    let train = rows(files, &[], learned)?;
     let labels = names_of(&train);
-    let test = match held_out {
-        true => rows(&files, &labels, Subset::Validation { fraction })?,
-        false => rows(&RecordFiles::new(&args.test, &args.records)?, &labels, Subset::All)
+    let test = match args.test.is_empty() {
+        true => rows(files, &labels, held_out)?,
+        false => rows(&RecordFiles::new(&args.test, &args.records)?, &labels, held_out)
             .map_err(of_test)?,
     };
-    if train.is_empty() || test.is_empty() {
-        let message =
-            "a part of the data is empty: give more records, or --test with files to measure on";
-        return Err(Usage(message.to_owned()).into());
+    Ok((Arc::new(train), Arc::new(test), labels))
+}
+
+/// The part of --data that is learned from, and the part of the test files, or else of --data, that is measured on.
+pub(super) fn parts(args: &LabelledRowArgs) -> [Subset; 2] {
+    let fraction = HELD_OUT;
+    match args.test.is_empty() {
+        true => [Subset::Train { fraction }, Subset::Validation { fraction }],
+        false => [Subset::All, Subset::All],
     }
-    let twin =
-        if args.no_twin { None } else { Some(twin::build(&model.config(), device, TWIN_SEED)?) };
-    let input = Input::LabelledTexts(LabelledTexts {
-        train: Arc::new(train),
-        test: Arc::new(test),
-        labels,
-        twin,
-    });
-    let report = evaluate(entry, given, input, &*model, None, &args.model)?;
-    Ok(Measured::new(report, ledger, args.json))
 }
 
 /// A label that only test texts have cannot be learned, so it cannot be added to those that are known.

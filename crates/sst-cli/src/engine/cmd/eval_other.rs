@@ -7,14 +7,14 @@ use anyhow::Result;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::Value;
 use sst_cli::args::{
-    ComparedTextArgs, EmbeddedTextArgs, EvalArgs, LabelledTextArgs, MaskAccuracyArgs, PairArgs,
-    RecordArgs, TextArgs,
+    ComparedTextArgs, EmbeddedTextArgs, EvalArgs, LabelledRowArgs, MaskAccuracyArgs, PairArgs,
+    RecordArgs, TextArgs, ZeroShotArgs,
 };
 use sst_cli::exit::{Exit, Usage};
 use sst_eval::{Entry, InputKind};
 
 use super::measure::{Measured, Setting};
-use super::{eval_frozen, eval_records, eval_rows, pairs, perplexity, vectors};
+use super::{eval_frozen, eval_records, eval_rows, pairs, perplexity, vectors, zero_shot};
 
 /// Checks that the evaluator can be run by itself.
 ///
@@ -65,9 +65,13 @@ pub(super) fn measure(entry: &Entry, matches: &ArgMatches) -> Result<Measured> {
         InputKind::Records => {
             eval_records::records(entry, &RecordArgs::from_arg_matches(matches)?, settings)
         }
-        InputKind::LabelledTexts => {
-            let args = LabelledTextArgs::from_arg_matches(matches)?;
+        InputKind::LabelledRows => {
+            let args = LabelledRowArgs::from_arg_matches(matches)?;
             eval_frozen::labelled(entry, &args, settings)
+        }
+        InputKind::NamedPictures => {
+            let args = ZeroShotArgs::from_arg_matches(matches)?;
+            zero_shot::named_pictures(entry, &args, settings)
         }
         InputKind::ComparedTexts => {
             let args = ComparedTextArgs::from_arg_matches(matches)?;
@@ -98,9 +102,10 @@ pub(super) fn command(entry: &Entry) -> Command {
         }
         InputKind::EmbeddedTexts => (EmbeddedTextArgs::augment_args(command), "--data texts.txt"),
         InputKind::Records => (RecordArgs::augment_args(command), "--data test.jsonl"),
-        InputKind::LabelledTexts => {
-            (LabelledTextArgs::augment_args(command), "--data train.jsonl --test test.jsonl")
+        InputKind::LabelledRows => {
+            (LabelledRowArgs::augment_args(command), "--data train.jsonl --test test.jsonl")
         }
+        InputKind::NamedPictures => (ZeroShotArgs::augment_args(command), "--data photos/"),
         InputKind::ComparedTexts => {
             (ComparedTextArgs::augment_args(command), "--other runs/tiny --data texts.txt")
         }

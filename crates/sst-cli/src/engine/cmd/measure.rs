@@ -74,7 +74,10 @@ pub(super) fn evaluate(
 /// Errors that options of the command line cause are wrong usage.
 pub(super) fn evaluator_error(error: EvalError) -> anyhow::Error {
     match error {
-        EvalError::SlidingWindow { .. } | EvalError::Config { .. } | EvalError::Unknown { .. } => {
+        EvalError::SlidingWindow { .. }
+        | EvalError::Config { .. }
+        | EvalError::PicturePooling(_)
+        | EvalError::Unknown { .. } => {
             Usage(format!("{error}{}", flags::of_keys(&error.keys()))).into()
         }
         other => other.into(),

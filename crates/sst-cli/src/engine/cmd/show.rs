@@ -78,7 +78,11 @@ fn describe_table(table: &Table) -> String {
         let all = values.clone().all(|value| value.fract() == 0.0 && *value >= 0.0);
         all && values.any(|value| *value > 1.0)
     };
-    let whole: Vec<bool> = (0..table.columns.len()).map(is_whole).collect();
+    // Columns of 0 and 1 are counts where all others are, as in a confusion matrix.
+    let has_counts_only = (0..table.columns.len()).any(is_whole)
+        && table.rows.iter().flat_map(|(_, row)| row).all(|v| v.fract() == 0.0 && *v >= 0.0);
+    let whole: Vec<bool> =
+        (0..table.columns.len()).map(|at| has_counts_only || is_whole(at)).collect();
     let head = std::iter::once(String::new()).chain(table.columns.iter().cloned()).collect();
     let rows = table.rows.iter().map(|(name, row)| {
         let cell = |(value, whole): (&f64, &bool)| match (value.is_nan(), whole) {

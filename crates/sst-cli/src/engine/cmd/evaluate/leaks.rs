@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::{Value, json};
 use sst_cli::host::source::named;
+use sst_core::Modality;
 use sst_data::Ledger;
 use sst_data::leaks::{LeakConfig, LeakSearch, Leaks};
 use sst_data::read::{OnError, Source};
@@ -39,6 +40,12 @@ impl LeakLedger {
         section: &Measurement,
         subjects: &[Subject],
     ) -> Vec<Compared> {
+        let of_pictures = |subject: &Subject| are_pictures(section, &subject.found);
+        if subjects.first().is_some_and(of_pictures) {
+            let reason = "the data are pictures, which are not searched for duplicates";
+            let leaks = Err(reason.to_owned());
+            return vec![Compared { reference: "corpus".to_owned(), leaks }];
+        }
         let Some(tests) = sources(section, true) else {
             let reason = "the rows are those that the run of the model held out of its own data";
             let leaks = Err(reason.to_owned());
@@ -47,7 +54,7 @@ impl LeakLedger {
         let mut references: Vec<Reference> = Vec::new();
         let training = || "training part".to_owned();
         let learns = sst_eval::entry(&section.evaluator)
-            .is_ok_and(|entry| entry.input == InputKind::LabelledTexts);
+            .is_ok_and(|entry| entry.input == InputKind::LabelledRows);
         match sources(section, false) {
             Some(train) => references.push((training(), Ok((train, 0)))),
             None if learns => {
@@ -126,6 +133,31 @@ const CONTEXT: &str = "context";
 /// What a test set is searched in: its name, the files, and the fewest texts that they must have.
 type Reference = (String, Result<(Vec<Source>, u64), String>);
 
+/// Whether a section measures on pictures, which is up to its evaluator and to the model.
+pub(super) fn are_pictures(section: &Measurement, found: &ModelLocation) -> bool {
+    let input = sst_eval::entry(&section.evaluator).map(|entry| entry.input);
+    match input {
+        Ok(InputKind::NamedPictures) => true,
+        Ok(InputKind::Pairs | InputKind::LabelledRows) => found.reads(Modality::Image),
+        _ => false,
+    }
+}
+
+/// The paths of the pictures of a section by the key that names them.
+pub(super) fn picture_paths(section: &Measurement) -> Vec<(&'static str, Vec<String>)> {
+    let named = ["data", "test"].map(|name| (name, list(section, name)));
+    named.into_iter().filter(|(_, paths)| !paths.is_empty()).collect()
+}
+
+/// The texts of a key that holds one or several.
+fn list(section: &Measurement, name: &str) -> Vec<String> {
+    let items = section.arguments.get(name).into_iter().flat_map(|value| match value {
+        Value::Array(items) => items.clone(),
+        other => vec![other.clone()],
+    });
+    items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+}
+
 /// The files of a section by the key that names them.
 pub(super) fn files(section: &Measurement) -> Vec<(&'static str, Source)> {
     let of = |test| sources(section, test).into_iter().flatten();
@@ -138,13 +170,7 @@ pub(super) fn files(section: &Measurement) -> Vec<(&'static str, Source)> {
 /// each field with texts.
 fn sources(section: &Measurement, test: bool) -> Option<Vec<Source>> {
     let arguments = &section.arguments;
-    let list = |name: &str| -> Vec<String> {
-        let items = arguments.get(name).into_iter().flat_map(|value| match value {
-            Value::Array(items) => items.clone(),
-            other => vec![other.clone()],
-        });
-        items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
-    };
+    let list = |name: &str| list(section, name);
     let text = |name: &str| arguments.get(name).and_then(Value::as_str).map(str::to_owned);
     let (data, separate) = (list("data"), list("test"));
     let paths = match (test, separate.is_empty()) {

@@ -18,6 +18,7 @@ use sst_cli::args::EvaluateArgs;
 use sst_cli::exit::Exit;
 use sst_cli::{files, render};
 use sst_data::Ledger;
+use sst_data::pictures::PictureSource;
 use sst_eval::Report;
 use sst_run::model::{self, ModelLocation};
 use sst_run::{Evaluation, Measurement};
@@ -134,7 +135,17 @@ fn check(
 ) -> Result<()> {
     let key = format!("eval.{}", section.name);
     // Data that is not there is told now, and not after the measurements before it.
-    for (name, source) in leaks::files(section) {
+    let are_pictures = leaks::are_pictures(section, found);
+    if are_pictures {
+        for (name, paths) in leaks::picture_paths(section) {
+            // It looks for every file.
+            if let Err(error) = PictureSource::new(paths).fingerprint() {
+                return Err(page.refuse(&format!("{key}.{name}"), error.to_string()).into());
+            }
+        }
+    }
+    let texts = if are_pictures { Vec::new() } else { leaks::files(section) };
+    for (name, source) in texts {
         if let Err(error) = source.read(&Ledger::new()) {
             return Err(page.refuse(&format!("{key}.{name}"), error.to_string()).into());
         }

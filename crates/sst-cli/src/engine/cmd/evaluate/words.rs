@@ -14,7 +14,7 @@ use sst_run::{Evaluation, Measurement};
 use crate::cmd::eval;
 
 /// Arguments that the page sets.
-const OWN: [&str; 6] = ["model", "json", "help", "device", "threads", "no_twin"];
+const OWN: [&str; 7] = ["model", "json", "help", "device", "threads", "no_twin", "grid"];
 
 /// The arguments of one section.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ impl Words {
         line.push(model_word);
         line.extend(self.given.iter().cloned());
         // The page measures twins itself, so that each evaluator has one.
-        if self.entry.input == InputKind::LabelledTexts {
+        if self.entry.input == InputKind::LabelledRows {
             line.push(OsString::from("--no-twin"));
         }
         line.extend(more.iter().cloned());
