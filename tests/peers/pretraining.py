@@ -3,10 +3,25 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from shared import THREADS, measured, peer, run
 
 WINDOW = 10  # steps that a line of metrics.jsonl stands for
+
+
+class Recipe(Protocol):
+    """What sst trains: a recipe for a run called `name` in `folder / "runs"`."""
+
+    folder: Path
+    name: str
+
+    @property
+    def skip(self) -> int:
+        """Steps that are not measured."""
+
+    def recipe(self) -> str:
+        """The text of the recipe."""
 
 
 @dataclass
@@ -46,6 +61,11 @@ class Job:
     rows: str = "document"  # or "stream": documents joined and cut into full rows
     objective: str = "mlm"  # or "clm"
     precision: str = "bf16"  # or "fp32", of both sides: the faster one on this processor
+
+    @property
+    def skip(self) -> int:
+        """Steps that are not measured."""
+        return self.size.skip
 
     def config(self) -> dict:
         """The keys of its model's config.json."""
@@ -93,11 +113,12 @@ warmup = "{self.size.skip}step"
 class Trained:
     """What a side's run came to."""
 
-    speed: float  # useful tokens a second, after the steps that are not measured
+    speed: float  # useful tokens (pictures, for models of images) a second, after the steps that are not measured
     peak_memory: float  # MiB, of the process
     first_step: float  # seconds from the start of the process to the end of its first step
     model: Path
     mfu: float | None = None
+    loss: float | None = None  # of the last steps
 
 
 def metrics(folder: Path) -> list[dict]:
@@ -105,14 +126,14 @@ def metrics(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def train_sst(sst: Path, job: Job) -> Trained:
+def train_sst(sst: Path, job: Recipe) -> Trained:
     """Runs `sst pretrain` on the job, and once more for its first step, on data that was prepared before."""
     path = job.folder / f"{job.name}.toml"
     path.write_text(job.recipe(), encoding="utf-8")
     # Quick where the cache has it.
     run(sst, "data", "prepare", path)
     ended = measured(sst, "pretrain", path)
-    runs, skip = job.folder / "runs", job.size.skip
+    runs, skip = job.folder / "runs", job.skip
     windows = [row for row in metrics(runs / job.name) if "perf/tokens_per_second" in row and row["_step"] > skip]
     # Windows are shorter at the end.
     seconds = [row["perf/seconds_per_step"] * ((row["_step"] - 1) % WINDOW + 1) for row in windows]
@@ -124,8 +145,10 @@ def train_sst(sst: Path, job: Job) -> Trained:
                      "--set", "train.log_every=1step", "--set", "train.schedule.warmup=0step",
                      "--set", "train.measure_mfu=false")
     ended_first = metrics(runs / f"{job.name}-first")[0]["_timestamp"]
+    # Only some models say how many operations a token costs.
+    mfu = mean("perf/mfu") if all("perf/mfu" in row for row in windows) else None
     return Trained(mean("perf/tokens_per_second"), ended.peak_memory / 2**20, ended_first - first.started,
-                   runs / job.name, mean("perf/mfu"))
+                   runs / job.name, mfu, windows[-1]["train/loss"])
 
 
 def train_peer(job: Job) -> Trained:

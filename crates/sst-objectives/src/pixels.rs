@@ -33,7 +33,12 @@ pub(crate) fn pixel_array(
                 )));
             }
             match &pixels.values {
-                PixelValues::F32(numbers) => values.extend_from_slice(numbers),
+                PixelValues::F32(numbers) => {
+                    // Once for the whole batch, which may take many megabytes.
+                    let all = names.len() * examples.len() * numbers.len();
+                    values.reserve(all.saturating_sub(values.len()));
+                    values.extend_from_slice(numbers);
+                }
                 PixelValues::U8(_) => {
                     let reason = "its pixels are not normalised: add the transform normalize";
                     return Err(unfit(reason.to_owned()));
