@@ -23,6 +23,7 @@ mod kill;
 mod limits;
 mod merge;
 mod outputs;
+mod picture_commands;
 mod precision;
 mod pretrain;
 mod profile;

@@ -106,7 +106,8 @@ pub struct ZeroShotArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sst reconstruct --model runs/mae --data corpora/emoji/test.jsonl.gz --out mae.png
+  sst reconstruct --model runs/mae --data corpora/emoji/test.jsonl.gz \\
+      --out mae.png
   sst reconstruct --model vit-mae-base/ --data photos/ --count 4 \\
       --mask-ratio 0.5 --out photos.png --json
 

@@ -155,7 +155,7 @@ fn plan(modality: Modality, source: &TowerSource) -> Result<Planned, ModelError>
     (entry.check)(&config).map_err(in_file)?;
     let weights = Weights::open(path)?;
     let mut of_folder = Unused::new();
-    files::add_unused(&mut of_folder, path, &weights, Role::Write)?;
+    files::add_unused(&mut of_folder, path, &weights, (Role::Write, false))?;
     for name in of_folder.of(UnusedKind::File) {
         unused.add(UnusedKind::File, path.join(name).display().to_string());
     }
