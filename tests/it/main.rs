@@ -23,6 +23,7 @@ mod kill;
 mod limits;
 mod merge;
 mod outputs;
+mod picture_commands;
 mod picture_resume;
 mod precision;
 mod pretrain;

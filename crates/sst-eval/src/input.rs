@@ -119,9 +119,20 @@ pub struct ShowNearest<'a> {
     pub pictures: Vec<usize>,
     /// How many pictures are shown for each.
     pub count: usize,
-    /// Is called with a picture, and the nearest pictures to its first caption, the nearest first, each with whether it has
-    /// that caption.
-    pub each: Box<dyn FnMut(usize, &[(usize, bool)]) + 'a>,
+    /// Is called with a picture, and the nearest pictures to its first caption, the nearest first.
+    pub each: Show<'a>,
+}
+
+/// Shows a picture and those that its caption finds.
+type Show<'a> = Box<dyn FnMut(usize, &[NearPicture]) + 'a>;
+
+/// A picture that is near to a caption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NearPicture {
+    /// Its place among the pictures.
+    pub picture: usize,
+    /// Whether it has that caption.
+    pub has_caption: bool,
 }
 
 /// Texts whose vectors are compared.

@@ -68,8 +68,8 @@ pub use entry::{Better, Entry, Figure};
 pub use error::EvalError;
 pub use input::{
     CaptionedPictures, ComparedTexts, EmbeddedTexts, Input, LabelledRows, NamedPictures,
-    ObjectiveRows, Pairs, RecordRows, ScoredPairs, ShowNearest, Text, TextRole, TextSource,
-    TextVectors, TokenRows,
+    NearPicture, ObjectiveRows, Pairs, RecordRows, ScoredPairs, ShowNearest, Text, TextRole,
+    TextSource, TextVectors, TokenRows,
 };
 pub use input_kind::InputKind;
 pub use intervals::{compare, interval_of};

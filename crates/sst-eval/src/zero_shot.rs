@@ -119,7 +119,7 @@ impl ZeroShot {
             PictureEncoder::new(model, PictureVector::Projected, self.config.batch_size)?;
         let labels_cp = self.label_vectors(model)?;
         let (mut labels, mut predictions, mut ranks) = (Vec::new(), Vec::new(), Vec::new());
-        pictures.for_each::<EvalError>(&**rows, &mut |examples, vectors| {
+        pictures.for_each(&**rows, |examples, vectors| {
             let scores_bc = normalize_rows(vectors)?.f_matmul(&labels_cp.f_transpose(0, 1)?)?;
             for (row, example) in (0..).zip(examples) {
                 let label = label_of(example, classes)?;
@@ -129,7 +129,7 @@ impl ZeroShot {
                 predictions.push(prediction as i64);
                 ranks.push(rank);
             }
-            Ok(())
+            Ok::<_, EvalError>(())
         })?;
         self.report(&labels, &predictions, &ranks)
     }

@@ -1,60 +1,87 @@
-"""Golden losses of pictures and captions from open_clip: `ClipLoss` and `SigLipLoss`, and their gradients.
+"""Golden figures of retrieval between pictures and captions, by numpy and by enumeration, and of principal components, by
+scikit-learn.
 
-`case.safetensors`: for each batch size b `{b}.images` and `{b}.texts` [b, 7], which have length 1, `{b}.log_scale` and
-`{b}.bias`, and for each loss `{b}.clip.*` and `{b}.siglip.*`: `loss`, and the gradients `images`, `texts`, `log_scale` and
-for SigLIP `bias`.
+`case.json`:
+
+- `ranks`: scores of queries (rows) and candidates, which candidates are relevant for each query, the rank of the best of
+  them where candidates with equal scores that are not relevant come first, and the means that follow;
+- `chance`: for numbers of candidates and relevant ones, the share of hits among the first k and the mean reciprocal rank
+  over all orders;
+- `pca`: features, and the variances and absolute coordinates of their principal components.
 """
 
 import argparse
-import importlib.util
-import sys
-from importlib.metadata import version
+import json
+from fractions import Fraction
+from itertools import combinations
 from pathlib import Path
 
-import torch
-from torch.nn.functional import normalize
+import numpy as np
+import sklearn
+from sklearn.decomposition import PCA
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from goldens.casefile import save_case  # noqa: E402
-
-SIZES = [2, 5, 17]
-WIDTH = 7
+KS = [1, 5, 10]
 
 
-def losses():
-    """The module of losses of open_clip alone: the whole package needs torchvision."""
-    package = Path(importlib.util.find_spec("open_clip").submodule_search_locations[0])
-    spec = importlib.util.spec_from_file_location("open_clip_loss", package / "loss.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def ranks(rng) -> dict:
+    scores = rng.normal(size=(30, 24)).astype(np.float32)
+    # Scores with one digit have many equals.
+    scores[15:] = np.round(scores[15:], 1)
+    relevant = [sorted(rng.choice(24, size=rng.integers(1, 4), replace=False).tolist()) for _ in scores]
+    found = []
+    for row, own in zip(scores, relevant):
+        # Sorted by falling score, and of equal scores the relevant ones last.
+        order = np.lexsort((np.isin(np.arange(len(row)), own), -row))
+        found.append(1 + int(np.flatnonzero(np.isin(order, own))[0]))
+    found = np.array(found)
+    return {
+        "scores": scores.tolist(),
+        "relevant": relevant,
+        "ranks": found.tolist(),
+        "recall": {k: float((found <= k).mean()) for k in KS},
+        "mrr": float((1 / found).mean()),
+    }
 
 
-def main(folder: Path) -> None:
-    generator, open_clip = torch.Generator().manual_seed(11), losses()
-    tensors = {}
-    for size in SIZES:
-        leaves = {
-            "images": normalize(torch.randn([size, WIDTH], generator=generator), dim=-1),
-            "texts": normalize(torch.randn([size, WIDTH], generator=generator), dim=-1),
-            "log_scale": torch.tensor(2.0),
-            "bias": torch.tensor(-3.0),
-        }
-        tensors |= {f"{size}.{name}": leaf for name, leaf in leaves.items()}
-        for name, loss in [("clip", open_clip.ClipLoss()), ("siglip", open_clip.SigLipLoss())]:
-            inputs = {key: leaf.clone().requires_grad_() for key, leaf in leaves.items()}
-            scale = inputs["log_scale"].exp()
-            extra = [inputs["bias"]] if name == "siglip" else []
-            value = loss(inputs["images"], inputs["texts"], scale, *extra)
-            value.backward()
-            tensors[f"{size}.{name}.loss"] = value
-            for key, leaf in inputs.items():
-                if leaf.grad is not None:
-                    tensors[f"{size}.{name}.{key}"] = leaf.grad
-    save_case(folder / "case.safetensors", tensors, open_clip=version("open_clip_torch"))
+def chance() -> list:
+    cases = []
+    for documents, relevant in [(1, 1), (5, 1), (7, 3), (9, 9), (12, 2), (12, 5)]:
+        # Every set of places of the relevant ones is as likely as any other.
+        firsts = [min(places) for places in combinations(range(1, documents + 1), relevant)]
+        hit = {k: float(Fraction(sum(first <= k for first in firsts), len(firsts))) for k in KS}
+        mrr = float(sum(Fraction(1, first) for first in firsts) / len(firsts))
+        cases.append({"documents": documents, "relevant": relevant, "hit": hit, "mrr": mrr})
+    return cases
+
+
+def pca(rng) -> list:
+    cases = []
+    for rows, features, count in [(40, 6, 4), (9, 20, 5), (9, 20, 30)]:
+        x = rng.normal(size=(rows, features)) * 0.8 ** np.arange(features) + rng.normal(size=features)
+        x = x.astype(np.float32)
+        fitted = PCA(n_components=min(count, rows - 1, features), svd_solver="full").fit(x.astype(np.float64))
+        cases.append({
+            "features": x.tolist(),
+            "count": count,
+            "variances": fitted.explained_variance_.tolist(),
+            "coordinates": np.abs(fitted.transform(x.astype(np.float64))).tolist(),
+        })
+    return cases
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent, help="folder to write into")
+    out = parser.parse_args().out
+    rng = np.random.default_rng(0)
+    case = {
+        "versions": {"numpy": np.__version__, "sklearn": sklearn.__version__},
+        "ranks": ranks(rng),
+        "chance": chance(),
+        "pca": pca(rng),
+    }
+    (out / "case.json").write_text(json.dumps(case) + "\n")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
-    main(parser.parse_args().out)
+    main()

@@ -5,6 +5,7 @@ mod eval;
 mod evaluate;
 mod limits;
 mod model;
+mod pairs;
 mod pictures;
 mod predict;
 mod shared;
@@ -19,12 +20,13 @@ pub use data::{
 };
 pub use eval::{
     ComparedTextArgs, EmbeddedTextArgs, EvalArgs, EvalCommand, LabelledRowArgs, MaskAccuracyArgs,
-    PairArgs, PerplexityArgs, RecordArgs, TextArgs,
+    PerplexityArgs, RecordArgs, TextArgs,
 };
 pub use evaluate::EvaluateArgs;
 pub use model::{
     ConvertArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MergeArgs, MineArgs,
 };
+pub use pairs::PairArgs;
 pub use pictures::{CaptionsUsed, PictureArgs, ReconstructArgs, RetrievalArgs, ZeroShotArgs};
 pub use predict::PredictArgs;
 pub use shared::{DeviceArgs, PoolingArgs, RecordFieldArgs};

@@ -43,12 +43,12 @@ pub struct RetrievalArgs {
     /// nearest pictures to the caption.
     #[arg(long, value_name = "FILE.png")]
     pub grid: Option<PathBuf>,
-    /// For pictures: samples of the bootstrap that gives intervals. 0 gives none.
-    #[arg(long, allow_negative_numbers = true, default_value_t = 1000)]
-    pub bootstrap_samples: usize,
-    /// For pictures: the number of pictures or captions in a forward pass.
-    #[arg(long, allow_negative_numbers = true, default_value_t = 64, value_parser = limits::positive::<u32>)]
-    pub batch_size: u32,
+    /// For pictures: samples of the bootstrap that gives intervals; 0 for none. If not given, it is 1000.
+    #[arg(long, allow_negative_numbers = true)]
+    pub bootstrap_samples: Option<usize>,
+    /// For pictures: the number of pictures or captions in a forward pass. If not given, it is 64.
+    #[arg(long, allow_negative_numbers = true, value_parser = limits::positive::<u32>)]
+    pub batch_size: Option<u32>,
     /// How pictures are read.
     #[command(flatten)]
     pub pictures: PictureArgs,
@@ -106,7 +106,8 @@ pub struct ZeroShotArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sst reconstruct --model runs/mae --data corpora/emoji/test.jsonl.gz --out mae.png
+  sst reconstruct --model runs/mae --data corpora/emoji/test.jsonl.gz \\
+      --out mae.png
   sst reconstruct --model vit-mae-base/ --data photos/ --count 4 \\
       --mask-ratio 0.5 --out photos.png --json
 

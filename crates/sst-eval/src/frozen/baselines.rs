@@ -25,7 +25,7 @@ const SAMPLES: usize = 1000;
 /// The pictures of both parts as numbers.
 pub(super) struct Baseline {
     /// `pixels` or `pca`.
-    pub(super) name: &'static str,
+    pub(super) method: &'static str,
     /// What the numbers are.
     pub(super) described: String,
     pub(super) train: Labelled,
@@ -65,13 +65,13 @@ pub(super) fn of_pixels(
     let labelled = |x: &Tensor, labels: &[i64]| Labelled::new(x, labels, data.labels.len());
     Ok([
         Baseline {
-            name: "pixels",
+            method: "pixels",
             train: labelled(&train, &train_labels)?,
             test: labelled(&test, &test_labels)?,
             described: pixels.clone(),
         },
         Baseline {
-            name: "pca",
+            method: "pca",
             described: format!(
                 "{} components of {pixels}, from {} pictures without labels",
                 components.count(),
@@ -119,7 +119,7 @@ fn pixels(
 /// The predictions of a method for the test part.
 pub(super) struct Method {
     /// Such as `twin`.
-    pub(super) name: &'static str,
+    pub(super) method: &'static str,
     pub(super) predictions: Vec<i64>,
 }
 
@@ -143,7 +143,7 @@ pub(super) fn with_methods(
     let of_model = terms(predictions);
     let bootstrap = Bootstrap { samples: SAMPLES, ..Bootstrap::default() };
     let model = std::iter::once(("model", predictions));
-    for (name, found) in model.chain(methods.iter().map(|of| (of.name, &*of.predictions))) {
+    for (name, found) in model.chain(methods.iter().map(|of| (of.method, &*of.predictions))) {
         let nothing = || EvalError::Nothing(report.name.clone());
         let share = accuracy(labels, found).ok_or_else(nothing)?;
         let correct = (share * labels.len() as f64).round() as u64;

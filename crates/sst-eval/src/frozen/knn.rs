@@ -145,7 +145,7 @@ impl Knn<'_> {
         if !layers.are_pictures() {
             return Ok(report);
         }
-        let twin = twins.map(|(_, predictions)| Method { name: "twin", predictions });
+        let twin = twins.map(|(_, predictions)| Method { method: "twin", predictions });
         let predict = |train: &Labelled, test: &Labelled| self.predict(train, test);
         let given = self.config.pixel_baselines.then_some(&predict as Predict<'_>);
         layers.compare(report, &self.data, model, batch_size, &found, twin, given)

@@ -76,8 +76,8 @@ impl Layers {
             let width = model.hidden_size(Modality::Image)?;
             for baseline in of_pixels(data, width, batch_size)? {
                 let predictions = predict(&baseline.train, &baseline.test)?;
-                methods.push(Method { name: baseline.name, predictions });
-                report = report.with_setting(baseline.name, &baseline.described);
+                methods.push(Method { method: baseline.method, predictions });
+                report = report.with_setting(baseline.method, &baseline.described);
             }
         }
         with_methods(report, &self.test.labels, found, &methods)

@@ -177,7 +177,7 @@ impl Probe<'_> {
         }
         let twin = twins.map(|mut twins| {
             let predictions = twins.swap_remove(best_layer(&twins)).predictions;
-            Method { name: "twin", predictions }
+            Method { method: "twin", predictions }
         });
         let (selection, logistic) = self.options();
         let predict = |train: &Labelled, test: &Labelled| {

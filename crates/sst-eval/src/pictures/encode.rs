@@ -49,7 +49,7 @@ impl<'m> PictureEncoder<'m> {
     pub fn for_each<E: From<EvalError>>(
         &self,
         rows: &dyn Dataset,
-        each: &mut dyn FnMut(&[Example], &Tensor) -> Result<(), E>,
+        mut each: impl FnMut(&[Example], &Tensor) -> Result<(), E>,
     ) -> Result<(), E> {
         let _weights = sst_kernels::keep_weights();
         let size = self.batch_size as u64;
@@ -70,9 +70,9 @@ impl<'m> PictureEncoder<'m> {
     /// As for [`Self::for_each`], and if there is no picture.
     pub fn vectors(&self, rows: &dyn Dataset) -> Result<Tensor, EvalError> {
         let mut parts = Vec::new();
-        self.for_each::<EvalError>(rows, &mut |_, vectors| {
+        self.for_each(rows, |_, vectors| {
             parts.push(vectors.shallow_clone());
-            Ok(())
+            Ok::<_, EvalError>(())
         })?;
         match parts.is_empty() {
             true => Err(EvalError::Nothing("an evaluator of pictures".to_owned())),

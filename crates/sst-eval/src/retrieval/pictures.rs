@@ -10,7 +10,7 @@ use tch::Tensor;
 
 use super::ENTRY;
 use crate::error::EvalError;
-use crate::input::{CaptionedPictures, ShowNearest};
+use crate::input::{CaptionedPictures, NearPicture, ShowNearest};
 use crate::intervals::Intervals;
 use crate::metric::{best_rank, chance_hit_rate_at_k, chance_reciprocal_rank};
 use crate::normalize::normalize_rows;
@@ -161,10 +161,11 @@ fn nearest_pictures(
         };
         let scores_n = images_np.f_mv(&texts_mp.f_get(*caption as i64)?)?;
         let (_, places) = scores_n.f_topk(count, 0, true, true)?;
-        let nearest: Vec<(usize, bool)> = Vec::<i64>::try_from(&places)?
+        let has_caption = |place: &usize| captions.pictures[*caption].contains(place);
+        let nearest: Vec<NearPicture> = Vec::<i64>::try_from(&places)?
             .into_iter()
             .map(|place| place as usize)
-            .map(|place| (place, captions.pictures[*caption].contains(&place)))
+            .map(|picture| NearPicture { picture, has_caption: has_caption(&picture) })
             .collect();
         (show.each)(picture, &nearest);
     }

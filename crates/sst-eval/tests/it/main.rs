@@ -11,6 +11,7 @@ mod fill_mask;
 mod generate;
 mod golden;
 mod held_out;
+mod image_text;
 mod interval;
 mod mask_accuracy;
 mod metric;

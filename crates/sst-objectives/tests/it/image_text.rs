@@ -38,7 +38,7 @@ fn identity(b: i64) -> Tensor {
 
 #[test]
 fn losses_and_gradients_equal_open_clip() {
-    let case = case("image_text");
+    let case = case("image_text_loss");
     for b in [2, 5, 17] {
         for name in ["clip", "siglip"] {
             let leaf =

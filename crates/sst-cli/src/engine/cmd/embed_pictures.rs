@@ -226,13 +226,13 @@ impl Embedding<'_> {
         let size = self.batch_size(patches as usize + 1);
         let encoder = PictureEncoder::new(self.model, self.vector, size)?;
         let encoder = encoder.with_autocast(self.autocast);
-        encoder.for_each::<anyhow::Error>(rows, &mut |examples, vectors| {
+        encoder.for_each(rows, |examples, vectors| {
             let vectors = self.finish(vectors)?;
             for (row, example) in (0..).zip(examples) {
                 let vector = Vec::<f32>::try_from(vectors.f_get(row)?)?;
                 writer.push_of_picture(&example.key, None, &vector).with_context(self.cannot())?;
             }
-            Ok(())
+            Ok::<_, anyhow::Error>(())
         })
     }
 

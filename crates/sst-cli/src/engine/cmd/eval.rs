@@ -74,6 +74,8 @@ fn measure(entry: &Entry, command: &EvalCommand) -> Result<Measured> {
                 ("--grid", args.grid.is_some()),
                 ("--captions all", args.captions == CaptionsUsed::All),
                 ("--skip-errors", args.skip_errors),
+                ("--batch-size", args.batch_size.is_some()),
+                ("--bootstrap-samples", args.bootstrap_samples.is_some()),
             ];
             refuse_for_texts(&found, &args.pictures, &for_pictures)?;
             pairs::pairs(entry, &args.pairs, Vec::new())

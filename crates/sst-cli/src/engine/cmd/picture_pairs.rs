@@ -13,7 +13,7 @@ use sst_core::Modality;
 use sst_data::Ledger;
 use sst_data::pictures::{ImageProcessor, Pictures};
 use sst_data::rows::{Dataset, Subset};
-use sst_eval::{CaptionedPictures, Entry, Input, ShowNearest};
+use sst_eval::{CaptionedPictures, Entry, Input, NearPicture, ShowNearest};
 use sst_models::LoadHead;
 
 use super::measure::{Measured, evaluate};
@@ -73,7 +73,7 @@ pub(super) fn retrieval(
     let show = args.grid.as_ref().map(|_| ShowNearest {
         pictures: spread(captions.len(), SHOWN.0),
         count: SHOWN.1,
-        each: Box::new(|picture, found: &[(usize, bool)]| nearest.push((picture, found.to_vec()))),
+        each: Box::new(|picture, found: &[NearPicture]| nearest.push((picture, found.to_vec()))),
     });
     let texts = captions.clone();
     let input = Input::CaptionedPictures(CaptionedPictures {
@@ -83,10 +83,9 @@ pub(super) fn retrieval(
         ledger: ledger.clone(),
         show,
     });
-    let given = vec![
-        ("batch_size", json!(args.batch_size)),
-        ("bootstrap_samples", json!(args.bootstrap_samples)),
-    ];
+    let batch_size = args.batch_size.map(|size| ("batch_size", json!(size)));
+    let samples = args.bootstrap_samples.map(|samples| ("bootstrap_samples", json!(samples)));
+    let given = batch_size.into_iter().chain(samples).collect();
     let report = evaluate(entry, given, input, &*model, None, &found.folder)?;
     let used = match args.captions {
         CaptionsUsed::First => "the first of each picture",
@@ -167,7 +166,7 @@ fn draw(
     rows: &Pictures,
     images: &ImageProcessor,
     captions: &[Vec<String>],
-    nearest: &[(usize, Vec<(usize, bool)>)],
+    nearest: &[(usize, Vec<NearPicture>)],
 ) -> Result<Value> {
     let picture = |place: usize| -> Result<_> {
         let picture = rows.store().picture(place as u64)?;
@@ -177,11 +176,11 @@ fn draw(
     for (query, found) in nearest {
         let mut row = vec![Tile::plain(picture(*query)?)];
         let mut names = Vec::new();
-        for (place, is_right) in found {
-            let border = if *is_right { RIGHT } else { WRONG };
+        for NearPicture { picture: place, has_caption } in found {
+            let border = if *has_caption { RIGHT } else { WRONG };
             row.push(Tile { picture: picture(*place)?, border });
             let key = rows.key(*place as u64).to_string();
-            names.push(json!({"key": key, "has_caption": is_right}));
+            names.push(json!({"key": key, "has_caption": has_caption}));
         }
         tiles.push(row);
         let key = rows.key(*query as u64).to_string();
