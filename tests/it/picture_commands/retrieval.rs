@@ -107,4 +107,6 @@ fn pictures_and_captions_find_each_other() {
     let missing = args.map(|arg| if arg == "image,captions" { "image,titles" } else { arg });
     let ended = sandbox.sst(&missing);
     assert!(ended.code == Some(1) && ended.stderr.contains("`titles`"), "{}", ended.stderr);
+    // What stops the command is not said to be skipped.
+    assert!(!ended.stderr.contains("skipped"), "{}", ended.stderr);
 }

@@ -12,6 +12,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::skip::Skipping;
 use super::{PictureError, PictureLimits, PictureProblem};
@@ -192,14 +193,16 @@ impl PictureSource {
                         continue;
                     }
                     let lenient = Self { on_error: OnError::Skip, ..self.clone() };
-                    let read = table::read(&lenient, &path, &quiet, &mut |picture| {
-                        if let EncodedPicture::Path(path) = &picture.file {
-                            hash_stat(hash, path);
-                        }
-                        Ok(())
+                    // What is wrong with the file is said when it is read, and nothing is skipped here.
+                    with_default(NoSubscriber::default(), || {
+                        let read = table::read(&lenient, &path, &quiet, &mut |picture| {
+                            if let EncodedPicture::Path(path) = &picture.file {
+                                hash_stat(hash, path);
+                            }
+                            Ok(())
+                        });
+                        drop(read);
                     });
-                    // What is wrong with the file is said when it is read.
-                    drop(read);
                 }
             }
         }
