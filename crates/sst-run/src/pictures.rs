@@ -149,13 +149,10 @@ impl CheckedRecipe {
             let entry = sst_objectives::entry(task.objective_name())?;
             for (key, value) in (entry.model_keys)(&task.objective_config()) {
                 let of_objective = task.key(&format!("objective.{key}"));
-                for written in [format!("model.{key}"), format!("model.config.{key}")] {
-                    if let Some(other) = self.written.get(&written).filter(|other| **other != value)
-                    {
-                        let message =
-                            format!("is {other}, and {of_objective} is {value}: remove it");
-                        return Err(self.refuse(Problem::new(&written, message)));
-                    }
+                let written = format!("model.config.{key}");
+                if let Some(other) = self.written.get(&written).filter(|other| **other != value) {
+                    let message = format!("is {other}, and {of_objective} is {value}: remove it");
+                    return Err(self.refuse(Problem::new(&written, message)));
                 }
                 if keys.get(&key).is_some_and(|before| *before != value) {
                     let message = format!(

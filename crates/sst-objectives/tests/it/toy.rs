@@ -163,9 +163,10 @@ pub(crate) fn model_for(objective: &Entry, vocab_size: usize) -> Box<dyn Model> 
         return build(&config, None);
     }
     if let "clip" | "siglip" = objective.name {
-        let text = with(
-            json!({"vocab_size": vocab_size, "max_position_embeddings": 128, "eos_token_id": 3}),
-        );
+        let mut text = with(json!({"vocab_size": vocab_size, "max_position_embeddings": 128}));
+        if objective.name == "clip" {
+            text["eos_token_id"] = json!(3);
+        }
         let image = with(json!({"image_size": 12, "patch_size": 4}));
         let mut config =
             json!({"model_type": objective.name, "text_config": text, "vision_config": image});

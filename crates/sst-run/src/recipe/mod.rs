@@ -111,6 +111,7 @@ impl RunConfig {
         let model = ModelChoice::fill(&file.model)?;
         let shared = task::TaskFile::shared(file.data, file.objective, file.curriculum);
         let tasks = Tasks::fill(shared, file.tasks, file.mixture, &model.facts()?)?;
+        let model = model.with_keys_of(&tasks.list, &file.model)?;
         let image = match (tasks.any_rows(RowSpec::have_pictures), file.image) {
             (true, image) => Some(image.unwrap_or_default().fill(&model)?),
             (false, None) => None,
