@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sst_core::{InputSpec, Modality, Model};
 use sst_data::pictures::ImageProcessor;
-use sst_data::pictures::processor::{ProcessorError, ProcessorKind};
+use sst_data::pictures::processor::ProcessorError;
 use sst_data::read::require_readable;
 use sst_data::{Ledger, Processor};
 use sst_models::{LoadHead, LoadOptions};
@@ -305,7 +305,7 @@ fn image_processor(
                 return Ok(None);
             };
             let side = u32::try_from(height.min(width)).unwrap_or(u32::MAX);
-            let kind = ProcessorKind::of_model(model.model_type());
+            let kind = sst_models::image_processor_kind(model.model_type());
             tracing::warn!(
                 "{} has no preprocessor_config.json: pictures are prepared as by transformers' {}",
                 folder.display(),

@@ -216,7 +216,7 @@ fn losses_of_whole_models_equal_transformers() {
         if name == "mae" {
             let (b, k) = case.tensor("visible").unwrap().size2().unwrap();
             let patches = PatchGrid::new(context.images.unwrap()).unwrap().num_patches();
-            loss = loss / (b * (patches - k)) as f64;
+            loss /= (b * (patches - k)) as f64;
         }
         let want = case.tensor("loss").unwrap();
         let distance = distance(&loss, &want);

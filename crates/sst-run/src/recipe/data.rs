@@ -16,7 +16,7 @@ use sst_objectives::Entry;
 
 use super::error::{Problem, require, require_folder};
 use super::limits::{MOST_COUNT, MOST_LENGTH};
-use super::model::OfModel;
+use super::of_model::OfModel;
 use super::section;
 use super::transform;
 use super::{Effect, Keys};

@@ -116,7 +116,7 @@ fn processor_of(
         }
     }
     let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
-    Ok(ImageProcessor::new(ProcessorKind::of_model(model_type), height.min(width)))
+    Ok(ImageProcessor::new(sst_models::image_processor_kind(model_type), height.min(width)))
 }
 
 impl ImageSection {

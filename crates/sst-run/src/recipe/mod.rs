@@ -20,6 +20,8 @@ mod model;
 mod mutated;
 mod nearest;
 mod objective;
+mod objective_keys;
+mod of_model;
 mod pictures;
 mod run;
 mod section;

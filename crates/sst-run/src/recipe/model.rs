@@ -13,8 +13,8 @@ use super::error::{Problem, require};
 use super::head::HeadChoice;
 use super::limits::{MOST_REAL, MOST_TOKENS, MOST_WIDTH};
 use super::nearest::{name, unknown_name};
+use super::of_model::OfModel;
 use super::section::{self, without};
-use super::task::Task;
 use super::{Idle, Keys, RunConfig, lora};
 
 /// The largest number of parameters of a new model: 400 GB in fp32.
@@ -57,15 +57,6 @@ const CLASS_KEYS: [&str; 4] = ["id2label", "label2id", "num_labels", "problem_ty
 
 /// The names that config.json files use for the context length.
 pub(crate) const POSITIONS: [&str; 2] = ["max_position_embeddings", "n_positions"];
-
-/// What other sections take from the model.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OfModel {
-    /// The context length of the text encoder, if it has a limit.
-    pub(super) positions: Option<usize>,
-    /// Height and width of the pictures that it reads, if it reads any.
-    pub(super) image_size: Option<[u32; 2]>,
-}
 
 /// `[model]` with a `path`, as it is written. Without `path`, the keys are those of config.json.
 #[derive(Debug, Default, Deserialize)]
@@ -222,31 +213,6 @@ impl ModelChoice {
             "model.head.new",
             "applies only with model.path: all of a new model is new",
         )?;
-        Ok(Self::New { config, init, head })
-    }
-
-    /// The same choice with the keys of config.json that follow from the objectives, for a new model. `given` is `[model]` as
-    /// it is written.
-    pub(super) fn with_keys_of(
-        self,
-        tasks: &[Task],
-        given: &Map<String, Value>,
-    ) -> Result<Self, Problem> {
-        let Self::New { mut config, init, head } = self else { return Ok(self) };
-        for task in tasks {
-            // An unknown objective is reported where it is built.
-            let Ok(entry) = sst_objectives::entry(task.objective_name()) else { continue };
-            for (key, value) in (entry.model_keys)(&task.objective_config()) {
-                if let Some(other) = given.get(&key).filter(|other| **other != value) {
-                    let of_objective = task.key(&format!("objective.{key}"));
-                    let message = format!("is {other}, and {of_objective} is {value}: remove it");
-                    return Err(Problem::new(&format!("model.{key}"), message));
-                }
-                if let Some(held) = config.get_mut(&key) {
-                    *held = value;
-                }
-            }
-        }
         Ok(Self::New { config, init, head })
     }
 

@@ -19,8 +19,8 @@ use super::duration::Scale;
 use super::error::Problem;
 use super::limits::MOST_REAL;
 use super::mixture::{MixBy, Mixing, MixtureFile, Stage};
-use super::model::OfModel;
 use super::objective;
+use super::of_model::OfModel;
 use super::section::without;
 
 /// `[tasks.NAME]` as it is written.

@@ -6,8 +6,8 @@ use sst_data::{pictures, transform};
 use sst_objectives::Entry;
 
 use super::error::Problem;
-use super::model::OfModel;
 use super::nearest::{name, unknown_name};
+use super::of_model::OfModel;
 use super::section::{self, without};
 
 /// A transform that may be named.

@@ -23,7 +23,7 @@ use sst_models::LoadHead;
 use sst_train::Precision;
 use tch::{Kind, Tensor};
 
-use super::embed::{Computing, computing};
+use super::computing::{Computing, computing};
 use super::pictures::{
     IMAGE, PictureFiles, caption_tokens, images, must_project, must_read, refuse_for_pictures,
 };

@@ -9,12 +9,13 @@ use sst_cli::files;
 use sst_core::{Modality, Model};
 use sst_data::pictures::LABEL;
 use sst_data::records::{Column, ColumnError, ColumnKind, Records, RecordsError};
-use sst_data::rows::{Dataset, SelectedRows, Subset, balanced};
+use sst_data::rows::{Dataset, SelectedRows, balanced};
 use sst_data::{Ledger, Processor, RowSpec};
 use sst_eval::{ComparedTexts, Entry, Input, LabelledRows};
 use sst_models::LoadHead;
 
 use super::eval_records::max_length;
+use super::labelled_parts::{Parts, parts};
 use super::labelled_pictures;
 use super::measure::{Measured, Setting, evaluate};
 use super::pictures::refuse_for_texts;
@@ -22,8 +23,6 @@ use super::records::RecordFiles;
 use super::twin;
 use crate::{model, settings};
 
-/// The share of the texts that is held out where no test files are given.
-const HELD_OUT: f64 = 0.2;
 /// The seed of the initial weights of the model that was never trained.
 const TWIN_SEED: u64 = 0;
 
@@ -93,9 +92,6 @@ fn limited(
     Ok(Arc::new(SelectedRows::new(Arc::clone(train), chosen)?))
 }
 
-/// The training part, the test part, and the labels of both.
-pub(super) type Parts = (Arc<dyn Dataset>, Arc<dyn Dataset>, Vec<String>);
-
 fn labelled_texts(
     args: &LabelledRowArgs,
     files: &RecordFiles,
@@ -122,15 +118,6 @@ fn labelled_texts(
             .map_err(of_test)?,
     };
     Ok((Arc::new(train), Arc::new(test), labels))
-}
-
-/// The part of --data that is learned from, and the part of the test files, or else of --data, that is measured on.
-pub(super) fn parts(args: &LabelledRowArgs) -> [Subset; 2] {
-    let fraction = HELD_OUT;
-    match args.test.is_empty() {
-        true => [Subset::Train { fraction }, Subset::Validation { fraction }],
-        false => [Subset::All, Subset::All],
-    }
 }
 
 /// A label that only test texts have cannot be learned, so it cannot be added to those that are known.

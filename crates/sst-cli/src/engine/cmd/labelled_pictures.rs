@@ -8,7 +8,7 @@ use sst_cli::exit::Usage;
 use sst_data::pictures::LABEL;
 use sst_data::{Ledger, Processor};
 
-use super::eval_frozen::{Parts, parts};
+use super::labelled_parts::{Parts, parts};
 use super::pictures::{PictureFiles, images, refuse_for_pictures};
 use crate::model::ModelLocation;
 

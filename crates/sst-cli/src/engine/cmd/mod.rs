@@ -1,6 +1,7 @@
 //! The commands that need libtorch, one per file.
 
 pub(crate) mod checkpoint;
+mod computing;
 pub(crate) mod convert;
 pub(crate) mod doctor;
 pub(crate) mod embed;
@@ -14,6 +15,7 @@ pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod fill_mask;
 pub(crate) mod generate;
+mod labelled_parts;
 mod labelled_pictures;
 pub(crate) mod list;
 mod measure;

@@ -45,17 +45,6 @@ impl ProcessorKind {
         }
     }
 
-    /// The kind that models of this `model_type` have in transformers. For a model with two encoders of any types it is that
-    /// of ViT.
-    pub fn of_model(model_type: &str) -> Self {
-        match model_type {
-            "clip" => Self::Clip,
-            "siglip" => Self::Siglip,
-            "dinov2" | "bit" => Self::Bit,
-            _ => Self::Vit,
-        }
-    }
-
     /// The name of the class.
     pub fn class(self) -> &'static str {
         match self {
