@@ -43,7 +43,7 @@ class Task:
 
 HALF = [0.5, 0.5, 0.5]
 TASKS = {
-    "mae": Task("mae", "squared error", 64, 224, 256, [0.2, 1.0], True, HALF, HALF, """[model]
+    "mae": Task("mae", "squared error", 32, 224, 256, [0.2, 1.0], True, HALF, HALF, """[model]
 type = "vit_mae"
 image_size = 224
 patch_size = 16
@@ -172,7 +172,7 @@ def main() -> None:
             job = Job(folder, data[name], TASKS[name], f"{name}-{precision}-{seed}", seed,
                       QUICK if args.quick else STEPS, precision)
             ours = train_sst(args.sst, job)
-            theirs = train_peer(job, ours.model / "model")
+            theirs = train_peer(job, ours.model / f"checkpoints/step-{job.steps:08}/model")
             rows.add(f"{label}, speed", "pictures/s", ours.speed, theirs.speed)
             rows.add(f"{label}, loss after {job.steps} steps", job.task.unit, ours.loss, theirs.loss, False)
             rows.add(f"{label}, peak memory", "MiB", ours.peak_memory, theirs.peak_memory, False)
