@@ -18,7 +18,7 @@ from pretraining import WINDOW, Trained, train_sst
 from shared import ROOT, THREADS, Rows, arguments, peer, run
 
 SKIP = 10  # steps that are not measured, which are also those of the warm-up
-STEPS, QUICK = 50, 20
+STEPS, QUICK = 30, 20
 EMOJI = ROOT / "corpora/emoji/train.jsonl.gz"
 CAPTIONS = "en_captions"
 VOCAB = 4096
@@ -163,7 +163,7 @@ def main() -> None:
     shutil.rmtree(folder / "runs", ignore_errors=True)
     data = {"mae": photographs(folder / "files"), "clip": EMOJI}
     rows = Rows("images", f"a PyTorch loop around ViTMAEForPreTraining and CLIPModel of transformers {transformers.__version__}, "
-                "autocast in bf16", args.processor)
+                "bf16 by autocast", args.processor)
     for label in args.only:
         name, precision = label.split(", ")
         if precision not in ("fp32", args.processor["precision"]):
