@@ -18,7 +18,7 @@ from pretraining import WINDOW, Trained, train_sst
 from shared import ROOT, THREADS, Rows, arguments, peer, run
 
 SKIP = 10  # steps that are not measured, which are also those of the warm-up
-STEPS, QUICK = 50, 20
+STEPS, QUICK = 30, 20
 EMOJI = ROOT / "corpora/emoji/train.jsonl.gz"
 CAPTIONS = "en_captions"
 VOCAB = 4096
@@ -43,7 +43,7 @@ class Task:
 
 HALF = [0.5, 0.5, 0.5]
 TASKS = {
-    "mae": Task("mae", "squared error", 64, 224, 256, [0.2, 1.0], True, HALF, HALF, """[model]
+    "mae": Task("mae", "squared error", 32, 224, 256, [0.2, 1.0], True, HALF, HALF, """[model]
 type = "vit_mae"
 image_size = 224
 patch_size = 16
@@ -163,7 +163,7 @@ def main() -> None:
     shutil.rmtree(folder / "runs", ignore_errors=True)
     data = {"mae": photographs(folder / "files"), "clip": EMOJI}
     rows = Rows("images", f"a PyTorch loop around ViTMAEForPreTraining and CLIPModel of transformers {transformers.__version__}, "
-                "autocast in bf16", args.processor)
+                "bf16 by autocast", args.processor)
     for label in args.only:
         name, precision = label.split(", ")
         if precision not in ("fp32", args.processor["precision"]):
@@ -172,7 +172,7 @@ def main() -> None:
             job = Job(folder, data[name], TASKS[name], f"{name}-{precision}-{seed}", seed,
                       QUICK if args.quick else STEPS, precision)
             ours = train_sst(args.sst, job)
-            theirs = train_peer(job, ours.model / "model")
+            theirs = train_peer(job, ours.model / f"checkpoints/step-{job.steps:08}/model")
             rows.add(f"{label}, speed", "pictures/s", ours.speed, theirs.speed)
             rows.add(f"{label}, loss after {job.steps} steps", job.task.unit, ours.loss, theirs.loss, False)
             rows.add(f"{label}, peak memory", "MiB", ours.peak_memory, theirs.peak_memory, False)

@@ -1,8 +1,10 @@
 """Pictures on their way to a model, beside torchvision: random resized crop to 224 x 224, flip, normalisation, batches of 64.
 
 Both sides read the same JPEG files of 500 x 375 pixels. sst decodes and resizes them once, into its store, whose making is a
-figure of its own; torchvision's ImageFolder decodes a file each time that it is read. A case is a filter of the crop and a
-number of workers (threads of sst, processes of the DataLoader), which run on as many cores with all else of their side.
+figure of its own; torchvision's ImageFolder decodes a file each time that it is read. There are two peers: pictures of Pillow,
+which is what ImageFolder takes by default, and tensors (`torchvision.io.decode_jpeg` and `transforms.v2`). A case is a filter of
+the crop and a number of workers (threads of sst, processes of the DataLoader), which run on as many cores with all else of their
+side.
 """
 
 import json
@@ -21,6 +23,7 @@ BATCH = 64
 WARMUP = 8  # batches that are not measured; the example of sst-data has the same two numbers
 STEPS = {"sst": 150, "peer": 20}
 QUICK = {"sst": 30, "peer": 4}
+PEERS = ("Pillow", "tensors")
 FILTERS = ("bicubic", "bilinear")
 # Of the mean of all values, which shows that both sides do the same to the pictures: their crops are drawn differently.
 TOLERANCE = 0.05
@@ -65,12 +68,13 @@ def main() -> None:
         for _ in range(args.repeats):
             with on_cores(workers):
                 ours = read(filter_name, workers, steps["sst"])
-                theirs = peer("loader.py", {"folder": str(files), "filter": filter_name, "workers": workers,
-                                            "batch": BATCH, "warmup": WARMUP, "steps": steps["peer"]}, folder)
-            speeds = (side["pictures"] / side["seconds"] / workers for side in (ours, theirs))
-            rows.add(label, "pictures/s a core", *speeds)
-            if not abs(ours["mean"] - theirs["mean"]) < TOLERANCE:
-                raise SystemExit(f"{label}: the means of all values are {ours['mean']} and {theirs['mean']}")
+                for kind in PEERS:
+                    theirs = peer("loader.py", {"folder": str(files), "filter": filter_name, "workers": workers, "kind": kind,
+                                                "batch": BATCH, "warmup": WARMUP, "steps": steps["peer"]}, folder)
+                    speeds = (side["pictures"] / side["seconds"] / workers for side in (ours, theirs))
+                    rows.add(f"{label}, beside {kind}", "pictures/s a core", *speeds)
+                    if not abs(ours["mean"] - theirs["mean"]) < TOLERANCE:
+                        raise SystemExit(f"{label}: the means of all values are {ours['mean']} and {theirs['mean']}")
     rows.write(args.result)
 
 

@@ -16,7 +16,7 @@ use sst_data::pictures::{
 use sst_data::rows::{Dataset, Subset};
 use sst_data::{
     ArrayData, Collate, CollateError, Example, HostArray, HostBatch, Ledger, Normalizer,
-    PixelValues,
+    PixelValues, recycle,
 };
 
 /// The number of pictures in a batch.
@@ -33,7 +33,9 @@ impl Collate for Stack {
         for pixels in examples.iter().filter_map(|example| example.pixels(PIXEL_VALUES)) {
             shape[2..].copy_from_slice(&[pixels.height as usize, pixels.width as usize]);
             if let PixelValues::F32(numbers) = &pixels.values {
-                values.reserve(examples.len() * numbers.len() - values.len());
+                if values.is_empty() {
+                    values = recycle::array(examples.len() * numbers.len());
+                }
                 values.extend_from_slice(numbers);
             }
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::example::{Example, Key};
+use crate::recycle;
 use crate::setting::{self, NamesSettings, Setting};
 
 /// The numbers of one array, row-major.
@@ -80,6 +81,17 @@ pub struct HostBatch {
     pub useful_tokens: u64,
     /// The number of tokens (or patches) that are computed, padding included.
     pub padded_tokens: u64,
+}
+
+/// The memory of large arrays is kept for the next batch.
+impl Drop for HostBatch {
+    fn drop(&mut self) {
+        for array in std::mem::take(&mut self.arrays).into_values() {
+            if let ArrayData::F32(values) = array.data {
+                recycle::give_back(values);
+            }
+        }
+    }
 }
 
 /// Why an array cannot be added to a batch.

@@ -82,6 +82,7 @@ pub mod pixels;
 pub mod processor;
 pub mod read;
 pub mod records;
+pub mod recycle;
 pub mod rng;
 pub mod row_spec;
 pub mod rows;

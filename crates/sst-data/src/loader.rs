@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender};
 use crate::batch::{Collate, CollateError, HostBatch};
 use crate::batching::{Batching, Position, SampleRef, StepPlan};
 use crate::panic::panic_message;
+use crate::recycle;
 use crate::rows::{Dataset, DatasetError};
 use crate::setting::{self, NamesSettings, Setting};
 
@@ -108,10 +109,12 @@ impl Maker {
             }
         }
         let seed = self.config.seed;
-        Ok(match &plan.packs {
+        let batch = match &plan.packs {
             None => self.collate.collate(&examples, seed)?,
             Some(packs) => self.collate.collate_packs(&examples, &packs[number], seed)?,
-        })
+        };
+        recycle::give_back_pixels(examples);
+        Ok(batch)
     }
 }
 

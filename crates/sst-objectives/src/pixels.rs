@@ -2,7 +2,7 @@
 //!
 //! Shapes: b pictures, h height, w width.
 
-use sst_data::{ArrayData, CollateError, Example, PixelValues};
+use sst_data::{ArrayData, CollateError, Example, PixelValues, recycle};
 
 use crate::layout::field;
 
@@ -34,9 +34,9 @@ pub(crate) fn pixel_array(
             }
             match &pixels.values {
                 PixelValues::F32(numbers) => {
-                    // Once for the whole batch, which may take many megabytes.
-                    let all = names.len() * examples.len() * numbers.len();
-                    values.reserve(all.saturating_sub(values.len()));
+                    if values.is_empty() {
+                        values = recycle::array(names.len() * examples.len() * numbers.len());
+                    }
                     values.extend_from_slice(numbers);
                 }
                 PixelValues::U8(_) => {

@@ -9,6 +9,7 @@ use super::super::Picture;
 use super::Step;
 use super::entry::{PictureEntry, parse, require};
 use crate::pixels::{PixelValues, Pixels};
+use crate::recycle;
 use crate::transform::TransformError;
 
 pub(super) const ENTRY: PictureEntry = PictureEntry {
@@ -78,12 +79,9 @@ impl Normalize {
     /// The values of shape `[3, height, width]`.
     pub fn apply(&self, picture: &Picture) -> Pixels {
         let (pixels, _) = picture.pixels().as_chunks::<3>();
-        let mut values = vec![0.0; 3 * pixels.len()];
-        let planes = values.chunks_exact_mut(pixels.len()).zip(&self.table);
-        for (channel, (plane, table)) in planes.enumerate() {
-            for (value, pixel) in plane.iter_mut().zip(pixels) {
-                *value = table[usize::from(pixel[channel])];
-            }
+        let mut values = recycle::array(3 * pixels.len());
+        for (channel, table) in self.table.iter().enumerate() {
+            values.extend(pixels.iter().map(|pixel| table[usize::from(pixel[channel])]));
         }
         Pixels {
             height: picture.height(),
