@@ -30,7 +30,7 @@ pub fn array(len: usize) -> Vec<f32> {
     Vec::with_capacity(len)
 }
 
-/// Keeps the memory of an array for [`array`], unless much is kept already.
+/// Keeps the memory of an array for [`array()`], unless much is kept already.
 pub fn give_back(mut array: Vec<f32>) {
     if array.capacity() < LEAST {
         return;

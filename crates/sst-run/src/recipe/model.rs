@@ -359,7 +359,8 @@ fn fill_config(config: &mut Map<String, Value>, given: &Map<String, Value>, defa
     }
     // A section may have keys that are not known here, such as those of another type of encoder. They are checked with the
     // whole configuration.
-    for (key, value) in given {
+    let from_tokenizer = FROM_TOKENIZER.iter().filter_map(|key| given.get_key_value(*key));
+    for (key, value) in from_tokenizer.chain(given) {
         config.entry(key.clone()).or_insert_with(|| value.clone());
     }
 }
