@@ -65,11 +65,13 @@ mod tests {
         assert!(capacity >= len && first.is_empty());
         give_back(vec![1.0; LEAST - 1]);
         give_back(first);
-        assert_ne!(array(len * 3).as_ptr(), place, "too small");
-        assert_ne!(array(len / 3).as_ptr(), place, "much too large");
+        let (larger, smaller) = (array(len * 3), array(len / 3));
+        assert_ne!(larger.as_ptr(), place, "too small");
+        assert_ne!(smaller.as_ptr(), place, "much too large");
         let again = array(len - 1);
         assert_eq!((again.as_ptr(), again.len()), (place, 0));
-        assert_ne!(array(len).as_ptr(), place, "in use");
+        let other = array(len);
+        assert_ne!(other.as_ptr(), place, "in use");
         give_back(Vec::with_capacity(MOST + 1));
         assert!(FREE.lock().unwrap().iter().all(|kept| kept.capacity() <= MOST));
     }
