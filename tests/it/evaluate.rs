@@ -123,7 +123,7 @@ fn a_page_has_every_figure_with_its_interval_twin_and_baseline() {
     let results = sandbox.json(&format!("evaluations/page/harness/r/{}", file.to_str().unwrap()));
     assert!(results["results"]["knn"]["accuracy,none"].is_f64(), "{results}");
     assert_eq!(results["higher_is_better"]["masked"]["loss"], false);
-    assert!(!sandbox.path("evaluations/page/.sst-untrained-twins").exists());
+    assert!(!sandbox.path("evaluations/page/.sst-page-in-progress").exists());
 
     // A second time nothing is trained, and the figures are the same.
     let trained = sandbox.path("evaluations/page/runs").read_dir().unwrap().count();

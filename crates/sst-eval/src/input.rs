@@ -14,6 +14,7 @@ use tch::Tensor;
 
 use crate::error::EvalError;
 pub(crate) use crate::input_kind::InputKind;
+use crate::pictures::PictureVector;
 
 /// The data of an evaluator.
 pub enum Input<'a> {
@@ -31,6 +32,8 @@ pub enum Input<'a> {
     ScoredPairs(ScoredPairs<'a>),
     /// See [`InputKind::EmbeddedTexts`].
     EmbeddedTexts(EmbeddedTexts<'a>),
+    /// Pictures, for evaluators that read [`InputKind::EmbeddedTexts`].
+    EmbeddedPictures(EmbeddedPictures),
     /// See [`InputKind::Records`].
     Records(RecordRows),
     /// See [`InputKind::LabelledRows`].
@@ -135,11 +138,11 @@ pub struct NearPicture {
     pub has_caption: bool,
 }
 
-/// Texts whose vectors are compared.
+/// Texts or pictures whose vectors are compared.
 pub struct ComparedTexts<'a> {
-    /// The texts as rows of the model that is measured.
+    /// The texts or pictures as rows of the model that is measured.
     pub rows: Arc<dyn Dataset>,
-    /// Another model with the same texts as its rows, in the same order; `None` to compare the layers of one model.
+    /// Another model with the same ones as its rows, in the same order; `None` to compare the layers of one model.
     pub other: Option<(Box<dyn Model + 'a>, Arc<dyn Dataset>)>,
 }
 
@@ -173,6 +176,16 @@ pub struct EmbeddedTexts<'a> {
     pub vectors: Box<dyn TextVectors + 'a>,
     /// The texts.
     pub texts: Vec<String>,
+}
+
+/// Pictures, with the vector that is computed of each.
+pub struct EmbeddedPictures {
+    /// The pictures.
+    pub rows: Arc<dyn Dataset>,
+    /// The vector; `None` for the default of the model ([`PictureVector::of`]).
+    pub vector: Option<PictureVector>,
+    /// The number of pictures in a forward pass.
+    pub batch_size: usize,
 }
 
 /// A tokenised document, or several documents joined to one.
@@ -242,7 +255,7 @@ impl<'a> Input<'a> {
             Self::Texts(_) => InputKind::Texts,
             Self::Pairs(_) | Self::CaptionedPictures(_) => InputKind::Pairs,
             Self::ScoredPairs(_) => InputKind::ScoredPairs,
-            Self::EmbeddedTexts(_) => InputKind::EmbeddedTexts,
+            Self::EmbeddedTexts(_) | Self::EmbeddedPictures(_) => InputKind::EmbeddedTexts,
             Self::Records(_) => InputKind::Records,
             Self::LabelledRows(_) => InputKind::LabelledRows,
             Self::NamedPictures(_) => InputKind::NamedPictures,

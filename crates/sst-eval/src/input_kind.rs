@@ -15,7 +15,7 @@ pub enum InputKind {
     Pairs,
     /// Pairs of texts with a similarity score each.
     ScoredPairs,
-    /// Texts, with a function that computes their vectors.
+    /// Texts, with a function that computes their vectors; or pictures.
     EmbeddedTexts,
     /// Rows of records with their gold labels, for a head that was trained on such records.
     Records,
@@ -23,7 +23,7 @@ pub enum InputKind {
     LabelledRows,
     /// Labelled pictures, with texts that name the labels.
     NamedPictures,
-    /// Texts, whose vectors in one model are compared with those in another.
+    /// Texts or pictures, whose vectors in one model are compared with those in another.
     ComparedTexts,
 }
 
@@ -35,11 +35,11 @@ impl fmt::Display for InputKind {
             Self::Texts => "tokenised texts",
             Self::Pairs => "queries and a corpus",
             Self::ScoredPairs => "pairs of texts with scores",
-            Self::EmbeddedTexts => "texts with an encoder of vectors",
+            Self::EmbeddedTexts => "texts or pictures with an encoder of vectors",
             Self::Records => "rows of labelled records",
             Self::LabelledRows => "labelled texts or pictures in a training and a test part",
             Self::NamedPictures => "labelled pictures with the names of their labels",
-            Self::ComparedTexts => "texts for two models",
+            Self::ComparedTexts => "texts or pictures for two models",
         })
     }
 }

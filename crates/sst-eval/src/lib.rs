@@ -67,9 +67,9 @@ mod zero_shot;
 pub use entry::{Better, Entry, Figure};
 pub use error::EvalError;
 pub use input::{
-    CaptionedPictures, ComparedTexts, EmbeddedTexts, Input, LabelledRows, NamedPictures,
-    NearPicture, ObjectiveRows, Pairs, RecordRows, ScoredPairs, ShowNearest, Text, TextRole,
-    TextSource, TextVectors, TokenRows,
+    CaptionedPictures, ComparedTexts, EmbeddedPictures, EmbeddedTexts, Input, LabelledRows,
+    NamedPictures, NearPicture, ObjectiveRows, Pairs, RecordRows, ScoredPairs, ShowNearest, Text,
+    TextRole, TextSource, TextVectors, TokenRows,
 };
 pub use input_kind::InputKind;
 pub use intervals::{compare, interval_of};

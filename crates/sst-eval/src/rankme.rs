@@ -2,7 +2,7 @@
 //! Self-Supervised Representations by Their Rank"): a smooth estimate of the rank of the matrix of text vectors. It needs
 //! no labels.
 //!
-//! Shapes: n texts, d the width of a vector, k singular values.
+//! Shapes: n texts or pictures, d the width of a vector, k singular values.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -11,16 +11,18 @@ use tch::{Kind, Tensor};
 
 use crate::entry::{Entry, Figure, parse};
 use crate::error::EvalError;
-use crate::input::{EmbeddedTexts, Input, InputKind, TextRole};
+use crate::input::{EmbeddedPictures, EmbeddedTexts, Input, InputKind, TextRole};
+use crate::pictures::{PictureEncoder, PictureVector};
 
 /// The entry in the list of evaluators.
 pub(crate) const ENTRY: Entry = Entry {
     name: "rankme",
-    summary: "the effective rank of the vectors of texts, which needs no labels",
+    summary: "the effective rank of the vectors of texts or pictures, which needs no labels",
     details: "Reports rankme, the exponential of the entropy of the normalised singular values of the matrix of vectors \
               (Garrido et al. 2023). It is 1 if all vectors lie on one line (the model has collapsed); its maximum is the \
-              number of texts or the width of a vector, whichever is smaller. rankme_fraction is rankme divided by this \
-              maximum. Only results with the same number of texts are comparable.",
+              number of texts (or pictures) or the width of a vector, whichever is smaller. rankme_fraction is rankme divided \
+              by this maximum. Only results with the same number of texts are comparable. The vector of a picture is that of \
+              `sst embed`: the projection, or the class token of a model without a projection.",
     input: InputKind::EmbeddedTexts,
     records: None,
     needs_objective: false,
@@ -47,7 +49,13 @@ impl Default for RankMeConfig {
 
 struct RankMe<'a> {
     config: RankMeConfig,
-    data: EmbeddedTexts<'a>,
+    data: Data<'a>,
+}
+
+/// What vectors are computed of.
+enum Data<'a> {
+    Texts(EmbeddedTexts<'a>),
+    Pictures(EmbeddedPictures),
 }
 
 fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>, EvalError> {
@@ -57,25 +65,37 @@ fn build<'a>(config: &Value, input: Input<'a>) -> Result<Box<dyn Evaluator + 'a>
         let key = Some("epsilon".to_owned());
         return Err(EvalError::Config { evaluator: ENTRY.name, key, reason });
     }
-    Ok(Box::new(RankMe { config, data: input.embedded_texts(ENTRY.name)? }))
+    let data = match input {
+        Input::EmbeddedPictures(pictures) => Data::Pictures(pictures),
+        other => Data::Texts(other.embedded_texts(ENTRY.name)?),
+    };
+    Ok(Box::new(RankMe { config, data }))
 }
 
 impl RankMe<'_> {
-    /// Reports `rankme` and `rankme_fraction`, which is rankme divided by its maximum min(n, d). Counts `texts` and
-    /// `width`.
+    /// Reports `rankme` and `rankme_fraction`, which is rankme divided by its maximum min(n, d). Counts `texts`, or
+    /// `pictures`, and `width`.
     fn measure(&mut self, model: &dyn Model) -> Result<Report, EvalError> {
-        let EmbeddedTexts { vectors, texts } = &mut self.data;
-        if texts.is_empty() {
-            return Err(EvalError::Nothing(ENTRY.name.to_owned()));
-        }
-        let vectors_nd = vectors.vectors(model, texts, TextRole::First)?;
+        let (counted, vectors_nd) = match &mut self.data {
+            Data::Texts(EmbeddedTexts { texts, .. }) if texts.is_empty() => {
+                return Err(EvalError::Nothing(ENTRY.name.to_owned()));
+            }
+            Data::Texts(EmbeddedTexts { vectors, texts }) => {
+                ("texts", vectors.vectors(model, texts, TextRole::First)?)
+            }
+            Data::Pictures(EmbeddedPictures { rows, vector, batch_size }) => {
+                let vector = vector.unwrap_or_else(|| PictureVector::of(model));
+                let encoder = PictureEncoder::new(model, vector, *batch_size)?;
+                ("pictures", encoder.vectors(&**rows)?)
+            }
+        };
         let (n, d) = vectors_nd.size2()?;
         let rank = rankme(&vectors_nd, self.config.epsilon)?;
         if !rank.is_finite() {
             return Err(EvalError::NotFinite(ENTRY.name.to_owned()));
         }
         let metrics = [("rankme", rank), ("rankme_fraction", rank / n.min(d) as f64)];
-        let counts = [("texts", n as u64), ("width", d as u64)];
+        let counts = [(counted, n as u64), ("width", d as u64)];
         Ok(Report::new(ENTRY.name, metrics, counts))
     }
 }

@@ -44,6 +44,7 @@ mod head;
 pub mod libtorch;
 pub mod model;
 pub mod observer;
+mod online_eval;
 mod pictures;
 pub mod precision;
 mod prepared;

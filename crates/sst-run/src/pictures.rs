@@ -21,6 +21,15 @@ use crate::task_rows::REPORT_EVERY;
 /// The name under which the ledger counts captions that another picture has, too.
 const REPEATED: &str = "captions.repeated";
 
+/// Which random transforms rows have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Randomness {
+    /// None.
+    None,
+    /// Those of `[[data.transform]]`.
+    OfRecipe,
+}
+
 impl CheckedRecipe {
     /// The tasks on pictures, with their sources.
     pub(crate) fn picture_sources(&self) -> Vec<(&Task, PictureSource)> {
@@ -85,15 +94,14 @@ impl CheckedRecipe {
         Ok(store)
     }
 
-    /// The transforms of a task, which end with the size and the numbers that the model reads. Random ones are applied to
-    /// training rows only.
+    /// The transforms of a task, which end with the size and the numbers that the model reads.
     ///
     /// # Errors
     /// If the configuration of a transform is invalid.
     pub(crate) fn picture_transforms(
         &self,
         task: &Task,
-        subset: Subset,
+        randomness: Randomness,
     ) -> Result<PictureTransforms> {
         let configs: Vec<Value> =
             task.data.transforms().iter().cloned().map(Value::Object).collect();
@@ -105,12 +113,28 @@ impl CheckedRecipe {
             let key = task.key(&format!("data.transform[{at}]"));
             self.refuse(Problem::new(&key, error.to_string()))
         })?;
-        let transforms = match subset {
-            Subset::Validation { .. } => transforms.without_random(),
-            Subset::All | Subset::Train { .. } => transforms,
+        let transforms = match randomness {
+            Randomness::None => transforms.without_random(),
+            Randomness::OfRecipe => transforms,
         };
         let after = self.image(task)?.processor().after(transforms);
         after.map_err(|error| self.refuse(Problem::new("image", error.to_string())))
+    }
+
+    /// The pictures of a part of a task for evaluators of frozen vectors: one view without random transforms, and the
+    /// label, if there are labels.
+    ///
+    /// # Errors
+    /// If a transform is invalid.
+    pub(crate) fn plain_pictures(
+        &self,
+        task: &Task,
+        store: &Arc<PictureStore>,
+        subset: Subset,
+    ) -> Result<Pictures> {
+        let transforms = self.picture_transforms(task, Randomness::None)?;
+        let rows = Pictures::new(Arc::clone(store), transforms, subset);
+        rows.map_err(|error| self.refuse_rows(task, error))
     }
 
     /// The rows of a part of the pictures of a task.
@@ -126,15 +150,21 @@ impl CheckedRecipe {
         processor: &Processor,
         ledger: &Ledger,
     ) -> Result<Arc<dyn Dataset>> {
-        let transforms = self.picture_transforms(task, subset)?;
+        // Random transforms are applied to training rows only.
+        let randomness = match subset {
+            Subset::Validation { .. } => Randomness::None,
+            Subset::All | Subset::Train { .. } => Randomness::OfRecipe,
+        };
+        let transforms = self.picture_transforms(task, randomness)?;
         let rows = Pictures::new(Arc::clone(store), transforms, subset);
         let mut rows = rows.map_err(|error| self.refuse_rows(task, error))?.with_views(views);
         if captions {
-            let tokens = CaptionTokens::new(processor.tokenizer()?, task.data.max_length, ledger);
+            let tokens = CaptionTokens::uncounted(processor.tokenizer()?, task.data.max_length);
             rows = rows.with_caption_tokens(tokens.map_err(|error| self.refuse_rows(task, error))?);
             if !matches!(subset, Subset::Validation { .. }) {
                 rows = rows.with_captions(CaptionChoice::Draw { seed: self.config.run.seed });
             }
+            rows.count_truncated(ledger).map_err(|error| self.refuse_rows(task, error))?;
         }
         Ok(Arc::new(rows))
     }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use sst_data::rows::{Subset, room};
+use sst_data::rows::room;
 use sst_data::tokenize::{Tokenizer, TrainConfig, stand_in};
 use sst_data::{Ledger, Processor};
 use tch::Device;
 
 use crate::error::Result;
+use crate::pictures::Randomness;
 use crate::prepared::{CheckedRecipe, ObjectiveContext};
 use crate::recipe::{ModelChoice, Problem, TokenizerChoice};
 use crate::{device, model};
@@ -80,7 +81,7 @@ impl CheckedRecipe {
             self.objective_of(task, processor, of_model, labels)?;
             let rows = task.rows()?;
             if rows.have_pictures() {
-                self.picture_transforms(task, Subset::All)?;
+                self.picture_transforms(task, Randomness::OfRecipe)?;
             }
             let Some(tokenizer) = processor.find_tokenizer().filter(|_| rows.have_tokens()) else {
                 continue;

@@ -77,9 +77,10 @@ impl<'r> TaskData<'r> {
     fn evaluators(
         &self,
         index: usize,
-        config: &RunConfig,
+        recipe: &CheckedRecipe,
         objective: &dyn Objective,
     ) -> Result<Vec<TaskEvaluator>> {
+        let config = &recipe.config;
         let task = self.task;
         if self.held_out.is_empty() {
             if task.data.validation > 0.0 {
@@ -114,7 +115,17 @@ impl<'r> TaskData<'r> {
             let evaluator = evaluator.map_err(sst_core::Error::from)?;
             Ok(TaskEvaluator::of_task(index, &task.name, evaluator))
         };
-        sst_objectives::entry(task.objective_name())?.held_out.iter().map(build).collect()
+        let names = sst_objectives::entry(task.objective_name())?.held_out.iter();
+        let mut evaluators = names.map(build).collect::<Result<Vec<_>>>()?;
+        if let (Some(online), PreparedData::Pictures(store)) =
+            (&config.train.online_eval, &self.data)
+        {
+            let settings = [("batch_size", json!(batch_size)), ("seed", json!(seed))];
+            for evaluator in recipe.online_evaluators(task, store, online, &settings)? {
+                evaluators.push(TaskEvaluator::of_task(index, &task.name, evaluator));
+            }
+        }
+        Ok(evaluators)
     }
 }
 
@@ -213,10 +224,9 @@ impl<'r> TaskSet<'r> {
         &self,
         objectives: &[Box<dyn Objective>],
     ) -> Result<Vec<TaskEvaluator>> {
-        let config = &self.recipe.config;
         let tasks = self.list.iter().zip(objectives).enumerate();
-        let evaluators =
-            tasks.map(|(index, (data, objective))| data.evaluators(index, config, &**objective));
+        let evaluators = tasks
+            .map(|(index, (data, objective))| data.evaluators(index, self.recipe, &**objective));
         Ok(evaluators.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 }

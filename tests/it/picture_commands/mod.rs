@@ -4,6 +4,7 @@ mod embed;
 mod probe;
 mod reconstruct;
 mod retrieval;
+mod unlabelled;
 mod zero_shot;
 
 use serde_json::{Value, json};

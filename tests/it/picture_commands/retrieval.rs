@@ -110,3 +110,20 @@ fn pictures_and_captions_find_each_other() {
     // What stops the command is not said to be skipped.
     assert!(!ended.stderr.contains("skipped"), "{}", ended.stderr);
 }
+
+#[test]
+fn the_page_shows_what_captions_find() {
+    let sandbox = trained(CLIP);
+    let page = "[evaluate]\nmodels = { r = \"runs/r\" }\n\n[eval.found]\nevaluator = \"retrieval\"\n\
+                data = \"pictures.jsonl\"\nfields = \"image,captions\"\n";
+    sandbox.write("page.toml", page);
+    let report = sandbox.good(&["evaluate", "page.toml", "--json"]).json();
+    let rows = &report["sections"][0]["reports"]["r"]["grid"];
+    assert_eq!(rows[1]["caption"], "a blue square number 0", "{report}");
+    let page = sandbox.read("evaluations/page/report.html");
+    let (_, picture) = page.split_once("src=\"data:image/png;base64,").expect("a picture");
+    let (picture, after) = picture.split_once('"').unwrap();
+    // The first bytes of a file in PNG.
+    assert!(picture.starts_with("iVBORw0KGgo") && picture.len() > 1000, "{picture}");
+    assert!(after.contains("a blue square number 0"), "{after}");
+}

@@ -203,12 +203,15 @@ pub struct EmbeddedTextArgs {
     /// A folder of sentence-transformers, a Hugging Face model folder, a checkpoint folder or a run folder.
     #[arg(long)]
     pub model: PathBuf,
-    /// Files, folders or globs of texts.
+    /// Files, folders or globs of texts, or of pictures for a model that reads pictures.
     #[arg(long, num_args = 1.., required = true)]
     pub data: Vec<String>,
     /// How the files are read.
     #[command(flatten)]
     pub documents: DocumentArgs,
+    /// How pictures are read.
+    #[command(flatten)]
+    pub pictures: super::PictureArgs,
     /// How hidden states become vectors.
     #[command(flatten)]
     pub pooling: super::PoolingArgs,
@@ -350,12 +353,16 @@ pub struct ComparedTextArgs {
     /// Another model to compare with. If not given, the layers of the model are compared with each other.
     #[arg(long, value_name = "MODEL")]
     pub other: Option<PathBuf>,
-    /// Files, folders or globs of texts: records with the column `text`, or text files.
+    /// Files, folders or globs of texts: records with the column `text`, or text files. For a model that reads pictures, of
+    /// pictures.
     #[arg(long, num_args = 1.., required = true)]
     pub data: Vec<String>,
     /// How the records are read.
     #[command(flatten)]
     pub records: super::RecordFieldArgs,
+    /// How pictures are read.
+    #[command(flatten)]
+    pub pictures: super::PictureArgs,
     /// The largest number of tokens in a row, special tokens included; longer texts are truncated and counted. If not
     /// given, it is the smaller limit of the models.
     #[arg(long, allow_negative_numbers = true)]

@@ -6,7 +6,7 @@ use crate::rows::{DatasetError, room};
 use crate::tokenize::Tokenizer;
 
 /// The name under which the ledger counts captions that were cut.
-const TRUNCATED: &str = "captions.truncated";
+pub(super) const TRUNCATED: &str = "captions.truncated";
 
 /// Tokenises captions as they are drawn.
 #[derive(Debug, Clone)]
@@ -14,12 +14,13 @@ pub struct CaptionTokens {
     tokenizer: Tokenizer,
     /// The number of tokens of a caption, without special tokens.
     room: usize,
-    ledger: Ledger,
+    /// Counts captions that are cut; `None` where they are counted elsewhere.
+    ledger: Option<Ledger>,
 }
 
 impl CaptionTokens {
     /// Captions of at most `max_length` tokens, special tokens included. Tokens beyond that are cut off. Those captions are
-    /// counted in the ledger as `captions.truncated`, each time that one is drawn in the first epoch.
+    /// counted in the ledger as `captions.truncated`, each time that one is tokenised.
     ///
     /// # Errors
     /// If special tokens leave no room.
@@ -28,8 +29,19 @@ impl CaptionTokens {
         max_length: usize,
         ledger: &Ledger,
     ) -> Result<Self, DatasetError> {
+        Ok(Self { ledger: Some(ledger.clone()), ..Self::uncounted(tokenizer, max_length)? })
+    }
+
+    /// The same without a ledger, for captions that are drawn again and again. [`count_truncated`] counts each of them
+    /// once.
+    ///
+    /// [`count_truncated`]: super::Pictures::count_truncated
+    ///
+    /// # Errors
+    /// If special tokens leave no room.
+    pub fn uncounted(tokenizer: &Tokenizer, max_length: usize) -> Result<Self, DatasetError> {
         let room = room(tokenizer.special_token_template(), max_length)?;
-        Ok(Self { tokenizer: tokenizer.clone(), room, ledger: ledger.clone() })
+        Ok(Self { tokenizer: tokenizer.clone(), room, ledger: None })
     }
 
     /// The tokenizer.
@@ -37,13 +49,13 @@ impl CaptionTokens {
         &self.tokenizer
     }
 
-    /// The token ids of the caption `text` of the picture `key`, as drawn in `epoch`, with special tokens around them.
+    /// The token ids of the caption `text` of the picture `key`, with special tokens around them.
     ///
     /// # Errors
     /// If the text cannot be tokenised, or has no token.
-    pub fn ids(&self, key: &Key, text: &str, epoch: u64) -> Result<Vec<u32>, DatasetError> {
+    pub fn ids(&self, key: &Key, text: &str) -> Result<Vec<u32>, DatasetError> {
         let unreadable = |reason: String| DatasetError::Unreadable { key: key.clone(), reason };
-        let mut ids = self.tokenizer.encode(text).map_err(|error| unreadable(error.to_string()))?;
+        let mut ids = self.encode(key, text)?;
         if ids.is_empty() {
             return Err(unreadable(
                 "its caption has no token: write one, or remove the picture".to_owned(),
@@ -51,9 +63,27 @@ impl CaptionTokens {
         }
         if ids.len() > self.room {
             ids.truncate(self.room);
-            self.ledger.add(TRUNCATED, u64::from(epoch == 0), Some(key));
+            if let Some(ledger) = &self.ledger {
+                ledger.add(TRUNCATED, 1, Some(key));
+            }
         }
         let template = self.tokenizer.special_token_template();
         Ok([template.prefix.as_slice(), &ids, &template.suffix].concat())
+    }
+
+    /// Whether the caption `text` of the picture `key` is cut.
+    ///
+    /// # Errors
+    /// If the text cannot be tokenised.
+    pub(super) fn is_truncated(&self, key: &Key, text: &str) -> Result<bool, DatasetError> {
+        Ok(self.encode(key, text)?.len() > self.room)
+    }
+
+    /// The token ids of a text without special tokens.
+    fn encode(&self, key: &Key, text: &str) -> Result<Vec<u32>, DatasetError> {
+        self.tokenizer.encode(text).map_err(|error| DatasetError::Unreadable {
+            key: key.clone(),
+            reason: error.to_string(),
+        })
     }
 }

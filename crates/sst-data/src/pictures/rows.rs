@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::captions::CaptionTokens;
+use rayon::prelude::*;
+
+use super::captions::{CaptionTokens, TRUNCATED};
 use super::store::{PictureRecord, PictureStore};
 use super::transform::PictureTransforms;
 use crate::example::{Example, Field, Key};
+use crate::ledger::Ledger;
 use crate::rng::SeqRng;
 use crate::rows::{Dataset, DatasetError, Subset};
 use crate::transform::TransformError;
@@ -107,6 +110,34 @@ impl Pictures {
         Ok(self.store.record(self.number(index)?)?)
     }
 
+    /// Counts in `ledger`, as `captions.truncated`, how many of the captions that these rows can have are longer than a row.
+    /// Nothing is counted for rows whose captions are not tokenised.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or a caption cannot be tokenised.
+    pub fn count_truncated(&self, ledger: &Ledger) -> Result<(), DatasetError> {
+        let Some(tokens) = &self.tokens else { return Ok(()) };
+        let of_row = |index: u64| -> Result<(u64, Key), DatasetError> {
+            let PictureRecord { key, captions, .. } = self.record(index)?;
+            let all = captions.iter().flatten();
+            let used: Vec<&String> = match self.captions {
+                CaptionChoice::First => all.take(1).collect(),
+                CaptionChoice::Draw { .. } => all.collect(),
+            };
+            let cut = used.into_iter().map(|text| tokens.is_truncated(&key, text));
+            let cut = cut.collect::<Result<Vec<bool>, _>>()?;
+            Ok((cut.into_iter().filter(|is_cut| *is_cut).count() as u64, key))
+        };
+        let counts = (0..self.len()).into_par_iter().map(of_row);
+        // In the order of the rows, so that the first one that is named does not depend on threads.
+        for (count, key) in counts.collect::<Result<Vec<_>, _>>()? {
+            if count > 0 {
+                ledger.add(TRUNCATED, count, Some(&key));
+            }
+        }
+        Ok(())
+    }
+
     /// The number in the store of row `index`.
     fn number(&self, index: u64) -> Result<u64, DatasetError> {
         let number = match &self.numbers {
@@ -176,7 +207,7 @@ impl Dataset for Pictures {
                 reason: "it has no caption: name the fields of captions".to_owned(),
             };
             let caption = self.caption(captions.get(field).ok_or_else(none)?, field, epoch, index);
-            let ids = tokens.ids(&key, &caption, epoch)?;
+            let ids = tokens.ids(&key, &caption)?;
             fields.insert(Arc::from(INPUT_IDS), Field::Tokens(ids));
             return Ok(Example { key, index, epoch, fields });
         }

@@ -15,7 +15,7 @@ use crate::probe::{ProbeError, cka, debiased_cka};
 pub(crate) const ENTRY: Entry = Entry {
     name: "cka",
     summary: "how similar the vectors of two layers or of two models are, up to rotation and scale",
-    details: "Centred kernel alignment (Kornblith et al. 2019) of the pooled hidden states of the same texts: 1 for vectors \
+    details: "Centred kernel alignment (Kornblith et al. 2019) of the pooled hidden states of the same texts or pictures: 1 for vectors \
               that are equal up to rotation and scale, about 0 for unrelated ones. The table compares each layer of the model \
               (rows) with each layer of the other model, or with its own layers (columns). With another model, \
               same_layer is the mean over the layers with the same number, and last_layer that of the last ones; \
@@ -34,9 +34,9 @@ pub(crate) const ENTRY: Entry = Entry {
         ("debiased", "Whether the unbiased estimator is used: true or false."),
         (
             "pooling",
-            "How the hidden states of a text become one vector: mean, cls, max or lasttoken.",
+            "How the hidden states become one vector: mean, cls, max, or for texts lasttoken. The mean of a picture is that of its patches.",
         ),
-        ("batch_size", "Texts in a forward pass. The figures do not depend on it."),
+        ("batch_size", "Texts or pictures in a forward pass. The figures do not depend on it."),
     ],
     build,
 };
@@ -75,12 +75,8 @@ impl Cka<'_> {
             None => None,
         };
         let columns = other.as_ref().unwrap_or(&own);
-        let name = |layer: usize| match layer {
-            0 => "embeddings".to_owned(),
-            layer => format!("layer {layer}"),
-        };
-        let names: Vec<String> = (0..columns.vectors.len()).map(name).collect();
-        let mut table = Table::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let names: Vec<&str> = columns.names.iter().map(String::as_str).collect();
+        let mut table = Table::new(&names);
         for (layer, x_nd) in own.vectors.iter().enumerate() {
             let similarity = |y_ne| {
                 let found = if debiased { debiased_cka(x_nd, y_ne) } else { cka(x_nd, y_ne) };
@@ -91,7 +87,7 @@ impl Cka<'_> {
                 }
             };
             let row = columns.vectors.iter().map(similarity);
-            table.push(&name(layer), row.collect::<Result<_, _>>()?);
+            table.push(&own.names[layer], row.collect::<Result<_, _>>()?);
         }
         let rows = &table.rows;
         let both = rows.len().min(columns.vectors.len());
@@ -112,7 +108,8 @@ impl Cka<'_> {
             value.filter(|value| !value.is_nan()).map(|value| (name, value))
         });
         let texts = own.vectors.first().map_or(0, |first| first.size()[0] as u64);
-        let counts = [("texts", texts), ("undefined_similarities", undefined as u64)];
+        let counted = if own.are_pictures { "pictures" } else { "texts" };
+        let counts = [(counted, texts), ("undefined_similarities", undefined as u64)];
         let estimator = if debiased { "debiased" } else { "biased" };
         Ok(Report::new(ENTRY.name, metrics, counts)
             .with_setting("estimator", estimator)

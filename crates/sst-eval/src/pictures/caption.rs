@@ -69,7 +69,7 @@ impl<'m> CaptionEncoder<'m> {
         let _weights = sst_kernels::keep_weights();
         let mut rows = Vec::with_capacity(captions.len());
         for (key, caption) in captions {
-            let ids = self.tokens.ids(key, caption, 0)?;
+            let ids = self.tokens.ids(key, caption)?;
             let tokenizer = self.tokens.tokenizer();
             let count = tokenizer.count_unknown(&ids);
             unknown.add(tokenizer, caption, count, Some(key), ledger)?;

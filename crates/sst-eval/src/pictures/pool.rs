@@ -5,7 +5,7 @@
 use std::fmt;
 
 use sst_core::nn::Pooling;
-use sst_core::{Encoder, PatchGrid};
+use sst_core::{Encoder, HeadKind, Modality, Model, PatchGrid};
 use tch::{Kind, Tensor};
 
 use crate::error::EvalError;
@@ -17,6 +17,17 @@ pub enum PictureVector {
     Projected,
     /// The last hidden states, pooled.
     Pooled(Pooling),
+}
+
+impl PictureVector {
+    /// The vector of a picture in `model`, if no other is asked for: the projection, or the class token of a model that has no
+    /// projection.
+    pub fn of(model: &dyn Model) -> Self {
+        match model.head(HeadKind::Projection(Modality::Image)) {
+            Ok(_) => Self::Projected,
+            Err(_) => Self::Pooled(Pooling::Cls),
+        }
+    }
 }
 
 impl fmt::Display for PictureVector {

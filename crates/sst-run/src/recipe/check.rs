@@ -130,6 +130,7 @@ fn best(config: &RunConfig) -> Result<(), Problem> {
         require(by.metric.starts_with("eval/"), "train.keep.by.metric", message)?;
     }
     train::early_stopping::check(config)?;
+    train::online_eval::check(config)?;
     let message = "needs the best checkpoint: set train.keep.best to 1 or more";
     require(!keep.restore_best || keep.best > 0, "train.keep.restore_best", message)?;
     // Either all checkpoints are kept, or none is kept for its metric.

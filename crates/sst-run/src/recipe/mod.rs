@@ -63,7 +63,7 @@ pub use tokenizer::TokenizerChoice;
 pub(crate) use tokenizer::tokenizer_problem;
 pub use train::{
     BatchWarmup, Batching, BatchingSection, Budget, Checkpointing, Inject, Keep, LengthWarmup,
-    Schedule, Train, UnfreezeSection,
+    OnlineEval, Schedule, Train, UnfreezeSection,
 };
 pub(crate) use unused::unused;
 pub(crate) use written::Written;
@@ -207,7 +207,7 @@ impl Keys {
 }
 
 /// The properties of all sections.
-const SECTIONS: [&Keys; 20] = [
+const SECTIONS: [&Keys; 21] = [
     &run::KEYS,
     &data::KEYS,
     &tokenizer::KEYS,
@@ -222,6 +222,7 @@ const SECTIONS: [&Keys; 20] = [
     &train::loss_scaling::KEYS,
     &train::ema::KEYS,
     &train::early_stopping::KEYS,
+    &train::online_eval::KEYS,
     &train::unfreeze::KEYS,
     &train::budget::KEYS,
     &train::keep::KEYS,

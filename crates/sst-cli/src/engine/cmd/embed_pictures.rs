@@ -170,7 +170,10 @@ fn check(
 }
 
 /// The vector of a picture: the given pooling, or else the projection, or else the class token.
-fn vector_of(model: &dyn Model, pooling: Option<&str>) -> Result<PictureVector> {
+///
+/// # Errors
+/// If there is no such pooling of pictures.
+pub(super) fn vector_of(model: &dyn Model, pooling: Option<&str>) -> Result<PictureVector> {
     if let Some(name) = pooling {
         let pooling: Pooling = named("--pooling", name)?;
         if !matches!(pooling, Pooling::Cls | Pooling::Mean | Pooling::Max) {
@@ -179,10 +182,16 @@ fn vector_of(model: &dyn Model, pooling: Option<&str>) -> Result<PictureVector> 
         }
         return Ok(PictureVector::Pooled(pooling));
     }
-    Ok(match model.head(HeadKind::Projection(Modality::Image)) {
-        Ok(_) => PictureVector::Projected,
-        Err(_) => PictureVector::Pooled(Pooling::Cls),
-    })
+    Ok(PictureVector::of(model))
+}
+
+/// The number of pictures in a forward pass of about `batch_tokens` patches.
+///
+/// # Errors
+/// If the model reads no pictures.
+pub(super) fn batch_size(model: &dyn Model, batch_tokens: usize) -> Result<usize> {
+    let patches = PatchGrid::new(model.encoder(Modality::Image)?.spec())?.num_patches();
+    Ok((batch_tokens / (patches as usize + 1)).max(1))
 }
 
 /// The run of the command after everything is loaded.
@@ -210,7 +219,7 @@ impl Embedding<'_> {
         })
     }
 
-    /// Rows in a forward pass, of `length` tokens or patches each.
+    /// Rows in a forward pass, of `length` tokens each.
     fn batch_size(&self, length: usize) -> usize {
         (self.args.batch_tokens as usize / length.max(1)).max(1)
     }
@@ -221,9 +230,7 @@ impl Embedding<'_> {
     }
 
     fn pictures(&self, rows: &Pictures, writer: &mut VectorWriter<'_>) -> Result<()> {
-        let spec = self.model.encoder(Modality::Image)?.spec();
-        let patches = PatchGrid::new(spec)?.num_patches();
-        let size = self.batch_size(patches as usize + 1);
+        let size = batch_size(self.model, self.args.batch_tokens as usize)?;
         let encoder = PictureEncoder::new(self.model, self.vector, size)?;
         let encoder = encoder.with_autocast(self.autocast);
         encoder.for_each(rows, |examples, vectors| {

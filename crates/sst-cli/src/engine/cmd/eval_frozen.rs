@@ -20,7 +20,7 @@ use super::labelled_pictures;
 use super::measure::{Measured, Setting, evaluate};
 use super::pictures::refuse_for_texts;
 use super::records::RecordFiles;
-use super::twin;
+use super::{twin, unlabelled_pictures};
 use crate::{model, settings};
 
 /// The seed of the initial weights of the model that was never trained.
@@ -141,7 +141,7 @@ fn names_of(rows: &Records) -> Vec<String> {
     rows.store().labels("label").map(|table| table.names.clone()).unwrap_or_default()
 }
 
-/// Compares the vectors of texts in two models, or in the layers of one,.
+/// Compares the vectors of texts or pictures in two models, or in the layers of one.
 ///
 /// # Errors
 /// If an argument is wrong, a model or the data cannot be read, or there is nothing to measure.
@@ -150,10 +150,15 @@ pub(super) fn compared(
     args: &ComparedTextArgs,
     given: Vec<Setting<'_>>,
 ) -> Result<Measured> {
+    let found = model::find(&args.model)?;
+    if found.reads(Modality::Image) {
+        return unlabelled_pictures::compared(entry, args, &found, given);
+    }
+    refuse_for_texts(&found, &args.pictures, &[])?;
     let files = RecordFiles::new(&args.data, &args.records)?;
     let device = settings::open_device(&args.device)?;
     let ledger = Ledger::new();
-    let (model, processor) = model::find(&args.model)?.load(device, LoadHead::AsFound, &ledger)?;
+    let (model, processor) = found.load(device, LoadHead::AsFound, &ledger)?;
     let other = match &args.other {
         Some(path) => Some(model::find(path)?.load(device, LoadHead::AsFound, &ledger)?),
         None => None,

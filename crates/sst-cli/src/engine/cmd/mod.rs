@@ -33,6 +33,7 @@ mod sheet;
 mod show;
 pub(crate) mod train;
 mod twin;
+mod unlabelled_pictures;
 mod vectors;
 pub(crate) mod verify_resume;
 mod zero_shot;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 use sst_cli::args::{DeviceArgs, EmbeddedTextArgs, PairArgs, PoolingArgs};
 use sst_cli::host::source::source;
-use sst_core::Model;
+use sst_core::{Modality, Model};
 use sst_data::tokenize::UnknownCount;
 use sst_data::{Ledger, Unused, UnusedKind};
 use sst_eval::{EmbeddedTexts, Entry, EvalError, Input, Report, TextRole, TextVectors};
@@ -16,6 +16,8 @@ use tch::{Device, Tensor};
 
 use super::embed::options;
 use super::measure::{Measured, Setting, evaluate};
+use super::pictures::refuse_for_texts;
+use super::unlabelled_pictures;
 use crate::{model, settings};
 
 /// Which prompts of a folder are put before two lists of texts.
@@ -172,7 +174,7 @@ impl TextVectors for Vectors<'_> {
     }
 }
 
-/// Measures a model with an evaluator of the vectors of single texts.
+/// Measures a model with an evaluator of the vectors of single texts or pictures.
 ///
 /// # Errors
 /// If model or data cannot be read, or there is nothing to measure.
@@ -181,6 +183,11 @@ pub(super) fn embedded_texts(
     args: &EmbeddedTextArgs,
     settings: Vec<Setting<'_>>,
 ) -> Result<Measured> {
+    let found = model::find(&args.model)?;
+    if found.reads(Modality::Image) {
+        return unlabelled_pictures::embedded(entry, args, &found, settings);
+    }
+    refuse_for_texts(&found, &args.pictures, &[])?;
     let ledger = Ledger::new();
     let mut texts = Vec::new();
     for example in source(&args.data, &args.documents)?.read(&ledger)? {

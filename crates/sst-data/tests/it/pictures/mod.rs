@@ -1,6 +1,7 @@
 //! Pictures: decoded, kept in a store, and transformed.
 
 mod bundled;
+mod captions;
 mod golden;
 mod hostile;
 mod processor;

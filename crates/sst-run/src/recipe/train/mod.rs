@@ -9,6 +9,7 @@ pub(super) mod ema;
 pub(super) mod inject;
 pub(super) mod keep;
 pub(super) mod loss_scaling;
+pub(super) mod online_eval;
 pub(super) mod optimizer;
 pub(super) mod schedule;
 pub(super) mod unfreeze;
@@ -24,6 +25,7 @@ pub use self::budget::Budget;
 pub use self::checkpointing::Checkpointing;
 pub use self::inject::Inject;
 pub use self::keep::Keep;
+pub use self::online_eval::OnlineEval;
 pub use self::schedule::Schedule;
 pub use self::unfreeze::UnfreezeSection;
 
@@ -50,6 +52,7 @@ struct TrainFile {
     freeze: Vec<String>,
     unfreeze: Option<UnfreezeSection>,
     early_stopping: Option<EarlyStopping>,
+    online_eval: Option<OnlineEval>,
     async_save: Option<bool>,
     measure_mfu: Option<bool>,
     allow_tf32: bool,
@@ -90,6 +93,8 @@ pub struct Train {
     pub unfreeze: Option<UnfreezeSection>,
     /// `[train.early_stopping]`: ends the run when the metric of `[train.keep]` has not improved. Default: never.
     pub early_stopping: Option<EarlyStopping>,
+    /// `[train.online_eval]`: evaluators of frozen vectors of pictures, which run at every evaluation. Default: none.
+    pub online_eval: Option<OnlineEval>,
     /// Whether checkpoints are written while training goes on. Default: true.
     pub async_save: bool,
     /// Whether to log the fraction of the device's peak speed that is used (MFU). Default: false.
@@ -166,6 +171,7 @@ impl Train {
             freeze: file.freeze,
             unfreeze: file.unfreeze,
             early_stopping: file.early_stopping,
+            online_eval: file.online_eval,
             async_save: file.async_save.unwrap_or(true),
             measure_mfu: file.measure_mfu.unwrap_or(false),
             allow_tf32: file.allow_tf32,

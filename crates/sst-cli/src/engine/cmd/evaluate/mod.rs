@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use sst_cli::args::EvaluateArgs;
 use sst_cli::exit::Exit;
 use sst_cli::{files, render};
+use sst_core::Modality;
 use sst_data::Ledger;
 use sst_data::pictures::PictureSource;
 use sst_eval::Report;
@@ -24,7 +25,7 @@ use sst_run::model::{self, ModelLocation};
 use sst_run::{Evaluation, Measurement};
 
 use self::leaks::{Compared, LeakLedger};
-use self::result::{Measured, Row};
+use self::result::{Grid, Measured, Row};
 use self::subject::{Subject, Tuned, Who, tune};
 use self::words::Words;
 use super::eval;
@@ -81,14 +82,14 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Exit> {
         }
     }
     // Twins of an earlier page that was interrupted may be those of other models.
-    let twins = out.join(TWINS);
-    remove(&twins)?;
-    let subjects = Subject::find_all(&page, &twins)?;
+    let scratch = out.join(SCRATCH);
+    remove(&scratch)?;
+    let subjects = Subject::find_all(&page, &scratch)?;
     let (mut sections, mut ledger) = (Vec::new(), LeakLedger::default());
     for (section, words) in page.measurements.iter().zip(&words) {
         let started = Instant::now();
         render::note(&format!("[eval.{}] {}", section.name, words.entry().summary));
-        let measured = match measure(&page, section, words, &subjects, args)? {
+        let measured = match measure(&page, section, words, (&subjects, &scratch), args)? {
             Ok(measured) => measured,
             Err(exit) => return Ok(exit),
         };
@@ -107,7 +108,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Exit> {
             seconds: started.elapsed().as_secs_f64(),
         });
     }
-    remove(&twins)?;
+    remove(&scratch)?;
     write(&page, args, &subjects, &sections)
 }
 
@@ -115,8 +116,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Exit> {
 const REPORT: &str = "report.json";
 const PAGE: &str = "report.html";
 
-/// The folder of the twins within that of the page, while the page is made.
-const TWINS: &str = ".sst-untrained-twins";
+/// The folder within that of the page that holds twins and pictures while the page is made.
+const SCRATCH: &str = ".sst-page-in-progress";
+/// The picture there that an evaluator drew last.
+const GRID: &str = "grid.png";
 
 /// Removes a folder if it exists.
 fn remove(folder: &Path) -> Result<()> {
@@ -181,23 +184,33 @@ fn dry_run(page: &Evaluation, words: &[Words]) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Measures every model with one section. `Err` has the exit code if a run was stopped.
+/// Measures every model with one section. Pictures are drawn in the folder `scratch`. The inner `Err` has the exit code if a
+/// run was stopped.
 fn measure(
     page: &Evaluation,
     section: &Measurement,
     words: &Words,
-    subjects: &[Subject],
+    (subjects, scratch): (&[Subject], &Path),
     args: &EvaluateArgs,
 ) -> Result<Result<Vec<Measured>, Exit>> {
     let mut all = Vec::new();
     for subject in subjects {
         let mut reports: Vec<(Report, _)> = Vec::new();
+        let mut grid = None;
+        let draws = words.can_draw_grid() && subject.found.reads(Modality::Image);
         for who in [Who::Model, Who::Twin] {
             let Some(folder) = subject.folder(who) else { continue };
-            let more = vec![
+            let mut more = vec![
                 OsString::from(format!("--device={}", args.device.device)),
                 OsString::from(format!("--threads={}", args.device.threads)),
             ];
+            let drawn = scratch.join(GRID);
+            if draws && who == Who::Model {
+                std::fs::create_dir_all(scratch).with_context(|| scratch.display().to_string())?;
+                let mut word = OsString::from("--grid=");
+                word.push(&drawn);
+                more.extend([word, OsString::from("--json")]);
+            }
             let mut folder = folder.to_owned();
             if let Some(recipe) = &section.train {
                 match tune(page, section, recipe, (subject, who), &args.device)? {
@@ -213,12 +226,16 @@ fn measure(
                 })
                 .map_err(with_exit_code)
                 .with_context(|| format!("[eval.{}] on {}", section.name, folder.display()))?;
+            if draws && who == Who::Model {
+                let png = std::fs::read(&drawn).with_context(|| drawn.display().to_string())?;
+                grid = Some(Grid { png, rows: measured.told["grid"]["rows"].clone() });
+            }
             reports.push((measured.report, measured.ledger));
         }
         let mut reports = reports.into_iter();
         let Some((report, ledger)) = reports.next() else { continue };
         let twin = reports.next().map(|(report, _)| report);
-        all.push(Measured { model: subject.name.clone(), report, twin, ledger });
+        all.push(Measured { model: subject.name.clone(), report, twin, ledger, grid });
     }
     Ok(Ok(all))
 }
@@ -238,6 +255,9 @@ impl Section {
             .map(|of| {
                 let mut value = of.report.to_json();
                 value["ledger"] = json!(of.ledger.entries());
+                if let Some(grid) = &of.grid {
+                    value["grid"] = grid.rows.clone();
+                }
                 (of.model.as_str(), value)
             })
             .collect();

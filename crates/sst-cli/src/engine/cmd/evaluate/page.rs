@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use sst_cli::host::page::{
     Bar, Cell, HeatMap, Html, Rows, STYLE, Series, chart, heat_map, intervals, ledger, short,
 };
@@ -10,11 +12,11 @@ use sst_eval::{Better, Table};
 
 use super::Section;
 use super::leaks::Compared;
-use super::result::{Estimate, Measured, OfModel, Row};
+use super::result::{Estimate, Grid, Measured, OfModel, Row};
 use super::subject::Subject;
 
 /// Tables of figures with intervals need more room than the text.
-const WIDE: &str = "body{max-width:70rem}td.n{white-space:nowrap}th.n{text-align:right}figure{max-width:44rem}\
+const WIDE: &str = "body{max-width:70rem}td.n{white-space:nowrap}th.n{text-align:right}figure{max-width:44rem}img{max-width:100%}\
                     p{max-width:46rem}details{margin:.6rem 0}";
 
 /// The table of a confusion matrix, and that of the layers.
@@ -187,7 +189,11 @@ fn one(section: &Section) -> Html {
     }
     html.html(&figures(&section.rows));
     for measured in &section.measured {
-        html.html(&tables(measured, section.measured.len() > 1));
+        let is_one_of_many = section.measured.len() > 1;
+        html.html(&tables(measured, is_one_of_many));
+        if let Some(grid) = &measured.grid {
+            html.html(&nearest(grid, is_one_of_many.then_some(&*measured.model)));
+        }
     }
     for measured in &section.measured {
         let entries = serde_json::json!(measured.ledger.entries());
@@ -196,6 +202,24 @@ fn one(section: &Section) -> Html {
             html.text(&measured.model).raw("</summary>").html(&ledger(&entries)).raw("</details>");
         }
     }
+    html
+}
+
+/// A grid of pictures, and what its rows are.
+fn nearest(grid: &Grid, model: Option<&str>) -> Html {
+    let mut html = Html::default();
+    html.raw("<figure><figcaption>pictures that a caption finds");
+    if let Some(model) = model {
+        html.raw(" (").text(model).raw(")");
+    }
+    html.raw("</figcaption><p>Each row has a picture, then the nearest pictures to its caption, the nearest first: green if \
+              they have the caption and red if not.</p><img alt=\"grid of pictures\" src=\"data:image/png;base64,");
+    html.text(BASE64.encode(&grid.png)).raw("\"><ol>");
+    for row in grid.rows.as_array().into_iter().flatten() {
+        let text = |key: &str| row[key].as_str().unwrap_or_default();
+        html.raw("<li>").text(text("key")).raw(": ").text(text("caption")).raw("</li>");
+    }
+    html.raw("</ol></figure>");
     html
 }
 

@@ -21,6 +21,17 @@ pub(super) struct Measured {
     pub(super) twin: Option<Report>,
     /// What was left out on the way.
     pub(super) ledger: Ledger,
+    /// The grid of pictures and what their captions find, if one was drawn.
+    pub(super) grid: Option<Grid>,
+}
+
+/// A grid of pictures.
+#[derive(Debug, Clone)]
+pub(super) struct Grid {
+    /// The picture as a file in PNG.
+    pub(super) png: Vec<u8>,
+    /// What each row shows: `[{"key", "caption", "nearest": [{"key", "has_caption"}]}]`.
+    pub(super) rows: Value,
 }
 
 /// A value of a figure.
@@ -201,6 +212,7 @@ mod tests {
             report,
             twin,
             ledger: Ledger::new(),
+            grid: None,
         };
         let measured = [one("a", report(&good), Some(report(&bad))), one("b", report(&bad), None)];
         let rows = rows(entry, &measured, 0).unwrap();

@@ -82,6 +82,11 @@ impl Words {
         line
     }
 
+    /// Whether the evaluator can draw a grid of pictures (`--grid FILE`).
+    pub(super) fn can_draw_grid(&self) -> bool {
+        eval::arguments(self.entry).get_arguments().any(|arg| arg.get_long() == Some("grid"))
+    }
+
     /// Whether the section names the data that is measured on.
     pub(super) fn has_data(&self) -> bool {
         let is_data = |word: &OsString| word.to_string_lossy().starts_with("--data=");

@@ -1,0 +1,69 @@
+//! Captions as tokens.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use sst_data::pictures::transform::PictureTransforms;
+use sst_data::pictures::{
+    CaptionChoice, CaptionTokens, PicturePreparation, PictureSource, Pictures, StoredPictures,
+};
+use sst_data::rows::{Dataset, Subset};
+use sst_data::tokenize::{TrainConfig, train};
+use sst_data::{Key, Ledger};
+
+use super::store::{png, write};
+
+#[test]
+fn each_truncated_caption_is_counted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, "1.png", &png([1; 3], 2, 2));
+    let lines = [
+        json!({"image": "1.png", "en": ["light", "let there be light"], "de": ["licht"]}),
+        json!({"image": "1.png", "en": ["let there be light", "be"], "de": ["es werde licht"]}),
+    ];
+    write(folder, "t.jsonl", lines.map(|line| format!("{line}\n")).concat().as_bytes());
+    let config = TrainConfig { vocab_size: 60, min_frequency: 1, ..TrainConfig::default() };
+    let texts = ["let there be light", "es werde licht"].map(str::to_owned);
+    let tokenizer = train(&config, texts.into_iter()).unwrap();
+    let most = tokenizer.encode("light").unwrap().len();
+    assert!(tokenizer.encode("es werde licht").unwrap().len() > most);
+    let template = tokenizer.special_token_template();
+    let max_length = most + template.prefix.len() + template.suffix.len();
+
+    let mut source = PictureSource::new([folder.join("t.jsonl").display().to_string()]);
+    source.caption_fields = vec!["en".to_owned(), "de".to_owned()];
+    let preparation = PicturePreparation {
+        source: &source,
+        stored: StoredPictures::default(),
+        labels: None,
+        ledger: &Ledger::new(),
+        cache: &folder.join("cache"),
+    };
+    let store = preparation.prepare(&mut |_, _| {}).unwrap();
+    let rows = |choice| {
+        let rows = Pictures::new(Arc::clone(&store), PictureTransforms::none(), Subset::All);
+        let tokens = CaptionTokens::uncounted(&tokenizer, max_length).unwrap();
+        rows.unwrap().with_captions(choice).with_caption_tokens(tokens)
+    };
+    let counted = |choice| {
+        let ledger = Ledger::new();
+        let rows = rows(choice);
+        rows.count_truncated(&ledger).unwrap();
+        // Reading rows counts nothing, however often it is done.
+        for epoch in 0..20 {
+            assert!(rows.get(1, epoch).unwrap().tokens("input_ids").unwrap().len() <= max_length);
+        }
+        ledger.count("captions.truncated")
+    };
+    // Of all captions, three are longer than a row; of those that are read first, that of the second picture.
+    assert_eq!(counted(CaptionChoice::Draw { seed: 1 }), 3);
+    assert_eq!(counted(CaptionChoice::First), 1);
+
+    let ledger = Ledger::new();
+    let tokens = CaptionTokens::new(&tokenizer, max_length, &ledger).unwrap();
+    for text in ["light", "let there be light", "let there be light"] {
+        tokens.ids(&Key::new("t.jsonl", 1), text).unwrap();
+    }
+    assert_eq!(ledger.count("captions.truncated"), 2);
+}
