@@ -93,19 +93,19 @@ fn frozen_vectors_are_measured_during_a_run() {
     let metrics = sandbox.read("runs/r/metrics.jsonl");
     let lines: Vec<Value> =
         metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let measured: Vec<&Value> =
-        lines.iter().filter(|line| line.to_string().contains("eval/knn/accuracy")).collect();
-    assert_eq!(measured.len(), 2, "{metrics}");
+    let values =
+        |name: &str| -> Vec<f64> { lines.iter().filter_map(|line| line[name].as_f64()).collect() };
+    assert_eq!(values("eval/knn/accuracy").len(), 2, "{metrics}");
     // The held-out part of these commands is that of the run.
     for (evaluator, figure) in [("knn", "accuracy"), ("probe", "accuracy"), ("probe", "best_layer")]
     {
         let args = ["eval", evaluator, "--model", "runs/r", "--data", "pictures.jsonl"];
         let alone =
             sandbox.good(&[&args[..], &["--field", "label=label", "--json"]].concat()).json();
-        let online = find(measured[1], &format!("eval/{evaluator}/{figure}"));
-        near(&alone["metrics"][figure], online.as_f64().unwrap(), 1e-9);
+        let online = values(&format!("eval/{evaluator}/{figure}"));
+        near(&alone["metrics"][figure], online[1], 1e-9);
     }
-    let rank = find(measured[1], "eval/rankme/rankme").as_f64().unwrap();
+    let rank = values("eval/rankme/rankme")[1];
     assert!(1.0 < rank && rank <= 16.0, "{rank}");
 
     // What cannot be measured is refused before the first step.
@@ -128,10 +128,4 @@ fn frozen_vectors_are_measured_during_a_run() {
     );
     sandbox.write("pictures.jsonl", rare);
     refuse(recipe(evaluators), &["`odd` has"]);
-}
-
-/// The value of a metric in a line of metrics.jsonl.
-fn find<'l>(line: &'l Value, name: &str) -> &'l Value {
-    let of_metrics = &line["metrics"][name];
-    if of_metrics.is_null() { &line[name] } else { of_metrics }
 }
