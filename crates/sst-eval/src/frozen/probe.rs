@@ -21,8 +21,8 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "probe",
     summary: "how well a linear classifier reads labels out of the frozen vectors of each layer",
     details: "For each layer, logistic regression on the pooled hidden states of the training texts, whose regularisation C \
-              is chosen on a part of the training texts that is kept apart (a fifth by default), and its accuracy on the test \
-              texts. accuracy is that of the layer with the best validation_accuracy, which is that on this part, so the test \
+              is chosen on a part of the training texts that is kept apart (a fifth by default; with fewer than 1,000 training texts, \
+              on each fifth in turn), and its accuracy on the test texts. accuracy is that of the layer with the best validation_accuracy, which is that on this part, so the test \
               texts choose nothing. majority_accuracy always says the \
               commonest training label; twin_accuracy is that of the best layer of a model of the same shape that was never \
               trained. The control task (Hewitt and Liang 2019) gives all texts with the same first word one label drawn at \
@@ -47,7 +47,7 @@ pub(crate) const ENTRY: Entry = Entry {
         ("batch_size", "Texts or pictures in a forward pass. The figures do not depend on it."),
         (
             "folds",
-            "The training texts are divided into so many parts, and C is chosen on one of them.",
+            "The training texts are divided into so many parts, and C is chosen on one of them; with fewer than 1,000 training texts, on each of them in turn (cross-validation).",
         ),
         ("seed", "Seed of the folds and of the control task."),
         (
@@ -57,6 +57,9 @@ pub(crate) const ENTRY: Entry = Entry {
     ],
     build,
 };
+
+/// With fewer training rows than this, C is chosen by cross-validation.
+const FEW_ROWS: usize = 1000;
 
 /// The keys of `probe`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,15 +102,18 @@ impl Probe<'_> {
         Ok(())
     }
 
-    fn options(&self) -> (SelectionOptions, LogisticOptions) {
+    /// How C is chosen with `rows` training rows.
+    fn options(&self, rows: usize) -> (SelectionOptions, LogisticOptions) {
         let ProbeConfig { folds, seed, .. } = self.config;
-        let selection = SelectionOptions { folds, seed, ..SelectionOptions::default() };
+        // One part of few rows says too little of C and of the layer.
+        let validated = if rows < FEW_ROWS { folds } else { 1 };
+        let selection = SelectionOptions { folds, validated, seed, ..SelectionOptions::default() };
         (selection, LogisticOptions::default())
     }
 
     /// The probe of each layer of a model.
     fn probes(&self, layers: &Layers) -> Result<Vec<LinearProbe>, EvalError> {
-        let (selection, logistic) = self.options();
+        let (selection, logistic) = self.options(layers.train.labels.len());
         let probe = |layer| {
             let (train, test) = layers.layer(layer)?;
             Ok(linear_probe(&train, &test, &selection, &logistic)?)
@@ -179,7 +185,7 @@ impl Probe<'_> {
             let predictions = twins.swap_remove(best_layer(&twins)).predictions;
             Method { method: "twin", predictions }
         });
-        let (selection, logistic) = self.options();
+        let (selection, logistic) = self.options(layers.train.labels.len());
         let predict = |train: &Labelled, test: &Labelled| {
             Ok(linear_probe(train, test, &selection, &logistic)?.predictions)
         };
@@ -201,7 +207,7 @@ impl Probe<'_> {
         let (train_types, test_types) = (&layers.train.first_words, &layers.test.first_words);
         let train = train.relabelled(&relabel(train_types), layers.classes)?;
         let test = test.relabelled(&relabel(test_types), layers.classes)?;
-        let (selection, logistic) = self.options();
+        let (selection, logistic) = self.options(layers.train.labels.len());
         // Too few first words give all texts one label, which no classifier is trained on.
         let controlled = linear_probe(&train, &test, &selection, &logistic);
         let accuracy = metrics.iter().find(|(name, _)| *name == "accuracy").map_or(0.0, |of| of.1);
@@ -214,7 +220,7 @@ impl Probe<'_> {
     }
 }
 
-/// The accuracy on the part of the training texts that chooses C, with that C.
+/// The accuracy on the part of the training texts that chooses C, with that C; the mean if each part chooses in turn.
 fn validation_accuracy(probe: &LinearProbe) -> f64 {
     let accuracies = probe.selection.candidates.iter().map(|candidate| candidate.accuracy);
     accuracies.fold(0.0, f64::max)

@@ -106,6 +106,11 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
+    /// Whether every task learns from pictures, so that the speed of the run is in pictures/s.
+    pub fn are_pictures(&self) -> bool {
+        self.tasks.list.iter().all(|task| task.rows().is_ok_and(|rows| rows.have_pictures()))
+    }
+
     /// Fills in the defaults of keys that `written` lacks. Types are checked, values are not: see [`super::check`].
     pub(super) fn fill(written: &Written) -> Result<Self, Problem> {
         let file: RecipeFile = section::parse("", written.value())?;

@@ -13,6 +13,8 @@ const EVERY: Duration = Duration::from_secs(5);
 pub struct Progress {
     display: Display,
     total_steps: u64,
+    /// What the speed counts.
+    counted: &'static str,
 }
 
 /// How the progress is shown.
@@ -33,12 +35,22 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { display: Display::Bar(bar), total_steps: 0 }
+        Self::new(Display::Bar(bar))
     }
 
     /// Writes lines of text to `out`: a line for a step at most once in `every`, and a line for every other event.
     pub fn lines(out: Box<dyn Write + Send>, every: Duration) -> Self {
-        Self { display: Display::Lines { out, every, last: None }, total_steps: 0 }
+        Self::new(Display::Lines { out, every, last: None })
+    }
+
+    fn new(display: Display) -> Self {
+        Self { display, total_steps: 0, counted: "tokens" }
+    }
+
+    /// Calls what the speed counts by another name than `tokens`. Only the name changes.
+    #[must_use]
+    pub fn counting(self, counted: &'static str) -> Self {
+        Self { counted, ..self }
     }
 
     /// Shows `text` for step `step`. `is_step` says that the text is about a step. Such a line is left out if the last
@@ -77,7 +89,8 @@ impl Progress {
             }
             Event::Step { step, metrics, timing } => {
                 let steps_left = self.total_steps.saturating_sub(*step);
-                self.show(*step, &step_text(metrics, timing, steps_left), true)
+                let text = step_text(metrics, timing, steps_left, self.counted);
+                self.show(*step, &text, true)
             }
             Event::Evaluation { step, name, metrics } => {
                 let values = metrics.iter().map(|(key, value)| format!("  {key} {value:.4}"));
@@ -103,13 +116,13 @@ impl Tracker for Progress {
 }
 
 /// The text for a step: loss, speed, utilisation and remaining time, as far as they are known.
-fn step_text(metrics: &Metrics, timing: &Metrics, steps_left: u64) -> String {
+fn step_text(metrics: &Metrics, timing: &Metrics, steps_left: u64, counted: &str) -> String {
     let mut text = String::new();
     if let Some(loss) = metrics.get("loss") {
         text += &format!("loss {loss:.4}");
     }
     if let Some(rate) = timing.get("tokens_per_second") {
-        text += &format!("  {} tokens/s", grouped(*rate as u64));
+        text += &format!("  {} {counted}/s", grouped(*rate as u64));
     }
     if let Some(mfu) = timing.get("mfu") {
         text += &format!("  mfu {:.1}%", mfu * 100.0);

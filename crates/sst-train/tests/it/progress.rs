@@ -80,12 +80,13 @@ fn of_many_reports_in_a_short_time_the_first_and_the_last_have_a_line() {
 }
 
 #[test]
-fn utilisation_is_shown_if_it_is_known() {
+fn utilisation_is_shown_if_it_is_known_and_what_is_counted() {
     let out = Shared::default();
-    let mut progress = Progress::lines(Box::new(out.clone()), Duration::ZERO);
+    let progress = Progress::lines(Box::new(out.clone()), Duration::ZERO);
+    let mut progress = progress.counting("pictures");
     let Event::Step { step, metrics, mut timing } = step(10) else { panic!() };
     timing.insert("mfu".into(), 0.3456);
     progress.on_event(&Event::Step { step, metrics, timing }).unwrap();
     let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
-    assert!(text.contains("1,234,567 tokens/s  mfu 34.6%"), "{text}");
+    assert!(text.contains("1,234,567 pictures/s  mfu 34.6%"), "{text}");
 }

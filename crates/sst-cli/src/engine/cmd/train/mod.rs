@@ -60,7 +60,8 @@ pub(super) fn train(args: &TrainArgs, sets: &[String]) -> Result<Trained> {
     let recipe = recipe::read(&args.recipe, sets)?.observer(Arc::new(listener));
     let mut run = Run::new(recipe)?;
     run.resume(args.resume).allow_change(args.allow_change.iter().cloned());
-    run.stop_flag(stop).tracker(LateProgress(None));
+    let counted = if run.config().are_pictures() { "pictures" } else { "tokens" };
+    run.stop_flag(stop).tracker(LateProgress { progress: None, counted });
     if let Some(steps) = args.profile {
         run.profile(steps);
     }
@@ -69,11 +70,17 @@ pub(super) fn train(args: &TrainArgs, sets: &[String]) -> Result<Trained> {
 }
 
 /// Shows progress on stderr from the first training event on, so that a run that is refused shows none.
-struct LateProgress(Option<Progress>);
+struct LateProgress {
+    progress: Option<Progress>,
+    /// What the speed counts.
+    counted: &'static str,
+}
 
 impl Tracker for LateProgress {
     fn on_event(&mut self, event: &Event) -> sst_core::Result<()> {
-        self.0.get_or_insert_with(Progress::stderr).on_event(event)
+        let progress =
+            self.progress.get_or_insert_with(|| Progress::stderr().counting(self.counted));
+        progress.on_event(event)
     }
 }
 
