@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::picture_commands::line;
 use crate::sandbox::{Sandbox, repository};
 
 /// What `--dry-run` prints for a recipe.
@@ -42,6 +43,8 @@ fn surroundings() -> Sandbox {
     for part in ["train", "validation", "test"] {
         sandbox.write(&format!("verses/{part}.jsonl"), verses.concat().repeat(20));
     }
+    std::fs::create_dir(sandbox.path("mnist")).unwrap();
+    sandbox.write("mnist/train.jsonl", (0..20).map(line).collect::<String>());
     shortly(&sandbox, "demo", &["data.paths=[\"corpus.txt\"]", "tokenizer.train.vocab_size=300"]);
     shortly(&sandbox, "translations-mlm", &["tokenizer.train.vocab_size=300"]);
     sandbox

@@ -82,7 +82,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// A line of a picture with its label and captions. The last two pictures of a colour have the same first caption.
-fn line(at: u32) -> String {
+pub(crate) fn line(at: u32) -> String {
     let (name, colour) = COLOURS[at as usize % 3];
     let file = picture(colour, at).to_png().unwrap();
     let number = (at / 3).min(4);
