@@ -9,10 +9,12 @@ use crate::error::{Error, Result};
 use crate::forward::Forward;
 use crate::input::{Input, Tokens};
 use crate::nn::Pooling;
+use crate::pooled_patches::pool_patches;
 use crate::ragged::RaggedRows;
 use crate::row_layout::RowLayout;
 
-/// The vectors `[b, p d]` of the rows of `input` in fp32: the vectors of the p poolings side by side.
+/// The vectors `[b, p d]` of the rows of `input` in fp32: the vectors of the p poolings side by side. Those of images are
+/// poolings of their patches ([`pool_patches`]).
 ///
 /// # Errors
 /// If there is no pooling, a row is empty, the input does not fit the encoder, or libtorch fails.
@@ -31,6 +33,10 @@ pub fn encode_pooled(
         return Ok(encoder.encode_at(input, &places_b, forward)?.f_to_kind(Kind::Float)?);
     }
     let EncoderOutput { hidden_bld, rows, .. } = encoder.encode(input, forward)?;
+    if let Input::Pixels(_) = input {
+        let vectors = poolings.iter().map(|pooling| pool_patches(encoder, &hidden_bld, *pooling));
+        return side_by_side(&vectors.collect::<Result<Vec<Tensor>>>()?);
+    }
     let (hidden_td, rows) = match rows {
         RowLayout::Ragged(rows) => (hidden_bld, rows),
         RowLayout::Padded { mask_bl } => {
@@ -40,8 +46,11 @@ pub fn encode_pooled(
         }
     };
     let vectors = poolings.iter().map(|pooling| pooling.apply(&hidden_td, &rows));
-    let vectors: Vec<Tensor> = vectors.collect::<Result<_>>()?;
-    match vectors.as_slice() {
+    side_by_side(&vectors.collect::<Result<Vec<Tensor>>>()?)
+}
+
+fn side_by_side(vectors: &[Tensor]) -> Result<Tensor> {
+    match vectors {
         [] => Err(Error::Contract("there must be a pooling".into())),
         [only] => Ok(only.shallow_clone()),
         several => Ok(Tensor::f_cat(several, 1)?),

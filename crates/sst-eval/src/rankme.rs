@@ -21,8 +21,8 @@ pub(crate) const ENTRY: Entry = Entry {
     details: "Reports rankme, the exponential of the entropy of the normalised singular values of the matrix of vectors \
               (Garrido et al. 2023). It is 1 if all vectors lie on one line (the model has collapsed); its maximum is the \
               number of texts (or pictures) or the width of a vector, whichever is smaller. rankme_fraction is rankme divided \
-              by this maximum. Only results with the same number of texts are comparable. The vector of a picture is that of \
-              `sst embed`: the projection, or the class token of a model without a projection.",
+              by this maximum. Only results with the same number of texts are comparable. The vector of a picture is the \
+              projection, or the class token of a model without a projection, as `sst embed --no-normalize` writes it.",
     input: InputKind::EmbeddedTexts,
     records: None,
     needs_objective: false,

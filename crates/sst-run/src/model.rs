@@ -7,6 +7,7 @@ use sst_core::{InputSpec, Modality, Model};
 use sst_data::pictures::ImageProcessor;
 use sst_data::pictures::processor::ProcessorError;
 use sst_data::read::require_readable;
+use sst_data::tokenize::Tokenizer;
 use sst_data::{Ledger, Processor};
 use sst_models::{LoadHead, LoadOptions};
 use sst_train::{Checkpoint, Saver, TrainError};
@@ -278,6 +279,9 @@ impl ModelLocation {
         let options = LoadOptions { head, ..LoadOptions::new(device) };
         let loaded = sst_models::open(&folder, &options)?;
         loaded.add_to(ledger);
+        if let Ok(tokenizer) = processor.tokenizer() {
+            check_padding(&folder, &*loaded.model, tokenizer)?;
+        }
         let processor = match loaded.model.vocab_size() {
             Ok(known) => processor.map_tokenizer(|tokenizer| tokenizer.for_vocabulary(known)),
             // A model without a text encoder has no vocabulary.
@@ -286,6 +290,23 @@ impl ModelLocation {
         let images = image_processor(&folder, &*loaded.model, ledger)?;
         Ok((loaded.model, processor.with_images(images)))
     }
+}
+
+/// Checks that a model that pads captions itself does so with the token of the tokenizer.
+///
+/// # Errors
+/// If it does not: its vectors would not be those that it was trained to compute.
+pub(crate) fn check_padding(folder: &Path, model: &dyn Model, tokenizer: &Tokenizer) -> Result<()> {
+    let own = sst_models::own_padding(&model.config());
+    let Some((own, pad)) = own.zip(tokenizer.special().pad) else { return Ok(()) };
+    if own == i64::from(pad) {
+        return Ok(());
+    }
+    Err(RunError::Model(format!(
+        "{}/config.json: text_config.pad_token_id is {own} (1 if it is not written), and the tokenizer pads with token {pad}. The \
+         model reads captions that are padded, so the two must agree: set text_config.pad_token_id to {pad}",
+        folder.display()
+    )))
 }
 
 /// The image processor of a folder, or else that of the type of its model; `None` for a model that reads no pictures.

@@ -164,7 +164,7 @@ impl CheckedRecipe {
             if !matches!(subset, Subset::Validation { .. }) {
                 rows = rows.with_captions(CaptionChoice::Draw { seed: self.config.run.seed });
             }
-            rows.count_truncated(ledger).map_err(|error| self.refuse_rows(task, error))?;
+            rows.count_losses(ledger).map_err(|error| self.refuse_rows(task, error))?;
         }
         Ok(Arc::new(rows))
     }

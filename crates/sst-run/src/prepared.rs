@@ -220,6 +220,7 @@ impl CheckedRecipe {
                 if let Some(tokenizer) = processor.find_tokenizer() {
                     let (vocab_size, limit) = (model.vocab_size()?, model.max_length()?);
                     self.check_sizes(vocab_size, limit, tokenizer.vocab_size())?;
+                    model::check_padding(&encoder, &*model, tokenizer)?;
                 }
                 Ok((model, Some(carried)))
             }

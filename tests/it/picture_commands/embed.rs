@@ -109,3 +109,32 @@ fn pictures_that_cannot_be_read_are_errors_or_counted() {
     assert_eq!(keys, ["some.jsonl:1", "some.jsonl:3"]);
     refused(&sandbox, &[&args[..], &["--max-pixels", "0"]].concat(), &["--max-pixels"]);
 }
+
+/// A processor that does not scale to values from 0 to 1 is kept by a run that starts from its model.
+#[test]
+fn a_run_keeps_the_scale_of_the_image_processor() {
+    let sandbox = trained(CLIP);
+    let folder = sandbox.path("runs/r/checkpoints/latest/model");
+    std::fs::create_dir(sandbox.path("m")).unwrap();
+    for file in folder.read_dir().unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), sandbox.path("m").join(file.file_name())).unwrap();
+    }
+    let mut processor = sandbox.json("m/preprocessor_config.json");
+    for (key, value) in [("image_mean", [120.0; 3]), ("image_std", [60.0; 3])] {
+        processor[key] = value.to_vec().into();
+    }
+    processor["do_rescale"] = false.into();
+    sandbox.write("m/preprocessor_config.json", processor.to_string());
+    let recipe = sandbox.read("recipe.toml");
+    let (head, _) = recipe.split_once("[model]").unwrap();
+    let (_, tail) = recipe.split_once("[objective]").unwrap();
+    let text =
+        format!("{head}[tokenizer]\npath = \"m\"\n\n[model]\npath = \"m\"\n\n[objective]{tail}");
+    sandbox.write("recipe.toml", text);
+    sandbox.good(&["pretrain", "recipe.toml", "--set", "run.name=s", "--set", "train.steps=1step"]);
+    let saved = sandbox.json("runs/s/checkpoints/latest/model/preprocessor_config.json");
+    let factor =
+        if saved["do_rescale"] == false { 1.0 } else { saved["rescale_factor"].as_f64().unwrap() };
+    assert_eq!((factor, &saved["image_mean"]), (1.0, &serde_json::json!([120.0, 120.0, 120.0])));
+}

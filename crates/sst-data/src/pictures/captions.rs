@@ -8,6 +8,17 @@ use crate::tokenize::Tokenizer;
 /// The name under which the ledger counts captions that were cut.
 pub(super) const TRUNCATED: &str = "captions.truncated";
 
+/// What the tokens of a caption lack.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CaptionLosses {
+    /// Whether tokens are cut off.
+    pub(super) is_truncated: bool,
+    /// The number of unknown tokens.
+    pub(super) unknown: u64,
+    /// The number of tokens.
+    pub(super) tokens: u64,
+}
+
 /// Tokenises captions as they are drawn.
 #[derive(Debug, Clone)]
 pub struct CaptionTokens {
@@ -32,10 +43,10 @@ impl CaptionTokens {
         Ok(Self { ledger: Some(ledger.clone()), ..Self::uncounted(tokenizer, max_length)? })
     }
 
-    /// The same without a ledger, for captions that are drawn again and again. [`count_truncated`] counts each of them
+    /// The same without a ledger, for captions that are drawn again and again. [`count_losses`] counts each of them
     /// once.
     ///
-    /// [`count_truncated`]: super::Pictures::count_truncated
+    /// [`count_losses`]: super::Pictures::count_losses
     ///
     /// # Errors
     /// If special tokens leave no room.
@@ -71,12 +82,15 @@ impl CaptionTokens {
         Ok([template.prefix.as_slice(), &ids, &template.suffix].concat())
     }
 
-    /// Whether the caption `text` of the picture `key` is cut.
+    /// What the tokens of the caption `text` of the picture `key` lack.
     ///
     /// # Errors
     /// If the text cannot be tokenised.
-    pub(super) fn is_truncated(&self, key: &Key, text: &str) -> Result<bool, DatasetError> {
-        Ok(self.encode(key, text)?.len() > self.room)
+    pub(super) fn losses(&self, key: &Key, text: &str) -> Result<CaptionLosses, DatasetError> {
+        let ids = self.encode(key, text)?;
+        let unknown = self.tokenizer.count_unknown(&ids);
+        let tokens = ids.len() as u64;
+        Ok(CaptionLosses { is_truncated: ids.len() > self.room, unknown, tokens })
     }
 
     /// The token ids of a text without special tokens.

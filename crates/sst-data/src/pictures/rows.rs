@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::captions::{CaptionTokens, TRUNCATED};
+use super::captions::{CaptionLosses, CaptionTokens, TRUNCATED};
 use super::store::{PictureRecord, PictureStore};
 use super::transform::PictureTransforms;
 use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
 use crate::rng::SeqRng;
 use crate::rows::{Dataset, DatasetError, Subset};
+use crate::tokenize::UnknownCount;
 use crate::transform::TransformError;
 
 /// The field of the pixels of a row. Further views have a number behind it: `pixel_values.1`.
@@ -110,31 +111,43 @@ impl Pictures {
         Ok(self.store.record(self.number(index)?)?)
     }
 
-    /// Counts in `ledger`, as `captions.truncated`, how many of the captions that these rows can have are longer than a row.
-    /// Nothing is counted for rows whose captions are not tokenised.
+    /// Counts in `ledger` how many of the captions that these rows can have are longer than a row (`captions.truncated`), and
+    /// their unknown tokens (`tokenize.unknown_tokens`). Nothing is counted for rows whose captions are not tokenised.
     ///
     /// # Errors
     /// If the store cannot be read, or a caption cannot be tokenised.
-    pub fn count_truncated(&self, ledger: &Ledger) -> Result<(), DatasetError> {
+    pub fn count_losses(&self, ledger: &Ledger) -> Result<(), DatasetError> {
         let Some(tokens) = &self.tokens else { return Ok(()) };
-        let of_row = |index: u64| -> Result<(u64, Key), DatasetError> {
+        let of_row = |index: u64| -> Result<(Key, Vec<(String, CaptionLosses)>), DatasetError> {
             let PictureRecord { key, captions, .. } = self.record(index)?;
-            let all = captions.iter().flatten();
-            let used: Vec<&String> = match self.captions {
-                CaptionChoice::First => all.take(1).collect(),
-                CaptionChoice::Draw { .. } => all.collect(),
+            let count = match self.captions {
+                CaptionChoice::First => 1,
+                CaptionChoice::Draw { .. } => usize::MAX,
             };
-            let cut = used.into_iter().map(|text| tokens.is_truncated(&key, text));
-            let cut = cut.collect::<Result<Vec<bool>, _>>()?;
-            Ok((cut.into_iter().filter(|is_cut| *is_cut).count() as u64, key))
+            let used = captions.into_iter().flatten().take(count);
+            let losses = used.map(|text| {
+                let losses = tokens.losses(&key, &text)?;
+                Ok((text, losses))
+            });
+            let losses = losses.collect::<Result<Vec<_>, DatasetError>>()?;
+            Ok((key, losses))
         };
-        let counts = (0..self.len()).into_par_iter().map(of_row);
+        let rows = (0..self.len()).into_par_iter().map(of_row);
+        let (mut unknown, mut all) = (UnknownCount::new(), 0);
         // In the order of the rows, so that the first one that is named does not depend on threads.
-        for (count, key) in counts.collect::<Result<Vec<_>, _>>()? {
-            if count > 0 {
-                ledger.add(TRUNCATED, count, Some(&key));
+        for (key, captions) in rows.collect::<Result<Vec<_>, _>>()? {
+            for (text, losses) in captions {
+                ledger.add(TRUNCATED, u64::from(losses.is_truncated), Some(&key));
+                all += losses.tokens;
+                let tokenizer = tokens.tokenizer();
+                let added = unknown.add(tokenizer, &text, losses.unknown, Some(&key), ledger);
+                added.map_err(|error| DatasetError::Unreadable {
+                    key: key.clone(),
+                    reason: error.to_string(),
+                })?;
             }
         }
+        unknown.report(ledger, all);
         Ok(())
     }
 

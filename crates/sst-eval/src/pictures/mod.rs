@@ -9,5 +9,6 @@ mod pool;
 pub use crate::normalize::normalize_rows;
 pub use caption::CaptionEncoder;
 pub use encode::{PictureEncoder, pixel_values};
+pub use pool::PictureVector;
 pub(crate) use pool::pool;
-pub use pool::{PictureVector, has_class_token};
+pub use sst_core::has_class_token;

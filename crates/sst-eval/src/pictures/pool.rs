@@ -5,8 +5,8 @@
 use std::fmt;
 
 use sst_core::nn::Pooling;
-use sst_core::{Encoder, HeadKind, Modality, Model, PatchGrid};
-use tch::{Kind, Tensor};
+use sst_core::{Encoder, Error, HeadKind, Modality, Model, pool_patches};
+use tch::Tensor;
 
 use crate::error::EvalError;
 
@@ -41,14 +41,6 @@ impl fmt::Display for PictureVector {
     }
 }
 
-/// Whether the hidden states of an image encoder, `[b, length, d]`, begin with that of a class token.
-///
-/// # Errors
-/// If the encoder reads no images of a size that its patches fill.
-pub fn has_class_token(encoder: &dyn Encoder, length: i64) -> Result<bool, EvalError> {
-    Ok(length == PatchGrid::new(encoder.spec())?.num_patches() + 1)
-}
-
 /// The vectors `[b, d]` in fp32 of hidden states `[b, l, d]`: the class token, or the mean or the maximum of the patches,
 /// without the class token.
 ///
@@ -59,19 +51,8 @@ pub(crate) fn pool(
     hidden_bld: &Tensor,
     pooling: Pooling,
 ) -> Result<Tensor, EvalError> {
-    let (_, length, _) = hidden_bld.size3()?;
-    let has_class = has_class_token(encoder, length)?;
-    let hidden_bld = hidden_bld.f_to_kind(Kind::Float)?;
-    let patches_bpd = || hidden_bld.f_slice(1, i64::from(has_class), None, 1);
-    match pooling {
-        Pooling::Cls if has_class => Ok(hidden_bld.f_select(1, 0)?),
-        Pooling::Mean => Ok(patches_bpd()?.f_mean_dim([1_i64].as_slice(), false, Kind::Float)?),
-        Pooling::Max => Ok(patches_bpd()?.f_amax([1_i64], false)?),
-        Pooling::Cls => Err(EvalError::PicturePooling(
-            "the model has no class token: take the pooling mean or max".to_owned(),
-        )),
-        _ => Err(EvalError::PicturePooling(
-            "pictures have the poolings cls, mean and max: take one of them".to_owned(),
-        )),
-    }
+    pool_patches(encoder, hidden_bld, pooling).map_err(|error| match error {
+        Error::Config { key: _, reason } => EvalError::PicturePooling(reason),
+        other => other.into(),
+    })
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use sst_core::checkpoint::Weights;
-use sst_core::{Batch, Forward, Model, PatchGrid, StepContext};
+use sst_core::nn::Pooling;
+use sst_core::{Batch, Forward, Modality, Model, PatchGrid, Pixels, StepContext, encode_pooled};
 use sst_data::{ArrayData, Field, HostBatch, Key, Normalizer};
 use sst_models::LoadOptions;
 use sst_objectives::image_text::clip::clip_loss;
@@ -236,4 +237,28 @@ fn losses_of_whole_models_equal_transformers() {
         }
         assert!(compared > 10, "{folder}: {compared} gradients");
     }
+}
+
+#[test]
+fn the_mean_of_a_picture_leaves_out_its_class_token() {
+    let pixels = Tensor::randn([2, 3, 12, 12], (Kind::Float, Device::Cpu));
+    let input = Pixels::new(&pixels);
+    let pooled = |model: &dyn Model, pooling| {
+        let encoder = model.encoder(Modality::Image).unwrap();
+        encode_pooled(encoder, input.into(), &[pooling], Forward::EVAL)
+    };
+    let model = toy::model_for(entry("simclr").unwrap(), 40);
+    let encoder = model.encoder(Modality::Image).unwrap();
+    let hidden_bld = encoder.encode(input.into(), Forward::EVAL).unwrap().hidden_bld;
+    // 3 x 3 patches and the class token.
+    assert_eq!(hidden_bld.size()[1], 10);
+    let mean = hidden_bld.narrow(1, 1, 9).mean_dim(1, false, Kind::Float);
+    assert!(distance(&pooled(&*model, Pooling::Mean).unwrap(), &mean) < 1e-6);
+    assert!(distance(&pooled(&*model, Pooling::Cls).unwrap(), &hidden_bld.select(1, 0)) < 1e-6);
+    let error = pooled(&*model, Pooling::LastToken).unwrap_err().to_string();
+    assert!(error.contains("cls, mean and max"), "{error}");
+    // SigLIP has no class token, so its first patch must not be taken for one.
+    let model = toy::model_for(entry("siglip").unwrap(), 40);
+    let error = pooled(&*model, Pooling::Cls).unwrap_err().to_string();
+    assert!(error.contains("no class token"), "{error}");
 }

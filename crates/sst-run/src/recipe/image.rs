@@ -57,6 +57,9 @@ pub struct ImageSection {
     /// The class of the image processor in transformers.
     #[serde(skip)]
     kind: ProcessorKind,
+    /// What values from 0 to 255 are multiplied by before the mean is subtracted: that of the model at `model.path`, or else 1/255.
+    #[serde(skip)]
+    rescale_factor: f64,
 }
 
 pub(super) const KEYS: Keys = Keys {
@@ -98,6 +101,7 @@ impl ImageFile {
             max_pixels: self.max_pixels.unwrap_or(default.max_pixels),
             size,
             kind: processor.kind,
+            rescale_factor: processor.normalize.rescale_factor,
         })
     }
 }
@@ -130,6 +134,7 @@ impl ImageSection {
             processor.crop = None;
         }
         processor.resample = self.resample;
+        processor.normalize.rescale_factor = self.rescale_factor;
         processor.normalize.mean = self.mean;
         processor.normalize.std = self.std;
         processor

@@ -53,13 +53,14 @@ impl ImageProcessor {
         Self { kind, resize: Some(kind.size(side)), resample: kind.resample(), crop, normalize }
     }
 
-    /// Loads the processor of a model from `preprocessor_config.json`, or from the part `image_processor` of
-    /// `processor_config.json`. Keys that are not used are returned.
+    /// Loads the processor of a model from the part `image_processor` of `processor_config.json`, or else from
+    /// `preprocessor_config.json`. Keys that are not used are returned.
     ///
     /// # Errors
     /// If there is neither file, or it does not describe a processor that is read.
     pub fn load(folder: &Path) -> Result<(Self, Unused), ProcessorError> {
-        for (name, part) in [(FILE, None), (COMPOSED, Some(PART))] {
+        // The order of transformers, where a folder has both.
+        for (name, part) in [(COMPOSED, Some(PART)), (FILE, None)] {
             let path = folder.join(name);
             let text = match std::fs::read(&path) {
                 Ok(text) => text,

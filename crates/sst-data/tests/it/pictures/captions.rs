@@ -49,11 +49,12 @@ fn each_truncated_caption_is_counted_once() {
     let counted = |choice| {
         let ledger = Ledger::new();
         let rows = rows(choice);
-        rows.count_truncated(&ledger).unwrap();
+        rows.count_losses(&ledger).unwrap();
         // Reading rows counts nothing, however often it is done.
         for epoch in 0..20 {
             assert!(rows.get(1, epoch).unwrap().tokens("input_ids").unwrap().len() <= max_length);
         }
+        assert_eq!(ledger.count("tokenize.unknown_tokens"), 0);
         ledger.count("captions.truncated")
     };
     // Of all captions, three are longer than a row; of those that are read first, that of the second picture.

@@ -65,3 +65,20 @@ fn an_older_clip_file_is_read() {
     let error = ImageProcessor::load(folder.path()).unwrap_err().to_string();
     assert!(error.contains("preprocessor_config.json") && error.contains("std"), "{error}");
 }
+
+/// transformers 5 writes `processor_config.json` and leaves an older `preprocessor_config.json` where it is.
+#[test]
+fn of_two_files_the_newer_kind_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    ImageProcessor::new(ProcessorKind::Clip, 24).save(folder.path()).unwrap();
+    let path = folder.path().join("processor_config.json");
+    let part = json!({"image_processor_type": "CLIPImageProcessor", "crop_size": 16, "size": {"shortest_edge": 16}});
+    let composed = json!({"processor_class": "CLIPProcessor", "image_processor": part});
+    sst_data::atomic::write(&path, composed.to_string().as_bytes()).unwrap();
+    let (read, _) = ImageProcessor::load(folder.path()).unwrap();
+    assert_eq!(read.width_height(), Some((16, 16)));
+    // One without such a part says nothing of pictures.
+    sst_data::atomic::write(&path, br#"{"processor_class": "CLIPProcessor"}"#).unwrap();
+    let (read, _) = ImageProcessor::load(folder.path()).unwrap();
+    assert_eq!(read.width_height(), Some((24, 24)));
+}
