@@ -22,7 +22,7 @@ pub(crate) const ENTRY: Entry = Entry {
               (Garrido et al. 2023). It is 1 if all vectors lie on one line (the model has collapsed); its maximum is the \
               number of texts (or pictures) or the width of a vector, whichever is smaller. rankme_fraction is rankme divided \
               by this maximum. Only results with the same number of texts are comparable. The vector of a picture is the \
-              projection, or the class token of a model without a projection, as `sst embed --no-normalize` writes it.",
+              projection, or the class token of a model without a projection, not scaled to length 1.",
     input: InputKind::EmbeddedTexts,
     records: None,
     needs_objective: false,
