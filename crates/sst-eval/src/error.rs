@@ -47,6 +47,17 @@ pub enum EvalError {
     /// The data holds nothing to measure on. The string names the evaluator.
     #[error("{0} has nothing to measure: no row of the data holds a token to predict")]
     Nothing(String),
+    /// A loss that compares the rows of a batch with each other has batches of one row.
+    #[error(
+        "the loss of `{objective}` compares the rows of a batch with each other, and a batch has only one held-out row here \
+         (batch size {batch_size}): hold out more rows, or enlarge the batch"
+    )]
+    OneRow {
+        /// The name of the objective.
+        objective: String,
+        /// The batch size of the evaluator.
+        batch_size: usize,
+    },
     /// The text holds no mask token.
     #[error("the text `{text}` holds no {mask}: write {mask} where a word is to be filled in")]
     NoMaskInText {

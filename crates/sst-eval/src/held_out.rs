@@ -18,14 +18,17 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "held-out-loss",
     summary: "the loss of the training objective on held-out rows",
     details: "Reports loss and the objective's other metrics (such as accuracy or correct), divided by the same number as \
-              the loss: labels, rows or batches.",
+              the loss: labels or rows. Rows are divided evenly among batches.",
     input: InputKind::ObjectiveRows,
     records: None,
     needs_objective: true,
     figures: &[Figure::lower("loss")],
     default_config: || json!(HeldOutConfig::default()),
     options: &[
-        ("batch_size", "Rows in a forward pass. Contrastive losses depend on it."),
+        (
+            "batch_size",
+            "The largest number of rows in a forward pass. Contrastive losses depend on it.",
+        ),
         ("seed", "Seed of masks and of other random choices."),
     ],
     build,
@@ -76,8 +79,16 @@ impl HeldOut {
             let batch_normalizer = match host.normalizer {
                 Normalizer::Count(0) => continue,
                 Normalizer::Count(count) => count,
-                // A loss over the whole batch is already a mean, so each batch counts as one.
-                Normalizer::WholeBatch => 1,
+                // One row has no other to be compared with: its loss would be 0, whatever the model is.
+                Normalizer::WholeBatch if host.keys.len() < 2 => {
+                    return Err(EvalError::OneRow { objective: name.clone(), batch_size });
+                }
+                Normalizer::WholeBatch => host.keys.len() as u64,
+            };
+            // A loss over the whole batch is the mean of its rows already.
+            let weight = match host.normalizer {
+                Normalizer::Count(_) => 1.0,
+                Normalizer::WholeBatch => batch_normalizer as f64,
             };
             let batch = Batch::from_host(&host, device)?;
             let parts = tch::no_grad(|| objective.loss(model, &batch, &context))?;
@@ -85,7 +96,7 @@ impl HeldOut {
             batches += 1;
             for (name, sum) in parts.sums.iter().chain(&[("loss", parts.loss)]) {
                 let sum = f64::try_from(sum.f_to_kind(Kind::Double)?)?;
-                *sums.entry(name).or_default() += sum;
+                *sums.entry(name).or_default() += weight * sum;
             }
         }
         if normalizer == 0 {

@@ -1,5 +1,6 @@
 //! Reads the rows of a data set in order, in groups or as batches.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use sst_data::rows::Dataset;
@@ -49,7 +50,9 @@ fn check_ids(example: Example, vocab_size: usize) -> Result<Example, EvalError> 
     }
 }
 
-/// The batches that `collate` makes of [`groups`] with `seed`.
+/// The batches that `collate` makes of the rows of epoch 0 in order, with `seed`: as few as possible, and their sizes differ
+/// by at most one row. So no loss that compares the rows of a batch with each other is measured on a small rest. A
+/// batch has at most `batch_size` rows, or one more if a row would be alone otherwise.
 pub(crate) fn batches(
     dataset: &dyn Dataset,
     collate: Arc<dyn Collate>,
@@ -57,5 +60,44 @@ pub(crate) fn batches(
     vocab_size: usize,
     seed: u64,
 ) -> impl Iterator<Item = Result<HostBatch, EvalError>> {
-    groups(dataset, batch_size, vocab_size).map(move |rows| Ok(collate.collate(&rows?, seed)?))
+    even_ranges(dataset.len(), batch_size as u64).map(move |range| {
+        let rows: Result<Vec<Example>, EvalError> =
+            range.map(|index| check_ids(dataset.get(index, 0)?, vocab_size)).collect();
+        Ok(collate.collate(&rows?, seed)?)
+    })
+}
+
+/// Splits `0..len` into as few ranges of at most `most` as possible, whose lengths differ by at most one. Where `most`
+/// allows two, no range has one number alone, if need be by one number more than `most` in a range.
+fn even_ranges(len: u64, most: u64) -> impl Iterator<Item = Range<u64>> {
+    let fewest = len.div_ceil(most.max(1));
+    let count = if most >= 2 && len >= 2 { fewest.min(len / 2) } else { fewest };
+    (0..count).map(move |at| at * len / count..(at + 1) * len / count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_even_and_cover_everything() {
+        for len in 0..40 {
+            for most in 0..9 {
+                let ranges: Vec<Range<u64>> = even_ranges(len, most).collect();
+                let all: Vec<u64> = ranges.iter().cloned().flatten().collect();
+                assert_eq!(all, (0..len).collect::<Vec<_>>(), "{len} by {most}");
+                let lengths: Vec<u64> =
+                    ranges.iter().map(|range| range.end - range.start).collect();
+                let (shortest, longest) = (lengths.iter().min(), lengths.iter().max());
+                assert!(
+                    longest <= shortest.map(|n| n + 1).as_ref(),
+                    "{len} by {most}: {lengths:?}"
+                );
+                if most >= 2 && len >= 2 {
+                    assert!(shortest >= Some(&2), "{len} by {most}: {lengths:?}");
+                }
+                assert!(longest <= Some(&(most.max(1) + u64::from(most == 2))), "{lengths:?}");
+            }
+        }
+    }
 }

@@ -114,6 +114,18 @@ pub enum ModelError {
         /// The folder.
         path: PathBuf,
     },
+    /// A model that compares texts with pictures was given where the hidden states of a text model are pooled.
+    #[error(
+        "{path} holds a `{model_type}`, whose vectors of texts are those of a projection, but sentence models pool hidden \
+         states: `sst embed` computes its vectors, and a text model is needed here",
+        path = path.display()
+    )]
+    ComparesPictures {
+        /// The type of the model.
+        model_type: String,
+        /// The folder.
+        path: PathBuf,
+    },
     /// An adapter cannot be merged into its base model.
     #[error("{0}")]
     Merge(String),

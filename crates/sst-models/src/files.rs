@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use sst_core::checkpoint::Weights;
 use sst_data::{Harmless, Unused, UnusedKind, atomic, json_problem};
 
+use crate::adapter::folder_with;
 use crate::error::ModelError;
 
 /// The largest JSON file of a model folder that is read, in bytes, except for tokenizers and indices of shards. The
@@ -43,7 +44,7 @@ const READ: [&str; 11] = [
     "vocab.json",
     "merges.txt",
 ];
-/// The files of image processors, which the caller reads for a model that reads pictures.
+/// The files of image processors, which the caller reads for a model that reads pictures, and which are copied.
 const IMAGES: [&str; 2] = ["preprocessor_config.json", "processor_config.json"];
 /// Chat templates, which are saved with the tokenizer.
 const TEMPLATES: [&str; 2] = ["chat_template.jinja", "additional_chat_templates"];
@@ -96,7 +97,7 @@ pub(crate) fn add_unused(
             || TEMPLATES.contains(&&*name)
             || is_harmless(&name)
             || is_sentence && role != Role::Write
-            || IMAGES.contains(&&*name) && reads_pictures && role != Role::Write
+            || IMAGES.contains(&&*name) && reads_pictures
             || used.iter().any(|file| **file == *path);
         if !is_known {
             let slash = if path.is_dir() { "/" } else { "" };
@@ -125,8 +126,8 @@ pub(crate) fn is_harmless(name: &str) -> bool {
     })
 }
 
-/// Files that are copied to every folder that the model is saved to: generation_config.json. Chat templates are saved
-/// with the tokenizer instead.
+/// Files that are copied to every folder that the model is saved to: generation_config.json and, for a model that reads
+/// pictures, its image processor. Chat templates are saved with the tokenizer instead.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Carried {
     /// Their names and contents.
@@ -134,18 +135,29 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// The names of the files.
+    /// The names of the files, without those of image processors.
     pub(crate) const NAMES: [&str; 1] = ["generation_config.json"];
 
-    /// Reads these files of a folder.
-    pub(crate) fn read(folder: &Path) -> Result<Self, ModelError> {
+    /// Reads these files of a folder. Those that the folder of an adapter lacks are read from the folder of its base.
+    pub(crate) fn read(folder: &Path, reads_pictures: bool) -> Result<Self, ModelError> {
         let mut files = Vec::new();
-        for name in Self::NAMES {
-            if let Some(bytes) = read_limited(&folder.join(name))? {
-                files.push((name, bytes));
+        let images: &[&str] = if reads_pictures { &IMAGES } else { &[] };
+        for names in [&Self::NAMES[..], images] {
+            let folder = folder_with(folder, names)?;
+            for name in names {
+                if let Some(bytes) = read_limited(&folder.join(name))? {
+                    files.push((*name, bytes));
+                }
             }
         }
         Ok(Self { files })
+    }
+
+    /// The same files without those of the image processor, for a model that is saved with another one.
+    #[must_use]
+    pub fn without_image_processor(mut self) -> Self {
+        self.files.retain(|(name, _)| !IMAGES.contains(name));
+        self
     }
 
     /// Writes the files into another folder.

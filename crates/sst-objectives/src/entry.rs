@@ -99,6 +99,9 @@ pub struct Entry {
     pub least_rows: usize,
     /// Whether it compares views of a text that differ by the dropout of the encoder alone, and are equal without it.
     pub needs_dropout: bool,
+    /// The types of the models that can be trained with it; empty for every type whose models read these rows and have the
+    /// head.
+    pub model_types: &'static [&'static str],
     /// Whether the model must be causal.
     pub needs_causal: bool,
     /// The evaluators (their names in the list of sst-eval) that measure the model on held-out rows during training.

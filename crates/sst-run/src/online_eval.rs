@@ -93,6 +93,15 @@ impl CheckedRecipe {
             }
         }
         let count = (online.train_pictures as usize).min(labels.len());
+        let entry = sst_eval::entry(name).map_err(sst_core::Error::from)?;
+        let neighbours = (entry.default_config)()["k"].as_u64();
+        if let Some(k) = neighbours.filter(|k| (count as u64) < *k) {
+            let message = format!(
+                "names `{name}`, which looks at {k} neighbours, but it would learn from {count} pictures: take more \
+                 pictures, raise train.online_eval.train_pictures, or leave it out"
+            );
+            return Err(refuse(message));
+        }
         let places = balanced(&labels, count, self.config.run.seed).unwrap_or_default();
         let chosen = SelectedRows::new(Arc::new(rows), places);
         let chosen = chosen.map_err(|error| self.refuse_rows(task, error))?;

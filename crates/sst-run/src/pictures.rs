@@ -1,5 +1,6 @@
 //! The pictures of a recipe: prepared data, rows, and what else an objective on pictures needs.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ use sst_data::{Ledger, Processor};
 use crate::error::{Result, RunError};
 use crate::observer::Notice;
 use crate::prepared::CheckedRecipe;
-use crate::recipe::{ImageSection, Problem, Task};
+use crate::recipe::{ImageSection, OnlineEval, Problem, Task};
 use crate::task_rows::REPORT_EVERY;
 
 /// The name under which the ledger counts captions that another picture has, too.
@@ -36,7 +37,20 @@ impl CheckedRecipe {
         let Some(image) = &self.config.image else { return Vec::new() };
         let tasks = self.config.tasks.list.iter();
         let tasks = tasks.filter(|task| task.rows().is_ok_and(|rows| rows.have_pictures()));
-        tasks.map(|task| (task, task.data.picture_source(image))).collect()
+        tasks.map(|task| (task, self.source_of(task, image))).collect()
+    }
+
+    /// The source of a task. Where an evaluator learns from labels and no field is named, the folders are the labels.
+    fn source_of(&self, task: &Task, image: &ImageSection) -> PictureSource {
+        let source = task.data.picture_source(image);
+        let are_folders = source.paths.iter().all(|path| Path::new(path).is_dir());
+        let online = self.config.train.online_eval.as_ref();
+        match source.label_field {
+            None if are_folders && online.is_some_and(OnlineEval::needs_labels) => {
+                PictureSource { label_field: Some("label".to_owned()), ..source }
+            }
+            _ => source,
+        }
     }
 
     /// All captions of the data, to train a tokenizer on.
@@ -72,7 +86,7 @@ impl CheckedRecipe {
         ledger: &Ledger,
     ) -> Result<Arc<PictureStore>> {
         let image = self.image(task)?;
-        let source = task.data.picture_source(image);
+        let source = self.source_of(task, image);
         let mut reported = Instant::now();
         let mut progress = |pictures: u64, bytes: u64| {
             if reported.elapsed() >= REPORT_EVERY {
@@ -150,10 +164,11 @@ impl CheckedRecipe {
         processor: &Processor,
         ledger: &Ledger,
     ) -> Result<Arc<dyn Dataset>> {
-        // Random transforms are applied to training rows only.
+        // Random transforms are applied to training rows only, and where several views are compared: without them, the views
+        // of a picture would be equal. Evaluators read epoch 0, so each evaluation of a run sees the same views.
         let randomness = match subset {
-            Subset::Validation { .. } => Randomness::None,
-            Subset::All | Subset::Train { .. } => Randomness::OfRecipe,
+            Subset::Validation { .. } if views < 2 => Randomness::None,
+            _ => Randomness::OfRecipe,
         };
         let transforms = self.picture_transforms(task, randomness)?;
         let rows = Pictures::new(Arc::clone(store), transforms, subset);
@@ -161,9 +176,14 @@ impl CheckedRecipe {
         if captions {
             let tokens = CaptionTokens::uncounted(processor.tokenizer()?, task.data.max_length);
             rows = rows.with_caption_tokens(tokens.map_err(|error| self.refuse_rows(task, error))?);
-            if !matches!(subset, Subset::Validation { .. }) {
-                rows = rows.with_captions(CaptionChoice::Draw { seed: self.config.run.seed });
+            let mut transforms = self.transforms(task, processor.tokenizer()?, ledger)?;
+            match subset {
+                Subset::Validation { .. } => transforms = transforms.without_random(),
+                Subset::All | Subset::Train { .. } => {
+                    rows = rows.with_captions(CaptionChoice::Draw { seed: self.config.run.seed });
+                }
             }
+            rows = rows.with_caption_transforms(transforms);
             rows.count_losses(ledger).map_err(|error| self.refuse_rows(task, error))?;
         }
         Ok(Arc::new(rows))

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sst_core::checkpoint::{Allow, CheckpointError};
 use sst_core::{InputSpec, Modality, Model, Objective};
+use sst_data::pictures::ImageProcessor;
+use sst_data::pictures::processor::ProcessorError;
 use sst_data::tokenize::Tokenizer;
 use sst_data::{Ledger, Processor, Unused};
 use sst_models::{BuildOptions, Carried, LoadHead, LoadOptions, ModelError, Role};
@@ -216,6 +218,7 @@ impl CheckedRecipe {
                     ledger.add_unused(&sst_models::around_encoder(Path::new(path), &encoder)?);
                 }
                 loaded.add_to(ledger);
+                self.compare_image_processor(&encoder, ledger)?;
                 let (model, carried) = (loaded.model, loaded.carried);
                 if let Some(tokenizer) = processor.find_tokenizer() {
                     let (vocab_size, limit) = (model.vocab_size()?, model.max_length()?);
@@ -225,6 +228,27 @@ impl CheckedRecipe {
                 Ok((model, Some(carried)))
             }
         }
+    }
+
+    /// Adds what is not used of the image processor of the folder `encoder` to `ledger`, and warns if pictures will be resized
+    /// in another way than it says: stored pictures are brought to the size of the model.
+    fn compare_image_processor(&self, encoder: &Path, ledger: &Ledger) -> Result<()> {
+        let Some(image) = &self.config.image else { return Ok(()) };
+        let (found, unused) = match ImageProcessor::load(encoder) {
+            Ok(loaded) => loaded,
+            Err(ProcessorError::NotFound(_)) => return Ok(()),
+            Err(error) => return Err(self.refuse(Problem::new("model.path", error.to_string()))),
+        };
+        ledger.add_unused(&unused);
+        let own = image.processor();
+        if (found.resize, found.crop) != (own.resize, own.crop) {
+            let (before, now) = (found.geometry(), own.geometry());
+            tracing::warn!(
+                "the image processor of {} {before}. For training, and for the trained model, it {now}",
+                encoder.display()
+            );
+        }
+        Ok(())
     }
 
     /// The options for loading the model of `model.path`.

@@ -88,9 +88,7 @@ impl CheckedRecipe {
             };
             room(&self.special_token_template(task, tokenizer)?, task.data.max_length)
                 .map_err(|error| self.refuse_rows(task, error))?;
-            if !rows.have_pictures() {
-                self.transforms(task, tokenizer, &Ledger::new())?;
-            }
+            self.transforms(task, tokenizer, &Ledger::new())?;
         }
         Ok(())
     }

@@ -263,23 +263,27 @@ impl CheckedRecipe {
         })
     }
 
-    /// The transforms of `[[data.transform]]` for a task.
+    /// The transforms of the texts of a task: those of records in `[[data.transform]]`, and those of captions in
+    /// `[[data.caption_transform]]`.
     pub(crate) fn transforms(
         &self,
         task: &Task,
         tokenizer: &Tokenizer,
         ledger: &Ledger,
     ) -> Result<Transforms> {
+        let (list, configs) = match task.rows()?.have_pictures() {
+            true => ("data.caption_transform", &task.data.caption_transform[..]),
+            false => ("data.transform", task.data.transforms()),
+        };
         let special = tokenizer.special().all.iter().filter_map(|id| tokenizer.token(*id));
         let context = Context { special: special.collect(), ledger: ledger.clone() };
-        let configs: Vec<Value> =
-            task.data.transforms().iter().cloned().map(Value::Object).collect();
+        let configs: Vec<Value> = configs.iter().cloned().map(Value::Object).collect();
         let build =
             |configs: &[Value]| Transforms::from_configs(self.config.run.seed, configs, &context);
         build(&configs).map_err(|error| {
             let is_wrong = |config: &Value| build(std::slice::from_ref(config)).is_err();
             let at = configs.iter().position(is_wrong).unwrap_or_default();
-            let key = task.key(&format!("data.transform[{at}]"));
+            let key = task.key(&format!("{list}[{at}]"));
             self.refuse(Problem::new(&key, error.to_string()))
         })
     }

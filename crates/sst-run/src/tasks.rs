@@ -72,6 +72,17 @@ impl<'r> TaskData<'r> {
         )
     }
 
+    /// The warning for a task whose validation part has fewer rows than the `least` that its objective compares.
+    fn too_few_held_out(&self, least: usize) -> String {
+        let (rows, name) = (self.held_out.len(), self.task.objective_name());
+        let key = self.task.key("data.validation");
+        format!(
+            "nothing will be evaluated: `{name}` compares rows with each other and needs at least {least}, but {rows} of \
+             {} fell into the held-out part: raise {key}",
+            rows + self.train.len()
+        )
+    }
+
     /// The evaluators that the objective's entry names, on the validation rows of this task; none if there are no such
     /// rows. `index` is the index of the task in the run.
     fn evaluators(
@@ -86,6 +97,11 @@ impl<'r> TaskData<'r> {
             if task.data.validation > 0.0 {
                 tracing::warn!("{}", self.nothing_held_out());
             }
+            return Ok(Vec::new());
+        }
+        let entry = sst_objectives::entry(task.objective_name())?;
+        if self.held_out.len() < entry.least_rows as u64 {
+            tracing::warn!("{}", self.too_few_held_out(entry.least_rows));
             return Ok(Vec::new());
         }
         let batch_size = config.train.batching.rule.eval_rows(task.data.max_length);
@@ -115,8 +131,7 @@ impl<'r> TaskData<'r> {
             let evaluator = evaluator.map_err(sst_core::Error::from)?;
             Ok(TaskEvaluator::of_task(index, &task.name, evaluator))
         };
-        let names = sst_objectives::entry(task.objective_name())?.held_out.iter();
-        let mut evaluators = names.map(build).collect::<Result<Vec<_>>>()?;
+        let mut evaluators = entry.held_out.iter().map(build).collect::<Result<Vec<_>>>()?;
         if let (Some(online), PreparedData::Pictures(store)) =
             (&config.train.online_eval, &self.data)
         {

@@ -97,7 +97,7 @@ fn labels_are_prompts() {
         (&6.into(), &3.into())
     );
     for (more, text) in [
-        (["--template", "no place"], "has no {}"),
+        (["--template", "no place"], "--template is `no place`"),
         (["--label-name", "pink=rose"], "`pink`, which no picture has"),
         (["--label-name", "red=green"], "both called `green`"),
         (["--label-name", "red"], "write LABEL=TEXT"),

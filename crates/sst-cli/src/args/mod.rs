@@ -152,7 +152,7 @@ pub enum ListKind {
     Evaluators,
     /// Text augmentations.
     Augmentations,
-    /// Transforms of labelled records, for `[[data.transform]]`.
+    /// Transforms of labelled records, for `[[data.transform]]`, and of captions, for `[[data.caption_transform]]`.
     Transforms,
     /// Transforms of pictures, for `[[data.transform]]`.
     PictureTransforms,

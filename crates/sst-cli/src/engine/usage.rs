@@ -20,6 +20,7 @@ fn of_model(error: &ModelError) -> bool {
         ModelError::Option { .. }
         | ModelError::HeadSize { .. }
         | ModelError::NoBase { .. }
+        | ModelError::ComparesPictures { .. }
         | ModelError::IsAdapter { .. } => true,
         ModelError::Tokenizer(error) => is_missing_tokenizer(error),
         ModelError::Core(error) => of_core(error),

@@ -14,7 +14,7 @@ use crate::exit::Usage;
 /// # Errors
 /// [`Usage`], or the error of listing the files of `source`.
 pub fn check(out: &Path, source: &Source, others: &[PathBuf]) -> Result<()> {
-    require_replaceable(out)?;
+    require_replaceable("--out", out)?;
     let place = canonical(out);
     let is_out = |input: &PathBuf| input.canonicalize().is_ok_and(|input| input == place);
     if source.files()?.iter().chain(others).any(is_out) {
@@ -38,7 +38,7 @@ pub fn check(out: &Path, source: &Source, others: &[PathBuf]) -> Result<()> {
 /// # Errors
 /// [`Usage`].
 pub fn check_paths(option: &str, out: &Path, paths: &[String]) -> Result<()> {
-    require_replaceable(out)?;
+    require_replaceable(option, out)?;
     let place = canonical(out);
     for path in paths {
         let Ok(input) = Path::new(path).canonicalize() else { continue };
@@ -71,16 +71,16 @@ pub fn check_folder(out: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses an `--out` that is a folder, a pipe or a device, because the file would replace it, and one in a folder
+/// Refuses an `option` that is a folder, a pipe or a device, because the file would replace it, and one in a folder
 /// that does not exist.
 ///
 /// # Errors
 /// [`Usage`].
-pub fn require_replaceable(out: &Path) -> Result<()> {
+pub fn require_replaceable(option: &str, out: &Path) -> Result<()> {
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.exists()) {
         let message = format!(
-            "cannot write --out {}: the folder {} does not exist: create it first",
+            "cannot write {option} {}: the folder {} does not exist: create it first",
             out.display(),
             folder.display()
         );
@@ -88,7 +88,7 @@ pub fn require_replaceable(out: &Path) -> Result<()> {
     }
     match require_file(out) {
         Err(error) if out.exists() => {
-            Err(Usage(format!("cannot write --out {}: {error}", out.display())).into())
+            Err(Usage(format!("cannot write {option} {}: {error}", out.display())).into())
         }
         // A file that does not exist yet is created later; an error of that is reported then.
         _ => Ok(()),

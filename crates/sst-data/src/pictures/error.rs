@@ -145,6 +145,12 @@ pub enum PictureError {
         /// The type of its value, with its article.
         found: String,
     },
+    /// No picture has a caption in a field.
+    #[error("no picture has a caption in the field `{field}`: correct its name, or leave it out")]
+    NoCaptions {
+        /// The field.
+        field: String,
+    },
     /// A path has a brace range that cannot be expanded.
     #[error("{path}: {reason}")]
     BadRange {
@@ -178,8 +184,13 @@ pub enum PictureError {
     #[error("`size` of the stored pictures is {0}, and must be between 1 and 4096 pixels")]
     BadSize(u32),
     /// No picture is left after skipping.
-    #[error("no picture is left of {0}: see the ledger for what was left out")]
-    NoneLeft(String),
+    #[error("no picture is left of {paths}: {left_out}")]
+    NoneLeft {
+        /// The paths, as written.
+        paths: String,
+        /// What was left out, with counts.
+        left_out: String,
+    },
 }
 
 impl PictureError {

@@ -13,12 +13,14 @@ use crate::ledger::Ledger;
 use crate::rng::SeqRng;
 use crate::rows::{Dataset, DatasetError, Subset};
 use crate::tokenize::UnknownCount;
-use crate::transform::TransformError;
+use crate::transform::{TransformError, Transforms};
 
 /// The field of the pixels of a row. Further views have a number behind it: `pixel_values.1`.
 pub const PIXEL_VALUES: &str = "pixel_values";
 /// The field of the tokens of a caption.
 pub const INPUT_IDS: &str = "input_ids";
+/// The column that transforms of captions change.
+const TEXT: &str = "text";
 /// The field of the label of a row.
 pub const LABEL: &str = "label";
 
@@ -36,13 +38,15 @@ pub enum CaptionChoice {
 
 /// Rows over a [`PictureStore`], one for each picture, which a [`PictureTransforms`] changes each time that a row is
 /// requested. The field `pixel_values` has the pixels, `label` the number of the label if there are labels, and each field
-/// of captions has the text of one caption. Like a document, a picture is in the validation set by one draw on its index.
+/// of captions has the text of one caption, if the picture has captions in it. Like a document, a picture is in the validation set by one draw on its index.
 #[derive(Debug)]
 pub struct Pictures {
     store: Arc<PictureStore>,
     transforms: PictureTransforms,
     views: usize,
     captions: CaptionChoice,
+    /// Change a caption before it is tokenised.
+    caption_transforms: Transforms,
     /// Tokenises the captions; `None` leaves them as texts.
     tokens: Option<CaptionTokens>,
     /// The pictures of the subset; `None` for all.
@@ -70,7 +74,17 @@ impl Pictures {
         let all = 0..store.num_pictures();
         let numbers = (!is_whole).then(|| all.filter(|number| subset.contains(*number)).collect());
         let (captions, names) = (CaptionChoice::First, vec![Arc::from(PIXEL_VALUES)]);
-        Ok(Self { store, transforms, views: 1, captions, tokens: None, numbers, names })
+        let caption_transforms = Transforms::none();
+        Ok(Self {
+            store,
+            transforms,
+            views: 1,
+            captions,
+            caption_transforms,
+            tokens: None,
+            numbers,
+            names,
+        })
     }
 
     /// The same rows with so many views of each picture, which are transformed independently. 0 reads no pixels.
@@ -96,6 +110,13 @@ impl Pictures {
     #[must_use]
     pub fn with_caption_tokens(self, tokens: CaptionTokens) -> Self {
         Self { tokens: Some(tokens), ..self }
+    }
+
+    /// The same rows with captions that are changed in this way before they are tokenised. Each is an example with the one
+    /// column `text`.
+    #[must_use]
+    pub fn with_caption_transforms(self, caption_transforms: Transforms) -> Self {
+        Self { caption_transforms, ..self }
     }
 
     /// The store.
@@ -160,26 +181,52 @@ impl Pictures {
         number.ok_or(DatasetError::OutOfRange { index, len: self.len() })
     }
 
-    /// The place in [`PictureStore::caption_fields`] of the field whose caption is tokenised.
-    fn caption_field(&self, fields: usize, epoch: u64, index: u64) -> usize {
-        match self.captions {
+    /// The place in [`PictureStore::caption_fields`] of the field whose caption is tokenised, among those with captions.
+    fn caption_field(&self, captions: &[Vec<String>], epoch: u64, index: u64) -> Option<usize> {
+        let captioned: Vec<usize> =
+            (0..captions.len()).filter(|field| !captions[*field].is_empty()).collect();
+        let place = match self.captions {
             CaptionChoice::First => 0,
             CaptionChoice::Draw { seed } => {
                 let mut rng = SeqRng::new(seed, "picture.caption_field", epoch, index);
-                rng.below(fields.max(1) as u64) as usize
+                rng.below(captioned.len().max(1) as u64) as usize
             }
-        }
+        };
+        captioned.get(place).copied()
     }
 
-    fn caption(&self, captions: &[String], field: usize, epoch: u64, index: u64) -> String {
+    /// The caption of a field; `None` if there are none.
+    fn caption(&self, captions: &[String], field: usize, epoch: u64, index: u64) -> Option<String> {
         let place = match self.captions {
             CaptionChoice::First => 0,
             CaptionChoice::Draw { seed } => {
                 let stream = format!("picture.caption.{field}");
-                SeqRng::new(seed, &stream, epoch, index).below(captions.len() as u64) as usize
+                let mut rng = SeqRng::new(seed, &stream, epoch, index);
+                rng.below(captions.len().max(1) as u64) as usize
             }
         };
-        captions.get(place).cloned().unwrap_or_default()
+        captions.get(place).cloned()
+    }
+}
+
+impl Pictures {
+    /// The caption of row `index` after the transforms of captions.
+    fn transformed(
+        &self,
+        key: &Key,
+        caption: String,
+        epoch: u64,
+        index: u64,
+    ) -> Result<String, DatasetError> {
+        if self.caption_transforms.is_empty() {
+            return Ok(caption);
+        }
+        let fields = BTreeMap::from([(Arc::from(TEXT), Field::Text(caption))]);
+        let example = Example { key: key.clone(), index, epoch, fields };
+        let example = self.caption_transforms.apply(example).map_err(|error| {
+            DatasetError::Unreadable { key: key.clone(), reason: error.to_string() }
+        })?;
+        Ok(example.text(TEXT).unwrap_or_default().to_owned())
     }
 }
 
@@ -214,20 +261,23 @@ impl Dataset for Pictures {
             fields.insert(Arc::from(LABEL), Field::Int(i64::from(label)));
         }
         if let Some(tokens) = &self.tokens {
-            let field = self.caption_field(captions.len(), epoch, index);
-            let none = || DatasetError::Unreadable {
+            let field = self.caption_field(&captions, epoch, index);
+            let caption =
+                field.and_then(|field| self.caption(&captions[field], field, epoch, index));
+            let caption = caption.ok_or_else(|| DatasetError::Unreadable {
                 key: key.clone(),
                 reason: "it has no caption: name the fields of captions".to_owned(),
-            };
-            let caption = self.caption(captions.get(field).ok_or_else(none)?, field, epoch, index);
+            })?;
+            let caption = self.transformed(&key, caption, epoch, index)?;
             let ids = tokens.ids(&key, &caption)?;
             fields.insert(Arc::from(INPUT_IDS), Field::Tokens(ids));
             return Ok(Example { key, index, epoch, fields });
         }
         let names = self.store.caption_fields().iter().zip(&captions);
         for (at, (name, captions)) in names.enumerate() {
-            let caption = self.caption(captions, at, epoch, index);
-            fields.insert(Arc::from(name.as_str()), Field::Text(caption));
+            if let Some(caption) = self.caption(captions, at, epoch, index) {
+                fields.insert(Arc::from(name.as_str()), Field::Text(caption));
+            }
         }
         Ok(Example { key, index, epoch, fields })
     }

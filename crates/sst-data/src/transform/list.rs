@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::entry::{Context, Entry};
 use super::{
-    Transform, TransformError, augment, clean, lowercase, random_crop, shuffle_sentences,
-    truncate_words,
+    Transform, TransformError, augment, clean, drop_phrases, lowercase, random_crop,
+    shuffle_sentences, truncate_words,
 };
 
 /// The registered transforms, one word each.
@@ -15,6 +15,7 @@ const TRANSFORMS: &[Entry] = &[
     truncate_words::ENTRY,
     random_crop::ENTRY,
     shuffle_sentences::ENTRY,
+    drop_phrases::ENTRY,
     augment::ENTRY,
 ];
 

@@ -7,6 +7,7 @@
 mod augment;
 mod chain;
 mod clean;
+mod drop_phrases;
 mod entry;
 mod error;
 mod list;
@@ -23,6 +24,7 @@ use crate::rng::SeqRng;
 pub use augment::AugmentTransformConfig;
 pub use chain::Transforms;
 pub use clean::CleanTransformConfig;
+pub use drop_phrases::DropPhrasesConfig;
 #[cfg(feature = "pictures")]
 pub(crate) use entry::parse;
 pub use entry::{Context, Entry};

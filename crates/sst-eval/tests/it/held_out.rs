@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use sst_eval::{EvalError, Evaluator, build};
+use sst_core::{Batch, LossParts, Model, Objective, Result, StepContext};
+use sst_data::{ArrayData, Collate, CollateError, Example, HostBatch, Normalizer};
+use sst_eval::{EvalError, Evaluator, Input, ObjectiveRows, build};
+use tch::Kind;
 
 use crate::toy::{EveryThird, Fixed, Rows, eval_error, every_third};
 
@@ -51,4 +54,61 @@ fn nothing_to_measure_is_an_error() {
 fn a_call_without_the_objective_is_an_error() {
     let error = held_out(rows(), 2).evaluate(&Fixed::uniform(10), None).unwrap_err();
     assert!(matches!(eval_error(error), EvalError::NoObjective("held-out-loss")));
+}
+
+/// A loss over the whole batch: the mean of the first tokens of the rows.
+struct MeanOfFirst;
+
+impl Collate for MeanOfFirst {
+    fn collate(&self, examples: &[Example], _seed: u64) -> Result<HostBatch, CollateError> {
+        let first = |example: &Example| example.tokens("input_ids").unwrap()[0] as f32;
+        let values = examples.iter().map(first).collect();
+        let keys = examples.iter().map(|example| example.key.clone()).collect();
+        let batch = HostBatch::new(Normalizer::WholeBatch, keys);
+        Ok(batch.with("values", &[examples.len()], ArrayData::F32(values))?)
+    }
+}
+
+impl Objective for MeanOfFirst {
+    fn name(&self) -> &'static str {
+        "mean-of-first"
+    }
+
+    fn collate(&self) -> Arc<dyn Collate> {
+        Arc::new(Self)
+    }
+
+    fn loss(&self, _: &dyn Model, batch: &Batch, _: &StepContext) -> Result<LossParts> {
+        let values = batch.get("values")?;
+        let accuracy = values.gt(1.0).mean(Kind::Float);
+        Ok(LossParts { loss: values.mean(Kind::Float), sums: vec![("accuracy", accuracy)] })
+    }
+}
+
+fn whole_batches(firsts: &[u32], batch_size: usize) -> sst_core::Result<sst_eval::Report> {
+    let rows = Arc::new(Rows(firsts.iter().map(|first| vec![*first, 2]).collect()));
+    let collate: Arc<dyn Collate> = Arc::new(MeanOfFirst);
+    let input = ObjectiveRows { objective: "mean-of-first".to_owned(), collate, rows };
+    let config = json!({ "batch_size": batch_size });
+    let mut evaluator = build("held-out-loss", &config, Input::ObjectiveRows(input)).unwrap();
+    evaluator.evaluate(&Fixed::uniform(10), Some(&MeanOfFirst))
+}
+
+#[test]
+fn losses_over_whole_batches_count_each_row_once() {
+    let firsts = [1, 1, 1, 1, 1, 1, 8];
+    for batch_size in [2, 3, 4, 6, 7, 64] {
+        let report = whole_batches(&firsts, batch_size).unwrap();
+        assert!((report.metrics["loss"] - 2.0).abs() < 1e-6, "{batch_size}: {report:?}");
+        assert!((report.metrics["accuracy"] - 1.0 / 7.0).abs() < 1e-6, "{batch_size}");
+        assert_eq!((report.counts["rows"], report.counts["units"]), (7, 7));
+    }
+}
+
+#[test]
+fn a_row_that_no_other_is_compared_with_is_an_error() {
+    for (firsts, batch_size) in [(&[1][..], 64), (&[1, 2], 1)] {
+        let error = eval_error(whole_batches(firsts, batch_size).unwrap_err());
+        assert!(matches!(error, EvalError::OneRow { .. }), "{error}");
+    }
 }

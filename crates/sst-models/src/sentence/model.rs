@@ -71,7 +71,8 @@ impl SentenceModel {
     /// is not used is added to `ledger`.
     ///
     /// # Errors
-    /// If a file cannot be read, sst does not implement a module, or modules do not fit together.
+    /// If a file cannot be read, sst does not implement a module, or modules do not fit together, or if the model compares
+    /// texts with pictures: its vectors are those of a projection, and this pools hidden states.
     pub fn load(
         folder: &Path,
         device: Device,
@@ -85,6 +86,10 @@ impl SentenceModel {
         let load = LoadOptions { role: Role::Sentence, ..LoadOptions::new(device) };
         let loaded = crate::open(encoder, &load)?;
         loaded.add_to(ledger);
+        if loaded.model.encoder(Modality::Image).is_ok() {
+            let model_type = loaded.model.model_type().to_owned();
+            return Err(ModelError::ComparesPictures { model_type, path: encoder.to_owned() });
+        }
         let mut this = Self::new(loaded.model, tokenizer, options)?;
         this.carried = loaded.carried;
         let Some(layout) = layout else { return Ok(this) };

@@ -25,6 +25,7 @@ pub(crate) const ENTRY: Entry = Entry {
     rows: |config| parse::<ClassifyConfig>(config).unwrap_or_default().rows(),
     needs_causal: false,
     least_rows: 1,
+    model_types: &[],
     needs_dropout: false,
     held_out: &["held-out-loss", "classification"],
     pipeline_tag: Some("text-classification"),

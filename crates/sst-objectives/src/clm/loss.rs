@@ -26,6 +26,7 @@ pub(crate) const ENTRY: Entry = Entry {
     rows: |_| RowSpec::Tokens,
     needs_causal: true,
     least_rows: 1,
+    model_types: &[],
     needs_dropout: false,
     held_out: &["held-out-loss"],
     pipeline_tag: None,

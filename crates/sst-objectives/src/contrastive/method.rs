@@ -81,6 +81,7 @@ pub(super) const fn entry<M: Method>() -> Entry {
         rows: |_| M::ROWS,
         needs_causal: false,
         least_rows: M::LEAST_ROWS,
+        model_types: &[],
         needs_dropout: M::NEEDS_DROPOUT,
         held_out: &["held-out-loss"],
         pipeline_tag: None,

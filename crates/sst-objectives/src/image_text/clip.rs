@@ -17,6 +17,7 @@ struct Clip;
 impl Method for Clip {
     const NAME: &'static str = "clip";
     const SUMMARY: &'static str = "CLIP: tells the caption of each picture from those of the others in the batch, and the reverse";
+    const MODEL_TYPES: &'static [&'static str] = &["clip", "vision-text-dual-encoder"];
     const HAS_BIAS: bool = false;
 
     fn loss(logits_bb: &Tensor, positive_bb: &Tensor) -> Result<Tensor> {

@@ -29,6 +29,8 @@ pub(super) trait Method: Send + 'static {
     const NAME: &'static str;
     /// One line for `sst list`.
     const SUMMARY: &'static str;
+    /// The types of the models that can be trained with it.
+    const MODEL_TYPES: &'static [&'static str];
     /// Whether the similarities have a bias.
     const HAS_BIAS: bool;
 
@@ -50,6 +52,7 @@ pub(super) const fn entry<M: Method>() -> Entry {
         rows: |_| RowSpec::Pictures { views: 1, captions: true },
         needs_causal: false,
         least_rows: 2,
+        model_types: M::MODEL_TYPES,
         needs_dropout: false,
         held_out: &["held-out-loss"],
         pipeline_tag: Some("zero-shot-image-classification"),

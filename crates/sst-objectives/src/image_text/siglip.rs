@@ -18,6 +18,7 @@ impl Method for SigLip {
     const NAME: &'static str = "siglip";
     const SUMMARY: &'static str =
         "SigLIP: says of each picture and each caption of the batch whether they belong together";
+    const MODEL_TYPES: &'static [&'static str] = &["siglip"];
     const HAS_BIAS: bool = true;
 
     fn loss(logits_bb: &Tensor, positive_bb: &Tensor) -> Result<Tensor> {

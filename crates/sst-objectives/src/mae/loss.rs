@@ -24,6 +24,7 @@ pub(crate) const ENTRY: Entry = Entry {
     rows: |_| RowSpec::Pictures { views: 1, captions: false },
     needs_causal: false,
     least_rows: 1,
+    model_types: &["vit_mae"],
     needs_dropout: false,
     held_out: &["held-out-loss"],
     pipeline_tag: Some("image-feature-extraction"),

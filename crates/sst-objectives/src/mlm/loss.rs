@@ -30,6 +30,7 @@ pub(crate) const ENTRY: Entry = Entry {
     rows: |_| RowSpec::Tokens,
     needs_causal: false,
     least_rows: 1,
+    model_types: &[],
     needs_dropout: false,
     held_out: &["mask-accuracy"],
     pipeline_tag: Some("fill-mask"),

@@ -26,6 +26,7 @@ pub(crate) const ENTRY: Entry = Entry {
     rows: |config| parse::<TagConfig>(config).unwrap_or_default().rows(),
     needs_causal: false,
     least_rows: 1,
+    model_types: &[],
     needs_dropout: false,
     held_out: &["held-out-loss", "ner"],
     pipeline_tag: Some("token-classification"),

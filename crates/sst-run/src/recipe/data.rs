@@ -48,6 +48,7 @@ pub(super) struct DataFile {
     workers: Option<usize>,
     clean: CleanConfig,
     transform: Option<Vec<Map<String, Value>>>,
+    caption_transform: Option<Vec<Map<String, Value>>>,
 }
 
 /// The number of a column, or the name of a field.
@@ -113,6 +114,10 @@ pub struct Data {
     /// for pictures those of the objective.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transform: Option<Vec<Map<String, Value>>>,
+    /// `[[data.caption_transform]]`: the transforms that are applied to a caption each time that a picture is read, in this
+    /// order; those that records have. Random ones are applied to training rows only. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caption_transform: Vec<Map<String, Value>>,
 }
 
 pub(super) const KEYS: Keys = Keys {
@@ -172,6 +177,8 @@ impl DataFile {
         let is_cut = *rows == RowSpec::Tokens && self.pair_fields.is_empty();
         let key = format!("{section}.transform");
         let transform = transform::fill(&key, self.transform, of_model, rows, objective)?;
+        let key = format!("{section}.caption_transform");
+        let caption_transform = transform::fill_for_texts(&key, self.caption_transform)?;
         let captions = || vec!["text".to_owned()];
         let caption_fields = match rows {
             RowSpec::Pictures { captions: true, .. } => {
@@ -206,6 +213,7 @@ impl DataFile {
             workers: self.workers.unwrap_or(2),
             clean: self.clean,
             transform,
+            caption_transform,
         })
     }
 }
@@ -253,6 +261,7 @@ impl Data {
         require(self.image_field.is_none(), &key("data.image_field"), of_pictures)?;
         let message = "applies only to objectives on pictures with captions";
         require(self.caption_fields.is_empty(), &key("data.caption_fields"), message)?;
+        require(self.caption_transform.is_empty(), &key("data.caption_transform"), message)?;
         let (is_grouped, pairs) = (!self.pair_fields.is_empty(), key("data.pair_fields"));
         let wants_groups = matches!(rows, RowSpec::Groups { .. });
         let message =
@@ -320,7 +329,9 @@ impl Data {
         let paths = key("data.paths");
         require(!self.paths.is_empty(), &paths, "is empty: name a file, a folder or a glob")?;
         for path in &self.paths {
-            let pattern = path.contains(['*', '?', '[']);
+            // Only pictures have brace ranges; the reader expands them and finds out whether the files exist.
+            let pattern =
+                path.contains(['*', '?', '[']) || rows.have_pictures() && path.contains('{');
             let message =
                 format!("{path} does not exist (paths are relative to the current folder)");
             require(pattern || Path::new(path).exists(), &paths, message)?;

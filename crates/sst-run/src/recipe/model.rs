@@ -225,7 +225,13 @@ impl ModelChoice {
             POSITIONS.iter().find_map(|key| text.get(*key))
         });
         let positions = limit.and_then(Value::as_u64).map(|limit| limit as usize);
-        Ok(OfModel { positions, image_size })
+        let key = match self {
+            Self::New { .. } => "model.type",
+            Self::Folder { .. } => "model.path",
+        };
+        let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
+        let reads_text = image_size.is_none() || config.get("text_config").is_some();
+        Ok(OfModel { model_type: model_type.to_owned(), key, reads_text, positions, image_size })
     }
 
     /// The config.json of the model: that of a new model without what follows from the tokenizer, or that of the folder.

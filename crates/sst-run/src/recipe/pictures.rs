@@ -49,7 +49,12 @@ impl Data {
             require(is_default, &key(&format!("data.{other}")), format!("{message}{hint}"))?;
         }
         let message = format!("applies only to captions, but `{name}` reads none");
-        require(captions || self.caption_fields.is_empty(), &key("data.caption_fields"), message)?;
+        for (other, is_empty) in [
+            ("data.caption_fields", self.caption_fields.is_empty()),
+            ("data.caption_transform", self.caption_transform.is_empty()),
+        ] {
+            require(captions || is_empty, &key(other), message.clone())?;
+        }
         let message = "is empty: name the fields that hold the captions";
         require(
             !captions || !self.caption_fields.is_empty(),

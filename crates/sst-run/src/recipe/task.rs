@@ -100,6 +100,7 @@ impl TaskFile {
             objective::fill(&section("objective"), &self.objective.unwrap_or_default())?;
         let rows = rows(&objective).unwrap_or(RowSpec::Tokens);
         let entry = sst_objectives::entry(objective_name(&objective)).ok();
+        entry.map_or(Ok(()), |entry| of_model.check(entry, &rows))?;
         Ok(Task {
             name: name.to_owned(),
             weight: self.weight,

@@ -49,6 +49,17 @@ pub(super) fn fill(
     filled.collect::<Result<Vec<_>, _>>().map(Some)
 }
 
+/// The transforms of texts with all of their keys. `section` is the key of the list.
+pub(super) fn fill_for_texts(
+    section: &str,
+    given: Option<Vec<Map<String, Value>>>,
+) -> Result<Vec<Map<String, Value>>, Problem> {
+    let known: Vec<Known> = transform::list().iter().map(of_records).collect();
+    let given = given.unwrap_or_default();
+    let filled = given.iter().enumerate();
+    filled.map(|(i, given)| fill_one(&format!("{section}[{i}]"), given, &known)).collect()
+}
+
 fn of_pictures(entry: &pictures::transform::PictureEntry) -> Known {
     Known { name: entry.name, default_config: entry.default_config, takes_other_keys: false }
 }

@@ -42,8 +42,12 @@ pub(super) fn exporter(
         let metrics = if is_evaluated { held_out_only(metrics) } else { Metrics::new() };
         let card = ModelCard { metrics, ..card.clone() };
         let (model, processor) = (HostModel::copy(model).map_err(other)?, Arc::clone(&processor));
-        let model = match &carried {
-            Some(carried) => model.carry(carried.clone()),
+        let carried = carried.clone().map(|carried| match processor.images() {
+            Some(_) => carried.without_image_processor(),
+            None => carried,
+        });
+        let model = match carried {
+            Some(carried) => model.carry(carried),
             None => model,
         };
         Ok(Box::new(move |folder| {

@@ -7,9 +7,8 @@ use sst_cli::args::ExportArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::host::source::named;
 use sst_cli::render;
-use sst_core::Model;
-use sst_data::tokenize::Tokenizer;
-use sst_data::{Ledger, atomic};
+use sst_core::{Modality, Model};
+use sst_data::{Ledger, Processor, atomic};
 use sst_models::{
     HeadConfig, HostModel, LoadOptions, ModelCard, ModelError, Role, SentenceModel, SentenceOptions,
 };
@@ -54,16 +53,22 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit> {
                 return Err(Usage(message.to_owned()).into());
             }
             let folder = found.encoder()?;
-            let tokenizer = Tokenizer::load(&sst_models::tokenizer_folder(&folder)?)?;
-            ledger.add_unused(&tokenizer.unused_beside_truncation());
+            let processor = Processor::load(&sst_models::tokenizer_folder(&folder)?)?;
             let options = LoadOptions { role: Role::Write, ..LoadOptions::new(Device::Cpu) };
             let loaded = sst_models::open(&folder, &options)?;
             loaded.add_to(&ledger);
+            let tokenizer = match loaded.model.encoder(Modality::Text) {
+                Ok(_) => Some(processor.tokenizer()?),
+                Err(_) => None,
+            };
+            if let Some(tokenizer) = tokenizer {
+                ledger.add_unused(&tokenizer.unused_beside_truncation());
+            }
             warn_of_head(&*loaded.model)?;
             let card = ModelCard { pipeline_tag: None, ..card("") };
             let model = HostModel::copy(&*loaded.model)?.carry(loaded.carried);
             atomic::folder(&args.out, |folder| -> Result<()> {
-                Ok(model.save(folder, Some(&tokenizer), &card)?)
+                Ok(model.save(folder, tokenizer, &card)?)
             })?;
         }
         Format::SentenceTransformers => {

@@ -5,8 +5,7 @@ use serde_json::json;
 use sst_cli::args::MergeArgs;
 use sst_cli::exit::{Exit, Usage};
 use sst_cli::render;
-use sst_data::tokenize::{TokenizeError, Tokenizer};
-use sst_data::{Ledger, atomic};
+use sst_data::{Ledger, Processor, atomic};
 use sst_models::{HostModel, LoadOptions, ModelCard, Role};
 use tch::Device;
 
@@ -31,12 +30,9 @@ pub(crate) fn run(args: &MergeArgs) -> Result<Exit> {
         return Err(Usage(message).into());
     }
     let ledger = Ledger::new();
-    let tokenizer = match Tokenizer::load(&sst_models::tokenizer_folder(&folder)?) {
-        Ok(tokenizer) => Some(tokenizer),
-        Err(TokenizeError::NotFound(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
-    if let Some(tokenizer) = &tokenizer {
+    let processor = Processor::load(&sst_models::tokenizer_folder(&folder)?)?;
+    let tokenizer = processor.find_tokenizer();
+    if let Some(tokenizer) = tokenizer {
         ledger.add_unused(&tokenizer.unused_beside_truncation());
     }
     let options = LoadOptions { role: Role::Write, ..LoadOptions::new(Device::Cpu) };
@@ -58,7 +54,7 @@ pub(crate) fn run(args: &MergeArgs) -> Result<Exit> {
     let card = ModelCard { body, ..ModelCard::default() };
     let model = HostModel::copy(&*model)?.carry(loaded.carried);
     atomic::folder(&args.out, |folder| -> Result<()> {
-        Ok(model.save(folder, tokenizer.as_ref(), &card)?)
+        Ok(model.save(folder, tokenizer, &card)?)
     })?;
     if args.json {
         render::json(&json!({

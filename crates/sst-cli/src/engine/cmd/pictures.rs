@@ -184,8 +184,11 @@ pub(super) fn caption_tokens(
     given: Option<usize>,
     ledger: &Ledger,
 ) -> Result<CaptionTokens> {
-    let length = max_length(given, model.max_length()?)?;
-    Ok(CaptionTokens::new(processor.tokenizer()?, length, ledger)?)
+    let tokenizer = processor.tokenizer()?;
+    let limit = model.max_length()?;
+    // Without a given number, captions are cut where the tokenizer of the folder cuts texts.
+    let given = given.or(tokenizer.model_max_length().filter(|length| *length < limit));
+    Ok(CaptionTokens::new(tokenizer, max_length(given, limit)?, ledger)?)
 }
 
 /// The image processor of a model that reads pictures.

@@ -25,6 +25,12 @@ pub(super) fn named_pictures(
     args: &ZeroShotArgs,
     given: Vec<Setting<'_>>,
 ) -> Result<Measured> {
+    if let Some(template) = args.templates.iter().find(|template| !template.contains("{}")) {
+        let message = format!(
+            "--template is `{template}`: write {{}} where the label belongs, as in \"a picture of {{}}\""
+        );
+        return Err(Usage(message).into());
+    }
     let found = model::find(&args.model)?;
     must_read(&found, Modality::Image)?;
     must_read(&found, Modality::Text)?;

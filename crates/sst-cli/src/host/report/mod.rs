@@ -22,7 +22,7 @@ pub fn run(args: &ReportArgs) -> Result<Exit> {
         if extension != "html" && extension != "htm" {
             return Err(Usage(format!("--out {}: name a .html file", out.display())).into());
         }
-        output::require_replaceable(out)?;
+        output::require_replaceable("--out", out)?;
     }
     let record = Record::read(&args.run)?;
     if let Some(line) = record.cut_off {

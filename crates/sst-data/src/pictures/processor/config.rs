@@ -8,7 +8,7 @@ use super::{ImageProcessor, ProcessorKind};
 use crate::unused::{Harmless, Unused};
 
 /// The keys that are read.
-const USED: [&str; 14] = [
+const USED: [&str; 16] = [
     "image_processor_type",
     "feature_extractor_type",
     "do_resize",
@@ -23,6 +23,8 @@ const USED: [&str; 14] = [
     "image_std",
     "do_convert_rgb",
     "do_pad",
+    "default_to_square",
+    "use_square_size",
 ];
 
 const HARMLESS: &[Harmless] = &[
@@ -33,7 +35,6 @@ const HARMLESS: &[Harmless] = &[
     ("return_tensors", "says what is returned to Python"),
     ("device", "says where it is computed"),
     ("disable_grouping", "says in which order it is computed"),
-    ("default_to_square", "is decided by the class"),
 ];
 
 /// The largest side.
@@ -60,13 +61,19 @@ pub(super) fn parse(object: &Map<String, Value>) -> Result<(ImageProcessor, Unus
             format!("resample is {value} and must be from 0 to 5, the numbers of Pillow's filters")
         })?,
     };
-    let resize = flag("do_resize", true)?.then(|| size(object, kind)).transpose()?;
+    if flag("use_square_size", false)? {
+        let message = "use_square_size is true, which is not supported: remove it, and write size as height and width";
+        return Err(message.to_owned());
+    }
+    let to_square = flag("default_to_square", !kind.keeps_proportion())?;
+    let resize = flag("do_resize", true)?.then(|| size(object, kind, to_square)).transpose()?;
     let crop = flag("do_center_crop", kind.crops())?.then(|| crop_size(object)).transpose()?;
     let rescale_factor = match object.get("rescale_factor") {
         None | Some(Value::Null) => 1.0 / 255.0,
         Some(value) => value
             .as_f64()
-            .ok_or_else(|| format!("rescale_factor is {value} and must be a number"))?,
+            .filter(|factor| *factor > 0.0)
+            .ok_or_else(|| format!("rescale_factor is {value} and must be a number above 0"))?,
     };
     let rescale_factor = if flag("do_rescale", true)? { rescale_factor } else { 1.0 };
     let (mean, std) = match flag("do_normalize", true)? {
@@ -103,7 +110,12 @@ fn side(key: &str, value: &Value) -> Result<u32, String> {
     side.ok_or_else(|| format!("{key} is {value} and must be from 1 to {MAX_SIDE}"))
 }
 
-fn size(object: &Map<String, Value>, kind: ProcessorKind) -> Result<ResizeTo, String> {
+/// The size. `to_square` is what the file says about a size of one number, or else what the class does with it.
+fn size(
+    object: &Map<String, Value>,
+    kind: ProcessorKind,
+    to_square: bool,
+) -> Result<ResizeTo, String> {
     const KEY: &str = "size";
     let refuse = |value: &Value| {
         Err(format!("size is {value} and must have height and width, or shortest_edge alone"))
@@ -122,6 +134,15 @@ fn size(object: &Map<String, Value>, kind: ProcessorKind) -> Result<ResizeTo, St
                 }
                 _ => refuse(&Value::Object(size.clone())),
             }
+        }
+        // Versions of transformers differ in what this is.
+        Some(value @ Value::Number(_))
+            if to_square == kind.keeps_proportion() || kind == ProcessorKind::Siglip =>
+        {
+            Err(format!(
+                "size is {value}, which is a square in some versions of transformers and the short side in others: write \
+                 {{\"height\": {value}, \"width\": {value}}} or {{\"shortest_edge\": {value}}}"
+            ))
         }
         // As files of older versions have it.
         Some(value @ Value::Number(_)) => Ok(kind.size(side(KEY, value)?)),

@@ -131,6 +131,23 @@ impl ImageProcessor {
         Value::Object(object)
     }
 
+    /// What happens to the size of a picture, such as `brings the short side to 256 pixels and cuts out 224 x 224`.
+    pub fn geometry(&self) -> String {
+        let sides = |sides: Sides| {
+            let (width, height) = sides.width_height();
+            format!("{height} x {width}")
+        };
+        let resized = match self.resize {
+            None => "keeps the size".to_owned(),
+            Some(ResizeTo::Sides(size)) => format!("resizes to {}", sides(size)),
+            Some(ResizeTo::ShortestEdge { shortest_edge }) => {
+                format!("brings the short side to {shortest_edge} pixels")
+            }
+        };
+        let cut = self.crop.map(|size| format!(" and cuts out {}", sides(size)));
+        resized + &cut.unwrap_or_default()
+    }
+
     /// The picture, resized and cut.
     #[must_use]
     pub fn fit(&self, picture: Picture) -> Picture {

@@ -42,7 +42,8 @@ pub struct PictureSource {
     /// member of a sample that is named like a picture.
     pub picture_field: Option<String>,
     /// The fields of captions. In tar files it is an extension, such as `txt`, or a field of the JSON member. A caption is
-    /// a text or a list of texts.
+    /// a text or a list of texts. A picture needs a caption in one of them; where another has none, the ledger counts
+    /// `captions.missing`.
     pub caption_fields: Vec<String>,
     /// The field of the label. In a folder of pictures any name stands for the class. `None` reads no labels.
     pub label_field: Option<String>,
@@ -77,7 +78,7 @@ pub struct RawPicture {
     pub file: EncodedPicture,
     /// Its label, if labels are read.
     pub label: Option<String>,
-    /// Its captions, for each field of captions at least one.
+    /// Its captions, for each field of captions a list. At least one of the lists is not empty.
     pub captions: Vec<Vec<String>>,
 }
 

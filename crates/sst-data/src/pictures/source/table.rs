@@ -85,7 +85,6 @@ fn raw_picture(
     };
     let label = source.label_field.as_deref();
     let label = label.map(|field| values::label(field, beside.get(field))).transpose()?;
-    let captions = source.caption_fields.iter();
-    let captions = captions.map(|field| values::captions(field, beside.get(field.as_str())));
-    Ok(RawPicture { key, file, label, captions: captions.collect::<Result<_, _>>()? })
+    let captions = values::captions(&source.caption_fields, |field| beside.get(field))?;
+    Ok(RawPicture { key, file, label, captions })
 }

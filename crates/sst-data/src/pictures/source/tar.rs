@@ -237,8 +237,7 @@ impl Sample {
         let (_, file) = self.picture.ok_or(PictureProblem::Missing)?;
         let label = source.label_field.as_deref();
         let label = label.map(|field| values::label(field, self.fields.get(field))).transpose()?;
-        let captions = source.caption_fields.iter();
-        let captions = captions.map(|field| values::captions(field, self.fields.get(field)));
-        Ok(RawPicture { key, file, label, captions: captions.collect::<Result<_, _>>()? })
+        let captions = values::captions(&source.caption_fields, |field| self.fields.get(field))?;
+        Ok(RawPicture { key, file, label, captions })
     }
 }

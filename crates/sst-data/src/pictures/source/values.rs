@@ -8,8 +8,27 @@ fn problem(field: &str, reason: impl Into<String>) -> PictureProblem {
     PictureProblem::Field { field: field.to_owned(), reason: reason.into() }
 }
 
+/// The captions in each of `fields`, whose values `get` returns. Of several fields, some may have none.
+pub(super) fn captions<'v>(
+    fields: &[String],
+    get: impl Fn(&str) -> Option<&'v Value>,
+) -> Result<Vec<Vec<String>>, PictureProblem> {
+    let is_absent = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => true,
+        Some(Value::Array(list)) => list.is_empty(),
+        Some(Value::String(text)) => text.trim().is_empty(),
+        Some(_) => false,
+    };
+    let are_all_absent = fields.iter().all(|field| is_absent(get(field)));
+    let of_field = |field: &String| match get(field) {
+        value if !are_all_absent && is_absent(value) => Ok(Vec::new()),
+        value => of_field(field, value),
+    };
+    fields.iter().map(of_field).collect()
+}
+
 /// The captions in `value`: a text, or a list of texts, of which training draws one each time.
-pub(super) fn captions(field: &str, value: Option<&Value>) -> Result<Vec<String>, PictureProblem> {
+fn of_field(field: &str, value: Option<&Value>) -> Result<Vec<String>, PictureProblem> {
     let one = |value: &Value| match value {
         Value::String(text) if text.trim().is_empty() => {
             Err(problem(field, "is empty: fill it in, or remove the record"))

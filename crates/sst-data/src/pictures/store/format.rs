@@ -10,7 +10,7 @@ use crate::store::{FileRecord, Sealed};
 
 /// The version of the format, of decoding and of resizing. It is raised whenever the same files give other bytes, so that
 /// older stores are built again.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 pub(super) const PIXELS: &str = "pixels.bin";
 pub(super) const RECORDS: &str = "records.bin";

@@ -94,7 +94,9 @@ impl PicturePreparation<'_> {
         let labels = LabelCollector::new("label", self.labels)
             .map_err(|error| PictureError::Labels(error.to_string()))?;
         let writer = PictureWriter::create(self.cache, fingerprint)?;
-        let mut building = Building { preparation: self, writer, labels, ledger: &ledger };
+        let has_captions = vec![false; self.source.caption_fields.len()];
+        let mut building =
+            Building { preparation: self, writer, labels, has_captions, ledger: &ledger };
         let stored_bytes = 2 * 3 * u64::from(self.stored.side()).pow(2);
         let most = (BATCH_BYTES / stored_bytes).clamp(1, BATCH_PICTURES as u64) as usize;
         let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -114,12 +116,23 @@ impl PicturePreparation<'_> {
             Ok(())
         })?;
         building.write(batch)?;
-        let Building { writer, labels, .. } = building;
+        let Building { writer, labels, has_captions, .. } = building;
         let (pictures, written) = writer.counts();
         progress(pictures, written);
         if pictures == 0 {
             self.ledger.merge(&ledger.entries());
-            return Err(PictureError::NoneLeft(self.source.paths.join(", ")));
+            let left_out = ledger.entries().into_iter().map(|(name, entry)| {
+                let first = entry.first.map(|place| format!(" (first at {place})"));
+                format!("{name} {}{}", entry.count, first.unwrap_or_default())
+            });
+            return Err(PictureError::NoneLeft {
+                paths: self.source.paths.join(", "),
+                left_out: left_out.collect::<Vec<_>>().join(", "),
+            });
+        }
+        let fields = self.source.caption_fields.iter().zip(has_captions);
+        if let Some((field, _)) = fields.into_iter().find(|(_, has_one)| !has_one) {
+            return Err(PictureError::NoCaptions { field: field.clone() });
         }
         let (table, label_numbers) = labels.finish();
         Ok(writer.finish(Manifest {
@@ -141,6 +154,8 @@ struct Building<'a> {
     preparation: &'a PicturePreparation<'a>,
     writer: PictureWriter,
     labels: LabelCollector,
+    /// Whether a picture has captions in each field.
+    has_captions: Vec<bool>,
     ledger: &'a Ledger,
 }
 
@@ -206,6 +221,10 @@ impl Building<'_> {
             self.labels.count(label);
         }
         let RawPicture { key, captions, .. } = raw;
+        for (captions, has_one) in captions.iter().zip(&mut self.has_captions) {
+            *has_one |= !captions.is_empty();
+            self.ledger.add("captions.missing", u64::from(captions.is_empty()), Some(&key));
+        }
         let (source, record) = (key.source.to_string(), key.record);
         self.writer.push(&decoded.picture, &StoredRecord { source, record, label, captions })
     }

@@ -32,7 +32,7 @@ pub struct PictureRecord {
     pub key: Key,
     /// The number of its label in [`PictureStore::labels`].
     pub label: Option<u32>,
-    /// Its captions, for each of [`PictureStore::caption_fields`] at least one.
+    /// Its captions, for each of [`PictureStore::caption_fields`] a list. At least one of the lists is not empty.
     pub captions: Vec<Vec<String>>,
 }
 
@@ -106,7 +106,7 @@ impl PictureStore {
         hash_of_contents(files, &serde_json::json!([labels, label_numbers]).to_string())
     }
 
-    /// How many pictures have a first caption in the first field of captions that an earlier picture has, too.
+    /// How many pictures have a first caption that an earlier picture has, too.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -115,7 +115,7 @@ impl PictureStore {
         let mut repeated = 0;
         for number in 0..self.num_pictures() {
             let captions = self.record(number)?.captions;
-            let Some(caption) = captions.first().and_then(|captions| captions.first()) else {
+            let Some(caption) = captions.iter().find_map(|captions| captions.first()) else {
                 continue;
             };
             repeated += u64::from(!seen.insert(Sha256::digest(caption.as_bytes())));

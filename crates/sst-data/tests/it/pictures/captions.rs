@@ -1,5 +1,6 @@
 //! Captions as tokens.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -67,4 +68,61 @@ fn each_truncated_caption_is_counted_once() {
         tokens.ids(&Key::new("t.jsonl", 1), text).unwrap();
     }
     assert_eq!(ledger.count("captions.truncated"), 2);
+}
+
+#[test]
+fn a_picture_with_captions_in_some_of_the_fields_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, "1.png", &png([1; 3], 2, 2));
+    let lines = [
+        json!({"image": "1.png", "en": "light", "de": ["licht"]}),
+        json!({"image": "1.png", "de": "tag"}),
+        json!({"image": "1.png", "en": "night", "de": null}),
+        json!({"image": "1.png", "en": [], "de": "nacht"}),
+    ];
+    write(folder, "t.jsonl", lines.map(|line| format!("{line}\n")).concat().as_bytes());
+    let prepare = |fields: &[&str], ledger: &Ledger| {
+        let mut source = PictureSource::new([folder.join("t.jsonl").display().to_string()]);
+        source.caption_fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        let preparation = PicturePreparation {
+            source: &source,
+            stored: StoredPictures::default(),
+            labels: None,
+            ledger,
+            cache: &folder.join("cache"),
+        };
+        preparation.prepare(&mut |_, _| {})
+    };
+    let ledger = Ledger::new();
+    let store = prepare(&["en", "de"], &ledger).unwrap();
+    assert_eq!((store.num_pictures(), ledger.count("captions.missing")), (4, 3));
+    let captions = |number| store.record(number).unwrap().captions.concat();
+    assert_eq!(
+        [0, 1, 2, 3].map(captions).map(|all| all.join(" ")),
+        ["light licht", "tag", "night", "nacht"]
+    );
+
+    let texts = ["light licht tag night nacht".to_owned()];
+    let config = TrainConfig { vocab_size: 60, min_frequency: 1, ..TrainConfig::default() };
+    let tokenizer = train(&config, texts.into_iter()).unwrap();
+    let drawn = |choice, row| {
+        let rows = Pictures::new(Arc::clone(&store), PictureTransforms::none(), Subset::All);
+        let tokens = CaptionTokens::uncounted(&tokenizer, 16).unwrap();
+        let rows = rows.unwrap().with_captions(choice).with_caption_tokens(tokens);
+        let ids = |epoch| rows.get(row, epoch).unwrap().tokens("input_ids").unwrap().to_vec();
+        (0..20).map(ids).collect::<BTreeSet<_>>().len()
+    };
+    // Where there is one caption it is always drawn, and of two fields with one each both are.
+    for (row, count) in [(0, 2), (1, 1), (2, 1), (3, 1)] {
+        assert_eq!(drawn(CaptionChoice::Draw { seed: 1 }, row), count, "{row}");
+        assert_eq!(drawn(CaptionChoice::First, row), 1, "{row}");
+    }
+
+    // A field that no picture has a caption in is misspelled.
+    let error = prepare(&["en", "de", "fr"], &Ledger::new()).unwrap_err();
+    assert!(error.to_string().contains("no picture has a caption in the field `fr`"), "{error}");
+    // A picture without any caption is an error.
+    let error = prepare(&["en"], &Ledger::new()).unwrap_err();
+    assert!(error.to_string().contains("t.jsonl:2"), "{error}");
 }

@@ -12,10 +12,11 @@ use crate::recipe::{Keys, RunConfig, Task};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OnlineEval {
-    /// The names of the evaluators. Those that learn from labels need `data.label_field`, or a folder for each class.
+    /// The names of the evaluators. Those that learn from labels need `data.label_field`, or folders of pictures with one
+    /// for each class.
     pub evaluators: Vec<String>,
-    /// Evaluators that learn from labels learn from so many pictures of the training part at most, with as many of each label as possible.
-    /// Default: 2,000.
+    /// Evaluators that learn from labels learn from so many pictures of the training part at most, with as many of each
+    /// label as possible. Default: 2,000.
     #[serde(default = "train_pictures")]
     pub train_pictures: u64,
 }
@@ -26,6 +27,14 @@ fn train_pictures() -> u64 {
 
 pub(in crate::recipe) const KEYS: Keys =
     Keys { limits: &[("train.online_eval.train_pictures", 1.0, MOST_COUNT)], ..Keys::NONE };
+
+impl OnlineEval {
+    /// Whether one of the evaluators learns from labels.
+    pub(crate) fn needs_labels(&self) -> bool {
+        let mut entries = self.evaluators.iter().filter_map(|name| sst_eval::entry(name).ok());
+        entries.any(|entry| entry.input == InputKind::LabelledRows)
+    }
+}
 
 /// Whether an evaluator can run here: it reads single pictures, with labels or without.
 fn is_online(entry: &Entry) -> bool {

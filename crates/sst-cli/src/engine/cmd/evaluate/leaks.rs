@@ -138,7 +138,12 @@ pub(super) fn are_pictures(section: &Measurement, found: &ModelLocation) -> bool
     let input = sst_eval::entry(&section.evaluator).map(|entry| entry.input);
     match input {
         Ok(InputKind::NamedPictures) => true,
-        Ok(InputKind::Pairs | InputKind::LabelledRows) => found.reads(Modality::Image),
+        Ok(
+            InputKind::Pairs
+            | InputKind::LabelledRows
+            | InputKind::EmbeddedTexts
+            | InputKind::ComparedTexts,
+        ) => found.reads(Modality::Image),
         _ => false,
     }
 }
