@@ -1,6 +1,7 @@
 //! Commands on pictures: `sst embed`, `sst eval retrieval`, `zero-shot`, `probe` and `knn`, and `sst reconstruct`.
 
 mod embed;
+mod export;
 mod held_out;
 mod probe;
 mod reconstruct;

@@ -129,3 +129,44 @@ fn frozen_vectors_are_measured_during_a_run() {
     sandbox.write("pictures.jsonl", rare);
     refuse(recipe(evaluators), &["`odd` has"]);
 }
+
+#[test]
+fn folders_are_labels_and_ranges_are_paths() {
+    let sandbox = Sandbox::new();
+    for at in 0..60 {
+        let (name, colour) = super::COLOURS[at as usize % 3];
+        let file = super::picture(colour, at).to_png().unwrap();
+        std::fs::create_dir_all(sandbox.path(&format!("pictures/{name}"))).unwrap();
+        sandbox.write(&format!("pictures/{name}/{at}.png"), file);
+    }
+    let of_folders = |online: &str| {
+        let recipe = recipe(online).replace("label_field = \"label\"\n", "");
+        recipe.replace("pictures.jsonl", "pictures")
+    };
+    let online = "evaluators = [\"knn\"]";
+    sandbox.write("recipe.toml", of_folders(online));
+    sandbox.good(&["pretrain", "recipe.toml"]);
+    let metrics = sandbox.read("runs/r/metrics.jsonl");
+    let accuracy = metrics.lines().filter_map(|line| {
+        serde_json::from_str::<Value>(line).unwrap()["eval/knn/accuracy"].as_f64()
+    });
+    assert_eq!(accuracy.count(), 2, "{metrics}");
+
+    // Fewer pictures than neighbours are refused before the first step.
+    sandbox.write("few.toml", of_folders(&format!("{online}\ntrain_pictures = 12")));
+    let few = ["pretrain", "few.toml", "--set", "run.name=few"];
+    refused(&sandbox, &few, &["20 neighbours", "12 pictures", "train.online_eval"]);
+
+    // A range stands for its files, and one that names no file is refused.
+    for (name, lines) in [("part-0.jsonl", 0..30), ("part-1.jsonl", 30..60)] {
+        sandbox.write(name, lines.map(super::line).collect::<String>());
+    }
+    let ranged = recipe(online).replace("pictures.jsonl", "part-{0..1}.jsonl");
+    sandbox.write("ranged.toml", ranged.clone());
+    sandbox.good(&["pretrain", "ranged.toml", "--set", "run.name=ranged"]);
+    let environment = sandbox.json("runs/ranged/environment.json");
+    assert_eq!(environment["data"]["documents"], 60, "{environment}");
+    sandbox.write("ranged.toml", ranged.replace("{0..1}", "{0..2}"));
+    let missing = ["pretrain", "ranged.toml", "--set", "run.name=missing"];
+    refused(&sandbox, &missing, &["part-2.jsonl"]);
+}

@@ -56,3 +56,45 @@ fn the_configuration_of_a_run_resolves_to_itself() {
     assert_eq!(text, again.to_toml().unwrap());
     assert_eq!((config.run.seed, config.train.optimizer.name), (0, Default::default()));
 }
+
+#[test]
+fn a_model_that_an_objective_cannot_train_is_refused_at_its_type() {
+    let layers = "hidden_size = 16\nnum_hidden_layers = 1\nnum_attention_heads = 2\nintermediate_size = 32\n";
+    let towers = format!("[model.vision_config]\n{layers}[model.text_config]\n{layers}");
+    let check = |model_type: &str, objective: &str, expected: Option<&str>| {
+        let own = match model_type {
+            "clip" | "siglip" | "vision-text-dual-encoder" => towers.as_str(),
+            _ => layers,
+        };
+        let text =
+            format!("[model]\ntype = \"{model_type}\"\n{own}[objective]\nname = \"{objective}\"\n");
+        let error = Recipe::parse(&text).unwrap().check().map(|_| ()).unwrap_err().to_string();
+        match expected {
+            Some(expected) => assert_eq!(error, format!("recipe:2: model.type: {expected}")),
+            None => assert!(!error.contains("model.type"), "{model_type} {objective}: {error}"),
+        }
+    };
+    let wanted = |found: &str, name: &str, types: &str| {
+        format!("is a `{found}` model, and `{name}` trains models of the type {types}")
+    };
+    let dual = "vision-text-dual-encoder";
+    for found in ["vit", "vit_mae", "bert", "siglip"] {
+        check(found, "clip", Some(&wanted(found, "clip", &format!("clip or {dual}"))));
+    }
+    for found in ["clip", dual, "bert"] {
+        check(found, "siglip", Some(&wanted(found, "siglip", "siglip")));
+        check(found, "mae", Some(&wanted(found, "mae", "vit_mae")));
+    }
+    let no_text = "is a `vit` model, which reads no text, and `mlm` learns from text";
+    check("vit", "mlm", Some(no_text));
+    let no_pictures =
+        "is a `bert` model, which reads no pictures, and `simclr` learns from pictures";
+    check("bert", "simclr", Some(no_pictures));
+    for (found, objective) in
+        [("clip", "clip"), (dual, "clip"), ("siglip", "siglip"), ("vit_mae", "mae")]
+    {
+        check(found, objective, None);
+    }
+    check("vit", "simclr", None);
+    check("bert", "mlm", None);
+}

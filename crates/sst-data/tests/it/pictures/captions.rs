@@ -10,6 +10,7 @@ use sst_data::pictures::{
 };
 use sst_data::rows::{Dataset, Subset};
 use sst_data::tokenize::{TrainConfig, train};
+use sst_data::transform::{Context, Transforms};
 use sst_data::{Key, Ledger};
 
 use super::store::{png, write};
@@ -118,6 +119,32 @@ fn a_picture_with_captions_in_some_of_the_fields_is_kept() {
         assert_eq!(drawn(CaptionChoice::Draw { seed: 1 }, row), count, "{row}");
         assert_eq!(drawn(CaptionChoice::First, row), 1, "{row}");
     }
+
+    // A transform of captions changes the tokens, in another way in each epoch.
+    let config = json!({"name": "augment", "kind": "deletion", "rate": 0.5});
+    let transforms = Transforms::from_configs(1, &[config], &Context::default()).unwrap();
+    let tokens = CaptionTokens::uncounted(&tokenizer, 16).unwrap();
+    let whole = tokens.ids(&Key::new("t.jsonl", 1), "light licht").unwrap();
+    write(folder, "two.jsonl", b"{\"image\": \"1.png\", \"en\": \"light licht\"}\n");
+    let mut source = PictureSource::new([folder.join("two.jsonl").display().to_string()]);
+    source.caption_fields = vec!["en".to_owned()];
+    let cache = folder.join("cache");
+    let stored = StoredPictures::default();
+    let ledger = Ledger::new();
+    let preparation = PicturePreparation {
+        source: &source,
+        stored,
+        labels: None,
+        ledger: &ledger,
+        cache: &cache,
+    };
+    let two = preparation.prepare(&mut |_, _| {}).unwrap();
+    let rows = Pictures::new(two, PictureTransforms::none(), Subset::All).unwrap();
+    let rows = rows.with_caption_tokens(tokens).with_caption_transforms(transforms);
+    let ids = |epoch| rows.get(0, epoch).unwrap().tokens("input_ids").unwrap().to_vec();
+    let seen: BTreeSet<Vec<u32>> = (0..20).map(ids).collect();
+    assert_eq!(seen.len(), 2, "one of the two words is left out");
+    assert!(!seen.contains(&whole));
 
     // A field that no picture has a caption in is misspelled.
     let error = prepare(&["en", "de", "fr"], &Ledger::new()).unwrap_err();

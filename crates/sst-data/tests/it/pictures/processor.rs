@@ -82,3 +82,44 @@ fn of_two_files_the_newer_kind_is_read() {
     let (read, _) = ImageProcessor::load(folder.path()).unwrap();
     assert_eq!(read.width_height(), Some((24, 24)));
 }
+
+/// transformers 4 and 5 read a size of one number in different ways, for SigLIP and by the key `default_to_square`.
+#[test]
+fn a_size_whose_meaning_depends_on_the_version_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("preprocessor_config.json");
+    let load = |config: serde_json::Value| {
+        sst_data::atomic::write(&path, config.to_string().as_bytes()).unwrap();
+        ImageProcessor::load(folder.path())
+    };
+    let class = |name: &str| format!("{name}ImageProcessor");
+    for (config, part) in [
+        (json!({"image_processor_type": class("Siglip"), "size": 16}), "size is 16"),
+        (
+            json!({"image_processor_type": class("ViT"), "size": 16, "default_to_square": false}),
+            "shortest_edge",
+        ),
+        (
+            json!({"image_processor_type": class("CLIP"), "size": 16, "default_to_square": true}),
+            "height",
+        ),
+        (
+            json!({"image_processor_type": class("CLIP"), "use_square_size": true}),
+            "use_square_size",
+        ),
+        (json!({"image_processor_type": class("ViT"), "rescale_factor": 0}), "rescale_factor is 0"),
+    ] {
+        let error = load(config).unwrap_err().to_string();
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    // Where all versions agree, it is read.
+    let clip = json!({"image_processor_type": class("CLIP"), "size": 16, "default_to_square": false, "crop_size": 16});
+    assert_eq!(load(clip).unwrap().0.width_height(), Some((16, 16)));
+    let size = json!({"height": 16, "width": 24});
+    let siglip =
+        json!({"image_processor_type": class("Siglip"), "size": size, "default_to_square": false});
+    let (siglip, unused) = load(siglip).unwrap();
+    assert_eq!(siglip.width_height(), Some((24, 16)));
+    assert!(unused.is_empty(), "{unused:?}");
+    assert_eq!(siglip.geometry(), "resizes to 16 x 24");
+}
