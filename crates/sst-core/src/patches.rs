@@ -22,7 +22,8 @@ pub trait PatchDecoder {
     fn norm_pix(&self) -> bool;
 }
 
-/// How images of one size are cut into patches. A patch is its rows of pixels one after the other, with the channels of
+/// How images of one size are cut into patches. Pixels at the right and at the bottom that fill no patch are left out, as by
+/// the convolution of transformers' models. A patch is its rows of pixels one after the other, with the channels of
 /// a pixel side by side: the order of transformers' ViTMAE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PatchGrid {
@@ -38,14 +39,14 @@ impl PatchGrid {
     /// The patches of the images of an encoder.
     ///
     /// # Errors
-    /// If the encoder reads no images, or the patch does not divide their height and width.
+    /// If the encoder reads no images, or a patch is larger than they are.
     pub fn new(spec: InputSpec) -> Result<Self> {
         let InputSpec::Image { size: [height, width], channels, patch } = spec else {
             return Err(Error::Contract("a text has no patches".into()));
         };
-        if patch < 1 || height % patch != 0 || width % patch != 0 {
+        if patch < 1 || patch > height.min(width) {
             return Err(Error::Contract(format!(
-                "patches of {patch} x {patch} pixels do not fill images of {height} x {width}"
+                "images of {height} x {width} pixels have no patch of {patch} x {patch}"
             )));
         }
         Ok(Self { size: [height / patch, width / patch], patch, channels })
@@ -56,6 +57,15 @@ impl PatchGrid {
         self.size[0] * self.size[1]
     }
 
+    /// The part `[b, c, rows * p, columns * p]` of images `[b, c, h, w]` that patches fill.
+    ///
+    /// # Errors
+    /// If the images are smaller.
+    pub fn filled(&self, images_bchw: &Tensor) -> Result<Tensor> {
+        let [height, width] = self.size.map(|count| count * self.patch);
+        Ok(images_bchw.f_narrow(2, 0, height)?.f_narrow(3, 0, width)?)
+    }
+
     /// The patches `[b, n, p * p * c]` of images `[b, c, h, w]`.
     ///
     /// # Errors
@@ -63,13 +73,13 @@ impl PatchGrid {
     pub fn cut(&self, images_bchw: &Tensor) -> Result<Tensor> {
         let ([rows, columns], p, c) = (self.size, self.patch, self.channels);
         let b = images_bchw.size()[0];
-        let cut = images_bchw.f_reshape([b, c, rows, p, columns, p])?;
+        let cut = self.filled(images_bchw)?.f_reshape([b, c, rows, p, columns, p])?;
         // Axes b, row, column, pixel row, pixel column, channel.
         let cut = cut.f_permute([0, 2, 4, 3, 5, 1])?;
         Ok(cut.f_reshape([b, rows * columns, p * p * c])?)
     }
 
-    /// The images `[b, c, h, w]` of patches `[b, n, p * p * c]`.
+    /// The images `[b, c, rows * p, columns * p]` of patches `[b, n, p * p * c]`.
     ///
     /// # Errors
     /// If the patches have another size, or libtorch fails.
@@ -136,10 +146,18 @@ mod tests {
     }
 
     #[test]
-    fn patches_must_fill_the_image() {
-        for (size, patch) in [([4, 5], 2), ([5, 4], 2), ([4, 4], 0)] {
-            let spec = InputSpec::Image { size, channels: 3, patch };
-            assert!(PatchGrid::new(spec).is_err(), "{size:?} {patch}");
+    fn pixels_that_fill_no_patch_are_left_out() {
+        let grid = |size: [i64; 2], patch: i64| {
+            PatchGrid::new(InputSpec::Image { size, channels: 1, patch })
+        };
+        for (size, patch) in [([1, 4], 2), ([4, 1], 2), ([4, 4], 0)] {
+            assert!(grid(size, patch).is_err(), "{size:?} {patch}");
         }
+        let images = Tensor::arange(35, (Kind::Float, Device::Cpu)).reshape([1, 1, 5, 7]);
+        let filled = images.narrow(2, 0, 4).narrow(3, 0, 6);
+        let (odd, even) = (grid([5, 7], 2).unwrap(), grid([4, 6], 2).unwrap());
+        assert_eq!(odd, even);
+        assert_eq!(odd.cut(&images).unwrap(), even.cut(&filled).unwrap());
+        assert_eq!(odd.join(&odd.cut(&images).unwrap()).unwrap(), filled);
     }
 }

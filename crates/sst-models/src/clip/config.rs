@@ -241,7 +241,7 @@ impl ClipVisionConfig {
     /// Checks the values, after serde has checked their types.
     ///
     /// # Errors
-    /// If a value is out of range, or patches do not fill an image.
+    /// If a value is out of range, or an image is smaller than a patch.
     pub fn check(&self) -> Result<(), ModelError> {
         check_sizes(&[
             ("hidden_size", self.hidden_size),

@@ -136,8 +136,8 @@ impl ImageEmbeddings {
     /// The patches `[b * n, c * p * p]`: the pixels of one channel after those of another, as in the weight.
     fn cut(&self, images: &Tensor) -> Result<Tensor> {
         let PatchGrid { size: [rows, columns], patch: p, channels: c } = self.grid;
-        let cut =
-            images.f_to_kind(self.weight.f_kind()?)?.f_reshape([-1, c, rows, p, columns, p])?;
+        let images = self.grid.filled(images)?.f_to_kind(self.weight.f_kind()?)?;
+        let cut = images.f_reshape([-1, c, rows, p, columns, p])?;
         // Axes b, row, column, channel, pixel row, pixel column.
         Ok(cut.f_permute([0, 2, 4, 1, 3, 5])?.f_reshape([-1, c * p * p])?)
     }

@@ -7,4 +7,4 @@ mod size;
 pub(crate) use embeddings::{EmbeddingConfig, ImageEmbeddings, Parameters};
 pub(crate) use encoder::ImageEncoder;
 pub use size::{ImageSize, PatchSize};
-pub(crate) use size::{check_image, image_spec};
+pub(crate) use size::{check_filled, check_image, image_spec};

@@ -59,15 +59,26 @@ pub(crate) fn check_image(
         let message = format!("is {rows} x {columns}, and sst has square patches only");
         return Err(bad("patch_size", &message));
     }
-    if height % rows != 0 || width % rows != 0 {
-        let message = format!(
-            "is {height} x {width} pixels, which patches of {rows} x {rows} pixels do not fill: choose a multiple of \
-             patch_size"
-        );
+    if rows > height.min(width) {
+        let message =
+            format!("is {height} x {width} pixels, and a patch has {rows} x {rows}: enlarge it");
         return Err(bad("image_size", &message));
     }
     if square && height != width {
         let message = format!("is {height} x {width}, and this model has square images only");
+        return Err(bad("image_size", &message));
+    }
+    Ok(())
+}
+
+/// Checks that patches fill the image: a model that reconstructs the patches of an image needs all of it.
+pub(crate) fn check_filled(size: ImageSize, patch: PatchSize) -> Result<(), ModelError> {
+    let ([height, width], side) = (size.sides(), patch.sides()[0]);
+    if height % side != 0 || width % side != 0 {
+        let message = format!(
+            "is {height} x {width} pixels, which patches of {side} x {side} pixels do not fill: choose a multiple of \
+             patch_size"
+        );
         return Err(bad("image_size", &message));
     }
     Ok(())
@@ -78,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_numbers_or_pairs_and_patches_fill_images() {
+    fn sizes_are_numbers_or_pairs_and_an_image_has_a_patch() {
         let size: ImageSize = serde_json::from_str("[6, 4]").unwrap();
         assert_eq!(size.sides(), [6, 4]);
         assert_eq!(serde_json::to_string(&size).unwrap(), "[6,4]");
@@ -89,7 +100,11 @@ mod tests {
         let refused = |key: &str| Err(key.to_owned());
         assert_eq!(check(size, 2, 3, false), Ok(()));
         assert_eq!(check(size, 2, 3, true), refused("image_size"));
-        assert_eq!(check(size, 4, 3, false), refused("image_size"));
+        // Height 6 and width 4 have a patch of 4 and a rest, but none of 5.
+        assert_eq!(check(size, 4, 3, false), Ok(()));
+        assert_eq!(check(size, 5, 3, false), refused("image_size"));
+        assert!(check_filled(size, ImageSize::Square(4)).is_err());
+        assert!(check_filled(size, ImageSize::Square(2)).is_ok());
         assert_eq!(check(ImageSize::Square(0), 1, 3, true), refused("image_size"));
         assert_eq!(check(size, 0, 3, false), refused("patch_size"));
         assert_eq!(check(size, 2, 0, false), refused("num_channels"));

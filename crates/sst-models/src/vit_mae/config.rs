@@ -7,7 +7,9 @@ use sst_core::nn::Activation;
 use crate::block::{BlockConfig, BlockInit, check_heads};
 use crate::config::{check_dropout, check_refused, check_sizes};
 use crate::error::{ModelError, bad};
-use crate::image::{EmbeddingConfig, ImageSize, Parameters, PatchSize, check_image, image_spec};
+use crate::image::{
+    EmbeddingConfig, ImageSize, Parameters, PatchSize, check_filled, check_image, image_spec,
+};
 
 /// The keys of a ViTMAE config.json that define the model. The defaults are those of `vit-mae-base`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,6 +113,7 @@ impl VitMaeConfig {
             }
         }
         check_image(self.image_size, self.patch_size, self.num_channels, true)?;
+        check_filled(self.image_size, self.patch_size)?;
         if !(0.0..1.0).contains(&self.mask_ratio) {
             let message = format!("is {} and must be at least 0 and below 1", self.mask_ratio);
             return Err(bad("mask_ratio", &message));

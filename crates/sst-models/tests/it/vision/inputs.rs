@@ -96,8 +96,8 @@ fn images_of_another_size_or_type_are_refused() {
 fn configurations_that_cannot_be_are_refused_by_key() {
     let clip = |text: Value, vision: Value| json!({"model_type": "clip", "text_config": text, "vision_config": vision});
     for (config, part) in [
-        (json!({"model_type": "vit", "image_size": 225}), "image_size: is 225 x 225"),
-        (json!({"model_type": "vit", "image_size": [224, 223]}), "image_size: is 224 x 223"),
+        (json!({"model_type": "vit_mae", "image_size": 225}), "image_size: is 225 x 225"),
+        (json!({"model_type": "vit", "image_size": [224, 15]}), "image_size: is 224 x 15"),
         (json!({"model_type": "vit", "patch_size": [16, 8]}), "patch_size"),
         (json!({"model_type": "vit", "hidden_size": 50}), "does not divide into 12 heads"),
         (json!({"model_type": "vit", "hidden": 50}), "unknown field `hidden`"),
@@ -111,7 +111,7 @@ fn configurations_that_cannot_be_are_refused_by_key() {
         (clip(json!({"vocab_size": 100}), json!({})), "text_config.eos_token_id: is 49407"),
         (clip(json!({"eos_token_id": null}), json!({})), "text_config.eos_token_id"),
         (clip(json!({"width": 3}), json!({})), "text_config.width: unknown field"),
-        (clip(json!({}), json!({"image_size": 100})), "vision_config.image_size"),
+        (clip(json!({}), json!({"image_size": 31})), "vision_config.image_size"),
         (clip(json!({"model_type": "bert"}), json!({})), "text_config.model_type"),
         (clip(json!({"hidden_act": "swiglu"}), json!({})), "text_config.hidden_act"),
         (

@@ -15,7 +15,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 use crate::case::{Case, golden};
 
 /// The golden cases, with the `model_type` and the architecture.
-pub(crate) const CASES: [(&str, &str, &str); 9] = [
+pub(crate) const CASES: [(&str, &str, &str); 11] = [
     ("vit", "vit", "ViTForImageClassification"),
     ("vit-odd", "vit", "ViTForImageClassification"),
     ("mae", "vit_mae", "ViTMAEForPreTraining"),
@@ -23,6 +23,8 @@ pub(crate) const CASES: [(&str, &str, &str); 9] = [
     ("clip", "clip", "CLIPModel"),
     ("clip-two", "clip", "CLIPModel"),
     ("siglip", "siglip", "SiglipModel"),
+    ("vit-rest", "vit", "ViTForImageClassification"),
+    ("siglip-rest", "siglip", "SiglipModel"),
     ("dual", "vision-text-dual-encoder", "VisionTextDualEncoderModel"),
     ("dual-clip", "vision-text-dual-encoder", "VisionTextDualEncoderModel"),
 ];

@@ -9,7 +9,7 @@ use crate::case::Case;
 
 #[test]
 fn stacks_name_the_layers_of_every_tower() {
-    let expected: [&[(&str, usize)]; 9] = [
+    let expected: [&[(&str, usize)]; 11] = [
         &[("vit.encoder.layer.", 2)],
         &[("vit.encoder.layer.", 2)],
         &[("vit.encoder.layer.", 2), ("decoder.decoder_layers.", 2)],
@@ -17,6 +17,8 @@ fn stacks_name_the_layers_of_every_tower() {
         &[("text_model.encoder.layers.", 2), ("vision_model.encoder.layers.", 2)],
         &[("text_model.encoder.layers.", 1), ("vision_model.encoder.layers.", 1)],
         &[("text_model.encoder.layers.", 1), ("vision_model.encoder.layers.", 2)],
+        &[("vit.encoder.layer.", 1)],
+        &[("text_model.encoder.layers.", 1), ("vision_model.encoder.layers.", 1)],
         &[("text_model.encoder.layer.", 1), ("vision_model.encoder.layer.", 1)],
         &[("text_model.encoder.layer.", 1), ("vision_model.encoder.layers.", 1)],
     ];
