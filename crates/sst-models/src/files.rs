@@ -8,7 +8,6 @@ use serde::de::DeserializeOwned;
 use sst_core::checkpoint::Weights;
 use sst_data::{Harmless, Unused, UnusedKind, atomic, json_problem};
 
-use crate::adapter::folder_with;
 use crate::error::ModelError;
 
 /// The largest JSON file of a model folder that is read, in bytes, except for tokenizers and indices of shards. The
@@ -138,12 +137,16 @@ impl Carried {
     /// The names of the files, without those of image processors.
     pub(crate) const NAMES: [&str; 1] = ["generation_config.json"];
 
-    /// Reads these files of a folder. Those that the folder of an adapter lacks are read from the folder of its base.
-    pub(crate) fn read(folder: &Path, reads_pictures: bool) -> Result<Self, ModelError> {
+    /// Reads these files. `folder_with` returns the folder with files of some names: for those that the folder of an adapter
+    /// lacks, the folder of its base.
+    pub(crate) fn read(
+        folder_with: impl Fn(&[&str]) -> Result<PathBuf, ModelError>,
+        reads_pictures: bool,
+    ) -> Result<Self, ModelError> {
         let mut files = Vec::new();
         let images: &[&str] = if reads_pictures { &IMAGES } else { &[] };
         for names in [&Self::NAMES[..], images] {
-            let folder = folder_with(folder, names)?;
+            let folder = folder_with(names)?;
             for name in names {
                 if let Some(bytes) = read_limited(&folder.join(name))? {
                     files.push((*name, bytes));

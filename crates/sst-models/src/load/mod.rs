@@ -13,7 +13,7 @@ use sst_data::{Ledger, Unused, UnusedKind};
 use tch::Device;
 
 use self::prepare::{Prepared, in_file, prepare};
-use crate::adapter::AdapterFolder;
+use crate::adapter::{AdapterFolder, folder_with};
 use crate::entry::model_type;
 use crate::error::ModelError;
 use crate::files::{self, Carried, Role};
@@ -212,6 +212,6 @@ fn load_as(
     let files = adapter.as_ref().map_or(&weights, |adapter| &adapter.weights);
     let reads_pictures = model.encoder(Modality::Image).is_ok();
     files::add_unused(&mut unused, folder, files, (options.role, reads_pictures))?;
-    let carried = Carried::read(folder, reads_pictures)?;
+    let carried = Carried::read(|names| folder_with(folder, names), reads_pictures)?;
     Ok(Loaded { model, report, unused, absent: plan.absent, carried })
 }
