@@ -17,7 +17,7 @@ use sst_train::{OpenLoader, TaskEvaluator, TrainError};
 use crate::batching;
 use crate::error::{Result, RunError};
 use crate::prepared::CheckedRecipe;
-use crate::recipe::{MOST_STEPS, Problem, RunConfig, Scale, Task, keys};
+use crate::recipe::{Batching, MOST_STEPS, Problem, RunConfig, Scale, Task, keys};
 use crate::task_rows::PreparedData;
 
 /// The number of finished steps that the loader keeps ready.
@@ -50,6 +50,7 @@ impl<'r> TaskData<'r> {
         let train = recipe.rows(task, &data, Subset::Train { fraction }, processor, ledger)?;
         let held_out = Subset::Validation { fraction };
         let held_out = recipe.rows(task, &data, held_out, processor, ledger)?;
+        warn_of_repeated(recipe, task, train.len());
         let sampled = train.len().min(SAMPLED);
         let row = |i: u64| i * train.len() / sampled.max(1);
         let sum: usize = (0..sampled).map(|i| train.row_length(row(i))).sum();
@@ -141,6 +142,20 @@ impl<'r> TaskData<'r> {
             }
         }
         Ok(evaluators)
+    }
+}
+
+/// Warns if a step of an objective that compares rows with each other has more rows than there are, so that it compares a row
+/// with itself.
+fn warn_of_repeated(recipe: &CheckedRecipe, task: &Task, rows: u64) {
+    let name = task.objective_name();
+    let compares = sst_objectives::entry(name).is_ok_and(|entry| entry.least_rows > 1);
+    let Batching::Rows { batch_size, .. } = &recipe.config.train.batching.rule else { return };
+    if compares && *batch_size as u64 > rows {
+        tracing::warn!(
+            "a step has {batch_size} rows (train.batch_size), and there are only {rows} to train on: `{name}` compares each row \
+             with the others of its step, among which it is itself again. Lower train.batch_size"
+        );
     }
 }
 

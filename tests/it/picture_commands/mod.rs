@@ -1,5 +1,6 @@
 //! Commands on pictures: `sst embed`, `sst eval retrieval`, `zero-shot`, `probe` and `knn`, and `sst reconstruct`.
 
+mod combine;
 mod embed;
 mod export;
 mod held_out;

@@ -66,7 +66,7 @@ them a hit; they are never averaged. Equal captions count once and belong to all
 Examples:
   sst eval zero-shot --model runs/clip --data photos/test --json
   sst eval zero-shot --model runs/clip --data corpora/emoji/test.jsonl.gz \\
-      --template \"a picture of {}\" --template \"{}\" --label-name geo=geometric
+      --template \"a picture of {}\" --template \"{}\" --label-name flag=banner
 
 Prints top1 and top5 (the shares of pictures whose label is the first, or among the first five), mean_class_accuracy, and \
 as baselines chance_top1, chance_top5 and majority_accuracy, which always names the commonest label of the data; then a table \

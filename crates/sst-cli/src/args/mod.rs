@@ -24,7 +24,8 @@ pub use eval::{
 };
 pub use evaluate::EvaluateArgs;
 pub use model::{
-    ConvertArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MergeArgs, MineArgs,
+    CombineArgs, ConvertArgs, EmbedArgs, ExportArgs, FillMaskArgs, GenerateArgs, MergeArgs,
+    MineArgs,
 };
 pub use pairs::PairArgs;
 pub use pictures::{CaptionsUsed, PictureArgs, ReconstructArgs, RetrievalArgs, ZeroShotArgs};
@@ -89,6 +90,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Merge an adapter (LoRA) into the weights of its base model.
     Merge(MergeArgs),
+    /// Make a dual encoder of an image model and a text model, to train it on captions.
+    Combine(CombineArgs),
     /// Inspect, clean, augment and prepare text data.
     #[command(subcommand)]
     Data(DataCommand),

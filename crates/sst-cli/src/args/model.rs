@@ -262,6 +262,40 @@ pub struct MergeArgs {
     pub json: bool,
 }
 
+/// Arguments of `sst combine`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sst combine --image runs/mae --text runs/demo --out combined
+  sst combine --image vit-base/ --text bert-base-chinese/ --projection-dim 256 \\
+      --out combined --json
+
+Writes transformers' `vision-text-dual-encoder`: the encoders of both models, with new projections into one space. Name \
+the folder with `model.path` in a recipe with the objective `clip` to train it; `train.freeze = [\"vision_model\"]` keeps \
+the image encoder as it is (LiT). The ledger lists what the new model does not have, such as the decoder of a masked \
+autoencoder or a language-model head, and what is new. With --json:
+  {\"version\":1,\"out\":..,\"ledger\":{..}}")]
+pub struct CombineArgs {
+    /// The image model (ViT, ViTMAE, CLIP, SigLIP): a Hugging Face model folder, a checkpoint folder or a run folder.
+    #[arg(long)]
+    pub image: PathBuf,
+    /// The text model (BERT, GPT-2, Llama, CLIP, SigLIP): a Hugging Face model folder, a checkpoint folder or a run folder.
+    #[arg(long)]
+    pub text: PathBuf,
+    /// The folder to write, which must not exist.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// The width of the space that pictures and texts share.
+    #[arg(long, default_value_t = 512)]
+    pub projection_dim: i64,
+    /// The seed of the projections.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `sst mine`.
 #[derive(Debug, Args)]
 #[command(after_help = "\

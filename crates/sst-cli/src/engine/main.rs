@@ -44,6 +44,7 @@ fn run_command(command: &Command) -> Result<Exit> {
         Command::Convert(args) => cmd::convert::run(args),
         Command::Export(args) => cmd::export::run(args),
         Command::Merge(args) => cmd::merge::run(args),
+        Command::Combine(args) => cmd::combine::run(args),
         Command::Data(DataCommand::Prepare(args)) => cmd::prepare::run(args),
         Command::Checkpoint(command) => cmd::checkpoint::run(command),
         Command::List(args) => cmd::list::run(args),

@@ -91,6 +91,12 @@ impl ImageFile {
         };
         let processor = processor_of(model, &config, size)?;
         let short = size[0].min(size[1]);
+        if let Some(stored) = self.store_size.filter(|stored| *stored < short) {
+            let message = format!(
+                "is {stored}, and the model reads {short} pixels: stored pictures would be enlarged again. Raise it, or leave it out"
+            );
+            return Err(Problem::new("image.store_size", message));
+        }
         let default = PictureLimits::default();
         Ok(ImageSection {
             mean: self.mean.unwrap_or(processor.normalize.mean),

@@ -5,7 +5,7 @@ use sst_data::RowSpec;
 use sst_data::{pictures, transform};
 use sst_objectives::Entry;
 
-use super::error::Problem;
+use super::error::{Problem, require};
 use super::nearest::{name, unknown_name};
 use super::of_model::OfModel;
 use super::section::{self, without};
@@ -56,8 +56,15 @@ pub(super) fn fill_for_texts(
 ) -> Result<Vec<Map<String, Value>>, Problem> {
     let known: Vec<Known> = transform::list().iter().map(of_records).collect();
     let given = given.unwrap_or_default();
-    let filled = given.iter().enumerate();
-    filled.map(|(i, given)| fill_one(&format!("{section}[{i}]"), given, &known)).collect()
+    let filled = given.iter().enumerate().map(|(i, given)| {
+        let section = format!("{section}[{i}]");
+        let message = "applies only to records: a caption has no columns. Remove it";
+        require(!given.contains_key("columns"), &format!("{section}.columns"), message)?;
+        let mut filled = fill_one(&section, given, &known)?;
+        filled.shift_remove("columns");
+        Ok(filled)
+    });
+    filled.collect()
 }
 
 fn of_pictures(entry: &pictures::transform::PictureEntry) -> Known {

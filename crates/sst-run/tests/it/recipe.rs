@@ -98,3 +98,19 @@ fn a_model_that_an_objective_cannot_train_is_refused_at_its_type() {
     check("vit", "simclr", None);
     check("bert", "mlm", None);
 }
+
+#[test]
+fn transforms_of_captions_have_no_columns() {
+    let text = "[model]\ntype = \"clip\"\n[objective]\nname = \"clip\"\n[[data.caption_transform]]\nname = \"drop_phrases\"\n";
+    let refused =
+        |text: &str| Recipe::parse(text).unwrap().check().map(|_| ()).unwrap_err().to_string();
+    let columns = refused(&format!("{text}columns = [\"en\"]\n"));
+    assert!(columns.starts_with("recipe:7: data.caption_transform[0].columns: "), "{columns}");
+    let misspelt = refused(&text.replace("drop_phrases", "drop_phrase"));
+    assert!(
+        misspelt.contains("data.caption_transform[0].name") && misspelt.contains("drop_phrases"),
+        "{misspelt}"
+    );
+    let other = refused(&text.replace("clip", "bert").replace("name = \"bert\"", "name = \"mlm\""));
+    assert!(other.contains("data.caption_transform: applies only to"), "{other}");
+}

@@ -1,6 +1,7 @@
 //! The commands that need libtorch, one per file.
 
 pub(crate) mod checkpoint;
+pub(crate) mod combine;
 mod computing;
 pub(crate) mod convert;
 pub(crate) mod doctor;

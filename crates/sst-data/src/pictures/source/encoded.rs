@@ -16,6 +16,9 @@ use crate::read::require_file;
 /// The shortest base64 that is taken for a picture. The smallest GIF has 35 bytes.
 const LEAST_BASE64: usize = 32;
 
+/// The longest path that Linux takes. A longer text is damaged base64.
+const MAX_PATH_BYTES: usize = 4096;
+
 /// The file of a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EncodedPicture {
@@ -49,6 +52,12 @@ impl EncodedPicture {
         if lower.starts_with("http://") || lower.starts_with("https://") {
             let shown = trimmed.chars().take(200).collect();
             return Err(PictureProblem::Address(shown));
+        }
+        if trimmed.len() > MAX_PATH_BYTES {
+            let start: String = trimmed.chars().take(40).collect();
+            let message =
+                format!("{start}... has {} bytes, is no path and no base64", trimmed.len());
+            return Err(PictureProblem::Base64(message));
         }
         Ok(Self::Path(folder.join(trimmed)))
     }

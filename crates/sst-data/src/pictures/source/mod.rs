@@ -181,7 +181,10 @@ impl PictureSource {
     /// read.
     pub(super) fn hash_files(&self, hash: &mut Sha256) -> Result<(), PictureError> {
         let quiet = Ledger::new();
-        for input in discover::discover(&self.paths, &quiet)? {
+        let inputs = discover::discover(&self.paths, &quiet)?;
+        // The ledger of a store that is in the cache names what was left out, which must be what is left out now.
+        hash.update(format!("{:?}\n", quiet.entries()));
+        for input in inputs {
             match input {
                 Input::Picture { path, class } => {
                     hash.update(format!("{class:?}\n"));

@@ -15,9 +15,8 @@ pub(super) fn captions<'v>(
 ) -> Result<Vec<Vec<String>>, PictureProblem> {
     let is_absent = |value: Option<&Value>| match value {
         None | Some(Value::Null) => true,
-        Some(Value::Array(list)) => list.is_empty(),
-        Some(Value::String(text)) => text.trim().is_empty(),
-        Some(_) => false,
+        Some(Value::Array(list)) => list.iter().all(is_blank),
+        Some(value) => is_blank(value),
     };
     let are_all_absent = fields.iter().all(|field| is_absent(get(field)));
     let of_field = |field: &String| match get(field) {
@@ -25,6 +24,11 @@ pub(super) fn captions<'v>(
         value => of_field(field, value),
     };
     fields.iter().map(of_field).collect()
+}
+
+/// Whether a value stands for no caption.
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
 /// The captions in `value`: a text, or a list of texts, of which training draws one each time.
@@ -41,6 +45,10 @@ fn of_field(field: &str, value: Option<&Value>) -> Result<Vec<String>, PicturePr
         None => Err(problem(field, "is missing: add it, or choose another field")),
         Some(Value::Array(list)) if list.is_empty() => {
             Err(problem(field, "is an empty list: fill it in, or remove the record"))
+        }
+        // Of several captions, blank ones are none.
+        Some(Value::Array(list)) if !list.iter().all(is_blank) => {
+            list.iter().filter(|value| !is_blank(value)).map(one).collect()
         }
         Some(Value::Array(list)) => list.iter().map(one).collect(),
         Some(value) => Ok(vec![one(value)?]),

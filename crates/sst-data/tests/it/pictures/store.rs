@@ -369,3 +369,29 @@ pub(super) fn member(name: &str, bytes: &[u8]) -> Vec<u8> {
     member.resize(member.len().next_multiple_of(512), 0);
     member
 }
+
+#[test]
+fn files_that_are_left_out_are_counted_anew_beside_a_store_in_the_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    write(&pictures, "1.png", &png([1; 3], 2, 2));
+    let left_out = || {
+        let ledger = Ledger::new();
+        let source = PictureSource::new([pictures.display().to_string()]);
+        let preparation = PicturePreparation {
+            source: &source,
+            stored: StoredPictures::default(),
+            labels: None,
+            ledger: &ledger,
+            cache: &folder.path().join("cache"),
+        };
+        preparation.prepare(&mut |_, _| {}).unwrap();
+        ledger.count("read.other_files")
+    };
+    assert_eq!((left_out(), left_out()), (0, 0));
+    write(&pictures, "2.avif", b"x");
+    assert_eq!((left_out(), left_out()), (1, 1));
+    std::fs::remove_file(pictures.join("2.avif")).unwrap();
+    assert_eq!(left_out(), 0);
+}

@@ -74,11 +74,12 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Exit> {
     }
     let out = &page.evaluate.out;
     std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-    // A page that cannot be finished must not look like an older one that could.
+    // A page that cannot be finished must not look like an older one that could, which is kept under another name.
     for name in [REPORT, PAGE] {
         let path = out.join(name);
         if path.is_file() {
-            std::fs::remove_file(&path).with_context(|| path.display().to_string())?;
+            let kept = out.join(previous(name));
+            std::fs::rename(&path, &kept).with_context(|| path.display().to_string())?;
         }
     }
     // Twins of an earlier page that was interrupted may be those of other models.
@@ -109,7 +110,19 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Exit> {
         });
     }
     remove(&scratch)?;
-    write(&page, args, &subjects, &sections)
+    let exit = write(&page, args, &subjects, &sections)?;
+    for name in [REPORT, PAGE] {
+        let kept = out.join(previous(name));
+        if kept.is_file() {
+            std::fs::remove_file(&kept).with_context(|| kept.display().to_string())?;
+        }
+    }
+    Ok(exit)
+}
+
+/// The name of an earlier page while a new one is made.
+fn previous(name: &str) -> String {
+    format!("previous-{name}")
 }
 
 /// The files of the page.
