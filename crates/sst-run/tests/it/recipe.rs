@@ -101,11 +101,13 @@ fn a_model_that_an_objective_cannot_train_is_refused_at_its_type() {
 
 #[test]
 fn transforms_of_captions_have_no_columns() {
-    let text = "[model]\ntype = \"clip\"\n[objective]\nname = \"clip\"\n[[data.caption_transform]]\nname = \"drop_phrases\"\n";
+    let head = "[model]\ntype = \"clip\"\n[objective]\nname = \"clip\"\n[train]\nsteps = \"1step\"\n\
+                [tokenizer.train]\nvocab_size = 100\n";
+    let text = &format!("{head}[[data.caption_transform]]\nname = \"drop_phrases\"\n");
     let refused =
         |text: &str| Recipe::parse(text).unwrap().check().map(|_| ()).unwrap_err().to_string();
     let columns = refused(&format!("{text}columns = [\"en\"]\n"));
-    assert!(columns.starts_with("recipe:7: data.caption_transform[0].columns: "), "{columns}");
+    assert!(columns.starts_with("recipe:11: data.caption_transform[0].columns: "), "{columns}");
     let misspelt = refused(&text.replace("drop_phrases", "drop_phrase"));
     assert!(
         misspelt.contains("data.caption_transform[0].name") && misspelt.contains("drop_phrases"),
