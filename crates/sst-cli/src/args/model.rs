@@ -286,10 +286,10 @@ pub struct CombineArgs {
     #[arg(long)]
     pub out: PathBuf,
     /// The width of the space that pictures and texts share.
-    #[arg(long, default_value_t = 512)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 512)]
     pub projection_dim: i64,
     /// The seed of the projections.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
     /// Print JSON.
     #[arg(long)]
