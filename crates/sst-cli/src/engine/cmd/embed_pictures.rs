@@ -354,7 +354,8 @@ impl Embedding<'_> {
             render::count(count),
             self.args.out.display()
         ));
-        if let Wanted::Captions(field) = wanted {
+        let are_left_out = self.ledger.count("captions.not_used") > 0;
+        if let (Wanted::Captions(field), true) = (wanted, are_left_out) {
             render::note(&format!("of several captions in `{field}`, the first one"));
         }
         render::ledger(&self.ledger.entries());

@@ -10,9 +10,9 @@ use super::super::skip::Skipping;
 use super::super::{PictureError, PictureProblem};
 use super::encoded::EncodedPicture;
 use super::{PictureSource, RawPicture, values};
-use crate::example::{Example, Field};
+use crate::example::{Example, Field, Key};
 use crate::ledger::Ledger;
-use crate::read::{DocumentWithFields, ReadError, Source};
+use crate::read::{DocumentWithFields, OnError, ReadError, Source};
 
 /// The field of the picture in a file called `metadata`, as the `datasets` library has it in a folder of pictures.
 const FILE_NAME: &str = "file_name";
@@ -46,11 +46,27 @@ pub(super) fn read(
         let record = record.map_err(|error| with_picture_field(error, field))?;
         let key = record.example.key.clone();
         let picture = raw_picture(source, folder, record);
+        let picture = picture.map_err(|problem| match source.on_error {
+            OnError::Fail => with_fields(&table, &key, problem),
+            OnError::Skip => problem,
+        });
         if let Some(picture) = skipping.checked(&key, picture)? {
             each(picture)?;
         }
     }
     Ok(())
+}
+
+/// Adds to the problem that a record lacks a field which fields it has. They are read again, all of them.
+fn with_fields(table: &Source, key: &Key, problem: PictureProblem) -> PictureProblem {
+    let PictureProblem::Field { field, .. } = &problem else { return problem };
+    let records = table.read_all_fields(&Ledger::new()).ok().into_iter().flatten();
+    let record = records.flatten().find(|record| record.example.key == *key);
+    let fields = record.map_or_else(Vec::new, |record| record.fields);
+    if fields.is_empty() || fields.iter().any(|found| *found.name == **field) {
+        return problem;
+    }
+    values::missing(field, fields.iter().map(|found| &*found.name))
 }
 
 /// The error of a missing or wrong text field, said of the field of the picture.
@@ -84,7 +100,7 @@ fn raw_picture(
         _ => return Err(PictureProblem::Missing),
     };
     let label = source.label_field.as_deref();
-    let label = label.map(|field| values::label(field, beside.get(field))).transpose()?;
-    let captions = values::captions(&source.caption_fields, |field| beside.get(field))?;
+    let label = label.map(|field| values::label(field, &beside)).transpose()?;
+    let captions = values::captions(&source.caption_fields, &beside)?;
     Ok(RawPicture { key, file, label, captions })
 }

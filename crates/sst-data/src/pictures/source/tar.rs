@@ -236,8 +236,8 @@ impl Sample {
         }
         let (_, file) = self.picture.ok_or(PictureProblem::Missing)?;
         let label = source.label_field.as_deref();
-        let label = label.map(|field| values::label(field, self.fields.get(field))).transpose()?;
-        let captions = values::captions(&source.caption_fields, |field| self.fields.get(field))?;
+        let label = label.map(|field| values::label(field, &self.fields)).transpose()?;
+        let captions = values::captions(&source.caption_fields, &self.fields)?;
         Ok(RawPicture { key, file, label, captions })
     }
 }

@@ -1,5 +1,8 @@
 //! The values that stand beside a picture: captions and labels.
 
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::super::PictureProblem;
@@ -8,11 +11,22 @@ fn problem(field: &str, reason: impl Into<String>) -> PictureProblem {
     PictureProblem::Field { field: field.to_owned(), reason: reason.into() }
 }
 
-/// The captions in each of `fields`, whose values `get` returns. Of several fields, some may have none.
-pub(super) fn captions<'v>(
+/// The problem that a record has no field of this name, but those of `fields`.
+pub(super) fn missing<'f>(field: &str, fields: impl Iterator<Item = &'f str>) -> PictureProblem {
+    let names: Vec<String> = fields.map(|name| format!("`{name}`")).collect();
+    let reason = match &names[..] {
+        [] => "is missing: add it, or name another field".to_owned(),
+        names => format!("is missing (the record has {}): name the right one", names.join(", ")),
+    };
+    problem(field, reason)
+}
+
+/// The captions in each of `fields` of a record. Of several fields, some may have none.
+pub(super) fn captions<K: AsRef<str> + Ord + Borrow<str>>(
     fields: &[String],
-    get: impl Fn(&str) -> Option<&'v Value>,
+    record: &BTreeMap<K, Value>,
 ) -> Result<Vec<Vec<String>>, PictureProblem> {
+    let get = |field: &str| record.get(field);
     let is_absent = |value: Option<&Value>| match value {
         None | Some(Value::Null) => true,
         Some(Value::Array(list)) => list.iter().all(is_blank),
@@ -21,7 +35,8 @@ pub(super) fn captions<'v>(
     let are_all_absent = fields.iter().all(|field| is_absent(get(field)));
     let of_field = |field: &String| match get(field) {
         value if !are_all_absent && is_absent(value) => Ok(Vec::new()),
-        value => of_field(field, value),
+        Some(value) => of_field(field, value),
+        None => Err(missing(field, record.keys().map(AsRef::as_ref))),
     };
     fields.iter().map(of_field).collect()
 }
@@ -32,7 +47,7 @@ fn is_blank(value: &Value) -> bool {
 }
 
 /// The captions in `value`: a text, or a list of texts, of which training draws one each time.
-fn of_field(field: &str, value: Option<&Value>) -> Result<Vec<String>, PictureProblem> {
+fn of_field(field: &str, value: &Value) -> Result<Vec<String>, PictureProblem> {
     let one = |value: &Value| match value {
         Value::String(text) if text.trim().is_empty() => {
             Err(problem(field, "is empty: fill it in, or remove the record"))
@@ -42,25 +57,26 @@ fn of_field(field: &str, value: Option<&Value>) -> Result<Vec<String>, PicturePr
         _ => Err(problem(field, "holds neither a text nor a list of texts: choose another field")),
     };
     match value {
-        None => Err(problem(field, "is missing: add it, or choose another field")),
-        Some(Value::Array(list)) if list.is_empty() => {
+        Value::Array(list) if list.is_empty() => {
             Err(problem(field, "is an empty list: fill it in, or remove the record"))
         }
         // Of several captions, blank ones are none.
-        Some(Value::Array(list)) if !list.iter().all(is_blank) => {
+        Value::Array(list) if !list.iter().all(is_blank) => {
             list.iter().filter(|value| !is_blank(value)).map(one).collect()
         }
-        Some(Value::Array(list)) => list.iter().map(one).collect(),
-        Some(value) => Ok(vec![one(value)?]),
+        Value::Array(list) => list.iter().map(one).collect(),
+        value => Ok(vec![one(value)?]),
     }
 }
 
-/// The label in `value`: a text, a whole number, or true or false.
-pub(super) fn label(field: &str, value: Option<&Value>) -> Result<String, PictureProblem> {
-    match value {
-        None | Some(Value::Null) => {
-            Err(problem(field, "has no label: fill it in, or remove the record"))
-        }
+/// The label in `field` of a record: a text, a whole number, or true or false.
+pub(super) fn label<K: AsRef<str> + Ord + Borrow<str>>(
+    field: &str,
+    record: &BTreeMap<K, Value>,
+) -> Result<String, PictureProblem> {
+    match record.get(field) {
+        None => Err(missing(field, record.keys().map(AsRef::as_ref))),
+        Some(Value::Null) => Err(problem(field, "has no label: fill it in, or remove the record")),
         Some(Value::String(text)) if text.trim().is_empty() => {
             Err(problem(field, "is empty: fill it in, or remove the record"))
         }

@@ -153,3 +153,21 @@ fn a_picture_with_captions_in_some_of_the_fields_is_kept() {
     let error = prepare(&["en"], &Ledger::new()).unwrap_err();
     assert!(error.to_string().contains("t.jsonl:2"), "{error}");
 }
+
+#[test]
+fn a_misspelt_field_is_answered_with_the_fields_of_the_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, "1.png", &png([1; 3], 2, 2));
+    write(folder, "t.jsonl", b"{\"image\": \"1.png\", \"en\": \"light\", \"kind\": \"a\"}\n");
+    let read = |captions: &[&str], label: Option<&str>| {
+        let mut source = PictureSource::new([folder.join("t.jsonl").display().to_string()]);
+        source.caption_fields = captions.iter().map(|field| (*field).to_owned()).collect();
+        source.label_field = label.map(str::to_owned);
+        source.read(&Ledger::new(), &mut |_| Ok(())).unwrap_err().to_string()
+    };
+    for error in [read(&["english"], None), read(&[], Some("class"))] {
+        assert!(error.contains("t.jsonl:1: field `") && error.contains("is missing"), "{error}");
+        assert!(error.contains("`en`") && error.contains("`kind`"), "{error}");
+    }
+}
